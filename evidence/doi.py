@@ -1,0 +1,335 @@
+"""What a DOI is, how to read one from a field or from running text, and how to write it as a link.
+
+This room knows spelling only: it never asks whether a DOI is registered. Whatever it repairs is a *reading* for
+`references` to verify against a record; it never stands by itself.
+
+A DOI is `10.`, a registrant (4–9 digits with optional `.digits`, or the ISBN-A form `10.978.…`), a slash and a suffix
+with at least one letter or digit. Case folds in ASCII only, as ISO 26324 has it.
+
+What is a matter of taste, decided once:
+
+* `parse` reads a whole field: words around a DOI make it None. `find` and `candidates` look inside.
+* A suffix holds no white space in `parse`; `exact` keeps it for a registered DOI; `candidates` offers a stated `%20`.
+* Letters of any script and typographic dashes are kept, for such DOIs are registered; `candidates` then also offers
+  the reading with plain hyphens. The true hyphens U+2010 and U+2011 are always read as `-`; invisible characters go.
+* Percent-encoding is undone until nothing changes, so `%252F` is a slash and `parse` is idempotent.
+* In a URL `?` starts a query and `#` a fragment; in a bare DOI both may belong to it. Any host will do, and view
+  suffixes (`/full`, `.pdf`) are dropped unless the host is a resolver.
+* The double slash (`10.1037//…`) is kept: APA and Hogrefe register both forms. `candidates` offers the other one too.
+* A short DOI (`10/gf4gqc`) is an alias, not a name: it is read only where it cannot be a date or a fraction, that is
+  behind a resolver's address or `doi:`, or alone in a field and holding a letter; behind a resolver without its `10/`
+  only when letters and digits mix. `is_short` tells them apart.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator
+from urllib.parse import quote, unquote
+
+from evidence.model import Doi
+
+_PREFIX = r"10\.(?:\d{4,9}(?:\.\d+)*|97[89]\.\d{2,8})"
+_EXACT = re.compile(rf"{_PREFIX}/\S.*", re.DOTALL)
+_BARE = re.compile(rf"({_PREFIX})/(\S+)")
+_SHORT = re.compile(r"10/[a-z0-9]{3,12}", re.IGNORECASE)
+
+_RESOLVER = (
+    r"(?:https?\s?:\s?/{0,2})?(?:www\.)?(?:dx\.)?doi\.(?:org|net|de|acm\.\w{2,4}|acm\.org|\w+\.(?:org|com|net))/"
+)
+_LABEL = r"(?:info:doi/|urn:doi:|urn:(?=10[./])|doi\s*[:=]?\s*(?=10|\()|digital object identifier\s*:?\s*)"
+_LEAD = re.compile(rf"\s*(?:({_RESOLVER})|{_LABEL})[\s/]*", re.IGNORECASE)
+_HOST = re.compile(rf"(?:https?://)?[\w.-]+\.[a-z]{{2,}}(?::\d+)?/(?:[^\s?#]*?/)?(?={_PREFIX}(?:/|%2f))", re.IGNORECASE)
+_QUERY_HOST = re.compile(rf"https?://\S+?[?&](?:\w*doi|id|query)=(?={_PREFIX}(?:/|%2f))", re.IGNORECASE)
+_SHORT_BEHIND_RESOLVER = re.compile(r"(?:10/)?([a-z0-9]{3,12})", re.IGNORECASE)
+
+_VIEW = re.compile(
+    r"(?:/(?:full|fulltext|abstract|abs|pdf|epdf|pdfdirect|html|meta|summary|references|issuetoc|tables?|figures?)"
+    r"(?:/(?:html|pdf))?|\.(?:pdf|full|abstract|short|html?)|\.full\.(?:pdf|html)|\.full-text)/?$",
+    re.IGNORECASE,
+)
+# Zero-width and directional marks, soft hyphen, byte-order mark, and the controls C0/C1 except white space.
+_INVISIBLE = re.compile("[\u00ad\u034f\u061c\u115f\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
+                        "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")  # fmt: skip
+_HYPHENS = re.compile("[\u2010\u2011]")
+_DASHES = re.compile("[\u2012-\u2015\u2043\u2212\ufe58\ufe63\uff0d\u00ac]")
+_PAIRS = {")": "(", "]": "[", "}": "{", ">": "<", "»": "«", "”": "“", "’": "‘", "）": "（", "】": "【"}
+_TRAILING = ".,;:!?'\"*…´`“‘«|\\†‡§·。，；、"
+_ASCII_LOWER = {upper: upper + 32 for upper in range(65, 91)}
+
+# A SICI's angle brackets hold a colon or follow a page, and its version (`2.0.CO;2`) comes right after them.
+_SICI_TAIL = re.compile(r"<[^<>\s]{1,60}>\d\.\d\.[A-Za-z]{2};\d(?:-[^\s,.;)\]}'\"<>])?")
+_STARTS = re.compile(rf"(?<![0-9])(?<![0-9]\.)({_PREFIX})(?:/|%2f)", re.IGNORECASE)
+_SHORT_IN_TEXT = re.compile(
+    rf"(?:(?<![\w.-]){_RESOLVER}(10(?:/|%2f))?([a-z0-9]{{3,12}})|\bdoi:\s*(10(?:/|%2f))([a-z0-9]{{3,12}}))(?![\w/.-]*\w)",
+    re.IGNORECASE,
+)
+_NEXT_DOI = re.compile(rf"[;,|&/]?(?:https?:|doi:|(?<=[;,|])(?={_PREFIX}/))", re.IGNORECASE)
+_AFTERWORDS = re.compile(
+    r"(?:&amp;|[&?])\w+=|(?:\.|(?<=\d))(?:PMID|PMCID|Epub|Available|Accessed|Retrieved)\b.*|\[(?:doi|pii)\]"
+)
+_PMID = re.compile(r"(?<=\w)[\s.,;]*\b?(?:PMID|PMCID)\b.*$", re.IGNORECASE)
+# What no registered DOI holds: TeX and markup remains, a replacement character, white space still encoded.
+_NEVER = re.compile(r"[\\{}`^|\ufffd¬]|\">|</|%(?:20|0a|0d|09)", re.IGNORECASE)
+_LINE_END = re.compile(r"\s*\n\s*|\s+$")
+_JOINABLE = re.compile(r"(?=[\w.()\-:;/]*\d)[\w(][\w.()\-:;/]*", re.ASCII)
+
+_REGISTERS_DOUBLE_SLASH = ("10.1037", "10.1026", "10.1027")
+"""APA and Hogrefe: DOIs such as 10.1037//0022-3514.49.1.233 exist as they stand."""
+_ONLY_DOUBLE_SLASH = ("10.1026", "10.1027")
+
+MAX_CANDIDATES = 8
+"""Every candidate may cost a request; beyond these the string is not a stated DOI any more."""
+
+
+def exact(raw: str) -> Doi | None:
+    """A registered DOI exactly as an agency gives it, folded to lower case; nothing trimmed but outer white space."""
+    raw = raw.strip()
+    return Doi(raw.translate(_ASCII_LOWER)) if _EXACT.fullmatch(raw) else None
+
+
+def is_short(doi: Doi) -> bool:
+    """Is this a short DOI (`10/gf4gqc`), which only doi.org can resolve?"""
+    return doi.startswith("10/")
+
+
+def parse(raw: str | None) -> Doi | None:
+    """The DOI that a field holds, in any of the usual spellings, or None when it is not one DOI and nothing else."""
+    if not raw:
+        return None
+    text = _unwrap(_clean(raw))
+    lead = _LEAD.match(text)
+    resolver = bool(lead and lead.group(1))
+    while lead and lead.end():  # `doi:https://doi.org/…` and `http://doi.org/urn:doi:…` wear two
+        text = _unwrap(text[lead.end() :])
+        lead = _LEAD.match(text)
+        resolver = resolver or bool(lead and lead.group(1))
+    if resolver:
+        text = _cut_url(text)
+    elif host := _HOST.match(text) or _QUERY_HOST.match(text):
+        text = _VIEW.sub("", _trim(_cut_url(text[host.end() :].replace("&", "?", 1))))
+    text = _trim(_PMID.sub("", _decode(text)))
+    if (found := _BARE.fullmatch(text)) and not _NEVER.search(text):
+        return _canonical(*found.groups())
+    return _short(text, resolver)
+
+
+def candidates(raw: str) -> tuple[Doi, ...]:
+    """Readings of a stated DOI worth asking for, best first: exact ones, then repairs. At most `MAX_CANDIDATES`."""
+    seen: dict[Doi, None] = {}
+    for reading in _readings(_clean(raw)):
+        if reading is not None:
+            seen.setdefault(reading)
+    for reading in tuple(seen):
+        for variant in _variants(reading):
+            seen.setdefault(variant)
+    return tuple(seen)[:MAX_CANDIDATES]
+
+
+def find(text: str) -> tuple[Doi, ...]:
+    """Every DOI in running text, in order, each once. Line breaks inside a DOI are healed where that is safe."""
+    text = _clean(text, keep_lines=True)
+    found: list[tuple[int, Doi]] = []
+    end = 0
+    for start in _STARTS.finditer(text):
+        if start.start() < end:
+            continue
+        length, suffix = _suffix(text, start.end())
+        doi = _canonical(start.group(1), suffix)
+        if doi is not None:
+            end = start.end() + length
+            found.append((start.start(), doi))
+    shorts = ((match.start(), _short_from(match)) for match in _SHORT_IN_TEXT.finditer(text))
+    found.extend((start, doi) for start, doi in shorts if doi is not None)
+    return tuple(dict.fromkeys(doi for _, doi in sorted(found)))
+
+
+def url(doi: Doi) -> str:
+    """The link that opens a DOI, encoded so that any browser sends exactly this DOI."""
+    prefix, _, suffix = doi.partition("/")
+    # Clients resolve dot segments and fold empty ones away; an encoded slash keeps them.
+    plain = not any(part in {".", "..", ""} for part in suffix.split("/"))
+    return f"https://doi.org/{prefix}/{quote(suffix, safe='/:;()@!$*,=+' if plain else ':;()@!$*,=+')}"
+
+
+def _canonical(prefix: str, suffix: str) -> Doi | None:
+    """Prefix and suffix as one DOI, the same DOI written twice read once; None when nothing readable is left."""
+    suffix = _trim(suffix)
+    if not any(char.isalnum() for char in suffix):
+        return None
+    doi = f"{prefix}/{suffix}".translate(_ASCII_LOWER)
+    twice = re.fullmatch(r"(10\..+?)[/.;,:]?(?:https?://(?:dx\.)?doi\.org/|doi:)?\1", doi)
+    return Doi(twice.group(1) if twice else doi)
+
+
+def _clean(raw: str, *, keep_lines: bool = False) -> str:
+    """Entities undone, invisible characters gone, true hyphens plain, white space as single blanks (or lines)."""
+    text = html.unescape(html.unescape(raw)) if "&" in raw else raw
+    text = _HYPHENS.sub("-", _INVISIBLE.sub("", text))
+    return text if keep_lines else " ".join(text.split())
+
+
+def _decode(text: str) -> str:
+    """Percent-encoding undone until nothing changes; left alone where it is not UTF-8 or would bring white space."""
+    while "%" in text:
+        try:
+            decoded = unquote(text, errors="strict")
+        except UnicodeDecodeError:
+            return text
+        if decoded == text or any(char.isspace() for char in decoded) or _INVISIBLE.search(decoded):
+            return text
+        text = decoded
+    return text
+
+
+def _cut_url(text: str) -> str:
+    """The path of a URL: up to its query, and up to its fragment unless `#` is the last character, as in a SICI."""
+    return re.split(r"\?|#(?=[^\s.,;)\]])", text, maxsplit=1)[0]
+
+
+def _unwrap(text: str) -> str:
+    """Without the brackets or quotes that wrap the whole field, and what may stand before and after them."""
+    text = text.strip(" \t\n")
+    while text[:1] and text[:1] in "([{<\"'“‘«/:" and not text.startswith("//"):
+        text = text[1:].lstrip()
+    return text
+
+
+def _trim(text: str) -> str:
+    """Without trailing punctuation and without closing brackets that nothing inside opened."""
+    text = re.sub(r"\s*\[(?:doi|pii)\]\.?$", "", text.strip(), flags=re.IGNORECASE)
+    while text:
+        last = text[-1]
+        opener = _PAIRS.get(last)
+        if last in _TRAILING or last == "/" or (opener and text.count(opener) < text.count(last)):
+            text = text[:-1].rstrip()
+        elif last in "([{<" or (last == "-" and text.endswith("--")):
+            text = text[:-1]
+        else:
+            break
+    return text
+
+
+def _short(text: str, marked: bool) -> Doi | None:
+    """A short DOI, `marked` by a resolver or label, or alone in a field."""
+    text = _trim(text)
+    if _SHORT.fullmatch(text) and (marked or not text[3:].isdigit()):
+        return Doi(text.lower())
+    bare = _SHORT_BEHIND_RESOLVER.fullmatch(text) if marked else None
+    if bare and not bare.group(1).isdigit() and not bare.group(1).isalpha():
+        return Doi(f"10/{bare.group(1).lower()}")
+    return None
+
+
+def _short_from(match: re.Match[str]) -> Doi | None:
+    """The short DOI that `_SHORT_IN_TEXT` met."""
+    resolver_slash, resolver_code, label_slash, label_code = match.groups()
+    return _short(_decode((resolver_slash or label_slash or "") + (resolver_code or label_code)), True)
+
+
+def _suffix(text: str, start: int) -> tuple[int, str]:
+    """How many characters of `text` from `start` the suffix takes, and the suffix decoded."""
+    position, parts = start, []
+    while True:
+        piece = _piece(text, position)
+        position += len(piece)
+        parts.append(piece)
+        joined = "".join(parts)
+        gap = _LINE_END.match(text, position)
+        follow = _JOINABLE.match(text, gap.end()) if gap else None
+        if not gap or not follow or not _broken(joined, follow.group()):
+            break
+        position = gap.end()
+    suffix = _decode(joined)
+    # What decoding reveals (`%3C`, `%3Ftoken=`) is read by the same rules.
+    return position - start, _piece(suffix, 0) if suffix != joined else joined
+
+
+def _piece(text: str, start: int) -> str:
+    """The run of characters from `start` that can belong to one DOI."""
+    open_brackets: list[str] = []
+    position = start
+    while position < len(text):
+        char = text[position]
+        if (
+            char.isspace()
+            or char in '"“”„«»‹›…|\\^`{}\ufffd，。；、：）（】【'
+            or (ord(char) > 0x24F and not _kept(char))
+        ):
+            break
+        if char == "<":
+            sici = _SICI_TAIL.match(text, position)
+            if not sici:
+                break
+            position = sici.end()
+            break
+        if char in "([":
+            open_brackets.append(char)
+        elif char in ")]":
+            if not open_brackets or open_brackets[-1] != _PAIRS[char]:
+                break
+            open_brackets.pop()
+        elif char == ">":
+            break
+        if _NEXT_DOI.match(text, position) or _AFTERWORDS.match(text, position):
+            break
+        position += 1
+    return text[start:position]
+
+
+def _kept(char: str) -> bool:
+    """Beyond Latin letters: dashes, and Greek or Cyrillic letters. Other scripts are text glued to the DOI."""
+    return bool(_DASHES.match(char)) or 0x370 <= ord(char) <= 0x52F
+
+
+def _broken(so_far: str, follow: str) -> bool:
+    """Was a DOI cut by a line break between `so_far` and `follow` (which holds a digit)?"""
+    if not so_far or so_far.endswith("/"):
+        return True
+    if so_far[-1] in "-_(":
+        return True
+    # After a full stop a sentence or a numbered entry may begin; only a token built like a DOI's rest goes on.
+    return so_far.endswith(".") and bool(re.match(r"(?:[a-z]+\.\d{4}\.|\d+\.\d+[.\d]|\d{4,}\.\d)", follow))
+
+
+def _readings(text: str) -> Iterator[Doi | None]:
+    """Readings of one stated string, from exact to bold."""
+    yield parse(text)
+    yield from find(text.replace(" ", "\n"))  # a blank may be a line break once pasted
+    if "%20" in text:
+        spaced = unquote(text)
+        if start := re.search(rf"{_PREFIX}/", spaced):
+            yield exact(_trim(spaced[start.start() :]))
+    dense = re.sub(r"\s+", "", text)
+    yield parse(dense)
+    yield parse(re.sub(r"(?<=[a-z])-\s+(?=[a-z])", "", text))
+    plain = re.sub(r"[{}`\\]", "", dense)
+    yield parse(plain)
+    plain = re.sub(r"^.*?(?:doi\.org/|doi[:.=]?|doi\()", "", plain, flags=re.IGNORECASE)
+    yield parse(_repair_prefix(plain))
+    yield from find(_repair_prefix(plain))
+
+
+def _repair_prefix(text: str) -> str:
+    """`10.` put back where it is missing or misspelt in front of a registrant."""
+    text = text.lstrip(":/.([<\"' ")
+    text = re.sub(r"^(?:[1lI][0oO]|[oO0])[.,:;·-]+(?=\d{4,9}(?:\.\d+)*/)", "10.", text)
+    text = re.sub(r"^10(?=\d{4,5}/)", "10.", text)
+    text = re.sub(r"^(10\.\d{4,5})(?:[,:;|]|//?\\|\\/|\.(?=[a-z]))/*(?=\w)", r"\1/", text)
+    # A registrant alone: the suffix must not look like a date or a fraction (`2020/01/02`).
+    return re.sub(r"^(?=\d{4,5}/{1,2}(?=\S*[A-Za-z(.-])\S{4})", "10.", text)
+
+
+def _variants(doi: Doi) -> Iterator[Doi]:
+    """Other spellings under which the same DOI may be registered."""
+    prefix, _, suffix = doi.partition("/")
+    if suffix.startswith("/") and prefix not in _ONLY_DOUBLE_SLASH:
+        yield Doi(f"{prefix}/{suffix.lstrip('/')}")
+    if _DASHES.search(suffix):
+        yield Doi(f"{prefix}/{_DASHES.sub('-', suffix)}")
+        yield Doi(f"{prefix}/{suffix.replace('¬', '')}")
+    if view := _VIEW.search(suffix):
+        yield Doi(f"{prefix}/{suffix[: view.start()]}")
+    if prefix in _REGISTERS_DOUBLE_SLASH and not suffix.startswith("/"):
+        yield Doi(f"{prefix}//{suffix}")
