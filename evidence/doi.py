@@ -69,7 +69,7 @@ _NEXT_DOI = re.compile(rf"[;,|&/]?(?:https?:|doi:|(?<=[;,|])(?={_PREFIX}/))", re
 _AFTERWORDS = re.compile(
     r"(?:&amp;|[&?])\w+=|(?:\.|(?<=\d))(?:PMID|PMCID|Epub|Available|Accessed|Retrieved)\b.*|\[(?:doi|pii)\]"
 )
-_PMID = re.compile(r"(?<=\w)[\s.,;]*\b?(?:PMID|PMCID)\b.*$", re.IGNORECASE)
+_PMID = re.compile(r"(?<=\w)[\s.,;]*(?:PMID|PMCID)\b.*$", re.IGNORECASE)
 # What no registered DOI holds: TeX and markup remains, a replacement character, white space still encoded.
 _NEVER = re.compile(r"[\\{}`^|\ufffd¬]|\">|</|%(?:20|0a|0d|09)", re.IGNORECASE)
 _LINE_END = re.compile(r"\s*\n\s*|\s+$")
