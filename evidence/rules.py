@@ -1,0 +1,326 @@
+"""The rule language: what a term means, and where in a text it was found.
+
+This room turns terms into positions and nothing else. It reads no file, knows no facet and takes no decision; `rulebook`
+brings the terms, `screen` and `tag` decide.
+
+A **term** is what a person writes in a rule (or under `phrases` in sources.yaml):
+
+==========================  ===========================================================================================
+`interpersonal therapy`     these whole words, in any case; between them any run of spaces and dashes (`-`, `‐`, `–`, `—` …)
+`therap*`                   a word with any ending (or none): therapy, therapies, therapist
+`post-partum`               a hyphen also matches nothing and a space: post-partum, post partum, postpartum
+`IPT-A`                     a word with two or more capitals minds case (so `IPT` never meets "ipt", nor `ROSE` a rose)
+`(brief|short term) IPT`    one of several; each may be more than one word
+`[group|brief] IPT`         one of several, or nothing
+`compared with <3> IPT`     up to three words between, inside one sentence
+`{ipt} for <2> couples`     `{ipt}` is a list with that name in `taxonomy/words.yaml`
+`/ipt.{0,9}\\bvs\\b/`       a regular expression, in any case, where nothing above will do
+==========================  ===========================================================================================
+
+Accents do not matter (`Asberg` finds Åsberg). Chinese and Japanese terms are found anywhere, for their words are not spaced.
+
+A **rule** says when these count: it fires when every term of `all`, at least one of `any` and not one of `none` is found
+in its `fields` (title and abstract unless it says otherwise). A hit that lies inside a hit of one of the rule's `except`
+terms does not count: `any: [placebo]` with `except: [placebo effect*]`. `given: [facet:value, …]` asks that one of these
+is said of the work too, `unless: […]` that none is.
+
+Offsets are exact: a text is folded (case, dashes, accents) character by character and never changes its length.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+Span = tuple[int, int]
+Hits = dict[int, list[Span]]
+"""Term number → where it was found, in reading order."""
+
+_WORD = re.compile(r"[^\W_]+")
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+_UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
+_JOINT = r"[\s-]+"
+_LOOSE_JOINT = r"[\s-]*"
+_END = r"(?![^\W_])"
+_TOKEN = r"(?:vs\.|(?:[^\s.;:!?]|[.:](?=\S))+)"
+_LEXEME = re.compile(
+    r"(?P<space>\s+)|(?P<gap><\d+>)|(?P<list>\{[a-z0-9-]+\})|(?P<mark>[()\[\]|])|(?P<word>[^\s()\[\]{}<>|]+)|(?P<bad>.)"
+)
+_MAX_GAP = 12
+
+
+class Text:
+    """One text made ready for matching: folded at equal length, and where each of its words begins."""
+
+    __slots__ = ("lower", "plain", "starts")
+
+    def __init__(self, text: str) -> None:
+        self.plain = fold(text)
+        lower = self.plain.lower()
+        self.lower = lower if len(lower) == len(text) else "".join(map(_lower, self.plain))
+        self.starts: dict[str, list[int]] = {}
+        for word in _WORD.finditer(self.lower):
+            self.starts.setdefault(word[0], []).append(word.start())
+
+
+def fold(text: str) -> str:
+    """`text` with every dash a hyphen, every blank a space and no accents; as long as before."""
+    return text if text.isascii() else _NOT_ASCII.sub(lambda found: _folded(found[0]), text)
+
+
+@cache
+def _folded(char: str) -> str:
+    if unicodedata.category(char) == "Pd" or char in "\u00ad\u2212":
+        return "-"
+    if unicodedata.category(char) in ("Zs", "Cf"):
+        return " "
+    if char in "\u2018\u2019\u02bc":
+        return "'"
+    base = unicodedata.normalize("NFD", char)
+    return base[0] if len(base) > 1 and all(unicodedata.combining(mark) for mark in base[1:]) else char
+
+
+@cache
+def _lower(char: str) -> str:
+    lower = char.lower()
+    return lower if len(lower) == 1 else char
+
+
+@dataclass(frozen=True)
+class Term:
+    """One term, parsed. `keys` are the words it can begin with (whole, or stems); empty when it must be searched for."""
+
+    source: str
+    pattern: str
+    cased: bool
+    whole: frozenset[str]
+    stems: frozenset[str]
+
+    @cached_property
+    def regex(self) -> re.Pattern[str]:
+        """Compiled on first use: most terms never meet a text that could hold them."""
+        return re.compile(self.pattern, re.IGNORECASE if not self.whole and not self.stems else 0)
+
+
+def parse(source: str, lists: Mapping[str, Sequence[str]] | None = None) -> Term:
+    """The term a person wrote; ValueError with a sentence when it means nothing."""
+    stripped = source.strip()
+    if not stripped:
+        raise ValueError("a term is empty; write a word, or remove the line")
+    if len(stripped) > 2 and stripped.startswith("/") and stripped.endswith("/"):
+        return _regular_expression(stripped)
+    if _UNSPACED.search(stripped):
+        return Term(source, re.escape(fold(stripped)), False, frozenset(), frozenset())
+    parser = _Parser(stripped, lists or {})
+    node = parser.alternatives(closing=None)
+    if node.empty:
+        raise ValueError(f"{source!r} matches nothing at all; at least one word must be required")
+    return Term(source, node.pattern, parser.cased, node.whole, node.stems)
+
+
+def _regular_expression(source: str) -> Term:
+    try:
+        found = re.compile(source[1:-1])
+    except re.error as error:
+        raise ValueError(f"{source!r} is not a regular expression: {error}") from None
+    if found.match(""):
+        raise ValueError(f"{source!r} matches the empty text; make something in it required")
+    return Term(source, source[1:-1], True, frozenset(), frozenset())
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """A piece of a term: its pattern, the words it can begin with, and whether it may be nothing."""
+
+    pattern: str
+    whole: frozenset[str]
+    stems: frozenset[str]
+    empty: bool = False
+
+
+class _Parser:
+    """Recursive descent over one term. Insensitive words go into `(?i:…)` as soon as one word minds case."""
+
+    def __init__(self, source: str, lists: Mapping[str, Sequence[str]], inside: tuple[str, ...] = ()) -> None:
+        self.source, self.lists, self.inside = source, lists, inside
+        self.tokens = [(m.lastgroup or "", m[0]) for m in _LEXEME.finditer(source)]
+        self.at = 0
+        self.cased = _minds_case(source) or any(
+            _minds_case(term) for name in re.findall(r"\{([a-z0-9-]+)\}", source) for term in _spelled(name, lists)
+        )
+
+    def alternatives(self, closing: str | None) -> _Node:
+        """`a b | c`, up to the closing bracket or the end."""
+        branches = [self.sequence(closing)]
+        while self.at < len(self.tokens) and self.tokens[self.at][1] == "|":
+            if closing is None:
+                raise ValueError(f"{self.source!r}: `|` stands only inside ( ) or [ ]; write two terms instead")
+            self.at += 1
+            branches.append(self.sequence(closing))
+        if closing is not None:
+            if self.at >= len(self.tokens) or self.tokens[self.at][1] != closing:
+                raise ValueError(f"{self.source!r}: a bracket is never closed; add the missing {closing!r}")
+            self.at += 1
+        return _either(branches)
+
+    def sequence(self, closing: str | None) -> _Node:
+        """Items side by side, until `|`, a closing bracket or the end."""
+        items: list[_Node | int] = []
+        spaced = True
+        while self.at < len(self.tokens):
+            kind, token = self.tokens[self.at]
+            if token in ("|", ")", "]"):
+                if token != "|" and token != closing:
+                    raise ValueError(f"{self.source!r}: {token!r} closes nothing; remove it or open it before")
+                break
+            self.at += 1
+            if kind == "space":
+                spaced = True
+                continue
+            if not spaced:
+                raise ValueError(f"{self.source!r}: put a space before {token!r}; brackets hold whole words")
+            spaced = False
+            items.append(self.item(kind, token))
+        return self.joined(items)
+
+    def item(self, kind: str, token: str) -> _Node | int:
+        """One word, list, group or gap (a gap is its number of words)."""
+        if kind == "gap":
+            size = int(token[1:-1])
+            if not 1 <= size <= _MAX_GAP:
+                raise ValueError(f"{self.source!r}: a gap is <1> to <{_MAX_GAP}> words, not {token}")
+            return size
+        if kind == "list":
+            return self.named(token[1:-1])
+        if kind == "word":
+            return _word(token, self.cased)
+        if token in "([":
+            node = self.alternatives(")" if token == "(" else "]")
+            return node if token == "(" else _Node(f"(?:{node.pattern})?", node.whole, node.stems, empty=True)
+        raise ValueError(f"{self.source!r}: {token!r} has no meaning here")
+
+    def named(self, name: str) -> _Node:
+        """The list `{name}` as one of its terms."""
+        if name not in self.lists:
+            raise ValueError(f"{self.source!r}: there is no list {{{name}}}; the lists are {', '.join(sorted(self.lists))}")
+        if name in self.inside:
+            raise ValueError(f"{self.source!r}: the list {{{name}}} holds itself")
+        branches = []
+        for term in self.lists[name]:
+            parser = _Parser(term, self.lists, (*self.inside, name))
+            parser.cased = self.cased
+            branches.append(parser.alternatives(closing=None))
+        return _either(branches)
+
+    def joined(self, items: list[_Node | int]) -> _Node:
+        """Items with what may stand between them."""
+        if not items or isinstance(items[0], int) or isinstance(items[-1], int):
+            raise ValueError(f"{self.source!r}: there must be words on both sides of a gap, and in every alternative")
+        pattern, whole, stems, empty, joint = "", frozenset[str](), frozenset[str](), True, ""
+        for item in items:
+            if isinstance(item, int):
+                joint = rf"[^\w\s.;:!?]*[\s/-]+(?:{_TOKEN}\s+){{0,{item}}}?(?:[^\w\s.;:!?]+|[^\s.;:!?]*-)?"
+                continue
+            if empty:
+                whole, stems = whole | item.whole, stems | item.stems
+            if item.empty:  # the joint belongs to the optional item: before it, or after it when it comes first
+                pattern += f"(?:{item.pattern}{_JOINT})?" if empty else f"(?:{joint}{item.pattern})?"
+            else:
+                pattern += joint + item.pattern
+                joint = _JOINT
+                empty = False
+        return _Node(pattern, whole, stems, empty)
+
+
+def _either(branches: Sequence[_Node]) -> _Node:
+    pattern = branches[0].pattern if len(branches) == 1 else f"(?:{'|'.join(node.pattern for node in branches)})"
+    whole = frozenset[str]().union(*(node.whole for node in branches))
+    stems = frozenset[str]().union(*(node.stems for node in branches))
+    return _Node(pattern, whole, stems, any(node.empty for node in branches))
+
+
+def _word(word: str, cased: bool) -> _Node:
+    """A whole word, a `stem*`, or parts joined by hyphens (each hyphen may be a dash, a space or nothing)."""
+    body, star = (word[:-1], True) if word.endswith("*") else (word, False)
+    parts = [fold(part) for part in body.split("-") if part]
+    if not parts or "*" in body:
+        raise ValueError(f"{word!r}: `*` stands at the end of a word, after at least one letter")
+    first = _WORD.match(parts[0])
+    pattern = _LOOSE_JOINT.join(re.escape(part if _minds_case(word) else part.lower()) for part in parts)
+    pattern += r"[^\W_]*" if star else _END if _WORD.match(parts[-1][-1]) else ""
+    if cased and not _minds_case(word):
+        pattern = f"(?i:{pattern})"
+    if first is None:  # "&" or "+": fine inside a term, never the start of one
+        return _Node(pattern, frozenset(), frozenset())
+    key = frozenset([first[0].lower()])
+    open_ended = first[0] == parts[0] and (len(parts) > 1 or star)
+    return _Node(pattern, frozenset(), key) if open_ended else _Node(pattern, key, frozenset())
+
+
+def _minds_case(text: str) -> bool:
+    return any(sum(map(str.isupper, word)) > 1 for word in re.split(r"[\s()\[\]|]+", text))
+
+
+def _spelled(name: str, lists: Mapping[str, Sequence[str]]) -> Iterable[str]:
+    return lists.get(name, ())
+
+
+class Finder:
+    """Many terms, found together: one walk over a text's words offers each term only the places where it can begin."""
+
+    def __init__(self, terms: Sequence[Term]) -> None:
+        self.terms = tuple(terms)
+        self._whole: dict[str, list[int]] = {}
+        self._stems: dict[str, list[int]] = {}
+        self._free: list[int] = []
+        for number, term in enumerate(self.terms):
+            for word in term.whole:
+                self._whole.setdefault(word, []).append(number)
+            for stem in term.stems:
+                self._stems.setdefault(stem, []).append(number)
+            if not term.whole and not term.stems:
+                self._free.append(number)
+        self._lengths = sorted({len(stem) for stem in self._stems})
+
+    def hits(self, text: Text) -> Hits:
+        """Where every term stands in `text`; terms that are not there are left out."""
+        found: Hits = {}
+        for word, starts in text.starts.items():
+            for number in self._whole.get(word, ()):
+                self._try(number, text, starts, found)
+            for length in self._lengths:
+                if length > len(word):
+                    break
+                for number in self._stems.get(word[:length], ()):
+                    self._try(number, text, starts, found)
+        for number in self._free:
+            spans = [hit.span() for hit in self.terms[number].regex.finditer(text.plain)]
+            if spans:
+                found[number] = spans
+        return found
+
+    def _try(self, number: int, text: Text, starts: list[int], found: Hits) -> None:
+        term = self.terms[number]
+        subject = text.plain if term.cased else text.lower
+        for start in starts:
+            hit = term.regex.match(subject, start)
+            if hit:
+                found.setdefault(number, []).append(hit.span())
+
+
+class Phrases:
+    """A list of terms asked as one question: does the text say any of this, and where first?"""
+
+    def __init__(self, phrases: Sequence[str]) -> None:
+        self.phrases = tuple(phrases)
+        self._finder = Finder([parse(phrase) for phrase in self.phrases])
+
+    def find(self, text: str | None) -> Span | None:
+        """Start and stop of the first hit (the longest, where several begin there); None without one."""
+        if not text:
+            return None
+        spans = [span for spans in self._finder.hits(Text(text)).values() for span in spans]
+        return min(spans, key=lambda span: (span[0], -span[1])) if spans else None
