@@ -185,7 +185,7 @@ class Window:
 class Page:
     """One ranked answer. `total` is how many records the server says match; items hold at least the scan fields."""
 
-    items: tuple[Message, ...]
+    items: Sequence[Message]
     total: int
 
     @property

@@ -185,6 +185,8 @@ create table work_authors (
     position integer not null,
     author text not null references authors (author),
     credited text not null,
+    family text,
+    given text,
     role text not null check (role in ('author', 'editor')),
     affiliation text,
     primary key (doi, position)

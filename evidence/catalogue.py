@@ -1,0 +1,289 @@
+"""Reading the database: rows for `sync`, `explain`, `export`, `status` and reports. It never writes.
+
+Every function takes an open connection, so readers and the writer share one view of a run in progress.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evidence import schema
+from evidence.errors import ConfigError, StoreError
+from evidence.model import Citation, Doi, Resolution
+
+Row = dict[str, Any]
+
+_SHOWN = "case w.verdict when 'include' then 0 when 'unsure' then 1 else 2 end"
+_SCAN = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which works an export or a report is about. `tags` are (facet, value) and all must hold; `since` is an ISO date:
+    works first landed, or whose record changed, on or after it; `text` is a full-text query of plain words."""
+
+    verdicts: tuple[str, ...] = ("include",)
+    tags: tuple[tuple[str, str], ...] = ()
+    since: str | None = None
+    text: str | None = None
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A read-only connection to an evidence database; ConfigError when there is none, StoreError when it is not ours."""
+    if not path.exists():
+        raise ConfigError(f"{path}: there is no database yet; `evidence demo` or `evidence sync` makes one")
+    try:
+        conn = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        (application_id,) = conn.execute("pragma application_id").fetchone()
+        known = conn.execute("select 1 from sqlite_master where name = 'works'").fetchone()
+    except sqlite3.Error as error:
+        raise StoreError(f"{path}: cannot be read ({error}); name another file with --db") from None
+    if application_id != schema.APPLICATION_ID or known is None:
+        conn.close()
+        raise StoreError(f"{path}: this is not a database of evidence; name another with --db")
+    return conn
+
+
+# ---------------------------------------------------------------------- for sync
+
+
+def dois(conn: sqlite3.Connection) -> list[Doi]:
+    """Every work with a standing record, in order."""
+    return [d for (d,) in conn.execute("select doi from snapshots where last_run is null order by doi")]
+
+
+def bases(conn: sqlite3.Connection) -> Iterator[tuple[Doi, str]]:
+    """Every standing record with the basis of its judgement (`""` when it has none)."""
+    yield from conn.execute(
+        """
+        select s.doi, coalesce(w.basis, '') from snapshots s left join works w on w.doi = s.doi
+        where s.last_run is null order by s.doi
+        """
+    )
+
+
+def standing(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> Iterator[tuple[Doi, str, str]]:
+    """(doi, digest, message JSON) of the records that stand for these works."""
+    yield from _in_chunks(
+        conn, "select doi, digest, message from snapshots where last_run is null and doi in ({})", wanted
+    )
+
+
+def indexed(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> dict[Doi, str | None]:
+    """When Crossref had last indexed the records we hold, for those of `wanted` that we hold."""
+    sql = """
+        select doi, json_extract(message, '$.indexed."date-time"') from snapshots
+        where last_run is null and doi in ({})
+    """
+    return dict(_in_chunks(conn, sql, wanted))
+
+
+def resolutions(conn: sqlite3.Connection, source: str) -> list[Resolution]:
+    """The verdicts on a reference list that stand, in order."""
+    rows = conn.execute(
+        """
+        select source, position, text, stated_doi, status, doi, problem, score from citations
+        where source = ? and retired is null order by position
+        """,
+        (source,),
+    )
+    return [Resolution(Citation(*row[:4]), *row[4:]) for row in rows]
+
+
+def notices(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> dict[tuple[str, str, str], tuple[str, str, str, str]]:
+    """Notices on these works: (doi, kind, notice DOI) → (doi, kind, title, verdict)."""
+    sql = """
+        select n.doi, n.kind, n.notice_doi, coalesce(w.title, ''), w.verdict
+        from notices n join works w on w.doi = n.doi where n.doi in ({})
+    """
+    return {(doi, kind, by): (doi, kind, title, verdict) for doi, kind, by, title, verdict in _in_chunks(conn, sql, wanted)}
+
+
+def first_day(conn: sqlite3.Connection) -> str | None:
+    """The day of the first run: no known work was read earlier."""
+    (day,) = conn.execute("select substr(min(started), 1, 10) from runs").fetchone()
+    return None if day is None else str(day)
+
+
+def found_by_search(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> set[Doi]:
+    """Which of these works a standing search leads to."""
+    sql = """
+        select distinct s.doi from sightings s join sources o on o.source = s.source
+        where o.kind = 'search' and s.last_run is null and o.retired is null and s.doi in ({})
+    """
+    return {d for (d,) in _in_chunks(conn, sql, wanted)}
+
+
+def verdicts(conn: sqlite3.Connection) -> dict[str, int]:
+    """How many works there are by verdict."""
+    return dict(conn.execute("select verdict, count(*) from works group by verdict order by verdict").fetchall())
+
+
+# ---------------------------------------------------------------------- for people
+
+
+def canonical(conn: sqlite3.Connection, doi: Doi) -> Doi:
+    """The DOI a work is kept under: `doi` itself, or the one it is an alias of."""
+    row = conn.execute("select doi from aliases where alias = ?", (doi,)).fetchone()
+    return Doi(row[0]) if row else doi
+
+
+def work(conn: sqlite3.Connection, doi: Doi) -> Row | None:
+    """One row of `works` with its tags, reasons, sources, notices and citations; None when it is not here."""
+    rows = list(_rows(conn, "select * from works where doi = :doi", {"doi": doi}))
+    if not rows:
+        return None
+    found = rows[0]
+    found["tags"] = list(_rows(conn, "select facet, value, decided from tags where doi = :doi order by 1, 2", {"doi": doi}))
+    found["reasons"] = list(
+        _rows(
+            conn,
+            """
+            select facet, value, rule, field, start, stop, quote from reasons where doi = :doi
+            order by facet = 'verdict' desc, facet, value, field, start
+            """,
+            {"doi": doi},
+        )
+    )
+    found["sources"] = list(
+        _rows(
+            conn,
+            """
+            select s.source, o.label, s.via, s.rank, r.started as since, s.last_run is not null as gone
+            from sightings s join sources o on o.source = s.source join runs r on r.run = s.first_run
+            where s.doi = :doi order by s.source
+            """,
+            {"doi": doi},
+        )
+    )
+    found["notices"] = list(_rows(conn, "select * from notices where doi = :doi order by issued, kind", {"doi": doi}))
+    found["citations"] = list(
+        _rows(conn, "select * from citations where doi = :doi and retired is null order by source, position", {"doi": doi})
+    )
+    found["versions"] = list(_rows(conn, "select * from history where doi = :doi order by version", {"doi": doi}))
+    return found
+
+
+def selected(conn: sqlite3.Connection, selection: Selection) -> Iterator[Row]:
+    """The works of a selection, newest first, as `export` takes them; few are in memory at once."""
+    where = ["w.verdict in (select value from json_each(:verdicts))"]
+    values: Row = {"verdicts": json.dumps(selection.verdicts)}
+    for number, (facet, value) in enumerate(selection.tags):
+        where.append(
+            f"exists (select 1 from tags t where t.doi = w.doi and t.facet = :f{number} and t.value = :v{number})"
+        )
+        values |= {f"f{number}": facet, f"v{number}": value}
+    if selection.since:
+        where.append("w.changed_run in (select run from runs where started >= :since)")
+        values["since"] = selection.since
+    if selection.text:
+        where.append("w.rowid in (select rowid from works_fts where works_fts match :text)")
+        values["text"] = _plain_words(selection.text)
+    keys = [
+        d
+        for (d,) in conn.execute(
+            f"select w.doi from works w where {' and '.join(where)} order by w.year desc, w.doi",  # noqa: S608
+            values,
+        )
+    ]
+    for start in range(0, len(keys), _SCAN):
+        yield from _complete(conn, keys[start : start + _SCAN])
+
+
+def check_tags(conn: sqlite3.Connection, tags: Sequence[tuple[str, str]]) -> None:
+    """ConfigError when a tag is none that could be said, naming those that can."""
+    for facet, value in tags:
+        known = [v for (v,) in conn.execute("select value from facets where facet = ? order by position", (facet,))]
+        if not known:
+            facets = [f for (f,) in conn.execute("select distinct facet from facets order by facet")]
+            raise ConfigError(f"--tag {facet}:{value}: there is no facet {facet!r}; the facets are {', '.join(facets)}")
+        if value not in known:
+            raise ConfigError(f"--tag {facet}:{value}: {facet} has no {value!r}; it has {', '.join(known)}")
+
+
+def status(conn: sqlite3.Connection) -> Row:
+    """What `evidence status` shows: last run, works by verdict, sources with trouble, citations that need a person."""
+    runs = list(_rows(conn, "select * from runs order by run desc limit 1", {}))
+    last = runs[0] if runs else None
+    if last:
+        last["counts"] = json.loads(last["counts"])
+    return {
+        "last_run": last,
+        "works": verdicts(conn),
+        "waiting": conn.execute("select count(*) from to_check").fetchone()[0],
+        "notices": dict(conn.execute("select notice, count(*) from works where notice is not null group by 1").fetchall()),
+        "rejects": conn.execute("select count(*) from rejects").fetchone()[0],
+        "sources": list(
+            _rows(
+                conn,
+                """
+                select o.source, o.kind, o.label, o.bookmark, o.trouble, count(s.doi) as works
+                from sources o left join sightings s on s.source = o.source and s.last_run is null
+                where o.retired is null group by o.source order by o.kind, o.source
+                """,
+                {},
+            )
+        ),
+        "citations": list(_rows(conn, "select * from citations_to_check order by source, position", {})),
+    }
+
+
+def _complete(conn: sqlite3.Connection, keys: Sequence[Doi]) -> Iterator[Row]:
+    marks = ", ".join("?" * len(keys))
+    rows = {r["doi"]: r for r in _rows(conn, f"select * from works where doi in ({marks})", keys)}  # noqa: S608
+    for row in rows.values():
+        row |= {"authors_full": [], "tags": {}, "sources": (), "reasons": None}
+    for author in _rows(
+        conn,
+        f"""
+        select doi, family, given, case when family is null and given is null then credited end as name, role
+        from work_authors where doi in ({marks}) order by doi, position
+        """,  # noqa: S608
+        keys,
+    ):
+        rows[author.pop("doi")]["authors_full"].append(author)
+    for doi, facet, value in conn.execute(
+        f"select doi, facet, value from tags where doi in ({marks}) order by 1, 2, 3",  # noqa: S608
+        keys,
+    ):
+        rows[doi]["tags"][facet] = (*rows[doi]["tags"].get(facet, ()), value)
+    for doi, source in conn.execute(
+        f"select doi, source from sightings where last_run is null and doi in ({marks}) order by 1, 2",  # noqa: S608
+        keys,
+    ):
+        rows[doi]["sources"] = (*rows[doi]["sources"], source)
+    for doi, said in conn.execute(
+        f"""
+        select doi, group_concat(words, '; ') from (
+            select distinct doi, facet || ':' || value || ' “' || quote || '”' as words from reasons
+            where doi in ({marks}) order by 1, 2)
+        group by doi
+        """,  # noqa: S608
+        keys,
+    ):
+        rows[doi]["reasons"] = said
+    for key in keys:
+        yield rows[key]
+
+
+def _rows(conn: sqlite3.Connection, sql: str, values: Any) -> Iterator[Row]:
+    cursor = conn.execute(sql, values)
+    names = [column[0] for column in cursor.description]
+    for row in cursor:
+        yield dict(zip(names, row, strict=True))
+
+
+def _in_chunks(conn: sqlite3.Connection, sql: str, wanted: Sequence[Doi]) -> Iterator[tuple[Any, ...]]:
+    for start in range(0, len(wanted), _SCAN):
+        part = list(wanted[start : start + _SCAN])
+        yield from conn.execute(sql.format(", ".join("?" * len(part))), part).fetchall()
+
+
+def _plain_words(text: str) -> str:
+    """Each word quoted, so that `IPT-A` or `or` is looked for and not read as an operator."""
+    return " ".join(f'"{word}"' for word in text.replace('"', " ").split())

@@ -1,0 +1,125 @@
+"""What happened, in words and tables for people. Pure text from values: no SQL, no terminal, no clock."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from evidence.sync import Outcome
+
+CITATION_WORDS = {
+    "resolved": "resolved",
+    "repaired": "repaired",
+    "matched": "found by their text",
+    "mismatch": "with the DOI of another work",
+    "ambiguous": "ambiguous",
+    "not-in-crossref": "registered elsewhere",
+    "not-found": "with a DOI that leads nowhere",
+    "no-doi": "without a DOI",
+}
+"""How a summary says each verdict on a citation."""
+
+
+def summary(outcome: Outcome) -> str:
+    """What a run did, for a person: what changed in standing first, then citations, records, verdicts and troubles."""
+    lines = [f"NOTICE {kind} of {verdict}d work {doi}: {title}" for doi, kind, title, verdict in _grave(outcome)]
+    new, changed = len(set(outcome.landed.new)), len(set(outcome.landed.changed))
+    parts = [citations(outcome.citations)] if outcome.citations else []
+    if outcome.read is not None:
+        parts.append(f"{_n(outcome.read, 'record')} read")
+    parts.append(f"{_n(len(outcome.matched), 'record')} matched the searches, {new} new, {changed} changed")
+    lines.append("; ".join(parts) + ".")
+    if not (new or changed or outcome.rejudged or outcome.landed.sightings or outcome.gone):
+        lines.append("Nothing new: no row of the evidence changed.")
+    if outcome.landed.rejects:
+        lines.append(f"{_n(outcome.landed.rejects, 'record')} could not be understood and wait in `rejects`.")
+    if outcome.gone:
+        lines.append(f"{_n(outcome.gone, 'work')} no longer found by a source that had led to it (kept, and marked).")
+    if outcome.rejudged:
+        lines.append(f"{_n(outcome.rejudged, 'work')} judged again under changed rules or decisions.")
+    included, unsure = outcome.verdicts.get("include", 0), outcome.verdicts.get("unsure", 0)
+    lines.append(
+        f"{sum(outcome.verdicts.values())} works in the database: {included} included, "
+        f"{outcome.verdicts.get('exclude', 0)} excluded, {unsure} waiting for a person."
+    )
+    if outcome.known_total:
+        missing = f"; not found: {', '.join(outcome.known_missing)}" if outcome.known_missing else ""
+        lines.append(f"Search health: {outcome.known_found} of {outcome.known_total} known works found{missing}.")
+    lines += [f"Warning, {source}: {text}" for source, text in outcome.warnings]
+    lines += [f"Stopped, {source}: {text}" for source, text in outcome.troubles]
+    if outcome.outcome != "complete":
+        lines.append(f"The run ended {outcome.outcome}: what stopped is asked again by the next sync.")
+    return "\n".join(lines)
+
+
+def citations(counts: Counter[str]) -> str:
+    """`9 citations: 7 resolved, 1 repaired, 1 without a DOI`."""
+    said = [f"{counts[status]} {words}" for status, words in CITATION_WORDS.items() if counts[status]]
+    return f"{_n(counts.total(), 'citation')}: {', '.join(said)}"
+
+
+def explanation(work: dict[str, Any]) -> str:
+    """Why a work is in or out, with the words: the text of `evidence explain`."""
+    lines = [f"{work['title'] or '(no title deposited)'}", f"{_source_line(work)}", work["url"] or work["doi"], ""]
+    lines.append(f"Verdict: {work['verdict']} ({_by(work['decided'])}, judged on {work['judged_on']}). {work['why']}")
+    lines += [f"  {_quoted(work, r)}" for r in work["reasons"] if r["facet"] == "verdict"]
+    if work["notices"]:
+        lines.append("Notices:")
+        lines += [f"  {n['kind']} {n['issued'] or ''} {n['notice_doi']} (from {n['evidence']})" for n in work["notices"]]
+    lines.append("Tags:" if work["tags"] else "Tags: none.")
+    for tag in work["tags"]:
+        lines.append(f"  {tag['facet']}: {tag['value']} ({_by(tag['decided'])})")
+        lines += [
+            f"      {_quoted(work, r)}"
+            for r in work["reasons"]
+            if (r["facet"], r["value"]) == (tag["facet"], tag["value"])
+        ]
+    lines.append("Led here by:")
+    lines += [
+        f"  {s['label']} ({s['via']}{', rank ' + str(s['rank']) if s['rank'] else ''}), first {s['since'][:10]}"
+        + (", no longer" if s["gone"] else "")
+        for s in work["sources"]
+    ]
+    return "\n".join(lines)
+
+
+def status(state: dict[str, Any]) -> str:
+    """The text of `evidence status`."""
+    run = state["last_run"]
+    lines = [f"Last run: {run['outcome']}, {run['started']}, from {run['door']}." if run else "No run yet."]
+    works = ", ".join(f"{n} {verdict}" for verdict, n in state["works"].items()) or "none"
+    lines.append(f"Works: {works}. Waiting for a person: {state['waiting']}. Not understood: {state['rejects']}.")
+    if state["notices"]:
+        lines.append("Notices: " + ", ".join(f"{n} {kind}" for kind, n in state["notices"].items()) + ".")
+    lines += [
+        f"Source {s['source']}: {s['works']} works" + (f" — {s['trouble']}" if s["trouble"] else "")
+        for s in state["sources"]
+    ]
+    lines += [f"Citation {c['source']} {c['position']} is {c['status']}: {c['problem']}" for c in state["citations"]]
+    return "\n".join(lines)
+
+
+def _grave(outcome: Outcome) -> Sequence[tuple[str, str, str, str]]:
+    return [n for n in outcome.notices if n[3] != "exclude"]
+
+
+def _source_line(work: dict[str, Any]) -> str:
+    return ". ".join(str(part) for part in (work["authors"], work["container"], work["issued"]) if part)
+
+
+def _quoted(work: dict[str, Any], reason: dict[str, Any]) -> str:
+    """The words in their sentence: a little of the field either side, the quote in brackets."""
+    text = work.get(reason["field"])
+    if not isinstance(text, str) or text[reason["start"] : reason["stop"]] != reason["quote"]:
+        return f"{reason['field']}: “{reason['quote']}” [{reason['rule']}]"
+    before, after = text[max(0, reason["start"] - 40) : reason["start"]], text[reason["stop"] : reason["stop"] + 40]
+    return f"{reason['field']}: …{before}[{reason['quote']}]{after}… [{reason['rule']}]"
+
+
+def _by(decided: str) -> str:
+    return "decided by a person" if decided == "person" else "by rule"
+
+
+def _n(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

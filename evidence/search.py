@@ -1,0 +1,152 @@
+"""A standing query → the records that count as found, window by window.
+
+Crossref ranks a bag of words and knows no phrases, so each ranked page is completed here by the search's phrases. A
+window whose tail is not quiet is split in half, down to a day; what is still cut off then is said, never hidden. This
+module is handed its door and writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+
+from evidence import normalise
+from evidence.config import Search
+from evidence.model import Doi, Door, Message, Page, Query, Window
+from evidence.rules import Phrases
+
+EARLIEST = date(1900, 1, 1)
+YEARS_AHEAD = 2
+"""Publishers register issues to come: an open span ends two years from now."""
+
+PART = 500
+"""Records handled at once; a larger (offline) page is handed on in parts, so memory does not grow with the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A record that said one of the phrases: its place in the ranking (1-based) and Crossref's relevance score."""
+
+    doi: Doi
+    rank: int
+    score: float | None
+    indexed: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """What one page, or part of a page, brought. `truncated`: hits were still coming where the page ended."""
+
+    window: Window | None
+    total: int
+    scanned: int
+    hits: tuple[Hit, ...]
+    truncated: bool
+
+
+class Matcher:
+    """The local half of a search: does a record say one of its phrases?"""
+
+    def __init__(self, search: Search) -> None:
+        self.search = search
+        self._phrases = Phrases(search.phrases)
+
+    def says(self, title: str | None, abstract: str | None) -> bool:
+        """True when the title or the abstract holds a phrase."""
+        return self._phrases.find(title) is not None or self._phrases.find(abstract) is not None
+
+    def accepts(self, message: Message, title: str | None, abstract: str | None) -> bool:
+        """For records from files, which no server has filtered: phrases, years and the filters a record can answer."""
+        return self.says(title, abstract) and self._in_years(message) and self._passes(message)
+
+    def _in_years(self, message: Message) -> bool:
+        first, last = self.search.years
+        if first is None and last is None:
+            return True
+        year = normalise.year_of(message)
+        return year is None or ((first is None or first <= year) and (last is None or year <= last))
+
+    def _passes(self, message: Message) -> bool:
+        kinds = [v for name, values in self.search.query.filters if name == "type" for v in values]
+        return not kinds or message.get("type") in kinds
+
+
+def sweep(search: Search, door: Door, since: str | None, today: date) -> Iterator[Sweep]:
+    """Every window of a search. `since` (ISO date) asks only for records indexed since then; None asks for all."""
+    matcher = Matcher(search)
+    query, windows = _first(search, since, today)
+    while windows:
+        window = windows.pop()
+        page = door.scan(query, window)
+        halves: tuple[Window, ...] = ()
+        truncated = False
+        for part in _parts(page):
+            hits = _hits(matcher, part.items, part.first)
+            if part.last and not page.complete and _loud(hits, len(page.items), query.rows):
+                halves = _halves(window, search, today)
+                truncated = not halves
+            yield Sweep(window, page.total, len(part.items), hits, truncated)
+        windows.extend(reversed(halves))
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    items: Sequence[Message]
+    first: int
+    last: bool
+
+
+def _parts(page: Page) -> Iterator[_Part]:
+    """A page that Crossref answered is one part; only a page from files can be longer."""
+    size = len(page.items) if not page.complete else PART
+    starts = range(0, max(len(page.items), 1), max(size, 1))
+    for start in starts:
+        items = list(page.items[start : start + size])
+        yield _Part(items, start + 1, start == starts[-1])
+
+
+def _hits(matcher: Matcher, items: Sequence[Message], first: int) -> tuple[Hit, ...]:
+    hits = []
+    for rank, message in enumerate(items, start=first):
+        doi = normalise.doi_of(message)
+        if doi is not None and matcher.says(*normalise.searchable(message)):
+            score = message.get("score")
+            hits.append(
+                Hit(doi, rank, float(score) if isinstance(score, int | float) else None, normalise.indexed_at(message))
+            )
+    return tuple(hits)
+
+
+def _loud(hits: Sequence[Hit], length: int, rows: int) -> bool:
+    """Phrase hits in the last tenth of a full page: more may follow where it ends."""
+    return length >= rows and bool(hits) and hits[-1].rank > length - max(1, length // 10)
+
+
+def _first(search: Search, since: str | None, today: date) -> tuple[Query, list[Window | None]]:
+    if since is None:
+        bounded = search.years != (None, None)
+        return search.query, [_span(search, today) if bounded else None]
+    # The window is by index date now, so the years travel as ordinary filters.
+    years = [(f"{name}-pub-date", (str(y),)) for name, y in zip(("from", "until"), search.years, strict=True) if y]
+    query = replace(search.query, filters=(*search.query.filters, *years))
+    return query, [Window("indexed", since, today.isoformat())]
+
+
+def _span(search: Search, today: date) -> Window:
+    first, last = search.years
+    start = date(first, 1, 1) if first else EARLIEST
+    return Window("published", start.isoformat(), date(last or today.year + YEARS_AHEAD, 12, 31).isoformat())
+
+
+def _halves(window: Window | None, search: Search, today: date) -> tuple[Window, ...]:
+    """Both halves of a window, earlier first; nothing when it is a single day already."""
+    whole = window or _span(search, today)
+    start, stop = date.fromisoformat(whole.since), date.fromisoformat(whole.until)
+    if start >= stop:
+        return ()
+    middle = start + (stop - start) // 2
+    return (
+        replace(whole, until=middle.isoformat()),
+        replace(whole, since=(middle + timedelta(days=1)).isoformat()),
+    )

@@ -1,0 +1,437 @@
+"""The order of the stages, and what each failure stops.
+
+`sync` asks a door, lets the pure stages make sense of the answers, and hands whole pages to the store. Network never
+happens inside a transaction. A source that fails stops alone: the others go on and the run ends `partial`. No SQL here,
+no HTTP, no printing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any, Protocol
+
+from evidence import __version__, catalogue, references, search
+from evidence.config import FILES_SOURCE, REFRESH_SOURCE, Config, ReferenceList, Search
+from evidence.errors import RecordError, SourceError
+from evidence.judge import judge
+from evidence.model import Decision, Doi, Door, Found, Message, Resolution
+from evidence.normalise import digest, doi_of, indexed_at, normalise
+from evidence.rulebook import Rulebook
+from evidence.store import Asked, Landed, Landing, Record, Reject, Sighting, SourceState, Store
+
+OVERLAP = timedelta(days=2)
+"""A bookmark lies this far before the start of its run: index dates have day resolution and clocks differ."""
+
+REFRESH_PART = 500
+JUDGE_PART = 500
+
+
+class Progress(Protocol):
+    """Told what is being done; a bar on a terminal, nothing elsewhere."""
+
+    def step(self, label: str, done: int, total: int | None) -> None:
+        """`label` has done so many of so many (None: not known)."""
+        ...
+
+
+class Quiet:
+    """Progress for scripts and tests: silence."""
+
+    def step(self, label: str, done: int, total: int | None) -> None:
+        """Say nothing."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a run did, for the summary and the exit code."""
+
+    run: int
+    outcome: str = "complete"
+    citations: Counter[str] = field(default_factory=Counter)
+    matched: set[Doi] = field(default_factory=set)
+    landed: Landed = field(default_factory=Landed)
+    rejudged: int = 0
+    gone: int = 0
+    refreshed: int = 0
+    read: int | None = None
+    notices: list[tuple[str, str, str, str]] = field(default_factory=list)
+    troubles: list[tuple[str, str]] = field(default_factory=list)
+    warnings: list[tuple[str, str]] = field(default_factory=list)
+    verdicts: dict[str, int] = field(default_factory=dict)
+    known_found: int = 0
+    known_total: int = 0
+    known_missing: tuple[str, ...] = ()
+
+    def counts(self) -> dict[str, Any]:
+        """What the `runs` row keeps."""
+        return {
+            "citations": dict(sorted(self.citations.items())),
+            "matched": len(self.matched),
+            "new": len(set(self.landed.new)),
+            "changed": len(set(self.landed.changed)),
+            "sightings": self.landed.sightings,
+            "rejects": self.landed.rejects,
+            "rejudged": self.rejudged,
+            "gone": self.gone,
+            "notices": len(self.notices),
+            "troubles": len(self.troubles),
+            "verdicts": self.verdicts,
+            "known": [self.known_found, self.known_total],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What every stage of one run needs: where to write, whom to ask, by which rules, and when it is."""
+
+    store: Store
+    door: Door
+    book: Rulebook
+    run: int
+    now: Callable[[], datetime]
+    started: datetime
+    decisions: Mapping[Doi, tuple[Decision, ...]]
+    progress: Progress
+
+    @property
+    def today(self) -> date:
+        """The day the run started, UTC."""
+        return self.started.date()
+
+    @property
+    def bookmark(self) -> str:
+        """Where a source harvested to its end in this run may begin next time."""
+        return (self.started.date() - OVERLAP).isoformat()
+
+
+def sync(
+    config: Config,
+    store: Store,
+    door: Door,
+    book: Rulebook,
+    *,
+    now: Callable[[], datetime],
+    progress: Progress | None = None,
+    full: bool = False,
+    take: Iterable[Message] = (),
+) -> Outcome:
+    """Harvest every source of `config` through `door`, refresh known works, judge. The caller holds the lock.
+
+    `full` forgets the bookmarks, so what a search no longer finds is noticed. `take` are records wanted whole,
+    whichever source asks for them.
+    """
+    started = now()
+    run = store.start_run(door.name, __version__, _iso(started))
+    outcome = Outcome(run)
+    bench = Bench(store, door, book, run, now, started, decisions_by_work(store), progress or Quiet())
+    try:
+        store.set_facets(facet_rows(book))
+        known = catalogue.dois(store.conn)
+        states = store.register(run, _entries(config))
+        for source in config.sources:
+            state = states[source.id]
+            since = None if full or not door_is_incremental(door) else state.bookmark
+            _guarded(bench, outcome, source.id, lambda s=source, b=since: _harvest(bench, outcome, s, b))  # type: ignore[misc]
+        _guarded(bench, outcome, FILES_SOURCE, lambda: _take(bench, outcome, take))
+        _guarded(bench, outcome, REFRESH_SOURCE, lambda: _refresh(bench, outcome, known, states[REFRESH_SOURCE]))
+        outcome.rejudged = rejudge(store, book, run, bench.decisions, bench.progress)
+        _health(bench, outcome, config)
+    except BaseException:
+        store.finish_run(run, "crashed", outcome.counts(), _iso(now()))
+        raise
+    if outcome.troubles:
+        outcome.outcome = "partial"
+    store.finish_run(run, outcome.outcome, outcome.counts(), _iso(now()))
+    return outcome
+
+
+def rejudge(
+    store: Store,
+    book: Rulebook,
+    run: int,
+    decisions: Mapping[Doi, tuple[Decision, ...]],
+    progress: Progress,
+) -> int:
+    """Judge again, offline, every work whose judgement stands on other rules, code or decisions. Returns how many."""
+    stale = stale_works(store, book, decisions)
+    for start in range(0, len(stale), JUDGE_PART):
+        progress.step("judging", start, len(stale))
+        part = stale[start : start + JUDGE_PART]
+        records = [
+            record
+            for doi, checksum, message in catalogue.standing(store.conn, part)
+            if (record := _record(json.loads(message), doi, checksum, message, book, decisions)).work is not None
+        ]
+        store.rejudge(run, records)
+    return len(stale)
+
+
+def stale_works(store: Store, book: Rulebook, decisions: Mapping[Doi, tuple[Decision, ...]]) -> list[Doi]:
+    """The works that `rejudge` would judge again."""
+    ours = basis(book, ())
+    return [d for d, b in catalogue.bases(store.conn) if b != (basis(book, decisions[d]) if d in decisions else ours)]
+
+
+def basis(book: Rulebook, decisions: Sequence[Decision]) -> str:
+    """What a judgement stands on: code version, rules and the people's decisions about that work."""
+    said = repr(decisions) if decisions else ""
+    return hashlib.sha256(f"{__version__}|{book.digest}|{said}".encode()).hexdigest()[:16]
+
+
+def decisions_by_work(store: Store) -> dict[Doi, tuple[Decision, ...]]:
+    """The ledger by work, oldest first."""
+    by_work: dict[Doi, tuple[Decision, ...]] = {}
+    for decision in store.decisions():
+        by_work[decision.doi] = (*by_work.get(decision.doi, ()), decision)
+    return by_work
+
+
+def facet_rows(book: Rulebook) -> list[tuple[str, str, str, str, int]]:
+    """The rows of `facets`: what can be said."""
+    return [
+        (facet.facet, value.id, value.label, value.means, position)
+        for facet in book.facets
+        for position, value in enumerate(facet.values, start=1)
+    ]
+
+
+def door_is_incremental(door: Door) -> bool:
+    """Only Crossref can be asked what changed since a day; files are read whole."""
+    return door.name == "crossref"
+
+
+def _entries(config: Config) -> list[tuple[str, str, str, str]]:
+    return [
+        *((s.id, s.kind, s.label, s.spec) for s in config.sources),
+        (REFRESH_SOURCE, "refresh", "Known works, asked again for changes", "{}"),
+        (FILES_SOURCE, "files", "Records taken whole from files", "{}"),
+    ]
+
+
+def _guarded(bench: Bench, outcome: Outcome, source: str, stage: Callable[[], None]) -> None:
+    try:
+        stage()
+    except SourceError as error:
+        outcome.troubles.append((source, str(error)))
+        bench.store.trouble_source(source, str(error))
+
+
+def _harvest(bench: Bench, outcome: Outcome, source: ReferenceList | Search, since: str | None) -> None:
+    if isinstance(source, ReferenceList):
+        _harvest_references(bench, outcome, source)
+    else:
+        _harvest_search(bench, outcome, source, since)
+
+
+# ---------------------------------------------------------------------- reference lists
+
+
+def _harvest_references(bench: Bench, outcome: Outcome, source: ReferenceList) -> None:
+    citations = references.listed(source, bench.door)
+    before = {r.citation.position: r for r in catalogue.resolutions(bench.store.conn, source.id)}
+    known = set(catalogue.dois(bench.store.conn))
+    stands = {position: r for position, r in before.items() if r.doi in known}
+    done = 0
+    for settled in references.settle(citations, bench.door, stands, deposited=source.of is not None):
+        done += len(settled.resolutions)
+        bench.progress.step(source.id, done, len(citations))
+        sightings = [Sighting(r.doi, r.status) for r in settled.resolutions if r.doi]
+        _land(bench, outcome, source.id, settled.messages, sightings, settled.aliases, settled.resolutions)
+        outcome.citations.update(r.status for r in settled.resolutions)
+    bench.store.retire_citations(bench.run, source.id, len(citations))
+    accepted = [r.doi for r in catalogue.resolutions(bench.store.conn, source.id) if r.doi]
+    outcome.gone += bench.store.close_sightings(bench.run, source.id, accepted)
+    bench.store.complete_source(bench.run, source.id, bench.bookmark)
+
+
+# ---------------------------------------------------------------------- searches
+
+
+def _harvest_search(bench: Bench, outcome: Outcome, source: Search, since: str | None) -> None:
+    seen: set[Doi] = set()
+    cut: list[str] = []
+    for number, sweep in enumerate(search.sweep(source, bench.door, since, bench.today), start=1):
+        bench.progress.step(source.id, number, None)
+        messages, aliases, kept = _fetch(bench, sweep.hits)
+        sightings = [Sighting(kept[h.doi], "search", h.rank, h.score) for h in sweep.hits if h.doi in kept]
+        seen.update(sighting.doi for sighting in sightings)
+        if sweep.truncated and sweep.window:
+            cut.append(sweep.window.since)
+        _land(bench, outcome, source.id, messages, sightings, aliases, asked=[_asked(bench, source, sweep)])
+    outcome.matched |= seen
+    trouble = None
+    if cut:
+        trouble = f"Crossref had more than it gives at once for {', '.join(cut)}: some records of those days may be missing"
+        outcome.warnings.append((source.id, trouble))
+    if since is None:
+        outcome.gone += bench.store.close_sightings(bench.run, source.id, seen)
+    bench.store.complete_source(bench.run, source.id, bench.bookmark, trouble)
+
+
+def _fetch(
+    bench: Bench, hits: Sequence[search.Hit]
+) -> tuple[list[Message], list[tuple[Doi, Doi]], dict[Doi, Doi]]:
+    """Whole records of the hits that are new here or were indexed again since; aliases met; hit → DOI it is kept under.
+
+    A hit without a record (deleted between the two questions) is in none of them.
+    """
+    stamps = catalogue.indexed(bench.store.conn, [hit.doi for hit in hits])
+    wanted = [h.doi for h in hits if h.doi not in stamps or h.indexed is None or h.indexed != stamps[h.doi]]
+    messages: list[Message] = []
+    aliases: list[tuple[Doi, Doi]] = []
+    kept = {doi: doi for doi in stamps}
+    for batch in bench.door.lookup(wanted):
+        for found in batch:
+            if found.message is not None and found.answered is not None:
+                messages.append(found.message)
+                aliases += _alias(found)
+                kept[found.asked] = found.answered
+    return messages, aliases, kept
+
+
+def _alias(found: Found) -> list[tuple[Doi, Doi]]:
+    return [(found.asked, found.answered)] if found.answered and found.answered != found.asked else []
+
+
+def _asked(bench: Bench, source: Search, sweep: search.Sweep) -> Asked:
+    window = sweep.window
+    return Asked(
+        query="; ".join(f"query.{name}={value}" for name, value in source.query.fields),
+        filters="; ".join(f"{name}:{value}" for name, values in source.query.filters for value in values),
+        window_by=window.by if window else None,
+        since=window.since if window else None,
+        until=window.until if window else None,
+        asked_at=_iso(bench.now()),
+        total=sweep.total,
+        scanned=sweep.scanned,
+        matched=len(sweep.hits),
+        truncated=sweep.truncated,
+    )
+
+
+# ---------------------------------------------------------------------- known works
+
+
+def _refresh(bench: Bench, outcome: Outcome, known: Sequence[Doi], state: SourceState) -> None:
+    """Ask again for the works known before this run, so that a retraction is noticed wherever it was found."""
+    since = None
+    if door_is_incremental(bench.door):
+        since = state.bookmark or catalogue.first_day(bench.store.conn)
+    for start in range(0, len(known), REFRESH_PART):
+        part = known[start : start + REFRESH_PART]
+        bench.progress.step(REFRESH_SOURCE, start, len(known))
+        found = [f for batch in bench.door.lookup(part, since) for f in batch if f.message is not None]
+        aliases = [pair for f in found for pair in _alias(f)]
+        outcome.refreshed += len(part)
+        _land(bench, outcome, REFRESH_SOURCE, [f.message for f in found if f.message], [], aliases)
+    bench.store.complete_source(bench.run, REFRESH_SOURCE, bench.bookmark)
+
+
+def _take(bench: Bench, outcome: Outcome, take: Iterable[Message]) -> None:
+    for part in _parts(take, search.PART):
+        sightings = [Sighting(d, "file") for m in part if (d := doi_of(m))]
+        _land(bench, outcome, FILES_SOURCE, part, sightings, ())
+
+
+# ---------------------------------------------------------------------- landing
+
+
+def _land(
+    bench: Bench,
+    outcome: Outcome,
+    source: str,
+    messages: Sequence[Message],
+    sightings: Sequence[Sighting],
+    aliases: Sequence[tuple[Doi, Doi]],
+    resolutions: Sequence[Resolution] = (),
+    asked: Sequence[Asked] = (),
+) -> None:
+    records, rejects = _records(bench, messages)
+    before = catalogue.notices(bench.store.conn, [r.doi for r in records])
+    landing = Landing(records, sightings, aliases, rejects, resolutions, asked)
+    outcome.landed += bench.store.land(bench.run, source, landing)
+    after = catalogue.notices(bench.store.conn, [r.doi for r in records])
+    outcome.notices += [after[key] for key in sorted(after.keys() - before.keys())]
+
+
+def _records(bench: Bench, messages: Sequence[Message]) -> tuple[list[Record], list[Reject]]:
+    """The messages whose content is new, normalised and judged; those that cannot be understood, with the reason."""
+    latest: dict[Doi, Message] = {}
+    rejects: list[Reject] = []
+    for message in messages:
+        if (doi := doi_of(message)) is None:
+            text = _dump(message)
+            rejects.append(Reject(_sha(text), None, "this record has no usable DOI", text))
+        else:
+            latest[doi] = message
+    current = bench.store.current(list(latest))
+    held = catalogue.indexed(bench.store.conn, list(latest))
+    records = []
+    for doi, message in latest.items():
+        checksum = digest(message)
+        if current.get(doi, ("", ""))[0] == checksum or (indexed_at(message) or "") < (held.get(doi) or ""):
+            continue  # the same content, or older than what stands (a file read after a harvest)
+        record = _record(message, doi, checksum, _dump(message), bench.book, bench.decisions)
+        if record.work is None:
+            rejects.append(Reject(_sha(record.message), doi, record.basis, record.message))
+        records.append(record)
+    return records, rejects
+
+
+def _record(
+    message: Message,
+    doi: Doi,
+    checksum: str,
+    raw: str,
+    book: Rulebook,
+    decisions: Mapping[Doi, tuple[Decision, ...]],
+) -> Record:
+    """Normalise and judge one message. A record that cannot be understood has no work, and its basis is the reason."""
+    said = decisions.get(doi, ())
+    try:
+        work = normalise(message)
+    except RecordError as error:
+        return Record(doi, checksum, raw, None, None, str(error))
+    return Record(doi, checksum, raw, work, judge(work, book, said), basis(book, said))
+
+
+def _health(bench: Bench, outcome: Outcome, config: Config) -> None:
+    conn = bench.store.conn
+    found = catalogue.found_by_search(conn, config.known)
+    missing = tuple(d for d in config.known if d not in found)
+    outcome.known_total, outcome.known_found, outcome.known_missing = len(config.known), len(found), missing
+    outcome.verdicts = catalogue.verdicts(conn)
+
+
+def reject(outcome: Outcome, store: Store, entries: Iterable[tuple[str, str, str]]) -> None:
+    """Keep the lines of files that are no records: (where, reason, text)."""
+    rejects = [Reject(_sha(text), None, f"{where}: {reason}", text) for where, reason, text in entries]
+    outcome.landed += store.land(outcome.run, FILES_SOURCE, Landing(rejects=rejects))
+
+
+def _dump(message: Message) -> str:
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+
+
+def _sha(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]
+
+
+def _iso(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _parts(items: Iterable[Message], size: int) -> Iterator[list[Message]]:
+    part: list[Message] = []
+    for item in items:
+        part.append(item)
+        if len(part) == size:
+            yield part
+            part = []
+    if part:
+        yield part
