@@ -66,11 +66,10 @@ _HEADING_END = re.compile(rf"[ ]*(?:[:.\-–—][ ]*)?{_COLON}[\s{_BREAK}{_SOFT}
 _ABSTRACT = r"(?:structured |author |graphical )?(?:abstract|summary)|zusammenfassung|résumé|resumen|resumo|riassunto"
 _LEADING_HEADING = re.compile(rf"^(?:{_ABSTRACT})(?:\s*[:.\-–—]\s*\n?|\s*\n)\s*(?=\S)", re.IGNORECASE)
 _TRIVIAL = re.compile(
-    r"[\W_]*(?:n\.?/?a\.?|none|null|nil|undefined|abstract|(?:there is )?no abstract(?: is)?"
-    r"(?: available| provided)?(?: for this (?:article|paper|chapter))?|abstract (?:is )?not (?:available|provided)|not available)?[\W_]*",
+    r"[\W_]*(?:n\.?/?a\.?|none|null|nil|undefined|abstract|not available|abstract (?:is )?not (?:available|provided)"
+    r"|(?:there is )?no abstract(?: is)?(?: available| provided)?(?: for this (?:article|paper|chapter))?)?[\W_]*",
     re.IGNORECASE,
 )
-_WORDLESS = re.compile(r"[\W_]*")
 
 _PASSES = 3
 """Crossref holds text escaped twice (`&amp;lt;scp&amp;gt;`); more than that has not been seen."""
@@ -80,19 +79,17 @@ def plain(markup: str | None) -> str | None:
     """The text a reader sees, one line per block and `Heading: text` for sections; None when nothing is left of it."""
     if markup is None:
         return None
-    text = _UNWANTED.sub("", _PRIVATE.sub("", markup))
-    for _ in range(_PASSES):
-        if _TAG.search(text):
-            text = _strip(text)
-        elif _ENTITY.search(text):
-            text = unescape(text)
-        else:
-            break
-    text = _tidy(_UNWANTED.sub("", text))
-    text = _LEADING_HEADING.sub("", text)
-    if _WORDLESS.fullmatch(text) or _TRIVIAL.fullmatch(text):
+    text = _LEADING_HEADING.sub("", _read(markup))
+    return None if _TRIVIAL.fullmatch(text) else text
+
+
+def line(markup: str | None) -> str | None:
+    """The same on one line, for names and short fields: only emptiness is None (`Na` and `None` are surnames)."""
+    if markup is None:
         return None
-    return text
+    if "<" not in markup and "&" not in markup and markup.isascii() and markup.isprintable():
+        return " ".join(markup.split()) or None
+    return _read(markup).replace("\n", " ") or None
 
 
 @lru_cache(maxsize=4096)
@@ -104,6 +101,19 @@ def fold(text: str) -> str:
 
 _LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "ħ": "h"})
 _WORD = re.compile(r"[^\W_]+")
+
+
+def _read(markup: str) -> str:
+    """Tags and entities undone until none is left, or as often as they are nested in practice."""
+    text = _UNWANTED.sub("", _PRIVATE.sub("", markup))
+    for _ in range(_PASSES):
+        if _TAG.search(text):
+            text = _strip(text)
+        elif _ENTITY.search(text):
+            text = unescape(text)
+        else:
+            break
+    return _tidy(_UNWANTED.sub("", text))
 
 
 def _strip(text: str) -> str:
