@@ -33,6 +33,10 @@ from evidence.model import Doi
 _PREFIX = r"10\.(?:\d{4,9}(?:\.\d+)*|97[89]\.\d{2,8})"
 _EXACT = re.compile(rf"{_PREFIX}/\S.*", re.DOTALL)
 _BARE = re.compile(rf"({_PREFIX})/(\S+)")
+# What most fields hold; the way through the rest of `parse` would lead to the same.
+_PLAIN = re.compile(
+    r"10\.\d{4,9}/(?!\S*PMC?ID)(?:[A-Za-z0-9._\-/]*|[A-Za-z0-9._-]*\(\d+\)[A-Za-z0-9._-]*)[A-Za-z0-9]", re.IGNORECASE
+)
 _SHORT = re.compile(r"10/[a-z0-9]{3,12}", re.IGNORECASE)
 
 _RESOLVER = (
@@ -72,6 +76,7 @@ _AFTERWORDS = re.compile(
 _PMID = re.compile(r"(?<=\w)[\s.,;]*(?:PMID|PMCID)\b.*$", re.IGNORECASE)
 # What no registered DOI holds: TeX and markup remains, a replacement character, white space still encoded.
 _NEVER = re.compile(r"[\\{}`^|\ufffd¬]|\">|</|%(?:20|0a|0d|09)", re.IGNORECASE)
+_SPLIT = re.compile(r"(?<=[./_(\-])\s+(?=\w*\d)")
 _LINE_END = re.compile(r"\s*\n\s*|\s+$")
 _JOINABLE = re.compile(r"(?=[\w.()\-:;/]*\d)[\w(][\w.()\-:;/]*", re.ASCII)
 
@@ -98,6 +103,8 @@ def parse(raw: str | None) -> Doi | None:
     """The DOI that a field holds, in any of the usual spellings, or None when it is not one DOI and nothing else."""
     if not raw:
         return None
+    if _PLAIN.fullmatch(raw) and "10." not in raw[2:]:
+        return Doi(raw.translate(_ASCII_LOWER))
     text = _unwrap(_clean(raw))
     lead = _LEAD.match(text)
     resolver = bool(lead and lead.group(1))
@@ -296,6 +303,7 @@ def _broken(so_far: str, follow: str) -> bool:
 def _readings(text: str) -> Iterator[Doi | None]:
     """Readings of one stated string, from exact to bold."""
     yield parse(text)
+    yield parse(_SPLIT.sub("", text))
     yield from find(text.replace(" ", "\n"))  # a blank may be a line break once pasted
     if "%20" in text:
         spaced = unquote(text)

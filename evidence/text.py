@@ -87,8 +87,11 @@ def line(markup: str | None) -> str | None:
     """The same on one line, for names and short fields: only emptiness is None (`Na` and `None` are surnames)."""
     if markup is None:
         return None
-    if "<" not in markup and "&" not in markup and markup.isascii() and markup.isprintable():
-        return " ".join(markup.split()) or None
+    if "<" not in markup and "&" not in markup:  # most fields of most records: nothing to undo
+        if markup.isascii() and markup.isprintable():
+            return (" ".join(markup.split()) if "  " in markup else markup.strip()) or None
+        if not _UNWANTED.search(markup) and not _PRIVATE.search(markup):
+            return unicodedata.normalize("NFC", " ".join(markup.split())) or None
     return _read(markup).replace("\n", " ") or None
 
 
