@@ -1,0 +1,237 @@
+"""Rows → the text of CSV, RIS, BibTeX, CSL-JSON and ASReview files.
+
+A row is a mapping per work with the keys of `KEYS`; a file is an iterator of chunks, one per work, so memory stays flat
+however many there are. This room may not read a database, a file or the clock, and may not decide who is exported.
+
+Spreadsheets run cells that begin with `= + - @` and some control characters as formulas. Both CSV forms put one `'`
+before such a cell, and before one that already looks so guarded, so `unguard` gets every value back.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from evidence.errors import ConfigError
+from evidence.reference_formats import Row, bibtex, csl_json, joined, keywords, names, ris
+
+__all__ = [
+    "COLUMNS",
+    "FACETS",
+    "FORMATS",
+    "KEYS",
+    "Column",
+    "Format",
+    "Row",
+    "asreview",
+    "bibtex",
+    "columns",
+    "csl_json",
+    "csv_rows",
+    "encode",
+    "guard",
+    "ris",
+    "unguard",
+]
+
+FACETS = ("variant", "outcome", "problem_area", "format", "population", "condition", "comparator", "design")
+"""The facets of the taxonomy as shipped, in the order of their columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of the CSV and one sentence that says what is in it; the README and the site print both."""
+
+    name: str
+    says: str
+
+
+_BEFORE_TAGS = (
+    Column("doi", "DOI in lower case without a prefix; it names the row."),
+    Column("title", "Title in plain text, as deposited."),
+    Column("authors", "Authors in one line, as cited."),
+    Column("year", "Year of first publication."),
+    Column("container", "Journal, book or proceedings in which the work appeared."),
+    Column("verdict", "include, exclude, or unsure (waits for a person)."),
+)
+_TAGS = {
+    "variant": "Variants of interpersonal psychotherapy studied, joined by “; ”.",
+    "outcome": "Outcomes measured or reported, joined by “; ”.",
+    "problem_area": "Interpersonal problem areas named, joined by “; ”.",
+    "format": "Formats in which the therapy was given, joined by “; ”.",
+    "population": "People studied, joined by “; ”.",
+    "condition": "Disorders treated or prevented, joined by “; ”.",
+    "comparator": "What the therapy was compared with, joined by “; ”.",
+    "design": "Designs of the study or kinds of report, joined by “; ”.",
+}
+_AFTER_TAGS = (
+    Column("why", "Why the verdict is what it is, in one sentence."),
+    Column("decided", "Who decided the verdict: rule or person."),
+    Column("judged_on", "The text there was to judge: title, title+abstract, or nothing."),
+    Column("notice", "Retraction, correction or other notice about the work, where one is known."),
+    Column("reasons", "The words in title and abstract that earned the verdict and the tags."),
+    Column("kind", "Crossref's type of work, such as journal-article."),
+    Column("issued", "Date of first publication as precise as deposited: 2019, 2019-05 or 2019-05-03."),
+    Column("volume", "Volume."),
+    Column("issue", "Issue."),
+    Column("pages", "Pages or article number."),
+    Column("issn", "ISSNs of the journal, joined by “; ”."),
+    Column("publisher", "Publisher."),
+    Column("language", "Language of the work as deposited, such as en."),
+    Column("registrations", "Trial registrations named in the record, joined by “; ”."),
+    Column("cited_by", "Number of works that cite this one, as Crossref last counted."),
+    Column("url", "Address of the work."),
+    Column("sources", "Reference lists and searches of sources.yaml that led to the work, joined by “; ”."),
+    Column("authors_full", "Every author and editor as “Family, Given”, joined by “; ”; editors are marked (ed.)."),
+    Column("abstract", "Abstract in plain text, where one is deposited."),
+)
+
+
+def columns(facets: Sequence[str] = FACETS) -> tuple[Column, ...]:
+    """The columns of the CSV for a taxonomy with these facets."""
+    tags = (Column(facet, _TAGS.get(facet, f"Values of the facet {facet}, joined by “; ”.")) for facet in facets)
+    return (*_BEFORE_TAGS, *tags, *_AFTER_TAGS)
+
+
+COLUMNS: tuple[Column, ...] = columns()
+KEYS = (*(column.name for column in (*_BEFORE_TAGS, *_AFTER_TAGS)), "tags")
+"""What every row must hold; a missing key is a KeyError, an absent fact is None."""
+
+BOM = "\ufeff"
+_GUARDED = re.compile(r"'*[=+\-@\t\r\n\0\uff1d\uff0b\uff0d\uff20]")
+"""How a dangerous cell begins (OWASP ASVS 5.0, 1.2.10; the full-width forms run in some East Asian settings)."""
+_EXCEL_DATES = frozenset({"issue", "pages", "volume"})
+
+
+def guard(cell: str) -> str:
+    """The cell so that no spreadsheet runs it; most are returned as they are."""
+    return "'" + cell if _GUARDED.match(cell) else cell
+
+
+def unguard(cell: str) -> str:
+    """What `guard` was given."""
+    return cell[1:] if cell.startswith("'") and _GUARDED.match(cell) else cell
+
+
+class _Echo:
+    """A file for csv.writer, whose `writerow` returns what `write` returns."""
+
+    def write(self, text: str) -> str:
+        return text
+
+
+def csv_rows(rows: Iterable[Row], *, excel: bool = False, facets: Sequence[str] = FACETS) -> Iterator[str]:
+    """RFC 4180 lines (CRLF), the header first even when there are no rows; absent facts are empty cells.
+
+    `excel` writes a byte order mark first, without which Excel misreads UTF-8, and an en dash in volume, issue and
+    pages, without which Excel turns `3-15` into a date. Other readers want neither.
+    """
+    yield from _csv(columns(facets), rows, facets, excel)
+
+
+def asreview(rows: Iterable[Row]) -> Iterator[str]:
+    """The columns ASReview reads, as CSV; `included` is 1, 0, or empty for `unsure`."""
+    labels = {"include": "1", "exclude": "0", "unsure": ""}
+    wanted = ("record_id", "title", "abstract", "authors", "year", "doi", "url", "keywords", "included")
+    shaped = (
+        {
+            **row,
+            "record_id": row["doi"],
+            "authors": names(row["authors_full"]),
+            "keywords": keywords(row),
+            "included": labels[row["verdict"]],
+        }
+        for row in rows
+    )
+    yield from _csv([Column(name, "") for name in wanted], shaped, (), excel=False)
+
+
+def _csv(wanted: Sequence[Column], rows: Iterable[Row], facets: Sequence[str], excel: bool) -> Iterator[str]:
+    writer: Any = csv.writer(_Echo())  # typeshed has writerow return Any; the echo makes it the line's text
+    header = [column.name for column in wanted]
+    yield (BOM if excel else "") + writer.writerow(header)
+    tagged = frozenset(facets)
+    for row in rows:
+        cells = [_cell(row, name, name in tagged) for name in header]
+        if excel:
+            cells = [
+                cell.replace("-", "–") if name in _EXCEL_DATES else cell
+                for name, cell in zip(header, cells, strict=True)
+            ]
+        yield writer.writerow([guard(cell) for cell in cells])
+
+
+def _cell(row: Row, name: str, is_facet: bool) -> str:
+    if is_facet:
+        return "; ".join(row["tags"].get(name, ()))
+    return names(row[name]) if name == "authors_full" else joined(row[name])
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One way to write works; calling it with rows gives the file's text in chunks."""
+
+    write: Callable[[Iterable[Row]], Iterator[str]]
+    extension: str
+    media_type: str
+    says: str
+
+    def __call__(self, rows: Iterable[Row]) -> Iterator[str]:
+        return self.write(rows)
+
+
+FORMATS: dict[str, Format] = {
+    "csv": Format(csv_rows, "csv", "text/csv", "every column, for spreadsheets and scripts"),
+    "ris": Format(ris, "ris", "application/x-research-info-systems", "for Rayyan, Covidence, RevMan, EndNote, Zotero"),
+    "bibtex": Format(bibtex, "bib", "application/x-bibtex", "for LaTeX, JabRef, Zotero"),
+    "csl-json": Format(csl_json, "json", "application/vnd.citationstyles.csl+json", "for citation processors, pandoc"),
+    "asreview": Format(asreview, "csv", "text/csv", "a labelled data set for ASReview"),
+}
+"""The formats by the name that `--format` and the site's links use."""
+
+_NO_CHARSETS = frozenset({"idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape", "mbcs", "oem"})
+_MARKED = frozenset({"utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"})
+"""Encodings that write no byte order mark of their own, but can hold one."""
+
+
+def encode(chunks: Iterable[str], encoding: str = "utf-8") -> Iterator[bytes]:
+    """The chunks as bytes in an encoding Python knows, such as `utf-8`, `cp1252`, `utf-16`.
+
+    Text that the encoding cannot write is refused with a ConfigError that names the character, for a silent `?` in an
+    author's name is damage; the chunks before it have been given out by then, so write to a file that is put in place
+    at the end. `NAME:replace` (`latin-1:replace`) asks for the damage: `?` for each such character.
+    """
+    name, _, policy = encoding.partition(":")
+    if policy not in ("", "strict", "replace"):
+        raise ConfigError(f"encoding {encoding!r}: after the colon only `replace` is known; write {name}:replace")
+    try:
+        "".encode(name)
+        codec = codecs.lookup(name)
+    except (LookupError, UnicodeError, ValueError):
+        raise _unknown(name) from None
+    if codec.name.replace("_", "-") in _NO_CHARSETS:
+        raise _unknown(name)
+    return _encoded(chunks, codec, policy or "strict")
+
+
+def _unknown(name: str) -> ConfigError:
+    return ConfigError(f"unknown encoding {name!r}; write one such as utf-8, utf-16, cp1252 or latin-1")
+
+
+def _encoded(chunks: Iterable[str], codec: codecs.CodecInfo, policy: str) -> Iterator[bytes]:
+    encoder = codec.incrementalencoder(policy)
+    for position, chunk in enumerate(chunks):
+        text = chunk.removeprefix(BOM) if position == 0 and codec.name not in _MARKED else chunk
+        try:
+            yield encoder.encode(text)
+        except UnicodeEncodeError as error:
+            bad = error.object[error.start]
+            raise ConfigError(
+                f"{codec.name} cannot write {bad!r} (U+{ord(bad):04X}) in {text[:60]!r}…; "
+                f"use utf-8, or {codec.name}:replace for a ? in its place"
+            ) from None
+    yield encoder.encode("", final=True)
