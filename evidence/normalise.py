@@ -21,8 +21,18 @@ from evidence.errors import RecordError
 from evidence.model import Author, Doi, Message, Notice, Reference, Relation, Work
 
 VOLATILE = frozenset(
-    ("indexed", "deposited", "score", "is-referenced-by-count", "reference-count", "references-count", "cited-count")
-    + ("citing-count", "subject", "_id")  # noqa: RUF005  one wrapped tuple reads better than ten lines
+    {
+        "indexed",
+        "deposited",
+        "score",
+        "is-referenced-by-count",
+        "reference-count",
+        "references-count",
+        "cited-count",
+        "citing-count",
+        "subject",
+        "_id",
+    }
 )
 """Top-level keys that change without an edit of the record (`subject` was Crossref's own, per journal)."""
 
