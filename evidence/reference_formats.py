@@ -52,10 +52,13 @@ def _notes(row: Row) -> list[str]:
 _NOTED = {"notice": "Notice", "reasons": "Words", "registrations": "Registrations", "sources": "Found through"}
 
 
+_BREAK = re.compile(r"\r\n|[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+"""Whatever any reader takes for a line break, and the other control characters."""
+
+
 def _line(value: Any) -> str:
-    """One line of text: line breaks and other control characters become spaces."""
-    text = " ".join(str(value).splitlines())
-    return "".join(" " if unicodedata.category(char) == "Cc" else char for char in text).strip()
+    """One line of text: line breaks and control characters become spaces."""
+    return _BREAK.sub(" ", str(value)).strip()
 
 
 def _fields(pairs: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, str]]:
@@ -143,7 +146,7 @@ _TEX = {char: f"\\{char}" for char in "&%$#_"} | {
     "~": "\\textasciitilde{}",
     "^": "\\textasciicircum{}",
 }
-_TEX_TABLE = str.maketrans(_TEX)
+_SPECIAL = re.compile(r"[&%$#_\\{}~^]")
 _LIGATURE = re.compile(r"-(?=-)|'(?=')|`(?=`)|,(?=,)|<(?=<)|>(?=>)|[?!](?=`)")
 """Pairs that TeX would print as one other character."""
 
@@ -189,7 +192,7 @@ def _bibtex_fields(row: Row, kind: str) -> Iterator[tuple[str, str]]:
 
 
 def _tex(text: str) -> str:
-    return _LIGATURE.sub(r"\g<0>{}", text.translate(_TEX_TABLE))
+    return _LIGATURE.sub(r"\g<0>{}", _SPECIAL.sub(lambda special: _TEX[special[0]], text))
 
 
 def _tex_name(person: Mapping[str, Any]) -> str:

@@ -19,7 +19,7 @@ from bibtexparser.middlewares import LatexDecodingMiddleware, SeparateCoAuthors,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evidence import export
+from evidence import export, yaml_text
 from evidence.errors import ConfigError
 
 TAXONOMY = Path(__file__).parents[1] / "evidence" / "taxonomy"
@@ -103,10 +103,11 @@ def test_columns_are_the_documented_ones() -> None:
 
 
 def test_the_facets_are_those_of_the_taxonomy() -> None:
-    files = {path.stem for path in TAXONOMY.glob("*.yaml")} - {"screen"}
-    if not files:
-        pytest.skip("no taxonomy file is written yet")
-    assert set(export.FACETS) == files
+    files = [yaml_text.read(path).data for path in TAXONOMY.glob("*.yaml")]
+    facets = {data["facet"] for data in files if "facet" in data} - {"screen"}
+    if not facets:
+        pytest.skip("no facet is written yet")
+    assert set(export.FACETS) == facets
 
 
 def test_another_taxonomy_has_its_own_columns() -> None:
@@ -283,12 +284,12 @@ def unescaped(tex: str) -> str:
     return re.sub(r"\\([a-z]+)\{\}|\\([&%$#_])|\{\}", lambda m: WORDS[m[1]] if m[1] else m[2] or "", tex)
 
 
-@given(title=st.text(st.sampled_from("aB1 {}\\%&$#_~-é"), max_size=25).map(str.strip))
+@given(title=st.text(st.sampled_from("aB1 \\%&$#_~-é"), max_size=25).map(str.strip))
 @settings(max_examples=60, deadline=None)
 def test_latex_itself_reads_the_escapes(title: str) -> None:
     """pylatexenc, which bibtexparser uses, reads a title like a LaTeX: an independent eye on the escapes.
 
-    Without the circumflex, which pylatexenc reads as the modifier letter U+02C6.
+    Without circumflex and braces, whose LaTeX names pylatexenc reads as U+02C6 and as nothing.
     """
     library = parse_string(
         "".join(export.bibtex([row(title="x" + title)])), append_middleware=[LatexDecodingMiddleware()]
@@ -303,7 +304,7 @@ def test_bibtex_names_split_back(people: list[dict[str, str]]) -> None:
         "".join(export.bibtex([row(authors_full=people)])), append_middleware=[SeparateCoAuthors(), SplitNameParts()]
     )
     parts = library.entries[0].fields_dict["author"].value
-    read = [(" ".join(p.von + p.last), " ".join(p.first)) for p in parts]
+    read = [(unescaped(" ".join(p.von + p.last)), unescaped(" ".join(p.first))) for p in parts]
     assert read == [(p.get("family") or "{" + p["name"] + "}", p.get("given", "")) for p in people]
 
 
