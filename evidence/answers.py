@@ -1,0 +1,161 @@
+"""What an answer of Crossref's means: the reading of bodies and redirects, and how each failure is to be treated.
+
+Pure: bytes and parsed JSON in, values of `model` out, or a `TroubleError` that says what is wrong with the answer and how
+often the question deserves another try. `crossref` does the asking. May not open a connection, wait, or look inside a
+record beyond its DOI and the day it was indexed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Final, NoReturn, Self
+from urllib.parse import unquote
+
+from evidence.errors import RejectedError, UnavailableError
+from evidence.model import Message, Page
+from evidence.pacing import FIRST_PAUSE, LONGEST_WAIT
+
+LONGEST_WORDS: Final = 600
+"""Characters of the server's own words that are carried into an error."""
+
+
+class TroubleError(Exception):
+    """One failed try; never leaves the room of `crossref`, which turns it into a `SourceError` with `surface`.
+
+    `tries`: how many tries in all the question deserves, None for as many as the client has. `pause`: seconds the server
+    asked for; else the back-off starts at `first`. `refused`: the server understood and will say the same again.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        status: int | None = None,
+        tries: int | None = None,
+        pause: float | None = None,
+        first: float = FIRST_PAUSE,
+        refused: bool = False,
+        too_large: bool = False,
+        unreached: bool = False,
+    ) -> None:
+        super().__init__(text)
+        self.text = text
+        self.status = status
+        self.tries = 1 if refused else tries
+        self.pause = pause
+        self.first = first
+        self.refused = refused
+        self.too_large = too_large
+        self.unreached = unreached
+        self.where = "nothing"
+        self.tried = 0
+
+    def at(self, where: str, tried: int) -> Self:
+        """Adds the address that was asked, and how many times, when the last try has failed."""
+        self.where, self.tried = where, tried
+        return self
+
+    def surface(self) -> NoReturn:
+        """Raises what callers of the client see: what happened, to which address, how often it was tried, what to do."""
+        if self.refused:
+            raise RejectedError(f"{self.text} (asked {self.where})") from self
+        if self.pause is not None and self.pause > LONGEST_WAIT:
+            remedy = f"the server asks to wait {self.pause:.0f} s, run again after that"
+        elif self.unreached:
+            remedy = "check the network and run again, or work from files with --offline"
+        else:
+            remedy = "run again later"
+        times = "once" if self.tried == 1 else f"{self.tried} times"
+        raise UnavailableError(f"{self.text} (asked {self.where}, {times}); {remedy}") from self
+
+
+def message(body: bytes) -> Any:
+    """The `message` of Crossref's envelope under status 200."""
+    try:
+        envelope = json.loads(body, parse_constant=_no_json)
+    except (ValueError, RecursionError) as error:
+        kind = "empty" if not body.strip() else "a web page" if is_page(body) else "cut short or not JSON"
+        raise TroubleError(f"200, but the answer is {kind}") from error
+    if not isinstance(envelope, dict) or envelope.get("status", "ok") != "ok" or "message" not in envelope:
+        raise TroubleError(f"200, but the answer is not Crossref's ({said(body)})")
+    return envelope["message"]
+
+
+def page(message: Any) -> Page:
+    """A list of works. An empty page that claims results is a fault of the server's, not an answer."""
+    items = message.get("items") if isinstance(message, dict) else None
+    total = message.get("total-results") if isinstance(message, dict) else None
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items) or type(total) is not int:
+        raise TroubleError("200, but the answer is no list of works")
+    if total > 0 and not items:
+        raise TroubleError(f"200, but an empty page where {total} works match")
+    return Page(tuple(items), max(total, len(items)))
+
+
+def record(doi: str, message: Any) -> Message:
+    """A single work, if it is the one that was asked for (`doi` in lower case)."""
+    if not isinstance(message, dict) or doi_of(message) is None:
+        raise TroubleError("200, but the answer is no work")
+    if doi_of(message) != doi:
+        raise TroubleError(f"the answer is the record of another work ({message['DOI']} instead of {doi})")
+    return message
+
+
+def agency(doi: str, message: Any) -> str:
+    """The name of the registration agency of the DOI that was asked about (lower case)."""
+    agency = message.get("agency") if isinstance(message, dict) else None
+    name = (agency.get("label") or agency.get("id")) if isinstance(agency, dict) else None
+    if not isinstance(name, str):
+        raise TroubleError("200, but the answer names no agency")
+    if doi_of(message) != doi:
+        raise TroubleError(f"the answer is about another DOI ({message.get('DOI')} instead of {doi})")
+    return name
+
+
+def doi_of(item: Message) -> str | None:
+    """The record's DOI in lower case; DOIs are compared without regard to case."""
+    doi = item.get("DOI")
+    return doi.lower() if isinstance(doi, str) else None
+
+
+def indexed_since(record: Message, since: str) -> bool:
+    """Whether the record was indexed on that day (ISO) or later; one that does not say is not held back."""
+    indexed = record.get("indexed")
+    stamp = indexed.get("date-time") if isinstance(indexed, dict) else None
+    return not isinstance(stamp, str) or stamp[: len(since)] >= since
+
+
+def target(location: str, below: str) -> str:
+    """The DOI a redirect from `/works/{doi}{below}` points at. Crossref sends it relative and un-encoded (recorded), so
+    `#`, `?` and `%` in it are its own; a target without a bare slash was encoded after all."""
+    _, works, doi = location.partition("/works/")
+    doi = re.sub(r"\?mailto=[^?#]*$", "", doi).removesuffix(below)
+    if "/" not in doi:
+        doi = unquote(doi)
+    if not works or not re.match(r"10\.[0-9.]+/", doi):
+        raise TroubleError(f"sent on to {location}, which is no work: something stands between us and Crossref")
+    return doi.lower()
+
+
+def is_page(body: bytes) -> bool:
+    """Whether a body is HTML or XML: Crossref's own answers on the routes we ask never are."""
+    return body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+
+
+def said(body: bytes) -> str:
+    """The server's own words about a failure, in one line: Crossref's three JSON shapes (list at 400, object at 500, text),
+    or the text of a page."""
+    try:
+        words = json.loads(body)["message"]
+    except (ValueError, RecursionError, KeyError, TypeError):
+        words = re.sub(r"<[^>]*>", " ", body[:4000].decode("utf-8", "replace"))
+    if isinstance(words, list):
+        words = "; ".join(str(part.get("message", part)) if isinstance(part, dict) else str(part) for part in words)
+    elif isinstance(words, dict):
+        words = words.get("description") or words.get("message") or words
+    return " ".join(str(words).split())[:LONGEST_WORDS] or "no further words"
+
+
+def _no_json(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")

@@ -1,0 +1,1 @@
+"""The tests: one file per module, fakes instead of patches, nothing but loopback."""
