@@ -1,0 +1,438 @@
+"""Does this record agree with this citation, and which of several candidates is the cited work?
+
+The relevance score of a search is never evidence: Crossref's top hit is the wrong work for 13–23 % of real references.
+So a candidate is *validated* field by field, as search-based matching with validation does (Tkaczyk 2018; Crossref's
+`crossref-matcher`): title, first author, year, volume, issue, first page and container, each found in the printed
+citation, missing from it, or contradicted by it. Between "the same work" and "some other work" lies a lane for people.
+
+Pure text comparison: nothing here asks anybody, and nothing is accepted because nothing better was at hand.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from rapidfuzz import fuzz
+
+from evidence.model import Author, Doi, Work
+from evidence.text import fold
+
+Field = Literal["title", "author", "year", "volume", "issue", "page", "container"]
+
+WEIGHTS: Mapping[Field, float] = {
+    "title": 0.40,
+    "author": 0.16,
+    "year": 0.12,
+    "page": 0.12,
+    "volume": 0.10,
+    "container": 0.07,
+    "issue": 0.03,
+}
+"""What a field says about identity, from the most to the least telling; a score is their weighted mean."""
+
+TITLE_SAME = 0.88
+"""Similarity (0–1) from which a title counts as printed in the citation: bears typing errors and line breaks."""
+TITLE_LIKE = 0.72
+"""Below this the citation's title is another one (or it prints none)."""
+LONG_TITLE_WORDS, LONG_TITLE_LETTERS = 4, 22
+"""A title at least this long is seldom borne by two works."""
+TIE = 0.04
+"""Two candidates that score this close are inconclusive (the window of Crossref's preprint matching)."""
+MIN_RELEVANCE = 0.4
+"""Relevance per character of the citation below which a hit that is not the first is noise (Tkaczyk 2018)."""
+NOT_WORKS = frozenset(
+    ["component", "journal-issue", "journal-volume", "journal", "peer-review", "book-series", "dataset", "database"]
+)
+"""Crossref types that a reference list does not cite when it cites a study."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How a citation and a record agree: `score` in 0…1; `support` and `against` name fields; `sentence` for a person.
+
+    `same`: may be accepted as the cited work. `other`: clearly some other work. Neither: a person must look.
+    """
+
+    score: float
+    support: tuple[Field, ...]
+    against: tuple[Field, ...]
+    same: bool
+    other: bool
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The outcome of looking a citation up: `doi` only when matched; `runner_up` is the next best candidate."""
+
+    status: Literal["matched", "ambiguous", "none"]
+    doi: Doi | None
+    score: float | None
+    sentence: str
+    runner_up: Doi | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Printed:
+    """A citation taken apart once: folded words, where each starts in `folded`, and whether punctuation precedes it."""
+
+    words: tuple[str, ...]
+    starts: tuple[int, ...]
+    parted: tuple[bool, ...]
+    folded: str
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Title:
+    """How a record's title stands in the citation: similarity 0…1 and the words (from, to) it covers there."""
+
+    likeness: float
+    span: tuple[int, int]
+    same: bool
+    long: bool
+    contradicted: bool
+
+
+Grade = tuple[float | None, str]
+"""1 found, 0.5 nearly, 0 contradicted, None silent; and the words for a person."""
+
+
+def agree(citation: str, work: Work, *, structured: Mapping[str, str] | None = None) -> Agreement:
+    """Compare a printed citation with a record whose DOI it states (or is thought to mean).
+
+    `structured` holds fields of a deposited reference under Crossref's names (`article-title`, `first-page`, …); they
+    are compared beside what `citation` prints, which may then be empty.
+    """
+    return _judge(_take_apart(citation, structured or {}), work)
+
+
+def choose(citation: str, candidates: Sequence[tuple[Work, float | None]]) -> Choice:
+    """The cited work among search results (best first, each with the server's relevance score where there is one)."""
+    printed = _take_apart(citation, {})
+    judged: list[tuple[Agreement, Work]] = []
+    for rank, (work, relevance) in enumerate(candidates):
+        noise = rank and relevance is not None and relevance / max(len(citation), 1) < MIN_RELEVANCE
+        if work.kind not in NOT_WORKS and not noise:
+            judged.append((_judge(printed, work), work))
+    judged.sort(key=lambda pair: pair[0].score, reverse=True)
+    if not judged:
+        return Choice("none", None, None, "The search found no candidate.", None)
+    best, work = judged[0]
+    runner_up = judged[1][1].doi if len(judged) > 1 else None
+    if best.same and _enough(best, work):
+        rival = next((pair for pair in judged[1:] if not pair[0].other and best.score - pair[0].score < TIE), None)
+        if rival is None:
+            return Choice("matched", work.doi, best.score, best.sentence, runner_up)
+        sentence = f"Both {work.doi} and {rival[1].doi} agree with it; which one is meant needs a person."
+        return Choice("ambiguous", None, best.score, sentence, rival[1].doi)
+    if best.other or not _plausible(best):
+        return Choice("none", None, best.score, f"The best candidate is another work: {best.sentence}", work.doi)
+    return Choice("ambiguous", None, best.score, f"The best candidate is {work.doi}: {best.sentence}", work.doi)
+
+
+def _take_apart(citation: str, fields: Mapping[str, str]) -> _Printed:
+    """The citation without identifiers and links, hyphenation undone; a structured reference is strung together."""
+    if fields:
+        order = ("author", "year", "article-title", "volume-title", "journal-title", "volume", "issue", "first-page")
+        citation = ". ".join(filter(None, (citation, *(fields.get(key) for key in order))))
+    text = _NOISE.sub(" ", _HYPHENATED.sub("", citation))
+    text = _flat(_MARKER.sub("", text))
+    words, starts, parted = [], [], []
+    end = length = 0
+    for match in _WORD.finditer(text):
+        words.append(match.group())
+        starts.append(length)
+        parted.append(bool(_PARTS.search(text, end, match.start())) or not end)
+        length += len(match.group()) + 1
+        end = match.end()
+    return _Printed(tuple(words), tuple(starts), tuple(parted), " ".join(words), fields)
+
+
+_HYPHENATED = re.compile(r"(?<=[a-z])-\s*\n\s*(?=[a-z])")
+_NOISE = re.compile(
+    r"https?\s?:\s?//\S+|www\.\S+|(?:doi:?\s*)?10\.\d{4,9}/\S+|\b(?:PMID|PMCID|doi)\b:?\s*(?:PMC)?\d*|arXiv:\S+"
+    r"|\[(?:PubMed|CrossRef|Google Scholar|Medline|Web of Science|ISI|PMC free article)\]|[´`¨ˆ˜¸]",
+    re.IGNORECASE,
+)
+_MARKER = re.compile(r"^\s*[\[(]?\d{1,3}[\]).]+\s+")
+_PARTS = re.compile(r"[^\s\w'’\-‐‑]")
+_WORD = re.compile(r"[^\W_]+")
+
+
+def _flat(text: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", text.casefold().translate(_LETTERS))
+    return "".join(char for char in decomposed if not unicodedata.combining(char))
+
+
+_LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "æ": "ae", "œ": "oe", "ı": "i"})
+
+
+def _judge(printed: _Printed, work: Work) -> Agreement:
+    """Field by field, then the verdict."""
+    title = _title(printed, work)
+    rest = printed.words[: title.span[0]] + printed.words[title.span[1] :]
+    grades: dict[Field, Grade] = {"title": _title_grade(title, work), "author": _author(printed, title, work)}
+    grades |= _numbers(rest, work)
+    grades["container"] = _container(rest, work.container)
+    score = sum(WEIGHTS[name] * (SILENT if grade is None else grade) for name, (grade, _) in grades.items())
+    support = tuple(name for name, (grade, _) in grades.items() if grade is not None and grade >= 0.5)
+    against = tuple(name for name, (grade, _) in grades.items() if grade == 0)
+    same = _same(title, support, against)
+    other = not same and _other(title, support, against)
+    return Agreement(round(score, 3), support, against, same, other, _sentence(grades, same, other))
+
+
+SILENT = 0.35
+"""What a field is worth that the record or the citation does not give: less than agreement, more than contradiction."""
+
+
+def _same(title: _Title, support: tuple[Field, ...], against: tuple[Field, ...]) -> bool:
+    found = set(support) - {"title", "issue"}
+    if title.contradicted:
+        return False
+    if title.same and title.long:
+        return (len(found) >= 2 and len(against) <= 1) or (len(found) >= 1 and not against)
+    if title.same:
+        return len(found) >= 3 and not against
+    # Physicists and chemists print no title; where one was printed and differs, the place must leave no doubt.
+    placed = {"volume", "page"} <= found and bool({"author", "container", "year"} & found)
+    return placed and len(found) >= (3 if title.likeness >= TITLE_LIKE else 4) and not set(against) - {"title"}
+
+
+def _other(title: _Title, support: tuple[Field, ...], against: tuple[Field, ...]) -> bool:
+    found = set(support) - {"title", "issue", "container"}
+    if title.contradicted or title.same:
+        return len(against) >= 2 and not found - {"year"}
+    if title.likeness >= TITLE_LIKE:
+        return "author" in against and len(found) < 2
+    return not {"volume", "page"} <= found
+
+
+def _enough(agreement: Agreement, work: Work) -> bool:
+    """Support as Crossref's matcher counts it: four fields for an article, three for other works."""
+    count = sum(0.5 if name == "issue" else 1 for name in agreement.support)
+    return count >= (4 if work.kind in {None, "journal-article"} else 3)
+
+
+def _plausible(agreement: Agreement) -> bool:
+    return agreement.same or "title" in agreement.support or len(agreement.support) >= 3
+
+
+def _title(printed: _Printed, work: Work) -> _Title:
+    """Where the record's title (or its main part before a colon) stands in the citation."""
+    whole = _STATUS.sub("", work.title or "")
+    main = re.split(r"\s*(?:[:?!]|\.|\s[–—-])\s+", whole, maxsplit=1)[0]
+    variants = [variant for variant in dict.fromkeys((fold(whole), fold(main))) if variant]
+    best = _Title(0, (0, 0), False, False, False)
+    for variant in variants:
+        if len(variant) > len(printed.folded) or (variant != variants[0] and not _is_long(variant)):
+            continue
+        found = _locate(variant, printed)
+        if found.likeness > best.likeness + (0.0 if variant == variants[0] else 0.03):
+            best = found
+    if best.same and _notice_word(whole, printed):
+        return _Title(best.likeness, best.span, best.same, best.long, True)
+    return best
+
+
+def _locate(title: str, printed: _Printed) -> _Title:
+    """The best place of `title` among the citation's words, snapped to whole words."""
+    alignment = fuzz.partial_ratio_alignment(title, printed.folded, score_cutoff=50)
+    if alignment is None:
+        return _Title(0, (0, 0), False, False, False)
+    first = max(0, bisect_right(printed.starts, alignment.dest_start + 1) - 1)
+    last = max(first + 1, bisect_right(printed.starts, max(alignment.dest_end - 2, 0)))
+    found = " ".join(printed.words[first:last])
+    likeness = max(fuzz.ratio(title, found), fuzz.ratio(title.replace(" ", ""), found.replace(" ", ""))) / 100
+    alone = printed.parted[first] and (last == len(printed.words) or printed.parted[last])
+    same = likeness >= TITLE_SAME and (alone or (likeness >= 0.97 and _is_long(title)))
+    return _Title(
+        likeness, (first, last), same, _is_long(title) and alone, same and _ordinals(title) != _ordinals(found)
+    )
+
+
+def _is_long(title: str) -> bool:
+    return title.count(" ") + 1 >= LONG_TITLE_WORDS and len(title) >= LONG_TITLE_LETTERS
+
+
+def _ordinals(text: str) -> list[str]:
+    """Numbers and Roman numerals of a title, which tell `Part I` from `Part II`."""
+    return [word for word in text.split() if word.isdigit() or re.fullmatch(r"i{2,3}|iv|vi{0,3}|ix|x", word)]
+
+
+_STATUS = re.compile(r"^\W*(?:retracted|withdrawn|removed)(?: (?:article|chapter|paper))?\W+", re.IGNORECASE)
+_NOTICE = re.compile(
+    r"^\W*(?:(?:author|publisher)(?:'s|’s|s)? )?(correction|corrigend|errat|addend|retraction|withdrawal|repl(?:y|ies)|response"
+    r"|comment|re:|letter|discussion|expression of concern|editor|book review|review of|notice)",
+    re.IGNORECASE,
+)
+
+
+def _notice_word(title: str, printed: _Printed) -> bool:
+    """Is the record a notice about, or a reply to, the work that the citation means?"""
+    notice = _NOTICE.match(title)
+    return notice is not None and fold(notice.group(1)) not in printed.folded
+
+
+def _title_grade(title: _Title, work: Work) -> Grade:
+    if not work.title:
+        return None, "the record has no title"
+    if title.contradicted:
+        return 0, "the title differs in its number or is that of a notice"
+    if title.same:
+        return title.likeness, "the title agrees"
+    if title.likeness >= TITLE_LIKE:
+        return title.likeness / 2 - 0.01, "the title agrees in part"
+    return 0, f"the title “{work.title[:80]}” is not in it"
+
+
+def _author(printed: _Printed, title: _Title, work: Work) -> Grade:
+    """The record's first author, or several others, among the words outside the title."""
+    people = [author for author in work.authors if author.role == "author"] or list(work.authors)
+    before = printed.words[: title.span[0]] if title.span[1] else printed.words
+    zone = before or printed.words[title.span[1] :]
+    names = [word for word in zone if not word.isdigit() and len(word) > 1]
+    if not people or not names:
+        return None, "no author to compare"
+    if _named(people[0], names):
+        return 1, f"the first author {_surname(people[0])} agrees"
+    others = sum(_named(author, names) for author in people[1:8])
+    if others >= 2 or (others and len(people) == 2):
+        return 0.7, f"the authors agree, but not the first ({_surname(people[0])})"
+    if others or not title.span[0]:
+        return None, "the authors agree in part"
+    return 0, f"the first author {_surname(people[0])} is not in it"
+
+
+def _surname(author: Author) -> str:
+    return author.name or author.family or author.given or ""
+
+
+def _named(author: Author, names: Sequence[str]) -> bool:
+    """Does the family (or group) name stand among `names`? Bears one or two wrong letters in a long name."""
+    parts = fold(author.name or author.family or "").split()
+    if len("".join(parts)) <= 2 and author.given:  # initials and family name swapped by the depositor
+        parts = max(parts, fold(author.given).split(), key=lambda words: len("".join(words)))
+    if not parts:
+        return False
+    if author.name:
+        return fuzz.partial_ratio(" ".join(parts), " ".join(names)) >= 88
+    family, joined = " ".join(parts), "".join(parts)
+    if family in " ".join(names) and set(parts) <= set(names):
+        return True
+    return any(
+        name == joined or (len(joined) >= 5 and fuzz.ratio(name, joined) >= 82) for name in (*names, *_pairs(names))
+    )
+
+
+def _pairs(names: Sequence[str]) -> list[str]:
+    return [first + second for first, second in itertools.pairwise(names)]
+
+
+def _numbers(rest: Sequence[str], work: Work) -> dict[Field, Grade]:
+    """Page, year, volume and issue among the numbers outside the title, each number used once."""
+    numbers = [_number(word) for word in rest if any(char.isdigit() for char in word)]
+    grades: dict[Field, Grade] = {"year": _year(numbers, work)}
+    first_page = re.match(r"\W*([A-Za-z]{0,4}\d+[A-Za-z]?)", work.pages or "")
+    wanted: tuple[tuple[Field, str | None], ...] = (
+        ("page", first_page.group(1) if first_page else None),
+        ("volume", work.volume),
+        ("issue", work.issue),
+    )
+    missing: list[tuple[Field, str]] = []
+    for name, value in wanted:
+        options = _spellings(value)
+        hit = next((number for number in numbers if number in options), None)
+        if not options:
+            grades[name] = (None, f"the record has no {name}")
+        elif hit is not None:
+            numbers.remove(hit)
+            grades[name] = (1, f"{name} {value} agrees")
+        else:
+            missing.append((name, value or ""))
+    for name, value in missing:
+        speaks = bool(numbers) and name != "issue"
+        grades[name] = (0, f"{name} {value} is not in it") if speaks else (None, f"it prints no {name}")
+    return grades
+
+
+def _number(word: str) -> str:
+    return word.lstrip("0") or word
+
+
+def _spellings(value: str | None) -> set[str]:
+    """How a volume, issue or page may be printed: `S41` also as `41`, `101-B` as `101`."""
+    folded = fold(value or "")
+    digits = re.findall(r"\d+", folded)
+    return {
+        _number(option) for option in (folded, folded.replace(" ", ""), *digits[:1]) if any(map(str.isdigit, option))
+    }
+
+
+def _year(numbers: list[str], work: Work) -> Grade:
+    years = [number for number in numbers if re.fullmatch(r"(?:1[5-9]|20)\d\d[a-z]?", number)]
+    if work.year is None:
+        return None, "the record has no year"
+    if not years:
+        return None, "it prints no year"
+    nearest = min(years, key=lambda year: abs(int(year[:4]) - (work.year or 0)))
+    distance = abs(int(nearest[:4]) - work.year)
+    if distance > 1:
+        return 0, f"it prints {nearest}, the record {work.year}"
+    numbers.remove(nearest)
+    if distance:
+        return 0.5, f"the year is one off ({work.year})"
+    return 1, f"the year {work.year} agrees"
+
+
+_STOP = frozenset("a an and the of for in on de la le les des du der die das und fur et y e del di to".split(" "))  # noqa: SIM905
+
+
+def _container(rest: Sequence[str], container: str | None) -> Grade:
+    """The journal or book, full or abbreviated, on either side."""
+    wanted = [word for word in fold(container or "").split() if word not in _STOP]
+    words = [word for word in rest if word not in _STOP and not word.isdigit()]
+    if not wanted:
+        return None, "the record names no container"
+    initials = "".join(word[0] for word in wanted)
+    if len(initials) >= 3 and initials in words:
+        return 1, f"{container} agrees"
+    for start in range(len(words)):
+        length = _run(words[start:], wanted)
+        if length == len(wanted) or (length >= 3 and length >= len(wanted) - 1):
+            return 1, f"{container} agrees"
+    return None, "the container is not recognised in it"
+
+
+def _run(words: Sequence[str], wanted: Sequence[str]) -> int:
+    """How many words from the start abbreviate, or are abbreviated by, the wanted ones."""
+    length = 0
+    for word, want in zip(words, wanted, strict=False):
+        if not (_abbreviates(word, want) or _abbreviates(want, word)):
+            break
+        length += 1
+    return length
+
+
+def _abbreviates(short: str, full: str) -> bool:
+    """`j` for `journal`, `psychother` for `psychotherapy`, `natl` for `national`, `behav` for `behaviour`."""
+    if short[0] != full[0] or len(short) > len(full):
+        return False
+    letters = iter(full)
+    return full.startswith(short) or (len(short) >= 3 and all(letter in letters for letter in short))
+
+
+def _sentence(grades: Mapping[Field, Grade], same: bool, other: bool) -> str:
+    """One sentence: what agrees, then what does not."""
+    good = [words for grade, words in grades.values() if grade is not None and grade >= 0.5]
+    bad = [words for grade, words in grades.values() if grade is not None and grade < 0.5]
+    verdict = "The same work" if same else "Another work" if other else "Not certain"
+    told = ", ".join(good) or "nothing agrees"
+    return f"{verdict}: {told}{'; but ' + ', '.join(bad) if bad else ''}."
