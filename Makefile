@@ -1,0 +1,30 @@
+# Thin: a virtual environment in .venv, pip, then the command. The README has the same commands for people without make.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check clean
+
+demo: .venv/.installed           ## run the main job on the bundled records and open the site
+	$(BIN)/evidence demo
+
+test: .venv/.installed-test      ## run the tests
+	$(BIN)/python -m pytest
+
+check: .venv/.installed-test     ## run every check: lint, format, types, import contracts, docs, tests with coverage
+	scripts/check
+
+clean:                           ## remove the environment and every cache
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov dist
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv || { rm -rf .venv; \
+	echo "Python cannot make a virtual environment here; on Debian or Ubuntu: sudo apt install python3-venv" >&2; exit 1; }
+
+.venv/.installed: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+.venv/.installed-test: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
+	touch $@ .venv/.installed

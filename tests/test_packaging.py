@@ -1,0 +1,102 @@
+"""The wheel: it carries the site, the taxonomy and the snapshot, works elsewhere, and never lays a hand on Datasette."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel as pip builds it from this checkout, without the network."""
+    if importlib.util.find_spec("hatchling") is None:
+        pytest.skip(
+            "hatchling is not installed here, and fetching it needs the network; `pip install -e .[test]` has it"
+        )
+    out = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    command += ["--disable-pip-version-check", "--wheel-dir", str(out), str(ROOT)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    (built,) = out.glob("evidence-*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheel's files, as an installer lays them out."""
+    folder = tmp_path_factory.mktemp("installed")
+    with ZipFile(wheel) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+def run(installed: Path, cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("EVIDENCE_")}
+    environment["PYTHONPATH"] = str(installed)
+    command = [sys.executable, "-m", "evidence", *arguments]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_wheel_ships_no_datasette(wheel: Path) -> None:
+    """A top-level `datasette/` in the wheel would overwrite Datasette's own files (and uninstalling would delete them)."""
+    with ZipFile(wheel) as archive:
+        names = archive.namelist()
+    assert {name.split("/")[0] for name in names} == {"evidence", wheel.name.rsplit("-", 3)[0] + ".dist-info"}
+    assert not [name for name in names if "__pycache__" in name or name.endswith((".db", ".pyc"))]
+
+
+def test_the_wheel_carries_what_the_program_needs(wheel: Path) -> None:
+    with ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    wanted = {
+        f"evidence/{path.relative_to(ROOT / 'evidence')}" for path in (ROOT / "evidence").rglob("*.*") if kept(path)
+    }
+    wanted |= {
+        f"evidence/site/{path.relative_to(ROOT / 'datasette')}"
+        for path in (ROOT / "datasette").rglob("*.*")
+        if kept(path)
+    }
+    wanted |= {"evidence/starter/sources.yaml"}
+    assert wanted <= names
+    assert {"evidence/site/metadata.yaml", "evidence/snapshot/records.jsonl.gz", "evidence/py.typed"} <= names
+    assert any(name.startswith("evidence/taxonomy/") for name in names)
+
+
+def kept(path: Path) -> bool:
+    return path.is_file() and "__pycache__" not in path.parts
+
+
+def test_the_wheel_says_what_it_is(installed: Path) -> None:
+    (folder,) = installed.glob("*.dist-info")
+    metadata = (folder / "METADATA").read_text(encoding="utf-8")
+    assert "Requires-Python: >=3.11" in metadata and "License-Expression: Apache-2.0" in metadata
+    assert "evidence = evidence.cli:main" in (folder / "entry_points.txt").read_text(encoding="utf-8")
+    assert (folder / "licenses" / "LICENSE").exists()
+
+
+def test_the_folder_datasette_is_not_a_package() -> None:
+    """An `__init__.py` there would hide Datasette from everything run at the root of the checkout."""
+    assert not list((ROOT / "datasette").rglob("__init__.py"))
+
+
+def test_the_wheel_works_elsewhere(installed: Path, tmp_path: Path) -> None:
+    """No checkout in sight: it starts, writes a starter file that it accepts, and finds its snapshot and its rules."""
+    version = run(installed, tmp_path, "--version")
+    assert version.returncode == 0 and version.stdout.startswith("evidence"), version.stderr
+    assert run(installed, tmp_path, "init").returncode == 0
+    starter = (tmp_path / "sources.yaml").read_text(encoding="utf-8")
+    assert starter == (ROOT / "sources.yaml").read_text(encoding="utf-8")
+    check = run(installed, tmp_path, "check")
+    assert check.returncode == 0, check.stderr
+    demo = run(installed, tmp_path, "--db", "demo.db", "demo", "--no-serve")
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    assert (tmp_path / "demo.db").exists()
