@@ -38,6 +38,8 @@ WEIGHTS: Mapping[Field, float] = {
 
 TITLE_SAME = 0.88
 """Similarity (0–1) from which a title counts as printed in the citation: bears typing errors and line breaks."""
+TITLE_EXACT = 0.97
+"""From here on only spelling differs; below, a word may (`electrical` and `mechanical responses` of one study)."""
 TITLE_LIKE = 0.72
 """Below this the citation's title is another one (or it prints none)."""
 LONG_TITLE_WORDS, LONG_TITLE_LETTERS = 4, 22
@@ -197,7 +199,7 @@ def _same(title: _Title, support: tuple[Field, ...], against: tuple[Field, ...])
     found = set(support) - {"title", "issue"}
     if title.contradicted:
         return False
-    if title.same and title.long:
+    if title.same and title.long and (title.likeness >= TITLE_EXACT or not against):
         return (len(found) >= 2 and len(against) <= 1) or (len(found) >= 1 and not against)
     if title.same:
         return len(found) >= 3 and not against
@@ -216,9 +218,10 @@ def _other(title: _Title, support: tuple[Field, ...], against: tuple[Field, ...]
 
 
 def _enough(agreement: Agreement, work: Work) -> bool:
-    """Support as Crossref's matcher counts it: four fields for an article, three for other works."""
-    count = sum(0.5 if name == "issue" else 1 for name in agreement.support)
-    return count >= (4 if work.kind in {None, "journal-article"} else 3)
+    """Support as Crossref's matcher counts it: four fields for an article, three for other works and bare records."""
+    held = (work.title, work.authors, work.year, work.volume, work.pages, work.container)
+    full = work.kind in {None, "journal-article"} and sum(map(bool, held)) >= 5
+    return sum(0.5 if name == "issue" else 1 for name in agreement.support) >= (4 if full else 3)
 
 
 def _plausible(agreement: Agreement) -> bool:
@@ -244,18 +247,28 @@ def _title(printed: _Printed, work: Work) -> _Title:
 
 def _locate(title: str, printed: _Printed) -> _Title:
     """The best place of `title` among the citation's words, snapped to whole words."""
-    alignment = fuzz.partial_ratio_alignment(title, printed.folded, score_cutoff=50)
+    alignment = fuzz.partial_ratio_alignment(title, printed.folded, score_cutoff=60)
     if alignment is None:
         return _Title(0, (0, 0), False, False, False)
-    first = max(0, bisect_right(printed.starts, alignment.dest_start + 1) - 1)
-    last = max(first + 1, bisect_right(printed.starts, max(alignment.dest_end - 2, 0)))
-    found = " ".join(printed.words[first:last])
-    likeness = max(fuzz.ratio(title, found), fuzz.ratio(title.replace(" ", ""), found.replace(" ", ""))) / 100
+    first = max(0, bisect_right(printed.starts, alignment.dest_start) - 1)
+    last = bisect_right(printed.starts, alignment.dest_end - 1)
+    # The window has the title's length; insertions (a hyphenated word) push its edges a word or so off.
+    spans = [
+        (begin, end)
+        for begin in range(max(0, first - 1), first + 2)
+        for end in range(max(begin + 1, last - 1), min(last + 1, len(printed.words)) + 1)
+    ]
+    likeness, (first, last) = max((_likeness(title, printed.words[begin:end]), (begin, end)) for begin, end in spans)
     alone = printed.parted[first] and (last == len(printed.words) or printed.parted[last])
-    same = likeness >= TITLE_SAME and (alone or (likeness >= 0.97 and _is_long(title)))
-    return _Title(
-        likeness, (first, last), same, _is_long(title) and alone, same and _ordinals(title) != _ordinals(found)
-    )
+    same = likeness >= TITLE_SAME and (alone or (likeness >= TITLE_EXACT and _is_long(title)))
+    found = " ".join(printed.words[first:last])
+    contradicted = same and _ordinals(title) != _ordinals(found)
+    return _Title(likeness, (first, last), same, _is_long(title) and alone, contradicted)
+
+
+def _likeness(title: str, words: Sequence[str]) -> float:
+    """0…1; blanks do not count where a line break or a hyphen put them."""
+    return max(fuzz.ratio(title, " ".join(words)), fuzz.ratio(title.replace(" ", ""), "".join(words))) / 100
 
 
 def _is_long(title: str) -> bool:
@@ -358,7 +371,7 @@ def _numbers(rest: Sequence[str], work: Work) -> dict[Field, Grade]:
         else:
             missing.append((name, value or ""))
     for name, value in missing:
-        speaks = bool(numbers) and name != "issue"
+        speaks = name != "issue" and not all(map(_YEAR.fullmatch, numbers))
         grades[name] = (0, f"{name} {value} is not in it") if speaks else (None, f"it prints no {name}")
     return grades
 
@@ -376,8 +389,11 @@ def _spellings(value: str | None) -> set[str]:
     }
 
 
+_YEAR = re.compile(r"(?:1[5-9]|20)\d\d[a-z]?")
+
+
 def _year(numbers: list[str], work: Work) -> Grade:
-    years = [number for number in numbers if re.fullmatch(r"(?:1[5-9]|20)\d\d[a-z]?", number)]
+    years = [number for number in numbers if _YEAR.fullmatch(number)]
     if work.year is None:
         return None, "the record has no year"
     if not years:
