@@ -82,13 +82,13 @@ def message(body: bytes) -> Any:
     return envelope["message"]
 
 
-def page(message: Any) -> Page:
-    """A list of works. An empty page that claims results is a fault of the server's, not an answer."""
+def page(rows: int, message: Any) -> Page:
+    """A list of works. An empty page that claims results, where rows were asked for, is a fault, not an answer."""
     items = message.get("items") if isinstance(message, dict) else None
     total = message.get("total-results") if isinstance(message, dict) else None
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items) or type(total) is not int:
         raise TroubleError("200, but the answer is no list of works")
-    if total > 0 and not items:
+    if total > 0 and rows > 0 and not items:
         raise TroubleError(f"200, but an empty page where {total} works match")
     return Page(tuple(items), max(total, len(items)))
 

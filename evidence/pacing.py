@@ -45,6 +45,9 @@ TOO_MANY_PAUSE: Final = 5.0
 LONGEST_PAUSE: Final = 60.0
 """Seconds; the exponential back-off is capped here."""
 
+SHORTEST_PAUSE: Final = 1.0
+"""Seconds; a `Retry-After: 0` still means that the server was in trouble."""
+
 LONGEST_WAIT: Final = 300.0
 """Seconds; a server that asks for a longer `Retry-After` is not waited for: the run ends honestly instead."""
 
