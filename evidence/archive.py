@@ -211,7 +211,9 @@ def _lines(path: Path, file: IO[bytes]) -> Iterator[Message | Unreadable]:
         if isinstance(value, (dict, list)):
             yield from _entries(value, f"{path}:{number}")
         else:
-            yield Unreadable(f"{path}:{number}", "this line is not a JSON record", line.decode(errors="replace").strip())
+            yield Unreadable(
+                f"{path}:{number}", "this line is not a JSON record", line.decode(errors="replace").strip()
+            )
 
 
 def _entries(value: Any, where: str) -> Iterator[Message | Unreadable]:

@@ -101,7 +101,9 @@ def notices(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> dict[tuple[str, 
         select n.doi, n.kind, n.notice_doi, coalesce(w.title, ''), w.verdict
         from notices n join works w on w.doi = n.doi where n.doi in ({})
     """
-    return {(doi, kind, by): (doi, kind, title, verdict) for doi, kind, by, title, verdict in _in_chunks(conn, sql, wanted)}
+    return {
+        (doi, kind, by): (doi, kind, title, verdict) for doi, kind, by, title, verdict in _in_chunks(conn, sql, wanted)
+    }
 
 
 def first_day(conn: sqlite3.Connection) -> str | None:
@@ -139,7 +141,9 @@ def work(conn: sqlite3.Connection, doi: Doi) -> Row | None:
     if not rows:
         return None
     found = rows[0]
-    found["tags"] = list(_rows(conn, "select facet, value, decided from tags where doi = :doi order by 1, 2", {"doi": doi}))
+    found["tags"] = list(
+        _rows(conn, "select facet, value, decided from tags where doi = :doi order by 1, 2", {"doi": doi})
+    )
     found["reasons"] = list(
         _rows(
             conn,
@@ -163,7 +167,9 @@ def work(conn: sqlite3.Connection, doi: Doi) -> Row | None:
     )
     found["notices"] = list(_rows(conn, "select * from notices where doi = :doi order by issued, kind", {"doi": doi}))
     found["citations"] = list(
-        _rows(conn, "select * from citations where doi = :doi and retired is null order by source, position", {"doi": doi})
+        _rows(
+            conn, "select * from citations where doi = :doi and retired is null order by source, position", {"doi": doi}
+        )
     )
     found["versions"] = list(_rows(conn, "select * from history where doi = :doi order by version", {"doi": doi}))
     return found
@@ -175,7 +181,7 @@ def selected(conn: sqlite3.Connection, selection: Selection) -> Iterator[Row]:
     values: Row = {"verdicts": json.dumps(selection.verdicts)}
     for number, (facet, value) in enumerate(selection.tags):
         where.append(
-            f"exists (select 1 from tags t where t.doi = w.doi and t.facet = :f{number} and t.value = :v{number})"
+            f"exists (select 1 from tags t where t.doi = w.doi and t.facet = :f{number} and t.value = :v{number})"  # noqa: S608 - only numbers are pasted
         )
         values |= {f"f{number}": facet, f"v{number}": value}
     if selection.since:
@@ -216,7 +222,9 @@ def status(conn: sqlite3.Connection) -> Row:
         "last_run": last,
         "works": verdicts(conn),
         "waiting": conn.execute("select count(*) from to_check").fetchone()[0],
-        "notices": dict(conn.execute("select notice, count(*) from works where notice is not null group by 1").fetchall()),
+        "notices": dict(
+            conn.execute("select notice, count(*) from works where notice is not null group by 1").fetchall()
+        ),
         "rejects": conn.execute("select count(*) from rejects").fetchone()[0],
         "sources": list(
             _rows(

@@ -261,7 +261,9 @@ def _search(text: YamlText, loc: Loc, entry: _SearchEntry) -> Search:
         if written not in filter_names():
             raise text.complain(here, f"Crossref has no filter {written!r}{_nearest(written, filter_names())}")
         if _WINDOW_FILTERS.fullmatch(written):
-            raise text.complain(here, f"{written!r} is set by the program itself; to limit the years write `years: 1974-`")
+            raise text.complain(
+                here, f"{written!r} is set by the program itself; to limit the years write `years: 1974-`"
+            )
         values = (value,) if isinstance(value, str) else tuple(value)
         if bad := next((v for v in values if "," in v or ":" in v), None):
             raise text.complain(here, f"{bad!r} has a comma or colon, which Crossref's filters cannot carry; remove it")
@@ -293,13 +295,15 @@ def _article(text: YamlText, loc: Loc, raw: dict[str, Any], sources: list[Refere
     lists = {s.id: s for s in sources if isinstance(s, ReferenceList)}
     if entry.references not in lists:
         raise text.complain(
-            (*loc, "references"), f"no reference list has the id {entry.references!r}{_nearest(entry.references, lists)}"
+            (*loc, "references"),
+            f"no reference list has the id {entry.references!r}{_nearest(entry.references, lists)}",
         )
     cited = len(lists[entry.references].citations)
     for i, claim in enumerate(entry.claims):
         if bad := [n for n in claim.cites if not 1 <= n <= cited]:
             raise text.complain(
-                (*loc, "claims", i, "cites"), f"the list has {cited} citations; {bad[0]} is none of them, counting from 1"
+                (*loc, "claims", i, "cites"),
+                f"the list has {cited} citations; {bad[0]} is none of them, counting from 1",
             )
     claims = tuple(
         Claim(c.id, c.says, tuple(c.cites), tuple((f, tuple(v)) for f, v in c.looks_at.items())) for c in entry.claims
@@ -336,7 +340,10 @@ def _validated(model: type[_M], text: YamlText, loc: Loc) -> _M:
         return model.model_validate(data)
     except pydantic.ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = (*loc, *(step for step in first["loc"] if step != "list[constrained-str]" and step != "constrained-str"))
+        where = (
+            *loc,
+            *(step for step in first["loc"] if step != "list[constrained-str]" and step != "constrained-str"),
+        )
         raise text.complain(where, _sentence(model, first, where)) from None
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from evidence import doi as dois
 from evidence.config import ReferenceList
 from evidence.errors import RecordError, RejectedError
-from evidence.matching import agree, choose
+from evidence.matching import Choice, agree, choose
 from evidence.model import Citation, CitationStatus, Doi, Door, Found, Message, Query, Resolution, Work
 from evidence.normalise import normalise
 
@@ -88,16 +88,16 @@ def settle(
         part = citations[start : start + PART]
         answers = _Answers()
         open_ones = [c for c in part if not _stands(c, settled.get(c.position))]
-        readings = {c.position: _readings(c) for c in open_ones}
-        answers.ask(door, [r[0] for r in readings.values() if r])
-        answers.ask(door, [d for r in readings.values() if r and answers.work(r[0]) is None for d in r[1:]])
-        fresh = {c.position: _verdict(c, readings[c.position], door, answers, deposited) for c in open_ones}
+        read = {c.position: readings(c) for c in open_ones}
+        answers.ask(door, [r[0] for r in read.values() if r])
+        answers.ask(door, [d for r in read.values() if r and answers.work(r[0]) is None for d in r[1:]])
+        fresh = {c.position: _verdict(c, read[c.position], door, answers, deposited) for c in open_ones}
         resolutions = tuple(fresh[c.position] if c.position in fresh else settled[c.position] for c in part)
         accepted = [r.doi for r in fresh.values() if r.doi]
         by_answer = {f.answered: f.message for f in answers.found.values() if f.message is not None}
         yield Settled(
             resolutions,
-            tuple(by_answer[d] for d in dict.fromkeys(accepted)),  # type: ignore[misc]
+            tuple(by_answer[d] for d in dict.fromkeys(accepted)),
             tuple((f.asked, f.answered) for f in answers.found.values() if f.answered and f.answered != f.asked),
         )
 
@@ -106,30 +106,30 @@ def _stands(citation: Citation, before: Resolution | None) -> bool:
     return before is not None and before.status in ACCEPTED and before.citation == citation
 
 
-def _readings(citation: Citation) -> tuple[Doi, ...]:
+def readings(citation: Citation) -> tuple[Doi, ...]:
+    """The DOIs a citation may mean, best first: of the string stated beside it, else those in its text."""
     if citation.stated_doi:
         return dois.candidates(citation.stated_doi)
     return dois.find(citation.text)
 
 
-def _verdict(
-    citation: Citation, readings: Sequence[Doi], door: Door, answers: _Answers, deposited: bool
-) -> Resolution:
+def _verdict(citation: Citation, read: Sequence[Doi], door: Door, answers: _Answers, deposited: bool) -> Resolution:
     doubts: list[Resolution] = []
-    for reading in readings:
+    for reading in read:
         work = answers.work(reading)
         if work is None:
             continue
         agreement = agree(citation.text, work)
-        if agreement.same or (deposited and not agreement.other):
+        # Most deposited entries print no title, so its absence alone speaks against none of them.
+        if agreement.same or (deposited and not set(agreement.against) - {"title"}):
             return _accepted(citation, reading, work, agreement.score)
         status: CitationStatus = "mismatch" if agreement.other else "ambiguous"
         doubts.append(Resolution(citation, status, None, f"{reading}: {agreement.sentence}", agreement.score))
     if doubts:
         return _with_suggestion(doubts[0], door, answers)
-    if not readings and not citation.stated_doi:
+    if not read and not citation.stated_doi:
         return _by_text(citation, door, answers)
-    return _unknown(citation, readings, door, answers)
+    return _unknown(citation, read, door, answers)
 
 
 def _accepted(citation: Citation, reading: Doi, work: Work, score: float) -> Resolution:
@@ -137,7 +137,9 @@ def _accepted(citation: Citation, reading: Doi, work: Work, score: float) -> Res
     if stated is None or dois.parse(stated) == reading:
         moved = None if work.doi == reading else f"this DOI now leads to {work.doi}"
         return Resolution(citation, "resolved", work.doi, moved, score)
-    return Resolution(citation, "repaired", work.doi, f"the list prints {stated}; the DOI of this work is {work.doi}", score)
+    return Resolution(
+        citation, "repaired", work.doi, f"the list prints {stated}; the DOI of this work is {work.doi}", score
+    )
 
 
 def _by_text(citation: Citation, door: Door, answers: _Answers) -> Resolution:
@@ -147,13 +149,16 @@ def _by_text(citation: Citation, door: Door, answers: _Answers) -> Resolution:
     if choice.status == "ambiguous":
         return Resolution(citation, "ambiguous", None, choice.sentence, choice.score)
     return Resolution(
-        citation, "no-doi", None, "no DOI is stated, and no record agrees with the text: a web page, a book or a report?"
+        citation,
+        "no-doi",
+        None,
+        "no DOI is stated, and no record agrees with the text: a web page, a book or a report?",
     )
 
 
-def _unknown(citation: Citation, readings: Sequence[Doi], door: Door, answers: _Answers) -> Resolution:
+def _unknown(citation: Citation, read: Sequence[Doi], door: Door, answers: _Answers) -> Resolution:
     """A stated DOI without a record: another agency's, or a faulty one whose work the text may still find."""
-    for reading in readings:
+    for reading in read:
         if agency := door.agency(reading):
             return Resolution(
                 citation, "not-in-crossref", None, f"{reading} is registered with {agency}, which is not harvested here"
@@ -163,7 +168,7 @@ def _unknown(citation: Citation, readings: Sequence[Doi], door: Door, answers: _
         problem = f"the list prints {citation.stated_doi}, which leads nowhere; the text leads to {choice.doi}"
         return Resolution(citation, "repaired", choice.doi, problem, choice.score)
     where = "Crossref" if door.name == "crossref" else f"the {door.name}"
-    return Resolution(citation, "not-found", None, f"{where} has no record of {citation.stated_doi or readings[0]}")
+    return Resolution(citation, "not-found", None, f"{where} has no record of {citation.stated_doi or read[0]}")
 
 
 def _with_suggestion(doubt: Resolution, door: Door, answers: _Answers) -> Resolution:
@@ -174,7 +179,7 @@ def _with_suggestion(doubt: Resolution, door: Door, answers: _Answers) -> Resolu
     return Resolution(doubt.citation, doubt.status, None, problem, doubt.score)
 
 
-def _choose(citation: Citation, door: Door, answers: _Answers):  # type: ignore[no-untyped-def]
+def _choose(citation: Citation, door: Door, answers: _Answers) -> Choice:
     question = " ".join(_LINKS.sub(" ", citation.text).split())
     page = door.scan(Query((("bibliographic", question or citation.text),), rows=CANDIDATES))
     scores: dict[Doi, float | None] = {}

@@ -66,7 +66,9 @@ def explanation(work: dict[str, Any]) -> str:
     lines += [f"  {_quoted(work, r)}" for r in work["reasons"] if r["facet"] == "verdict"]
     if work["notices"]:
         lines.append("Notices:")
-        lines += [f"  {n['kind']} {n['issued'] or ''} {n['notice_doi']} (from {n['evidence']})" for n in work["notices"]]
+        lines += [
+            f"  {n['kind']} {n['issued'] or ''} {n['notice_doi']} (from {n['evidence']})" for n in work["notices"]
+        ]
     lines.append("Tags:" if work["tags"] else "Tags: none.")
     for tag in work["tags"]:
         lines.append(f"  {tag['facet']}: {tag['value']} ({_by(tag['decided'])})")

@@ -437,7 +437,7 @@ class Store:
         for table in ("work_authors", "notices", "relations", "cites", "tags", "reasons"):
             self.conn.executemany(f"delete from {table} where doi = ?", again)  # noqa: S608 - our own table names
         authors: list[tuple[Any, ...]] = []
-        credits: list[tuple[Any, ...]] = []
+        credited_as: list[tuple[Any, ...]] = []
         notices: list[tuple[Any, ...]] = []
         relations: list[tuple[Any, ...]] = []
         cites: list[tuple[Any, ...]] = []
@@ -450,7 +450,7 @@ class Store:
                 key = author.orcid or credited
                 kind = "group" if author.name else "person"
                 authors.append((key, credited, author.family, author.given, author.orcid, kind))
-                credits.append(
+                credited_as.append(
                     (doi, position, key, credited, author.family, author.given, author.role, author.affiliation)
                 )
             notices += [(doi, n.kind, n.notice_doi or doi, n.issued, n.source, n.evidence) for n in work.notices]
@@ -468,7 +468,7 @@ class Store:
             ]
         run_many = self.conn.executemany
         run_many(_UPSERT_AUTHOR, authors)
-        run_many("insert into work_authors values (?, ?, ?, ?, ?, ?, ?, ?)", credits)
+        run_many("insert into work_authors values (?, ?, ?, ?, ?, ?, ?, ?)", credited_as)
         run_many("insert or ignore into notices values (?, ?, ?, ?, ?, ?)", notices)
         run_many("insert or ignore into relations values (?, ?, ?, ?)", relations)
         run_many("insert or ignore into cites values (?, ?, ?)", cites)
@@ -518,17 +518,22 @@ class Store:
             raise _explained(path, error) from error
 
 
-_WORK_COLUMNS = (
-    "title abstract authors container issued year kind verdict decided why judged_on notice language publisher volume "
-    "issue pages issn registrations cited_by url basis"
-).split()
+_WORK_COLUMNS = tuple(
+    """
+    title abstract authors container issued year kind verdict decided why judged_on notice language publisher volume
+    issue pages issn registrations cited_by url basis
+    """.split()  # noqa: SIM905 - one list to read beside the DDL
+)
+
+_SAID = _WORK_COLUMNS[:-1]
+"""All but `basis`: a work that is judged again to the same words has not changed."""
 
 _UPSERT_WORK = f"""
     insert into works (doi, {", ".join(_WORK_COLUMNS)}, first_run, changed_run)
     values (:doi, {", ".join(":" + c for c in _WORK_COLUMNS)}, :run, :run)
     on conflict (doi) do update set {", ".join(f"{c} = excluded.{c}" for c in _WORK_COLUMNS)},
-        changed_run = case when ({", ".join(_WORK_COLUMNS[:-1])}) is
-            ({", ".join("excluded." + c for c in _WORK_COLUMNS[:-1])}) then changed_run else excluded.changed_run end
+        changed_run = case when ({", ".join(_SAID)}) is
+            ({", ".join("excluded." + c for c in _SAID)}) then changed_run else excluded.changed_run end
     where ({", ".join(_WORK_COLUMNS)}) is not ({", ".join("excluded." + c for c in _WORK_COLUMNS)})
 """  # noqa: S608 - built from our own column names
 
@@ -615,7 +620,9 @@ def _check_ours(conn: sqlite3.Connection, path: Path, migrations: Any, fresh: bo
         raise StoreError(f"{path}: this SQLite database was not made by evidence; name another file with --db")
     applied = dict(conn.execute("select name, migration_set from _sqlite_migrations").fetchall())
     if migrations.name not in applied.values():
-        raise StoreError(f"{path}: this is evidence's other database; --db is for the harvest, --decisions for people's")
+        raise StoreError(
+            f"{path}: this is evidence's other database; --db is for the harvest, --decisions for people's"
+        )
     known = {migration.name for migration in migrations.pending(Database(memory=True))}
     if newer := sorted(set(applied) - known):
         raise StoreError(

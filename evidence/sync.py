@@ -266,16 +266,16 @@ def _harvest_search(bench: Bench, outcome: Outcome, source: Search, since: str |
     outcome.matched |= seen
     trouble = None
     if cut:
-        trouble = f"Crossref had more than it gives at once for {', '.join(cut)}: some records of those days may be missing"
+        trouble = (
+            f"Crossref had more than it gives at once for {', '.join(cut)}: some records of those days may be missing"
+        )
         outcome.warnings.append((source.id, trouble))
     if since is None:
         outcome.gone += bench.store.close_sightings(bench.run, source.id, seen)
     bench.store.complete_source(bench.run, source.id, bench.bookmark, trouble)
 
 
-def _fetch(
-    bench: Bench, hits: Sequence[search.Hit]
-) -> tuple[list[Message], list[tuple[Doi, Doi]], dict[Doi, Doi]]:
+def _fetch(bench: Bench, hits: Sequence[search.Hit]) -> tuple[list[Message], list[tuple[Doi, Doi]], dict[Doi, Doi]]:
     """Whole records of the hits that are new here or were indexed again since; aliases met; hit → DOI it is kept under.
 
     A hit without a record (deleted between the two questions) is in none of them.

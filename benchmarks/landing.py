@@ -1,0 +1,123 @@
+"""What landing costs: normalising, judging, writing and indexing real records, as a ratio to the least it could cost.
+
+    python benchmarks/landing.py ../shared/data/crossref-works.jsonl.gz [--works 20000]
+
+The floor, measured in the same run: parse the same JSON, then one `executemany` per table of the very rows that the tracker
+wrote, in one transaction, then the same full-text index. Memory is the process's peak after a quarter and after all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import itertools
+import json
+import resource
+import sqlite3
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from evidence import rulebook, schema
+from evidence.config import Config
+from evidence.model import Doi, Found, Page, Query, Window
+from evidence.store import open_store
+from evidence.sync import sync
+
+LIMIT = 2.5
+
+
+class NoDoor:
+    """The records come as `take`; nothing is asked."""
+
+    name = "files"
+
+    def lookup(self, dois: list[Doi], since: str | None = None) -> Iterator[tuple[Found, ...]]:
+        return iter(())
+
+    def scan(self, query: Query, window: Window | None = None) -> Page:
+        return Page((), 0)
+
+    def agency(self, doi: Doi) -> str | None:
+        return None
+
+
+def lines(file: Path, count: int) -> Iterator[str]:
+    """The file's records again and again, each time under fresh DOIs."""
+    records = [json.loads(line) for line in gzip.open(file, "rt") if line.strip()]
+    messages = [record.get("work", record) for record in records]
+    for number in itertools.islice(itertools.count(), count):
+        message = messages[number % len(messages)]
+        yield json.dumps(message | {"DOI": f"{message['DOI']}.{number // len(messages)}"}, ensure_ascii=False)
+
+
+def peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--works", type=int, default=20_000)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        raw = Path(folder) / "raw.jsonl"
+        with raw.open("w") as out:
+            out.writelines(line + "\n" for line in lines(arguments.file, arguments.works))
+        ours, memory = tracker(Path(folder), raw, arguments.works)
+        floor, parts = least(Path(folder), raw)
+    print(f"{arguments.works} works: {ours:.1f} s, floor {floor:.1f} s ({parts}), ratio {ours / floor:.2f} (at most {LIMIT})")
+    print(f"{arguments.works / ours:.0f} works/s; peak memory {memory[0]:.0f} MB after a quarter, {memory[1]:.0f} MB after all")
+
+
+def tracker(folder: Path, raw: Path, count: int) -> tuple[float, list[float]]:
+    """Seconds of a whole sync over the records; peak memory after a quarter and at the end."""
+    book = rulebook.load()
+    memory: list[float] = []
+
+    def messages() -> Iterator[dict[str, Any]]:
+        with raw.open() as file:
+            for number, line in enumerate(file):
+                if number == count // 4:
+                    memory.append(peak())
+                yield json.loads(line)
+
+    start = time.perf_counter()
+    with open_store(folder / "evidence.db") as store:
+        sync(Config(None, (), (), ()), store, NoDoor(), book, now=lambda: datetime.now(UTC), take=messages())
+    return time.perf_counter() - start, [*memory, peak()]
+
+
+def least(folder: Path, raw: Path) -> tuple[float, str]:
+    """Seconds for parsing, plain inserts of the same rows, and the same index."""
+    source = sqlite3.connect(folder / "evidence.db")
+    tables = {t: source.execute(f"select * from {t}").fetchall() for t in (*schema.RECORD_TABLES, *schema.DERIVED_TABLES)}
+    source.close()
+    target = open_store(folder / "floor.db", folder / "floor-decisions.db")
+    conn = target.conn
+    conn.execute("pragma foreign_keys = off")
+    marks = [time.perf_counter()]
+    with raw.open() as file:
+        for line in file:
+            json.loads(line)
+    marks.append(time.perf_counter())
+    conn.execute("begin")
+    for table, rows in tables.items():
+        if rows:
+            conn.executemany(f"insert into {table} values ({', '.join('?' * len(rows[0]))})", rows)
+    conn.execute("commit")
+    marks.append(time.perf_counter())
+    conn.execute("insert into works_fts (works_fts) values ('rebuild')")
+    conn.commit()
+    marks.append(time.perf_counter())
+    target.close()
+    names = ("parsing", "inserting", "indexing")
+    parts = ", ".join(f"{n} {b - a:.1f}" for n, a, b in zip(names, marks, marks[1:], strict=False))
+    return marks[-1] - marks[0], parts
+
+
+if __name__ == "__main__":
+    main()

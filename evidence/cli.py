@@ -1,0 +1,382 @@
+"""Arguments in, one call, text and exit code out. No command here decides anything.
+
+Results go to stdout, the log to stderr; a progress bar appears on a terminal only.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from tqdm import tqdm
+
+from evidence import __version__, catalogue, config, doi, export, ledger, report, rulebook, serve, session
+from evidence.archive import snapshot_files
+from evidence.errors import ConfigError, EvidenceError
+from evidence.model import Doi, VerdictName
+
+VERDICTS = ("include", "exclude", "unsure")
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The global options."""
+
+    db: Path
+    decisions: Path
+    sources: Path
+    quiet: bool
+
+
+class Bar:
+    """`sync.Progress` as a bar on a terminal's stderr; elsewhere silence."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._bar = tqdm(disable=quiet or not sys.stderr.isatty(), leave=False, unit="", file=sys.stderr)
+
+    def step(self, label: str, done: int, total: int | None) -> None:
+        """Show how far `label` is."""
+        self._bar.set_description_str(label, refresh=False)
+        self._bar.total = total
+        self._bar.n = done
+        self._bar.refresh()
+
+    def close(self) -> None:
+        """Take the bar away."""
+        self._bar.close()
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--db", type=click.Path(path_type=Path), default="evidence.db", envvar="EVIDENCE_DB", show_default=True,
+              help="The database of what was harvested. [env: EVIDENCE_DB]")  # fmt: skip
+@click.option("--decisions", type=click.Path(path_type=Path), envvar="EVIDENCE_DECISIONS",
+              help="The database of what people decided; default: decisions.db beside it. [env: EVIDENCE_DECISIONS]")  # fmt: skip
+@click.option("--sources", type=click.Path(path_type=Path), default="sources.yaml", envvar="EVIDENCE_SOURCES",
+              show_default=True, help="What is harvested. [env: EVIDENCE_SOURCES]")  # fmt: skip
+@click.option("-v", "--verbose", is_flag=True, help="Say every request and wait on stderr.")
+@click.option("-q", "--quiet", is_flag=True, help="Say only results and errors.")
+@click.version_option(__version__, prog_name="evidence")
+@click.pass_context
+def cli(ctx: click.Context, db: Path, decisions: Path | None, sources: Path, verbose: bool, quiet: bool) -> None:
+    """The living evidence tracker for interpersonal psychotherapy.
+
+    It resolves a reference list and runs standing searches through Crossref, screens and tags every study with the words
+    that earned the tag, and publishes the result through Datasette.
+    """
+    level = logging.INFO if verbose else logging.ERROR if quiet else logging.WARNING
+    logging.basicConfig(stream=sys.stderr, level=level, format="%(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    ctx.obj = Settings(db, decisions or db.with_name("decisions.db"), sources, quiet)
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=".")
+def init(folder: Path) -> None:
+    """Write a starter sources.yaml into FOLDER (default: here)."""
+    target = folder / "sources.yaml"
+    if target.exists():
+        raise ConfigError(f"{target}: is already there; edit it, or name another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(starter().read_bytes())
+    click.echo(f"Wrote {target}. Edit it, then: evidence check && evidence sync")
+
+
+@cli.command()
+@click.option("--online", is_flag=True, help="Also ask Crossref how many records each search matches.")
+@click.pass_obj
+def check(settings: Settings, online: bool) -> None:
+    """Check sources.yaml and the rules, without a request unless --online."""
+    checked, book = config.load(settings.sources), rulebook.load()
+    rules = sum(len(value.rules) for facet in book.facets for value in facet.values)
+    click.echo(f"{settings.sources}: {len(checked.sources)} sources, nothing wrong.")
+    click.echo(f"Rules: {len(book.facets)} facets, {rules} rules, digest {book.digest}.")
+    if online:
+        for label, count in session.counts(checked, _crossref_url(), _mailto(checked)):
+            click.echo(f"{count:>12,}  {label}")
+
+
+@cli.command()
+@click.option("--offline", is_flag=True, help="Read the bundled snapshot instead of asking Crossref.")
+@click.option("--from", "files", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
+              help="Read Crossref records from FILE (.jsonl, .json, either .gz); may be given more than once.")  # fmt: skip
+@click.option(
+    "--all", "everything", is_flag=True, help="With --from: take every record, not only those a source asks for."
+)
+@click.option(
+    "--full", is_flag=True, help="Forget the bookmarks: harvest every source whole, and notice what vanished."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
+@click.pass_obj
+def sync(
+    settings: Settings, offline: bool, files: tuple[Path, ...], everything: bool, full: bool, as_json: bool
+) -> None:
+    """Harvest, normalise, screen and tag: the whole way.
+
+    Exit code 0 when every source was harvested to its end, 1 when one stopped, 2 for a mistake in sources.yaml, 75 when
+    another sync is running.
+    """
+    if everything and not files:
+        raise ConfigError("--all goes with --from FILE: it takes every record of those files")
+    if offline and files:
+        raise ConfigError("give --offline or --from, not both: --offline is the bundled snapshot")
+    checked = config.load(settings.sources)
+    outcome = _run(settings, checked, offline, files, everything, full)
+    click.echo(json.dumps(outcome.counts() | {"outcome": outcome.outcome}) if as_json else report.summary(outcome))
+    if outcome.outcome != "complete":
+        raise SystemExit(1)
+
+
+@cli.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where the site listens.")
+@click.option("--port", default=8001, show_default=True, help="Where the site listens.")
+@click.option("--no-serve", is_flag=True, help="Stop after the run, for scripts.")
+@click.option("--open/--no-open", "open_browser", default=False, help="Open the site in a browser.")
+@click.pass_obj
+def demo(settings: Settings, host: str, port: int, no_serve: bool, open_browser: bool) -> None:
+    """Run the whole way on the bundled snapshot (no network) and open the site until Ctrl-C."""
+    path = settings.sources if settings.sources.exists() else starter()
+    outcome = _run(settings, config.load(path), True, (), False, False)
+    click.echo(report.summary(outcome))
+    if not no_serve:
+        raise SystemExit(serve.run(settings.db, host, port, open_browser=open_browser))
+
+
+@cli.command()
+@click.pass_obj
+def judge(settings: Settings) -> None:
+    """Screen and tag again, offline, what changed rules or decisions touch."""
+    with _bar(settings) as bar:
+        count = session.judge(settings.db, settings.decisions, rulebook.load(), _now, bar)
+    click.echo(f"{count} works judged again." if count else "Nothing to judge: rules and decisions are as before.")
+
+
+@cli.command()
+@click.argument("doi_", metavar="DOI")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole record as JSON.")
+@click.pass_obj
+def explain(settings: Settings, doi_: str, as_json: bool) -> None:
+    """Say why a work is in or out, with the words behind its verdict and every tag."""
+    with closing(catalogue.connect(settings.db)) as conn:
+        work = catalogue.work(conn, catalogue.canonical(conn, _doi(doi_)))
+    if work is None:
+        raise ConfigError(f"{doi_}: no such work in {settings.db}; `evidence status` says what is there")
+    click.echo(json.dumps(work, ensure_ascii=False) if as_json else report.explanation(work))
+
+
+@cli.command()
+@click.argument("doi_", metavar="DOI")
+@click.argument("verdict", type=click.Choice(VERDICTS), required=False)
+@click.option("--tag", "tags", multiple=True, metavar="FACET:VALUE", help="Say this of the work.")
+@click.option("--untag", "untags", multiple=True, metavar="FACET:VALUE", help="Take this away from the work.")
+@click.option("--because", required=True, help="The reason, kept beside the decision.")
+@click.option("--by", "reviewer", envvar="EVIDENCE_REVIEWER", required=True,
+              help="Who decides. [env: EVIDENCE_REVIEWER]")  # fmt: skip
+@click.pass_obj
+def decide(
+    settings: Settings,
+    doi_: str,
+    verdict: VerdictName | None,
+    tags: tuple[str, ...],
+    untags: tuple[str, ...],
+    because: str,
+    reviewer: str,
+) -> None:
+    """Record a person's verdict or tag on a work; it beats the rules and survives every run."""
+    pairs = tuple(map(_pair, tags)), tuple(map(_pair, untags))
+    decisions = session.decide(
+        settings.db, settings.decisions, rulebook.load(), _now, _doi(doi_), verdict, *pairs, because, reviewer
+    )
+    click.echo(f"{len(decisions)} decided on {decisions[0].doi} by {reviewer}; kept in {settings.decisions}.")
+
+
+@cli.group()
+def decisions() -> None:
+    """People's decisions as CSV, so that they can live in version control."""
+
+
+@decisions.command("export")
+@click.option("-o", "--output", type=click.File("w", encoding="utf-8", lazy=True), default="-", help="Default: stdout.")
+@click.pass_obj
+def decisions_export(settings: Settings, output: Any) -> None:
+    """Write the whole ledger as CSV, oldest first."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(ledger.COLUMNS)
+    writer.writerows(ledger.rows(session.decisions(settings.db, settings.decisions)))
+    output.write(text.getvalue())
+
+
+@decisions.command("import")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.pass_obj
+def decisions_import(settings: Settings, file: Path) -> None:
+    """Append the decisions of FILE that the ledger does not hold yet, then judge what they touch."""
+    count = session.import_decisions(settings.db, settings.decisions, rulebook.load(), _now, ledger.read(file))
+    click.echo(f"{count} decisions added.")
+
+
+@cli.command("export")
+@click.option("--format", "format_", type=click.Choice(sorted(export.FORMATS)), default="csv", show_default=True,
+              help="csv has every column; ris is for Zotero, Rayyan and Covidence.")  # fmt: skip
+@click.option("--tag", "tags", multiple=True, metavar="FACET:VALUE", help="Only works with this tag; may be repeated.")
+@click.option("--verdict", "verdicts", multiple=True, type=click.Choice((*VERDICTS, "all")), default=("include",),
+              show_default=True, help="Only works with this verdict; may be repeated.")  # fmt: skip
+@click.option("--since", metavar="DATE", help="Only works that are new or changed since this day (YYYY-MM-DD).")
+@click.option("--query", "text", metavar="TEXT", help="Only works with these words (full-text search).")
+@click.option("--excel", is_flag=True, help="Begin the CSV with a byte order mark, so that Excel reads UTF-8.")
+@click.option("--encoding", default="utf-8", show_default=True, help="The encoding of the file.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, allow_dash=True), default="-", help="Default: stdout.")
+@click.pass_obj
+def export_(
+    settings: Settings,
+    format_: str,
+    tags: tuple[str, ...],
+    verdicts: tuple[str, ...],
+    since: str | None,
+    text: str | None,
+    excel: bool,
+    encoding: str,
+    output: str,
+) -> None:
+    """Write the works, one row each, as CSV, RIS, BibTeX, CSL-JSON or for ASReview."""
+    chosen = VERDICTS if "all" in verdicts else verdicts
+    selection = catalogue.Selection(chosen, tuple(map(_pair, tags)), _day(since), text)
+    count = session.export_works(
+        settings.db, selection, format_, excel, encoding, None if output == "-" else Path(output)
+    )
+    if output != "-" and not settings.quiet:
+        click.echo(f"{count} works written to {output}.", err=True)
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@click.pass_obj
+def status(settings: Settings, as_json: bool) -> None:
+    """Say how the database stands: last run, works, sources with trouble, citations that need a person."""
+    with closing(catalogue.connect(settings.db)) as conn:
+        state = catalogue.status(conn)
+    click.echo(json.dumps(state, ensure_ascii=False) if as_json else report.status(state))
+
+
+@cli.command("serve")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where the site listens.")
+@click.option("--port", default=8001, show_default=True, help="Where the site listens.")
+@click.option("--open/--no-open", "open_browser", default=False, help="Open the site in a browser.")
+@click.pass_obj
+def serve_(settings: Settings, host: str, port: int, open_browser: bool) -> None:
+    """Open the site over the database until Ctrl-C."""
+    catalogue.connect(settings.db).close()
+    raise SystemExit(serve.run(settings.db, host, port, open_browser=open_browser))
+
+
+def starter() -> Path:
+    """The starter sources.yaml: in a wheel beside the package, in a checkout at its top."""
+    bundled = Path(str(resources.files("evidence") / "starter" / "sources.yaml"))
+    return bundled if bundled.exists() else Path(__file__).parents[1] / "sources.yaml"
+
+
+def main() -> None:
+    """The console script: errors raised on purpose become one sentence and an exit code."""
+    try:
+        cli(standalone_mode=False)
+    except EvidenceError as error:
+        click.echo(f"evidence: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("evidence: stopped by you; run it again to go on", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _run(
+    settings: Settings,
+    checked: config.Config,
+    offline: bool,
+    files: tuple[Path, ...],
+    everything: bool,
+    full: bool,
+) -> Any:
+    paths = snapshot_files() if offline else files
+    with _bar(settings) as bar:
+        return session.run(
+            settings.db,
+            settings.decisions,
+            checked,
+            rulebook.load(),
+            _now,
+            bar,
+            door=session.Files("snapshot" if offline else "files", paths, everything) if paths else None,
+            url=_crossref_url(),
+            mailto=None if paths else _mailto(checked),
+            full=full,
+        )
+
+
+@contextmanager
+def _bar(settings: Settings) -> Any:
+    bar = Bar(settings.quiet)
+    try:
+        yield bar
+    finally:
+        bar.close()
+
+
+def _doi(raw: str) -> Doi:
+    parsed = doi.parse(raw)
+    if parsed is None:
+        raise ConfigError(f"{raw!r} is no DOI; write it like 10.1176/appi.ajp.2015.15091141")
+    return parsed
+
+
+def _pair(raw: str) -> tuple[str, str]:
+    facet, colon, value = raw.partition(":")
+    if not (facet and colon and value):
+        raise ConfigError(f"{raw!r} is no tag; write it as facet:value, such as variant:ipt-a")
+    return facet, value
+
+
+def _day(raw: str | None) -> str | None:
+    if raw is None:
+        return None
+    try:
+        return datetime.strptime(raw, "%Y-%m-%d").replace(tzinfo=UTC).date().isoformat()
+    except ValueError:
+        raise ConfigError(f"--since {raw!r} is no day; write it like 2026-01-31") from None
+
+
+def _crossref_url() -> str | None:
+    return os.environ.get("EVIDENCE_CROSSREF_URL") or None
+
+
+def _mailto(checked: config.Config) -> str | None:
+    raw = os.environ.get("EVIDENCE_MAILTO")
+    if not raw:
+        return checked.contact
+    try:
+        return config.contact_address(raw)
+    except ValueError as error:
+        raise ConfigError(f"EVIDENCE_MAILTO: {error}") from None
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,68 @@
+"""People's decisions ↔ CSV, so that they can be read in Excel and live in version control. No database here."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from evidence import doi
+from evidence.errors import ConfigError
+from evidence.model import Decision
+
+COLUMNS = tuple(field.name for field in fields(Decision))
+"""One row is one decision; the columns are the ledger's own. Empty is absent."""
+
+_VERDICTS = ("include", "exclude", "unsure")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A decision read from a file, and where it stood."""
+
+    decision: Decision
+    where: str
+
+
+def rows(decisions: Sequence[Decision]) -> Iterator[tuple[str, ...]]:
+    """The rows of the CSV, as text."""
+    for decision in decisions:
+        yield tuple(str(getattr(decision, column) or "") for column in COLUMNS)
+
+
+def read(path: Path) -> list[Entry]:
+    """The decisions of a CSV file, checked; ConfigError with file and line at the first that makes no sense."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            if missing := [
+                c for c in ("doi", "action", "reason", "reviewer", "made_at") if c not in (reader.fieldnames or ())
+            ]:
+                raise ConfigError(
+                    f"{path}:1: the columns {', '.join(missing)} are missing; `evidence decisions export` writes them all"
+                )
+            return [Entry(_decision(row, f"{path}:{reader.line_num}"), f"{path}:{reader.line_num}") for row in reader]
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(f"{path}: not a UTF-8 CSV file ({error}); save it as “CSV UTF-8”") from None
+
+
+def _decision(row: dict[str, str], where: str) -> Decision:
+    values = {column: (row.get(column) or "").strip() or None for column in COLUMNS}
+    parsed = doi.parse(values["doi"])
+    if parsed is None:
+        raise ConfigError(f"{where}: {values['doi']!r} is no DOI")
+    action, verdict = values["action"], values["verdict"]
+    if action not in ("verdict", "tag", "untag"):
+        raise ConfigError(f"{where}: the action {action!r} is none of verdict, tag, untag")
+    if (action == "verdict") != (verdict in _VERDICTS) or (action == "verdict") == bool(
+        values["facet"] and values["value"]
+    ):
+        raise ConfigError(
+            f"{where}: a verdict names {', '.join(_VERDICTS)}; a tag or untag names facet and value instead"
+        )
+    if not (values["reason"] and values["reviewer"] and values["made_at"]):
+        raise ConfigError(f"{where}: reason, reviewer and made_at must not be empty")
+    return Decision(**{**values, "doi": parsed})  # type: ignore[arg-type]

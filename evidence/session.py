@@ -1,0 +1,287 @@
+"""One use of the program: lock, open, choose the door, run, close. What commands share and none should repeat.
+
+It decides nothing about records (`sync` has the order of the stages) and prints nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from evidence import __version__, catalogue, crossref, export, references, store
+from evidence import sync as stages
+from evidence.archive import Archive, Question
+from evidence.config import Config, ReferenceList, Search
+from evidence.errors import BusyError, ConfigError, StoreError
+from evidence.ledger import Entry
+from evidence.model import Decision, Doi, Door, Query, VerdictName
+from evidence.rulebook import Rulebook
+from evidence.search import Matcher
+from evidence.sync import Outcome, Progress, Quiet
+
+Clock = Callable[[], datetime]
+
+log = logging.getLogger(__name__)
+
+DECIDE_PATIENCE = 10.0
+"""Seconds that a decision waits for a running sync before it is left to the next `judge`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """A door over files: its name in the database, the files, and whether every record is wanted."""
+
+    name: str
+    paths: tuple[Path, ...]
+    everything: bool = False
+
+
+def run(
+    db: Path,
+    ledger: Path,
+    config: Config,
+    book: Rulebook,
+    now: Clock,
+    progress: Progress,
+    *,
+    door: Files | None,
+    url: str | None = None,
+    mailto: str | None = None,
+    full: bool = False,
+) -> Outcome:
+    """A whole sync under the lock, over files or (door None) over HTTP. BusyError when another one is running."""
+    with ExitStack() as stack:
+        stack.enter_context(locked(db))
+        opened = stack.enter_context(store.open_store(db, ledger))
+        if door is None:
+            http = stack.enter_context(crossref.Crossref(url, mailto, on_wait=log.info))
+            return stages.sync(config, opened, http, book, now=now, progress=progress, full=full)
+        files = stack.enter_context(_archive(door, config, opened))
+        taken = files.kept if door.everything else ()
+        outcome = stages.sync(config, opened, files, book, now=now, progress=progress, full=full, take=taken)
+        stages.reject(outcome, opened, [(u.where, u.reason, u.text) for u in files.unreadable])
+        outcome.read = files.read
+        return outcome
+
+
+def judge(db: Path, ledger: Path, book: Rulebook, now: Clock, progress: Progress | None = None) -> int:
+    """Judge again what changed rules or decisions touch; returns how many works. A run is opened only if there are any."""
+    catalogue.connect(db).close()
+    with locked(db), store.open_store(db, ledger) as opened:
+        return _judge(opened, book, now, progress or Quiet())
+
+
+def decide(
+    db: Path,
+    ledger: Path,
+    book: Rulebook,
+    now: Clock,
+    doi: Doi,
+    verdict: VerdictName | None,
+    tags: Sequence[tuple[str, str]],
+    untags: Sequence[tuple[str, str]],
+    reason: str,
+    reviewer: str,
+) -> tuple[Decision, ...]:
+    """Append a person's word on one work to the ledger, then judge that work. ConfigError when there is no such work."""
+    if not (verdict or tags or untags):
+        raise ConfigError("nothing to decide: give a verdict (include, exclude, unsure), --tag or --untag")
+    if not reason.strip() or not reviewer.strip():
+        raise ConfigError("--because and --by must not be empty: a decision without a reason or a name helps nobody")
+    with closing(catalogue.connect(db)) as conn:
+        doi = catalogue.canonical(conn, doi)
+        record = next((digest for _, digest, _ in catalogue.standing(conn, [doi])), None)
+        if record is None:
+            raise ConfigError(f"{doi}: no such work in {db}; a decision needs a work that was harvested")
+        catalogue.check_tags(conn, [*tags, *untags])
+    moment = now().strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def said(action: str, what: VerdictName | None, facet: str | None, value: str | None) -> Decision:
+        return Decision(doi, action, what, facet, value, reason, reviewer, moment, book.digest, record)  # type: ignore[arg-type]
+
+    decisions = (
+        *((said("verdict", verdict, None, None),) if verdict else ()),
+        *(said("tag", None, facet, value) for facet, value in tags),
+        *(said("untag", None, facet, value) for facet, value in untags),
+    )
+    _append(db, ledger, book, now, decisions)
+    return decisions
+
+
+def decisions(db: Path, ledger: Path) -> tuple[Decision, ...]:
+    """The whole ledger, oldest first."""
+    if not ledger.exists():
+        raise ConfigError(f"{ledger}: there are no decisions yet; `evidence decide` makes the first")
+    with store.open_store(db, ledger) as opened:
+        return opened.decisions()
+
+
+def import_decisions(db: Path, ledger: Path, book: Rulebook, now: Clock, entries: Sequence[Entry]) -> int:
+    """Append the decisions that the ledger does not hold yet; returns how many. All or none."""
+    catalogue.connect(db).close()
+    with store.open_store(db, ledger) as opened:
+        held = set(opened.decisions())
+    new = tuple(dict.fromkeys(e.decision for e in entries if e.decision not in held))
+    with closing(catalogue.connect(db)) as conn:
+        for entry in entries:
+            if entry.decision.facet and entry.decision.value:
+                try:
+                    catalogue.check_tags(conn, [(entry.decision.facet, entry.decision.value)])
+                except ConfigError as error:
+                    raise ConfigError(f"{entry.where}: {error}") from None
+    if new:
+        _append(db, ledger, book, now, new)
+    return len(new)
+
+
+def export_works(
+    db: Path, selection: catalogue.Selection, format_: str, excel: bool, encoding: str, output: Path | None
+) -> int:
+    """Write a selection to a file (whole or not at all) or, with None, to stdout. Returns the number of works."""
+    count = 0
+
+    def counted() -> Iterator[dict[str, object]]:
+        nonlocal count
+        for row in catalogue.selected(conn, selection):
+            count += 1
+            yield row
+
+    with closing(catalogue.connect(db)) as conn:
+        catalogue.check_tags(conn, selection.tags)
+        writer = export.FORMATS[format_]
+        chunks = export.csv_rows(counted(), excel=excel) if format_ == "csv" else writer(counted())
+        encoded = export.encode(chunks, encoding)
+        if output is None:
+            for chunk in encoded:
+                sys.stdout.buffer.write(chunk)
+            sys.stdout.buffer.flush()
+        else:
+            _write_whole(output, encoded)
+    return count
+
+
+def counts(config: Config, url: str | None, mailto: str | None) -> Iterator[tuple[str, int]]:
+    """How many records Crossref says each search matches: (label, count)."""
+    with crossref.Crossref(url, mailto) as door:
+        for source in config.sources:
+            if isinstance(source, Search):
+                yield source.label, door.count(source.query)
+
+
+@contextmanager
+def locked(db: Path, patience: float = 0.0) -> Iterator[None]:
+    """Hold the lock that one sync holds at a time; BusyError after `patience` seconds."""
+    lock = FileLock(f"{db}.lock")
+    try:
+        lock.acquire(timeout=patience)
+    except Timeout:
+        raise BusyError(
+            f"{db}: another evidence sync is at work on this database; try again when it has finished"
+        ) from None
+    except OSError as error:
+        raise StoreError(
+            f"{db}: cannot be locked ({error.strerror}); check that its folder exists and may be written to"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _judge(opened: store.Store, book: Rulebook, now: Clock, progress: Progress) -> int:
+    said = stages.decisions_by_work(opened)
+    if not stages.stale_works(opened, book, said):
+        return 0
+    moment = now().strftime("%Y-%m-%dT%H:%M:%SZ")
+    opened.set_facets(stages.facet_rows(book))
+    run_id = opened.start_run("judge", __version__, moment)
+    count = stages.rejudge(opened, book, run_id, said, progress)
+    opened.finish_run(run_id, "complete", {"rejudged": count}, now().strftime("%Y-%m-%dT%H:%M:%SZ"))
+    return count
+
+
+def _append(db: Path, ledger: Path, book: Rulebook, now: Clock, new: Sequence[Decision]) -> None:
+    """The ledger first: it is what must not be lost. The judging may wait for a running sync."""
+    with store.open_store(db, ledger) as opened:
+        opened.decide(new)
+    try:
+        with locked(db, DECIDE_PATIENCE), store.open_store(db, ledger) as opened:
+            _judge(opened, book, now, Quiet())
+    except BusyError:
+        log.warning("A sync is running: the decision is kept, and shows when that sync, or `evidence judge`, is done.")
+
+
+def _archive(door: Files, config: Config, opened: store.Store) -> Archive:
+    questions = [Question(s.query, Matcher(s).accepts) for s in config.sources if isinstance(s, Search)]
+    lists = [s for s in config.sources if isinstance(s, ReferenceList)]
+    wanted = set(catalogue.dois(opened.conn)) | {s.of for s in lists if s.of}
+    printed = [c for s in lists for c in s.citations]
+    for citation in printed:
+        wanted.update(references.readings(citation))
+    return Archive(
+        door.paths,
+        name=door.name,
+        questions=_distinct(questions),
+        dois=wanted,
+        citations=[c.text for c in printed],
+        everything=door.everything,
+    )
+
+
+def _distinct(questions: Sequence[Question]) -> list[Question]:
+    """Two searches may ask Crossref the same and differ in their phrases; the archive answers either for both."""
+    by_query: dict[Query, list[Question]] = {}
+    for question in questions:
+        by_query.setdefault(question.query, []).append(question)
+    return [
+        group[0]
+        if len(group) == 1
+        else Question(query, lambda m, t, a, g=tuple(group): any(q.accepts(m, t, a) for q in g))  # type: ignore[misc]
+        for query, group in by_query.items()
+    ]
+
+
+def _write_whole(output: Path, chunks: Iterator[bytes]) -> None:
+    """Beside the target first, then renamed: a reader never sees half a file."""
+    try:
+        with tempfile.NamedTemporaryFile(dir=output.parent, prefix=f".{output.name}.", delete=False) as file:
+            try:
+                for chunk in chunks:
+                    file.write(chunk)
+                file.close()
+                Path(file.name).chmod(0o666 & ~_umask())
+                Path(file.name).replace(output)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise ConfigError(f"{output}: cannot be written ({error.strerror}); name another file with -o") from None
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+__all__ = [
+    "Door",
+    "Files",
+    "counts",
+    "decide",
+    "decisions",
+    "export_works",
+    "import_decisions",
+    "judge",
+    "locked",
+    "run",
+]

@@ -1,0 +1,76 @@
+"""What every test shares: no sockets beyond loopback, no proxies or settings from outside, versions in the header."""
+
+from __future__ import annotations
+
+import socket
+import sqlite3
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evidence import rulebook
+from evidence.rulebook import Rulebook
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+
+def pytest_report_header() -> str:
+    names = ("datasette", "sqlite-utils", "httpx", "habanero", "pydantic")
+    return ", ".join([f"SQLite {sqlite3.sqlite_version}", *(f"{name} {version(name)}" for name in names)])
+
+
+@pytest.fixture(autouse=True)
+def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that reaches for the internet fails at once, and says where it wanted to go."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        host = address[0] if isinstance(address, tuple) else "unix socket"
+        if isinstance(address, tuple) and host not in LOOPBACK:
+            raise AssertionError(f"a test wanted to connect to {address}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither proxies nor a developer's own settings reach a test."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name in ("DB", "DECISIONS", "SOURCES", "CROSSREF_URL", "MAILTO", "REVIEWER"):
+        monkeypatch.delenv(f"EVIDENCE_{name}", raising=False)
+
+
+@pytest.fixture(scope="session")
+def book() -> Rulebook:
+    """The bundled rules, compiled once."""
+    return rulebook.load()
+
+
+@pytest.fixture
+def clock() -> Callable[[], datetime]:
+    """A clock that moves one second a look, from a fixed day."""
+    moments = _ticks()
+    return lambda: next(moments)
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The test data beside the checkout; a test that needs it is skipped where it is missing."""
+    if not SHARED.is_dir():
+        pytest.skip("the test data beside the checkout (shared/data) is not here")
+    return SHARED
+
+
+def _ticks() -> Iterator[datetime]:
+    moment = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
+    while True:
+        yield moment
+        moment += timedelta(seconds=1)

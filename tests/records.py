@@ -1,0 +1,143 @@
+"""Crossref-shaped messages for tests, from real bibliographic facts; and a door over a dict of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from evidence.model import Doi, Found, Message, Page, Query, Window
+
+SMALL_YAML = """
+sources:
+  - id: article
+    kind: references
+    label: The article's references
+    citations:
+      - text: "Lipsitz J, Markowitz J. Mechanisms of change in interpersonal therapy (IPT). Clin Psychol Rev. 2013;33(8):1134-47."
+        doi: 10.1016/j.cpr.2013.09.002
+      - text: International Society of Interpersonal Psychotherapy. Overview of IPT.
+      - text: "Fonagy P, Lemma A, Target M, et al. Dynamic interpersonal therapy for moderate to severe depression: a pilot randomized controlled and feasibility trial. Psychol Med. 2020;50(6):1010-1019."
+        doi: 1017/S0033291719000928
+  - id: by-name
+    kind: search
+    label: By name
+    query: {bibliographic: interpersonal psychotherapy}
+    phrases: [interpersonal psychotherap*, interpersonal therap*]
+    years: 1974-
+known: [10.1002/cpp.1774]
+"""  # noqa: E501 - citations are one line each
+
+
+def message(doi: str, title: str, year: int, **more: Any) -> Message:
+    """A journal article as Crossref would deposit it; `more` adds or replaces fields."""
+    return {
+        "DOI": doi,
+        "title": [title],
+        "type": "journal-article",
+        "issued": {"date-parts": [[year]]},
+        "published": {"date-parts": [[year]]},
+        "indexed": {"date-time": "2026-11-01T00:00:00Z", "date-parts": [[2026, 11, 1]]},
+        "URL": f"https://doi.org/{doi}",
+    } | more
+
+
+def person(family: str, given: str) -> dict[str, str]:
+    """One author."""
+    return {"family": family, "given": given, "sequence": "additional"}
+
+
+LIPSITZ = message(
+    "10.1016/j.cpr.2013.09.002",
+    "Mechanisms of change in interpersonal therapy (IPT)",
+    2013,
+    author=[person("Lipsitz", "Joshua D."), person("Markowitz", "John C.")],
+    volume="33",
+    issue="8",
+    page="1134-1147",
+    **{"container-title": ["Clinical Psychology Review"]},
+)
+FONAGY = message(
+    "10.1017/s0033291719000928",
+    "Dynamic interpersonal therapy for moderate to severe depression: "
+    "a pilot randomized controlled and feasibility trial",
+    2020,
+    author=[person("Fonagy", "P."), person("Lemma", "A."), person("Target", "M.")],
+    volume="50",
+    issue="6",
+    page="1010-1019",
+    **{"container-title": ["Psychological Medicine"]},
+)
+MARKOWITZ = message(
+    "10.1002/cpp.1774",
+    "Interpersonal psychotherapy: past, present, and future",
+    2012,
+    author=[person("Markowitz", "J"), person("Weissman", "M")],
+    volume="19",
+    issue="2",
+    page="99-105",
+    **{"container-title": ["Clinical Psychology & Psychotherapy"]},
+)
+STANGIER = message(
+    "10.1001/archgenpsychiatry.2011.67",
+    "Cognitive therapy vs interpersonal psychotherapy in social anxiety disorder: a randomized controlled trial",
+    2011,
+    author=[person("Stangier", "U."), person("Schramm", "E.")],
+    volume="68",
+    issue="7",
+    page="692-700",
+    **{"container-title": ["Archives of General Psychiatry"]},
+)
+MALARIA = message(
+    "10.1016/s0140-6736(00)03254-9",
+    "Intermittent treatment for malaria and anaemia control at time of routine vaccinations in Tanzanian infants",
+    2001,
+)
+WORKS: tuple[Message, ...] = (LIPSITZ, FONAGY, MARKOWITZ, STANGIER, MALARIA)
+
+
+class DictDoor:
+    """A `model.Door` over messages in memory. Ranks by words shared; `asked` keeps every question."""
+
+    def __init__(self, messages: Sequence[Message] = WORKS, name: str = "crossref") -> None:
+        self.name = name
+        self.messages = {str(m["DOI"]).lower(): m for m in messages}
+        self.aliases: dict[str, str] = {}
+        self.agencies: dict[str, str] = {}
+        self.asked: list[tuple[Any, ...]] = []
+
+    def lookup(self, dois: Sequence[Doi], since: str | None = None) -> Iterator[tuple[Found, ...]]:
+        self.asked.append(("lookup", tuple(dois), since))
+        batch = []
+        for doi in dois:
+            answered = Doi(self.aliases.get(doi, doi))
+            found = self.messages.get(answered)
+            if since is None:
+                batch.append(Found(doi, answered if found else None, found))
+            elif found and answered == doi and found["indexed"]["date-time"] >= since:
+                batch.append(Found(doi, doi, found))
+        yield tuple(batch)
+
+    def scan(self, query: Query, window: Window | None = None) -> Page:
+        self.asked.append(("scan", query, window))
+        words = {word for _, value in query.fields for word in value.lower().split()}
+        ranked = sorted(
+            ((len(words & set(m["title"][0].lower().replace(",", "").split())), doi) for doi, m in self.messages.items()),
+            key=lambda pair: (-pair[0], pair[1]),
+        )
+        inside = [(n, self.messages[doi]) for n, doi in ranked if n and _within(self.messages[doi], window)]
+        return Page([{**m, "score": float(n)} for n, m in inside[: query.rows]], len(inside))
+
+    def agency(self, doi: Doi) -> str | None:
+        self.asked.append(("agency", doi))
+        return self.agencies.get(doi)
+
+
+def _within(message: Message, window: Window | None) -> bool:
+    if window is None:
+        return True
+    if window.by == "indexed":
+        day = str(message["indexed"]["date-time"])[:10]
+    else:
+        parts = [*message["issued"]["date-parts"][0], 1, 1][:3]
+        day = "-".join(f"{part:02d}" for part in parts)
+    return window.since <= day <= window.until

@@ -1,0 +1,197 @@
+"""The whole way over a door in memory: what lands, what a second run costs, and what each failure stops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evidence import config, report, yaml_text
+from evidence.config import Config
+from evidence.errors import UnavailableError
+from evidence.model import Decision, Doi, Found, Message, Page, Query, Window
+from evidence.rulebook import Rulebook
+from evidence.store import Store, open_store
+from evidence.sync import Outcome, sync
+from tests.records import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, DictDoor
+from tests.test_store import dump
+
+Clock = Callable[[], datetime]
+
+
+@pytest.fixture
+def small() -> Config:
+    return config.check(yaml_text.parse(SMALL_YAML, "s.yaml"))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with open_store(tmp_path / "evidence.db") as opened:
+        yield opened
+
+
+@pytest.fixture
+def go(store: Store, small: Config, book: Rulebook, clock: Clock) -> Callable[..., Outcome]:
+    """Run a sync; `go(door, take=…, full=…)`."""
+
+    def run(door: DictDoor, config: Config = small, **more: Any) -> Outcome:
+        return sync(config, store, door, book, now=clock, **more)
+
+    return run
+
+
+def rows(store: Store, sql: str) -> list[tuple[Any, ...]]:
+    return store.conn.execute(sql).fetchall()
+
+
+def test_the_whole_way(store: Store, go: Callable[..., Outcome]) -> None:
+    outcome = go(DictDoor())
+    assert outcome.outcome == "complete"
+    assert dict(outcome.citations) == {"resolved": 1, "no-doi": 1, "repaired": 1}
+    landed = {doi for (doi,) in rows(store, "select doi from works")}
+    assert landed == {LIPSITZ["DOI"], FONAGY["DOI"], MARKOWITZ["DOI"], STANGIER["DOI"]}
+    assert rows(store, "select distinct verdict from works") == [("include",)]
+    assert ("variant", "dit") in rows(store, f"select facet, value from tags where doi = '{FONAGY['DOI']}'")
+    assert rows(store, "select outcome, json_extract(counts, '$.new') from runs") == [("complete", 4)]
+    assert rows(store, "select source, bookmark from sources where kind = 'search'") == [("by-name", "2026-11-22")]
+    assert (outcome.known_found, outcome.known_total) == (1, 1)
+
+
+def test_every_quote_is_where_it_says(store: Store, go: Callable[..., Outcome]) -> None:
+    go(DictDoor())
+    said = rows(store, "select r.field, r.start, r.stop, r.quote, w.title from reasons r join works w using (doi)")
+    assert said
+    assert all(title[start:stop] == quote for field, start, stop, quote, title in said if field == "title")
+
+
+def test_a_second_run_with_nothing_new_changes_no_row_and_says_so(store: Store, go: Callable[..., Outcome]) -> None:
+    go(DictDoor())
+    before = dump(store, leave=("runs", "requests"))
+    door = DictDoor()
+    outcome = go(door)
+    assert dump(store, leave=("runs", "requests")) == before
+    assert "Nothing new" in report.summary(outcome)
+    windows = [call[2] for call in door.asked if call[0] == "scan" and call[2]]
+    assert windows == [Window("indexed", "2026-11-22", "2026-11-24")]
+    assert ("lookup", tuple(sorted(str(w["DOI"]) for w in WORKS[:4])), "2026-11-22") in door.asked
+
+
+def test_a_changed_record_is_noticed_wherever_it_was_found_and_a_retraction_is_said_first(
+    store: Store, go: Callable[..., Outcome]
+) -> None:
+    go(DictDoor())
+    retracted = STANGIER | {
+        "indexed": {"date-time": "2026-11-24T09:00:00Z"},
+        "updated-by": [{"DOI": "10.5555/retraction", "type": "retraction", "source": "retraction-watch"}],
+    }
+    outcome = go(DictDoor([LIPSITZ, FONAGY, MARKOWITZ, retracted]))
+    assert outcome.landed.changed == [STANGIER["DOI"]]
+    assert report.summary(outcome).startswith(f"NOTICE retraction of included work {STANGIER['DOI']}")
+    assert rows(store, "select doi, notice from works where notice is not null") == [(STANGIER["DOI"], "retraction")]
+    assert rows(store, "select count(*) from snapshots") == [(5,)]
+    again = go(DictDoor([LIPSITZ, FONAGY, MARKOWITZ, retracted]))
+    assert again.notices == []
+
+
+class FaultyDoor(DictDoor):
+    """Fails the nth scan."""
+
+    def __init__(self, messages: tuple[Message, ...] = WORKS, fail: str = "scan") -> None:
+        super().__init__(messages)
+        self.fail = fail
+
+    def scan(self, query: Query, window: Window | None = None) -> Page:
+        if self.fail == "scan" and window is not None:
+            raise UnavailableError("Crossref kept failing")
+        return super().scan(query, window)
+
+    def lookup(self, dois: Any, since: str | None = None) -> Iterator[tuple[Found, ...]]:
+        if self.fail == "lookup":
+            raise UnavailableError("Crossref kept failing")
+        return super().lookup(dois, since)
+
+
+def test_a_source_that_fails_stops_alone_and_keeps_its_bookmark(store: Store, go: Callable[..., Outcome]) -> None:
+    outcome = go(FaultyDoor(fail="scan"))
+    assert outcome.outcome == "partial"
+    assert outcome.troubles == [("by-name", "Crossref kept failing")]
+    assert rows(store, "select count(*) from works") == [(2,)]
+    assert rows(store, "select bookmark, trouble from sources where source = 'by-name'") == [
+        (None, "Crossref kept failing")
+    ]
+    assert "Stopped, by-name: Crossref kept failing" in report.summary(outcome)
+    healed = go(DictDoor())
+    assert healed.outcome == "complete"
+    assert rows(store, "select trouble from sources where source = 'by-name'") == [(None,)]
+    assert rows(store, "select count(*) from works") == [(4,)]
+
+
+def test_a_bug_leaves_the_run_crashed_and_is_not_hidden(store: Store, go: Callable[..., Outcome]) -> None:
+    class Broken(DictDoor):
+        def scan(self, query: Query, window: Window | None = None) -> Page:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        go(Broken())
+    assert rows(store, "select outcome from runs") == [("crashed",)]
+
+
+def test_what_a_search_no_longer_finds_is_kept_and_said(store: Store, go: Callable[..., Outcome]) -> None:
+    go(DictDoor())
+    outcome = go(DictDoor([LIPSITZ, FONAGY, MARKOWITZ]), full=True)
+    assert outcome.gone == 1
+    assert "no longer found" in report.summary(outcome)
+    assert rows(store, f"select verdict from works where doi = '{STANGIER['DOI']}'") == [("include",)]
+
+
+def test_a_file_never_replaces_what_was_indexed_later(store: Store, go: Callable[..., Outcome]) -> None:
+    go(DictDoor())
+    older = MARKOWITZ | {"title": ["Poorer"], "indexed": {"date-time": "2020-01-01T00:00:00Z"}}
+    undated = {key: value for key, value in older.items() if key != "indexed"}
+    for message in (older, undated):
+        outcome = go(DictDoor([], name="files"), take=[message])
+        assert outcome.landed.changed == []
+    assert rows(store, f"select title from works where doi = '{MARKOWITZ['DOI']}'") == [(MARKOWITZ["title"][0],)]
+
+
+def test_decisions_beat_rules_and_survive_every_run(store: Store, go: Callable[..., Outcome], book: Rulebook) -> None:
+    go(DictDoor())
+    doi = Doi(STANGIER["DOI"])
+    store.decide(
+        [
+            Decision(doi, "verdict", "exclude", None, None, "comparator only", "A. Reader", "2026", book.digest, None),
+            Decision(doi, "tag", None, "variant", "ipt-g", "group", "A. Reader", "2026", book.digest, None),
+        ]
+    )
+    outcome = go(DictDoor())
+    assert outcome.rejudged == 1
+    for _ in range(2):
+        assert rows(store, f"select verdict, decided from works where doi = '{doi}'") == [("exclude", "person")]
+        assert ("variant", "ipt-g", "person") in rows(
+            store, f"select facet, value, decided from tags where doi = '{doi}'"
+        )
+        changed = STANGIER | {"indexed": {"date-time": "2026-11-24T10:00:00Z"}, "volume": "69"}
+        go(DictDoor([LIPSITZ, FONAGY, MARKOWITZ, changed]))
+
+
+def test_a_record_that_cannot_be_understood_goes_to_rejects_and_the_run_goes_on(
+    store: Store, go: Callable[..., Outcome]
+) -> None:
+    odd: Message = {"title": ["Without a DOI"], "indexed": {"date-time": "2026-11-01T00:00:00Z"}}
+    outcome = go(DictDoor([], name="files"), take=[odd, MARKOWITZ])
+    assert outcome.landed.new == [MARKOWITZ["DOI"]]
+    assert outcome.landed.rejects == 1
+    assert rows(store, "select reason from rejects") == [("this record has no usable DOI",)]
+
+
+def test_an_entry_removed_from_the_file_is_retired_and_its_works_stay(
+    store: Store, go: Callable[..., Outcome], small: Config
+) -> None:
+    go(DictDoor())
+    go(DictDoor(), Config(None, small.sources[1:], (), ()))
+    assert rows(store, "select source from sources where retired is not null") == [("article",)]
+    assert rows(store, "select count(*) from citations where retired is null") == [(0,)]
+    assert rows(store, "select count(*) from works") == [(4,)]
