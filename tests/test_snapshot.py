@@ -113,9 +113,13 @@ def test_what_was_left_out_is_in_no_record(records: list[dict[str, Any]]) -> Non
         assert row["doi"] not in by_doi if row["fact"] == "record" else row["fact"] not in by_doi[row["doi"]]
 
 
-def test_the_note_tells_the_right_number(records: list[dict[str, Any]]) -> None:
+def test_the_note_tells_the_right_numbers(records: list[dict[str, Any]]) -> None:
     note = (SNAPSHOT / "PROVENANCE.md").read_text(encoding="utf-8")
     assert f"{len(records)} real works" in note
+    with (SNAPSHOT / "provenance.csv").open(encoding="utf-8", newline="") as file:
+        seen = {row["doi"]: row["seen"] for row in csv.DictReader(file)}
+    nowhere_else = sum(seen[doi].startswith("reference list of the article") for doi in CITED)
+    assert nowhere_else == 5 and "Five of the eight cited works" in note
 
 
 def test_the_same_facts_build_the_same_bytes(builder: ModuleType) -> None:
