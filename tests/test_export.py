@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import gzip
 import io
 import json
 import re
 import tracemalloc
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -20,9 +23,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evidence import export, yaml_text
-from evidence.errors import ConfigError
+from evidence.errors import ConfigError, RecordError
+from evidence.normalise import normalise
 
 TAXONOMY = Path(__file__).parents[1] / "evidence" / "taxonomy"
+REAL = Path(__file__).parents[2] / "shared" / "data" / "crossref-works.jsonl.gz"
 
 
 def row(**changes: Any) -> dict[str, Any]:
@@ -364,6 +369,50 @@ def test_csl_json_parses_back(works: list[tuple[str, str, list[dict[str, str]]]]
 def test_absent_facts_leave_no_trace(name: str) -> None:
     text = "".join(export.FORMATS[name]([row()]))
     assert "None" not in text and "null" not in text
+
+
+# ---------------------------------------------------------------- real records
+
+
+@pytest.fixture(scope="module")
+def real_rows() -> list[dict[str, Any]]:
+    """Every record of the collection as a row; what cannot be normalised is not there to export."""
+    if not REAL.exists():
+        pytest.skip("the collected Crossref records are not beside this checkout")
+    rows = []
+    with gzip.open(REAL, "rt", encoding="utf-8") as file:
+        for line in file:
+            with contextlib.suppress(RecordError):
+                work = asdict(normalise(json.loads(line)["work"]))
+                known = {key: work[key] for key in work.keys() & set(export.KEYS) - {"authors"}}
+                rows.append(row(**known, authors_full=work["authors"]))
+    return rows
+
+
+def flat(text: str | None) -> str:
+    return " ".join((text or "").splitlines())
+
+
+def test_real_records_survive_every_format(real_rows: list[dict[str, Any]]) -> None:
+    assert len(real_rows) > 1500
+    for got, given_row in zip(read_ris(export.ris(real_rows)), real_rows, strict=True):
+        assert (got.get("title", ""), got.get("abstract", "")) == (
+            flat(given_row["title"]),
+            flat(given_row["abstract"]),
+        )
+        pages = "-".join(filter(None, (got.get("start_page"), got.get("end_page"))))
+        assert (got["doi"], pages) == (given_row["doi"], given_row["pages"] or "")
+    entries = read_bibtex(export.bibtex(real_rows)).entries
+    for entry, given_row in zip(entries, real_rows, strict=True):
+        fields = {field.key: field.value for field in entry.fields}
+        assert unescaped(fields.get("title", "")) == flat(given_row["title"])
+        assert fields["doi"] == given_row["doi"]
+    for line, given_row in zip(read_csv(export.csv_rows(real_rows)), real_rows, strict=True):
+        for key in ("title", "abstract", "container", "publisher", "pages"):
+            assert export.unguard(line[key]) == (given_row[key] or "")
+    for item, given_row in zip(json.loads("".join(export.csl_json(real_rows))), real_rows, strict=True):
+        assert_csl(item)
+        assert item["id"] == given_row["doi"]
 
 
 # ---------------------------------------------------------------- encodings
