@@ -1,0 +1,235 @@
+"""The command line as a person meets it: what is printed, where, and with which exit code."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from evidence import cli
+from tests.loopback import LoopbackCrossref
+from tests.records import FONAGY, MARKOWITZ, SMALL_YAML, STANGIER, WORKS
+
+
+@dataclass
+class Said:
+    """What a command printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Said]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Call the console script in an empty folder: `run("sync", "--offline")`."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> Said:
+        monkeypatch.setattr(sys, "argv", ["evidence", *arguments])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        captured = capsys.readouterr()
+        return Said(code, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def crossref(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackCrossref]:
+    """A loopback Crossref with the test's works, where EVIDENCE_CROSSREF_URL points; generous with its rate limits."""
+    with LoopbackCrossref() as server:
+        server.works = {str(w["DOI"]): w for w in WORKS}
+        monkeypatch.setenv("EVIDENCE_CROSSREF_URL", server.url)
+        yield server
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    path = tmp_path / "sources.yaml"
+    path.write_text(SMALL_YAML)
+    return path
+
+
+def test_the_demo_from_an_empty_folder(run: Run) -> None:
+    said = run("demo", "--no-serve")
+    assert said.code == 0, said.err
+    assert "9 citations: 7 resolved, 1 repaired, 1 without a DOI" in said.out
+    assert said.err == ""
+    tagged = sqlite3.connect("evidence.db").execute(
+        "select count(distinct doi) from tags join works using (doi) where verdict = 'include'"
+    )
+    assert tagged.fetchone()[0] >= 150
+    again = run("sync", "--offline", "--json")
+    assert again.code == 2  # there is no sources.yaml here: the demo used the starter
+    assert "evidence init" in again.err
+    assert run("init").code == 0
+    again = run("sync", "--offline")
+    assert again.code == 0
+    assert "Nothing new: no row of the evidence changed." in again.out
+
+
+def test_sync_over_http_and_again(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
+    first = run("sync")
+    assert first.code == 0, first.err
+    assert first.out.startswith("3 citations: 1 resolved, 1 repaired, 1 without a DOI; 4 records matched the searches, 4 new")
+    asked = len(crossref.requests)
+    second = run("sync")
+    assert "Nothing new" in second.out
+    assert len(crossref.requests) - asked <= 4
+
+
+def test_no_crossref_names_offline(run: Run, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EVIDENCE_CROSSREF_URL", "http://127.0.0.1:9")
+    monkeypatch.setattr("evidence.crossref.time.sleep", lambda _: None)
+    said = run("sync")
+    assert said.code == 1
+    assert "--offline" in said.out
+    assert "partial" in said.out
+
+
+def test_records_from_a_file(run: Run, small: Path, tmp_path: Path) -> None:
+    file = tmp_path / "records.jsonl"
+    file.write_text("\n".join([json.dumps(MARKOWITZ), json.dumps(FONAGY), "{broken", json.dumps({"title": ["x"]})]))
+    said = run("sync", "--from", str(file))
+    assert said.code == 0
+    assert "4 records read" in said.out
+    assert "2 new" in said.out
+    assert "2 records could not be understood" in said.out
+    everything = run("sync", "--from", str(file), "--all", "--json")
+    assert json.loads(everything.out)["outcome"] == "complete"
+
+
+def test_mistakes_are_one_sentence_and_exit_two(run: Run, small: Path, tmp_path: Path) -> None:
+    small.write_text(SMALL_YAML.replace("kind: search", "kind: serch"))
+    (tmp_path / "page.html").write_text("<html></html>")
+    for arguments, words in (
+        (("sync", "--offline"), "sources.yaml:"),
+        (("check",), "did you mean 'search'"),
+        (("sync", "--all"), "--from"),
+        (("explain", "10.5555/none"), "there is no database yet"),
+        (("explain", "nonsense"), "is no DOI"),
+        (("export", "--since", "yesterday"), "2026-01-31"),
+        (("export", "--tag", "variant"), "facet:value"),
+        (("status",), "there is no database yet"),
+        (("serve",), "there is no database yet"),
+    ):
+        said = run(*arguments)
+        assert said.code == 2, arguments
+        assert said.err.startswith("evidence: ")
+        assert words in said.err
+        assert len(said.err.splitlines()) == 1
+        assert said.out == ""
+    small.write_text(SMALL_YAML)
+    said = run("sync", "--from", "page.html")
+    assert (said.code, "not JSON" in said.err) == (2, True)
+    assert run("sync", "--from", "none.jsonl").code == 2
+    assert run("nonsense").code == 2
+
+
+def test_two_syncs_at_once(run: Run, small: Path, tmp_path: Path) -> None:
+    with FileLock(str(tmp_path / "evidence.db.lock")):
+        said = run("sync", "--offline")
+    assert said.code == 75
+    assert "another evidence sync" in said.err
+
+
+def test_a_strangers_file_as_database(run: Run, small: Path, tmp_path: Path) -> None:
+    (tmp_path / "evidence.db").write_text("my diary\n" * 100)
+    said = run("sync", "--offline")
+    assert said.code == 1
+    assert "no SQLite database" in said.err
+    assert (tmp_path / "evidence.db").read_text() == "my diary\n" * 100
+
+
+def test_explain_decide_and_judge(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
+    run("sync")
+    said = run("explain", "https://doi.org/" + str(STANGIER["DOI"]).upper())
+    assert "Verdict: include (by rule, judged on title)" in said.out
+    assert "[interpersonal psychotherapy]" in said.out
+    assert "Led here by:" in said.out
+    doi = str(STANGIER["DOI"])
+    decided = run("decide", doi, "exclude", "--tag", "variant:ipt-g", "--because", "comparator", "--by", "A. Reader")
+    assert decided.code == 0, decided.err
+    said = run("explain", doi)
+    assert "Verdict: exclude (decided by a person" in said.out
+    assert "variant: ipt-g (decided by a person)" in said.out
+    assert "Nothing to judge" in run("judge").out
+    assert run("decide", doi, "--because", "x", "--by", "A").code == 2
+    assert "has no 'ipt-z'" in run("decide", doi, "--tag", "variant:ipt-z", "--because", "x", "--by", "A").err
+    assert "no such work" in run("decide", "10.5555/none", "include", "--because", "x", "--by", "A").err
+
+
+def test_decisions_travel_as_csv(run: Run, crossref: LoopbackCrossref, small: Path, tmp_path: Path) -> None:
+    run("sync")
+    run("decide", str(STANGIER["DOI"]), "exclude", "--because", "comparator, \"only\"", "--by", "A. Reader")
+    assert run("decisions", "export", "-o", "d.csv").code == 0
+    (row,) = csv.DictReader(io.StringIO((tmp_path / "d.csv").read_text()))
+    assert (row["doi"], row["verdict"], row["reason"]) == (STANGIER["DOI"], "exclude", 'comparator, "only"')
+    (tmp_path / "decisions.db").unlink()
+    assert run("judge").code == 0
+    assert "Verdict: include" in run("explain", str(STANGIER["DOI"])).out
+    assert "1 decisions added" in run("decisions", "import", "d.csv").out
+    assert "0 decisions added" in run("decisions", "import", "d.csv").out
+    assert "Verdict: exclude" in run("explain", str(STANGIER["DOI"])).out
+    (tmp_path / "bad.csv").write_text("doi,action,verdict,reason,reviewer,made_at\n10.1/x,verdict,maybe,r,b,n\n")
+    assert "bad.csv:2" in run("decisions", "import", "bad.csv").err
+
+
+def test_export(run: Run, crossref: LoopbackCrossref, small: Path, tmp_path: Path) -> None:
+    run("sync")
+    rows = list(csv.DictReader(io.StringIO(run("export").out)))
+    assert len(rows) == 4
+    assert {row["doi"] for row in rows} >= {FONAGY["DOI"], STANGIER["DOI"]}
+    only = list(csv.DictReader(io.StringIO(run("export", "--tag", "variant:dit", "--query", "severe").out)))
+    assert [row["doi"] for row in only] == [FONAGY["DOI"]]
+    assert list(csv.DictReader(io.StringIO(run("export", "--since", "2999-01-01").out))) == []
+    said = run("export", "--format", "ris", "-o", "out.ris")
+    assert (said.code, said.out, said.err) == (0, "", "4 works written to out.ris.\n")
+    assert (tmp_path / "out.ris").read_text().count("ER  - ") == 4
+    assert run("export", "--excel", "-o", "x.csv").code == 0
+    assert (tmp_path / "x.csv").read_bytes().startswith(b"\xef\xbb\xbf")
+    assert "it has" in run("export", "--tag", "variant:nope").err
+    assert run("export", "-o", "no/such/folder.csv").code == 2
+    assert run("export", "--encoding", "klingon").code == 2
+    assert list(tmp_path.glob(".*")) == []
+
+
+def test_status(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
+    run("sync")
+    said = run("status")
+    assert "Last run: complete" in said.out
+    assert "article 2 is no-doi" in said.out
+    assert json.loads(run("status", "--json").out)["works"] == {"include": 4}
+
+
+def test_check_counts_online(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
+    assert "2 sources, nothing wrong" in run("check").out
+    assert "By name" in run("check", "--online").out
+
+
+def test_as_a_module_and_as_a_pipe(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "evidence"]
+    version = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
+    assert version.stdout.startswith("evidence, version ")
+    subprocess.run([*command, "demo", "--no-serve"], cwd=tmp_path, check=True, capture_output=True)
+    piped = subprocess.run(
+        f"{sys.executable} -m evidence export --verdict all | head -n 1", shell=True, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert piped.stdout.startswith("doi,")
+    assert piped.stderr == ""
