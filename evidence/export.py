@@ -104,7 +104,9 @@ KEYS = (*(column.name for column in (*_BEFORE_TAGS, *_AFTER_TAGS)), "tags")
 BOM = "\ufeff"
 _GUARDED = re.compile(r"'*[=+\-@\t\r\n\0\uff1d\uff0b\uff0d\uff20]")
 """How a dangerous cell begins (OWASP ASVS 5.0, 1.2.10; the full-width forms run in some East Asian settings)."""
-_EXCEL_DATES = frozenset({"issue", "pages", "volume"})
+_EXCEL_MISREADS = frozenset({"issue", "issued", "pages", "volume"})
+_DATE_LIKE = re.compile(r"\d+(?:[-/]\d+)+")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 def guard(cell: str) -> str:
@@ -127,8 +129,9 @@ class _Echo:
 def csv_rows(rows: Iterable[Row], *, excel: bool = False, facets: Sequence[str] = FACETS) -> Iterator[str]:
     """RFC 4180 lines (CRLF), the header first even when there are no rows; absent facts are empty cells.
 
-    `excel` writes a byte order mark first, without which Excel misreads UTF-8, and an en dash in volume, issue and
-    pages, without which Excel turns `3-15` into a date. Other readers want neither.
+    `excel` writes a byte order mark first, without which Excel misreads UTF-8, and an en dash between the numbers of
+    volume, issue, pages and of a date without a day, without which Excel turns `3-15` into the 15th of March and
+    `2019-05` into its first day. Other readers want neither.
     """
     yield from _csv(columns(facets), rows, facets, excel)
 
@@ -159,10 +162,14 @@ def _csv(wanted: Sequence[Column], rows: Iterable[Row], facets: Sequence[str], e
         cells = [_cell(row, name, name in tagged) for name in header]
         if excel:
             cells = [
-                cell.replace("-", "–") if name in _EXCEL_DATES else cell
-                for name, cell in zip(header, cells, strict=True)
+                _undated(cell) if name in _EXCEL_MISREADS else cell for name, cell in zip(header, cells, strict=True)
             ]
         yield writer.writerow([guard(cell) for cell in cells])
+
+
+def _undated(cell: str) -> str:
+    """Numbers joined by a dash or slash, so that Excel takes them for text; a whole date may be a date."""
+    return re.sub("[-/]", "–", cell) if _DATE_LIKE.fullmatch(cell) and not _DAY.fullmatch(cell) else cell
 
 
 def _cell(row: Row, name: str, is_facet: bool) -> str:

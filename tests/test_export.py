@@ -164,12 +164,25 @@ def test_csv_parses_back(title: str, abstract: str, why: str) -> None:
     assert not any(re.match(r"[=+\-@\t\r\n\0]", cell) for cell in read.values())
 
 
-def test_excel_gets_a_mark_and_no_dates() -> None:
-    text = "".join(export.csv_rows([row(pages="3-15", issue="1-2", issued="2019-05-03")], excel=True))
+@pytest.mark.parametrize(
+    ("column", "value", "written"),
+    [
+        ("pages", "3-15", "3–15"),
+        ("issue", "1/2", "1–2"),
+        ("issued", "2019-05", "2019–05"),
+        ("issued", "2019-05-03", "2019-05-03"),
+        ("pages", "S71-S79", "S71-S79"),
+        ("volume", "12", "12"),
+        ("title", "3-15", "3-15"),
+    ],
+)
+def test_excel_gets_a_mark_and_no_false_dates(column: str, value: str, written: str) -> None:
+    text = "".join(export.csv_rows([row(**{column: value})], excel=True))
     assert text.startswith("\ufeffdoi,")
     (read,) = read_csv(iter([text.removeprefix("\ufeff")]))
-    assert (read["pages"], read["issue"]) == ("3–15", "1–2")
-    assert not "".join(export.csv_rows([FULL])).startswith("\ufeff")
+    assert read[column] == written
+    (plain,) = read_csv(export.csv_rows([row(**{column: value})]))
+    assert plain[column] == value
 
 
 def test_a_missing_key_is_an_error_not_an_empty_column() -> None:
