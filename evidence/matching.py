@@ -15,7 +15,7 @@ import re
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from rapidfuzz import fuzz
@@ -82,13 +82,12 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class _Printed:
-    """A citation taken apart once: folded words, where each starts in `folded`, and whether punctuation precedes it."""
+    """A citation taken apart once: folded words, where each starts in `folded`, and the punctuation before each."""
 
     words: tuple[str, ...]
     starts: tuple[int, ...]
-    parted: tuple[bool, ...]
+    parted: tuple[str, ...]
     folded: str
-    fields: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,24 +111,25 @@ def agree(citation: str, work: Work, *, structured: Mapping[str, str] | None = N
     `structured` holds fields of a deposited reference under Crossref's names (`article-title`, `first-page`, …); they
     are compared beside what `citation` prints, which may then be empty.
     """
-    return _judge(_take_apart(citation, structured or {}), work)
+    return _judge(_take_apart(citation, structured or {}), work)[0]
 
 
 def choose(citation: str, candidates: Sequence[tuple[Work, float | None]]) -> Choice:
     """The cited work among search results (best first, each with the server's relevance score where there is one)."""
     printed = _take_apart(citation, {})
-    judged: list[tuple[Agreement, Work]] = []
+    judged: list[tuple[Agreement, Work, bool]] = []
     for rank, (work, relevance) in enumerate(candidates):
         noise = rank and relevance is not None and relevance / max(len(citation), 1) < MIN_RELEVANCE
         if work.kind not in NOT_WORKS and not noise:
-            judged.append((_judge(printed, work), work))
-    judged.sort(key=lambda pair: pair[0].score, reverse=True)
+            agreement, certain = _judge(printed, work)
+            judged.append((agreement, work, certain))
+    judged.sort(key=lambda each: each[0].score, reverse=True)
     if not judged:
         return Choice("none", None, None, "The search found no candidate.", None)
-    best, work = judged[0]
+    best, work, certain = judged[0]
     runner_up = judged[1][1].doi if len(judged) > 1 else None
-    if best.same and _enough(best, work):
-        rival = next((pair for pair in judged[1:] if not pair[0].other and best.score - pair[0].score < TIE), None)
+    if certain:
+        rival = next((each for each in judged[1:] if not each[0].other and best.score - each[0].score < TIE), None)
         if rival is None:
             return Choice("matched", work.doi, best.score, best.sentence, runner_up)
         sentence = f"Both {work.doi} and {rival[1].doi} agree with it; which one is meant needs a person."
@@ -151,10 +151,10 @@ def _take_apart(citation: str, fields: Mapping[str, str]) -> _Printed:
     for match in _WORD.finditer(text):
         words.append(match.group())
         starts.append(length)
-        parted.append(bool(_PARTS.search(text, end, match.start())) or not end)
+        parted.append("".join(_PARTS.findall(text, end, match.start())) if end else "^")
         length += len(match.group()) + 1
         end = match.end()
-    return _Printed(tuple(words), tuple(starts), tuple(parted), " ".join(words), fields)
+    return _Printed(tuple(words), tuple(starts), tuple(parted), " ".join(words))
 
 
 _HYPHENATED = re.compile(r"(?<=[a-z])-\s*\n\s*(?=[a-z])")
@@ -176,19 +176,22 @@ def _flat(text: str) -> str:
 _LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "æ": "ae", "œ": "oe", "ı": "i"})
 
 
-def _judge(printed: _Printed, work: Work) -> Agreement:
-    """Field by field, then the verdict."""
+def _judge(printed: _Printed, work: Work) -> tuple[Agreement, bool]:
+    """Field by field, then the verdict; and whether it is certain enough to accept what only a search brought up."""
     title = _title(printed, work)
     rest = printed.words[: title.span[0]] + printed.words[title.span[1] :]
+    numbers = [_number(word) for word in rest if any(char.isdigit() for char in word)]
     grades: dict[Field, Grade] = {"title": _title_grade(title, work), "author": _author(printed, title, work)}
-    grades |= _numbers(rest, work)
-    grades["container"] = _container(rest, work.container)
+    grades |= _numbers(numbers, work)
+    grades["container"] = _container(printed.words[title.span[1] :] or rest, work.container)
     score = sum(WEIGHTS[name] * (SILENT if grade is None else grade) for name, (grade, _) in grades.items())
     support = tuple(name for name, (grade, _) in grades.items() if grade is not None and grade >= 0.5)
     against = tuple(name for name, (grade, _) in grades.items() if grade == 0)
     same = _same(title, support, against)
-    other = not same and _other(title, support, against)
-    return Agreement(round(score, 3), support, against, same, other, _sentence(grades, same, other))
+    other = not same and _other(title, support, against, _prints_a_title(printed, work))
+    agreement = Agreement(round(score, 3), support, against, same, other, _sentence(grades, same, other))
+    unplaced = work.kind == "posted-content" and sum(not _YEAR.fullmatch(number) for number in numbers) >= 2
+    return agreement, same and not unplaced and _enough(title, agreement, grades, work)
 
 
 SILENT = 0.35
@@ -196,32 +199,46 @@ SILENT = 0.35
 
 
 def _same(title: _Title, support: tuple[Field, ...], against: tuple[Field, ...]) -> bool:
+    """Enough to believe a DOI that the citation states."""
     found = set(support) - {"title", "issue"}
     if title.contradicted:
         return False
     if title.same and title.long and (title.likeness >= TITLE_EXACT or not against):
-        return (len(found) >= 2 and len(against) <= 1) or (len(found) >= 1 and not against)
+        if against:
+            return len(against) == 1 and len(found) >= 3 and bool({"volume", "page"} & found)
+        return bool(found) or title.likeness >= TITLE_EXACT
     if title.same:
-        return len(found) >= 3 and not against
+        return len(found) >= (2 if "author" in found else 3) and not against
     # Physicists and chemists print no title; where one was printed and differs, the place must leave no doubt.
     placed = {"volume", "page"} <= found and bool({"author", "container", "year"} & found)
     return placed and len(found) >= (3 if title.likeness >= TITLE_LIKE else 4) and not set(against) - {"title"}
 
 
-def _other(title: _Title, support: tuple[Field, ...], against: tuple[Field, ...]) -> bool:
+def _other(title: _Title, support: tuple[Field, ...], against: tuple[Field, ...], prints_a_title: bool) -> bool:
+    """Enough to say that the record is not what the citation means."""
     found = set(support) - {"title", "issue", "container"}
     if title.contradicted or title.same:
         return len(against) >= 2 and not found - {"year"}
     if title.likeness >= TITLE_LIKE:
         return "author" in against and len(found) < 2
-    return not {"volume", "page"} <= found
+    if prints_a_title:
+        return not {"volume", "page"} <= found or "author" in against
+    return len(set(support) - {"title", "issue"}) < 2 or "author" in against
 
 
-def _enough(agreement: Agreement, work: Work) -> bool:
+def _prints_a_title(printed: _Printed, work: Work) -> bool:
+    """Does the citation hold words enough for a title, beside this record's authors and container?"""
+    known = set(fold(" ".join(filter(None, (work.container, *map(_surname, work.authors))))).split())
+    words = [word for word in printed.words if len(word) > 3 and not any(map(str.isdigit, word))]
+    return sum(word not in known and not any(name.startswith(word) for name in known) for word in words) >= 4
+
+
+def _enough(title: _Title, agreement: Agreement, grades: Mapping[Field, Grade], work: Work) -> bool:
     """Support as Crossref's matcher counts it: four fields for an article, three for other works and bare records."""
     held = (work.title, work.authors, work.year, work.volume, work.pages, work.container)
     full = work.kind in {None, "journal-article"} and sum(map(bool, held)) >= 5
-    return sum(0.5 if name == "issue" else 1 for name in agreement.support) >= (4 if full else 3)
+    count = sum(1 if grades[name][0] != 0.5 and name != "issue" else 0.5 for name in agreement.support)
+    return count >= (3 if not full and (title.long or not title.same) else 4)
 
 
 def _plausible(agreement: Agreement) -> bool:
@@ -229,25 +246,39 @@ def _plausible(agreement: Agreement) -> bool:
 
 
 def _title(printed: _Printed, work: Work) -> _Title:
-    """Where the record's title (or its main part before a colon) stands in the citation."""
+    """Where the record's title, or else its main part before a colon, stands in the citation."""
     whole = _STATUS.sub("", work.title or "")
-    main = re.split(r"\s*(?:[:?!]|\.|\s[–—-])\s+", whole, maxsplit=1)[0]
-    variants = [variant for variant in dict.fromkeys((fold(whole), fold(main))) if variant]
-    best = _Title(0, (0, 0), False, False, False)
-    for variant in variants:
-        if len(variant) > len(printed.folded) or (variant != variants[0] and not _is_long(variant)):
-            continue
-        found = _locate(variant, printed)
-        if found.likeness > best.likeness + (0.0 if variant == variants[0] else 0.03):
-            best = found
-    if best.same and _notice_word(whole, printed):
-        return _Title(best.likeness, best.span, best.same, best.long, True)
+    best = _locate(fold(whole), printed)
+    if not best.same:
+        main, _, subtitle = (fold(part) for part in _subtitled(whole))
+        shorter = _locate(main, printed)
+        if shorter.likeness >= max(TITLE_EXACT, best.likeness):
+            # A short main part is no title yet, and another subtitle makes another work.
+            same = shorter.same and shorter.long and not _other_subtitle(printed, shorter.span[1], subtitle)
+            likeness = shorter.likeness if same else TITLE_SAME - 0.01
+            best = replace(shorter, likeness=likeness, same=same)
+    if best.same and _notice_word(whole, printed, best.span[0]):
+        return replace(best, contradicted=True)
     return best
+
+
+def _subtitled(title: str) -> tuple[str, str, str]:
+    """Main title, what divides it, subtitle; no subtitle, no main part."""
+    parts = re.split(r"(\s*[:?!.]\s+|\s[–—-]\s)", title, maxsplit=1)
+    return (parts[0], parts[1], parts[2]) if len(parts) == 3 else ("", "", "")
+
+
+def _other_subtitle(printed: _Printed, start: int, subtitle: str) -> bool:
+    """Does the citation go on, after a colon, with words that are not the record's subtitle?"""
+    if start >= len(printed.words) or not set(printed.parted[start]) & set(":?!–—"):
+        return False
+    return fuzz.partial_ratio(subtitle, " ".join(printed.words[start:])[: len(subtitle) + 10]) < 100 * TITLE_LIKE
 
 
 def _locate(title: str, printed: _Printed) -> _Title:
     """The best place of `title` among the citation's words, snapped to whole words."""
-    alignment = fuzz.partial_ratio_alignment(title, printed.folded, score_cutoff=60)
+    fits = bool(title) and len(title) <= len(printed.folded)
+    alignment = fuzz.partial_ratio_alignment(title, printed.folded, score_cutoff=60) if fits else None
     if alignment is None:
         return _Title(0, (0, 0), False, False, False)
     first = max(0, bisect_right(printed.starts, alignment.dest_start) - 1)
@@ -259,7 +290,7 @@ def _locate(title: str, printed: _Printed) -> _Title:
         for end in range(max(begin + 1, last - 1), min(last + 1, len(printed.words)) + 1)
     ]
     likeness, (first, last) = max((_likeness(title, printed.words[begin:end]), (begin, end)) for begin, end in spans)
-    alone = printed.parted[first] and (last == len(printed.words) or printed.parted[last])
+    alone = bool(printed.parted[first] and (last == len(printed.words) or printed.parted[last]))
     same = likeness >= TITLE_SAME and (alone or (likeness >= TITLE_EXACT and _is_long(title)))
     found = " ".join(printed.words[first:last])
     contradicted = same and _ordinals(title) != _ordinals(found)
@@ -288,10 +319,22 @@ _NOTICE = re.compile(
 )
 
 
-def _notice_word(title: str, printed: _Printed) -> bool:
-    """Is the record a notice about, or a reply to, the work that the citation means?"""
-    notice = _NOTICE.match(title)
-    return notice is not None and fold(notice.group(1)) not in printed.folded
+def _notice_word(title: str, printed: _Printed, first: int) -> bool:
+    """Is one of the two, record or citation, a notice about (or a reply to) what the other is?
+
+    `first` is the word of the citation at which the title begins.
+    """
+    recorded = _NOTICE.match(title)
+    if recorded:
+        return fold(recorded.group(1)) not in printed.folded
+    before = " ".join(printed.words[max(0, first - 3) : first])
+    return bool(_PRINTED_NOTICE.search(before))
+
+
+_PRINTED_NOTICE = re.compile(
+    r"\b(?:correction|corrigendum|erratum|addendum|retraction|(?:reply|response|comment|commentary|correction)"
+    r"(?: to| on)?|review of)(?: the)?$"
+)
 
 
 def _title_grade(title: _Title, work: Work) -> Grade:
@@ -349,9 +392,8 @@ def _pairs(names: Sequence[str]) -> list[str]:
     return [first + second for first, second in itertools.pairwise(names)]
 
 
-def _numbers(rest: Sequence[str], work: Work) -> dict[Field, Grade]:
-    """Page, year, volume and issue among the numbers outside the title, each number used once."""
-    numbers = [_number(word) for word in rest if any(char.isdigit() for char in word)]
+def _numbers(numbers: list[str], work: Work) -> dict[Field, Grade]:
+    """Page, year, volume and issue among the numbers outside the title; each number serves once and is taken away."""
     grades: dict[Field, Grade] = {"year": _year(numbers, work)}
     first_page = re.match(r"\W*([A-Za-z]{0,4}\d+[A-Za-z]?)", work.pages or "")
     wanted: tuple[tuple[Field, str | None], ...] = (
@@ -420,9 +462,13 @@ def _container(rest: Sequence[str], container: str | None) -> Grade:
     initials = "".join(word[0] for word in wanted)
     if len(initials) >= 3 and initials in words:
         return 1, f"{container} agrees"
+    if len(wanted) == 1:
+        told = any(word == wanted[0] or (len(word) >= 4 and _abbreviates(word, wanted[0])) for word in words)
+        return (1, f"{container} agrees") if told else (None, "the container is not recognised in it")
     for start in range(len(words)):
         length = _run(words[start:], wanted)
-        if length == len(wanted) or (length >= 3 and length >= len(wanted) - 1):
+        telling = max(map(len, words[start : start + length]), default=0) >= 3
+        if telling and length >= max(2, len(wanted) - (len(wanted) > 3)):
             return 1, f"{container} agrees"
     return None, "the container is not recognised in it"
 
