@@ -1,0 +1,133 @@
+"""What every page shows (the lists in the menu, the last sync) and what the front page counts.
+
+Every number comes with the address of the list it counts, and a test follows each of them. Queries only; nothing is judged
+here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from datasette import hookimpl
+
+NAME = "evidence"
+
+TRIALS = "design:rct,cluster-rct"
+REVIEWS = "design:meta-analysis,systematic-review"
+"""The same designs as the view `evidence_map` counts."""
+
+COUNTS = """
+    select count(*) filter (where verdict = 'include') as included,
+        count(*) filter (where verdict = 'unsure') as waiting,
+        count(*) filter (where verdict = 'exclude') as excluded,
+        count(*) filter (where verdict = 'include' and notice is not null) as noticed,
+        count(*) filter (where verdict = 'include' and exists (select 1 from tags t where t.doi = works.doi
+            and t.facet = 'design' and t.value in ('rct', 'cluster-rct'))) as trials,
+        count(*) filter (where verdict = 'include' and exists (select 1 from tags t where t.doi = works.doi
+            and t.facet = 'design' and t.value in ('meta-analysis', 'systematic-review'))) as reviews
+    from works
+"""
+
+LISTS = """
+    select o.source, o.label, count(*) as citations,
+        count(*) filter (where c.status in ('resolved', 'repaired', 'matched')) as settled
+    from sources o join citations c on c.source = o.source and c.retired is null
+    where o.retired is null
+    group by o.source order by o.first_run, o.source
+"""
+
+CITATIONS = """
+    select source, status, count(*) as n from citations where retired is null
+    group by source, status order by n desc, status
+"""
+
+LAST_RUN = """
+    select r.run, r.started, r.finished, r.outcome, r.door, r.version,
+        (select count(*) from works w where w.first_run = r.run) as new_works,
+        (select count(*) from works w where w.changed_run = r.run and w.first_run < r.run) as changed_works,
+        (select count(*) from requests q where q.run = r.run and q.truncated = 1) as truncated
+    from runs r where r.outcome <> 'running' order by r.run desc limit 1
+"""
+
+TROUBLED = "select source, label, trouble from sources where trouble is not null and retired is null order by source"
+
+NEWEST = """
+    select w.doi, w.title, w.authors, w.container, w.year, w.notice from works w
+    where w.verdict = 'include' and w.first_run = (select max(first_run) from works where verdict = 'include')
+    order by w.year desc, w.doi limit 8
+"""
+
+PER_YEAR = """
+    with design as (
+        select doi, max(value in ('rct', 'cluster-rct')) as trial,
+            max(value in ('meta-analysis', 'systematic-review')) as review
+        from tags where facet = 'design' group by doi
+    )
+    select w.year, count(*) as works, sum(coalesce(d.trial, 0)) as trials,
+        sum(case when coalesce(d.trial, 0) = 0 then coalesce(d.review, 0) else 0 end) as reviews
+    from works w left join design d on d.doi = w.doi
+    where w.verdict = 'include' and w.year is not null
+    group by w.year order by w.year
+"""
+
+CHART = {"height": 96, "bar": 12, "step": 15, "foot": 18}
+"""Units of the chart of years: an SVG user unit is about a pixel."""
+
+
+@hookimpl
+async def extra_template_vars(datasette: Any, template: str) -> dict[str, Any]:
+    if NAME not in datasette.databases:
+        return {"site": None}
+    db = datasette.get_database(NAME)
+    site = {
+        "lists": [dict(row) for row in await db.execute(LISTS)],
+        "last_run": next((dict(row) for row in await db.execute(LAST_RUN)), None),
+        "works": datasette.urls.table(NAME, "works"),
+        "database": datasette.urls.database(NAME),
+    }
+    return {"site": site, "front": await front(datasette, db)} if template == "index.html" else {"site": site}
+
+
+async def front(datasette: Any, db: Any) -> dict[str, Any]:
+    """Everything the front page shows, but for the map."""
+    counts = dict((await db.execute(COUNTS)).first())
+    statuses: dict[str, list[tuple[str, int]]] = {}
+    for source, status, n in await db.execute(CITATIONS):
+        statuses.setdefault(source, []).append((status, n))
+    works = datasette.urls.table(NAME, "works")
+    return {
+        "numbers": [
+            (counts["included"], "works included", f"{works}?verdict=include"),
+            (counts["trials"], "randomised trials", f"{works}?verdict=include&_tag={TRIALS}"),
+            (counts["reviews"], "systematic reviews and meta-analyses", f"{works}?verdict=include&_tag={REVIEWS}"),
+            (counts["noticed"], "retracted or corrected", f"{works}?verdict=include&notice__notblank=1"),
+            (counts["waiting"], "waiting for a person", f"{works}?verdict=unsure"),
+            (counts["excluded"], "looked at and excluded", f"{works}?verdict=exclude"),
+        ],
+        "statuses": statuses,
+        "troubled": [dict(row) for row in await db.execute(TROUBLED)],
+        "newest": [dict(row) for row in await db.execute(NEWEST)],
+        "years": bars([dict(row) for row in await db.execute(PER_YEAR)]),
+    }
+
+
+def bars(years: list[dict[str, int]]) -> dict[str, Any] | None:
+    """Stacked bars of works per year (trials, reviews, others from the bottom), gaps shown as years without works."""
+    if not years:
+        return None
+    found = {row["year"]: row for row in years}
+    first, last = min(found), max(found)
+    most = max(row["works"] for row in years)
+    height, step = CHART["height"], CHART["step"]
+    drawn = []
+    for i, year in enumerate(range(first, last + 1)):
+        row = found.get(year, {"works": 0, "trials": 0, "reviews": 0})
+        parts, top = [], float(height)
+        split = (("trial", row["trials"]), ("review", row["reviews"]),
+                 ("other", row["works"] - row["trials"] - row["reviews"]))  # fmt: skip
+        for kind, n in split:
+            size = height * n / most
+            top -= size
+            parts.append({"kind": kind, "y": round(top, 1), "height": round(size, 1)})
+        drawn.append({**row, "year": year, "x": i * step, "parts": parts})
+    return {"bars": drawn, "most": most, "width": len(drawn) * step, "total": height + CHART["foot"], **CHART}

@@ -1,0 +1,96 @@
+"""Tags as a facet and as a filter: `?_facet_tags=variant` counts, `?_tag=variant:ipt-a` narrows.
+
+`?_tag=design:rct,cluster-rct` means either; several `_tag` mean all of them. The facet counts in the link table, which at
+100,000 works is some 400 times faster than a facet on a JSON array. The filter is ours because Datasette's `_through` looks
+at one column, and a value's name can stand in two facets (`grief` is a condition and a problem area; `none` a condition and
+a comparator). Works on the table `works` and on any view with `doi`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from datasette import hookimpl
+from datasette.database import QueryInterrupted
+from datasette.facets import Facet
+from datasette.filters import FilterArguments
+from datasette.utils import path_with_added_args, path_with_removed_args
+
+COUNT = """
+    select t.value, coalesce(f.label, t.value) as label, count(*) as n
+    from tags t left join facets f on f.facet = t.facet and f.value = t.value
+    where t.facet = :tag_facet and t.doi in (select doi from ({sql}))
+    group by t.value order by n desc, t.value limit :tag_limit
+"""
+
+
+class TagFacet(Facet):  # type: ignore[misc]
+    """Counts of one facet's values among the works on the page's list."""
+
+    type = "tags"
+
+    async def facet_results(self) -> tuple[list[dict[str, Any]], list[str]]:
+        results: list[dict[str, Any]] = []
+        timed_out: list[str] = []
+        for config in self.get_configs():
+            facet = config["config"]["simple"]
+            try:
+                results.append(await self._count(facet, hideable=config["source"] != "metadata"))
+            except QueryInterrupted:
+                timed_out.append(facet)
+        return results, timed_out
+
+    async def _count(self, facet: str, *, hideable: bool) -> dict[str, Any]:
+        size = self.get_facet_size()
+        params = {**dict(self.params or {}), "tag_facet": facet, "tag_limit": size + 1}
+        limit = self.ds.setting("facet_time_limit_ms")
+        rows = (
+            await self.ds.execute(
+                self.database, COUNT.format(sql=self.sql), params, truncate=False, custom_time_limit=limit
+            )
+        ).rows
+        chosen = self.request.args.getlist("_tag")
+        values = []
+        for value, label, count in rows[:size]:
+            tag = f"{facet}:{value}"
+            change = path_with_removed_args if tag in chosen else path_with_added_args
+            toggle = self.ds.absolute_url(self.request, self.ds.urls.path(change(self.request, {"_tag": tag})))
+            values.append(
+                {"value": value, "label": label, "count": count, "toggle_url": toggle, "selected": tag in chosen}
+            )
+        hide = self.ds.urls.path(path_with_removed_args(self.request, {"_facet_tags": facet}))
+        return {
+            "name": facet,
+            "type": self.type,
+            "hideable": hideable,
+            "toggle_url": hide,
+            "results": values,
+            "truncated": len(rows) > size,
+        }
+
+
+@hookimpl
+def register_facet_classes() -> list[type[Facet]]:
+    return [TagFacet]
+
+
+@hookimpl
+def filters_from_request(
+    request: Any, database: str, table: str, datasette: Any
+) -> Callable[[], Awaitable[FilterArguments | None]]:
+    async def inner() -> FilterArguments | None:
+        wanted = [tag.partition(":") for tag in request.args.getlist("_tag") if tag]
+        if not wanted:
+            return None
+        clauses, params, words = [], {}, []
+        for i, (facet, _, text) in enumerate(wanted):
+            values = text.split(",")
+            names = [f"tag_value_{i}_{j}" for j in range(len(values))]
+            marks = ", ".join(f":{name}" for name in names)
+            clauses.append(f"doi in (select doi from tags where facet = :tag_facet_{i} and value in ({marks}))")  # noqa: S608
+            params |= {f"tag_facet_{i}": facet, **dict(zip(names, values, strict=True))}
+            words.append(f"tagged {facet}: {' or '.join(values)}")
+        return FilterArguments(clauses, params, words)
+
+    return inner

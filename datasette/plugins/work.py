@@ -1,0 +1,164 @@
+"""A work's page: what is known of one DOI, gathered from the tables, with the rules' words marked in title and abstract.
+
+Also the list of works (tags beside each title) and short addresses: `/doi/10.1002/cpp.1774` leads to the page. Text is
+handed to the templates as text; only they write HTML, and they escape.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from typing import Any
+from urllib.parse import unquote
+
+from datasette import hookimpl
+from datasette.utils import tilde_encode
+from datasette.utils.asgi import NotFound, Response
+
+NAME = "evidence"
+
+TAGS = """
+    select t.facet, t.value, t.decided, coalesce(f.label, t.value) as label, f.meaning, f.position
+    from tags t left join facets f on f.facet = t.facet and f.value = t.value
+    where t.doi = :doi order by t.facet, f.position, t.value
+"""
+REASONS = """
+    select facet, value, rule, field, start, stop, quote from reasons where doi = :doi
+    order by facet, value, field, start, stop, rule
+"""
+NOTICES = "select kind, notice_doi, issued, source, evidence from notices where doi = :doi order by issued, kind"
+SOURCES = """
+    select s.source, coalesce(o.label, s.source) as label, o.kind, s.via, s.rank, s.score, s.first_run, s.last_run,
+        r.started
+    from sightings s left join sources o on o.source = s.source left join runs r on r.run = s.first_run
+    where s.doi = :doi order by s.last_run is not null, o.kind, s.source
+"""
+CITED_IN = """
+    select c.source, coalesce(o.label, c.source) as label, c.position, c.text, c.stated_doi, c.status
+    from citations c left join sources o on o.source = c.source
+    where c.doi = :doi and c.retired is null order by c.source, c.position
+"""
+RELATIONS = """
+    select r.kind, r.other, r.asserted_by, w.title, w.doi as known
+    from relations r left join works w on w.doi = r.other where r.doi = :doi order by r.kind, r.other
+"""
+CITES = """
+    select w.doi, w.title, w.authors, w.year, w.verdict from cites c join works w on w.doi = c.cited
+    where c.doi = :doi order by w.verdict <> 'include', w.year desc, w.doi limit 200
+"""
+CITED_BY = """
+    select w.doi, w.title, w.authors, w.year, w.verdict from cites c join works w on w.doi = c.doi
+    where c.cited = :doi order by w.verdict <> 'include', w.year desc, w.doi limit 200
+"""
+ELSEWHERE = """
+    select count(*) from cites c where c.doi = :doi and not exists (select 1 from works w where w.doi = c.cited)
+"""
+HISTORY = """
+    select s.version, s.first_run, s.last_run, r.started from snapshots s left join runs r on r.run = s.first_run
+    where s.doi = :doi order by s.version desc
+"""
+AUTHORS = """
+    select a.author, coalesce(w.credited, a.name) as name, a.orcid, w.role, w.affiliation from work_authors w
+    join authors a on a.author = w.author where w.doi = :doi order by w.position
+"""
+
+LIST_FACETS = ("variant", "outcome", "design")
+
+
+@hookimpl
+def register_routes() -> list[tuple[str, Any]]:
+    return [(r"^/doi/(?P<doi>10\..+)$", short_address)]
+
+
+async def short_address(datasette: Any, request: Any) -> Response:
+    """Redirect a DOI, or one that leads to another, to the work's page."""
+    db = datasette.get_database(NAME)
+    doi = unquote(request.url_vars["doi"]).lower()
+    known = await db.execute("select doi from works where doi = :doi", {"doi": doi})
+    if not known.rows:
+        known = await db.execute("select doi from aliases where alias = :doi", {"doi": doi})
+    if not known.rows:
+        raise NotFound(f"No source has led to {doi}")
+    return Response.redirect(work_address(datasette, known.rows[0][0]))
+
+
+@hookimpl
+def extra_template_vars(datasette: Any) -> dict[str, Any]:
+    async def work_page(row: Any) -> dict[str, Any]:
+        return await gather(datasette, row)
+
+    async def tags_of(rows: Iterable[Any]) -> dict[str, dict[str, list[dict[str, str]]]]:
+        return await tags_beside(datasette, [row["doi"] for row in rows])
+
+    return {"work_address": lambda doi: work_address(datasette, doi), "work_page": work_page, "tags_of": tags_of}
+
+
+def work_address(datasette: Any, doi: str) -> str:
+    """The page of a work."""
+    return f"{datasette.urls.table(NAME, 'works')}/{tilde_encode(doi)}"
+
+
+async def gather(datasette: Any, row: Any) -> dict[str, Any]:
+    """All that the tables say of the work in `row` (a row of `works`)."""
+    db = datasette.get_database(NAME)
+    params = {"doi": row["doi"]}
+
+    async def ask(sql: str) -> list[dict[str, Any]]:
+        return [dict(found) for found in await db.execute(sql, params)]
+
+    reasons = await ask(REASONS)
+    tags = await ask(TAGS)
+    facets: dict[str, list[dict[str, Any]]] = {}
+    for tag in tags:
+        words = [reason for reason in reasons if (reason["facet"], reason["value"]) == (tag["facet"], tag["value"])]
+        facets.setdefault(tag["facet"], []).append({**tag, "reasons": words})
+    return {
+        "title": marked(row["title"], [reason for reason in reasons if reason["field"] == "title"]),
+        "abstract": marked(row["abstract"], [reason for reason in reasons if reason["field"] == "abstract"]),
+        "facets": facets,
+        "verdict_reasons": [reason for reason in reasons if reason["facet"] == "verdict"],
+        "notices": await ask(NOTICES),
+        "sources": await ask(SOURCES),
+        "cited_in": await ask(CITED_IN),
+        "relations": await ask(RELATIONS),
+        "cites": await ask(CITES),
+        "cited_by": await ask(CITED_BY),
+        "cites_elsewhere": (await db.execute(ELSEWHERE, params)).single_value(),
+        "history": await ask(HISTORY),
+        "authors": await ask(AUTHORS),
+    }
+
+
+def marked(text: str | None, reasons: Sequence[dict[str, Any]]) -> list[tuple[str, list[str]]]:
+    """`text` cut where quotes begin and end: pieces in order, each with what it is a reason for (none: plain text).
+
+    The pieces joined are the text. A place that does not fit the text (rules ran on an older record) is left unmarked.
+    """
+    if text is None:
+        return []
+    fitting = [r for r in reasons if text[r["start"] : r["stop"]] == r["quote"] and r["start"] < r["stop"]]
+    edges = sorted({0, len(text), *(r["start"] for r in fitting), *(r["stop"] for r in fitting)})
+    pieces = []
+    for start, stop in itertools.pairwise(edges):
+        names = sorted({f"{r['facet']}: {r['value']} (rule {r['rule']})" for r in fitting
+                        if r["start"] <= start and stop <= r["stop"]})  # fmt: skip
+        pieces.append((text[start:stop], names))
+    return pieces
+
+
+async def tags_beside(datasette: Any, dois: list[str]) -> dict[str, dict[str, list[dict[str, str]]]]:
+    """For a page of works: doi → facet → tags with labels, of the facets that the list shows."""
+    marks = ", ".join(f":d{i}" for i in range(len(dois)))
+    facets = ", ".join(f"'{facet}'" for facet in LIST_FACETS)
+    sql = f"""
+        select t.doi, t.facet, t.value, coalesce(f.label, t.value) as label from tags t
+        left join facets f on f.facet = t.facet and f.value = t.value
+        where t.doi in ({marks}) and t.facet in ({facets}) order by t.doi, t.facet, f.position, t.value
+    """  # noqa: S608 (parameter names and our own facets)
+    found: dict[str, dict[str, list[dict[str, str]]]] = {}
+    if dois:
+        for row in await datasette.get_database(NAME).execute(sql, {f"d{i}": doi for i, doi in enumerate(dois)}):
+            found.setdefault(row["doi"], {}).setdefault(row["facet"], []).append(
+                {"value": row["value"], "label": row["label"]}
+            )
+    return found

@@ -1,0 +1,448 @@
+"""The site through Datasette's own client, and the command that serves it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import importlib.util
+import json
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from urllib.parse import urljoin
+
+import pytest
+import yaml
+from datasette.app import Datasette
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlite_utils import Database
+
+from evidence import schema, serve
+from tests import site_sample
+
+SITE = serve.site_folder()
+METADATA = yaml.safe_load((SITE / "metadata.yaml").read_text(encoding="utf-8"))
+TABLES: dict[str, Any] = METADATA["databases"]["evidence"]["tables"]
+QUERIES: dict[str, Any] = METADATA["databases"]["evidence"]["queries"]
+
+PAGES = (
+    "/", "/map", "/map?condition=depression&since=2000", "/article/article-references", "/evidence",
+    "/evidence/works", "/evidence/works?verdict=include&_tag=variant:ipt", "/evidence/works?_search=interpersonal",
+    "/evidence/works/10~2E1002~2Fcpp~2E1774", "/evidence/studies", "/evidence/tags", "/evidence/runs/1",
+    "/evidence?sql=select+1", "/evidence/trials", "/evidence/search?q=grief", "/evidence/trials?_show_sql=1",
+    "/evidence/no-such-table",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return site_sample.make_sample(tmp_path_factory.mktemp("site") / "evidence.db")
+
+
+async def served(path: Path, **options: Any) -> Datasette:
+    ds = Datasette([str(path)], config_dir=SITE, **options)
+    await ds.invoke_startup()
+    return ds
+
+
+async def get(path: Path, address: str) -> Any:
+    ds = await served(path)
+    return await ds.client.get(address)
+
+
+def plugin(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"site_{name}", SITE / "plugins" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def rows_of(text: str) -> int:
+    """The count of rows that a list's page states."""
+    found = re.search(r'role="status"><strong>([\d,]+) row', text)
+    assert found is not None, text[:2000]
+    return int(found[1].replace(",", ""))
+
+
+# ---------------------------------------------------------------------- the folder and what describes it
+
+
+def test_the_folder_is_no_package() -> None:
+    assert not (SITE / "__init__.py").exists()
+    assert not list(SITE.rglob("__init__.py"))
+
+
+def test_every_table_view_and_column_is_described() -> None:
+    db = Database(memory=True)
+    schema.evidence.apply(db)
+    with db.conn:
+        schema.make_views(db.conn)
+    shadow = re.compile(r"works_fts_|sqlite_")
+    names = [name for name in [*db.table_names(), *db.view_names()] if not shadow.match(name)]
+    missing = []
+    for name in names:
+        about = TABLES.get(name, {})
+        missing += [f"{name}.{key}" for key in ("title", "description") if not about.get(key)]
+        columns = {row[1] for row in db.conn.execute(f"pragma table_info([{name}])")}
+        described = {column for column, text in about.get("columns", {}).items() if text}
+        missing += [f"{name}.{column}" for column in sorted(columns - described)]
+        missing += [f"{name}.{column} is no column" for column in sorted(described - columns)]
+    assert missing == []
+    assert sorted(set(TABLES) - set(names)) == []
+
+
+def test_every_question_has_words_and_hides_its_sql() -> None:
+    assert len(QUERIES) >= 12
+    for name, query in QUERIES.items():
+        assert query["title"], name
+        assert query["description"], name
+        assert query["hide_sql"] is True, name
+        assert "order by" in query["sql"], name
+
+
+async def test_every_question_answers_without_and_with_parameters(sample: Path) -> None:
+    ds = await served(sample)
+    for name, query in QUERIES.items():
+        answer = await ds.client.get(f"/evidence/{name}.json?_shape=array")
+        assert answer.status_code == 200, (name, answer.text)
+        page = await ds.client.get(f"/evidence/{name}")
+        assert page.status_code == 200, name
+        with closing(sqlite3.connect(sample)) as conn:
+            conn.create_function("escape_fts", 1, lambda text: f'"{text}"')
+            stated = set(re.findall(r"(?<!:):([a-z_]+)", query["sql"]))
+            assert stated == set(query.get("params", [])), name
+            conn.execute(f"explain {query['sql']}", dict.fromkeys(stated, ""))
+
+
+EXPECTED = {
+    "trials": 3, "trials?variant=ipt-a": 1, "reviews": 1, "retracted_or_corrected": 2, "waiting": 3,
+    "new_in_last_run": 1, "new_in_last_run?run=1": 12, "changed_in_last_run": 0,
+    "map_cell?variant=ipt&outcome=depressive-symptoms": 2, "why_here?doi=10.1002/CPP.1774": 5,
+    "search?q=grief": 1, "article_citations": 9, "citations_for_a_person": 2, "searches_as_run": 1,
+    "prisma_numbers": 7, "cited_but_missing": 1, "cited_but_missing?at_least=3": 0, "recent_runs": 2,
+    "decided_by_people": 0, "untagged?facet=variant": 0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("question", "rows"), EXPECTED.items())
+async def test_questions_find_what_is_there(sample: Path, question: str, rows: int) -> None:
+    name, _, args = question.partition("?")
+    answer = await get(sample, f"/evidence/{name}.json?_shape=array&{args}")
+    assert len(answer.json()) == rows
+
+
+# ---------------------------------------------------------------------- lists
+
+
+async def test_search_filters(sample: Path) -> None:
+    ds = await served(sample)
+    everything = (await ds.client.get("/evidence/works.json?_shape=array&_size=max")).json()
+    found = (await ds.client.get("/evidence/works.json?_shape=array&_search=adolescent")).json()
+    assert len(everything) == len(site_sample.WORKS)
+    assert [work["doi"] for work in found] == ["10.1001/archpsyc.56.6.573"]
+
+
+async def test_search_takes_what_people_type(sample: Path) -> None:
+    ds = await served(sample)
+    for typed in ("IPT-A", '"interpersonal psychotherapy"', "depress*", '"unclosed', "a AND", "'; --", "(", "*"):
+        page = await ds.client.get("/evidence/works", params={"_search": typed})
+        assert page.status_code == 200, typed
+
+
+async def walk(ds: Datasette, name: str, args: str) -> list[str]:
+    """Every row of every page of a list, as text."""
+    found: list[str] = []
+    address: str | None = f"/evidence/{name}.json?_size=3&{args}"
+    while address:
+        page = (await ds.client.get(address)).json()
+        found += [json.dumps(row) for row in page["rows"]]
+        address = page["next_url"] and page["next_url"].replace("http://localhost", "")
+    return found
+
+
+@pytest.mark.parametrize("filters", ["", "&verdict=include", "&_search=interpersonal", "&_tag=variant:ipt"])
+@pytest.mark.parametrize("direction", ["_sort", "_sort_desc"])
+async def test_every_page_of_every_order_holds_every_work_once(sample: Path, direction: str, filters: str) -> None:
+    ds = await served(sample)
+    count = (await ds.client.get(f"/evidence/works.json?_size=0{filters}")).json()["filtered_table_rows_count"]
+    for column in TABLES["works"]["sortable_columns"]:
+        found = await walk(ds, "works", f"{direction}={column}{filters}")
+        assert len(found) == len(set(found)) == count, column
+
+
+@pytest.mark.parametrize("direction", ["_sort", "_sort_desc"])
+async def test_other_lists_are_whole_in_every_order_too(sample: Path, direction: str) -> None:
+    ds = await served(sample)
+    for name in ("tags", "reasons", "citations", "sightings", "studies", "to_check", "history", "evidence_map"):
+        with closing(sqlite3.connect(sample)) as conn:
+            count = conn.execute(f"select count(*) from [{name}]").fetchone()[0]
+        for column in TABLES[name]["columns"]:
+            found = await walk(ds, name, f"{direction}={column}")
+            assert len(found) == len(set(found)) == count, (name, column)
+
+
+async def test_a_list_as_csv_is_whole(sample: Path) -> None:
+    ds = await served(sample)
+    for args in ("", "&_sort=year", "&_sort_desc=container", "&_sort=verdict"):
+        lines = (await ds.client.get(f"/evidence/works.csv?_stream=on&_size=2{args}")).text.splitlines()
+        assert len(lines) == len(set(lines)) == len(site_sample.WORKS) + 1
+
+
+async def test_orders_of_ones_own_sql_are_left_alone(sample: Path) -> None:
+    answer = await get(sample, "/evidence.json?sql=select+year+from+works+group+by+year+order+by+year+limit+3")
+    assert [row[0] for row in answer.json()["rows"]] == [1989, 1999, 2011]
+
+
+async def test_tags_narrow_by_facet_and_value(sample: Path) -> None:
+    ds = await served(sample)
+
+    async def dois(args: str) -> set[str]:
+        return {row["doi"] for row in (await ds.client.get(f"/evidence/works.json?_shape=array&{args}")).json()}
+
+    trials = await dois("_tag=design:rct,cluster-rct")
+    assert trials == {doi for doi, facet, value, _ in site_sample.TAGS if (facet, value) == ("design", "rct")}
+    assert await dois("_tag=design:rct&_tag=variant:ipt-a") == {"10.1001/archpsyc.56.6.573"}
+    assert await dois("_tag=design:rct&_tag=variant:ipt-a&year=1999&title__contains=adolescents") == {
+        "10.1001/archpsyc.56.6.573"
+    }
+    assert await dois("_tag=design:grief") == set()  # a condition and a problem area, but no design
+    assert await dois("_tag=nonsense") == set()
+    studies = (await ds.client.get("/evidence/studies.json?_shape=array&_tag=variant:dit")).json()
+    assert [row["doi"] for row in studies] == ["10.1017/s0033291719000928"]
+
+
+async def test_facets_count_what_their_links_find(sample: Path) -> None:
+    ds = await served(sample)
+    page = (await ds.client.get("/evidence/works.json?verdict=include")).json()
+    assert {"variant", "outcome", "design", "verdict", "year"} <= set(page["facet_results"])
+    for facet in page["facet_results"].values():
+        assert facet["results"], facet["name"]
+        for value in facet["results"]:
+            listed = (await ds.client.get(html.unescape(value["toggle_url"]).replace("http://localhost", ""))).text
+            counted = re.search(r'"filtered_table_rows_count": (\d+)', listed)
+            assert counted is not None
+            expected = value["count"] if not value["selected"] else len(site_sample.WORKS)
+            assert int(counted[1]) == expected, (facet["name"], value)
+
+
+async def test_lists_leave_abstracts_out_and_data_keeps_them(tmp_path: Path) -> None:
+    path = site_sample.make_sample(tmp_path / "evidence.db")
+    words = "Sixty patients were seen for twelve weeks."
+    with closing(sqlite3.connect(path)) as conn, conn:
+        conn.execute("update works set abstract = ?", (words,))
+    ds = await served(path)
+    assert words not in (await ds.client.get("/evidence/works")).text
+    assert words in (await ds.client.get("/evidence/works.csv?_stream=on")).text
+    assert words in (await ds.client.get("/evidence/works/10~2E1002~2Fcpp~2E1774")).text
+
+
+@pytest.mark.parametrize("name", [name for name in TABLES if not TABLES[name].get("hidden")])
+async def test_everything_comes_as_csv_and_json(sample: Path, name: str) -> None:
+    ds = await served(sample)
+    with closing(sqlite3.connect(sample)) as conn:
+        rows = conn.execute(f"select count(*) from [{name}]").fetchone()[0]
+    table = await ds.client.get(f"/evidence/{name}.csv?_stream=on")
+    assert table.text.splitlines()[0]
+    assert len((await ds.client.get(f"/evidence/{name}.json?_shape=array&_size=max")).json()) == rows
+    assert (await ds.client.get(f"/evidence/{name}")).status_code == 200
+
+
+# ---------------------------------------------------------------------- pages
+
+
+async def test_every_number_on_the_front_page_is_the_length_of_its_list(sample: Path) -> None:
+    ds = await served(sample)
+    front = (await ds.client.get("/")).text
+    numbers = re.findall(r'<li><a href="([^"]+)"><b>([\d,]+)</b>', front)
+    assert [int(n) for _, n in numbers] == [9, 3, 1, 2, 3, 1]
+    for address, n in numbers:
+        page = await ds.client.get(html.unescape(address))
+        assert rows_of(page.text) == int(n), address
+
+
+async def test_every_cell_of_the_map_is_the_length_of_its_list(sample: Path) -> None:
+    ds = await served(sample)
+    for args in ("", "?condition=depression", "?since=2012&until=2020", "?population=adolescents&until=1999"):
+        page = (await ds.client.get(f"/map{args}")).text
+        cells = re.findall(r'<td><a href="([^"]+)".*?<span class="n">(\d+)</span></a></td>', page, re.S)
+        assert cells, args
+        for address, n in cells:
+            assert rows_of((await ds.client.get(html.unescape(address))).text) == int(n), (args, address)
+        assert '<td class="empty">' in page
+
+
+async def test_the_map_agrees_with_the_view_in_every_form(sample: Path) -> None:
+    ds = await served(sample)
+    view = (await ds.client.get("/evidence/evidence_map.json?_shape=array&_size=max")).json()
+    lines = (await ds.client.get("/map.csv")).text.splitlines()[1:]
+    cells = {tuple(line.split(",")[:2]): int(line.split(",")[2]) for line in lines}
+    assert {key: n for key, n in cells.items() if n} == {(row["variant"], row["outcome"]): row["works"] for row in view}
+    svg = await ds.client.get("/map.svg")
+    assert svg.headers["content-type"].startswith("image/svg+xml")
+    assert svg.text.count("<g transform") == len(view) + 1
+
+
+async def test_every_link_on_the_pages_leads_somewhere(sample: Path) -> None:
+    ds = await served(sample)
+    seen: dict[str, str] = {}
+    for address in PAGES[:-1]:
+        text = (await ds.client.get(address)).text
+        for link in re.findall(r'href="([^"]+)"', text):
+            target = urljoin(address, html.unescape(link)).replace("http://localhost", "").split("#")[0]
+            if target.startswith("/"):
+                seen.setdefault(target, address)
+    broken = [(target, seen[target]) for target in seen if (await ds.client.get(target)).status_code not in (200, 302)]
+    assert broken == []
+
+
+async def test_the_article_shows_each_citation_with_its_verdict(sample: Path) -> None:
+    page = (await get(sample, "/article/article-references")).text
+    assert len(re.findall(r'<li id="citation-\d+"', page)) == 9
+    assert "1017/S0033291719000928" in page
+    assert "10.1017/s0033291719000928" in page
+    assert page.count('class="before"') == 1
+    assert (await get(sample, "/article/nothing")).status_code == 404
+
+
+async def test_a_work_is_shown_with_its_words_notices_and_sources(sample: Path) -> None:
+    ds = await served(sample)
+    page = (await ds.client.get("/doi/10.1371/JOURNAL.PONE.0019044", follow_redirects=True)).text
+    assert "<mark" in page
+    assert "Correction" in page
+    assert "10.1371/annotation/d74286e2-e872-4a7b-87d1-dfa230ff612d" in page
+    assert "Interpersonal psychotherapy by name" in page
+    assert (await ds.client.get("/doi/10.1000/182")).status_code == 404
+
+
+async def test_the_database_is_called_evidence_whatever_the_file_is_called(tmp_path: Path) -> None:
+    path = site_sample.make_sample(tmp_path / "my review, 2026.db")
+    ds = await served(path)
+    assert (await ds.client.get("/evidence/works.json?_shape=array")).status_code == 200
+    assert (await ds.client.get("/")).status_code == 200
+
+
+async def test_an_empty_database_has_every_page(tmp_path: Path) -> None:
+    path = tmp_path / "evidence.db"
+    db = Database(path)
+    schema.evidence.apply(db)
+    with closing(db.conn) as conn, conn:
+        schema.make_views(conn)
+    ds = await served(path)
+    for address in ("/", "/map", "/map.csv", "/map.svg", "/evidence", "/evidence/works", "/evidence/studies"):
+        assert (await ds.client.get(address)).status_code == 200, address
+    for name in QUERIES:
+        assert (await ds.client.get(f"/evidence/{name}")).status_code == 200, name
+    assert (await ds.client.get("/article")).status_code == 404
+
+
+@given(st.text(max_size=40), st.lists(st.tuples(st.integers(0, 45), st.integers(0, 45)), max_size=6))
+@settings(max_examples=150)
+def test_marking_never_changes_the_text(text: str, places: list[tuple[int, int]]) -> None:
+    reasons = [{"facet": "f", "value": "v", "rule": "r", "start": a, "stop": b, "quote": text[a:b]} for a, b in places]
+    pieces = MARKED(text, reasons)
+    assert "".join(piece for piece, _ in pieces) == text
+    fitting = {i for a, b in places if a < b <= len(text) for i in range(a, b)}
+    marked = [bool(names) for piece, names in pieces for _ in piece]
+    assert {i for i, on in enumerate(marked) if on} >= fitting
+
+
+MARKED = plugin("work").marked
+
+
+# ---------------------------------------------------------------------- hostile text and limits
+
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&lt;\u202egnitset\u2066"
+
+
+async def test_hostile_text_is_inert_everywhere(tmp_path: Path) -> None:
+    path = site_sample.make_sample(tmp_path / "evidence.db")
+    doi = '10.1000/<script>"onmouseover=alert(3)'
+    with closing(sqlite3.connect(path)) as conn, conn:
+        work = (doi, HOSTILE, HOSTILE, HOSTILE, "2020", HOSTILE, "include", HOSTILE)
+        site_sample.add_work(conn, work, first_run=2, abstract=HOSTILE * 2)
+        conn.execute(
+            "update works set why = ?, url = 'javascript:alert(4)', pages = ? where doi = ?", (HOSTILE, HOSTILE, doi)
+        )
+        conn.execute("insert into facets values ('variant', 'x', ?, ?, 99)", (HOSTILE, HOSTILE))
+        conn.execute(
+            "insert into tags values (?, 'variant', 'x', 'rule'), (?, 'outcome', 'anxiety', 'rule')", (doi, doi)
+        )
+        conn.execute("insert into reasons values (?, 'variant', 'x', ?, 'title', 0, 8, '<script>')", (doi, HOSTILE))
+        conn.execute("insert into notices values (?, ?, ?, ?, ?, 'title')", (doi, HOSTILE, doi, HOSTILE, HOSTILE))
+        conn.execute("insert into relations values (?, ?, ?, ?)", (doi, HOSTILE, HOSTILE, HOSTILE))
+        conn.execute(
+            "update citations set text = ?, stated_doi = ?, problem = ?, doi = ? where position = 5",
+            (HOSTILE, HOSTILE, HOSTILE, doi),
+        )
+        conn.execute("update sources set label = ?, trouble = ?", (HOSTILE, HOSTILE))
+        conn.execute("insert into works_fts(works_fts) values ('rebuild')")
+    ds = await served(path)
+    row = (await ds.client.get("/evidence/works.json?_shape=array&year=2020&_size=max")).json()
+    assert [r["title"] for r in row if r["doi"] == doi] == [HOSTILE]
+    redirect = await ds.client.get("/doi/" + "10.1000/%3Cscript%3E%22onmouseover=alert(3)")
+    addresses = [*PAGES, redirect.headers["location"], "/map.svg", "/evidence/notices", "/evidence/reasons",
+                 "/evidence/relations", *(f"/evidence/{name}" for name in QUERIES)]  # fmt: skip
+    shown = 0
+    for address in addresses:
+        text = (await ds.client.get(address)).text
+        shown += "&lt;script&gt;alert(1)" in text
+        assert "<script>alert" not in text, address
+        assert "<img" not in text, address
+        assert 'href="javascript' not in text, address
+        assert not re.search(r"<[^>]*\son\w+=", re.sub(r'"[^"]*"', '""', text)), address
+    assert shown >= 10
+
+
+def inline_scripts(text: str) -> list[str]:
+    return re.findall(r"<script>(.*?)</script>", text, re.S)
+
+
+async def test_the_policy_allows_the_scripts_we_ship_and_no_other(sample: Path) -> None:
+    ds = await served(sample)
+    found = set()
+    for address in PAGES:
+        answer = await ds.client.get(address)
+        for script in inline_scripts(answer.text):
+            digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+            found.add(f"sha256-{digest}")
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["x-frame-options"] == "DENY"
+        policy = answer.headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in policy
+        script_source = re.search(r"script-src ([^;]*)", policy)
+        assert script_source is not None
+        assert "unsafe" not in script_source[1]
+        loaded = re.findall(r'<(?:script|img|iframe)[^>]*\ssrc="([^"]*)"', answer.text)
+        loaded += re.findall(r'<link rel="stylesheet" href="([^"]*)"', answer.text)
+        assert loaded
+        assert [source for source in loaded if not re.match(r"/(?!/)", source)] == [], address
+    assert found == set(plugin("safety").INLINE_SCRIPTS)
+
+
+async def test_a_query_cannot_take_all_memory_or_another_file(sample: Path) -> None:
+    ds = await served(sample)
+    for sql in ("select length(hex(zeroblob(400000000)))", "select zeroblob(20000000)"):
+        answer = await ds.client.get("/evidence.json", params={"sql": sql, "_shape": "array"})
+        assert answer.status_code == 400, sql
+        assert "too big" in answer.text
+
+
+async def test_a_public_site_takes_no_sql(sample: Path) -> None:
+    command = serve.command(sample, "127.0.0.1", 8001, open_browser=False, public=True)
+    chosen = {command[i + 1]: command[i + 2] for i, word in enumerate(command) if word == "--setting"}
+    assert chosen["default_allow_sql"] == "off"
+    assert chosen["allow_download"] == "off"
+    site = json.loads((SITE / "settings.json").read_text(encoding="utf-8"))
+    ds = await served(sample, settings={**site, "default_allow_sql": False, "allow_download": False})
+    assert (await ds.client.get("/evidence?sql=select+1")).status_code == 403
+    assert (await ds.client.get("/evidence/works?_where=1")).status_code == 403
+    assert (await ds.client.get("/evidence.db")).status_code == 403
+    for address in ("/", "/map", "/evidence", "/evidence/works?_search=grief", "/evidence/trials"):
+        assert (await ds.client.get(address)).status_code == 200, address
