@@ -276,7 +276,7 @@ def bibliography(doi: Doi, style: str = "apa", base_url: str | None = None) -> s
 @contextmanager
 def _habanero(where: str, style: str | None = None) -> Iterator[None]:
     """Turns what habanero lets through into this room's errors: its own two classes, those of httpx2 (no kin of httpx),
-    a bare RuntimeError for every transport fault, and the TypeErrors and KeyErrors of bodies it did not expect."""
+    a bare RuntimeError for transport faults, and what Python says when a body has not the expected shape."""
     import httpx2
     from habanero.exceptions import RequestError
 
@@ -296,7 +296,7 @@ def _habanero(where: str, style: str | None = None) -> Iterator[None]:
         raise UnavailableError(
             f"no answer from {where} ({error}); check the network and run again, or work with --offline"
         ) from error
-    except (json.JSONDecodeError, TypeError, KeyError) as error:
+    except (json.JSONDecodeError, TypeError, KeyError, AttributeError) as error:
         raise UnavailableError(f"{where} answered, but not as Crossref does ({error!r}); run again later") from error
     except ValueError as error:
         raise RejectedError(f"habanero knows no such question: {error}") from error

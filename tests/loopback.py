@@ -399,6 +399,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = fault.kind in ("timeout", "drop", "reset", "truncated", "drip", "headers-only")
         plain = _plain(fault)
         if plain is not None:
+            self.close_connection = fault.headers.get("Connection") == "close"
             self._send(request, plain)
             return
         honest = self.server.crossref.answer(request)
