@@ -14,6 +14,7 @@ A **term** is what a person writes in a rule (or under `phrases` in sources.yaml
 `[group|brief] IPT`         one of several, or nothing
 `compared with <3> IPT`     up to three words between, inside one sentence
 `{ipt} for <2> couples`     `{ipt}` is a list with that name in `taxonomy/words.yaml`
+`{school}+ therapies`       one or more of them, side by side: "cognitive, supportive and brief dynamic therapies"
 `/ipt.{0,9}\\bvs\\b/`       a regular expression, in any case, where nothing above will do
 ==========================  ===========================================================================================
 
@@ -21,8 +22,9 @@ Accents do not matter (`Asberg` finds Åsberg). Chinese and Japanese terms are f
 
 A **rule** says when these count: it fires when every term of `all`, at least one of `any` and not one of `none` is found
 in its `fields` (title and abstract unless it says otherwise). A hit that lies inside a hit of one of the rule's `except`
-terms does not count: `any: [placebo]` with `except: [placebo effect*]`. `given: [facet:value, …]` asks that one of these
-is said of the work too, `unless: […]` that none is.
+terms does not count: `any: [placebo]` with `except: [placebo effect*]`. `title: […]` asks for one of these in the title,
+`not_title: […]` for none there. `given: [facet:value, facet:value + facet:value, …]` asks that one of these (or both
+joined by `+`) is said of the work too, `unless: [facet:value, …]` that none is.
 
 Offsets are exact: a text is folded (case, dashes, accents) character by character and never changes its length.
 """
@@ -44,10 +46,11 @@ _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
 _JOINT = r"[\s-]+"
 _LOOSE_JOINT = r"[\s-]*"
+_SERIES = r"(?:\s*[,;/&+]\s*|[\s-]+)(?:(?:and|or|vs\.?|versus|v\.?|plus|with|und|oder|y|e|et|ou|en)\s+)?"
 _END = r"(?![^\W_])"
 _TOKEN = r"(?:vs\.|(?:[^\s.;:!?]|[.:](?=\S))+)"
 _LEXEME = re.compile(
-    r"(?P<space>\s+)|(?P<gap><\d+>)|(?P<list>\{[a-z0-9-]+\})|(?P<mark>[()\[\]|])|(?P<word>[^\s()\[\]{}<>|]+)|(?P<bad>.)"
+    r"(?P<space>\s+)|(?P<gap><\d+>)|(?P<list>\{[a-z0-9-]+\}\+?)|(?P<mark>[()\[\]|])|(?P<word>[^\s()\[\]{}<>|]+)|(?P<bad>.)"
 )
 _MAX_GAP = 12
 
@@ -118,7 +121,9 @@ def parse(source: str, lists: Mapping[str, Sequence[str]] | None = None) -> Term
     node = parser.alternatives(closing=None)
     if node.empty:
         raise ValueError(f"{source!r} matches nothing at all; at least one word must be required")
-    return Term(source, node.pattern, parser.cased, node.whole, node.stems)
+    whole = frozenset(word for word in node.whole if not any(word.startswith(stem) for stem in node.stems))
+    stems = frozenset(s for s in node.stems if not any(s != stem and s.startswith(stem) for stem in node.stems))
+    return Term(source, node.pattern, parser.cased, whole, stems)
 
 
 def _regular_expression(source: str) -> Term:
@@ -139,6 +144,7 @@ class _Node:
     whole: frozenset[str]
     stems: frozenset[str]
     empty: bool = False
+    many: bool = False
 
 
 class _Parser:
@@ -194,7 +200,8 @@ class _Parser:
                 raise ValueError(f"{self.source!r}: a gap is <1> to <{_MAX_GAP}> words, not {token}")
             return size
         if kind == "list":
-            return self.named(token[1:-1])
+            node = self.named(token.strip("{}+"))
+            return _Node(node.pattern, node.whole, node.stems, node.empty, many=True) if token.endswith("+") else node
         if kind == "word":
             return _word(token, self.cased)
         if token in "([":
@@ -226,7 +233,12 @@ class _Parser:
                 continue
             if empty:
                 whole, stems = whole | item.whole, stems | item.stems
-            if item.empty:  # the joint belongs to the optional item: before it, or after it when it comes first
+            if item.many:
+                link = f"(?i:{_SERIES})" if self.cased else _SERIES
+                first = "" if empty else f"(?:{link}|{joint})"
+                pattern += f"{first}{item.pattern}(?:{link}{item.pattern})*"
+                joint, empty = link, False
+            elif item.empty:  # the joint belongs to the optional item: before it, or after it when it comes first
                 pattern += f"(?:{item.pattern}{_JOINT})?" if empty else f"(?:{joint}{item.pattern})?"
             else:
                 pattern += joint + item.pattern

@@ -1,0 +1,231 @@
+"""How right are the rules? Labelled records and a rulebook → precision, recall, F1 and every disagreement with its words.
+
+It measures and prints; it changes no rule and no database. Rows come from `.csv`, `.csv.gz`, `.jsonl` and `.jsonl.gz`
+files in the shapes described at `Row`; whoever else labels a set can bring it in the same shape.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from evidence.errors import ConfigError
+from evidence.judge import judge
+from evidence.model import Doi, Match, VerdictName, Work
+from evidence.rulebook import FACETS, Rulebook
+from evidence.screen import screen
+from evidence.tag import tag
+
+TRUE = ("1", "true", "yes", "True")
+RANDOMISED = ("rct", "cluster-rct")
+"""What a MEDLINE indexer means by "Randomized Controlled Trial" as a publication type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One labelled record. `readers` hold each reader's labels, facet → values; `relevant` each reader's verdict."""
+
+    id: str
+    work: Work
+    relevant: tuple[bool, ...] = ()
+    readers: tuple[Mapping[str, frozenset[str]], ...] = ()
+    randomised: bool | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Agreements and disagreements on one question; a figure over nothing is None."""
+
+    right: int = 0
+    wrong: int = 0
+    missed: int = 0
+
+    @property
+    def precision(self) -> float | None:
+        """The share of what was said that is right."""
+        return self.right / (self.right + self.wrong) if self.right + self.wrong else None
+
+    @property
+    def recall(self) -> float | None:
+        """The share of what should be said that is said."""
+        return self.right / (self.right + self.missed) if self.right + self.missed else None
+
+    @property
+    def f1(self) -> float | None:
+        """The harmonic mean of precision and recall."""
+        p, r = self.precision, self.recall
+        return None if p is None or r is None else 2 * p * r / (p + r) if p + r else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """One record on which rules and readers differ: `problem` is a fragment such as "said, by neither reader"."""
+
+    row: str
+    facet: str
+    value: str
+    problem: str
+    title: str
+    words: tuple[Match, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Screening:
+    """Screening measured on one kind of record (`title+abstract` or `title`). Unsure is neither right nor wrong."""
+
+    basis: str
+    rows: int
+    relevant: int
+    counts: Count
+    unsure: int
+    relevant_excluded: int
+    disagreements: tuple[Disagreement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tagging:
+    """Tags measured: per value and per facet, precision against what either reader gave, recall on what both gave."""
+
+    rows: int
+    values: Mapping[tuple[str, str], tuple[Count, Count]]
+    disagreements: tuple[Disagreement, ...] = field(repr=False)
+
+    def facet(self, name: str) -> tuple[float | None, float | None]:
+        """(precision, recall) of a whole facet."""
+        pairs = [pair for (facet, _), pair in self.values.items() if facet == name]
+        said = Count(sum(p.right for p, _ in pairs), sum(p.wrong for p, _ in pairs))
+        sought = Count(sum(r.right for _, r in pairs), 0, sum(r.missed for _, r in pairs))
+        return said.precision, sought.recall
+
+
+def screening(rows: Iterable[Row], book: Rulebook) -> tuple[Screening, ...]:
+    """Screening on the rows that carry a verdict all readers share, with abstract and on the title alone."""
+    tallies: dict[str, list[tuple[Row, VerdictName, tuple[Match, ...]]]] = {"title+abstract": [], "title": []}
+    for row in rows:
+        if row.relevant and len(set(row.relevant)) == 1 and (row.work.title or row.work.abstract):
+            said = screen(row.work, book)
+            tallies[said.judged_on].append((row, said.verdict, said.matches))
+    return tuple(_screened(basis, judged) for basis, judged in tallies.items() if judged)
+
+
+def _screened(basis: str, judged: Sequence[tuple[Row, VerdictName, tuple[Match, ...]]]) -> Screening:
+    right = wrong = unsure = lost = relevant = 0
+    disagreements = []
+    for row, verdict, words in judged:
+        truth = row.relevant[0]
+        relevant += truth
+        right += truth and verdict == "include"
+        wrong += (not truth) and verdict == "include"
+        lost += truth and verdict == "exclude"
+        unsure += verdict == "unsure"
+        if (truth and verdict != "include") or (not truth and verdict == "include"):
+            problem = f"{verdict}, but the readers say {'relevant' if truth else 'not relevant'}"
+            disagreements.append(Disagreement(row.id, "screen", verdict, problem, row.work.title or "", words))
+    counts = Count(right, wrong, relevant - right)
+    return Screening(basis, len(judged), relevant, counts, unsure, lost, tuple(disagreements))
+
+
+def tags(rows: Iterable[Row], book: Rulebook) -> Tagging:
+    """Tags on the relevant rows that readers labelled. With one reader, "either" and "both" are that reader."""
+    counts: dict[tuple[str, str], list[int]] = {}
+    disagreements: list[Disagreement] = []
+    seen = 0
+    for row in rows:
+        if not row.readers or (row.relevant and not all(row.relevant)):
+            continue
+        seen += 1
+        said = {(t.facet, t.value): t.matches for t in tag(row.work, book)}
+        for facet in FACETS:
+            given = [reader.get(facet, frozenset()) for reader in row.readers]
+            either, both = frozenset[str]().union(*given), frozenset.intersection(*given)
+            spoken = {value for name, value in said if name == facet}
+            for value in sorted(spoken | both):
+                tally = counts.setdefault((facet, value), [0, 0, 0, 0])
+                tally[0] += value in spoken and value in either
+                tally[1] += value in spoken and value not in either
+                tally[2] += value in spoken and value in both
+                tally[3] += value not in spoken
+                if value not in spoken or value not in either:
+                    problem = "not said, but by both readers" if value in both else "said, but by neither reader"
+                    words = said.get((facet, value), ())
+                    title = row.work.title or row.work.abstract or ""
+                    disagreements.append(Disagreement(row.id, facet, value, problem, title, words))
+    values = {key: (Count(a, b), Count(c, 0, d)) for key, (a, b, c, d) in sorted(counts.items())}
+    return Tagging(seen, values, tuple(disagreements))
+
+
+def rct(rows: Iterable[Row], book: Rulebook) -> tuple[Count, tuple[Disagreement, ...]]:
+    """Is it a randomised trial? On any field of medicine, so without screening."""
+    right = wrong = missed = 0
+    disagreements = []
+    for row in rows:
+        if row.randomised is None:
+            continue
+        found = [t for t in tag(row.work, book) if t.facet == "design" and t.value in RANDOMISED]
+        right += bool(found) and row.randomised
+        wrong += bool(found) and not row.randomised
+        missed += row.randomised and not found
+        if bool(found) != row.randomised:
+            problem = "said, but not indexed so" if found else "not said, but indexed so"
+            words = found[0].matches if found else ()
+            disagreements.append(Disagreement(row.id, "design", "rct", problem, row.work.title or "", words))
+    return Count(right, wrong, missed), tuple(disagreements)
+
+
+def read(path: Path) -> list[Row]:
+    """The labelled rows of a file; ConfigError when it cannot be read or has no labels we know."""
+    try:
+        raw = path.read_bytes()
+        text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8-sig")
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error}); give a .csv or .jsonl file, gzipped or not") from None
+    lines = ".jsonl" in path.suffixes
+    try:
+        records = list(_jsonl(text) if lines else csv.DictReader(io.StringIO(text, newline="")))
+    except (json.JSONDecodeError, csv.Error) as error:
+        raise ConfigError(f"{path}: is no {'JSON Lines' if lines else 'CSV'} file ({error})") from None
+    rows = [row for number, record in enumerate(records, start=1) if (row := _row(number, record))]
+    if not rows:
+        raise ConfigError(
+            f"{path}: no labels; a row needs `label_relevant` or `is_rct_medline` (CSV), or `relevant` and `labels` (JSON Lines)"
+        )
+    return rows
+
+
+def _jsonl(text: str) -> Iterator[dict[str, Any]]:
+    for line in text.splitlines():
+        if line.strip():
+            yield json.loads(line)
+
+
+def _row(number: int, record: Mapping[str, Any]) -> Row | None:
+    work = Work(
+        doi=Doi(record.get("doi") or f"10.0/row-{number}"),
+        title=None if record.get("title_is_placeholder") else record.get("title") or None,
+        abstract=record.get("abstract") or None,
+        container=record.get("container") or record.get("journal") or None,
+        kind=record.get("type") or None,
+    )
+    name = str(record.get("id") or record.get("pmid") or record.get("doi") or number)
+    if "label_relevant" in record:
+        return Row(name, work, (record["label_relevant"] in TRUE,), note=record.get("hard_negative") or None)
+    if "is_rct_medline" in record:
+        return Row(name, work, randomised=record["is_rct_medline"] in TRUE)
+    if "labels" not in record:
+        return None
+    readers = [record["labels"], record.get("labels_second_reader")]
+    verdicts = [record.get("relevant"), record.get("relevant_second_reader")]
+    return Row(
+        name,
+        work,
+        tuple(bool(verdict) for verdict in verdicts if verdict is not None),
+        tuple({facet: frozenset(values) for facet, values in labels.items()} for labels in readers if labels),
+        note=record.get("notes") or None,
+    )

@@ -1,0 +1,304 @@
+"""Taxonomy YAML → a checked, frozen `Rulebook`; every complaint names file, line and remedy.
+
+It reads what a reviewer wrote and makes it ready to be matched. It judges nothing: what a rule does to a work is for
+`screen` and `tag`. A file is a facet: `facet, label, values: [{id, label, means, rules, examples, counterexamples}]`;
+`screen.yaml` is one too, its values being the verdicts; `words.yaml` holds the named lists that rules share.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import pydantic
+from pydantic import BaseModel, ConfigDict, Field
+
+from evidence import rules, yaml_text
+from evidence.yaml_text import Loc, YamlText
+
+SCREEN = "screen"
+FACETS = ("variant", "outcome", "problem_area", "format", "population", "condition", "comparator", "design")
+"""The facets in the order a reader meets them; each is `<name>.yaml` beside `screen.yaml`."""
+
+FIELDS = ("title", "abstract", "kind", "container")
+TEXT_FIELDS = ("title", "abstract")
+_TERM_KEYS = ("any", "all", "none", "except", "title", "not_title")
+
+Said = tuple[str, str]
+"""(facet, value)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule, its terms as numbers into the finder of its book; `given` is a choice of sets that must all be said."""
+
+    id: str
+    any: tuple[int, ...]
+    all: tuple[int, ...]
+    none: tuple[int, ...]
+    but_not: tuple[int, ...]
+    title: tuple[int, ...]
+    not_title: tuple[int, ...]
+    given: tuple[tuple[Said, ...], ...]
+    unless: tuple[Said, ...]
+    fields: tuple[str, ...]
+    because: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One thing that can be said of a work, what it means, and the rules that say it."""
+
+    id: str
+    label: str
+    means: str
+    rules: tuple[Rule, ...]
+    examples: tuple[str, ...]
+    counterexamples: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """One question asked of every work (its variant, its design, …) and the values that answer it."""
+
+    facet: str
+    label: str
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True)
+class Rulebook:
+    """Everything the rules say. `digest` (16 hexadecimal digits) changes with any edit of a rule or a word list."""
+
+    digest: str
+    facets: tuple[Facet, ...]
+    verdicts: Facet
+    screen_finder: rules.Finder
+    tag_finder: rules.Finder
+
+    def facet(self, name: str) -> Facet | None:
+        """The facet of that name, the screening included; None when there is no such facet."""
+        return next((facet for facet in (self.verdicts, *self.facets) if facet.facet == name), None)
+
+
+def load(folder: Path | None = None) -> Rulebook:
+    """The rulebook in `folder` (None: the one that comes with the program); ConfigError with file, line and remedy."""
+    folder = folder or Path(__file__).parent / "taxonomy"
+    words = yaml_text.read(folder / "words.yaml")
+    lists = _lists(words)
+    texts = [yaml_text.read(folder / f"{name}.yaml") for name in (SCREEN, *FACETS)]
+    screen_terms, tag_terms = _Terms(lists), _Terms(lists)
+    verdicts = _facet(texts[0], SCREEN, screen_terms)
+    facets = tuple(_facet(text, name, tag_terms) for text, name in zip(texts[1:], FACETS, strict=True))
+    _check_references(texts[:1], (verdicts,))
+    _check_references(texts[1:], facets)
+    source = json.dumps([text.data for text in (words, *texts)], ensure_ascii=False, sort_keys=True)
+    return Rulebook(
+        hashlib.sha256(source.encode()).hexdigest()[:16],
+        facets,
+        verdicts,
+        rules.Finder(screen_terms.terms),
+        rules.Finder(tag_terms.terms),
+    )
+
+
+class _Terms:
+    """The terms of a book, each kept once and known by its number."""
+
+    def __init__(self, lists: dict[str, list[str]]) -> None:
+        self.lists, self.terms, self._numbers = lists, list[rules.Term](), dict[str, int]()
+
+    def number(self, source: str) -> int:
+        """The number of this term; ValueError when it cannot be read."""
+        if source not in self._numbers:
+            self.terms.append(rules.parse(source, self.lists))
+            self._numbers[source] = len(self.terms) - 1
+        return self._numbers[source]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+_Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+_Sentence = Annotated[str, Field(min_length=1)]
+
+
+class _RuleEntry(_Strict):
+    id: _Id
+    any: list[_Sentence] = []
+    all: list[_Sentence] = []
+    none: list[_Sentence] = []
+    but_not: list[_Sentence] = Field(default=[], alias="except")
+    title: list[_Sentence] = []
+    not_title: list[_Sentence] = []
+    given: list[_Sentence] = []
+    unless: list[_Sentence] = []
+    fields: list[_Sentence] = list(TEXT_FIELDS)
+    because: _Sentence | None = None
+
+
+class _ValueEntry(_Strict):
+    id: _Id
+    label: _Sentence
+    means: _Sentence
+    rules: list[_RuleEntry] = Field(min_length=1)
+    examples: list[_Sentence] = Field(min_length=2)
+    counterexamples: list[_Sentence] = Field(min_length=1)
+
+
+class _FacetFile(_Strict):
+    facet: _Sentence
+    label: _Sentence
+    values: list[_ValueEntry] = Field(min_length=1)
+
+
+class _WordsFile(_Strict):
+    lists: dict[_Id, list[_Sentence]]
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def _validated(model: type[_Model], text: YamlText) -> _Model:
+    try:
+        return model.model_validate(text.data)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        loc = tuple(first["loc"])
+        raise text.complain(loc, _remedy(model, loc, first)) from None
+
+
+def _remedy(model: type[BaseModel], loc: Loc, error: Any) -> str:
+    key = loc[-1] if loc else "the file"
+    if error["type"] == "extra_forbidden":
+        return f"unknown key {key!r}; {_shape(model)}"
+    if error["type"] == "missing":
+        return f"`{key}:` is missing; {_shape(model)}"
+    if error["type"] == "string_pattern_mismatch":
+        return f"{error['input']!r} is no id; write it like `interpersonal-deficits`: a-z, 0-9 and hyphens"
+    if error["type"] == "too_short":
+        return f"`{key}:` needs at least {error['ctx']['min_length']}; {_shape(model)}"
+    return f"`{key}:` {error['msg'][:1].lower()}{error['msg'][1:]}; {_shape(model)}"
+
+
+def _shape(model: type[BaseModel]) -> str:
+    if model is _WordsFile:
+        return "write it like `lists: {name: [term, term]}`"
+    return (
+        "write it like `values: [{id, label, means, rules: [{id, any, all, none, except, title, not_title, given, "
+        "unless, fields, because}], examples: two or more, counterexamples: one or more}]`"
+    )
+
+
+def _lists(text: YamlText) -> dict[str, list[str]]:
+    lists = _validated(_WordsFile, text).lists
+    for name, terms in lists.items():
+        for i, term in enumerate(terms):
+            try:
+                rules.parse(term, lists)
+            except ValueError as error:
+                raise text.complain(("lists", name, i), str(error)) from None
+    return lists
+
+
+def _facet(text: YamlText, name: str, terms: _Terms) -> Facet:
+    file = _validated(_FacetFile, text)
+    if file.facet != name:
+        raise text.complain(("facet",), f"this file is the facet {name!r}; write `facet: {name}`")
+    values: list[Value] = []
+    taken: dict[str, int] = {}
+    for i, entry in enumerate(file.values):
+        _once(text, ("values", i, "id"), entry.id, taken)
+        ruled = []
+        for j, rule in enumerate(entry.rules):
+            _once(text, ("values", i, "rules", j, "id"), f"{entry.id}/{rule.id}", taken)
+            ruled.append(_rule(text, ("values", i, "rules", j), rule, terms, name))
+        shown = (tuple(entry.examples), tuple(entry.counterexamples))
+        values.append(Value(entry.id, entry.label, entry.means, tuple(ruled), *shown))
+    return Facet(name, file.label, tuple(values))
+
+
+def _once(text: YamlText, loc: Loc, name: str, taken: dict[str, int]) -> None:
+    if name in taken:
+        raise text.complain(loc, f"{name!r} stands here and on line {taken[name]}; ids are keys, give one another")
+    taken[name] = text.line(loc)
+
+
+def _rule(text: YamlText, loc: Loc, entry: _RuleEntry, terms: _Terms, facet: str) -> Rule:
+    if not (entry.any or entry.all or entry.title or entry.given):
+        raise text.complain(loc, f"the rule {entry.id!r} asks for nothing; give it `any:`, `all:`, `title:` or `given:`")
+    for i, field in enumerate(entry.fields):
+        if field not in FIELDS:
+            raise text.complain((*loc, "fields", i), f"there is no field {field!r}; the fields are {', '.join(FIELDS)}")
+    numbers: dict[str, tuple[int, ...]] = {}
+    lists = (entry.any, entry.all, entry.none, entry.but_not, entry.title, entry.not_title)
+    for key, written in zip(_TERM_KEYS, lists, strict=True):
+        found = []
+        for i, term in enumerate(written):
+            try:
+                found.append(terms.number(term))
+            except ValueError as error:
+                raise text.complain((*loc, key, i), str(error)) from None
+        numbers[key] = tuple(found)
+    given = tuple(tuple(_said(part, facet) for part in choice.split(" + ")) for choice in entry.given)
+    unless = tuple(_said(written, facet) for written in entry.unless)
+    tested = [numbers[key] for key in _TERM_KEYS]
+    return Rule(entry.id, *tested, given, unless, tuple(entry.fields), entry.because)
+
+
+def _said(written: str, facet: str) -> Said:
+    name, colon, value = written.strip().rpartition(":")
+    return (name if colon else facet, value)
+
+
+def _check_references(texts: list[YamlText], facets: tuple[Facet, ...]) -> None:
+    """`given` and `unless` name values that exist, and no value waits for itself."""
+    known = {(facet.facet, value.id): value for facet in facets for value in facet.values}
+    for text, facet in zip(texts, facets, strict=True):
+        for i, value in enumerate(facet.values):
+            for j, rule in enumerate(value.rules):
+                for said in _asked(rule):
+                    if said not in known:
+                        names = [":".join(key) for key in known]
+                        near = difflib.get_close_matches(":".join(said), names, 1)
+                        hint = f"; did you mean {near[0]!r}?" if near else ""
+                        raise text.complain(("values", i, "rules", j), f"no value is called {':'.join(said)!r}{hint}")
+            if loop := _loop((facet.facet, value.id), known):
+                raise text.complain(
+                    ("values", i), f"`given` and `unless` run in a circle: {' → '.join(':'.join(said) for said in loop)}"
+                )
+
+
+def _asked(rule: Rule) -> Iterator[Said]:
+    for choice in rule.given:
+        yield from choice
+    yield from rule.unless
+
+
+def _loop(start: Said, known: dict[Said, Value]) -> list[Said] | None:
+    done: set[Said] = set()
+
+    def walk(said: Said, path: list[Said]) -> list[Said] | None:
+        for rule in known[said].rules if said in known else ():
+            for asked in _asked(rule):
+                if asked == start:
+                    return [*path, asked]
+                if asked not in done:
+                    done.add(asked)
+                    if found := walk(asked, [*path, asked]):
+                        return found
+        return None
+
+    return walk(start, [start])
+
+
+def spoken(words: str) -> str:
+    """A fragment of a `because` or label, without a closing full stop, to go inside a sentence."""
+    return re.sub(r"[.\s]+$", "", words)
