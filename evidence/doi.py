@@ -42,7 +42,10 @@ _SHORT = re.compile(r"10/[a-z0-9]{3,12}", re.IGNORECASE)
 _RESOLVER = (
     r"(?:https?\s?:\s?/{0,2})?(?:www\.)?(?:dx\.)?doi\.(?:org|net|de|acm\.\w{2,4}|acm\.org|\w+\.(?:org|com|net))/"
 )
-_LABEL = r"(?:info:doi/|urn:doi:|urn:(?=10[./])|doi\s*[:=]?\s*(?=10|\()|digital object identifier\s*:?\s*)"
+_LABEL = (
+    r"(?:info:doi/|urn:doi:|urn:(?=10[./])|digital object identifier[\s:]*"
+    r"|doi(?: link| number)?[\s.:=#]*(?=10|[({]|http|www|dx\.|doi))"
+)
 _LEAD = re.compile(rf"\s*(?:({_RESOLVER})|{_LABEL})[\s/]*", re.IGNORECASE)
 _HOST = re.compile(rf"(?:https?://)?[\w.-]+\.[a-z]{{2,}}(?::\d+)?/(?:[^\s?#]*?/)?(?={_PREFIX}(?:/|%2f))", re.IGNORECASE)
 _QUERY_HOST = re.compile(rf"https?://\S+?[?&](?:\w*doi|id|query)=(?={_PREFIX}(?:/|%2f))", re.IGNORECASE)
@@ -53,6 +56,8 @@ _VIEW = re.compile(
     r"(?:/(?:html|pdf))?|\.(?:pdf|full|abstract|short|html?)|\.full\.(?:pdf|html)|\.full-text)/?$",
     re.IGNORECASE,
 )
+# What stands before a DOI in the address of a publisher's page.
+_PAGE = re.compile(r"https?://(?!(?:www\.)?(?:dx\.)?doi\.org/)[^\s<>]*/$|(?<!doi\.org)/doi/(?:\w+/)?$", re.IGNORECASE)
 # Zero-width and directional marks, soft hyphen, byte-order mark, and the controls C0/C1 except white space.
 _INVISIBLE = re.compile("[\u00ad\u034f\u061c\u115f\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
                         "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")  # fmt: skip
@@ -60,6 +65,7 @@ _HYPHENS = re.compile("[\u2010\u2011]")
 _DASHES = re.compile("[\u2012-\u2015\u2043\u2212\ufe58\ufe63\uff0d\u00ac]")
 _PAIRS = {")": "(", "]": "[", "}": "{", ">": "<", "»": "«", "”": "“", "’": "‘", "）": "（", "】": "【"}
 _TRAILING = ".,;:!?'\"*…´`“‘«|\\†‡§·。，；、"
+_FULL_WIDTH = {wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)}
 _ASCII_LOWER = {upper: upper + 32 for upper in range(65, 91)}
 
 # A SICI's angle brackets hold a colon or follow a page, and its version (`2.0.CO;2`) comes right after them.
@@ -75,7 +81,7 @@ _AFTERWORDS = re.compile(
 )
 _PMID = re.compile(r"(?<=\w)[\s.,;]*(?:PMID|PMCID)\b.*$", re.IGNORECASE)
 # What no registered DOI holds: TeX and markup remains, a replacement character, white space still encoded.
-_NEVER = re.compile(r"[\\{}`^|\ufffd¬]|\">|</|%(?:20|0a|0d|09)", re.IGNORECASE)
+_NEVER = re.compile(r"[\\{}`^|\ufffd¬]|\">|</|%(?:20|0a|0d|09)|[;,|](?:https?:|doi:|10\.\d{4,9}/)", re.IGNORECASE)
 _SPLIT = re.compile(r"(?<=[./_(\-])\s+(?=\w*\d)")
 _LINE_END = re.compile(r"\s*\n\s*|\s+$")
 _JOINABLE = re.compile(r"(?=[\w.()\-:;/]*\d)[\w(][\w.()\-:;/]*", re.ASCII)
@@ -143,6 +149,8 @@ def find(text: str) -> tuple[Doi, ...]:
         if start.start() < end:
             continue
         length, suffix = _suffix(text, start.end())
+        if _PAGE.search(text, max(0, start.start() - 200), start.start()):
+            suffix = _VIEW.sub("", _trim(suffix))
         doi = _canonical(start.group(1), suffix)
         if doi is not None:
             end = start.end() + length
@@ -173,7 +181,7 @@ def _canonical(prefix: str, suffix: str) -> Doi | None:
 def _clean(raw: str, *, keep_lines: bool = False) -> str:
     """Entities undone, invisible characters gone, true hyphens plain, white space as single blanks (or lines)."""
     text = html.unescape(html.unescape(raw)) if "&" in raw else raw
-    text = _HYPHENS.sub("-", _INVISIBLE.sub("", text))
+    text = _HYPHENS.sub("-", _INVISIBLE.sub("", text)).translate(_FULL_WIDTH)
     return text if keep_lines else " ".join(text.split())
 
 
@@ -184,7 +192,8 @@ def _decode(text: str) -> str:
             decoded = unquote(text, errors="strict")
         except UnicodeDecodeError:
             return text
-        if decoded == text or any(char.isspace() for char in decoded) or _INVISIBLE.search(decoded):
+        spaced = sum(map(str.isspace, decoded)) > sum(map(str.isspace, text))
+        if decoded == text or spaced or _INVISIBLE.search(decoded):
             return text
         text = decoded
     return text
