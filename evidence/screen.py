@@ -16,7 +16,7 @@ from evidence.rulebook import Rulebook, spoken
 
 Basis = Literal["title", "title+abstract", "nothing"]
 
-SPEAKING_LENGTH = 150
+SPEAKING_LENGTH = 100
 """Characters an abstract must have before its silence counts: below that it is a line such as "No abstract available"."""
 
 
