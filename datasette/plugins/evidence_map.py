@@ -17,7 +17,7 @@ from datasette.utils.asgi import Response
 NAME = "evidence"
 FILTERS = ("population", "condition", "format", "comparator", "problem_area")
 
-CELLS = """
+CHOSEN = """
     with design as (
         select doi, max(value in ('rct', 'cluster-rct')) as trial,
             max(value in ('meta-analysis', 'systematic-review')) as review
@@ -29,12 +29,22 @@ CELLS = """
         where w.verdict = 'include' and (:since is null or w.year >= :since) and (:until is null or w.year <= :until)
         {tagged}
     )
+"""
+
+CELLS = """
     select v.value as variant, o.value as outcome, count(*) as works, sum(c.trial) as trials,
         sum(case when c.trial = 0 then c.review else 0 end) as reviews
     from chosen c
     join tags v on v.doi = c.doi and v.facet = 'variant'
     join tags o on o.doi = c.doi and o.facet = 'outcome'
     group by v.value, o.value
+"""
+
+TOTALS = """
+    select t.facet, t.value, count(*) as works
+    from chosen c join tags t on t.doi = c.doi and t.facet in ('variant', 'outcome')
+    group by t.facet, t.value
+    union all select null, null, count(*) from chosen
 """
 
 TAGGED = "and exists (select 1 from tags t where t.doi = w.doi and t.facet = :facet_{i} and t.value = :value_{i})"
@@ -101,8 +111,9 @@ async def make(datasette: Any, wanted: dict[str, str]) -> dict[str, Any]:
     params: dict[str, Any] = {year: int(wanted[year][:6]) if year in wanted else None for year in ("since", "until")}
     for i, (facet, value) in enumerate(facets):
         params |= {f"facet_{i}": facet, f"value_{i}": value}
-    sql = CELLS.format(tagged=" ".join(TAGGED.format(i=i) for i in range(len(facets))))
-    found = {(row["variant"], row["outcome"]): row for row in await db.execute(sql, params)}
+    chosen_works = CHOSEN.format(tagged=" ".join(TAGGED.format(i=i) for i in range(len(facets))))
+    found = {(row["variant"], row["outcome"]): row for row in await db.execute(chosen_works + CELLS, params)}
+    totals = {(row["facet"], row["value"]): row["works"] for row in await db.execute(chosen_works + TOTALS, params)}
     values: dict[str, list[dict[str, Any]]] = {}
     for row in await db.execute(VALUES):
         values.setdefault(row["facet"], []).append(dict(row))
@@ -111,18 +122,31 @@ async def make(datasette: Any, wanted: dict[str, str]) -> dict[str, Any]:
     rows = [
         {
             **variant,
+            "works": totals.get(("variant", variant["value"]), 0),
             "address": f"{base}&{urlencode({'_tag': 'variant:' + variant['value']})}",
             "cells": [cell(found, variant["value"], outcome, most, base) for outcome in values.get("outcome", [])],
         }
         for variant in values.get("variant", [])
     ]
     outcomes = [
-        {**outcome, "address": f"{base}&{urlencode({'_tag': 'outcome:' + outcome['value']})}"}
+        {
+            **outcome,
+            "works": totals.get(("outcome", outcome["value"]), 0),
+            "address": f"{base}&{urlencode({'_tag': 'outcome:' + outcome['value']})}",
+        }
         for outcome in values.get("outcome", [])
     ]
     choices = {facet: [v for v in values.get(facet, []) if v["used"]] for facet in FILTERS}
-    return {"rows": rows, "outcomes": outcomes, "most": most, "wanted": wanted, "query": urlencode(wanted),
-            "choices": choices, "works_address": base}  # fmt: skip
+    return {
+        "rows": rows,
+        "outcomes": outcomes,
+        "most": most,
+        "works": totals[None, None],
+        "wanted": wanted,
+        "query": urlencode(wanted),
+        "choices": choices,
+        "works_address": base,
+    }
 
 
 def cell(found: Any, variant: str, outcome: dict[str, Any], most: int, base: str) -> dict[str, Any]:

@@ -70,7 +70,7 @@ PER_YEAR = """
     group by w.year order by w.year
 """
 
-CHART = {"height": 96, "bar": 12, "step": 15, "foot": 18}
+CHART = {"height": 120, "bar": 12, "step": 15, "foot": 18}
 """Units of the chart of years: an SVG user unit is about a pixel."""
 
 
@@ -130,4 +130,4 @@ def bars(years: list[dict[str, int]]) -> dict[str, Any] | None:
             top -= size
             parts.append({"kind": kind, "y": round(top, 1), "height": round(size, 1)})
         drawn.append({**row, "year": year, "x": i * step, "parts": parts})
-    return {"bars": drawn, "most": most, "width": len(drawn) * step, "total": height + CHART["foot"], **CHART}
+    return {"bars": drawn, "most": most, "width": len(drawn) * step + 10, "total": height + CHART["foot"], **CHART}

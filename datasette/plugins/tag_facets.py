@@ -17,6 +17,9 @@ from datasette.facets import Facet
 from datasette.filters import FilterArguments
 from datasette.utils import path_with_added_args, path_with_removed_args
 
+COMPARISONS = {"": "=", "exact": "=", "not": "≠", "gt": ">", "gte": "≥", "lt": "<", "lte": "≤"}
+"""Signs for Datasette's comparisons; the others are words already."""
+
 COUNT = """
     select t.value, coalesce(f.label, t.value) as label, count(*) as n
     from tags t left join facets f on f.facet = t.facet and f.value = t.value
@@ -94,3 +97,32 @@ def filters_from_request(
         return FilterArguments(clauses, params, words)
 
     return inner
+
+
+@hookimpl
+def extra_template_vars() -> dict[str, Any]:
+    return {"chips": chips, "chip_words": chip_words}
+
+
+def chips(request: Any) -> list[tuple[str, str]]:
+    """The filters of a list as they stand in its address: columns, search and tags."""
+    ours = ("_search", "_tag", "_through", "_where")
+    return [
+        (key, text)
+        for key in request.args
+        if key in ours or not key.startswith("_") or "__" in key
+        for text in request.args.getlist(key)
+        if text
+    ]
+
+
+def chip_words(key: str, text: str) -> str:
+    """A filter in words: `_tag=variant:ipt` is "variant: ipt", `year__gte=2010` is "year ≥ 2010"."""
+    if key == "_tag":
+        return text.replace(":", ": ", 1).replace(",", " or ")
+    if key.startswith("_"):
+        return f"{key.strip('_')}: {text}"
+    column, _, comparison = key.partition("__")
+    if comparison in ("isnull", "notnull", "isblank", "notblank"):
+        return f"{column} {'is empty' if comparison in ('isnull', 'isblank') else 'is there'}"
+    return f"{column} {COMPARISONS.get(comparison, comparison)} {text}"
