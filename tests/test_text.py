@@ -1,0 +1,193 @@
+"""Markup → text: what a reader would see, and nothing else."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evidence import text
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+MARKUP = DATA / "text" / "markup_cases.csv"
+WORKS = DATA / "crossref-works.jsonl.gz"
+MARKUP_LEFT = re.compile(r"</?(?:jats:|mml:)?[a-z]+(?: [^<>]*)?/?>|&(?:#\d+|#x[0-9a-f]+|[a-z]+[0-9]*);", re.IGNORECASE)
+CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+
+
+@pytest.mark.skipif(not MARKUP.exists(), reason="the shared markup cases are not beside this checkout")
+def test_markup_cases() -> None:
+    with MARKUP.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            if "mojibake" not in row["source"]:  # repairing an encoding is guessing; this room reads
+                assert text.plain(row["input"]) == row["expected"]
+
+
+@pytest.mark.skipif(not WORKS.exists(), reason="the shared Crossref records are not beside this checkout")
+def test_no_markup_is_left_in_real_records() -> None:
+    left = []
+    with gzip.open(WORKS, "rt", encoding="utf-8") as lines:
+        for line in lines:
+            work = json.loads(line)["work"]
+            for field in ("title", "subtitle", "container-title", "abstract"):
+                for deposited in [work[field]] if isinstance(work.get(field), str) else work.get(field) or ():
+                    read = text.plain(deposited) or ""
+                    if MARKUP_LEFT.search(read) or CONTROL.search(read) or "  " in read or read != read.strip():
+                        left.append((deposited, read))
+    assert left == []
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+def test_jats_abstracts_keep_every_word(number: int) -> None:
+    source = DATA / "text" / f"papis_doctor_html_tags_jats_{number}.xml"
+    if not source.exists():
+        pytest.skip("the shared JATS abstracts are not beside this checkout")
+    wanted = source.with_name(source.stem + "_out.txt").read_text(encoding="utf-8")
+    read = text.plain(source.read_text(encoding="utf-8")) or ""
+    # TeX annotations of MathML are left out, so only words of three and more letters are compared.
+    words = [word for word in re.findall(r"[^\W\d_]{3,}", wanted) if word not in {"times", "rightarrow", "infty"}]
+    assert re.findall(r"[^\W\d_]{3,}", read) == words
+
+
+@pytest.mark.parametrize(
+    ("markup", "expected"),
+    [
+        ("Patients with n < 5 and p<0.05", "Patients with n < 5 and p<0.05"),
+        ("If a<b, then c>d.", "If a<b, then c>d."),
+        ("<p>n < 5 &lt; 6 &amp;lt; 7</p>", "n < 5 < 6 < 7"),
+        ("R&D costs at AT&T", "R&D costs at AT&T"),
+        ("&lt;jats:p&gt;Grief &amp;amp; loss&lt;/jats:p&gt;", "Grief & loss"),
+        ("<i>p</i>53 and H<sub>2</sub>O", "p53 and H2O"),
+        ("inter<b>personal</b> <i>therapy</i>", "interpersonal therapy"),
+        ("<p>One.</p><p>Two.</p>", "One.\nTwo."),
+        ("One<br/>two<br>three", "One\ntwo\nthree"),
+        ("<ul><li>a</li><li>b</li></ul>", "a\nb"),
+        ("<p>unclosed <i>tag", "unclosed tag"),
+        ("a <!-- no --> b <?pi x?> c <![CDATA[<d> & e]]>", "a b c <d> & e"),
+        ("XVII\n    <sup>e</sup>\n    -XVIII\n    <sup>e</sup>\n    siècles", "XVIIe-XVIIIe siècles"),
+        ("(see\n   <bold>Palmer</bold>\n   )?", "(see Palmer)?"),
+        ("withdrawal\u202e reversed\u202c \u200bzero", "withdrawal reversed zero"),
+        ("i&#x301;", "í"),
+        ("a&nbsp;b\u00a0c\t\nd", "a b c d"),
+        ("<scp>DSM</scp>‐5", "DSM‐5"),
+        ("<span class='x>y'>quoted</span>", "quoted"),
+        ("<script>alert(1)</script>text<style>p{}</style>", "text"),
+        ("x<math><mi>n</mi> <mo>=</mo> <mn>3</mn></math>participants", "x n=3 participants"),
+        ('<mml:math><mml:mi>n</mml:mi><mml:annotation encoding="tex">\\n</mml:annotation></mml:math>', "n"),
+        ("<title>A <i>bold</i> title</title>", "A bold title"),
+        ("<TITLE>Upper</TITLE>", "Upper"),
+        ("<tex-math>\\documentclass{minimal}\\begin{document}$$x$$\\end{document}</tex-math>", "$$x$$"),
+    ],
+)
+def test_what_a_reader_sees(markup: str, expected: str) -> None:
+    assert text.plain(markup) == expected
+
+
+@pytest.mark.parametrize(
+    ("markup", "expected"),
+    [
+        (
+            (
+                "<jats:title>Abstract</jats:title><jats:sec><jats:title>Background</jats:title><jats:p>Grief.</jats:p></jats:sec>"
+                "<jats:sec><jats:title>Methods:</jats:title>\n  <jats:p>Trial.</jats:p></jats:sec>"
+            ),
+            "Background: Grief.\nMethods: Trial.",
+        ),
+        ("<title>ABSTRACT</title>\n   <p>We asked.</p>", "We asked."),
+        ("&lt;title&gt;Abstract&lt;/title&gt;&lt;p&gt;We asked.&lt;/p&gt;", "We asked."),
+        ("<p>Abstract</p><p>We asked.</p>", "We asked."),
+        ("Abstract: We asked.", "We asked."),
+        ("<h2>Why?</h2><p>Because.</p>", "Why? Because."),
+        ("<p>Text.</p><title>Trial registration</title>", "Text.\nTrial registration"),
+        ("Abstract thinking in depression", "Abstract thinking in depression"),
+        ("Abstract Expressionism", "Abstract Expressionism"),
+    ],
+)
+def test_headings(markup: str, expected: str) -> None:
+    assert text.plain(markup) == expected
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        None,
+        "",
+        "  ",
+        "-",
+        "n/a",
+        "N.A.",
+        "<jats:p />",
+        "<p>.</p>",
+        "<p>n/a</p>",
+        "Abstract",
+        "No abstract available.",
+        "&nbsp;",
+        "\u200b",
+    ],
+)
+def test_nothing_is_none(markup: str | None) -> None:
+    assert text.plain(markup) is None
+
+
+@pytest.mark.parametrize(
+    ("markup", "expected"),
+    [
+        ("Na", "Na"),
+        ("None", "None"),
+        ("  Müller  ", "Müller"),
+        ("O&apos;Hara", "O'Hara"),
+        ("a\nb", "a b"),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_a_line_keeps_names_that_look_like_nothing(markup: str | None, expected: str | None) -> None:
+    assert text.line(markup) == expected
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Beck’s “Öst–Test”", "becks ost test"),
+        ("BEHAVIOUR,  THERAPY", "behaviour therapy"),
+        ("Łódź / Køge", "lodz koge"),
+        ("IPT-A", "ipt a"),
+    ],
+)
+def test_folding_leaves_words(one: str, other: str) -> None:
+    assert text.fold(one).replace("beck s", "becks") == other
+
+
+MARKED = st.lists(
+    st.sampled_from(
+        ["<p>", "</p>", "<i>", "</i>", "<jats:title>", "</jats:title>", "<", ">", "&lt;", "&amp;", "&#60;", " ", "\n"]
+    )
+    | st.text("abcÄß 5/-", min_size=1, max_size=8),
+    max_size=20,
+).map("".join)
+
+
+@settings(max_examples=200, deadline=None)
+@given(MARKED)
+def test_reading_ends_clean_and_keeps_its_letters(markup: str) -> None:
+    read = text.plain(markup)
+    if read is not None:
+        assert read == read.strip()
+        assert "  " not in read
+        assert not CONTROL.search(read)
+        assert not re.search("[\ue000-\ue00f]", read)
+        assert all(line == line.strip() and line for line in read.split("\n"))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=80))
+def test_any_text_can_be_read(raw: str) -> None:
+    read = text.plain(raw)
+    assert read is None or read.strip()
+    assert text.fold(text.fold(raw)) == text.fold(raw)
