@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import unicodedata
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ from typing import Literal
 from rapidfuzz import fuzz
 
 from evidence.model import Author, Doi, Work
-from evidence.text import fold
+from evidence.text import flat, fold
 
 Field = Literal["title", "author", "year", "volume", "issue", "page", "container"]
 
@@ -145,7 +144,7 @@ def _take_apart(citation: str, fields: Mapping[str, str]) -> _Printed:
         order = ("author", "year", "article-title", "volume-title", "journal-title", "volume", "issue", "first-page")
         citation = ". ".join(filter(None, (citation, *(fields.get(key) for key in order))))
     text = _NOISE.sub(" ", _HYPHENATED.sub("", citation))
-    text = _flat(_MARKER.sub("", text))
+    text = flat(_MARKER.sub("", text))
     words, starts, parted = [], [], []
     end = length = 0
     for match in _WORD.finditer(text):
@@ -166,14 +165,6 @@ _NOISE = re.compile(
 _MARKER = re.compile(r"^\s*[\[(]?\d{1,3}[\]).]+\s+")
 _PARTS = re.compile(r"[^\s\w'’\-‐‑]")
 _WORD = re.compile(r"[^\W_]+")
-
-
-def _flat(text: str) -> str:
-    decomposed = unicodedata.normalize("NFKD", text.casefold().translate(_LETTERS))
-    return "".join(char for char in decomposed if not unicodedata.combining(char))
-
-
-_LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "æ": "ae", "œ": "oe", "ı": "i"})
 
 
 def _judge(printed: _Printed, work: Work) -> tuple[Agreement, bool]:

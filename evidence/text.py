@@ -95,11 +95,18 @@ def line(markup: str | None) -> str | None:
     return _read(markup).replace("\n", " ") or None
 
 
+def flat(text: str) -> str:
+    """`text` without accents and capitals; punctuation stays."""
+    if text.isascii():
+        return text.lower()
+    text = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    return "".join(char for char in text if not unicodedata.combining(char)).translate(_LETTERS)
+
+
 @lru_cache(maxsize=4096)
 def fold(text: str) -> str:
     """`text` for comparing: accents, case, dashes, quotes and punctuation aside, words parted by one blank."""
-    decomposed = unicodedata.normalize("NFKD", text.casefold().translate(_LETTERS))
-    return " ".join(_WORD.findall("".join(char for char in decomposed if not unicodedata.combining(char))))
+    return " ".join(_WORD.findall(flat(text)))
 
 
 _LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "ħ": "h"})
