@@ -25,6 +25,9 @@ from evidence.errors import ConfigError, StoreError
 PUBLIC_SETTINGS = {"default_allow_sql": "off", "allow_download": "off"}
 """What a site for strangers must not offer: SQL of their own (memory, processor) and the file as a whole."""
 
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+"""What a service manager sends, and a terminal that is closed; Ctrl-C is KeyboardInterrupt already."""
+
 _STOP_SECONDS = 5.0
 """How long open requests may take to finish after Ctrl-C before the server is killed."""
 
@@ -65,7 +68,7 @@ def command(
 
 
 def run(db: Path, host: str, port: int, *, open_browser: bool, immutable: bool = False, public: bool = False) -> int:
-    """Serve `db` until Ctrl-C (or SIGTERM) and return the exit code: 0 when it was stopped, else the server's own.
+    """Serve `db` until Ctrl-C (SIGTERM, SIGHUP) and return the exit code: 0 when it was stopped, else the server's own.
 
     The front page is opened here, once the server answers: Datasette's `--open` would do it too early. ConfigError when
     the database is missing or the port is taken, StoreError when the file is not ours.
@@ -73,7 +76,7 @@ def run(db: Path, host: str, port: int, *, open_browser: bool, immutable: bool =
     _check_database(db)
     _check_port(host, port)
     line = command(db, host, port, open_browser=False, immutable=immutable, public=public)
-    previous = signal.signal(signal.SIGTERM, _stop)
+    previous = {number: signal.signal(number, _stop) for number in _STOP_SIGNALS}
     server = subprocess.Popen(line, start_new_session=True)  # noqa: S603 (our own interpreter)
     try:
         if open_browser and _listens(server, host, port):
@@ -83,7 +86,8 @@ def run(db: Path, host: str, port: int, *, open_browser: bool, immutable: bool =
         return 0
     finally:
         _shut_down(server)
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _settings(site: Path) -> dict[str, str]:
@@ -110,6 +114,8 @@ def _check_database(db: Path) -> None:
 
 def _check_port(host: str, port: int) -> None:
     """ConfigError when the server could not listen there; nothing listens afterwards."""
+    if not 0 <= port <= 65535:
+        raise ConfigError(f"--port {port}: a port is a number from 0 to 65535")
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
             0
@@ -117,8 +123,6 @@ def _check_port(host: str, port: int) -> None:
         with socket.socket(family, kind) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
-    except OverflowError:
-        raise ConfigError(f"--port {port}: a port is a number from 0 to 65535") from None
     except socket.gaierror as error:
         raise ConfigError(
             f"--host {host}: no such address ({error.strerror}); 127.0.0.1 is this machine alone"

@@ -8,7 +8,14 @@ import html
 import importlib.util
 import json
 import re
+import signal
+import socket
 import sqlite3
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
 from contextlib import closing
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +30,7 @@ from hypothesis import strategies as st
 from sqlite_utils import Database
 
 from evidence import schema, serve
+from evidence.errors import ConfigError, StoreError
 from tests import site_sample
 
 SITE = serve.site_folder()
@@ -446,3 +454,87 @@ async def test_a_public_site_takes_no_sql(sample: Path) -> None:
     assert (await ds.client.get("/evidence.db")).status_code == 403
     for address in ("/", "/map", "/evidence", "/evidence/works?_search=grief", "/evidence/trials"):
         assert (await ds.client.get(address)).status_code == 200, address
+
+
+# ---------------------------------------------------------------------- serving
+
+
+def test_the_command_names_files_that_exist_and_every_setting(sample: Path) -> None:
+    command = serve.command(sample, "0.0.0.0", 8123, open_browser=True, immutable=True)
+    assert command[:4] == [sys.executable, "-m", "datasette", "serve"]
+    assert command[command.index("--immutable") + 1] == str(sample)
+    assert command[-1] == "--open"
+    for flag in ("--metadata", "--template-dir", "--plugins-dir"):
+        assert Path(command[command.index(flag) + 1]).exists(), flag
+    assert Path(command[command.index("--static") + 1].partition(":")[2]).is_dir()
+    told = {command[i + 1]: command[i + 2] for i, word in enumerate(command) if word == "--setting"}
+    wanted = json.loads((SITE / "settings.json").read_text(encoding="utf-8"))
+    assert {name: {"on": True, "off": False}.get(text, text) for name, text in told.items()} == {
+        name: value if isinstance(value, bool) else str(value) for name, value in wanted.items()
+    }
+
+
+def test_a_wheel_finds_the_site_inside_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "evidence" / "site"
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(serve, "__file__", str(tmp_path / "evidence" / "serve.py"))
+    with pytest.raises(ConfigError, match="install evidence again"):
+        serve.site_folder()
+    (folder / "metadata.yaml").touch()
+    assert serve.site_folder() == folder
+
+
+def test_what_cannot_be_served_is_said_before_a_server_starts(sample: Path, tmp_path: Path) -> None:
+    def run(db: Path, port: int = 0, host: str = "127.0.0.1") -> int:
+        return serve.run(db, host, port, open_browser=False)
+
+    with pytest.raises(ConfigError, match="no such database; `evidence sync`"):
+        run(tmp_path / "none.db")
+    (tmp_path / "text.db").write_text("not a database, but a line of text that is long enough to be looked at")
+    with pytest.raises(StoreError, match="cannot be read as a database"):
+        run(tmp_path / "text.db")
+    with closing(sqlite3.connect(tmp_path / "other.db")) as conn:
+        conn.execute("create table works (doi)")
+    with pytest.raises(StoreError, match="not a database of `evidence`"):
+        run(tmp_path / "other.db")
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError, match=rf"port {port} on 127\.0\.0\.1 is taken.*--port"):
+            run(sample, port)
+    with pytest.raises(ConfigError, match="a port is a number"):
+        run(sample, 70000)
+    with pytest.raises(ConfigError, match=r"--host 203\.0\.113|cannot listen on 203\.0\.113"):
+        run(sample, 0, "203.0.113.7")
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_it_serves_until_it_is_stopped_and_ends_well(sample: Path, stop: signal.Signals) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    code = (
+        "import sys; from pathlib import Path; from evidence import serve; "
+        f"sys.exit(serve.run(Path({str(sample)!r}), '127.0.0.1', {port}, open_browser=False))"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True) as server:
+        try:
+            page = wait_for(f"http://127.0.0.1:{port}/map.csv")
+        finally:
+            server.send_signal(stop)
+            _, said = server.communicate(timeout=20)
+    assert page.startswith("variant,outcome,works")
+    assert server.returncode == 0, said
+    assert "Traceback" not in said
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+
+
+def wait_for(address: str) -> str:
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            with urllib.request.urlopen(address, timeout=5) as answer:
+                return str(answer.read().decode())
+        except urllib.error.URLError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
