@@ -114,17 +114,22 @@ def agree(citation: str, work: Work, *, structured: Mapping[str, str] | None = N
 
 
 def choose(citation: str, candidates: Sequence[tuple[Work, float | None]]) -> Choice:
-    """The cited work among search results (best first, each with the server's relevance score where there is one)."""
+    """The cited work among search results (best first, each with the server's relevance score where there is one).
+
+    Every candidate is validated, whatever its rank; a low relevance only spares a person from looking at a doubtful one.
+    """
     printed = _take_apart(citation, {})
     judged: list[tuple[Agreement, Work, bool]] = []
     for rank, (work, relevance) in enumerate(candidates):
+        if work.kind in NOT_WORKS:
+            continue
+        agreement, certain = _judge(printed, work)
         noise = rank and relevance is not None and relevance / max(len(citation), 1) < MIN_RELEVANCE
-        if work.kind not in NOT_WORKS and not noise:
-            agreement, certain = _judge(printed, work)
+        if certain or not noise:
             judged.append((agreement, work, certain))
-    judged.sort(key=lambda each: each[0].score, reverse=True)
+    judged.sort(key=lambda each: (each[0].same, each[0].score), reverse=True)
     if not judged:
-        return Choice("none", None, None, "The search found no candidate.", None)
+        return Choice("none", None, None, "The search found no work like it.", None)
     best, work, certain = judged[0]
     runner_up = judged[1][1].doi if len(judged) > 1 else None
     if certain:
@@ -134,8 +139,10 @@ def choose(citation: str, candidates: Sequence[tuple[Work, float | None]]) -> Ch
         sentence = f"Both {work.doi} and {rival[1].doi} agree with it; which one is meant needs a person."
         return Choice("ambiguous", None, best.score, sentence, rival[1].doi)
     if best.other or not _plausible(best):
-        return Choice("none", None, best.score, f"The best candidate is another work: {best.sentence}", work.doi)
-    return Choice("ambiguous", None, best.score, f"The best candidate is {work.doi}: {best.sentence}", work.doi)
+        return Choice(
+            "none", None, best.score, f"The best candidate, {work.doi}, is another work. {best.sentence}", work.doi
+        )
+    return Choice("ambiguous", None, best.score, f"Perhaps {work.doi}. {best.sentence}", work.doi)
 
 
 def _take_apart(citation: str, fields: Mapping[str, str]) -> _Printed:
@@ -178,8 +185,9 @@ def _judge(printed: _Printed, work: Work) -> tuple[Agreement, bool]:
     score = sum(WEIGHTS[name] * (SILENT if grade is None else grade) for name, (grade, _) in grades.items())
     support = tuple(name for name, (grade, _) in grades.items() if grade is not None and grade >= 0.5)
     against = tuple(name for name, (grade, _) in grades.items() if grade == 0)
-    same = _same(title, support, against)
-    other = not same and _other(title, support, against, _prints_a_title(printed, work))
+    titled = _prints_a_title(printed, work)
+    same = _same(title, support, against) and (title.same or not titled or _telling(title, work))
+    other = not same and _other(title, support, against, titled)
     agreement = Agreement(round(score, 3), support, against, same, other, _sentence(grades, same, other))
     unplaced = work.kind == "posted-content" and sum(not _YEAR.fullmatch(number) for number in numbers) >= 2
     return agreement, same and not unplaced and _enough(title, agreement, grades, work)
@@ -215,6 +223,14 @@ def _other(title: _Title, support: tuple[Field, ...], against: tuple[Field, ...]
     if prints_a_title:
         return not {"volume", "page"} <= found or "author" in against
     return len(set(support) - {"title", "issue"}) < 2 or "author" in against
+
+
+def _telling(title: _Title, work: Work) -> bool:
+    """May place and author outweigh a printed title that differs (a translation, a damaged deposit)?
+
+    Only with a page number of three digits, or a letter: small numbers stand in many titles.
+    """
+    return title.likeness >= TITLE_LIKE or bool(re.match(r"\W*(?:[A-Za-z]+\d|\d{3})", work.pages or ""))
 
 
 def _prints_a_title(printed: _Printed, work: Work) -> bool:
