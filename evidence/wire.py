@@ -187,10 +187,10 @@ class Wire:
                 return Moved(headers["location"])
             where = headers["location"].partition("/works")[0]
             raise TroubleError(f"{status}, the API has moved to {where}: correct its address", refused=True)
-        if status == 404:
-            if route == "single" and not answers.is_page(answer.body):
-                return None
-            raise TroubleError("404, but not in Crossref's words: is this address a Crossref API?", status=404)
+        if status == 404 and answers.is_page(answer.body):
+            raise TroubleError("404, but a web page: something stands between us and Crossref", status=404)
+        if status == 404 and route == "single":
+            return None
         said = answers.said(answer.body)
         if status == 403:
             self._blocked = f"blocked: stop; Crossref answered 403 ({said}). Write to its support before asking again"

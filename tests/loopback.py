@@ -88,7 +88,7 @@ class Fault:
     | `drop` `reset` | the connection closes before, or is reset amid, the answer |
     | `truncated` | the true answer cut in half under a full Content-Length (`seconds`>0: under none) |
     | `html` `empty` | a web page, or nothing, under 200 |
-    | `drip` | the true answer a byte at a time, `seconds` apart, without an end |
+    | `drip` | the true answer with blanks behind it, `seconds` apart, without an end (or `size` of them) |
     | `gzip` | the true answer, gzipped (no fault: Crossref does this) |
     | `bomb` `oversized` | `size` bytes of white space inside JSON, gzipped or not |
     | `wrong` | the record `doi` instead of the one asked for |
@@ -203,6 +203,11 @@ class LoopbackCrossref:
                     fault.times -= 1
                 return fault
             return Fault("429") if self.enforce and self._too_many(request) else None
+
+    @property
+    def stopping(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stopping.is_set()
 
     def pause(self, seconds: float) -> None:
         """Sleeps, unless the server is stopped meanwhile."""
@@ -417,19 +422,21 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(self._head(request, honest, len(honest.body) + 1))
                 self.server.crossref.pause(fault.seconds)
             case "drip":
-                self._drip(request, honest, fault.seconds)
+                self._drip(request, honest, fault.seconds, fault.size)
             case "bomb" | "oversized":
                 self._flood(request, fault)
             case "wrong":
                 other = self.server.crossref.works[(fault.doi or "").lower()]
                 self._send(request, _ok("work", other) if request.route != "list" else _listed([other]))
 
-    def _drip(self, request: Request, honest: Reply, seconds: float) -> None:
+    def _drip(self, request: Request, honest: Reply, seconds: float, size: int) -> None:
         self.wfile.write(self._head(request, Reply(200, b"", honest.kind, {"Connection": "close"}), None))
-        self.wfile.write(honest.body[:-1])
-        while not self.server.crossref._stopping.is_set():
+        self.wfile.write(honest.body)
+        sent = 0
+        while not self.server.crossref.stopping and (not size or sent < size):
             self.wfile.write(b" ")
             self.server.crossref.pause(seconds)
+            sent += 1
 
     def _flood(self, request: Request, fault: Fault) -> None:
         """`{` and then `size` blanks, without ever holding them; `bomb` sends them deflated."""

@@ -129,8 +129,9 @@ def test_every_exchange_is_classified(server: LoopbackCrossref, wire: Wire, exch
         case 301:
             assert ask(server, wire, exchange) == Moved(exchange.headers["location"])
         case 404 if exchange.route == "list":
-            with pytest.raises(TroubleError, match="404, but not in Crossref's words"):
+            with pytest.raises(TroubleError, match="404: Cursor specified but it is invalid") as caught:
                 ask(server, wire, exchange)
+            assert (caught.value.refused, len(server.requests)) == (True, 1)
         case 404:
             assert ask(server, wire, exchange) is None
             assert len(server.requests) == 1

@@ -1,0 +1,118 @@
+"""What the Crossref client costs a request, against a loopback server: its own work, not the network's.
+
+    python -m benchmarks.client
+
+Three ways ask the same server for the same small records, one connection each where they can: a bare socket (the floor: the
+server's own time), our client, habanero. Ours less the floor is the client's overhead; issue 3 asks for under 1 ms.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from habanero import Crossref as Habanero
+
+from evidence.crossref import SELECT, Crossref
+from evidence.model import Doi, Query
+
+ROUNDS = 5
+SINGLES = 200
+RECORDS = 1000
+
+
+def main() -> None:
+    """Prints milliseconds for a single record, a batch of fifty and a page of a thousand."""
+    works = [
+        {
+            "DOI": f"10.5555/{number}",
+            "title": [f"Interpersonal psychotherapy for depression, part {number}"],
+            "abstract": "interpersonal psychotherapy " * 40,
+            "type": "journal-article",
+            "issued": {"date-parts": [[1980 + number % 45]]},
+        }
+        for number in range(RECORDS)
+    ]
+    dois = [Doi(f"10.5555/{number}") for number in range(RECORDS)]
+    query = Query((("bibliographic", "interpersonal psychotherapy"),))
+    with tempfile.TemporaryDirectory() as folder, served(works, Path(folder)) as url, Crossref(url) as door:
+        theirs = Habanero(base_url=url, timeout=30)
+        floor = http.client.HTTPConnection("127.0.0.1", urlsplit(url).port or 80)
+
+        def bare(path: str) -> object:
+            floor.request("GET", path)
+            return json.loads(floor.getresponse().read())
+
+        single = f"/works/{quote(dois[0], safe='')}"
+        page = f"/works?query.bibliographic=interpersonal+psychotherapy&rows=1000&select={SELECT}"
+        batch = f"/works?rows=50&filter={quote(','.join(f'doi:{doi}' for doi in dois[:50]))}"
+        print(f"milliseconds a request, medians of {ROUNDS} rounds; overhead is our work less the bare client's")
+        print(f"{'':18}{'wall clock':>20}{'':10}{'work':>14}")
+        print(" " * 18 + "".join(f"{name:>10}" for name in [*("bare", "ours", "habanero") * 2, "overhead"]))
+        report(
+            "one record",
+            SINGLES,
+            lambda: bare(single),
+            lambda: list(door.lookup(dois[:1])),
+            lambda: theirs.works(ids=dois[0]),
+        )
+        report(
+            "a batch of 50",
+            20,
+            lambda: bare(batch),
+            lambda: list(door.lookup(dois[:50])),
+            lambda: theirs.works(filter={"doi": dois[:50]}, limit=50),
+        )
+        report(
+            "a page of 1,000",
+            5,
+            lambda: bare(page),
+            lambda: door.scan(query),
+            lambda: theirs.works(query_bibliographic="interpersonal psychotherapy", limit=1000),
+        )
+        print(f"{door.requests} requests, {door.bytes / 1e6:.1f} MB, {door.seconds:.2f} s sending and receiving")
+
+
+@contextmanager
+def served(works: list[dict[str, Any]], folder: Path) -> Iterator[str]:
+    """The address of a loopback server in a process of its own: in ours it would fight the client for the interpreter."""
+    path = folder / "works.jsonl"
+    path.write_text("\n".join(json.dumps(work) for work in works), encoding="utf-8")
+    command = [sys.executable, "-m", "tests.loopback", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield (process.stdout.readline() if process.stdout else "").strip()
+        finally:
+            process.kill()
+
+
+def report(
+    what: str, times: int, floor: Callable[[], object], ours: Callable[[], object], theirs: Callable[[], object]
+) -> None:
+    """One line: the three ways interleaved, so that a busy moment meets them all; wall clock, and this process's own work."""
+    ways = (("floor", floor, times), ("ours", ours, times), ("theirs", theirs, max(1, times // 10)))
+    wall: dict[str, list[float]] = {name: [] for name, _, _ in ways}
+    work: dict[str, list[float]] = {name: [] for name, _, _ in ways}
+    for _ in range(ROUNDS):
+        for name, ask, count in ways:
+            started, worked = time.perf_counter(), time.process_time()
+            for _ in range(count):
+                ask()
+            work[name].append((time.process_time() - worked) / count * 1000)
+            wall[name].append((time.perf_counter() - started) / count * 1000)
+    columns = [statistics.median(took[name]) for took in (wall, work) for name, _, _ in ways]
+    print(f"{what:18}" + "".join(f"{column:10.2f}" for column in [*columns, columns[4] - columns[3]]))
+
+
+if __name__ == "__main__":
+    main()
