@@ -1,0 +1,218 @@
+"""What an answer means, on bytes alone: bodies read or refused, records checked, redirects and words understood."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evidence import answers
+from evidence.answers import TroubleError
+from evidence.errors import RejectedError, UnavailableError
+
+
+def body(message: Any, status: str = "ok") -> bytes:
+    return json.dumps({"status": status, "message-type": "work", "message": message}).encode()
+
+
+def test_an_envelope_is_opened() -> None:
+    assert answers.message(body({"DOI": "10.5555/a"})) == {"DOI": "10.5555/a"}
+    assert answers.message(b"\xef\xbb\xbf" + body({"DOI": "10.5555/ä"})) == {"DOI": "10.5555/ä"}
+    assert answers.message(b'{"message":{}}') == {}
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        (b"", "empty"),
+        (b"  \n", "empty"),
+        (b"<!DOCTYPE html><p>Hello", "a web page"),
+        (b"\xef\xbb\xbf\r\n <html>", "a web page"),
+        (b'{"status":"ok","message":{"items":[{"DOI":"10.5', "cut short or not JSON"),
+        (b"\xff\xfe\x00", "cut short or not JSON"),
+        (b'{"message": Infinity}', "cut short or not JSON"),
+        (b'{"message":' + b"[" * 100_000, "cut short or not JSON"),
+        (b'{"message": ' + b"9" * 5000 + b"}", "cut short or not JSON"),
+        (b"null", "not Crossref's"),
+        (b"[1, 2]", "not Crossref's"),
+        (b'{"DOI": "10.5555/a"}', "not Crossref's"),
+        (b'{"status":"failed","message":[{"message":"No."}]}', r"not Crossref's \(No\.\)"),
+    ],
+)
+def test_what_is_no_answer(sent: bytes, words: str) -> None:
+    with pytest.raises(TroubleError, match=f"^200, but the answer is {words}") as caught:
+        answers.message(sent)
+    assert not caught.value.refused
+
+
+@settings(max_examples=200)
+@given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+def test_any_bytes_are_read_or_refused(sent: bytes) -> None:
+    """Nothing but `TroubleError` leaves the reading of a body."""
+    answers.said(sent)
+    answers.is_page(sent)
+    try:
+        message = answers.message(sent)
+        answers.page(1, message)
+        answers.record("10.5555/a", message)
+    except TroubleError as trouble:
+        assert trouble.text
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["message", "items", "total-results", "DOI", "agency", "label", "id", "status"]),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=200)
+@given(JSON)
+def test_any_json_is_read_or_refused(value: Any) -> None:
+    answers.said(json.dumps(value).encode())
+    for read in (
+        lambda: answers.message(json.dumps(value).encode()),
+        lambda: answers.page(20, value),
+        lambda: answers.record("10.5555/a", value),
+        lambda: answers.agency("10.5555/a", value),
+    ):
+        try:
+            read()
+        except TroubleError as trouble:
+            assert trouble.text
+
+
+def test_pages() -> None:
+    items = [{"DOI": "10.5555/a"}, {"DOI": "10.5555/b"}]
+    page = answers.page(2, {"items": items, "total-results": 7, "facets": {}})
+    assert (page.items, page.total, page.complete) == (tuple(items), 7, False)
+    assert answers.page(20, {"items": items, "total-results": 2}).complete
+    assert answers.page(20, {"items": [], "total-results": 0}).complete
+    assert answers.page(0, {"items": [], "total-results": 9}).total == 9
+    # More items than results is the server's arithmetic, not a page that holds rows back.
+    assert answers.page(20, {"items": items, "total-results": 1}).total == 2
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        None,
+        [],
+        {},
+        {"items": []},
+        {"items": None, "total-results": 0},
+        {"items": [], "total-results": None},
+        {"items": [], "total-results": "0"},
+        {"items": [], "total-results": True},
+        {"items": [None], "total-results": 1},
+        {"items": ["10.5555/a"], "total-results": 1},
+        {"items": {"DOI": "10.5555/a"}, "total-results": 1},
+    ],
+)
+def test_no_pages(message: Any) -> None:
+    with pytest.raises(TroubleError, match="no list of works"):
+        answers.page(20, message)
+
+
+def test_records_are_checked_against_the_question() -> None:
+    assert answers.record("10.5555/a", {"DOI": "10.5555/A"}) == {"DOI": "10.5555/A"}
+    with pytest.raises(TroubleError, match=r"another work \(10.5555/B instead of 10.5555/a\)"):
+        answers.record("10.5555/a", {"DOI": "10.5555/B"})
+    nothing: tuple[Any, ...] = (None, {}, {"DOI": None}, {"DOI": ["10.5555/a"]}, [])
+    for message in nothing:
+        with pytest.raises(TroubleError, match="no work"):
+            answers.record("10.5555/a", message)
+
+
+def test_agencies_are_named_by_label_else_by_id() -> None:
+    both = {"DOI": "10.5555/A", "agency": {"id": "datacite", "label": "DataCite"}}
+    assert answers.agency("10.5555/a", both) == "DataCite"
+    assert answers.agency("10.5555/a", {"DOI": "10.5555/a", "agency": {"id": "istic"}}) == "istic"
+    with pytest.raises(TroubleError, match="another DOI"):
+        answers.agency("10.5555/b", both)
+    nameless: tuple[Any, ...] = (
+        None,
+        {},
+        {"agency": None},
+        {"agency": {}},
+        {"agency": "crossref"},
+        {"agency": {"label": 1}},
+    )
+    for message in nameless:
+        with pytest.raises(TroubleError, match="no agency"):
+            answers.agency("10.5555/a", message)
+
+
+@pytest.mark.parametrize(
+    ("location", "below", "doi"),
+    [
+        ("/works/10.26434/chemrxiv.5406907.v5", "", "10.26434/chemrxiv.5406907.v5"),
+        ("/works/10.26434%2Fchemrxiv.5406907.v5", "", "10.26434/chemrxiv.5406907.v5"),
+        ("https://api.crossref.org:443/v1/works/10.5555/A", "", "10.5555/a"),
+        ("/works/10.5555/a#b?c=d%20e", "", "10.5555/a#b?c=d%20e"),
+        ("/works/10.5555%2Fa%23b%3Fc", "", "10.5555/a#b?c"),
+        ("/works/10.5555/a?mailto=reader%40loopback.invalid", "", "10.5555/a"),
+        ("/works/10.5555/a/agency", "/agency", "10.5555/a"),
+        ("/works/10.5555/a/agency", "", "10.5555/a/agency"),
+        ("/works/10.1234.5/a/works/b", "", "10.1234.5/a/works/b"),
+    ],
+)
+def test_where_a_redirect_points(location: str, below: str, doi: str) -> None:
+    assert answers.target(location, below) == doi
+
+
+@pytest.mark.parametrize(
+    "location", ["", "/", "/works", "/works/", "/works/10.5555", "/works/x/y", "https://login.invalid/?to=1"]
+)
+def test_redirects_to_no_work(location: str) -> None:
+    with pytest.raises(TroubleError, match="which is no work"):
+        answers.target(location, "")
+
+
+def test_when_a_record_was_indexed() -> None:
+    record = {"indexed": {"date-time": "2026-11-01T00:00:00Z"}}
+    assert answers.indexed_since(record, "2026-11-01")
+    assert answers.indexed_since(record, "2026-10")
+    assert not answers.indexed_since(record, "2026-11-02")
+    for silent in ({}, {"indexed": None}, {"indexed": {"date-parts": [[2020, 1, 1]]}}, {"indexed": "2020-01-01"}):
+        assert answers.indexed_since(silent, "2026-11-02")
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        (b'{"message":[{"type":"a","value":"b","message":"First."},{"message":"Second. "}]}', "First.; Second."),
+        (b'{"message":{"name":"class X","description":"X: it broke","stack":["a"]}}', "X: it broke"),
+        (b'{"message":{"message":"it broke"}}', "it broke"),
+        (b'{"message":"slow down"}', "slow down"),
+        (b"Resource not found.", "Resource not found."),
+        (b"<html>\n<head><title>504 Gateway</title></head>\n<h1>504 Gateway</h1></html>", "504 Gateway 504 Gateway"),
+        (b"", "no further words"),
+        (b"\xff\xfe", "\ufffd\ufffd"),
+        (b"x" * 10_000, "x" * 600),
+    ],
+)
+def test_the_servers_own_words(sent: bytes, words: str) -> None:
+    assert answers.said(sent) == words
+
+
+def test_trouble_surfaces_as_what_callers_may_see() -> None:
+    where = "https://api.crossref.org/works"
+    with pytest.raises(RejectedError, match=r"^400: No\. \(asked https://api\.crossref\.org/works\)$"):
+        TroubleError("400: No.", status=400, refused=True).at(where, 1).surface()
+    with pytest.raises(UnavailableError, match=r"\(asked https://api\.crossref\.org/works, once\); run again later$"):
+        TroubleError("504 (Gateway)", status=504).at(where, 1).surface()
+    with pytest.raises(UnavailableError, match=r"5 times\); check the network and run again, or work .*--offline$"):
+        TroubleError("no answer", unreached=True).at(where, 5).surface()
+    with pytest.raises(UnavailableError, match="asks to wait 4000 s, run again after that"):
+        TroubleError("429", status=429, pause=4000.0).at(where, 1).surface()
