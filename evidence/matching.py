@@ -219,7 +219,7 @@ def _other(title: _Title, support: tuple[Field, ...], against: tuple[Field, ...]
     if title.contradicted or title.same:
         return len(against) >= 2 and not found - {"year"}
     if title.likeness >= TITLE_LIKE:
-        return "author" in against and len(found) < 2
+        return len(found) < 2 and ("author" in against or len(against) >= 2)
     if prints_a_title:
         return not {"volume", "page"} <= found or "author" in against
     return len(set(support) - {"title", "issue"}) < 2 or "author" in against
@@ -264,6 +264,8 @@ def _title(printed: _Printed, work: Work) -> _Title:
             same = shorter.same and shorter.long and not _other_subtitle(printed, shorter.span[1], subtitle)
             likeness = shorter.likeness if same else TITLE_SAME - 0.01
             best = replace(shorter, likeness=likeness, same=same)
+    if best.likeness < TITLE_LIKE:
+        return replace(best, span=(0, 0))
     if best.same and _notice_word(whole, printed, best.span[0]):
         return replace(best, contradicted=True)
     return best
@@ -369,7 +371,7 @@ def _author(printed: _Printed, title: _Title, work: Work) -> Grade:
     others = sum(_named(author, names) for author in people[1:8])
     if others >= 2 or (others and len(people) == 2):
         return 0.7, f"the authors agree, but not the first ({_surname(people[0])})"
-    if others or not title.span[0]:
+    if others or (title.span[1] and not title.span[0]):
         return None, "the authors agree in part"
     return 0, f"the first author {_surname(people[0])} is not in it"
 
