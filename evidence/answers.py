@@ -25,6 +25,7 @@ class TroubleError(Exception):
 
     `tries`: how many tries in all the question deserves, None for as many as the client has. `pause`: seconds the server
     asked for; else the back-off starts at `first`. `refused`: the server understood and will say the same again.
+    `page`: what a short page did hold.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class TroubleError(Exception):
         refused: bool = False,
         too_large: bool = False,
         unreached: bool = False,
+        page: Page | None = None,
     ) -> None:
         super().__init__(text)
         self.text = text
@@ -48,8 +50,14 @@ class TroubleError(Exception):
         self.refused = refused
         self.too_large = too_large
         self.unreached = unreached
+        self.page = page
         self.where = "nothing"
         self.tried = 0
+
+    @property
+    def down(self) -> bool:
+        """Whether the trouble is the server's as a whole, not this question's: the next question will likely meet it too."""
+        return self.unreached or self.status in (408, 425, 429) or (self.status or 0) >= 500
 
     def at(self, where: str, tried: int) -> Self:
         """Adds the address that was asked, and how many times, when the last try has failed."""
@@ -83,14 +91,18 @@ def message(body: bytes) -> Any:
 
 
 def page(rows: int, message: Any) -> Page:
-    """A list of works. An empty page that claims results, where rows were asked for, is a fault, not an answer."""
+    """A list of works. Where `rows` were asked for, a page with fewer than are due is a fault, not an answer: it is asked
+    again, and an empty one is never taken. `rows` 0 takes what there is."""
     items = message.get("items") if isinstance(message, dict) else None
     total = message.get("total-results") if isinstance(message, dict) else None
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items) or type(total) is not int:
         raise TroubleError("200, but the answer is no list of works")
-    if total > 0 and rows > 0 and not items:
-        raise TroubleError(f"200, but an empty page where {total} works match")
-    return Page(tuple(items), max(total, len(items)))
+    page = Page(tuple(items), max(total, len(items)))
+    due = min(rows, page.total)
+    if len(items) < due:
+        text = f"200, but {len(items)} works on a page where {due} are due"
+        raise TroubleError(text, tries=2, page=page) if items else TroubleError(text)
+    return page
 
 
 def record(doi: str, message: Any) -> Message:

@@ -140,7 +140,7 @@ class Crossref:
 
     def scan(self, query: Query, window: Window | None = None) -> Page:
         """The best `query.rows` records, best first, with the fields of `SELECT` only; one page. `total` is the server's
-        word, so a page that holds rows back is never `complete`."""
+        word, so a page that holds rows back, even one shorter than it should be, is never `complete`."""
         filters = [f"{name}:{value}" for name, values in query.filters for value in values]
         if window is not None:
             kind = "pub" if window.by == "published" else "index"
@@ -149,8 +149,10 @@ class Crossref:
         if filters:
             params.append(("filter", ",".join(filters)))
         try:
-            return self._list([*params, ("select", SELECT)], query.rows)
+            return self._list([*params, ("rows", str(query.rows)), ("select", SELECT)], query.rows)
         except TroubleError as trouble:
+            if trouble.page is not None:
+                return trouble.page
             trouble.surface()
 
     def agency(self, doi: Doi) -> str | None:
@@ -170,8 +172,9 @@ class Crossref:
             for doi in group:
                 if doi.lower() in records:
                     found[doi] = Found(doi, Doi(doi.lower()), records[doi.lower()])
-            # A page that holds back rows proves nothing about the absent: they are not "unchanged", they are unknown.
-            if page is None or since is None or not page.complete:
+            # A page that holds rows back, or others' rows, proves nothing about the absent: they are not "unchanged".
+            trusted = page is not None and page.complete and records.keys() <= {doi.lower() for doi in group}
+            if since is None or not trusted:
                 singly.update(doi for doi in group if doi not in found)
         for doi in dois:
             if doi in singly:
@@ -184,7 +187,8 @@ class Crossref:
         """One answer to many DOIs, or None when they must be asked one by one."""
         filters = [f"doi:{doi}" for doi in dois] + ([f"from-index-date:{since}"] if since else [])
         try:
-            return self._list([("filter", ",".join(filters))], len(dois))
+            # Taken as it comes: whatever is missing from it is asked for by itself.
+            return self._list([("filter", ",".join(filters)), ("rows", str(len(dois)))], 0)
         except TroubleError as trouble:
             if trouble.status in _SPLIT_ON or trouble.too_large:
                 return None
@@ -194,8 +198,8 @@ class Crossref:
         found = self._follow(doi, "", answers.record)
         return Found(doi, None, None) if found is None else Found(doi, *found)
 
-    def _list(self, params: Params, rows: int) -> Page:
-        page = self._wire.ask("list", "/works", [*params, ("rows", str(rows))], partial(answers.page, rows))
+    def _list(self, params: Params, due: int) -> Page:
+        page = self._wire.ask("list", "/works", params, partial(answers.page, due))
         if not isinstance(page, Page):
             raise AssertionError("a list is neither moved nor absent: the wire has raised")
         return page

@@ -13,16 +13,19 @@ question is idempotent (one page, no cursor, no offset), so whatever fails in a 
 | 429, 408, 425 | retried after `Retry-After` (seconds or date), else after a growing pause; the pace is halved |
 | 5xx, JSON or HTML | retried, `Retry-After` honoured |
 | no connection, reset, timeout | retried |
-| not JSON, cut short, not the expected shape, another work's record, an empty page that claims results | retried |
+| not JSON, cut short, not the expected shape, another work's record, an empty page where works match | retried |
+| a page with fewer works than are due | retried once; what it holds is kept in the failure |
 | a body without an end (`PATIENCE` timeouts), or over `LARGEST` bytes decoded | retried (too large: once) |
 
-Every failure is a `TroubleError`; `crossref` decides whether there is another way to ask before it becomes a
+A server that has never answered gets `TRIES_UNSEEN` tries, one that is down `TRIES_DOWN` for each later question until it
+answers again. Every failure is a `TroubleError`; `crossref` decides whether there is another way to ask before it becomes a
 `SourceError`. May not know what a DOI or a search is.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import math
 import ssl
 import time
 import zlib
@@ -46,6 +49,13 @@ LARGEST_REFUSAL: Final = 256 * 1024
 
 PATIENCE: Final = 3
 """A body may take this many timeouts in all; the timeout itself only limits the wait for its next bytes."""
+
+TRIES_UNSEEN: Final = 3
+"""Tries for a server that has never answered this client: most likely there is no network, and somebody is waiting."""
+
+TRIES_DOWN: Final = 2
+"""Tries for the questions after one was given up because the server was down, until it answers again: a run over twenty
+sources must not wait out the same outage twenty times."""
 
 Params = Sequence[tuple[str, str]]
 T = TypeVar("T")
@@ -90,7 +100,11 @@ class Wire:
         self._timeout = timeout
         self._tries = max(1, tries)
         self._on_wait = on_wait
+        self._clock = clock
         self._blocked: str | None = None
+        self._resume = -math.inf
+        self._reached = False
+        self._down = False
         self._client = httpx.Client(
             headers={"User-Agent": user_agent(mailto), "Accept": "application/json", "Accept-Encoding": "gzip"},
             timeout=httpx.Timeout(timeout),
@@ -114,21 +128,49 @@ class Wire:
         url = _address(self.base + path, (*params, ("mailto", self._mailto)) if self._mailto else params)
         attempt = 0
         while True:
-            if self._blocked:
-                raise TroubleError(self._blocked, status=403, refused=True).at(shown, attempt)
+            self._may_ask(shown, attempt)
             self.pace.wait(route)
             try:
-                return self._judge(route, self._once(url, route), read)
+                value = self._judge(route, self._once(url, route), read)
             except TroubleError as trouble:
                 attempt += 1
-                asked = trouble.pause
-                pause = back_off(attempt - 1, trouble.first, url) if asked is None else max(asked, SHORTEST_PAUSE)
-                if attempt >= min(trouble.tries or self._tries, self._tries) or pause > LONGEST_WAIT:
-                    trouble.at(shown, attempt)
+                pause = self._pause(trouble.at(shown, attempt), url)
+                if pause is None:
                     raise
                 if self._on_wait:
-                    self._on_wait(f"{trouble.text}; waiting {pause:.3g} s, then try {attempt + 1} of {self._tries}")
-            self._sleep(pause)
+                    self._on_wait(f"{trouble.text}; waiting {pause:.3g} s, then try {attempt + 1}")
+                self._sleep(pause)
+            else:
+                self._down = False
+                return value
+
+    def _may_ask(self, shown: str, tried: int) -> None:
+        """Raises, without sending anything, when the server has forbidden it for good or for longer than we wait."""
+        if self._blocked:
+            raise TroubleError(self._blocked, status=403, refused=True).at(shown, tried)
+        left = self._resume - self._clock()
+        if left > LONGEST_WAIT:
+            raise TroubleError("the server asked for a long pause", status=429, pause=left).at(shown, tried)
+        if left > 0:
+            self._sleep(left)
+
+    def _pause(self, trouble: TroubleError, key: str) -> float | None:
+        """Seconds until the next try, or None when there is none: the question has had its tries, or the server has."""
+        if trouble.refused:
+            return None
+        most = min(trouble.tries or self._tries, self._tries)
+        if trouble.unreached and not self._reached:
+            most = min(most, TRIES_UNSEEN)
+        if trouble.down and self._down:
+            most = min(most, TRIES_DOWN)
+        asked = trouble.pause
+        pause = back_off(trouble.tried - 1, trouble.first, key) if asked is None else max(asked, SHORTEST_PAUSE)
+        if trouble.tried < most and pause <= LONGEST_WAIT:
+            return pause
+        self._down = self._down or trouble.down
+        if asked is not None:
+            self._resume = self._clock() + asked
+        return None
 
     def _once(self, url: str, route: Route) -> _Answer:
         """One request and its whole body, within the deadline and the size cap."""
@@ -137,6 +179,7 @@ class Wire:
         self.requests += 1
         try:
             with self._client.stream("GET", url) as response:
+                self._reached = True
                 self.pace.learn(route, response.headers)
                 if response.status_code in (200, 404):
                     return _Answer(response.status_code, response.headers, self._body(response, deadline, LARGEST))

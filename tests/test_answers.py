@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from evidence import answers
 from evidence.answers import TroubleError
 from evidence.errors import RejectedError, UnavailableError
+from evidence.model import Page
 
 
 def body(message: Any, status: str = "ok") -> bytes:
@@ -99,8 +100,21 @@ def test_pages() -> None:
     assert answers.page(20, {"items": items, "total-results": 2}).complete
     assert answers.page(20, {"items": [], "total-results": 0}).complete
     assert answers.page(0, {"items": [], "total-results": 9}).total == 9
+    assert answers.page(0, {"items": items, "total-results": 9}).complete is False
     # More items than results is the server's arithmetic, not a page that holds rows back.
     assert answers.page(20, {"items": items, "total-results": 1}).total == 2
+
+
+def test_short_pages_are_trouble_that_keeps_what_it_has() -> None:
+    items = [{"DOI": "10.5555/a"}, {"DOI": "10.5555/b"}]
+    with pytest.raises(TroubleError, match="2 works on a page where 5 are due") as caught:
+        answers.page(5, {"items": items, "total-results": 7})
+    assert caught.value.page == Page(tuple(items), 7)
+    assert caught.value.tries == 2
+    with pytest.raises(TroubleError, match="0 works on a page where 5 are due") as caught:
+        answers.page(5, {"items": [], "total-results": 7})
+    assert caught.value.page is None
+    assert caught.value.tries is None
 
 
 @pytest.mark.parametrize(
