@@ -390,17 +390,20 @@ def _reference_doi(item: Mapping[str, Any]) -> Doi | None:
 
 
 def _reference_text(item: Mapping[str, Any]) -> str | None:
-    """The reference as printed, or put together from its fields."""
-    if printed := _line(item.get("unstructured")):
-        return printed
-    fields = {key: line for key, value in item.items() if key in _REFERENCE_FIELDS and (line := _line(value))}
+    """The reference as printed, or put together from its fields. Cleaned once, for lists run to thousands of entries."""
+    printed = item.get("unstructured")
+    if isinstance(printed, str) and (cleaned := text.line(printed)):
+        return cleaned
+    fields = {
+        key: value.strip(". ") for key, value in item.items() if key in _REFERENCE_FIELDS and isinstance(value, str)
+    }
     title = fields.get("article-title") or fields.get("volume-title") or fields.get("series-title")
-    where = fields.get("volume", "")
-    if "issue" in fields:
-        where += f"({fields['issue']})"
-    if "first-page" in fields:
-        where += f":{fields['first-page']}"
-    source = f"{fields.get('journal-title', '')} {where}".strip()
-    year = f"({fields['year']})" if "year" in fields else None
-    parts = (fields.get("author"), year, title, source)
-    return ". ".join([part.rstrip(". ") for part in parts if part]) or None
+    issue, page, year = fields.get("issue"), fields.get("first-page"), fields.get("year")
+    where = f"{fields.get('volume', '')}{f'({issue})' if issue else ''}{f':{page}' if page else ''}"
+    parts = (
+        fields.get("author"),
+        f"({year})" if year else None,
+        title,
+        f"{fields.get('journal-title', '')} {where}".strip(),
+    )
+    return text.line(". ".join([part for part in parts if part]))

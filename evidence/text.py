@@ -54,6 +54,7 @@ _TEX_DOCUMENT = re.compile(r"\\documentclass.*?\\begin\{document\}(.*?)\\end\{do
 _UNWANTED = re.compile(
     "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
 )
+_ODD = re.compile(f"{_UNWANTED.pattern}|[<&\ue000-\ue002]")
 _SOFT = "\ue000"  # white space of a pretty-printed source beside a tag; private use, removed from every input first
 _BREAK = "\ue001"  # the end of a block
 _COLON = "\ue002"  # the end of a heading
@@ -87,11 +88,12 @@ def line(markup: str | None) -> str | None:
     """The same on one line, for names and short fields: only emptiness is None (`Na` and `None` are surnames)."""
     if markup is None:
         return None
-    if "<" not in markup and "&" not in markup:  # most fields of most records: nothing to undo
-        if markup.isascii() and markup.isprintable():
-            return (" ".join(markup.split()) if "  " in markup else markup.strip()) or None
-        if not _UNWANTED.search(markup) and not _PRIVATE.search(markup):
-            return unicodedata.normalize("NFC", " ".join(markup.split())) or None
+    if (
+        markup.isascii() and markup.isprintable() and "<" not in markup and "&" not in markup
+    ):  # most fields of most records
+        return (" ".join(markup.split()) if "  " in markup else markup.strip()) or None
+    if not _ODD.search(markup):
+        return unicodedata.normalize("NFC", " ".join(markup.split())) or None
     return _read(markup).replace("\n", " ") or None
 
 
