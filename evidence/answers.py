@@ -19,6 +19,11 @@ from evidence.pacing import FIRST_PAUSE, LONGEST_WAIT
 LONGEST_WORDS: Final = 600
 """Characters of the server's own words that are carried into an error."""
 
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_ESCAPE = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
+)
+
 
 class TroubleError(Exception):
     """One failed try; never leaves the room of `crossref`, which turns it into a `SourceError` with `surface`.
@@ -81,7 +86,9 @@ class TroubleError(Exception):
 def message(body: bytes) -> Any:
     """The `message` of Crossref's envelope under status 200."""
     try:
-        envelope = json.loads(body, parse_constant=_no_json)
+        # A byte that is no UTF-8 costs its character (U+FFFD), not the page it came on.
+        text = _whole_characters(body).decode("utf-8-sig", "replace")
+        envelope = json.loads(text, parse_constant=_no_json)
     except (ValueError, RecursionError) as error:
         kind = "empty" if not body.strip() else "a web page" if is_page(body) else "cut short or not JSON"
         raise TroubleError(f"200, but the answer is {kind}") from error
@@ -167,6 +174,14 @@ def said(body: bytes) -> str:
     elif isinstance(words, dict):
         words = words.get("description") or words.get("message") or words
     return " ".join(str(words).split())[:LONGEST_WORDS] or "no further words"
+
+
+def _whole_characters(body: bytes) -> bytes:
+    """Halves of surrogate pairs, as a text cut in the middle of one leaves them, become U+FFFD: alone they are legal JSON
+    but no character, and neither UTF-8 nor SQLite can hold them."""
+    if not _SURROGATE.search(body):
+        return body
+    return _ESCAPE.sub(lambda escape: rb"\ufffd" if escape["half"] else escape[0], body)
 
 
 def _no_json(constant: str) -> NoReturn:

@@ -26,6 +26,26 @@ def test_an_envelope_is_opened() -> None:
 
 
 @pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        (rb"\ud83d\ude00", "😀"),
+        (rb"cut \ud83d", "cut \ufffd"),
+        (rb"\ude00 cut", "\ufffd cut"),
+        (rb"\uD83D\uD83D\uDE00", "\ufffd😀"),
+        (rb"\\ud83d", "\\ud83d"),
+        (rb"\\\ud83d", "\\\ufffd"),
+        (rb"\u00e9 \/ \"", 'é / "'),
+        (b"\xe9t\xc3\xa9", "\ufffdté"),
+        (b"\xed\xa0\x80", "\ufffd\ufffd\ufffd"),
+    ],
+)
+def test_half_characters_are_marked_and_the_rest_kept(sent: bytes, read: str) -> None:
+    message = answers.message(b'{"message":{"title":["' + sent + b'"]}}')
+    assert message["title"] == [read]
+    assert read.encode()
+
+
+@pytest.mark.parametrize(
     ("sent", "words"),
     [
         (b"", "empty"),
