@@ -144,6 +144,13 @@ def test_generated_docs_are_current() -> None:
     assert result.returncode == 0, f"run: cog -r README.md docs/*.md\n{result.stdout}{result.stderr}"
 
 
+def test_contributing_names_files_that_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"(?:evidence|tests|scripts|datasette)/[\w./-]*\w", text)
+    assert len(named) > 10
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
 def test_every_module_says_what_it_is_for() -> None:
     folders = ("evidence", "tests", "scripts", "benchmarks", "datasette/plugins")
     paths = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
