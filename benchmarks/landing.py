@@ -34,6 +34,7 @@ class NoDoor:
     """The records come as `take`; nothing is asked."""
 
     name = "files"
+    requests = bytes = 0
 
     def lookup(self, dois: list[Doi], since: str | None = None) -> Iterator[tuple[Found, ...]]:
         return iter(())
@@ -69,8 +70,12 @@ def main() -> None:
             out.writelines(line + "\n" for line in lines(arguments.file, arguments.works))
         ours, memory = tracker(Path(folder), raw, arguments.works)
         floor, parts = least(Path(folder), raw)
-    print(f"{arguments.works} works: {ours:.1f} s, floor {floor:.1f} s ({parts}), ratio {ours / floor:.2f} (at most {LIMIT})")
-    print(f"{arguments.works / ours:.0f} works/s; peak memory {memory[0]:.0f} MB after a quarter, {memory[1]:.0f} MB after all")
+    print(
+        f"{arguments.works} works: {ours:.1f} s, floor {floor:.1f} s ({parts}), ratio {ours / floor:.2f} (at most {LIMIT})"
+    )
+    print(
+        f"{arguments.works / ours:.0f} works/s; peak memory {memory[0]:.0f} MB after a quarter, {memory[1]:.0f} MB after all"
+    )
 
 
 def tracker(folder: Path, raw: Path, count: int) -> tuple[float, list[float]]:
@@ -94,7 +99,9 @@ def tracker(folder: Path, raw: Path, count: int) -> tuple[float, list[float]]:
 def least(folder: Path, raw: Path) -> tuple[float, str]:
     """Seconds for parsing, plain inserts of the same rows, and the same index."""
     source = sqlite3.connect(folder / "evidence.db")
-    tables = {t: source.execute(f"select * from {t}").fetchall() for t in (*schema.RECORD_TABLES, *schema.DERIVED_TABLES)}
+    tables = {
+        t: source.execute(f"select * from {t}").fetchall() for t in (*schema.RECORD_TABLES, *schema.DERIVED_TABLES)
+    }
     source.close()
     target = open_store(folder / "floor.db", folder / "floor-decisions.db")
     conn = target.conn

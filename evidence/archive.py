@@ -68,6 +68,7 @@ class Archive:
         everything: bool = False,
     ) -> None:
         self.name = name
+        self.requests = self.bytes = 0
         self.read = 0
         self.unreadable: list[Unreadable] = []
         self._spool: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__

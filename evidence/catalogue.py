@@ -197,8 +197,13 @@ def selected(conn: sqlite3.Connection, selection: Selection) -> Iterator[Row]:
             values,
         )
     ]
-    for start in range(0, len(keys), _SCAN):
-        yield from _complete(conn, keys[start : start + _SCAN])
+    yield from whole(conn, keys)
+
+
+def whole(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> Iterator[Row]:
+    """These works in this order, as `export` takes them; few are in memory at once. A DOI that is not here is a KeyError."""
+    for start in range(0, len(wanted), _SCAN):
+        yield from _complete(conn, wanted[start : start + _SCAN])
 
 
 def check_tags(conn: sqlite3.Connection, tags: Sequence[tuple[str, str]]) -> None:

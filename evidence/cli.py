@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 import click
 from tqdm import tqdm
 
-from evidence import __version__, catalogue, config, doi, export, ledger, report, rulebook, serve, session
+from evidence import __version__, catalogue, config, crossref, doi, export, ledger, report, rulebook, serve, session
 from evidence.archive import snapshot_files
 from evidence.errors import ConfigError, EvidenceError
 from evidence.model import Doi, VerdictName
@@ -169,8 +169,9 @@ def judge(settings: Settings) -> None:
 @click.pass_obj
 def explain(settings: Settings, doi_: str, as_json: bool) -> None:
     """Say why a work is in or out, with the words behind its verdict and every tag."""
+    asked = _doi(doi_)
     with closing(catalogue.connect(settings.db)) as conn:
-        work = catalogue.work(conn, catalogue.canonical(conn, _doi(doi_)))
+        work = catalogue.work(conn, catalogue.canonical(conn, asked))
     if work is None:
         raise ConfigError(f"{doi_}: no such work in {settings.db}; `evidence status` says what is there")
     click.echo(json.dumps(work, ensure_ascii=False) if as_json else report.explanation(work))
@@ -259,6 +260,16 @@ def export_(
     )
     if output != "-" and not settings.quiet:
         click.echo(f"{count} works written to {output}.", err=True)
+
+
+@cli.command()
+@click.argument("doi_", metavar="DOI")
+@click.option(
+    "--style", default="apa", show_default=True, help="A CSL style, such as vancouver or american-medical-association."
+)
+def cite(doi_: str, style: str) -> None:
+    """Print a work's formatted citation, asked from Crossref."""
+    click.echo(crossref.bibliography(_doi(doi_), style, _crossref_url()))
 
 
 @cli.command()

@@ -52,13 +52,15 @@ class ReferenceList:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A standing search: a ranked query that Crossref answers, completed here by `phrases`."""
+    """A standing search: a ranked query that Crossref answers, completed here by `phrases` (one must be said) and,
+    where given, `also` (one of these too)."""
 
     id: str
     label: str
     query: Query
     phrases: tuple[str, ...]
     years: tuple[int | None, int | None]
+    also: tuple[str, ...] = ()
 
     kind = "search"
 
@@ -70,6 +72,7 @@ class Search:
                 "query": dict(self.query.fields),
                 "filter": {name: list(values) for name, values in self.query.filters},
                 "phrases": list(self.phrases),
+                "also": list(self.also),
                 "years": list(self.years),
             }
         )
@@ -205,6 +208,7 @@ class _SearchEntry(_Strict):
     label: _Text
     query: Annotated[dict[str, _Text], Field(min_length=1)]
     phrases: _Words
+    also: list[_Text] = []
     filter: dict[str, _Text | _Words] = {}
     years: str | None = None
 
@@ -268,13 +272,15 @@ def _search(text: YamlText, loc: Loc, entry: _SearchEntry) -> Search:
         if bad := next((v for v in values if "," in v or ":" in v), None):
             raise text.complain(here, f"{bad!r} has a comma or colon, which Crossref's filters cannot carry; remove it")
         filters.append((written, values))
-    for i, phrase in enumerate(entry.phrases):
-        try:
-            Phrases([phrase])
-        except ValueError as error:
-            raise text.complain((*loc, "phrases", i), str(error)) from None
+    for key, phrases in (("phrases", entry.phrases), ("also", entry.also)):
+        for i, phrase in enumerate(phrases):
+            try:
+                Phrases([phrase])
+            except ValueError as error:
+                raise text.complain((*loc, key, i), str(error)) from None
     query = Query(tuple(entry.query.items()), tuple(filters))
-    return Search(entry.id, entry.label, query, tuple(entry.phrases), _years(text, (*loc, "years"), entry.years))
+    years = _years(text, (*loc, "years"), entry.years)
+    return Search(entry.id, entry.label, query, tuple(entry.phrases), years, tuple(entry.also))
 
 
 def _years(text: YamlText, loc: Loc, written: str | None) -> tuple[int | None, int | None]:

@@ -208,6 +208,16 @@ class Door(Protocol):
 
     name: str
 
+    @property
+    def requests(self) -> int:
+        """Questions sent over the network so far (0 for files)."""
+        ...
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of their answers, as they came over the wire."""
+        ...
+
     def lookup(self, dois: Sequence[Doi], since: str | None = None) -> Iterator[tuple[Found, ...]]:
         """Whole records, a batch at a time. With `since` (ISO date): only those indexed since; the rest are left out."""
         ...

@@ -46,6 +46,8 @@ def summary(outcome: Outcome) -> str:
     if outcome.known_total:
         missing = f"; not found: {', '.join(outcome.known_missing)}" if outcome.known_missing else ""
         lines.append(f"Search health: {outcome.known_found} of {outcome.known_total} known works found{missing}.")
+    if outcome.requests:
+        lines.append(f"{_n(outcome.requests, 'request')} to Crossref, {outcome.bytes / 1e6:.1f} MB.")
     lines += [f"Warning, {source}: {text}" for source, text in outcome.warnings]
     lines += [f"Stopped, {source}: {text}" for source, text in outcome.troubles]
     if outcome.outcome != "complete":

@@ -50,11 +50,11 @@ class Matcher:
 
     def __init__(self, search: Search) -> None:
         self.search = search
-        self._phrases = Phrases(search.phrases)
+        self._needed = [Phrases(search.phrases), *([Phrases(search.also)] if search.also else [])]
 
     def says(self, title: str | None, abstract: str | None) -> bool:
-        """True when the title or the abstract holds a phrase."""
-        return self._phrases.find(title) is not None or self._phrases.find(abstract) is not None
+        """True when the title or the abstract holds a phrase (and, where `also` is given, one of these)."""
+        return all(p.find(title) is not None or p.find(abstract) is not None for p in self._needed)
 
     def accepts(self, message: Message, title: str | None, abstract: str | None) -> bool:
         """For records from files, which no server has filtered: phrases, years and the filters a record can answer."""

@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -31,6 +32,9 @@ from evidence.sync import Outcome, Progress, Quiet
 Clock = Callable[[], datetime]
 
 log = logging.getLogger(__name__)
+
+COUNT_PAUSE = 1.0
+"""Seconds between list questions that the public pool asks for."""
 
 DECIDE_PATIENCE = 10.0
 """Seconds that a decision waits for a running sync before it is left to the next `judge`."""
@@ -57,13 +61,14 @@ def run(
     url: str | None = None,
     mailto: str | None = None,
     full: bool = False,
+    sleep: Callable[[float], None] | None = None,
 ) -> Outcome:
     """A whole sync under the lock, over files or (door None) over HTTP. BusyError when another one is running."""
     with ExitStack() as stack:
         stack.enter_context(locked(db))
         opened = stack.enter_context(store.open_store(db, ledger))
         if door is None:
-            http = stack.enter_context(crossref.Crossref(url, mailto, on_wait=log.info))
+            http = stack.enter_context(crossref.Crossref(url, mailto, sleep=sleep or time.sleep, on_wait=log.info))
             return stages.sync(config, opened, http, book, now=now, progress=progress, full=full)
         files = stack.enter_context(_archive(door, config, opened))
         taken = files.kept if door.everything else ()
@@ -169,12 +174,14 @@ def export_works(
     return count
 
 
-def counts(config: Config, url: str | None, mailto: str | None) -> Iterator[tuple[str, int]]:
-    """How many records Crossref says each search matches: (label, count)."""
-    with crossref.Crossref(url, mailto) as door:
-        for source in config.sources:
-            if isinstance(source, Search):
-                yield source.label, door.count(source.query)
+def counts(
+    config: Config, url: str | None, mailto: str | None, sleep: Callable[[float], None] = time.sleep
+) -> Iterator[tuple[str, int]]:
+    """How many records Crossref says each search matches: (label, count). habanero knows no pace, so it is kept here."""
+    for source in config.sources:
+        if isinstance(source, Search):
+            yield source.label, crossref.count(source.query, url, mailto)
+            sleep(COUNT_PAUSE)
 
 
 @contextmanager

@@ -66,6 +66,8 @@ class Outcome:
     known_found: int = 0
     known_total: int = 0
     known_missing: tuple[str, ...] = ()
+    requests: int = 0
+    bytes: int = 0
 
     def counts(self) -> dict[str, Any]:
         """What the `runs` row keeps."""
@@ -82,6 +84,8 @@ class Outcome:
             "troubles": len(self.troubles),
             "verdicts": self.verdicts,
             "known": [self.known_found, self.known_total],
+            "requests": self.requests,
+            "bytes": self.bytes,
         }
 
 
@@ -141,12 +145,13 @@ def sync(
         _guarded(bench, outcome, REFRESH_SOURCE, lambda: _refresh(bench, outcome, known, states[REFRESH_SOURCE]))
         outcome.rejudged = rejudge(store, book, run, bench.decisions, bench.progress)
         _health(bench, outcome, config)
+        outcome.outcome = "partial" if outcome.troubles else "complete"
     except BaseException:
-        store.finish_run(run, "crashed", outcome.counts(), _iso(now()))
+        outcome.outcome = "crashed"
         raise
-    if outcome.troubles:
-        outcome.outcome = "partial"
-    store.finish_run(run, outcome.outcome, outcome.counts(), _iso(now()))
+    finally:
+        outcome.requests, outcome.bytes = door.requests, door.bytes
+        store.finish_run(run, outcome.outcome, outcome.counts(), _iso(now()))
     return outcome
 
 

@@ -100,6 +100,7 @@ class DictDoor:
 
     def __init__(self, messages: Sequence[Message] = WORKS, name: str = "crossref") -> None:
         self.name = name
+        self.requests = self.bytes = 0
         self.messages = {str(m["DOI"]).lower(): m for m in messages}
         self.aliases: dict[str, str] = {}
         self.agencies: dict[str, str] = {}
@@ -121,7 +122,10 @@ class DictDoor:
         self.asked.append(("scan", query, window))
         words = {word for _, value in query.fields for word in value.lower().split()}
         ranked = sorted(
-            ((len(words & set(m["title"][0].lower().replace(",", "").split())), doi) for doi, m in self.messages.items()),
+            (
+                (len(words & set(m["title"][0].lower().replace(",", "").split())), doi)
+                for doi, m in self.messages.items()
+            ),
             key=lambda pair: (-pair[0], pair[1]),
         )
         inside = [(n, self.messages[doi]) for n, doi in ranked if n and _within(self.messages[doi], window)]

@@ -8,6 +8,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +88,9 @@ def test_the_demo_from_an_empty_folder(run: Run) -> None:
 def test_sync_over_http_and_again(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
     first = run("sync")
     assert first.code == 0, first.err
-    assert first.out.startswith("3 citations: 1 resolved, 1 repaired, 1 without a DOI; 4 records matched the searches, 4 new")
+    assert first.out.startswith(
+        "3 citations: 1 resolved, 1 repaired, 1 without a DOI; 4 records matched the searches, 4 new"
+    )
     asked = len(crossref.requests)
     second = run("sync")
     assert "Nothing new" in second.out
@@ -96,7 +99,7 @@ def test_sync_over_http_and_again(run: Run, crossref: LoopbackCrossref, small: P
 
 def test_no_crossref_names_offline(run: Run, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EVIDENCE_CROSSREF_URL", "http://127.0.0.1:9")
-    monkeypatch.setattr("evidence.crossref.time.sleep", lambda _: None)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
     said = run("sync")
     assert said.code == 1
     assert "--offline" in said.out
@@ -177,7 +180,7 @@ def test_explain_decide_and_judge(run: Run, crossref: LoopbackCrossref, small: P
 
 def test_decisions_travel_as_csv(run: Run, crossref: LoopbackCrossref, small: Path, tmp_path: Path) -> None:
     run("sync")
-    run("decide", str(STANGIER["DOI"]), "exclude", "--because", "comparator, \"only\"", "--by", "A. Reader")
+    run("decide", str(STANGIER["DOI"]), "exclude", "--because", 'comparator, "only"', "--by", "A. Reader")
     assert run("decisions", "export", "-o", "d.csv").code == 0
     (row,) = csv.DictReader(io.StringIO((tmp_path / "d.csv").read_text()))
     assert (row["doi"], row["verdict"], row["reason"]) == (STANGIER["DOI"], "exclude", 'comparator, "only"')
@@ -229,7 +232,11 @@ def test_as_a_module_and_as_a_pipe(tmp_path: Path) -> None:
     assert version.stdout.startswith("evidence, version ")
     subprocess.run([*command, "demo", "--no-serve"], cwd=tmp_path, check=True, capture_output=True)
     piped = subprocess.run(
-        f"{sys.executable} -m evidence export --verdict all | head -n 1", shell=True, cwd=tmp_path, capture_output=True, text=True
+        f"{sys.executable} -m evidence export --verdict all | head -n 1",
+        shell=True,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
     )
     assert piped.stdout.startswith("doi,")
     assert piped.stderr == ""

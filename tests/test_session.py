@@ -1,0 +1,180 @@
+"""A whole sync over HTTP against the loopback Crossref: windows, batches, aliases, faults, kill −9."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evidence import config, session, yaml_text
+from evidence.config import Config
+from evidence.rulebook import Rulebook
+from evidence.sync import Outcome, Quiet
+from tests.loopback import Fault, LoopbackCrossref, Request
+from tests.records import FONAGY, LIPSITZ, SMALL_YAML, WORKS, message
+from tests.test_crash import contents
+
+IPT, NOISE = 1300, 500
+
+
+@pytest.fixture(scope="module")
+def field() -> dict[str, Any]:
+    """More works of the field than one page holds, many dated to their year only, and noise that shares a word."""
+    works = list(WORKS)
+    for n in range(IPT):
+        day = [1980 + n % 40, 1 + n % 12, 1 + n % 28][: 1 + n % 3]
+        works.append(
+            message(
+                f"10.5555/ipt.{n}", f"Interpersonal psychotherapy in setting {n}", day[0], issued={"date-parts": [day]}
+            )
+        )
+    works += [
+        message(f"10.5555/noise.{n}", f"Interpersonal violence in district {n}", 1990 + n % 30) for n in range(NOISE)
+    ]
+    return {str(w["DOI"]): w for w in works}
+
+
+@pytest.fixture
+def server(field: dict[str, Any]) -> Iterator[LoopbackCrossref]:
+    with LoopbackCrossref(field) as running:
+        yield running
+
+
+@pytest.fixture
+def go(
+    tmp_path: Path, server: LoopbackCrossref, book: Rulebook, clock: Callable[[], datetime]
+) -> Callable[..., Outcome]:
+    small = config.check(yaml_text.parse(SMALL_YAML, "s.yaml"))
+
+    def run(folder: str = "a", config: Config = small, **more: Any) -> Outcome:
+        (tmp_path / folder).mkdir(exist_ok=True)
+        db = tmp_path / folder / "evidence.db"
+        return session.run(
+            db, db.with_name("decisions.db"), config, book, clock, Quiet(), door=None, url=server.url, **more
+        )
+
+    return run
+
+
+def test_first_and_second_sync(go: Callable[..., Outcome], server: LoopbackCrossref, tmp_path: Path) -> None:
+    first = go()
+    assert first.outcome == "complete"
+    assert len(first.matched) == IPT + 4  # every work of the field, beyond the first thousand too
+    assert len(first.landed.new) == IPT + 4
+    requests = len(server.requests)
+    before = contents(tmp_path / "a")
+    second = go()
+    assert (second.landed.new, second.landed.changed, second.landed.sightings) == ([], [], 0)
+    assert {k: v for k, v in contents(tmp_path / "a").items() if k != "requests"} == {
+        k: v for k, v in before.items() if k != "requests"
+    }
+    again = server.requests[requests:]
+    refresh = [r for r in again if r.dois and "from-index-date" in r.params["filter"]]
+    assert len(refresh) <= 2 * (len(first.landed.new) / 100 + 1)
+    assert len(again) - len(refresh) <= 4
+
+
+def test_a_change_an_alias_and_a_retraction_arrive(go: Callable[..., Outcome], server: LoopbackCrossref) -> None:
+    go()
+    now = {"date-time": "2026-11-24T10:00:00Z", "date-parts": [[2026, 11, 24]]}
+    server.works[FONAGY["DOI"]] = FONAGY | {
+        "indexed": now,
+        "updated-by": [{"DOI": "10.5555/n", "type": "retraction", "source": "retraction-watch"}],
+    }
+    outcome = go()
+    assert outcome.landed.changed == [FONAGY["DOI"]]
+    assert [n[:2] for n in outcome.notices] == [(FONAGY["DOI"], "retraction")]
+
+
+def test_faults_on_the_way_cost_time_and_nothing_else(
+    go: Callable[..., Outcome], server: LoopbackCrossref, tmp_path: Path
+) -> None:
+    go("clean")
+    waits: list[float] = []
+    for number, fault in enumerate(
+        (
+            Fault("429", retry_after="7"),
+            Fault("429"),
+            Fault("500"),
+            Fault("504"),
+            Fault("truncated"),
+            Fault("html"),
+            Fault("drop"),
+            Fault("reset"),
+            Fault("gzip"),
+        )
+    ):
+        server.script([fault])
+        outcome = go(f"faulty{number}", sleep=waits.append)
+        assert outcome.outcome == "complete", fault
+        assert contents(tmp_path / f"faulty{number}") == contents(tmp_path / "clean"), fault
+    assert any(6.9 < wait < 10 for wait in waits)
+
+
+def test_a_block_stops_at_once_and_is_said(go: Callable[..., Outcome], server: LoopbackCrossref) -> None:
+    server.script([Fault("403", times=None)])
+    outcome = go()
+    assert outcome.outcome == "partial"
+    assert len(server.requests) == 1
+    assert "403" in outcome.troubles[0][1]
+
+
+@pytest.mark.parametrize("at", [1, 3, 6, 20])
+def test_the_program_killed_amid_requests_and_resumed_equals_a_clean_run(
+    at: int, go: Callable[..., Outcome], server: LoopbackCrossref, tmp_path: Path
+) -> None:
+    go("clean")
+    folder = tmp_path / "killed"
+    folder.mkdir()
+    (folder / "sources.yaml").write_text(SMALL_YAML)
+    count = 0
+    child: subprocess.Popen[bytes] | None = None
+
+    def kill(_: Request) -> bool:
+        nonlocal count
+        count += 1
+        if count == at and child is not None:
+            os.kill(child.pid, signal.SIGKILL)
+        return False
+
+    server.script([Fault("drop", times=None, when=kill)])
+    child = subprocess.Popen(
+        [sys.executable, "-m", "evidence", "sync"],
+        cwd=folder,
+        env={**os.environ, "EVIDENCE_CROSSREF_URL": server.url},
+        stdout=subprocess.DEVNULL,
+    )
+    assert child.wait(60) == -signal.SIGKILL
+    server.script([])
+    assert go("killed").outcome == "complete"
+    assert contents(folder) == contents(tmp_path / "clean")
+
+
+def test_a_list_that_a_publisher_deposited_is_followed(
+    go: Callable[..., Outcome], server: LoopbackCrossref, tmp_path: Path
+) -> None:
+    server.works[LIPSITZ["DOI"]] = LIPSITZ | {
+        "reference": [
+            {"key": "1", "DOI": "10.5555/IPT.7", "doi-asserted-by": "crossref"},
+            {
+                "key": "2",
+                "DOI": "10.5281/zenodo.99",
+                "doi-asserted-by": "publisher",
+                "unstructured": "A data set. 2019.",
+            },
+            {"key": "3", "unstructured": "A book that nobody registered anywhere. Somewhere: Someone; 1970."},
+        ]
+    }
+    server.agencies["10.5281/zenodo.99"] = "DataCite"
+    text = "sources:\n  - {id: mechanisms, kind: references, label: M, of: 10.1016/j.cpr.2013.09.002}\n"
+    outcome = go(config=config.check(yaml_text.parse(text, "s.yaml")))
+    assert dict(outcome.citations) == {"resolved": 1, "not-in-crossref": 1, "no-doi": 1}
+    rows = contents(tmp_path / "a")["citations"]
+    assert any("DataCite" in str(row) for row in rows)
