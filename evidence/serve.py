@@ -1,7 +1,7 @@
 """The site's front door: which folder it is, the `datasette` command that serves it, and running that until Ctrl-C.
 
 It reads no table and writes nothing: the pages are Datasette's, configured by the site's folder, and the database is only
-looked at to say clearly why it cannot be served.
+opened once to say clearly why it cannot be served.
 """
 
 from __future__ import annotations
@@ -10,17 +10,15 @@ import errno
 import json
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
 import webbrowser
-from contextlib import closing
 from pathlib import Path
 from types import FrameType
 
-from evidence import schema
-from evidence.errors import ConfigError, StoreError
+from evidence import catalogue
+from evidence.errors import ConfigError
 
 PUBLIC_SETTINGS = {"default_allow_sql": "off", "allow_download": "off"}
 """What a site for strangers must not offer: SQL of their own (memory, processor) and the file as a whole."""
@@ -73,7 +71,7 @@ def run(db: Path, host: str, port: int, *, open_browser: bool, immutable: bool =
     The front page is opened here, once the server answers: Datasette's `--open` would do it too early. ConfigError when
     the database is missing or the port is taken, StoreError when the file is not ours.
     """
-    _check_database(db)
+    catalogue.connect(db).close()
     _check_port(host, port)
     line = command(db, host, port, open_browser=False, immutable=immutable, public=public)
     previous = {number: signal.signal(number, _stop) for number in _STOP_SIGNALS}
@@ -97,19 +95,6 @@ def _settings(site: Path) -> dict[str, str]:
         name: {True: "on", False: "off"}.get(value, str(value)) if isinstance(value, bool) else str(value)
         for name, value in values.items()
     }
-
-
-def _check_database(db: Path) -> None:
-    if not db.is_file():
-        raise ConfigError(f"{db}: there is no such database; `evidence sync` makes one, `evidence demo` a sample")
-    try:
-        with closing(sqlite3.connect(f"{db.resolve().as_uri()}?mode=ro", uri=True)) as conn:
-            found = conn.execute("pragma application_id").fetchone()[0]
-            tables = {name for (name,) in conn.execute("select name from sqlite_master where type = 'table'")}
-    except sqlite3.DatabaseError as error:
-        raise StoreError(f"{db}: cannot be read as a database ({error}); name another with --db") from None
-    if found != schema.APPLICATION_ID or "works" not in tables:
-        raise StoreError(f"{db}: not a database of `evidence`; name the right one with --db")
 
 
 def _check_port(host: str, port: int) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import csv
 import hashlib
 import html
 import importlib.util
+import io
 import json
 import re
 import signal
@@ -21,6 +23,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 from urllib.parse import urljoin
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -43,7 +46,7 @@ PAGES = (
     "/evidence/works", "/evidence/works?verdict=include&_tag=variant:ipt", "/evidence/works?_search=interpersonal",
     "/evidence/works/10~2E1002~2Fcpp~2E1774", "/evidence/studies", "/evidence/tags", "/evidence/runs/1",
     "/evidence?sql=select+1", "/evidence/trials", "/evidence/search?q=grief", "/evidence/trials?_show_sql=1",
-    "/evidence/no-such-table",
+    "/changes", "/prisma", "/prisma?as_of=2026-11-21", "/method", "/evidence/no-such-table",
 )  # fmt: skip
 
 
@@ -139,11 +142,13 @@ EXPECTED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("question", "rows"), EXPECTED.items())
-async def test_questions_find_what_is_there(sample: Path, question: str, rows: int) -> None:
-    name, _, args = question.partition("?")
-    answer = await get(sample, f"/evidence/{name}.json?_shape=array&{args}")
-    assert len(answer.json()) == rows
+async def test_questions_find_what_is_there(sample: Path) -> None:
+    ds = await served(sample)
+    found = {}
+    for question in EXPECTED:
+        name, _, args = question.partition("?")
+        found[question] = len((await ds.client.get(f"/evidence/{name}.json?_shape=array&{args}")).json())
+    assert found == EXPECTED
 
 
 # ---------------------------------------------------------------------- lists
@@ -251,15 +256,15 @@ async def test_lists_leave_abstracts_out_and_data_keeps_them(tmp_path: Path) -> 
     assert words in (await ds.client.get("/evidence/works/10~2E1002~2Fcpp~2E1774")).text
 
 
-@pytest.mark.parametrize("name", [name for name in TABLES if not TABLES[name].get("hidden")])
-async def test_everything_comes_as_csv_and_json(sample: Path, name: str) -> None:
+async def test_everything_comes_as_csv_and_json(sample: Path) -> None:
     ds = await served(sample)
-    with closing(sqlite3.connect(sample)) as conn:
-        rows = conn.execute(f"select count(*) from [{name}]").fetchone()[0]
-    table = await ds.client.get(f"/evidence/{name}.csv?_stream=on")
-    assert table.text.splitlines()[0]
-    assert len((await ds.client.get(f"/evidence/{name}.json?_shape=array&_size=max")).json()) == rows
-    assert (await ds.client.get(f"/evidence/{name}")).status_code == 200
+    for name in TABLES:
+        with closing(sqlite3.connect(sample)) as conn:
+            rows = conn.execute(f"select count(*) from [{name}]").fetchone()[0]
+        table = csv.reader(io.StringIO((await ds.client.get(f"/evidence/{name}.csv?_stream=on")).text))
+        assert len(list(table)) == rows + 1, name
+        assert len((await ds.client.get(f"/evidence/{name}.json?_shape=array&_size=max")).json()) == rows, name
+        assert (await ds.client.get(f"/evidence/{name}")).status_code == 200, name
 
 
 # ---------------------------------------------------------------------- pages
@@ -301,6 +306,8 @@ async def test_every_link_on_the_pages_leads_somewhere(sample: Path) -> None:
     ds = await served(sample)
     seen: dict[str, str] = {}
     for address in PAGES[:-1]:
+        if "?" in address:
+            continue
         text = (await ds.client.get(address)).text
         for link in re.findall(r'href="([^"]+)"', text):
             target = urljoin(address, html.unescape(link)).replace("http://localhost", "").split("#")[0]
@@ -329,6 +336,111 @@ async def test_a_work_is_shown_with_its_words_notices_and_sources(sample: Path) 
     assert (await ds.client.get("/doi/10.1000/182")).status_code == 404
 
 
+async def test_a_work_describes_itself_to_reference_managers(sample: Path) -> None:
+    with closing(sqlite3.connect(sample)) as conn, conn:
+        conn.execute(
+            "insert or ignore into authors values ('Weissman, Myrna', 'Weissman, Myrna', 'W', 'M', null, 'person')"
+        )
+        conn.execute(
+            "insert or ignore into work_authors values ('10.1002/cpp.1774', 2, 'Weissman, Myrna', 'Weissman, Myrna', "
+            "'Weissman', 'Myrna', 'author', null)"
+        )
+    page = (await get(sample, "/evidence/works/10~2E1002~2Fcpp~2E1774")).text
+    facts = re.search(r'<script type="application/ld\+json">(.*?)</script>', page, re.S)
+    assert facts is not None
+    said = json.loads(facts[1])
+    assert said["sameAs"] == "https://doi.org/10.1002/cpp.1774"
+    assert said["author"] == [{"@type": "Person", "name": "Weissman, Myrna"}]
+    assert '<meta name="citation_doi" content="10.1002/cpp.1774">' in page
+    assert '<meta name="citation_author" content="Weissman, Myrna">' in page
+
+
+@pytest.mark.parametrize("args", ["", "verdict=include", "_tag=design:rct&_sort=title", "_search=interpersonal"])
+async def test_a_list_as_a_file_holds_the_works_of_the_list_in_its_order(sample: Path, args: str) -> None:
+    ds = await served(sample)
+    listed = [row["doi"] for row in (await ds.client.get(f"/evidence/works.json?_shape=array&{args}")).json()]
+    table = await ds.client.get(f"/download/csv?{args}&_size=2")
+    assert [row["doi"] for row in csv.DictReader(io.StringIO(table.text))] == listed
+    assert table.headers["content-type"] == "text/csv; charset=utf-8"
+    assert [item["DOI"] for item in (await ds.client.get(f"/download/csl-json?{args}")).json()] == listed
+    assert (await ds.client.get(f"/download/ris?{args}")).text.count("ER  - ") == len(listed)
+
+
+async def test_a_file_that_cannot_be_made_says_why(sample: Path) -> None:
+    ds = await served(sample)
+    unknown = await ds.client.get("/download/docx")
+    assert unknown.status_code == 404
+    assert "csl-json" in unknown.text
+    assert (await ds.client.get("/download/csv?_sort=abstract")).status_code == 400
+
+
+ATOM = "{http://www.w3.org/2005/Atom}"
+
+
+async def test_the_feed_is_valid_atom_of_the_newest_works(sample: Path) -> None:
+    ds = await served(sample)
+    answer = await ds.client.get("/feed.atom")
+    assert answer.headers["content-type"] == "application/atom+xml; charset=utf-8"
+    feed = ElementTree.fromstring(answer.text)
+    entries = feed.findall(f"{ATOM}entry")
+    assert len(entries) == 9
+    assert entries[0].findtext(f"{ATOM}title", "").startswith("Cognitive therapy vs interpersonal")
+    ids = [part.findtext(f"{ATOM}id") for part in (feed, *entries)]
+    assert len(set(ids)) == len(ids)
+    for part in (feed, *entries):
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", part.findtext(f"{ATOM}updated", ""))
+        assert part.findtext(f"{ATOM}title")
+        assert part.find(f"{ATOM}author/{ATOM}name") is not None
+    assert feed.find(f"{ATOM}link[@rel='self']") is not None
+    assert feed.findtext(f"{ATOM}updated") == max(entry.findtext(f"{ATOM}updated", "") for entry in entries)
+
+
+async def test_a_feed_follows_a_filter(sample: Path) -> None:
+    ds = await served(sample)
+    feed = ElementTree.fromstring((await ds.client.get("/feed.atom?_tag=design:rct,protocol&_tag=variant:ipt-a")).text)
+    assert [entry.findtext(f"{ATOM}title") for entry in feed.findall(f"{ATOM}entry")] == [
+        "Efficacy of interpersonal psychotherapy for depressed adolescents"
+    ]
+    link = feed.find(f"{ATOM}link[@rel='self']")
+    assert link is not None
+    assert (await ds.client.get(link.attrib["href"].replace("http://localhost", ""))).status_code == 200
+
+
+async def test_what_is_new_names_each_run(sample: Path) -> None:
+    page = (await get(sample, "/changes")).text
+    assert re.findall(r'<h2 id="run-(\d+)">', page) == ["2", "1"]
+    assert "Cognitive therapy vs interpersonal psychotherapy" in page.split('id="run-1"')[0]
+
+
+async def test_the_flow_agrees_with_the_view_and_each_number_with_its_list(sample: Path) -> None:
+    ds = await served(sample)
+    view = {row["box"]: row["n"] for row in (await ds.client.get("/evidence/prisma.json?_shape=array")).json()}
+    page = (await ds.client.get("/prisma")).text
+    shown = {label.strip(): int(n.replace(",", "")) for label, n in
+             re.findall(r"<text[^>]*>([^<(]+)\(n = (?:<a[^>]*>)?([\d,]+)", page)}  # fmt: skip
+    assert shown["Records screened"] == view["Records screened"] == 13
+    assert shown["Records excluded"] == view["Records excluded"]
+    assert shown["Works included"] == view["Studies included"]
+    assert shown["from standing searches"] == view["Records identified through standing searches"]
+    assert shown["duplicates"] == view["Duplicate records removed before screening"]
+    for address in ("/prisma", "/prisma?as_of=2026-11-21", "/prisma?as_of=1999-01-01", "/prisma?as_of=nonsense"):
+        flow = (await ds.client.get(address)).text
+        for link, n in re.findall(r'\(n = <a href="(/evidence/works[^"]*)">([\d,]+)</a>', flow):
+            assert rows_of((await ds.client.get(html.unescape(link))).text) == int(n), (address, link)
+    assert "Records screened (n = <a" in (await ds.client.get("/prisma?as_of=2026-11-21")).text
+    assert ">12</a>" in (await ds.client.get("/prisma?as_of=2026-11-21")).text
+
+
+async def test_the_method_page_names_every_search_and_value(sample: Path) -> None:
+    page = (await get(sample, "/method")).text
+    for _, _, label, meaning in site_sample.FACETS:
+        assert label in page
+        assert meaning in page
+    assert "Interpersonal psychotherapy by name" in page
+    assert "the server kept answering 504" in page
+    assert "cut short" in page
+
+
 async def test_the_database_is_called_evidence_whatever_the_file_is_called(tmp_path: Path) -> None:
     path = site_sample.make_sample(tmp_path / "my review, 2026.db")
     ds = await served(path)
@@ -343,7 +455,8 @@ async def test_an_empty_database_has_every_page(tmp_path: Path) -> None:
     with closing(db.conn) as conn, conn:
         schema.make_views(conn)
     ds = await served(path)
-    for address in ("/", "/map", "/map.csv", "/map.svg", "/evidence", "/evidence/works", "/evidence/studies"):
+    for address in ("/", "/map", "/map.csv", "/map.svg", "/evidence", "/evidence/works", "/evidence/studies", "/changes",
+                    "/feed.atom", "/prisma", "/method"):  # fmt: skip
         assert (await ds.client.get(address)).status_code == 200, address
     for name in QUERIES:
         assert (await ds.client.get(f"/evidence/{name}")).status_code == 200, name
@@ -395,7 +508,7 @@ async def test_hostile_text_is_inert_everywhere(tmp_path: Path) -> None:
     row = (await ds.client.get("/evidence/works.json?_shape=array&year=2020&_size=max")).json()
     assert [r["title"] for r in row if r["doi"] == doi] == [HOSTILE]
     redirect = await ds.client.get("/doi/" + "10.1000/%3Cscript%3E%22onmouseover=alert(3)")
-    addresses = [*PAGES, redirect.headers["location"], "/map.svg", "/evidence/notices", "/evidence/reasons",
+    addresses = [*PAGES, redirect.headers["location"], "/map.svg", "/feed.atom", "/evidence/notices", "/evidence/reasons",
                  "/evidence/relations", *(f"/evidence/{name}" for name in QUERIES)]  # fmt: skip
     shown = 0
     for address in addresses:
@@ -488,14 +601,14 @@ def test_what_cannot_be_served_is_said_before_a_server_starts(sample: Path, tmp_
     def run(db: Path, port: int = 0, host: str = "127.0.0.1") -> int:
         return serve.run(db, host, port, open_browser=False)
 
-    with pytest.raises(ConfigError, match="no such database; `evidence sync`"):
+    with pytest.raises(ConfigError, match="no database yet; `evidence demo`"):
         run(tmp_path / "none.db")
     (tmp_path / "text.db").write_text("not a database, but a line of text that is long enough to be looked at")
-    with pytest.raises(StoreError, match="cannot be read as a database"):
+    with pytest.raises(StoreError, match="cannot be read"):
         run(tmp_path / "text.db")
     with closing(sqlite3.connect(tmp_path / "other.db")) as conn:
         conn.execute("create table works (doi)")
-    with pytest.raises(StoreError, match="not a database of `evidence`"):
+    with pytest.raises(StoreError, match="not a database of evidence"):
         run(tmp_path / "other.db")
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]

@@ -22,8 +22,8 @@ if CHROMIUM is None:
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
 
 PAGES = (
-    "/", "/map", "/article/article-references", "/evidence", "/evidence/works?verdict=include",
-    "/doi/10.1371/journal.pone.0019044", "/evidence/tags", "/evidence/trials", "/evidence/search?q=grief",
+    "/", "/article/article-references", "/evidence", "/method", "/evidence/works?verdict=include",
+    "/doi/10.1371/journal.pone.0019044", "/evidence/trials", "/prisma", "/map", "/changes", "/evidence/tags",
     "/evidence/runs/1", "/evidence?sql=select+doi,+title+from+works",
 )  # fmt: skip
 PHONE = {"width": 360, "height": 780}
@@ -157,3 +157,22 @@ def test_the_map_as_a_picture_draws(page: Any, address: str, tmp_path: Path) -> 
     marks = page.evaluate("document.querySelectorAll('g title').length")
     assert marks == len({(v[2], o[2]) for v in site_sample.TAGS if v[1] == "variant" for o in site_sample.TAGS
                          if o[1] == "outcome" and o[0] == v[0]})  # fmt: skip
+
+
+@pytest.mark.parametrize(("scheme", "paths"), [("light", PAGES[:8]), ("dark", PAGES[4:6])])
+def test_axe_finds_no_barrier(browser: Any, address: str, scheme: str, paths: tuple[str, ...]) -> None:
+    axe = pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
+    script = (Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+    # The policy would refuse this script too, so it is set aside for the check alone.
+    context = browser.new_context(color_scheme=scheme, bypass_csp=True)
+    looked = context.new_page()
+    found = []
+    for path in paths:
+        looked.goto(address + path)
+        looked.evaluate(script)
+        result = looked.evaluate(
+            "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})"
+        )
+        found += [(path, problem["id"], problem["nodes"][0]["html"][:200]) for problem in result["violations"]]
+    context.close()
+    assert found == []

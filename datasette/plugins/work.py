@@ -58,7 +58,7 @@ HISTORY = """
     where s.doi = :doi order by s.version desc
 """
 AUTHORS = """
-    select a.author, coalesce(w.credited, a.name) as name, a.orcid, w.role, w.affiliation from work_authors w
+    select w.credited as name, a.orcid, a.kind, w.role from work_authors w
     join authors a on a.author = w.author where w.doi = :doi order by w.position
 """
 
@@ -87,10 +87,18 @@ def extra_template_vars(datasette: Any) -> dict[str, Any]:
     async def work_page(row: Any) -> dict[str, Any]:
         return await gather(datasette, row)
 
+    async def work_facts(row: Any) -> dict[str, Any]:
+        return await describe(datasette, row)
+
     async def tags_of(rows: Iterable[Any]) -> dict[str, dict[str, list[dict[str, str]]]]:
         return await tags_beside(datasette, [row["doi"] for row in rows])
 
-    return {"work_address": lambda doi: work_address(datasette, doi), "work_page": work_page, "tags_of": tags_of}
+    return {
+        "work_address": lambda doi: work_address(datasette, doi),
+        "work_page": work_page,
+        "work_facts": work_facts,
+        "tags_of": tags_of,
+    }
 
 
 def work_address(datasette: Any, doi: str) -> str:
@@ -111,12 +119,12 @@ async def gather(datasette: Any, row: Any) -> dict[str, Any]:
     facets: dict[str, list[dict[str, Any]]] = {}
     for tag in tags:
         words = [reason for reason in reasons if (reason["facet"], reason["value"]) == (tag["facet"], tag["value"])]
-        facets.setdefault(tag["facet"], []).append({**tag, "reasons": words})
+        facets.setdefault(tag["facet"], []).append({**tag, "reasons": by_rule(words)})
     return {
         "title": marked(row["title"], [reason for reason in reasons if reason["field"] == "title"]),
         "abstract": marked(row["abstract"], [reason for reason in reasons if reason["field"] == "abstract"]),
         "facets": facets,
-        "verdict_reasons": [reason for reason in reasons if reason["facet"] == "verdict"],
+        "verdict_reasons": by_rule([reason for reason in reasons if reason["facet"] == "verdict"]),
         "notices": await ask(NOTICES),
         "sources": await ask(SOURCES),
         "cited_in": await ask(CITED_IN),
@@ -125,8 +133,43 @@ async def gather(datasette: Any, row: Any) -> dict[str, Any]:
         "cited_by": await ask(CITED_BY),
         "cites_elsewhere": (await db.execute(ELSEWHERE, params)).single_value(),
         "history": await ask(HISTORY),
-        "authors": await ask(AUTHORS),
     }
+
+
+def by_rule(reasons: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Reasons of one tag or verdict, a rule and field each, with their quotes in order and once."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for reason in reasons:
+        quotes = found.setdefault((reason["rule"], reason["field"]), [])
+        if reason["quote"] not in quotes:
+            quotes.append(reason["quote"])
+    return [{"rule": rule, "field": field, "quotes": quotes} for (rule, field), quotes in found.items()]
+
+
+async def describe(datasette: Any, row: Any) -> dict[str, Any]:
+    """The work for machines: authors for citation tags, and schema.org's ScholarlyArticle."""
+    credited = [dict(found) for found in await datasette.get_database(NAME).execute(AUTHORS, {"doi": row["doi"]})]
+    people = [
+        {
+            "@type": "Organization" if credit["kind"] == "group" else "Person",
+            "name": credit["name"],
+            **({"sameAs": f"https://orcid.org/{credit['orcid']}"} if credit["orcid"] else {}),
+        }
+        for credit in credited
+        if credit["role"] == "author"
+    ]
+    facts = {
+        "@context": "https://schema.org",
+        "@type": "Chapter" if row["kind"] == "book-chapter" else "ScholarlyArticle",
+        "identifier": f"doi:{row['doi']}",
+        "sameAs": f"https://doi.org/{row['doi']}",
+        "headline": row["title"],
+        "author": people,
+        "datePublished": row["issued"],
+        "inLanguage": row["language"],
+        "isPartOf": {"@type": "PublicationVolume", "name": row["container"]} if row["container"] else None,
+    }
+    return {"authors": [p["name"] for p in people], "json_ld": {key: value for key, value in facts.items() if value}}
 
 
 def marked(text: str | None, reasons: Sequence[dict[str, Any]]) -> list[tuple[str, list[str]]]:

@@ -1,0 +1,131 @@
+"""What each sync brought, as a page and as an Atom feed that can be narrowed like the list of works.
+
+`/changes` is the page; `/feed.atom?_tag=variant:ipt-a&_tag=design:rct` follows one filter. New means first seen in that
+run; changed means that the record's content changed in it. Nothing is judged here.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import urlencode
+from xml.etree import ElementTree
+
+from datasette import hookimpl
+from datasette.utils import tilde_encode
+from datasette.utils.asgi import Response
+
+NAME = "evidence"
+RUNS_SHOWN = 12
+WORKS_SHOWN = 15
+FEED_LENGTH = 100
+ATOM = "http://www.w3.org/2005/Atom"
+NOT_XML = re.compile("[^\\t\\n\\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that XML 1.0 cannot carry; no escape exists for them."""
+DIRECTIONS = re.compile("[\u202a-\u202e\u2066-\u2069]")
+"""Direction marks: in a feed reader, one left open would turn the text after it."""
+
+RUNS = """
+    select r.run, r.started, r.finished, r.outcome, r.door,
+        (select count(*) from works w where w.first_run = r.run) as new,
+        (select count(*) from works w where w.first_run = r.run and w.verdict = 'include') as included,
+        (select count(*) from works w where w.first_run = r.run and w.verdict = 'unsure') as waiting,
+        (select count(*) from works w where w.changed_run = r.run and w.first_run < r.run) as changed
+    from runs r where r.outcome <> 'running' order by r.run desc limit :limit
+"""
+NEW = """
+    select w.doi, w.title, w.authors, w.container, w.year, w.verdict, w.notice from works w
+    where w.first_run = :run and w.verdict <> 'exclude'
+    order by w.verdict <> 'include', w.year desc, w.doi limit :limit
+"""
+CHANGED = """
+    select w.doi, w.title, w.authors, w.container, w.year, w.verdict, w.notice from works w
+    where w.changed_run = :run and w.first_run < :run
+    order by w.notice is null, w.verdict <> 'include', w.year desc, w.doi limit :limit
+"""
+ENTRIES = """
+    select w.doi, w.title, w.authors, w.container, w.year, w.notice, f.started as published, c.started as updated,
+        (select group_concat(t.facet || ': ' || t.value, '; ') from tags t where t.doi = w.doi) as tags
+    from works w
+    join runs f on f.run = w.first_run
+    join runs c on c.run = max(w.changed_run, w.first_run)
+    where w.verdict = 'include' {tagged}
+    order by max(w.changed_run, w.first_run) desc, w.year desc, w.doi limit :limit
+"""
+
+
+@hookimpl
+def register_routes() -> list[tuple[str, Any]]:
+    return [(r"^/changes$", page), (r"^/feed\.atom$", feed)]
+
+
+async def page(datasette: Any, request: Any) -> Response:
+    db = datasette.get_database(NAME)
+    runs = [dict(row) for row in await db.execute(RUNS, {"limit": RUNS_SHOWN})]
+    for run in runs:
+        params = {"run": run["run"], "limit": WORKS_SHOWN}
+        run["new_works"] = [dict(row) for row in await db.execute(NEW, params)]
+        run["changed_works"] = [dict(row) for row in await db.execute(CHANGED, params)]
+    return Response.html(await datasette.render_template("changes.html", {"runs": runs}, request=request))
+
+
+async def feed(datasette: Any, request: Any) -> Response:
+    """Included works, the latest new or changed first; every `_tag` of the address narrows."""
+    tags = [tag for tag in request.args.getlist("_tag") if tag]
+    clauses, params = [], {"limit": FEED_LENGTH}
+    for i, (facet, _, values) in enumerate(tag.partition(":") for tag in tags):
+        names = {f"value_{i}_{j}": value for j, value in enumerate(values.split(","))}
+        marks = ", ".join(f":{name}" for name in names)
+        clauses.append(f"and w.doi in (select doi from tags where facet = :facet_{i} and value in ({marks}))")  # noqa: S608
+        params |= {f"facet_{i}": facet, **names}
+    rows = await datasette.get_database(NAME).execute(ENTRIES.format(tagged=" ".join(clauses)), params)
+    query = f"?{urlencode([('_tag', tag) for tag in tags])}" if tags else ""
+
+    def absolute(path: str) -> str:
+        return str(datasette.absolute_url(request, datasette.urls.path(path)))
+
+    title = " · ".join([datasette.metadata("title") or NAME, *tags])
+    root = element("feed")
+    root.append(element("id", absolute(f"/feed.atom{query}")))
+    root.append(element("title", title))
+    root.append(element("link", rel="self", type="application/atom+xml", href=absolute(f"/feed.atom{query}")))
+    root.append(element("link", rel="alternate", type="text/html", href=absolute("/changes")))
+    root.append(element("updated", max((row["updated"] for row in rows), default="1970-01-01T00:00:00Z")))
+    author = element("author")
+    author.append(element("name", "evidence"))
+    root.append(author)
+    for row in rows:
+        root.append(entry(row, absolute(f"/{NAME}/works/{tilde_encode(row['doi'])}")))
+    ElementTree.register_namespace("", ATOM)
+    return Response(
+        ElementTree.tostring(root, encoding="unicode", xml_declaration=True),
+        content_type="application/atom+xml; charset=utf-8",
+    )
+
+
+def entry(row: Any, address: str) -> ElementTree.Element:
+    """One work: cited as a person would, its tags as categories, a notice first."""
+    found = element("entry")
+    found.append(element("id", address))
+    notice = f"[{row['notice']}] " if row["notice"] else ""
+    found.append(element("title", notice + (row["title"] or row["doi"])))
+    found.append(element("link", rel="alternate", type="text/html", href=address))
+    found.append(element("published", row["published"]))
+    found.append(element("updated", row["updated"]))
+    author = element("author")
+    author.append(element("name", row["authors"] or "no author deposited"))
+    found.append(author)
+    where = " ".join(str(part) for part in (row["container"], row["year"]) if part)
+    found.append(element("summary", ". ".join(part for part in (where, row["tags"], f"doi:{row['doi']}") if part)))
+    for tag in (row["tags"] or "").split("; "):
+        if tag:
+            found.append(element("category", term=tag))
+    return found
+
+
+def element(name: str, text: str | None = None, **attributes: str) -> ElementTree.Element:
+    """An Atom element whose text XML can carry and a feed reader can show."""
+    made = ElementTree.Element(f"{{{ATOM}}}{name}", {key: NOT_XML.sub("", value) for key, value in attributes.items()})
+    if text is not None:
+        made.text = DIRECTIONS.sub("", NOT_XML.sub("\ufffd", text))
+    return made

@@ -1,0 +1,100 @@
+"""How the tracker works, in its own numbers: the PRISMA 2020 flow for any day, and the method page.
+
+The flow counts records as they were first seen up to that day, with today's verdicts: yesterday's verdicts are not kept.
+Numbers come from the tables; nothing is estimated.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from datasette import hookimpl
+from datasette.utils.asgi import Response
+
+NAME = "evidence"
+DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+RUN_OF_DAY = """
+    select max(run) from runs where outcome <> 'running' and (:day is null or substr(started, 1, 10) <= :day)
+"""
+FLOW = """
+    select
+        (select count(*) from sightings s join sources o on o.source = s.source
+            where o.kind = 'search' and s.first_run <= :run) as searches,
+        (select count(*) from sightings s join sources o on o.source = s.source
+            where o.kind = 'references' and s.first_run <= :run) as lists,
+        (select count(*) from sightings s join sources o on o.source = s.source
+            where o.kind not in ('search', 'references') and s.first_run <= :run) as others,
+        (select count(*) - count(distinct doi) from sightings where first_run <= :run) as duplicates,
+        (select count(*) from rejects where first_run <= :run) as rejects,
+        (select count(*) from works where first_run <= :run) as screened,
+        (select count(*) from works where first_run <= :run and verdict = 'exclude') as excluded,
+        (select count(*) from works where first_run <= :run and verdict = 'unsure') as waiting,
+        (select count(*) from works where first_run <= :run and verdict = 'include') as included,
+        (select count(*) from works where first_run <= :run and verdict = 'include' and exists (select 1 from tags t
+            where t.doi = works.doi and t.facet = 'design' and t.value in ('rct', 'cluster-rct'))) as trials,
+        (select count(*) from works where first_run <= :run and verdict = 'include' and exists (select 1 from tags t
+            where t.doi = works.doi and t.facet = 'design' and t.value in ('meta-analysis', 'systematic-review'))
+            ) as reviews
+"""
+REASONS = """
+    select why, count(*) as n from works where verdict = 'exclude' and first_run <= :run
+    group by why order by n desc, why limit 8
+"""
+SEARCHES = """
+    select o.source, o.label, o.spec, o.bookmark, o.trouble, max(q.asked_at) as asked, count(q.request) as requests,
+        sum(q.matched) as matched, sum(q.truncated) as truncated
+    from sources o left join requests q on q.source = o.source
+    where o.kind = 'search' and o.retired is null group by o.source order by o.source
+"""
+TAXONOMY = """
+    select f.facet, f.value, f.label, f.meaning, (select count(*) from tags t join works w on w.doi = t.doi
+        where t.facet = f.facet and t.value = f.value and w.verdict = 'include') as works
+    from facets f order by f.facet, f.position, f.value
+"""
+TEXTS = "select judged_on, verdict, count(*) as n from works group by judged_on, verdict order by judged_on, verdict"
+
+
+@hookimpl
+def register_routes() -> list[tuple[str, Any]]:
+    return [(r"^/prisma$", prisma), (r"^/method$", method)]
+
+
+async def prisma(datasette: Any, request: Any) -> Response:
+    db = datasette.get_database(NAME)
+    day = request.args.get("as_of") or ""
+    day = day if DAY.fullmatch(day) else ""
+    run = (await db.execute(RUN_OF_DAY, {"day": day or None})).single_value() or 0
+    flow = dict((await db.execute(FLOW, {"run": run})).first())
+    until = f"&first_run__lte={run}" if day else ""
+    works = datasette.urls.table(NAME, "works")
+    context = {
+        "flow": flow,
+        "day": day,
+        "run": run,
+        "addresses": {
+            "screened": f"{works}?{until.lstrip('&')}" if until else works,
+            "excluded": f"{works}?verdict=exclude{until}",
+            "waiting": f"{works}?verdict=unsure{until}",
+            "included": f"{works}?verdict=include{until}",
+            "trials": f"{works}?verdict=include&_tag=design:rct,cluster-rct{until}",
+            "reviews": f"{works}?verdict=include&_tag=design:meta-analysis,systematic-review{until}",
+        },
+        "reasons": [dict(row) for row in await db.execute(REASONS, {"run": run})],
+    }
+    return Response.html(await datasette.render_template("prisma.html", context, request=request))
+
+
+async def method(datasette: Any, request: Any) -> Response:
+    db = datasette.get_database(NAME)
+    searches = [{**dict(row), "spec": json.loads(row["spec"])} for row in await db.execute(SEARCHES)]
+    facets: dict[str, list[dict[str, Any]]] = {}
+    for row in await db.execute(TAXONOMY):
+        facets.setdefault(row["facet"], []).append(dict(row))
+    texts: dict[str, dict[str, int]] = {}
+    for text, verdict, n in await db.execute(TEXTS):
+        texts.setdefault(text, {})[verdict] = n
+    context = {"searches": searches, "facets": facets, "texts": texts}
+    return Response.html(await datasette.render_template("method.html", context, request=request))
