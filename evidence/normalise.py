@@ -45,7 +45,7 @@ _CSL_KINDS = {
     "thesis": "dissertation",
 }
 _ORCID = re.compile(r"(\d{4})-?(\d{4})-?(\d{4})-?(\d{3}[\dXx])(?!\d)")
-_ISO_DATE = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?(?![\d-])")
+_ISO_DATE = re.compile(r"(\d{4})(?:[-/.](\d{1,2})(?:[-/.](\d{1,2}))?)?(?![\d/.-])")
 _REFERENCE_FIELDS = frozenset(
     (
         "author",
@@ -62,14 +62,14 @@ _REFERENCE_FIELDS = frozenset(
 
 # What publishers put before or after the title of the *work* that was retracted; a notice says "Retraction of".
 _TITLE_STATUS = re.compile(
-    r"^\W*(?P<before>retracted|withdrawn|temporarily withdrawn|removed)\b(?:\s+(?:article|chapter|paper|manuscript))?\s*"
+    r"^\W*(?P<before>retracted|withdrawn|removed|temporary removal)\b(?:\s+(?:article|chapter|paper|manuscript))?\s*"
     r"(?:[:—–|\])]|-\s)|[(\[]\s*(?P<after>retracted|withdrawn|removed)\b(?:\s+article)?[^()\[\]]{0,80}[)\]]\W*$",
     re.IGNORECASE,
 )
 _STATUS_KIND = {
     "retracted": "retraction",
     "withdrawn": "withdrawal",
-    "temporarily withdrawn": "withdrawal",
+    "temporary removal": "removal",
     "removed": "removal",
 }
 

@@ -62,6 +62,8 @@ _PRIVATE = re.compile("[\ue000-\ue002]|&#(?:x0*e00[0-2]|0*5734[4-6]);?", re.IGNO
 _INDENTED = re.compile(r"\s*\n\s*|\s{2,}")
 _TIGHT_AFTER = re.compile(rf"{_SOFT}+(?=[.,;:!?)\]}}%’”\-–/])")
 _TIGHT_BEFORE = re.compile(rf"(?<=[(\[{{‘“/]){_SOFT}+")
+_CAPITALISED = re.compile(r"[^\W\d_a-zà-öø-ÿ][^\W\d_A-ZÀ-ÖØ-Þ]{2}")
+_LOWER_END = re.compile(r"(?<![^\W\d_])[^\W\d_]+[^\W\d_A-ZÀ-ÖØ-Þ]$")
 _HEADING_END = re.compile(rf"[ ]*(?:[:.\-–—][ ]*)?{_COLON}[\s{_BREAK}{_SOFT}]*")
 
 _ABSTRACT = r"(?:structured |author |graphical )?(?:abstract|summary)|zusammenfassung|résumé|resumen|resumo|riassunto"
@@ -195,24 +197,30 @@ class _Reader(HTMLParser):
         if self._silent or not data:
             return
         if self._math:
-            data = data.strip()
-        else:
-            if self._left_math and data[0].isalpha():
-                self.parts.append(_SOFT)
-            self._left_math = False
-            if "\\begin{document}" in data:
-                data = _TEX_DOCUMENT.sub(r"\1", data)
-            lead = _INDENTED.match(data) if self._after_tag else None
-            if lead:
-                self.parts.append(_SOFT)
-                data = data[lead.end() :]
-            tail = _INDENTED.search(data, len(data.rstrip()))
-            if tail:
-                self.parts.extend((data[: tail.start()], _SOFT))
-                self._after_tag = False
-                return
-        self.parts.append(data)
+            self.parts.append(data.strip())
+            self._after_tag = False
+            return
+        if self._glued(data):
+            self.parts.append(_SOFT)
+        self._left_math = False
+        if "\\begin{document}" in data:
+            data = _TEX_DOCUMENT.sub(r"\1", data)
+        lead = _INDENTED.match(data) if self._after_tag else None
+        if lead:
+            self.parts.append(_SOFT)
+            data = data[lead.end() :]
+        tail = _INDENTED.search(data, len(data.rstrip()))
+        self.parts.extend((data[: tail.start()], _SOFT) if tail else (data,))
         self._after_tag = False
+
+    def _glued(self, data: str) -> bool:
+        """Did the deposit lose a blank here: after a formula, or where a tag parts `in vitro` from `Culture`?"""
+        if self._left_math and data[0].isalpha():
+            return True
+        if not self._after_tag or not self.parts or not _CAPITALISED.match(data):
+            return False
+        before = _LOWER_END.search(self.parts[-1])
+        return before is not None and before.group().casefold() not in {"mc", "mac"}
 
     def set_cdata_mode(self, *_: object, **__: object) -> None:
         """Never: newer parsers read `<title>` as raw text, but in JATS a title holds markup."""

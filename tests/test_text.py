@@ -82,6 +82,10 @@ def test_jats_abstracts_keep_every_word(number: int) -> None:
         ('<mml:math><mml:mi>n</mml:mi><mml:annotation encoding="tex">\\n</mml:annotation></mml:math>', "n"),
         ("<title>A <i>bold</i> title</title>", "A bold title"),
         ("<TITLE>Upper</TITLE>", "Upper"),
+        ("<p><bold>Background</bold>Grief is</p>", "Background Grief is"),
+        ("growth of<i>Chlamydia</i>Infection", "growth of Chlamydia Infection"),
+        ("<sc>Mac</sc>Arthur and Mc<scp>Donald</scp>", "MacArthur and McDonald"),
+        ("<scp>IPT</scp>A and <i>i</i>Phone", "IPTA and iPhone"),
         ("<tex-math>\\documentclass{minimal}\\begin{document}$$x$$\\end{document}</tex-math>", "$$x$$"),
     ],
 )
