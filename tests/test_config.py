@@ -22,6 +22,9 @@ sources:
     phrases: [interpersonal psychotherap*]
 """
 
+LIST = "sources:\n  - id: a\n    kind: references\n    label: A\n"
+CLAIM = "articles:\n  - {id: x, title: T, references: article, claims: [{id: c, says: S, cites: [4]}]}\n"
+
 
 def check(text: str) -> config.Config:
     return config.check(yaml_text.parse(text, "s.yaml"))
@@ -34,7 +37,9 @@ def test_the_shipped_file_holds_the_nine_citations_with_their_faults() -> None:
     assert len(article.citations) == 9
     assert article.citations[4].stated_doi == "1017/S0033291719000928"
     assert article.citations[2].stated_doi is None
-    assert article.citations[1].text.startswith("Whisman M, Beach S. Couple therapy for depression. J Clin Psy. 2012;68(5)")
+    assert article.citations[1].text.startswith(
+        "Whisman M, Beach S. Couple therapy for depression. J Clin Psy. 2012;68(5)"
+    )
     assert shipped.contact is None
     assert sum(isinstance(s, Search) for s in shipped.sources) >= 15
     assert {c for claim in shipped.articles[0].claims for c in claim.cites} <= set(range(1, 10))
@@ -48,7 +53,12 @@ def test_claims_of_the_shipped_article_speak_of_cells_that_exist(book: object) -
 
 
 def test_years_are_read_open_and_closed() -> None:
-    for written, expected in {"1974-": (1974, None), "-2020": (None, 2020), "1990–1999": (1990, 1999), "2019": (2019, 2019)}.items():
+    for written, expected in {
+        "1974-": (1974, None),
+        "-2020": (None, 2020),
+        "1990–1999": (1990, 1999),
+        "2019": (2019, 2019),
+    }.items():
         (source,) = check(SEARCH + f"    years: {written}\n").sources
         assert isinstance(source, Search)
         assert source.years == expected
@@ -56,7 +66,15 @@ def test_years_are_read_open_and_closed() -> None:
 
 def test_filters_are_crossrefs_own_spelling() -> None:
     names = config.filter_names()
-    assert {"type", "has-abstract", "from-pub-date", "relation.type", "license.url", "full-text.type", "award.funder"} <= names
+    assert {
+        "type",
+        "has-abstract",
+        "from-pub-date",
+        "relation.type",
+        "license.url",
+        "full-text.type",
+        "award.funder",
+    } <= names
     (source,) = check(SEARCH + "    filter: {type: [journal-article, book-chapter], has-abstract: true}\n").sources
     assert isinstance(source, Search)
     assert source.query.filters == (("type", ("journal-article", "book-chapter")), ("has-abstract", ("true",)))
@@ -88,10 +106,10 @@ def test_filters_are_crossrefs_own_spelling() -> None:
         (SEARCH + SEARCH.replace("sources:\n", "", 1).lstrip("\n"), 8, "line 3"),
         ("sources:\n  - {id: a, kind: references, label: A}\n", 2, "citations"),
         ("sources:\n  - {id: a, kind: references, label: A, of: none}\n", 2, "no DOI"),
-        ("sources:\n  - id: a\n    kind: references\n    label: A\n    citations:\n      - {text: T, doi: nonsense}\n", 6, "no DOI"),
+        (LIST + "    citations:\n      - {text: T, doi: nonsense}\n", 6, "no DOI"),
         (SEARCH + "known: [10.1002/cpp.1774, what]\n", 8, "no DOI"),
         (SEARCH + "articles:\n  - {id: x, title: T, references: b}\n", 9, "no reference list"),
-        (SMALL_YAML + "articles:\n  - {id: x, title: T, references: article, claims: [{id: c, says: S, cites: [4]}]}\n", 20, "3 citations"),
+        (SMALL_YAML + CLAIM, 20, "3 citations"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_said_with_its_line_and_a_remedy(text: str, line: int, says: str) -> None:

@@ -21,14 +21,14 @@ from tests.loopback import Fault, LoopbackCrossref, Request
 from tests.records import FONAGY, LIPSITZ, SMALL_YAML, WORKS, message
 from tests.test_crash import contents
 
-IPT, NOISE = 1300, 500
+FEW, MANY = 120, 1300
+"""Works of the field beside the five of `records`: a small server, and one with more than a page holds."""
 
 
-@pytest.fixture(scope="module")
-def field() -> dict[str, Any]:
-    """More works of the field than one page holds, many dated to their year only, and noise that shares a word."""
+def field(count: int) -> dict[str, Any]:
+    """Works of the field, many dated to their year only, and noise that shares a word."""
     works = list(WORKS)
-    for n in range(IPT):
+    for n in range(count):
         day = [1980 + n % 40, 1 + n % 12, 1 + n % 28][: 1 + n % 3]
         works.append(
             message(
@@ -36,14 +36,15 @@ def field() -> dict[str, Any]:
             )
         )
     works += [
-        message(f"10.5555/noise.{n}", f"Interpersonal violence in district {n}", 1990 + n % 30) for n in range(NOISE)
+        message(f"10.5555/noise.{n}", f"Interpersonal violence in district {n}", 1990 + n % 30)
+        for n in range(count // 3)
     ]
     return {str(w["DOI"]): w for w in works}
 
 
 @pytest.fixture
-def server(field: dict[str, Any]) -> Iterator[LoopbackCrossref]:
-    with LoopbackCrossref(field) as running:
+def server() -> Iterator[LoopbackCrossref]:
+    with LoopbackCrossref(field(FEW)) as running:
         yield running
 
 
@@ -64,10 +65,11 @@ def go(
 
 
 def test_first_and_second_sync(go: Callable[..., Outcome], server: LoopbackCrossref, tmp_path: Path) -> None:
+    server.works = field(MANY)
     first = go()
     assert first.outcome == "complete"
-    assert len(first.matched) == IPT + 4  # every work of the field, beyond the first thousand too
-    assert len(first.landed.new) == IPT + 4
+    assert len(first.matched) == MANY + 4  # every work of the field, beyond the first thousand too
+    assert len(first.landed.new) == MANY + 4
     requests = len(server.requests)
     before = contents(tmp_path / "a")
     second = go()
