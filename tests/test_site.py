@@ -77,7 +77,7 @@ def plugin(name: str) -> ModuleType:
 
 def rows_of(text: str) -> int:
     """The count of rows that a list's page states."""
-    found = re.search(r'role="status"><strong>([\d,]+) row', text)
+    found = re.search(r'role="status"><strong>([\d,]+) (?:row|work)', text)
     assert found is not None, text[:2000]
     return int(found[1].replace(",", ""))
 

@@ -36,7 +36,7 @@ MEANINGS = {
     "ambiguous": ("Several works could be meant", "look"),
     "not-in-crossref": ("Registered elsewhere than Crossref", "look"),
     "not-found": ("The DOI does not exist", "bad"),
-    "no-doi": ("No DOI: a web page or a book", "none"),
+    "no-doi": ("No DOI is printed", "none"),
 }
 
 
