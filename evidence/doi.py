@@ -62,6 +62,7 @@ _PAGE = re.compile(r"https?://(?!(?:www\.)?(?:dx\.)?doi\.org/)[^\s<>]*/$|(?<!doi
 _INVISIBLE = re.compile("[\u00ad\u034f\u061c\u115f\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
                         "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")  # fmt: skip
 _HYPHENS = re.compile("[\u2010\u2011]")
+_ESCAPED = re.compile(r"\\(?=[\[\]()<>{}_&%#/])")  # TeX and Markdown write `\_` and `\[`
 _DASHES = re.compile("[\u2012-\u2015\u2043\u2212\ufe58\ufe63\uff0d\u00ac]")
 _PAIRS = {")": "(", "]": "[", "}": "{", ">": "<", "»": "«", "”": "“", "’": "‘", "）": "（", "】": "【"}
 _TRAILING = ".,;:!?'\"*…´`“‘«|\\†‡§·。，；、"
@@ -77,13 +78,16 @@ _SHORT_IN_TEXT = re.compile(
 )
 _NEXT_DOI = re.compile(rf"[;,|&/]?(?:https?:|doi:|(?<=[;,|])(?={_PREFIX}/))", re.IGNORECASE)
 _AFTERWORDS = re.compile(
-    r"(?:&amp;|[&?])\w+=|(?:\.|(?<=\d))(?:PMID|PMCID|Epub|Available|Accessed|Retrieved)\b.*|\[(?:doi|pii)\]"
+    r"(?:&amp;|[&?])\w+=|\[(?:doi|pii)\]|(?:\.|(?<=\d))(?:PMID|PMCID|Epub|Available|Accessed|Retrieved|Received|Published"
+    r"|Copyright|This|The|In|See)\b"
 )
 _PMID = re.compile(r"(?<=\w)[\s.,;]*(?:PMID|PMCID)\b.*$", re.IGNORECASE)
+_ENCODED_BLANK = re.compile(r"%(?:20|0a|0d|09)", re.IGNORECASE)
 # What no registered DOI holds: TeX and markup remains, a replacement character, white space still encoded.
-_NEVER = re.compile(r"[\\{}`^|\ufffd¬]|\">|</|%(?:20|0a|0d|09)|[;,|](?:https?:|doi:|10\.\d{4,9}/)", re.IGNORECASE)
+_NEVER = re.compile(r"[\\{}`^|\ufffd¬]|\">|</|\]\(|%(?:20|0a|0d|09)|[;,|](?:https?:|doi:|10\.\d{4,9}/)", re.IGNORECASE)
 _SPLIT = re.compile(r"(?<=[./_(\-])\s+(?=\w*\d)")
 _LINE_END = re.compile(r"\s*\n\s*|\s+$")
+_RESUMED = re.compile(r"[a-z]+\.\d{4}\.|\d+\.\d+[.\d]|\d{4,}\.\d|0\d+(?![\d.])|(?!PM)[A-Za-z]{1,3}\d{4,}")
 _JOINABLE = re.compile(r"(?=[\w.()\-:;/]*\d)[\w(][\w.()\-:;/]*", re.ASCII)
 
 _REGISTERS_DOUBLE_SLASH = ("10.1037", "10.1026", "10.1027")
@@ -122,7 +126,7 @@ def parse(raw: str | None) -> Doi | None:
         text = _cut_url(text)
     elif host := _HOST.match(text) or _QUERY_HOST.match(text):
         text = _VIEW.sub("", _trim(_cut_url(text[host.end() :].replace("&", "?", 1))))
-    text = _trim(_PMID.sub("", _decode(text)))
+    text = _trim(_PMID.sub("", re.sub(r"\?\w+=\S*$", "", _decode(text))))
     if (found := _BARE.fullmatch(text)) and not _NEVER.search(text):
         return _canonical(*found.groups())
     return _short(text, resolver)
@@ -181,7 +185,7 @@ def _canonical(prefix: str, suffix: str) -> Doi | None:
 def _clean(raw: str, *, keep_lines: bool = False) -> str:
     """Entities undone, invisible characters gone, true hyphens plain, white space as single blanks (or lines)."""
     text = html.unescape(html.unescape(raw)) if "&" in raw else raw
-    text = _HYPHENS.sub("-", _INVISIBLE.sub("", text)).translate(_FULL_WIDTH)
+    text = _ESCAPED.sub("", _HYPHENS.sub("-", _INVISIBLE.sub("", text)).translate(_FULL_WIDTH))
     return text if keep_lines else " ".join(text.split())
 
 
@@ -251,7 +255,7 @@ def _suffix(text: str, start: int) -> tuple[int, str]:
         piece = _piece(text, position)
         position += len(piece)
         parts.append(piece)
-        joined = "".join(parts)
+        joined = _ENCODED_BLANK.split("".join(parts))[0]
         gap = _LINE_END.match(text, position)
         follow = _JOINABLE.match(text, gap.end()) if gap else None
         if not gap or not follow or not _broken(joined, follow.group()):
@@ -296,7 +300,7 @@ def _piece(text: str, start: int) -> str:
 
 def _kept(char: str) -> bool:
     """Beyond Latin letters: dashes, and Greek or Cyrillic letters. Other scripts are text glued to the DOI."""
-    return bool(_DASHES.match(char)) or 0x370 <= ord(char) <= 0x52F
+    return (bool(_DASHES.match(char)) and char not in "\u2014\u2015") or 0x370 <= ord(char) <= 0x52F
 
 
 def _broken(so_far: str, follow: str) -> bool:
@@ -306,7 +310,7 @@ def _broken(so_far: str, follow: str) -> bool:
     if so_far[-1] in "-_(":
         return True
     # After a full stop a sentence or a numbered entry may begin; only a token built like a DOI's rest goes on.
-    return so_far.endswith(".") and bool(re.match(r"(?:[a-z]+\.\d{4}\.|\d+\.\d+[.\d]|\d{4,}\.\d)", follow))
+    return so_far.endswith(".") and bool(_RESUMED.match(follow))
 
 
 def _readings(text: str) -> Iterator[Doi | None]:
