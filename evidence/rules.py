@@ -41,13 +41,13 @@ Span = tuple[int, int]
 Hits = dict[int, list[Span]]
 """Term number → where it was found, in reading order."""
 
-_WORD = re.compile(r"[^\W_]+")
+_UNSPACED = r"\u3040-\u30ff\u3400-\u9fff"  # Japanese and Chinese: every character is a word of its own
+_WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
-_UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
 _JOINT = r"[\s-]+"
 _LOOSE_JOINT = r"[\s-]*"
 _SERIES = r"(?:\s*[,;/&+]\s*|[\s-]+)(?:(?:and|or|vs\.?|versus|v\.?|plus|with|und|oder|y|e|et|ou|en)\s+)?"
-_END = r"(?![^\W_])"
+_END = r"(?!\w)"
 _TOKEN = r"(?:vs\.|(?:[^\s.;:!?]|[.:](?=\S))+)"
 _LEXEME = re.compile(
     r"(?P<space>\s+)|(?P<gap><\d+>)|(?P<list>\{[a-z0-9-]+\}\+?)|(?P<mark>[()\[\]|])|(?P<word>[^\s()\[\]{}<>|]+)|(?P<bad>.)"
@@ -115,8 +115,6 @@ def parse(source: str, lists: Mapping[str, Sequence[str]] | None = None) -> Term
         raise ValueError("a term is empty; write a word, or remove the line")
     if len(stripped) > 2 and stripped.startswith("/") and stripped.endswith("/"):
         return _regular_expression(stripped)
-    if _UNSPACED.search(stripped):
-        return Term(source, re.escape(fold(stripped)), False, frozenset(), frozenset())
     parser = _Parser(stripped, lists or {})
     node = parser.alternatives(closing=None)
     if node.empty:
@@ -262,7 +260,7 @@ def _word(word: str, cased: bool) -> _Node:
         raise ValueError(f"{word!r}: `*` stands at the end of a word, after at least one letter")
     first = _WORD.match(parts[0])
     pattern = _LOOSE_JOINT.join(re.escape(part if _minds_case(word) else part.lower()) for part in parts)
-    pattern += r"[^\W_]*" if star else _END if _WORD.match(parts[-1][-1]) else ""
+    pattern += r"\w*" if star else "" if re.match(rf"[\W_{_UNSPACED}]", parts[-1][-1]) else _END
     if cased and not _minds_case(word):
         pattern = f"(?i:{pattern})"
     if first is None:  # "&" or "+": fine inside a term, never the start of one
