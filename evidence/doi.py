@@ -81,6 +81,7 @@ _AFTERWORDS = re.compile(
     r"(?:&amp;|[&?])\w+=|\[(?:doi|pii)\]|(?:\.|(?<=\d))(?:PMID|PMCID|Epub|Available|Accessed|Retrieved|Received|Published"
     r"|Copyright|This|The|In|See)\b"
 )
+_QUERY = re.compile(r"\?\w+=\S*$")
 _PMID = re.compile(r"(?<=\w)[\s.,;]*(?:PMID|PMCID)\b.*$", re.IGNORECASE)
 _ENCODED_BLANK = re.compile(r"%(?:20|0a|0d|09)", re.IGNORECASE)
 # What no registered DOI holds: TeX and markup remains, a replacement character, white space still encoded.
@@ -126,7 +127,7 @@ def parse(raw: str | None) -> Doi | None:
         text = _cut_url(text)
     elif host := _HOST.match(text) or _QUERY_HOST.match(text):
         text = _VIEW.sub("", _trim(_cut_url(text[host.end() :].replace("&", "?", 1))))
-    text = _trim(_PMID.sub("", re.sub(r"\?\w+=\S*$", "", _decode(text))))
+    text = _trim(_PMID.sub("", _QUERY.sub("", _trim(_decode(text)))))
     if (found := _BARE.fullmatch(text)) and not _NEVER.search(text):
         return _canonical(*found.groups())
     return _short(text, resolver)

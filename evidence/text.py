@@ -44,7 +44,7 @@ _KNOWN = _BLOCK | _HEADING | _INLINE | _MATH | _SILENT
 _TAG = re.compile(
     r"<(?:(?P<close>/)?(?P<prefix>[A-Za-z][\w.-]*:)?(?P<name>[A-Za-z][\w.-]*)"
     r"(?:\s+[\w:.-]+(?:\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s\"'<>=]+))?)*\s*/?>"
-    r"|!--.*?-->|!\[CDATA\[.*?\]\]>|\?[A-Za-z].{0,2000}?\?>|!DOCTYPE[^<>]*>)",
+    r"|!--(?:(?!<!--).)*?-->|!\[CDATA\[(?:(?!<!\[CDATA).)*?\]\]>|\?[A-Za-z].{0,2000}?\?>|!DOCTYPE[^<>]*>)",
     re.DOTALL | re.IGNORECASE,
 )
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
@@ -60,8 +60,9 @@ _BREAK = "\ue001"  # the end of a block
 _COLON = "\ue002"  # the end of a heading
 _PRIVATE = re.compile("[\ue000-\ue002]|&#(?:x0*e00[0-2]|0*5734[4-6]);?", re.IGNORECASE)
 _INDENTED = re.compile(r"\s*\n\s*|\s{2,}")
-_TIGHT_AFTER = re.compile(rf"{_SOFT}+(?=[.,;:!?)\]}}%’”\-–/])")
-_TIGHT_BEFORE = re.compile(rf"(?<=[(\[{{‘“/]){_SOFT}+")
+_SOFT_RUN = re.compile(rf"{_SOFT}{_SOFT}+")
+_TIGHT_AFTER = re.compile(rf"{_SOFT}(?=[.,;:!?)\]}}%’”\-–/])")
+_TIGHT_BEFORE = re.compile(rf"(?<=[(\[{{‘“/]){_SOFT}")
 _CAPITALISED = re.compile(r"[^\W\d_a-zà-öø-ÿ][^\W\d_A-ZÀ-ÖØ-Þ]{2}")
 _LOWER_END = re.compile(r"(?<![^\W\d_])[^\W\d_]+[^\W\d_A-ZÀ-ÖØ-Þ]$")
 _HEADING_END = re.compile(rf"[ ]*(?:[:.\-–—][ ]*)?{_COLON}[\s{_BREAK}{_SOFT}]*")
@@ -233,7 +234,7 @@ class _Reader(HTMLParser):
 
 def _tidy(text: str) -> str:
     """Marks made into colons, lines and blanks; white space collapsed; NFC."""
-    text = _TIGHT_BEFORE.sub("", _TIGHT_AFTER.sub("", text))
+    text = _TIGHT_BEFORE.sub("", _TIGHT_AFTER.sub("", _SOFT_RUN.sub(_SOFT, text)))
     text = text.replace(_SOFT, " ")
     if _COLON in text:
         text = _headings(text)
