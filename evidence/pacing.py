@@ -27,8 +27,9 @@ Route = Literal["list", "single"]
 GENTLE: Final[Mapping[Route, float]] = {"list": 1.0, "single": 0.25}
 """Seconds between requests before any header was seen: under the public pool's limits of July 2026 (1/s and 5/s)."""
 
-HEADROOM: Final = 1.05
-"""The announced interval is stretched by this much: the server counts arrivals, and the network bunches them."""
+HEADROOM: Final = 1.1
+"""The announced interval is stretched by this much: the server counts arrivals, and the network bunches them (for a limit
+per second, arrivals may be a tenth of a second early or late). A 429 costs more than the tenth."""
 
 SLOWEST: Final = 8.0
 """How many times the announced interval a class may be slowed after repeated 429s."""

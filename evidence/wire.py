@@ -25,7 +25,6 @@ answers again. Every failure is a `TroubleError`; `crossref` decides whether the
 from __future__ import annotations
 
 import ipaddress
-import math
 import ssl
 import time
 import zlib
@@ -102,7 +101,7 @@ class Wire:
         self._on_wait = on_wait
         self._clock = clock
         self._blocked: str | None = None
-        self._resume = -math.inf
+        self._resume: float | None = None
         self._reached = False
         self._down = False
         self._client = httpx.Client(
@@ -148,9 +147,12 @@ class Wire:
         """Raises, without sending anything, when the server has forbidden it for good or for longer than we wait."""
         if self._blocked:
             raise TroubleError(self._blocked, status=403, refused=True).at(shown, tried)
+        if self._resume is None:
+            return
         left = self._resume - self._clock()
         if left > LONGEST_WAIT:
             raise TroubleError("the server asked for a long pause", status=429, pause=left).at(shown, tried)
+        self._resume = None
         if left > 0:
             self._sleep(left)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import socket
 import string
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -478,7 +480,7 @@ def again(fault: Fault, times: int | None, when: Callable[[Request], bool] | Non
 @pytest.mark.parametrize("verb", ["lookup", "scan"])
 def test_one_failure_is_forgiven(server: LoopbackCrossref, waits: list[float], fault: str, verb: str) -> None:
     server.script([again(TRANSIENT[fault], 1)])
-    with Crossref(server.url, sleep=waits.append, clock=lambda: 0.0, timeout=0.15) as door:
+    with Crossref(server.url, sleep=waits.append, clock=lambda: 0.0, timeout=0.3 if fault in SLOW else 5.0) as door:
         if verb == "lookup":
             assert one(door, LIPSITZ).message == server.works[LIPSITZ]
         else:
@@ -722,6 +724,14 @@ def test_an_api_that_has_moved_says_so_for_single_works(server: LoopbackCrossref
         one(door, LIPSITZ)
 
 
+def test_the_address_is_crossrefs_unless_told_otherwise() -> None:
+    for url, base in ((None, "https://api.crossref.org"), ("http://[::1]:8080/mirror/", "http://[::1]:8080/mirror")):
+        with Crossref(url) as door:
+            door._wire._blocked = "blocked: stop"  # nothing may be sent from here
+            with pytest.raises(RejectedError, match=re.escape(f"(asked {base}/works/10.5555%2Fa)")):
+                one(door, "10.5555/a")
+
+
 @pytest.mark.parametrize("url", ["api.crossref.org", "ftp://api.crossref.org", "http://", "https://x/?a=b", "/works"])
 def test_an_address_that_is_none(url: str) -> None:
     with pytest.raises(ConfigError, match="no address of a Crossref API"):
@@ -774,7 +784,7 @@ def test_classes_are_paced_apart_from_their_headers(server: LoopbackCrossref) ->
             one(door, LIPSITZ)
             door.scan(Query((("title", "x"),)))
         # The first of each class goes at once; each later one waits out the announced half second and its headroom.
-        assert clock.slept == pytest.approx([0.525, 0.525])
+        assert clock.slept == pytest.approx([0.55, 0.55])
 
 
 def test_without_headers_the_start_is_gentle_even_here(server: LoopbackCrossref) -> None:
@@ -791,14 +801,14 @@ def test_without_headers_the_start_is_gentle_even_here(server: LoopbackCrossref)
         assert lists.slept == pytest.approx([1.0, 1.0])
 
 
-def test_a_server_that_counts_is_never_overrun() -> None:
-    with (
-        LoopbackCrossref([work(LIPSITZ)], rate=("10", "0.2s"), enforce=True) as server,
-        Crossref(server.url, timeout=5) as door,
-    ):
-        for _ in range(31):
+def test_the_pace_is_kept_on_a_real_clock(server: LoopbackCrossref) -> None:
+    server.rate = ("10", "0.2s")
+    with Crossref(server.url, timeout=5) as door:
+        started = time.monotonic()
+        for _ in range(21):
             one(door, LIPSITZ)
-        assert (server.refused, door.requests) == (0, 31)
+        # Twenty intervals of a fiftieth of a second and its headroom; a busy machine can only make it longer.
+        assert time.monotonic() - started >= 20 * 0.022 - 0.001
 
 
 def test_a_429_halves_the_pace_of_its_class(server: LoopbackCrossref) -> None:
@@ -810,10 +820,10 @@ def test_a_429_halves_the_pace_of_its_class(server: LoopbackCrossref) -> None:
         one(door, LIPSITZ)
         clock.slept.clear()
         one(door, LIPSITZ)
-        assert clock.slept == pytest.approx([1.05 * 2 * 0.9])
+        assert clock.slept == pytest.approx([1.1 * 2 * 0.9])
         for _ in range(30):
             one(door, LIPSITZ)
-        assert clock.slept[-1] == pytest.approx(1.05)
+        assert clock.slept[-1] == pytest.approx(1.1)
 
 
 class Clock:

@@ -23,7 +23,7 @@ from evidence.answers import TroubleError
 from evidence.crossref import Crossref
 from evidence.errors import RejectedError, UnavailableError
 from evidence.model import Doi, Found, Query
-from evidence.pacing import Route
+from evidence.pacing import HEADROOM, Route
 from evidence.wire import Moved, Wire
 from tests.loopback import Fault, LoopbackCrossref
 
@@ -170,7 +170,7 @@ def test_pools_and_limits_are_read_in_every_recorded_spelling(server: LoopbackCr
         client.pace.learn("list", headers)
         limit = headers.get("x-rate-limit-limit") or headers.get("x-ratelimit-limit")
         assert client.pace.pool == headers.get("x-api-pool")
-        assert client.pace.interval("list") == (pytest.approx(1.05 / int(limit)) if limit else 1.0)
+        assert client.pace.interval("list") == (pytest.approx(HEADROOM / int(limit)) if limit else 1.0)
         client.close()
 
 
