@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -65,9 +66,19 @@ def command(
     return [*line, "--open"] if open_browser else line
 
 
-def run(db: Path, host: str, port: int, *, open_browser: bool, immutable: bool = False, public: bool = False) -> int:
+def run(
+    db: Path,
+    host: str,
+    port: int,
+    *,
+    open_browser: bool,
+    immutable: bool = False,
+    public: bool = False,
+    sources: Path | None = None,
+) -> int:
     """Serve `db` until Ctrl-C (SIGTERM, SIGHUP) and return the exit code: 0 when it was stopped, else the server's own.
 
+    `sources` is the sources.yaml whose articles' claims the site shows (None: `EVIDENCE_SOURCES`, else the working folder's).
     The front page is opened here, once the server answers: Datasette's `--open` would do it too early. ConfigError when
     the database is missing or the port is taken, StoreError when the file is not ours.
     """
@@ -75,7 +86,8 @@ def run(db: Path, host: str, port: int, *, open_browser: bool, immutable: bool =
     _check_port(host, port)
     line = command(db, host, port, open_browser=False, immutable=immutable, public=public)
     previous = {number: signal.signal(number, _stop) for number in _STOP_SIGNALS}
-    server = subprocess.Popen(line, start_new_session=True)  # noqa: S603 (our own interpreter)
+    told = {} if sources is None else {"EVIDENCE_SOURCES": str(sources.absolute())}
+    server = subprocess.Popen(line, start_new_session=True, env={**os.environ, **told})  # noqa: S603 (our own interpreter)
     try:
         if open_browser and _listens(server, host, port):
             webbrowser.open(f"http://{_browsable(host)}:{port}/")

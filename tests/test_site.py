@@ -326,6 +326,63 @@ async def test_the_article_shows_each_citation_with_its_verdict(sample: Path) ->
     assert (await get(sample, "/article/nothing")).status_code == 404
 
 
+SOURCES = """
+sources:
+  - id: article-references
+    kind: references
+    label: References of “What Is Interpersonal Therapy for Depression?”
+    citations:
+      - text: Whisman M, Beach S. Couple therapy for depression. J Clin Psy. 2012;68(5):526-35.
+      - text: Lipsitz J, Markowitz J. Mechanisms of change in interpersonal therapy (IPT). Clin Psychol Rev. 2013.
+      - text: International Society of Interpersonal Psychotherapy. Overview of IPT.
+articles:
+  - id: what-is-ipt
+    title: What Is Interpersonal Therapy for Depression?
+    references: article-references
+    claims:
+      - id: eases
+        says: IPT eases <i>depression</i>
+        cites: [2, 3]
+        looks_at: {variant: [ipt, ipt-a, dit], outcome: [depressive-symptoms]}
+      - id: none
+        says: IPT raises the quality of life
+        cites: []
+        looks_at: {outcome: [quality-of-life]}
+"""
+
+
+async def test_a_claim_stands_beside_what_it_cites_and_what_is_known(
+    sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "review.yaml"
+    path.write_text(SOURCES, encoding="utf-8")
+    monkeypatch.setenv("EVIDENCE_SOURCES", str(path))
+    ds = await served(sample)
+    page = (await ds.client.get("/article/article-references")).text
+    claims = page.split('<li id="claim-')[1:]
+    assert [claim.partition('"')[0] for claim in claims] == ["eases", "none"]
+    assert "IPT eases &lt;i&gt;depression" in claims[0]
+    assert "Couple Therapy for Depression" in claims[0]
+    assert "no doi" in claims[0]
+    numbers = [re.findall(r'<a href="([^"]+)"><b>(\d+)</b> ([^<]+)</a>', claim) for claim in claims]
+    assert [(int(n), label) for _, n, label in numbers[0]] == [
+        (4, "on this in all"), (2, "randomised trials"), (1, "reviews"), (2, "newer than 2012"),
+    ]  # fmt: skip
+    assert [(int(n), label) for _, n, label in numbers[1]] == [
+        (0, "on this in all"), (0, "randomised trials"), (0, "reviews"),
+    ]  # fmt: skip
+    for link, n, _ in [number for claim in numbers for number in claim]:
+        assert rows_of((await ds.client.get(html.unescape(link))).text) == int(n), link
+    assert "Comprehensive Meta-Analysis" in claims[0].split("Newest review")[1]
+
+    path.write_text("sources: nonsense", encoding="utf-8")
+    assert "`evidence check`" in (await ds.client.get("/article/article-references")).text
+    path.unlink()
+    page = (await ds.client.get("/article/article-references")).text
+    assert "claim-" not in page
+    assert page.count('id="citation-') == 9
+
+
 async def test_a_work_is_shown_with_its_words_notices_and_sources(sample: Path) -> None:
     ds = await served(sample)
     page = (await ds.client.get("/doi/10.1371/JOURNAL.PONE.0019044", follow_redirects=True)).text
