@@ -5,7 +5,8 @@ So a candidate is *validated* field by field, as search-based matching with vali
 `crossref-matcher`): title, first author, year, volume, issue, first page and container, each found in the printed
 citation, missing from it, or contradicted by it. Between "the same work" and "some other work" lies a lane for people.
 
-Pure text comparison: nothing here asks anybody, and nothing is accepted because nothing better was at hand.
+Pure text comparison: nothing here asks anybody, and nothing is accepted because nothing better was at hand. One module,
+though a long one: the verdict weighs what every comparison below it found. `evaluate_matching` measures it.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ WEIGHTS: Mapping[Field, float] = {
     "issue": 0.03,
 }
 """What a field says about identity, from the most to the least telling; a score is their weighted mean."""
+SILENT = 0.35
+"""What a field is worth that the record or the citation does not give: less than agreement, more than contradiction."""
 
 TITLE_SAME = 0.88
 """Similarity (0–1) from which a title counts as printed in the citation: bears typing errors and line breaks."""
@@ -46,13 +49,35 @@ LONG_TITLE_WORDS, LONG_TITLE_LETTERS = 4, 22
 TIE = 0.04
 """Two candidates that score this close are inconclusive (the window of Crossref's preprint matching)."""
 LONGEST = 3000
-"""Characters of a citation (and of a title) that are read: the longest of 9,500 real ones has 2,945, and cost grows with the square."""
+"""Characters of a citation or title that are read (the longest of 9,500 real citations has 2,945): cost grows as a square."""
 MIN_RELEVANCE = 0.4
 """Relevance per character of the citation below which a hit that is not the first is noise (Tkaczyk 2018)."""
 NOT_WORKS = frozenset(
     ["component", "journal-issue", "journal-volume", "journal", "peer-review", "book-series", "dataset", "database"]
 )
 """Crossref types that a reference list does not cite when it cites a study."""
+
+_HYPHENATED = re.compile(r"(?<=[a-z])-\s*\n\s*(?=[a-z])")
+_NOISE = re.compile(
+    r"https?\s?:\s?//\S+|www\.\S+|(?:doi:?\s*)?10\.\d{4,9}/\S+|\b(?:PMID|PMCID|doi)\b:?\s*(?:PMC)?\d*|arXiv:\S+"
+    r"|\[(?:PubMed|CrossRef|Google Scholar|Medline|Web of Science|ISI|PMC free article)\]|[´`¨ˆ˜¸]",
+    re.IGNORECASE,
+)
+_MARKER = re.compile(r"^\s*[\[(]?\d{1,3}[\]).]+\s+")
+_PARTS = re.compile(r"[^\s\w'’\-‐‑]")
+_WORD = re.compile(r"[^\W_]+")
+_STATUS = re.compile(r"^\W*(?:retracted|withdrawn|removed)(?: (?:article|chapter|paper))?\W+", re.IGNORECASE)
+_NOTICE = re.compile(
+    r"^\W*(?:(?:author|publisher)(?:'s|’s|s)? )?(correction|corrigend|errat|addend|retraction|withdrawal|repl(?:y|ies)|response"
+    r"|comment|re:|letter|discussion|expression of concern|editor|book review|review of|notice)",
+    re.IGNORECASE,
+)
+_PRINTED_NOTICE = re.compile(
+    r"\b(?:correction|corrigendum|erratum|addendum|retraction|(?:reply|response|comment|commentary|correction)"
+    r"(?: to| on)?|review of)(?: the)?$"
+)
+_YEAR = re.compile(r"(?:1[5-9]|20)\d\d[a-z]?")
+_STOP = frozenset("a an and the of for in on de la le les des du der die das und fur et y e del di to".split(" "))  # noqa: SIM905
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,17 +190,6 @@ def _take_apart(citation: str, fields: Mapping[str, str]) -> _Printed:
     return _Printed(tuple(words), tuple(starts), tuple(parted), " ".join(words))
 
 
-_HYPHENATED = re.compile(r"(?<=[a-z])-\s*\n\s*(?=[a-z])")
-_NOISE = re.compile(
-    r"https?\s?:\s?//\S+|www\.\S+|(?:doi:?\s*)?10\.\d{4,9}/\S+|\b(?:PMID|PMCID|doi)\b:?\s*(?:PMC)?\d*|arXiv:\S+"
-    r"|\[(?:PubMed|CrossRef|Google Scholar|Medline|Web of Science|ISI|PMC free article)\]|[´`¨ˆ˜¸]",
-    re.IGNORECASE,
-)
-_MARKER = re.compile(r"^\s*[\[(]?\d{1,3}[\]).]+\s+")
-_PARTS = re.compile(r"[^\s\w'’\-‐‑]")
-_WORD = re.compile(r"[^\W_]+")
-
-
 def _judge(printed: _Printed, work: Work) -> tuple[Agreement, bool]:
     """Field by field, then the verdict; and whether it is certain enough to accept what only a search brought up."""
     title = _title(printed, work)
@@ -193,10 +207,6 @@ def _judge(printed: _Printed, work: Work) -> tuple[Agreement, bool]:
     agreement = Agreement(round(score, 3), support, against, same, other, _sentence(grades, same, other))
     unplaced = work.kind == "posted-content" and sum(not _YEAR.fullmatch(number) for number in numbers) >= 2
     return agreement, same and not unplaced and _enough(title, agreement, grades, work)
-
-
-SILENT = 0.35
-"""What a field is worth that the record or the citation does not give: less than agreement, more than contradiction."""
 
 
 def _same(title: _Title, support: tuple[Field, ...], against: tuple[Field, ...]) -> bool:
@@ -259,7 +269,7 @@ def _title(printed: _Printed, work: Work) -> _Title:
     whole = _STATUS.sub("", (work.title or "")[:LONGEST])
     best = _locate(fold(whole), printed)
     if not best.same:
-        main, _, subtitle = (fold(part) for part in _subtitled(whole))
+        main, subtitle = _subtitled(whole)
         shorter = _locate(main, printed)
         if shorter.likeness >= max(TITLE_EXACT, best.likeness):
             # A short main part is no title yet, and another subtitle makes another work.
@@ -273,10 +283,10 @@ def _title(printed: _Printed, work: Work) -> _Title:
     return best
 
 
-def _subtitled(title: str) -> tuple[str, str, str]:
-    """Main title, what divides it, subtitle; no subtitle, no main part."""
-    parts = re.split(r"(\s*[:?!.]\s+|\s[–—-]\s)", title, maxsplit=1)
-    return (parts[0], parts[1], parts[2]) if len(parts) == 3 else ("", "", "")
+def _subtitled(title: str) -> tuple[str, str]:
+    """Main title and subtitle, folded; no main part where there is no subtitle."""
+    parts = re.split(r"\s*[:?!.]\s+|\s[–—-]\s", title, maxsplit=1)
+    return (fold(parts[0]), fold(parts[1])) if len(parts) == 2 else ("", "")
 
 
 def _other_subtitle(printed: _Printed, start: int, subtitle: str) -> bool:
@@ -322,14 +332,6 @@ def _ordinals(text: str) -> list[str]:
     return [word for word in text.split() if word.isdigit() or re.fullmatch(r"i{2,3}|iv|vi{0,3}|ix|x", word)]
 
 
-_STATUS = re.compile(r"^\W*(?:retracted|withdrawn|removed)(?: (?:article|chapter|paper))?\W+", re.IGNORECASE)
-_NOTICE = re.compile(
-    r"^\W*(?:(?:author|publisher)(?:'s|’s|s)? )?(correction|corrigend|errat|addend|retraction|withdrawal|repl(?:y|ies)|response"
-    r"|comment|re:|letter|discussion|expression of concern|editor|book review|review of|notice)",
-    re.IGNORECASE,
-)
-
-
 def _notice_word(title: str, printed: _Printed, first: int) -> bool:
     """Is one of the two, record or citation, a notice about (or a reply to) what the other is?
 
@@ -337,15 +339,12 @@ def _notice_word(title: str, printed: _Printed, first: int) -> bool:
     """
     recorded = _NOTICE.match(title)
     if recorded:
-        return fold(recorded.group(1)) not in printed.folded
+        kind = fold(recorded.group(1))
+        if " " in kind:
+            return kind not in printed.folded
+        return not any(word == kind or (len(kind) > 2 and word.startswith(kind)) for word in printed.words)
     before = " ".join(printed.words[max(0, first - 3) : first])
     return bool(_PRINTED_NOTICE.search(before))
-
-
-_PRINTED_NOTICE = re.compile(
-    r"\b(?:correction|corrigendum|erratum|addendum|retraction|(?:reply|response|comment|commentary|correction)"
-    r"(?: to| on)?|review of)(?: the)?$"
-)
 
 
 def _title_grade(title: _Title, work: Work) -> Grade:
@@ -442,9 +441,6 @@ def _spellings(value: str | None) -> set[str]:
     }
 
 
-_YEAR = re.compile(r"(?:1[5-9]|20)\d\d[a-z]?")
-
-
 def _year(numbers: list[str], work: Work) -> Grade:
     years = [number for number in numbers if _YEAR.fullmatch(number)]
     if work.year is None:
@@ -459,9 +455,6 @@ def _year(numbers: list[str], work: Work) -> Grade:
     if distance:
         return 0.5, f"the year is one off ({work.year})"
     return 1, f"the year {work.year} agrees"
-
-
-_STOP = frozenset("a an and the of for in on de la le les des du der die das und fur et y e del di to".split(" "))  # noqa: SIM905
 
 
 def _container(rest: Sequence[str], container: str | None) -> Grade:

@@ -224,6 +224,15 @@ def test_siblings_by_the_same_authors_are_told_apart(printed: str, recorded: str
 
 
 @pytest.mark.parametrize(
+    "title", ["Expression of concern: Grief in late life", "Re: Grief in late life", "Reply to grief in late life"]
+)
+def test_a_cited_notice_is_itself(title: str) -> None:
+    notice = Work(Doi("10.1234/notice"), title=title, year=2010, volume="3", pages="412", authors=people("Ann Miller"))
+    assert agree(f"Miller A. {title}. J Grief. 2010;3:412.", notice).same
+    assert not agree("Miller A. Grief in late life. J Grief. 2010;3:112-20.", notice).same
+
+
+@pytest.mark.parametrize(
     ("citation", "same", "other"),
     [
         ("M. A. Whisman, S. R. H. Beach, J. Clin. Psychol. 68, 526 (2012)", True, False),
