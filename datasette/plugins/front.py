@@ -49,7 +49,10 @@ LAST_RUN = """
     from runs r where r.outcome <> 'running' order by r.run desc limit 1
 """
 
-TROUBLED = "select source, label, trouble from sources where trouble is not null and retired is null order by source"
+TROUBLED = """
+    select source, label, coalesce(trouble || '; ' || warning, trouble, warning) as trouble from sources
+    where coalesce(trouble, warning) is not null and retired is null order by source
+"""
 
 NEWEST = """
     select w.doi, w.title, w.authors, w.container, w.year, w.notice from works w

@@ -44,7 +44,7 @@ REASONS = """
     group by why order by n desc, why limit 8
 """
 SEARCHES = """
-    select o.source, o.label, o.spec, o.bookmark, o.trouble, max(q.asked_at) as asked, count(q.request) as requests,
+    select o.source, o.label, o.spec, o.bookmark, coalesce(o.trouble || '; ' || o.warning, o.trouble, o.warning) as trouble, max(q.asked_at) as asked, count(q.request) as requests,
         sum(q.matched) as matched, sum(q.truncated) as truncated
     from sources o left join requests q on q.source = o.source
     where o.kind = 'search' and o.retired is null group by o.source order by o.source
