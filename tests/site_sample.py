@@ -159,13 +159,18 @@ def make_sample(path: Path) -> Path:
             for i, work in enumerate(WORKS):
                 add_work(conn, work, first_run=2 if i == 9 else 1)
             _tags(conn)
-            conn.executemany("insert into notices values (?, ?, ?, ?, 'publisher', 'updated-by')", NOTICES)
-            conn.executemany("insert into cites values (?, ?, 'publisher')", [
+            conn.executemany(
+                "insert into notices (doi, kind, notice_doi, issued, source, evidence) "
+                "values (?, ?, ?, ?, 'publisher', 'updated-by')",
+                NOTICES,
+            )
+            conn.executemany("insert into cites (doi, cited, asserted_by) values (?, ?, 'publisher')", [
                 ("10.1016/j.cpr.2013.09.002", CITED_BY_TWO), ("10.1002/cpp.1774", CITED_BY_TWO),
                 ("10.1002/cpp.1774", "10.1001/archpsyc.56.6.573"),
             ])  # fmt: skip
             conn.execute(
-                "insert into relations values ('10.1186/s13063-016-1187-6', 'is-supplemented-by', 'https://osf.io', "
+                "insert into relations (doi, kind, other, asserted_by) "
+                "values ('10.1186/s13063-016-1187-6', 'is-supplemented-by', 'https://osf.io', "
                 "'subject')"
             )
             conn.execute("insert into works_fts(works_fts) values ('rebuild')")
@@ -191,53 +196,67 @@ def add_work(
          "title+abstract" if abstract else "title", notice, f"https://doi.org/{doi}", first_run, first_run),
     )  # fmt: skip
     conn.execute(
-        "insert into snapshots values (?, 1, 'd', ?, ?, null)",
+        "insert into snapshots (doi, version, digest, message, first_run, last_run) values (?, 1, 'd', ?, ?, null)",
         (doi, json.dumps({"DOI": doi, "title": [title]}), first_run),
     )
     conn.execute(
-        "insert into sightings values ('ipt-by-name', ?, 'search', 1, 20.5, ?, null)",
+        "insert into sightings (source, doi, via, rank, score, first_run, last_run) "
+        "values ('ipt-by-name', ?, 'search', 1, 20.5, ?, null)",
         (doi, first_run),
     )
 
 
 def _runs_and_sources(conn: sqlite3.Connection) -> None:
-    conn.executemany("insert into runs values (?, ?, ?, ?, 'archive', '0.1', ?)", [
+    conn.executemany("insert into runs (run, started, finished, outcome, door, version, counts) "
+        "values (?, ?, ?, ?, 'archive', '0.1', ?)", [
         (1, "2026-11-20T06:00:00Z", "2026-11-20T06:00:10Z", "complete", '{"new": 12}'),
         (2, "2026-11-24T06:00:00Z", "2026-11-24T06:00:04Z", "partial", '{"new": 1}'),
     ])  # fmt: skip
-    conn.executemany("insert into sources values (?, ?, ?, '{}', ?, ?, 1, null)", [
+    conn.executemany("insert into sources (source, kind, label, spec, bookmark, trouble, first_run) "
+        "values (?, ?, ?, '{}', ?, ?, 1)", [
         (ARTICLE, "references", "References of “What Is Interpersonal Therapy for Depression?”", None, None),
         ("ipt-by-name", "search", "Interpersonal psychotherapy by name", "2026-11-22", None),
         ("ipt-a", "search", "IPT for adolescents", None, "the server kept answering 504"),
     ])  # fmt: skip
     conn.execute(
-        "insert into requests values (1, 1, 'ipt-by-name', 'bibliographic: interpersonal psychotherapy', "
+        "insert into requests (request, run, source, query, filters, since, until, window_by, asked_at, total, scanned, "
+        "matched, truncated) values (1, 1, 'ipt-by-name', 'bibliographic: interpersonal psychotherapy', "
         "'type: journal-article', '1974-01-01', '2026-11-20', 'published', '2026-11-20T06:00:02Z', 4200, 1000, 12, 1)"
     )
-    conn.executemany("insert into citations values (?, ?, ?, ?, ?, ?, ?, ?, 1, null)", [
+    conn.executemany("insert into citations (source, position, text, stated_doi, doi, status, problem, score, first_run) "
+        "values (?, ?, ?, ?, ?, ?, ?, ?, 1)", [
         (ARTICLE, i, text, stated, doi, status, problem, None if doi is None else 0.98)
         for i, (text, stated, doi, status, problem) in enumerate(CITATIONS, 1)
     ])  # fmt: skip
-    conn.executemany("insert into sightings values (?, ?, 'citation', null, null, 1, null)", [
+    conn.executemany("insert into sightings (source, doi, via, rank, score, first_run, last_run) "
+        "values (?, ?, 'citation', null, null, 1, null)", [
         (ARTICLE, doi) for _, _, doi, _, _ in CITATIONS if doi
     ])  # fmt: skip
-    conn.execute("insert into rejects values ('r', '10.1000/182', 'ipt-by-name', 'the record has no title', '{}', 1)")
+    conn.execute(
+        "insert into rejects (digest, doi, source, reason, message, first_run) "
+        "values ('r', '10.1000/182', 'ipt-by-name', 'the record has no title', '{}', 1)"
+    )
 
 
 def _tags(conn: sqlite3.Connection) -> None:
     titles = dict(conn.execute("select doi, title from works").fetchall())
-    conn.executemany("insert into facets values (?, ?, ?, ?, ?)", [(*facet, i) for i, facet in enumerate(FACETS)])
+    conn.executemany(
+        "insert into facets (facet, value, label, meaning, position) values (?, ?, ?, ?, ?)",
+        [(*facet, i) for i, facet in enumerate(FACETS)],
+    )
     for doi, facet, value, quote in TAGS:
         start = titles[doi].index(quote)
-        conn.execute("insert into tags values (?, ?, ?, 'rule')", (doi, facet, value))
+        conn.execute("insert into tags (doi, facet, value, decided) values (?, ?, ?, 'rule')", (doi, facet, value))
         conn.execute(
-            "insert into reasons values (?, ?, ?, ?, 'title', ?, ?, ?)",
+            "insert into reasons (doi, facet, value, rule, field, start, stop, quote) "
+            "values (?, ?, ?, ?, 'title', ?, ?, ?)",
             (doi, facet, value, f"{value}-named", start, start + len(quote), quote),
         )
     for doi, title in titles.items():
         start = title.lower().find("interpersonal")
         if start >= 0:
             conn.execute(
-                "insert into reasons values (?, 'screen', 'include', 'named', 'title', ?, ?, ?)",
+                "insert into reasons (doi, facet, value, rule, field, start, stop, quote) "
+                "values (?, 'verdict', 'include', 'named', 'title', ?, ?, ?)",
                 (doi, start, start + 13, title[start : start + 13]),
             )
