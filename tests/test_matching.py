@@ -284,6 +284,8 @@ def test_groups_and_swapped_names_are_recognised() -> None:
     assert "author" in agree("IPT Study Group. Quality of care in eating disorders. 2004.", group).support
     assert "author" in agree("Andarkhora F. Quality of care in eating disorders. 2004.", swapped).support
     assert "author" in agree("Miller A. Quality of care in eating disorders. 2004.", group).against
+    nobody = dataclasses.replace(group, authors=(Author(orcid="0000-0002-1825-0097"),))
+    assert agree("Miller A. Quality of care in eating disorders. 2004.", nobody).support == ("title", "year")
 
 
 def test_types_that_are_no_works_are_passed_over() -> None:

@@ -241,7 +241,7 @@ def test_a_selected_row_is_searchable_without_a_doi() -> None:
 def test_dates(dates: dict[str, Any], expected: str | None) -> None:
     read = normalise.normalise(message(**dates))
     assert read.issued == expected
-    assert read.year == (int(expected[:4]) if expected else None)
+    assert read.year == normalise.year_of(message(**dates)) == (int(expected[:4]) if expected else None)
 
 
 @pytest.mark.skipif(not DATES.exists(), reason="the shared date cases are not beside this checkout")

@@ -77,6 +77,7 @@ def test_jats_abstracts_keep_every_word(number: int) -> None:
         ("a&nbsp;b\u00a0c\t\nd", "a b c d"),
         ("<scp>DSM</scp>‐5", "DSM‐5"),
         ("<span class='x>y'>quoted</span>", "quoted"),
+        ("stray</style> end", "stray end"),
         ("<script>alert(1)</script>text<style>p{}</style>", "text"),
         ("x<math><mi>n</mi> <mo>=</mo> <mn>3</mn></math>participants", "x n=3 participants"),
         ('<mml:math><mml:mi>n</mml:mi><mml:annotation encoding="tex">\\n</mml:annotation></mml:math>', "n"),
