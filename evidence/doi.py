@@ -35,7 +35,8 @@ _EXACT = re.compile(rf"{_PREFIX}/\S.*", re.DOTALL)
 _BARE = re.compile(rf"({_PREFIX})/(\S+)")
 # What most fields hold; the way through the rest of `parse` would lead to the same.
 _PLAIN = re.compile(
-    r"10\.\d{4,9}/(?!\S*PMC?ID)(?:[A-Za-z0-9._\-/]*|[A-Za-z0-9._-]*\(\d+\)[A-Za-z0-9._-]*)[A-Za-z0-9]", re.IGNORECASE
+    r"10\.\d{4,9}/(?!\S*PMC?ID)(?:[A-Za-z0-9._\-/]*|[A-Za-z0-9._-]*\(\d+\)[A-Za-z0-9._-]*)[A-Za-z0-9]",
+    re.IGNORECASE | re.ASCII,
 )
 _SHORT = re.compile(r"10/[a-z0-9]{3,12}", re.IGNORECASE)
 
@@ -115,7 +116,7 @@ def parse(raw: str | None) -> Doi | None:
     if not raw:
         return None
     if _PLAIN.fullmatch(raw) and "10." not in raw[2:]:
-        return Doi(raw.translate(_ASCII_LOWER))
+        return Doi(raw.lower())
     text = _unwrap(_clean(raw))
     lead = _LEAD.match(text)
     resolver = bool(lead and lead.group(1))
