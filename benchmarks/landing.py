@@ -48,7 +48,8 @@ class NoDoor:
 
 def lines(file: Path, count: int) -> Iterator[str]:
     """The file's records again and again, each time under fresh DOIs."""
-    records = [json.loads(line) for line in gzip.open(file, "rt") if line.strip()]
+    with gzip.open(file, "rt") as text:
+        records = [json.loads(line) for line in text if line.strip()]
     messages = [record.get("work", record) for record in records]
     for number in itertools.islice(itertools.count(), count):
         message = messages[number % len(messages)]

@@ -86,9 +86,7 @@ class TroubleError(Exception):
 def message(body: bytes) -> Any:
     """The `message` of Crossref's envelope under status 200."""
     try:
-        # A byte that is no UTF-8 costs its character (U+FFFD), not the page it came on.
-        text = _whole_characters(body).decode("utf-8-sig", "replace")
-        envelope = json.loads(text, parse_constant=_no_json)
+        envelope = parsed(body)
     except (ValueError, RecursionError) as error:
         kind = "empty" if not body.strip() else "a web page" if is_page(body) else "cut short or not JSON"
         raise TroubleError(f"200, but the answer is {kind}") from error
@@ -174,6 +172,14 @@ def said(body: bytes) -> str:
     elif isinstance(words, dict):
         words = words.get("description") or words.get("message") or words
     return " ".join(str(words).split())[:LONGEST_WORDS] or "no further words"
+
+
+def parsed(body: bytes) -> Any:
+    """JSON as a value that SQLite can hold; ValueError for what is none, RecursionError for what is nested too deep.
+
+    A byte that is no UTF-8 costs its character (U+FFFD), not the page it came on.
+    """
+    return json.loads(_whole_characters(body).decode("utf-8-sig", "replace"), parse_constant=_no_json)
 
 
 def _whole_characters(body: bytes) -> bytes:

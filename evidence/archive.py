@@ -18,7 +18,7 @@ from importlib import resources
 from pathlib import Path
 from typing import IO, Any, overload
 
-from evidence import normalise, text
+from evidence import answers, normalise, text
 from evidence.errors import ConfigError
 from evidence.model import Doi, Found, Message, Page, Query, Window
 
@@ -232,7 +232,7 @@ def _entries(value: Any, where: str) -> Iterator[Message | Unreadable]:
 
 def _parsed(raw: bytes) -> Any:
     try:
-        return json.loads(raw)
+        return answers.parsed(raw)
     except (ValueError, RecursionError):
         return None
 

@@ -121,6 +121,12 @@ def found_by_search(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> set[Doi]
     return {d for (d,) in _in_chunks(conn, sql, wanted)}
 
 
+def led_to(conn: sqlite3.Connection, source: str) -> int:
+    """How many works a source leads to."""
+    sql = "select count(*) from sightings where source = ? and last_run is null"
+    return int(conn.execute(sql, (source,)).fetchone()[0])
+
+
 def verdicts(conn: sqlite3.Connection) -> dict[str, int]:
     """How many works there are by verdict."""
     return dict(conn.execute("select verdict, count(*) from works group by verdict order by verdict").fetchall())
@@ -217,6 +223,23 @@ def check_tags(conn: sqlite3.Connection, tags: Sequence[tuple[str, str]]) -> Non
             raise ConfigError(f"--tag {facet}:{value}: {facet} has no {value!r}; it has {', '.join(known)}")
 
 
+def cited_elsewhere(conn: sqlite3.Connection, least: int) -> list[Row]:
+    """Works that at least so many included works cite and that are not here, most cited first."""
+    return list(
+        _rows(
+            conn,
+            """
+            select c.cited as doi, count(*) as cited_by, group_concat(c.doi, ' ') as citing
+            from cites c join works w on w.doi = c.doi and w.verdict = 'include'
+            where not exists (select 1 from snapshots s where s.doi = c.cited)
+                and not exists (select 1 from aliases a where a.alias = c.cited)
+            group by c.cited having count(*) >= :least order by cited_by desc, c.cited
+            """,
+            {"least": least},
+        )
+    )
+
+
 def status(conn: sqlite3.Connection) -> Row:
     """What `evidence status` shows: last run, works by verdict, sources with trouble, citations that need a person."""
     runs = list(_rows(conn, "select * from runs order by run desc limit 1", {}))
@@ -235,7 +258,7 @@ def status(conn: sqlite3.Connection) -> Row:
             _rows(
                 conn,
                 """
-                select o.source, o.kind, o.label, o.bookmark, o.trouble, count(s.doi) as works
+                select o.source, o.kind, o.label, o.bookmark, o.trouble, o.warning, count(s.doi) as works
                 from sources o left join sightings s on s.source = o.source and s.last_run is null
                 where o.retired is null group by o.source order by o.kind, o.source
                 """,

@@ -263,6 +263,23 @@ def export_(
 
 
 @cli.command()
+@click.option(
+    "-k", "--least", default=2, show_default=True, type=click.IntRange(min=1), help="Cited by at least so many."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON, with the works that cite.")
+@click.pass_obj
+def snowball(settings: Settings, least: int, as_json: bool) -> None:
+    """List works that several included works cite and that are not in the database, most cited first.
+
+    Only deposited reference lists are seen, and of these the entries with a DOI. To follow one, add it to a reference list
+    in sources.yaml.
+    """
+    with closing(catalogue.connect(settings.db)) as conn:
+        found = catalogue.cited_elsewhere(conn, least)
+    click.echo(json.dumps(found, ensure_ascii=False) if as_json else report.snowball(found, least))
+
+
+@cli.command()
 @click.argument("doi_", metavar="DOI")
 @click.option(
     "--style", default="apa", show_default=True, help="A CSL style, such as vancouver or american-medical-association."

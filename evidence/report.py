@@ -97,11 +97,19 @@ def status(state: dict[str, Any]) -> str:
     if state["notices"]:
         lines.append("Notices: " + ", ".join(f"{n} {kind}" for kind, n in state["notices"].items()) + ".")
     lines += [
-        f"Source {s['source']}: {s['works']} works" + (f" — {s['trouble']}" if s["trouble"] else "")
+        f"Source {s['source']}: {s['works']} works"
+        + "".join(f" — {s[key]}" for key in ("trouble", "warning") if s[key])
         for s in state["sources"]
     ]
     lines += [f"Citation {c['source']} {c['position']} is {c['status']}: {c['problem']}" for c in state["citations"]]
     return "\n".join(lines)
+
+
+def snowball(found: Sequence[dict[str, Any]], least: int) -> str:
+    """The text of `evidence snowball`: how often cited, and the DOI's address."""
+    if not found:
+        return f"No work outside the database is cited by {_n(least, 'included work')} or more."
+    return "\n".join(f"{row['cited_by']:>5}  https://doi.org/{row['doi']}" for row in found)
 
 
 def _grave(outcome: Outcome) -> Sequence[tuple[str, str, str, str]]:

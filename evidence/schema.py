@@ -64,6 +64,7 @@ create table sources (
     spec text not null check (json_valid(spec)),
     bookmark text,
     trouble text,
+    warning text,
     first_run integer references runs (run),
     retired integer references runs (run)
 ) strict;

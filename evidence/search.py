@@ -119,8 +119,8 @@ def _hits(matcher: Matcher, items: Sequence[Message], first: int) -> tuple[Hit, 
 
 
 def _loud(hits: Sequence[Hit], length: int, rows: int) -> bool:
-    """Phrase hits in the last tenth of a full page: more may follow where it ends."""
-    return length >= rows and bool(hits) and hits[-1].rank > length - max(1, length // 10)
+    """Phrase hits in the last tenth of a page that left something behind, or a page cut short: more may follow."""
+    return length < rows or (bool(hits) and hits[-1].rank > length - max(1, length // 10))
 
 
 def _first(search: Search, since: str | None, today: date) -> tuple[Query, list[Window | None]]:

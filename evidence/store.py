@@ -126,10 +126,10 @@ class Landed:
 
 @dataclass(frozen=True, slots=True)
 class SourceState:
-    """What the database knows of a source: its bookmark (None: not yet harvested whole) and first run."""
+    """What the database knows of a source: its bookmark (None: not yet harvested whole), and the warning on it."""
 
     bookmark: str | None
-    first_run: int | None
+    warning: str | None
 
 
 def open_store(path: Path, decisions: Path | None = None) -> Store:
@@ -214,19 +214,20 @@ class Store:
                 """,
                 {"run": run},
             )
-        rows = self.conn.execute("select source, bookmark, first_run from sources").fetchall()
-        return {source: SourceState(bookmark, first_run) for source, bookmark, first_run in rows}
+        rows = self.conn.execute("select source, bookmark, warning from sources").fetchall()
+        return {source: SourceState(bookmark, warning) for source, bookmark, warning in rows}
 
-    def complete_source(self, run: int, source: str, bookmark: str, trouble: str | None = None) -> None:
-        """Move the bookmark: this source was harvested to its end. `trouble` is a warning that stays on it."""
+    def complete_source(self, run: int, source: str, bookmark: str, warning: str | None) -> None:
+        """Move the bookmark: this source was harvested to its end. `warning` is what a person should look at."""
         with self._writing():
             self.conn.execute(
                 """
-                update sources set bookmark = :bookmark, trouble = :trouble, first_run = coalesce(first_run, :run)
-                where source = :source and (bookmark, trouble, first_run) is not
-                    (:bookmark, :trouble, coalesce(first_run, :run))
+                update sources set bookmark = :bookmark, trouble = null, warning = :warning,
+                    first_run = coalesce(first_run, :run)
+                where source = :source and (bookmark, trouble, warning, first_run) is not
+                    (:bookmark, null, :warning, coalesce(first_run, :run))
                 """,
-                {"bookmark": bookmark, "trouble": trouble, "run": run, "source": source},
+                {"bookmark": bookmark, "warning": warning, "run": run, "source": source},
             )
 
     def trouble_source(self, source: str, trouble: str) -> None:

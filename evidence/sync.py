@@ -27,6 +27,9 @@ from evidence.store import Asked, Landed, Landing, Record, Reject, Sighting, Sou
 OVERLAP = timedelta(days=2)
 """A bookmark lies this far before the start of its run: index dates have day resolution and clocks differ."""
 
+SHRINKAGE, JUMP, JUMP_FROM = 0.2, 2.0, 20
+"""A search is odd when a whole harvest misses a fifth of what it led to, or doubles what was at least twenty works."""
+
 REFRESH_PART = 500
 JUDGE_PART = 500
 
@@ -138,9 +141,8 @@ def sync(
         known = catalogue.dois(store.conn)
         states = store.register(run, _entries(config))
         for source in config.sources:
-            state = states[source.id]
-            since = None if full or not door_is_incremental(door) else state.bookmark
-            _guarded(bench, outcome, source.id, lambda s=source, b=since: _harvest(bench, outcome, s, b))  # type: ignore[misc]
+            state = states[source.id] if not full else SourceState(None, None)
+            _guarded(bench, outcome, source.id, lambda s=source, b=state: _harvest(bench, outcome, s, b))  # type: ignore[misc]
         _guarded(bench, outcome, FILES_SOURCE, lambda: _take(bench, outcome, take))
         _guarded(bench, outcome, REFRESH_SOURCE, lambda: _refresh(bench, outcome, known, states[REFRESH_SOURCE]))
         outcome.rejudged = rejudge(store, book, run, bench.decisions, bench.progress)
@@ -226,11 +228,11 @@ def _guarded(bench: Bench, outcome: Outcome, source: str, stage: Callable[[], No
         bench.store.trouble_source(source, str(error))
 
 
-def _harvest(bench: Bench, outcome: Outcome, source: ReferenceList | Search, since: str | None) -> None:
+def _harvest(bench: Bench, outcome: Outcome, source: ReferenceList | Search, state: SourceState) -> None:
     if isinstance(source, ReferenceList):
         _harvest_references(bench, outcome, source)
     else:
-        _harvest_search(bench, outcome, source, since)
+        _harvest_search(bench, outcome, source, state)
 
 
 # ---------------------------------------------------------------------- reference lists
@@ -251,13 +253,15 @@ def _harvest_references(bench: Bench, outcome: Outcome, source: ReferenceList) -
     bench.store.retire_citations(bench.run, source.id, len(citations))
     accepted = [r.doi for r in catalogue.resolutions(bench.store.conn, source.id) if r.doi]
     outcome.gone += bench.store.close_sightings(bench.run, source.id, accepted)
-    bench.store.complete_source(bench.run, source.id, bench.bookmark)
+    bench.store.complete_source(bench.run, source.id, bench.bookmark, None)
 
 
 # ---------------------------------------------------------------------- searches
 
 
-def _harvest_search(bench: Bench, outcome: Outcome, source: Search, since: str | None) -> None:
+def _harvest_search(bench: Bench, outcome: Outcome, source: Search, state: SourceState) -> None:
+    since = state.bookmark if door_is_incremental(bench.door) else None
+    before = catalogue.led_to(bench.store.conn, source.id)
     seen: set[Doi] = set()
     cut: list[str] = []
     for number, sweep in enumerate(search.sweep(source, bench.door, since, bench.today), start=1):
@@ -269,15 +273,27 @@ def _harvest_search(bench: Bench, outcome: Outcome, source: Search, since: str |
             cut.append(sweep.window.since)
         _land(bench, outcome, source.id, messages, sightings, aliases, asked=[_asked(bench, source, sweep)])
     outcome.matched |= seen
-    trouble = None
+    gone = bench.store.close_sightings(bench.run, source.id, seen) if since is None else 0
+    outcome.gone += gone
+    said = _unhealthy(before, gone, catalogue.led_to(bench.store.conn, source.id))
     if cut:
-        trouble = (
-            f"Crossref had more than it gives at once for {', '.join(cut)}: some records of those days may be missing"
-        )
-        outcome.warnings.append((source.id, trouble))
-    if since is None:
-        outcome.gone += bench.store.close_sightings(bench.run, source.id, seen)
-    bench.store.complete_source(bench.run, source.id, bench.bookmark, trouble)
+        days = ", ".join(cut)
+        said.append(f"more records matched on {days} than Crossref gives at once, so some may be missing")
+    outcome.warnings += [(source.id, text) for text in said]
+    # What a whole harvest could not see, the increments after it cannot see either: its warning stays.
+    kept = [state.warning] if since is not None and state.warning else []
+    bench.store.complete_source(bench.run, source.id, bench.bookmark, "; ".join(dict.fromkeys([*kept, *said])) or None)
+
+
+def _unhealthy(before: int, gone: int, now: int) -> list[str]:
+    """What is odd about how many works a search leads to: nothing, far fewer, far more than before."""
+    if now == 0:
+        return ["it leads to no work at all; look at its phrases"]
+    if gone > before * SHRINKAGE:
+        return [f"{gone} of the {before} works it led to are no longer found; was it edited, or did Crossref change?"]
+    if before >= JUMP_FROM and now > before * JUMP:
+        return [f"it leads to {now} works after {before}; are its phrases too wide?"]
+    return []
 
 
 def _fetch(bench: Bench, hits: Sequence[search.Hit]) -> tuple[list[Message], list[tuple[Doi, Doi]], dict[Doi, Doi]]:
@@ -334,7 +350,7 @@ def _refresh(bench: Bench, outcome: Outcome, known: Sequence[Doi], state: Source
         aliases = [pair for f in found for pair in _alias(f)]
         outcome.refreshed += len(part)
         _land(bench, outcome, REFRESH_SOURCE, [f.message for f in found if f.message], [], aliases)
-    bench.store.complete_source(bench.run, REFRESH_SOURCE, bench.bookmark)
+    bench.store.complete_source(bench.run, REFRESH_SOURCE, bench.bookmark, None)
 
 
 def _take(bench: Bench, outcome: Outcome, take: Iterable[Message]) -> None:

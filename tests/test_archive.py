@@ -101,6 +101,15 @@ def test_of_two_records_under_one_doi_the_later_indexed_stands(tmp_path: Path) -
             assert [m["title"] for m in door.kept] == [["Later"]]
 
 
+def test_half_a_surrogate_pair_costs_its_character_only(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    file.write_bytes(
+        b'{"DOI": "10.5555/a", "title": ["Half \\ud83d here"]}\n{"DOI": "10.5555/b", "title": ["caf\xe9"]}\n'
+    )
+    with Archive([file], everything=True) as door:
+        assert [m["title"] for m in door.kept] == [["Half \ufffd here"], ["caf\ufffd"]]
+
+
 def test_records_without_a_doi_are_said(tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
     file.write_bytes(lines({"title": ["No DOI"]}, MARKOWITZ))

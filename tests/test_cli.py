@@ -221,6 +221,18 @@ def test_status(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
     assert json.loads(run("status", "--json").out)["works"] == {"include": 4}
 
 
+def test_snowball(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
+    cited = [{"key": "1", "DOI": "10.5555/classic"}, {"key": "2", "DOI": str(STANGIER["DOI"])}]
+    for work in (MARKOWITZ, FONAGY):
+        crossref.works[str(work["DOI"])] = work | {"reference": cited}
+    run("sync")
+    said = run("snowball")
+    assert said.err == ""
+    assert said.out == "    2  https://doi.org/10.5555/classic\n"
+    assert json.loads(run("snowball", "--json").out)[0]["citing"].split() == [MARKOWITZ["DOI"], FONAGY["DOI"]]
+    assert "No work" in run("snowball", "-k", "3").out
+
+
 def test_check_counts_online(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
     assert "2 sources, nothing wrong" in run("check").out
     assert "By name" in run("check", "--online").out

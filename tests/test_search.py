@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from tests.records import MALARIA, MARKOWITZ, STANGIER, DictDoor, message
 TODAY = date(2026, 11, 24)
 
 
-def a_search(rows: int = 1000, years: tuple[int | None, int | None] = (1974, None), **more: object) -> Search:
+def a_search(rows: int = 1000, years: tuple[int | None, int | None] = (1974, None), **more: Any) -> Search:
     query = Query((("bibliographic", "interpersonal psychotherapy"),), rows=rows)
     return Search("s", "S", query, ("interpersonal psychotherap*",), years, **more)
 
@@ -110,5 +111,7 @@ def test_from_files_a_search_applies_years_and_types_itself() -> None:
     assert not matcher.accepts(message("10.5555/c", title, 2011), title, None)
     assert matcher.accepts(message("10.5555/d", title, 0, issued=None, published=None), title, None)
     assert not matcher.accepts(message("10.5555/e", "Other", 2005), "Other", None)
-    typed = Search("s", "S", Query((("title", "x"),), (("type", ("book-chapter",)),)), ("interpersonal*",), (None, None))
+    typed = Search(
+        "s", "S", Query((("title", "x"),), (("type", ("book-chapter",)),)), ("interpersonal*",), (None, None)
+    )
     assert not Matcher(typed).accepts(message("10.5555/f", title, 2005), title, None)

@@ -84,7 +84,9 @@ def test_landing_writes_every_table_and_landing_again_nothing(store: Store) -> N
 
 def test_a_changed_record_keeps_its_history_and_a_return_to_the_old_text_is_history_too(store: Store) -> None:
     for number, digest in enumerate(("d1", "d2", "d1"), start=1):
-        assert store.land(run(store), "s", Landing([record(digest=digest)])).changed == ([] if number == 1 else [WORK.doi])
+        assert store.land(run(store), "s", Landing([record(digest=digest)])).changed == (
+            [] if number == 1 else [WORK.doi]
+        )
     rows = store.conn.execute("select version, digest, first_run, last_run from snapshots order by version").fetchall()
     assert rows == [(1, "d1", 1, 2), (2, "d2", 2, 3), (3, "d1", 3, None)]
     assert store.current([WORK.doi]) == {WORK.doi: ("d1", "b1")}
@@ -149,7 +151,7 @@ def test_a_record_that_cannot_be_understood_is_kept_whole(store: Store) -> None:
 
 def test_a_changed_spec_forgets_the_bookmark_and_a_removed_source_is_retired(store: Store) -> None:
     number = run(store)
-    store.complete_source(number, "s", "2026-11-22")
+    store.complete_source(number, "s", "2026-11-22", None)
     assert store.register(number, [("s", "search", "Renamed", "{}")])["s"].bookmark == "2026-11-22"
     assert store.conn.execute("select retired from sources where source = 'r'").fetchone() == (number,)
     assert store.register(number, [("s", "search", "Renamed", '{"a": 1}')])["s"].bookmark is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,13 @@ from typing import Any
 import pytest
 
 from evidence import config, report, yaml_text
-from evidence.config import Config
+from evidence.config import Config, Search
 from evidence.errors import UnavailableError
 from evidence.model import Decision, Doi, Found, Message, Page, Query, Window
 from evidence.rulebook import Rulebook
 from evidence.store import Store, open_store
 from evidence.sync import Outcome, sync
-from tests.records import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, DictDoor
+from tests.records import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, DictDoor, message
 from tests.test_store import dump
 
 Clock = Callable[[], datetime]
@@ -151,8 +152,8 @@ def test_a_file_never_replaces_what_was_indexed_later(store: Store, go: Callable
     go(DictDoor())
     older = MARKOWITZ | {"title": ["Poorer"], "indexed": {"date-time": "2020-01-01T00:00:00Z"}}
     undated = {key: value for key, value in older.items() if key != "indexed"}
-    for message in (older, undated):
-        outcome = go(DictDoor([], name="files"), take=[message])
+    for record in (older, undated):
+        outcome = go(DictDoor([], name="files"), take=[record])
         assert outcome.landed.changed == []
     assert rows(store, f"select title from works where doi = '{MARKOWITZ['DOI']}'") == [(MARKOWITZ["title"][0],)]
 
@@ -195,3 +196,37 @@ def test_an_entry_removed_from_the_file_is_retired_and_its_works_stay(
     assert rows(store, "select source from sources where retired is not null") == [("article",)]
     assert rows(store, "select count(*) from citations where retired is null") == [(0,)]
     assert rows(store, "select count(*) from works") == [(4,)]
+
+
+def test_a_search_that_finds_nothing_shrinks_or_jumps_is_flagged_and_the_flag_stays(
+    store: Store, go: Callable[..., Outcome]
+) -> None:
+    many = tuple(message(f"10.5555/{n}", f"Interpersonal psychotherapy {n}", 2000) for n in range(60))
+    assert go(DictDoor([LIPSITZ, FONAGY])).warnings == []
+    only = go(DictDoor([MARKOWITZ], name="files"), full=True)
+    assert [source for source, _ in only.warnings] == ["by-name"]
+    assert "no longer found" in only.warnings[0][1]
+    nothing = go(DictDoor([]), full=True)
+    assert "no work at all" in nothing.warnings[0][1]
+    incremental = go(DictDoor([]))
+    assert "no work at all" in rows(store, "select warning from sources where source = 'by-name'")[0][0]
+    assert incremental.outcome == "complete"
+    go(DictDoor(many[:20]), full=True)
+    assert "leads to 60 works after 20" in go(DictDoor(many), full=True).warnings[0][1]
+    go(DictDoor(many), full=True)
+    assert rows(store, "select warning from sources where source = 'by-name'") == [(None,)]
+
+
+def test_a_truncation_stays_on_its_source_through_later_runs(
+    store: Store, go: Callable[..., Outcome], small: Config
+) -> None:
+    crowd = [message(f"10.5555/{n}", f"Interpersonal psychotherapy {n}", 2019) for n in range(30)]
+    search = small.sources[1]
+    assert isinstance(search, Search)
+    tight = Config(None, (replace(search, query=replace(search.query, rows=10)),), (), ())
+    first = go(DictDoor(crowd), tight)
+    assert "2019-01-01" in first.warnings[0][1]
+    assert "2019-01-01" in report.summary(first)
+    assert rows(store, "select count(*) from requests where truncated = 1") == [(1,)]
+    assert go(DictDoor(crowd), tight).outcome == "complete"
+    assert "2019-01-01" in rows(store, "select warning from sources where source = 'by-name'")[0][0]

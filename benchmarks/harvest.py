@@ -1,0 +1,103 @@
+"""What a harvest asks of Crossref: requests, bytes and seconds of a first and a second sync, against a loopback server.
+
+    python benchmarks/harvest.py ../shared/data/crossref-works.jsonl.gz [--works 3000] [--share 0.1]
+
+The server holds real records (with their references, licences and links: what makes a whole record heavy) under fresh DOIs;
+a share of them is given a title of the field. The floor for bytes is what one would move by fetching whole records for every
+ranked row that the searches look at. Seconds include the pace that the server's headers ask for (here: none).
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import sqlite3
+import tempfile
+import time
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from evidence import config, rulebook, session, yaml_text
+from evidence.sync import Outcome, Quiet
+from tests.loopback import LoopbackCrossref
+
+LIMIT = 0.25
+SEARCHES = """
+sources:
+  - id: by-name
+    kind: search
+    label: By name
+    query: {bibliographic: interpersonal psychotherapy}
+    phrases: [interpersonal psychotherap*]
+    years: 1974-
+  - id: perinatal
+    kind: search
+    label: Perinatal
+    query: {bibliographic: interpersonal psychotherapy postpartum depression}
+    phrases: [interpersonal psychotherap*]
+    also: [postpartum, perinatal]
+    years: 1974-
+"""
+
+
+def works(file: Path, count: int, share: float) -> dict[str, Any]:
+    """Real records under fresh DOIs, `share` of them titled as works of the field, the others as what ranks beside them."""
+    with gzip.open(file, "rt") as lines:
+        real = [r.get("work", r) for r in map(json.loads, filter(str.strip, lines))]
+    real = [r for r in real if "indexed" in r and "issued" in r]
+    result = {}
+    for n in range(count):
+        record = dict(real[n % len(real)])
+        ours = n < count * share
+        record["title"] = [
+            f"Interpersonal psychotherapy for group {n}" if ours else f"Interpersonal violence in place {n}"
+        ]
+        record["DOI"] = f"10.5555/{n}.{record['DOI'].lower().replace('/', '-')}"
+        record["indexed"] = {"date-time": "2026-11-01T00:00:00Z", "date-parts": [[2026, 11, 1]]}
+        record["issued"] = record["published"] = {"date-parts": [[1980 + n % 45, 1 + n % 12]]}
+        result[record["DOI"]] = record
+    return result
+
+
+def scanned(db: Path) -> int:
+    """Ranked rows that the searches have looked at."""
+    with closing(sqlite3.connect(db)) as conn:
+        return int(conn.execute("select sum(scanned) from requests").fetchone()[0])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--works", type=int, default=3000)
+    parser.add_argument("--share", type=float, default=0.1)
+    arguments = parser.parse_args()
+    held = works(arguments.file, arguments.works, arguments.share)
+    checked, book = config.check(yaml_text.parse(SEARCHES, "benchmark")), rulebook.load()
+    with LoopbackCrossref(held) as server, tempfile.TemporaryDirectory() as folder:
+        db = Path(folder) / "evidence.db"
+
+        def sync() -> tuple[Outcome, float]:
+            start = time.perf_counter()
+            outcome = session.run(
+                db, db.with_name("d.db"), checked, book, lambda: datetime.now(UTC), Quiet(), door=None, url=server.url
+            )
+            return outcome, time.perf_counter() - start
+
+        for name in ("first", "second"):
+            outcome, seconds = sync()
+            print(
+                f"{name} sync: {outcome.requests} requests, {outcome.bytes / 1e6:.2f} MB, {seconds:.1f} s; "
+                f"{len(outcome.matched)} matched, {len(outcome.landed.new)} new"
+            )
+            if name == "first":
+                moved = outcome.bytes
+                rows = scanned(db)
+    whole = rows * sum(len(json.dumps(w).encode()) for w in held.values()) / len(held)
+    print(f"whole records for {rows} ranked rows: {whole / 1e6:.2f} MB; ratio {moved / whole:.3f} (at most {LIMIT})")
+
+
+if __name__ == "__main__":
+    main()
