@@ -186,7 +186,7 @@ class _Spooled(Sequence[Message]):
 
 def read(path: Path) -> Iterator[Message | Unreadable]:
     """The records of one file, one at a time; entries that are none come as `Unreadable`."""
-    with _open(path) as file:
+    with opened(path) as file:
         first = next((line for line in file if line.strip()), b"")
         head = _parsed(first)
         if first and isinstance(head, (dict, list)):
@@ -238,7 +238,8 @@ def _parsed(raw: bytes) -> Any:
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[IO[bytes]]:
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """A file, unpacked if it is gzipped; ConfigError when it cannot be read or is cut off."""
     try:
         with path.open("rb") as raw:
             zipped = raw.read(2) == b"\x1f\x8b"

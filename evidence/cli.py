@@ -22,7 +22,20 @@ from typing import Any, TypeVar
 import click
 from tqdm import tqdm
 
-from evidence import __version__, catalogue, config, crossref, doi, export, ledger, report, rulebook, serve, session
+from evidence import (
+    __version__,
+    catalogue,
+    config,
+    crossref,
+    doi,
+    evaluate_matching,
+    export,
+    ledger,
+    report,
+    rulebook,
+    serve,
+    session,
+)
 from evidence.archive import snapshot_files
 from evidence.errors import ConfigError, EvidenceError
 from evidence.model import Doi, VerdictName
@@ -308,6 +321,31 @@ def serve_(settings: Settings, host: str, port: int, open_browser: bool) -> None
     """Open the site over the database until Ctrl-C."""
     catalogue.connect(settings.db).close()
     raise SystemExit(serve.run(settings.db, host, port, open_browser=open_browser))
+
+
+@cli.group()
+def evaluate() -> None:
+    """Measure the rules and the matching on labelled files of your own."""
+
+
+@evaluate.command("matching")
+@click.argument("files", nargs=-1, required=True, type=click.Path(dir_okay=False, path_type=Path), metavar="FILE…")
+@click.option(
+    "--every", default=1, show_default=True, type=click.IntRange(min=1), help="Only every so-manieth citation."
+)
+@click.option("--show", default=20, show_default=True, help="How many disagreements to print.")
+def evaluate_matching_(files: tuple[Path, ...], every: int, show: int) -> None:
+    """Match citations against a local index of all their works, and again with the true work taken out.
+
+    Each line of FILE (.jsonl, .jsonl.gz) is an object with `reference` (the text), `doi` (the true one or null) and facts of that
+    work: atitle, firstAuthor, jtitle, volume, firstPage, year. Exit code 1 when the targets are missed: precision .995,
+    recall .93, at most 1 % of absent works linked.
+    """
+    rows = [row for file in files for row in evaluate_matching.read(session.lines(file), str(file))]
+    evaluation = evaluate_matching.evaluate(rows, every)
+    click.echo(evaluate_matching.render(evaluation, show))
+    if not evaluation.met:
+        raise SystemExit(1)
 
 
 def starter() -> Path:

@@ -15,7 +15,7 @@ from evidence.config import ReferenceList
 from evidence.errors import RecordError, RejectedError
 from evidence.matching import Choice, agree, choose
 from evidence.model import Citation, CitationStatus, Doi, Door, Found, Message, Query, Resolution, Work
-from evidence.normalise import normalise
+from evidence.normalise import doi_of, normalise
 
 ACCEPTED: frozenset[CitationStatus] = frozenset({"resolved", "repaired", "matched"})
 """The verdicts that carry a DOI."""
@@ -167,6 +167,9 @@ def _unknown(citation: Citation, read: Sequence[Doi], door: Door, answers: _Answ
     if choice.status == "matched" and choice.doi:
         problem = f"the list prints {citation.stated_doi}, which leads nowhere; the text leads to {choice.doi}"
         return Resolution(citation, "repaired", choice.doi, problem, choice.score)
+    if read and dois.is_short(read[0]):
+        problem = f"{read[0]} is a short DOI, which only doi.org resolves; write the full DOI it leads to"
+        return Resolution(citation, "not-found", None, problem)
     where = "Crossref" if door.name == "crossref" else f"the {door.name}"
     return Resolution(citation, "not-found", None, f"{where} has no record of {citation.stated_doi or read[0]}")
 
@@ -184,7 +187,7 @@ def _choose(citation: Citation, door: Door, answers: _Answers) -> Choice:
     page = door.scan(Query((("bibliographic", question or citation.text),), rows=CANDIDATES))
     scores: dict[Doi, float | None] = {}
     for message in page.items:
-        if reading := dois.parse(message.get("DOI")):
+        if reading := doi_of(message):
             scores[reading] = message.get("score")
     answers.ask(door, list(scores))
     works = [(work, score) for d, score in scores.items() if (work := answers.work(d)) is not None]

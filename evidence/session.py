@@ -18,7 +18,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from evidence import __version__, catalogue, crossref, export, references, store
+from evidence import __version__, archive, catalogue, crossref, export, references, store
 from evidence import sync as stages
 from evidence.archive import Archive, Question
 from evidence.config import Config, ReferenceList, Search
@@ -182,6 +182,12 @@ def counts(
         if isinstance(source, Search):
             yield source.label, crossref.count(source.query, url, mailto)
             sleep(COUNT_PAUSE)
+
+
+def lines(path: Path) -> Iterator[str]:
+    """The lines of a text file, plain or gzipped; ConfigError when it cannot be read."""
+    with archive.opened(path) as file:
+        yield from (line.decode(errors="replace") for line in file)
 
 
 @contextmanager

@@ -88,6 +88,12 @@ def test_a_doi_that_leads_nowhere_is_repaired_when_the_text_finds_the_work() -> 
     assert "leads nowhere" in found.problem
 
 
+def test_a_short_doi_asks_for_the_full_one() -> None:
+    found = verdict(cite("Nobody X. A work that is not there at all. J None. 1999;1:1-2.", "10/gf4gqc"))
+    assert found.status == "not-found"
+    assert "short DOI" in (found.problem or "")
+
+
 def test_an_alias_is_resolved_and_recorded() -> None:
     door = DictDoor()
     door.aliases["10.1002/old.1774"] = str(MARKOWITZ["DOI"])
@@ -120,7 +126,13 @@ def deposited(references: Sequence[dict[str, str]]) -> DictDoor:
 def test_a_deposited_list_is_followed() -> None:
     door = deposited(
         [
-            {"key": "1", "DOI": str(STANGIER["DOI"]), "doi-asserted-by": "publisher", "author": "Stangier", "year": "2011"},
+            {
+                "key": "1",
+                "DOI": str(STANGIER["DOI"]),
+                "doi-asserted-by": "publisher",
+                "author": "Stangier",
+                "year": "2011",
+            },
             {"key": "2", "unstructured": MARKOWITZ_TEXT},
             {"key": "3"},
         ]
