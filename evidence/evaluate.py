@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from evidence.errors import ConfigError
-from evidence.judge import judge
 from evidence.model import Doi, Match, VerdictName, Work
 from evidence.rulebook import FACETS, Rulebook
 from evidence.screen import screen

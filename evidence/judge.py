@@ -11,20 +11,21 @@ from collections.abc import Sequence
 from evidence.model import Decision, Judgement, Tag, Work
 from evidence.rulebook import Rulebook
 from evidence.screen import screen
-from evidence.tag import tag
+from evidence.tag import Texts, tag
 
 
 def judge(work: Work, book: Rulebook, decisions: Sequence[Decision] = ()) -> Judgement:
     """The judgement on `work`; `decisions` are those on its DOI, in any order. Excluded works get no tags by rule."""
     ordered = sorted(decisions, key=lambda decision: decision.made_at)
-    ruled = screen(work, book)
+    texts = Texts(work)
+    ruled = screen(work, book, texts)
     verdict, decided, why = ruled.verdict, "rule", ruled.why
     person = next((d for d in reversed(ordered) if d.action == "verdict" and d.verdict), None)
     if person is not None and person.verdict:
         verdict, decided = person.verdict, "person"
         because = person.reason.strip().rstrip(".")
         why = f"{person.reviewer} decided this on {person.made_at[:10]}: {because or 'no reason given'}."
-    tags = tag(work, book) if verdict != "exclude" else ()
+    tags = tag(work, book, texts) if verdict != "exclude" else ()
     return Judgement(
         verdict,
         "person" if decided == "person" else "rule",

@@ -11,7 +11,7 @@ import difflib
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -72,15 +72,24 @@ class Facet:
     values: tuple[Value, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Ruleset:
+    """Facets whose rules are read together: their values by (facet, value), the finder of their terms, the fields read."""
+
+    values: Mapping[Said, Value]
+    finder: rules.Finder
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Rulebook:
     """Everything the rules say. `digest` (16 hexadecimal digits) changes with any edit of a rule or a word list."""
 
     digest: str
     facets: tuple[Facet, ...]
     verdicts: Facet
-    screen_finder: rules.Finder
-    tag_finder: rules.Finder
+    screening: Ruleset
+    tagging: Ruleset
 
     def facet(self, name: str) -> Facet | None:
         """The facet of that name, the screening included; None when there is no such facet."""
@@ -103,9 +112,15 @@ def load(folder: Path | None = None) -> Rulebook:
         hashlib.sha256(source.encode()).hexdigest()[:16],
         facets,
         verdicts,
-        rules.Finder(screen_terms.terms),
-        rules.Finder(tag_terms.terms),
+        _ruleset((verdicts,), screen_terms),
+        _ruleset(facets, tag_terms),
     )
+
+
+def _ruleset(facets: tuple[Facet, ...], terms: _Terms) -> Ruleset:
+    values = {(facet.facet, value.id): value for facet in facets for value in facet.values}
+    read = {field for value in values.values() for rule in value.rules for field in (*rule.fields, "title")}
+    return Ruleset(values, rules.Finder(terms.terms), tuple(field for field in FIELDS if field in read))
 
 
 class _Terms:
@@ -233,7 +248,9 @@ def _once(text: YamlText, loc: Loc, name: str, taken: dict[str, int]) -> None:
 
 def _rule(text: YamlText, loc: Loc, entry: _RuleEntry, terms: _Terms, facet: str) -> Rule:
     if not (entry.any or entry.all or entry.title or entry.given):
-        raise text.complain(loc, f"the rule {entry.id!r} asks for nothing; give it `any:`, `all:`, `title:` or `given:`")
+        raise text.complain(
+            loc, f"the rule {entry.id!r} asks for nothing; give it `any:`, `all:`, `title:` or `given:`"
+        )
     for i, field in enumerate(entry.fields):
         if field not in FIELDS:
             raise text.complain((*loc, "fields", i), f"there is no field {field!r}; the fields are {', '.join(FIELDS)}")
@@ -249,8 +266,19 @@ def _rule(text: YamlText, loc: Loc, entry: _RuleEntry, terms: _Terms, facet: str
         numbers[key] = tuple(found)
     given = tuple(tuple(_said(part, facet) for part in choice.split(" + ")) for choice in entry.given)
     unless = tuple(_said(written, facet) for written in entry.unless)
-    tested = [numbers[key] for key in _TERM_KEYS]
-    return Rule(entry.id, *tested, given, unless, tuple(entry.fields), entry.because)
+    return Rule(
+        id=entry.id,
+        any=numbers["any"],
+        all=numbers["all"],
+        none=numbers["none"],
+        but_not=numbers["except"],
+        title=numbers["title"],
+        not_title=numbers["not_title"],
+        given=given,
+        unless=unless,
+        fields=tuple(entry.fields),
+        because=entry.because,
+    )
 
 
 def _said(written: str, facet: str) -> Said:
@@ -272,7 +300,8 @@ def _check_references(texts: list[YamlText], facets: tuple[Facet, ...]) -> None:
                         raise text.complain(("values", i, "rules", j), f"no value is called {':'.join(said)!r}{hint}")
             if loop := _loop((facet.facet, value.id), known):
                 raise text.complain(
-                    ("values", i), f"`given` and `unless` run in a circle: {' → '.join(':'.join(said) for said in loop)}"
+                    ("values", i),
+                    f"`given` and `unless` run in a circle: {' → '.join(':'.join(said) for said in loop)}",
                 )
 
 

@@ -33,11 +33,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from itertools import accumulate
 
 Span = tuple[int, int]
+Keys = tuple[frozenset[str], frozenset[str]]
+"""Words, whole and as stems."""
+
 Hits = dict[int, list[Span]]
 """Term number → where it was found, in reading order."""
 
@@ -48,7 +52,7 @@ _JOINT = r"[\s-]+"
 _LOOSE_JOINT = r"[\s-]*"
 _SERIES = r"(?:\s*[,;/&+]\s*|[\s-]+)(?:(?:and|or|vs\.?|versus|v\.?|plus|with|und|oder|y|e|et|ou|en)\s+)?"
 _END = r"(?!\w)"
-_TOKEN = r"(?:vs\.|(?:[^\s.;:!?]|[.:](?=\S))+)"
+_BETWEEN = r"(?:vs\.|(?:[^\s.;:!?]|[.:](?=\S))+)"
 _LEXEME = re.compile(
     r"(?P<space>\s+)|(?P<gap><\d+>)|(?P<list>\{[a-z0-9-]+\}\+?)|(?P<mark>[()\[\]|])|(?P<word>[^\s()\[\]{}<>|]+)|(?P<bad>.)"
 )
@@ -58,9 +62,10 @@ _MAX_GAP = 12
 class Text:
     """One text made ready for matching: folded at equal length, and where each of its words begins."""
 
-    __slots__ = ("lower", "plain", "starts")
+    __slots__ = ("lower", "plain", "starts", "text")
 
     def __init__(self, text: str) -> None:
+        self.text = text
         self.plain = fold(text)
         lower = self.plain.lower()
         self.lower = lower if len(lower) == len(text) else "".join(map(_lower, self.plain))
@@ -94,13 +99,19 @@ def _lower(char: str) -> str:
 
 @dataclass(frozen=True)
 class Term:
-    """One term, parsed. `keys` are the words it can begin with (whole, or stems); empty when it must be searched for."""
+    """One term, parsed: the words it can begin with (whole, or stems; none of either when it must be searched for).
+
+    Two things only save time. `needs`: the words of which a text must hold some for the term to be there at all, one set
+    for each further part. `head`: the list the term begins with, as a term, so that lists are tried once for all.
+    """
 
     source: str
     pattern: str
     cased: bool
     whole: frozenset[str]
     stems: frozenset[str]
+    needs: tuple[Keys, ...] = ()
+    head: Term | None = None
 
     @cached_property
     def regex(self) -> re.Pattern[str]:
@@ -119,9 +130,18 @@ def parse(source: str, lists: Mapping[str, Sequence[str]] | None = None) -> Term
     node = parser.alternatives(closing=None)
     if node.empty:
         raise ValueError(f"{source!r} matches nothing at all; at least one word must be required")
+    head = None
+    if len(parser.pieces) > 1 and parser.pieces[0][0] == "list" and not parser.pieces[0][1].endswith("+"):
+        first = _Parser(parser.pieces[0][1], lists or {})
+        first.cased = parser.cased
+        head = _term(first.source, first.alternatives(closing=None), parser.cased)
+    return _term(source, node, parser.cased, head)
+
+
+def _term(source: str, node: _Node, cased: bool, head: Term | None = None) -> Term:
     whole = frozenset(word for word in node.whole if not any(word.startswith(stem) for stem in node.stems))
     stems = frozenset(s for s in node.stems if not any(s != stem and s.startswith(stem) for stem in node.stems))
-    return Term(source, node.pattern, parser.cased, whole, stems)
+    return Term(source, node.pattern, cased, whole, stems, node.needs, head)
 
 
 def _regular_expression(source: str) -> Term:
@@ -143,6 +163,7 @@ class _Node:
     stems: frozenset[str]
     empty: bool = False
     many: bool = False
+    needs: tuple[Keys, ...] = ()
 
 
 class _Parser:
@@ -150,22 +171,20 @@ class _Parser:
 
     def __init__(self, source: str, lists: Mapping[str, Sequence[str]], inside: tuple[str, ...] = ()) -> None:
         self.source, self.lists, self.inside = source, lists, inside
-        self.tokens = [(m.lastgroup or "", m[0]) for m in _LEXEME.finditer(source)]
+        self.pieces = [(m.lastgroup or "", m[0]) for m in _LEXEME.finditer(source)]
         self.at = 0
-        self.cased = _minds_case(source) or any(
-            _minds_case(term) for name in re.findall(r"\{([a-z0-9-]+)\}", source) for term in _spelled(name, lists)
-        )
+        self.cased = any(_minds_case(term) for term in _spelled(source, lists, inside))
 
     def alternatives(self, closing: str | None) -> _Node:
         """`a b | c`, up to the closing bracket or the end."""
         branches = [self.sequence(closing)]
-        while self.at < len(self.tokens) and self.tokens[self.at][1] == "|":
+        while self.at < len(self.pieces) and self.pieces[self.at][1] == "|":
             if closing is None:
                 raise ValueError(f"{self.source!r}: `|` stands only inside ( ) or [ ]; write two terms instead")
             self.at += 1
             branches.append(self.sequence(closing))
         if closing is not None:
-            if self.at >= len(self.tokens) or self.tokens[self.at][1] != closing:
+            if self.at >= len(self.pieces) or self.pieces[self.at][1] != closing:
                 raise ValueError(f"{self.source!r}: a bracket is never closed; add the missing {closing!r}")
             self.at += 1
         return _either(branches)
@@ -174,43 +193,45 @@ class _Parser:
         """Items side by side, until `|`, a closing bracket or the end."""
         items: list[_Node | int] = []
         spaced = True
-        while self.at < len(self.tokens):
-            kind, token = self.tokens[self.at]
-            if token in ("|", ")", "]"):
-                if token != "|" and token != closing:
-                    raise ValueError(f"{self.source!r}: {token!r} closes nothing; remove it or open it before")
+        while self.at < len(self.pieces):
+            kind, piece = self.pieces[self.at]
+            if piece in ("|", ")", "]"):
+                if piece != "|" and piece != closing:
+                    raise ValueError(f"{self.source!r}: {piece!r} closes nothing; remove it or open it before")
                 break
             self.at += 1
             if kind == "space":
                 spaced = True
                 continue
             if not spaced:
-                raise ValueError(f"{self.source!r}: put a space before {token!r}; brackets hold whole words")
+                raise ValueError(f"{self.source!r}: put a space before {piece!r}; brackets hold whole words")
             spaced = False
-            items.append(self.item(kind, token))
+            items.append(self.item(kind, piece))
         return self.joined(items)
 
-    def item(self, kind: str, token: str) -> _Node | int:
+    def item(self, kind: str, piece: str) -> _Node | int:
         """One word, list, group or gap (a gap is its number of words)."""
         if kind == "gap":
-            size = int(token[1:-1])
+            size = int(piece[1:-1])
             if not 1 <= size <= _MAX_GAP:
-                raise ValueError(f"{self.source!r}: a gap is <1> to <{_MAX_GAP}> words, not {token}")
+                raise ValueError(f"{self.source!r}: a gap is <1> to <{_MAX_GAP}> words, not {piece}")
             return size
         if kind == "list":
-            node = self.named(token.strip("{}+"))
-            return _Node(node.pattern, node.whole, node.stems, node.empty, many=True) if token.endswith("+") else node
+            node = self.named(piece.strip("{}+"))
+            return _Node(node.pattern, node.whole, node.stems, node.empty, many=True) if piece.endswith("+") else node
         if kind == "word":
-            return _word(token, self.cased)
-        if token in "([":
-            node = self.alternatives(")" if token == "(" else "]")
-            return node if token == "(" else _Node(f"(?:{node.pattern})?", node.whole, node.stems, empty=True)
-        raise ValueError(f"{self.source!r}: {token!r} has no meaning here")
+            return _word(piece, self.cased)
+        if piece in "([":
+            node = self.alternatives(")" if piece == "(" else "]")
+            return node if piece == "(" else _Node(f"(?:{node.pattern})?", node.whole, node.stems, empty=True)
+        raise ValueError(f"{self.source!r}: {piece!r} has no meaning here")
 
     def named(self, name: str) -> _Node:
         """The list `{name}` as one of its terms."""
         if name not in self.lists:
-            raise ValueError(f"{self.source!r}: there is no list {{{name}}}; the lists are {', '.join(sorted(self.lists))}")
+            raise ValueError(
+                f"{self.source!r}: there is no list {{{name}}}; the lists are {', '.join(sorted(self.lists))}"
+            )
         if name in self.inside:
             raise ValueError(f"{self.source!r}: the list {{{name}}} holds itself")
         branches = []
@@ -225,12 +246,15 @@ class _Parser:
         if not items or isinstance(items[0], int) or isinstance(items[-1], int):
             raise ValueError(f"{self.source!r}: there must be words on both sides of a gap, and in every alternative")
         pattern, whole, stems, empty, joint = "", frozenset[str](), frozenset[str](), True, ""
+        needs: list[Keys] = []
         for item in items:
             if isinstance(item, int):
-                joint = rf"[^\w\s.;:!?]*[\s/-]+(?:{_TOKEN}\s+){{0,{item}}}?(?:[^\w\s.;:!?]+|[^\s.;:!?]*-)?"
+                joint = rf"[^\w\s.;:!?]*[\s/-]+(?:{_BETWEEN}\s+){{0,{item}}}?(?:[^\w\s.;:!?]+|[^\s.;:!?]*-)?"
                 continue
             if empty:
                 whole, stems = whole | item.whole, stems | item.stems
+            elif not item.empty and (item.whole or item.stems):
+                needs.append((item.whole, item.stems))
             if item.many:
                 link = f"(?i:{_SERIES})" if self.cased else _SERIES
                 first = "" if empty else f"(?:{link}|{joint})"
@@ -242,11 +266,13 @@ class _Parser:
                 pattern += joint + item.pattern
                 joint = _JOINT
                 empty = False
-        return _Node(pattern, whole, stems, empty)
+        return _Node(pattern, whole, stems, empty, needs=tuple(needs))
 
 
 def _either(branches: Sequence[_Node]) -> _Node:
-    pattern = branches[0].pattern if len(branches) == 1 else f"(?:{'|'.join(node.pattern for node in branches)})"
+    if len(branches) == 1:
+        return branches[0]
+    pattern = f"(?:{'|'.join(node.pattern for node in branches)})"
     whole = frozenset[str]().union(*(node.whole for node in branches))
     stems = frozenset[str]().union(*(node.stems for node in branches))
     return _Node(pattern, whole, stems, any(node.empty for node in branches))
@@ -265,17 +291,25 @@ def _word(word: str, cased: bool) -> _Node:
         pattern = f"(?i:{pattern})"
     if first is None:  # "&" or "+": fine inside a term, never the start of one
         return _Node(pattern, frozenset(), frozenset())
-    key = frozenset([first[0].lower()])
-    open_ended = first[0] == parts[0] and (len(parts) > 1 or star)
-    return _Node(pattern, frozenset(), key) if open_ended else _Node(pattern, key, frozenset())
+    if first[0] != parts[0]:  # "children's": the word of the text ends at the apostrophe
+        return _Node(pattern, frozenset([first[0].lower()]), frozenset())
+    glued = list(accumulate(part.lower() for part in parts))
+    if star:
+        return _Node(pattern, frozenset(glued[:-1]), frozenset(glued[-1:]))
+    return _Node(pattern, frozenset(glued), frozenset())
 
 
 def _minds_case(text: str) -> bool:
     return any(sum(map(str.isupper, word)) > 1 for word in re.split(r"[\s()\[\]|]+", text))
 
 
-def _spelled(name: str, lists: Mapping[str, Sequence[str]]) -> Iterable[str]:
-    return lists.get(name, ())
+def _spelled(source: str, lists: Mapping[str, Sequence[str]], inside: tuple[str, ...] = ()) -> Iterator[str]:
+    """`source` and all that its lists stand for, at any depth (a list that holds itself is refused elsewhere)."""
+    yield source
+    for name in re.findall(r"\{([a-z0-9-]+)\}", source):
+        if name not in inside:
+            for term in lists.get(name, ()):
+                yield from _spelled(term, lists, (*inside, name))
 
 
 class Finder:
@@ -283,42 +317,96 @@ class Finder:
 
     def __init__(self, terms: Sequence[Term]) -> None:
         self.terms = tuple(terms)
-        self._whole: dict[str, list[int]] = {}
-        self._stems: dict[str, list[int]] = {}
+        heads: dict[tuple[str, bool], list[int]] = {}
+        openers = list[tuple[Term, int]]()
         self._free: list[int] = []
+        self._heads: list[tuple[Term, list[int]]] = []
         for number, term in enumerate(self.terms):
-            for word in term.whole:
-                self._whole.setdefault(word, []).append(number)
-            for stem in term.stems:
-                self._stems.setdefault(stem, []).append(number)
-            if not term.whole and not term.stems:
+            if term.head is not None:
+                heads.setdefault((term.head.source, term.head.cased), []).append(number)
+            elif term.whole or term.stems:
+                openers.append((term, number))
+            else:
                 self._free.append(number)
+        for numbers in heads.values():
+            head = self.terms[numbers[0]].head
+            if head is not None:
+                self._heads.append((head, numbers))
+                openers.append((head, -len(self._heads)))  # a negative number is a head's
+        self._whole, self._stems = _index(openers)
         self._lengths = sorted({len(stem) for stem in self._stems})
+        needs = {need: number for number, need in enumerate(dict.fromkeys(n for t in self.terms for n in t.needs))}
+        self._keys = tuple(needs)
+        self._needs = tuple(tuple(needs[need] for need in term.needs) for term in self.terms)
+        self._prefixes = sorted({len(stem) for _, stems in self._keys for stem in stems})
 
     def hits(self, text: Text) -> Hits:
         """Where every term stands in `text`; terms that are not there are left out."""
         found: Hits = {}
+        there = _There(text, self._keys, self._prefixes)
+        headed: dict[int, list[int]] = {}
         for word, starts in text.starts.items():
-            for number in self._whole.get(word, ()):
-                self._try(number, text, starts, found)
+            candidates = list(self._whole.get(word, ()))
             for length in self._lengths:
                 if length > len(word):
                     break
-                for number in self._stems.get(word[:length], ()):
-                    self._try(number, text, starts, found)
+                candidates += self._stems.get(word[:length], ())
+            for number in candidates:
+                if number >= 0:
+                    self._try(number, text, starts, there, found)
+                else:
+                    head = self._heads[-number - 1][0]
+                    subject = text.plain if head.cased else text.lower
+                    headed.setdefault(number, []).extend(at for at in starts if head.regex.match(subject, at))
+        for head_number, starts in headed.items():
+            for number in self._heads[-head_number - 1][1] if starts else ():
+                self._try(number, text, starts, there, found)
         for number in self._free:
             spans = [hit.span() for hit in self.terms[number].regex.finditer(text.plain)]
             if spans:
                 found[number] = spans
         return found
 
-    def _try(self, number: int, text: Text, starts: list[int], found: Hits) -> None:
+    def _try(self, number: int, text: Text, starts: list[int], there: _There, found: Hits) -> None:
+        for need in self._needs[number]:
+            if not there[need]:
+                return
         term = self.terms[number]
         subject = text.plain if term.cased else text.lower
+        match = term.regex.match
         for start in starts:
-            hit = term.regex.match(subject, start)
+            hit = match(subject, start)
             if hit:
                 found.setdefault(number, []).append(hit.span())
+
+
+def _index(openers: Sequence[tuple[Term, int]]) -> tuple[dict[str, list[int]], dict[str, list[int]]]:
+    """Which terms can begin with a word, and which with a stem."""
+    whole: dict[str, list[int]] = {}
+    stems: dict[str, list[int]] = {}
+    for term, number in openers:
+        for word in term.whole:
+            whole.setdefault(word, []).append(number)
+        for stem in term.stems:
+            stems.setdefault(stem, []).append(number)
+    return whole, stems
+
+
+class _There(dict[int, bool]):
+    """Does a text hold any word of a set of keys? Worked out once per set and text, when first asked."""
+
+    def __init__(self, text: Text, keys: Sequence[Keys], lengths: Sequence[int]) -> None:
+        super().__init__()
+        self._text, self._keys, self._lengths = text, keys, lengths
+        self._prefixes: set[str] | None = None
+
+    def __missing__(self, number: int) -> bool:
+        whole, stems = self._keys[number]
+        if self._prefixes is None:
+            self._prefixes = {word[:length] for word in self._text.starts for length in self._lengths}
+        answer = not whole.isdisjoint(self._text.starts) or not stems.isdisjoint(self._prefixes)
+        self[number] = answer
+        return answer
 
 
 class Phrases:

@@ -30,15 +30,15 @@ class Verdict:
     matches: tuple[Match, ...]
 
 
-def screen(work: Work, book: Rulebook) -> Verdict:
-    """The rules' verdict on `work`."""
+def screen(work: Work, book: Rulebook, texts: tag.Texts | None = None) -> Verdict:
+    """The rules' verdict on `work`. `texts` is `work` made ready before, if it was."""
     basis: Basis = "title+abstract" if work.abstract else "title" if work.title else "nothing"
     if work.notice_of:
         kind, other = work.notice_of[0]
         return Verdict("exclude", f"This is a notice ({kind}) about {other}, not the study itself.", basis, ())
     if basis == "nothing":
         return Verdict("unsure", "There is neither a title nor an abstract to judge.", basis, ())
-    said = tag.Reading(work, book.screen_finder, (book.verdicts,))
+    said = tag.Reading(texts or tag.Texts(work), book.screening)
     for verdict in ("exclude", "include", "unsure"):
         fired = said.fired(("screen", verdict))
         if fired:

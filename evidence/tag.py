@@ -5,11 +5,9 @@ It reads one work at a time and knows no verdict, no people's decisions, no data
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from evidence.model import Match, Tag, Work
-from evidence.rulebook import Facet, Rule, Rulebook, Said, Value
-from evidence.rules import Finder, Hits, Span, Text
+from evidence.rulebook import Rule, Rulebook, Ruleset, Said
+from evidence.rules import Span, Text
 
 MATCHES_PER_RULE = 6
 """How many places one rule shows at most: enough to check it, few enough to read."""
@@ -19,31 +17,39 @@ TITLE = ("title",)
 Fired = tuple[Rule, tuple[Match, ...]]
 
 
-def tag(work: Work, book: Rulebook) -> tuple[Tag, ...]:
-    """Every value the rules say of `work`, in the taxonomy's order."""
-    reading = Reading(work, book.tag_finder, book.facets)
+def tag(work: Work, book: Rulebook, texts: Texts | None = None) -> tuple[Tag, ...]:
+    """Every value the rules say of `work`, in the taxonomy's order. `texts` is `work` made ready before, if it was."""
+    reading = Reading(texts or Texts(work), book.tagging)
     tags = []
-    for facet in book.facets:
-        for value in facet.values:
-            fired = reading.fired((facet.facet, value.id))
-            if fired:
-                matches = dict.fromkeys(match for _, found in fired for match in found)
-                tags.append(Tag(facet.facet, value.id, tuple(matches)))
+    for facet, value in book.tagging.values:
+        fired = reading.fired((facet, value))
+        if fired:
+            matches = dict.fromkeys(match for _, found in fired for match in found)
+            tags.append(Tag(facet, value, tuple(matches)))
     return tuple(tags)
 
 
-class Reading:
-    """One work read once: where every term stands, and which rules fire. A value is worked out when first asked for."""
+class Texts(dict[str, Text | None]):
+    """The fields of one work made ready for matching, each when first asked for; None where the work has none."""
 
-    def __init__(self, work: Work, finder: Finder, facets: Sequence[Facet]) -> None:
-        self._texts: dict[str, str] = {}
-        self._hits: dict[str, Hits] = {}
-        for field in ("title", "abstract", "kind", "container"):
-            text: str | None = getattr(work, field)
-            if text:
-                self._texts[field] = text
-                self._hits[field] = finder.hits(Text(text))
-        self._values: dict[Said, Value] = {(f.facet, value.id): value for f in facets for value in f.values}
+    def __init__(self, work: Work) -> None:
+        super().__init__()
+        self._work = work
+
+    def __missing__(self, field: str) -> Text | None:
+        written: str | None = getattr(self._work, field)
+        self[field] = text = Text(written) if written else None
+        return text
+
+
+class Reading:
+    """One work read by one ruleset: where every term stands, and which rules fire (worked out when first asked)."""
+
+    def __init__(self, texts: Texts, ruleset: Ruleset) -> None:
+        self._texts = {field: text for field in ruleset.fields if (text := texts[field])}
+        self._hits = {field: ruleset.finder.hits(text) for field, text in self._texts.items()}
+        self._found = frozenset(number for hits in self._hits.values() for number in hits)
+        self._values = ruleset.values
         self._fired: dict[Said, tuple[Fired, ...]] = {}
 
     def fired(self, said: Said) -> tuple[Fired, ...]:
@@ -54,6 +60,11 @@ class Reading:
         return self._fired[said]
 
     def _fires(self, rule: Rule) -> tuple[Match, ...] | None:
+        found = self._found
+        if (rule.any and found.isdisjoint(rule.any)) or (rule.title and found.isdisjoint(rule.title)):
+            return None  # what nearly every rule meets: none of its words is in the work
+        if not found.issuperset(rule.all):
+            return None
         if any(self._first(rule, number, rule.fields) for number in rule.none):
             return None
         if any(self._first(rule, number, TITLE) for number in rule.not_title):
@@ -66,31 +77,37 @@ class Reading:
             matches.append(first)
         for choice, fields in ((rule.any, rule.fields), (rule.title, TITLE)):
             if choice:
-                found = [match for number in choice if (match := self._first(rule, number, fields))]
-                if not found:
+                hits = [match for number in choice if (match := self._first(rule, number, fields))]
+                if not hits:
                     return None
-                matches += found
-        if rule.unless and any(self.fired(said) for said in rule.unless):
+                matches += hits
+        if any(self.fired(said) for said in rule.unless):
             return None
         if rule.given:
-            chosen = next((saids for saids in rule.given if all(self.fired(said) for said in saids)), None)
-            if chosen is None:
+            given = self._given(rule)
+            if given is None:
                 return None
-            matches += [
-                Match(rule.id, match.field, match.start, match.stop, match.quote)
-                for said in chosen
-                for match in self.fired(said)[0][1]
-            ]
+            matches += given
         return tuple(dict.fromkeys(matches))[:MATCHES_PER_RULE]
+
+    def _given(self, rule: Rule) -> list[Match] | None:
+        """The words behind the first choice of `given` that is said of the work; None when none is."""
+        for choice in rule.given:
+            if all(self.fired(said) for said in choice):
+                behind = [match for said in choice for match in self.fired(said)[0][1]]
+                return [Match(rule.id, match.field, match.start, match.stop, match.quote) for match in behind]
+        return None
 
     def _first(self, rule: Rule, number: int, fields: tuple[str, ...]) -> Match | None:
         """The first place where this term counts for this rule."""
+        if number not in self._found:
+            return None
         for field in fields:
             spans = self._hits.get(field, {}).get(number)
             if spans:
                 for start, stop in sorted(spans) if len(spans) > 1 else spans:
                     if not (rule.but_not and self._inside(rule, field, (start, stop))):
-                        return Match(rule.id, field, start, stop, self._texts[field][start:stop])
+                        return Match(rule.id, field, start, stop, self._texts[field].text[start:stop])
         return None
 
     def _inside(self, rule: Rule, field: str, span: Span) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from evidence import rulebook
 from evidence.model import Doi, Work
 from evidence.rulebook import Rulebook, Value
-from evidence.tag import Reading, tag
+from evidence.tag import Reading, Texts, tag
 
 BOOK = rulebook.load()
 
@@ -22,7 +22,7 @@ def works(text: str) -> Iterator[Work]:
 
 def said(book: Rulebook, facet: str, work: Work) -> set[str]:
     if facet == "screen":
-        reading = Reading(work, book.screen_finder, (book.verdicts,))
+        reading = Reading(Texts(work), book.screening)
         return {value.id for value in book.verdicts.values if reading.fired((facet, value.id))}
     return {found.value for found in tag(work, book) if found.facet == facet}
 
@@ -35,9 +35,13 @@ def cases(kind: str) -> list[tuple[str, Value, str]]:
     return found
 
 
-@pytest.mark.parametrize(("facet", "value", "text"), cases("examples"), ids=lambda part: getattr(part, "id", str(part))[:40])
+@pytest.mark.parametrize(
+    ("facet", "value", "text"), cases("examples"), ids=lambda part: getattr(part, "id", str(part))[:40]
+)
 def test_an_example_earns_its_value(facet: str, value: Value, text: str) -> None:
-    assert any(value.id in said(BOOK, facet, work) for work in works(text)), f"{facet}:{value.id} is not said of {text!r}"
+    assert any(value.id in said(BOOK, facet, work) for work in works(text)), (
+        f"{facet}:{value.id} is not said of {text!r}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -60,8 +64,8 @@ def test_the_facets_and_slugs_are_those_of_the_published_scheme() -> None:
 SOME_SLUGS = {
     "variant": "ipt ipt-a ipt-ast ipt-ap fb-ipt ipt-g ipc ipt-b ipt-m ipsrt dit pit mit ipt-couple ipt-perinatal ipt-late-life "
     "ipt-ptsd ipt-ed ipt-bpd ipt-other",
-    "outcome": "depressive-symptoms remission-response relapse-recurrence onset-prevention anxiety ptsd-symptoms eating-pathology "
-    "mania-mood-stability suicidality grief-symptoms social-functioning general-functioning quality-of-life relationship-quality "
+    "outcome": "depressive-symptoms remission-response relapse-recurrence onset-prevention anxiety ptsd-symptoms "
+    "eating-pathology mania-mood-stability suicidality grief-symptoms social-functioning general-functioning quality-of-life relationship-quality "
     "interpersonal-problems social-support-loneliness emotion-alexithymia reflective-functioning personality-pathology "
     "alliance-process attrition-acceptability cost child-parenting substance-use physical-health biological-neural",
     "format": "individual group couple family telephone internet-video in-person inpatient combined-medication",
