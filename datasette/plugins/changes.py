@@ -15,6 +15,8 @@ from datasette import hookimpl
 from datasette.utils import tilde_encode
 from datasette.utils.asgi import Response
 
+from evidence.remember import MEMORY
+
 NAME = "evidence"
 RUNS_SHOWN = 12
 WORKS_SHOWN = 15
@@ -26,23 +28,29 @@ DIRECTIONS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 """Direction marks: in a feed reader, one left open would turn the text after it."""
 
 RUNS = """
-    select r.run, r.started, r.finished, r.outcome, r.door,
-        (select count(*) from works w where w.first_run = r.run) as new,
-        (select count(*) from works w where w.first_run = r.run and w.verdict = 'include') as included,
-        (select count(*) from works w where w.first_run = r.run and w.verdict = 'unsure') as waiting,
-        (select count(*) from works w where w.changed_run = r.run and w.first_run < r.run) as changed
-    from runs r where r.outcome <> 'running' order by r.run desc limit :limit
+    with new as (
+        select first_run as run, count(*) as new, count(*) filter (where verdict = 'include') as included,
+            count(*) filter (where verdict = 'unsure') as waiting
+        from works group by first_run
+    ),
+    changed as (
+        select changed_run as run, count(*) as changed from works where changed_run > first_run group by changed_run
+    )
+    select r.run, r.started, r.finished, r.outcome, r.door, coalesce(n.new, 0) as new,
+        coalesce(n.included, 0) as included, coalesce(n.waiting, 0) as waiting, coalesce(c.changed, 0) as changed
+    from runs r left join new n on n.run = r.run left join changed c on c.run = r.run
+    where r.outcome <> 'running' order by r.run desc limit :limit
 """
-NEW = """
-    select w.doi, w.title, w.authors, w.container, w.year, w.verdict, w.notice from works w
-    where w.first_run = :run and w.verdict <> 'exclude'
-    order by w.verdict <> 'include', w.year desc, w.doi limit :limit
+FIRST_OF_EACH = """
+    select run, doi, title, authors, container, year, verdict, notice from (
+        select w.doi, w.title, w.authors, w.container, w.year, w.verdict, w.notice, w.{column} as run,
+            row_number() over (partition by w.{column}
+                order by {first}, w.verdict <> 'include', w.year desc, w.doi) as place
+        from works w where w.{column} >= :oldest and {which}
+    ) where place <= :limit order by run, place
 """
-CHANGED = """
-    select w.doi, w.title, w.authors, w.container, w.year, w.verdict, w.notice from works w
-    where w.changed_run = :run and w.first_run < :run
-    order by w.notice is null, w.verdict <> 'include', w.year desc, w.doi limit :limit
-"""
+NEW = FIRST_OF_EACH.format(column="first_run", first="0", which="w.verdict <> 'exclude'")
+CHANGED = FIRST_OF_EACH.format(column="changed_run", first="w.notice is null", which="w.changed_run > w.first_run")
 ENTRIES = """
     select w.doi, w.title, w.authors, w.container, w.year, w.notice, f.started as published, c.started as updated,
         (select group_concat(t.facet || ': ' || t.value, '; ') from tags t where t.doi = w.doi) as tags
@@ -61,12 +69,21 @@ def register_routes() -> list[tuple[str, Any]]:
 
 async def page(datasette: Any, request: Any) -> Response:
     db = datasette.get_database(NAME)
-    runs = [dict(row) for row in await db.execute(RUNS, {"limit": RUNS_SHOWN})]
-    for run in runs:
-        params = {"run": run["run"], "limit": WORKS_SHOWN}
-        run["new_works"] = [dict(row) for row in await db.execute(NEW, params)]
-        run["changed_works"] = [dict(row) for row in await db.execute(CHANGED, params)]
+    runs = await MEMORY.get(db.path, "changes", lambda: recent(db))
     return Response.html(await datasette.render_template("changes.html", {"runs": runs}, request=request))
+
+
+async def recent(db: Any) -> list[dict[str, Any]]:
+    """The last runs, newest first, each with the first of its new and changed works."""
+    runs = [dict(row) for row in await db.execute(RUNS, {"limit": RUNS_SHOWN})]
+    params = {"oldest": min((run["run"] for run in runs), default=0), "limit": WORKS_SHOWN}
+    for key, sql in (("new_works", NEW), ("changed_works", CHANGED)):
+        found: dict[int, list[dict[str, Any]]] = {}
+        for row in await db.execute(sql, params):
+            found.setdefault(row["run"], []).append(dict(row))
+        for run in runs:
+            run[key] = found.get(run["run"], [])
+    return runs
 
 
 async def feed(datasette: Any, request: Any) -> Response:

@@ -14,6 +14,8 @@ from urllib.parse import urlencode
 from datasette import hookimpl
 from datasette.utils.asgi import Response
 
+from evidence.remember import MEMORY
+
 NAME = "evidence"
 FILTERS = ("population", "condition", "format", "comparator", "problem_area")
 
@@ -105,6 +107,12 @@ def chosen(request: Any) -> dict[str, str]:
 
 
 async def make(datasette: Any, wanted: dict[str, str]) -> dict[str, Any]:
+    """The map with these filters, counted once until the database changes."""
+    key = ("map", tuple(sorted(wanted.items())))
+    return await MEMORY.get(datasette.get_database(NAME).path, key, lambda: count(datasette, wanted))
+
+
+async def count(datasette: Any, wanted: dict[str, str]) -> dict[str, Any]:
     """Rows of cells, with labels, totals, addresses and the choices for the form."""
     db = datasette.get_database(NAME)
     facets = [(facet, value) for facet, value in wanted.items() if facet in FILTERS]

@@ -10,6 +10,8 @@ from typing import Any
 
 from datasette import hookimpl
 
+from evidence.remember import MEMORY
+
 NAME = "evidence"
 
 TRIALS = "design:rct,cluster-rct"
@@ -82,13 +84,20 @@ async def extra_template_vars(datasette: Any, template: str) -> dict[str, Any]:
     if NAME not in datasette.databases:
         return {"site": None}
     db = datasette.get_database(NAME)
-    site = {
+    found = {"site": await MEMORY.get(db.path, "site", lambda: site(datasette, db))}
+    if template == "index.html":
+        found["front"] = await MEMORY.get(db.path, "front", lambda: front(datasette, db))
+    return found
+
+
+async def site(datasette: Any, db: Any) -> dict[str, Any]:
+    """What every page shows: the reference lists, and how the last sync went."""
+    return {
         "lists": [dict(row) for row in await db.execute(LISTS)],
         "last_run": next((dict(row) for row in await db.execute(LAST_RUN)), None),
         "works": datasette.urls.table(NAME, "works"),
         "database": datasette.urls.database(NAME),
     }
-    return {"site": site, "front": await front(datasette, db)} if template == "index.html" else {"site": site}
 
 
 async def front(datasette: Any, db: Any) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from typing import Any
 from datasette import hookimpl
 from datasette.utils.asgi import Response
 
+from evidence.remember import MEMORY
+
 NAME = "evidence"
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -44,15 +46,20 @@ REASONS = """
     group by why order by n desc, why limit 8
 """
 SEARCHES = """
-    select o.source, o.label, o.spec, o.bookmark, coalesce(o.trouble || '; ' || o.warning, o.trouble, o.warning) as trouble, max(q.asked_at) as asked, count(q.request) as requests,
+    select o.source, o.label, o.spec, o.bookmark, coalesce(o.trouble || '; ' || o.warning, o.trouble, o.warning) as trouble,
+        max(q.asked_at) as asked, count(q.request) as requests,
         sum(q.matched) as matched, sum(q.truncated) as truncated
     from sources o left join requests q on q.source = o.source
     where o.kind = 'search' and o.retired is null group by o.source order by o.source
 """
 TAXONOMY = """
-    select f.facet, f.value, f.label, f.meaning, (select count(*) from tags t join works w on w.doi = t.doi
-        where t.facet = f.facet and t.value = f.value and w.verdict = 'include') as works
-    from facets f order by f.facet, f.position, f.value
+    with used as (
+        select t.facet, t.value, count(*) as works from tags t join works w on w.doi = t.doi and w.verdict = 'include'
+        group by t.facet, t.value
+    )
+    select f.facet, f.value, f.label, f.meaning, coalesce(u.works, 0) as works
+    from facets f left join used u on u.facet = f.facet and u.value = f.value
+    order by f.facet, f.position, f.value
 """
 TEXTS = "select judged_on, verdict, count(*) as n from works group by judged_on, verdict order by judged_on, verdict"
 
@@ -67,11 +74,17 @@ async def prisma(datasette: Any, request: Any) -> Response:
     day = request.args.get("as_of") or ""
     day = day if DAY.fullmatch(day) else ""
     run = (await db.execute(RUN_OF_DAY, {"day": day or None})).single_value() or 0
-    flow = dict((await db.execute(FLOW, {"run": run})).first())
+
+    async def count() -> dict[str, Any]:
+        return {
+            "flow": dict((await db.execute(FLOW, {"run": run})).first()),
+            "reasons": [dict(row) for row in await db.execute(REASONS, {"run": run})],
+        }
+
     until = f"&first_run__lte={run}" if day else ""
     works = datasette.urls.table(NAME, "works")
     context = {
-        "flow": flow,
+        **await MEMORY.get(db.path, ("flow", run), count),
         "day": day,
         "run": run,
         "addresses": {
@@ -82,13 +95,18 @@ async def prisma(datasette: Any, request: Any) -> Response:
             "trials": f"{works}?verdict=include&_tag=design:rct,cluster-rct{until}",
             "reviews": f"{works}?verdict=include&_tag=design:meta-analysis,systematic-review{until}",
         },
-        "reasons": [dict(row) for row in await db.execute(REASONS, {"run": run})],
     }
     return Response.html(await datasette.render_template("prisma.html", context, request=request))
 
 
 async def method(datasette: Any, request: Any) -> Response:
     db = datasette.get_database(NAME)
+    context = await MEMORY.get(db.path, "method", lambda: describe(db))
+    return Response.html(await datasette.render_template("method.html", context, request=request))
+
+
+async def describe(db: Any) -> dict[str, Any]:
+    """The searches, the taxonomy with its uses, and what there was to read."""
     searches = [{**dict(row), "spec": json.loads(row["spec"])} for row in await db.execute(SEARCHES)]
     facets: dict[str, list[dict[str, Any]]] = {}
     for row in await db.execute(TAXONOMY):
@@ -96,5 +114,4 @@ async def method(datasette: Any, request: Any) -> Response:
     texts: dict[str, dict[str, int]] = {}
     for text, verdict, n in await db.execute(TEXTS):
         texts.setdefault(text, {})[verdict] = n
-    context = {"searches": searches, "facets": facets, "texts": texts}
-    return Response.html(await datasette.render_template("method.html", context, request=request))
+    return {"searches": searches, "facets": facets, "texts": texts}

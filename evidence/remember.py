@@ -1,0 +1,67 @@
+"""What the site counted, kept until the database file changes: pages that look at every work cost that once per sync.
+
+It knows no table and no page. It never answers from before a change: the file's and its write-ahead log's sizes and times are
+the stamp of an answer, and an answer made while they moved, or within a second of a write, is not kept.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable
+from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+Stamp = tuple[tuple[int, int], ...]
+
+SETTLED_NS = 1_000_000_000
+"""Age of a write (ns) from which a second one would show in the file's time: clocks of file systems tick coarsely."""
+
+
+class Memory:
+    """At most `size` answers, the least used forgotten first. For one event loop; not shared between threads."""
+
+    def __init__(self, size: int = 256) -> None:
+        self._size = size
+        self._kept: OrderedDict[Hashable, tuple[Stamp, Any]] = OrderedDict()
+
+    async def get(self, database: str | Path | None, key: Hashable, make: Callable[[], Awaitable[T]]) -> T:
+        """The answer to `key`, from memory or from `make`. A database in memory (None) is always asked."""
+        stamp = stamp_of(database)
+        if stamp is None:
+            return await make()
+        known = self._kept.get((str(database), key))
+        if known is not None and known[0] == stamp:
+            self._kept.move_to_end((str(database), key))
+            answer: T = known[1]
+            return answer
+        answer = await make()
+        if stamp_of(database) == stamp and settled(stamp):
+            self._kept[str(database), key] = (stamp, answer)
+            while len(self._kept) > self._size:
+                self._kept.popitem(last=False)
+        return answer
+
+
+def stamp_of(database: str | Path | None) -> Stamp | None:
+    """Times (ns) and sizes (bytes) of the file and of its write-ahead log, if it has one; None without a file."""
+    if database is None:
+        return None
+    found = []
+    for path in (Path(database), Path(f"{database}-wal")):
+        try:
+            state = path.stat()
+        except FileNotFoundError:
+            continue
+        found.append((state.st_mtime_ns, state.st_size))
+    return tuple(found) or None
+
+
+def settled(stamp: Stamp) -> bool:
+    """Whether the last write is old enough that the next one would change the stamp."""
+    return time.time_ns() - max(changed for changed, _ in stamp) > SETTLED_NS
+
+
+MEMORY = Memory()
+"""The site's: plugins live in files of their own and share this one."""
