@@ -87,7 +87,7 @@ def run(
     line = command(db, host, port, open_browser=False, immutable=immutable, public=public)
     previous = {number: signal.signal(number, _stop) for number in _STOP_SIGNALS}
     told = {} if sources is None else {"EVIDENCE_SOURCES": str(sources.absolute())}
-    server = subprocess.Popen(line, start_new_session=True, env={**os.environ, **told})  # noqa: S603 (our own interpreter)
+    server = subprocess.Popen(line, start_new_session=True, stdout=2, env={**os.environ, **told})  # noqa: S603 (our own interpreter)
     try:
         if open_browser and _listens(server, host, port):
             webbrowser.open(f"http://{_browsable(host)}:{port}/")

@@ -578,6 +578,23 @@ async def test_hostile_text_is_inert_everywhere(tmp_path: Path) -> None:
     assert shown >= 10
 
 
+async def test_a_kilometre_of_title_stays_in_its_place(tmp_path: Path) -> None:
+    path = site_sample.make_sample(tmp_path / "evidence.db")
+    with closing(sqlite3.connect(path)) as conn, conn:
+        work = ("10.1000/182", "long " * 50_000, "A" * 50_000, "J" * 50_000, "2021", "k" * 5_000, "include", None)
+        site_sample.add_work(conn, work, first_run=2, abstract="\u202eabstract " * 50_000)
+        conn.execute("insert into works_fts(works_fts) values ('rebuild')")
+    ds = await served(path)
+    for address in ("/", "/changes", "/evidence/works", "/evidence/new_in_last_run", "/evidence/search?q=long"):
+        page = await ds.client.get(address)
+        assert page.status_code == 200, address
+        assert len(page.text) < 80_000, address
+    page = await ds.client.get("/doi/10.1000/182", follow_redirects=True)
+    assert page.text.count("<bdi>") >= 3
+    titles = re.findall(r"(?:<bdi>)?\u202eabstract", page.text)
+    assert titles[0].startswith("<bdi>")  # a direction mark ends where its element ends
+
+
 def inline_scripts(text: str) -> list[str]:
     return re.findall(r"<script>(.*?)</script>", text, re.S)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -82,7 +82,7 @@ async def listed(datasette: Any, query: str) -> tuple[list[Doi], str | None]:
     return dois, None
 
 
-def written(path: Path, dois: list[Doi], wanted: export.Format) -> Iterator[str]:
+def written(path: Path, dois: list[Doi], wanted: export.Format) -> Generator[str, None, None]:
     """The file in chunks; the connection lives as long as they are read."""
     conn = catalogue.connect(path)
     try:

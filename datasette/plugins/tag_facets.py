@@ -95,7 +95,8 @@ def filters_from_request(
         wanted = [tag.partition(":") for tag in request.args.getlist("_tag") if tag]
         if not wanted:
             return None
-        clauses, params, words = [], {}, []
+        clauses, words = [], []
+        params: dict[str, str] = {}
         for i, (facet, _, text) in enumerate(wanted):
             values = text.split(",")
             names = [f"tag_value_{i}_{j}" for j in range(len(values))]
