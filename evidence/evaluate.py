@@ -59,8 +59,13 @@ class Count:
     @property
     def f1(self) -> float | None:
         """The harmonic mean of precision and recall."""
-        p, r = self.precision, self.recall
-        return None if p is None or r is None else 2 * p * r / (p + r) if p + r else 0.0
+        return _f1(self.precision, self.recall)
+
+
+def _f1(precision: float | None, recall: float | None) -> float | None:
+    if precision is None or recall is None:
+        return None
+    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +107,14 @@ class Tagging:
         said = Count(sum(p.right for p, _ in pairs), sum(p.wrong for p, _ in pairs))
         sought = Count(sum(r.right for _, r in pairs), 0, sum(r.missed for _, r in pairs))
         return said.precision, sought.recall
+
+
+@dataclass(frozen=True, slots=True)
+class Trials:
+    """How well randomised trials are told from other records."""
+
+    counts: Count
+    disagreements: tuple[Disagreement, ...] = field(repr=False)
 
 
 def screening(rows: Iterable[Row], book: Rulebook) -> tuple[Screening, ...]:
@@ -160,7 +173,7 @@ def tags(rows: Iterable[Row], book: Rulebook) -> Tagging:
     return Tagging(seen, values, tuple(disagreements))
 
 
-def rct(rows: Iterable[Row], book: Rulebook) -> tuple[Count, tuple[Disagreement, ...]]:
+def rct(rows: Iterable[Row], book: Rulebook) -> Trials:
     """Is it a randomised trial? On any field of medicine, so without screening."""
     right = wrong = missed = 0
     disagreements = []
@@ -175,7 +188,70 @@ def rct(rows: Iterable[Row], book: Rulebook) -> tuple[Count, tuple[Disagreement,
             problem = "said, but not indexed so" if found else "not said, but indexed so"
             words = found[0].matches if found else ()
             disagreements.append(Disagreement(row.id, "design", "rct", problem, row.work.title or "", words))
-    return Count(right, wrong, missed), tuple(disagreements)
+    return Trials(Count(right, wrong, missed), tuple(disagreements))
+
+
+def render(measured: Sequence[Screening] | Tagging | Trials, disagreements: bool = True) -> str:
+    """The figures as lines for a terminal, the disagreements with their words after them (or without them)."""
+    if isinstance(measured, Tagging):
+        lines = _tag_lines(measured)
+        apart: Sequence[Disagreement] = measured.disagreements
+    elif isinstance(measured, Trials):
+        lines = [f"randomised trials: {_figures(measured.counts)}"]
+        apart = measured.disagreements
+    else:
+        lines = [line for part in measured for line in _screening_lines(part)]
+        apart = [found for part in measured for found in part.disagreements]
+    if disagreements and apart:
+        lines += ["", f"{len(apart)} disagreements:"]
+        for found in apart:
+            words = ", ".join(dict.fromkeys(f"“{match.quote}”" for match in found.words[:4]))
+            title = found.title if len(found.title) <= 90 else found.title[:89] + "…"
+            lines.append(
+                f"  {found.row}  {found.facet}:{found.value} {found.problem}: {title}{f' ({words})' if words else ''}"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def _screening_lines(part: Screening) -> list[str]:
+    basis = "title and abstract" if part.basis == "title+abstract" else "title alone"
+    unsure, lost = _share(part.unsure, part.rows), _share(part.relevant_excluded, part.relevant)
+    return [
+        f"{basis}: {part.rows} works, {part.relevant} relevant; {_figures(part.counts)}",
+        f"  unsure {part.unsure} ({unsure}), relevant but excluded {part.relevant_excluded} ({lost})",
+    ]
+
+
+def _tag_lines(measured: Tagging) -> list[str]:
+    lines = [f"{measured.rows} works; precision against what either reader gave, recall of what both gave"]
+    for facet in FACETS:
+        precision, recall = measured.facet(facet)
+        lines.append(
+            f"{facet}: precision {_number(precision)}, recall {_number(recall)}, F1 {_number(_f1(precision, recall))}"
+        )
+        for (name, value), (said, sought) in measured.values.items():
+            if name == facet:
+                lines.append(
+                    f"  {value:<26} precision {_number(said.precision)} ({said.right}/{said.right + said.wrong})"
+                    f"  recall {_number(sought.recall)} ({sought.right}/{sought.right + sought.missed})"
+                    f"  F1 {_number(_f1(said.precision, sought.recall))}"
+                )
+    return lines
+
+
+def _figures(counts: Count) -> str:
+    return (
+        f"precision {_number(counts.precision)} ({counts.right}/{counts.right + counts.wrong}), "
+        f"recall {_number(counts.recall)} ({counts.right}/{counts.right + counts.missed}), F1 {_number(counts.f1)}"
+    )
+
+
+def _number(figure: float | None) -> str:
+    return "  –  " if figure is None else f"{figure:.3f}"
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part / whole:.1%}" if whole else "–"
 
 
 def read(path: Path) -> list[Row]:

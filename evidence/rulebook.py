@@ -185,7 +185,8 @@ def _validated(model: type[_Model], text: YamlText) -> _Model:
     try:
         return model.model_validate(text.data)
     except pydantic.ValidationError as error:
-        first = error.errors()[0]
+        errors = error.errors()  # a misspelt key is also a missing one: name what is there
+        first = next((found for found in errors if found["type"] == "extra_forbidden"), errors[0])
         loc = tuple(first["loc"])
         raise text.complain(loc, _remedy(model, loc, first)) from None
 

@@ -60,10 +60,7 @@ class Reading:
         return self._fired[said]
 
     def _fires(self, rule: Rule) -> tuple[Match, ...] | None:
-        found = self._found
-        if (rule.any and found.isdisjoint(rule.any)) or (rule.title and found.isdisjoint(rule.title)):
-            return None  # what nearly every rule meets: none of its words is in the work
-        if not found.issuperset(rule.all):
+        if not self._possible(rule):
             return None
         if any(self._first(rule, number, rule.fields) for number in rule.none):
             return None
@@ -89,6 +86,13 @@ class Reading:
                 return None
             matches += given
         return tuple(dict.fromkeys(matches))[:MATCHES_PER_RULE]
+
+    def _possible(self, rule: Rule) -> bool:
+        """No, for nearly every rule: its words are not in the work at all."""
+        found = self._found
+        if (rule.any and found.isdisjoint(rule.any)) or (rule.title and found.isdisjoint(rule.title)):
+            return False
+        return found.issuperset(rule.all)
 
     def _given(self, rule: Rule) -> list[Match] | None:
         """The words behind the first choice of `given` that is said of the work; None when none is."""

@@ -1,0 +1,165 @@
+"""The figures of an evaluation, on made-up rows and, where the shared data are there, against the targets."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from evidence import evaluate, rulebook
+from evidence.errors import ConfigError
+from evidence.evaluate import Count, Row
+from evidence.model import Doi, Work
+
+BOOK = rulebook.load()
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+SILENT = "We followed outpatients for a year and rated their symptoms; nothing in the care they had was changed at all."
+
+
+def row(name: str, title: str, *relevant: bool, abstract: str | None = None, **labels: list[str]) -> Row:
+    readers = ({facet: frozenset(values) for facet, values in labels.items()},) if labels else ()
+    return Row(name, Work(doi=Doi(f"10.1000/{name}"), title=title, abstract=abstract), relevant, readers)
+
+
+def test_figures_over_nothing_are_none() -> None:
+    assert (Count().precision, Count().recall, Count().f1) == (None, None, None)
+    assert (Count(3, 1, 0).precision, Count(3, 0, 1).recall) == (0.75, 0.75)
+    assert Count(1, 1, 1).f1 == 0.5
+    assert Count(0, 1, 1).f1 == 0.0
+
+
+def test_screening_counts_by_what_there_was_to_read() -> None:
+    rows = [
+        row("a", "Interpersonal psychotherapy", True),
+        row("b", "Change during a psychotherapy", True),
+        row("c", "Change during a psychotherapy", False, abstract=SILENT),
+        row("d", "Change during a psychotherapy", True, abstract=SILENT),
+        row("e", "Interpersonal psychotherapy", False, abstract=SILENT),
+        row("f", "Interpersonal psychotherapy", True, False),
+    ]
+    both, title = evaluate.screening(rows, BOOK)
+    assert (both.basis, both.rows, both.relevant, both.unsure, both.relevant_excluded) == ("title+abstract", 3, 1, 0, 1)
+    assert (both.counts.right, both.counts.wrong, both.counts.missed) == (0, 1, 1)
+    assert (title.basis, title.rows, title.relevant, title.unsure, title.relevant_excluded) == ("title", 2, 2, 1, 0)
+    assert [d.row for d in both.disagreements] == ["d", "e"]
+    assert "relevant" in both.disagreements[0].problem and both.disagreements[1].words
+
+
+def test_tags_count_precision_on_either_and_recall_on_both() -> None:
+    one = Row(
+        "x",
+        Work(doi=Doi("10.1000/x"), title="Group interpersonal psychotherapy for depression"),
+        (True, True),
+        ({"format": frozenset({"group"}), "condition": frozenset()}, {"format": frozenset({"group", "individual"})}),
+    )
+    measured = evaluate.tags([one], BOOK)
+    said, sought = measured.values["format", "group"]
+    assert (said.right, said.wrong, sought.right, sought.missed) == (1, 0, 1, 0)
+    assert ("format", "individual") not in measured.values
+    said, _ = measured.values["condition", "depression"]
+    assert (said.right, said.wrong) == (0, 1)
+    assert measured.facet("condition") == (0.0, None)
+    assert {(d.value, d.problem) for d in measured.disagreements if d.facet == "condition"} == {
+        ("depression", "said, but by neither reader")
+    }
+
+
+def test_trials_are_told_on_any_subject() -> None:
+    rows = [
+        Row("1", Work(doi=Doi("10.1000/1"), title="Aspirin in migraine: a randomised trial"), randomised=True),
+        Row(
+            "2", Work(doi=Doi("10.1000/2"), title="Aspirin: a systematic review of randomised trials"), randomised=False
+        ),
+        Row("3", Work(doi=Doi("10.1000/3"), title="Garlic as an insect repellent"), randomised=True),
+        row("4", "Not labelled", True),
+    ]
+    measured = evaluate.rct(rows, BOOK)
+    assert (measured.counts.right, measured.counts.wrong, measured.counts.missed) == (1, 0, 1)
+    assert [d.row for d in measured.disagreements] == ["3"]
+
+
+def test_files_of_every_shape_are_read(tmp_path: Path) -> None:
+    labelled = tmp_path / "labelled.csv.gz"
+    with gzip.open(labelled, "wt", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "doi", "title", "abstract", "label_relevant", "hard_negative"])
+        writer.writerow(["G1", "", "A title", "", "1", ""])
+    (first,) = evaluate.read(labelled)
+    assert (first.id, first.relevant, first.work.abstract, first.note) == ("G1", (True,), None, None)
+    trials = tmp_path / "trials.csv"
+    trials.write_text("pmid,title,abstract,is_rct_medline\n7,A title,Words,0\n", encoding="utf-8")
+    assert evaluate.read(trials)[0].randomised is False
+    bibliography = tmp_path / "bibliography.jsonl"
+    record = {
+        "doi": "10.1000/z",
+        "title": "[A placeholder]",
+        "title_is_placeholder": True,
+        "abstract": "Words",
+        "type": "book",
+        "relevant": True,
+        "labels": {"format": ["group"]},
+        "relevant_second_reader": True,
+        "labels_second_reader": {"format": []},
+    }
+    bibliography.write_text(json.dumps(record) + "\n", encoding="utf-8")
+    (third,) = evaluate.read(bibliography)
+    assert (third.work.title, third.work.kind, third.relevant) == (None, "book", (True, True))
+    assert [reader["format"] for reader in third.readers] == [frozenset({"group"}), frozenset()]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "complaint"),
+    [
+        ("a.csv", "id,title\n1,A\n", "no labels"),
+        ("a.jsonl", "{broken\n", "is no JSON Lines file"),
+        ("a.csv.gz", "not gzipped", "cannot be read"),
+    ],
+)
+def test_a_file_that_cannot_serve_is_refused(tmp_path: Path, name: str, text: str, complaint: str) -> None:
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=complaint):
+        evaluate.read(path)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        evaluate.read(tmp_path / "nowhere.csv")
+
+
+def test_what_is_printed_has_figures_and_disagreements() -> None:
+    rows = [row("a", "Interpersonal psychotherapy", True), row("b", "Interpersonal psychotherapy", False)]
+    text = evaluate.render(evaluate.screening(rows, BOOK))
+    assert "title alone" in text and "precision 0.500" in text and "“Interpersonal psychotherapy”" in text
+    tagged = row("x", "Group interpersonal psychotherapy for depression", True, format=["couple"])
+    text = evaluate.render(evaluate.tags([tagged], BOOK))
+    assert "format" in text and "said, but by neither reader" in text and "not said" in text
+    text = evaluate.render(evaluate.rct([Row("3", Work(doi=Doi("10.1000/3"), title="Garlic"), randomised=True)], BOOK))
+    assert "randomised" in text and "Garlic" in text
+
+
+def shared(name: str) -> list[Row]:
+    path = SHARED / name
+    if not path.exists():
+        pytest.skip(f"{name} is not beside this checkout")
+    return evaluate.read(path)
+
+
+@pytest.mark.parametrize("name", ["ipt-labelled.csv.gz", "ipt-bibliography.jsonl.gz"])
+def test_screening_reaches_its_targets(name: str) -> None:
+    measured = {part.basis: part for part in evaluate.screening(shared(name), BOOK)}
+    both, title = measured["title+abstract"], measured["title"]
+    assert (both.counts.recall or 0) >= 0.97 and (both.counts.precision or 0) >= 0.99
+    assert both.unsure <= 0.05 * both.rows and both.relevant_excluded <= 0.01 * both.relevant
+    assert (title.counts.precision or 0) >= 0.99 and title.relevant_excluded == 0
+
+
+def test_trials_reach_their_target() -> None:
+    assert (evaluate.rct(shared("rct-labelled.csv.gz"), BOOK).counts.f1 or 0) >= 0.95
+
+
+@pytest.mark.parametrize("facet", rulebook.FACETS)
+def test_every_facet_reaches_its_target(facet: str) -> None:
+    rows = [found for found in shared("ipt-bibliography.jsonl.gz") if len(found.readers) == 2]
+    precision, recall = evaluate.tags(rows, BOOK).facet(facet)
+    assert (precision or 0) >= 0.95 and (recall or 0) >= 0.90
