@@ -164,7 +164,7 @@ def demo(settings: Settings, host: str, port: int, no_serve: bool, open_browser:
     outcome = _run(settings, config.load(path), True, (), False, False)
     click.echo(report.summary(outcome))
     if not no_serve:
-        raise SystemExit(serve.run(settings.db, host, port, open_browser=open_browser))
+        raise SystemExit(serve.run(settings.db, host, port, open_browser=open_browser, sources=path))
 
 
 @cli.command()
@@ -320,7 +320,7 @@ def status(settings: Settings, as_json: bool) -> None:
 def serve_(settings: Settings, host: str, port: int, open_browser: bool) -> None:
     """Open the site over the database until Ctrl-C."""
     catalogue.connect(settings.db).close()
-    raise SystemExit(serve.run(settings.db, host, port, open_browser=open_browser))
+    raise SystemExit(serve.run(settings.db, host, port, open_browser=open_browser, sources=settings.sources))
 
 
 @cli.group()
