@@ -187,8 +187,7 @@ def _checked(kind: str, record: Mapping[str, Any]) -> Row:
     truth = record["target_gt"]["DOI"] or []
     text = record.get("ref_string")
     if text is None:
-        work = normalise.normalise({"DOI": "10.5555/reference", "reference": [record["reference"]]})
-        text = work.references[0].text or ""
+        text = normalise.references({"reference": [record["reference"]]})[0].text or ""
     answered = (record.get("target_test") or {}).get("DOI")
     return Row(
         text,

@@ -67,7 +67,8 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What one Crossref record says of one work, in plain text. `kind` is Crossref's `type`; `authors` in order."""
+    """What one Crossref record says of one work, in plain text. `kind` is Crossref's `type`; `authors` in order; `cites`
+    holds the DOIs of its deposited references and who asserted each."""
 
     doi: Doi
     title: str | None = None
@@ -90,7 +91,7 @@ class Work:
     notices: tuple[Notice, ...] = ()
     notice_of: tuple[tuple[str, Doi], ...] = ()
     relations: tuple[Relation, ...] = ()
-    references: tuple[Reference, ...] = ()
+    cites: tuple[tuple[Doi, str | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,15 +105,28 @@ def normalise(message: Message) -> Work:
         notices=notices,
         notice_of=notice_of,
         relations=_relations(message),
-        references=_references(message),
+        cites=_cites(message),
     )
 
 
 def digest(message: Message) -> str:
     """32 hex digits that change exactly when the record's content does; blind to key order and to `VOLATILE`."""
+    return written(message)[1]
+
+
+def written(message: Message) -> tuple[str, str]:
+    """The record as JSON text, nothing left out, and its digest. Written once for both: the content in order of its keys,
+    then what is volatile."""
     content = {key: value for key, value in message.items() if key not in VOLATILE}
-    blob = json.dumps(content, sort_keys=True, separators=(",", ":"), check_circular=False)
-    return hashlib.blake2b(blob.encode("ascii"), digest_size=16).hexdigest()
+    text = _encode(content)
+    volatile = _encode({key: value for key, value in message.items() if key in VOLATILE})
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return (
+        f"{text[:-1]},{volatile[1:]}" if len(text) > 2 and len(volatile) > 2 else text if content else volatile
+    ), digest
+
+
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), check_circular=False, ensure_ascii=False).encode
 
 
 def doi_of(message: Message) -> Doi | None:
@@ -373,8 +386,17 @@ def _relations(message: Message) -> tuple[Relation, ...]:
     return tuple(found)
 
 
-def _references(message: Message) -> tuple[Reference, ...]:
-    """The deposited reference list in order; positions count from 1."""
+def _cites(message: Message) -> tuple[tuple[Doi, str | None], ...]:
+    """The cited DOIs, each once. The entries' texts are left to `references`: few works' lists are ever followed."""
+    found: dict[Doi, str | None] = {}
+    for item in _objects(message, "reference"):
+        if doi := _reference_doi(item):
+            found.setdefault(doi, _line(item.get("doi-asserted-by")))
+    return tuple(found.items())
+
+
+def references(message: Message) -> tuple[Reference, ...]:
+    """The deposited reference list in order, with the text a person would read; positions count from 1."""
     return tuple(
         Reference(position, _reference_doi(item), _line(item.get("doi-asserted-by")), _reference_text(item))
         for position, item in enumerate(_objects(message, "reference"), start=1)

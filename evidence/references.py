@@ -15,7 +15,7 @@ from evidence.config import ReferenceList
 from evidence.errors import RecordError, RejectedError
 from evidence.matching import Choice, agree, choose
 from evidence.model import Citation, CitationStatus, Doi, Door, Found, Message, Query, Resolution, Work
-from evidence.normalise import doi_of, normalise
+from evidence.normalise import doi_of, normalise, references
 
 ACCEPTED: frozenset[CitationStatus] = frozenset({"resolved", "repaired", "matched"})
 """The verdicts that carry a DOI."""
@@ -69,12 +69,12 @@ def listed(source: ReferenceList, door: Door) -> tuple[Citation, ...]:
     message = next((f.message for batch in door.lookup([source.of]) for f in batch), None)
     if message is None:
         raise RejectedError(f"{source.of}: {door.name} has no record of this work, so its references are not known")
-    references = normalise(message).references
-    if not references:
+    deposited = references(message)
+    if not deposited:
         raise RejectedError(f"{source.of}: no reference list was deposited for this work; list the citations yourself")
     return tuple(
         Citation(source.id, number, reference.text or reference.doi or "(no text deposited)", reference.doi)
-        for number, reference in enumerate(references, start=1)
+        for number, reference in enumerate(deposited, start=1)
     )
 
 

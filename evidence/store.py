@@ -456,7 +456,7 @@ class Store:
                 )
             notices += [(doi, n.kind, n.notice_doi or doi, n.issued, n.source, n.evidence) for n in work.notices]
             relations += [(doi, r.kind, r.other, r.asserted_by) for r in work.relations]
-            cites += [(doi, r.doi, r.asserted_by) for r in work.references if r.doi and r.doi != doi]
+            cites += [(doi, cited, asserted_by) for cited, asserted_by in work.cites if cited != doi]
             tags += [(doi, t.facet, t.value, t.decided) for t in judgement.tags]
             reasons += [
                 (doi, "verdict", judgement.verdict, m.rule, m.field, m.start, m.stop, m.quote)
@@ -472,7 +472,7 @@ class Store:
         run_many("insert into work_authors values (?, ?, ?, ?, ?, ?, ?, ?)", credited_as)
         run_many("insert or ignore into notices values (?, ?, ?, ?, ?, ?)", notices)
         run_many("insert or ignore into relations values (?, ?, ?, ?)", relations)
-        run_many("insert or ignore into cites values (?, ?, ?)", cites)
+        run_many("insert into cites values (?, ?, ?)", cites)
         run_many("insert into tags values (?, ?, ?, ?)", tags)
         run_many("insert or ignore into reasons values (?, ?, ?, ?, ?, ?, ?, ?)", reasons)
         if known:

@@ -20,7 +20,7 @@ from evidence.config import FILES_SOURCE, REFRESH_SOURCE, Config, ReferenceList,
 from evidence.errors import RecordError, SourceError
 from evidence.judge import judge
 from evidence.model import Decision, Doi, Door, Found, Message, Resolution
-from evidence.normalise import digest, doi_of, indexed_at, normalise
+from evidence.normalise import doi_of, indexed_at, normalise, written
 from evidence.rulebook import Rulebook
 from evidence.store import Asked, Landed, Landing, Record, Reject, Sighting, SourceState, Store
 
@@ -281,8 +281,8 @@ def _harvest_search(bench: Bench, outcome: Outcome, source: Search, state: Sourc
         said.append(f"more records matched on {days} than Crossref gives at once, so some may be missing")
     outcome.warnings += [(source.id, text) for text in said]
     # What a whole harvest could not see, the increments after it cannot see either: its warning stays.
-    kept = [state.warning] if since is not None and state.warning else []
-    bench.store.complete_source(bench.run, source.id, bench.bookmark, "; ".join(dict.fromkeys([*kept, *said])) or None)
+    stays = [state.warning] if since is not None and state.warning else []
+    bench.store.complete_source(bench.run, source.id, bench.bookmark, "; ".join(dict.fromkeys([*stays, *said])) or None)
 
 
 def _unhealthy(before: int, gone: int, now: int) -> list[str]:
@@ -386,7 +386,7 @@ def _records(bench: Bench, messages: Sequence[Message]) -> tuple[list[Record], l
     rejects: list[Reject] = []
     for message in messages:
         if (doi := doi_of(message)) is None:
-            text = _dump(message)
+            text, _ = written(message)
             rejects.append(Reject(_sha(text), None, "this record has no usable DOI", text))
         else:
             latest[doi] = message
@@ -394,10 +394,10 @@ def _records(bench: Bench, messages: Sequence[Message]) -> tuple[list[Record], l
     held = catalogue.indexed(bench.store.conn, list(latest))
     records = []
     for doi, message in latest.items():
-        checksum = digest(message)
+        raw, checksum = written(message)
         if current.get(doi, ("", ""))[0] == checksum or (indexed_at(message) or "") < (held.get(doi) or ""):
             continue  # the same content, or older than what stands (a file read after a harvest)
-        record = _record(message, doi, checksum, _dump(message), bench.book, bench.decisions)
+        record = _record(message, doi, checksum, raw, bench.book, bench.decisions)
         if record.work is None:
             rejects.append(Reject(_sha(record.message), doi, record.basis, record.message))
         records.append(record)
@@ -433,10 +433,6 @@ def reject(outcome: Outcome, store: Store, entries: Iterable[tuple[str, str, str
     """Keep the lines of files that are no records: (where, reason, text)."""
     rejects = [Reject(_sha(text), None, f"{where}: {reason}", text) for where, reason, text in entries]
     outcome.landed += store.land(outcome.run, FILES_SOURCE, Landing(rejects=rejects))
-
-
-def _dump(message: Message) -> str:
-    return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
 
 
 def _sha(text: str) -> str:

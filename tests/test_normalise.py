@@ -60,7 +60,9 @@ def test_every_real_record_becomes_a_work_or_a_plain_reason(records: list[tuple[
         assert read.issued is None or re.fullmatch(r"\d{4}(-\d\d(-\d\d)?)?", read.issued)
         assert len(set(read.authors)) == len(read.authors)
         stated = [item for item in deposited.get("reference", ()) if item.get("DOI")]
-        assert len([item for item in read.references if item.doi]) == len(stated)
+        listed = [item.doi for item in normalise.references(deposited) if item.doi]
+        assert len(listed) == len(stated)
+        assert [doi for doi, _ in read.cites] == list(dict.fromkeys(listed))
     assert reasons == ["'<<DOI>>' is no DOI"]
 
 
@@ -343,7 +345,7 @@ def test_relations_hold_canonical_dois_and_may_be_single() -> None:
 
 
 def test_references_keep_place_and_heal_their_dois() -> None:
-    read = work(
+    record = message(
         reference=[
             {"key": "a", "DOI": "10.1126/science. 1109070", "doi-asserted-by": "crossref"},
             {"key": "b", "unstructured": "Frank E.\n <i>IPT</i> manual, 2005"},
@@ -358,7 +360,7 @@ def test_references_keep_place_and_heal_their_dois() -> None:
             | {"volume": "47", "issue": "12", "first-page": "1093", "DOI": "10.1001/ARCHPSYC.1990.01810240013002"},
         ]
     )
-    assert read.references == (
+    assert normalise.references(record) == (
         Reference(1, normalise.normalise({"DOI": "10.1126/science.1109070"}).doi, "crossref", None),
         Reference(2, None, None, "Frank E. IPT manual, 2005"),
         Reference(3, None, None, None),
@@ -484,3 +486,18 @@ def test_any_json_is_a_work_or_a_record_error(fields: dict[str, Any]) -> None:
         assert read.doi == "10.1002/cpp.1774"
         assert normalise.cite_authors(read.authors) != ""
     assert normalise.digest(fields) == normalise.digest(shuffled(fields))
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["DOI", "title", "indexed", "score", "type", "é"]),
+        st.recursive(
+            st.none() | st.integers() | st.text(st.characters(exclude_categories=["Cs"])), st.lists, max_leaves=5
+        ),
+    )
+)
+def test_what_is_written_is_the_record_and_its_digest_sees_the_content_only(record: dict[str, Any]) -> None:
+    text, digest = normalise.written(record)
+    assert json.loads(text) == record
+    assert digest == normalise.digest(record | {"score": 7.5, "indexed": {}})
+    assert digest != normalise.digest(record | {"publisher": "Another"})

@@ -15,7 +15,7 @@ from sqlite_utils import Database
 
 from evidence import catalogue, schema
 from evidence.errors import StoreError
-from evidence.model import Author, Decision, Doi, Judgement, Match, Notice, Reference, Relation, Tag, Work
+from evidence.model import Author, Decision, Doi, Judgement, Match, Notice, Relation, Tag, Work
 from evidence.store import Asked, Landing, Record, Reject, Sighting, Store, open_store
 
 NOW = "2026-11-24T12:00:00Z"
@@ -29,7 +29,7 @@ WORK = Work(
     authors=(Author("Markowitz", "J"), Author("Weissman", "M"), Author(name="IPT Group")),
     notices=(Notice("correction", Doi("10.5555/notice"), "2013", "publisher", "updated-by"),),
     relations=(Relation("has-preprint", "10.5555/pre", "subject"),),
-    references=(Reference(1, Doi("10.5555/cited"), "publisher", None), Reference(2, None, None, "A book")),
+    cites=((Doi("10.5555/cited"), "publisher"),),
 )
 JUDGED = Judgement(
     "include",
