@@ -397,14 +397,14 @@ class _There(dict[int, bool]):
 
     def __init__(self, text: Text, keys: Sequence[Keys], lengths: Sequence[int]) -> None:
         super().__init__()
-        self._text, self._keys, self._lengths = text, keys, lengths
+        self._words, self._keys, self._lengths = frozenset(text.starts), keys, lengths
         self._prefixes: set[str] | None = None
 
     def __missing__(self, number: int) -> bool:
         whole, stems = self._keys[number]
         if self._prefixes is None:
-            self._prefixes = {word[:length] for word in self._text.starts for length in self._lengths}
-        answer = not whole.isdisjoint(self._text.starts) or not stems.isdisjoint(self._prefixes)
+            self._prefixes = {word[:length] for word in self._words for length in self._lengths}
+        answer = not whole.isdisjoint(self._words) or not stems.isdisjoint(self._prefixes)
         self[number] = answer
         return answer
 

@@ -64,10 +64,10 @@ def test_the_facets_and_slugs_are_those_of_the_published_scheme() -> None:
 SOME_SLUGS = {
     "variant": "ipt ipt-a ipt-ast ipt-ap fb-ipt ipt-g ipc ipt-b ipt-m ipsrt dit pit mit ipt-couple ipt-perinatal ipt-late-life "
     "ipt-ptsd ipt-ed ipt-bpd ipt-other",
-    "outcome": "depressive-symptoms remission-response relapse-recurrence onset-prevention anxiety ptsd- "
-    "symptoms eating-pathology mania-mood-stability suicidality grief-symptoms social-functioning "
-    "general-functioning quality-of-life relationship-quality interpersonal-problems social-support- "
-    "loneliness emotion-alexithymia reflective-functioning personality-pathology alliance-process "
+    "outcome": "depressive-symptoms remission-response relapse-recurrence onset-prevention anxiety "
+    "ptsd-symptoms eating-pathology mania-mood-stability suicidality grief-symptoms social-functioning "
+    "general-functioning quality-of-life relationship-quality interpersonal-problems "
+    "social-support-loneliness emotion-alexithymia reflective-functioning personality-pathology alliance-process "
     "attrition-acceptability cost child-parenting substance-use physical-health biological-neural",
     "format": "individual group couple family telephone internet-video in-person inpatient combined-medication",
     "population": "children adolescents adults older-adults perinatal couples students veterans refugees-conflict prisoners "
