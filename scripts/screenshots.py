@@ -32,7 +32,7 @@ PICTURES: dict[str, tuple[str, dict[str, Any], int]] = {
     "front": ("/", {"viewport": DESK}, 1180),
     "works": ("/evidence/works?verdict=include&_tag=variant:ipt-a", {"viewport": DESK}, 900),
     "work": ("/doi/10.1017/s0033291719000928", {"viewport": DESK}, 1000),
-    "article": ("/article/article-references", {"viewport": DESK}, 1000),
+    "article": ("/article/article-references", {"viewport": DESK}, 1100),
     "prisma": ("/prisma", {"viewport": DESK}, 800),
     "front-dark": ("/", {"viewport": DESK, "color_scheme": "dark"}, 1180),
     "works-phone": ("/evidence/works?verdict=include", {"viewport": PHONE, "device_scale_factor": 2}, 844),

@@ -280,6 +280,19 @@ async def test_every_number_on_the_front_page_is_the_length_of_its_list(sample: 
         assert rows_of(page.text) == int(n), address
 
 
+async def test_the_front_page_tells_how_the_last_sync_went(tmp_path: Path) -> None:
+    path = site_sample.make_sample(tmp_path / "evidence.db")
+    front = (await get(path, "/")).text
+    assert "the server kept answering 504" in front
+    assert "Search health" not in front
+    for found, words in ((5, "all 5 known works were found"), (4, "<strong>4 of 5</strong> known works found")):
+        with closing(sqlite3.connect(path)) as conn, conn:
+            conn.execute(
+                "update runs set counts = json_set(counts, '$.known', json_array(?, 5)) where run = 2", (found,)
+            )
+        assert words in (await get(path, "/")).text
+
+
 async def test_every_cell_of_the_map_is_the_length_of_its_list(sample: Path) -> None:
     ds = await served(sample)
     for args in ("", "?condition=depression", "?since=2012&until=2020", "?population=adolescents&until=1999"):
@@ -627,6 +640,22 @@ async def test_a_query_cannot_take_all_memory_or_another_file(sample: Path) -> N
         answer = await ds.client.get("/evidence.json", params={"sql": sql, "_shape": "array"})
         assert answer.status_code == 400, sql
         assert "too big" in answer.text
+
+
+async def test_a_mistyped_address_is_a_short_answer(sample: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    ds = await served(sample)
+    for address in (
+        "/no/such/page/at/all",
+        "/nothing",
+        "/evidence/nothing",
+        "/evidence/works/nothing",
+        "/article/nothing",
+    ):
+        page = await ds.client.get(address)
+        assert page.status_code == 404, address
+        assert "There is no such page" in page.text
+        assert 'href="/map"' in page.text
+    assert capfd.readouterr().err == ""
 
 
 async def test_a_public_site_takes_no_sql(sample: Path) -> None:

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from datasette import hookimpl
+from datasette import handle_exception, hookimpl
 
 INLINE_SCRIPTS = (
     "sha256-DMtesc2dB3xCZhCWIkDIjRY30AJia2dU9R83J/BG2Y4=",
@@ -45,6 +45,13 @@ LENGTH_LIMIT = 10_000_000
 """Bytes of one text or blob. Without it `zeroblob(400000000)` takes 2 GB and cannot be interrupted."""
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+@hookimpl
+def startup() -> None:
+    # Where `rich` happens to be installed, Datasette prints every variable of every frame for each mistyped address, and
+    # fails outright (rich wants an active exception) where no route matches at all.
+    handle_exception.rich = None
 
 
 @hookimpl
