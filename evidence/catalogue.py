@@ -6,6 +6,7 @@ Every function takes an open connection, so readers and the writer share one vie
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -37,8 +38,11 @@ def connect(path: Path) -> sqlite3.Connection:
     """A read-only connection to an evidence database; ConfigError when there is none, StoreError when it is not ours."""
     if not path.exists():
         raise ConfigError(f"{path}: there is no database yet; `evidence demo` or `evidence sync` makes one")
+    # On a read-only file system a database in WAL mode opens only as immutable, which is right where no log waits beside it.
+    log = path.with_name(f"{path.name}-wal")
+    frozen = not os.access(path.parent, os.W_OK) and not (log.exists() and log.stat().st_size)
     try:
-        conn = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        conn = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if frozen else ''}", uri=True)
         (application_id,) = conn.execute("pragma application_id").fetchone()
         known = conn.execute("select 1 from sqlite_master where name = 'works'").fetchone()
     except sqlite3.Error as error:
@@ -236,6 +240,48 @@ def cited_elsewhere(conn: sqlite3.Connection, least: int) -> list[Row]:
             group by c.cited having count(*) >= :least order by cited_by desc, c.cited
             """,
             {"least": least},
+        )
+    )
+
+
+def searches_as_run(conn: sqlite3.Connection) -> list[Row]:
+    """Every search as last run whole and since: what PRISMA-S asks to report, one row a source."""
+    return list(
+        _rows(
+            conn,
+            """
+            select o.source, o.label, q.query, q.filters, json_extract(o.spec, '$.phrases') as phrases,
+                json_extract(o.spec, '$.also') as also, min(q.since) as since, max(q.until) as until,
+                min(q.asked_at) as first_asked, max(q.asked_at) as last_asked, count(*) as requests,
+                sum(q.scanned) as scanned, sum(q.truncated) as truncated, r.door,
+                (select count(*) from sightings s where s.source = o.source and s.last_run is null) as works
+            from requests q join sources o on o.source = q.source join runs r on r.run = q.run
+            group by o.source, q.query, q.filters, r.door order by o.source, first_asked
+            """,
+            {},
+        )
+    )
+
+
+def flow(conn: sqlite3.Connection) -> list[Row]:
+    """The boxes of the PRISMA 2020 flow diagram as they stand now: (box, n)."""
+    return list(_rows(conn, "select box, n from prisma order by position", {}))
+
+
+def changes(conn: sqlite3.Connection, since: str | None) -> list[Row]:
+    """Works that are new, changed or judged otherwise since a day (None: in the last run), gravest first."""
+    return list(
+        _rows(
+            conn,
+            """
+            select w.doi, w.title, w.year, w.verdict, w.notice, r.started,
+                case when w.first_run = w.changed_run then 'new' else 'changed' end as what
+            from works w join runs r on r.run = w.changed_run
+            where case when :since is null
+                then w.changed_run = (select max(run) from runs where door <> 'judge') else r.started >= :since end
+            order by w.notice is null, w.verdict = 'exclude', what desc, w.year desc, w.doi
+            """,
+            {"since": since},
         )
     )
 

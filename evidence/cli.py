@@ -10,6 +10,7 @@ import io
 import json
 import logging
 import os
+import sqlite3
 import sys
 from collections.abc import Callable
 from contextlib import closing, contextmanager
@@ -273,6 +274,39 @@ def export_(
     )
     if output != "-" and not settings.quiet:
         click.echo(f"{count} works written to {output}.", err=True)
+
+
+@cli.group("report")
+def reports() -> None:
+    """What a review must report: the flow of records, the searches as run, what changed."""
+
+
+def _report(name: str, read: Callable[[sqlite3.Connection], Any], write: Callable[[Any], str], text: str) -> None:
+    @reports.command(name, help=text)
+    @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+    @click.pass_obj
+    def command(settings: Settings, as_json: bool) -> None:
+        with closing(catalogue.connect(settings.db)) as conn:
+            rows = read(conn)
+        click.echo(json.dumps(rows, ensure_ascii=False) if as_json else write(rows))
+
+
+_report("prisma", catalogue.flow, report.flow, "Print the boxes of the PRISMA 2020 flow diagram as they stand now.")
+_report(
+    "prisma-s", catalogue.searches_as_run, report.searches, "Print every search as it was run, as PRISMA-S asks for it."
+)
+
+
+@reports.command("changes")
+@click.option("--since", metavar="DATE", help="Since this day (YYYY-MM-DD); default: in the last run.")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@click.pass_obj
+def report_changes(settings: Settings, since: str | None, as_json: bool) -> None:
+    """Print the works that are new, changed or judged otherwise, those with a notice first."""
+    day = _day(since)
+    with closing(catalogue.connect(settings.db)) as conn:
+        rows = catalogue.changes(conn, day)
+    click.echo(json.dumps(rows, ensure_ascii=False) if as_json else report.changes(rows))
 
 
 @cli.command()

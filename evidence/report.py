@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -103,6 +104,41 @@ def status(state: dict[str, Any]) -> str:
     ]
     lines += [f"Citation {c['source']} {c['position']} is {c['status']}: {c['problem']}" for c in state["citations"]]
     return "\n".join(lines)
+
+
+def searches(rows: Sequence[dict[str, Any]]) -> str:
+    """The text of `evidence report prisma-s`: each search as it was run, in the order PRISMA-S asks."""
+    lines = []
+    for row in rows:
+        also = ", ".join(json.loads(row["also"] or "[]"))
+        lines += [
+            f"{row['label']} ({row['source']})",
+            f"  database: {'Crossref REST API' if row['door'] == 'crossref' else row['door']}",
+            f"  query: {row['query']}",
+            f"  limits: {row['filters'] or 'none'}; dates {row['since'] or 'any'} to {row['until'] or 'any'}",
+            f"  must say: {', '.join(json.loads(row['phrases'] or '[]'))}{f'; and also: {also}' if also else ''}",
+            f"  run: {row['first_asked']} to {row['last_asked']}, {_n(row['requests'], 'request')}, {row['scanned']} rows read",
+            f"  works it leads to: {row['works']}"
+            + (f"; cut off {row['truncated']} times" if row["truncated"] else ""),
+        ]
+    return "\n".join(lines) or "No search has been run yet."
+
+
+def flow(rows: Sequence[dict[str, Any]]) -> str:
+    """The text of `evidence report prisma`: the boxes of the PRISMA 2020 flow diagram."""
+    return "\n".join(f"{row['n']:>7}  {row['box']}" for row in rows)
+
+
+def changes(rows: Sequence[dict[str, Any]]) -> str:
+    """The text of `evidence report changes`: one work a line, those with a notice first."""
+    return (
+        "\n".join(
+            f"{row['what']:<8}{row['verdict']:<8}{(row['notice'] or '').upper():<12} {row['year'] or '':<5} "
+            f"https://doi.org/{row['doi']}  {row['title'] or ''}"
+            for row in rows
+        )
+        or "Nothing is new or changed."
+    )
 
 
 def snowball(found: Sequence[dict[str, Any]], least: int) -> str:

@@ -221,6 +221,18 @@ def test_status(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
     assert json.loads(run("status", "--json").out)["works"] == {"include": 4}
 
 
+def test_reports(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
+    run("sync")
+    assert "4  Studies included" in run("report", "prisma").out
+    said = run("report", "prisma-s").out
+    assert "query: query.bibliographic=interpersonal psychotherapy" in said
+    assert "must say: interpersonal psychotherap*, interpersonal therap*" in said
+    assert "Crossref REST API" in said
+    assert run("report", "changes").out.count("new     include") == 4
+    assert len(json.loads(run("report", "changes", "--since", "2000-01-01", "--json").out)) == 4
+    assert "Nothing is new" in run("report", "changes", "--since", "2999-01-01").out
+
+
 def test_snowball(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
     cited = [{"key": "1", "DOI": "10.5555/classic"}, {"key": "2", "DOI": str(STANGIER["DOI"])}]
     for work in (MARKOWITZ, FONAGY):
