@@ -20,6 +20,9 @@ from datasette.utils import escape_sqlite
 ONE_COLUMN = re.compile(r" order by (\[[^\]]*\]|\"[^\"]*\"|\w+)( desc)?(?= limit \d+( offset \d+)?$)")
 """The end of a table page's statement that is sorted by one column and nothing else."""
 
+PAGE = re.compile(r" limit \d+( offset \d+)?$")
+"""The end of a table page's statement, sorted or not."""
+
 _listed: ContextVar[str | None] = ContextVar("listed", default=None)
 
 
@@ -43,10 +46,11 @@ def completing(database: Any) -> Callable[..., Awaitable[Any]]:
 
     async def completed(sql: str, *args: Any, **options: Any) -> Any:
         table = _listed.get()
-        if table is not None and (found := ONE_COLUMN.search(sql)):
-            _listed.set(None)
-            key = await key_of(database, table)
-            sql = sql[: found.end()] + "".join(f", {escape_sqlite(column)}" for column in key) + sql[found.end() :]
+        if table is not None and PAGE.search(sql):
+            _listed.set(None)  # the page's one statement: what follows in this request is somebody else's
+            if found := ONE_COLUMN.search(sql):
+                key = "".join(f", {escape_sqlite(column)}" for column in await key_of(database, table))
+                sql = sql[: found.end()] + key + sql[found.end() :]
         return await execute(sql, *args, **options)
 
     return completed
