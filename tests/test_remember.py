@@ -1,3 +1,5 @@
+"""What is kept, what is asked again, and that a change is never missed."""
+
 from __future__ import annotations
 
 import asyncio
