@@ -244,6 +244,12 @@ def cited_elsewhere(conn: sqlite3.Connection, least: int) -> list[Row]:
     )
 
 
+def conflicts(conn: sqlite3.Connection) -> list[Row]:
+    """The works whose decisions people should look at again, and why."""
+    sql = "select doi, title, verdict, conflict from works where conflict is not null order by doi"
+    return list(_rows(conn, sql, {}))
+
+
 def searches_as_run(conn: sqlite3.Connection) -> list[Row]:
     """Every search as last run whole and since: what PRISMA-S asks to report, one row a source."""
     return list(

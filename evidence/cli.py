@@ -243,6 +243,30 @@ def decisions_import(settings: Settings, file: Path) -> None:
     click.echo(f"{count} decisions added.")
 
 
+@decisions.command("conflicts")
+@click.pass_obj
+def decisions_conflicts(settings: Settings) -> None:
+    """List the works whose decisions people should look at again, and why."""
+    with closing(catalogue.connect(settings.db)) as conn:
+        found = catalogue.conflicts(conn)
+    for row in found:
+        click.echo(f"https://doi.org/{row['doi']}  {row['conflict']}")
+    if not found:
+        click.echo("No conflicts.")
+
+
+@decisions.command("agreement")
+@click.pass_obj
+def decisions_agreement(settings: Settings) -> None:
+    """Say how far each two reviewers agree: percent, and Cohen's kappa."""
+    found = ledger.agreement(session.decisions(settings.db, settings.decisions))
+    for pair in found:
+        kappa = "not defined" if pair.kappa is None else f"{pair.kappa:.2f}"
+        click.echo(f"{pair.first} and {pair.second}: {pair.works} works, {pair.observed:.0%} agreement, kappa {kappa}")
+    if not found:
+        click.echo("No work has been decided by two reviewers.")
+
+
 @cli.command("export")
 @click.option("--format", "format_", type=click.Choice(sorted(export.FORMATS)), default="csv", show_default=True,
               help="csv has every column; ris is for Zotero, Rayyan and Covidence.")  # fmt: skip

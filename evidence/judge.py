@@ -6,6 +6,7 @@ the decisions are handed in.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 from evidence.model import Decision, Judgement, Tag, Work
@@ -26,6 +27,7 @@ def judge(work: Work, book: Rulebook, decisions: Sequence[Decision] = ()) -> Jud
         because = person.reason.strip().rstrip(".")
         why = f"{person.reviewer} decided this on {person.made_at[:10]}: {because or 'no reason given'}."
     tags = tag(work, book, texts) if verdict != "exclude" else ()
+    conflict = _conflict(work, ruled.verdict, {(t.facet, t.value) for t in tags}, ordered) if ordered else None
     return Judgement(
         verdict,
         "person" if decided == "person" else "rule",
@@ -33,7 +35,35 @@ def judge(work: Work, book: Rulebook, decisions: Sequence[Decision] = ()) -> Jud
         ruled.judged_on,
         ruled.matches,
         _corrected(tags, ordered),
+        conflict,
     )
+
+
+def text_digest(work: Work) -> str:
+    """16 hex digits of the title and abstract: what a person reads who decides."""
+    read = f"{work.title or ''}\n{work.abstract or ''}"
+    return hashlib.sha256(read.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _conflict(work: Work, ruled: str, said: set[tuple[str, str]], ordered: Sequence[Decision]) -> str | None:
+    """Why people should look again: they disagree, the text they read has changed, or a rule that agreed no longer does."""
+    newest: dict[tuple[str | None, str | None], dict[str, Decision]] = {}
+    for decision in ordered:
+        newest.setdefault((decision.facet, decision.value), {})[decision.reviewer] = decision
+    for (facet, value), by_reviewer in newest.items():
+        about = f"{facet}:{value}" if facet else "this work"
+        words = {reviewer: d.verdict or d.action for reviewer, d in by_reviewer.items()}
+        if len(set(words.values())) > 1:
+            said_by = ", ".join(f"{reviewer}: {word}" for reviewer, word in sorted(words.items()))
+            return f"People disagree on {about} ({said_by})."
+        last = next(reversed(by_reviewer.values()))
+        if last.record is not None and last.record != text_digest(work):
+            return f"The title or abstract has changed since {last.reviewer} decided on {about}."
+        now = ruled if facet is None else "said" if (facet, value) in said else "unsaid"
+        agreed = {"tag": "said", "untag": "unsaid"}.get(last.action, last.verdict)
+        if last.rule_said == agreed and now != agreed:
+            return f"The rules agreed with {last.reviewer} on {about}, and now say {now}."
+    return None
 
 
 def _corrected(tags: tuple[Tag, ...], ordered: Sequence[Decision]) -> tuple[Tag, ...]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import itertools
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -25,10 +27,44 @@ class Entry:
     where: str
 
 
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Two reviewers on the works both decided: `observed` is the share they agree on, `kappa` that beyond chance."""
+
+    first: str
+    second: str
+    works: int
+    observed: float
+    kappa: float | None
+
+
 def rows(decisions: Sequence[Decision]) -> Iterator[tuple[str, ...]]:
     """The rows of the CSV, as text."""
     for decision in decisions:
         yield tuple(str(getattr(decision, column) or "") for column in COLUMNS)
+
+
+def agreement(decisions: Sequence[Decision]) -> list[Agreement]:
+    """How far each two reviewers agree on the works both gave a verdict, by each one's newest word.
+
+    Cohen's kappa (1960) over include, exclude and unsure; None where chance alone would agree on everything.
+    """
+    newest: dict[str, dict[str, str]] = {}
+    for decision in decisions:
+        if decision.verdict:
+            newest.setdefault(decision.reviewer, {})[decision.doi] = decision.verdict
+    found = []
+    for first, second in itertools.combinations(sorted(newest), 2):
+        both = sorted(newest[first].keys() & newest[second].keys())
+        if not both:
+            continue
+        pairs = [(newest[first][doi], newest[second][doi]) for doi in both]
+        observed = sum(a == b for a, b in pairs) / len(both)
+        shares = [Counter(side) for side in zip(*pairs, strict=True)]
+        chance = sum(shares[0][v] * shares[1][v] for v in _VERDICTS) / len(both) ** 2
+        kappa = (observed - chance) / (1 - chance) if chance < 1 else None
+        found.append(Agreement(first, second, len(both), observed, kappa))
+    return found
 
 
 def read(path: Path) -> list[Entry]:

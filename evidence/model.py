@@ -117,7 +117,8 @@ class Tag:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What the rules and people make of one work. `why` is one sentence; `judged_on` says what text there was."""
+    """What the rules and people make of one work. `why` is one sentence; `judged_on` says what text there was;
+    `conflict` says why a person should look again at what people decided."""
 
     verdict: VerdictName
     decided: Literal["rule", "person"]
@@ -125,11 +126,16 @@ class Judgement:
     judged_on: Literal["title", "title+abstract", "nothing"]
     matches: tuple[Match, ...]
     tags: tuple[Tag, ...]
+    conflict: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A person's word on one work: a verdict, or one tag added or taken away. Append-only; the newest wins."""
+    """A person's word on one work: a verdict, or one tag added or taken away. Append-only; the newest wins.
+
+    `rules` is the digest of the rules then, `record` that of the title and abstract that were read (`judge.text_digest`),
+    `rule_said` what the rules said then: a verdict, or for a tag `said` or `unsaid`.
+    """
 
     doi: Doi
     action: Literal["verdict", "tag", "untag"]
@@ -141,6 +147,7 @@ class Decision:
     made_at: str
     rules: str | None
     record: str | None
+    rule_said: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,6 +157,7 @@ create table works (
     decided text not null check (decided in ('rule', 'person')),
     why text not null,
     judged_on text not null check (judged_on in ('title', 'title+abstract', 'nothing')),
+    conflict text,
     notice text,
     language text,
     publisher text,
@@ -271,6 +272,7 @@ create table decisions (
     made_at text not null,
     rules text,
     record text,
+    rule_said text,
     check ((action = 'verdict') = (verdict is not null)),
     check ((action = 'verdict') = (facet is null)),
     check ((facet is null) = (value is null))
@@ -315,10 +317,10 @@ VIEWS = {
         group by v.value, o.value
     """,
     "to_check": """
-        select w.doi, w.title, w.authors, w.container, w.year, w.why, w.judged_on, w.url,
+        select w.doi, w.title, w.authors, w.container, w.year, coalesce(w.conflict, w.why) as why, w.judged_on, w.url,
             (select group_concat(s.source, '; ') from sightings s where s.doi = w.doi and s.last_run is null) as sources
         from works w
-        where w.verdict = 'unsure'
+        where w.verdict = 'unsure' or w.conflict is not null
     """,
     "citations_to_check": """
         select c.source, c.position, c.text, c.stated_doi, c.status, c.problem

@@ -5,6 +5,7 @@ It decides nothing about records (`sync` has the order of the stages) and prints
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
@@ -19,12 +20,14 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from evidence import __version__, archive, catalogue, crossref, export, references, store
+from evidence import judge as judging
 from evidence import sync as stages
 from evidence.archive import Archive, Question
 from evidence.config import Config, ReferenceList, Search
 from evidence.errors import BusyError, ConfigError, StoreError
 from evidence.ledger import Entry
 from evidence.model import Decision, Doi, Door, Query, VerdictName
+from evidence.normalise import normalise
 from evidence.rulebook import Rulebook
 from evidence.search import Matcher
 from evidence.sync import Outcome, Progress, Quiet
@@ -104,14 +107,31 @@ def decide(
         raise ConfigError("--because and --by must not be empty: a decision without a reason or a name helps nobody")
     with closing(catalogue.connect(db)) as conn:
         doi = catalogue.canonical(conn, doi)
-        record = next((digest for _, digest, _ in catalogue.standing(conn, [doi])), None)
-        if record is None:
+        message = next((message for _, _, message in catalogue.standing(conn, [doi])), None)
+        if message is None:
             raise ConfigError(f"{doi}: no such work in {db}; a decision needs a work that was harvested")
         catalogue.check_tags(conn, [*tags, *untags])
+    work = normalise(json.loads(message))
+    ruled = judging.judge(work, book)
+    by_rule = {(tag.facet, tag.value) for tag in ruled.tags}
     moment = now().strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def said(action: str, what: VerdictName | None, facet: str | None, value: str | None) -> Decision:
-        return Decision(doi, action, what, facet, value, reason, reviewer, moment, book.digest, record)  # type: ignore[arg-type]
+        rule_said = ruled.verdict if facet is None else "said" if (facet, value) in by_rule else "unsaid"
+        read = judging.text_digest(work)
+        return Decision(
+            doi,
+            action,  # type: ignore[arg-type]
+            what,
+            facet,
+            value,
+            reason,
+            reviewer,
+            moment,
+            book.digest,
+            read,
+            rule_said,
+        )
 
     decisions = (
         *((said("verdict", verdict, None, None),) if verdict else ()),

@@ -14,7 +14,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -485,20 +485,18 @@ class Store:
         with self._guarded(self.ledger_path), self._ledger.atomic():
             self._ledger.conn.executemany(
                 """
-                insert into decisions (doi, action, verdict, facet, value, reason, reviewer, made_at, rules, record)
-                values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                insert into decisions
+                    (doi, action, verdict, facet, value, reason, reviewer, made_at, rules, record, rule_said)
+                values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
-                [
-                    (d.doi, d.action, d.verdict, d.facet, d.value, d.reason, d.reviewer, d.made_at, d.rules, d.record)
-                    for d in decisions
-                ],
+                [astuple(decision) for decision in decisions],
             )
 
     def decisions(self) -> tuple[Decision, ...]:
         """The whole ledger, oldest first."""
         rows = self._ledger.conn.execute(
             """
-            select doi, action, verdict, facet, value, reason, reviewer, made_at, rules, record
+            select doi, action, verdict, facet, value, reason, reviewer, made_at, rules, record, rule_said
             from decisions order by decision
             """
         )
@@ -521,7 +519,7 @@ class Store:
 
 _WORK_COLUMNS = tuple(
     """
-    title abstract authors container issued year kind verdict decided why judged_on notice language publisher volume
+    title abstract authors container issued year kind verdict decided why judged_on conflict notice language publisher volume
     issue pages issn registrations cited_by url basis
     """.split()  # noqa: SIM905 - one list to read beside the DDL
 )
@@ -565,6 +563,7 @@ def _work_row(run: int, record: Record, work: Work, judgement: Judgement) -> dic
         "decided": judgement.decided,
         "why": judgement.why,
         "judged_on": judgement.judged_on,
+        "conflict": judgement.conflict,
         "notice": next((kind for kind in NOTICE_GRAVITY if kind in kinds), None),
         "language": work.language,
         "publisher": work.publisher,

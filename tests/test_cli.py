@@ -178,6 +178,31 @@ def test_explain_decide_and_judge(run: Run, crossref: LoopbackCrossref, small: P
     assert "no such work" in run("decide", "10.5555/none", "include", "--because", "x", "--by", "A").err
 
 
+def test_reviewers_who_disagree_and_a_text_that_changed_are_conflicts(
+    run: Run, crossref: LoopbackCrossref, small: Path
+) -> None:
+    run("sync")
+    doi, other = str(STANGIER["DOI"]), str(FONAGY["DOI"])
+    for reviewer, verdict in (("A. Reader", "include"), ("B. Reader", "exclude")):
+        run("decide", doi, verdict, "--because", "x", "--by", reviewer)
+    run("decide", other, "include", "--because", "x", "--by", "A. Reader")
+    run("decide", other, "include", "--because", "x", "--by", "B. Reader")
+    assert run("decisions", "conflicts").out.splitlines() == [
+        f"https://doi.org/{doi}  People disagree on this work (A. Reader: include, B. Reader: exclude)."
+    ]
+    assert "A. Reader and B. Reader: 2 works, 50% agreement, kappa 0.00" in run("decisions", "agreement").out
+    run("decide", doi, "exclude", "--because", "seen together", "--by", "A. Reader")
+    assert run("decisions", "conflicts").out == "No conflicts.\n"
+    crossref.works[other] = FONAGY | {
+        "title": ["Dynamic interpersonal therapy: corrected title"],
+        "indexed": {"date-time": "2999-01-01T00:00:00Z"},
+    }
+    run("sync")
+    assert "has changed since" in run("decisions", "conflicts").out
+    assert "Waiting for a person: 1" in run("status").out
+    assert "Verdict: include (decided by a person" in run("explain", other).out
+
+
 def test_decisions_travel_as_csv(run: Run, crossref: LoopbackCrossref, small: Path, tmp_path: Path) -> None:
     run("sync")
     run("decide", str(STANGIER["DOI"]), "exclude", "--because", 'comparator, "only"', "--by", "A. Reader")

@@ -1,0 +1,81 @@
+"""People's decisions over the rules: they win, they stay, and they come back as a conflict when the ground has moved."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evidence import ledger
+from evidence.judge import judge, text_digest
+from evidence.model import Decision, Doi, Work
+from evidence.rulebook import Rulebook
+
+WORK = Work(Doi("10.1002/cpp.1774"), title="Interpersonal psychotherapy: past, present, and future")
+
+
+def said(
+    action: str = "verdict", verdict: str | None = "include", by: str = "A", at: str = "2026", **more: object
+) -> Decision:
+    base = Decision(WORK.doi, action, verdict, None, None, "why", by, at, None, text_digest(WORK))  # type: ignore[arg-type]
+    return replace(base, **more)  # type: ignore[arg-type]
+
+
+def test_a_decision_wins_and_the_newest_counts(book: Rulebook) -> None:
+    old, new = said(verdict="include", at="2025"), said(verdict="exclude", at="2026")
+    for order in ((old, new), (new, old)):
+        judged = judge(WORK, book, order)
+        assert (judged.verdict, judged.decided, judged.conflict) == ("exclude", "person", None)
+    assert judge(WORK, book).decided == "rule"
+
+
+def test_the_rule_that_was_confirmed_and_changed_is_a_conflict_and_the_person_still_wins(book: Rulebook) -> None:
+    assert judge(WORK, book, [said(rule_said="include")]).conflict is None
+    changed = judge(WORK, book, [said(verdict="exclude", rule_said="exclude")])
+    assert changed.verdict == "exclude"
+    assert "now say include" in (changed.conflict or "")
+    assert judge(WORK, book, [said(verdict="exclude", rule_said="include")]).conflict is None  # overruled knowingly
+
+
+def test_a_changed_text_is_a_conflict_and_a_changed_volume_is_not(book: Rulebook) -> None:
+    assert judge(replace(WORK, volume="20"), book, [said()]).conflict is None
+    assert "has changed" in (judge(replace(WORK, abstract="New."), book, [said()]).conflict or "")
+
+
+def test_tags_conflict_by_themselves(book: Rulebook) -> None:
+    tag = {"verdict": None, "facet": "variant", "value": "ipt-g"}
+    judged = judge(WORK, book, [said("tag", by="A", **tag), said("untag", by="B", at="2027", **tag)])
+    assert "variant:ipt-g" in (judged.conflict or "")
+    assert ("variant", "ipt-g") not in {(t.facet, t.value) for t in judged.tags}
+    judged = judge(WORK, book, [said("tag", **tag)])
+    assert [t.decided for t in judged.tags if t.value == "ipt-g"] == ["person"]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("AB"), st.sampled_from("xyz"), st.sampled_from(["include", "exclude", "unsure"]))
+    )
+)
+def test_kappa_is_at_most_one_and_one_for_perfect_agreement(words: list[tuple[str, str, str]]) -> None:
+    decisions = [replace(said(verdict=verdict, by=by), doi=Doi(f"10.1/{doi}")) for by, doi, verdict in words]
+    for pair in ledger.agreement(decisions):
+        assert pair.kappa is None or pair.kappa <= 1
+        assert pair.observed != 1 or pair.kappa in (None, 1)
+
+
+def test_kappa_of_a_worked_example() -> None:
+    """20 both include, 15 both exclude, 5 and 10 apart: observed .70, chance .50, kappa .40."""
+    both = (
+        [("include", "include")] * 20
+        + [("include", "exclude")] * 5
+        + [("exclude", "include")] * 10
+        + [("exclude", "exclude")] * 15
+    )
+    decisions = [
+        replace(said(verdict=verdict, by=by), doi=Doi(f"10.1/{n}"))
+        for n, pair in enumerate(both)
+        for by, verdict in zip("AB", pair, strict=True)
+    ]
+    (found,) = ledger.agreement(decisions)
+    assert (found.works, round(found.observed, 2), round(found.kappa or 0, 2)) == (50, 0.7, 0.4)
