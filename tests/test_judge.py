@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,7 +45,7 @@ def test_a_changed_text_is_a_conflict_and_a_changed_volume_is_not(book: Rulebook
 
 
 def test_tags_conflict_by_themselves(book: Rulebook) -> None:
-    tag = {"verdict": None, "facet": "variant", "value": "ipt-g"}
+    tag: dict[str, Any] = {"verdict": None, "facet": "variant", "value": "ipt-g"}
     judged = judge(WORK, book, [said("tag", by="A", **tag), said("untag", by="B", at="2027", **tag)])
     assert "variant:ipt-g" in (judged.conflict or "")
     assert ("variant", "ipt-g") not in {(t.facet, t.value) for t in judged.tags}
