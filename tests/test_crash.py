@@ -23,7 +23,9 @@ from evidence.store import open_store
 from evidence.sync import sync
 from tests.records import FONAGY, LIPSITZ, SMALL_YAML, WORKS, DictDoor, message
 
-MORE = tuple(message(f"10.5555/work.{n}", f"Interpersonal psychotherapy for group {n}", 2000 + n % 20) for n in range(25))
+MORE = tuple(
+    message(f"10.5555/work.{n}", f"Interpersonal psychotherapy for group {n}", 2000 + n % 20) for n in range(25)
+)
 POINTS = 45
 APART = re.compile(r"(first|last|changed)_run|run|retired|asked_at|request|started|finished")
 
