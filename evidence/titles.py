@@ -1,0 +1,256 @@
+"""Titles as records print them: without their notes, with their numbers, and how alike two of them are.
+
+Databases add to a title (`[Review] [31 refs]`, `[Erratum appears in …]`, `(vol 360, pg 542, 2009)`), drop its subtitle
+or its accents, and misspell it. What they add is read, not compared; what they misspell is told from what differs, word
+by word, for likeness alone would join `therapy-sensitive` with `therapy-resistant`. Pure text; it judges no record.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from html import unescape
+from itertools import takewhile
+from typing import Literal
+
+from rapidfuzz import fuzz
+from rapidfuzz.distance import Levenshtein
+
+from evidence.text import fold
+
+TitleGrade = Literal["same", "spelling", "subtitle", "shorter", "words", "other", "unknown"]
+"""`subtitle`: one lacks the other's subtitle; `shorter`: one begins, ends or lies within the other; `words`: alike, but a
+word that says something differs."""
+
+MARK = 1
+"""Letters of a footnote's mark, which stays behind a title."""
+ALIKE = 80
+"""Likeness (0–100) from which two titles with other words are told apart as `words`, not `other`."""
+
+STOP_WORDS = frozenset((
+    "a", "an", "and", "as", "at", "by", "de", "del", "der", "des", "di", "die", "du", "e", "el", "et", "for", "from", "in",
+    "into", "is", "la", "le", "les", "of", "on", "or", "the", "to", "und", "van", "versus", "via", "vs", "with", "y",
+))  # fmt: skip
+
+_PLACEHOLDER = re.compile(
+    r"(?:unknown|untitled|n/?a|none|nan|null|no title(?: available)?|\[?not available\]?\.?|\W*)?", re.I
+)
+_LABELS_OF_A_JOURNAL = frozenset(("volume", "vol", "issue", "number", "no", "paper", "article"))
+
+_NOTICE_HEADS = (
+    (
+        "correction",
+        r"(?:(?:author|publisher|editorial) )?(?:errat(?:um|a)|corrigend(?:um|a)|corrections?)(?: notice)?(?: (?:to|for|of|in))?",
+    ),
+    ("retraction", r"(?:retraction|withdrawal)(?: (?:notice|note|statement))?(?: (?:to|of|for))?"),
+    ("expression of concern", r"(?:editorial )?expression of concern(?: (?:to|of|for|about|regarding))?"),
+    (
+        "reply",
+        (
+            r"(?:the |in )?(?:(?:authors?|editors?) (?:s )?)?repl(?:y|ies)(?: to)?"
+            r"|response to (?:the )?(?:comment|letter|editor)\w*|re"
+        ),
+    ),
+    ("comment", r"(?:invited )?(?:comments?|commentary) (?:on|to)|discussion of|letters? to the editors?"),
+    ("book review", r"book reviews?"),
+)  # fmt: skip
+_NOTICE_TAILS = (
+    ("correction", r"errat(?:um|a)|corrigend(?:um|a)"),
+    ("reply", r"(?:the )?(?:authors? (?:s )?)?(?:reply|rejoinder)|authors? (?:s )?response"),
+    ("comment", r"(?:invited )?(?:comment|commentary)"),
+)
+"""What a notice is called before the title of the work it speaks of, and after it, in folded words."""
+_HEADS = tuple((name, re.compile(rf"(?:{pattern})(?= |$)")) for name, pattern in _NOTICE_HEADS)
+_TAILS = tuple((name, re.compile(rf"(?<= )(?:{pattern})$")) for name, pattern in _NOTICE_TAILS)
+_PRINTED_AT = re.compile(
+    r"[\[(](?:retraction of )?(?:vol(?:ume)?\.? ?\w+,? (?:pgs?|pp?|pages?)\.? ?[\w\-–]+,? ?\d{0,4}"
+    r"|[^()\[\]]+\(\d{4}\),? \w+(?::\w+)? ?\([^()]*\)(?:[^()]*\([^()]*\))*)[\])]\.?$",
+    re.IGNORECASE,
+)
+"""Where the corrected work stood, as Web of Science and Scopus put it after a correction's title."""
+_OWN_STATUS = re.compile(r"^\W*(?:retracted|withdrawn)(?: article| paper| chapter)?\s*[:.\-–—\]]+\s*", re.IGNORECASE)
+_BRACKETED = re.compile(r"\s*[\[(](?:[^\[\]()]|\([^()]*\))*[\])]\s*\.?\s*$")
+_NOTE = re.compile(
+    r"\W*(?:\[[^\W\d_]+\]|[\[(]\s*(?:see comments?|review|editorial|letter|comment|(?:\w+ )?abstract|corrected|(?:\w+ )?version"
+    r"|in [a-z]+|\d+ refs?|\d\]|multiple letters|brief (?:report|communication)|retracted|corrected and republished"
+    r"|republished|summary for|original)(?:\b.*|$))",
+    re.IGNORECASE | re.DOTALL,
+)
+_LATER_NEWS = re.compile(
+    r"\W*[\[(](?:(?:published )?(?:errat(?:um|a)|corrections?|retraction)|comment) (?:appears? )?in\b.*|\s*<original>.*",
+    re.IGNORECASE | re.DOTALL,
+)
+"""What an indexer appended about later notices, or the title in its own language."""
+_AFTER_BRACKETS = re.compile(r"^\s*(\[[^\[\]]{20,}\])\.?\s*.{1,10}$", re.DOTALL)
+"""A translated title stands in brackets; a few letters after it are some database's own."""
+_CUT_OFF = re.compile(r"(?<=.{40})\s*[\[(][^\[\]()]*(?:\([^()]*)?$", re.DOTALL)
+"""A remark that a field of fixed length cut off."""
+_BREAK = re.compile(r"\s*(?::|\?|\.\s|;|\s[-–—]\s|—)")
+_FORMULA = re.compile(
+    r"(?:guest |from the )?editor(?:ial)?s?(?: \w+){0,2}|introduction|preface|foreword|abstracts?|(?:book|film|media) reviews?"
+    r"|introduction to the (?:special|minitrack|section|issue|theme)\b.*|(?:in|about) this issue"
+    r"|(?:president|chair)\w* (?:s )?(?:message|address|column)|letters?(?: to the editor)?|reply|comment(?:ary)?"
+    r"|correspondence|in memoriam|obituary|announcements?|news|discussion|index|contents|table of contents|erratum"
+    r"|correction|corrigendum|errata|summary|conclusions?|references|acknowledg\w+"
+)
+_FORMULA_WORDS = 8
+"""Up to how many words a title that speaks of an editor or an editorial is a formula."""
+
+_ROMAN = {
+    roman: value for value, roman in enumerate(("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x"), start=1)
+}
+_COUNTED = {
+    word: value for value, word in enumerate(("one", "two", "three", "four", "five", "six", "seven", "eight"), start=1)
+}
+_COUNTING = frozenset((
+    "part", "parts", "study", "phase", "trial", "chapter", "volume", "vol", "section", "report", "edition", "number", "no",
+    "type", "stage",
+))  # fmt: skip
+_OPPOSITES = (
+    ("hyper", "hypo"), ("pre", "post"), ("pre", "peri"), ("peri", "post"), ("ante", "post"), ("intra", "inter"),
+    ("intra", "extra"), ("over", "under"), ("micro", "macro"), ("endo", "exo"), ("mono", "poly"), ("uni", "bi"), ("up", "down"),
+    ("", "in"), ("", "un"), ("", "non"), ("", "anti"), ("", "ant"), ("", "im"), ("", "dis"), ("", "a"), ("wo", ""), ("fe", ""),
+)  # fmt: skip
+_SLIPS = ((5, 1), (11, 2))
+"""From which length on a word may differ by how many letters and still be a slip."""
+
+
+STEM, ENDING = 6, 3
+"""Letters two forms of one word share, and how many may follow (`effusions`, `effusing`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Title:
+    """A folded title without its notes.
+
+    `glued` has no blanks; `halves` are title and subtitle, glued; `telling` are the words that say something; `numbers` tell
+    Part 1 from Part 2; `notice` says what kind of notice it heads; a `formula` (`Editorial`) heads many works.
+    """
+
+    glued: str
+    halves: frozenset[str]
+    words: tuple[str, ...]
+    telling: frozenset[str]
+    numbers: tuple[str, ...]
+    notice: str | None
+    formula: bool
+
+
+def read(raw: str | None, container: str | None = None) -> Title | None:
+    """The title taken apart; None when there is none, or only a placeholder or the name of its container."""
+    if raw is None or _PLACEHOLDER.fullmatch(raw.strip()):
+        return None
+    text = _AFTER_BRACKETS.sub(r"\1", _LATER_NEWS.sub("", _OWN_STATUS.sub("", unescape(raw).strip())))
+    while (note := _BRACKETED.search(text)) and note.start() > 0 and _NOTE.fullmatch(note.group()):
+        text = text[: note.start()]
+    text = _CUT_OFF.sub("", text)
+    printed_at = _PRINTED_AT.search(text)
+    text = text[: printed_at.start()] if printed_at else text
+    words, notice = _without_notice(fold(text))
+    folded = " ".join(words)
+    bare = folded.replace(fold(container), " ") if container and fold(container) else folded
+    if all(word.isdigit() or word in _LABELS_OF_A_JOURNAL for word in bare.split()):
+        return None
+    spoken_of = any(word.startswith("editor") for word in words)
+    return Title(
+        glued="".join(words),
+        halves=frozenset("".join(fold(half).split()) for half in _BREAK.split(text, maxsplit=1)),
+        words=words,
+        telling=frozenset(word for word in words if word not in STOP_WORDS),
+        numbers=_numbers(words),
+        notice="correction" if printed_at else notice,
+        formula=bool(_FORMULA.fullmatch(folded)) or (spoken_of and len(words) <= _FORMULA_WORDS),
+    )
+
+
+def _without_notice(folded: str) -> tuple[tuple[str, ...], str | None]:
+    """The words without those that say what notice this is; all of them when hardly another is left."""
+    for patterns, cut in ((_HEADS, re.Pattern.match), (_TAILS, re.Pattern.search)):
+        for name, pattern in patterns:
+            if match := cut(pattern, folded):
+                rest = (folded[: match.start()] + folded[match.end() :]).split()
+                return tuple(rest if len(rest) > 1 else folded.split()), name
+    return tuple(folded.split()), None
+
+
+def _numbers(words: Sequence[str]) -> tuple[str, ...]:
+    """Numerals, Roman numerals and counted parts, in order, as digits; the letter of `part b` counts."""
+    found: list[str] = []
+    for before, word in zip(("", *words), words, strict=False):
+        if any(char.isdigit() for char in word):
+            found += re.findall(r"\d+", word)
+        elif word in _ROMAN and (word not in {"i", "v", "x"} or before in _COUNTING):
+            found.append(str(_ROMAN[word]))
+        elif word in _COUNTED and before in _COUNTING:
+            found.append(str(_COUNTED[word]))
+        elif len(word) == 1 and before in {"part", "study", "section"}:
+            found.append(word)
+    return tuple(found)
+
+
+def compare(first: Title | None, second: Title | None) -> TitleGrade:
+    """How alike two titles are, by what differs."""
+    if first is None or second is None:
+        return "unknown"
+    if first.glued == second.glued:
+        return "same"
+    likeness = fuzz.ratio(first.glued, second.glued)
+    if likeness >= ALIKE and "".join(first.numbers) == "".join(second.numbers) and _spelled(first.words, second.words):
+        return "spelling"
+    short, long = sorted((first, second), key=lambda title: len(title.glued))
+    if len(short.telling) > 1 and (short.glued in long.halves or long.glued[:-MARK] == short.glued):
+        return "subtitle"
+    if _within(short, long):
+        return "shorter"
+    return "words" if likeness >= ALIKE else "other"
+
+
+def _within(short: Title, long: Title) -> bool:
+    size = len(short.words)
+    if short.words in {long.words[:size], long.words[-size:]}:
+        return len(short.telling) > 1
+    return len(short.telling) > 3 and short.glued in long.glued
+
+
+def _spelled(first: Sequence[str], second: Sequence[str]) -> bool:
+    """Is every word of one that is not in the other a spelling of some word there, or a word that says nothing?"""
+    left = [word for word in (Counter(first) - Counter(second)).elements() if word not in STOP_WORDS]
+    right = [word for word in (Counter(second) - Counter(first)).elements() if word not in STOP_WORDS]
+    if "".join(left) == "".join(right):
+        return True
+    for word in tuple(left):
+        match = next((other for other in right if _one_word(word, other)), None)
+        if match is not None:
+            left.remove(word)
+            right.remove(match)
+    if not left and not right:
+        return True
+    return len(left) != len(right) and _one_word("".join(left), "".join(right))  # `micro arrays` for `microarray`
+
+
+@lru_cache(maxsize=65536)
+def _one_word(one: str, two: str) -> bool:
+    """Two spellings of one word: a slip, a plural, British or American; never a number, never its opposite."""
+    if not one or not two or any(char.isdigit() for char in one + two) or _opposed(one, two):
+        return False
+    short, long = sorted((one, two), key=len)
+    stem = sum(1 for _ in takewhile(lambda letters: letters[0] == letters[1], zip(one, two, strict=False)))
+    if long in {short + "s", short + "es"} or (stem >= STEM and len(long) - stem <= ENDING):
+        return True
+    plain_one, plain_two = (word.replace("ae", "e").replace("oe", "e") for word in (one, two))
+    if plain_one == plain_two:
+        return True
+    allowed = max((slips for length, slips in _SLIPS if len(short) >= length), default=0)
+    return plain_one[0] == plain_two[0] and Levenshtein.distance(plain_one, plain_two) <= allowed
+
+
+def _opposed(one: str, two: str) -> bool:
+    """`hypertension` and `hypotension`, `men` and `women`, `treated` and `untreated`."""
+    return any(
+        a.startswith(left) and b.startswith(right) and a[len(left) :] == b[len(right) :]
+        for left, right in _OPPOSITES
+        for a, b in ((one, two), (two, one))
+    )
