@@ -39,16 +39,17 @@ def screen(work: Work, book: Rulebook, texts: tag.Texts | None = None) -> Verdic
     if basis == "nothing":
         return Verdict("unsure", "There is neither a title nor an abstract to judge.", basis, ())
     said = tag.Reading(texts or tag.Texts(work), book.screening)
+    spoke = len(work.abstract or "") >= SPEAKING_LENGTH
     for verdict in ("exclude", "include", "unsure"):
-        fired = said.fired(("screen", verdict))
-        if fired:
-            rule, matches = fired[0]
+        for rule, matches in said.fired(("screen", verdict)):
+            if verdict == "unsure" and spoke and rule.fields == tag.TITLE:
+                continue  # what a title leaves open, the abstract has settled
             return Verdict(verdict, _because(verdict, rule.because, matches), basis, matches)
-    if work.abstract and len(work.abstract) >= SPEAKING_LENGTH:
+    if spoke:
         return Verdict("exclude", "Neither the title nor the abstract names the therapy.", basis, ())
     if work.abstract:
         return Verdict("unsure", "Title and abstract are too short to tell whether it is about the therapy.", basis, ())
-    return Verdict("unsure", "The title does not name the therapy, and there is no abstract to ask.", basis, ())
+    return Verdict("unsure", "There is no abstract to ask, and the title speaks of something else.", basis, ())
 
 
 def _because(verdict: VerdictName, because: str | None, matches: tuple[Match, ...]) -> str:
