@@ -110,10 +110,13 @@ def notices(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> dict[tuple[str, 
     }
 
 
-def first_day(conn: sqlite3.Connection) -> str | None:
-    """The day of the first run: no known work was read earlier."""
-    (day,) = conn.execute("select substr(min(started), 1, 10) from runs").fetchone()
-    return None if day is None else str(day)
+def from_files(conn: sqlite3.Connection) -> list[Doi]:
+    """The works whose standing record came from a file and not from Crossref itself."""
+    sql = """
+        select s.doi from snapshots s join runs r on r.run = s.first_run
+        where s.last_run is null and r.door <> 'crossref' order by s.doi
+    """
+    return [d for (d,) in conn.execute(sql)]
 
 
 def found_by_search(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> set[Doi]:

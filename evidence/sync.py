@@ -207,8 +207,12 @@ def facet_rows(book: Rulebook) -> list[tuple[str, str, str, str, int]]:
     ]
 
 
-def door_is_incremental(door: Door) -> bool:
-    """Only Crossref can be asked what changed since a day; files are read whole."""
+def _is_crossref(door: Door) -> bool:
+    """Only Crossref knows the whole of it and can be asked what changed since a day.
+
+    A file's silence says nothing: reading files moves no bookmark, ends no sighting and takes back no verdict, so a
+    `sync` after a demo still harvests everything.
+    """
     return door.name == "crossref"
 
 
@@ -247,20 +251,29 @@ def _harvest_references(bench: Bench, outcome: Outcome, source: ReferenceList) -
     for settled in references.settle(citations, bench.door, stands, deposited=source.of is not None):
         done += len(settled.resolutions)
         bench.progress.step(source.id, done, len(citations))
-        sightings = [Sighting(r.doi, r.status) for r in settled.resolutions if r.doi]
-        _land(bench, outcome, source.id, settled.messages, sightings, settled.aliases, settled.resolutions)
-        outcome.citations.update(r.status for r in settled.resolutions)
+        verdicts = [_kept(bench.door, before.get(r.citation.position), r) for r in settled.resolutions]
+        sightings = [Sighting(r.doi, r.status) for r in verdicts if r.doi]
+        _land(bench, outcome, source.id, settled.messages, sightings, settled.aliases, verdicts)
+        outcome.citations.update(r.status for r in verdicts)
     bench.store.retire_citations(bench.run, source.id, len(citations))
     accepted = [r.doi for r in catalogue.resolutions(bench.store.conn, source.id) if r.doi]
     outcome.gone += bench.store.close_sightings(bench.run, source.id, accepted)
-    bench.store.complete_source(bench.run, source.id, bench.bookmark, None)
+    if _is_crossref(bench.door):
+        bench.store.complete_source(bench.run, source.id, bench.bookmark, None)
+
+
+def _kept(door: Door, before: Resolution | None, now: Resolution) -> Resolution:
+    """What Crossref said of a citation stands against a file that does not know the work."""
+    if before is None or before.citation != now.citation or now.doi or _is_crossref(door):
+        return now
+    return before
 
 
 # ---------------------------------------------------------------------- searches
 
 
 def _harvest_search(bench: Bench, outcome: Outcome, source: Search, state: SourceState) -> None:
-    since = state.bookmark if door_is_incremental(bench.door) else None
+    since = state.bookmark if _is_crossref(bench.door) else None
     before = catalogue.led_to(bench.store.conn, source.id)
     seen: set[Doi] = set()
     cut: list[str] = []
@@ -273,6 +286,8 @@ def _harvest_search(bench: Bench, outcome: Outcome, source: Search, state: Sourc
             cut.append(sweep.window.since)
         _land(bench, outcome, source.id, messages, sightings, aliases, asked=[_asked(bench, source, sweep)])
     outcome.matched |= seen
+    if not _is_crossref(bench.door):
+        return
     gone = bench.store.close_sightings(bench.run, source.id, seen) if since is None else 0
     outcome.gone += gone
     said = _unhealthy(before, gone, catalogue.led_to(bench.store.conn, source.id))
@@ -339,18 +354,26 @@ def _asked(bench: Bench, source: Search, sweep: search.Sweep) -> Asked:
 
 
 def _refresh(bench: Bench, outcome: Outcome, known: Sequence[Doi], state: SourceState) -> None:
-    """Ask again for the works known before this run, so that a retraction is noticed wherever it was found."""
-    since = None
-    if door_is_incremental(bench.door):
-        since = state.bookmark or catalogue.first_day(bench.store.conn)
-    for start in range(0, len(known), REFRESH_PART):
-        part = known[start : start + REFRESH_PART]
-        bench.progress.step(REFRESH_SOURCE, start, len(known))
-        found = [f for batch in bench.door.lookup(part, since) for f in batch if f.message is not None]
-        aliases = [pair for f in found for pair in _alias(f)]
-        outcome.refreshed += len(part)
-        _land(bench, outcome, REFRESH_SOURCE, [f.message for f in found if f.message], [], aliases)
-    bench.store.complete_source(bench.run, REFRESH_SOURCE, bench.bookmark, None)
+    """Ask again for the works known before this run, so that a retraction is noticed wherever it was found.
+
+    Crossref is asked what changed since the last time; but for a record that came from a file, whose age nobody knows,
+    and for every record when no refresh has come to its end yet, it is asked for the record as it is now.
+    """
+    from_files = set(catalogue.from_files(bench.store.conn)) if state.bookmark else set(known)
+    questions = [
+        ([d for d in known if d in from_files], None),
+        ([d for d in known if d not in from_files], state.bookmark),
+    ]
+    for dois, since in questions if _is_crossref(bench.door) else [(list(known), None)]:
+        for start in range(0, len(dois), REFRESH_PART):
+            part = dois[start : start + REFRESH_PART]
+            bench.progress.step(REFRESH_SOURCE, start, len(dois))
+            found = [f for batch in bench.door.lookup(part, since) for f in batch if f.message is not None]
+            aliases = [pair for f in found for pair in _alias(f)]
+            outcome.refreshed += len(part)
+            _land(bench, outcome, REFRESH_SOURCE, [f.message for f in found if f.message], [], aliases)
+    if _is_crossref(bench.door):
+        bench.store.complete_source(bench.run, REFRESH_SOURCE, bench.bookmark, None)
 
 
 def _take(bench: Bench, outcome: Outcome, take: Iterable[Message]) -> None:

@@ -203,7 +203,7 @@ def test_a_search_that_finds_nothing_shrinks_or_jumps_is_flagged_and_the_flag_st
 ) -> None:
     many = tuple(message(f"10.5555/{n}", f"Interpersonal psychotherapy {n}", 2000) for n in range(60))
     assert go(DictDoor([LIPSITZ, FONAGY])).warnings == []
-    only = go(DictDoor([MARKOWITZ], name="files"), full=True)
+    only = go(DictDoor([MARKOWITZ]), full=True)
     assert [source for source, _ in only.warnings] == ["by-name"]
     assert "no longer found" in only.warnings[0][1]
     nothing = go(DictDoor([]), full=True)
@@ -230,3 +230,34 @@ def test_a_truncation_stays_on_its_source_through_later_runs(
     assert rows(store, "select count(*) from requests where truncated = 1") == [(1,)]
     assert go(DictDoor(crowd), tight).outcome == "complete"
     assert "2019-01-01" in rows(store, "select warning from sources where source = 'by-name'")[0][0]
+
+
+def test_a_file_moves_no_bookmark_ends_no_sighting_and_takes_back_no_verdict(
+    store: Store, go: Callable[..., Outcome]
+) -> None:
+    """A demo first, or offline between two syncs: Crossref is still asked for everything."""
+    poor = {key: value for key, value in MARKOWITZ.items() if key not in ("indexed", "volume", "page")}
+    go(DictDoor([poor], name="snapshot"))
+    assert rows(store, "select count(*) from sources where bookmark is not null") == [(0,)]
+    first = go(DictDoor())
+    assert set(first.landed.new) == {LIPSITZ["DOI"], FONAGY["DOI"], STANGIER["DOI"]}
+    assert first.landed.changed == [MARKOWITZ["DOI"]]  # the real record replaces the file's
+    before = dump(store, leave=("runs", "requests"))
+    offline = go(DictDoor([poor], name="snapshot"))
+    assert (offline.gone, offline.landed.changed, offline.warnings) == (0, [], [])
+    assert dict(offline.citations) == {"resolved": 1, "no-doi": 1, "repaired": 1}
+    assert dump(store, leave=("runs", "requests")) == before
+
+
+def test_a_record_from_a_file_is_asked_for_as_it_is_now(store: Store, go: Callable[..., Outcome]) -> None:
+    """It may be years old: what changed since our last run is the wrong question."""
+    go(DictDoor())
+    old = message(
+        "10.5555/old", "Interpersonal psychotherapy and sleep", 2001, indexed={"date-time": "2015-01-01T00:00:00Z"}
+    )
+    go(DictDoor([], name="files"), take=[old])
+    retracted = old | {
+        "indexed": {"date-time": "2020-01-01T00:00:00Z"},
+        "updated-by": [{"DOI": "10.5555/r", "type": "retraction"}],
+    }
+    assert [n[:2] for n in go(DictDoor([*WORKS, retracted])).notices] == [("10.5555/old", "retraction")]
