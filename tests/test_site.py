@@ -332,6 +332,18 @@ async def test_every_link_on_the_pages_leads_somewhere(sample: Path) -> None:
     assert broken == []
 
 
+async def test_titles_and_dois_in_answers_lead_to_their_works(sample: Path) -> None:
+    ds = await served(sample)
+    for address in ("/evidence/trials", "/evidence/waiting", "/evidence/to_check", "/evidence/history"):
+        page = (await ds.client.get(address)).text
+        links = re.findall(r'<a class="work-title" href="([^"]+)"><bdi>([^<]+)</bdi></a>', page)
+        assert links, address
+        for link, title in links:
+            assert title[:40] in re.sub(r"</?mark[^>]*>", "", (await ds.client.get(html.unescape(link))).text), link
+    cited = (await ds.client.get("/evidence/cited_but_missing")).text
+    assert f'<a href="https://doi.org/{site_sample.CITED_BY_TWO}" rel="noreferrer">' in cited
+
+
 async def test_the_article_shows_each_citation_with_its_verdict(sample: Path) -> None:
     page = (await get(sample, "/article/article-references")).text
     assert len(re.findall(r'<li id="citation-\d+"', page)) == 9

@@ -20,7 +20,7 @@ REVIEWS = "design:meta-analysis,systematic-review"
 
 COUNTS = """
     select count(*) filter (where verdict = 'include') as included,
-        count(*) filter (where verdict = 'unsure') as waiting,
+        (select count(*) from to_check) as waiting,
         count(*) filter (where verdict = 'exclude') as excluded,
         count(*) filter (where verdict = 'include' and notice is not null) as noticed,
         count(*) filter (where verdict = 'include' and exists (select 1 from tags t where t.doi = works.doi
@@ -114,7 +114,7 @@ async def front(datasette: Any, db: Any) -> dict[str, Any]:
             (counts["trials"], "randomised trials", f"{works}?verdict=include&_tag={TRIALS}"),
             (counts["reviews"], "systematic reviews and meta-analyses", f"{works}?verdict=include&_tag={REVIEWS}"),
             (counts["noticed"], "retracted or corrected", f"{works}?verdict=include&notice__notblank=1"),
-            (counts["waiting"], "waiting for a person", f"{works}?verdict=unsure"),
+            (counts["waiting"], "waiting for a person", datasette.urls.query(NAME, "waiting")),
             (counts["excluded"], "looked at and excluded", f"{works}?verdict=exclude"),
         ],
         "statuses": statuses,
