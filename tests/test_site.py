@@ -55,9 +55,17 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return site_sample.make_sample(tmp_path_factory.mktemp("site") / "evidence.db")
 
 
+_served: dict[Path, Datasette] = {}
+
+
 async def served(path: Path, **options: Any) -> Datasette:
+    """The site over `path`; kept between tests, as a server is between requests, unless it has options of its own."""
+    if path in _served and not options:
+        return _served[path]
     ds = Datasette([str(path)], config_dir=SITE, **options)
     await ds.invoke_startup()
+    if not options:
+        _served[path] = ds
     return ds
 
 
