@@ -1,0 +1,369 @@
+"""The working database → an immutable copy with its site, swapped in while the last one is served.
+
+`publish` writes a folder that serves itself: the public part of the database, compact and analysed; the site's files; the
+`evidence` that its plugins call; `start`, a Dockerfile and a systemd unit. It reads the working database and never changes
+it, and it touches nothing in the target but what it made.
+
+    DIR/current -> versions/20261124T120000Z     the link that is replaced, in one step
+    DIR/versions/…                               the new copy and the one before it
+
+Long for a module: what is public and how it is swapped in are one promise, and belong on one page.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from filelock import FileLock, Timeout
+from sqlite_utils import Database
+
+from evidence import catalogue, config, schema, serve, yaml_text
+from evidence.errors import BusyError, ConfigError, StoreError
+
+MARKER = ".made-by-evidence-publish"
+"""The file by which a folder is known to be ours to change."""
+
+LEFT_OUT = {("snapshots", "message"): "json_object('DOI', doi)", ("rejects", "message"): "'{}'"}
+"""Columns that are not published, and what stands there instead: Crossref has the records themselves, and ten works' records
+weigh more than a hundred works here. The rows stay, so that versions, counts and views are as they were."""
+
+_SAID_INSTEAD = "Left out of the published copy: Crossref has the record."
+_SIGNED = re.compile(r"(.*?)( decided this on \d{4}-\d{2}-\d{2}: )(.*)", re.DOTALL)
+_SOMEBODY = "A reviewer"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A copy that is in place. `folder` is the new version, which the link `current` leads to; `works` is how many it has,
+    `size` its database's bytes; `removed` are the versions that were pruned; `unfinished` is the run that was under way."""
+
+    folder: Path
+    current: Path
+    works: int
+    size: int
+    removed: tuple[str, ...]
+    unfinished: int | None
+
+
+def publish(
+    db: Path,
+    target: Path,
+    *,
+    decisions: Path | None = None,
+    reviewers: Literal["named", "hidden"] = "named",
+    sources: Path | None = None,
+    now: Callable[[], datetime],
+) -> Published:
+    """Write a new version of the site below `target` and lead `current` to it.
+
+    `decisions` is the ledger; nothing of it is published, but when reviewers are "hidden" it knows their names. `sources` is
+    the sources.yaml whose claims the site shows (None: none); it is published without the contact address.
+
+    A sync may be under way: the copy holds the pages that had landed when it began, each whole, and the sync is not held up.
+    ConfigError when there is no database or the target is not ours to write to, BusyError when somebody else is publishing
+    there, StoreError when the database is damaged or the target cannot be written; then everything there is as it was.
+    """
+    catalogue.connect(db).close()
+    claims = None if sources is None else _without_contact(sources)
+    names = _reviewers(decisions) if reviewers == "hidden" else None
+    with _ours(target), _explained(db, target):
+        versions = target / "versions"
+        for left in versions.glob(".*"):
+            shutil.rmtree(left)
+        name = _unused(versions, now().astimezone(UTC).strftime("%Y%m%dT%H%M%SZ"))
+        unfinished = versions / f".{name}"
+        unfinished.mkdir()
+        try:
+            works, run = copy(db, unfinished / "evidence.db", hidden=names)
+            _write_site(unfinished, target, claims)
+            before = _swap(target, unfinished, name)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+        removed = _prune(versions, {name, before})
+    folder = versions / name
+    return Published(folder, target / "current", works, (folder / "evidence.db").stat().st_size, removed, run)
+
+
+# ---------------------------------------------------------------------- the database
+
+
+def copy(source: Path, copied: Path, *, hidden: Sequence[str] | None) -> tuple[int, int | None]:
+    """Write the public part of `source` to the new file `copied`; returns its works and the run under way, if any.
+
+    `hidden` None leaves reviewers named; else no signature stays, and these names are taken out of the reasons they gave.
+    The rows go to a draft in one read transaction, so that what is left out was never in the file; `VACUUM INTO` makes the
+    draft compact. Its full text is checked afterwards: VACUUM may number rows anew, and the index goes by their numbers.
+    """
+    draft = copied.with_suffix(".draft")
+    with closing(sqlite3.connect(draft.absolute().as_uri(), uri=True, isolation_level=None)) as conn:
+        conn.execute("pragma journal_mode = off")
+        conn.execute("pragma synchronous = off")
+        conn.execute("attach ? as working", (f"{source.absolute().as_uri()}?mode=ro",))
+        conn.execute("begin")
+        _copy_rows(conn, source)
+        if hidden is not None:
+            _hide(conn, hidden)
+        conn.execute("commit")
+        conn.execute("detach working")
+        # A database that an older version made is brought to today's schema here; the working one stays as it is.
+        schema.evidence.apply(Database(conn, execute_plugins=False))
+        conn.execute("begin")
+        schema.make_views(conn)
+        conn.execute("commit")
+        conn.execute(f"pragma application_id = {schema.APPLICATION_ID}")
+        conn.execute("insert into works_fts (works_fts) values ('rebuild')")
+        conn.execute("insert into works_fts (works_fts) values ('optimize')")
+        conn.execute("analyze")
+        conn.execute("vacuum into ?", (str(copied.absolute()),))
+    draft.unlink()
+    with closing(sqlite3.connect(copied, isolation_level=None)) as conn:
+        # An immutable file must not be in WAL mode: its readers would look for a log beside it.
+        (mode,) = conn.execute("pragma journal_mode = delete").fetchone()
+        if mode != "delete":
+            raise StoreError(f"{copied}: stays in journal mode {mode}; report this, it should not be possible")
+        conn.execute("insert into works_fts (works_fts) values ('integrity-check')")
+        (works,) = conn.execute("select count(*) from works").fetchone()
+        (run,) = conn.execute("select max(run) from runs where outcome = 'running'").fetchone()
+    return int(works), run
+
+
+def _copy_rows(conn: sqlite3.Connection, source: Path) -> None:
+    """Tables, rows and indexes of `working`; the full-text table empty, its hidden tables and the views not."""
+    made = conn.execute("select type, name, sql from working.sqlite_master where sql is not null").fetchall()
+    virtual = {name for _, name, sql in made if sql.lower().startswith("create virtual table")}
+    hidden = tuple(f"{name}_" for name in virtual)
+    kept = [row for row in made if not row[1].startswith(("sqlite_", *hidden))]
+    tables = [name for kind, name, _ in kept if kind == "table" and name not in virtual]
+    _check_not_newer(conn, source, tables)
+    for kind, _, sql in kept:
+        if kind == "table":
+            conn.execute(sql)
+    for table in tables:
+        columns = [name for _, name, *_ in conn.execute(f'pragma working.table_info("{table}")')]
+        values = ", ".join(LEFT_OUT.get((table, column), f'"{column}"') for column in columns)
+        conn.execute(f'insert into main."{table}" select {values} from working."{table}"')  # noqa: S608 - names of ours
+    for kind, _, sql in kept:
+        if kind == "index":
+            conn.execute(sql)
+
+
+def _check_not_newer(conn: sqlite3.Connection, source: Path, tables: Sequence[str]) -> None:
+    known = {migration.name for migration in schema.evidence.pending(Database(memory=True))}
+    applied = conn.execute("select name from working._sqlite_migrations") if "_sqlite_migrations" in tables else ()
+    newer = sorted({name for (name,) in applied} - known)
+    if newer:
+        raise StoreError(
+            f"{source}: made by a newer version of evidence (it has {newer[-1]}); upgrade with pip install -U evidence"
+        )
+
+
+def _hide(conn: sqlite3.Connection, names: Sequence[str]) -> None:
+    """Reviewers' names out of the reasons people gave; the day and the reason stay."""
+    rows = conn.execute("select doi, why from main.works where decided = 'person'").fetchall()
+    signed = {found[1] for _, why in rows if (found := _SIGNED.fullmatch(why))}
+    everybody = sorted({name for name in (*names, *signed) if name.strip()}, key=len, reverse=True)
+    conn.executemany(
+        "update main.works set why = ? where doi = ?", [(_unsigned(why, everybody), doi) for doi, why in rows]
+    )
+    conn.execute("delete from main.reasons where field = 'person'")
+
+
+def _unsigned(why: str, names: Iterable[str]) -> str:
+    """`why` without its signature and without these names; a sentence of another shape is not trusted, and goes."""
+    found = _SIGNED.fullmatch(why)
+    if found is None:
+        return f"{_SOMEBODY} decided this."
+    reason = found[3]
+    for name in names:
+        reason = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", _SOMEBODY.lower(), reason)
+    return f"{_SOMEBODY}{found[2]}{reason}"
+
+
+def _reviewers(decisions: Path | None) -> list[str]:
+    """Everybody in the ledger; nobody when there is none yet."""
+    if decisions is None or not decisions.exists():
+        return []
+    try:
+        with closing(sqlite3.connect(f"{decisions.absolute().as_uri()}?mode=ro", uri=True)) as conn:
+            return [name for (name,) in conn.execute("select distinct reviewer from decisions")]
+    except sqlite3.Error as error:
+        raise StoreError(f"{decisions}: cannot be read ({error}); name the ledger with --decisions") from None
+
+
+# ---------------------------------------------------------------------- the site around it
+
+
+def _write_site(folder: Path, target: Path, claims: str | None) -> None:
+    """Everything beside the database. `folder` is where it is written, `target` where it will be found."""
+    junk = shutil.ignore_patterns("__pycache__", "*.pyc")
+    site = serve.site_folder()
+    shutil.copytree(site, folder / "site", ignore=junk)
+    package = Path(__file__).resolve().parent
+    # The bundled snapshot is for `evidence demo`, and the wheel's own copy of the site is beside us already.
+    junk = shutil.ignore_patterns("__pycache__", "*.pyc", "snapshot", "site")
+    shutil.copytree(package, folder / "code" / "evidence", ignore=junk)
+    _describe(folder / "site" / "metadata.yaml")
+    if claims is not None:
+        (folder / "sources.yaml").write_text(claims, encoding="utf-8")
+    (folder / "requirements.txt").write_text("".join(f"{pin}\n" for pin in requirements()), encoding="utf-8")
+    forms = package / "published"
+    fill(forms / "start.sh", folder / "start", python=_quoted(sys.executable), options=_options(site))
+    fill(forms / "Dockerfile", folder / "Dockerfile", version="{}.{}".format(*sys.version_info))
+    begins = str(target.absolute() / "current" / "start").replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    fill(forms / "evidence-site.service", folder / "evidence-site.service", start=f'"{begins.replace("$", "$$")}"')
+    _inspect(folder)
+
+
+def fill(form: Path, made: Path, **blanks: str) -> None:
+    """Write `form` to `made` with each `@blank@` filled in."""
+    text = form.read_text(encoding="utf-8")
+    for name, value in blanks.items():
+        text = text.replace(f"@{name}@", value)
+    made.write_text(text, encoding="utf-8")
+
+
+def requirements() -> list[str]:
+    """What the site needs to be installed, at the versions it was published with: ours, and Datasette's plugins."""
+    try:
+        needed = importlib.metadata.requires("evidence") or []
+    except importlib.metadata.PackageNotFoundError:
+        raise ConfigError("evidence is not installed here, only its files are; install it with pip") from None
+    names = [re.split(r"[^\w.-]", need, maxsplit=1)[0] for need in needed if "extra ==" not in need]
+    plugins = {point.dist.name for point in importlib.metadata.entry_points(group="datasette") if point.dist}
+    return [f"{name}=={importlib.metadata.version(name)}" for name in sorted({*names, *plugins}, key=str.lower)]
+
+
+def _options(site: Path) -> str:
+    """`serve`'s own command line for a public, immutable database, but with this folder's files; as words of a shell."""
+    line = serve.command(Path("evidence.db"), "", 0, open_browser=False, immutable=True, public=True)
+    words = line[line.index("serve") + 1 :]
+    for option in ("--host", "--port"):
+        at = words.index(option)
+        del words[at : at + 2]
+    words = [_quoted(word.replace(str(site), "site")) for word in (*words, "--inspect-file", "inspect.json")]
+    return " ".join(words).replace(" --", " \\\n    --")
+
+
+def _quoted(word: str) -> str:
+    return '"' + re.sub(r'([\\"$`])', r"\\\1", word) + '"' if re.search(r"[^\w./:-]", word) else word
+
+
+def _describe(metadata: Path) -> None:
+    """Say beside the columns that are left out that they are."""
+    about = yaml.safe_load(metadata.read_text(encoding="utf-8"))
+    for table, column in LEFT_OUT:
+        about["databases"]["evidence"]["tables"][table]["columns"][column] = _SAID_INSTEAD
+    metadata.write_text(yaml.safe_dump(about, allow_unicode=True, sort_keys=False, width=120), encoding="utf-8")
+
+
+def _without_contact(sources: Path) -> str:
+    """sources.yaml for everybody: checked, and without the address that is for Crossref alone; comments go too."""
+    config.load(sources)
+    data = yaml_text.read(sources).data
+    return yaml.safe_dump(
+        {key: value for key, value in data.items() if key != "contact"}, allow_unicode=True, sort_keys=False
+    )
+
+
+def _inspect(folder: Path) -> None:
+    """Count every table once, so that the server need not at each start."""
+    command = [sys.executable, "-m", "datasette", "inspect", "evidence.db", "--inspect-file", "inspect.json"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode != 0:
+        raise StoreError(f"{folder}: datasette cannot read the copy: {done.stderr.strip()[-500:]}")
+
+
+# ---------------------------------------------------------------------- the folder
+
+
+@contextmanager
+def _ours(target: Path) -> Iterator[None]:
+    """Hold `target` as the only publisher. A folder made for this and left without a version goes again."""
+    if target.is_file():
+        raise ConfigError(f"{target}: is a file; name a folder to publish into")
+    if target.is_dir() and not (target / MARKER).is_file() and any(target.iterdir()):
+        raise ConfigError(f"{target}: holds other files; name an empty folder, or one that `evidence publish` made")
+    made = not target.exists()
+    try:
+        (target / "versions").mkdir(parents=True, exist_ok=True)
+        (target / MARKER).write_text("`evidence publish` writes this folder and removes old versions in it.\n")
+        lock = FileLock(target / ".lock")
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise BusyError(
+            f"{target}: another evidence publish is at work there; try again when it has finished"
+        ) from None
+    except OSError as error:
+        raise StoreError(f"{target}: cannot be written ({error.strerror}); check its place and permissions") from None
+    try:
+        yield
+    finally:
+        lock.release()
+        if not (target / "current").is_symlink():
+            for path in (target / ".lock", target / MARKER):
+                path.unlink(missing_ok=True)
+            (target / "versions").rmdir()
+            if made:
+                target.rmdir()
+
+
+@contextmanager
+def _explained(db: Path, target: Path) -> Iterator[None]:
+    """What SQLite and the system say, as StoreError with the remedy."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        if "malformed" in str(error) or "not a database" in str(error):
+            raise StoreError(f"{db}: the database is damaged ({error}); `evidence sync` says what to do") from error
+        if "disk" in str(error):
+            raise StoreError(f"{target}: cannot be written ({error}); make room there and publish again") from error
+        raise StoreError(f"{db}: cannot be published to {target}: SQLite says: {error}") from error
+    except OSError as error:
+        raise StoreError(
+            f"{target}: cannot be written ({error.strerror}: {error.filename}); nothing was changed"
+        ) from error
+
+
+def _unused(versions: Path, name: str) -> str:
+    """`name`, or with a number when there was a version in this second already."""
+    number, wanted = 1, name
+    while (versions / wanted).exists():
+        number += 1
+        wanted = f"{name}-{number}"
+    return wanted
+
+
+def _swap(target: Path, unfinished: Path, name: str) -> str | None:
+    """Give the version its name and lead `current` to it, each in one step; returns the version it led to before."""
+    current, link = target / "current", target / ".next"
+    before = current.readlink().name if current.is_symlink() else None
+    finished = unfinished.rename(unfinished.with_name(name))
+    try:
+        link.unlink(missing_ok=True)
+        link.symlink_to(Path("versions") / name)
+        link.replace(current)
+    except OSError:
+        shutil.rmtree(finished)
+        link.unlink(missing_ok=True)
+        raise
+    return before
+
+
+def _prune(versions: Path, kept: set[str | None]) -> tuple[str, ...]:
+    """Remove the versions that nobody is served any more: all but the new one and the one before it."""
+    old = sorted(path for path in versions.iterdir() if path.name not in kept)
+    for path in old:
+        shutil.rmtree(path)
+    return tuple(path.name for path in old)
