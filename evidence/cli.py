@@ -374,11 +374,13 @@ def status(settings: Settings, as_json: bool) -> None:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where the site listens.")
 @click.option("--port", default=8001, show_default=True, help="Where the site listens.")
 @click.option("--open/--no-open", "open_browser", default=False, help="Open the site in a browser.")
+@click.option("--public", is_flag=True, help="For strangers: no SQL of their own, no download of the database.")
 @click.pass_obj
-def serve_(settings: Settings, host: str, port: int, open_browser: bool) -> None:
+def serve_(settings: Settings, host: str, port: int, open_browser: bool, public: bool) -> None:
     """Open the site over the database until Ctrl-C."""
-    catalogue.connect(settings.db).close()
-    raise SystemExit(serve.run(settings.db, host, port, open_browser=open_browser, sources=settings.sources))
+    raise SystemExit(
+        serve.run(settings.db, host, port, open_browser=open_browser, public=public, sources=settings.sources)
+    )
 
 
 @cli.group()
