@@ -33,7 +33,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import accumulate
@@ -57,6 +57,7 @@ _LEXEME = re.compile(
     r"(?P<space>\s+)|(?P<gap><\d+>)|(?P<list>\{[a-z0-9-]+\}\+?)|(?P<mark>[()\[\]|])|(?P<word>[^\s()\[\]{}<>|]+)|(?P<bad>.)"
 )
 _MAX_GAP = 12
+_WORDS_KEPT = 100_000  # some ten megabytes: more different words than a large harvest has
 
 
 class Text:
@@ -333,25 +334,18 @@ class Finder:
             if head is not None:
                 self._heads.append((head, numbers))
                 openers.append((head, -len(self._heads)))  # a negative number is a head's
-        self._whole, self._stems = _index(openers)
-        self._lengths = sorted({len(stem) for stem in self._stems})
         needs = {need: number for number, need in enumerate(dict.fromkeys(n for t in self.terms for n in t.needs))}
-        self._keys = tuple(needs)
-        self._needs = tuple(tuple(needs[need] for need in term.needs) for term in self.terms)
-        self._prefixes = sorted({len(stem) for _, stems in self._keys for stem in stems})
+        self._needs = tuple(frozenset(needs[need] for need in term.needs) for term in self.terms)
+        self._openers = _Index((term.whole, term.stems, number) for term, number in openers)
+        self._parts = _Index((whole, stems, number) for (whole, stems), number in needs.items())
 
     def hits(self, text: Text) -> Hits:
         """Where every term stands in `text`; terms that are not there are left out."""
         found: Hits = {}
-        there = _There(text, self._keys, self._prefixes)
         headed: dict[int, list[int]] = {}
+        there = frozenset[int]().union(*map(self._parts.__getitem__, text.starts))
         for word, starts in text.starts.items():
-            candidates = list(self._whole.get(word, ()))
-            for length in self._lengths:
-                if length > len(word):
-                    break
-                candidates += self._stems.get(word[:length], ())
-            for number in candidates:
+            for number in self._openers[word]:
                 if number >= 0:
                     self._try(number, text, starts, there, found)
                 else:
@@ -367,10 +361,9 @@ class Finder:
                 found[number] = spans
         return found
 
-    def _try(self, number: int, text: Text, starts: list[int], there: _There, found: Hits) -> None:
-        for need in self._needs[number]:
-            if not there[need]:
-                return
+    def _try(self, number: int, text: Text, starts: list[int], there: frozenset[int], found: Hits) -> None:
+        if not self._needs[number] <= there:
+            return
         term = self.terms[number]
         subject = text.plain if term.cased else text.lower
         match = term.regex.match
@@ -380,32 +373,29 @@ class Finder:
                 found.setdefault(number, []).append(hit.span())
 
 
-def _index(openers: Sequence[tuple[Term, int]]) -> tuple[dict[str, list[int]], dict[str, list[int]]]:
-    """Which terms can begin with a word, and which with a stem."""
-    whole: dict[str, list[int]] = {}
-    stems: dict[str, list[int]] = {}
-    for term, number in openers:
-        for word in term.whole:
-            whole.setdefault(word, []).append(number)
-        for stem in term.stems:
-            stems.setdefault(stem, []).append(number)
-    return whole, stems
+class _Index(dict[str, tuple[int, ...]]):
+    """Word → the numbers of what begins with it, whole or as a stem. Works a word out once: works share their words."""
 
-
-class _There(dict[int, bool]):
-    """Does a text hold any word of a set of keys? Worked out once per set and text, when first asked."""
-
-    def __init__(self, text: Text, keys: Sequence[Keys], lengths: Sequence[int]) -> None:
+    def __init__(self, entries: Iterable[tuple[frozenset[str], frozenset[str], int]]) -> None:
         super().__init__()
-        self._words, self._keys, self._lengths = frozenset(text.starts), keys, lengths
-        self._prefixes: set[str] | None = None
+        self._whole: dict[str, list[int]] = {}
+        self._stems: dict[str, list[int]] = {}
+        for whole, stems, number in entries:
+            for word in whole:
+                self._whole.setdefault(word, []).append(number)
+            for stem in stems:
+                self._stems.setdefault(stem, []).append(number)
+        self._lengths = sorted({len(stem) for stem in self._stems})
 
-    def __missing__(self, number: int) -> bool:
-        whole, stems = self._keys[number]
-        if self._prefixes is None:
-            self._prefixes = {word[:length] for word in self._words for length in self._lengths}
-        answer = not whole.isdisjoint(self._words) or not stems.isdisjoint(self._prefixes)
-        self[number] = answer
+    def __missing__(self, word: str) -> tuple[int, ...]:
+        numbers = list(self._whole.get(word, ()))
+        for length in self._lengths:
+            if length > len(word):
+                break
+            numbers += self._stems.get(word[:length], ())
+        if len(self) >= _WORDS_KEPT:
+            self.clear()
+        self[word] = answer = tuple(dict.fromkeys(numbers))
         return answer
 
 
