@@ -145,12 +145,18 @@ def _screened(basis: str, judged: Sequence[tuple[Row, VerdictName, tuple[Match, 
 
 
 def tags(rows: Iterable[Row], book: Rulebook) -> Tagging:
-    """Tags on the relevant rows that readers labelled. With one reader, "either" and "both" are that reader."""
+    """Tags on the relevant rows that readers labelled.
+
+    Where some rows have two readers, those with one are left out: nobody checked what that one left unsaid. With one
+    reader throughout, "either" and "both" are that reader.
+    """
+    rows = list(rows)
+    readers = max((len(row.readers) for row in rows), default=0)
     counts: dict[tuple[str, str], list[int]] = {}
     disagreements: list[Disagreement] = []
     seen = 0
     for row in rows:
-        if not row.readers or (row.relevant and not all(row.relevant)):
+        if not row.readers or len(row.readers) < readers or (row.relevant and not all(row.relevant)):
             continue
         seen += 1
         said = {(t.facet, t.value): t.matches for t in tag(row.work, book)}

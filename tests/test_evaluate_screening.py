@@ -55,7 +55,9 @@ def test_tags_count_precision_on_either_and_recall_on_both() -> None:
         (True, True),
         ({"format": frozenset({"group"}), "condition": frozenset()}, {"format": frozenset({"group", "individual"})}),
     )
-    measured = evaluate.tags([one], BOOK)
+    alone = row("y", "Interpersonal psychotherapy by telephone", True, format=["couple"])
+    measured = evaluate.tags([one, alone], BOOK)
+    assert measured.rows == 1  # the row that only one reader labelled is left out
     said, sought = measured.values["format", "group"]
     assert (said.right, said.wrong, sought.right, sought.missed) == (1, 0, 1, 0)
     assert ("format", "individual") not in measured.values
@@ -160,6 +162,5 @@ def test_trials_reach_their_target() -> None:
 
 @pytest.mark.parametrize("facet", rulebook.FACETS)
 def test_every_facet_reaches_its_target(facet: str) -> None:
-    rows = [found for found in shared("ipt-bibliography.jsonl.gz") if len(found.readers) == 2]
-    precision, recall = evaluate.tags(rows, BOOK).facet(facet)
+    precision, recall = evaluate.tags(shared("ipt-bibliography.jsonl.gz"), BOOK).facet(facet)
     assert (precision or 0) >= 0.95 and (recall or 0) >= 0.90
