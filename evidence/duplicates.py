@@ -30,7 +30,7 @@ __all__ = ["Candidate", "Cluster", "Pair", "clusters", "of_work", "pairs", "wait
 
 MAX_BLOCK = 40
 """Records that share a key and are compared each with each; a larger block is divided by author, year and place first."""
-RARE_WORDS = 4
+RARE_WORDS = 3
 """How many of its rarest words a title is found by, two at a time."""
 
 
@@ -118,7 +118,7 @@ def _keys(record: Record, rarity: Counter[str]) -> Iterator[tuple[str, ...]]:
     """What a duplicate shares with its twin, whichever one field is misspelt or missing."""
     if record.doi:
         yield "doi", agreement.document(record.doi)
-    names = record.people[0].names[:3] if record.people else ()
+    names = record.people[0].names[:2] if record.people else ()
     if record.pages and record.volume:
         yield "place", record.volume, str(record.pages.first)
     if record.pages and record.year:
@@ -132,7 +132,7 @@ def _keys(record: Record, rarity: Counter[str]) -> Iterator[tuple[str, ...]]:
     for one, two in combinations(sorted(rare), 2):
         yield "words", one, two
     for name in names:
-        for word in rare[:-1]:
+        for word in rare[:2]:
             yield "author", name[:5], word
 
 
@@ -170,13 +170,13 @@ def clusters(pairs: Iterable[Pair], candidates: Iterable[Candidate]) -> tuple[Cl
     `same` pairs are followed in order of their keys; two groups are joined only if no record of one contradicts a record
     of the other, so a vague record cannot glue Part 1 to Part 2. What was refused is among `waiting`.
     """
-    records = {candidate.key: read(candidate) for candidate in candidates}
+    same = sorted((pair for pair in pairs if pair.verdict == "same"), key=lambda pair: (pair.first, pair.second))
+    named = {key for pair in same for key in (pair.first, pair.second)}
+    records = {candidate.key: read(candidate) for candidate in candidates if candidate.key in named}
     group = {key: [key] for key in records}
     reasons: dict[int, list[str]] = defaultdict(list)
-    for pair in sorted(pairs, key=lambda pair: (pair.first, pair.second)):
+    for pair in same:
         one, two = group[pair.first], group[pair.second]
-        if pair.verdict != "same":
-            continue
         if one is not two:
             if any(_contradict(records[a], records[b]) for a in one for b in two):
                 continue
@@ -208,7 +208,7 @@ def _contradict(first: Record, second: Record) -> bool:
         return True
     if of.doi == "other" and not (first.posted or second.posted):
         return True
-    return of.volume == "other" and of.pages == "other"
+    return of.elsewhere
 
 
 def _preferred(records: Sequence[Record]) -> str:

@@ -270,7 +270,8 @@ def _shorter(of: Comparison) -> Verdict | None:
     if of.people != "same" or of.year == "other" or not of.telling or (of.elsewhere and not overlap):
         return None
     agreed = of.container == of.year == "same" and "same" in {of.volume, of.pages, of.issue}
-    return "same" if agreed else "doubtful"
+    one, two = of.titles  # a part or a follow-up has its number in the subtitle
+    return "same" if agreed and one.numbers == two.numbers else "doubtful"
 
 
 def _misprint(of: Comparison) -> Verdict | None:

@@ -180,7 +180,7 @@ def _numbers(words: Sequence[str]) -> tuple[str, ...]:
     """Numerals, Roman numerals and counted parts, in order, as digits; the letter of `part b` counts."""
     found: list[str] = []
     for before, word in zip(("", *words), words, strict=False):
-        if any(char.isdigit() for char in word):
+        if not word.isalpha():
             found += re.findall(r"\d+", word)
         elif word in _ROMAN and (word not in {"i", "v", "x"} or before in _COUNTING):
             found.append(str(_ROMAN[word]))
