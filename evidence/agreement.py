@@ -149,7 +149,7 @@ def _names(text: str | None) -> tuple[tuple[tuple[str, ...], ...], frozenset[str
     if text is None:
         return (), frozenset()
     plain = _REMARK.sub(" ", text)
-    names = [plain, *(part for part in _PARTS.split(plain) if len(part) > 3)]
+    names = [plain, *(part for part in (*_PARTS.split(plain), *_REMARK.findall(text)) if len(part) > 3)]
     split = [tuple(word for word in fold(name).split() if word not in _SAYS_NOTHING) for name in names]
     counted = (match.group() for word in split[0] if (match := _YEAR_OR_ORDINAL.match(word)))
     bare = (tuple(word for word in name if not word[0].isdigit()) for name in split)
@@ -157,7 +157,8 @@ def _names(text: str | None) -> tuple[tuple[tuple[str, ...], ...], frozenset[str
 
 
 def compare_containers(first: Container, second: Container) -> Grade:
-    """`same` when they share an ISSN, or one name of each is the other, its abbreviation or its acronym."""
+    """`same` when they share an ISSN, or one name of each is the other, its abbreviation or its acronym; `near` when the
+    names are alike or one begins with the other."""
     if first.issns & second.issns:
         return "same"
     if not first.names or not second.names:
@@ -171,8 +172,11 @@ def compare_containers(first: Container, second: Container) -> Grade:
 def _compare_names(first: tuple[tuple[str, ...], ...], second: tuple[tuple[str, ...], ...]) -> Grade:
     if any(_same_name(one, two) for one in first for two in second):
         return "same"
-    likeness = fuzz.token_sort_ratio(" ".join(first[0]), " ".join(second[0]))
-    return "same" if likeness >= 90 else "near" if likeness >= 75 else "other"
+    one, two = sorted((first[0], second[0]), key=len)
+    likeness = fuzz.token_sort_ratio(" ".join(one), " ".join(two))
+    if likeness >= 90:
+        return "same"
+    return "near" if likeness >= 75 or (len(one) > 1 and all(map(_abbreviates, one, two))) else "other"
 
 
 def _same_name(one: tuple[str, ...], two: tuple[str, ...]) -> bool:

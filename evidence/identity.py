@@ -182,6 +182,8 @@ def conflict(of: Comparison) -> str | None:
 
 def _one_doi(of: Comparison) -> Verdict | None:
     """A DOI typed into the wrong record, or shared by a supplement's abstracts, joins nothing by itself."""
+    if of.title in {"same", "spelling"} and of.telling and not of.formula:
+        return "same"
     if of.title in {"same", "spelling", "subtitle", "shorter"}:
         return "same" if of.people != "other" or of.placed else "doubtful"
     if of.title == "unknown":
@@ -298,6 +300,8 @@ def _by_place(of: Comparison) -> Verdict | None:
         return "same" if _ahead(of) else "doubtful"
     if of.container in {"same", "unknown"} or of.pages == "same":
         return "same"
+    if of.container == "near":
+        return "same" if of.volume == "same" else "doubtful"
     numbered = of.volume == of.issue == "same" and "s" not in (of.first.issue or "")
     return "same" if numbered else "doubtful"  # a journal known by two names
 
