@@ -134,6 +134,33 @@ def led_to(conn: sqlite3.Connection, source: str) -> int:
     return int(conn.execute(sql, (source,)).fetchone()[0])
 
 
+def candidates(conn: sqlite3.Connection) -> Iterator[Row]:
+    """Every work that is not excluded, with the fields by which duplicates are found, and what screening said of it."""
+    yield from _rows(
+        conn,
+        """
+        select w.doi, w.title, w.year, w.container, w.volume, w.issue, w.pages, w.abstract, w.kind, w.issn, w.screened,
+            (select group_concat(credited, '; ') from
+                (select credited from work_authors a where a.doi = w.doi and a.role = 'author' order by position)) as authors,
+            (select substr(json_extract(message, '$.created."date-time"'), 1, 10) from snapshots s
+                where s.doi = w.doi and s.last_run is null) as registered
+        from works w where w.screened <> 'exclude' order by w.doi
+        """,
+        {},
+    )
+
+
+def crashed_before(conn: sqlite3.Connection, run: int) -> bool:
+    """Whether the run before this one did not come to its end."""
+    row = conn.execute("select outcome from runs where run < ? order by run desc limit 1", (run,)).fetchone()
+    return row is not None and row[0] == "crashed"
+
+
+def paired_by_people(conn: sqlite3.Connection) -> set[tuple[str, str, str]]:
+    """(doi, other, verdict) of the pairs on which a person's word stands."""
+    return set(conn.execute("select doi, other, verdict from duplicates where decided = 'person'").fetchall())
+
+
 def verdicts(conn: sqlite3.Connection) -> dict[str, int]:
     """How many works there are by verdict."""
     return dict(conn.execute("select verdict, count(*) from works group by verdict order by verdict").fetchall())
@@ -183,6 +210,9 @@ def work(conn: sqlite3.Connection, doi: Doi) -> Row | None:
         _rows(
             conn, "select * from citations where doi = :doi and retired is null order by source, position", {"doi": doi}
         )
+    )
+    found["duplicates"] = list(
+        _rows(conn, "select * from duplicates where :doi in (doi, other) order by doi, other", {"doi": doi})
     )
     found["versions"] = list(_rows(conn, "select * from history where doi = :doi order by version", {"doi": doi}))
     return found

@@ -39,9 +39,10 @@ from evidence import (
 )
 from evidence.archive import snapshot_files
 from evidence.errors import ConfigError, EvidenceError
-from evidence.model import Doi, VerdictName
+from evidence.model import SAME_WORK, Doi, VerdictName
 
 VERDICTS = ("include", "exclude", "unsure")
+SHOWN_VERDICTS = (*VERDICTS, "duplicate", "all")
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
@@ -196,6 +197,8 @@ def explain(settings: Settings, doi_: str, as_json: bool) -> None:
 @click.argument("verdict", type=click.Choice(VERDICTS), required=False)
 @click.option("--tag", "tags", multiple=True, metavar="FACET:VALUE", help="Say this of the work.")
 @click.option("--untag", "untags", multiple=True, metavar="FACET:VALUE", help="Take this away from the work.")
+@click.option("--same", multiple=True, metavar="DOI", help="This record is another one of the same work.")
+@click.option("--apart", multiple=True, metavar="DOI", help="This record is of another work, whatever the rules think.")
 @click.option("--because", required=True, help="The reason, kept beside the decision.")
 @click.option("--by", "reviewer", envvar="EVIDENCE_REVIEWER", required=True,
               help="Who decides. [env: EVIDENCE_REVIEWER]")  # fmt: skip
@@ -206,11 +209,16 @@ def decide(
     verdict: VerdictName | None,
     tags: tuple[str, ...],
     untags: tuple[str, ...],
+    same: tuple[str, ...],
+    apart: tuple[str, ...],
     because: str,
     reviewer: str,
 ) -> None:
     """Record a person's verdict or tag on a work; it beats the rules and survives every run."""
-    pairs = tuple(map(_pair, tags)), tuple(map(_pair, untags))
+    pairs = (
+        [*map(_pair, tags), *((SAME_WORK, _doi(other)) for other in same)],
+        [*map(_pair, untags), *((SAME_WORK, _doi(other)) for other in apart)],
+    )
     decisions = session.decide(
         settings.db, settings.decisions, rulebook.load(), _now, _doi(doi_), verdict, *pairs, because, reviewer
     )
@@ -271,7 +279,7 @@ def decisions_agreement(settings: Settings) -> None:
 @click.option("--format", "format_", type=click.Choice(sorted(export.FORMATS)), default="csv", show_default=True,
               help="csv has every column; ris is for Zotero, Rayyan and Covidence.")  # fmt: skip
 @click.option("--tag", "tags", multiple=True, metavar="FACET:VALUE", help="Only works with this tag; may be repeated.")
-@click.option("--verdict", "verdicts", multiple=True, type=click.Choice((*VERDICTS, "all")), default=("include",),
+@click.option("--verdict", "verdicts", multiple=True, type=click.Choice(SHOWN_VERDICTS), default=("include",),
               show_default=True, help="Only works with this verdict; may be repeated.")  # fmt: skip
 @click.option("--since", metavar="DATE", help="Only works that are new or changed since this day (YYYY-MM-DD).")
 @click.option("--query", "text", metavar="TEXT", help="Only works with these words (full-text search).")
@@ -291,7 +299,7 @@ def export_(
     output: str,
 ) -> None:
     """Write the works, one row each, as CSV, RIS, BibTeX, CSL-JSON or for ASReview."""
-    chosen = VERDICTS if "all" in verdicts else verdicts
+    chosen = SHOWN_VERDICTS if "all" in verdicts else verdicts
     selection = catalogue.Selection(chosen, tuple(map(_pair, tags)), _day(since), text)
     count = session.export_works(
         settings.db, selection, format_, excel, encoding, None if output == "-" else Path(output)

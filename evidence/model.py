@@ -17,6 +17,10 @@ Message = dict[str, Any]
 """A Crossref item exactly as deposited; only `normalise` looks inside."""
 
 VerdictName = Literal["include", "exclude", "unsure"]
+SAME_WORK = "same-work"
+"""The facet of a decision on duplicates: `tag` says that two records are one work, `untag` that they are not; the value is
+the other DOI. It is no facet of the taxonomy."""
+
 CitationStatus = Literal[
     "resolved", "repaired", "matched", "mismatch", "ambiguous", "not-in-crossref", "not-found", "no-doi"
 ]

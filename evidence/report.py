@@ -42,7 +42,7 @@ def summary(outcome: Outcome) -> str:
     included, unsure = outcome.verdicts.get("include", 0), outcome.verdicts.get("unsure", 0)
     lines.append(
         f"{sum(outcome.verdicts.values())} works in the database: {included} included, "
-        f"{outcome.verdicts.get('exclude', 0)} excluded, {unsure} waiting for a person."
+        f"{outcome.verdicts.get('exclude', 0)} excluded, {unsure} waiting for a person{_duplicates(outcome)}."
     )
     if outcome.known_total:
         missing = f"; not found: {', '.join(outcome.known_missing)}" if outcome.known_missing else ""
@@ -56,6 +56,11 @@ def summary(outcome: Outcome) -> str:
     return "\n".join(lines)
 
 
+def _duplicates(outcome: Outcome) -> str:
+    found = outcome.verdicts.get("duplicate", 0)
+    return f", {_n(found, 'duplicate record')}" if found else ""
+
+
 def citations(counts: Counter[str]) -> str:
     """`9 citations: 7 resolved, 1 repaired, 1 without a DOI`."""
     said = [f"{counts[status]} {words}" for status, words in CITATION_WORDS.items() if counts[status]]
@@ -67,6 +72,12 @@ def explanation(work: dict[str, Any]) -> str:
     lines = [f"{work['title'] or '(no title deposited)'}", f"{_source_line(work)}", work["url"] or work["doi"], ""]
     lines.append(f"Verdict: {work['verdict']} ({_by(work['decided'])}, judged on {work['judged_on']}). {work['why']}")
     lines += [f"  {_quoted(work, r)}" for r in work["reasons"] if r["facet"] == "verdict"]
+    if work["same_as"]:
+        lines.append(f"A record of the same work as https://doi.org/{work['same_as']}, which counts.")
+    lines += [
+        f"  {pair['verdict']} ({_by(pair['decided'])}): {_other(pair, work['doi'])}: {pair['reason']}"
+        for pair in work["duplicates"]
+    ]
     if work["notices"]:
         lines.append("Notices:")
         lines += [
@@ -163,6 +174,10 @@ def _quoted(work: dict[str, Any], reason: dict[str, Any]) -> str:
         return f"{reason['field']}: “{reason['quote']}” [{reason['rule']}]"
     before, after = text[max(0, reason["start"] - 40) : reason["start"]], text[reason["stop"] : reason["stop"] + 40]
     return f"{reason['field']}: …{before}[{reason['quote']}]{after}… [{reason['rule']}]"
+
+
+def _other(pair: dict[str, Any], doi: str) -> str:
+    return str(pair["other"] if pair["doi"] == doi else pair["doi"])
 
 
 def _by(decided: str) -> str:

@@ -40,6 +40,7 @@ DERIVED_TABLES = (
     "work_authors",
     "notices",
     "relations",
+    "duplicates",
     "cites",
     "facets",
     "tags",
@@ -153,7 +154,9 @@ create table works (
     issued text,
     year integer,
     kind text,
-    verdict text not null check (verdict in ('include', 'exclude', 'unsure')),
+    verdict text not null check (verdict in ('include', 'exclude', 'unsure', 'duplicate')),
+    screened text not null check (screened in ('include', 'exclude', 'unsure')),
+    same_as text,
     decided text not null check (decided in ('rule', 'person')),
     why text not null,
     judged_on text not null check (judged_on in ('title', 'title+abstract', 'nothing')),
@@ -213,6 +216,17 @@ create table relations (
     primary key (doi, kind, other)
 ) strict;
 create index relations_other on relations (other);
+
+create table duplicates (
+    doi text not null references works (doi) on delete cascade,
+    other text not null references works (doi) on delete cascade,
+    verdict text not null check (verdict in ('same', 'doubtful', 'apart')),
+    decided text not null check (decided in ('rule', 'person')),
+    reason text not null,
+    primary key (doi, other),
+    check (doi < other)
+) strict, without rowid;
+create index duplicates_other on duplicates (other);
 
 create table cites (
     doi text not null references works (doi) on delete cascade,
@@ -322,7 +336,13 @@ VIEWS = {
         select w.doi, w.title, w.authors, w.container, w.year, coalesce(w.conflict, w.why) as why, w.judged_on, w.url,
             (select group_concat(s.source, '; ') from sightings s where s.doi = w.doi and s.last_run is null) as sources
         from works w
-        where w.verdict = 'unsure' or w.conflict is not null
+        where w.verdict = 'unsure' or (w.conflict is not null and w.verdict <> 'duplicate')
+    """,
+    "pairs_to_check": """
+        select d.doi, w.title, w.year, w.container, d.other, o.title as other_title, o.year as other_year,
+            o.container as other_container, d.reason
+        from duplicates d join works w on w.doi = d.doi join works o on o.doi = d.other
+        where d.verdict = 'doubtful' and w.verdict in ('include', 'unsure') and o.verdict in ('include', 'unsure')
     """,
     "citations_to_check": """
         select c.source, c.position, c.text, c.stated_doi, c.status, c.problem
@@ -342,7 +362,8 @@ VIEWS = {
             (select count(*) from sightings s join sources o on o.source = s.source where o.kind = 'references')
         union all select 3, 'Duplicate records removed before screening',
             (select count(*) - count(distinct doi) from sightings)
-        union all select 4, 'Records screened', (select count(*) from works)
+                + (select count(*) from works where verdict = 'duplicate')
+        union all select 4, 'Records screened', (select count(*) from works where verdict <> 'duplicate')
         union all select 5, 'Records excluded', (select count(*) from works where verdict = 'exclude')
         union all select 6, 'Records waiting for a person', (select count(*) from works where verdict = 'unsure')
         union all select 7, 'Studies included', (select count(*) from works where verdict = 'include')

@@ -26,7 +26,7 @@ from evidence.archive import Archive, Question
 from evidence.config import Config, ReferenceList, Search
 from evidence.errors import BusyError, ConfigError, StoreError
 from evidence.ledger import Entry
-from evidence.model import Decision, Doi, Door, Query, VerdictName
+from evidence.model import SAME_WORK, Decision, Doi, Door, Query, VerdictName
 from evidence.normalise import normalise
 from evidence.rulebook import Rulebook
 from evidence.search import Matcher
@@ -100,9 +100,14 @@ def decide(
     reason: str,
     reviewer: str,
 ) -> tuple[Decision, ...]:
-    """Append a person's word on one work to the ledger, then judge that work. ConfigError when there is no such work."""
+    """Append a person's word on one work to the ledger, then judge that work. ConfigError when there is no such work.
+
+    A tag or untag of the facet `model.SAME_WORK` names the DOI that is, or is not, another record of this work.
+    """
     if not (verdict or tags or untags):
-        raise ConfigError("nothing to decide: give a verdict (include, exclude, unsure), --tag or --untag")
+        raise ConfigError(
+            "nothing to decide: give a verdict (include, exclude, unsure), --tag, --untag, --same or --apart"
+        )
     if not reason.strip() or not reviewer.strip():
         raise ConfigError("--because and --by must not be empty: a decision without a reason or a name helps nobody")
     with closing(catalogue.connect(db)) as conn:
@@ -110,7 +115,10 @@ def decide(
         message = next((message for _, _, message in catalogue.standing(conn, [doi])), None)
         if message is None:
             raise ConfigError(f"{doi}: no such work in {db}; a decision needs a work that was harvested")
-        catalogue.check_tags(conn, [*tags, *untags])
+        catalogue.check_tags(conn, [tag for tag in (*tags, *untags) if tag[0] != SAME_WORK])
+        for facet, other in (*tags, *untags):
+            if facet == SAME_WORK and (other == doi or not list(catalogue.standing(conn, [Doi(other)]))):
+                raise ConfigError(f"{other}: no other work in {db}; a pair needs two works that were harvested")
     work = normalise(json.loads(message))
     ruled = judging.judge(work, book)
     by_rule = {(tag.facet, tag.value) for tag in ruled.tags}
@@ -158,7 +166,7 @@ def import_decisions(db: Path, ledger: Path, book: Rulebook, now: Clock, entries
     new = tuple(dict.fromkeys(e.decision for e in entries if e.decision not in held))
     with closing(catalogue.connect(db)) as conn:
         for entry in entries:
-            if entry.decision.facet and entry.decision.value:
+            if entry.decision.facet not in (None, SAME_WORK) and entry.decision.value:
                 try:
                     catalogue.check_tags(conn, [(entry.decision.facet, entry.decision.value)])
                 except ConfigError as error:
@@ -232,12 +240,13 @@ def locked(db: Path, patience: float = 0.0) -> Iterator[None]:
 
 def _judge(opened: store.Store, book: Rulebook, now: Clock, progress: Progress) -> int:
     said = stages.decisions_by_work(opened)
-    if not stages.stale_works(opened, book, said):
+    if not stages.stale_works(opened, book, said) and not stages.pairs_moved(opened):
         return 0
     moment = now().strftime("%Y-%m-%dT%H:%M:%SZ")
     opened.set_facets(stages.facet_rows(book))
     run_id = opened.start_run("judge", __version__, moment)
     count = stages.rejudge(opened, book, run_id, said, progress)
+    count += stages.find_duplicates(opened, run_id, moved=True)
     opened.finish_run(run_id, "complete", {"rejudged": count}, now().strftime("%Y-%m-%dT%H:%M:%SZ"))
     return count
 

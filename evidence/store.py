@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
@@ -478,6 +478,42 @@ class Store:
         if known:
             self.conn.execute("delete from authors where author not in (select author from work_authors)")
 
+    def set_duplicates(self, pairs: Sequence[tuple[str, str, str, str, str]], same_as: Mapping[str, str]) -> int:
+        """The whole of what is known of duplicates: pairs (doi, other, verdict, decided, reason) with doi < other, and which
+        record stands for which. A record that another stands for is a `duplicate`; one that no longer is gets back what
+        screening said of it. Returns how many works changed."""
+        with self._writing():
+            keep = json.dumps([[pair[0], pair[1]] for pair in pairs])
+            self.conn.execute(
+                """
+                delete from duplicates where (doi, other) not in
+                    (select json_extract(value, '$[0]'), json_extract(value, '$[1]') from json_each(:keep))
+                """,
+                {"keep": keep},
+            )
+            self.conn.executemany(
+                """
+                insert into duplicates (doi, other, verdict, decided, reason) values (?, ?, ?, ?, ?)
+                on conflict (doi, other) do update set
+                    verdict = excluded.verdict, decided = excluded.decided, reason = excluded.reason
+                where (verdict, decided, reason) is not (excluded.verdict, excluded.decided, excluded.reason)
+                """,
+                pairs,
+            )
+            self.conn.execute("create temp table standing (doi text primary key, same_as text not null) without rowid")
+            self.conn.executemany("insert into standing values (?, ?)", sorted(same_as.items()))
+            cursor = self.conn.execute(
+                """
+                update works set same_as = s.same_as, verdict = case when s.same_as is null then screened else 'duplicate' end
+                from (select w.doi, t.same_as from works w left join standing t on t.doi = w.doi) s
+                where s.doi = works.doi and (works.same_as, works.verdict) is not
+                    (s.same_as, case when s.same_as is null then works.screened else 'duplicate' end)
+                """
+            )
+            changed = cursor.rowcount
+            self.conn.execute("drop table standing")
+            return changed
+
     # ------------------------------------------------------------------ people's decisions
 
     def decide(self, decisions: Sequence[Decision]) -> None:
@@ -519,8 +555,8 @@ class Store:
 
 _WORK_COLUMNS = tuple(
     """
-    title abstract authors container issued year kind verdict decided why judged_on conflict notice language publisher volume
-    issue pages issn registrations cited_by url basis
+    title abstract authors container issued year kind verdict screened decided why judged_on conflict notice language
+    publisher volume issue pages issn registrations cited_by url basis
     """.split()  # noqa: SIM905 - one list to read beside the DDL
 )
 
@@ -560,6 +596,7 @@ def _work_row(run: int, record: Record, work: Work, judgement: Judgement) -> dic
         "year": work.year,
         "kind": work.kind,
         "verdict": judgement.verdict,
+        "screened": judgement.verdict,
         "decided": judgement.decided,
         "why": judgement.why,
         "judged_on": judgement.judged_on,

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 
-from evidence import __version__, catalogue, references, search
+from evidence import __version__, catalogue, duplicates, references, search
 from evidence.config import FILES_SOURCE, REFRESH_SOURCE, Config, ReferenceList, Search
 from evidence.errors import RecordError, SourceError
 from evidence.judge import judge
-from evidence.model import Decision, Doi, Door, Found, Message, Resolution
+from evidence.model import SAME_WORK, Decision, Doi, Door, Found, Message, Resolution
 from evidence.normalise import doi_of, indexed_at, normalise, written
 from evidence.rulebook import Rulebook
 from evidence.store import Asked, Landed, Landing, Record, Reject, Sighting, SourceState, Store
@@ -146,6 +146,8 @@ def sync(
         _guarded(bench, outcome, FILES_SOURCE, lambda: _take(bench, outcome, take))
         _guarded(bench, outcome, REFRESH_SOURCE, lambda: _refresh(bench, outcome, known, states[REFRESH_SOURCE]))
         outcome.rejudged = rejudge(store, book, run, bench.decisions, bench.progress)
+        moved = bool(outcome.landed.new or outcome.landed.changed or outcome.rejudged)
+        find_duplicates(store, run, moved)
         _health(bench, outcome, config)
         outcome.outcome = "partial" if outcome.troubles else "complete"
     except BaseException:
@@ -178,6 +180,67 @@ def rejudge(
     return len(stale)
 
 
+def find_duplicates(store: Store, run: int, moved: bool) -> int:
+    """Cluster the records of one work; returns how many works changed. Skipped when no work, no person's word and no crash
+    can have changed anything."""
+    if not moved and not pairs_moved(store) and not catalogue.crashed_before(store.conn, run):
+        return 0
+    said = _pairs_by_people(store)
+    rows = {row["doi"]: row for row in catalogue.candidates(store.conn)}
+    candidates = [_candidate(row) for row in rows.values()]
+    ruled = [p for p in duplicates.pairs(candidates) if (p.first, p.second) not in said]
+    clusters = duplicates.clusters(ruled, candidates)
+    waiting = set(duplicates.waiting(ruled, clusters))
+    same_as: dict[str, str] = {}
+    for group in _joined(clusters, [key for key, (verdict, _) in said.items() if verdict == "same"], rows):
+        best = next((m for m in group if rows[m]["screened"] == "include"), group[0])
+        same_as |= {member: best for member in group if member != best}
+    pairs = [(p.first, p.second, "doubtful" if p in waiting else "same", "rule", p.reason) for p in ruled]
+    pairs += [(*key, verdict, "person", reason) for key, (verdict, reason) in said.items()]
+    return store.set_duplicates(sorted(pairs), same_as)
+
+
+def pairs_moved(store: Store) -> bool:
+    """Whether people have said something of pairs that `duplicates` does not show yet."""
+    said = {(*key, verdict) for key, (verdict, _) in _pairs_by_people(store).items()}
+    return said != catalogue.paired_by_people(store.conn)
+
+
+def _joined(
+    clusters: Iterable[duplicates.Cluster], same: Sequence[tuple[str, str]], rows: Mapping[str, Mapping[str, Any]]
+) -> list[list[str]]:
+    """The groups of records of one work, the preferred first; a person's word joins what the rules would not."""
+    groups = [[c.preferred, *(m for m in c.members if m != c.preferred)] for c in clusters]
+    for pair in same:
+        if all(doi in rows for doi in pair):
+            touched = [group for group in groups if set(group) & set(pair)]
+            groups = [group for group in groups if group not in touched]
+            groups.append(list(dict.fromkeys([*(m for group in touched for m in group), *pair])))
+    return groups
+
+
+def _candidate(row: Mapping[str, Any]) -> duplicates.Candidate:
+    fields = {
+        name: row[name] for name in ("title", "authors", "container", "volume", "issue", "pages", "abstract", "kind")
+    }
+    year = str(row["year"]) if row["year"] is not None else None
+    return duplicates.Candidate(
+        key=row["doi"], doi=row["doi"], year=year, issn=row["issn"], registered=row["registered"], **fields
+    )
+
+
+def _pairs_by_people(store: Store) -> dict[tuple[str, str], tuple[str, str]]:
+    """What people said of pairs, the newest word: (doi, other) → (same or apart, reason)."""
+    said = {}
+    for decision in store.decisions():
+        if decision.facet == SAME_WORK and decision.value:
+            first, second = sorted((str(decision.doi), decision.value))
+            verdict = "same" if decision.action == "tag" else "apart"
+            said[first, second] = (verdict, f"{decision.reviewer}: {decision.reason}")
+    known = store.current([Doi(doi) for pair in said for doi in pair])
+    return {pair: words for pair, words in said.items() if all(Doi(doi) in known for doi in pair)}
+
+
 def stale_works(store: Store, book: Rulebook, decisions: Mapping[Doi, tuple[Decision, ...]]) -> list[Doi]:
     """The works that `rejudge` would judge again."""
     ours = basis(book, ())
@@ -194,6 +257,8 @@ def decisions_by_work(store: Store) -> dict[Doi, tuple[Decision, ...]]:
     """The ledger by work, oldest first."""
     by_work: dict[Doi, tuple[Decision, ...]] = {}
     for decision in store.decisions():
+        if decision.facet == SAME_WORK:
+            continue  # of pairs, and heard by `find_duplicates`
         by_work[decision.doi] = (*by_work.get(decision.doi, ()), decision)
     return by_work
 

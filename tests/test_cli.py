@@ -178,6 +178,20 @@ def test_explain_decide_and_judge(run: Run, crossref: LoopbackCrossref, small: P
     assert "no such work" in run("decide", "10.5555/none", "include", "--because", "x", "--by", "A").err
 
 
+def test_pairs_are_decided_too(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
+    second = STANGIER | {"DOI": "10.5555/second.registration"}
+    crossref.works[str(second["DOI"])] = second
+    assert "1 duplicate record." in run("sync").out
+    doi, other = str(STANGIER["DOI"]), str(second["DOI"])
+    assert f"A record of the same work as https://doi.org/{doi}, which counts." in run("explain", other).out
+    assert len(run("export").out.splitlines()) == 5
+    assert run("decide", doi, "--apart", other, "--because", "two papers", "--by", "A. Reader").code == 0
+    assert len(run("export").out.splitlines()) == 6
+    assert "apart (decided by a person)" in run("explain", other).out
+    assert "no other work" in run("decide", doi, "--same", "10.5555/none", "--because", "x", "--by", "A").err
+    assert "No conflicts" in run("decisions", "conflicts").out
+
+
 def test_reviewers_who_disagree_and_a_text_that_changed_are_conflicts(
     run: Run, crossref: LoopbackCrossref, small: Path
 ) -> None:

@@ -13,7 +13,7 @@ import pytest
 from evidence import config, report, yaml_text
 from evidence.config import Config, Search
 from evidence.errors import UnavailableError
-from evidence.model import Decision, Doi, Found, Message, Page, Query, Window
+from evidence.model import SAME_WORK, Decision, Doi, Found, Message, Page, Query, Window
 from evidence.rulebook import Rulebook
 from evidence.store import Store, open_store
 from evidence.sync import Outcome, sync
@@ -261,3 +261,40 @@ def test_a_record_from_a_file_is_asked_for_as_it_is_now(store: Store, go: Callab
         "updated-by": [{"DOI": "10.5555/r", "type": "retraction"}],
     }
     assert [n[:2] for n in go(DictDoor([*WORKS, retracted])).notices] == [("10.5555/old", "retraction")]
+
+
+SECOND = STANGIER | {"DOI": "10.5555/second.registration"}
+
+
+def test_two_records_of_one_work_count_once_and_a_person_can_part_them(
+    store: Store, go: Callable[..., Outcome]
+) -> None:
+    go(DictDoor([*WORKS, SECOND]))
+    pair = "select doi, other, verdict, decided from duplicates"
+    assert rows(store, pair) == [(STANGIER["DOI"], SECOND["DOI"], "same", "rule")]
+    assert rows(store, "select doi, same_as, screened from works where verdict = 'duplicate'") == [
+        (SECOND["DOI"], STANGIER["DOI"], "include")
+    ]
+    assert SECOND["DOI"] not in {doi for (doi,) in rows(store, "select doi from studies")}
+    before = dump(store, leave=("runs", "requests"))
+    assert "Nothing new" in report.summary(go(DictDoor([*WORKS, SECOND])))
+    assert dump(store, leave=("runs", "requests")) == before
+    word = Decision(
+        Doi(SECOND["DOI"]), "untag", None, SAME_WORK, STANGIER["DOI"], "another paper", "A. Reader", "2026", None, None
+    )
+    store.decide([word])
+    go(DictDoor([*WORKS, SECOND]))
+    assert rows(store, pair) == [(STANGIER["DOI"], SECOND["DOI"], "apart", "person")]
+    assert rows(store, "select count(*) from works where verdict = 'duplicate'") == [(0,)]
+    store.decide([replace(word, action="tag")])
+    go(DictDoor([*WORKS, SECOND]))
+    assert rows(store, "select doi from works where verdict = 'duplicate'") == [(SECOND["DOI"],)]
+
+
+def test_a_person_joins_what_the_rules_keep_apart(store: Store, go: Callable[..., Outcome]) -> None:
+    go(DictDoor())
+    first, second = sorted((str(MARKOWITZ["DOI"]), str(STANGIER["DOI"])))
+    store.decide([Decision(Doi(first), "tag", None, SAME_WORK, second, "one study", "A. Reader", "2026", None, None)])
+    go(DictDoor())
+    assert rows(store, "select doi, other, verdict, decided from duplicates") == [(first, second, "same", "person")]
+    assert rows(store, "select count(*) from works where verdict = 'duplicate'") == [(1,)]
