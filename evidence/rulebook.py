@@ -128,11 +128,12 @@ class _Terms:
 
     def __init__(self, lists: dict[str, list[str]]) -> None:
         self.lists, self.terms, self._numbers = lists, list[rules.Term](), dict[str, int]()
+        self._known: rules.Known = {}
 
     def number(self, source: str) -> int:
         """The number of this term; ValueError when it cannot be read."""
         if source not in self._numbers:
-            self.terms.append(rules.parse(source, self.lists))
+            self.terms.append(rules.parse(source, self.lists, self._known))
             self._numbers[source] = len(self.terms) - 1
         return self._numbers[source]
 
@@ -215,10 +216,11 @@ def _shape(model: type[BaseModel]) -> str:
 
 def _lists(text: YamlText) -> dict[str, list[str]]:
     lists = _validated(_WordsFile, text).lists
+    known: rules.Known = {}
     for name, terms in lists.items():
         for i, term in enumerate(terms):
             try:
-                rules.parse(term, lists)
+                rules.parse(term, lists, known)
             except ValueError as error:
                 raise text.complain(("lists", name, i), str(error)) from None
     return lists

@@ -120,20 +120,24 @@ class Term:
         return re.compile(self.pattern, re.IGNORECASE if not self.whole and not self.stems else 0)
 
 
-def parse(source: str, lists: Mapping[str, Sequence[str]] | None = None) -> Term:
-    """The term a person wrote; ValueError with a sentence when it means nothing."""
+def parse(source: str, lists: Mapping[str, Sequence[str]] | None = None, known: Known | None = None) -> Term:
+    """The term a person wrote; ValueError with a sentence when it means nothing.
+
+    `known` is handed from term to term of one book, so that a list is read once and not for each term that names it.
+    """
+    known = {} if known is None else known
     stripped = source.strip()
     if not stripped:
         raise ValueError("a term is empty; write a word, or remove the line")
     if len(stripped) > 2 and stripped.startswith("/") and stripped.endswith("/"):
         return _regular_expression(stripped)
-    parser = _Parser(stripped, lists or {})
+    parser = _Parser(stripped, lists or {}, known)
     node = parser.alternatives(closing=None)
     if node.empty:
         raise ValueError(f"{source!r} matches nothing at all; at least one word must be required")
     head = None
     if len(parser.pieces) > 1 and parser.pieces[0][0] == "list" and not parser.pieces[0][1].endswith("+"):
-        first = _Parser(parser.pieces[0][1], lists or {})
+        first = _Parser(parser.pieces[0][1], lists or {}, known)
         first.cased = parser.cased
         head = _term(first.source, first.alternatives(closing=None), parser.cased)
     return _term(source, node, parser.cased, head)
@@ -167,14 +171,20 @@ class _Node:
     needs: tuple[Keys, ...] = ()
 
 
+Known = dict[tuple[str, bool], _Node]
+"""Lists already read: (name, whether case is minded) → what they mean."""
+
+
 class _Parser:
     """Recursive descent over one term. Insensitive words go into `(?i:…)` as soon as one word minds case."""
 
-    def __init__(self, source: str, lists: Mapping[str, Sequence[str]], inside: tuple[str, ...] = ()) -> None:
-        self.source, self.lists, self.inside = source, lists, inside
+    def __init__(
+        self, source: str, lists: Mapping[str, Sequence[str]], known: Known, inside: tuple[str, ...] = ()
+    ) -> None:
+        self.source, self.lists, self.known, self.inside = source, lists, known, inside
         self.pieces = [(m.lastgroup or "", m[0]) for m in _LEXEME.finditer(source)]
         self.at = 0
-        self.cased = any(_minds_case(term) for term in _spelled(source, lists, inside))
+        self.cased = not inside and any(_minds_case(term) for term in _spelled(source, lists))
 
     def alternatives(self, closing: str | None) -> _Node:
         """`a b | c`, up to the closing bracket or the end."""
@@ -235,12 +245,14 @@ class _Parser:
             )
         if name in self.inside:
             raise ValueError(f"{self.source!r}: the list {{{name}}} holds itself")
-        branches = []
-        for term in self.lists[name]:
-            parser = _Parser(term, self.lists, (*self.inside, name))
-            parser.cased = self.cased
-            branches.append(parser.alternatives(closing=None))
-        return _either(branches)
+        if (name, self.cased) not in self.known:
+            branches = []
+            for term in self.lists[name]:
+                parser = _Parser(term, self.lists, self.known, (*self.inside, name))
+                parser.cased = self.cased
+                branches.append(parser.alternatives(closing=None))
+            self.known[name, self.cased] = _either(branches)
+        return self.known[name, self.cased]
 
     def joined(self, items: list[_Node | int]) -> _Node:
         """Items with what may stand between them."""

@@ -12,6 +12,8 @@ from evidence.model import Doi, Match, Work
 from evidence.rulebook import Rulebook
 from evidence.tag import MATCHES_PER_RULE, tag
 
+BUNDLED = rulebook.load()
+
 RULES = """facet: format
 label: Format
 values:
@@ -81,15 +83,14 @@ def test_words_come_with_their_places(book: Rulebook) -> None:
 
 
 def test_the_words_shown_are_limited() -> None:
-    bundled = rulebook.load()
     abstract = (
         "grief, bereavement, role disputes, HAM-D, BDI, MADRS, CES-D, EPDS, PHQ-9, GDS, CDI, depressive symptoms."
     )
     work = Work(
         doi=Doi("10.1000/x"), title="Interpersonal psychotherapy for depression: a randomised trial", abstract=abstract
     )
-    for found in tag(work, bundled):
-        assert 1 <= len(found.matches) <= MATCHES_PER_RULE * len(rules_of(bundled, found.facet, found.value))
+    for found in tag(work, BUNDLED):
+        assert 1 <= len(found.matches) <= MATCHES_PER_RULE * len(rules_of(BUNDLED, found.facet, found.value))
 
 
 def rules_of(book: Rulebook, facet: str, value: str) -> tuple[rulebook.Rule, ...]:
@@ -101,10 +102,10 @@ def test_comparator_and_form_are_told_apart() -> None:
         doi=Doi("10.1000/x"),
         title="Metacognitive interpersonal therapy compared with interpersonal psychotherapy and CBT",
     )
-    found = {(t.facet, t.value) for t in tag(work, rulebook.load())}
+    found = {(t.facet, t.value) for t in tag(work, BUNDLED)}
     assert {("variant", "mit"), ("comparator", "cbt")} <= found
     protocol = Work(
         doi=Doi("10.1000/x"), title="Interpersonal psychotherapy for depression: study protocol for a randomised trial"
     )
-    designs = {t.value for t in tag(protocol, rulebook.load()) if t.facet == "design"}
+    designs = {t.value for t in tag(protocol, BUNDLED) if t.facet == "design"}
     assert designs == {"protocol"}
