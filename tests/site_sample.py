@@ -189,10 +189,10 @@ def add_work(
     why = {"include": "the title names the therapy", "exclude": "nothing names the therapy",
            "unsure": "a title alone that does not tell"}[verdict]  # fmt: skip
     conn.execute(
-        """insert into works (doi, title, abstract, authors, container, issued, year, kind, verdict, decided, why,
+        """insert into works (doi, title, abstract, authors, container, issued, year, kind, verdict, screened, decided, why,
             judged_on, notice, language, cited_by, url, first_run, changed_run, basis)
-        values (?, ?, ?, ?, ?, ?, ?, ?, ?, 'rule', ?, ?, ?, 'en', 10, ?, ?, ?, 'b')""",
-        (doi, title, abstract, authors, container, issued, int(issued[:4]), kind, verdict, why,
+        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'rule', ?, ?, ?, 'en', 10, ?, ?, ?, 'b')""",
+        (doi, title, abstract, authors, container, issued, int(issued[:4]), kind, verdict, verdict, why,
          "title+abstract" if abstract else "title", notice, f"https://doi.org/{doi}", first_run, first_run),
     )  # fmt: skip
     conn.execute(
