@@ -9,6 +9,7 @@ It compares two records and knows nothing of others; it reads no file and keeps 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,6 +30,14 @@ FILLS_PAGES = 3
 """Pages of a range that leaves no room for a second paper; on one or two, abstracts and letters share a page."""
 LONGEST = 60
 """Pages of an article; a longer range is a whole supplement's, which all its abstracts share."""
+TELLING, LONG = 3, 5
+"""Words of a title, small words aside, from which it is known by itself, and from which it is unlike any other."""
+_GROUP = re.compile(
+    r"\b(?:group|stud(?:y|ies)|trial|investigators?|consortium|committee|collabora\w+|network|association|society|institutes?"
+    r"|organi[sz]ation|team|cent(?:re|er)|alliance|initiative|program(?:me)?)\b",
+    re.IGNORECASE,
+)
+"""Words of a group that signs in place of its members."""
 _CONFERENCE = frozenset(("inproceedings", "proceedings-article", "conference", "conference paper"))
 _POSTED = frozenset(("posted-content", "preprint"))
 
@@ -153,7 +162,12 @@ class Comparison:
     @property
     def telling(self) -> bool:
         """Do both titles say enough to know a work by, without its place?"""
-        return all(len(title.telling) > 2 for title in self.titles)
+        return all(len(title.telling) >= TELLING for title in self.titles)
+
+    @property
+    def long(self) -> bool:
+        """Do they say enough that nothing else, not even a column in every issue, is called so?"""
+        return all(len(title.telling) >= LONG for title in self.titles)
 
 
 def verdict(of: Comparison) -> Verdict | None:
@@ -191,7 +205,7 @@ def _one_doi(of: Comparison) -> Verdict | None:
     if of.people == "other":
         return None
     agreed = of.people == "same" and of.year != "other" and of.container != "other"
-    return "same" if agreed and (of.fills_pages or (of.title == "words" and not of.elsewhere)) else "doubtful"
+    return "same" if agreed and (of.fills_pages or (of.title == "words" and of.abstract == "same")) else "doubtful"
 
 
 def _two_dois(of: Comparison, found: Verdict | None) -> Verdict | None:
@@ -237,15 +251,19 @@ def _without_title(of: Comparison) -> Verdict | None:
 def _words_differ(of: Comparison) -> Verdict | None:
     if of.people != "same" or of.container == "other":
         return None
-    if of.fills_pages and of.year in {"same", "near"}:
+    if of.fills_pages and of.year in {"same", "near"} and of.issue != "other":
         return "same"
     return "doubtful" if of.placed else None
 
 
 def _other_people(of: Comparison) -> Verdict | None:
+    """A group named on one side and its members on the other; else the letters of a correspondence under one title."""
     if not of.placed or of.container == "other":
         return None
-    return "same" if of.title == "same" and of.fills_pages and of.container == of.year == "same" else "doubtful"
+    group, other = (bool(_GROUP.search(record.source.authors or "")) for record in (of.first, of.second))
+    told = (of.fills_pages and group != other) or of.abstract == "same"
+    agreed = of.title in {"same", "spelling"} and of.container == of.year == "same"
+    return "same" if agreed and told else "doubtful"
 
 
 def _placed(of: Comparison) -> Verdict:
@@ -254,6 +272,8 @@ def _placed(of: Comparison) -> Verdict:
         return "doubtful"  # two abstracts of one group on one page
     if of.title == "subtitle" and of.people != "same":
         return "doubtful"
+    if of.issue == "other" and not (of.fills_pages or of.long):
+        return "doubtful"  # a column on the same page of every issue
     if of.year == "other":
         return "same" if of.container == of.people == "same" and of.title in {"same", "spelling"} else "doubtful"
     return "doubtful" if of.container == "other" and of.people != "same" else "same"
@@ -298,7 +318,9 @@ def _by_place(of: Comparison) -> Verdict | None:
         return "same"
     if of.year == "near":
         return "same" if _ahead(of) else "doubtful"
-    if of.container in {"same", "unknown"} or of.pages == "same":
+    if of.container == "unknown":
+        return "same" if of.first.conference == of.second.conference else "doubtful"
+    if of.container == "same" or of.pages == "same":
         return "same"
     if of.container == "near":
         return "same" if of.volume == "same" else "doubtful"
@@ -309,12 +331,14 @@ def _by_place(of: Comparison) -> Verdict | None:
 def _ahead(of: Comparison) -> bool:
     """Online one year, in an issue the next: one journal, and the same volume or as many pages.
 
-    A congress has no volumes: there a long title under the year before or after is a slip of the year.
+    A congress has no volumes: there a long title under the year before or after is a slip of the year, if the one record is
+    so bare that it has no pages. A paper in progress and the full one, a year later, would both have some.
     """
     if of.container != "same":
         return False
     if of.first.conference or of.second.conference:
-        return of.title == "same" and all(len(title.telling) > 4 for title in of.titles)
+        bare = [record.pages is None and record.own_pages is None for record in (of.first, of.second)]
+        return of.title == "same" and of.long and bare[0] != bare[1]
     lengths = {record.own_pages or (record.pages.span if record.pages else None) for record in (of.first, of.second)}
     counted = len(lengths) == 1 and (of.first.own_pages is None) != (of.second.own_pages is None)
     return of.volume == "same" or counted
