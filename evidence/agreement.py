@@ -176,7 +176,7 @@ def _compare_names(first: tuple[tuple[str, ...], ...], second: tuple[tuple[str, 
     likeness = fuzz.token_sort_ratio(" ".join(one), " ".join(two))
     if likeness >= 90:
         return "same"
-    return "near" if likeness >= 75 or (len(one) > 1 and all(map(_abbreviates, one, two))) else "other"
+    return "near" if likeness >= 85 or (len(one) > 1 and all(map(_abbreviates, one, two))) else "other"
 
 
 def _same_name(one: tuple[str, ...], two: tuple[str, ...]) -> bool:

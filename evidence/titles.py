@@ -12,14 +12,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from html import unescape
 from itertools import takewhile
 from typing import Literal
 
 from rapidfuzz import fuzz
 from rapidfuzz.distance import Levenshtein
 
-from evidence.text import fold
+from evidence.text import fold, line
 
 TitleGrade = Literal["same", "spelling", "subtitle", "shorter", "words", "other", "unknown"]
 """`subtitle`: one lacks the other's subtitle; `shorter`: one begins, ends or lies within the other; `words`: alike, but a
@@ -32,9 +31,14 @@ ALIKE = 80
 
 STOP_WORDS = frozenset((
     "a", "an", "and", "as", "at", "by", "de", "del", "der", "des", "di", "die", "du", "e", "el", "et", "for", "from", "in",
-    "into", "is", "la", "le", "les", "of", "on", "or", "the", "to", "und", "van", "versus", "via", "vs", "with", "y",
+    "into", "is", "la", "le", "les", "of", "on", "or", "the", "to", "und", "van", "via", "with", "y",
 ))  # fmt: skip
 
+_SAYS_NOTHING = STOP_WORDS - {"by", "from", "into", "via", "with"}
+"""Words whose lack or change leaves a title the same; `with` and `from` can turn it round."""
+_GREEK = str.maketrans(
+    {"α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "κ": "kappa", "λ": "lambda", "ω": "omega"}
+)
 _PLACEHOLDER = re.compile(
     r"(?:unknown|untitled|n/?a|none|nan|null|no title(?: available)?|\[?not available\]?\.?|\W*)?", re.I
 )
@@ -84,6 +88,7 @@ _LATER_NEWS = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 """What an indexer appended about later notices, or the title in its own language."""
+_VERSUS = re.compile(r"\bvs\b")
 _AFTER_BRACKETS = re.compile(r"^\s*(\[[^\[\]]{20,}\])\.?\s*.{1,10}$", re.DOTALL)
 """A translated title stands in brackets; a few letters after it are some database's own."""
 _CUT_OFF = re.compile(r"(?<=.{40})\s*[\[(][^\[\]()]*(?:\([^()]*)?$", re.DOTALL)
@@ -143,13 +148,13 @@ def read(raw: str | None, container: str | None = None) -> Title | None:
     """The title taken apart; None when there is none, or only a placeholder or the name of its container."""
     if raw is None or _PLACEHOLDER.fullmatch(raw.strip()):
         return None
-    text = _AFTER_BRACKETS.sub(r"\1", _LATER_NEWS.sub("", _OWN_STATUS.sub("", unescape(raw).strip())))
+    text = _AFTER_BRACKETS.sub(r"\1", _LATER_NEWS.sub("", _OWN_STATUS.sub("", (line(raw) or "").translate(_GREEK))))
     while (note := _BRACKETED.search(text)) and note.start() > 0 and _NOTE.fullmatch(note.group()):
         text = text[: note.start()]
     text = _CUT_OFF.sub("", text)
     printed_at = _PRINTED_AT.search(text)
     text = text[: printed_at.start()] if printed_at else text
-    words, notice = _without_notice(fold(text))
+    words, notice = _without_notice(_VERSUS.sub("versus", fold(text)))
     folded = " ".join(words)
     bare = folded.replace(fold(container), " ") if container and fold(container) else folded
     if all(word.isdigit() or word in _LABELS_OF_A_JOURNAL for word in bare.split()):
@@ -217,8 +222,8 @@ def _within(short: Title, long: Title) -> bool:
 
 def _spelled(first: Sequence[str], second: Sequence[str]) -> bool:
     """Is every word of one that is not in the other a spelling of some word there, or a word that says nothing?"""
-    left = [word for word in (Counter(first) - Counter(second)).elements() if word not in STOP_WORDS]
-    right = [word for word in (Counter(second) - Counter(first)).elements() if word not in STOP_WORDS]
+    left = [word for word in (Counter(first) - Counter(second)).elements() if word not in _SAYS_NOTHING]
+    right = [word for word in (Counter(second) - Counter(first)).elements() if word not in _SAYS_NOTHING]
     if "".join(left) == "".join(right):
         return True
     for word in tuple(left):
