@@ -18,6 +18,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import tarfile
 import zlib
 from collections import defaultdict
@@ -130,33 +131,26 @@ def evaluate_file(path: Path, gold: Path | None = None) -> Result:
 def read(text: str, name: str = "the file") -> tuple[tuple[Candidate, ...], tuple[tuple[str, ...], ...] | None]:
     """CSV text → candidates, and the works its cluster column tells, None without one. ConfigError names the line."""
     reader = csv.DictReader(io.StringIO(text, newline=""))
-    columns = {
-        column: column.strip().lstrip("\ufeff").lower().replace(" ", "_").replace("-", "_")
-        for column in reader.fieldnames or ()
-    }
-    if not {"title", "doi"} & {field for field, names in COLUMNS.items() if set(names) & set(columns.values())}:
-        raise ConfigError(f"{name}:1: no column with titles or DOIs; name one `title` or `doi`")
     candidates: dict[str, Candidate] = {}
     told: dict[str, list[str]] = defaultdict(list)
     try:
+        columns = {column: re.sub(r"[\s\-]+", "_", column.strip().lower()) for column in reader.fieldnames or ()}
+        if not set(columns.values()) & {*COLUMNS["title"], *COLUMNS["doi"]}:
+            raise ConfigError(f"{name}:1: no column with titles or DOIs; name one `title` or `doi`")
         for row in reader:
-            plain = {
-                columns[column]: value for column, value in row.items() if column in columns and isinstance(value, str)
-            }
+            plain = {columns[column]: value.strip() for column, value in row.items() if column in columns and value}
             candidate = _candidate(plain, str(reader.line_num))
             if candidate.key in candidates:
                 raise ConfigError(
                     f"{name}:{reader.line_num}: the id {candidate.key!r} stands here a second time; ids must be unique"
                 )
             candidates[candidate.key] = candidate
-            if cluster := next(
-                (plain[column].strip() for column in CLUSTER_COLUMNS if plain.get(column, "").strip()), None
-            ):
+            if cluster := next((plain[column] for column in CLUSTER_COLUMNS if plain.get(column)), None):
                 told[cluster].append(candidate.key)
     except csv.Error as error:
-        raise ConfigError(f"{name}:{reader.line_num}: not CSV ({error}); check the quotes there") from None
-    clusters = tuple(tuple(keys) for keys in told.values()) if set(CLUSTER_COLUMNS) & set(columns.values()) else None
-    return tuple(candidates.values()), clusters
+        raise ConfigError(f"{name}:{reader.line_num + 1}: not CSV ({error}); check the quotes there") from None
+    clustered = set(CLUSTER_COLUMNS) & set(columns.values())
+    return tuple(candidates.values()), tuple(map(tuple, told.values())) if clustered else None
 
 
 def _candidate(row: Mapping[str, Any], key: str) -> Candidate:

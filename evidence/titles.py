@@ -88,6 +88,8 @@ _LATER_NEWS = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 """What an indexer appended about later notices, or the title in its own language."""
+_ASIDE = re.compile(r"[\[(](?![IVX]+[\])])([A-Za-z]*[A-Z][A-Za-z]*[A-Z][A-Za-z]*)[\])]")
+"""An abbreviation in brackets, which some databases leave out; two capitals, no Roman numeral."""
 _VERSUS = re.compile(r"\bvs\b")
 _AFTER_BRACKETS = re.compile(r"^\s*(\[[^\[\]]{20,}\])\.?\s*.{1,10}$", re.DOTALL)
 """A translated title stands in brackets; a few letters after it are some database's own."""
@@ -132,7 +134,7 @@ class Title:
     """A folded title without its notes.
 
     `glued` has no blanks; `halves` are title and subtitle, glued; `telling` are the words that say something; `numbers` tell
-    Part 1 from Part 2; `notice` says what kind of notice it heads; a `formula` (`Editorial`) heads many works.
+    Part 1 from Part 2; `asides` are abbreviations in brackets (`(IPT)`); `notice` says what kind of notice it heads; a `formula` (`Editorial`) heads many works.
     """
 
     glued: str
@@ -140,6 +142,7 @@ class Title:
     words: tuple[str, ...]
     telling: frozenset[str]
     numbers: tuple[str, ...]
+    asides: frozenset[str]
     notice: str | None
     formula: bool
 
@@ -166,6 +169,7 @@ def read(raw: str | None, container: str | None = None) -> Title | None:
         words=words,
         telling=frozenset(word for word in words if word not in STOP_WORDS),
         numbers=_numbers(words),
+        asides=frozenset(fold(aside) for aside in _ASIDE.findall(text)),
         notice="correction" if printed_at else notice,
         formula=bool(_FORMULA.fullmatch(folded)) or (spoken_of and len(words) <= _FORMULA_WORDS),
     )
@@ -203,7 +207,7 @@ def compare(first: Title | None, second: Title | None) -> TitleGrade:
     if first.glued == second.glued:
         return "same"
     likeness = fuzz.ratio(first.glued, second.glued)
-    if likeness >= ALIKE and "".join(first.numbers) == "".join(second.numbers) and _spelled(first.words, second.words):
+    if likeness >= ALIKE and "".join(first.numbers) == "".join(second.numbers) and _spelled(first, second):
         return "spelling"
     short, long = sorted((first, second), key=lambda title: len(title.glued))
     if len(short.telling) > 1 and (short.glued in long.halves or long.glued[:-MARK] == short.glued):
@@ -220,11 +224,14 @@ def _within(short: Title, long: Title) -> bool:
     return len(short.telling) > 3 and short.glued in long.glued
 
 
-def _spelled(first: Sequence[str], second: Sequence[str]) -> bool:
+def _spelled(first: Title, second: Title) -> bool:
     """Is every word of one that is not in the other a spelling of some word there, or a word that says nothing?"""
-    left = [word for word in (Counter(first) - Counter(second)).elements() if word not in _SAYS_NOTHING]
-    right = [word for word in (Counter(second) - Counter(first)).elements() if word not in _SAYS_NOTHING]
-    if "".join(left) == "".join(right):
+    left, right = _only_in(first, second), _only_in(second, first)
+    if (
+        "".join(left) == "".join(right)
+        or (not right and set(left) <= first.asides)
+        or (not left and set(right) <= second.asides)
+    ):
         return True
     for word in tuple(left):
         match = next((other for other in right if _one_word(word, other)), None)
@@ -234,6 +241,10 @@ def _spelled(first: Sequence[str], second: Sequence[str]) -> bool:
     if not left and not right:
         return True
     return len(left) != len(right) and _one_word("".join(left), "".join(right))  # `micro arrays` for `microarray`
+
+
+def _only_in(one: Title, other: Title) -> list[str]:
+    return [word for word in (Counter(one.words) - Counter(other.words)).elements() if word not in _SAYS_NOTHING]
 
 
 @lru_cache(maxsize=65536)

@@ -75,6 +75,13 @@ def thought(first: Candidate, second: Candidate) -> str | None:
         {"authors": None, "issue": None},
         {"volume": "2013", "pages": "e1134"},
         {"pages": "01-Dec", "container": "Clinical psychology review (Online)"},
+        {"authors": "The Mechanisms Study Group"},
+        {"year": "2003"},
+        {"title": "Mechanisms of change in interpersonal therapy", "pages": "1134"},
+        {"title": "Mechanisms of action in interpersonal therapy (IPT)"},
+        {"container": "Klinische Psychologie im Rückblick", "pages": None},
+        {"container": "Clinical Psychology", "pages": None},
+        {"volume": "32"},
     ],
 )
 def test_one_work_in_two_exports(change: dict[str, Any]) -> None:
@@ -113,9 +120,15 @@ def test_never_one_work(change: dict[str, Any]) -> None:
     ("change", "why"),
     [
         ({"pages": "S12", "volume": "30", "year": "2012"}, "a congress abstract and the article"),
+        ({"authors": "Whisman, Mark A."}, "letters under one title"),
+        ({"title": "Mechanisms of change", "authors": "Markowitz JC, Weissman MM"}, "a subtitle and another author"),
+        ({"title": "Change in interpersonal therapy (IPT)", "pages": "1134"}, "a title within the other, on one page"),
+        ({"issue": "9", "title": "Mechanisms of action in interpersonal therapy (IPT)"}, "another issue"),
+        ({"year": "2003", "authors": "Lipsitz, Joshua D."}, "years apart and an author missing"),
+        ({"container": "Clinical Psychology", "pages": None, "volume": None}, "a journal known in part"),
         ({"container": "FOCUS", "volume": "4", "issue": "2", "pages": "278", "year": "2016"}, "a reprint"),
         ({"container": "Journal of Clinical Psychology", "volume": None, "issue": None, "pages": None}, "another journal"),
-        ({"authors": "Lipsitz, Joshua D.", "year": "2012", "container": None, "volume": None, "issue": None, "pages": None}, "alone"),
+        ({"authors": "Lipsitz JD", "year": "2012", "container": None, "volume": None, "issue": None, "pages": None}, "alone"),
     ],
 )  # fmt: skip
 def test_a_person_decides(change: dict[str, Any], why: str) -> None:
@@ -138,6 +151,47 @@ def test_the_reason_names_what_agrees_and_what_differs() -> None:
         "same",
         "Titles, authors, containers, volumes and pages agree; the years differ in part (2013 / 2014).",
     )
+
+
+def test_a_column_on_the_same_page_of_every_issue() -> None:
+    column = replace(MECHANISMS, title="Clinical notes on psychotherapy", pages="64")
+    assert thought(column, replace(column, key="b", issue="9")) == "doubtful"
+    assert thought(column, replace(column, key="b")) == "same"
+
+
+def test_online_one_year_and_in_an_issue_the_next() -> None:
+    issue = replace(MECHANISMS, year="2014")
+    online = replace(MECHANISMS, key="b", volume=None, issue=None, pages="1-14")
+    assert thought(issue, online) == "same"
+    assert thought(issue, replace(online, pages="1-9")) == "doubtful"
+    assert thought(issue, replace(online, pages=None)) == "doubtful"
+
+
+def test_a_congress_paper_of_two_years() -> None:
+    paper = replace(
+        MECHANISMS,
+        container="Annual Meeting of the Society",
+        volume=None,
+        issue=None,
+        pages="1-14",
+        kind="inproceedings",
+    )
+    bare = replace(paper, key="b", year="2014", pages=None)
+    assert thought(paper, bare) == "same"
+    assert thought(paper, replace(bare, pages="1-9")) == "doubtful"
+    assert thought(paper, replace(bare, container="54th Annual Meeting of the Society", year="2013")) == "same"
+    assert thought(replace(paper, container=None), replace(MECHANISMS, key="b")) == "doubtful"
+
+
+def test_the_same_abstract_tells() -> None:
+    abstract = "word " * 60
+    bare = replace(MECHANISMS, abstract=abstract, volume=None, issue=None, pages=None)
+    later = replace(bare, key="b", container="Clin Psychol Rev", year="2014")
+    assert thought(bare, later) == "same"
+    assert thought(replace(bare, abstract=None), later) == "doubtful"
+    translated = replace(MECHANISMS, key="b", title="Veränderung in der Psychotherapie", issue=None, abstract=abstract)
+    assert thought(replace(MECHANISMS, abstract=abstract), translated) == "same"
+    assert thought(MECHANISMS, translated) == "doubtful"
 
 
 # --- two DOIs --------------------------------------------------------------------------------------------------------

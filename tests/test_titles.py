@@ -33,6 +33,13 @@ def grade(first: str, second: str) -> titles.TitleGrade:
         ("Randomised trial of psychotherapy", "A randomized trial of the psychotherapy", "spelling"),
         ("Haemorrhage and oedema in women", "Hemorrhage and edema in women", "spelling"),
         ("Pleural effusions after chemotherapy", "Pleural effusing after chemotherapy", "spelling"),
+        (
+            "Mechanisms of change in interpersonal therapy (IPT)",
+            "Mechanisms of change in interpersonal therapy",
+            "spelling",
+        ),
+        ("A MICRO STUDY OF RELAPSE (IN WOMEN)", "A micro study of relapse", "shorter"),
+        ("A trial of psychotherapy (women)", "A trial of psychotherapy", "shorter"),
         ("A micro arrays study of mood disorders", "A microarray study of mood disorders", "spelling"),
         ("Predictors of response: findings in a trial", "Predictors of response", "subtitle"),
         ("Thrombosis: can transplantation cure the disease?", "Can transplantation cure the disease?", "subtitle"),
