@@ -29,6 +29,9 @@ MARK = 1
 ALIKE = 80
 """Likeness (0–100) from which two titles with other words are told apart as `words`, not `other`."""
 
+ORDERED = 90
+"""Likeness from which the same words are in the same order but for one (`anxiety on depression`, the other way round)."""
+
 STOP_WORDS = frozenset((
     "a", "an", "and", "as", "at", "by", "de", "del", "der", "des", "di", "die", "du", "e", "el", "et", "for", "from", "in",
     "into", "is", "la", "le", "les", "of", "on", "or", "the", "to", "und", "van", "via", "with", "y",
@@ -77,10 +80,16 @@ _PRINTED_AT = re.compile(
 """Where the corrected work stood, as Web of Science and Scopus put it after a correction's title."""
 _OWN_STATUS = re.compile(r"^\W*(?:retracted|withdrawn)(?: article| paper| chapter)?\s*[:.\-–—\]]+\s*", re.IGNORECASE)
 _BRACKETED = re.compile(r"\s*[\[(](?:[^\[\]()]|\([^()]*\))*[\])]\s*\.?\s*$")
+_LANGUAGE = (
+    "arabic|bulgarian|chinese|croatian|czech|danish|dutch|english|finnish|french|german|greek|hebrew|hungarian|icelandic|italian"
+    "|japanese|korean|lithuanian|norwegian|persian|polish|portuguese|romanian|russian|serbian|slovak|slovenian|spanish|swedish"
+    "|thai|turkish|ukrainian"
+)
 _NOTE = re.compile(
-    r"\W*(?:\[[^\W\d_]+\]|[\[(]\s*(?:see comments?|review|editorial|letter|comment|(?:\w+ )?abstract|corrected|(?:\w+ )?version"
-    r"|in [a-z]+|\d+ refs?|\d\]|multiple letters|brief (?:report|communication)|retracted|corrected and republished"
-    r"|republished|summary for|original)(?:\b.*|$))",
+    r"\W*(?:\[[^\W\d_]+\]|[\[(]\s*(?:"
+    r"(?:see comments?|review(?: article)?|editorial|letter|comment|(?:\w+ )?abstract|corrected|original|\d+ refs?|\d"
+    rf"|multiple letters|brief (?:report|communication)|(?:in )?(?:{_LANGUAGE})(?: version)?)\W*"
+    r"|(?:(?:\w+ )?abstract (?:no|number)|comment in|corrected and republished|republished|summary for|retracted)\b.*))",
     re.IGNORECASE | re.DOTALL,
 )
 _LATER_NEWS = re.compile(
@@ -134,7 +143,8 @@ class Title:
     """A folded title without its notes.
 
     `glued` has no blanks; `halves` are title and subtitle, glued; `telling` are the words that say something; `numbers` tell
-    Part 1 from Part 2; `asides` are abbreviations in brackets (`(IPT)`); `notice` says what kind of notice it heads; a `formula` (`Editorial`) heads many works.
+    Part 1 from Part 2; `asides` are abbreviations in brackets (`(IPT)`); `notice` says what kind of notice it heads; a
+    `formula` (`Editorial`) heads many works.
     """
 
     glued: str
@@ -227,11 +237,10 @@ def _within(short: Title, long: Title) -> bool:
 def _spelled(first: Title, second: Title) -> bool:
     """Is every word of one that is not in the other a spelling of some word there, or a word that says nothing?"""
     left, right = _only_in(first, second), _only_in(second, first)
-    if (
-        "".join(left) == "".join(right)
-        or (not right and set(left) <= first.asides)
-        or (not left and set(right) <= second.asides)
-    ):
+    if not left and not right:
+        return fuzz.ratio(first.glued, second.glued) >= ORDERED
+    aside = (not right and set(left) <= first.asides) or (not left and set(right) <= second.asides)
+    if aside or "".join(left) == "".join(right):
         return True
     for word in tuple(left):
         match = next((other for other in right if _one_word(word, other)), None)
