@@ -15,6 +15,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
+import orjson
+
 from evidence import doi as dois
 from evidence import text
 from evidence.errors import RecordError
@@ -117,16 +119,19 @@ def digest(message: Message) -> str:
 def written(message: Message) -> tuple[str, str]:
     """The record as JSON text, nothing left out, and its digest. Written once for both: the content in order of its keys,
     then what is volatile."""
-    content = {key: value for key, value in message.items() if key not in VOLATILE}
-    text = _encode(content)
+    content = _encode({key: value for key, value in message.items() if key not in VOLATILE})
     volatile = _encode({key: value for key, value in message.items() if key in VOLATILE})
-    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-    return (
-        f"{text[:-1]},{volatile[1:]}" if len(text) > 2 and len(volatile) > 2 else text if content else volatile
-    ), digest
+    digest = hashlib.blake2b(content, digest_size=16).hexdigest()
+    comma = b"," if len(content) > 2 and len(volatile) > 2 else b""
+    return (content[:-1] + comma + volatile[1:]).decode("utf-8", "surrogatepass"), digest
 
 
-_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), check_circular=False, ensure_ascii=False).encode
+def _encode(value: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # a whole number beyond 64 bits, or half a surrogate pair: rare, and only from files
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return text.encode("utf-8", "surrogatepass")
 
 
 def doi_of(message: Message) -> Doi | None:

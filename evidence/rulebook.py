@@ -11,7 +11,7 @@ import difflib
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -74,11 +74,23 @@ class Facet:
 
 @dataclass(frozen=True, slots=True)
 class Ruleset:
-    """Facets whose rules are read together: their values by (facet, value), the finder of their terms, the fields read."""
+    """Facets whose rules are read together: their values by (facet, value), the finder of their terms, the fields read.
+
+    `wakes` leads from a term to the values (by number, in order) that a rule with this term may say; `awake` are those that
+    a rule says without a word of its own. Of most works nearly every value sleeps.
+    """
 
     values: Mapping[Said, Value]
     finder: rules.Finder
     fields: tuple[str, ...]
+    wakes: Mapping[int, tuple[int, ...]]
+    awake: tuple[int, ...]
+
+    def woken(self, terms: Iterable[int]) -> list[Said]:
+        """The values that may be said of a work in which these terms stand, in the taxonomy's order."""
+        numbers = set(self.awake).union(*(self.wakes.get(term, ()) for term in terms))
+        said = list(self.values)
+        return [said[number] for number in sorted(numbers)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +132,22 @@ def load(folder: Path | None = None) -> Rulebook:
 def _ruleset(facets: tuple[Facet, ...], terms: _Terms) -> Ruleset:
     values = {(facet.facet, value.id): value for facet in facets for value in facet.values}
     read = {field for value in values.values() for rule in value.rules for field in (*rule.fields, "title")}
-    return Ruleset(values, rules.Finder(terms.terms), tuple(field for field in FIELDS if field in read))
+    wakes: dict[int, dict[int, None]] = {}
+    awake: dict[int, None] = {}
+    for number, value in enumerate(values.values()):
+        for rule in value.rules:
+            needed = rule.any or rule.title or rule.all[:1]
+            for term in needed:
+                wakes.setdefault(term, {})[number] = None
+            if not needed:
+                awake[number] = None
+    return Ruleset(
+        values,
+        rules.Finder(terms.terms),
+        tuple(field for field in FIELDS if field in read),
+        {term: tuple(numbers) for term, numbers in wakes.items()},
+        tuple(awake),
+    )
 
 
 class _Terms:

@@ -7,6 +7,7 @@ no HTTP, no printing.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 from collections import Counter
@@ -132,6 +133,7 @@ def sync(
     `full` forgets the bookmarks, so what a search no longer finds is noticed. `take` are records wanted whole,
     whichever source asks for them.
     """
+    gc.freeze()  # the rules' objects stay as long as the program: not to be walked at every collection of a long run
     started = now()
     run = store.start_run(door.name, __version__, _iso(started))
     outcome = Outcome(run)

@@ -21,7 +21,7 @@ def tag(work: Work, book: Rulebook, texts: Texts | None = None) -> tuple[Tag, ..
     """Every value the rules say of `work`, in the taxonomy's order. `texts` is `work` made ready before, if it was."""
     reading = Reading(texts or Texts(work), book.tagging)
     tags = []
-    for facet, value in book.tagging.values:
+    for facet, value in book.tagging.woken(reading.found):
         fired = reading.fired((facet, value))
         if fired:
             matches = dict.fromkeys(match for _, found in fired for match in found)
@@ -48,7 +48,7 @@ class Reading:
     def __init__(self, texts: Texts, ruleset: Ruleset) -> None:
         self._texts = {field: text for field in ruleset.fields if (text := texts[field])}
         self._hits = {field: ruleset.finder.hits(text) for field, text in self._texts.items()}
-        self._found = frozenset(number for hits in self._hits.values() for number in hits)
+        self.found = frozenset(number for hits in self._hits.values() for number in hits)
         self._values = ruleset.values
         self._fired: dict[Said, tuple[Fired, ...]] = {}
 
@@ -89,7 +89,7 @@ class Reading:
 
     def _possible(self, rule: Rule) -> bool:
         """No, for nearly every rule: its words are not in the work at all."""
-        found = self._found
+        found = self.found
         if (rule.any and found.isdisjoint(rule.any)) or (rule.title and found.isdisjoint(rule.title)):
             return False
         return found.issuperset(rule.all)
@@ -104,7 +104,7 @@ class Reading:
 
     def _first(self, rule: Rule, number: int, fields: tuple[str, ...]) -> Match | None:
         """The first place where this term counts for this rule."""
-        if number not in self._found:
+        if number not in self.found:
             return None
         for field in fields:
             spans = self._hits.get(field, {}).get(number)
