@@ -23,7 +23,7 @@ from dataclasses import dataclass, fields
 from itertools import combinations, pairwise
 
 from evidence import agreement
-from evidence.identity import Candidate, Comparison, Record, Verdict, conflict, read, sentence, verdict
+from evidence.identity import NOTICE, Candidate, Comparison, Record, Verdict, conflict, read, sentence, verdict
 from evidence.model import Work
 
 __all__ = ["Candidate", "Cluster", "Pair", "clusters", "of_work", "pairs", "waiting"]
@@ -71,7 +71,7 @@ def of_work(work: Work) -> Candidate:
         issue=work.issue,
         pages=work.pages,
         abstract=work.abstract,
-        kind=work.kind,
+        kind=NOTICE if work.notice_of else work.kind,
         isbn=" ".join(work.isbn) or None,
         issn=" ".join(work.issn) or None,
     )

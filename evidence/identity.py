@@ -38,6 +38,8 @@ _GROUP = re.compile(
     re.IGNORECASE,
 )
 """Words of a group that signs in place of its members."""
+NOTICE = "notice"
+"""The kind of a candidate that a registry, not its title, says to be some notice of another work."""
 _CONFERENCE = frozenset(("inproceedings", "proceedings-article", "conference", "conference paper"))
 _POSTED = frozenset(("posted-content", "preprint"))
 
@@ -46,8 +48,8 @@ _POSTED = frozenset(("posted-content", "preprint"))
 class Candidate:
     """What identifies a work, as one source prints it. `key` is unique among the candidates (a DOI, a row's id).
 
-    `authors` on one line as given; `kind` in the words of Crossref or BibTeX; `registered` the ISO date on which its DOI
-    was registered, if known; `isbn` and `issn` any text that holds them.
+    `authors` on one line as given; `kind` in the words of Crossref or BibTeX, or `NOTICE`; `registered` the ISO date on
+    which its DOI was registered, if known; `isbn` and `issn` any text that holds them.
     """
 
     key: str
@@ -80,6 +82,7 @@ class Record:
     issue: str | None
     pages: agreement.Pages | None
     own_pages: int | None
+    notice: str | None
     posted: bool
     conference: bool
 
@@ -89,10 +92,11 @@ def read(source: Candidate) -> Record:
     year, volume, pages = agreement.number(source.year), agreement.number(source.volume), agreement.pages(source.pages)
     own_pages = pages.last if volume is None and pages and pages.first == 1 else None
     kind = (source.kind or "").lower()
+    title = titles.read(source.title, source.container)
     return Record(
         source=source,
         doi=agreement.doi(source.doi),
-        title=titles.read(source.title, source.container),
+        title=title,
         people=agreement.people(source.authors),
         year=int(year) if year and year.isdigit() and len(year) == 4 else None,
         container=agreement.container(source.container, f"{source.issn or ''} {source.isbn or ''}"),
@@ -100,6 +104,7 @@ def read(source: Candidate) -> Record:
         issue=agreement.issue(source.issue),
         pages=None if own_pages else pages,
         own_pages=own_pages,
+        notice=NOTICE if kind == NOTICE else title.notice if title else None,
         posted=kind in _POSTED,
         conference=kind in _CONFERENCE,
     )
@@ -184,11 +189,12 @@ def verdict(of: Comparison) -> Verdict | None:
 
 def conflict(of: Comparison) -> str | None:
     """Why the two cannot be one work whatever else agrees, as a fragment of a sentence; else None."""
+    first, second = of.first.notice, of.second.notice
+    if first != second and not (first and second and NOTICE in {first, second}):
+        return f"only one of them is a {first or second}"
     if len(of.titles) < 2:
         return None
     one, two = of.titles
-    if one.notice != two.notice:
-        return f"only one of them is a {one.notice or two.notice}"
     if one.numbers != two.numbers and of.title == "words" and not (of.fills_pages and of.issue != "other"):
         return "their titles are numbered differently"
     return None
@@ -302,7 +308,8 @@ def _misprint(of: Comparison) -> Verdict | None:
         slip = of.pages == "overlap" or (of.year == "same" and of.abstract == "same")
         if (of.volume == "same" and slip) or (of.volume == "other" and of.pages == of.year == "same"):
             return "same"
-    return "doubtful" if "same" in {of.people, of.container} else None
+    column = of.container == "same" and of.volume == of.pages == "other" and not of.long  # each year's report
+    return "doubtful" if "same" in {of.people, of.container} and not column else None
 
 
 def _by_place(of: Comparison) -> Verdict | None:

@@ -338,6 +338,22 @@ def test_a_work_as_candidate() -> None:
     assert of_work(normalise.normalise(group)).authors == "The Study Group"
 
 
+def test_a_registered_notice_is_not_its_work_whatever_its_title() -> None:
+    update = {"update-to": [{"DOI": "10.1016/j.cpr.2013.09.002", "type": "erratum", "source": "publisher"}]}
+    notice = of_work(normalise.normalise({**LIPSITZ, "DOI": "10.1016/j.cpr.2014.01.001", **update}))
+    assert notice.kind == "notice"
+    assert thought(of_work(normalise.normalise(LIPSITZ)), notice) is None
+    titled = replace(
+        notice, key="c", doi=None, title="Erratum: Mechanisms of change in interpersonal therapy (IPT)", kind=None
+    )
+    assert thought(replace(notice, doi=None), titled) == "same"
+
+
+def test_a_column_of_every_year_waits_for_nobody() -> None:
+    column = replace(MECHANISMS, title="Gateways to clinical trials", pages="467-509", volume="29")
+    assert thought(column, replace(column, key="b", year="2012", volume="28", pages="185-206")) is None
+
+
 WORDS = ("interpersonal", "psychotherapy", "for", "depression", "in", "adolescents", "group", "trial", "part", "1", "2")
 FIELDS = st.fixed_dictionaries(
     {},
