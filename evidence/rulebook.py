@@ -83,14 +83,14 @@ class Ruleset:
     values: Mapping[Said, Value]
     finder: rules.Finder
     fields: tuple[str, ...]
+    order: tuple[Said, ...]
     wakes: Mapping[int, tuple[int, ...]]
     awake: tuple[int, ...]
 
     def woken(self, terms: Iterable[int]) -> list[Said]:
         """The values that may be said of a work in which these terms stand, in the taxonomy's order."""
-        numbers = set(self.awake).union(*(self.wakes.get(term, ()) for term in terms))
-        said = list(self.values)
-        return [said[number] for number in sorted(numbers)]
+        numbers = set(self.awake).union(*(self.wakes[term] for term in terms if term in self.wakes))
+        return [self.order[number] for number in sorted(numbers)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +145,7 @@ def _ruleset(facets: tuple[Facet, ...], terms: _Terms) -> Ruleset:
         values,
         rules.Finder(terms.terms),
         tuple(field for field in FIELDS if field in read),
+        tuple(values),
         {term: tuple(numbers) for term, numbers in wakes.items()},
         tuple(awake),
     )

@@ -21,7 +21,7 @@ def tag(work: Work, book: Rulebook, texts: Texts | None = None) -> tuple[Tag, ..
     """Every value the rules say of `work`, in the taxonomy's order. `texts` is `work` made ready before, if it was."""
     reading = Reading(texts or Texts(work), book.tagging)
     tags = []
-    for facet, value in book.tagging.woken(reading.found):
+    for facet, value in reading.woken:
         fired = reading.fired((facet, value))
         if fired:
             matches = dict.fromkeys(match for _, found in fired for match in found)
@@ -50,10 +50,13 @@ class Reading:
         self._hits = {field: ruleset.finder.hits(text) for field, text in self._texts.items()}
         self.found = frozenset(number for hits in self._hits.values() for number in hits)
         self._values = ruleset.values
+        self.woken = dict.fromkeys(ruleset.woken(self.found))
         self._fired: dict[Said, tuple[Fired, ...]] = {}
 
     def fired(self, said: Said) -> tuple[Fired, ...]:
         """The rules of this value that fire, with their words; empty when none does."""
+        if said not in self.woken:
+            return ()
         if said not in self._fired:
             found = ((rule, self._fires(rule)) for rule in self._values[said].rules)
             self._fired[said] = tuple((rule, matches) for rule, matches in found if matches is not None)
