@@ -42,6 +42,8 @@ _UNSPACED = re.compile(r"(?<=[A-ZÀ-Þ]\.)(?=[A-ZÀ-Þ][\w'’\-]+)")
 _ET_AL = re.compile(r"[\s,;]*\b(?:et\.? al\.?|and others)\s*$", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]+(?:['’`][^\W\d_]+)*")
 _TITLES = frozenset(("jr", "sr", "phd", "md"))
+_MOST = 40
+"""People of a list that are read; a collaboration's thousand tell no more."""
 _ENOUGH = 0.6
 """The share of the shorter list that must be in the longer; indexers swap and misspell the rest."""
 
@@ -62,7 +64,7 @@ def people(raw: str | None) -> tuple[Person, ...]:
     parts = [part for part in _AND.split(_ET_AL.sub("", text)) if part.strip()]
     if len(parts) == 1:
         parts = parts[0].split(",") if _VANCOUVER.fullmatch(parts[0]) else _UNSPACED.split(parts[0])
-    return tuple(person for person in map(_person, parts) if person.names)
+    return tuple(person for person in map(_person, parts[:_MOST]) if person.names)
 
 
 @lru_cache(maxsize=65536)
@@ -205,18 +207,18 @@ def _abbreviates(one: str, two: str) -> bool:
 
 def _acronym(short: str, words: Sequence[str]) -> bool:
     """Is `short` made of the beginnings of all the words, in order (`jama`, `plos`)?"""
-    if not words:
-        return not short
-    word, *rest = words
-    return any(
-        short.startswith(word[:size]) and _acronym(short[size:], rest) for size in range(1, min(len(word), 3) + 1)
-    )
+    reached = {0}
+    for word in words:
+        begins = [word[:size] for size in range(1, min(len(word), 3) + 1)]
+        reached = {at + len(begin) for at in reached for begin in begins if short.startswith(begin, at)}
+    return len(short) in reached
 
 
 # --- pages, volumes, issues ------------------------------------------------------------------------------------------
 
 _PAGES = re.compile(
-    r"\W*(?:pp?\.? *)?([a-z]{0,4})\.? ?0*(\d+)[a-z]?(?: *[-–—‐−]+ *[a-z]{0,4}0*(\d+)[a-z]?)?(?!\w|-[a-z]{3}|\d* ?pp?\b)",
+    r"\W*(?:pp?\.? *|art(?:icle)?\.? (?:no\.? |number )?)?([a-z]{0,4})\.? ?0*(\d{1,9})[a-z]?"
+    r"(?: *[-–—‐−]+ *[a-z]{0,4}0*(\d{1,9})[a-z]?)?(?!\w|-[a-z]{3}|\d* ?pp?\b)",
     re.IGNORECASE,
 )
 _MONTH = re.compile(r"\W*(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)", re.IGNORECASE)
@@ -265,7 +267,7 @@ def compare_pages(first: Pages | None, second: Pages | None) -> PagesGrade:
 
 def number(raw: str | None) -> str | None:
     """A volume or issue as compared: its first number (`4 (1)` → 4, `Suppl. 1` → s1); None without one (`Jul`)."""
-    if raw is None or not (digits := re.search(r"\d+", raw)):
+    if raw is None or not (digits := re.search(r"\d{1,9}", raw)):
         return None
     return ("s" if raw.strip()[0] in "sS" else "") + (digits.group().lstrip("0") or "0")
 
@@ -284,19 +286,20 @@ def compare_numbers(first: str | None, second: str | None) -> Grade:
 
 
 def compare_issues(first: str | None, second: str | None) -> Grade:
-    """Differing issues speak against a match only where both can be issues of one year."""
+    """Differing issues speak against a match only where both can be issues, or supplements, of one year."""
     if first is None or second is None:
         return "unknown"
     if first.removeprefix("m") == second.removeprefix("m"):
         return "same"
-    if "m" in first + second or max(int(each.lstrip("s")) for each in (first, second)) > _WEEKLY:
+    counted_apart = "m" in first + second or first.startswith("s") != second.startswith("s")
+    if counted_apart or max(int(each.lstrip("s")) for each in (first, second)) > _WEEKLY:
         return "unknown"
     return "other"
 
 
 # --- DOIs ------------------------------------------------------------------------------------------------------------
 
-_VERSION = re.compile(r"(?:\.pub|[-./_]v)(\d+)$|^(?=10\.12688/).*(?<=\.)(\d+)$")
+_VERSION = re.compile(r"(?:\.pub|[-./_]v)(\d{1,4})$|^(?=10\.12688/).*(?<=\.)(\d{1,4})$")
 """Cochrane's `.pub3`, `.v2`, `/v2`, `_v2`, `-v2` of preprints, and the last number of an F1000 platform's DOI."""
 _COCHRANE = "10.1002/14651858."
 

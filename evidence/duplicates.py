@@ -192,9 +192,17 @@ def clusters(pairs: Iterable[Pair], candidates: Iterable[Candidate]) -> tuple[Cl
 
 
 def waiting(pairs: Iterable[Pair], clusters: Iterable[Cluster]) -> tuple[Pair, ...]:
-    """What waits for a person: doubtful pairs, and `same` pairs that a contradiction kept apart."""
+    """What waits for a person: doubtful pairs, and `same` pairs that a contradiction kept apart.
+
+    Two clusters are one question, asked once: by the pair of their preferred records, else by the first pair.
+    """
     home = {key: cluster.preferred for cluster in clusters for key in cluster.members}
-    return tuple(pair for pair in pairs if home.get(pair.first, pair.first) != home.get(pair.second, pair.second))
+    asked: dict[tuple[str, ...], Pair] = {}
+    for pair in pairs:
+        homes = tuple(sorted((home.get(pair.first, pair.first), home.get(pair.second, pair.second))))
+        if homes[0] != homes[1] and (homes not in asked or homes == (pair.first, pair.second)):
+            asked[homes] = pair
+    return tuple(sorted(asked.values(), key=lambda pair: (pair.first, pair.second)))
 
 
 def _contradict(first: Record, second: Record) -> bool:

@@ -76,7 +76,7 @@ class Disagreement:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """`right`, `wrong` and `missed` pairs of `records` records; `doubtful` pairs wait for a person.
+    """`right`, `wrong` and `missed` pairs of `records` records; `doubtful` questions wait for a person.
 
     `unknown` are ids in the gold that no record has; `judged` is False when there is no gold, and then `wrong` lists all
     that would be merged.
@@ -172,12 +172,17 @@ def evaluate(
     found = duplicates.pairs(candidates)
     made = duplicates.clusters(found, candidates)
     merged = _pairs(cluster.members for cluster in made)
-    waiting = {(pair.first, pair.second) for pair in duplicates.waiting(found, made)}
+    waiting = duplicates.waiting(found, made)
+    home = {key: cluster.preferred for cluster in made for key in cluster.members}
+    asked = {frozenset(home.get(key, key) for key in (pair.first, pair.second)) for pair in waiting}
     reasons = {(pair.first, pair.second): pair.reason for pair in found}
 
     def told(pairs: Gold) -> tuple[Disagreement, ...]:
         return tuple(
-            Disagreement(by_key[a], by_key[b], reasons.get((a, b)), (a, b) in waiting) for a, b in sorted(pairs)
+            Disagreement(
+                by_key[a], by_key[b], reasons.get((a, b)), frozenset((home.get(a, a), home.get(b, b))) in asked
+            )
+            for a, b in sorted(pairs)
         )
 
     return Result(

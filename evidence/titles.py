@@ -26,6 +26,8 @@ word that says something differs."""
 
 MARK = 1
 """Letters of a footnote's mark, which stays behind a title."""
+LONGEST = 1000
+"""Letters of a title that are read; more is no title."""
 ALIKE = 80
 """Likeness (0–100) from which two titles with other words are told apart as `words`, not `other`."""
 
@@ -161,7 +163,9 @@ def read(raw: str | None, container: str | None = None) -> Title | None:
     """The title taken apart; None when there is none, or only a placeholder or the name of its container."""
     if raw is None or _PLACEHOLDER.fullmatch(raw.strip()):
         return None
-    text = _AFTER_BRACKETS.sub(r"\1", _LATER_NEWS.sub("", _OWN_STATUS.sub("", (line(raw) or "").translate(_GREEK))))
+    text = _AFTER_BRACKETS.sub(
+        r"\1", _LATER_NEWS.sub("", _OWN_STATUS.sub("", (line(raw) or "")[:LONGEST].translate(_GREEK)))
+    )
     while (note := _BRACKETED.search(text)) and note.start() > 0 and _NOTE.fullmatch(note.group()):
         text = text[: note.start()]
     text = _CUT_OFF.sub("", text)

@@ -101,6 +101,8 @@ def test_a_shared_issn_outweighs_the_names() -> None:
         ("0123-0129", Pages("", 123, 129)),
         ("616-616", Pages("", 616, None)),
         ("100A-101A", Pages("", 100, 101)),
+        ("Article No. 358", Pages("", 358, None)),
+        ("1" * 5000, None),
         ("t-8", None),
         ("Suppl-6", None),
         ("215 p", None),
@@ -142,7 +144,8 @@ def test_numbers_and_issues() -> None:
         ("May", "5", "same"),
         ("May", "2", "unknown"),
         ("3", "4", "other"),
-        ("Suppl 1", "1", "other"),
+        ("Suppl 1", "4 SUPPL. 1", "unknown"),
+        ("Suppl 1", "Suppl 2", "other"),
         ("1907", "1908", "unknown"),
         (None, "4", "unknown"),
     ):
