@@ -29,6 +29,7 @@ from evidence import (
     config,
     crossref,
     doi,
+    evaluate_duplicates,
     evaluate_matching,
     export,
     ledger,
@@ -37,9 +38,11 @@ from evidence import (
     serve,
     session,
 )
+from evidence import evaluate as evaluation
 from evidence.archive import snapshot_files
 from evidence.errors import ConfigError, EvidenceError
 from evidence.model import SAME_WORK, Doi, VerdictName
+from evidence.rulebook import Rulebook
 
 VERDICTS = ("include", "exclude", "unsure")
 SHOWN_VERDICTS = (*VERDICTS, "duplicate", "all")
@@ -394,6 +397,57 @@ def serve_(settings: Settings, host: str, port: int, open_browser: bool, public:
 @cli.group()
 def evaluate() -> None:
     """Measure the rules and the matching on labelled files of your own."""
+
+
+_labelled = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+_brief = click.option("--brief", is_flag=True, help="Only the figures, without the disagreements.")
+
+
+@evaluate.command("screening")
+@_labelled
+@_brief
+def evaluate_screening(file: Path, brief: bool) -> None:
+    """Screen the labelled records of FILE: precision, recall, what waits, and every disagreement with its words.
+
+    FILE (.csv or .jsonl, gzipped or not) has title, abstract and label_relevant (0 or 1), or `relevant` and perhaps
+    `relevant_second_reader`.
+    """
+    _measure(file, evaluation.screening, "nobody's verdict is in it (label_relevant, relevant)", brief)
+
+
+@evaluate.command("tags")
+@_labelled
+@_brief
+def evaluate_tags(file: Path, brief: bool) -> None:
+    """Tag the labelled works of FILE: recall on what all readers gave, precision against what any gave, per value.
+
+    FILE (.jsonl, gzipped or not) has title, abstract and `labels` (facet → values), perhaps `labels_second_reader`.
+    """
+    _measure(file, evaluation.tags, "no labels are in it (labels)", brief)
+
+
+@evaluate.command("rct")
+@_labelled
+@_brief
+def evaluate_rct(file: Path, brief: bool) -> None:
+    """Tell randomised trials among the records of FILE, which has title, abstract and is_rct_medline (0 or 1)."""
+    _measure(file, evaluation.rct, "no record says whether it is a trial (is_rct_medline)", brief)
+
+
+def _measure(file: Path, measure: Callable[[list[evaluation.Row], Rulebook], Any], none: str, brief: bool) -> None:
+    measured = measure(evaluation.read(file), rulebook.load())
+    text = evaluation.render(measured, disagreements=not brief)
+    if not text.strip():
+        raise ConfigError(f"{file}: {none}; `evidence evaluate --help` says what each measure reads")
+    click.echo(text)
+
+
+@evaluate.command("duplicates")
+@_labelled
+@click.option("--gold", type=click.Path(dir_okay=False, path_type=Path), help="The true clusters, where FILE has none.")
+def evaluate_duplicates_(file: Path, gold: Path | None) -> None:
+    """Find the duplicates of FILE (any CSV with title, author, year and a cluster): wrong and missed pairs, with reasons."""
+    click.echo(evaluate_duplicates.render(evaluate_duplicates.evaluate_file(file, gold)))
 
 
 @evaluate.command("matching")
