@@ -41,7 +41,10 @@ weigh more than a hundred works here. The rows stay, so that versions, counts an
 
 _SAID_INSTEAD = "Left out of the published copy: Crossref has the record."
 _SIGNED = re.compile(r"(.*?)( decided this on \d{4}-\d{2}-\d{2}: )(.*)", re.DOTALL)
+_TOLD = re.compile(r"(.*?)(: )(.*)", re.DOTALL)
+"""How `judge` signs a person's verdict on a work, and `sync` a person's word on a pair: name, what follows it, the reason."""
 _SOMEBODY = "A reviewer"
+_LOOK_AGAIN = "People should look again at what was decided here."
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,19 +173,27 @@ def _check_not_newer(conn: sqlite3.Connection, source: Path, tables: Sequence[st
 
 
 def _hide(conn: sqlite3.Connection, names: Sequence[str]) -> None:
-    """Reviewers' names out of the reasons people gave; the day and the reason stay."""
-    rows = conn.execute("select doi, why from main.works where decided = 'person'").fetchall()
-    signed = {found[1] for _, why in rows if (found := _SIGNED.fullmatch(why))}
+    """Reviewers' names out of everything that people's words were made into; days and reasons stay where they can."""
+    decided = conn.execute("select doi, why from main.works where decided = 'person'").fetchall()
+    pairs = conn.execute("select doi, other, reason from main.duplicates where decided = 'person'").fetchall()
+    signed = {found[1] for _, why in decided if (found := _SIGNED.fullmatch(why))}
+    signed |= {found[1] for *_, reason in pairs if (found := _TOLD.fullmatch(reason))}
     everybody = sorted({name for name in (*names, *signed) if name.strip()}, key=len, reverse=True)
     conn.executemany(
-        "update main.works set why = ? where doi = ?", [(_unsigned(why, everybody), doi) for doi, why in rows]
+        "update main.works set why = ? where doi = ?",
+        [(_unsigned(_SIGNED, why, everybody), doi) for doi, why in decided],
     )
+    conn.executemany(
+        "update main.duplicates set reason = ? where doi = ? and other = ?",
+        [(_unsigned(_TOLD, reason, everybody), doi, other) for doi, other, reason in pairs],
+    )
+    conn.execute(f"update main.works set conflict = '{_LOOK_AGAIN}' where conflict is not null")  # noqa: S608 - ours
     conn.execute("delete from main.reasons where field = 'person'")
 
 
-def _unsigned(why: str, names: Iterable[str]) -> str:
-    """`why` without its signature and without these names; a sentence of another shape is not trusted, and goes."""
-    found = _SIGNED.fullmatch(why)
+def _unsigned(shape: re.Pattern[str], said: str, names: Iterable[str]) -> str:
+    """`said` without its signature and without these names; a sentence of another shape is not trusted, and goes."""
+    found = shape.fullmatch(said)
     if found is None:
         return f"{_SOMEBODY} decided this."
     reason = found[3]

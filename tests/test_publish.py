@@ -59,6 +59,12 @@ def db(tmp_path: Path) -> Path:
             "update works set decided = 'person', why = ? where doi = '10.1002/jclp.21857'",
             (f"{REVIEWER} decided this on 2026-11-20: off topic, {REVIEWER} read the whole text.",),
         )
+        conn.execute(
+            "insert into duplicates (doi, other, verdict, decided, reason) values "
+            "('10.1002/cpp.1774', '10.1002/jclp.21857', 'apart', 'person', ?)",
+            (f"{REVIEWER}: two reviews, says {REVIEWER}",),
+        )
+        conn.execute("update works set conflict = ? where doi = '10.1002/cpp.1774'", (f"{REVIEWER} disagrees.",))
     return path
 
 
@@ -142,6 +148,11 @@ def test_reviewers_are_hidden_if_asked(db: Path, tmp_path: Path) -> None:
     assert REVIEWER.encode() not in bytes_below(hidden)
     ((why,),) = rows(hidden / "evidence.db", "select why from works where decided = 'person'")
     assert why == "A reviewer decided this on 2026-11-20: off topic, a reviewer read the whole text."
+    told = "select reason from duplicates union all select conflict from works where conflict is not null"
+    assert rows(hidden / "evidence.db", told) == [
+        ("A reviewer: two reviews, says a reviewer",),
+        ("People should look again at what was decided here.",),
+    ]
     ruled = "select doi, why from works where decided = 'rule' order by 1"
     assert rows(hidden / "evidence.db", ruled) == rows(db, ruled)
 
@@ -169,9 +180,9 @@ def test_the_ledger_knows_more_reviewers(db: Path, tmp_path: Path) -> None:
 @settings(max_examples=60)
 def test_no_signature_stays(name: str, reason: str) -> None:
     """Whatever a name is made of, what stands before the day is never kept; a sentence of another shape goes whole."""
-    said = publish._unsigned(f"{name} decided this on 2026-11-20: {reason}.", [])
+    said = publish._unsigned(publish._SIGNED, f"{name} decided this on 2026-11-20: {reason}.", [])
     assert said.startswith("A reviewer decided this on 2026-11-20: ")
-    assert publish._unsigned(f"{name} wrote {reason}", []) == "A reviewer decided this."
+    assert publish._unsigned(publish._SIGNED, f"{name} wrote {reason}", []) == "A reviewer decided this."
 
 
 def test_the_contact_address_stays_out(db: Path, tmp_path: Path) -> None:
