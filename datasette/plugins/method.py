@@ -13,6 +13,7 @@ from typing import Any
 from datasette import hookimpl
 from datasette.utils.asgi import Response
 
+from evidence import accuracy, rulebook
 from evidence.remember import MEMORY
 
 NAME = "evidence"
@@ -114,4 +115,12 @@ async def describe(db: Any) -> dict[str, Any]:
     texts: dict[str, dict[str, int]] = {}
     for text, verdict, n in await db.execute(TEXTS):
         texts.setdefault(text, {})[verdict] = n
-    return {"searches": searches, "facets": facets, "texts": texts}
+    figures = accuracy.read()
+    return {
+        "searches": searches,
+        "facets": facets,
+        "texts": texts,
+        "figures": [figure for figure in figures if figure.question not in facets or not figure.value],
+        "values_measured": {(figure.question, figure.value): figure for figure in figures if figure.value},
+        "measured_with_these_rules": {figure.rules for figure in figures} == {rulebook.load().digest},
+    }

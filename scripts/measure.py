@@ -1,0 +1,47 @@
+"""Measure the rules on the labelled sets beside the checkout and write evidence/accuracy.csv, which the site shows.
+
+    python scripts/measure.py [FOLDER]        # default: ../shared/data
+
+Run it after every change of a rule; a test says when the table was made with other rules. `--check` only compares.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from evidence import accuracy, evaluate, rulebook
+from evidence.accuracy import Figure
+
+LABELLED = "ipt-labelled.csv.gz"
+BIBLIOGRAPHY = "ipt-bibliography.jsonl.gz"
+TRIALS = "rct-labelled.csv.gz"
+SETS = {
+    LABELLED: "2,849 records of trials databases, labelled by their sources",
+    BIBLIOGRAPHY: "263 works of the field, labelled by two readers",
+    TRIALS: "527 MEDLINE records with publication types",
+}
+
+
+def figures(folder: Path) -> Iterator[Figure]:
+    """Every line of the table."""
+    book = rulebook.load()
+    labelled, works, trials = (evaluate.read(folder / name) for name in SETS)
+    yield from accuracy.screening(evaluate.screening(labelled, book), SETS[LABELLED], book.digest)
+    yield from accuracy.screening(evaluate.screening(works, book), SETS[BIBLIOGRAPHY], book.digest)
+    yield accuracy.trials(evaluate.rct(trials, book), SETS[TRIALS], book.digest)
+    yield from accuracy.tags(evaluate.tags(works, book), SETS[BIBLIOGRAPHY], book.digest)
+
+
+def main() -> None:
+    arguments = [a for a in sys.argv[1:] if a != "--check"]
+    made = tuple(figures(Path(arguments[0]) if arguments else Path(__file__).parents[2] / "shared" / "data"))
+    if "--check" in sys.argv:
+        raise SystemExit(0 if made == accuracy.read() else "evidence/accuracy.csv is not what the rules measure today")
+    accuracy.write(made)
+    print(f"{accuracy.TABLE.name}: {len(made)} lines")
+
+
+if __name__ == "__main__":
+    main()
