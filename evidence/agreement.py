@@ -99,7 +99,7 @@ def compare_people(first: Sequence[Person], second: Sequence[Person]) -> PeopleG
         shared = {name for person in first for name in person.names} & {
             name for person in second for name in person.names
         }
-        return "some" if shared else "other"
+        return "some" if shared or sum(map(_swapped, first, second)) >= _ENOUGH * len(short) else "other"
     share = found / len(short)
     fraction = len(short) < 3 and len(short) * 2 <= len(long)
     if share < _ENOUGH or fraction or not (_same_person(first[0], second[0]) or share >= 0.75):
@@ -119,6 +119,13 @@ def _same_person(one: Person, two: Person) -> bool:
     known = {name[0] for name in shared}
     rest_one, rest_two = one.initials - known, two.initials - known
     return not rest_one or not rest_two or bool(rest_one & two.initials) or bool(rest_two & one.initials)
+
+
+def _swapped(one: Person, two: Person) -> bool:
+    """Family name and initials changed places (`Kneese, T.` and `Tamara, K.`): the initials of both are the same letters."""
+    return min(len(one.initials), len(two.initials)) > 1 and (
+        one.initials <= two.initials or two.initials <= one.initials
+    )
 
 
 # --- containers ------------------------------------------------------------------------------------------------------

@@ -44,6 +44,7 @@ def test_one_list_of_authors_in_many_forms(raw: str) -> None:
         ("Hoffart, Asle; Abrahamsen, Gun; Bonsaksen, Tore", "Hoffart, A.; Abrahamsen, G.", "same"),
         ("Stahl, Bernd Carsten and Elbeltagi, Ibrahim", "Stahl, Bernd-Carsten", "some"),
         ("Hall, Laura L", "Hall, Gillian", "some"),
+        ("Kneese, T.", "Tamara, K.", "some"),
         ("Lipsitz, Joshua D.", "Whisman, Mark A.", "other"),
         ("Lipsitz, Joshua D.", "UNKNOWN", "unknown"),
         ("", "", "unknown"),
