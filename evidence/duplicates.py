@@ -220,13 +220,17 @@ def _contradict(first: Record, second: Record) -> bool:
 
 
 def _preferred(records: Sequence[Record]) -> str:
-    """The key of the record that stands for the work: in print before posted, the latest version of one document, the most
-    complete, the first registered, the earliest, the smallest key."""
+    """The key of the record that stands for the work: an article before other kinds and these before posted content, the
+    latest version of one document, the most complete, the first registered, the earliest, the smallest key."""
 
-    def rank(record: Record) -> tuple[bool, int, int, str, int, str]:
+    def rank(record: Record) -> tuple[int, int, int, str, int, str]:
         source = record.source
+        kind = 2 if record.posted else 0 if (source.kind or "").lower() in _ARTICLES else 1
         filled = sum(getattr(source, field.name) is not None for field in fields(source))
         registered, year = source.registered or "9999", record.year or 9999
-        return record.posted, -agreement.version(record.doi), -filled, registered, year, source.key
+        return kind, -agreement.version(record.doi), -filled, registered, year, source.key
 
     return min(records, key=rank).source.key
+
+
+_ARTICLES = frozenset(("journal-article", "article"))

@@ -302,7 +302,7 @@ def test_a_vague_record_does_not_glue_two_papers() -> None:
     assert [(pair.first, pair.second) for pair in waiting(found, [cluster])] == [("a", "c")]
 
 
-def test_the_most_complete_record_stands_then_the_first_registered_then_the_smallest_key() -> None:
+def test_the_article_stands_then_the_most_complete_the_first_registered_and_the_smallest_key() -> None:
     bare = replace(MECHANISMS, key="0", abstract=None, issue=None)
     late, early = (
         replace(MECHANISMS, key="1", registered="2014-01-01"),
@@ -310,6 +310,11 @@ def test_the_most_complete_record_stands_then_the_first_registered_then_the_smal
     )
     (cluster,) = clusters(pairs([bare, late, early]), [bare, late, early])
     assert cluster.preferred == "2"
+    bare, other = (
+        replace(MECHANISMS, key="3", issue=None),
+        replace(MECHANISMS, key="0", kind="dataset", abstract="All of it."),
+    )
+    assert clusters(pairs([bare, other]), [bare, other])[0].preferred == "3"
     twins = [replace(MECHANISMS, key=key) for key in ("z", "y")]
     assert clusters(pairs(twins), twins)[0].preferred == "y"
 
