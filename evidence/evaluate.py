@@ -10,12 +10,14 @@ import csv
 import gzip
 import io
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from evidence.errors import ConfigError
+from evidence.judge import judge
 from evidence.model import Doi, Match, VerdictName, Work
 from evidence.rulebook import FACETS, Rulebook
 from evidence.screen import screen
@@ -195,6 +197,59 @@ def rct(rows: Iterable[Row], book: Rulebook) -> Trials:
             words = found[0].matches if found else ()
             disagreements.append(Disagreement(row.id, "design", "rct", problem, row.work.title or "", words))
     return Trials(Count(right, wrong, missed), tuple(disagreements))
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """How far a person reads down a list that is ordered by likelihood until so much of the relevant is found.
+
+    `read` of `rows` in this order, `random` on average in any order. The queue alone, and the whole set (what the rules
+    include first, then the queue, then what they exclude).
+    """
+
+    share: float
+    rows: int
+    relevant: int
+    read: int
+    random: int
+    queue_rows: int
+    queue_relevant: int
+    queue_read: int
+
+
+def ranking(rows: Iterable[Row], book: Rulebook, share: float = 0.95) -> Ranking:
+    """Order labelled rows by words alone, as `to_check` does (sources and citations are not in a labelled file)."""
+    order: list[tuple[tuple[float, ...], bool, bool]] = []
+    for row in rows:
+        if row.relevant and len(set(row.relevant)) == 1 and (row.work.title or row.work.abstract):
+            judged = judge(row.work, book)
+            place = {"include": 0, "unsure": 1, "exclude": 2}[judged.verdict]
+            likely = 4.0 * bool(judged.matches) + 0.5 * min(len(judged.tags), 6)
+            order.append(((place, -likely), row.relevant[0], judged.verdict == "unsure"))
+    order.sort(key=lambda entry: entry[0])
+    everything = [relevant for _, relevant, _ in order]
+    queue = [relevant for _, relevant, unsure in order if unsure]
+    needed = math.ceil(share * sum(everything))
+    by_chance = round(needed * (len(everything) + 1) / (sum(everything) + 1)) if everything else 0
+    return Ranking(
+        share,
+        len(everything),
+        sum(everything),
+        _read_until(everything, needed),
+        by_chance,
+        len(queue),
+        sum(queue),
+        _read_until(queue, math.ceil(share * sum(queue))),
+    )
+
+
+def _read_until(order: Sequence[bool], needed: int) -> int:
+    found = 0
+    for number, relevant in enumerate(order, start=1):
+        found += relevant
+        if found >= needed:
+            return number if needed else 0
+    return len(order)
 
 
 def render(measured: Sequence[Screening] | Tagging | Trials, disagreements: bool = True) -> str:

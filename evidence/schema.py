@@ -333,10 +333,23 @@ VIEWS = {
         group by v.value, o.value
     """,
     "to_check": """
-        select w.doi, w.title, w.authors, w.container, w.year, coalesce(w.conflict, w.why) as why, w.judged_on, w.url,
-            (select group_concat(s.source, '; ') from sightings s where s.doi = w.doi and s.last_run is null) as sources
-        from works w
-        where w.verdict = 'unsure' or (w.conflict is not null and w.verdict <> 'duplicate')
+        select doi, title, authors, container, year, why, judged_on, url, sources, open_words, neighbours, listed, tags,
+            4 * (open_words > 0) + 2 * min(neighbours, 3) + 2 * (listed > 0) + 0.5 * min(tags, 6) as likely
+        from (
+            select w.doi, w.title, w.authors, w.container, w.year, coalesce(w.conflict, w.why) as why, w.judged_on, w.url,
+                (select group_concat(s.source, '; ') from sightings s
+                    where s.doi = w.doi and s.last_run is null) as sources,
+                (select count(*) from reasons r where r.doi = w.doi and r.facet = 'verdict') as open_words,
+                (select count(*) from works i where i.verdict = 'include' and i.doi in (
+                    select c.cited from cites c where c.doi = w.doi
+                    union select c.doi from cites c where c.cited = w.doi)) as neighbours,
+                (select count(*) from sightings s join sources o on o.source = s.source
+                    where s.doi = w.doi and s.last_run is null and o.kind = 'references') as listed,
+                (select count(*) from tags t where t.doi = w.doi) as tags
+            from works w
+            where w.verdict = 'unsure' or (w.conflict is not null and w.verdict <> 'duplicate')
+        )
+        order by likely desc, year desc, doi
     """,
     "pairs_to_check": """
         select d.doi, w.title, w.year, w.container, d.other, o.title as other_title, o.year as other_year,

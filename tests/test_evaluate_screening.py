@@ -14,6 +14,7 @@ from evidence import evaluate, rulebook
 from evidence.errors import ConfigError
 from evidence.evaluate import Count, Row
 from evidence.model import Doi, Work
+from evidence.rulebook import Rulebook
 
 BOOK = rulebook.load()
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -170,3 +171,16 @@ def bibliography() -> evaluate.Tagging:
 def test_every_facet_reaches_its_target(facet: str) -> None:
     precision, recall = bibliography().facet(facet)
     assert (precision or 0) >= 0.95 and (recall or 0) >= 0.90
+
+
+def test_the_queue_is_read_likeliest_first(book: Rulebook) -> None:
+    titles = (
+        ["Sleep and noise"] * 30
+        + ["A brief psychotherapy for depressed mothers: a randomised trial"]
+        + ["Interpersonal psychotherapy for depression"] * 3
+    )
+    rows = [evaluate.Row(str(n), Work(Doi(f"10.5555/{n}"), title=title), (n >= 30,)) for n, title in enumerate(titles)]
+    found = evaluate.ranking(rows, book)
+    assert (found.rows, found.relevant, found.read) == (34, 4, 4)
+    assert (found.queue_rows, found.queue_relevant, found.queue_read) == (31, 1, 1)
+    assert found.random > 20
