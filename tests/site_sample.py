@@ -173,6 +173,10 @@ def make_sample(path: Path) -> Path:
                 "values ('10.1186/s13063-016-1187-6', 'is-supplemented-by', 'https://osf.io', "
                 "'subject')"
             )
+            conn.execute(
+                "insert into duplicates (doi, other, verdict, decided, reason) values "
+                "('10.1002/cpp.1774', '10.1016/j.cpr.2013.09.002', 'doubtful', 'rule', 'The titles differ in a word.')"
+            )
             conn.execute("insert into works_fts(works_fts) values ('rebuild')")
     return path
 

@@ -428,6 +428,19 @@ async def test_a_work_is_shown_with_its_words_notices_and_sources(sample: Path) 
     assert (await ds.client.get("/doi/10.1000/182")).status_code == 404
 
 
+async def test_a_work_shows_the_other_records_of_it(tmp_path: Path) -> None:
+    path = site_sample.make_sample(tmp_path / "evidence.db")
+    with closing(sqlite3.connect(path)) as conn, conn:
+        conn.execute(
+            "update works set verdict = 'duplicate', same_as = '10.1016/j.cpr.2013.09.002' where doi = '10.1002/cpp.1774'"
+        )
+    ds = await served(path)
+    page = (await ds.client.get("/doi/10.1002/cpp.1774", follow_redirects=True)).text
+    assert "Another record of this work counts" in page
+    assert "Perhaps the same work" in page
+    assert "The titles differ in a word." in page
+
+
 async def test_a_work_describes_itself_to_reference_managers(sample: Path) -> None:
     with closing(sqlite3.connect(sample)) as conn, conn:
         conn.execute(

@@ -42,6 +42,11 @@ RELATIONS = """
     select r.kind, r.other, r.asserted_by, w.title, w.doi as known
     from relations r left join works w on w.doi = r.other where r.doi = :doi order by r.kind, r.other
 """
+RECORDS = """
+    select w.doi, w.title, w.container, w.year, d.verdict, d.decided, d.reason
+    from duplicates d join works w on w.doi = case when d.doi = :doi then d.other else d.doi end
+    where :doi in (d.doi, d.other) order by d.verdict = 'apart', d.verdict, w.doi
+"""
 CITES = """
     select w.doi, w.title, w.authors, w.year, w.verdict from cites c join works w on w.doi = c.cited
     where c.doi = :doi order by w.verdict <> 'include', w.year desc, w.doi limit 200
@@ -129,6 +134,7 @@ async def gather(datasette: Any, row: Any) -> dict[str, Any]:
         "sources": await ask(SOURCES),
         "cited_in": await ask(CITED_IN),
         "relations": await ask(RELATIONS),
+        "records": await ask(RECORDS),
         "cites": await ask(CITES),
         "cited_by": await ask(CITED_BY),
         "cites_elsewhere": (await db.execute(ELSEWHERE, params)).single_value(),
