@@ -49,6 +49,17 @@ INDEXES = {
 between them. At 100,000 works they are 5 % of the file. The site's lists end every order in a work's key, or an index on a
 column with ties would make pages overlap."""
 
+WARM = (
+    "/",
+    "/evidence/works",
+    "/evidence/works?verdict=include",
+    "/prisma",
+    "/changes",
+    "/method",
+    "/evidence/studies",
+)
+"""Pages whose answers the site remembers, and that a visitor is most likely to ask for first."""
+
 _SAID_INSTEAD = "Left out of the published copy: Crossref has the record."
 _SIGNED = re.compile(r"(.*?)( decided this on \d{4}-\d{2}-\d{2}: )(.*)", re.DOTALL)
 _TOLD = re.compile(r"(.*?)(: )(.*)", re.DOTALL)
@@ -242,7 +253,14 @@ def _write_site(folder: Path, target: Path, claims: str | None) -> None:
         (folder / "sources.yaml").write_text(claims, encoding="utf-8")
     (folder / "requirements.txt").write_text("".join(f"{pin}\n" for pin in requirements()), encoding="utf-8")
     forms = package / "published"
-    fill(forms / "start.sh", folder / "start", python=_quoted(sys.executable), options=_options(site))
+    fill(
+        forms / "start.sh",
+        folder / "start",
+        python=_quoted(sys.executable),
+        options=_options(site),
+        warm=" ".join(map(_quoted, WARM)),
+    )
+    shutil.copy(forms / "warm.py", folder / "warm.py")
     fill(forms / "Dockerfile", folder / "Dockerfile", version="{}.{}".format(*sys.version_info))
     begins = str(target.absolute() / "current" / "start").replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     fill(forms / "evidence-site.service", folder / "evidence-site.service", start=f'"{begins.replace("$", "$$")}"')

@@ -151,7 +151,7 @@ def test_reviewers_are_hidden_if_asked(db: Path, tmp_path: Path) -> None:
     assert REVIEWER.encode() not in bytes_below(hidden)
     ((why,),) = rows(hidden / "evidence.db", "select why from works where decided = 'person'")
     assert why == "A reviewer decided this on 2026-11-20: off topic, a reviewer read the whole text."
-    told = "select reason from duplicates union all select conflict from works where conflict is not null"
+    told = "select reason from duplicates where decided = 'person' union all select conflict from works where conflict is not null"
     assert rows(hidden / "evidence.db", told) == [
         ("A reviewer: two reviews, says a reviewer",),
         ("People should look again at what was decided here.",),

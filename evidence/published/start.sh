@@ -24,6 +24,8 @@ trap 'stopped=1; kill -TERM "$server" 2>/dev/null || :' TERM INT HUP
 "$python" -m datasette serve @options@ \
     --host "${EVIDENCE_HOST:-127.0.0.1}" --port "${PORT:-8001}" "$@" &
 server=$!
+# What counts every work is counted now, not when the first visitor comes.
+"$python" warm.py "${EVIDENCE_HOST:-127.0.0.1}" "${PORT:-8001}" @warm@ >/dev/null 2>&1 &
 
 end() { # open requests may finish; what is not done after ten seconds is cut off
     kill -TERM "$server" 2>/dev/null || return 0
