@@ -134,6 +134,33 @@ def led_to(conn: sqlite3.Connection, source: str) -> int:
     return int(conn.execute(sql, (source,)).fetchone()[0])
 
 
+def marks(conn: sqlite3.Connection, version: str) -> tuple[dict[tuple[str, str], str], str | None]:
+    """The marks of the rules that the works were last judged by with this version, and the basis they gave."""
+    rows = conn.execute("select facet, value, mark, basis from rule_marks where version = ?", (version,)).fetchall()
+    return {(facet, value): mark for facet, value, mark, _ in rows}, rows[0][3] if rows else None
+
+
+def judged(conn: sqlite3.Connection, wanted: Sequence[Doi], said: Sequence[tuple[str, str]]) -> Iterator[Row]:
+    """What these works were judged on, their verdict, and which of the values `said` they have, with the words."""
+    sql = """
+        select doi, title, abstract, kind, container, notice_of, screened, why from works where doi in ({})
+    """
+    names = ("doi", "title", "abstract", "kind", "container", "notice_of", "screened", "why")
+    rows = {
+        row[0]: dict(zip(names, row, strict=True)) | {"tags": set(), "reasons": set()}
+        for row in _in_chunks(conn, sql, wanted)
+    }
+    values = set(said)
+    for doi, facet, value in _in_chunks(conn, "select doi, facet, value from tags where doi in ({})", wanted):
+        if (facet, value) in values:
+            rows[doi]["tags"].add((facet, value))
+    sql = "select doi, facet, value, rule, field, start, stop, quote from reasons where doi in ({})"
+    for doi, facet, value, *words in _in_chunks(conn, sql, wanted):
+        if (facet, value) in values:
+            rows[doi]["reasons"].add((facet, value, *words))
+    yield from rows.values()
+
+
 def candidates(conn: sqlite3.Connection) -> Iterator[Row]:
     """Every work that is not excluded, with the fields by which duplicates are found, and what screening said of it."""
     yield from _rows(

@@ -8,11 +8,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from evidence.model import Decision, Judgement, Tag, Work
-from evidence.rulebook import Rulebook
+from evidence.model import Decision, Judgement, Match, Tag, Work
+from evidence.rulebook import SCREEN, Rulebook, Ruleset, Said
 from evidence.screen import screen
 from evidence.tag import Texts, tag
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """What a work says of edited rules' values: `matches` are those of its verdict, if screening was edited."""
+
+    why: str
+    matches: tuple[Match, ...]
+    tags: tuple[Tag, ...]
 
 
 def judge(work: Work, book: Rulebook, decisions: Sequence[Decision] = ()) -> Judgement:
@@ -37,6 +47,24 @@ def judge(work: Work, book: Rulebook, decisions: Sequence[Decision] = ()) -> Jud
         _corrected(tags, ordered),
         conflict,
     )
+
+
+def judge_again(
+    work: Work, verdict: str, why: str, book: Rulebook, part: Ruleset, touched: frozenset[Said]
+) -> Again | None:
+    """What the rules say now of the values `touched`, of a work without a person's word whose other tags stand. `part` is
+    the ruleset that says these values. None when its verdict turns: then everything has to be judged again."""
+    texts = Texts(work)
+    matches: tuple[Match, ...] = ()
+    if any(facet == SCREEN for facet, _ in touched):
+        ruled = screen(work, book, texts)
+        if ruled.verdict != verdict:
+            return None
+        why, matches = ruled.why, ruled.matches
+    tags: tuple[Tag, ...] = ()
+    if verdict != "exclude":
+        tags = tuple(t for t in tag(work, part, texts) if (t.facet, t.value) in touched)
+    return Again(why, matches, tags)
 
 
 def text_digest(work: Work) -> str:

@@ -11,8 +11,8 @@ import difflib
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -28,6 +28,7 @@ FACETS = ("variant", "outcome", "problem_area", "format", "population", "conditi
 
 FIELDS = ("title", "abstract", "kind", "container")
 TEXT_FIELDS = ("title", "abstract")
+_LIST = re.compile(r"\{([a-z0-9-]+)\}")
 _TERM_KEYS = ("any", "all", "none", "except", "title", "not_title")
 
 Said = tuple[str, str]
@@ -92,6 +93,24 @@ class Ruleset:
         numbers = set(self.awake).union(*(self.wakes[term] for term in terms if term in self.wakes))
         return [self.order[number] for number in sorted(numbers)]
 
+    def part(self, wanted: Iterable[Said]) -> Ruleset:
+        """The ruleset of these values alone, with those that their rules ask about: what has to be read to say them."""
+        kept: dict[Said, None] = {}
+        open_ones = [said for said in wanted if said in self.values]
+        while open_ones:
+            said = open_ones.pop()
+            if said not in kept:
+                kept[said] = None
+                open_ones += [asked for rule in self.values[said].rules for asked in _asked(rule)]
+        rulings = {said: self.values[said] for said in self.order if said in kept}
+        used = sorted({number for value in rulings.values() for rule in value.rules for number in _numbers(rule)})
+        new = {number: place for place, number in enumerate(used)}
+        values = {
+            said: replace(value, rules=tuple(_renumbered(rule, new) for rule in value.rules))
+            for said, value in rulings.items()
+        }
+        return _ruleset(values, [self.finder.terms[number] for number in used])
+
 
 @dataclass(frozen=True, slots=True)
 class Rulebook:
@@ -102,6 +121,20 @@ class Rulebook:
     verdicts: Facet
     screening: Ruleset
     tagging: Ruleset
+    marks: Mapping[Said, str]
+
+    def touched(self, before: Mapping[Said, str]) -> frozenset[Said]:
+        """The values that may be said otherwise than by rules with the marks `before`: their own rules or word lists
+        differ, or they ask about a value whose do. Screening's verdicts are among them, as `("screen", "include")`."""
+        changed = {said for said in before.keys() | self.marks.keys() if before.get(said) != self.marks.get(said)}
+        asking = {
+            said: {asked for rule in value.rules for asked in _asked(rule)}
+            for ruleset in (self.screening, self.tagging)
+            for said, value in ruleset.values.items()
+        }
+        while more := {said for said, asked in asking.items() if said not in changed and asked & changed}:
+            changed |= more
+        return frozenset(changed)
 
     def facet(self, name: str) -> Facet | None:
         """The facet of that name, the screening included; None when there is no such facet."""
@@ -124,13 +157,52 @@ def load(folder: Path | None = None) -> Rulebook:
         hashlib.sha256(source.encode()).hexdigest()[:16],
         facets,
         verdicts,
-        _ruleset((verdicts,), screen_terms),
-        _ruleset(facets, tag_terms),
+        _ruleset(_by_said((verdicts,)), screen_terms.terms),
+        _ruleset(_by_said(facets), tag_terms.terms),
+        {said: mark for text in texts for said, mark in _marks(text.data, lists)},
     )
 
 
-def _ruleset(facets: tuple[Facet, ...], terms: _Terms) -> Ruleset:
-    values = {(facet.facet, value.id): value for facet in facets for value in facet.values}
+def _by_said(facets: tuple[Facet, ...]) -> dict[Said, Value]:
+    return {(facet.facet, value.id): value for facet in facets for value in facet.values}
+
+
+def _marks(data: Any, lists: Mapping[str, Sequence[str]]) -> Iterator[tuple[Said, str]]:
+    """Each value of a facet file with a digest of its rules and of the word lists they use."""
+    for value in data["values"]:
+        written = json.dumps(value["rules"], ensure_ascii=False, sort_keys=True)
+        used: dict[str, Sequence[str]] = {}
+        open_ones = _LIST.findall(written)
+        while open_ones:
+            name = open_ones.pop()
+            if name not in used and name in lists:
+                used[name] = lists[name]
+                open_ones += _LIST.findall(json.dumps(lists[name], ensure_ascii=False))
+        source = written + json.dumps(used, ensure_ascii=False, sort_keys=True)
+        yield (data["facet"], value["id"]), hashlib.sha256(source.encode()).hexdigest()[:16]
+
+
+def _numbers(rule: Rule) -> Iterator[int]:
+    for numbers in (rule.any, rule.all, rule.none, rule.but_not, rule.title, rule.not_title):
+        yield from numbers
+
+
+def _renumbered(rule: Rule, new: Mapping[int, int]) -> Rule:
+    def numbers(old: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(new[number] for number in old)
+
+    return replace(
+        rule,
+        any=numbers(rule.any),
+        all=numbers(rule.all),
+        none=numbers(rule.none),
+        but_not=numbers(rule.but_not),
+        title=numbers(rule.title),
+        not_title=numbers(rule.not_title),
+    )
+
+
+def _ruleset(values: Mapping[Said, Value], terms: Sequence[rules.Term]) -> Ruleset:
     read = {field for value in values.values() for rule in value.rules for field in (*rule.fields, "title")}
     wakes: dict[int, dict[int, None]] = {}
     awake: dict[int, None] = {}
@@ -143,7 +215,7 @@ def _ruleset(facets: tuple[Facet, ...], terms: _Terms) -> Ruleset:
                 awake[number] = None
     return Ruleset(
         values,
-        rules.Finder(terms.terms),
+        rules.Finder(terms),
         tuple(field for field in FIELDS if field in read),
         tuple(values),
         {term: tuple(numbers) for term, numbers in wakes.items()},

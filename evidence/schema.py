@@ -45,6 +45,7 @@ DERIVED_TABLES = (
     "facets",
     "tags",
     "reasons",
+    "rule_marks",
 )
 
 RECORDS_DDL = """
@@ -162,6 +163,7 @@ create table works (
     judged_on text not null check (judged_on in ('title', 'title+abstract', 'nothing')),
     conflict text,
     notice text,
+    notice_of text,
     language text,
     publisher text,
     volume text,
@@ -265,6 +267,15 @@ create table reasons (
     stop integer not null,
     quote text not null,
     primary key (doi, facet, value, rule, field, start, stop)
+) strict, without rowid;
+
+create table rule_marks (
+    facet text not null,
+    value text not null,
+    mark text not null,
+    basis text not null,
+    version text not null,
+    primary key (facet, value)
 ) strict, without rowid;
 
 create virtual table works_fts using fts5 (

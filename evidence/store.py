@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
@@ -95,6 +95,20 @@ class Asked:
     scanned: int
     matched: int
     truncated: bool
+
+
+Reason = tuple[str, str, str, str, int, int, str]
+"""facet, value, rule, field, start, stop, quote"""
+
+
+@dataclass(frozen=True, slots=True)
+class Retagged:
+    """What a work says now of the values that edited rules touch; `why` is of its verdict."""
+
+    doi: Doi
+    why: str
+    tags: Sequence[tuple[str, str]]
+    reasons: Sequence[Reason]
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +308,51 @@ class Store:
         """Replace the derived rows of works whose records did not change."""
         with self._writing():
             self._derive(run, records)
+
+    def retag(
+        self,
+        run: int,
+        basis: str,
+        touched: Collection[tuple[str, str]],
+        judged: Sequence[Doi],
+        changed: Sequence[Retagged],
+    ) -> None:
+        """After an edit of few rules: the works `judged` stand on `basis` now, and those `changed` say something else of
+        the values `touched`. No other row is written."""
+        values = json.dumps([list(said) for said in sorted(touched)])
+        with self._writing():
+            for table in ("tags", "reasons"):
+                self.conn.executemany(
+                    f"""
+                    delete from {table} where doi = ? and (facet, value) in
+                        (select json_extract(value, '$[0]'), json_extract(value, '$[1]') from json_each(?))
+                    """,  # noqa: S608 - our own table names
+                    [(work.doi, values) for work in changed],
+                )
+            self.conn.executemany(
+                "insert into tags (doi, facet, value, decided) values (?, ?, ?, 'rule')",
+                [(work.doi, *said) for work in changed for said in work.tags],
+            )
+            self.conn.executemany(
+                "insert or ignore into reasons values (?, ?, ?, ?, ?, ?, ?, ?)",
+                [(work.doi, *reason) for work in changed for reason in work.reasons],
+            )
+            self.conn.executemany(
+                "update works set why = ?, changed_run = ? where doi = ?", [(w.why, run, w.doi) for w in changed]
+            )
+            self.conn.execute(
+                "update works set basis = :basis where doi in (select value from json_each(:judged))",
+                {"basis": basis, "judged": json.dumps(judged)},
+            )
+
+    def set_marks(self, basis: str, version: str, marks: Mapping[tuple[str, str], str]) -> None:
+        """By which rules every work without a person's word has been judged: (facet, value) → digest of its rules."""
+        with self._writing():
+            self.conn.execute("delete from rule_marks")
+            self.conn.executemany(
+                "insert into rule_marks (facet, value, mark, basis, version) values (?, ?, ?, ?, ?)",
+                [(*said, mark, basis, version) for said, mark in sorted(marks.items())],
+            )
 
     def set_facets(self, rows: Sequence[tuple[str, str, str, str, int]]) -> None:
         """What can be said: (facet, value, label, meaning, position). A value that nothing uses any more goes."""
@@ -558,7 +617,7 @@ class Store:
 
 _WORK_COLUMNS = tuple(
     """
-    title abstract authors container issued year kind verdict screened decided why judged_on conflict notice language
+    title abstract authors container issued year kind verdict screened decided why judged_on conflict notice notice_of language
     publisher volume issue pages issn registrations cited_by url basis
     """.split()  # noqa: SIM905 - one list to read beside the DDL
 )
@@ -604,6 +663,7 @@ def _work_row(run: int, record: Record, work: Work, judgement: Judgement) -> dic
         "why": judgement.why,
         "judged_on": judgement.judged_on,
         "conflict": judgement.conflict,
+        "notice_of": f"{work.notice_of[0][0]}:{work.notice_of[0][1]}" if work.notice_of else None,
         "notice": next((kind for kind in NOTICE_GRAVITY if kind in kinds), None),
         "language": work.language,
         "publisher": work.publisher,

@@ -19,11 +19,11 @@ from typing import Any, Protocol
 from evidence import __version__, catalogue, duplicates, references, search
 from evidence.config import FILES_SOURCE, REFRESH_SOURCE, Config, ReferenceList, Search
 from evidence.errors import RecordError, SourceError
-from evidence.judge import judge
-from evidence.model import SAME_WORK, Decision, Doi, Door, Found, Message, Resolution
+from evidence.judge import Again, judge, judge_again
+from evidence.model import SAME_WORK, Decision, Doi, Door, Found, Message, Resolution, Work
 from evidence.normalise import doi_of, indexed_at, normalise, written
-from evidence.rulebook import Rulebook
-from evidence.store import Asked, Landed, Landing, Record, Reject, Sighting, SourceState, Store
+from evidence.rulebook import SCREEN, Rulebook, Said
+from evidence.store import Asked, Landed, Landing, Record, Reject, Retagged, Sighting, SourceState, Store
 
 OVERLAP = timedelta(days=2)
 """A bookmark lies this far before the start of its run: index dates have day resolution and clocks differ."""
@@ -33,6 +33,7 @@ SHRINKAGE, JUMP, JUMP_FROM = 0.2, 2.0, 20
 
 REFRESH_PART = 500
 JUDGE_PART = 500
+ASK_PART = 5_000
 
 
 class Progress(Protocol):
@@ -168,18 +169,62 @@ def rejudge(
     decisions: Mapping[Doi, tuple[Decision, ...]],
     progress: Progress,
 ) -> int:
-    """Judge again, offline, every work whose judgement stands on other rules, code or decisions. Returns how many."""
-    stale = stale_works(store, book, decisions)
-    for start in range(0, len(stale), JUDGE_PART):
-        progress.step("judging", start, len(stale))
-        part = stale[start : start + JUDGE_PART]
+    """Judge again, offline, every work whose judgement stands on other rules, code or decisions. Returns how many.
+
+    Where only rules were edited, a work is asked only what these rules may say otherwise, and written only if they do.
+    """
+    stale = dict(stale_works(store, book, decisions))
+    ours = basis(book, ())
+    marks, stood_on = catalogue.marks(store.conn, __version__)
+    quick = [doi for doi, before in stale.items() if before == stood_on and doi not in decisions]
+    turned = _ask_again(store, book, run, ours, book.touched(marks), quick, progress) if quick else []
+    whole = [doi for doi in stale if stale[doi] != stood_on or doi in decisions] + turned
+    for start in range(0, len(whole), JUDGE_PART):
+        progress.step("judging", start, len(whole))
+        part = whole[start : start + JUDGE_PART]
         records = [
             record
             for doi, checksum, message in catalogue.standing(store.conn, part)
             if (record := _record(json.loads(message), doi, checksum, message, book, decisions)).work is not None
         ]
         store.rejudge(run, records)
+    if stood_on != ours:
+        store.set_marks(ours, __version__, book.marks)
     return len(stale)
+
+
+def _ask_again(
+    store: Store, book: Rulebook, run: int, ours: str, touched: frozenset[Said], dois: Sequence[Doi], progress: Progress
+) -> list[Doi]:
+    """Ask these works what the touched values say of them now; returns those whose verdict turns."""
+    part = book.tagging.part(touched)
+    screening = any(facet == SCREEN for facet, _ in touched)
+    asked = sorted(touched | {("verdict", verdict) for verdict in ("include", "exclude", "unsure") if screening})
+    turned: list[Doi] = []
+    for start in range(0, len(dois), ASK_PART):
+        progress.step("judging", start, len(dois))
+        judged, changed = [], []
+        for row in catalogue.judged(store.conn, dois[start : start + ASK_PART], asked):
+            notice = row["notice_of"].partition(":") if row["notice_of"] else None
+            texts = {name: row[name] for name in ("title", "abstract", "kind", "container")}
+            work = Work(row["doi"], **texts, notice_of=((notice[0], Doi(notice[2])),) if notice else ())
+            again = judge_again(work, row["screened"], row["why"], book, part, touched)
+            if again is None:
+                turned.append(row["doi"])
+                continue
+            judged.append(row["doi"])
+            now = _retagged(row, again)
+            if (set(now.tags), set(now.reasons), now.why) != (row["tags"], row["reasons"], row["why"]):
+                changed.append(now)
+        store.retag(run, ours, asked, judged, changed)
+    return turned
+
+
+def _retagged(row: Mapping[str, Any], again: Again) -> Retagged:
+    words = [("verdict", row["screened"], match) for match in again.matches]
+    words += [(tag.facet, tag.value, match) for tag in again.tags for match in tag.matches]
+    reasons = {(facet, value, m.rule, m.field, m.start, m.stop, m.quote) for facet, value, m in words}
+    return Retagged(row["doi"], again.why, [(t.facet, t.value) for t in again.tags], sorted(reasons))
 
 
 def find_duplicates(store: Store, run: int, moved: bool) -> int:
@@ -243,10 +288,12 @@ def _pairs_by_people(store: Store) -> dict[tuple[str, str], tuple[str, str]]:
     return {pair: words for pair, words in said.items() if all(Doi(doi) in known for doi in pair)}
 
 
-def stale_works(store: Store, book: Rulebook, decisions: Mapping[Doi, tuple[Decision, ...]]) -> list[Doi]:
-    """The works that `rejudge` would judge again."""
+def stale_works(store: Store, book: Rulebook, decisions: Mapping[Doi, tuple[Decision, ...]]) -> list[tuple[Doi, str]]:
+    """The works that `rejudge` would judge again, with the basis they stand on."""
     ours = basis(book, ())
-    return [d for d, b in catalogue.bases(store.conn) if b != (basis(book, decisions[d]) if d in decisions else ours)]
+    return [
+        (d, b) for d, b in catalogue.bases(store.conn) if b != (basis(book, decisions[d]) if d in decisions else ours)
+    ]
 
 
 def basis(book: Rulebook, decisions: Sequence[Decision]) -> str:

@@ -17,9 +17,9 @@ TITLE = ("title",)
 Fired = tuple[Rule, tuple[Match, ...]]
 
 
-def tag(work: Work, book: Rulebook, texts: Texts | None = None) -> tuple[Tag, ...]:
+def tag(work: Work, rules: Rulebook | Ruleset, texts: Texts | None = None) -> tuple[Tag, ...]:
     """Every value the rules say of `work`, in the taxonomy's order. `texts` is `work` made ready before, if it was."""
-    reading = Reading(texts or Texts(work), book.tagging)
+    reading = Reading(texts or Texts(work), rules if isinstance(rules, Ruleset) else rules.tagging)
     tags = []
     for facet, value in reading.woken:
         fired = reading.fired((facet, value))
