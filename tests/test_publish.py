@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import http.client
+import http.server
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -44,8 +46,22 @@ def at_noon() -> datetime:
 
 @pytest.fixture
 def db(tmp_path: Path) -> Path:
-    """The sample in WAL mode, with raw records, a reject, a person's verdict, and rowids with holes."""
-    folder = tmp_path / "work"
+    return make(tmp_path / "work")
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Published]:
+    """A database and its published copy, for tests that only look."""
+    place = tmp_path_factory.mktemp("known")
+    path = make(place / "work")
+    before = path.read_bytes()
+    done = publish.publish(path, place / "site", now=at_noon)
+    assert path.read_bytes() == before, "the working database is as it was"
+    return path, done
+
+
+def make(folder: Path) -> Path:
+    """The sample in WAL mode, with raw records, a reject, people's words, and rowids with holes."""
     folder.mkdir()
     path = site_sample.make_sample(folder / "evidence.db")
     with writing(path) as conn:
@@ -92,10 +108,9 @@ def below(folder: Path) -> list[str]:
 # ---------------------------------------------------------------------- what is in the copy
 
 
-def test_the_copy_says_what_the_database_says(db: Path, tmp_path: Path) -> None:
-    """Every table and view has its rows, but for the columns that are left out; the working database is as it was."""
-    before = db.read_bytes()
-    done = publish.publish(db, tmp_path / "site", now=at_noon)
+def test_the_copy_says_what_the_database_says(known: tuple[Path, Published]) -> None:
+    """Every table and view has its rows, but for the columns that are left out."""
+    db, done = known
     copy = done.folder / "evidence.db"
     left_out = {table for table, _ in publish.LEFT_OUT}
     for table in (*schema.RECORD_TABLES, *schema.DERIVED_TABLES, *schema.VIEWS, "_sqlite_migrations"):
@@ -105,14 +120,14 @@ def test_the_copy_says_what_the_database_says(db: Path, tmp_path: Path) -> None:
         assert rows(copy, sql) == rows(db, sql), table
     assert done.works == len(site_sample.WORKS)
     assert done.size == copy.stat().st_size
-    assert db.read_bytes() == before
     structure = "select type, name, sql from sqlite_master where name not like 'sqlite_%' order by 1, 2"
     added = [("index", name, f"CREATE INDEX {name} on {columns}") for name, columns in publish.INDEXES.items()]
     assert rows(copy, structure) == sorted([*rows(db, structure), *added], key=lambda row: (str(row[0]), str(row[1])))
 
 
-def test_the_copy_is_compact_analysed_and_whole(db: Path, tmp_path: Path) -> None:
-    copy = publish.publish(db, tmp_path / "site", now=at_noon).folder / "evidence.db"
+def test_the_copy_is_compact_analysed_and_whole(known: tuple[Path, Published]) -> None:
+    _, done = known
+    copy = done.folder / "evidence.db"
     assert rows(copy, "pragma journal_mode") == [("delete",)]
     assert rows(copy, "pragma freelist_count") == [(0,)]
     assert rows(copy, "pragma integrity_check") == [("ok",)]
@@ -124,8 +139,9 @@ def test_the_copy_is_compact_analysed_and_whole(db: Path, tmp_path: Path) -> Non
     assert sorted(path.name for path in copy.parent.glob("evidence.*")) == ["evidence.db"]
 
 
-def test_full_text_finds_the_same_works(db: Path, tmp_path: Path) -> None:
-    copy = publish.publish(db, tmp_path / "site", now=at_noon).folder / "evidence.db"
+def test_full_text_finds_the_same_works(known: tuple[Path, Published]) -> None:
+    db, done = known
+    copy = done.folder / "evidence.db"
     for words in ("grief", "metacognitive", "therapies", "Weissman"):
         sql = f"""
             select w.doi from works w where w.rowid in (select rowid from works_fts where works_fts match '{words}')
@@ -134,10 +150,10 @@ def test_full_text_finds_the_same_works(db: Path, tmp_path: Path) -> None:
         assert rows(copy, sql) == rows(db, sql) != []
 
 
-def test_raw_records_stay_out(db: Path, tmp_path: Path) -> None:
+def test_raw_records_stay_out(known: tuple[Path, Published]) -> None:
     """Not only out of the tables: not a byte of them is anywhere in the folder."""
+    db, done = known
     assert RAW.encode() in bytes_below(db.parent)
-    done = publish.publish(db, tmp_path / "site", now=at_noon)
     copy = done.folder / "evidence.db"
     assert rows(copy, "select count(*) from snapshots where message <> json_object('DOI', doi)") == [(0,)]
     assert rows(copy, "select distinct message from rejects") == [("{}",)]
@@ -151,7 +167,10 @@ def test_reviewers_are_hidden_if_asked(db: Path, tmp_path: Path) -> None:
     assert REVIEWER.encode() not in bytes_below(hidden)
     ((why,),) = rows(hidden / "evidence.db", "select why from works where decided = 'person'")
     assert why == "A reviewer decided this on 2026-11-20: off topic, a reviewer read the whole text."
-    told = "select reason from duplicates where decided = 'person' union all select conflict from works where conflict is not null"
+    told = """
+        select reason from duplicates where decided = 'person'
+        union all select conflict from works where conflict is not null
+    """
     assert rows(hidden / "evidence.db", told) == [
         ("A reviewer: two reviews, says a reviewer",),
         ("People should look again at what was decided here.",),
@@ -216,9 +235,10 @@ def test_a_sync_that_is_under_way_is_not_held_up(db: Path, tmp_path: Path) -> No
     assert rows(db, "select count(distinct title) from works") == [(1,)]
 
 
-async def test_lists_lose_no_row_to_the_indexes(db: Path, tmp_path: Path) -> None:
+async def test_lists_lose_no_row_to_the_indexes(known: tuple[Path, Published]) -> None:
     """Page after page in either direction, over columns that many works share and that the copy has an index on."""
-    copy = publish.publish(db, tmp_path / "site", now=at_noon).folder / "evidence.db"
+    db, done = known
+    copy = done.folder / "evidence.db"
     ds = Datasette([], immutables=[str(copy)], config_dir=serve.site_folder())
     await ds.invoke_startup()
     for order in (
@@ -433,6 +453,7 @@ def test_the_folder_serves_and_notices_a_swap(db: Path, tmp_path: Path) -> None:
     with started(target / "current") as site:
         status, front = site.get("/")
         assert status == 200 and "interpersonal psychotherapy" in front
+        assert {page: site.get(page)[0] for page in publish.WARM} == dict.fromkeys(publish.WARM, 200)
         status, page = site.get(WORK)
         assert status == 200 and "Interpersonal Psychotherapy: Past, Present and Future" in page
         status, text = site.get("/evidence/works.csv?_stream=on&_size=max")
@@ -497,9 +518,9 @@ def test_the_copy_needs_no_checkout(db: Path, tmp_path: Path) -> None:
 # ---------------------------------------------------------------------- what goes with it
 
 
-def test_the_options_are_those_of_serve(db: Path, tmp_path: Path) -> None:
+def test_the_options_are_those_of_serve(known: tuple[Path, Published]) -> None:
     """Whatever `serve` gives a public, immutable instance is in the start script, with this folder's own files."""
-    done = publish.publish(db, tmp_path / "site", now=at_noon)
+    _, done = known
     script = (done.folder / "start").read_text(encoding="utf-8")
     assert str(serve.site_folder()) not in script
     words = " ".join(script.replace("\\\n", " ").split())
@@ -510,8 +531,8 @@ def test_the_options_are_those_of_serve(db: Path, tmp_path: Path) -> None:
     assert re.findall(r"@\w+@", script) == []
 
 
-def test_the_image_has_what_it_names(db: Path, tmp_path: Path) -> None:
-    folder = publish.publish(db, tmp_path / "site", now=at_noon).folder
+def test_the_image_has_what_it_names(known: tuple[Path, Published]) -> None:
+    folder = known[1].folder
     text = (folder / "Dockerfile").read_text(encoding="utf-8")
     assert f"FROM python:{sys.version_info.major}.{sys.version_info.minor}-slim" in text
     pins = (folder / "requirements.txt").read_text(encoding="utf-8").splitlines()
@@ -529,10 +550,45 @@ def test_the_unit_is_one(db: Path, tmp_path: Path) -> None:
     assert f'"{tmp_path}/a site of 100 %%/current/start"' in unit.read_text(encoding="utf-8")
 
 
-def test_a_published_version_says_where_it_is(db: Path, tmp_path: Path) -> None:
-    done = publish.publish(db, tmp_path / "site", now=at_noon)
-    assert isinstance(done, Published)
-    assert done.current == tmp_path / "site" / "current"
-    assert {"start", "Dockerfile", "evidence-site.service", "requirements.txt", "inspect.json", "evidence.db"} <= {
-        path.name for path in done.folder.iterdir()
+def test_a_published_version_says_where_it_is(known: tuple[Path, Published]) -> None:
+    db, done = known
+    assert done.current == db.parents[1] / "site" / "current"
+    named = {
+        "start",
+        "warm.py",
+        "Dockerfile",
+        "evidence-site.service",
+        "requirements.txt",
+        "inspect.json",
+        "evidence.db",
     }
+    assert named <= {path.name for path in done.folder.iterdir()}
+
+
+def test_warming_up_asks_for_every_page(known: tuple[Path, Published]) -> None:
+    """Each page once and in order, from a server that does not answer at first; a page that fails is left alone."""
+    asked: list[str] = []
+
+    class Answering(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(500 if self.path == "/prisma" else 200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, str(known[1].folder / "warm.py"), "0.0.0.0", str(port), "/", "/prisma", "/method"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as warming:
+        time.sleep(0.3)
+        with http.server.HTTPServer(("127.0.0.1", port), Answering) as server:
+            thread = threading.Thread(target=server.serve_forever, daemon=True)
+            thread.start()
+            assert warming.wait(20) == 0
+            server.shutdown()
+            thread.join()
+        assert warming.stderr is not None and warming.stderr.read() == b""
+    assert asked == ["/", "/prisma", "/method"]
