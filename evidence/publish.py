@@ -13,6 +13,7 @@ Long for a module: what is public and how it is swapped in are one promise, and 
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import re
 import shutil
 import sqlite3
@@ -36,8 +37,8 @@ MARKER = ".made-by-evidence-publish"
 """The file by which a folder is known to be ours to change."""
 
 LEFT_OUT = {("snapshots", "message"): "json_object('DOI', doi)", ("rejects", "message"): "'{}'"}
-"""Columns that are not published, and what stands there instead: Crossref has the records themselves, and ten works' records
-weigh more than a hundred works here. The rows stay, so that versions, counts and views are as they were."""
+"""Columns that are not published, and what stands there instead: Crossref has the records themselves, and they are most of a
+working database. The rows stay, so that versions, counts and views are as they were."""
 
 INDEXES = {
     "published_lists": "works (verdict, year, doi, first_run, changed_run, notice, judged_on, conflict)",
@@ -137,13 +138,13 @@ def copy(source: Path, copied: Path, *, hidden: Sequence[str] | None) -> tuple[i
         conn.execute("attach ? as working", (f"{source.absolute().as_uri()}?mode=ro",))
         conn.execute("begin")
         _copy_rows(conn, source)
-        if hidden is not None:
-            _hide(conn, hidden)
         conn.execute("commit")
         conn.execute("detach working")
         # A database that an older version made is brought to today's schema here; the working one stays as it is.
         schema.evidence.apply(Database(conn, execute_plugins=False))
         conn.execute("begin")
+        if hidden is not None:
+            _hide(conn, hidden)
         schema.make_views(conn)
         conn.execute("commit")
         conn.execute(f"pragma application_id = {schema.APPLICATION_ID}")
@@ -162,6 +163,8 @@ def copy(source: Path, copied: Path, *, hidden: Sequence[str] | None) -> tuple[i
         conn.execute("insert into works_fts (works_fts) values ('integrity-check')")
         (works,) = conn.execute("select count(*) from works").fetchone()
         (run,) = conn.execute("select max(run) from runs where outcome = 'running'").fetchone()
+    with copied.open("rb") as file:
+        os.fsync(file.fileno())  # or a power cut could leave `current` leading to pages that were never on the disk
     return int(works), run
 
 
