@@ -88,11 +88,11 @@ def tracker(folder: Path, raw: Path, count: int) -> tuple[float, float, list[flo
     apart = 0.0
     find = stages.find_duplicates
 
-    def timed(*arguments: Any) -> int:
+    def timed(*arguments: Any, **more: Any) -> int:
         nonlocal apart
         memory.append(peak())
         begun = time.perf_counter()
-        found = find(*arguments)
+        found = find(*arguments, **more)
         apart = time.perf_counter() - begun
         return found
 

@@ -43,9 +43,9 @@ def main() -> None:
         rules = Path(folder) / "taxonomy"
         shutil.copytree(Path(evidence.__file__).parent / "taxonomy", rules)
         outcome = rules / "outcome.yaml"
-        outcome.write_text(
-            outcome.read_text().replace("any:\n          - ", "any:\n          - follow-up\n          - ", 1)
-        )
+        written = outcome.read_text(encoding="utf-8")
+        assert "any: [" in written
+        outcome.write_text(written.replace("any: [", "any: [follow-up, ", 1), encoding="utf-8")
         edited = rulebook.load(rules)
         start = time.perf_counter()
         count = session.judge(db, Path(folder) / "decisions.db", edited, lambda: datetime.now(UTC))

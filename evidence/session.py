@@ -245,8 +245,8 @@ def _judge(opened: store.Store, book: Rulebook, now: Clock, progress: Progress) 
     moment = now().strftime("%Y-%m-%dT%H:%M:%SZ")
     opened.set_facets(stages.facet_rows(book))
     run_id = opened.start_run("judge", __version__, moment)
-    count = stages.rejudge(opened, book, run_id, said, progress)
-    count += stages.find_duplicates(opened, run_id, moved=True)
+    count, turned = stages.rejudge(opened, book, run_id, said, progress)
+    count += stages.find_duplicates(opened, run_id, moved=turned)
     opened.finish_run(run_id, "complete", {"rejudged": count}, now().strftime("%Y-%m-%dT%H:%M:%SZ"))
     return count
 

@@ -148,9 +148,8 @@ def sync(
             _guarded(bench, outcome, source.id, lambda s=source, b=state: _harvest(bench, outcome, s, b))  # type: ignore[misc]
         _guarded(bench, outcome, FILES_SOURCE, lambda: _take(bench, outcome, take))
         _guarded(bench, outcome, REFRESH_SOURCE, lambda: _refresh(bench, outcome, known, states[REFRESH_SOURCE]))
-        outcome.rejudged = rejudge(store, book, run, bench.decisions, bench.progress)
-        moved = bool(outcome.landed.new or outcome.landed.changed or outcome.rejudged)
-        find_duplicates(store, run, moved)
+        outcome.rejudged, turned = rejudge(store, book, run, bench.decisions, bench.progress)
+        find_duplicates(store, run, moved=turned or bool(outcome.landed.new or outcome.landed.changed))
         _health(bench, outcome, config)
         outcome.outcome = "partial" if outcome.troubles else "complete"
     except BaseException:
@@ -168,8 +167,9 @@ def rejudge(
     run: int,
     decisions: Mapping[Doi, tuple[Decision, ...]],
     progress: Progress,
-) -> int:
-    """Judge again, offline, every work whose judgement stands on other rules, code or decisions. Returns how many.
+) -> tuple[int, bool]:
+    """Judge again, offline, every work whose judgement stands on other rules, code or decisions. Returns how many, and
+    whether the verdict of any may have turned.
 
     Where only rules were edited, a work is asked only what these rules may say otherwise, and written only if they do.
     """
@@ -190,7 +190,7 @@ def rejudge(
         store.rejudge(run, records)
     if stood_on != ours:
         store.set_marks(ours, __version__, book.marks)
-    return len(stale)
+    return len(stale), bool(whole)
 
 
 def _ask_again(
