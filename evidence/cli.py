@@ -33,6 +33,7 @@ from evidence import (
     evaluate_matching,
     export,
     ledger,
+    publish,
     report,
     rulebook,
     serve,
@@ -392,6 +393,30 @@ def serve_(settings: Settings, host: str, port: int, open_browser: bool, public:
     raise SystemExit(
         serve.run(settings.db, host, port, open_browser=open_browser, public=public, sources=settings.sources)
     )
+
+
+@cli.command("publish")
+@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+@click.option("--hide-reviewers", is_flag=True, help="Leave the names of those who decided out of the copy.")
+@click.pass_obj
+def publish_(settings: Settings, folder: Path, hide_reviewers: bool) -> None:
+    """Write an immutable copy of the database with its site into DIR, and swap it in while a server runs.
+
+    `sh DIR/current/start` serves it; a unit for systemd and a Dockerfile lie beside. Raw records stay out.
+    """
+    done = publish.publish(
+        settings.db,
+        folder,
+        decisions=settings.decisions if settings.decisions.exists() else None,
+        sources=settings.sources if settings.sources.exists() else None,
+        reviewers="hidden" if hide_reviewers else "named",
+        now=_now,
+    )
+    click.echo(f"{done.works} works, {done.size / 1e6:.1f} MB, in {done.folder}. Serve them: sh {done.current}/start")
+    if done.unfinished:
+        click.echo(
+            f"Run {done.unfinished} was under way: the copy holds what had landed of it. Publish again when it ends."
+        )
 
 
 @cli.group()

@@ -272,6 +272,18 @@ def test_reports(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
     assert "Nothing is new" in run("report", "changes", "--since", "2999-01-01").out
 
 
+def test_publish(run: Run, crossref: LoopbackCrossref, small: Path, tmp_path: Path) -> None:
+    run("sync")
+    said = run("publish", "site")
+    assert said.code == 0, said.err
+    assert said.out.startswith("4 works")
+    assert (tmp_path / "site" / "current" / "start").exists()
+    assert "no database yet" in run("--db", "none.db", "publish", "site").err
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.doc").write_text("x")
+    assert run("publish", "mine").code == 2
+
+
 def test_snowball(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
     cited = [{"key": "1", "DOI": "10.5555/classic"}, {"key": "2", "DOI": str(STANGIER["DOI"])}]
     for work in (MARKOWITZ, FONAGY):
