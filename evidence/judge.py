@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from evidence.model import Decision, Judgement, Match, Tag, Work
 from evidence.rulebook import SCREEN, Rulebook, Ruleset, Said
-from evidence.screen import screen
+from evidence.screen import Verdict, screen
 from evidence.tag import Texts, tag
 
 
@@ -26,7 +26,7 @@ class Again:
 
 
 def judge(work: Work, book: Rulebook, decisions: Sequence[Decision] = ()) -> Judgement:
-    """The judgement on `work`; `decisions` are those on its DOI, in any order. Excluded works get no tags by rule."""
+    """The judgement on `work`; `decisions` are those on its DOI, in any order. Excluded works get no tags by rule, nor do those whose title speaks of something else."""
     ordered = sorted(decisions, key=lambda decision: decision.made_at)
     texts = Texts(work)
     ruled = screen(work, book, texts)
@@ -36,7 +36,7 @@ def judge(work: Work, book: Rulebook, decisions: Sequence[Decision] = ()) -> Jud
         verdict, decided = person.verdict, "person"
         because = person.reason.strip().rstrip(".")
         why = f"{person.reviewer} decided this on {person.made_at[:10]}: {because or 'no reason given'}."
-    tags = tag(work, book, texts) if verdict != "exclude" else ()
+    tags = tag(work, book, texts) if verdict != "exclude" and (decided == "person" or _speaks(ruled)) else ()
     conflict = _conflict(work, ruled.verdict, {(t.facet, t.value) for t in tags}, ordered) if ordered else None
     return Judgement(
         verdict,
@@ -62,9 +62,15 @@ def judge_again(
             return None
         why, matches = ruled.why, ruled.matches
     tags: tuple[Tag, ...] = ()
-    if verdict != "exclude":
+    if verdict != "exclude" and (verdict != "unsure" or _speaks(screen(work, book, texts))):
         tags = tuple(t for t in tag(work, part, texts) if (t.facet, t.value) in touched)
     return Again(why, matches, tags)
+
+
+def _speaks(ruled: Verdict) -> bool:
+    """Whether any word says, or leaves open, that the work is about the therapy. A tag is a claim about a study of it; of a
+    work whose title speaks of something else nothing is claimed before a person has looked."""
+    return ruled.verdict == "include" or bool(ruled.matches)
 
 
 def text_digest(work: Work) -> str:
