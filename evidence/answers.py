@@ -19,6 +19,9 @@ from evidence.pacing import FIRST_PAUSE, LONGEST_WAIT
 LONGEST_WORDS: Final = 600
 """Characters of the server's own words that are carried into an error."""
 
+LONGEST_SHOWN = 160
+"""Characters of an address in an error."""
+
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _ESCAPE = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
@@ -72,7 +75,7 @@ class TroubleError(Exception):
     def surface(self) -> NoReturn:
         """Raises what callers of the client see: what happened, to which address, how often it was tried, what to do."""
         if self.refused:
-            raise RejectedError(f"{self.text} (asked {self.where})") from self
+            raise RejectedError(f"{self.text} (asked {_short(self.where)})") from self
         if self.pause is not None and self.pause > LONGEST_WAIT:
             remedy = f"the server asks to wait {self.pause:.0f} s, run again after that"
         elif self.unreached:
@@ -80,7 +83,12 @@ class TroubleError(Exception):
         else:
             remedy = "run again later"
         times = "once" if self.tried == 1 else f"{self.tried} times"
-        raise UnavailableError(f"{self.text} (asked {self.where}, {times}); {remedy}") from self
+        raise UnavailableError(f"{self.text} (asked {_short(self.where)}, {times}); {remedy}") from self
+
+
+def _short(address: str) -> str:
+    """An address for a person to recognise: a batch of fifty DOIs fills a screen."""
+    return address if len(address) <= LONGEST_SHOWN else f"{address[:LONGEST_SHOWN]}…"
 
 
 def message(body: bytes) -> Any:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from evidence.sync import Outcome
+
+_ASKED = re.compile(r" \(asked \S+(?:, [\w ]+)?\)")
 
 CITATION_WORDS = {
     "resolved": "resolved",
@@ -31,7 +34,9 @@ def summary(outcome: Outcome) -> str:
         parts.append(f"{_n(outcome.read, 'record')} read")
     parts.append(f"{_n(len(outcome.matched), 'record')} matched the searches, {new} new, {changed} changed")
     lines.append("; ".join(parts) + ".")
-    if not (new or changed or outcome.rejudged or outcome.landed.sightings or outcome.gone):
+    if outcome.outcome == "complete" and not (
+        new or changed or outcome.rejudged or outcome.landed.sightings or outcome.gone
+    ):
         lines.append("Nothing new: no row of the evidence changed.")
     if outcome.landed.rejects:
         lines.append(f"{_n(outcome.landed.rejects, 'record')} could not be understood and wait in `rejects`.")
@@ -50,10 +55,18 @@ def summary(outcome: Outcome) -> str:
     if outcome.requests:
         lines.append(f"{_n(outcome.requests, 'request')} to Crossref, {outcome.bytes / 1e6:.1f} MB.")
     lines += [f"Warning, {source}: {text}" for source, text in outcome.warnings]
-    lines += [f"Stopped, {source}: {text}" for source, text in outcome.troubles]
+    lines += _stopped(outcome.troubles)
     if outcome.outcome != "complete":
         lines.append(f"The run ended {outcome.outcome}: what stopped is asked again by the next sync.")
     return "\n".join(lines)
+
+
+def _stopped(troubles: Sequence[tuple[str, str]]) -> list[str]:
+    """Why sources stopped: those that stopped for one reason on one line, without the addresses that were asked."""
+    reasons: dict[str, list[str]] = {}
+    for source, text in troubles:
+        reasons.setdefault(_ASKED.sub("", text), []).append(source)
+    return [f"Stopped, {', '.join(sources)}: {text}" for text, sources in reasons.items()]
 
 
 def _duplicates(outcome: Outcome) -> str:
