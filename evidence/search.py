@@ -13,7 +13,7 @@ from datetime import date, timedelta
 
 from evidence import normalise
 from evidence.config import Search
-from evidence.model import Doi, Door, Message, Page, Query, Window
+from evidence.model import Doi, Door, Message, Page, Window
 from evidence.rules import Phrases
 
 EARLIEST = date(1900, 1, 1)
@@ -58,9 +58,10 @@ class Matcher:
 
     def accepts(self, message: Message, title: str | None, abstract: str | None) -> bool:
         """For records from files, which no server has filtered: phrases, years and the filters a record can answer."""
-        return self.says(title, abstract) and self._in_years(message) and self._passes(message)
+        return self.says(title, abstract) and self.in_years(message) and self._passes(message)
 
-    def _in_years(self, message: Message) -> bool:
+    def in_years(self, message: Message) -> bool:
+        """True for a record of the search's years, and for one without a year."""
         first, last = self.search.years
         if first is None and last is None:
             return True
@@ -73,17 +74,20 @@ class Matcher:
 
 
 def sweep(search: Search, door: Door, since: str | None, today: date) -> Iterator[Sweep]:
-    """Every window of a search. `since` (ISO date) asks only for records indexed since then; None asks for all."""
+    """Every window of a search. `since` (ISO date) asks only for records indexed since then; None asks for all.
+
+    The first page of a whole harvest has no window: a record without a date is in none (one in a hundred has none).
+    """
     matcher = Matcher(search)
-    query, windows = _first(search, since, today)
+    windows: list[Window | None] = [None if since is None else Window("indexed", since, today.isoformat())]
     while windows:
         window = windows.pop()
-        page = door.scan(query, window)
+        page = door.scan(search.query, window)
         halves: tuple[Window, ...] = ()
         truncated = False
         for part in _parts(page):
             hits = _hits(matcher, part.items, part.first)
-            if part.last and not page.complete and _loud(hits, len(page.items), query.rows):
+            if part.last and not page.complete and _loud(hits, len(page.items), search.query.rows):
                 halves = _halves(window, search, today)
                 truncated = not halves
             yield Sweep(window, page.total, len(part.items), hits, truncated)
@@ -110,7 +114,7 @@ def _hits(matcher: Matcher, items: Sequence[Message], first: int) -> tuple[Hit, 
     hits = []
     for rank, message in enumerate(items, start=first):
         doi = normalise.doi_of(message)
-        if doi is not None and matcher.says(*normalise.searchable(message)):
+        if doi is not None and matcher.in_years(message) and matcher.says(*normalise.searchable(message)):
             score = message.get("score")
             hits.append(
                 Hit(doi, rank, float(score) if isinstance(score, int | float) else None, normalise.indexed_at(message))
@@ -121,16 +125,6 @@ def _hits(matcher: Matcher, items: Sequence[Message], first: int) -> tuple[Hit, 
 def _loud(hits: Sequence[Hit], length: int, rows: int) -> bool:
     """Phrase hits in the last tenth of a page that left something behind, or a page cut short: more may follow."""
     return length < rows or (bool(hits) and hits[-1].rank > length - max(1, length // 10))
-
-
-def _first(search: Search, since: str | None, today: date) -> tuple[Query, list[Window | None]]:
-    if since is None:
-        bounded = search.years != (None, None)
-        return search.query, [_span(search, today) if bounded else None]
-    # The window is by index date now, so the years travel as ordinary filters.
-    years = [(f"{name}-pub-date", (str(y),)) for name, y in zip(("from", "until"), search.years, strict=True) if y]
-    query = replace(search.query, filters=(*search.query.filters, *years))
-    return query, [Window("indexed", since, today.isoformat())]
 
 
 def _span(search: Search, today: date) -> Window:

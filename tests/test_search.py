@@ -40,24 +40,28 @@ def test_a_rare_query_costs_one_request() -> None:
     door = DictDoor([MARKOWITZ, STANGIER, MALARIA])
     (only,) = sweep(a_search(), door, None, TODAY)
     assert {hit.doi for hit in only.hits} == {MARKOWITZ["DOI"], STANGIER["DOI"]}
-    assert only.window == Window("published", "1974-01-01", "2028-12-31")
+    assert only.window is None
     assert not only.truncated
     assert len(door.asked) == 1
 
 
-def test_a_search_without_years_begins_without_a_window() -> None:
-    door = DictDoor([MARKOWITZ])
-    (only,) = sweep(a_search(years=(None, None)), door, None, TODAY)
-    assert only.window is None
+def test_years_are_kept_and_a_record_without_a_date_is_found() -> None:
+    undated = message(
+        "10.5555/undated", "Interpersonal psychotherapy", 0, issued={"date-parts": [[None]]}, published={}
+    )
+    old = message("10.5555/old", "Interpersonal psychotherapy", 1970)
+    (only,) = sweep(a_search(years=(1974, 2012)), DictDoor([MARKOWITZ, undated, old]), None, TODAY)
+    assert {hit.doi for hit in only.hits} == {MARKOWITZ["DOI"], "10.5555/undated"}
 
 
 def test_an_incremental_search_asks_by_index_date_and_keeps_its_years() -> None:
-    door = DictDoor([MARKOWITZ])
+    fresh = {"date-time": "2026-11-23T00:00:00Z"}
+    late = message("10.5555/late", "Interpersonal psychotherapy", 2024, indexed=fresh)
+    early = message("10.5555/early", "Interpersonal psychotherapy", 2015, indexed=fresh)
+    door = DictDoor([MARKOWITZ, late, early])
     (only,) = sweep(a_search(years=(1974, 2020)), door, "2026-11-20", TODAY)
     assert only.window == Window("indexed", "2026-11-20", "2026-11-24")
-    assert only.hits == ()
-    asked = door.asked[0][1]
-    assert asked.filters == (("from-pub-date", ("1974",)), ("until-pub-date", ("2020",)))
+    assert [hit.doi for hit in only.hits] == ["10.5555/early"]
 
 
 def test_a_quiet_tail_ends_the_search_however_much_noise_follows() -> None:

@@ -98,14 +98,14 @@ def test_a_changed_record_is_noticed_wherever_it_was_found_and_a_retraction_is_s
 
 
 class FaultyDoor(DictDoor):
-    """Fails the nth scan."""
+    """Fails every search, or every look-up."""
 
     def __init__(self, messages: tuple[Message, ...] = WORKS, fail: str = "scan") -> None:
         super().__init__(messages)
         self.fail = fail
 
     def scan(self, query: Query, window: Window | None = None) -> Page:
-        if self.fail == "scan" and window is not None:
+        if self.fail == "scan" and query.rows == Query(()).rows:  # a search, and not a citation looked up by its text
             raise UnavailableError("Crossref kept failing")
         return super().scan(query, window)
 
