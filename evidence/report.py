@@ -61,6 +61,11 @@ def summary(outcome: Outcome) -> str:
     return "\n".join(lines)
 
 
+def _years(spec: str | None) -> str:
+    first, last = json.loads(spec or "[null, null]")
+    return f"{first or ''}–{last or ''}" if first or last else "any"
+
+
 def _stopped(troubles: Sequence[tuple[str, str]]) -> list[str]:
     """Why sources stopped: those that stopped for one reason on one line, without the addresses that were asked."""
     reasons: dict[str, list[str]] = {}
@@ -139,7 +144,7 @@ def searches(rows: Sequence[dict[str, Any]]) -> str:
             f"{row['label']} ({row['source']})",
             f"  database: {'Crossref REST API' if row['door'] == 'crossref' else row['door']}",
             f"  query: {row['query']}",
-            f"  limits: {row['filters'] or 'none'}; dates {row['since'] or 'any'} to {row['until'] or 'any'}",
+            f"  limits: {row['filters'] or 'no filter'}; years {_years(row['years'])}",
             f"  must say: {', '.join(json.loads(row['phrases'] or '[]'))}{f'; and also: {also}' if also else ''}",
             f"  run: {row['first_asked']} to {row['last_asked']}, {_n(row['requests'], 'request')}, {row['scanned']} rows read",
             f"  works it leads to: {row['works']}"

@@ -267,6 +267,7 @@ def test_reports(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
     assert "query: query.bibliographic=interpersonal psychotherapy" in said
     assert "must say: interpersonal psychotherap*, interpersonal therap*" in said
     assert "Crossref REST API" in said
+    assert "years 1974–" in said
     assert run("report", "changes").out.count("new     include") == 4
     assert len(json.loads(run("report", "changes", "--since", "2000-01-01", "--json").out)) == 4
     assert "Nothing is new" in run("report", "changes", "--since", "2999-01-01").out
