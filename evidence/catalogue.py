@@ -317,7 +317,8 @@ def searches_as_run(conn: sqlite3.Connection) -> list[Row]:
             conn,
             """
             select o.source, o.label, q.query, q.filters, json_extract(o.spec, '$.phrases') as phrases,
-                json_extract(o.spec, '$.also') as also, json_extract(o.spec, '$.years') as years, min(q.since) as since, max(q.until) as until,
+                json_extract(o.spec, '$.also') as also, json_extract(o.spec, '$.years') as years,
+                min(q.since) as since, max(q.until) as until,
                 min(q.asked_at) as first_asked, max(q.asked_at) as last_asked, count(*) as requests,
                 sum(q.scanned) as scanned, sum(q.truncated) as truncated, r.door,
                 (select count(*) from sightings s where s.source = o.source and s.last_run is null) as works
