@@ -20,13 +20,13 @@ REVIEWS = "design:meta-analysis,systematic-review"
 
 COUNTS = """
     select count(*) filter (where verdict = 'include') as included,
-        (select count(*) from to_check) as waiting,
+        count(*) filter (where verdict = 'unsure' or (conflict is not null and verdict <> 'duplicate')) as waiting,
         count(*) filter (where verdict = 'exclude') as excluded,
         count(*) filter (where verdict = 'include' and notice is not null) as noticed,
-        count(*) filter (where verdict = 'include' and exists (select 1 from tags t where t.doi = works.doi
-            and t.facet = 'design' and t.value in ('rct', 'cluster-rct'))) as trials,
-        count(*) filter (where verdict = 'include' and exists (select 1 from tags t where t.doi = works.doi
-            and t.facet = 'design' and t.value in ('meta-analysis', 'systematic-review'))) as reviews
+        count(*) filter (where verdict = 'include' and doi in (select doi from tags
+            where facet = 'design' and value in ('rct', 'cluster-rct'))) as trials,
+        count(*) filter (where verdict = 'include' and doi in (select doi from tags
+            where facet = 'design' and value in ('meta-analysis', 'systematic-review'))) as reviews
     from works
 """
 

@@ -55,8 +55,8 @@ SEARCHES = """
 """
 TAXONOMY = """
     with used as (
-        select t.facet, t.value, count(*) as works from tags t join works w on w.doi = t.doi and w.verdict = 'include'
-        group by t.facet, t.value
+        select facet, value, count(*) as works from tags
+        where doi in (select doi from works where verdict = 'include') group by facet, value
     )
     select f.facet, f.value, f.label, f.meaning, coalesce(u.works, 0) as works
     from facets f left join used u on u.facet = f.facet and u.value = f.value
