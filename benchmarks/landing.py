@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from evidence import rulebook, schema
+from evidence import reconsider, rulebook, schema
 from evidence import sync as stages
 from evidence.config import Config
 from evidence.model import Doi, Found, Page, Query, Window
@@ -88,7 +88,7 @@ def tracker(folder: Path, raw: Path, count: int) -> tuple[float, float, list[flo
     book = rulebook.load()
     memory: list[float] = []
     apart = 0.0
-    find = stages.find_duplicates
+    find = reconsider.find_duplicates
 
     def timed(*arguments: Any, **more: Any) -> int:
         nonlocal apart
@@ -98,7 +98,7 @@ def tracker(folder: Path, raw: Path, count: int) -> tuple[float, float, list[flo
         apart = time.perf_counter() - begun
         return found
 
-    stages.find_duplicates = timed
+    reconsider.find_duplicates = timed
 
     def messages() -> Iterator[dict[str, Any]]:
         with raw.open() as file:

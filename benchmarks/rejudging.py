@@ -20,8 +20,7 @@ from pathlib import Path
 
 import evidence
 from benchmarks import synthetic
-from evidence import __version__, rulebook, session
-from evidence import sync as stages
+from evidence import __version__, reconsider, rulebook, session
 from evidence.store import open_store
 
 LIMIT = 60.0
@@ -36,7 +35,7 @@ def main() -> None:
         synthetic.make(db, arguments.works)
         book = rulebook.load()
         with open_store(db) as store:
-            basis = stages.basis(book, ())
+            basis = reconsider.basis(book, ())
             store.set_marks(basis, __version__, book.marks)
             store.conn.execute("update works set basis = ?", (basis,))
             store.conn.commit()

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from evidence import __version__, archive, catalogue, crossref, export, references, store
+from evidence import __version__, archive, catalogue, crossref, export, reconsider, references, store
 from evidence import judge as judging
 from evidence import sync as stages
 from evidence.archive import Archive, Question
@@ -28,9 +28,10 @@ from evidence.errors import BusyError, ConfigError, StoreError
 from evidence.ledger import Entry
 from evidence.model import SAME_WORK, Decision, Doi, Door, Query, VerdictName
 from evidence.normalise import normalise
+from evidence.reconsider import Progress
 from evidence.rulebook import Rulebook
 from evidence.search import Matcher
-from evidence.sync import Outcome, Progress, Quiet
+from evidence.sync import Outcome, Quiet
 
 Clock = Callable[[], datetime]
 
@@ -239,14 +240,14 @@ def locked(db: Path, patience: float = 0.0) -> Iterator[None]:
 
 
 def _judge(opened: store.Store, book: Rulebook, now: Clock, progress: Progress) -> int:
-    said = stages.decisions_by_work(opened)
-    if not stages.stale_works(opened, book, said) and not stages.pairs_moved(opened):
+    said = reconsider.decisions_by_work(opened)
+    if not reconsider.stale_works(opened, book, said) and not reconsider.pairs_moved(opened):
         return 0
     moment = now().strftime("%Y-%m-%dT%H:%M:%SZ")
-    opened.set_facets(stages.facet_rows(book))
+    opened.set_facets(reconsider.facet_rows(book))
     run_id = opened.start_run("judge", __version__, moment)
-    count, turned = stages.rejudge(opened, book, run_id, said, progress)
-    count += stages.find_duplicates(opened, run_id, moved=turned)
+    count, turned = reconsider.rejudge(opened, book, run_id, said, progress)
+    count += reconsider.find_duplicates(opened, run_id, moved=turned)
     opened.finish_run(run_id, "complete", {"rejudged": count}, now().strftime("%Y-%m-%dT%H:%M:%SZ"))
     return count
 

@@ -1,0 +1,209 @@
+"""What stands in the database, judged again: after an edit of the rules, a person's word, or a harvest.
+
+It asks no door and reads no clock: everything needed is in the database, the rulebook and the ledger. Works are judged
+again only where what their judgement stands on has changed; where few rules did, only what these may say is asked. The
+records of one work are clustered here too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from evidence import __version__, catalogue, duplicates
+from evidence.errors import RecordError
+from evidence.judge import Again, judge, judge_again
+from evidence.model import SAME_WORK, Decision, Doi, Message, Work
+from evidence.normalise import normalise
+from evidence.rulebook import SCREEN, Rulebook, Said
+from evidence.store import Record, Retagged, Store
+
+JUDGE_PART = 500
+ASK_PART = 5_000
+
+
+class Progress(Protocol):
+    """Told what is being done; a bar on a terminal, nothing elsewhere."""
+
+    def step(self, label: str, done: int, total: int | None) -> None:
+        """`label` has done so many of so many (None: not known)."""
+        ...
+
+
+def record(
+    message: Message,
+    doi: Doi,
+    checksum: str,
+    raw: str,
+    book: Rulebook,
+    decisions: Mapping[Doi, tuple[Decision, ...]],
+) -> Record:
+    """Normalise and judge one message. A record that cannot be understood has no work, and its basis is the reason."""
+    said = decisions.get(doi, ())
+    try:
+        work = normalise(message)
+    except RecordError as error:
+        return Record(doi, checksum, raw, None, None, str(error))
+    return Record(doi, checksum, raw, work, judge(work, book, said), basis(book, said))
+
+
+def rejudge(
+    store: Store,
+    book: Rulebook,
+    run: int,
+    decisions: Mapping[Doi, tuple[Decision, ...]],
+    progress: Progress,
+) -> tuple[int, bool]:
+    """Judge again, offline, every work whose judgement stands on other rules, code or decisions. Returns how many, and
+    whether the verdict of any may have turned.
+
+    Where only rules were edited, a work is asked only what these rules may say otherwise, and written only if they do.
+    """
+    stale = dict(stale_works(store, book, decisions))
+    ours = basis(book, ())
+    marks, stood_on = catalogue.marks(store.conn, __version__)
+    quick = [doi for doi, before in stale.items() if before == stood_on and doi not in decisions]
+    turned = _ask_again(store, book, run, ours, book.touched(marks), quick, progress) if quick else []
+    whole = [doi for doi in stale if stale[doi] != stood_on or doi in decisions] + turned
+    for start in range(0, len(whole), JUDGE_PART):
+        progress.step("judging", start, len(whole))
+        part = whole[start : start + JUDGE_PART]
+        records = [
+            record
+            for doi, checksum, message in catalogue.standing(store.conn, part)
+            if (record := record(json.loads(message), doi, checksum, message, book, decisions)).work is not None
+        ]
+        store.rejudge(run, records)
+    if stood_on != ours:
+        store.set_marks(ours, __version__, book.marks)
+    return len(stale), bool(whole)
+
+
+def _ask_again(
+    store: Store, book: Rulebook, run: int, ours: str, touched: frozenset[Said], dois: Sequence[Doi], progress: Progress
+) -> list[Doi]:
+    """Ask these works what the touched values say of them now; returns those whose verdict turns."""
+    part = book.tagging.part(touched)
+    screening = any(facet == SCREEN for facet, _ in touched)
+    asked = sorted(touched | {("verdict", verdict) for verdict in ("include", "exclude", "unsure") if screening})
+    turned: list[Doi] = []
+    for start in range(0, len(dois), ASK_PART):
+        progress.step("judging", start, len(dois))
+        judged, changed = [], []
+        for row in catalogue.judged(store.conn, dois[start : start + ASK_PART], asked):
+            notice = row["notice_of"].partition(":") if row["notice_of"] else None
+            texts = {name: row[name] for name in ("title", "abstract", "kind", "container")}
+            work = Work(row["doi"], **texts, notice_of=((notice[0], Doi(notice[2])),) if notice else ())
+            again = judge_again(work, row["screened"], row["why"], book, part, touched)
+            if again is None:
+                turned.append(row["doi"])
+                continue
+            judged.append(row["doi"])
+            now = _retagged(row, again)
+            if (set(now.tags), set(now.reasons), now.why) != (row["tags"], row["reasons"], row["why"]):
+                changed.append(now)
+        store.retag(run, ours, asked, judged, changed)
+    return turned
+
+
+def _retagged(row: Mapping[str, Any], again: Again) -> Retagged:
+    words = [("verdict", row["screened"], match) for match in again.matches]
+    words += [(tag.facet, tag.value, match) for tag in again.tags for match in tag.matches]
+    reasons = {(facet, value, m.rule, m.field, m.start, m.stop, m.quote) for facet, value, m in words}
+    return Retagged(row["doi"], again.why, [(t.facet, t.value) for t in again.tags], sorted(reasons))
+
+
+def find_duplicates(store: Store, run: int, moved: bool) -> int:
+    """Cluster the records of one work; returns how many works changed. Skipped when no work, no person's word and no crash
+    can have changed anything."""
+    if not moved and not pairs_moved(store) and not catalogue.crashed_before(store.conn, run):
+        return 0
+    said = _pairs_by_people(store)
+    rows = {row["doi"]: row for row in catalogue.candidates(store.conn)}
+    candidates = [_candidate(row) for row in rows.values()]
+    ruled = [p for p in duplicates.pairs(candidates) if (p.first, p.second) not in said]
+    clusters = duplicates.clusters(ruled, candidates)
+    waiting = set(duplicates.waiting(ruled, clusters))
+    same_as: dict[str, str] = {}
+    for group in _joined(clusters, [key for key, (verdict, _) in said.items() if verdict == "same"], rows):
+        best = next((m for m in group if rows[m]["screened"] == "include"), group[0])
+        same_as |= {member: best for member in group if member != best}
+    pairs = [(p.first, p.second, "doubtful" if p in waiting else "same", "rule", p.reason) for p in ruled]
+    pairs += [(*key, verdict, "person", reason) for key, (verdict, reason) in said.items()]
+    return store.set_duplicates(sorted(pairs), same_as)
+
+
+def pairs_moved(store: Store) -> bool:
+    """Whether people have said something of pairs that `duplicates` does not show yet."""
+    said = {(*key, verdict) for key, (verdict, _) in _pairs_by_people(store).items()}
+    return said != catalogue.paired_by_people(store.conn)
+
+
+def _joined(
+    clusters: Iterable[duplicates.Cluster], same: Sequence[tuple[str, str]], rows: Mapping[str, Mapping[str, Any]]
+) -> list[list[str]]:
+    """The groups of records of one work, the preferred first; a person's word joins what the rules would not."""
+    groups = [[c.preferred, *(m for m in c.members if m != c.preferred)] for c in clusters]
+    for pair in same:
+        if all(doi in rows for doi in pair):
+            touched = [group for group in groups if set(group) & set(pair)]
+            groups = [group for group in groups if group not in touched]
+            groups.append(list(dict.fromkeys([*(m for group in touched for m in group), *pair])))
+    return groups
+
+
+def _candidate(row: Mapping[str, Any]) -> duplicates.Candidate:
+    fields = {
+        name: row[name] for name in ("title", "authors", "container", "volume", "issue", "pages", "abstract", "kind")
+    }
+    year = str(row["year"]) if row["year"] is not None else None
+    return duplicates.Candidate(
+        key=row["doi"], doi=row["doi"], year=year, issn=row["issn"], registered=row["registered"], **fields
+    )
+
+
+def _pairs_by_people(store: Store) -> dict[tuple[str, str], tuple[str, str]]:
+    """What people said of pairs, the newest word: (doi, other) → (same or apart, reason)."""
+    said = {}
+    for decision in store.decisions():
+        if decision.facet == SAME_WORK and decision.value:
+            first, second = sorted((str(decision.doi), decision.value))
+            verdict = "same" if decision.action == "tag" else "apart"
+            said[first, second] = (verdict, f"{decision.reviewer}: {decision.reason}")
+    known = store.current([Doi(doi) for pair in said for doi in pair])
+    return {pair: words for pair, words in said.items() if all(Doi(doi) in known for doi in pair)}
+
+
+def stale_works(store: Store, book: Rulebook, decisions: Mapping[Doi, tuple[Decision, ...]]) -> list[tuple[Doi, str]]:
+    """The works that `rejudge` would judge again, with the basis they stand on."""
+    ours = basis(book, ())
+    return [
+        (d, b) for d, b in catalogue.bases(store.conn) if b != (basis(book, decisions[d]) if d in decisions else ours)
+    ]
+
+
+def basis(book: Rulebook, decisions: Sequence[Decision]) -> str:
+    """What a judgement stands on: code version, rules and the people's decisions about that work."""
+    said = repr(decisions) if decisions else ""
+    return hashlib.sha256(f"{__version__}|{book.digest}|{said}".encode()).hexdigest()[:16]
+
+
+def decisions_by_work(store: Store) -> dict[Doi, tuple[Decision, ...]]:
+    """The ledger by work, oldest first."""
+    by_work: dict[Doi, tuple[Decision, ...]] = {}
+    for decision in store.decisions():
+        if decision.facet == SAME_WORK:
+            continue  # of pairs, and heard by `find_duplicates`
+        by_work[decision.doi] = (*by_work.get(decision.doi, ()), decision)
+    return by_work
+
+
+def facet_rows(book: Rulebook) -> list[tuple[str, str, str, str, int]]:
+    """The rows of `facets`: what can be said."""
+    return [
+        (facet.facet, value.id, value.label, value.means, position)
+        for facet in book.facets
+        for position, value in enumerate(facet.values, start=1)
+    ]
