@@ -61,7 +61,7 @@ class Settings:
 
 
 class Bar:
-    """`sync.Progress` as a bar on a terminal's stderr; elsewhere silence."""
+    """`reconsider.Progress` as a bar on a terminal's stderr; elsewhere silence."""
 
     def __init__(self, quiet: bool) -> None:
         self._bar = tqdm(disable=quiet or not sys.stderr.isatty(), leave=False, unit="", file=sys.stderr)

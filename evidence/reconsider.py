@@ -32,7 +32,7 @@ class Progress(Protocol):
         ...
 
 
-def record(
+def read_and_judge(
     message: Message,
     doi: Doi,
     checksum: str,
@@ -73,7 +73,7 @@ def rejudge(
         records = [
             record
             for doi, checksum, message in catalogue.standing(store.conn, part)
-            if (record := record(json.loads(message), doi, checksum, message, book, decisions)).work is not None
+            if (record := read_and_judge(json.loads(message), doi, checksum, message, book, decisions)).work is not None
         ]
         store.rejudge(run, records)
     if stood_on != ours:

@@ -363,7 +363,7 @@ def _records(bench: Bench, messages: Sequence[Message]) -> tuple[list[Record], l
         raw, checksum = written(message)
         if current.get(doi, ("", ""))[0] == checksum or (indexed_at(message) or "") < (held.get(doi) or ""):
             continue  # the same content, or older than what stands (a file read after a harvest)
-        record = reconsider.record(message, doi, checksum, raw, bench.book, bench.decisions)
+        record = reconsider.read_and_judge(message, doi, checksum, raw, bench.book, bench.decisions)
         if record.work is None:
             rejects.append(Reject(_sha(record.message), doi, record.basis, record.message))
         records.append(record)
