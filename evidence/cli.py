@@ -162,15 +162,19 @@ def sync(
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where the site listens.")
 @click.option("--port", default=8001, show_default=True, help="Where the site listens.")
 @click.option("--no-serve", is_flag=True, help="Stop after the run, for scripts.")
-@click.option("--open/--no-open", "open_browser", default=False, help="Open the site in a browser.")
+@click.option(
+    "--open/--no-open", "open_browser", default=None, help="Open a browser; default: where there is a screen."
+)
 @click.pass_obj
-def demo(settings: Settings, host: str, port: int, no_serve: bool, open_browser: bool) -> None:
+def demo(settings: Settings, host: str, port: int, no_serve: bool, open_browser: bool | None) -> None:
     """Run the whole way on the bundled snapshot (no network) and open the site until Ctrl-C."""
     path = settings.sources if settings.sources.exists() else starter()
     outcome = _run(settings, config.load(path), True, (), False, False)
     click.echo(report.summary(outcome))
     if not no_serve:
-        raise SystemExit(serve.run(settings.db, host, port, open_browser=open_browser, sources=path))
+        opened = _has_screen() if open_browser is None else open_browser
+        click.echo(f"The site is on http://{host}:{port}/ until Ctrl-C.")
+        raise SystemExit(serve.run(settings.db, host, port, open_browser=opened, sources=path))
 
 
 @cli.command()
@@ -590,6 +594,12 @@ def _day(raw: str | None) -> str | None:
         return datetime.strptime(raw, "%Y-%m-%d").replace(tzinfo=UTC).date().isoformat()
     except ValueError:
         raise ConfigError(f"--since {raw!r} is no day; write it like 2026-01-31") from None
+
+
+def _has_screen() -> bool:
+    """Whether a person sits at this machine: a terminal, and something to show a browser on."""
+    windowed = sys.platform in ("darwin", "win32") or any(os.environ.get(n) for n in ("DISPLAY", "WAYLAND_DISPLAY"))
+    return sys.stdout.isatty() and windowed
 
 
 def _crossref_url() -> str | None:
