@@ -108,8 +108,11 @@ def init(folder: Path) -> None:
     target = folder / "sources.yaml"
     if target.exists():
         raise ConfigError(f"{target}: is already there; edit it, or name another folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(starter().read_bytes())
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(starter().read_bytes())
+    except OSError as error:
+        raise ConfigError(f"{target}: cannot be written ({error.strerror}); name another folder") from None
     click.echo(f"Wrote {target}. Edit it, then: evidence check && evidence sync")
 
 

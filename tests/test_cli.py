@@ -145,6 +145,14 @@ def test_mistakes_are_one_sentence_and_exit_two(run: Run, small: Path, tmp_path:
     assert run("nonsense").code == 2
 
 
+def test_init_says_where_it_cannot_write(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    said = run("init", "file/review")
+    assert (said.code, "cannot be written" in said.err) == (2, True)
+    assert run("init", "review").code == 0
+    assert "already there" in run("init", "review").err
+
+
 def test_two_syncs_at_once(run: Run, small: Path, tmp_path: Path) -> None:
     with FileLock(str(tmp_path / "evidence.db.lock")):
         said = run("sync", "--offline")
