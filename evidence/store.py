@@ -681,9 +681,13 @@ def _work_row(run: int, record: Record, work: Work, judgement: Judgement) -> dic
 def _open(path: Path, migrations: Any) -> Database:
     fresh = not path.exists() or path.stat().st_size == 0
     if not fresh:
-        with path.open("rb") as file:
-            if file.read(16) != b"SQLite format 3\x00":
-                raise StoreError(f"{path}: this file is no SQLite database; name another with --db")
+        try:
+            with path.open("rb") as file:
+                head = file.read(16)
+        except OSError as error:
+            raise StoreError(f"{path}: cannot be read ({error.strerror}); name another file with --db") from None
+        if head != b"SQLite format 3\x00":
+            raise StoreError(f"{path}: this file is no SQLite database; name another with --db")
     try:
         conn = sqlite3.connect(path, timeout=_BUSY_SECONDS)
     except sqlite3.Error as error:

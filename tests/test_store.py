@@ -225,7 +225,9 @@ def test_a_damaged_database_is_said_to_be(tmp_path: Path) -> None:
         open_store(path)
 
 
-def test_no_folder_and_no_permission_are_said(tmp_path: Path) -> None:
+def test_no_folder_and_a_folder_for_a_file_are_said(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="cannot be read"):
+        open_store(tmp_path, tmp_path / "d.db")
     with pytest.raises(StoreError, match="folder exists"):
         open_store(tmp_path / "none" / "evidence.db")
 
