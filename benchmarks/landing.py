@@ -113,13 +113,21 @@ def tracker(folder: Path, raw: Path, count: int) -> tuple[float, float, list[flo
     return time.perf_counter() - start - apart, apart, memory
 
 
+def as_they_came(source: sqlite3.Connection, table: str) -> list[Any]:
+    """A table's rows in the order in which their works came, as whoever inserts them plainly has them."""
+    names = [row[1] for row in source.execute(f"pragma table_info({table})")]
+    if table in ("cites", "reasons"):
+        select = f"select t.* from {table} t join works w on w.doi = t.doi order by w.rowid"
+    else:
+        select = f"select {', '.join(names)} from {table}"
+    return source.execute(select).fetchall()
+
+
 def least(folder: Path, raw: Path, name: str, tuned: bool) -> tuple[float, str]:
     """Seconds for parsing, plain inserts of the same rows, and the same index: into a file as SQLite makes it (in WAL, as
     ours), or `tuned`, with the cache and log size that `store` sets."""
     source = sqlite3.connect(folder / "evidence.db")
-    tables = {
-        t: source.execute(f"select * from {t}").fetchall() for t in (*schema.RECORD_TABLES, *schema.DERIVED_TABLES)
-    }
+    tables = {t: as_they_came(source, t) for t in (*schema.RECORD_TABLES, *schema.DERIVED_TABLES)}
     source.close()
     open_store(folder / name, folder / "floor-decisions.db").close()
     store = open_store(folder / name, folder / "floor-decisions.db") if tuned else None

@@ -395,9 +395,14 @@ def _cites(message: Message) -> tuple[tuple[Doi, str | None], ...]:
     """The cited DOIs, each once. The entries' texts are left to `references`: few works' lists are ever followed."""
     found: dict[Doi, str | None] = {}
     for item in _objects(message, "reference"):
-        if doi := _reference_doi(item):
-            found.setdefault(doi, _line(item.get("doi-asserted-by")))
+        if "DOI" in item and (doi := _reference_doi(item)) and doi not in found:
+            asserted = item.get("doi-asserted-by")
+            found[doi] = asserted if asserted in _ASSERTERS else _line(asserted)
     return tuple(found.items())
+
+
+_ASSERTERS = ("publisher", "crossref")
+"""Who asserts nearly every reference's DOI: not worth cleaning a million times."""
 
 
 def references(message: Message) -> tuple[Reference, ...]:

@@ -32,6 +32,9 @@ SHRINKAGE, JUMP, JUMP_FROM = 0.2, 2.0, 20
 
 REFRESH_PART = 500
 
+GC_EVERY = 50_000
+"""Objects made before a collection is tried (Python's own: 700)."""
+
 
 class Quiet:
     """Progress for scripts and tests: silence."""
@@ -123,7 +126,9 @@ def sync(
     `full` forgets the bookmarks, so what a search no longer finds is noticed. `take` are records wanted whole,
     whichever source asks for them.
     """
-    gc.freeze()  # the rules' objects stay as long as the program: not to be walked at every collection of a long run
+    # The rules' objects stay as long as the program, and records are no cycles: neither is worth a walk every few pages.
+    gc.freeze()
+    gc.set_threshold(GC_EVERY)
     started = now()
     run = store.start_run(door.name, __version__, _iso(started))
     outcome = Outcome(run)
