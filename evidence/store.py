@@ -31,11 +31,15 @@ NOTICE_GRAVITY = (
     "withdrawal",
     "removal",
     "expression-of-concern",
+    "reinstatement",
     "correction",
     "corrigendum",
     "erratum",
 )
 """Kinds of notices worth a banner, gravest first; `works.notice` holds the gravest. Others are only listed."""
+
+REINSTATEMENT = "reinstatement"
+_UNDONE = frozenset({"retraction", "partial-retraction", "withdrawal", "removal", "expression-of-concern"})
 
 _SQL_VARIABLES = 500
 """Values bound in one `in (…)`: below SQLite's oldest limit of 999."""
@@ -648,7 +652,6 @@ _UPSERT_AUTHOR = """
 
 
 def _work_row(run: int, record: Record, work: Work, judgement: Judgement) -> dict[str, Any]:
-    kinds = {notice.kind for notice in work.notices}
     return {
         "doi": record.doi,
         "run": run,
@@ -666,7 +669,7 @@ def _work_row(run: int, record: Record, work: Work, judgement: Judgement) -> dic
         "judged_on": judgement.judged_on,
         "conflict": judgement.conflict,
         "notice_of": f"{work.notice_of[0][0]}:{work.notice_of[0][1]}" if work.notice_of else None,
-        "notice": next((kind for kind in NOTICE_GRAVITY if kind in kinds), None),
+        "notice": _gravest(work),
         "language": work.language,
         "publisher": work.publisher,
         "volume": work.volume,
@@ -678,6 +681,13 @@ def _work_row(run: int, record: Record, work: Work, judgement: Judgement) -> dic
         "url": work.url,
         "basis": record.basis,
     }
+
+
+def _gravest(work: Work) -> str | None:
+    """The kind of the gravest notice that stands: a reinstatement undoes what was said before it."""
+    undone = max((n.issued or "" for n in work.notices if n.kind == REINSTATEMENT), default=None)
+    standing = {n.kind for n in work.notices if undone is None or n.kind not in _UNDONE or (n.issued or "") > undone}
+    return next((kind for kind in NOTICE_GRAVITY if kind in standing), None)
 
 
 def _open(path: Path, migrations: Any) -> Database:

@@ -92,6 +92,19 @@ def test_a_changed_record_keeps_its_history_and_a_return_to_the_old_text_is_hist
     assert store.current([WORK.doi]) == {WORK.doi: ("d1", "b1")}
 
 
+def test_a_reinstatement_undoes_the_retraction_before_it_and_not_the_one_after(store: Store) -> None:
+    def notice(kind: str, issued: str) -> Notice:
+        return Notice(kind, Doi(f"10.5555/{kind}.{issued}"), issued, "retraction-watch", "updated-by")
+
+    for digest, notices, stands in (
+        ("r", (notice("retraction", "2019"), notice("correction", "2018")), "retraction"),
+        ("rr", (notice("retraction", "2019"), notice("reinstatement", "2020-05")), "reinstatement"),
+        ("rrr", (notice("reinstatement", "2020"), notice("retraction", "2021")), "retraction"),
+    ):
+        store.land(run(store), "s", Landing([record(replace(WORK, notices=notices), digest=digest)]))
+        assert store.conn.execute("select notice from works").fetchone() == (stands,)
+
+
 def test_full_text_follows_every_change(store: Store) -> None:
     store.land(run(store), "s", Landing([record()]))
     assert found(store, "markowitz") == [WORK.doi]
