@@ -26,7 +26,8 @@ class Again:
 
 
 def judge(work: Work, book: Rulebook, decisions: Sequence[Decision] = ()) -> Judgement:
-    """The judgement on `work`; `decisions` are those on its DOI, in any order. Excluded works get no tags by rule, nor do those whose title speaks of something else."""
+    """The judgement on `work`; `decisions` are those on its DOI, in any order. Excluded works get no tags by rule, nor do
+    those whose title speaks of something else."""
     ordered = sorted(decisions, key=lambda decision: decision.made_at)
     texts = Texts(work)
     ruled = screen(work, book, texts)
