@@ -355,7 +355,7 @@ def changes(conn: sqlite3.Connection, since: str | None) -> list[Row]:
 
 def status(conn: sqlite3.Connection) -> Row:
     """What `evidence status` shows: last run, works by verdict, sources with trouble, citations that need a person."""
-    runs = list(_rows(conn, "select * from runs order by run desc limit 1", {}))
+    runs = list(_rows(conn, "select * from runs where door <> 'judge' order by run desc limit 1", {}))
     last = runs[0] if runs else None
     if last:
         last["counts"] = json.loads(last["counts"])

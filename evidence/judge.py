@@ -38,7 +38,9 @@ def judge(work: Work, book: Rulebook, decisions: Sequence[Decision] = ()) -> Jud
         because = person.reason.strip().rstrip(".")
         why = f"{person.reviewer} decided this on {person.made_at[:10]}: {because or 'no reason given'}."
     tags = tag(work, book, texts) if verdict != "exclude" and (decided == "person" or _speaks(ruled)) else ()
-    conflict = _conflict(work, ruled.verdict, {(t.facet, t.value) for t in tags}, ordered) if ordered else None
+    # Of tags the rules are asked whatever the verdict is: that a person excluded the work does not turn a rule.
+    said = tag(work, book, texts) if any(d.facet for d in ordered) else ()
+    conflict = _conflict(work, ruled.verdict, {(t.facet, t.value) for t in said}, ordered) if ordered else None
     return Judgement(
         verdict,
         "person" if decided == "person" else "rule",
@@ -54,12 +56,12 @@ def judge_again(
     work: Work, verdict: str, why: str, book: Rulebook, part: Ruleset, touched: frozenset[Said]
 ) -> Again | None:
     """What the rules say now of the values `touched`, of a work without a person's word whose other tags stand. `part` is
-    the ruleset that says these values. None when its verdict turns: then everything has to be judged again."""
+    the ruleset that says these values. None when its verdict turns or may: then everything has to be judged again."""
     texts = Texts(work)
     matches: tuple[Match, ...] = ()
     if any(facet == SCREEN for facet, _ in touched):
         ruled = screen(work, book, texts)
-        if ruled.verdict != verdict:
+        if ruled.verdict != verdict or verdict == "unsure":  # an unsure work may begin, or cease, to speak
             return None
         why, matches = ruled.why, ruled.matches
     tags: tuple[Tag, ...] = ()

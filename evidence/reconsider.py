@@ -67,6 +67,7 @@ def rejudge(
     quick = [doi for doi, before in stale.items() if before == stood_on and doi not in decisions]
     turned = _ask_again(store, book, run, ours, book.touched(marks), quick, progress) if quick else []
     whole = [doi for doi in stale if stale[doi] != stood_on or doi in decisions] + turned
+    judged = len(quick) - len(turned)
     for start in range(0, len(whole), JUDGE_PART):
         progress.step("judging", start, len(whole))
         part = whole[start : start + JUDGE_PART]
@@ -76,9 +77,10 @@ def rejudge(
             if (record := read_and_judge(json.loads(message), doi, checksum, message, book, decisions)).work is not None
         ]
         store.rejudge(run, records)
+        judged += len(records)
     if stood_on != ours:
         store.set_marks(ours, __version__, book.marks)
-    return len(stale), bool(whole)
+    return judged, bool(whole)
 
 
 def _ask_again(

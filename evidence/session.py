@@ -32,6 +32,7 @@ from evidence.reconsider import Progress
 from evidence.rulebook import Rulebook
 from evidence.search import Matcher
 from evidence.sync import Outcome, Quiet
+from evidence.tag import tag
 
 Clock = Callable[[], datetime]
 
@@ -122,7 +123,7 @@ def decide(
                 raise ConfigError(f"{other}: no other work in {db}; a pair needs two works that were harvested")
     work = normalise(json.loads(message))
     ruled = judging.judge(work, book)
-    by_rule = {(tag.facet, tag.value) for tag in ruled.tags}
+    by_rule = {(said.facet, said.value) for said in tag(work, book)}
     moment = now().strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def said(action: str, what: VerdictName | None, facet: str | None, value: str | None) -> Decision:

@@ -181,6 +181,7 @@ def test_explain_decide_and_judge(run: Run, crossref: LoopbackCrossref, small: P
     assert "Verdict: exclude (decided by a person" in said.out
     assert "variant: ipt-g (decided by a person)" in said.out
     assert "Nothing to judge" in run("judge").out
+    assert "from crossref" in run("status").out  # judging again is no harvest
     assert run("decide", doi, "--because", "x", "--by", "A").code == 2
     assert "has no 'ipt-z'" in run("decide", doi, "--tag", "variant:ipt-z", "--because", "x", "--by", "A").err
     assert "no such work" in run("decide", "10.5555/none", "include", "--because", "x", "--by", "A").err

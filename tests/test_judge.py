@@ -59,6 +59,15 @@ def test_tags_conflict_by_themselves(book: Rulebook) -> None:
     assert [t.decided for t in judged.tags if t.value == "ipt-g"] == ["person"]
 
 
+def test_a_verdict_turns_no_rule_on_tags(book: Rulebook) -> None:
+    """Excluding a work is no reason to look at its tags again."""
+    silent = replace(WORK, title="Unresolved grief of teenagers")
+    tag: dict[str, Any] = {"verdict": None, "facet": "problem_area", "value": "grief", "record": text_digest(silent)}
+    for verdict in ("include", "exclude", "unsure"):
+        decided = [said(verdict=verdict, record=text_digest(silent)), said("tag", rule_said="said", **tag)]
+        assert judge(silent, book, decided).conflict is None
+
+
 @given(
     st.lists(
         st.tuples(st.sampled_from("AB"), st.sampled_from("xyz"), st.sampled_from(["include", "exclude", "unsure"]))

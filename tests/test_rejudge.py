@@ -61,8 +61,17 @@ def harvest(folder: Path, book: Rulebook, clock: Callable[[], datetime]) -> Path
         {"screen": lambda t: t.replace("counterexamples:", "counterexamples:\n      - A new one that says nothing", 1)},
         {"screen": lambda t: t.replace('          - "{ipt-name}"\n', "          - interpersonal psychotherap*\n", 1)},
         {"variant": lambda t: t.replace("label: ", "label: New ", 2)},
+        {"words": lambda t: t.replace("    - grief\n", "    - griefless\n")},
     ],
-    ids=["a term more", "a comment", "a term less", "an example", "screening narrower", "a label"],
+    ids=[
+        "a term more",
+        "a comment",
+        "a term less",
+        "an example",
+        "screening narrower",
+        "a label",
+        "an open title silent",
+    ],
 )
 def test_the_quick_way_ends_where_the_whole_way_does(
     edits: dict[str, Callable[[str], str]], tmp_path: Path, book: Rulebook, clock: Callable[[], datetime]

@@ -49,7 +49,7 @@ LAST_RUN = """
         (select count(*) from works w where w.changed_run = r.run and w.first_run < r.run) as changed_works,
         (select count(*) from requests q where q.run = r.run and q.truncated = 1) as truncated,
         json_extract(r.counts, '$.known[0]') as known_found, json_extract(r.counts, '$.known[1]') as known
-    from runs r where r.outcome <> 'running' order by r.run desc limit 1
+    from runs r where r.outcome <> 'running' and r.door <> 'judge' order by r.run desc limit 1
 """
 
 TROUBLED = """
