@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sqlite_utils import Database
+
 from evidence import schema
 from evidence.errors import ConfigError, StoreError
 from evidence.model import Citation, Doi, Resolution
@@ -34,8 +36,9 @@ class Selection:
     text: str | None = None
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """A read-only connection to an evidence database; ConfigError when there is none, StoreError when it is not ours."""
+def connect(path: Path, *, older: bool = False) -> sqlite3.Connection:
+    """A read-only connection to an evidence database; ConfigError when there is none, StoreError when it is not ours or, but
+    for `older`, when an older version made it and nothing has brought it up to date."""
     if not path.exists():
         raise ConfigError(f"{path}: there is no database yet; `evidence demo` or `evidence sync` makes one")
     # On a read-only file system a database in WAL mode opens only as immutable, which is right where no log waits beside it.
@@ -45,11 +48,15 @@ def connect(path: Path) -> sqlite3.Connection:
         conn = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if frozen else ''}", uri=True)
         (application_id,) = conn.execute("pragma application_id").fetchone()
         known = conn.execute("select 1 from sqlite_master where name = 'works'").fetchone()
+        behind = known and schema.evidence.pending(Database(conn, execute_plugins=False))
     except sqlite3.Error as error:
         raise StoreError(f"{path}: cannot be read ({error}); name another file with --db") from None
     if application_id != schema.APPLICATION_ID or known is None:
         conn.close()
         raise StoreError(f"{path}: this is not a database of evidence; name another with --db")
+    if behind and not older:
+        conn.close()
+        raise StoreError(f"{path}: made by an older version of evidence; `evidence judge` brings it up to date")
     return conn
 
 
@@ -175,6 +182,17 @@ def candidates(conn: sqlite3.Connection) -> Iterator[Row]:
         """,
         {},
     )
+
+
+def screened(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> dict[Doi, str]:
+    """What screening said of these works."""
+    return dict(_in_chunks(conn, "select doi, screened from works where doi in ({})", wanted))
+
+
+def paired(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> bool:
+    """Whether any of these works is known as, or taken for, another record of one."""
+    pairs = ("select 1 from duplicates where doi in ({})", "select 1 from duplicates where other in ({})")
+    return any(next(iter(_in_chunks(conn, sql, wanted)), None) is not None for sql in pairs)
 
 
 def crashed_before(conn: sqlite3.Connection, run: int) -> bool:

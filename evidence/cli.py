@@ -40,6 +40,7 @@ from evidence import (
     session,
 )
 from evidence import evaluate as evaluation
+from evidence import judge as judging
 from evidence.archive import snapshot_files
 from evidence.errors import ConfigError, EvidenceError
 from evidence.model import SAME_WORK, Doi, VerdictName
@@ -210,6 +211,8 @@ def explain(settings: Settings, doi_: str, as_json: bool) -> None:
 @click.option("--untag", "untags", multiple=True, metavar="FACET:VALUE", help="Take this away from the work.")
 @click.option("--same", multiple=True, metavar="DOI", help="This record is another one of the same work.")
 @click.option("--apart", multiple=True, metavar="DOI", help="This record is of another work, whatever the rules think.")
+@click.option("--withdraw", "withdrawn", multiple=True, metavar="verdict|FACET:VALUE",
+              help="Take back what you said of this before; the rules, or other people, decide again.")  # fmt: skip
 @click.option("--because", required=True, help="The reason, kept beside the decision.")
 @click.option("--by", "reviewer", envvar="EVIDENCE_REVIEWER", required=True,
               help="Who decides. [env: EVIDENCE_REVIEWER]")  # fmt: skip
@@ -222,6 +225,7 @@ def decide(
     untags: tuple[str, ...],
     same: tuple[str, ...],
     apart: tuple[str, ...],
+    withdrawn: tuple[str, ...],
     because: str,
     reviewer: str,
 ) -> None:
@@ -230,10 +234,19 @@ def decide(
         [*map(_pair, tags), *((SAME_WORK, _doi(other)) for other in same)],
         [*map(_pair, untags), *((SAME_WORK, _doi(other)) for other in apart)],
     )
-    decisions = session.decide(
-        settings.db, settings.decisions, rulebook.load(), _now, _doi(doi_), verdict, *pairs, because, reviewer
+    words, _ = session.decide(
+        settings.db,
+        settings.decisions,
+        rulebook.load(),
+        _now,
+        _doi(doi_),
+        verdict,
+        *pairs,
+        because,
+        reviewer,
+        withdrawn=[None if subject == "verdict" else _pair(subject) for subject in withdrawn],
     )
-    click.echo(f"{len(decisions)} decided on {decisions[0].doi} by {reviewer}; kept in {settings.decisions}.")
+    click.echo(f"{len(words)} decided on {words[0].doi} by {reviewer}; kept in {settings.decisions}.")
 
 
 @cli.group()
@@ -278,7 +291,7 @@ def decisions_conflicts(settings: Settings) -> None:
 @click.pass_obj
 def decisions_agreement(settings: Settings) -> None:
     """Say how far each two reviewers agree: percent, and Cohen's kappa."""
-    found = ledger.agreement(session.decisions(settings.db, settings.decisions))
+    found = ledger.agreement(judging.standing(session.decisions(settings.db, settings.decisions)))
     for pair in found:
         kappa = "not defined" if pair.kappa is None else f"{pair.kappa:.2f}"
         click.echo(f"{pair.first} and {pair.second}: {pair.works} works, {pair.observed:.0%} agreement, kappa {kappa}")

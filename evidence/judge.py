@@ -26,13 +26,13 @@ class Again:
 
 
 def judge(work: Work, book: Rulebook, decisions: Sequence[Decision] = ()) -> Judgement:
-    """The judgement on `work`; `decisions` are those on its DOI, in any order. Excluded works get no tags by rule, nor do
-    those whose title speaks of something else."""
-    ordered = sorted(decisions, key=lambda decision: decision.made_at)
+    """The judgement on `work`; `decisions` are those on its DOI, in the ledger's order. Excluded works get no tags by rule,
+    nor do those whose title speaks of something else."""
+    ordered = standing(decisions)
     texts = Texts(work)
     ruled = screen(work, book, texts)
     verdict, decided, why = ruled.verdict, "rule", ruled.why
-    person = next((d for d in reversed(ordered) if d.action == "verdict" and d.verdict), None)
+    person = next((d for d in reversed(ordered) if d.verdict), None)
     if person is not None and person.verdict:
         verdict, decided = person.verdict, "person"
         because = person.reason.strip().rstrip(".")
@@ -76,6 +76,18 @@ def _speaks(ruled: Verdict) -> bool:
     return ruled.verdict == "include" or bool(ruled.matches)
 
 
+def standing(decisions: Sequence[Decision]) -> list[Decision]:
+    """The words that stand, oldest first: of each reviewer the newest on a work's verdict and on each of its tags, unless it
+    was taken back. `decisions` in the ledger's order, which settles words of the same second."""
+    newest: dict[tuple[str, str, str | None, str | None], Decision] = {}
+    for decision in sorted(decisions, key=lambda decision: decision.made_at):
+        subject = (decision.doi, decision.reviewer, decision.facet, decision.value)
+        newest.pop(subject, None)
+        if decision.action != "withdraw":
+            newest[subject] = decision
+    return list(newest.values())
+
+
 def text_digest(work: Work) -> str:
     """16 hex digits of the title and abstract: what a person reads who decides."""
     read = f"{work.title or ''}\n{work.abstract or ''}"
@@ -84,16 +96,15 @@ def text_digest(work: Work) -> str:
 
 def _conflict(work: Work, ruled: str, said: set[tuple[str, str]], ordered: Sequence[Decision]) -> str | None:
     """Why people should look again: they disagree, the text they read has changed, or a rule that agreed no longer does."""
-    newest: dict[tuple[str | None, str | None], dict[str, Decision]] = {}
+    by_subject: dict[tuple[str | None, str | None], list[Decision]] = {}
     for decision in ordered:
-        newest.setdefault((decision.facet, decision.value), {})[decision.reviewer] = decision
-    for (facet, value), by_reviewer in newest.items():
+        by_subject.setdefault((decision.facet, decision.value), []).append(decision)
+    for (facet, value), words in by_subject.items():
         about = f"{facet}:{value}" if facet else "this work"
-        words = {reviewer: d.verdict or d.action for reviewer, d in by_reviewer.items()}
-        if len(set(words.values())) > 1:
-            said_by = ", ".join(f"{reviewer}: {word}" for reviewer, word in sorted(words.items()))
+        if len({d.verdict or d.action for d in words}) > 1:
+            said_by = ", ".join(sorted(f"{d.reviewer}: {d.verdict or d.action}" for d in words))
             return f"People disagree on {about} ({said_by})."
-        last = next(reversed(by_reviewer.values()))
+        last = words[-1]
         if last.record is not None and last.record != text_digest(work):
             return f"The title or abstract has changed since {last.reviewer} decided on {about}."
         now = ruled if facet is None else "said" if (facet, value) in said else "unsaid"

@@ -45,20 +45,21 @@ def rows(decisions: Sequence[Decision]) -> Iterator[tuple[str, ...]]:
 
 
 def agreement(decisions: Sequence[Decision]) -> list[Agreement]:
-    """How far each two reviewers agree on the works both gave a verdict, by each one's newest word.
+    """How far each two reviewers agree on the works both gave a verdict. `decisions` are the words that stand
+    (`judge.standing`).
 
     Cohen's kappa (1960) over include, exclude and unsure; None where chance alone would agree on everything.
     """
-    newest: dict[str, dict[str, str]] = {}
+    verdicts: dict[str, dict[str, str]] = {}
     for decision in decisions:
         if decision.verdict:
-            newest.setdefault(decision.reviewer, {})[decision.doi] = decision.verdict
+            verdicts.setdefault(decision.reviewer, {})[decision.doi] = decision.verdict
     found = []
-    for first, second in itertools.combinations(sorted(newest), 2):
-        both = sorted(newest[first].keys() & newest[second].keys())
+    for first, second in itertools.combinations(sorted(verdicts), 2):
+        both = sorted(verdicts[first].keys() & verdicts[second].keys())
         if not both:
             continue
-        pairs = [(newest[first][doi], newest[second][doi]) for doi in both]
+        pairs = [(verdicts[first][doi], verdicts[second][doi]) for doi in both]
         observed = sum(a == b for a, b in pairs) / len(both)
         shares = [Counter(side) for side in zip(*pairs, strict=True)]
         chance = sum(shares[0][v] * shares[1][v] for v in _VERDICTS) / len(both) ** 2
@@ -91,13 +92,17 @@ def _decision(row: dict[str, str], where: str) -> Decision:
     if parsed is None:
         raise ConfigError(f"{where}: {values['doi']!r} is no DOI")
     action, verdict = values["action"], values["verdict"]
-    if action not in ("verdict", "tag", "untag"):
-        raise ConfigError(f"{where}: the action {action!r} is none of verdict, tag, untag")
-    if (action == "verdict") != (verdict in _VERDICTS) or (action == "verdict") == bool(
-        values["facet"] and values["value"]
+    if action not in ("verdict", "tag", "untag", "withdraw"):
+        raise ConfigError(f"{where}: the action {action!r} is none of verdict, tag, untag, withdraw")
+    tagged = bool(values["facet"] and values["value"])
+    if (
+        (action == "verdict") != (verdict in _VERDICTS)
+        or bool(values["facet"]) != bool(values["value"])
+        or (action != "withdraw" and (action == "verdict") == tagged)
     ):
         raise ConfigError(
-            f"{where}: a verdict names {', '.join(_VERDICTS)}; a tag or untag names facet and value instead"
+            f"{where}: a verdict names {', '.join(_VERDICTS)}; a tag or untag names facet and value instead; what is "
+            "withdrawn is a facet and value, or neither: the verdict"
         )
     if not (values["reason"] and values["reviewer"] and values["made_at"]):
         raise ConfigError(f"{where}: reason, reviewer and made_at must not be empty")

@@ -135,14 +135,15 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A person's word on one work: a verdict, or one tag added or taken away. Append-only; the newest wins.
+    """A person's word on one work: a verdict, one tag added or taken away, or an earlier word of theirs taken back (a
+    `withdraw` names the tag, or nothing: the verdict). Append-only; the newest wins.
 
     `rules` is the digest of the rules then, `record` that of the title and abstract that were read (`judge.text_digest`),
     `rule_said` what the rules said then: a verdict, or for a tag `said` or `unsaid`.
     """
 
     doi: Doi
-    action: Literal["verdict", "tag", "untag"]
+    action: Literal["verdict", "tag", "untag", "withdraw"]
     verdict: VerdictName | None
     facet: str | None
     value: str | None

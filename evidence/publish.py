@@ -93,14 +93,14 @@ def publish(
 ) -> Published:
     """Write a new version of the site below `target` and lead `current` to it.
 
-    `decisions` is the ledger; nothing of it is published, but when reviewers are "hidden" it knows their names. `sources` is
+    `decisions` is the ledger, which stays where it is; when reviewers are "hidden" it knows their names. `sources` is
     the sources.yaml whose claims the site shows (None: none); it is published without the contact address.
 
     A sync may be under way: the copy holds the pages that had landed when it began, each whole, and the sync is not held up.
     ConfigError when there is no database or the target is not ours to write to, BusyError when somebody else is publishing
     there, StoreError when the database is damaged or the target cannot be written; then everything there is as it was.
     """
-    catalogue.connect(db).close()
+    catalogue.connect(db, older=True).close()
     claims = None if sources is None else _without_contact(sources)
     names = _reviewers(decisions) if reviewers == "hidden" else None
     with _ours(target), _explained(db, target):
@@ -204,6 +204,7 @@ def _hide(conn: sqlite3.Connection, names: Sequence[str]) -> None:
     pairs = conn.execute("select doi, other, reason from main.duplicates where decided = 'person'").fetchall()
     signed = {found[1] for _, why in decided if (found := _SIGNED.fullmatch(why))}
     signed |= {found[1] for *_, reason in pairs if (found := _TOLD.fullmatch(reason))}
+    signed |= {name for (name,) in conn.execute("select distinct reviewer from main.decisions")}
     everybody = sorted({name for name in (*names, *signed) if name.strip()}, key=len, reverse=True)
     conn.executemany(
         "update main.works set why = ? where doi = ?",
@@ -214,6 +215,11 @@ def _hide(conn: sqlite3.Connection, names: Sequence[str]) -> None:
         [(_unsigned(_TOLD, reason, everybody), doi, other) for doi, other, reason in pairs],
     )
     conn.execute(f"update main.works set conflict = '{_LOOK_AGAIN}' where conflict is not null")  # noqa: S608 - ours
+    words = conn.execute("select decision, reason from main.decisions").fetchall()
+    conn.executemany(
+        "update main.decisions set reviewer = ?, reason = ? where decision = ?",
+        [(_SOMEBODY, _unnamed(reason, everybody), decision) for decision, reason in words],
+    )
     conn.execute("delete from main.reasons where field = 'person'")
 
 
@@ -222,10 +228,13 @@ def _unsigned(shape: re.Pattern[str], said: str, names: Iterable[str]) -> str:
     found = shape.fullmatch(said)
     if found is None:
         return f"{_SOMEBODY} decided this."
-    reason = found[3]
+    return f"{_SOMEBODY}{found[2]}{_unnamed(found[3], names)}"
+
+
+def _unnamed(reason: str, names: Iterable[str]) -> str:
     for name in names:
         reason = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", _SOMEBODY.lower(), reason)
-    return f"{_SOMEBODY}{found[2]}{reason}"
+    return reason
 
 
 def _reviewers(decisions: Path | None) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from evidence import __version__, catalogue, duplicates
 from evidence.errors import RecordError
-from evidence.judge import Again, judge, judge_again
+from evidence.judge import Again, judge, judge_again, standing
 from evidence.model import SAME_WORK, Decision, Doi, Message, Work
 from evidence.normalise import normalise
 from evidence.rulebook import SCREEN, Rulebook, Said
@@ -67,20 +67,48 @@ def rejudge(
     quick = [doi for doi, before in stale.items() if before == stood_on and doi not in decisions]
     turned = _ask_again(store, book, run, ours, book.touched(marks), quick, progress) if quick else []
     whole = [doi for doi in stale if stale[doi] != stood_on or doi in decisions] + turned
-    judged = len(quick) - len(turned)
-    for start in range(0, len(whole), JUDGE_PART):
-        progress.step("judging", start, len(whole))
-        part = whole[start : start + JUDGE_PART]
-        records = [
-            record
-            for doi, checksum, message in catalogue.standing(store.conn, part)
-            if (record := read_and_judge(json.loads(message), doi, checksum, message, book, decisions)).work is not None
-        ]
-        store.rejudge(run, records)
-        judged += len(records)
+    judged = len(quick) - len(turned) + _judge_whole(store, book, run, decisions, whole, progress)
     if stood_on != ours:
         store.set_marks(ours, __version__, book.marks)
     return judged, bool(whole)
+
+
+def judge_decided(
+    store: Store,
+    book: Rulebook,
+    run: int,
+    decisions: Mapping[Doi, tuple[Decision, ...]],
+    dois: Sequence[Doi],
+    progress: Progress,
+) -> int:
+    """Judge these works again and no other, as a person waits for it; returns how many. Records are clustered anew only
+    where the words can have changed a cluster: of pairs, of a work that stands in one, of one that was excluded."""
+    before = catalogue.screened(store.conn, dois)
+    count = _judge_whole(store, book, run, decisions, dois, progress)
+    after = catalogue.screened(store.conn, dois)
+    back = any(verdict == "exclude" and after.get(doi) != "exclude" for doi, verdict in before.items())
+    return count + find_duplicates(store, run, moved=back or catalogue.paired(store.conn, dois))
+
+
+def _judge_whole(
+    store: Store,
+    book: Rulebook,
+    run: int,
+    decisions: Mapping[Doi, tuple[Decision, ...]],
+    dois: Sequence[Doi],
+    progress: Progress,
+) -> int:
+    count = 0
+    for start in range(0, len(dois), JUDGE_PART):
+        progress.step("judging", start, len(dois))
+        records = [
+            record
+            for doi, checksum, message in catalogue.standing(store.conn, dois[start : start + JUDGE_PART])
+            if (record := read_and_judge(json.loads(message), doi, checksum, message, book, decisions)).work is not None
+        ]
+        store.rejudge(run, records)
+        count += len(records)
+    return count
 
 
 def _ask_again(
@@ -169,7 +197,7 @@ def _candidate(row: Mapping[str, Any]) -> duplicates.Candidate:
 def _pairs_by_people(store: Store) -> dict[tuple[str, str], tuple[str, str]]:
     """What people said of pairs, the newest word: (doi, other) → (same or apart, reason)."""
     said = {}
-    for decision in store.decisions():
+    for decision in standing(store.decisions()):
         if decision.facet == SAME_WORK and decision.value:
             first, second = sorted((str(decision.doi), decision.value))
             verdict = "same" if decision.action == "tag" else "apart"

@@ -46,6 +46,7 @@ DERIVED_TABLES = (
     "tags",
     "reasons",
     "rule_marks",
+    "decisions",
 )
 
 RECORDS_DDL = """
@@ -309,6 +310,53 @@ create trigger decisions_are_append_only_delete before delete on decisions
 begin select raise(abort, 'decisions are append-only: add a new one'); end;
 """
 
+WITHDRAWING_DDL = """
+drop trigger decisions_are_append_only_update;
+drop trigger decisions_are_append_only_delete;
+drop index decisions_doi;
+alter table decisions rename to decisions_before;
+create table decisions (
+    decision integer primary key,
+    doi text not null check (doi = lower(doi)),
+    action text not null check (action in ('verdict', 'tag', 'untag', 'withdraw')),
+    verdict text check (verdict in ('include', 'exclude', 'unsure')),
+    facet text,
+    value text,
+    reason text not null,
+    reviewer text not null,
+    made_at text not null,
+    rules text,
+    record text,
+    rule_said text,
+    check ((action = 'verdict') = (verdict is not null)),
+    check (action = 'withdraw' or (action = 'verdict') = (facet is null)),
+    check ((facet is null) = (value is null))
+) strict;
+insert into decisions select * from decisions_before;
+drop table decisions_before;
+create index decisions_doi on decisions (doi);
+create trigger decisions_are_append_only_update before update on decisions
+begin select raise(abort, 'decisions are append-only: add a new one'); end;
+create trigger decisions_are_append_only_delete before delete on decisions
+begin select raise(abort, 'decisions are append-only: add a new one'); end;
+"""
+
+SHOWN_DECISIONS_DDL = """
+create table decisions (
+    decision integer primary key,
+    doi text not null,
+    action text not null,
+    verdict text,
+    facet text,
+    value text,
+    reason text not null,
+    reviewer text not null,
+    made_at text not null,
+    rule_said text
+) strict;
+create index decisions_doi on decisions (doi);
+"""
+
 
 def _tags_of(facet: str) -> str:
     """One facet's values of work `w` on one line. Asked for each work by itself: grouping all tags first took a second."""
@@ -406,6 +454,18 @@ def m001_first_schema(db: Database) -> None:
 def d001_first_schema(db: Database) -> None:
     """The append-only ledger of version 0.1."""
     _run_script(db.conn, DECISIONS_DDL)
+
+
+@evidence()
+def m002_decisions_shown(db: Database) -> None:
+    """What people decided, copied from the ledger: a site has this file alone."""
+    _run_script(db.conn, SHOWN_DECISIONS_DDL)
+
+
+@decisions()
+def d002_withdrawing(db: Database) -> None:
+    """A person may take a word back; every earlier decision is kept as it is."""
+    _run_script(db.conn, WITHDRAWING_DDL)
 
 
 def make_views(conn: sqlite3.Connection) -> None:

@@ -85,7 +85,7 @@ def run(
 
 def judge(db: Path, ledger: Path, book: Rulebook, now: Clock, progress: Progress | None = None) -> int:
     """Judge again what changed rules or decisions touch; returns how many works. A run is opened only if there are any."""
-    catalogue.connect(db).close()
+    catalogue.connect(db, older=True).close()
     with locked(db), store.open_store(db, ledger) as opened:
         return _judge(opened, book, now, progress or Quiet())
 
@@ -101,17 +101,25 @@ def decide(
     untags: Sequence[tuple[str, str]],
     reason: str,
     reviewer: str,
-) -> tuple[Decision, ...]:
-    """Append a person's word on one work to the ledger, then judge that work. ConfigError when there is no such work.
+    *,
+    withdrawn: Sequence[tuple[str, str] | None] = (),
+    patience: float = DECIDE_PATIENCE,
+) -> tuple[tuple[Decision, ...], bool]:
+    """Append a person's words on one work to the ledger, then judge that work. Returns the words, and whether they show
+    already: False when a sync is running, that has not ended after `patience` seconds. ConfigError when there is no such work.
 
-    A tag or untag of the facet `model.SAME_WORK` names the DOI that is, or is not, another record of this work.
+    A tag or untag of the facet `model.SAME_WORK` names the DOI that is, or is not, another record of this work. `withdrawn`
+    are tags, or None for the verdict, on which the reviewer takes an earlier word back.
     """
-    if not (verdict or tags or untags):
+    if not (verdict or tags or untags or withdrawn):
         raise ConfigError(
-            "nothing to decide: give a verdict (include, exclude, unsure), --tag, --untag, --same or --apart"
+            "nothing to decide: give a verdict (include, exclude, unsure), --tag, --untag, --same, --apart or --withdraw"
         )
-    if not reason.strip() or not reviewer.strip():
+    reason, reviewer = reason.strip(), reviewer.strip()
+    if not reason or not reviewer:
         raise ConfigError("--because and --by must not be empty: a decision without a reason or a name helps nobody")
+    if both := sorted(set(tags) & set(untags)):
+        raise ConfigError(f"{both[0][0]}:{both[0][1]} cannot be said and taken away at once")
     with closing(catalogue.connect(db)) as conn:
         doi = catalogue.canonical(conn, doi)
         message = next((message for _, _, message in catalogue.standing(conn, [doi])), None)
@@ -121,35 +129,37 @@ def decide(
         for facet, other in (*tags, *untags):
             if facet == SAME_WORK and (other == doi or not list(catalogue.standing(conn, [Doi(other)]))):
                 raise ConfigError(f"{other}: no other work in {db}; a pair needs two works that were harvested")
+    if withdrawn:
+        _check_said(db, ledger, doi, reviewer, withdrawn)
     work = normalise(json.loads(message))
     ruled = judging.judge(work, book)
     by_rule = {(said.facet, said.value) for said in tag(work, book)}
-    moment = now().strftime("%Y-%m-%dT%H:%M:%SZ")
+    read, moment = judging.text_digest(work), _moment(now)
 
-    def said(action: str, what: VerdictName | None, facet: str | None, value: str | None) -> Decision:
+    def said(action: str, facet: str | None = None, value: str | None = None) -> Decision:
         rule_said = ruled.verdict if facet is None else "said" if (facet, value) in by_rule else "unsaid"
-        read = judging.text_digest(work)
-        return Decision(
-            doi,
-            action,  # type: ignore[arg-type]
-            what,
-            facet,
-            value,
-            reason,
-            reviewer,
-            moment,
-            book.digest,
-            read,
-            rule_said,
-        )
+        word = verdict if action == "verdict" else None
+        return Decision(doi, action, word, facet, value, reason, reviewer, moment, book.digest, read, rule_said)  # type: ignore[arg-type]
 
-    decisions = (
-        *((said("verdict", verdict, None, None),) if verdict else ()),
-        *(said("tag", None, facet, value) for facet, value in tags),
-        *(said("untag", None, facet, value) for facet, value in untags),
+    words = (
+        *((said("verdict"),) if verdict else ()),
+        *(said("tag", *pair) for pair in tags),
+        *(said("untag", *pair) for pair in untags),
+        *(said("withdraw", *(pair or ())) for pair in withdrawn),
     )
-    _append(db, ledger, book, now, decisions)
-    return decisions
+    return words, _append(db, ledger, book, now, words, patience)
+
+
+def _check_said(db: Path, ledger: Path, doi: Doi, reviewer: str, withdrawn: Sequence[tuple[str, str] | None]) -> None:
+    """ConfigError when there is nothing of the reviewer's to take back."""
+    held = judging.standing(decisions(db, ledger)) if ledger.exists() else []
+    mine = {(d.facet, d.value) if d.facet else None for d in held if (d.doi, d.reviewer) == (doi, reviewer)}
+    for pair in withdrawn:
+        if pair not in mine:
+            about = ":".join(pair) if pair else "its verdict"
+            raise ConfigError(
+                f"{doi}: nothing that {reviewer} said of {about} stands, so there is nothing to take back"
+            )
 
 
 def decisions(db: Path, ledger: Path) -> tuple[Decision, ...]:
@@ -174,7 +184,7 @@ def import_decisions(db: Path, ledger: Path, book: Rulebook, now: Clock, entries
                 except ConfigError as error:
                     raise ConfigError(f"{entry.where}: {error}") from None
     if new:
-        _append(db, ledger, book, now, new)
+        _append(db, ledger, book, now, new, DECIDE_PATIENCE)
     return len(new)
 
 
@@ -242,26 +252,39 @@ def locked(db: Path, patience: float = 0.0) -> Iterator[None]:
 
 def _judge(opened: store.Store, book: Rulebook, now: Clock, progress: Progress) -> int:
     said = reconsider.decisions_by_work(opened)
+    opened.show_decisions()
     if not reconsider.stale_works(opened, book, said) and not reconsider.pairs_moved(opened):
         return 0
-    moment = now().strftime("%Y-%m-%dT%H:%M:%SZ")
     opened.set_facets(reconsider.facet_rows(book))
-    run_id = opened.start_run("judge", __version__, moment)
+    run_id = opened.start_run("judge", __version__, _moment(now))
     count, turned = reconsider.rejudge(opened, book, run_id, said, progress)
     count += reconsider.find_duplicates(opened, run_id, moved=turned)
-    opened.finish_run(run_id, "complete", {"rejudged": count}, now().strftime("%Y-%m-%dT%H:%M:%SZ"))
+    opened.finish_run(run_id, "complete", {"rejudged": count}, _moment(now))
     return count
 
 
-def _append(db: Path, ledger: Path, book: Rulebook, now: Clock, new: Sequence[Decision]) -> None:
-    """The ledger first: it is what must not be lost. The judging may wait for a running sync."""
+def _append(db: Path, ledger: Path, book: Rulebook, now: Clock, new: Sequence[Decision], patience: float) -> bool:
+    """The ledger first: it is what must not be lost. The works decided on are judged at once, or (False) when the sync that
+    is running is done."""
     with store.open_store(db, ledger) as opened:
         opened.decide(new)
-    try:
-        with locked(db, DECIDE_PATIENCE), store.open_store(db, ledger) as opened:
-            _judge(opened, book, now, Quiet())
-    except BusyError:
-        log.warning("A sync is running: the decision is kept, and shows when that sync, or `evidence judge`, is done.")
+        try:
+            with locked(db, patience):
+                opened.show_decisions()
+                opened.set_facets(reconsider.facet_rows(book))
+                run_id = opened.start_run("judge", __version__, _moment(now))
+                dois = sorted({decision.doi for decision in new if decision.facet != SAME_WORK})
+                said = reconsider.decisions_by_work(opened)
+                count = reconsider.judge_decided(opened, book, run_id, said, dois, Quiet())
+                opened.finish_run(run_id, "complete", {"rejudged": count}, _moment(now))
+        except BusyError:
+            log.warning("A sync is running: the decision is kept, and shows when it is done.")
+            return False
+    return True
+
+
+def _moment(now: Clock) -> str:
+    return now().strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _archive(door: Files, config: Config, opened: store.Store) -> Archive:

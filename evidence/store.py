@@ -606,6 +606,21 @@ class Store:
         )
         return tuple(Decision(*row) for row in rows)
 
+    def show_decisions(self) -> int:
+        """Copy the ledger to `decisions` in `evidence.db`, for readers; returns how many rows that changed. The digests,
+        which no reader needs, stay where they are."""
+        columns = "decision, doi, action, verdict, facet, value, reason, reviewer, made_at, rule_said"
+        select = f"select {columns} from decisions order by decision"  # noqa: S608 - our own column names
+        kept, shown = set(self._ledger.conn.execute(select)), set(self.conn.execute(select))
+        if kept != shown:
+            with self._writing():
+                gone = [(row[0],) for row in shown - kept]
+                self.conn.executemany("delete from decisions where decision = ?", gone)
+                marks = _marks(columns.split(", "))
+                insert = f"insert into decisions ({columns}) values ({marks})"  # noqa: S608
+                self.conn.executemany(insert, sorted(kept - shown))
+        return len(kept ^ shown)
+
     # ------------------------------------------------------------------ inside
 
     @contextmanager

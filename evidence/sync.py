@@ -142,7 +142,11 @@ def sync(
             _guarded(bench, outcome, source.id, lambda s=source, b=state: _harvest(bench, outcome, s, b))  # type: ignore[misc]
         _guarded(bench, outcome, FILES_SOURCE, lambda: _take(bench, outcome, take))
         _guarded(bench, outcome, REFRESH_SOURCE, lambda: _refresh(bench, outcome, known, states[REFRESH_SOURCE]))
-        outcome.rejudged, turned = reconsider.rejudge(store, book, run, bench.decisions, bench.progress)
+        store.show_decisions()
+        # Read anew: people decide while a sync runs.
+        outcome.rejudged, turned = reconsider.rejudge(
+            store, book, run, reconsider.decisions_by_work(store), bench.progress
+        )
         reconsider.find_duplicates(store, run, moved=turned or bool(outcome.landed.new or outcome.landed.changed))
         _health(bench, outcome, config)
         outcome.outcome = "partial" if outcome.troubles else "complete"

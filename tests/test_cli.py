@@ -187,6 +187,25 @@ def test_explain_decide_and_judge(run: Run, crossref: LoopbackCrossref, small: P
     assert "no such work" in run("decide", "10.5555/none", "include", "--because", "x", "--by", "A").err
 
 
+def test_a_word_can_be_taken_back(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
+    run("sync")
+    doi = str(STANGIER["DOI"])
+    before = run("explain", doi).out
+    run("decide", doi, "exclude", "--tag", "variant:ipt-g", "--because", "slip", "--by", "A. Reader")
+    refused = run("decide", doi, "--withdraw", "verdict", "--because", "x", "--by", "B. Reader")
+    assert (refused.code, "nothing that B. Reader said of its verdict stands" in refused.err) == (2, True)
+    said = run(
+        "decide", doi, "--withdraw", "verdict", "--withdraw", "variant:ipt-g", "--because", "slip", "--by", "A. Reader"
+    )
+    assert said.out.startswith("2 decided")
+    assert run("explain", doi).out == before
+    assert "nothing that" in run("decide", doi, "--withdraw", "verdict", "--because", "x", "--by", "A. Reader").err
+    assert run("decisions", "export", "-o", "d.csv").code == 0
+    assert "0 decisions added" in run("decisions", "import", "d.csv").out
+    both = run("decide", doi, "--tag", "variant:ipt", "--untag", "variant:ipt", "--because", "x", "--by", "A. Reader")
+    assert "at once" in both.err
+
+
 def test_pairs_are_decided_too(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
     second = STANGIER | {"DOI": "10.5555/second.registration"}
     crossref.works[str(second["DOI"])] = second

@@ -59,6 +59,20 @@ def test_tags_conflict_by_themselves(book: Rulebook) -> None:
     assert [t.decided for t in judged.tags if t.value == "ipt-g"] == ["person"]
 
 
+def test_a_word_that_was_taken_back_is_as_if_never_said(book: Rulebook) -> None:
+    tag: dict[str, Any] = {"verdict": None, "facet": "variant", "value": "ipt-g"}
+    first, tagged = said(verdict="exclude", at="2025"), said("tag", at="2025", **tag)
+    back, untagged = said("withdraw", None, at="2026"), said("withdraw", at="2026", **tag)
+    assert judge(WORK, book, [first, tagged, back, untagged]) == judge(WORK, book)
+    only_tag = judge(WORK, book, [first, tagged, back])
+    assert only_tag.decided == "rule"
+    assert [t.decided for t in only_tag.tags if t.value == "ipt-g"] == ["person"]
+    again = judge(WORK, book, [first, back, said(verdict="unsure", at="2026")])  # the ledger's order within a second
+    assert again.verdict == "unsure"
+    others = judge(WORK, book, [said(verdict="include", by="B", at="2024"), first, back])
+    assert (others.verdict, others.conflict) == ("include", None)
+
+
 def test_a_verdict_turns_no_rule_on_tags(book: Rulebook) -> None:
     """Excluding a work is no reason to look at its tags again."""
     silent = replace(WORK, title="Unresolved grief of teenagers")

@@ -83,6 +83,11 @@ def make(folder: Path) -> Path:
             (f"{REVIEWER}: two reviews, says {REVIEWER}",),
         )
         conn.execute("update works set conflict = ? where doi = '10.1002/cpp.1774'", (f"{REVIEWER} disagrees.",))
+        conn.execute(
+            "insert into decisions (doi, action, verdict, reason, reviewer, made_at) "
+            "values ('10.1002/jclp.21857', 'verdict', 'exclude', ?, ?, '2026-11-20T12:00:00Z')",
+            (f"off topic, {REVIEWER} read the whole text", REVIEWER),
+        )
     return path
 
 
@@ -174,6 +179,9 @@ def test_reviewers_are_hidden_if_asked(db: Path, tmp_path: Path) -> None:
     assert rows(hidden / "evidence.db", told) == [
         ("A reviewer: two reviews, says a reviewer",),
         ("People should look again at what was decided here.",),
+    ]
+    assert rows(hidden / "evidence.db", "select verdict, reviewer, reason from decisions") == [
+        ("exclude", "A reviewer", "off topic, a reviewer read the whole text")
     ]
     ruled = "select doi, why from works where decided = 'rule' order by 1"
     assert rows(hidden / "evidence.db", ruled) == rows(db, ruled)

@@ -268,11 +268,11 @@ def test_a_locked_database_is_said_to_be(store: Store) -> None:
     other.close()
 
 
-def test_every_released_schema_migrates_to_todays(tmp_path: Path) -> None:
-    """One release so far: its databases, empty and with rows, open and look as a new one does."""
+def test_every_earlier_schema_migrates_to_todays(tmp_path: Path) -> None:
+    """Databases of the first schema open and look as a new one does."""
     path = tmp_path / "evidence.db"
     first = Database(path)
-    schema.evidence.apply(first)
+    schema.evidence.apply(first, stop_before="m002_decisions_shown")
     first.conn.execute(f"pragma application_id = {schema.APPLICATION_ID}")
     first.close()
     fresh = tmp_path / "fresh.db"
@@ -286,6 +286,49 @@ def test_every_released_schema_migrates_to_todays(tmp_path: Path) -> None:
     assert shapes[0] == shapes[1]
     tables = {name for kind, name, _ in shapes[0] if kind == "table"}
     assert set(schema.RECORD_TABLES) | set(schema.DERIVED_TABLES) <= tables
+
+
+def test_the_ledger_of_the_first_schema_keeps_every_word(tmp_path: Path) -> None:
+    path = tmp_path / "decisions.db"
+    first = Database(path)
+    schema.decisions.apply(first, stop_before="d002_withdrawing")
+    first.conn.execute(f"pragma application_id = {schema.APPLICATION_ID}")
+    row = (3, "10.1/a", "tag", None, "variant", "ipt", "why", "A", NOW, "r", "d", "said")
+    first.conn.execute("insert into decisions values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    first.conn.commit()
+    first.close()
+    with open_store(tmp_path / "evidence.db", path) as store:
+        assert store.show_decisions() == 1
+        assert store.show_decisions() == 0
+        (word,) = store.decisions()
+        store.decide([replace(word, action="withdraw", rule_said=None)])
+        assert store.show_decisions() == 1
+        shown = store.conn.execute("select decision, action, reviewer from decisions order by 1").fetchall()
+        assert shown == [(3, "tag", "A"), (4, "withdraw", "A")]
+        with pytest.raises(StoreError, match="append-only"), store._guarded(path):
+            store._ledger.conn.execute("delete from decisions")
+
+
+def test_another_ledger_is_shown_whole(tmp_path: Path) -> None:
+    word = Decision(WORK.doi, "verdict", "include", None, None, "why", "A", NOW, None, None)
+    for name, reviewer in (("one.db", "A"), ("other.db", "B")):
+        with open_store(tmp_path / "evidence.db", tmp_path / name) as store:
+            store.decide([replace(word, reviewer=reviewer)])
+            store.show_decisions()
+            assert store.conn.execute("select reviewer from decisions").fetchall() == [(reviewer,)]
+
+
+def test_an_older_database_is_not_read_but_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "evidence.db"
+    first = Database(path)
+    schema.evidence.apply(first, stop_before="m002_decisions_shown")
+    first.conn.execute(f"pragma application_id = {schema.APPLICATION_ID}")
+    first.close()
+    with pytest.raises(StoreError, match="`evidence judge` brings it up to date"):
+        catalogue.connect(path)
+    catalogue.connect(path, older=True).close()
+    open_store(path).close()
+    catalogue.connect(path).close()
 
 
 def test_strict_tables_and_foreign_keys_hold(store: Store) -> None:
