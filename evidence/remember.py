@@ -43,6 +43,11 @@ class Memory:
                 self._kept.popitem(last=False)
         return answer
 
+    def keeps(self, database: str | Path | None) -> bool:
+        """Whether an answer made now would be kept: not in memory, and not while somebody writes."""
+        stamp = stamp_of(database)
+        return stamp is not None and settled(stamp)
+
 
 def stamp_of(database: str | Path | None) -> Stamp | None:
     """Times (ns) and sizes (bytes) of the file and of its write-ahead log, if it has one; None without a file."""

@@ -1,21 +1,35 @@
-"""Paging that neither loses nor repeats a row, in whatever order a list is sorted.
+"""Paging that neither loses nor repeats a row, in whatever order a list is sorted; and lists of works that are counted once.
 
 Datasette 0.65 (and 1.0a41) sorts the first page of a table by the chosen column alone and the pages after it by column and
 key. Rows that tie on the column come in the order SQLite happens to meet them, so on a table whose rowids do not follow its
 key, as `works` with its DOIs, rows between two pages are skipped or shown twice; CSV and JSON inherit it. Here the key is
-added to the first page's order too. Only the statements of Datasette's own table pages are touched: `filters_from_request`
-runs nowhere else, and it leaves the table's name where the statement can be recognised.
+added to the first page's order too.
+
+A page about works asks for the same list again and again: its rows, their number, each facet. Here the list is made once, as
+a set of rowids (`evidence.tallies`); rows are looked up when it is known which are shown, and what counts is read off the
+set. While somebody writes to the database, and where a list is not understood, the statement runs as Datasette wrote it.
+
+Only the statements of Datasette's own table pages are touched: `filters_from_request` runs nowhere else, and it leaves the
+table's name where the statements can be recognised.
 """
 
 from __future__ import annotations
 
+import json
 import re
+import sqlite3
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any
 
 from datasette import hookimpl
+from datasette.database import QueryInterrupted, Results
 from datasette.utils import escape_sqlite
+
+from evidence import tallies
+from evidence.remember import MEMORY
+
+NAME = "evidence"
 
 ONE_COLUMN = re.compile(r" order by (\[[^\]]*\]|\"[^\"]*\"|\w+)( desc)?(?= limit \d+( offset \d+)?$)")
 """The end of a table page's statement that is sorted by one column and nothing else."""
@@ -23,7 +37,45 @@ ONE_COLUMN = re.compile(r" order by (\[[^\]]*\]|\"[^\"]*\"|\w+)( desc)?(?= limit
 PAGE = re.compile(r" limit \d+( offset \d+)?$")
 """The end of a table page's statement, sorted or not."""
 
-_listed: ContextVar[str | None] = ContextVar("listed", default=None)
+WORKS = re.compile(
+    r"select (?P<columns>.*?) from works (?:where (?P<where>.*) )?order by (?P<order>.*?) limit (?P<limit>\d+)",
+    re.DOTALL,
+)
+"""A page of works: the statement for its rows, …"""
+
+COUNT = re.compile(r"select count\(\*\) from works (?:where (?P<where>.*) )?", re.DOTALL)
+"""… for their number, …"""
+
+FACET = re.compile(
+    r"\s*select (?P<column>\w+) as value, count\(\*\) as count from \(\s*select .*? from works (?:where (?P<where>.*?) )?\s*\)"
+    r"\s*where (?P=column) is not null\s*group by (?P=column) order by count desc, value limit (?P<limit>\d+)\s*",
+    re.DOTALL,
+)
+"""… and for the values of a column with how many rows have them."""
+
+FOR_PEOPLE = 1001
+"""Rows up to which a page is looked up late. Bigger ones are parts of a file, where each row is asked for once anyway."""
+
+FEW = 1000
+"""Works up to which a list is told to SQLite by number; one by one it would look for them in a longer one."""
+
+LATE = """
+    select {columns} from works where rowid in (select rowid from works {among} order by {order} limit {limit})
+    order by {order}
+"""
+
+
+class Listed:
+    """What this request lists: the table; whether somebody's own SQL is among the conditions; whether its rows were asked for
+    already; and, when it is a list of works that is counted once, the conditions of those rows."""
+
+    def __init__(self, table: str, own_sql: bool) -> None:
+        self.table, self.own_sql = table, own_sql
+        self.shown = False
+        self.where: str | None = None
+
+
+_listed: ContextVar[Listed | None] = ContextVar("listed", default=None)
 
 
 @hookimpl(trylast=True)
@@ -36,24 +88,86 @@ def startup(datasette: Any) -> Callable[[], Awaitable[None]]:
 
 
 @hookimpl
-def filters_from_request(table: str) -> None:
-    _listed.set(table)
+def filters_from_request(request: Any, table: str) -> None:
+    _listed.set(Listed(table, own_sql="_where" in request.args))
 
 
 def completing(database: Any) -> Callable[..., Awaitable[Any]]:
-    """`database.execute`, but that a table page's order ends in the table's key."""
+    """`database.execute`, but that a table page's order ends in the table's key, and that works are counted once."""
     execute = database.execute
 
-    async def completed(sql: str, *args: Any, **options: Any) -> Any:
-        table = _listed.get()
-        if table is not None and PAGE.search(sql):
-            _listed.set(None)  # the page's one statement: what follows in this request is somebody else's
-            if found := ONE_COLUMN.search(sql):
-                key = "".join(f", {escape_sqlite(column)}" for column in await key_of(database, table))
-                sql = sql[: found.end()] + key + sql[found.end() :]
-        return await execute(sql, *args, **options)
+    async def completed(sql: str, params: Any = None, *args: Any, **options: Any) -> Any:
+        listed = _listed.get()
+        if listed is not None and not listed.shown and PAGE.search(sql):
+            listed.shown = True  # the page's one statement: what looks like it later in this request is somebody else's
+            sql = await ordered(database, listed.table, sql)
+            if (page := WORKS.fullmatch(sql)) and counted(database, listed):
+                listed.where = page["where"] or ""
+        # A page's own statements have their parameters by name, or none.
+        if listed is not None and listed.where is not None and (not params or isinstance(params, dict)):
+            try:
+                answer = await shorter(database, listed, listed.where, sql, dict(params or {}), options)
+            except sqlite3.Error as error:
+                if error.args == ("interrupted",):
+                    raise QueryInterrupted(error, sql, params) from None
+                answer = None  # a filter that SQLite does not take: it says so of the statement itself
+            if isinstance(answer, Results):
+                return answer
+            sql, params = answer or (sql, params)
+        return await execute(sql, params, *args, **options)
 
     return completed
+
+
+def counted(database: Any, listed: Listed) -> bool:
+    """Whether this is a list of works, of a database that keeps still long enough to be counted once."""
+    return listed.table == "works" and database.name == NAME and MEMORY.keeps(database.path)
+
+
+async def ordered(database: Any, table: str, sql: str) -> str:
+    """The statement with the table's key at the end of its order."""
+    found = ONE_COLUMN.search(sql)
+    if found is None:
+        return sql
+    key = "".join(f", {escape_sqlite(column)}" for column in await key_of(database, table))
+    return sql[: found.end()] + key + sql[found.end() :]
+
+
+async def shorter(
+    database: Any, listed: Listed, shown: str, sql: str, params: dict[str, Any], options: dict[str, Any]
+) -> Results | tuple[str, dict[str, Any]] | None:
+    """The answer to one of the page's statements from the set of its works, or a statement that looks at fewer rows; None
+    when it is no such statement. `shown` are the conditions of the page's rows."""
+    limit = min(options.get("custom_time_limit") or database.ds.sql_time_limit_ms, database.ds.sql_time_limit_ms)
+
+    async def works(where: str) -> int:
+        return await tallies.listed(database, where, params, limit_ms=limit, splits=not listed.own_sql)
+
+    if page := WORKS.fullmatch(sql):
+        if (page["where"] or "") != shown or int(page["limit"]) > FOR_PEOPLE:
+            return None
+        return late(page, await works(shown), params)
+    if (count := COUNT.fullmatch(sql)) and shown.startswith(count["where"] or ""):
+        return Results([((await works(count["where"] or "")).bit_count(),)], False, None)
+    if (facet := FACET.fullmatch(sql)) and facet["column"] in tallies.COLUMNS and (facet["where"] or "") == shown:
+        values = (await tallies.kept(database)).by_column(facet["column"], await works(shown))
+        return Results([{"value": value, "count": n} for value, n in values[: int(facet["limit"])]], False, None)
+    return None
+
+
+def late(page: re.Match[str], works: int, params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The statement of a page of these works: sorted by what an index holds, and only the rows that are shown looked up."""
+    more: dict[str, Any] = {}
+    if not page["where"]:
+        among = ""
+    elif works.bit_count() <= FEW:
+        among = "where rowid in (select value from json_each(:_works))"
+        more = {"_works": json.dumps(tallies.numbers_of(works))}
+    else:
+        among = f"where {tallies.IN_MARKS.format(name='_works', rowid='rowid')}"
+        more = {"_works": tallies.marks_of(works)}
+    sql = LATE.format(columns=page["columns"], among=among, order=page["order"], limit=page["limit"])
+    return sql, {**params, **more}
 
 
 async def key_of(database: Any, table: str) -> list[str]:
