@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import random
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -20,7 +23,8 @@ from sqlite_utils import Database
 from evidence import remember, schema, serve, tallies
 
 SITE = serve.site_folder()
-FACETS = {"variant": "abcdefg", "outcome": "uvwxyz", "design": ("rct", "cluster-rct", "meta-analysis", "protocol")}
+FACETS = {"variant": "abcdefg", "outcome": "uvwxyz", "design": ("rct", "cluster-rct", "meta-analysis", "protocol"),
+          "population": ("men", "women")}  # fmt: skip
 WORDS = ("relapse", "grief", "mother", "group", "trial")
 
 
@@ -218,3 +222,41 @@ def test_sets_count_as_sql_does(tmp_path_factory: pytest.TempPathFactory, seed: 
             assert known.by_column(column, works) == conn.execute(sql).fetchall()
         sql = "select count(distinct doi) from tags where facet = 'design' and value in ('rct', 'cluster-rct')"
         assert known.either("design", *tallies.TRIALS).bit_count() == conn.execute(sql).fetchone()[0]
+
+
+MAP = """
+    with chosen as (
+        select doi, doi in (select doi from tags where facet = 'design' and value in ('rct', 'cluster-rct')) as trial,
+            doi in (select doi from tags where facet = 'design' and value in ('meta-analysis', 'systematic-review')) as review
+        from works where verdict = 'include' and (:since is null or year >= :since) and (:until is null or year <= :until)
+            and (:population is null or doi in (select doi from tags where facet = 'population' and value = :population))
+    )
+    select v.value, o.value, count(*), sum(trial), sum(review and not trial)
+    from chosen c join tags v on v.doi = c.doi and v.facet = 'variant' join tags o on o.doi = c.doi and o.facet = 'outcome'
+    group by v.value, o.value
+"""
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [{}, {"since": 2005}, {"until": 2005, "population": "men"}, {"since": 2000, "until": 2012}, {"population": "no"}],
+)
+async def test_the_map_counts_as_sql_does(crowd: Path, wanted: dict[str, Any]) -> None:
+    ds = Datasette([str(crowd)], config_dir=SITE)
+    await ds.invoke_startup()
+    table = csv.reader(io.StringIO((await ds.client.get("/map.csv", params=wanted)).text))
+    found = {(row[0], row[1]): tuple(map(int, row[2:])) for row in list(table)[1:]}
+    with closing(sqlite3.connect(crowd)) as conn:
+        known = {"since": None, "until": None, "population": None} | wanted
+        expected = {(row[0], row[1]): row[2:] for row in conn.execute(MAP, known)}
+    assert {cell: counts for cell, counts in found.items() if counts[0]} == expected
+    assert bool(expected) == (wanted != {"population": "no"})
+
+
+async def test_years_on_the_front_page_are_counted_as_sql_does(crowd: Path) -> None:
+    ds = Datasette([str(crowd)], config_dir=SITE)
+    await ds.invoke_startup()
+    bars = re.findall(r"<title>(\d{4}): (\d+)", (await ds.client.get("/")).text)
+    with closing(sqlite3.connect(crowd)) as conn:
+        sql = "select year, count(*) from works where verdict = 'include' and year is not null group by year"
+        assert {int(year): int(n) for year, n in bars if int(n)} == dict(conn.execute(sql).fetchall())

@@ -7,6 +7,7 @@ claim is true, and every number leads to its works.
 
 from __future__ import annotations
 
+import json
 import os
 from functools import lru_cache
 from pathlib import Path
@@ -15,7 +16,7 @@ from urllib.parse import urlencode
 
 from datasette import hookimpl
 
-from evidence import config
+from evidence import config, tallies
 from evidence.errors import ConfigError
 
 NAME = "evidence"
@@ -27,22 +28,10 @@ CITED = """
     from citations c left join works w on w.doi = c.doi
     where c.source = :source and c.retired is null
 """
-ABOUT = """
-    with about as (
-        select w.doi, w.title, w.authors, w.container, w.year,
-            exists (select 1 from tags d where d.doi = w.doi and d.facet = 'design'
-                and d.value in ('rct', 'cluster-rct')) as trial,
-            exists (select 1 from tags d where d.doi = w.doi and d.facet = 'design'
-                and d.value in ('meta-analysis', 'systematic-review')) as review
-        from works w where w.verdict = 'include' {cells}
-    )
+NEWEST = """
+    select doi, title, authors, container, year from works where rowid in (select value from json_each(:works))
+    order by year desc, doi limit 1
 """
-CELL = "and w.doi in (select doi from tags where facet = :facet_{i} and value in ({marks}))"
-COUNTS = """
-    select count(*) as works, coalesce(sum(trial), 0) as trials, coalesce(sum(review), 0) as reviews,
-        coalesce(sum(year > :since), 0) as newer from about
-"""
-NEWEST_REVIEW = "select doi, title, authors, container, year from about where review order by year desc, doi limit 1"
 LABELS = "select facet, value, label from facets"
 
 TRIALS = "design:rct,cluster-rct"
@@ -91,14 +80,12 @@ async def weigh(datasette: Any, claim: config.Claim, cited: dict[int, Any], labe
     works = [cited[position] for position in claim.cites if position in cited]
     years = [work["year"] for work in works if work["year"] is not None]
     since = max(years, default=None)
-    clauses, params = [], {"since": since}
-    for i, (facet, values) in enumerate(claim.looks_at):
-        names = {f"value_{i}_{j}": value for j, value in enumerate(values)}
-        clauses.append(CELL.format(i=i, marks=", ".join(f":{name}" for name in names)))
-        params |= {f"facet_{i}": facet, **names}
-    about = ABOUT.format(cells=" ".join(clauses))
-    counts = dict((await db.execute(about + COUNTS, params)).first())
-    review = (await db.execute(about + NEWEST_REVIEW, params)).first()
+    known = await tallies.kept(db)
+    about = known.columns["verdict"].get("include", 0)
+    for facet, values in claim.looks_at:
+        about &= known.either(facet, *values)
+    reviews = about & known.either("design", *tallies.REVIEWS)
+    newer = sum(n for year, n in known.by_column("year", about) if since is not None and year > since)
     pairs = [("verdict", "include"), *(("_tag", f"{facet}:{','.join(values)}") for facet, values in claim.looks_at)]
 
     def address(*more: tuple[str, str]) -> str:
@@ -114,10 +101,23 @@ async def weigh(datasette: Any, claim: config.Claim, cited: dict[int, Any], labe
         ],
         "since": since,
         "numbers": [
-            (counts["works"], "on this in all", address()),
-            (counts["trials"], "randomised trials", address(("_tag", TRIALS))),
-            (counts["reviews"], "reviews", address(("_tag", REVIEWS))),
-            *([(counts["newer"], f"newer than {since}", address(("year__gt", str(since))))] if since else []),
+            (about.bit_count(), "on this in all", address()),
+            (
+                (about & known.either("design", *tallies.TRIALS)).bit_count(),
+                "randomised trials",
+                address(("_tag", TRIALS)),
+            ),
+            (reviews.bit_count(), "reviews", address(("_tag", REVIEWS))),
+            *([(newer, f"newer than {since}", address(("year__gt", str(since))))] if since else []),
         ],
-        "review": dict(review) if review else None,
+        "review": await newest(db, known, reviews),
     }
+
+
+async def newest(db: Any, known: tallies.Tallies, works: int) -> dict[str, Any] | None:
+    """The newest of these works, if there is any."""
+    last = max((year for year, _ in known.by_column("year", works)), default=None)
+    if last is not None:
+        works &= known.columns["year"][last]
+    found = (await db.execute(NEWEST, {"works": json.dumps(tallies.numbers_of(works))})).first()
+    return dict(found) if found else None

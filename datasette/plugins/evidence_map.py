@@ -14,47 +14,14 @@ from urllib.parse import urlencode
 from datasette import hookimpl
 from datasette.utils.asgi import Response
 
+from evidence import tallies
 from evidence.remember import MEMORY
 
 NAME = "evidence"
 FILTERS = ("population", "condition", "format", "comparator", "problem_area")
 
-CHOSEN = """
-    with design as (
-        select doi, max(value in ('rct', 'cluster-rct')) as trial,
-            max(value in ('meta-analysis', 'systematic-review')) as review
-        from tags where facet = 'design' group by doi
-    ),
-    chosen as (
-        select w.doi, coalesce(d.trial, 0) as trial, coalesce(d.review, 0) as review
-        from works w left join design d on d.doi = w.doi
-        where w.verdict = 'include' and (:since is null or w.year >= :since) and (:until is null or w.year <= :until)
-        {tagged}
-    )
-"""
-
-CELLS = """
-    select v.value as variant, o.value as outcome, count(*) as works, sum(c.trial) as trials,
-        sum(case when c.trial = 0 then c.review else 0 end) as reviews
-    from chosen c
-    join tags v on v.doi = c.doi and v.facet = 'variant'
-    join tags o on o.doi = c.doi and o.facet = 'outcome'
-    group by v.value, o.value
-"""
-
-TOTALS = """
-    select t.facet, t.value, count(*) as works
-    from chosen c join tags t on t.doi = c.doi and t.facet in ('variant', 'outcome')
-    group by t.facet, t.value
-    union all select null, null, count(*) from chosen
-"""
-
-TAGGED = "and exists (select 1 from tags t where t.doi = w.doi and t.facet = :facet_{i} and t.value = :value_{i})"
-
 VALUES = """
-    select f.facet, f.value, f.label, f.meaning, exists (select 1 from tags t where t.facet = f.facet
-        and t.value = f.value) as used
-    from facets f order by f.facet, f.position, f.value
+    select facet, value, label, meaning from facets order by facet, position, value
 """
 
 CELL = 34
@@ -115,22 +82,19 @@ async def make(datasette: Any, wanted: dict[str, str]) -> dict[str, Any]:
 async def count(datasette: Any, wanted: dict[str, str]) -> dict[str, Any]:
     """Rows of cells, with labels, totals, addresses and the choices for the form."""
     db = datasette.get_database(NAME)
-    facets = [(facet, value) for facet, value in wanted.items() if facet in FILTERS]
-    params: dict[str, Any] = {year: int(wanted[year][:6]) if year in wanted else None for year in ("since", "until")}
-    for i, (facet, value) in enumerate(facets):
-        params |= {f"facet_{i}": facet, f"value_{i}": value}
-    chosen_works = CHOSEN.format(tagged=" ".join(TAGGED.format(i=i) for i in range(len(facets))))
-    found = {(row["variant"], row["outcome"]): row for row in await db.execute(chosen_works + CELLS, params)}
-    totals = {(row["facet"], row["value"]): row["works"] for row in await db.execute(chosen_works + TOTALS, params)}
+    known = await tallies.kept(db)
+    works = among(known, wanted)
+    found = cells(known, works)
+    totals = {facet: dict(known.by_tag(facet, works)) for facet in ("variant", "outcome")}
     values: dict[str, list[dict[str, Any]]] = {}
     for row in await db.execute(VALUES):
         values.setdefault(row["facet"], []).append(dict(row))
-    most = max((row["works"] for row in found.values()), default=0)
+    most = max((n for n, _, _ in found.values()), default=0)
     base = address(datasette, wanted)
     rows = [
         {
             **variant,
-            "works": totals.get(("variant", variant["value"]), 0),
+            "works": totals["variant"].get(variant["value"], 0),
             "address": f"{base}&{urlencode({'_tag': 'variant:' + variant['value']})}",
             "cells": [cell(found, variant["value"], outcome, most, base) for outcome in values.get("outcome", [])],
         }
@@ -139,17 +103,17 @@ async def count(datasette: Any, wanted: dict[str, str]) -> dict[str, Any]:
     outcomes = [
         {
             **outcome,
-            "works": totals.get(("outcome", outcome["value"]), 0),
+            "works": totals["outcome"].get(outcome["value"], 0),
             "address": f"{base}&{urlencode({'_tag': 'outcome:' + outcome['value']})}",
         }
         for outcome in values.get("outcome", [])
     ]
-    choices = {facet: [v for v in values.get(facet, []) if v["used"]] for facet in FILTERS}
+    choices = {facet: [v for v in values.get(facet, []) if (facet, v["value"]) in known.tags] for facet in FILTERS}
     return {
         "rows": rows,
         "outcomes": outcomes,
         "most": most,
-        "works": totals[None, None],
+        "works": works.bit_count(),
         "wanted": wanted,
         "query": urlencode(wanted),
         "choices": choices,
@@ -157,10 +121,41 @@ async def count(datasette: Any, wanted: dict[str, str]) -> dict[str, Any]:
     }
 
 
+def among(known: tallies.Tallies, wanted: dict[str, str]) -> int:
+    """The set of included works with these filters."""
+    works = known.columns["verdict"].get("include", 0)
+    for facet, value in wanted.items():
+        if facet in FILTERS:
+            works &= known.either(facet, value)
+    if "since" in wanted or "until" in wanted:
+        since, until = (int(wanted[year][:6]) if year in wanted else None for year in ("since", "until"))
+        years = 0
+        for year, its in known.columns["year"].items():
+            if (since is None or year >= since) and (until is None or year <= until):
+                years |= its
+        works &= years
+    return works
+
+
+def cells(known: tallies.Tallies, works: int) -> dict[tuple[str, str], tuple[int, int, int]]:
+    """(variant, outcome) → how many of these works have both, how many of those are trials, and how many reviews."""
+    trials = known.either("design", *tallies.TRIALS)
+    reviews = known.either("design", *tallies.REVIEWS) & ~trials
+    variants, outcomes = (
+        [(value, its & works) for (facet, value), its in known.tags.items() if facet == wanted]
+        for wanted in ("variant", "outcome")
+    )
+    found = {}
+    for variant, ours in variants:
+        for outcome, theirs in outcomes:
+            if both := ours & theirs:
+                found[variant, outcome] = (both.bit_count(), (both & trials).bit_count(), (both & reviews).bit_count())
+    return found
+
+
 def cell(found: Any, variant: str, outcome: dict[str, Any], most: int, base: str) -> dict[str, Any]:
     """One cell: counts, a mark whose area goes with the count, and the address of its works."""
-    row = found.get((variant, outcome["value"]))
-    works, trials, reviews = (row["works"], row["trials"], row["reviews"]) if row else (0, 0, 0)
+    works, trials, reviews = found.get((variant, outcome["value"]), (0, 0, 0))
     tags = urlencode([("_tag", f"variant:{variant}"), ("_tag", f"outcome:{outcome['value']}")])
     return {
         "outcome": outcome["value"],

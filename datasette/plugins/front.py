@@ -10,6 +10,7 @@ from typing import Any
 
 from datasette import hookimpl
 
+from evidence import tallies
 from evidence.remember import MEMORY
 
 NAME = "evidence"
@@ -19,14 +20,9 @@ REVIEWS = "design:meta-analysis,systematic-review"
 """The same designs as the view `evidence_map` counts."""
 
 COUNTS = """
-    select count(*) filter (where verdict = 'include') as included,
-        count(*) filter (where verdict = 'unsure' or (conflict is not null and verdict <> 'duplicate')) as waiting,
+    select count(*) filter (where verdict = 'unsure' or (conflict is not null and verdict <> 'duplicate')) as waiting,
         count(*) filter (where verdict = 'exclude') as excluded,
-        count(*) filter (where verdict = 'include' and notice is not null) as noticed,
-        count(*) filter (where verdict = 'include' and doi in (select doi from tags
-            where facet = 'design' and value in ('rct', 'cluster-rct'))) as trials,
-        count(*) filter (where verdict = 'include' and doi in (select doi from tags
-            where facet = 'design' and value in ('meta-analysis', 'systematic-review'))) as reviews
+        count(*) filter (where verdict = 'include' and notice is not null) as noticed
     from works
 """
 
@@ -63,19 +59,6 @@ NEWEST = """
     order by w.year desc, w.doi limit 8
 """
 
-PER_YEAR = """
-    with design as (
-        select doi, max(value in ('rct', 'cluster-rct')) as trial,
-            max(value in ('meta-analysis', 'systematic-review')) as review
-        from tags where facet = 'design' group by doi
-    )
-    select w.year, count(*) as works, sum(coalesce(d.trial, 0)) as trials,
-        sum(case when coalesce(d.trial, 0) = 0 then coalesce(d.review, 0) else 0 end) as reviews
-    from works w left join design d on d.doi = w.doi
-    where w.verdict = 'include' and w.year is not null
-    group by w.year order by w.year
-"""
-
 CHART = {"height": 120, "bar": 12, "step": 15, "foot": 18}
 """Units of the chart of years: an SVG user unit is about a pixel."""
 
@@ -104,15 +87,19 @@ async def site(datasette: Any, db: Any) -> dict[str, Any]:
 async def front(datasette: Any, db: Any) -> dict[str, Any]:
     """Everything the front page shows, but for the map."""
     counts = dict((await db.execute(COUNTS)).first())
+    known = await tallies.kept(db)
+    included = known.columns["verdict"].get("include", 0)
+    trials = included & known.either("design", *tallies.TRIALS)
+    reviews = included & known.either("design", *tallies.REVIEWS)
     statuses: dict[str, list[tuple[str, int]]] = {}
     for source, status, n in await db.execute(CITATIONS):
         statuses.setdefault(source, []).append((status, n))
     works = datasette.urls.table(NAME, "works")
     return {
         "numbers": [
-            (counts["included"], "works included", f"{works}?verdict=include"),
-            (counts["trials"], "randomised trials", f"{works}?verdict=include&_tag={TRIALS}"),
-            (counts["reviews"], "systematic reviews and meta-analyses", f"{works}?verdict=include&_tag={REVIEWS}"),
+            (included.bit_count(), "works included", f"{works}?verdict=include"),
+            (trials.bit_count(), "randomised trials", f"{works}?verdict=include&_tag={TRIALS}"),
+            (reviews.bit_count(), "systematic reviews and meta-analyses", f"{works}?verdict=include&_tag={REVIEWS}"),
             (counts["noticed"], "retracted or corrected", f"{works}?verdict=include&notice__notblank=1"),
             (counts["waiting"], "waiting for a person", datasette.urls.query(NAME, "waiting")),
             (counts["excluded"], "looked at and excluded", f"{works}?verdict=exclude"),
@@ -120,8 +107,21 @@ async def front(datasette: Any, db: Any) -> dict[str, Any]:
         "statuses": statuses,
         "troubled": [dict(row) for row in await db.execute(TROUBLED)],
         "newest": [dict(row) for row in await db.execute(NEWEST)],
-        "years": bars([dict(row) for row in await db.execute(PER_YEAR)]),
+        "years": bars(per_year(known, included, trials, reviews & ~trials)),
     }
+
+
+def per_year(known: tallies.Tallies, included: int, trials: int, reviews: int) -> list[dict[str, int]]:
+    """Included works of each year that has some, by design."""
+    return [
+        {
+            "year": year,
+            "works": n,
+            "trials": (known.columns["year"][year] & trials).bit_count(),
+            "reviews": (known.columns["year"][year] & reviews).bit_count(),
+        }
+        for year, n in sorted(known.by_column("year", included))
+    ]
 
 
 def bars(years: list[dict[str, int]]) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ from typing import Any
 from datasette import hookimpl
 from datasette.utils.asgi import Response
 
-from evidence import accuracy, rulebook
+from evidence import accuracy, rulebook, tallies
 from evidence.remember import MEMORY
 
 NAME = "evidence"
@@ -22,25 +22,27 @@ DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 RUN_OF_DAY = """
     select max(run) from runs where outcome <> 'running' and (:day is null or substr(started, 1, 10) <= :day)
 """
-FLOW = """
-    select
-        (select count(*) from sightings s join sources o on o.source = s.source
-            where o.kind = 'search' and s.first_run <= :run) as searches,
-        (select count(*) from sightings s join sources o on o.source = s.source
-            where o.kind = 'references' and s.first_run <= :run) as lists,
-        (select count(*) from sightings s join sources o on o.source = s.source
-            where o.kind not in ('search', 'references') and s.first_run <= :run) as others,
-        (select count(*) - count(distinct doi) from sightings where first_run <= :run) as duplicates,
-        (select count(*) from rejects where first_run <= :run) as rejects,
-        (select count(*) from works where first_run <= :run) as screened,
-        (select count(*) from works where first_run <= :run and verdict = 'exclude') as excluded,
-        (select count(*) from works where first_run <= :run and verdict = 'unsure') as waiting,
-        (select count(*) from works where first_run <= :run and verdict = 'include') as included,
-        (select count(*) from works where first_run <= :run and verdict = 'include' and exists (select 1 from tags t
-            where t.doi = works.doi and t.facet = 'design' and t.value in ('rct', 'cluster-rct'))) as trials,
-        (select count(*) from works where first_run <= :run and verdict = 'include' and exists (select 1 from tags t
-            where t.doi = works.doi and t.facet = 'design' and t.value in ('meta-analysis', 'systematic-review'))
-            ) as reviews
+SIGHTINGS = """
+    select case o.kind when 'search' then 'searches' when 'references' then 'lists' else 'others' end as what,
+        s.run, sum(s.n) as n
+    from (select source, first_run as run, count(*) as n from sightings group by source, first_run) s
+    join sources o on o.source = s.source group by what, s.run
+"""
+RECORDS = """
+    select 'records' as what, first as run, count(*) as n
+    from (select min(first_run) as first from sightings group by doi) group by first
+"""
+REJECTS = "select 'rejects' as what, first_run as run, count(*) as n from rejects group by first_run"
+SCREENED = """
+    select case verdict when 'exclude' then 'excluded' when 'unsure' then 'waiting' when 'include' then 'included' else verdict
+        end as what, first_run as run, count(*) as n
+    from works group by verdict, first_run
+"""
+DESIGNED = """
+    select :what as what, first_run as run, count(*) as n from works
+    where verdict = 'include' and doi in (select doi from tags where facet = 'design'
+        and value in (select value from json_each(:designs)))
+    group by first_run
 """
 REASONS = """
     select why, count(*) as n from works where verdict = 'exclude' and first_run <= :run
@@ -53,16 +55,11 @@ SEARCHES = """
     from sources o left join requests q on q.source = o.source
     where o.kind = 'search' and o.retired is null group by o.source order by o.source
 """
-TAXONOMY = """
-    with used as (
-        select facet, value, count(*) as works from tags
-        where doi in (select doi from works where verdict = 'include') group by facet, value
-    )
-    select f.facet, f.value, f.label, f.meaning, coalesce(u.works, 0) as works
-    from facets f left join used u on u.facet = f.facet and u.value = f.value
-    order by f.facet, f.position, f.value
-"""
+TAXONOMY = "select facet, value, label, meaning from facets order by facet, position, value"
 TEXTS = "select judged_on, verdict, count(*) as n from works group by judged_on, verdict order by judged_on, verdict"
+
+BOXES = ("searches", "lists", "others", "rejects", "excluded", "waiting", "included", "trials", "reviews")
+"""The numbers of the diagram that are counted as they stand; the others follow from them."""
 
 
 @hookimpl
@@ -76,16 +73,14 @@ async def prisma(datasette: Any, request: Any) -> Response:
     day = day if DAY.fullmatch(day) else ""
     run = (await db.execute(RUN_OF_DAY, {"day": day or None})).single_value() or 0
 
-    async def count() -> dict[str, Any]:
-        return {
-            "flow": dict((await db.execute(FLOW, {"run": run})).first()),
-            "reasons": [dict(row) for row in await db.execute(REASONS, {"run": run})],
-        }
+    async def reasons() -> list[dict[str, Any]]:
+        return [dict(row) for row in await db.execute(REASONS, {"run": run})]
 
     until = f"&first_run__lte={run}" if day else ""
     works = datasette.urls.table(NAME, "works")
     context = {
-        **await MEMORY.get(db.path, ("flow", run), count),
+        "flow": flow(await MEMORY.get(db.path, "flow", lambda: seen(db)), run),
+        "reasons": await MEMORY.get(db.path, ("reasons", run), reasons),
         "day": day,
         "run": run,
         "addresses": {
@@ -100,6 +95,31 @@ async def prisma(datasette: Any, request: Any) -> Response:
     return Response.html(await datasette.render_template("prisma.html", context, request=request))
 
 
+async def seen(db: Any) -> dict[str, dict[int, int]]:
+    """What was counted → run → how much of it that run was the first to see. One answer serves every day."""
+    counted: dict[str, dict[int, int]] = {}
+    for sql in (SIGHTINGS, RECORDS, REJECTS, SCREENED):
+        for what, run, n in await db.execute(sql):
+            counted.setdefault(what, {})[run] = n
+    for what, designs in (("trials", tallies.TRIALS), ("reviews", tallies.REVIEWS)):
+        for _, run, n in await db.execute(DESIGNED, {"what": what, "designs": json.dumps(designs)}):
+            counted.setdefault(what, {})[run] = n
+    return counted
+
+
+def flow(counted: dict[str, dict[int, int]], run: int) -> dict[str, int]:
+    """The boxes of the diagram up to this run."""
+
+    def until(*names: str) -> int:
+        return sum(n for name in names for first, n in counted.get(name, {}).items() if first <= run)
+
+    found = {name: until(name) for name in BOXES}
+    return found | {
+        "duplicates": until("searches", "lists", "others") - until("records"),
+        "screened": until("excluded", "waiting", "included", "duplicate"),
+    }
+
+
 async def method(datasette: Any, request: Any) -> Response:
     db = datasette.get_database(NAME)
     context = await MEMORY.get(db.path, "method", lambda: describe(db))
@@ -110,8 +130,11 @@ async def describe(db: Any) -> dict[str, Any]:
     """The searches, the taxonomy with its uses, and what there was to read."""
     searches = [{**dict(row), "spec": json.loads(row["spec"])} for row in await db.execute(SEARCHES)]
     facets: dict[str, list[dict[str, Any]]] = {}
+    known = await tallies.kept(db)
+    included = known.columns["verdict"].get("include", 0)
     for row in await db.execute(TAXONOMY):
-        facets.setdefault(row["facet"], []).append(dict(row))
+        works = (known.either(row["facet"], row["value"]) & included).bit_count()
+        facets.setdefault(row["facet"], []).append({**dict(row), "works": works})
     texts: dict[str, dict[str, int]] = {}
     for text, verdict, n in await db.execute(TEXTS):
         texts.setdefault(text, {})[verdict] = n
