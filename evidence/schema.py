@@ -134,7 +134,7 @@ create table sightings (
     last_run integer references runs (run),
     primary key (source, doi)
 ) strict;
-create index sightings_doi on sightings (doi);
+create index sightings_doi on sightings (doi, first_run);
 
 create table rejects (
     digest text primary key not null,
@@ -256,7 +256,7 @@ create table tags (
     primary key (doi, facet, value),
     foreign key (facet, value) references facets (facet, value)
 ) strict;
-create index tags_value on tags (facet, value);
+create index tags_value on tags (facet, value, doi);
 
 create table reasons (
     doi text not null references works (doi) on delete cascade,
