@@ -12,7 +12,7 @@ import logging
 import os
 import sqlite3
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,6 +28,7 @@ from evidence import (
     catalogue,
     config,
     crossref,
+    desk,
     doi,
     evaluate_duplicates,
     evaluate_matching,
@@ -262,7 +263,7 @@ def decisions_export(settings: Settings, output: Any) -> None:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(ledger.COLUMNS)
-    writer.writerows(ledger.rows(session.decisions(settings.db, settings.decisions)))
+    writer.writerows(ledger.rows(session.decisions(settings.decisions)))
     output.write(text.getvalue())
 
 
@@ -291,7 +292,7 @@ def decisions_conflicts(settings: Settings) -> None:
 @click.pass_obj
 def decisions_agreement(settings: Settings) -> None:
     """Say how far each two reviewers agree: percent, and Cohen's kappa."""
-    found = ledger.agreement(judging.standing(session.decisions(settings.db, settings.decisions)))
+    found = ledger.agreement(judging.standing(session.decisions(settings.decisions)))
     for pair in found:
         kappa = "not defined" if pair.kappa is None else f"{pair.kappa:.2f}"
         click.echo(f"{pair.first} and {pair.second}: {pair.works} works, {pair.observed:.0%} agreement, kappa {kappa}")
@@ -406,12 +407,47 @@ def status(settings: Settings, as_json: bool) -> None:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where the site listens.")
 @click.option("--port", default=8001, show_default=True, help="Where the site listens.")
 @click.option("--open/--no-open", "open_browser", default=False, help="Open the site in a browser.")
-@click.option("--public", is_flag=True, help="For strangers: no SQL of their own, no download of the database.")
+@click.option(
+    "--public", is_flag=True, help="For strangers: no SQL of their own, no download of the database, no desk."
+)
+@click.option("--reviewer", metavar="NAME", help="Open the reviewer's desk for NAME, on this machine.")
+@click.option("--accounts", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Open the desk for the people in FILE (YAML, name: hash of a password); else as --public.")  # fmt: skip
 @click.pass_obj
-def serve_(settings: Settings, host: str, port: int, open_browser: bool, public: bool) -> None:
-    """Open the site over the database until Ctrl-C."""
+def serve_(
+    settings: Settings,
+    host: str,
+    port: int,
+    open_browser: bool,
+    public: bool,
+    reviewer: str | None,
+    accounts: Path | None,
+) -> None:
+    """Open the site over the database until Ctrl-C.
+
+    Nobody can write through it, unless a reviewer's desk is opened.
+    """
+    if sum((public, reviewer is not None, accounts is not None)) > 1:
+        raise ConfigError("--public, --reviewer and --accounts exclude each other: a site for strangers has no desk")
+    opened: Mapping[str, str] = {}
+    page = "/"
+    if reviewer is not None:
+        opened, page = desk.for_one(settings.db, settings.decisions, reviewer)
+    elif accounts is not None:
+        opened, page = desk.for_accounts(settings.db, settings.decisions, accounts)
+    if opened:
+        click.echo(f"The desk: {serve.address(host, port, page)}", err=True)
     raise SystemExit(
-        serve.run(settings.db, host, port, open_browser=open_browser, public=public, sources=settings.sources)
+        serve.run(
+            settings.db,
+            host,
+            port,
+            open_browser=open_browser,
+            public=public or accounts is not None,
+            sources=settings.sources,
+            desk=opened,
+            page=page,
+        )
     )
 
 

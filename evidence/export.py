@@ -10,11 +10,9 @@ before such a cell, and before one that already looks so guarded, so `unguard` g
 from __future__ import annotations
 
 import codecs
-import csv
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from evidence.errors import ConfigError
 from evidence.reference_formats import Row, bibtex, csl_json, joined, keywords, names, ris
@@ -104,6 +102,8 @@ KEYS = (*(column.name for column in (*_BEFORE_TAGS, *_AFTER_TAGS)), "tags")
 BOM = "\ufeff"
 _GUARDED = re.compile(r"'*[=+\-@\t\r\n\0\uff1d\uff0b\uff0d\uff20]")
 """How a dangerous cell begins (OWASP ASVS 5.0, 1.2.10; the full-width forms run in some East Asian settings)."""
+_BEGINS = frozenset("'=+-@\t\r\n\0\uff1d\uff0b\uff0d\uff20")
+_QUOTED = re.compile(r'[,"\r\n]').search
 _EXCEL_MISREADS = frozenset({"issue", "issued", "pages", "volume"})
 _DATE_LIKE = re.compile(r"\d+(?:[-/]\d+)+")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
@@ -111,19 +111,13 @@ _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 def guard(cell: str) -> str:
     """The cell so that no spreadsheet runs it; most are returned as they are."""
-    return "'" + cell if _GUARDED.match(cell) else cell
+    # Nearly every cell begins otherwise, and this is asked of each: looking at a character takes a third of the time.
+    return "'" + cell if cell[:1] in _BEGINS and _GUARDED.match(cell) else cell
 
 
 def unguard(cell: str) -> str:
     """What `guard` was given."""
     return cell[1:] if cell.startswith("'") and _GUARDED.match(cell) else cell
-
-
-class _Echo:
-    """A file for csv.writer, whose `writerow` returns what `write` returns."""
-
-    def write(self, text: str) -> str:
-        return text
 
 
 def csv_rows(rows: Iterable[Row], *, excel: bool = False, facets: Sequence[str] = FACETS) -> Iterator[str]:
@@ -154,17 +148,22 @@ def asreview(rows: Iterable[Row]) -> Iterator[str]:
 
 
 def _csv(wanted: Sequence[Column], rows: Iterable[Row], facets: Sequence[str], excel: bool) -> Iterator[str]:
-    writer: Any = csv.writer(_Echo())  # typeshed has writerow return Any; the echo makes it the line's text
-    header = [column.name for column in wanted]
-    yield (BOM if excel else "") + writer.writerow(header)
     tagged = frozenset(facets)
+    header = [column.name for column in wanted]
+    plan = [(name, name in tagged, excel and name in _EXCEL_MISREADS) for name in header]
+    yield (BOM if excel else "") + _line(header)
     for row in rows:
-        cells = [_cell(row, name, name in tagged) for name in header]
-        if excel:
-            cells = [
-                _undated(cell) if name in _EXCEL_MISREADS else cell for name, cell in zip(header, cells, strict=True)
-            ]
-        yield writer.writerow([guard(cell) for cell in cells])
+        tags = row["tags"]
+        cells = []
+        for name, is_facet, misread in plan:
+            cell = "; ".join(tags.get(name, ())) if is_facet else _cell(row, name)
+            cells.append(guard(_undated(cell) if misread else cell))
+        yield _line(cells)
+
+
+def _line(cells: list[str]) -> str:
+    """What csv.writer makes of two or more cells (RFC 4180), in half the time; a test compares the two."""
+    return ",".join(['"' + cell.replace('"', '""') + '"' if _QUOTED(cell) else cell for cell in cells]) + "\r\n"
 
 
 def _undated(cell: str) -> str:
@@ -172,27 +171,30 @@ def _undated(cell: str) -> str:
     return re.sub("[-/]", "–", cell) if _DATE_LIKE.fullmatch(cell) and not _DAY.fullmatch(cell) else cell
 
 
-def _cell(row: Row, name: str, is_facet: bool) -> str:
-    if is_facet:
-        return "; ".join(row["tags"].get(name, ()))
-    return names(row[name]) if name == "authors_full" else joined(row[name])
+def _cell(row: Row, name: str) -> str:
+    value = row[name]
+    if type(value) is str:
+        return value
+    return names(value) if name == "authors_full" else joined(value)
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One way to write works; calling it with rows gives the file's text in chunks."""
+    """One way to write works; calling it with rows gives the file's text in chunks. `flat` formats take `authors_full` as one
+    text too, ready for a cell."""
 
     write: Callable[[Iterable[Row]], Iterator[str]]
     extension: str
     media_type: str
     says: str
+    flat: bool = False
 
     def __call__(self, rows: Iterable[Row]) -> Iterator[str]:
         return self.write(rows)
 
 
 FORMATS: dict[str, Format] = {
-    "csv": Format(csv_rows, "csv", "text/csv", "every column, for spreadsheets and scripts"),
+    "csv": Format(csv_rows, "csv", "text/csv", "every column, for spreadsheets and scripts", flat=True),
     "ris": Format(ris, "ris", "application/x-research-info-systems", "for Rayyan, Covidence, RevMan, EndNote, Zotero"),
     "bibtex": Format(bibtex, "bib", "application/x-bibtex", "for LaTeX, JabRef, Zotero"),
     "csl-json": Format(csl_json, "json", "application/vnd.citationstyles.csl+json", "for citation processors, pandoc"),

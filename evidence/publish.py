@@ -107,7 +107,8 @@ def publish(
     """
     catalogue.connect(db, older=True).close()
     claims = None if sources is None else _without_contact(sources)
-    names = _reviewers(decisions) if reviewers == "hidden" else None
+    said = catalogue.words(decisions) if decisions and reviewers == "hidden" else ()
+    names = sorted({word.reviewer for word in said}) if reviewers == "hidden" else None
     with _ours(target), _explained(db, target):
         versions = target / "versions"
         for left in versions.glob(".*"):
@@ -242,23 +243,13 @@ def _unnamed(reason: str, names: Iterable[str]) -> str:
     return reason
 
 
-def _reviewers(decisions: Path | None) -> list[str]:
-    """Everybody in the ledger; nobody when there is none yet."""
-    if decisions is None or not decisions.exists():
-        return []
-    try:
-        with closing(sqlite3.connect(f"{decisions.absolute().as_uri()}?mode=ro", uri=True)) as conn:
-            return [name for (name,) in conn.execute("select distinct reviewer from decisions")]
-    except sqlite3.Error as error:
-        raise StoreError(f"{decisions}: cannot be read ({error}); name the ledger with --decisions") from None
-
-
 # ---------------------------------------------------------------------- the site around it
 
 
 def _write_site(folder: Path, target: Path, claims: str | None) -> None:
     """Everything beside the database. `folder` is where it is written, `target` where it will be found."""
-    junk = shutil.ignore_patterns("__pycache__", "*.pyc")
+    # What is published can be read and nothing else: the reviewer's desk stays at home.
+    junk = shutil.ignore_patterns("__pycache__", "*.pyc", "*desk*")
     site = serve.site_folder()
     shutil.copytree(site, folder / "site", ignore=junk)
     package = Path(__file__).resolve().parent
@@ -300,6 +291,7 @@ def requirements() -> list[str]:
         raise ConfigError("evidence is not installed here, only its files are; install it with pip") from None
     names = [re.split(r"[^\w.-]", need, maxsplit=1)[0] for need in needed if "extra ==" not in need]
     plugins = {point.dist.name for point in importlib.metadata.entry_points(group="datasette") if point.dist}
+    plugins.discard("datasette-auth-passwords")  # for the desk alone, and it brings a form that takes passwords
     return [f"{name}=={importlib.metadata.version(name)}" for name in sorted({*names, *plugins}, key=str.lower)]
 
 

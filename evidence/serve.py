@@ -15,11 +15,15 @@ import subprocess
 import sys
 import time
 import webbrowser
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 
 from evidence import catalogue
 from evidence.errors import ConfigError
+
+DESK_ENVIRONMENT = "EVIDENCE_DESK"
+"""What the variables that open the desk begin with. One that lies about in the shell must not open it."""
 
 PUBLIC_SETTINGS = {"default_allow_sql": "off", "allow_download": "off"}
 """What a site for strangers must not offer: SQL of their own (memory, processor) and the file as a whole."""
@@ -75,10 +79,14 @@ def run(
     immutable: bool = False,
     public: bool = False,
     sources: Path | None = None,
+    desk: Mapping[str, str] | None = None,
+    page: str = "/",
 ) -> int:
     """Serve `db` until Ctrl-C (SIGTERM, SIGHUP) and return the exit code: 0 when it was stopped, else the server's own.
 
     `sources` is the sources.yaml whose articles' claims the site shows (None: `EVIDENCE_SOURCES`, else the working folder's).
+    `desk` are the variables that open the reviewer's desk (`desk.told`; None: the site has no route that writes). `page` is
+    what the browser is opened at.
     The front page is opened here, once the server answers: Datasette's `--open` would do it too early. ConfigError when
     the database is missing or the port is taken, StoreError when the file is not ours.
     """
@@ -86,11 +94,12 @@ def run(
     _check_port(host, port)
     line = command(db, host, port, open_browser=False, immutable=immutable, public=public)
     previous = {number: signal.signal(number, _stop) for number in _STOP_SIGNALS}
-    told = {} if sources is None else {"EVIDENCE_SOURCES": str(sources.absolute())}
-    server = subprocess.Popen(line, start_new_session=True, stdout=2, env={**os.environ, **told})  # noqa: S603 (our own interpreter)
+    told = {name: value for name, value in os.environ.items() if not name.startswith(DESK_ENVIRONMENT)}
+    told |= {} if sources is None else {"EVIDENCE_SOURCES": str(sources.absolute())}
+    server = subprocess.Popen(line, start_new_session=True, stdout=2, env={**told, **(desk or {})})  # noqa: S603 (our own interpreter)
     try:
         if open_browser and _listens(server, host, port):
-            webbrowser.open(f"http://{_browsable(host)}:{port}/")
+            webbrowser.open(address(host, port, page))
         return server.wait()
     except KeyboardInterrupt:
         return 0
@@ -98,6 +107,11 @@ def run(
         _shut_down(server)
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def address(host: str, port: int, page: str = "/") -> str:
+    """Where a browser on this machine finds a page of the site."""
+    return f"http://{_browsable(host)}:{port}{page}"
 
 
 def _settings(site: Path) -> dict[str, str]:

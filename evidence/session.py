@@ -130,7 +130,7 @@ def decide(
             if facet == SAME_WORK and (other == doi or not list(catalogue.standing(conn, [Doi(other)]))):
                 raise ConfigError(f"{other}: no other work in {db}; a pair needs two works that were harvested")
     if withdrawn:
-        _check_said(db, ledger, doi, reviewer, withdrawn)
+        _check_said(ledger, doi, reviewer, withdrawn)
     work = normalise(json.loads(message))
     ruled = judging.judge(work, book)
     by_rule = {(said.facet, said.value) for said in tag(work, book)}
@@ -150,9 +150,9 @@ def decide(
     return words, _append(db, ledger, book, now, words, patience)
 
 
-def _check_said(db: Path, ledger: Path, doi: Doi, reviewer: str, withdrawn: Sequence[tuple[str, str] | None]) -> None:
+def _check_said(ledger: Path, doi: Doi, reviewer: str, withdrawn: Sequence[tuple[str, str] | None]) -> None:
     """ConfigError when there is nothing of the reviewer's to take back."""
-    held = judging.standing(decisions(db, ledger)) if ledger.exists() else []
+    held = judging.standing(catalogue.words(ledger))
     mine = {(d.facet, d.value) if d.facet else None for d in held if (d.doi, d.reviewer) == (doi, reviewer)}
     for pair in withdrawn:
         if pair not in mine:
@@ -162,19 +162,17 @@ def _check_said(db: Path, ledger: Path, doi: Doi, reviewer: str, withdrawn: Sequ
             )
 
 
-def decisions(db: Path, ledger: Path) -> tuple[Decision, ...]:
-    """The whole ledger, oldest first."""
+def decisions(ledger: Path) -> tuple[Decision, ...]:
+    """The whole ledger, oldest first; ConfigError when there is none."""
     if not ledger.exists():
         raise ConfigError(f"{ledger}: there are no decisions yet; `evidence decide` makes the first")
-    with store.open_store(db, ledger) as opened:
-        return opened.decisions()
+    return catalogue.words(ledger)
 
 
 def import_decisions(db: Path, ledger: Path, book: Rulebook, now: Clock, entries: Sequence[Entry]) -> int:
     """Append the decisions that the ledger does not hold yet; returns how many. All or none."""
     catalogue.connect(db).close()
-    with store.open_store(db, ledger) as opened:
-        held = set(opened.decisions())
+    held = set(catalogue.words(ledger))
     new = tuple(dict.fromkeys(e.decision for e in entries if e.decision not in held))
     with closing(catalogue.connect(db)) as conn:
         for entry in entries:

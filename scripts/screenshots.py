@@ -7,6 +7,7 @@ nothing else, and fails when a picture grows past the limit.
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -19,7 +20,7 @@ from typing import Any
 
 from playwright.sync_api import sync_playwright
 
-from evidence import serve
+from evidence import desk, serve
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 LIMIT = 400_000
@@ -33,6 +34,7 @@ PICTURES: dict[str, tuple[str, dict[str, Any], int]] = {
     "works": ("/evidence/works?verdict=include&_tag=variant:ipt-a", {"viewport": DESK}, 900),
     "work": ("/doi/10.1017/s0033291719000928", {"viewport": DESK}, 1000),
     "article": ("/article/article-references", {"viewport": DESK}, 1100),
+    "desk": ("/desk?doi=10.1017/s0033291719000928", {"viewport": DESK}, 640),
     "prisma": ("/prisma", {"viewport": DESK}, 800),
     "front-dark": ("/", {"viewport": DESK, "color_scheme": "dark"}, 1180),
     "works-phone": ("/evidence/works?verdict=include", {"viewport": PHONE, "device_scale_factor": 2}, 844),
@@ -45,11 +47,13 @@ def main() -> None:
         db = Path(sys.argv[1]) if len(sys.argv) > 1 else demo(Path(folder))
         with closing(socket.create_server(("127.0.0.1", 0))) as free:
             port = free.getsockname()[1]
-        server = subprocess.Popen(serve.command(db, "127.0.0.1", port, open_browser=False), stderr=subprocess.DEVNULL)
+        told, link = desk.for_one(db, db.with_name("decisions.db"), "A. Reader")
+        command = serve.command(db, "127.0.0.1", port, open_browser=False)
+        server = subprocess.Popen(command, stderr=subprocess.DEVNULL, env={**os.environ, **told})
         try:
             wait_for(port)
             DOCS.mkdir(exist_ok=True)
-            shoot(chromium, f"http://127.0.0.1:{port}")
+            shoot(chromium, f"http://127.0.0.1:{port}", link)
         finally:
             server.terminate()
             server.wait()
@@ -74,11 +78,13 @@ def wait_for(port: int) -> None:
             time.sleep(0.1)
 
 
-def shoot(chromium: str, site: str) -> None:
+def shoot(chromium: str, site: str, link: str) -> None:
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         for name, (address, options, height) in PICTURES.items():
             page = browser.new_context(**options).new_page()
+            if name == "desk":  # the only page that asks who is there
+                page.goto(site + link)
             answer = page.goto(site + address)
             if answer is None or answer.status != 200:
                 sys.exit(f"{address}: no page to take a picture of")

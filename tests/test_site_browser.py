@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from evidence import serve
+from evidence import catalogue, config, desk, serve, session
+from evidence.archive import snapshot_files
+from evidence.rulebook import Rulebook
+from evidence.sync import Quiet
 from tests import site_sample
 
+SHIPPED = Path(__file__).resolve().parents[1] / "sources.yaml"
 CHROMIUM = shutil.which("chromium")
 if CHROMIUM is None:
     pytest.skip("chromium is not installed (Debian: apt-get install chromium)", allow_module_level=True)
@@ -33,10 +38,18 @@ PHONE = {"width": 360, "height": 780}
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The site over the sample database, in a process of its own."""
     db = site_sample.make_sample(tmp_path_factory.mktemp("browser") / "evidence.db")
+    with served(db, {}) as found:
+        yield found
+
+
+@contextmanager
+def served(db: Path, environment: dict[str, str]) -> Iterator[str]:
+    """The site in a process of its own: its address."""
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
         port = free.getsockname()[1]
     command = serve.command(db, "127.0.0.1", port, open_browser=False)
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, stdout=quiet, stderr=quiet, env={**os.environ, **environment}) as server:
         try:
             deadline = time.monotonic() + 20
             while time.monotonic() < deadline:
@@ -176,3 +189,107 @@ def test_axe_finds_no_barrier(browser: Any, address: str, scheme: str, paths: tu
         found += [(path, problem["id"], problem["nodes"][0]["html"][:200]) for problem in result["violations"]]
     context.close()
     assert found == []
+
+
+# ---------------------------------------------------------------------- the reviewer's desk
+
+DESK_PAGES = ("/desk", "/desk?queue=second", "/desk?queue=again", "/desk/pairs", "/desk/said")
+
+
+@pytest.fixture
+def desk_address(tmp_path: Path, book: Rulebook) -> Iterator[tuple[str, str, Path]]:
+    """A desk over the bundled works: its address, the link that lets in, and the ledger."""
+    db, ledger = tmp_path / "evidence.db", tmp_path / "decisions.db"
+    door = session.Files("snapshot", snapshot_files())
+    session.run(db, ledger, config.load(SHIPPED), book, desk._now, Quiet(), door=door)
+    told, page = desk.for_one(db, ledger, "A. Reader")
+    with served(db, told) as address:
+        yield address, address + page, ledger
+
+
+def test_a_reviewer_works_through_the_queue_by_keyboard(page: Any, desk_address: tuple[str, str, Path]) -> None:
+    _, link, ledger = desk_address
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(link)
+    first = page.locator("#desk-title").inner_text()
+    page.keyboard.press("e")
+    assert page.locator("input[value=exclude]").is_checked()
+    assert page.locator(".ready:visible").count() == 1
+    page.keyboard.press("1")
+    assert page.input_value("#reason") == desk.READY["exclude"][0]
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#undo-form")
+    second = page.locator("#desk-title").inner_text()
+    assert second != first
+    page.keyboard.press("s")
+    page.wait_for_selector(f"#desk-title:not(:has-text('{second[:40]}'))")
+    page.keyboard.press("i")
+    page.keyboard.press("r")
+    page.keyboard.type("seen in the full text")  # letters are text here, and no keys
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".last-said p:has-text('Included')")
+    page.keyboard.press("z")
+    page.wait_for_selector(".last-said p:has-text('Excluded')")
+    words = catalogue.words(ledger)
+    assert [(word.action, word.verdict, word.reason) for word in words[:2]] == [
+        ("verdict", "exclude", desk.READY["exclude"][0]),
+        ("verdict", "include", "seen in the full text"),
+    ]
+    assert [word.action for word in words[2:]] == ["withdraw"]
+    assert said == []
+
+
+def test_single_keys_can_be_switched_off_and_stay_off(page: Any, desk_address: tuple[str, str, Path]) -> None:
+    _, link, _ = desk_address
+    page.goto(link)
+    page.uncheck("#keys")
+    page.reload()
+    page.keyboard.press("e")
+    assert not page.locator("input[value=exclude]").is_checked()
+    assert not page.locator("#keys").is_checked()
+
+
+def test_tags_are_corrected_without_javascript(browser: Any, desk_address: tuple[str, str, Path]) -> None:
+    address, link, ledger = desk_address
+    context = browser.new_context(java_script_enabled=False)
+    plain = context.new_page()
+    plain.goto(link)
+    plain.goto(f"{address}/desk?doi=10.1002/cpp.1774")
+    plain.click(".tags-form summary")
+    plain.uncheck("input[name=tag][value='variant:ipt']")
+    plain.fill("#reason", "not the standard form")
+    plain.click(".send button")
+    assert not plain.locator("input[name=tag][value='variant:ipt']").is_checked()
+    (word,) = catalogue.words(ledger)
+    assert (word.action, word.value) == ("untag", "ipt")
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_desk_has_no_barrier_and_fits_a_phone(
+    browser: Any, desk_address: tuple[str, str, Path], scheme: str
+) -> None:
+    axe = pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
+    script = (Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+    address, link, _ = desk_address
+    for width in (1280, 360):
+        context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme, bypass_csp=True)
+        page = context.new_page()
+        page.goto(link)
+        page.check("input[value=exclude]")
+        page.fill("#reason", "x")
+        page.click(".send button")
+        page.wait_for_selector("#undo-form")
+        for path in DESK_PAGES:
+            page.goto(address + path)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+            if page.locator(".tags-form").count():
+                page.click(".tags-form summary")
+            page.evaluate(script)
+            found = page.evaluate(
+                "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})"
+            )
+            assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in found["violations"]] == [], path
+        context.close()

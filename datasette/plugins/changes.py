@@ -1,7 +1,8 @@
 """What each sync brought, as a page and as an Atom feed that can be narrowed like the list of works.
 
 `/changes` is the page; `/feed.atom?_tag=variant:ipt-a&_tag=design:rct` follows one filter. New means first seen in that
-run; changed means that the record's content changed in it. Nothing is judged here.
+run; changed means that the record's content changed in it. What people decided between the syncs stands apart. Nothing is
+judged here.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from evidence.remember import MEMORY
 NAME = "evidence"
 RUNS_SHOWN = 12
 WORKS_SHOWN = 15
+DECISIONS_SHOWN = 10
 FEED_LENGTH = 100
 ATOM = "http://www.w3.org/2005/Atom"
 NOT_XML = re.compile("[^\\t\\n\\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -39,7 +41,11 @@ RUNS = """
     select r.run, r.started, r.finished, r.outcome, r.door, coalesce(n.new, 0) as new,
         coalesce(n.included, 0) as included, coalesce(n.waiting, 0) as waiting, coalesce(c.changed, 0) as changed
     from runs r left join new n on n.run = r.run left join changed c on c.run = r.run
-    where r.outcome <> 'running' order by r.run desc limit :limit
+    where r.outcome <> 'running' and r.door <> 'judge' order by r.run desc limit :limit
+"""
+DECIDED = """
+    select d.doi, w.title, d.action, d.verdict, d.facet, d.value, d.reason, d.reviewer, d.made_at
+    from decisions d join works w on w.doi = d.doi order by d.decision desc limit :limit
 """
 FIRST_OF_EACH = """
     select run, doi, title, authors, container, year, verdict, notice from (
@@ -70,7 +76,9 @@ def register_routes() -> list[tuple[str, Any]]:
 async def page(datasette: Any, request: Any) -> Response:
     db = datasette.get_database(NAME)
     runs = await MEMORY.get(db.path, "changes", lambda: recent(db))
-    return Response.html(await datasette.render_template("changes.html", {"runs": runs}, request=request))
+    decided = [dict(row) for row in await db.execute(DECIDED, {"limit": DECISIONS_SHOWN})]
+    shown = {"runs": runs, "decided": decided}
+    return Response.html(await datasette.render_template("changes.html", shown, request=request))
 
 
 async def recent(db: Any) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """Any list of works as a file: `/download/ris?verdict=include&_tag=variant:ipt-a` takes every filter the list takes.
 
-The list itself says which works (asked of Datasette, page by page), `evidence.export` writes them; neither a filter nor a
+The list itself says which works (asked of Datasette), `evidence.export` writes them; neither a filter nor a
 format is known here. Rows stream in the list's order, so a file of any length costs little memory.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import sqlite3
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from datasette import hookimpl
+from datasette.utils import sqlite_timelimit
 from datasette.utils.asgi import AsgiStream, NotFound, Response
 
 from evidence import catalogue, export
@@ -24,8 +26,11 @@ NAME = "evidence"
 BATCH = 200
 """Works written between two looks at the network."""
 
-ONLY_DOIS = (("_col", "doi"), ("_size", "max"), ("_shape", "objects"), ("_nofacet", "1"), ("_nocount", "1"))
+ONLY_DOIS = (("_col", "doi"), ("_size", "1"), ("_shape", "objects"), ("_nofacet", "1"), ("_nocount", "1"))
 IGNORED = frozenset({"_col", "_nocol", "_size", "_shape", "_next", "_facet", "_facet_tags", "_labels"})
+
+PATIENCE = 4
+"""How many times as long as a page a whole list may take to be put in order."""
 
 
 @hookimpl
@@ -51,9 +56,16 @@ async def download(datasette: Any, request: Any, send: Any) -> Response | None:
         with ThreadPoolExecutor(max_workers=1) as thread:  # a SQLite connection stays in the thread that opened it
             loop = asyncio.get_running_loop()
             chunks = await loop.run_in_executor(thread, written, Path(path), dois, wanted)
+
+            def ahead() -> asyncio.Future[str]:
+                return loop.run_in_executor(thread, lambda: "".join(itertools.islice(chunks, BATCH)))
+
             try:
-                while text := await loop.run_in_executor(thread, lambda: "".join(itertools.islice(chunks, BATCH))):
+                text = await ahead()
+                while text:
+                    following = ahead()  # written while this one is on its way
                     await out.write(text)
+                    text = await following
             finally:
                 await loop.run_in_executor(thread, chunks.close)
 
@@ -64,28 +76,38 @@ async def download(datasette: Any, request: Any, send: Any) -> Response | None:
 
 
 async def listed(datasette: Any, query: str) -> tuple[list[Doi], str | None]:
-    """The DOIs of a list of works in its order, or Datasette's complaint about the filters."""
+    """The DOIs of a list of works in its order, or Datasette's complaint about the filters.
+
+    Datasette is asked for the list's first row: it checks filters and permissions, and says which statement the list is. That
+    statement is then asked once for all, instead of page by page.
+    """
     pairs = [(key, text) for key, text in parse_qsl(query, keep_blank_values=True) if key not in IGNORED]
-    address = f"{datasette.urls.table(NAME, 'works', format='json')}?{urlencode([*pairs, *ONLY_DOIS])}"
-    dois: list[Doi] = []
-    while address:
-        answer = await datasette.client.get(address)
-        page = answer.json()
-        if answer.status_code != 200:
-            return [], str(page.get("error"))
-        dois += [Doi(row["doi"]) for row in page["rows"]]
-        following = page["next"]
-        address = following and (
-            f"{datasette.urls.table(NAME, 'works', format='json')}?"
-            f"{urlencode([*pairs, *ONLY_DOIS, ('_next', following)])}"
-        )
-    return dois, None
+    answer = await datasette.client.get(
+        f"{datasette.urls.table(NAME, 'works', format='json')}?{urlencode([*pairs, *ONLY_DOIS])}"
+    )
+    page = answer.json()
+    if answer.status_code != 200:
+        return [], str(page.get("error"))
+    statement, _, _ = page["query"]["sql"].rpartition(" limit ")
+    limit = PATIENCE * datasette.setting("sql_time_limit_ms")
+
+    def every(conn: sqlite3.Connection) -> list[Doi]:
+        cursor = conn.cursor()
+        cursor.row_factory = None
+        with sqlite_timelimit(conn, limit):
+            # The key ends the order, as it does on the list's pages.
+            return [Doi(doi) for (doi,) in cursor.execute(f"{statement}, doi", page["query"]["params"])]
+
+    try:
+        return await datasette.get_database(NAME).execute_fn(every), None
+    except sqlite3.OperationalError as error:
+        return [], f"The list could not be put in order: {error}"
 
 
 def written(path: Path, dois: list[Doi], wanted: export.Format) -> Generator[str, None, None]:
     """The file in chunks; the connection lives as long as they are read."""
     conn = catalogue.connect(path)
     try:
-        yield from wanted(catalogue.whole(conn, dois))
+        yield from wanted(catalogue.whole(conn, dois, flat=wanted.flat))
     finally:
         conn.close()

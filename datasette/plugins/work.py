@@ -62,6 +62,11 @@ HISTORY = """
     select s.version, s.first_run, s.last_run, r.started from snapshots s left join runs r on r.run = s.first_run
     where s.doi = :doi order by s.version desc
 """
+DECISIONS = """
+    select action, verdict, facet, case when doi = :doi then value else doi end as value, reason, reviewer, made_at, rule_said
+    from decisions
+    where doi = :doi or (facet = 'same-work' and value = :doi) order by decision desc
+"""
 AUTHORS = """
     select w.credited as name, a.orcid, a.kind, w.role from work_authors w
     join authors a on a.author = w.author where w.doi = :doi order by w.position
@@ -139,6 +144,7 @@ async def gather(datasette: Any, row: Any) -> dict[str, Any]:
         "cited_by": await ask(CITED_BY),
         "cites_elsewhere": (await db.execute(ELSEWHERE, params)).single_value(),
         "history": await ask(HISTORY),
+        "decisions": await ask(DECISIONS),
     }
 
 

@@ -1,0 +1,63 @@
+// The desk's single keys. Every key has a control on the page that does the same; the switch is remembered in this browser.
+(() => {
+    const form = document.getElementById("decision");
+    const keys = document.getElementById("keys");
+    const undo = document.getElementById("undo");
+    const lists = [...document.querySelectorAll(".ready")];
+    const remembered = "desk-single-keys";
+
+    if (keys) {
+        try { keys.checked = localStorage.getItem(remembered) !== "off"; } catch { /* storage may be forbidden: then it is not remembered */ }
+        keys.addEventListener("change", () => {
+            try { localStorage.setItem(remembered, keys.checked ? "on" : "off"); } catch { /* see above */ }
+            document.body.classList.toggle("no-keys", !keys.checked);
+        });
+        document.body.classList.toggle("no-keys", !keys.checked);
+    }
+
+    const chosen = () => form?.querySelector("input[name=verdict]:checked")?.value ?? "";
+    const offer = () => lists.forEach((list) => { list.hidden = list.dataset.verdict !== chosen(); });
+
+    if (form) {
+        form.addEventListener("change", offer);
+        form.addEventListener("click", (event) => {
+            const button = event.target.closest("[data-reason]");
+            if (!button) return;
+            form.elements.reason.value = button.dataset.reason;
+            form.querySelector(".send button").focus();
+        });
+        offer();
+    }
+
+    const typing = (element) => element.matches("input[type=text], input[type=search], textarea, select") || element.isContentEditable;
+
+    document.addEventListener("keydown", (event) => {
+        if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || typing(event.target)) return;
+        if (keys && !keys.checked) return;
+        const key = event.key.toLowerCase();
+        const radio = form?.querySelector(`input[data-key="${CSS.escape(key)}"]`);
+        const ready = /^[1-9]$/.test(key) ? lists.find((list) => !list.hidden)?.querySelectorAll("button")[Number(key) - 1] : null;
+        if (radio) {
+            radio.checked = true;
+            radio.focus();
+            offer();
+        } else if (ready) {
+            ready.click();
+        } else if (key === "r" && form) {
+            form.elements.reason.focus();
+        } else if (key === "t" && form) {
+            const tags = document.querySelector(".tags-form");
+            tags.open = !tags.open;
+            document.getElementById("tags-summary").focus();
+        } else if (key === "s") {
+            document.getElementById("skip")?.click();
+        } else if (key === "o") {
+            document.getElementById("open-doi")?.click();
+        } else if (key === "z" && undo) {
+            undo.click();
+        } else {
+            return;
+        }
+        event.preventDefault();
+    });
+})();
