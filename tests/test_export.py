@@ -126,6 +126,13 @@ def test_no_rows_are_a_header() -> None:
     assert text.startswith("doi,title,") and text.count("\r\n") == 1
 
 
+@given(st.lists(st.text(alphabet=st.sampled_from("ab ,;\"\r\n\t\u2028'")), min_size=2, max_size=6))
+def test_a_line_is_what_the_csv_module_writes(cells: list[str]) -> None:
+    out = io.StringIO(newline="")
+    csv.writer(out).writerow(cells)
+    assert export._line(cells) == out.getvalue()
+
+
 def test_lines_end_in_crlf_and_keep_line_breaks_in_cells() -> None:
     text = "".join(export.csv_rows([FULL]))
     assert text.endswith("\r\n")

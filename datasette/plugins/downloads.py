@@ -96,7 +96,7 @@ async def listed(datasette: Any, query: str) -> tuple[list[Doi], str | None]:
         cursor.row_factory = None
         with sqlite_timelimit(conn, limit):
             # The key ends the order, as it does on the list's pages.
-            return [Doi(doi) for (doi,) in cursor.execute(f"{statement}, doi", page["query"]["params"])]
+            return [Doi(doi) for doi, *_ in cursor.execute(f"{statement}, doi", page["query"]["params"])]
 
     try:
         return await datasette.get_database(NAME).execute_fn(every), None
