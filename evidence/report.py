@@ -25,6 +25,10 @@ CITATION_WORDS = {
 """How a summary says each verdict on a citation."""
 
 
+_NAMED = 5
+"""How many DOIs a line of the summary names."""
+
+
 def summary(outcome: Outcome) -> str:
     """What a run did, for a person: what changed in standing first, then citations, records, verdicts and troubles."""
     lines = [f"NOTICE {kind} of {verdict}d work {doi}: {title}" for doi, kind, title, verdict in _grave(outcome)]
@@ -44,6 +48,11 @@ def summary(outcome: Outcome) -> str:
         lines.append(f"{_n(outcome.gone, 'work')} no longer found by a source that had led to it (kept, and marked).")
     if outcome.rejudged:
         lines.append(f"{_n(outcome.rejudged, 'work')} judged again under changed rules or decisions.")
+    if outcome.reopened:
+        lines.append(
+            f"{_n(len(outcome.reopened), 'decision')} to look at again (`evidence decisions conflicts`): "
+            f"{', '.join(outcome.reopened[:_NAMED])}{' …' if len(outcome.reopened) > _NAMED else ''}."
+        )
     included, unsure = outcome.verdicts.get("include", 0), outcome.verdicts.get("unsure", 0)
     lines.append(
         f"{sum(outcome.verdicts.values())} works in the database: {included} included, "

@@ -57,6 +57,7 @@ class Outcome:
     refreshed: int = 0
     read: int | None = None
     notices: list[tuple[str, str, str, str]] = field(default_factory=list)
+    reopened: tuple[Doi, ...] = ()
     troubles: list[tuple[str, str]] = field(default_factory=list)
     warnings: list[tuple[str, str]] = field(default_factory=list)
     verdicts: dict[str, int] = field(default_factory=dict)
@@ -78,6 +79,8 @@ class Outcome:
             "rejudged": self.rejudged,
             "gone": self.gone,
             "notices": len(self.notices),
+            "noticed": sorted({(doi, kind) for doi, kind, _, verdict in self.notices if verdict != "exclude"}),
+            "reopened": self.reopened,
             "troubles": len(self.troubles),
             "verdicts": self.verdicts,
             "known": [self.known_found, self.known_total],
@@ -136,6 +139,7 @@ def sync(
     try:
         store.set_facets(reconsider.facet_rows(book))
         known = catalogue.dois(store.conn)
+        in_conflict = {row["doi"] for row in catalogue.conflicts(store.conn)}
         states = store.register(run, _entries(config))
         for source in config.sources:
             state = states[source.id] if not full else SourceState(None, None)
@@ -148,6 +152,9 @@ def sync(
             store, book, run, reconsider.decisions_by_work(store), bench.progress
         )
         reconsider.find_duplicates(store, run, moved=turned or bool(outcome.landed.new or outcome.landed.changed))
+        outcome.reopened = tuple(
+            Doi(row["doi"]) for row in catalogue.conflicts(store.conn) if row["doi"] not in in_conflict
+        )
         _health(bench, outcome, config)
         outcome.outcome = "partial" if outcome.troubles else "complete"
     except BaseException:

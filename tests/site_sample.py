@@ -214,7 +214,8 @@ def _runs_and_sources(conn: sqlite3.Connection) -> None:
     conn.executemany("insert into runs (run, started, finished, outcome, door, version, counts) "
         "values (?, ?, ?, ?, 'archive', '0.1', ?)", [
         (1, "2026-11-20T06:00:00Z", "2026-11-20T06:00:10Z", "complete", '{"new": 12}'),
-        (2, "2026-11-24T06:00:00Z", "2026-11-24T06:00:04Z", "partial", '{"new": 1}'),
+        (2, "2026-11-24T06:00:00Z", "2026-11-24T06:00:04Z", "partial", json.dumps({"new": 1,
+            "noticed": [("10.1371/journal.pone.0019044", "correction")], "reopened": ["10.1002/jclp.21857"]})),
     ])  # fmt: skip
     conn.executemany("insert into sources (source, kind, label, spec, bookmark, trouble, first_run) "
         "values (?, ?, ?, '{}', ?, ?, 1)", [

@@ -239,7 +239,8 @@ def test_reviewers_who_disagree_and_a_text_that_changed_are_conflicts(
         "title": ["Dynamic interpersonal therapy: corrected title"],
         "indexed": {"date-time": "2999-01-01T00:00:00Z"},
     }
-    run("sync")
+    assert f"1 decision to look at again (`evidence decisions conflicts`): {other}." in run("sync").out
+    assert "to look at again" not in run("sync").out
     assert "has changed since" in run("decisions", "conflicts").out
     assert "Waiting for a person: 1" in run("status").out
     assert "Verdict: include (decided by a person" in run("explain", other).out

@@ -91,6 +91,7 @@ def test_a_change_an_alias_and_a_retraction_arrive(go: Callable[..., Outcome], s
     outcome = go()
     assert outcome.landed.changed == [FONAGY["DOI"]]
     assert [n[:2] for n in outcome.notices] == [(FONAGY["DOI"], "retraction")]
+    assert outcome.counts()["noticed"] == [(FONAGY["DOI"], "retraction")]
 
 
 def test_faults_on_the_way_cost_time_and_nothing_else(

@@ -514,7 +514,12 @@ async def test_a_feed_follows_a_filter(sample: Path) -> None:
 async def test_what_is_new_names_each_run(sample: Path) -> None:
     page = (await get(sample, "/changes")).text
     assert re.findall(r'<h2 id="run-(\d+)">', page) == ["2", "1"]
-    assert "Cognitive therapy vs interpersonal psychotherapy" in page.split('id="run-1"')[0]
+    last, first = page.split('id="run-1"')
+    assert "Cognitive therapy vs interpersonal psychotherapy" in last
+    noticed, reopened = last.split("Newly retracted, corrected or doubted")[1].split("Reopened")
+    assert "The Effect of Interpersonal Psychotherapy and other Psychodynamic Therapies" in noticed
+    assert "Couple Therapy for Depression" in reopened.split("</ol>")[0]
+    assert "Newly retracted" not in first
 
 
 async def test_the_flow_agrees_with_the_view_and_each_number_with_its_list(sample: Path) -> None:

@@ -7,6 +7,7 @@ judged here.
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 from urllib.parse import urlencode
@@ -38,7 +39,7 @@ RUNS = """
     changed as (
         select changed_run as run, count(*) as changed from works where changed_run > first_run group by changed_run
     )
-    select r.run, r.started, r.finished, r.outcome, r.door, coalesce(n.new, 0) as new,
+    select r.run, r.started, r.finished, r.outcome, r.door, r.counts, coalesce(n.new, 0) as new,
         coalesce(n.included, 0) as included, coalesce(n.waiting, 0) as waiting, coalesce(c.changed, 0) as changed
     from runs r left join new n on n.run = r.run left join changed c on c.run = r.run
     where r.outcome <> 'running' and r.door <> 'judge' order by r.run desc limit :limit
@@ -54,6 +55,10 @@ FIRST_OF_EACH = """
                 order by {first}, w.verdict <> 'include', w.year desc, w.doi) as place
         from works w where w.{column} >= :oldest and {which}
     ) where place <= :limit order by run, place
+"""
+KNOWN = """
+    select doi, title, authors, container, year, verdict, notice, conflict from works
+    where doi in (select value from json_each(:dois))
 """
 NEW = FIRST_OF_EACH.format(column="first_run", first="0", which="w.verdict <> 'exclude'")
 CHANGED = FIRST_OF_EACH.format(column="changed_run", first="w.notice is null", which="w.changed_run > w.first_run")
@@ -91,6 +96,14 @@ async def recent(db: Any) -> list[dict[str, Any]]:
             found.setdefault(row["run"], []).append(dict(row))
         for run in runs:
             run[key] = found.get(run["run"], [])
+    for run in runs:
+        counts = json.loads(run.pop("counts"))
+        for key in ("noticed", "reopened"):
+            said = [one if isinstance(one, list) else [one, None] for one in counts.get(key, ())][:FEED_LENGTH]
+            works = {
+                row["doi"]: dict(row) for row in await db.execute(KNOWN, {"dois": json.dumps([d for d, _ in said])})
+            }
+            run[key] = [works[doi] | {"kind": kind} for doi, kind in said if doi in works]
     return runs
 
 
