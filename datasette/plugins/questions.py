@@ -1,10 +1,20 @@
-"""Choices for the parameters of ready-made questions, so that nobody has to know a slug by heart."""
+"""Ready-made questions: choices for their parameters, so that nobody has to know a slug by heart, and pages that come fast.
+
+Datasette makes every row of an answer ready for the page, thousands where the page shows the first 500. Here the rows that no
+page shows are left empty, so that only their number counts; files get them all. The page of a question as it stands, without
+parameters, is asked of the database once for each of its states.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from datasette import hookimpl
+from datasette.database import Results
+from datasette.views.database import MagicParameters
+
+from evidence.remember import MEMORY
 
 NAME = "evidence"
 FACET_OF = {"variant": "variant", "outcome": "outcome"}
@@ -16,6 +26,39 @@ VALUES = """
 """
 FACETS = "select distinct facet, replace(facet, '_', ' ') from facets order by facet"
 LISTS = "select source, label from sources where kind = 'references' and retired is null order by source"
+
+SHOWN = 500
+"""Rows of an answer that its page shows (query.html)."""
+
+
+@hookimpl
+def startup(datasette: Any) -> Callable[[], Awaitable[None]]:
+    async def inner() -> None:
+        for database in datasette.databases.values():
+            database.execute = answering(database)
+
+    return inner
+
+
+def answering(database: Any) -> Callable[..., Awaitable[Any]]:
+    """`database.execute`, but that the page of a ready-made question gets the rows it shows, and the others empty."""
+    execute = database.execute
+
+    async def answered(sql: str, params: Any = None, *args: Any, **options: Any) -> Any:
+        # Datasette gives these parameters to ready-made questions and to nothing else.
+        if not isinstance(params, MagicParameters) or params._request.url_vars.get("format"):
+            return await execute(sql, params, *args, **options)
+
+        async def ask() -> Results:
+            found = await execute(sql, params, *args, **options)
+            more = len(found.rows) - SHOWN
+            return Results([*found.rows[:SHOWN], *[()] * more], found.truncated, found.description)
+
+        if any(params.values()):
+            return await ask()
+        return await MEMORY.get(database.path, ("question", sql), ask)
+
+    return answered
 
 
 @hookimpl
