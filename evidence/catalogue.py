@@ -9,7 +9,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,19 @@ def connect(path: Path, *, older: bool = False) -> sqlite3.Connection:
         conn.close()
         raise StoreError(f"{path}: made by an older version of evidence; `evidence judge` brings it up to date")
     return conn
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """`connect` for a while; StoreError too when the database turns out to be damaged on the way."""
+    with closing(connect(path)) as conn:
+        try:
+            yield conn
+        except sqlite3.DatabaseError as error:
+            raise StoreError(
+                f"{path}: cannot be read ({error}); restore a backup, or move it away and run `evidence sync`: "
+                "everything but decisions.db can be harvested again"
+            ) from error
 
 
 def words(ledger: Path) -> tuple[Decision, ...]:

@@ -13,7 +13,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
@@ -198,7 +198,7 @@ def judge(settings: Settings) -> None:
 def explain(settings: Settings, doi_: str, as_json: bool) -> None:
     """Say why a work is in or out, with the words behind its verdict and every tag."""
     asked = _doi(doi_)
-    with closing(catalogue.connect(settings.db)) as conn:
+    with catalogue.reading(settings.db) as conn:
         work = catalogue.work(conn, catalogue.canonical(conn, asked))
     if work is None:
         raise ConfigError(f"{doi_}: no such work in {settings.db}; `evidence status` says what is there")
@@ -280,7 +280,7 @@ def decisions_import(settings: Settings, file: Path) -> None:
 @click.pass_obj
 def decisions_conflicts(settings: Settings) -> None:
     """List the works whose decisions people should look at again, and why."""
-    with closing(catalogue.connect(settings.db)) as conn:
+    with catalogue.reading(settings.db) as conn:
         found = catalogue.conflicts(conn)
     for row in found:
         click.echo(f"https://doi.org/{row['doi']}  {row['conflict']}")
@@ -343,7 +343,7 @@ def _report(name: str, read: Callable[[sqlite3.Connection], Any], write: Callabl
     @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
     @click.pass_obj
     def command(settings: Settings, as_json: bool) -> None:
-        with closing(catalogue.connect(settings.db)) as conn:
+        with catalogue.reading(settings.db) as conn:
             rows = read(conn)
         click.echo(json.dumps(rows, ensure_ascii=False) if as_json else write(rows))
 
@@ -361,7 +361,7 @@ _report(
 def report_changes(settings: Settings, since: str | None, as_json: bool) -> None:
     """Print the works that are new, changed or judged otherwise, those with a notice first."""
     day = _day(since)
-    with closing(catalogue.connect(settings.db)) as conn:
+    with catalogue.reading(settings.db) as conn:
         rows = catalogue.changes(conn, day)
     click.echo(json.dumps(rows, ensure_ascii=False) if as_json else report.changes(rows))
 
@@ -378,7 +378,7 @@ def snowball(settings: Settings, least: int, as_json: bool) -> None:
     Only deposited reference lists are seen, and of these the entries with a DOI. To follow one, add it to a reference list
     in sources.yaml.
     """
-    with closing(catalogue.connect(settings.db)) as conn:
+    with catalogue.reading(settings.db) as conn:
         found = catalogue.cited_elsewhere(conn, least)
     click.echo(json.dumps(found, ensure_ascii=False) if as_json else report.snowball(found, least))
 
@@ -398,7 +398,7 @@ def cite(doi_: str, style: str) -> None:
 @click.pass_obj
 def status(settings: Settings, as_json: bool) -> None:
     """Say how the database stands: last run, works, sources with trouble, citations that need a person."""
-    with closing(catalogue.connect(settings.db)) as conn:
+    with catalogue.reading(settings.db) as conn:
         state = catalogue.status(conn)
     click.echo(json.dumps(state, ensure_ascii=False) if as_json else report.status(state))
 

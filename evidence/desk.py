@@ -12,7 +12,6 @@ import os
 import secrets
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -92,7 +91,7 @@ class Desk:
         `again` the conflicts, `second` those that somebody else decided and they have not."""
         said = self._verdicts()
         mine = {word.doi for word in said if word.reviewer == reviewer}
-        with closing(catalogue.connect(self.db)) as conn:
+        with catalogue.reading(self.db) as conn:
             if name == "waiting":
                 return [found for found in catalogue.to_check(conn) if found not in mine]
             if name == "again":
@@ -108,7 +107,7 @@ class Desk:
             for word in standing(catalogue.words(self.ledger))
             if word.facet == SAME_WORK
         }
-        with closing(catalogue.connect(self.db)) as conn:
+        with catalogue.reading(self.db) as conn:
             return [
                 row for row in catalogue.pairs_to_check(conn) if frozenset((row["doi"], row["other"])) not in spoken
             ]

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -120,7 +120,7 @@ def decide(
         raise ConfigError("--because and --by must not be empty: a decision without a reason or a name helps nobody")
     if both := sorted(set(tags) & set(untags)):
         raise ConfigError(f"{both[0][0]}:{both[0][1]} cannot be said and taken away at once")
-    with closing(catalogue.connect(db)) as conn:
+    with catalogue.reading(db) as conn:
         doi = catalogue.canonical(conn, doi)
         message = next((message for _, _, message in catalogue.standing(conn, [doi])), None)
         if message is None:
@@ -174,7 +174,7 @@ def import_decisions(db: Path, ledger: Path, book: Rulebook, now: Clock, entries
     catalogue.connect(db).close()
     held = set(catalogue.words(ledger))
     new = tuple(dict.fromkeys(e.decision for e in entries if e.decision not in held))
-    with closing(catalogue.connect(db)) as conn:
+    with catalogue.reading(db) as conn:
         for entry in entries:
             if entry.decision.facet not in (None, SAME_WORK) and entry.decision.value:
                 try:
@@ -198,7 +198,7 @@ def export_works(
             count += 1
             yield row
 
-    with closing(catalogue.connect(db)) as conn:
+    with catalogue.reading(db) as conn:
         catalogue.check_tags(conn, selection.tags)
         writer = export.FORMATS[format_]
         chunks = export.csv_rows(counted(), excel=excel) if format_ == "csv" else writer(counted())

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -166,6 +167,25 @@ def test_a_strangers_file_as_database(run: Run, small: Path, tmp_path: Path) -> 
     assert said.code == 1
     assert "no SQLite database" in said.err
     assert (tmp_path / "evidence.db").read_text() == "my diary\n" * 100
+
+
+def test_a_database_that_is_damaged_inside_is_said_in_a_sentence(
+    run: Run, crossref: LoopbackCrossref, small: Path, tmp_path: Path
+) -> None:
+    run("sync")
+    db = tmp_path / "evidence.db"
+    with closing(sqlite3.connect(db)) as conn:
+        (root, size) = conn.execute(
+            "select rootpage, page_size from sqlite_master, pragma_page_size where name = 'works'"
+        ).fetchone()
+        conn.execute("pragma wal_checkpoint(truncate)")
+    whole = db.read_bytes()
+    db.write_bytes(whole[: (root - 1) * size] + b"\xff" * size + whole[root * size :])
+    for command in (("status",), ("export",), ("explain", str(STANGIER["DOI"])), ("report", "prisma")):
+        said = run(*command)
+        assert said.code == 1, command
+        assert "cannot be read" in said.err, command
+        assert "Traceback" not in said.err
 
 
 def test_explain_decide_and_judge(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
