@@ -63,6 +63,10 @@ WARM = (
     "/changes",
     "/method",
     "/evidence/studies",
+    "/evidence/waiting",
+    "/evidence/cited_but_missing",
+    "/evidence/rules_at_work",
+    "/evidence/yield_of_sources",
 )
 """Pages whose answers the site remembers, and that a visitor is most likely to ask for first."""
 
