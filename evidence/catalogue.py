@@ -381,6 +381,18 @@ def to_check(conn: sqlite3.Connection) -> list[Doi]:
     return [found for (found,) in conn.execute("select doi from to_check")]
 
 
+def waiting(conn: sqlite3.Connection) -> dict[Doi, bool]:
+    """The works of `to_check` in no order, found without looking at any other work: whether people should look again."""
+    sql = f"select doi, conflict is not null from works where {schema.WAITING}"  # noqa: S608 - our own condition
+    return {found: bool(again) for found, again in conn.execute(sql)}
+
+
+def last_sync(conn: sqlite3.Connection) -> int | None:
+    """The number of the last run that asked for records."""
+    row: tuple[int | None] = conn.execute("select max(run) from runs where door <> 'judge'").fetchone()
+    return row[0]
+
+
 def pairs_to_check(conn: sqlite3.Connection) -> list[Row]:
     """The pairs of records that may be one work."""
     return list(_rows(conn, "select * from pairs_to_check order by doi, other", {}))

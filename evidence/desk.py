@@ -10,6 +10,7 @@ import importlib.util
 import json
 import os
 import secrets
+import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -73,6 +74,7 @@ class Desk:
         self.db, self.ledger, self.reviewers = db, ledger, tuple(reviewers)
         self._token = token
         self._book: Rulebook | None = None
+        self._order: tuple[int | None, list[Doi]] = (None, [])
 
     @property
     def accounts(self) -> Mapping[str, str]:
@@ -92,13 +94,23 @@ class Desk:
         said = self._verdicts()
         mine = {word.doi for word in said if word.reviewer == reviewer}
         with catalogue.reading(self.db) as conn:
+            waiting = catalogue.waiting(conn)
             if name == "waiting":
-                return [found for found in catalogue.to_check(conn) if found not in mine]
+                return [found for found in self._likeliest(conn, waiting) if found in waiting and found not in mine]
             if name == "again":
-                return [Doi(row["doi"]) for row in catalogue.conflicts(conn) if row["verdict"] != "duplicate"]
+                return sorted(found for found, again in waiting.items() if again)
             others = dict.fromkeys(word.doi for word in said if word.doi not in mine)
             counting = catalogue.screened(conn, list(others))
             return [found for found in others if found in counting]
+
+    def _likeliest(self, conn: sqlite3.Connection, waiting: Mapping[Doi, bool]) -> list[Doi]:
+        """`to_check` in its order, which looks at every citation of every work that waits: made anew after a sync, and when
+        a work waits that did not. What people decide moves a few places only, and that may wait."""
+        sync, order = catalogue.last_sync(conn), self._order[1]
+        if self._order[0] != sync or not waiting.keys() <= set(order):
+            order = catalogue.to_check(conn)
+            self._order = (sync, order)
+        return order
 
     def pairs(self) -> list[dict[str, Any]]:
         """The pairs of records that may be one work, as `pairs_to_check` has them, without those somebody has spoken of."""

@@ -341,7 +341,10 @@ create trigger decisions_are_append_only_delete before delete on decisions
 begin select raise(abort, 'decisions are append-only: add a new one'); end;
 """
 
-SHOWN_DECISIONS_DDL = """
+WAITING = "verdict = 'unsure' or (conflict is not null and verdict <> 'duplicate')"
+"""Which works a person should look at: the condition of an index, which is used where it is asked in these very words."""
+
+SHOWN_DECISIONS_DDL = f"""
 create table decisions (
     decision integer primary key,
     doi text not null,
@@ -355,6 +358,7 @@ create table decisions (
     rule_said text
 ) strict;
 create index decisions_doi on decisions (doi);
+create index works_waiting on works (doi) where {WAITING};
 """
 
 
@@ -458,7 +462,7 @@ def d001_first_schema(db: Database) -> None:
 
 @evidence()
 def m002_decisions_shown(db: Database) -> None:
-    """What people decided, copied from the ledger: a site has this file alone."""
+    """What people decided, copied from the ledger: a site has this file alone. And what waits for them, found at once."""
     _run_script(db.conn, SHOWN_DECISIONS_DDL)
 
 
