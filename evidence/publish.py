@@ -67,6 +67,9 @@ WARM = (
     "/evidence/cited_but_missing",
     "/evidence/rules_at_work",
     "/evidence/yield_of_sources",
+    "/evidence/to_check",
+    "/evidence/evidence_map",
+    "/evidence/reasons",
 )
 """Pages whose answers the site remembers, and that a visitor is most likely to ask for first."""
 

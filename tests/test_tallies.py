@@ -139,6 +139,32 @@ async def test_views_by_doi_are_counted_so_too(crowd: Path, plain: Callable[[boo
         assert any(facet["results"] for facet in found["facet_results"].values())
 
 
+async def test_what_is_kept_goes_when_the_database_changes(tmp_path: Path) -> None:
+    path = make(tmp_path / "evidence.db", 200, 3)
+    ds = Datasette([str(path)], config_dir=SITE)
+    await ds.invoke_startup()
+    addresses = (
+        "to_check.json",
+        "studies.json?_facet=year",
+        "reasons.json",
+        "works.json?verdict=unsure&_facet=decided",
+    )
+
+    async def counts() -> list[int]:
+        answers = [(await ds.client.get(f"/evidence/{address}")).json() for address in addresses]
+        shown = [len(answer["rows"]) for answer in answers if answer["filtered_table_rows_count"] < 25]
+        assert shown == [n for n in (answer["filtered_table_rows_count"] for answer in answers) if n < 25]
+        return [answer["filtered_table_rows_count"] for answer in answers]
+
+    first = await counts()
+    assert await counts() == first
+    with closing(sqlite3.connect(path)) as conn, conn:
+        (doi,) = conn.execute("select doi from works where verdict = 'include' limit 1").fetchone()
+        conn.execute("update works set verdict = 'unsure' where doi = ?", (doi,))
+        conn.execute("insert into reasons values (?, 'verdict', 'unsure', 'r', 'title', 0, 1, 'x')", (doi,))
+    assert await counts() == [first[0] + 1, first[1] - 1, first[2] + 1, first[3] + 1]
+
+
 async def test_the_sets_are_what_answers(crowd: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The tests above compare two ways; this one knows that there are two."""
     ds = Datasette([str(crowd)], config_dir=SITE)

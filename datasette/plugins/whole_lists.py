@@ -7,7 +7,8 @@ added to the first page's order too.
 
 A page about works asks for the same list again and again: its rows, their number, each facet. Here the list is made once, as
 a set of rowids (`evidence.tallies`); rows are looked up when it is known which are shown, and what counts is read off the
-set. While somebody writes to the database, and where a list is not understood, the statement runs as Datasette wrote it.
+set. While somebody writes to the database, and where a list is not understood, the statement runs as Datasette wrote it. Of
+other tables and of views, counts and facets are kept until the database changes, and of views the pages.
 
 Only the statements of Datasette's own table pages are touched: `filters_from_request` runs nowhere else, and it leaves the
 table's name where the statements can be recognised.
@@ -52,6 +53,13 @@ FACET = re.compile(
     re.DOTALL,
 )
 """… and for the values of a column with how many rows have them."""
+
+VALUES = re.compile(r"\s*select \S+ as value, count\(\*\) as count from \(")
+LIMIT = re.compile(r" limit (\d+)( offset \d+)?\s*$")
+"""The same for any table, whose answers are kept if they are short."""
+
+SHORT = 201
+"""Rows up to which an answer is kept."""
 
 FOR_PEOPLE = 1001
 """Rows up to which a page is looked up late. Bigger ones are parts of a file, where each row is asked for once anyway."""
@@ -114,9 +122,27 @@ def completing(database: Any) -> Callable[..., Awaitable[Any]]:
             if isinstance(answer, Results):
                 return answer
             sql, params = answer or (sql, params)
+        if listed is not None and await asked_again(database, listed, sql, params):
+            key = ("asked again", sql, tuple(sorted((params or {}).items())), tuple(sorted(options.items())))
+            return await MEMORY.get(database.path, key, lambda: execute(sql, params, *args, **options))
         return await execute(sql, params, *args, **options)
 
     return completed
+
+
+async def asked_again(database: Any, listed: Listed, sql: str, params: Any) -> bool:
+    """Whether this statement looks at a whole table or view for a short answer, so that the answer is worth keeping: a count,
+    the values of a column, or a page of a view."""
+    if params and not isinstance(params, dict):
+        return False
+    end = LIMIT.search(sql)
+    if sql.startswith("select count(*) from "):
+        return True
+    if end is None or int(end[1]) > SHORT:
+        return False
+    if VALUES.match(sql):
+        return True
+    return PAGE.search(sql) is not None and await database.get_view_definition(listed.table) is not None
 
 
 def counted(database: Any, listed: Listed) -> bool:
