@@ -485,12 +485,14 @@ def _complete(conn: sqlite3.Connection, keys: Sequence[Doi], flat: bool) -> Iter
         f"select doi, facet, value from tags where doi in ({marks}) order by 1, 2, 3",  # noqa: S608
         keys,
     ):
-        rows[doi]["tags"][facet] = (*rows[doi]["tags"].get(facet, ()), value)
+        tags = rows[doi]["tags"]
+        tags[facet] = (*tags[facet], value) if facet in tags else (value,)
     for doi, source in conn.execute(
         f"select doi, source from sightings where last_run is null and doi in ({marks}) order by 1, 2",  # noqa: S608
         keys,
     ):
-        rows[doi]["sources"] = (*rows[doi]["sources"], source)
+        row = rows[doi]
+        row["sources"] = (*row["sources"], source)
     for doi, said in conn.execute(
         f"""
         select doi, group_concat(words, '; ') from (
