@@ -436,6 +436,7 @@ def serve_(
     elif accounts is not None:
         opened, page = desk.for_accounts(settings.db, settings.decisions, accounts)
     if opened:
+        serve.check(settings.db, host, port)
         click.echo(f"The desk: {serve.address(host, port, page)}", err=True)
     raise SystemExit(
         serve.run(

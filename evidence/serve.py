@@ -90,8 +90,7 @@ def run(
     The front page is opened here, once the server answers: Datasette's `--open` would do it too early. ConfigError when
     the database is missing or the port is taken, StoreError when the file is not ours.
     """
-    catalogue.connect(db).close()
-    _check_port(host, port)
+    check(db, host, port)
     line = command(db, host, port, open_browser=False, immutable=immutable, public=public)
     previous = {number: signal.signal(number, _stop) for number in _STOP_SIGNALS}
     told = {name: value for name, value in os.environ.items() if not name.startswith(DESK_ENVIRONMENT)}
@@ -107,6 +106,12 @@ def run(
         _shut_down(server)
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def check(db: Path, host: str, port: int) -> None:
+    """ConfigError or StoreError when `db` cannot be served there."""
+    catalogue.connect(db).close()
+    _check_port(host, port)
 
 
 def address(host: str, port: int, page: str = "/") -> str:
