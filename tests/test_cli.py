@@ -365,3 +365,17 @@ def test_as_a_module_and_as_a_pipe(tmp_path: Path) -> None:
     )
     assert piped.stdout.startswith("doi,")
     assert piped.stderr == ""
+
+
+def test_a_site_for_strangers_has_no_desk(run: Run, crossref: LoopbackCrossref, small: Path, tmp_path: Path) -> None:
+    run("sync")
+    (tmp_path / "accounts.yaml").write_text("A. Reader: secret\n")
+    for options, said in (
+        (("--public", "--reviewer", "A. Reader"), "exclude each other"),
+        (("--accounts", "accounts.yaml", "--reviewer", "A. Reader"), "exclude each other"),
+        (("--reviewer", "  "), "must not be empty"),
+        (("--reviewer", "A. Reader", "--port", "99999"), "a port is a number"),
+    ):
+        answer = run("serve", *options)
+        assert (answer.code, said in answer.err) == (2, True), options
+        assert "The desk" not in answer.err
