@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 import re
 import sqlite3
@@ -11,7 +12,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import yaml
 from datasette.app import Datasette
+from datasette.utils import to_css_class
 
 from evidence import serve
 from tests import site_sample
@@ -53,6 +56,31 @@ async def test_a_page_shows_the_first_rows_and_counts_all(site: tuple[Datasette,
         assert page.count("<tr>") == 501
     table = csv.DictReader(io.StringIO((await ds.client.get("/evidence/map_cell.csv")).text))
     assert [row["doi"] for row in table] == [row["doi"] for row in rows]
+
+
+async def test_a_page_says_that_a_list_is_cut(site: tuple[Datasette, Path]) -> None:
+    _, path = site
+    limits = json.loads((SITE / "settings.json").read_text(encoding="utf-8")) | {"max_returned_rows": 600}
+    ds = Datasette([str(path)], config_dir=SITE, settings=limits)
+    await ds.invoke_startup()
+    assert (
+        "<strong>More than 600 rows</strong>: the list is cut there" in (await ds.client.get("/evidence/untagged")).text
+    )
+    assert len((await ds.client.get("/evidence/untagged.json?_shape=array")).json()) == 600
+
+
+async def test_pages_have_the_columns_and_rows_of_the_files(site: tuple[Datasette, Path]) -> None:
+    ds, _ = site
+    for name in yaml.safe_load((SITE / "metadata.yaml").read_text(encoding="utf-8"))["databases"]["evidence"][
+        "queries"
+    ]:
+        answer = (await ds.client.get(f"/evidence/{name}.json")).json()
+        page = (await ds.client.get(f"/evidence/{name}")).text
+        if answer["rows"]:
+            assert re.findall(r'<th class="col-([^" ]+)', page) == [
+                to_css_class(column) for column in answer["columns"]
+            ], name
+            assert page.count("<tr>") == min(len(answer["rows"]), 500) + 1, name
 
 
 async def test_parameters_are_heard_and_a_change_shows(site: tuple[Datasette, Path]) -> None:

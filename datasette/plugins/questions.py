@@ -1,7 +1,7 @@
 """Ready-made questions: choices for their parameters, so that nobody has to know a slug by heart, and pages that come fast.
 
-Datasette makes every row of an answer ready for the page, thousands where the page shows the first 500. Here the rows that no
-page shows are left empty, so that only their number counts; files get them all. The page of a question as it stands, without
+Datasette asks for every row of an answer and makes it ready for the page, thousands where the page shows the first 500. Here
+the rows that no page shows are only counted, and left empty; files get them all. The page of a question as it stands, without
 parameters, is asked of the database once for each of its states.
 """
 
@@ -30,6 +30,10 @@ LISTS = "select source, label from sources where kind = 'references' and retired
 SHOWN = 500
 """Rows of an answer that its page shows (query.html)."""
 
+FIRST = "select * from (\n{sql}\n) limit {limit}"
+NUMBER = "select count(*) from (select 1 from (\n{sql}\n) limit {limit})"
+"""A question's first rows, and how many there are: SQLite leaves out what neither needs, such as the texts of the others."""
+
 
 @hookimpl
 def startup(datasette: Any) -> Callable[[], Awaitable[None]]:
@@ -50,9 +54,12 @@ def answering(database: Any) -> Callable[..., Awaitable[Any]]:
             return await execute(sql, params, *args, **options)
 
         async def ask() -> Results:
-            found = await execute(sql, params, *args, **options)
-            more = len(found.rows) - SHOWN
-            return Results([*found.rows[:SHOWN], *[()] * more], found.truncated, found.description)
+            first = await execute(FIRST.format(sql=sql, limit=SHOWN + 1), params, *args, **options)
+            if len(first.rows) <= SHOWN:
+                return Results(first.rows, False, first.description)
+            most = database.ds.max_returned_rows
+            (n,) = (await execute(NUMBER.format(sql=sql, limit=most + 1), params, *args, **options)).rows[0]
+            return Results([*first.rows[:SHOWN], *[()] * (min(n, most) - SHOWN)], n > most, first.description)
 
         if any(params.values()):
             return await ask()
