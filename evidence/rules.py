@@ -57,6 +57,8 @@ _LEXEME = re.compile(
     r"(?P<space>\s+)|(?P<gap><\d+>)|(?P<list>\{[a-z0-9-]+\}\+?)|(?P<mark>[()\[\]|])|(?P<word>[^\s()\[\]{}<>|]+)|(?P<bad>.)"
 )
 _MAX_GAP = 12
+_NO_GATE = -1
+"""Stands open in every text."""
 _WORDS_KEPT = 100_000  # some ten megabytes: more different words than a large harvest has
 
 
@@ -348,22 +350,25 @@ class Finder:
                 openers.append((head, -len(self._heads)))  # a negative number is a head's
         needs = {need: number for number, need in enumerate(dict.fromkeys(n for t in self.terms for n in t.needs))}
         self._needs = tuple(frozenset(needs[need] for need in term.needs) for term in self.terms)
-        self._openers = _Index((term.whole, term.stems, number) for term, number in openers)
+        gates = {number: min(term.needs, key=_words_of) for number, term in enumerate(self.terms) if term.needs}
+        self._openers = _Openers(openers, {number: needs[need] for number, need in gates.items()})
         self._parts = _Index((whole, stems, number) for (whole, stems), number in needs.items())
 
     def hits(self, text: Text) -> Hits:
         """Where every term stands in `text`; terms that are not there are left out."""
         found: Hits = {}
         headed: dict[int, list[int]] = {}
-        there = frozenset[int]().union(*map(self._parts.__getitem__, text.starts))
+        there = frozenset([_NO_GATE]).union(*map(self._parts.__getitem__, text.starts))
         for word, starts in text.starts.items():
-            for number in self._openers[word]:
-                if number >= 0:
-                    self._try(number, text, starts, there, found)
-                else:
-                    head = self._heads[-number - 1][0]
-                    subject = text.plain if head.cased else text.lower
-                    headed.setdefault(number, []).extend(at for at in starts if head.regex.match(subject, at))
+            for gate, numbers in self._openers[word]:
+                if gate in there:
+                    for number in numbers:
+                        if number >= 0:
+                            self._try(number, text, starts, there, found)
+                        else:
+                            head = self._heads[-number - 1][0]
+                            subject = text.plain if head.cased else text.lower
+                            headed.setdefault(number, []).extend(at for at in starts if head.regex.match(subject, at))
         for head_number, starts in headed.items():
             for number in self._heads[-head_number - 1][1] if starts else ():
                 self._try(number, text, starts, there, found)
@@ -409,6 +414,29 @@ class _Index(dict[str, tuple[int, ...]]):
             self.clear()
         self[word] = answer = tuple(dict.fromkeys(numbers))
         return answer
+
+
+class _Openers(dict[str, tuple[tuple[int, tuple[int, ...]], ...]]):
+    """Word → the terms that begin with it, behind gates: each with the one of its needs that fewest words meet, so that a text
+    without any of these is asked about none of them."""
+
+    def __init__(self, openers: Sequence[tuple[Term, int]], gates: Mapping[int, int]) -> None:
+        super().__init__()
+        self._index = _Index((term.whole, term.stems, number) for term, number in openers)
+        self._gates = gates
+
+    def __missing__(self, word: str) -> tuple[tuple[int, tuple[int, ...]], ...]:
+        behind: dict[int, list[int]] = {}
+        for number in self._index[word]:
+            behind.setdefault(self._gates.get(number, _NO_GATE), []).append(number)
+        if len(self) >= _WORDS_KEPT:
+            self.clear()
+        self[word] = answer = tuple((gate, tuple(numbers)) for gate, numbers in behind.items())
+        return answer
+
+
+def _words_of(need: Keys) -> int:
+    return len(need[0]) + 3 * len(need[1])  # a stem meets several words
 
 
 class Phrases:

@@ -65,9 +65,10 @@ class Reading:
     def _fires(self, rule: Rule) -> tuple[Match, ...] | None:
         if not self._possible(rule):
             return None
-        if any(self._first(rule, number, rule.fields) for number in rule.none):
+        found = self.found
+        if any(number in found and self._first(rule, number, rule.fields) for number in rule.none):
             return None
-        if any(self._first(rule, number, TITLE) for number in rule.not_title):
+        if any(number in found and self._first(rule, number, TITLE) for number in rule.not_title):
             return None
         matches: list[Match] = []
         for number in rule.all:
@@ -77,7 +78,7 @@ class Reading:
             matches.append(first)
         for choice, fields in ((rule.any, rule.fields), (rule.title, TITLE)):
             if choice:
-                hits = [match for number in choice if (match := self._first(rule, number, fields))]
+                hits = [match for number in choice if number in found and (match := self._first(rule, number, fields))]
                 if not hits:
                     return None
                 matches += hits
@@ -106,9 +107,7 @@ class Reading:
         return None
 
     def _first(self, rule: Rule, number: int, fields: tuple[str, ...]) -> Match | None:
-        """The first place where this term counts for this rule."""
-        if number not in self.found:
-            return None
+        """The first place where this term, which is in the work, counts for this rule."""
         for field in fields:
             spans = self._hits.get(field, {}).get(number)
             if spans:
