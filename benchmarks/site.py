@@ -159,6 +159,14 @@ def theirs(c: Corpus) -> dict[str, Address]:
     }
 
 
+class RefusedError(Exception):
+    """A page that does not come, most likely because its time is up."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"refused after {seconds:.1f} s")
+        self.seconds = seconds
+
+
 class Server:
     """A running server on a loopback port, asked over one connection."""
 
@@ -166,29 +174,41 @@ class Server:
         self.process, self.port = process, port
 
     def report(self, pages: dict[str, Address], rounds: int, only: str) -> None:
-        """First, p50 and p95 in milliseconds, and the size of the page, a line each; all first requests come first."""
+        """First, p50 and p95 in milliseconds, and the size of the page, a line each; all first requests come first. Pages that
+        do not come, because their time is up, are counted with the time it took to say so."""
         wanted = {name: address for name, address in pages.items() if only in name}
-        first = {name: timed(lambda address=address: self.get(address())) for name, address in wanted.items()}  # type: ignore[misc]
-        print(f"{'':22}{'first':>9}{'p50':>9}{'p95':>9}  ms{'kB':>9}")
+        first = {name: self.ask(address()) for name, address in wanted.items()}
+        print(f"{'':22}{'first':>9}{'p50':>9}{'p95':>9}  ms{'kB':>9}{'refused':>9}")
         for name, address in wanted.items():
-            took = sorted(timed(lambda address=address: self.get(address()))[0] * 1000 for _ in range(rounds))  # type: ignore[misc]
+            asked = [self.ask(address()) for _ in range(rounds)]
+            took = sorted(seconds * 1000 for seconds, _ in asked)
             slow = took[min(len(took) - 1, round(0.95 * len(took)))]
             seconds, size = first[name]
+            refused = sum(size is None for _, size in asked)
             print(
-                f"{name:22}{seconds * 1000:9.0f}{statistics.median(took):9.0f}{slow:9.0f}{size / 1000:13.0f}",
+                f"{name:22}{seconds * 1000:9.0f}{statistics.median(took):9.0f}{slow:9.0f}{(size or 0) / 1000:13.0f}"
+                f"{refused or '':>9}",
                 flush=True,
             )
         print(f"memory {self.memory():.0f} MB")
 
+    def ask(self, address: str) -> tuple[float, int | None]:
+        """Seconds an answer took, and its bytes; None when it was refused."""
+        try:
+            return timed(lambda: self.get(address))
+        except RefusedError as error:
+            return error.seconds, None
+
     def get(self, address: str) -> int:
         """The bytes of an answer, which must be one (a redirect is)."""
+        start = time.perf_counter()
         conn = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         conn.request("GET", address)
         answer = conn.getresponse()
         size = len(answer.read())
         conn.close()
         if answer.status not in (200, 302):
-            raise SystemExit(f"{address}: {answer.status}")
+            raise RefusedError(time.perf_counter() - start)
         return size
 
     def stream(self, name: str, address: str) -> None:
