@@ -17,7 +17,7 @@ from typing import Any
 
 from datasette.utils import sqlite_timelimit
 
-from evidence.remember import MEMORY
+from evidence.remember import MEMORY, Memory
 
 TRIALS = ("rct", "cluster-rct")
 REVIEWS = ("meta-analysis", "systematic-review")
@@ -45,6 +45,10 @@ KNOWN = re.compile(
 
 TAGS = "select w.rowid, t.facet, t.value from works w cross join tags t on t.doi = w.doi"
 """`cross join` keeps this order: one look-up for each work instead of one for each tag."""
+
+
+LISTS = Memory(128)
+"""Lists have a memory of their own: there are as many as readers think of, and they must not push out what every page needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,7 @@ async def listed(db: Any, where: str, params: Mapping[str, Any], *, limit_ms: in
     if not where:
         return tallies.works
     key = ("list", where, tuple(sorted(params.items())))
-    found: int = await MEMORY.get(
+    found: int = await LISTS.get(
         db.path,
         key,
         lambda: db.execute_fn(lambda conn: _find(conn, tallies, where, params, limit_ms, splits)),

@@ -28,7 +28,7 @@ from datasette.database import QueryInterrupted, Results
 from datasette.utils import escape_sqlite
 
 from evidence import tallies
-from evidence.remember import MEMORY
+from evidence.remember import MEMORY, Memory
 
 NAME = "evidence"
 
@@ -60,6 +60,9 @@ LIMIT = re.compile(r" limit (\d+)( offset \d+)?\s*$")
 
 SHORT = 201
 """Rows up to which an answer is kept."""
+
+ANSWERS = Memory()
+"""Where they are kept: apart from what every page needs."""
 
 FOR_PEOPLE = 1001
 """Rows up to which a page is looked up late. Bigger ones are parts of a file, where each row is asked for once anyway."""
@@ -124,7 +127,7 @@ def completing(database: Any) -> Callable[..., Awaitable[Any]]:
             sql, params = answer or (sql, params)
         if listed is not None and await asked_again(database, listed, sql, params):
             key = ("asked again", sql, tuple(sorted((params or {}).items())), tuple(sorted(options.items())))
-            return await MEMORY.get(database.path, key, lambda: execute(sql, params, *args, **options))
+            return await ANSWERS.get(database.path, key, lambda: execute(sql, params, *args, **options))
         return await execute(sql, params, *args, **options)
 
     return completed
