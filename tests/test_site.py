@@ -22,12 +22,13 @@ from contextlib import closing
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import parse_qsl, urlencode, urljoin
 from xml.etree import ElementTree
 
 import pytest
 import yaml
 from datasette.app import Datasette
+from datasette.utils import escape_fts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlite_utils import Database
@@ -170,11 +171,63 @@ async def test_search_filters(sample: Path) -> None:
     assert [work["doi"] for work in found] == ["10.1001/archpsyc.56.6.573"]
 
 
-async def test_search_takes_what_people_type(sample: Path) -> None:
+TYPED = (
+    "IPT-A", '"interpersonal psychotherapy"', "depress*", '"unclosed', "a AND", "AND", "NEAR(a b)", "title:a", "^a", "'; --",
+    "(", ")", "*", '"', '""', "", "   ", "\n", '"a\nb"', '"\n', "a\0b", "\0", "a " * 1500, '("' * 1500, "x" * 3000,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", ["", "&_searchmode=raw"])
+async def test_search_takes_what_people_type(sample: Path, mode: str) -> None:
     ds = await served(sample)
-    for typed in ("IPT-A", '"interpersonal psychotherapy"', "depress*", '"unclosed', "a AND", "'; --", "(", "*"):
-        page = await ds.client.get("/evidence/works", params={"_search": typed})
-        assert page.status_code == 200, typed
+    for typed in TYPED:
+        for address in (
+            f"/evidence/works?{urlencode({'_search': typed})}{mode}",
+            f"/evidence/works?{urlencode({'_search_title': typed, 'year__gte': '1990'})}{mode}",
+            f"/evidence/search?{urlencode({'q': typed})}",
+        ):
+            page = await ds.client.get(address)
+            assert page.status_code == 200, (typed, address)
+            assert "fts5" not in page.text
+            assert "message-error" not in page.text
+
+
+async def test_an_empty_search_lists_everything(sample: Path) -> None:
+    ds = await served(sample)
+    everything = (await ds.client.get("/evidence/works?verdict=include")).text
+    for empty in ("", "+", "%20%20", "%22", "%0A", "%00"):
+        assert rows_of((await ds.client.get(f"/evidence/works?_search={empty}&verdict=include")).text) == rows_of(
+            everything
+        )
+        assert (await ds.client.get(f"/download/csv?_search={empty}")).text == (
+            await ds.client.get("/download/csv")
+        ).text
+        feed = await ds.client.get(f"/feed.atom?_search={empty}")
+        assert feed.status_code == 200
+    empty_question = (await ds.client.get("/evidence/search.json?q=%22&_shape=array")).json()
+    assert empty_question == (await ds.client.get("/evidence/search.json?_shape=array")).json() != []
+
+
+@given(st.text(alphabet='a" \n*\t\0\r)(A\u2028:^-+{}', max_size=12))
+@settings(max_examples=200, deadline=None)
+def test_whatever_is_typed_is_a_search(typed: str) -> None:
+    words = plugin("words")
+    query = words.searchable("/evidence/works", urlencode({"_search": typed, "verdict": "include"}).encode())
+    kept = dict(parse_qsl(query.decode(), keep_blank_values=True))
+    assert kept["verdict"] == "include"
+    if "_search" in kept:
+        assert words.taken(escape_fts(kept["_search"]))
+    else:
+        assert not typed.replace("\0", " ").replace('"', " ").strip()
+
+
+def test_other_addresses_stay_as_they_are() -> None:
+    words = plugin("words")
+    for path, query in (
+        ("/evidence/works", b"verdict=include&_tag=variant%3aipt&x"), ("/evidence/works", b"_search=IPT-A+%C3%A9"),
+        ("/evidence/works", b"_search=grief+OR+loss&_searchmode=raw"), ("/evidence/works", b"q="), ("/", b""),
+    ):  # fmt: skip
+        assert words.searchable(path, query) == query
 
 
 async def walk(ds: Datasette, name: str, args: str) -> list[str]:
