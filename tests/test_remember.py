@@ -79,6 +79,69 @@ async def test_an_answer_made_while_the_file_changed_is_not_kept(tmp_path: Path)
     assert await memory.get(path, "k", ask) == 2
 
 
+async def test_visitors_share_one_wait(tmp_path: Path) -> None:
+    path, memory = tmp_path / "a.db", Memory()
+    path.write_bytes(b"one")
+    settle(path)
+    gate, times = asyncio.Event(), 0
+
+    async def slow() -> int:
+        nonlocal times
+        times += 1
+        await gate.wait()
+        return 7
+
+    async def other() -> int:
+        return 8
+
+    asked = [asyncio.create_task(memory.get(path, "k", slow)) for _ in range(5)]
+    await asyncio.sleep(0)
+    assert await memory.get(path, "another", other) == 8
+    asked[0].cancel()  # the first of them goes away
+    asked.append(asyncio.create_task(memory.get(path, "k", slow)))
+    await asyncio.sleep(0)
+    gate.set()
+    assert await asyncio.gather(*asked[1:]) == [7] * 5
+    assert asked[0].cancelled()
+    assert times == 1
+    assert await memory.get(path, "k", slow) == 7
+    assert memory._under_way == {}
+
+
+async def test_nobody_waits_for_an_answer_of_another_state(tmp_path: Path) -> None:
+    path, memory, ask = tmp_path / "a.db", Memory(), Asked()
+    path.write_bytes(b"one")
+    settle(path)
+    gate = asyncio.Event()
+
+    async def before() -> int:
+        await gate.wait()
+        return -1
+
+    first = asyncio.create_task(memory.get(path, "k", before))
+    await asyncio.sleep(0)
+    path.write_bytes(b"longer")
+    settle(path)
+    assert await memory.get(path, "k", ask) == 1
+    gate.set()
+    assert await first == -1
+    assert await memory.get(path, "k", ask) == 1
+
+
+async def test_an_error_is_everybodys_and_is_not_kept(tmp_path: Path) -> None:
+    path, memory, ask = tmp_path / "a.db", Memory(), Asked()
+    path.write_bytes(b"one")
+    settle(path)
+
+    async def fails() -> int:
+        await asyncio.sleep(0)
+        raise ValueError("no")
+
+    said = await asyncio.gather(*(memory.get(path, "k", fails) for _ in range(3)), return_exceptions=True)
+    assert [str(error) for error in said] == ["no"] * 3
+    assert await memory.get(path, "k", ask) == 1
+
+
 @given(st.lists(st.integers(0, 8), max_size=40), st.integers(1, 4))
 @settings(max_examples=30, deadline=None)
 def test_it_never_holds_more_than_its_size_nor_a_wrong_answer(keys: list[int], size: int) -> None:
