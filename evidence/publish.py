@@ -24,13 +24,13 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 from filelock import FileLock, Timeout
 from sqlite_utils import Database
 
-from evidence import catalogue, config, schema, serve, yaml_text
+from evidence import catalogue, config, counted, schema, serve, yaml_text
 from evidence.errors import BusyError, ConfigError, StoreError
 
 MARKER = ".made-by-evidence-publish"
@@ -42,7 +42,7 @@ working database. The rows stay, so that versions, counts and views are as they 
 
 INDEXES = {
     "published_lists": "works (verdict, year, doi, first_run, changed_run, notice, judged_on, conflict)",
-    "published_newest": "works (year desc, doi)",
+    "published_newest": "works (year desc, doi, verdict)",
     "published_titles": "works (title, doi)",
     "published_cited": "works (cited_by desc, doi)",
     "published_runs": "works (first_run)",
@@ -142,7 +142,8 @@ def copy(source: Path, copied: Path, *, hidden: Sequence[str] | None) -> tuple[i
 
     `hidden` None leaves reviewers named; else no signature stays, and these names are taken out of the reasons they gave.
     The rows go to a draft in one read transaction, so that what is left out was never in the file; `VACUUM INTO` makes the
-    draft compact. Its full text is checked afterwards: VACUUM may number rows anew, and the index goes by their numbers.
+    draft compact. Its full text is checked afterwards: VACUUM may number rows anew, and the index goes by their numbers; so do
+    the sets of works, which are written last.
     """
     draft = copied.with_suffix(".draft")
     with closing(sqlite3.connect(draft.absolute().as_uri(), uri=True, isolation_level=None)) as conn:
@@ -166,6 +167,9 @@ def copy(source: Path, copied: Path, *, hidden: Sequence[str] | None) -> tuple[i
         for index, columns in INDEXES.items():
             conn.execute(f"create index {index} on {columns}")
         conn.execute("analyze")
+        conn.execute("begin")
+        counted.add(conn, _about(serve.site_folder())["databases"]["evidence"])
+        conn.execute("commit")
         conn.execute("vacuum into ?", (str(copied.absolute()),))
     draft.unlink()
     with closing(sqlite3.connect(copied, isolation_level=None)) as conn:
@@ -174,6 +178,9 @@ def copy(source: Path, copied: Path, *, hidden: Sequence[str] | None) -> tuple[i
         if mode != "delete":
             raise StoreError(f"{copied}: stays in journal mode {mode}; report this, it should not be possible")
         conn.execute("insert into works_fts (works_fts) values ('integrity-check')")
+        conn.execute("begin")
+        counted.add_sets(conn)
+        conn.execute("commit")
         (works,) = conn.execute("select count(*) from works").fetchone()
         (run,) = conn.execute("select max(run) from runs where outcome = 'running'").fetchone()
     with copied.open("rb") as file:
@@ -263,7 +270,7 @@ def _write_site(folder: Path, target: Path, claims: str | None) -> None:
     # The bundled snapshot is for `evidence demo`, and the wheel's own copy of the site is beside us already.
     junk = shutil.ignore_patterns("__pycache__", "*.pyc", "snapshot", "site")
     shutil.copytree(package, folder / "code" / "evidence", ignore=junk)
-    _describe(folder / "site" / "metadata.yaml")
+    _describe(folder)
     if claims is not None:
         (folder / "sources.yaml").write_text(claims, encoding="utf-8")
     (folder / "requirements.txt").write_text("".join(f"{pin}\n" for pin in requirements()), encoding="utf-8")
@@ -317,12 +324,22 @@ def _quoted(word: str) -> str:
     return '"' + re.sub(r'([\\"$`])', r"\\\1", word) + '"' if re.search(r"[^\w./:-]", word) else word
 
 
-def _describe(metadata: Path) -> None:
-    """Say beside the columns that are left out that they are."""
-    about = yaml.safe_load(metadata.read_text(encoding="utf-8"))
+def _describe(folder: Path) -> None:
+    """Say beside the columns that are left out that they are, and let the questions read what was counted."""
+    about = _about(folder / "site")
+    ours = about["databases"]["evidence"]
     for table, column in LEFT_OUT:
-        about["databases"]["evidence"]["tables"][table]["columns"][column] = _SAID_INSTEAD
-    metadata.write_text(yaml.safe_dump(about, allow_unicode=True, sort_keys=False, width=120), encoding="utf-8")
+        ours["tables"][table]["columns"][column] = _SAID_INSTEAD
+    with closing(catalogue.connect(folder / "evidence.db")) as conn:
+        counted.describe(conn, ours)
+    text = yaml.safe_dump(about, allow_unicode=True, sort_keys=False, width=120)
+    (folder / "site" / "metadata.yaml").write_text(text, encoding="utf-8")
+
+
+def _about(site: Path) -> dict[str, Any]:
+    """What the site says of its tables and questions."""
+    about: dict[str, Any] = yaml.safe_load((site / "metadata.yaml").read_text(encoding="utf-8"))
+    return about
 
 
 def _without_contact(sources: Path) -> str:

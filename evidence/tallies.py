@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import zlib
 from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -46,6 +47,8 @@ KNOWN = re.compile(
 TAGS = "select w.rowid, t.facet, t.value from works w cross join tags t on t.doi = w.doi"
 """`cross join` keeps this order: one look-up for each work instead of one for each tag."""
 
+STORED = "published_sets"
+"""The table in which a published copy has all sets already (`counted` writes it)."""
 
 LISTS = Memory(128)
 """Lists have a memory of their own: there are as many as readers think of, and they must not push out what every page needs."""
@@ -84,7 +87,8 @@ class Tallies:
 
 async def kept(db: Any) -> Tallies:
     """The sets of a Datasette database as it is now, from memory if nothing has changed."""
-    found: Tallies = await MEMORY.get(db.path, "tallies", lambda: db.execute_fn(read))
+    # A file that may be written to is counted: what is stored in it may be from before a change.
+    found: Tallies = await MEMORY.get(db.path, "tallies", lambda: db.execute_fn(read if db.is_mutable else read_stored))
     return found
 
 
@@ -126,6 +130,26 @@ def _find(
         if rest:
             works &= tallies.set_of(cursor.execute(f"select rowid from works where {rest}", params))  # noqa: S608
     return works
+
+
+def read_stored(conn: sqlite3.Connection) -> Tallies:
+    """The sets of a published copy, a tenth of a second at 1,000,000 works; counted where it has none."""
+    cursor = conn.cursor()
+    cursor.row_factory = None
+    if not cursor.execute("select 1 from sqlite_master where name = ?", (STORED,)).fetchone():
+        return read(conn)
+    tags: dict[tuple[str, str], int] = {}
+    columns: dict[str, dict[Any, int]] = {column: {} for column in COLUMNS}
+    works = top = 0
+    for kind, name, value, packed in cursor.execute(f"select kind, name, value, works from {STORED}"):  # noqa: S608
+        mask = int.from_bytes(zlib.decompress(packed), "little")
+        if kind == "tag":
+            tags[name, value] = mask
+        elif kind == "column":
+            columns[name][value] = mask
+        else:
+            works, top = mask, value
+    return Tallies(tags, columns, works, top)
 
 
 def read(conn: sqlite3.Connection) -> Tallies:
