@@ -124,7 +124,8 @@ def test_the_middle_reads_no_clock(name: str) -> None:
 
 
 def test_two_modules_write_sql_that_changes_rows() -> None:
-    """`store` lands and judges, `schema` shapes; `publish` thins out its own copy, `counted` writes answers into it. Nobody else changes a database."""
+    """`store` lands and judges, `schema` shapes; `publish` thins out its own copy and `counted` writes answers into it. Nobody
+    else changes a database."""
     changes = re.compile(r"\s*(?:insert (?:or \w+ )?into|update \w+\s+set|delete from|drop \w+|alter table)\b", re.I)
     writers = {
         path.stem
