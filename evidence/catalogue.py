@@ -493,16 +493,17 @@ def _complete(conn: sqlite3.Connection, keys: Sequence[Doi], flat: bool) -> Iter
     ):
         row = rows[doi]
         row["sources"] = (*row["sources"], source)
-    for doi, said in conn.execute(
-        f"""
-        select doi, group_concat(words, '; ') from (
-            select distinct doi, facet || ':' || value || ' “' || quote || '”' as words from reasons
-            where doi in ({marks}) order by 1, 2)
-        group by doi
-        """,  # noqa: S608
+    said: dict[Doi, set[str]] = {}
+    for doi, words in conn.execute(
+        f"select doi, facet || ':' || value || ' “' || quote || '”' from reasons where doi in ({marks})",  # noqa: S608
         keys,
     ):
-        rows[doi]["reasons"] = said
+        if doi in said:
+            said[doi].add(words)
+        else:
+            said[doi] = {words}
+    for doi, each in said.items():
+        rows[doi]["reasons"] = "; ".join(sorted(each))
     for key in keys:
         yield rows[key]
 

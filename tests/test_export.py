@@ -130,7 +130,24 @@ def test_no_rows_are_a_header() -> None:
 def test_a_line_is_what_the_csv_module_writes(cells: list[str]) -> None:
     out = io.StringIO(newline="")
     csv.writer(out).writerow(cells)
-    assert export._line(cells) == out.getvalue()
+    assert ",".join(map(export._quoted, cells)) + "\r\n" == out.getvalue()
+
+
+def test_cells_that_stand_in_many_rows_are_each_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export, "_MOST_CELLS", 3)  # forgotten and made anew on the way
+    values = [
+        ("=1", 1999, ("a", "b")),
+        ("J, of", 2001, ()),
+        (None, None, ("=x",)),
+        ('"q"', 2001, ("a",)),
+        ("=1", 1999, ("b",)),
+    ]
+    rows = [{**FULL, "container": c, "year": y, "sources": s, "tags": {"variant": s}} for c, y, s in values * 3]
+    read = list(csv.DictReader(io.StringIO("".join(export.csv_rows(rows)))))
+    assert [(row["container"], row["year"], row["sources"], row["variant"]) for row in read] == [
+        (export.guard(c or ""), str(y or ""), export.guard("; ".join(s)), export.guard("; ".join(s)))
+        for c, y, s in values * 3
+    ]
 
 
 def test_lines_end_in_crlf_and_keep_line_breaks_in_cells() -> None:
