@@ -2,12 +2,14 @@
 
 A copy is never written to, so an answer that is right when it is made stays right. The views `to_check` and `evidence_map`,
 some ready-made questions, the values by which the big tables are counted, and the sets of `tallies` are written into tables
-of the copy; views and questions then read those. Each is the answer of the very same SQL: nothing is counted in another way
-here. The working database, which changes, has none of these tables and answers as ever.
+of the copy; views and questions then read those. Answers are those of the very same SQL, but for pairs of tags, which are
+counted from the sets; tests compare each with the SQL it stands for. The working database, which changes, has none of these
+tables and answers as ever.
 """
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import zlib
 from collections.abc import Mapping
@@ -33,9 +35,35 @@ NARROWED = {
 
 VALUES = "published_values"
 SETS = tallies.STORED
+PAIRS = "published_cooccurrence"
+PAIRS_SQL = """
+select row_value, column_value, works
+from published_cooccurrence
+where row_facet = coalesce(nullif(:rows, ''), 'condition') and column_facet = coalesce(nullif(:columns, ''), 'variant')
+order by works desc, row_value, column_value
+"""
+"""The question `cooccurrence`, asked of the pairs of all facets."""
 
 ABOUT = {
-    VALUES: ("Values counted", {"of_table": "The table.", "of_column": "Its column.", "value": "A value.", "n": "Rows with it."}),
+    VALUES: (
+        "Values counted",
+        {
+            "of_table": "The table.",
+            "of_columns": "The columns by which it is counted, as JSON.",
+            "said": "A row's values in these columns, as JSON.",
+            "n": "Rows with these values.",
+        },
+    ),
+    PAIRS: (
+        "Pairs of tags counted",
+        {
+            "row_facet": "A facet.",
+            "row_value": "A value of it.",
+            "column_facet": "Another facet, or the same.",
+            "column_value": "A value of that.",
+            "works": "Included works with both.",
+        },
+    ),
     SETS: (
         "Sets of works",
         {
@@ -45,8 +73,9 @@ ABOUT = {
             "works": "A bit for each work at its rowid, the lowest first; compressed (zlib).",
         },
     ),
-}  # fmt: skip
+}
 _SAID = "Counted when this copy was published, so that nobody has to wait for it."
+_COMMENT = f"-- {_SAID[0].lower()}{_SAID[1:-1]}"
 
 
 def add(conn: sqlite3.Connection, about: Mapping[str, Any]) -> None:
@@ -59,18 +88,36 @@ def add(conn: sqlite3.Connection, about: Mapping[str, Any]) -> None:
         conn.execute(f"create table {table} as select * from {view}")  # noqa: S608 - our own names, here and below
         conn.execute(f"drop view {view}")
         conn.execute(f"create view {view} as select {_columns(conn, table)} from {table} order by rowid")  # noqa: S608
-    conn.execute(f"create table {VALUES} (of_table text not null, of_column text not null, value, n integer not null)")
-    for table, column in _counted_columns(conn, about["tables"]):
+    conn.execute(
+        f"create table {VALUES} (of_table text not null, of_columns text not null, said text not null, n integer)"
+    )
+    for table, columns in _counted_columns(conn, about["tables"]).items():
+        names = ", ".join(columns)
         conn.execute(
-            f"""insert into {VALUES} select ?, ?, {column}, count(*) from {table} where {column} is not null
-            group by {column} order by count(*) desc, {column}""",  # noqa: S608
-            (table, column),
+            f"insert into {VALUES} select ?, ?, json_array({names}), count(*) from {table} group by {names}",  # noqa: S608
+            (table, json.dumps(columns)),
         )
 
 
 def add_sets(conn: sqlite3.Connection) -> None:
-    """Write the sets of `tallies` into a finished copy, whose rowids are final; inside the caller's transaction."""
+    """Write the sets of `tallies` into a finished copy, whose rowids are final, and how many works two tags have in common, which
+    is read off them; inside the caller's transaction."""
     found = tallies.read(conn)
+    included = found.columns["verdict"].get("include", 0)
+    ours = [(facet, value, both) for (facet, value), works in found.tags.items() if (both := works & included)]
+    conn.execute(
+        f"create table {PAIRS} (row_facet text not null, row_value text not null, column_facet text not null, "
+        "column_value text not null, works integer not null)"
+    )
+    conn.executemany(
+        f"insert into {PAIRS} values (?, ?, ?, ?, ?)",  # noqa: S608
+        (
+            (facet, value, other, its, n)
+            for facet, value, works in ours
+            for other, its, theirs in ours
+            if (n := (works & theirs).bit_count())
+        ),
+    )
     conn.execute(f"create table {SETS} (kind text not null, name text, value, works blob not null)")
     rows: list[tuple[str, str | None, Any, int]] = [("works", None, found.top, found.works)]
     rows += [("tag", facet, value, works) for (facet, value), works in found.tags.items()]
@@ -96,10 +143,11 @@ def describe(conn: sqlite3.Connection, about: dict[str, Any]) -> None:
         about["tables"][table] = {"title": title, "description": _SAID, "hidden": True, "columns": columns}
     for name in QUESTIONS:
         lines = (
-            f"-- {_SAID[0].lower()}{_SAID[1:-1]}", f"select {_columns(conn, table_of(name))}", f"from {table_of(name)}",
+            _COMMENT, f"select {_columns(conn, table_of(name))}", f"from {table_of(name)}",
             NARROWED.get(name, ""), "order by rowid",
         )  # fmt: skip
         about["queries"][name]["sql"] = "\n".join(line for line in lines if line)
+    about["queries"]["cooccurrence"]["sql"] = f"{_COMMENT}{PAIRS_SQL.rstrip()}"
 
 
 def table_of(name: str) -> str:
@@ -107,16 +155,15 @@ def table_of(name: str) -> str:
     return f"published_{name}"
 
 
-def _counted_columns(conn: sqlite3.Connection, tables: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Table and column of each plain facet that metadata.yaml asks for, but for those that `tallies` counts and of views."""
+def _counted_columns(conn: sqlite3.Connection, tables: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Table → columns of the plain facets that metadata.yaml asks for, but for `works`, which `tallies` counts, and views."""
     ours = {name for (name,) in conn.execute("select name from sqlite_master where type = 'table'")}
-    return [
-        (table, facet)
+    found = {
+        table: [facet for facet in about.get("facets", ()) if isinstance(facet, str)]
         for table, about in tables.items()
         if table in ours and table != "works"
-        for facet in about.get("facets", ())
-        if isinstance(facet, str)
-    ]
+    }
+    return {table: columns for table, columns in found.items() if columns}
 
 
 def _names(conn: sqlite3.Connection, table: str) -> list[str]:

@@ -47,7 +47,6 @@ INDEXES = {
     "published_cited": "works (cited_by desc, doi)",
     "published_runs": "works (first_run)",
     "published_changes": "works (changed_run, first_run)",
-    "published_found": "sightings (doi, source) where last_run is null",
     "published_sightings": "sightings (source, first_run, doi)",
     "published_decided": "works (doi) where decided = 'person'",
     "published_tagged": "tags (doi) where decided = 'person'",

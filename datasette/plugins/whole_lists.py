@@ -19,6 +19,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any
@@ -55,10 +56,17 @@ FACET = re.compile(
 """… and for the values of a column with how many rows have them."""
 
 COUNTED = re.compile(
-    r"\s*select (?P<column>\w+) as value, count\(\*\) as count from \(\s*select [^()]*? from (?P<table>\w+)\s*\)"
+    r"\s*select (?P<column>\w+) as value, count\(\*\) as count from \(\s*select [^()]*? from (?P<table>\w+)"
+    r"(?: where (?P<where>\"\w+\" = :p\d+(?: and \"\w+\" = :p\d+)*))?\s*\)"
     r"\s*where (?P=column) is not null\s*group by (?P=column) order by count desc, value limit (?P<limit>\d+)\s*"
 )
-"""The same for the whole of another table: a published copy has it in a table (`evidence.counted`)."""
+NUMBERED = re.compile(
+    r"select count\(\*\) from (?P<table>\w+)(?: where (?P<where>\"\w+\" = :p\d+(?: and \"\w+\" = :p\d+)*))?\s*"
+)
+"""The same of another table, the whole or where columns have some values: a published copy has the numbers in a table
+(`evidence.counted`)."""
+
+CONDITION = re.compile(r"\"(\w+)\" = :(p\d+)")
 
 VALUES = re.compile(r"\s*select \S+ as value, count\(\*\) as count from \(")
 LIMIT = re.compile(r" limit (\d+)( offset \d+)?\s*$")
@@ -131,10 +139,8 @@ def completing(database: Any) -> Callable[..., Awaitable[Any]]:
             if isinstance(answer, Results):
                 return answer
             sql, params = answer or (sql, params)
-        if listed is not None and not database.is_mutable and (values := COUNTED.fullmatch(sql)) and not params:
-            counts = await MEMORY.get(database.path, "values", lambda: database.execute_fn(counted_before))
-            if (of := (values["table"], values["column"])) in counts:
-                return Results(counts[of][: int(values["limit"])], False, None)
+        if listed is not None and not database.is_mutable and (read_off := await counted_before(database, sql, params)):
+            return read_off
         if listed is not None and await asked_again(database, listed, sql, params):
             key = ("asked again", sql, tuple(sorted((params or {}).items())), tuple(sorted(options.items())))
             return await ANSWERS.get(database.path, key, lambda: execute(sql, params, *args, **options))
@@ -143,14 +149,38 @@ def completing(database: Any) -> Callable[..., Awaitable[Any]]:
     return completed
 
 
-def counted_before(conn: sqlite3.Connection) -> dict[tuple[str, str], list[dict[str, Any]]]:
-    """(table, column) → its values with how many rows have them, most first, as a published copy has them written down."""
-    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+async def counted_before(database: Any, sql: str, params: Any) -> Results | None:
+    """The number of a table's rows, or of each value of a column, where a published copy has counted them; else None."""
+    asked = COUNTED.fullmatch(sql) or NUMBERED.fullmatch(sql)
+    if asked is None or (params and not isinstance(params, dict)):
+        return None
+    known = await MEMORY.get(database.path, "values", lambda: database.execute_fn(values_counted))
+    columns, rows = known.get(asked["table"], ((), ()))
+    wanted = {column: params[name] for column, name in CONDITION.findall(asked["where"] or "")}
+    if not columns or not wanted.keys() <= set(columns) or not all(type(value) is str for value in wanted.values()):
+        return None
+    places = [(columns.index(column), value) for column, value in wanted.items()]
+    met = [(said, n) for said, n in rows if all(said[place] == value for place, value in places)]
+    if "column" not in asked.re.groupindex:
+        return Results([(sum(n for _, n in met),)], False, None)
+    if asked["column"] not in columns:
+        return None
+    place, counts = columns.index(asked["column"]), Counter[str]()
+    for said, n in met:
+        if said[place] is not None:
+            counts[said[place]] += n
+    best = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[: int(asked["limit"])]
+    return Results([{"value": value, "count": n} for value, n in best], False, None)
+
+
+def values_counted(conn: sqlite3.Connection) -> dict[str, tuple[list[str], list[tuple[list[Any], int]]]]:
+    """Table → the columns it was counted by, and how many rows have each combination of their values."""
+    found: dict[str, tuple[list[str], list[tuple[list[Any], int]]]] = {}
     if conn.execute("select 1 from sqlite_master where name = ?", (counted.VALUES,)).fetchone():
-        for table, column, value, n in conn.execute(
-            f"select of_table, of_column, value, n from {counted.VALUES} order by rowid"  # noqa: S608 - our own name
+        for table, columns, said, n in conn.execute(
+            f"select of_table, of_columns, said, n from {counted.VALUES}"  # noqa: S608 - our own name
         ):
-            found.setdefault((table, column), []).append({"value": value, "count": n})
+            found.setdefault(table, (json.loads(columns), []))[1].append((json.loads(said), n))
     return found
 
 
