@@ -210,6 +210,12 @@ async def test_time_is_limited_as_before(crowd: Path, plain: Callable[[bool], No
         answer = await ds.client.get(f"/evidence/works.json?_timelimit=50&_where={FOREVER}")
         assert answer.status_code == 400
         assert "took too long" in answer.text
+        page = await ds.client.get(f"/evidence/works?_timelimit=50&_where={FOREVER}")
+        assert page.status_code == 400
+        assert "Ask for less" in page.text
+        assert "/download/csv" in page.text
+        assert "sql_time_limit_ms" not in page.text
+        assert "<textarea" not in page.text
     limits = json.loads((SITE / "settings.json").read_text(encoding="utf-8")) | {"facet_time_limit_ms": 1}
     ds = Datasette([str(crowd)], config_dir=SITE, settings=limits)
     await ds.invoke_startup()
