@@ -100,6 +100,9 @@ def ours(c: Corpus) -> dict[str, Address]:
     def year() -> int:
         return c.chance.randint(1980, 2024)
 
+    def facets() -> list[str]:
+        return c.chance.sample(sorted(c.tags), 2)
+
     def listed(*pairs: tuple[str, str]) -> str:
         return works + urlencode([("verdict", "include"), *pairs])
 
@@ -125,11 +128,19 @@ def ours(c: Corpus) -> dict[str, Address]:
         "tags": lambda: f"/evidence/tags?value={c.tag('design').split(':')[1]}",
         "an author": lambda: f"/evidence/work_authors?author={quote(f'Author {c.chance.randrange(5000)}, A')}",
         "reasons": lambda: "/evidence/reasons",
+        "reasons, one facet": lambda: f"/evidence/reasons?facet={c.chance.choice(list(c.tags))}",
+        "map as a view": lambda: f"/evidence/evidence_map?variant={c.tag('variant').split(':')[1]}",
         "waiting": lambda: f"/evidence/to_check?year={year()}",
         "question: trials": lambda: f"/evidence/trials?variant={c.tag('variant').split(':')[1]}",
         "question: a cell": lambda: f"/evidence/map_cell?variant={c.tag('variant').split(':')[1]}",
         "question: search": lambda: f"/evidence/search?q={c.word(MIDDLE)}",
-        "question: missing": lambda: "/evidence/cited_but_missing",
+        "question: missing": lambda: f"/evidence/cited_but_missing?at_least={c.chance.randint(1, 5)}",
+        "question: two facets": lambda: (
+            "/evidence/cooccurrence?" + urlencode(dict(zip(("rows", "columns"), facets(), strict=True)))
+        ),
+        "question: untagged": lambda: f"/evidence/untagged?facet={facets()[0]}",
+        "question: rules": lambda: "/evidence/rules_at_work",
+        "question: sources": lambda: "/evidence/yield_of_sources",
         "question: new": lambda: f"/evidence/new_in_last_run?run={c.chance.randint(2, synthetic.RUNS)}",
         "what is new": lambda: "/changes",
         "feed": lambda: f"/feed.atom?_tag={c.tag('outcome')}",
