@@ -236,7 +236,7 @@ class _Parser:
             return _word(piece, self.cased)
         if piece in "([":
             node = self.alternatives(")" if piece == "(" else "]")
-            return node if piece == "(" else _Node(f"(?:{node.pattern})?", node.whole, node.stems, empty=True)
+            return node if piece == "(" else _Node(node.pattern, node.whole, node.stems, empty=True)
         raise ValueError(f"{self.source!r}: {piece!r} has no meaning here")
 
     def named(self, name: str) -> _Node:

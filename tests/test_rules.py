@@ -111,6 +111,13 @@ def test_a_mistake_is_a_sentence(term: str, complaint: str) -> None:
         parse(term, {**LISTS, "loop": ["{loop} x"]})
 
 
+@pytest.mark.parametrize("text", ["sessions", "weekly sessions", "small weekly sessions", "small sessions"])
+def test_two_optional_parts_may_each_be_there_alone(text: str) -> None:
+    assert found("[small] [weekly] sessions", text) == text
+    assert found("sessions [small] [weekly]", "sessions weekly") == "sessions weekly"
+    assert found("sessions [small] [weekly]", "sessions then") == "sessions"
+
+
 def test_phrases_give_the_first_and_longest_hit() -> None:
     phrases = Phrases(["interpersonal psychotherap*", "interpersonal", "IPT-A"])
     text = "On IPT‐A, or interpersonal psychotherapies"
