@@ -7,6 +7,7 @@ records of one work are clustered here too.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +21,9 @@ from evidence.normalise import normalise
 from evidence.rulebook import SCREEN, Rulebook, Said
 from evidence.store import Record, Retagged, Store
 
+GC_EVERY = 50_000
+"""Objects made before a collection is tried (Python's own: 700)."""
+
 JUDGE_PART = 500
 ASK_PART = 5_000
 
@@ -30,6 +34,13 @@ class Progress(Protocol):
     def step(self, label: str, done: int, total: int | None) -> None:
         """`label` has done so many of so many (None: not known)."""
         ...
+
+
+def collect_seldom() -> None:
+    """For a run over many works: the rules' objects stay as long as the program, and records are no cycles, so neither is
+    worth a walk every few pages."""
+    gc.freeze()
+    gc.set_threshold(GC_EVERY)
 
 
 def read_and_judge(

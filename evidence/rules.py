@@ -104,8 +104,9 @@ def _lower(char: str) -> str:
 class Term:
     """One term, parsed: the words it can begin with (whole, or stems; none of either when it must be searched for).
 
-    Two things only save time. `needs`: the words of which a text must hold some for the term to be there at all, one set
-    for each further part. `head`: the list the term begins with, as a term, so that lists are tried once for all.
+    Three things only save time. `needs`: the words of which a text must hold some for the term to be there at all, one set
+    for each further part. `head`: the list the term begins with, as a term, so that lists are tried once for all. And of a
+    regular expression `literal`: letters that must be there, if some can be told.
     """
 
     source: str
@@ -115,6 +116,7 @@ class Term:
     stems: frozenset[str]
     needs: tuple[Keys, ...] = ()
     head: Term | None = None
+    literal: str = ""
 
     @cached_property
     def regex(self) -> re.Pattern[str]:
@@ -158,7 +160,18 @@ def _regular_expression(source: str) -> Term:
         raise ValueError(f"{source!r} is not a regular expression: {error}") from None
     if found.match(""):
         raise ValueError(f"{source!r} matches the empty text; make something in it required")
-    return Term(source, source[1:-1], True, frozenset(), frozenset())
+    return Term(source, source[1:-1], True, frozenset(), frozenset(), literal=_literal(source[1:-1]))
+
+
+def _literal(pattern: str) -> str:
+    """Letters that every match of this regular expression holds, in lower case; empty when none can be told at a glance."""
+    plain = re.sub(r"\\.|\[\^?\]?[^\]]*\]", " ", pattern)  # escapes and classes
+    while plain != (plain := re.sub(r"\([^()]*\)[?*+]?(?:\{[\d,]*\})?\??", " ", plain)):
+        pass  # groups, from the inside
+    if "|" in plain:
+        return ""
+    runs: list[str] = re.findall(r"[A-Za-z]+(?![A-Za-z?*{])", plain)
+    return max(runs, key=len, default="").lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,6 +386,8 @@ class Finder:
             for number in self._heads[-head_number - 1][1] if starts else ():
                 self._try(number, text, starts, there, found)
         for number in self._free:
+            if self.terms[number].literal not in text.lower:
+                continue
             spans = [hit.span() for hit in self.terms[number].regex.finditer(text.plain)]
             if spans:
                 found[number] = spans

@@ -253,6 +253,7 @@ def _judge(opened: store.Store, book: Rulebook, now: Clock, progress: Progress) 
     opened.show_decisions()
     if not reconsider.stale_works(opened, book, said) and not reconsider.pairs_moved(opened):
         return 0
+    reconsider.collect_seldom()
     opened.set_facets(reconsider.facet_rows(book))
     run_id = opened.start_run("judge", __version__, _moment(now))
     count, turned = reconsider.rejudge(opened, book, run_id, said, progress)

@@ -7,7 +7,6 @@ no HTTP, no printing.
 
 from __future__ import annotations
 
-import gc
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -31,9 +30,6 @@ SHRINKAGE, JUMP, JUMP_FROM = 0.2, 2.0, 20
 """A search is odd when a whole harvest misses a fifth of what it led to, or doubles what was at least twenty works."""
 
 REFRESH_PART = 500
-
-GC_EVERY = 50_000
-"""Objects made before a collection is tried (Python's own: 700)."""
 
 
 class Quiet:
@@ -129,9 +125,7 @@ def sync(
     `full` forgets the bookmarks, so what a search no longer finds is noticed. `take` are records wanted whole,
     whichever source asks for them.
     """
-    # The rules' objects stay as long as the program, and records are no cycles: neither is worth a walk every few pages.
-    gc.freeze()
-    gc.set_threshold(GC_EVERY)
+    reconsider.collect_seldom()
     started = now()
     run = store.start_run(door.name, __version__, _iso(started))
     outcome = Outcome(run)

@@ -169,3 +169,20 @@ def test_searching_together_finds_what_searching_alone_finds(words: list[str]) -
             if (at == 0 or not subject[at - 1].isalnum()) and (hit := pattern.regex.match(subject, at))
         ]
         assert sorted(together.get(number, [])) == sorted(alone.get(0, [])) == brute
+
+
+@pytest.mark.parametrize(
+    ("pattern", "literal"),
+    [
+        (r"/[:-]\s*(a )?protocol\b/", "protocol"),
+        (r"/trials? of/", "of"),
+        (r"/(?:reply|letter)\b/", ""),
+        (r"/reply|letter/", ""),
+        (r"/[a-z]+ed by \d{3}/", "ed"),
+        (r"/colou?r/", "r"),
+        (r"/Protocol(?! for)/", "protocol"),
+        (r"/(a(b|c)*d)? e/", "e"),
+    ],
+)
+def test_a_regular_expression_is_asked_only_where_its_letters_are(pattern: str, literal: str) -> None:
+    assert parse(pattern).literal == literal
