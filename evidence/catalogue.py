@@ -90,12 +90,24 @@ def words(ledger: Path) -> tuple[Decision, ...]:
     if not ledger.exists():
         return ()
     columns = ", ".join(field.name for field in fields(Decision))
+    return tuple(Decision(*row) for row in _ask_ledger(ledger, f"select {columns} from decisions order by decision"))  # noqa: S608
+
+
+def newest_word(ledger: Path) -> tuple[int, int]:
+    """Which ledger it is, and the number of its newest word (0 when it has none): words are only ever added, so two that are
+    alike in this are alike."""
+    if not ledger.exists():
+        return (0, 0)
+    ((number,),) = _ask_ledger(ledger, "select coalesce(max(decision), 0) from decisions")
+    return (ledger.stat().st_ino, number)
+
+
+def _ask_ledger(ledger: Path, sql: str) -> list[Any]:
     try:
         with closing(_read_only(ledger)) as conn:
-            rows = conn.execute(f"select {columns} from decisions order by decision").fetchall()  # noqa: S608 - ours
+            return conn.execute(sql).fetchall()
     except sqlite3.Error as error:
         raise StoreError(f"{ledger}: cannot be read ({error}); name the ledger with --decisions") from None
-    return tuple(Decision(*row) for row in rows)
 
 
 def _read_only(path: Path) -> sqlite3.Connection:

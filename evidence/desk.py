@@ -75,6 +75,7 @@ class Desk:
         self._token = token
         self._book: Rulebook | None = None
         self._order: tuple[int | None, list[Doi]] = (None, [])
+        self._read: tuple[tuple[int, int], tuple[Decision, ...], list[Decision]] = ((0, 0), (), [])
 
     @property
     def accounts(self) -> Mapping[str, str]:
@@ -114,11 +115,7 @@ class Desk:
 
     def pairs(self) -> list[dict[str, Any]]:
         """The pairs of records that may be one work, as `pairs_to_check` has them, without those somebody has spoken of."""
-        spoken = {
-            frozenset((word.doi, word.value))
-            for word in standing(catalogue.words(self.ledger))
-            if word.facet == SAME_WORK
-        }
+        spoken = {frozenset((word.doi, word.value)) for word in self._words()[1] if word.facet == SAME_WORK}
         with catalogue.reading(self.db) as conn:
             return [
                 row for row in catalogue.pairs_to_check(conn) if frozenset((row["doi"], row["other"])) not in spoken
@@ -136,17 +133,25 @@ class Desk:
     def said(self, reviewer: str) -> list[Act]:
         """What this reviewer said and has not taken back, the newest first."""
         acts: dict[tuple[Doi, str], list[Decision]] = {}
-        for word in standing(catalogue.words(self.ledger)):
+        for word in self._words()[1]:
             if word.reviewer == reviewer:
                 acts.setdefault((word.doi, word.made_at), []).append(word)
         return [Act(found, at, tuple(words)) for (found, at), words in reversed(acts.items())]
 
     def of(self, found: Doi) -> list[Decision]:
         """Everybody's words on one work, oldest first, those taken back among them."""
-        return [word for word in catalogue.words(self.ledger) if word.doi == found]
+        return [word for word in self._words()[0] if word.doi == found]
+
+    def _words(self) -> tuple[tuple[Decision, ...], list[Decision]]:
+        """The ledger, and what of it stands; read anew when it has a word more."""
+        newest = catalogue.newest_word(self.ledger)
+        if newest != self._read[0]:
+            said = catalogue.words(self.ledger)
+            self._read = (newest, said, standing(said))
+        return self._read[1:]
 
     def _verdicts(self) -> list[Decision]:
-        return [word for word in standing(catalogue.words(self.ledger)) if word.verdict]
+        return [word for word in self._words()[1] if word.verdict]
 
     # ------------------------------------------------------------------ what is said
 

@@ -334,6 +334,18 @@ def test_ready_reasons_learn_from_what_was_written_twice(db: Path, room: desk.De
     assert room.reasons(OTHER)["exclude"] == [*desk.READY["exclude"]]
 
 
+def test_another_ledger_in_its_place_is_noticed(db: Path, room: desk.Desk, book: Rulebook) -> None:
+    first, second = room.queue("waiting", REVIEWER)[:2]
+    say(db, book, first, "exclude", REVIEWER)
+    assert [act.doi for act in room.said(REVIEWER)] == [first]
+    kept = ledger(db).rename(db.with_name("kept.db"))
+    for log in db.parent.glob("decisions.db-*"):
+        log.unlink()
+    say(db, book, second, "exclude", REVIEWER)
+    assert [act.doi for act in room.said(REVIEWER)] == [second]
+    assert kept.exists()
+
+
 @pytest.mark.parametrize(
     ("waiting", "current", "following"),
     [
