@@ -10,7 +10,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +90,8 @@ def words(ledger: Path) -> tuple[Decision, ...]:
     if not ledger.exists():
         return ()
     columns = ", ".join(field.name for field in fields(Decision))
-    return tuple(Decision(*row) for row in _ask_ledger(ledger, f"select {columns} from decisions order by decision"))  # noqa: S608
+    rows = _ask_ledger(ledger, f"select {columns} from decisions order by decision")  # noqa: S608
+    return tuple(replace(Decision(*row[:-1]), seen=tuple(json.loads(row[-1]))) for row in rows)
 
 
 def newest_word(ledger: Path) -> tuple[int, int]:
@@ -226,7 +227,8 @@ def judged(conn: sqlite3.Connection, wanted: Sequence[Doi], said: Sequence[tuple
 
 
 def candidates(conn: sqlite3.Connection) -> Iterator[Row]:
-    """Every work that is not excluded, with the fields by which duplicates are found, and what screening said of it."""
+    """Every work that is not excluded by rule, with the fields by which duplicates are found, and what screening said of it.
+    A work that a person excluded may have another record, which is excluded with it."""
     yield from _rows(
         conn,
         """
@@ -235,7 +237,7 @@ def candidates(conn: sqlite3.Connection) -> Iterator[Row]:
                 (select credited from work_authors a where a.doi = w.doi and a.role = 'author' order by position)) as authors,
             (select substr(json_extract(message, '$.created."date-time"'), 1, 10) from snapshots s
                 where s.doi = w.doi and s.last_run is null) as registered
-        from works w where w.screened <> 'exclude' order by w.doi
+        from works w where w.screened <> 'exclude' or w.decided = 'person' order by w.doi
         """,
         {},
     )
@@ -275,6 +277,32 @@ def canonical(conn: sqlite3.Connection, doi: Doi) -> Doi:
     """The DOI a work is kept under: `doi` itself, or the one it is an alias of."""
     row = conn.execute("select doi from aliases where alias = ?", (doi,)).fetchone()
     return Doi(row[0]) if row else doi
+
+
+def moved(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> dict[Doi, Doi]:
+    """Of these DOIs, those that are aliases today: alias → the DOI it leads to in the end."""
+    found: dict[Doi, Doi] = {}
+    for start in dict.fromkeys(wanted):
+        way = [start]
+        while (following := canonical(conn, way[-1])) not in way:
+            way.append(following)
+        if len(way) > 1:
+            found[start] = way[-1]
+    return found
+
+
+def representatives(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> dict[Doi, Doi]:
+    """The works these DOIs belong to: each of them, and every other record of its work, → the DOI that represents the work.
+    A work with one record and no alias is left out."""
+    aliases = moved(conn, wanted)
+    here = [aliases.get(doi, doi) for doi in wanted]
+    heads = dict(_in_chunks(conn, "select doi, same_as from works where same_as is not null and doi in ({})", here))
+    ends = {Doi(heads.get(doi, doi)) for doi in here}
+    found = {doi: Doi(heads.get(aliases.get(doi, doi), aliases.get(doi, doi))) for doi in wanted}
+    found |= {Doi(doi): Doi(head) for doi, head in _in_chunks(
+        conn, "select doi, same_as from works where same_as in ({})", sorted(ends))}  # fmt: skip
+    grouped = {head for doi, head in found.items() if doi != head}
+    return {doi: head for doi, head in (found | {head: head for head in grouped}).items() if head in grouped}
 
 
 def work(conn: sqlite3.Connection, doi: Doi) -> Row | None:
@@ -388,6 +416,11 @@ def conflicts(conn: sqlite3.Connection) -> list[Row]:
     return list(_rows(conn, sql, {}))
 
 
+def without_work(conn: sqlite3.Connection) -> list[Doi]:
+    """The DOIs that people decided on and that no work here has: never harvested here, or not yet."""
+    return [doi for (doi,) in conn.execute("select distinct doi from decisions_without_work order by doi")]
+
+
 def to_check(conn: sqlite3.Connection) -> list[Doi]:
     """The works that wait for a person, the likeliest first."""
     return [found for (found,) in conn.execute("select doi from to_check")]
@@ -479,6 +512,7 @@ def status(conn: sqlite3.Connection) -> Row:
             )
         ),
         "citations": list(_rows(conn, "select * from citations_to_check order by source, position", {})),
+        "decisions_without_work": without_work(conn),
     }
 
 

@@ -40,8 +40,8 @@ from evidence import (
     serve,
     session,
 )
+from evidence import decisions as deciding
 from evidence import evaluate as evaluation
-from evidence import judge as judging
 from evidence.archive import snapshot_files
 from evidence.errors import ConfigError, EvidenceError
 from evidence.model import SAME_WORK, Doi, VerdictName
@@ -247,6 +247,9 @@ def decide(
         reviewer,
         withdrawn=[None if subject == "verdict" else _pair(subject) for subject in withdrawn],
     )
+    if not words:
+        click.echo(f"Nothing to add: this is what {reviewer} has decided already, for the same reason.")
+        return
     click.echo(f"{len(words)} decided on {words[0].doi} by {reviewer}; kept in {settings.decisions}.")
 
 
@@ -273,7 +276,10 @@ def decisions_export(settings: Settings, output: Any) -> None:
 def decisions_import(settings: Settings, file: Path) -> None:
     """Append the decisions of FILE that the ledger does not hold yet, then judge what they touch."""
     count = session.import_decisions(settings.db, settings.decisions, rulebook.load(), _now, ledger.read(file))
-    click.echo(f"{count} decisions added.")
+    click.echo(f"{count} decision{'' if count == 1 else 's'} added.")
+    with catalogue.reading(settings.db) as conn:
+        if without := catalogue.without_work(conn):
+            click.echo(report.without_work(without))
 
 
 @decisions.command("conflicts")
@@ -281,10 +287,12 @@ def decisions_import(settings: Settings, file: Path) -> None:
 def decisions_conflicts(settings: Settings) -> None:
     """List the works whose decisions people should look at again, and why."""
     with catalogue.reading(settings.db) as conn:
-        found = catalogue.conflicts(conn)
+        found, without = catalogue.conflicts(conn), catalogue.without_work(conn)
     for row in found:
         click.echo(f"https://doi.org/{row['doi']}  {row['conflict']}")
-    if not found:
+    if without:
+        click.echo(report.without_work(without))
+    if not found and not without:
         click.echo("No conflicts.")
 
 
@@ -292,7 +300,7 @@ def decisions_conflicts(settings: Settings) -> None:
 @click.pass_obj
 def decisions_agreement(settings: Settings) -> None:
     """Say how far each two reviewers agree: percent, and Cohen's kappa."""
-    found = ledger.agreement(judging.standing(session.decisions(settings.decisions)))
+    found = ledger.agreement(deciding.standing(session.decisions(settings.decisions)))
     for pair in found:
         kappa = "not defined" if pair.kappa is None else f"{pair.kappa:.2f}"
         click.echo(f"{pair.first} and {pair.second}: {pair.works} works, {pair.observed:.0%} agreement, kappa {kappa}")

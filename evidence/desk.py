@@ -13,15 +13,15 @@ import secrets
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from evidence import catalogue, doi, rulebook, session, yaml_text
+from evidence.decisions import standing
 from evidence.errors import ConfigError
-from evidence.judge import standing
 from evidence.model import SAME_WORK, Decision, Doi, VerdictName
 from evidence.rulebook import Rulebook
 from evidence.serve import DESK_ENVIRONMENT as ENVIRONMENT
@@ -93,8 +93,10 @@ class Desk:
         """The works that wait for this reviewer there, the likeliest first. `waiting` has those that no word of theirs is on,
         `again` the conflicts, `second` those that somebody else decided and they have not."""
         said = self._verdicts()
-        mine = {word.doi for word in said if word.reviewer == reviewer}
         with catalogue.reading(self.db) as conn:
+            moved = catalogue.representatives(conn, sorted({word.doi for word in said}))
+            said = [replace(word, doi=moved.get(word.doi, word.doi)) for word in said]
+            mine = {word.doi for word in said if word.reviewer == reviewer}
             waiting = catalogue.waiting(conn)
             if name == "waiting":
                 return [found for found in self._likeliest(conn, waiting) if found in waiting and found not in mine]
@@ -139,8 +141,12 @@ class Desk:
         return [Act(found, at, tuple(words)) for (found, at), words in reversed(acts.items())]
 
     def of(self, found: Doi) -> list[Decision]:
-        """Everybody's words on one work, oldest first, those taken back among them."""
-        return [word for word in self._words()[0] if word.doi == found]
+        """Everybody's decisions on one work, under any of its DOIs, oldest first, those undone among them."""
+        said = self._words()[0]
+        with catalogue.reading(self.db) as conn:
+            moved = catalogue.representatives(conn, [found, *sorted({word.doi for word in said})])
+        here = moved.get(found, found)
+        return [word for word in said if moved.get(word.doi, word.doi) == here]
 
     def _words(self) -> tuple[tuple[Decision, ...], list[Decision]]:
         """The ledger, and what of it stands; read anew when it has a word more."""

@@ -135,11 +135,12 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A person's word on one work: a verdict, one tag added or taken away, or an earlier word of theirs taken back (a
-    `withdraw` names the tag, or nothing: the verdict). Append-only; the newest wins.
+    """A person's decision on one work: a verdict, one tag added or removed, or an earlier decision of theirs undone (a
+    `withdraw` names the tag, or nothing: the verdict). Append-only; `decisions.standing` says which count.
 
-    `rules` is the digest of the rules then, `record` that of the title and abstract that were read (`judge.text_digest`),
-    `rule_said` what the rules said then: a verdict, or for a tag `said` or `unsaid`.
+    `made_at` is an ISO time in UTC. `rules` is the digest of the rules then, `record` that of the title and abstract that
+    were read (`judge.text_digest`), `rule_said` what the rules said then: a verdict, or for a tag `said` or `unsaid`. `seen`
+    has the identifiers (`decisions.identify`) of the decisions on the same subject that the reviewer had before them.
     """
 
     doi: Doi
@@ -153,6 +154,7 @@ class Decision:
     rules: str | None
     record: str | None
     rule_said: str | None = None
+    seen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

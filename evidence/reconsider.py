@@ -10,12 +10,13 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from evidence import __version__, catalogue, duplicates
+from evidence.decisions import identify, merged, standing
 from evidence.errors import RecordError
-from evidence.judge import Again, judge, judge_again, standing
+from evidence.judge import Again, judge, judge_again
 from evidence.model import SAME_WORK, Decision, Doi, Message, Work
 from evidence.normalise import normalise
 from evidence.rulebook import SCREEN, Rulebook, Said
@@ -23,6 +24,9 @@ from evidence.store import Record, Retagged, Store
 
 GC_EVERY = 50_000
 """Objects made before a collection is tried (Python's own: 700)."""
+
+ROUNDS = 4
+"""How often judging and clustering follow each other at most: each may move the other once, and then they agree."""
 
 JUDGE_PART = 500
 ASK_PART = 5_000
@@ -60,6 +64,22 @@ def read_and_judge(
     return Record(doi, checksum, raw, work, judge(work, book, said), basis(book, said))
 
 
+def settle(store: Store, book: Rulebook, run: int, progress: Progress, *, moved: bool) -> tuple[int, int]:
+    """Judge again what is stale, then cluster the records of one work, until neither moves the other: a decision on one
+    record of a work holds for all of them. `moved`: works have come or changed. Returns how many works were judged again,
+    and how many changed their cluster."""
+    judged = clustered = 0
+    for _ in range(ROUNDS):
+        count, turned = rejudge(store, book, run, decisions_by_work(store), progress)
+        judged += count
+        changed = find_duplicates(store, run, moved=moved or turned)
+        clustered += changed
+        if not changed:
+            break
+        moved = False
+    return judged, clustered
+
+
 def rejudge(
     store: Store,
     book: Rulebook,
@@ -94,11 +114,14 @@ def judge_decided(
 ) -> int:
     """Judge these works again and no other, as a person waits for it; returns how many. Records are clustered anew only
     where the words can have changed a cluster: of pairs, of a work that stands in one, of one that was excluded."""
+    members = catalogue.representatives(store.conn, dois)
+    dois = sorted(doi for doi in {*dois, *members} if members.get(doi, doi) in {members.get(d, d) for d in dois})
     before = catalogue.screened(store.conn, dois)
     count = _judge_whole(store, book, run, decisions, dois, progress)
     after = catalogue.screened(store.conn, dois)
     back = any(verdict == "exclude" and after.get(doi) != "exclude" for doi, verdict in before.items())
-    return count + find_duplicates(store, run, moved=back or catalogue.paired(store.conn, dois))
+    clustered = find_duplicates(store, run, moved=back or catalogue.paired(store.conn, dois))
+    return count + clustered + (sum(settle(store, book, run, progress, moved=False)) if clustered else 0)
 
 
 def _judge_whole(
@@ -162,13 +185,14 @@ def find_duplicates(store: Store, run: int, moved: bool) -> int:
     if not moved and not pairs_moved(store) and not catalogue.crashed_before(store.conn, run):
         return 0
     said = _pairs_by_people(store)
+    apart = {key for key, (verdict, _) in said.items() if verdict == "apart"}
     rows = {row["doi"]: row for row in catalogue.candidates(store.conn)}
     candidates = [_candidate(row) for row in rows.values()]
     ruled = [p for p in duplicates.pairs(candidates) if (p.first, p.second) not in said]
-    clusters = duplicates.clusters(ruled, candidates)
+    clusters = duplicates.clusters(ruled, candidates, apart)
     waiting = set(duplicates.waiting(ruled, clusters))
     same_as: dict[str, str] = {}
-    for group in _joined(clusters, [key for key, (verdict, _) in said.items() if verdict == "same"], rows):
+    for group in _joined(clusters, [key for key, (verdict, _) in said.items() if verdict == "same"], apart, rows):
         best = next((m for m in group if rows[m]["screened"] == "include"), group[0])
         same_as |= {member: best for member in group if member != best}
     pairs = [(p.first, p.second, "doubtful" if p in waiting else "same", "rule", p.reason) for p in ruled]
@@ -183,15 +207,22 @@ def pairs_moved(store: Store) -> bool:
 
 
 def _joined(
-    clusters: Iterable[duplicates.Cluster], same: Sequence[tuple[str, str]], rows: Mapping[str, Mapping[str, Any]]
+    clusters: Iterable[duplicates.Cluster],
+    same: Sequence[tuple[str, str]],
+    apart: Collection[tuple[str, str]],
+    rows: Mapping[str, Mapping[str, Any]],
 ) -> list[list[str]]:
-    """The groups of records of one work, the preferred first; a person's word joins what the rules would not."""
+    """The groups of records of one work, the preferred first. A person's decision joins what the rules would not; no group
+    ever holds two records that a person set apart."""
     groups = [[c.preferred, *(m for m in c.members if m != c.preferred)] for c in clusters]
     for pair in same:
-        if all(doi in rows for doi in pair):
-            touched = [group for group in groups if set(group) & set(pair)]
-            groups = [group for group in groups if group not in touched]
-            groups.append(list(dict.fromkeys([*(m for group in touched for m in group), *pair])))
+        if not all(doi in rows for doi in pair):
+            continue
+        touched = [group for group in groups if set(group) & set(pair)]
+        joined = list(dict.fromkeys([*(m for group in touched for m in group), *pair]))
+        if any(first in joined and second in joined for first, second in apart):
+            continue
+        groups = [*(group for group in groups if group not in touched), joined]
     return groups
 
 
@@ -206,12 +237,17 @@ def _candidate(row: Mapping[str, Any]) -> duplicates.Candidate:
 
 
 def _pairs_by_people(store: Store) -> dict[tuple[str, str], tuple[str, str]]:
-    """What people said of pairs, the newest word: (doi, other) → (same or apart, reason)."""
+    """What people decided on pairs of records, the last decision on each: (doi, other) → (same or apart, reason)."""
+    of_pairs = [d for d in store.decisions() if d.facet == SAME_WORK and d.value]
+    if not of_pairs:
+        return {}
+    moved = catalogue.moved(store.conn, [Doi(doi) for d in of_pairs for doi in (d.doi, d.value) if doi])
     said = {}
-    for decision in standing(store.decisions()):
-        if decision.facet == SAME_WORK and decision.value:
-            first, second = sorted((str(decision.doi), decision.value))
-            verdict = "same" if decision.action == "tag" else "apart"
+    for decision in standing(of_pairs, moved):
+        other = Doi(decision.value or "")
+        first, second = sorted((str(moved.get(decision.doi, decision.doi)), str(moved.get(other, other))))
+        verdict = "same" if decision.action == "tag" else "apart"
+        if first != second:
             said[first, second] = (verdict, f"{decision.reviewer}: {decision.reason}")
     known = store.current([Doi(doi) for pair in said for doi in pair])
     return {pair: words for pair, words in said.items() if all(Doi(doi) in known for doi in pair)}
@@ -232,13 +268,15 @@ def basis(book: Rulebook, decisions: Sequence[Decision]) -> str:
 
 
 def decisions_by_work(store: Store) -> dict[Doi, tuple[Decision, ...]]:
-    """The ledger by work, oldest first."""
-    by_work: dict[Doi, tuple[Decision, ...]] = {}
-    for decision in store.decisions():
-        if decision.facet == SAME_WORK:
-            continue  # of pairs, and heard by `find_duplicates`
-        by_work[decision.doi] = (*by_work.get(decision.doi, ()), decision)
-    return by_work
+    """The decisions on every work: under each DOI of the work, all that people decided on any of them. In an order that does
+    not depend on the ledger's, because a judgement's basis is made of it."""
+    said = [d for d in merged(store.decisions()) if d.facet != SAME_WORK]  # pairs are `find_duplicates`' to read
+    represented = catalogue.representatives(store.conn, sorted({d.doi for d in said}))
+    by_work: dict[Doi, list[Decision]] = {}
+    for decision in sorted(said, key=identify):
+        by_work.setdefault(represented.get(decision.doi, decision.doi), []).append(decision)
+    found = {work: tuple(decisions) for work, decisions in by_work.items()}
+    return found | {doi: found[work] for doi, work in represented.items() if work in found}
 
 
 def facet_rows(book: Rulebook) -> list[tuple[str, str, str, str, int]]:

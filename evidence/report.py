@@ -140,8 +140,16 @@ def status(state: dict[str, Any]) -> str:
         + "".join(f" — {s[key]}" for key in ("trouble", "warning") if s[key])
         for s in state["sources"]
     ]
+    if without := state["decisions_without_work"]:
+        lines.append(without_work(without))
     lines += [f"Citation {c['source']} {c['position']} is {c['status']}: {c['problem']}" for c in state["citations"]]
     return "\n".join(lines)
+
+
+def without_work(dois: Sequence[str]) -> str:
+    """A sentence on decisions that apply to no work in the database."""
+    named = ", ".join(dois[:_NAMED]) + (" …" if len(dois) > _NAMED else "")
+    return f"Decisions on {_n(len(dois), 'DOI')} that no work in the database has (kept; they apply when it comes): {named}."
 
 
 def searches(rows: Sequence[dict[str, Any]]) -> str:

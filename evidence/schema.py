@@ -14,9 +14,13 @@ literally true; DESIGN §3 would touch `last_run` on every sighting instead.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 
 from sqlite_utils import Database, Migrations
+
+from evidence.decisions import chained, identify
+from evidence.model import Decision
 
 APPLICATION_ID = 0x49505431
 """`pragma application_id` of both databases (ASCII "IPT1"): how a file is known to be ours."""
@@ -341,6 +345,19 @@ create trigger decisions_are_append_only_delete before delete on decisions
 begin select raise(abort, 'decisions are append-only: add a new one'); end;
 """
 
+SEEN_DDL = """
+alter table decisions add column seen text not null default '[]' check (json_valid(seen));
+"""
+
+APPEND_ONLY_DDL = """
+create trigger decisions_are_append_only_update before update on decisions
+begin select raise(abort, 'decisions are append-only: add a new one'); end;
+"""
+
+SAME_AS_DDL = """
+create index works_same_as on works (same_as) where same_as is not null;
+"""
+
 WAITING = "verdict = 'unsure' or (conflict is not null and verdict <> 'duplicate')"
 """Which works a person should look at: the condition of an index, which is used where it is asked in these very words."""
 
@@ -418,7 +435,16 @@ VIEWS = {
         select d.doi, w.title, w.year, w.container, d.other, o.title as other_title, o.year as other_year,
             o.container as other_container, d.reason
         from duplicates d join works w on w.doi = d.doi join works o on o.doi = d.other
-        where d.verdict = 'doubtful' and w.verdict in ('include', 'unsure') and o.verdict in ('include', 'unsure')
+        where d.verdict = 'doubtful'
+            and (w.verdict in ('include', 'unsure') or o.verdict in ('include', 'unsure'))
+            and (w.verdict in ('include', 'unsure') or w.decided = 'person' and w.verdict = 'exclude')
+            and (o.verdict in ('include', 'unsure') or o.decided = 'person' and o.verdict = 'exclude')
+    """,
+    "decisions_without_work": """
+        select d.decision, d.doi, d.action, d.verdict, d.facet, d.value, d.reason, d.reviewer, d.made_at
+        from decisions d
+        where not exists (select 1 from works w where w.doi = d.doi)
+            and not exists (select 1 from aliases a join works w on w.doi = a.doi where a.alias = d.doi)
     """,
     "citations_to_check": """
         select c.source, c.position, c.text, c.stated_doi, c.status, c.problem
@@ -470,6 +496,26 @@ def m002_decisions_shown(db: Database) -> None:
 def d002_withdrawing(db: Database) -> None:
     """A person may take a word back; every earlier decision is kept as it is."""
     _run_script(db.conn, WITHDRAWING_DDL)
+
+
+@evidence()
+def m009_records_of_one_work(db: Database) -> None:
+    """The records of one work are found from the one that represents it: decisions hold for all of them."""
+    _run_script(db.conn, SAME_AS_DDL)
+
+
+@decisions()
+def d003_what_a_decision_had_seen(db: Database) -> None:
+    """A decision names those it had before it, so that copies may be merged in any order. Every earlier decision is kept; it
+    is taken to have seen its reviewer's one before it on the same subject, by the time given, as they were read until now."""
+    db.conn.execute("drop trigger decisions_are_append_only_update")
+    _run_script(db.conn, SEEN_DDL)
+    columns = "doi, action, verdict, facet, value, reason, reviewer, made_at, rules, record, rule_said"
+    rows = db.conn.execute(f"select decision, {columns} from decisions order by decision").fetchall()
+    decided = {identify(Decision(*row)): number for number, *row in rows}
+    seen = [(json.dumps(d.seen), decided[identify(d)]) for d in chained(Decision(*row) for _, *row in rows) if d.seen]
+    db.conn.executemany("update decisions set seen = ? where decision = ?", seen)
+    _run_script(db.conn, APPEND_ONLY_DDL)
 
 
 def make_views(conn: sqlite3.Connection) -> None:

@@ -11,21 +11,21 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from evidence import __version__, archive, catalogue, crossref, export, reconsider, references, store
+from evidence import decisions as deciding
 from evidence import judge as judging
 from evidence import sync as stages
 from evidence.archive import Archive, Question
 from evidence.config import Config, ReferenceList, Search
 from evidence.errors import BusyError, ConfigError, StoreError
-from evidence.ledger import Entry
 from evidence.model import SAME_WORK, Decision, Doi, Door, Query, VerdictName
 from evidence.normalise import normalise
 from evidence.reconsider import Progress
@@ -120,17 +120,18 @@ def decide(
         raise ConfigError("--because and --by must not be empty: a decision without a reason or a name helps nobody")
     if both := sorted(set(tags) & set(untags)):
         raise ConfigError(f"{both[0][0]}:{both[0][1]} cannot be said and taken away at once")
+    _check_values(book, [pair for pair in (*tags, *untags) if pair[0] != SAME_WORK])
     with catalogue.reading(db) as conn:
-        doi = catalogue.canonical(conn, doi)
+        doi = catalogue.moved(conn, [doi]).get(doi, doi)
         message = next((message for _, _, message in catalogue.standing(conn, [doi])), None)
         if message is None:
             raise ConfigError(f"{doi}: no such work in {db}; a decision needs a work that was harvested")
-        catalogue.check_tags(conn, [tag for tag in (*tags, *untags) if tag[0] != SAME_WORK])
         for facet, other in (*tags, *untags):
             if facet == SAME_WORK and (other == doi or not list(catalogue.standing(conn, [Doi(other)]))):
                 raise ConfigError(f"{other}: no other work in {db}; a pair needs two works that were harvested")
-    if withdrawn:
-        _check_said(ledger, doi, reviewer, withdrawn)
+        # A decision on one record of a work is a decision on the work: what was decided on its other records is seen too.
+        moved = catalogue.representatives(conn, [doi])
+    held = catalogue.words(ledger)
     work = normalise(json.loads(message))
     ruled = judging.judge(work, book)
     by_rule = {(said.facet, said.value) for said in tag(work, book)}
@@ -139,7 +140,8 @@ def decide(
     def said(action: str, facet: str | None = None, value: str | None = None) -> Decision:
         rule_said = ruled.verdict if facet is None else "said" if (facet, value) in by_rule else "unsaid"
         word = verdict if action == "verdict" else None
-        return Decision(doi, action, word, facet, value, reason, reviewer, moment, book.digest, read, rule_said)  # type: ignore[arg-type]
+        new = Decision(doi, action, word, facet, value, reason, reviewer, moment, book.digest, read, rule_said)  # type: ignore[arg-type]
+        return _named(replace(new, seen=deciding.latest(held, deciding.subject(new, moved), moved)), held)
 
     words = (
         *((said("verdict"),) if verdict else ()),
@@ -147,19 +149,52 @@ def decide(
         *(said("untag", *pair) for pair in untags),
         *(said("withdraw", *(pair or ())) for pair in withdrawn),
     )
-    return words, _append(db, ledger, book, now, words, patience)
+    stands = deciding.standing(held, moved)
+    _check_withdrawn(words, stands, moved)
+    new = tuple(word for word in words if not any(_repeats(word, before, moved) for before in stands))
+    return new, _append(db, ledger, book, now, new, patience) if new else True
 
 
-def _check_said(ledger: Path, doi: Doi, reviewer: str, withdrawn: Sequence[tuple[str, str] | None]) -> None:
-    """ConfigError when there is nothing of the reviewer's to take back."""
-    held = judging.standing(catalogue.words(ledger))
-    mine = {(d.facet, d.value) if d.facet else None for d in held if (d.doi, d.reviewer) == (doi, reviewer)}
-    for pair in withdrawn:
-        if pair not in mine:
-            about = ":".join(pair) if pair else "its verdict"
+def _check_values(book: Rulebook, pairs: Sequence[tuple[str, str]]) -> None:
+    """ConfigError when a tag is none that can be said of a work, naming those that can."""
+    for facet, value in pairs:
+        if (facet, value) in book.values:
+            continue
+        known = [v for f, v in book.values if f == facet]
+        if not known:
+            facets = ", ".join(sorted({f for f, _ in book.values}))
+            raise ConfigError(f"--tag {facet}:{value}: there is no facet {facet!r}; the facets are {facets}")
+        raise ConfigError(f"--tag {facet}:{value}: {facet} has no {value!r}; it has {', '.join(known)}")
+
+
+def _check_withdrawn(words: Sequence[Decision], stands: Sequence[Decision], moved: Mapping[Doi, Doi]) -> None:
+    """ConfigError when there is nothing of the reviewer's to undo."""
+    mine = {(deciding.subject(d, moved), d.reviewer) for d in stands}
+    for word in words:
+        if word.action == "withdraw" and (deciding.subject(word, moved), word.reviewer) not in mine:
+            about = f"{word.facet}:{word.value}" if word.facet else "its verdict"
             raise ConfigError(
-                f"{doi}: nothing that {reviewer} said of {about} stands, so there is nothing to take back"
+                f"{word.doi}: no decision of {word.reviewer} on {about} stands, so there is nothing to undo"
             )
+
+
+def _repeats(word: Decision, before: Decision, moved: Mapping[Doi, Doi]) -> bool:
+    """Whether a decision says again what its reviewer's decision that stands says, of the same text."""
+    return (
+        deciding.subject(word, moved) == deciding.subject(before, moved)
+        and (word.reviewer, word.action, word.verdict, word.reason, word.record, word.rule_said)
+        == (before.reviewer, before.action, before.verdict, before.reason, before.record, before.rule_said)
+    )  # fmt: skip
+
+
+def _named(word: Decision, held: Sequence[Decision]) -> Decision:
+    """The decision with a time that tells it from an equal one of the same second (decided, undone, decided again)."""
+    taken = {deciding.identify(d) for d in held if d.doi == word.doi}
+    made = datetime.fromisoformat(word.made_at)
+    while deciding.identify(word) in taken:
+        made += timedelta(microseconds=1)
+        word = replace(word, made_at=made.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+    return word
 
 
 def decisions(ledger: Path) -> tuple[Decision, ...]:
@@ -169,18 +204,15 @@ def decisions(ledger: Path) -> tuple[Decision, ...]:
     return catalogue.words(ledger)
 
 
-def import_decisions(db: Path, ledger: Path, book: Rulebook, now: Clock, entries: Sequence[Entry]) -> int:
+def import_decisions(db: Path, ledger: Path, book: Rulebook, now: Clock, entries: Sequence[Decision]) -> int:
     """Append the decisions that the ledger does not hold yet; returns how many. All or none."""
     catalogue.connect(db).close()
-    held = set(catalogue.words(ledger))
-    new = tuple(dict.fromkeys(e.decision for e in entries if e.decision not in held))
-    with catalogue.reading(db) as conn:
-        for entry in entries:
-            if entry.decision.facet not in (None, SAME_WORK) and entry.decision.value:
-                try:
-                    catalogue.check_tags(conn, [(entry.decision.facet, entry.decision.value)])
-                except ConfigError as error:
-                    raise ConfigError(f"{entry.where}: {error}") from None
+    held = {deciding.identify(d): set(d.seen) for d in deciding.merged(catalogue.words(ledger))}
+    new = []
+    for decision in deciding.merged(entries):
+        known = held.get(deciding.identify(decision))
+        if known is None or not known.issuperset(decision.seen):
+            new.append(decision)
     if new:
         _append(db, ledger, book, now, new, DECIDE_PATIENCE)
     return len(new)
@@ -256,8 +288,8 @@ def _judge(opened: store.Store, book: Rulebook, now: Clock, progress: Progress) 
     reconsider.collect_seldom()
     opened.set_facets(reconsider.facet_rows(book))
     run_id = opened.start_run("judge", __version__, _moment(now))
-    count, turned = reconsider.rejudge(opened, book, run_id, said, progress)
-    count += reconsider.find_duplicates(opened, run_id, moved=turned)
+    count = sum(reconsider.settle(opened, book, run_id, progress, moved=False))
+    opened.set_facets(reconsider.facet_rows(book))  # a value that no tag has any more goes
     opened.finish_run(run_id, "complete", {"rejudged": count}, _moment(now))
     return count
 
@@ -272,7 +304,9 @@ def _append(db: Path, ledger: Path, book: Rulebook, now: Clock, new: Sequence[De
                 opened.show_decisions()
                 opened.set_facets(reconsider.facet_rows(book))
                 run_id = opened.start_run("judge", __version__, _moment(now))
-                dois = sorted({decision.doi for decision in new if decision.facet != SAME_WORK})
+                found = {decision.doi for decision in new if decision.facet != SAME_WORK}
+                moved = catalogue.moved(opened.conn, sorted(found))
+                dois = sorted({moved.get(doi, doi) for doi in found})
                 said = reconsider.decisions_by_work(opened)
                 count = reconsider.judge_decided(opened, book, run_id, said, dois, Quiet())
                 opened.finish_run(run_id, "complete", {"rejudged": count}, _moment(now))

@@ -14,7 +14,7 @@ import json
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -590,28 +590,31 @@ class Store:
             self._ledger.conn.executemany(
                 """
                 insert into decisions
-                    (doi, action, verdict, facet, value, reason, reviewer, made_at, rules, record, rule_said)
-                values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    (doi, action, verdict, facet, value, reason, reviewer, made_at, rules, record, rule_said, seen)
+                values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
-                [astuple(decision) for decision in decisions],
+                [(*astuple(decision)[:-1], json.dumps(decision.seen)) for decision in decisions],
             )
 
     def decisions(self) -> tuple[Decision, ...]:
         """The whole ledger, oldest first."""
         rows = self._ledger.conn.execute(
             """
-            select doi, action, verdict, facet, value, reason, reviewer, made_at, rules, record, rule_said
+            select doi, action, verdict, facet, value, reason, reviewer, made_at, rules, record, rule_said, seen
             from decisions order by decision
             """
         )
-        return tuple(Decision(*row) for row in rows)
+        return tuple(replace(Decision(*row[:-1]), seen=tuple(json.loads(row[-1]))) for row in rows)
 
     def show_decisions(self) -> int:
         """Copy the ledger to `decisions` in `evidence.db`, for readers; returns how many rows that changed. The digests,
         which no reader needs, stay where they are."""
         columns = "decision, doi, action, verdict, facet, value, reason, reviewer, made_at, rule_said"
+        said = columns.partition(", ")[2]
+        # A decision that was stored twice (merged from two copies) is shown once.
+        each = f"select min(decision), {said} from decisions group by {said}, rules, record order by 1"  # noqa: S608
         select = f"select {columns} from decisions order by decision"  # noqa: S608 - our own column names
-        kept, shown = set(self._ledger.conn.execute(select)), set(self.conn.execute(select))
+        kept, shown = set(self._ledger.conn.execute(each)), set(self.conn.execute(select))
         if kept != shown:
             with self._writing():
                 gone = [(row[0],) for row in shown - kept]

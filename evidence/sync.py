@@ -141,11 +141,10 @@ def sync(
         _guarded(bench, outcome, FILES_SOURCE, lambda: _take(bench, outcome, take))
         _guarded(bench, outcome, REFRESH_SOURCE, lambda: _refresh(bench, outcome, known, states[REFRESH_SOURCE]))
         store.show_decisions()
-        # Read anew: people decide while a sync runs.
-        outcome.rejudged, turned = reconsider.rejudge(
-            store, book, run, reconsider.decisions_by_work(store), bench.progress
-        )
-        reconsider.find_duplicates(store, run, moved=turned or bool(outcome.landed.new or outcome.landed.changed))
+        # Decisions are read anew: people decide while a sync runs.
+        landed = bool(outcome.landed.new or outcome.landed.changed)
+        outcome.rejudged, _ = reconsider.settle(store, book, run, bench.progress, moved=landed)
+        store.set_facets(reconsider.facet_rows(book))  # a value that no tag has any more goes
         outcome.reopened = tuple(
             Doi(row["doi"]) for row in catalogue.conflicts(store.conn) if row["doi"] not in in_conflict
         )

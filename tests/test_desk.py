@@ -16,8 +16,8 @@ from datasette.app import Datasette
 
 from evidence import catalogue, config, desk, publish, serve, session
 from evidence.archive import snapshot_files
+from evidence.decisions import standing
 from evidence.errors import ConfigError
-from evidence.judge import standing
 from evidence.model import SAME_WORK, Doi
 from evidence.rulebook import Rulebook
 from evidence.sync import Quiet

@@ -309,6 +309,36 @@ def test_the_ledger_of_the_first_schema_keeps_every_word(tmp_path: Path) -> None
             store._ledger.conn.execute("delete from decisions")
 
 
+def test_a_ledger_of_before_means_what_it_meant(tmp_path: Path) -> None:
+    """Undone within the second it was made, stored twice, and with a time that is none: all is kept and read as it was."""
+    path = tmp_path / "decisions.db"
+    old = Database(path)
+    schema.decisions.apply(old, stop_before="d003_what_a_decision_had_seen")
+    old.conn.execute(f"pragma application_id = {schema.APPLICATION_ID}")
+    columns = "(doi, action, verdict, reason, reviewer, made_at)"
+    rows = [
+        ("10.1/a", "verdict", "exclude", "why", "A", NOW),
+        ("10.1/a", "withdraw", None, "slip", "A", NOW),
+        ("10.1/b", "verdict", "include", "why", "A", NOW),
+        ("10.1/b", "verdict", "include", "why", "A", NOW),
+        ("10.1/c", "verdict", "include", "why", "A", NOW),
+        ("10.1/c", "verdict", "exclude", "why", "A", "31/12/2019"),
+    ]
+    old.conn.executemany(f"insert into decisions {columns} values (?, ?, ?, ?, ?, ?)", rows)
+    old.conn.commit()
+    old.close()
+    with open_store(tmp_path / "evidence.db", path) as store:
+        held = store.decisions()
+        assert [(d.doi, d.action, d.verdict, d.reason, d.reviewer, d.made_at) for d in held] == rows
+        stands = decisions.standing(held)
+        assert {(d.doi, d.verdict) for d in stands} == {("10.1/b", "include"), ("10.1/c", "include")}
+        assert decisions.divided(held) == []
+        store.show_decisions()
+        assert store.conn.execute("select count(*) from decisions").fetchone() == (5,)
+        with pytest.raises(StoreError, match="append-only"), store._guarded(path):
+            store._ledger.conn.execute("update decisions set reason = 'other'")
+
+
 def test_another_ledger_is_shown_whole(tmp_path: Path) -> None:
     word = Decision(WORK.doi, "verdict", "include", None, None, "why", "A", NOW, None, None)
     for name, reviewer in (("one.db", "A"), ("other.db", "B")):

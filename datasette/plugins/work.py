@@ -63,9 +63,13 @@ HISTORY = """
     where s.doi = :doi order by s.version desc
 """
 DECISIONS = """
+    with here as (select :doi as doi union select same_as from works where doi = :doi and same_as is not null
+        union select m.doi from works w join works m on m.same_as = coalesce(w.same_as, w.doi) where w.doi = :doi)
     select action, verdict, facet, case when doi = :doi then value else doi end as value, reason, reviewer, made_at, rule_said
     from decisions
-    where doi = :doi or (facet = 'same-work' and value = :doi) order by decision desc
+    where doi in (select doi from here union select alias from aliases join here using (doi))
+        or (facet = 'same-work' and value = :doi)
+    order by decision desc
 """
 AUTHORS = """
     select w.credited as name, a.orcid, a.kind, w.role from work_authors w
