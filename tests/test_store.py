@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlite_utils import Database
 
-from evidence import catalogue, schema
+from evidence import catalogue, decisions, schema
 from evidence.errors import StoreError
 from evidence.model import Author, Decision, Doi, Judgement, Match, Notice, Relation, Tag, Work
 from evidence.store import Asked, Landing, Record, Reject, Sighting, Store, open_store
