@@ -7,10 +7,10 @@ the decisions are handed in.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from evidence.model import Decision, Judgement, Match, Tag, Work
+from evidence.model import SAME_WORK, Decision, Doi, Judgement, Match, Tag, Work
 from evidence.rulebook import SCREEN, Rulebook, Ruleset, Said
 from evidence.screen import Verdict, screen
 from evidence.tag import Texts, tag
@@ -86,6 +86,24 @@ def standing(decisions: Sequence[Decision]) -> list[Decision]:
         if decision.action != "withdraw":
             newest[subject] = decision
     return list(newest.values())
+
+
+def followed(decisions: Sequence[Decision], moved: Mapping[Doi, Doi]) -> tuple[Decision, ...]:
+    """The same words, said of the DOIs that their works are kept under now; `moved` leads from the old ones. The ledger
+    stays as it was written. What was said of a pair that has become one record is about nothing any more, and is left out.
+    """
+    if not moved:
+        return tuple(decisions)
+    led = []
+    for said in decisions:
+        doi = moved.get(said.doi, said.doi)
+        value = said.value
+        if said.facet == SAME_WORK and value:
+            value = moved.get(Doi(value), Doi(value))
+            if value == doi:
+                continue
+        led.append(said if (doi, value) == (said.doi, said.value) else replace(said, doi=doi, value=value))
+    return tuple(led)
 
 
 def text_digest(work: Work) -> str:

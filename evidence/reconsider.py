@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from evidence import __version__, catalogue, duplicates
 from evidence.errors import RecordError
-from evidence.judge import Again, judge, judge_again, standing
+from evidence.judge import Again, followed, judge, judge_again, standing
 from evidence.model import SAME_WORK, Decision, Doi, Message, Work
 from evidence.normalise import normalise
 from evidence.rulebook import SCREEN, Rulebook, Said
@@ -112,14 +112,28 @@ def _judge_whole(
     count = 0
     for start in range(0, len(dois), JUDGE_PART):
         progress.step("judging", start, len(dois))
-        records = [
-            record
-            for doi, checksum, message in catalogue.standing(store.conn, dois[start : start + JUDGE_PART])
-            if (record := read_and_judge(json.loads(message), doi, checksum, message, book, decisions)).work is not None
-        ]
-        store.rejudge(run, records)
+        records, unread = [], []
+        for doi, checksum, message in catalogue.standing(store.conn, dois[start : start + JUDGE_PART]):
+            record = read_and_judge(json.loads(message), doi, checksum, message, book, decisions)
+            if record.work is None:
+                unread.append(record)
+                record = _understood_before(store, book, decisions, doi) or record
+            if record.work is not None:
+                records.append(record)
+        store.rejudge(run, records, unread)
         count += len(records)
     return count
+
+
+def _understood_before(
+    store: Store, book: Rulebook, decisions: Mapping[Doi, tuple[Decision, ...]], doi: Doi
+) -> Record | None:
+    """The last record of this work that today's code understands: it stands in for a later one that nobody can read."""
+    for checksum, message in catalogue.earlier(store.conn, doi):
+        record = read_and_judge(json.loads(message), doi, checksum, message, book, decisions)
+        if record.work is not None:
+            return record
+    return None
 
 
 def _ask_again(
@@ -208,7 +222,7 @@ def _candidate(row: Mapping[str, Any]) -> duplicates.Candidate:
 def _pairs_by_people(store: Store) -> dict[tuple[str, str], tuple[str, str]]:
     """What people said of pairs, the newest word: (doi, other) → (same or apart, reason)."""
     said = {}
-    for decision in standing(store.decisions()):
+    for decision in standing(words(store)):
         if decision.facet == SAME_WORK and decision.value:
             first, second = sorted((str(decision.doi), decision.value))
             verdict = "same" if decision.action == "tag" else "apart"
@@ -218,10 +232,14 @@ def _pairs_by_people(store: Store) -> dict[tuple[str, str], tuple[str, str]]:
 
 
 def stale_works(store: Store, book: Rulebook, decisions: Mapping[Doi, tuple[Decision, ...]]) -> list[tuple[Doi, str]]:
-    """The works that `rejudge` would judge again, with the basis they stand on."""
+    """The works that `rejudge` would judge again, with the basis they stand on. A record that cannot be understood is tried
+    again by other code only: rules and people have nothing to say of it."""
     ours = basis(book, ())
     return [
-        (d, b) for d, b in catalogue.bases(store.conn) if b != (basis(book, decisions[d]) if d in decisions else ours)
+        (doi, stands_on)
+        for doi, stands_on, unread in catalogue.bases(store.conn)
+        if unread not in (None, __version__)
+        or ((stands_on or unread is None) and stands_on != (basis(book, decisions[doi]) if doi in decisions else ours))
     ]
 
 
@@ -231,10 +249,19 @@ def basis(book: Rulebook, decisions: Sequence[Decision]) -> str:
     return hashlib.sha256(f"{__version__}|{book.digest}|{said}".encode()).hexdigest()[:16]
 
 
-def decisions_by_work(store: Store) -> dict[Doi, tuple[Decision, ...]]:
-    """The ledger by work, oldest first."""
+def words(store: Store, moving: Mapping[Doi, Doi] | None = None) -> tuple[Decision, ...]:
+    """The ledger, oldest first, each word at the DOI its work is kept under now; `moving` are aliases about to land."""
+    said = store.decisions()
+    moved = catalogue.moved(store.conn, [doi for word in said for doi in (word.doi, Doi(word.value or ""))])
+    if moving:
+        moved = {old: moving.get(new, new) for old, new in moved.items()} | dict(moving)
+    return followed(said, moved)
+
+
+def decisions_by_work(store: Store, moving: Mapping[Doi, Doi] | None = None) -> dict[Doi, tuple[Decision, ...]]:
+    """The ledger by work, oldest first; see `words`."""
     by_work: dict[Doi, tuple[Decision, ...]] = {}
-    for decision in store.decisions():
+    for decision in words(store, moving):
         if decision.facet == SAME_WORK:
             continue  # of pairs, and heard by `find_duplicates`
         by_work[decision.doi] = (*by_work.get(decision.doi, ()), decision)
