@@ -206,6 +206,13 @@ def moved(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> dict[Doi, Doi]:
     return dict(_in_chunks(conn, sql, wanted))
 
 
+def aliases_stamp(conn: sqlite3.Connection) -> tuple[int, int, int]:
+    """Two stamps that are alike mean the same aliases: how many stand, how many there ever were, the last run that added one."""
+    sql = "select count(*) filter (where last_run is null), count(*), coalesce(max(first_run), 0) from aliases"
+    stamp: tuple[int, int, int] = conn.execute(sql).fetchone()
+    return stamp
+
+
 def once_works(conn: sqlite3.Connection) -> list[Doi]:
     """The aliases under which works were known here once."""
     sql = """

@@ -292,7 +292,8 @@ def decisions_conflicts(settings: Settings) -> None:
 @click.pass_obj
 def decisions_agreement(settings: Settings) -> None:
     """Say how far each two reviewers agree: percent, and Cohen's kappa."""
-    found = ledger.agreement(judging.standing(session.decisions(settings.decisions)))
+    words = session.followed(settings.db, session.decisions(settings.decisions))
+    found = ledger.agreement(judging.standing(words))
     for pair in found:
         kappa = "not defined" if pair.kappa is None else f"{pair.kappa:.2f}"
         click.echo(f"{pair.first} and {pair.second}: {pair.works} works, {pair.observed:.0%} agreement, kappa {kappa}")

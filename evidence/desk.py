@@ -75,7 +75,7 @@ class Desk:
         self._token = token
         self._book: Rulebook | None = None
         self._order: tuple[int | None, list[Doi]] = (None, [])
-        self._read: tuple[tuple[int, int], tuple[Decision, ...], list[Decision]] = ((0, 0), (), [])
+        self._read: tuple[tuple[int, ...], tuple[Decision, ...], list[Decision]] = ((), (), [])
 
     @property
     def accounts(self) -> Mapping[str, str]:
@@ -143,10 +143,12 @@ class Desk:
         return [word for word in self._words()[0] if word.doi == found]
 
     def _words(self) -> tuple[tuple[Decision, ...], list[Decision]]:
-        """The ledger, and what of it stands; read anew when it has a word more."""
-        newest = catalogue.newest_word(self.ledger)
+        """The ledger at the DOIs that its works are kept under, and what of it stands; read anew when it has a word more, or when
+        a DOI leads elsewhere than before."""
+        with catalogue.reading(self.db) as conn:
+            newest = (*catalogue.newest_word(self.ledger), *catalogue.aliases_stamp(conn))
         if newest != self._read[0]:
-            said = catalogue.words(self.ledger)
+            said = session.followed(self.db, catalogue.words(self.ledger))
             self._read = (newest, said, standing(said))
         return self._read[1:]
 

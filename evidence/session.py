@@ -126,11 +126,15 @@ def decide(
         if message is None:
             raise ConfigError(f"{doi}: no such work in {db}; a decision needs a work that was harvested")
         catalogue.check_tags(conn, [tag for tag in (*tags, *untags) if tag[0] != SAME_WORK])
+        tags, untags = (
+            [(facet, catalogue.canonical(conn, Doi(value)) if facet == SAME_WORK else value) for facet, value in said]
+            for said in (tags, untags)
+        )
         for facet, other in (*tags, *untags):
             if facet == SAME_WORK and (other == doi or not list(catalogue.standing(conn, [Doi(other)]))):
                 raise ConfigError(f"{other}: no other work in {db}; a pair needs two works that were harvested")
     if withdrawn:
-        _check_said(ledger, doi, reviewer, withdrawn)
+        _check_said(db, ledger, doi, reviewer, withdrawn)
     work = normalise(json.loads(message))
     ruled = judging.judge(work, book)
     by_rule = {(said.facet, said.value) for said in tag(work, book)}
@@ -150,9 +154,9 @@ def decide(
     return words, _append(db, ledger, book, now, words, patience)
 
 
-def _check_said(ledger: Path, doi: Doi, reviewer: str, withdrawn: Sequence[tuple[str, str] | None]) -> None:
+def _check_said(db: Path, ledger: Path, doi: Doi, reviewer: str, withdrawn: Sequence[tuple[str, str] | None]) -> None:
     """ConfigError when there is nothing of the reviewer's to take back."""
-    held = judging.standing(catalogue.words(ledger))
+    held = judging.standing(followed(db, catalogue.words(ledger)))
     mine = {(d.facet, d.value) if d.facet else None for d in held if (d.doi, d.reviewer) == (doi, reviewer)}
     for pair in withdrawn:
         if pair not in mine:
@@ -167,6 +171,14 @@ def decisions(ledger: Path) -> tuple[Decision, ...]:
     if not ledger.exists():
         raise ConfigError(f"{ledger}: there are no decisions yet; `evidence decide` makes the first")
     return catalogue.words(ledger)
+
+
+def followed(db: Path, words: Sequence[Decision]) -> tuple[Decision, ...]:
+    """The words at the DOIs that their works are kept under now (`judge.followed`); as they are without a database."""
+    if not db.exists():
+        return tuple(words)
+    with catalogue.reading(db) as conn:
+        return judging.followed(words, catalogue.moved(conn, [d for w in words for d in (w.doi, Doi(w.value or ""))]))
 
 
 def import_decisions(db: Path, ledger: Path, book: Rulebook, now: Clock, entries: Sequence[Entry]) -> int:
@@ -272,7 +284,8 @@ def _append(db: Path, ledger: Path, book: Rulebook, now: Clock, new: Sequence[De
                 opened.show_decisions()
                 opened.set_facets(reconsider.facet_rows(book))
                 run_id = opened.start_run("judge", __version__, _moment(now))
-                dois = sorted({decision.doi for decision in new if decision.facet != SAME_WORK})
+                about = {decision.doi for decision in new if decision.facet != SAME_WORK}
+                dois = sorted({catalogue.canonical(opened.conn, doi) for doi in about})
                 said = reconsider.decisions_by_work(opened)
                 count = reconsider.judge_decided(opened, book, run_id, said, dois, Quiet())
                 opened.finish_run(run_id, "complete", {"rejudged": count}, _moment(now))
