@@ -18,11 +18,11 @@ from evidence.config import Config
 from evidence.model import SAME_WORK, Author, Decision, Doi, Message, Work
 from evidence.normalise import written
 from evidence.rulebook import Rulebook
-from evidence.store import Landing, Sighting, Store, open_store
+from evidence.store import Landing, Store, open_store
 from evidence.sync import ASK_GONE_EVERY, Outcome, Quiet, sync
 from tests.loopback import LoopbackCrossref
 from tests.records import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, DictDoor, message
-from tests.test_store import JUDGED, NOW, dump, record
+from tests.test_store import JUDGED, dump, record
 from tests.test_store import run as start
 
 Clock = Callable[[], datetime]
@@ -57,7 +57,7 @@ def rows(store: Store, sql: str, *values: Any) -> list[tuple[Any, ...]]:
 
 def leads(*messages: Message, **aliases: str) -> DictDoor:
     door = DictDoor(messages)
-    door.aliases = {str(OLD): str(NEW)} if not aliases else aliases
+    door.aliases = aliases or {str(OLD): str(NEW)}
     return door
 
 
@@ -305,7 +305,7 @@ def test_a_work_gone_from_crossref_is_marked_said_once_and_kept(
     assert rows(store, "select verdict, gone from works where doi = ?", OLD) == [("include", "2026-11-24")]
     listed = catalogue.changes(store.conn, None)
     assert [(row["what"], row["doi"], row["gone"]) for row in listed] == [("gone", OLD, "2026-11-24")]
-    assert f"(no longer in Crossref since 2026-11-24)" in report.changes(listed)
+    assert "(no longer in Crossref since 2026-11-24)" in report.changes(listed)
     assert f"since 2026-11-24: {OLD}: {title}" in report.status(catalogue.status(store.conn))
     (exported,) = (r for r in catalogue.selected(store.conn, catalogue.Selection()) if r["doi"] == OLD)
     assert exported["gone"] == "2026-11-24"
