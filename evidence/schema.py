@@ -466,16 +466,17 @@ VIEWS = {
         left join works w on w.doi = s.doi
     """,
     "prisma": """
+        with seen as (
+            select distinct s.source, coalesce(a.doi, s.doi) as doi, o.kind
+            from sightings s join sources o on o.source = s.source
+            left join aliases a on a.alias = s.doi and a.last_run is null
+        )
         select 1 as position, 'Records identified through standing searches' as box,
-            (select count(*) from sightings s join sources o on o.source = s.source
-                where o.kind = 'search' and s.doi not in (select alias from aliases where last_run is null)) as n
+            (select count(*) from seen where kind = 'search') as n
         union all select 2, 'Records identified through reference lists',
-            (select count(*) from sightings s join sources o on o.source = s.source
-                where o.kind = 'references' and s.doi not in (select alias from aliases where last_run is null))
+            (select count(*) from seen where kind = 'references')
         union all select 3, 'Duplicate records removed before screening',
-            (select count(*) - count(distinct doi) from sightings
-                where doi not in (select alias from aliases where last_run is null))
-                + (select count(*) from works where verdict = 'duplicate')
+            (select count(*) - count(distinct doi) from seen) + (select count(*) from works where verdict = 'duplicate')
         union all select 4, 'Records screened', (select count(*) from works where verdict <> 'duplicate')
         union all select 5, 'Records excluded', (select count(*) from works where verdict = 'exclude')
         union all select 6, 'Records waiting for a person', (select count(*) from works where verdict = 'unsure')

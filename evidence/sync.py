@@ -18,10 +18,10 @@ from typing import Any
 
 from evidence import __version__, catalogue, reconsider, references, search
 from evidence.config import FILES_SOURCE, REFRESH_SOURCE, Config, ReferenceList, Search
-from evidence.errors import SourceError
+from evidence.errors import RecordError, SourceError
 from evidence.model import Decision, Doi, Door, Found, Message, Resolution
 from evidence.normalise import aliases as listed_aliases
-from evidence.normalise import cited_by, doi_of, indexed_at, written
+from evidence.normalise import cited_by, doi_of, indexed_at, normalise, written
 from evidence.reconsider import Progress
 from evidence.rulebook import Rulebook
 from evidence.store import Asked, Counted, Landed, Landing, Record, Reject, Sighting, SourceState, Store
@@ -299,7 +299,8 @@ def _fetch(bench: Bench, hits: Sequence[search.Hit]) -> tuple[list[Message], lis
                 messages.append(found.message)
                 aliases += _alias(found)
                 kept[found.asked] = found.answered
-    return messages, aliases, kept
+    moved = catalogue.moved(bench.store.conn, list(kept.values()))
+    return messages, aliases, {hit: moved.get(doi, doi) for hit, doi in kept.items()}
 
 
 def _alias(found: Found) -> list[tuple[Doi, Doi]]:
@@ -400,11 +401,13 @@ def _land(
     `counted` is what a light check said; `absent` are the known works that Crossref has no record of, `present` those that it
     lists. `confirmed` are DOIs that were asked for by themselves and answered under their own name.
     """
-    moved = _leading_elsewhere(bench, messages, sightings, resolutions, confirmed)
+    listed = _listed(bench, messages, confirmed)
+    moved = listed | _leading_elsewhere(bench, messages, sightings, resolutions, confirmed)
+    moved = {alias: moved.get(doi, doi) for alias, doi in moved.items()}
     messages = [message for message in messages if doi_of(message) not in moved]
     sightings = [replace(s, doi=moved.get(s.doi, s.doi)) for s in sightings]
     resolutions = [replace(r, doi=moved.get(r.doi, r.doi)) if r.doi else r for r in resolutions]
-    moving = dict([*aliases, *_listed(bench, messages)])
+    moving = listed | dict(aliases)
     arriving, joined = _arriving(bench, messages, moving)
     records, rejects, unchanged = _records(bench, [*messages, *arriving], moving if joined else {})
     records += _joined(bench, joined - {record.doi for record in records}, moving)
@@ -441,17 +444,28 @@ def _leading_elsewhere(
     return {alias: doi for alias, doi in moved.items() if doi in here}
 
 
-def _listed(bench: Bench, messages: Sequence[Message]) -> Iterator[tuple[Doi, Doi]]:
-    """The aliases that records list. A DOI that answers on the same page under its own name is none; a file does not speak
-    against a record that was indexed after its own."""
-    own = {doi_of(message) for message in messages}
+def _listed(bench: Bench, messages: Sequence[Message], confirmed: Collection[Doi]) -> dict[Doi, Doi]:
+    """The aliases that records list, each with the DOI it leads to; of two records that list each other the first counts. A
+    file does not speak against a record that was indexed after its own, nor a record that cannot be understood at all."""
+    found: dict[Doi, Doi] = {}
     for message in messages:
         doi, names = doi_of(message), listed_aliases(message)
-        if doi is None or not names:
+        if doi is None or not names or not _understood(message):
             continue
         held = {} if _is_crossref(bench.door) else catalogue.indexed(bench.store.conn, names)
         indexed = indexed_at(message) or ""
-        yield from ((name, doi) for name in names if name not in own and (held.get(name) or "") <= indexed)
+        for name in names:
+            if name not in confirmed and found.get(doi) != name and (held.get(name) or "") <= indexed:
+                found[name] = doi
+    return found
+
+
+def _understood(message: Message) -> bool:
+    try:
+        normalise(message)
+    except RecordError:
+        return False
+    return True
 
 
 def _arriving(bench: Bench, messages: Sequence[Message], moving: Mapping[Doi, Doi]) -> tuple[list[Message], set[Doi]]:
@@ -461,8 +475,9 @@ def _arriving(bench: Bench, messages: Sequence[Message], moving: Mapping[Doi, Do
     ends = {moving.get(moving[doi], moving[doi]) for doi in catalogue.indexed(conn, sorted(moving))}
     ends = {catalogue.canonical(conn, doi) for doi in ends}
     here = {doi_of(message) for message in messages} | catalogue.indexed(conn, sorted(ends)).keys()
-    found = [f.message for batch in bench.door.lookup(sorted(ends - here)) for f in batch if f.message is not None]
-    return found, ends
+    wanted = sorted(ends - here)
+    batches = bench.door.lookup(wanted) if wanted else ()
+    return [f.message for batch in batches for f in batch if f.message is not None], ends
 
 
 def _joined(bench: Bench, dois: Collection[Doi], moving: Mapping[Doi, Doi]) -> list[Record]:

@@ -133,6 +133,19 @@ def test_a_list_that_shows_the_alias_for_a_while_brings_no_second_work(
         assert rows(store, "select doi from works where doi in (?, ?)", OLD, NEW) == [(NEW,)]
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_an_alias_and_its_work_on_one_page_are_one_work(store: Store, go: Callable[..., Outcome], order: int) -> None:
+    listing = MOVED | {"aliases": [OLD]}
+    outcome = go(DictDoor([*OTHERS, *[STANGIER, listing][::order]]))
+    assert rows(store, "select doi from works where doi in (?, ?)", OLD, NEW) == [(NEW,)]
+    assert rows(store, "select count(*) from sightings where doi = ?", OLD) == [(0,)]
+    assert outcome.landed.new.count(NEW) == 1
+    odd = message("10.5555/odd", "Interpersonal psychotherapy, odd", 2001, aliases=["10.5555/fine"], author="none")
+    fine = message("10.5555/fine", "Interpersonal psychotherapy, fine", 2001)
+    go(DictDoor([*OTHERS, listing, *[odd, fine][::order]]), full=True)
+    assert rows(store, "select doi from works where doi = '10.5555/fine'") == [("10.5555/fine",)]
+
+
 def test_what_people_said_of_the_old_doi_holds_for_the_work(
     store: Store, go: Callable[..., Outcome], book: Rulebook
 ) -> None:
