@@ -570,3 +570,92 @@ def test_a_second_sync_asks_at_most_twice_for_a_hundred_works_and_changes_no_row
         assert len(asked) <= 2 * 3
         with open_store(db, tmp_path / "d.db") as store:
             assert dump(store, leave=KEPT) == before
+
+
+# ---------------------------------------------------------------------- any history
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["move", "back", "remove", "restore", "change", "merge", "file"]), st.integers(0, 2)),
+    max_size=6,
+)
+
+
+class World:
+    """A small Crossref: three works, each under one DOI at a time, in the list or not; old DOIs lead to new ones."""
+
+    def __init__(self) -> None:
+        self.at = {n: f"10.5555/{n}.0" for n in range(3)}
+        self.names = {n: [self.at[n]] for n in range(3)}
+        self.removed: set[int] = set()
+        self.merged: set[int] = set()
+        self.edits = 0
+
+    def step(self, what: str, n: int) -> None:
+        self.edits += 1
+        if n in self.merged:
+            return
+        if what == "move" and n not in self.removed:
+            self.at[n] = f"10.5555/{n}.{self.edits}"
+            self.names[n].append(self.at[n])
+        elif what == "back" and n not in self.removed:
+            self.at[n] = self.names[n][0]
+        elif what == "remove":
+            self.removed.add(n)
+        elif what == "restore":
+            self.removed.discard(n)
+        elif what == "merge" and not {n, (n + 1) % 3} & (self.removed | self.merged):
+            self.merged.add(n)
+            self.names[(n + 1) % 3] += self.names[n]
+
+    def door(self) -> DictDoor:
+        here = set(self.at) - self.removed - self.merged
+        stamp = f"2026-11-01T00:00:{self.edits:02d}Z"
+        door = DictDoor(
+            [
+                message(
+                    self.at[n], f"Interpersonal psychotherapy, study {n}", 2000 + n, volume=str(self.edits),
+                    indexed={"date-time": stamp}, **{"is-referenced-by-count": self.edits},
+                )
+                for n in here
+            ]
+        )  # fmt: skip
+        door.aliases = {name: self.at[n] for n in here for name in self.names[n] if name != self.at[n]}
+        return door
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS)
+def test_after_any_history_each_work_is_here_once_under_its_doi(
+    tmp_path_factory: pytest.TempPathFactory, small: Config, book: Rulebook, clock: Clock, steps: list[tuple[str, int]]
+) -> None:
+    alone = Config(None, small.sources[1:], (), ())
+    world = World()
+    with open_store(tmp_path_factory.mktemp("world") / "evidence.db") as store:
+
+        def go(door: DictDoor, **more: Any) -> Outcome:
+            return sync(alone, store, door, book, now=clock, **more)
+
+        go(world.door())
+        store.decide([verdict(Doi(world.at[n])) for n in range(3)])
+        for what, n in steps:
+            if what == "file":
+                taken = list(world.door().messages.values())
+                go(DictDoor(taken, name="files"), take=taken)
+                continue
+            world.step(what, n)
+            go(world.door(), full=True)
+        expected = {world.at[n]: n in world.removed for n in set(world.at) - world.merged}
+        go(world.door(), full=True)
+        assert dict(rows(store, "select doi, gone is not null from works")) == expected
+        assert rows(store, "select distinct decided, verdict from works") == [("person", "exclude")]
+        assert rows(
+            store, "select count(*) from aliases where last_run is null and alias in (select doi from works)"
+        ) == [(0,)]
+        counts = rows(store, "select cited_by from works where gone is null")
+        assert counts == [(world.edits or 0,)] * len(counts)
+        flow = {row["box"]: row["n"] for row in catalogue.flow(store.conn)}
+        assert flow["Records identified through standing searches"] == flow["Records screened"]
+        store.conn.execute("insert into works_fts (works_fts) values ('integrity-check')")
+        before = dump(store, leave=KEPT)
+        go(world.door())
+        assert dump(store, leave=KEPT) == before
