@@ -138,6 +138,11 @@ class Desk:
                 acts.setdefault((word.doi, word.made_at), []).append(word)
         return [Act(found, at, tuple(words)) for (found, at), words in reversed(acts.items())]
 
+    def kept_under(self, found: Doi) -> Doi:
+        """The DOI that the work is kept under: another one where `found` has become an alias."""
+        with catalogue.reading(self.db) as conn:
+            return catalogue.canonical(conn, found)
+
     def of(self, found: Doi) -> list[Decision]:
         """Everybody's words on one work, oldest first, those taken back among them."""
         return [word for word in self._words()[0] if word.doi == found]
@@ -176,6 +181,7 @@ class Desk:
 
     def undo(self, reviewer: str, found: Doi, made_at: str) -> bool:
         """Take back what this reviewer said of the work at that moment; ConfigError when nothing of it stands."""
+        found = self.kept_under(found)
         act = next((act for act in self.said(reviewer) if (act.doi, act.made_at) == (found, made_at)), None)
         if act is None:
             raise ConfigError("that has been taken back, or replaced by a newer word, already")

@@ -111,7 +111,8 @@ def test_words_on_an_old_doi_are_words_on_its_work(db: Path, room: desk.Desk) ->
         conn.execute("insert into aliases (alias, doi, first_run) values (?, '10.1002/cpp.1774', ?)", (found, run))
     assert [word.doi for word in room.of(Doi("10.1002/cpp.1774"))] == ["10.1002/cpp.1774"]
     assert [act.doi for act in room.said(REVIEWER)] == ["10.1002/cpp.1774"]
-    assert room.undo(REVIEWER, Doi("10.1002/cpp.1774"), room.said(REVIEWER)[0].made_at)
+    assert room.kept_under(Doi(found)) == "10.1002/cpp.1774"
+    assert room.undo(REVIEWER, Doi(found), room.said(REVIEWER)[0].made_at)
     assert room.said(REVIEWER) == []
 
 
