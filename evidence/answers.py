@@ -119,10 +119,10 @@ def page(rows: int, message: Any) -> Page:
 
 
 def record(doi: str, message: Any) -> Message:
-    """A single work, if it is the one that was asked for (`doi` in lower case)."""
+    """A single work, if it is the one that was asked for (`doi` in lower case), or one that lists this DOI as its alias."""
     if not isinstance(message, dict) or doi_of(message) is None:
         raise TroubleError("200, but the answer is no work")
-    if doi_of(message) != doi:
+    if doi_of(message) != doi and doi not in _aliases(message):
         raise TroubleError(f"the answer is the record of another work ({message['DOI']} instead of {doi})")
     return message
 
@@ -142,6 +142,12 @@ def doi_of(item: Message) -> str | None:
     """The record's DOI in lower case; DOIs are compared without regard to case."""
     doi = item.get("DOI")
     return doi.lower() if isinstance(doi, str) else None
+
+
+def _aliases(item: Message) -> frozenset[str]:
+    """The DOIs, in lower case, that a record lists as its own other names."""
+    listed = item.get("aliases")
+    return frozenset(doi.lower() for doi in listed if isinstance(doi, str)) if isinstance(listed, list) else frozenset()
 
 
 def indexed_since(record: Message, since: str) -> bool:

@@ -20,7 +20,7 @@ from typing import IO, Any, overload
 
 from evidence import answers, normalise, text
 from evidence.errors import ConfigError
-from evidence.model import Doi, Found, Message, Page, Query, Window
+from evidence.model import Doi, Found, Message, Page, Query, Seen, Window
 
 SNAPSHOT = "records.jsonl.gz"
 _BATCH = 50
@@ -98,6 +98,13 @@ class Archive:
                 elif message and (normalise.indexed_at(message) or since) >= since:
                     batch.append(Found(doi, doi, message))
             yield tuple(batch)
+
+    def check(self, dois: Sequence[Doi]) -> Iterator[tuple[Seen, ...]]:
+        """See `model.Door.check`; what the files do not hold is left out."""
+        asked = [doi for doi in dict.fromkeys(dois) if doi in self._at]
+        for start in range(0, len(asked), _BATCH):
+            held = ((doi, self._load(doi)) for doi in asked[start : start + _BATCH])
+            yield tuple(Seen(doi, normalise.indexed_at(m), normalise.cited_by(m)) for doi, m in held)
 
     def scan(self, query: Query, window: Window | None = None) -> Page:
         """See `model.Door.scan`; always complete. A query that was no `Question` is ranked by the words it shares."""

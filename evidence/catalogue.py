@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -126,14 +126,22 @@ def dois(conn: sqlite3.Connection) -> list[Doi]:
     return [d for (d,) in conn.execute("select doi from snapshots where last_run is null order by doi")]
 
 
-def bases(conn: sqlite3.Connection) -> Iterator[tuple[Doi, str]]:
-    """Every standing record with the basis of its judgement (`""` when it has none)."""
+def bases(conn: sqlite3.Connection) -> Iterator[tuple[Doi, str, str | None]]:
+    """Every standing record with the basis of its judgement (`""` when it has none), and the version of the code that last
+    tried in vain to understand it."""
     yield from conn.execute(
         """
-        select s.doi, coalesce(w.basis, '') from snapshots s left join works w on w.doi = s.doi
+        select s.doi, coalesce(w.basis, ''), u.version from snapshots s
+        left join works w on w.doi = s.doi left join unread u on u.doi = s.doi
         where s.last_run is null order by s.doi
         """
     )
+
+
+def earlier(conn: sqlite3.Connection, doi: Doi) -> Iterator[tuple[str, str]]:
+    """(digest, message JSON) of a work's records before the one that stands, the newest first."""
+    sql = "select digest, message from snapshots where doi = ? and last_run is not null order by version desc"
+    yield from conn.execute(sql, (doi,)).fetchall()
 
 
 def standing(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> Iterator[tuple[Doi, str, str]]:
@@ -144,10 +152,11 @@ def standing(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> Iterator[tuple[
 
 
 def indexed(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> dict[Doi, str | None]:
-    """When Crossref had last indexed the records we hold, for those of `wanted` that we hold."""
+    """When Crossref had last indexed the records we hold, as far as it has told us, for those of `wanted` that we hold."""
     sql = """
-        select doi, json_extract(message, '$.indexed."date-time"') from snapshots
-        where last_run is null and doi in ({})
+        select s.doi, coalesce(c.indexed, json_extract(s.message, '$.indexed."date-time"'))
+        from snapshots s left join counters c on c.doi = s.doi
+        where s.last_run is null and s.doi in ({})
     """
     return dict(_in_chunks(conn, sql, wanted))
 
@@ -175,13 +184,57 @@ def notices(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> dict[tuple[str, 
     }
 
 
-def from_files(conn: sqlite3.Connection) -> list[Doi]:
-    """The works whose standing record came from a file and not from Crossref itself."""
+def gone(conn: sqlite3.Connection) -> list[Row]:
+    """The works that Crossref has no record of any more, the latest first: doi, title, verdict, and the day (ISO) it was
+    first noticed as `gone`."""
     sql = """
-        select s.doi from snapshots s join runs r on r.run = s.first_run
-        where s.last_run is null and r.door <> 'crossref' order by s.doi
+        select a.doi, w.title, w.verdict, substr(r.started, 1, 10) as gone
+        from absences a join runs r on r.run = a.first_run left join works w on w.doi = a.doi
+        where a.last_run is null order by a.first_run desc, a.doi
     """
-    return [d for (d,) in conn.execute(sql)]
+    return list(_rows(conn, sql, {}))
+
+
+def titles(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> dict[Doi, str]:
+    """DOI → title, of those that are here and have one."""
+    sql = "select doi, title from works where title is not null and doi in ({})"
+    return dict(_in_chunks(conn, sql, wanted))
+
+
+def moved(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> dict[Doi, Doi]:
+    """Old DOI → the DOI it leads to, of those of `wanted` that are aliases."""
+    sql = "select alias, doi from aliases where last_run is null and alias in ({})"
+    return dict(_in_chunks(conn, sql, wanted))
+
+
+def aliases_stamp(conn: sqlite3.Connection) -> tuple[int, int, int]:
+    """Two stamps that are alike mean the same aliases: how many stand, how many there ever were, the last run that added one."""
+    sql = "select count(*) filter (where last_run is null), count(*), coalesce(max(first_run), 0) from aliases"
+    stamp: tuple[int, int, int] = conn.execute(sql).fetchone()
+    return stamp
+
+
+def once_works(conn: sqlite3.Connection) -> list[Doi]:
+    """The aliases under which works were known here once."""
+    sql = """
+        select alias from aliases a where last_run is null and exists (select 1 from snapshots s where s.doi = a.alias)
+        order by alias
+    """
+    return [alias for (alias,) in conn.execute(sql)]
+
+
+def syncs(conn: sqlite3.Connection) -> int:
+    """How many times Crossref itself was harvested, this time among them."""
+    return int(conn.execute("select count(*) from runs where door = 'crossref'").fetchone()[0])
+
+
+def lost_sight_of(conn: sqlite3.Connection, run: int) -> list[Doi]:
+    """The works that some source led to until this run and does not any more; a work that moved to another DOI is none."""
+    sql = """
+        select distinct doi from sightings
+        where last_run = ? and doi not in (select alias from aliases where last_run is null) order by doi
+    """
+    return [doi for (doi,) in conn.execute(sql, (run,))]
 
 
 def found_by_search(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> set[Doi]:
@@ -275,32 +328,23 @@ def verdicts(conn: sqlite3.Connection) -> dict[str, int]:
 
 def canonical(conn: sqlite3.Connection, doi: Doi) -> Doi:
     """The DOI a work is kept under: `doi` itself, or the one it is an alias of."""
-    row = conn.execute("select doi from aliases where alias = ?", (doi,)).fetchone()
+    row = conn.execute("select doi from aliases where alias = ? and last_run is null", (doi,)).fetchone()
     return Doi(row[0]) if row else doi
 
 
-def moved(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> dict[Doi, Doi]:
-    """Of these DOIs, those that are aliases today: alias → the DOI it leads to in the end."""
-    found: dict[Doi, Doi] = {}
-    for start in dict.fromkeys(wanted):
-        way = [start]
-        while (following := canonical(conn, way[-1])) not in way:
-            way.append(following)
-        if len(way) > 1:
-            found[start] = way[-1]
-    return found
-
-
-def representatives(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> dict[Doi, Doi]:
+def representatives(
+    conn: sqlite3.Connection, wanted: Sequence[Doi], moving: Mapping[Doi, Doi] | None = None
+) -> dict[Doi, Doi]:
     """The works these DOIs belong to: each of them, and every other record of its work, → the DOI that represents the work.
-    A work with one record and no alias is left out."""
-    aliases = moved(conn, wanted)
+    A work with one record and no alias is left out. `moving` are aliases about to land."""
+    moving = moving or {}
+    aliases = {old: moving.get(new, new) for old, new in moved(conn, wanted).items()}
+    aliases |= {doi: moving[doi] for doi in wanted if doi in moving}
     here = [aliases.get(doi, doi) for doi in wanted]
     heads = dict(_in_chunks(conn, "select doi, same_as from works where same_as is not null and doi in ({})", here))
-    ends = {Doi(heads.get(doi, doi)) for doi in here}
     found = {doi: Doi(heads.get(aliases.get(doi, doi), aliases.get(doi, doi))) for doi in wanted}
-    found |= {Doi(doi): Doi(head) for doi, head in _in_chunks(
-        conn, "select doi, same_as from works where same_as in ({})", sorted(ends))}  # fmt: skip
+    members = _in_chunks(conn, "select doi, same_as from works where same_as in ({})", sorted(set(found.values())))
+    found |= {Doi(doi): Doi(head) for doi, head in members}
     grouped = {head for doi, head in found.items() if doi != head}
     return {doi: head for doi, head in (found | {head: head for head in grouped}).items() if head in grouped}
 
@@ -344,6 +388,12 @@ def work(conn: sqlite3.Connection, doi: Doi) -> Row | None:
     found["duplicates"] = list(
         _rows(conn, "select * from duplicates where :doi in (doi, other) order by doi, other", {"doi": doi})
     )
+    found["aliases"] = [
+        alias
+        for (alias,) in conn.execute(
+            "select alias from aliases where doi = ? and last_run is null order by alias", (doi,)
+        )
+    ]
     found["versions"] = list(_rows(conn, "select * from history where doi = :doi order by version", {"doi": doi}))
     return found
 
@@ -402,7 +452,7 @@ def cited_elsewhere(conn: sqlite3.Connection, least: int) -> list[Row]:
             select c.cited as doi, count(*) as cited_by, group_concat(c.doi, ' ') as citing
             from cites c join works w on w.doi = c.doi and w.verdict = 'include'
             where not exists (select 1 from snapshots s where s.doi = c.cited)
-                and not exists (select 1 from aliases a where a.alias = c.cited)
+                and not exists (select 1 from aliases a where a.alias = c.cited and a.last_run is null)
             group by c.cited having count(*) >= :least order by cited_by desc, c.cited
             """,
             {"least": least},
@@ -469,17 +519,31 @@ def flow(conn: sqlite3.Connection) -> list[Row]:
 
 
 def changes(conn: sqlite3.Connection, since: str | None) -> list[Row]:
-    """Works that are new, changed or judged otherwise since a day (None: in the last run), gravest first."""
+    """Works that are new, changed or judged otherwise since a day (None: in the last run), gravest first. What went from
+    Crossref or came back (`gone`, `back`), or moved to another DOI (`moved`, with the old one as `was`), is listed as such, once.
+    """
     return list(
         _rows(
             conn,
             """
-            select w.doi, w.title, w.year, w.verdict, w.notice, r.started,
-                case when w.first_run = w.changed_run then 'new' else 'changed' end as what
-            from works w join runs r on r.run = w.changed_run
-            where case when :since is null
-                then w.changed_run = (select max(run) from runs where door <> 'judge') else r.started >= :since end
-            order by w.notice is null, w.verdict = 'exclude', what desc, w.year desc, w.doi
+            with asked as (
+                select run from runs where case when :since is null
+                    then run = (select max(run) from runs where door <> 'judge') else started >= :since end
+            ),
+            left_crossref as (select doi from absences where last_run is null and first_run in asked),
+            came_back as (select doi from absences where last_run in asked),
+            moved as (
+                select a.doi, group_concat(a.alias, '; ') as was from aliases a
+                where a.last_run is null and a.first_run in asked
+                    and exists (select 1 from snapshots s where s.doi = a.alias and s.last_run is not null)
+                group by a.doi
+            )
+            select w.doi, w.title, w.year, w.verdict, w.notice, r.started, w.gone, m.was,
+                case when w.doi in left_crossref then 'gone' when w.doi in came_back then 'back'
+                    when m.doi is not null then 'moved' when w.first_run = w.changed_run then 'new' else 'changed' end as what
+            from works w join runs r on r.run = w.changed_run left join moved m on m.doi = w.doi
+            where w.changed_run in asked
+            order by w.notice is null, w.verdict = 'exclude', w.doi not in left_crossref, what desc, w.year desc, w.doi
             """,
             {"since": since},
         )
@@ -500,6 +564,7 @@ def status(conn: sqlite3.Connection) -> Row:
             conn.execute("select notice, count(*) from works where notice is not null group by 1").fetchall()
         ),
         "rejects": conn.execute("select count(*) from rejects").fetchone()[0],
+        "gone": gone(conn),
         "sources": list(
             _rows(
                 conn,

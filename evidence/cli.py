@@ -40,7 +40,6 @@ from evidence import (
     serve,
     session,
 )
-from evidence import decisions as deciding
 from evidence import evaluate as evaluation
 from evidence.archive import snapshot_files
 from evidence.errors import ConfigError, EvidenceError
@@ -300,7 +299,8 @@ def decisions_conflicts(settings: Settings) -> None:
 @click.pass_obj
 def decisions_agreement(settings: Settings) -> None:
     """Say how far each two reviewers agree: percent, and Cohen's kappa."""
-    found = ledger.agreement(deciding.standing(session.decisions(settings.decisions)))
+    _, words = session.current(settings.db, session.decisions(settings.decisions))
+    found = ledger.agreement(words)
     for pair in found:
         kappa = "not defined" if pair.kappa is None else f"{pair.kappa:.2f}"
         click.echo(f"{pair.first} and {pair.second}: {pair.works} works, {pair.observed:.0%} agreement, kappa {kappa}")

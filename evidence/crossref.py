@@ -5,14 +5,17 @@ rest: `wire` sends, retries and classifies; `pacing` waits; `answers` reads. Eve
 cursor, no offset.
 
 * A DOI goes into a batch where a filter can carry it, else into a path of its own, every character encoded. The
-  record's DOI must be the question's; another work's record is never returned.
+  record's DOI must be the question's, or the question's DOI one of its aliases; another work's record is never returned.
+* Whether known works still stand as we hold them is asked lightly, a hundred in one request (`check`); a DOI that is left
+  out of its answer is nothing but a question, to be asked by itself.
 * A DOI that a batch did not return is asked by itself: it may be an alias, whose 301 is read by hand, encoded again and
   asked, at most `HOPS` times; or it is in nobody's records, which is an answer (404).
 * A batch that is refused, too large or makes the server throw is asked again DOI by DOI before it counts as failed.
 
 What fails for good is a `RejectedError` or an `UnavailableError` that says what happened, where, and what to do.
 
-May not look inside a record beyond its DOI and the day it was indexed, and may not write anything. `bibliography` and
+May not look inside a record beyond its DOI, its aliases, the day it was indexed and how often it is cited, and may not
+write anything. `bibliography` and
 `count` go through habanero, for single interactive questions; a harvest never does (it has no retry and no pace, and
 fetches another work for a DOI with `#` or `?`).
 """
@@ -32,7 +35,8 @@ from urllib.parse import quote
 from evidence import answers
 from evidence.answers import TroubleError
 from evidence.errors import RejectedError, UnavailableError
-from evidence.model import Doi, Found, Page, Query, Window
+from evidence.model import Doi, Found, Page, Query, Seen, Window
+from evidence.normalise import cited_by, indexed_at
 from evidence.wire import Moved, Params, Wire
 
 HOME: Final = "https://api.crossref.org"
@@ -41,6 +45,12 @@ RESOLVER: Final = "https://doi.org"
 
 SELECT: Final = "DOI,title,subtitle,abstract,container-title,type,issued,score,indexed"
 """The fields a scan asks for: enough to test a search's phrases. `language` and `subtype` cannot be selected."""
+
+LIGHT: Final = "DOI,indexed,is-referenced-by-count"
+"""The fields a light check asks for. Which aliases a record has cannot be selected."""
+
+LIGHT_BATCH: Final = 100
+"""DOIs in one light check; `LONGEST_FILTER` may allow fewer."""
 
 BATCH: Final = 50
 """DOIs in one list request: the measured sweet spot (CROSSREF.md §1.2)."""
@@ -138,6 +148,18 @@ class Crossref:
         for start in range(0, len(unique), BATCH):
             yield self._batch(unique[start : start + BATCH], since)
 
+    def check(self, dois: Sequence[Doi]) -> Iterator[tuple[Seen, ...]]:
+        """What Crossref's list says of these DOIs, one request for each tuple: a hundred DOIs, fewer where they are long.
+
+        A DOI is left out when no filter can carry it, when the list does not have it (it may be an alias or gone), when its
+        row is held back, or when the request is refused for one DOI of it: absence proves nothing here.
+        """
+        wanted = [doi for doi in dict.fromkeys(Doi(doi.lower()) for doi in dois) if _FILTERABLE.fullmatch(doi)]
+        for group in _groups(wanted, LIGHT_BATCH):
+            page = self._many(group, None, LIGHT)
+            rows = {answers.doi_of(item): item for item in page.items} if page else {}
+            yield tuple(Seen(doi, indexed_at(rows[doi]), cited_by(rows[doi])) for doi in group if doi in rows)
+
     def scan(self, query: Query, window: Window | None = None) -> Page:
         """The best `query.rows` records, best first, with the fields of `SELECT` only; one page. `total` is the server's
         word, so a page that holds rows back, even one shorter than it should be, is never `complete`."""
@@ -183,12 +205,13 @@ class Crossref:
                     found[doi] = one
         return tuple(found[doi] for doi in dois if doi in found)
 
-    def _many(self, dois: Sequence[Doi], since: str | None) -> Page | None:
+    def _many(self, dois: Sequence[Doi], since: str | None, select: str | None = None) -> Page | None:
         """One answer to many DOIs, or None when they must be asked one by one."""
         filters = [f"doi:{doi}" for doi in dois] + ([f"from-index-date:{since}"] if since else [])
+        fields = [("select", select)] if select else []
         try:
             # Taken as it comes: whatever is missing from it is asked for by itself.
-            return self._list([("filter", ",".join(filters)), ("rows", str(len(dois)))], 0)
+            return self._list([("filter", ",".join(filters)), ("rows", str(len(dois))), *fields], 0)
         except TroubleError as trouble:
             if trouble.status in _SPLIT_ON or trouble.too_large:
                 return None
@@ -196,7 +219,10 @@ class Crossref:
 
     def _single(self, doi: Doi) -> Found:
         found = self._follow(doi, "", answers.record)
-        return Found(doi, None, None) if found is None else Found(doi, *found)
+        if found is None:
+            return Found(doi, None, None)
+        way, message = found
+        return Found(doi, Doi(answers.doi_of(message) or way), message)
 
     def _list(self, params: Params, due: int) -> Page:
         page = self._wire.ask("list", "/works", params, partial(answers.page, due))
@@ -224,13 +250,13 @@ class Crossref:
             trouble.surface()
 
 
-def _groups(dois: Sequence[Doi]) -> Iterator[list[Doi]]:
-    """The DOIs in order, cut where their filter would make the request line too long."""
+def _groups(dois: Sequence[Doi], size: int = BATCH) -> Iterator[list[Doi]]:
+    """The DOIs in order, at most `size` at once, cut where their filter would make the request line too long."""
     group: list[Doi] = []
     length = 0
     for doi in dois:
         cost = len(quote(f"doi:{doi},", safe=""))
-        if group and length + cost > LONGEST_FILTER:
+        if group and (length + cost > LONGEST_FILTER or len(group) == size):
             yield group
             group, length = [], 0
         group.append(doi)

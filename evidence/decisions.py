@@ -86,6 +86,21 @@ def standing(decisions: Sequence[Decision], moved: Mapping[Doi, Doi] | None = No
     return [last for *_, last in _last(decisions, moved) if last.action != "withdraw"]
 
 
+def followed(decisions: Iterable[Decision], moved: Mapping[Doi, Doi]) -> tuple[Decision, ...]:
+    """The same decisions, for showing: at the DOIs that their works are kept under now. The ledger stays as it was written,
+    and identifiers are of what is written there. What was said of a pair that has become one record is left out."""
+    led = []
+    for decision in decisions:
+        doi, value = moved.get(decision.doi, decision.doi), decision.value
+        if decision.facet == SAME_WORK and value:
+            value = moved.get(Doi(value), Doi(value))
+            if value == doi:
+                continue
+        here = (doi, value) == (decision.doi, decision.value)
+        led.append(decision if here else replace(decision, doi=doi, value=value))
+    return tuple(led)
+
+
 def divided(decisions: Sequence[Decision], moved: Mapping[Doi, Doi] | None = None) -> list[tuple[Decision, ...]]:
     """The subjects on which one reviewer said different things without having seen the other: on two copies of the review,
     or on two records that turned out to be one work. Oldest first; the last of each is the one that stands."""

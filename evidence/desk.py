@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from evidence import catalogue, doi, rulebook, session, yaml_text
-from evidence.decisions import standing
 from evidence.errors import ConfigError
 from evidence.model import SAME_WORK, Decision, Doi, VerdictName
 from evidence.rulebook import Rulebook
@@ -75,7 +74,7 @@ class Desk:
         self._token = token
         self._book: Rulebook | None = None
         self._order: tuple[int | None, list[Doi]] = (None, [])
-        self._read: tuple[tuple[int, int], tuple[Decision, ...], list[Decision]] = ((0, 0), (), [])
+        self._read: tuple[tuple[int, ...], tuple[Decision, ...], list[Decision]] = ((), (), [])
 
     @property
     def accounts(self) -> Mapping[str, str]:
@@ -140,6 +139,11 @@ class Desk:
                 acts.setdefault((word.doi, word.made_at), []).append(word)
         return [Act(found, at, tuple(words)) for (found, at), words in reversed(acts.items())]
 
+    def kept_under(self, found: Doi) -> Doi:
+        """The DOI that the work is kept under: another one where `found` has become an alias."""
+        with catalogue.reading(self.db) as conn:
+            return catalogue.canonical(conn, found)
+
     def of(self, found: Doi) -> list[Decision]:
         """Everybody's decisions on one work, under any of its DOIs, oldest first, those undone among them."""
         said = self._words()[0]
@@ -149,11 +153,12 @@ class Desk:
         return [word for word in said if moved.get(word.doi, word.doi) == here]
 
     def _words(self) -> tuple[tuple[Decision, ...], list[Decision]]:
-        """The ledger, and what of it stands; read anew when it has a word more."""
-        newest = catalogue.newest_word(self.ledger)
+        """The ledger at the DOIs that its works are kept under, and what of it stands; read anew when it has a word more, or when
+        a DOI leads elsewhere than before."""
+        with catalogue.reading(self.db) as conn:
+            newest = (*catalogue.newest_word(self.ledger), *catalogue.aliases_stamp(conn))
         if newest != self._read[0]:
-            said = catalogue.words(self.ledger)
-            self._read = (newest, said, standing(said))
+            self._read = (newest, *session.current(self.db, catalogue.words(self.ledger)))
         return self._read[1:]
 
     def _verdicts(self) -> list[Decision]:
@@ -180,6 +185,7 @@ class Desk:
 
     def undo(self, reviewer: str, found: Doi, made_at: str) -> bool:
         """Take back what this reviewer said of the work at that moment; ConfigError when nothing of it stands."""
+        found = self.kept_under(found)
         act = next((act for act in self.said(reviewer) if (act.doi, act.made_at) == (found, made_at)), None)
         if act is None:
             raise ConfigError("that has been taken back, or replaced by a newer word, already")

@@ -1,4 +1,4 @@
-"""The frozen values that flow between the stages, and the door's two verbs.
+"""The frozen values that flow between the stages, and the door's verbs.
 
 Nothing here does work: no parsing, no I/O, no defaults that hide an absent fact. Absent is `None`, never `""`;
 many is a tuple. Dates are ISO text of the precision that was deposited (`2019`, `2019-05`, `2019-05-03`).
@@ -218,6 +218,15 @@ class Found:
     message: Message | None
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a light check says of a record: when it was indexed (as `normalise.indexed_at`), and how often it is cited."""
+
+    doi: Doi
+    indexed: str | None
+    cited_by: int | None
+
+
 class Door(Protocol):
     """Where records come from: Crossref over HTTP or files. Failures are `errors.SourceError`; "no record" is an answer."""
 
@@ -235,6 +244,10 @@ class Door(Protocol):
 
     def lookup(self, dois: Sequence[Doi], since: str | None = None) -> Iterator[tuple[Found, ...]]:
         """Whole records, a batch at a time. With `since` (ISO date): only those indexed since; the rest are left out."""
+        ...
+
+    def check(self, dois: Sequence[Doi]) -> Iterator[tuple[Seen, ...]]:
+        """Which of these DOIs lists know, a batch at a time. One that is left out may be anything: ask for it by itself."""
         ...
 
     def scan(self, query: Query, window: Window | None = None) -> Page:

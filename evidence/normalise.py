@@ -102,7 +102,7 @@ def normalise(message: Message) -> Work:
         issn=tuple(_lines(message.get("ISSN"))),
         isbn=tuple(dict.fromkeys(isbn.rpartition("/")[2] for isbn in _lines(message.get("ISBN")))),
         authors=_authors(message),
-        cited_by=_count(message.get("is-referenced-by-count")),
+        cited_by=cited_by(message),
         registrations=_registrations(message),
         notices=notices,
         notice_of=notice_of,
@@ -117,10 +117,10 @@ def digest(message: Message) -> str:
 
 
 def written(message: Message) -> tuple[str, str]:
-    """The record as JSON text, nothing left out, and its digest. Written once for both: the content in order of its keys,
-    then what is volatile."""
+    """The record as JSON text and its digest. Written once for both: the content in order of its keys, then what is
+    volatile. Only `score` is left out: how well a record fits a question is no fact about the record."""
     content = _encode({key: value for key, value in message.items() if key not in VOLATILE})
-    volatile = _encode({key: value for key, value in message.items() if key in VOLATILE})
+    volatile = _encode({key: value for key, value in message.items() if key in VOLATILE and key != "score"})
     digest = hashlib.blake2b(content, digest_size=16).hexdigest()
     comma = b"," if len(content) > 2 and len(volatile) > 2 else b""
     return (content[:-1] + comma + volatile[1:]).decode("utf-8", "surrogatepass"), digest
@@ -151,6 +151,19 @@ def indexed_at(message: Message) -> str | None:
         return None
     moment = indexed.get("date-time")
     return moment if isinstance(moment, str) and moment else _date(indexed)
+
+
+def cited_by(message: Message) -> int | None:
+    """How many works cite this one, as Crossref counted; None when the record does not say."""
+    return _count(message.get("is-referenced-by-count"))
+
+
+def aliases(message: Message) -> tuple[Doi, ...]:
+    """The other DOIs of this work that its record lists, each once; what is no DOI is left out."""
+    listed = message.get("aliases")
+    stated = [item for item in listed if isinstance(item, str)] if isinstance(listed, list) else []
+    found = dict.fromkeys(filter(None, (dois.exact(item) or dois.parse(item) for item in stated)))
+    return tuple(doi for doi in found if doi != doi_of(message))
 
 
 def year_of(message: Message) -> int | None:

@@ -135,14 +135,28 @@ def _judge_whole(
     count = 0
     for start in range(0, len(dois), JUDGE_PART):
         progress.step("judging", start, len(dois))
-        records = [
-            record
-            for doi, checksum, message in catalogue.standing(store.conn, dois[start : start + JUDGE_PART])
-            if (record := read_and_judge(json.loads(message), doi, checksum, message, book, decisions)).work is not None
-        ]
-        store.rejudge(run, records)
+        records, unread = [], []
+        for doi, checksum, message in catalogue.standing(store.conn, dois[start : start + JUDGE_PART]):
+            record = read_and_judge(json.loads(message), doi, checksum, message, book, decisions)
+            if record.work is None:
+                unread.append(record)
+                record = _understood_before(store, book, decisions, doi) or record
+            if record.work is not None:
+                records.append(record)
+        store.rejudge(run, records, unread)
         count += len(records)
     return count
+
+
+def _understood_before(
+    store: Store, book: Rulebook, decisions: Mapping[Doi, tuple[Decision, ...]], doi: Doi
+) -> Record | None:
+    """The last record of this work that today's code understands: it stands in for a later one that nobody can read."""
+    for checksum, message in catalogue.earlier(store.conn, doi):
+        record = read_and_judge(json.loads(message), doi, checksum, message, book, decisions)
+        if record.work is not None:
+            return record
+    return None
 
 
 def _ask_again(
@@ -254,10 +268,14 @@ def _pairs_by_people(store: Store) -> dict[tuple[str, str], tuple[str, str]]:
 
 
 def stale_works(store: Store, book: Rulebook, decisions: Mapping[Doi, tuple[Decision, ...]]) -> list[tuple[Doi, str]]:
-    """The works that `rejudge` would judge again, with the basis they stand on."""
+    """The works that `rejudge` would judge again, with the basis they stand on. A record that cannot be understood is tried
+    again by other code only: rules and people have nothing to say of it."""
     ours = basis(book, ())
     return [
-        (d, b) for d, b in catalogue.bases(store.conn) if b != (basis(book, decisions[d]) if d in decisions else ours)
+        (doi, stands_on)
+        for doi, stands_on, unread in catalogue.bases(store.conn)
+        if unread not in (None, __version__)
+        or ((stands_on or unread is None) and stands_on != (basis(book, decisions[doi]) if doi in decisions else ours))
     ]
 
 
@@ -267,11 +285,11 @@ def basis(book: Rulebook, decisions: Sequence[Decision]) -> str:
     return hashlib.sha256(f"{__version__}|{book.digest}|{said}".encode()).hexdigest()[:16]
 
 
-def decisions_by_work(store: Store) -> dict[Doi, tuple[Decision, ...]]:
-    """The decisions on every work: under each DOI of the work, all that people decided on any of them. In an order that does
-    not depend on the ledger's, because a judgement's basis is made of it."""
+def decisions_by_work(store: Store, moving: Mapping[Doi, Doi] | None = None) -> dict[Doi, tuple[Decision, ...]]:
+    """The decisions on every work: under each DOI of the work, all that people decided on any of them; `moving` are aliases
+    about to land. In an order that does not depend on the ledger's, because a judgement's basis is made of it."""
     said = [d for d in merged(store.decisions()) if d.facet != SAME_WORK]  # pairs are `find_duplicates`' to read
-    represented = catalogue.representatives(store.conn, sorted({d.doi for d in said}))
+    represented = catalogue.representatives(store.conn, sorted({d.doi for d in said}), moving)
     by_work: dict[Doi, list[Decision]] = {}
     for decision in sorted(said, key=identify):
         by_work.setdefault(represented.get(decision.doi, decision.doi), []).append(decision)

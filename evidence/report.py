@@ -32,20 +32,38 @@ _NAMED = 5
 def summary(outcome: Outcome) -> str:
     """What a run did, for a person: what changed in standing first, then citations, records, verdicts and troubles."""
     lines = [f"NOTICE {kind} of {verdict}d work {doi}: {title}" for doi, kind, title, verdict in _grave(outcome)]
+    lines += [
+        f"No longer in Crossref since {day}: {_named(doi, title)} (kept, and marked)."
+        for doi, title, day in outcome.left
+    ]
+    lines += [f"In Crossref again: {_named(doi, outcome.titles.get(doi))}." for doi in outcome.landed.back]
+    lines += [f"{old} leads to {_named(doi, outcome.titles.get(doi))} now." for old, doi in outcome.landed.moved]
     new, changed = len(set(outcome.landed.new)), len(set(outcome.landed.changed))
     parts = [citations(outcome.citations)] if outcome.citations else []
     if outcome.read is not None:
         parts.append(f"{_n(outcome.read, 'record')} read")
     parts.append(f"{_n(len(outcome.matched), 'record')} matched the searches, {new} new, {changed} changed")
     lines.append("; ".join(parts) + ".")
+    landed = outcome.landed
     if outcome.outcome == "complete" and not (
-        new or changed or outcome.rejudged or outcome.landed.sightings or outcome.gone
+        new
+        or changed
+        or landed.moved
+        or landed.gone
+        or landed.back
+        or outcome.rejudged
+        or landed.sightings
+        or outcome.gone
     ):
         lines.append("Nothing new: no row of the evidence changed.")
     if outcome.landed.rejects:
         lines.append(f"{_n(outcome.landed.rejects, 'record')} could not be understood and wait in `rejects`.")
-    if outcome.gone:
-        lines.append(f"{_n(outcome.gone, 'work')} no longer found by a source that had led to it (kept, and marked).")
+    if outcome.unfound:
+        names = "; ".join(_named(doi, title) for doi, title in outcome.unfound[:_NAMED])
+        lines.append(
+            f"{_n(len(outcome.unfound), 'work')} no longer found by a source that had led to it (kept, and marked): "
+            f"{names}{' …' if len(outcome.unfound) > _NAMED else ''}."
+        )
     if outcome.rejudged:
         lines.append(f"{_n(outcome.rejudged, 'work')} judged again under changed rules or decisions.")
     if outcome.reopened:
@@ -68,6 +86,10 @@ def summary(outcome: Outcome) -> str:
     if outcome.outcome != "complete":
         lines.append(f"The run ended {outcome.outcome}: what stopped is asked again by the next sync.")
     return "\n".join(lines)
+
+
+def _named(doi: str, title: str | None) -> str:
+    return f"{doi}: {title}" if title else doi
 
 
 def _years(spec: str | None) -> str:
@@ -99,6 +121,10 @@ def explanation(work: dict[str, Any]) -> str:
     lines = [f"{work['title'] or '(no title deposited)'}", f"{_source_line(work)}", work["url"] or work["doi"], ""]
     lines.append(f"Verdict: {work['verdict']} ({_by(work['decided'])}, judged on {work['judged_on']}). {work['why']}")
     lines += [f"  {_quoted(work, r)}" for r in work["reasons"] if r["facet"] == "verdict"]
+    if work["gone"]:
+        lines.append(f"No longer in Crossref since {work['gone']}; kept as it was last deposited.")
+    if work["aliases"]:
+        lines.append(f"DOIs that lead here: {', '.join(work['aliases'])}.")
     if work["same_as"]:
         lines.append(f"A record of the same work as https://doi.org/{work['same_as']}, which counts.")
     lines += [
@@ -135,6 +161,9 @@ def status(state: dict[str, Any]) -> str:
     lines.append(f"Works: {works}. Waiting for a person: {state['waiting']}. Not understood: {state['rejects']}.")
     if state["notices"]:
         lines.append("Notices: " + ", ".join(f"{n} {kind}" for kind, n in state["notices"].items()) + ".")
+    if state["gone"]:
+        lines.append(f"No longer in Crossref: {_n(len(state['gone']), 'work')}.")
+        lines += [f"  since {row['gone']}: {_named(row['doi'], row['title'])}" for row in state["gone"]]
     lines += [
         f"Source {s['source']}: {s['works']} works"
         + "".join(f" — {s[key]}" for key in ("trouble", "warning") if s[key])
@@ -181,6 +210,8 @@ def changes(rows: Sequence[dict[str, Any]]) -> str:
         "\n".join(
             f"{row['what']:<8}{row['verdict']:<8}{(row['notice'] or '').upper():<12} {row['year'] or '':<5} "
             f"https://doi.org/{row['doi']}  {row['title'] or ''}"
+            + (f" (no longer in Crossref since {row['gone']})" if row["gone"] else "")
+            + (f" (was {row['was']})" if row["was"] else "")
             for row in rows
         )
         or "Nothing is new or changed."

@@ -126,12 +126,17 @@ def decide(
         message = next((message for _, _, message in catalogue.standing(conn, [doi])), None)
         if message is None:
             raise ConfigError(f"{doi}: no such work in {db}; a decision needs a work that was harvested")
+        tags, untags = (
+            [(facet, catalogue.canonical(conn, Doi(value)) if facet == SAME_WORK else value) for facet, value in said]
+            for said in (tags, untags)
+        )
         for facet, other in (*tags, *untags):
             if facet == SAME_WORK and (other == doi or not list(catalogue.standing(conn, [Doi(other)]))):
                 raise ConfigError(f"{other}: no other work in {db}; a pair needs two works that were harvested")
         # A decision on one record of a work is a decision on the work: what was decided on its other records is seen too.
-        moved = catalogue.representatives(conn, [doi])
-    held = catalogue.words(ledger)
+        held = catalogue.words(ledger)
+        moved = catalogue.representatives(conn, [doi, *sorted({d.doi for d in held})])
+        aliases = catalogue.moved(conn, [d for w in held for d in (w.doi, Doi(w.value or ""))])
     work = normalise(json.loads(message))
     ruled = judging.judge(work, book)
     by_rule = {(said.facet, said.value) for said in tag(work, book)}
@@ -141,7 +146,8 @@ def decide(
         rule_said = ruled.verdict if facet is None else "said" if (facet, value) in by_rule else "unsaid"
         word = verdict if action == "verdict" else None
         new = Decision(doi, action, word, facet, value, reason, reviewer, moment, book.digest, read, rule_said)  # type: ignore[arg-type]
-        return _named(replace(new, seen=deciding.latest(held, deciding.subject(new, moved), moved)), held)
+        leading = aliases if facet == SAME_WORK else moved  # a pair is one of records, which clusters do not make one
+        return _named(replace(new, seen=deciding.latest(held, deciding.subject(new, leading), leading)), held)
 
     words = (
         *((said("verdict"),) if verdict else ()),
@@ -149,9 +155,14 @@ def decide(
         *(said("untag", *pair) for pair in untags),
         *(said("withdraw", *(pair or ())) for pair in withdrawn),
     )
-    stands = deciding.standing(held, moved)
-    _check_withdrawn(words, stands, moved)
-    new = tuple(word for word in words if not any(_repeats(word, before, moved) for before in stands))
+    pairs = [d for d in held if d.facet == SAME_WORK]
+    stands = {deciding.subject(d, moved): d for d in deciding.standing([d for d in held if d.facet != SAME_WORK], moved)
+              if d.reviewer == reviewer}  # fmt: skip
+    stands |= {deciding.subject(d, aliases): d for d in deciding.standing(pairs, aliases) if d.reviewer == reviewer}
+    before = [stands.get(deciding.subject(w, aliases if w.facet == SAME_WORK else moved)) for w in words]
+    _check_withdrawn(words, before)
+    own = {deciding.identify(d) for d in held if d.reviewer == reviewer}
+    new = tuple(w for w, b in zip(words, before, strict=True) if len(own & {*w.seen}) > 1 or not _repeats(w, b))
     return new, _append(db, ledger, book, now, new, patience) if new else True
 
 
@@ -167,24 +178,22 @@ def _check_values(book: Rulebook, pairs: Sequence[tuple[str, str]]) -> None:
         raise ConfigError(f"--tag {facet}:{value}: {facet} has no {value!r}; it has {', '.join(known)}")
 
 
-def _check_withdrawn(words: Sequence[Decision], stands: Sequence[Decision], moved: Mapping[Doi, Doi]) -> None:
+def _check_withdrawn(words: Sequence[Decision], before: Sequence[Decision | None]) -> None:
     """ConfigError when there is nothing of the reviewer's to undo."""
-    mine = {(deciding.subject(d, moved), d.reviewer) for d in stands}
-    for word in words:
-        if word.action == "withdraw" and (deciding.subject(word, moved), word.reviewer) not in mine:
+    for word, stands in zip(words, before, strict=True):
+        if word.action == "withdraw" and stands is None:
             about = f"{word.facet}:{word.value}" if word.facet else "its verdict"
             raise ConfigError(
                 f"{word.doi}: no decision of {word.reviewer} on {about} stands, so there is nothing to undo"
             )
 
 
-def _repeats(word: Decision, before: Decision, moved: Mapping[Doi, Doi]) -> bool:
+def _repeats(word: Decision, before: Decision | None) -> bool:
     """Whether a decision says again what its reviewer's decision that stands says, of the same text."""
-    return (
-        deciding.subject(word, moved) == deciding.subject(before, moved)
-        and (word.reviewer, word.action, word.verdict, word.reason, word.record, word.rule_said)
-        == (before.reviewer, before.action, before.verdict, before.reason, before.record, before.rule_said)
-    )  # fmt: skip
+    return before is not None and (
+        (word.action, word.verdict, word.reason, word.record, word.rule_said)
+        == (before.action, before.verdict, before.reason, before.record, before.rule_said)
+    )
 
 
 def _named(word: Decision, held: Sequence[Decision]) -> Decision:
@@ -202,6 +211,16 @@ def decisions(ledger: Path) -> tuple[Decision, ...]:
     if not ledger.exists():
         raise ConfigError(f"{ledger}: there are no decisions yet; `evidence decide` makes the first")
     return catalogue.words(ledger)
+
+
+def current(db: Path, words: Sequence[Decision]) -> tuple[tuple[Decision, ...], list[Decision]]:
+    """The decisions at the DOIs that their works are kept under now, and those of them that stand; as they are without a
+    database."""
+    moved: Mapping[Doi, Doi] = {}
+    if db.exists():
+        with catalogue.reading(db) as conn:
+            moved = catalogue.moved(conn, [d for w in words for d in (w.doi, Doi(w.value or ""))])
+    return deciding.followed(words, moved), list(deciding.followed(deciding.standing(words, moved), moved))
 
 
 def import_decisions(db: Path, ledger: Path, book: Rulebook, now: Clock, entries: Sequence[Decision]) -> int:
@@ -304,9 +323,8 @@ def _append(db: Path, ledger: Path, book: Rulebook, now: Clock, new: Sequence[De
                 opened.show_decisions()
                 opened.set_facets(reconsider.facet_rows(book))
                 run_id = opened.start_run("judge", __version__, _moment(now))
-                found = {decision.doi for decision in new if decision.facet != SAME_WORK}
-                moved = catalogue.moved(opened.conn, sorted(found))
-                dois = sorted({moved.get(doi, doi) for doi in found})
+                about = {decision.doi for decision in new if decision.facet != SAME_WORK}
+                dois = sorted({catalogue.canonical(opened.conn, doi) for doi in about})
                 said = reconsider.decisions_by_work(opened)
                 count = reconsider.judge_decided(opened, book, run_id, said, dois, Quiet())
                 opened.finish_run(run_id, "complete", {"rejudged": count}, _moment(now))

@@ -20,7 +20,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from evidence import schema
+from evidence import __version__, schema
 from evidence.errors import StoreError
 from evidence.model import Decision, Doi, Judgement, Resolution, Work
 from evidence.normalise import cite_authors
@@ -101,6 +101,9 @@ class Asked:
     truncated: bool
 
 
+Counted = tuple[Doi, str | None, int | None]
+"""doi, when Crossref indexed the record, how often the work is cited; None where the answer did not say"""
+
 Reason = tuple[str, str, str, str, int, int, str]
 """facet, value, rule, field, start, stop, quote"""
 
@@ -117,7 +120,11 @@ class Retagged:
 
 @dataclass(frozen=True, slots=True)
 class Landing:
-    """All that one page brought: it lands in one transaction, whole or not at all."""
+    """All that one page brought: it lands in one transaction, whole or not at all.
+
+    `aliases` are (alias, DOI it leads to). `counted` is what was said of records whose content stands; `absent` are works of
+    which Crossref itself has no record, and `present` those of which it has one.
+    """
 
     records: Sequence[Record] = ()
     sightings: Sequence[Sighting] = ()
@@ -125,16 +132,26 @@ class Landing:
     rejects: Sequence[Reject] = ()
     citations: Sequence[Resolution] = ()
     asked: Sequence[Asked] = ()
+    counted: Sequence[Counted] = ()
+    absent: Sequence[Doi] = ()
+    present: Sequence[Doi] = ()
 
 
 @dataclass(slots=True)
 class Landed:
-    """What a landing changed: DOIs of works that are new, whose record changed, and how many sightings were new."""
+    """What a landing changed: DOIs of works that are new, whose record changed, and how many sightings were new.
+
+    `moved`: works known under a DOI that leads to another now, as (old DOI, new DOI); over a run the new one is not `new`.
+    `gone` and `back`: works that Crossref has no record of any more, or has again.
+    """
 
     new: list[Doi] = field(default_factory=list)
     changed: list[Doi] = field(default_factory=list)
     sightings: int = 0
     rejects: int = 0
+    moved: list[tuple[Doi, Doi]] = field(default_factory=list)
+    gone: list[Doi] = field(default_factory=list)
+    back: list[Doi] = field(default_factory=list)
 
     def __iadd__(self, other: Landed) -> Landed:
         """Add up the pages of a run."""
@@ -142,6 +159,11 @@ class Landed:
         self.changed += other.changed
         self.sightings += other.sightings
         self.rejects += other.rejects
+        self.moved += other.moved
+        moved = {doi for _, doi in self.moved}  # known before, under another DOI
+        self.new = [doi for doi in self.new if doi not in moved]
+        self.gone += other.gone
+        self.back += other.back
         return self
 
 
@@ -304,13 +326,21 @@ class Store:
         with self._writing():
             self._land_requests(run, source, landing.asked)
             self._land_snapshots(run, landing.records, result)
+            self._land_absences(run, landing, result)
+            self._end_aliases(run, landing.records)
+            self._set_unread(landing.records)
             self._derive(run, [r for r in landing.records if r.work is not None])
+            self._land_counters(run, landing.counted)
+            self._show_absences(run, (*result.gone, *result.back))
+            self._follow_aliases(run, landing.aliases, result)
             self._land_links(run, source, landing, result)
         return result
 
-    def rejudge(self, run: int, records: Sequence[Record]) -> None:
-        """Replace the derived rows of works whose records did not change."""
+    def rejudge(self, run: int, records: Sequence[Record], unread: Sequence[Record] = ()) -> None:
+        """Replace the derived rows of works whose records did not change. `unread` are records that stand and that today's
+        code cannot understand: they are kept in mind, so that they are not tried again for nothing."""
         with self._writing():
+            self._set_unread((*records, *unread))
             self._derive(run, records)
 
     def retag(
@@ -393,39 +423,220 @@ class Store:
         )  # fmt: skip
 
     def _land_snapshots(self, run: int, records: Sequence[Record], result: Landed) -> None:
-        standing: dict[str, tuple[str, int]] = {}
+        standing: dict[str, tuple[str | None, int]] = {}
+        works: set[str] = set()
         for chunk in _chunks([r.doi for r in records]):
             rows = self.conn.execute(
-                f"select doi, digest, version from snapshots where last_run is null and doi in ({_marks(chunk)})",  # noqa: S608
+                f"""
+                select doi, max(digest) filter (where last_run is null), max(version) from snapshots
+                where doi in ({_marks(chunk)}) group by doi
+                """,  # noqa: S608
                 chunk,
             )
             standing.update({doi: (digest, version) for doi, digest, version in rows})
+            known = self.conn.execute(f"select doi from works where doi in ({_marks(chunk)})", chunk)  # noqa: S608
+            works.update(doi for (doi,) in known)
         fresh: list[tuple[Any, ...]] = []
         closed: list[tuple[int, str]] = []
         for record in records:
-            digest, version = standing.get(record.doi, ("", 0))
+            digest, version = standing.get(record.doi, (None, 0))
             if digest == record.digest:
                 continue
-            if version:
+            if digest is not None:
                 closed.append((run, record.doi))
-                result.changed.append(record.doi)
-            else:
-                result.new.append(record.doi)
+            if record.work is not None:  # one that cannot be understood is among the rejects, and no new work
+                (result.changed if record.doi in works else result.new).append(record.doi)
             fresh.append((record.doi, version + 1, record.digest, record.message, run))
         self.conn.executemany("update snapshots set last_run = ? where doi = ? and last_run is null", closed)
         self.conn.executemany(
             "insert into snapshots (doi, version, digest, message, first_run) values (?, ?, ?, ?, ?)", fresh
         )
+        # A new record says itself when it was indexed, and mostly how often it is cited.
+        landed = {doi for doi, *_ in fresh}
+        counts = [(r.doi,) for r in records if r.doi in landed and r.work is not None and r.work.cited_by is not None]
+        self.conn.executemany("delete from counters where doi = ?", counts)
+        self.conn.executemany(
+            "update counters set indexed = null where doi = ? and indexed is not null", [(doi,) for doi in landed]
+        )
 
-    def _land_links(self, run: int, source: str, landing: Landing, result: Landed) -> None:
+    def _land_absences(self, run: int, landing: Landing, result: Landed) -> None:
+        """A known work without a record at Crossref is absent from this run on; the others of `present` no longer are."""
+        for doi in landing.absent:
+            cursor = self.conn.execute(
+                """
+                insert into absences (doi, first_run) select :doi, :run
+                where exists (select 1 from snapshots where doi = :doi and last_run is null)
+                    and not exists (select 1 from absences where doi = :doi and last_run is null)
+                on conflict (doi, first_run) do update set last_run = null
+                """,
+                {"doi": doi, "run": run},
+            )
+            result.gone += [doi] * cursor.rowcount
+        for doi in landing.present:
+            result.back += [doi] * self._end_absence(run, doi)
+
+    def _end_absence(self, run: int, doi: Doi) -> int:
+        cursor = self.conn.execute("update absences set last_run = ? where doi = ? and last_run is null", (run, doi))
+        return cursor.rowcount
+
+    def _show_absences(self, run: int, dois: Sequence[Doi]) -> None:
+        """Bring `works.gone` of these works up to date; that a work went or came back is a change."""
+        facts = self._facts(dois)
+        self.conn.executemany(
+            "update works set gone = :gone, changed_run = :run where doi = :doi and gone is not :gone",
+            [{"doi": doi, "gone": facts[doi][1], "run": run} for doi in dois],
+        )
+
+    def _land_counters(self, run: int, counted: Sequence[Counted]) -> None:
+        """Keep what was said of records that stand, where it is not what is kept already. It is no change of a work."""
+        for chunk in _chunks(counted):
+            said = json.dumps([list(item) for item in chunk])
+            self.conn.execute(
+                """
+                insert into counters (doi, indexed, cited_by, first_run)
+                select said.doi, said.indexed, said.cited_by, :run
+                from (select json_extract(value, '$[0]') as doi, json_extract(value, '$[1]') as indexed,
+                        json_extract(value, '$[2]') as cited_by from json_each(:said)) said
+                left join works w on w.doi = said.doi
+                where said.indexed is not null or (w.doi is not null and said.cited_by is not null
+                    and said.cited_by is not w.cited_by)
+                on conflict (doi) do update set first_run = excluded.first_run,
+                    indexed = coalesce(excluded.indexed, indexed), cited_by = coalesce(excluded.cited_by, cited_by)
+                where (coalesce(excluded.indexed, indexed), coalesce(excluded.cited_by, cited_by)) is not
+                    (indexed, cited_by)
+                """,
+                {"said": said, "run": run},
+            )
+            self.conn.executemany(
+                "update works set cited_by = :count where doi = :doi and cited_by is not :count",
+                [{"doi": doi, "count": count} for doi, _, count in chunk if count is not None],
+            )
+
+    def _set_unread(self, records: Sequence[Record]) -> None:
         self.conn.executemany(
             """
-            insert into aliases (alias, doi, first_run) values (?, ?, ?)
-            on conflict (alias) do update set doi = excluded.doi, first_run = excluded.first_run
-            where doi is not excluded.doi
+            insert into unread (doi, reason, version) values (?, ?, ?)
+            on conflict (doi) do update set reason = excluded.reason, version = excluded.version
+            where (reason, version) is not (excluded.reason, excluded.version)
             """,
-            [(alias, doi, run) for alias, doi in landing.aliases],
+            [(r.doi, r.basis, __version__) for r in records if r.work is None],
         )
+        self.conn.executemany("delete from unread where doi = ?", [(r.doi,) for r in records if r.work is not None])
+
+    # ------------------------------------------------------------------ aliases
+
+    def _end_aliases(self, run: int, records: Sequence[Record]) -> None:
+        """A DOI that has a record of its own again is no alias: what the source lists led to under it, they lead to again."""
+        for record in records:
+            ended = self.conn.execute(
+                "select doi, first_run from aliases where alias = ? and last_run is null", (record.doi,)
+            ).fetchone()
+            if ended is None:
+                continue
+            led_to, moved = ended
+            self.conn.execute("update aliases set last_run = ? where alias = ?", (run, record.doi))
+            self.conn.execute(
+                "update sightings set last_run = null where doi = ? and last_run = ?", (record.doi, moved)
+            )
+            # Which works cited this DOI and which the other, their records know: they are read again.
+            self.conn.execute(
+                "update works set basis = '' where doi in (select doi from cites where cited = ?)", (led_to,)
+            )
+
+    def _follow_aliases(self, run: int, pairs: Sequence[tuple[Doi, Doi]], result: Landed) -> None:
+        """Record the aliases, each with the DOI at the end of its way, and move what is known under them.
+
+        An alias of a known work waits until the work it leads to can be shown: a work is never lost to a record that
+        cannot be understood.
+        """
+        for alias, stated in pairs:
+            doi = self._end_of_way(stated)
+            stands = self.conn.execute(
+                "select 1 from snapshots where doi = ? and last_run is null", (alias,)
+            ).fetchone()
+            if doi == alias or (not stands and self._end_of_way(alias) == doi):
+                continue
+            if stands and not self.conn.execute("select 1 from works where doi = ?", (doi,)).fetchone():
+                continue
+            self.conn.execute(
+                """
+                insert into aliases (alias, doi, first_run) values (:alias, :doi, :run)
+                on conflict (alias) do update set doi = excluded.doi, first_run = excluded.first_run, last_run = null
+                """,
+                {"alias": alias, "doi": doi, "run": run},
+            )
+            self.conn.execute("update aliases set doi = ? where doi = ? and last_run is null", (doi, alias))
+            self._move(run, alias, doi)
+            if stands:
+                self._leave(run, alias, doi)
+                result.moved.append((alias, doi))
+
+    def _end_of_way(self, doi: Doi) -> Doi:
+        row = self.conn.execute("select doi from aliases where alias = ? and last_run is null", (doi,)).fetchone()
+        return Doi(row[0]) if row else doi
+
+    def _move(self, run: int, alias: Doi, doi: Doi) -> None:
+        """What led to the alias leads to the work: sightings (added and closed, not rewritten), citations, links."""
+        names = {"alias": alias, "doi": doi, "run": run}
+        self.conn.execute(
+            """
+            insert into sightings (source, doi, via, rank, score, first_run)
+            select source, :doi, via, rank, score, :run from sightings where doi = :alias and last_run is null
+            on conflict (source, doi) do update set last_run = null where last_run is not null
+            """,
+            names,
+        )
+        self.conn.execute("update sightings set last_run = :run where doi = :alias and last_run is null", names)
+        self.conn.execute(
+            """
+            update citations set doi = :doi,
+                problem = case status when 'resolved' then 'this DOI now leads to ' || :doi
+                    else replace(problem, :alias, :doi) end
+            where doi = :alias and retired is null
+            """,
+            names,
+        )
+        self.conn.execute(
+            "insert or ignore into cites select doi, :doi, asserted_by from cites where cited = :alias and doi <> :doi",
+            names,
+        )
+        self.conn.execute("delete from cites where cited = :alias", names)
+
+    def _leave(self, run: int, alias: Doi, doi: Doi) -> None:
+        """The work is kept under `doi` alone: the record under the alias is closed, its history stays."""
+        names = {"alias": alias, "doi": doi, "run": run}
+        self.conn.execute("update snapshots set last_run = :run where doi = :alias and last_run is null", names)
+        self._end_absence(run, alias)
+        self.conn.execute("delete from unread where doi = :alias", names)
+        self.conn.execute(
+            """
+            update works set changed_run = :run,
+                first_run = min(first_run, coalesce((select first_run from works where doi = :alias), first_run))
+            where doi = :doi
+            """,
+            names,
+        )
+        self.conn.execute(
+            "update works set same_as = null, verdict = screened where doi = :doi and same_as = :alias", names
+        )
+        self.conn.execute("update works set same_as = :doi where same_as = :alias", names)
+        self._drop_work(alias)
+        # NOTICES: what notices say of `alias` they say of `doi` from here on (their `update-to` names the alias), and what
+        # `alias` said as a notice, `doi` says. Recompute the notices of `doi`, and of the works both speak about, here.
+
+    def _drop_work(self, doi: Doi) -> None:
+        """Take one work out of the derived tables; its full text first, which is found by the row's number."""
+        authors = self._authors_of([doi])
+        for rowid, text in self._indexed_text([doi]).values():
+            self.conn.execute(
+                "insert into works_fts (works_fts, rowid, title, abstract, authors, container)"
+                " values ('delete', ?, ?, ?, ?, ?)",
+                (rowid, *text),
+            )
+        self.conn.execute("delete from works where doi = ?", (doi,))
+        self._name_authors(authors)
+
+    def _land_links(self, run: int, source: str, landing: Landing, result: Landed) -> None:
         before = self.conn.total_changes
         self.conn.executemany(
             """
@@ -467,7 +678,8 @@ class Store:
         pairs = [(r, r.work, r.judgement) for r in records if r.work is not None and r.judgement is not None]
         dois = [r.doi for r, _, _ in pairs]
         old = self._indexed_text(dois)
-        rows = [_work_row(run, r, work, judgement) for r, work, judgement in pairs]
+        facts = self._facts(dois)
+        rows = [_work_row(run, r, work, judgement, *facts[r.doi]) for r, work, judgement in pairs]
         new_text = {row["doi"]: (row["title"], row["abstract"], row["authors"], row["container"]) for row in rows}
         stale = [(rowid, *text) for doi, (rowid, text) in old.items() if new_text[doi] != text]
         self.conn.executemany(
@@ -478,6 +690,24 @@ class Store:
         self.conn.executemany(_UPSERT_WORK, rows)
         self._replace_children(pairs, {doi for doi in dois if doi in old})
         self._index_text([doi for doi in dois if doi not in old or new_text[doi] != old[doi][1]])
+
+    def _facts(self, dois: Sequence[Doi]) -> dict[Doi, tuple[int | None, str | None]]:
+        """Of each work: how often it is cited, where Crossref has counted since its record landed (else None), and the day
+        since which Crossref has no record of it (None: it has)."""
+        counts: dict[str, int | None] = {}
+        gone: dict[str, str] = {}
+        for chunk in _chunks(dois):
+            marks = _marks(chunk)
+            counts.update(self.conn.execute(f"select doi, cited_by from counters where doi in ({marks})", chunk))  # noqa: S608
+            rows = self.conn.execute(
+                f"""
+                select a.doi, substr(r.started, 1, 10) from absences a join runs r on r.run = a.first_run
+                where a.last_run is null and a.doi in ({marks})
+                """,  # noqa: S608
+                chunk,
+            )
+            gone.update(rows)
+        return {doi: (counts.get(doi), gone.get(doi)) for doi in dois}
 
     def _indexed_text(self, dois: Sequence[Doi]) -> dict[str, tuple[int, tuple[Any, ...]]]:
         found: dict[str, tuple[int, tuple[Any, ...]]] = {}
@@ -501,6 +731,8 @@ class Store:
 
     def _replace_children(self, pairs: Sequence[tuple[Record, Work, Judgement]], known: set[Doi]) -> None:
         again = [(doi,) for doi in sorted(known)]
+        touched = self._authors_of(sorted(known))
+        moved = dict(self.conn.execute("select alias, doi from aliases where last_run is null").fetchall())
         for table in ("work_authors", "notices", "relations", "cites", "tags", "reasons"):
             self.conn.executemany(f"delete from {table} where doi = ?", again)  # noqa: S608 - our own table names
         authors: list[tuple[Any, ...]] = []
@@ -522,7 +754,7 @@ class Store:
                 )
             notices += [(doi, n.kind, n.notice_doi or doi, n.issued, n.source, n.evidence) for n in work.notices]
             relations += [(doi, r.kind, r.other, r.asserted_by) for r in work.relations]
-            cites += [(doi, cited, asserted_by) for cited, asserted_by in work.cites if cited != doi]
+            cites += _cited(work, moved)
             tags += [(doi, t.facet, t.value, t.decided) for t in judgement.tags]
             reasons += [
                 (doi, "verdict", judgement.verdict, m.rule, m.field, m.start, m.stop, m.quote)
@@ -534,7 +766,8 @@ class Store:
                 for m in t.matches
             ]
         run_many = self.conn.executemany
-        run_many(_UPSERT_AUTHOR, authors)
+        # Placeholders, for `work_authors` leads to them; what they are called is settled when all rows stand.
+        run_many("insert or ignore into authors values (?, ?, ?, ?, ?, ?)", authors)
         run_many("insert into work_authors values (?, ?, ?, ?, ?, ?, ?, ?)", credited_as)
         run_many("insert or ignore into notices values (?, ?, ?, ?, ?, ?)", notices)
         run_many("insert or ignore into relations values (?, ?, ?, ?)", relations)
@@ -543,8 +776,26 @@ class Store:
         )  # in the order of the key: fewer pages are touched
         run_many("insert into tags values (?, ?, ?, ?)", tags)
         run_many("insert or ignore into reasons values (?, ?, ?, ?, ?, ?, ?, ?)", reasons)
-        if known:
-            self.conn.execute("delete from authors where author not in (select author from work_authors)")
+        self._name_authors(touched | {row[0] for row in authors})
+
+    def _authors_of(self, dois: Sequence[str]) -> set[str]:
+        found: set[str] = set()
+        for chunk in _chunks(dois):
+            sql = f"select distinct author from work_authors where doi in ({_marks(chunk)})"  # noqa: S608
+            found.update(author for (author,) in self.conn.execute(sql, chunk))
+        return found
+
+    def _name_authors(self, touched: Collection[str]) -> None:
+        """Name these authors by the works that stand, and drop those that no work names any more."""
+        keys = {"touched": json.dumps(sorted(touched), ensure_ascii=False)}
+        self.conn.execute(_NAME_AUTHORS, keys)
+        self.conn.execute(
+            """
+            delete from authors where author in (select value from json_each(:touched))
+                and not exists (select 1 from work_authors w where w.author = authors.author)
+            """,
+            keys,
+        )
 
     def set_duplicates(self, pairs: Sequence[tuple[str, str, str, str, str]], same_as: Mapping[str, str]) -> int:
         """The whole of what is known of duplicates: pairs (doi, other, verdict, decided, reason) with doi < other, and which
@@ -608,13 +859,15 @@ class Store:
 
     def show_decisions(self) -> int:
         """Copy the ledger to `decisions` in `evidence.db`, for readers; returns how many rows that changed. The digests,
-        which no reader needs, stay where they are."""
+        which no reader needs, stay where they are; a word on a DOI that leads to another is shown at the work it is about."""
         columns = "decision, doi, action, verdict, facet, value, reason, reviewer, made_at, rule_said"
         said = columns.partition(", ")[2]
         # A decision that was stored twice (merged from two copies) is shown once.
         each = f"select min(decision), {said} from decisions group by {said}, rules, record order by 1"  # noqa: S608
         select = f"select {columns} from decisions order by decision"  # noqa: S608 - our own column names
-        kept, shown = set(self._ledger.conn.execute(each)), set(self.conn.execute(select))
+        moved = dict(self.conn.execute("select alias, doi from aliases where last_run is null").fetchall())
+        kept = {(number, moved.get(doi, doi), *rest) for number, doi, *rest in self._ledger.conn.execute(each)}
+        shown = set(self.conn.execute(select))
         if kept != shown:
             with self._writing():
                 gone = [(row[0],) for row in shown - kept]
@@ -642,12 +895,12 @@ class Store:
 _WORK_COLUMNS = tuple(
     """
     title abstract authors container issued year kind verdict screened decided why judged_on conflict notice notice_of language
-    publisher volume issue pages issn registrations cited_by url basis
+    publisher volume issue pages issn registrations url gone cited_by basis
     """.split()  # noqa: SIM905 - one list to read beside the DDL
 )
 
-_SAID = _WORK_COLUMNS[:-1]
-"""All but `basis`: a work that is judged again to the same words has not changed."""
+_SAID = _WORK_COLUMNS[:-2]
+"""All but `cited_by` and `basis`: a work that is cited once more, or judged again to the same words, has not changed."""
 
 _UPSERT_WORK = f"""
     insert into works (doi, {", ".join(_WORK_COLUMNS)}, first_run, changed_run)
@@ -658,18 +911,35 @@ _UPSERT_WORK = f"""
     where ({", ".join(_WORK_COLUMNS)}) is not ({", ".join("excluded." + c for c in _WORK_COLUMNS)})
 """  # noqa: S608 - built from our own column names
 
-# The fullest name wins, then the alphabet: which record landed first must not matter, or a resumed run would differ
-# from an undisturbed one.
-_UPSERT_AUTHOR = """
-    insert into authors (author, name, family, given, orcid, kind) values (?, ?, ?, ?, ?, ?)
-    on conflict (author) do update set
-        name = excluded.name, family = excluded.family, given = excluded.given, kind = excluded.kind
-    where length(excluded.name) > length(name)
-        or (length(excluded.name) = length(name) and excluded.name < name)
+# The fullest name of those that the standing records give, then the alphabet: in which order they landed must not matter.
+_NAME_AUTHORS = """
+    insert into authors (author, name, family, given, orcid, kind)
+    select author, credited, family, given,
+        case when author glob '[0-9][0-9][0-9][0-9]-[0-9][0-9][0-9][0-9]-[0-9][0-9][0-9][0-9]-[0-9][0-9][0-9][0-9X]'
+            then author end,
+        case when family is null and given is null then 'group' else 'person' end
+    from (
+        select author, credited, family, given,
+            row_number() over (partition by author order by length(credited) desc, credited, family, given) as place
+        from work_authors where author in (select value from json_each(:touched))
+    ) where place = 1
+    on conflict (author) do update set name = excluded.name, family = excluded.family, given = excluded.given,
+        orcid = excluded.orcid, kind = excluded.kind
+    where (name, family, given, orcid, kind) is not
+        (excluded.name, excluded.family, excluded.given, excluded.orcid, excluded.kind)
 """
 
 
-def _work_row(run: int, record: Record, work: Work, judgement: Judgement) -> dict[str, Any]:
+def _cited(work: Work, moved: Mapping[str, str]) -> list[tuple[str, str, str | None]]:
+    """The rows of `cites`, under the DOIs that the cited works are kept under."""
+    direct = {cited: asserted_by for cited, asserted_by in work.cites if cited not in moved}
+    led = {moved[cited]: asserted_by for cited, asserted_by in reversed(work.cites) if cited in moved}
+    return [(work.doi, cited, asserted_by) for cited, asserted_by in (led | direct).items() if cited != work.doi]
+
+
+def _work_row(
+    run: int, record: Record, work: Work, judgement: Judgement, counted: int | None, gone: str | None
+) -> dict[str, Any]:
     return {
         "doi": record.doi,
         "run": run,
@@ -695,8 +965,9 @@ def _work_row(run: int, record: Record, work: Work, judgement: Judgement) -> dic
         "pages": work.pages,
         "issn": "; ".join(work.issn) or None,
         "registrations": "; ".join(work.registrations) or None,
-        "cited_by": work.cited_by,
         "url": work.url,
+        "gone": gone,
+        "cited_by": work.cited_by if counted is None else counted,
         "basis": record.basis,
     }
 

@@ -8,20 +8,23 @@ no HTTP, no printing.
 from __future__ import annotations
 
 import hashlib
+import json
+import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from evidence import __version__, catalogue, reconsider, references, search
 from evidence.config import FILES_SOURCE, REFRESH_SOURCE, Config, ReferenceList, Search
-from evidence.errors import SourceError
+from evidence.errors import RecordError, SourceError
 from evidence.model import Decision, Doi, Door, Found, Message, Resolution
-from evidence.normalise import doi_of, indexed_at, written
+from evidence.normalise import aliases as listed_aliases
+from evidence.normalise import cited_by, doi_of, indexed_at, normalise, written
 from evidence.reconsider import Progress
 from evidence.rulebook import Rulebook
-from evidence.store import Asked, Landed, Landing, Record, Reject, Sighting, SourceState, Store
+from evidence.store import Asked, Counted, Landed, Landing, Record, Reject, Sighting, SourceState, Store
 
 OVERLAP = timedelta(days=2)
 """A bookmark lies this far before the start of its run: index dates have day resolution and clocks differ."""
@@ -30,6 +33,11 @@ SHRINKAGE, JUMP, JUMP_FROM = 0.2, 2.0, 20
 """A search is odd when a whole harvest misses a fifth of what it led to, or doubles what was at least twenty works."""
 
 REFRESH_PART = 500
+"""Known works checked, and those that changed fetched and landed, at once."""
+
+ASK_GONE_EVERY = 10
+"""Every so many syncs a work that is gone from Crossref is asked for by itself again: it may have become an alias. That its
+record is back, the light check of every sync sees."""
 
 
 class Quiet:
@@ -41,7 +49,11 @@ class Quiet:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a run did, for the summary and the exit code."""
+    """What a run did, for the summary and the exit code.
+
+    `gone` counts sightings that ended, and `unfound` are their works (doi, title); `left` are works that Crossref has no
+    record of since this run (doi, title, day). `titles` are of the works that `landed` says moved or came back.
+    """
 
     run: int
     outcome: str = "complete"
@@ -50,6 +62,9 @@ class Outcome:
     landed: Landed = field(default_factory=Landed)
     rejudged: int = 0
     gone: int = 0
+    unfound: tuple[tuple[Doi, str | None], ...] = ()
+    left: tuple[tuple[Doi, str | None, str], ...] = ()
+    titles: dict[Doi, str] = field(default_factory=dict)
     refreshed: int = 0
     read: int | None = None
     notices: list[tuple[str, str, str, str]] = field(default_factory=list)
@@ -74,6 +89,9 @@ class Outcome:
             "rejects": self.landed.rejects,
             "rejudged": self.rejudged,
             "gone": self.gone,
+            "left_crossref": [doi for doi, _, _ in self.left],
+            "back_in_crossref": sorted(set(self.landed.back)),
+            "moved": sorted(set(self.landed.moved)),
             "notices": len(self.notices),
             "noticed": sorted({(doi, kind) for doi, kind, _, verdict in self.notices if verdict != "exclude"}),
             "reopened": self.reopened,
@@ -139,11 +157,12 @@ def sync(
             state = states[source.id] if not full else SourceState(None, None)
             _guarded(bench, outcome, source.id, lambda s=source, b=state: _harvest(bench, outcome, s, b))  # type: ignore[misc]
         _guarded(bench, outcome, FILES_SOURCE, lambda: _take(bench, outcome, take))
-        _guarded(bench, outcome, REFRESH_SOURCE, lambda: _refresh(bench, outcome, known, states[REFRESH_SOURCE]))
+        _guarded(bench, outcome, REFRESH_SOURCE, lambda: _refresh(bench, outcome, known, full))
         store.show_decisions()
         # Decisions are read anew: people decide while a sync runs.
-        landed = bool(outcome.landed.new or outcome.landed.changed)
-        outcome.rejudged, _ = reconsider.settle(store, book, run, bench.progress, moved=landed)
+        landed = outcome.landed
+        moved = bool(landed.new or landed.changed or landed.moved)
+        outcome.rejudged, _ = reconsider.settle(store, book, run, bench.progress, moved=moved)
         store.set_facets(reconsider.facet_rows(book))  # a value that no tag has any more goes
         outcome.reopened = tuple(
             Doi(row["doi"]) for row in catalogue.conflicts(store.conn) if row["doi"] not in in_conflict
@@ -160,10 +179,10 @@ def sync(
 
 
 def _is_crossref(door: Door) -> bool:
-    """Only Crossref knows the whole of it and can be asked what changed since a day.
+    """Only Crossref knows the whole of it, and what is gone.
 
-    A file's silence says nothing: reading files moves no bookmark, ends no sighting and takes back no verdict, so a
-    `sync` after a demo still harvests everything.
+    A file's silence says nothing: reading files moves no bookmark, ends no sighting, takes back no verdict and finds no work
+    gone, so a `sync` after a demo still harvests everything.
     """
     return door.name == "crossref"
 
@@ -279,7 +298,8 @@ def _fetch(bench: Bench, hits: Sequence[search.Hit]) -> tuple[list[Message], lis
                 messages.append(found.message)
                 aliases += _alias(found)
                 kept[found.asked] = found.answered
-    return messages, aliases, kept
+    moved = catalogue.moved(bench.store.conn, list(kept.values()))
+    return messages, aliases, {hit: moved.get(doi, doi) for hit, doi in kept.items()}
 
 
 def _alias(found: Found) -> list[tuple[Doi, Doi]]:
@@ -305,27 +325,50 @@ def _asked(bench: Bench, source: Search, sweep: search.Sweep) -> Asked:
 # ---------------------------------------------------------------------- known works
 
 
-def _refresh(bench: Bench, outcome: Outcome, known: Sequence[Doi], state: SourceState) -> None:
-    """Ask again for the works known before this run, so that a retraction is noticed wherever it was found.
+def _refresh(bench: Bench, outcome: Outcome, known: Sequence[Doi], full: bool) -> None:
+    """Ask for every work known before this run, so that a retraction is noticed wherever the work was found.
 
-    Crossref is asked what changed since the last time; but for a record that came from a file, whose age nobody knows,
-    and for every record when no refresh has come to its end yet, it is asked for the record as it is now.
+    A light check of all says which were indexed since we read them: those are fetched whole. A work that the check leaves
+    out is asked for by itself: it leads to another DOI now, or Crossref has it no more (404), or no list can carry it.
     """
-    from_files = set(catalogue.from_files(bench.store.conn)) if state.bookmark else set(known)
-    questions = [
-        ([d for d in known if d in from_files], None),
-        ([d for d in known if d not in from_files], state.bookmark),
-    ]
-    for dois, since in questions if _is_crossref(bench.door) else [(list(known), None)]:
-        for start in range(0, len(dois), REFRESH_PART):
-            part = dois[start : start + REFRESH_PART]
-            bench.progress.step(REFRESH_SOURCE, start, len(dois))
-            found = [f for batch in bench.door.lookup(part, since) for f in batch if f.message is not None]
-            aliases = [pair for f in found for pair in _alias(f)]
-            outcome.refreshed += len(part)
-            _land(bench, outcome, REFRESH_SOURCE, [f.message for f in found if f.message], [], aliases)
+    gone = {row["doi"] for row in catalogue.gone(bench.store.conn)}
+    turn = _whose_turn(bench, gone, full) if _is_crossref(bench.door) else set()
+    # The old DOI of a known work is looked at too: it may have a record of its own again.
+    asked = list(dict.fromkeys([*known, *catalogue.once_works(bench.store.conn)]))
+    for start in range(0, len(asked), REFRESH_PART):
+        part = asked[start : start + REFRESH_PART]
+        bench.progress.step(REFRESH_SOURCE, start, len(asked))
+        seen = {s.doi: s for batch in bench.door.check(part) for s in batch}
+        held = catalogue.indexed(bench.store.conn, part)
+        changed = [d for d, s in seen.items() if d in held and (s.indexed is None or s.indexed != held[d])]
+        found = [f for batch in bench.door.lookup(changed) for f in batch]
+        alone: list[Found] = []
+        counted: list[Counted] = []
+        if _is_crossref(bench.door):
+            left_out = [d for d in part if (d in held) != (d in seen) and (d not in gone or d in seen or d in turn)]
+            alone = [f for doi in left_out for batch in bench.door.lookup([doi]) for f in batch]
+            counted = [(s.doi, None, s.cited_by) for s in seen.values() if s.doi in held]
+        outcome.refreshed += len(part)
+        _land(
+            bench,
+            outcome,
+            REFRESH_SOURCE,
+            [f.message for f in (*found, *alone) if f.message is not None],
+            [],
+            [pair for f in (*found, *alone) for pair in _alias(f)],
+            counted=counted,
+            absent=[f.asked for f in alone if f.message is None],
+            present=[doi for doi in seen if doi in gone],
+            confirmed={f.asked for f in alone if f.answered == f.asked},
+        )
     if _is_crossref(bench.door):
         bench.store.complete_source(bench.run, REFRESH_SOURCE, bench.bookmark, None)
+
+
+def _whose_turn(bench: Bench, gone: Collection[Doi], full: bool) -> set[Doi]:
+    """The works among those gone that are asked for by themselves in this run: every tenth, or all in a `full` one."""
+    number = catalogue.syncs(bench.store.conn)
+    return {doi for doi in gone if full or (zlib.crc32(doi.encode()) + number) % ASK_GONE_EVERY == 0}
 
 
 def _take(bench: Bench, outcome: Outcome, take: Iterable[Message]) -> None:
@@ -346,17 +389,111 @@ def _land(
     aliases: Sequence[tuple[Doi, Doi]],
     resolutions: Sequence[Resolution] = (),
     asked: Sequence[Asked] = (),
+    *,
+    counted: Sequence[Counted] = (),
+    absent: Sequence[Doi] = (),
+    present: Sequence[Doi] = (),
+    confirmed: Collection[Doi] = (),
 ) -> None:
-    records, rejects = _records(bench, messages)
+    """Land what a page brought, and all that its aliases move, in one transaction.
+
+    `counted` is what a light check said; `absent` are the known works that Crossref has no record of, `present` those that it
+    lists. `confirmed` are DOIs that were asked for by themselves and answered under their own name.
+    """
+    listed = _listed(bench, messages, confirmed)
+    moved = listed | _leading_elsewhere(bench, messages, sightings, resolutions, confirmed)
+    moved = {alias: moved.get(doi, doi) for alias, doi in moved.items()}
+    messages = [message for message in messages if doi_of(message) not in moved]
+    sightings = [replace(s, doi=moved.get(s.doi, s.doi)) for s in sightings]
+    resolutions = [replace(r, doi=moved.get(r.doi, r.doi)) if r.doi else r for r in resolutions]
+    moving = listed | dict(aliases)
+    arriving, joined = _arriving(bench, messages, moving)
+    records, rejects, unchanged = _records(bench, [*messages, *arriving], moving if joined else {})
+    records += _joined(bench, joined - {record.doi for record in records}, moving)
     before = catalogue.notices(bench.store.conn, [r.doi for r in records])
-    landing = Landing(records, sightings, aliases, rejects, resolutions, asked)
+    landing = Landing(
+        records,
+        sightings,
+        list(moving.items()),
+        rejects,
+        resolutions,
+        asked,
+        counted=[*counted, *unchanged],
+        absent=absent,
+        present=[*present, *filter(None, map(doi_of, messages))] if _is_crossref(bench.door) else (),
+    )
     outcome.landed += bench.store.land(bench.run, source, landing)
     after = catalogue.notices(bench.store.conn, [r.doi for r in records])
     outcome.notices += [after[key] for key in sorted(after.keys() - before.keys())]
 
 
-def _records(bench: Bench, messages: Sequence[Message]) -> tuple[list[Record], list[Reject]]:
-    """The messages whose content is new, normalised and judged; those that cannot be understood, with the reason."""
+def _leading_elsewhere(
+    bench: Bench,
+    messages: Sequence[Message],
+    sightings: Sequence[Sighting],
+    resolutions: Sequence[Resolution],
+    confirmed: Collection[Doi],
+) -> dict[Doi, Doi]:
+    """The DOIs of a page that are aliases of works here. A file may be older than the alias, and a list may show it for a while:
+    only a DOI that was asked for by itself has a record of its own again."""
+    dois = {doi for message in messages if (doi := doi_of(message))} | {s.doi for s in sightings}
+    dois |= {r.doi for r in resolutions if r.doi}
+    moved = catalogue.moved(bench.store.conn, sorted(dois.difference(confirmed)))
+    here = catalogue.indexed(bench.store.conn, sorted(set(moved.values())))
+    return {alias: doi for alias, doi in moved.items() if doi in here}
+
+
+def _listed(bench: Bench, messages: Sequence[Message], confirmed: Collection[Doi]) -> dict[Doi, Doi]:
+    """The aliases that records list, each with the DOI it leads to; of two records that list each other the first counts. A
+    file does not speak against a record that was indexed after its own, nor a record that cannot be understood at all."""
+    found: dict[Doi, Doi] = {}
+    for message in messages:
+        doi, names = doi_of(message), listed_aliases(message)
+        if doi is None or not names or not _understood(message):
+            continue
+        held = {} if _is_crossref(bench.door) else catalogue.indexed(bench.store.conn, names)
+        indexed = indexed_at(message) or ""
+        for name in names:
+            if name not in confirmed and found.get(doi) != name and (held.get(name) or "") <= indexed:
+                found[name] = doi
+    return found
+
+
+def _understood(message: Message) -> bool:
+    try:
+        normalise(message)
+    except RecordError:
+        return False
+    return True
+
+
+def _arriving(bench: Bench, messages: Sequence[Message], moving: Mapping[Doi, Doi]) -> tuple[list[Message], set[Doi]]:
+    """The works that aliases lead known ones to: their records where we have none yet, and their DOIs. They land together with
+    the alias, so that a work is never lost between two DOIs."""
+    conn = bench.store.conn
+    ends = {moving.get(moving[doi], moving[doi]) for doi in catalogue.indexed(conn, sorted(moving))}
+    ends = {catalogue.canonical(conn, doi) for doi in ends}
+    here = {doi_of(message) for message in messages} | catalogue.indexed(conn, sorted(ends)).keys()
+    wanted = sorted(ends - here)
+    batches = bench.door.lookup(wanted) if wanted else ()
+    return [f.message for batch in batches for f in batch if f.message is not None], ends
+
+
+def _joined(bench: Bench, dois: Collection[Doi], moving: Mapping[Doi, Doi]) -> list[Record]:
+    """Works whose records stand, judged again with the words that were said of those that move to them."""
+    decisions = reconsider.decisions_by_work(bench.store, moving) if dois else {}
+    return [
+        record
+        for doi, checksum, raw in catalogue.standing(bench.store.conn, sorted(dois))
+        if (record := reconsider.read_and_judge(json.loads(raw), doi, checksum, raw, bench.book, decisions)).work
+    ]
+
+
+def _records(
+    bench: Bench, messages: Sequence[Message], moving: Mapping[Doi, Doi]
+) -> tuple[list[Record], list[Reject], list[Counted]]:
+    """The messages whose content is new, normalised and judged; those that cannot be understood, with the reason; what is said
+    anew of those whose content stands. `moving` are aliases about to land with them, and the words said of these count."""
     latest: dict[Doi, Message] = {}
     rejects: list[Reject] = []
     for message in messages:
@@ -367,24 +504,45 @@ def _records(bench: Bench, messages: Sequence[Message]) -> tuple[list[Record], l
             latest[doi] = message
     current = bench.store.current(list(latest))
     held = catalogue.indexed(bench.store.conn, list(latest))
+    decisions = reconsider.decisions_by_work(bench.store, moving) if moving else bench.decisions
     records = []
+    counted: list[Counted] = []
     for doi, message in latest.items():
         raw, checksum = written(message)
-        if current.get(doi, ("", ""))[0] == checksum or (indexed_at(message) or "") < (held.get(doi) or ""):
-            continue  # the same content, or older than what stands (a file read after a harvest)
-        record = reconsider.read_and_judge(message, doi, checksum, raw, bench.book, bench.decisions)
+        indexed, before = indexed_at(message), held.get(doi)
+        if (indexed or "") < (before or ""):
+            continue  # older than what stands (a file read after a harvest)
+        if current.get(doi, ("", ""))[0] == checksum:
+            anew = indexed if indexed != before else None
+            if anew or _is_crossref(bench.door):
+                counted.append((doi, anew, cited_by(message)))
+            continue
+        record = reconsider.read_and_judge(message, doi, checksum, raw, bench.book, decisions)
         if record.work is None:
             rejects.append(Reject(_sha(record.message), doi, record.basis, record.message))
         records.append(record)
-    return records, rejects
+    return records, rejects, counted
 
 
 def _health(bench: Bench, outcome: Outcome, config: Config) -> None:
     conn = bench.store.conn
-    found = catalogue.found_by_search(conn, config.known)
-    missing = tuple(d for d in config.known if d not in found)
+    moved = catalogue.moved(conn, config.known)
+    found = catalogue.found_by_search(conn, sorted({moved.get(d, d) for d in config.known}))
+    missing = tuple(d for d in config.known if moved.get(d, d) not in found)
+    _name_the_lost(bench, outcome)
     outcome.known_total, outcome.known_found, outcome.known_missing = len(config.known), len(found), missing
     outcome.verdicts = catalogue.verdicts(conn)
+
+
+def _name_the_lost(bench: Bench, outcome: Outcome) -> None:
+    """The works that the summary names because something is gone, has moved or came back."""
+    conn, landed = bench.store.conn, outcome.landed
+    unfound = catalogue.lost_sight_of(conn, bench.run)
+    outcome.titles = catalogue.titles(conn, [*unfound, *landed.back, *(doi for _, doi in landed.moved)])
+    outcome.unfound = tuple((doi, outcome.titles.get(doi)) for doi in unfound)
+    outcome.left = tuple(
+        (Doi(row["doi"]), row["title"], row["gone"]) for row in catalogue.gone(conn) if row["doi"] in set(landed.gone)
+    )
 
 
 def reject(outcome: Outcome, store: Store, entries: Iterable[tuple[str, str, str]]) -> None:

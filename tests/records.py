@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from evidence.model import Doi, Found, Message, Page, Query, Window
+from evidence.model import Doi, Found, Message, Page, Query, Seen, Window
+from evidence.normalise import cited_by, indexed_at
 
 SMALL_YAML = """
 sources:
@@ -117,6 +118,11 @@ class DictDoor:
             elif found and answered == doi and found["indexed"]["date-time"] >= since:
                 batch.append(Found(doi, doi, found))
         yield tuple(batch)
+
+    def check(self, dois: Sequence[Doi]) -> Iterator[tuple[Seen, ...]]:
+        self.asked.append(("check", tuple(dois)))
+        here = [(doi, self.messages[doi]) for doi in dois if doi in self.messages and doi not in self.aliases]
+        yield tuple(Seen(doi, indexed_at(m), cited_by(m)) for doi, m in here)
 
     def scan(self, query: Query, window: Window | None = None) -> Page:
         self.asked.append(("scan", query, window))

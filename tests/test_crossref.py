@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from evidence import crossref, wire
 from evidence.crossref import BATCH, SELECT, Crossref
 from evidence.errors import ConfigError, EvidenceError, RejectedError, SourceError, UnavailableError
-from evidence.model import Doi, Door, Found, Query, Window
+from evidence.model import Doi, Door, Found, Query, Seen, Window
 from tests.loopback import Fault, LoopbackCrossref, Request
 
 MAILTO = "reader@loopback.invalid"
@@ -261,6 +261,51 @@ def test_a_redirect_to_no_work_is_no_answer(server: LoopbackCrossref, door: Cros
     server.script([Fault("raw", status=302, headers={"Location": location, "Content-Length": "0"}, times=None)])
     with pytest.raises(UnavailableError, match="no work"):
         one(door, "10.5555/old")
+
+
+def test_a_record_that_lists_the_doi_as_its_alias_answers_for_it(server: LoopbackCrossref, door: Crossref) -> None:
+    record = work(MARKOWITZ, aliases=["10.5555/OLD"])
+    server.works["10.5555/old"] = record
+    assert one(door, "10.5555/old") == Found(Doi("10.5555/old"), MARKOWITZ, record)
+    server.works["10.5555/other"] = record
+    with pytest.raises(UnavailableError, match="another work"):
+        one(door, "10.5555/other")
+
+
+# A light check
+
+
+def test_a_hundred_known_works_are_checked_in_one_light_request(server: LoopbackCrossref, door: Crossref) -> None:
+    server.works["10.5555/w3"] |= {"is-referenced-by-count": 7}
+    dois = [Doi(f"10.5555/W{number}") for number in range(130)]
+    batches = list(door.check(dois))
+    assert [len(batch) for batch in batches] == [100, 30]
+    assert batches[0][3] == Seen(Doi("10.5555/w3"), "2026-01-10T08:00:00Z", 7)
+    assert batches[0][4] == Seen(Doi("10.5555/w4"), "2026-01-10T08:00:00Z", None)
+    assert [request.route for request in server.requests] == ["list", "list"]
+    assert {request.params["select"] for request in server.requests} == {"DOI,indexed,is-referenced-by-count"}
+    assert {request.params["rows"] for request in server.requests} == {"100", "30"}
+
+
+def test_a_check_leaves_out_what_it_cannot_know(server: LoopbackCrossref, door: Crossref) -> None:
+    """Aliases, works that are gone, DOIs that no filter carries, and rows held back: none is asked again, none is invented."""
+    server.works["10.5555/a,b"] = work("10.5555/a,b")
+    server.aliases["10.5555/old"] = MARKOWITZ
+    asked = [LIPSITZ, Doi("10.5555/a,b"), Doi("10.5555/old"), Doi("10.5555/none"), Doi("10.5555/w1")]
+    assert [seen.doi for batch in door.check(asked) for seen in batch] == [LIPSITZ, "10.5555/w1"]
+    body = {"status": "ok", "message": {"total-results": 4, "items": [work(LIPSITZ), work(MARKOWITZ)]}}
+    server.script([Fault("raw", body=json.dumps(body).encode())])
+    assert [seen.doi for batch in door.check(asked) for seen in batch] == [LIPSITZ]
+    server.script([Fault("500", times=None, when=lambda request: request.route == "list")])
+    assert [seen.doi for batch in door.check(asked) for seen in batch] == []
+    assert [request.route for request in server.requests if request.route != "list"] == []
+
+
+def test_a_check_of_long_dois_never_outgrows_a_request_line(server: LoopbackCrossref, door: Crossref) -> None:
+    dois = [Doi(f"10.1002/(sici){'<::>' * 25}{number}") for number in range(40)]
+    server.works = {doi: work(doi) for doi in dois}
+    assert [seen.doi for batch in door.check(dois) for seen in batch] == dois
+    assert all(len(request.params["filter"]) < 6500 for request in server.requests)
 
 
 # What changed since a day

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from evidence import config, session, yaml_text
+from evidence import config, crossref, session, yaml_text
 from evidence.config import Config
 from evidence.rulebook import Rulebook
 from evidence.sync import Outcome, Quiet
@@ -76,8 +76,9 @@ def test_first_and_second_sync(go: Callable[..., Outcome], server: LoopbackCross
     assert (second.landed.new, second.landed.changed, second.landed.sightings) == ([], [], 0)
     assert contents(tmp_path / "a") == before
     again = server.requests[requests:]
-    refresh = [r for r in again if r.dois and "from-index-date" in r.params["filter"]]
-    assert len(refresh) <= 2 * (len(first.landed.new) / 100 + 1)
+    refresh = [r for r in again if r.params.get("select") == crossref.LIGHT]
+    assert sum(len(r.dois) for r in refresh) == MANY + 4 == second.refreshed
+    assert len(refresh) <= 2 * (len(first.landed.new) / 100)
     assert len(again) - len(refresh) <= 4
 
 

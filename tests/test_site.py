@@ -494,6 +494,45 @@ async def test_a_work_shows_the_other_records_of_it(tmp_path: Path) -> None:
     assert "The titles differ in a word." in page
 
 
+async def test_an_old_doi_leads_to_the_page_of_its_work(tmp_path: Path) -> None:
+    path = site_sample.make_sample(tmp_path / "evidence.db")
+    with closing(sqlite3.connect(path)) as conn, conn:
+        conn.execute("insert into aliases (alias, doi, first_run) values ('10.5555/old.1', '10.1002/cpp.1774', 2)")
+        conn.execute(
+            "insert into aliases (alias, doi, first_run, last_run) values ('10.5555/own', '10.1002/cpp.1774', 1, 2)"
+        )
+    page = "/evidence/works/10~2E1002~2Fcpp~2E1774"
+    for old, new in (
+        ("/evidence/works/10~2E5555~2Fold~2E1", page),
+        ("/evidence/works/10~2E5555~2Fold~2E1.json", f"{page}.json"),
+        ("/evidence/works/10~2E5555~2FOLD~2E1", page),
+        ("/doi/10.5555/old.1", page),
+    ):
+        answer = await get(path, old)
+        assert (answer.status_code, answer.headers.get("location")) == (302, new), old
+    for none in ("/evidence/works/10~2E5555~2Fown", "/evidence/works/10~2E5555~2Fnone", "/doi/10.5555/own"):
+        assert (await get(path, none)).status_code == 404
+    shown = (await get(path, page)).text
+    assert "10.5555/old.1 leads here" in shown
+    assert "10.5555/own" not in shown
+
+
+async def test_a_work_gone_from_crossref_says_so(tmp_path: Path) -> None:
+    path = site_sample.make_sample(tmp_path / "evidence.db")
+    with closing(sqlite3.connect(path)) as conn, conn:
+        conn.execute("update works set gone = '2026-11-24' where doi = '10.1002/cpp.1774'")
+        conn.execute(
+            "update runs set counts = ? where run = 2",
+            (json.dumps({"left_crossref": ["10.1002/cpp.1774"], "back_in_crossref": []}),),
+        )
+    assert (
+        "No longer in Crossref</strong> since 2026-11-24"
+        in (await get(path, "/evidence/works/10~2E1002~2Fcpp~2E1774")).text
+    )
+    assert "<h3>No longer in Crossref</h3>" in (await get(path, "/changes")).text
+    assert "In Crossref again" not in (await get(path, "/changes")).text
+
+
 async def test_a_work_describes_itself_to_reference_managers(sample: Path) -> None:
     with closing(sqlite3.connect(sample)) as conn, conn:
         conn.execute(

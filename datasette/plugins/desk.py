@@ -99,7 +99,8 @@ async def work_page(datasette: Any, request: Any) -> Response:
     desk, reviewer = reviewer_of(request)
     queue = queue_of(request.args.get("queue"))
     waiting = await asyncio.to_thread(desk.queue, queue, reviewer)
-    wanted = dois.parse(request.args.get("doi")) or (waiting[0] if waiting else None)
+    asked = dois.parse(request.args.get("doi"))
+    wanted = await asyncio.to_thread(desk.kept_under, asked) if asked else waiting[0] if waiting else None
     return await show(datasette, request, queue, wanted, waiting)
 
 

@@ -1,6 +1,7 @@
 """How the tracker works, in its own numbers: the PRISMA 2020 flow for any day, and the method page.
 
-The flow counts records as they were first seen up to that day, with today's verdicts: yesterday's verdicts are not kept.
+The flow counts records as they were first seen up to that day, a work that moved to another DOI once, with today's verdicts:
+yesterday's verdicts are not kept.
 Numbers come from the tables; nothing is estimated.
 """
 
@@ -25,12 +26,20 @@ RUN_OF_DAY = """
 SIGHTINGS = """
     select case o.kind when 'search' then 'searches' when 'references' then 'lists' else 'others' end as what,
         s.run, sum(s.n) as n
-    from (select source, first_run as run, count(*) as n from sightings group by source, first_run) s
+    from (
+        select source, first as run, count(*) as n from (
+            select s.source, min(s.first_run) as first from sightings s
+            left join aliases a on a.alias = s.doi and a.last_run is null group by s.source, coalesce(a.doi, s.doi)
+        ) group by source, first
+    ) s
     join sources o on o.source = s.source group by what, s.run
 """
 RECORDS = """
     select 'records' as what, first as run, count(*) as n
-    from (select min(first_run) as first from sightings group by doi) group by first
+    from (
+        select min(s.first_run) as first from sightings s
+        left join aliases a on a.alias = s.doi and a.last_run is null group by coalesce(a.doi, s.doi)
+    ) group by first
 """
 REJECTS = "select 'rejects' as what, first_run as run, count(*) as n from rejects group by first_run"
 SCREENED = """

@@ -1,7 +1,8 @@
 """A work's page: what is known of one DOI, gathered from the tables, with the rules' words marked in title and abstract.
 
-Also the list of works (tags beside each title) and short addresses: `/doi/10.1002/cpp.1774` leads to the page. Text is
-handed to the templates as text; only they write HTML, and they escape.
+Also the list of works (tags beside each title) and short addresses: `/doi/10.1002/cpp.1774` leads to the page; so does the
+page's own address under a DOI that has become an alias. Text is handed to the templates as text; only they write HTML, and
+they escape.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from datasette import hookimpl
-from datasette.utils import tilde_encode
+from datasette.utils import tilde_decode, tilde_encode
 from datasette.utils.asgi import NotFound, Response
 
 NAME = "evidence"
@@ -40,7 +41,9 @@ CITED_IN = """
 """
 RELATIONS = """
     select r.kind, r.other, r.asserted_by, w.title, w.doi as known
-    from relations r left join works w on w.doi = r.other where r.doi = :doi order by r.kind, r.other
+    from relations r left join aliases a on a.alias = r.other and a.last_run is null
+    left join works w on w.doi = coalesce(a.doi, r.other)
+    where r.doi = :doi order by r.kind, r.other
 """
 RECORDS = """
     select w.doi, w.title, w.container, w.year, d.verdict, d.decided, d.reason
@@ -57,6 +60,10 @@ CITED_BY = """
 """
 ELSEWHERE = """
     select count(*) from cites c where c.doi = :doi and not exists (select 1 from works w where w.doi = c.cited)
+"""
+ALIASES = """
+    select a.alias, substr(r.started, 1, 10) as since from aliases a left join runs r on r.run = a.first_run
+    where a.doi = :doi and a.last_run is null order by a.alias
 """
 HISTORY = """
     select s.version, s.first_run, s.last_run, r.started from snapshots s left join runs r on r.run = s.first_run
@@ -76,6 +83,8 @@ AUTHORS = """
     join authors a on a.author = w.author where w.doi = :doi order by w.position
 """
 
+LEADS_TO = "select doi from aliases where alias = :doi and last_run is null"
+
 LIST_FACETS = ("variant", "outcome", "design")
 
 
@@ -90,10 +99,27 @@ async def short_address(datasette: Any, request: Any) -> Response:
     doi = unquote(request.url_vars["doi"]).lower()
     known = await db.execute("select doi from works where doi = :doi", {"doi": doi})
     if not known.rows:
-        known = await db.execute("select doi from aliases where alias = :doi", {"doi": doi})
+        known = await db.execute(LEADS_TO, {"doi": doi})
     if not known.rows:
         raise NotFound(f"No source has led to {doi}")
     return Response.redirect(work_address(datasette, known.rows[0][0]))
+
+
+@hookimpl
+def handle_exception(datasette: Any, request: Any, exception: Exception) -> Any:
+    """A work's page under a DOI that has become an alias: on to the page of the work it leads to."""
+    prefix = f"{datasette.urls.table(NAME, 'works')}/"
+    if not isinstance(exception, NotFound) or not request.path.startswith(prefix):
+        return None
+    wanted, dot, form = request.path.removeprefix(prefix).partition(".")
+
+    async def elsewhere() -> Response | None:
+        found = await datasette.get_database(NAME).execute(LEADS_TO, {"doi": tilde_decode(wanted).lower()})
+        if not found.rows:
+            return None
+        return Response.redirect(f"{work_address(datasette, found.rows[0][0])}{dot}{form}")
+
+    return elsewhere
 
 
 @hookimpl
@@ -147,6 +173,7 @@ async def gather(datasette: Any, row: Any) -> dict[str, Any]:
         "cites": await ask(CITES),
         "cited_by": await ask(CITED_BY),
         "cites_elsewhere": (await db.execute(ELSEWHERE, params)).single_value(),
+        "aliases": await ask(ALIASES),
         "history": await ask(HISTORY),
         "decisions": await ask(DECISIONS),
     }
