@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlite_utils import Database
 
@@ -49,6 +49,18 @@ class Selection:
     tags: tuple[tuple[str, str], ...] = ()
     since: str | None = None
     text: str | None = None
+
+
+class Noticed(NamedTuple):
+    """A notice on a work, for the summary. `stands_on` is the DOI it was issued for, `relation` how that belongs to the
+    work: `own`, `record`, `article` or `preprint`."""
+
+    doi: str
+    kind: str
+    title: str
+    verdict: str
+    stands_on: str | None = None
+    relation: str = "own"
 
 
 def connect(path: Path, *, older: bool = False) -> sqlite3.Connection:
@@ -163,15 +175,28 @@ def resolutions(conn: sqlite3.Connection, source: str) -> list[Resolution]:
     return [Resolution(Citation(*row[:4]), *row[4:]) for row in rows]
 
 
-def notices(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> dict[tuple[str, str, str], tuple[str, str, str, str]]:
-    """Notices on these works: (doi, kind, notice DOI) → (doi, kind, title, verdict)."""
+def notices(conn: sqlite3.Connection) -> dict[tuple[str, str, str], Noticed]:
+    """Every notice that stands, by (work, kind, notice's DOI). Duplicates are left out: what stands on them shows on the
+    record that represents the work."""
     sql = """
-        select n.doi, n.kind, n.notice_doi, coalesce(w.title, ''), w.verdict
-        from notices n join works w on w.doi = n.doi where n.doi in ({})
+        select n.notice_doi, n.doi, n.kind, coalesce(w.title, ''), w.verdict, n.stands_on, n.relation
+        from notices n join works w on w.doi = n.doi where n.undone = 0 and w.verdict <> 'duplicate'
     """
-    return {
-        (doi, kind, by): (doi, kind, title, verdict) for doi, kind, by, title, verdict in _in_chunks(conn, sql, wanted)
-    }
+    return {(doi, kind, by): Noticed(doi, kind, *said) for by, doi, kind, *said in conn.execute(sql)}
+
+
+def notice_of(conn: sqlite3.Connection, doi: Doi) -> tuple[tuple[str, Doi | None], ...]:
+    """What a record is taken to be a notice of: (kind, DOI or None where it is not known); nothing for a study."""
+    row = conn.execute("select notice_of from works where doi = ?", (doi,)).fetchone()
+    if row is None or row[0] is None:
+        return ()
+    kind, _, about = row[0].partition(":")
+    return ((kind, Doi(about) if about else None),)
+
+
+def unsettled(conn: sqlite3.Connection) -> list[Doi]:
+    """The works that were judged as what they are not, or have still to be: study or notice."""
+    return [doi for (doi,) in conn.execute("select doi from works where basis = '' order by doi")]
 
 
 def from_files(conn: sqlite3.Connection) -> list[Doi]:
@@ -464,7 +489,12 @@ def status(conn: sqlite3.Connection) -> Row:
         "works": verdicts(conn),
         "waiting": conn.execute("select count(*) from to_check").fetchone()[0],
         "notices": dict(
-            conn.execute("select notice, count(*) from works where notice is not null group by 1").fetchall()
+            conn.execute(
+                """
+                select notice, count(*) from works where notice is not null and verdict in ('include', 'unsure')
+                group by 1
+                """
+            ).fetchall()
         ),
         "rejects": conn.execute("select count(*) from rejects").fetchone()[0],
         "sources": list(

@@ -38,6 +38,7 @@ DERIVED_TABLES = (
     "works",
     "authors",
     "work_authors",
+    "updates",
     "notices",
     "relations",
     "duplicates",
@@ -361,6 +362,40 @@ create index decisions_doi on decisions (doi);
 create index works_waiting on works (doi) where {WAITING};
 """
 
+UPDATES_DDL = """
+create table updates (
+    said_by text not null references works (doi) on delete cascade,
+    doi text not null,
+    kind text not null,
+    notice_doi text not null,
+    issued text,
+    source text,
+    evidence text not null check (evidence in ('updated-by', 'update-to', 'title'))
+) strict;
+create index updates_said_by on updates (said_by);
+create index updates_doi on updates (doi);
+create index updates_notice_doi on updates (notice_doi);
+create index works_same_as on works (same_as) where same_as is not null;
+create index works_unsettled on works (doi) where basis = '';
+alter table notices rename to notices_before;
+create table notices (
+    doi text not null references works (doi) on delete cascade,
+    kind text not null,
+    notice_doi text not null,
+    stands_on text not null,
+    relation text not null check (relation in ('own', 'record', 'article', 'preprint')),
+    issued text,
+    source text,
+    evidence text not null check (evidence in ('updated-by', 'update-to', 'title')),
+    undone integer not null default 0 check (undone in (0, 1)),
+    primary key (doi, kind, notice_doi)
+) strict;
+insert or ignore into notices select doi, kind, notice_doi, doi, 'own', issued, source, evidence, 0 from notices_before;
+drop table notices_before;
+update works set basis = '';
+"""
+"""What records say was done to works, and what each work shows of it. Every work is judged again, so that `updates` fills."""
+
 
 def _tags_of(facet: str) -> str:
     """One facet's values of work `w` on one line. Asked for each work by itself: grouping all tags first took a second."""
@@ -470,6 +505,12 @@ def m002_decisions_shown(db: Database) -> None:
 def d002_withdrawing(db: Database) -> None:
     """A person may take a word back; every earlier decision is kept as it is."""
     _run_script(db.conn, WITHDRAWING_DDL)
+
+
+@evidence()
+def m004_updates(db: Database) -> None:
+    """A notice shows on every record of the work it is about, whichever record states it and whichever came first."""
+    _run_script(db.conn, UPDATES_DDL)
 
 
 def make_views(conn: sqlite3.Connection) -> None:

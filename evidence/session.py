@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -129,9 +129,10 @@ def decide(
         for facet, other in (*tags, *untags):
             if facet == SAME_WORK and (other == doi or not list(catalogue.standing(conn, [Doi(other)]))):
                 raise ConfigError(f"{other}: no other work in {db}; a pair needs two works that were harvested")
+        taken = catalogue.notice_of(conn, doi)
     if withdrawn:
         _check_said(ledger, doi, reviewer, withdrawn)
-    work = normalise(json.loads(message))
+    work = replace(normalise(json.loads(message)), notice_of=taken)
     ruled = judging.judge(work, book)
     by_rule = {(said.facet, said.value) for said in tag(work, book)}
     read, moment = judging.text_digest(work), _moment(now)

@@ -52,7 +52,7 @@ class Outcome:
     gone: int = 0
     refreshed: int = 0
     read: int | None = None
-    notices: list[tuple[str, str, str, str]] = field(default_factory=list)
+    notices: list[catalogue.Noticed] = field(default_factory=list)
     reopened: tuple[Doi, ...] = ()
     troubles: list[tuple[str, str]] = field(default_factory=list)
     warnings: list[tuple[str, str]] = field(default_factory=list)
@@ -75,7 +75,7 @@ class Outcome:
             "rejudged": self.rejudged,
             "gone": self.gone,
             "notices": len(self.notices),
-            "noticed": sorted({(doi, kind) for doi, kind, _, verdict in self.notices if verdict != "exclude"}),
+            "noticed": sorted({(n.doi, n.kind) for n in self.notices if n.verdict != "exclude"}),
             "reopened": self.reopened,
             "troubles": len(self.troubles),
             "verdicts": self.verdicts,
@@ -130,6 +130,7 @@ def sync(
     run = store.start_run(door.name, __version__, _iso(started))
     outcome = Outcome(run)
     bench = Bench(store, door, book, run, now, started, reconsider.decisions_by_work(store), progress or Quiet())
+    noticed = catalogue.notices(store.conn)
     try:
         store.set_facets(reconsider.facet_rows(book))
         known = catalogue.dois(store.conn)
@@ -155,6 +156,9 @@ def sync(
         outcome.outcome = "crashed"
         raise
     finally:
+        # Of the whole run: a notice may show on a work that did not land, or once its records are clustered.
+        now_noticed = catalogue.notices(store.conn)
+        outcome.notices = [now_noticed[key] for key in sorted(now_noticed.keys() - noticed.keys())]
         outcome.requests, outcome.bytes = door.requests, door.bytes
         store.finish_run(run, outcome.outcome, outcome.counts(), _iso(now()))
     return outcome
@@ -349,11 +353,8 @@ def _land(
     asked: Sequence[Asked] = (),
 ) -> None:
     records, rejects = _records(bench, messages)
-    before = catalogue.notices(bench.store.conn, [r.doi for r in records])
     landing = Landing(records, sightings, aliases, rejects, resolutions, asked)
     outcome.landed += bench.store.land(bench.run, source, landing)
-    after = catalogue.notices(bench.store.conn, [r.doi for r in records])
-    outcome.notices += [after[key] for key in sorted(after.keys() - before.keys())]
 
 
 def _records(bench: Bench, messages: Sequence[Message]) -> tuple[list[Record], list[Reject]]:
