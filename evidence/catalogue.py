@@ -39,6 +39,17 @@ _NAMES = """
 """
 """Authors one by one, and as the text that `reference_formats.names` makes of them; a test compares the two."""
 
+_NOTICES = """
+    select doi, group_concat(said, '; ') from (
+        select doi, kind || coalesce(' ' || issued, '') || iif(notice_doi in (doi, stands_on), '', ' ' || notice_doi)
+            || iif(stands_on = doi, '', case relation when 'record' then ' (on another record, '
+                when 'article' then ' (on the article, ' when 'preprint' then ' (on its preprint, '
+                else ' (on an earlier DOI, ' end || stands_on || ')') || iif(undone, ' (taken back)', '') as said
+        from notices where doi in ({marks}) order by doi, undone, issued, kind, notice_doi)
+    group by doi
+"""
+"""The notices of a work on one line, for a cell."""
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -61,6 +72,11 @@ class Noticed(NamedTuple):
     verdict: str
     stands_on: str | None = None
     relation: str = "own"
+
+    @property
+    def said(self) -> str:
+        """The kind, or of what it is where that is not the work."""
+        return f"{self.kind} of its preprint" if self.relation == "preprint" else self.kind
 
 
 def connect(path: Path, *, older: bool = False) -> sqlite3.Connection:
@@ -516,7 +532,7 @@ def _complete(conn: sqlite3.Connection, keys: Sequence[Doi], flat: bool) -> Iter
     marks = ", ".join("?" * len(keys))
     rows = {r["doi"]: r for r in _rows(conn, f"select * from works where doi in ({marks})", keys)}  # noqa: S608
     for row in rows.values():
-        row |= {"authors_full": "" if flat else [], "tags": {}, "sources": (), "reasons": None}
+        row |= {"authors_full": "" if flat else [], "tags": {}, "sources": (), "reasons": None, "notices": None}
     if flat:
         for doi, names in conn.execute(_NAMES.format(marks=marks), keys):
             rows[doi]["authors_full"] = names
@@ -535,6 +551,8 @@ def _complete(conn: sqlite3.Connection, keys: Sequence[Doi], flat: bool) -> Iter
     ):
         row = rows[doi]
         row["sources"] = (*row["sources"], source)
+    for doi, said in conn.execute(_NOTICES.format(marks=marks), keys):
+        rows[doi]["notices"] = said
     # One row for each work: every row that comes out of SQLite costs a stream as much as making it.
     for doi, words in conn.execute(
         f"""

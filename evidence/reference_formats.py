@@ -49,7 +49,13 @@ def _notes(row: Row) -> list[str]:
     return said
 
 
-_NOTED = {"notice": "Notice", "reasons": "Words", "registrations": "Registrations", "sources": "Found through"}
+_NOTED = {
+    "notice": "Notice",
+    "notices": "Notices",
+    "reasons": "Words",
+    "registrations": "Registrations",
+    "sources": "Found through",
+}
 
 
 _BREAK = re.compile(r"\r\n|[\x00-\x1f\x7f-\x9f\u2028\u2029]")

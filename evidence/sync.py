@@ -75,7 +75,7 @@ class Outcome:
             "rejudged": self.rejudged,
             "gone": self.gone,
             "notices": len(self.notices),
-            "noticed": sorted({(n.doi, n.kind) for n in self.notices if n.verdict != "exclude"}),
+            "noticed": sorted({(n.doi, n.said) for n in self.notices if n.verdict != "exclude"}),
             "reopened": self.reopened,
             "troubles": len(self.troubles),
             "verdicts": self.verdicts,

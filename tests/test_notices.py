@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import itertools
+import json
+import re
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -23,6 +27,7 @@ from evidence.rulebook import Rulebook
 from evidence.store import Landing, Store, open_store
 from evidence.sync import Outcome, sync
 from tests.records import SMALL_YAML, DictDoor, message, person
+from tests.test_site import served
 
 NOW = "2026-11-24T12:00:00Z"
 STUDY = "10.5555/study"
@@ -455,6 +460,60 @@ def test_ordinary_records_show_what_either_side_says(
         assert bench.gravest() == {
             doi: "retraction" if (doi, "retraction") in {w[:2] for w in wanted} else "correction" for doi, *_ in wanted
         }
+
+
+# --- what readers see --------------------------------------------------------------------------------------------------
+
+
+async def test_the_site_shows_a_notice_on_every_record_of_the_work_and_says_where_it_stands(
+    bench: Bench, tmp_path: Path
+) -> None:
+    twin, pre = "10.5555/twin", "10.5555/pre"
+    relation = {"has-preprint": [{"id-type": "doi", "id": pre}]}
+    bench.land(study(relation=relation), study(twin), notice(about=twin), notice("10.5555/w", pre, "withdrawal"))
+    bench.store.set_duplicates(bench.run(), [(STUDY, twin, "same", "rule", "")], {twin: STUDY})
+    bench.store.finish_run(2, "complete", {}, NOW)
+    bench.store.conn.commit()
+    ds = await served(tmp_path / "evidence.db")
+
+    async def text(address: str) -> str:
+        return str((await ds.client.get(address, follow_redirects=True)).text)
+
+    page = " ".join((await text(f"/doi/{STUDY}")).split())
+    grave, mild = re.findall(r'<p class="banner banner-(?:grave|mild)" role="note">.*?</p>', page)
+    assert grave.startswith(
+        '<p class="banner banner-grave" role="note"><strong>Retraction</strong> of another record of'
+    )
+    assert f">{twin}</a>, 2020-05-03, stated by publisher: <a" in grave
+    assert f">{NOTICE}</a>" in grave
+    assert mild.startswith('<p class="banner banner-mild" role="note"><strong>Withdrawal</strong> of its preprint <a')
+    assert f'href="https://doi.org/{pre}"' in mild
+    listed = await text("/evidence/works?verdict=include")
+    assert '<span class="badge notice-grave">retraction</span>' in listed
+    assert "[retraction]" in await text("/feed.atom")
+    front = " ".join(re.sub(r"<[^>]+>", " ", await text("/")).split())
+    assert "1 retracted or corrected" in front
+    rows = list(csv.DictReader(io.StringIO(await text("/download/csv?verdict=include"))))
+    assert [(row["doi"], row["notice"]) for row in rows] == [(STUDY, "retraction")]
+    assert rows[0]["notices"] == (
+        f"retraction 2020-05-03 {NOTICE} (on another record, {twin}); "
+        f"withdrawal 2020-05-03 10.5555/w (on its preprint, {pre})"
+    )
+    ready = json.loads(await text("/evidence/retracted_or_corrected.json?_shape=array"))
+    assert [(row["kind"], row["doi"], row["stands_on"]) for row in ready] == [
+        ("retraction", STUDY, twin),
+        ("withdrawal", STUDY, pre),
+    ]
+
+
+async def test_a_retraction_that_was_taken_back_is_shown_as_that(bench: Bench, tmp_path: Path) -> None:
+    back = message("10.5555/back", f"Reinstatement notice: {TITLE}", 2021)
+    bench.land(study(), notice(), back | {"update-to": [update(STUDY, "reinstatement", (2021,))]})
+    bench.store.conn.commit()
+    ds = await served(tmp_path / "evidence.db")
+    page = (await ds.client.get(f"/doi/{STUDY}", follow_redirects=True)).text
+    assert "banner-grave" not in page
+    assert "2020-05-03, stated by publisher, taken back by a later reinstatement" in page
 
 
 # --- the summary and the old database ----------------------------------------------------------------------------------
