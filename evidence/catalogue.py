@@ -532,7 +532,7 @@ def _complete(conn: sqlite3.Connection, keys: Sequence[Doi], flat: bool) -> Iter
     marks = ", ".join("?" * len(keys))
     rows = {r["doi"]: r for r in _rows(conn, f"select * from works where doi in ({marks})", keys)}  # noqa: S608
     for row in rows.values():
-        row |= {"authors_full": "" if flat else [], "tags": {}, "sources": (), "reasons": None, "notices": None}
+        row |= {"authors_full": "" if flat else [], "tags": {}, "sources": (), "reasons": None, "notice_details": None}
     if flat:
         for doi, names in conn.execute(_NAMES.format(marks=marks), keys):
             rows[doi]["authors_full"] = names
@@ -552,7 +552,7 @@ def _complete(conn: sqlite3.Connection, keys: Sequence[Doi], flat: bool) -> Iter
         row = rows[doi]
         row["sources"] = (*row["sources"], source)
     for doi, said in conn.execute(_NOTICES.format(marks=marks), keys):
-        rows[doi]["notices"] = said
+        rows[doi]["notice_details"] = said
     # One row for each work: every row that comes out of SQLite costs a stream as much as making it.
     for doi, words in conn.execute(
         f"""

@@ -73,7 +73,7 @@ _AFTER_TAGS = (
     Column("judged_on", "The text there was to judge: title, title+abstract, or nothing."),
     Column("notice", "Retraction, correction or other notice about the work, where one is known."),
     Column(
-        "notices",
+        "notice_details",
         "Every notice with its date and DOI, and on which DOI it stands where that is another; joined by “; ”.",
     ),
     Column("reasons", "The words in title and abstract that earned the verdict and the tags."),
