@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -201,6 +201,19 @@ def notices(conn: sqlite3.Connection) -> dict[tuple[str, str, str], Noticed]:
     return {(doi, kind, by): Noticed(doi, kind, *said) for by, doi, kind, *said in conn.execute(sql)}
 
 
+def newly_noticed(conn: sqlite3.Connection, before: Collection[tuple[str, str, str]]) -> list[Noticed]:
+    """The notices that stand now and did not when `before` was asked of `notices`. That another record represents the work
+    by now, or that its DOI has moved, is no news of a notice."""
+    now = notices(conn)
+    moved = {}
+    for doi in {doi for doi, *_ in set(before) - now.keys()}:
+        led_to = canonical(conn, Doi(doi))
+        row = conn.execute("select same_as from works where doi = ?", (led_to,)).fetchone()
+        moved[doi] = (row and row[0]) or led_to
+    known = {(moved.get(doi, doi), kind, by) for doi, kind, by in before}
+    return [now[key] for key in sorted(now.keys() - known)]
+
+
 def notice_of(conn: sqlite3.Connection, doi: Doi) -> tuple[tuple[str, Doi | None], ...]:
     """What a record is taken to be a notice of: (kind, DOI or None where it is not known); nothing for a study."""
     row = conn.execute("select notice_of from works where doi = ?", (doi,)).fetchone()
@@ -271,7 +284,8 @@ def candidates(conn: sqlite3.Connection) -> Iterator[Row]:
     yield from _rows(
         conn,
         """
-        select w.doi, w.title, w.year, w.container, w.volume, w.issue, w.pages, w.abstract, w.kind, w.issn, w.screened,
+        select w.doi, w.title, w.year, w.container, w.volume, w.issue, w.pages, w.abstract,
+            iif(w.notice_of is null, w.kind, 'notice') as kind, w.issn, w.screened,
             (select group_concat(credited, '; ') from
                 (select credited from work_authors a where a.doi = w.doi and a.role = 'author' order by position)) as authors,
             (select substr(json_extract(message, '$.created."date-time"'), 1, 10) from snapshots s

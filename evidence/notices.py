@@ -83,19 +83,33 @@ _NAMES = (
     ("reinstatement", r"reinstatement"),
 )
 _BY = r"^\W*(?:(?:author|publisher|editor|editorial|article)(?:['’]?s)?\s+)?"
-_ANY_HEAD = tuple((kind, re.compile(rf"{_BY}(?:{name}\b|(?:notice|statement|note) of (?:\w+ )?{name}\b)", re.IGNORECASE))
-                  for kind, name in _NAMES)  # fmt: skip
-"""A title that may be a study's too ("Withdrawal of antidepressants"): it counts where the record says it updates another."""
-_FORMAL = r"\s+(?:notice|note|statement)\b"
-_HEAD = tuple(
-    (kind, re.compile(rf"{_BY}(?:{name}(?:{follows})|(?:notice|statement) of (?:\w+ )?{name}\b)", re.IGNORECASE))
+_ANY_HEAD = tuple(
+    (kind, re.compile(rf"{_BY}(?:{name}\b|(?:notice|statement|note) of (?:\w+ )?{name}\b)", re.IGNORECASE))
     for kind, name in _NAMES
-    for follows in [
-        r"\b" if kind in {"expression-of-concern", "corrigendum", "erratum"}
-        else _FORMAL if kind in {"withdrawal", "removal", "reinstatement"}
-        else rf"{_FORMAL}|\s*(?:(?:to|of|for|in)\b\s*)?(?:[:—–]|-\s|[\"“‘'«\[]|$)"
-    ]
-)  # fmt: skip
+)
+"""A title that may be a study's too ("Withdrawal of antidepressants")."""
+_FORMAL = r"\s+(?:notice|note|statement)\b"
+_FOLLOWS = {
+    "corrigendum": r"\b",
+    "erratum": r"\b",
+    "withdrawal": _FORMAL,
+    "removal": _FORMAL,
+    "reinstatement": _FORMAL,
+}
+_ELSE = rf"{_FORMAL}|\s*(?:(?:to|of|for|in|about|regarding)\b\s*)?(?:[:—–]|-\s|[\"“‘'«\[]|$)"
+_HEAD = (
+    ("expression-of-concern", re.compile(r"^\W*editorial expression of concern\b", re.IGNORECASE)),
+    *(
+        (
+            kind,
+            re.compile(
+                rf"{_BY}(?:{name}(?:{_FOLLOWS.get(kind, _ELSE)})|(?:notice|statement) of (?:\w+ )?{name}\b)",
+                re.IGNORECASE,
+            ),
+        )
+        for kind, name in _NAMES
+    ),
+)
 """A title that only a notice has, whatever the record says."""
 
 
@@ -191,7 +205,7 @@ def _of_another(said: Said) -> bool:
 
 
 def _is_notice(record: Facts, others: Sequence[Said], said: Sequence[Said], known: _Known) -> bool:
-    if not others or heading(record.title):
+    if not others or heading(record.title, certain=True):
         return bool(others)
     targets = [target for s in others if (target := known.work(s.doi))]
     if any(heading(t.title, certain=True) or _long_before(record.issued, t.issued) for t in targets):
@@ -200,7 +214,11 @@ def _is_notice(record: Facts, others: Sequence[Said], said: Sequence[Said], know
     if not titled and any(known.names(target, record) for target in targets):
         return True
     updated = {s.kind for s in said if s.doi == record.doi and s.evidence != "title"} - VERSIONS
-    if updated or (not titled and record.kind in _NEVER_NOTICES):
+    if heading(record.title):  # the title is more a notice's than a study's: a correction of a correction is no wonder
+        updated &= _UNDONE
+    elif not titled and record.kind in _NEVER_NOTICES:
+        return False
+    if updated:
         return False
     return not all(_long_before(record.issued, s.issued) for s in others)
 

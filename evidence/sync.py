@@ -157,8 +157,7 @@ def sync(
         raise
     finally:
         # Of the whole run: a notice may show on a work that did not land, or once its records are clustered.
-        now_noticed = catalogue.notices(store.conn)
-        outcome.notices = [now_noticed[key] for key in sorted(now_noticed.keys() - noticed.keys())]
+        outcome.notices = catalogue.newly_noticed(store.conn, noticed)
         outcome.requests, outcome.bytes = door.requests, door.bytes
         store.finish_run(run, outcome.outcome, outcome.counts(), _iso(now()))
     return outcome
