@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlite_utils import Database
 
@@ -39,6 +39,17 @@ _NAMES = """
 """
 """Authors one by one, and as the text that `reference_formats.names` makes of them; a test compares the two."""
 
+_NOTICES = """
+    select doi, group_concat(said, '; ') from (
+        select doi, kind || coalesce(' ' || issued, '') || iif(notice_doi in (doi, stands_on), '', ' ' || notice_doi)
+            || iif(stands_on = doi, '', case relation when 'record' then ' (on another record, '
+                when 'article' then ' (on the article, ' when 'preprint' then ' (on its preprint, '
+                else ' (on an earlier DOI, ' end || stands_on || ')') || iif(undone, ' (taken back)', '') as said
+        from notices where doi in ({marks}) order by doi, undone, issued, kind, notice_doi)
+    group by doi
+"""
+"""The notices of a work on one line, for a cell."""
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -49,6 +60,23 @@ class Selection:
     tags: tuple[tuple[str, str], ...] = ()
     since: str | None = None
     text: str | None = None
+
+
+class Noticed(NamedTuple):
+    """A notice on a work, for the summary. `stands_on` is the DOI it was issued for, `relation` how that belongs to the
+    work: `own`, `record`, `article` or `preprint`."""
+
+    doi: str
+    kind: str
+    title: str
+    verdict: str
+    stands_on: str | None = None
+    relation: str = "own"
+
+    @property
+    def said(self) -> str:
+        """The kind, or of what it is where that is not the work."""
+        return f"{self.kind} of its preprint" if self.relation == "preprint" else self.kind
 
 
 def connect(path: Path, *, older: bool = False) -> sqlite3.Connection:
@@ -173,15 +201,41 @@ def resolutions(conn: sqlite3.Connection, source: str) -> list[Resolution]:
     return [Resolution(Citation(*row[:4]), *row[4:]) for row in rows]
 
 
-def notices(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> dict[tuple[str, str, str], tuple[str, str, str, str]]:
-    """Notices on these works: (doi, kind, notice DOI) → (doi, kind, title, verdict)."""
+def notices(conn: sqlite3.Connection) -> dict[tuple[str, str, str], Noticed]:
+    """Every notice that stands, by (work, kind, notice's DOI). Duplicates are left out: what stands on them shows on the
+    record that represents the work."""
     sql = """
-        select n.doi, n.kind, n.notice_doi, coalesce(w.title, ''), w.verdict
-        from notices n join works w on w.doi = n.doi where n.doi in ({})
+        select n.notice_doi, n.doi, n.kind, coalesce(w.title, ''), w.verdict, n.stands_on, n.relation
+        from notices n join works w on w.doi = n.doi where n.undone = 0 and w.verdict <> 'duplicate'
     """
-    return {
-        (doi, kind, by): (doi, kind, title, verdict) for doi, kind, by, title, verdict in _in_chunks(conn, sql, wanted)
-    }
+    return {(doi, kind, by): Noticed(doi, kind, *said) for by, doi, kind, *said in conn.execute(sql)}
+
+
+def newly_noticed(conn: sqlite3.Connection, before: Collection[tuple[str, str, str]]) -> list[Noticed]:
+    """The notices that stand now and did not when `before` was asked of `notices`. That another record represents the work
+    by now, or that its DOI has moved, is no news of a notice."""
+    now = notices(conn)
+    moved = {}
+    for doi in {doi for doi, *_ in set(before) - now.keys()}:
+        led_to = canonical(conn, Doi(doi))
+        row = conn.execute("select same_as from works where doi = ?", (led_to,)).fetchone()
+        moved[doi] = (row and row[0]) or led_to
+    known = {(moved.get(doi, doi), kind, by) for doi, kind, by in before}
+    return [now[key] for key in sorted(now.keys() - known)]
+
+
+def notice_of(conn: sqlite3.Connection, doi: Doi) -> tuple[tuple[str, Doi | None], ...]:
+    """What a record is taken to be a notice of: (kind, DOI or None where it is not known); nothing for a study."""
+    row = conn.execute("select notice_of from works where doi = ?", (doi,)).fetchone()
+    if row is None or row[0] is None:
+        return ()
+    kind, _, about = row[0].partition(":")
+    return ((kind, Doi(about) if about else None),)
+
+
+def unsettled(conn: sqlite3.Connection) -> list[Doi]:
+    """The works that were judged as what they are not, or have still to be: study or notice."""
+    return [doi for (doi,) in conn.execute("select doi from works where basis = '' order by doi")]
 
 
 def gone(conn: sqlite3.Connection) -> list[Row]:
@@ -285,7 +339,8 @@ def candidates(conn: sqlite3.Connection) -> Iterator[Row]:
     yield from _rows(
         conn,
         """
-        select w.doi, w.title, w.year, w.container, w.volume, w.issue, w.pages, w.abstract, w.kind, w.issn, w.screened,
+        select w.doi, w.title, w.year, w.container, w.volume, w.issue, w.pages, w.abstract,
+            iif(w.notice_of is null, w.kind, 'notice') as kind, w.issn, w.screened,
             (select group_concat(credited, '; ') from
                 (select credited from work_authors a where a.doi = w.doi and a.role = 'author' order by position)) as authors,
             (select substr(json_extract(message, '$.created."date-time"'), 1, 10) from snapshots s
@@ -561,7 +616,12 @@ def status(conn: sqlite3.Connection) -> Row:
         "works": verdicts(conn),
         "waiting": conn.execute("select count(*) from to_check").fetchone()[0],
         "notices": dict(
-            conn.execute("select notice, count(*) from works where notice is not null group by 1").fetchall()
+            conn.execute(
+                """
+                select notice, count(*) from works where notice is not null and verdict in ('include', 'unsure')
+                group by 1
+                """
+            ).fetchall()
         ),
         "rejects": conn.execute("select count(*) from rejects").fetchone()[0],
         "gone": gone(conn),
@@ -585,7 +645,7 @@ def _complete(conn: sqlite3.Connection, keys: Sequence[Doi], flat: bool) -> Iter
     marks = ", ".join("?" * len(keys))
     rows = {r["doi"]: r for r in _rows(conn, f"select * from works where doi in ({marks})", keys)}  # noqa: S608
     for row in rows.values():
-        row |= {"authors_full": "" if flat else [], "tags": {}, "sources": (), "reasons": None}
+        row |= {"authors_full": "" if flat else [], "tags": {}, "sources": (), "reasons": None, "notice_details": None}
     if flat:
         for doi, names in conn.execute(_NAMES.format(marks=marks), keys):
             rows[doi]["authors_full"] = names
@@ -604,6 +664,8 @@ def _complete(conn: sqlite3.Connection, keys: Sequence[Doi], flat: bool) -> Iter
     ):
         row = rows[doi]
         row["sources"] = (*row["sources"], source)
+    for doi, said in conn.execute(_NOTICES.format(marks=marks), keys):
+        rows[doi]["notice_details"] = said
     # One row for each work: every row that comes out of SQLite costs a stream as much as making it.
     for doi, words in conn.execute(
         f"""

@@ -73,6 +73,10 @@ _AFTER_TAGS = (
     Column("judged_on", "The text there was to judge: title, title+abstract, or nothing."),
     Column("notice", "Retraction, correction or other notice about the work, where one is known."),
     Column("gone", "Day since which Crossref has no record of the work any more; empty while it has."),
+    Column(
+        "notice_details",
+        "Every notice with its date and DOI, and on which DOI it stands where that is another; joined by “; ”.",
+    ),
     Column("reasons", "The words in title and abstract that earned the verdict and the tags."),
     Column("kind", "Crossref's type of work, such as journal-article."),
     Column("issued", "Date of first publication as precise as deposited: 2019, 2019-05 or 2019-05-03."),

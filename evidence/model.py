@@ -41,7 +41,8 @@ class Author:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A retraction, correction, … about a work. `evidence` says how we know: `updated-by`, `update-to` or `title`."""
+    """A retraction, correction, … as one record states it. `notice_doi` is the notice, None where it is not named; `evidence`
+    says how we know: `updated-by`, `update-to` or `title`."""
 
     kind: str
     notice_doi: Doi | None
@@ -72,7 +73,8 @@ class Reference:
 @dataclass(frozen=True, slots=True)
 class Work:
     """What one Crossref record says of one work, in plain text. `kind` is Crossref's `type`; `authors` in order; `cites`
-    holds the DOIs of its deposited references and who asserted each."""
+    holds the DOIs of its deposited references and who asserted each. `notices` are what it says was done to this work,
+    `updates` what it says was done to others; `notice_of` what it is a notice of, none for a study."""
 
     doi: Doi
     title: str | None = None
@@ -93,7 +95,8 @@ class Work:
     cited_by: int | None = None
     registrations: tuple[str, ...] = ()
     notices: tuple[Notice, ...] = ()
-    notice_of: tuple[tuple[str, Doi], ...] = ()
+    updates: tuple[tuple[Doi, Notice], ...] = ()
+    notice_of: tuple[tuple[str, Doi | None], ...] = ()
     relations: tuple[Relation, ...] = ()
     cites: tuple[tuple[Doi, str | None], ...] = ()
 

@@ -12,12 +12,14 @@ import calendar
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import orjson
 
 from evidence import doi as dois
+from evidence import notices as standing
 from evidence import text
 from evidence.errors import RecordError
 from evidence.model import Author, Doi, Message, Notice, Reference, Relation, Work
@@ -62,19 +64,6 @@ _REFERENCE_FIELDS = frozenset(
     )
 )
 
-# What publishers put before or after the title of the *work* that was retracted; a notice says "Retraction of".
-_TITLE_STATUS = re.compile(
-    r"^\W*(?P<before>retracted|withdrawn|removed|temporary removal)\b(?:\s+(?:article|chapter|paper|manuscript))?\s*"
-    r"(?:[:—–|\])]|-\s)|[(\[]\s*(?P<after>retracted|withdrawn|removed)\b(?:\s+article)?[^()\[\]]{0,80}[)\]]\W*$",
-    re.IGNORECASE,
-)
-_STATUS_KIND = {
-    "retracted": "retraction",
-    "withdrawn": "withdrawal",
-    "temporary removal": "removal",
-    "removed": "removal",
-}
-
 
 def normalise(message: Message) -> Work:
     """The Work that a record describes; RecordError says in words why it cannot be understood."""
@@ -83,8 +72,11 @@ def normalise(message: Message) -> Work:
         stated = message.get("DOI") if isinstance(message, dict) else None
         raise RecordError(f"{stated!r} is no DOI" if stated else "the record has no DOI")
     title, abstract = searchable(message)
-    notices, notice_of = _notices(message, doi, title)
     issued = _issued(message)
+    authors = _authors(message)
+    notices, updates = _updates(message, doi, title)
+    record = standing.Facts(doi, title, _kind(message), issued)
+    notice_of = _notice_of(message, record, [*((doi, notice) for notice in notices), *updates], authors)
     return Work(
         doi=doi,
         title=title,
@@ -101,10 +93,11 @@ def normalise(message: Message) -> Work:
         url=dois.url(doi),
         issn=tuple(_lines(message.get("ISSN"))),
         isbn=tuple(dict.fromkeys(isbn.rpartition("/")[2] for isbn in _lines(message.get("ISBN")))),
-        authors=_authors(message),
+        authors=authors,
         cited_by=cited_by(message),
         registrations=_registrations(message),
         notices=notices,
+        updates=updates,
         notice_of=notice_of,
         relations=_relations(message),
         cites=_cites(message),
@@ -354,40 +347,58 @@ def _registrations(message: Message) -> tuple[str, ...]:
     return tuple(dict.fromkeys("".join(number.split()).upper() for number in numbers if number))
 
 
-def _notices(message: Message, doi: Doi, title: str | None) -> tuple[tuple[Notice, ...], tuple[tuple[str, Doi], ...]]:
-    """What was done to this work, and to which other works this record does it.
+def _updates(
+    message: Message, doi: Doi, title: str | None
+) -> tuple[tuple[Notice, ...], tuple[tuple[Doi, Notice], ...]]:
+    """What this record says was done to its own work, and to which other works: every statement, as deposited.
 
-    `updated-by` speaks of this work; `update-to` does only when it names this very DOI, else this record is the notice.
+    `updated-by` speaks of this work, and so does `update-to` when it names this very DOI. A relation without a usable DOI
+    speaks of this work unless the title is a notice's.
     """
-    found: dict[tuple[str, Doi | None], Notice] = {}
-    notice_of: dict[tuple[str, Doi], None] = {}
-    for item in _objects(message, "updated-by"):
-        notice = _notice(item, "updated-by")
-        found.setdefault((notice.kind, notice.notice_doi), notice)
-    for item in _objects(message, "update-to"):
-        notice = _notice(item, "update-to")
-        if notice.notice_doi is None or notice.notice_doi == doi:
-            found.setdefault((notice.kind, notice.notice_doi), notice)
-        else:
-            notice_of.setdefault((notice.kind, notice.notice_doi))
-    status = _TITLE_STATUS.search(title or "")
-    if status and not notice_of:
-        kind = _STATUS_KIND[(status["before"] or status["after"]).lower()]
-        if not any(known == kind for known, _ in found):
-            found[(kind, None)] = Notice(kind, None, None, None, "title")
-    return tuple(found.values()), tuple(notice_of)
+    own: dict[Notice, None] = {}
+    others: dict[tuple[Doi, Notice], None] = {}
+    for key in ("updated-by", "update-to"):
+        for item in _objects(message, key):
+            notice = _notice(item, key)
+            if key == "update-to" and notice.notice_doi not in (None, doi):
+                others.setdefault((notice.notice_doi, replace(notice, notice_doi=doi)))
+            elif notice.notice_doi or not standing.heading(title):
+                own.setdefault(notice)
+    kind = standing.status(title)
+    if kind and not any(notice.kind == kind for notice in own):
+        own.setdefault(Notice(kind, None, None, None, "title"))
+    return tuple(own), tuple(others)
 
 
 def _notice(item: Mapping[str, Any], evidence: Literal["updated-by", "update-to"]) -> Notice:
-    kind = _line(item.get("type")) or _line(item.get("label")) or "update"
     stated = item.get("DOI")
     return Notice(
-        kind=re.sub(r"[\s_]+", "-", kind.strip().lower()),
+        kind=standing.kind_of((_line(item.get("type")), _line(item.get("label")))),
         notice_doi=(dois.exact(stated) or dois.parse(stated)) if isinstance(stated, str) else None,
         issued=_date(item.get("updated")),
         source=_line(item.get("source")),
         evidence=evidence,
     )
+
+
+def _notice_of(
+    message: Message, record: standing.Facts, said: Sequence[tuple[Doi, Notice]], authors: tuple[Author, ...]
+) -> tuple[tuple[str, Doi | None], ...]:
+    """What this record is a notice of, as far as it can tell by itself; the DOI is None where only its title, or a journal
+    that signs "Retracted: …" itself, says that it is one."""
+    statements = [
+        standing.Said(record.doi, about, n.kind, n.notice_doi or record.doi, n.issued, n.source, n.evidence)
+        for about, n in said
+    ]
+    found = standing.notice_of(record, statements)
+    if found:
+        return tuple((kind, Doi(about)) for kind, about in found)
+    if any(statement.evidence != "title" for statement in statements):
+        return ()
+    container = _first(message, "container-title")
+    by_journal = container and any(" ".join(filter(None, (a.given, a.family or a.name))) == container for a in authors)
+    kind = standing.heading(record.title, certain=True) or (standing.status(record.title) if by_journal else None)
+    return ((kind, None),) if kind else ()
 
 
 def _relations(message: Message) -> tuple[Relation, ...]:

@@ -11,6 +11,7 @@ import gc
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from evidence import __version__, catalogue, duplicates
@@ -29,6 +30,8 @@ ROUNDS = 4
 """How often judging and clustering follow each other at most: each may move the other once, and then they agree."""
 
 JUDGE_PART = 500
+_SETTLING = 2
+"""How often works are judged again that another record, read after them, shows to be notices or not."""
 ASK_PART = 5_000
 
 
@@ -54,13 +57,19 @@ def read_and_judge(
     raw: str,
     book: Rulebook,
     decisions: Mapping[Doi, tuple[Decision, ...]],
+    taken: Mapping[Doi, tuple[tuple[str, Doi], ...]] | None = None,
 ) -> Record:
-    """Normalise and judge one message. A record that cannot be understood has no work, and its basis is the reason."""
+    """Normalise and judge one message. A record that cannot be understood has no work, and its basis is the reason.
+
+    `taken` is what records are notices of by all that the database holds, where one record alone may not tell.
+    """
     said = decisions.get(doi, ())
     try:
         work = normalise(message)
     except RecordError as error:
         return Record(doi, checksum, raw, None, None, str(error))
+    if taken and doi in taken:
+        work = replace(work, notice_of=taken[doi])
     return Record(doi, checksum, raw, work, judge(work, book, said), basis(book, said))
 
 
@@ -99,6 +108,9 @@ def rejudge(
     turned = _ask_again(store, book, run, ours, book.touched(marks), quick, progress) if quick else []
     whole = [doi for doi in stale if stale[doi] != stood_on or doi in decisions] + turned
     judged = len(quick) - len(turned) + _judge_whole(store, book, run, decisions, whole, progress)
+    for _ in range(_SETTLING):
+        _judge_whole(store, book, run, decisions, left := catalogue.unsettled(store.conn), progress)
+        whole += left
     if stood_on != ours:
         store.set_marks(ours, __version__, book.marks)
     return judged, bool(whole)
@@ -135,12 +147,14 @@ def _judge_whole(
     count = 0
     for start in range(0, len(dois), JUDGE_PART):
         progress.step("judging", start, len(dois))
+        part = dois[start : start + JUDGE_PART]
+        taken = store.notices_of(part)
         records, unread = [], []
-        for doi, checksum, message in catalogue.standing(store.conn, dois[start : start + JUDGE_PART]):
-            record = read_and_judge(json.loads(message), doi, checksum, message, book, decisions)
+        for doi, checksum, message in catalogue.standing(store.conn, part):
+            record = read_and_judge(json.loads(message), doi, checksum, message, book, decisions, taken)
             if record.work is None:
                 unread.append(record)
-                record = _understood_before(store, book, decisions, doi) or record
+                record = _understood_before(store, book, decisions, doi, taken) or record
             if record.work is not None:
                 records.append(record)
         store.rejudge(run, records, unread)
@@ -149,11 +163,15 @@ def _judge_whole(
 
 
 def _understood_before(
-    store: Store, book: Rulebook, decisions: Mapping[Doi, tuple[Decision, ...]], doi: Doi
+    store: Store,
+    book: Rulebook,
+    decisions: Mapping[Doi, tuple[Decision, ...]],
+    doi: Doi,
+    taken: Mapping[Doi, tuple[tuple[str, Doi], ...]],
 ) -> Record | None:
     """The last record of this work that today's code understands: it stands in for a later one that nobody can read."""
     for checksum, message in catalogue.earlier(store.conn, doi):
-        record = read_and_judge(json.loads(message), doi, checksum, message, book, decisions)
+        record = read_and_judge(json.loads(message), doi, checksum, message, book, decisions, taken)
         if record.work is not None:
             return record
     return None
@@ -173,7 +191,7 @@ def _ask_again(
         for row in catalogue.judged(store.conn, dois[start : start + ASK_PART], asked):
             notice = row["notice_of"].partition(":") if row["notice_of"] else None
             texts = {name: row[name] for name in ("title", "abstract", "kind", "container")}
-            work = Work(row["doi"], **texts, notice_of=((notice[0], Doi(notice[2])),) if notice else ())
+            work = Work(row["doi"], **texts, notice_of=((notice[0], Doi(notice[2]) or None),) if notice else ())
             again = judge_again(work, row["screened"], row["why"], book, part, touched)
             if again is None:
                 turned.append(row["doi"])
@@ -211,7 +229,7 @@ def find_duplicates(store: Store, run: int, moved: bool) -> int:
         same_as |= {member: best for member in group if member != best}
     pairs = [(p.first, p.second, "doubtful" if p in waiting else "same", "rule", p.reason) for p in ruled]
     pairs += [(*key, verdict, "person", reason) for key, (verdict, reason) in said.items()]
-    return store.set_duplicates(sorted(pairs), same_as)
+    return store.set_duplicates(run, sorted(pairs), same_as)
 
 
 def pairs_moved(store: Store) -> bool:

@@ -51,6 +51,7 @@ def _notes(row: Row) -> list[str]:
 
 _NOTED = {
     "notice": "Notice",
+    "notice_details": "Notices",
     "gone": "No longer in Crossref since",
     "reasons": "Words",
     "registrations": "Registrations",

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from evidence.catalogue import Noticed
 from evidence.sync import Outcome
 
 _ASKED = re.compile(r" \(asked \S+(?:, [\w ]+)?\)")
@@ -24,6 +25,14 @@ CITATION_WORDS = {
 }
 """How a summary says each verdict on a citation."""
 
+RELATIONS = {
+    "own": "an earlier DOI of it",
+    "record": "another record of it",
+    "article": "the article it is a preprint of",
+    "preprint": "its preprint",
+}
+"""How the DOI that a notice was issued for belongs to the work that shows it."""
+
 
 _NAMED = 5
 """How many DOIs a line of the summary names."""
@@ -31,7 +40,7 @@ _NAMED = 5
 
 def summary(outcome: Outcome) -> str:
     """What a run did, for a person: what changed in standing first, then citations, records, verdicts and troubles."""
-    lines = [f"NOTICE {kind} of {verdict}d work {doi}: {title}" for doi, kind, title, verdict in _grave(outcome)]
+    lines = [_noticed(notice) for notice in outcome.notices if notice.verdict != "exclude"]
     lines += [
         f"No longer in Crossref since {day}: {_named(doi, title)} (kept, and marked)."
         for doi, title, day in outcome.left
@@ -134,7 +143,10 @@ def explanation(work: dict[str, Any]) -> str:
     if work["notices"]:
         lines.append("Notices:")
         lines += [
-            f"  {n['kind']} {n['issued'] or ''} {n['notice_doi']} (from {n['evidence']})" for n in work["notices"]
+            " ".join(
+                filter(None, (f"  {n['kind']}", n["issued"], n["notice_doi"], f"(from {n['evidence']})", _stands(n)))
+            )
+            for n in work["notices"]
         ]
     lines.append("Tags:" if work["tags"] else "Tags: none.")
     for tag in work["tags"]:
@@ -225,8 +237,20 @@ def snowball(found: Sequence[dict[str, Any]], least: int) -> str:
     return "\n".join(f"{row['cited_by']:>5}  https://doi.org/{row['doi']}" for row in found)
 
 
-def _grave(outcome: Outcome) -> Sequence[tuple[str, str, str, str]]:
-    return [n for n in outcome.notices if n[3] != "exclude"]
+def _noticed(notice: Noticed) -> str:
+    """`NOTICE retraction of included work 10.1000/x: Title`; where the notice was issued for another DOI, which."""
+    work = {"include": "included work", "unsure": "work waiting for a decision"}.get(notice.verdict, "work")
+    if notice.relation == "preprint":
+        return f"NOTICE {notice.kind} of {notice.stands_on}, a preprint of {work} {notice.doi}: {notice.title}"
+    where = "" if notice.stands_on in (None, notice.doi) else f" (on {notice.stands_on}, {RELATIONS[notice.relation]})"
+    return f"NOTICE {notice.kind} of {work} {notice.doi}: {notice.title}{where}"
+
+
+def _stands(notice: dict[str, Any]) -> str:
+    """On which DOI a notice stands, where it is not the work's own, and whether it was taken back."""
+    elsewhere = notice["stands_on"] != notice["doi"]
+    on = f"on {notice['stands_on']}, {RELATIONS[notice['relation']]}" if elsewhere else ""
+    return "; ".join(filter(None, (on, "taken back by a reinstatement" if notice["undone"] else "")))
 
 
 def _source_line(work: dict[str, Any]) -> str:

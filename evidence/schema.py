@@ -46,6 +46,7 @@ DERIVED_TABLES = (
     "works",
     "authors",
     "work_authors",
+    "updates",
     "notices",
     "relations",
     "duplicates",
@@ -359,10 +360,6 @@ create trigger decisions_are_append_only_update before update on decisions
 begin select raise(abort, 'decisions are append-only: add a new one'); end;
 """
 
-SAME_AS_DDL = """
-create index works_same_as on works (same_as) where same_as is not null;
-"""
-
 WAITING = "verdict = 'unsure' or (conflict is not null and verdict <> 'duplicate')"
 """Which works a person should look at: the condition of an index, which is used where it is asked in these very words."""
 
@@ -383,6 +380,39 @@ create index decisions_doi on decisions (doi);
 create index works_waiting on works (doi) where {WAITING};
 """
 
+UPDATES_DDL = """
+create table updates (
+    said_by text not null references works (doi) on delete cascade,
+    doi text not null,
+    kind text not null,
+    notice_doi text not null,
+    issued text,
+    source text,
+    evidence text not null check (evidence in ('updated-by', 'update-to', 'title'))
+) strict;
+create index updates_said_by on updates (said_by);
+create index updates_doi on updates (doi);
+create index updates_notice_doi on updates (notice_doi);
+create index works_same_as on works (same_as) where same_as is not null;
+create index works_unsettled on works (doi) where basis = '';
+alter table notices rename to notices_before;
+create table notices (
+    doi text not null references works (doi) on delete cascade,
+    kind text not null,
+    notice_doi text not null,
+    stands_on text not null,
+    relation text not null check (relation in ('own', 'record', 'article', 'preprint')),
+    issued text,
+    source text,
+    evidence text not null check (evidence in ('updated-by', 'update-to', 'title')),
+    undone integer not null default 0 check (undone in (0, 1)),
+    primary key (doi, kind, notice_doi)
+) strict;
+insert or ignore into notices select doi, kind, notice_doi, doi, 'own', issued, source, evidence, 0 from notices_before;
+drop table notices_before;
+update works set basis = '';
+"""
+"""What records say was done to works, and what each work shows of it. Every work is judged again, so that `updates` fills."""
 KNOWN_WORKS_DDL = """
 alter table works add column gone text;
 alter table aliases add column last_run integer references runs (run);
@@ -537,15 +567,16 @@ def d002_withdrawing(db: Database) -> None:
 
 
 @evidence()
+def m004_updates(db: Database) -> None:
+    """A notice shows on every record of the work it is about, whichever record states it and whichever came first."""
+    _run_script(db.conn, UPDATES_DDL)
+
+
+@evidence()
 def m005_known_works(db: Database) -> None:
     """What Crossref says of known works when it is asked again: gone, moved, indexed and counted anew. Which records today's
     code cannot read. Authors under the names that records give now."""
     _run_script(db.conn, KNOWN_WORKS_DDL)
-
-
-def m009_records_of_one_work(db: Database) -> None:
-    """The records of one work are found from the one that represents it: decisions hold for all of them."""
-    _run_script(db.conn, SAME_AS_DDL)
 
 
 @decisions()

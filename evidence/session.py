@@ -133,11 +133,12 @@ def decide(
         for facet, other in (*tags, *untags):
             if facet == SAME_WORK and (other == doi or not list(catalogue.standing(conn, [Doi(other)]))):
                 raise ConfigError(f"{other}: no other work in {db}; a pair needs two works that were harvested")
+        taken = catalogue.notice_of(conn, doi)
         # A decision on one record of a work is a decision on the work: what was decided on its other records is seen too.
         held = catalogue.words(ledger)
         moved = catalogue.representatives(conn, [doi, *sorted({d.doi for d in held})])
         aliases = catalogue.moved(conn, [d for w in held for d in (w.doi, Doi(w.value or ""))])
-    work = normalise(json.loads(message))
+    work = replace(normalise(json.loads(message)), notice_of=taken)
     ruled = judging.judge(work, book)
     by_rule = {(said.facet, said.value) for said in tag(work, book)}
     read, moment = judging.text_digest(work), _moment(now)

@@ -21,25 +21,13 @@ from typing import Any
 from sqlite_utils import Database
 
 from evidence import __version__, schema
+from evidence import notices as standing
 from evidence.errors import StoreError
 from evidence.model import Decision, Doi, Judgement, Resolution, Work
 from evidence.normalise import cite_authors
 
-NOTICE_GRAVITY = (
-    "retraction",
-    "partial-retraction",
-    "withdrawal",
-    "removal",
-    "expression-of-concern",
-    "reinstatement",
-    "correction",
-    "corrigendum",
-    "erratum",
-)
-"""Kinds of notices worth a banner, gravest first; `works.notice` holds the gravest. Others are only listed."""
-
-REINSTATEMENT = "reinstatement"
-_UNDONE = frozenset({"retraction", "partial-retraction", "withdrawal", "removal", "expression-of-concern"})
+PREPRINT = ("is-preprint-of", "has-preprint")
+"""Relations between a preprint and its article, stated by the one and by the other."""
 
 _SQL_VARIABLES = 500
 """Values bound in one `in (…)`: below SQLite's oldest limit of 999."""
@@ -324,6 +312,14 @@ class Store:
         """Write one page: requests, records, aliases, sightings, citations, rejects and all derived rows."""
         result = Landed()
         with self._writing():
+            touched = self._tied(
+                [
+                    *(r.doi for r in landing.records),
+                    *(doi for pair in landing.aliases for doi in pair),
+                    *landing.absent,
+                    *landing.present,
+                ]
+            )
             self._land_requests(run, source, landing.asked)
             self._land_snapshots(run, landing.records, result)
             self._land_absences(run, landing, result)
@@ -334,14 +330,30 @@ class Store:
             self._show_absences(run, (*result.gone, *result.back))
             self._follow_aliases(run, landing.aliases, result)
             self._land_links(run, source, landing, result)
+            self._derive_notices(run, touched)
         return result
 
     def rejudge(self, run: int, records: Sequence[Record], unread: Sequence[Record] = ()) -> None:
         """Replace the derived rows of works whose records did not change. `unread` are records that stand and that today's
         code cannot understand: they are kept in mind, so that they are not tried again for nothing."""
         with self._writing():
+            touched = self._tied([record.doi for record in records])
             self._set_unread((*records, *unread))
             self._derive(run, records)
+            self._derive_notices(run, touched)
+
+    def notices_of(self, dois: Sequence[Doi]) -> dict[Doi, tuple[tuple[str, Doi], ...]]:
+        """What those of these records that state an update of another work are notices of, by all records at hand; nothing
+        for a study. A record that states none is not in it: it is judged by itself."""
+        stating = [
+            doi
+            for (doi,) in self._each("select distinct said_by from {j} join updates on said_by = j.value"
+                                     " where evidence = 'update-to' and doi <> said_by", dois)
+        ]  # fmt: skip
+        if not stating:
+            return {}
+        found = standing.decided(self._world(self._tied(stating)))
+        return {doi: tuple((kind, Doi(other)) for kind, other in found.get(doi, ())) for doi in stating}
 
     def retag(
         self,
@@ -733,11 +745,12 @@ class Store:
         again = [(doi,) for doi in sorted(known)]
         touched = self._authors_of(sorted(known))
         moved = dict(self.conn.execute("select alias, doi from aliases where last_run is null").fetchall())
-        for table in ("work_authors", "notices", "relations", "cites", "tags", "reasons"):
+        for table in ("work_authors", "relations", "cites", "tags", "reasons"):
             self.conn.executemany(f"delete from {table} where doi = ?", again)  # noqa: S608 - our own table names
+        self.conn.executemany("delete from updates where said_by = ?", again)
         authors: list[tuple[Any, ...]] = []
         credited_as: list[tuple[Any, ...]] = []
-        notices: list[tuple[Any, ...]] = []
+        updates: list[tuple[Any, ...]] = []
         relations: list[tuple[Any, ...]] = []
         cites: list[tuple[Any, ...]] = []
         tags: list[tuple[Any, ...]] = []
@@ -752,7 +765,10 @@ class Store:
                 credited_as.append(
                     (doi, position, key, credited, author.family, author.given, author.role, author.affiliation)
                 )
-            notices += [(doi, n.kind, n.notice_doi or doi, n.issued, n.source, n.evidence) for n in work.notices]
+            updates += [
+                (doi, about, n.kind, n.notice_doi or doi, n.issued, n.source, n.evidence)
+                for about, n in [*((doi, notice) for notice in work.notices), *work.updates]
+            ]
             relations += [(doi, r.kind, r.other, r.asserted_by) for r in work.relations]
             cites += _cited(work, moved)
             tags += [(doi, t.facet, t.value, t.decided) for t in judgement.tags]
@@ -769,7 +785,7 @@ class Store:
         # Placeholders, for `work_authors` leads to them; what they are called is settled when all rows stand.
         run_many("insert or ignore into authors values (?, ?, ?, ?, ?, ?)", authors)
         run_many("insert into work_authors values (?, ?, ?, ?, ?, ?, ?, ?)", credited_as)
-        run_many("insert or ignore into notices values (?, ?, ?, ?, ?, ?)", notices)
+        run_many("insert into updates values (?, ?, ?, ?, ?, ?, ?)", updates)
         run_many("insert or ignore into relations values (?, ?, ?, ?)", relations)
         run_many(
             "insert into cites values (?, ?, ?)", sorted(cites)
@@ -797,11 +813,16 @@ class Store:
             keys,
         )
 
-    def set_duplicates(self, pairs: Sequence[tuple[str, str, str, str, str]], same_as: Mapping[str, str]) -> int:
+    def set_duplicates(
+        self, run: int, pairs: Sequence[tuple[str, str, str, str, str]], same_as: Mapping[str, str]
+    ) -> int:
         """The whole of what is known of duplicates: pairs (doi, other, verdict, decided, reason) with doi < other, and which
         record stands for which. A record that another stands for is a `duplicate`; one that no longer is gets back what
-        screening said of it. Returns how many works changed."""
+        screening said of it. Notices follow the clusters. Returns how many works changed."""
         with self._writing():
+            before = dict(self.conn.execute("select doi, same_as from works where same_as is not null").fetchall())
+            moved = {doi for doi in before.keys() | same_as.keys() if before.get(doi) != same_as.get(doi)}
+            touched = self._tied([*moved, *(before[doi] for doi in moved if doi in before)])
             keep = json.dumps([[pair[0], pair[1]] for pair in pairs])
             self.conn.execute(
                 """
@@ -831,7 +852,93 @@ class Store:
             )
             changed = cursor.rowcount
             self.conn.execute("drop table standing")
+            self._derive_notices(run, touched)
             return changed
+
+    # ------------------------------------------------------------------ notices
+
+    def _derive_notices(self, run: int, touched: Iterable[str]) -> None:
+        """Bring the notices of these works, and of all that hang together with them, to what the records say now.
+
+        Call it inside the transaction that changed records, aliases, relations or clusters, with the DOIs they touched
+        before (`_tied`) and after. Whatever order things came in, the result is the same.
+        """
+        dois = self._tied(touched)
+        world = self._world(dois)
+        found = standing.shown(world) if world.said else {}
+        held: dict[str, set[tuple[Any, ...]]] = {}
+        for row in self._each("select n.* from {j} join notices n on n.doi = j.value", dois):
+            held.setdefault(row[0], set()).add(row)
+        gravest: list[tuple[Any, ...]] = []
+        for doi in found.keys() | held.keys():
+            rows = found.get(doi, [])
+            wanted = {(*astuple(row)[:-1], int(row.undone)) for row in rows}
+            if wanted != held.get(doi, set()):
+                self.conn.execute("delete from notices where doi = ?", (doi,))
+                self.conn.executemany(
+                    f"insert into notices ({_NOTICE_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+                    sorted(wanted, key=repr),
+                )
+            gravest.append((kind := standing.gravest(rows), run, doi, kind))
+        self.conn.executemany("update works set notice = ?, changed_run = ? where doi = ? and notice is not ?", gravest)
+        # A record that another shows to be a notice, or no notice, was judged as something else: it is judged again.
+        taken = [(text := _notice_text(of), doi, text) for doi, of in standing.decided(world).items()]
+        self.conn.executemany("update works set notice_of = ?, basis = '' where doi = ? and notice_of is not ?", taken)
+
+    def _tied(self, dois: Iterable[str]) -> list[str]:
+        """These DOIs and all that notices can reach from them: by alias, cluster, statement, or as preprint and article."""
+        found: set[str] = set()
+        new = set(dois)
+        while new:
+            found |= new
+            new = {doi for (doi,) in self._each(_TIES, sorted(new))} - found
+        return sorted(found)
+
+    def _world(self, dois: Sequence[str]) -> standing.World:
+        """What the database knows of these DOIs, which are all that hang together.
+
+        The statements of a record that no longer stands do not count, but for those about its own work: nobody has said
+        anything else of that since.
+        """
+        said = [
+            standing.Said(*row)
+            for row in self._each(
+                """
+                select u.said_by, u.doi, u.kind, u.notice_doi, u.issued, u.source, u.evidence
+                from {j} join updates u on u.said_by = j.value
+                where (exists (select 1 from snapshots s where s.doi = u.said_by and s.last_run is null)
+                        and not exists (select 1 from absences a where a.doi = u.said_by and a.last_run is null))
+                    or (u.doi = u.said_by
+                        and not exists (select 1 from aliases a where a.alias = u.said_by and a.last_run is null))
+                """,
+                dois,
+            )
+        ]
+        if not said:
+            return standing.World({}, (), {}, ())
+        works = {}
+        for doi, title, kind, issued, same_as, notice_of in self._each(
+            "select doi, title, kind, issued, same_as, notice_of from {j} join works on doi = j.value", dois
+        ):
+            what, _, about = (notice_of or "").partition(":")
+            works[doi] = standing.Facts(doi, title, kind, issued, same_as, ((what, about or None),) if what else ())
+        aliases = dict(
+            self._each("select alias, doi from {j} join aliases on alias = j.value where last_run is null", dois)
+        )
+        preprints = {
+            (doi, other) if kind == PREPRINT[0] else (other, doi)
+            for doi, kind, other in self._each(
+                f"select doi, kind, other from {{j}} join relations on doi = j.value where kind in {PREPRINT}",  # noqa: S608
+                dois,
+            )
+        }
+        return standing.World(works, said, aliases, preprints)
+
+    def _each(self, sql: str, dois: Sequence[str]) -> list[tuple[Any, ...]]:
+        """The rows of a query whose `{j} join` begins at these DOIs, `j.value` being one."""
+        # Without `cross`, SQLite may look at a whole table for each page that lands.
+        sql = sql.replace("{j} join", "json_each(:dois) j cross join")
+        return self.conn.execute(sql, {"dois": json.dumps(list(dois))}).fetchall()
 
     # ------------------------------------------------------------------ people's decisions
 
@@ -894,13 +1001,28 @@ class Store:
 
 _WORK_COLUMNS = tuple(
     """
-    title abstract authors container issued year kind verdict screened decided why judged_on conflict notice notice_of language
+    title abstract authors container issued year kind verdict screened decided why judged_on conflict notice_of language
     publisher volume issue pages issn registrations url gone cited_by basis
     """.split()  # noqa: SIM905 - one list to read beside the DDL
 )
 
 _SAID = _WORK_COLUMNS[:-2]
 """All but `cited_by` and `basis`: a work that is cited once more, or judged again to the same words, has not changed."""
+
+_NOTICE_COLUMNS = "doi, kind, notice_doi, stands_on, relation, issued, source, evidence, undone"
+
+_TIES = f"""
+    select a.doi from {{j}} join aliases a on a.alias = j.value where a.last_run is null
+    union select a.alias from {{j}} join aliases a on a.doi = j.value where a.last_run is null
+    union select w.same_as from {{j}} join works w on w.doi = j.value where w.same_as is not null
+    union select w.doi from {{j}} join works w on w.same_as = j.value
+    union select u.doi from {{j}} join updates u on u.said_by = j.value
+    union select u.notice_doi from {{j}} join updates u on u.said_by = j.value
+    union select u.said_by from {{j}} join updates u on u.doi = j.value
+    union select u.said_by from {{j}} join updates u on u.notice_doi = j.value
+    union select r.other from {{j}} join relations r on r.doi = j.value where r.kind in {PREPRINT}
+    union select r.doi from {{j}} join relations r on r.other = j.value where r.kind in {PREPRINT}
+"""  # noqa: S608 - built from our own words
 
 _UPSERT_WORK = f"""
     insert into works (doi, {", ".join(_WORK_COLUMNS)}, first_run, changed_run)
@@ -956,8 +1078,7 @@ def _work_row(
         "why": judgement.why,
         "judged_on": judgement.judged_on,
         "conflict": judgement.conflict,
-        "notice_of": f"{work.notice_of[0][0]}:{work.notice_of[0][1]}" if work.notice_of else None,
-        "notice": _gravest(work),
+        "notice_of": _notice_text(work.notice_of),
         "language": work.language,
         "publisher": work.publisher,
         "volume": work.volume,
@@ -972,11 +1093,9 @@ def _work_row(
     }
 
 
-def _gravest(work: Work) -> str | None:
-    """The kind of the gravest notice that stands: a reinstatement undoes what was said before it."""
-    undone = max((n.issued or "" for n in work.notices if n.kind == REINSTATEMENT), default=None)
-    standing = {n.kind for n in work.notices if undone is None or n.kind not in _UNDONE or (n.issued or "") > undone}
-    return next((kind for kind in NOTICE_GRAVITY if kind in standing), None)
+def _notice_text(notice_of: Sequence[tuple[str, str | None]]) -> str | None:
+    """How `works.notice_of` says what a record is a notice of: `retraction:10.1000/x`; `retraction:` where that is unknown."""
+    return f"{notice_of[0][0]}:{notice_of[0][1] or ''}" if notice_of else None
 
 
 def _open(path: Path, migrations: Any) -> Database:

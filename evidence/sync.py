@@ -67,7 +67,7 @@ class Outcome:
     titles: dict[Doi, str] = field(default_factory=dict)
     refreshed: int = 0
     read: int | None = None
-    notices: list[tuple[str, str, str, str]] = field(default_factory=list)
+    notices: list[catalogue.Noticed] = field(default_factory=list)
     reopened: tuple[Doi, ...] = ()
     troubles: list[tuple[str, str]] = field(default_factory=list)
     warnings: list[tuple[str, str]] = field(default_factory=list)
@@ -93,7 +93,7 @@ class Outcome:
             "back_in_crossref": sorted(set(self.landed.back)),
             "moved": sorted(set(self.landed.moved)),
             "notices": len(self.notices),
-            "noticed": sorted({(doi, kind) for doi, kind, _, verdict in self.notices if verdict != "exclude"}),
+            "noticed": sorted({(n.doi, n.said) for n in self.notices if n.verdict != "exclude"}),
             "reopened": self.reopened,
             "troubles": len(self.troubles),
             "verdicts": self.verdicts,
@@ -148,6 +148,7 @@ def sync(
     run = store.start_run(door.name, __version__, _iso(started))
     outcome = Outcome(run)
     bench = Bench(store, door, book, run, now, started, reconsider.decisions_by_work(store), progress or Quiet())
+    noticed = catalogue.notices(store.conn)
     try:
         store.set_facets(reconsider.facet_rows(book))
         known = catalogue.dois(store.conn)
@@ -173,6 +174,8 @@ def sync(
         outcome.outcome = "crashed"
         raise
     finally:
+        # Of the whole run: a notice may show on a work that did not land, or once its records are clustered.
+        outcome.notices = catalogue.newly_noticed(store.conn, noticed)
         outcome.requests, outcome.bytes = door.requests, door.bytes
         store.finish_run(run, outcome.outcome, outcome.counts(), _iso(now()))
     return outcome
@@ -410,7 +413,6 @@ def _land(
     arriving, joined = _arriving(bench, messages, moving)
     records, rejects, unchanged = _records(bench, [*messages, *arriving], moving if joined else {})
     records += _joined(bench, joined - {record.doi for record in records}, moving)
-    before = catalogue.notices(bench.store.conn, [r.doi for r in records])
     landing = Landing(
         records,
         sightings,
@@ -423,8 +425,6 @@ def _land(
         present=[*present, *filter(None, map(doi_of, messages))] if _is_crossref(bench.door) else (),
     )
     outcome.landed += bench.store.land(bench.run, source, landing)
-    after = catalogue.notices(bench.store.conn, [r.doi for r in records])
-    outcome.notices += [after[key] for key in sorted(after.keys() - before.keys())]
 
 
 def _leading_elsewhere(

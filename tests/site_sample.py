@@ -160,8 +160,8 @@ def make_sample(path: Path) -> Path:
                 add_work(conn, work, first_run=2 if i == 9 else 1)
             _tags(conn)
             conn.executemany(
-                "insert into notices (doi, kind, notice_doi, issued, source, evidence) "
-                "values (?, ?, ?, ?, 'publisher', 'updated-by')",
+                "insert into notices (doi, kind, notice_doi, stands_on, relation, issued, source, evidence) "
+                "values (?1, ?2, ?3, ?1, 'own', ?4, 'publisher', 'updated-by')",
                 NOTICES,
             )
             conn.executemany("insert into cites (doi, cited, asserted_by) values (?, ?, 'publisher')", [

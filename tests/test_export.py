@@ -72,6 +72,7 @@ FULL = row(
     registrations="NCT01234567",
     url="https://doi.org/10.5555/trial.1",
     notice="correction",
+    notice_details="correction 2020 10.5555/notice",
     cited_by=7,
     reasons="title: “interpersonal psychotherapy”",
     tags={"variant": ("ipt",), "outcome": ("depressive-symptoms", "quality-of-life")},

@@ -711,7 +711,12 @@ async def test_hostile_text_is_inert_everywhere(tmp_path: Path) -> None:
             "insert into tags values (?, 'variant', 'x', 'rule'), (?, 'outcome', 'anxiety', 'rule')", (doi, doi)
         )
         conn.execute("insert into reasons values (?, 'variant', 'x', ?, 'title', 0, 8, '<script>')", (doi, HOSTILE))
-        conn.execute("insert into notices values (?, ?, ?, ?, ?, 'title')", (doi, HOSTILE, doi, HOSTILE, HOSTILE))
+        conn.execute(
+            "insert into notices values (?1, ?2, ?2, ?2, 'record', ?2, ?2, 'title', 1), (?1, 'removal', ?2, ?2, 'own', ?2, ?2,"
+            " 'update-to', 0)",
+            (doi, HOSTILE),
+        )
+        conn.execute("insert into updates values (?1, ?2, ?2, ?2, ?2, ?2, 'title')", (doi, HOSTILE))
         conn.execute("insert into relations values (?, ?, ?, ?)", (doi, HOSTILE, HOSTILE, HOSTILE))
         conn.execute(
             "update citations set text = ?, stated_doi = ?, problem = ?, doi = ? where position = 5",
@@ -724,6 +729,7 @@ async def test_hostile_text_is_inert_everywhere(tmp_path: Path) -> None:
     assert [r["title"] for r in row if r["doi"] == doi] == [HOSTILE]
     redirect = await ds.client.get("/doi/" + "10.1000/%3Cscript%3E%22onmouseover=alert(3)")
     addresses = [*PAGES, redirect.headers["location"], "/map.svg", "/feed.atom", "/evidence/notices", "/evidence/reasons",
+                 "/evidence/updates",
                  "/evidence/relations", *(f"/evidence/{name}" for name in QUERIES)]  # fmt: skip
     shown = 0
     for address in addresses:

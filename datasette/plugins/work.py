@@ -27,7 +27,11 @@ REASONS = """
     select facet, value, rule, field, start, stop, quote from reasons where doi = :doi
     order by facet, value, field, start, stop, rule
 """
-NOTICES = "select kind, notice_doi, issued, source, evidence from notices where doi = :doi order by issued, kind"
+NOTICES = """
+    select n.kind, n.notice_doi, n.issued, n.source, n.evidence, n.stands_on, n.relation, n.undone, w.doi as known
+    from notices n left join works w on w.doi = n.stands_on
+    where n.doi = :doi order by n.undone, n.issued, n.kind, n.notice_doi
+"""
 SOURCES = """
     select s.source, coalesce(o.label, s.source) as label, o.kind, s.via, s.rank, s.score, s.first_run, s.last_run,
         r.started
