@@ -40,7 +40,7 @@ class NoDoor:
     def lookup(self, dois: list[Doi], since: str | None = None) -> Iterator[tuple[Found, ...]]:
         return iter(())
 
-    def scan(self, query: Query, window: Window | None = None) -> Page:
+    def scan(self, query: Query, window: Window | None = None, offset: int = 0, *, by_creation: bool = False) -> Page:
         return Page((), 0)
 
     def agency(self, doi: Doi) -> str | None:

@@ -99,8 +99,9 @@ class Archive:
                     batch.append(Found(doi, doi, message))
             yield tuple(batch)
 
-    def scan(self, query: Query, window: Window | None = None) -> Page:
-        """See `model.Door.scan`; always complete. A query that was no `Question` is ranked by the words it shares."""
+    def scan(self, query: Query, window: Window | None = None, offset: int = 0, *, by_creation: bool = False) -> Page:
+        """See `model.Door.scan`; always complete, so there is no second page and no other order to ask for. A query that
+        was no `Question` is ranked by the words it shares."""
         if query in self._hits:
             hits = self._hits[query]
             return Page(_Spooled(self, hits), len(hits))
