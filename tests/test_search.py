@@ -428,7 +428,7 @@ def a_world(seed: int, records: int, share: float, spread: int, order: str) -> R
     return door
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     seed=st.integers(0, 2**32),
     records=st.one_of(st.integers(0, 60), st.integers(0, 700)),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from evidence import catalogue, config, report, yaml_text
 from evidence.config import Config, Search
@@ -18,6 +21,7 @@ from evidence.rulebook import Rulebook
 from evidence.store import Store, open_store
 from evidence.sync import Outcome, sync
 from tests.records import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, DictDoor, message
+from tests.test_search import a_world, hits
 from tests.test_store import dump
 
 Clock = Callable[[], datetime]
@@ -449,3 +453,52 @@ def test_a_person_joins_what_the_rules_keep_apart(store: Store, go: Callable[...
     go(DictDoor())
     assert rows(store, "select doi, other, verdict, decided from duplicates") == [(first, second, "same", "person")]
     assert rows(store, "select count(*) from works where verdict = 'duplicate'") == [(1,)]
+
+
+# ---------------------------------------------------------------------- a search through any history
+
+HISTORIES = st.lists(
+    st.tuples(st.booleans(), st.sampled_from(["ends", "refused", "killed"]), st.integers(1, 12)), max_size=3
+)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    records=st.integers(0, 90),
+    share=st.sampled_from([0.1, 0.5, 1.0]),
+    spread=st.sampled_from([1, 30, 9000]),
+    order=st.sampled_from(["true", "turning", "wild"]),
+    history=HISTORIES,
+)
+@example(seed=5, records=80, share=1.0, spread=9000, order="true", history=[(False, "ends", 1), (True, "killed", 2)])
+@example(seed=6, records=80, share=1.0, spread=1, order="wild", history=[(True, "refused", 3), (False, "ends", 1)])
+def test_after_any_history_a_search_has_all_or_says_that_it_has_not(
+    seed: int, records: int, share: float, spread: int, order: str, history: list[tuple[bool, str, int]], book: Rulebook
+) -> None:
+    """Runs that end, that Crossref refuses in the middle or that are killed there; then one that nothing disturbs."""
+    door = a_world(seed, records, share, spread, order)
+    world_goes_on = door.meanwhile
+    tight = one_search(config.check(yaml_text.parse(SMALL_YAML, "s.yaml")), 5)
+    with tempfile.TemporaryDirectory() as folder, open_store(Path(folder) / "evidence.db") as store:
+        for full, fate, after in [*history, (False, "ends", 1)]:
+            there = hits(door)
+            last = len(door.pages) + after
+
+            def meanwhile(asked: int, fate: str = fate, last: int = last) -> None:
+                world_goes_on(asked)
+                if asked >= last and fate != "ends":
+                    raise UnavailableError("refused") if fate == "refused" else KeyboardInterrupt
+
+            door.meanwhile = meanwhile
+            try:
+                run = sync(tight, store, door, book, now=lambda: datetime(2026, 11, 24, 12, tzinfo=UTC), full=full)
+            except KeyboardInterrupt:
+                continue
+            missing = there - {doi for (doi,) in rows(store, "select doi from sightings where last_run is null")}
+            bookmark, trouble, _ = stands(store)
+            (depth,) = catalogue.search_depths(store.conn)
+            assert (run.outcome == "partial") is bool(run.troubles) is (trouble is not None)
+            assert not missing or trouble or depth["ended"] == "quiet" or depth["quiet_increments"]
+            assert (bookmark is not None) or trouble
+            assert depth["ended"] != "cut" or trouble
