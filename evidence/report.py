@@ -152,12 +152,13 @@ def depth(row: dict[str, Any]) -> str:
     read = f"{row['reached']:,} of {row['total']:,} ranked records"
     if row["ended"] == "unfinished":
         return f"not yet read to its end: read {read} so far"
+    part = ""
     if row["windows"] > 1:
-        read += f" in {row['windows']} windows"
+        read, part = f"{read} in {row['windows']} parts by day of creation", " of its part"
     if row["last_match"] is None:
         last = "none matched"
     else:
-        last = f"last match at rank {row['last_match']:,}; {row['recent']:,} of the last 1,000 matched"
+        last = f"last match at rank {row['last_match']:,}{part}; {row['recent']:,} of the last 1,000 matched"
     left = {
         "complete": "all were read",
         "quiet": "that it ends there is a guess, a match further down would not have been seen",

@@ -359,7 +359,9 @@ def test_a_search_that_was_split_sums_its_windows(store: Store, go: Callable[...
     go(DictDoor(works), one_search(small))
     (depth,) = catalogue.search_depths(store.conn)
     assert (depth["ended"], depth["windows"], depth["reached"], depth["total"]) == ("complete", 2, 120, 120)
-    assert "read 120 of 120 ranked records in 2 windows; " in said_of_depth(store)
+    assert said_of_depth(store).startswith(
+        "read 120 of 120 ranked records in 2 parts by day of creation; last match at rank 10 of its part; 10 of the last 1,000"
+    )
 
 
 def test_files_say_nothing_of_how_deep_crossref_was_read(
