@@ -208,7 +208,7 @@ class _Reading:
     def _after(self, length: int, matches: int) -> Ended | None:
         """What is known after a page of this length: how the window ended, or None, and where the next page begins."""
         read = self.offset + length
-        everything, last = read >= self.total, length == 0 or self.asked >= PAGES
+        everything, last = read >= self.total, self.asked >= PAGES
         if everything and self._whole():
             return "complete"
         if self.by_creation or self.to_the_last:
@@ -216,7 +216,7 @@ class _Reading:
                 return self._part()
         else:
             short = length < min(self.rows, self.total - self.offset)
-            self.silent = 0 if matches or short else self.silent + 1
+            self.silent = 0 if matches else self.silent + 1
             if everything or short or self._loud(read, length):
                 return self._doubt(read)
             if self.silent >= self.quiet:

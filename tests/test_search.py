@@ -278,6 +278,38 @@ def test_a_record_that_leaves_while_pages_are_read_hides_no_other() -> None:
     assert sweeps[-1].ended == "complete"
 
 
+def test_a_record_that_leaves_unseen_is_not_waited_for() -> None:
+    door = ranked((99, NOISE), (1, HIT), (1, HIT), (49, NOISE))
+    last = list(door.messages)[-1]
+
+    def leave(asked: int) -> None:
+        if asked == 2:
+            door.messages.pop(last)
+
+    door.meanwhile = leave
+    sweeps = read(door, 100)
+    assert found(sweeps) == hits(door)
+    assert (sweeps[-1].ended, sweeps[-1].reached) == ("complete", 149)
+
+
+@pytest.mark.parametrize(("second", "ended", "left"), [(range(5, 15), "cut", 5), (range(10, 20), "complete", 0)])
+def test_what_either_order_brought_counts_as_read(second: range, ended: str, left: int) -> None:
+    """Even the order of creation may turn over, where many were created in one moment."""
+
+    class Unsteady(RankedDoor):
+        def scan(
+            self, query: Query, window: Window | None = None, offset: int = 0, *, by_creation: bool = False
+        ) -> Page:
+            self.pages.append((window, offset, by_creation))
+            held = list(self.messages.values())
+            return Page([held[n] for n in (second if by_creation else range(10))], 20)
+
+    door = Unsteady([on("2026-11-24", n) for n in range(20)])
+    sweeps = list(sweep(a_search(10), door, None, date(2002, 1, 1)))
+    assert (sweeps[-1].ended, sweeps[-1].unread) == (ended, left)
+    assert len(found(sweeps)) == 20 - left
+
+
 def test_from_files_a_page_of_any_length_is_complete_and_handed_on_in_parts() -> None:
     class Files(DictDoor):
         def scan(
