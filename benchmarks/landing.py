@@ -43,7 +43,7 @@ class NoDoor:
     def check(self, dois: list[Doi]) -> Iterator[tuple[Seen, ...]]:
         return iter(())
 
-    def scan(self, query: Query, window: Window | None = None) -> Page:
+    def scan(self, query: Query, window: Window | None = None, offset: int = 0, *, by_creation: bool = False) -> Page:
         return Page((), 0)
 
     def agency(self, doi: Doi) -> str | None:

@@ -103,15 +103,15 @@ def message(body: bytes) -> Any:
     return envelope["message"]
 
 
-def page(rows: int, message: Any) -> Page:
-    """A list of works. Where `rows` were asked for, a page with fewer than are due is a fault, not an answer: it is asked
-    again, and an empty one is never taken. `rows` 0 takes what there is."""
+def page(rows: int, message: Any, offset: int = 0) -> Page:
+    """A list of works. Where `rows` were asked for after the first `offset`, a page with fewer than are due is a fault, not
+    an answer: it is asked again, and an empty one is never taken. `rows` 0 takes what there is."""
     items = message.get("items") if isinstance(message, dict) else None
     total = message.get("total-results") if isinstance(message, dict) else None
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items) or type(total) is not int:
         raise TroubleError("200, but the answer is no list of works")
-    page = Page(tuple(items), max(total, len(items)))
-    due = min(rows, page.total)
+    page = Page(tuple(items), max(total, offset + len(items) if items else 0))
+    due = max(0, min(rows, page.total - offset))
     if len(items) < due:
         text = f"200, but {len(items)} works on a page where {due} are due"
         raise TroubleError(text, tries=2, page=page) if items else TroubleError(text)

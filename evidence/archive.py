@@ -106,8 +106,9 @@ class Archive:
             held = ((doi, self._load(doi)) for doi in asked[start : start + _BATCH])
             yield tuple(Seen(doi, normalise.indexed_at(m), normalise.cited_by(m)) for doi, m in held)
 
-    def scan(self, query: Query, window: Window | None = None) -> Page:
-        """See `model.Door.scan`; always complete. A query that was no `Question` is ranked by the words it shares."""
+    def scan(self, query: Query, window: Window | None = None, offset: int = 0, *, by_creation: bool = False) -> Page:
+        """See `model.Door.scan`; always complete, so there is no second page and no other order to ask for. A query that
+        was no `Question` is ranked by the words it shares."""
         if query in self._hits:
             hits = self._hits[query]
             return Page(_Spooled(self, hits), len(hits))

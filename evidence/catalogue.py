@@ -300,6 +300,12 @@ def found_by_search(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> set[Doi]
     return {d for (d,) in _in_chunks(conn, sql, wanted)}
 
 
+def sighted(conn: sqlite3.Connection, source: str) -> list[Doi]:
+    """The works a source leads to."""
+    sql = "select doi from sightings where source = ? and last_run is null order by doi"
+    return [Doi(found) for (found,) in conn.execute(sql, (source,))]
+
+
 def led_to(conn: sqlite3.Connection, source: str) -> int:
     """How many works a source leads to."""
     sql = "select count(*) from sightings where source = ? and last_run is null"
@@ -549,16 +555,16 @@ def pairs_to_check(conn: sqlite3.Connection) -> list[Row]:
 
 
 def searches_as_run(conn: sqlite3.Connection) -> list[Row]:
-    """Every search as last run whole and since: what PRISMA-S asks to report, one row a source."""
-    return list(
+    """Every search as run, one row for each query and door: what PRISMA-S asks to report. `depth` is how deep the search as
+    it stands was last read whole (a row of `searches_read`), on its newest row."""
+    found = list(
         _rows(
             conn,
             """
             select o.source, o.label, q.query, q.filters, json_extract(o.spec, '$.phrases') as phrases,
                 json_extract(o.spec, '$.also') as also, json_extract(o.spec, '$.years') as years,
-                min(q.since) as since, max(q.until) as until,
                 min(q.asked_at) as first_asked, max(q.asked_at) as last_asked, count(*) as requests,
-                sum(q.scanned) as scanned, sum(q.truncated) as truncated, r.door,
+                sum(q.scanned) as scanned, r.door,
                 (select count(*) from sightings s where s.source = o.source and s.last_run is null) as works
             from requests q join sources o on o.source = q.source join runs r on r.run = q.run
             group by o.source, q.query, q.filters, r.door order by o.source, first_asked
@@ -566,6 +572,15 @@ def searches_as_run(conn: sqlite3.Connection) -> list[Row]:
             {},
         )
     )
+    depths = {row["source"]: row for row in search_depths(conn)}
+    for row in reversed(found):
+        row["depth"] = depths.pop(row["source"], None) if row["door"] == "crossref" else None
+    return found
+
+
+def search_depths(conn: sqlite3.Connection) -> list[Row]:
+    """How deep each search was last read whole: the rows of the view `searches_read`."""
+    return list(_rows(conn, "select * from searches_read order by source", {}))
 
 
 def flow(conn: sqlite3.Connection) -> list[Row]:
@@ -636,6 +651,7 @@ def status(conn: sqlite3.Connection) -> Row:
                 {},
             )
         ),
+        "searches": search_depths(conn),
         "citations": list(_rows(conn, "select * from citations_to_check order by source, position", {})),
         "decisions_without_work": without_work(conn),
     }

@@ -139,7 +139,9 @@ def check(settings: Settings, online: bool) -> None:
     "--all", "everything", is_flag=True, help="With --from: take every record, not only those a source asks for."
 )
 @click.option(
-    "--full", is_flag=True, help="Forget the bookmarks: harvest every source whole, and notice what vanished."
+    "--full",
+    is_flag=True,
+    help="Forget the bookmarks: harvest every source whole, search twice as deep, and notice what vanished.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
 @click.pass_obj

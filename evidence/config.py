@@ -29,7 +29,7 @@ RESERVED = {REFRESH_SOURCE, FILES_SOURCE}
 """Ids of the sources that `sync` keeps for itself: the refresh of known works, and records taken whole from files."""
 
 _DOTTED = ("license", "full-text", "award", "relation")
-_WINDOW_FILTERS = re.compile(r"(from|until)-(index|pub|issued|print-pub|online-pub)-date|doi|updates")
+_WINDOW_FILTERS = re.compile(r"(from|until)-(index|pub|issued|print-pub|online-pub|created)-date|doi|updates")
 _EXAMPLE_ADDRESS = re.compile(r"@(.*\.)?example(\.[a-z]+)?$|@localhost$", re.IGNORECASE)
 
 

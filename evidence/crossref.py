@@ -1,8 +1,8 @@
 """Crossref over HTTP: the only door to the network.
 
 The room for asking the right question and for never mistaking, losing or hiding an answer. Three rooms below do the
-rest: `wire` sends, retries and classifies; `pacing` waits; `answers` reads. Every question is idempotent: one page, no
-cursor, no offset.
+rest: `wire` sends, retries and classifies; `pacing` waits; `answers` reads. Every question is idempotent: one page, by
+offset; no cursor.
 
 * A DOI goes into a batch where a filter can carry it, else into a path of its own, every character encoded. The
   record's DOI must be the question's, or the question's DOI one of its aliases; another work's record is never returned.
@@ -43,8 +43,12 @@ HOME: Final = "https://api.crossref.org"
 RESOLVER: Final = "https://doi.org"
 """Where formatted citations come from: it sends a DOI on to the agency that registered it."""
 
-SELECT: Final = "DOI,title,subtitle,abstract,container-title,type,issued,score,indexed"
-"""The fields a scan asks for: enough to test a search's phrases. `language` and `subtype` cannot be selected."""
+SELECT: Final = (
+    "DOI,title,subtitle,abstract,container-title,type,score,indexed,created,"
+    "issued,published,published-print,published-online,posted,content-created"
+)
+"""The fields a scan asks for: enough to test a search's phrases and years. `language`, `subtype` and `published-other`
+cannot be selected."""
 
 LIGHT: Final = "DOI,indexed,is-referenced-by-count"
 """The fields a light check asks for. Which aliases a record has cannot be selected."""
@@ -160,18 +164,20 @@ class Crossref:
             rows = {answers.doi_of(item): item for item in page.items} if page else {}
             yield tuple(Seen(doi, indexed_at(rows[doi]), cited_by(rows[doi])) for doi in group if doi in rows)
 
-    def scan(self, query: Query, window: Window | None = None) -> Page:
-        """The best `query.rows` records, best first, with the fields of `SELECT` only; one page. `total` is the server's
-        word, so a page that holds rows back, even one shorter than it should be, is never `complete`."""
-        filters = [f"{name}:{value}" for name, values in query.filters for value in values]
-        if window is not None:
-            kind = "pub" if window.by == "published" else "index"
-            filters += [f"from-{kind}-date:{window.since}", f"until-{kind}-date:{window.until}"]
+    def scan(self, query: Query, window: Window | None = None, offset: int = 0, *, by_creation: bool = False) -> Page:
+        """`query.rows` records after the first `offset`, with the fields of `SELECT` only: best first, or `by_creation`
+        oldest first. One page; `total` is the server's word, so a page that holds rows back, even one shorter than it
+        should be, is never `complete`."""
+        filters = [f"{name}:{value}" for name, values in query.filters for value in values] + _limits(window)
         params = [("query" if name == "query" else f"query.{name}", text) for name, text in query.fields]
         if filters:
             params.append(("filter", ",".join(filters)))
+        if offset:
+            params.append(("offset", str(offset)))
+        if by_creation:
+            params += [("sort", "created"), ("order", "asc")]
         try:
-            return self._list([*params, ("rows", str(query.rows)), ("select", SELECT)], query.rows)
+            return self._list([*params, ("rows", str(query.rows)), ("select", SELECT)], query.rows, offset)
         except TroubleError as trouble:
             if trouble.page is not None:
                 return trouble.page
@@ -224,8 +230,8 @@ class Crossref:
         way, message = found
         return Found(doi, Doi(answers.doi_of(message) or way), message)
 
-    def _list(self, params: Params, due: int) -> Page:
-        page = self._wire.ask("list", "/works", params, partial(answers.page, due))
+    def _list(self, params: Params, due: int, offset: int = 0) -> Page:
+        page = self._wire.ask("list", "/works", params, partial(answers.page, due, offset=offset))
         if not isinstance(page, Page):
             raise AssertionError("a list is neither moved nor absent: the wire has raised")
         return page
@@ -248,6 +254,18 @@ class Crossref:
                     )
         except TroubleError as trouble:
             trouble.surface()
+
+
+def _limits(window: Window | None) -> list[str]:
+    """A window as Crossref's filters."""
+    if window is None:
+        return []
+    limits = [
+        ("from-created-date", window.created_from),
+        ("until-created-date", window.created_until),
+        ("from-index-date", window.indexed_from),
+    ]
+    return [f"{name}:{day}" for name, day in limits if day]
 
 
 def _groups(dois: Sequence[Doi], size: int = BATCH) -> Iterator[list[Doi]]:

@@ -192,23 +192,27 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A closed range of days, ISO `YYYY-MM-DD`, by publication date or by the date Crossref indexed the record."""
+    """The records that one request is limited to. Each limit is a day, ISO `YYYY-MM-DD`, inclusive; None is no limit.
 
-    by: Literal["published", "indexed"]
-    since: str
-    until: str
+    Every record has one `created` date, which never changes: two adjacent ranges of it share no record and miss none. The
+    index date moves while one reads, and clocks differ, so it has no upper limit.
+    """
+
+    created_from: str | None = None
+    created_until: str | None = None
+    indexed_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One ranked answer. `total` is how many records the server says match; items hold at least the scan fields."""
+    """One page of an answer. `total` is how many records the server says match; items hold at least the scan fields."""
 
     items: Sequence[Message]
     total: int
 
     @property
     def complete(self) -> bool:
-        """Nothing was left behind the last row."""
+        """Nothing was left behind the last row (of a first page)."""
         return self.total <= len(self.items)
 
 
@@ -253,8 +257,9 @@ class Door(Protocol):
         """Which of these DOIs lists know, a batch at a time. One that is left out may be anything: ask for it by itself."""
         ...
 
-    def scan(self, query: Query, window: Window | None = None) -> Page:
-        """The best `query.rows` records for a question, best first, inside a window."""
+    def scan(self, query: Query, window: Window | None = None, offset: int = 0, *, by_creation: bool = False) -> Page:
+        """`query.rows` records for a question inside a window, after the first `offset`: best first, or `by_creation`
+        oldest first, an order that does not change between two requests."""
         ...
 
     def agency(self, doi: Doi) -> str | None:

@@ -159,10 +159,18 @@ def aliases(message: Message) -> tuple[Doi, ...]:
     return tuple(doi for doi in found if doi != doi_of(message))
 
 
-def year_of(message: Message) -> int | None:
-    """The year of publication, without normalising the rest."""
-    issued = _issued(message)
-    return int(issued[:4]) if issued else None
+def years_of(message: Message) -> frozenset[int]:
+    """The years of all dates of publication that a record gives, without normalising the rest: a record in print in one
+    year and online in another has both. A date that is none, or of no known shape, says nothing."""
+    found = set()
+    for key in ("issued", *_DATES):
+        try:
+            day = _date(message.get(key))
+        except RecordError:
+            continue
+        if day:
+            found.add(int(day[:4]))
+    return frozenset(found)
 
 
 def searchable(message: Message) -> tuple[str | None, str | None]:

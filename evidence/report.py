@@ -176,9 +176,10 @@ def status(state: dict[str, Any]) -> str:
     if state["gone"]:
         lines.append(f"No longer in Crossref: {_n(len(state['gone']), 'work')}.")
         lines += [f"  since {row['gone']}: {_named(row['doi'], row['title'])}" for row in state["gone"]]
+    depths = {row["source"]: depth(row) for row in state["searches"]}
     lines += [
         f"Source {s['source']}: {s['works']} works"
-        + "".join(f" — {s[key]}" for key in ("trouble", "warning") if s[key])
+        + "".join(f" — {text}" for text in (s["trouble"], s["warning"], depths.get(s["source"])) if text)
         for s in state["sources"]
     ]
     if without := state["decisions_without_work"]:
@@ -193,6 +194,31 @@ def without_work(dois: Sequence[str]) -> str:
     return f"Decisions on {_n(len(dois), 'DOI')} that no work in the database has (kept; they apply when it comes): {named}."
 
 
+def depth(row: dict[str, Any]) -> str:
+    """How deep a search was last read whole, and what that leaves open; `row` is one of `searches_read`."""
+    if row["ended"] == "unread":
+        return "not yet read to its end at Crossref"
+    read = f"{row['reached']:,} of {row['total']:,} ranked records"
+    if row["ended"] == "unfinished":
+        return f"not yet read to its end: read {read} so far"
+    part = ""
+    if row["windows"] > 1:
+        read, part = f"{read} in {row['windows']} parts by day of creation", " of its part"
+    if row["last_match"] is None:
+        last = "none matched"
+    else:
+        last = f"last match at rank {row['last_match']:,}{part}; {row['recent']:,} of the last 1,000 matched"
+    left = {
+        "complete": "all were read",
+        "quiet": "that it ends there is a guess, a match further down would not have been seen",
+        "cut": f"not complete: {row['unread']:,} that match the query were not read",
+    }
+    later = row["quiet_increments"]
+    return f"read {read}; {last}; {left[row['ended']]}" + (
+        f"; {_n(later, 'later increment')} ended at such a guess too" if later else ""
+    )
+
+
 def searches(rows: Sequence[dict[str, Any]]) -> str:
     """The text of `evidence report prisma-s`: each search as it was run, in the order PRISMA-S asks."""
     lines = []
@@ -205,8 +231,8 @@ def searches(rows: Sequence[dict[str, Any]]) -> str:
             f"  limits: {row['filters'] or 'no filter'}; years {_years(row['years'])}",
             f"  must say: {', '.join(json.loads(row['phrases'] or '[]'))}{f'; and also: {also}' if also else ''}",
             f"  run: {row['first_asked']} to {row['last_asked']}, {_n(row['requests'], 'request')}, {row['scanned']} rows read",
-            f"  works it leads to: {row['works']}"
-            + (f"; cut off {row['truncated']} times" if row["truncated"] else ""),
+            f"  works it leads to: {row['works']}",
+            *([f"  depth: {depth(row['depth'])}"] if row["depth"] else []),
         ]
     return "\n".join(lines) or "No search has been run yet."
 

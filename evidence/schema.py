@@ -380,6 +380,23 @@ create index decisions_doi on decisions (doi);
 create index works_waiting on works (doi) where {WAITING};
 """
 
+SEARCH_DEPTH_DDL = """
+alter table requests add column spec text check (spec is null or json_valid(spec));
+alter table requests add column created_from text;
+alter table requests add column created_until text;
+alter table requests add column indexed_from text;
+alter table requests add column "offset" integer;
+alter table requests add column sort text check (sort in ('relevance', 'created'));
+alter table requests add column reached integer;
+alter table requests add column last_match integer;
+alter table requests add column recent integer;
+alter table requests add column ended text check (ended in ('complete', 'quiet', 'split', 'cut'));
+alter table requests add column unread integer;
+update sources set bookmark = null where kind = 'search';
+"""
+"""Until here a search was read by dates of publication (`window_by`, `since`, `until`), which lost records: every search is
+read whole once more."""
+
 UPDATES_DDL = """
 create table updates (
     said_by text not null references works (doi) on delete cascade,
@@ -413,6 +430,7 @@ drop table notices_before;
 update works set basis = '';
 """
 """What records say was done to works, and what each work shows of it. Every work is judged again, so that `updates` fills."""
+
 KNOWN_WORKS_DDL = """
 alter table works add column gone text;
 alter table aliases add column last_run integer references runs (run);
@@ -515,6 +533,45 @@ VIEWS = {
         from citations c
         where c.retired is null and c.status not in ('resolved', 'matched')
     """,
+    "searches_read": """
+        with newest as (
+            select q.source, max(q.run) as run
+            from requests q join sources o on o.source = q.source and o.spec = q.spec
+            join runs r on r.run = q.run and r.door = 'crossref'
+            where q.indexed_from is null group by q.source
+        ), windows as (
+            select q.source, q.created_from, q.created_until, max(q.request) as request, q.total, q.reached, q.last_match,
+                q.recent, q.ended, q.unread
+            from requests q join newest n on n.source = q.source and n.run = q.run
+            join sources o on o.source = q.source and o.spec = q.spec
+            where q.indexed_from is null group by q.source, q.created_from, q.created_until
+        ), depths as (
+            select source, count(*) filter (where ended is not 'split') as windows,
+                count(ended) = 1 + 2 * count(*) filter (where ended = 'split') as finished,
+                count(*) filter (where ended = 'cut') as cut, count(*) filter (where ended = 'quiet') as quiet,
+                sum(total) filter (where ended is not 'split') as total,
+                max(total) as first_total,
+                sum(reached) filter (where ended is not 'split') as reached,
+                coalesce(max(last_match) filter (where ended is not 'split' and ended is not 'complete'),
+                    max(last_match) filter (where ended is not 'split')) as last_match,
+                coalesce(max(recent) filter (where ended is not 'split' and ended is not 'complete'),
+                    max(recent) filter (where ended is not 'split')) as recent,
+                sum(unread) as unread
+            from windows group by source
+        ), later as (
+            select q.source, count(distinct q.run) as quiet
+            from requests q join newest n on n.source = q.source and n.run < q.run
+            where q.indexed_from is not null and q.ended = 'quiet' group by q.source
+        )
+        select o.source, o.label, n.run, substr(r.started, 1, 10) as asked,
+            case when d.source is null then 'unread' when not d.finished then 'unfinished' when d.cut then 'cut'
+                when d.quiet then 'quiet' else 'complete' end as ended,
+            d.windows, d.reached, case when d.finished then d.total else d.first_total end as total, d.last_match, d.recent,
+            d.unread, l.quiet as quiet_increments
+        from sources o left join newest n on n.source = o.source left join runs r on r.run = n.run
+            left join depths d on d.source = o.source left join later l on l.source = o.source
+        where o.kind = 'search' and o.retired is null
+    """,
     "history": """
         select s.doi, s.version, r.started as seen, s.first_run, s.last_run, s.digest, w.title
         from snapshots s
@@ -564,6 +621,12 @@ def m002_decisions_shown(db: Database) -> None:
 def d002_withdrawing(db: Database) -> None:
     """A person may take a word back; every earlier decision is kept as it is."""
     _run_script(db.conn, WITHDRAWING_DDL)
+
+
+@evidence()
+def m003_search_depth(db: Database) -> None:
+    """What each request of a search was limited to, how deep it read and how its window ended."""
+    _run_script(db.conn, SEARCH_DEPTH_DDL)
 
 
 @evidence()

@@ -75,18 +75,26 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One search as run, for PRISMA-S."""
+    """One page of a search as run, for PRISMA-S: what was asked, limited to what, and how the reading of its window stood
+    after it (see `search.Sweep`). `spec` is the search as sources.yaml had it."""
 
     query: str
     filters: str
-    window_by: str | None
-    since: str | None
-    until: str | None
+    spec: str
+    created_from: str | None
+    created_until: str | None
+    indexed_from: str | None
+    offset: int
+    sort: str
     asked_at: str
     total: int
     scanned: int
     matched: int
-    truncated: bool
+    reached: int
+    last_match: int | None
+    recent: int
+    ended: str | None
+    unread: int
 
 
 Counted = tuple[Doi, str | None, int | None]
@@ -247,6 +255,14 @@ class Store:
             )
         rows = self.conn.execute("select source, bookmark, warning from sources").fetchall()
         return {source: SourceState(bookmark, warning) for source, bookmark, warning in rows}
+
+    def begin_source(self, source: str) -> None:
+        """A source is read whole from now on: its bookmark is forgotten until that has come to its end, in whichever run."""
+        with self._writing():
+            self.conn.execute(
+                "update sources set bookmark = null where source = :source and bookmark is not null",
+                {"source": source},
+            )
 
     def complete_source(self, run: int, source: str, bookmark: str, warning: str | None) -> None:
         """Move the bookmark: this source was harvested to its end. `warning` is what a person should look at."""
@@ -424,15 +440,12 @@ class Store:
     def _land_requests(self, run: int, source: str, asked: Sequence[Asked]) -> None:
         self.conn.executemany(
             """
-            insert into requests (run, source, query, filters, window_by, since, until, asked_at, total, scanned,
-                matched, truncated) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            insert into requests (run, source, truncated, query, filters, spec, created_from, created_until,
+                indexed_from, "offset", sort, asked_at, total, scanned, matched, reached, last_match, recent, ended, unread)
+            values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """,
-            [
-                (run, source, a.query, a.filters, a.window_by, a.since, a.until, a.asked_at, a.total, a.scanned,
-                 a.matched, int(a.truncated))
-                for a in asked
-            ],
-        )  # fmt: skip
+            [(run, source, int(a.ended == "cut"), *astuple(a)) for a in asked],
+        )
 
     def _land_snapshots(self, run: int, records: Sequence[Record], result: Landed) -> None:
         standing: dict[str, tuple[str | None, int]] = {}

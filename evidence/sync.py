@@ -21,7 +21,7 @@ from evidence.config import FILES_SOURCE, REFRESH_SOURCE, Config, ReferenceList,
 from evidence.errors import RecordError, SourceError
 from evidence.model import Decision, Doi, Door, Found, Message, Resolution
 from evidence.normalise import aliases as listed_aliases
-from evidence.normalise import cited_by, doi_of, indexed_at, normalise, written
+from evidence.normalise import cited_by, doi_of, indexed_at, normalise, searchable, written
 from evidence.reconsider import Progress
 from evidence.rulebook import Rulebook
 from evidence.store import Asked, Counted, Landed, Landing, Record, Reject, Sighting, SourceState, Store
@@ -38,6 +38,9 @@ REFRESH_PART = 500
 ASK_GONE_EVERY = 10
 """Every so many syncs a work that is gone from Crossref is asked for by itself again: it may have become an alias. That its
 record is back, the light check of every sync sees."""
+
+NAMED_WINDOWS = 3
+"""How many windows that were cut a source names."""
 
 
 class Quiet:
@@ -115,6 +118,7 @@ class Bench:
     started: datetime
     decisions: Mapping[Doi, tuple[Decision, ...]]
     progress: Progress
+    quiet: int = search.QUIET
 
     @property
     def today(self) -> date:
@@ -140,14 +144,15 @@ def sync(
 ) -> Outcome:
     """Harvest every source of `config` through `door`, refresh known works, judge. The caller holds the lock.
 
-    `full` forgets the bookmarks, so what a search no longer finds is noticed. `take` are records wanted whole,
-    whichever source asks for them.
+    `full` forgets the bookmarks and reads searches twice as deep, so what a search no longer finds is noticed. `take` are
+    records wanted whole, whichever source asks for them.
     """
     reconsider.collect_seldom()
     started = now()
     run = store.start_run(door.name, __version__, _iso(started))
     outcome = Outcome(run)
-    bench = Bench(store, door, book, run, now, started, reconsider.decisions_by_work(store), progress or Quiet())
+    bench = Bench(store, door, book, run, now, started, reconsider.decisions_by_work(store), progress or Quiet(),
+                  search.QUIET_FULL if full else search.QUIET)  # fmt: skip
     noticed = catalogue.notices(store.conn)
     try:
         store.set_facets(reconsider.facet_rows(book))
@@ -247,31 +252,60 @@ def _kept(door: Door, before: Resolution | None, now: Resolution) -> Resolution:
 
 
 def _harvest_search(bench: Bench, outcome: Outcome, source: Search, state: SourceState) -> None:
+    """Read a search to its end. A search that could not be read to its end is not complete: it keeps the bookmark it had
+    (after a whole read none, so the next run reads it whole), says what is missing, and ends no sighting."""
     since = state.bookmark if _is_crossref(bench.door) else None
+    if since is None and _is_crossref(bench.door):
+        bench.store.begin_source(source.id)
     before = catalogue.led_to(bench.store.conn, source.id)
     seen: set[Doi] = set()
-    cut: list[str] = []
-    for number, sweep in enumerate(search.sweep(source, bench.door, since, bench.today), start=1):
+    cut: list[search.Sweep] = []
+    guessed = False
+    for number, sweep in enumerate(search.sweep(source, bench.door, since, bench.today, bench.quiet), start=1):
         bench.progress.step(source.id, number, None)
         messages, aliases, kept = _fetch(bench, sweep.hits)
         sightings = [Sighting(kept[h.doi], "search", h.rank, h.score) for h in sweep.hits if h.doi in kept]
         seen.update(sighting.doi for sighting in sightings)
-        if sweep.truncated and sweep.window:
-            cut.append(sweep.window.since)
+        guessed |= sweep.ended == "quiet"
+        cut += [sweep] if sweep.ended == "cut" else []
         _land(bench, outcome, source.id, messages, sightings, aliases, asked=[_asked(bench, source, sweep)])
     outcome.matched |= seen
     if not _is_crossref(bench.door):
         return
-    gone = bench.store.close_sightings(bench.run, source.id, seen) if since is None else 0
+    if cut:
+        raise SourceError(_incomplete(cut))
+    gone = _close(bench, source, seen, guessed) if since is None else 0
     outcome.gone += gone
     said = _unhealthy(before, gone, catalogue.led_to(bench.store.conn, source.id))
-    if cut:
-        days = ", ".join(cut)
-        said.append(f"more records matched on {days} than Crossref gives at once, so some may be missing")
     outcome.warnings += [(source.id, text) for text in said]
-    # What a whole harvest could not see, the increments after it cannot see either: its warning stays.
+    # What is odd about a whole harvest stays odd until the next one.
     stays = [state.warning] if since is not None and state.warning else []
     bench.store.complete_source(bench.run, source.id, bench.bookmark, "; ".join(dict.fromkeys([*stays, *said])) or None)
+
+
+def _incomplete(cut: Sequence[search.Sweep]) -> str:
+    """What the windows that were cut left out; the first few by name."""
+    said = [search.unread(sweep) for sweep in cut[:NAMED_WINDOWS]]
+    if more := cut[NAMED_WINDOWS:]:
+        said.append(f"{sum(sweep.unread for sweep in more):,} more in {len(more)} other windows")
+    return f"not complete: {'; '.join(said)}"
+
+
+def _close(bench: Bench, source: Search, seen: set[Doi], guessed: bool) -> int:
+    """End the sightings of what a whole read no longer found; returns how many.
+
+    Where the read ended at a guess (quiet pages), a work may only rank below them: its sighting stands as long as the
+    record we hold says what the search looks for.
+    """
+    stands = set(seen)
+    if guessed:
+        matcher = search.Matcher(source)
+        missed = [doi for doi in catalogue.sighted(bench.store.conn, source.id) if doi not in seen]
+        for doi, _, text in catalogue.standing(bench.store.conn, missed):
+            message = json.loads(text)
+            if matcher.accepts(message, *searchable(message)):
+                stands.add(doi)
+    return bench.store.close_sightings(bench.run, source.id, stands)
 
 
 def _unhealthy(before: int, gone: int, now: int) -> list[str]:
@@ -314,14 +348,21 @@ def _asked(bench: Bench, source: Search, sweep: search.Sweep) -> Asked:
     return Asked(
         query="; ".join(f"query.{name}={value}" for name, value in source.query.fields),
         filters="; ".join(f"{name}:{value}" for name, values in source.query.filters for value in values),
-        window_by=window.by if window else None,
-        since=window.since if window else None,
-        until=window.until if window else None,
+        spec=source.spec,
+        created_from=window.created_from,
+        created_until=window.created_until,
+        indexed_from=window.indexed_from,
+        offset=sweep.offset,
+        sort="created" if sweep.by_creation else "relevance",
         asked_at=_iso(bench.now()),
         total=sweep.total,
         scanned=sweep.scanned,
         matched=len(sweep.hits),
-        truncated=sweep.truncated,
+        reached=sweep.reached,
+        last_match=sweep.last_match,
+        recent=sweep.recent,
+        ended=sweep.ended,
+        unread=sweep.unread,
     )
 
 

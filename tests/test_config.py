@@ -92,6 +92,7 @@ def test_filters_are_crossrefs_own_spelling() -> None:
         (SEARCH + "    filter: {typ: x}\n", 8, "did you mean 'type'"),
         (SEARCH + "    filter: {has_abstract: true}\n", 8, "did you mean 'has-abstract'"),
         (SEARCH + "    filter: {from-pub-date: 2010}\n", 8, "years:"),
+        (SEARCH + "    filter: {until-created-date: 2010}\n", 8, "set by the program itself"),
         (SEARCH + "    filter: {type: 'a,b'}\n", 8, "comma"),
         (SEARCH + "    years: recent\n", 8, "1974-"),
         (SEARCH + "    years: 2020-1990\n", 8, "1990-2020"),

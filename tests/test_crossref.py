@@ -396,20 +396,27 @@ def test_a_record_in_capitals_is_the_same_record(server: LoopbackCrossref, door:
 
 def test_a_scan_is_one_bounded_ranked_page(server: LoopbackCrossref, door: Crossref) -> None:
     server.works = {
-        f"10.5555/{n}": work(f"10.5555/{n}", f"Interpersonal {'psychotherapy' * (n % 2)}", 2000 + n) for n in range(9)
+        f"10.5555/{n}": work(
+            f"10.5555/{n}",
+            f"Interpersonal {'psychotherapy' * (n % 2)}",
+            1000 + n,
+            created={"date-time": f"{2000 + n}-12-31T23:59:59Z"},
+            **{"published-print": {"date-parts": [[2030]]}},
+        )
+        for n in range(9)
     }
     fields = (("bibliographic", "interpersonal psychotherapy"), ("title", "interpersonal & more"))
     filters = (("type", ("journal-article", "book-chapter")), ("has-abstract", ("false",)))
-    page = door.scan(Query(fields, filters, rows=3), Window("published", "2001-01-01", "2007-12-31"))
+    page = door.scan(Query(fields, filters, rows=3), Window("2001-01-01", "2007-12-31", "2026-01-01"))
     assert (page.total, len(page.items), page.complete) == (7, 3, False)
     assert all("psychotherapy" in item["title"][0] for item in page.items)
-    assert set(page.items[0]) == {"DOI", "title", "type", "issued", "indexed", "score"}
+    assert set(page.items[0]) == {"DOI", "title", "type", "issued", "published-print", "created", "indexed", "score"}
     (request,) = server.requests
     assert request.params == {
         "query.bibliographic": "interpersonal psychotherapy",
         "query.title": "interpersonal & more",
         "filter": "type:journal-article,type:book-chapter,has-abstract:false,"
-        "from-pub-date:2001-01-01,until-pub-date:2007-12-31",
+        "from-created-date:2001-01-01,until-created-date:2007-12-31,from-index-date:2026-01-01",
         "rows": "3",
         "select": SELECT,
         "mailto": MAILTO,
@@ -418,10 +425,26 @@ def test_a_scan_is_one_bounded_ranked_page(server: LoopbackCrossref, door: Cross
 
 def test_a_scan_of_an_indexed_window(server: LoopbackCrossref, door: Crossref) -> None:
     server.works["10.5555/w7"]["indexed"] = {"date-time": "2026-11-02T23:59:59Z"}
-    page = door.scan(Query((("bibliographic", "interpersonal"),)), Window("indexed", "2026-11-01", "2026-11-02"))
+    page = door.scan(Query((("bibliographic", "interpersonal"),)), Window(indexed_from="2026-11-01"))
     assert [item["DOI"] for item in page.items] == ["10.5555/w7"]
     assert page.complete
-    assert server.requests[0].params["filter"] == "from-index-date:2026-11-01,until-index-date:2026-11-02"
+    assert server.requests[0].params["filter"] == "from-index-date:2026-11-01"
+
+
+def test_pages_by_offset_hold_every_record_once_in_either_order(server: LoopbackCrossref, door: Crossref) -> None:
+    for n, (doi, held) in enumerate(sorted(server.works.items())):
+        server.works[doi] = held | {"created": {"date-time": f"2020-01-{n % 28 + 1:02d}T00:00:00Z"}}
+    query = Query((("bibliographic", "interpersonal"),), rows=40)
+    for by_creation in (False, True):
+        server.forget()
+        first = door.scan(query, by_creation=by_creation)
+        pages = [door.scan(query, None, offset, by_creation=by_creation) for offset in range(0, first.total, 40)]
+        items = [item for page in pages for item in page.items]
+        assert len({item["DOI"] for item in items}) == len(items) == first.total > 80
+        assert ("sort" in server.requests[-1].params) is by_creation
+        if by_creation:
+            assert [i["created"]["date-time"] for i in items] == sorted(i["created"]["date-time"] for i in items)
+    assert door.scan(query, None, first.total).items == ()
 
 
 def test_a_scan_without_hits_is_a_complete_empty_page(door: Crossref) -> None:

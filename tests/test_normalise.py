@@ -243,7 +243,23 @@ def test_a_selected_row_is_searchable_without_a_doi() -> None:
 def test_dates(dates: dict[str, Any], expected: str | None) -> None:
     read = normalise.normalise(message(**dates))
     assert read.issued == expected
-    assert read.year == normalise.year_of(message(**dates)) == (int(expected[:4]) if expected else None)
+    assert read.year == (int(expected[:4]) if expected else None)
+    assert (read.year in normalise.years_of(message(**dates))) is (expected is not None)
+
+
+def test_all_years_of_publication_count_and_what_is_no_date_says_nothing() -> None:
+    dates = {
+        "issued": {"date-parts": [[2013]]},
+        "published-print": {"date-parts": [[2014, 1]]},
+        "published-online": {"date-parts": [["2013", "12"]]},
+        "published-other": {"date-parts": [[2011]]},
+        "posted": ["2009"],
+        "content-created": "2010-01-01",
+        "created": {"date-parts": [[1999]]},
+        "indexed": {"date-parts": [[2026]]},
+    }
+    assert normalise.years_of(message(**dates)) == {2010, 2011, 2013, 2014}
+    assert normalise.years_of(message(issued={"date-parts": [[None]]}, published=7)) == frozenset()
 
 
 @pytest.mark.skipif(not DATES.exists(), reason="the shared date cases are not beside this checkout")

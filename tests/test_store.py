@@ -138,7 +138,9 @@ def test_a_page_lands_whole_or_not_at_all(store: Store) -> None:
     assert dump(store) == before
 
 
-ASKED = Asked("query.title=x", "", "published", "1974-01-01", "2028-12-31", NOW, 10, 10, 1, False)
+ASKED = Asked(
+    "query.title=x", "", "{}", "2002-01-01", "2014-06-30", None, 0, "relevance", NOW, 10, 10, 1, 10, 3, 1, "complete", 0
+)
 
 
 def test_rejudging_replaces_tags_and_keeps_when_the_work_last_changed(store: Store) -> None:
@@ -374,3 +376,30 @@ def test_a_reader_sees_the_database_while_it_is_written(store: Store) -> None:
     store.land(run(store), "s", Landing([record(digest="d2")]))
     assert catalogue.dois(reader) == [WORK.doi]
     reader.close()
+
+
+def test_searches_of_an_earlier_version_are_read_whole_once_more_and_their_log_stays(tmp_path: Path) -> None:
+    """They were read by dates of publication, which lost records."""
+    path = tmp_path / "evidence.db"
+    old = Database(path)
+    schema.evidence.apply(old, stop_before="m003_search_depth")
+    old.conn.execute(f"pragma application_id = {schema.APPLICATION_ID}")
+    old.conn.execute(
+        "insert into runs (run, started, outcome, door, version) values (1, '', 'complete', 'crossref', '')"
+    )
+    old.conn.executemany(
+        "insert into sources (source, kind, label, spec, bookmark) values (?, ?, '', '{}', '2026-11-01')",
+        [("s", "search"), ("known-works", "refresh"), ("list", "references")],
+    )
+    log = (1, 1, "s", "query.title=x", "", "1974-01-01", "2028-12-31", "published", NOW, 9, 9, 1, 1)
+    columns = (
+        "request, run, source, query, filters, since, until, window_by, asked_at, total, scanned, matched, truncated"
+    )
+    old.conn.execute(f"insert into requests ({columns}) values ({', '.join('?' * len(log))})", log)
+    old.conn.commit()
+    old.close()
+    with open_store(path) as store:
+        bookmarks = dict(store.conn.execute("select source, bookmark from sources").fetchall())
+        assert bookmarks == {"s": None, "known-works": "2026-11-01", "list": "2026-11-01"}
+        assert store.conn.execute(f"select {columns} from requests").fetchall() == [log]
+        assert store.conn.execute("select ended, reached from searches_read").fetchall() == [("unread", None)]

@@ -43,14 +43,15 @@ LAST_RUN = """
     select r.run, r.started, r.finished, r.outcome, r.door, r.version,
         (select count(*) from works w where w.first_run = r.run) as new_works,
         (select count(*) from works w where w.changed_run = r.run and w.first_run < r.run) as changed_works,
-        (select count(*) from requests q where q.run = r.run and q.truncated = 1) as truncated,
+        (select count(distinct q.source) from requests q where q.run = r.run and q.truncated = 1) as truncated,
         json_extract(r.counts, '$.known[0]') as known_found, json_extract(r.counts, '$.known[1]') as known
     from runs r where r.outcome <> 'running' and r.door <> 'judge' order by r.run desc limit 1
 """
 
 TROUBLED = """
-    select source, label, coalesce(trouble || '; ' || warning, trouble, warning) as trouble from sources
-    where coalesce(trouble, warning) is not null and retired is null order by source
+    select o.source, o.label, coalesce(o.trouble || '; ' || o.warning, o.trouble, o.warning, 'not yet read to its end') as trouble
+    from sources o left join searches_read d on d.source = o.source
+    where (coalesce(o.trouble, o.warning) is not null or d.ended = 'unfinished') and o.retired is null order by o.source
 """
 
 NEWEST = """

@@ -14,7 +14,7 @@ from typing import Any
 from datasette import hookimpl
 from datasette.utils.asgi import Response
 
-from evidence import accuracy, rulebook, tallies
+from evidence import accuracy, report, rulebook, tallies
 from evidence.remember import MEMORY
 
 NAME = "evidence"
@@ -59,11 +59,11 @@ REASONS = """
 """
 SEARCHES = """
     select o.source, o.label, o.spec, o.bookmark, coalesce(o.trouble || '; ' || o.warning, o.trouble, o.warning) as trouble,
-        max(q.asked_at) as asked, count(q.request) as requests,
-        sum(q.matched) as matched, sum(q.truncated) as truncated
-    from sources o left join requests q on q.source = o.source
-    where o.kind = 'search' and o.retired is null group by o.source order by o.source
+        (select max(q.asked_at) from requests q where q.source = o.source) as asked,
+        (select count(*) from sightings s where s.source = o.source and s.last_run is null) as works
+    from sources o where o.kind = 'search' and o.retired is null order by o.source
 """
+DEPTHS = "select * from searches_read order by source"
 TAXONOMY = "select facet, value, label, meaning from facets order by facet, position, value"
 TEXTS = "select judged_on, verdict, count(*) as n from works group by judged_on, verdict order by judged_on, verdict"
 
@@ -137,7 +137,12 @@ async def method(datasette: Any, request: Any) -> Response:
 
 async def describe(db: Any) -> dict[str, Any]:
     """The searches, the taxonomy with its uses, and what there was to read."""
-    searches = [{**dict(row), "spec": json.loads(row["spec"])} for row in await db.execute(SEARCHES)]
+    depths = {row["source"]: dict(row) for row in await db.execute(DEPTHS)}
+    searches = [
+        {**dict(row), "spec": json.loads(row["spec"]), "ended": depths[row["source"]]["ended"],
+         "depth": report.depth(depths[row["source"]])}
+        for row in await db.execute(SEARCHES)
+    ]  # fmt: skip
     facets: dict[str, list[dict[str, Any]]] = {}
     known = await tallies.kept(db)
     included = known.columns["verdict"].get("include", 0)
