@@ -445,7 +445,7 @@ VIEWS = {
         union all select 7, 'Studies included', (select count(*) from works where verdict = 'include')
     """,
 }
-"""Views for readers, by name; remade whenever a database is opened for writing."""
+"""Views for readers, by name; remade when a database is opened for writing and they have another text."""
 
 
 @evidence()
@@ -474,14 +474,25 @@ def d002_withdrawing(db: Database) -> None:
 
 def make_views(conn: sqlite3.Connection) -> None:
     """Bring the views to today's text; called inside the caller's transaction."""
-    stored = dict(conn.execute("select name, sql from sqlite_master where type = 'view'").fetchall())
-    wanted = {name: f"create view {name} as{body.rstrip()}" for name, body in VIEWS.items()}
-    if stored == wanted:
+    if has_views(conn):
         return
-    for name in stored:
+    for name in _stored_views(conn):
         conn.execute(f"drop view {name}")
-    for sql in wanted.values():
+    for sql in _wanted_views().values():
         conn.execute(sql)
+
+
+def has_views(conn: sqlite3.Connection) -> bool:
+    """Whether every view has today's text."""
+    return _stored_views(conn) == _wanted_views()
+
+
+def _stored_views(conn: sqlite3.Connection) -> dict[str, str]:
+    return dict(conn.execute("select name, sql from sqlite_master where type = 'view'").fetchall())
+
+
+def _wanted_views() -> dict[str, str]:
+    return {name: f"create view {name} as{body.rstrip()}" for name, body in VIEWS.items()}
 
 
 def _run_script(conn: sqlite3.Connection, script: str) -> None:
