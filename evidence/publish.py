@@ -114,6 +114,8 @@ def publish(
     """
     catalogue.connect(db, older=True).close()
     claims = None if sources is None else _without_contact(sources)
+    if decisions:
+        catalogue.check_ledger(decisions)
     said = catalogue.words(decisions) if decisions and reviewers == "hidden" else ()
     names = sorted({word.reviewer for word in said}) if reviewers == "hidden" else None
     with _ours(target), _explained(db, target):

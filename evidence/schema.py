@@ -492,7 +492,8 @@ def _stored_views(conn: sqlite3.Connection) -> dict[str, str]:
 
 
 def _wanted_views() -> dict[str, str]:
-    return {name: f"create view {name} as{body.rstrip()}" for name, body in VIEWS.items()}
+    # In capitals, as SQLite keeps it: it would not compare equal otherwise, and every open would make all views anew.
+    return {name: f"CREATE VIEW {name} as{body.rstrip()}" for name, body in VIEWS.items()}
 
 
 def _run_script(conn: sqlite3.Connection, script: str) -> None:
