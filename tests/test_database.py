@@ -108,12 +108,12 @@ def test_views_of_another_text_are_made_anew(db: Path) -> None:
 
 
 def test_many_programs_may_make_the_databases_at_once(tmp_path: Path) -> None:
-    failed: list[BaseException] = []
+    failed: list[Exception] = []
 
     def make() -> None:
         try:
             open_store(tmp_path / "evidence.db").close()
-        except BaseException as error:
+        except (StoreError, sqlite3.Error) as error:
             failed.append(error)
 
     threads = [threading.Thread(target=make) for _ in range(8)]
@@ -260,7 +260,7 @@ def test_after_a_run_the_one_file_is_the_present_state_though_readers_are_open(
     assert db.with_name("evidence.db-wal").stat().st_size == 0
     assert rows(db, "select count(*) from works") == reader.execute("select count(*) from works").fetchall()
     assert rows(db, "select outcome from runs order by run desc limit 1") == [("complete",)]
-    words, shows = session.decide(db, db.with_name("decisions.db"), book, now, WORK, "include", [], [], "Yes", "B")
+    _, shows = session.decide(db, db.with_name("decisions.db"), book, now, WORK, "include", [], [], "Yes", "B")
     assert shows
     assert rows(db, f"select verdict from works where doi = '{WORK}'") == [("include",)]
     assert rows(db.with_name("decisions.db"), "select count(*) from decisions") == [(2,)]
