@@ -18,11 +18,12 @@ import signal
 import sqlite3
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from evidence import config, rulebook, session, yaml_text
+from evidence import backup, config, rulebook, session, yaml_text
 from evidence.errors import EvidenceError
 from evidence.model import Doi
 from evidence.store import open_store
@@ -33,6 +34,7 @@ from tests.test_crash import contents
 MORE = tuple(
     message(f"10.5555/work.{n}", f"Interpersonal psychotherapy for group {n}", 2000 + n % 20) for n in range(25)
 )
+COPIES = ("copy.db", "copy-decisions.db")
 WORK = Doi(str(MARKOWITZ["DOI"]))
 BOOK = rulebook.load()
 
@@ -62,7 +64,14 @@ def decide(folder: Path) -> None:
     session.judge(db, ledger, BOOK, now)
 
 
-JOBS: dict[str, Callable[[Path], None]] = {"create": create, "sync": sync, "decide": decide}
+def back_up(folder: Path) -> None:
+    """Copy both databases over an earlier copy."""
+    backup.backup(folder / "evidence.db", folder / "decisions.db", folder / "copy.db")
+
+
+JOBS: dict[str, Callable[[Path], None]] = {"create": create, "sync": sync, "decide": decide, "backup": back_up}
+BEFORE: dict[str, tuple[Callable[[Path], None], ...]] = {"decide": (sync,), "backup": (sync, back_up, decide)}
+"""What is done in the folder, undisturbed, before the job."""
 
 
 def everything(folder: Path) -> dict[str, Any]:
@@ -71,7 +80,17 @@ def everything(folder: Path) -> dict[str, Any]:
     ledger = sqlite3.connect(folder / "decisions.db")
     rows["words"] = ledger.execute("select doi, verdict, reason, reviewer from decisions").fetchall()
     ledger.close()
+    for name in COPIES:
+        if (folder / name).exists():
+            rows[name] = dumped(folder / name)
     return rows
+
+
+def dumped(path: Path) -> list[str]:
+    """A whole database as SQL, but for when it was made; an error where it is not whole."""
+    with closing(sqlite3.connect(path)) as conn:
+        assert conn.execute("pragma integrity_check").fetchone() == ("ok",)
+        return [line for line in conn.iterdump() if "_sqlite_migrations" not in line]
 
 
 class Killer:
@@ -80,7 +99,8 @@ class Killer:
     def __init__(self, shim: str, folder: Path, job: str) -> None:
         self._shim = ctypes.CDLL(shim)
         self._folder, self._job = folder, JOBS[job]
-        self._before = (sync,) if job == "decide" else ()
+        self._before = BEFORE.get(job, ())
+        self._whole: dict[str, list[list[str]]] = {}
         lines = [json.dumps(work) for work in (*WORKS, *MORE)]
         (folder / "works.jsonl").write_text("\n".join(lines))
 
@@ -90,17 +110,21 @@ class Killer:
         folder.mkdir()
         for step in self._before:
             step(folder)
-        if self._before:
+        if self._job is decide:
             (folder / "decisions.db").unlink()
         return folder
 
     def clean(self) -> tuple[int, dict[str, Any]]:
         """How many calls the job makes, and what it leaves."""
         folder = self.fresh("clean")
+        for name in COPIES if self._job is back_up else ():
+            self._whole[name] = [dumped(folder / name)]
         self._shim.kill_arm(str(folder).encode(), ctypes.c_long(0), 0)
         self._job(folder)
         calls = int(self._shim.kill_counted())
         self._shim.kill_arm(b"", ctypes.c_long(0), 0)
+        for name, whole in self._whole.items():
+            whole.append(dumped(folder / name))
         return calls, everything(folder)
 
     def killed(self, number: int, torn: bool) -> dict[str, Any] | str:
@@ -114,6 +138,8 @@ class Killer:
         _, status = os.waitpid(child, 0)
         if not (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL):
             return "was not killed"
+        if self._job is back_up and (wrong := [n for n in COPIES if dumped(folder / n) not in self._whole[n]]):
+            return f"{wrong[0]} is neither the copy before nor the copy after"
         try:
             self._job(folder)
         except (EvidenceError, sqlite3.Error) as error:
