@@ -113,6 +113,7 @@ def _alone(file: Path) -> Iterator[None]:
     """Hold the target as the only backup to it, so that drafts found there were left by one that was killed."""
     lock = FileLock(file.with_name(f".{file.name}.lock"))
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout:
         raise BusyError(f"{file}: another evidence backup is at work there; try again when it has finished") from None
