@@ -103,7 +103,8 @@ def bring_up(db: Database, path: Path, migrations: Migrations) -> None:
         if _due(conn, path, migrations):
             conn.execute("begin immediate")
             with conn:
-                _migrate(db, path, migrations)
+                if _due(conn, path, migrations):  # looked at again: another program may have done it meanwhile
+                    schema.migrate(db, migrations)
     except sqlite3.Error as error:
         raise explained(path, error) from error
 
@@ -157,22 +158,6 @@ def explained(path: Path, error: sqlite3.Error) -> StoreError:
 def _due(conn: sqlite3.Connection, path: Path, migrations: Migrations) -> bool:
     behind = examine(conn, path, migrations) != "current"
     return behind or (migrations is schema.evidence and not schema.has_views(conn))
-
-
-def _migrate(db: Database, path: Path, migrations: Migrations) -> None:
-    """Inside a transaction that holds the file: another program may have done it meanwhile, so it is looked at again."""
-    conn = db.conn
-    if not _due(conn, path, migrations):
-        return
-    listed = conn.execute("select 1 from sqlite_master where name = ?", (_MIGRATIONS,)).fetchone()
-    if listed and not _applied(conn):
-        conn.execute(f"drop table {_MIGRATIONS}")  # left by an earlier version, perhaps without its index
-    for (name,) in conn.execute("select name from sqlite_master where type = 'view'").fetchall():
-        conn.execute(f'drop view "{name}"')  # a migration may change what a view reads
-    migrations.apply(db)
-    conn.execute(f"pragma application_id = {schema.APPLICATION_ID}")
-    if migrations is schema.evidence:
-        schema.make_views(conn)
 
 
 def _unfinished(conn: sqlite3.Connection, migrations: Migrations, applied: dict[str, str]) -> bool:

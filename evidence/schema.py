@@ -472,6 +472,20 @@ def d002_withdrawing(db: Database) -> None:
     _run_script(db.conn, WITHDRAWING_DDL)
 
 
+def migrate(db: Database, migrations: Migrations) -> None:
+    """Make the tables of a database, or bring them to today's schema, with its views, and sign the file as ours. Inside the
+    caller's transaction, so that a file is never half of it."""
+    conn, listed = db.conn, Migrations.migrations_table
+    if db.table(listed).exists() and not db.table(listed).count:
+        conn.execute(f"drop table {listed}")  # left by an earlier version that was killed, perhaps without its index
+    for name in _stored_views(conn):
+        conn.execute(f"drop view {name}")  # a migration may change what a view reads
+    migrations.apply(db)
+    conn.execute(f"pragma application_id = {APPLICATION_ID}")
+    if migrations is evidence:
+        make_views(conn)
+
+
 def make_views(conn: sqlite3.Connection) -> None:
     """Bring the views to today's text; called inside the caller's transaction."""
     if has_views(conn):
