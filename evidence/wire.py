@@ -119,7 +119,7 @@ class Wire:
         self._reached = False
         self._hurried = False
         self._breaker = Breaker()
-        self._last: TroubleError | None = None
+        self._gave_up: dict[Route, TroubleError] = {}
         self._client = httpx.Client(
             headers={"User-Agent": user_agent(mailto), "Accept": "application/json", "Accept-Encoding": "gzip"},
             timeout=httpx.Timeout(timeout, connect=min(timeout, CONNECTING)),
@@ -154,7 +154,8 @@ class Wire:
                 pause = self._pause(route, trouble.at(shown, attempt), url)
                 if pause is None:
                     self._breaker.gave_up(route, faults)
-                    self._last = trouble
+                    if trouble.fault is not None:
+                        self._gave_up[route] = trouble
                     raise
                 if self._on_wait:
                     self._on_wait(f"{trouble.text}; waiting {pause:.3g} s, then try {attempt + 1}")
@@ -169,8 +170,9 @@ class Wire:
         too often in a row."""
         if self._blocked:
             raise TroubleError(self._blocked, status=403, refused=True).at(shown, tried)
-        if self._last is not None and self._breaker.stopped(route):
-            raise self._last.unasked(shown)
+        if self._breaker.stopped(route):
+            # Where there is no network, the class that was never asked stops with the other.
+            raise (self._gave_up.get(route) or next(iter(self._gave_up.values()))).unasked(shown)
         if self._resume is None:
             return
         left = self._resume - self._clock()
