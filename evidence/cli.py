@@ -488,7 +488,8 @@ def backup_(settings: Settings, target: Path, force: bool) -> None:
     otherwise. A folder gets evidence.db and decisions.db.
     """
     for copied in backup.backup(settings.db, settings.decisions, target, force=force):
-        held = f"{copied.rows['works']} works" if "works" in copied.rows else f"{copied.rows['decisions']} decisions"
+        kind = "work" if "works" in copied.rows else "decision"
+        held = f"{copied.rows[f'{kind}s']} {kind}{'s' * (copied.rows[f'{kind}s'] != 1)}"
         click.echo(f"{copied.source}: {held}, {copied.size / 1e6:.1f} MB, copied to {copied.file} and checked.")
         if copied.unfinished:
             click.echo(f"Run {copied.unfinished} was under way: the copy holds what had landed of it.")

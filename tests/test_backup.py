@@ -236,7 +236,7 @@ def test_the_command(
     said = capsys.readouterr()
     assert said.err == ""
     assert said.out.splitlines()[0].startswith("work/evidence.db: 4 works, 0.")
-    assert said.out.splitlines()[1].startswith("work/decisions.db: 1 decisions, 0.")
+    assert said.out.splitlines()[1].startswith("work/decisions.db: 1 decision, 0.")
     assert f"copied to {tmp_path / 'copy-decisions.db'} and checked." in said.out
     (tmp_path / "copy.db").write_text("mine")
     with pytest.raises(SystemExit) as stopped:
