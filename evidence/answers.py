@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from evidence.errors import RejectedError, UnavailableError
 from evidence.model import Message, Page
-from evidence.pacing import FIRST_PAUSE, LONGEST_WAIT
+from evidence.pacing import FIRST_PAUSE, LONGEST_WAIT, Fault
 
 LONGEST_WORDS: Final = 600
 """Characters of the server's own words that are carried into an error."""
@@ -33,7 +33,8 @@ class TroubleError(Exception):
 
     `tries`: how many tries in all the question deserves, None for as many as the client has. `pause`: seconds the server
     asked for; else the back-off starts at `first`. `refused`: the server understood and will say the same again.
-    `page`: what a short page did hold.
+    `fault`: what is wrong with the server or the way to it, None when it is this question's own trouble. `page`: what a short
+    page did hold.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class TroubleError(Exception):
         first: float = FIRST_PAUSE,
         refused: bool = False,
         too_large: bool = False,
-        unreached: bool = False,
+        fault: Fault | None = None,
         page: Page | None = None,
     ) -> None:
         super().__init__(text)
@@ -57,15 +58,25 @@ class TroubleError(Exception):
         self.first = first
         self.refused = refused
         self.too_large = too_large
-        self.unreached = unreached
+        self.fault = fault
         self.page = page
         self.where = "nothing"
         self.tried = 0
 
     @property
-    def down(self) -> bool:
-        """Whether the trouble is the server's as a whole, not this question's: the next question will likely meet it too."""
-        return self.unreached or self.status in (408, 425, 429) or (self.status or 0) >= 500
+    def unreached(self) -> bool:
+        """Whether no answer came at all."""
+        return self.fault in ("unreachable", "timeout")
+
+    @property
+    def hurried(self) -> bool:
+        """Whether the server says that it is asked too fast."""
+        return self.status in (408, 425, 429)
+
+    def unasked(self, where: str) -> TroubleError:
+        """The same trouble for a question that is not sent, because it would meet it too."""
+        again = TroubleError(self.text, status=self.status, fault=self.fault, pause=self.pause, refused=self.refused)
+        return again.at(where, 0)
 
     def at(self, where: str, tried: int) -> Self:
         """Adds the address that was asked, and how many times, when the last try has failed."""
@@ -76,14 +87,15 @@ class TroubleError(Exception):
         """Raises what callers of the client see: what happened, to which address, how often it was tried, what to do."""
         if self.refused:
             raise RejectedError(f"{self.text} (asked {_short(self.where)})") from self
+        times = "once" if self.tried == 1 else f"{self.tried} times"
+        asked = f"asked {_short(self.where)}, {times}" if self.tried else "not asked again in this run"
         if self.pause is not None and self.pause > LONGEST_WAIT:
             remedy = f"the server asks to wait {self.pause:.0f} s, run again after that"
         elif self.unreached:
             remedy = "check the network and run again, or work from files with --offline"
         else:
             remedy = "run again later"
-        times = "once" if self.tried == 1 else f"{self.tried} times"
-        raise UnavailableError(f"{self.text} (asked {_short(self.where)}, {times}); {remedy}") from self
+        raise UnavailableError(f"{self.text} ({asked}); {remedy}") from self
 
 
 def _short(address: str) -> str:
@@ -97,9 +109,9 @@ def message(body: bytes) -> Any:
         envelope = parsed(body)
     except (ValueError, RecursionError) as error:
         kind = "empty" if not body.strip() else "a web page" if is_page(body) else "cut short or not JSON"
-        raise TroubleError(f"200, but the answer is {kind}") from error
+        raise TroubleError(f"200, but the answer is {kind}", fault="not JSON") from error
     if not isinstance(envelope, dict) or envelope.get("status", "ok") != "ok" or "message" not in envelope:
-        raise TroubleError(f"200, but the answer is not Crossref's ({said(body)})")
+        raise TroubleError(f"200, but the answer is not Crossref's ({said(body)})", fault="not JSON")
     return envelope["message"]
 
 

@@ -6,7 +6,6 @@ Every function takes an open connection, so readers and the writer share one vie
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -14,9 +13,9 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sqlite_utils import Database
+from sqlite_utils import Migrations
 
-from evidence import schema
+from evidence import database, schema
 from evidence.errors import ConfigError, StoreError
 from evidence.model import Citation, Decision, Doi, Resolution
 
@@ -82,22 +81,16 @@ class Noticed(NamedTuple):
 def connect(path: Path, *, older: bool = False) -> sqlite3.Connection:
     """A read-only connection to an evidence database; ConfigError when there is none, StoreError when it is not ours or, but
     for `older`, when an older version made it and nothing has brought it up to date."""
+    missing = ConfigError(f"{path}: there is no database yet; `evidence demo` or `evidence sync` makes one")
     if not path.exists():
-        raise ConfigError(f"{path}: there is no database yet; `evidence demo` or `evidence sync` makes one")
-    try:
-        conn = _read_only(path)
-        (application_id,) = conn.execute("pragma application_id").fetchone()
-        known = conn.execute("select 1 from sqlite_master where name = 'works'").fetchone()
-        behind = known and schema.evidence.pending(Database(conn, execute_plugins=False))
-    except sqlite3.Error as error:
-        raise StoreError(f"{path}: cannot be read ({error}); name another file with --db") from None
-    if application_id != schema.APPLICATION_ID or known is None:
-        conn.close()
-        raise StoreError(f"{path}: this is not a database of evidence; name another with --db")
-    if behind and not older:
-        conn.close()
-        raise StoreError(f"{path}: made by an older version of evidence; `evidence judge` brings it up to date")
-    return conn
+        raise missing
+    conn, state = _examined(path, schema.evidence)
+    if state == "current" or (state == "behind" and older):
+        return conn
+    conn.close()
+    if state == "new":
+        raise missing
+    raise StoreError(f"{path}: made by an older version of evidence; `evidence judge` brings it up to date")
 
 
 @contextmanager
@@ -127,23 +120,37 @@ def newest_word(ledger: Path) -> tuple[int, int]:
     alike in this are alike."""
     if not ledger.exists():
         return (0, 0)
-    ((number,),) = _ask_ledger(ledger, "select coalesce(max(decision), 0) from decisions")
+    number = max((n for (n,) in _ask_ledger(ledger, "select max(decision) from decisions")), default=0) or 0
     return (ledger.stat().st_ino, number)
 
 
+def check_ledger(ledger: Path) -> None:
+    """StoreError when there is a file in the ledger's place that this version cannot read."""
+    if ledger.exists():
+        _examined(ledger, schema.decisions)[0].close()
+
+
 def _ask_ledger(ledger: Path, sql: str) -> list[Any]:
+    conn, state = _examined(ledger, schema.decisions)
+    with closing(conn):
+        try:
+            return [] if state == "new" else conn.execute(sql).fetchall()
+        except sqlite3.Error as error:
+            raise StoreError(f"{ledger}: cannot be read ({error}); name the ledger with --decisions") from None
+
+
+def _examined(path: Path, migrations: Migrations) -> tuple[sqlite3.Connection, database.State]:
+    """A read-only connection, and how the file stands to today's schema; StoreError when it is none of ours."""
     try:
-        with closing(_read_only(ledger)) as conn:
-            return conn.execute(sql).fetchall()
+        conn = database.read_only(path)
+        try:
+            return conn, database.examine(conn, path, migrations)
+        except BaseException:
+            conn.close()
+            raise
     except sqlite3.Error as error:
-        raise StoreError(f"{ledger}: cannot be read ({error}); name the ledger with --decisions") from None
-
-
-def _read_only(path: Path) -> sqlite3.Connection:
-    # On a read-only file system a database in WAL mode opens only as immutable, which is right where no log waits beside it.
-    log = path.with_name(f"{path.name}-wal")
-    frozen = not os.access(path.parent, os.W_OK) and not (log.exists() and log.stat().st_size)
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if frozen else ''}", uri=True)
+        option = "--decisions" if migrations is schema.decisions else "--db"
+        raise StoreError(f"{path}: cannot be read ({error}); name another file with {option}") from None
 
 
 # ---------------------------------------------------------------------- for sync

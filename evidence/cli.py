@@ -25,6 +25,7 @@ from tqdm import tqdm
 
 from evidence import (
     __version__,
+    backup,
     catalogue,
     config,
     crossref,
@@ -484,6 +485,24 @@ def publish_(settings: Settings, folder: Path, hide_reviewers: bool) -> None:
         click.echo(
             f"Run {done.unfinished} was under way: the copy holds what had landed of it. Publish again when it ends."
         )
+
+
+@cli.command("backup")
+@click.argument("target", type=click.Path(path_type=Path), metavar="FILE")
+@click.option("--force", is_flag=True, help="Overwrite FILE even where it is no backup.")
+@click.pass_obj
+def backup_(settings: Settings, target: Path, force: bool) -> None:
+    """Copy both databases, whatever else is at work on them, and check the copies.
+
+    FILE gets the harvest; the decisions go beside it, to decisions.db where FILE is called evidence.db and to NAME-decisions.db
+    otherwise. A folder gets evidence.db and decisions.db.
+    """
+    for copied in backup.backup(settings.db, settings.decisions, target, force=force):
+        kind = "work" if "works" in copied.rows else "decision"
+        held = f"{copied.rows[f'{kind}s']} {kind}{'s' * (copied.rows[f'{kind}s'] != 1)}"
+        click.echo(f"{copied.source}: {held}, {copied.size / 1e6:.1f} MB, copied to {copied.file} and checked.")
+        if copied.unfinished:
+            click.echo(f"Run {copied.unfinished} was under way: the copy holds what had landed of it.")
 
 
 @cli.group()

@@ -219,7 +219,7 @@ class Crossref:
             # Taken as it comes: whatever is missing from it is asked for by itself.
             return self._list([("filter", ",".join(filters)), ("rows", str(len(dois))), *fields], 0)
         except TroubleError as trouble:
-            if trouble.status in _SPLIT_ON or trouble.too_large:
+            if trouble.tried and (trouble.status in _SPLIT_ON or trouble.too_large):
                 return None
             trouble.surface()
 

@@ -280,6 +280,7 @@ def read(fields: Mapping[str, Sequence[str]]) -> Words:
 
 
 def _told(db: Path, ledger: Path, reviewers: Sequence[str], token: str | None) -> str:
+    catalogue.check_ledger(ledger)
     said = {"db": str(db.absolute()), "ledger": str(ledger.absolute()), "reviewers": list(reviewers), "token": token}
     return json.dumps(said)
 

@@ -11,7 +11,7 @@ from typing import Any
 from evidence.catalogue import Noticed
 from evidence.sync import Outcome
 
-_ASKED = re.compile(r" \(asked \S+(?:, [\w ]+)?\)")
+_ASKED = re.compile(r" \((?:asked \S+(?:, [\w ]+)?|not asked again in this run)\)")
 
 CITATION_WORDS = {
     "resolved": "resolved",
@@ -111,7 +111,13 @@ def _stopped(troubles: Sequence[tuple[str, str]]) -> list[str]:
     reasons: dict[str, list[str]] = {}
     for source, text in troubles:
         reasons.setdefault(_ASKED.sub("", text), []).append(source)
-    return [f"Stopped, {', '.join(sources)}: {text}" for text, sources in reasons.items()]
+    return [f"Stopped, {_some(sources)}: {text}" for text, sources in reasons.items()]
+
+
+def _some(sources: Sequence[str]) -> str:
+    """The first names of a long list, and how many more: the whole of it is in `evidence status`."""
+    more = len(sources) - _NAMED
+    return ", ".join(sources) if more < 2 else f"{', '.join(sources[:_NAMED])} and {more} more"
 
 
 def _duplicates(outcome: Outcome) -> str:

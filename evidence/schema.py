@@ -596,7 +596,7 @@ VIEWS = {
         union all select 7, 'Studies included', (select count(*) from works where verdict = 'include')
     """,
 }
-"""Views for readers, by name; remade whenever a database is opened for writing."""
+"""Views for readers, by name; remade when a database is opened for writing and they have another text."""
 
 
 @evidence()
@@ -656,16 +656,42 @@ def d003_what_a_decision_had_seen(db: Database) -> None:
     _run_script(db.conn, APPEND_ONLY_DDL)
 
 
+def migrate(db: Database, migrations: Migrations) -> None:
+    """Make the tables of a database, or bring them to today's schema, with its views, and sign the file as ours. Inside the
+    caller's transaction, so that a file is never half of it."""
+    conn, listed = db.conn, Migrations.migrations_table
+    if db.table(listed).exists() and not db.table(listed).count:
+        conn.execute(f"drop table {listed}")  # left by an earlier version that was killed, perhaps without its index
+    for name in _stored_views(conn):
+        conn.execute(f"drop view {name}")  # a migration may change what a view reads
+    migrations.apply(db)
+    conn.execute(f"pragma application_id = {APPLICATION_ID}")
+    if migrations is evidence:
+        make_views(conn)
+
+
 def make_views(conn: sqlite3.Connection) -> None:
     """Bring the views to today's text; called inside the caller's transaction."""
-    stored = dict(conn.execute("select name, sql from sqlite_master where type = 'view'").fetchall())
-    wanted = {name: f"create view {name} as{body.rstrip()}" for name, body in VIEWS.items()}
-    if stored == wanted:
+    if has_views(conn):
         return
-    for name in stored:
+    for name in _stored_views(conn):
         conn.execute(f"drop view {name}")
-    for sql in wanted.values():
+    for sql in _wanted_views().values():
         conn.execute(sql)
+
+
+def has_views(conn: sqlite3.Connection) -> bool:
+    """Whether every view has today's text."""
+    return _stored_views(conn) == _wanted_views()
+
+
+def _stored_views(conn: sqlite3.Connection) -> dict[str, str]:
+    return dict(conn.execute("select name, sql from sqlite_master where type = 'view'").fetchall())
+
+
+def _wanted_views() -> dict[str, str]:
+    # In capitals, as SQLite keeps it: it would not compare equal otherwise, and every open would make all views anew.
+    return {name: f"CREATE VIEW {name} as{body.rstrip()}" for name, body in VIEWS.items()}
 
 
 def _run_script(conn: sqlite3.Connection, script: str) -> None:

@@ -315,23 +315,25 @@ def _judge(opened: store.Store, book: Rulebook, now: Clock, progress: Progress) 
 
 
 def _append(db: Path, ledger: Path, book: Rulebook, now: Clock, new: Sequence[Decision], patience: float) -> bool:
-    """The ledger first: it is what must not be lost. The works decided on are judged at once, or (False) when the sync that
-    is running is done."""
-    with store.open_store(db, ledger) as opened:
-        opened.decide(new)
-        try:
-            with locked(db, patience):
-                opened.show_decisions()
-                opened.set_facets(reconsider.facet_rows(book))
-                run_id = opened.start_run("judge", __version__, _moment(now))
-                about = {decision.doi for decision in new if decision.facet != SAME_WORK}
-                dois = sorted({catalogue.canonical(opened.conn, doi) for doi in about})
-                said = reconsider.decisions_by_work(opened)
-                count = reconsider.judge_decided(opened, book, run_id, said, dois, Quiet())
-                opened.finish_run(run_id, "complete", {"rejudged": count}, _moment(now))
-        except BusyError:
-            log.warning("A sync is running: the decision is kept, and shows when it is done.")
-            return False
+    """The ledger first, before the harvest is so much as opened: it is what must not be lost. The works decided on are
+    judged at once, or (False) later: by the sync that is running, or by the next `judge`."""
+    store.append(ledger, new)
+    try:
+        with locked(db, patience), store.open_store(db, ledger, wait=patience) as opened:
+            opened.show_decisions()
+            opened.set_facets(reconsider.facet_rows(book))
+            run_id = opened.start_run("judge", __version__, _moment(now))
+            about = {decision.doi for decision in new if decision.facet != SAME_WORK}
+            dois = sorted({catalogue.canonical(opened.conn, doi) for doi in about})
+            said = reconsider.decisions_by_work(opened)
+            count = reconsider.judge_decided(opened, book, run_id, said, dois, Quiet())
+            opened.finish_run(run_id, "complete", {"rejudged": count}, _moment(now))
+    except BusyError:
+        log.warning("A sync is running: the decision is kept, and shows when it is done.")
+        return False
+    except StoreError as error:
+        log.warning("The decision is kept in %s, and shows after the next `evidence judge`: %s", ledger, error)
+        return False
     return True
 
 

@@ -13,16 +13,15 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from sqlite_utils import Database
 
-from evidence import __version__, schema
+from evidence import __version__, database, schema
 from evidence import notices as standing
-from evidence.errors import StoreError
 from evidence.model import Decision, Doi, Judgement, Resolution, Work
 from evidence.normalise import cite_authors
 
@@ -32,10 +31,10 @@ PREPRINT = ("is-preprint-of", "has-preprint")
 _SQL_VARIABLES = 500
 """Values bound in one `in (…)`: below SQLite's oldest limit of 999."""
 
-_BUSY_SECONDS = 30.0
-
-_CACHE_KIB, _LOG_PAGES = 65_536, 32_000
-"""A harvest comes back to the same index pages with every page it lands: kept in memory, and written back less often."""
+_INSERT_DECISION = """
+    insert into decisions (doi, action, verdict, facet, value, reason, reviewer, made_at, rules, record, rule_said, seen)
+    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,10 +170,32 @@ class SourceState:
     warning: str | None
 
 
-def open_store(path: Path, decisions: Path | None = None) -> Store:
-    """Open (or make) both databases for writing, migrated; StoreError when one is not ours, newer, damaged or read-only."""
+def open_store(path: Path, decisions: Path | None = None, *, wait: float = database.WAIT) -> Store:
+    """Open (or make) both databases for writing, migrated; StoreError when one is not ours, newer, damaged or read-only: then
+    neither was written to. `wait` is how many seconds a write waits for another program."""
     ledger = decisions or path.with_name("decisions.db")
-    return Store(_open(path, schema.evidence), _open(ledger, schema.decisions), path, ledger)
+    with ExitStack() as opened:
+        db = database.connect(path, schema.evidence, wait)
+        opened.callback(db.close)
+        words = database.connect(ledger, schema.decisions, wait)
+        opened.callback(words.close)
+        database.bring_up(words, ledger, schema.decisions)
+        database.bring_up(db, path, schema.evidence)
+        opened.pop_all()
+    return Store(db, words, path, ledger)
+
+
+def append(ledger: Path, decisions: Sequence[Decision], *, wait: float = database.WAIT) -> None:
+    """Append people's words to the ledger and touch no other file. When it returns they are on the disk; StoreError when
+    they are not kept."""
+    with closing(database.connect(ledger, schema.decisions, wait)) as words:
+        database.bring_up(words, ledger, schema.decisions)
+        try:
+            with words.atomic():
+                words.conn.executemany(_INSERT_DECISION, map(_decision_row, decisions))
+        except sqlite3.Error as error:
+            raise database.explained(ledger, error) from error
+        database.checkpoint(words.conn)
 
 
 class Store:
@@ -183,6 +204,7 @@ class Store:
     def __init__(self, db: Database, ledger: Database, path: Path, ledger_path: Path) -> None:
         self._db, self._ledger = db, ledger
         self.path, self.ledger_path = path, ledger_path
+        self._written = 0
 
     def __enter__(self) -> Store:
         return self
@@ -191,9 +213,11 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        """Close both files."""
-        self._db.close()
-        self._ledger.close()
+        """Close both files, each with all that was written in it: readers may keep the log beside it open."""
+        for db, written in ((self._db, self._written), (self._ledger, 0)):
+            if db.conn.total_changes != written:
+                database.checkpoint(db.conn)
+            db.close()
 
     @property
     def conn(self) -> sqlite3.Connection:
@@ -213,12 +237,14 @@ class Store:
             return int(cursor.lastrowid or 0)
 
     def finish_run(self, run: int, outcome: str, counts: dict[str, Any], now: str) -> None:
-        """Close a run with its outcome and counts."""
+        """Close a run with its outcome and counts, and write the log back: whoever copies the one file has it whole."""
         with self._writing():
             self.conn.execute(
                 "update runs set finished = :now, outcome = :outcome, counts = :counts where run = :run",
                 {"now": now, "outcome": outcome, "counts": json.dumps(counts, ensure_ascii=False), "run": run},
             )
+        database.checkpoint(self.conn)
+        self._written = self.conn.total_changes
 
     def register(self, run: int, entries: Sequence[tuple[str, str, str, str]]) -> dict[str, SourceState]:
         """Make `sources` agree with sources.yaml. Entries are (id, kind, label, spec JSON).
@@ -958,14 +984,7 @@ class Store:
     def decide(self, decisions: Sequence[Decision]) -> None:
         """Append to the ledger; nothing there is ever changed or removed."""
         with self._guarded(self.ledger_path), self._ledger.atomic():
-            self._ledger.conn.executemany(
-                """
-                insert into decisions
-                    (doi, action, verdict, facet, value, reason, reviewer, made_at, rules, record, rule_said, seen)
-                values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-                """,
-                [(*astuple(decision)[:-1], json.dumps(decision.seen)) for decision in decisions],
-            )
+            self._ledger.conn.executemany(_INSERT_DECISION, map(_decision_row, decisions))
 
     def decisions(self) -> tuple[Decision, ...]:
         """The whole ledger, oldest first."""
@@ -1009,7 +1028,7 @@ class Store:
         try:
             yield
         except sqlite3.Error as error:
-            raise _explained(path, error) from error
+            raise database.explained(path, error) from error
 
 
 _WORK_COLUMNS = tuple(
@@ -1106,85 +1125,13 @@ def _work_row(
     }
 
 
+def _decision_row(decision: Decision) -> tuple[Any, ...]:
+    return (*astuple(decision)[:-1], json.dumps(decision.seen))
+
+
 def _notice_text(notice_of: Sequence[tuple[str, str | None]]) -> str | None:
     """How `works.notice_of` says what a record is a notice of: `retraction:10.1000/x`; `retraction:` where that is unknown."""
     return f"{notice_of[0][0]}:{notice_of[0][1] or ''}" if notice_of else None
-
-
-def _open(path: Path, migrations: Any) -> Database:
-    fresh = not path.exists() or path.stat().st_size == 0
-    if not fresh:
-        try:
-            with path.open("rb") as file:
-                head = file.read(16)
-        except OSError as error:
-            raise StoreError(f"{path}: cannot be read ({error.strerror}); name another file with --db") from None
-        if head != b"SQLite format 3\x00":
-            raise StoreError(f"{path}: this file is no SQLite database; name another with --db")
-    try:
-        conn = sqlite3.connect(path, timeout=_BUSY_SECONDS)
-    except sqlite3.Error as error:
-        raise _explained(path, error) from error
-    try:
-        _check_ours(conn, path, migrations, fresh)
-        conn.execute("pragma journal_mode = wal")
-        conn.execute("pragma synchronous = normal")
-        conn.execute(f"pragma cache_size = -{_CACHE_KIB}")
-        conn.execute(f"pragma wal_autocheckpoint = {_LOG_PAGES}")
-        conn.execute("pragma foreign_keys = on")
-        db = Database(conn, execute_plugins=False)
-        migrations.apply(db)
-        with db.atomic():
-            conn.execute(f"pragma application_id = {schema.APPLICATION_ID}")
-            if migrations is schema.evidence:
-                schema.make_views(conn)
-    except sqlite3.Error as error:
-        conn.close()
-        raise _explained(path, error) from error
-    except BaseException:
-        conn.close()
-        raise
-    return db
-
-
-def _check_ours(conn: sqlite3.Connection, path: Path, migrations: Any, fresh: bool) -> None:
-    """Look before touching: a stranger's or a newer database is left exactly as it was."""
-    if fresh:
-        return
-    tables = {name for (name,) in conn.execute("select name from sqlite_master where type = 'table'")}
-    if not tables:
-        return
-    (application_id,) = conn.execute("pragma application_id").fetchone()
-    if application_id != schema.APPLICATION_ID or "_sqlite_migrations" not in tables:
-        raise StoreError(f"{path}: this SQLite database was not made by evidence; name another file with --db")
-    applied = dict(conn.execute("select name, migration_set from _sqlite_migrations").fetchall())
-    if migrations.name not in applied.values():
-        raise StoreError(
-            f"{path}: this is evidence's other database; --db is for the harvest, --decisions for people's"
-        )
-    known = {migration.name for migration in migrations.pending(Database(memory=True))}
-    if newer := sorted(set(applied) - known):
-        raise StoreError(
-            f"{path}: made by a newer version of evidence (it has {newer[-1]}); upgrade with pip install -U evidence"
-        )
-
-
-def _explained(path: Path, error: sqlite3.Error) -> StoreError:
-    text = str(error)
-    if "disk is full" in text:
-        return StoreError(f"{path}: the disk is full; nothing of this page was written. Make room and run it again")
-    if "readonly" in text or "read-only" in text:
-        return StoreError(f"{path}: cannot be written (read-only); check the permissions of the file and its folder")
-    if "unable to open" in text:
-        return StoreError(f"{path}: cannot be opened or made; check that the folder exists and may be written to")
-    if "locked" in text:
-        return StoreError(f"{path}: another program holds this database; close it and run again")
-    if "malformed" in text or "not a database" in text:
-        return StoreError(
-            f"{path}: the database is damaged ({text}); restore a backup, or move it away and run `evidence sync`: "
-            "everything but decisions.db can be harvested again"
-        )
-    return StoreError(f"{path}: SQLite says: {text}")
 
 
 def _chunks(items: Sequence[Any]) -> Iterator[list[Any]]:

@@ -868,7 +868,7 @@ def test_what_cannot_be_served_is_said_before_a_server_starts(sample: Path, tmp_
         run(tmp_path / "text.db")
     with closing(sqlite3.connect(tmp_path / "other.db")) as conn:
         conn.execute("create table works (doi)")
-    with pytest.raises(StoreError, match="not a database of evidence"):
+    with pytest.raises(StoreError, match="was not made by evidence"):
         run(tmp_path / "other.db")
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]
