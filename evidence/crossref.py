@@ -30,6 +30,7 @@ from typing import Any, Final, Self, TypeVar
 from urllib.parse import quote
 
 from evidence import answers
+from evidence import doi as spelling
 from evidence.answers import TroubleError
 from evidence.errors import RejectedError, UnavailableError
 from evidence.model import Doi, Found, Page, Query, Window
@@ -133,7 +134,7 @@ class Crossref:
         """
         asked: dict[str, Doi] = {}
         for doi in dois:
-            asked.setdefault(doi.lower(), doi)
+            asked.setdefault(spelling.lower(doi), doi)
         unique = tuple(asked.values())
         for start in range(0, len(unique), BATCH):
             yield self._batch(unique[start : start + BATCH], since)
@@ -157,8 +158,7 @@ class Crossref:
 
     def agency(self, doi: Doi) -> str | None:
         """The name of the agency that registered a DOI (`DataCite`, `mEDRA`, `Crossref`, …), or None if none did."""
-        found = self._follow(doi, "/agency", answers.agency)
-        return None if found is None else found[1]
+        return self._follow(doi, "/agency", answers.agency)
 
     def _batch(self, dois: tuple[Doi, ...], since: str | None) -> tuple[Found, ...]:
         found: dict[Doi, Found] = {}
@@ -170,10 +170,10 @@ class Crossref:
             page = self._many(group, since)
             records = {answers.doi_of(item): item for item in page.items} if page else {}
             for doi in group:
-                if doi.lower() in records:
-                    found[doi] = Found(doi, Doi(doi.lower()), records[doi.lower()])
+                if (answered := spelling.lower(doi)) in records:
+                    found[doi] = Found(doi, answered, records[answered])
             # A page that holds rows back, or others' rows, proves nothing about the absent: they are not "unchanged".
-            trusted = page is not None and page.complete and records.keys() <= {doi.lower() for doi in group}
+            trusted = page is not None and page.complete and records.keys() <= set(map(spelling.lower, group))
             if since is None or not trusted:
                 singly.update(doi for doi in group if doi not in found)
         for doi in dois:
@@ -195,8 +195,9 @@ class Crossref:
             trouble.surface()
 
     def _single(self, doi: Doi) -> Found:
+        # The record's own spelling is kept: a server may have folded more than ASCII on the way to it.
         found = self._follow(doi, "", answers.record)
-        return Found(doi, None, None) if found is None else Found(doi, *found)
+        return Found(doi, None, None) if found is None else Found(doi, answers.doi_of(found), found)
 
     def _list(self, params: Params, due: int) -> Page:
         page = self._wire.ask("list", "/works", params, partial(answers.page, due))
@@ -204,15 +205,15 @@ class Crossref:
             raise AssertionError("a list is neither moved nor absent: the wire has raised")
         return page
 
-    def _follow(self, doi: Doi, below: str, read: Callable[[str, Any], T]) -> tuple[Doi, T] | None:
-        """Asks `/works/{doi}{below}`, going by hand where aliases point: the DOI that answered and what it said."""
-        way = [doi.lower()]
+    def _follow(self, doi: Doi, below: str, read: Callable[[str, Any], T]) -> T | None:
+        """Asks `/works/{doi}{below}`, going by hand where aliases point: what the last one answered."""
+        way = [spelling.lower(doi)]
         try:
             while True:
                 path = f"/works/{quote(way[-1], safe='', errors='replace')}{below}"
                 answer = self._wire.ask("single", path, (), partial(read, way[-1]))
                 if not isinstance(answer, Moved):
-                    return None if answer is None else (Doi(way[-1]), answer)
+                    return answer
                 way.append(answers.target(answer.location, below))
                 if way[-1] in way[:-1] or len(way) > HOPS + 1:
                     trail = " → ".join(way)

@@ -100,10 +100,41 @@ MAX_CANDIDATES = 8
 """Every candidate may cost a request; beyond these the string is not a stated DOI any more."""
 
 
+def lower(raw: str) -> Doi:
+    """The canonical case of a DOI, for storing: capitals of ASCII become small, all others stay (ISO 26324). SQLite's
+    `lower()` does the same. Nothing else is changed or checked; every module that folds a DOI's case uses this."""
+    return Doi(raw.lower() if raw.isascii() else raw.translate(_ASCII_LOWER))
+
+
+def caseless(raw: str) -> str:
+    """A key for comparing a server's answer with the question, never for storing: a server may fold all of Unicode.
+
+    Letters whose other case has another length (`ß`, `SS`) stay, so that no two spellings of a word become one.
+    """
+    if raw.isascii():
+        return raw.lower()
+    return "".join(folded if len(folded := char.casefold()) == 1 else char for char in raw)
+
+
 def exact(raw: str) -> Doi | None:
     """A registered DOI exactly as an agency gives it, folded to lower case; nothing trimmed but outer white space."""
     raw = raw.strip()
-    return Doi(raw.translate(_ASCII_LOWER)) if _EXACT.fullmatch(raw) else None
+    return lower(raw) if _EXACT.fullmatch(raw) else None
+
+
+def literal(raw: str) -> Doi | None:
+    """The DOI that a field states, letter by letter: nothing undone, trimmed or repaired but the address or label before
+    it. Few DOIs are registered as oddly as they look (`10.5555/a%7eb.`), so this is asked for when `parse` led astray."""
+    text = raw
+    while (lead := _LEAD.match(text)) and lead.end():
+        text = text[lead.end() :]
+    return exact(text)
+
+
+def literals(text: str) -> tuple[Doi, ...]:
+    """The same for each DOI in running text: up to the next white space, without the sentence's own punctuation."""
+    words = (text[start.start() :].split(maxsplit=1)[0] for start in _STARTS.finditer(text))
+    return tuple(dict.fromkeys(filter(None, (exact(_trim(word)) for word in words))))
 
 
 def is_short(doi: Doi) -> bool:
@@ -116,7 +147,7 @@ def parse(raw: str | None) -> Doi | None:
     if not raw:
         return None
     if _PLAIN.fullmatch(raw) and "10." not in raw[2:]:
-        return Doi(raw.lower())
+        return lower(raw)
     text = _unwrap(_clean(raw))
     lead = _LEAD.match(text)
     resolver = bool(lead and lead.group(1))
@@ -179,7 +210,7 @@ def _canonical(prefix: str, suffix: str) -> Doi | None:
     suffix = _trim(suffix)
     if not any(char.isalnum() for char in suffix):
         return None
-    doi = f"{prefix}/{suffix}".translate(_ASCII_LOWER)
+    doi = lower(f"{prefix}/{suffix}")
     twice = re.fullmatch(r"(10\..+?)[/.;,:]?(?:https?://(?:dx\.)?doi\.org/|doi:)?\1", doi)
     return Doi(twice.group(1) if twice else doi)
 
@@ -237,10 +268,10 @@ def _short(text: str, marked: bool) -> Doi | None:
     """A short DOI, `marked` by a resolver or label, or alone in a field."""
     text = _trim(text)
     if _SHORT.fullmatch(text) and (marked or not text[3:].isdigit()):
-        return Doi(text.lower())
+        return lower(text)
     bare = _SHORT_BEHIND_RESOLVER.fullmatch(text) if marked else None
     if bare and not bare.group(1).isdigit() and not bare.group(1).isalpha():
-        return Doi(f"10/{bare.group(1).lower()}")
+        return lower(f"10/{bare.group(1)}")
     return None
 
 
