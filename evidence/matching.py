@@ -67,6 +67,11 @@ _MARKER = re.compile(r"^\s*[\[(]?\d{1,3}[\]).]+\s+")
 _PARTS = re.compile(r"[^\s\w'’\-‐‑]")
 _WORD = re.compile(r"[^\W_]+")
 _STATUS = re.compile(r"^\W*(?:retracted|withdrawn|removed)(?: (?:article|chapter|paper))?\W+", re.IGNORECASE)
+# The same before a citation, as reference managers print it; without capitals or punctuation it may begin a title.
+_PRINTED_STATUS = re.compile(
+    r"^\W*(?:(?i:retracted|withdrawn|removed)(?: (?i:article|chapter|paper))?\s*[^\w\s]\W*"
+    r"|(?:RETRACTED|WITHDRAWN|REMOVED)(?: (?:ARTICLE|CHAPTER|PAPER))?\s+)"
+)
 _NOTICE = re.compile(
     r"^\W*(?:(?:author|publisher)(?:'s|’s|s)? )?(correction|corrigend|errat|addend|retraction|withdrawal|repl(?:y|ies)|response"
     r"|comment|re:|letter|discussion|expression of concern|editor|book review|review of|notice)",
@@ -178,7 +183,7 @@ def _take_apart(citation: str, fields: Mapping[str, str]) -> _Printed:
         order = ("author", "year", "article-title", "volume-title", "journal-title", "volume", "issue", "first-page")
         citation = ". ".join(filter(None, (citation, *(fields.get(key) for key in order))))
     text = _NOISE.sub(" ", _HYPHENATED.sub("", citation[:LONGEST]))
-    text = flat(_MARKER.sub("", text))
+    text = flat(_PRINTED_STATUS.sub("", _MARKER.sub("", text)))
     words, starts, parted = [], [], []
     end = length = 0
     for match in _WORD.finditer(text):
