@@ -119,7 +119,10 @@ def listed(source: ReferenceList, door: Door) -> tuple[Citation, ...]:
     if message is None:
         silence = "Crossref has no record of this work" if _knows_all(door) else "this work is not in these files"
         raise RejectedError(f"{source.of}: {silence}, so its references are not known")
-    deposited = references(message)
+    try:
+        deposited = references(message)
+    except RecordError as error:
+        raise RejectedError(f"{source.of}: its record cannot be understood: {error}") from None
     if not deposited:
         raise RejectedError(f"{source.of}: no reference list was deposited for this work; list the citations yourself")
     return tuple(
@@ -171,6 +174,11 @@ def literals(citation: Citation) -> tuple[Doi, ...]:
     found = dois.literals(citation.text) if stated is None and not citation.stated_doi else (stated,)
     cleaned = readings(citation)
     return tuple(d for d in found if d is not None and d not in cleaned)
+
+
+def possible(citation: Citation) -> tuple[Doi, ...]:
+    """Every DOI that may be asked for to settle a citation, save those that a search brings up."""
+    return readings(citation) + literals(citation)
 
 
 def _only_a_doi(citation: Citation) -> bool:
