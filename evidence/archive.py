@@ -115,7 +115,7 @@ class Archive:
             hits = list(self._hits[query])
             return Page(_Spooled(self, hits), len(hits))
         best = self._titles.best(_words(" ".join(value for _, value in query.fields)), query.rows)
-        return Page([{**self._load(doi), "score": score} for score, doi in best], len(best))
+        return Page(_Ranked(self, best), len(best), tuple(best))
 
     def agency(self, doi: Doi) -> str | None:
         """Files do not know who registers a DOI."""
@@ -197,6 +197,23 @@ class _Spooled(Sequence[Message]):
         if isinstance(index, slice):
             return _Spooled(self._archive, self._dois[index])
         return self._archive._load(self._dois[index])
+
+
+class _Ranked(_Spooled):
+    """The same, each record with its score."""
+
+    def __init__(self, archive: Archive, best: Sequence[tuple[Doi, float]]) -> None:
+        super().__init__(archive, [doi for doi, _ in best])
+        self._scores = [score for _, score in best]
+
+    @overload
+    def __getitem__(self, index: int) -> Message: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Message]: ...
+    def __getitem__(self, index: int | slice) -> Message | Sequence[Message]:
+        if isinstance(index, slice):
+            return _Ranked(self._archive, list(zip(self._dois[index], self._scores[index], strict=True)))
+        return {**super().__getitem__(index), "score": self._scores[index]}
 
 
 def read(path: Path) -> Iterator[Message | Unreadable]:
@@ -320,7 +337,7 @@ class _Titles:
         """A record that another has replaced is found no more."""
         self._lengths[number] = 0
 
-    def best(self, wanted: frozenset[str], rows: int) -> list[tuple[float, Doi]]:
+    def best(self, wanted: frozenset[str], rows: int) -> list[tuple[Doi, float]]:
         """The records that share most of their title with these words, best first, each with its score."""
         shared: Counter[int] = Counter()
         for word in wanted & self._with.keys():
@@ -329,4 +346,4 @@ class _Titles:
         scored = (
             (-(n / length + n / 100), dois[number]) for number, n in shared.items() if (length := lengths[number])
         )
-        return [(-score, doi) for score, doi in heapq.nsmallest(rows, scored)]
+        return [(doi, -score) for score, doi in heapq.nsmallest(rows, scored)]

@@ -198,10 +198,12 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One ranked answer. `total` is how many records the server says match; items hold at least the scan fields."""
+    """One ranked answer. `total` is how many records the server says match; items hold at least the scan fields. `ranks`:
+    the DOI and score of each item, where the door knows them without reading the items."""
 
     items: Sequence[Message]
     total: int
+    ranks: tuple[tuple[Doi, float], ...] | None = None
 
     @property
     def complete(self) -> bool:

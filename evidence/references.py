@@ -312,10 +312,8 @@ def _choose(citation: Citation, door: Door, answers: _Answers) -> Choice:
         return choose(citation.text, ())
     question = " ".join(_LINKS.sub(" ", citation.text).split())
     page = door.scan(Query((("bibliographic", question or citation.text),), rows=CANDIDATES))
-    scores: dict[Doi, float | None] = {}
-    for message in page.items:
-        if reading := doi_of(message):
-            scores[reading] = message.get("score")
+    ranked = ((doi_of(m), m.get("score")) for m in page.items) if page.ranks is None else page.ranks
+    scores: dict[Doi, float | None] = {doi: score for doi, score in ranked if doi}
     answers.ask(door, list(scores))
     works = [(work, score) for d, score in scores.items() if (work := answers.work(d)) is not None]
     return choose(citation.text, works)
