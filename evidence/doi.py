@@ -73,6 +73,7 @@ _ASCII_LOWER = {upper: upper + 32 for upper in range(65, 91)}
 # A SICI's angle brackets hold a colon or follow a page, and its version (`2.0.CO;2`) comes right after them.
 _SICI_TAIL = re.compile(r"<[^<>\s]{1,60}>\d\.\d\.[A-Za-z]{2};\d(?:-[^\s,.;)\]}'\"<>])?")
 _STARTS = re.compile(rf"(?<![0-9])(?<![0-9]\.)({_PREFIX})(?:/|%2f)", re.IGNORECASE)
+_UNBROKEN = re.compile(r"\S+")
 _SHORT_IN_TEXT = re.compile(
     rf"(?:(?<![\w.-]){_RESOLVER}(10(?:/|%2f))?([a-z0-9]{{3,12}})|\bdoi:\s*(10(?:/|%2f))([a-z0-9]{{3,12}}))(?![\w/.-]*\w)",
     re.IGNORECASE,
@@ -133,8 +134,14 @@ def literal(raw: str) -> Doi | None:
 
 def literals(text: str) -> tuple[Doi, ...]:
     """The same for each DOI in running text: up to the next white space, without the sentence's own punctuation."""
-    words = (text[start.start() :].split(maxsplit=1)[0] for start in _STARTS.finditer(text))
-    return tuple(dict.fromkeys(filter(None, (exact(_trim(word)) for word in words))))
+    found: dict[Doi, None] = {}
+    end = 0
+    for start in _STARTS.finditer(text):
+        if start.start() >= end and (word := _UNBROKEN.match(text, start.start())):
+            end = word.end()
+            if doi := exact(_trim(word.group())):
+                found.setdefault(doi)
+    return tuple(found)
 
 
 def is_short(doi: Doi) -> bool:
@@ -258,7 +265,7 @@ def _trim(text: str) -> str:
         if last in _TRAILING or last == "/" or (opener and text.count(opener) < text.count(last)):
             text = text[:-1].rstrip()
         elif last in "([{<" or (last == "-" and text.endswith("--")):
-            text = text[:-1]
+            text = text[:-1].rstrip()
         else:
             break
     return text

@@ -54,6 +54,7 @@ class _Answers:
     found: dict[Doi, Found] = field(default_factory=dict)
     works: dict[Doi, Work] = field(default_factory=dict)
     landed: set[Doi] = field(default_factory=set)
+    limit: int = WORKS
 
     def ask(self, door: Door, wanted: Iterable[Doi]) -> None:
         new = []
@@ -76,7 +77,7 @@ class _Answers:
                 work = _compared(normalise(found.message))
             except RecordError:
                 return None
-            if len(self.works) >= WORKS:
+            if len(self.works) >= self.limit:
                 del self.works[next(iter(self.works))]
         self.works[doi] = work
         return work

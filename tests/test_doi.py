@@ -298,6 +298,7 @@ SUFFIX = st.text(st.sampled_from("abcXYZ0189.-_()/;:<>[]%#?&=+,'\" äß–\n"), 
 @example("(a))")
 @example("a/../b")
 @example("10.1000/a")
+@example("?0= [")
 def test_parsing_and_linking_are_stable(suffix: str) -> None:
     parsed = doi.parse(f"10.1000/{suffix}")
     if parsed is not None:

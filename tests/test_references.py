@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import get_args
 
 import pytest
 
 from evidence import doi as dois
+from evidence import report
 from evidence.config import ReferenceList
 from evidence.crossref import Crossref
 from evidence.errors import RejectedError
-from evidence.model import Citation, Doi, Message, Resolution
-from evidence.references import listed, settle
+from evidence.model import Citation, CitationStatus, Doi, Message, Resolution
+from evidence.references import PART, _Answers, listed, settle
 from tests.loopback import LoopbackCrossref
 from tests.records import FONAGY, LIPSITZ, MALARIA, MARKOWITZ, STANGIER, DictDoor, message
 
@@ -259,3 +261,34 @@ def test_a_lone_doi_that_nobody_registered_is_not_found() -> None:
     found = verdict(cite("https://doi.org/10.5555/not.there"), door)
     assert (found.status, found.doi) == ("not-found", None)
     assert [call for call in door.asked if call[0] == "scan"] == []
+
+
+WEB_PAGE = "International Society of Interpersonal Psychotherapy. Overview of IPT."
+
+
+def test_a_work_is_asked_for_once_in_a_list_and_handed_over_in_the_part_that_accepts_it() -> None:
+    """The first part meets every work as a candidate and accepts none; the third accepts what the second did."""
+    door = DictDoor()
+    citations = [cite(WEB_PAGE, position=n) for n in range(1, PART + 1)]
+    citations += [cite(MARKOWITZ_TEXT, position=PART + n) for n in range(1, 2 * PART + 1)]
+    parts = list(settle(citations, door, {}))
+    assert [{r.status for r in part.resolutions} for part in parts] == [{"no-doi"}, {"matched"}, {"matched"}]
+    assert [part.messages for part in parts] == [(), (MARKOWITZ,), ()]
+    asked = [doi for call in door.asked if call[0] == "lookup" for doi in call[1]]
+    assert sorted(asked) == sorted([*door.messages, str(MARKOWITZ["DOI"])])
+
+
+def test_works_kept_for_comparing_are_few_and_the_last_used() -> None:
+    door, answers = DictDoor(), _Answers(limit=2)
+    first, second, third = (Doi(str(m["DOI"])) for m in (LIPSITZ, FONAGY, MARKOWITZ))
+    for doi in (first, second, first, third):
+        answers.ask(door, [doi])
+        assert answers.work(doi) is not None
+    assert list(answers.works) == [first, third]
+    answers.found.clear()
+    answers.ask(door, [second])
+    assert answers.work(second) is not None
+
+
+def test_every_verdict_has_words_in_the_summary() -> None:
+    assert set(report.CITATION_WORDS) == set(get_args(CitationStatus))

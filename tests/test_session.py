@@ -241,3 +241,21 @@ def test_a_doi_that_files_do_not_hold_is_never_replaced_by_another(tmp_path: Pat
     outcome = go(config=small, door=session.Files("files", (file,)))
     assert dict(outcome.citations) == {"not-in-files": 1, "repaired": 1}
     assert "the text fits 10.1002/cpp.1774" in str(contents(tmp_path / "a")["citations"])
+
+
+@pytest.mark.parametrize("registered", ["10.1000/ÅBC.1", "10.1000/åbc.1"])
+def test_a_doi_with_a_capital_beyond_ascii_lands_once(
+    go: Callable[..., Outcome], server: LoopbackCrossref, tmp_path: Path, registered: str
+) -> None:
+    """The server folds all of Unicode; what is stored is the record's own spelling, as SQLite's lower() leaves it."""
+    server.works["10.1000/åbc.1"] = MARKOWITZ | {"DOI": registered}
+    lines = "      - doi: 10.1000/ÅBC.1\n      - doi: https://doi.org/10.1000/%C3%85BC.1\n"
+    text = f"sources:\n  - id: a\n    kind: references\n    label: A\n    citations:\n{lines}"
+    small = config.check(yaml_text.parse(text, "s.yaml"))
+    first = go(config=small)
+    assert (first.outcome, dict(first.citations)) == ("complete", {"resolved": 2})
+    stored = "10.1000/Åbc.1" if registered == "10.1000/ÅBC.1" else registered
+    assert first.landed.new == [stored]
+    before = contents(tmp_path / "a")
+    assert go(config=small).landed.new == []
+    assert contents(tmp_path / "a") == before
