@@ -97,6 +97,8 @@ _REGISTERS_DOUBLE_SLASH = ("10.1037", "10.1026", "10.1027")
 """APA and Hogrefe: DOIs such as 10.1037//0022-3514.49.1.233 exist as they stand."""
 _ONLY_DOUBLE_SLASH = ("10.1026", "10.1027")
 
+LONGEST = 2048
+"""Characters of the longest DOI that Crossref registers; what is longer is not asked for letter by letter."""
 MAX_CANDIDATES = 8
 """Every candidate may cost a request; beyond these the string is not a stated DOI any more."""
 
@@ -129,7 +131,7 @@ def literal(raw: str) -> Doi | None:
     text = raw
     while (lead := _LEAD.match(text)) and lead.end():
         text = text[lead.end() :]
-    return exact(text)
+    return exact(text) if len(text) <= LONGEST else None
 
 
 def literals(text: str) -> tuple[Doi, ...]:
@@ -139,7 +141,7 @@ def literals(text: str) -> tuple[Doi, ...]:
     for start in _STARTS.finditer(text):
         if start.start() >= end and (word := _UNBROKEN.match(text, start.start())):
             end = word.end()
-            if doi := exact(_trim(word.group())):
+            if len(word.group()) <= LONGEST and (doi := exact(_trim(word.group()))):
                 found.setdefault(doi)
     return tuple(found)
 

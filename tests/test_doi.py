@@ -287,6 +287,8 @@ def test_what_a_text_states_letter_by_letter() -> None:
     text = "See https://doi.org/10.5555/x%7ey, (10.5555/a|b) and doi:10.5555/{a}."
     assert doi.literals(text) == ("10.5555/x%7ey", "10.5555/a|b", "10.5555/{a}")
     assert doi.literals("nothing here") == ()
+    assert doi.literals("10.5555/" * 20_000) == doi.literals("10.5555/" + "a" * 3000) == ()
+    assert doi.literal("10.5555/" + "a" * 3000) is None
 
 
 SUFFIX = st.text(st.sampled_from("abcXYZ0189.-_()/;:<>[]%#?&=+,'\" äß–\n"), min_size=1, max_size=24)
