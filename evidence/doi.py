@@ -168,7 +168,7 @@ def parse(raw: str | None) -> Doi | None:
         text = _cut_url(text)
     elif host := _HOST.match(text) or _QUERY_HOST.match(text):
         text = _VIEW.sub("", _trim(_cut_url(text[host.end() :].replace("&", "?", 1))))
-    text = _trim(_PMID.sub("", _QUERY.sub("", _trim(_decode(text)))))
+    text = _trim(_PMID.sub("", _QUERY.sub("", _trim(_decode(text)).rstrip())))
     if (found := _BARE.fullmatch(text)) and not _NEVER.search(text):
         return _canonical(*found.groups())
     return _short(text, resolver)
@@ -267,7 +267,7 @@ def _trim(text: str) -> str:
         if last in _TRAILING or last == "/" or (opener and text.count(opener) < text.count(last)):
             text = text[:-1].rstrip()
         elif last in "([{<" or (last == "-" and text.endswith("--")):
-            text = text[:-1].rstrip()
+            text = text[:-1]
         else:
             break
     return text
