@@ -300,7 +300,7 @@ def _archive(door: Files, config: Config, opened: store.Store) -> Iterator[Archi
         questions=_distinct(questions),
         dois=wanted.union(*map(references.possible, printed)),
         citations=[c.text for c in printed],
-        everything=door.everything or bool(followed and not all(map(Path.is_file, door.paths))),
+        everything=door.everything,
     ) as files:
         cited = [citation for source in followed for citation in _followed(source, files)]
         if cited:
