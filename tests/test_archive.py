@@ -179,3 +179,4 @@ def test_the_index_finds_what_looking_at_every_record_finds(
                     ranked.append((-(shared / len(words) + shared / 100), record["DOI"]))
             page = door.scan(Query((("bibliographic", citation),), rows=rows))
             assert [(-m["score"], m["DOI"]) for m in page.items] == sorted(ranked)[:rows]
+            assert page.ranks == tuple((m["DOI"], m["score"]) for m in page.items[:])
