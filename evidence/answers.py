@@ -12,8 +12,9 @@ import re
 from typing import Any, Final, NoReturn, Self
 from urllib.parse import unquote
 
+from evidence import doi as dois
 from evidence.errors import RejectedError, UnavailableError
-from evidence.model import Message, Page
+from evidence.model import Doi, Message, Page
 from evidence.pacing import FIRST_PAUSE, LONGEST_WAIT, Fault
 
 LONGEST_WORDS: Final = 600
@@ -131,35 +132,37 @@ def page(rows: int, message: Any, offset: int = 0) -> Page:
 
 
 def record(doi: str, message: Any) -> Message:
-    """A single work, if it is the one that was asked for (`doi` in lower case), or one that lists this DOI as its alias."""
-    if not isinstance(message, dict) or doi_of(message) is None:
+    """A single work, if it is the one that was asked for, or one that lists this DOI as its alias. A server may fold the case
+    of other letters than ASCII's."""
+    if not isinstance(message, dict) or (answered := doi_of(message)) is None:
         raise TroubleError("200, but the answer is no work")
-    if doi_of(message) != doi and doi not in _aliases(message):
+    known_as = {dois.caseless(name) for name in (answered, *_aliases(message))}
+    if dois.caseless(doi) not in known_as:
         raise TroubleError(f"the answer is the record of another work ({message['DOI']} instead of {doi})")
     return message
 
 
 def agency(doi: str, message: Any) -> str:
-    """The name of the registration agency of the DOI that was asked about (lower case)."""
+    """The name of the registration agency of the DOI that was asked about."""
     agency = message.get("agency") if isinstance(message, dict) else None
     name = (agency.get("label") or agency.get("id")) if isinstance(agency, dict) else None
     if not isinstance(name, str):
         raise TroubleError("200, but the answer names no agency")
-    if doi_of(message) != doi:
+    if dois.caseless(doi_of(message) or "") != dois.caseless(doi):
         raise TroubleError(f"the answer is about another DOI ({message.get('DOI')} instead of {doi})")
     return name
 
 
-def doi_of(item: Message) -> str | None:
-    """The record's DOI in lower case; DOIs are compared without regard to case."""
+def doi_of(item: Message) -> Doi | None:
+    """The record's DOI in its canonical case."""
     doi = item.get("DOI")
-    return doi.lower() if isinstance(doi, str) else None
+    return dois.lower(doi) if isinstance(doi, str) else None
 
 
-def _aliases(item: Message) -> frozenset[str]:
-    """The DOIs, in lower case, that a record lists as its own other names."""
+def _aliases(item: Message) -> tuple[str, ...]:
+    """The DOIs that a record lists as its own other names, as stated."""
     listed = item.get("aliases")
-    return frozenset(doi.lower() for doi in listed if isinstance(doi, str)) if isinstance(listed, list) else frozenset()
+    return tuple(doi for doi in listed if isinstance(doi, str)) if isinstance(listed, list) else ()
 
 
 def indexed_since(record: Message, since: str) -> bool:
@@ -169,7 +172,7 @@ def indexed_since(record: Message, since: str) -> bool:
     return not isinstance(stamp, str) or stamp[: len(since)] >= since
 
 
-def target(location: str, below: str) -> str:
+def target(location: str, below: str) -> Doi:
     """The DOI a redirect from `/works/{doi}{below}` points at. Crossref sends it relative and un-encoded (recorded), so
     `#`, `?` and `%` in it are its own; a target without a bare slash was encoded after all."""
     _, works, doi = location.partition("/works/")
@@ -178,7 +181,7 @@ def target(location: str, below: str) -> str:
         doi = unquote(doi)
     if not works or not re.match(r"10\.[0-9.]+/", doi):
         raise TroubleError(f"sent on to {location}, which is no work: something stands between us and Crossref")
-    return doi.lower()
+    return dois.lower(doi)
 
 
 def is_page(body: bytes) -> bool:

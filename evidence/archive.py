@@ -2,18 +2,24 @@
 
 It reads JSON Lines (plain or gzip), the older `{"items": […]}` files of Crossref's public data file, saved answers of the
 API, and plain lists. One pass over the files keeps aside, in a temporary file, the records that somebody asks for; only
-their positions stay in memory, so a file of any size can be read. It judges nothing and writes no database.
+their positions and an index of their titles' words stay in memory, so a file of any size can be read. It judges nothing
+and writes no database.
 """
 
 from __future__ import annotations
 
 import gzip
+import heapq
 import json
+import math
 import re
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Sequence
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import IO, Any, overload
@@ -68,14 +74,18 @@ class Archive:
         everything: bool = False,
     ) -> None:
         self.name = name
+        self._paths = tuple(paths)
+        self._everything = everything
         self.requests = self.bytes = 0
         self.read = 0
         self.unreadable: list[Unreadable] = []
         self._spool: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
-        self._at: dict[Doi, tuple[int, int]] = {}
-        self._hits: dict[Query, list[Doi]] = {question.query: [] for question in questions}
+        self._at: dict[Doi, tuple[int, int, int]] = {}
+        """Start and length in the temporary file, and the number among the titles."""
+        self._hits: dict[Query, dict[Doi, None]] = {question.query: {} for question in questions}
+        self._titles = _Titles()
         try:
-            self._keep(paths, questions, frozenset(dois), [_words(c) for c in citations], everything)
+            self._keep(questions, frozenset(dois), _Citations(map(_words, citations)))
         except BaseException:
             self._spool.close()
             raise
@@ -110,21 +120,21 @@ class Archive:
         """See `model.Door.scan`; always complete, so there is no second page and no other order to ask for. A query that
         was no `Question` is ranked by the words it shares."""
         if query in self._hits:
-            hits = self._hits[query]
+            hits = list(self._hits[query])
             return Page(_Spooled(self, hits), len(hits))
-        wanted = _words(" ".join(value for _, value in query.fields))
-        ranked: list[tuple[float, Doi]] = []
-        for doi in self._at:
-            title, _ = normalise.searchable(self._load(doi))
-            words = _words(title or "")
-            if words and (shared := len(words & wanted)):
-                ranked.append((shared / len(words) + shared / 100, doi))
-        best = sorted(ranked, key=lambda pair: (-pair[0], pair[1]))[: query.rows]
-        return Page([{**self._load(doi), "score": score} for score, doi in best], len(best))
+        best = self._titles.best(_words(" ".join(value for _, value in query.fields)), query.rows)
+        return Page(_Ranked(self, best), len(best), tuple(best))
 
     def agency(self, doi: Doi) -> str | None:
         """Files do not know who registers a DOI."""
         return None
+
+    def also(self, dois: Collection[Doi], citations: Collection[str]) -> None:
+        """Read the files a second time for these: what is wanted may be known only from a record in them, such as one
+        whose reference list is followed. Nothing is counted or complained of again."""
+        if not self._everything:
+            wanted = frozenset(dois) - self._at.keys()
+            self._keep((), wanted, _Citations(map(_words, citations)), again=frozenset(self._at))
 
     @property
     def kept(self) -> Sequence[Message]:
@@ -133,41 +143,46 @@ class Archive:
 
     def _keep(
         self,
-        paths: Sequence[Path],
         questions: Sequence[Question],
         dois: frozenset[Doi],
-        citations: Sequence[frozenset[str]],
-        everything: bool,
+        citations: _Citations,
+        again: frozenset[Doi] | None = None,
     ) -> None:
-        for path in paths:
-            for entry in read(path):
-                self.read += 1
-                if isinstance(entry, Unreadable):
-                    self.unreadable.append(entry)
-                    continue
-                doi = normalise.doi_of(entry)
-                if doi is None:
-                    reason = "this record has no DOI"
-                    self.unreadable.append(Unreadable(f"{path}:{self.read}", reason, json.dumps(entry)))
+        """One pass over the files. In a second one `again` are the DOIs that the first has kept."""
+        for path in self._paths:
+            for where, entry in located(path):
+                doi = None if isinstance(entry, Unreadable) else normalise.doi_of(entry)
+                if again is None:
+                    self.read += 1
+                    self._complain(where, entry, doi)
+                if isinstance(entry, Unreadable) or doi is None or (again and doi in again):
                     continue
                 title, abstract = normalise.searchable(entry)
                 found = [q.query for q in questions if q.accepts(entry, title, abstract)]
-                if everything or found or doi in dois or _may_be_cited(title, citations):
-                    self._put(doi, entry, found)
+                words = _words(title or "")
+                if self._everything or found or doi in dois or citations.may_mean(words):
+                    self._put(doi, entry, found, words)
 
-    def _put(self, doi: Doi, message: Message, found: Sequence[Query]) -> None:
+    def _complain(self, where: str, entry: Message | Unreadable, doi: Doi | None) -> None:
+        if isinstance(entry, Unreadable):
+            self.unreadable.append(entry)
+        elif doi is None:
+            self.unreadable.append(Unreadable(where, "this record has no DOI", json.dumps(entry)))
+
+    def _put(self, doi: Doi, message: Message, found: Sequence[Query], words: frozenset[str]) -> None:
         """Of two records under one DOI the one indexed later stands, and of equals the one read later."""
-        if doi in self._at and (normalise.indexed_at(self._load(doi)) or "") > (normalise.indexed_at(message) or ""):
-            return
+        if doi in self._at:
+            if (normalise.indexed_at(self._load(doi)) or "") > (normalise.indexed_at(message) or ""):
+                return
+            self._titles.drop(self._at[doi][2])
         for query in found:
-            if doi not in self._at or doi not in self._hits[query]:
-                self._hits[query].append(doi)
+            self._hits[query].setdefault(doi)
         raw = json.dumps(message, ensure_ascii=False).encode()
-        self._at[doi] = (self._spool.seek(0, 2), len(raw))
+        self._at[doi] = (self._spool.seek(0, 2), len(raw), self._titles.add(doi, words))
         self._spool.write(raw)
 
     def _load(self, doi: Doi) -> Message:
-        start, length = self._at[doi]
+        start, length, _ = self._at[doi]
         self._spool.seek(start)
         message: Message = json.loads(self._spool.read(length))
         return message
@@ -192,14 +207,36 @@ class _Spooled(Sequence[Message]):
         return self._archive._load(self._dois[index])
 
 
+class _Ranked(_Spooled):
+    """The same, each record with its score."""
+
+    def __init__(self, archive: Archive, best: Sequence[tuple[Doi, float]]) -> None:
+        super().__init__(archive, [doi for doi, _ in best])
+        self._scores = [score for _, score in best]
+
+    @overload
+    def __getitem__(self, index: int) -> Message: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Message]: ...
+    def __getitem__(self, index: int | slice) -> Message | Sequence[Message]:
+        if isinstance(index, slice):
+            return _Ranked(self._archive, list(zip(self._dois[index], self._scores[index], strict=True)))
+        return {**super().__getitem__(index), "score": self._scores[index]}
+
+
 def read(path: Path) -> Iterator[Message | Unreadable]:
     """The records of one file, one at a time; entries that are none come as `Unreadable`."""
+    return (entry for _, entry in located(path))
+
+
+def located(path: Path) -> Iterator[tuple[str, Message | Unreadable]]:
+    """The records of one file, each with where it stands: the file, and its line there where lines are records."""
     with opened(path) as file:
-        first = next((line for line in file if line.strip()), b"")
+        number, first = next(((n, line) for n, line in enumerate(file, start=1) if line.strip()), (0, b""))
         head = _parsed(first)
         if first and isinstance(head, (dict, list)):
-            yield from _entries(head, f"{path}:1")
-            yield from _lines(path, file)
+            yield from _entries(head, f"{path}:{number}")
+            yield from _lines(path, file, number + 1)
             return
         rest = first + file.read()
     if not rest.strip():
@@ -212,30 +249,30 @@ def read(path: Path) -> Iterator[Message | Unreadable]:
     yield from _entries(whole, str(path))
 
 
-def _lines(path: Path, file: IO[bytes]) -> Iterator[Message | Unreadable]:
-    for number, line in enumerate(file, start=2):
+def _lines(path: Path, file: IO[bytes], first: int) -> Iterator[tuple[str, Message | Unreadable]]:
+    for number, line in enumerate(file, start=first):
         if not line.strip():
             continue
+        where = f"{path}:{number}"
         value = _parsed(line)
         if isinstance(value, (dict, list)):
-            yield from _entries(value, f"{path}:{number}")
+            yield from _entries(value, where)
         else:
-            yield Unreadable(
-                f"{path}:{number}", "this line is not a JSON record", line.decode(errors="replace").strip()
-            )
+            said = line.decode(errors="replace").strip()
+            yield where, Unreadable(where, "this line is not a JSON record", said)
 
 
-def _entries(value: Any, where: str) -> Iterator[Message | Unreadable]:
+def _entries(value: Any, where: str) -> Iterator[tuple[str, Message | Unreadable]]:
     """A record, a list of them, or what wraps them: an API answer (`message`), `items`, or a labelled `work`."""
     if isinstance(value, list):
-        for item in value:
-            yield from _entries(item, where)
+        for number, item in enumerate(value, start=1):
+            yield from _entries(item, f"{where}, entry {number}")
     elif not isinstance(value, dict):
-        yield Unreadable(where, "this entry is not a JSON object", json.dumps(value))
+        yield where, Unreadable(where, "this entry is not a JSON object", json.dumps(value))
     elif "DOI" not in value and (inner := next((k for k in ("message", "items", "work") if k in value), None)):
         yield from _entries(value[inner], where)
     else:
-        yield value
+        yield where, value
 
 
 def _parsed(raw: bytes) -> Any:
@@ -264,8 +301,57 @@ def _words(value: str) -> frozenset[str]:
     return frozenset(_WORD.findall(text.fold(value)))
 
 
-def _may_be_cited(title: str | None, citations: Sequence[frozenset[str]]) -> bool:
-    if not citations or not title:
-        return False
-    words = _words(title)
-    return bool(words) and any(len(words & cited) >= _ENOUGH_OF_A_TITLE * len(words) for cited in citations)
+class _Citations:
+    """Texts of citations by their words: which titles may be printed in one of them?
+
+    A citation with enough of a title's words lacks only a few, so it has at least one of any few and one more. Only the
+    citations that have one of the rarest such words are looked at: the time goes with records plus citations.
+    """
+
+    def __init__(self, texts: Iterable[frozenset[str]]) -> None:
+        self._texts = tuple(texts)
+        self._with: defaultdict[str, list[int]] = defaultdict(list)
+        for number, words in enumerate(self._texts):
+            for word in words:
+                self._with[word].append(number)
+
+    def may_mean(self, title: frozenset[str]) -> bool:
+        """Does one of them have at least `_ENOUGH_OF_A_TITLE` of these words?"""
+        if not title or not self._texts:
+            return False
+        enough = math.ceil(_ENOUGH_OF_A_TITLE * len(title))
+        places = sorted((self._with.get(word, ()) for word in title), key=len)[: len(title) - enough + 1]
+        return any(len(title & self._texts[number]) >= enough for number in {n for place in places for n in place})
+
+
+class _Titles:
+    """Kept records by the words of their titles; about fifty bytes a record beside its DOI."""
+
+    def __init__(self) -> None:
+        self._with: defaultdict[str, array[int]] = defaultdict(partial(array, "I"))
+        self._lengths = array("I")
+        self._dois: list[Doi] = []
+
+    def add(self, doi: Doi, words: frozenset[str]) -> int:
+        """Index a record; returns its number."""
+        number = len(self._dois)
+        self._dois.append(doi)
+        self._lengths.append(len(words))
+        for word in words:
+            self._with[word].append(number)
+        return number
+
+    def drop(self, number: int) -> None:
+        """A record that another has replaced is found no more."""
+        self._lengths[number] = 0
+
+    def best(self, wanted: frozenset[str], rows: int) -> list[tuple[Doi, float]]:
+        """The records that share most of their title with these words, best first, each with its score."""
+        shared: Counter[int] = Counter()
+        for word in wanted & self._with.keys():
+            shared.update(self._with[word])
+        lengths, dois = self._lengths, self._dois
+        scored = (
+            (-(n / length + n / 100), dois[number]) for number, n in shared.items() if (length := lengths[number])
+        )
+        return [(doi, -score) for score, doi in heapq.nsmallest(rows, scored)]

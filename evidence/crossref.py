@@ -33,6 +33,7 @@ from typing import Any, Final, Self, TypeVar
 from urllib.parse import quote
 
 from evidence import answers
+from evidence import doi as spelling
 from evidence.answers import TroubleError
 from evidence.errors import RejectedError, UnavailableError
 from evidence.model import Doi, Found, Page, Query, Seen, Window
@@ -147,7 +148,7 @@ class Crossref:
         """
         asked: dict[str, Doi] = {}
         for doi in dois:
-            asked.setdefault(doi.lower(), doi)
+            asked.setdefault(spelling.lower(doi), doi)
         unique = tuple(asked.values())
         for start in range(0, len(unique), BATCH):
             yield self._batch(unique[start : start + BATCH], since)
@@ -158,7 +159,7 @@ class Crossref:
         A DOI is left out when no filter can carry it, when the list does not have it (it may be an alias or gone), when its
         row is held back, or when the request is refused for one DOI of it: absence proves nothing here.
         """
-        wanted = [doi for doi in dict.fromkeys(Doi(doi.lower()) for doi in dois) if _FILTERABLE.fullmatch(doi)]
+        wanted = [doi for doi in dict.fromkeys(map(spelling.lower, dois)) if _FILTERABLE.fullmatch(doi)]
         for group in _groups(wanted, LIGHT_BATCH):
             page = self._many(group, None, LIGHT)
             rows = {answers.doi_of(item): item for item in page.items} if page else {}
@@ -185,8 +186,7 @@ class Crossref:
 
     def agency(self, doi: Doi) -> str | None:
         """The name of the agency that registered a DOI (`DataCite`, `mEDRA`, `Crossref`, …), or None if none did."""
-        found = self._follow(doi, "/agency", answers.agency)
-        return None if found is None else found[1]
+        return self._follow(doi, "/agency", answers.agency)
 
     def _batch(self, dois: tuple[Doi, ...], since: str | None) -> tuple[Found, ...]:
         found: dict[Doi, Found] = {}
@@ -198,10 +198,10 @@ class Crossref:
             page = self._many(group, since)
             records = {answers.doi_of(item): item for item in page.items} if page else {}
             for doi in group:
-                if doi.lower() in records:
-                    found[doi] = Found(doi, Doi(doi.lower()), records[doi.lower()])
+                if (answered := spelling.lower(doi)) in records:
+                    found[doi] = Found(doi, answered, records[answered])
             # A page that holds rows back, or others' rows, proves nothing about the absent: they are not "unchanged".
-            trusted = page is not None and page.complete and records.keys() <= {doi.lower() for doi in group}
+            trusted = page is not None and page.complete and records.keys() <= set(map(spelling.lower, group))
             if since is None or not trusted:
                 singly.update(doi for doi in group if doi not in found)
         for doi in dois:
@@ -224,11 +224,9 @@ class Crossref:
             trouble.surface()
 
     def _single(self, doi: Doi) -> Found:
+        # The record's own spelling is kept: a server may have folded more than ASCII on the way to it.
         found = self._follow(doi, "", answers.record)
-        if found is None:
-            return Found(doi, None, None)
-        way, message = found
-        return Found(doi, Doi(answers.doi_of(message) or way), message)
+        return Found(doi, None, None) if found is None else Found(doi, answers.doi_of(found), found)
 
     def _list(self, params: Params, due: int, offset: int = 0) -> Page:
         page = self._wire.ask("list", "/works", params, partial(answers.page, due, offset=offset))
@@ -236,15 +234,15 @@ class Crossref:
             raise AssertionError("a list is neither moved nor absent: the wire has raised")
         return page
 
-    def _follow(self, doi: Doi, below: str, read: Callable[[str, Any], T]) -> tuple[Doi, T] | None:
-        """Asks `/works/{doi}{below}`, going by hand where aliases point: the DOI that answered and what it said."""
-        way = [doi.lower()]
+    def _follow(self, doi: Doi, below: str, read: Callable[[str, Any], T]) -> T | None:
+        """Asks `/works/{doi}{below}`, going by hand where aliases point: what the last one answered."""
+        way = [spelling.lower(doi)]
         try:
             while True:
                 path = f"/works/{quote(way[-1], safe='', errors='replace')}{below}"
                 answer = self._wire.ask("single", path, (), partial(read, way[-1]))
                 if not isinstance(answer, Moved):
-                    return None if answer is None else (Doi(way[-1]), answer)
+                    return answer
                 way.append(answers.target(answer.location, below))
                 if way[-1] in way[:-1] or len(way) > HOPS + 1:
                     trail = " → ".join(way)

@@ -73,6 +73,7 @@ _ASCII_LOWER = {upper: upper + 32 for upper in range(65, 91)}
 # A SICI's angle brackets hold a colon or follow a page, and its version (`2.0.CO;2`) comes right after them.
 _SICI_TAIL = re.compile(r"<[^<>\s]{1,60}>\d\.\d\.[A-Za-z]{2};\d(?:-[^\s,.;)\]}'\"<>])?")
 _STARTS = re.compile(rf"(?<![0-9])(?<![0-9]\.)({_PREFIX})(?:/|%2f)", re.IGNORECASE)
+_UNBROKEN = re.compile(r"\S+")
 _SHORT_IN_TEXT = re.compile(
     rf"(?:(?<![\w.-]){_RESOLVER}(10(?:/|%2f))?([a-z0-9]{{3,12}})|\bdoi:\s*(10(?:/|%2f))([a-z0-9]{{3,12}}))(?![\w/.-]*\w)",
     re.IGNORECASE,
@@ -96,14 +97,53 @@ _REGISTERS_DOUBLE_SLASH = ("10.1037", "10.1026", "10.1027")
 """APA and Hogrefe: DOIs such as 10.1037//0022-3514.49.1.233 exist as they stand."""
 _ONLY_DOUBLE_SLASH = ("10.1026", "10.1027")
 
+LONGEST = 2048
+"""Characters of the longest DOI that Crossref registers; what is longer is not asked for letter by letter."""
 MAX_CANDIDATES = 8
 """Every candidate may cost a request; beyond these the string is not a stated DOI any more."""
+
+
+def lower(raw: str) -> Doi:
+    """The canonical case of a DOI, for storing: capitals of ASCII become small, all others stay (ISO 26324). SQLite's
+    `lower()` does the same. Nothing else is changed or checked; every module that folds a DOI's case uses this."""
+    return Doi(raw.lower() if raw.isascii() else raw.translate(_ASCII_LOWER))
+
+
+def caseless(raw: str) -> str:
+    """A key for comparing a server's answer with the question, never for storing: a server may fold all of Unicode.
+
+    Letters whose other case has another length (`ß`, `SS`) stay, so that no two spellings of a word become one.
+    """
+    if raw.isascii():
+        return raw.lower()
+    return "".join(folded if len(folded := char.casefold()) == 1 else char for char in raw)
 
 
 def exact(raw: str) -> Doi | None:
     """A registered DOI exactly as an agency gives it, folded to lower case; nothing trimmed but outer white space."""
     raw = raw.strip()
-    return Doi(raw.translate(_ASCII_LOWER)) if _EXACT.fullmatch(raw) else None
+    return lower(raw) if _EXACT.fullmatch(raw) else None
+
+
+def literal(raw: str) -> Doi | None:
+    """The DOI that a field states, letter by letter: nothing undone, trimmed or repaired but the address or label before
+    it. Few DOIs are registered as oddly as they look (`10.5555/a%7eb.`), so this is asked for when `parse` led astray."""
+    text = raw
+    while (lead := _LEAD.match(text)) and lead.end():
+        text = text[lead.end() :]
+    return exact(text) if len(text) <= LONGEST else None
+
+
+def literals(text: str) -> tuple[Doi, ...]:
+    """The same for each DOI in running text: up to the next white space, without the sentence's own punctuation."""
+    found: dict[Doi, None] = {}
+    end = 0
+    for start in _STARTS.finditer(text):
+        if start.start() >= end and (word := _UNBROKEN.match(text, start.start())):
+            end = word.end()
+            if len(word.group()) <= LONGEST and (doi := exact(_trim(word.group()))):
+                found.setdefault(doi)
+    return tuple(found)
 
 
 def is_short(doi: Doi) -> bool:
@@ -116,7 +156,7 @@ def parse(raw: str | None) -> Doi | None:
     if not raw:
         return None
     if _PLAIN.fullmatch(raw) and "10." not in raw[2:]:
-        return Doi(raw.lower())
+        return lower(raw)
     text = _unwrap(_clean(raw))
     lead = _LEAD.match(text)
     resolver = bool(lead and lead.group(1))
@@ -128,7 +168,7 @@ def parse(raw: str | None) -> Doi | None:
         text = _cut_url(text)
     elif host := _HOST.match(text) or _QUERY_HOST.match(text):
         text = _VIEW.sub("", _trim(_cut_url(text[host.end() :].replace("&", "?", 1))))
-    text = _trim(_PMID.sub("", _QUERY.sub("", _trim(_decode(text)))))
+    text = _trim(_PMID.sub("", _QUERY.sub("", _trim(_decode(text)).rstrip())))
     if (found := _BARE.fullmatch(text)) and not _NEVER.search(text):
         return _canonical(*found.groups())
     return _short(text, resolver)
@@ -179,7 +219,7 @@ def _canonical(prefix: str, suffix: str) -> Doi | None:
     suffix = _trim(suffix)
     if not any(char.isalnum() for char in suffix):
         return None
-    doi = f"{prefix}/{suffix}".translate(_ASCII_LOWER)
+    doi = lower(f"{prefix}/{suffix}")
     twice = re.fullmatch(r"(10\..+?)[/.;,:]?(?:https?://(?:dx\.)?doi\.org/|doi:)?\1", doi)
     return Doi(twice.group(1) if twice else doi)
 
@@ -237,10 +277,10 @@ def _short(text: str, marked: bool) -> Doi | None:
     """A short DOI, `marked` by a resolver or label, or alone in a field."""
     text = _trim(text)
     if _SHORT.fullmatch(text) and (marked or not text[3:].isdigit()):
-        return Doi(text.lower())
+        return lower(text)
     bare = _SHORT_BEHIND_RESOLVER.fullmatch(text) if marked else None
     if bare and not bare.group(1).isdigit() and not bare.group(1).isalpha():
-        return Doi(f"10/{bare.group(1).lower()}")
+        return lower(f"10/{bare.group(1)}")
     return None
 
 

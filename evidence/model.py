@@ -22,7 +22,7 @@ SAME_WORK = "same-work"
 the other DOI. It is no facet of the taxonomy."""
 
 CitationStatus = Literal[
-    "resolved", "repaired", "matched", "mismatch", "ambiguous", "not-in-crossref", "not-found", "no-doi"
+    "resolved", "repaired", "matched", "mismatch", "ambiguous", "not-in-crossref", "not-found", "not-in-files", "no-doi"
 ]
 
 
@@ -62,12 +62,14 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One entry of a deposited reference list: its DOI if one is asserted, and the text a person would read."""
+    """One entry of a deposited reference list: its DOI if one is asserted, and the text a person would read. `stated` is
+    the DOI as deposited, where that is written otherwise."""
 
     position: int
     doi: Doi | None
     asserted_by: str | None
     text: str | None
+    stated: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,10 +207,12 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of an answer. `total` is how many records the server says match; items hold at least the scan fields."""
+    """One page of an answer. `total` is how many records the server says match; items hold at least the scan fields. `ranks`:
+    the DOI and score of each item, where the door knows them without reading the items."""
 
     items: Sequence[Message]
     total: int
+    ranks: tuple[tuple[Doi, float], ...] | None = None
 
     @property
     def complete(self) -> bool:

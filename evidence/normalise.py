@@ -440,7 +440,13 @@ _ASSERTERS = ("publisher", "crossref")
 def references(message: Message) -> tuple[Reference, ...]:
     """The deposited reference list in order, with the text a person would read; positions count from 1."""
     return tuple(
-        Reference(position, _reference_doi(item), _line(item.get("doi-asserted-by")), _reference_text(item))
+        Reference(
+            position,
+            doi := _reference_doi(item),
+            _line(item.get("doi-asserted-by")),
+            _reference_text(item),
+            None if doi is None or dois.lower(item["DOI"]) == doi else item["DOI"],
+        )
         for position, item in enumerate(_objects(message, "reference"), start=1)
     )
 

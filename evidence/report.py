@@ -21,6 +21,7 @@ CITATION_WORDS = {
     "ambiguous": "ambiguous",
     "not-in-crossref": "registered elsewhere",
     "not-found": "with a DOI that leads nowhere",
+    "not-in-files": "not in these files",
     "no-doi": "without a DOI",
 }
 """How a summary says each verdict on a citation."""

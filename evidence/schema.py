@@ -467,6 +467,32 @@ def _tags_of(facet: str) -> str:
                 (select value from tags t where t.doi = w.doi and t.facet = '{facet}' order by value)) as {facet}"""
 
 
+NOT_IN_FILES_DDL = """
+create table citations_now (
+    source text not null references sources (source),
+    position integer not null,
+    text text not null,
+    stated_doi text,
+    doi text,
+    status text not null check (status in ('resolved', 'repaired', 'matched', 'mismatch', 'ambiguous',
+        'not-in-crossref', 'not-found', 'not-in-files', 'no-doi')),
+    problem text,
+    score real,
+    first_run integer not null references runs (run),
+    retired integer references runs (run),
+    primary key (source, position)
+) strict;
+insert into citations_now
+select source, position, text, stated_doi, doi,
+    case when status = 'not-found' and (select door from runs where run = first_run) <> 'crossref'
+        then 'not-in-files' else status end,
+    problem, score, first_run, retired
+from citations;
+drop table citations;
+alter table citations_now rename to citations;
+create index citations_doi on citations (doi);
+"""
+
 VIEWS = {
     "studies": f"""
         select w.doi, w.title, w.authors, w.container, w.year,
@@ -640,6 +666,14 @@ def m005_known_works(db: Database) -> None:
     """What Crossref says of known works when it is asked again: gone, moved, indexed and counted anew. Which records today's
     code cannot read. Authors under the names that records give now."""
     _run_script(db.conn, KNOWN_WORKS_DDL)
+
+
+@evidence()
+def m007_not_in_files(db: Database) -> None:
+    """A verdict of its own for a stated DOI that the files read do not hold: whether it exists they cannot say."""
+    for (name,) in db.conn.execute("select name from sqlite_master where type = 'view'").fetchall():
+        db.conn.execute(f"drop view {name}")  # one that reads the old table would forbid its renaming
+    _run_script(db.conn, NOT_IN_FILES_DDL)
 
 
 @decisions()

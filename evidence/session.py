@@ -25,8 +25,8 @@ from evidence import judge as judging
 from evidence import sync as stages
 from evidence.archive import Archive, Question
 from evidence.config import Config, ReferenceList, Search
-from evidence.errors import BusyError, ConfigError, StoreError
-from evidence.model import SAME_WORK, Decision, Doi, Door, Query, VerdictName
+from evidence.errors import BusyError, ConfigError, RejectedError, StoreError
+from evidence.model import SAME_WORK, Citation, Decision, Doi, Door, Query, VerdictName
 from evidence.normalise import normalise
 from evidence.reconsider import Progress
 from evidence.rulebook import Rulebook
@@ -341,21 +341,34 @@ def _moment(now: Clock) -> str:
     return now().strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _archive(door: Files, config: Config, opened: store.Store) -> Archive:
+@contextmanager
+def _archive(door: Files, config: Config, opened: store.Store) -> Iterator[Archive]:
+    """The files as a door that holds whatever this run will ask for."""
     questions = [Question(s.query, Matcher(s).accepts) for s in config.sources if isinstance(s, Search)]
     lists = [s for s in config.sources if isinstance(s, ReferenceList)]
-    wanted = set(catalogue.dois(opened.conn)) | {s.of for s in lists if s.of}
+    followed = [s for s in lists if s.of]
+    wanted = set(catalogue.dois(opened.conn)) | {s.of for s in followed if s.of}
     printed = [c for s in lists for c in s.citations]
-    for citation in printed:
-        wanted.update(references.readings(citation))
-    return Archive(
+    with Archive(
         door.paths,
         name=door.name,
         questions=_distinct(questions),
-        dois=wanted,
+        dois=wanted.union(*map(references.possible, printed)),
         citations=[c.text for c in printed],
         everything=door.everything,
-    )
+    ) as files:
+        cited = [citation for source in followed for citation in _followed(source, files)]
+        if cited:
+            files.also(set().union(*map(references.possible, cited)), [c.text for c in cited])
+        yield files
+
+
+def _followed(source: ReferenceList, files: Archive) -> tuple[Citation, ...]:
+    """The citations of a deposited list that is in the files; the run itself says when it is not."""
+    try:
+        return references.listed(source, files)
+    except RejectedError:
+        return ()
 
 
 def _distinct(questions: Sequence[Question]) -> list[Question]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from evidence import doi as spelling
 from evidence.model import Doi, Found, Message, Page, Query, Seen, Window
 from evidence.normalise import cited_by, indexed_at
 
@@ -102,7 +103,7 @@ class DictDoor:
     def __init__(self, messages: Sequence[Message] = WORKS, name: str = "crossref") -> None:
         self.name = name
         self.requests = self.bytes = 0
-        self.messages = {str(m["DOI"]).lower(): m for m in messages}
+        self.messages = {spelling.lower(str(m["DOI"])): m for m in messages}
         self.aliases: dict[str, str] = {}
         self.agencies: dict[str, str] = {}
         self.asked: list[tuple[Any, ...]] = []

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from evidence import crossref, wire
+from evidence import doi as dois
 from evidence.crossref import BATCH, SELECT, Crossref
 from evidence.errors import ConfigError, EvidenceError, RejectedError, SourceError, UnavailableError
 from evidence.model import Doi, Door, Found, Query, Seen, Window
@@ -208,6 +209,20 @@ def test_a_filter_never_outgrows_a_request_line(server: LoopbackCrossref, door: 
     assert 1 < len(server.requests) < 10
     # The longest request line that stays clear of the 8 kB a server of Crossref's kind reads for the whole head.
     assert all(len(request.params["filter"]) < 6500 for request in server.requests)
+
+
+@pytest.mark.parametrize("registered", ["10.1000/ÅBC.1", "10.1000/åbc.1"])
+def test_case_beyond_ascii_is_kept_for_storing_and_set_aside_for_comparing(
+    server: LoopbackCrossref, door: Crossref, registered: str
+) -> None:
+    server.works["10.1000/åbc.1"] = work(registered)
+    server.agencies["10.1000/åbc.1"] = "Crossref"
+    stored = dois.lower(registered)
+    for asked in ("10.1000/Åbc.1", "10.1000/åbc.1"):
+        assert one(door, asked) == Found(Doi(asked), stored, work(registered))
+        assert door.agency(Doi(asked)) == "Crossref"
+    both = [Doi("10.1000/Åbc.1"), Doi("10.1000/åbc.1")]
+    assert [found.asked for found in flat(door, both)] == both
 
 
 # Aliases

@@ -433,7 +433,9 @@ def test_references_keep_place_and_heal_their_dois() -> None:
         ]
     )
     assert normalise.references(record) == (
-        Reference(1, normalise.normalise({"DOI": "10.1126/science.1109070"}).doi, "crossref", None),
+        Reference(
+            1, normalise.normalise({"DOI": "10.1126/science.1109070"}).doi, "crossref", None, "10.1126/science. 1109070"
+        ),
         Reference(2, None, None, "Frank E. IPT manual, 2005"),
         Reference(3, None, None, None),
         Reference(

@@ -447,10 +447,10 @@ def a_world(seed: int, records: int, share: float, spread: int, order: str) -> R
         if busy and chance.random() < 0.3:
             fresh = {"date-time": "2026-11-24T09:00:00Z"}
             new = on("2026-11-24", 10**6 + asked, chance.choice([HIT, NOISE]), indexed=fresh)
-            door.messages[str(new["DOI"])] = new
+            door.messages[Doi(new["DOI"])] = new
             if door.messages and chance.random() < 0.5:
                 old = chance.choice(list(door.messages.values()))
-                door.messages[str(old["DOI"])] = old | {"indexed": fresh}
+                door.messages[Doi(old["DOI"])] = old | {"indexed": fresh}
 
     busy = chance.random() < 0.5
     door = RankedDoor(messages)

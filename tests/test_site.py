@@ -21,7 +21,7 @@ import urllib.request
 from contextlib import closing
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import parse_qsl, urlencode, urljoin
 from xml.etree import ElementTree
 
@@ -35,6 +35,7 @@ from sqlite_utils import Database
 
 from evidence import schema, serve
 from evidence.errors import ConfigError, StoreError
+from evidence.model import CitationStatus
 from tests import site_sample
 
 SITE = serve.site_folder()
@@ -692,6 +693,30 @@ def test_marking_never_changes_the_text(text: str, places: list[tuple[int, int]]
 
 
 MARKED = plugin("work").marked
+
+
+async def test_a_citation_that_files_do_not_hold_is_not_called_wrong(tmp_path: Path) -> None:
+    assert set(plugin("articles").MEANINGS) == set(get_args(CitationStatus))
+    path = site_sample.make_sample(tmp_path / "evidence.db")
+    with closing(sqlite3.connect(path)) as conn, conn:
+        conn.execute(
+            "update citations set status = 'not-in-files', doi = null, text = 'https://doi.org/10.1/x' where position = 5"
+        )
+    ds = await served(path)
+    page = (await ds.client.get("/article", follow_redirects=True)).text
+    assert '<p class="as-printed"><bdi>https://doi.org/10.1/x</bdi></p>' in page
+    assert "not in files</span> The DOI is not in the files read; Crossref was not asked" in page
+    assert "1 not in files" in (await ds.client.get("/")).text
+
+
+async def test_the_short_address_of_a_doi_folds_case_as_the_database_does(tmp_path: Path) -> None:
+    path = site_sample.make_sample(tmp_path / "evidence.db")
+    with closing(sqlite3.connect(path)) as conn, conn:
+        site_sample.add_work(
+            conn, ("10.1000/Åbc.1", "T", "A", "J", "2021", "journal-article", "include", None), first_run=2
+        )
+    ds = await served(path)
+    assert (await ds.client.get("/doi/10.1000/%C3%85BC.1", follow_redirects=True)).status_code == 200
 
 
 # ---------------------------------------------------------------------- hostile text and limits

@@ -290,6 +290,36 @@ def test_every_earlier_schema_migrates_to_todays(tmp_path: Path) -> None:
     assert set(schema.RECORD_TABLES) | set(schema.DERIVED_TABLES) <= tables
 
 
+def test_what_files_were_silent_about_is_no_longer_said_to_lead_nowhere(tmp_path: Path) -> None:
+    path = tmp_path / "evidence.db"
+    first = Database(path)
+    schema.evidence.apply(first, stop_before="m007_not_in_files")
+    first.conn.execute(f"pragma application_id = {schema.APPLICATION_ID}")
+    schema.make_views(first.conn)
+    first.conn.execute("insert into sources (source, kind, label, spec) values ('a', 'references', 'A', '{}')")
+    for run, door in enumerate(("crossref", "files"), start=1):
+        first.conn.execute(
+            "insert into runs (run, started, outcome, door, version) values (?, ?, 'complete', ?, '0')",
+            (run, NOW, door),
+        )
+        for place, status in enumerate(("not-found", "no-doi")):
+            row = ("a", 2 * run + place, "T", "10.1/x", None, status, "P", None, run, None)
+            first.conn.execute("insert into citations values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    first.conn.commit()
+    first.close()
+    with open_store(path, tmp_path / "decisions.db") as store:
+        rows = store.conn.execute(
+            "select position, text, status, problem, first_run from citations order by 1"
+        ).fetchall()
+        assert rows == [
+            (2, "T", "not-found", "P", 1),
+            (3, "T", "no-doi", "P", 1),
+            (4, "T", "not-in-files", "P", 2),
+            (5, "T", "no-doi", "P", 2),
+        ]
+        assert store.conn.execute("select count(*) from citations_to_check").fetchone() == (4,)
+
+
 def test_the_ledger_of_the_first_schema_keeps_every_word(tmp_path: Path) -> None:
     path = tmp_path / "decisions.db"
     first = Database(path)

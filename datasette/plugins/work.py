@@ -16,6 +16,8 @@ from datasette import hookimpl
 from datasette.utils import tilde_decode, tilde_encode
 from datasette.utils.asgi import NotFound, Response
 
+from evidence import doi as dois
+
 NAME = "evidence"
 
 TAGS = """
@@ -100,7 +102,7 @@ def register_routes() -> list[tuple[str, Any]]:
 async def short_address(datasette: Any, request: Any) -> Response:
     """Redirect a DOI, or one that leads to another, to the work's page."""
     db = datasette.get_database(NAME)
-    doi = unquote(request.url_vars["doi"]).lower()
+    doi = dois.lower(unquote(request.url_vars["doi"]))
     known = await db.execute("select doi from works where doi = :doi", {"doi": doi})
     if not known.rows:
         known = await db.execute(LEADS_TO, {"doi": doi})
