@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from evidence.config import Search
 from evidence.crossref import Crossref
-from evidence.model import Message, Page, Query, Window
+from evidence.model import Doi, Message, Page, Query, Window
 from evidence.search import PAGES, QUIET_FULL, Matcher, Sweep, sweep, unread
 from tests.loopback import Fault, LoopbackCrossref
 from tests.records import MALARIA, MARKOWITZ, STANGIER, DictDoor, created, message, within
