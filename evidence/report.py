@@ -6,10 +6,11 @@ import json
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from evidence.catalogue import Noticed
-from evidence.sync import Outcome
+if TYPE_CHECKING:  # the site says how deep searches were read, and needs nothing of a sync for it
+    from evidence.catalogue import Noticed
+    from evidence.sync import Outcome
 
 _ASKED = re.compile(r" \((?:asked \S+(?:, [\w ]+)?|not asked again in this run)\)")
 

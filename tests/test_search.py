@@ -123,6 +123,8 @@ def test_two_quiet_pages_end_a_search_and_it_says_how_deep_it_read() -> None:
 def test_only_the_last_thousand_ranks_are_recent() -> None:
     last = read(ranked((50, HIT), (5000, NOISE)), 700)[-1]
     assert (last.reached, last.last_match, last.recent) == (2100, 50, 0)
+    last = read(ranked((199, NOISE), (2, HIT), (3000, NOISE)), 400)[-1]
+    assert (last.reached, last.last_match, last.recent) == (1200, 201, 1)
 
 
 def test_matches_behind_a_quiet_tenth_are_found() -> None:
@@ -289,7 +291,7 @@ def test_a_record_that_leaves_unseen_is_not_waited_for() -> None:
     door.meanwhile = leave
     sweeps = read(door, 100)
     assert found(sweeps) == hits(door)
-    assert (sweeps[-1].ended, sweeps[-1].reached) == ("complete", 149)
+    assert (sweeps[-1].ended, sweeps[-1].reached, len(sweeps)) == ("complete", 149, 3)
 
 
 @pytest.mark.parametrize(("second", "ended", "left"), [(range(5, 15), "cut", 5), (range(10, 20), "complete", 0)])
