@@ -242,7 +242,10 @@ def notice_of(conn: sqlite3.Connection, doi: Doi) -> tuple[tuple[str, Doi | None
 
 def unsettled(conn: sqlite3.Connection) -> list[Doi]:
     """The works that were judged as what they are not, or have still to be: study or notice."""
-    return [doi for (doi,) in conn.execute("select doi from works where basis = '' order by doi")]
+    sql = """
+        select w.doi from works w join snapshots s on s.doi = w.doi and s.last_run is null where w.basis = '' order by w.doi
+    """
+    return [doi for (doi,) in conn.execute(sql)]
 
 
 def gone(conn: sqlite3.Connection) -> list[Row]:

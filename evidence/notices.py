@@ -158,12 +158,21 @@ class Shown:
 @dataclass(frozen=True, slots=True)
 class World:
     """Records that hang together: `works` by DOI; `aliases` lead from a DOI to the one that answers for it; `said` are the
-    statements of the records that stand; `preprints` are (preprint, article)."""
+    statements of all records; `preprints` are (preprint, article).
+
+    `silent` are records that no longer stand. What they said of others does not count. What they said of their own work
+    does, unless another record answers for it now: nobody has said anything else of it since.
+    """
 
     works: Mapping[str, Facts]
     said: Sequence[Said]
     aliases: Mapping[str, str]
     preprints: Collection[tuple[str, str]]
+    silent: Collection[str] = ()
+
+    def counts(self, said: Said) -> bool:
+        """Whether a statement is to be shown."""
+        return said.said_by not in self.silent or (said.doi == said.said_by and said.said_by not in self.aliases)
 
 
 def kind_of(stated: Iterable[str | None]) -> str:
@@ -258,7 +267,7 @@ def shown(world: World) -> dict[str, list[Shown]]:
     known = _Known(world)
     for doi, of in _decided(known).items():
         known.works[doi] = replace(known.works[doi], notice_of=of)
-    facts = _facts(world.said, known)
+    facts = _facts([said for said in world.said if world.counts(said)], known)
     if not facts:
         return {}
     near: dict[str, set[tuple[Relation, str]]] = defaultdict(set)

@@ -934,25 +934,20 @@ class Store:
         return sorted(found)
 
     def _world(self, dois: Sequence[str]) -> standing.World:
-        """What the database knows of these DOIs, which are all that hang together.
-
-        The statements of a record that no longer stands do not count, but for those about its own work: nobody has said
-        anything else of that since.
-        """
-        said = [
-            standing.Said(*row)
-            for row in self._each(
-                """
-                select u.said_by, u.doi, u.kind, u.notice_doi, u.issued, u.source, u.evidence
-                from {j} join updates u on u.said_by = j.value
-                where (exists (select 1 from snapshots s where s.doi = u.said_by and s.last_run is null)
-                        and not exists (select 1 from absences a where a.doi = u.said_by and a.last_run is null))
-                    or (u.doi = u.said_by
-                        and not exists (select 1 from aliases a where a.alias = u.said_by and a.last_run is null))
-                """,
-                dois,
-            )
-        ]
+        """What the database knows of these DOIs, which are all that hang together."""
+        said, silent = [], set()
+        for *row, stands in self._each(
+            """
+            select u.said_by, u.doi, u.kind, u.notice_doi, u.issued, u.source, u.evidence,
+                exists (select 1 from snapshots s where s.doi = u.said_by and s.last_run is null)
+                    and not exists (select 1 from absences a where a.doi = u.said_by and a.last_run is null)
+            from {j} join updates u on u.said_by = j.value
+            """,
+            dois,
+        ):
+            said.append(standing.Said(*row))
+            if not stands:
+                silent.add(row[0])
         if not said:
             return standing.World({}, (), {}, ())
         works = {}
@@ -971,7 +966,7 @@ class Store:
                 dois,
             )
         }
-        return standing.World(works, said, aliases, preprints)
+        return standing.World(works, said, aliases, preprints, silent)
 
     def _each(self, sql: str, dois: Sequence[str]) -> list[tuple[Any, ...]]:
         """The rows of a query whose `{j} join` begins at these DOIs, `j.value` being one."""
