@@ -586,6 +586,7 @@ class Store:
                 continue
             led_to, moved = ended
             self.conn.execute("update aliases set last_run = ? where alias = ?", (run, record.doi))
+            # NOTICES: what names this DOI speaks of `led_to` no more: recompute the notices of both when the record has landed.
             self.conn.execute(
                 "update sightings set last_run = null where doi = ? and last_run = ?", (record.doi, moved)
             )
@@ -621,6 +622,8 @@ class Store:
             if stands:
                 self._leave(run, alias, doi)
                 result.moved.append((alias, doi))
+            # NOTICES: what a notice says of `alias` it says of `doi` from here on, and what `alias` said as a notice, `doi` says.
+            # Whether `alias` was a work here or not, recompute the notices of `doi` and of the works it speaks about here.
 
     def _end_of_way(self, doi: Doi) -> Doi:
         row = self.conn.execute("select doi from aliases where alias = ? and last_run is null", (doi,)).fetchone()
@@ -672,8 +675,6 @@ class Store:
         )
         self.conn.execute("update works set same_as = :doi where same_as = :alias", names)
         self._drop_work(alias)
-        # NOTICES: what notices say of `alias` they say of `doi` from here on (their `update-to` names the alias), and what
-        # `alias` said as a notice, `doi` says. Recompute the notices of `doi`, and of the works both speak about, here.
 
     def _drop_work(self, doi: Doi) -> None:
         """Take one work out of the derived tables; its full text first, which is found by the row's number."""
