@@ -106,7 +106,8 @@ def decide(
     patience: float = DECIDE_PATIENCE,
 ) -> tuple[tuple[Decision, ...], bool]:
     """Append a person's words on one work to the ledger, then judge that work. Returns the words, and whether they show
-    already: False when a sync is running, that has not ended after `patience` seconds. ConfigError when there is no such work.
+    already: False when a sync, or another program, has held the database for more than `patience` seconds. ConfigError when
+    there is no such work.
 
     A tag or untag of the facet `model.SAME_WORK` names the DOI that is, or is not, another record of this work. `withdrawn`
     are tags, or None for the verdict, on which the reviewer takes an earlier word back.
@@ -316,15 +317,14 @@ def _judge(opened: store.Store, book: Rulebook, now: Clock, progress: Progress) 
 
 def _append(db: Path, ledger: Path, book: Rulebook, now: Clock, new: Sequence[Decision], patience: float) -> bool:
     """The ledger first, before the harvest is so much as opened: it is what must not be lost. The works decided on are
-    judged at once, or (False) later: by the sync that is running, or by the next `judge`."""
+    judged at once, or (False) later: by the sync that is running, or with the next word or `judge`."""
     store.append(ledger, new)
     try:
         with locked(db, patience), store.open_store(db, ledger, wait=patience) as opened:
+            dois = sorted({catalogue.canonical(opened.conn, doi) for doi in opened.unshown()})
             opened.show_decisions()
             opened.set_facets(reconsider.facet_rows(book))
             run_id = opened.start_run("judge", __version__, _moment(now))
-            about = {decision.doi for decision in new if decision.facet != SAME_WORK}
-            dois = sorted({catalogue.canonical(opened.conn, doi) for doi in about})
             said = reconsider.decisions_by_work(opened)
             count = reconsider.judge_decided(opened, book, run_id, said, dois, Quiet())
             opened.finish_run(run_id, "complete", {"rejudged": count}, _moment(now))
@@ -332,7 +332,7 @@ def _append(db: Path, ledger: Path, book: Rulebook, now: Clock, new: Sequence[De
         log.warning("A sync is running: the decision is kept, and shows when it is done.")
         return False
     except StoreError as error:
-        log.warning("The decision is kept in %s, and shows after the next `evidence judge`: %s", ledger, error)
+        log.warning("The decision is kept in %s, and shows after the next one or `evidence judge`: %s", ledger, error)
         return False
     return True
 

@@ -22,7 +22,7 @@ from sqlite_utils import Database
 
 from evidence import __version__, database, schema
 from evidence import notices as standing
-from evidence.model import Decision, Doi, Judgement, Resolution, Work
+from evidence.model import SAME_WORK, Decision, Doi, Judgement, Resolution, Work
 from evidence.normalise import cite_authors
 
 PREPRINT = ("is-preprint-of", "has-preprint")
@@ -991,6 +991,12 @@ class Store:
             """
         )
         return tuple(replace(Decision(*row[:-1]), seen=tuple(json.loads(row[-1]))) for row in rows)
+
+    def unshown(self) -> list[Doi]:
+        """The works of words that `evidence.db` does not show yet (`show_decisions`), in order; pairs are not among them."""
+        shown = {number for (number,) in self.conn.execute("select decision from decisions")}
+        said = self._ledger.conn.execute("select decision, doi from decisions where facet is not ?", (SAME_WORK,))
+        return sorted({Doi(doi) for number, doi in said if number not in shown})
 
     def show_decisions(self) -> int:
         """Copy the ledger to `decisions` in `evidence.db`, for readers; returns how many rows that changed. The digests,

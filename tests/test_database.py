@@ -26,7 +26,7 @@ from evidence.model import Decision, Doi
 from evidence.rulebook import Rulebook
 from evidence.store import append, open_store
 from evidence.sync import Quiet
-from tests.records import FONAGY, MARKOWITZ, SMALL_YAML, WORKS, message
+from tests.records import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, WORKS, message
 
 WORK = Doi(str(MARKOWITZ["DOI"]))
 WORD = Decision(WORK, "verdict", "exclude", None, None, "not it", "A. Reader", "2026-11-24T12:00:00Z", None, None)
@@ -228,6 +228,16 @@ def test_a_word_is_kept_while_another_program_writes_the_harvest(
         assert "another program holds this database" in caplog.text
     assert session.judge(db, ledger, book, now) == 1
     assert rows(db, f"select verdict, decided from works where doi = '{FONAGY['DOI']}'") == [("exclude", "person")]
+
+
+def test_a_word_that_had_to_wait_shows_with_the_next(db: Path, book: Rulebook) -> None:
+    ledger = db.with_name("decisions.db")
+    first, second = (Doi(str(work["DOI"])) for work in (FONAGY, LIPSITZ))
+    with session.locked(db):
+        assert not session.decide(db, ledger, book, now, first, "exclude", [], [], "No", "B", patience=0.0)[1]
+    assert session.decide(db, ledger, book, now, second, "exclude", [], [], "No", "B")[1]
+    found = rows(db, "select doi, verdict from works where decided = 'person' order by doi")
+    assert found == sorted((doi, "exclude") for doi in (WORK, first, second))
 
 
 def test_a_word_that_cannot_be_kept_is_an_error_and_changes_nothing(db: Path, book: Rulebook) -> None:

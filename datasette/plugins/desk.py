@@ -277,7 +277,10 @@ async def failed(datasette: Any, request: Any, problem: str, status: int) -> Res
 
 
 def late(datasette: Any, request: Any) -> None:
-    message = "A sync is running. What you said is kept, and shows on the site when it is done."
+    message = (
+        "A sync is running, or another program holds the database. What you said is kept, and shows on the site when that is "
+        "done."
+    )
     datasette.add_message(request, message, datasette.WARNING)
 
 
