@@ -18,6 +18,8 @@ from sqlite_utils import Database
 
 from evidence import schema
 from evidence.errors import ConfigError, StoreError
+from evidence.flow import Flow, run_of
+from evidence.flow import read as read_flow
 from evidence.model import Citation, Decision, Doi, Resolution
 
 Row = dict[str, Any]
@@ -393,10 +395,16 @@ def to_check(conn: sqlite3.Connection) -> list[Doi]:
     return [found for (found,) in conn.execute("select doi from to_check")]
 
 
-def waiting(conn: sqlite3.Connection) -> dict[Doi, bool]:
-    """The works of `to_check` in no order, found without looking at any other work: whether people should look again."""
-    sql = f"select doi, conflict is not null from works where {schema.WAITING}"  # noqa: S608 - our own condition
-    return {found: bool(again) for found, again in conn.execute(sql)}
+def waiting(conn: sqlite3.Connection) -> set[Doi]:
+    """The works of `to_check`, found without looking at any other work."""
+    sql = f"select doi from works where ({schema.WAITING}) and verdict = 'unsure'"  # noqa: S608 - our own condition
+    return {found for (found,) in conn.execute(sql)}
+
+
+def to_look_at_again(conn: sqlite3.Connection) -> set[Doi]:
+    """The works with a decision to look at again, whatever their verdict; duplicates do not count."""
+    sql = f"select doi from works where ({schema.WAITING}) and conflict is not null"  # noqa: S608 - our own condition
+    return {found for (found,) in conn.execute(sql)}
 
 
 def last_sync(conn: sqlite3.Connection) -> int | None:
@@ -430,9 +438,9 @@ def searches_as_run(conn: sqlite3.Connection) -> list[Row]:
     )
 
 
-def flow(conn: sqlite3.Connection) -> list[Row]:
-    """The boxes of the PRISMA 2020 flow diagram as they stand now: (box, n)."""
-    return list(_rows(conn, "select box, n from prisma order by position", {}))
+def flow(conn: sqlite3.Connection, day: str | None = None) -> Flow:
+    """The PRISMA 2020 flow as it stands, or as it stood at the end of a day (ISO)."""
+    return read_flow(conn, run_of(conn, day) if day else None)
 
 
 def changes(conn: sqlite3.Connection, since: str | None) -> list[Row]:
@@ -462,7 +470,8 @@ def status(conn: sqlite3.Connection) -> Row:
     return {
         "last_run": last,
         "works": verdicts(conn),
-        "waiting": conn.execute("select count(*) from to_check").fetchone()[0],
+        "waiting": len(waiting(conn)),
+        "decisions_to_check": conn.execute("select count(*) from decisions_to_check").fetchone()[0],
         "notices": dict(
             conn.execute("select notice, count(*) from works where notice is not null group by 1").fetchall()
         ),

@@ -305,6 +305,7 @@ class Store:
             self._land_requests(run, source, landing.asked)
             self._land_snapshots(run, landing.records, result)
             self._derive(run, [r for r in landing.records if r.work is not None])
+            self._note_verdicts(run, [r.doi for r in landing.records])
             self._land_links(run, source, landing, result)
         return result
 
@@ -312,6 +313,7 @@ class Store:
         """Replace the derived rows of works whose records did not change."""
         with self._writing():
             self._derive(run, records)
+            self._note_verdicts(run, [r.doi for r in records])
 
     def retag(
         self,
@@ -348,6 +350,7 @@ class Store:
                 "update works set basis = :basis where doi in (select value from json_each(:judged))",
                 {"basis": basis, "judged": json.dumps(judged)},
             )
+            self._note_verdicts(run, [work.doi for work in changed])
 
     def set_marks(self, basis: str, version: str, marks: Mapping[tuple[str, str], str]) -> None:
         """By which rules every work without a person's word has been judged: (facet, value) → digest of its rules."""
@@ -501,10 +504,12 @@ class Store:
 
     def _replace_children(self, pairs: Sequence[tuple[Record, Work, Judgement]], known: set[Doi]) -> None:
         again = [(doi,) for doi in sorted(known)]
-        for table in ("work_authors", "notices", "relations", "cites", "tags", "reasons"):
+        for table in ("work_authors", "funders", "licences", "notices", "relations", "cites", "tags", "reasons"):
             self.conn.executemany(f"delete from {table} where doi = ?", again)  # noqa: S608 - our own table names
         authors: list[tuple[Any, ...]] = []
         credited_as: list[tuple[Any, ...]] = []
+        funders: list[tuple[Any, ...]] = []
+        licences: list[tuple[Any, ...]] = []
         notices: list[tuple[Any, ...]] = []
         relations: list[tuple[Any, ...]] = []
         cites: list[tuple[Any, ...]] = []
@@ -518,8 +523,14 @@ class Store:
                 kind = "group" if author.name else "person"
                 authors.append((key, credited, author.family, author.given, author.orcid, kind))
                 credited_as.append(
-                    (doi, position, key, credited, author.family, author.given, author.role, author.affiliation)
-                )
+                    (doi, position, key, credited, author.family, author.given, author.role, author.affiliation,
+                     author.suffix, author.orcid)
+                )  # fmt: skip
+            funders += [(doi, n, f.name, f.doi, "; ".join(f.awards) or None) for n, f in enumerate(work.funders, 1)]
+            licences += [
+                (doi, n, licence.url, licence.version, licence.starts, licence.delay_days)
+                for n, licence in enumerate(work.licences, 1)
+            ]
             notices += [(doi, n.kind, n.notice_doi or doi, n.issued, n.source, n.evidence) for n in work.notices]
             relations += [(doi, r.kind, r.other, r.asserted_by) for r in work.relations]
             cites += [(doi, cited, asserted_by) for cited, asserted_by in work.cites if cited != doi]
@@ -535,7 +546,9 @@ class Store:
             ]
         run_many = self.conn.executemany
         run_many(_UPSERT_AUTHOR, authors)
-        run_many("insert into work_authors values (?, ?, ?, ?, ?, ?, ?, ?)", credited_as)
+        run_many("insert into work_authors values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", credited_as)
+        run_many("insert into funders values (?, ?, ?, ?, ?)", funders)
+        run_many("insert into licences values (?, ?, ?, ?, ?, ?)", licences)
         run_many("insert or ignore into notices values (?, ?, ?, ?, ?, ?)", notices)
         run_many("insert or ignore into relations values (?, ?, ?, ?)", relations)
         run_many(
@@ -576,11 +589,21 @@ class Store:
                 from (select w.doi, t.same_as from works w left join standing t on t.doi = w.doi) s
                 where s.doi = works.doi and (works.same_as, works.verdict) is not
                     (s.same_as, case when s.same_as is null then works.screened else 'duplicate' end)
+                returning doi
                 """
             )
-            changed = cursor.rowcount
+            changed = [doi for (doi,) in cursor]
             self.conn.execute("drop table standing")
-            return changed
+            (run,) = self.conn.execute("select max(run) from runs").fetchone()
+            self._note_verdicts(run, changed)
+            return len(changed)
+
+    def _note_verdicts(self, run: int, dois: Sequence[str]) -> None:
+        """Note in `verdict_history` what now stands of these records, where that is not what was last noted. Called in the
+        transaction that may have changed it. A run notes at most one verdict of a work, its last."""
+        values = {"run": run, "dois": json.dumps(dois)}
+        for sql in _NOTE_VERDICTS:
+            self.conn.execute(sql, values)
 
     # ------------------------------------------------------------------ people's decisions
 
@@ -636,15 +659,51 @@ class Store:
             raise _explained(path, error) from error
 
 
+_STANDING = "verdict, decided, why, same_as, conflict"
+_STANDS = """
+    with stands as (
+        select doi, verdict, decided, case when verdict = 'exclude' then why end as why, same_as,
+            conflict is not null as conflict
+        from works where doi in (select value from json_each(:dois))
+        union all
+        select s.doi, case when exists (select 1 from aliases a where a.alias = s.doi) then 'alias' else 'not-understood' end,
+            'rule', null, null, 0
+        from snapshots s where s.last_run is null and s.doi in (select value from json_each(:dois))
+            and not exists (select 1 from works w where w.doi = s.doi)
+    )
+"""
+# The plus keeps SQLite on the primary key: there are more rows of one run than of a few works.
+_NOTE_VERDICTS = (
+    "delete from verdict_history where +first_run = :run and doi in (select value from json_each(:dois))",
+    "update verdict_history set last_run = null where +last_run = :run and doi in (select value from json_each(:dois))",
+    f"""
+    {_STANDS} update verdict_history set last_run = :run
+    where +last_run is null and doi in (select value from json_each(:dois)) and not exists (
+        select 1 from stands s where s.doi = verdict_history.doi
+            and (s.verdict, s.decided, s.why, s.same_as, s.conflict) is
+                (verdict_history.verdict, verdict_history.decided, verdict_history.why, verdict_history.same_as,
+                verdict_history.conflict))
+    """,
+    f"""
+    {_STANDS} insert into verdict_history (doi, {_STANDING}, first_run)
+    select doi, {_STANDING}, :run from stands s
+    where not exists (select 1 from verdict_history h where h.doi = s.doi and +h.last_run is null)
+    """,
+)
+"""Forget what this same run noted earlier, close what no longer stands, and add what stands."""
+
 _WORK_COLUMNS = tuple(
     """
     title abstract authors container issued year kind verdict screened decided why judged_on conflict notice notice_of language
-    publisher volume issue pages issn registrations cited_by url basis
+    publisher volume issue pages issn registrations cited_by url
+    subtitle original_title short_title edition isbn article_number short_container publisher_place institution
+    event event_place event_dates published_print published_online licence basis
     """.split()  # noqa: SIM905 - one list to read beside the DDL
 )
 
-_SAID = _WORK_COLUMNS[:-1]
-"""All but `basis`: a work that is judged again to the same words has not changed."""
+_SAID = _WORK_COLUMNS[: _WORK_COLUMNS.index("url") + 1]
+"""What counts as a change of a work: neither `basis` (a work that is judged again to the same words has not changed) nor what
+is kept for readers and exports alone (an upgrade that fills it would be news of every work)."""
 
 _UPSERT_WORK = f"""
     insert into works (doi, {", ".join(_WORK_COLUMNS)}, first_run, changed_run)
@@ -694,8 +753,41 @@ def _work_row(run: int, record: Record, work: Work, judgement: Judgement) -> dic
         "registrations": "; ".join(work.registrations) or None,
         "cited_by": work.cited_by,
         "url": work.url,
+        "isbn": "; ".join(work.isbn) or None,
+        "event": work.event.name if work.event else None,
+        "event_place": work.event.place if work.event else None,
+        "event_dates": work.event.dates if work.event else None,
+        "licence": _licence_of(work),
+        **{name: getattr(work, name) for name in _KEPT},
         "basis": record.basis,
     }
+
+
+_KEPT = (
+    "subtitle",
+    "original_title",
+    "short_title",
+    "edition",
+    "article_number",
+    "short_container",
+    "publisher_place",
+    "institution",
+    "published_print",
+    "published_online",
+)
+"""Columns of `works` that hold a field of the Work as it is."""
+
+_READABLE = ("vor", "unspecified", "am")
+
+
+def _licence_of(work: Work) -> str | None:
+    """The address of the licence a reader wants: that of the version of record first, the one that began last; a licence for
+    text mining alone is none."""
+    for version in _READABLE:
+        found = [licence for licence in work.licences if (licence.version or "unspecified") == version]
+        if found:
+            return max(found, key=lambda licence: licence.starts or "").url
+    return None
 
 
 def _gravest(work: Work) -> str | None:
