@@ -28,16 +28,38 @@ _SHOWN = "case w.verdict when 'include' then 0 when 'unsure' then 1 else 2 end"
 _SCAN = 500
 
 _AUTHORS = """
-    select doi, family, given, case when family is null and given is null then credited end as name, role
+    select doi, family, given, suffix, case when family is null and given is null then credited end as name, role, orcid,
+        affiliation
     from work_authors where doi in ({marks}) order by doi, position
 """
-_NAMES = """
-    select doi, group_concat(said, '; ') from (
-        select doi, case when family is null and given is null then credited
+_NAME = """case when family is null and given is null then credited
             else coalesce(nullif(family, '') || ', ' || nullif(given, ''), nullif(family, ''), nullif(given, ''), '')
-            end || case role when 'editor' then ' (ed.)' else '' end as said
-        from work_authors where doi in ({marks}) order by doi, position)
+                || coalesce(', ' || nullif(suffix, ''), '')
+            end"""
+_MARK = (
+    "case role when 'editor' then ' (ed.)' when 'translator' then ' (trans.)' when 'chair' then ' (chair)' else '' end"
+)
+_NAMES = f"""
+    select doi, group_concat(said, '; ') from (
+        select doi, {_NAME} || {_MARK} as said from work_authors where doi in ({{marks}}) order by doi, position)
     group by doi
+"""  # noqa: S608 - our own column names, here and below
+_OF_PEOPLE = {
+    "orcids": f"""
+        select doi, group_concat(said, '; ') from (
+            select doi, {_NAME} || ': ' || orcid as said from work_authors
+            where orcid is not null and doi in ({{marks}}) order by doi, position)
+        group by doi
+    """,  # noqa: S608
+    "affiliations": f"""
+        select doi, group_concat(said, ' | ') from (
+            select doi, {_NAME} || ': ' || affiliation as said from work_authors
+            where affiliation is not null and doi in ({{marks}}) order by doi, position)
+        group by doi
+    """,  # noqa: S608
+}
+_FUNDERS = """
+    select doi, name, funder_doi, awards from funders where doi in ({marks}) order by doi, position
 """
 """Authors one by one, and as the text that `reference_formats.names` makes of them; a test compares the two."""
 
@@ -495,13 +517,21 @@ def _complete(conn: sqlite3.Connection, keys: Sequence[Doi], flat: bool) -> Iter
     marks = ", ".join("?" * len(keys))
     rows = {r["doi"]: r for r in _rows(conn, f"select * from works where doi in ({marks})", keys)}  # noqa: S608
     for row in rows.values():
-        row |= {"authors_full": "" if flat else [], "tags": {}, "sources": (), "reasons": None}
+        row |= {"authors_full": "" if flat else [], "tags": {}, "sources": (), "reasons": None, "funders": ()}
+        row |= {"funders_full": [], **dict.fromkeys(_OF_PEOPLE)}
     if flat:
         for doi, names in conn.execute(_NAMES.format(marks=marks), keys):
             rows[doi]["authors_full"] = names
     else:
         for author in _rows(conn, _AUTHORS.format(marks=marks), keys):
             rows[author.pop("doi")]["authors_full"].append(author)
+    for name, sql in _OF_PEOPLE.items():
+        for doi, said in conn.execute(sql.format(marks=marks), keys):
+            rows[doi][name] = said
+    for doi, name, funder, listed in conn.execute(_FUNDERS.format(marks=marks), keys):
+        row, awards = rows[doi], json.loads(listed)
+        row["funders"] = (*row["funders"], _funder(name, funder, awards))
+        row["funders_full"].append({"name": name, "doi": funder, "awards": awards})
     for doi, facet, value in conn.execute(
         f"select doi, facet, value from tags where doi in ({marks}) order by 1, 2, 3",  # noqa: S608
         keys,
@@ -525,6 +555,12 @@ def _complete(conn: sqlite3.Connection, keys: Sequence[Doi], flat: bool) -> Iter
         rows[doi]["reasons"] = "; ".join(sorted(set(json.loads(words))))
     for key in keys:
         yield rows[key]
+
+
+def _funder(name: str | None, doi: str | None, awards: Sequence[str]) -> str:
+    """`Name (DOI; awards: numbers)`."""
+    about = "; ".join(filter(None, (doi if name else None, f"awards: {', '.join(awards)}" if awards else None)))
+    return f"{name or doi}{f' ({about})' if about else ''}"
 
 
 def _rows(conn: sqlite3.Connection, sql: str, values: Any) -> Iterator[Row]:

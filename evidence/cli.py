@@ -349,7 +349,9 @@ def _report(name: str, read: Callable[[sqlite3.Connection], Any], write: Callabl
 
 
 @reports.command("prisma")
-@click.option("--as-of", metavar="DATE", help="As it stood at the end of this day (YYYY-MM-DD); default: as it stands now.")
+@click.option(
+    "--as-of", metavar="DATE", help="As it stood at the end of this day (YYYY-MM-DD); default: as it stands now."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @click.pass_obj
 def report_prisma(settings: Settings, as_of: str | None, as_json: bool) -> None:

@@ -20,22 +20,22 @@ from typing import Any
 RECORDS = """
         select s.doi, s.source, o.label,
             case o.kind when 'search' then 'search' when 'references' then 'list' else 'other' end as found_by,
-            exists (select 1 from sightings e where e.doi = s.doi
+            case when exists (select 1 from sightings e where e.doi = s.doi
                     and (e.first_run < s.first_run or (e.first_run = s.first_run and e.source < s.source)))
                 or exists (select 1 from snapshots v where v.doi = s.doi and v.version = 1 and v.first_run < s.first_run)
-                as again, s.first_run
+                then 'again' else 'first' end as found, s.first_run
         from sightings s join sources o on o.source = s.source
         union all
-        select v.doi, null, 'A known DOI leads to it', 'other', 0, v.first_run
+        select v.doi, null, 'A known DOI leads to it', 'other', 'first', v.first_run
         from snapshots v
         where v.version = 1 and not exists (select 1 from sightings s where s.doi = v.doi and s.first_run <= v.first_run)
         union all
         select null, r.source, coalesce(o.label, r.source),
-            case o.kind when 'search' then 'search' when 'references' then 'list' else 'other' end, 0, r.first_run
+            case o.kind when 'search' then 'search' when 'references' then 'list' else 'other' end, 'first', r.first_run
         from rejects r left join sources o on o.source = r.source
         where r.doi is null or not exists (select 1 from snapshots v where v.doi = r.doi)
 """
-"""A record is `again` when another source, or another DOI, led to it before: it is a duplicate from the start."""
+"""A record is found `again` when another source, or another DOI, led to it before: it is a duplicate from the start."""
 
 _REPORTS = """
             select max(h.first_run, i.first_run) as since,
@@ -45,13 +45,13 @@ _REPORTS = """
 """
 _PENDING = """
             select p.first_run as since, (select min(h.first_run) from verdict_history h where h.doi = p.doi) as until
-            from prisma_records p where p.doi is not null and not p.again
+            from prisma_records p where p.doi is not null and p.found = 'first'
 """
 
 CHANGES = f"""
         select found_by as part, source, first_run as run, count(*) as n from prisma_records group by 1, 2, 3
         union all
-        select 'again', null, first_run, count(*) from prisma_records where again group by first_run
+        select 'again', null, first_run, count(*) from prisma_records where found = 'again' group by first_run
         union all
         select 'unusable', null, first_run, count(*) from prisma_records where doi is null group by first_run
         union all
@@ -153,8 +153,10 @@ SOURCES_SQL = """
 """
 """Records identified through each source; a source that sources.yaml no longer names keeps what it found."""
 
-REASONS_SQL = """
-        select coalesce(why, ''), count(*) as n from verdict_history
+BY_PERSON = "A person decided it."
+
+REASONS_SQL = f"""
+        select coalesce(why, '{BY_PERSON}'), count(*) as n from verdict_history
         where verdict = 'exclude' and first_run <= :run and (last_run is null or last_run > :run)
         group by 1 order by n desc, 1
 """

@@ -415,14 +415,19 @@ def _funders(message: Message) -> tuple[Funder, ...]:
         doi = (dois.exact(stated) or dois.parse(stated)) if isinstance(stated, str) else None
         name = _line(item.get("name"))
         if name or doi:
-            awards.setdefault((name, doi), {}).update(dict.fromkeys(_lines(item.get("award"))))
+            numbers = [*_lines(item.get("award"))]
+            for award in _listed(item.get("award-info")):
+                numbers += _lines(award.get("award-number"))
+            awards.setdefault((name, doi), {}).update(dict.fromkeys(numbers))
     return tuple(Funder(name, doi, tuple(numbers)) for (name, doi), numbers in awards.items())
 
 
 def _licences(message: Message) -> tuple[Licence, ...]:
     """Licences in order, each once."""
     found = (
-        Licence(url, _line(item.get("content-version")), _lesser_date(item.get("start")), _count(item.get("delay-in-days")))
+        Licence(
+            url, _line(item.get("content-version")), _lesser_date(item.get("start")), _count(item.get("delay-in-days"))
+        )
         for item in _listed(message.get("license"))
         if (url := _line(item.get("URL")))
     )

@@ -180,7 +180,10 @@ def flow(found: Flow) -> str:
     lines += ["", "Excluded because:"] if found["excluded"] else []
     lines += [f"{n:>7}  {why or 'other reasons'}" for why, n in found.reasons(_REASONS)]
     if found.recorded_from:
-        lines += ["", f"Verdicts have been recorded since {found.recorded_from[:10]}; those of that day stand for earlier ones."]
+        lines += [
+            "",
+            f"Verdicts have been recorded since {found.recorded_from[:10]}; those of that day stand for earlier ones.",
+        ]
     return "\n".join(lines)
 
 

@@ -384,7 +384,7 @@ create table verdict_history (
 create index verdict_history_first_run on verdict_history (first_run);
 create index verdict_history_last_run on verdict_history (last_run);
 insert into verdict_history (doi, first_run, verdict, decided, why, same_as, conflict, noted)
-select doi, first_run, verdict, decided, case when verdict = 'exclude' then why end, same_as, conflict is not null,
+select doi, first_run, verdict, decided, case when verdict = 'exclude' and decided = 'rule' then why end, same_as, conflict is not null,
     (select max(run) from runs)
 from works;
 insert into verdict_history (doi, first_run, verdict, decided, noted)
@@ -432,7 +432,7 @@ create table funders (
     position integer not null,
     name text,
     funder_doi text,
-    awards text,
+    awards text not null check (json_valid(awards)),
     primary key (doi, position)
 ) strict;
 create index funders_funder_doi on funders (funder_doi);

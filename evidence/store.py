@@ -526,7 +526,9 @@ class Store:
                     (doi, position, key, credited, author.family, author.given, author.role, author.affiliation,
                      author.suffix, author.orcid)
                 )  # fmt: skip
-            funders += [(doi, n, f.name, f.doi, "; ".join(f.awards) or None) for n, f in enumerate(work.funders, 1)]
+            funders += [
+                (doi, n, f.name, f.doi, json.dumps(f.awards, ensure_ascii=False)) for n, f in enumerate(work.funders, 1)
+            ]
             licences += [
                 (doi, n, licence.url, licence.version, licence.starts, licence.delay_days)
                 for n, licence in enumerate(work.licences, 1)
@@ -662,7 +664,7 @@ class Store:
 _STANDING = "verdict, decided, why, same_as, conflict"
 _STANDS = """
     with stands as (
-        select doi, verdict, decided, case when verdict = 'exclude' then why end as why, same_as,
+        select doi, verdict, decided, case when verdict = 'exclude' and decided = 'rule' then why end as why, same_as,
             conflict is not null as conflict
         from works where doi in (select value from json_each(:dois))
         union all

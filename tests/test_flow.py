@@ -138,7 +138,7 @@ def agrees_with_lists(conn: sqlite3.Connection, found: flow.Flow) -> None:
         return int(conn.execute(f"select count(*) from {sql}").fetchone()[0])
 
     assert found["identified"] == count("prisma_records")
-    assert found["again"] == count("prisma_records where again")
+    assert found["again"] == count("prisma_records where found = 'again'")
     assert found["searches"] == count("prisma_records where found_by = 'search'")
     assert found["unusable"] == count("prisma_records where doi is null")
     assert found["screened"] == count("works where verdict <> 'duplicate'")
@@ -160,7 +160,9 @@ def agrees_with_lists(conn: sqlite3.Connection, found: flow.Flow) -> None:
         where last_run is null and verdict not in ('not-understood', 'alias') order by doi
     """
     assert conn.execute(standing).fetchall() == conn.execute(noted).fetchall()
-    assert not conn.execute("select doi from verdict_history where last_run is null group by doi having count(*) > 1").fetchall()
+    assert not conn.execute(
+        "select doi from verdict_history where last_run is null group by doi having count(*) > 1"
+    ).fetchall()
 
 
 @pytest.fixture
@@ -179,7 +181,9 @@ def test_each_record_is_counted_where_it_stands(store: Store) -> None:
     run = start(store, 1)
     works = [record(DOIS[n], "d", judgement(v)) for n, v in enumerate(["include", "include", "exclude", "unsure"])]
     store.land(run, "by-name", Landing(works, [Sighting(w.doi, "search") for w in works]))
-    store.land(run, "article", Landing([], [Sighting(DOIS[0], "resolved")], rejects=[Reject("r", None, "no DOI", "{}")]))
+    store.land(
+        run, "article", Landing([], [Sighting(DOIS[0], "resolved")], rejects=[Reject("r", None, "no DOI", "{}")])
+    )
     store.land(run, "refresh", Landing([record(DOIS[5], "d", None)]))
     store.set_duplicates([], {DOIS[1]: DOIS[0]})
     found = flow.read(store.conn)
@@ -226,7 +230,9 @@ def test_an_upgrade_takes_the_verdicts_of_its_day_for_those_of_before(tmp_path: 
     with open_store(path) as store:
         for month, verdict in ((1, "unsure"), (2, "include")):
             run = start(store, month)
-            store.land(run, "by-name", Landing([record(DOIS[0], f"d{month}", judgement(verdict))], [Sighting(DOIS[0], "s")]))
+            store.land(
+                run, "by-name", Landing([record(DOIS[0], f"d{month}", judgement(verdict))], [Sighting(DOIS[0], "s")])
+            )
             store.finish_run(run, "complete", {}, f"2026-{month:02d}-01T01:00:00Z")
         store.land(run, "by-name", Landing([record(DOIS[1], "d", None)], [Sighting(DOIS[1], "s")]))
     with closing(sqlite3.connect(path)) as conn, conn:
