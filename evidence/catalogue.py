@@ -560,7 +560,7 @@ def _complete(conn: sqlite3.Connection, keys: Sequence[Doi], flat: bool) -> Iter
 def _funder(name: str | None, doi: str | None, awards: Sequence[str]) -> str:
     """`Name (DOI; awards: numbers)`."""
     about = "; ".join(filter(None, (doi if name else None, f"awards: {', '.join(awards)}" if awards else None)))
-    return f"{name or doi}{f' ({about})' if about else ''}"
+    return f"{name or doi or 'Funder not named'}{f' ({about})' if about else ''}"
 
 
 def _rows(conn: sqlite3.Connection, sql: str, values: Any) -> Iterator[Row]:

@@ -141,7 +141,7 @@ BOXES_SQL = f"""
         select cast(b.position as integer) as position, b.key, b.box, coalesce(sum(p.n), 0) as n, b.part_of, b.data
         from boxes b join fed f on f.key = b.key left join parts p on p.part = f.part
         group by b.position order by b.position
-"""  # noqa: S608 - our own words
+"""
 """All boxes as they stood after the run `:run`."""
 
 SOURCES_SQL = """

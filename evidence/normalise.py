@@ -414,10 +414,10 @@ def _funders(message: Message) -> tuple[Funder, ...]:
         stated = item.get("DOI")
         doi = (dois.exact(stated) or dois.parse(stated)) if isinstance(stated, str) else None
         name = _line(item.get("name"))
-        if name or doi:
-            numbers = [*_lines(item.get("award"))]
-            for award in _listed(item.get("award-info")):
-                numbers += _lines(award.get("award-number"))
+        numbers = [*_lines(item.get("award"))]
+        for award in _listed(item.get("award-info")):
+            numbers += _lines(award.get("award-number"))
+        if name or doi or numbers:
             awards.setdefault((name, doi), {}).update(dict.fromkeys(numbers))
     return tuple(Funder(name, doi, tuple(numbers)) for (name, doi), numbers in awards.items())
 

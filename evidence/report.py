@@ -171,10 +171,11 @@ def searches(rows: Sequence[dict[str, Any]]) -> str:
 
 def flow(found: Flow) -> str:
     """The text of `evidence report prisma`: the boxes of the PRISMA 2020 flow diagram, parts indented, empty parts left out."""
-    lines = []
-    for box in found.boxes:
-        if box["n"] or box["part_of"] is None:
-            lines.append(f"{box['n']:>7}  {'  ' * found.depth(box['key'])}{box['box']}")
+    lines = [
+        f"{box['n']:>7}  {'  ' * found.depth(box['key'])}{box['box']}"
+        for box in found.boxes
+        if box["n"] or box["part_of"] is None
+    ]
     lines += ["", "Identified through:"]
     lines += [f"{s['n']:>7}  {s['label']}{' (no longer a source)' if s['retired'] else ''}" for s in found.sources]
     lines += ["", "Excluded because:"] if found["excluded"] else []

@@ -384,8 +384,8 @@ create table verdict_history (
 create index verdict_history_first_run on verdict_history (first_run);
 create index verdict_history_last_run on verdict_history (last_run);
 insert into verdict_history (doi, first_run, verdict, decided, why, same_as, conflict, noted)
-select doi, first_run, verdict, decided, case when verdict = 'exclude' and decided = 'rule' then why end, same_as, conflict is not null,
-    (select max(run) from runs)
+select doi, first_run, verdict, decided, case when verdict = 'exclude' and decided = 'rule' then why end, same_as,
+    conflict is not null, (select max(run) from runs)
 from works;
 insert into verdict_history (doi, first_run, verdict, decided, noted)
 select doi, first_run, 'not-understood', 'rule', (select max(run) from runs)

@@ -685,12 +685,12 @@ _NOTE_VERDICTS = (
             and (s.verdict, s.decided, s.why, s.same_as, s.conflict) is
                 (verdict_history.verdict, verdict_history.decided, verdict_history.why, verdict_history.same_as,
                 verdict_history.conflict))
-    """,
+    """,  # noqa: S608 - our own column names, here and below
     f"""
     {_STANDS} insert into verdict_history (doi, {_STANDING}, first_run)
     select doi, {_STANDING}, :run from stands s
     where not exists (select 1 from verdict_history h where h.doi = s.doi and +h.last_run is null)
-    """,
+    """,  # noqa: S608
 )
 """Forget what this same run noted earlier, close what no longer stands, and add what stands."""
 

@@ -255,10 +255,23 @@ def as_before_the_upgrade(conn: sqlite3.Connection) -> None:
         conn.execute(f"drop view {name}")
     for name in ("verdict_history", "funders", "licences"):
         conn.execute(f"drop table {name}")
-    for column in (
-        "subtitle original_title short_title edition isbn article_number short_container publisher_place institution event "
-        "event_place event_dates published_print published_online licence"
-    ).split():
+    for column in [
+        "subtitle",
+        "original_title",
+        "short_title",
+        "edition",
+        "isbn",
+        "article_number",
+        "short_container",
+        "publisher_place",
+        "institution",
+        "event",
+        "event_place",
+        "event_dates",
+        "published_print",
+        "published_online",
+        "licence",
+    ]:
         conn.execute(f"alter table works drop column {column}")
     for column in ("suffix", "orcid"):
         conn.execute(f"alter table work_authors drop column {column}")

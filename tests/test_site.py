@@ -599,7 +599,8 @@ def enrich(path: Path) -> None:
         conn.executemany("insert into rejects (digest, doi, source, reason, message, first_run) values (?, ?, ?, 'r', '{}', ?)",
                          [("a", None, "ipt-by-name", 1), ("b", None, "old", 2), ("c", "10.5555/odd", "old", 1)])  # fmt: skip
         conn.executemany(
-            "insert into verdict_history (doi, first_run, last_run, verdict, decided, why, same_as, conflict) values (?, ?, ?, ?, ?, ?, ?, ?)",
+            "insert into verdict_history (doi, first_run, last_run, verdict, decided, why, same_as, conflict) "
+            "values (?, ?, ?, ?, ?, ?, ?, ?)",
             [("10.5555/odd", 1, None, "not-understood", "rule", None, None, 0),
              ("10.5555/moved", 2, None, "not-understood", "rule", None, None, 0),
              (dois[0], 2, None, "duplicate", "rule", None, dois[1], 0), (dois[2], 2, None, "exclude", "person", None, None, 1),
@@ -659,10 +660,8 @@ async def test_what_waits_is_one_number_everywhere(tmp_path: Path) -> None:
     ds = await served(path)
     with closing(sqlite3.connect(path)) as conn:
         state, found = catalogue.status(conn), catalogue.flow(conn)
-    front = dict(
-        (label, int(n))
-        for n, label in re.findall(r"<b>([\d,]+)</b> <span>([^<]+)</span>", (await ds.client.get("/")).text)
-    )
+    shown = re.findall(r"<b>([\d,]+)</b> <span>([^<]+)</span>", (await ds.client.get("/")).text)
+    front = {label: int(n) for n, label in shown}
     view = {row["key"]: row["n"] for row in (await ds.client.get("/evidence/prisma.json?_shape=array")).json()}
     lists = {name: len((await ds.client.get(f"/evidence/{name}.json?_shape=array&_size=max")).json())
              for name in ("waiting", "to_check", "decisions_to_check")}  # fmt: skip
