@@ -508,9 +508,47 @@ async def test_a_work_describes_itself_to_reference_managers(sample: Path) -> No
     assert facts is not None
     said = json.loads(facts[1])
     assert said["sameAs"] == "https://doi.org/10.1002/cpp.1774"
-    assert said["author"] == [{"@type": "Person", "name": "Weissman, Myrna"}]
+    assert said["author"] == [{"@type": "Person", "name": "Weissman, Myrna, III"}]
     assert '<meta name="citation_doi" content="10.1002/cpp.1774">' in page
-    assert '<meta name="citation_author" content="Weissman, Myrna">' in page
+    assert '<meta name="citation_author" content="Weissman, Myrna, III">' in page
+
+
+async def test_a_work_says_how_it_was_published(tmp_path: Path) -> None:
+    path = site_sample.make_sample(tmp_path / "evidence.db")
+    with closing(sqlite3.connect(path)) as conn, conn:
+        conn.execute(
+            """
+            update works set original_title = 'Titel', isbn = '9780195170603; 9780195170610', edition = '2',
+                event = 'Congress', event_place = 'Lisbon', event_dates = '2018-06-06', publisher = 'A & B'
+            where doi = '10.1002/cpp.1774'
+            """
+        )
+        conn.executemany("insert into funders values ('10.1002/cpp.1774', ?, ?, ?, ?)", [
+            (1, "NIMH", "10.13039/100000025", '["R01 <1>"]'), (2, None, None, '["T-7"]'), (3, "A Trust", None, "[]"),
+        ])  # fmt: skip
+        conn.executemany("insert into licences values ('10.1002/cpp.1774', ?, ?, ?, ?, 0)", [
+            (1, "https://creativecommons.org/licenses/by/4.0/", "vor", "2019-01-01"), (2, "javascript:alert(1)", "tdm", None),
+        ])  # fmt: skip
+        conn.execute("insert into authors values ('Doe, Ann', 'Doe, Ann', 'Doe', 'Ann', null, 'person')")
+        conn.execute(
+            "insert into work_authors values ('10.1002/cpp.1774', 9, 'Doe, Ann', 'Doe, Ann', 'Doe', 'Ann', 'editor', "
+            "null, 'II', null)"
+        )
+    page = (await get(path, "/evidence/works/10~2E1002~2Fcpp~2E1774")).text
+    facts = re.search(r'<dl class="facts">(.*?)</dl>', page, re.S)
+    assert facts is not None
+    said = re.sub(r"<dt>", " | ", facts[1])
+    assert html.unescape(re.sub(r"<dd>", ": ", said).replace("</dt>", "")).replace("</dd>", "").split(" | ")[1:] == [
+        "Original title: <bdi>Titel</bdi>", "Edition: <bdi>2</bdi>", "ISBN: <bdi>9780195170603; 9780195170610</bdi>",
+        "Publisher: <bdi>A & B</bdi>", "Conference: <bdi>Congress, Lisbon, 2018-06-06</bdi>",
+        "Editors: <bdi>Ann Doe, II</bdi>",
+        'Funding: <a href="https://doi.org/10.13039/100000025" rel="noreferrer"><bdi>NIMH (R01 <1>)</bdi></a>'
+        ": <bdi>Funder not named (T-7)</bdi>: <bdi>A Trust</bdi>",
+        'Licence: <a href="https://creativecommons.org/licenses/by/4.0/" rel="noreferrer"><bdi>'
+        "https://creativecommons.org/licenses/by/4.0/ (version of record, from 2019-01-01)</bdi></a>"
+        ": <bdi>javascript:alert(1) (text mining)</bdi>",
+    ]  # fmt: skip
+    assert '<meta name="citation_isbn" content="9780195170610">' in page
 
 
 @pytest.mark.parametrize("args", ["", "verdict=include", "_tag=design:rct&_sort=title", "_search=interpersonal"])
