@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import html
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from datasette.app import Datasette
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evidence import catalogue, flow, report
-from evidence.model import Doi, Judgement, Work
+from evidence import catalogue, config, flow, report, serve, session, yaml_text
+from evidence.model import SAME_WORK, Doi, Judgement, Work
+from evidence.rulebook import Rulebook
 from evidence.store import Landing, Record, Reject, Sighting, Store, open_store
+from evidence.sync import sync
+from tests.records import MARKOWITZ, SMALL_YAML, STANGIER, DictDoor, message
+from tests.test_rejudge import edited
 
 SOURCES = (("by-name", "search"), ("by-variant", "search"), ("article", "references"), ("files", "files"))
 DOIS = tuple(Doi(f"10.5555/w{n}") for n in range(8))
@@ -31,16 +38,6 @@ def judgement(verdict: str, decided: str = "rule", conflict: bool = False, why: 
 def record(doi: Doi, digest: str, judged: Judgement | None) -> Record:
     work = Work(doi, title=f"Title of {doi}") if judged else None
     return Record(doi, digest, f'{{"DOI": "{doi}", "v": "{digest}"}}', work, judged, "b" if judged else "no title")
-
-
-@dataclass
-class Model:
-    """What should be true, kept by hand beside the database."""
-
-    sightings: set[tuple[str, str]] = field(default_factory=set)
-    records: dict[str, str] = field(default_factory=dict)
-    verdicts: dict[str, Judgement] = field(default_factory=dict)
-    unusable: int = 0
 
 
 def numbers(conn: sqlite3.Connection, run: int | None = None) -> dict[str, int]:
@@ -276,3 +273,95 @@ def as_before_the_upgrade(conn: sqlite3.Connection) -> None:
     for column in ("suffix", "orcid"):
         conn.execute(f"alter table work_authors drop column {column}")
     conn.execute("delete from _sqlite_migrations where name = 'm008_kept_metadata'")
+
+
+# ---------------------------------------------------------------- months of a review
+
+
+SOURCES_OF_MAY = SMALL_YAML.replace("  - id: by-name", "  - id: by-another-name").replace(
+    "label: By name", "label: Anew"
+)
+
+
+def indexed(month: int) -> dict[str, Any]:
+    """Shortly before the sync of this month."""
+    return {"date-time": f"2026-{month - 1:02d}-28T00:00:00Z", "date-parts": [[2026, month - 1, 28]]}
+
+
+async def shown_on_site(db: Path, day: str | None) -> tuple[str, dict[str, int]]:
+    """The flow as CSV, and how long each list is that the page's numbers lead to."""
+    ds = Datasette([str(db)], config_dir=serve.site_folder())
+    await ds.invoke_startup()
+    query = f"?as_of={day}" if day else ""
+    page = (await ds.client.get(f"/prisma{query}")).text
+    lists = {}
+    for label, address, n in re.findall(r'>([^<>]+) \(n = <a href="([^"]+)">([\d,]+)</a>', page):
+        path, _, filters = html.unescape(address).partition("?")
+        answer = await ds.client.get(f"{path}.json?_shape=objects&_size=1&{filters}")
+        lists[label] = answer.json()["filtered_table_rows_count"]
+        assert lists[label] == int(n), (day, label)
+    return (await ds.client.get(f"/prisma.csv{query}")).text, lists
+
+
+async def test_each_month_of_a_review_is_shown_later_as_it_was_shown_then(tmp_path: Path, book: Rulebook) -> None:
+    db, ledger = tmp_path / "evidence.db", tmp_path / "decisions.db"
+    door = DictDoor()
+    narrower = edited(tmp_path / "rules", screen=lambda t: t.replace('"{ipt-name}"', "interpersonal psychotherap*", 1))
+
+    def month(number: int, rules: Rulebook = book, sources: str = SMALL_YAML) -> None:
+        settings = config.check(yaml_text.parse(sources, "s.yaml"))
+        with open_store(db, ledger) as store:
+            sync(settings, store, door, rules, now=lambda: datetime(2026, number, 1, tzinfo=UTC))
+
+    def say(number: int, doi: str, verdict: Any, tags: tuple[tuple[str, str], ...] = ()) -> None:
+        moment = datetime(2026, number, 9, tzinfo=UTC)
+        session.decide(db, ledger, book, lambda: moment, Doi(doi), verdict, tags, (), "read", "Ann")
+
+    shown: dict[int, Any] = {}
+
+    async def look(number: int) -> None:
+        with catalogue.reading(db) as conn:
+            found, works = catalogue.flow(conn), catalogue.verdicts(conn)
+        adds_up(found)
+        assert found["waiting"] == works.get("unsure", 0) and found["included"] == works.get("include", 0)
+        csv_text, lists = await shown_on_site(db, None)
+        timeless = {
+            k: v for k, v in lists.items() if k not in ("randomised trials", "systematic reviews and meta-analyses")
+        }
+        shown[number] = (found.boxes, found.excluded, csv_text, timeless)
+
+    month(1)
+    await look(1)
+    door.messages["10.5555/new"] = message(
+        "10.5555/new", "Interpersonal psychotherapy for grief: a trial", 2024, indexed=indexed(2)
+    )
+    month(2)
+    say(2, STANGIER["DOI"], "exclude")
+    await look(2)
+    twin = {**MARKOWITZ, "DOI": "10.5555/twin", "container-title": ["Preprints"], "indexed": indexed(3)}
+    door.messages["10.5555/twin"] = twin
+    month(3)
+    say(3, "10.5555/twin", None, ((SAME_WORK, MARKOWITZ["DOI"]),))
+    say(3, "10.5555/new", "unsure")
+    await look(3)
+    month(4, narrower)
+    await look(4)
+    door.messages[STANGIER["DOI"]] = {
+        **STANGIER,
+        "title": ["Another title"],
+        "indexed": indexed(5),
+    }
+    month(5, narrower, SOURCES_OF_MAY)
+    await look(5)
+    say(6, "10.5555/new", "include")
+    say(6, STANGIER["DOI"], "include")
+    month(6)
+    await look(6)
+
+    assert len({tuple(box["n"] for box in boxes) for boxes, *_ in shown.values()}) == 6
+    for number, (boxes, excluded, csv_text, lists) in shown.items():
+        day = f"2026-{number:02d}-28"
+        with catalogue.reading(db) as conn:
+            then = catalogue.flow(conn, day)
+        assert (then.boxes, then.excluded) == (boxes, excluded), day
+        assert await shown_on_site(db, day) == (csv_text, lists), day
