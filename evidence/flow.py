@@ -17,25 +17,27 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-RECORDS = """
-        select s.doi, s.source, o.label,
-            case o.kind when 'search' then 'search' when 'references' then 'list' else 'other' end as found_by,
+_FOUND_BY = "case o.kind when 'search' then 'search' when 'references' then 'list' else 'other' end"
+
+RECORDS = f"""
+        select s.doi, s.source, o.label, {_FOUND_BY} as found_by,
             case when exists (select 1 from sightings e where e.doi = s.doi
                     and (e.first_run < s.first_run or (e.first_run = s.first_run and e.source < s.source)))
-                or exists (select 1 from snapshots v where v.doi = s.doi and v.version = 1 and v.first_run < s.first_run)
+                or exists (select 1 from verdict_history h where h.doi = s.doi and h.first_run < s.first_run)
                 then 'again' else 'first' end as found, s.first_run
         from sightings s join sources o on o.source = s.source
         union all
-        select v.doi, null, 'A known DOI leads to it', 'other', 'first', v.first_run
-        from snapshots v
-        where v.version = 1 and not exists (select 1 from sightings s where s.doi = v.doi and s.first_run <= v.first_run)
+        select h.doi, null, 'A known DOI leads to it', 'other', 'first', h.first_run
+        from verdict_history h
+        where not exists (select 1 from verdict_history e where e.doi = h.doi and e.first_run < h.first_run)
+            and not exists (select 1 from sightings s where s.doi = h.doi and s.first_run <= h.first_run)
         union all
-        select null, r.source, coalesce(o.label, r.source),
-            case o.kind when 'search' then 'search' when 'references' then 'list' else 'other' end, 'first', r.first_run
+        select null, r.source, coalesce(o.label, r.source), {_FOUND_BY}, 'first', r.first_run
         from rejects r left join sources o on o.source = r.source
-        where r.doi is null or not exists (select 1 from snapshots v where v.doi = r.doi)
+        where r.doi is null or not exists (select 1 from verdict_history h where h.doi = r.doi)
 """
-"""A record is found `again` when another source, or another DOI, led to it before: it is a duplicate from the start."""
+"""A record is found `again` when another source, or another DOI, led to it before: it is a duplicate from the start. Every
+record that lands has a verdict from that run on (`not-understood` is one), so `verdict_history` says when it landed."""
 
 _REPORTS = """
             select max(h.first_run, i.first_run) as since,
@@ -43,17 +45,33 @@ _REPORTS = """
             from verdict_history h join verdict_history i on i.doi = h.same_as and i.verdict = 'include'
             where h.verdict = 'duplicate'
 """
-_PENDING = """
-            select p.first_run as since, (select min(h.first_run) from verdict_history h where h.doi = p.doi) as until
-            from prisma_records p where p.doi is not null and p.found = 'first'
-"""
 
 CHANGES = f"""
-        select found_by as part, source, first_run as run, count(*) as n from prisma_records group by 1, 2, 3
+        with seen as materialized (
+            select s.doi, min(s.first_run) as first,
+                (select min(h.first_run) from verdict_history h where h.doi = s.doi) as landed
+            from sightings s group by s.doi
+        )
+        select {_FOUND_BY} as part, s.source, s.first_run as run, count(*) as n
+            from sightings s join sources o on o.source = s.source group by s.source, s.first_run
         union all
-        select 'again', null, first_run, count(*) from prisma_records where found = 'again' group by first_run
+        select 'other', null, l.landed, count(*)
+            from (select doi, min(first_run) as landed from verdict_history group by doi) l left join seen s on s.doi = l.doi
+            where s.first is null or s.first > l.landed group by 3
         union all
-        select 'unusable', null, first_run, count(*) from prisma_records where doi is null group by first_run
+        select {_FOUND_BY}, r.source, r.first_run, count(*) from rejects r left join sources o on o.source = r.source
+            where r.doi is null or not exists (select 1 from verdict_history h where h.doi = r.doi) group by 2, 3
+        union all
+        select 'unusable', null, r.first_run, count(*) from rejects r
+            where r.doi is null or not exists (select 1 from verdict_history h where h.doi = r.doi) group by 3
+        union all
+        select 'again', null, first_run, count(*) from sightings group by 3
+        union all
+        select 'again', null, first, -count(*) from seen where landed is null or landed >= first group by 3
+        union all
+        select 'pending', null, first, count(*) from seen where landed is null or landed > first group by 3
+        union all
+        select 'pending', null, landed, -count(*) from seen where landed > first group by 3
         union all
         select verdict || ':' || decided, null, first_run, count(*) from verdict_history group by 1, 3
         union all
@@ -69,11 +87,8 @@ CHANGES = f"""
         select 'report', null, since, count(*) from ({_REPORTS}) where until is null or since < until group by 3
         union all
         select 'report', null, until, -count(*) from ({_REPORTS}) where since < until group by 3
-        union all
-        select 'pending', null, since, count(*) from ({_PENDING}) where until is null or since < until group by 3
-        union all
-        select 'pending', null, until, -count(*) from ({_PENDING}) where since < until group by 3
 """
+"""`found again` is counted as all times found but the first; `pending` is a DOI that was known before its record landed."""
 
 
 @dataclass(frozen=True, slots=True)

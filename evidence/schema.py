@@ -384,9 +384,10 @@ create table verdict_history (
 create index verdict_history_first_run on verdict_history (first_run);
 create index verdict_history_last_run on verdict_history (last_run);
 insert into verdict_history (doi, first_run, verdict, decided, why, same_as, conflict, noted)
-select doi, first_run, verdict, decided, case when verdict = 'exclude' and decided = 'rule' then why end, same_as,
-    conflict is not null, (select max(run) from runs)
-from works;
+select w.doi, coalesce((select s.first_run from snapshots s where s.doi = w.doi and s.version = 1), w.first_run), w.verdict,
+    w.decided, case when w.verdict = 'exclude' and w.decided = 'rule' then w.why end, w.same_as, w.conflict is not null,
+    (select max(run) from runs)
+from works w;
 insert into verdict_history (doi, first_run, verdict, decided, noted)
 select doi, first_run, 'not-understood', 'rule', (select max(run) from runs)
 from snapshots where version = 1 and doi not in (select doi from works);
