@@ -207,7 +207,7 @@ def _bibtex_fields(row: Row, kind: str) -> Iterator[tuple[str, str]]:
         ("eventtitle", row["event"]),
         ("venue", row["event_place"]),
         ("eventdate", row["event_dates"]),
-        ("eid", row["article_number"]),
+        ("eid", row["article_number"] if row["article_number"] != row["pages"] else None),
         ("year", row["year"]),
         ("month", int(month[0]) if month else None),
         ("volume", row["volume"]),
@@ -314,11 +314,19 @@ def _csl_item(row: Row) -> dict[str, Any]:
         item["publisher"] = row["institution"]
     if row["tags"]:
         item["keyword"] = ", ".join(keywords(row))
-    custom = {key: row[key] for key in _CSL_CUSTOM if row.get(key)}
+    custom = {name: row[key] for key, name in _CSL_CUSTOM.items() if row.get(key)}
     return item | {"note": " ".join(_notes(row))} | ({"custom": custom} if custom else {})
 
 
-_CSL_CUSTOM = ("licence", "funders_full", "orcids", "institution", "article_number", "published_print")
+_CSL_CUSTOM = {
+    "licence": "licence",
+    "funders_full": "funders",
+    "orcids": "orcids",
+    "affiliations": "affiliations",
+    "institution": "institution",
+    "article_number": "article-number",
+    "published_print": "published-print",
+}
 """What CSL has no variable for goes where its schema lets a program put what it likes."""
 
 

@@ -542,11 +542,11 @@ async def test_a_work_says_how_it_was_published(tmp_path: Path) -> None:
         "Original title: <bdi>Titel</bdi>", "Edition: <bdi>2</bdi>", "ISBN: <bdi>9780195170603; 9780195170610</bdi>",
         "Publisher: <bdi>A & B</bdi>", "Conference: <bdi>Congress, Lisbon, 2018-06-06</bdi>",
         "Editors: <bdi>Ann Doe, II</bdi>",
-        'Funding: <a href="https://doi.org/10.13039/100000025" rel="noreferrer"><bdi>NIMH (R01 <1>)</bdi></a>'
-        ": <bdi>Funder not named (T-7)</bdi>: <bdi>A Trust</bdi>",
-        'Licence: <a href="https://creativecommons.org/licenses/by/4.0/" rel="noreferrer"><bdi>'
-        "https://creativecommons.org/licenses/by/4.0/ (version of record, from 2019-01-01)</bdi></a>"
-        ": <bdi>javascript:alert(1) (text mining)</bdi>",
+        ('Funding: <a href="https://doi.org/10.13039/100000025" rel="noreferrer"><bdi>NIMH (R01 <1>)</bdi></a>'
+         ": <bdi>Funder not named (T-7)</bdi>: <bdi>A Trust</bdi>"),
+        ('Licence: <a href="https://creativecommons.org/licenses/by/4.0/" rel="noreferrer"><bdi>'
+         "https://creativecommons.org/licenses/by/4.0/ (version of record, from 2019-01-01)</bdi></a>"
+         ": <bdi>javascript:alert(1) (text mining)</bdi>"),
     ]  # fmt: skip
     assert '<meta name="citation_isbn" content="9780195170610">' in page
 
