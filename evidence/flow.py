@@ -27,7 +27,7 @@ RECORDS = f"""
                 then 'again' else 'first' end as found, s.first_run
         from sightings s join sources o on o.source = s.source
         union all
-        select h.doi, null, 'A known DOI leads to it', 'other', 'first', h.first_run
+        select h.doi, null, 'A known DOI led to it', 'other', 'first', h.first_run
         from verdict_history h
         where not exists (select 1 from verdict_history e where e.doi = h.doi and e.first_run < h.first_run)
             and not exists (select 1 from sightings s where s.doi = h.doi and s.first_run <= h.first_run)

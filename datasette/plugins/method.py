@@ -38,7 +38,7 @@ SEARCHES = """
 TAXONOMY = "select facet, value, label, meaning from facets order by facet, position, value"
 TEXTS = "select judged_on, verdict, count(*) as n from works group by judged_on, verdict order by judged_on, verdict"
 
-LEFT, RIGHT, GAP, LINE = (50, 390), (500, 350), 40, 22
+LEFT, RIGHT, GAP, LINE = (50, 430), (540, 400), 40, 22
 """The columns of the diagram (x, width), the space between its rows and the height of a line, in SVG units."""
 
 
@@ -203,6 +203,7 @@ def diagram(found: flow.Flow, designs: dict[str, int], where: Addresses | None) 
         ("Screening", [], lines("waiting")),
         ("Included", [*lines("included"), *tagged], lines("decisions_to_check")),
     )
+    middle = LEFT[0] + LEFT[1] // 2
     y, boxes, arrows, stages, above = 10, [], [], [], 0
     for number, (stage, left, right) in enumerate(rows):
         height = max(LINE * len(left), LINE * len(right)) + 18
@@ -210,17 +211,23 @@ def diagram(found: flow.Flow, designs: dict[str, int], where: Addresses | None) 
         if left:
             boxes.append({"x": LEFT[0], "y": y, "w": LEFT[1], "h": height, "lines": left, "aside": False})
             if above:
-                arrows.append(f"M245 {above}V{y - 6}")
+                arrows.append(f"M{middle} {above}V{y - 6}")
             above = y + height
         boxes.append({"x": RIGHT[0], "y": y, "w": RIGHT[1], "h": height, "lines": right, "aside": not beside})
         if beside:
-            arrows.append(f"M{LEFT[0] + LEFT[1] if left else 245} {y + height // 2}H{RIGHT[0] - 6}")
+            arrows.append(f"M{LEFT[0] + LEFT[1] if left else middle} {y + height // 2}H{RIGHT[0] - 6}")
         if stages and stages[-1]["name"] == stage:
             stages[-1]["h"] = y + height - stages[-1]["y"]
         else:
             stages.append({"name": stage, "y": y, "h": height})
         y += height + GAP
-    return {"boxes": boxes, "arrows": arrows, "stages": stages, "width": 860, "height": y - GAP + 10}
+    return {
+        "boxes": boxes,
+        "arrows": arrows,
+        "stages": stages,
+        "width": RIGHT[0] + RIGHT[1] + 10,
+        "height": y - GAP + 10,
+    }
 
 
 async def method(datasette: Any, request: Any) -> Response:
