@@ -105,7 +105,7 @@ def take_step(store: Store, run: int, number: int, what: tuple[Any, ...]) -> Non
         store.register(run, [(source, kind, source, "{}") for source, kind in sorted(what[1])])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(month, min_size=1, max_size=5))
 def test_every_flow_adds_up_and_says_later_what_it_said_then(history: list[list[tuple[Any, ...]]]) -> None:
     with TemporaryDirectory() as folder, open_store(Path(folder) / "evidence.db") as store:
