@@ -17,6 +17,8 @@ from sqlite_utils import Migrations
 
 from evidence import database, schema
 from evidence.errors import ConfigError, StoreError
+from evidence.flow import Flow, run_of
+from evidence.flow import read as read_flow
 from evidence.model import Citation, Decision, Doi, Resolution
 
 Row = dict[str, Any]
@@ -25,16 +27,38 @@ _SHOWN = "case w.verdict when 'include' then 0 when 'unsure' then 1 else 2 end"
 _SCAN = 500
 
 _AUTHORS = """
-    select doi, family, given, case when family is null and given is null then credited end as name, role
+    select doi, family, given, suffix, case when family is null and given is null then credited end as name, role, orcid,
+        affiliation
     from work_authors where doi in ({marks}) order by doi, position
 """
-_NAMES = """
-    select doi, group_concat(said, '; ') from (
-        select doi, case when family is null and given is null then credited
+_NAME = """case when family is null and given is null then credited
             else coalesce(nullif(family, '') || ', ' || nullif(given, ''), nullif(family, ''), nullif(given, ''), '')
-            end || case role when 'editor' then ' (ed.)' else '' end as said
-        from work_authors where doi in ({marks}) order by doi, position)
+                || coalesce(', ' || nullif(suffix, ''), '')
+            end"""
+_MARK = (
+    "case role when 'editor' then ' (ed.)' when 'translator' then ' (trans.)' when 'chair' then ' (chair)' else '' end"
+)
+_NAMES = f"""
+    select doi, group_concat(said, '; ') from (
+        select doi, {_NAME} || {_MARK} as said from work_authors where doi in ({{marks}}) order by doi, position)
     group by doi
+"""  # noqa: S608 - our own column names, here and below
+_OF_PEOPLE = {
+    "orcids": f"""
+        select doi, group_concat(said, '; ') from (
+            select doi, {_NAME} || ': ' || orcid as said from work_authors
+            where orcid is not null and doi in ({{marks}}) order by doi, position)
+        group by doi
+    """,  # noqa: S608
+    "affiliations": f"""
+        select doi, group_concat(said, ' | ') from (
+            select doi, {_NAME} || ': ' || affiliation as said from work_authors
+            where affiliation is not null and doi in ({{marks}}) order by doi, position)
+        group by doi
+    """,  # noqa: S608
+}
+_FUNDERS = """
+    select doi, name, funder_doi, awards from funders where doi in ({marks}) order by doi, position
 """
 """Authors one by one, and as the text that `reference_formats.names` makes of them; a test compares the two."""
 
@@ -47,7 +71,8 @@ _NOTICES = """
         from notices where doi in ({marks}) order by doi, undone, issued, kind, notice_doi)
     group by doi
 """
-"""The notices of a work on one line, for a cell."""
+_ONE_TEXT = {**_OF_PEOPLE, "notice_details": _NOTICES}
+"""Columns of an export that hold several facts of a work on one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -547,10 +572,16 @@ def to_check(conn: sqlite3.Connection) -> list[Doi]:
     return [found for (found,) in conn.execute("select doi from to_check")]
 
 
-def waiting(conn: sqlite3.Connection) -> dict[Doi, bool]:
-    """The works of `to_check` in no order, found without looking at any other work: whether people should look again."""
-    sql = f"select doi, conflict is not null from works where {schema.WAITING}"  # noqa: S608 - our own condition
-    return {found: bool(again) for found, again in conn.execute(sql)}
+def waiting(conn: sqlite3.Connection) -> set[Doi]:
+    """The works of `to_check`, found without looking at any other work."""
+    sql = f"select doi from works where ({schema.WAITING}) and verdict = 'unsure'"  # noqa: S608 - our own condition
+    return {found for (found,) in conn.execute(sql)}
+
+
+def to_look_at_again(conn: sqlite3.Connection) -> set[Doi]:
+    """The works with a decision to look at again, whatever their verdict; duplicates do not count."""
+    sql = f"select doi from works where ({schema.WAITING}) and conflict is not null"  # noqa: S608 - our own condition
+    return {found for (found,) in conn.execute(sql)}
 
 
 def last_sync(conn: sqlite3.Connection) -> int | None:
@@ -593,9 +624,9 @@ def search_depths(conn: sqlite3.Connection) -> list[Row]:
     return list(_rows(conn, "select * from searches_read order by source", {}))
 
 
-def flow(conn: sqlite3.Connection) -> list[Row]:
-    """The boxes of the PRISMA 2020 flow diagram as they stand now: (box, n)."""
-    return list(_rows(conn, "select box, n from prisma order by position", {}))
+def flow(conn: sqlite3.Connection, day: str | None = None) -> Flow:
+    """The PRISMA 2020 flow as it stands, or as it stood at the end of a day (ISO)."""
+    return read_flow(conn, run_of(conn, day) if day else None)
 
 
 def changes(conn: sqlite3.Connection, since: str | None) -> list[Row]:
@@ -639,7 +670,8 @@ def status(conn: sqlite3.Connection) -> Row:
     return {
         "last_run": last,
         "works": verdicts(conn),
-        "waiting": conn.execute("select count(*) from to_check").fetchone()[0],
+        "waiting": len(waiting(conn)),
+        "decisions_to_check": conn.execute("select count(*) from decisions_to_check").fetchone()[0],
         "notices": dict(
             conn.execute(
                 """
@@ -671,13 +703,21 @@ def _complete(conn: sqlite3.Connection, keys: Sequence[Doi], flat: bool) -> Iter
     marks = ", ".join("?" * len(keys))
     rows = {r["doi"]: r for r in _rows(conn, f"select * from works where doi in ({marks})", keys)}  # noqa: S608
     for row in rows.values():
-        row |= {"authors_full": "" if flat else [], "tags": {}, "sources": (), "reasons": None, "notice_details": None}
+        row |= {"authors_full": "" if flat else [], "tags": {}, "sources": (), "reasons": None}
+        row |= {"funders": (), "funders_full": [], **dict.fromkeys(_ONE_TEXT)}
     if flat:
         for doi, names in conn.execute(_NAMES.format(marks=marks), keys):
             rows[doi]["authors_full"] = names
     else:
         for author in _rows(conn, _AUTHORS.format(marks=marks), keys):
             rows[author.pop("doi")]["authors_full"].append(author)
+    for name, sql in _ONE_TEXT.items():
+        for doi, said in conn.execute(sql.format(marks=marks), keys):
+            rows[doi][name] = said
+    for doi, name, funder, listed in conn.execute(_FUNDERS.format(marks=marks), keys):
+        row, awards = rows[doi], json.loads(listed)
+        row["funders"] = (*row["funders"], _funder(name, funder, awards))
+        row["funders_full"].append({"name": name, "doi": funder, "awards": awards})
     for doi, facet, value in conn.execute(
         f"select doi, facet, value from tags where doi in ({marks}) order by 1, 2, 3",  # noqa: S608
         keys,
@@ -690,8 +730,6 @@ def _complete(conn: sqlite3.Connection, keys: Sequence[Doi], flat: bool) -> Iter
     ):
         row = rows[doi]
         row["sources"] = (*row["sources"], source)
-    for doi, said in conn.execute(_NOTICES.format(marks=marks), keys):
-        rows[doi]["notice_details"] = said
     # One row for each work: every row that comes out of SQLite costs a stream as much as making it.
     for doi, words in conn.execute(
         f"""
@@ -703,6 +741,12 @@ def _complete(conn: sqlite3.Connection, keys: Sequence[Doi], flat: bool) -> Iter
         rows[doi]["reasons"] = "; ".join(sorted(set(json.loads(words))))
     for key in keys:
         yield rows[key]
+
+
+def _funder(name: str | None, doi: str | None, awards: Sequence[str]) -> str:
+    """`Name (DOI; awards: numbers)`."""
+    about = "; ".join(filter(None, (doi if name else None, f"awards: {', '.join(awards)}" if awards else None)))
+    return f"{name or doi or 'Funder not named'}{f' ({about})' if about else ''}"
 
 
 def _rows(conn: sqlite3.Connection, sql: str, values: Any) -> Iterator[Row]:

@@ -359,7 +359,20 @@ def _report(name: str, read: Callable[[sqlite3.Connection], Any], write: Callabl
         click.echo(json.dumps(rows, ensure_ascii=False) if as_json else write(rows))
 
 
-_report("prisma", catalogue.flow, report.flow, "Print the boxes of the PRISMA 2020 flow diagram as they stand now.")
+@reports.command("prisma")
+@click.option(
+    "--as-of", metavar="DATE", help="As it stood at the end of this day (YYYY-MM-DD); default: as it stands now."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@click.pass_obj
+def report_prisma(settings: Settings, as_of: str | None, as_json: bool) -> None:
+    """Print the boxes of the PRISMA 2020 flow diagram."""
+    day = _day(as_of, "--as-of")
+    with catalogue.reading(settings.db) as conn:
+        found = catalogue.flow(conn, day)
+    click.echo(json.dumps(found.boxes, ensure_ascii=False) if as_json else report.flow(found))
+
+
 _report(
     "prisma-s", catalogue.searches_as_run, report.searches, "Print every search as it was run, as PRISMA-S asks for it."
 )
@@ -669,13 +682,13 @@ def _pair(raw: str) -> tuple[str, str]:
     return facet, value
 
 
-def _day(raw: str | None) -> str | None:
+def _day(raw: str | None, option: str = "--since") -> str | None:
     if raw is None:
         return None
     try:
         return datetime.strptime(raw, "%Y-%m-%d").replace(tzinfo=UTC).date().isoformat()
     except ValueError:
-        raise ConfigError(f"--since {raw!r} is no day; write it like 2026-01-31") from None
+        raise ConfigError(f"{option} {raw!r} is no day; write it like 2026-01-31") from None
 
 
 def _has_screen() -> bool:

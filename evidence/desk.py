@@ -12,7 +12,7 @@ import os
 import secrets
 import sqlite3
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -96,20 +96,20 @@ class Desk:
             moved = catalogue.representatives(conn, sorted({word.doi for word in said}))
             said = [replace(word, doi=moved.get(word.doi, word.doi)) for word in said]
             mine = {word.doi for word in said if word.reviewer == reviewer}
-            waiting = catalogue.waiting(conn)
             if name == "waiting":
+                waiting = catalogue.waiting(conn)
                 return [found for found in self._likeliest(conn, waiting) if found in waiting and found not in mine]
             if name == "again":
-                return sorted(found for found, again in waiting.items() if again)
+                return sorted(catalogue.to_look_at_again(conn))
             others = dict.fromkeys(word.doi for word in said if word.doi not in mine)
             counting = catalogue.screened(conn, list(others))
             return [found for found in others if found in counting]
 
-    def _likeliest(self, conn: sqlite3.Connection, waiting: Mapping[Doi, bool]) -> list[Doi]:
+    def _likeliest(self, conn: sqlite3.Connection, waiting: Set[Doi]) -> list[Doi]:
         """`to_check` in its order, which looks at every citation of every work that waits: made anew after a sync, and when
         a work waits that did not. What people decide moves a few places only, and that may wait."""
         sync, order = catalogue.last_sync(conn), self._order[1]
-        if self._order[0] != sync or not waiting.keys() <= set(order):
+        if self._order[0] != sync or not waiting <= set(order):
             order = catalogue.to_check(conn)
             self._order = (sync, order)
         return order

@@ -26,6 +26,9 @@ CitationStatus = Literal[
 ]
 
 
+Role = Literal["author", "editor", "translator", "chair"]
+
+
 @dataclass(frozen=True, slots=True)
 class Author:
     """One contributor as deposited: a person (`family`, perhaps `given`) or a group (`name`)."""
@@ -35,8 +38,37 @@ class Author:
     suffix: str | None = None
     name: str | None = None
     orcid: str | None = None
-    role: Literal["author", "editor"] = "author"
+    role: Role = "author"
     affiliation: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Funder:
+    """Who paid, as deposited: the name, the funder's DOI (Open Funder Registry or ROR) and the numbers of its awards."""
+
+    name: str | None
+    doi: Doi | None
+    awards: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Licence:
+    """A licence for one version of the text: `vor` (version of record), `am` (accepted manuscript), `tdm` (text mining) or
+    `unspecified`; `starts` is an ISO date, `delay_days` how long after publication that is."""
+
+    url: str
+    version: str | None
+    starts: str | None
+    delay_days: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """The conference at which a paper was given; `dates` is an ISO date, or two joined by a slash."""
+
+    name: str | None
+    place: str | None
+    dates: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +106,10 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What one Crossref record says of one work, in plain text. `kind` is Crossref's `type`; `authors` in order; `cites`
-    holds the DOIs of its deposited references and who asserted each. `notices` are what it says was done to this work,
-    `updates` what it says was done to others; `notice_of` what it is a notice of, none for a study."""
+    """What one Crossref record says of one work, in plain text. `title` includes the subtitle; `kind` is Crossref's `type`;
+    `authors` in order; `pages` is the article number where there are no pages; `cites` holds the DOIs of its deposited
+    references and who asserted each. `notices` are what it says was done to this work, `updates` what it says was done to
+    others; `notice_of` what it is a notice of, none for a study."""
 
     doi: Doi
     title: str | None = None
@@ -101,6 +134,19 @@ class Work:
     notice_of: tuple[tuple[str, Doi | None], ...] = ()
     relations: tuple[Relation, ...] = ()
     cites: tuple[tuple[Doi, str | None], ...] = ()
+    subtitle: str | None = None
+    original_title: str | None = None
+    short_title: str | None = None
+    edition: str | None = None
+    article_number: str | None = None
+    short_container: str | None = None
+    publisher_place: str | None = None
+    institution: str | None = None
+    published_print: str | None = None
+    published_online: str | None = None
+    event: Event | None = None
+    funders: tuple[Funder, ...] = ()
+    licences: tuple[Licence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

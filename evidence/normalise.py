@@ -22,7 +22,19 @@ from evidence import doi as dois
 from evidence import notices as standing
 from evidence import text
 from evidence.errors import RecordError
-from evidence.model import Author, Doi, Message, Notice, Reference, Relation, Work
+from evidence.model import (
+    Author,
+    Doi,
+    Event,
+    Funder,
+    Licence,
+    Message,
+    Notice,
+    Reference,
+    Relation,
+    Role,
+    Work,
+)
 
 VOLATILE = frozenset(
     {
@@ -48,6 +60,15 @@ _CSL_KINDS = {
     "paper-conference": "proceedings-article",
     "thesis": "dissertation",
 }
+_LESSER = {
+    "original_title": "original-title",
+    "short_title": "short-title",
+    "edition": "edition-number",
+    "article_number": "article-number",
+    "short_container": "short-container-title",
+    "publisher_place": "publisher-location",
+}
+"""Fields that are kept for readers and exports; one of a wrong type is left out, for nothing depends on it."""
 _ORCID = re.compile(r"(\d{4})-?(\d{4})-?(\d{4})-?(\d{3}[\dXx])(?!\d)")
 _ISO_DATE = re.compile(r"(\d{4})(?:[-/.](\d{1,2})(?:[-/.](\d{1,2}))?)?(?![\d/.-])")
 _REFERENCE_FIELDS = frozenset(
@@ -101,6 +122,14 @@ def normalise(message: Message) -> Work:
         notice_of=notice_of,
         relations=_relations(message),
         cites=_cites(message),
+        subtitle="; ".join(dict.fromkeys(filter(None, map(_oneline, _strings(message, "subtitle"))))) or None,
+        **{field: _lesser(message, key) for field, key in _LESSER.items()},
+        institution=_institution(message),
+        published_print=_lesser_date(message.get("published-print")),
+        published_online=_lesser_date(message.get("published-online")),
+        event=_event(message),
+        funders=_funders(message),
+        licences=_licences(message),
     )
 
 
@@ -314,13 +343,20 @@ def _objects(message: Message, key: str) -> Iterator[Mapping[str, Any]]:
 
 
 def _authors(message: Message) -> tuple[Author, ...]:
-    """Authors, then editors, in order; exact duplicates once."""
-    roles: tuple[tuple[str, Literal["author", "editor"]], ...] = (("author", "author"), ("editor", "editor"))
-    found = (_author(item, role) for key, role in roles for item in _objects(message, key))
+    """Authors, then editors, translators and chairs, in order; exact duplicates once."""
+    found = (_author(item, role) for role in _ROLES for item in _credited(message, role))
     return tuple(dict.fromkeys(author for author in found if author is not None))
 
 
-def _author(item: Mapping[str, Any], role: Literal["author", "editor"]) -> Author | None:
+_ROLES: tuple[Role, ...] = ("author", "editor", "translator", "chair")
+
+
+def _credited(message: Message, role: Role) -> Iterator[Mapping[str, Any]]:
+    """The people in one role. Without authors or editors a record is not understood; the others are left out when odd."""
+    return _objects(message, role) if role in ("author", "editor") else _listed(message.get(role))
+
+
+def _author(item: Mapping[str, Any], role: Role) -> Author | None:
     """One contributor; None when the deposit names nobody."""
     family, given, suffix = (_line(item.get(key)) for key in ("family", "given", "suffix"))
     particle = _line(item.get("non-dropping-particle"))
@@ -347,6 +383,69 @@ def _author(item: Mapping[str, Any], role: Literal["author", "editor"]) -> Autho
 
 def _line(value: object) -> str | None:
     return text.line(value) if isinstance(value, str) else None
+
+
+def _listed(value: object) -> Iterator[Mapping[str, Any]]:
+    """The objects in a list, or one object by itself; anything else says nothing."""
+    yield from (item for item in (value if isinstance(value, list) else [value]) if isinstance(item, dict))
+
+
+def _lesser(message: Message, key: str) -> str | None:
+    """The first text under a lesser field; numbers as text, anything else left out."""
+    value = message.get(key)
+    for item in value if isinstance(value, list) else [value]:
+        said = str(item) if isinstance(item, int) and not isinstance(item, bool) else item
+        if isinstance(said, str) and (line := _oneline(said)):
+            return line
+    return None
+
+
+def _lesser_date(value: object) -> str | None:
+    return _date(value) if isinstance(value, (dict, str)) else None
+
+
+def _institution(message: Message) -> str | None:
+    """Where a thesis was defended, a report written or a preprint is kept; several joined by `; `."""
+    names = (_line(item.get("name")) for item in _listed(message.get("institution")))
+    return "; ".join(dict.fromkeys(filter(None, names))) or None
+
+
+def _event(message: Message) -> Event | None:
+    """The conference; None when nothing is said of it."""
+    for item in _listed(message.get("event")):
+        first, last = _lesser_date(item.get("start")), _lesser_date(item.get("end"))
+        dates = "/".join(dict.fromkeys(filter(None, (first, last)))) or None
+        event = Event(_oneline(_line(item.get("name"))), _line(item.get("location")), dates)
+        if event.name or event.place or event.dates:
+            return event
+    return None
+
+
+def _funders(message: Message) -> tuple[Funder, ...]:
+    """Funders in order, each once, with all the awards deposited for it."""
+    awards: dict[tuple[str | None, Doi | None], dict[str, None]] = {}
+    for item in _listed(message.get("funder")):
+        stated = item.get("DOI")
+        doi = (dois.exact(stated) or dois.parse(stated)) if isinstance(stated, str) else None
+        name = _line(item.get("name"))
+        numbers = [*_lines(item.get("award"))]
+        for award in _listed(item.get("award-info")):
+            numbers += _lines(award.get("award-number"))
+        if name or doi or numbers:
+            awards.setdefault((name, doi), {}).update(dict.fromkeys(numbers))
+    return tuple(Funder(name, doi, tuple(numbers)) for (name, doi), numbers in awards.items())
+
+
+def _licences(message: Message) -> tuple[Licence, ...]:
+    """Licences in order, each once."""
+    found = (
+        Licence(
+            url, _line(item.get("content-version")), _lesser_date(item.get("start")), _count(item.get("delay-in-days"))
+        )
+        for item in _listed(message.get("license"))
+        if (url := _line(item.get("URL")))
+    )
+    return tuple(dict.fromkeys(found))
 
 
 def _registrations(message: Message) -> tuple[str, ...]:

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from evidence.flow import Flow
+
 if TYPE_CHECKING:  # the site says how deep searches were read, and needs nothing of a sync for it
     from evidence.catalogue import Noticed
     from evidence.sync import Outcome
@@ -35,6 +37,9 @@ RELATIONS = {
 }
 """How the DOI that a notice was issued for belongs to the work that shows it."""
 
+
+_REASONS = 8
+"""How many reasons for exclusion the flow names."""
 
 _NAMED = 5
 """How many DOIs a line of the summary names."""
@@ -178,7 +183,10 @@ def status(state: dict[str, Any]) -> str:
     run = state["last_run"]
     lines = [f"Last run: {run['outcome']}, {run['started']}, from {run['door']}." if run else "No run yet."]
     works = ", ".join(f"{n} {verdict}" for verdict, n in state["works"].items()) or "none"
-    lines.append(f"Works: {works}. Waiting for a person: {state['waiting']}. Not understood: {state['rejects']}.")
+    lines.append(
+        f"Works: {works}. Waiting for a person: {state['waiting']}. "
+        f"Decisions to look at again: {state['decisions_to_check']}. Not understood: {state['rejects']}."
+    )
     if state["notices"]:
         lines.append("Notices: " + ", ".join(f"{n} {kind}" for kind, n in state["notices"].items()) + ".")
     if state["gone"]:
@@ -245,9 +253,23 @@ def searches(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines) or "No search has been run yet."
 
 
-def flow(rows: Sequence[dict[str, Any]]) -> str:
-    """The text of `evidence report prisma`: the boxes of the PRISMA 2020 flow diagram."""
-    return "\n".join(f"{row['n']:>7}  {row['box']}" for row in rows)
+def flow(found: Flow) -> str:
+    """The text of `evidence report prisma`: the boxes of the PRISMA 2020 flow diagram, parts indented, empty parts left out."""
+    lines = [
+        f"{box['n']:>7}  {'  ' * found.depth(box['key'])}{box['box']}"
+        for box in found.boxes
+        if box["n"] or box["part_of"] is None
+    ]
+    lines += ["", "Identified through:"]
+    lines += [f"{s['n']:>7}  {s['label']}{' (no longer a source)' if s['retired'] else ''}" for s in found.sources]
+    lines += ["", "Excluded because:"] if found["excluded"] else []
+    lines += [f"{n:>7}  {why or 'other reasons'}" for why, n in found.reasons(_REASONS)]
+    if found.recorded_from:
+        lines += [
+            "",
+            f"Verdicts have been recorded since {found.recorded_from[:10]}; those of that day stand for earlier ones.",
+        ]
+    return "\n".join(lines)
 
 
 def changes(rows: Sequence[dict[str, Any]]) -> str:

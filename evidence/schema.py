@@ -21,6 +21,7 @@ import sqlite3
 
 from sqlite_utils import Database, Migrations
 
+from evidence import flow
 from evidence.decisions import chained, identify
 from evidence.model import Decision
 
@@ -41,12 +42,15 @@ RECORD_TABLES = (
     "counters",
     "sightings",
     "rejects",
+    "verdict_history",
 )
 DERIVED_TABLES = (
     "works",
     "authors",
     "work_authors",
     "updates",
+    "funders",
+    "licences",
     "notices",
     "relations",
     "duplicates",
@@ -361,7 +365,8 @@ begin select raise(abort, 'decisions are append-only: add a new one'); end;
 """
 
 WAITING = "verdict = 'unsure' or (conflict is not null and verdict <> 'duplicate')"
-"""Which works a person should look at: the condition of an index, which is used where it is asked in these very words."""
+"""Which works a person should look at: the condition of an index, which is used where it is asked in these very words. Those
+that wait for a person are the unsure among them; the others are decisions to look at again."""
 
 SHOWN_DECISIONS_DDL = f"""
 create table decisions (
@@ -461,6 +466,90 @@ update authors set (name, family, given, kind) = (
 """
 
 
+KEPT_METADATA_DDL = """
+create table verdict_history (
+    doi text not null check (doi = lower(doi)),
+    first_run integer not null references runs (run),
+    last_run integer references runs (run),
+    verdict text not null check (verdict in ('include', 'exclude', 'unsure', 'duplicate', 'not-understood', 'alias')),
+    decided text not null check (decided in ('rule', 'person')),
+    why text,
+    same_as text,
+    conflict integer not null default 0 check (conflict in (0, 1)),
+    noted integer references runs (run),
+    primary key (doi, first_run)
+) strict;
+create index verdict_history_first_run on verdict_history (first_run);
+create index verdict_history_last_run on verdict_history (last_run);
+insert into verdict_history (doi, first_run, verdict, decided, why, same_as, conflict, noted)
+select w.doi, coalesce((select s.first_run from snapshots s where s.doi = w.doi and s.version = 1), w.first_run), w.verdict,
+    w.decided, case when w.verdict = 'exclude' and w.decided = 'rule' then w.why end, w.same_as, w.conflict is not null,
+    (select max(run) from runs)
+from works w;
+insert into verdict_history (doi, first_run, verdict, decided, noted)
+select doi, first_run, 'not-understood', 'rule', (select max(run) from runs)
+from snapshots where version = 1 and doi not in (select doi from works);
+
+alter table works add column subtitle text;
+alter table works add column original_title text;
+alter table works add column short_title text;
+alter table works add column edition text;
+alter table works add column isbn text;
+alter table works add column article_number text;
+alter table works add column short_container text;
+alter table works add column publisher_place text;
+alter table works add column institution text;
+alter table works add column event text;
+alter table works add column event_place text;
+alter table works add column event_dates text;
+alter table works add column published_print text;
+alter table works add column published_online text;
+alter table works add column licence text;
+
+alter table work_authors rename to work_authors_before;
+drop index work_authors_author;
+create table work_authors (
+    doi text not null references works (doi) on delete cascade,
+    position integer not null,
+    author text not null references authors (author),
+    credited text not null,
+    family text,
+    given text,
+    role text not null check (role in ('author', 'editor', 'translator', 'chair')),
+    affiliation text,
+    suffix text,
+    orcid text,
+    primary key (doi, position)
+) strict;
+insert into work_authors (doi, position, author, credited, family, given, role, affiliation)
+select doi, position, author, credited, family, given, role, affiliation from work_authors_before;
+drop table work_authors_before;
+create index work_authors_author on work_authors (author);
+
+create table funders (
+    doi text not null references works (doi) on delete cascade,
+    position integer not null,
+    name text,
+    funder_doi text,
+    awards text not null check (json_valid(awards)),
+    primary key (doi, position)
+) strict;
+create index funders_funder_doi on funders (funder_doi);
+
+create table licences (
+    doi text not null references works (doi) on delete cascade,
+    position integer not null,
+    url text not null,
+    version text,
+    starts text,
+    delay_days integer,
+    primary key (doi, position)
+) strict;
+
+update works set basis = '';
+"""
+
+
 def _tags_of(facet: str) -> str:
     """One facet's values of work `w` on one line. Asked for each work by itself: grouping all tags first took a second."""
     return f"""(select group_concat(value, '; ') from
@@ -520,7 +609,7 @@ VIEWS = {
         where w.verdict = 'include'
         group by v.value, o.value
     """,
-    "to_check": """
+    "to_check": f"""
         select doi, title, authors, container, year, why, judged_on, url, sources, open_words, neighbours, listed, tags,
             4 * (open_words > 0) + 2 * min(neighbours, 3) + 2 * (listed > 0) + 0.5 * min(tags, 6) as likely
         from (
@@ -535,9 +624,15 @@ VIEWS = {
                     where s.doi = w.doi and s.last_run is null and o.kind = 'references') as listed,
                 (select count(*) from tags t where t.doi = w.doi) as tags
             from works w
-            where w.verdict = 'unsure' or (w.conflict is not null and w.verdict <> 'duplicate')
+            where ({WAITING}) and w.verdict = 'unsure'
         )
         order by likely desc, year desc, doi
+    """,
+    "decisions_to_check": f"""
+        select w.doi, w.title, w.authors, w.container, w.year, w.verdict, w.conflict, w.decided, w.url
+        from works w
+        where ({WAITING}) and w.verdict in ('include', 'exclude')
+        order by w.year desc, w.doi
     """,
     "pairs_to_check": """
         select d.doi, w.title, w.year, w.container, d.other, o.title as other_title, o.year as other_year,
@@ -604,23 +699,12 @@ VIEWS = {
         join runs r on r.run = s.first_run
         left join works w on w.doi = s.doi
     """,
-    "prisma": """
-        with seen as (
-            select distinct s.source, coalesce(a.doi, s.doi) as doi, o.kind
-            from sightings s join sources o on o.source = s.source
-            left join aliases a on a.alias = s.doi and a.last_run is null
-        )
-        select 1 as position, 'Records identified through standing searches' as box,
-            (select count(*) from seen where kind = 'search') as n
-        union all select 2, 'Records identified through reference lists',
-            (select count(*) from seen where kind = 'references')
-        union all select 3, 'Duplicate records removed before screening',
-            (select count(*) - count(distinct doi) from seen) + (select count(*) from works where verdict = 'duplicate')
-        union all select 4, 'Records screened', (select count(*) from works where verdict <> 'duplicate')
-        union all select 5, 'Records excluded', (select count(*) from works where verdict = 'exclude')
-        union all select 6, 'Records waiting for a person', (select count(*) from works where verdict = 'unsure')
-        union all select 7, 'Studies included', (select count(*) from works where verdict = 'include')
+    "screening_history": """
+        select h.doi, w.title, w.year, h.verdict, h.decided, h.why, h.same_as, h.conflict, h.first_run,
+            coalesce(h.last_run, (select max(run) + 1 from runs)) as until_run
+        from verdict_history h left join works w on w.doi = h.doi
     """,
+    **flow.VIEWS,
 }
 """Views for readers, by name; remade when a database is opened for writing and they have another text."""
 
@@ -674,6 +758,18 @@ def m007_not_in_files(db: Database) -> None:
     for (name,) in db.conn.execute("select name from sqlite_master where type = 'view'").fetchall():
         db.conn.execute(f"drop view {name}")  # one that reads the old table would forbid its renaming
     _run_script(db.conn, NOT_IN_FILES_DDL)
+
+
+@evidence()
+def m008_kept_metadata(db: Database) -> None:
+    """How verdicts stood in each run, and what was deposited beyond what is judged: the next `judge` fills it from the records.
+
+    Verdicts of before are not known: those of the day of the upgrade are taken to have stood from the work's first run on,
+    and `noted` says so. The views go before their tables change, and are remade by `make_views`.
+    """
+    for (name,) in db.conn.execute("select name from sqlite_master where type = 'view'").fetchall():
+        db.conn.execute(f"drop view {name}")
+    _run_script(db.conn, KEPT_METADATA_DDL)
 
 
 @decisions()

@@ -372,6 +372,9 @@ class Store:
             self._show_absences(run, (*result.gone, *result.back))
             self._follow_aliases(run, landing.aliases, result)
             self._land_links(run, source, landing, result)
+            self._note_verdicts(
+                run, [*(r.doi for r in landing.records), *(doi for pair in landing.aliases for doi in pair)]
+            )
             self._derive_notices(run, touched)
         return result
 
@@ -383,6 +386,7 @@ class Store:
             self._set_unread((*records, *unread))
             self._derive(run, records)
             self._derive_notices(run, touched)
+            self._note_verdicts(run, [r.doi for r in records])
 
     def notices_of(self, dois: Sequence[Doi]) -> dict[Doi, tuple[tuple[str, Doi], ...]]:
         """What those of these records that state an update of another work are notices of, by all records at hand; nothing
@@ -432,6 +436,7 @@ class Store:
                 "update works set basis = :basis where doi in (select value from json_each(:judged))",
                 {"basis": basis, "judged": json.dumps(judged)},
             )
+            self._note_verdicts(run, [work.doi for work in changed])
 
     def set_marks(self, basis: str, version: str, marks: Mapping[tuple[str, str], str]) -> None:
         """By which rules every work without a person's word has been judged: (facet, value) → digest of its rules."""
@@ -586,7 +591,6 @@ class Store:
                 continue
             led_to, moved = ended
             self.conn.execute("update aliases set last_run = ? where alias = ?", (run, record.doi))
-            # NOTICES: what names this DOI speaks of `led_to` no more: recompute the notices of both when the record has landed.
             self.conn.execute(
                 "update sightings set last_run = null where doi = ? and last_run = ?", (record.doi, moved)
             )
@@ -622,8 +626,6 @@ class Store:
             if stands:
                 self._leave(run, alias, doi)
                 result.moved.append((alias, doi))
-            # NOTICES: what a notice says of `alias` it says of `doi` from here on, and what `alias` said as a notice, `doi` says.
-            # Whether `alias` was a work here or not, recompute the notices of `doi` and of the works it speaks about here.
 
     def _end_of_way(self, doi: Doi) -> Doi:
         row = self.conn.execute("select doi from aliases where alias = ? and last_run is null", (doi,)).fetchone()
@@ -785,12 +787,14 @@ class Store:
         again = [(doi,) for doi in sorted(known)]
         touched = self._authors_of(sorted(known))
         moved = dict(self.conn.execute("select alias, doi from aliases where last_run is null").fetchall())
-        for table in ("work_authors", "relations", "cites", "tags", "reasons"):
+        for table in ("work_authors", "funders", "licences", "relations", "cites", "tags", "reasons"):
             self.conn.executemany(f"delete from {table} where doi = ?", again)  # noqa: S608 - our own table names
         self.conn.executemany("delete from updates where said_by = ?", again)
         authors: list[tuple[Any, ...]] = []
         credited_as: list[tuple[Any, ...]] = []
         updates: list[tuple[Any, ...]] = []
+        funders: list[tuple[Any, ...]] = []
+        licences: list[tuple[Any, ...]] = []
         relations: list[tuple[Any, ...]] = []
         cites: list[tuple[Any, ...]] = []
         tags: list[tuple[Any, ...]] = []
@@ -803,8 +807,16 @@ class Store:
                 kind = "group" if author.name else "person"
                 authors.append((key, credited, author.family, author.given, author.orcid, kind))
                 credited_as.append(
-                    (doi, position, key, credited, author.family, author.given, author.role, author.affiliation)
-                )
+                    (doi, position, key, credited, author.family, author.given, author.role, author.affiliation,
+                     author.suffix, author.orcid)
+                )  # fmt: skip
+            funders += [
+                (doi, n, f.name, f.doi, json.dumps(f.awards, ensure_ascii=False)) for n, f in enumerate(work.funders, 1)
+            ]
+            licences += [
+                (doi, n, licence.url, licence.version, licence.starts, licence.delay_days)
+                for n, licence in enumerate(work.licences, 1)
+            ]
             updates += [
                 (doi, about, n.kind, n.notice_doi or doi, n.issued, n.source, n.evidence)
                 for about, n in [*((doi, notice) for notice in work.notices), *work.updates]
@@ -824,7 +836,9 @@ class Store:
         run_many = self.conn.executemany
         # Placeholders, for `work_authors` leads to them; what they are called is settled when all rows stand.
         run_many("insert or ignore into authors values (?, ?, ?, ?, ?, ?)", authors)
-        run_many("insert into work_authors values (?, ?, ?, ?, ?, ?, ?, ?)", credited_as)
+        run_many("insert into work_authors values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", credited_as)
+        run_many("insert into funders values (?, ?, ?, ?, ?)", funders)
+        run_many("insert into licences values (?, ?, ?, ?, ?, ?)", licences)
         run_many("insert into updates values (?, ?, ?, ?, ?, ?, ?)", updates)
         run_many("insert or ignore into relations values (?, ?, ?, ?)", relations)
         run_many(
@@ -888,12 +902,21 @@ class Store:
                 from (select w.doi, t.same_as from works w left join standing t on t.doi = w.doi) s
                 where s.doi = works.doi and (works.same_as, works.verdict) is not
                     (s.same_as, case when s.same_as is null then works.screened else 'duplicate' end)
+                returning doi
                 """
             )
-            changed = cursor.rowcount
+            changed = [doi for (doi,) in cursor]
             self.conn.execute("drop table standing")
             self._derive_notices(run, touched)
-            return changed
+            self._note_verdicts(run, changed)
+            return len(changed)
+
+    def _note_verdicts(self, run: int, dois: Sequence[str]) -> None:
+        """Note in `verdict_history` what now stands of these records, where that is not what was last noted. Called in the
+        transaction that may have changed it. A run notes at most one verdict of a work, its last."""
+        values = {"run": run, "dois": json.dumps(dois)}
+        for sql in _NOTE_VERDICTS:
+            self.conn.execute(sql, values)
 
     # ------------------------------------------------------------------ notices
 
@@ -1033,15 +1056,56 @@ class Store:
             raise database.explained(path, error) from error
 
 
+_STANDING = "verdict, decided, why, same_as, conflict"
+_STANDS = """
+    with stands as (
+        select doi, verdict, decided, case when verdict = 'exclude' and decided = 'rule' then why end as why, same_as,
+            conflict is not null as conflict
+        from works where doi in (select value from json_each(:dois))
+        union all
+        select s.doi, 'not-understood', 'rule', null, null, 0
+        from snapshots s where s.last_run is null and s.doi in (select value from json_each(:dois))
+            and not exists (select 1 from works w where w.doi = s.doi)
+        union all
+        select a.alias, 'alias', 'rule', null, null, 0
+        from aliases a where a.last_run is null and a.alias in (select value from json_each(:dois))
+            and exists (select 1 from snapshots s where s.doi = a.alias)
+            and not exists (select 1 from works w where w.doi = a.alias)
+    )
+"""
+# The plus keeps SQLite on the primary key: there are more rows of one run than of a few works.
+_NOTE_VERDICTS = (
+    "delete from verdict_history where +first_run = :run and doi in (select value from json_each(:dois))",
+    "update verdict_history set last_run = null where +last_run = :run and doi in (select value from json_each(:dois))",
+    f"""
+    {_STANDS} update verdict_history set last_run = :run
+    where +last_run is null and doi in (select value from json_each(:dois)) and not exists (
+        select 1 from stands s where s.doi = verdict_history.doi
+            and (s.verdict, s.decided, s.why, s.same_as, s.conflict) is
+                (verdict_history.verdict, verdict_history.decided, verdict_history.why, verdict_history.same_as,
+                verdict_history.conflict))
+    """,  # noqa: S608 - our own column names, here and below
+    f"""
+    {_STANDS} insert into verdict_history (doi, {_STANDING}, first_run)
+    select doi, {_STANDING}, :run from stands s
+    where not exists (select 1 from verdict_history h where h.doi = s.doi and +h.last_run is null)
+    """,  # noqa: S608
+)
+"""Forget what this same run noted earlier, close what no longer stands, and add what stands."""
+
 _WORK_COLUMNS = tuple(
     """
     title abstract authors container issued year kind verdict screened decided why judged_on conflict notice_of language
-    publisher volume issue pages issn registrations url gone cited_by basis
+    publisher volume issue pages issn registrations url gone
+    subtitle original_title short_title edition isbn article_number short_container publisher_place institution
+    event event_place event_dates published_print published_online licence cited_by basis
     """.split()  # noqa: SIM905 - one list to read beside the DDL
 )
 
-_SAID = _WORK_COLUMNS[:-2]
-"""All but `cited_by` and `basis`: a work that is cited once more, or judged again to the same words, has not changed."""
+_SAID = _WORK_COLUMNS[: _WORK_COLUMNS.index("gone") + 1]
+"""What counts as a change of a work: neither `cited_by` nor `basis` (a work that is cited once more, or judged again to the
+same words, has not changed) nor what is kept for readers and exports alone (an upgrade that fills it would be news of every
+work)."""
 
 _NOTICE_COLUMNS = "doi, kind, notice_doi, stands_on, relation, issued, source, evidence, undone"
 
@@ -1123,8 +1187,41 @@ def _work_row(
         "url": work.url,
         "gone": gone,
         "cited_by": work.cited_by if counted is None else counted,
+        "isbn": "; ".join(work.isbn) or None,
+        "event": work.event.name if work.event else None,
+        "event_place": work.event.place if work.event else None,
+        "event_dates": work.event.dates if work.event else None,
+        "licence": _licence_of(work),
+        **{name: getattr(work, name) for name in _KEPT},
         "basis": record.basis,
     }
+
+
+_KEPT = (
+    "subtitle",
+    "original_title",
+    "short_title",
+    "edition",
+    "article_number",
+    "short_container",
+    "publisher_place",
+    "institution",
+    "published_print",
+    "published_online",
+)
+"""Columns of `works` that hold a field of the Work as it is."""
+
+_READABLE = ("vor", "unspecified", "am")
+
+
+def _licence_of(work: Work) -> str | None:
+    """The address of the licence a reader wants: that of the version of record first, the one that began last; a licence for
+    text mining alone is none."""
+    for version in _READABLE:
+        found = [licence for licence in work.licences if (licence.version or "unspecified") == version]
+        if found:
+            return max(found, key=lambda licence: licence.starts or "").url
+    return None
 
 
 def _decision_row(decision: Decision) -> tuple[Any, ...]:

@@ -204,6 +204,10 @@ def add_work(
         (doi, json.dumps({"DOI": doi, "title": [title]}), first_run),
     )
     conn.execute(
+        "insert into verdict_history (doi, first_run, verdict, decided, why) values (?, ?, ?, 'rule', ?)",
+        (doi, first_run, verdict, why if verdict == "exclude" else None),
+    )
+    conn.execute(
         "insert into sightings (source, doi, via, rank, score, first_run, last_run) "
         "values ('ipt-by-name', ?, 'search', 1, 20.5, ?, null)",
         (doi, first_run),

@@ -181,7 +181,7 @@ def test_a_database_that_is_damaged_inside_is_said_in_a_sentence(
         conn.execute("pragma wal_checkpoint(truncate)")
     whole = db.read_bytes()
     db.write_bytes(whole[: (root - 1) * size] + b"\xff" * size + whole[root * size :])
-    for command in (("status",), ("export",), ("explain", str(STANGIER["DOI"])), ("report", "prisma")):
+    for command in (("status",), ("export",), ("explain", str(STANGIER["DOI"])), ("report", "changes")):
         said = run(*command)
         assert said.code == 1, command
         assert "cannot be read" in said.err, command
@@ -262,7 +262,7 @@ def test_reviewers_who_disagree_and_a_text_that_changed_are_conflicts(
     assert f"1 decision to look at again (`evidence decisions conflicts`): {other}." in run("sync").out
     assert "to look at again" not in run("sync").out
     assert "has changed since" in run("decisions", "conflicts").out
-    assert "Waiting for a person: 1" in run("status").out
+    assert "Waiting for a person: 0. Decisions to look at again: 1." in run("status").out
     assert "Verdict: include (decided by a person" in run("explain", other).out
 
 
@@ -312,6 +312,11 @@ def test_status(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
 def test_reports(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
     run("sync")
     assert "4  Studies included" in run("report", "prisma").out
+    assert "0  Studies included" in run("report", "prisma", "--as-of", "1999-12-31").out
+    assert {"key": "included", "n": 4}.items() <= next(
+        box for box in json.loads(run("report", "prisma", "--json").out) if box["key"] == "included"
+    ).items()
+    assert "--as-of 'soon' is no day" in run("report", "prisma", "--as-of", "soon").err
     said = run("report", "prisma-s").out
     assert "query: query.bibliographic=interpersonal psychotherapy" in said
     assert "must say: interpersonal psychotherap*, interpersonal therap*" in said

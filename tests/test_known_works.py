@@ -13,8 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evidence import catalogue, config, reconsider, report, session, yaml_text
+from evidence import catalogue, config, flow, reconsider, report, session, yaml_text
 from evidence.config import Config
+from evidence.decisions import identify
 from evidence.model import SAME_WORK, Author, Decision, Doi, Message, Work
 from evidence.normalise import written
 from evidence.rulebook import Rulebook
@@ -90,12 +91,9 @@ def test_a_work_whose_doi_leads_to_another_is_kept_under_that_one(store: Store, 
     assert [(row["what"], row["doi"], row["was"]) for row in catalogue.changes(store.conn, None)] == [
         ("moved", NEW, OLD)
     ]
-    flow = {row["box"]: row["n"] for row in catalogue.flow(store.conn)}
-    assert flow["Records screened"] == 4
-    assert (
-        flow["Records identified through standing searches"] + flow["Records identified through reference lists"]
-        == flow["Duplicate records removed before screening"] + flow["Records screened"]
-    )
+    found = flow.read(store.conn)
+    assert (found["screened"], found["aliases"]) == (4, 1)
+    assert found["identified"] - found["removed"] == found["screened"]
     store.conn.execute("insert into works_fts (works_fts) values ('integrity-check')")
     kept = dump(store, leave=KEPT)
     assert "Nothing new" in report.summary(go(leads(*OTHERS, MOVED)))
@@ -165,7 +163,7 @@ def test_what_people_said_of_the_old_doi_holds_for_the_work(
     assert rows(store, "select doi, other, verdict from duplicates") == [(*pair, "apart")]
     assert {doi for (doi,) in rows(store, "select doi from decisions")} == {NEW, MARKOWITZ["DOI"]}
     # A later word on the new DOI is the same person's word on the same work.
-    store.decide([verdict(NEW, "include", at="2026-02-01T00:00:00Z")])
+    store.decide([replace(verdict(NEW, "include", at="2026-02-01T00:00:00Z"), seen=(identify(words[0]),))])
     go(leads(*OTHERS, MOVED))
     assert rows(store, "select verdict, conflict from works where doi = ?", NEW) == [("include", None)]
 
@@ -653,8 +651,9 @@ def test_after_any_history_each_work_is_here_once_under_its_doi(
         ) == [(0,)]
         counts = rows(store, "select cited_by from works where gone is null")
         assert counts == [(world.edits or 0,)] * len(counts)
-        flow = {row["box"]: row["n"] for row in catalogue.flow(store.conn)}
-        assert flow["Records identified through standing searches"] == flow["Records screened"]
+        found = flow.read(store.conn)
+        counting = rows(store, "select count(*) from works where verdict <> 'duplicate'")[0][0]
+        assert found["identified"] - found["removed"] == found["screened"] == counting
         store.conn.execute("insert into works_fts (works_fts) values ('integrity-check')")
         before = dump(store, leave=KEPT)
         go(world.door())

@@ -33,7 +33,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlite_utils import Database
 
-from evidence import schema, serve
+from evidence import catalogue, flow, schema, serve
 from evidence.errors import ConfigError, StoreError
 from evidence.model import CitationStatus
 from tests import site_sample
@@ -147,7 +147,7 @@ EXPECTED = {
     "new_in_last_run": 1, "new_in_last_run?run=1": 12, "changed_in_last_run": 0,
     "map_cell?variant=ipt&outcome=depressive-symptoms": 2, "why_here?doi=10.1002/CPP.1774": 5,
     "search?q=grief": 1, "article_citations": 9, "citations_for_a_person": 2, "searches_as_run": 1,
-    "prisma_numbers": 7, "cited_but_missing": 1, "cited_but_missing?at_least=3": 0, "recent_runs": 2,
+    "prisma_numbers": len(flow.BOXES), "cited_but_missing": 1, "cited_but_missing?at_least=3": 0, "recent_runs": 2,
     "decided_by_people": 0, "untagged?facet=variant": 0,
 }  # fmt: skip
 
@@ -541,16 +541,54 @@ async def test_a_work_describes_itself_to_reference_managers(sample: Path) -> No
         )
         conn.execute(
             "insert or ignore into work_authors values ('10.1002/cpp.1774', 2, 'Weissman, Myrna', 'Weissman, Myrna', "
-            "'Weissman', 'Myrna', 'author', null)"
+            "'Weissman', 'Myrna', 'author', null, 'III', null)"
         )
     page = (await get(sample, "/evidence/works/10~2E1002~2Fcpp~2E1774")).text
     facts = re.search(r'<script type="application/ld\+json">(.*?)</script>', page, re.S)
     assert facts is not None
     said = json.loads(facts[1])
     assert said["sameAs"] == "https://doi.org/10.1002/cpp.1774"
-    assert said["author"] == [{"@type": "Person", "name": "Weissman, Myrna"}]
+    assert said["author"] == [{"@type": "Person", "name": "Weissman, Myrna, III"}]
     assert '<meta name="citation_doi" content="10.1002/cpp.1774">' in page
-    assert '<meta name="citation_author" content="Weissman, Myrna">' in page
+    assert '<meta name="citation_author" content="Weissman, Myrna, III">' in page
+
+
+async def test_a_work_says_how_it_was_published(tmp_path: Path) -> None:
+    path = site_sample.make_sample(tmp_path / "evidence.db")
+    with closing(sqlite3.connect(path)) as conn, conn:
+        conn.execute(
+            """
+            update works set original_title = 'Titel', isbn = '9780195170603; 9780195170610', edition = '2',
+                event = 'Congress', event_place = 'Lisbon', event_dates = '2018-06-06', publisher = 'A & B'
+            where doi = '10.1002/cpp.1774'
+            """
+        )
+        conn.executemany("insert into funders values ('10.1002/cpp.1774', ?, ?, ?, ?)", [
+            (1, "NIMH", "10.13039/100000025", '["R01 <1>"]'), (2, None, None, '["T-7"]'), (3, "A Trust", None, "[]"),
+        ])  # fmt: skip
+        conn.executemany("insert into licences values ('10.1002/cpp.1774', ?, ?, ?, ?, 0)", [
+            (1, "https://creativecommons.org/licenses/by/4.0/", "vor", "2019-01-01"), (2, "javascript:alert(1)", "tdm", None),
+        ])  # fmt: skip
+        conn.execute("insert into authors values ('Doe, Ann', 'Doe, Ann', 'Doe', 'Ann', null, 'person')")
+        conn.execute(
+            "insert into work_authors values ('10.1002/cpp.1774', 9, 'Doe, Ann', 'Doe, Ann', 'Doe', 'Ann', 'editor', "
+            "null, 'II', null)"
+        )
+    page = (await get(path, "/evidence/works/10~2E1002~2Fcpp~2E1774")).text
+    facts = re.search(r'<dl class="facts">(.*?)</dl>', page, re.S)
+    assert facts is not None
+    said = re.sub(r"<dt>", " | ", facts[1])
+    assert html.unescape(re.sub(r"<dd>", ": ", said).replace("</dt>", "")).replace("</dd>", "").split(" | ")[1:] == [
+        "Original title: <bdi>Titel</bdi>", "Edition: <bdi>2</bdi>", "ISBN: <bdi>9780195170603; 9780195170610</bdi>",
+        "Publisher: <bdi>A & B</bdi>", "Conference: <bdi>Congress, Lisbon, 2018-06-06</bdi>",
+        "Editors: <bdi>Ann Doe, II</bdi>",
+        ('Funding: <a href="https://doi.org/10.13039/100000025" rel="noreferrer"><bdi>NIMH (R01 <1>)</bdi></a>'
+         ": <bdi>Funder not named (T-7)</bdi>: <bdi>A Trust</bdi>"),
+        ('Licence: <a href="https://creativecommons.org/licenses/by/4.0/" rel="noreferrer"><bdi>'
+         "https://creativecommons.org/licenses/by/4.0/ (version of record, from 2019-01-01)</bdi></a>"
+         ": <bdi>javascript:alert(1) (text mining)</bdi>"),
+    ]  # fmt: skip
+    assert '<meta name="citation_isbn" content="9780195170610">' in page
 
 
 @pytest.mark.parametrize("args", ["", "verdict=include", "_tag=design:rct&_sort=title", "_search=interpersonal"])
@@ -615,23 +653,106 @@ async def test_what_is_new_names_each_run(sample: Path) -> None:
     assert "Newly retracted" not in first
 
 
-async def test_the_flow_agrees_with_the_view_and_each_number_with_its_list(sample: Path) -> None:
-    ds = await served(sample)
-    view = {row["box"]: row["n"] for row in (await ds.client.get("/evidence/prisma.json?_shape=array")).json()}
-    page = (await ds.client.get("/prisma")).text
-    shown = {label.strip(): int(n.replace(",", "")) for label, n in
-             re.findall(r"<text[^>]*>([^<(]+)\(n = (?:<a[^>]*>)?([\d,]+)", page)}  # fmt: skip
-    assert shown["Records screened"] == view["Records screened"] == 13
-    assert shown["Records excluded"] == view["Records excluded"]
-    assert shown["Works included"] == view["Studies included"]
-    assert shown["from standing searches"] == view["Records identified through standing searches"]
-    assert shown["duplicates"] == view["Duplicate records removed before screening"]
-    for address in ("/prisma", "/prisma?as_of=2026-11-21", "/prisma?as_of=1999-01-01", "/prisma?as_of=nonsense"):
-        flow = (await ds.client.get(address)).text
-        for link, n in re.findall(r'\(n = <a href="(/evidence/works[^"]*)">([\d,]+)</a>', flow):
-            assert rows_of((await ds.client.get(html.unescape(link))).text) == int(n), (address, link)
-    assert "Records screened (n = <a" in (await ds.client.get("/prisma?as_of=2026-11-21")).text
-    assert ">12</a>" in (await ds.client.get("/prisma?as_of=2026-11-21")).text
+NUMBER = re.compile(r"<text[^>]*>([^<(]+)\(n = (?:<a[^>]*>)?([\d,]+)")
+LINKED = re.compile(r'<a href="(/evidence/[^"]*)">([\d,]+)</a>')
+
+
+def enrich(path: Path) -> None:
+    """Everything that the flow tells apart, in the sample: duplicates, what cannot be understood, a source that is gone, verdicts
+    that were others in the first run, words of people."""
+    with closing(sqlite3.connect(path)) as conn, conn:
+        dois = [
+            doi
+            for (doi,) in conn.execute(
+                "select doi from works where verdict = 'include' and first_run = 1 order by doi limit 4"
+            )
+        ]
+        conn.execute(
+            "insert into sources (source, kind, label, spec, first_run, retired) values ('old', 'search', 'Old', '{}', 1, 2)"
+        )
+        conn.executemany("insert or ignore into sightings (source, doi, via, first_run, last_run) values (?, ?, 'search', ?, 2)",
+                         [("old", dois[0], 1), ("old", dois[1], 2), ("article-references", dois[1], 1)])  # fmt: skip
+        conn.executemany("insert into snapshots (doi, version, digest, message, first_run) values (?, 1, 'd', '{}', ?)",
+                         [("10.5555/odd", 1), ("10.5555/moved", 2)])  # fmt: skip
+        conn.executemany("insert into rejects (digest, doi, source, reason, message, first_run) values (?, ?, ?, 'r', '{}', ?)",
+                         [("a", None, "ipt-by-name", 1), ("b", None, "old", 2), ("c", "10.5555/odd", "old", 1)])  # fmt: skip
+        conn.executemany(
+            "insert into verdict_history (doi, first_run, last_run, verdict, decided, why, same_as, conflict) "
+            "values (?, ?, ?, ?, ?, ?, ?, ?)",
+            [("10.5555/odd", 1, None, "not-understood", "rule", None, None, 0),
+             ("10.5555/moved", 2, None, "not-understood", "rule", None, None, 0),
+             (dois[0], 2, None, "duplicate", "rule", None, dois[1], 0), (dois[2], 2, None, "exclude", "person", None, None, 1),
+             (dois[3], 2, None, "include", "rule", None, None, 1)],
+        )  # fmt: skip
+        conn.executemany(
+            "update verdict_history set last_run = 2 where doi = ? and first_run = 1",
+            [(dois[0],), (dois[2],), (dois[3],)],
+        )
+        conn.execute("update works set verdict = 'duplicate', same_as = ? where doi = ?", (dois[1], dois[0]))
+        conn.execute(
+            "update works set verdict = 'exclude', decided = 'person', conflict = 'Look.' where doi = ?", (dois[2],)
+        )
+        conn.execute("update works set conflict = 'Look.' where doi = ?", (dois[3],))
+
+
+async def count_at(ds: Datasette, address: str) -> int:
+    path, _, query = html.unescape(address).partition("?")
+    answer = await ds.client.get(f"{path}.json?_shape=objects&_size=1&{query}")
+    assert answer.status_code == 200, (address, answer.text)
+    return int(answer.json()["filtered_table_rows_count"])
+
+
+@pytest.mark.parametrize("day", ["", "2026-11-21", "2026-11-24", "1999-01-01", "2026-02-31", "nonsense"])
+async def test_each_number_of_the_flow_leads_to_as_many_rows_and_every_form_says_the_same(
+    tmp_path: Path, day: str
+) -> None:
+    path = site_sample.make_sample(tmp_path / "evidence.db")
+    enrich(path)
+    ds = await served(path)
+    query = f"?as_of={day}" if day else ""
+    page = (await ds.client.get(f"/prisma{query}")).text
+    linked = LINKED.findall(page)
+    assert len(linked) >= {"2026-11-21": 12, "1999-01-01": 5}.get(day, 15)
+    for address, n in linked:
+        assert await count_at(ds, address) == int(n.replace(",", "")), (day, address)
+    shown = [(label.strip(), int(n)) for label, n in NUMBER.findall(page)]
+    picture = await ds.client.get(f"/prisma.svg{query}")
+    assert [(label.strip(), int(n)) for label, n in NUMBER.findall(picture.text)] == shown
+    assert ElementTree.fromstring(picture.text).tag == "{http://www.w3.org/2000/svg}svg"
+    data = (await ds.client.get(f"/prisma.json{query}")).json()
+    boxes = {box["box"]: box["n"] for box in data["boxes"]}
+    designs = ("randomised trials", "systematic reviews and meta-analyses")
+    assert all(boxes[label] == n for label, n in shown if label not in designs)
+    table = list(csv.DictReader(io.StringIO((await ds.client.get(f"/prisma.csv{query}")).text)))
+    assert {row["box"]: int(row["n"]) for row in table if not row["key"].startswith("source:")} == boxes
+    assert sum(int(row["n"]) for row in table if row["key"].startswith("source:")) == boxes["Records identified"]
+    with closing(sqlite3.connect(path)) as conn:
+        known = day if day not in ("nonsense", "2026-02-31") else ""
+        found = catalogue.flow(conn, known or None)
+    assert {box["box"]: box["n"] for box in found.boxes} == boxes
+
+
+async def test_what_waits_is_one_number_everywhere(tmp_path: Path) -> None:
+    path = site_sample.make_sample(tmp_path / "evidence.db")
+    enrich(path)
+    ds = await served(path)
+    with closing(sqlite3.connect(path)) as conn:
+        state, found = catalogue.status(conn), catalogue.flow(conn)
+    shown = re.findall(r"<b>([\d,]+)</b> <span>([^<]+)</span>", (await ds.client.get("/")).text)
+    front = {label: int(n) for n, label in shown}
+    view = {row["key"]: row["n"] for row in (await ds.client.get("/evidence/prisma.json?_shape=array")).json()}
+    lists = {name: len((await ds.client.get(f"/evidence/{name}.json?_shape=array&_size=max")).json())
+             for name in ("waiting", "to_check", "decisions_to_check")}  # fmt: skip
+    assert {3} == {
+        front["waiting for a person"],
+        view["waiting"],
+        state["waiting"],
+        found["waiting"],
+        lists["waiting"],
+        lists["to_check"],
+    }
+    assert {2} == {front["decisions to look at again"], view["decisions_to_check"], state["decisions_to_check"],
+                   found["decisions_to_check"], lists["decisions_to_check"]}  # fmt: skip
 
 
 async def test_the_method_page_names_every_search_and_value(sample: Path) -> None:

@@ -20,7 +20,8 @@ REVIEWS = "design:meta-analysis,systematic-review"
 """The same designs as the view `evidence_map` counts."""
 
 COUNTS = """
-    select count(*) filter (where verdict = 'unsure' or (conflict is not null and verdict <> 'duplicate')) as waiting,
+    select count(*) filter (where verdict = 'unsure') as waiting,
+        count(*) filter (where conflict is not null and verdict in ('include', 'exclude')) as again,
         count(*) filter (where verdict = 'exclude') as excluded,
         count(*) filter (where verdict = 'include' and notice is not null) as noticed
     from works
@@ -95,7 +96,7 @@ async def front(datasette: Any, db: Any) -> dict[str, Any]:
     statuses: dict[str, list[tuple[str, int]]] = {}
     for source, status, n in await db.execute(CITATIONS):
         statuses.setdefault(source, []).append((status, n))
-    works = datasette.urls.table(NAME, "works")
+    works, again = (datasette.urls.table(NAME, name) for name in ("works", "decisions_to_check"))
     return {
         "numbers": [
             (included.bit_count(), "works included", f"{works}?verdict=include"),
@@ -103,6 +104,7 @@ async def front(datasette: Any, db: Any) -> dict[str, Any]:
             (reviews.bit_count(), "systematic reviews and meta-analyses", f"{works}?verdict=include&_tag={REVIEWS}"),
             (counts["noticed"], "retracted or corrected", f"{works}?verdict=include&notice__notblank=1"),
             (counts["waiting"], "waiting for a person", datasette.urls.query(NAME, "waiting")),
+            *([(counts["again"], "decisions to look at again", again)] if counts["again"] else []),
             (counts["excluded"], "looked at and excluded", f"{works}?verdict=exclude"),
         ],
         "statuses": statuses,

@@ -8,9 +8,10 @@ they escape.
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from datasette import hookimpl
 from datasette.utils import tilde_decode, tilde_encode
@@ -84,8 +85,17 @@ DECISIONS = """
         or (facet = 'same-work' and value = :doi)
     order by decision desc
 """
+FUNDERS = "select name, funder_doi, awards from funders where doi = :doi order by position"
+LICENCES = "select url, version, starts from licences where doi = :doi order by version = 'tdm', position"
+PEOPLE = """
+    select coalesce(nullif(concat_name, ''), credited) as name, role, suffix from (
+        select credited, trim(coalesce(given, '') || ' ' || coalesce(family, '')) as concat_name, role, suffix, position
+        from work_authors where doi = :doi and role <> 'author')
+    order by position
+"""
 AUTHORS = """
-    select w.credited as name, a.orcid, a.kind, w.role from work_authors w
+    select w.credited || coalesce(', ' || w.suffix, '') as name, coalesce(w.orcid, a.orcid) as orcid, a.kind, w.role
+    from work_authors w
     join authors a on a.author = w.author where w.doi = :doi order by w.position
 """
 
@@ -171,6 +181,7 @@ async def gather(datasette: Any, row: Any) -> dict[str, Any]:
         "abstract": marked(row["abstract"], [reason for reason in reasons if reason["field"] == "abstract"]),
         "facets": facets,
         "verdict_reasons": by_rule([reason for reason in reasons if reason["facet"] == "verdict"]),
+        "about": about(row, await ask(PEOPLE), await ask(FUNDERS), await ask(LICENCES)),
         "notices": await ask(NOTICES),
         "sources": await ask(SOURCES),
         "cited_in": await ask(CITED_IN),
@@ -183,6 +194,54 @@ async def gather(datasette: Any, row: Any) -> dict[str, Any]:
         "history": await ask(HISTORY),
         "decisions": await ask(DECISIONS),
     }
+
+
+ROLES = {"editor": "Editors", "translator": "Translators", "chair": "Chairs"}
+VERSIONS = {"vor": "version of record", "am": "accepted manuscript", "tdm": "text mining"}
+FACTS = (
+    ("original_title", "Original title"),
+    ("edition", "Edition"),
+    ("isbn", "ISBN"),
+    ("article_number", "Article number"),
+    ("institution", "Institution"),
+    ("published_online", "Published online"),
+    ("published_print", "Published in print"),
+)
+
+
+def about(
+    row: Any, people: list[dict[str, Any]], funders: list[dict[str, Any]], licences: list[dict[str, Any]]
+) -> list[tuple[str, list[tuple[str, str | None]]]]:
+    """Facts of publication: a heading and what is said under it, each with an address where it has one."""
+    held = dict(zip(row.keys(), row, strict=True))
+    found: list[tuple[str, list[tuple[str, str | None]]]] = [
+        (label, [(str(held[key]), None)]) for key, label in FACTS if held.get(key)
+    ]
+    where = ", ".join(filter(None, (held.get("publisher"), held.get("publisher_place"))))
+    event = ", ".join(filter(None, (held.get("event"), held.get("event_place"), held.get("event_dates"))))
+    found += [(label, [(text, None)]) for label, text in (("Publisher", where), ("Conference", event)) if text]
+    for role, label in ROLES.items():
+        names = [", ".join(filter(None, (p["name"], p["suffix"]))) for p in people if p["role"] == role]
+        found += [(label, [("; ".join(names), None)])] if names else []
+    if funders:
+        found.append(("Funding", [funding(funder) for funder in funders]))
+    if licences:
+        found.append(("Licence", [licence(said) for said in licences]))
+    return found
+
+
+def funding(funder: dict[str, Any]) -> tuple[str, str | None]:
+    """A funder with its awards, and the address of its DOI."""
+    awards = ", ".join(json.loads(funder["awards"]))
+    text = f"{funder['name'] or funder['funder_doi'] or 'Funder not named'}{f' ({awards})' if awards else ''}"
+    return text, f"https://doi.org/{quote(funder['funder_doi'])}" if funder["funder_doi"] else None
+
+
+def licence(said: dict[str, Any]) -> tuple[str, str | None]:
+    """A licence, for which version and from when; its address where a browser may follow it."""
+    limits = ", ".join(filter(None, (VERSIONS.get(said["version"] or ""), said["starts"] and f"from {said['starts']}")))
+    web = said["url"].lower().startswith(("https://", "http://"))
+    return f"{said['url']}{f' ({limits})' if limits else ''}", said["url"] if web else None
 
 
 def by_rule(reasons: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -216,6 +275,9 @@ async def describe(datasette: Any, row: Any) -> dict[str, Any]:
         "author": people,
         "datePublished": row["issued"],
         "inLanguage": row["language"],
+        "alternateName": row["original_title"],
+        "isbn": row["isbn"].split("; ") if row["isbn"] else None,
+        "license": row["licence"],
         "isPartOf": {"@type": "PublicationVolume", "name": row["container"]} if row["container"] else None,
     }
     return {"authors": [p["name"] for p in people], "json_ld": {key: value for key, value in facts.items() if value}}
