@@ -14,6 +14,8 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from evidence import pages
+
 Row = Mapping[str, Any]
 """One work: `export.KEYS` → text, int, None; `authors_full` a list of mappings (family, given, suffix, name, role),
 `sources` a tuple of ids, `tags` a mapping facet → tuple of values; `issn`, `registrations` one text or a tuple."""
@@ -110,12 +112,12 @@ def _ris_fields(row: Row, editor: str) -> Iterator[tuple[str, Any]]:
         yield "DA", f"{year}/{month}/{day}/"
     yield "VL", row["volume"]
     yield "IS", row["issue"]
-    first, dash, last = (row["pages"] or "").partition("-")
+    first, last = pages.first_last(row["pages"])
     yield "SP", first
-    yield "EP", last if dash else None
+    yield "EP", last
     yield "SN", joined(row["issn"])
     yield "DO", row["doi"]
-    yield "UR", row["url"]
+    yield "UR", (row["url"] or "").replace(";", "%3B")  # a semicolon parts addresses here
     yield "LA", row["language"]
     yield "AB", row["abstract"]
     yield from (("KW", keyword) for keyword in keywords(row))
@@ -184,7 +186,8 @@ def _bibtex_fields(row: Row, kind: str) -> Iterator[tuple[str, str]]:
         ("note", " ".join(_notes(row))),
     )
     yield from ((name, _tex(value)) for name, value in _fields(plain))
-    yield from ((name, value.replace("-", "--")) for name, value in _fields((("pages", row["pages"]),)))
+    for name, value in _fields((("pages", pages.written(row["pages"], "–")),)):
+        yield name, _tex(value).replace("–", "--")
     yield from (
         (name, value if _balanced(value) else _tex(value))
         for name, value in _fields((("doi", row["doi"]), ("url", row["url"])))
@@ -240,7 +243,6 @@ _CSL_FIELDS = {
     "publisher": "publisher",
     "volume": "volume",
     "issue": "issue",
-    "pages": "page",
     "doi": "DOI",
     "url": "URL",
     "language": "language",
@@ -260,6 +262,8 @@ def csl_json(rows: Iterable[Row]) -> Iterator[str]:
 def _csl_item(row: Row) -> dict[str, Any]:
     item: dict[str, Any] = {"id": row["doi"], "type": _CSL_TYPES.get(row["kind"] or "", "document")}
     item |= {field: row[key] for key, field in _CSL_FIELDS.items() if row[key] is not None}
+    if said := pages.written(row["pages"], "-"):
+        item["page"] = said
     for role in ("author", "editor"):
         people = [_csl_name(p) for p in row["authors_full"] if (p.get("role") or "author") == role]
         if people:

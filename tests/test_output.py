@@ -81,7 +81,7 @@ def test_what_is_being_written_is_never_more_open_than_what_it_replaces(tmp_path
     path = tmp_path / "secret.csv"
     path.write_text("old")
     path.chmod(0o600)
-    seen = []
+    seen: list[int] = []
 
     def chunks() -> Iterator[bytes]:
         seen.extend(mode(each) for each in tmp_path.iterdir())
@@ -115,11 +115,12 @@ def test_the_owner_stays_where_files_cannot_be_given_away() -> None:
             if pid == 0:
                 os.setgid(4322)
                 os.setuid(4322)
+                code = 1
                 try:
                     output.write_whole(path, [b"new"])
-                except BaseException:
-                    os._exit(1)
-                os._exit(0)
+                    code = 0
+                finally:
+                    os._exit(code)
             assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
             assert (path.read_text(), path.stat().st_uid, mode(path)) == ("new", 0, 0o666)
             assert list(folder.iterdir()) == [path]
@@ -296,7 +297,7 @@ def test_either_value_of_one_filter_and_all_filters(place: Path) -> None:
     assert count("design:rct,meta-analysis") == count("design: rct, meta-analysis") == trials + reviews - both
     assert both < min(trials, reviews)
     said = sh(place, "evidence export --help").stdout
-    assert "with either" in " ".join(said.split()) and "all must hold" in " ".join(said.split())
+    assert "either" in " ".join(said.split()) and "all must hold" in " ".join(said.split())
 
 
 def test_unknown_values_are_refused_with_the_nearest(place: Path) -> None:
@@ -313,11 +314,9 @@ def test_what_is_no_tag(text: str) -> None:
         tag_filter.parse(text)
 
 
-@pytest.mark.parametrize(
-    "query", ['"', "", "  ", "-", "'", "*", '""', "\\udc80".encode().decode("unicode_escape"), "!?"]
-)
+@pytest.mark.parametrize("query", ['"', "", "  ", "-", "'", "*", '""', "!?", "$'\\x80'"])
 def test_a_query_without_a_word_is_said(place: Path, query: str) -> None:
-    line = "evidence export --query " + shlex.quote(query) if query.isascii() else "evidence export --query $'\\x80'"
+    line = "evidence export --query " + (query if query[:1] == "$" else shlex.quote(query))
     done = sh(place, line)
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
     assert "there is no word in it" in done.stderr and "backup" not in done.stderr

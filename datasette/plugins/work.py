@@ -15,6 +15,8 @@ from datasette import hookimpl
 from datasette.utils import tilde_encode
 from datasette.utils.asgi import NotFound, Response
 
+from evidence import pages
+
 NAME = "evidence"
 
 TAGS = """
@@ -181,7 +183,13 @@ async def describe(datasette: Any, row: Any) -> dict[str, Any]:
         "inLanguage": row["language"],
         "isPartOf": {"@type": "PublicationVolume", "name": row["container"]} if row["container"] else None,
     }
-    return {"authors": [p["name"] for p in people], "json_ld": {key: value for key, value in facts.items() if value}}
+    first, last = pages.first_last(row["pages"])
+    return {
+        "authors": [p["name"] for p in people],
+        "first_page": first,
+        "last_page": last,
+        "json_ld": {key: value for key, value in facts.items() if value},
+    }
 
 
 def marked(text: str | None, reasons: Sequence[dict[str, Any]]) -> list[tuple[str, list[str]]]:
