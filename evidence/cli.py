@@ -501,6 +501,10 @@ def publish_(settings: Settings, folder: Path, hide_reviewers: bool) -> None:
         now=_now,
     )
     click.echo(f"{done.works} works, {done.size / 1e6:.1f} MB, in {done.folder}. Serve them: sh {done.current}/start")
+    for name, reason in done.stuck:
+        click.echo(
+            f"The old version {done.current.parent / 'versions' / name} could not be removed ({reason}).", err=True
+        )
     if done.unfinished:
         click.echo(
             f"Run {done.unfinished} was under way: the copy holds what had landed of it. Publish again when it ends."

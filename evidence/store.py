@@ -20,7 +20,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from evidence import schema
+from evidence import UPGRADE, schema
 from evidence.errors import StoreError
 from evidence.model import Decision, Doi, Judgement, Resolution, Work
 from evidence.normalise import cite_authors
@@ -758,9 +758,7 @@ def _check_ours(conn: sqlite3.Connection, path: Path, migrations: Any, fresh: bo
         )
     known = {migration.name for migration in migrations.pending(Database(memory=True))}
     if newer := sorted(set(applied) - known):
-        raise StoreError(
-            f"{path}: made by a newer version of evidence (it has {newer[-1]}); upgrade with pip install -U evidence"
-        )
+        raise StoreError(f"{path}: made by a newer version of evidence (it has {newer[-1]}); {UPGRADE}")
 
 
 def _explained(path: Path, error: sqlite3.Error) -> StoreError:
