@@ -8,6 +8,7 @@ record beyond its DOI and the day it was indexed.
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any, Final, NoReturn, Self
 from urllib.parse import unquote
@@ -22,6 +23,13 @@ LONGEST_WORDS: Final = 600
 LONGEST_SHOWN = 160
 """Characters of an address in an error."""
 
+LONGEST_NUMBER: Final = 4_000
+"""Digits of a whole number that is read as one; Python refuses some more."""
+
+DEEPEST: Final = 200
+"""Levels of objects and lists that are read as such, where there are too many to read."""
+
+_NESTING = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _ESCAPE = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
@@ -33,7 +41,7 @@ class TroubleError(Exception):
 
     `tries`: how many tries in all the question deserves, None for as many as the client has. `pause`: seconds the server
     asked for; else the back-off starts at `first`. `refused`: the server understood and will say the same again.
-    `page`: what a short page did hold.
+    `page`: what a short page did hold. `unread`: an object that stands where a record belongs and has no DOI.
     """
 
     def __init__(
@@ -48,6 +56,7 @@ class TroubleError(Exception):
         too_large: bool = False,
         unreached: bool = False,
         page: Page | None = None,
+        unread: Message | None = None,
     ) -> None:
         super().__init__(text)
         self.text = text
@@ -59,6 +68,7 @@ class TroubleError(Exception):
         self.too_large = too_large
         self.unreached = unreached
         self.page = page
+        self.unread = unread
         self.where = "nothing"
         self.tried = 0
 
@@ -108,8 +118,9 @@ def page(rows: int, message: Any) -> Page:
     again, and an empty one is never taken. `rows` 0 takes what there is."""
     items = message.get("items") if isinstance(message, dict) else None
     total = message.get("total-results") if isinstance(message, dict) else None
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items) or type(total) is not int:
+    if not isinstance(items, list) or type(total) is not int or not 0 <= total < 2**63:
         raise TroubleError("200, but the answer is no list of works")
+    # An item that is no object is no reason to refuse the others; whoever reads the page keeps it as it is.
     page = Page(tuple(items), max(total, len(items)))
     due = min(rows, page.total)
     if len(items) < due:
@@ -120,8 +131,10 @@ def page(rows: int, message: Any) -> Page:
 
 def record(doi: str, message: Any) -> Message:
     """A single work, if it is the one that was asked for (`doi` in lower case)."""
-    if not isinstance(message, dict) or doi_of(message) is None:
+    if not isinstance(message, dict) or not message:
         raise TroubleError("200, but the answer is no work")
+    if doi_of(message) is None:
+        raise TroubleError("200, but the answer is no work: it has no DOI", tries=2, unread=message)
     if doi_of(message) != doi:
         raise TroubleError(f"the answer is the record of another work ({message['DOI']} instead of {doi})")
     return message
@@ -138,9 +151,9 @@ def agency(doi: str, message: Any) -> str:
     return name
 
 
-def doi_of(item: Message) -> str | None:
-    """The record's DOI in lower case; DOIs are compared without regard to case."""
-    doi = item.get("DOI")
+def doi_of(item: object) -> str | None:
+    """The record's DOI in lower case; DOIs are compared without regard to case. None for what has none, or is no object."""
+    doi = item.get("DOI") if isinstance(item, dict) else None
     return doi.lower() if isinstance(doi, str) else None
 
 
@@ -185,9 +198,49 @@ def said(body: bytes) -> str:
 def parsed(body: bytes) -> Any:
     """JSON as a value that SQLite can hold; ValueError for what is none, RecursionError for what is nested too deep.
 
-    A byte that is no UTF-8 costs its character (U+FFFD), not the page it came on.
+    What one record cannot be held by costs that place, not the page it came on: a byte that is no UTF-8 becomes U+FFFD,
+    `NaN`, `Infinity` and `1e999`, which JSON does not have, become null, a whole number of thousands of digits and
+    what is nested deeper than `DEEPEST` become their text.
     """
-    return json.loads(_whole_characters(body).decode("utf-8-sig", "replace"), parse_constant=_no_json)
+    text = _whole_characters(body).decode("utf-8-sig", "replace")
+    try:
+        return json.loads(text, parse_constant=_no_number, parse_float=_number)
+    except RecursionError:
+        text = _shallow(text)
+    except ValueError as error:
+        if isinstance(error, json.JSONDecodeError):
+            raise
+    return json.loads(text, parse_constant=_no_number, parse_float=_number, parse_int=_whole_number)
+
+
+def _number(written: str) -> float | None:
+    number = float(written)
+    return number if math.isfinite(number) else None
+
+
+def _no_number(_: str) -> None:
+    """`NaN` and the like say that there is no number, which JSON writes as null."""
+
+
+def _whole_number(written: str) -> int | str:
+    return int(written) if len(written) < LONGEST_NUMBER else written
+
+
+def _shallow(text: str) -> str:
+    """JSON text in which every object or list deeper than `DEEPEST` is a string that holds it."""
+    parts, at, depth, start = [], 0, 0, 0
+    for token in _NESTING.finditer(text):
+        mark = token[0]
+        if mark in "[{":
+            depth += 1
+            if depth == DEEPEST + 1:
+                start = token.start()
+        elif mark in "]}":
+            depth -= 1
+            if depth == DEEPEST:
+                parts += [text[at:start], json.dumps(text[start : token.end()])]
+                at = token.end()
+    return "".join([*parts, text[at:]])
 
 
 def _whole_characters(body: bytes) -> bytes:
@@ -196,7 +249,3 @@ def _whole_characters(body: bytes) -> bytes:
     if not _SURROGATE.search(body):
         return body
     return _ESCAPE.sub(lambda escape: rb"\ufffd" if escape["half"] else escape[0], body)
-
-
-def _no_json(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any, overload
 
 from evidence import answers, normalise, text
-from evidence.errors import ConfigError
+from evidence.errors import ConfigError, RecordError
 from evidence.model import Doi, Found, Message, Page, Query, Window
 
 SNAPSHOT = "records.jsonl.gz"
@@ -30,11 +30,12 @@ _ENOUGH_OF_A_TITLE = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A line or entry that is no record: where it stood, why, and its text."""
+    """A line or entry that is no record, or one that cannot be read: where it stood, why, its text, and its DOI if any."""
 
     where: str
     reason: str
     text: str
+    doi: Doi | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +93,11 @@ class Archive:
         for start in range(0, len(asked), _BATCH):
             batch: list[Found] = []
             for doi in asked[start : start + _BATCH]:
-                message = self._load(doi) if doi in self._at else None
+                where, message = self._located(doi) if doi in self._at else (None, None)
                 if since is None:
-                    batch.append(Found(doi, doi if message else None, message))
+                    batch.append(Found(doi, doi if message else None, message, where))
                 elif message and (normalise.indexed_at(message) or since) >= since:
-                    batch.append(Found(doi, doi, message))
+                    batch.append(Found(doi, doi, message, where))
             yield tuple(batch)
 
     def scan(self, query: Query, window: Window | None = None) -> Page:
@@ -132,37 +133,43 @@ class Archive:
         everything: bool,
     ) -> None:
         for path in paths:
-            for entry in read(path):
+            for where, entry in located(path):
                 self.read += 1
                 if isinstance(entry, Unreadable):
                     self.unreadable.append(entry)
                     continue
                 doi = normalise.doi_of(entry)
-                if doi is None:
-                    reason = "this record has no DOI"
-                    self.unreadable.append(Unreadable(f"{path}:{self.read}", reason, json.dumps(entry)))
+                try:
+                    if doi is None:
+                        raise RecordError(normalise.without_doi(entry))
+                    title, abstract = normalise.searchable(entry)
+                    found = [q.query for q in questions if q.accepts(entry, title, abstract)]
+                except RecordError as error:  # nobody can say whether it is wanted
+                    self.unreadable.append(Unreadable(where, str(error), normalise.kept(entry)[0], doi))
                     continue
-                title, abstract = normalise.searchable(entry)
-                found = [q.query for q in questions if q.accepts(entry, title, abstract)]
                 if everything or found or doi in dois or _may_be_cited(title, citations):
-                    self._put(doi, entry, found)
+                    self._put(doi, entry, found, where)
 
-    def _put(self, doi: Doi, message: Message, found: Sequence[Query]) -> None:
+    def _put(self, doi: Doi, message: Message, found: Sequence[Query], where: str) -> None:
         """Of two records under one DOI the one indexed later stands, and of equals the one read later."""
         if doi in self._at and (normalise.indexed_at(self._load(doi)) or "") > (normalise.indexed_at(message) or ""):
             return
         for query in found:
             if doi not in self._at or doi not in self._hits[query]:
                 self._hits[query].append(doi)
-        raw = json.dumps(message, ensure_ascii=False).encode()
+        raw = f"[{json.dumps(where)},{normalise.kept(message)[0]}]".encode()
         self._at[doi] = (self._spool.seek(0, 2), len(raw))
         self._spool.write(raw)
 
     def _load(self, doi: Doi) -> Message:
+        return self._located(doi)[1]
+
+    def _located(self, doi: Doi) -> tuple[str, Message]:
+        """Where a kept record stands, and the record."""
         start, length = self._at[doi]
         self._spool.seek(start)
-        message: Message = json.loads(self._spool.read(length))
-        return message
+        where, message = json.loads(self._spool.read(length))
+        return where, message
 
 
 class _Spooled(Sequence[Message]):
@@ -186,12 +193,17 @@ class _Spooled(Sequence[Message]):
 
 def read(path: Path) -> Iterator[Message | Unreadable]:
     """The records of one file, one at a time; entries that are none come as `Unreadable`."""
+    return (entry for _, entry in located(path))
+
+
+def located(path: Path) -> Iterator[tuple[str, Message | Unreadable]]:
+    """The records of one file, each with where it stands: the file, and its line there where lines are records."""
     with opened(path) as file:
-        first = next((line for line in file if line.strip()), b"")
+        number, first = next(((n, line) for n, line in enumerate(file, start=1) if line.strip()), (0, b""))
         head = _parsed(first)
         if first and isinstance(head, (dict, list)):
-            yield from _entries(head, f"{path}:1")
-            yield from _lines(path, file)
+            yield from _entries(head, f"{path}:{number}")
+            yield from _lines(path, file, number + 1)
             return
         rest = first + file.read()
     if not rest.strip():
@@ -204,30 +216,30 @@ def read(path: Path) -> Iterator[Message | Unreadable]:
     yield from _entries(whole, str(path))
 
 
-def _lines(path: Path, file: IO[bytes]) -> Iterator[Message | Unreadable]:
-    for number, line in enumerate(file, start=2):
+def _lines(path: Path, file: IO[bytes], first: int) -> Iterator[tuple[str, Message | Unreadable]]:
+    for number, line in enumerate(file, start=first):
         if not line.strip():
             continue
+        where = f"{path}:{number}"
         value = _parsed(line)
         if isinstance(value, (dict, list)):
-            yield from _entries(value, f"{path}:{number}")
+            yield from _entries(value, where)
         else:
-            yield Unreadable(
-                f"{path}:{number}", "this line is not a JSON record", line.decode(errors="replace").strip()
-            )
+            said = line.decode(errors="replace").strip()
+            yield where, Unreadable(where, "this line is not a JSON record", said)
 
 
-def _entries(value: Any, where: str) -> Iterator[Message | Unreadable]:
+def _entries(value: Any, where: str) -> Iterator[tuple[str, Message | Unreadable]]:
     """A record, a list of them, or what wraps them: an API answer (`message`), `items`, or a labelled `work`."""
     if isinstance(value, list):
-        for item in value:
-            yield from _entries(item, where)
+        for number, item in enumerate(value, start=1):
+            yield from _entries(item, f"{where}, entry {number}")
     elif not isinstance(value, dict):
-        yield Unreadable(where, "this entry is not a JSON object", json.dumps(value))
+        yield where, Unreadable(where, "this entry is not a JSON object", normalise.kept(value)[0])
     elif "DOI" not in value and (inner := next((k for k in ("message", "items", "work") if k in value), None)):
         yield from _entries(value[inner], where)
     else:
-        yield value
+        yield where, value
 
 
 def _parsed(raw: bytes) -> Any:

@@ -143,9 +143,10 @@ def standing(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> Iterator[tuple[
 
 
 def indexed(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> dict[Doi, str | None]:
-    """When Crossref had last indexed the records we hold, for those of `wanted` that we hold."""
+    """When Crossref had last indexed the records we hold, for those of `wanted` that we hold; None where they do not say."""
     sql = """
-        select doi, json_extract(message, '$.indexed."date-time"') from snapshots
+        select doi, case json_type(message, '$.indexed."date-time"')
+            when 'text' then json_extract(message, '$.indexed."date-time"') end from snapshots
         where last_run is null and doi in ({})
     """
     return dict(_in_chunks(conn, sql, wanted))

@@ -68,9 +68,7 @@ def repaired(text: str) -> str:
     """`CastaÃ±o` → `Castaño`: text that was written in one encoding and read in another. Other text is left as it is."""
     if text.isascii() or not is_bad(text):
         return text
-    return "".join(
-        fix_encoding(piece, _ENCODING_ONLY) if is_bad(piece) else piece for piece in _PIECES.findall(text)
-    )
+    return "".join(fix_encoding(piece, _ENCODING_ONLY) if is_bad(piece) else piece for piece in _PIECES.findall(text))
 
 
 def composed(text: str) -> str:

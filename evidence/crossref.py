@@ -195,7 +195,13 @@ class Crossref:
             trouble.surface()
 
     def _single(self, doi: Doi) -> Found:
-        found = self._follow(doi, "", answers.record)
+        try:
+            found = self._follow(doi, "", answers.record)
+        except UnavailableError as error:
+            trouble = error.__cause__
+            if isinstance(trouble, TroubleError) and trouble.unread is not None:
+                return Found(doi, None, trouble.unread)
+            raise
         return Found(doi, None, None) if found is None else Found(doi, *found)
 
     def _list(self, params: Params, due: int) -> Page:

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 
 from evidence import doi as dois
 from evidence.config import ReferenceList
-from evidence.errors import RecordError, RejectedError
+from evidence.errors import RecordError, RejectedError, UnreadError
 from evidence.matching import Choice, agree, choose
 from evidence.model import Citation, CitationStatus, Doi, Door, Found, Message, Query, Resolution, Work
-from evidence.normalise import doi_of, normalise, references
+from evidence.normalise import doi_of, normalise, references, score_of
 
 ACCEPTED: frozenset[CitationStatus] = frozenset({"resolved", "repaired", "matched"})
 """The verdicts that carry a DOI."""
@@ -31,10 +31,12 @@ _LINKS = re.compile(r"(https?://\S+|\bdoi\s*:?\s*\S+|\bpmid\s*:?\s*\d+|\bpmc\d+|
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """Verdicts of part of a list, with the records of the accepted ones and the aliases met on the way."""
+    """Verdicts of part of a list, with the records of the accepted ones and the aliases met on the way. `unread` are records
+    that were asked for and cannot be understood, each with the DOI that was asked."""
 
     resolutions: tuple[Resolution, ...]
     messages: tuple[Message, ...]
+    unread: tuple[tuple[Doi, Message], ...]
     aliases: tuple[tuple[Doi, Doi], ...]
 
 
@@ -43,6 +45,7 @@ class _Answers:
     """What the door has said so far, by the DOI that was asked."""
 
     found: dict[Doi, Found] = field(default_factory=dict)
+    unread: dict[Doi, Message] = field(default_factory=dict)
 
     def ask(self, door: Door, wanted: Sequence[Doi]) -> None:
         new = [d for d in dict.fromkeys(wanted) if d not in self.found]
@@ -56,20 +59,25 @@ class _Answers:
         try:
             return normalise(found.message)
         except RecordError:
+            self.unread[doi] = found.message
             return None
 
 
 def listed(source: ReferenceList, door: Door) -> tuple[Citation, ...]:
     """The citations of a list: as printed in sources.yaml, or as a publisher deposited them for the work `of`.
 
-    RejectedError when that work has no record or deposited no list.
+    RejectedError when that work has no record or deposited no list, UnreadError when its record cannot be understood.
     """
     if source.of is None:
         return source.citations
-    message = next((f.message for batch in door.lookup([source.of]) for f in batch), None)
-    if message is None:
+    found = next((f for batch in door.lookup([source.of]) for f in batch), None)
+    if found is None or found.message is None:
         raise RejectedError(f"{source.of}: {door.name} has no record of this work, so its references are not known")
-    deposited = references(message)
+    try:
+        deposited = references(found.message)
+    except RecordError as error:
+        text = f"{source.of}: its record cannot be understood ({error}), so its references are not known"
+        raise UnreadError(text, found.message, found.place) from error
     if not deposited:
         raise RejectedError(f"{source.of}: no reference list was deposited for this work; list the citations yourself")
     return tuple(
@@ -98,6 +106,7 @@ def settle(
         yield Settled(
             resolutions,
             tuple(by_answer[d] for d in dict.fromkeys(accepted)),
+            tuple(answers.unread.items()),
             tuple((f.asked, f.answered) for f in answers.found.values() if f.answered and f.answered != f.asked),
         )
 
@@ -188,7 +197,7 @@ def _choose(citation: Citation, door: Door, answers: _Answers) -> Choice:
     scores: dict[Doi, float | None] = {}
     for message in page.items:
         if reading := doi_of(message):
-            scores[reading] = message.get("score")
+            scores[reading] = score_of(message)
     answers.ask(door, list(scores))
     works = [(work, score) for d, score in scores.items() if (work := answers.work(d)) is not None]
     return choose(citation.text, works)

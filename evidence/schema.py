@@ -368,6 +368,10 @@ def _tags_of(facet: str) -> str:
                 (select value from tags t where t.doi = w.doi and t.facet = '{facet}' order by value)) as {facet}"""
 
 
+REJECTS_WHERE_DDL = """
+alter table rejects add column place text;
+"""
+
 VIEWS = {
     "studies": f"""
         select w.doi, w.title, w.authors, w.container, w.year,
@@ -470,6 +474,12 @@ def m002_decisions_shown(db: Database) -> None:
 def d002_withdrawing(db: Database) -> None:
     """A person may take a word back; every earlier decision is kept as it is."""
     _run_script(db.conn, WITHDRAWING_DDL)
+
+
+@evidence()
+def m006_rejects_where(db: Database) -> None:
+    """Where a record that could not be understood stood: a file and line, or a place among the answers."""
+    _run_script(db.conn, REJECTS_WHERE_DDL)
 
 
 def make_views(conn: sqlite3.Connection) -> None:

@@ -13,6 +13,7 @@ from datetime import date, timedelta
 
 from evidence import normalise
 from evidence.config import Search
+from evidence.errors import RecordError
 from evidence.model import Doi, Door, Message, Page, Window
 from evidence.rules import Phrases
 
@@ -35,14 +36,27 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class Unread:
+    """An item of a page that cannot be read, so that nobody can say whether it matches: its place and DOI (if it has one),
+    why, and the item."""
+
+    rank: int
+    doi: Doi | None
+    reason: str
+    item: object
+
+
+@dataclass(frozen=True, slots=True)
 class Sweep:
-    """What one page, or part of a page, brought. `truncated`: hits were still coming where the page ended."""
+    """What one page, or part of a page, brought. `truncated`: hits were still coming where the page ended. `unread` are
+    items that could not be read."""
 
     window: Window | None
     total: int
     scanned: int
     hits: tuple[Hit, ...]
     truncated: bool
+    unread: tuple[Unread, ...] = ()
 
 
 class Matcher:
@@ -86,11 +100,11 @@ def sweep(search: Search, door: Door, since: str | None, today: date) -> Iterato
         halves: tuple[Window, ...] = ()
         truncated = False
         for part in _parts(page):
-            hits = _hits(matcher, part.items, part.first)
+            hits, unread = _hits(matcher, part.items, part.first)
             if part.last and not page.complete and _loud(hits, len(page.items), search.query.rows):
                 halves = _halves(window, search, today)
                 truncated = not halves
-            yield Sweep(window, page.total, len(part.items), hits, truncated)
+            yield Sweep(window, page.total, len(part.items), hits, truncated, unread)
         windows.extend(reversed(halves))
 
 
@@ -110,16 +124,19 @@ def _parts(page: Page) -> Iterator[_Part]:
         yield _Part(items, start + 1, start == starts[-1])
 
 
-def _hits(matcher: Matcher, items: Sequence[Message], first: int) -> tuple[Hit, ...]:
-    hits = []
+def _hits(matcher: Matcher, items: Sequence[Message], first: int) -> tuple[tuple[Hit, ...], tuple[Unread, ...]]:
+    """The items that match, and those that cannot be read; neither keeps the others from being looked at."""
+    hits, unread = [], []
     for rank, message in enumerate(items, start=first):
         doi = normalise.doi_of(message)
-        if doi is not None and matcher.in_years(message) and matcher.says(*normalise.searchable(message)):
-            score = message.get("score")
-            hits.append(
-                Hit(doi, rank, float(score) if isinstance(score, int | float) else None, normalise.indexed_at(message))
-            )
-    return tuple(hits)
+        try:
+            if doi is None:
+                raise RecordError(normalise.without_doi(message))
+            if matcher.in_years(message) and matcher.says(*normalise.searchable(message)):
+                hits.append(Hit(doi, rank, normalise.score_of(message), normalise.indexed_at(message)))
+        except RecordError as error:
+            unread.append(Unread(rank, doi, str(error), message))
+    return tuple(hits), tuple(unread)
 
 
 def _loud(hits: Sequence[Hit], length: int, rows: int) -> bool:

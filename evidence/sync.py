@@ -15,10 +15,11 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from evidence import __version__, catalogue, reconsider, references, search
+from evidence.archive import Unreadable
 from evidence.config import FILES_SOURCE, REFRESH_SOURCE, Config, ReferenceList, Search
-from evidence.errors import SourceError
+from evidence.errors import RecordError, SourceError, UnreadError
 from evidence.model import Decision, Doi, Door, Found, Message, Resolution
-from evidence.normalise import doi_of, indexed_at, written
+from evidence.normalise import doi_of, indexed_at, kept, normalise, without_doi, written
 from evidence.reconsider import Progress
 from evidence.rulebook import Rulebook
 from evidence.store import Asked, Landed, Landing, Record, Reject, Sighting, SourceState, Store
@@ -196,7 +197,14 @@ def _harvest(bench: Bench, outcome: Outcome, source: ReferenceList | Search, sta
 
 
 def _harvest_references(bench: Bench, outcome: Outcome, source: ReferenceList) -> None:
-    citations = references.listed(source, bench.door)
+    try:
+        citations = references.listed(source, bench.door)
+    except UnreadError as error:
+        text, digest = kept(error.message)
+        place = error.place or f"asked for by {source.of}"
+        of = Reject(digest, source.of, str(error), text, place)
+        _land(bench, outcome, source.id, [], [], [], rejects=[of])
+        raise
     before = {r.citation.position: r for r in catalogue.resolutions(bench.store.conn, source.id)}
     known = set(catalogue.dois(bench.store.conn))
     stands = {position: r for position, r in before.items() if r.doi in known}
@@ -206,7 +214,8 @@ def _harvest_references(bench: Bench, outcome: Outcome, source: ReferenceList) -
         bench.progress.step(source.id, done, len(citations))
         verdicts = [_kept(bench.door, before.get(r.citation.position), r) for r in settled.resolutions]
         sightings = [Sighting(r.doi, r.status) for r in verdicts if r.doi]
-        _land(bench, outcome, source.id, settled.messages, sightings, settled.aliases, verdicts)
+        unread = [_unread(bench, message, doi) for doi, message in settled.unread]
+        _land(bench, outcome, source.id, settled.messages, sightings, settled.aliases, verdicts, rejects=unread)
         outcome.citations.update(r.status for r in verdicts)
     bench.store.retire_citations(bench.run, source.id, len(citations))
     accepted = [r.doi for r in catalogue.resolutions(bench.store.conn, source.id) if r.doi]
@@ -232,12 +241,16 @@ def _harvest_search(bench: Bench, outcome: Outcome, source: Search, state: Sourc
     cut: list[str] = []
     for number, sweep in enumerate(search.sweep(source, bench.door, since, bench.today), start=1):
         bench.progress.step(source.id, number, None)
-        messages, aliases, kept = _fetch(bench, sweep.hits)
-        sightings = [Sighting(kept[h.doi], "search", h.rank, h.score) for h in sweep.hits if h.doi in kept]
+        messages, aliases, held, rejects = _fetch(bench, sweep.hits)
+        sightings = [Sighting(held[h.doi], "search", h.rank, h.score) for h in sweep.hits if h.doi in held]
+        rejects += [Reject(digest, u.doi, u.reason, text, f"rank {u.rank} of a page")
+                    for u in sweep.unread for text, digest in [kept(u.item)]]  # fmt: skip
+        places = {sighting.doi: f"rank {sighting.rank} of a page" for sighting in sightings}
         seen.update(sighting.doi for sighting in sightings)
         if sweep.truncated and sweep.window:
             cut.append(sweep.window.since)
-        _land(bench, outcome, source.id, messages, sightings, aliases, asked=[_asked(bench, source, sweep)])
+        asked = [_asked(bench, source, sweep)]
+        _land(bench, outcome, source.id, messages, sightings, aliases, asked=asked, rejects=rejects, places=places)
     outcome.matched |= seen
     if not _is_crossref(bench.door):
         return
@@ -264,8 +277,11 @@ def _unhealthy(before: int, gone: int, now: int) -> list[str]:
     return []
 
 
-def _fetch(bench: Bench, hits: Sequence[search.Hit]) -> tuple[list[Message], list[tuple[Doi, Doi]], dict[Doi, Doi]]:
-    """Whole records of the hits that are new here or were indexed again since; aliases met; hit → DOI it is kept under.
+def _fetch(
+    bench: Bench, hits: Sequence[search.Hit]
+) -> tuple[list[Message], list[tuple[Doi, Doi]], dict[Doi, Doi], list[Reject]]:
+    """Whole records of the hits that are new here or were indexed again since; aliases met; hit → DOI it is kept under; and
+    what was answered instead of a record.
 
     A hit without a record (deleted between the two questions) is in none of them.
     """
@@ -273,14 +289,17 @@ def _fetch(bench: Bench, hits: Sequence[search.Hit]) -> tuple[list[Message], lis
     wanted = [h.doi for h in hits if h.doi not in stamps or h.indexed is None or h.indexed != stamps[h.doi]]
     messages: list[Message] = []
     aliases: list[tuple[Doi, Doi]] = []
-    kept = {doi: doi for doi in stamps}
+    rejects: list[Reject] = []
+    held = {doi: doi for doi in stamps}
     for batch in bench.door.lookup(wanted):
         for found in batch:
             if found.message is not None and found.answered is not None:
                 messages.append(found.message)
                 aliases += _alias(found)
-                kept[found.asked] = found.answered
-    return messages, aliases, kept
+                held[found.asked] = found.answered
+            elif found.message is not None:
+                rejects.append(_unread(bench, found.message, found.asked))
+    return messages, aliases, held, rejects
 
 
 def _alias(found: Found) -> list[tuple[Doi, Doi]]:
@@ -324,7 +343,9 @@ def _refresh(bench: Bench, outcome: Outcome, known: Sequence[Doi], state: Source
             found = [f for batch in bench.door.lookup(part, since) for f in batch if f.message is not None]
             aliases = [pair for f in found for pair in _alias(f)]
             outcome.refreshed += len(part)
-            _land(bench, outcome, REFRESH_SOURCE, [f.message for f in found if f.message], [], aliases)
+            messages = [f.message for f in found if f.message is not None and f.answered is not None]
+            unread = [_unread(bench, f.message, f.asked) for f in found if f.answered is None]
+            _land(bench, outcome, REFRESH_SOURCE, messages, [], aliases, rejects=unread)
     if _is_crossref(bench.door):
         bench.store.complete_source(bench.run, REFRESH_SOURCE, bench.bookmark, None)
 
@@ -347,37 +368,65 @@ def _land(
     aliases: Sequence[tuple[Doi, Doi]],
     resolutions: Sequence[Resolution] = (),
     asked: Sequence[Asked] = (),
+    rejects: Sequence[Reject] = (),
+    places: Mapping[Doi, str] | None = None,
 ) -> None:
-    records, rejects = _records(bench, messages)
+    """Land one page. `rejects` were found on the way here; `places` says of a record where it stood, for those that turn
+    out not to be understood."""
+    records, unread = _records(bench, messages, places or {})
     before = catalogue.notices(bench.store.conn, [r.doi for r in records])
-    landing = Landing(records, sightings, aliases, rejects, resolutions, asked)
+    landing = Landing(records, sightings, aliases, [*rejects, *unread], resolutions, asked)
     outcome.landed += bench.store.land(bench.run, source, landing)
     after = catalogue.notices(bench.store.conn, [r.doi for r in records])
     outcome.notices += [after[key] for key in sorted(after.keys() - before.keys())]
 
 
-def _records(bench: Bench, messages: Sequence[Message]) -> tuple[list[Record], list[Reject]]:
-    """The messages whose content is new, normalised and judged; those that cannot be understood, with the reason."""
+def _records(bench: Bench, messages: Sequence[Message], places: Mapping[Doi, str]) -> tuple[list[Record], list[Reject]]:
+    """The messages whose content is new, normalised and judged; those that cannot be understood, with the reason. Whatever a
+    message holds, the others land."""
     latest: dict[Doi, Message] = {}
     rejects: list[Reject] = []
     for message in messages:
         if (doi := doi_of(message)) is None:
-            text, _ = written(message)
-            rejects.append(Reject(_sha(text), None, "this record has no usable DOI", text))
+            text, digest = kept(message)
+            rejects.append(Reject(digest, None, without_doi(message), text))
         else:
             latest[doi] = message
     current = bench.store.current(list(latest))
     held = catalogue.indexed(bench.store.conn, list(latest))
     records = []
     for doi, message in latest.items():
-        raw, checksum = written(message)
+        try:
+            raw, checksum = written(message)
+        except RecordError as error:
+            text, digest = kept(message)
+            rejects.append(Reject(digest, doi, str(error), text, places.get(doi) or _place(bench.door, doi)))
+            continue
         if current.get(doi, ("", ""))[0] == checksum or (indexed_at(message) or "") < (held.get(doi) or ""):
             continue  # the same content, or older than what stands (a file read after a harvest)
         record = reconsider.read_and_judge(message, doi, checksum, raw, bench.book, bench.decisions)
         if record.work is None:
-            rejects.append(Reject(_sha(record.message), doi, record.basis, record.message))
+            place = places.get(doi) or _place(bench.door, doi)
+            rejects.append(Reject(checksum, doi, record.basis, record.message, place))
         records.append(record)
     return records, rejects
+
+
+def _unread(bench: Bench, message: object, asked: Doi) -> Reject:
+    """What was answered when a record was asked for, and cannot be told to be that record, or cannot be understood."""
+    text, digest = kept(message)
+    try:
+        normalise(message)  # type: ignore[arg-type]  # it says what is wrong with anything
+        reason = "the record has another DOI"
+    except RecordError as error:
+        reason = str(error)
+    return Reject(digest, asked, reason, text, _place(bench.door, asked))
+
+
+def _place(door: Door, doi: Doi) -> str:
+    """Where the record of this DOI stands: in a file, on a line; at Crossref, under the DOI it is asked for by."""
+    found = next((f for batch in door.lookup([doi]) for f in batch), None) if not _is_crossref(door) else None
+    return found.place if found and found.place else f"asked for by {doi}"
 
 
 def _health(bench: Bench, outcome: Outcome, config: Config) -> None:
@@ -388,9 +437,9 @@ def _health(bench: Bench, outcome: Outcome, config: Config) -> None:
     outcome.verdicts = catalogue.verdicts(conn)
 
 
-def reject(outcome: Outcome, store: Store, entries: Iterable[tuple[str, str, str]]) -> None:
-    """Keep the lines of files that are no records: (where, reason, text)."""
-    rejects = [Reject(_sha(text), None, f"{where}: {reason}", text) for where, reason, text in entries]
+def reject(outcome: Outcome, store: Store, entries: Iterable[Unreadable]) -> None:
+    """Keep the lines and entries of files that are no records."""
+    rejects = [Reject(_sha(e.text), e.doi, e.reason, e.text, e.where) for e in entries]
     outcome.landed += store.land(outcome.run, FILES_SOURCE, Landing(rejects=rejects))
 
 

@@ -81,9 +81,7 @@ _HEADING_ENDS = ":.-–—"
 _AFTER_HEADING = re.compile(rf"[\s{_BREAK}{_SOFT}]*+")
 
 _ABSTRACT = r"(?:structured |author |graphical )?(?:abstract|summary)|zusammenfassung|résumé|resumen|resumo|riassunto"
-_LEADING_HEADING = re.compile(
-    rf"^(?:{_ABSTRACT})(?:\s*+[:.\-–—]\s*+|(?=[^\S\n]*+\n)\s++)(?=\S)", re.IGNORECASE
-)
+_LEADING_HEADING = re.compile(rf"^(?:{_ABSTRACT})(?:\s*+[:.\-–—]\s*+|(?=[^\S\n]*+\n)\s++)(?=\S)", re.IGNORECASE)
 _LONGEST_HEADING = 40
 """No heading of an abstract as a whole is longer."""
 _TRIVIAL = re.compile(
@@ -367,7 +365,9 @@ def _join(done: list[str], line: list[str], below: str) -> None:
     if not last or not below.strip():
         done += [*line, _BREAK]
         line.clear()
-    elif len(line) == 1 and len(line[0]) <= _LONGEST_HEADING and re.fullmatch(_ABSTRACT, line[0].strip(), re.IGNORECASE):
+    elif (
+        len(line) == 1 and len(line[0]) <= _LONGEST_HEADING and re.fullmatch(_ABSTRACT, line[0].strip(), re.IGNORECASE)
+    ):
         line.clear()
     else:
         line.append(("" if last[-1] in "?!" else ":") + " ")
