@@ -66,7 +66,7 @@ _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,
 _UNWANTED = re.compile(
     "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
 )
-_ODD = re.compile(f"{_UNWANTED.pattern}|[<&\ue000-\ue002]")
+_ODD = re.compile(f"{_UNWANTED.pattern}|[<&\ue000-\ue002\ud800-\udfff]")
 _SOFT = "\ue000"  # white space of a pretty-printed source beside a tag; private use, removed from every input first
 _BREAK = "\ue001"  # the end of a block
 _COLON = "\ue002"  # the end of a heading
