@@ -23,9 +23,14 @@ _LONE_HALF = re.compile("[\ud800-\udfff]")
 _MARKS = 30
 """Combining marks in a row that are read (the Stream-Safe Text Format of Unicode's UAX #15); no language has more than a few."""
 
+_NOT_ASCII_RUN = re.compile(rf"[^\x00-\x7f]{{{_MARKS}}}")
+
 _PIECE = 10_000
 """Characters whose encoding is repaired at once: one of ftfy's decoders takes quadratic time."""
-_PIECES = re.compile(rf"[^\n]{{1,{_PIECE}}}+\n?|\n")
+_PIECES = re.compile(rf"[^\n\ufffd]{{1,{_PIECE}}}+\n?|[\n\ufffd]")  # ftfy would take U+FFFD for a control character
+
+_SUSPICIOUS = re.compile("[^\x00-\x7f]{2}|[\x80-\x9f]|[À-ÿ] ")
+"""Without one of these nothing was read in a wrong encoding: there a character becomes two or more. Much quicker to ask."""
 
 # Only a wrong encoding is undone. What was lost on the way stays lost (`Ã�` is not replaced by another mark), and nothing
 # typographic is touched: quotes, ligatures, widths and entities are not ftfy's business here.
@@ -66,7 +71,7 @@ def whole(text: str) -> str:
 
 def repaired(text: str) -> str:
     """`CastaÃ±o` → `Castaño`: text that was written in one encoding and read in another. Other text is left as it is."""
-    if text.isascii() or not is_bad(text):
+    if text.isascii() or not _SUSPICIOUS.search(text) or not is_bad(text):
         return text
     return "".join(fix_encoding(piece, _ENCODING_ONLY) if is_bad(piece) else piece for piece in _PIECES.findall(text))
 
@@ -82,7 +87,7 @@ def decomposed(text: str) -> str:
 
 
 def _few_marks(text: str) -> str:
-    return _too_many_marks().sub(r"\1", text)
+    return _too_many_marks().sub(r"\1", text) if _NOT_ASCII_RUN.search(text) else text
 
 
 @cache
