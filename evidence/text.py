@@ -50,7 +50,7 @@ _KNOWN = _BLOCK | _HEADING | _INLINE | _MATH | _SILENT
 
 # A tag with its attributes. A quoted value may hold `<`, but the pattern stops before it: see `_long_tag`.
 _NAME = r"(?P<close>/)?(?P<name>(?P<prefix>[A-Za-z][\w.-]*+:)?[A-Za-z][\w.-]*+)"
-_ATTRIBUTE = r"\s++[\w:.-]++(?:\s*+=\s*+(?:\"[^\"<]*+\"|'[^'<]*+'|[^\s\"'<>=]++))?+"
+_ATTRIBUTE = r"\s++[\w:.-]++(?:\s*+=\s*+(?:\"[^\"<]*+\"|'[^'<]*+'|[^\s\"'<>=]++)|(?!\s*+=))"
 _VALUE_BEGINS = r"\s++[\w:.-]++\s*+=\s*+(?=[\"'])"
 _TAG = re.compile(
     rf"<(?:{_NAME}(?:{_ATTRIBUTE})*+(?:\s*+(?P<alone>/)?>|(?P<long>{_VALUE_BEGINS}))"

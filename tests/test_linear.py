@@ -1,8 +1,8 @@
 """Time grows with the text, not with its square: every reader over long runs of everything that a pattern may stumble over.
 
 No clock is read. Each reader works through its texts in a process of its own, which the system ends after `CPU` seconds of
-processor time. Reading them takes a second or a few; a single pattern that goes over the rest of the text from every place takes minutes
-on texts of this length, so the limit tells the two apart on any machine, however busy.
+processor time. They take a few seconds; one pattern that goes over the rest of the text from every place in it takes
+minutes on texts of this length, so the limit tells the two apart on any machine, however busy.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def texts(length: int) -> Iterator[str]:
 @pytest.mark.parametrize("reader", READERS)
 def test_time_is_in_proportion_to_the_text(reader: str) -> None:
     command = [sys.executable, "-m", "tests.test_linear", reader]
-    done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{reader}: {done.stdout.strip()[-60:]!r} took all of {CPU} s: {done.stderr[-2000:]}"
 
 
