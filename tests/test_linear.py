@@ -18,8 +18,8 @@ import pytest
 from evidence import agreement, doi, identity, matching, normalise, rulebook, rules, screen, tag, text, titles
 from evidence.model import Author, Doi, Work
 
-CPU = 60
-LENGTH = 120_000
+CPU = 20
+LENGTH = 60_000
 DOI = Doi("10.5555/x")
 TOKENS = (
     " ", "-", "–", "<", ">", "&", "(", ")", "[", "{", "1", ".", ",", ";", "/", "\\", '"', "’", "_", "#", "?", "%", "%25", "\n",

@@ -197,6 +197,20 @@ def test_a_record_without_a_usable_doi_is_kept_with_its_rank(
     assert store.conn.execute("select count(*) from rejects where message like ?", (f"%{MARK}%",)).fetchone() == (1,)
 
 
+def test_a_database_of_an_earlier_version_learns_where_rejects_stood(tmp_path: Path) -> None:
+    path = tmp_path / "evidence.db"
+    with open_store(path) as store:
+        store.conn.execute("alter table rejects drop column place")
+        store.conn.execute("delete from _sqlite_migrations where name = 'm006_rejects_where'")
+        store.conn.execute(
+            "insert into runs (run, started, outcome, door, version) values (1, '2026', 'complete', 'x', '0')"
+        )
+        store.conn.execute("insert into rejects (digest, reason, message, first_run) values ('d', 'r', '{}', 1)")
+        store.conn.commit()
+    with open_store(path) as store:
+        assert store.conn.execute("select reason, place from rejects").fetchall() == [("r", None)]
+
+
 MALFORMED = ["no", "record", {"at": "all"}]
 
 ANY = st.recursive(
@@ -296,20 +310,23 @@ def test_a_followed_record_whose_list_is_none_is_said_and_kept(
     assert dois(store, "rejects") == {MARKOWITZ["DOI"]}
 
 
+@pytest.mark.timeout(300)
 def test_five_megabytes_in_any_text_are_read(
     store: Store, by_name: Config, book: Rulebook, clock: Callable[[], datetime]
 ) -> None:
-    long = "interpersonal psychotherapy (IPT) – " * 140_000
-    fields = [
+    long = "lorem ipsum dolor – " * 262_144
+    fields: list[dict[str, Any]] = [
         {"abstract": long},
         {"title": [long]},
-        {"author": [person(long, long)]},
-        {"page": long},
-        {"unknown": long},
+        {"author": [person(long, long)], "page": long, "DOI": f"{ODD}.{long}"[:5_000_000]},
+        {"unknown": long, "indexed": {"date-time": long}},
     ]
     records = [odd(number, **more) for number, more in enumerate(fields)]
     door = ShapeDoor([*records, *NEIGHBOURS])
-    twice(store, lambda: sync(by_name, store, door, book, now=clock), [m["DOI"] for m in records])
+    twice(store, lambda: sync(by_name, store, door, book, now=clock), [f"{ODD}.0", f"{ODD}.1", f"{ODD}.3"])
+    ((reason, place),) = store.conn.execute("select reason, place from rejects")
+    assert reason.startswith(f"'{ODD}.lorem ipsum") and reason.endswith("…' is no DOI") and len(reason) < 120
+    assert place == "rank 3 of a page"
 
 
 @pytest.mark.parametrize("stated", [None, 7, "", "\ufffd", ["10.5555/x"], {}])
