@@ -136,7 +136,7 @@ def test_short_pages_are_trouble_that_keeps_what_it_has() -> None:
 
 
 def test_an_item_that_is_no_object_does_not_cost_the_page() -> None:
-    items = [{"DOI": "10.5555/a"}, None, "10.5555/b", []]
+    items: list[Any] = [{"DOI": "10.5555/a"}, None, "10.5555/b", []]
     assert list(answers.page(4, {"items": items, "total-results": 4}).items) == items
 
 
