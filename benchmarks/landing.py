@@ -25,7 +25,7 @@ from typing import Any
 from evidence import reconsider, rulebook, schema
 from evidence import sync as stages
 from evidence.config import Config
-from evidence.model import Doi, Found, Page, Query, Window
+from evidence.model import Doi, Found, Page, Query, Seen, Window
 from evidence.store import open_store
 
 LIMIT = 2.5
@@ -40,7 +40,10 @@ class NoDoor:
     def lookup(self, dois: list[Doi], since: str | None = None) -> Iterator[tuple[Found, ...]]:
         return iter(())
 
-    def scan(self, query: Query, window: Window | None = None) -> Page:
+    def check(self, dois: list[Doi]) -> Iterator[tuple[Seen, ...]]:
+        return iter(())
+
+    def scan(self, query: Query, window: Window | None = None, offset: int = 0, *, by_creation: bool = False) -> Page:
         return Page((), 0)
 
     def agency(self, doi: Doi) -> str | None:

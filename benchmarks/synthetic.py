@@ -164,8 +164,9 @@ def _works(conn: sqlite3.Connection, count: int, chance: random.Random, sentence
     marks = ", ".join("?" * len(COLUMNS.split(",")))
     conn.executemany(f"insert into works ({COLUMNS}) values ({marks})", rows())
     conn.execute(
-        "insert into notices (doi, kind, notice_doi, issued, source, evidence) "
-        "select doi, notice, doi || '.notice', issued, 'publisher', 'updated-by' from works where notice is not null"
+        "insert into notices (doi, kind, notice_doi, stands_on, relation, issued, source, evidence) "
+        "select doi, notice, doi || '.notice', doi, 'own', issued, 'publisher', 'updated-by' from works "
+        "where notice is not null"
     )
     filler = "x" * RECORD_BYTES
     conn.execute(

@@ -13,9 +13,10 @@ import re
 from typing import Any, Final, NoReturn, Self
 from urllib.parse import unquote
 
+from evidence import doi as dois
 from evidence.errors import RejectedError, UnavailableError
-from evidence.model import Message, Page
-from evidence.pacing import FIRST_PAUSE, LONGEST_WAIT
+from evidence.model import Doi, Message, Page
+from evidence.pacing import FIRST_PAUSE, LONGEST_WAIT, Fault
 
 LONGEST_WORDS: Final = 600
 """Characters of the server's own words that are carried into an error."""
@@ -41,7 +42,8 @@ class TroubleError(Exception):
 
     `tries`: how many tries in all the question deserves, None for as many as the client has. `pause`: seconds the server
     asked for; else the back-off starts at `first`. `refused`: the server understood and will say the same again.
-    `page`: what a short page did hold. `unread`: an object that stands where a record belongs and has no DOI.
+    `fault`: what is wrong with the server or the way to it, None when it is this question's own trouble. `page`: what a short
+    page did hold. `unread`: an object that stands where a record belongs and has no DOI.
     """
 
     def __init__(
@@ -54,7 +56,7 @@ class TroubleError(Exception):
         first: float = FIRST_PAUSE,
         refused: bool = False,
         too_large: bool = False,
-        unreached: bool = False,
+        fault: Fault | None = None,
         page: Page | None = None,
         unread: Message | None = None,
     ) -> None:
@@ -66,16 +68,26 @@ class TroubleError(Exception):
         self.first = first
         self.refused = refused
         self.too_large = too_large
-        self.unreached = unreached
+        self.fault = fault
         self.page = page
         self.unread = unread
         self.where = "nothing"
         self.tried = 0
 
     @property
-    def down(self) -> bool:
-        """Whether the trouble is the server's as a whole, not this question's: the next question will likely meet it too."""
-        return self.unreached or self.status in (408, 425, 429) or (self.status or 0) >= 500
+    def unreached(self) -> bool:
+        """Whether no answer came at all."""
+        return self.fault in ("unreachable", "timeout")
+
+    @property
+    def hurried(self) -> bool:
+        """Whether the server says that it is asked too fast."""
+        return self.status in (408, 425, 429)
+
+    def unasked(self, where: str) -> TroubleError:
+        """The same trouble for a question that is not sent, because it would meet it too."""
+        again = TroubleError(self.text, status=self.status, fault=self.fault, pause=self.pause, refused=self.refused)
+        return again.at(where, 0)
 
     def at(self, where: str, tried: int) -> Self:
         """Adds the address that was asked, and how many times, when the last try has failed."""
@@ -86,14 +98,15 @@ class TroubleError(Exception):
         """Raises what callers of the client see: what happened, to which address, how often it was tried, what to do."""
         if self.refused:
             raise RejectedError(f"{self.text} (asked {_short(self.where)})") from self
+        times = "once" if self.tried == 1 else f"{self.tried} times"
+        asked = f"asked {_short(self.where)}, {times}" if self.tried else "not asked again in this run"
         if self.pause is not None and self.pause > LONGEST_WAIT:
             remedy = f"the server asks to wait {self.pause:.0f} s, run again after that"
         elif self.unreached:
             remedy = "check the network and run again, or work from files with --offline"
         else:
             remedy = "run again later"
-        times = "once" if self.tried == 1 else f"{self.tried} times"
-        raise UnavailableError(f"{self.text} (asked {_short(self.where)}, {times}); {remedy}") from self
+        raise UnavailableError(f"{self.text} ({asked}); {remedy}") from self
 
 
 def _short(address: str) -> str:
@@ -107,22 +120,22 @@ def message(body: bytes) -> Any:
         envelope = parsed(body)
     except (ValueError, RecursionError) as error:
         kind = "empty" if not body.strip() else "a web page" if is_page(body) else "cut short or not JSON"
-        raise TroubleError(f"200, but the answer is {kind}") from error
+        raise TroubleError(f"200, but the answer is {kind}", fault="not JSON") from error
     if not isinstance(envelope, dict) or envelope.get("status", "ok") != "ok" or "message" not in envelope:
-        raise TroubleError(f"200, but the answer is not Crossref's ({said(body)})")
+        raise TroubleError(f"200, but the answer is not Crossref's ({said(body)})", fault="not JSON")
     return envelope["message"]
 
 
-def page(rows: int, message: Any) -> Page:
-    """A list of works. Where `rows` were asked for, a page with fewer than are due is a fault, not an answer: it is asked
-    again, and an empty one is never taken. `rows` 0 takes what there is."""
+def page(rows: int, message: Any, offset: int = 0) -> Page:
+    """A list of works. Where `rows` were asked for after the first `offset`, a page with fewer than are due is a fault, not
+    an answer: it is asked again, and an empty one is never taken. `rows` 0 takes what there is."""
     items = message.get("items") if isinstance(message, dict) else None
     total = message.get("total-results") if isinstance(message, dict) else None
     if not isinstance(items, list) or type(total) is not int or not 0 <= total < 2**63:
         raise TroubleError("200, but the answer is no list of works")
     # An item that is no object is no reason to refuse the others; whoever reads the page keeps it as it is.
-    page = Page(tuple(items), max(total, len(items)))
-    due = min(rows, page.total)
+    page = Page(tuple(items), max(total, offset + len(items) if items else 0))
+    due = max(0, min(rows, page.total - offset))
     if len(items) < due:
         text = f"200, but {len(items)} works on a page where {due} are due"
         raise TroubleError(text, tries=2, page=page) if items else TroubleError(text)
@@ -130,31 +143,39 @@ def page(rows: int, message: Any) -> Page:
 
 
 def record(doi: str, message: Any) -> Message:
-    """A single work, if it is the one that was asked for (`doi` in lower case)."""
+    """A single work, if it is the one that was asked for, or one that lists this DOI as its alias. A server may fold the case
+    of other letters than ASCII's."""
     if not isinstance(message, dict) or not message:
         raise TroubleError("200, but the answer is no work")
-    if doi_of(message) is None:
+    if (answered := doi_of(message)) is None:
         raise TroubleError("200, but the answer is no work: it has no DOI", tries=2, unread=message)
-    if doi_of(message) != doi:
+    known_as = {dois.caseless(name) for name in (answered, *_aliases(message))}
+    if dois.caseless(doi) not in known_as:
         raise TroubleError(f"the answer is the record of another work ({message['DOI']} instead of {doi})")
     return message
 
 
 def agency(doi: str, message: Any) -> str:
-    """The name of the registration agency of the DOI that was asked about (lower case)."""
+    """The name of the registration agency of the DOI that was asked about."""
     agency = message.get("agency") if isinstance(message, dict) else None
     name = (agency.get("label") or agency.get("id")) if isinstance(agency, dict) else None
     if not isinstance(name, str):
         raise TroubleError("200, but the answer names no agency")
-    if doi_of(message) != doi:
+    if dois.caseless(doi_of(message) or "") != dois.caseless(doi):
         raise TroubleError(f"the answer is about another DOI ({message.get('DOI')} instead of {doi})")
     return name
 
 
-def doi_of(item: object) -> str | None:
-    """The record's DOI in lower case; DOIs are compared without regard to case. None for what has none, or is no object."""
+def doi_of(item: object) -> Doi | None:
+    """The record's DOI in its canonical case; None for what has none, or is no object."""
     doi = item.get("DOI") if isinstance(item, dict) else None
-    return doi.lower() if isinstance(doi, str) else None
+    return dois.lower(doi) if isinstance(doi, str) else None
+
+
+def _aliases(item: Message) -> tuple[str, ...]:
+    """The DOIs that a record lists as its own other names, as stated."""
+    listed = item.get("aliases")
+    return tuple(doi for doi in listed if isinstance(doi, str)) if isinstance(listed, list) else ()
 
 
 def indexed_since(record: Message, since: str) -> bool:
@@ -164,7 +185,7 @@ def indexed_since(record: Message, since: str) -> bool:
     return not isinstance(stamp, str) or stamp[: len(since)] >= since
 
 
-def target(location: str, below: str) -> str:
+def target(location: str, below: str) -> Doi:
     """The DOI a redirect from `/works/{doi}{below}` points at. Crossref sends it relative and un-encoded (recorded), so
     `#`, `?` and `%` in it are its own; a target without a bare slash was encoded after all."""
     _, works, doi = location.partition("/works/")
@@ -173,7 +194,7 @@ def target(location: str, below: str) -> str:
         doi = unquote(doi)
     if not works or not re.match(r"10\.[0-9.]+/", doi):
         raise TroubleError(f"sent on to {location}, which is no work: something stands between us and Crossref")
-    return doi.lower()
+    return dois.lower(doi)
 
 
 def is_page(body: bytes) -> bool:

@@ -2,25 +2,31 @@
 
 It reads JSON Lines (plain or gzip), the older `{"items": […]}` files of Crossref's public data file, saved answers of the
 API, and plain lists. One pass over the files keeps aside, in a temporary file, the records that somebody asks for; only
-their positions stay in memory, so a file of any size can be read. It judges nothing and writes no database.
+their positions and an index of their titles' words stay in memory, so a file of any size can be read. It judges nothing
+and writes no database.
 """
 
 from __future__ import annotations
 
 import gzip
+import heapq
 import json
+import math
 import re
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Sequence
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import IO, Any, overload
 
 from evidence import answers, normalise, text
 from evidence.errors import ConfigError, RecordError
-from evidence.model import Doi, Found, Message, Page, Query, Window
+from evidence.model import Doi, Found, Message, Page, Query, Seen, Window
 
 SNAPSHOT = "records.jsonl.gz"
 _BATCH = 50
@@ -69,14 +75,18 @@ class Archive:
         everything: bool = False,
     ) -> None:
         self.name = name
+        self._paths = tuple(paths)
+        self._everything = everything
         self.requests = self.bytes = 0
         self.read = 0
         self.unreadable: list[Unreadable] = []
         self._spool: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
-        self._at: dict[Doi, tuple[int, int]] = {}
-        self._hits: dict[Query, list[Doi]] = {question.query: [] for question in questions}
+        self._at: dict[Doi, tuple[int, int, int]] = {}
+        """Start and length in the temporary file, and the number among the titles."""
+        self._hits: dict[Query, dict[Doi, None]] = {question.query: {} for question in questions}
+        self._titles = _Titles()
         try:
-            self._keep(paths, questions, frozenset(dois), [_words(c) for c in citations], everything)
+            self._keep(questions, frozenset(dois), _Citations(map(_words, citations)))
         except BaseException:
             self._spool.close()
             raise
@@ -100,24 +110,32 @@ class Archive:
                     batch.append(Found(doi, doi, message, where))
             yield tuple(batch)
 
-    def scan(self, query: Query, window: Window | None = None) -> Page:
-        """See `model.Door.scan`; always complete. A query that was no `Question` is ranked by the words it shares."""
+    def check(self, dois: Sequence[Doi]) -> Iterator[tuple[Seen, ...]]:
+        """See `model.Door.check`; what the files do not hold is left out."""
+        asked = [doi for doi in dict.fromkeys(dois) if doi in self._at]
+        for start in range(0, len(asked), _BATCH):
+            held = ((doi, self._load(doi)) for doi in asked[start : start + _BATCH])
+            yield tuple(Seen(doi, normalise.indexed_at(m), normalise.cited_by(m)) for doi, m in held)
+
+    def scan(self, query: Query, window: Window | None = None, offset: int = 0, *, by_creation: bool = False) -> Page:
+        """See `model.Door.scan`; always complete, so there is no second page and no other order to ask for. A query that
+        was no `Question` is ranked by the words it shares."""
         if query in self._hits:
-            hits = self._hits[query]
+            hits = list(self._hits[query])
             return Page(_Spooled(self, hits), len(hits))
-        wanted = _words(" ".join(value for _, value in query.fields))
-        ranked: list[tuple[float, Doi]] = []
-        for doi in self._at:
-            title, _ = normalise.searchable(self._load(doi))
-            words = _words(title or "")
-            if words and (shared := len(words & wanted)):
-                ranked.append((shared / len(words) + shared / 100, doi))
-        best = sorted(ranked, key=lambda pair: (-pair[0], pair[1]))[: query.rows]
-        return Page([{**self._load(doi), "score": score} for score, doi in best], len(best))
+        best = self._titles.best(_words(" ".join(value for _, value in query.fields)), query.rows)
+        return Page(_Ranked(self, best), len(best), tuple(best))
 
     def agency(self, doi: Doi) -> str | None:
         """Files do not know who registers a DOI."""
         return None
+
+    def also(self, dois: Collection[Doi], citations: Collection[str]) -> None:
+        """Read the files a second time for these: what is wanted may be known only from a record in them, such as one
+        whose reference list is followed. Nothing is counted or complained of again."""
+        if not self._everything:
+            wanted = frozenset(dois) - self._at.keys()
+            self._keep((), wanted, _Citations(map(_words, citations)), again=frozenset(self._at))
 
     @property
     def kept(self) -> Sequence[Message]:
@@ -126,39 +144,37 @@ class Archive:
 
     def _keep(
         self,
-        paths: Sequence[Path],
         questions: Sequence[Question],
         dois: frozenset[Doi],
-        citations: Sequence[frozenset[str]],
-        everything: bool,
+        citations: _Citations,
+        again: frozenset[Doi] | None = None,
     ) -> None:
-        for path in paths:
+        """One pass over the files. In a second one `again` are the DOIs that the first has kept."""
+        for path in self._paths:
             for where, entry in located(path):
-                self.read += 1
-                if isinstance(entry, Unreadable):
-                    self.unreadable.append(entry)
+                doi = None if isinstance(entry, Unreadable) else normalise.doi_of(entry)
+                if again and doi in again:
                     continue
-                doi = normalise.doi_of(entry)
-                try:
-                    if doi is None:
-                        raise RecordError(normalise.without_doi(entry))
-                    title, abstract = normalise.searchable(entry)
-                    found = [q.query for q in questions if q.accepts(entry, title, abstract)]
-                except RecordError as error:  # nobody can say whether it is wanted
-                    self.unreadable.append(Unreadable(where, str(error), normalise.kept(entry)[0], doi))
+                looked = _looked_at(where, entry, doi, questions)
+                if again is None:
+                    self.read += 1
+                    self.unreadable += [looked] if isinstance(looked, Unreadable) else []
+                if isinstance(entry, Unreadable) or isinstance(looked, Unreadable) or doi is None:
                     continue
-                if everything or found or doi in dois or _may_be_cited(title, citations):
-                    self._put(doi, entry, found, where)
+                words, found = looked
+                if self._everything or found or doi in dois or citations.may_mean(words):
+                    self._put(doi, entry, found, words, where)
 
-    def _put(self, doi: Doi, message: Message, found: Sequence[Query], where: str) -> None:
+    def _put(self, doi: Doi, message: Message, found: Sequence[Query], words: frozenset[str], where: str) -> None:
         """Of two records under one DOI the one indexed later stands, and of equals the one read later."""
-        if doi in self._at and (normalise.indexed_at(self._load(doi)) or "") > (normalise.indexed_at(message) or ""):
-            return
+        if doi in self._at:
+            if (normalise.indexed_at(self._load(doi)) or "") > (normalise.indexed_at(message) or ""):
+                return
+            self._titles.drop(self._at[doi][2])
         for query in found:
-            if doi not in self._at or doi not in self._hits[query]:
-                self._hits[query].append(doi)
+            self._hits[query].setdefault(doi)
         raw = f"[{json.dumps(where)},{normalise.kept(message)[0]}]".encode()
-        self._at[doi] = (self._spool.seek(0, 2), len(raw))
+        self._at[doi] = (self._spool.seek(0, 2), len(raw), self._titles.add(doi, words))
         self._spool.write(raw)
 
     def _load(self, doi: Doi) -> Message:
@@ -166,7 +182,7 @@ class Archive:
 
     def _located(self, doi: Doi) -> tuple[str, Message]:
         """Where a kept record stands, and the record."""
-        start, length = self._at[doi]
+        start, length, _ = self._at[doi]
         self._spool.seek(start)
         where, message = json.loads(self._spool.read(length))
         return where, message
@@ -189,6 +205,23 @@ class _Spooled(Sequence[Message]):
         if isinstance(index, slice):
             return _Spooled(self._archive, self._dois[index])
         return self._archive._load(self._dois[index])
+
+
+class _Ranked(_Spooled):
+    """The same, each record with its score."""
+
+    def __init__(self, archive: Archive, best: Sequence[tuple[Doi, float]]) -> None:
+        super().__init__(archive, [doi for doi, _ in best])
+        self._scores = [score for _, score in best]
+
+    @overload
+    def __getitem__(self, index: int) -> Message: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Message]: ...
+    def __getitem__(self, index: int | slice) -> Message | Sequence[Message]:
+        if isinstance(index, slice):
+            return _Ranked(self._archive, list(zip(self._dois[index], self._scores[index], strict=True)))
+        return {**super().__getitem__(index), "score": self._scores[index]}
 
 
 def read(path: Path) -> Iterator[Message | Unreadable]:
@@ -264,12 +297,76 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
         raise ConfigError(f"{path}: cannot be read ({error.strerror or error}); check the path") from None
 
 
+def _looked_at(
+    where: str, entry: Message | Unreadable, doi: Doi | None, questions: Sequence[Question]
+) -> tuple[frozenset[str], list[Query]] | Unreadable:
+    """The words of a record's title and the questions that find it; `Unreadable` when nobody can say whether it is wanted."""
+    if isinstance(entry, Unreadable):
+        return entry
+    try:
+        if doi is None:
+            raise RecordError(normalise.without_doi(entry))
+        title, abstract = normalise.searchable(entry)
+        return _words(title or ""), [q.query for q in questions if q.accepts(entry, title, abstract)]
+    except RecordError as error:
+        return Unreadable(where, str(error), normalise.kept(entry)[0], doi)
+
+
 def _words(value: str) -> frozenset[str]:
     return frozenset(_WORD.findall(text.fold(value)))
 
 
-def _may_be_cited(title: str | None, citations: Sequence[frozenset[str]]) -> bool:
-    if not citations or not title:
-        return False
-    words = _words(title)
-    return bool(words) and any(len(words & cited) >= _ENOUGH_OF_A_TITLE * len(words) for cited in citations)
+class _Citations:
+    """Texts of citations by their words: which titles may be printed in one of them?
+
+    A citation with enough of a title's words lacks only a few, so it has at least one of any few and one more. Only the
+    citations that have one of the rarest such words are looked at: the time goes with records plus citations.
+    """
+
+    def __init__(self, texts: Iterable[frozenset[str]]) -> None:
+        self._texts = tuple(texts)
+        self._with: defaultdict[str, list[int]] = defaultdict(list)
+        for number, words in enumerate(self._texts):
+            for word in words:
+                self._with[word].append(number)
+
+    def may_mean(self, title: frozenset[str]) -> bool:
+        """Does one of them have at least `_ENOUGH_OF_A_TITLE` of these words?"""
+        if not title or not self._texts:
+            return False
+        enough = math.ceil(_ENOUGH_OF_A_TITLE * len(title))
+        places = sorted((self._with.get(word, ()) for word in title), key=len)[: len(title) - enough + 1]
+        return any(len(title & self._texts[number]) >= enough for number in {n for place in places for n in place})
+
+
+class _Titles:
+    """Kept records by the words of their titles; about fifty bytes a record beside its DOI."""
+
+    def __init__(self) -> None:
+        self._with: defaultdict[str, array[int]] = defaultdict(partial(array, "I"))
+        self._lengths = array("I")
+        self._dois: list[Doi] = []
+
+    def add(self, doi: Doi, words: frozenset[str]) -> int:
+        """Index a record; returns its number."""
+        number = len(self._dois)
+        self._dois.append(doi)
+        self._lengths.append(len(words))
+        for word in words:
+            self._with[word].append(number)
+        return number
+
+    def drop(self, number: int) -> None:
+        """A record that another has replaced is found no more."""
+        self._lengths[number] = 0
+
+    def best(self, wanted: frozenset[str], rows: int) -> list[tuple[Doi, float]]:
+        """The records that share most of their title with these words, best first, each with its score."""
+        shared: Counter[int] = Counter()
+        for word in wanted & self._with.keys():
+            shared.update(self._with[word])
+        lengths, dois = self._lengths, self._dois
+        scored = (
+            (-(n / length + n / 100), dois[number]) for number, n in shared.items() if (length := lengths[number])
+        )
+        return [(doi, -score) for score, doi in heapq.nsmallest(rows, scored)]

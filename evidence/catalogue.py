@@ -6,18 +6,19 @@ Every function takes an open connection, so readers and the writer share one vie
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlite_utils import Database
+from sqlite_utils import Migrations
 
-from evidence import schema
+from evidence import database, schema
 from evidence.errors import ConfigError, StoreError
+from evidence.flow import Flow, run_of
+from evidence.flow import read as read_flow
 from evidence.model import Citation, Decision, Doi, Resolution
 
 Row = dict[str, Any]
@@ -26,18 +27,52 @@ _SHOWN = "case w.verdict when 'include' then 0 when 'unsure' then 1 else 2 end"
 _SCAN = 500
 
 _AUTHORS = """
-    select doi, family, given, case when family is null and given is null then credited end as name, role
+    select doi, family, given, suffix, case when family is null and given is null then credited end as name, role, orcid,
+        affiliation
     from work_authors where doi in ({marks}) order by doi, position
 """
-_NAMES = """
-    select doi, group_concat(said, '; ') from (
-        select doi, case when family is null and given is null then credited
+_NAME = """case when family is null and given is null then credited
             else coalesce(nullif(family, '') || ', ' || nullif(given, ''), nullif(family, ''), nullif(given, ''), '')
-            end || case role when 'editor' then ' (ed.)' else '' end as said
-        from work_authors where doi in ({marks}) order by doi, position)
+                || coalesce(', ' || nullif(suffix, ''), '')
+            end"""
+_MARK = (
+    "case role when 'editor' then ' (ed.)' when 'translator' then ' (trans.)' when 'chair' then ' (chair)' else '' end"
+)
+_NAMES = f"""
+    select doi, group_concat(said, '; ') from (
+        select doi, {_NAME} || {_MARK} as said from work_authors where doi in ({{marks}}) order by doi, position)
     group by doi
+"""  # noqa: S608 - our own column names, here and below
+_OF_PEOPLE = {
+    "orcids": f"""
+        select doi, group_concat(said, '; ') from (
+            select doi, {_NAME} || ': ' || orcid as said from work_authors
+            where orcid is not null and doi in ({{marks}}) order by doi, position)
+        group by doi
+    """,  # noqa: S608
+    "affiliations": f"""
+        select doi, group_concat(said, ' | ') from (
+            select doi, {_NAME} || ': ' || affiliation as said from work_authors
+            where affiliation is not null and doi in ({{marks}}) order by doi, position)
+        group by doi
+    """,  # noqa: S608
+}
+_FUNDERS = """
+    select doi, name, funder_doi, awards from funders where doi in ({marks}) order by doi, position
 """
 """Authors one by one, and as the text that `reference_formats.names` makes of them; a test compares the two."""
+
+_NOTICES = """
+    select doi, group_concat(said, '; ') from (
+        select doi, kind || coalesce(' ' || issued, '') || iif(notice_doi in (doi, stands_on), '', ' ' || notice_doi)
+            || iif(stands_on = doi, '', case relation when 'record' then ' (on another record, '
+                when 'article' then ' (on the article, ' when 'preprint' then ' (on its preprint, '
+                else ' (on an earlier DOI, ' end || stands_on || ')') || iif(undone, ' (taken back)', '') as said
+        from notices where doi in ({marks}) order by doi, undone, issued, kind, notice_doi)
+    group by doi
+"""
+_ONE_TEXT = {**_OF_PEOPLE, "notice_details": _NOTICES}
+"""Columns of an export that hold several facts of a work on one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,25 +86,36 @@ class Selection:
     text: str | None = None
 
 
+class Noticed(NamedTuple):
+    """A notice on a work, for the summary. `stands_on` is the DOI it was issued for, `relation` how that belongs to the
+    work: `own`, `record`, `article` or `preprint`."""
+
+    doi: str
+    kind: str
+    title: str
+    verdict: str
+    stands_on: str | None = None
+    relation: str = "own"
+
+    @property
+    def said(self) -> str:
+        """The kind, or of what it is where that is not the work."""
+        return f"{self.kind} of its preprint" if self.relation == "preprint" else self.kind
+
+
 def connect(path: Path, *, older: bool = False) -> sqlite3.Connection:
     """A read-only connection to an evidence database; ConfigError when there is none, StoreError when it is not ours or, but
     for `older`, when an older version made it and nothing has brought it up to date."""
+    missing = ConfigError(f"{path}: there is no database yet; `evidence demo` or `evidence sync` makes one")
     if not path.exists():
-        raise ConfigError(f"{path}: there is no database yet; `evidence demo` or `evidence sync` makes one")
-    try:
-        conn = _read_only(path)
-        (application_id,) = conn.execute("pragma application_id").fetchone()
-        known = conn.execute("select 1 from sqlite_master where name = 'works'").fetchone()
-        behind = known and schema.evidence.pending(Database(conn, execute_plugins=False))
-    except sqlite3.Error as error:
-        raise StoreError(f"{path}: cannot be read ({error}); name another file with --db") from None
-    if application_id != schema.APPLICATION_ID or known is None:
-        conn.close()
-        raise StoreError(f"{path}: this is not a database of evidence; name another with --db")
-    if behind and not older:
-        conn.close()
-        raise StoreError(f"{path}: made by an older version of evidence; `evidence judge` brings it up to date")
-    return conn
+        raise missing
+    conn, state = _examined(path, schema.evidence)
+    if state == "current" or (state == "behind" and older):
+        return conn
+    conn.close()
+    if state == "new":
+        raise missing
+    raise StoreError(f"{path}: made by an older version of evidence; `evidence judge` brings it up to date")
 
 
 @contextmanager
@@ -90,7 +136,8 @@ def words(ledger: Path) -> tuple[Decision, ...]:
     if not ledger.exists():
         return ()
     columns = ", ".join(field.name for field in fields(Decision))
-    return tuple(Decision(*row) for row in _ask_ledger(ledger, f"select {columns} from decisions order by decision"))  # noqa: S608
+    rows = _ask_ledger(ledger, f"select {columns} from decisions order by decision")  # noqa: S608
+    return tuple(replace(Decision(*row[:-1]), seen=tuple(json.loads(row[-1]))) for row in rows)
 
 
 def newest_word(ledger: Path) -> tuple[int, int]:
@@ -98,23 +145,37 @@ def newest_word(ledger: Path) -> tuple[int, int]:
     alike in this are alike."""
     if not ledger.exists():
         return (0, 0)
-    ((number,),) = _ask_ledger(ledger, "select coalesce(max(decision), 0) from decisions")
+    number = max((n for (n,) in _ask_ledger(ledger, "select max(decision) from decisions")), default=0) or 0
     return (ledger.stat().st_ino, number)
 
 
+def check_ledger(ledger: Path) -> None:
+    """StoreError when there is a file in the ledger's place that this version cannot read."""
+    if ledger.exists():
+        _examined(ledger, schema.decisions)[0].close()
+
+
 def _ask_ledger(ledger: Path, sql: str) -> list[Any]:
+    conn, state = _examined(ledger, schema.decisions)
+    with closing(conn):
+        try:
+            return [] if state == "new" else conn.execute(sql).fetchall()
+        except sqlite3.Error as error:
+            raise StoreError(f"{ledger}: cannot be read ({error}); name the ledger with --decisions") from None
+
+
+def _examined(path: Path, migrations: Migrations) -> tuple[sqlite3.Connection, database.State]:
+    """A read-only connection, and how the file stands to today's schema; StoreError when it is none of ours."""
     try:
-        with closing(_read_only(ledger)) as conn:
-            return conn.execute(sql).fetchall()
+        conn = database.read_only(path)
+        try:
+            return conn, database.examine(conn, path, migrations)
+        except BaseException:
+            conn.close()
+            raise
     except sqlite3.Error as error:
-        raise StoreError(f"{ledger}: cannot be read ({error}); name the ledger with --decisions") from None
-
-
-def _read_only(path: Path) -> sqlite3.Connection:
-    # On a read-only file system a database in WAL mode opens only as immutable, which is right where no log waits beside it.
-    log = path.with_name(f"{path.name}-wal")
-    frozen = not os.access(path.parent, os.W_OK) and not (log.exists() and log.stat().st_size)
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if frozen else ''}", uri=True)
+        option = "--decisions" if migrations is schema.decisions else "--db"
+        raise StoreError(f"{path}: cannot be read ({error}); name another file with {option}") from None
 
 
 # ---------------------------------------------------------------------- for sync
@@ -125,14 +186,22 @@ def dois(conn: sqlite3.Connection) -> list[Doi]:
     return [d for (d,) in conn.execute("select doi from snapshots where last_run is null order by doi")]
 
 
-def bases(conn: sqlite3.Connection) -> Iterator[tuple[Doi, str]]:
-    """Every standing record with the basis of its judgement (`""` when it has none)."""
+def bases(conn: sqlite3.Connection) -> Iterator[tuple[Doi, str, str | None]]:
+    """Every standing record with the basis of its judgement (`""` when it has none), and the version of the code that last
+    tried in vain to understand it."""
     yield from conn.execute(
         """
-        select s.doi, coalesce(w.basis, '') from snapshots s left join works w on w.doi = s.doi
+        select s.doi, coalesce(w.basis, ''), u.version from snapshots s
+        left join works w on w.doi = s.doi left join unread u on u.doi = s.doi
         where s.last_run is null order by s.doi
         """
     )
+
+
+def earlier(conn: sqlite3.Connection, doi: Doi) -> Iterator[tuple[str, str]]:
+    """(digest, message JSON) of a work's records before the one that stands, the newest first."""
+    sql = "select digest, message from snapshots where doi = ? and last_run is not null order by version desc"
+    yield from conn.execute(sql, (doi,)).fetchall()
 
 
 def standing(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> Iterator[tuple[Doi, str, str]]:
@@ -143,11 +212,13 @@ def standing(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> Iterator[tuple[
 
 
 def indexed(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> dict[Doi, str | None]:
-    """When Crossref had last indexed the records we hold, for those of `wanted` that we hold; None where they do not say."""
+    """When Crossref had last indexed the records we hold, as far as it has told us, for those of `wanted` that we hold; None
+    where nothing says."""
     sql = """
-        select doi, case json_type(message, '$.indexed."date-time"')
-            when 'text' then json_extract(message, '$.indexed."date-time"') end from snapshots
-        where last_run is null and doi in ({})
+        select s.doi, coalesce(c.indexed, case json_type(s.message, '$.indexed."date-time"')
+            when 'text' then json_extract(s.message, '$.indexed."date-time"') end)
+        from snapshots s left join counters c on c.doi = s.doi
+        where s.last_run is null and s.doi in ({})
     """
     return dict(_in_chunks(conn, sql, wanted))
 
@@ -164,24 +235,97 @@ def resolutions(conn: sqlite3.Connection, source: str) -> list[Resolution]:
     return [Resolution(Citation(*row[:4]), *row[4:]) for row in rows]
 
 
-def notices(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> dict[tuple[str, str, str], tuple[str, str, str, str]]:
-    """Notices on these works: (doi, kind, notice DOI) → (doi, kind, title, verdict)."""
+def notices(conn: sqlite3.Connection) -> dict[tuple[str, str, str], Noticed]:
+    """Every notice that stands, by (work, kind, notice's DOI). Duplicates are left out: what stands on them shows on the
+    record that represents the work."""
     sql = """
-        select n.doi, n.kind, n.notice_doi, coalesce(w.title, ''), w.verdict
-        from notices n join works w on w.doi = n.doi where n.doi in ({})
+        select n.notice_doi, n.doi, n.kind, coalesce(w.title, ''), w.verdict, n.stands_on, n.relation
+        from notices n join works w on w.doi = n.doi where n.undone = 0 and w.verdict <> 'duplicate'
     """
-    return {
-        (doi, kind, by): (doi, kind, title, verdict) for doi, kind, by, title, verdict in _in_chunks(conn, sql, wanted)
-    }
+    return {(doi, kind, by): Noticed(doi, kind, *said) for by, doi, kind, *said in conn.execute(sql)}
 
 
-def from_files(conn: sqlite3.Connection) -> list[Doi]:
-    """The works whose standing record came from a file and not from Crossref itself."""
+def newly_noticed(conn: sqlite3.Connection, before: Collection[tuple[str, str, str]]) -> list[Noticed]:
+    """The notices that stand now and did not when `before` was asked of `notices`. That another record represents the work
+    by now, or that its DOI has moved, is no news of a notice."""
+    now = notices(conn)
+    moved = {}
+    for doi in {doi for doi, *_ in set(before) - now.keys()}:
+        led_to = canonical(conn, Doi(doi))
+        row = conn.execute("select same_as from works where doi = ?", (led_to,)).fetchone()
+        moved[doi] = (row and row[0]) or led_to
+    known = {(moved.get(doi, doi), kind, by) for doi, kind, by in before}
+    return [now[key] for key in sorted(now.keys() - known)]
+
+
+def notice_of(conn: sqlite3.Connection, doi: Doi) -> tuple[tuple[str, Doi | None], ...]:
+    """What a record is taken to be a notice of: (kind, DOI or None where it is not known); nothing for a study."""
+    row = conn.execute("select notice_of from works where doi = ?", (doi,)).fetchone()
+    if row is None or row[0] is None:
+        return ()
+    kind, _, about = row[0].partition(":")
+    return ((kind, Doi(about) if about else None),)
+
+
+def unsettled(conn: sqlite3.Connection) -> list[Doi]:
+    """The works that were judged as what they are not, or have still to be: study or notice."""
     sql = """
-        select s.doi from snapshots s join runs r on r.run = s.first_run
-        where s.last_run is null and r.door <> 'crossref' order by s.doi
+        select w.doi from works w join snapshots s on s.doi = w.doi and s.last_run is null where w.basis = '' order by w.doi
     """
-    return [d for (d,) in conn.execute(sql)]
+    return [doi for (doi,) in conn.execute(sql)]
+
+
+def gone(conn: sqlite3.Connection) -> list[Row]:
+    """The works that Crossref has no record of any more, the latest first: doi, title, verdict, and the day (ISO) it was
+    first noticed as `gone`."""
+    sql = """
+        select a.doi, w.title, w.verdict, substr(r.started, 1, 10) as gone
+        from absences a join runs r on r.run = a.first_run left join works w on w.doi = a.doi
+        where a.last_run is null order by a.first_run desc, a.doi
+    """
+    return list(_rows(conn, sql, {}))
+
+
+def titles(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> dict[Doi, str]:
+    """DOI → title, of those that are here and have one."""
+    sql = "select doi, title from works where title is not null and doi in ({})"
+    return dict(_in_chunks(conn, sql, wanted))
+
+
+def moved(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> dict[Doi, Doi]:
+    """Old DOI → the DOI it leads to, of those of `wanted` that are aliases."""
+    sql = "select alias, doi from aliases where last_run is null and alias in ({})"
+    return dict(_in_chunks(conn, sql, wanted))
+
+
+def aliases_stamp(conn: sqlite3.Connection) -> tuple[int, int, int]:
+    """Two stamps that are alike mean the same aliases: how many stand, how many there ever were, the last run that added one."""
+    sql = "select count(*) filter (where last_run is null), count(*), coalesce(max(first_run), 0) from aliases"
+    stamp: tuple[int, int, int] = conn.execute(sql).fetchone()
+    return stamp
+
+
+def once_works(conn: sqlite3.Connection) -> list[Doi]:
+    """The aliases under which works were known here once."""
+    sql = """
+        select alias from aliases a where last_run is null and exists (select 1 from snapshots s where s.doi = a.alias)
+        order by alias
+    """
+    return [alias for (alias,) in conn.execute(sql)]
+
+
+def syncs(conn: sqlite3.Connection) -> int:
+    """How many times Crossref itself was harvested, this time among them."""
+    return int(conn.execute("select count(*) from runs where door = 'crossref'").fetchone()[0])
+
+
+def lost_sight_of(conn: sqlite3.Connection, run: int) -> list[Doi]:
+    """The works that some source led to until this run and does not any more; a work that moved to another DOI is none."""
+    sql = """
+        select distinct doi from sightings
+        where last_run = ? and doi not in (select alias from aliases where last_run is null) order by doi
+    """
+    return [doi for (doi,) in conn.execute(sql, (run,))]
 
 
 def found_by_search(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> set[Doi]:
@@ -191,6 +335,12 @@ def found_by_search(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> set[Doi]
         where o.kind = 'search' and s.last_run is null and o.retired is null and s.doi in ({})
     """
     return {d for (d,) in _in_chunks(conn, sql, wanted)}
+
+
+def sighted(conn: sqlite3.Connection, source: str) -> list[Doi]:
+    """The works a source leads to."""
+    sql = "select doi from sightings where source = ? and last_run is null order by doi"
+    return [Doi(found) for (found,) in conn.execute(sql, (source,))]
 
 
 def led_to(conn: sqlite3.Connection, source: str) -> int:
@@ -227,16 +377,18 @@ def judged(conn: sqlite3.Connection, wanted: Sequence[Doi], said: Sequence[tuple
 
 
 def candidates(conn: sqlite3.Connection) -> Iterator[Row]:
-    """Every work that is not excluded, with the fields by which duplicates are found, and what screening said of it."""
+    """Every work that is not excluded by rule, with the fields by which duplicates are found, and what screening said of it.
+    A work that a person excluded may have another record, which is excluded with it."""
     yield from _rows(
         conn,
         """
-        select w.doi, w.title, w.year, w.container, w.volume, w.issue, w.pages, w.abstract, w.kind, w.issn, w.screened,
+        select w.doi, w.title, w.year, w.container, w.volume, w.issue, w.pages, w.abstract,
+            iif(w.notice_of is null, w.kind, 'notice') as kind, w.issn, w.screened,
             (select group_concat(credited, '; ') from
                 (select credited from work_authors a where a.doi = w.doi and a.role = 'author' order by position)) as authors,
             (select substr(json_extract(message, '$.created."date-time"'), 1, 10) from snapshots s
                 where s.doi = w.doi and s.last_run is null) as registered
-        from works w where w.screened <> 'exclude' order by w.doi
+        from works w where w.screened <> 'exclude' or w.decided = 'person' order by w.doi
         """,
         {},
     )
@@ -274,8 +426,25 @@ def verdicts(conn: sqlite3.Connection) -> dict[str, int]:
 
 def canonical(conn: sqlite3.Connection, doi: Doi) -> Doi:
     """The DOI a work is kept under: `doi` itself, or the one it is an alias of."""
-    row = conn.execute("select doi from aliases where alias = ?", (doi,)).fetchone()
+    row = conn.execute("select doi from aliases where alias = ? and last_run is null", (doi,)).fetchone()
     return Doi(row[0]) if row else doi
+
+
+def representatives(
+    conn: sqlite3.Connection, wanted: Sequence[Doi], moving: Mapping[Doi, Doi] | None = None
+) -> dict[Doi, Doi]:
+    """The works these DOIs belong to: each of them, and every other record of its work, → the DOI that represents the work.
+    A work with one record and no alias is left out. `moving` are aliases about to land."""
+    moving = moving or {}
+    aliases = {old: moving.get(new, new) for old, new in moved(conn, wanted).items()}
+    aliases |= {doi: moving[doi] for doi in wanted if doi in moving}
+    here = [aliases.get(doi, doi) for doi in wanted]
+    heads = dict(_in_chunks(conn, "select doi, same_as from works where same_as is not null and doi in ({})", here))
+    found = {doi: Doi(heads.get(aliases.get(doi, doi), aliases.get(doi, doi))) for doi in wanted}
+    members = _in_chunks(conn, "select doi, same_as from works where same_as in ({})", sorted(set(found.values())))
+    found |= {Doi(doi): Doi(head) for doi, head in members}
+    grouped = {head for doi, head in found.items() if doi != head}
+    return {doi: head for doi, head in (found | {head: head for head in grouped}).items() if head in grouped}
 
 
 def work(conn: sqlite3.Connection, doi: Doi) -> Row | None:
@@ -317,6 +486,12 @@ def work(conn: sqlite3.Connection, doi: Doi) -> Row | None:
     found["duplicates"] = list(
         _rows(conn, "select * from duplicates where :doi in (doi, other) order by doi, other", {"doi": doi})
     )
+    found["aliases"] = [
+        alias
+        for (alias,) in conn.execute(
+            "select alias from aliases where doi = ? and last_run is null order by alias", (doi,)
+        )
+    ]
     found["versions"] = list(_rows(conn, "select * from history where doi = :doi order by version", {"doi": doi}))
     return found
 
@@ -375,7 +550,7 @@ def cited_elsewhere(conn: sqlite3.Connection, least: int) -> list[Row]:
             select c.cited as doi, count(*) as cited_by, group_concat(c.doi, ' ') as citing
             from cites c join works w on w.doi = c.doi and w.verdict = 'include'
             where not exists (select 1 from snapshots s where s.doi = c.cited)
-                and not exists (select 1 from aliases a where a.alias = c.cited)
+                and not exists (select 1 from aliases a where a.alias = c.cited and a.last_run is null)
             group by c.cited having count(*) >= :least order by cited_by desc, c.cited
             """,
             {"least": least},
@@ -389,15 +564,26 @@ def conflicts(conn: sqlite3.Connection) -> list[Row]:
     return list(_rows(conn, sql, {}))
 
 
+def without_work(conn: sqlite3.Connection) -> list[Doi]:
+    """The DOIs that people decided on and that no work here has: never harvested here, or not yet."""
+    return [doi for (doi,) in conn.execute("select distinct doi from decisions_without_work order by doi")]
+
+
 def to_check(conn: sqlite3.Connection) -> list[Doi]:
     """The works that wait for a person, the likeliest first."""
     return [found for (found,) in conn.execute("select doi from to_check")]
 
 
-def waiting(conn: sqlite3.Connection) -> dict[Doi, bool]:
-    """The works of `to_check` in no order, found without looking at any other work: whether people should look again."""
-    sql = f"select doi, conflict is not null from works where {schema.WAITING}"  # noqa: S608 - our own condition
-    return {found: bool(again) for found, again in conn.execute(sql)}
+def waiting(conn: sqlite3.Connection) -> set[Doi]:
+    """The works of `to_check`, found without looking at any other work."""
+    sql = f"select doi from works where ({schema.WAITING}) and verdict = 'unsure'"  # noqa: S608 - our own condition
+    return {found for (found,) in conn.execute(sql)}
+
+
+def to_look_at_again(conn: sqlite3.Connection) -> set[Doi]:
+    """The works with a decision to look at again, whatever their verdict; duplicates do not count."""
+    sql = f"select doi from works where ({schema.WAITING}) and conflict is not null"  # noqa: S608 - our own condition
+    return {found for (found,) in conn.execute(sql)}
 
 
 def last_sync(conn: sqlite3.Connection) -> int | None:
@@ -412,16 +598,16 @@ def pairs_to_check(conn: sqlite3.Connection) -> list[Row]:
 
 
 def searches_as_run(conn: sqlite3.Connection) -> list[Row]:
-    """Every search as last run whole and since: what PRISMA-S asks to report, one row a source."""
-    return list(
+    """Every search as run, one row for each query and door: what PRISMA-S asks to report. `depth` is how deep the search as
+    it stands was last read whole (a row of `searches_read`), on its newest row."""
+    found = list(
         _rows(
             conn,
             """
             select o.source, o.label, q.query, q.filters, json_extract(o.spec, '$.phrases') as phrases,
                 json_extract(o.spec, '$.also') as also, json_extract(o.spec, '$.years') as years,
-                min(q.since) as since, max(q.until) as until,
                 min(q.asked_at) as first_asked, max(q.asked_at) as last_asked, count(*) as requests,
-                sum(q.scanned) as scanned, sum(q.truncated) as truncated, r.door,
+                sum(q.scanned) as scanned, r.door,
                 (select count(*) from sightings s where s.source = o.source and s.last_run is null) as works
             from requests q join sources o on o.source = q.source join runs r on r.run = q.run
             group by o.source, q.query, q.filters, r.door order by o.source, first_asked
@@ -429,25 +615,48 @@ def searches_as_run(conn: sqlite3.Connection) -> list[Row]:
             {},
         )
     )
+    depths = {row["source"]: row for row in search_depths(conn)}
+    for row in reversed(found):
+        row["depth"] = depths.pop(row["source"], None) if row["door"] == "crossref" else None
+    return found
 
 
-def flow(conn: sqlite3.Connection) -> list[Row]:
-    """The boxes of the PRISMA 2020 flow diagram as they stand now: (box, n)."""
-    return list(_rows(conn, "select box, n from prisma order by position", {}))
+def search_depths(conn: sqlite3.Connection) -> list[Row]:
+    """How deep each search was last read whole: the rows of the view `searches_read`."""
+    return list(_rows(conn, "select * from searches_read order by source", {}))
+
+
+def flow(conn: sqlite3.Connection, day: str | None = None) -> Flow:
+    """The PRISMA 2020 flow as it stands, or as it stood at the end of a day (ISO)."""
+    return read_flow(conn, run_of(conn, day) if day else None)
 
 
 def changes(conn: sqlite3.Connection, since: str | None) -> list[Row]:
-    """Works that are new, changed or judged otherwise since a day (None: in the last run), gravest first."""
+    """Works that are new, changed or judged otherwise since a day (None: in the last run), gravest first. What went from
+    Crossref or came back (`gone`, `back`), or moved to another DOI (`moved`, with the old one as `was`), is listed as such, once.
+    """
     return list(
         _rows(
             conn,
             """
-            select w.doi, w.title, w.year, w.verdict, w.notice, r.started,
-                case when w.first_run = w.changed_run then 'new' else 'changed' end as what
-            from works w join runs r on r.run = w.changed_run
-            where case when :since is null
-                then w.changed_run = (select max(run) from runs where door <> 'judge') else r.started >= :since end
-            order by w.notice is null, w.verdict = 'exclude', what desc, w.year desc, w.doi
+            with asked as (
+                select run from runs where case when :since is null
+                    then run = (select max(run) from runs where door <> 'judge') else started >= :since end
+            ),
+            left_crossref as (select doi from absences where last_run is null and first_run in asked),
+            came_back as (select doi from absences where last_run in asked),
+            moved as (
+                select a.doi, group_concat(a.alias, '; ') as was from aliases a
+                where a.last_run is null and a.first_run in asked
+                    and exists (select 1 from snapshots s where s.doi = a.alias and s.last_run is not null)
+                group by a.doi
+            )
+            select w.doi, w.title, w.year, w.verdict, w.notice, r.started, w.gone, m.was,
+                case when w.doi in left_crossref then 'gone' when w.doi in came_back then 'back'
+                    when m.doi is not null then 'moved' when w.first_run = w.changed_run then 'new' else 'changed' end as what
+            from works w join runs r on r.run = w.changed_run left join moved m on m.doi = w.doi
+            where w.changed_run in asked
+            order by w.notice is null, w.verdict = 'exclude', w.doi not in left_crossref, what desc, w.year desc, w.doi
             """,
             {"since": since},
         )
@@ -463,11 +672,18 @@ def status(conn: sqlite3.Connection) -> Row:
     return {
         "last_run": last,
         "works": verdicts(conn),
-        "waiting": conn.execute("select count(*) from to_check").fetchone()[0],
+        "waiting": len(waiting(conn)),
+        "decisions_to_check": conn.execute("select count(*) from decisions_to_check").fetchone()[0],
         "notices": dict(
-            conn.execute("select notice, count(*) from works where notice is not null group by 1").fetchall()
+            conn.execute(
+                """
+                select notice, count(*) from works where notice is not null and verdict in ('include', 'unsure')
+                group by 1
+                """
+            ).fetchall()
         ),
         "rejects": conn.execute("select count(*) from rejects").fetchone()[0],
+        "gone": gone(conn),
         "sources": list(
             _rows(
                 conn,
@@ -479,7 +695,9 @@ def status(conn: sqlite3.Connection) -> Row:
                 {},
             )
         ),
+        "searches": search_depths(conn),
         "citations": list(_rows(conn, "select * from citations_to_check order by source, position", {})),
+        "decisions_without_work": without_work(conn),
     }
 
 
@@ -488,12 +706,20 @@ def _complete(conn: sqlite3.Connection, keys: Sequence[Doi], flat: bool) -> Iter
     rows = {r["doi"]: r for r in _rows(conn, f"select * from works where doi in ({marks})", keys)}  # noqa: S608
     for row in rows.values():
         row |= {"authors_full": "" if flat else [], "tags": {}, "sources": (), "reasons": None}
+        row |= {"funders": (), "funders_full": [], **dict.fromkeys(_ONE_TEXT)}
     if flat:
         for doi, names in conn.execute(_NAMES.format(marks=marks), keys):
             rows[doi]["authors_full"] = names
     else:
         for author in _rows(conn, _AUTHORS.format(marks=marks), keys):
             rows[author.pop("doi")]["authors_full"].append(author)
+    for name, sql in _ONE_TEXT.items():
+        for doi, said in conn.execute(sql.format(marks=marks), keys):
+            rows[doi][name] = said
+    for doi, name, funder, listed in conn.execute(_FUNDERS.format(marks=marks), keys):
+        row, awards = rows[doi], json.loads(listed)
+        row["funders"] = (*row["funders"], _funder(name, funder, awards))
+        row["funders_full"].append({"name": name, "doi": funder, "awards": awards})
     for doi, facet, value in conn.execute(
         f"select doi, facet, value from tags where doi in ({marks}) order by 1, 2, 3",  # noqa: S608
         keys,
@@ -517,6 +743,12 @@ def _complete(conn: sqlite3.Connection, keys: Sequence[Doi], flat: bool) -> Iter
         rows[doi]["reasons"] = "; ".join(sorted(set(json.loads(words))))
     for key in keys:
         yield rows[key]
+
+
+def _funder(name: str | None, doi: str | None, awards: Sequence[str]) -> str:
+    """`Name (DOI; awards: numbers)`."""
+    about = "; ".join(filter(None, (doi if name else None, f"awards: {', '.join(awards)}" if awards else None)))
+    return f"{name or doi or 'Funder not named'}{f' ({about})' if about else ''}"
 
 
 def _rows(conn: sqlite3.Connection, sql: str, values: Any) -> Iterator[Row]:

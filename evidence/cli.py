@@ -25,6 +25,7 @@ from tqdm import tqdm
 
 from evidence import (
     __version__,
+    backup,
     catalogue,
     config,
     crossref,
@@ -41,7 +42,6 @@ from evidence import (
     session,
 )
 from evidence import evaluate as evaluation
-from evidence import judge as judging
 from evidence.archive import snapshot_files
 from evidence.errors import ConfigError, EvidenceError
 from evidence.model import SAME_WORK, Doi, VerdictName
@@ -140,7 +140,9 @@ def check(settings: Settings, online: bool) -> None:
     "--all", "everything", is_flag=True, help="With --from: take every record, not only those a source asks for."
 )
 @click.option(
-    "--full", is_flag=True, help="Forget the bookmarks: harvest every source whole, and notice what vanished."
+    "--full",
+    is_flag=True,
+    help="Forget the bookmarks: harvest every source whole, search twice as deep, and notice what vanished.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
 @click.pass_obj
@@ -247,6 +249,9 @@ def decide(
         reviewer,
         withdrawn=[None if subject == "verdict" else _pair(subject) for subject in withdrawn],
     )
+    if not words:
+        click.echo(f"Nothing to add: this is what {reviewer} has decided already, for the same reason.")
+        return
     click.echo(f"{len(words)} decided on {words[0].doi} by {reviewer}; kept in {settings.decisions}.")
 
 
@@ -273,7 +278,10 @@ def decisions_export(settings: Settings, output: Any) -> None:
 def decisions_import(settings: Settings, file: Path) -> None:
     """Append the decisions of FILE that the ledger does not hold yet, then judge what they touch."""
     count = session.import_decisions(settings.db, settings.decisions, rulebook.load(), _now, ledger.read(file))
-    click.echo(f"{count} decisions added.")
+    click.echo(f"{count} decision{'' if count == 1 else 's'} added.")
+    with catalogue.reading(settings.db) as conn:
+        if without := catalogue.without_work(conn):
+            click.echo(report.without_work(without))
 
 
 @decisions.command("conflicts")
@@ -281,10 +289,12 @@ def decisions_import(settings: Settings, file: Path) -> None:
 def decisions_conflicts(settings: Settings) -> None:
     """List the works whose decisions people should look at again, and why."""
     with catalogue.reading(settings.db) as conn:
-        found = catalogue.conflicts(conn)
+        found, without = catalogue.conflicts(conn), catalogue.without_work(conn)
     for row in found:
         click.echo(f"https://doi.org/{row['doi']}  {row['conflict']}")
-    if not found:
+    if without:
+        click.echo(report.without_work(without))
+    if not found and not without:
         click.echo("No conflicts.")
 
 
@@ -292,7 +302,8 @@ def decisions_conflicts(settings: Settings) -> None:
 @click.pass_obj
 def decisions_agreement(settings: Settings) -> None:
     """Say how far each two reviewers agree: percent, and Cohen's kappa."""
-    found = ledger.agreement(judging.standing(session.decisions(settings.decisions)))
+    _, words = session.current(settings.db, session.decisions(settings.decisions))
+    found = ledger.agreement(words)
     for pair in found:
         kappa = "not defined" if pair.kappa is None else f"{pair.kappa:.2f}"
         click.echo(f"{pair.first} and {pair.second}: {pair.works} works, {pair.observed:.0%} agreement, kappa {kappa}")
@@ -348,7 +359,20 @@ def _report(name: str, read: Callable[[sqlite3.Connection], Any], write: Callabl
         click.echo(json.dumps(rows, ensure_ascii=False) if as_json else write(rows))
 
 
-_report("prisma", catalogue.flow, report.flow, "Print the boxes of the PRISMA 2020 flow diagram as they stand now.")
+@reports.command("prisma")
+@click.option(
+    "--as-of", metavar="DATE", help="As it stood at the end of this day (YYYY-MM-DD); default: as it stands now."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@click.pass_obj
+def report_prisma(settings: Settings, as_of: str | None, as_json: bool) -> None:
+    """Print the boxes of the PRISMA 2020 flow diagram."""
+    day = _day(as_of, "--as-of")
+    with catalogue.reading(settings.db) as conn:
+        found = catalogue.flow(conn, day)
+    click.echo(json.dumps(found.boxes, ensure_ascii=False) if as_json else report.flow(found))
+
+
 _report(
     "prisma-s", catalogue.searches_as_run, report.searches, "Print every search as it was run, as PRISMA-S asks for it."
 )
@@ -474,6 +498,24 @@ def publish_(settings: Settings, folder: Path, hide_reviewers: bool) -> None:
         click.echo(
             f"Run {done.unfinished} was under way: the copy holds what had landed of it. Publish again when it ends."
         )
+
+
+@cli.command("backup")
+@click.argument("target", type=click.Path(path_type=Path), metavar="FILE")
+@click.option("--force", is_flag=True, help="Overwrite FILE even where it is no backup.")
+@click.pass_obj
+def backup_(settings: Settings, target: Path, force: bool) -> None:
+    """Copy both databases, whatever else is at work on them, and check the copies.
+
+    FILE gets the harvest; the decisions go beside it, to decisions.db where FILE is called evidence.db and to NAME-decisions.db
+    otherwise. A folder gets evidence.db and decisions.db.
+    """
+    for copied in backup.backup(settings.db, settings.decisions, target, force=force):
+        kind = "work" if "works" in copied.rows else "decision"
+        held = f"{copied.rows[f'{kind}s']} {kind}{'s' * (copied.rows[f'{kind}s'] != 1)}"
+        click.echo(f"{copied.source}: {held}, {copied.size / 1e6:.1f} MB, copied to {copied.file} and checked.")
+        if copied.unfinished:
+            click.echo(f"Run {copied.unfinished} was under way: the copy holds what had landed of it.")
 
 
 @cli.group()
@@ -640,13 +682,13 @@ def _pair(raw: str) -> tuple[str, str]:
     return facet, value
 
 
-def _day(raw: str | None) -> str | None:
+def _day(raw: str | None, option: str = "--since") -> str | None:
     if raw is None:
         return None
     try:
         return datetime.strptime(raw, "%Y-%m-%d").replace(tzinfo=UTC).date().isoformat()
     except ValueError:
-        raise ConfigError(f"--since {raw!r} is no day; write it like 2026-01-31") from None
+        raise ConfigError(f"{option} {raw!r} is no day; write it like 2026-01-31") from None
 
 
 def _has_screen() -> bool:

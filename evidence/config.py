@@ -29,7 +29,7 @@ RESERVED = {REFRESH_SOURCE, FILES_SOURCE}
 """Ids of the sources that `sync` keeps for itself: the refresh of known works, and records taken whole from files."""
 
 _DOTTED = ("license", "full-text", "award", "relation")
-_WINDOW_FILTERS = re.compile(r"(from|until)-(index|pub|issued|print-pub|online-pub)-date|doi|updates")
+_WINDOW_FILTERS = re.compile(r"(from|until)-(index|pub|issued|print-pub|online-pub|created)-date|doi|updates")
 _EXAMPLE_ADDRESS = re.compile(r"@(.*\.)?example(\.[a-z]+)?$|@localhost$", re.IGNORECASE)
 
 
@@ -190,7 +190,7 @@ class _File(_Strict):
 
 
 class _CitationEntry(_Strict):
-    text: _Text
+    text: _Text | None = None
     doi: _Text | None = None
 
 
@@ -243,13 +243,25 @@ def _reference_list(text: YamlText, loc: Loc, entry: _ReferencesEntry) -> Refere
         raise text.complain(loc, "a reference list has either `citations:` (as printed) or `of:` (a DOI), one of them")
     of = _doi(text, (*loc, "of"), entry.of) if entry.of else None
     for i, cited in enumerate(entry.citations):
+        if not (cited.text or cited.doi):
+            raise text.complain(
+                (*loc, "citations", i), "this citation is empty; write its `text:` as printed, its `doi:`, or both"
+            )
         if cited.doi and not doi.candidates(cited.doi):
             raise text.complain(
                 (*loc, "citations", i, "doi"),
                 f"{cited.doi!r} holds no DOI, not even a damaged one; write what the list prints, or leave `doi:` out",
             )
-    citations = tuple(Citation(entry.id, i, c.text, c.doi) for i, c in enumerate(entry.citations, start=1))
+    citations = tuple(
+        Citation(entry.id, i, c.text or _address(c.doi or ""), c.doi) for i, c in enumerate(entry.citations, start=1)
+    )
     return ReferenceList(entry.id, entry.label, citations, of)
+
+
+def _address(stated: str) -> str:
+    """What stands for the text of a citation that has only a DOI: its address, or the string itself if it is damaged."""
+    parsed = doi.parse(stated)
+    return doi.url(parsed) if parsed and not doi.is_short(parsed) else stated
 
 
 def _search(text: YamlText, loc: Loc, entry: _SearchEntry) -> Search:

@@ -1,10 +1,10 @@
 """What a published copy is asked that looks at every work, counted once when it is made: rows that stand for long waits.
 
-A copy is never written to, so an answer that is right when it is made stays right. The views `to_check` and `evidence_map`,
-some ready-made questions, the values by which the big tables are counted, and the sets of `tallies` are written into tables
-of the copy; views and questions then read those. Answers are those of the very same SQL, but for pairs of tags, which are
-counted from the sets; tests compare each with the SQL it stands for. The working database, which changes, has none of these
-tables and answers as ever.
+A copy is never written to, so an answer that is right when it is made stays right. The views `to_check`, `evidence_map` and
+`prisma_changes`, some ready-made questions, the values by which the big tables are counted, and the sets of `tallies` are
+written into tables of the copy; views and questions then read those. Answers are those of the very same SQL, but for pairs of
+tags, which are counted from the sets; tests compare each with the SQL it stands for. The working database, which changes, has
+none of these tables and answers as ever.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 from evidence import tallies
 
-VIEWS = ("evidence_map", "to_check")
+VIEWS = ("evidence_map", "to_check", "prisma_changes")
 """Views that look at every work or citation, written down whole and in their order."""
 
 QUESTIONS: dict[str, dict[str, Any]] = {

@@ -1,18 +1,21 @@
 """Crossref over HTTP: the only door to the network.
 
 The room for asking the right question and for never mistaking, losing or hiding an answer. Three rooms below do the
-rest: `wire` sends, retries and classifies; `pacing` waits; `answers` reads. Every question is idempotent: one page, no
-cursor, no offset.
+rest: `wire` sends, retries and classifies; `pacing` waits; `answers` reads. Every question is idempotent: one page, by
+offset; no cursor.
 
 * A DOI goes into a batch where a filter can carry it, else into a path of its own, every character encoded. The
-  record's DOI must be the question's; another work's record is never returned.
+  record's DOI must be the question's, or the question's DOI one of its aliases; another work's record is never returned.
+* Whether known works still stand as we hold them is asked lightly, a hundred in one request (`check`); a DOI that is left
+  out of its answer is nothing but a question, to be asked by itself.
 * A DOI that a batch did not return is asked by itself: it may be an alias, whose 301 is read by hand, encoded again and
   asked, at most `HOPS` times; or it is in nobody's records, which is an answer (404).
 * A batch that is refused, too large or makes the server throw is asked again DOI by DOI before it counts as failed.
 
 What fails for good is a `RejectedError` or an `UnavailableError` that says what happened, where, and what to do.
 
-May not look inside a record beyond its DOI and the day it was indexed, and may not write anything. `bibliography` and
+May not look inside a record beyond its DOI, its aliases, the day it was indexed and how often it is cited, and may not
+write anything. `bibliography` and
 `count` go through habanero, for single interactive questions; a harvest never does (it has no retry and no pace, and
 fetches another work for a DOI with `#` or `?`).
 """
@@ -30,17 +33,29 @@ from typing import Any, Final, Self, TypeVar
 from urllib.parse import quote
 
 from evidence import answers
+from evidence import doi as spelling
 from evidence.answers import TroubleError
 from evidence.errors import RejectedError, UnavailableError
-from evidence.model import Doi, Found, Page, Query, Window
+from evidence.model import Doi, Found, Page, Query, Seen, Window
+from evidence.normalise import cited_by, indexed_at
 from evidence.wire import Moved, Params, Wire
 
 HOME: Final = "https://api.crossref.org"
 RESOLVER: Final = "https://doi.org"
 """Where formatted citations come from: it sends a DOI on to the agency that registered it."""
 
-SELECT: Final = "DOI,title,subtitle,abstract,container-title,type,issued,score,indexed"
-"""The fields a scan asks for: enough to test a search's phrases. `language` and `subtype` cannot be selected."""
+SELECT: Final = (
+    "DOI,title,subtitle,abstract,container-title,type,score,indexed,created,"
+    "issued,published,published-print,published-online,posted,content-created"
+)
+"""The fields a scan asks for: enough to test a search's phrases and years. `language`, `subtype` and `published-other`
+cannot be selected."""
+
+LIGHT: Final = "DOI,indexed,is-referenced-by-count"
+"""The fields a light check asks for. Which aliases a record has cannot be selected."""
+
+LIGHT_BATCH: Final = 100
+"""DOIs in one light check; `LONGEST_FILTER` may allow fewer."""
 
 BATCH: Final = 50
 """DOIs in one list request: the measured sweet spot (CROSSREF.md §1.2)."""
@@ -133,23 +148,37 @@ class Crossref:
         """
         asked: dict[str, Doi] = {}
         for doi in dois:
-            asked.setdefault(doi.lower(), doi)
+            asked.setdefault(spelling.lower(doi), doi)
         unique = tuple(asked.values())
         for start in range(0, len(unique), BATCH):
             yield self._batch(unique[start : start + BATCH], since)
 
-    def scan(self, query: Query, window: Window | None = None) -> Page:
-        """The best `query.rows` records, best first, with the fields of `SELECT` only; one page. `total` is the server's
-        word, so a page that holds rows back, even one shorter than it should be, is never `complete`."""
-        filters = [f"{name}:{value}" for name, values in query.filters for value in values]
-        if window is not None:
-            kind = "pub" if window.by == "published" else "index"
-            filters += [f"from-{kind}-date:{window.since}", f"until-{kind}-date:{window.until}"]
+    def check(self, dois: Sequence[Doi]) -> Iterator[tuple[Seen, ...]]:
+        """What Crossref's list says of these DOIs, one request for each tuple: a hundred DOIs, fewer where they are long.
+
+        A DOI is left out when no filter can carry it, when the list does not have it (it may be an alias or gone), when its
+        row is held back, or when the request is refused for one DOI of it: absence proves nothing here.
+        """
+        wanted = [doi for doi in dict.fromkeys(map(spelling.lower, dois)) if _FILTERABLE.fullmatch(doi)]
+        for group in _groups(wanted, LIGHT_BATCH):
+            page = self._many(group, None, LIGHT)
+            rows = {answers.doi_of(item): item for item in page.items} if page else {}
+            yield tuple(Seen(doi, indexed_at(rows[doi]), cited_by(rows[doi])) for doi in group if doi in rows)
+
+    def scan(self, query: Query, window: Window | None = None, offset: int = 0, *, by_creation: bool = False) -> Page:
+        """`query.rows` records after the first `offset`, with the fields of `SELECT` only: best first, or `by_creation`
+        oldest first. One page; `total` is the server's word, so a page that holds rows back, even one shorter than it
+        should be, is never `complete`."""
+        filters = [f"{name}:{value}" for name, values in query.filters for value in values] + _limits(window)
         params = [("query" if name == "query" else f"query.{name}", text) for name, text in query.fields]
         if filters:
             params.append(("filter", ",".join(filters)))
+        if offset:
+            params.append(("offset", str(offset)))
+        if by_creation:
+            params += [("sort", "created"), ("order", "asc")]
         try:
-            return self._list([*params, ("rows", str(query.rows)), ("select", SELECT)], query.rows)
+            return self._list([*params, ("rows", str(query.rows)), ("select", SELECT)], query.rows, offset)
         except TroubleError as trouble:
             if trouble.page is not None:
                 return trouble.page
@@ -157,8 +186,7 @@ class Crossref:
 
     def agency(self, doi: Doi) -> str | None:
         """The name of the agency that registered a DOI (`DataCite`, `mEDRA`, `Crossref`, …), or None if none did."""
-        found = self._follow(doi, "/agency", answers.agency)
-        return None if found is None else found[1]
+        return self._follow(doi, "/agency", answers.agency)
 
     def _batch(self, dois: tuple[Doi, ...], since: str | None) -> tuple[Found, ...]:
         found: dict[Doi, Found] = {}
@@ -170,10 +198,10 @@ class Crossref:
             page = self._many(group, since)
             records = {answers.doi_of(item): item for item in page.items} if page else {}
             for doi in group:
-                if doi.lower() in records:
-                    found[doi] = Found(doi, Doi(doi.lower()), records[doi.lower()])
+                if (answered := spelling.lower(doi)) in records:
+                    found[doi] = Found(doi, answered, records[answered])
             # A page that holds rows back, or others' rows, proves nothing about the absent: they are not "unchanged".
-            trusted = page is not None and page.complete and records.keys() <= {doi.lower() for doi in group}
+            trusted = page is not None and page.complete and records.keys() <= set(map(spelling.lower, group))
             if since is None or not trusted:
                 singly.update(doi for doi in group if doi not in found)
         for doi in dois:
@@ -183,18 +211,20 @@ class Crossref:
                     found[doi] = one
         return tuple(found[doi] for doi in dois if doi in found)
 
-    def _many(self, dois: Sequence[Doi], since: str | None) -> Page | None:
+    def _many(self, dois: Sequence[Doi], since: str | None, select: str | None = None) -> Page | None:
         """One answer to many DOIs, or None when they must be asked one by one."""
         filters = [f"doi:{doi}" for doi in dois] + ([f"from-index-date:{since}"] if since else [])
+        fields = [("select", select)] if select else []
         try:
             # Taken as it comes: whatever is missing from it is asked for by itself.
-            return self._list([("filter", ",".join(filters)), ("rows", str(len(dois)))], 0)
+            return self._list([("filter", ",".join(filters)), ("rows", str(len(dois))), *fields], 0)
         except TroubleError as trouble:
-            if trouble.status in _SPLIT_ON or trouble.too_large:
+            if trouble.tried and (trouble.status in _SPLIT_ON or trouble.too_large):
                 return None
             trouble.surface()
 
     def _single(self, doi: Doi) -> Found:
+        # The record's own spelling is kept: a server may have folded more than ASCII on the way to it.
         try:
             found = self._follow(doi, "", answers.record)
         except UnavailableError as error:
@@ -202,23 +232,23 @@ class Crossref:
             if isinstance(trouble, TroubleError) and trouble.unread is not None:
                 return Found(doi, None, trouble.unread)
             raise
-        return Found(doi, None, None) if found is None else Found(doi, *found)
+        return Found(doi, None, None) if found is None else Found(doi, answers.doi_of(found), found)
 
-    def _list(self, params: Params, due: int) -> Page:
-        page = self._wire.ask("list", "/works", params, partial(answers.page, due))
+    def _list(self, params: Params, due: int, offset: int = 0) -> Page:
+        page = self._wire.ask("list", "/works", params, partial(answers.page, due, offset=offset))
         if not isinstance(page, Page):
             raise AssertionError("a list is neither moved nor absent: the wire has raised")
         return page
 
-    def _follow(self, doi: Doi, below: str, read: Callable[[str, Any], T]) -> tuple[Doi, T] | None:
-        """Asks `/works/{doi}{below}`, going by hand where aliases point: the DOI that answered and what it said."""
-        way = [doi.lower()]
+    def _follow(self, doi: Doi, below: str, read: Callable[[str, Any], T]) -> T | None:
+        """Asks `/works/{doi}{below}`, going by hand where aliases point: what the last one answered."""
+        way = [spelling.lower(doi)]
         try:
             while True:
                 path = f"/works/{quote(way[-1], safe='', errors='replace')}{below}"
                 answer = self._wire.ask("single", path, (), partial(read, way[-1]))
                 if not isinstance(answer, Moved):
-                    return None if answer is None else (Doi(way[-1]), answer)
+                    return answer
                 way.append(answers.target(answer.location, below))
                 if way[-1] in way[:-1] or len(way) > HOPS + 1:
                     trail = " → ".join(way)
@@ -230,13 +260,25 @@ class Crossref:
             trouble.surface()
 
 
-def _groups(dois: Sequence[Doi]) -> Iterator[list[Doi]]:
-    """The DOIs in order, cut where their filter would make the request line too long."""
+def _limits(window: Window | None) -> list[str]:
+    """A window as Crossref's filters."""
+    if window is None:
+        return []
+    limits = [
+        ("from-created-date", window.created_from),
+        ("until-created-date", window.created_until),
+        ("from-index-date", window.indexed_from),
+    ]
+    return [f"{name}:{day}" for name, day in limits if day]
+
+
+def _groups(dois: Sequence[Doi], size: int = BATCH) -> Iterator[list[Doi]]:
+    """The DOIs in order, at most `size` at once, cut where their filter would make the request line too long."""
     group: list[Doi] = []
     length = 0
     for doi in dois:
         cost = len(quote(f"doi:{doi},", safe=""))
-        if group and length + cost > LONGEST_FILTER:
+        if group and (length + cost > LONGEST_FILTER or len(group) == size):
             yield group
             group, length = [], 0
         group.append(doi)

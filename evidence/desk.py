@@ -12,8 +12,8 @@ import os
 import secrets
 import sqlite3
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -21,7 +21,6 @@ from typing import Any, Literal, get_args
 
 from evidence import catalogue, doi, rulebook, session, yaml_text
 from evidence.errors import ConfigError
-from evidence.judge import standing
 from evidence.model import SAME_WORK, Decision, Doi, VerdictName
 from evidence.rulebook import Rulebook
 from evidence.serve import DESK_ENVIRONMENT as ENVIRONMENT
@@ -75,7 +74,7 @@ class Desk:
         self._token = token
         self._book: Rulebook | None = None
         self._order: tuple[int | None, list[Doi]] = (None, [])
-        self._read: tuple[tuple[int, int], tuple[Decision, ...], list[Decision]] = ((0, 0), (), [])
+        self._read: tuple[tuple[int, ...], tuple[Decision, ...], list[Decision]] = ((), (), [])
 
     @property
     def accounts(self) -> Mapping[str, str]:
@@ -93,22 +92,24 @@ class Desk:
         """The works that wait for this reviewer there, the likeliest first. `waiting` has those that no word of theirs is on,
         `again` the conflicts, `second` those that somebody else decided and they have not."""
         said = self._verdicts()
-        mine = {word.doi for word in said if word.reviewer == reviewer}
         with catalogue.reading(self.db) as conn:
-            waiting = catalogue.waiting(conn)
+            moved = catalogue.representatives(conn, sorted({word.doi for word in said}))
+            said = [replace(word, doi=moved.get(word.doi, word.doi)) for word in said]
+            mine = {word.doi for word in said if word.reviewer == reviewer}
             if name == "waiting":
+                waiting = catalogue.waiting(conn)
                 return [found for found in self._likeliest(conn, waiting) if found in waiting and found not in mine]
             if name == "again":
-                return sorted(found for found, again in waiting.items() if again)
+                return sorted(catalogue.to_look_at_again(conn))
             others = dict.fromkeys(word.doi for word in said if word.doi not in mine)
             counting = catalogue.screened(conn, list(others))
             return [found for found in others if found in counting]
 
-    def _likeliest(self, conn: sqlite3.Connection, waiting: Mapping[Doi, bool]) -> list[Doi]:
+    def _likeliest(self, conn: sqlite3.Connection, waiting: Set[Doi]) -> list[Doi]:
         """`to_check` in its order, which looks at every citation of every work that waits: made anew after a sync, and when
         a work waits that did not. What people decide moves a few places only, and that may wait."""
         sync, order = catalogue.last_sync(conn), self._order[1]
-        if self._order[0] != sync or not waiting.keys() <= set(order):
+        if self._order[0] != sync or not waiting <= set(order):
             order = catalogue.to_check(conn)
             self._order = (sync, order)
         return order
@@ -138,16 +139,26 @@ class Desk:
                 acts.setdefault((word.doi, word.made_at), []).append(word)
         return [Act(found, at, tuple(words)) for (found, at), words in reversed(acts.items())]
 
+    def kept_under(self, found: Doi) -> Doi:
+        """The DOI that the work is kept under: another one where `found` has become an alias."""
+        with catalogue.reading(self.db) as conn:
+            return catalogue.canonical(conn, found)
+
     def of(self, found: Doi) -> list[Decision]:
-        """Everybody's words on one work, oldest first, those taken back among them."""
-        return [word for word in self._words()[0] if word.doi == found]
+        """Everybody's decisions on one work, under any of its DOIs, oldest first, those undone among them."""
+        said = self._words()[0]
+        with catalogue.reading(self.db) as conn:
+            moved = catalogue.representatives(conn, [found, *sorted({word.doi for word in said})])
+        here = moved.get(found, found)
+        return [word for word in said if moved.get(word.doi, word.doi) == here]
 
     def _words(self) -> tuple[tuple[Decision, ...], list[Decision]]:
-        """The ledger, and what of it stands; read anew when it has a word more."""
-        newest = catalogue.newest_word(self.ledger)
+        """The ledger at the DOIs that its works are kept under, and what of it stands; read anew when it has a word more, or when
+        a DOI leads elsewhere than before."""
+        with catalogue.reading(self.db) as conn:
+            newest = (*catalogue.newest_word(self.ledger), *catalogue.aliases_stamp(conn))
         if newest != self._read[0]:
-            said = catalogue.words(self.ledger)
-            self._read = (newest, said, standing(said))
+            self._read = (newest, *session.current(self.db, catalogue.words(self.ledger)))
         return self._read[1:]
 
     def _verdicts(self) -> list[Decision]:
@@ -174,6 +185,7 @@ class Desk:
 
     def undo(self, reviewer: str, found: Doi, made_at: str) -> bool:
         """Take back what this reviewer said of the work at that moment; ConfigError when nothing of it stands."""
+        found = self.kept_under(found)
         act = next((act for act in self.said(reviewer) if (act.doi, act.made_at) == (found, made_at)), None)
         if act is None:
             raise ConfigError("that has been taken back, or replaced by a newer word, already")
@@ -268,6 +280,7 @@ def read(fields: Mapping[str, Sequence[str]]) -> Words:
 
 
 def _told(db: Path, ledger: Path, reviewers: Sequence[str], token: str | None) -> str:
+    catalogue.check_ledger(ledger)
     said = {"db": str(db.absolute()), "ledger": str(ledger.absolute()), "reviewers": list(reviewers), "token": token}
     return json.dumps(said)
 

@@ -67,7 +67,7 @@ _ESCAPED = re.compile(r"\\(?=[\[\]()<>{}_&%#/])")  # TeX and Markdown write `\_`
 _DASHES = re.compile("[\u2012-\u2015\u2043\u2212\ufe58\ufe63\uff0d\u00ac]")
 _DECODINGS = 10
 """How often percent-encoding is undone; nothing deposited is encoded more than three times."""
-LONGEST = 4096
+LONGEST_FIELD = 4096
 """Characters of a field that can be one DOI, its address around it and all: twice what a DOI may have."""
 _PAIRS = {")": "(", "]": "[", "}": "{", ">": "<", "»": "«", "”": "“", "’": "‘", "）": "（", "】": "【"}
 _TRAILING = ".,;:!?'\"*…´`“‘«|\\†‡§·。，；、"
@@ -79,6 +79,7 @@ _ASCII_LOWER = {upper: upper + 32 for upper in range(65, 91)}
 # A SICI's angle brackets hold a colon or follow a page, and its version (`2.0.CO;2`) comes right after them.
 _SICI_TAIL = re.compile(r"<[^<>\s]{1,60}>\d\.\d\.[A-Za-z]{2};\d(?:-[^\s,.;)\]}'\"<>])?")
 _STARTS = re.compile(rf"(?<![0-9])(?<![0-9]\.)({_PREFIX})(?:/|%2f)", re.IGNORECASE)
+_UNBROKEN = re.compile(r"\S+")
 _SHORT_IN_TEXT = re.compile(
     rf"(?:(?<![\w.-]){_RESOLVER}(10(?:/|%2f))?([a-z0-9]{{3,12}})|\bdoi:\s*(10(?:/|%2f))([a-z0-9]{{3,12}}))(?![/.-]*+\w)",
     re.IGNORECASE,
@@ -105,14 +106,53 @@ _REGISTERS_DOUBLE_SLASH = ("10.1037", "10.1026", "10.1027")
 """APA and Hogrefe: DOIs such as 10.1037//0022-3514.49.1.233 exist as they stand."""
 _ONLY_DOUBLE_SLASH = ("10.1026", "10.1027")
 
+LONGEST = 2048
+"""Characters of the longest DOI that Crossref registers; what is longer is no DOI, and no address could carry it."""
 MAX_CANDIDATES = 8
 """Every candidate may cost a request; beyond these the string is not a stated DOI any more."""
+
+
+def lower(raw: str) -> Doi:
+    """The canonical case of a DOI, for storing: capitals of ASCII become small, all others stay (ISO 26324). SQLite's
+    `lower()` does the same. Nothing else is changed or checked; every module that folds a DOI's case uses this."""
+    return Doi(raw.lower() if raw.isascii() else raw.translate(_ASCII_LOWER))
+
+
+def caseless(raw: str) -> str:
+    """A key for comparing a server's answer with the question, never for storing: a server may fold all of Unicode.
+
+    Letters whose other case has another length (`ß`, `SS`) stay, so that no two spellings of a word become one.
+    """
+    if raw.isascii():
+        return raw.lower()
+    return "".join(folded if len(folded := char.casefold()) == 1 else char for char in raw)
 
 
 def exact(raw: str) -> Doi | None:
     """A registered DOI exactly as an agency gives it, folded to lower case; nothing trimmed but outer white space."""
     raw = raw.strip()
-    return Doi(raw.translate(_ASCII_LOWER)) if _EXACT.fullmatch(raw) else None
+    return lower(raw) if _EXACT.fullmatch(raw) else None
+
+
+def literal(raw: str) -> Doi | None:
+    """The DOI that a field states, letter by letter: nothing undone, trimmed or repaired but the address or label before
+    it. Few DOIs are registered as oddly as they look (`10.5555/a%7eb.`), so this is asked for when `parse` led astray."""
+    text = raw if len(raw) <= LONGEST_FIELD else ""
+    while (lead := _LEAD.match(text)) and lead.end():
+        text = text[lead.end() :]
+    return exact(text) if len(text) <= LONGEST else None
+
+
+def literals(text: str) -> tuple[Doi, ...]:
+    """The same for each DOI in running text: up to the next white space, without the sentence's own punctuation."""
+    found: dict[Doi, None] = {}
+    end = 0
+    for start in _STARTS.finditer(text):
+        if start.start() >= end and (word := _UNBROKEN.match(text, start.start())):
+            end = word.end()
+            if len(word.group()) <= LONGEST and (doi := exact(_trim(word.group()))):
+                found.setdefault(doi)
+    return tuple(found)
 
 
 def is_short(doi: Doi) -> bool:
@@ -122,10 +162,10 @@ def is_short(doi: Doi) -> bool:
 
 def parse(raw: str | None) -> Doi | None:
     """The DOI that a field holds, in any of the usual spellings, or None when it is not one DOI and nothing else."""
-    if not raw or len(raw) > LONGEST:
+    if not raw or len(raw) > LONGEST_FIELD:
         return None
     if _PLAIN.fullmatch(raw) and "10." not in raw[2:]:
-        return Doi(raw.lower())
+        return lower(raw)
     text = _unwrap(_clean(raw))
     lead = _LEAD.match(text)
     resolver = bool(lead and lead.group(1))
@@ -137,7 +177,7 @@ def parse(raw: str | None) -> Doi | None:
         text = _cut_url(text)
     elif host := _HOST.match(text) or _QUERY_HOST.match(text):
         text = _VIEW.sub("", _trim(_cut_url(text[host.end() :].replace("&", "?", 1))))
-    text = _trim(_PMID.sub("", _QUERY.sub("", _trim(_decode(text)))))
+    text = _trim(_PMID.sub("", _QUERY.sub("", _trim(_decode(text)).rstrip())))
     if (found := _BARE.fullmatch(text)) and not _NEVER.search(text):
         return _canonical(*found.groups())
     return _short(text, resolver)
@@ -146,7 +186,7 @@ def parse(raw: str | None) -> Doi | None:
 def candidates(raw: str) -> tuple[Doi, ...]:
     """Readings of a stated DOI worth asking for, best first: exact ones, then repairs. At most `MAX_CANDIDATES`."""
     seen: dict[Doi, None] = {}
-    if len(raw) > LONGEST:
+    if len(raw) > LONGEST_FIELD:
         return ()
     for reading in _readings(_clean(raw)):
         if reading is not None:
@@ -190,8 +230,7 @@ def _canonical(prefix: str, suffix: str) -> Doi | None:
     suffix = _trim(suffix)
     if not any(char.isalnum() for char in suffix):
         return None
-    doi = f"{prefix}/{suffix}".translate(_ASCII_LOWER)
-    return Doi(_once(doi))
+    return Doi(_once(lower(f"{prefix}/{suffix}")))
 
 
 def _once(doi: str) -> str:
@@ -262,10 +301,10 @@ def _short(text: str, marked: bool) -> Doi | None:
     """A short DOI, `marked` by a resolver or label, or alone in a field."""
     text = _trim(text)
     if _SHORT.fullmatch(text) and (marked or not text[3:].isdigit()):
-        return Doi(text.lower())
+        return lower(text)
     bare = _SHORT_BEHIND_RESOLVER.fullmatch(text) if marked else None
     if bare and not bare.group(1).isdigit() and not bare.group(1).isalpha():
-        return Doi(f"10/{bare.group(1).lower()}")
+        return lower(f"10/{bare.group(1)}")
     return None
 
 

@@ -18,7 +18,7 @@ decided once (how, is `identity`'s):
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from itertools import combinations, pairwise
 
@@ -164,11 +164,14 @@ def _divided(members: list[int], records: Sequence[Record]) -> Iterator[list[int
 # --- which pairs make one work ---------------------------------------------------------------------------------------
 
 
-def clusters(pairs: Iterable[Pair], candidates: Iterable[Candidate]) -> tuple[Cluster, ...]:
+def clusters(
+    pairs: Iterable[Pair], candidates: Iterable[Candidate], apart: Collection[tuple[str, str]] = ()
+) -> tuple[Cluster, ...]:
     """Works with two records or more, sorted by the preferred key. KeyError when a pair names no candidate.
 
     `same` pairs are followed in order of their keys; two groups are joined only if no record of one contradicts a record
-    of the other, so a vague record cannot glue Part 1 to Part 2. What was refused is among `waiting`.
+    of the other, so a vague record cannot glue Part 1 to Part 2. `apart` are pairs of keys, the smaller first, that a person
+    says are two works: a contradiction too. What was refused is among `waiting`.
     """
     same = sorted((pair for pair in pairs if pair.verdict == "same"), key=lambda pair: (pair.first, pair.second))
     named = {key for pair in same for key in (pair.first, pair.second)}
@@ -178,7 +181,7 @@ def clusters(pairs: Iterable[Pair], candidates: Iterable[Candidate]) -> tuple[Cl
     for pair in same:
         one, two = group[pair.first], group[pair.second]
         if one is not two:
-            if any(_contradict(records[a], records[b]) for a in one for b in two):
+            if any((min(a, b), max(a, b)) in apart or _contradict(records[a], records[b]) for a in one for b in two):
                 continue
             reasons[id(one)] += reasons.pop(id(two), [])
             one.extend(two)

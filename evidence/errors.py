@@ -4,6 +4,7 @@
   * ConfigError: the user edits a file or an argument (exit 2)
   * BusyError: try again later, another sync holds the lock (exit 75)
   * StoreError: the database is damaged, newer than this program, not ours, or cannot be written (exit 1)
+    * LockedError: another program holds it for longer than we wait
   * SourceError: this source stops, the others go on, the run ends `partial` (exit 1)
     * RejectedError: the server understood and refused; asking again will not help
       * UnreadError: the record on which a source stands cannot be understood
@@ -34,6 +35,10 @@ class BusyError(EvidenceError):
 
 class StoreError(EvidenceError):
     """The database cannot be used as it is: damaged, newer, not ours, read-only or out of space."""
+
+
+class LockedError(StoreError):
+    """Another program holds the database for longer than we wait; later it can be written."""
 
 
 class SourceError(EvidenceError):

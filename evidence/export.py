@@ -72,6 +72,11 @@ _AFTER_TAGS = (
     Column("decided", "Who decided the verdict: rule or person."),
     Column("judged_on", "The text there was to judge: title, title+abstract, or nothing."),
     Column("notice", "Retraction, correction or other notice about the work, where one is known."),
+    Column("gone", "Day since which Crossref has no record of the work any more; empty while it has."),
+    Column(
+        "notice_details",
+        "Every notice with its date and DOI, and on which DOI it stands where that is another; joined by “; ”.",
+    ),
     Column("reasons", "The words in title and abstract that earned the verdict and the tags."),
     Column("kind", "Crossref's type of work, such as journal-article."),
     Column("issued", "Date of first publication as precise as deposited: 2019, 2019-05 or 2019-05-03."),
@@ -80,12 +85,34 @@ _AFTER_TAGS = (
     Column("pages", "Pages or article number."),
     Column("issn", "ISSNs of the journal, joined by “; ”."),
     Column("publisher", "Publisher."),
+    Column("publisher_place", "Where the publisher is."),
+    Column("isbn", "ISBNs of the book or proceedings, joined by “; ”."),
+    Column("edition", "Edition of a book, as deposited."),
+    Column("article_number", "Article number, for articles that have no pages."),
+    Column("subtitle", "Subtitle as deposited; the title includes it."),
+    Column("original_title", "Title in the original language, where the title is a translation."),
+    Column("short_title", "Short title as deposited."),
+    Column("short_container", "Abbreviated title of the journal."),
+    Column("institution", "Where a thesis was defended, a report written or a preprint is kept."),
+    Column("event", "Conference at which the work was given."),
+    Column("event_place", "Where the conference was held."),
+    Column("event_dates", "When the conference was held: a date, or the first and last joined by a slash."),
+    Column("published_print", "Date of print publication as precise as deposited."),
+    Column("published_online", "Date of online publication as precise as deposited."),
+    Column("licence", "Address of the licence of the text."),
+    Column("funders", "Funders as “Name (DOI; awards: numbers)”, joined by “; ”."),
     Column("language", "Language of the work as deposited, such as en."),
     Column("registrations", "Trial registrations named in the record, joined by “; ”."),
     Column("cited_by", "Number of works that cite this one, as Crossref last counted."),
     Column("url", "Address of the work."),
     Column("sources", "Reference lists and searches of sources.yaml that led to the work, joined by “; ”."),
-    Column("authors_full", "Every author and editor as “Family, Given”, joined by “; ”; editors are marked (ed.)."),
+    Column(
+        "authors_full",
+        "Everyone credited as “Family, Given, Suffix”, joined by “; ”; editors are marked (ed.), translators (trans.), chairs of "
+        "a conference (chair).",
+    ),
+    Column("orcids", "ORCID iDs as “Family, Given: number”, joined by “; ”."),
+    Column("affiliations", "Affiliations as “Family, Given: affiliation”, joined by “ | ”."),
     Column("abstract", "Abstract in plain text, where one is deposited."),
 )
 
@@ -104,9 +131,24 @@ BOM = "\ufeff"
 _GUARDED = re.compile(r"'*[=+\-@\t\r\n\0\uff1d\uff0b\uff0d\uff20]")
 """How a dangerous cell begins (OWASP ASVS 5.0, 1.2.10; the full-width forms run in some East Asian settings)."""
 _BEGINS = frozenset("'=+-@\t\r\n\0\uff1d\uff0b\uff0d\uff20")
-_EXCEL_MISREADS = frozenset({"issue", "issued", "pages", "volume"})
+_EXCEL_MISREADS = frozenset(
+    [
+        "issue",
+        "issued",
+        "pages",
+        "volume",
+        "edition",
+        "article_number",
+        "published_print",
+        "published_online",
+        "event_dates",
+    ]
+)
 _EACH_ANOTHER = frozenset(
-    {"doi", "record_id", "title", "authors", "abstract", "url", "reasons", "authors_full", "pages", "keywords"}
+    """
+    doi record_id title authors abstract url reasons authors_full pages keywords
+    subtitle original_title article_number funders orcids affiliations
+    """.split()  # noqa: SIM905
 )
 """Columns that rarely say the same twice, or say it in a list."""
 _MOST_CELLS = 2000

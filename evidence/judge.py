@@ -10,7 +10,8 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evidence.model import Decision, Judgement, Match, Tag, Work
+from evidence.decisions import divided, standing
+from evidence.model import Decision, Doi, Judgement, Match, Tag, Work
 from evidence.rulebook import SCREEN, Rulebook, Ruleset, Said
 from evidence.screen import Verdict, screen
 from evidence.tag import Texts, tag
@@ -26,9 +27,11 @@ class Again:
 
 
 def judge(work: Work, book: Rulebook, decisions: Sequence[Decision] = ()) -> Judgement:
-    """The judgement on `work`; `decisions` are those on its DOI, in the ledger's order. Excluded works get no tags by rule,
-    nor do those whose title speaks of something else."""
-    ordered = standing(decisions)
+    """The judgement on `work`; `decisions` are those on any record of it, in any order. Excluded works get no tags by rule,
+    nor do those whose title speaks of something else. Of a value that the taxonomy no longer has nothing is said: the
+    decision on it is a conflict."""
+    one_work = {Doi(d.doi): work.doi for d in decisions}
+    ordered = standing(decisions, one_work)
     texts = Texts(work)
     ruled = screen(work, book, texts)
     verdict, decided, why = ruled.verdict, "rule", ruled.why
@@ -40,14 +43,20 @@ def judge(work: Work, book: Rulebook, decisions: Sequence[Decision] = ()) -> Jud
     tags = tag(work, book, texts) if verdict != "exclude" and (decided == "person" or _speaks(ruled)) else ()
     # Of tags the rules are asked whatever the verdict is: that a person excluded the work does not turn a rule.
     said = tag(work, book, texts) if any(d.facet for d in ordered) else ()
-    conflict = _conflict(work, ruled.verdict, {(t.facet, t.value) for t in said}, ordered) if ordered else None
+    conflict = None
+    if ordered:
+        conflict = (
+            _not_in_taxonomy(ordered, book)
+            or _divided(divided(decisions, one_work))
+            or _conflict(work, ruled.verdict, {(t.facet, t.value) for t in said}, ordered)
+        )
     return Judgement(
         verdict,
         "person" if decided == "person" else "rule",
         why,
         ruled.judged_on,
         ruled.matches,
-        _corrected(tags, ordered),
+        _corrected(tags, [d for d in ordered if (d.facet, d.value) in book.values]),
         conflict,
     )
 
@@ -76,22 +85,28 @@ def _speaks(ruled: Verdict) -> bool:
     return ruled.verdict == "include" or bool(ruled.matches)
 
 
-def standing(decisions: Sequence[Decision]) -> list[Decision]:
-    """The words that stand, oldest first: of each reviewer the newest on a work's verdict and on each of its tags, unless it
-    was taken back. `decisions` in the ledger's order, which settles words of the same second."""
-    newest: dict[tuple[str, str, str | None, str | None], Decision] = {}
-    for decision in sorted(decisions, key=lambda decision: decision.made_at):
-        subject = (decision.doi, decision.reviewer, decision.facet, decision.value)
-        newest.pop(subject, None)
-        if decision.action != "withdraw":
-            newest[subject] = decision
-    return list(newest.values())
-
-
 def text_digest(work: Work) -> str:
     """16 hex digits of the title and abstract: what a person reads who decides."""
     read = f"{work.title or ''}\n{work.abstract or ''}"
     return hashlib.sha256(read.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _not_in_taxonomy(ordered: Sequence[Decision], book: Rulebook) -> str | None:
+    for decision in ordered:
+        if decision.facet and (decision.facet, decision.value) not in book.values:
+            about = f"{decision.facet}:{decision.value}"
+            return f"{decision.reviewer} decided on {about}: this value no longer exists."
+    return None
+
+
+def _divided(found: Sequence[tuple[Decision, ...]]) -> str | None:
+    """One reviewer, two words: on two copies of the review, or on two records that are one work."""
+    for words in found:
+        last = words[-1]
+        about = f"{last.facet}:{last.value}" if last.facet else "this work"
+        said = ", ".join(f"{d.verdict or d.action} ({d.doi}, {d.made_at[:10]})" for d in words)
+        return f"{last.reviewer} decided twice on {about}, without having seen the other: {said}."
+    return None
 
 
 def _conflict(work: Work, ruled: str, said: set[tuple[str, str]], ordered: Sequence[Decision]) -> str | None:
@@ -105,6 +120,8 @@ def _conflict(work: Work, ruled: str, said: set[tuple[str, str]], ordered: Seque
             said_by = ", ".join(sorted(f"{d.reviewer}: {d.verdict or d.action}" for d in words))
             return f"People disagree on {about} ({said_by})."
         last = words[-1]
+        if last.doi != work.doi:  # of another record of this work, whose text was the one that was read
+            continue
         if last.record is not None and last.record != text_digest(work):
             return f"The title or abstract has changed since {last.reviewer} decided on {about}."
         now = ruled if facet is None else "said" if (facet, value) in said else "unsaid"

@@ -7,24 +7,18 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from datetime import UTC, datetime
 from pathlib import Path
 
 from evidence import doi
+from evidence.decisions import chained, identify
 from evidence.errors import ConfigError
-from evidence.model import Decision
+from evidence.model import SAME_WORK, Decision
 
-COLUMNS = tuple(field.name for field in fields(Decision))
-"""One row is one decision; the columns are the ledger's own. Empty is absent."""
+COLUMNS = (*(field.name for field in fields(Decision)), "id")
+"""One row is one decision. Empty is absent. `seen` has the identifiers (`id`) of the decisions before it, blanks between."""
 
 _VERDICTS = ("include", "exclude", "unsure")
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A decision read from a file, and where it stood."""
-
-    decision: Decision
-    where: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +35,13 @@ class Agreement:
 def rows(decisions: Sequence[Decision]) -> Iterator[tuple[str, ...]]:
     """The rows of the CSV, as text."""
     for decision in decisions:
-        yield tuple(str(getattr(decision, column) or "") for column in COLUMNS)
+        said = [str(getattr(decision, column) or "") for column in COLUMNS[:-2]]
+        yield (*said, " ".join(decision.seen), identify(decision))
 
 
 def agreement(decisions: Sequence[Decision]) -> list[Agreement]:
     """How far each two reviewers agree on the works both gave a verdict. `decisions` are the words that stand
-    (`judge.standing`).
+    (`decisions.standing`).
 
     Cohen's kappa (1960) over include, exclude and unsure; None where chance alone would agree on everything.
     """
@@ -68,7 +63,7 @@ def agreement(decisions: Sequence[Decision]) -> list[Agreement]:
     return found
 
 
-def read(path: Path) -> list[Entry]:
+def read(path: Path) -> list[Decision]:
     """The decisions of a CSV file, checked; ConfigError with file and line at the first that makes no sense."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -79,7 +74,8 @@ def read(path: Path) -> list[Entry]:
                 raise ConfigError(
                     f"{path}:1: the columns {', '.join(missing)} are missing; `evidence decisions export` writes them all"
                 )
-            return [Entry(_decision(row, f"{path}:{reader.line_num}"), f"{path}:{reader.line_num}") for row in reader]
+            found = [_decision(row, f"{path}:{reader.line_num}") for row in reader]
+            return found if "seen" in (reader.fieldnames or ()) else list(chained(found))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); check the path") from None
     except (UnicodeDecodeError, csv.Error) as error:
@@ -88,6 +84,7 @@ def read(path: Path) -> list[Entry]:
 
 def _decision(row: dict[str, str], where: str) -> Decision:
     values = {column: (row.get(column) or "").strip() or None for column in COLUMNS}
+    stated, seen = values.pop("id"), tuple((values.pop("seen") or "").split())
     parsed = doi.parse(values["doi"])
     if parsed is None:
         raise ConfigError(f"{where}: {values['doi']!r} is no DOI")
@@ -106,4 +103,26 @@ def _decision(row: dict[str, str], where: str) -> Decision:
         )
     if not (values["reason"] and values["reviewer"] and values["made_at"]):
         raise ConfigError(f"{where}: reason, reviewer and made_at must not be empty")
-    return Decision(**{**values, "doi": parsed})  # type: ignore[arg-type]
+    if values["facet"] == SAME_WORK:
+        other = doi.parse(values["value"])
+        if other is None:
+            raise ConfigError(
+                f"{where}: {values['value']!r} is not a valid DOI; a same-work decision names the other record"
+            )
+        values["value"] = other
+    decision = Decision(**{**values, "doi": parsed, "made_at": _time(values["made_at"], where), "seen": seen})  # type: ignore[arg-type]
+    if stated and stated != identify(decision):
+        raise ConfigError(
+            f"{where}: this line was changed after it was exported; to import it as a new decision, empty its `id`"
+        )
+    return decision
+
+
+def _time(text: str, where: str) -> str:
+    """An ISO time as the ledger has it, in UTC; ConfigError for what is none. A time without a zone is UTC."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(f"{where}: made_at {text!r} is not an ISO time; write it like 2026-11-24T09:30:00Z") from None
+    found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    return found.strftime("%Y-%m-%dT%H:%M:%S.%fZ" if found.microsecond else "%Y-%m-%dT%H:%M:%SZ")

@@ -16,9 +16,10 @@ import re
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
-from rapidfuzz import fuzz
+from rapidfuzz import fuzz, process
 
 from evidence.model import Author, Doi, Work
 from evidence.text import flat, fold
@@ -67,6 +68,11 @@ _MARKER = re.compile(r"^\s*[\[(]?\d{1,3}[\]).]+\s+")
 _PARTS = re.compile(r"[^\s\w'’\-‐‑]")
 _WORD = re.compile(r"[^\W_]+")
 _STATUS = re.compile(r"^\W*(?:retracted|withdrawn|removed)(?: (?:article|chapter|paper))?\W+", re.IGNORECASE)
+# The same before a citation, as reference managers print it; without capitals or punctuation it may begin a title.
+_PRINTED_STATUS = re.compile(
+    r"^\W*(?:(?i:retracted|withdrawn|removed)(?: (?i:article|chapter|paper))?\s*[^\w\s]\W*"
+    r"|(?:RETRACTED|WITHDRAWN|REMOVED)(?: (?:ARTICLE|CHAPTER|PAPER))?\s+)"
+)
 _NOTICE = re.compile(
     r"^\W*(?:(?:author|publisher)(?:'s|’s|s)? )?(correction|corrigend|errat|addend|retraction|withdrawal|repl(?:y|ies)|response"
     r"|comment|re:|letter|discussion|expression of concern|editor|book review|review of|notice)",
@@ -108,12 +114,18 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class _Printed:
-    """A citation taken apart once: folded words, where each starts in `folded`, and the punctuation before each."""
+    """A citation taken apart once: folded words, where each starts in `folded`, and the punctuation before each.
+
+    `numbers` has each word that holds a digit, without leading zeros, and None for the others; `letters` are the longer
+    words without one.
+    """
 
     words: tuple[str, ...]
     starts: tuple[int, ...]
     parted: tuple[str, ...]
     folded: str
+    numbers: tuple[str | None, ...]
+    letters: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +190,7 @@ def _take_apart(citation: str, fields: Mapping[str, str]) -> _Printed:
         order = ("author", "year", "article-title", "volume-title", "journal-title", "volume", "issue", "first-page")
         citation = ". ".join(filter(None, (citation, *(fields.get(key) for key in order))))
     text = _NOISE.sub(" ", _HYPHENATED.sub("", citation[:LONGEST]))
-    text = flat(_MARKER.sub("", text))
+    text = flat(_PRINTED_STATUS.sub("", _MARKER.sub("", text)))
     words, starts, parted = [], [], []
     end = length = 0
     for match in _WORD.finditer(text):
@@ -187,17 +199,19 @@ def _take_apart(citation: str, fields: Mapping[str, str]) -> _Printed:
         parted.append("".join(_PARTS.findall(text, end, match.start())) if end else "^")
         length += len(match.group()) + 1
         end = match.end()
-    return _Printed(tuple(words), tuple(starts), tuple(parted), " ".join(words))
+    numbers = tuple(_number(word) if any(map(str.isdigit, word)) else None for word in words)
+    letters = tuple(word for word, number in zip(words, numbers, strict=True) if number is None and len(word) > 3)
+    return _Printed(tuple(words), tuple(starts), tuple(parted), " ".join(words), numbers, letters)
 
 
 def _judge(printed: _Printed, work: Work) -> tuple[Agreement, bool]:
     """Field by field, then the verdict; and whether it is certain enough to accept what only a search brought up."""
     title = _title(printed, work)
-    rest = printed.words[: title.span[0]] + printed.words[title.span[1] :]
-    numbers = [_number(word) for word in rest if any(char.isdigit() for char in word)]
+    first, last = title.span
+    numbers = [number for number in printed.numbers[:first] + printed.numbers[last:] if number is not None]
     grades: dict[Field, Grade] = {"title": _title_grade(title, work), "author": _author(printed, title, work)}
     grades |= _numbers(numbers, work)
-    grades["container"] = _container(printed.words[title.span[1] :] or rest, work.container)
+    grades["container"] = _container(printed.words[last:] or printed.words[:first], work.container)
     score = sum(WEIGHTS[name] * (SILENT if grade is None else grade) for name, (grade, _) in grades.items())
     support = tuple(name for name, (grade, _) in grades.items() if grade is not None and grade >= 0.5)
     against = tuple(name for name, (grade, _) in grades.items() if grade == 0)
@@ -247,9 +261,9 @@ def _telling(title: _Title, work: Work) -> bool:
 
 def _prints_a_title(printed: _Printed, work: Work) -> bool:
     """Does the citation hold words enough for a title, beside this record's authors and container?"""
-    known = set(fold(" ".join(filter(None, (work.container, *map(_surname, work.authors))))).split())
-    words = [word for word in printed.words if len(word) > 3 and not any(map(str.isdigit, word))]
-    return sum(word not in known and not any(name.startswith(word) for name in known) for word in words) >= 4
+    known = tuple(fold(" ".join(filter(None, (work.container, *map(_surname, work.authors))))).split())
+    strange = (word for word in printed.letters if not any(name.startswith(word) for name in known))
+    return sum(1 for _ in itertools.islice(strange, 4)) == 4
 
 
 def _enough(title: _Title, agreement: Agreement, grades: Mapping[Field, Grade], work: Work) -> bool:
@@ -266,7 +280,7 @@ def _plausible(agreement: Agreement) -> bool:
 
 def _title(printed: _Printed, work: Work) -> _Title:
     """Where the record's title, or else its main part before a colon, stands in the citation."""
-    whole = _STATUS.sub("", (work.title or "")[:LONGEST])
+    whole = _without_status(work.title or "")
     best = _locate(fold(whole), printed)
     if not best.same:
         main, subtitle = _subtitled(whole)
@@ -283,6 +297,12 @@ def _title(printed: _Printed, work: Work) -> _Title:
     return best
 
 
+@lru_cache(maxsize=4096)
+def _without_status(title: str) -> str:
+    return _STATUS.sub("", title[:LONGEST])
+
+
+@lru_cache(maxsize=4096)
 def _subtitled(title: str) -> tuple[str, str]:
     """Main title and subtitle, folded; no main part where there is no subtitle."""
     parts = re.split(r"\s*[:?!.]\s+|\s[–—-]\s", title, maxsplit=1)
@@ -364,9 +384,10 @@ def _author(printed: _Printed, title: _Title, work: Work) -> Grade:
     people = [author for author in work.authors if author.role == "author"] or list(work.authors)
     before = printed.words[: title.span[0]] if title.span[1] else printed.words
     zone = before or printed.words[title.span[1] :]
-    names = [word for word in zone if not word.isdigit() and len(word) > 1]
-    if not people or not names:
+    words = [word for word in zone if not word.isdigit() and len(word) > 1]
+    if not people or not words:
         return None, "no author to compare"
+    names = _Names(words)
     if _named(people[0], names):
         return 1, f"the first author {_surname(people[0])} agrees"
     others = sum(_named(author, names) for author in people[1:8])
@@ -381,7 +402,16 @@ def _surname(author: Author) -> str:
     return author.name or author.family or author.given or ""
 
 
-def _named(author: Author, names: Sequence[str]) -> bool:
+class _Names:
+    """Words among which authors are looked for, in the forms that several authors need."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self.single = set(words)
+        self.text = " ".join(words)
+        self.all = (*words, *(first + second for first, second in itertools.pairwise(words)))
+
+
+def _named(author: Author, names: _Names) -> bool:
     """Does the family (or group) name stand among `names`? Bears one or two wrong letters in a long name."""
     parts = fold(author.name or author.family or "").split()
     if len("".join(parts)) <= 2 and author.given:  # initials and family name swapped by the depositor
@@ -389,17 +419,13 @@ def _named(author: Author, names: Sequence[str]) -> bool:
     if not parts:
         return False
     if author.name:
-        return fuzz.partial_ratio(" ".join(parts), " ".join(names)) >= 88
+        return fuzz.partial_ratio(" ".join(parts), names.text) >= 88
     family, joined = " ".join(parts), "".join(parts)
-    if family in " ".join(names) and set(parts) <= set(names):
+    if family in names.text and names.single.issuperset(parts):
         return True
-    return any(
-        name == joined or (len(joined) >= 5 and fuzz.ratio(name, joined) >= 82) for name in (*names, *_pairs(names))
-    )
-
-
-def _pairs(names: Sequence[str]) -> list[str]:
-    return [first + second for first, second in itertools.pairwise(names)]
+    if len(joined) < 5:
+        return joined in names.all
+    return process.extractOne(joined, names.all, scorer=fuzz.ratio, score_cutoff=82) is not None
 
 
 def _numbers(numbers: list[str], work: Work) -> dict[Field, Grade]:
@@ -432,13 +458,13 @@ def _number(word: str) -> str:
     return word.lstrip("0") or word
 
 
-def _spellings(value: str | None) -> set[str]:
+@lru_cache(maxsize=4096)
+def _spellings(value: str | None) -> frozenset[str]:
     """How a volume, issue or page may be printed: `S41` also as `41`, `101-B` as `101`."""
     folded = fold(value or "")
     digits = re.findall(r"\d+", folded)
-    return {
-        _number(option) for option in (folded, folded.replace(" ", ""), *digits[:1]) if any(map(str.isdigit, option))
-    }
+    options = (folded, folded.replace(" ", ""), *digits[:1])
+    return frozenset(_number(option) for option in options if any(map(str.isdigit, option)))
 
 
 def _year(numbers: list[str], work: Work) -> Grade:
@@ -469,7 +495,10 @@ def _container(rest: Sequence[str], container: str | None) -> Grade:
     if len(wanted) == 1:
         told = any(word == wanted[0] or (len(word) >= 4 and _abbreviates(word, wanted[0])) for word in words)
         return (1, f"{container} agrees") if told else (None, "the container is not recognised in it")
-    for start in range(len(words)):
+    letter = wanted[0][0]
+    for start, word in enumerate(words):
+        if word[0] != letter:  # no abbreviation of it, nor abbreviated by it
+            continue
         length = _run(words[start:], wanted)
         telling = max(map(len, words[start : start + length]), default=0) >= 3
         if telling and length >= max(2, len(wanted) - (len(wanted) > 3)):

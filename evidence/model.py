@@ -1,4 +1,4 @@
-"""The frozen values that flow between the stages, and the door's two verbs.
+"""The frozen values that flow between the stages, and the door's verbs.
 
 Nothing here does work: no parsing, no I/O, no defaults that hide an absent fact. Absent is `None`, never `""`;
 many is a tuple. Dates are ISO text of the precision that was deposited (`2019`, `2019-05`, `2019-05-03`).
@@ -22,8 +22,11 @@ SAME_WORK = "same-work"
 the other DOI. It is no facet of the taxonomy."""
 
 CitationStatus = Literal[
-    "resolved", "repaired", "matched", "mismatch", "ambiguous", "not-in-crossref", "not-found", "no-doi"
+    "resolved", "repaired", "matched", "mismatch", "ambiguous", "not-in-crossref", "not-found", "not-in-files", "no-doi"
 ]
+
+
+Role = Literal["author", "editor", "translator", "chair"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +38,43 @@ class Author:
     suffix: str | None = None
     name: str | None = None
     orcid: str | None = None
-    role: Literal["author", "editor"] = "author"
+    role: Role = "author"
     affiliation: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
+class Funder:
+    """Who paid, as deposited: the name, the funder's DOI (Open Funder Registry or ROR) and the numbers of its awards."""
+
+    name: str | None
+    doi: Doi | None
+    awards: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Licence:
+    """A licence for one version of the text: `vor` (version of record), `am` (accepted manuscript), `tdm` (text mining) or
+    `unspecified`; `starts` is an ISO date, `delay_days` how long after publication that is."""
+
+    url: str
+    version: str | None
+    starts: str | None
+    delay_days: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """The conference at which a paper was given; `dates` is an ISO date, or two joined by a slash."""
+
+    name: str | None
+    place: str | None
+    dates: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
-    """A retraction, correction, … about a work. `evidence` says how we know: `updated-by`, `update-to` or `title`."""
+    """A retraction, correction, … as one record states it. `notice_doi` is the notice, None where it is not named; `evidence`
+    says how we know: `updated-by`, `update-to` or `title`."""
 
     kind: str
     notice_doi: Doi | None
@@ -61,18 +94,22 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One entry of a deposited reference list: its DOI if one is asserted, and the text a person would read."""
+    """One entry of a deposited reference list: its DOI if one is asserted, and the text a person would read. `stated` is
+    the DOI as deposited, where that is written otherwise."""
 
     position: int
     doi: Doi | None
     asserted_by: str | None
     text: str | None
+    stated: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What one Crossref record says of one work, in plain text. `kind` is Crossref's `type`; `authors` in order; `cites`
-    holds the DOIs of its deposited references and who asserted each."""
+    """What one Crossref record says of one work, in plain text. `title` includes the subtitle; `kind` is Crossref's `type`;
+    `authors` in order; `pages` is the article number where there are no pages; `cites` holds the DOIs of its deposited
+    references and who asserted each. `notices` are what it says was done to this work, `updates` what it says was done to
+    others; `notice_of` what it is a notice of, none for a study."""
 
     doi: Doi
     title: str | None = None
@@ -93,9 +130,23 @@ class Work:
     cited_by: int | None = None
     registrations: tuple[str, ...] = ()
     notices: tuple[Notice, ...] = ()
-    notice_of: tuple[tuple[str, Doi], ...] = ()
+    updates: tuple[tuple[Doi, Notice], ...] = ()
+    notice_of: tuple[tuple[str, Doi | None], ...] = ()
     relations: tuple[Relation, ...] = ()
     cites: tuple[tuple[Doi, str | None], ...] = ()
+    subtitle: str | None = None
+    original_title: str | None = None
+    short_title: str | None = None
+    edition: str | None = None
+    article_number: str | None = None
+    short_container: str | None = None
+    publisher_place: str | None = None
+    institution: str | None = None
+    published_print: str | None = None
+    published_online: str | None = None
+    event: Event | None = None
+    funders: tuple[Funder, ...] = ()
+    licences: tuple[Licence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +186,12 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A person's word on one work: a verdict, one tag added or taken away, or an earlier word of theirs taken back (a
-    `withdraw` names the tag, or nothing: the verdict). Append-only; the newest wins.
+    """A person's decision on one work: a verdict, one tag added or removed, or an earlier decision of theirs undone (a
+    `withdraw` names the tag, or nothing: the verdict). Append-only; `decisions.standing` says which count.
 
-    `rules` is the digest of the rules then, `record` that of the title and abstract that were read (`judge.text_digest`),
-    `rule_said` what the rules said then: a verdict, or for a tag `said` or `unsaid`.
+    `made_at` is an ISO time in UTC. `rules` is the digest of the rules then, `record` that of the title and abstract that
+    were read (`judge.text_digest`), `rule_said` what the rules said then: a verdict, or for a tag `said` or `unsaid`. `seen`
+    has the identifiers (`decisions.identify`) of the decisions on the same subject that the reviewer had before them.
     """
 
     doi: Doi
@@ -153,6 +205,7 @@ class Decision:
     rules: str | None
     record: str | None
     rule_said: str | None = None
+    seen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,24 +240,30 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A closed range of days, ISO `YYYY-MM-DD`, by publication date or by the date Crossref indexed the record."""
+    """The records that one request is limited to. Each limit is a day, ISO `YYYY-MM-DD`, inclusive; None is no limit.
 
-    by: Literal["published", "indexed"]
-    since: str
-    until: str
+    Every record has one `created` date, which never changes: two adjacent ranges of it share no record and miss none. The
+    index date moves while one reads, and clocks differ, so it has no upper limit.
+    """
+
+    created_from: str | None = None
+    created_until: str | None = None
+    indexed_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One ranked answer. `total` is how many records the server says match; items hold at least the scan fields. An item may
-    be anything that JSON can say, though nearly all are records."""
+    """One page of an answer. `total` is how many records the server says match; items hold at least the scan fields. An item
+    may be anything that JSON can say, though nearly all are records. `ranks`: the DOI and score of each item, where the door
+    knows them without reading the items."""
 
     items: Sequence[Message]
     total: int
+    ranks: tuple[tuple[Doi, float], ...] | None = None
 
     @property
     def complete(self) -> bool:
-        """Nothing was left behind the last row."""
+        """Nothing was left behind the last row (of a first page)."""
         return self.total <= len(self.items)
 
 
@@ -218,6 +277,15 @@ class Found:
     answered: Doi | None
     message: Message | None
     place: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a light check says of a record: when it was indexed (as `normalise.indexed_at`), and how often it is cited."""
+
+    doi: Doi
+    indexed: str | None
+    cited_by: int | None
 
 
 class Door(Protocol):
@@ -239,8 +307,13 @@ class Door(Protocol):
         """Whole records, a batch at a time. With `since` (ISO date): only those indexed since; the rest are left out."""
         ...
 
-    def scan(self, query: Query, window: Window | None = None) -> Page:
-        """The best `query.rows` records for a question, best first, inside a window."""
+    def check(self, dois: Sequence[Doi]) -> Iterator[tuple[Seen, ...]]:
+        """Which of these DOIs lists know, a batch at a time. One that is left out may be anything: ask for it by itself."""
+        ...
+
+    def scan(self, query: Query, window: Window | None = None, offset: int = 0, *, by_creation: bool = False) -> Page:
+        """`query.rows` records for a question inside a window, after the first `offset`: best first, or `by_creation`
+        oldest first, an order that does not change between two requests."""
         ...
 
     def agency(self, doi: Doi) -> str | None:

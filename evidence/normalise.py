@@ -14,17 +14,31 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any, Literal
 
 import orjson
 
 from evidence import doi as dois
+from evidence import notices as standing
 from evidence import text
 from evidence.characters import whole
 from evidence.errors import RecordError
-from evidence.model import Author, Doi, Message, Notice, Reference, Relation, Work
+from evidence.model import (
+    Author,
+    Doi,
+    Event,
+    Funder,
+    Licence,
+    Message,
+    Notice,
+    Reference,
+    Relation,
+    Role,
+    Work,
+)
 
 VOLATILE = frozenset(
     {
@@ -41,9 +55,6 @@ VOLATILE = frozenset(
     }
 )
 """Top-level keys that change without an edit of the record (`subject` was Crossref's own, per journal)."""
-
-LONGEST_DOI = 2048
-"""Characters of a DOI: the most that Crossref registers. What is longer is no DOI, and no address could carry it."""
 
 LARGEST_NUMBER = 2**63 - 1
 """The largest whole number that a database can hold."""
@@ -65,6 +76,15 @@ _CSL_KINDS = {
     "paper-conference": "proceedings-article",
     "thesis": "dissertation",
 }
+_LESSER = {
+    "original_title": "original-title",
+    "short_title": "short-title",
+    "edition": "edition-number",
+    "article_number": "article-number",
+    "short_container": "short-container-title",
+    "publisher_place": "publisher-location",
+}
+"""Fields that are kept for readers and exports; one of a wrong type is left out, for nothing depends on it."""
 _ORCID = re.compile(r"(\d{4})-?(\d{4})-?(\d{4})-?(\d{3}[\dXx])(?!\d)")
 _ISO_DATE = re.compile(r"(\d{4})(?:[-/.](\d{1,2})(?:[-/.](\d{1,2}))?)?(?![\d/.-])")
 _REFERENCE_FIELDS = frozenset(
@@ -81,19 +101,6 @@ _REFERENCE_FIELDS = frozenset(
     )
 )
 
-# What publishers put before or after the title of the *work* that was retracted; a notice says "Retraction of".
-_TITLE_STATUS = re.compile(
-    r"^\W*(?P<before>retracted|withdrawn|removed|temporary removal)\b(?:\s+(?:article|chapter|paper|manuscript))?\s*"
-    r"(?:[:—–|\])]|-\s)|[(\[]\s*(?P<after>retracted|withdrawn|removed)\b(?:\s+article)?[^()\[\]]{0,80}[)\]]\W*$",
-    re.IGNORECASE,
-)
-_STATUS_KIND = {
-    "retracted": "retraction",
-    "withdrawn": "withdrawal",
-    "temporary removal": "removal",
-    "removed": "removal",
-}
-
 
 def normalise(message: Message) -> Work:
     """The Work that a record describes; RecordError says in words why it cannot be understood."""
@@ -101,8 +108,11 @@ def normalise(message: Message) -> Work:
     if doi is None:
         raise RecordError(without_doi(message))
     title, abstract = searchable(message)
-    notices, notice_of = _notices(message, doi, title)
     issued = _issued(message)
+    authors = _authors(message)
+    notices, updates = _updates(message, doi, title)
+    record = standing.Facts(doi, title, _kind(message), issued)
+    notice_of = _notice_of(message, record, [*((doi, notice) for notice in notices), *updates], authors)
     return Work(
         doi=doi,
         title=title,
@@ -119,13 +129,22 @@ def normalise(message: Message) -> Work:
         url=dois.url(doi),
         issn=tuple(_lines(message.get("ISSN"))),
         isbn=tuple(dict.fromkeys(isbn.rpartition("/")[2] for isbn in _lines(message.get("ISBN")))),
-        authors=_authors(message),
-        cited_by=_count(message.get("is-referenced-by-count")),
+        authors=authors,
+        cited_by=cited_by(message),
         registrations=_registrations(message),
         notices=notices,
+        updates=updates,
         notice_of=notice_of,
         relations=_relations(message),
         cites=_cites(message),
+        subtitle="; ".join(dict.fromkeys(filter(None, map(_oneline, _strings(message, "subtitle"))))) or None,
+        **{field: _lesser(message, key) for field, key in _LESSER.items()},
+        institution=_institution(message),
+        published_print=_lesser_date(message.get("published-print")),
+        published_online=_lesser_date(message.get("published-online")),
+        event=_event(message),
+        funders=_funders(message),
+        licences=_licences(message),
     )
 
 
@@ -135,10 +154,11 @@ def digest(message: Message) -> str:
 
 
 def written(message: Message) -> tuple[str, str]:
-    """The record as JSON text, nothing left out, and its digest. Written once for both: the content in order of its keys,
-    then what is volatile. RecordError when it cannot be written: a number of thousands of digits, a thousand levels."""
+    """The record as JSON text and its digest. Written once for both: the content in order of its keys, then what is
+    volatile. Only `score` is left out: how well a record fits a question is no fact about the record. RecordError when it
+    cannot be written: a number of thousands of digits, a thousand levels."""
     content = _encode({key: value for key, value in message.items() if key not in VOLATILE})
-    volatile = _encode({key: value for key, value in message.items() if key in VOLATILE})
+    volatile = _encode({key: value for key, value in message.items() if key in VOLATILE and key != "score"})
     digest = hashlib.blake2b(content, digest_size=16).hexdigest()
     comma = b"," if len(content) > 2 and len(volatile) > 2 else b""
     return (content[:-1] + comma + volatile[1:]).decode(), digest
@@ -203,7 +223,7 @@ def doi_of(message: object) -> Doi | None:
 
 def _registered(stated: object) -> Doi | None:
     """The DOI that a field holds, be it as registered or in another spelling."""
-    if not isinstance(stated, str) or len(stated) > LONGEST_DOI or _UNHOLDABLE.search(stated):
+    if not isinstance(stated, str) or len(stated) > dois.LONGEST or _UNHOLDABLE.search(stated):
         return None
     return dois.exact(stated) or dois.parse(stated)
 
@@ -235,10 +255,30 @@ def indexed_at(message: Message) -> str | None:
     return moment if isinstance(moment, str) and moment.isascii() and moment else _date(indexed)
 
 
-def year_of(message: Message) -> int | None:
-    """The year of publication, without normalising the rest."""
-    issued = _issued(message)
-    return int(issued[:4]) if issued else None
+def cited_by(message: Message) -> int | None:
+    """How many works cite this one, as Crossref counted; None when the record does not say."""
+    return _count(message.get("is-referenced-by-count"))
+
+
+def aliases(message: Message) -> tuple[Doi, ...]:
+    """The other DOIs of this work that its record lists, each once; what is no DOI is left out."""
+    listed = message.get("aliases")
+    found = dict.fromkeys(filter(None, map(_registered, listed if isinstance(listed, list) else ())))
+    return tuple(doi for doi in found if doi != doi_of(message))
+
+
+def years_of(message: Message) -> frozenset[int]:
+    """The years of all dates of publication that a record gives, without normalising the rest: a record in print in one
+    year and online in another has both. A date that is none, or of no known shape, says nothing."""
+    found = set()
+    for key in ("issued", *_DATES):
+        try:
+            day = _date(message.get(key))
+        except RecordError:
+            continue
+        if day:
+            found.add(int(day[:4]))
+    return frozenset(found)
 
 
 def searchable(message: Message) -> tuple[str | None, str | None]:
@@ -397,13 +437,20 @@ def _objects(message: Message, key: str) -> Iterator[Mapping[str, Any]]:
 
 
 def _authors(message: Message) -> tuple[Author, ...]:
-    """Authors, then editors, in order; exact duplicates once."""
-    roles: tuple[tuple[str, Literal["author", "editor"]], ...] = (("author", "author"), ("editor", "editor"))
-    found = (_author(item, role) for key, role in roles for item in _objects(message, key))
+    """Authors, then editors, translators and chairs, in order; exact duplicates once."""
+    found = (_author(item, role) for role in _ROLES for item in _credited(message, role))
     return tuple(dict.fromkeys(author for author in found if author is not None))
 
 
-def _author(item: Mapping[str, Any], role: Literal["author", "editor"]) -> Author | None:
+_ROLES: tuple[Role, ...] = ("author", "editor", "translator", "chair")
+
+
+def _credited(message: Message, role: Role) -> Iterator[Mapping[str, Any]]:
+    """The people in one role. Without authors or editors a record is not understood; the others are left out when odd."""
+    return _objects(message, role) if role in ("author", "editor") else _listed(message.get(role))
+
+
+def _author(item: Mapping[str, Any], role: Role) -> Author | None:
     """One contributor; None when the deposit names nobody."""
     family, given, suffix = (_line(item.get(key)) for key in ("family", "given", "suffix"))
     particle = _line(item.get("non-dropping-particle"))
@@ -432,46 +479,125 @@ def _line(value: object) -> str | None:
     return text.line(value) if isinstance(value, str) else None
 
 
+def _listed(value: object) -> Iterator[Mapping[str, Any]]:
+    """The objects in a list, or one object by itself; anything else says nothing."""
+    yield from (item for item in (value if isinstance(value, list) else [value]) if isinstance(item, dict))
+
+
+def _lesser(message: Message, key: str) -> str | None:
+    """The first text under a lesser field; numbers as text, anything else left out."""
+    value = message.get(key)
+    for item in value if isinstance(value, list) else [value]:
+        said = _number(item) if isinstance(item, int) and not isinstance(item, bool) else item
+        if isinstance(said, str) and (line := _oneline(said)):
+            return line
+    return None
+
+
+def _lesser_date(value: object) -> str | None:
+    return _date(value) if isinstance(value, (dict, str)) else None
+
+
+def _institution(message: Message) -> str | None:
+    """Where a thesis was defended, a report written or a preprint is kept; several joined by `; `."""
+    names = (_line(item.get("name")) for item in _listed(message.get("institution")))
+    return "; ".join(dict.fromkeys(filter(None, names))) or None
+
+
+def _event(message: Message) -> Event | None:
+    """The conference; None when nothing is said of it."""
+    for item in _listed(message.get("event")):
+        first, last = _lesser_date(item.get("start")), _lesser_date(item.get("end"))
+        dates = "/".join(dict.fromkeys(filter(None, (first, last)))) or None
+        event = Event(_oneline(_line(item.get("name"))), _line(item.get("location")), dates)
+        if event.name or event.place or event.dates:
+            return event
+    return None
+
+
+def _funders(message: Message) -> tuple[Funder, ...]:
+    """Funders in order, each once, with all the awards deposited for it."""
+    awards: dict[tuple[str | None, Doi | None], dict[str, None]] = {}
+    for item in _listed(message.get("funder")):
+        doi = _registered(item.get("DOI"))
+        name = _line(item.get("name"))
+        numbers = [*_lines(item.get("award"))]
+        for award in _listed(item.get("award-info")):
+            numbers += _lines(award.get("award-number"))
+        if name or doi or numbers:
+            awards.setdefault((name, doi), {}).update(dict.fromkeys(numbers))
+    return tuple(Funder(name, doi, tuple(numbers)) for (name, doi), numbers in awards.items())
+
+
+def _licences(message: Message) -> tuple[Licence, ...]:
+    """Licences in order, each once."""
+    found = (
+        Licence(
+            url, _line(item.get("content-version")), _lesser_date(item.get("start")), _count(item.get("delay-in-days"))
+        )
+        for item in _listed(message.get("license"))
+        if (url := _line(item.get("URL")))
+    )
+    return tuple(dict.fromkeys(found))
+
+
 def _registrations(message: Message) -> tuple[str, ...]:
     """Trial registry numbers, upper case without blanks: `NCT03797326`, `ISRCTN12345678`."""
     numbers = (_line(item.get("clinical-trial-number")) for item in _objects(message, "clinical-trial-number"))
     return tuple(dict.fromkeys("".join(number.split()).upper() for number in numbers if number))
 
 
-def _notices(message: Message, doi: Doi, title: str | None) -> tuple[tuple[Notice, ...], tuple[tuple[str, Doi], ...]]:
-    """What was done to this work, and to which other works this record does it.
+def _updates(
+    message: Message, doi: Doi, title: str | None
+) -> tuple[tuple[Notice, ...], tuple[tuple[Doi, Notice], ...]]:
+    """What this record says was done to its own work, and to which other works: every statement, as deposited.
 
-    `updated-by` speaks of this work; `update-to` does only when it names this very DOI, else this record is the notice.
+    `updated-by` speaks of this work, and so does `update-to` when it names this very DOI. A relation without a usable DOI
+    speaks of this work unless the title is a notice's.
     """
-    found: dict[tuple[str, Doi | None], Notice] = {}
-    notice_of: dict[tuple[str, Doi], None] = {}
-    for item in _objects(message, "updated-by"):
-        notice = _notice(item, "updated-by")
-        found.setdefault((notice.kind, notice.notice_doi), notice)
-    for item in _objects(message, "update-to"):
-        notice = _notice(item, "update-to")
-        if notice.notice_doi is None or notice.notice_doi == doi:
-            found.setdefault((notice.kind, notice.notice_doi), notice)
-        else:
-            notice_of.setdefault((notice.kind, notice.notice_doi))
-    status = _TITLE_STATUS.search(title or "")
-    if status and not notice_of:
-        kind = _STATUS_KIND[(status["before"] or status["after"]).lower()]
-        if not any(known == kind for known, _ in found):
-            found[(kind, None)] = Notice(kind, None, None, None, "title")
-    return tuple(found.values()), tuple(notice_of)
+    own: dict[Notice, None] = {}
+    others: dict[tuple[Doi, Notice], None] = {}
+    for key in ("updated-by", "update-to"):
+        for item in _objects(message, key):
+            notice = _notice(item, key)
+            if key == "update-to" and notice.notice_doi not in (None, doi):
+                others.setdefault((notice.notice_doi, replace(notice, notice_doi=doi)))
+            elif notice.notice_doi or not standing.heading(title):
+                own.setdefault(notice)
+    kind = standing.status(title)
+    if kind and not any(notice.kind == kind for notice in own):
+        own.setdefault(Notice(kind, None, None, None, "title"))
+    return tuple(own), tuple(others)
 
 
 def _notice(item: Mapping[str, Any], evidence: Literal["updated-by", "update-to"]) -> Notice:
-    kind = _line(item.get("type")) or _line(item.get("label")) or "update"
-    stated = item.get("DOI")
     return Notice(
-        kind=re.sub(r"[\s_]+", "-", kind.strip().lower()),
-        notice_doi=_registered(stated),
+        kind=standing.kind_of((_line(item.get("type")), _line(item.get("label")))),
+        notice_doi=_registered(item.get("DOI")),
         issued=_date(item.get("updated")),
         source=_line(item.get("source")),
         evidence=evidence,
     )
+
+
+def _notice_of(
+    message: Message, record: standing.Facts, said: Sequence[tuple[Doi, Notice]], authors: tuple[Author, ...]
+) -> tuple[tuple[str, Doi | None], ...]:
+    """What this record is a notice of, as far as it can tell by itself; the DOI is None where only its title, or a journal
+    that signs "Retracted: …" itself, says that it is one."""
+    statements = [
+        standing.Said(record.doi, about, n.kind, n.notice_doi or record.doi, n.issued, n.source, n.evidence)
+        for about, n in said
+    ]
+    found = standing.notice_of(record, statements)
+    if found:
+        return tuple((kind, Doi(about)) for kind, about in found)
+    if any(statement.evidence != "title" for statement in statements):
+        return ()
+    container = _first(message, "container-title")
+    by_journal = container and any(" ".join(filter(None, (a.given, a.family or a.name))) == container for a in authors)
+    kind = standing.heading(record.title, certain=True) or (standing.status(record.title) if by_journal else None)
+    return ((kind, None),) if kind else ()
 
 
 def _relations(message: Message) -> tuple[Relation, ...]:
@@ -505,7 +631,13 @@ _ASSERTERS = ("publisher", "crossref")
 def references(message: Message) -> tuple[Reference, ...]:
     """The deposited reference list in order, with the text a person would read; positions count from 1."""
     return tuple(
-        Reference(position, _reference_doi(item), _line(item.get("doi-asserted-by")), _reference_text(item))
+        Reference(
+            position,
+            doi := _reference_doi(item),
+            _line(item.get("doi-asserted-by")),
+            _reference_text(item),
+            None if doi is None or dois.lower(item["DOI"]) == doi else item["DOI"],
+        )
         for position, item in enumerate(_entries(message), start=1)
     )
 
@@ -521,7 +653,7 @@ def _entries(message: Message) -> Iterator[Mapping[str, Any]]:
 def _reference_doi(item: Mapping[str, Any]) -> Doi | None:
     """The asserted DOI; a malformed one (blanks inside, twice, a URL) in its best reading."""
     stated = item.get("DOI")
-    if not isinstance(stated, str) or len(stated) > LONGEST_DOI or _UNHOLDABLE.search(stated):
+    if not isinstance(stated, str) or len(stated) > dois.LONGEST or _UNHOLDABLE.search(stated):
         return None
     return dois.parse(stated) or next(iter(dois.candidates(stated)), None)
 

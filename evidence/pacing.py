@@ -1,4 +1,5 @@
-"""How fast Crossref may be asked, and how long to pause after a refusal: arithmetic on headers, clock and sleep.
+"""How fast Crossref may be asked, how long to pause after a refusal, and when to stop asking: arithmetic on headers, clock
+and sleep.
 
 Two route classes are paced apart, because Crossref limits them apart: `list` (`/works?…`) and `single`
 (`/works/{doi}` and what hangs below it). Requests are sequential, so one minimum interval per class is the whole of it:
@@ -9,6 +10,9 @@ Two route classes are paced apart, because Crossref limits them apart: `list` (`
   sends no headers is paced like Crossref. A test that does not want to wait hands the client a fake `sleep`.
 * A 429 doubles the interval of its class (up to `SLOWEST` times); every good answer eases it back a little.
 
+`Breaker` limits what an outage costs: once one question's tries have all met a fault of the server, each later question
+is tried once, and after `STOP_AFTER` given up in a row no more are asked.
+
 Jitter is a digest of the question and the try, not a random number: runs can be repeated exactly, yet two users who were
 refused together do not come back together. May not open a connection or know an HTTP library.
 """
@@ -17,7 +21,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final, Literal
@@ -51,6 +55,12 @@ SHORTEST_PAUSE: Final = 1.0
 
 LONGEST_WAIT: Final = 300.0
 """Seconds; a server that asks for a longer `Retry-After` is not waited for: the run ends honestly instead."""
+
+Fault = Literal["unreachable", "timeout", "server error", "not JSON"]
+"""Failures that are the server's, or the way's to it, and not the question's: the next question will likely meet it too."""
+
+STOP_AFTER: Final = 3
+"""Questions given up in a row, by one fault of the server, after which a run asks no more."""
 
 _DURATION = re.compile(r"\s*(\d{1,9}(?:\.\d+)?)\s*(ms|s|m|h)?\s*", re.IGNORECASE)
 _UNIT = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -99,6 +109,54 @@ class Pace:
     def answered(self, route: Route) -> None:
         """The server answered: come a tenth of the way back to the announced pace."""
         self._slowed[route] = max(self._slowed[route] * 0.9, 1.0)
+
+
+class Breaker:
+    """A circuit breaker: how often a question is worth trying while the server is in trouble.
+
+    Closed, a question has all its tries. When all of one question's tries have met such a fault, it opens, and every later
+    question is tried once until one is answered, which closes it again: a server that comes back is used at once. When
+    `STOP_AFTER` questions in a row were given up so, it stops the run's questions for good.
+
+    The two classes of route may fail apart (`/works?…` answers 500 while single works are served), so an answer of the other
+    class proves nothing about this one, except that the server can be reached.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[Route, Fault] = {}
+        self._doubted: set[Route] = set()
+        self._given_up: dict[Route, int] = {}
+
+    def once(self, route: Route) -> bool:
+        """Whether a question of this class is tried only once as things stand."""
+        return route in self._open or route in self._doubted
+
+    def stopped(self, route: Route) -> bool:
+        """Whether no question of this class is asked any more."""
+        return self._given_up.get(route, 0) >= STOP_AFTER
+
+    def answered(self, route: Route) -> None:
+        """The server has answered a question of this class."""
+        self._given_up[route] = 0
+        self._open.pop(route, None)
+        for other in [other for other, fault in self._open.items() if fault == "unreachable"]:
+            self._given_up[other] = 0
+            del self._open[other]
+        self._doubted.discard(route)
+        if not self._open:
+            self._doubted.clear()
+
+    def gave_up(self, route: Route, faults: Collection[Fault | None]) -> None:
+        """A question has had its tries, which met these faults (None: one that is the question's own)."""
+        if not faults or None in faults:
+            return
+        self._given_up[route] = self._given_up.get(route, 0) + 1
+        if route not in self._open:
+            self._doubted |= set(GENTLE) - {route}
+        self._open[route] = "unreachable" if set(faults) == {"unreachable"} else "server error"
+        if self._open[route] == "unreachable":
+            # There is no network: the other class of route is no way round it.
+            self._given_up = dict.fromkeys(GENTLE, max(self._given_up.values()))
 
 
 def back_off(attempt: int, first: float, key: str) -> float:

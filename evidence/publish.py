@@ -30,7 +30,7 @@ import yaml
 from filelock import FileLock, Timeout
 from sqlite_utils import Database
 
-from evidence import catalogue, config, counted, schema, serve, yaml_text
+from evidence import catalogue, config, counted, database, schema, serve, yaml_text
 from evidence.errors import BusyError, ConfigError, StoreError
 
 MARKER = ".made-by-evidence-publish"
@@ -114,6 +114,8 @@ def publish(
     """
     catalogue.connect(db, older=True).close()
     claims = None if sources is None else _without_contact(sources)
+    if decisions:
+        catalogue.check_ledger(decisions)
     said = catalogue.words(decisions) if decisions and reviewers == "hidden" else ()
     names = sorted({word.reviewer for word in said}) if reviewers == "hidden" else None
     with _ours(target), _explained(db, target):
@@ -209,13 +211,9 @@ def _copy_rows(conn: sqlite3.Connection, source: Path) -> None:
 
 
 def _check_not_newer(conn: sqlite3.Connection, source: Path, tables: Sequence[str]) -> None:
-    known = {migration.name for migration in schema.evidence.pending(Database(memory=True))}
+    """Once more inside the transaction: a newer version may have brought the working database up since it was opened."""
     applied = conn.execute("select name from working._sqlite_migrations") if "_sqlite_migrations" in tables else ()
-    newer = sorted({name for (name,) in applied} - known)
-    if newer:
-        raise StoreError(
-            f"{source}: made by a newer version of evidence (it has {newer[-1]}); upgrade with pip install -U evidence"
-        )
+    database.refuse_newer(source, schema.evidence, (name for (name,) in applied))
 
 
 def _hide(conn: sqlite3.Connection, names: Sequence[str]) -> None:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from evidence import __version__, catalogue, duplicates
+from evidence.decisions import identify, merged, standing
 from evidence.errors import RecordError
-from evidence.judge import Again, judge, judge_again, standing
+from evidence.judge import Again, judge, judge_again
 from evidence.model import SAME_WORK, Decision, Doi, Message, Work
 from evidence.normalise import normalise
 from evidence.rulebook import SCREEN, Rulebook, Said
@@ -24,7 +26,12 @@ from evidence.store import Record, Retagged, Store
 GC_EVERY = 50_000
 """Objects made before a collection is tried (Python's own: 700)."""
 
+ROUNDS = 4
+"""How often judging and clustering follow each other at most: each may move the other once, and then they agree."""
+
 JUDGE_PART = 500
+_SETTLING = 2
+"""How often works are judged again that another record, read after them, shows to be notices or not."""
 ASK_PART = 5_000
 
 
@@ -50,14 +57,36 @@ def read_and_judge(
     raw: str,
     book: Rulebook,
     decisions: Mapping[Doi, tuple[Decision, ...]],
+    taken: Mapping[Doi, tuple[tuple[str, Doi], ...]] | None = None,
 ) -> Record:
-    """Normalise and judge one message. A record that cannot be understood has no work, and its basis is the reason."""
+    """Normalise and judge one message. A record that cannot be understood has no work, and its basis is the reason.
+
+    `taken` is what records are notices of by all that the database holds, where one record alone may not tell.
+    """
     said = decisions.get(doi, ())
     try:
         work = normalise(message)
     except RecordError as error:
         return Record(doi, checksum, raw, None, None, str(error))
+    if taken and doi in taken:
+        work = replace(work, notice_of=taken[doi])
     return Record(doi, checksum, raw, work, judge(work, book, said), basis(book, said))
+
+
+def settle(store: Store, book: Rulebook, run: int, progress: Progress, *, moved: bool) -> tuple[int, int]:
+    """Judge again what is stale, then cluster the records of one work, until neither moves the other: a decision on one
+    record of a work holds for all of them. `moved`: works have come or changed. Returns how many works were judged again,
+    and how many changed their cluster."""
+    judged = clustered = 0
+    for _ in range(ROUNDS):
+        count, turned = rejudge(store, book, run, decisions_by_work(store), progress)
+        judged += count
+        changed = find_duplicates(store, run, moved=moved or turned)
+        clustered += changed
+        if not changed:
+            break
+        moved = False
+    return judged, clustered
 
 
 def rejudge(
@@ -79,6 +108,9 @@ def rejudge(
     turned = _ask_again(store, book, run, ours, book.touched(marks), quick, progress) if quick else []
     whole = [doi for doi in stale if stale[doi] != stood_on or doi in decisions] + turned
     judged = len(quick) - len(turned) + _judge_whole(store, book, run, decisions, whole, progress)
+    for _ in range(_SETTLING):
+        _judge_whole(store, book, run, decisions, left := catalogue.unsettled(store.conn), progress)
+        whole += left
     if stood_on != ours:
         store.set_marks(ours, __version__, book.marks)
     return judged, bool(whole)
@@ -94,11 +126,14 @@ def judge_decided(
 ) -> int:
     """Judge these works again and no other, as a person waits for it; returns how many. Records are clustered anew only
     where the words can have changed a cluster: of pairs, of a work that stands in one, of one that was excluded."""
+    members = catalogue.representatives(store.conn, dois)
+    dois = sorted(doi for doi in {*dois, *members} if members.get(doi, doi) in {members.get(d, d) for d in dois})
     before = catalogue.screened(store.conn, dois)
     count = _judge_whole(store, book, run, decisions, dois, progress)
     after = catalogue.screened(store.conn, dois)
     back = any(verdict == "exclude" and after.get(doi) != "exclude" for doi, verdict in before.items())
-    return count + find_duplicates(store, run, moved=back or catalogue.paired(store.conn, dois))
+    clustered = find_duplicates(store, run, moved=back or catalogue.paired(store.conn, dois))
+    return count + clustered + (sum(settle(store, book, run, progress, moved=False)) if clustered else 0)
 
 
 def _judge_whole(
@@ -112,14 +147,34 @@ def _judge_whole(
     count = 0
     for start in range(0, len(dois), JUDGE_PART):
         progress.step("judging", start, len(dois))
-        records = [
-            record
-            for doi, checksum, message in catalogue.standing(store.conn, dois[start : start + JUDGE_PART])
-            if (record := read_and_judge(json.loads(message), doi, checksum, message, book, decisions)).work is not None
-        ]
-        store.rejudge(run, records)
+        part = dois[start : start + JUDGE_PART]
+        taken = store.notices_of(part)
+        records, unread = [], []
+        for doi, checksum, message in catalogue.standing(store.conn, part):
+            record = read_and_judge(json.loads(message), doi, checksum, message, book, decisions, taken)
+            if record.work is None:
+                unread.append(record)
+                record = _understood_before(store, book, decisions, doi, taken) or record
+            if record.work is not None:
+                records.append(record)
+        store.rejudge(run, records, unread)
         count += len(records)
     return count
+
+
+def _understood_before(
+    store: Store,
+    book: Rulebook,
+    decisions: Mapping[Doi, tuple[Decision, ...]],
+    doi: Doi,
+    taken: Mapping[Doi, tuple[tuple[str, Doi], ...]],
+) -> Record | None:
+    """The last record of this work that today's code understands: it stands in for a later one that nobody can read."""
+    for checksum, message in catalogue.earlier(store.conn, doi):
+        record = read_and_judge(json.loads(message), doi, checksum, message, book, decisions, taken)
+        if record.work is not None:
+            return record
+    return None
 
 
 def _ask_again(
@@ -136,7 +191,7 @@ def _ask_again(
         for row in catalogue.judged(store.conn, dois[start : start + ASK_PART], asked):
             notice = row["notice_of"].partition(":") if row["notice_of"] else None
             texts = {name: row[name] for name in ("title", "abstract", "kind", "container")}
-            work = Work(row["doi"], **texts, notice_of=((notice[0], Doi(notice[2])),) if notice else ())
+            work = Work(row["doi"], **texts, notice_of=((notice[0], Doi(notice[2]) or None),) if notice else ())
             again = judge_again(work, row["screened"], row["why"], book, part, touched)
             if again is None:
                 turned.append(row["doi"])
@@ -162,18 +217,19 @@ def find_duplicates(store: Store, run: int, moved: bool) -> int:
     if not moved and not pairs_moved(store) and not catalogue.crashed_before(store.conn, run):
         return 0
     said = _pairs_by_people(store)
+    apart = {key for key, (verdict, _) in said.items() if verdict == "apart"}
     rows = {row["doi"]: row for row in catalogue.candidates(store.conn)}
     candidates = [_candidate(row) for row in rows.values()]
     ruled = [p for p in duplicates.pairs(candidates) if (p.first, p.second) not in said]
-    clusters = duplicates.clusters(ruled, candidates)
+    clusters = duplicates.clusters(ruled, candidates, apart)
     waiting = set(duplicates.waiting(ruled, clusters))
     same_as: dict[str, str] = {}
-    for group in _joined(clusters, [key for key, (verdict, _) in said.items() if verdict == "same"], rows):
+    for group in _joined(clusters, [key for key, (verdict, _) in said.items() if verdict == "same"], apart, rows):
         best = next((m for m in group if rows[m]["screened"] == "include"), group[0])
         same_as |= {member: best for member in group if member != best}
     pairs = [(p.first, p.second, "doubtful" if p in waiting else "same", "rule", p.reason) for p in ruled]
     pairs += [(*key, verdict, "person", reason) for key, (verdict, reason) in said.items()]
-    return store.set_duplicates(sorted(pairs), same_as)
+    return store.set_duplicates(run, sorted(pairs), same_as)
 
 
 def pairs_moved(store: Store) -> bool:
@@ -183,15 +239,22 @@ def pairs_moved(store: Store) -> bool:
 
 
 def _joined(
-    clusters: Iterable[duplicates.Cluster], same: Sequence[tuple[str, str]], rows: Mapping[str, Mapping[str, Any]]
+    clusters: Iterable[duplicates.Cluster],
+    same: Sequence[tuple[str, str]],
+    apart: Collection[tuple[str, str]],
+    rows: Mapping[str, Mapping[str, Any]],
 ) -> list[list[str]]:
-    """The groups of records of one work, the preferred first; a person's word joins what the rules would not."""
+    """The groups of records of one work, the preferred first. A person's decision joins what the rules would not; no group
+    ever holds two records that a person set apart."""
     groups = [[c.preferred, *(m for m in c.members if m != c.preferred)] for c in clusters]
     for pair in same:
-        if all(doi in rows for doi in pair):
-            touched = [group for group in groups if set(group) & set(pair)]
-            groups = [group for group in groups if group not in touched]
-            groups.append(list(dict.fromkeys([*(m for group in touched for m in group), *pair])))
+        if not all(doi in rows for doi in pair):
+            continue
+        touched = [group for group in groups if set(group) & set(pair)]
+        joined = list(dict.fromkeys([*(m for group in touched for m in group), *pair]))
+        if any(first in joined and second in joined for first, second in apart):
+            continue
+        groups = [*(group for group in groups if group not in touched), joined]
     return groups
 
 
@@ -206,22 +269,31 @@ def _candidate(row: Mapping[str, Any]) -> duplicates.Candidate:
 
 
 def _pairs_by_people(store: Store) -> dict[tuple[str, str], tuple[str, str]]:
-    """What people said of pairs, the newest word: (doi, other) → (same or apart, reason)."""
+    """What people decided on pairs of records, the last decision on each: (doi, other) → (same or apart, reason)."""
+    of_pairs = [d for d in store.decisions() if d.facet == SAME_WORK and d.value]
+    if not of_pairs:
+        return {}
+    moved = catalogue.moved(store.conn, [Doi(doi) for d in of_pairs for doi in (d.doi, d.value) if doi])
     said = {}
-    for decision in standing(store.decisions()):
-        if decision.facet == SAME_WORK and decision.value:
-            first, second = sorted((str(decision.doi), decision.value))
-            verdict = "same" if decision.action == "tag" else "apart"
+    for decision in standing(of_pairs, moved):
+        other = Doi(decision.value or "")
+        first, second = sorted((str(moved.get(decision.doi, decision.doi)), str(moved.get(other, other))))
+        verdict = "same" if decision.action == "tag" else "apart"
+        if first != second:
             said[first, second] = (verdict, f"{decision.reviewer}: {decision.reason}")
     known = store.current([Doi(doi) for pair in said for doi in pair])
     return {pair: words for pair, words in said.items() if all(Doi(doi) in known for doi in pair)}
 
 
 def stale_works(store: Store, book: Rulebook, decisions: Mapping[Doi, tuple[Decision, ...]]) -> list[tuple[Doi, str]]:
-    """The works that `rejudge` would judge again, with the basis they stand on."""
+    """The works that `rejudge` would judge again, with the basis they stand on. A record that cannot be understood is tried
+    again by other code only: rules and people have nothing to say of it."""
     ours = basis(book, ())
     return [
-        (d, b) for d, b in catalogue.bases(store.conn) if b != (basis(book, decisions[d]) if d in decisions else ours)
+        (doi, stands_on)
+        for doi, stands_on, unread in catalogue.bases(store.conn)
+        if unread not in (None, __version__)
+        or ((stands_on or unread is None) and stands_on != (basis(book, decisions[doi]) if doi in decisions else ours))
     ]
 
 
@@ -231,14 +303,16 @@ def basis(book: Rulebook, decisions: Sequence[Decision]) -> str:
     return hashlib.sha256(f"{__version__}|{book.digest}|{said}".encode()).hexdigest()[:16]
 
 
-def decisions_by_work(store: Store) -> dict[Doi, tuple[Decision, ...]]:
-    """The ledger by work, oldest first."""
-    by_work: dict[Doi, tuple[Decision, ...]] = {}
-    for decision in store.decisions():
-        if decision.facet == SAME_WORK:
-            continue  # of pairs, and heard by `find_duplicates`
-        by_work[decision.doi] = (*by_work.get(decision.doi, ()), decision)
-    return by_work
+def decisions_by_work(store: Store, moving: Mapping[Doi, Doi] | None = None) -> dict[Doi, tuple[Decision, ...]]:
+    """The decisions on every work: under each DOI of the work, all that people decided on any of them; `moving` are aliases
+    about to land. In an order that does not depend on the ledger's, because a judgement's basis is made of it."""
+    said = [d for d in merged(store.decisions()) if d.facet != SAME_WORK]  # pairs are `find_duplicates`' to read
+    represented = catalogue.representatives(store.conn, sorted({d.doi for d in said}), moving)
+    by_work: dict[Doi, list[Decision]] = {}
+    for decision in sorted(said, key=identify):
+        by_work.setdefault(represented.get(decision.doi, decision.doi), []).append(decision)
+    found = {work: tuple(decisions) for work, decisions in by_work.items()}
+    return found | {doi: found[work] for doi, work in represented.items() if work in found}
 
 
 def facet_rows(book: Rulebook) -> list[tuple[str, str, str, str, int]]:

@@ -16,7 +16,8 @@ from typing import Any
 
 Row = Mapping[str, Any]
 """One work: `export.KEYS` → text, int, None; `authors_full` a list of mappings (family, given, suffix, name, role),
-`sources` a tuple of ids, `tags` a mapping facet → tuple of values; `issn`, `registrations` one text or a tuple."""
+`funders_full` a list of mappings (name, doi, awards) and may be missing, `sources` a tuple of ids, `tags` a mapping facet →
+tuple of values; `issn`, `isbn`, `registrations` one text or a tuple."""
 
 
 def joined(value: str | tuple[str, ...] | list[str] | int | None) -> str:
@@ -33,8 +34,12 @@ def _name(person: Mapping[str, Any]) -> str:
 
 
 def names(people: Iterable[Mapping[str, Any]]) -> str:
-    """Everybody as `Family, Given`, joined by `; `; editors marked."""
-    return "; ".join(_name(person) + (" (ed.)" if person.get("role") == "editor" else "") for person in people)
+    """Everybody as `Family, Given, Suffix`, joined by `; `; all but authors marked."""
+    return "; ".join(_name(person) + MARKS.get(person.get("role") or "", "") for person in people)
+
+
+MARKS = {"editor": " (ed.)", "translator": " (trans.)", "chair": " (chair)"}
+"""What stands behind the name of who is no author."""
 
 
 def keywords(row: Row) -> list[str]:
@@ -49,7 +54,14 @@ def _notes(row: Row) -> list[str]:
     return said
 
 
-_NOTED = {"notice": "Notice", "reasons": "Words", "registrations": "Registrations", "sources": "Found through"}
+_NOTED = {
+    "notice": "Notice",
+    "notice_details": "Notices",
+    "gone": "No longer in Crossref since",
+    "reasons": "Words",
+    "registrations": "Registrations",
+    "sources": "Found through",
+}
 
 
 _BREAK = re.compile(r"\r\n|[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -100,10 +112,17 @@ def ris(rows: Iterable[Row]) -> Iterator[str]:
 
 def _ris_fields(row: Row, editor: str) -> Iterator[tuple[str, Any]]:
     yield "TI", row["title"]
+    yield "ST", row["short_title"]
+    yield "TT", row["original_title"]
+    roles = {"editor": editor, "chair": editor, "translator": "A4"}
     for person in row["authors_full"]:
-        yield (editor if person.get("role") == "editor" else "AU"), _name(person)
+        yield roles.get(person.get("role") or "", "AU"), _name(person)
+    yield "AD", _affiliations(row)
     yield "T2", row["container"]
+    yield "J2", row["short_container"]
     yield "PB", row["publisher"]
+    yield "CY", row["event_place"] if row["kind"] == "proceedings-article" else row["publisher_place"]
+    yield "ET", row["edition"]
     yield "PY", row["year"]
     if row["issued"]:
         year, month, day = [*row["issued"].split("-"), "", ""][:3]
@@ -113,13 +132,25 @@ def _ris_fields(row: Row, editor: str) -> Iterator[tuple[str, Any]]:
     first, dash, last = (row["pages"] or "").partition("-")
     yield "SP", first
     yield "EP", last if dash else None
-    yield "SN", joined(row["issn"])
+    yield "SN", "; ".join(filter(None, (joined(row["isbn"]), joined(row["issn"]))))
     yield "DO", row["doi"]
     yield "UR", row["url"]
     yield "LA", row["language"]
     yield "AB", row["abstract"]
     yield from (("KW", keyword) for keyword in keywords(row))
     yield from (("N1", note) for note in _notes(row))
+    yield from (("N1", f"{label}: {joined(row[key])}") for key, label in _RIS_NOTED.items() if row[key])
+
+
+_RIS_NOTED = {"event": "Conference", "event_dates": "Conference dates", "funders": "Funding", "licence": "Licence"}
+"""What RIS has no tag for."""
+
+
+def _affiliations(row: Row) -> str:
+    """Everybody's affiliations, each once, in order."""
+    return "; ".join(
+        dict.fromkeys(person["affiliation"] for person in row["authors_full"] if person.get("affiliation"))
+    )
 
 
 # ---------------------------------------------------------------- BibTeX
@@ -138,6 +169,7 @@ _BIBTEX_TYPES = {
     "report": "techreport",
 }
 _BIBTEX_CONTAINERS = {"article": "journal", "incollection": "booktitle", "inproceedings": "booktitle"}
+_BIBTEX_INSTITUTIONS = {"phdthesis": "school", "techreport": "institution"}
 _TEX = {char: f"\\{char}" for char in "&%$#_"} | {
     "\\": "\\textbackslash{}",
     # BibTeX counts braces even behind a backslash, so a lone `\{` would swallow the rest of the file.
@@ -164,7 +196,7 @@ def bibtex(rows: Iterable[Row]) -> Iterator[str]:
 
 def _bibtex_fields(row: Row, kind: str) -> Iterator[tuple[str, str]]:
     people = row["authors_full"]
-    for name, role in (("author", "author"), ("editor", "editor")):
+    for name, role in (("author", "author"), ("editor", "editor"), ("translator", "translator")):
         listed = " and ".join(_tex_name(p) for p in people if (p.get("role") or "author") == role)
         if listed:
             yield name, listed
@@ -172,11 +204,22 @@ def _bibtex_fields(row: Row, kind: str) -> Iterator[tuple[str, str]]:
     plain = (
         ("title", row["title"]),
         (_BIBTEX_CONTAINERS.get(kind, "howpublished"), row["container"]),
+        ("shorttitle", row["short_title"]),
+        ("origtitle", row["original_title"]),
+        ("shortjournal", row["short_container"] if kind == "article" else None),
         ("publisher", row["publisher"]),
+        ("address", row["publisher_place"]),
+        (_BIBTEX_INSTITUTIONS.get(kind, "organization"), row["institution"]),
+        ("edition", row["edition"]),
+        ("eventtitle", row["event"]),
+        ("venue", row["event_place"]),
+        ("eventdate", row["event_dates"]),
+        ("eid", row["article_number"] if row["article_number"] != row["pages"] else None),
         ("year", row["year"]),
         ("month", int(month[0]) if month else None),
         ("volume", row["volume"]),
         ("number", row["issue"]),
+        ("isbn", joined(row["isbn"])),
         ("issn", joined(row["issn"])),
         ("language", row["language"]),
         ("abstract", row["abstract"]),
@@ -245,7 +288,15 @@ _CSL_FIELDS = {
     "url": "URL",
     "language": "language",
     "abstract": "abstract",
+    "short_title": "title-short",
+    "original_title": "original-title",
+    "short_container": "container-title-short",
+    "edition": "edition",
+    "publisher_place": "publisher-place",
+    "event": "event-title",
+    "event_place": "event-place",
 }
+_CSL_DATES = {"issued": "issued", "event_dates": "event-date", "published_online": "available-date"}
 
 
 def csl_json(rows: Iterable[Row]) -> Iterator[str]:
@@ -260,17 +311,35 @@ def csl_json(rows: Iterable[Row]) -> Iterator[str]:
 def _csl_item(row: Row) -> dict[str, Any]:
     item: dict[str, Any] = {"id": row["doi"], "type": _CSL_TYPES.get(row["kind"] or "", "document")}
     item |= {field: row[key] for key, field in _CSL_FIELDS.items() if row[key] is not None}
-    for role in ("author", "editor"):
+    for role in ("author", "editor", "translator", "chair"):
         people = [_csl_name(p) for p in row["authors_full"] if (p.get("role") or "author") == role]
         if people:
             item[role] = people
-    if row["issued"]:
-        item["issued"] = {"date-parts": [[int(part) for part in row["issued"].split("-")]]}
-    if row["issn"]:
-        item["ISSN"] = joined(row["issn"])
+    item |= {field: _csl_date(row[key]) for key, field in _CSL_DATES.items() if row[key]}
+    item |= {field: joined(row[key]) for key, field in (("issn", "ISSN"), ("isbn", "ISBN")) if row[key]}
+    if row["institution"] and not row["publisher"]:
+        item["publisher"] = row["institution"]
     if row["tags"]:
         item["keyword"] = ", ".join(keywords(row))
-    return item | {"note": " ".join(_notes(row))}
+    custom = {name: row[key] for key, name in _CSL_CUSTOM.items() if row.get(key)}
+    return item | {"note": " ".join(_notes(row))} | ({"custom": custom} if custom else {})
+
+
+_CSL_CUSTOM = {
+    "licence": "licence",
+    "funders_full": "funders",
+    "orcids": "orcids",
+    "affiliations": "affiliations",
+    "institution": "institution",
+    "article_number": "article-number",
+    "published_print": "published-print",
+}
+"""What CSL has no variable for goes where its schema lets a program put what it likes."""
+
+
+def _csl_date(iso: str) -> dict[str, list[list[int]]]:
+    """A date, or two joined by a slash."""
+    return {"date-parts": [[int(part) for part in day.split("-")] for day in iso.split("/")]}
 
 
 def _csl_name(person: Mapping[str, Any]) -> dict[str, str]:

@@ -6,11 +6,15 @@ import json
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from evidence.sync import Outcome
+from evidence.flow import Flow
 
-_ASKED = re.compile(r" \(asked \S+(?:, [\w ]+)?\)")
+if TYPE_CHECKING:  # the site says how deep searches were read, and needs nothing of a sync for it
+    from evidence.catalogue import Noticed
+    from evidence.sync import Outcome
+
+_ASKED = re.compile(r" \((?:asked \S+(?:, [\w ]+)?|not asked again in this run)\)")
 
 CITATION_WORDS = {
     "resolved": "resolved",
@@ -20,10 +24,22 @@ CITATION_WORDS = {
     "ambiguous": "ambiguous",
     "not-in-crossref": "registered elsewhere",
     "not-found": "with a DOI that leads nowhere",
+    "not-in-files": "not in these files",
     "no-doi": "without a DOI",
 }
 """How a summary says each verdict on a citation."""
 
+RELATIONS = {
+    "own": "an earlier DOI of it",
+    "record": "another record of it",
+    "article": "the article it is a preprint of",
+    "preprint": "its preprint",
+}
+"""How the DOI that a notice was issued for belongs to the work that shows it."""
+
+
+_REASONS = 8
+"""How many reasons for exclusion the flow names."""
 
 _NAMED = 5
 """How many DOIs a line of the summary names."""
@@ -31,21 +47,39 @@ _NAMED = 5
 
 def summary(outcome: Outcome) -> str:
     """What a run did, for a person: what changed in standing first, then citations, records, verdicts and troubles."""
-    lines = [f"NOTICE {kind} of {verdict}d work {doi}: {title}" for doi, kind, title, verdict in _grave(outcome)]
+    lines = [_noticed(notice) for notice in outcome.notices if notice.verdict != "exclude"]
+    lines += [
+        f"No longer in Crossref since {day}: {_named(doi, title)} (kept, and marked)."
+        for doi, title, day in outcome.left
+    ]
+    lines += [f"In Crossref again: {_named(doi, outcome.titles.get(doi))}." for doi in outcome.landed.back]
+    lines += [f"{old} leads to {_named(doi, outcome.titles.get(doi))} now." for old, doi in outcome.landed.moved]
     new, changed = len(set(outcome.landed.new)), len(set(outcome.landed.changed))
     parts = [citations(outcome.citations)] if outcome.citations else []
     if outcome.read is not None:
         parts.append(f"{_n(outcome.read, 'record')} read")
     parts.append(f"{_n(len(outcome.matched), 'record')} matched the searches, {new} new, {changed} changed")
     lines.append("; ".join(parts) + ".")
+    landed = outcome.landed
     if outcome.outcome == "complete" and not (
-        new or changed or outcome.rejudged or outcome.landed.sightings or outcome.gone
+        new
+        or changed
+        or landed.moved
+        or landed.gone
+        or landed.back
+        or outcome.rejudged
+        or landed.sightings
+        or outcome.gone
     ):
         lines.append("Nothing new: no row of the evidence changed.")
     if outcome.landed.rejects:
         lines.append(f"{_n(outcome.landed.rejects, 'record')} could not be understood and wait in `rejects`.")
-    if outcome.gone:
-        lines.append(f"{_n(outcome.gone, 'work')} no longer found by a source that had led to it (kept, and marked).")
+    if outcome.unfound:
+        names = "; ".join(_named(doi, title) for doi, title in outcome.unfound[:_NAMED])
+        lines.append(
+            f"{_n(len(outcome.unfound), 'work')} no longer found by a source that had led to it (kept, and marked): "
+            f"{names}{' …' if len(outcome.unfound) > _NAMED else ''}."
+        )
     if outcome.rejudged:
         lines.append(f"{_n(outcome.rejudged, 'work')} judged again under changed rules or decisions.")
     if outcome.reopened:
@@ -70,6 +104,10 @@ def summary(outcome: Outcome) -> str:
     return "\n".join(lines)
 
 
+def _named(doi: str, title: str | None) -> str:
+    return f"{doi}: {title}" if title else doi
+
+
 def _years(spec: str | None) -> str:
     first, last = json.loads(spec or "[null, null]")
     return f"{first or ''}–{last or ''}" if first or last else "any"
@@ -80,7 +118,13 @@ def _stopped(troubles: Sequence[tuple[str, str]]) -> list[str]:
     reasons: dict[str, list[str]] = {}
     for source, text in troubles:
         reasons.setdefault(_ASKED.sub("", text), []).append(source)
-    return [f"Stopped, {', '.join(sources)}: {text}" for text, sources in reasons.items()]
+    return [f"Stopped, {_some(sources)}: {text}" for text, sources in reasons.items()]
+
+
+def _some(sources: Sequence[str]) -> str:
+    """The first names of a long list, and how many more: the whole of it is in `evidence status`."""
+    more = len(sources) - _NAMED
+    return ", ".join(sources) if more < 2 else f"{', '.join(sources[:_NAMED])} and {more} more"
 
 
 def _duplicates(outcome: Outcome) -> str:
@@ -99,6 +143,10 @@ def explanation(work: dict[str, Any]) -> str:
     lines = [f"{work['title'] or '(no title deposited)'}", f"{_source_line(work)}", work["url"] or work["doi"], ""]
     lines.append(f"Verdict: {work['verdict']} ({_by(work['decided'])}, judged on {work['judged_on']}). {work['why']}")
     lines += [f"  {_quoted(work, r)}" for r in work["reasons"] if r["facet"] == "verdict"]
+    if work["gone"]:
+        lines.append(f"No longer in Crossref since {work['gone']}; kept as it was last deposited.")
+    if work["aliases"]:
+        lines.append(f"DOIs that lead here: {', '.join(work['aliases'])}.")
     if work["same_as"]:
         lines.append(f"A record of the same work as https://doi.org/{work['same_as']}, which counts.")
     lines += [
@@ -108,7 +156,10 @@ def explanation(work: dict[str, Any]) -> str:
     if work["notices"]:
         lines.append("Notices:")
         lines += [
-            f"  {n['kind']} {n['issued'] or ''} {n['notice_doi']} (from {n['evidence']})" for n in work["notices"]
+            " ".join(
+                filter(None, (f"  {n['kind']}", n["issued"], n["notice_doi"], f"(from {n['evidence']})", _stands(n)))
+            )
+            for n in work["notices"]
         ]
     lines.append("Tags:" if work["tags"] else "Tags: none.")
     for tag in work["tags"]:
@@ -132,16 +183,56 @@ def status(state: dict[str, Any]) -> str:
     run = state["last_run"]
     lines = [f"Last run: {run['outcome']}, {run['started']}, from {run['door']}." if run else "No run yet."]
     works = ", ".join(f"{n} {verdict}" for verdict, n in state["works"].items()) or "none"
-    lines.append(f"Works: {works}. Waiting for a person: {state['waiting']}. Not understood: {state['rejects']}.")
+    lines.append(
+        f"Works: {works}. Waiting for a person: {state['waiting']}. "
+        f"Decisions to look at again: {state['decisions_to_check']}. Not understood: {state['rejects']}."
+    )
     if state["notices"]:
         lines.append("Notices: " + ", ".join(f"{n} {kind}" for kind, n in state["notices"].items()) + ".")
+    if state["gone"]:
+        lines.append(f"No longer in Crossref: {_n(len(state['gone']), 'work')}.")
+        lines += [f"  since {row['gone']}: {_named(row['doi'], row['title'])}" for row in state["gone"]]
+    depths = {row["source"]: depth(row) for row in state["searches"]}
     lines += [
         f"Source {s['source']}: {s['works']} works"
-        + "".join(f" — {s[key]}" for key in ("trouble", "warning") if s[key])
+        + "".join(f" — {text}" for text in (s["trouble"], s["warning"], depths.get(s["source"])) if text)
         for s in state["sources"]
     ]
+    if without := state["decisions_without_work"]:
+        lines.append(without_work(without))
     lines += [f"Citation {c['source']} {c['position']} is {c['status']}: {c['problem']}" for c in state["citations"]]
     return "\n".join(lines)
+
+
+def without_work(dois: Sequence[str]) -> str:
+    """A sentence on decisions that apply to no work in the database."""
+    named = ", ".join(dois[:_NAMED]) + (" …" if len(dois) > _NAMED else "")
+    return f"Decisions on {_n(len(dois), 'DOI')} that no work in the database has (kept; they apply when it comes): {named}."
+
+
+def depth(row: dict[str, Any]) -> str:
+    """How deep a search was last read whole, and what that leaves open; `row` is one of `searches_read`."""
+    if row["ended"] == "unread":
+        return "not yet read to its end at Crossref"
+    read = f"{row['reached']:,} of {row['total']:,} ranked records"
+    if row["ended"] == "unfinished":
+        return f"not yet read to its end: read {read} so far"
+    part = ""
+    if row["windows"] > 1:
+        read, part = f"{read} in {row['windows']} parts by day of creation", " of its part"
+    if row["last_match"] is None:
+        last = "none matched"
+    else:
+        last = f"last match at rank {row['last_match']:,}{part}; {row['recent']:,} of the last 1,000 matched"
+    left = {
+        "complete": "all were read",
+        "quiet": "that it ends there is a guess, a match further down would not have been seen",
+        "cut": f"not complete: {row['unread']:,} that match the query were not read",
+    }
+    later = row["quiet_increments"]
+    return f"read {read}; {last}; {left[row['ended']]}" + (
+        f"; {_n(later, 'later increment')} ended at such a guess too" if later else ""
+    )
 
 
 def searches(rows: Sequence[dict[str, Any]]) -> str:
@@ -156,15 +247,29 @@ def searches(rows: Sequence[dict[str, Any]]) -> str:
             f"  limits: {row['filters'] or 'no filter'}; years {_years(row['years'])}",
             f"  must say: {', '.join(json.loads(row['phrases'] or '[]'))}{f'; and also: {also}' if also else ''}",
             f"  run: {row['first_asked']} to {row['last_asked']}, {_n(row['requests'], 'request')}, {row['scanned']} rows read",
-            f"  works it leads to: {row['works']}"
-            + (f"; cut off {row['truncated']} times" if row["truncated"] else ""),
+            f"  works it leads to: {row['works']}",
+            *([f"  depth: {depth(row['depth'])}"] if row["depth"] else []),
         ]
     return "\n".join(lines) or "No search has been run yet."
 
 
-def flow(rows: Sequence[dict[str, Any]]) -> str:
-    """The text of `evidence report prisma`: the boxes of the PRISMA 2020 flow diagram."""
-    return "\n".join(f"{row['n']:>7}  {row['box']}" for row in rows)
+def flow(found: Flow) -> str:
+    """The text of `evidence report prisma`: the boxes of the PRISMA 2020 flow diagram, parts indented, empty parts left out."""
+    lines = [
+        f"{box['n']:>7}  {'  ' * found.depth(box['key'])}{box['box']}"
+        for box in found.boxes
+        if box["n"] or box["part_of"] is None
+    ]
+    lines += ["", "Identified through:"]
+    lines += [f"{s['n']:>7}  {s['label']}{' (no longer a source)' if s['retired'] else ''}" for s in found.sources]
+    lines += ["", "Excluded because:"] if found["excluded"] else []
+    lines += [f"{n:>7}  {why or 'other reasons'}" for why, n in found.reasons(_REASONS)]
+    if found.recorded_from:
+        lines += [
+            "",
+            f"Verdicts have been recorded since {found.recorded_from[:10]}; those of that day stand for earlier ones.",
+        ]
+    return "\n".join(lines)
 
 
 def changes(rows: Sequence[dict[str, Any]]) -> str:
@@ -173,6 +278,8 @@ def changes(rows: Sequence[dict[str, Any]]) -> str:
         "\n".join(
             f"{row['what']:<8}{row['verdict']:<8}{(row['notice'] or '').upper():<12} {row['year'] or '':<5} "
             f"https://doi.org/{row['doi']}  {row['title'] or ''}"
+            + (f" (no longer in Crossref since {row['gone']})" if row["gone"] else "")
+            + (f" (was {row['was']})" if row["was"] else "")
             for row in rows
         )
         or "Nothing is new or changed."
@@ -186,8 +293,20 @@ def snowball(found: Sequence[dict[str, Any]], least: int) -> str:
     return "\n".join(f"{row['cited_by']:>5}  https://doi.org/{row['doi']}" for row in found)
 
 
-def _grave(outcome: Outcome) -> Sequence[tuple[str, str, str, str]]:
-    return [n for n in outcome.notices if n[3] != "exclude"]
+def _noticed(notice: Noticed) -> str:
+    """`NOTICE retraction of included work 10.1000/x: Title`; where the notice was issued for another DOI, which."""
+    work = {"include": "included work", "unsure": "work waiting for a decision"}.get(notice.verdict, "work")
+    if notice.relation == "preprint":
+        return f"NOTICE {notice.kind} of {notice.stands_on}, a preprint of {work} {notice.doi}: {notice.title}"
+    where = "" if notice.stands_on in (None, notice.doi) else f" (on {notice.stands_on}, {RELATIONS[notice.relation]})"
+    return f"NOTICE {notice.kind} of {work} {notice.doi}: {notice.title}{where}"
+
+
+def _stands(notice: dict[str, Any]) -> str:
+    """On which DOI a notice stands, where it is not the work's own, and whether it was taken back."""
+    elsewhere = notice["stands_on"] != notice["doi"]
+    on = f"on {notice['stands_on']}, {RELATIONS[notice['relation']]}" if elsewhere else ""
+    return "; ".join(filter(None, (on, "taken back by a reinstatement" if notice["undone"] else "")))
 
 
 def _source_line(work: dict[str, Any]) -> str:

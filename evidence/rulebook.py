@@ -11,7 +11,7 @@ import difflib
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -122,6 +122,11 @@ class Rulebook:
     screening: Ruleset
     tagging: Ruleset
     marks: Mapping[Said, str]
+
+    @property
+    def values(self) -> Collection[Said]:
+        """Every facet and value that can be said of a work."""
+        return self.tagging.values.keys()
 
     def touched(self, before: Mapping[Said, str]) -> frozenset[Said]:
         """The values that may be said otherwise than by rules with the marks `before`: their own rules or word lists

@@ -9,14 +9,21 @@ made anew after every migration, so they may change freely.
 
 Validity is written as (first_run, last_run): `last_run` is empty while the fact still stands, and names the run that
 found it gone or replaced. An unchanged record therefore costs no write at all, and "a second run changed no row" is
-literally true; DESIGN §3 would touch `last_run` on every sighting instead.
+literally true; DESIGN §3 would touch `last_run` on every sighting instead. One record table is kept at its last value:
+`counters` holds what Crossref last said of a record whose content did not change, and the history of a count is not worth
+a row a week.
 """
 
 from __future__ import annotations
 
+import json
 import sqlite3
 
 from sqlite_utils import Database, Migrations
+
+from evidence import flow
+from evidence.decisions import chained, identify
+from evidence.model import Decision
 
 APPLICATION_ID = 0x49505431
 """`pragma application_id` of both databases (ASCII "IPT1"): how a file is known to be ours."""
@@ -31,13 +38,19 @@ RECORD_TABLES = (
     "citations",
     "snapshots",
     "aliases",
+    "absences",
+    "counters",
     "sightings",
     "rejects",
+    "verdict_history",
 )
 DERIVED_TABLES = (
     "works",
     "authors",
     "work_authors",
+    "updates",
+    "funders",
+    "licences",
     "notices",
     "relations",
     "duplicates",
@@ -47,6 +60,7 @@ DERIVED_TABLES = (
     "reasons",
     "rule_marks",
     "decisions",
+    "unread",
 )
 
 RECORDS_DDL = """
@@ -341,8 +355,18 @@ create trigger decisions_are_append_only_delete before delete on decisions
 begin select raise(abort, 'decisions are append-only: add a new one'); end;
 """
 
+SEEN_DDL = """
+alter table decisions add column seen text not null default '[]' check (json_valid(seen));
+"""
+
+APPEND_ONLY_DDL = """
+create trigger decisions_are_append_only_update before update on decisions
+begin select raise(abort, 'decisions are append-only: add a new one'); end;
+"""
+
 WAITING = "verdict = 'unsure' or (conflict is not null and verdict <> 'duplicate')"
-"""Which works a person should look at: the condition of an index, which is used where it is asked in these very words."""
+"""Which works a person should look at: the condition of an index, which is used where it is asked in these very words. Those
+that wait for a person are the unsure among them; the others are decisions to look at again."""
 
 SHOWN_DECISIONS_DDL = f"""
 create table decisions (
@@ -361,6 +385,170 @@ create index decisions_doi on decisions (doi);
 create index works_waiting on works (doi) where {WAITING};
 """
 
+SEARCH_DEPTH_DDL = """
+alter table requests add column spec text check (spec is null or json_valid(spec));
+alter table requests add column created_from text;
+alter table requests add column created_until text;
+alter table requests add column indexed_from text;
+alter table requests add column "offset" integer;
+alter table requests add column sort text check (sort in ('relevance', 'created'));
+alter table requests add column reached integer;
+alter table requests add column last_match integer;
+alter table requests add column recent integer;
+alter table requests add column ended text check (ended in ('complete', 'quiet', 'split', 'cut'));
+alter table requests add column unread integer;
+update sources set bookmark = null where kind = 'search';
+"""
+"""Until here a search was read by dates of publication (`window_by`, `since`, `until`), which lost records: every search is
+read whole once more."""
+
+UPDATES_DDL = """
+create table updates (
+    said_by text not null references works (doi) on delete cascade,
+    doi text not null,
+    kind text not null,
+    notice_doi text not null,
+    issued text,
+    source text,
+    evidence text not null check (evidence in ('updated-by', 'update-to', 'title'))
+) strict;
+create index updates_said_by on updates (said_by);
+create index updates_doi on updates (doi);
+create index updates_notice_doi on updates (notice_doi);
+create index works_same_as on works (same_as) where same_as is not null;
+create index works_unsettled on works (doi) where basis = '';
+alter table notices rename to notices_before;
+create table notices (
+    doi text not null references works (doi) on delete cascade,
+    kind text not null,
+    notice_doi text not null,
+    stands_on text not null,
+    relation text not null check (relation in ('own', 'record', 'article', 'preprint')),
+    issued text,
+    source text,
+    evidence text not null check (evidence in ('updated-by', 'update-to', 'title')),
+    undone integer not null default 0 check (undone in (0, 1)),
+    primary key (doi, kind, notice_doi)
+) strict;
+insert or ignore into notices select doi, kind, notice_doi, doi, 'own', issued, source, evidence, 0 from notices_before;
+drop table notices_before;
+update works set basis = '';
+"""
+"""What records say was done to works, and what each work shows of it. Every work is judged again, so that `updates` fills."""
+
+KNOWN_WORKS_DDL = """
+alter table works add column gone text;
+alter table aliases add column last_run integer references runs (run);
+create table absences (
+    doi text not null,
+    first_run integer not null references runs (run),
+    last_run integer references runs (run),
+    primary key (doi, first_run)
+) strict;
+create unique index absences_current on absences (doi) where last_run is null;
+create table counters (
+    doi text primary key not null,
+    indexed text,
+    cited_by integer,
+    first_run integer not null references runs (run)
+) strict;
+create table unread (
+    doi text primary key not null,
+    reason text not null,
+    version text not null
+) strict;
+update aliases set last_run = first_run where alias in (select doi from snapshots where last_run is null);
+update authors set (name, family, given, kind) = (
+    select credited, family, given, case when family is null and given is null then 'group' else 'person' end
+    from work_authors w where w.author = authors.author
+    order by length(credited) desc, credited, family, given limit 1
+) where author in (select author from work_authors);
+"""
+
+
+KEPT_METADATA_DDL = """
+create table verdict_history (
+    doi text not null check (doi = lower(doi)),
+    first_run integer not null references runs (run),
+    last_run integer references runs (run),
+    verdict text not null check (verdict in ('include', 'exclude', 'unsure', 'duplicate', 'not-understood', 'alias')),
+    decided text not null check (decided in ('rule', 'person')),
+    why text,
+    same_as text,
+    conflict integer not null default 0 check (conflict in (0, 1)),
+    noted integer references runs (run),
+    primary key (doi, first_run)
+) strict;
+create index verdict_history_first_run on verdict_history (first_run);
+create index verdict_history_last_run on verdict_history (last_run);
+insert into verdict_history (doi, first_run, verdict, decided, why, same_as, conflict, noted)
+select w.doi, coalesce((select s.first_run from snapshots s where s.doi = w.doi and s.version = 1), w.first_run), w.verdict,
+    w.decided, case when w.verdict = 'exclude' and w.decided = 'rule' then w.why end, w.same_as, w.conflict is not null,
+    (select max(run) from runs)
+from works w;
+insert into verdict_history (doi, first_run, verdict, decided, noted)
+select doi, first_run, 'not-understood', 'rule', (select max(run) from runs)
+from snapshots where version = 1 and doi not in (select doi from works);
+
+alter table works add column subtitle text;
+alter table works add column original_title text;
+alter table works add column short_title text;
+alter table works add column edition text;
+alter table works add column isbn text;
+alter table works add column article_number text;
+alter table works add column short_container text;
+alter table works add column publisher_place text;
+alter table works add column institution text;
+alter table works add column event text;
+alter table works add column event_place text;
+alter table works add column event_dates text;
+alter table works add column published_print text;
+alter table works add column published_online text;
+alter table works add column licence text;
+
+alter table work_authors rename to work_authors_before;
+drop index work_authors_author;
+create table work_authors (
+    doi text not null references works (doi) on delete cascade,
+    position integer not null,
+    author text not null references authors (author),
+    credited text not null,
+    family text,
+    given text,
+    role text not null check (role in ('author', 'editor', 'translator', 'chair')),
+    affiliation text,
+    suffix text,
+    orcid text,
+    primary key (doi, position)
+) strict;
+insert into work_authors (doi, position, author, credited, family, given, role, affiliation)
+select doi, position, author, credited, family, given, role, affiliation from work_authors_before;
+drop table work_authors_before;
+create index work_authors_author on work_authors (author);
+
+create table funders (
+    doi text not null references works (doi) on delete cascade,
+    position integer not null,
+    name text,
+    funder_doi text,
+    awards text not null check (json_valid(awards)),
+    primary key (doi, position)
+) strict;
+create index funders_funder_doi on funders (funder_doi);
+
+create table licences (
+    doi text not null references works (doi) on delete cascade,
+    position integer not null,
+    url text not null,
+    version text,
+    starts text,
+    delay_days integer,
+    primary key (doi, position)
+) strict;
+
+update works set basis = '';
+"""
+
 
 def _tags_of(facet: str) -> str:
     """One facet's values of work `w` on one line. Asked for each work by itself: grouping all tags first took a second."""
@@ -370,6 +558,32 @@ def _tags_of(facet: str) -> str:
 
 REJECTS_WHERE_DDL = """
 alter table rejects add column place text;
+"""
+
+NOT_IN_FILES_DDL = """
+create table citations_now (
+    source text not null references sources (source),
+    position integer not null,
+    text text not null,
+    stated_doi text,
+    doi text,
+    status text not null check (status in ('resolved', 'repaired', 'matched', 'mismatch', 'ambiguous',
+        'not-in-crossref', 'not-found', 'not-in-files', 'no-doi')),
+    problem text,
+    score real,
+    first_run integer not null references runs (run),
+    retired integer references runs (run),
+    primary key (source, position)
+) strict;
+insert into citations_now
+select source, position, text, stated_doi, doi,
+    case when status = 'not-found' and (select door from runs where run = first_run) <> 'crossref'
+        then 'not-in-files' else status end,
+    problem, score, first_run, retired
+from citations;
+drop table citations;
+alter table citations_now rename to citations;
+create index citations_doi on citations (doi);
 """
 
 VIEWS = {
@@ -399,7 +613,7 @@ VIEWS = {
         where w.verdict = 'include'
         group by v.value, o.value
     """,
-    "to_check": """
+    "to_check": f"""
         select doi, title, authors, container, year, why, judged_on, url, sources, open_words, neighbours, listed, tags,
             4 * (open_words > 0) + 2 * min(neighbours, 3) + 2 * (listed > 0) + 0.5 * min(tags, 6) as likely
         from (
@@ -414,20 +628,74 @@ VIEWS = {
                     where s.doi = w.doi and s.last_run is null and o.kind = 'references') as listed,
                 (select count(*) from tags t where t.doi = w.doi) as tags
             from works w
-            where w.verdict = 'unsure' or (w.conflict is not null and w.verdict <> 'duplicate')
+            where ({WAITING}) and w.verdict = 'unsure'
         )
         order by likely desc, year desc, doi
+    """,
+    "decisions_to_check": f"""
+        select w.doi, w.title, w.authors, w.container, w.year, w.verdict, w.conflict, w.decided, w.url
+        from works w
+        where ({WAITING}) and w.verdict in ('include', 'exclude')
+        order by w.year desc, w.doi
     """,
     "pairs_to_check": """
         select d.doi, w.title, w.year, w.container, d.other, o.title as other_title, o.year as other_year,
             o.container as other_container, d.reason
         from duplicates d join works w on w.doi = d.doi join works o on o.doi = d.other
-        where d.verdict = 'doubtful' and w.verdict in ('include', 'unsure') and o.verdict in ('include', 'unsure')
+        where d.verdict = 'doubtful'
+            and (w.verdict in ('include', 'unsure') or o.verdict in ('include', 'unsure'))
+            and (w.verdict in ('include', 'unsure') or w.decided = 'person' and w.verdict = 'exclude')
+            and (o.verdict in ('include', 'unsure') or o.decided = 'person' and o.verdict = 'exclude')
+    """,
+    "decisions_without_work": """
+        select d.decision, d.doi, d.action, d.verdict, d.facet, d.value, d.reason, d.reviewer, d.made_at
+        from decisions d
+        where not exists (select 1 from works w where w.doi = d.doi)
+            and not exists (select 1 from aliases a join works w on w.doi = a.doi where a.alias = d.doi)
     """,
     "citations_to_check": """
         select c.source, c.position, c.text, c.stated_doi, c.status, c.problem
         from citations c
         where c.retired is null and c.status not in ('resolved', 'matched')
+    """,
+    "searches_read": """
+        with newest as (
+            select q.source, max(q.run) as run
+            from requests q join sources o on o.source = q.source and o.spec = q.spec
+            join runs r on r.run = q.run and r.door = 'crossref'
+            where q.indexed_from is null group by q.source
+        ), windows as (
+            select q.source, q.created_from, q.created_until, max(q.request) as request, q.total, q.reached, q.last_match,
+                q.recent, q.ended, q.unread
+            from requests q join newest n on n.source = q.source and n.run = q.run
+            join sources o on o.source = q.source and o.spec = q.spec
+            where q.indexed_from is null group by q.source, q.created_from, q.created_until
+        ), depths as (
+            select source, count(*) filter (where ended is not 'split') as windows,
+                count(ended) = 1 + 2 * count(*) filter (where ended = 'split') as finished,
+                count(*) filter (where ended = 'cut') as cut, count(*) filter (where ended = 'quiet') as quiet,
+                sum(total) filter (where ended is not 'split') as total,
+                max(total) as first_total,
+                sum(reached) filter (where ended is not 'split') as reached,
+                coalesce(max(last_match) filter (where ended is not 'split' and ended is not 'complete'),
+                    max(last_match) filter (where ended is not 'split')) as last_match,
+                coalesce(max(recent) filter (where ended is not 'split' and ended is not 'complete'),
+                    max(recent) filter (where ended is not 'split')) as recent,
+                sum(unread) as unread
+            from windows group by source
+        ), later as (
+            select q.source, count(distinct q.run) as quiet
+            from requests q join newest n on n.source = q.source and n.run < q.run
+            where q.indexed_from is not null and q.ended = 'quiet' group by q.source
+        )
+        select o.source, o.label, n.run, substr(r.started, 1, 10) as asked,
+            case when d.source is null then 'unread' when not d.finished then 'unfinished' when d.cut then 'cut'
+                when d.quiet then 'quiet' else 'complete' end as ended,
+            d.windows, d.reached, case when d.finished then d.total else d.first_total end as total, d.last_match, d.recent,
+            d.unread, l.quiet as quiet_increments
+        from sources o left join newest n on n.source = o.source left join runs r on r.run = n.run
+            left join depths d on d.source = o.source left join later l on l.source = o.source
+        where o.kind = 'search' and o.retired is null
     """,
     "history": """
         select s.doi, s.version, r.started as seen, s.first_run, s.last_run, s.digest, w.title
@@ -435,21 +703,14 @@ VIEWS = {
         join runs r on r.run = s.first_run
         left join works w on w.doi = s.doi
     """,
-    "prisma": """
-        select 1 as position, 'Records identified through standing searches' as box,
-            (select count(*) from sightings s join sources o on o.source = s.source where o.kind = 'search') as n
-        union all select 2, 'Records identified through reference lists',
-            (select count(*) from sightings s join sources o on o.source = s.source where o.kind = 'references')
-        union all select 3, 'Duplicate records removed before screening',
-            (select count(*) - count(distinct doi) from sightings)
-                + (select count(*) from works where verdict = 'duplicate')
-        union all select 4, 'Records screened', (select count(*) from works where verdict <> 'duplicate')
-        union all select 5, 'Records excluded', (select count(*) from works where verdict = 'exclude')
-        union all select 6, 'Records waiting for a person', (select count(*) from works where verdict = 'unsure')
-        union all select 7, 'Studies included', (select count(*) from works where verdict = 'include')
+    "screening_history": """
+        select h.doi, w.title, w.year, h.verdict, h.decided, h.why, h.same_as, h.conflict, h.first_run,
+            coalesce(h.last_run, (select max(run) + 1 from runs)) as until_run
+        from verdict_history h left join works w on w.doi = h.doi
     """,
+    **flow.VIEWS,
 }
-"""Views for readers, by name; remade whenever a database is opened for writing."""
+"""Views for readers, by name; remade when a database is opened for writing and they have another text."""
 
 
 @evidence()
@@ -477,21 +738,100 @@ def d002_withdrawing(db: Database) -> None:
 
 
 @evidence()
+def m003_search_depth(db: Database) -> None:
+    """What each request of a search was limited to, how deep it read and how its window ended."""
+    _run_script(db.conn, SEARCH_DEPTH_DDL)
+
+
+@evidence()
+def m004_updates(db: Database) -> None:
+    """A notice shows on every record of the work it is about, whichever record states it and whichever came first."""
+    _run_script(db.conn, UPDATES_DDL)
+
+
+@evidence()
+def m005_known_works(db: Database) -> None:
+    """What Crossref says of known works when it is asked again: gone, moved, indexed and counted anew. Which records today's
+    code cannot read. Authors under the names that records give now."""
+    _run_script(db.conn, KNOWN_WORKS_DDL)
+
+
+@evidence()
 def m006_rejects_where(db: Database) -> None:
     """Where a record that could not be understood stood: a file and line, or a place among the answers."""
     _run_script(db.conn, REJECTS_WHERE_DDL)
 
 
+@evidence()
+def m007_not_in_files(db: Database) -> None:
+    """A verdict of its own for a stated DOI that the files read do not hold: whether it exists they cannot say."""
+    for (name,) in db.conn.execute("select name from sqlite_master where type = 'view'").fetchall():
+        db.conn.execute(f"drop view {name}")  # one that reads the old table would forbid its renaming
+    _run_script(db.conn, NOT_IN_FILES_DDL)
+
+
+@evidence()
+def m008_kept_metadata(db: Database) -> None:
+    """How verdicts stood in each run, and what was deposited beyond what is judged: the next `judge` fills it from the records.
+
+    Verdicts of before are not known: those of the day of the upgrade are taken to have stood from the work's first run on,
+    and `noted` says so. The views go before their tables change, and are remade by `make_views`.
+    """
+    for (name,) in db.conn.execute("select name from sqlite_master where type = 'view'").fetchall():
+        db.conn.execute(f"drop view {name}")
+    _run_script(db.conn, KEPT_METADATA_DDL)
+
+
+@decisions()
+def d003_what_a_decision_had_seen(db: Database) -> None:
+    """A decision names those it had before it, so that copies may be merged in any order. Every earlier decision is kept; it
+    is taken to have seen its reviewer's one before it on the same subject, by the time given, as they were read until now."""
+    db.conn.execute("drop trigger decisions_are_append_only_update")
+    _run_script(db.conn, SEEN_DDL)
+    columns = "doi, action, verdict, facet, value, reason, reviewer, made_at, rules, record, rule_said"
+    rows = db.conn.execute(f"select decision, {columns} from decisions order by decision").fetchall()
+    decided = {identify(Decision(*row)): number for number, *row in rows}
+    seen = [(json.dumps(d.seen), decided[identify(d)]) for d in chained(Decision(*row) for _, *row in rows) if d.seen]
+    db.conn.executemany("update decisions set seen = ? where decision = ?", seen)
+    _run_script(db.conn, APPEND_ONLY_DDL)
+
+
+def migrate(db: Database, migrations: Migrations) -> None:
+    """Make the tables of a database, or bring them to today's schema, with its views, and sign the file as ours. Inside the
+    caller's transaction, so that a file is never half of it."""
+    conn, listed = db.conn, Migrations.migrations_table
+    if db.table(listed).exists() and not db.table(listed).count:
+        conn.execute(f"drop table {listed}")  # left by an earlier version that was killed, perhaps without its index
+    for name in _stored_views(conn):
+        conn.execute(f"drop view {name}")  # a migration may change what a view reads
+    migrations.apply(db)
+    conn.execute(f"pragma application_id = {APPLICATION_ID}")
+    if migrations is evidence:
+        make_views(conn)
+
+
 def make_views(conn: sqlite3.Connection) -> None:
     """Bring the views to today's text; called inside the caller's transaction."""
-    stored = dict(conn.execute("select name, sql from sqlite_master where type = 'view'").fetchall())
-    wanted = {name: f"create view {name} as{body.rstrip()}" for name, body in VIEWS.items()}
-    if stored == wanted:
+    if has_views(conn):
         return
-    for name in stored:
+    for name in _stored_views(conn):
         conn.execute(f"drop view {name}")
-    for sql in wanted.values():
+    for sql in _wanted_views().values():
         conn.execute(sql)
+
+
+def has_views(conn: sqlite3.Connection) -> bool:
+    """Whether every view has today's text."""
+    return _stored_views(conn) == _wanted_views()
+
+
+def _stored_views(conn: sqlite3.Connection) -> dict[str, str]:
+    return dict(conn.execute("select name, sql from sqlite_master where type = 'view'").fetchall())
+
+
+def _wanted_views() -> dict[str, str]:
+    # In capitals, as SQLite keeps it: it would not compare equal otherwise, and every open would make all views anew.
+    return {name: f"CREATE VIEW {name} as{body.rstrip()}" for name, body in VIEWS.items()}
 
 
 def _run_script(conn: sqlite3.Connection, script: str) -> None:

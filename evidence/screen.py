@@ -35,7 +35,8 @@ def screen(work: Work, book: Rulebook, texts: tag.Texts | None = None) -> Verdic
     basis: Basis = "title+abstract" if work.abstract else "title" if work.title else "nothing"
     if work.notice_of:
         kind, other = work.notice_of[0]
-        return Verdict("exclude", f"This is a notice ({kind}) about {other}, not the study itself.", basis, ())
+        about = other or "another work"
+        return Verdict("exclude", f"This is a notice ({kind}) about {about}, not the study itself.", basis, ())
     if basis == "nothing":
         return Verdict("unsure", "There is neither a title nor an abstract to judge.", basis, ())
     said = tag.Reading(texts or tag.Texts(work), book.screening)

@@ -11,22 +11,22 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from evidence import __version__, archive, catalogue, crossref, export, reconsider, references, store
+from evidence import decisions as deciding
 from evidence import judge as judging
 from evidence import sync as stages
 from evidence.archive import Archive, Question
 from evidence.config import Config, ReferenceList, Search
-from evidence.errors import BusyError, ConfigError, StoreError
-from evidence.ledger import Entry
-from evidence.model import SAME_WORK, Decision, Doi, Door, Query, VerdictName
+from evidence.errors import BusyError, ConfigError, RejectedError, StoreError
+from evidence.model import SAME_WORK, Citation, Decision, Doi, Door, Query, VerdictName
 from evidence.normalise import normalise
 from evidence.reconsider import Progress
 from evidence.rulebook import Rulebook
@@ -106,7 +106,8 @@ def decide(
     patience: float = DECIDE_PATIENCE,
 ) -> tuple[tuple[Decision, ...], bool]:
     """Append a person's words on one work to the ledger, then judge that work. Returns the words, and whether they show
-    already: False when a sync is running, that has not ended after `patience` seconds. ConfigError when there is no such work.
+    already: False when a sync, or another program, has held the database for more than `patience` seconds. ConfigError when
+    there is no such work.
 
     A tag or untag of the facet `model.SAME_WORK` names the DOI that is, or is not, another record of this work. `withdrawn`
     are tags, or None for the verdict, on which the reviewer takes an earlier word back.
@@ -120,18 +121,25 @@ def decide(
         raise ConfigError("--because and --by must not be empty: a decision without a reason or a name helps nobody")
     if both := sorted(set(tags) & set(untags)):
         raise ConfigError(f"{both[0][0]}:{both[0][1]} cannot be said and taken away at once")
+    _check_values(book, [pair for pair in (*tags, *untags) if pair[0] != SAME_WORK])
     with catalogue.reading(db) as conn:
-        doi = catalogue.canonical(conn, doi)
+        doi = catalogue.moved(conn, [doi]).get(doi, doi)
         message = next((message for _, _, message in catalogue.standing(conn, [doi])), None)
         if message is None:
             raise ConfigError(f"{doi}: no such work in {db}; a decision needs a work that was harvested")
-        catalogue.check_tags(conn, [tag for tag in (*tags, *untags) if tag[0] != SAME_WORK])
+        tags, untags = (
+            [(facet, catalogue.canonical(conn, Doi(value)) if facet == SAME_WORK else value) for facet, value in said]
+            for said in (tags, untags)
+        )
         for facet, other in (*tags, *untags):
             if facet == SAME_WORK and (other == doi or not list(catalogue.standing(conn, [Doi(other)]))):
                 raise ConfigError(f"{other}: no other work in {db}; a pair needs two works that were harvested")
-    if withdrawn:
-        _check_said(ledger, doi, reviewer, withdrawn)
-    work = normalise(json.loads(message))
+        taken = catalogue.notice_of(conn, doi)
+        # A decision on one record of a work is a decision on the work: what was decided on its other records is seen too.
+        held = catalogue.words(ledger)
+        moved = catalogue.representatives(conn, [doi, *sorted({d.doi for d in held})])
+        aliases = catalogue.moved(conn, [d for w in held for d in (w.doi, Doi(w.value or ""))])
+    work = replace(normalise(json.loads(message)), notice_of=taken)
     ruled = judging.judge(work, book)
     by_rule = {(said.facet, said.value) for said in tag(work, book)}
     read, moment = judging.text_digest(work), _moment(now)
@@ -139,7 +147,9 @@ def decide(
     def said(action: str, facet: str | None = None, value: str | None = None) -> Decision:
         rule_said = ruled.verdict if facet is None else "said" if (facet, value) in by_rule else "unsaid"
         word = verdict if action == "verdict" else None
-        return Decision(doi, action, word, facet, value, reason, reviewer, moment, book.digest, read, rule_said)  # type: ignore[arg-type]
+        new = Decision(doi, action, word, facet, value, reason, reviewer, moment, book.digest, read, rule_said)  # type: ignore[arg-type]
+        leading = aliases if facet == SAME_WORK else moved  # a pair is one of records, which clusters do not make one
+        return _named(replace(new, seen=deciding.latest(held, deciding.subject(new, leading), leading)), held)
 
     words = (
         *((said("verdict"),) if verdict else ()),
@@ -147,19 +157,55 @@ def decide(
         *(said("untag", *pair) for pair in untags),
         *(said("withdraw", *(pair or ())) for pair in withdrawn),
     )
-    return words, _append(db, ledger, book, now, words, patience)
+    pairs = [d for d in held if d.facet == SAME_WORK]
+    stands = {deciding.subject(d, moved): d for d in deciding.standing([d for d in held if d.facet != SAME_WORK], moved)
+              if d.reviewer == reviewer}  # fmt: skip
+    stands |= {deciding.subject(d, aliases): d for d in deciding.standing(pairs, aliases) if d.reviewer == reviewer}
+    before = [stands.get(deciding.subject(w, aliases if w.facet == SAME_WORK else moved)) for w in words]
+    _check_withdrawn(words, before)
+    own = {deciding.identify(d) for d in held if d.reviewer == reviewer}
+    new = tuple(w for w, b in zip(words, before, strict=True) if len(own & {*w.seen}) > 1 or not _repeats(w, b))
+    return new, _append(db, ledger, book, now, new, patience) if new else True
 
 
-def _check_said(ledger: Path, doi: Doi, reviewer: str, withdrawn: Sequence[tuple[str, str] | None]) -> None:
-    """ConfigError when there is nothing of the reviewer's to take back."""
-    held = judging.standing(catalogue.words(ledger))
-    mine = {(d.facet, d.value) if d.facet else None for d in held if (d.doi, d.reviewer) == (doi, reviewer)}
-    for pair in withdrawn:
-        if pair not in mine:
-            about = ":".join(pair) if pair else "its verdict"
+def _check_values(book: Rulebook, pairs: Sequence[tuple[str, str]]) -> None:
+    """ConfigError when a tag is none that can be said of a work, naming those that can."""
+    for facet, value in pairs:
+        if (facet, value) in book.values:
+            continue
+        known = [v for f, v in book.values if f == facet]
+        if not known:
+            facets = ", ".join(sorted({f for f, _ in book.values}))
+            raise ConfigError(f"--tag {facet}:{value}: there is no facet {facet!r}; the facets are {facets}")
+        raise ConfigError(f"--tag {facet}:{value}: {facet} has no {value!r}; it has {', '.join(known)}")
+
+
+def _check_withdrawn(words: Sequence[Decision], before: Sequence[Decision | None]) -> None:
+    """ConfigError when there is nothing of the reviewer's to undo."""
+    for word, stands in zip(words, before, strict=True):
+        if word.action == "withdraw" and stands is None:
+            about = f"{word.facet}:{word.value}" if word.facet else "its verdict"
             raise ConfigError(
-                f"{doi}: nothing that {reviewer} said of {about} stands, so there is nothing to take back"
+                f"{word.doi}: no decision of {word.reviewer} on {about} stands, so there is nothing to undo"
             )
+
+
+def _repeats(word: Decision, before: Decision | None) -> bool:
+    """Whether a decision says again what its reviewer's decision that stands says, of the same text."""
+    return before is not None and (
+        (word.action, word.verdict, word.reason, word.record, word.rule_said)
+        == (before.action, before.verdict, before.reason, before.record, before.rule_said)
+    )
+
+
+def _named(word: Decision, held: Sequence[Decision]) -> Decision:
+    """The decision with a time that tells it from an equal one of the same second (decided, undone, decided again)."""
+    taken = {deciding.identify(d) for d in held if d.doi == word.doi}
+    made = datetime.fromisoformat(word.made_at)
+    while deciding.identify(word) in taken:
+        made += timedelta(microseconds=1)
+        word = replace(word, made_at=made.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+    return word
 
 
 def decisions(ledger: Path) -> tuple[Decision, ...]:
@@ -169,18 +215,25 @@ def decisions(ledger: Path) -> tuple[Decision, ...]:
     return catalogue.words(ledger)
 
 
-def import_decisions(db: Path, ledger: Path, book: Rulebook, now: Clock, entries: Sequence[Entry]) -> int:
+def current(db: Path, words: Sequence[Decision]) -> tuple[tuple[Decision, ...], list[Decision]]:
+    """The decisions at the DOIs that their works are kept under now, and those of them that stand; as they are without a
+    database."""
+    moved: Mapping[Doi, Doi] = {}
+    if db.exists():
+        with catalogue.reading(db) as conn:
+            moved = catalogue.moved(conn, [d for w in words for d in (w.doi, Doi(w.value or ""))])
+    return deciding.followed(words, moved), list(deciding.followed(deciding.standing(words, moved), moved))
+
+
+def import_decisions(db: Path, ledger: Path, book: Rulebook, now: Clock, entries: Sequence[Decision]) -> int:
     """Append the decisions that the ledger does not hold yet; returns how many. All or none."""
     catalogue.connect(db).close()
-    held = set(catalogue.words(ledger))
-    new = tuple(dict.fromkeys(e.decision for e in entries if e.decision not in held))
-    with catalogue.reading(db) as conn:
-        for entry in entries:
-            if entry.decision.facet not in (None, SAME_WORK) and entry.decision.value:
-                try:
-                    catalogue.check_tags(conn, [(entry.decision.facet, entry.decision.value)])
-                except ConfigError as error:
-                    raise ConfigError(f"{entry.where}: {error}") from None
+    held = {deciding.identify(d): set(d.seen) for d in deciding.merged(catalogue.words(ledger))}
+    new = []
+    for decision in deciding.merged(entries):
+        known = held.get(deciding.identify(decision))
+        if known is None or not known.issuperset(decision.seen):
+            new.append(decision)
     if new:
         _append(db, ledger, book, now, new, DECIDE_PATIENCE)
     return len(new)
@@ -256,29 +309,31 @@ def _judge(opened: store.Store, book: Rulebook, now: Clock, progress: Progress) 
     reconsider.collect_seldom()
     opened.set_facets(reconsider.facet_rows(book))
     run_id = opened.start_run("judge", __version__, _moment(now))
-    count, turned = reconsider.rejudge(opened, book, run_id, said, progress)
-    count += reconsider.find_duplicates(opened, run_id, moved=turned)
+    count = sum(reconsider.settle(opened, book, run_id, progress, moved=False))
+    opened.set_facets(reconsider.facet_rows(book))  # a value that no tag has any more goes
     opened.finish_run(run_id, "complete", {"rejudged": count}, _moment(now))
     return count
 
 
 def _append(db: Path, ledger: Path, book: Rulebook, now: Clock, new: Sequence[Decision], patience: float) -> bool:
-    """The ledger first: it is what must not be lost. The works decided on are judged at once, or (False) when the sync that
-    is running is done."""
-    with store.open_store(db, ledger) as opened:
-        opened.decide(new)
-        try:
-            with locked(db, patience):
-                opened.show_decisions()
-                opened.set_facets(reconsider.facet_rows(book))
-                run_id = opened.start_run("judge", __version__, _moment(now))
-                dois = sorted({decision.doi for decision in new if decision.facet != SAME_WORK})
-                said = reconsider.decisions_by_work(opened)
-                count = reconsider.judge_decided(opened, book, run_id, said, dois, Quiet())
-                opened.finish_run(run_id, "complete", {"rejudged": count}, _moment(now))
-        except BusyError:
-            log.warning("A sync is running: the decision is kept, and shows when it is done.")
-            return False
+    """The ledger first, before the harvest is so much as opened: it is what must not be lost. The works decided on are
+    judged at once, or (False) later: by the sync that is running, or with the next word or `judge`."""
+    store.append(ledger, new)
+    try:
+        with locked(db, patience), store.open_store(db, ledger, wait=patience) as opened:
+            dois = sorted({catalogue.canonical(opened.conn, doi) for doi in opened.unshown()})
+            opened.show_decisions()
+            opened.set_facets(reconsider.facet_rows(book))
+            run_id = opened.start_run("judge", __version__, _moment(now))
+            said = reconsider.decisions_by_work(opened)
+            count = reconsider.judge_decided(opened, book, run_id, said, dois, Quiet())
+            opened.finish_run(run_id, "complete", {"rejudged": count}, _moment(now))
+    except BusyError:
+        log.warning("A sync is running: the decision is kept, and shows when it is done.")
+        return False
+    except StoreError as error:
+        log.warning("The decision is kept in %s, and shows after the next one or `evidence judge`: %s", ledger, error)
+        return False
     return True
 
 
@@ -286,21 +341,34 @@ def _moment(now: Clock) -> str:
     return now().strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _archive(door: Files, config: Config, opened: store.Store) -> Archive:
+@contextmanager
+def _archive(door: Files, config: Config, opened: store.Store) -> Iterator[Archive]:
+    """The files as a door that holds whatever this run will ask for."""
     questions = [Question(s.query, Matcher(s).accepts) for s in config.sources if isinstance(s, Search)]
     lists = [s for s in config.sources if isinstance(s, ReferenceList)]
-    wanted = set(catalogue.dois(opened.conn)) | {s.of for s in lists if s.of}
+    followed = [s for s in lists if s.of]
+    wanted = set(catalogue.dois(opened.conn)) | {s.of for s in followed if s.of}
     printed = [c for s in lists for c in s.citations]
-    for citation in printed:
-        wanted.update(references.readings(citation))
-    return Archive(
+    with Archive(
         door.paths,
         name=door.name,
         questions=_distinct(questions),
-        dois=wanted,
+        dois=wanted.union(*map(references.possible, printed)),
         citations=[c.text for c in printed],
         everything=door.everything,
-    )
+    ) as files:
+        cited = [citation for source in followed for citation in _followed(source, files)]
+        if cited:
+            files.also(set().union(*map(references.possible, cited)), [c.text for c in cited])
+        yield files
+
+
+def _followed(source: ReferenceList, files: Archive) -> tuple[Citation, ...]:
+    """The citations of a deposited list that is in the files; the run itself says when it is not."""
+    try:
+        return references.listed(source, files)
+    except RejectedError:
+        return ()
 
 
 def _distinct(questions: Sequence[Question]) -> list[Question]:

@@ -13,41 +13,28 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import astuple, dataclass, field
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from sqlite_utils import Database
 
-from evidence import schema
-from evidence.errors import StoreError
-from evidence.model import Decision, Doi, Judgement, Resolution, Work
+from evidence import __version__, database, schema
+from evidence import notices as standing
+from evidence.model import SAME_WORK, Decision, Doi, Judgement, Resolution, Work
 from evidence.normalise import cite_authors
 
-NOTICE_GRAVITY = (
-    "retraction",
-    "partial-retraction",
-    "withdrawal",
-    "removal",
-    "expression-of-concern",
-    "reinstatement",
-    "correction",
-    "corrigendum",
-    "erratum",
-)
-"""Kinds of notices worth a banner, gravest first; `works.notice` holds the gravest. Others are only listed."""
-
-REINSTATEMENT = "reinstatement"
-_UNDONE = frozenset({"retraction", "partial-retraction", "withdrawal", "removal", "expression-of-concern"})
+PREPRINT = ("is-preprint-of", "has-preprint")
+"""Relations between a preprint and its article, stated by the one and by the other."""
 
 _SQL_VARIABLES = 500
 """Values bound in one `in (…)`: below SQLite's oldest limit of 999."""
 
-_BUSY_SECONDS = 30.0
-
-_CACHE_KIB, _LOG_PAGES = 65_536, 32_000
-"""A harvest comes back to the same index pages with every page it lands: kept in memory, and written back less often."""
+_INSERT_DECISION = """
+    insert into decisions (doi, action, verdict, facet, value, reason, reviewer, made_at, rules, record, rule_said, seen)
+    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +76,30 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One search as run, for PRISMA-S."""
+    """One page of a search as run, for PRISMA-S: what was asked, limited to what, and how the reading of its window stood
+    after it (see `search.Sweep`). `spec` is the search as sources.yaml had it."""
 
     query: str
     filters: str
-    window_by: str | None
-    since: str | None
-    until: str | None
+    spec: str
+    created_from: str | None
+    created_until: str | None
+    indexed_from: str | None
+    offset: int
+    sort: str
     asked_at: str
     total: int
     scanned: int
     matched: int
-    truncated: bool
+    reached: int
+    last_match: int | None
+    recent: int
+    ended: str | None
+    unread: int
 
+
+Counted = tuple[Doi, str | None, int | None]
+"""doi, when Crossref indexed the record, how often the work is cited; None where the answer did not say"""
 
 Reason = tuple[str, str, str, str, int, int, str]
 """facet, value, rule, field, start, stop, quote"""
@@ -119,7 +117,11 @@ class Retagged:
 
 @dataclass(frozen=True, slots=True)
 class Landing:
-    """All that one page brought: it lands in one transaction, whole or not at all."""
+    """All that one page brought: it lands in one transaction, whole or not at all.
+
+    `aliases` are (alias, DOI it leads to). `counted` is what was said of records whose content stands; `absent` are works of
+    which Crossref itself has no record, and `present` those of which it has one.
+    """
 
     records: Sequence[Record] = ()
     sightings: Sequence[Sighting] = ()
@@ -127,16 +129,26 @@ class Landing:
     rejects: Sequence[Reject] = ()
     citations: Sequence[Resolution] = ()
     asked: Sequence[Asked] = ()
+    counted: Sequence[Counted] = ()
+    absent: Sequence[Doi] = ()
+    present: Sequence[Doi] = ()
 
 
 @dataclass(slots=True)
 class Landed:
-    """What a landing changed: DOIs of works that are new, whose record changed, and how many sightings were new."""
+    """What a landing changed: DOIs of works that are new, whose record changed, and how many sightings were new.
+
+    `moved`: works known under a DOI that leads to another now, as (old DOI, new DOI); over a run the new one is not `new`.
+    `gone` and `back`: works that Crossref has no record of any more, or has again.
+    """
 
     new: list[Doi] = field(default_factory=list)
     changed: list[Doi] = field(default_factory=list)
     sightings: int = 0
     rejects: int = 0
+    moved: list[tuple[Doi, Doi]] = field(default_factory=list)
+    gone: list[Doi] = field(default_factory=list)
+    back: list[Doi] = field(default_factory=list)
 
     def __iadd__(self, other: Landed) -> Landed:
         """Add up the pages of a run."""
@@ -144,6 +156,11 @@ class Landed:
         self.changed += other.changed
         self.sightings += other.sightings
         self.rejects += other.rejects
+        self.moved += other.moved
+        moved = {doi for _, doi in self.moved}  # known before, under another DOI
+        self.new = [doi for doi in self.new if doi not in moved]
+        self.gone += other.gone
+        self.back += other.back
         return self
 
 
@@ -155,10 +172,32 @@ class SourceState:
     warning: str | None
 
 
-def open_store(path: Path, decisions: Path | None = None) -> Store:
-    """Open (or make) both databases for writing, migrated; StoreError when one is not ours, newer, damaged or read-only."""
+def open_store(path: Path, decisions: Path | None = None, *, wait: float = database.WAIT) -> Store:
+    """Open (or make) both databases for writing, migrated; StoreError when one is not ours, newer, damaged or read-only: then
+    neither was written to. `wait` is how many seconds a write waits for another program."""
     ledger = decisions or path.with_name("decisions.db")
-    return Store(_open(path, schema.evidence), _open(ledger, schema.decisions), path, ledger)
+    with ExitStack() as opened:
+        db = database.connect(path, schema.evidence, wait)
+        opened.callback(db.close)
+        words = database.connect(ledger, schema.decisions, wait)
+        opened.callback(words.close)
+        database.bring_up(words, ledger, schema.decisions)
+        database.bring_up(db, path, schema.evidence)
+        opened.pop_all()
+    return Store(db, words, path, ledger)
+
+
+def append(ledger: Path, decisions: Sequence[Decision], *, wait: float = database.WAIT) -> None:
+    """Append people's words to the ledger and touch no other file. When it returns they are on the disk; StoreError when
+    they are not kept."""
+    with closing(database.connect(ledger, schema.decisions, wait)) as words:
+        database.bring_up(words, ledger, schema.decisions)
+        try:
+            with words.atomic():
+                words.conn.executemany(_INSERT_DECISION, map(_decision_row, decisions))
+        except sqlite3.Error as error:
+            raise database.explained(ledger, error) from error
+        database.checkpoint(words.conn)
 
 
 class Store:
@@ -167,6 +206,7 @@ class Store:
     def __init__(self, db: Database, ledger: Database, path: Path, ledger_path: Path) -> None:
         self._db, self._ledger = db, ledger
         self.path, self.ledger_path = path, ledger_path
+        self._written = 0
 
     def __enter__(self) -> Store:
         return self
@@ -175,9 +215,11 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        """Close both files."""
-        self._db.close()
-        self._ledger.close()
+        """Close both files, each with all that was written in it: readers may keep the log beside it open."""
+        for db, written in ((self._db, self._written), (self._ledger, 0)):
+            if db.conn.total_changes != written:
+                database.checkpoint(db.conn)
+            db.close()
 
     @property
     def conn(self) -> sqlite3.Connection:
@@ -197,12 +239,14 @@ class Store:
             return int(cursor.lastrowid or 0)
 
     def finish_run(self, run: int, outcome: str, counts: dict[str, Any], now: str) -> None:
-        """Close a run with its outcome and counts."""
+        """Close a run with its outcome and counts, and write the log back: whoever copies the one file has it whole."""
         with self._writing():
             self.conn.execute(
                 "update runs set finished = :now, outcome = :outcome, counts = :counts where run = :run",
                 {"now": now, "outcome": outcome, "counts": json.dumps(counts, ensure_ascii=False), "run": run},
             )
+        database.checkpoint(self.conn)
+        self._written = self.conn.total_changes
 
     def register(self, run: int, entries: Sequence[tuple[str, str, str, str]]) -> dict[str, SourceState]:
         """Make `sources` agree with sources.yaml. Entries are (id, kind, label, spec JSON).
@@ -239,6 +283,14 @@ class Store:
             )
         rows = self.conn.execute("select source, bookmark, warning from sources").fetchall()
         return {source: SourceState(bookmark, warning) for source, bookmark, warning in rows}
+
+    def begin_source(self, source: str) -> None:
+        """A source is read whole from now on: its bookmark is forgotten until that has come to its end, in whichever run."""
+        with self._writing():
+            self.conn.execute(
+                "update sources set bookmark = null where source = :source and bookmark is not null",
+                {"source": source},
+            )
 
     def complete_source(self, run: int, source: str, bookmark: str, warning: str | None) -> None:
         """Move the bookmark: this source was harvested to its end. `warning` is what a person should look at."""
@@ -304,16 +356,52 @@ class Store:
         """Write one page: requests, records, aliases, sightings, citations, rejects and all derived rows."""
         result = Landed()
         with self._writing():
+            touched = self._tied(
+                [
+                    *(r.doi for r in landing.records),
+                    *(doi for pair in landing.aliases for doi in pair),
+                    *landing.absent,
+                    *landing.present,
+                ]
+            )
             self._land_requests(run, source, landing.asked)
             self._land_snapshots(run, landing.records, result)
+            self._land_absences(run, landing, result)
+            self._end_aliases(run, landing.records)
+            self._set_unread(landing.records)
             self._derive(run, [r for r in landing.records if r.work is not None])
+            self._land_counters(run, landing.counted)
+            self._show_absences(run, (*result.gone, *result.back))
+            self._follow_aliases(run, landing.aliases, result)
             self._land_links(run, source, landing, result)
+            self._note_verdicts(
+                run, [*(r.doi for r in landing.records), *(doi for pair in landing.aliases for doi in pair)]
+            )
+            self._derive_notices(run, touched)
         return result
 
-    def rejudge(self, run: int, records: Sequence[Record]) -> None:
-        """Replace the derived rows of works whose records did not change."""
+    def rejudge(self, run: int, records: Sequence[Record], unread: Sequence[Record] = ()) -> None:
+        """Replace the derived rows of works whose records did not change. `unread` are records that stand and that today's
+        code cannot understand: they are kept in mind, so that they are not tried again for nothing."""
         with self._writing():
+            touched = self._tied([record.doi for record in records])
+            self._set_unread((*records, *unread))
             self._derive(run, records)
+            self._derive_notices(run, touched)
+            self._note_verdicts(run, [r.doi for r in records])
+
+    def notices_of(self, dois: Sequence[Doi]) -> dict[Doi, tuple[tuple[str, Doi], ...]]:
+        """What those of these records that state an update of another work are notices of, by all records at hand; nothing
+        for a study. A record that states none is not in it: it is judged by itself."""
+        stating = [
+            doi
+            for (doi,) in self._each("select distinct said_by from {j} join updates on said_by = j.value"
+                                     " where evidence = 'update-to' and doi <> said_by", dois)
+        ]  # fmt: skip
+        if not stating:
+            return {}
+        found = standing.decided(self._world(self._tied(stating)))
+        return {doi: tuple((kind, Doi(other)) for kind, other in found.get(doi, ())) for doi in stating}
 
     def retag(
         self,
@@ -350,6 +438,7 @@ class Store:
                 "update works set basis = :basis where doi in (select value from json_each(:judged))",
                 {"basis": basis, "judged": json.dumps(judged)},
             )
+            self._note_verdicts(run, [work.doi for work in changed])
 
     def set_marks(self, basis: str, version: str, marks: Mapping[tuple[str, str], str]) -> None:
         """By which rules every work without a person's word has been judged: (facet, value) → digest of its rules."""
@@ -384,50 +473,226 @@ class Store:
     def _land_requests(self, run: int, source: str, asked: Sequence[Asked]) -> None:
         self.conn.executemany(
             """
-            insert into requests (run, source, query, filters, window_by, since, until, asked_at, total, scanned,
-                matched, truncated) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            insert into requests (run, source, truncated, query, filters, spec, created_from, created_until,
+                indexed_from, "offset", sort, asked_at, total, scanned, matched, reached, last_match, recent, ended, unread)
+            values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """,
-            [
-                (run, source, a.query, a.filters, a.window_by, a.since, a.until, a.asked_at, a.total, a.scanned,
-                 a.matched, int(a.truncated))
-                for a in asked
-            ],
-        )  # fmt: skip
+            [(run, source, int(a.ended == "cut"), *astuple(a)) for a in asked],
+        )
 
     def _land_snapshots(self, run: int, records: Sequence[Record], result: Landed) -> None:
-        standing: dict[str, tuple[str, int]] = {}
+        standing: dict[str, tuple[str | None, int]] = {}
+        works: set[str] = set()
         for chunk in _chunks([r.doi for r in records]):
             rows = self.conn.execute(
-                f"select doi, digest, version from snapshots where last_run is null and doi in ({_marks(chunk)})",  # noqa: S608
+                f"""
+                select doi, max(digest) filter (where last_run is null), max(version) from snapshots
+                where doi in ({_marks(chunk)}) group by doi
+                """,  # noqa: S608
                 chunk,
             )
             standing.update({doi: (digest, version) for doi, digest, version in rows})
+            known = self.conn.execute(f"select doi from works where doi in ({_marks(chunk)})", chunk)  # noqa: S608
+            works.update(doi for (doi,) in known)
         fresh: list[tuple[Any, ...]] = []
         closed: list[tuple[int, str]] = []
         for record in records:
-            digest, version = standing.get(record.doi, ("", 0))
+            digest, version = standing.get(record.doi, (None, 0))
             if digest == record.digest:
                 continue
-            if version:
+            if digest is not None:
                 closed.append((run, record.doi))
-                result.changed.append(record.doi)
-            else:
-                result.new.append(record.doi)
+            if record.work is not None:  # one that cannot be understood is among the rejects, and no new work
+                (result.changed if record.doi in works else result.new).append(record.doi)
             fresh.append((record.doi, version + 1, record.digest, record.message, run))
         self.conn.executemany("update snapshots set last_run = ? where doi = ? and last_run is null", closed)
         self.conn.executemany(
             "insert into snapshots (doi, version, digest, message, first_run) values (?, ?, ?, ?, ?)", fresh
         )
+        # A new record says itself when it was indexed, and mostly how often it is cited.
+        landed = {doi for doi, *_ in fresh}
+        counts = [(r.doi,) for r in records if r.doi in landed and r.work is not None and r.work.cited_by is not None]
+        self.conn.executemany("delete from counters where doi = ?", counts)
+        self.conn.executemany(
+            "update counters set indexed = null where doi = ? and indexed is not null", [(doi,) for doi in landed]
+        )
 
-    def _land_links(self, run: int, source: str, landing: Landing, result: Landed) -> None:
+    def _land_absences(self, run: int, landing: Landing, result: Landed) -> None:
+        """A known work without a record at Crossref is absent from this run on; the others of `present` no longer are."""
+        for doi in landing.absent:
+            cursor = self.conn.execute(
+                """
+                insert into absences (doi, first_run) select :doi, :run
+                where exists (select 1 from snapshots where doi = :doi and last_run is null)
+                    and not exists (select 1 from absences where doi = :doi and last_run is null)
+                on conflict (doi, first_run) do update set last_run = null
+                """,
+                {"doi": doi, "run": run},
+            )
+            result.gone += [doi] * cursor.rowcount
+        for doi in landing.present:
+            result.back += [doi] * self._end_absence(run, doi)
+
+    def _end_absence(self, run: int, doi: Doi) -> int:
+        cursor = self.conn.execute("update absences set last_run = ? where doi = ? and last_run is null", (run, doi))
+        return cursor.rowcount
+
+    def _show_absences(self, run: int, dois: Sequence[Doi]) -> None:
+        """Bring `works.gone` of these works up to date; that a work went or came back is a change."""
+        facts = self._facts(dois)
+        self.conn.executemany(
+            "update works set gone = :gone, changed_run = :run where doi = :doi and gone is not :gone",
+            [{"doi": doi, "gone": facts[doi][1], "run": run} for doi in dois],
+        )
+
+    def _land_counters(self, run: int, counted: Sequence[Counted]) -> None:
+        """Keep what was said of records that stand, where it is not what is kept already. It is no change of a work."""
+        for chunk in _chunks(counted):
+            said = json.dumps([list(item) for item in chunk])
+            self.conn.execute(
+                """
+                insert into counters (doi, indexed, cited_by, first_run)
+                select said.doi, said.indexed, said.cited_by, :run
+                from (select json_extract(value, '$[0]') as doi, json_extract(value, '$[1]') as indexed,
+                        json_extract(value, '$[2]') as cited_by from json_each(:said)) said
+                left join works w on w.doi = said.doi
+                where said.indexed is not null or (w.doi is not null and said.cited_by is not null
+                    and said.cited_by is not w.cited_by)
+                on conflict (doi) do update set first_run = excluded.first_run,
+                    indexed = coalesce(excluded.indexed, indexed), cited_by = coalesce(excluded.cited_by, cited_by)
+                where (coalesce(excluded.indexed, indexed), coalesce(excluded.cited_by, cited_by)) is not
+                    (indexed, cited_by)
+                """,
+                {"said": said, "run": run},
+            )
+            self.conn.executemany(
+                "update works set cited_by = :count where doi = :doi and cited_by is not :count",
+                [{"doi": doi, "count": count} for doi, _, count in chunk if count is not None],
+            )
+
+    def _set_unread(self, records: Sequence[Record]) -> None:
         self.conn.executemany(
             """
-            insert into aliases (alias, doi, first_run) values (?, ?, ?)
-            on conflict (alias) do update set doi = excluded.doi, first_run = excluded.first_run
-            where doi is not excluded.doi
+            insert into unread (doi, reason, version) values (?, ?, ?)
+            on conflict (doi) do update set reason = excluded.reason, version = excluded.version
+            where (reason, version) is not (excluded.reason, excluded.version)
             """,
-            [(alias, doi, run) for alias, doi in landing.aliases],
+            [(r.doi, r.basis, __version__) for r in records if r.work is None],
         )
+        self.conn.executemany("delete from unread where doi = ?", [(r.doi,) for r in records if r.work is not None])
+
+    # ------------------------------------------------------------------ aliases
+
+    def _end_aliases(self, run: int, records: Sequence[Record]) -> None:
+        """A DOI that has a record of its own again is no alias: what the source lists led to under it, they lead to again."""
+        for record in records:
+            ended = self.conn.execute(
+                "select doi, first_run from aliases where alias = ? and last_run is null", (record.doi,)
+            ).fetchone()
+            if ended is None:
+                continue
+            led_to, moved = ended
+            self.conn.execute("update aliases set last_run = ? where alias = ?", (run, record.doi))
+            self.conn.execute(
+                "update sightings set last_run = null where doi = ? and last_run = ?", (record.doi, moved)
+            )
+            # Which works cited this DOI and which the other, their records know: they are read again.
+            self.conn.execute(
+                "update works set basis = '' where doi in (select doi from cites where cited = ?)", (led_to,)
+            )
+
+    def _follow_aliases(self, run: int, pairs: Sequence[tuple[Doi, Doi]], result: Landed) -> None:
+        """Record the aliases, each with the DOI at the end of its way, and move what is known under them.
+
+        An alias of a known work waits until the work it leads to can be shown: a work is never lost to a record that
+        cannot be understood.
+        """
+        for alias, stated in pairs:
+            doi = self._end_of_way(stated)
+            stands = self.conn.execute(
+                "select 1 from snapshots where doi = ? and last_run is null", (alias,)
+            ).fetchone()
+            if doi == alias or (not stands and self._end_of_way(alias) == doi):
+                continue
+            if stands and not self.conn.execute("select 1 from works where doi = ?", (doi,)).fetchone():
+                continue
+            self.conn.execute(
+                """
+                insert into aliases (alias, doi, first_run) values (:alias, :doi, :run)
+                on conflict (alias) do update set doi = excluded.doi, first_run = excluded.first_run, last_run = null
+                """,
+                {"alias": alias, "doi": doi, "run": run},
+            )
+            self.conn.execute("update aliases set doi = ? where doi = ? and last_run is null", (doi, alias))
+            self._move(run, alias, doi)
+            if stands:
+                self._leave(run, alias, doi)
+                result.moved.append((alias, doi))
+
+    def _end_of_way(self, doi: Doi) -> Doi:
+        row = self.conn.execute("select doi from aliases where alias = ? and last_run is null", (doi,)).fetchone()
+        return Doi(row[0]) if row else doi
+
+    def _move(self, run: int, alias: Doi, doi: Doi) -> None:
+        """What led to the alias leads to the work: sightings (added and closed, not rewritten), citations, links."""
+        names = {"alias": alias, "doi": doi, "run": run}
+        self.conn.execute(
+            """
+            insert into sightings (source, doi, via, rank, score, first_run)
+            select source, :doi, via, rank, score, :run from sightings where doi = :alias and last_run is null
+            on conflict (source, doi) do update set last_run = null where last_run is not null
+            """,
+            names,
+        )
+        self.conn.execute("update sightings set last_run = :run where doi = :alias and last_run is null", names)
+        self.conn.execute(
+            """
+            update citations set doi = :doi,
+                problem = case status when 'resolved' then 'this DOI now leads to ' || :doi
+                    else replace(problem, :alias, :doi) end
+            where doi = :alias and retired is null
+            """,
+            names,
+        )
+        self.conn.execute(
+            "insert or ignore into cites select doi, :doi, asserted_by from cites where cited = :alias and doi <> :doi",
+            names,
+        )
+        self.conn.execute("delete from cites where cited = :alias", names)
+
+    def _leave(self, run: int, alias: Doi, doi: Doi) -> None:
+        """The work is kept under `doi` alone: the record under the alias is closed, its history stays."""
+        names = {"alias": alias, "doi": doi, "run": run}
+        self.conn.execute("update snapshots set last_run = :run where doi = :alias and last_run is null", names)
+        self._end_absence(run, alias)
+        self.conn.execute("delete from unread where doi = :alias", names)
+        self.conn.execute(
+            """
+            update works set changed_run = :run,
+                first_run = min(first_run, coalesce((select first_run from works where doi = :alias), first_run))
+            where doi = :doi
+            """,
+            names,
+        )
+        self.conn.execute(
+            "update works set same_as = null, verdict = screened where doi = :doi and same_as = :alias", names
+        )
+        self.conn.execute("update works set same_as = :doi where same_as = :alias", names)
+        self._drop_work(alias)
+
+    def _drop_work(self, doi: Doi) -> None:
+        """Take one work out of the derived tables; its full text first, which is found by the row's number."""
+        authors = self._authors_of([doi])
+        for rowid, text in self._indexed_text([doi]).values():
+            self.conn.execute(
+                "insert into works_fts (works_fts, rowid, title, abstract, authors, container)"
+                " values ('delete', ?, ?, ?, ?, ?)",
+                (rowid, *text),
+            )
+        self.conn.execute("delete from works where doi = ?", (doi,))
+        self._name_authors(authors)
+
+    def _land_links(self, run: int, source: str, landing: Landing, result: Landed) -> None:
         before = self.conn.total_changes
         self.conn.executemany(
             """
@@ -469,7 +734,8 @@ class Store:
         pairs = [(r, r.work, r.judgement) for r in records if r.work is not None and r.judgement is not None]
         dois = [r.doi for r, _, _ in pairs]
         old = self._indexed_text(dois)
-        rows = [_work_row(run, r, work, judgement) for r, work, judgement in pairs]
+        facts = self._facts(dois)
+        rows = [_work_row(run, r, work, judgement, *facts[r.doi]) for r, work, judgement in pairs]
         new_text = {row["doi"]: (row["title"], row["abstract"], row["authors"], row["container"]) for row in rows}
         stale = [(rowid, *text) for doi, (rowid, text) in old.items() if new_text[doi] != text]
         self.conn.executemany(
@@ -480,6 +746,24 @@ class Store:
         self.conn.executemany(_UPSERT_WORK, rows)
         self._replace_children(pairs, {doi for doi in dois if doi in old})
         self._index_text([doi for doi in dois if doi not in old or new_text[doi] != old[doi][1]])
+
+    def _facts(self, dois: Sequence[Doi]) -> dict[Doi, tuple[int | None, str | None]]:
+        """Of each work: how often it is cited, where Crossref has counted since its record landed (else None), and the day
+        since which Crossref has no record of it (None: it has)."""
+        counts: dict[str, int | None] = {}
+        gone: dict[str, str] = {}
+        for chunk in _chunks(dois):
+            marks = _marks(chunk)
+            counts.update(self.conn.execute(f"select doi, cited_by from counters where doi in ({marks})", chunk))  # noqa: S608
+            rows = self.conn.execute(
+                f"""
+                select a.doi, substr(r.started, 1, 10) from absences a join runs r on r.run = a.first_run
+                where a.last_run is null and a.doi in ({marks})
+                """,  # noqa: S608
+                chunk,
+            )
+            gone.update(rows)
+        return {doi: (counts.get(doi), gone.get(doi)) for doi in dois}
 
     def _indexed_text(self, dois: Sequence[Doi]) -> dict[str, tuple[int, tuple[Any, ...]]]:
         found: dict[str, tuple[int, tuple[Any, ...]]] = {}
@@ -503,11 +787,16 @@ class Store:
 
     def _replace_children(self, pairs: Sequence[tuple[Record, Work, Judgement]], known: set[Doi]) -> None:
         again = [(doi,) for doi in sorted(known)]
-        for table in ("work_authors", "notices", "relations", "cites", "tags", "reasons"):
+        touched = self._authors_of(sorted(known))
+        moved = dict(self.conn.execute("select alias, doi from aliases where last_run is null").fetchall())
+        for table in ("work_authors", "funders", "licences", "relations", "cites", "tags", "reasons"):
             self.conn.executemany(f"delete from {table} where doi = ?", again)  # noqa: S608 - our own table names
+        self.conn.executemany("delete from updates where said_by = ?", again)
         authors: list[tuple[Any, ...]] = []
         credited_as: list[tuple[Any, ...]] = []
-        notices: list[tuple[Any, ...]] = []
+        updates: list[tuple[Any, ...]] = []
+        funders: list[tuple[Any, ...]] = []
+        licences: list[tuple[Any, ...]] = []
         relations: list[tuple[Any, ...]] = []
         cites: list[tuple[Any, ...]] = []
         tags: list[tuple[Any, ...]] = []
@@ -520,11 +809,22 @@ class Store:
                 kind = "group" if author.name else "person"
                 authors.append((key, credited, author.family, author.given, author.orcid, kind))
                 credited_as.append(
-                    (doi, position, key, credited, author.family, author.given, author.role, author.affiliation)
-                )
-            notices += [(doi, n.kind, n.notice_doi or doi, n.issued, n.source, n.evidence) for n in work.notices]
+                    (doi, position, key, credited, author.family, author.given, author.role, author.affiliation,
+                     author.suffix, author.orcid)
+                )  # fmt: skip
+            funders += [
+                (doi, n, f.name, f.doi, json.dumps(f.awards, ensure_ascii=False)) for n, f in enumerate(work.funders, 1)
+            ]
+            licences += [
+                (doi, n, licence.url, licence.version, licence.starts, licence.delay_days)
+                for n, licence in enumerate(work.licences, 1)
+            ]
+            updates += [
+                (doi, about, n.kind, n.notice_doi or doi, n.issued, n.source, n.evidence)
+                for about, n in [*((doi, notice) for notice in work.notices), *work.updates]
+            ]
             relations += [(doi, r.kind, r.other, r.asserted_by) for r in work.relations]
-            cites += [(doi, cited, asserted_by) for cited, asserted_by in work.cites if cited != doi]
+            cites += _cited(work, moved)
             tags += [(doi, t.facet, t.value, t.decided) for t in judgement.tags]
             reasons += [
                 (doi, "verdict", judgement.verdict, m.rule, m.field, m.start, m.stop, m.quote)
@@ -536,23 +836,49 @@ class Store:
                 for m in t.matches
             ]
         run_many = self.conn.executemany
-        run_many(_UPSERT_AUTHOR, authors)
-        run_many("insert into work_authors values (?, ?, ?, ?, ?, ?, ?, ?)", credited_as)
-        run_many("insert or ignore into notices values (?, ?, ?, ?, ?, ?)", notices)
+        # Placeholders, for `work_authors` leads to them; what they are called is settled when all rows stand.
+        run_many("insert or ignore into authors values (?, ?, ?, ?, ?, ?)", authors)
+        run_many("insert into work_authors values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", credited_as)
+        run_many("insert into funders values (?, ?, ?, ?, ?)", funders)
+        run_many("insert into licences values (?, ?, ?, ?, ?, ?)", licences)
+        run_many("insert into updates values (?, ?, ?, ?, ?, ?, ?)", updates)
         run_many("insert or ignore into relations values (?, ?, ?, ?)", relations)
         run_many(
             "insert into cites values (?, ?, ?)", sorted(cites)
         )  # in the order of the key: fewer pages are touched
         run_many("insert into tags values (?, ?, ?, ?)", tags)
         run_many("insert or ignore into reasons values (?, ?, ?, ?, ?, ?, ?, ?)", reasons)
-        if known:
-            self.conn.execute("delete from authors where author not in (select author from work_authors)")
+        self._name_authors(touched | {row[0] for row in authors})
 
-    def set_duplicates(self, pairs: Sequence[tuple[str, str, str, str, str]], same_as: Mapping[str, str]) -> int:
+    def _authors_of(self, dois: Sequence[str]) -> set[str]:
+        found: set[str] = set()
+        for chunk in _chunks(dois):
+            sql = f"select distinct author from work_authors where doi in ({_marks(chunk)})"  # noqa: S608
+            found.update(author for (author,) in self.conn.execute(sql, chunk))
+        return found
+
+    def _name_authors(self, touched: Collection[str]) -> None:
+        """Name these authors by the works that stand, and drop those that no work names any more."""
+        keys = {"touched": json.dumps(sorted(touched), ensure_ascii=False)}
+        self.conn.execute(_NAME_AUTHORS, keys)
+        self.conn.execute(
+            """
+            delete from authors where author in (select value from json_each(:touched))
+                and not exists (select 1 from work_authors w where w.author = authors.author)
+            """,
+            keys,
+        )
+
+    def set_duplicates(
+        self, run: int, pairs: Sequence[tuple[str, str, str, str, str]], same_as: Mapping[str, str]
+    ) -> int:
         """The whole of what is known of duplicates: pairs (doi, other, verdict, decided, reason) with doi < other, and which
         record stands for which. A record that another stands for is a `duplicate`; one that no longer is gets back what
-        screening said of it. Returns how many works changed."""
+        screening said of it. Notices follow the clusters. Returns how many works changed."""
         with self._writing():
+            before = dict(self.conn.execute("select doi, same_as from works where same_as is not null").fetchall())
+            moved = {doi for doi in before.keys() | same_as.keys() if before.get(doi) != same_as.get(doi)}
+            touched = self._tied([*moved, *(before[doi] for doi in moved if doi in before)])
             keep = json.dumps([[pair[0], pair[1]] for pair in pairs])
             self.conn.execute(
                 """
@@ -578,42 +904,136 @@ class Store:
                 from (select w.doi, t.same_as from works w left join standing t on t.doi = w.doi) s
                 where s.doi = works.doi and (works.same_as, works.verdict) is not
                     (s.same_as, case when s.same_as is null then works.screened else 'duplicate' end)
+                returning doi
                 """
             )
-            changed = cursor.rowcount
+            changed = [doi for (doi,) in cursor]
             self.conn.execute("drop table standing")
-            return changed
+            self._derive_notices(run, touched)
+            self._note_verdicts(run, changed)
+            return len(changed)
+
+    def _note_verdicts(self, run: int, dois: Sequence[str]) -> None:
+        """Note in `verdict_history` what now stands of these records, where that is not what was last noted. Called in the
+        transaction that may have changed it. A run notes at most one verdict of a work, its last."""
+        values = {"run": run, "dois": json.dumps(dois)}
+        for sql in _NOTE_VERDICTS:
+            self.conn.execute(sql, values)
+
+    # ------------------------------------------------------------------ notices
+
+    def _derive_notices(self, run: int, touched: Iterable[str]) -> None:
+        """Bring the notices of these works, and of all that hang together with them, to what the records say now.
+
+        Call it inside the transaction that changed records, aliases, relations or clusters, with the DOIs they touched
+        before (`_tied`) and after. Whatever order things came in, the result is the same.
+        """
+        dois = self._tied(touched)
+        world = self._world(dois)
+        found = standing.shown(world) if world.said else {}
+        held: dict[str, set[tuple[Any, ...]]] = {}
+        for row in self._each("select n.* from {j} join notices n on n.doi = j.value", dois):
+            held.setdefault(row[0], set()).add(row)
+        gravest: list[tuple[Any, ...]] = []
+        for doi in found.keys() | held.keys():
+            rows = found.get(doi, [])
+            wanted = {(*astuple(row)[:-1], int(row.undone)) for row in rows}
+            if wanted != held.get(doi, set()):
+                self.conn.execute("delete from notices where doi = ?", (doi,))
+                self.conn.executemany(
+                    f"insert into notices ({_NOTICE_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+                    sorted(wanted, key=repr),
+                )
+            gravest.append((kind := standing.gravest(rows), run, doi, kind))
+        self.conn.executemany("update works set notice = ?, changed_run = ? where doi = ? and notice is not ?", gravest)
+        # A record that another shows to be a notice, or no notice, was judged as something else: it is judged again.
+        taken = [(text := _notice_text(of), doi, text) for doi, of in standing.decided(world).items()]
+        self.conn.executemany("update works set notice_of = ?, basis = '' where doi = ? and notice_of is not ?", taken)
+
+    def _tied(self, dois: Iterable[str]) -> list[str]:
+        """These DOIs and all that notices can reach from them: by alias, cluster, statement, or as preprint and article."""
+        found: set[str] = set()
+        new = set(dois)
+        while new:
+            found |= new
+            new = {doi for (doi,) in self._each(_TIES, sorted(new))} - found
+        return sorted(found)
+
+    def _world(self, dois: Sequence[str]) -> standing.World:
+        """What the database knows of these DOIs, which are all that hang together."""
+        said, silent = [], set()
+        for *row, stands in self._each(
+            """
+            select u.said_by, u.doi, u.kind, u.notice_doi, u.issued, u.source, u.evidence,
+                exists (select 1 from snapshots s where s.doi = u.said_by and s.last_run is null)
+                    and not exists (select 1 from absences a where a.doi = u.said_by and a.last_run is null)
+            from {j} join updates u on u.said_by = j.value
+            """,
+            dois,
+        ):
+            said.append(standing.Said(*row))
+            if not stands:
+                silent.add(row[0])
+        if not said:
+            return standing.World({}, (), {}, ())
+        works = {}
+        for doi, title, kind, issued, same_as, notice_of in self._each(
+            "select doi, title, kind, issued, same_as, notice_of from {j} join works on doi = j.value", dois
+        ):
+            what, _, about = (notice_of or "").partition(":")
+            works[doi] = standing.Facts(doi, title, kind, issued, same_as, ((what, about or None),) if what else ())
+        aliases = dict(
+            self._each("select alias, doi from {j} join aliases on alias = j.value where last_run is null", dois)
+        )
+        preprints = {
+            (doi, other) if kind == PREPRINT[0] else (other, doi)
+            for doi, kind, other in self._each(
+                f"select doi, kind, other from {{j}} join relations on doi = j.value where kind in {PREPRINT}",  # noqa: S608
+                dois,
+            )
+        }
+        return standing.World(works, said, aliases, preprints, silent)
+
+    def _each(self, sql: str, dois: Sequence[str]) -> list[tuple[Any, ...]]:
+        """The rows of a query whose `{j} join` begins at these DOIs, `j.value` being one."""
+        # Without `cross`, SQLite may look at a whole table for each page that lands.
+        sql = sql.replace("{j} join", "json_each(:dois) j cross join")
+        return self.conn.execute(sql, {"dois": json.dumps(list(dois))}).fetchall()
 
     # ------------------------------------------------------------------ people's decisions
 
     def decide(self, decisions: Sequence[Decision]) -> None:
         """Append to the ledger; nothing there is ever changed or removed."""
         with self._guarded(self.ledger_path), self._ledger.atomic():
-            self._ledger.conn.executemany(
-                """
-                insert into decisions
-                    (doi, action, verdict, facet, value, reason, reviewer, made_at, rules, record, rule_said)
-                values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-                """,
-                [astuple(decision) for decision in decisions],
-            )
+            self._ledger.conn.executemany(_INSERT_DECISION, map(_decision_row, decisions))
 
     def decisions(self) -> tuple[Decision, ...]:
         """The whole ledger, oldest first."""
         rows = self._ledger.conn.execute(
             """
-            select doi, action, verdict, facet, value, reason, reviewer, made_at, rules, record, rule_said
+            select doi, action, verdict, facet, value, reason, reviewer, made_at, rules, record, rule_said, seen
             from decisions order by decision
             """
         )
-        return tuple(Decision(*row) for row in rows)
+        return tuple(replace(Decision(*row[:-1]), seen=tuple(json.loads(row[-1]))) for row in rows)
+
+    def unshown(self) -> list[Doi]:
+        """The works of words that `evidence.db` does not show yet (`show_decisions`), in order; pairs are not among them."""
+        shown = {number for (number,) in self.conn.execute("select decision from decisions")}
+        said = self._ledger.conn.execute("select decision, doi from decisions where facet is not ?", (SAME_WORK,))
+        return sorted({Doi(doi) for number, doi in said if number not in shown})
 
     def show_decisions(self) -> int:
         """Copy the ledger to `decisions` in `evidence.db`, for readers; returns how many rows that changed. The digests,
-        which no reader needs, stay where they are."""
+        which no reader needs, stay where they are; a word on a DOI that leads to another is shown at the work it is about."""
         columns = "decision, doi, action, verdict, facet, value, reason, reviewer, made_at, rule_said"
+        said = columns.partition(", ")[2]
+        # A decision that was stored twice (merged from two copies) is shown once.
+        each = f"select min(decision), {said} from decisions group by {said}, rules, record order by 1"  # noqa: S608
         select = f"select {columns} from decisions order by decision"  # noqa: S608 - our own column names
-        kept, shown = set(self._ledger.conn.execute(select)), set(self.conn.execute(select))
+        moved = dict(self.conn.execute("select alias, doi from aliases where last_run is null").fetchall())
+        kept = {(number, moved.get(doi, doi), *rest) for number, doi, *rest in self._ledger.conn.execute(each)}
+        shown = set(self.conn.execute(select))
         if kept != shown:
             with self._writing():
                 gone = [(row[0],) for row in shown - kept]
@@ -635,18 +1055,74 @@ class Store:
         try:
             yield
         except sqlite3.Error as error:
-            raise _explained(path, error) from error
+            raise database.explained(path, error) from error
 
+
+_STANDING = "verdict, decided, why, same_as, conflict"
+_STANDS = """
+    with stands as (
+        select doi, verdict, decided, case when verdict = 'exclude' and decided = 'rule' then why end as why, same_as,
+            conflict is not null as conflict
+        from works where doi in (select value from json_each(:dois))
+        union all
+        select s.doi, 'not-understood', 'rule', null, null, 0
+        from snapshots s where s.last_run is null and s.doi in (select value from json_each(:dois))
+            and not exists (select 1 from works w where w.doi = s.doi)
+        union all
+        select a.alias, 'alias', 'rule', null, null, 0
+        from aliases a where a.last_run is null and a.alias in (select value from json_each(:dois))
+            and exists (select 1 from snapshots s where s.doi = a.alias)
+            and not exists (select 1 from works w where w.doi = a.alias)
+    )
+"""
+# The plus keeps SQLite on the primary key: there are more rows of one run than of a few works.
+_NOTE_VERDICTS = (
+    "delete from verdict_history where +first_run = :run and doi in (select value from json_each(:dois))",
+    "update verdict_history set last_run = null where +last_run = :run and doi in (select value from json_each(:dois))",
+    f"""
+    {_STANDS} update verdict_history set last_run = :run
+    where +last_run is null and doi in (select value from json_each(:dois)) and not exists (
+        select 1 from stands s where s.doi = verdict_history.doi
+            and (s.verdict, s.decided, s.why, s.same_as, s.conflict) is
+                (verdict_history.verdict, verdict_history.decided, verdict_history.why, verdict_history.same_as,
+                verdict_history.conflict))
+    """,  # noqa: S608 - our own column names, here and below
+    f"""
+    {_STANDS} insert into verdict_history (doi, {_STANDING}, first_run)
+    select doi, {_STANDING}, :run from stands s
+    where not exists (select 1 from verdict_history h where h.doi = s.doi and +h.last_run is null)
+    """,  # noqa: S608
+)
+"""Forget what this same run noted earlier, close what no longer stands, and add what stands."""
 
 _WORK_COLUMNS = tuple(
     """
-    title abstract authors container issued year kind verdict screened decided why judged_on conflict notice notice_of language
-    publisher volume issue pages issn registrations cited_by url basis
+    title abstract authors container issued year kind verdict screened decided why judged_on conflict notice_of language
+    publisher volume issue pages issn registrations url gone
+    subtitle original_title short_title edition isbn article_number short_container publisher_place institution
+    event event_place event_dates published_print published_online licence cited_by basis
     """.split()  # noqa: SIM905 - one list to read beside the DDL
 )
 
-_SAID = _WORK_COLUMNS[:-1]
-"""All but `basis`: a work that is judged again to the same words has not changed."""
+_SAID = _WORK_COLUMNS[: _WORK_COLUMNS.index("gone") + 1]
+"""What counts as a change of a work: neither `cited_by` nor `basis` (a work that is cited once more, or judged again to the
+same words, has not changed) nor what is kept for readers and exports alone (an upgrade that fills it would be news of every
+work)."""
+
+_NOTICE_COLUMNS = "doi, kind, notice_doi, stands_on, relation, issued, source, evidence, undone"
+
+_TIES = f"""
+    select a.doi from {{j}} join aliases a on a.alias = j.value where a.last_run is null
+    union select a.alias from {{j}} join aliases a on a.doi = j.value where a.last_run is null
+    union select w.same_as from {{j}} join works w on w.doi = j.value where w.same_as is not null
+    union select w.doi from {{j}} join works w on w.same_as = j.value
+    union select u.doi from {{j}} join updates u on u.said_by = j.value
+    union select u.notice_doi from {{j}} join updates u on u.said_by = j.value
+    union select u.said_by from {{j}} join updates u on u.doi = j.value
+    union select u.said_by from {{j}} join updates u on u.notice_doi = j.value
+    union select r.other from {{j}} join relations r on r.doi = j.value where r.kind in {PREPRINT}
+    union select r.doi from {{j}} join relations r on r.other = j.value where r.kind in {PREPRINT}
+"""  # noqa: S608 - built from our own words
 
 _UPSERT_WORK = f"""
     insert into works (doi, {", ".join(_WORK_COLUMNS)}, first_run, changed_run)
@@ -657,18 +1133,35 @@ _UPSERT_WORK = f"""
     where ({", ".join(_WORK_COLUMNS)}) is not ({", ".join("excluded." + c for c in _WORK_COLUMNS)})
 """  # noqa: S608 - built from our own column names
 
-# The fullest name wins, then the alphabet: which record landed first must not matter, or a resumed run would differ
-# from an undisturbed one.
-_UPSERT_AUTHOR = """
-    insert into authors (author, name, family, given, orcid, kind) values (?, ?, ?, ?, ?, ?)
-    on conflict (author) do update set
-        name = excluded.name, family = excluded.family, given = excluded.given, kind = excluded.kind
-    where length(excluded.name) > length(name)
-        or (length(excluded.name) = length(name) and excluded.name < name)
+# The fullest name of those that the standing records give, then the alphabet: in which order they landed must not matter.
+_NAME_AUTHORS = """
+    insert into authors (author, name, family, given, orcid, kind)
+    select author, credited, family, given,
+        case when author glob '[0-9][0-9][0-9][0-9]-[0-9][0-9][0-9][0-9]-[0-9][0-9][0-9][0-9]-[0-9][0-9][0-9][0-9X]'
+            then author end,
+        case when family is null and given is null then 'group' else 'person' end
+    from (
+        select author, credited, family, given,
+            row_number() over (partition by author order by length(credited) desc, credited, family, given) as place
+        from work_authors where author in (select value from json_each(:touched))
+    ) where place = 1
+    on conflict (author) do update set name = excluded.name, family = excluded.family, given = excluded.given,
+        orcid = excluded.orcid, kind = excluded.kind
+    where (name, family, given, orcid, kind) is not
+        (excluded.name, excluded.family, excluded.given, excluded.orcid, excluded.kind)
 """
 
 
-def _work_row(run: int, record: Record, work: Work, judgement: Judgement) -> dict[str, Any]:
+def _cited(work: Work, moved: Mapping[str, str]) -> list[tuple[str, str, str | None]]:
+    """The rows of `cites`, under the DOIs that the cited works are kept under."""
+    direct = {cited: asserted_by for cited, asserted_by in work.cites if cited not in moved}
+    led = {moved[cited]: asserted_by for cited, asserted_by in reversed(work.cites) if cited in moved}
+    return [(work.doi, cited, asserted_by) for cited, asserted_by in (led | direct).items() if cited != work.doi]
+
+
+def _work_row(
+    run: int, record: Record, work: Work, judgement: Judgement, counted: int | None, gone: str | None
+) -> dict[str, Any]:
     return {
         "doi": record.doi,
         "run": run,
@@ -685,8 +1178,7 @@ def _work_row(run: int, record: Record, work: Work, judgement: Judgement) -> dic
         "why": judgement.why,
         "judged_on": judgement.judged_on,
         "conflict": judgement.conflict,
-        "notice_of": f"{work.notice_of[0][0]}:{work.notice_of[0][1]}" if work.notice_of else None,
-        "notice": _gravest(work),
+        "notice_of": _notice_text(work.notice_of),
         "language": work.language,
         "publisher": work.publisher,
         "volume": work.volume,
@@ -694,93 +1186,53 @@ def _work_row(run: int, record: Record, work: Work, judgement: Judgement) -> dic
         "pages": work.pages,
         "issn": "; ".join(work.issn) or None,
         "registrations": "; ".join(work.registrations) or None,
-        "cited_by": work.cited_by,
         "url": work.url,
+        "gone": gone,
+        "cited_by": work.cited_by if counted is None else counted,
+        "isbn": "; ".join(work.isbn) or None,
+        "event": work.event.name if work.event else None,
+        "event_place": work.event.place if work.event else None,
+        "event_dates": work.event.dates if work.event else None,
+        "licence": _licence_of(work),
+        **{name: getattr(work, name) for name in _KEPT},
         "basis": record.basis,
     }
 
 
-def _gravest(work: Work) -> str | None:
-    """The kind of the gravest notice that stands: a reinstatement undoes what was said before it."""
-    undone = max((n.issued or "" for n in work.notices if n.kind == REINSTATEMENT), default=None)
-    standing = {n.kind for n in work.notices if undone is None or n.kind not in _UNDONE or (n.issued or "") > undone}
-    return next((kind for kind in NOTICE_GRAVITY if kind in standing), None)
+_KEPT = (
+    "subtitle",
+    "original_title",
+    "short_title",
+    "edition",
+    "article_number",
+    "short_container",
+    "publisher_place",
+    "institution",
+    "published_print",
+    "published_online",
+)
+"""Columns of `works` that hold a field of the Work as it is."""
+
+_READABLE = ("vor", "unspecified", "am")
 
 
-def _open(path: Path, migrations: Any) -> Database:
-    fresh = not path.exists() or path.stat().st_size == 0
-    if not fresh:
-        try:
-            with path.open("rb") as file:
-                head = file.read(16)
-        except OSError as error:
-            raise StoreError(f"{path}: cannot be read ({error.strerror}); name another file with --db") from None
-        if head != b"SQLite format 3\x00":
-            raise StoreError(f"{path}: this file is no SQLite database; name another with --db")
-    try:
-        conn = sqlite3.connect(path, timeout=_BUSY_SECONDS)
-    except sqlite3.Error as error:
-        raise _explained(path, error) from error
-    try:
-        _check_ours(conn, path, migrations, fresh)
-        conn.execute("pragma journal_mode = wal")
-        conn.execute("pragma synchronous = normal")
-        conn.execute(f"pragma cache_size = -{_CACHE_KIB}")
-        conn.execute(f"pragma wal_autocheckpoint = {_LOG_PAGES}")
-        conn.execute("pragma foreign_keys = on")
-        db = Database(conn, execute_plugins=False)
-        migrations.apply(db)
-        with db.atomic():
-            conn.execute(f"pragma application_id = {schema.APPLICATION_ID}")
-            if migrations is schema.evidence:
-                schema.make_views(conn)
-    except sqlite3.Error as error:
-        conn.close()
-        raise _explained(path, error) from error
-    except BaseException:
-        conn.close()
-        raise
-    return db
+def _licence_of(work: Work) -> str | None:
+    """The address of the licence a reader wants: that of the version of record first, the one that began last; a licence for
+    text mining alone is none."""
+    for version in _READABLE:
+        found = [licence for licence in work.licences if (licence.version or "unspecified") == version]
+        if found:
+            return max(found, key=lambda licence: licence.starts or "").url
+    return None
 
 
-def _check_ours(conn: sqlite3.Connection, path: Path, migrations: Any, fresh: bool) -> None:
-    """Look before touching: a stranger's or a newer database is left exactly as it was."""
-    if fresh:
-        return
-    tables = {name for (name,) in conn.execute("select name from sqlite_master where type = 'table'")}
-    if not tables:
-        return
-    (application_id,) = conn.execute("pragma application_id").fetchone()
-    if application_id != schema.APPLICATION_ID or "_sqlite_migrations" not in tables:
-        raise StoreError(f"{path}: this SQLite database was not made by evidence; name another file with --db")
-    applied = dict(conn.execute("select name, migration_set from _sqlite_migrations").fetchall())
-    if migrations.name not in applied.values():
-        raise StoreError(
-            f"{path}: this is evidence's other database; --db is for the harvest, --decisions for people's"
-        )
-    known = {migration.name for migration in migrations.pending(Database(memory=True))}
-    if newer := sorted(set(applied) - known):
-        raise StoreError(
-            f"{path}: made by a newer version of evidence (it has {newer[-1]}); upgrade with pip install -U evidence"
-        )
+def _decision_row(decision: Decision) -> tuple[Any, ...]:
+    return (*astuple(decision)[:-1], json.dumps(decision.seen))
 
 
-def _explained(path: Path, error: sqlite3.Error) -> StoreError:
-    text = str(error)
-    if "disk is full" in text:
-        return StoreError(f"{path}: the disk is full; nothing of this page was written. Make room and run it again")
-    if "readonly" in text or "read-only" in text:
-        return StoreError(f"{path}: cannot be written (read-only); check the permissions of the file and its folder")
-    if "unable to open" in text:
-        return StoreError(f"{path}: cannot be opened or made; check that the folder exists and may be written to")
-    if "locked" in text:
-        return StoreError(f"{path}: another program holds this database; close it and run again")
-    if "malformed" in text or "not a database" in text:
-        return StoreError(
-            f"{path}: the database is damaged ({text}); restore a backup, or move it away and run `evidence sync`: "
-            "everything but decisions.db can be harvested again"
-        )
-    return StoreError(f"{path}: SQLite says: {text}")
+def _notice_text(notice_of: Sequence[tuple[str, str | None]]) -> str | None:
+    """How `works.notice_of` says what a record is a notice of: `retraction:10.1000/x`; `retraction:` where that is unknown."""
+    return f"{notice_of[0][0]}:{notice_of[0][1] or ''}" if notice_of else None
 
 
 def _chunks(items: Sequence[Any]) -> Iterator[list[Any]]:

@@ -8,9 +8,11 @@ no HTTP, no printing.
 from __future__ import annotations
 
 import hashlib
+import json
+import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -19,10 +21,11 @@ from evidence.archive import Unreadable
 from evidence.config import FILES_SOURCE, REFRESH_SOURCE, Config, ReferenceList, Search
 from evidence.errors import RecordError, SourceError, UnreadError
 from evidence.model import Decision, Doi, Door, Found, Message, Resolution
-from evidence.normalise import doi_of, indexed_at, kept, normalise, without_doi, written
+from evidence.normalise import aliases as listed_aliases
+from evidence.normalise import cited_by, doi_of, indexed_at, kept, normalise, searchable, without_doi, written
 from evidence.reconsider import Progress
 from evidence.rulebook import Rulebook
-from evidence.store import Asked, Landed, Landing, Record, Reject, Sighting, SourceState, Store
+from evidence.store import Asked, Counted, Landed, Landing, Record, Reject, Sighting, SourceState, Store
 
 OVERLAP = timedelta(days=2)
 """A bookmark lies this far before the start of its run: index dates have day resolution and clocks differ."""
@@ -31,6 +34,14 @@ SHRINKAGE, JUMP, JUMP_FROM = 0.2, 2.0, 20
 """A search is odd when a whole harvest misses a fifth of what it led to, or doubles what was at least twenty works."""
 
 REFRESH_PART = 500
+"""Known works checked, and those that changed fetched and landed, at once."""
+
+ASK_GONE_EVERY = 10
+"""Every so many syncs a work that is gone from Crossref is asked for by itself again: it may have become an alias. That its
+record is back, the light check of every sync sees."""
+
+NAMED_WINDOWS = 3
+"""How many windows that were cut a source names."""
 
 
 class Quiet:
@@ -42,7 +53,11 @@ class Quiet:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a run did, for the summary and the exit code."""
+    """What a run did, for the summary and the exit code.
+
+    `gone` counts sightings that ended, and `unfound` are their works (doi, title); `left` are works that Crossref has no
+    record of since this run (doi, title, day). `titles` are of the works that `landed` says moved or came back.
+    """
 
     run: int
     outcome: str = "complete"
@@ -51,9 +66,12 @@ class Outcome:
     landed: Landed = field(default_factory=Landed)
     rejudged: int = 0
     gone: int = 0
+    unfound: tuple[tuple[Doi, str | None], ...] = ()
+    left: tuple[tuple[Doi, str | None, str], ...] = ()
+    titles: dict[Doi, str] = field(default_factory=dict)
     refreshed: int = 0
     read: int | None = None
-    notices: list[tuple[str, str, str, str]] = field(default_factory=list)
+    notices: list[catalogue.Noticed] = field(default_factory=list)
     reopened: tuple[Doi, ...] = ()
     troubles: list[tuple[str, str]] = field(default_factory=list)
     warnings: list[tuple[str, str]] = field(default_factory=list)
@@ -75,8 +93,11 @@ class Outcome:
             "rejects": self.landed.rejects,
             "rejudged": self.rejudged,
             "gone": self.gone,
+            "left_crossref": [doi for doi, _, _ in self.left],
+            "back_in_crossref": sorted(set(self.landed.back)),
+            "moved": sorted(set(self.landed.moved)),
             "notices": len(self.notices),
-            "noticed": sorted({(doi, kind) for doi, kind, _, verdict in self.notices if verdict != "exclude"}),
+            "noticed": sorted({(n.doi, n.said) for n in self.notices if n.verdict != "exclude"}),
             "reopened": self.reopened,
             "troubles": len(self.troubles),
             "verdicts": self.verdicts,
@@ -98,6 +119,7 @@ class Bench:
     started: datetime
     decisions: Mapping[Doi, tuple[Decision, ...]]
     progress: Progress
+    quiet: int = search.QUIET
 
     @property
     def today(self) -> date:
@@ -123,14 +145,16 @@ def sync(
 ) -> Outcome:
     """Harvest every source of `config` through `door`, refresh known works, judge. The caller holds the lock.
 
-    `full` forgets the bookmarks, so what a search no longer finds is noticed. `take` are records wanted whole,
-    whichever source asks for them.
+    `full` forgets the bookmarks and reads searches twice as deep, so what a search no longer finds is noticed. `take` are
+    records wanted whole, whichever source asks for them.
     """
     reconsider.collect_seldom()
     started = now()
     run = store.start_run(door.name, __version__, _iso(started))
     outcome = Outcome(run)
-    bench = Bench(store, door, book, run, now, started, reconsider.decisions_by_work(store), progress or Quiet())
+    bench = Bench(store, door, book, run, now, started, reconsider.decisions_by_work(store), progress or Quiet(),
+                  search.QUIET_FULL if full else search.QUIET)  # fmt: skip
+    noticed = catalogue.notices(store.conn)
     try:
         store.set_facets(reconsider.facet_rows(book))
         known = catalogue.dois(store.conn)
@@ -140,13 +164,13 @@ def sync(
             state = states[source.id] if not full else SourceState(None, None)
             _guarded(bench, outcome, source.id, lambda s=source, b=state: _harvest(bench, outcome, s, b))  # type: ignore[misc]
         _guarded(bench, outcome, FILES_SOURCE, lambda: _take(bench, outcome, take))
-        _guarded(bench, outcome, REFRESH_SOURCE, lambda: _refresh(bench, outcome, known, states[REFRESH_SOURCE]))
+        _guarded(bench, outcome, REFRESH_SOURCE, lambda: _refresh(bench, outcome, known, full))
         store.show_decisions()
-        # Read anew: people decide while a sync runs.
-        outcome.rejudged, turned = reconsider.rejudge(
-            store, book, run, reconsider.decisions_by_work(store), bench.progress
-        )
-        reconsider.find_duplicates(store, run, moved=turned or bool(outcome.landed.new or outcome.landed.changed))
+        # Decisions are read anew: people decide while a sync runs.
+        landed = outcome.landed
+        moved = bool(landed.new or landed.changed or landed.moved)
+        outcome.rejudged, _ = reconsider.settle(store, book, run, bench.progress, moved=moved)
+        store.set_facets(reconsider.facet_rows(book))  # a value that no tag has any more goes
         outcome.reopened = tuple(
             Doi(row["doi"]) for row in catalogue.conflicts(store.conn) if row["doi"] not in in_conflict
         )
@@ -156,16 +180,18 @@ def sync(
         outcome.outcome = "crashed"
         raise
     finally:
+        # Of the whole run: a notice may show on a work that did not land, or once its records are clustered.
+        outcome.notices = catalogue.newly_noticed(store.conn, noticed)
         outcome.requests, outcome.bytes = door.requests, door.bytes
         store.finish_run(run, outcome.outcome, outcome.counts(), _iso(now()))
     return outcome
 
 
 def _is_crossref(door: Door) -> bool:
-    """Only Crossref knows the whole of it and can be asked what changed since a day.
+    """Only Crossref knows the whole of it, and what is gone.
 
-    A file's silence says nothing: reading files moves no bookmark, ends no sighting and takes back no verdict, so a
-    `sync` after a demo still harvests everything.
+    A file's silence says nothing: reading files moves no bookmark, ends no sighting, takes back no verdict and finds no work
+    gone, so a `sync` after a demo still harvests everything.
     """
     return door.name == "crossref"
 
@@ -235,35 +261,65 @@ def _kept(door: Door, before: Resolution | None, now: Resolution) -> Resolution:
 
 
 def _harvest_search(bench: Bench, outcome: Outcome, source: Search, state: SourceState) -> None:
+    """Read a search to its end. A search that could not be read to its end is not complete: it keeps the bookmark it had
+    (after a whole read none, so the next run reads it whole), says what is missing, and ends no sighting."""
     since = state.bookmark if _is_crossref(bench.door) else None
+    if since is None and _is_crossref(bench.door):
+        bench.store.begin_source(source.id)
     before = catalogue.led_to(bench.store.conn, source.id)
     seen: set[Doi] = set()
-    cut: list[str] = []
-    for number, sweep in enumerate(search.sweep(source, bench.door, since, bench.today), start=1):
+    cut: list[search.Sweep] = []
+    guessed = False
+    for number, sweep in enumerate(search.sweep(source, bench.door, since, bench.today, bench.quiet), start=1):
         bench.progress.step(source.id, number, None)
         messages, aliases, held, rejects = _fetch(bench, sweep.hits)
         sightings = [Sighting(held[h.doi], "search", h.rank, h.score) for h in sweep.hits if h.doi in held]
-        rejects += [Reject(digest, u.doi, u.reason, text, f"rank {u.rank} of a page")
-                    for u in sweep.unread for text, digest in [kept(u.item)]]  # fmt: skip
-        places = {sighting.doi: f"rank {sighting.rank} of a page" for sighting in sightings}
+        for odd in sweep.unusable:
+            text, digest = kept(odd.item)
+            rejects.append(Reject(digest, None, odd.reason, text, search.place(source, sweep, odd.number)))
+        places = {s.doi: search.place(source, sweep, s.rank) for s in sightings} if _is_crossref(bench.door) else {}
         seen.update(sighting.doi for sighting in sightings)
-        if sweep.truncated and sweep.window:
-            cut.append(sweep.window.since)
+        guessed |= sweep.ended == "quiet"
+        cut += [sweep] if sweep.ended == "cut" else []
         asked = [_asked(bench, source, sweep)]
         _land(bench, outcome, source.id, messages, sightings, aliases, asked=asked, rejects=rejects, places=places)
     outcome.matched |= seen
     if not _is_crossref(bench.door):
         return
-    gone = bench.store.close_sightings(bench.run, source.id, seen) if since is None else 0
+    if cut:
+        raise SourceError(_incomplete(cut))
+    gone = _close(bench, source, seen, guessed) if since is None else 0
     outcome.gone += gone
     said = _unhealthy(before, gone, catalogue.led_to(bench.store.conn, source.id))
-    if cut:
-        days = ", ".join(cut)
-        said.append(f"more records matched on {days} than Crossref gives at once, so some may be missing")
     outcome.warnings += [(source.id, text) for text in said]
-    # What a whole harvest could not see, the increments after it cannot see either: its warning stays.
+    # What is odd about a whole harvest stays odd until the next one.
     stays = [state.warning] if since is not None and state.warning else []
     bench.store.complete_source(bench.run, source.id, bench.bookmark, "; ".join(dict.fromkeys([*stays, *said])) or None)
+
+
+def _incomplete(cut: Sequence[search.Sweep]) -> str:
+    """What the windows that were cut left out; the first few by name."""
+    said = [search.unread(sweep) for sweep in cut[:NAMED_WINDOWS]]
+    if more := cut[NAMED_WINDOWS:]:
+        said.append(f"{sum(sweep.unread for sweep in more):,} more in {len(more)} other windows")
+    return f"not complete: {'; '.join(said)}"
+
+
+def _close(bench: Bench, source: Search, seen: set[Doi], guessed: bool) -> int:
+    """End the sightings of what a whole read no longer found; returns how many.
+
+    Where the read ended at a guess (quiet pages), a work may only rank below them: its sighting stands as long as the
+    record we hold says what the search looks for.
+    """
+    stands = set(seen)
+    if guessed:
+        matcher = search.Matcher(source)
+        missed = [doi for doi in catalogue.sighted(bench.store.conn, source.id) if doi not in seen]
+        for doi, _, text in catalogue.standing(bench.store.conn, missed):
+            message = json.loads(text)
+            if matcher.accepts(message, *searchable(message)):
+                stands.add(doi)
+    return bench.store.close_sightings(bench.run, source.id, stands)
 
 
 def _unhealthy(before: int, gone: int, now: int) -> list[str]:
@@ -287,19 +343,26 @@ def _fetch(
     """
     stamps = catalogue.indexed(bench.store.conn, [hit.doi for hit in hits])
     wanted = [h.doi for h in hits if h.doi not in stamps or h.indexed is None or h.indexed != stamps[h.doi]]
-    messages: list[Message] = []
-    aliases: list[tuple[Doi, Doi]] = []
-    rejects: list[Reject] = []
+    found, rejects = _told(bench, (f for batch in bench.door.lookup(wanted) for f in batch))
     held = {doi: doi for doi in stamps}
-    for batch in bench.door.lookup(wanted):
-        for found in batch:
-            if found.message is not None and found.answered is not None:
-                messages.append(found.message)
-                aliases += _alias(found)
-                held[found.asked] = found.answered
-            elif found.message is not None:
-                rejects.append(_unread(bench, found.message, found.asked))
-    return messages, aliases, held, rejects
+    held |= {f.asked: f.answered for f in found if f.answered is not None}
+    moved = catalogue.moved(bench.store.conn, list(held.values()))
+    messages = [f.message for f in found if f.message is not None]
+    aliases = [pair for f in found for pair in _alias(f)]
+    return messages, aliases, {hit: moved.get(doi, doi) for hit, doi in held.items()}, rejects
+
+
+def _told(bench: Bench, answers: Iterable[Found]) -> tuple[list[Found], list[Reject]]:
+    """The answers that are records or say that there is none, and what was answered instead of the record asked for: it has no
+    usable DOI, so it proves nothing about that record."""
+    found: list[Found] = []
+    rejects: list[Reject] = []
+    for answer in answers:
+        if answer.message is not None and (answer.answered is None or doi_of(answer.message) is None):
+            rejects.append(_unread(bench, answer.message, answer.asked))
+        else:
+            found.append(answer)
+    return found, rejects
 
 
 def _alias(found: Found) -> list[tuple[Doi, Doi]]:
@@ -311,43 +374,73 @@ def _asked(bench: Bench, source: Search, sweep: search.Sweep) -> Asked:
     return Asked(
         query="; ".join(f"query.{name}={value}" for name, value in source.query.fields),
         filters="; ".join(f"{name}:{value}" for name, values in source.query.filters for value in values),
-        window_by=window.by if window else None,
-        since=window.since if window else None,
-        until=window.until if window else None,
+        spec=source.spec,
+        created_from=window.created_from,
+        created_until=window.created_until,
+        indexed_from=window.indexed_from,
+        offset=sweep.offset,
+        sort="created" if sweep.by_creation else "relevance",
         asked_at=_iso(bench.now()),
         total=sweep.total,
         scanned=sweep.scanned,
         matched=len(sweep.hits),
-        truncated=sweep.truncated,
+        reached=sweep.reached,
+        last_match=sweep.last_match,
+        recent=sweep.recent,
+        ended=sweep.ended,
+        unread=sweep.unread,
     )
 
 
 # ---------------------------------------------------------------------- known works
 
 
-def _refresh(bench: Bench, outcome: Outcome, known: Sequence[Doi], state: SourceState) -> None:
-    """Ask again for the works known before this run, so that a retraction is noticed wherever it was found.
+def _refresh(bench: Bench, outcome: Outcome, known: Sequence[Doi], full: bool) -> None:
+    """Ask for every work known before this run, so that a retraction is noticed wherever the work was found.
 
-    Crossref is asked what changed since the last time; but for a record that came from a file, whose age nobody knows,
-    and for every record when no refresh has come to its end yet, it is asked for the record as it is now.
+    A light check of all says which were indexed since we read them: those are fetched whole. A work that the check leaves
+    out is asked for by itself: it leads to another DOI now, or Crossref has it no more (404), or no list can carry it.
     """
-    from_files = set(catalogue.from_files(bench.store.conn)) if state.bookmark else set(known)
-    questions = [
-        ([d for d in known if d in from_files], None),
-        ([d for d in known if d not in from_files], state.bookmark),
-    ]
-    for dois, since in questions if _is_crossref(bench.door) else [(list(known), None)]:
-        for start in range(0, len(dois), REFRESH_PART):
-            part = dois[start : start + REFRESH_PART]
-            bench.progress.step(REFRESH_SOURCE, start, len(dois))
-            found = [f for batch in bench.door.lookup(part, since) for f in batch if f.message is not None]
-            aliases = [pair for f in found for pair in _alias(f)]
-            outcome.refreshed += len(part)
-            messages = [f.message for f in found if f.message is not None and f.answered is not None]
-            unread = [_unread(bench, f.message, f.asked) for f in found if f.answered is None]
-            _land(bench, outcome, REFRESH_SOURCE, messages, [], aliases, rejects=unread)
+    gone = {row["doi"] for row in catalogue.gone(bench.store.conn)}
+    turn = _whose_turn(bench, gone, full) if _is_crossref(bench.door) else set()
+    # The old DOI of a known work is looked at too: it may have a record of its own again.
+    asked = list(dict.fromkeys([*known, *catalogue.once_works(bench.store.conn)]))
+    for start in range(0, len(asked), REFRESH_PART):
+        part = asked[start : start + REFRESH_PART]
+        bench.progress.step(REFRESH_SOURCE, start, len(asked))
+        seen = {s.doi: s for batch in bench.door.check(part) for s in batch}
+        held = catalogue.indexed(bench.store.conn, part)
+        changed = [d for d, s in seen.items() if d in held and (s.indexed is None or s.indexed != held[d])]
+        found, rejects = _told(bench, (f for batch in bench.door.lookup(changed) for f in batch))
+        alone: list[Found] = []
+        counted: list[Counted] = []
+        if _is_crossref(bench.door):
+            left_out = [d for d in part if (d in held) != (d in seen) and (d not in gone or d in seen or d in turn)]
+            alone, more = _told(bench, (f for doi in left_out for batch in bench.door.lookup([doi]) for f in batch))
+            rejects += more
+            counted = [(s.doi, None, s.cited_by) for s in seen.values() if s.doi in held]
+        outcome.refreshed += len(part)
+        _land(
+            bench,
+            outcome,
+            REFRESH_SOURCE,
+            [f.message for f in (*found, *alone) if f.message is not None],
+            [],
+            [pair for f in (*found, *alone) for pair in _alias(f)],
+            rejects=rejects,
+            counted=counted,
+            absent=[f.asked for f in alone if f.message is None],
+            present=[doi for doi in seen if doi in gone],
+            confirmed={f.asked for f in alone if f.answered == f.asked},
+        )
     if _is_crossref(bench.door):
         bench.store.complete_source(bench.run, REFRESH_SOURCE, bench.bookmark, None)
+
+
+def _whose_turn(bench: Bench, gone: Collection[Doi], full: bool) -> set[Doi]:
+    """The works among those gone that are asked for by themselves in this run: every tenth, or all in a `full` one."""
+    number = catalogue.syncs(bench.store.conn)
+    return {doi for doi in gone if full or (zlib.crc32(doi.encode()) + number) % ASK_GONE_EVERY == 0}
 
 
 def _take(bench: Bench, outcome: Outcome, take: Iterable[Message]) -> None:
@@ -368,22 +461,115 @@ def _land(
     aliases: Sequence[tuple[Doi, Doi]],
     resolutions: Sequence[Resolution] = (),
     asked: Sequence[Asked] = (),
+    *,
     rejects: Sequence[Reject] = (),
     places: Mapping[Doi, str] | None = None,
+    counted: Sequence[Counted] = (),
+    absent: Sequence[Doi] = (),
+    present: Sequence[Doi] = (),
+    confirmed: Collection[Doi] = (),
 ) -> None:
-    """Land one page. `rejects` were found on the way here; `places` says of a record where it stood, for those that turn
-    out not to be understood."""
-    records, unread = _records(bench, messages, places or {})
-    before = catalogue.notices(bench.store.conn, [r.doi for r in records])
-    landing = Landing(records, sightings, aliases, [*rejects, *unread], resolutions, asked)
+    """Land what a page brought, and all that its aliases move, in one transaction.
+
+    `rejects` were found on the way here; `places` says of a record where it stood, for those that turn out not to be
+    understood. `counted` is what a light check said; `absent` are the known works that Crossref has no record of, `present`
+    those that it lists. `confirmed` are DOIs that were asked for by themselves and answered under their own name.
+    """
+    listed = _listed(bench, messages, confirmed)
+    moved = listed | _leading_elsewhere(bench, messages, sightings, resolutions, confirmed)
+    moved = {alias: moved.get(doi, doi) for alias, doi in moved.items()}
+    messages = [message for message in messages if doi_of(message) not in moved]
+    sightings = [replace(s, doi=moved.get(s.doi, s.doi)) for s in sightings]
+    resolutions = [replace(r, doi=moved.get(r.doi, r.doi)) if r.doi else r for r in resolutions]
+    moving = listed | dict(aliases)
+    arriving, joined, strange = _arriving(bench, messages, moving)
+    records, unread, unchanged = _records(bench, [*messages, *arriving], moving if joined else {}, places or {})
+    records += _joined(bench, joined - {record.doi for record in records}, moving)
+    landing = Landing(
+        records,
+        sightings,
+        list(moving.items()),
+        [*rejects, *strange, *unread],
+        resolutions,
+        asked,
+        counted=[*counted, *unchanged],
+        absent=absent,
+        present=[*present, *filter(None, map(doi_of, messages))] if _is_crossref(bench.door) else (),
+    )
     outcome.landed += bench.store.land(bench.run, source, landing)
-    after = catalogue.notices(bench.store.conn, [r.doi for r in records])
-    outcome.notices += [after[key] for key in sorted(after.keys() - before.keys())]
 
 
-def _records(bench: Bench, messages: Sequence[Message], places: Mapping[Doi, str]) -> tuple[list[Record], list[Reject]]:
-    """The messages whose content is new, normalised and judged; those that cannot be understood, with the reason. Whatever a
-    message holds, the others land."""
+def _leading_elsewhere(
+    bench: Bench,
+    messages: Sequence[Message],
+    sightings: Sequence[Sighting],
+    resolutions: Sequence[Resolution],
+    confirmed: Collection[Doi],
+) -> dict[Doi, Doi]:
+    """The DOIs of a page that are aliases of works here. A file may be older than the alias, and a list may show it for a while:
+    only a DOI that was asked for by itself has a record of its own again."""
+    dois = {doi for message in messages if (doi := doi_of(message))} | {s.doi for s in sightings}
+    dois |= {r.doi for r in resolutions if r.doi}
+    moved = catalogue.moved(bench.store.conn, sorted(dois.difference(confirmed)))
+    here = catalogue.indexed(bench.store.conn, sorted(set(moved.values())))
+    return {alias: doi for alias, doi in moved.items() if doi in here}
+
+
+def _listed(bench: Bench, messages: Sequence[Message], confirmed: Collection[Doi]) -> dict[Doi, Doi]:
+    """The aliases that records list, each with the DOI it leads to; of two records that list each other the first counts. A
+    file does not speak against a record that was indexed after its own, nor a record that cannot be understood at all."""
+    found: dict[Doi, Doi] = {}
+    for message in messages:
+        doi, names = doi_of(message), listed_aliases(message)
+        if doi is None or not names or not _understood(message):
+            continue
+        held = {} if _is_crossref(bench.door) else catalogue.indexed(bench.store.conn, names)
+        indexed = indexed_at(message) or ""
+        for name in names:
+            if name not in confirmed and found.get(doi) != name and (held.get(name) or "") <= indexed:
+                found[name] = doi
+    return found
+
+
+def _understood(message: Message) -> bool:
+    try:
+        normalise(message)
+    except RecordError:
+        return False
+    return True
+
+
+def _arriving(
+    bench: Bench, messages: Sequence[Message], moving: Mapping[Doi, Doi]
+) -> tuple[list[Message], set[Doi], list[Reject]]:
+    """The works that aliases lead known ones to: their records where we have none yet, and their DOIs. They land together with
+    the alias, so that a work is never lost between two DOIs. Also what was answered instead of a record."""
+    conn = bench.store.conn
+    ends = {moving.get(moving[doi], moving[doi]) for doi in catalogue.indexed(conn, sorted(moving))}
+    ends = {catalogue.canonical(conn, doi) for doi in ends}
+    here = {doi_of(message) for message in messages} | catalogue.indexed(conn, sorted(ends)).keys()
+    wanted = sorted(ends - here)
+    batches = bench.door.lookup(wanted) if wanted else ()
+    found, rejects = _told(bench, (f for batch in batches for f in batch))
+    return [f.message for f in found if f.message is not None], ends, rejects
+
+
+def _joined(bench: Bench, dois: Collection[Doi], moving: Mapping[Doi, Doi]) -> list[Record]:
+    """Works whose records stand, judged again with the words that were said of those that move to them."""
+    decisions = reconsider.decisions_by_work(bench.store, moving) if dois else {}
+    return [
+        record
+        for doi, checksum, raw in catalogue.standing(bench.store.conn, sorted(dois))
+        if (record := reconsider.read_and_judge(json.loads(raw), doi, checksum, raw, bench.book, decisions)).work
+    ]
+
+
+def _records(
+    bench: Bench, messages: Sequence[Message], moving: Mapping[Doi, Doi], places: Mapping[Doi, str]
+) -> tuple[list[Record], list[Reject], list[Counted]]:
+    """The messages whose content is new, normalised and judged; those that cannot be understood, with the reason; what is said
+    anew of those whose content stands. `moving` are aliases about to land with them, and the words said of these count.
+    Whatever a message holds, the others land."""
     latest: dict[Doi, Message] = {}
     rejects: list[Reject] = []
     for message in messages:
@@ -394,7 +580,9 @@ def _records(bench: Bench, messages: Sequence[Message], places: Mapping[Doi, str
             latest[doi] = message
     current = bench.store.current(list(latest))
     held = catalogue.indexed(bench.store.conn, list(latest))
+    decisions = reconsider.decisions_by_work(bench.store, moving) if moving else bench.decisions
     records = []
+    counted: list[Counted] = []
     for doi, message in latest.items():
         try:
             raw, checksum = written(message)
@@ -402,14 +590,20 @@ def _records(bench: Bench, messages: Sequence[Message], places: Mapping[Doi, str
             text, digest = kept(message)
             rejects.append(Reject(digest, doi, str(error), text, places.get(doi) or _place(bench.door, doi)))
             continue
-        if current.get(doi, ("", ""))[0] == checksum or (indexed_at(message) or "") < (held.get(doi) or ""):
-            continue  # the same content, or older than what stands (a file read after a harvest)
-        record = reconsider.read_and_judge(message, doi, checksum, raw, bench.book, bench.decisions)
+        indexed, before = indexed_at(message), held.get(doi)
+        if (indexed or "") < (before or ""):
+            continue  # older than what stands (a file read after a harvest)
+        if current.get(doi, ("", ""))[0] == checksum:
+            anew = indexed if indexed != before else None
+            if anew or _is_crossref(bench.door):
+                counted.append((doi, anew, cited_by(message)))
+            continue
+        record = reconsider.read_and_judge(message, doi, checksum, raw, bench.book, decisions)
         if record.work is None:
             place = places.get(doi) or _place(bench.door, doi)
             rejects.append(Reject(checksum, doi, record.basis, record.message, place))
         records.append(record)
-    return records, rejects
+    return records, rejects, counted
 
 
 def _unread(bench: Bench, message: object, asked: Doi) -> Reject:
@@ -431,10 +625,23 @@ def _place(door: Door, doi: Doi) -> str:
 
 def _health(bench: Bench, outcome: Outcome, config: Config) -> None:
     conn = bench.store.conn
-    found = catalogue.found_by_search(conn, config.known)
-    missing = tuple(d for d in config.known if d not in found)
+    moved = catalogue.moved(conn, config.known)
+    found = catalogue.found_by_search(conn, sorted({moved.get(d, d) for d in config.known}))
+    missing = tuple(d for d in config.known if moved.get(d, d) not in found)
+    _name_the_lost(bench, outcome)
     outcome.known_total, outcome.known_found, outcome.known_missing = len(config.known), len(found), missing
     outcome.verdicts = catalogue.verdicts(conn)
+
+
+def _name_the_lost(bench: Bench, outcome: Outcome) -> None:
+    """The works that the summary names because something is gone, has moved or came back."""
+    conn, landed = bench.store.conn, outcome.landed
+    unfound = catalogue.lost_sight_of(conn, bench.run)
+    outcome.titles = catalogue.titles(conn, [*unfound, *landed.back, *(doi for _, doi in landed.moved)])
+    outcome.unfound = tuple((doi, outcome.titles.get(doi)) for doi in unfound)
+    outcome.left = tuple(
+        (Doi(row["doi"]), row["title"], row["gone"]) for row in catalogue.gone(conn) if row["doi"] in set(landed.gone)
+    )
 
 
 def reject(outcome: Outcome, store: Store, entries: Iterable[Unreadable]) -> None:

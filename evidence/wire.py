@@ -17,9 +17,11 @@ question is idempotent (one page, no cursor, no offset), so whatever fails in a 
 | a page with fewer works than are due | retried once; what it holds is kept in the failure |
 | a body without an end (`PATIENCE` timeouts), or over `LARGEST` bytes decoded | retried (too large: once) |
 
-A server that has never answered gets `TRIES_UNSEEN` tries, one that is down `TRIES_DOWN` for each later question until it
-answers again. Every failure is a `TroubleError`; `crossref` decides whether there is another way to ask before it becomes a
-`SourceError`. May not know what a DOI or a search is.
+A server that has never answered gets `TRIES_UNSEEN` tries. When the tries of one question have all met a fault of the server
+(no connection, silence, 5xx, no JSON), `pacing.Breaker` lets each later question be tried once until one is answered, and after
+three given up in a row none is asked any more. After a 429 was given up, later questions get `TRIES_HURRIED`.
+Every failure is a `TroubleError`; `crossref` decides whether there is another way to ask before it becomes a `SourceError`.
+May not know what a DOI or a search is.
 """
 
 from __future__ import annotations
@@ -38,7 +40,17 @@ import httpx
 from evidence import __version__, answers
 from evidence.answers import TroubleError
 from evidence.errors import ConfigError
-from evidence.pacing import LONGEST_WAIT, SHORTEST_PAUSE, TOO_MANY_PAUSE, Pace, Route, back_off, retry_after
+from evidence.pacing import (
+    LONGEST_WAIT,
+    SHORTEST_PAUSE,
+    TOO_MANY_PAUSE,
+    Breaker,
+    Fault,
+    Pace,
+    Route,
+    back_off,
+    retry_after,
+)
 
 LARGEST: Final = 64 * 1024 * 1024
 """Bytes of one decoded answer. A page of 1,000 scan rows is 1–3 MB, 50 whole records mostly below 2 MB."""
@@ -52,9 +64,11 @@ PATIENCE: Final = 3
 TRIES_UNSEEN: Final = 3
 """Tries for a server that has never answered this client: most likely there is no network, and somebody is waiting."""
 
-TRIES_DOWN: Final = 2
-"""Tries for the questions after one was given up because the server was down, until it answers again: a run over twenty
-sources must not wait out the same outage twenty times."""
+TRIES_HURRIED: Final = 2
+"""Tries for the questions after one was given up because the server asked to slow down, until it answers again."""
+
+CONNECTING: Final = 10.0
+"""Seconds for a connection to come about: a host behind a wall that swallows packets is found out by then."""
 
 Params = Sequence[tuple[str, str]]
 T = TypeVar("T")
@@ -103,10 +117,12 @@ class Wire:
         self._blocked: str | None = None
         self._resume: float | None = None
         self._reached = False
-        self._down = False
+        self._hurried = False
+        self._breaker = Breaker()
+        self._gave_up: dict[Route, TroubleError] = {}
         self._client = httpx.Client(
             headers={"User-Agent": user_agent(mailto), "Accept": "application/json", "Accept-Encoding": "gzip"},
-            timeout=httpx.Timeout(timeout),
+            timeout=httpx.Timeout(timeout, connect=min(timeout, CONNECTING)),
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=60.0),
             trust_env=not loopback,
             # Loading the trusted certificates takes 20–40 ms; a plain address on this machine needs none of them.
@@ -126,27 +142,37 @@ class Wire:
         shown = _address(self.base + path, params)
         url = _address(self.base + path, (*params, ("mailto", self._mailto)) if self._mailto else params)
         attempt = 0
+        faults: list[Fault | None] = []
         while True:
-            self._may_ask(shown, attempt)
+            self._may_ask(route, shown, attempt)
             self.pace.wait(route)
             try:
                 value = self._judge(route, self._once(url, route), read)
             except TroubleError as trouble:
                 attempt += 1
-                pause = self._pause(trouble.at(shown, attempt), url)
+                faults.append(trouble.fault)
+                pause = self._pause(route, trouble.at(shown, attempt), url)
                 if pause is None:
+                    self._breaker.gave_up(route, faults)
+                    if trouble.fault is not None:
+                        self._gave_up[route] = trouble
                     raise
                 if self._on_wait:
                     self._on_wait(f"{trouble.text}; waiting {pause:.3g} s, then try {attempt + 1}")
                 self._sleep(pause)
             else:
-                self._down = False
+                self._hurried = False
+                self._breaker.answered(route)
                 return value
 
-    def _may_ask(self, shown: str, tried: int) -> None:
-        """Raises, without sending anything, when the server has forbidden it for good or for longer than we wait."""
+    def _may_ask(self, route: Route, shown: str, tried: int) -> None:
+        """Raises, without sending anything, when the server has forbidden it for good or for longer than we wait, or has failed
+        too often in a row."""
         if self._blocked:
             raise TroubleError(self._blocked, status=403, refused=True).at(shown, tried)
+        if self._breaker.stopped(route):
+            # Where there is no network, the class that was never asked stops with the other.
+            raise (self._gave_up.get(route) or next(iter(self._gave_up.values()))).unasked(shown)
         if self._resume is None:
             return
         left = self._resume - self._clock()
@@ -156,20 +182,24 @@ class Wire:
         if left > 0:
             self._sleep(left)
 
-    def _pause(self, trouble: TroubleError, key: str) -> float | None:
+    def _pause(self, route: Route, trouble: TroubleError, key: str) -> float | None:
         """Seconds until the next try, or None when there is none: the question has had its tries, or the server has."""
+        if trouble.fault is None and not trouble.hurried:
+            self._breaker.answered(route)  # whatever is wrong with the answer, the server is there
         if trouble.refused:
             return None
         most = min(trouble.tries or self._tries, self._tries)
         if trouble.unreached and not self._reached:
             most = min(most, TRIES_UNSEEN)
-        if trouble.down and self._down:
-            most = min(most, TRIES_DOWN)
+        if trouble.hurried and self._hurried:
+            most = min(most, TRIES_HURRIED)
+        if trouble.fault is not None and self._breaker.once(route):
+            most = 1
         asked = trouble.pause
         pause = back_off(trouble.tried - 1, trouble.first, key) if asked is None else max(asked, SHORTEST_PAUSE)
         if trouble.tried < most and pause <= LONGEST_WAIT:
             return pause
-        self._down = self._down or trouble.down
+        self._hurried = self._hurried or trouble.hurried
         if asked is not None:
             self._resume = self._clock() + asked
         return None
@@ -187,7 +217,9 @@ class Wire:
                     return _Answer(response.status_code, response.headers, self._body(response, deadline, LARGEST))
                 return _Answer(response.status_code, response.headers, self._words(response, deadline))
         except httpx.TransportError as error:
-            raise TroubleError(_wording(error, self._timeout), unreached=True) from error
+            silent = isinstance(error, httpx.TimeoutException) and not isinstance(error, httpx.ConnectTimeout)
+            fault: Fault = "timeout" if silent else "unreachable"
+            raise TroubleError(_wording(error, self._timeout), fault=fault) from error
         finally:
             self.seconds += time.monotonic() - started
 
@@ -202,7 +234,9 @@ class Wire:
         # Not decoded by httpx: it inflates whatever arrives, stacked encodings included, before anyone can count.
         encoding = response.headers.get("content-encoding", "identity").strip().lower()
         if encoding not in ("", "identity", "gzip", "x-gzip"):
-            raise TroubleError(f"the answer came in the encoding {encoding!r}, which was not asked for")
+            raise TroubleError(
+                f"the answer came in the encoding {encoding!r}, which was not asked for", fault="not JSON"
+            )
         inflate = zlib.decompressobj(wbits=31) if "gzip" in encoding else None
         parts: list[bytes] = []
         size = wire = 0
@@ -214,10 +248,11 @@ class Wire:
             if max(size, wire) > most:
                 raise TroubleError(f"the answer is larger than {most / 2**20:g} MB", tries=2, too_large=True)
             if time.monotonic() > deadline:
-                raise TroubleError(f"the answer was still coming after {PATIENCE * self._timeout:g} s")
+                text = f"the answer was still coming after {PATIENCE * self._timeout:g} s"
+                raise TroubleError(text, fault="timeout")
             parts.append(part)
         if inflate is not None and wire and not inflate.eof:
-            raise TroubleError("the answer is gzip cut short")
+            raise TroubleError("the answer is gzip cut short", fault="not JSON")
         return b"".join(parts)
 
     def _judge(self, route: Route, answer: _Answer, read: Callable[[Any], T]) -> T | Moved | None:
@@ -233,7 +268,8 @@ class Wire:
             where = headers["location"].partition("/works")[0]
             raise TroubleError(f"{status}, the API has moved to {where}: correct its address", refused=True)
         if status == 404 and answers.is_page(answer.body):
-            raise TroubleError("404, but a web page: something stands between us and Crossref", status=404)
+            text = "404, but a web page: something stands between us and Crossref"
+            raise TroubleError(text, status=404, fault="not JSON")
         if status == 404 and route == "single":
             return None
         said = answers.said(answer.body)
@@ -246,7 +282,8 @@ class Wire:
             raise TroubleError(f"{status}, asked to slow down", status=status, pause=pause, first=TOO_MANY_PAUSE)
         if 400 <= status < 500:
             raise TroubleError(f"{status}: {said}", status=status, refused=True)
-        raise TroubleError(f"{status} ({said})", status=status, pause=retry_after(headers))
+        text = f"{status} ({said})"
+        raise TroubleError(text, status=status, pause=retry_after(headers), fault="server error")
 
 
 def user_agent(mailto: str | None) -> str:
@@ -275,12 +312,12 @@ def _inflated(inflate: zlib._Decompress, raw: bytes, most: int) -> bytes:
     try:
         return b"" if inflate.eof else inflate.decompress(raw, most)
     except zlib.error as error:
-        raise TroubleError(f"the answer is damaged gzip ({error})") from error
+        raise TroubleError(f"the answer is damaged gzip ({error})", fault="not JSON") from error
 
 
 def _wording(error: httpx.TransportError, timeout: float) -> str:
     if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
-        return f"no connection within {timeout:g} s"
+        return f"no connection within {min(timeout, CONNECTING):g} s"
     if isinstance(error, httpx.TimeoutException):
         return f"no answer within {timeout:g} s"
     if isinstance(error, httpx.ConnectError | httpx.ProxyError):

@@ -39,6 +39,7 @@ from tests.loopback_works import (
     PARAMETERS,
     Breakdown,
     Message,
+    Ranked,
     Refusal,
     filtered,
     first,
@@ -53,7 +54,7 @@ from tests.loopback_works import (
 Route = Literal["list", "single", "agency", "transform", "other"]
 Kind = Literal[
     "raw", "429", "403", "500", "504", "503", "timeout", "drop", "reset", "truncated", "html", "drip", "gzip",
-    "bomb", "oversized", "wrong", "empty", "headers-only",
+    "bomb", "oversized", "wrong", "empty", "headers-only", "short",
 ]  # fmt: skip
 
 
@@ -93,6 +94,7 @@ class Fault:
     | `bomb` `oversized` | `size` bytes of white space inside JSON, gzipped or not |
     | `wrong` | the record `doi` instead of the one asked for |
     | `headers-only` | a Content-Length and then nothing for `seconds` |
+    | `short` | a list with only the first `size` rows of its page under the true total |
     """
 
     kind: Kind
@@ -119,6 +121,10 @@ class Reply:
 
 class LoopbackCrossref:
     """The server; a context manager. `works`, `aliases` and `agencies` may be changed, or replaced, while it runs.
+
+    `meanwhile`, where set, is called with each list request before it is answered: the world may change then (records are
+    added, index dates move). `rearrange`, where set, is given what a list ranked by relevance found, best first, and
+    returns it in another order, as a ranking may change between two requests.
 
     `works` maps DOI → message (keys and look-ups in lower case). `rate` gives the `x-rate-limit-…` pair per class, or None
     for no such headers; the default is so high that a paced client does not wait. `enforce=True` answers 429 beyond it.
@@ -147,6 +153,8 @@ class LoopbackCrossref:
         self.pool = pool
         self.enforce = enforce
         self.compress = compress
+        self.meanwhile: Callable[[Request], None] | None = None
+        self.rearrange: Callable[[Ranked], Ranked] | None = None
         self.requests: list[Request] = []
         self.connections = 0
         self.refused = 0
@@ -226,6 +234,8 @@ class LoopbackCrossref:
         """The honest answer."""
         try:
             if request.route == "list":
+                if self.meanwhile is not None:
+                    self.meanwhile(request)
                 return self._list(request.params)
             if request.doi is None:
                 return NOT_FOUND
@@ -282,7 +292,11 @@ class LoopbackCrossref:
                 raise Refusal("parameter-not-allowed", name, f"This route does not support {name}")
         rows, offset = integer(params, "rows", 20, 1000), integer(params, "offset", 0, 10000)
         sample = integer(params, "sample", 0, 100)
+        if rows + offset > 10_000:
+            raise Refusal("integer-not-valid", str(offset), "Offset and rows together must not be more than 10000.")
         found = ranked(params, filtered(self.works, params.get("filter", "")))
+        if self.rearrange is not None and "sort" not in params:
+            found = self.rearrange(found)
         found = in_order(found, params)
         cursor = params.get("cursor")
         if cursor is not None:
@@ -425,6 +439,10 @@ class _Handler(BaseHTTPRequestHandler):
                 self._drip(request, honest, fault.seconds, fault.size)
             case "bomb" | "oversized":
                 self._flood(request, fault)
+            case "short":
+                answer = json.loads(honest.body)
+                answer["message"]["items"] = answer["message"]["items"][: fault.size]
+                self._send(request, Reply(200, json.dumps(answer).encode(), "application/json"))
             case "wrong":
                 other = self.server.crossref.works[(fault.doi or "").lower()]
                 self._send(request, _ok("work", other) if request.route != "list" else _listed([other]))

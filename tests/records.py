@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from evidence.model import Doi, Found, Message, Page, Query, Window
+from evidence import doi as spelling
+from evidence.model import Doi, Found, Message, Page, Query, Seen, Window
+from evidence.normalise import cited_by, indexed_at
 
 SMALL_YAML = """
 sources:
@@ -101,7 +103,7 @@ class DictDoor:
     def __init__(self, messages: Sequence[Message] = WORKS, name: str = "crossref") -> None:
         self.name = name
         self.requests = self.bytes = 0
-        self.messages = {str(m["DOI"]).lower(): m for m in messages}
+        self.messages = {spelling.lower(str(m["DOI"])): m for m in messages}
         self.aliases: dict[str, str] = {}
         self.agencies: dict[str, str] = {}
         self.asked: list[tuple[Any, ...]] = []
@@ -118,7 +120,12 @@ class DictDoor:
                 batch.append(Found(doi, doi, found))
         yield tuple(batch)
 
-    def scan(self, query: Query, window: Window | None = None) -> Page:
+    def check(self, dois: Sequence[Doi]) -> Iterator[tuple[Seen, ...]]:
+        self.asked.append(("check", tuple(dois)))
+        here = [(doi, self.messages[doi]) for doi in dois if doi in self.messages and doi not in self.aliases]
+        yield tuple(Seen(doi, indexed_at(m), cited_by(m)) for doi, m in here)
+
+    def scan(self, query: Query, window: Window | None = None, offset: int = 0, *, by_creation: bool = False) -> Page:
         self.asked.append(("scan", query, window))
         words = {word for _, value in query.fields for word in value.lower().split()}
         ranked = sorted(
@@ -128,20 +135,28 @@ class DictDoor:
             ),
             key=lambda pair: (-pair[0], pair[1]),
         )
-        inside = [(n, self.messages[doi]) for n, doi in ranked if n and _within(self.messages[doi], window)]
-        return Page([{**m, "score": float(n)} for n, m in inside[: query.rows]], len(inside))
+        inside = [(n, self.messages[doi]) for n, doi in ranked if n and within(self.messages[doi], window)]
+        if by_creation:
+            inside.sort(key=lambda pair: (created(pair[1]), str(pair[1]["DOI"])))
+        return Page([{**m, "score": float(n)} for n, m in inside[offset : offset + query.rows]], len(inside))
 
     def agency(self, doi: Doi) -> str | None:
         self.asked.append(("agency", doi))
         return self.agencies.get(doi)
 
 
-def _within(message: Message, window: Window | None) -> bool:
+def created(message: Message) -> str:
+    """The day a record was created, ISO; a message that does not say was created on one day of 2015."""
+    return str(message.get("created", {}).get("date-time", "2015-06-01"))[:10]
+
+
+def within(message: Message, window: Window | None) -> bool:
+    """Whether a record is one of those that a window is limited to."""
     if window is None:
         return True
-    if window.by == "indexed":
-        day = str(message["indexed"]["date-time"])[:10]
-    else:
-        parts = [*message["issued"]["date-parts"][0], 1, 1][:3]
-        day = "-".join(f"{part:02d}" for part in parts)
-    return window.since <= day <= window.until
+    day, indexed = created(message), str(message.get("indexed", {}).get("date-time", ""))[:10]
+    return (
+        (window.created_from is None or window.created_from <= day)
+        and (window.created_until is None or day <= window.created_until)
+        and (window.indexed_from is None or window.indexed_from <= indexed)
+    )

@@ -160,8 +160,8 @@ def make_sample(path: Path) -> Path:
                 add_work(conn, work, first_run=2 if i == 9 else 1)
             _tags(conn)
             conn.executemany(
-                "insert into notices (doi, kind, notice_doi, issued, source, evidence) "
-                "values (?, ?, ?, ?, 'publisher', 'updated-by')",
+                "insert into notices (doi, kind, notice_doi, stands_on, relation, issued, source, evidence) "
+                "values (?1, ?2, ?3, ?1, 'own', ?4, 'publisher', 'updated-by')",
                 NOTICES,
             )
             conn.executemany("insert into cites (doi, cited, asserted_by) values (?, ?, 'publisher')", [
@@ -204,6 +204,10 @@ def add_work(
         (doi, json.dumps({"DOI": doi, "title": [title]}), first_run),
     )
     conn.execute(
+        "insert into verdict_history (doi, first_run, verdict, decided, why) values (?, ?, ?, 'rule', ?)",
+        (doi, first_run, verdict, why if verdict == "exclude" else None),
+    )
+    conn.execute(
         "insert into sightings (source, doi, via, rank, score, first_run, last_run) "
         "values ('ipt-by-name', ?, 'search', 1, 20.5, ?, null)",
         (doi, first_run),
@@ -212,7 +216,7 @@ def add_work(
 
 def _runs_and_sources(conn: sqlite3.Connection) -> None:
     conn.executemany("insert into runs (run, started, finished, outcome, door, version, counts) "
-        "values (?, ?, ?, ?, 'archive', '0.1', ?)", [
+        "values (?, ?, ?, ?, 'crossref', '0.1', ?)", [
         (1, "2026-11-20T06:00:00Z", "2026-11-20T06:00:10Z", "complete", '{"new": 12}'),
         (2, "2026-11-24T06:00:00Z", "2026-11-24T06:00:04Z", "partial", json.dumps({"new": 1,
             "noticed": [("10.1371/journal.pone.0019044", "correction")], "reopened": ["10.1002/jclp.21857"]})),
@@ -224,9 +228,10 @@ def _runs_and_sources(conn: sqlite3.Connection) -> None:
         ("ipt-a", "search", "IPT for adolescents", None, "the server kept answering 504"),
     ])  # fmt: skip
     conn.execute(
-        "insert into requests (request, run, source, query, filters, since, until, window_by, asked_at, total, scanned, "
-        "matched, truncated) values (1, 1, 'ipt-by-name', 'bibliographic: interpersonal psychotherapy', "
-        "'type: journal-article', '1974-01-01', '2026-11-20', 'published', '2026-11-20T06:00:02Z', 4200, 1000, 12, 1)"
+        'insert into requests (request, run, source, query, filters, spec, "offset", sort, asked_at, total, scanned, '
+        "matched, truncated, reached, last_match, recent, ended, unread) values (1, 1, 'ipt-by-name', "
+        "'bibliographic: interpersonal psychotherapy', 'type: journal-article', '{}', 9000, 'relevance', "
+        "'2026-11-20T06:00:02Z', 12345, 1000, 12, 1, 10000, 9876, 12, 'cut', 2345)"
     )
     conn.executemany("insert into citations (source, position, text, stated_doi, doi, status, problem, score, first_run) "
         "values (?, ?, ?, ?, ?, ?, ?, ?, 1)", [

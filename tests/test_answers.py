@@ -274,6 +274,6 @@ def test_trouble_surfaces_as_what_callers_may_see() -> None:
     with pytest.raises(UnavailableError, match=r"\(asked https://api\.crossref\.org/works, once\); run again later$"):
         TroubleError("504 (Gateway)", status=504).at(where, 1).surface()
     with pytest.raises(UnavailableError, match=r"5 times\); check the network and run again, or work .*--offline$"):
-        TroubleError("no answer", unreached=True).at(where, 5).surface()
+        TroubleError("no answer", fault="unreachable").at(where, 5).surface()
     with pytest.raises(UnavailableError, match="asks to wait 4000 s, run again after that"):
         TroubleError("429", status=429, pause=4000.0).at(where, 1).surface()

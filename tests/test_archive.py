@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from evidence import archive
 from evidence.archive import Archive, Question, Unreadable, read, snapshot_files
@@ -121,3 +123,60 @@ def test_the_snapshot_is_bundled() -> None:
     (path,) = snapshot_files()
     assert path.name == archive.SNAPSHOT
     assert sum(1 for _ in read(path)) > 400
+
+
+def test_complaints_name_the_line_of_their_own_file(tmp_path: Path) -> None:
+    one, two, three = (tmp_path / name for name in ("one.jsonl", "two.jsonl", "three.json"))
+    one.write_bytes(lines(MARKOWITZ, STANGIER, {"title": ["No DOI"]}))
+    two.write_bytes(b"\n\n" + lines(LIPSITZ) + b"\n{broken\n" + lines({"items": [MALARIA, {"title": ["No DOI"]}, 7]}))
+    three.write_text(json.dumps([MARKOWITZ, {"title": ["No DOI"]}], indent=1))
+    with Archive([one, two, three], everything=True) as door:
+        assert [u.where for u in door.unreadable] == [
+            f"{one}:3", f"{two}:5", f"{two}:6, entry 2", f"{two}:6, entry 3", f"{three}, entry 2",
+        ]  # fmt: skip
+        assert door.read == 10
+
+
+def test_more_can_be_wanted_after_a_look_at_what_was_kept(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    file.write_bytes(lines(MARKOWITZ, STANGIER, {"title": ["No DOI"]}, MALARIA, LIPSITZ))
+    with Archive([file], dois=[Doi(LIPSITZ["DOI"])]) as door:
+        door.also([Doi(STANGIER["DOI"])], ["Interpersonal psychotherapy: past, present, and future"])
+        assert [m["DOI"] for m in door.kept] == [LIPSITZ["DOI"], MARKOWITZ["DOI"], STANGIER["DOI"]]
+        assert (door.read, len(door.unreadable)) == (5, 1)
+        page = door.scan(Query((("bibliographic", "psychotherapy: past, present, and future"),), rows=20))
+        assert page.items[0]["DOI"] == MARKOWITZ["DOI"]
+
+
+WORD = st.sampled_from(
+    ["anxiety", "depression", "grief", "group", "interpersonal", "trial", "women", "2012", "of", "J"]
+)
+TITLE = st.lists(WORD, max_size=9).map(" ".join)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(TITLE, max_size=12), st.lists(TITLE, max_size=6), st.integers(1, 5))
+def test_the_index_finds_what_looking_at_every_record_finds(
+    tmp_path: Path, titles: list[str], citations: list[str], rows: int
+) -> None:
+    """Records under a few DOIs, so that some replace others."""
+    file = tmp_path / "a.jsonl"
+    file.write_bytes(lines(*(message(f"10.5555/{n % 8}", title, 2000) for n, title in enumerate(titles))))
+    texts = [archive._words(c) for c in citations]
+    with Archive([file], citations=citations) as door:
+        meant = {
+            f"10.5555/{n % 8}"
+            for n, words in enumerate(map(archive._words, titles))
+            if words and any(len(words & text) >= 0.8 * len(words) for text in texts)
+        }
+        assert {m["DOI"] for m in door.kept} == meant
+    with Archive([file], everything=True) as door:
+        for citation, text in zip(citations, texts, strict=True):
+            ranked = []
+            for record in door.kept:
+                words = archive._words(str(record["title"][0]))
+                if shared := len(words & text):
+                    ranked.append((-(shared / len(words) + shared / 100), record["DOI"]))
+            page = door.scan(Query((("bibliographic", citation),), rows=rows))
+            assert [(-m["score"], m["DOI"]) for m in page.items] == sorted(ranked)[:rows]
+            assert page.ranks == tuple((m["DOI"], m["score"]) for m in page.items[:])

@@ -92,6 +92,7 @@ def test_filters_are_crossrefs_own_spelling() -> None:
         (SEARCH + "    filter: {typ: x}\n", 8, "did you mean 'type'"),
         (SEARCH + "    filter: {has_abstract: true}\n", 8, "did you mean 'has-abstract'"),
         (SEARCH + "    filter: {from-pub-date: 2010}\n", 8, "years:"),
+        (SEARCH + "    filter: {until-created-date: 2010}\n", 8, "set by the program itself"),
         (SEARCH + "    filter: {type: 'a,b'}\n", 8, "comma"),
         (SEARCH + "    years: recent\n", 8, "1974-"),
         (SEARCH + "    years: 2020-1990\n", 8, "1990-2020"),
@@ -107,6 +108,8 @@ def test_filters_are_crossrefs_own_spelling() -> None:
         ("sources:\n  - {id: a, kind: references, label: A}\n", 2, "citations"),
         ("sources:\n  - {id: a, kind: references, label: A, of: none}\n", 2, "no DOI"),
         (LIST + "    citations:\n      - {text: T, doi: nonsense}\n", 6, "no DOI"),
+        (LIST + "    citations:\n      - {text: T}\n      - {}\n", 7, "`text:` as printed, its `doi:`"),
+        (LIST + "    citations:\n      - {text: '', doi: 10.1/x}\n", 6, "`text:` is empty"),
         (SEARCH + "known: [10.1002/cpp.1774, what]\n", 8, "no DOI"),
         (SEARCH + "articles:\n  - {id: x, title: T, references: b}\n", 9, "no reference list"),
         (SMALL_YAML + CLAIM, 20, "3 citations"),
@@ -117,6 +120,19 @@ def test_a_mistake_is_said_with_its_line_and_a_remedy(text: str, line: int, says
         check(text)
     assert str(caught.value).startswith(f"s.yaml:{line}: "), str(caught.value)
     assert says in str(caught.value)
+
+
+def test_the_text_of_a_citation_may_be_left_out_beside_its_doi() -> None:
+    stated = ["10.1002/CPP.1774", "https://doi.org/10.1016/j.cpr.2013.09.002", "1017/S0033291719000928", "10.5555/a b"]
+    (source,) = check(LIST + "    citations:\n" + "".join(f"      - doi: {doi}\n" for doi in stated)).sources
+    assert isinstance(source, ReferenceList)
+    assert [c.stated_doi for c in source.citations] == stated
+    assert [c.text for c in source.citations] == [
+        "https://doi.org/10.1002/cpp.1774",
+        "https://doi.org/10.1016/j.cpr.2013.09.002",
+        "1017/S0033291719000928",
+        "10.5555/a b",
+    ]
 
 
 def test_an_edited_search_has_another_spec_and_a_relabelled_one_has_not() -> None:

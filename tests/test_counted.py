@@ -54,7 +54,7 @@ def fill(path: Path, chance: random.Random) -> None:
             "insert or ignore into cites values (?, ?, null)",
             [(chance.choice(dois), chance.choice((*elsewhere, *dois[:60]))) for _ in range(900)],
         )
-        conn.execute("insert into aliases values ('10.5555/7', ?, 1)", (dois[0],))
+        conn.execute("insert into aliases (alias, doi, first_run) values ('10.5555/7', ?, 1)", (dois[0],))
         tagged = conn.execute("select doi, facet, value from tags order by 1, 2, 3").fetchall()
         conn.executemany(
             "insert or ignore into reasons values (?, ?, ?, ?, 'title', 0, 1, 'q')",

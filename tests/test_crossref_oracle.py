@@ -49,8 +49,8 @@ TITLES = [
     "The efficacy of psychotherapy, pharmacotherapy and their combination on functioning and quality of life in depression",
     "Unresolved grief and its consequences",
 ]
-IN_PRINT = Window("published", "1995-01-01", "2005-12-31")
-INDEXED = Window("indexed", "2026-02-01", "2026-06-30")
+CREATED = Window("1995-01-01", "2005-12-31")
+INDEXED = Window(indexed_from="2026-02-01")
 
 
 def work(doi: str, place: int = 0) -> dict[str, Any]:
@@ -59,6 +59,7 @@ def work(doi: str, place: int = 0) -> dict[str, Any]:
         "title": [f"{TITLES[place % len(TITLES)]} ({place})"],
         "type": "journal-article" if place % 3 else "book-chapter",
         "issued": {"date-parts": [[1990 + place % 30, 1 + place % 12]]},
+        "created": {"date-time": f"{1990 + place % 30}-02-03T00:00:00Z"},
         "indexed": {"date-time": f"2026-{1 + place % 10:02}-05T00:00:00Z"},
         "container-title": ["Clinical Psychology Review"],
     }
@@ -98,7 +99,7 @@ def record(door: Crossref, doi: str) -> dict[str, Any] | None:
             (("type", ("journal-article", "book-chapter")),),
             None,
         ),
-        ((("bibliographic", "interpersonal"),), (("type", ("book-chapter",)),), IN_PRINT),
+        ((("bibliographic", "interpersonal"),), (("type", ("book-chapter",)),), CREATED),
         ((("bibliographic", "grief & loss: (a+b)"),), (("has-abstract", ("false",)),), INDEXED),
         ((("query", "psychotherapy"),), (), None),
     ],
@@ -114,8 +115,12 @@ def test_the_same_search_gives_the_same_items(
     asked = {"query" if name == "query" else f"query_{name.replace('-', '_')}": text for name, text in fields}
     chosen: dict[str, Any] = {name: list(values) for name, values in filters}
     if window:
-        kind = "pub" if window.by == "published" else "index"
-        chosen |= {f"from-{kind}-date": window.since, f"until-{kind}-date": window.until}
+        limits = {
+            "from-created-date": window.created_from,
+            "until-created-date": window.created_until,
+            "from-index-date": window.indexed_from,
+        }
+        chosen |= {name: day for name, day in limits.items() if day}
     message = theirs.works(filter=chosen or None, limit=25, select=SELECT.split(","), **asked)["message"]
     assert page.items
     assert (list(page.items), page.total) == (message["items"], message["total-results"])
@@ -250,10 +255,10 @@ def test_it_walks_a_cursor_over_empty_pages_without_an_end(server: LoopbackCross
     assert len(server.requests) == 13
 
 
-def test_no_cursor_and_no_offset_leave_our_client(server: LoopbackCrossref, ours: Crossref) -> None:
-    ours.scan(Query((("query", "interpersonal"),), rows=5), Window("published", "1990-01-01", "1999-12-31"))
+def test_no_cursor_and_no_sample_leave_our_client(server: LoopbackCrossref, ours: Crossref) -> None:
+    ours.scan(Query((("query", "interpersonal"),), rows=5), Window("1990-01-01", "2019-12-31"), 5, by_creation=True)
     list(ours.lookup([Doi(f"10.5555/w{place}") for place in range(70)]))
-    assert {"cursor", "offset", "sample"}.isdisjoint({name for request in server.requests for name in request.params})
+    assert {"cursor", "sample"}.isdisjoint({name for request in server.requests for name in request.params})
 
 
 def test_many_dois_cost_it_a_connection_each(server: LoopbackCrossref, theirs: Habanero, ours: Crossref) -> None:

@@ -88,8 +88,9 @@ def server() -> Iterator[LoopbackCrossref]:
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def wire(server: LoopbackCrossref) -> Iterator[Wire]:
+    """A new one for each exchange: after failures it asks less."""
     client = Wire(server.url, None, sleep=lambda _: None, clock=lambda: 0.0, timeout=5.0, tries=2, on_wait=None)
     yield client
     client.close()

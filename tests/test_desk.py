@@ -16,8 +16,8 @@ from datasette.app import Datasette
 
 from evidence import catalogue, config, desk, publish, serve, session
 from evidence.archive import snapshot_files
+from evidence.decisions import standing
 from evidence.errors import ConfigError
-from evidence.judge import standing
 from evidence.model import SAME_WORK, Doi
 from evidence.rulebook import Rulebook
 from evidence.sync import Quiet
@@ -99,6 +99,21 @@ def shown_doi(page: httpx.Response) -> str:
 
 def had(page: httpx.Response) -> list[str]:
     return re.findall(r'name="had" value="([^"]+)"', page.text)
+
+
+def test_words_on_an_old_doi_are_words_on_its_work(db: Path, room: desk.Desk) -> None:
+    with closing(sqlite3.connect(db)) as conn:
+        (found,) = conn.execute("select doi from works where verdict = 'include' order by doi limit 1").fetchone()
+    assert room.decide(REVIEWER, desk.Words(Doi(found), "exclude", (), (), EXCLUDED))
+    assert [word.doi for word in room.of(Doi(found))] == [found]
+    with closing(sqlite3.connect(db)) as conn, conn:
+        run = conn.execute("select max(run) from runs").fetchone()[0]
+        conn.execute("insert into aliases (alias, doi, first_run) values (?, '10.1002/cpp.1774', ?)", (found, run))
+    assert [word.doi for word in room.of(Doi("10.1002/cpp.1774"))] == ["10.1002/cpp.1774"]
+    assert [act.doi for act in room.said(REVIEWER)] == ["10.1002/cpp.1774"]
+    assert room.kept_under(Doi(found)) == "10.1002/cpp.1774"
+    assert room.undo(REVIEWER, Doi(found), room.said(REVIEWER)[0].made_at)
+    assert room.said(REVIEWER) == []
 
 
 # ---------------------------------------------------------------------- who may

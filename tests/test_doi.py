@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -242,6 +243,54 @@ def test_a_registered_doi_keeps_its_last_character(stated: str, expected: str) -
     assert doi.exact("https://doi.org/10.1002/cpp.1774") is None
 
 
+@pytest.mark.parametrize(
+    ("raw", "canonical"),
+    [
+        ("10.1000/ABC", "10.1000/abc"),
+        ("10.1000/ÅBC.1", "10.1000/Åbc.1"),
+        ("10.1000/ΑΒΓ-ЖБ", "10.1000/ΑΒΓ-ЖБ"),
+    ],
+)
+def test_case_folds_in_ascii_only_wherever_a_doi_is_made(raw: str, canonical: str) -> None:
+    assert doi.lower(raw) == canonical == doi.lower(canonical)
+    assert doi.exact(raw) == doi.literal(f"https://doi.org/{raw}") == canonical
+    assert doi.parse(raw) == doi.find(f"see {raw} there")[0] == doi.candidates(raw)[0] == canonical
+    (by_sqlite,) = sqlite3.connect(":memory:").execute("select lower(?)", (raw,)).fetchone()
+    assert by_sqlite == canonical
+    assert doi.lower("10.1000/\u212aELVIN") == "10.1000/\u212aelvin"
+
+
+def test_a_server_may_fold_what_we_do_not() -> None:
+    assert doi.caseless("10.1000/ÅBC.1") == doi.caseless("10.1000/åbc.1")
+    assert doi.caseless("10.1000/ΣΑΣ") == doi.caseless("10.1000/σας")
+    assert doi.caseless("10.1000/straße") != doi.caseless("10.1000/strasse")
+
+
+@pytest.mark.parametrize(
+    ("stated", "literal"),
+    [
+        ("10.5555/a b", "10.5555/a b"),
+        (" https://doi.org/10.5555/X%7EY ", "10.5555/x%7ey"),
+        ("doi:10.5555/{a}", "10.5555/{a}"),
+        ("DOI: https://dx.doi.org/10.5555/a_b.", "10.5555/a_b."),
+        ("10.5555/a/", "10.5555/a/"),
+        ("1017/S0033291719000928", None),
+        ("Smith 2010, 10.5555/a", None),
+        ("", None),
+    ],
+)
+def test_what_a_field_states_letter_by_letter(stated: str, literal: str | None) -> None:
+    assert doi.literal(stated) == literal
+
+
+def test_what_a_text_states_letter_by_letter() -> None:
+    text = "See https://doi.org/10.5555/x%7ey, (10.5555/a|b) and doi:10.5555/{a}."
+    assert doi.literals(text) == ("10.5555/x%7ey", "10.5555/a|b", "10.5555/{a}")
+    assert doi.literals("nothing here") == ()
+    assert doi.literals("10.5555/" * 20_000) == doi.literals("10.5555/" + "a" * 3000) == ()
+    assert doi.literal("10.5555/" + "a" * 3000) is None
+
+
 SUFFIX = st.text(st.sampled_from("abcXYZ0189.-_()/;:<>[]%#?&=+,'\" äß–\n"), min_size=1, max_size=24)
 
 
@@ -251,6 +300,7 @@ SUFFIX = st.text(st.sampled_from("abcXYZ0189.-_()/;:<>[]%#?&=+,'\" äß–\n"), 
 @example("(a))")
 @example("a/../b")
 @example("10.1000/a")
+@example("?0= [")
 def test_parsing_and_linking_are_stable(suffix: str) -> None:
     parsed = doi.parse(f"10.1000/{suffix}")
     if parsed is not None:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evidence import ledger
+from evidence.decisions import chained, identify
 from evidence.errors import RecordError
 from evidence.evaluate import read
 from evidence.judge import judge, text_digest
@@ -23,14 +24,15 @@ WORK = Work(Doi("10.1002/cpp.1774"), title="Interpersonal psychotherapy: past, p
 
 
 def said(
-    action: str = "verdict", verdict: str | None = "include", by: str = "A", at: str = "2026", **more: object
+    action: str = "verdict", verdict: str | None = "include", by: str = "A", at: str = "2026-01-01", **more: object
 ) -> Decision:
     base = Decision(WORK.doi, action, verdict, None, None, "why", by, at, None, text_digest(WORK))  # type: ignore[arg-type]
     return replace(base, **more)  # type: ignore[arg-type]
 
 
 def test_a_decision_wins_and_the_newest_counts(book: Rulebook) -> None:
-    old, new = said(verdict="include", at="2025"), said(verdict="exclude", at="2026")
+    old, new = said(verdict="include", at="2025-01-01"), said(verdict="exclude", at="2026-01-01")
+    new = replace(new, seen=(identify(old),))
     for order in ((old, new), (new, old)):
         judged = judge(WORK, book, order)
         assert (judged.verdict, judged.decided, judged.conflict) == ("exclude", "person", None)
@@ -52,7 +54,7 @@ def test_a_changed_text_is_a_conflict_and_a_changed_volume_is_not(book: Rulebook
 
 def test_tags_conflict_by_themselves(book: Rulebook) -> None:
     tag: dict[str, Any] = {"verdict": None, "facet": "variant", "value": "ipt-g"}
-    judged = judge(WORK, book, [said("tag", by="A", **tag), said("untag", by="B", at="2027", **tag)])
+    judged = judge(WORK, book, [said("tag", by="A", **tag), said("untag", by="B", at="2027-01-01", **tag)])
     assert "variant:ipt-g" in (judged.conflict or "")
     assert ("variant", "ipt-g") not in {(t.facet, t.value) for t in judged.tags}
     judged = judge(WORK, book, [said("tag", **tag)])
@@ -61,15 +63,15 @@ def test_tags_conflict_by_themselves(book: Rulebook) -> None:
 
 def test_a_word_that_was_taken_back_is_as_if_never_said(book: Rulebook) -> None:
     tag: dict[str, Any] = {"verdict": None, "facet": "variant", "value": "ipt-g"}
-    first, tagged = said(verdict="exclude", at="2025"), said("tag", at="2025", **tag)
-    back, untagged = said("withdraw", None, at="2026"), said("withdraw", at="2026", **tag)
-    assert judge(WORK, book, [first, tagged, back, untagged]) == judge(WORK, book)
-    only_tag = judge(WORK, book, [first, tagged, back])
+    first, tagged = said(verdict="exclude", at="2025-01-01"), said("tag", at="2025-01-01", **tag)
+    back, untagged = said("withdraw", None, at="2026-01-01"), said("withdraw", at="2026-01-01", **tag)
+    assert judge(WORK, book, list(chained([first, tagged, back, untagged]))) == judge(WORK, book)
+    only_tag = judge(WORK, book, list(chained([first, tagged, back])))
     assert only_tag.decided == "rule"
     assert [t.decided for t in only_tag.tags if t.value == "ipt-g"] == ["person"]
-    again = judge(WORK, book, [first, back, said(verdict="unsure", at="2026")])  # the ledger's order within a second
+    again = judge(WORK, book, list(chained([first, back, said(verdict="unsure", at="2026-01-01")])))
     assert again.verdict == "unsure"
-    others = judge(WORK, book, [said(verdict="include", by="B", at="2024"), first, back])
+    others = judge(WORK, book, list(chained([said(verdict="include", by="B", at="2024-01-01"), first, back])))
     assert (others.verdict, others.conflict) == ("include", None)
 
 

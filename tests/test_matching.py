@@ -165,6 +165,30 @@ def test_a_stated_doi_is_believed_on_a_sparse_record(sparse: Work) -> None:
     assert agree(PRINTED[2], sparse).same
 
 
+STATUS = ["RETRACTED: ", "WITHDRAWN: ", "Retracted article: ", "RETRACTED ARTICLE: ", "[Retracted] ", "RETRACTED "]
+
+
+@pytest.mark.parametrize("before", [*STATUS, "3. RETRACTED: ", "Withdrawn article. "])
+@pytest.mark.parametrize("recorded", ["", "RETRACTED: ", "WITHDRAWN: "])
+def test_the_status_before_a_citation_is_no_part_of_it(before: str, recorded: str) -> None:
+    work = dataclasses.replace(CUIJPERS, title=recorded + str(CUIJPERS.title))
+    for citation in (
+        PRINTED[2],
+        str(CUIJPERS.title),
+        f"{CUIJPERS.title} (2016) American Journal of Psychiatry",
+        f"{CUIJPERS.title}. Am J Psychiatry 2016;173(7):680-687.",
+    ):
+        plain, marked = (choose(c, [(work, None)]) for c in (citation, before + citation))
+        assert (agree(before + citation, work).same, marked.status) == (True, plain.status)
+    retraction = dataclasses.replace(CUIJPERS, title="Retraction: " + str(CUIJPERS.title))
+    assert not agree(before + PRINTED[2], retraction).same
+
+
+def test_a_title_that_begins_with_such_a_word_keeps_it() -> None:
+    work = dataclasses.replace(CUIJPERS, title="Withdrawn patients in group psychotherapy: who stays and who leaves?")
+    assert agree(f"{work.title} American Journal of Psychiatry 2016;173:680.", work).support[0] == "title"
+
+
 @pytest.mark.parametrize(
     "another",
     [

@@ -243,7 +243,23 @@ def test_a_selected_row_is_searchable_without_a_doi() -> None:
 def test_dates(dates: dict[str, Any], expected: str | None) -> None:
     read = normalise.normalise(message(**dates))
     assert read.issued == expected
-    assert read.year == normalise.year_of(message(**dates)) == (int(expected[:4]) if expected else None)
+    assert read.year == (int(expected[:4]) if expected else None)
+    assert (read.year in normalise.years_of(message(**dates))) is (expected is not None)
+
+
+def test_all_years_of_publication_count_and_what_is_no_date_says_nothing() -> None:
+    dates = {
+        "issued": {"date-parts": [[2013]]},
+        "published-print": {"date-parts": [[2014, 1]]},
+        "published-online": {"date-parts": [["2013", "12"]]},
+        "published-other": {"date-parts": [[2011]]},
+        "posted": ["2009"],
+        "content-created": "2010-01-01",
+        "created": {"date-parts": [[1999]]},
+        "indexed": {"date-parts": [[2026]]},
+    }
+    assert normalise.years_of(message(**dates)) == {2010, 2011, 2013, 2014}
+    assert normalise.years_of(message(issued={"date-parts": [[None]]}, published=7)) == frozenset()
 
 
 @pytest.mark.skipif(not DATES.exists(), reason="the shared date cases are not beside this checkout")
@@ -286,7 +302,7 @@ def test_a_notice_on_the_work_names_its_kind_date_and_source() -> None:
                 "update_to": [update("10.1002/cpp.1774", "new_version")],
                 "updated_by": [update("10.1002/cpp.1774", "new_version")],
             },
-            [("new-version", "updated-by")],
+            [("new-version", "updated-by"), ("new-version", "update-to")],
             [],
         ),
         (
@@ -313,10 +329,66 @@ def test_a_notice_on_the_work_names_its_kind_date_and_source() -> None:
         ),
         (
             {"title": ["Retracted: Grief"], "update_to": [update("10.1234/b", "retraction")]},
-            [],
+            [("retraction", "title")],
             [("retraction", "10.1234/b")],
         ),
-        ({"title": ["Retraction: Grief in adults"]}, [], []),
+        (
+            {
+                "title": ["RETRACTED: Grief in adults"],
+                "update_to": [update("10.1234/b", "retraction")],
+                "updated_by": [update("10.1234/b", "retraction")],
+            },
+            [("retraction", "updated-by")],
+            [],
+        ),
+        (
+            {
+                "title": ["RETRACTED: Grief in adults"],
+                "update_to": [update("10.1234/b", "retraction")],
+                "updated_by": [update("10.1234/c", "correction")],
+            },
+            [("correction", "updated-by"), ("retraction", "title")],
+            [],
+        ),
+        (
+            {
+                "title": ["Retraction of: Grief"],
+                "update_to": [update("10.1234/b", "retraction")],
+                "updated_by": [update("10.1234/c", "correction")],
+            },
+            [("correction", "updated-by")],
+            [("retraction", "10.1234/b")],
+        ),
+        (  # published years before the notice that it states to be
+            {"title": ["Grief"], "update_to": [update("10.1234/b", "retraction")], "issued": {"date-parts": [[2012]]}},
+            [],
+            [],
+        ),
+        (
+            {"title": ["Grief"], "update_to": [update("10.1234/b", "correction")], "issued": {"date-parts": [[2021]]}},
+            [],
+            [("correction", "10.1234/b")],
+        ),
+        ({"title": ["Grief"], "type": "posted-content", "update_to": [update("10.1234/b", "correction")]}, [], []),
+        ({"title": ["Grief"], "update_to": [update("10.1234/b", "new_version")]}, [], []),
+        ({"title": ["Grief"], "update_to": [{"type": "retraction"}]}, [("retraction", "update-to")], []),
+        ({"title": ["Retraction: Grief"], "update_to": [{"type": "retraction"}]}, [], [("retraction", None)]),
+        (
+            {"update_to": [update("10.1234/b", "correction", label="Expression of Concern")]},
+            [],
+            [("expression-of-concern", "10.1234/b")],
+        ),
+        ({"title": ["Retraction: Grief in adults"]}, [], [("retraction", None)]),
+        ({"title": ["Withdrawal of treatment: grief in adults"]}, [], []),
+        (
+            {
+                "title": ["Retracted: Grief"],
+                "author": [{"given": "Grief", "family": "Matters"}],
+                "container_title": ["Grief Matters"],
+            },
+            [("retraction", "title")],
+            [("retraction", None)],
+        ),
         ({"title": ["Retracted memories in grief"]}, [], []),
         ({"title": ["Withdrawn behaviour in adolescents"]}, [], []),
         ({"title": ["Withdrawn - a story of grief"]}, [("withdrawal", "title")], []),
@@ -361,7 +433,9 @@ def test_references_keep_place_and_heal_their_dois() -> None:
         ]
     )
     assert normalise.references(record) == (
-        Reference(1, normalise.normalise({"DOI": "10.1126/science.1109070"}).doi, "crossref", None),
+        Reference(
+            1, normalise.normalise({"DOI": "10.1126/science.1109070"}).doi, "crossref", None, "10.1126/science. 1109070"
+        ),
         Reference(2, None, None, "Frank E. IPT manual, 2005"),
         Reference(3, None, None, None),
         Reference(
@@ -498,6 +572,6 @@ def test_any_json_is_a_work_or_a_record_error(fields: dict[str, Any]) -> None:
 )
 def test_what_is_written_is_the_record_and_its_digest_sees_the_content_only(record: dict[str, Any]) -> None:
     text, digest = normalise.written(record)
-    assert json.loads(text) == record
+    assert json.loads(text) == {key: value for key, value in record.items() if key != "score"}
     assert digest == normalise.digest(record | {"score": 7.5, "indexed": {}})
     assert digest != normalise.digest(record | {"publisher": "Another"})

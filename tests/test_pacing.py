@@ -17,6 +17,8 @@ from evidence.pacing import (
     LONGEST_INTERVAL,
     LONGEST_PAUSE,
     SLOWEST,
+    STOP_AFTER,
+    Breaker,
     Pace,
     Route,
     back_off,
@@ -221,3 +223,53 @@ def test_durations(text: str, seconds: float) -> None:
 @pytest.mark.parametrize("text", ["", "s", "1 day", "-1s", "1e3s", "one"])
 def test_no_durations(text: str) -> None:
     assert duration(text) is None
+
+
+# The breaker
+
+
+def test_a_breaker_opens_closes_and_stops() -> None:
+    breaker = Breaker()
+    assert not breaker.once("list")
+    breaker.gave_up("list", ["server error"] * 5)
+    assert breaker.once("list")
+    assert breaker.once("single")
+    assert not breaker.stopped("list")
+    breaker.answered("list")
+    assert not breaker.once("list")
+    assert not breaker.once("single")
+    for _ in range(STOP_AFTER):
+        assert not breaker.stopped("list")
+        breaker.gave_up("list", ["server error"])
+    assert breaker.stopped("list")
+    assert not breaker.stopped("single")
+
+
+def test_a_breaker_minds_only_what_is_the_servers() -> None:
+    breaker = Breaker()
+    breaker.gave_up("list", [None])
+    breaker.gave_up("list", ["timeout", None, "timeout"])
+    breaker.gave_up("list", [])
+    assert not breaker.once("list")
+    breaker.gave_up("list", ["timeout", "server error", "not JSON"])
+    assert breaker.once("list")
+
+
+def test_single_works_say_nothing_of_lists_but_that_the_server_can_be_reached() -> None:
+    breaker = Breaker()
+    breaker.gave_up("list", ["not JSON"])
+    breaker.answered("single")
+    assert breaker.once("list")
+    assert not breaker.once("single")
+    breaker.gave_up("list", ["unreachable"])
+    breaker.answered("single")
+    assert not breaker.once("list")
+
+
+def test_without_a_network_both_classes_stop() -> None:
+    breaker = Breaker()
+    routes: tuple[Route, ...] = ("list", "single", "list")
+    for route in routes:
+        breaker.gave_up(route, ["unreachable"])
+    assert breaker.stopped("list")
+    assert breaker.stopped("single")

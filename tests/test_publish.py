@@ -358,7 +358,7 @@ def test_a_database_that_cannot_be(db: Path, tmp_path: Path) -> None:
     strange = tmp_path / "strange.db"
     with writing(strange) as conn:
         conn.execute("create table works (doi)")
-    with pytest.raises(StoreError, match="not a database of evidence"):
+    with pytest.raises(StoreError, match="was not made by evidence"):
         publish.publish(strange, tmp_path / "site", now=at_noon)
     with writing(db) as conn:
         conn.execute(

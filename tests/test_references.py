@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import get_args
 
 import pytest
 
+from evidence import doi as dois
+from evidence import report
 from evidence.config import ReferenceList
+from evidence.crossref import Crossref
 from evidence.errors import RejectedError
-from evidence.model import Citation, Doi, Resolution
-from evidence.references import listed, settle
+from evidence.model import Citation, CitationStatus, Doi, Message, Resolution
+from evidence.references import PART, _Answers, listed, settle
+from tests.loopback import LoopbackCrossref
 from tests.records import FONAGY, LIPSITZ, MALARIA, MARKOWITZ, STANGIER, DictDoor, message
 
 LIPSITZ_TEXT = (
@@ -150,3 +155,140 @@ def test_a_work_without_a_deposited_list_is_said() -> None:
         listed(source, deposited([]))
     with pytest.raises(RejectedError, match="no record"):
         listed(source, DictDoor([]))
+
+
+ODD = ["a b", "a:", "x%7ey", "a\\b", "a|b", "{a}", "a`b", "a^b", "a_b.", "a/"]
+
+
+def over_http(citations: Sequence[Citation], works: Sequence[Message]) -> tuple[Resolution, ...]:
+    """Verdicts over HTTP, from a server that has these works."""
+    with LoopbackCrossref(works) as server, Crossref(server.url, sleep=lambda _: None) as door:
+        return tuple(r for settled in settle(citations, door, {}) for r in settled.resolutions)
+
+
+def other_works(suffix: str) -> list[Message]:
+    """Other works under every DOI that the cleaned readings of an odd one name."""
+    cleaned = dois.candidates(f"10.5555/{suffix}")
+    return [message(doi, f"Vaccination in district {n}", 1970 + n) for n, doi in enumerate(cleaned)]
+
+
+@pytest.mark.parametrize("suffix", ODD)
+@pytest.mark.parametrize("label", ["", "https://doi.org/", "doi: "])
+def test_an_odd_doi_is_asked_for_as_it_stands_before_it_is_called_another_work(label: str, suffix: str) -> None:
+    odd = message(f"10.5555/{suffix}", "Interpersonal psychotherapy: past, present, and future", 2012)
+    odd |= {key: value for key, value in MARKOWITZ.items() if key not in ("DOI", "title", "issued")}
+    citation = cite(MARKOWITZ_TEXT, f"{label}10.5555/{suffix}")
+    others = [m for m in other_works(suffix) if m["DOI"] != odd["DOI"]]
+    assert others or suffix == "a:"
+    for works in ([odd], [odd, *others]):
+        (found,) = over_http([citation], works)
+        assert (found.status, found.doi, found.problem) == ("resolved", odd["DOI"], None)
+
+
+@pytest.mark.parametrize("suffix", ODD)
+def test_what_an_odd_doi_states_is_verified_too(suffix: str) -> None:
+    odd = message(f"10.5555/{suffix}", "Sleep in shift workers", 2001)
+    (found,) = over_http([cite(MARKOWITZ_TEXT, f"10.5555/{suffix}")], [odd])
+    assert (found.status, found.doi) == ("mismatch", None)
+
+
+@pytest.mark.parametrize("suffix", ["x%7ey", "a\\b", "a|b", "{a}", "a`b", "a^b"])
+def test_an_odd_doi_inside_the_text_is_asked_for_as_it_stands(suffix: str) -> None:
+    odd = MARKOWITZ | {"DOI": f"10.5555/{suffix}"}
+    (found,) = over_http([cite(f"{MARKOWITZ_TEXT} https://doi.org/10.5555/{suffix}.")], [odd, *other_works("a")])
+    assert (found.status, found.doi) == ("resolved", odd["DOI"])
+
+
+def test_a_deposited_odd_doi_is_asked_for_as_it_stands() -> None:
+    odd = MARKOWITZ | {"DOI": "10.5555/a_b."}
+    door = deposited([{"key": "1", "DOI": "10.5555/A_B.", "unstructured": MARKOWITZ_TEXT}])
+    for record in (odd, message("10.5555/a_b", "Vaccination in district 9", 1970)):
+        door.messages[Doi(record["DOI"])] = record
+    citations = listed(ReferenceList("of", "Of", (), Doi("10.1176/appi.ajp.2015.15091141")), door)
+    (settled,) = settle(citations, door, {})
+    assert [(r.status, r.doi) for r in settled.resolutions] == [("resolved", "10.5555/a_b.")]
+
+
+@pytest.mark.parametrize("registered", ["10.1000/ÅBC.1", "10.1000/åbc.1"])
+def test_a_doi_with_a_capital_beyond_ascii_is_settled_and_stored_as_registered(registered: str) -> None:
+    record = MARKOWITZ | {"DOI": registered}
+    with LoopbackCrossref([record]) as server, Crossref(server.url, sleep=lambda _: None) as door:
+        (settled,) = settle([cite(MARKOWITZ_TEXT, "10.1000/ÅBC.1")], door, {})
+    (found,) = settled.resolutions
+    assert (found.status, found.doi) == ("resolved", dois.lower(registered))
+    assert settled.messages == (record,)
+    assert settled.aliases == (() if registered == "10.1000/ÅBC.1" else (("10.1000/Åbc.1", "10.1000/åbc.1"),))
+
+
+@pytest.mark.parametrize(
+    ("text", "stated"),
+    [
+        ("https://doi.org/10.1002/cpp.1774", None),
+        ("doi:10.1002/CPP.1774", None),
+        ("10.1002/cpp.1774", "10.1002/cpp.1774"),
+        ("DOI 10.1002/cpp.1774.", "https://doi.org/10.1002/cpp.1774"),
+    ],
+)
+def test_a_citation_that_is_only_a_doi_is_resolved_and_says_so(text: str, stated: str | None) -> None:
+    door = DictDoor()
+    found = verdict(cite(text, stated), door)
+    assert (found.status, found.doi, found.score) == ("resolved", MARKOWITZ["DOI"], None)
+    assert found.problem == "nothing to compare: the citation is only a DOI"
+    assert [call for call in door.asked if call[0] != "lookup"] == []
+
+
+def test_a_repaired_doi_is_not_believed_where_nothing_can_confirm_it() -> None:
+    found = verdict(cite("1017/S0033291719000928", "1017/S0033291719000928"))
+    assert (found.status, found.doi) == ("ambiguous", None)
+    assert str(FONAGY["DOI"]) in (found.problem or "")
+
+
+def test_two_works_under_the_readings_of_a_lone_doi_are_for_a_person() -> None:
+    works = [message("10.5555/a_b", "One", 2001), message("10.5555/a_b.", "Two", 2002)]
+    (found,) = over_http([cite("10.5555/a_b.", "10.5555/a_b.")], works)
+    assert (found.status, found.doi) == ("ambiguous", None)
+    (found,) = over_http([cite("10.5555/a_b.", "10.5555/a_b.")], works[1:])
+    assert (found.status, found.doi) == ("resolved", "10.5555/a_b.")
+
+
+def test_a_text_that_is_another_doi_than_the_stated_one_is_no_lone_doi() -> None:
+    found = verdict(cite("https://doi.org/10.1016/j.cpr.2013.09.002", "10.1002/cpp.1774"))
+    assert found.doi is None
+
+
+def test_a_lone_doi_that_nobody_registered_is_not_found() -> None:
+    door = DictDoor()
+    found = verdict(cite("https://doi.org/10.5555/not.there"), door)
+    assert (found.status, found.doi) == ("not-found", None)
+    assert [call for call in door.asked if call[0] == "scan"] == []
+
+
+WEB_PAGE = "International Society of Interpersonal Psychotherapy. Overview of IPT."
+
+
+def test_a_work_is_asked_for_once_in_a_list_and_handed_over_in_the_part_that_accepts_it() -> None:
+    """The first part meets every work as a candidate and accepts none; the third accepts what the second did."""
+    door = DictDoor()
+    citations = [cite(WEB_PAGE, position=n) for n in range(1, PART + 1)]
+    citations += [cite(MARKOWITZ_TEXT, position=PART + n) for n in range(1, 2 * PART + 1)]
+    parts = list(settle(citations, door, {}))
+    assert [{r.status for r in part.resolutions} for part in parts] == [{"no-doi"}, {"matched"}, {"matched"}]
+    assert [part.messages for part in parts] == [(), (MARKOWITZ,), ()]
+    asked = [doi for call in door.asked if call[0] == "lookup" for doi in call[1]]
+    assert sorted(asked) == sorted([*door.messages, str(MARKOWITZ["DOI"])])
+
+
+def test_works_kept_for_comparing_are_few_and_the_last_used() -> None:
+    door, answers = DictDoor(), _Answers(limit=2)
+    first, second, third = (Doi(str(m["DOI"])) for m in (LIPSITZ, FONAGY, MARKOWITZ))
+    for doi in (first, second, first, third):
+        answers.ask(door, [doi])
+        assert answers.work(doi) is not None
+    assert list(answers.works) == [first, third]
+    answers.found.clear()
+    answers.ask(door, [second])
+    assert answers.work(second) is not None
+
+
+def test_every_verdict_has_words_in_the_summary() -> None:
+    assert set(report.CITATION_WORDS) == set(get_args(CitationStatus))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from evidence import report
+from evidence.catalogue import Noticed
 from evidence.model import Doi
 from evidence.store import Landed
 from evidence.sync import Outcome
@@ -23,7 +24,10 @@ def test_the_summary_of_a_quiet_run() -> None:
 
 def test_a_change_of_standing_is_said_first_and_only_of_works_that_count() -> None:
     outcome = Outcome(7, landed=Landed(changed=[Doi("10.1/a")]))
-    outcome.notices = [("10.1/b", "correction", "Left out", "exclude"), ("10.1/a", "retraction", "A trial", "include")]
+    outcome.notices = [
+        Noticed("10.1/b", "correction", "Left out", "exclude"),
+        Noticed("10.1/a", "retraction", "A trial", "include"),
+    ]
     lines = report.summary(outcome).splitlines()
     assert lines[0] == "NOTICE retraction of included work 10.1/a: A trial"
     assert not any("Left out" in line for line in lines)

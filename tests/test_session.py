@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from evidence import config, session, yaml_text
+from evidence import config, crossref, report, session, yaml_text
 from evidence.config import Config
 from evidence.rulebook import Rulebook
 from evidence.sync import Outcome, Quiet
 from tests.loopback import Fault, LoopbackCrossref, Request
-from tests.records import FONAGY, LIPSITZ, SMALL_YAML, WORKS, message
+from tests.records import FONAGY, LIPSITZ, MALARIA, MARKOWITZ, SMALL_YAML, WORKS, message
 from tests.test_crash import contents
 
 FEW, MANY = 120, 1300
@@ -54,11 +55,11 @@ def go(
 ) -> Callable[..., Outcome]:
     small = config.check(yaml_text.parse(SMALL_YAML, "s.yaml"))
 
-    def run(folder: str = "a", config: Config = small, **more: Any) -> Outcome:
+    def run(folder: str = "a", config: Config = small, door: session.Files | None = None, **more: Any) -> Outcome:
         (tmp_path / folder).mkdir(exist_ok=True)
         db = tmp_path / folder / "evidence.db"
         return session.run(
-            db, db.with_name("decisions.db"), config, book, clock, Quiet(), door=None, url=server.url, **more
+            db, db.with_name("decisions.db"), config, book, clock, Quiet(), door=door, url=server.url, **more
         )
 
     return run
@@ -76,8 +77,9 @@ def test_first_and_second_sync(go: Callable[..., Outcome], server: LoopbackCross
     assert (second.landed.new, second.landed.changed, second.landed.sightings) == ([], [], 0)
     assert contents(tmp_path / "a") == before
     again = server.requests[requests:]
-    refresh = [r for r in again if r.dois and "from-index-date" in r.params["filter"]]
-    assert len(refresh) <= 2 * (len(first.landed.new) / 100 + 1)
+    refresh = [r for r in again if r.params.get("select") == crossref.LIGHT]
+    assert sum(len(r.dois) for r in refresh) == MANY + 4 == second.refreshed
+    assert len(refresh) <= 2 * (len(first.landed.new) / 100)
     assert len(again) - len(refresh) <= 4
 
 
@@ -179,3 +181,82 @@ def test_a_list_that_a_publisher_deposited_is_followed(
     assert dict(outcome.citations) == {"resolved": 1, "not-in-crossref": 1, "no-doi": 1}
     rows = contents(tmp_path / "a")["citations"]
     assert any("DataCite" in str(row) for row in rows)
+
+
+FOLLOWED = "sources:\n  - {id: mechanisms, kind: references, label: M, of: 10.1016/j.cpr.2013.09.002}\n"
+
+
+def test_a_followed_list_and_its_works_are_read_from_files(
+    go: Callable[..., Outcome], server: LoopbackCrossref, tmp_path: Path
+) -> None:
+    """The cited works may stand before the work that cites them; all that is asked for is kept without `--all`."""
+    text = "Fonagy P, Lemma A. Dynamic interpersonal therapy for moderate to severe depression: a pilot randomized controlled"
+    citing = LIPSITZ | {
+        "reference": [
+            {"key": "1", "DOI": MARKOWITZ["DOI"], "doi-asserted-by": "crossref"},
+            {"key": "2", "unstructured": f"{text} and feasibility trial. Psychol Med. 2020;50(6):1010-1019."},
+            {"key": "3", "DOI": "10.5555/not.here", "doi-asserted-by": "publisher"},
+        ]
+    }
+    file = tmp_path / "records.jsonl"
+    file.write_text("\n".join(json.dumps(m) for m in [{"title": ["x"]}, MARKOWITZ, FONAGY, MALARIA, citing]))
+    small = config.check(yaml_text.parse(FOLLOWED, "s.yaml"))
+    files = session.Files("files", (file,))
+    outcome = go(config=small, door=files)
+    assert (outcome.troubles, outcome.read, outcome.landed.rejects) == ([], 5, 1)
+    assert dict(outcome.citations) == {"resolved": 1, "matched": 1, "not-in-files": 1}
+    assert MALARIA["DOI"] not in outcome.landed.new
+    assert go("all", config=small, door=session.Files("files", (file,), everything=True)).citations == outcome.citations
+    nowhere = tmp_path / "none.jsonl"
+    nowhere.write_text(json.dumps(MARKOWITZ))
+    (trouble,) = go("none", config=small, door=session.Files("files", (nowhere,))).troubles
+    assert "10.1016/j.cpr.2013.09.002: this work is not in these files" in trouble[1]
+
+
+def test_what_files_do_not_hold_is_asked_of_crossref_by_the_next_sync(
+    go: Callable[..., Outcome], server: LoopbackCrossref, tmp_path: Path
+) -> None:
+    lines = "".join(f"      - {{text: A work that is not here. {n}, doi: 10.5555/ipt.{n}}}\n" for n in range(8))
+    text = f"sources:\n  - id: a\n    kind: references\n    label: A\n    citations:\n{lines}"
+    small = config.check(yaml_text.parse(text, "s.yaml"))
+    file = tmp_path / "records.jsonl"
+    file.write_text(json.dumps(LIPSITZ))
+    outcome = go(config=small, door=session.Files("files", (file,)))
+    assert dict(outcome.citations) == {"not-in-files": 8}
+    assert "8 citations: 8 not in these files" in report.summary(outcome)
+    for row in contents(tmp_path / "a")["citations"]:
+        assert "is not in these files, which does not say whether it exists" in str(row)
+    assert "not-in-files" not in go(config=small).citations
+    server.works = {}
+    assert dict(go("b", config=small).citations) == {"not-found": 8}
+    assert dict(go("b", config=small, door=session.Files("files", (file,))).citations) == {"not-found": 8}
+
+
+def test_a_doi_that_files_do_not_hold_is_never_replaced_by_another(tmp_path: Path, go: Callable[..., Outcome]) -> None:
+    text = "Markowitz J, Weissman M. Interpersonal psychotherapy: past, present, and future. 2012;19(2):99-105."
+    lines = "".join(f'      - {{text: "{text}", doi: "{doi}"}}\n' for doi in ("10.1002/old.1774", "1002/cpp.9999x"))
+    yaml = f"sources:\n  - id: a\n    kind: references\n    label: A\n    citations:\n{lines}"
+    file = tmp_path / "records.jsonl"
+    file.write_text(json.dumps(MARKOWITZ))
+    small = config.check(yaml_text.parse(yaml, "s.yaml"))
+    outcome = go(config=small, door=session.Files("files", (file,)))
+    assert dict(outcome.citations) == {"not-in-files": 1, "repaired": 1}
+    assert "the text fits 10.1002/cpp.1774" in str(contents(tmp_path / "a")["citations"])
+
+
+@pytest.mark.parametrize("registered", ["10.1000/ÅBC.1", "10.1000/åbc.1"])
+def test_a_doi_with_a_capital_beyond_ascii_lands_once(
+    go: Callable[..., Outcome], server: LoopbackCrossref, tmp_path: Path, registered: str
+) -> None:
+    """The server folds all of Unicode; what is stored is the record's own spelling, as SQLite's lower() leaves it."""
+    server.works["10.1000/åbc.1"] = MARKOWITZ | {"DOI": registered}
+    lines = "      - doi: 10.1000/ÅBC.1\n      - doi: https://doi.org/10.1000/%C3%85BC.1\n"
+    text = f"sources:\n  - id: a\n    kind: references\n    label: A\n    citations:\n{lines}"
+    small = config.check(yaml_text.parse(text, "s.yaml"))
+    first = go(config=small)
+    assert (first.outcome, dict(first.citations)) == ("complete", {"resolved": 2})
+    stored = "10.1000/Åbc.1" if registered == "10.1000/ÅBC.1" else registered
+    assert first.landed.new == [stored]
+    before = contents(tmp_path / "a")
+    assert go(config=small).landed.new == []
+    assert contents(tmp_path / "a") == before

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from evidence import config, session, yaml_text
 from evidence.config import Config
 from evidence.crossref import Crossref
-from evidence.model import Doi, Found, Message, Page, Query, Window
+from evidence.model import Doi, Found, Message, Page, Query, Seen, Window
+from evidence.normalise import cited_by, indexed_at
 from evidence.rulebook import Rulebook
 from evidence.session import Files
 from evidence.store import Store, open_store
@@ -70,7 +71,8 @@ PLAIN = (
     "created", "indexed", "type", "language", "volume", "issue", "page", "article-number", "URL", "ISSN", "ISBN", "author",
     "editor", "is-referenced-by-count", "score", "clinical-trial-number", "updated-by", "update-to", "relation",
     "reference", "alias",
-    "_id", "update-policy", "unknown-to-all",
+    "_id", "update-policy", "unknown-to-all", "aliases", "translator", "chair", "original-title", "short-title", "edition-number",
+    "institution", "event", "funder", "license", "degree", "archive", "group-title", "subtype", "assertion", "published-other",
 )  # fmt: skip
 INSIDE = {
     "author": ("family", "given", "suffix", "name", "literal", "ORCID", "affiliation", "non-dropping-particle"),
@@ -78,6 +80,11 @@ INSIDE = {
     "clinical-trial-number": ("clinical-trial-number", "registry"),
     "updated-by": ("DOI", "type", "label", "updated", "source"),
     "update-to": ("DOI", "type", "label", "updated", "source"),
+    "translator": ("family", "given"),
+    "institution": ("name",),
+    "event": ("name", "location", "start", "end"),
+    "funder": ("DOI", "name", "award", "award-info"),
+    "license": ("URL", "content-version", "start", "delay-in-days"),
     "reference": ("DOI", "doi-asserted-by", "unstructured", "article-title", "year", "author", "key"),
 }
 """Lists of objects, and what they hold."""
@@ -122,8 +129,11 @@ class ShapeDoor:
     def lookup(self, dois: Sequence[Doi], since: str | None = None) -> Iterator[tuple[Found, ...]]:
         yield tuple(Found(d, d if d in self.by_doi else None, self.by_doi.get(d)) for d in dois)
 
-    def scan(self, query: Query, window: Window | None = None) -> Page:
-        return Page(self.items[: query.rows], len(self.items[: query.rows]))
+    def check(self, dois: Sequence[Doi]) -> Iterator[tuple[Seen, ...]]:
+        yield tuple(Seen(d, indexed_at(self.by_doi[d]), cited_by(self.by_doi[d])) for d in dois if d in self.by_doi)
+
+    def scan(self, query: Query, window: Window | None = None, offset: int = 0, *, by_creation: bool = False) -> Page:
+        return Page(self.items[offset : offset + query.rows], len(self.items))
 
     def agency(self, doi: Doi) -> str | None:
         return None
@@ -193,7 +203,7 @@ def test_a_record_without_a_usable_doi_is_kept_with_its_rank(
     door = ShapeDoor(NEIGHBOURS, extra=[odd(1, DOI=stated), MALFORMED])
     twice(store, lambda: sync(by_name, store, door, book, now=clock), [])
     places = {place for (place,) in store.conn.execute("select place from rejects where doi is null")}
-    assert places == {f"rank {len(NEIGHBOURS) + 1} of a page", f"rank {len(NEIGHBOURS) + 2} of a page"}
+    assert places == {f"search by-name, rank {len(NEIGHBOURS) + number}" for number in (1, 2)}
     assert store.conn.execute("select count(*) from rejects where message like ?", (f"%{MARK}%",)).fetchone() == (1,)
 
 
@@ -326,7 +336,7 @@ def test_five_megabytes_in_any_text_are_read(
     twice(store, lambda: sync(by_name, store, door, book, now=clock), [f"{ODD}.0", f"{ODD}.1", f"{ODD}.3"])
     ((reason, place),) = store.conn.execute("select reason, place from rejects")
     assert reason.startswith(f"'{ODD}.lorem ipsum") and reason.endswith("…' is no DOI") and len(reason) < 120
-    assert place == "rank 3 of a page"
+    assert place == "search by-name, rank 3"
 
 
 @pytest.mark.parametrize("stated", [None, 7, "", "\ufffd", ["10.5555/x"], {}])

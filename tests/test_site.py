@@ -21,7 +21,7 @@ import urllib.request
 from contextlib import closing
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import parse_qsl, urlencode, urljoin
 from xml.etree import ElementTree
 
@@ -33,8 +33,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlite_utils import Database
 
-from evidence import schema, serve
+from evidence import catalogue, flow, schema, serve
 from evidence.errors import ConfigError, StoreError
+from evidence.model import CitationStatus
 from tests import site_sample
 
 SITE = serve.site_folder()
@@ -146,7 +147,7 @@ EXPECTED = {
     "new_in_last_run": 1, "new_in_last_run?run=1": 12, "changed_in_last_run": 0,
     "map_cell?variant=ipt&outcome=depressive-symptoms": 2, "why_here?doi=10.1002/CPP.1774": 5,
     "search?q=grief": 1, "article_citations": 9, "citations_for_a_person": 2, "searches_as_run": 1,
-    "prisma_numbers": 7, "cited_but_missing": 1, "cited_but_missing?at_least=3": 0, "recent_runs": 2,
+    "prisma_numbers": len(flow.BOXES), "cited_but_missing": 1, "cited_but_missing?at_least=3": 0, "recent_runs": 2,
     "decided_by_people": 0, "untagged?facet=variant": 0,
 }  # fmt: skip
 
@@ -494,6 +495,45 @@ async def test_a_work_shows_the_other_records_of_it(tmp_path: Path) -> None:
     assert "The titles differ in a word." in page
 
 
+async def test_an_old_doi_leads_to_the_page_of_its_work(tmp_path: Path) -> None:
+    path = site_sample.make_sample(tmp_path / "evidence.db")
+    with closing(sqlite3.connect(path)) as conn, conn:
+        conn.execute("insert into aliases (alias, doi, first_run) values ('10.5555/old.1', '10.1002/cpp.1774', 2)")
+        conn.execute(
+            "insert into aliases (alias, doi, first_run, last_run) values ('10.5555/own', '10.1002/cpp.1774', 1, 2)"
+        )
+    page = "/evidence/works/10~2E1002~2Fcpp~2E1774"
+    for old, new in (
+        ("/evidence/works/10~2E5555~2Fold~2E1", page),
+        ("/evidence/works/10~2E5555~2Fold~2E1.json", f"{page}.json"),
+        ("/evidence/works/10~2E5555~2FOLD~2E1", page),
+        ("/doi/10.5555/old.1", page),
+    ):
+        answer = await get(path, old)
+        assert (answer.status_code, answer.headers.get("location")) == (302, new), old
+    for none in ("/evidence/works/10~2E5555~2Fown", "/evidence/works/10~2E5555~2Fnone", "/doi/10.5555/own"):
+        assert (await get(path, none)).status_code == 404
+    shown = (await get(path, page)).text
+    assert "10.5555/old.1 leads here" in shown
+    assert "10.5555/own" not in shown
+
+
+async def test_a_work_gone_from_crossref_says_so(tmp_path: Path) -> None:
+    path = site_sample.make_sample(tmp_path / "evidence.db")
+    with closing(sqlite3.connect(path)) as conn, conn:
+        conn.execute("update works set gone = '2026-11-24' where doi = '10.1002/cpp.1774'")
+        conn.execute(
+            "update runs set counts = ? where run = 2",
+            (json.dumps({"left_crossref": ["10.1002/cpp.1774"], "back_in_crossref": []}),),
+        )
+    assert (
+        "No longer in Crossref</strong> since 2026-11-24"
+        in (await get(path, "/evidence/works/10~2E1002~2Fcpp~2E1774")).text
+    )
+    assert "<h3>No longer in Crossref</h3>" in (await get(path, "/changes")).text
+    assert "In Crossref again" not in (await get(path, "/changes")).text
+
+
 async def test_a_work_describes_itself_to_reference_managers(sample: Path) -> None:
     with closing(sqlite3.connect(sample)) as conn, conn:
         conn.execute(
@@ -501,16 +541,54 @@ async def test_a_work_describes_itself_to_reference_managers(sample: Path) -> No
         )
         conn.execute(
             "insert or ignore into work_authors values ('10.1002/cpp.1774', 2, 'Weissman, Myrna', 'Weissman, Myrna', "
-            "'Weissman', 'Myrna', 'author', null)"
+            "'Weissman', 'Myrna', 'author', null, 'III', null)"
         )
     page = (await get(sample, "/evidence/works/10~2E1002~2Fcpp~2E1774")).text
     facts = re.search(r'<script type="application/ld\+json">(.*?)</script>', page, re.S)
     assert facts is not None
     said = json.loads(facts[1])
     assert said["sameAs"] == "https://doi.org/10.1002/cpp.1774"
-    assert said["author"] == [{"@type": "Person", "name": "Weissman, Myrna"}]
+    assert said["author"] == [{"@type": "Person", "name": "Weissman, Myrna, III"}]
     assert '<meta name="citation_doi" content="10.1002/cpp.1774">' in page
-    assert '<meta name="citation_author" content="Weissman, Myrna">' in page
+    assert '<meta name="citation_author" content="Weissman, Myrna, III">' in page
+
+
+async def test_a_work_says_how_it_was_published(tmp_path: Path) -> None:
+    path = site_sample.make_sample(tmp_path / "evidence.db")
+    with closing(sqlite3.connect(path)) as conn, conn:
+        conn.execute(
+            """
+            update works set original_title = 'Titel', isbn = '9780195170603; 9780195170610', edition = '2',
+                event = 'Congress', event_place = 'Lisbon', event_dates = '2018-06-06', publisher = 'A & B'
+            where doi = '10.1002/cpp.1774'
+            """
+        )
+        conn.executemany("insert into funders values ('10.1002/cpp.1774', ?, ?, ?, ?)", [
+            (1, "NIMH", "10.13039/100000025", '["R01 <1>"]'), (2, None, None, '["T-7"]'), (3, "A Trust", None, "[]"),
+        ])  # fmt: skip
+        conn.executemany("insert into licences values ('10.1002/cpp.1774', ?, ?, ?, ?, 0)", [
+            (1, "https://creativecommons.org/licenses/by/4.0/", "vor", "2019-01-01"), (2, "javascript:alert(1)", "tdm", None),
+        ])  # fmt: skip
+        conn.execute("insert into authors values ('Doe, Ann', 'Doe, Ann', 'Doe', 'Ann', null, 'person')")
+        conn.execute(
+            "insert into work_authors values ('10.1002/cpp.1774', 9, 'Doe, Ann', 'Doe, Ann', 'Doe', 'Ann', 'editor', "
+            "null, 'II', null)"
+        )
+    page = (await get(path, "/evidence/works/10~2E1002~2Fcpp~2E1774")).text
+    facts = re.search(r'<dl class="facts">(.*?)</dl>', page, re.S)
+    assert facts is not None
+    said = re.sub(r"<dt>", " | ", facts[1])
+    assert html.unescape(re.sub(r"<dd>", ": ", said).replace("</dt>", "")).replace("</dd>", "").split(" | ")[1:] == [
+        "Original title: <bdi>Titel</bdi>", "Edition: <bdi>2</bdi>", "ISBN: <bdi>9780195170603; 9780195170610</bdi>",
+        "Publisher: <bdi>A & B</bdi>", "Conference: <bdi>Congress, Lisbon, 2018-06-06</bdi>",
+        "Editors: <bdi>Ann Doe, II</bdi>",
+        ('Funding: <a href="https://doi.org/10.13039/100000025" rel="noreferrer"><bdi>NIMH (R01 <1>)</bdi></a>'
+         ": <bdi>Funder not named (T-7)</bdi>: <bdi>A Trust</bdi>"),
+        ('Licence: <a href="https://creativecommons.org/licenses/by/4.0/" rel="noreferrer"><bdi>'
+         "https://creativecommons.org/licenses/by/4.0/ (version of record, from 2019-01-01)</bdi></a>"
+         ": <bdi>javascript:alert(1) (text mining)</bdi>"),
+    ]  # fmt: skip
+    assert '<meta name="citation_isbn" content="9780195170610">' in page
 
 
 @pytest.mark.parametrize("args", ["", "verdict=include", "_tag=design:rct&_sort=title", "_search=interpersonal"])
@@ -575,23 +653,106 @@ async def test_what_is_new_names_each_run(sample: Path) -> None:
     assert "Newly retracted" not in first
 
 
-async def test_the_flow_agrees_with_the_view_and_each_number_with_its_list(sample: Path) -> None:
-    ds = await served(sample)
-    view = {row["box"]: row["n"] for row in (await ds.client.get("/evidence/prisma.json?_shape=array")).json()}
-    page = (await ds.client.get("/prisma")).text
-    shown = {label.strip(): int(n.replace(",", "")) for label, n in
-             re.findall(r"<text[^>]*>([^<(]+)\(n = (?:<a[^>]*>)?([\d,]+)", page)}  # fmt: skip
-    assert shown["Records screened"] == view["Records screened"] == 13
-    assert shown["Records excluded"] == view["Records excluded"]
-    assert shown["Works included"] == view["Studies included"]
-    assert shown["from standing searches"] == view["Records identified through standing searches"]
-    assert shown["duplicates"] == view["Duplicate records removed before screening"]
-    for address in ("/prisma", "/prisma?as_of=2026-11-21", "/prisma?as_of=1999-01-01", "/prisma?as_of=nonsense"):
-        flow = (await ds.client.get(address)).text
-        for link, n in re.findall(r'\(n = <a href="(/evidence/works[^"]*)">([\d,]+)</a>', flow):
-            assert rows_of((await ds.client.get(html.unescape(link))).text) == int(n), (address, link)
-    assert "Records screened (n = <a" in (await ds.client.get("/prisma?as_of=2026-11-21")).text
-    assert ">12</a>" in (await ds.client.get("/prisma?as_of=2026-11-21")).text
+NUMBER = re.compile(r"<text[^>]*>([^<(]+)\(n = (?:<a[^>]*>)?([\d,]+)")
+LINKED = re.compile(r'<a href="(/evidence/[^"]*)">([\d,]+)</a>')
+
+
+def enrich(path: Path) -> None:
+    """Everything that the flow tells apart, in the sample: duplicates, what cannot be understood, a source that is gone, verdicts
+    that were others in the first run, words of people."""
+    with closing(sqlite3.connect(path)) as conn, conn:
+        dois = [
+            doi
+            for (doi,) in conn.execute(
+                "select doi from works where verdict = 'include' and first_run = 1 order by doi limit 4"
+            )
+        ]
+        conn.execute(
+            "insert into sources (source, kind, label, spec, first_run, retired) values ('old', 'search', 'Old', '{}', 1, 2)"
+        )
+        conn.executemany("insert or ignore into sightings (source, doi, via, first_run, last_run) values (?, ?, 'search', ?, 2)",
+                         [("old", dois[0], 1), ("old", dois[1], 2), ("article-references", dois[1], 1)])  # fmt: skip
+        conn.executemany("insert into snapshots (doi, version, digest, message, first_run) values (?, 1, 'd', '{}', ?)",
+                         [("10.5555/odd", 1), ("10.5555/moved", 2)])  # fmt: skip
+        conn.executemany("insert into rejects (digest, doi, source, reason, message, first_run) values (?, ?, ?, 'r', '{}', ?)",
+                         [("a", None, "ipt-by-name", 1), ("b", None, "old", 2), ("c", "10.5555/odd", "old", 1)])  # fmt: skip
+        conn.executemany(
+            "insert into verdict_history (doi, first_run, last_run, verdict, decided, why, same_as, conflict) "
+            "values (?, ?, ?, ?, ?, ?, ?, ?)",
+            [("10.5555/odd", 1, None, "not-understood", "rule", None, None, 0),
+             ("10.5555/moved", 2, None, "not-understood", "rule", None, None, 0),
+             (dois[0], 2, None, "duplicate", "rule", None, dois[1], 0), (dois[2], 2, None, "exclude", "person", None, None, 1),
+             (dois[3], 2, None, "include", "rule", None, None, 1)],
+        )  # fmt: skip
+        conn.executemany(
+            "update verdict_history set last_run = 2 where doi = ? and first_run = 1",
+            [(dois[0],), (dois[2],), (dois[3],)],
+        )
+        conn.execute("update works set verdict = 'duplicate', same_as = ? where doi = ?", (dois[1], dois[0]))
+        conn.execute(
+            "update works set verdict = 'exclude', decided = 'person', conflict = 'Look.' where doi = ?", (dois[2],)
+        )
+        conn.execute("update works set conflict = 'Look.' where doi = ?", (dois[3],))
+
+
+async def count_at(ds: Datasette, address: str) -> int:
+    path, _, query = html.unescape(address).partition("?")
+    answer = await ds.client.get(f"{path}.json?_shape=objects&_size=1&{query}")
+    assert answer.status_code == 200, (address, answer.text)
+    return int(answer.json()["filtered_table_rows_count"])
+
+
+@pytest.mark.parametrize("day", ["", "2026-11-21", "2026-11-24", "1999-01-01", "2026-02-31", "nonsense"])
+async def test_each_number_of_the_flow_leads_to_as_many_rows_and_every_form_says_the_same(
+    tmp_path: Path, day: str
+) -> None:
+    path = site_sample.make_sample(tmp_path / "evidence.db")
+    enrich(path)
+    ds = await served(path)
+    query = f"?as_of={day}" if day else ""
+    page = (await ds.client.get(f"/prisma{query}")).text
+    linked = LINKED.findall(page)
+    assert len(linked) >= {"2026-11-21": 12, "1999-01-01": 5}.get(day, 15)
+    for address, n in linked:
+        assert await count_at(ds, address) == int(n.replace(",", "")), (day, address)
+    shown = [(label.strip(), int(n)) for label, n in NUMBER.findall(page)]
+    picture = await ds.client.get(f"/prisma.svg{query}")
+    assert [(label.strip(), int(n)) for label, n in NUMBER.findall(picture.text)] == shown
+    assert ElementTree.fromstring(picture.text).tag == "{http://www.w3.org/2000/svg}svg"
+    data = (await ds.client.get(f"/prisma.json{query}")).json()
+    boxes = {box["box"]: box["n"] for box in data["boxes"]}
+    designs = ("randomised trials", "systematic reviews and meta-analyses")
+    assert all(boxes[label] == n for label, n in shown if label not in designs)
+    table = list(csv.DictReader(io.StringIO((await ds.client.get(f"/prisma.csv{query}")).text)))
+    assert {row["box"]: int(row["n"]) for row in table if not row["key"].startswith("source:")} == boxes
+    assert sum(int(row["n"]) for row in table if row["key"].startswith("source:")) == boxes["Records identified"]
+    with closing(sqlite3.connect(path)) as conn:
+        known = day if day not in ("nonsense", "2026-02-31") else ""
+        found = catalogue.flow(conn, known or None)
+    assert {box["box"]: box["n"] for box in found.boxes} == boxes
+
+
+async def test_what_waits_is_one_number_everywhere(tmp_path: Path) -> None:
+    path = site_sample.make_sample(tmp_path / "evidence.db")
+    enrich(path)
+    ds = await served(path)
+    with closing(sqlite3.connect(path)) as conn:
+        state, found = catalogue.status(conn), catalogue.flow(conn)
+    shown = re.findall(r"<b>([\d,]+)</b> <span>([^<]+)</span>", (await ds.client.get("/")).text)
+    front = {label: int(n) for n, label in shown}
+    view = {row["key"]: row["n"] for row in (await ds.client.get("/evidence/prisma.json?_shape=array")).json()}
+    lists = {name: len((await ds.client.get(f"/evidence/{name}.json?_shape=array&_size=max")).json())
+             for name in ("waiting", "to_check", "decisions_to_check")}  # fmt: skip
+    assert {3} == {
+        front["waiting for a person"],
+        view["waiting"],
+        state["waiting"],
+        found["waiting"],
+        lists["waiting"],
+        lists["to_check"],
+    }
+    assert {2} == {front["decisions to look at again"], view["decisions_to_check"], state["decisions_to_check"],
+                   found["decisions_to_check"], lists["decisions_to_check"]}  # fmt: skip
 
 
 async def test_the_method_page_names_every_search_and_value(sample: Path) -> None:
@@ -601,7 +762,9 @@ async def test_the_method_page_names_every_search_and_value(sample: Path) -> Non
         assert meaning in page
     assert "Interpersonal psychotherapy by name" in page
     assert "the server kept answering 504" in page
-    assert "cut short" in page
+    assert "read 10,000 of 12,345 ranked records; last match at rank 9,876; 12 of the last 1,000 matched" in page
+    assert "not complete: 2,345 that match the query were not read" in page
+    assert "not yet read to its end at Crossref" in page  # the search that stopped
 
 
 async def test_the_database_is_called_evidence_whatever_the_file_is_called(tmp_path: Path) -> None:
@@ -653,6 +816,30 @@ def test_marking_never_changes_the_text(text: str, places: list[tuple[int, int]]
 MARKED = plugin("work").marked
 
 
+async def test_a_citation_that_files_do_not_hold_is_not_called_wrong(tmp_path: Path) -> None:
+    assert set(plugin("articles").MEANINGS) == set(get_args(CitationStatus))
+    path = site_sample.make_sample(tmp_path / "evidence.db")
+    with closing(sqlite3.connect(path)) as conn, conn:
+        conn.execute(
+            "update citations set status = 'not-in-files', doi = null, text = 'https://doi.org/10.1/x' where position = 5"
+        )
+    ds = await served(path)
+    page = (await ds.client.get("/article", follow_redirects=True)).text
+    assert '<p class="as-printed"><bdi>https://doi.org/10.1/x</bdi></p>' in page
+    assert "not in files</span> The DOI is not in the files read; Crossref was not asked" in page
+    assert "1 not in files" in (await ds.client.get("/")).text
+
+
+async def test_the_short_address_of_a_doi_folds_case_as_the_database_does(tmp_path: Path) -> None:
+    path = site_sample.make_sample(tmp_path / "evidence.db")
+    with closing(sqlite3.connect(path)) as conn, conn:
+        site_sample.add_work(
+            conn, ("10.1000/Åbc.1", "T", "A", "J", "2021", "journal-article", "include", None), first_run=2
+        )
+    ds = await served(path)
+    assert (await ds.client.get("/doi/10.1000/%C3%85BC.1", follow_redirects=True)).status_code == 200
+
+
 # ---------------------------------------------------------------------- hostile text and limits
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&lt;\u202egnitset\u2066\x0b"
@@ -672,7 +859,12 @@ async def test_hostile_text_is_inert_everywhere(tmp_path: Path) -> None:
             "insert into tags values (?, 'variant', 'x', 'rule'), (?, 'outcome', 'anxiety', 'rule')", (doi, doi)
         )
         conn.execute("insert into reasons values (?, 'variant', 'x', ?, 'title', 0, 8, '<script>')", (doi, HOSTILE))
-        conn.execute("insert into notices values (?, ?, ?, ?, ?, 'title')", (doi, HOSTILE, doi, HOSTILE, HOSTILE))
+        conn.execute(
+            "insert into notices values (?1, ?2, ?2, ?2, 'record', ?2, ?2, 'title', 1), (?1, 'removal', ?2, ?2, 'own', ?2, ?2,"
+            " 'update-to', 0)",
+            (doi, HOSTILE),
+        )
+        conn.execute("insert into updates values (?1, ?2, ?2, ?2, ?2, ?2, 'title')", (doi, HOSTILE))
         conn.execute("insert into relations values (?, ?, ?, ?)", (doi, HOSTILE, HOSTILE, HOSTILE))
         conn.execute(
             "update citations set text = ?, stated_doi = ?, problem = ?, doi = ? where position = 5",
@@ -685,6 +877,7 @@ async def test_hostile_text_is_inert_everywhere(tmp_path: Path) -> None:
     assert [r["title"] for r in row if r["doi"] == doi] == [HOSTILE]
     redirect = await ds.client.get("/doi/" + "10.1000/%3Cscript%3E%22onmouseover=alert(3)")
     addresses = [*PAGES, redirect.headers["location"], "/map.svg", "/feed.atom", "/evidence/notices", "/evidence/reasons",
+                 "/evidence/updates",
                  "/evidence/relations", *(f"/evidence/{name}" for name in QUERIES)]  # fmt: skip
     shown = 0
     for address in addresses:
@@ -821,7 +1014,7 @@ def test_what_cannot_be_served_is_said_before_a_server_starts(sample: Path, tmp_
         run(tmp_path / "text.db")
     with closing(sqlite3.connect(tmp_path / "other.db")) as conn:
         conn.execute("create table works (doi)")
-    with pytest.raises(StoreError, match="not a database of evidence"):
+    with pytest.raises(StoreError, match="was not made by evidence"):
         run(tmp_path / "other.db")
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlite_utils import Database
 
-from evidence import catalogue, schema
+from evidence import catalogue, decisions, schema
 from evidence.errors import StoreError
 from evidence.model import Author, Decision, Doi, Judgement, Match, Notice, Relation, Tag, Work
 from evidence.store import Asked, Landing, Record, Reject, Sighting, Store, open_store
@@ -138,7 +138,9 @@ def test_a_page_lands_whole_or_not_at_all(store: Store) -> None:
     assert dump(store) == before
 
 
-ASKED = Asked("query.title=x", "", "published", "1974-01-01", "2028-12-31", NOW, 10, 10, 1, False)
+ASKED = Asked(
+    "query.title=x", "", "{}", "2002-01-01", "2014-06-30", None, 0, "relevance", NOW, 10, 10, 1, 10, 3, 1, "complete", 0
+)
 
 
 def test_rejudging_replaces_tags_and_keeps_when_the_work_last_changed(store: Store) -> None:
@@ -288,6 +290,36 @@ def test_every_earlier_schema_migrates_to_todays(tmp_path: Path) -> None:
     assert set(schema.RECORD_TABLES) | set(schema.DERIVED_TABLES) <= tables
 
 
+def test_what_files_were_silent_about_is_no_longer_said_to_lead_nowhere(tmp_path: Path) -> None:
+    path = tmp_path / "evidence.db"
+    first = Database(path)
+    schema.evidence.apply(first, stop_before="m007_not_in_files")
+    first.conn.execute(f"pragma application_id = {schema.APPLICATION_ID}")
+    schema.make_views(first.conn)
+    first.conn.execute("insert into sources (source, kind, label, spec) values ('a', 'references', 'A', '{}')")
+    for run, door in enumerate(("crossref", "files"), start=1):
+        first.conn.execute(
+            "insert into runs (run, started, outcome, door, version) values (?, ?, 'complete', ?, '0')",
+            (run, NOW, door),
+        )
+        for place, status in enumerate(("not-found", "no-doi")):
+            row = ("a", 2 * run + place, "T", "10.1/x", None, status, "P", None, run, None)
+            first.conn.execute("insert into citations values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    first.conn.commit()
+    first.close()
+    with open_store(path, tmp_path / "decisions.db") as store:
+        rows = store.conn.execute(
+            "select position, text, status, problem, first_run from citations order by 1"
+        ).fetchall()
+        assert rows == [
+            (2, "T", "not-found", "P", 1),
+            (3, "T", "no-doi", "P", 1),
+            (4, "T", "not-in-files", "P", 2),
+            (5, "T", "no-doi", "P", 2),
+        ]
+        assert store.conn.execute("select count(*) from citations_to_check").fetchone() == (4,)
+
+
 def test_the_ledger_of_the_first_schema_keeps_every_word(tmp_path: Path) -> None:
     path = tmp_path / "decisions.db"
     first = Database(path)
@@ -307,6 +339,36 @@ def test_the_ledger_of_the_first_schema_keeps_every_word(tmp_path: Path) -> None
         assert shown == [(3, "tag", "A"), (4, "withdraw", "A")]
         with pytest.raises(StoreError, match="append-only"), store._guarded(path):
             store._ledger.conn.execute("delete from decisions")
+
+
+def test_a_ledger_of_before_means_what_it_meant(tmp_path: Path) -> None:
+    """Undone within the second it was made, stored twice, and with a time that is none: all is kept and read as it was."""
+    path = tmp_path / "decisions.db"
+    old = Database(path)
+    schema.decisions.apply(old, stop_before="d003_what_a_decision_had_seen")
+    old.conn.execute(f"pragma application_id = {schema.APPLICATION_ID}")
+    columns = "(doi, action, verdict, reason, reviewer, made_at)"
+    rows = [
+        ("10.1/a", "verdict", "exclude", "why", "A", NOW),
+        ("10.1/a", "withdraw", None, "slip", "A", NOW),
+        ("10.1/b", "verdict", "include", "why", "A", NOW),
+        ("10.1/b", "verdict", "include", "why", "A", NOW),
+        ("10.1/c", "verdict", "include", "why", "A", NOW),
+        ("10.1/c", "verdict", "exclude", "why", "A", "31/12/2019"),
+    ]
+    old.conn.executemany(f"insert into decisions {columns} values (?, ?, ?, ?, ?, ?)", rows)
+    old.conn.commit()
+    old.close()
+    with open_store(tmp_path / "evidence.db", path) as store:
+        held = store.decisions()
+        assert [(d.doi, d.action, d.verdict, d.reason, d.reviewer, d.made_at) for d in held] == rows
+        stands = decisions.standing(held)
+        assert {(d.doi, d.verdict) for d in stands} == {("10.1/b", "include"), ("10.1/c", "include")}
+        assert decisions.divided(held) == []
+        store.show_decisions()
+        assert store.conn.execute("select count(*) from decisions").fetchone() == (5,)
+        with pytest.raises(StoreError, match="append-only"), store._guarded(path):
+            store._ledger.conn.execute("update decisions set reason = 'other'")
 
 
 def test_another_ledger_is_shown_whole(tmp_path: Path) -> None:
@@ -344,3 +406,30 @@ def test_a_reader_sees_the_database_while_it_is_written(store: Store) -> None:
     store.land(run(store), "s", Landing([record(digest="d2")]))
     assert catalogue.dois(reader) == [WORK.doi]
     reader.close()
+
+
+def test_searches_of_an_earlier_version_are_read_whole_once_more_and_their_log_stays(tmp_path: Path) -> None:
+    """They were read by dates of publication, which lost records."""
+    path = tmp_path / "evidence.db"
+    old = Database(path)
+    schema.evidence.apply(old, stop_before="m003_search_depth")
+    old.conn.execute(f"pragma application_id = {schema.APPLICATION_ID}")
+    old.conn.execute(
+        "insert into runs (run, started, outcome, door, version) values (1, '', 'complete', 'crossref', '')"
+    )
+    old.conn.executemany(
+        "insert into sources (source, kind, label, spec, bookmark) values (?, ?, '', '{}', '2026-11-01')",
+        [("s", "search"), ("known-works", "refresh"), ("list", "references")],
+    )
+    log = (1, 1, "s", "query.title=x", "", "1974-01-01", "2028-12-31", "published", NOW, 9, 9, 1, 1)
+    columns = (
+        "request, run, source, query, filters, since, until, window_by, asked_at, total, scanned, matched, truncated"
+    )
+    old.conn.execute(f"insert into requests ({columns}) values ({', '.join('?' * len(log))})", log)
+    old.conn.commit()
+    old.close()
+    with open_store(path) as store:
+        bookmarks = dict(store.conn.execute("select source, bookmark from sources").fetchall())
+        assert bookmarks == {"s": None, "known-works": "2026-11-01", "list": "2026-11-01"}
+        assert store.conn.execute(f"select {columns} from requests").fetchall() == [log]
+        assert store.conn.execute("select ended, reached from searches_read").fetchall() == [("unread", None)]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
-from evidence import config, report, yaml_text
+from evidence import catalogue, config, report, yaml_text
 from evidence.config import Config, Search
 from evidence.errors import UnavailableError
 from evidence.model import SAME_WORK, Decision, Doi, Found, Message, Page, Query, Window
@@ -18,6 +21,7 @@ from evidence.rulebook import Rulebook
 from evidence.store import Store, open_store
 from evidence.sync import Outcome, sync
 from tests.records import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, DictDoor, message
+from tests.test_search import a_world, hits
 from tests.test_store import dump
 
 Clock = Callable[[], datetime]
@@ -76,8 +80,9 @@ def test_a_second_run_with_nothing_new_changes_no_row_and_says_so(store: Store, 
     assert dump(store, leave=("runs", "requests")) == before
     assert "Nothing new" in report.summary(outcome)
     windows = [call[2] for call in door.asked if call[0] == "scan" and call[2]]
-    assert windows == [Window("indexed", "2026-11-22", "2026-11-24")]
-    assert ("lookup", tuple(sorted(str(w["DOI"]) for w in WORKS[:4])), "2026-11-22") in door.asked
+    assert windows == [Window(indexed_from="2026-11-22")]
+    known = tuple(sorted(str(w["DOI"]) for w in WORKS[:4]))
+    assert not [call for call in door.asked[door.asked.index(("check", known)) :] if call[0] == "lookup" and call[1]]
 
 
 def test_a_changed_record_is_noticed_wherever_it_was_found_and_a_retraction_is_said_first(
@@ -104,10 +109,10 @@ class FaultyDoor(DictDoor):
         super().__init__(messages)
         self.fail = fail
 
-    def scan(self, query: Query, window: Window | None = None) -> Page:
+    def scan(self, query: Query, window: Window | None = None, offset: int = 0, *, by_creation: bool = False) -> Page:
         if self.fail == "scan" and query.rows == Query(()).rows:  # a search, and not a citation looked up by its text
             raise UnavailableError("Crossref kept failing")
-        return super().scan(query, window)
+        return super().scan(query, window, offset, by_creation=by_creation)
 
     def lookup(self, dois: Any, since: str | None = None) -> Iterator[tuple[Found, ...]]:
         if self.fail == "lookup":
@@ -132,7 +137,9 @@ def test_a_source_that_fails_stops_alone_and_keeps_its_bookmark(store: Store, go
 
 def test_a_bug_leaves_the_run_crashed_and_is_not_hidden(store: Store, go: Callable[..., Outcome]) -> None:
     class Broken(DictDoor):
-        def scan(self, query: Query, window: Window | None = None) -> Page:
+        def scan(
+            self, query: Query, window: Window | None = None, offset: int = 0, *, by_creation: bool = False
+        ) -> Page:
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -217,19 +224,170 @@ def test_a_search_that_finds_nothing_shrinks_or_jumps_is_flagged_and_the_flag_st
     assert rows(store, "select warning from sources where source = 'by-name'") == [(None,)]
 
 
-def test_a_truncation_stays_on_its_source_through_later_runs(
-    store: Store, go: Callable[..., Outcome], small: Config
-) -> None:
-    crowd = [message(f"10.5555/{n}", f"Interpersonal psychotherapy {n}", 2019) for n in range(30)]
+def one_search(small: Config, rows: int = 10, **more: Any) -> Config:
+    """The search of the small file alone, with small pages."""
     search = small.sources[1]
     assert isinstance(search, Search)
-    tight = Config(None, (replace(search, query=replace(search.query, rows=10)),), (), ())
-    first = go(DictDoor(crowd), tight)
-    assert "2019-01-01" in first.warnings[0][1]
-    assert "2019-01-01" in report.summary(first)
-    assert rows(store, "select count(*) from requests where truncated = 1") == [(1,)]
-    assert go(DictDoor(crowd), tight).outcome == "complete"
-    assert "2019-01-01" in rows(store, "select warning from sources where source = 'by-name'")[0][0]
+    return Config(None, (replace(search, query=replace(search.query, rows=rows), **more),), (), ())
+
+
+def stands(store: Store) -> tuple[Any, ...]:
+    """Bookmark and trouble of the search, and how many works it leads to."""
+    sql = """
+        select bookmark, trouble, (select count(*) from sightings s where s.source = o.source and s.last_run is null)
+        from sources o where source = 'by-name'
+    """
+    return rows(store, sql)[0]
+
+
+def said_of_depth(store: Store) -> str:
+    return report.depth(catalogue.search_depths(store.conn)[0])
+
+
+def on_one_day(count: int, indexed: str = "2026-11-01") -> list[Message]:
+    stamp = {"date-time": f"{indexed}T00:00:00Z"}
+    return [message(f"10.5555/{n}", f"Interpersonal psychotherapy {n}", 2019, indexed=stamp) for n in range(count)]
+
+
+def test_a_search_that_cannot_be_read_to_its_end_is_not_complete_until_it_is(
+    store: Store, go: Callable[..., Outcome], small: Config
+) -> None:
+    tight = one_search(small)
+    missing = "not complete: 30 records created on 2015-06-01 match the query and were not read"
+    for _ in range(2):
+        run = go(DictDoor(on_one_day(130)), tight)
+        assert run.outcome == "partial"
+        assert run.troubles == [("by-name", missing)]
+        assert missing in report.summary(run)
+        assert stands(store) == (None, missing, 100)
+        assert missing in report.status(catalogue.status(store.conn))
+        assert said_of_depth(store).endswith("not complete: 30 that match the query were not read")
+    assert rows(store, "select run, count(*) from requests where truncated = 1 group by run") == [(1, 1), (2, 1)]
+    healed = go(DictDoor(on_one_day(90)), tight)
+    assert healed.outcome == "complete"
+    assert healed.gone > 0
+    assert stands(store) == ("2026-11-22", None, 90)
+    assert said_of_depth(store).endswith("all were read")
+
+
+def test_an_increment_that_is_cut_keeps_the_bookmark_and_what_it_led_to(
+    store: Store, go: Callable[..., Outcome], small: Config
+) -> None:
+    tight = one_search(small)
+    go(DictDoor(on_one_day(20)), tight)
+    assert stands(store) == ("2026-11-22", None, 20)
+    fresh = [*on_one_day(20), *on_one_day(150, "2026-11-23")[20:]]
+    run = go(DictDoor(fresh), tight)
+    missing = (
+        "not complete: 30 records created on 2015-06-01 and indexed since 2026-11-22 match the query and were not read"
+    )
+    assert run.troubles == [("by-name", missing)]
+    assert stands(store) == ("2026-11-22", missing, 120)
+
+
+class CutDoor(DictDoor):
+    """A Crossref whose searches fail from the page numbered `at` on (from 1); None: never."""
+
+    def __init__(
+        self, messages: Sequence[Message], at: int | None = None, error: type[BaseException] = UnavailableError
+    ):
+        super().__init__(messages)
+        self.at, self.error, self.pages = at, error, 0
+
+    def scan(self, query: Query, window: Window | None = None, offset: int = 0, *, by_creation: bool = False) -> Page:
+        self.pages += 1
+        if self.at is not None and self.pages >= self.at:
+            raise self.error("Crossref kept failing")
+        return super().scan(query, window, offset, by_creation=by_creation)
+
+
+@pytest.mark.parametrize("error", [UnavailableError, ZeroDivisionError])
+def test_an_increment_after_a_full_run_that_was_cut_finds_all(
+    store: Store, go: Callable[..., Outcome], small: Config, error: type[Exception]
+) -> None:
+    """1,650 records, 50 of them known; 1,600 that no index date since leads to. `--full` is cut after its first page."""
+    whole = one_search(small, 1000)
+    go(DictDoor(on_one_day(50)), whole)
+    works = on_one_day(1650)
+    works = [*works[50:], *works[:50]]
+    if error is UnavailableError:
+        assert go(CutDoor(works, 2), whole, full=True).outcome == "partial"
+    else:
+        with pytest.raises(ZeroDivisionError):
+            go(CutDoor(works, 2, error), whole, full=True)
+    assert 1000 <= stands(store)[2] <= 1050
+    assert stands(store)[0] is None
+    assert said_of_depth(store) == "not yet read to its end: read 1,000 of 1,650 ranked records so far"
+    assert "not yet read to its end" in report.status(catalogue.status(store.conn))
+    healed = go(DictDoor(works), whole)
+    assert healed.outcome == "complete"
+    assert stands(store) == ("2026-11-22", None, 1650)
+
+
+def test_each_search_says_how_deep_it_was_read(store: Store, go: Callable[..., Outcome], small: Config) -> None:
+    tight = one_search(small)
+    assert catalogue.search_depths(store.conn) == []
+    door = CutDoor([], 1)
+    go(door, tight)
+    assert said_of_depth(store) == "not yet read to its end at Crossref"
+    noise = [message(f"10.5555/z{n}", f"Psychotherapy {n}", 2019) for n in range(70)]
+    go(DictDoor([*on_one_day(7), *noise]), tight)
+    deep = (
+        "read 30 of 77 ranked records; last match at rank 7; 7 of the last 1,000 matched; "
+        "that it ends there is a guess, a match further down would not have been seen"
+    )
+    assert said_of_depth(store) == deep
+    assert f"depth: {deep}" in report.searches(catalogue.searches_as_run(store.conn))
+    assert f"Source by-name: 7 works — {deep}" in report.status(catalogue.status(store.conn))
+    go(DictDoor([*on_one_day(7), *noise]), tight)
+    assert said_of_depth(store) == deep  # an increment that was complete adds nothing
+    fresh = {"date-time": "2026-11-23T00:00:00Z"}
+    go(DictDoor([*on_one_day(7), *(m | {"indexed": fresh} for m in noise)]), tight)
+    assert said_of_depth(store) == f"{deep}; 1 later increment ended at such a guess too"
+    go(DictDoor([*on_one_day(7), *noise]), tight, full=True)
+    assert said_of_depth(store).startswith("read 50 of 77 ranked records")
+    go(DictDoor([]), one_search(small, years=(1990, None)))
+    assert said_of_depth(store) == "read 0 of 0 ranked records; none matched; all were read"
+
+
+def test_a_search_that_was_split_sums_its_windows(store: Store, go: Callable[..., Outcome], small: Config) -> None:
+    works = [
+        message(
+            f"10.5555/{n}", f"Interpersonal psychotherapy {n}", 2019, created={"date-time": f"20{n % 20 + 3:02d}-05-01"}
+        )
+        for n in range(120)
+    ]
+    go(DictDoor(works), one_search(small))
+    (depth,) = catalogue.search_depths(store.conn)
+    assert (depth["ended"], depth["windows"], depth["reached"], depth["total"]) == ("complete", 2, 120, 120)
+    assert said_of_depth(store).startswith(
+        "read 120 of 120 ranked records in 2 parts by day of creation; last match at rank 10 of its part; 10 of the last 1,000"
+    )
+
+
+def test_files_say_nothing_of_how_deep_crossref_was_read(
+    store: Store, go: Callable[..., Outcome], small: Config
+) -> None:
+    tight = one_search(small)
+    go(DictDoor(on_one_day(5), name="snapshot"), tight)
+    assert said_of_depth(store) == "not yet read to its end at Crossref"
+    assert "depth" not in report.searches(catalogue.searches_as_run(store.conn))
+
+
+def test_what_ranks_below_the_quiet_is_still_found_and_what_no_longer_matches_is_not(
+    store: Store, go: Callable[..., Outcome], small: Config
+) -> None:
+    """An increment led to works that a whole read does not reach: they are not called gone while their records match."""
+    therapy = one_search(small, phrases=("interpersonal therap*",))
+    deep = [message(f"10.5555/z{n}", f"On psychotherapy: an interpersonal therapy {n}", 2019) for n in range(3)]
+    noise = [message(f"10.5555/{n}", f"Interpersonal psychotherapy {n}", 2019) for n in range(60)]
+    go(DictDoor(deep), therapy)
+    assert stands(store)[2] == 3
+    run = go(DictDoor([*noise, *deep]), therapy, full=True)
+    assert "guess" in said_of_depth(store)
+    assert (run.gone, stands(store)[2]) == (0, 3)
+    run = go(DictDoor([*noise, *deep]), one_search(small, phrases=("interpersonal counsel*",)), full=True)
+    assert (run.gone, stands(store)[2]) == (3, 0)
 
 
 def test_a_file_moves_no_bookmark_ends_no_sighting_and_takes_back_no_verdict(
@@ -298,3 +456,52 @@ def test_a_person_joins_what_the_rules_keep_apart(store: Store, go: Callable[...
     go(DictDoor())
     assert rows(store, "select doi, other, verdict, decided from duplicates") == [(first, second, "same", "person")]
     assert rows(store, "select count(*) from works where verdict = 'duplicate'") == [(1,)]
+
+
+# ---------------------------------------------------------------------- a search through any history
+
+HISTORIES = st.lists(
+    st.tuples(st.booleans(), st.sampled_from(["ends", "refused", "killed"]), st.integers(1, 12)), max_size=3
+)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    records=st.integers(0, 90),
+    share=st.sampled_from([0.1, 0.5, 1.0]),
+    spread=st.sampled_from([1, 30, 9000]),
+    order=st.sampled_from(["true", "turning", "wild"]),
+    history=HISTORIES,
+)
+@example(seed=5, records=80, share=1.0, spread=9000, order="true", history=[(False, "ends", 1), (True, "killed", 2)])
+@example(seed=6, records=80, share=1.0, spread=1, order="wild", history=[(True, "refused", 3), (False, "ends", 1)])
+def test_after_any_history_a_search_has_all_or_says_that_it_has_not(
+    seed: int, records: int, share: float, spread: int, order: str, history: list[tuple[bool, str, int]], book: Rulebook
+) -> None:
+    """Runs that end, that Crossref refuses in the middle or that are killed there; then one that nothing disturbs."""
+    door = a_world(seed, records, share, spread, order)
+    world_goes_on = door.meanwhile
+    tight = one_search(config.check(yaml_text.parse(SMALL_YAML, "s.yaml")), 5)
+    with tempfile.TemporaryDirectory() as folder, open_store(Path(folder) / "evidence.db") as store:
+        for full, fate, after in [*history, (False, "ends", 1)]:
+            there = hits(door)
+            last = len(door.pages) + after
+
+            def meanwhile(asked: int, fate: str = fate, last: int = last) -> None:
+                world_goes_on(asked)
+                if asked >= last and fate != "ends":
+                    raise UnavailableError("refused") if fate == "refused" else KeyboardInterrupt
+
+            door.meanwhile = meanwhile
+            try:
+                run = sync(tight, store, door, book, now=lambda: datetime(2026, 11, 24, 12, tzinfo=UTC), full=full)
+            except KeyboardInterrupt:
+                continue
+            missing = there - {doi for (doi,) in rows(store, "select doi from sightings where last_run is null")}
+            bookmark, trouble, _ = stands(store)
+            (depth,) = catalogue.search_depths(store.conn)
+            assert (run.outcome == "partial") is bool(run.troubles) is (trouble is not None)
+            assert not missing or trouble or depth["ended"] == "quiet" or depth["quiet_increments"]
+            assert (bookmark is not None) or trouble
+            assert depth["ended"] != "cut" or trouble

@@ -36,6 +36,7 @@ MEANINGS = {
     "ambiguous": ("Several works could be meant", "look"),
     "not-in-crossref": ("Registered elsewhere than Crossref", "look"),
     "not-found": ("The DOI does not exist", "bad"),
+    "not-in-files": ("The DOI is not in the files read; Crossref was not asked", "none"),
     "no-doi": ("No DOI is printed", "none"),
 }
 

@@ -14,10 +14,11 @@ from datasette import hookimpl
 from datasette.utils import tilde_encode
 from markupsafe import Markup
 
-DOI_COLUMNS = frozenset({"doi", "notice_doi", "cited", "alias", "other"})
+DOI_COLUMNS = frozenset({"doi", "notice_doi", "stands_on", "said_by", "cited", "alias", "other"})
 DOI = re.compile(r"10\.\d{4,9}/\S+")
 TRACKED = frozenset(
-    {"tags", "reasons", "work_authors", "notices", "relations", "studies", "to_check", "citations", "history"}
+    {"tags", "reasons", "work_authors", "funders", "licences", "notices", "relations", "studies", "to_check"}
+    | {"decisions_to_check", "citations", "history"}
 )
 """Tables and views where a DOI in the column `doi` is that of a work in the database (or asked for there)."""
 

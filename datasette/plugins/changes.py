@@ -98,7 +98,7 @@ async def recent(db: Any) -> list[dict[str, Any]]:
             run[key] = found.get(run["run"], [])
     for run in runs:
         counts = json.loads(run.pop("counts"))
-        for key in ("noticed", "reopened"):
+        for key in ("noticed", "reopened", "left_crossref", "back_in_crossref"):
             said = [one if isinstance(one, list) else [one, None] for one in counts.get(key, ())][:FEED_LENGTH]
             works = {
                 row["doi"]: dict(row) for row in await db.execute(KNOWN, {"dois": json.dumps([d for d, _ in said])})

@@ -99,7 +99,8 @@ async def work_page(datasette: Any, request: Any) -> Response:
     desk, reviewer = reviewer_of(request)
     queue = queue_of(request.args.get("queue"))
     waiting = await asyncio.to_thread(desk.queue, queue, reviewer)
-    wanted = dois.parse(request.args.get("doi")) or (waiting[0] if waiting else None)
+    asked = dois.parse(request.args.get("doi"))
+    wanted = await asyncio.to_thread(desk.kept_under, asked) if asked else waiting[0] if waiting else None
     return await show(datasette, request, queue, wanted, waiting)
 
 
@@ -276,7 +277,10 @@ async def failed(datasette: Any, request: Any, problem: str, status: int) -> Res
 
 
 def late(datasette: Any, request: Any) -> None:
-    message = "A sync is running. What you said is kept, and shows on the site when it is done."
+    message = (
+        "A sync is running, or another program holds the database. What you said is kept, and shows on the site when that is "
+        "done."
+    )
     datasette.add_message(request, message, datasette.WARNING)
 
 

@@ -20,7 +20,8 @@ REVIEWS = "design:meta-analysis,systematic-review"
 """The same designs as the view `evidence_map` counts."""
 
 COUNTS = """
-    select count(*) filter (where verdict = 'unsure' or (conflict is not null and verdict <> 'duplicate')) as waiting,
+    select count(*) filter (where verdict = 'unsure') as waiting,
+        count(*) filter (where conflict is not null and verdict in ('include', 'exclude')) as again,
         count(*) filter (where verdict = 'exclude') as excluded,
         count(*) filter (where verdict = 'include' and notice is not null) as noticed
     from works
@@ -43,14 +44,15 @@ LAST_RUN = """
     select r.run, r.started, r.finished, r.outcome, r.door, r.version,
         (select count(*) from works w where w.first_run = r.run) as new_works,
         (select count(*) from works w where w.changed_run = r.run and w.first_run < r.run) as changed_works,
-        (select count(*) from requests q where q.run = r.run and q.truncated = 1) as truncated,
+        (select count(distinct q.source) from requests q where q.run = r.run and q.truncated = 1) as truncated,
         json_extract(r.counts, '$.known[0]') as known_found, json_extract(r.counts, '$.known[1]') as known
     from runs r where r.outcome <> 'running' and r.door <> 'judge' order by r.run desc limit 1
 """
 
 TROUBLED = """
-    select source, label, coalesce(trouble || '; ' || warning, trouble, warning) as trouble from sources
-    where coalesce(trouble, warning) is not null and retired is null order by source
+    select o.source, o.label, coalesce(o.trouble || '; ' || o.warning, o.trouble, o.warning, 'not yet read to its end') as trouble
+    from sources o left join searches_read d on d.source = o.source
+    where (coalesce(o.trouble, o.warning) is not null or d.ended = 'unfinished') and o.retired is null order by o.source
 """
 
 NEWEST = """
@@ -94,7 +96,7 @@ async def front(datasette: Any, db: Any) -> dict[str, Any]:
     statuses: dict[str, list[tuple[str, int]]] = {}
     for source, status, n in await db.execute(CITATIONS):
         statuses.setdefault(source, []).append((status, n))
-    works = datasette.urls.table(NAME, "works")
+    works, again = (datasette.urls.table(NAME, name) for name in ("works", "decisions_to_check"))
     return {
         "numbers": [
             (included.bit_count(), "works included", f"{works}?verdict=include"),
@@ -102,6 +104,7 @@ async def front(datasette: Any, db: Any) -> dict[str, Any]:
             (reviews.bit_count(), "systematic reviews and meta-analyses", f"{works}?verdict=include&_tag={REVIEWS}"),
             (counts["noticed"], "retracted or corrected", f"{works}?verdict=include&notice__notblank=1"),
             (counts["waiting"], "waiting for a person", datasette.urls.query(NAME, "waiting")),
+            *([(counts["again"], "decisions to look at again", again)] if counts["again"] else []),
             (counts["excluded"], "looked at and excluded", f"{works}?verdict=exclude"),
         ],
         "statuses": statuses,

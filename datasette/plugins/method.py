@@ -1,122 +1,232 @@
-"""How the tracker works, in its own numbers: the PRISMA 2020 flow for any day, and the method page.
+"""How the tracker works, in its own numbers: the PRISMA 2020 flow as it stands or stood on a day, and the method page.
 
-The flow counts records as they were first seen up to that day, with today's verdicts: yesterday's verdicts are not kept.
+The flow is `evidence.flow`'s: page, CSV, JSON and SVG show the same boxes, and each number leads to the list it counts.
 Numbers come from the tables; nothing is estimated.
 """
 
 from __future__ import annotations
 
+import csv
+import io
 import json
-import re
+from datetime import date
 from typing import Any
+from urllib.parse import urlencode
 
 from datasette import hookimpl
 from datasette.utils.asgi import Response
 
-from evidence import accuracy, rulebook, tallies
+from evidence import accuracy, flow, report, rulebook, tallies
+from evidence.export import guard
 from evidence.remember import MEMORY
 
 NAME = "evidence"
-DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
-RUN_OF_DAY = """
-    select max(run) from runs where outcome <> 'running' and (:day is null or substr(started, 1, 10) <= :day)
-"""
-SIGHTINGS = """
-    select case o.kind when 'search' then 'searches' when 'references' then 'lists' else 'others' end as what,
-        s.run, sum(s.n) as n
-    from (select source, first_run as run, count(*) as n from sightings group by source, first_run) s
-    join sources o on o.source = s.source group by what, s.run
-"""
-RECORDS = """
-    select 'records' as what, first as run, count(*) as n
-    from (select min(first_run) as first from sightings group by doi) group by first
-"""
-REJECTS = "select 'rejects' as what, first_run as run, count(*) as n from rejects group by first_run"
-SCREENED = """
-    select case verdict when 'exclude' then 'excluded' when 'unsure' then 'waiting' when 'include' then 'included' else verdict
-        end as what, first_run as run, count(*) as n
-    from works group by verdict, first_run
-"""
 DESIGNED = """
-    select :what as what, first_run as run, count(*) as n from works
+    select count(*) from works
     where verdict = 'include' and doi in (select doi from tags where facet = 'design'
         and value in (select value from json_each(:designs)))
-    group by first_run
 """
-REASONS = """
-    select why, count(*) as n from works where verdict = 'exclude' and first_run <= :run
-    group by why order by n desc, why limit 8
-"""
+REASONS_SHOWN = 8
 SEARCHES = """
     select o.source, o.label, o.spec, o.bookmark, coalesce(o.trouble || '; ' || o.warning, o.trouble, o.warning) as trouble,
-        max(q.asked_at) as asked, count(q.request) as requests,
-        sum(q.matched) as matched, sum(q.truncated) as truncated
-    from sources o left join requests q on q.source = o.source
-    where o.kind = 'search' and o.retired is null group by o.source order by o.source
+        (select max(q.asked_at) from requests q where q.source = o.source) as asked,
+        (select count(*) from sightings s where s.source = o.source and s.last_run is null) as works
+    from sources o where o.kind = 'search' and o.retired is null order by o.source
 """
+DEPTHS = "select * from searches_read order by source"
 TAXONOMY = "select facet, value, label, meaning from facets order by facet, position, value"
 TEXTS = "select judged_on, verdict, count(*) as n from works group by judged_on, verdict order by judged_on, verdict"
 
-BOXES = ("searches", "lists", "others", "rejects", "excluded", "waiting", "included", "trials", "reviews")
-"""The numbers of the diagram that are counted as they stand; the others follow from them."""
+LEFT, RIGHT, GAP, LINE = (50, 430), (540, 400), 40, 22
+"""The columns of the diagram (x, width), the space between its rows and the height of a line, in SVG units."""
 
 
 @hookimpl
 def register_routes() -> list[tuple[str, Any]]:
-    return [(r"^/prisma$", prisma), (r"^/method$", method)]
+    return [
+        (r"^/prisma$", prisma),
+        (r"^/prisma\.csv$", prisma_csv),
+        (r"^/prisma\.json$", prisma_json),
+        (r"^/prisma\.svg$", prisma_svg),
+        (r"^/method$", method),
+    ]
 
 
 async def prisma(datasette: Any, request: Any) -> Response:
-    db = datasette.get_database(NAME)
-    day = request.args.get("as_of") or ""
-    day = day if DAY.fullmatch(day) else ""
-    run = (await db.execute(RUN_OF_DAY, {"day": day or None})).single_value() or 0
-
-    async def reasons() -> list[dict[str, Any]]:
-        return [dict(row) for row in await db.execute(REASONS, {"run": run})]
-
-    until = f"&first_run__lte={run}" if day else ""
-    works = datasette.urls.table(NAME, "works")
+    day, found, designs = await read(datasette, request)
+    where = Addresses(datasette, found.run)
     context = {
-        "flow": flow(await MEMORY.get(db.path, "flow", lambda: seen(db)), run),
-        "reasons": await MEMORY.get(db.path, ("reasons", run), reasons),
         "day": day,
-        "run": run,
-        "addresses": {
-            "screened": f"{works}?{until.lstrip('&')}" if until else works,
-            "excluded": f"{works}?verdict=exclude{until}",
-            "waiting": f"{works}?verdict=unsure{until}",
-            "included": f"{works}?verdict=include{until}",
-            "trials": f"{works}?verdict=include&_tag=design:rct,cluster-rct{until}",
-            "reviews": f"{works}?verdict=include&_tag=design:meta-analysis,systematic-review{until}",
-        },
+        "flow": found,
+        "diagram": diagram(found, designs, where),
+        "sources": [{**source, "address": where.source(source)} for source in found.sources],
+        "reasons": [(why, n, where.reason(why)) for why, n in found.reasons(REASONS_SHOWN)],
+        "query": f"?as_of={day}" if day else "",
     }
     return Response.html(await datasette.render_template("prisma.html", context, request=request))
 
 
-async def seen(db: Any) -> dict[str, dict[int, int]]:
-    """What was counted → run → how much of it that run was the first to see. One answer serves every day."""
-    counted: dict[str, dict[int, int]] = {}
-    for sql in (SIGHTINGS, RECORDS, REJECTS, SCREENED):
-        for what, run, n in await db.execute(sql):
-            counted.setdefault(what, {})[run] = n
-    for what, designs in (("trials", tallies.TRIALS), ("reviews", tallies.REVIEWS)):
-        for _, run, n in await db.execute(DESIGNED, {"what": what, "designs": json.dumps(designs)}):
-            counted.setdefault(what, {})[run] = n
-    return counted
+async def prisma_csv(datasette: Any, request: Any) -> Response:
+    """The boxes, and below them the sources: `data` is the box's name in the PRISMA2020 R package."""
+    day, found, _ = await read(datasette, request)
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(["key", "box", "n", "part_of", "data"])
+    for box in found.boxes:
+        writer.writerow([box["key"], box["box"], box["n"], box["part_of"], box["data"]])
+    for source in found.sources:
+        part = {"search": "searches", "list": "lists"}.get(source["found_by"], "others")
+        writer.writerow([f"source:{source['source'] or ''}", guard(source["label"]), source["n"], part, None])
+    name = f"prisma-{day}.csv" if day else "prisma.csv"
+    headers = {"content-disposition": f'attachment; filename="{name}"'}
+    return Response(out.getvalue(), content_type="text/csv; charset=utf-8", headers=headers)
 
 
-def flow(counted: dict[str, dict[int, int]], run: int) -> dict[str, int]:
-    """The boxes of the diagram up to this run."""
+async def prisma_json(datasette: Any, request: Any) -> Response:
+    day, found, _ = await read(datasette, request)
+    reasons = [{"why": why, "n": n} for why, n in found.excluded]
+    return Response.json(
+        {"as_of": day or None, "run": found.run, "boxes": found.boxes, "sources": found.sources, "excluded": reasons}
+    )
 
-    def until(*names: str) -> int:
-        return sum(n for name in names for first, n in counted.get(name, {}).items() if first <= run)
 
-    found = {name: until(name) for name in BOXES}
-    return found | {
-        "duplicates": until("searches", "lists", "others") - until("records"),
-        "screened": until("excluded", "waiting", "included", "duplicate"),
+async def prisma_svg(datasette: Any, request: Any) -> Response:
+    day, found, designs = await read(datasette, request)
+    context = {"diagram": diagram(found, designs, None), "day": day, "alone": True}
+    text = await datasette.render_template("_flow.svg", context, request=request)
+    return Response(text, content_type="image/svg+xml; charset=utf-8")
+
+
+async def read(datasette: Any, request: Any) -> tuple[str, flow.Flow, dict[str, int]]:
+    """The day asked for (empty: now), the flow as it stood then, and how many of the included works are trials and reviews,
+    which is known of now alone."""
+    db = datasette.get_database(NAME)
+    day = request.args.get("as_of") or ""
+    if not is_day(day):
+        day = ""
+    run = await db.execute_fn(lambda conn: flow.run_of(conn, day)) if day else None
+    found = await MEMORY.get(db.path, ("flow", run), lambda: db.execute_fn(lambda conn: flow.read(conn, run)))
+    return day, found, {} if day else await MEMORY.get(db.path, "designs", lambda: designed(db))
+
+
+def is_day(text: str) -> bool:
+    """Whether this is a day of the calendar, written as ISO writes it."""
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
+async def designed(db: Any) -> dict[str, int]:
+    return {
+        what: (await db.execute(DESIGNED, {"designs": json.dumps(values)})).single_value()
+        for what, values in (("trials", tallies.TRIALS), ("reviews", tallies.REVIEWS))
+    }
+
+
+class Addresses:
+    """Where the records are that a number counts: the lists as they are now, or as they stood after `run`."""
+
+    def __init__(self, datasette: Any, run: int | None) -> None:
+        self._run = run
+        self._table = lambda name: datasette.urls.table(NAME, name)
+
+    def box(self, key: str) -> str | None:
+        """The list that a box counts; None for one that is only a sum."""
+        found = {"identified": {}, "searches": {"found_by": "search"}, "lists": {"found_by": "list"},
+                 "others": {"found_by": "other"}, "again": {"found": "again"}, "unusable": {"doi__isnull": "1"}}  # fmt: skip
+        stood: dict[str, dict[str, str]] = {
+            "screened": {"verdict__in": "include,exclude,unsure"}, "same_work": {"verdict": "duplicate"},
+            "excluded": {"verdict": "exclude"}, "excluded_by_rule": {"verdict": "exclude", "decided": "rule"},
+            "excluded_by_person": {"verdict": "exclude", "decided": "person"}, "waiting": {"verdict": "unsure"},
+            "included": {"verdict": "include"},
+        }  # fmt: skip
+        if key in found:
+            return self._records(found[key])
+        if key in stood:
+            return self._works(stood[key])
+        if key in ("not_understood", "aliases"):
+            return self._then({"verdict": "alias" if key == "aliases" else "not-understood"})
+        if key == "decisions_to_check":
+            if self._run is None:
+                return str(self._table("decisions_to_check"))
+            return self._then({"verdict__in": "include,exclude", "conflict": "1"})
+        if key in ("trials", "reviews"):
+            designs = tallies.TRIALS if key == "trials" else tallies.REVIEWS
+            return self._works({"verdict": "include", "_tag": f"design:{','.join(designs)}"})
+        return None
+
+    def source(self, source: dict[str, Any]) -> str:
+        """The records identified through one source."""
+        named = {"source": source["source"]} if source["source"] else {"source__isnull": "1"}
+        return self._records({**named, "found_by": source["found_by"]})
+
+    def reason(self, why: str | None) -> str | None:
+        """The works excluded for one reason."""
+        if why is None:
+            return None
+        if why == flow.BY_PERSON:
+            return self._works({"verdict": "exclude", "decided": "person"})
+        return self._works({"verdict": "exclude", "decided": "rule", "why": why})
+
+    def _records(self, filters: dict[str, str]) -> str:
+        until = {} if self._run is None else {"first_run__lte": str(self._run)}
+        return self._address("prisma_records", {**filters, **until})
+
+    def _works(self, filters: dict[str, str]) -> str:
+        return self._address("works", filters) if self._run is None else self._then(filters)
+
+    def _then(self, filters: dict[str, str]) -> str:
+        if self._run is None:
+            return self._address("verdict_history", {**filters, "last_run__isnull": "1"})
+        stood = {"first_run__lte": str(self._run), "until_run__gt": str(self._run)}
+        return self._address("screening_history", {**filters, **stood})
+
+    def _address(self, table: str, filters: dict[str, str]) -> str:
+        return f"{self._table(table)}?{urlencode(filters)}" if filters else str(self._table(table))
+
+
+def diagram(found: flow.Flow, designs: dict[str, int], where: Addresses | None) -> dict[str, Any]:
+    """The boxes with their places and lines (words, number, address, indent), the stages beside them, and the arrows."""
+
+    def lines(key: str) -> list[tuple[str, int, str | None, int]]:
+        parts = [line for box in found.boxes if box["part_of"] == key and box["n"] for line in lines(box["key"])]
+        label = next(box["box"] for box in found.boxes if box["key"] == key)
+        return [(label, found[key], where.box(key) if where else None, found.depth(key)), *parts]
+
+    names = {"trials": "randomised trials", "reviews": "systematic reviews and meta-analyses"}
+    tagged = [(names[what], n, where.box(what) if where else None, 1) for what, n in designs.items()]
+    rows = (
+        ("Identification", lines("identified"), lines("removed")),
+        ("Screening", lines("screened"), lines("excluded")),
+        ("Screening", [], lines("waiting")),
+        ("Included", [*lines("included"), *tagged], lines("decisions_to_check")),
+    )
+    middle = LEFT[0] + LEFT[1] // 2
+    y, boxes, arrows, stages, above = 10, [], [], [], 0
+    for number, (stage, left, right) in enumerate(rows):
+        height = max(LINE * len(left), LINE * len(right)) + 18
+        beside = number < len(rows) - 1  # what is to be looked at again is no step of the flow
+        if left:
+            boxes.append({"x": LEFT[0], "y": y, "w": LEFT[1], "h": height, "lines": left, "aside": False})
+            if above:
+                arrows.append(f"M{middle} {above}V{y - 6}")
+            above = y + height
+        boxes.append({"x": RIGHT[0], "y": y, "w": RIGHT[1], "h": height, "lines": right, "aside": not beside})
+        if beside:
+            arrows.append(f"M{LEFT[0] + LEFT[1] if left else middle} {y + height // 2}H{RIGHT[0] - 6}")
+        if stages and stages[-1]["name"] == stage:
+            stages[-1]["h"] = y + height - stages[-1]["y"]
+        else:
+            stages.append({"name": stage, "y": y, "h": height})
+        y += height + GAP
+    return {
+        "boxes": boxes,
+        "arrows": arrows,
+        "stages": stages,
+        "width": RIGHT[0] + RIGHT[1] + 10,
+        "height": y - GAP + 10,
     }
 
 
@@ -128,7 +238,12 @@ async def method(datasette: Any, request: Any) -> Response:
 
 async def describe(db: Any) -> dict[str, Any]:
     """The searches, the taxonomy with its uses, and what there was to read."""
-    searches = [{**dict(row), "spec": json.loads(row["spec"])} for row in await db.execute(SEARCHES)]
+    depths = {row["source"]: dict(row) for row in await db.execute(DEPTHS)}
+    searches = [
+        {**dict(row), "spec": json.loads(row["spec"]), "ended": depths[row["source"]]["ended"],
+         "depth": report.depth(depths[row["source"]])}
+        for row in await db.execute(SEARCHES)
+    ]  # fmt: skip
     facets: dict[str, list[dict[str, Any]]] = {}
     known = await tallies.kept(db)
     included = known.columns["verdict"].get("include", 0)

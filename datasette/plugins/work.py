@@ -1,19 +1,23 @@
 """A work's page: what is known of one DOI, gathered from the tables, with the rules' words marked in title and abstract.
 
-Also the list of works (tags beside each title) and short addresses: `/doi/10.1002/cpp.1774` leads to the page. Text is
-handed to the templates as text; only they write HTML, and they escape.
+Also the list of works (tags beside each title) and short addresses: `/doi/10.1002/cpp.1774` leads to the page; so does the
+page's own address under a DOI that has become an alias. Text is handed to the templates as text; only they write HTML, and
+they escape.
 """
 
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from datasette import hookimpl
-from datasette.utils import tilde_encode
+from datasette.utils import tilde_decode, tilde_encode
 from datasette.utils.asgi import NotFound, Response
+
+from evidence import doi as dois
 
 NAME = "evidence"
 
@@ -26,7 +30,11 @@ REASONS = """
     select facet, value, rule, field, start, stop, quote from reasons where doi = :doi
     order by facet, value, field, start, stop, rule
 """
-NOTICES = "select kind, notice_doi, issued, source, evidence from notices where doi = :doi order by issued, kind"
+NOTICES = """
+    select n.kind, n.notice_doi, n.issued, n.source, n.evidence, n.stands_on, n.relation, n.undone, w.doi as known
+    from notices n left join works w on w.doi = n.stands_on
+    where n.doi = :doi order by n.undone, n.issued, n.kind, n.notice_doi
+"""
 SOURCES = """
     select s.source, coalesce(o.label, s.source) as label, o.kind, s.via, s.rank, s.score, s.first_run, s.last_run,
         r.started
@@ -40,7 +48,9 @@ CITED_IN = """
 """
 RELATIONS = """
     select r.kind, r.other, r.asserted_by, w.title, w.doi as known
-    from relations r left join works w on w.doi = r.other where r.doi = :doi order by r.kind, r.other
+    from relations r left join aliases a on a.alias = r.other and a.last_run is null
+    left join works w on w.doi = coalesce(a.doi, r.other)
+    where r.doi = :doi order by r.kind, r.other
 """
 RECORDS = """
     select w.doi, w.title, w.container, w.year, d.verdict, d.decided, d.reason
@@ -58,19 +68,38 @@ CITED_BY = """
 ELSEWHERE = """
     select count(*) from cites c where c.doi = :doi and not exists (select 1 from works w where w.doi = c.cited)
 """
+ALIASES = """
+    select a.alias, substr(r.started, 1, 10) as since from aliases a left join runs r on r.run = a.first_run
+    where a.doi = :doi and a.last_run is null order by a.alias
+"""
 HISTORY = """
     select s.version, s.first_run, s.last_run, r.started from snapshots s left join runs r on r.run = s.first_run
     where s.doi = :doi order by s.version desc
 """
 DECISIONS = """
+    with here as (select :doi as doi union select same_as from works where doi = :doi and same_as is not null
+        union select m.doi from works w join works m on m.same_as = coalesce(w.same_as, w.doi) where w.doi = :doi)
     select action, verdict, facet, case when doi = :doi then value else doi end as value, reason, reviewer, made_at, rule_said
     from decisions
-    where doi = :doi or (facet = 'same-work' and value = :doi) order by decision desc
+    where doi in (select doi from here union select alias from aliases join here using (doi))
+        or (facet = 'same-work' and value = :doi)
+    order by decision desc
+"""
+FUNDERS = "select name, funder_doi, awards from funders where doi = :doi order by position"
+LICENCES = "select url, version, starts from licences where doi = :doi order by version = 'tdm', position"
+PEOPLE = """
+    select coalesce(nullif(concat_name, ''), credited) as name, role, suffix from (
+        select credited, trim(coalesce(given, '') || ' ' || coalesce(family, '')) as concat_name, role, suffix, position
+        from work_authors where doi = :doi and role <> 'author')
+    order by position
 """
 AUTHORS = """
-    select w.credited as name, a.orcid, a.kind, w.role from work_authors w
+    select w.credited || coalesce(', ' || w.suffix, '') as name, coalesce(w.orcid, a.orcid) as orcid, a.kind, w.role
+    from work_authors w
     join authors a on a.author = w.author where w.doi = :doi order by w.position
 """
+
+LEADS_TO = "select doi from aliases where alias = :doi and last_run is null"
 
 LIST_FACETS = ("variant", "outcome", "design")
 
@@ -83,13 +112,30 @@ def register_routes() -> list[tuple[str, Any]]:
 async def short_address(datasette: Any, request: Any) -> Response:
     """Redirect a DOI, or one that leads to another, to the work's page."""
     db = datasette.get_database(NAME)
-    doi = unquote(request.url_vars["doi"]).lower()
+    doi = dois.lower(unquote(request.url_vars["doi"]))
     known = await db.execute("select doi from works where doi = :doi", {"doi": doi})
     if not known.rows:
-        known = await db.execute("select doi from aliases where alias = :doi", {"doi": doi})
+        known = await db.execute(LEADS_TO, {"doi": doi})
     if not known.rows:
         raise NotFound(f"No source has led to {doi}")
     return Response.redirect(work_address(datasette, known.rows[0][0]))
+
+
+@hookimpl
+def handle_exception(datasette: Any, request: Any, exception: Exception) -> Any:
+    """A work's page under a DOI that has become an alias: on to the page of the work it leads to."""
+    prefix = f"{datasette.urls.table(NAME, 'works')}/"
+    if not isinstance(exception, NotFound) or not request.path.startswith(prefix):
+        return None
+    wanted, dot, form = request.path.removeprefix(prefix).partition(".")
+
+    async def elsewhere() -> Response | None:
+        found = await datasette.get_database(NAME).execute(LEADS_TO, {"doi": tilde_decode(wanted).lower()})
+        if not found.rows:
+            return None
+        return Response.redirect(f"{work_address(datasette, found.rows[0][0])}{dot}{form}")
+
+    return elsewhere
 
 
 @hookimpl
@@ -135,6 +181,7 @@ async def gather(datasette: Any, row: Any) -> dict[str, Any]:
         "abstract": marked(row["abstract"], [reason for reason in reasons if reason["field"] == "abstract"]),
         "facets": facets,
         "verdict_reasons": by_rule([reason for reason in reasons if reason["facet"] == "verdict"]),
+        "about": about(row, await ask(PEOPLE), await ask(FUNDERS), await ask(LICENCES)),
         "notices": await ask(NOTICES),
         "sources": await ask(SOURCES),
         "cited_in": await ask(CITED_IN),
@@ -143,9 +190,58 @@ async def gather(datasette: Any, row: Any) -> dict[str, Any]:
         "cites": await ask(CITES),
         "cited_by": await ask(CITED_BY),
         "cites_elsewhere": (await db.execute(ELSEWHERE, params)).single_value(),
+        "aliases": await ask(ALIASES),
         "history": await ask(HISTORY),
         "decisions": await ask(DECISIONS),
     }
+
+
+ROLES = {"editor": "Editors", "translator": "Translators", "chair": "Chairs"}
+VERSIONS = {"vor": "version of record", "am": "accepted manuscript", "tdm": "text mining"}
+FACTS = (
+    ("original_title", "Original title"),
+    ("edition", "Edition"),
+    ("isbn", "ISBN"),
+    ("article_number", "Article number"),
+    ("institution", "Institution"),
+    ("published_online", "Published online"),
+    ("published_print", "Published in print"),
+)
+
+
+def about(
+    row: Any, people: list[dict[str, Any]], funders: list[dict[str, Any]], licences: list[dict[str, Any]]
+) -> list[tuple[str, list[tuple[str, str | None]]]]:
+    """Facts of publication: a heading and what is said under it, each with an address where it has one."""
+    held = dict(zip(row.keys(), row, strict=True))
+    found: list[tuple[str, list[tuple[str, str | None]]]] = [
+        (label, [(str(held[key]), None)]) for key, label in FACTS if held.get(key)
+    ]
+    where = ", ".join(filter(None, (held.get("publisher"), held.get("publisher_place"))))
+    event = ", ".join(filter(None, (held.get("event"), held.get("event_place"), held.get("event_dates"))))
+    found += [(label, [(text, None)]) for label, text in (("Publisher", where), ("Conference", event)) if text]
+    for role, label in ROLES.items():
+        names = [", ".join(filter(None, (p["name"], p["suffix"]))) for p in people if p["role"] == role]
+        found += [(label, [("; ".join(names), None)])] if names else []
+    if funders:
+        found.append(("Funding", [funding(funder) for funder in funders]))
+    if licences:
+        found.append(("Licence", [licence(said) for said in licences]))
+    return found
+
+
+def funding(funder: dict[str, Any]) -> tuple[str, str | None]:
+    """A funder with its awards, and the address of its DOI."""
+    awards = ", ".join(json.loads(funder["awards"]))
+    text = f"{funder['name'] or funder['funder_doi'] or 'Funder not named'}{f' ({awards})' if awards else ''}"
+    return text, f"https://doi.org/{quote(funder['funder_doi'])}" if funder["funder_doi"] else None
+
+
+def licence(said: dict[str, Any]) -> tuple[str, str | None]:
+    """A licence, for which version and from when; its address where a browser may follow it."""
+    limits = ", ".join(filter(None, (VERSIONS.get(said["version"] or ""), said["starts"] and f"from {said['starts']}")))
+    web = said["url"].lower().startswith(("https://", "http://"))
+    return f"{said['url']}{f' ({limits})' if limits else ''}", said["url"] if web else None
 
 
 def by_rule(reasons: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -179,6 +275,9 @@ async def describe(datasette: Any, row: Any) -> dict[str, Any]:
         "author": people,
         "datePublished": row["issued"],
         "inLanguage": row["language"],
+        "alternateName": row["original_title"],
+        "isbn": row["isbn"].split("; ") if row["isbn"] else None,
+        "license": row["licence"],
         "isPartOf": {"@type": "PublicationVolume", "name": row["container"]} if row["container"] else None,
     }
     return {"authors": [p["name"] for p in people], "json_ld": {key: value for key, value in facts.items() if value}}

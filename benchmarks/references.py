@@ -1,0 +1,251 @@
+"""How long does a long reference list take to settle from files, and does the index change a verdict?
+
+    python -m benchmarks.references [--citations 2800] [--records 3000] [--every 20] [--strings FILE]
+
+Citations without a DOI are looked up by their text among records kept from a file, as `evidence sync --from` does. The floor
+is the way of version 0.1, kept here: each citation looks at every record, loads it, cleans its title and reads it again for
+comparing. It is asked about every `--every`-th citation (its time is a product, so it is multiplied up; `--every 1` waits for
+all), and the verdicts of the two must be the same, row for row.
+
+With `--strings` the citations and works are real ones (the rows that `evidence evaluate matching` reads), else made up from
+a seed. Either way a record carries an abstract and a reference list of usual length, for reading those is what costs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import random
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from evidence import archive, normalise, references, session
+from evidence.archive import Archive
+from evidence.errors import RecordError
+from evidence.model import Citation, Doi, Door, Message, Page, Query, Resolution, Window, Work
+from evidence.normalise import doi_of
+
+TOPICS = """
+    interpersonal psychotherapy depression adolescents treatment randomised controlled trial outcome symptoms women postpartum
+    grief anxiety group cognitive behavioural medication remission relapse maintenance primary care bipolar disorder rhythm
+    bulimia nervosa attachment social support culture refugees training supervision adherence alliance elderly bereavement
+    veterans trauma suicide prevention college students insomnia pregnancy HIV Uganda Kenya internet telephone couples
+""".split()  # noqa: SIM905
+SHAPES = (
+    "{a} for {b} in {c}: a {d} of {e}",
+    "{a} and {b} in {c}",
+    "The {a} of {b}: {c} and {d} after {e}",
+    "{a} {b}: {c}",
+)
+JOURNALS = (
+    "Journal of Affective Disorders",
+    "Psychological Medicine",
+    "American Journal of Psychiatry",
+    "Psychotherapy",
+)
+SYLLABLES = (
+    "ba",
+    "den",
+    "fro",
+    "gal",
+    "hin",
+    "kor",
+    "lem",
+    "mar",
+    "nis",
+    "pol",
+    "rud",
+    "sta",
+    "tur",
+    "vel",
+    "wes",
+    "zan",
+)
+MISPRINTS = 0.1
+"""The share of citations that lose a letter of their title; and of those whose work is not in the file."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--citations", type=int, default=2800)
+    parser.add_argument("--records", type=int, default=3000)
+    parser.add_argument("--every", type=int, default=20)
+    parser.add_argument("--strings", type=Path)
+    arguments = parser.parse_args()
+    texts, records = (
+        real(arguments.strings, arguments.citations, arguments.records)
+        if arguments.strings
+        else made_up(arguments.citations, arguments.records)
+    )
+    citations = [Citation("list", number, text, None) for number, text in enumerate(texts, start=1)]
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "records.jsonl"
+        file.write_text("".join(json.dumps(record) + "\n" for record in records))
+        size = file.stat().st_size
+        print(f"{len(citations):,} citations, {len(records):,} records of {size / len(records):,.0f} bytes")
+        asked = citations[:: arguments.every]
+        indexed, verdicts = timed(file, citations, Archive)
+        brute, floor = timed(file, asked, Exhaustive)
+    for name, seconds, of in (("index", indexed, citations), ("every record for every citation", brute, asked)):
+        print(f"  {name}: {seconds[0]:.1f} s to read, {seconds[1]:.1f} s to settle {len(of):,}")
+    ratio = sum(brute) * len(citations) / len(asked) / sum(indexed)
+    same = [verdicts[c.position] == floor[c.position] for c in asked]
+    print(f"  {ratio:.0f} times faster; {sum(same):,} of {len(same):,} verdicts compared are the same")
+    counts = {
+        status: sum(r.status == status for r in verdicts.values()) for status in {r.status for r in verdicts.values()}
+    }
+    print(f"  {', '.join(f'{n:,} {status}' for status, n in sorted(counts.items()))}")
+    agree = meant(records, texts, arguments.every)
+    if not (all(same) and agree):
+        raise SystemExit("the verdicts differ")
+
+
+def timed(
+    file: Path, citations: Sequence[Citation], kind: type[Archive]
+) -> tuple[tuple[float, float], dict[int, Resolution]]:
+    """Processor seconds to read and to settle, and the verdicts by position."""
+    began = time.process_time()
+    with kind([file], citations=[c.text for c in citations], everything=True) as door:
+        read = time.process_time()
+        way = by_product if isinstance(door, Exhaustive) else settle
+        verdicts = {r.citation.position: r for r in way(citations, door)}
+        return (read - began, time.process_time() - read), verdicts
+
+
+def meant(records: Sequence[Message], texts: Sequence[str], every: int) -> bool:
+    """Which records may be meant by a citation, asked while a file is read: a product of its own until there was an index."""
+    titles = [archive._words(normalise.searchable(record)[0] or "") for record in records]
+    cited = list(map(archive._words, texts))
+    began = time.process_time()
+    index = archive._Citations(cited)
+    found = [index.may_mean(words) for words in titles]
+    between = time.process_time()
+    asked = titles[::every]
+    floor = [bool(t) and any(len(t & c) >= archive._ENOUGH_OF_A_TITLE * len(t) for c in cited) for t in asked]
+    seconds = between - began, (time.process_time() - between) * len(titles) / len(asked)
+    print(f"  which of {len(titles):,} titles may be cited: {seconds[0]:.2f} s, each with each {seconds[1]:.1f} s")
+    return found[::every] == floor
+
+
+def settle(citations: Sequence[Citation], door: Door) -> Iterator[Resolution]:
+    for settled in references.settle(citations, door, {}):
+        yield from settled.resolutions
+
+
+# ---------------------------------------------------------------------- the floor: version 0.1
+
+
+class Exhaustive(Archive):
+    """Looks at every record for every citation."""
+
+    def scan(self, query: Query, window: Window | None = None) -> Page:
+        wanted = archive._words(" ".join(value for _, value in query.fields))
+        ranked: list[tuple[float, Doi]] = []
+        for doi in self._at:
+            title, _ = normalise.searchable(self._load(doi))
+            words = archive._words(title or "")
+            if words and (shared := len(words & wanted)):
+                ranked.append((shared / len(words) + shared / 100, doi))
+        best = sorted(ranked, key=lambda pair: (-pair[0], pair[1]))[: query.rows]
+        return Page([{**self._load(doi), "score": score} for score, doi in best], len(best))
+
+
+class Forgetful(references._Answers):
+    """Reads a work anew each time it is compared, and asks for it again in each part of a list."""
+
+    def work(self, doi: Doi) -> Work | None:
+        found = self.found.get(doi)
+        if found is None or found.message is None:
+            return None
+        try:
+            return normalise.normalise(found.message)
+        except RecordError:
+            return None
+
+
+def by_product(citations: Sequence[Citation], door: Door) -> Iterator[Resolution]:
+    for start in range(0, len(citations), references.PART):
+        answers = Forgetful()
+        for citation in citations[start : start + references.PART]:
+            yield references._verdict(citation, references.readings(citation), door, answers, False)
+
+
+# ---------------------------------------------------------------------- what is settled
+
+
+def made_up(citations: int, records: int) -> tuple[list[str], list[Message]]:
+    """Citations of some of the records, a few misprinted, and of works that no record is of."""
+    chance = random.Random(1)
+    works = [made_up_work(number, chance) for number in range(records)]
+    texts = []
+    for number in range(citations):
+        absent = chance.random() < MISPRINTS
+        work = made_up_work(records + number, chance) if absent else chance.choice(works)
+        text = printed(work)
+        if chance.random() < MISPRINTS:
+            place = chance.randrange(20, len(text))
+            text = text[:place] + text[place + 1 :]
+        texts.append(text)
+    return texts, works
+
+
+def made_up_work(number: int, chance: random.Random) -> Message:
+    words = {key: " ".join(chance.sample(TOPICS, chance.randint(1, 2))) for key in "abcde"}
+    names = [("".join(chance.sample(SYLLABLES, 3))).title() for _ in range(3)]
+    page = chance.randint(1, 900)
+    return filled(
+        {
+            "DOI": f"10.5555/{number}",
+            "type": "journal-article",
+            "title": [chance.choice(SHAPES).format(**words).capitalize()],
+            "container-title": [chance.choice(JOURNALS)],
+            "author": [{"family": name, "given": "A. B.", "sequence": "additional"} for name in names],
+            "issued": {"date-parts": [[chance.randint(1980, 2025)]]},
+            "volume": str(chance.randint(1, 90)),
+            "issue": str(chance.randint(1, 12)),
+            "page": f"{page}-{page + 9}",
+        },
+        chance,
+    )
+
+
+def printed(work: Mapping[str, Any]) -> str:
+    names = ", ".join(f"{author['family']} AB" for author in work["author"])
+    return (
+        f"{names}. {work['title'][0]}. {work['container-title'][0]}. {work['issued']['date-parts'][0][0]};"
+        f"{work['volume']}({work['issue']}):{work['page']}."
+    )
+
+
+def real(strings: Path, citations: int, records: int) -> tuple[list[str], list[Message]]:
+    """Printed citations, and the records of their works, with those of other rows up to the number wanted."""
+    chance = random.Random(1)
+    rows = [json.loads(line) for line in islice(session.lines(strings), max(citations, records))]
+    works = {}
+    for row in rows[:records]:
+        fields = {"title": "atitle", "container-title": "jtitle", "volume": "volume", "page": "firstPage"}
+        work = {key: row[name] for key, name in fields.items() if row.get(name)}
+        work |= {"DOI": row["doi"], "type": "journal-article"}
+        if row.get("firstAuthor"):
+            work["author"] = [{"family": row["firstAuthor"]}]
+        if doi := doi_of(work):
+            works[doi] = filled(work, chance)
+    return [row["reference"] for row in rows[:citations]], list(works.values())
+
+
+def filled(work: Message, chance: random.Random) -> Message:
+    """With an abstract and a deposited reference list of usual length."""
+    cited = [
+        {"key": f"ref{n}", "doi-asserted-by": "crossref", "DOI": f"10.5555/{chance.randrange(10**6)}", "year": "2001"}
+        for n in range(math.ceil(chance.expovariate(1 / 25)))
+    ]
+    return work | {"abstract": f"<jats:p>{' '.join(chance.choices(TOPICS, k=180))}.</jats:p>", "reference": cited}
+
+
+if __name__ == "__main__":
+    main()

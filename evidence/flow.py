@@ -1,0 +1,249 @@
+"""The PRISMA 2020 flow of records, defined once: command, page, CSV, JSON and SVG all read the boxes from here.
+
+`RECORDS` lists every record that was identified: one row for each time a source led to it. `CHANGES` says how many records
+entered (n > 0) or left (n < 0) each part of the flow in each run. A box is the sum of its parts over all runs, or over the
+runs up to one of them, which gives the flow as it stood then. The parts are disjoint, so the boxes add up:
+
+    identified = searches + lists + others
+    identified - removed = screened = excluded + waiting + included
+
+The views of these names are made by `schema`. Nothing is written here.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+_FOUND_BY = "case o.kind when 'search' then 'search' when 'references' then 'list' else 'other' end"
+
+RECORDS = f"""
+        select s.doi, s.source, o.label, {_FOUND_BY} as found_by,
+            case when exists (select 1 from sightings e where e.doi = s.doi
+                    and (e.first_run < s.first_run or (e.first_run = s.first_run and e.source < s.source)))
+                or exists (select 1 from verdict_history h where h.doi = s.doi and h.first_run < s.first_run)
+                then 'again' else 'first' end as found, s.first_run
+        from sightings s join sources o on o.source = s.source
+        union all
+        select h.doi, null, 'A known DOI led to it', 'other', 'first', h.first_run
+        from verdict_history h
+        where not exists (select 1 from verdict_history e where e.doi = h.doi and e.first_run < h.first_run)
+            and not exists (select 1 from sightings s where s.doi = h.doi and s.first_run <= h.first_run)
+        union all
+        select null, r.source, coalesce(o.label, r.source), {_FOUND_BY}, 'first', r.first_run
+        from rejects r left join sources o on o.source = r.source
+        where r.doi is null or not exists (select 1 from verdict_history h where h.doi = r.doi)
+"""
+"""A record is found `again` when another source, or another DOI, led to it before: it is a duplicate from the start. Every
+record that lands has a verdict from that run on (`not-understood` is one), so `verdict_history` says when it landed."""
+
+_REPORTS = """
+            select max(h.first_run, i.first_run) as since,
+                min(coalesce(h.last_run, i.last_run), coalesce(i.last_run, h.last_run)) as until
+            from verdict_history h join verdict_history i on i.doi = h.same_as and i.verdict = 'include'
+            where h.verdict = 'duplicate'
+"""
+
+CHANGES = f"""
+        with seen as materialized (
+            select s.doi, min(s.first_run) as first,
+                (select min(h.first_run) from verdict_history h where h.doi = s.doi) as landed
+            from sightings s group by s.doi
+        )
+        select {_FOUND_BY} as part, s.source, s.first_run as run, count(*) as n
+            from sightings s join sources o on o.source = s.source group by s.source, s.first_run
+        union all
+        select 'other', null, l.landed, count(*)
+            from (select doi, min(first_run) as landed from verdict_history group by doi) l left join seen s on s.doi = l.doi
+            where s.first is null or s.first > l.landed group by 3
+        union all
+        select {_FOUND_BY}, r.source, r.first_run, count(*) from rejects r left join sources o on o.source = r.source
+            where r.doi is null or not exists (select 1 from verdict_history h where h.doi = r.doi) group by 2, 3
+        union all
+        select 'unusable', null, r.first_run, count(*) from rejects r
+            where r.doi is null or not exists (select 1 from verdict_history h where h.doi = r.doi) group by 3
+        union all
+        select 'again', null, first_run, count(*) from sightings group by 3
+        union all
+        select 'again', null, first, -count(*) from seen where landed is null or landed >= first group by 3
+        union all
+        select 'pending', null, first, count(*) from seen where landed is null or landed > first group by 3
+        union all
+        select 'pending', null, landed, -count(*) from seen where landed > first group by 3
+        union all
+        select verdict || ':' || decided, null, first_run, count(*) from verdict_history group by 1, 3
+        union all
+        select verdict || ':' || decided, null, last_run, -count(*) from verdict_history
+            where last_run is not null group by 1, 3
+        union all
+        select 'conflict', null, first_run, count(*) from verdict_history
+            where conflict and verdict in ('include', 'exclude') group by 3
+        union all
+        select 'conflict', null, last_run, -count(*) from verdict_history
+            where conflict and verdict in ('include', 'exclude') and last_run is not null group by 3
+        union all
+        select 'report', null, since, count(*) from ({_REPORTS}) where until is null or since < until group by 3
+        union all
+        select 'report', null, until, -count(*) from ({_REPORTS}) where since < until group by 3
+"""
+"""`found again` is counted as all times found but the first; `pending` is a DOI that was known before its record landed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """One number of the flow. `key` names it for programs, `data` is its name in the PRISMA2020 R package's template (None
+    where that has no such box), `parts` are those of `CHANGES` that it sums, `of` is the box it is a part of."""
+
+    key: str
+    label: str
+    parts: tuple[str, ...]
+    data: str | None = None
+    of: str | None = None
+
+
+def _by(verdict: str) -> tuple[str, str]:
+    return (f"{verdict}:rule", f"{verdict}:person")
+
+
+_FOUND = ("search", "list", "other")
+_DUPLICATES = ("again", *_by("duplicate"))
+_OTHERWISE = ("unusable", "pending", *_by("not-understood"), *_by("alias"))
+
+BOXES = (
+    Box("identified", "Records identified", _FOUND),
+    Box("searches", "from databases: standing searches of Crossref", ("search",), "database_results", "identified"),
+    Box("lists", "from citation searching: reference lists", ("list",), "citations_results", "identified"),
+    Box("others", "from files and other ways", ("other",), None, "identified"),
+    Box("removed", "Records removed before screening", (*_DUPLICATES, *_OTHERWISE)),
+    Box("duplicates", "duplicate records", _DUPLICATES, "duplicates", "removed"),
+    Box("again", "found by several sources", ("again",), None, "duplicates"),
+    Box("same_work", "other records of the same work", _by("duplicate"), None, "duplicates"),
+    Box("removed_otherwise", "removed for other reasons", _OTHERWISE, "excluded_other", "removed"),
+    Box("unusable", "entries without a usable DOI", ("unusable",), None, "removed_otherwise"),
+    Box("not_understood", "records that could not be understood", _by("not-understood"), None, "removed_otherwise"),
+    Box("aliases", "DOIs that lead to another record", _by("alias"), None, "removed_otherwise"),
+    Box("pending", "DOIs without a record", ("pending",), None, "removed_otherwise"),
+    Box("screened", "Records screened", (*_by("include"), *_by("exclude"), *_by("unsure")), "records_screened"),
+    Box("excluded", "Records excluded", _by("exclude"), "records_excluded"),
+    Box("excluded_by_rule", "by a rule", ("exclude:rule",), None, "excluded"),
+    Box("excluded_by_person", "by a person", ("exclude:person",), None, "excluded"),
+    Box("waiting", "Records waiting for a person", _by("unsure")),
+    Box("included", "Studies included", _by("include"), "new_studies"),
+    Box("reports", "Reports of included studies", (*_by("include"), "report"), "new_reports", "included"),
+    Box("decisions_to_check", "Decisions to look at again", ("conflict",)),
+)
+"""The boxes in the order of the diagram. The last one is a number beside the flow: included and excluded works whose decision
+a person should look at again. They are counted among the included and excluded."""
+
+LAST = "9223372036854775807"
+"""Later than any run."""
+
+
+def _values(rows: Iterable[tuple[object, ...]]) -> str:
+    quoted = (", ".join("null" if cell is None else f"'{cell}'" for cell in row) for row in rows)
+    return ", ".join(f"({row})" for row in quoted)
+
+
+_LISTED = _values((f"{n:02}", b.key, b.label, b.data, b.of) for n, b in enumerate(BOXES, start=1))
+_FED = _values((b.key, part) for b in BOXES for part in b.parts)
+
+BOXES_SQL = f"""
+        with boxes (position, key, box, data, part_of) as (values {_LISTED}),
+            fed (key, part) as (values {_FED}),
+            parts as (select part, sum(n) as n from prisma_changes where run <= :run group by part)
+        select cast(b.position as integer) as position, b.key, b.box, coalesce(sum(p.n), 0) as n, b.part_of, b.data
+        from boxes b join fed f on f.key = b.key left join parts p on p.part = f.part
+        group by b.position order by b.position
+"""
+"""All boxes as they stood after the run `:run`."""
+
+SOURCES_SQL = """
+        select c.source, coalesce(o.label, 'A known DOI led to it') as label, c.part as found_by,
+            coalesce(o.retired <= :run, 0) as retired, sum(c.n) as n
+        from prisma_changes c left join sources o on o.source = c.source
+        where c.part in ('search', 'list', 'other') and c.run <= :run
+        group by c.part, c.source order by c.part = 'other', c.part = 'list', n desc, c.source
+"""
+"""Records identified through each source; a source that sources.yaml no longer names keeps what it found."""
+
+BY_PERSON = "A person decided it."
+
+REASONS_SQL = f"""
+        select coalesce(why, '{BY_PERSON}'), count(*) as n from verdict_history
+        where verdict = 'exclude' and first_run <= :run and (last_run is null or last_run > :run)
+        group by 1 order by n desc, 1
+"""
+"""Why records were excluded, most frequent first."""
+
+RUN_OF_DAY = """
+        select max(run) from runs where outcome <> 'running' and substr(started, 1, 10) <= :day
+"""
+"""The last run that had started by the end of a day (UTC)."""
+
+SINCE_UPGRADE = """
+        select max(r.started) from verdict_history h join runs r on r.run = h.noted
+        where h.noted is not null and h.first_run <= :run and (h.last_run is null or h.last_run > :run) and h.noted > :run
+"""
+"""Verdicts of before they were recorded are those that stood when recording began; this says when that was, or nothing."""
+
+VIEWS = {
+    "prisma_records": RECORDS,
+    "prisma_changes": CHANGES,
+    "prisma": BOXES_SQL.replace(":run", LAST),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """The flow after one run (None: as it stands). `boxes` and `sources` are rows of BOXES_SQL and SOURCES_SQL; `excluded` is
+    (reason, n); `recorded_from` is when verdicts began to be recorded, where the flow is of before that."""
+
+    run: int | None
+    boxes: tuple[dict[str, Any], ...]
+    sources: tuple[dict[str, Any], ...]
+    excluded: tuple[tuple[str, int], ...]
+    recorded_from: str | None
+
+    def __getitem__(self, key: str) -> int:
+        """The number in a box."""
+        return next(int(box["n"]) for box in self.boxes if box["key"] == key)
+
+    def depth(self, key: str) -> int:
+        """How many boxes this one is inside of."""
+        above = next(box["part_of"] for box in self.boxes if box["key"] == key)
+        return self.depth(above) + 1 if above else 0
+
+    def reasons(self, most: int) -> list[tuple[str | None, int]]:
+        """The most frequent reasons for exclusion; the others, if any, as one with None for its words. They add up to the
+        excluded."""
+        named: list[tuple[str | None, int]] = [*self.excluded[:most]]
+        rest = sum(n for _, n in self.excluded[most:])
+        return [*named, (None, rest)] if rest else named
+
+
+def read(conn: sqlite3.Connection, run: int | None = None) -> Flow:
+    """The flow as it stood after `run`, or as it stands."""
+    until = {"run": int(LAST) if run is None else run}
+    cursor = conn.cursor()
+    cursor.row_factory = None  # a server's connection makes rows of another kind
+    boxes, sources = (tuple(_rows(cursor, sql, until)) for sql in (BOXES_SQL, SOURCES_SQL))
+    excluded = tuple(cursor.execute(REASONS_SQL, until).fetchall())
+    ((recorded_from,),) = cursor.execute(SINCE_UPGRADE, until).fetchall()
+    return Flow(run, boxes, sources, excluded, recorded_from)
+
+
+def run_of(conn: sqlite3.Connection, day: str) -> int:
+    """The last run that had started by the end of this day (ISO, UTC); 0 when there was none."""
+    cursor = conn.cursor()
+    cursor.row_factory = None
+    ((run,),) = cursor.execute(RUN_OF_DAY, {"day": day}).fetchall()
+    return run or 0
+
+
+def _rows(cursor: sqlite3.Cursor, sql: str, values: dict[str, int]) -> Iterator[dict[str, Any]]:
+    cursor.execute(sql, values)
+    names = [column[0] for column in cursor.description]
+    for row in cursor:
+        yield dict(zip(names, row, strict=True))

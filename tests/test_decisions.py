@@ -1,0 +1,132 @@
+"""Ledgers as sets: merging gives the same result in any order, and a later decision on what was seen always stands."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evidence.decisions import chained, divided, identify, latest, merged, moment, standing, subject
+from evidence.model import SAME_WORK, Decision, Doi
+
+WORK, TWIN, OTHER = Doi("10.1/a"), Doi("10.1/b"), Doi("10.1/c")
+START = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+def said(verdict: str | None, at: str = "2026-11-01T00:00:00Z", by: str = "A", **more: object) -> Decision:
+    action = "verdict" if verdict else "withdraw"
+    return replace(Decision(WORK, action, verdict, None, None, "why", by, at, None, None), **more)  # type: ignore[arg-type]
+
+
+def after(held: list[Decision], new: Decision) -> Decision:
+    """`new`, made by somebody who has these decisions before them."""
+    return replace(new, seen=latest(held, subject(new)))
+
+
+def test_a_correction_stands_though_the_clock_was_a_day_ahead() -> None:
+    slip = said("include", "2026-11-28T09:00:00Z")
+    mended = after([slip], said("exclude", "2026-11-27T09:00:00Z"))
+    for ledger in ([slip, mended], [mended, slip]):
+        assert standing(ledger) == [mended]
+        assert divided(ledger) == []
+
+
+def test_what_others_decided_is_seen_too() -> None:
+    theirs = said("include", "2026-11-28T09:00:00Z", by="B")
+    mine = after([theirs], said("exclude", "2026-11-27T09:00:00Z"))
+    assert [d.verdict for d in standing([mine, theirs])] == ["include", "exclude"]  # the last one counts
+    again = after([theirs, mine], said("include", "2026-11-27T09:00:01Z"))
+    assert standing([again, mine, theirs]) == [theirs, again]
+
+
+def test_two_copies_that_did_not_see_each_other_come_to_the_same_end_and_say_so() -> None:
+    here, there = said("include", "2026-11-02T00:00:00Z"), said("exclude", "2026-11-03T00:00:00Z")
+    assert standing([here, there]) == standing([there, here]) == [there]
+    assert divided([here, there]) == [(here, there)]
+    assert divided([here, replace(here, reason="the same verdict", made_at="2026-11-04T00:00:00Z")]) == []
+
+
+def test_decisions_on_two_records_of_one_work_meet() -> None:
+    one, two = said("include"), said("exclude", "2026-11-03T00:00:00Z", doi=TWIN)
+    assert standing([one, two]) == [one, two]
+    assert standing([one, two], {TWIN: WORK}) == [two]
+    assert divided([one, two], {TWIN: WORK}) == [(one, two)]
+
+
+def test_a_pair_is_one_subject_from_either_side() -> None:
+    same = Decision(WORK, "tag", None, SAME_WORK, TWIN, "why", "A", "2026-11-01T00:00:00Z", None, None)
+    apart = replace(same, doi=TWIN, value=WORK, action="untag", made_at="2026-11-02T00:00:00Z", seen=(identify(same),))
+    assert subject(same) == subject(apart)
+    assert standing([apart, same]) == [apart]
+
+
+def test_a_time_that_is_none_comes_before_every_other() -> None:
+    old = said("include", "31/12/2019", seen=())
+    new = said("exclude", "2026-11-01T00:00:00Z")
+    assert standing([new, old]) == [new]
+    assert moment("2026-11-01T01:00:00+01:00") == moment("2026-11-01T00:00:00Z")
+
+
+def test_a_ledger_of_before_is_read_as_it_was() -> None:
+    first, undone, again = said("include"), said(None), said("unsure")  # all in one second: the ledger's order counts
+    assert standing(list(chained([first, undone]))) == []
+    assert [d.verdict for d in standing(list(chained([first, undone, again])))] == ["unsure"]
+    assert divided(list(chained([first, undone, again]))) == []
+
+
+def test_one_decision_held_with_different_pasts_is_one_decision() -> None:
+    one = said("include", seen=("a",))
+    assert merged([one, replace(one, seen=("b",))]) == (replace(one, seen=("a", "b")),)
+
+
+def test_a_cycle_that_only_an_edited_file_can_hold_ends() -> None:
+    one, two = said("include"), said("exclude")
+    one, two = replace(one, seen=(identify(two),)), replace(two, seen=(identify(one),))
+    assert standing([one, two]) == standing([two, one]) != []
+
+
+copies = st.lists(
+    st.tuples(
+        st.integers(0, 2),  # which copy
+        st.sampled_from(["include", "exclude", "unsure", None]),
+        st.sampled_from(["A", "B"]),
+        st.integers(-3, 3),  # by how many days this clock is wrong
+        st.one_of(st.none(), st.integers(0, 2)),  # which other copy's ledger is merged in before
+    ),
+    max_size=14,
+)
+
+
+@given(copies, st.randoms(use_true_random=False))
+def test_merging_is_a_union_whatever_the_order_the_clocks_and_the_exchanges(history: list[Any], chance: Random) -> None:
+    ledgers: list[list[Decision]] = [[], [], []]
+    made: list[tuple[Decision, frozenset[str]]] = []
+    for step, (copy, verdict, reviewer, days, other) in enumerate(history):
+        if other is not None:
+            ledgers[copy] = list(merged([*ledgers[copy], *ledgers[other]]))
+        at = (START + timedelta(days=days, seconds=step)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        new = after(ledgers[copy], said(verdict, at, reviewer))
+        ledgers[copy].append(new)
+        made.append((new, frozenset(map(identify, ledgers[copy]))))
+    everything = list(merged(itertools.chain(*ledgers)))
+    expected = standing(everything)
+    for _ in range(3):
+        shuffled = list(everything)
+        chance.shuffle(shuffled)
+        assert standing(shuffled) == expected
+        assert standing([*shuffled, *shuffled]) == expected
+    for order in itertools.permutations(range(3)):
+        union: list[Decision] = []
+        for copy in order:
+            union = list(merged([*union, *ledgers[copy]]))
+        assert standing(union) == expected
+    # A reviewer's decision never gives way to one of their own that they had before them.
+    for decision, held in made:
+        for stands in expected:
+            if stands.reviewer == decision.reviewer and identify(stands) != identify(decision):
+                assert identify(stands) not in held
