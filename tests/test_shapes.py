@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evidence import config, session, yaml_text
+from evidence import catalogue, config, session, yaml_text
 from evidence.config import Config
 from evidence.crossref import Crossref
 from evidence.model import Doi, Found, Message, Page, Query, Seen, Window
@@ -350,3 +350,30 @@ def test_over_http_an_answer_without_a_doi_costs_its_own_work_only(
             outcome = sync(by_name, store, door, book, now=clock)
             check(store, outcome, [])
             assert store.conn.execute("select count(*) from rejects").fetchone()[0] >= 1
+
+
+def test_a_known_work_that_is_answered_without_a_doi_is_not_gone(
+    store: Store, by_name: Config, book: Rulebook, clock: Callable[[], datetime]
+) -> None:
+    known = odd(1)
+    with LoopbackCrossref([*NEIGHBOURS, known]) as server, Crossref(server.url, sleep=lambda _: None) as door:
+        check(store, sync(by_name, store, door, book, now=clock), [known["DOI"]])
+        server.works[known["DOI"]] = known | {"DOI": None, "title": ["Another title"]}
+        check(store, sync(by_name, store, door, book, now=clock), [])
+    assert catalogue.gone(store.conn) == []
+    assert known["DOI"] in dois(store, "works")
+    held = store.conn.execute("select doi, place, reason from rejects where doi is not null").fetchall()
+    assert held == [(known["DOI"], f"asked for by {known['DOI']}", "the record has no DOI")]
+
+
+def test_the_list_of_a_record_without_a_doi_is_not_followed(
+    store: Store, book: Rulebook, clock: Callable[[], datetime]
+) -> None:
+    followed = config.check(yaml_text.parse(FOLLOWED, "s.yaml"))
+    with LoopbackCrossref([MARKOWITZ, LIPSITZ]) as server, Crossref(server.url, sleep=lambda _: None) as door:
+        entry = {"DOI": LIPSITZ["DOI"], "unstructured": "Lipsitz"}
+        server.works[MARKOWITZ["DOI"]] = MARKOWITZ | {"DOI": 7, "reference": [entry]}
+        outcome = sync(followed, store, door, book, now=clock)
+    assert [said for said in outcome.troubles if "its DOI is a number, not text" in said[1]] == outcome.troubles != []
+    assert dois(store, "rejects") == {MARKOWITZ["DOI"]}
+    assert dois(store, "works") == set()
