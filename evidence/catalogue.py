@@ -6,7 +6,9 @@ Every function takes an open connection, so readers and the writer share one vie
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
+import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields, replace
@@ -15,11 +17,12 @@ from typing import Any, NamedTuple
 
 from sqlite_utils import Migrations
 
-from evidence import database, schema
+from evidence import database, schema, tag_filter
 from evidence.errors import ConfigError, StoreError
 from evidence.flow import Flow, run_of
 from evidence.flow import read as read_flow
 from evidence.model import Citation, Decision, Doi, Resolution
+from evidence.tag_filter import TagFilter
 
 Row = dict[str, Any]
 
@@ -77,11 +80,11 @@ _ONE_TEXT = {**_OF_PEOPLE, "notice_details": _NOTICES}
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which works an export or a report is about. `tags` are (facet, value) and all must hold; `since` is an ISO date:
-    works first landed, or whose record changed, on or after it; `text` is a full-text query of plain words."""
+    """Which works an export or a report is about. All of `tags` must hold; `since` is an ISO date: works first landed, or
+    whose record changed, on or after it; `text` is plain words, all of which must stand in the work."""
 
     verdicts: tuple[str, ...] = ("include",)
-    tags: tuple[tuple[str, str], ...] = ()
+    tags: tuple[TagFilter, ...] = ()
     since: str | None = None
     text: str | None = None
 
@@ -499,16 +502,13 @@ def work(conn: sqlite3.Connection, doi: Doi) -> Row | None:
 def selected(conn: sqlite3.Connection, selection: Selection) -> Iterator[Row]:
     """The works of a selection, newest first, as `export` takes them; few are in memory at once."""
     where = ["w.verdict in (select value from json_each(:verdicts))"]
-    values: Row = {"verdicts": json.dumps(selection.verdicts)}
-    for number, (facet, value) in enumerate(selection.tags):
-        where.append(
-            f"exists (select 1 from tags t where t.doi = w.doi and t.facet = :f{number} and t.value = :v{number})"  # noqa: S608 - only numbers are pasted
-        )
-        values |= {f"f{number}": facet, f"v{number}": value}
+    clauses, tags = tag_filter.conditions(selection.tags, "w.doi")
+    where += clauses
+    values: Row = {"verdicts": json.dumps(selection.verdicts), **tags}
     if selection.since:
         where.append("w.changed_run in (select run from runs where started >= :since)")
         values["since"] = selection.since
-    if selection.text:
+    if selection.text is not None:
         where.append("w.rowid in (select rowid from works_fts where works_fts match :text)")
         values["text"] = _plain_words(selection.text)
     keys = [
@@ -532,13 +532,21 @@ def whole(conn: sqlite3.Connection, wanted: Sequence[Doi], *, flat: bool = False
 
 def check_tags(conn: sqlite3.Connection, tags: Sequence[tuple[str, str]]) -> None:
     """ConfigError when a tag is none that could be said, naming those that can."""
+    known = _taxonomy(conn)
     for facet, value in tags:
-        known = [v for (v,) in conn.execute("select value from facets where facet = ? order by position", (facet,))]
-        if not known:
-            facets = [f for (f,) in conn.execute("select distinct facet from facets order by facet")]
-            raise ConfigError(f"--tag {facet}:{value}: there is no facet {facet!r}; the facets are {', '.join(facets)}")
-        if value not in known:
-            raise ConfigError(f"--tag {facet}:{value}: {facet} has no {value!r}; it has {', '.join(known)}")
+        tag_filter.check_tag(facet, value, known)
+
+
+def check(conn: sqlite3.Connection, selection: Selection) -> None:
+    """ConfigError when a selection asks for a tag that could not be said, or for words where there are none."""
+    tag_filter.check(selection.tags, _taxonomy(conn))
+    if selection.text is not None:
+        _plain_words(selection.text)
+
+
+def _taxonomy(conn: sqlite3.Connection) -> dict[str, list[str]]:
+    """Facet → its values in their order."""
+    return tag_filter.by_facet(conn.execute("select facet, value from facets order by facet, position"))
 
 
 def cited_elsewhere(conn: sqlite3.Connection, least: int) -> list[Row]:
@@ -765,5 +773,20 @@ def _in_chunks(conn: sqlite3.Connection, sql: str, wanted: Sequence[Doi]) -> Ite
 
 
 def _plain_words(text: str) -> str:
-    """Each word quoted, so that `IPT-A` or `or` is looked for and not read as an operator."""
-    return " ".join(f'"{word}"' for word in text.replace('"', " ").split())
+    """Each word quoted, so that `IPT-A` or `or` is looked for and not read as an operator; ConfigError when there is none.
+
+    The full-text index knows letters and digits; whatever else stands alone would be no word to it.
+    """
+    # NUL ends a query, and half a surrogate pair (a byte of the command line that is no UTF-8) is no text.
+    words = [word for word in re.sub(r'["\0\ud800-\udfff]', " ", text).split() if any(map(_in_words, word))]
+    if not words:
+        raise ConfigError(
+            f"--query {text!r}: there is no word in it; write the words to look for, such as --query 'grief'"
+        )
+    return " ".join(f'"{word}"' for word in words)
+
+
+def _in_words(character: str) -> bool:
+    """Whether the tokenizer (unicode61) takes the character for a part of a word."""
+    category = unicodedata.category(character)
+    return category[0] in "LN" or category == "Co"

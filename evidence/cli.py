@@ -5,51 +5,33 @@ Results go to stdout, the log to stderr; a progress bar appears on a terminal on
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import logging
 import os
-import sqlite3
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
-from tqdm import tqdm
 
-from evidence import (
-    __version__,
-    backup,
-    catalogue,
-    config,
-    crossref,
-    desk,
-    doi,
-    evaluate_duplicates,
-    evaluate_matching,
-    export,
-    ledger,
-    publish,
-    report,
-    rulebook,
-    serve,
-    session,
-)
-from evidence import evaluate as evaluation
-from evidence.archive import snapshot_files
+from evidence import __version__, export, output, tag_filter
 from evidence.errors import ConfigError, EvidenceError
-from evidence.model import SAME_WORK, Doi, VerdictName
-from evidence.rulebook import Rulebook
+
+if TYPE_CHECKING:
+    from evidence import config, evaluate
+    from evidence.model import Doi, VerdictName
+    from evidence.rulebook import Rulebook
+
+# What a command needs is imported when it runs: `evidence --help` needs none of it, and the network, the database and the
+# rules together take longer to import than most answers to make.
 
 VERDICTS = ("include", "exclude", "unsure")
 SHOWN_VERDICTS = (*VERDICTS, "duplicate", "all")
-_F = TypeVar("_F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +44,21 @@ class Settings:
     quiet: bool
 
 
+def _writes_to(_: click.Context, __: click.Parameter, value: str) -> Path | None:
+    return None if value == "-" else Path(value)
+
+
+_to = click.option("-o", "--output", "to", type=click.Path(dir_okay=False, readable=False, allow_dash=True), default="-",
+                   callback=_writes_to, help="Default: stdout.")  # fmt: skip
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+
+
 class Bar:
     """`reconsider.Progress` as a bar on a terminal's stderr; elsewhere silence."""
 
     def __init__(self, quiet: bool) -> None:
+        from tqdm import tqdm
+
         self._bar = tqdm(disable=quiet or not sys.stderr.isatty(), leave=False, unit="", file=sys.stderr)
 
     def step(self, label: str, done: int, total: int | None) -> None:
@@ -112,9 +105,9 @@ def init(folder: Path) -> None:
         raise ConfigError(f"{target}: is already there; edit it, or name another folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(starter().read_bytes())
     except OSError as error:
-        raise ConfigError(f"{target}: cannot be written ({error.strerror}); name another folder") from None
+        raise ConfigError(f"{folder}: cannot be written ({error.strerror}); name another folder") from None
+    output.write_whole(target, [starter().read_bytes()])
     click.echo(f"Wrote {target}. Edit it, then: evidence check && evidence sync")
 
 
@@ -123,6 +116,8 @@ def init(folder: Path) -> None:
 @click.pass_obj
 def check(settings: Settings, online: bool) -> None:
     """Check sources.yaml and the rules, without a request unless --online."""
+    from evidence import config, rulebook, session
+
     checked, book = config.load(settings.sources), rulebook.load()
     rules = sum(len(value.rules) for facet in book.facets for value in facet.values)
     click.echo(f"{settings.sources}: {len(checked.sources)} sources, nothing wrong.")
@@ -158,6 +153,8 @@ def sync(
         raise ConfigError("--all goes with --from FILE: it takes every record of those files")
     if offline and files:
         raise ConfigError("give --offline or --from, not both: --offline is the bundled snapshot")
+    from evidence import config, report
+
     checked = config.load(settings.sources)
     outcome = _run(settings, checked, offline, files, everything, full)
     click.echo(json.dumps(outcome.counts() | {"outcome": outcome.outcome}) if as_json else report.summary(outcome))
@@ -175,6 +172,8 @@ def sync(
 @click.pass_obj
 def demo(settings: Settings, host: str, port: int, no_serve: bool, open_browser: bool | None) -> None:
     """Run the whole way on the bundled snapshot (no network) and open the site until Ctrl-C."""
+    from evidence import config, report, serve
+
     path = settings.sources if settings.sources.exists() else starter()
     outcome = _run(settings, config.load(path), True, (), False, False)
     click.echo(report.summary(outcome))
@@ -188,6 +187,8 @@ def demo(settings: Settings, host: str, port: int, no_serve: bool, open_browser:
 @click.pass_obj
 def judge(settings: Settings) -> None:
     """Screen and tag again, offline, what changed rules or decisions touch."""
+    from evidence import rulebook, session
+
     with _bar(settings) as bar:
         count = session.judge(settings.db, settings.decisions, rulebook.load(), _now, bar)
     click.echo(f"{count} works judged again." if count else "Nothing to judge: rules and decisions are as before.")
@@ -199,6 +200,8 @@ def judge(settings: Settings) -> None:
 @click.pass_obj
 def explain(settings: Settings, doi_: str, as_json: bool) -> None:
     """Say why a work is in or out, with the words behind its verdict and every tag."""
+    from evidence import catalogue, report
+
     asked = _doi(doi_)
     with catalogue.reading(settings.db) as conn:
         work = catalogue.work(conn, catalogue.canonical(conn, asked))
@@ -233,6 +236,9 @@ def decide(
     reviewer: str,
 ) -> None:
     """Record a person's verdict or tag on a work; it beats the rules and survives every run."""
+    from evidence import rulebook, session
+    from evidence.model import SAME_WORK
+
     pairs = (
         [*map(_pair, tags), *((SAME_WORK, _doi(other)) for other in same)],
         [*map(_pair, untags), *((SAME_WORK, _doi(other)) for other in apart)],
@@ -261,15 +267,13 @@ def decisions() -> None:
 
 
 @decisions.command("export")
-@click.option("-o", "--output", type=click.File("w", encoding="utf-8", lazy=True), default="-", help="Default: stdout.")
+@_to
 @click.pass_obj
-def decisions_export(settings: Settings, output: Any) -> None:
+def decisions_export(settings: Settings, to: Path | None) -> None:
     """Write the whole ledger as CSV, oldest first."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(ledger.COLUMNS)
-    writer.writerows(ledger.rows(session.decisions(settings.decisions)))
-    output.write(text.getvalue())
+    from evidence import ledger, session
+
+    output.write(to, (line.encode() for line in ledger.lines(session.decisions(settings.decisions))))
 
 
 @decisions.command("import")
@@ -277,6 +281,8 @@ def decisions_export(settings: Settings, output: Any) -> None:
 @click.pass_obj
 def decisions_import(settings: Settings, file: Path) -> None:
     """Append the decisions of FILE that the ledger does not hold yet, then judge what they touch."""
+    from evidence import catalogue, ledger, report, rulebook, session
+
     count = session.import_decisions(settings.db, settings.decisions, rulebook.load(), _now, ledger.read(file))
     click.echo(f"{count} decision{'' if count == 1 else 's'} added.")
     with catalogue.reading(settings.db) as conn:
@@ -288,6 +294,8 @@ def decisions_import(settings: Settings, file: Path) -> None:
 @click.pass_obj
 def decisions_conflicts(settings: Settings) -> None:
     """List the works whose decisions people should look at again, and why."""
+    from evidence import catalogue, report
+
     with catalogue.reading(settings.db) as conn:
         found, without = catalogue.conflicts(conn), catalogue.without_work(conn)
     for row in found:
@@ -302,6 +310,8 @@ def decisions_conflicts(settings: Settings) -> None:
 @click.pass_obj
 def decisions_agreement(settings: Settings) -> None:
     """Say how far each two reviewers agree: percent, and Cohen's kappa."""
+    from evidence import ledger, session
+
     _, words = session.current(settings.db, session.decisions(settings.decisions))
     found = ledger.agreement(words)
     for pair in found:
@@ -314,14 +324,15 @@ def decisions_agreement(settings: Settings) -> None:
 @cli.command("export")
 @click.option("--format", "format_", type=click.Choice(sorted(export.FORMATS)), default="csv", show_default=True,
               help="csv has every column; ris is for Zotero, Rayyan and Covidence.")  # fmt: skip
-@click.option("--tag", "tags", multiple=True, metavar="FACET:VALUE", help="Only works with this tag; may be repeated.")
+@click.option("--tag", "tags", multiple=True, metavar="FACET:VALUE[,…]",
+              help="Only works with this tag (design:rct,cluster-rct: either); given more than once, all must hold.")  # fmt: skip
 @click.option("--verdict", "verdicts", multiple=True, type=click.Choice(SHOWN_VERDICTS), default=("include",),
-              show_default=True, help="Only works with this verdict; may be repeated.")  # fmt: skip
+              show_default=True, help="Only works with this verdict; given more than once, either.")  # fmt: skip
 @click.option("--since", metavar="DATE", help="Only works that are new or changed since this day (YYYY-MM-DD).")
-@click.option("--query", "text", metavar="TEXT", help="Only works with these words (full-text search).")
+@click.option("--query", "text", metavar="TEXT", help="Only works with all of these words (full-text search).")
 @click.option("--excel", is_flag=True, help="Begin the CSV with a byte order mark, so that Excel reads UTF-8.")
 @click.option("--encoding", default="utf-8", show_default=True, help="The encoding of the file.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, allow_dash=True), default="-", help="Default: stdout.")
+@_to
 @click.pass_obj
 def export_(
     settings: Settings,
@@ -332,31 +343,21 @@ def export_(
     text: str | None,
     excel: bool,
     encoding: str,
-    output: str,
+    to: Path | None,
 ) -> None:
     """Write the works, one row each, as CSV, RIS, BibTeX, CSL-JSON or for ASReview."""
+    from evidence import catalogue, session
+
     chosen = SHOWN_VERDICTS if "all" in verdicts else verdicts
-    selection = catalogue.Selection(chosen, tuple(map(_pair, tags)), _day(since), text)
-    count = session.export_works(
-        settings.db, selection, format_, excel, encoding, None if output == "-" else Path(output)
-    )
-    if output != "-" and not settings.quiet:
-        click.echo(f"{count} works written to {output}.", err=True)
+    selection = catalogue.Selection(chosen, tuple(map(tag_filter.parse, tags)), _day(since), text)
+    count = session.export_works(settings.db, selection, format_, excel, encoding, to)
+    if to is not None and not settings.quiet:
+        click.echo(f"{count} works written to {to}.", err=True)
 
 
 @cli.group("report")
 def reports() -> None:
     """What a review must report: the flow of records, the searches as run, what changed."""
-
-
-def _report(name: str, read: Callable[[sqlite3.Connection], Any], write: Callable[[Any], str], text: str) -> None:
-    @reports.command(name, help=text)
-    @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
-    @click.pass_obj
-    def command(settings: Settings, as_json: bool) -> None:
-        with catalogue.reading(settings.db) as conn:
-            rows = read(conn)
-        click.echo(json.dumps(rows, ensure_ascii=False) if as_json else write(rows))
 
 
 @reports.command("prisma")
@@ -367,23 +368,34 @@ def _report(name: str, read: Callable[[sqlite3.Connection], Any], write: Callabl
 @click.pass_obj
 def report_prisma(settings: Settings, as_of: str | None, as_json: bool) -> None:
     """Print the boxes of the PRISMA 2020 flow diagram."""
+    from evidence import catalogue, report
+
     day = _day(as_of, "--as-of")
     with catalogue.reading(settings.db) as conn:
         found = catalogue.flow(conn, day)
     click.echo(json.dumps(found.boxes, ensure_ascii=False) if as_json else report.flow(found))
 
 
-_report(
-    "prisma-s", catalogue.searches_as_run, report.searches, "Print every search as it was run, as PRISMA-S asks for it."
-)
+@reports.command("prisma-s")
+@_as_json
+@click.pass_obj
+def report_prisma_s(settings: Settings, as_json: bool) -> None:
+    """Print every search as it was run, as PRISMA-S asks for it."""
+    from evidence import catalogue, report
+
+    with catalogue.reading(settings.db) as conn:
+        rows = catalogue.searches_as_run(conn)
+    click.echo(json.dumps(rows, ensure_ascii=False) if as_json else report.searches(rows))
 
 
 @reports.command("changes")
 @click.option("--since", metavar="DATE", help="Since this day (YYYY-MM-DD); default: in the last run.")
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@_as_json
 @click.pass_obj
 def report_changes(settings: Settings, since: str | None, as_json: bool) -> None:
     """Print the works that are new, changed or judged otherwise, those with a notice first."""
+    from evidence import catalogue, report
+
     day = _day(since)
     with catalogue.reading(settings.db) as conn:
         rows = catalogue.changes(conn, day)
@@ -402,6 +414,8 @@ def snowball(settings: Settings, least: int, as_json: bool) -> None:
     Only deposited reference lists are seen, and of these the entries with a DOI. To follow one, add it to a reference list
     in sources.yaml.
     """
+    from evidence import catalogue, report
+
     with catalogue.reading(settings.db) as conn:
         found = catalogue.cited_elsewhere(conn, least)
     click.echo(json.dumps(found, ensure_ascii=False) if as_json else report.snowball(found, least))
@@ -414,6 +428,8 @@ def snowball(settings: Settings, least: int, as_json: bool) -> None:
 )
 def cite(doi_: str, style: str) -> None:
     """Print a work's formatted citation, asked from Crossref."""
+    from evidence import crossref
+
     click.echo(crossref.bibliography(_doi(doi_), style, _crossref_url()))
 
 
@@ -422,6 +438,8 @@ def cite(doi_: str, style: str) -> None:
 @click.pass_obj
 def status(settings: Settings, as_json: bool) -> None:
     """Say how the database stands: last run, works, sources with trouble, citations that need a person."""
+    from evidence import catalogue, report
+
     with catalogue.reading(settings.db) as conn:
         state = catalogue.status(conn)
     click.echo(json.dumps(state, ensure_ascii=False) if as_json else report.status(state))
@@ -451,6 +469,8 @@ def serve_(
 
     Nobody can write through it, unless a reviewer's desk is opened.
     """
+    from evidence import desk, serve
+
     if sum((public, reviewer is not None, accounts is not None)) > 1:
         raise ConfigError("--public, --reviewer and --accounts exclude each other: a site for strangers has no desk")
     opened: Mapping[str, str] = {}
@@ -485,6 +505,8 @@ def publish_(settings: Settings, folder: Path, hide_reviewers: bool) -> None:
 
     `sh DIR/current/start` serves it; a unit for systemd and a Dockerfile lie beside. Raw records stay out.
     """
+    from evidence import publish
+
     done = publish.publish(
         settings.db,
         folder,
@@ -494,6 +516,10 @@ def publish_(settings: Settings, folder: Path, hide_reviewers: bool) -> None:
         now=_now,
     )
     click.echo(f"{done.works} works, {done.size / 1e6:.1f} MB, in {done.folder}. Serve them: sh {done.current}/start")
+    for name, reason in done.stuck:
+        click.echo(
+            f"The old version {done.current.parent / 'versions' / name} could not be removed ({reason}).", err=True
+        )
     if done.unfinished:
         click.echo(
             f"Run {done.unfinished} was under way: the copy holds what had landed of it. Publish again when it ends."
@@ -510,6 +536,8 @@ def backup_(settings: Settings, target: Path, force: bool) -> None:
     FILE gets the harvest; the decisions go beside it, to decisions.db where FILE is called evidence.db and to NAME-decisions.db
     otherwise. A folder gets evidence.db and decisions.db.
     """
+    from evidence import backup
+
     for copied in backup.backup(settings.db, settings.decisions, target, force=force):
         kind = "work" if "works" in copied.rows else "decision"
         held = f"{copied.rows[f'{kind}s']} {kind}{'s' * (copied.rows[f'{kind}s'] != 1)}"
@@ -518,8 +546,8 @@ def backup_(settings: Settings, target: Path, force: bool) -> None:
             click.echo(f"Run {copied.unfinished} was under way: the copy holds what had landed of it.")
 
 
-@cli.group()
-def evaluate() -> None:
+@cli.group("evaluate")
+def evaluations() -> None:
     """Measure the rules and the matching on labelled files of your own."""
 
 
@@ -527,7 +555,7 @@ _labelled = click.argument("file", type=click.Path(dir_okay=False, path_type=Pat
 _brief = click.option("--brief", is_flag=True, help="Only the figures, without the disagreements.")
 
 
-@evaluate.command("screening")
+@evaluations.command("screening")
 @_labelled
 @_brief
 def evaluate_screening(file: Path, brief: bool) -> None:
@@ -536,10 +564,12 @@ def evaluate_screening(file: Path, brief: bool) -> None:
     FILE (.csv or .jsonl, gzipped or not) has title, abstract and label_relevant (0 or 1), or `relevant` and perhaps
     `relevant_second_reader`.
     """
-    _measure(file, evaluation.screening, "nobody's verdict is in it (label_relevant, relevant)", brief)
+    from evidence import evaluate
+
+    _measure(file, evaluate.screening, "nobody's verdict is in it (label_relevant, relevant)", brief)
 
 
-@evaluate.command("tags")
+@evaluations.command("tags")
 @_labelled
 @_brief
 def evaluate_tags(file: Path, brief: bool) -> None:
@@ -547,22 +577,28 @@ def evaluate_tags(file: Path, brief: bool) -> None:
 
     FILE (.jsonl, gzipped or not) has title, abstract and `labels` (facet → values), perhaps `labels_second_reader`.
     """
-    _measure(file, evaluation.tags, "no labels are in it (labels)", brief)
+    from evidence import evaluate
+
+    _measure(file, evaluate.tags, "no labels are in it (labels)", brief)
 
 
-@evaluate.command("rct")
+@evaluations.command("rct")
 @_labelled
 @_brief
 def evaluate_rct(file: Path, brief: bool) -> None:
     """Tell randomised trials among the records of FILE, which has title, abstract and is_rct_medline (0 or 1)."""
-    _measure(file, evaluation.rct, "no record says whether it is a trial (is_rct_medline)", brief)
+    from evidence import evaluate
+
+    _measure(file, evaluate.rct, "no record says whether it is a trial (is_rct_medline)", brief)
 
 
-@evaluate.command("ranking")
+@evaluations.command("ranking")
 @_labelled
 def evaluate_ranking(file: Path) -> None:
     """Say how many records of FILE a person reads, likeliest first, to find 95 % of the relevant; and in random order."""
-    found = evaluation.ranking(evaluation.read(file), rulebook.load())
+    from evidence import evaluate, rulebook
+
+    found = evaluate.ranking(evaluate.read(file), rulebook.load())
     click.echo(
         f"{found.rows} records, {found.relevant} relevant: {found.read} read for {found.share:.0%} of them, "
         f"{found.random} in random order."
@@ -573,23 +609,27 @@ def evaluate_ranking(file: Path) -> None:
     )
 
 
-def _measure(file: Path, measure: Callable[[list[evaluation.Row], Rulebook], Any], none: str, brief: bool) -> None:
-    measured = measure(evaluation.read(file), rulebook.load())
-    text = evaluation.render(measured, disagreements=not brief)
+def _measure(file: Path, measure: Callable[[list[evaluate.Row], Rulebook], Any], none: str, brief: bool) -> None:
+    from evidence import evaluate, rulebook
+
+    measured = measure(evaluate.read(file), rulebook.load())
+    text = evaluate.render(measured, disagreements=not brief)
     if not text.strip():
         raise ConfigError(f"{file}: {none}; `evidence evaluate --help` says what each measure reads")
     click.echo(text)
 
 
-@evaluate.command("duplicates")
+@evaluations.command("duplicates")
 @_labelled
 @click.option("--gold", type=click.Path(dir_okay=False, path_type=Path), help="The true clusters, where FILE has none.")
 def evaluate_duplicates_(file: Path, gold: Path | None) -> None:
     """Find the duplicates of FILE (any CSV with title, author, year and a cluster): wrong and missed pairs, with reasons."""
+    from evidence import evaluate_duplicates
+
     click.echo(evaluate_duplicates.render(evaluate_duplicates.evaluate_file(file, gold)))
 
 
-@evaluate.command("matching")
+@evaluations.command("matching")
 @click.argument("files", nargs=-1, required=True, type=click.Path(dir_okay=False, path_type=Path), metavar="FILE…")
 @click.option(
     "--every", default=1, show_default=True, type=click.IntRange(min=1), help="Only every so-manieth citation."
@@ -602,6 +642,8 @@ def evaluate_matching_(files: tuple[Path, ...], every: int, show: int) -> None:
     work: atitle, firstAuthor, jtitle, volume, firstPage, year. Exit code 1 when the targets are missed: precision .995,
     recall .93, at most 1 % of absent works linked.
     """
+    from evidence import evaluate_matching, session
+
     rows = [row for file in files for row in evaluate_matching.read(session.lines(file), str(file))]
     evaluation = evaluate_matching.evaluate(rows, every)
     click.echo(evaluate_matching.render(evaluation, show))
@@ -618,21 +660,40 @@ def starter() -> Path:
 def main() -> None:
     """The console script: errors raised on purpose become one sentence and an exit code."""
     try:
+        with output.told():
+            code = _status()
+    except output.PipeClosedError as error:
+        code = error.exit_code
+    except output.OutputError as error:
+        code = _complain(error)
+    sys.exit(code)
+
+
+def _status() -> int:
+    """Run the command line and give its exit code."""
+    try:
         cli(standalone_mode=False)
+    except (output.OutputError, output.PipeClosedError):
+        raise
     except EvidenceError as error:
-        click.echo(f"evidence: {error}", err=True)
-        sys.exit(error.exit_code)
+        return _complain(error)
     except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+        return stop.exit_code
     except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
+        with suppress(OSError):
+            error.show()
+        return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("evidence: stopped by you; run it again to go on", err=True)
-        sys.exit(130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        with suppress(OSError):
+            click.echo("evidence: stopped by you; run it again to go on", err=True)
+        return 130
+    return 0
+
+
+def _complain(error: EvidenceError) -> int:
+    with suppress(OSError):  # when stderr is full too, the exit code says it
+        click.echo(f"evidence: {error}", err=True)
+    return error.exit_code
 
 
 def _run(
@@ -643,7 +704,9 @@ def _run(
     everything: bool,
     full: bool,
 ) -> Any:
-    paths = snapshot_files() if offline else files
+    from evidence import archive, rulebook, session
+
+    paths = archive.snapshot_files() if offline else files
     with _bar(settings) as bar:
         return session.run(
             settings.db,
@@ -660,7 +723,7 @@ def _run(
 
 
 @contextmanager
-def _bar(settings: Settings) -> Any:
+def _bar(settings: Settings) -> Iterator[Bar]:
     bar = Bar(settings.quiet)
     try:
         yield bar
@@ -669,6 +732,8 @@ def _bar(settings: Settings) -> Any:
 
 
 def _doi(raw: str) -> Doi:
+    from evidence import doi
+
     parsed = doi.parse(raw)
     if parsed is None:
         raise ConfigError(f"{raw!r} is no DOI; write it like 10.1176/appi.ajp.2015.15091141")
@@ -702,6 +767,8 @@ def _crossref_url() -> str | None:
 
 
 def _mailto(checked: config.Config) -> str | None:
+    from evidence import config
+
     raw = os.environ.get("EVIDENCE_MAILTO")
     if not raw:
         return checked.contact

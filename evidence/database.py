@@ -19,14 +19,11 @@ from typing import Final, Literal
 
 from sqlite_utils import Database, Migrations
 
-from evidence import schema
+from evidence import UPGRADE, schema
 from evidence.errors import LockedError, StoreError
 
 State = Literal["new", "behind", "current"]
 """`new`: without a table, or left unfinished while it was made; `behind`: an older version made it."""
-
-UPGRADE: Final = "upgrade with pip install -U evidence"
-"""What to do about a database that a newer version made."""
 
 WAIT: Final = 30.0
 """Seconds that a writer waits for another program to let go of the file."""

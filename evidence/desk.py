@@ -230,7 +230,10 @@ def for_accounts(db: Path, ledger: Path, file: Path) -> tuple[dict[str, str], st
     """A desk for people with passwords: the environment variables that open it, and the page to log in at. `file` is YAML,
     name: hash, as `datasette hash-password` prints it. ConfigError with the line of what is no such thing."""
     if importlib.util.find_spec("datasette_auth_passwords") is None:
-        raise ConfigError('--accounts needs datasette-auth-passwords; install it with pip install "evidence[accounts]"')
+        raise ConfigError(
+            "--accounts needs datasette-auth-passwords; install it with pip install datasette-auth-passwords, or in a clone of "
+            'evidence with pip install ".[accounts]"'
+        )
     if not file.exists():
         raise ConfigError(
             f"{file}: there is no such file; it has a line for each reviewer, `A. Reader: pbkdf2_sha256$…`"

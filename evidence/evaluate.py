@@ -23,7 +23,11 @@ from evidence.rulebook import FACETS, Rulebook
 from evidence.screen import screen
 from evidence.tag import tag
 
-TRUE = ("1", "true", "yes", "True")
+LABELS = {
+    **dict.fromkeys(("1", "1.0", "true", "t", "yes", "y", "include", "included", "relevant"), True),
+    **dict.fromkeys(("0", "0.0", "false", "f", "no", "n", "exclude", "excluded", "irrelevant", "not relevant"), False),
+}
+"""How people and their programs write a verdict; anything else is refused, for a label that is misread is a false figure."""
 RANDOMISED = ("rct", "cluster-rct")
 """What a MEDLINE indexer means by "Randomized Controlled Trial" as a publication type."""
 
@@ -316,18 +320,14 @@ def _share(part: int, whole: int) -> str:
 
 
 def read(path: Path) -> list[Row]:
-    """The labelled rows of a file; ConfigError when it cannot be read or has no labels we know."""
+    """The labelled rows of a file; ConfigError when it cannot be read, has no labels we know, or a label that is none."""
     try:
         raw = path.read_bytes()
         text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8-sig")
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read ({error}); give a .csv or .jsonl file, gzipped or not") from None
-    lines = ".jsonl" in path.suffixes
-    try:
-        records = list(_jsonl(text) if lines else csv.DictReader(io.StringIO(text, newline="")))
-    except (json.JSONDecodeError, csv.Error) as error:
-        raise ConfigError(f"{path}: is no {'JSON Lines' if lines else 'CSV'} file ({error})") from None
-    rows = [row for number, record in enumerate(records, start=1) if (row := _row(number, record))]
+    entries = _jsonl(text, path) if ".jsonl" in path.suffixes else _csv(text, path)
+    rows = [row for number, where, record in entries if (row := _row(number, where, record))]
     if not rows:
         raise ConfigError(
             f"{path}: no labels; a row needs `label_relevant` or `is_rct_medline` (CSV), or `relevant` and `labels` (JSON Lines)"
@@ -335,13 +335,45 @@ def read(path: Path) -> list[Row]:
     return rows
 
 
-def _jsonl(text: str) -> Iterator[dict[str, Any]]:
-    for line in text.splitlines():
-        if line.strip():
-            yield json.loads(line)
+def _jsonl(text: str, path: Path) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    """(number, place, record). A line ends at a line feed and nowhere else: other breaks may stand in a text."""
+    number = 0
+    for line_number, line in enumerate(text.split("\n"), start=1):
+        where = f"{path}:{line_number}"
+        if not line.strip():
+            continue
+        number += 1
+        try:
+            record = json.loads(line)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise ConfigError(f"{where}: is no JSON Lines file ({error}); each line is one object") from None
+        if not isinstance(record, dict):
+            raise ConfigError(f'{where}: is no record; each line is an object such as {{"title": …, "relevant": 1}}')
+        yield number, where, record
 
 
-def _row(number: int, record: Mapping[str, Any]) -> Row | None:
+def _csv(text: str, path: Path) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    try:
+        for number, record in enumerate(reader, start=1):
+            yield number, f"{path}:{reader.line_num}", record
+    except csv.Error as error:
+        raise ConfigError(f"{path}:{reader.line_num + 1}: is no CSV file ({error})") from None
+
+
+def _label(raw: object, field: str, where: str) -> bool | None:
+    """What a reader said; None for nothing. JSON may say it as true, 1 or "yes"."""
+    text = "" if raw is None else str(raw).strip().casefold()
+    if not text:
+        return None
+    if text not in LABELS:
+        raise ConfigError(
+            f"{where}: {field} is {raw!r}, which is no label; write 1, true, yes or include, or 0, false, no or exclude"
+        )
+    return LABELS[text]
+
+
+def _row(number: int, where: str, record: Mapping[str, Any]) -> Row | None:
     work = Work(
         doi=Doi(record.get("doi") or f"10.0/row-{number}"),
         title=None if record.get("title_is_placeholder") else record.get("title") or None,
@@ -350,18 +382,28 @@ def _row(number: int, record: Mapping[str, Any]) -> Row | None:
         kind=record.get("type") or None,
     )
     name = str(record.get("id") or record.get("pmid") or record.get("doi") or number)
+
+    def said(*fields: str) -> tuple[bool, ...]:
+        labels = (_label(record.get(field), field, where) for field in fields)
+        return tuple(label for label in labels if label is not None)
+
     if "label_relevant" in record:
-        return Row(name, work, (record["label_relevant"] in TRUE,), note=record.get("hard_negative") or None)
+        return Row(name, work, said("label_relevant"), note=record.get("hard_negative") or None)
     if "is_rct_medline" in record:
-        return Row(name, work, randomised=record["is_rct_medline"] in TRUE)
-    if "labels" not in record:
+        return Row(name, work, randomised=_label(record["is_rct_medline"], "is_rct_medline", where))
+    if "labels" not in record and "relevant" not in record:
         return None
-    readers = [record["labels"], record.get("labels_second_reader")]
-    verdicts = [record.get("relevant"), record.get("relevant_second_reader")]
+    readers = [record.get("labels"), record.get("labels_second_reader")]
     return Row(
         name,
         work,
-        tuple(bool(verdict) for verdict in verdicts if verdict is not None),
-        tuple({facet: frozenset(values) for facet, values in labels.items()} for labels in readers if labels),
+        said("relevant", "relevant_second_reader"),
+        tuple(_values(labels, where) for labels in readers if labels),
         note=record.get("notes") or None,
     )
+
+
+def _values(labels: object, where: str) -> dict[str, frozenset[str]]:
+    if not isinstance(labels, dict) or not all(isinstance(values, list) for values in labels.values()):
+        raise ConfigError(f'{where}: the labels are no object of lists; write them like {{"design": ["rct"]}}')
+    return {facet: frozenset(map(str, values)) for facet, values in labels.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -37,6 +38,17 @@ def rows(decisions: Sequence[Decision]) -> Iterator[tuple[str, ...]]:
     for decision in decisions:
         said = [str(getattr(decision, column) or "") for column in COLUMNS[:-2]]
         yield (*said, " ".join(decision.seen), identify(decision))
+
+
+def lines(decisions: Sequence[Decision]) -> Iterator[str]:
+    """The CSV, line by line, the header first."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    for row in itertools.chain([COLUMNS], rows(decisions)):
+        writer.writerow(row)
+        yield text.getvalue()
+        text.seek(0)
+        text.truncate()
 
 
 def agreement(decisions: Sequence[Decision]) -> list[Agreement]:

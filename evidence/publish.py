@@ -20,7 +20,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,7 +30,7 @@ import yaml
 from filelock import FileLock, Timeout
 from sqlite_utils import Database
 
-from evidence import catalogue, config, counted, database, schema, serve, yaml_text
+from evidence import DISTRIBUTION, INSTALL, catalogue, config, counted, database, output, schema, serve, yaml_text
 from evidence.errors import BusyError, ConfigError, StoreError
 
 MARKER = ".made-by-evidence-publish"
@@ -73,6 +73,8 @@ WARM = (
 )
 """Pages whose answers the site remembers, and that a visitor is most likely to ask for first."""
 
+_VERSION = re.compile(r"\.?\d{8}T\d{6}Z(?:-\d+)?")
+"""How versions are named; with a dot while they are being written."""
 _SAID_INSTEAD = "Left out of the published copy: Crossref has the record."
 _SIGNED = re.compile(r"(.*?)( decided this on \d{4}-\d{2}-\d{2}: )(.*)", re.DOTALL)
 _TOLD = re.compile(r"(.*?)(: )(.*)", re.DOTALL)
@@ -84,13 +86,15 @@ _LOOK_AGAIN = "People should look again at what was decided here."
 @dataclass(frozen=True, slots=True)
 class Published:
     """A copy that is in place. `folder` is the new version, which the link `current` leads to; `works` is how many it has,
-    `size` its database's bytes; `removed` are the versions that were pruned; `unfinished` is the run that was under way."""
+    `size` its database's bytes; `removed` are the versions that were pruned, `stuck` those that could not be, each with the
+    system's reason; `unfinished` is the run that was under way."""
 
     folder: Path
     current: Path
     works: int
     size: int
     removed: tuple[str, ...]
+    stuck: tuple[tuple[str, str], ...]
     unfinished: int | None
 
 
@@ -120,20 +124,21 @@ def publish(
     names = sorted({word.reviewer for word in said}) if reviewers == "hidden" else None
     with _ours(target), _explained(db, target):
         versions = target / "versions"
-        for left in versions.glob(".*"):
-            shutil.rmtree(left)
+        _remove(path for path in _made(versions) if path.name.startswith("."))
         name = _unused(versions, now().astimezone(UTC).strftime("%Y%m%dT%H%M%SZ"))
         unfinished = versions / f".{name}"
         unfinished.mkdir()
         try:
             works, run = copy(db, unfinished / "evidence.db", hidden=names)
             _write_site(unfinished, target, claims)
+            size = (unfinished / "evidence.db").stat().st_size
             before = _swap(target, unfinished, name)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
-        removed = _prune(versions, {name, before})
+        # From here on the new version is served: what cannot be tidied up is told, and is no failure.
+        removed, stuck = _remove(path for path in _made(versions) if path.name not in {name, before})
     folder = versions / name
-    return Published(folder, target / "current", works, (folder / "evidence.db").stat().st_size, removed, run)
+    return Published(folder, target / "current", works, size, removed, stuck, run)
 
 
 # ---------------------------------------------------------------------- the database
@@ -298,9 +303,9 @@ def fill(form: Path, made: Path, **blanks: str) -> None:
 def requirements() -> list[str]:
     """What the site needs to be installed, at the versions it was published with: ours, and Datasette's plugins."""
     try:
-        needed = importlib.metadata.requires("evidence") or []
+        needed = importlib.metadata.requires(DISTRIBUTION) or []
     except importlib.metadata.PackageNotFoundError:
-        raise ConfigError("evidence is not installed here, only its files are; install it with pip") from None
+        raise ConfigError(f"evidence is not installed here, only its files are; {INSTALL}") from None
     names = [re.split(r"[^\w.-]", need, maxsplit=1)[0] for need in needed if "extra ==" not in need]
     plugins = {point.dist.name for point in importlib.metadata.entry_points(group="datasette") if point.dist}
     plugins.discard("datasette-auth-passwords")  # for the desk alone, and it brings a form that takes passwords
@@ -370,7 +375,9 @@ def _ours(target: Path) -> Iterator[None]:
     made = not target.exists()
     try:
         (target / "versions").mkdir(parents=True, exist_ok=True)
-        (target / MARKER).write_text("`evidence publish` writes this folder and removes old versions in it.\n")
+        output.write_whole(
+            target / MARKER, [b"`evidence publish` writes this folder and removes old versions in it.\n"]
+        )
         lock = FileLock(target / ".lock")
         lock.acquire(timeout=0)
     except Timeout:
@@ -386,9 +393,10 @@ def _ours(target: Path) -> Iterator[None]:
         if not (target / "current").is_symlink():
             for path in (target / ".lock", target / MARKER):
                 path.unlink(missing_ok=True)
-            (target / "versions").rmdir()
-            if made:
-                target.rmdir()
+            with suppress(OSError):  # somebody else's files lie there: they stay, and so do the folders
+                (target / "versions").rmdir()
+                if made:
+                    target.rmdir()
 
 
 @contextmanager
@@ -411,7 +419,7 @@ def _explained(db: Path, target: Path) -> Iterator[None]:
 def _unused(versions: Path, name: str) -> str:
     """`name`, or with a number when there was a version in this second already."""
     number, wanted = 1, name
-    while (versions / wanted).exists():
+    while any(os.path.lexists(versions / name) for name in (wanted, f".{wanted}")):
         number += 1
         wanted = f"{name}-{number}"
     return wanted
@@ -433,9 +441,20 @@ def _swap(target: Path, unfinished: Path, name: str) -> str | None:
     return before
 
 
-def _prune(versions: Path, kept: set[str | None]) -> tuple[str, ...]:
-    """Remove the versions that nobody is served any more: all but the new one and the one before it."""
-    old = sorted(path for path in versions.iterdir() if path.name not in kept)
-    for path in old:
-        shutil.rmtree(path)
-    return tuple(path.name for path in old)
+def _made(versions: Path) -> list[Path]:
+    """The versions that `publish` made, whole or (with a dot) left half-done; what else lies there is not ours."""
+    return sorted(
+        path for path in versions.iterdir() if _VERSION.fullmatch(path.name) and path.is_dir() and not path.is_symlink()
+    )
+
+
+def _remove(versions: Iterable[Path]) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """Remove versions that nobody is served; returns those that are gone, and those that stay with the reason."""
+    gone, stuck = [], []
+    for path in versions:
+        try:
+            shutil.rmtree(path)
+            gone.append(path.name)
+        except OSError as error:
+            stuck.append((path.name, error.strerror or str(error)))
+    return tuple(gone), tuple(stuck)

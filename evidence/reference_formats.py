@@ -14,6 +14,8 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from evidence import pages
+
 Row = Mapping[str, Any]
 """One work: `export.KEYS` → text, int, None; `authors_full` a list of mappings (family, given, suffix, name, role),
 `funders_full` a list of mappings (name, doi, awards) and may be missing, `sources` a tuple of ids, `tags` a mapping facet →
@@ -129,12 +131,12 @@ def _ris_fields(row: Row, editor: str) -> Iterator[tuple[str, Any]]:
         yield "DA", f"{year}/{month}/{day}/"
     yield "VL", row["volume"]
     yield "IS", row["issue"]
-    first, dash, last = (row["pages"] or "").partition("-")
+    first, last = pages.first_last(row["pages"])
     yield "SP", first
-    yield "EP", last if dash else None
+    yield "EP", last
     yield "SN", "; ".join(filter(None, (joined(row["isbn"]), joined(row["issn"]))))
     yield "DO", row["doi"]
-    yield "UR", row["url"]
+    yield "UR", (row["url"] or "").replace(";", "%3B")  # a semicolon parts addresses here
     yield "LA", row["language"]
     yield "AB", row["abstract"]
     yield from (("KW", keyword) for keyword in keywords(row))
@@ -227,7 +229,8 @@ def _bibtex_fields(row: Row, kind: str) -> Iterator[tuple[str, str]]:
         ("note", " ".join(_notes(row))),
     )
     yield from ((name, _tex(value)) for name, value in _fields(plain))
-    yield from ((name, value.replace("-", "--")) for name, value in _fields((("pages", row["pages"]),)))
+    for name, value in _fields((("pages", pages.written(row["pages"], "–")),)):
+        yield name, _tex(value).replace("–", "--")
     yield from (
         (name, value if _balanced(value) else _tex(value))
         for name, value in _fields((("doi", row["doi"]), ("url", row["url"])))
@@ -283,7 +286,6 @@ _CSL_FIELDS = {
     "publisher": "publisher",
     "volume": "volume",
     "issue": "issue",
-    "pages": "page",
     "doi": "DOI",
     "url": "URL",
     "language": "language",
@@ -311,6 +313,8 @@ def csl_json(rows: Iterable[Row]) -> Iterator[str]:
 def _csl_item(row: Row) -> dict[str, Any]:
     item: dict[str, Any] = {"id": row["doi"], "type": _CSL_TYPES.get(row["kind"] or "", "document")}
     item |= {field: row[key] for key, field in _CSL_FIELDS.items() if row[key] is not None}
+    if said := pages.written(row["pages"], "-"):
+        item["page"] = said
     for role in ("author", "editor", "translator", "chair"):
         people = [_csl_name(p) for p in row["authors_full"] if (p.get("role") or "author") == role]
         if people:

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -22,6 +19,7 @@ from filelock import FileLock, Timeout
 from evidence import __version__, archive, catalogue, crossref, export, reconsider, references, store
 from evidence import decisions as deciding
 from evidence import judge as judging
+from evidence import output as writing
 from evidence import sync as stages
 from evidence.archive import Archive, Question
 from evidence.config import Config, ReferenceList, Search
@@ -252,16 +250,10 @@ def export_works(
             yield row
 
     with catalogue.reading(db) as conn:
-        catalogue.check_tags(conn, selection.tags)
+        catalogue.check(conn, selection)
         writer = export.FORMATS[format_]
         chunks = export.csv_rows(counted(), excel=excel) if format_ == "csv" else writer(counted())
-        encoded = export.encode(chunks, encoding)
-        if output is None:
-            for chunk in encoded:
-                sys.stdout.buffer.write(chunk)
-            sys.stdout.buffer.flush()
-        else:
-            _write_whole(output, encoded)
+        writing.write(output, export.encode(chunks, encoding))
     return count
 
 
@@ -382,29 +374,6 @@ def _distinct(questions: Sequence[Question]) -> list[Question]:
         else Question(query, lambda m, t, a, g=tuple(group): any(q.accepts(m, t, a) for q in g))  # type: ignore[misc]
         for query, group in by_query.items()
     ]
-
-
-def _write_whole(output: Path, chunks: Iterator[bytes]) -> None:
-    """Beside the target first, then renamed: a reader never sees half a file."""
-    try:
-        with tempfile.NamedTemporaryFile(dir=output.parent, prefix=f".{output.name}.", delete=False) as file:
-            try:
-                for chunk in chunks:
-                    file.write(chunk)
-                file.close()
-                Path(file.name).chmod(0o666 & ~_umask())
-                Path(file.name).replace(output)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
-    except OSError as error:
-        raise ConfigError(f"{output}: cannot be written ({error.strerror}); name another file with -o") from None
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
 
 
 __all__ = [

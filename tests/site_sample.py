@@ -75,13 +75,27 @@ FACETS = (
     ("outcome", "anxiety", "Anxiety", "Symptoms of anxiety."),
     ("outcome", "quality-of-life", "Quality of life", "Quality of life as people rate it."),
     ("design", "rct", "Randomised trial", "Results of a randomised controlled trial."),
+    ("design", "cluster-rct", "Cluster-randomised trial", "Results of a trial that randomised groups."),
     ("design", "protocol", "Protocol", "The plan of a trial."),
     ("design", "meta-analysis", "Meta-analysis", "A quantitative synthesis."),
+    ("design", "systematic-review", "Systematic review", "A review with a systematic search."),
     ("design", "narrative-review", "Narrative review", "A review without a systematic search."),
     ("condition", "depression", "Depression", "Depressive disorder."),
     ("condition", "grief", "Grief", "Prolonged or complicated grief."),
     ("problem_area", "grief", "Grief", "The problem area of grief."),
     ("population", "adolescents", "Adolescents", "People of 12 to 18 years."),
+    # What the claims of the starter sources.yaml look at.
+    *(
+        (facet, value, value.replace("-", " ").capitalize(), f"The value {value}.")
+        for facet, values in (
+            ("variant", "ipt-couple ipt-m ipsrt ipt-perinatal ipt-late-life"),
+            ("outcome", "alliance-process interpersonal-problems social-support-loneliness relationship-quality"),
+            ("outcome", "onset-prevention relapse-recurrence personality-pathology emotion-alexithymia grief-symptoms"),
+            ("outcome", "general-functioning"),
+            ("format", "combined-medication"),
+        )
+        for value in values.split()
+    ),
 )
 
 TAGS = (

@@ -20,7 +20,7 @@ import httpx
 import pytest
 from datasette.app import Datasette
 
-from evidence import catalogue, cli, config, database, serve, session, yaml_text
+from evidence import UPGRADE, catalogue, cli, config, database, serve, session, yaml_text
 from evidence.errors import LockedError, StoreError
 from evidence.model import Decision, Doi
 from evidence.rulebook import Rulebook
@@ -199,7 +199,7 @@ def test_a_newer_database_is_refused_by_every_command(
     code, said = run(*command)
     assert (code, said) == (
         1,
-        f"evidence: {path.name}: made by a newer version of evidence (it has x999); {database.UPGRADE}\n",
+        f"evidence: {path.name}: made by a newer version of evidence (it has x999); {UPGRADE}\n",
     )
     after = bytes_of(db, db.with_name("decisions.db"))
     assert {name: after[name] for name in before} == before

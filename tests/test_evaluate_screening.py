@@ -119,6 +119,13 @@ def test_files_of_every_shape_are_read(tmp_path: Path) -> None:
     [
         ("a.csv", "id,title\n1,A\n", "no labels"),
         ("a.jsonl", "{broken\n", "is no JSON Lines file"),
+        ("a.jsonl", '{"title": "A", "label_relevant": 1}\n\n{broken\n', r"a\.jsonl:3: is no JSON Lines"),
+        ("a.jsonl", "[1]\n", r"a\.jsonl:1: is no record"),
+        ("a.jsonl", '{"relevant": true, "labels": ["rct"]}\n', r"a\.jsonl:1: the labels are no object"),
+        ("a.jsonl", '{"label_relevant": 1}\n{"label_relevant": 2}\n', r"a\.jsonl:2: label_relevant is 2"),
+        ("a.jsonl", '{"relevant": "perhaps"}\n', r"a\.jsonl:1: relevant is 'perhaps'"),
+        ("a.csv", 'title,label_relevant\n"A\nB",1\nC,maybe\n', r"a\.csv:4: label_relevant is 'maybe'"),
+        ("a.csv", "title,is_rct_medline\nA,rct\n", r"a\.csv:2: is_rct_medline is 'rct'"),
         ("a.csv.gz", "not gzipped", "cannot be read"),
     ],
 )
@@ -129,6 +136,36 @@ def test_a_file_that_cannot_serve_is_refused(tmp_path: Path, name: str, text: st
         evaluate.read(path)
     with pytest.raises(ConfigError, match="cannot be read"):
         evaluate.read(tmp_path / "nowhere.csv")
+
+
+@pytest.mark.parametrize(
+    ("label", "means"),
+    [
+        *((label, True) for label in (1, True, 1.0, "1", "true", "TRUE", "yes", " Include ", "relevant")),
+        *((label, False) for label in (0, False, "0", "false", "No", "exclude", "irrelevant")),
+        *((label, None) for label in (None, "", " ")),
+    ],
+)
+def test_a_label_means_what_it_says(tmp_path: Path, label: object, means: bool | None) -> None:
+    path = tmp_path / "labelled.jsonl"
+    records = [{"title": "A", field: label} for field in ("label_relevant", "is_rct_medline", "relevant")]
+    path.write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
+    labelled, trial, read = evaluate.read(path)
+    wanted = () if means is None else (means,)
+    assert (labelled.relevant, trial.randomised, read.relevant) == (wanted, means, wanted)
+    if isinstance(label, str):
+        table = tmp_path / "labelled.csv"
+        table.write_text(f"title,label_relevant\nA,{label}\n", encoding="utf-8")
+        assert evaluate.read(table)[0].relevant == wanted
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\r"])
+def test_a_line_ends_at_a_line_feed_alone(tmp_path: Path, mark: str) -> None:
+    path = tmp_path / "labelled.jsonl"
+    record = {"title": f"A{mark}B", "label_relevant": 1}
+    text = json.dumps(record, ensure_ascii=False).replace(json.dumps(mark)[1:-1], mark if mark > " " else "\\n")
+    path.write_bytes(f"{text}\r\n{text}\n".encode())
+    assert [row.relevant for row in evaluate.read(path)] == [(True,), (True,)]
 
 
 def test_what_is_printed_has_figures_and_disagreements() -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+
+import evidence
 
 ROOT = Path(__file__).parents[1]
 
@@ -26,7 +29,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command += ["--disable-pip-version-check", "--wheel-dir", str(out), str(ROOT)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    (built,) = out.glob("evidence-*.whl")
+    (built,) = out.glob("ipt_evidence-*.whl")
     return built
 
 
@@ -78,9 +81,53 @@ def kept(path: Path) -> bool:
 def test_the_wheel_says_what_it_is(installed: Path) -> None:
     (folder,) = installed.glob("*.dist-info")
     metadata = (folder / "METADATA").read_text(encoding="utf-8")
+    assert f"Name: {evidence.DISTRIBUTION}" in metadata.splitlines()
     assert "Requires-Python: >=3.11" in metadata and "License-Expression: Apache-2.0" in metadata
     assert "evidence = evidence.cli:main" in (folder / "entry_points.txt").read_text(encoding="utf-8")
     assert (folder / "licenses" / "LICENSE").exists()
+
+
+INSTALLS = re.compile(r"\b(?:pip3?|pipx|uv|uvx|poetry|pdm|conda)\b[^\n`|]*?\b(?:install|add|run|tool)\b([^\n`]*)")
+OTHERS_PACKAGE = re.compile(
+    r"""(?<![\w./-])["']?(?:ipt-)?evidence(?:\[[\w,]*\])?(?:[=<>~!]=?[\w.*]+)?["']?(?=[\s;,.)"']|$)(?!\s*@)"""
+)
+
+
+def advised(text: str) -> list[str]:
+    """Commands that would fetch `evidence`, or this project's own name, from an index: on PyPI that is a stranger's package,
+    or whoever registers it first."""
+    return [found[0] for found in INSTALLS.finditer(text) if OTHERS_PACKAGE.search(found[1].split("#")[0])]
+
+
+def test_nobody_is_told_to_install_a_strangers_package() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("this is no clone with its git")
+    kinds = {".py", ".md", ".toml", ".yaml", ".yml", ".html", ".sh", ".txt", ""}
+    paths = [ROOT / name for name in listed.stdout.split("\n") if name and Path(name).suffix in kinds]
+    found = {str(path.relative_to(ROOT)): advised(path.read_text(encoding="utf-8")) for path in paths if path.is_file()}
+    assert len(found) > 100
+    assert {name: said for name, said in found.items() if said and name != "tests/test_packaging.py"} == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "advises"),
+    [
+        ("upgrade with pip install -U evidence", True),
+        ('pip install "evidence[accounts]"  # x', True),
+        ("`pip install evidence`", True),
+        ("python -m pip install evidence==0.1.0", True),
+        ("pip install ipt-evidence", True),
+        ("uv tool install evidence", True),
+        ("pip install .          # or the place you install evidence from", False),
+        ('pip install ".[accounts]"', False),
+        ("pip install ipt_evidence-0.1.0-py3-none-any.whl", False),
+        ('pip install "ipt-evidence @ git+https://example.org/evidence.git"', False),
+        ("pip install git+https://example.org/evidence.git", False),
+    ],
+)
+def test_what_counts_as_such_advice(text: str, advises: bool) -> None:
+    assert bool(advised(text)) == advises
 
 
 def test_the_folder_datasette_is_not_a_package() -> None:

@@ -28,6 +28,7 @@ from filelock import FileLock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import evidence
 from evidence import counted, publish, schema, serve, store
 from evidence.errors import BusyError, ConfigError, EvidenceError, StoreError
 from evidence.publish import Published
@@ -605,3 +606,79 @@ def test_warming_up_asks_for_every_page(known: tuple[Path, Published]) -> None:
             thread.join()
         assert warming.stderr is not None and warming.stderr.read() == b""
     assert asked == ["/", "/prisma", "/method"]
+
+
+# ---------------------------------------------------------------------- what is not ours
+
+
+def test_strangers_files_among_the_versions_stay_and_block_nothing(db: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    publish.publish(db, site, now=at_noon)
+    versions = site / "versions"
+    (versions / ".DS_Store").write_text("finder")
+    (versions / "notes.txt").write_text("mine")
+    (versions / "20261124T115959Z").write_text("a file, whatever its name")
+    (versions / "backup").mkdir()
+    (versions / "backup" / "evidence.db").write_text("mine")
+    (versions / ".trash").mkdir()
+    (versions / "20261123T120000Z").symlink_to("backup")
+    strangers = {".DS_Store", "notes.txt", "20261124T115959Z", "backup", ".trash", "20261123T120000Z"}
+    for number in (2, 3):
+        done = publish.publish(db, site, now=at_noon)
+        assert done.folder.name == f"20261124T120000Z-{number}"
+        assert (site / "current").resolve() == done.folder.resolve()
+    assert done.removed == ("20261124T120000Z",) and done.stuck == ()
+    assert {path.name for path in versions.iterdir()} == strangers | {"20261124T120000Z-2", "20261124T120000Z-3"}
+    assert (versions / "backup" / "evidence.db").read_text() == "mine"
+
+
+def test_a_name_that_is_taken_by_a_file_is_passed_over(db: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    (site / "versions").mkdir(parents=True)
+    (site / publish.MARKER).touch()
+    (site / "versions" / ".20261124T120000Z").write_text("no folder of ours")
+    assert publish.publish(db, site, now=at_noon).folder.name == "20261124T120000Z-2"
+
+
+def test_a_failure_beside_strangers_files_says_what_failed(db: Path, tmp_path: Path) -> None:
+    """The first version fails: the folder stays with what is somebody else's, and the reason is not lost over it."""
+    site = tmp_path / "site"
+    (site / "versions").mkdir(parents=True)
+    (site / publish.MARKER).touch()
+    (site / "versions" / ".DS_Store").write_text("finder")
+    with writing(db) as conn:
+        conn.execute(
+            "insert into _sqlite_migrations (migration_set, name, applied_at) values ('evidence', 'm999_x', 'now')"
+        )
+    with pytest.raises(StoreError, match="newer version"):
+        publish.publish(db, site, now=at_noon)
+    assert below(site) == ["versions", "versions/.DS_Store"]
+
+
+def test_an_old_version_that_cannot_be_removed_is_told_and_the_new_one_is_served(db: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    for _ in range(2):
+        publish.publish(db, site, now=at_noon)
+    busy = site / "versions" / "20261124T120000Z"
+    code = (
+        "import shutil, sys; from evidence import cli\n"
+        "remove = shutil.rmtree\n"
+        "def held(path, *args, **options):\n"
+        "    if str(path) == sys.argv[0]: raise PermissionError(13, 'Permission denied', str(path))\n"
+        "    remove(path, *args, **options)\n"
+        "shutil.rmtree = held; _, db, site, *_ = sys.argv; sys.argv = [sys.argv[3], '--db', db, 'publish', site]; cli.main()\n"
+    )
+    command = [sys.executable, "-c", code, str(db), str(site), str(busy)]
+    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert f"The old version {busy} could not be removed (Permission denied)." in done.stderr
+    assert "nothing was changed" not in done.stderr
+    newest = max((site / "versions").glob("2*"))
+    assert newest != busy and (site / "current").resolve() == newest.resolve() and busy.is_dir()
+
+
+def test_what_is_to_be_installed_is_no_strangers_package(known: tuple[Path, Published]) -> None:
+    """On PyPI `evidence` is somebody else's, and our own name is nobody's: the copy brings the program itself."""
+    _, done = known
+    named = {line.partition("==")[0].lower() for line in (done.folder / "requirements.txt").read_text().splitlines()}
+    assert {"datasette", "click"} <= named and not named & {"evidence", evidence.DISTRIBUTION}

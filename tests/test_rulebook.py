@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -26,10 +25,8 @@ def edit(folder: Path, name: str, before: str, after: str) -> None:
     path.write_text(text.replace(before, after, 1), encoding="utf-8")
 
 
-def test_the_bundled_book_is_the_default_and_loads_fast() -> None:
-    began = time.process_time()
+def test_the_bundled_book_is_the_default() -> None:
     book = rulebook.load()
-    assert time.process_time() - began < 3  # about half a second on an idle core
     assert book.digest == rulebook.load(BUNDLED).digest
     assert len(book.digest) == 16 and int(book.digest, 16)
     assert [facet.facet for facet in book.facets] == list(rulebook.FACETS)

@@ -289,10 +289,26 @@ async def test_tags_narrow_by_facet_and_value(sample: Path) -> None:
     assert await dois("_tag=design:rct&_tag=variant:ipt-a&year=1999&title__contains=adolescents") == {
         "10.1001/archpsyc.56.6.573"
     }
-    assert await dois("_tag=design:grief") == set()  # a condition and a problem area, but no design
-    assert await dois("_tag=nonsense") == set()
+    assert await dois("_tag=design:+rct,+cluster-rct") == trials
     studies = (await ds.client.get("/evidence/studies.json?_shape=array&_tag=variant:dit")).json()
     assert [row["doi"] for row in studies] == ["10.1017/s0033291719000928"]
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        ("_tag=design:rtc", "did you mean 'rct'?"),
+        ("_tag=design:rct,cluster_rct", "did you mean 'cluster-rct'?"),
+        ("_tag=design:grief", "design has no 'grief'"),  # a condition and a problem area, but no design
+        ("_tag=nonsense", "write it as facet:value"),
+    ],
+)
+async def test_a_tag_that_could_not_be_said_is_refused_with_the_nearest(sample: Path, args: str, says: str) -> None:
+    """As `evidence export --tag` refuses it: a list, a file and a feed that are empty for a slip would be believed."""
+    ds = await served(sample)
+    for address in ("/evidence/works.json", "/evidence/works", "/download/ris", "/feed.atom"):
+        answer = await ds.client.get(f"{address}?{args}")
+        assert (answer.status_code, says in html.unescape(answer.text)) == (400, True), (address, answer.text)
 
 
 async def test_facets_count_what_their_links_find(sample: Path) -> None:
@@ -551,6 +567,7 @@ async def test_a_work_describes_itself_to_reference_managers(sample: Path) -> No
     assert said["author"] == [{"@type": "Person", "name": "Weissman, Myrna, III"}]
     assert '<meta name="citation_doi" content="10.1002/cpp.1774">' in page
     assert '<meta name="citation_author" content="Weissman, Myrna, III">' in page
+    assert "citation_lastpage" not in page
 
 
 async def test_a_work_says_how_it_was_published(tmp_path: Path) -> None:
@@ -589,6 +606,17 @@ async def test_a_work_says_how_it_was_published(tmp_path: Path) -> None:
          ": <bdi>javascript:alert(1) (text mining)</bdi>"),
     ]  # fmt: skip
     assert '<meta name="citation_isbn" content="9780195170610">' in page
+
+
+async def test_a_works_page_says_first_and_last_page_as_the_files_do(sample: Path) -> None:
+    with sqlite3.connect(sample) as conn:
+        conn.execute("update works set pages = '1134–47' where doi = '10.1002/cpp.1774'")
+        conn.execute("update works set pages = 'e0-12' where doi = '10.1001/archpsyc.56.6.573'")
+    page = (await get(sample, "/evidence/works/10~2E1002~2Fcpp~2E1774")).text
+    assert '<meta name="citation_firstpage" content="1134">' in page
+    assert '<meta name="citation_lastpage" content="1147">' in page
+    page = (await get(sample, "/evidence/works/10~2E1001~2Farchpsyc~2E56~2E6~2E573")).text
+    assert '<meta name="citation_firstpage" content="e0-12">' in page and "citation_lastpage" not in page
 
 
 @pytest.mark.parametrize("args", ["", "verdict=include", "_tag=design:rct&_sort=title", "_search=interpersonal"])

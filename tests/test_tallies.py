@@ -93,7 +93,7 @@ FILTERS = (
     "", "verdict=include", "verdict=include&year__gte=2005", "verdict=nonsense", "year__isblank=1&verdict=unsure",
     "_search=relapse", "_search=relapse+grief&verdict=include&title__contains=mother", "_search=nothing",
     "_search_title=grief", "_search=grief+OR+relapse&_searchmode=raw", "_tag=variant:a", "_tag=variant:a,b&_tag=design:rct",
-    "_tag=nonsense", "_tag=variant:a&_search=group&verdict=include&verdict=include", "verdict=include&verdict=exclude",
+    "_tag=variant:a&_search=group&verdict=include&verdict=include", "verdict=include&verdict=exclude",
     OR, "_where=title+is+null", "verdict__not=exclude", "year=2005&_facet=cited_by",
     "doi__contains=7", "cited_by__in=1,2&_tag=outcome:u", "_facet_tags=condition&_facet_size=2",
 )  # fmt: skip

@@ -15,8 +15,10 @@ from xml.etree import ElementTree
 
 from datasette import hookimpl
 from datasette.utils import tilde_encode
-from datasette.utils.asgi import Response
+from datasette.utils.asgi import BadRequest, Response
 
+from evidence import tag_filter
+from evidence.errors import ConfigError
 from evidence.remember import MEMORY
 
 NAME = "evidence"
@@ -62,6 +64,7 @@ KNOWN = """
 """
 NEW = FIRST_OF_EACH.format(column="first_run", first="0", which="w.verdict <> 'exclude'")
 CHANGED = FIRST_OF_EACH.format(column="changed_run", first="w.notice is null", which="w.changed_run > w.first_run")
+TAXONOMY = "select facet, value from facets order by facet, position"
 ENTRIES = """
     select w.doi, w.title, w.authors, w.container, w.year, w.notice, f.started as published, c.started as updated,
         (select group_concat(t.facet || ': ' || t.value, '; ') from tags t where t.doi = w.doi) as tags
@@ -110,13 +113,14 @@ async def recent(db: Any) -> list[dict[str, Any]]:
 async def feed(datasette: Any, request: Any) -> Response:
     """Included works, the latest new or changed first; every `_tag` of the address narrows."""
     tags = [tag for tag in request.args.getlist("_tag") if tag]
-    clauses, params = [], {"limit": FEED_LENGTH}
-    for i, (facet, _, values) in enumerate(tag.partition(":") for tag in tags):
-        names = {f"value_{i}_{j}": value for j, value in enumerate(values.split(","))}
-        marks = ", ".join(f":{name}" for name in names)
-        clauses.append(f"and w.doi in (select doi from tags where facet = :facet_{i} and value in ({marks}))")  # noqa: S608
-        params |= {f"facet_{i}": facet, **names}
-    rows = await datasette.get_database(NAME).execute(ENTRIES.format(tagged=" ".join(clauses)), params)
+    db = datasette.get_database(NAME)
+    try:
+        wanted = tag_filter.read(tags, [tuple(row) for row in await db.execute(TAXONOMY)] if tags else [])
+    except ConfigError as error:
+        raise BadRequest(str(error)) from None
+    clauses, params = tag_filter.conditions(wanted, "w.doi")
+    tagged = " ".join(f"and {clause}" for clause in clauses)
+    rows = await db.execute(ENTRIES.format(tagged=tagged), {"limit": FEED_LENGTH, **params})
     query = f"?{urlencode([('_tag', tag) for tag in tags])}" if tags else ""
 
     def absolute(path: str) -> str:

@@ -19,8 +19,10 @@ from datasette.database import QueryInterrupted
 from datasette.facets import Facet
 from datasette.filters import FilterArguments
 from datasette.utils import path_with_added_args, path_with_removed_args
+from datasette.utils.asgi import BadRequest
 
-from evidence import tallies
+from evidence import tag_filter, tallies
+from evidence.errors import ConfigError
 from evidence.remember import MEMORY
 
 COMPARISONS = {"": "=", "exact": "=", "not": "≠", "gt": ">", "gte": "≥", "lt": "<", "lte": "≤"}
@@ -133,21 +135,26 @@ def filters_from_request(
     request: Any, database: str, table: str, datasette: Any
 ) -> Callable[[], Awaitable[FilterArguments | None]]:
     async def inner() -> FilterArguments | None:
-        wanted = [tag.partition(":") for tag in request.args.getlist("_tag") if tag]
+        wanted = await tag_filters(datasette.get_database(database), request)
         if not wanted:
             return None
-        clauses, words = [], []
-        params: dict[str, str] = {}
-        for i, (facet, _, text) in enumerate(wanted):
-            values = text.split(",")
-            names = [f"tag_value_{i}_{j}" for j in range(len(values))]
-            marks = ", ".join(f":{name}" for name in names)
-            clauses.append(f"doi in (select doi from tags where facet = :tag_facet_{i} and value in ({marks}))")  # noqa: S608
-            params |= {f"tag_facet_{i}": facet, **dict(zip(names, values, strict=True))}
-            words.append(f"tagged {facet}: {' or '.join(values)}")
+        clauses, params = tag_filter.conditions(wanted)
+        words = [f"tagged {tag.facet}: {' or '.join(tag.values)}" for tag in wanted]
         return FilterArguments(clauses, params, words)
 
     return inner
+
+
+async def tag_filters(db: Any, request: Any) -> list[tag_filter.TagFilter]:
+    """Every `_tag` of the address, as `evidence export --tag` reads it; a page that says so (400) where one makes no sense."""
+    texts = [text for text in request.args.getlist("_tag") if text]
+    if not texts:
+        return []
+    known = await MEMORY.get(db.path, "labels", lambda: labels_of(db))
+    try:
+        return tag_filter.read(texts, known)
+    except ConfigError as error:
+        raise BadRequest(str(error)) from None
 
 
 @hookimpl

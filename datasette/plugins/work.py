@@ -18,6 +18,7 @@ from datasette.utils import tilde_decode, tilde_encode
 from datasette.utils.asgi import NotFound, Response
 
 from evidence import doi as dois
+from evidence import pages
 
 NAME = "evidence"
 
@@ -280,7 +281,13 @@ async def describe(datasette: Any, row: Any) -> dict[str, Any]:
         "license": row["licence"],
         "isPartOf": {"@type": "PublicationVolume", "name": row["container"]} if row["container"] else None,
     }
-    return {"authors": [p["name"] for p in people], "json_ld": {key: value for key, value in facts.items() if value}}
+    first, last = pages.first_last(row["pages"])
+    return {
+        "authors": [p["name"] for p in people],
+        "first_page": first,
+        "last_page": last,
+        "json_ld": {key: value for key, value in facts.items() if value},
+    }
 
 
 def marked(text: str | None, reasons: Sequence[dict[str, Any]]) -> list[tuple[str, list[str]]]:

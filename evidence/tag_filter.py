@@ -1,0 +1,87 @@
+"""What `--tag` and the site's `_tag` mean: `design:rct,cluster-rct` is either value, and of several filters all must hold.
+
+One grammar for command line, lists, downloads and the feed. Text in, conditions of SQL out; it asks no database.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from evidence.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class TagFilter:
+    """Works with any of these values of a facet."""
+
+    facet: str
+    values: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.facet}:{','.join(self.values)}"
+
+
+def parse(raw: str) -> TagFilter:
+    """`facet:value[,value…]`; ConfigError for anything else."""
+    facet, _, rest = raw.partition(":")
+    values = tuple(dict.fromkeys(value.strip() for value in rest.split(",")))
+    if not facet.strip() or not all(values):
+        raise ConfigError(
+            f"{raw!r} is no tag; write it as facet:value, such as variant:ipt-a, or facet:value,value for either of them"
+        )
+    return TagFilter(facet.strip(), values)
+
+
+def read(texts: Sequence[str], known: Iterable[tuple[str, str]]) -> list[TagFilter]:
+    """The filters of an address or a command line, checked against the (facet, value) that could be said."""
+    filters = [parse(text) for text in texts]
+    check(filters, by_facet(known))
+    return filters
+
+
+def by_facet(known: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """(facet, value) → facet → its values, in their order."""
+    found: dict[str, list[str]] = {}
+    for facet, value in known:
+        found.setdefault(facet, []).append(value)
+    return found
+
+
+def check(filters: Sequence[TagFilter], known: Mapping[str, Sequence[str]]) -> None:
+    """ConfigError when a filter asks for what could not be said, naming the nearest that could. `known`: facet → values."""
+    for wanted in filters:
+        for value in wanted.values:
+            check_tag(wanted.facet, value, known)
+
+
+def check_tag(facet: str, value: str, known: Mapping[str, Sequence[str]]) -> None:
+    """ConfigError when the taxonomy has no such tag."""
+    if facet not in known:
+        raise ConfigError(
+            f"{facet}:{value}: there is no facet {facet!r}{_nearest(facet, known)}; the facets are {', '.join(known)}"
+        )
+    if value not in known[facet]:
+        raise ConfigError(
+            f"{facet}:{value}: {facet} has no {value!r}{_nearest(value, known[facet])}; it has {', '.join(known[facet])}"
+        )
+
+
+def _nearest(said: str, known: Mapping[str, Sequence[str]] | Sequence[str]) -> str:
+    plain = {re.sub(r"\W|_", "", name).casefold(): name for name in known}
+    found = difflib.get_close_matches(re.sub(r"\W|_", "", said).casefold(), plain, n=1)
+    return f" (did you mean {plain[found[0]]!r}?)" if found else ""
+
+
+def conditions(filters: Sequence[TagFilter], doi: str = "doi") -> tuple[list[str], dict[str, str]]:
+    """One condition for each filter, to be joined by `and`, and their parameters. `doi` is the column of the work's DOI."""
+    clauses = []
+    params: dict[str, str] = {}
+    for number, wanted in enumerate(filters):
+        names = [f"tag_value_{number}_{place}" for place in range(len(wanted.values))]
+        marks = ", ".join(f":{name}" for name in names)
+        clauses.append(f"{doi} in (select doi from tags where facet = :tag_facet_{number} and value in ({marks}))")  # noqa: S608 - only numbers are pasted
+        params |= {f"tag_facet_{number}": wanted.facet, **dict(zip(names, wanted.values, strict=True))}
+    return clauses, params
