@@ -232,7 +232,8 @@ def test_the_command(
     monkeypatch.chdir(tmp_path)
     run: Callable[[], Any] = cli.main
     monkeypatch.setattr(sys, "argv", ["evidence", "--db", "work/evidence.db", "backup", "copy.db"])
-    run()
+    with pytest.raises(SystemExit, match="0"):
+        run()
     said = capsys.readouterr()
     assert said.err == ""
     assert said.out.splitlines()[0].startswith("work/evidence.db: 4 works, 0.")

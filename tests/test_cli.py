@@ -275,7 +275,7 @@ def test_decisions_travel_as_csv(run: Run, crossref: LoopbackCrossref, small: Pa
     (tmp_path / "decisions.db").unlink()
     assert run("judge").code == 0
     assert "Verdict: include" in run("explain", str(STANGIER["DOI"])).out
-    assert "1 decisions added" in run("decisions", "import", "d.csv").out
+    assert "1 decision added" in run("decisions", "import", "d.csv").out
     assert "0 decisions added" in run("decisions", "import", "d.csv").out
     assert "Verdict: exclude" in run("explain", str(STANGIER["DOI"])).out
     (tmp_path / "bad.csv").write_text("doi,action,verdict,reason,reviewer,made_at\n10.1/x,verdict,maybe,r,b,n\n")

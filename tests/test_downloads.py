@@ -55,7 +55,7 @@ async def test_a_cell_of_authors_is_the_names_one_by_one(tmp_path: Path) -> None
         for number, (family, given, role) in enumerate(people):
             conn.execute("insert into authors values (?, 'x', null, null, null, 'person')", (f"person {number}",))
             conn.execute(
-                "insert into work_authors values ('10.1002/cpp.1774', ?, ?, ?, ?, ?, ?, null)",
+                "insert into work_authors values ('10.1002/cpp.1774', ?, ?, ?, ?, ?, ?, null, null, null)",
                 (9 - number, f"person {number}", f"Credited {number}", family, given, role),
             )
     with closing(catalogue.connect(path)) as conn:

@@ -652,7 +652,7 @@ def test_a_failure_beside_strangers_files_says_what_failed(db: Path, tmp_path: P
         )
     with pytest.raises(StoreError, match="newer version"):
         publish.publish(db, site, now=at_noon)
-    assert below(site) == ["versions", "versions/.DS_Store"]
+    assert below(site) == [publish.MARKER, "versions", "versions/.DS_Store"]
 
 
 def test_an_old_version_that_cannot_be_removed_is_told_and_the_new_one_is_served(db: Path, tmp_path: Path) -> None:
