@@ -78,6 +78,7 @@ class Archive:
         self._paths = tuple(paths)
         self._everything = everything
         self.requests = self.bytes = 0
+        self.date = None
         self.read = 0
         self.unreadable: list[Unreadable] = []
         self._spool: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__

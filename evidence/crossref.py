@@ -27,6 +27,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -132,6 +133,11 @@ class Crossref:
     def seconds(self) -> float:
         """Seconds spent sending and receiving so far; pauses are not counted."""
         return self._wire.seconds
+
+    @property
+    def date(self) -> datetime | None:
+        """See `model.Door.date`: the `Date` of the first answer."""
+        return self._wire.pace.date
 
     @property
     def pool(self) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal, NewType, Protocol
 
 Doi = NewType("Doi", str)
@@ -301,6 +302,11 @@ class Door(Protocol):
     @property
     def bytes(self) -> int:
         """Bytes of their answers, as they came over the wire."""
+        ...
+
+    @property
+    def date(self) -> datetime | None:
+        """What time it was at the provider when it first answered; None while it has not, or where it does not say."""
         ...
 
     def lookup(self, dois: Sequence[Doi], since: str | None = None) -> Iterator[tuple[Found, ...]]:

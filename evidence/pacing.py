@@ -72,6 +72,7 @@ class Pace:
 
     def __init__(self, sleep: Callable[[float], None], clock: Callable[[], float]) -> None:
         self.pool: str | None = None
+        self.date: datetime | None = None
         self._sleep = sleep
         self._clock = clock
         self._interval: dict[Route, float] = dict(GENTLE)
@@ -93,7 +94,9 @@ class Pace:
         self._last[route] = now
 
     def learn(self, route: Route, headers: Mapping[str, str]) -> None:
-        """Takes the limits and the pool from an answer's headers (a case-insensitive mapping); absent ones change nothing."""
+        """Takes the limits, the pool and, from the first answer, the server's time from the headers (a case-insensitive
+        mapping); absent ones change nothing."""
+        self.date = self.date or _moment(headers.get("date"))
         limit = _number(headers.get("x-rate-limit-limit") or headers.get("x-ratelimit-limit"))
         span = duration(headers.get("x-rate-limit-interval") or headers.get("x-ratelimit-interval") or "1s")
         if limit and span:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 from evidence import doi as spelling
@@ -103,6 +104,7 @@ class DictDoor:
     def __init__(self, messages: Sequence[Message] = WORKS, name: str = "crossref") -> None:
         self.name = name
         self.requests = self.bytes = 0
+        self.date: datetime | None = None
         self.messages = {spelling.lower(str(m["DOI"])): m for m in messages}
         self.aliases: dict[str, str] = {}
         self.agencies: dict[str, str] = {}
