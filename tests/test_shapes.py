@@ -123,6 +123,7 @@ class ShapeDoor:
     def __init__(self, items: Sequence[Any], name: str = "crossref", extra: Sequence[Any] = ()) -> None:
         self.name = name
         self.requests = self.bytes = 0
+        self.date: datetime | None = None
         self.items = [*items, *extra]
         self.by_doi = {m["DOI"]: m for m in items}
 
