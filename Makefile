@@ -9,7 +9,7 @@ demo: .venv/.installed           ## run the main job on the bundled records and 
 	$(BIN)/evidence demo
 
 test: .venv/.installed-test      ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 check: .venv/.installed-test     ## run every check: lint, format, types, import contracts, docs, tests with coverage
 	scripts/check
