@@ -36,14 +36,17 @@ def _said(raw: str | None) -> str | None:
 
 # --- people ----------------------------------------------------------------------------------------------------------
 
-_AND = re.compile(r"\s+(?:and|&)\s+|;|\n", re.IGNORECASE)
-_VANCOUVER = re.compile(r"[^,]+ [A-Z]{1,3}(?:, *[^,]+ [A-Z]{1,3})+\.?")
+_AND = re.compile(r"(?<!\s)\s++(?:and|&)\s+|;|\n", re.IGNORECASE)
+_VANCOUVER = re.compile(r"[^,]+ [A-Z]{1,3}(?:, *+[^,]+ [A-Z]{1,3})+\.?")
 _UNSPACED = re.compile(r"(?<=[A-ZÀ-Þ]\.)(?=[A-ZÀ-Þ][\w'’\-]+)")
-_ET_AL = re.compile(r"[\s,;]*\b(?:et\.? al\.?|and others)\s*$", re.IGNORECASE)
+_ET_AL = re.compile(r"(?<![\s,;])[\s,;]*+\b(?:et\.? al\.?|and others)\s*$", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]+(?:['’`][^\W\d_]+)*")
 _TITLES = frozenset(("jr", "sr", "phd", "md"))
 _MOST = 40
 """People of a list that are read; a collaboration's thousand tell no more."""
+_LONGEST_LIST = 10_000
+"""Characters of a list of people that are read; forty names take a tenth of it."""
+_LONGEST_NAME = 200
 _ENOUGH = 0.6
 """The share of the shorter list that must be in the longer; indexers swap and misspell the rest."""
 
@@ -61,10 +64,12 @@ def people(raw: str | None) -> tuple[Person, ...]:
     text = _said(raw)
     if text is None:
         return ()
+    if len(text) > _LONGEST_LIST:  # up to its last whole name
+        text = re.split(r"[,;\n][^,;\n]*\Z", text[:_LONGEST_LIST], maxsplit=1)[0]
     parts = [part for part in _AND.split(_ET_AL.sub("", text)) if part.strip()]
     if len(parts) == 1:
         parts = parts[0].split(",") if _VANCOUVER.fullmatch(parts[0]) else _UNSPACED.split(parts[0])
-    return tuple(person for person in map(_person, parts[:_MOST]) if person.names)
+    return tuple(person for person in map(_person, (part[:_LONGEST_NAME] for part in parts[:_MOST])) if person.names)
 
 
 @lru_cache(maxsize=65536)
@@ -131,6 +136,8 @@ def _swapped(one: Person, two: Person) -> bool:
 # --- containers ------------------------------------------------------------------------------------------------------
 
 _SAYS_NOTHING = STOP_WORDS | {"proceedings", "proc", "annual"}
+_LONGEST_CONTAINER = 1000
+"""Characters of a container that are read; more is no name of one."""
 _REMARK = re.compile(r"\([^)]*\)|\[[^\]]*\]")
 _PARTS = re.compile(r"\s*(?:\bConference:|[:=;.])\s*")
 _YEAR_OR_ORDINAL = re.compile(r"\d+(?=st|nd|rd|th)|(?:19|20)\d\d$")
@@ -148,7 +155,7 @@ class Container:
 
 def container(raw: str | None, numbers: str | None = None) -> Container:
     """A journal, book or congress as printed; `numbers` is any text that holds its ISSNs."""
-    names, counted = _names(_said(raw))
+    names, counted = _names(_said(raw[:_LONGEST_CONTAINER] if raw else None))
     issns = frozenset(found.replace("-", "").upper() for found in _ISSN.findall(numbers)) if numbers else frozenset()
     return Container(names, counted, issns)
 

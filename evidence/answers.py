@@ -8,6 +8,7 @@ record beyond its DOI and the day it was indexed.
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any, Final, NoReturn, Self
 from urllib.parse import unquote
@@ -23,6 +24,13 @@ LONGEST_WORDS: Final = 600
 LONGEST_SHOWN = 160
 """Characters of an address in an error."""
 
+LONGEST_NUMBER: Final = 4_000
+"""Digits of a whole number that is read as one; Python refuses some more."""
+
+DEEPEST: Final = 200
+"""Levels of objects and lists that are read as such, where there are too many to read."""
+
+_NESTING = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _ESCAPE = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
@@ -35,7 +43,7 @@ class TroubleError(Exception):
     `tries`: how many tries in all the question deserves, None for as many as the client has. `pause`: seconds the server
     asked for; else the back-off starts at `first`. `refused`: the server understood and will say the same again.
     `fault`: what is wrong with the server or the way to it, None when it is this question's own trouble. `page`: what a short
-    page did hold.
+    page did hold. `unread`: an object that stands where a record belongs and has no DOI.
     """
 
     def __init__(
@@ -50,6 +58,7 @@ class TroubleError(Exception):
         too_large: bool = False,
         fault: Fault | None = None,
         page: Page | None = None,
+        unread: Message | None = None,
     ) -> None:
         super().__init__(text)
         self.text = text
@@ -61,6 +70,7 @@ class TroubleError(Exception):
         self.too_large = too_large
         self.fault = fault
         self.page = page
+        self.unread = unread
         self.where = "nothing"
         self.tried = 0
 
@@ -121,8 +131,9 @@ def page(rows: int, message: Any, offset: int = 0) -> Page:
     an answer: it is asked again, and an empty one is never taken. `rows` 0 takes what there is."""
     items = message.get("items") if isinstance(message, dict) else None
     total = message.get("total-results") if isinstance(message, dict) else None
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items) or type(total) is not int:
+    if not isinstance(items, list) or type(total) is not int or not 0 <= total < 2**63:
         raise TroubleError("200, but the answer is no list of works")
+    # An item that is no object is no reason to refuse the others; whoever reads the page keeps it as it is.
     page = Page(tuple(items), max(total, offset + len(items) if items else 0))
     due = max(0, min(rows, page.total - offset))
     if len(items) < due:
@@ -134,8 +145,10 @@ def page(rows: int, message: Any, offset: int = 0) -> Page:
 def record(doi: str, message: Any) -> Message:
     """A single work, if it is the one that was asked for, or one that lists this DOI as its alias. A server may fold the case
     of other letters than ASCII's."""
-    if not isinstance(message, dict) or (answered := doi_of(message)) is None:
+    if not isinstance(message, dict) or not message:
         raise TroubleError("200, but the answer is no work")
+    if (answered := doi_of(message)) is None:
+        raise TroubleError("200, but the answer is no work: it has no DOI", tries=2, unread=message)
     known_as = {dois.caseless(name) for name in (answered, *_aliases(message))}
     if dois.caseless(doi) not in known_as:
         raise TroubleError(f"the answer is the record of another work ({message['DOI']} instead of {doi})")
@@ -153,9 +166,9 @@ def agency(doi: str, message: Any) -> str:
     return name
 
 
-def doi_of(item: Message) -> Doi | None:
-    """The record's DOI in its canonical case."""
-    doi = item.get("DOI")
+def doi_of(item: object) -> Doi | None:
+    """The record's DOI in its canonical case; None for what has none, or is no object."""
+    doi = item.get("DOI") if isinstance(item, dict) else None
     return dois.lower(doi) if isinstance(doi, str) else None
 
 
@@ -206,9 +219,49 @@ def said(body: bytes) -> str:
 def parsed(body: bytes) -> Any:
     """JSON as a value that SQLite can hold; ValueError for what is none, RecursionError for what is nested too deep.
 
-    A byte that is no UTF-8 costs its character (U+FFFD), not the page it came on.
+    What one record cannot be held by costs that place, not the page it came on: a byte that is no UTF-8 becomes U+FFFD,
+    `NaN`, `Infinity` and `1e999`, which JSON does not have, become null, a whole number of thousands of digits and
+    what is nested deeper than `DEEPEST` become their text.
     """
-    return json.loads(_whole_characters(body).decode("utf-8-sig", "replace"), parse_constant=_no_json)
+    text = _whole_characters(body).decode("utf-8-sig", "replace")
+    try:
+        return json.loads(text, parse_constant=_no_number, parse_float=_number)
+    except RecursionError:
+        text = _shallow(text)
+    except ValueError as error:
+        if isinstance(error, json.JSONDecodeError):
+            raise
+    return json.loads(text, parse_constant=_no_number, parse_float=_number, parse_int=_whole_number)
+
+
+def _number(written: str) -> float | None:
+    number = float(written)
+    return number if math.isfinite(number) else None
+
+
+def _no_number(_: str) -> None:
+    """`NaN` and the like say that there is no number, which JSON writes as null."""
+
+
+def _whole_number(written: str) -> int | str:
+    return int(written) if len(written) < LONGEST_NUMBER else written
+
+
+def _shallow(text: str) -> str:
+    """JSON text in which every object or list deeper than `DEEPEST` is a string that holds it."""
+    parts, at, depth, start = [], 0, 0, 0
+    for token in _NESTING.finditer(text):
+        mark = token[0]
+        if mark in "[{":
+            depth += 1
+            if depth == DEEPEST + 1:
+                start = token.start()
+        elif mark in "]}":
+            depth -= 1
+            if depth == DEEPEST:
+                parts += [text[at:start], json.dumps(text[start : token.end()])]
+                at = token.end()
+    return "".join([*parts, text[at:]])
 
 
 def _whole_characters(body: bytes) -> bytes:
@@ -217,7 +270,3 @@ def _whole_characters(body: bytes) -> bytes:
     if not _SURROGATE.search(body):
         return body
     return _ESCAPE.sub(lambda escape: rb"\ufffd" if escape["half"] else escape[0], body)
-
-
-def _no_json(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import IO, Any, overload
 
 from evidence import answers, normalise, text
-from evidence.errors import ConfigError
+from evidence.errors import ConfigError, RecordError
 from evidence.model import Doi, Found, Message, Page, Query, Seen, Window
 
 SNAPSHOT = "records.jsonl.gz"
@@ -36,11 +36,12 @@ _ENOUGH_OF_A_TITLE = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A line or entry that is no record: where it stood, why, and its text."""
+    """A line or entry that is no record, or one that cannot be read: where it stood, why, its text, and its DOI if any."""
 
     where: str
     reason: str
     text: str
+    doi: Doi | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +104,11 @@ class Archive:
         for start in range(0, len(asked), _BATCH):
             batch: list[Found] = []
             for doi in asked[start : start + _BATCH]:
-                message = self._load(doi) if doi in self._at else None
+                where, message = self._located(doi) if doi in self._at else (None, None)
                 if since is None:
-                    batch.append(Found(doi, doi if message else None, message))
+                    batch.append(Found(doi, doi if message else None, message, where))
                 elif message and (normalise.indexed_at(message) or since) >= since:
-                    batch.append(Found(doi, doi, message))
+                    batch.append(Found(doi, doi, message, where))
             yield tuple(batch)
 
     def check(self, dois: Sequence[Doi]) -> Iterator[tuple[Seen, ...]]:
@@ -153,24 +154,19 @@ class Archive:
         for path in self._paths:
             for where, entry in located(path):
                 doi = None if isinstance(entry, Unreadable) else normalise.doi_of(entry)
+                if again and doi in again:
+                    continue
+                looked = _looked_at(where, entry, doi, questions)
                 if again is None:
                     self.read += 1
-                    self._complain(where, entry, doi)
-                if isinstance(entry, Unreadable) or doi is None or (again and doi in again):
+                    self.unreadable += [looked] if isinstance(looked, Unreadable) else []
+                if isinstance(entry, Unreadable) or isinstance(looked, Unreadable) or doi is None:
                     continue
-                title, abstract = normalise.searchable(entry)
-                found = [q.query for q in questions if q.accepts(entry, title, abstract)]
-                words = _words(title or "")
+                words, found = looked
                 if self._everything or found or doi in dois or citations.may_mean(words):
-                    self._put(doi, entry, found, words)
+                    self._put(doi, entry, found, words, where)
 
-    def _complain(self, where: str, entry: Message | Unreadable, doi: Doi | None) -> None:
-        if isinstance(entry, Unreadable):
-            self.unreadable.append(entry)
-        elif doi is None:
-            self.unreadable.append(Unreadable(where, "this record has no DOI", json.dumps(entry)))
-
-    def _put(self, doi: Doi, message: Message, found: Sequence[Query], words: frozenset[str]) -> None:
+    def _put(self, doi: Doi, message: Message, found: Sequence[Query], words: frozenset[str], where: str) -> None:
         """Of two records under one DOI the one indexed later stands, and of equals the one read later."""
         if doi in self._at:
             if (normalise.indexed_at(self._load(doi)) or "") > (normalise.indexed_at(message) or ""):
@@ -178,15 +174,19 @@ class Archive:
             self._titles.drop(self._at[doi][2])
         for query in found:
             self._hits[query].setdefault(doi)
-        raw = json.dumps(message, ensure_ascii=False).encode()
+        raw = f"[{json.dumps(where)},{normalise.kept(message)[0]}]".encode()
         self._at[doi] = (self._spool.seek(0, 2), len(raw), self._titles.add(doi, words))
         self._spool.write(raw)
 
     def _load(self, doi: Doi) -> Message:
+        return self._located(doi)[1]
+
+    def _located(self, doi: Doi) -> tuple[str, Message]:
+        """Where a kept record stands, and the record."""
         start, length, _ = self._at[doi]
         self._spool.seek(start)
-        message: Message = json.loads(self._spool.read(length))
-        return message
+        where, message = json.loads(self._spool.read(length))
+        return where, message
 
 
 class _Spooled(Sequence[Message]):
@@ -269,7 +269,7 @@ def _entries(value: Any, where: str) -> Iterator[tuple[str, Message | Unreadable
         for number, item in enumerate(value, start=1):
             yield from _entries(item, f"{where}, entry {number}")
     elif not isinstance(value, dict):
-        yield where, Unreadable(where, "this entry is not a JSON object", json.dumps(value))
+        yield where, Unreadable(where, "this entry is not a JSON object", normalise.kept(value)[0])
     elif "DOI" not in value and (inner := next((k for k in ("message", "items", "work") if k in value), None)):
         yield from _entries(value[inner], where)
     else:
@@ -296,6 +296,21 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
         raise ConfigError(f"{path}: the gzip file is cut off or damaged ({error}); get it again") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror or error}); check the path") from None
+
+
+def _looked_at(
+    where: str, entry: Message | Unreadable, doi: Doi | None, questions: Sequence[Question]
+) -> tuple[frozenset[str], list[Query]] | Unreadable:
+    """The words of a record's title and the questions that find it; `Unreadable` when nobody can say whether it is wanted."""
+    if isinstance(entry, Unreadable):
+        return entry
+    try:
+        if doi is None:
+            raise RecordError(normalise.without_doi(entry))
+        title, abstract = normalise.searchable(entry)
+        return _words(title or ""), [q.query for q in questions if q.accepts(entry, title, abstract)]
+    except RecordError as error:
+        return Unreadable(where, str(error), normalise.kept(entry)[0], doi)
 
 
 def _words(value: str) -> frozenset[str]:

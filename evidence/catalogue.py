@@ -215,9 +215,11 @@ def standing(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> Iterator[tuple[
 
 
 def indexed(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> dict[Doi, str | None]:
-    """When Crossref had last indexed the records we hold, as far as it has told us, for those of `wanted` that we hold."""
+    """When Crossref had last indexed the records we hold, as far as it has told us, for those of `wanted` that we hold; None
+    where nothing says."""
     sql = """
-        select s.doi, coalesce(c.indexed, json_extract(s.message, '$.indexed."date-time"'))
+        select s.doi, coalesce(c.indexed, case json_type(s.message, '$.indexed."date-time"')
+            when 'text' then json_extract(s.message, '$.indexed."date-time"') end)
         from snapshots s left join counters c on c.doi = s.doi
         where s.last_run is null and s.doi in ({})
     """

@@ -231,7 +231,13 @@ class Crossref:
 
     def _single(self, doi: Doi) -> Found:
         # The record's own spelling is kept: a server may have folded more than ASCII on the way to it.
-        found = self._follow(doi, "", answers.record)
+        try:
+            found = self._follow(doi, "", answers.record)
+        except UnavailableError as error:
+            trouble = error.__cause__
+            if isinstance(trouble, TroubleError) and trouble.unread is not None:
+                return Found(doi, None, trouble.unread)
+            raise
         return Found(doi, None, None) if found is None else Found(doi, answers.doi_of(found), found)
 
     def _list(self, params: Params, due: int, offset: int = 0) -> Page:

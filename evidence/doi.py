@@ -23,11 +23,11 @@ What is a matter of taste, decided once:
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterator
 from urllib.parse import quote, unquote
 
+from evidence.characters import unescape
 from evidence.model import Doi
 
 _PREFIX = r"10\.(?:\d{4,9}(?:\.\d+)*|97[89]\.\d{2,8})"
@@ -65,8 +65,14 @@ _INVISIBLE = re.compile("[\u00ad\u034f\u061c\u115f\u180e\u200b-\u200f\u202a-\u20
 _HYPHENS = re.compile("[\u2010\u2011]")
 _ESCAPED = re.compile(r"\\(?=[\[\]()<>{}_&%#/])")  # TeX and Markdown write `\_` and `\[`
 _DASHES = re.compile("[\u2012-\u2015\u2043\u2212\ufe58\ufe63\uff0d\u00ac]")
+_DECODINGS = 10
+"""How often percent-encoding is undone; nothing deposited is encoded more than three times."""
+LONGEST_FIELD = 4096
+"""Characters of a field that can be one DOI, its address around it and all: twice what a DOI may have."""
 _PAIRS = {")": "(", "]": "[", "}": "{", ">": "<", "»": "«", "”": "“", "’": "‘", "）": "（", "】": "【"}
 _TRAILING = ".,;:!?'\"*…´`“‘«|\\†‡§·。，；、"
+_OPENING = re.compile(r"(?:(?!//)[(\[{<\"'“‘«/:]\s*+)*+")
+_FIELD_NAME = re.compile(r"(?<!\s)\s*+\[(?:doi|pii)\]\.?$", re.IGNORECASE)
 _FULL_WIDTH = {wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)}
 _ASCII_LOWER = {upper: upper + 32 for upper in range(65, 91)}
 
@@ -75,10 +81,13 @@ _SICI_TAIL = re.compile(r"<[^<>\s]{1,60}>\d\.\d\.[A-Za-z]{2};\d(?:-[^\s,.;)\]}'\
 _STARTS = re.compile(rf"(?<![0-9])(?<![0-9]\.)({_PREFIX})(?:/|%2f)", re.IGNORECASE)
 _UNBROKEN = re.compile(r"\S+")
 _SHORT_IN_TEXT = re.compile(
-    rf"(?:(?<![\w.-]){_RESOLVER}(10(?:/|%2f))?([a-z0-9]{{3,12}})|\bdoi:\s*(10(?:/|%2f))([a-z0-9]{{3,12}}))(?![\w/.-]*\w)",
+    rf"(?:(?<![\w.-]){_RESOLVER}(10(?:/|%2f))?([a-z0-9]{{3,12}})|\bdoi:\s*(10(?:/|%2f))([a-z0-9]{{3,12}}))(?![/.-]*+\w)",
     re.IGNORECASE,
 )
 _NEXT_DOI = re.compile(rf"[;,|&/]?(?:https?:|doi:|(?<=[;,|])(?={_PREFIX}/))", re.IGNORECASE)
+_TWICE = re.compile(r"[/.;,:]?(?:https?://(?:dx\.)?doi\.org/|doi:)?")
+_BETWEEN_TWICE = tuple(range(20, -1, -1))
+"""How many characters `_TWICE` may match, most first."""
 _AFTERWORDS = re.compile(
     r"(?:&amp;|[&?])\w+=|\[(?:doi|pii)\]|(?:\.|(?<=\d))(?:PMID|PMCID|Epub|Available|Accessed|Retrieved|Received|Published"
     r"|Copyright|This|The|In|See)\b"
@@ -98,7 +107,7 @@ _REGISTERS_DOUBLE_SLASH = ("10.1037", "10.1026", "10.1027")
 _ONLY_DOUBLE_SLASH = ("10.1026", "10.1027")
 
 LONGEST = 2048
-"""Characters of the longest DOI that Crossref registers; what is longer is not asked for letter by letter."""
+"""Characters of the longest DOI that Crossref registers; what is longer is no DOI, and no address could carry it."""
 MAX_CANDIDATES = 8
 """Every candidate may cost a request; beyond these the string is not a stated DOI any more."""
 
@@ -128,7 +137,7 @@ def exact(raw: str) -> Doi | None:
 def literal(raw: str) -> Doi | None:
     """The DOI that a field states, letter by letter: nothing undone, trimmed or repaired but the address or label before
     it. Few DOIs are registered as oddly as they look (`10.5555/a%7eb.`), so this is asked for when `parse` led astray."""
-    text = raw
+    text = raw if len(raw) <= LONGEST_FIELD else ""
     while (lead := _LEAD.match(text)) and lead.end():
         text = text[lead.end() :]
     return exact(text) if len(text) <= LONGEST else None
@@ -153,7 +162,7 @@ def is_short(doi: Doi) -> bool:
 
 def parse(raw: str | None) -> Doi | None:
     """The DOI that a field holds, in any of the usual spellings, or None when it is not one DOI and nothing else."""
-    if not raw:
+    if not raw or len(raw) > LONGEST_FIELD:
         return None
     if _PLAIN.fullmatch(raw) and "10." not in raw[2:]:
         return lower(raw)
@@ -177,6 +186,8 @@ def parse(raw: str | None) -> Doi | None:
 def candidates(raw: str) -> tuple[Doi, ...]:
     """Readings of a stated DOI worth asking for, best first: exact ones, then repairs. At most `MAX_CANDIDATES`."""
     seen: dict[Doi, None] = {}
+    if len(raw) > LONGEST_FIELD:
+        return ()
     for reading in _readings(_clean(raw)):
         if reading is not None:
             seen.setdefault(reading)
@@ -219,21 +230,30 @@ def _canonical(prefix: str, suffix: str) -> Doi | None:
     suffix = _trim(suffix)
     if not any(char.isalnum() for char in suffix):
         return None
-    doi = lower(f"{prefix}/{suffix}")
-    twice = re.fullmatch(r"(10\..+?)[/.;,:]?(?:https?://(?:dx\.)?doi\.org/|doi:)?\1", doi)
-    return Doi(twice.group(1) if twice else doi)
+    return Doi(_once(lower(f"{prefix}/{suffix}")))
+
+
+def _once(doi: str) -> str:
+    """The first half of a DOI that is written twice, with what may stand between; else the DOI."""
+    for between in _BETWEEN_TWICE:
+        half, rest = divmod(len(doi) - between, 2)
+        if not rest and half > 3 and doi[:half] == doi[-half:] and _TWICE.fullmatch(doi, half, half + between):
+            return doi[:half]
+    return doi
 
 
 def _clean(raw: str, *, keep_lines: bool = False) -> str:
     """Entities undone, invisible characters gone, true hyphens plain, white space as single blanks (or lines)."""
-    text = html.unescape(html.unescape(raw)) if "&" in raw else raw
+    text = unescape(unescape(raw)) if "&" in raw else raw
     text = _ESCAPED.sub("", _HYPHENS.sub("-", _INVISIBLE.sub("", text)).translate(_FULL_WIDTH))
     return text if keep_lines else " ".join(text.split())
 
 
 def _decode(text: str) -> str:
     """Percent-encoding undone until nothing changes; left alone where it is not UTF-8 or would bring white space."""
-    while "%" in text:
+    for _ in range(_DECODINGS):
+        if "%" not in text:
+            break
         try:
             decoded = unquote(text, errors="strict")
         except UnicodeDecodeError:
@@ -253,24 +273,28 @@ def _cut_url(text: str) -> str:
 def _unwrap(text: str) -> str:
     """Without the brackets or quotes that wrap the whole field, and what may stand before and after them."""
     text = text.strip(" \t\n")
-    while text[:1] and text[:1] in "([{<\"'“‘«/:" and not text.startswith("//"):
-        text = text[1:].lstrip()
-    return text
+    return text[_OPENING.match(text).end() :]  # type: ignore[union-attr]  # it matches nothing, too
 
 
 def _trim(text: str) -> str:
     """Without trailing punctuation and without closing brackets that nothing inside opened."""
-    text = re.sub(r"\s*\[(?:doi|pii)\]\.?$", "", text.strip(), flags=re.IGNORECASE)
-    while text:
-        last = text[-1]
+    text = _FIELD_NAME.sub("", text.strip())
+    end = len(text)
+    counts: dict[str, int] = {}  # of the brackets met at the end: how often each stands before `end`
+    while end:
+        last = text[end - 1]
         opener = _PAIRS.get(last)
-        if last in _TRAILING or last == "/" or (opener and text.count(opener) < text.count(last)):
-            text = text[:-1].rstrip()
-        elif last in "([{<" or (last == "-" and text.endswith("--")):
-            text = text[:-1]
-        else:
+        for bracket in (opener, last) if opener else ():
+            counts.setdefault(bracket, text.count(bracket, 0, end))
+        spaces = last in _TRAILING or last == "/" or bool(opener and counts[opener] < counts[last])
+        if not spaces and last not in "([{<" and not (last == "-" and end > 1 and text[end - 2] == "-"):
             break
-    return text
+        end -= 1
+        if last in counts:
+            counts[last] -= 1
+        while spaces and end and text[end - 1].isspace():
+            end -= 1
+    return text[:end]
 
 
 def _short(text: str, marked: bool) -> Doi | None:
@@ -292,17 +316,20 @@ def _short_from(match: re.Match[str]) -> Doi | None:
 
 def _suffix(text: str, start: int) -> tuple[int, str]:
     """How many characters of `text` from `start` the suffix takes, and the suffix decoded."""
-    position, parts = start, []
+    position, parts, whole = start, [""], True
     while True:
         piece = _piece(text, position)
         position += len(piece)
-        parts.append(piece)
-        joined = _ENCODED_BLANK.split("".join(parts))[0]
+        if whole:
+            before_blank = _ENCODED_BLANK.split(piece, maxsplit=1)
+            parts += [before_blank[0]] if before_blank[0] else []
+            whole = len(before_blank) == 1
         gap = _LINE_END.match(text, position)
         follow = _JOINABLE.match(text, gap.end()) if gap else None
-        if not gap or not follow or not _broken(joined, follow.group()):
+        if not gap or not follow or not _broken(parts[-1][-1:], follow.group()):
             break
         position = gap.end()
+    joined = "".join(parts)
     suffix = _decode(joined)
     # What decoding reveals (`%3C`, `%3Ftoken=`) is read by the same rules.
     return position - start, _piece(suffix, 0) if suffix != joined else joined

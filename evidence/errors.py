@@ -7,6 +7,7 @@
     * LockedError: another program holds it for longer than we wait
   * SourceError: this source stops, the others go on, the run ends `partial` (exit 1)
     * RejectedError: the server understood and refused; asking again will not help
+      * UnreadError: the record on which a source stands cannot be understood
     * UnavailableError: the server could not be reached or kept failing; a later run may succeed
   * RecordError: one record cannot be understood; it goes to `rejects` and the run goes on
 
@@ -46,6 +47,15 @@ class SourceError(EvidenceError):
 
 class RejectedError(SourceError):
     """The server refused the question (400, 403, …); the same question will be refused again."""
+
+
+class UnreadError(RejectedError):
+    """The record on which a whole source stands cannot be understood; `message` is that record, `place` where it stood."""
+
+    def __init__(self, text: str, message: object, place: str | None) -> None:
+        super().__init__(text)
+        self.message = message
+        self.place = place
 
 
 class UnavailableError(SourceError):

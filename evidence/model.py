@@ -254,8 +254,9 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of an answer. `total` is how many records the server says match; items hold at least the scan fields. `ranks`:
-    the DOI and score of each item, where the door knows them without reading the items."""
+    """One page of an answer. `total` is how many records the server says match; items hold at least the scan fields. An item
+    may be anything that JSON can say, though nearly all are records. `ranks`: the DOI and score of each item, where the door
+    knows them without reading the items."""
 
     items: Sequence[Message]
     total: int
@@ -269,11 +270,14 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The answer to one DOI: `message` is None when there is no such record; `answered` differs for an alias."""
+    """The answer to one DOI: `message` is None when there is no such record; `answered` differs for an alias. A message
+    that was answered by no DOI is an object without one, which cannot be told to be the record. `place` says where a
+    record from files stands: file and line."""
 
     asked: Doi
     answered: Doi | None
     message: Message | None
+    place: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """A Crossref message → a Work: the only room that knows what a deposited record looks like.
 
-It reads, it never repairs: names stay as deposited, dates keep their precision, what is absent is None. A record
+It reads, it does not repair: names stay as deposited (but for an encoding read as another, which `text` undoes), dates
+keep their precision, what is absent is None. A record
 without a usable DOI, or whose title, abstract, authors or dates are not even of the right type, raises RecordError; an
 oddity in a lesser field leaves that field out. CSL-JSON items (a title that is a string) are understood too, for
 archives hold them. The facts about Crossref records are from its REST API's documentation and from 14,700 real records.
@@ -11,9 +12,11 @@ from __future__ import annotations
 import calendar
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any, Literal
 
 import orjson
@@ -21,6 +24,7 @@ import orjson
 from evidence import doi as dois
 from evidence import notices as standing
 from evidence import text
+from evidence.characters import whole
 from evidence.errors import RecordError
 from evidence.model import (
     Author,
@@ -51,6 +55,18 @@ VOLATILE = frozenset(
     }
 )
 """Top-level keys that change without an edit of the record (`subject` was Crossref's own, per journal)."""
+
+LARGEST_NUMBER = 2**63 - 1
+"""The largest whole number that a database can hold."""
+
+DEEPEST = 200
+"""Levels of objects and lists that are kept as such: what lies deeper is kept as its text."""
+
+SUBTITLES = 20
+"""Subtitles that are read into a title; records have one or two."""
+
+_UNHOLDABLE = re.compile("[\x00\ud800-\udfff\ufffd]")
+"""In a DOI: what can be no part of it, and what some database or server cannot hold."""
 
 _DATES = ("published", "published-print", "published-online", "published-other", "posted", "content-created")
 _CSL_KINDS = {
@@ -90,8 +106,7 @@ def normalise(message: Message) -> Work:
     """The Work that a record describes; RecordError says in words why it cannot be understood."""
     doi = doi_of(message)
     if doi is None:
-        stated = message.get("DOI") if isinstance(message, dict) else None
-        raise RecordError(f"{stated!r} is no DOI" if stated else "the record has no DOI")
+        raise RecordError(without_doi(message))
     title, abstract = searchable(message)
     issued = _issued(message)
     authors = _authors(message)
@@ -140,30 +155,95 @@ def digest(message: Message) -> str:
 
 def written(message: Message) -> tuple[str, str]:
     """The record as JSON text and its digest. Written once for both: the content in order of its keys, then what is
-    volatile. Only `score` is left out: how well a record fits a question is no fact about the record."""
+    volatile. Only `score` is left out: how well a record fits a question is no fact about the record. RecordError when it
+    cannot be written: a number of thousands of digits, a thousand levels."""
     content = _encode({key: value for key, value in message.items() if key not in VOLATILE})
     volatile = _encode({key: value for key, value in message.items() if key in VOLATILE and key != "score"})
     digest = hashlib.blake2b(content, digest_size=16).hexdigest()
     comma = b"," if len(content) > 2 and len(volatile) > 2 else b""
-    return (content[:-1] + comma + volatile[1:]).decode("utf-8", "surrogatepass"), digest
+    return (content[:-1] + comma + volatile[1:]).decode(), digest
 
 
-def _encode(value: dict[str, Any]) -> bytes:
+def kept(item: object) -> tuple[str, str]:
+    """Anything that stands where a record belongs, as JSON text, and a digest by which it is known again. Never an error: of
+    an object that cannot be written whole, every field is kept that can."""
+    try:
+        if isinstance(item, dict):
+            return written(item)
+        text = _encode(item).decode()
+    except RecordError as error:
+        if isinstance(item, dict) and len(item) > 1:
+            parts = (f"{json.dumps(whole(str(key)))}:{kept({'': value})[0][4:-1]}" for key, value in item.items())
+            text = f"{{{','.join(parts)}}}"
+        elif isinstance(item, dict):
+            text = json.dumps({whole(str(key)): f"({error})" for key in item})
+        else:
+            text = json.dumps(f"({error})")
+    return text, hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _encode(value: object) -> bytes:
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    except TypeError:  # a whole number beyond 64 bits, or half a surrogate pair: rare, and only from files
-        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        return text.encode("utf-8", "surrogatepass")
+    except TypeError:  # a number beyond 64 bits, half a surrogate pair, or deep nesting: rare
+        text = json.dumps(_holdable(value, 0), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return text.encode()
 
 
-def doi_of(message: Message) -> Doi | None:
-    """The record's own DOI as registered (a trailing full stop may belong to it), or None."""
-    if not isinstance(message, dict):
-        raise RecordError(f"the record is {_article(message)}, not a JSON object")
-    stated = message.get("DOI")
-    if not isinstance(stated, str):
+def _holdable(value: object, depth: int) -> object:
+    """The value as JSON, SQLite and UTF-8 can hold it. A number that is none is null, as in every JSON writer; half a
+    character is U+FFFD; what is nested deeper than `DEEPEST` is kept as its text. RecordError where that fails."""
+    if isinstance(value, str):
+        return whole(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, (dict, list, tuple)):
+        if depth >= DEEPEST:
+            try:
+                return whole(json.dumps(value, sort_keys=True, ensure_ascii=False))
+            except (RecursionError, ValueError):
+                raise RecordError("it is nested too deep to be kept") from None
+        if isinstance(value, dict):
+            return {whole(str(key)): _holdable(item, depth + 1) for key, item in value.items()}
+        return [_holdable(item, depth + 1) for item in value]
+    if isinstance(value, int) and not _printable(value):
+        raise RecordError("it holds a number too long to be kept")
+    return value
+
+
+def _printable(number: int) -> bool:
+    """Python refuses to write a number of more than 4,300 digits."""
+    return number.bit_length() < 14_000
+
+
+def doi_of(message: object) -> Doi | None:
+    """The record's own DOI as registered (a trailing full stop may belong to it); None for what has none, or is no record."""
+    return _registered(message.get("DOI")) if isinstance(message, dict) else None
+
+
+def _registered(stated: object) -> Doi | None:
+    """The DOI that a field holds, be it as registered or in another spelling."""
+    if not isinstance(stated, str) or len(stated) > dois.LONGEST or _UNHOLDABLE.search(stated):
         return None
     return dois.exact(stated) or dois.parse(stated)
+
+
+def without_doi(message: object) -> str:
+    """Why there is no DOI to know a record by."""
+    if not isinstance(message, dict):
+        return f"the record is {_article(message)}, not a JSON object"
+    stated = message.get("DOI")
+    if isinstance(stated, str) and stated.strip():
+        return f"{stated if len(stated) <= 80 else stated[:80] + '…'!r} is no DOI"
+    return f"its DOI is {_article(stated)}, not text" if stated else "the record has no DOI"
+
+
+def score_of(message: object) -> float | None:
+    """Crossref's relevance of a ranked record, if it says any."""
+    score = message.get("score") if isinstance(message, dict) else None
+    if isinstance(score, bool) or not isinstance(score, (int, float)) or abs(score) > LARGEST_NUMBER:
+        return None
+    return float(score) if math.isfinite(score) else None
 
 
 def indexed_at(message: Message) -> str | None:
@@ -172,7 +252,7 @@ def indexed_at(message: Message) -> str | None:
     if not isinstance(indexed, dict):
         return None
     moment = indexed.get("date-time")
-    return moment if isinstance(moment, str) and moment else _date(indexed)
+    return moment if isinstance(moment, str) and moment.isascii() and moment else _date(indexed)
 
 
 def cited_by(message: Message) -> int | None:
@@ -183,8 +263,7 @@ def cited_by(message: Message) -> int | None:
 def aliases(message: Message) -> tuple[Doi, ...]:
     """The other DOIs of this work that its record lists, each once; what is no DOI is left out."""
     listed = message.get("aliases")
-    stated = [item for item in listed if isinstance(item, str)] if isinstance(listed, list) else []
-    found = dict.fromkeys(filter(None, (dois.exact(item) or dois.parse(item) for item in stated)))
+    found = dict.fromkeys(filter(None, map(_registered, listed if isinstance(listed, list) else ())))
     return tuple(doi for doi in found if doi != doi_of(message))
 
 
@@ -205,7 +284,7 @@ def years_of(message: Message) -> frozenset[int]:
 def searchable(message: Message) -> tuple[str | None, str | None]:
     """Title (with its subtitle) and abstract in plain text, from a whole record or a `select`-ed row."""
     title = _oneline(_first_of(message, "title"))
-    for subtitle in filter(None, map(_oneline, _strings(message, "subtitle"))):
+    for subtitle in filter(None, map(_oneline, islice(_strings(message, "subtitle"), SUBTITLES))):
         if title is None:
             title = subtitle
         elif text.fold(subtitle) not in text.fold(title):
@@ -257,8 +336,15 @@ def _strings(message: Message, key: str) -> Iterator[str]:
             yield item
         elif isinstance(item, (dict, bool, list)):
             raise RecordError(f"`{key}` holds {_article(item)} where text belongs")
-        elif item is not None:
-            yield str(item)
+        elif item is not None and (said := _number(item)) is not None:
+            yield said
+
+
+def _number(value: int | float) -> str | None:
+    """A number where text belongs (a volume, a page), as printed; None for one that is none, or that fills pages."""
+    if isinstance(value, int):
+        return str(value) if _printable(value) else None
+    return str(value) if math.isfinite(value) else None
 
 
 def _first_of(message: Message, key: str) -> str | None:
@@ -282,7 +368,8 @@ def _lines(values: object) -> Iterator[str]:
 
 
 def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    counted = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_NUMBER
+    return value if counted else None  # type: ignore[return-value]  # `counted` says that it is an int
 
 
 def _kind(message: Message) -> str | None:
@@ -315,13 +402,20 @@ def _date(value: object) -> str | None:
     )
 
 
+_LONGEST_PART = 20
+"""Characters of a year, month or day that was deposited as text."""
+
+
 def _iso(parts: Iterable[object]) -> str | None:
     """Year, month and day as far as they are valid."""
     numbers: list[int] = []
     for part in parts:
-        if isinstance(part, bool) or not isinstance(part, (int, str)) or not str(part).strip().isdecimal():
+        if isinstance(part, str) and len(part) <= _LONGEST_PART and part.strip().isdecimal():
+            numbers.append(int(part))
+        elif isinstance(part, int) and not isinstance(part, bool) and part >= 0:
+            numbers.append(part)
+        else:
             break
-        numbers.append(int(part))
     if not numbers or not 1000 <= numbers[0] <= 2999:
         return None
     iso = f"{numbers[0]:04d}"
@@ -394,7 +488,7 @@ def _lesser(message: Message, key: str) -> str | None:
     """The first text under a lesser field; numbers as text, anything else left out."""
     value = message.get(key)
     for item in value if isinstance(value, list) else [value]:
-        said = str(item) if isinstance(item, int) and not isinstance(item, bool) else item
+        said = _number(item) if isinstance(item, int) and not isinstance(item, bool) else item
         if isinstance(said, str) and (line := _oneline(said)):
             return line
     return None
@@ -425,8 +519,7 @@ def _funders(message: Message) -> tuple[Funder, ...]:
     """Funders in order, each once, with all the awards deposited for it."""
     awards: dict[tuple[str | None, Doi | None], dict[str, None]] = {}
     for item in _listed(message.get("funder")):
-        stated = item.get("DOI")
-        doi = (dois.exact(stated) or dois.parse(stated)) if isinstance(stated, str) else None
+        doi = _registered(item.get("DOI"))
         name = _line(item.get("name"))
         numbers = [*_lines(item.get("award"))]
         for award in _listed(item.get("award-info")):
@@ -478,10 +571,9 @@ def _updates(
 
 
 def _notice(item: Mapping[str, Any], evidence: Literal["updated-by", "update-to"]) -> Notice:
-    stated = item.get("DOI")
     return Notice(
         kind=standing.kind_of((_line(item.get("type")), _line(item.get("label")))),
-        notice_doi=(dois.exact(stated) or dois.parse(stated)) if isinstance(stated, str) else None,
+        notice_doi=_registered(item.get("DOI")),
         issued=_date(item.get("updated")),
         source=_line(item.get("source")),
         evidence=evidence,
@@ -517,8 +609,8 @@ def _relations(message: Message) -> tuple[Relation, ...]:
             stated = target.get("id") if isinstance(target, dict) else None
             if not isinstance(stated, str) or not (other := text.line(stated)):
                 continue
-            doi = (dois.exact(stated) or dois.parse(stated)) if target.get("id-type") in {"doi", None} else None
-            found.setdefault(Relation(str(kind), doi or other, _line(target.get("asserted-by"))))
+            doi = _registered(stated) if target.get("id-type") in ("doi", None) else None
+            found.setdefault(Relation(_line(kind) or "relation", doi or other, _line(target.get("asserted-by"))))
     return tuple(found)
 
 
@@ -546,14 +638,22 @@ def references(message: Message) -> tuple[Reference, ...]:
             _reference_text(item),
             None if doi is None or dois.lower(item["DOI"]) == doi else item["DOI"],
         )
-        for position, item in enumerate(_objects(message, "reference"), start=1)
+        for position, item in enumerate(_entries(message), start=1)
     )
+
+
+def _entries(message: Message) -> Iterator[Mapping[str, Any]]:
+    """The entries of the deposited list. One that is no object keeps its place: a text is what was printed."""
+    value = message.get("reference")
+    if value is not None and not isinstance(value, list):
+        raise RecordError(f"`reference` is {_article(value)}, not a list")
+    yield from (item if isinstance(item, dict) else {"unstructured": item} for item in value or ())
 
 
 def _reference_doi(item: Mapping[str, Any]) -> Doi | None:
     """The asserted DOI; a malformed one (blanks inside, twice, a URL) in its best reading."""
     stated = item.get("DOI")
-    if not isinstance(stated, str):
+    if not isinstance(stated, str) or len(stated) > dois.LONGEST or _UNHOLDABLE.search(stated):
         return None
     return dois.parse(stated) or next(iter(dois.candidates(stated)), None)
 

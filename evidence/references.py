@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 
 from evidence import doi as dois
 from evidence.config import ReferenceList
-from evidence.errors import RecordError, RejectedError
+from evidence.errors import RecordError, RejectedError, UnreadError
 from evidence.matching import Choice, agree, choose
 from evidence.model import Citation, CitationStatus, Doi, Door, Found, Message, Query, Resolution, Work
-from evidence.normalise import doi_of, normalise, references
+from evidence.normalise import doi_of, normalise, references, score_of, without_doi
 
 ACCEPTED: frozenset[CitationStatus] = frozenset({"resolved", "repaired", "matched"})
 """The verdicts that carry a DOI."""
@@ -39,10 +39,12 @@ _LINKS = re.compile(r"(https?://\S+|\bdoi\s*:?\s*\S+|\bpmid\s*:?\s*\d+|\bpmc\d+|
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """Verdicts of part of a list, with the records of the accepted ones and the aliases met on the way."""
+    """Verdicts of part of a list, with the records of the accepted ones and the aliases met on the way. `unread` are records
+    that were asked for and cannot be understood, each with the DOI that was asked."""
 
     resolutions: tuple[Resolution, ...]
     messages: tuple[Message, ...]
+    unread: tuple[tuple[Doi, Message], ...]
     aliases: tuple[tuple[Doi, Doi], ...]
 
 
@@ -52,6 +54,7 @@ class _Answers:
     list what is compared of each work, so that none is asked for or read twice."""
 
     found: dict[Doi, Found] = field(default_factory=dict)
+    unread: dict[Doi, Message] = field(default_factory=dict)
     works: dict[Doi, Work] = field(default_factory=dict)
     landed: set[Doi] = field(default_factory=set)
     limit: int = WORKS
@@ -76,6 +79,7 @@ class _Answers:
             try:
                 work = _compared(normalise(found.message))
             except RecordError:
+                self.unread[doi] = found.message
                 return None
             if len(self.works) >= self.limit:
                 del self.works[next(iter(self.works))]
@@ -83,15 +87,23 @@ class _Answers:
         return work
 
     def messages(self, door: Door, accepted: Iterable[Doi]) -> tuple[Message, ...]:
-        """The records of the accepted works that were not handed over before, and the answers of this part forgotten."""
+        """The records of the accepted works that were not handed over before."""
         new = [d for d in dict.fromkeys(accepted) if d not in self.landed]
-        held = {doi_of(f.message): f.message for f in self.found.values() if f.message is not None}
+        held: dict[Doi | None, Message] = {
+            doi_of(f.message): f.message for f in self.found.values() if f.message is not None
+        }
         missing = [d for d in new if d not in held]
         for batch in door.lookup(missing) if missing else ():
-            held.update({f.asked: f.message for f in batch if f.message is not None})
+            for found in batch:
+                if found.message is not None:
+                    (self.unread if found.answered is None else held)[found.asked] = found.message
         self.landed.update(new)
-        self.found.clear()
         return tuple(held[d] for d in new if d in held)
+
+    def forget(self) -> None:
+        """The answers of a part that is settled; what is compared of each work stays."""
+        self.found.clear()
+        self.unread.clear()
 
 
 def _compared(work: Work) -> Work:
@@ -112,18 +124,21 @@ def _compared(work: Work) -> Work:
 def listed(source: ReferenceList, door: Door) -> tuple[Citation, ...]:
     """The citations of a list: as printed in sources.yaml, or as a publisher deposited them for the work `of`.
 
-    RejectedError when that work has no record or deposited no list.
+    RejectedError when that work has no record or deposited no list, UnreadError when its record cannot be understood.
     """
     if source.of is None:
         return source.citations
-    message = next((f.message for batch in door.lookup([source.of]) for f in batch), None)
-    if message is None:
+    found = next((f for batch in door.lookup([source.of]) for f in batch), None)
+    if found is None or found.message is None:
         silence = "Crossref has no record of this work" if _knows_all(door) else "this work is not in these files"
         raise RejectedError(f"{source.of}: {silence}, so its references are not known")
     try:
-        deposited = references(message)
+        if found.answered is None:
+            raise RecordError(without_doi(found.message))
+        deposited = references(found.message)
     except RecordError as error:
-        raise RejectedError(f"{source.of}: its record cannot be understood: {error}") from None
+        text = f"{source.of}: its record cannot be understood ({error}), so its references are not known"
+        raise UnreadError(text, found.message, found.place) from error
     if not deposited:
         raise RejectedError(f"{source.of}: no reference list was deposited for this work; list the citations yourself")
     return tuple(
@@ -148,7 +163,10 @@ def settle(
         fresh = {c.position: _verdict(c, read[c.position], door, answers, deposited) for c in open_ones}
         resolutions = tuple(fresh[c.position] if c.position in fresh else settled[c.position] for c in part)
         aliases = tuple((f.asked, f.answered) for f in answers.found.values() if f.answered and f.answered != f.asked)
-        yield Settled(resolutions, answers.messages(door, [r.doi for r in fresh.values() if r.doi]), aliases)
+        messages = answers.messages(door, [r.doi for r in fresh.values() if r.doi])
+        unread = tuple(answers.unread.items())
+        answers.forget()
+        yield Settled(resolutions, messages, unread, aliases)
 
 
 def _stands(citation: Citation, before: Resolution | None) -> bool:
@@ -313,7 +331,7 @@ def _choose(citation: Citation, door: Door, answers: _Answers) -> Choice:
         return choose(citation.text, ())
     question = " ".join(_LINKS.sub(" ", citation.text).split())
     page = door.scan(Query((("bibliographic", question or citation.text),), rows=CANDIDATES))
-    ranked = ((doi_of(m), m.get("score")) for m in page.items) if page.ranks is None else page.ranks
+    ranked = ((doi_of(m), score_of(m)) for m in page.items) if page.ranks is None else page.ranks
     scores: dict[Doi, float | None] = {doi: score for doi, score in ranked if doi}
     answers.ask(door, list(scores))
     works = [(work, score) for d, score in scores.items() if (work := answers.work(d)) is not None]

@@ -48,15 +48,19 @@ Hits = dict[int, list[Span]]
 _UNSPACED = r"\u3040-\u30ff\u3400-\u9fff"  # Japanese and Chinese: every character is a word of its own
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
-_JOINT = r"[\s-]+"
-_LOOSE_JOINT = r"[\s-]*"
-_SERIES = r"(?:\s*[,;/&+]\s*|[\s-]+)(?:(?:and|or|vs\.?|versus|v\.?|plus|with|und|oder|y|e|et|ou|en)\s+)?"
+_JOINT = r"[\s-]++"
+_LOOSE_JOINT = r"[\s-]*+"
+_SERIES = r"(?:\s*+[,;/&+]\s*+|[\s-]++)(?:(?:and|or|vs\.?|versus|v\.?|plus|with|und|oder|y|e|et|ou|en)\s+)?"
 _END = r"(?!\w)"
-_BETWEEN = r"(?:vs\.|(?:[^\s.;:!?]|[.:](?=\S))+)"
+_LONGEST_BETWEEN = 80
+"""Letters of a word inside a gap; more is an address, or no word."""
+_BETWEEN = rf"(?:vs\.|(?:[^\s.;:!?]|[.:](?=\S)){{1,{_LONGEST_BETWEEN}}})"
 _LEXEME = re.compile(
     r"(?P<space>\s+)|(?P<gap><\d+>)|(?P<list>\{[a-z0-9-]+\}\+?)|(?P<mark>[()\[\]|])|(?P<word>[^\s()\[\]{}<>|]+)|(?P<bad>.)"
 )
 _MAX_GAP = 12
+_MARKS = 8
+"""Marks or blanks in a row inside a gap. Limits keep the time in proportion to the text: every start looks this far only."""
 _NO_GATE = -1
 """Stands open in every text."""
 _WORDS_KEPT = 100_000  # some ten megabytes: more different words than a large harvest has
@@ -277,7 +281,10 @@ class _Parser:
         needs: list[Keys] = []
         for item in items:
             if isinstance(item, int):
-                joint = rf"[^\w\s.;:!?]*[\s/-]+(?:{_BETWEEN}\s+){{0,{item}}}?(?:[^\w\s.;:!?]+|[^\s.;:!?]*-)?"
+                joint = (
+                    rf"[^\w\s.;:!?]{{0,{_MARKS}}}[\s/-]{{1,{_MARKS}}}(?:{_BETWEEN}\s{{1,{_MARKS}}}){{0,{item}}}?"
+                    rf"(?:[^\w\s.;:!?]{{1,{_MARKS}}}|[^\s.;:!?]{{0,{_LONGEST_BETWEEN}}}-)?"
+                )
                 continue
             if empty:
                 whole, stems = whole | item.whole, stems | item.stems

@@ -556,6 +556,10 @@ def _tags_of(facet: str) -> str:
                 (select value from tags t where t.doi = w.doi and t.facet = '{facet}' order by value)) as {facet}"""
 
 
+REJECTS_WHERE_DDL = """
+alter table rejects add column place text;
+"""
+
 NOT_IN_FILES_DDL = """
 create table citations_now (
     source text not null references sources (source),
@@ -750,6 +754,12 @@ def m005_known_works(db: Database) -> None:
     """What Crossref says of known works when it is asked again: gone, moved, indexed and counted anew. Which records today's
     code cannot read. Authors under the names that records give now."""
     _run_script(db.conn, KNOWN_WORKS_DDL)
+
+
+@evidence()
+def m006_rejects_where(db: Database) -> None:
+    """Where a record that could not be understood stood: a file and line, or a place among the answers."""
+    _run_script(db.conn, REJECTS_WHERE_DDL)
 
 
 @evidence()

@@ -58,6 +58,16 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class Unusable:
+    """An item of a page that cannot be asked for, because it has no usable DOI or is no record: its number in the order that
+    was read, why, and the item. It counts as seen and never as a match."""
+
+    number: int
+    reason: str
+    item: object
+
+
+@dataclass(frozen=True, slots=True)
 class Sweep:
     """What one page, or part of a page, brought, and how the reading of its window stands after it.
 
@@ -77,6 +87,7 @@ class Sweep:
     recent: int
     ended: Ended | None = None
     unread: int = 0
+    unusable: tuple[Unusable, ...] = ()
 
 
 class Matcher:
@@ -120,7 +131,20 @@ def sweep(search: Search, door: Door, since: str | None, today: date, quiet: int
 
 def unread(sweep: Sweep) -> str:
     """What a `cut` window left out, in words for a person."""
-    window = sweep.window
+    one = sweep.unread == 1
+    records, match, were = ("record", "matches", "was") if one else ("records", "match", "were")
+    return f"{sweep.unread:,} {records}{_limits(sweep.window)} {match} the query and {were} not read"
+
+
+def place(search: Search, sweep: Sweep, number: int | None) -> str:
+    """Where an item of a page stood, in words for a person; `number` is None for a hit that was read in order of creation."""
+    where = f"rank {number}" if not sweep.by_creation else f"number {number}" if number else "a record"
+    limits = f" of the records{found}" if (found := _limits(sweep.window)) else ""
+    return f"search {search.id}, {where}{limits}{' in order of creation' if sweep.by_creation else ''}"
+
+
+def _limits(window: Window) -> str:
+    """What records a window is limited to, in words that follow the word `records`; nothing for all of them."""
     if window.created_from is None and window.created_until is None:
         created = ""
     elif window.created_from == window.created_until:
@@ -129,9 +153,7 @@ def unread(sweep: Sweep) -> str:
         limits = [("since", window.created_from), ("until", window.created_until)]
         created = " created " + " and ".join(f"{word} {day}" for word, day in limits if day)
     indexed = f"{' and' if created else ''} indexed since {window.indexed_from}" if window.indexed_from else ""
-    one = sweep.unread == 1
-    records, match, were = ("record", "matches", "was") if one else ("records", "match", "were")
-    return f"{sweep.unread:,} {records}{created}{indexed} {match} the query and {were} not read"
+    return created + indexed
 
 
 class _Reading:
@@ -164,34 +186,35 @@ class _Reading:
             self.due, self.pass_due = max(self.due, page.total), max(self.pass_due, page.total)
             matches = 0
             for start, items, last in _parts(page, self.rows):
-                hits = self._hits(items, offset + start)
+                hits, unusable = self._hits(items, offset + start)
                 matches += len(hits)
                 if last:
                     ended = self._after(len(page.items), matches)
                 missing = max(1, self.due - len(self.seen)) if ended == "cut" else 0
                 yield Sweep(
                     self.window, offset + start, by_creation, page.total, len(items), hits, len(self.seen),
-                    self.matched[-1] if self.matched else None, self._recent(), ended if last else None, missing,
+                    self.matched[-1] if self.matched else None, self._recent(), ended if last else None, missing, unusable,
                 )  # fmt: skip
         return self.halves
 
-    def _hits(self, items: Sequence[Message], before: int) -> tuple[Hit, ...]:
-        """The matches of a page, whose first record stands after `before` others; and what was seen, noted."""
-        hits = []
+    def _hits(self, items: Sequence[Message], before: int) -> tuple[tuple[Hit, ...], tuple[Unusable, ...]]:
+        """The matches of a page, whose first record stands after `before` others, and what has no usable DOI; what was seen is
+        noted."""
+        hits, unusable = [], []
         for rank, message in enumerate(items, start=before + 1):
             doi = normalise.doi_of(message)
-            name = doi or str(message.get("DOI") or f"no DOI, {rank}")
-            self.seen.add(name)
-            self.pass_seen.add(name)
-            if doi is not None and self._matches(message):
-                score = message.get("score")
+            # Without a DOI an item is known again by its content in another pass, and in its own pass by its rank.
+            self.seen.add(doi or normalise.kept(message)[1])
+            self.pass_seen.add(doi or f"no DOI, {rank}")
+            if doi is None:
+                unusable.append(Unusable(rank, normalise.without_doi(message), message))
+            elif self._matches(message):
                 place = None if self.by_creation else rank
-                stamp = normalise.indexed_at(message)
-                hits.append(Hit(doi, place, float(score) if isinstance(score, int | float) else None, stamp))
+                hits.append(Hit(doi, place, normalise.score_of(message), normalise.indexed_at(message)))
         if not self.by_creation:
             self.ranked = max(self.ranked, before + len(items))
             self.matched += [hit.rank for hit in hits if hit.rank is not None]
-        return tuple(hits)
+        return tuple(hits), tuple(unusable)
 
     def _matches(self, message: Message) -> bool:
         """A record whose text cannot be read counts as a match: it is fetched, and kept with the reason."""

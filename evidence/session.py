@@ -76,7 +76,7 @@ def run(
         files = stack.enter_context(_archive(door, config, opened))
         taken = files.kept if door.everything else ()
         outcome = stages.sync(config, opened, files, book, now=now, progress=progress, full=full, take=taken)
-        stages.reject(outcome, opened, [(u.where, u.reason, u.text) for u in files.unreadable])
+        stages.reject(outcome, opened, files.unreadable)
         outcome.read = files.read
         return outcome
 

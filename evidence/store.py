@@ -64,12 +64,14 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A record that could not be understood, whole, with the reason."""
+    """A record that could not be understood, whole, with the reason. `place` says where it stood: a file and line, a rank
+    among the results of a search, or for which DOI it was answered."""
 
     digest: str
     doi: str | None
     reason: str
     message: str
+    place: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -703,10 +705,10 @@ class Store:
         before = self.conn.total_changes
         self.conn.executemany(
             """
-            insert into rejects (digest, doi, source, reason, message, first_run) values (?, ?, ?, ?, ?, ?)
+            insert into rejects (digest, doi, source, place, reason, message, first_run) values (?, ?, ?, ?, ?, ?, ?)
             on conflict (digest) do update set reason = excluded.reason where reason is not excluded.reason
             """,
-            [(r.digest, r.doi, source, r.reason, r.message, run) for r in landing.rejects],
+            [(r.digest, r.doi, source, r.place, r.reason, r.message, run) for r in landing.rejects],
         )
         result.rejects = self.conn.total_changes - before
         self.conn.executemany(

@@ -17,11 +17,12 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from evidence import __version__, catalogue, reconsider, references, search
+from evidence.archive import Unreadable
 from evidence.config import FILES_SOURCE, REFRESH_SOURCE, Config, ReferenceList, Search
-from evidence.errors import RecordError, SourceError
+from evidence.errors import RecordError, SourceError, UnreadError
 from evidence.model import Decision, Doi, Door, Found, Message, Resolution
 from evidence.normalise import aliases as listed_aliases
-from evidence.normalise import cited_by, doi_of, indexed_at, normalise, searchable, written
+from evidence.normalise import cited_by, doi_of, indexed_at, kept, normalise, searchable, without_doi, written
 from evidence.reconsider import Progress
 from evidence.rulebook import Rulebook
 from evidence.store import Asked, Counted, Landed, Landing, Record, Reject, Sighting, SourceState, Store
@@ -224,7 +225,14 @@ def _harvest(bench: Bench, outcome: Outcome, source: ReferenceList | Search, sta
 
 
 def _harvest_references(bench: Bench, outcome: Outcome, source: ReferenceList) -> None:
-    citations = references.listed(source, bench.door)
+    try:
+        citations = references.listed(source, bench.door)
+    except UnreadError as error:
+        text, digest = kept(error.message)
+        place = error.place or f"asked for by {source.of}"
+        of = Reject(digest, source.of, str(error), text, place)
+        _land(bench, outcome, source.id, [], [], [], rejects=[of])
+        raise
     before = {r.citation.position: r for r in catalogue.resolutions(bench.store.conn, source.id)}
     known = set(catalogue.dois(bench.store.conn))
     stands = {position: r for position, r in before.items() if r.doi in known}
@@ -234,7 +242,8 @@ def _harvest_references(bench: Bench, outcome: Outcome, source: ReferenceList) -
         bench.progress.step(source.id, done, len(citations))
         verdicts = [_kept(bench.door, before.get(r.citation.position), r) for r in settled.resolutions]
         sightings = [Sighting(r.doi, r.status) for r in verdicts if r.doi]
-        _land(bench, outcome, source.id, settled.messages, sightings, settled.aliases, verdicts)
+        unread = [_unread(bench, message, doi) for doi, message in settled.unread]
+        _land(bench, outcome, source.id, settled.messages, sightings, settled.aliases, verdicts, rejects=unread)
         outcome.citations.update(r.status for r in verdicts)
     bench.store.retire_citations(bench.run, source.id, len(citations))
     accepted = [r.doi for r in catalogue.resolutions(bench.store.conn, source.id) if r.doi]
@@ -267,12 +276,17 @@ def _harvest_search(bench: Bench, outcome: Outcome, source: Search, state: Sourc
     guessed = False
     for number, sweep in enumerate(search.sweep(source, bench.door, since, bench.today, bench.quiet), start=1):
         bench.progress.step(source.id, number, None)
-        messages, aliases, kept = _fetch(bench, sweep.hits)
-        sightings = [Sighting(kept[h.doi], "search", h.rank, h.score) for h in sweep.hits if h.doi in kept]
+        messages, aliases, held, rejects = _fetch(bench, sweep.hits)
+        sightings = [Sighting(held[h.doi], "search", h.rank, h.score) for h in sweep.hits if h.doi in held]
+        for odd in sweep.unusable:
+            text, digest = kept(odd.item)
+            rejects.append(Reject(digest, None, odd.reason, text, search.place(source, sweep, odd.number)))
+        places = {s.doi: search.place(source, sweep, s.rank) for s in sightings} if _is_crossref(bench.door) else {}
         seen.update(sighting.doi for sighting in sightings)
         guessed |= sweep.ended == "quiet"
         cut += [sweep] if sweep.ended == "cut" else []
-        _land(bench, outcome, source.id, messages, sightings, aliases, asked=[_asked(bench, source, sweep)])
+        asked = [_asked(bench, source, sweep)]
+        _land(bench, outcome, source.id, messages, sightings, aliases, asked=asked, rejects=rejects, places=places)
     outcome.matched |= seen
     if not _is_crossref(bench.door):
         return
@@ -323,24 +337,36 @@ def _unhealthy(before: int, gone: int, now: int) -> list[str]:
     return []
 
 
-def _fetch(bench: Bench, hits: Sequence[search.Hit]) -> tuple[list[Message], list[tuple[Doi, Doi]], dict[Doi, Doi]]:
-    """Whole records of the hits that are new here or were indexed again since; aliases met; hit → DOI it is kept under.
+def _fetch(
+    bench: Bench, hits: Sequence[search.Hit]
+) -> tuple[list[Message], list[tuple[Doi, Doi]], dict[Doi, Doi], list[Reject]]:
+    """Whole records of the hits that are new here or were indexed again since; aliases met; hit → DOI it is kept under; and
+    what was answered instead of a record.
 
     A hit without a record (deleted between the two questions) is in none of them.
     """
     stamps = catalogue.indexed(bench.store.conn, [hit.doi for hit in hits])
     wanted = [h.doi for h in hits if h.doi not in stamps or h.indexed is None or h.indexed != stamps[h.doi]]
-    messages: list[Message] = []
-    aliases: list[tuple[Doi, Doi]] = []
-    kept = {doi: doi for doi in stamps}
-    for batch in bench.door.lookup(wanted):
-        for found in batch:
-            if found.message is not None and found.answered is not None:
-                messages.append(found.message)
-                aliases += _alias(found)
-                kept[found.asked] = found.answered
-    moved = catalogue.moved(bench.store.conn, list(kept.values()))
-    return messages, aliases, {hit: moved.get(doi, doi) for hit, doi in kept.items()}
+    found, rejects = _told(bench, (f for batch in bench.door.lookup(wanted) for f in batch))
+    held = {doi: doi for doi in stamps}
+    held |= {f.asked: f.answered for f in found if f.answered is not None}
+    moved = catalogue.moved(bench.store.conn, list(held.values()))
+    messages = [f.message for f in found if f.message is not None]
+    aliases = [pair for f in found for pair in _alias(f)]
+    return messages, aliases, {hit: moved.get(doi, doi) for hit, doi in held.items()}, rejects
+
+
+def _told(bench: Bench, answers: Iterable[Found]) -> tuple[list[Found], list[Reject]]:
+    """The answers that are records or say that there is none, and what was answered instead of the record asked for: it has no
+    usable DOI, so it proves nothing about that record."""
+    found: list[Found] = []
+    rejects: list[Reject] = []
+    for answer in answers:
+        if answer.message is not None and (answer.answered is None or doi_of(answer.message) is None):
+            rejects.append(_unread(bench, answer.message, answer.asked))
+        else:
+            found.append(answer)
+    return found, rejects
 
 
 def _alias(found: Found) -> list[tuple[Doi, Doi]]:
@@ -389,12 +415,13 @@ def _refresh(bench: Bench, outcome: Outcome, known: Sequence[Doi], full: bool) -
         seen = {s.doi: s for batch in bench.door.check(part) for s in batch}
         held = catalogue.indexed(bench.store.conn, part)
         changed = [d for d, s in seen.items() if d in held and (s.indexed is None or s.indexed != held[d])]
-        found = [f for batch in bench.door.lookup(changed) for f in batch]
+        found, rejects = _told(bench, (f for batch in bench.door.lookup(changed) for f in batch))
         alone: list[Found] = []
         counted: list[Counted] = []
         if _is_crossref(bench.door):
             left_out = [d for d in part if (d in held) != (d in seen) and (d not in gone or d in seen or d in turn)]
-            alone = [f for doi in left_out for batch in bench.door.lookup([doi]) for f in batch]
+            alone, more = _told(bench, (f for doi in left_out for batch in bench.door.lookup([doi]) for f in batch))
+            rejects += more
             counted = [(s.doi, None, s.cited_by) for s in seen.values() if s.doi in held]
         outcome.refreshed += len(part)
         _land(
@@ -404,6 +431,7 @@ def _refresh(bench: Bench, outcome: Outcome, known: Sequence[Doi], full: bool) -
             [f.message for f in (*found, *alone) if f.message is not None],
             [],
             [pair for f in (*found, *alone) for pair in _alias(f)],
+            rejects=rejects,
             counted=counted,
             absent=[f.asked for f in alone if f.message is None],
             present=[doi for doi in seen if doi in gone],
@@ -438,6 +466,8 @@ def _land(
     resolutions: Sequence[Resolution] = (),
     asked: Sequence[Asked] = (),
     *,
+    rejects: Sequence[Reject] = (),
+    places: Mapping[Doi, str] | None = None,
     counted: Sequence[Counted] = (),
     absent: Sequence[Doi] = (),
     present: Sequence[Doi] = (),
@@ -445,8 +475,9 @@ def _land(
 ) -> None:
     """Land what a page brought, and all that its aliases move, in one transaction.
 
-    `counted` is what a light check said; `absent` are the known works that Crossref has no record of, `present` those that it
-    lists. `confirmed` are DOIs that were asked for by themselves and answered under their own name.
+    `rejects` were found on the way here; `places` says of a record where it stood, for those that turn out not to be
+    understood. `counted` is what a light check said; `absent` are the known works that Crossref has no record of, `present`
+    those that it lists. `confirmed` are DOIs that were asked for by themselves and answered under their own name.
     """
     listed = _listed(bench, messages, confirmed)
     moved = listed | _leading_elsewhere(bench, messages, sightings, resolutions, confirmed)
@@ -455,14 +486,14 @@ def _land(
     sightings = [replace(s, doi=moved.get(s.doi, s.doi)) for s in sightings]
     resolutions = [replace(r, doi=moved.get(r.doi, r.doi)) if r.doi else r for r in resolutions]
     moving = listed | dict(aliases)
-    arriving, joined = _arriving(bench, messages, moving)
-    records, rejects, unchanged = _records(bench, [*messages, *arriving], moving if joined else {})
+    arriving, joined, strange = _arriving(bench, messages, moving)
+    records, unread, unchanged = _records(bench, [*messages, *arriving], moving if joined else {}, places or {})
     records += _joined(bench, joined - {record.doi for record in records}, moving)
     landing = Landing(
         records,
         sightings,
         list(moving.items()),
-        rejects,
+        [*rejects, *strange, *unread],
         resolutions,
         asked,
         counted=[*counted, *unchanged],
@@ -512,16 +543,19 @@ def _understood(message: Message) -> bool:
     return True
 
 
-def _arriving(bench: Bench, messages: Sequence[Message], moving: Mapping[Doi, Doi]) -> tuple[list[Message], set[Doi]]:
+def _arriving(
+    bench: Bench, messages: Sequence[Message], moving: Mapping[Doi, Doi]
+) -> tuple[list[Message], set[Doi], list[Reject]]:
     """The works that aliases lead known ones to: their records where we have none yet, and their DOIs. They land together with
-    the alias, so that a work is never lost between two DOIs."""
+    the alias, so that a work is never lost between two DOIs. Also what was answered instead of a record."""
     conn = bench.store.conn
     ends = {moving.get(moving[doi], moving[doi]) for doi in catalogue.indexed(conn, sorted(moving))}
     ends = {catalogue.canonical(conn, doi) for doi in ends}
     here = {doi_of(message) for message in messages} | catalogue.indexed(conn, sorted(ends)).keys()
     wanted = sorted(ends - here)
     batches = bench.door.lookup(wanted) if wanted else ()
-    return [f.message for batch in batches for f in batch if f.message is not None], ends
+    found, rejects = _told(bench, (f for batch in batches for f in batch))
+    return [f.message for f in found if f.message is not None], ends, rejects
 
 
 def _joined(bench: Bench, dois: Collection[Doi], moving: Mapping[Doi, Doi]) -> list[Record]:
@@ -535,16 +569,17 @@ def _joined(bench: Bench, dois: Collection[Doi], moving: Mapping[Doi, Doi]) -> l
 
 
 def _records(
-    bench: Bench, messages: Sequence[Message], moving: Mapping[Doi, Doi]
+    bench: Bench, messages: Sequence[Message], moving: Mapping[Doi, Doi], places: Mapping[Doi, str]
 ) -> tuple[list[Record], list[Reject], list[Counted]]:
     """The messages whose content is new, normalised and judged; those that cannot be understood, with the reason; what is said
-    anew of those whose content stands. `moving` are aliases about to land with them, and the words said of these count."""
+    anew of those whose content stands. `moving` are aliases about to land with them, and the words said of these count.
+    Whatever a message holds, the others land."""
     latest: dict[Doi, Message] = {}
     rejects: list[Reject] = []
     for message in messages:
         if (doi := doi_of(message)) is None:
-            text, _ = written(message)
-            rejects.append(Reject(_sha(text), None, "this record has no usable DOI", text))
+            text, digest = kept(message)
+            rejects.append(Reject(digest, None, without_doi(message), text))
         else:
             latest[doi] = message
     current = bench.store.current(list(latest))
@@ -553,7 +588,12 @@ def _records(
     records = []
     counted: list[Counted] = []
     for doi, message in latest.items():
-        raw, checksum = written(message)
+        try:
+            raw, checksum = written(message)
+        except RecordError as error:
+            text, digest = kept(message)
+            rejects.append(Reject(digest, doi, str(error), text, places.get(doi) or _place(bench.door, doi)))
+            continue
         indexed, before = indexed_at(message), held.get(doi)
         if (indexed or "") < (before or ""):
             continue  # older than what stands (a file read after a harvest)
@@ -564,9 +604,27 @@ def _records(
             continue
         record = reconsider.read_and_judge(message, doi, checksum, raw, bench.book, decisions)
         if record.work is None:
-            rejects.append(Reject(_sha(record.message), doi, record.basis, record.message))
+            place = places.get(doi) or _place(bench.door, doi)
+            rejects.append(Reject(checksum, doi, record.basis, record.message, place))
         records.append(record)
     return records, rejects, counted
+
+
+def _unread(bench: Bench, message: object, asked: Doi) -> Reject:
+    """What was answered when a record was asked for, and cannot be told to be that record, or cannot be understood."""
+    text, digest = kept(message)
+    try:
+        normalise(message)  # type: ignore[arg-type]  # it says what is wrong with anything
+        reason = "the record has another DOI"
+    except RecordError as error:
+        reason = str(error)
+    return Reject(digest, asked, reason, text, _place(bench.door, asked))
+
+
+def _place(door: Door, doi: Doi) -> str:
+    """Where the record of this DOI stands: in a file, on a line; at Crossref, under the DOI it is asked for by."""
+    found = next((f for batch in door.lookup([doi]) for f in batch), None) if not _is_crossref(door) else None
+    return found.place if found and found.place else f"asked for by {doi}"
 
 
 def _health(bench: Bench, outcome: Outcome, config: Config) -> None:
@@ -590,9 +648,9 @@ def _name_the_lost(bench: Bench, outcome: Outcome) -> None:
     )
 
 
-def reject(outcome: Outcome, store: Store, entries: Iterable[tuple[str, str, str]]) -> None:
-    """Keep the lines of files that are no records: (where, reason, text)."""
-    rejects = [Reject(_sha(text), None, f"{where}: {reason}", text) for where, reason, text in entries]
+def reject(outcome: Outcome, store: Store, entries: Iterable[Unreadable]) -> None:
+    """Keep the lines and entries of files that are no records."""
+    rejects = [Reject(_sha(e.text), e.doi, e.reason, e.text, e.where) for e in entries]
     outcome.landed += store.land(outcome.run, FILES_SOURCE, Landing(rejects=rejects))
 
 

@@ -5,6 +5,9 @@ It reads one work at a time and knows no verdict, no people's decisions, no data
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from itertools import accumulate
+
 from evidence.model import Match, Tag, Work
 from evidence.rulebook import Rule, Rulebook, Ruleset, Said
 from evidence.rules import Span, Text
@@ -52,6 +55,7 @@ class Reading:
         self._values = ruleset.values
         self.woken = dict.fromkeys(ruleset.woken(self.found))
         self._fired: dict[Said, tuple[Fired, ...]] = {}
+        self._covers: dict[tuple[str, tuple[int, ...]], tuple[list[int], list[int]]] = {}
 
     def fired(self, said: Said) -> tuple[Fired, ...]:
         """The rules of this value that fire, with their words; empty when none does."""
@@ -117,7 +121,14 @@ class Reading:
         return None
 
     def _inside(self, rule: Rule, field: str, span: Span) -> bool:
-        hits = self._hits[field]
-        return any(
-            start <= span[0] and span[1] <= stop for number in rule.but_not for start, stop in hits.get(number, ())
-        )
+        """Whether a hit of one of the rule's `except` terms covers this span: of those that begin before it or with it, does
+        the one that reaches furthest reach its end?"""
+        key = (field, tuple(rule.but_not))
+        if key not in self._covers:
+            hits = self._hits[field]
+            covers = sorted(span for number in rule.but_not for span in hits.get(number, ()))
+            starts, stops = [start for start, _ in covers], [stop for _, stop in covers]
+            self._covers[key] = (starts, list(accumulate(stops, max)))
+        starts, reach = self._covers[key]
+        before = bisect_right(starts, span[0])
+        return before > 0 and reach[before - 1] >= span[1]

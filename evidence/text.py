@@ -1,17 +1,24 @@
 """Deposited markup → plain text: JATS, HTML, MathML, double-escaped or plain, all through one door.
 
-This room decides how deposited text reads; it does not judge, translate or repair it (no mojibake guessing, nothing
-invented). Built on the standard library's HTML parser, which bears unclosed tags, unknown names and `n < 5`; what is
-not a well-formed tag of a known vocabulary (`If a<b, then c>d.`) is text.
+This room decides how deposited text reads; it does not judge or translate it. The one thing it repairs is an encoding
+that was read as another (`CastaÃ±o`): what was written can be told for certain, and the record itself is kept as it came.
+Unclosed tags, unknown names and `n < 5` are borne; what is not a well-formed tag of a known vocabulary
+(`If a<b, then c>d.`) is text.
+
+Time grows in proportion to the text, whatever it holds: every pattern here either cannot give back what it took
+(`*+`) or stops at the next place where it could begin.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
-from html import unescape
-from html.parser import HTMLParser
+
+from evidence.characters import composed, decomposed, repaired, unescape, whole
 
 
 def _names(words: str) -> frozenset[str]:
@@ -41,37 +48,45 @@ _MATH = _names(
 _SILENT = _names("script style annotation annotation-xml object noscript template")
 _KNOWN = _BLOCK | _HEADING | _INLINE | _MATH | _SILENT
 
+# A tag with its attributes. A quoted value may hold `<`, but the pattern stops before it: see `_long_tag`.
+_NAME = r"(?P<close>/)?(?P<name>(?P<prefix>[A-Za-z][\w.-]*+:)?[A-Za-z][\w.-]*+)"
+_ATTRIBUTE = r"\s++[\w:.-]++(?:\s*+=\s*+(?:\"[^\"<]*+\"|'[^'<]*+'|[^\s\"'<>=]++)|(?!\s*+=))"
+_VALUE_BEGINS = r"\s++[\w:.-]++\s*+=\s*+(?=[\"'])"
 _TAG = re.compile(
-    r"<(?:(?P<close>/)?(?P<prefix>[A-Za-z][\w.-]*:)?(?P<name>[A-Za-z][\w.-]*)"
-    r"(?:\s+[\w:.-]+(?:\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s\"'<>=]+))?)*\s*/?>"
-    r"|!--(?:(?!<!--).)*?-->|!\[CDATA\[(?:(?!<!\[CDATA).)*?\]\]>|\?[A-Za-z].{0,2000}?\?>|!DOCTYPE[^<>]*>)",
+    rf"<(?:{_NAME}(?:{_ATTRIBUTE})*+(?:\s*+(?P<alone>/)?>|(?P<long>{_VALUE_BEGINS}))"
+    r"|!--(?:(?!<!--).)*?-->|!\[CDATA\[(?:(?!<!\[CDATA).)*?\]\]>|(?P<order>\?[A-Za-z])|!DOCTYPE[^<>]*+>)",
     re.DOTALL | re.IGNORECASE,
 )
+_LONGEST_ORDER = 2000
+"""Characters of a processing instruction (`<?tex … ?>`)."""
+_QUOTED = re.compile(r"\"[^\"]*+\"|'[^']*+'")
+_MORE = re.compile(rf"(?:{_ATTRIBUTE})*+(?:\s*+(?P<alone>/)?>|(?P<long>{_VALUE_BEGINS}))", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
-_TEX_DOCUMENT = re.compile(r"\\documentclass.*?\\begin\{document\}(.*?)\\end\{document\}", re.DOTALL)
-
 # Directional and zero-width marks, byte-order mark, soft hyphen, C0/C1 controls and specials: never part of a text.
 _UNWANTED = re.compile(
     "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
 )
-_ODD = re.compile(f"{_UNWANTED.pattern}|[<&\ue000-\ue002]")
+_ODD = re.compile(f"{_UNWANTED.pattern}|[<&\ue000-\ue002\ud800-\udfff]")
 _SOFT = "\ue000"  # white space of a pretty-printed source beside a tag; private use, removed from every input first
 _BREAK = "\ue001"  # the end of a block
 _COLON = "\ue002"  # the end of a heading
 _PRIVATE = re.compile("[\ue000-\ue002]|&#(?:x0*e00[0-2]|0*5734[4-6]);?", re.IGNORECASE)
-_INDENTED = re.compile(r"\s*\n\s*|\s{2,}")
+_INDENTED = re.compile(r"(?=[^\S\n]*+\n)\s++|\s{2,}+")
 _SOFT_RUN = re.compile(rf"{_SOFT}{_SOFT}+")
 _TIGHT_AFTER = re.compile(rf"{_SOFT}(?=[.,;:!?)\]}}%’”\-–/])")
 _TIGHT_BEFORE = re.compile(rf"(?<=[(\[{{‘“/]){_SOFT}")
 _CAPITALISED = re.compile(r"[^\W\d_a-zà-öø-ÿ][^\W\d_A-ZÀ-ÖØ-Þ]{2}")
 _LOWER_END = re.compile(r"(?<![^\W\d_])[^\W\d_]+[^\W\d_A-ZÀ-ÖØ-Þ]$")
-_HEADING_END = re.compile(rf"[ ]*(?:[:.\-–—][ ]*)?{_COLON}[\s{_BREAK}{_SOFT}]*")
+_HEADING_ENDS = ":.-–—"
+_AFTER_HEADING = re.compile(rf"[\s{_BREAK}{_SOFT}]*+")
 
 _ABSTRACT = r"(?:structured |author |graphical )?(?:abstract|summary)|zusammenfassung|résumé|resumen|resumo|riassunto"
-_LEADING_HEADING = re.compile(rf"^(?:{_ABSTRACT})(?:\s*[:.\-–—]\s*\n?|\s*\n)\s*(?=\S)", re.IGNORECASE)
+_LEADING_HEADING = re.compile(rf"^(?:{_ABSTRACT})(?:\s*+[:.\-–—]\s*+|(?=[^\S\n]*+\n)\s++)(?=\S)", re.IGNORECASE)
+_LONGEST_HEADING = 40
+"""No heading of an abstract as a whole is longer."""
 _TRIVIAL = re.compile(
-    r"[\W_]*(?:n\.?/?a\.?|none|null|nil|undefined|abstract|not available|abstract (?:is )?not (?:available|provided)"
-    r"|(?:there is )?no abstract(?: is)?(?: available| provided)?(?: for this (?:article|paper|chapter))?)?[\W_]*",
+    r"[\W_]*+(?:(?:n\.?/?a\.?|none|null|nil|undefined|abstract|not available|abstract (?:is )?not (?:available|provided)"
+    r"|(?:there is )?no abstract(?: is)?(?: available| provided)?(?: for this (?:article|paper|chapter))?)[\W_]*+)?",
     re.IGNORECASE,
 )
 
@@ -96,7 +111,7 @@ def line(markup: str | None) -> str | None:
     ):  # most fields of most records
         return (" ".join(markup.split()) if "  " in markup else markup.strip()) or None
     if not _ODD.search(markup):
-        return unicodedata.normalize("NFC", " ".join(markup.split())) or None
+        return composed(" ".join(repaired(markup).split())) or None
     return _read(markup).replace("\n", " ") or None
 
 
@@ -104,14 +119,22 @@ def flat(text: str) -> str:
     """`text` without accents and capitals; punctuation stays."""
     if text.isascii():
         return text.lower()
-    text = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    text = decomposed(decomposed(text).casefold())
     return "".join(char for char in text if not unicodedata.combining(char)).translate(_LETTERS)
 
 
-@lru_cache(maxsize=4096)
 def fold(text: str) -> str:
     """`text` for comparing: accents, case, dashes, quotes and punctuation aside, words parted by one blank."""
+    return _fold_kept(text) if len(text) <= _KEPT else _folded(text)
+
+
+def _folded(text: str) -> str:
     return " ".join(_WORD.findall(flat(text)))
+
+
+_KEPT = 10_000
+"""Characters of a text whose folded form is kept for the next to ask: longer ones would fill the memory."""
+_fold_kept = lru_cache(maxsize=4096)(_folded)
 
 
 _LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "ħ": "h"})
@@ -120,51 +143,105 @@ _WORD = re.compile(r"[^\W_]+")
 
 def _read(markup: str) -> str:
     """Tags and entities undone until none is left, or as often as they are nested in practice."""
-    text = _UNWANTED.sub("", _PRIVATE.sub("", markup))
+    text = _UNWANTED.sub("", _PRIVATE.sub("", repaired(whole(markup))))
     for _ in range(_PASSES):
-        if _TAG.search(text):
+        if next(_tags(text), None):
             text = _strip(text)
         elif _ENTITY.search(text):
             text = unescape(text)
         else:
             break
-    return _tidy(_UNWANTED.sub("", text))
+    return _tidy(_UNWANTED.sub("", whole(repaired(text))))
+
+
+@dataclass(frozen=True, slots=True)
+class _Tag:
+    """Where a tag, comment or the like stands. `name` in lower case with its prefix, empty for what is no tag."""
+
+    start: int
+    stop: int
+    name: str = ""
+    close: bool = False
+    alone: bool = False
+
+
+def _tags(text: str) -> Iterator[_Tag]:
+    """The tags of a known vocabulary, with comments and the like, in order; whatever else begins with `<` is text."""
+    at = order_ends = 0
+    dead: set[int] = set()
+    while found := _TAG.search(text, at):
+        at, alone = found.end(), bool(found["alone"])
+        if found["order"]:
+            if order_ends < at:  # looked for once, however many begin before it
+                order_ends = (text.find("?>", at) + 1 or len(text) + _LONGEST_ORDER + 2) - 1
+            if order_ends - at > _LONGEST_ORDER:
+                continue
+            at = order_ends + 2
+        if found["long"]:
+            rest = _long_tag(text, at, dead)
+            if rest is None:
+                at = found.start() + 1
+                continue
+            at, alone = rest.end(), bool(rest["alone"])
+        name = (found["name"] or "").lower()
+        if not name:
+            yield _Tag(found.start(), at)
+        elif found["prefix"] or name in _KNOWN:
+            yield _Tag(found.start(), at, name, bool(found["close"]), alone)
+
+
+def _long_tag(text: str, at: int, dead: set[int]) -> re.Match[str] | None:
+    """The end of a tag with `<` in a quoted value, which begins at `at`; None when it never ends well. `dead` remembers the
+    values from which no end is reached, so that a thousand tags inside one another are walked through once."""
+    walked = []
+    while at not in dead:
+        walked.append(at)
+        value = _QUOTED.match(text, at)
+        rest = _MORE.match(text, value.end()) if value else None
+        if rest is None:
+            break
+        if not rest["long"]:
+            return rest
+        at = rest.end()
+    dead.update(walked)
+    return None
 
 
 def _strip(text: str) -> str:
     """One pass of tags taken away, entities undone."""
     reader = _Reader()
     end = 0
-    for tag in _TAG.finditer(text):
-        name = (tag["name"] or "").lower()
-        if name and not tag["prefix"] and name not in _KNOWN:
-            continue
-        reader.feed(text[end : tag.start()].replace("<", "&lt;"))
-        if name:
-            reader.feed(tag.group())
-        elif tag.group().startswith("<![CDATA["):
-            reader.feed(tag.group()[9:-3].replace("&", "&amp;").replace("<", "&lt;"))
-        end = tag.end()
-    reader.feed(text[end:].replace("<", "&lt;"))
-    reader.close()
+    for tag in _tags(text):
+        reader.data(unescape(text[end : tag.start]))
+        if not tag.name:
+            if text.startswith("<![CDATA[", tag.start):
+                reader.data(text[tag.start + 9 : tag.stop - 3])
+        elif tag.close:
+            reader.closed(tag.name)
+        elif tag.alone:
+            reader.alone(tag.name)
+        else:
+            reader.opened(tag.name)
+        end = tag.stop
+    reader.data(unescape(text[end:]))
     return "".join(reader.parts)
 
 
-class _Reader(HTMLParser):
+class _Reader:
     """Collects text into `parts`, with marks where blocks and headings end and where white space is only layout."""
 
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
         self.parts: list[str] = []
-        self._silent: list[str] = []
+        self._silent: Counter[str] = Counter()
         self._math = 0
         self._after_tag = False
         self._left_math = False
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def opened(self, tag: str) -> None:
+        """A tag that opens."""
         name = tag.rpartition(":")[2]
         if name in _SILENT:
-            self._silent.append(name)
+            self._silent[name] += 1
         elif name == "math":
             self._part()
             self._math += 1
@@ -174,17 +251,20 @@ class _Reader(HTMLParser):
             self.parts.pop()
         self._after_tag = True
 
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def alone(self, tag: str) -> None:
+        """A tag that opens and closes: `<br/>`."""
         name = tag.rpartition(":")[2]
         if name in _BLOCK:
             self.parts.append(_BREAK)
         self._after_tag = True
 
-    def handle_endtag(self, tag: str) -> None:
+    def closed(self, tag: str) -> None:
+        """A tag that closes."""
         name = tag.rpartition(":")[2]
         if name in _SILENT:
-            if name in self._silent:
-                self._silent.remove(name)
+            self._silent[name] -= 1
+            if self._silent[name] <= 0:
+                del self._silent[name]
         elif name == "math":
             self._math = max(0, self._math - 1)
             self._left_math = True
@@ -194,7 +274,8 @@ class _Reader(HTMLParser):
             self.parts.append(_BREAK)
         self._after_tag = True
 
-    def handle_data(self, data: str) -> None:
+    def data(self, data: str) -> None:
+        """Text between two tags, entities undone."""
         if self._silent or not data:
             return
         if self._math:
@@ -205,7 +286,7 @@ class _Reader(HTMLParser):
             self.parts.append(_SOFT)
         self._left_math = False
         if "\\begin{document}" in data:
-            data = _TEX_DOCUMENT.sub(r"\1", data)
+            data = _without_tex(data)
         lead = _INDENTED.match(data) if self._after_tag else None
         if lead:
             self.parts.append(_SOFT)
@@ -223,13 +304,23 @@ class _Reader(HTMLParser):
         before = _LOWER_END.search(self.parts[-1])
         return before is not None and before.group().casefold() not in {"mc", "mac"}
 
-    def set_cdata_mode(self, *_: object, **__: object) -> None:
-        """Never: newer parsers read `<title>` as raw text, but in JATS a title holds markup."""
-
     def _part(self) -> None:
         """A formula is a word of its own: several publishers deposit none of the blanks around it."""
         if not self._math and self.parts and self.parts[-1][-1:].isalpha():
             self.parts.append(_SOFT)
+
+
+def _without_tex(data: str) -> str:
+    """Of a TeX document, what stands between its `\\begin` and its `\\end`."""
+    parts, at = [], 0
+    while (start := data.find("\\documentclass", at)) >= 0:
+        begin = data.find("\\begin{document}", start)
+        end = data.find("\\end{document}", begin)
+        if begin < 0 or end < 0:
+            break
+        parts += [data[at:start], data[begin + 16 : end]]
+        at = end + 14
+    return "".join([*parts, data[at:]])
 
 
 def _tidy(text: str) -> str:
@@ -239,18 +330,44 @@ def _tidy(text: str) -> str:
     if _COLON in text:
         text = _headings(text)
     lines = (" ".join(line.split()) for line in text.split(_BREAK))
-    return unicodedata.normalize("NFC", "\n".join(line for line in lines if line))
+    return composed("\n".join(line for line in lines if line))
 
 
 def _headings(text: str) -> str:
     """Headings joined to the text below them: `Background: …`; one that ends the text stands alone."""
-    head, *rest = _HEADING_END.split(text)
-    for part in rest:
-        bare = head.rpartition(_BREAK)[2].strip()
-        if not bare or not part.strip():
-            head += _BREAK + part
-        elif re.fullmatch(_ABSTRACT, bare, re.IGNORECASE):
-            head = head[: len(head) - len(head.rpartition(_BREAK)[2])] + part
-        else:
-            head += ("" if bare[-1] in "?!" else ":") + " " + part
-    return head
+    done: list[str] = []
+    line: list[str] = []  # what stands since the last break, before the heading's end that comes next
+    parts = text.split(_COLON)
+    for number, part in enumerate(parts):
+        if number:
+            part = part[_AFTER_HEADING.match(part).end() :]  # type: ignore[union-attr]  # it matches nothing, too
+        if number < len(parts) - 1:
+            part = _without_end(part)
+        if number:
+            _join(done, line, part)
+        broken, mark, rest = part.rpartition(_BREAK)
+        if mark:
+            done += [*line, broken, mark]
+            line = []
+        line.append(rest)
+    return "".join([*done, *line])
+
+
+def _without_end(heading: str) -> str:
+    """The heading without one mark at its end."""
+    heading = heading.rstrip(" ")
+    return heading[:-1].rstrip(" ") if heading[-1:] and heading[-1] in _HEADING_ENDS else heading
+
+
+def _join(done: list[str], line: list[str], below: str) -> None:
+    """Puts between the heading that `line` is and the text below it what belongs there."""
+    last = next((stripped for piece in reversed(line) if (stripped := piece.rstrip())), "")
+    if not last or not below.strip():
+        done += [*line, _BREAK]
+        line.clear()
+    elif (
+        len(line) == 1 and len(line[0]) <= _LONGEST_HEADING and re.fullmatch(_ABSTRACT, line[0].strip(), re.IGNORECASE)
+    ):
+        line.clear()
+    else:
+        line.append(("" if last[-1] in "?!" else ":") + " ")

@@ -28,6 +28,8 @@ MARK = 1
 """Letters of a footnote's mark, which stays behind a title."""
 LONGEST = 1000
 """Letters of a title that are read; more is no title."""
+LONGEST_RAW = 10_000
+"""Characters of a title with its markup that are looked at."""
 ALIKE = 80
 """Likeness (0–100) from which two titles with other words are told apart as `words`, not `other`."""
 
@@ -161,10 +163,11 @@ class Title:
 
 def read(raw: str | None, container: str | None = None) -> Title | None:
     """The title taken apart; None when there is none, or only a placeholder or the name of its container."""
-    if raw is None or _PLACEHOLDER.fullmatch(raw.strip()):
+    if raw is None or _PLACEHOLDER.fullmatch(raw[:LONGEST_RAW].strip()):
         return None
+    container = container[:LONGEST] if container else container
     text = _AFTER_BRACKETS.sub(
-        r"\1", _LATER_NEWS.sub("", _OWN_STATUS.sub("", (line(raw) or "")[:LONGEST].translate(_GREEK)))
+        r"\1", _LATER_NEWS.sub("", _OWN_STATUS.sub("", (line(raw[:LONGEST_RAW]) or "")[:LONGEST].translate(_GREEK)))
     )
     while (note := _BRACKETED.search(text)) and note.start() > 0 and _NOTE.fullmatch(note.group()):
         text = text[: note.start()]

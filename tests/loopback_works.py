@@ -69,7 +69,7 @@ def ranked(params: Mapping[str, str], works: list[Message]) -> Ranked:
             alive[index] = alive[index] and bool(bag)
             scores[index] += sum(weight[term] for term in sorted(bag))
     ranked = [(work, round(score, 6)) for work, score, keep in zip(works, scores, alive, strict=True) if keep]
-    ranked.sort(key=lambda pair: (-pair[1], pair[0]["DOI"]))
+    ranked.sort(key=lambda pair: (-pair[1], str(pair[0]["DOI"])))
     return [(work, score) for work, score in ranked]
 
 
@@ -261,4 +261,4 @@ def in_order(found: Ranked, params: Mapping[str, str]) -> Ranked:
     if name not in SORTS:
         raise Refusal("sort-not-available", name or "", f"Sort '{name}' specified but there is no such sort.")
     read = SORTS[name]
-    return sorted(found, key=lambda pair: (read(pair[0]), pair[0]["DOI"]), reverse=order != "asc")
+    return sorted(found, key=lambda pair: (read(pair[0]), str(pair[0]["DOI"])), reverse=order != "asc")

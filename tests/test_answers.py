@@ -54,9 +54,7 @@ def test_half_characters_are_marked_and_the_rest_kept(sent: bytes, read: str) ->
         (b"\xef\xbb\xbf\r\n <html>", "a web page"),
         (b'{"status":"ok","message":{"items":[{"DOI":"10.5', "cut short or not JSON"),
         (b"\xff\xfe\x00", "cut short or not JSON"),
-        (b'{"message": Infinity}', "cut short or not JSON"),
         (b'{"message":' + b"[" * 100_000, "cut short or not JSON"),
-        (b'{"message": ' + b"9" * 5000 + b"}", "cut short or not JSON"),
         (b"null", "not Crossref's"),
         (b"[1, 2]", "not Crossref's"),
         (b'{"DOI": "10.5555/a"}', "not Crossref's"),
@@ -137,6 +135,35 @@ def test_short_pages_are_trouble_that_keeps_what_it_has() -> None:
     assert caught.value.tries is None
 
 
+def test_an_item_that_is_no_object_does_not_cost_the_page() -> None:
+    items: list[Any] = [{"DOI": "10.5555/a"}, None, "10.5555/b", []]
+    assert list(answers.page(4, {"items": items, "total-results": 4}).items) == items
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        (b"[NaN, Infinity, -Infinity, 1e999, 1.5]", [None, None, None, None, 1.5]),
+        (b"[" + b"9" * 5000 + b", 7]", ["9" * 5000, 7]),
+        (b"[9223372036854775808]", [2**63]),
+        (b'["\\ud83d", "\xff", "\\ud83d\\ude00"]', ["\ufffd", "\ufffd", "\U0001f600"]),
+    ],
+)
+def test_what_json_cannot_say_costs_its_place_only(sent: bytes, read: Any) -> None:
+    assert answers.parsed(sent) == read
+
+
+def test_what_is_nested_too_deep_is_kept_as_its_text() -> None:
+    deep = b"[" * 5000 + b'"]\\""' + b"]" * 5000
+    first, second = answers.parsed(b'[{"a": ' + deep + b'}, {"b": 1}]')
+    assert second == {"b": 1}
+    levels, inside = 0, first["a"]
+    while isinstance(inside, list):
+        levels, inside = levels + 1, inside[0]
+    assert levels == answers.DEEPEST - 2
+    assert "[" * levels + inside + "]" * levels == deep.decode()
+
+
 @pytest.mark.parametrize(
     "message",
     [
@@ -148,8 +175,8 @@ def test_short_pages_are_trouble_that_keeps_what_it_has() -> None:
         {"items": [], "total-results": None},
         {"items": [], "total-results": "0"},
         {"items": [], "total-results": True},
-        {"items": [None], "total-results": 1},
-        {"items": ["10.5555/a"], "total-results": 1},
+        {"items": [], "total-results": -1},
+        {"items": [], "total-results": 2**63},
         {"items": {"DOI": "10.5555/a"}, "total-results": 1},
     ],
 )

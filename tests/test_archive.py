@@ -116,7 +116,7 @@ def test_records_without_a_doi_are_said(tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
     file.write_bytes(lines({"title": ["No DOI"]}, MARKOWITZ))
     with Archive([file], everything=True) as door:
-        assert [u.reason for u in door.unreadable] == ["this record has no DOI"]
+        assert [u.reason for u in door.unreadable] == ["the record has no DOI"]
 
 
 def test_the_snapshot_is_bundled() -> None:

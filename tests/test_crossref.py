@@ -316,6 +316,26 @@ def test_a_check_leaves_out_what_it_cannot_know(server: LoopbackCrossref, door: 
     assert [request.route for request in server.requests if request.route != "list"] == []
 
 
+def test_a_check_bears_rows_that_are_no_records(server: LoopbackCrossref, door: Crossref) -> None:
+    rows = [
+        None,
+        "10.5555/w1",
+        {},
+        {"DOI": 7, "indexed": {"date-time": "2026-01-10T08:00:00Z"}},
+        {"DOI": "10.5555/w1", "indexed": ["2026"], "is-referenced-by-count": 2**70},
+        {"DOI": "10.5555/w2", "indexed": {"date-time": 7}, "is-referenced-by-count": "many"},
+        {"DOI": "10.5555/w3", "indexed": {"date-time": "2026-01-10T08:00:00Z"}, "is-referenced-by-count": 3},
+    ]
+    body = {"status": "ok", "message": {"total-results": 7, "items": rows}}
+    server.script([Fault("raw", body=json.dumps(body).encode())])
+    asked = [Doi(f"10.5555/w{number}") for number in range(5)]
+    assert [seen for batch in door.check(asked) for seen in batch] == [
+        Seen(Doi("10.5555/w1"), None, None),
+        Seen(Doi("10.5555/w2"), None, None),
+        Seen(Doi("10.5555/w3"), "2026-01-10T08:00:00Z", 3),
+    ]
+
+
 def test_a_check_of_long_dois_never_outgrows_a_request_line(server: LoopbackCrossref, door: Crossref) -> None:
     dois = [Doi(f"10.1002/(sici){'<::>' * 25}{number}") for number in range(40)]
     server.works = {doi: work(doi) for doi in dois}
@@ -537,7 +557,7 @@ TRANSIENT = {
     "JSON of another kind": Fault("raw", body=b'["ok"]', headers={"Content-Length": "6"}),
     "JSON without a message": Fault("raw", body=b'{"status":"ok"}', headers={"Content-Length": "15"}),
     "failure under 200": Fault("raw", body=b'{"status":"error","message":{}}', headers={"Content-Length": "31"}),
-    "not a number": Fault("raw", body=b'{"status":"ok","message":{"DOI":NaN}}', headers={"Content-Length": "37"}),
+    "not a number": Fault("raw", body=b'{"status":"ok","message":NaN}', headers={"Content-Length": "29"}),
     "bottomless JSON": Fault("raw", body=b"[" * 200_000, headers={"Content-Length": "200000"}),
     "a page under 404": Fault("raw", status=404, body=b"<html>Not here</html>", headers={"Content-Length": "21"}),
     "304": Fault("raw", status=304, headers={}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from evidence.config import Search
 from evidence.crossref import Crossref
 from evidence.model import Doi, Message, Page, Query, Window
-from evidence.search import PAGES, QUIET_FULL, Matcher, Sweep, sweep, unread
+from evidence.search import PAGES, QUIET_FULL, Matcher, Sweep, place, sweep, unread
 from tests.loopback import Fault, LoopbackCrossref
 from tests.records import MALARIA, MARKOWITZ, STANGIER, DictDoor, created, message, within
 
@@ -310,6 +311,56 @@ def test_what_either_order_brought_counts_as_read(second: range, ended: str, lef
     sweeps = list(sweep(a_search(10), door, None, date(2002, 1, 1)))
     assert (sweeps[-1].ended, sweeps[-1].unread) == (ended, left)
     assert len(found(sweeps)) == 20 - left
+
+
+class Strange(RankedDoor):
+    """Puts items that are no records, or have no DOI, in the places named."""
+
+    def __init__(self, messages: Sequence[Message], strange: dict[int, Any]) -> None:
+        super().__init__(messages)
+        self.strange = strange
+
+    def scan(self, query: Query, window: Window | None = None, offset: int = 0, *, by_creation: bool = False) -> Page:
+        page = super().scan(query, window, offset, by_creation=by_creation)
+        items = [self.strange.get(offset + number, item) for number, item in enumerate(page.items, start=1)]
+        return Page(items, page.total)
+
+
+def test_what_has_no_doi_is_seen_and_handed_on_and_is_no_match() -> None:
+    items: dict[int, Any] = {
+        149: None,
+        150: {"title": [HIT]},
+        151: {"title": [HIT]},
+        152: {"DOI": ["x"], "title": [HIT]},
+    }
+    door = Strange([on("2015-01-01", n, HIT if n < 50 else NOISE) for n in range(1000)], items)
+    sweeps = read(door, 100)
+    assert (sweeps[-1].ended, sweeps[-1].reached, sweeps[-1].last_match) == ("quiet", 299, 50)  # two of them are alike
+    odd = [(place(a_search(), s, u.number), u.reason) for s in sweeps for u in s.unusable]
+    assert odd == [
+        ("search s, rank 149", "the record is null, not a JSON object"),
+        ("search s, rank 150", "the record has no DOI"),
+        ("search s, rank 151", "the record has no DOI"),
+        ("search s, rank 152", "its DOI is a list, not text"),
+    ]
+
+
+def test_what_has_no_doi_keeps_no_window_from_being_complete() -> None:
+    """Two that are alike are two records. What is read once more in order of creation says so of its place."""
+    door = Strange([on("2015-01-01", n) for n in range(150)], {99: None, 100: None})
+    sweeps = read(door, 100)
+    assert [(s.ended, s.by_creation) for s in sweeps] == [(None, False), (None, True), ("complete", True)]
+    assert [place(a_search(), s, u.number) for s in sweeps for u in s.unusable] == [
+        "search s, rank 99",
+        "search s, rank 100",
+        "search s, number 99 in order of creation",
+        "search s, number 100 in order of creation",
+    ]
+    assert place(a_search(), sweeps[-1], None) == "search s, a record in order of creation"
+    half = replace(sweeps[0], window=Window(created_until="2014-01-01", indexed_from="2013-01-01"))
+    assert place(a_search(), half, 7) == (
+        "search s, rank 7 of the records created until 2014-01-01 and indexed since 2013-01-01"
+    )
 
 
 def test_from_files_a_page_of_any_length_is_complete_and_handed_on_in_parts() -> None:

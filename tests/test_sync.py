@@ -192,7 +192,7 @@ def test_a_record_that_cannot_be_understood_goes_to_rejects_and_the_run_goes_on(
     outcome = go(DictDoor([], name="files"), take=[odd, MARKOWITZ])
     assert outcome.landed.new == [MARKOWITZ["DOI"]]
     assert outcome.landed.rejects == 1
-    assert rows(store, "select reason from rejects") == [("this record has no usable DOI",)]
+    assert rows(store, "select reason from rejects") == [("the record has no DOI",)]
 
 
 def test_an_entry_removed_from_the_file_is_retired_and_its_works_stay(

@@ -25,8 +25,7 @@ CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202
 def test_markup_cases() -> None:
     with MARKUP.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            if "mojibake" not in row["source"]:  # repairing an encoding is guessing; this room reads
-                assert text.plain(row["input"]) == row["expected"]
+            assert text.plain(row["input"]) == row["expected"]
 
 
 @pytest.mark.skipif(not WORKS.exists(), reason="the shared Crossref records are not beside this checkout")
@@ -167,6 +166,59 @@ def test_a_line_keeps_names_that_look_like_nothing(markup: str | None, expected:
 )
 def test_folding_leaves_words(one: str, other: str) -> None:
     assert text.fold(one).replace("beck s", "becks") == other
+
+
+@pytest.mark.parametrize(
+    ("deposited", "read"),
+    [
+        ("CastaÃ±o", "Castaño"),
+        ("GÃ³mez", "Gómez"),
+        ("BÃ©jÃ\xa0", "Béjà"),
+        ("Pseudomonasâ\x80\x93Candida", "Pseudomonas–Candida"),
+        ("exo-Î²-1,3-glucanase, \u2019 as printed", "exo-β-1,3-glucanase, \u2019 as printed"),
+        ("<i>MÃ¼ller</i> &amp; S&Atilde;&para;n", "Müller & Sön"),
+        ("Grief â€“ a “study” of ﬁve ½ ＡＢ", "Grief – a “study” of ﬁve ½ ＡＢ"),
+    ],
+)
+def test_an_encoding_read_as_another_is_undone_and_nothing_else(deposited: str, read: str) -> None:
+    assert text.plain(deposited) == read
+    assert text.line(deposited) == read
+
+
+@pytest.mark.parametrize(
+    "printed",
+    [
+        "Evolu\ufffd\ufffdo Geol\ufffdgica",
+        "São Paulo – «ÄÖÜ» ½ ±5 °C × ‰",
+        "ÅÄÖ",
+        "Ãngelo",
+        "“It’s” … ‘so’",
+        "ﬁve ＡＢ²",
+        "Ελλάδα Привет 中文",
+        "Â",
+        "naïve café à la",
+    ],
+)
+def test_what_is_no_wrong_encoding_stays(printed: str) -> None:
+    assert text.plain(printed) == printed
+    assert text.line(printed) == printed
+
+
+@pytest.mark.parametrize(
+    ("markup", "expected"),
+    [
+        ('<p title="n < 5">one</p> two', "one\ntwo"),
+        ("<a b=\"<a c='\" d='<i>' e>x</a>", "x"),
+        ('<a b="<a b="<a b="', '<a b="<a b="<a b="'),
+        ("<?tex a <?b> c?>text", "text"),
+        ("half \ud800 a pair", "half \ufffd a pair"),
+        ("<p>&#" + "9" * 5000 + "; end", "\ufffd end"),
+        ("<p>&#" + "0" * 5000 + "65; end", "A end"),
+        ("e" + "\u0301" * 100, "é" + "\u0301" * 29),
+    ],
+)
+def test_odd_text_is_read(markup: str, expected: str) -> None:
+    assert text.plain(markup) == expected
 
 
 MARKED = st.lists(

@@ -1,0 +1,104 @@
+"""Time grows with the text, not with its square: every reader over long runs of everything that a pattern may stumble over.
+
+No clock is read. Each reader works through its texts in a process of its own, which the system ends after `CPU` seconds of
+processor time. They take a few seconds; one pattern that goes over the rest of the text from every place in it takes
+minutes on texts of this length, so the limit tells the two apart on any machine, however busy.
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from evidence import agreement, doi, identity, matching, normalise, rulebook, rules, screen, tag, text, titles
+from evidence.model import Author, Doi, Work
+
+CPU = 20
+LENGTH = 60_000
+DOI = Doi("10.5555/x")
+TOKENS = (
+    " ", "-", "–", "<", ">", "&", "(", ")", "[", "{", "1", ".", ",", ";", "/", "\\", '"', "’", "_", "#", "?", "%", "%25", "\n",
+    "\ue000", "\ue001", "\ue002", "\u200c", "\u0301\u0316", "a", "é", "<!--", "<![CDATA[", "<?a", "<i>", "<title>", "</title>",
+    '<a b="', "<a b='<i> ", "<script>", "&lt;", "&#", "&#1", "10.1234/", "10.1234/a-\n1", "10.1234.", "doi.org/abc/", "https://",
+    "/full", "PMID", "A B, ", "Ab and ", "vol 1 ", "for ", "for/", "interpersonal-", "placebo effect ", "et al ", "Ã±",
+    "\\documentclass", "Σ", "(a (b) ", "retracted ", "<p>&#0",
+)  # fmt: skip
+
+
+def _book(read: Callable[[Work, rulebook.Rulebook], object]) -> Callable[[str], object]:
+    book = rulebook.load()
+    return lambda long: read(Work(DOI, title=long, abstract=long), book)
+
+
+def _lesser(long: str) -> object:
+    fields = dict.fromkeys(("page", "volume", "issue", "container-title", "issued"), long)
+    people = [{"family": long, "given": long, "ORCID": long}]
+    listed = {"relation": {"x": [{"id": long}]}, "update-to": [{"DOI": long, "updated": long, "type": long}]}
+    return normalise.normalise({"DOI": DOI, **fields, **listed, "author": people, "reference": [{"DOI": long}]})
+
+
+def _pair(long: str) -> object:
+    one, two = (
+        identity.Candidate("k", None, long, long, "2000", long, "1", "1", long, long + end) for end in ("", " b")
+    )
+    return identity.verdict(identity.Comparison(identity.read(one), identity.read(two)))
+
+
+def _cited(long: str) -> object:
+    people = (Author(long, long), Author(name=long))
+    work = Work(DOI, long, long, container=long, year=2000, volume=long, issue=long, pages=long, authors=people)
+    return matching.agree(long, work)
+
+
+READERS: dict[str, Callable[[], Callable[[str], object]]] = {
+    "plain": lambda: text.plain,
+    "line": lambda: text.line,
+    "fold": lambda: text.fold,
+    "find": lambda: doi.find,
+    "parse": lambda: lambda long: (doi.parse(long), doi.candidates(long), doi.parse(long[:4000])),
+    "lesser fields": lambda: _lesser,
+    "references": lambda: lambda long: normalise.references({"reference": [{"unstructured": long}, {"author": long}]}),
+    "titles": lambda: lambda long: titles.compare(titles.read(long, long), titles.read("On " + long)),
+    "people": lambda: agreement.people,
+    "container": lambda: lambda long: agreement.container(long, long),
+    "pair": lambda: _pair,
+    "citation": lambda: _cited,
+    "phrases": lambda: rules.Phrases(("interpersonal psychotherap*", "interpersonal (therapy|group) <3> IPT")).find,
+    "screening": lambda: _book(lambda work, book: screen.screen(work, book)),
+    "tagging": lambda: _book(lambda work, book: tag.tag(work, book)),
+}
+SHORTER = {"tagging": 6, "pair": 2, "screening": 2}
+"""Readers that ask a thousand things of a text get one that many times shorter; it is long enough to tell."""
+
+
+def texts(length: int) -> Iterator[str]:
+    """A long run of each token, alone before a word and inside a paragraph, so that nothing matches at once."""
+    for token in TOKENS:
+        run = token * (length // len(token))
+        yield f"{run} end"
+        yield f"<p>interpersonal {run}</title> end"
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_time_is_in_proportion_to_the_text(reader: str) -> None:
+    command = [sys.executable, "-m", "tests.test_linear", reader]
+    done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{reader}: {done.stdout.strip()[-60:]!r} took all of {CPU} s: {done.stderr[-2000:]}"
+
+
+def main(reader: str) -> None:
+    """Read every text; the last beginning printed is of the one that was being read."""
+    read = READERS[reader]()
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU, CPU))
+    for long in texts(LENGTH // SHORTER.get(reader, 1)):
+        print(ascii(long[:30]), flush=True)  # noqa: T201
+        read(long)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
