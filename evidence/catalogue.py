@@ -218,8 +218,9 @@ def indexed(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> dict[Doi, str | 
     """When Crossref had last indexed the records we hold, as far as it has told us, for those of `wanted` that we hold; None
     where nothing says."""
     sql = """
-        select s.doi, coalesce(c.indexed, case json_type(s.message, '$.indexed."date-time"')
-            when 'text' then json_extract(s.message, '$.indexed."date-time"') end)
+        select s.doi, coalesce(c.indexed, case when json_type(s.message, '$.indexed."date-time"') = 'text'
+            and json_extract(s.message, '$.indexed."date-time"') glob '[12][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*'
+            then json_extract(s.message, '$.indexed."date-time"') end)
         from snapshots s left join counters c on c.doi = s.doi
         where s.last_run is null and s.doi in ({})
     """
@@ -315,6 +316,25 @@ def once_works(conn: sqlite3.Connection) -> list[Doi]:
         order by alias
     """
     return [alias for (alias,) in conn.execute(sql)]
+
+
+def stated_targets(conn: sqlite3.Connection) -> dict[Doi, int]:
+    """The DOIs that notices here are about and that no work here has, known as no alias either: each with the run in which the
+    latest record that names it landed."""
+    sql = """
+        select u.doi, max(s.first_run) from updates u join snapshots s on s.doi = u.said_by and s.last_run is null
+        where u.evidence = 'update-to' and u.doi <> u.said_by
+            and not exists (select 1 from works w where w.doi = u.doi)
+            and not exists (select 1 from aliases a where a.alias = u.doi and a.last_run is null)
+        group by u.doi order by u.doi
+    """
+    return dict(conn.execute(sql).fetchall())
+
+
+def last_complete(conn: sqlite3.Connection, run: int) -> int:
+    """The last run before this one that harvested Crossref to its end; 0 when there is none."""
+    sql = "select coalesce(max(run), 0) from runs where run < ? and outcome = 'complete' and door = 'crossref'"
+    return int(conn.execute(sql, (run,)).fetchone()[0])
 
 
 def syncs(conn: sqlite3.Connection) -> int:

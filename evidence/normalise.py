@@ -86,6 +86,7 @@ _LESSER = {
 }
 """Fields that are kept for readers and exports; one of a wrong type is left out, for nothing depends on it."""
 _ORCID = re.compile(r"(\d{4})-?(\d{4})-?(\d{4})-?(\d{3}[\dXx])(?!\d)")
+_BEGINS_AS_DATE = re.compile(r"[12]\d{3}-\d\d-\d\d", re.ASCII)
 _ISO_DATE = re.compile(r"(\d{4})(?:[-/.](\d{1,2})(?:[-/.](\d{1,2}))?)?(?![\d/.-])")
 _REFERENCE_FIELDS = frozenset(
     (
@@ -252,7 +253,8 @@ def indexed_at(message: Message) -> str | None:
     if not isinstance(indexed, dict):
         return None
     moment = indexed.get("date-time")
-    return moment if isinstance(moment, str) and moment.isascii() and moment else _date(indexed)
+    # What does not begin as a date does would come after every real one, and its record would never be replaced.
+    return moment if isinstance(moment, str) and _BEGINS_AS_DATE.match(moment) and moment.isascii() else _date(indexed)
 
 
 def cited_by(message: Message) -> int | None:

@@ -37,8 +37,8 @@ REFRESH_PART = 500
 """Known works checked, and those that changed fetched and landed, at once."""
 
 ASK_GONE_EVERY = 10
-"""Every so many syncs a work that is gone from Crossref is asked for by itself again: it may have become an alias. That its
-record is back, the light check of every sync sees."""
+"""Every so many syncs a work that is gone from Crossref, or a DOI that only a notice names, is asked for by itself again: it may
+have become an alias. That a record is back, the light check of every sync sees."""
 
 NAMED_WINDOWS = 3
 """How many windows that were cut a source names."""
@@ -438,13 +438,29 @@ def _refresh(bench: Bench, outcome: Outcome, known: Sequence[Doi], full: bool) -
             confirmed={f.asked for f in alone if f.answered == f.asked},
         )
     if _is_crossref(bench.door):
+        _ask_what_notices_are_about(bench, outcome, full)
         bench.store.complete_source(bench.run, REFRESH_SOURCE, bench.bookmark, None)
 
 
-def _whose_turn(bench: Bench, gone: Collection[Doi], full: bool) -> set[Doi]:
-    """The works among those gone that are asked for by themselves in this run: every tenth, or all in a `full` one."""
+def _ask_what_notices_are_about(bench: Bench, outcome: Outcome, full: bool) -> None:
+    """A notice may name its study by an old DOI that was never known here. So the DOI that a new notice names is asked for where
+    no work has it, and later in turn; an alias of a known work lands, and with it the notice shows."""
+    targets = catalogue.stated_targets(bench.store.conn)
+    turn = _whose_turn(bench, targets.keys(), full)
+    before = catalogue.last_complete(bench.store.conn, bench.run)
+    wanted = [doi for doi, run in targets.items() if run > before or doi in turn]
+    found = [f for batch in bench.door.lookup(wanted) for f in batch] if wanted else []
+    moved = [pair for f in found for pair in _alias(f)]
+    here = catalogue.indexed(bench.store.conn, [doi for _, doi in moved])
+    if known := [pair for pair in moved if pair[1] in here]:
+        _land(bench, outcome, REFRESH_SOURCE, [], [], known)
+
+
+def _whose_turn(bench: Bench, dois: Collection[Doi], full: bool) -> set[Doi]:
+    """Those of the DOIs, of which no list has anything to say, that are asked for by themselves in this run: every tenth, or
+    all in a `full` one."""
     number = catalogue.syncs(bench.store.conn)
-    return {doi for doi in gone if full or (zlib.crc32(doi.encode()) + number) % ASK_GONE_EVERY == 0}
+    return {doi for doi in dois if full or (zlib.crc32(doi.encode()) + number) % ASK_GONE_EVERY == 0}
 
 
 def _take(bench: Bench, outcome: Outcome, take: Iterable[Message]) -> None:

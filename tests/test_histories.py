@@ -59,6 +59,7 @@ class Histories(RuleBasedStateMachine):
         self.world = World()
         self.skew = 0 * DAY
         self.landed: dict[str, Message] = {}
+        self.known: set[str] = set()
         for _ in range(3):
             self.world.add()
 
@@ -211,17 +212,23 @@ class Histories(RuleBasedStateMachine):
             assert row[3] == record.get("is-referenced-by-count"), f"{doi}: cited_by"
             if record.get("author"):
                 assert row[2] == f"{record['author'][0]['family']} {record['author'][0]['given'][0]}"
-        least, most = (self.notices_said(works.keys(), gone) for gone in (self.landed, world.gone | self.landed))
-        if world.gone:
-            for doi, more in self.notices_said(works.keys(), world.gone).items():
-                most.setdefault(doi, set()).update(more)
+        self.known |= works.keys()
+        least, most = (
+            self.notices_said(works.keys(), self.landed, sure=True),
+            self.notices_said(works.keys(), self.landed),
+        )
+        for doi, more in self.notices_said(works.keys(), world.gone).items():
+            most.setdefault(doi, set()).update(more)
         for doi in works:
             of_the_work = set().union(*(most.get(other, set()) for other in works if heads[other] == heads[doi]))
             assert least.get(doi, set()) <= shown.get(doi, set()) <= of_the_work, f"{doi}: notices"
         self.landed = {doi: dict(record) for doi, record in {**self.landed, **world.records}.items()}
 
-    def notices_said(self, works: Collection[str], gone: Mapping[str, Message]) -> dict[str, set[tuple[str, str]]]:
-        """What the records that stand, and those `gone` of themselves, say of each work: (kind, notice)."""
+    def notices_said(
+        self, works: Collection[str], gone: Mapping[str, Message], *, sure: bool = False
+    ) -> dict[str, set[tuple[str, str]]]:
+        """What the records that stand, and those `gone` of themselves, say of each work: (kind, notice). `sure`: leave out
+        what names a DOI that was never known here and became an alias later; that is asked for in turn only."""
         found: dict[str, set[tuple[str, str]]] = {}
         for doi in works:
             record = self.world.records.get(doi)
@@ -230,7 +237,12 @@ class Histories(RuleBasedStateMachine):
                 said = [(doi, u) for u in record.get("updated-by", [])]
             else:
                 said = [(doi, u) for u in record.get("updated-by", [])]
-                said += [(self.world.prime(u["DOI"]), u | {"DOI": doi}) for u in record.get("update-to", [])]
+                since = record["indexed"]["date-time"]
+                said += [
+                    (self.world.prime(u["DOI"]), u | {"DOI": doi})
+                    for u in record.get("update-to", [])
+                    if not sure or u["DOI"] in self.known or self.world.moved_at.get(u["DOI"], "") < since
+                ]
             for about, u in said:
                 if about in works:
                     found.setdefault(about, set()).add((u["type"], self.world.prime(u["DOI"])))

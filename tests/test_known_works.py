@@ -658,3 +658,33 @@ def test_after_any_history_each_work_is_here_once_under_its_doi(
         before = dump(store, leave=KEPT)
         go(world.door())
         assert dump(store, leave=KEPT) == before
+
+
+def test_a_notice_about_an_old_doi_that_was_never_known_here_shows_on_the_work(
+    store: Store, go: Callable[..., Outcome]
+) -> None:
+    """The DOI that a notice names is asked for when the notice is new, and in turn after that."""
+    older = "10.5555/older.address"
+    retraction = message(
+        "10.5555/notice", "Retraction: Cognitive therapy vs interpersonal psychotherapy in social anxiety disorder", 2026,
+        **{"update-to": [{"DOI": older, "type": "retraction", "source": "publisher"}]},
+        indexed={"date-time": "2026-11-24T00:00:00Z"},
+    )  # fmt: skip
+    go(DictDoor())
+    door = DictDoor([*WORKS, retraction])
+    door.aliases[older] = STANGIER["DOI"]
+    outcome = go(door)
+    assert rows(store, "select notice from works where doi = ?", STANGIER["DOI"]) == [("retraction",)]
+    assert "NOTICE retraction of included work" in report.summary(outcome)
+    again = DictDoor([*WORKS, retraction])
+    go(again)
+    assert not [call for call in again.asked if call[0] == "lookup" and older in call[1]]
+
+
+def test_a_time_of_indexing_that_is_none_does_not_keep_a_record_for_ever(
+    store: Store, go: Callable[..., Outcome]
+) -> None:
+    odd = STANGIER | {"indexed": {"date-time": "zzz"}}
+    go(DictDoor([*OTHERS, odd]))
+    go(DictDoor([*OTHERS, STANGIER | {"title": ["Interpersonal psychotherapy, corrected"]}]))
+    assert rows(store, "select title from works where doi = ?", OLD) == [("Interpersonal psychotherapy, corrected",)]

@@ -40,6 +40,7 @@ class World:
         self.now = START
         self.records: dict[str, Message] = {}
         self.aliases: dict[str, str] = {}
+        self.moved_at: dict[str, str] = {}
         self.gone: dict[str, Message] = {}
         self.made = 0
         self.requests = self.bytes = 0
@@ -134,6 +135,7 @@ class World:
         """`old` becomes an alias of `new`; `listed`: the record of `new` says so."""
         self.records.pop(old)
         self.aliases[old] = new
+        self.moved_at[old] = self._stamp()["date-time"]
         if listed:
             self.records[new]["aliases"] = [*self.records[new].get("aliases", []), old]
         self.touch(new)
