@@ -261,7 +261,9 @@ _GONE = f"""
     where a.doi {_AMONG} and {_STANDS.format("a")}
 """  # noqa: S608
 _SOURCES = f"""
-    select s.doi, s.source from sightings s where s.doi {_AMONG} and {_STANDS.format("s")} order by 1, 2
+    select s.doi, s.source from sightings s where s.doi {_AMONG} and {_STANDS.format("s")}
+        and not exists (select 1 from sighting_gaps g where (g.source, g.doi) = (s.source, s.doi) and {_STANDS.format("g")})
+    order by 1, 2
 """  # noqa: S608
 _TAGS = """
     select doi, facet, value from tags where doi in (select value from json_each(:kept)) order by 1, 2, 3

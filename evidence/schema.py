@@ -45,6 +45,7 @@ RECORD_TABLES = (
     "verdict_history",
     "notice_history",
     "source_history",
+    "sighting_gaps",
 )
 DERIVED_TABLES = (
     "works",
@@ -619,9 +620,24 @@ insert into source_history (source, first_run, last_run, kind, label, retired, n
 select source, 0, retired, kind, label, 0, (select max(run) from runs) from sources where retired is not 0
 union all
 select source, retired, null, kind, label, 1, (select max(run) from runs) from sources where retired > 0;
+
+create table sighting_gaps (
+    source text not null,
+    doi text not null,
+    first_run integer not null references runs (run),
+    last_run integer not null references runs (run),
+    primary key (source, doi, first_run)
+) strict;
+create trigger sightings_stand_again after update of last_run on sightings
+when old.last_run < (select max(run) from runs) and new.last_run is null
+begin
+    insert or ignore into sighting_gaps (source, doi, first_run, last_run)
+    values (old.source, old.doi, old.last_run, (select max(run) from runs));
+end;
 """
 """What is not known of before is taken to have been always as it is on the day of the upgrade; `noted` says when that was. A
-source's rows begin at run 0 then, and a new source's at the run that met it."""
+source's rows begin at run 0 then, and a new source's at the run that met it. A sighting that ended and stands again keeps one
+row; between which runs it did not stand is in `sighting_gaps`."""
 
 VIEWS = {
     "studies": f"""

@@ -682,8 +682,10 @@ class Store:
         self.conn.execute(
             "update works set same_as = null, verdict = screened where doi = :doi and same_as = :alias", names
         )
+        members = [member for (member,) in self.conn.execute("select doi from works where same_as = ?", (alias,))]
         self.conn.execute("update works set same_as = :doi where same_as = :alias", names)
         self._drop_work(alias)
+        self._note_verdicts(run, [doi, *members])
 
     def _drop_work(self, doi: Doi) -> None:
         """Take one work out of the derived tables; its full text first, which is found by the row's number."""
