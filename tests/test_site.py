@@ -699,7 +699,8 @@ def enrich(path: Path) -> None:
             "insert into sources (source, kind, label, spec, first_run, retired) values ('old', 'search', 'Old', '{}', 1, 2)"
         )
         conn.executemany(
-            "insert into source_history (source, first_run, last_run, kind, label, retired) values ('old', ?, ?, 'search', 'Old', ?)",
+            "insert into source_history (source, first_run, last_run, kind, label, retired) "
+            "values ('old', ?, ?, 'search', 'Old', ?)",
             [(0, 2, 0), (2, None, 1)],
         )
         conn.executemany("insert or ignore into sightings (source, doi, via, first_run, last_run) values (?, ?, 'search', ?, 2)",
