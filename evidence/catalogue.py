@@ -724,7 +724,7 @@ def _complete(conn: sqlite3.Connection, keys: Sequence[Doi], flat: bool) -> Iter
             rows[doi][name] = said
     for doi, name, funder, listed in conn.execute(_FUNDERS.format(marks=marks), keys):
         row, awards = rows[doi], json.loads(listed)
-        row["funders"] = (*row["funders"], funder(name, funder, awards))
+        row["funders"] = (*row["funders"], funder_text(name, funder, awards))
         row["funders_full"].append({"name": name, "doi": funder, "awards": awards})
     for doi, facet, value in conn.execute(
         f"select doi, facet, value from tags where doi in ({marks}) order by 1, 2, 3",  # noqa: S608
@@ -751,7 +751,7 @@ def _complete(conn: sqlite3.Connection, keys: Sequence[Doi], flat: bool) -> Iter
         yield rows[key]
 
 
-def funder(name: str | None, doi: str | None, awards: Sequence[str]) -> str:
+def funder_text(name: str | None, doi: str | None, awards: Sequence[str]) -> str:
     """`Name (DOI; awards: numbers)`."""
     about = "; ".join(filter(None, (doi if name else None, f"awards: {', '.join(awards)}" if awards else None)))
     return f"{name or doi or 'Funder not named'}{f' ({about})' if about else ''}"

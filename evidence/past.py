@@ -210,7 +210,7 @@ def _said(work: Work) -> Row:
         "authors_full": people,
         "orcids": "; ".join(f"{_name(p)}: {p['orcid']}" for p in people if p["orcid"]) or None,
         "affiliations": " | ".join(f"{_name(p)}: {p['affiliation']}" for p in people if p["affiliation"]) or None,
-        "funders": tuple(catalogue.funder(f.name, f.doi, f.awards) for f in work.funders),
+        "funders": tuple(catalogue.funder_text(f.name, f.doi, f.awards) for f in work.funders),
         "funders_full": [{"name": f.name, "doi": f.doi, "awards": list(f.awards)} for f in work.funders],
     }
 
