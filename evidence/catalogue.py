@@ -65,16 +65,16 @@ _FUNDERS = """
 """
 """Authors one by one, and as the text that `reference_formats.names` makes of them; a test compares the two."""
 
-_NOTICES = """
+NOTICES = """
     select doi, group_concat(said, '; ') from (
         select doi, kind || coalesce(' ' || issued, '') || iif(notice_doi in (doi, stands_on), '', ' ' || notice_doi)
             || iif(stands_on = doi, '', case relation when 'record' then ' (on another record, '
                 when 'article' then ' (on the article, ' when 'preprint' then ' (on its preprint, '
                 else ' (on an earlier DOI, ' end || stands_on || ')') || iif(undone, ' (taken back)', '') as said
-        from notices where doi in ({marks}) order by doi, undone, issued, kind, notice_doi)
+        from {notices} where doi {among} order by doi, undone, issued, kind, notice_doi)
     group by doi
 """
-_ONE_TEXT = {**_OF_PEOPLE, "notice_details": _NOTICES}
+_ONE_TEXT = {**_OF_PEOPLE, "notice_details": NOTICES.format(notices="notices", among="in ({marks})")}
 """Columns of an export that hold several facts of a work on one line."""
 
 
@@ -530,7 +530,7 @@ def selected(conn: sqlite3.Connection, selection: Selection) -> Iterator[Row]:
         values["since"] = selection.since
     if selection.text is not None:
         where.append("w.rowid in (select rowid from works_fts where works_fts match :text)")
-        values["text"] = _plain_words(selection.text)
+        values["text"] = plain_words(selection.text)
     keys = [
         d
         for (d,) in conn.execute(
@@ -561,7 +561,7 @@ def check(conn: sqlite3.Connection, selection: Selection) -> None:
     """ConfigError when a selection asks for a tag that could not be said, or for words where there are none."""
     tag_filter.check(selection.tags, _taxonomy(conn))
     if selection.text is not None:
-        _plain_words(selection.text)
+        plain_words(selection.text)
 
 
 def _taxonomy(conn: sqlite3.Connection) -> dict[str, list[str]]:
@@ -746,7 +746,7 @@ def _complete(conn: sqlite3.Connection, keys: Sequence[Doi], flat: bool) -> Iter
             rows[doi][name] = said
     for doi, name, funder, listed in conn.execute(_FUNDERS.format(marks=marks), keys):
         row, awards = rows[doi], json.loads(listed)
-        row["funders"] = (*row["funders"], _funder(name, funder, awards))
+        row["funders"] = (*row["funders"], funder_text(name, funder, awards))
         row["funders_full"].append({"name": name, "doi": funder, "awards": awards})
     for doi, facet, value in conn.execute(
         f"select doi, facet, value from tags where doi in ({marks}) order by 1, 2, 3",  # noqa: S608
@@ -773,7 +773,7 @@ def _complete(conn: sqlite3.Connection, keys: Sequence[Doi], flat: bool) -> Iter
         yield rows[key]
 
 
-def _funder(name: str | None, doi: str | None, awards: Sequence[str]) -> str:
+def funder_text(name: str | None, doi: str | None, awards: Sequence[str]) -> str:
     """`Name (DOI; awards: numbers)`."""
     about = "; ".join(filter(None, (doi if name else None, f"awards: {', '.join(awards)}" if awards else None)))
     return f"{name or doi or 'Funder not named'}{f' ({about})' if about else ''}"
@@ -792,7 +792,7 @@ def _in_chunks(conn: sqlite3.Connection, sql: str, wanted: Sequence[Doi]) -> Ite
         yield from conn.execute(sql.format(", ".join("?" * len(part))), part).fetchall()
 
 
-def _plain_words(text: str) -> str:
+def plain_words(text: str) -> str:
     """Each word quoted, so that `IPT-A` or `or` is looked for and not read as an operator; ConfigError when there is none.
 
     The full-text index knows letters and digits; whatever else stands alone would be no word to it.

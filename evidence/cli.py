@@ -330,6 +330,8 @@ def decisions_agreement(settings: Settings) -> None:
               show_default=True, help="Only works with this verdict; given more than once, either.")  # fmt: skip
 @click.option("--since", metavar="DATE", help="Only works that are new or changed since this day (YYYY-MM-DD).")
 @click.option("--query", "text", metavar="TEXT", help="Only works with all of these words (full-text search).")
+@click.option("--as-of", metavar="DATE",
+              help="As they stood at the end of this day (YYYY-MM-DD): verdicts and records of then, tags of today.")  # fmt: skip
 @click.option("--excel", is_flag=True, help="Begin the CSV with a byte order mark, so that Excel reads UTF-8.")
 @click.option("--encoding", default="utf-8", show_default=True, help="The encoding of the file.")
 @_to
@@ -341,6 +343,7 @@ def export_(
     verdicts: tuple[str, ...],
     since: str | None,
     text: str | None,
+    as_of: str | None,
     excel: bool,
     encoding: str,
     to: Path | None,
@@ -350,7 +353,8 @@ def export_(
 
     chosen = SHOWN_VERDICTS if "all" in verdicts else verdicts
     selection = catalogue.Selection(chosen, tuple(map(tag_filter.parse, tags)), _day(since), text)
-    count = session.export_works(settings.db, selection, format_, excel, encoding, to)
+    day = _day(as_of, "--as-of")
+    count = session.export_works(settings.db, selection, format_, excel, encoding, to, day)
     if to is not None and not settings.quiet:
         click.echo(f"{count} works written to {to}.", err=True)
 

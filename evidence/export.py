@@ -43,10 +43,17 @@ FACETS = ("variant", "outcome", "problem_area", "format", "population", "conditi
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of the CSV and one sentence that says what is in it; the README and the site print both."""
+    """One column of the CSV and one sentence that says what is in it; the README and the site print both. `of` is what rows call
+    its values, where that is not the name."""
 
     name: str
     says: str
+    of: str = ""
+
+    @property
+    def key(self) -> str:
+        """What its values are called in the rows."""
+        return self.of or self.name
 
 
 _BEFORE_TAGS = (
@@ -117,10 +124,37 @@ _AFTER_TAGS = (
 )
 
 
-def columns(facets: Sequence[str] = FACETS) -> tuple[Column, ...]:
-    """The columns of the CSV for a taxonomy with these facets."""
+def columns(facets: Sequence[str] = FACETS, *, past: bool = False) -> tuple[Column, ...]:
+    """The columns of the CSV for a taxonomy with these facets. Those of a `past` day say which day, and which columns are not of
+    that day."""
+    if past:
+        return (*_OF_A_DAY, *(_PAST.get(column.name) or _today(column, facets) for column in columns(facets)))
     tags = (Column(facet, _TAGS.get(facet, f"Values of the facet {facet}, joined by “; ”.")) for facet in facets)
     return (*_BEFORE_TAGS, *tags, *_AFTER_TAGS)
+
+
+_OF_A_DAY = (
+    Column("as_of", "The day at whose end the row stood so."),
+    Column("same_as", "For a duplicate of that day: the DOI of the record that counted."),
+)
+_PAST = {
+    "why": Column(
+        "why", "Why, where the reason of that day is known: of exclusions by rule, and of verdicts that still stand."
+    ),
+    "cited_by": Column("cited_by", "Number of works that cite this one, as the record of that day said."),
+    "reasons": Column(
+        "reasons_today",
+        "The words that earn verdict and tags today, where record and verdict are unchanged.",
+        "reasons",
+    ),
+}
+
+
+def _today(column: Column, facets: Sequence[str]) -> Column:
+    """A column of tags, which have no history, with a name that says so; any other as it is."""
+    return (
+        Column(f"{column.name}_today", f"{column.says} As of today.", column.name) if column.name in facets else column
+    )
 
 
 COLUMNS: tuple[Column, ...] = columns()
@@ -167,18 +201,20 @@ def unguard(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and _GUARDED.match(cell) else cell
 
 
-def csv_rows(rows: Iterable[Row], *, excel: bool = False, facets: Sequence[str] = FACETS) -> Iterator[str]:
+def csv_rows(
+    rows: Iterable[Row], *, excel: bool = False, facets: Sequence[str] = FACETS, past: bool = False
+) -> Iterator[str]:
     """RFC 4180 lines (CRLF), the header first even when there are no rows; absent facts are empty cells.
 
     `excel` writes a byte order mark first, without which Excel misreads UTF-8, and an en dash between the numbers of
     volume, issue, pages and of a date without a day, without which Excel turns `3-15` into the 15th of March and
     `2019-05` into its first day. Other readers want neither.
     """
-    yield from _csv(columns(facets), rows, facets, excel)
+    yield from _csv(columns(facets, past=past), rows, facets, excel)
 
 
 def asreview(rows: Iterable[Row]) -> Iterator[str]:
-    """The columns ASReview reads, as CSV; `included` is 1, 0, or empty for `unsure`."""
+    """The columns ASReview reads, as CSV; `included` is 1, 0, or empty for `unsure` and for what is no study of its own."""
     labels = {"include": "1", "exclude": "0", "unsure": ""}
     wanted = ("record_id", "title", "abstract", "authors", "year", "doi", "url", "keywords", "included")
     shaped = (
@@ -187,7 +223,7 @@ def asreview(rows: Iterable[Row]) -> Iterator[str]:
             "record_id": row["doi"],
             "authors": names(row["authors_full"]),
             "keywords": keywords(row),
-            "included": labels[row["verdict"]],
+            "included": labels.get(row["verdict"], ""),
         }
         for row in rows
     )
@@ -198,7 +234,7 @@ def _csv(wanted: Sequence[Column], rows: Iterable[Row], facets: Sequence[str], e
     tagged = frozenset(facets)
     header = [column.name for column in wanted]
     plan = []
-    for name in header:
+    for name in (column.key for column in wanted):
         cells = _Cells(name, excel)
         plan.append((name, name in tagged, cells.made if name in _EACH_ANOTHER else cells.__getitem__))
     yield (BOM if excel else "") + ",".join(map(_quoted, header)) + "\r\n"

@@ -18,22 +18,24 @@ from dataclasses import dataclass
 from typing import Any
 
 _FOUND_BY = "case o.kind when 'search' then 'search' when 'references' then 'list' else 'other' end"
+_WAS = "o.source = {0}.source and o.first_run <= {0}.first_run and coalesce(o.last_run > {0}.first_run, 1)"
+"""What a source was when it led to a record: sources.yaml may have made another kind of it since."""
 
 RECORDS = f"""
-        select s.doi, s.source, o.label, {_FOUND_BY} as found_by,
+        select s.doi, s.source, n.label, {_FOUND_BY} as found_by,
             case when exists (select 1 from sightings e where e.doi = s.doi
                     and (e.first_run < s.first_run or (e.first_run = s.first_run and e.source < s.source)))
                 or exists (select 1 from verdict_history h where h.doi = s.doi and h.first_run < s.first_run)
                 then 'again' else 'first' end as found, s.first_run
-        from sightings s join sources o on o.source = s.source
+        from sightings s join sources n on n.source = s.source join source_history o on {_WAS.format("s")}
         union all
         select h.doi, null, 'A known DOI led to it', 'other', 'first', h.first_run
         from verdict_history h
         where not exists (select 1 from verdict_history e where e.doi = h.doi and e.first_run < h.first_run)
             and not exists (select 1 from sightings s where s.doi = h.doi and s.first_run <= h.first_run)
         union all
-        select null, r.source, coalesce(o.label, r.source), {_FOUND_BY}, 'first', r.first_run
-        from rejects r left join sources o on o.source = r.source
+        select null, r.source, coalesce(n.label, r.source), {_FOUND_BY}, 'first', r.first_run
+        from rejects r left join sources n on n.source = r.source left join source_history o on {_WAS.format("r")}
         where r.doi is null or not exists (select 1 from verdict_history h where h.doi = r.doi)
 """
 """A record is found `again` when another source, or another DOI, led to it before: it is a duplicate from the start. Every
@@ -53,14 +55,14 @@ CHANGES = f"""
             from sightings s group by s.doi
         )
         select {_FOUND_BY} as part, s.source, s.first_run as run, count(*) as n
-            from sightings s join sources o on o.source = s.source group by s.source, s.first_run
+            from sightings s join source_history o on {_WAS.format("s")} group by 1, s.source, s.first_run
         union all
         select 'other', null, l.landed, count(*)
             from (select doi, min(first_run) as landed from verdict_history group by doi) l left join seen s on s.doi = l.doi
             where s.first is null or s.first > l.landed group by 3
         union all
-        select {_FOUND_BY}, r.source, r.first_run, count(*) from rejects r left join sources o on o.source = r.source
-            where r.doi is null or not exists (select 1 from verdict_history h where h.doi = r.doi) group by 2, 3
+        select {_FOUND_BY}, r.source, r.first_run, count(*) from rejects r left join source_history o on {_WAS.format("r")}
+            where r.doi is null or not exists (select 1 from verdict_history h where h.doi = r.doi) group by 1, 2, 3
         union all
         select 'unusable', null, r.first_run, count(*) from rejects r
             where r.doi is null or not exists (select 1 from verdict_history h where h.doi = r.doi) group by 3
@@ -161,8 +163,9 @@ BOXES_SQL = f"""
 
 SOURCES_SQL = """
         select c.source, coalesce(o.label, 'A known DOI led to it') as label, c.part as found_by,
-            coalesce(o.retired <= :run, 0) as retired, sum(c.n) as n
-        from prisma_changes c left join sources o on o.source = c.source
+            coalesce(o.retired, 0) as retired, sum(c.n) as n
+        from prisma_changes c left join source_history o
+            on o.source = c.source and o.first_run <= :run and coalesce(o.last_run > :run, 1)
         where c.part in ('search', 'list', 'other') and c.run <= :run
         group by c.part, c.source order by c.part = 'other', c.part = 'list', n desc, c.source
 """
@@ -178,7 +181,7 @@ REASONS_SQL = f"""
 """Why records were excluded, most frequent first."""
 
 RUN_OF_DAY = """
-        select max(run) from runs where outcome <> 'running' and substr(started, 1, 10) <= :day
+        select max(run) from runs where substr(started, 1, 10) <= :day
 """
 """The last run that had started by the end of a day (UTC)."""
 

@@ -19,7 +19,8 @@ from evidence import pages
 Row = Mapping[str, Any]
 """One work: `export.KEYS` → text, int, None; `authors_full` a list of mappings (family, given, suffix, name, role),
 `funders_full` a list of mappings (name, doi, awards) and may be missing, `sources` a tuple of ids, `tags` a mapping facet →
-tuple of values; `issn`, `isbn`, `registrations` one text or a tuple."""
+tuple of values; `issn`, `isbn`, `registrations` one text or a tuple. `as_of` is the past day that
+the row is of, and missing where it is of today."""
 
 
 def joined(value: str | tuple[str, ...] | list[str] | int | None) -> str:
@@ -51,7 +52,11 @@ def keywords(row: Row) -> list[str]:
 
 def _notes(row: Row) -> list[str]:
     """What the tracker says of the work, as sentences for a reference manager's notes."""
-    said = [f"Verdict: {row['verdict']} (decided by {row['decided']}, judged on {row['judged_on']}). {row['why']}"]
+    said = [
+        f"Verdict: {row['verdict']} (decided by {row['decided']}, judged on {row['judged_on']}). {row['why'] or ''}".rstrip()
+    ]
+    if row.get("as_of"):
+        said.append(f"As it stood at the end of {row['as_of']}; the keywords are today's.")
     said += [f"{label}: {joined(row[key])}" for key, label in _NOTED.items() if row[key]]
     return said
 

@@ -43,6 +43,9 @@ RECORD_TABLES = (
     "sightings",
     "rejects",
     "verdict_history",
+    "notice_history",
+    "source_history",
+    "sighting_gaps",
 )
 DERIVED_TABLES = (
     "works",
@@ -586,6 +589,60 @@ alter table citations_now rename to citations;
 create index citations_doi on citations (doi);
 """
 
+AS_OF_DDL = """
+create table notice_history (
+    doi text not null check (doi = lower(doi)),
+    first_run integer not null references runs (run),
+    last_run integer references runs (run),
+    kind text not null,
+    notice_doi text not null,
+    stands_on text not null,
+    relation text not null check (relation in ('own', 'record', 'article', 'preprint')),
+    issued text,
+    source text,
+    evidence text not null check (evidence in ('updated-by', 'update-to', 'title')),
+    undone integer not null default 0 check (undone in (0, 1)),
+    noted integer references runs (run),
+    primary key (doi, kind, notice_doi, first_run)
+) strict;
+insert into notice_history (doi, first_run, kind, notice_doi, stands_on, relation, issued, source, evidence, undone, noted)
+select n.doi, (select min(h.first_run) from verdict_history h where h.doi = n.doi), n.kind, n.notice_doi, n.stands_on,
+    n.relation, n.issued, n.source, n.evidence, n.undone, (select max(run) from runs)
+from notices n where exists (select 1 from verdict_history h where h.doi = n.doi);
+
+create table source_history (
+    source text not null references sources (source),
+    first_run integer not null,
+    last_run integer references runs (run),
+    kind text not null check (kind in ('references', 'search', 'refresh', 'files')),
+    label text not null,
+    retired integer not null default 0 check (retired in (0, 1)),
+    noted integer references runs (run),
+    primary key (source, first_run)
+) strict;
+insert into source_history (source, first_run, last_run, kind, label, retired, noted)
+select source, 0, retired, kind, label, 0, (select max(run) from runs) from sources where retired is not 0
+union all
+select source, retired, null, kind, label, 1, (select max(run) from runs) from sources where retired > 0;
+
+create table sighting_gaps (
+    source text not null,
+    doi text not null,
+    first_run integer not null references runs (run),
+    last_run integer not null references runs (run),
+    primary key (source, doi, first_run)
+) strict;
+create trigger sightings_stand_again after update of last_run on sightings
+when old.last_run < (select max(run) from runs) and new.last_run is null
+begin
+    insert or ignore into sighting_gaps (source, doi, first_run, last_run)
+    values (old.source, old.doi, old.last_run, (select max(run) from runs));
+end;
+"""
+"""What is not known of before is taken to have been always as it is on the day of the upgrade; `noted` says when that was. A
+source's rows begin at run 0 then, and a new source's at the run that met it. A sighting that ended and stands again keeps one
+row; between which runs it did not stand is in `sighting_gaps`."""
+
 VIEWS = {
     "studies": f"""
         select w.doi, w.title, w.authors, w.container, w.year,
@@ -780,6 +837,12 @@ def m008_kept_metadata(db: Database) -> None:
     for (name,) in db.conn.execute("select name from sqlite_master where type = 'view'").fetchall():
         db.conn.execute(f"drop view {name}")
     _run_script(db.conn, KEPT_METADATA_DDL)
+
+
+@evidence()
+def m011_as_of(db: Database) -> None:
+    """Which notices stood on a work in each run, and what each source was: a past list shows them as they were."""
+    _run_script(db.conn, AS_OF_DDL)
 
 
 @decisions()

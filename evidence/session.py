@@ -16,7 +16,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from evidence import __version__, archive, catalogue, crossref, export, reconsider, references, store
+from evidence import __version__, archive, catalogue, crossref, export, past, reconsider, references, store
 from evidence import decisions as deciding
 from evidence import judge as judging
 from evidence import output as writing
@@ -238,21 +238,29 @@ def import_decisions(db: Path, ledger: Path, book: Rulebook, now: Clock, entries
 
 
 def export_works(
-    db: Path, selection: catalogue.Selection, format_: str, excel: bool, encoding: str, output: Path | None
+    db: Path,
+    selection: catalogue.Selection,
+    format_: str,
+    excel: bool,
+    encoding: str,
+    output: Path | None,
+    as_of: str | None = None,
 ) -> int:
-    """Write a selection to a file (whole or not at all) or, with None, to stdout. Returns the number of works."""
+    """Write a selection to a file (whole or not at all) or, with None, to stdout. Returns the number of works. `as_of` is a day
+    (ISO): the works as they stood at its end."""
     count = 0
 
     def counted() -> Iterator[dict[str, object]]:
         nonlocal count
-        for row in catalogue.selected(conn, selection):
+        for row in past.selected(conn, selection, as_of) if as_of else catalogue.selected(conn, selection):
             count += 1
             yield row
 
     with catalogue.reading(db) as conn:
         catalogue.check(conn, selection)
         writer = export.FORMATS[format_]
-        chunks = export.csv_rows(counted(), excel=excel) if format_ == "csv" else writer(counted())
+        of_a_day = as_of is not None
+        chunks = export.csv_rows(counted(), excel=excel, past=of_a_day) if format_ == "csv" else writer(counted())
         writing.write(output, export.encode(chunks, encoding))
     return count
 

@@ -281,8 +281,14 @@ class Store:
                 """,
                 {"run": run},
             )
+            self._note_sources(run)
         rows = self.conn.execute("select source, bookmark, warning from sources").fetchall()
         return {source: SourceState(bookmark, warning) for source, bookmark, warning in rows}
+
+    def _note_sources(self, run: int) -> None:
+        """Note in `source_history` what sources are now, where that is not what was last noted; of a run, its last."""
+        for sql in _NOTE_SOURCES:
+            self.conn.execute(sql, {"run": run})
 
     def begin_source(self, source: str) -> None:
         """A source is read whole from now on: its bookmark is forgotten until that has come to its end, in whichever run."""
@@ -665,6 +671,7 @@ class Store:
         names = {"alias": alias, "doi": doi, "run": run}
         self.conn.execute("update snapshots set last_run = :run where doi = :alias and last_run is null", names)
         self._end_absence(run, alias)
+        self._note_notices(run, alias, ())
         self.conn.execute("delete from unread where doi = :alias", names)
         self.conn.execute(
             """
@@ -677,8 +684,10 @@ class Store:
         self.conn.execute(
             "update works set same_as = null, verdict = screened where doi = :doi and same_as = :alias", names
         )
+        members = [member for (member,) in self.conn.execute("select doi from works where same_as = ?", (alias,))]
         self.conn.execute("update works set same_as = :doi where same_as = :alias", names)
         self._drop_work(alias)
+        self._note_verdicts(run, [doi, *members])
 
     def _drop_work(self, doi: Doi) -> None:
         """Take one work out of the derived tables; its full text first, which is found by the row's number."""
@@ -944,11 +953,27 @@ class Store:
                     f"insert into notices ({_NOTICE_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
                     sorted(wanted, key=repr),
                 )
+                self._note_notices(run, doi, wanted)
             gravest.append((kind := standing.gravest(rows), run, doi, kind))
         self.conn.executemany("update works set notice = ?, changed_run = ? where doi = ? and notice is not ?", gravest)
         # A record that another shows to be a notice, or no notice, was judged as something else: it is judged again.
         taken = [(text := _notice_text(of), doi, text) for doi, of in standing.decided(world).items()]
         self.conn.executemany("update works set notice_of = ?, basis = '' where doi = ? and notice_of is not ?", taken)
+
+    def _note_notices(self, run: int, doi: str, wanted: Collection[tuple[Any, ...]]) -> None:
+        """Note in `notice_history` which notices stand on this work now; a run notes at most what stood at its end."""
+        self.conn.execute("delete from notice_history where doi = ? and first_run = ?", (doi, run))
+        self.conn.execute("update notice_history set last_run = null where doi = ? and last_run = ?", (doi, run))
+        sql = f"select {_NOTICE_COLUMNS} from notice_history where doi = ? and last_run is null"  # noqa: S608
+        noted = set(self.conn.execute(sql, (doi,)))
+        self.conn.executemany(
+            "update notice_history set last_run = ? where (doi, kind, notice_doi) = (?, ?, ?) and last_run is null",
+            [(run, *row[:3]) for row in noted - set(wanted)],
+        )
+        self.conn.executemany(
+            f"insert into notice_history ({_NOTICE_COLUMNS}, first_run) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+            [(*row, run) for row in sorted(set(wanted) - noted, key=repr)],
+        )
 
     def _tied(self, dois: Iterable[str]) -> list[str]:
         """These DOIs and all that notices can reach from them: by alias, cluster, statement, or as preprint and article."""
@@ -1095,6 +1120,22 @@ _NOTE_VERDICTS = (
 )
 """Forget what this same run noted earlier, close what no longer stands, and add what stands."""
 
+_NOTE_SOURCES = (
+    "delete from source_history where first_run = :run",
+    "update source_history set last_run = null where last_run = :run",
+    """
+    update source_history set last_run = :run where last_run is null and not exists (
+        select 1 from sources o where o.source = source_history.source and (o.kind, o.label, o.retired is not null) is
+            (source_history.kind, source_history.label, source_history.retired))
+    """,
+    """
+    insert into source_history (source, first_run, kind, label, retired)
+    select source, :run, kind, label, retired is not null from sources o
+    where not exists (select 1 from source_history h where h.source = o.source and h.last_run is null)
+    """,
+)
+"""As `_NOTE_VERDICTS`, of all sources: they are few."""
+
 _WORK_COLUMNS = tuple(
     """
     title abstract authors container issued year kind verdict screened decided why judged_on conflict notice_of language
@@ -1165,13 +1206,6 @@ def _work_row(
     return {
         "doi": record.doi,
         "run": run,
-        "title": work.title,
-        "abstract": work.abstract,
-        "authors": cite_authors(work.authors),
-        "container": work.container,
-        "issued": work.issued,
-        "year": work.year,
-        "kind": work.kind,
         "verdict": judgement.verdict,
         "screened": judgement.verdict,
         "decided": judgement.decided,
@@ -1179,6 +1213,23 @@ def _work_row(
         "judged_on": judgement.judged_on,
         "conflict": judgement.conflict,
         "notice_of": _notice_text(work.notice_of),
+        "gone": gone,
+        **content(work),  # its count too, which a later one replaces
+        "cited_by": work.cited_by if counted is None else counted,
+        "basis": record.basis,
+    }
+
+
+def content(work: Work) -> dict[str, Any]:
+    """The columns of `works` that say what the record says, as the rows of `works` and of exports have them."""
+    return {
+        "title": work.title,
+        "abstract": work.abstract,
+        "authors": cite_authors(work.authors),
+        "container": work.container,
+        "issued": work.issued,
+        "year": work.year,
+        "kind": work.kind,
         "language": work.language,
         "publisher": work.publisher,
         "volume": work.volume,
@@ -1187,15 +1238,13 @@ def _work_row(
         "issn": "; ".join(work.issn) or None,
         "registrations": "; ".join(work.registrations) or None,
         "url": work.url,
-        "gone": gone,
-        "cited_by": work.cited_by if counted is None else counted,
+        "cited_by": work.cited_by,
         "isbn": "; ".join(work.isbn) or None,
         "event": work.event.name if work.event else None,
         "event_place": work.event.place if work.event else None,
         "event_dates": work.event.dates if work.event else None,
         "licence": _licence_of(work),
         **{name: getattr(work, name) for name in _KEPT},
-        "basis": record.basis,
     }
 
 

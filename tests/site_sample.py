@@ -192,6 +192,13 @@ def make_sample(path: Path) -> Path:
                 "('10.1002/cpp.1774', '10.1016/j.cpr.2013.09.002', 'doubtful', 'rule', 'The titles differ in a word.')"
             )
             conn.execute("insert into works_fts(works_fts) values ('rebuild')")
+            conn.execute(
+                "insert into source_history (source, first_run, kind, label) select source, 0, kind, label from sources"
+            )
+            conn.execute(
+                "insert into notice_history (doi, first_run, kind, notice_doi, stands_on, relation, issued, source, evidence) "
+                "select doi, 1, kind, notice_doi, stands_on, relation, issued, source, evidence from notices"
+            )
     return path
 
 

@@ -317,6 +317,14 @@ def test_reports(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
         box for box in json.loads(run("report", "prisma", "--json").out) if box["key"] == "included"
     ).items()
     assert "--as-of 'soon' is no day" in run("report", "prisma", "--as-of", "soon").err
+    refused = run("export", "--as-of", "soon")
+    assert (refused.code, refused.out) == (2, "")
+    assert "--as-of 'soon' is no day" in refused.err
+    assert len(run("export", "--as-of", "1999-12-31").out.splitlines()) == 1
+    now, then = (
+        list(csv.DictReader(run("export", *more).out.splitlines())) for more in ((), ("--as-of", "2099-12-31"))
+    )
+    assert [row["doi"] for row in now] == [row["doi"] for row in then]
     said = run("report", "prisma-s").out
     assert "query: query.bibliographic=interpersonal psychotherapy" in said
     assert "must say: interpersonal psychotherap*, interpersonal therap*" in said

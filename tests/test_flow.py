@@ -297,8 +297,9 @@ async def shown_on_site(db: Path, day: str | None) -> tuple[str, dict[str, int]]
     lists = {}
     for label, address, n in re.findall(r'>([^<>]+) \(n = <a href="([^"]+)">([\d,]+)</a>', page):
         path, _, filters = html.unescape(address).partition("?")
-        answer = await ds.client.get(f"{path}.json?_shape=objects&_size=1&{filters}")
-        lists[label] = answer.json()["filtered_table_rows_count"]
+        past = path == "/past"
+        answer = await ds.client.get(f"{path}.json?{'' if past else '_shape=objects&_size=1&'}{filters}")
+        lists[label] = len(answer.json()["rows"]) if past else answer.json()["filtered_table_rows_count"]
         assert lists[label] == int(n), (day, label)
     return (await ds.client.get(f"/prisma.csv{query}")).text, lists
 

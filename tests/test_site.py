@@ -48,7 +48,7 @@ PAGES = (
     "/evidence/works", "/evidence/works?verdict=include&_tag=variant:ipt", "/evidence/works?_search=interpersonal",
     "/evidence/works/10~2E1002~2Fcpp~2E1774", "/evidence/studies", "/evidence/tags", "/evidence/runs/1",
     "/evidence?sql=select+1", "/evidence/trials", "/evidence/search?q=grief", "/evidence/trials?_show_sql=1",
-    "/changes", "/prisma", "/prisma?as_of=2026-11-21", "/method", "/evidence/no-such-table",
+    "/changes", "/prisma", "/prisma?as_of=2026-11-21", "/past?as_of=2026-11-21", "/method", "/evidence/no-such-table",
 )  # fmt: skip
 
 
@@ -682,7 +682,7 @@ async def test_what_is_new_names_each_run(sample: Path) -> None:
 
 
 NUMBER = re.compile(r"<text[^>]*>([^<(]+)\(n = (?:<a[^>]*>)?([\d,]+)")
-LINKED = re.compile(r'<a href="(/evidence/[^"]*)">([\d,]+)</a>')
+LINKED = re.compile(r'<a href="(/(?:evidence/|past\?)[^"]*)">([\d,]+)</a>')
 
 
 def enrich(path: Path) -> None:
@@ -697,6 +697,11 @@ def enrich(path: Path) -> None:
         ]
         conn.execute(
             "insert into sources (source, kind, label, spec, first_run, retired) values ('old', 'search', 'Old', '{}', 1, 2)"
+        )
+        conn.executemany(
+            "insert into source_history (source, first_run, last_run, kind, label, retired) "
+            "values ('old', ?, ?, 'search', 'Old', ?)",
+            [(0, 2, 0), (2, None, 1)],
         )
         conn.executemany("insert or ignore into sightings (source, doi, via, first_run, last_run) values (?, ?, 'search', ?, 2)",
                          [("old", dois[0], 1), ("old", dois[1], 2), ("article-references", dois[1], 1)])  # fmt: skip
@@ -725,12 +730,16 @@ def enrich(path: Path) -> None:
 
 async def count_at(ds: Datasette, address: str) -> int:
     path, _, query = html.unescape(address).partition("?")
-    answer = await ds.client.get(f"{path}.json?_shape=objects&_size=1&{query}")
+    answer = await ds.client.get(f"{path}.json?{'' if path == '/past' else '_shape=objects&_size=1&'}{query}")
     assert answer.status_code == 200, (address, answer.text)
+    if path == "/past":
+        page = (await ds.client.get(html.unescape(address))).text
+        assert f"<strong>{len(answer.json()['rows'])} record" in page
+        return len(answer.json()["rows"])
     return int(answer.json()["filtered_table_rows_count"])
 
 
-@pytest.mark.parametrize("day", ["", "2026-11-21", "2026-11-24", "1999-01-01", "2026-02-31", "nonsense"])
+@pytest.mark.parametrize("day", ["", "2026-11-21", "2026-11-24", "1999-01-01"])
 async def test_each_number_of_the_flow_leads_to_as_many_rows_and_every_form_says_the_same(
     tmp_path: Path, day: str
 ) -> None:
@@ -755,9 +764,41 @@ async def test_each_number_of_the_flow_leads_to_as_many_rows_and_every_form_says
     assert {row["box"]: int(row["n"]) for row in table if not row["key"].startswith("source:")} == boxes
     assert sum(int(row["n"]) for row in table if row["key"].startswith("source:")) == boxes["Records identified"]
     with closing(sqlite3.connect(path)) as conn:
-        known = day if day not in ("nonsense", "2026-02-31") else ""
-        found = catalogue.flow(conn, known or None)
+        found = catalogue.flow(conn, day or None)
     assert {box["box"]: box["n"] for box in found.boxes} == boxes
+
+
+BAD_QUESTIONS = {
+    "/prisma?as_of=nonsense": "no day",
+    "/prisma.csv?as_of=2026-02-31": "no day",
+    "/prisma.json?as_of=2026-2-1": "no day",
+    "/prisma.svg?as_of=20260201": "no day",
+    "/past": "no day",
+    "/past?as_of=2026-13-01": "no day",
+    "/past/csv?as_of=": "no day",
+    "/past?as_of=2026-11-21&verdict=maybe": "there are include, exclude",
+    "/past?as_of=2026-11-21&_search=grief": "it has no",
+    "/past?as_of=2026-11-21&_tag=design:none": "design has no",
+    "/past?as_of=2026-11-21&page=0": "pages are counted from 1",
+    "/past?as_of=2026-11-21&decided=me": "rule or person",
+}
+
+
+async def test_a_past_list_refuses_in_a_sentence_what_it_cannot_show(sample: Path) -> None:
+    ds = await served(sample)
+    for address, said in BAD_QUESTIONS.items():
+        answer = await ds.client.get(address)
+        assert answer.status_code == 400, address
+        assert said in html.unescape(answer.text), address
+    assert (await ds.client.get("/past/docx?as_of=2026-11-21")).status_code == 404
+
+
+async def test_a_list_of_today_that_is_asked_for_a_day_leads_to_the_list_of_that_day(sample: Path) -> None:
+    ds = await served(sample)
+    for asked, leads_to in (("/evidence/works", "/past"), ("/evidence/works.json", "/past.json"),
+                            ("/evidence/works.csv", "/past/csv"), ("/download/ris", "/past/ris")):  # fmt: skip
+        answer = await ds.client.get(f"{asked}?as_of=2026-11-21&verdict=include")
+        assert (answer.status_code, answer.headers["location"]) == (302, f"{leads_to}?as_of=2026-11-21&verdict=include")
 
 
 async def test_what_waits_is_one_number_everywhere(tmp_path: Path) -> None:

@@ -9,14 +9,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-from datetime import date
 from typing import Any
 from urllib.parse import urlencode
 
 from datasette import hookimpl
-from datasette.utils.asgi import Response
+from datasette.utils.asgi import BadRequest, Response
 
-from evidence import accuracy, flow, report, rulebook, tallies
+from evidence import accuracy, flow, past, report, rulebook, tallies
 from evidence.export import guard
 from evidence.remember import MEMORY
 
@@ -55,7 +54,7 @@ def register_routes() -> list[tuple[str, Any]]:
 
 async def prisma(datasette: Any, request: Any) -> Response:
     day, found, designs = await read(datasette, request)
-    where = Addresses(datasette, found.run)
+    where = Addresses(datasette, found.run, day)
     context = {
         "day": day,
         "flow": found,
@@ -103,19 +102,11 @@ async def read(datasette: Any, request: Any) -> tuple[str, flow.Flow, dict[str, 
     which is known of now alone."""
     db = datasette.get_database(NAME)
     day = request.args.get("as_of") or ""
-    if not is_day(day):
-        day = ""
+    if day and not past.is_day(day):
+        raise BadRequest(f"as_of={day!r} is no day; write it like 2026-01-31")
     run = await db.execute_fn(lambda conn: flow.run_of(conn, day)) if day else None
     found = await MEMORY.get(db.path, ("flow", run), lambda: db.execute_fn(lambda conn: flow.read(conn, run)))
     return day, found, {} if day else await MEMORY.get(db.path, "designs", lambda: designed(db))
-
-
-def is_day(text: str) -> bool:
-    """Whether this is a day of the calendar, written as ISO writes it."""
-    try:
-        return date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        return False
 
 
 async def designed(db: Any) -> dict[str, int]:
@@ -126,10 +117,11 @@ async def designed(db: Any) -> dict[str, int]:
 
 
 class Addresses:
-    """Where the records are that a number counts: the lists as they are now, or as they stood after `run`."""
+    """Where the records are that a number counts: the lists of now, or as they stood after `run`, at the end of `day`."""
 
-    def __init__(self, datasette: Any, run: int | None) -> None:
-        self._run = run
+    def __init__(self, datasette: Any, run: int | None, day: str) -> None:
+        self._run, self._day = run, day
+        self._past = datasette.urls.path("/past")
         self._table = lambda name: datasette.urls.table(NAME, name)
 
     def box(self, key: str) -> str | None:
@@ -180,8 +172,9 @@ class Addresses:
     def _then(self, filters: dict[str, str]) -> str:
         if self._run is None:
             return self._address("verdict_history", {**filters, "last_run__isnull": "1"})
-        stood = {"first_run__lte": str(self._run), "until_run__gt": str(self._run)}
-        return self._address("screening_history", {**filters, **stood})
+        verdicts = filters.pop("verdict__in", filters.pop("verdict", "")).split(",")
+        pairs = [("as_of", self._day), *(("verdict", verdict) for verdict in verdicts), *filters.items()]
+        return f"{self._past}?{urlencode(pairs)}"
 
     def _address(self, table: str, filters: dict[str, str]) -> str:
         return f"{self._table(table)}?{urlencode(filters)}" if filters else str(self._table(table))
