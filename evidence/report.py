@@ -173,6 +173,34 @@ def change(row: Mapping[str, Any]) -> str:
     return named
 
 
+def label(row: Mapping[str, Any]) -> str:
+    """What happened to a work in a few words, where its title stands beside: `retraction`, `include → exclude`, `changed`."""
+    before, after = row["before"], row["after"]
+    match row["what"]:
+        case "notice":
+            notice = news.read(after, row["doi"])
+            return f"{notice.kind.replace('-', ' ')}{' of its preprint' if notice.relation == 'preprint' else ''}"
+        case "notice-ended":
+            return f"{news.read(before, row['doi']).kind.replace('-', ' ')} taken back"
+        case "reopened":
+            return "decision to look at again"
+        case "gone":
+            return f"no longer in Crossref since {after}"
+        case "back":
+            return "in Crossref again"
+        case "verdict":
+            return f"{before} → {after}"
+        case "duplicate":
+            return f"another record of {after}"
+        case "moved":
+            return f"was {before}"
+        case "content":
+            return "changed"
+        case "tags":
+            return "; ".join([*_each("+", after), *_each("−", before)])
+    return str(row["what"])
+
+
 def _each(sign: str, tags: str | None) -> list[str]:
     return [f"{sign}{tag}" for tag in (tags or "").split("; ") if tag]
 

@@ -192,6 +192,7 @@ def make_sample(path: Path) -> Path:
                 "('10.1002/cpp.1774', '10.1016/j.cpr.2013.09.002', 'doubtful', 'rule', 'The titles differ in a word.')"
             )
             conn.execute("insert into works_fts(works_fts) values ('rebuild')")
+            _changes(conn)
     return path
 
 
@@ -228,12 +229,25 @@ def add_work(
     )
 
 
+def _changes(conn: sqlite3.Connection) -> None:
+    """What the two runs announced; nothing is left to announce."""
+    sql = "insert into changes (run, doi, what, before, after, verdict) values (?, ?, ?, ?, ?, ?)"
+    works = conn.execute("select first_run, doi, 'new', null, verdict, verdict from works order by first_run, doi").fetchall()
+    conn.executemany(sql, [work for work in works if work[0] == 1])
+    conn.executemany(sql, [
+        (2, "10.1371/journal.pone.0019044", "notice", None, "correction 10.1371/journal.pone.0019045", "include"),
+        (2, "10.1002/jclp.21857", "reopened", None, "The title has changed.", "include"),
+    ])  # fmt: skip
+    conn.executemany(sql, [work for work in works if work[0] == 2])
+    conn.execute("delete from unannounced")
+
+
 def _runs_and_sources(conn: sqlite3.Connection) -> None:
     conn.executemany("insert into runs (run, started, finished, outcome, door, version, counts) "
         "values (?, ?, ?, ?, 'crossref', '0.1', ?)", [
-        (1, "2026-11-20T06:00:00Z", "2026-11-20T06:00:10Z", "complete", '{"new": 12}'),
-        (2, "2026-11-24T06:00:00Z", "2026-11-24T06:00:04Z", "partial", json.dumps({"new": 1,
-            "noticed": [("10.1371/journal.pone.0019044", "correction")], "reopened": ["10.1002/jclp.21857"]})),
+        (1, "2026-11-20T06:00:00Z", "2026-11-20T06:00:10Z", "complete", '{"changes": {"new": 12}}'),
+        (2, "2026-11-24T06:00:00Z", "2026-11-24T06:00:04Z", "partial",
+            '{"changes": {"notice": 1, "reopened": 1, "new": 1}}'),
     ])  # fmt: skip
     conn.executemany("insert into sources (source, kind, label, spec, bookmark, trouble, first_run) "
         "values (?, ?, ?, '{}', ?, ?, 1)", [

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evidence import catalogue, config, notices, reconsider, report, session, yaml_text
+from evidence import catalogue, config, news, notices, reconsider, report, session, yaml_text
 from evidence.config import Config
 from evidence.model import SAME_WORK, Decision, Doi, Message
 from evidence.normalise import written
@@ -245,7 +245,8 @@ def test_a_retraction_of_one_record_is_a_retraction_of_the_work(bench: Bench, fi
         (twin, NOTICE, twin, "own"),
     ]
     assert bench.gravest() == {STUDY: "retraction", twin: "retraction"}
-    assert [n[:2] for n in catalogue.notices(bench.store.conn).values()] == [(STUDY, "retraction")]
+    told = [c for c in bench.store.finish_run(1, "complete", {}, NOW) if c.what == "notice"]
+    assert [(c.doi, c.after) for c in told] == [(STUDY, f"retraction {NOTICE} (record {twin})")]
     bench.store.set_duplicates(1, [(STUDY, twin, "apart", "person", "")], {})
     assert bench.gravest() == {twin: "retraction"}
 
