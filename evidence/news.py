@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -41,6 +42,8 @@ ASIDE = "tags"
 
 SHOWN = ("include", "unsure")
 """Verdicts of works whose notices readers see."""
+
+_SAID = re.compile(r"(\S+) (.+?)(?: \((own|record|article|preprint) (.+)\))?", re.DOTALL)
 
 
 class Standing(NamedTuple):
@@ -141,10 +144,11 @@ def said(notice: Standing, doi: str) -> str:
 
 def read(text: str, doi: str) -> Standing:
     """The notice that a change names (see `said`) on the work `doi`."""
-    kind, notice_doi, *where = text.split(" ")
-    if not where:
-        return Standing(kind, notice_doi, doi, "own")
-    return Standing(kind, notice_doi, where[1].removesuffix(")"), where[0].removeprefix("("))
+    found = _SAID.fullmatch(text)
+    if found is None:  # no change of ours is written like this
+        return Standing(text, doi, doi, "own")
+    kind, notice_doi, relation, stands_on = found.groups()
+    return Standing(kind, notice_doi, stands_on or doi, relation or "own")
 
 
 class _Announced:

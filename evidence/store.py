@@ -314,7 +314,9 @@ class Store:
         ):
             notices.setdefault(doi, []).append(news.Standing(*notice))
         tags: dict[str, list[str]] = {}
-        for doi, tag in self._each("select t.doi, t.facet || ':' || t.value from {j} join tags t on t.doi = j.value", dois):
+        for doi, tag in self._each(
+            "select t.doi, t.facet || ':' || t.value from {j} join tags t on t.doi = j.value", dois
+        ):
             tags.setdefault(doi, []).append(tag)
         for doi, verdict, content, same_as, gone, conflict in self._each(
             "select doi, verdict, content, same_as, gone, conflict from {j} join works on doi = j.value", dois

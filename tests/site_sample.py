@@ -219,6 +219,10 @@ def add_work(
         (doi, json.dumps({"DOI": doi, "title": [title]}), first_run),
     )
     conn.execute(
+        "insert into changes (run, doi, what, after, verdict) values (?, ?, 'new', ?, ?)",
+        (first_run, doi, verdict, verdict),
+    )
+    conn.execute(
         "insert into verdict_history (doi, first_run, verdict, decided, why) values (?, ?, ?, 'rule', ?)",
         (doi, first_run, verdict, why if verdict == "exclude" else None),
     )
@@ -230,12 +234,16 @@ def add_work(
 
 
 def _changes(conn: sqlite3.Connection) -> None:
-    """What the two runs announced; nothing is left to announce."""
+    """What the two runs announced, in order; nothing is left to announce."""
+    conn.execute("delete from changes")
     sql = "insert into changes (run, doi, what, before, after, verdict) values (?, ?, ?, ?, ?, ?)"
-    works = conn.execute("select first_run, doi, 'new', null, verdict, verdict from works order by first_run, doi").fetchall()
+    works = conn.execute(
+        "select first_run, doi, 'new', null, verdict, verdict from works order by first_run, doi"
+    ).fetchall()
     conn.executemany(sql, [work for work in works if work[0] == 1])
+    notice = "correction 10.1371/annotation/d74286e2-e872-4a7b-87d1-dfa230ff612d"
     conn.executemany(sql, [
-        (2, "10.1371/journal.pone.0019044", "notice", None, "correction 10.1371/journal.pone.0019045", "include"),
+        (2, "10.1371/journal.pone.0019044", "notice", None, notice, "include"),
         (2, "10.1002/jclp.21857", "reopened", None, "The title has changed.", "include"),
     ])  # fmt: skip
     conn.executemany(sql, [work for work in works if work[0] == 2])

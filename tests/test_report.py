@@ -56,15 +56,17 @@ def test_a_summary_says_changes_of_standing_first_and_counts_all() -> None:
         "1 work found to be another record of a work: 10.1/h: Twice (now 10.1/a).",
         "10.1/old leads to 10.1/new: Moved now.",
         "0 records matched the searches.",
-        "Changes: 2 notices, 1 notice taken back, 1 decision to look at again, 1 gone from Crossref, 3 verdicts turned, "
-        "1 found to be a duplicate, 1 moved to another DOI, 1 changed record, 2 new.",
+        f"Changes: {report.changes(CHANGES).splitlines()[0]}",
         "0 works in the database: 0 included, 0 excluded, 0 waiting for a person.",
     ]
 
 
 def test_the_report_of_changes_has_a_line_for_each_and_the_numbers_of_the_summary() -> None:
     lines = report.changes(CHANGES).splitlines()
-    assert f"Changes: {lines[0]}" in report.summary(Outcome(7, changes=CHANGES))
+    assert lines[0] == (
+        "2 notices, 1 notice taken back, 1 decision to look at again, 1 gone from Crossref, 3 verdicts turned, "
+        "1 found to be a duplicate, 1 moved to another DOI, 1 changed record, 2 new."
+    )
     assert len([line for line in lines if line.startswith("  ")]) == len(CHANGES)
     assert lines[1:4] == [
         "",

@@ -418,7 +418,8 @@ def test_a_record_from_a_file_is_asked_for_as_it_is_now(store: Store, go: Callab
         "indexed": {"date-time": "2020-01-01T00:00:00Z"},
         "updated-by": [{"DOI": "10.5555/r", "type": "retraction"}],
     }
-    assert [n[:2] for n in go(DictDoor([*WORKS, retracted])).notices] == [("10.5555/old", "retraction")]
+    found = go(DictDoor([*WORKS, retracted])).changes
+    assert [(c["what"], c["doi"], c["after"].split()[0]) for c in found] == [("notice", "10.5555/old", "retraction")]
 
 
 SECOND = STANGIER | {"DOI": "10.5555/second.registration"}

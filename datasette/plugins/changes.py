@@ -60,7 +60,7 @@ FIRST_OF_EACH = """
 """
 TAXONOMY = "select facet, value from facets order by facet, position"
 ENTRIES = """
-    select c.change, c.what, c.before, c.after, w.doi, w.title, w.authors, w.container, w.year, w.notice, r.started,
+    select c.change, c.what, c.before, c.after, w.doi, w.title, w.authors, w.container, w.year, r.started,
         coalesce(r.finished, r.started) as updated,
         (select group_concat(t.facet || ': ' || t.value, '; ') from tags t where t.doi = w.doi) as tags
     from changes c cross join runs r on r.run = c.run
@@ -154,8 +154,8 @@ def entry(row: Any, address: str) -> ElementTree.Element:
     found = element("entry")
     said = (row["started"], str(row["change"]), row["doi"], row["what"], row["before"] or "", row["after"] or "")
     found.append(element("id", uuid.uuid5(uuid.NAMESPACE_OID, "|".join(said)).urn))
-    happened = row["notice"] if row["what"] == "new" else report.label(row)
-    found.append(element("title", (f"[{happened}] " if happened else "") + (row["title"] or row["doi"])))
+    happened = "" if row["what"] == "new" else f"[{report.label(row)}] "
+    found.append(element("title", happened + (row["title"] or row["doi"])))
     found.append(element("link", rel="alternate", type="text/html", href=address))
     found.append(element("published", row["updated"]))
     found.append(element("updated", row["updated"]))
