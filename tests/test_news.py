@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -285,15 +286,13 @@ def test_what_counts_as_content_of_an_author(other: dict[str, Any], differs: boo
 
 
 def test_what_counts_as_content_of_a_work() -> None:
-    base = {"title": "T", "abstract": "A", "container": "C", "issued": "2020", "kind": "journal-article"}
-    digests = {news.content_digest(Work(Doi("10.1/a"), **base | {name: "x"})) for name in base}  # type: ignore[arg-type]
-    assert len(digests | {news.content_digest(Work(Doi("10.1/b"), **base))}) == 6  # type: ignore[arg-type]
-    assert news.content_digest(Work(Doi("10.1/a"), **base, volume="3")) == news.content_digest(
-        Work(Doi("10.1/a"), **base)
-    )  # type: ignore[arg-type]
+    work = Work(Doi("10.1/a"), "T", "A", "C", "P", "2020", 2020, "journal-article")
+    others = [replace(work, **{name: "x"}) for name in ("title", "abstract", "container", "issued", "kind")]
+    assert len({news.content_digest(other) for other in (work, *others)}) == 6
+    assert news.content_digest(replace(work, volume="3", publisher="Q", doi=Doi("10.1/b"))) == news.content_digest(work)
 
 
-def changed(before: dict[str, State], now: dict[str, State | None], **aliases: str) -> list[Change]:
+def changed(before: Mapping[str, State], now: Mapping[str, State | None], **aliases: str) -> list[Change]:
     return [
         Change(c.doi, c.what, c.before, c.after)
         for c in news.changes(before, now, {key.replace("_", "/"): value for key, value in aliases.items()}, {})
@@ -363,7 +362,8 @@ def step(store: Store, what: str, doi: str | None, value: str | None) -> None:
     with store.conn:
         store.conn.execute(
             """insert or ignore into works
-            (doi, verdict, screened, decided, why, judged_on, authors, first_run, changed_run, basis, content) values (?, 'include', 'include', 'rule', '', 'title', '', 1, 1, '', 'x')""",
+            (doi, verdict, screened, decided, why, judged_on, authors, first_run, changed_run, basis, content)
+            values (?, 'include', 'include', 'rule', '', 'title', '', 1, 1, '', 'x')""",
             (doi,),
         )
         if what == "verdict":
