@@ -366,7 +366,7 @@ def test_what_a_search_no_longer_finds_is_named(store: Store, go: Callable[..., 
     go(DictDoor([*WORKS, *many]))
     other = [m | {"title": ["Something else"], "indexed": {"date-time": "2026-11-24T09:00:00Z"}} for m in many]
     text = report.summary(go(DictDoor([*WORKS, *other]), full=True))
-    assert "7 works went from include to exclude: " in text
+    assert "7 works went from include to unsure: " in text
     text = next(line for line in text.splitlines() if "no longer found" in line)
     assert "7 works no longer found by a source that had led to it (kept, and marked): 10.5555/ipt.0: " in text
     assert "10.5555/ipt.4: Something else …." in text

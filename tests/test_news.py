@@ -6,8 +6,8 @@ import copy
 import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
