@@ -85,6 +85,10 @@ def make(folder: Path) -> Path:
         )
         conn.execute("update works set conflict = ? where doi = '10.1002/cpp.1774'", (f"{REVIEWER} disagrees.",))
         conn.execute(
+            "insert into changes (run, doi, what, after) values (2, '10.1002/cpp.1774', 'reopened', ?)",
+            (f"{REVIEWER} disagrees.",),
+        )
+        conn.execute(
             "insert into decisions (doi, action, verdict, reason, reviewer, made_at) "
             "values ('10.1002/jclp.21857', 'verdict', 'exclude', ?, ?, '2026-11-20T12:00:00Z')",
             (f"off topic, {REVIEWER} read the whole text", REVIEWER),
