@@ -9,15 +9,15 @@ import json
 import re
 import sqlite3
 import unicodedata
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlite_utils import Migrations
 
-from evidence import database, schema, tag_filter
+from evidence import database, news, schema, tag_filter
 from evidence.errors import ConfigError, StoreError
 from evidence.flow import Flow, run_of
 from evidence.flow import read as read_flow
@@ -87,23 +87,6 @@ class Selection:
     tags: tuple[TagFilter, ...] = ()
     since: str | None = None
     text: str | None = None
-
-
-class Noticed(NamedTuple):
-    """A notice on a work, for the summary. `stands_on` is the DOI it was issued for, `relation` how that belongs to the
-    work: `own`, `record`, `article` or `preprint`."""
-
-    doi: str
-    kind: str
-    title: str
-    verdict: str
-    stands_on: str | None = None
-    relation: str = "own"
-
-    @property
-    def said(self) -> str:
-        """The kind, or of what it is where that is not the work."""
-        return f"{self.kind} of its preprint" if self.relation == "preprint" else self.kind
 
 
 def connect(path: Path, *, older: bool = False) -> sqlite3.Connection:
@@ -237,29 +220,6 @@ def resolutions(conn: sqlite3.Connection, source: str) -> list[Resolution]:
         (source,),
     )
     return [Resolution(Citation(*row[:4]), *row[4:]) for row in rows]
-
-
-def notices(conn: sqlite3.Connection) -> dict[tuple[str, str, str], Noticed]:
-    """Every notice that stands, by (work, kind, notice's DOI). Duplicates are left out: what stands on them shows on the
-    record that represents the work."""
-    sql = """
-        select n.notice_doi, n.doi, n.kind, coalesce(w.title, ''), w.verdict, n.stands_on, n.relation
-        from notices n join works w on w.doi = n.doi where n.undone = 0 and w.verdict <> 'duplicate'
-    """
-    return {(doi, kind, by): Noticed(doi, kind, *said) for by, doi, kind, *said in conn.execute(sql)}
-
-
-def newly_noticed(conn: sqlite3.Connection, before: Collection[tuple[str, str, str]]) -> list[Noticed]:
-    """The notices that stand now and did not when `before` was asked of `notices`. That another record represents the work
-    by now, or that its DOI has moved, is no news of a notice."""
-    now = notices(conn)
-    moved = {}
-    for doi in {doi for doi, *_ in set(before) - now.keys()}:
-        led_to = canonical(conn, Doi(doi))
-        row = conn.execute("select same_as from works where doi = ?", (led_to,)).fetchone()
-        moved[doi] = (row and row[0]) or led_to
-    known = {(moved.get(doi, doi), kind, by) for doi, kind, by in before}
-    return [now[key] for key in sorted(now.keys() - known)]
 
 
 def notice_of(conn: sqlite3.Connection, doi: Doi) -> tuple[tuple[str, Doi | None], ...]:
@@ -659,36 +619,41 @@ def flow(conn: sqlite3.Connection, day: str | None = None) -> Flow:
     return read_flow(conn, run_of(conn, day) if day else None)
 
 
-def changes(conn: sqlite3.Connection, since: str | None) -> list[Row]:
-    """Works that are new, changed or judged otherwise since a day (None: in the last run), gravest first. What went from
-    Crossref or came back (`gone`, `back`), or moved to another DOI (`moved`, with the old one as `was`), is listed as such, once.
+def changes(
+    conn: sqlite3.Connection, since: str | None = None, *, run: int | None = None, tags: bool = False
+) -> list[Row]:
+    """Changes of works as they were announced, gravest first (see `news`): since a day (ISO), in one run, or (neither) in the
+    last sync that ended and in what was judged after it. Changes of tags only with `tags`.
+
+    Each has its number `change`, run, day `announced`, doi (the one its work is kept under now), what, before, after, and the
+    `verdict` the work had after it; title and year are today's.
     """
-    return list(
-        _rows(
-            conn,
-            """
-            with asked as (
-                select run from runs where case when :since is null
-                    then run = (select max(run) from runs where door <> 'judge') else started >= :since end
-            ),
-            left_crossref as (select doi from absences where last_run is null and first_run in asked),
-            came_back as (select doi from absences where last_run in asked),
-            moved as (
-                select a.doi, group_concat(a.alias, '; ') as was from aliases a
-                where a.last_run is null and a.first_run in asked
-                    and exists (select 1 from snapshots s where s.doi = a.alias and s.last_run is not null)
-                group by a.doi
-            )
-            select w.doi, w.title, w.year, w.verdict, w.notice, r.started, w.gone, m.was,
-                case when w.doi in left_crossref then 'gone' when w.doi in came_back then 'back'
-                    when m.doi is not null then 'moved' when w.first_run = w.changed_run then 'new' else 'changed' end as what
-            from works w join runs r on r.run = w.changed_run left join moved m on m.doi = w.doi
-            where w.changed_run in asked
-            order by w.notice is null, w.verdict = 'exclude', w.doi not in left_crossref, what desc, w.year desc, w.doi
-            """,
-            {"since": since},
-        )
-    )
+    sql = f"""
+        select c.change, c.run, substr(r.started, 1, 10) as announced, coalesce(a.doi, c.doi) as doi, c.what, c.before,
+            c.after, c.verdict, w.title, w.year
+        from changes c join runs r on r.run = c.run left join aliases a on a.alias = c.doi and a.last_run is null
+            left join works w on w.doi = coalesce(a.doi, c.doi)
+        where {"c.run = :run" if run is not None else "r.started >= :since" if since else "c.run >= :last"}
+            and (:tags or c.what <> :aside)
+        order by (select key from json_each(:kinds) where value = c.what), c.verdict is not 'include', c.verdict is not 'unsure',
+            w.year desc, c.doi, c.change
+    """  # noqa: S608 - our own conditions
+    last = None if run is not None or since else last_ended_sync(conn)
+    values = {"run": run, "since": since, "last": last or 0, "tags": tags, "aside": news.ASIDE}
+    return list(_rows(conn, sql, values | {"kinds": json.dumps(news.KINDS)}))
+
+
+def last_ended_sync(conn: sqlite3.Connection) -> int | None:
+    """The number of the last run that asked for records and came to its end, in whole or in part."""
+    sql = "select max(run) from runs where door <> 'judge' and outcome in ('complete', 'partial')"
+    row: tuple[int | None] = conn.execute(sql).fetchone()
+    return row[0]
+
+
+def without_content(conn: sqlite3.Connection) -> bool:
+    """Whether there are works whose content is not known yet: an older version judged them last."""
+    sql = "select 1 from works w where w.content is null and not exists (select 1 from unread u where u.doi = w.doi) limit 1"
+    return conn.execute(sql).fetchone() is not None
 
 
 def status(conn: sqlite3.Connection) -> Row:

@@ -187,11 +187,15 @@ def demo(settings: Settings, host: str, port: int, no_serve: bool, open_browser:
 @click.pass_obj
 def judge(settings: Settings) -> None:
     """Screen and tag again, offline, what changed rules or decisions touch."""
-    from evidence import rulebook, session
+    from evidence import news, report, rulebook, session
 
     with _bar(settings) as bar:
-        count = session.judge(settings.db, settings.decisions, rulebook.load(), _now, bar)
+        count, changes = session.judge_again(settings.db, settings.decisions, rulebook.load(), _now, bar)
     click.echo(f"{count} works judged again." if count else "Nothing to judge: rules and decisions are as before.")
+    for line in report.turned(changes):
+        click.echo(line)
+    if count or changes:
+        click.echo(f"Changes: {report.counted(news.counted(changes))}.")
 
 
 @cli.command()
@@ -393,16 +397,21 @@ def report_prisma_s(settings: Settings, as_json: bool) -> None:
 
 
 @reports.command("changes")
-@click.option("--since", metavar="DATE", help="Since this day (YYYY-MM-DD); default: in the last run.")
+@click.option(
+    "--since",
+    metavar="DATE",
+    help="Since this day (YYYY-MM-DD); default: in the last sync and what was judged after it.",
+)
+@click.option("--tags", is_flag=True, help="With changes of tags, which are left out else.")
 @_as_json
 @click.pass_obj
-def report_changes(settings: Settings, since: str | None, as_json: bool) -> None:
-    """Print the works that are new, changed or judged otherwise, those with a notice first."""
+def report_changes(settings: Settings, since: str | None, tags: bool, as_json: bool) -> None:
+    """Print what changed, notices first: new works, verdicts that turned, changed records, duplicates, what is gone."""
     from evidence import catalogue, report
 
     day = _day(since)
     with catalogue.reading(settings.db) as conn:
-        rows = catalogue.changes(conn, day)
+        rows = catalogue.changes(conn, day, tags=tags)
     click.echo(json.dumps(rows, ensure_ascii=False) if as_json else report.changes(rows))
 
 

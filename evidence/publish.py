@@ -40,13 +40,15 @@ LEFT_OUT = {("snapshots", "message"): "json_object('DOI', doi)", ("rejects", "me
 """Columns that are not published, and what stands there instead: Crossref has the records themselves, and they are most of a
 working database. The rows stay, so that versions, counts and views are as they were."""
 
+KEPT_HOME = ("announced", "unannounced")
+"""Tables whose rows the next run needs and no reader does; `changes` says what they led to."""
+
 INDEXES = {
     "published_lists": "works (verdict, year, doi, first_run, changed_run, notice, judged_on, conflict)",
     "published_newest": "works (year desc, doi, verdict)",
     "published_titles": "works (title, doi)",
     "published_cited": "works (cited_by desc, doi)",
     "published_runs": "works (first_run)",
-    "published_changes": "works (changed_run, first_run)",
     "published_sightings": "sightings (source, first_run, doi)",
     "published_decided": "works (doi) where decided = 'person'",
     "published_tagged": "tags (doi) where decided = 'person'",
@@ -166,6 +168,8 @@ def copy(source: Path, copied: Path, *, hidden: Sequence[str] | None) -> tuple[i
         conn.execute("begin")
         if hidden is not None:
             _hide(conn, hidden)
+        for table in KEPT_HOME:  # which the migration of an older database fills
+            conn.execute(f"delete from {table}")  # noqa: S608 - our own names
         schema.make_views(conn)
         conn.execute("commit")
         conn.execute(f"pragma application_id = {schema.APPLICATION_ID}")
@@ -207,6 +211,8 @@ def _copy_rows(conn: sqlite3.Connection, source: Path) -> None:
         if kind == "table":
             conn.execute(sql)
     for table in tables:
+        if table in KEPT_HOME:
+            continue
         columns = [name for _, name, *_ in conn.execute(f'pragma working.table_info("{table}")')]
         values = ", ".join(LEFT_OUT.get((table, column), f'"{column}"') for column in columns)
         conn.execute(f'insert into main."{table}" select {values} from working."{table}"')  # noqa: S608 - names of ours
@@ -238,6 +244,7 @@ def _hide(conn: sqlite3.Connection, names: Sequence[str]) -> None:
         [(_unsigned(_TOLD, reason, everybody), doi, other) for doi, other, reason in pairs],
     )
     conn.execute(f"update main.works set conflict = '{_LOOK_AGAIN}' where conflict is not null")  # noqa: S608 - ours
+    conn.execute(f"update main.changes set after = '{_LOOK_AGAIN}' where what = 'reopened'")  # noqa: S608 - ours
     words = conn.execute("select decision, reason from main.decisions").fetchall()
     conn.executemany(
         "update main.decisions set reviewer = ?, reason = ? where decision = ?",

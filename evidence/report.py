@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from evidence import news
 from evidence.flow import Flow
 
 if TYPE_CHECKING:  # the site says how deep searches were read, and needs nothing of a sync for it
-    from evidence.catalogue import Noticed
     from evidence.sync import Outcome
 
 _ASKED = re.compile(r" \((?:asked \S+(?:, [\w ]+)?|not asked again in this run)\)")
@@ -38,6 +39,36 @@ RELATIONS = {
 """How the DOI that a notice was issued for belongs to the work that shows it."""
 
 
+CHANGE_WORDS = {
+    "notice": ("notice", "notices"),
+    "notice-ended": ("notice taken back", "notices taken back"),
+    "reopened": ("decision to look at again", "decisions to look at again"),
+    "gone": ("gone from Crossref", "gone from Crossref"),
+    "back": ("in Crossref again", "in Crossref again"),
+    "verdict": ("verdict turned", "verdicts turned"),
+    "duplicate": ("found to be a duplicate", "found to be duplicates"),
+    "moved": ("moved to another DOI", "moved to another DOI"),
+    "content": ("changed record", "changed records"),
+    "new": ("new", "new"),
+    "tags": ("with other tags", "with other tags"),
+}
+"""How a count of each kind of change is said, of one and of more."""
+
+HEADINGS = {
+    "notice": "Newly retracted, corrected or doubted",
+    "notice-ended": "Notices taken back",
+    "reopened": "Decisions to look at again",
+    "gone": "No longer in Crossref",
+    "back": "In Crossref again",
+    "verdict": "Verdicts that turned",
+    "duplicate": "Found to be another record of a work",
+    "moved": "Moved to another DOI",
+    "content": "Changed in title, abstract, authors, journal, date or type",
+    "new": "New",
+    "tags": "With other tags",
+}
+"""What stands above the changes of each kind."""
+
 _REASONS = 8
 """How many reasons for exclusion the flow names."""
 
@@ -47,46 +78,30 @@ _NAMED = 5
 
 def summary(outcome: Outcome) -> str:
     """What a run did, for a person: what changed in standing first, then citations, records, verdicts and troubles."""
-    lines = [_noticed(notice) for notice in outcome.notices if notice.verdict != "exclude"]
-    lines += [
-        f"No longer in Crossref since {day}: {_named(doi, title)} (kept, and marked)."
-        for doi, title, day in outcome.left
-    ]
-    lines += [f"In Crossref again: {_named(doi, outcome.titles.get(doi))}." for doi in outcome.landed.back]
-    lines += [f"{old} leads to {_named(doi, outcome.titles.get(doi))} now." for old, doi in outcome.landed.moved]
-    new, changed = len(set(outcome.landed.new)), len(set(outcome.landed.changed))
+    lines = turned(outcome.changes)
     parts = [citations(outcome.citations)] if outcome.citations else []
     if outcome.read is not None:
         parts.append(f"{_n(outcome.read, 'record')} read")
-    parts.append(f"{_n(len(outcome.matched), 'record')} matched the searches, {new} new, {changed} changed")
+    parts.append(f"{_n(len(outcome.matched), 'record')} matched the searches")
     lines.append("; ".join(parts) + ".")
-    landed = outcome.landed
-    if outcome.outcome == "complete" and not (
-        new
-        or changed
-        or landed.moved
-        or landed.gone
-        or landed.back
-        or outcome.rejudged
-        or landed.sightings
-        or outcome.gone
-    ):
-        lines.append("Nothing new: no row of the evidence changed.")
+    if outcome.changes:
+        lines.append(f"Changes: {counted(news.counted(outcome.changes))}.")
+    elif outcome.outcome == "complete":
+        landed = outcome.landed
+        wrote = landed.new or landed.changed or landed.moved or landed.gone or landed.back or landed.sightings
+        nothing = "no row of the evidence changed" if not (wrote or outcome.rejudged or outcome.gone) else (
+            "what was written changes nothing that readers are told"
+        )  # fmt: skip
+        lines.append(f"Nothing new: {nothing}.")
     if outcome.landed.rejects:
         lines.append(f"{_n(outcome.landed.rejects, 'record')} could not be understood and wait in `rejects`.")
     if outcome.unfound:
-        names = "; ".join(_named(doi, title) for doi, title in outcome.unfound[:_NAMED])
         lines.append(
             f"{_n(len(outcome.unfound), 'work')} no longer found by a source that had led to it (kept, and marked): "
-            f"{names}{' …' if len(outcome.unfound) > _NAMED else ''}."
+            f"{_list([_named(doi, title) for doi, title in outcome.unfound])}."
         )
     if outcome.rejudged:
         lines.append(f"{_n(outcome.rejudged, 'work')} judged again under changed rules or decisions.")
-    if outcome.reopened:
-        lines.append(
-            f"{_n(len(outcome.reopened), 'decision')} to look at again (`evidence decisions conflicts`): "
-            f"{', '.join(outcome.reopened[:_NAMED])}{' …' if len(outcome.reopened) > _NAMED else ''}."
-        )
     included, unsure = outcome.verdicts.get("include", 0), outcome.verdicts.get("unsure", 0)
     lines.append(
         f"{sum(outcome.verdicts.values())} works in the database: {included} included, "
@@ -102,6 +117,108 @@ def summary(outcome: Outcome) -> str:
     if outcome.outcome != "complete":
         lines.append(f"The run ended {outcome.outcome}: what stopped is asked again by the next sync.")
     return "\n".join(lines)
+
+
+def turned(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """What changed in the standing of works, gravest first: a line for each notice and each work that went, came back or
+    moved; works whose verdict turned alike, and decisions to look at again, share one. `rows` are of `catalogue.changes`."""
+    lines: list[str] = []
+    for what, group in groupby(rows, lambda row: row["what"]):
+        found = list(group)
+        if what == "verdict":
+            lines += _verdicts(found)
+        elif what == "reopened":
+            again = _n(len(found), "decision")
+            lines.append(
+                f"{again} to look at again (`evidence decisions conflicts`): {_list([row['doi'] for row in found])}."
+            )
+        elif what == "duplicate":
+            named = [f"{_named(row['doi'], row['title'])} (now {row['after']})" for row in found]
+            lines.append(f"{_n(len(found), 'work')} found to be another record of a work: {_list(named)}.")
+        elif what not in ("content", "new", "tags"):
+            lines += [change(row) for row in found]
+    return lines
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """`1 notice, 2 verdicts turned, 9 new`: numbers of changes by kind, gravest first; `nothing` where there is none."""
+    said = [f"{counts[what]:,} {CHANGE_WORDS[what][counts[what] != 1]}" for what in news.KINDS if counts.get(what)]
+    return ", ".join(said) or "nothing"
+
+
+def change(row: Mapping[str, Any]) -> str:
+    """One change of a work as a sentence; `row` is one of `catalogue.changes`."""
+    named, before, after = _named(row["doi"], row["title"]), row["before"], row["after"]
+    match row["what"]:
+        case "notice":
+            return _noticed(row)
+        case "notice-ended":
+            return f"Taken back, {news.read(before, row['doi']).kind}: {named}"
+        case "reopened":
+            return f"To look at again: {named} ({after})"
+        case "gone":
+            return f"No longer in Crossref since {after}: {named} (kept, and marked)."
+        case "back":
+            return f"In Crossref again: {named}."
+        case "verdict":
+            return f"{before} → {after}: {named}"
+        case "duplicate":
+            return f"Another record of {after} ({before} before): {named}"
+        case "moved":
+            return f"{before} leads to {named} now."
+        case "tags":
+            return f"{'; '.join([*_each('+', after), *_each('−', before)])}: {named}"
+        case "new":
+            return f"{after.partition(' ')[0]}: {named}"
+    return named
+
+
+def label(row: Mapping[str, Any]) -> str:
+    """What happened to a work in a few words, where its title stands beside: `retraction`, `include → exclude`, `changed`."""
+    before, after = row["before"], row["after"]
+    match row["what"]:
+        case "notice":
+            notice = news.read(after, row["doi"])
+            return f"{notice.kind.replace('-', ' ')}{' of its preprint' if notice.relation == 'preprint' else ''}"
+        case "notice-ended":
+            return f"{news.read(before, row['doi']).kind.replace('-', ' ')} taken back"
+        case "reopened":
+            return "decision to look at again"
+        case "gone":
+            return f"no longer in Crossref since {after}"
+        case "back":
+            return "in Crossref again"
+        case "verdict":
+            return f"{before} → {after}"
+        case "duplicate":
+            return f"another record of {after}"
+        case "moved":
+            return f"was {before}"
+        case "content":
+            return "changed"
+        case "tags":
+            return "; ".join([*_each("+", after), *_each("−", before)])
+    return str(row["what"])
+
+
+def _each(sign: str, tags: str | None) -> list[str]:
+    return [f"{sign}{tag}" for tag in (tags or "").split("; ") if tag]
+
+
+def _verdicts(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """`2 works went from include to exclude: …`, a line for each way; that of included works first."""
+    ways: dict[tuple[str, str], list[str]] = {}
+    for row in sorted(rows, key=lambda row: "include" not in (row["before"], row["after"])):
+        ways.setdefault((row["before"], row["after"]), []).append(_named(row["doi"], row["title"]))
+    return [
+        f"{_n(len(named), 'work')} went from {before} to {after}: {_list(named)}."
+        for (before, after), named in ways.items()
+    ]
+
+
+def _list(named: Sequence[str]) -> str:
+    """The first few of them; the whole list is what `evidence report changes` and the tables are for."""
+    return "; ".join(named[:_NAMED]) + (" …" if len(named) > _NAMED else "")
 
 
 def _named(doi: str, title: str | None) -> str:
@@ -273,17 +390,14 @@ def flow(found: Flow) -> str:
 
 
 def changes(rows: Sequence[dict[str, Any]]) -> str:
-    """The text of `evidence report changes`: one work a line, those with a notice first."""
-    return (
-        "\n".join(
-            f"{row['what']:<8}{row['verdict']:<8}{(row['notice'] or '').upper():<12} {row['year'] or '':<5} "
-            f"https://doi.org/{row['doi']}  {row['title'] or ''}"
-            + (f" (no longer in Crossref since {row['gone']})" if row["gone"] else "")
-            + (f" (was {row['was']})" if row["was"] else "")
-            for row in rows
-        )
-        or "Nothing is new or changed."
-    )
+    """The text of `evidence report changes`: how many of each kind, then one change a line, gravest first."""
+    if not rows:
+        return "Nothing is new or changed."
+    lines = [f"{counted(news.counted(rows))}."]
+    for what, group in groupby(rows, lambda row: row["what"]):
+        found = list(group)
+        lines += ["", f"{HEADINGS[what]} ({len(found):,}):", *(f"  {change(row)}" for row in found)]
+    return "\n".join(lines)
 
 
 def snowball(found: Sequence[dict[str, Any]], least: int) -> str:
@@ -293,13 +407,14 @@ def snowball(found: Sequence[dict[str, Any]], least: int) -> str:
     return "\n".join(f"{row['cited_by']:>5}  https://doi.org/{row['doi']}" for row in found)
 
 
-def _noticed(notice: Noticed) -> str:
+def _noticed(row: Mapping[str, Any]) -> str:
     """`NOTICE retraction of included work 10.1000/x: Title`; where the notice was issued for another DOI, which."""
-    work = {"include": "included work", "unsure": "work waiting for a decision"}.get(notice.verdict, "work")
+    doi, notice = row["doi"], news.read(row["after"], row["doi"])
+    work = {"include": "included work", "unsure": "work waiting for a decision"}.get(row["verdict"], "work")
     if notice.relation == "preprint":
-        return f"NOTICE {notice.kind} of {notice.stands_on}, a preprint of {work} {notice.doi}: {notice.title}"
-    where = "" if notice.stands_on in (None, notice.doi) else f" (on {notice.stands_on}, {RELATIONS[notice.relation]})"
-    return f"NOTICE {notice.kind} of {work} {notice.doi}: {notice.title}{where}"
+        return f"NOTICE {notice.kind} of {notice.stands_on}, a preprint of {work} {_named(doi, row['title'])}"
+    where = "" if notice.stands_on == doi else f" (on {notice.stands_on}, {RELATIONS[notice.relation]})"
+    return f"NOTICE {notice.kind} of {work} {_named(doi, row['title'])}{where}"
 
 
 def _stands(notice: dict[str, Any]) -> str:

@@ -9,9 +9,9 @@ made anew after every migration, so they may change freely.
 
 Validity is written as (first_run, last_run): `last_run` is empty while the fact still stands, and names the run that
 found it gone or replaced. An unchanged record therefore costs no write at all, and "a second run changed no row" is
-literally true; DESIGN §3 would touch `last_run` on every sighting instead. One record table is kept at its last value:
+literally true; DESIGN §3 would touch `last_run` on every sighting instead. Two record tables are kept at their last value:
 `counters` holds what Crossref last said of a record whose content did not change, and the history of a count is not worth
-a row a week.
+a row a week; `announced` holds what was last announced of each work, and its history is `changes`.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ RECORD_TABLES = (
     "notice_history",
     "source_history",
     "sighting_gaps",
+    "changes",
+    "announced",
 )
 DERIVED_TABLES = (
     "works",
@@ -64,6 +66,7 @@ DERIVED_TABLES = (
     "rule_marks",
     "decisions",
     "unread",
+    "unannounced",
 )
 
 RECORDS_DDL = """
@@ -589,6 +592,71 @@ alter table citations_now rename to citations;
 create index citations_doi on citations (doi);
 """
 
+CHANGES_DDL = """
+alter table works add column content text;
+create index works_without_content on works (doi) where content is null;
+create table announced (
+    doi text primary key not null,
+    content text,
+    verdict text not null,
+    same_as text,
+    notices text not null,
+    gone text,
+    conflict text,
+    tags text not null
+) strict;
+create table changes (
+    change integer primary key,
+    run integer not null references runs (run),
+    doi text not null,
+    what text not null check (what in ('new', 'content', 'verdict', 'duplicate', 'notice', 'notice-ended', 'reopened', 'gone',
+        'back', 'moved', 'tags')),
+    before text,
+    after text,
+    verdict text
+) strict;
+create index changes_run on changes (run, what, verdict);
+create index changes_doi on changes (doi);
+create table unannounced (
+    doi text primary key not null
+) strict;
+create trigger works_come after insert on works begin
+    insert into unannounced select new.doi where not exists (select 1 from unannounced where doi = new.doi);
+end;
+create trigger works_leave after delete on works begin
+    insert into unannounced select old.doi where not exists (select 1 from unannounced where doi = old.doi);
+end;
+create trigger works_change after update of content, verdict, same_as, gone, conflict on works
+when (old.content, old.verdict, old.same_as, old.gone, old.conflict) is not
+    (new.content, new.verdict, new.same_as, new.gone, new.conflict) begin
+    insert into unannounced select new.doi where not exists (select 1 from unannounced where doi = new.doi);
+end;
+create trigger notices_come after insert on notices begin
+    insert into unannounced select new.doi where not exists (select 1 from unannounced where doi = new.doi);
+end;
+create trigger notices_leave after delete on notices begin
+    insert into unannounced select old.doi where not exists (select 1 from unannounced where doi = old.doi);
+end;
+create trigger tags_come after insert on tags begin
+    insert into unannounced select new.doi where not exists (select 1 from unannounced where doi = new.doi);
+end;
+create trigger tags_leave after delete on tags begin
+    insert into unannounced select old.doi where not exists (select 1 from unannounced where doi = old.doi);
+end;
+insert into announced (doi, verdict, same_as, notices, gone, conflict, tags)
+select w.doi, w.verdict, w.same_as,
+    case when w.verdict in ('include', 'unsure') then (
+        select json_group_array(json_array(n.kind, n.notice_doi, n.stands_on, n.relation)) from notices n
+        where n.doi = w.doi and n.undone = 0) else '[]' end,
+    w.gone, case when w.verdict <> 'duplicate' then w.conflict end,
+    (select json_group_array(t.facet || ':' || t.value) from tags t where t.doi = w.doi)
+from works w;
+update works set basis = '';
+"""
+"""What was announced of each work, and every change of it that was said. `unannounced` names the works of which something may
+have changed since: the triggers see every writer, and a run that is killed leaves them there. A later migration that makes
+one of these tables anew has to make its triggers anew too. What stands on the day of the upgrade was announced."""
+
 AS_OF_DDL = """
 create table notice_history (
     doi text not null check (doi = lower(doi)),
@@ -837,6 +905,13 @@ def m008_kept_metadata(db: Database) -> None:
     for (name,) in db.conn.execute("select name from sqlite_master where type = 'view'").fetchall():
         db.conn.execute(f"drop view {name}")
     _run_script(db.conn, KEPT_METADATA_DDL)
+
+
+@evidence()
+def m010_changes(db: Database) -> None:
+    """Every change of a work, said once: what was announced, and what has been since. What stands today was announced; every
+    work is judged again, so that its content is known."""
+    _run_script(db.conn, CHANGES_DDL)
 
 
 @evidence()

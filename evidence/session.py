@@ -82,7 +82,16 @@ def run(
 
 
 def judge(db: Path, ledger: Path, book: Rulebook, now: Clock, progress: Progress | None = None) -> int:
-    """Judge again what changed rules or decisions touch; returns how many works. A run is opened only if there are any."""
+    """`judge_again`, for whom the number of works is enough."""
+    return judge_again(db, ledger, book, now, progress)[0]
+
+
+def judge_again(
+    db: Path, ledger: Path, book: Rulebook, now: Clock, progress: Progress | None = None
+) -> tuple[int, list[catalogue.Row]]:
+    """Judge again what changed rules or decisions touch; returns how many works, and what changed by it (as
+    `catalogue.changes`, with tags). A run is opened only if there are any, or if a run that was killed left something to
+    announce."""
     catalogue.connect(db, older=True).close()
     with locked(db), store.open_store(db, ledger) as opened:
         return _judge(opened, book, now, progress or Quiet())
@@ -301,18 +310,19 @@ def locked(db: Path, patience: float = 0.0) -> Iterator[None]:
         lock.release()
 
 
-def _judge(opened: store.Store, book: Rulebook, now: Clock, progress: Progress) -> int:
+def _judge(opened: store.Store, book: Rulebook, now: Clock, progress: Progress) -> tuple[int, list[catalogue.Row]]:
     said = reconsider.decisions_by_work(opened)
     opened.show_decisions()
-    if not reconsider.stale_works(opened, book, said) and not reconsider.pairs_moved(opened):
-        return 0
+    waiting = bool(opened.unannounced())
+    if not reconsider.stale_works(opened, book, said) and not reconsider.pairs_moved(opened) and not waiting:
+        return 0, []
     reconsider.collect_seldom()
     opened.set_facets(reconsider.facet_rows(book))
     run_id = opened.start_run("judge", __version__, _moment(now))
-    count = sum(reconsider.settle(opened, book, run_id, progress, moved=False))
+    count = sum(reconsider.settle(opened, book, run_id, progress, moved=waiting))
     opened.set_facets(reconsider.facet_rows(book))  # a value that no tag has any more goes
-    opened.finish_run(run_id, "complete", {"rejudged": count}, _moment(now))
-    return count
+    found = opened.finish_run(run_id, "complete", {"rejudged": count}, _moment(now))
+    return count, catalogue.changes(opened.conn, run=run_id, tags=True) if found else []
 
 
 def _append(db: Path, ledger: Path, book: Rulebook, now: Clock, new: Sequence[Decision], patience: float) -> bool:
@@ -324,10 +334,12 @@ def _append(db: Path, ledger: Path, book: Rulebook, now: Clock, new: Sequence[De
             dois = sorted({catalogue.canonical(opened.conn, doi) for doi in opened.unshown()})
             opened.show_decisions()
             opened.set_facets(reconsider.facet_rows(book))
+            # What a killed sync left to announce is for the next sync: a person waits for this decision alone.
+            waiting = opened.unannounced()
             run_id = opened.start_run("judge", __version__, _moment(now))
             said = reconsider.decisions_by_work(opened)
             count = reconsider.judge_decided(opened, book, run_id, said, dois, Quiet())
-            opened.finish_run(run_id, "complete", {"rejudged": count}, _moment(now))
+            opened.finish_run(run_id, "complete", {"rejudged": count}, _moment(now), apart=waiting)
     except BusyError:
         log.warning("A sync is running: the decision is kept, and shows when it is done.")
         return False
@@ -393,6 +405,7 @@ __all__ = [
     "export_works",
     "import_decisions",
     "judge",
+    "judge_again",
     "locked",
     "run",
 ]

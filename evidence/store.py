@@ -20,7 +20,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from evidence import __version__, database, schema
+from evidence import __version__, database, news, schema
 from evidence import notices as standing
 from evidence.model import SAME_WORK, Decision, Doi, Judgement, Resolution, Work
 from evidence.normalise import cite_authors
@@ -238,15 +238,122 @@ class Store:
             )
             return int(cursor.lastrowid or 0)
 
-    def finish_run(self, run: int, outcome: str, counts: dict[str, Any], now: str) -> None:
-        """Close a run with its outcome and counts, and write the log back: whoever copies the one file has it whole."""
+    def finish_run(
+        self, run: int, outcome: str, counts: dict[str, Any], now: str, *, apart: Collection[str] = ()
+    ) -> list[news.Change]:
+        """Close a run with its outcome and counts, and write the log back: whoever copies the one file has it whole.
+
+        A run that ended (`complete` or `partial`) announces in the same transaction all that has changed since the last
+        announcement, but for the works `apart`, and returns it; the counts say how many changes of each kind (`changes`).
+        """
         with self._writing():
+            found = self._announce(run, set(apart)) if outcome in ("complete", "partial") else []
+            counts = counts | {"changes": news.counted(found)}
             self.conn.execute(
                 "update runs set finished = :now, outcome = :outcome, counts = :counts where run = :run",
                 {"now": now, "outcome": outcome, "counts": json.dumps(counts, ensure_ascii=False), "run": run},
             )
         database.checkpoint(self.conn)
         self._written = self.conn.total_changes
+        return found
+
+    def unannounced(self) -> set[Doi]:
+        """The works of which something may have changed since the last announcement."""
+        return {doi for (doi,) in self.conn.execute("select doi from unannounced")}
+
+    def announce_contents(self) -> None:
+        """After an upgrade: what was announced before contents were known had the content that stands."""
+        with self._writing():
+            self.conn.execute(
+                """
+                update announced set content = w.content from works w
+                where w.doi = announced.doi and announced.content is null and w.content is not null
+                """
+            )
+
+    def _announce(self, run: int, apart: set[str]) -> list[news.Change]:
+        """Note what changed as changes of this run, and what stands as announced. Inside the caller's transaction."""
+        if not self.unannounced() - apart:
+            return []
+        dois = sorted({doi for (doi,) in self.conn.execute(_DIFFERS)} - apart)
+        now = self._states(dois)
+        led_to = self._each("select alias, doi from {j} join aliases on alias = j.value where last_run is null", dois)
+        leading = self._each(
+            "select a.alias, a.doi from {j} join aliases a on a.doi = j.value where a.last_run is null", dois
+        )
+        records = [doi for (doi,) in self._each("select w.doi from {j} join works w on w.same_as = j.value", dois)]
+        before = self._announced({*dois, *records, *(alias for alias, _ in leading)})
+        named = {state.same_as for state in before.values() if state.same_as}
+        named |= {notice.notice_doi for state in before.values() for notice in state.notices}
+        aliases = dict(led_to) | dict(leading)
+        aliases |= dict(
+            self._each(
+                "select alias, doi from {j} join aliases on alias = j.value where last_run is null", sorted(named)
+            )
+        )
+        verdicts = dict(
+            self._each("select doi, verdict from {j} join works on doi = j.value", sorted({doi for _, doi in led_to}))
+        )
+        found = news.changes(before, now, aliases, verdicts)
+        self.conn.executemany(
+            "insert into changes (run, doi, what, before, after, verdict) values (?, ?, ?, ?, ?, ?)",
+            [(run, c.doi, c.what, c.before, c.after, c.verdict) for c in found],
+        )
+        self.conn.executemany("delete from announced where doi = ?", [(d,) for d in dois if now[d] is None])
+        self.conn.executemany(
+            _ANNOUNCE, [_announced_row(doi, state.shown) for doi, state in now.items() if state is not None]
+        )
+        self.conn.execute(
+            "delete from unannounced where doi not in (select value from json_each(?))", (json.dumps(sorted(apart)),)
+        )
+        return found
+
+    def _states(self, dois: Sequence[str]) -> dict[str, news.State | None]:
+        """What stands of these records; None of one that is a work no more."""
+        found: dict[str, news.State | None] = dict.fromkeys(dois)
+        notices: dict[str, list[news.Standing]] = {}
+        for doi, *notice in self._each(
+            "select doi, kind, notice_doi, stands_on, relation from {j} join notices on doi = j.value where undone = 0",
+            dois,
+        ):
+            notices.setdefault(doi, []).append(news.Standing(*notice))
+        tags: dict[str, list[str]] = {}
+        for doi, tag in self._each(
+            "select t.doi, t.facet || ':' || t.value from {j} join tags t on t.doi = j.value", dois
+        ):
+            tags.setdefault(doi, []).append(tag)
+        for doi, verdict, content, same_as, gone, conflict in self._each(
+            "select doi, verdict, content, same_as, gone, conflict from {j} join works on doi = j.value", dois
+        ):
+            found[doi] = news.State(
+                verdict,
+                content,
+                same_as,
+                tuple(sorted(notices.get(doi, ()))),
+                gone,
+                conflict,
+                tuple(sorted(tags.get(doi, ()))),
+            )
+        return found
+
+    def _announced(self, dois: Iterable[str]) -> dict[str, news.State]:
+        """What was last announced of these records, of those that were."""
+        return {
+            doi: news.State(
+                verdict,
+                content,
+                same_as,
+                tuple(sorted(news.Standing(*notice) for notice in json.loads(notices))),
+                gone,
+                conflict,
+                tuple(sorted(json.loads(tags))),
+            )
+            for doi, verdict, content, same_as, notices, gone, conflict, tags in self._each(
+                "select doi, verdict, content, same_as, notices, gone, conflict, tags"
+                " from {j} join announced on doi = j.value",
+                sorted(dois),
+            )
+        }
 
     def register(self, run: int, entries: Sequence[tuple[str, str, str, str]]) -> dict[str, SourceState]:
         """Make `sources` agree with sources.yaml. Entries are (id, kind, label, spec JSON).
@@ -1083,6 +1190,29 @@ class Store:
             raise database.explained(path, error) from error
 
 
+_DIFFERS = """
+    select u.doi from unannounced u left join works w on w.doi = u.doi left join announced a on a.doi = u.doi
+    where w.doi is null or a.doi is null
+        or (coalesce(w.content, a.content), w.verdict, w.same_as, w.gone, iif(w.verdict <> 'duplicate', w.conflict, null))
+            is not (a.content, a.verdict, a.same_as, a.gone, a.conflict)
+        or a.tags <> (select json_group_array(tag) from (
+            select facet || ':' || value as tag from tags t where t.doi = u.doi order by 1))
+        or a.notices <> iif(w.verdict in ('include', 'unsure'), (
+            select json_group_array(json_array(kind, notice_doi, stands_on, relation)) from (
+                select * from notices n where n.doi = u.doi and n.undone = 0 order by kind, notice_doi)), '[]')
+"""
+"""Of the works that were written, those that are not as announced: most of what is judged again is as it was. One too many costs
+time and no more, for `news` compares them once more."""
+
+_ANNOUNCE = """
+    insert into announced (doi, verdict, content, same_as, notices, gone, conflict, tags) values (?, ?, ?, ?, ?, ?, ?, ?)
+    on conflict (doi) do update set verdict = excluded.verdict, content = coalesce(excluded.content, content),
+        same_as = excluded.same_as, notices = excluded.notices, gone = excluded.gone, conflict = excluded.conflict,
+        tags = excluded.tags
+    where (verdict, content, same_as, notices, gone, conflict, tags) is not (excluded.verdict, excluded.content,
+        excluded.same_as, excluded.notices, excluded.gone, excluded.conflict, excluded.tags)
+"""
+
 _STANDING = "verdict, decided, why, same_as, conflict"
 _STANDS = """
     with stands as (
@@ -1141,14 +1271,14 @@ _WORK_COLUMNS = tuple(
     title abstract authors container issued year kind verdict screened decided why judged_on conflict notice_of language
     publisher volume issue pages issn registrations url gone
     subtitle original_title short_title edition isbn article_number short_container publisher_place institution
-    event event_place event_dates published_print published_online licence cited_by basis
+    event event_place event_dates published_print published_online licence content cited_by basis
     """.split()  # noqa: SIM905 - one list to read beside the DDL
 )
 
 _SAID = _WORK_COLUMNS[: _WORK_COLUMNS.index("gone") + 1]
 """What counts as a change of a work: neither `cited_by` nor `basis` (a work that is cited once more, or judged again to the
 same words, has not changed) nor what is kept for readers and exports alone (an upgrade that fills it would be news of every
-work)."""
+work). A `content` that was not known before is no change either."""
 
 _NOTICE_COLUMNS = "doi, kind, notice_doi, stands_on, relation, issued, source, evidence, undone"
 
@@ -1169,8 +1299,8 @@ _UPSERT_WORK = f"""
     insert into works (doi, {", ".join(_WORK_COLUMNS)}, first_run, changed_run)
     values (:doi, {", ".join(":" + c for c in _WORK_COLUMNS)}, :run, :run)
     on conflict (doi) do update set {", ".join(f"{c} = excluded.{c}" for c in _WORK_COLUMNS)},
-        changed_run = case when ({", ".join(_SAID)}) is
-            ({", ".join("excluded." + c for c in _SAID)}) then changed_run else excluded.changed_run end
+        changed_run = case when ({", ".join(_SAID)}, coalesce(content, excluded.content)) is
+            ({", ".join("excluded." + c for c in _SAID)}, excluded.content) then changed_run else excluded.changed_run end
     where ({", ".join(_WORK_COLUMNS)}) is not ({", ".join("excluded." + c for c in _WORK_COLUMNS)})
 """  # noqa: S608 - built from our own column names
 
@@ -1191,6 +1321,19 @@ _NAME_AUTHORS = """
     where (name, family, given, orcid, kind) is not
         (excluded.name, excluded.family, excluded.given, excluded.orcid, excluded.kind)
 """
+
+
+def _announced_row(doi: str, state: news.State) -> tuple[Any, ...]:
+    return (
+        doi,
+        state.verdict,
+        state.content,
+        state.same_as,
+        json.dumps(state.notices, ensure_ascii=False, separators=(",", ":")),
+        state.gone,
+        state.conflict,
+        json.dumps(state.tags, ensure_ascii=False, separators=(",", ":")),
+    )
 
 
 def _cited(work: Work, moved: Mapping[str, str]) -> list[tuple[str, str, str | None]]:
@@ -1244,6 +1387,7 @@ def content(work: Work) -> dict[str, Any]:
         "event_place": work.event.place if work.event else None,
         "event_dates": work.event.dates if work.event else None,
         "licence": _licence_of(work),
+        "content": news.content_digest(work),
         **{name: getattr(work, name) for name in _KEPT},
     }
 

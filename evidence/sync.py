@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from evidence import __version__, catalogue, reconsider, references, search
+from evidence import __version__, catalogue, news, reconsider, references, search
 from evidence.archive import Unreadable
 from evidence.config import FILES_SOURCE, REFRESH_SOURCE, Config, ReferenceList, Search
 from evidence.errors import RecordError, SourceError, UnreadError
@@ -55,8 +55,8 @@ class Quiet:
 class Outcome:
     """What a run did, for the summary and the exit code.
 
-    `gone` counts sightings that ended, and `unfound` are their works (doi, title); `left` are works that Crossref has no
-    record of since this run (doi, title, day). `titles` are of the works that `landed` says moved or came back.
+    `gone` counts sightings that ended, and `unfound` are their works (doi, title). `changes` are what the run announced, as
+    `catalogue.changes` gives them, but for tags.
     """
 
     run: int
@@ -67,12 +67,9 @@ class Outcome:
     rejudged: int = 0
     gone: int = 0
     unfound: tuple[tuple[Doi, str | None], ...] = ()
-    left: tuple[tuple[Doi, str | None, str], ...] = ()
-    titles: dict[Doi, str] = field(default_factory=dict)
     refreshed: int = 0
     read: int | None = None
-    notices: list[catalogue.Noticed] = field(default_factory=list)
-    reopened: tuple[Doi, ...] = ()
+    changes: list[catalogue.Row] = field(default_factory=list)
     troubles: list[tuple[str, str]] = field(default_factory=list)
     warnings: list[tuple[str, str]] = field(default_factory=list)
     verdicts: dict[str, int] = field(default_factory=dict)
@@ -83,22 +80,15 @@ class Outcome:
     bytes: int = 0
 
     def counts(self) -> dict[str, Any]:
-        """What the `runs` row keeps."""
+        """What the `runs` row keeps; `changes` are numbers by kind."""
         return {
             "citations": dict(sorted(self.citations.items())),
             "matched": len(self.matched),
-            "new": len(set(self.landed.new)),
-            "changed": len(set(self.landed.changed)),
+            "changes": news.counted(self.changes),
             "sightings": self.landed.sightings,
             "rejects": self.landed.rejects,
             "rejudged": self.rejudged,
             "gone": self.gone,
-            "left_crossref": [doi for doi, _, _ in self.left],
-            "back_in_crossref": sorted(set(self.landed.back)),
-            "moved": sorted(set(self.landed.moved)),
-            "notices": len(self.notices),
-            "noticed": sorted({(n.doi, n.said) for n in self.notices if n.verdict != "exclude"}),
-            "reopened": self.reopened,
             "troubles": len(self.troubles),
             "verdicts": self.verdicts,
             "known": [self.known_found, self.known_total],
@@ -156,11 +146,13 @@ def sync(
     outcome = Outcome(run)
     bench = Bench(store, door, book, run, now, started, reconsider.decisions_by_work(store), progress or Quiet(),
                   search.QUIET_FULL if full else search.QUIET)  # fmt: skip
-    noticed = catalogue.notices(store.conn)
+    # What an earlier run did and could not announce, because it was killed, it could not cluster either.
+    waiting = bool(store.unannounced())
     try:
         store.set_facets(reconsider.facet_rows(book))
+        if catalogue.without_content(store.conn):
+            outcome.rejudged += _know_contents(bench)
         known = catalogue.dois(store.conn)
-        in_conflict = {row["doi"] for row in catalogue.conflicts(store.conn)}
         states = store.register(run, _entries(config))
         for source in config.sources:
             state = states[source.id] if not full else SourceState(None, None)
@@ -170,23 +162,27 @@ def sync(
         store.show_decisions()
         # Decisions are read anew: people decide while a sync runs.
         landed = outcome.landed
-        moved = bool(landed.new or landed.changed or landed.moved)
-        outcome.rejudged, _ = reconsider.settle(store, book, run, bench.progress, moved=moved)
+        moved = bool(waiting or landed.new or landed.changed or landed.moved)
+        outcome.rejudged += reconsider.settle(store, book, run, bench.progress, moved=moved)[0]
         store.set_facets(reconsider.facet_rows(book))  # a value that no tag has any more goes
-        outcome.reopened = tuple(
-            Doi(row["doi"]) for row in catalogue.conflicts(store.conn) if row["doi"] not in in_conflict
-        )
         _health(bench, outcome, config)
         outcome.outcome = "partial" if outcome.troubles else "complete"
     except BaseException:
         outcome.outcome = "crashed"
         raise
     finally:
-        # Of the whole run: a notice may show on a work that did not land, or once its records are clustered.
-        outcome.notices = catalogue.newly_noticed(store.conn, noticed)
         outcome.requests, outcome.bytes = door.requests, door.bytes
-        store.finish_run(run, outcome.outcome, outcome.counts(), _iso(now()))
+        if store.finish_run(run, outcome.outcome, outcome.counts(), _iso(now())):
+            outcome.changes = catalogue.changes(store.conn, run=run)
     return outcome
+
+
+def _know_contents(bench: Bench) -> int:
+    """After an upgrade: judge the works again before anything is harvested, so that what each said until now is known and a
+    correction that comes in is seen as one. Returns how many."""
+    judged, _ = reconsider.settle(bench.store, bench.book, bench.run, bench.progress, moved=False)
+    bench.store.announce_contents()
+    return judged
 
 
 def _is_crossref(door: Door) -> bool:
@@ -648,20 +644,11 @@ def _health(bench: Bench, outcome: Outcome, config: Config) -> None:
     moved = catalogue.moved(conn, config.known)
     found = catalogue.found_by_search(conn, sorted({moved.get(d, d) for d in config.known}))
     missing = tuple(d for d in config.known if moved.get(d, d) not in found)
-    _name_the_lost(bench, outcome)
+    unfound = catalogue.lost_sight_of(conn, bench.run)
+    titles = catalogue.titles(conn, unfound)
+    outcome.unfound = tuple((doi, titles.get(doi)) for doi in unfound)
     outcome.known_total, outcome.known_found, outcome.known_missing = len(config.known), len(found), missing
     outcome.verdicts = catalogue.verdicts(conn)
-
-
-def _name_the_lost(bench: Bench, outcome: Outcome) -> None:
-    """The works that the summary names because something is gone, has moved or came back."""
-    conn, landed = bench.store.conn, outcome.landed
-    unfound = catalogue.lost_sight_of(conn, bench.run)
-    outcome.titles = catalogue.titles(conn, [*unfound, *landed.back, *(doi for _, doi in landed.moved)])
-    outcome.unfound = tuple((doi, outcome.titles.get(doi)) for doi in unfound)
-    outcome.left = tuple(
-        (Doi(row["doi"]), row["title"], row["gone"]) for row in catalogue.gone(conn) if row["doi"] in set(landed.gone)
-    )
 
 
 def reject(outcome: Outcome, store: Store, entries: Iterable[Unreadable]) -> None:

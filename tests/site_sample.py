@@ -199,6 +199,7 @@ def make_sample(path: Path) -> Path:
                 "insert into notice_history (doi, first_run, kind, notice_doi, stands_on, relation, issued, source, evidence) "
                 "select doi, 1, kind, notice_doi, stands_on, relation, issued, source, evidence from notices"
             )
+            _changes(conn)
     return path
 
 
@@ -225,6 +226,10 @@ def add_work(
         (doi, json.dumps({"DOI": doi, "title": [title]}), first_run),
     )
     conn.execute(
+        "insert into changes (run, doi, what, after, verdict) values (?, ?, 'new', ?, ?)",
+        (first_run, doi, verdict, verdict),
+    )
+    conn.execute(
         "insert into verdict_history (doi, first_run, verdict, decided, why) values (?, ?, ?, 'rule', ?)",
         (doi, first_run, verdict, why if verdict == "exclude" else None),
     )
@@ -235,12 +240,29 @@ def add_work(
     )
 
 
+def _changes(conn: sqlite3.Connection) -> None:
+    """What the two runs announced, in order; nothing is left to announce."""
+    conn.execute("delete from changes")
+    sql = "insert into changes (run, doi, what, before, after, verdict) values (?, ?, ?, ?, ?, ?)"
+    works = conn.execute(
+        "select first_run, doi, 'new', null, verdict, verdict from works order by first_run, doi"
+    ).fetchall()
+    conn.executemany(sql, [work for work in works if work[0] == 1])
+    notice = "correction 10.1371/annotation/d74286e2-e872-4a7b-87d1-dfa230ff612d"
+    conn.executemany(sql, [
+        (2, "10.1371/journal.pone.0019044", "notice", None, notice, "include"),
+        (2, "10.1002/jclp.21857", "reopened", None, "The title has changed.", "include"),
+    ])  # fmt: skip
+    conn.executemany(sql, [work for work in works if work[0] == 2])
+    conn.execute("delete from unannounced")
+
+
 def _runs_and_sources(conn: sqlite3.Connection) -> None:
     conn.executemany("insert into runs (run, started, finished, outcome, door, version, counts) "
         "values (?, ?, ?, ?, 'crossref', '0.1', ?)", [
-        (1, "2026-11-20T06:00:00Z", "2026-11-20T06:00:10Z", "complete", '{"new": 12}'),
-        (2, "2026-11-24T06:00:00Z", "2026-11-24T06:00:04Z", "partial", json.dumps({"new": 1,
-            "noticed": [("10.1371/journal.pone.0019044", "correction")], "reopened": ["10.1002/jclp.21857"]})),
+        (1, "2026-11-20T06:00:00Z", "2026-11-20T06:00:10Z", "complete", '{"changes": {"new": 12}}'),
+        (2, "2026-11-24T06:00:00Z", "2026-11-24T06:00:04Z", "partial",
+            '{"changes": {"notice": 1, "reopened": 1, "new": 1}}'),
     ])  # fmt: skip
     conn.executemany("insert into sources (source, kind, label, spec, bookmark, trouble, first_run) "
         "values (?, ?, ?, '{}', ?, ?, 1)", [

@@ -154,7 +154,7 @@ class Histories(RuleBasedStateMachine):
         assert outcome.outcome == "complete", outcome.troubles
         self.compare(before)
         again = self.harvest(False)
-        assert (again.landed.new, again.landed.changed, again.notices, again.gone) == ([], [], [], 0)
+        assert (again.landed.new, again.landed.changed, again.changes, again.gone) == ([], [], [], 0)
         assert (again.landed.moved, again.landed.gone, again.landed.back) == ([], [], [])
 
     @rule(at=st.integers(1, 12), lasts=st.integers(1, 40))
@@ -200,6 +200,8 @@ class Histories(RuleBasedStateMachine):
                 shown.setdefault(doi, set()).add((kind, notice))
             heads = dict(conn.execute("select doi, coalesce(same_as, doi) from works"))
             gone = {doi for (doi,) in conn.execute("select doi from works where gone is not null")}
+            announced = dict(conn.execute("select doi, verdict from announced"))
+            news = conn.execute("select doi, count(*) from changes where what = 'new' group by doi").fetchall()
         relevant = {d for d, m in world.records.items() if "interpersonal psychotherapy" in m["title"][0].lower()}
         assert relevant <= works.keys(), f"not found: {relevant - works.keys()}"
         assert all(d in works or world.prime(d) in works for d in before), "a known work was lost"
@@ -212,6 +214,8 @@ class Histories(RuleBasedStateMachine):
             assert row[3] == record.get("is-referenced-by-count"), f"{doi}: cited_by"
             if record.get("author"):
                 assert row[2] == f"{record['author'][0]['family']} {record['author'][0]['given'][0]}"
+        assert announced == {doi: row[4] for doi, row in works.items()}, "something was not announced"
+        assert all(times == 1 for _, times in news) or world.aliases, "a work was new twice"
         self.known |= works.keys()
         least, most = (
             self.notices_said(works.keys(), self.landed, sure=True),

@@ -66,6 +66,11 @@ def verdict(doi: Doi, verdict: str = "exclude", by: str = "A. Reader", at: str =
     return Decision(doi, "verdict", verdict, None, None, "comparator only", by, at, None, None)  # type: ignore[arg-type]
 
 
+def told(outcome: Outcome) -> list[tuple[str, str, str | None, str | None]]:
+    """What the run announced: (what, doi, before, after)."""
+    return [(c["what"], c["doi"], c["before"], c["after"]) for c in outcome.changes]
+
+
 # ---------------------------------------------------------------------- a DOI that leads to another
 
 
@@ -88,9 +93,8 @@ def test_a_work_whose_doi_leads_to_another_is_kept_under_that_one(store: Store, 
     assert f"{OLD} leads to {NEW}: {STANGIER['title'][0]} now." in text
     assert "Nothing new" not in text
     assert "no longer found" not in text
-    assert [(row["what"], row["doi"], row["was"]) for row in catalogue.changes(store.conn, None)] == [
-        ("moved", NEW, OLD)
-    ]
+    assert told(outcome) == [("moved", NEW, OLD, None)]
+    assert catalogue.changes(store.conn) == outcome.changes
     found = flow.read(store.conn)
     assert (found["screened"], found["aliases"]) == (4, 1)
     assert found["identified"] - found["removed"] == found["screened"]
@@ -311,12 +315,12 @@ def test_a_work_gone_from_crossref_is_marked_said_once_and_kept(
     go(DictDoor())
     outcome = go(DictDoor(OTHERS))
     title = STANGIER["title"][0]
-    assert outcome.left == ((OLD, title, "2026-11-24"),)
+    assert told(outcome) == [("gone", OLD, None, "2026-11-24")]
     assert f"No longer in Crossref since 2026-11-24: {OLD}: {title}" in report.summary(outcome)
     assert rows(store, "select verdict, gone from works where doi = ?", OLD) == [("include", "2026-11-24")]
-    listed = catalogue.changes(store.conn, None)
-    assert [(row["what"], row["doi"], row["gone"]) for row in listed] == [("gone", OLD, "2026-11-24")]
-    assert "(no longer in Crossref since 2026-11-24)" in report.changes(listed)
+    listed = catalogue.changes(store.conn)
+    assert listed == outcome.changes
+    assert f"No longer in Crossref since 2026-11-24: {OLD}: {title}" in report.changes(listed)
     assert f"since 2026-11-24: {OLD}: {title}" in report.status(catalogue.status(store.conn))
     (exported,) = (r for r in catalogue.selected(store.conn, catalogue.Selection()) if r["doi"] == OLD)
     assert exported["gone"] == "2026-11-24"
@@ -324,20 +328,20 @@ def test_a_work_gone_from_crossref_is_marked_said_once_and_kept(
     store.conn.execute("update works set basis = ''")
     store.conn.commit()
     again = go(DictDoor(OTHERS))
-    assert (again.left, again.landed.gone, catalogue.changes(store.conn, None)) == ((), [], [])
+    assert (again.changes, again.landed.gone, catalogue.changes(store.conn)) == ([], [], [])
     assert rows(store, "select gone from works where doi = ?", OLD) == [("2026-11-24",)]
     # Back again, which is said too.
     back = go(DictDoor())
     assert back.landed.back == [OLD]
     assert f"In Crossref again: {OLD}: {title}." in report.summary(back)
     assert rows(store, "select gone from works where doi = ?", OLD) == [(None,)]
-    assert [(row["what"], row["doi"]) for row in catalogue.changes(store.conn, None)] == [("back", OLD)]
+    assert told(back) == [("back", OLD, "2026-11-24", None)]
     assert rows(store, "select doi, last_run is null from absences") == [(OLD, 0)]
 
 
 def test_a_file_that_lacks_a_work_says_nothing_of_it(store: Store, go: Callable[..., Outcome]) -> None:
     go(DictDoor())
-    assert go(DictDoor([], name="files")).left == ()
+    assert go(DictDoor([], name="files")).changes == []
     go(DictDoor(OTHERS))
     go(DictDoor(name="files"), take=[STANGIER])
     assert rows(store, "select count(*) from works where gone is not null") == [(1,)]
@@ -362,6 +366,8 @@ def test_what_a_search_no_longer_finds_is_named(store: Store, go: Callable[..., 
     go(DictDoor([*WORKS, *many]))
     other = [m | {"title": ["Something else"], "indexed": {"date-time": "2026-11-24T09:00:00Z"}} for m in many]
     text = report.summary(go(DictDoor([*WORKS, *other]), full=True))
+    assert "7 works went from include to unsure: " in text
+    text = next(line for line in text.splitlines() if "no longer found" in line)
     assert "7 works no longer found by a source that had led to it (kept, and marked): 10.5555/ipt.0: " in text
     assert "10.5555/ipt.4: Something else …." in text
     assert "10.5555/ipt.5" not in text
@@ -557,7 +563,7 @@ def test_a_second_sync_asks_at_most_twice_for_a_hundred_works_and_changes_no_row
         server.works["10.5555/elsewhere"] = server.works.pop("10.5555/ipt.9") | {"DOI": "10.5555/elsewhere"}
         second = go()
         assert second.landed.moved == [("10.5555/ipt.9", "10.5555/elsewhere")]
-        assert [doi for doi, _, _ in second.left] == ["10.5555/ipt.8"]
+        assert [doi for what, doi, *_ in told(second) if what == "gone"] == ["10.5555/ipt.8"]
         with open_store(db, tmp_path / "d.db") as store:
             before = dump(store, leave=KEPT)
             assert rows(store, "select cited_by from works where doi = '10.5555/ipt.7'") == [(3,)]

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evidence import catalogue, config, notices, reconsider, report, session, yaml_text
+from evidence import catalogue, config, news, notices, reconsider, report, session, yaml_text
 from evidence.config import Config
 from evidence.model import SAME_WORK, Decision, Doi, Message
 from evidence.normalise import written
@@ -245,7 +245,8 @@ def test_a_retraction_of_one_record_is_a_retraction_of_the_work(bench: Bench, fi
         (twin, NOTICE, twin, "own"),
     ]
     assert bench.gravest() == {STUDY: "retraction", twin: "retraction"}
-    assert [n[:2] for n in catalogue.notices(bench.store.conn).values()] == [(STUDY, "retraction")]
+    told = [c for c in bench.store.finish_run(1, "complete", {}, NOW) if c.what == "notice"]
+    assert [(c.doi, c.after) for c in told] == [(STUDY, f"retraction {NOTICE} (record {twin})")]
     bench.store.set_duplicates(1, [(STUDY, twin, "apart", "person", "")], {})
     assert bench.gravest() == {twin: "retraction"}
 
@@ -610,13 +611,18 @@ def go(tmp_path: Path, book: Rulebook, clock: Callable[[], datetime]) -> Iterato
         yield run
 
 
+def noticed(outcome: Outcome) -> list[tuple[str, str]]:
+    """(work, DOI the notice was issued for)"""
+    return [(c["doi"], news.read(c["after"], c["doi"]).stands_on) for c in outcome.changes if c["what"] == "notice"]
+
+
 def test_a_sync_says_once_that_a_work_is_retracted_though_only_its_notice_lands(go: Callable[..., Outcome]) -> None:
-    assert go(DictDoor([study()])).notices == []
+    assert noticed(go(DictDoor([study()]))) == []
     outcome = go(DictDoor([study(), notice(indexed={"date-time": "2026-11-24T09:00:00Z"})]))
     assert outcome.landed.changed == []
     assert report.summary(outcome).startswith(f"NOTICE retraction of included work {STUDY}: {TITLE}\n")
-    assert outcome.counts()["noticed"] == [(STUDY, "retraction")]
-    assert go(DictDoor([study(), notice()])).notices == []
+    assert noticed(outcome) == [(STUDY, STUDY)]
+    assert go(DictDoor([study(), notice()])).changes == []
 
 
 def test_a_sync_says_on_which_record_of_an_included_work_a_retraction_stands(go: Callable[..., Outcome]) -> None:
@@ -633,16 +639,18 @@ def test_a_sync_says_on_which_record_of_an_included_work_a_retraction_stands(go:
     explained = catalogue.work(store.conn, Doi(STUDY))
     assert explained is not None
     assert "(from updated-by) on 10.5555/twin, another record of it" in report.explanation(explained)
-    assert go(DictDoor([study(), twin])).notices == []
-    before = catalogue.notices(store.conn)
-    latest = store.conn.execute("select max(run) from runs").fetchone()[0]
-    store.set_duplicates(latest, [(STUDY, "10.5555/twin", "same", "rule", "")], {STUDY: "10.5555/twin"})
-    assert catalogue.newly_noticed(store.conn, before) == [], "another record represents the work now"
-    store.set_duplicates(latest, [(STUDY, "10.5555/twin", "same", "rule", "")], {"10.5555/twin": STUDY})
+    assert go(DictDoor([study(), twin])).changes == []
+    run = store.start_run("judge", "0", "2026-11-25T00:00:00Z")
+    store.set_duplicates(run, [(STUDY, "10.5555/twin", "same", "rule", "")], {STUDY: "10.5555/twin"})
+    found = store.finish_run(run, "complete", {}, "2026-11-25T00:00:01Z")
+    assert [c.what for c in found] == ["duplicate", "verdict"], "that another record represents the work is no notice"
+    store.set_duplicates(run, [(STUDY, "10.5555/twin", "same", "rule", "")], {"10.5555/twin": STUDY})
+    found = store.finish_run(run, "complete", {}, "2026-11-25T00:00:02Z")
+    assert [c.what for c in found] == ["verdict", "duplicate"]
     parted = Decision(Doi("10.5555/twin"), "untag", None, SAME_WORK, STUDY, "another", "A. Reader", "2026", None, None)
     store.decide([parted])
     outcome = go(DictDoor([study(), twin]))
-    assert [(n.doi, n.stands_on) for n in outcome.notices] == [("10.5555/twin", "10.5555/twin")]
+    assert ("10.5555/twin", "10.5555/twin") in noticed(outcome)
 
 
 def test_a_preprints_withdrawal_is_not_called_the_articles(go: Callable[..., Outcome]) -> None:

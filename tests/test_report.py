@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 from evidence import report
-from evidence.catalogue import Noticed
 from evidence.model import Doi
 from evidence.store import Landed
 from evidence.sync import Outcome
@@ -16,21 +16,72 @@ def test_the_summary_of_a_quiet_run() -> None:
         7, citations=Counter(resolved=7, repaired=1, **{"no-doi": 1}), verdicts={"include": 3, "unsure": 1}
     )
     assert report.summary(outcome).splitlines() == [
-        "9 citations: 7 resolved, 1 repaired, 1 without a DOI; 0 records matched the searches, 0 new, 0 changed.",
+        "9 citations: 7 resolved, 1 repaired, 1 without a DOI; 0 records matched the searches.",
         "Nothing new: no row of the evidence changed.",
         "4 works in the database: 3 included, 0 excluded, 1 waiting for a person.",
     ]
 
 
-def test_a_change_of_standing_is_said_first_and_only_of_works_that_count() -> None:
-    outcome = Outcome(7, landed=Landed(changed=[Doi("10.1/a")]))
-    outcome.notices = [
-        Noticed("10.1/b", "correction", "Left out", "exclude"),
-        Noticed("10.1/a", "retraction", "A trial", "include"),
+def row(what: str, doi: str, title: str | None, before: str | None = None, after: str | None = None) -> dict[str, Any]:
+    return {"what": what, "doi": doi, "title": title, "before": before, "after": after, "verdict": "include"}
+
+
+CHANGES = [
+    row("notice", "10.1/a", "A trial", None, "retraction 10.1/n"),
+    row("notice", "10.1/p", "A review", None, "correction 10.1/m (record 10.1/twin)"),
+    row("notice-ended", "10.1/b", "Another", "removal 10.1/b"),
+    row("reopened", "10.1/c", "Doubted", None, "The title has changed."),
+    row("gone", "10.1/d", None, None, "2026-11-24"),
+    row("verdict", "10.1/e", "Out", "include", "exclude"),
+    row("verdict", "10.1/f", None, "include", "exclude"),
+    row("verdict", "10.1/g", "In", "unsure", "include"),
+    row("duplicate", "10.1/h", "Twice", "include", "10.1/a"),
+    row("moved", "10.1/new", "Moved", "10.1/old"),
+    row("content", "10.1/i", "Completed"),
+    row("new", "10.1/j", "First seen", None, "include"),
+    row("new", "10.1/k", None, None, "duplicate 10.1/j"),
+]
+
+
+def test_a_summary_says_changes_of_standing_first_and_counts_all() -> None:
+    lines = report.summary(Outcome(7, changes=CHANGES)).splitlines()
+    assert lines == [
+        "NOTICE retraction of included work 10.1/a: A trial",
+        "NOTICE correction of included work 10.1/p: A review (on 10.1/twin, another record of it)",
+        "Taken back, removal: 10.1/b: Another",
+        "1 decision to look at again (`evidence decisions conflicts`): 10.1/c.",
+        "No longer in Crossref since 2026-11-24: 10.1/d (kept, and marked).",
+        "2 works went from include to exclude: 10.1/e: Out; 10.1/f.",
+        "1 work went from unsure to include: 10.1/g: In.",
+        "1 work found to be another record of a work: 10.1/h: Twice (now 10.1/a).",
+        "10.1/old leads to 10.1/new: Moved now.",
+        "0 records matched the searches.",
+        f"Changes: {report.changes(CHANGES).splitlines()[0]}",
+        "0 works in the database: 0 included, 0 excluded, 0 waiting for a person.",
     ]
-    lines = report.summary(outcome).splitlines()
-    assert lines[0] == "NOTICE retraction of included work 10.1/a: A trial"
-    assert not any("Left out" in line for line in lines)
+
+
+def test_the_report_of_changes_has_a_line_for_each_and_the_numbers_of_the_summary() -> None:
+    lines = report.changes(CHANGES).splitlines()
+    assert lines[0] == (
+        "2 notices, 1 notice taken back, 1 decision to look at again, 1 gone from Crossref, 3 verdicts turned, "
+        "1 found to be a duplicate, 1 moved to another DOI, 1 changed record, 2 new."
+    )
+    assert len([line for line in lines if line.startswith("  ")]) == len(CHANGES)
+    assert lines[1:4] == [
+        "",
+        "Newly retracted, corrected or doubted (2):",
+        "  NOTICE retraction of included work 10.1/a: A trial",
+    ]
+    for said in ("include → exclude: 10.1/e: Out", "Another record of 10.1/a (include before): 10.1/h: Twice",
+                 "duplicate: 10.1/k", "Verdicts that turned (3):"):  # fmt: skip
+        assert any(said in line for line in lines), said
+    assert report.changes([]) == "Nothing is new or changed."
+
+
+def test_what_is_written_without_news_is_not_called_no_change() -> None:
+    said = report.summary(Outcome(7, landed=Landed(changed=[Doi("10.1/a")])))
+    assert "Nothing new: what was written changes nothing that readers are told." in said
 
 
 def test_sources_that_stopped_for_one_reason_share_a_line_and_nothing_new_is_not_claimed() -> None:

@@ -92,8 +92,10 @@ def test_a_change_an_alias_and_a_retraction_arrive(go: Callable[..., Outcome], s
     }
     outcome = go()
     assert outcome.landed.changed == [FONAGY["DOI"]]
-    assert [n[:2] for n in outcome.notices] == [(FONAGY["DOI"], "retraction")]
-    assert outcome.counts()["noticed"] == [(FONAGY["DOI"], "retraction")]
+    assert [(c["what"], c["doi"], c["after"]) for c in outcome.changes] == [
+        ("notice", FONAGY["DOI"], "retraction 10.5555/n")
+    ]
+    assert outcome.counts()["changes"] == {"notice": 1}
 
 
 def test_faults_on_the_way_cost_time_and_nothing_else(

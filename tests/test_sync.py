@@ -60,7 +60,7 @@ def test_the_whole_way(store: Store, go: Callable[..., Outcome]) -> None:
     assert landed == {LIPSITZ["DOI"], FONAGY["DOI"], MARKOWITZ["DOI"], STANGIER["DOI"]}
     assert rows(store, "select distinct verdict from works") == [("include",)]
     assert ("variant", "dit") in rows(store, f"select facet, value from tags where doi = '{FONAGY['DOI']}'")
-    assert rows(store, "select outcome, json_extract(counts, '$.new') from runs") == [("complete", 4)]
+    assert rows(store, "select outcome, json_extract(counts, '$.changes.new') from runs") == [("complete", 4)]
     assert rows(store, "select source, bookmark from sources where kind = 'search'") == [("by-name", "2026-11-22")]
     assert (outcome.known_found, outcome.known_total) == (1, 1)
 
@@ -99,7 +99,7 @@ def test_a_changed_record_is_noticed_wherever_it_was_found_and_a_retraction_is_s
     assert rows(store, "select doi, notice from works where notice is not null") == [(STANGIER["DOI"], "retraction")]
     assert rows(store, "select count(*) from snapshots") == [(5,)]
     again = go(DictDoor([LIPSITZ, FONAGY, MARKOWITZ, retracted]))
-    assert again.notices == []
+    assert again.changes == []
 
 
 class FaultyDoor(DictDoor):
@@ -418,7 +418,8 @@ def test_a_record_from_a_file_is_asked_for_as_it_is_now(store: Store, go: Callab
         "indexed": {"date-time": "2020-01-01T00:00:00Z"},
         "updated-by": [{"DOI": "10.5555/r", "type": "retraction"}],
     }
-    assert [n[:2] for n in go(DictDoor([*WORKS, retracted])).notices] == [("10.5555/old", "retraction")]
+    found = go(DictDoor([*WORKS, retracted])).changes
+    assert [(c["what"], c["doi"], c["after"].split()[0]) for c in found] == [("notice", "10.5555/old", "retraction")]
 
 
 SECOND = STANGIER | {"DOI": "10.5555/second.registration"}

@@ -1,14 +1,15 @@
-"""What each sync brought, as a page and as an Atom feed that can be narrowed like the list of works.
+"""What each run changed, as a page and as an Atom feed that can be narrowed like the list of works.
 
-`/changes` is the page; `/feed.atom?_tag=variant:ipt-a&_tag=design:rct` follows one filter. New means first seen in that
-run; changed means that the record's content changed in it. What people decided between the syncs stands apart. Nothing is
-judged here.
+`/changes` is the page; `/feed.atom?_tag=variant:ipt-a&_tag=design:rct` follows one filter. Both read the table `changes`, as
+the summary of a sync and `evidence report changes` do, so all say the same changes and the same numbers. What people decided
+stands apart. Nothing is judged here.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import uuid
 from typing import Any
 from urllib.parse import urlencode
 from xml.etree import ElementTree
@@ -17,7 +18,7 @@ from datasette import hookimpl
 from datasette.utils import tilde_encode
 from datasette.utils.asgi import BadRequest, Response
 
-from evidence import tag_filter
+from evidence import news, report, tag_filter
 from evidence.errors import ConfigError
 from evidence.remember import MEMORY
 
@@ -33,47 +34,41 @@ DIRECTIONS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 """Direction marks: in a feed reader, one left open would turn the text after it."""
 
 RUNS = """
-    with new as (
-        select first_run as run, count(*) as new, count(*) filter (where verdict = 'include') as included,
-            count(*) filter (where verdict = 'unsure') as waiting
-        from works group by first_run
-    ),
-    changed as (
-        select changed_run as run, count(*) as changed from works where changed_run > first_run group by changed_run
-    )
-    select r.run, r.started, r.finished, r.outcome, r.door, r.counts, coalesce(n.new, 0) as new,
-        coalesce(n.included, 0) as included, coalesce(n.waiting, 0) as waiting, coalesce(c.changed, 0) as changed
-    from runs r left join new n on n.run = r.run left join changed c on c.run = r.run
-    where r.outcome <> 'running' and r.door <> 'judge' order by r.run desc limit :limit
+    select r.run, r.started, r.finished, r.outcome, r.door from runs r
+    where r.outcome <> 'running' and (r.door <> 'judge'
+        or exists (select 1 from changes c where c.run = r.run and c.what <> 'tags'))
+    order by r.run desc limit :limit
+"""
+COUNTED = """
+    select run, what, verdict, count(*) as n from changes
+    where run in (select value from json_each(:runs)) and what <> 'tags' group by run, what, verdict
 """
 DECIDED = """
     select d.doi, w.title, d.action, d.verdict, d.facet, d.value, d.reason, d.reviewer, d.made_at
     from decisions d join works w on w.doi = d.doi order by d.decision desc limit :limit
 """
 FIRST_OF_EACH = """
-    select run, doi, title, authors, container, year, verdict, notice from (
-        select w.doi, w.title, w.authors, w.container, w.year, w.verdict, w.notice, w.{column} as run,
-            row_number() over (partition by w.{column}
-                order by {first}, w.verdict <> 'include', w.year desc, w.doi) as place
-        from works w where w.{column} >= :oldest and {which}
-    ) where place <= :limit order by run, place
+    select c.run, c.what, c.before, c.after, c.verdict, coalesce(a.doi, c.doi) as doi, w.title, w.authors, w.container, w.year
+    from (
+        select *, row_number() over (partition by run, what
+            order by verdict is not 'include', verdict is not 'unsure', change) as place
+        from changes where run in (select value from json_each(:runs)) and what <> 'tags'
+            and (what <> 'new' or verdict in ('include', 'unsure'))
+    ) c
+    left join aliases a on a.alias = c.doi and a.last_run is null left join works w on w.doi = coalesce(a.doi, c.doi)
+    where c.place <= :limit order by c.run, c.place
 """
-KNOWN = """
-    select doi, title, authors, container, year, verdict, notice, conflict from works
-    where doi in (select value from json_each(:dois))
-"""
-NEW = FIRST_OF_EACH.format(column="first_run", first="0", which="w.verdict <> 'exclude'")
-CHANGED = FIRST_OF_EACH.format(column="changed_run", first="w.notice is null", which="w.changed_run > w.first_run")
 TAXONOMY = "select facet, value from facets order by facet, position"
 ENTRIES = """
-    select w.doi, w.title, w.authors, w.container, w.year, w.notice, f.started as published, c.started as updated,
+    select c.change, c.what, c.before, c.after, w.doi, w.title, w.authors, w.container, w.year, r.started,
+        coalesce(r.finished, r.started) as updated,
         (select group_concat(t.facet || ': ' || t.value, '; ') from tags t where t.doi = w.doi) as tags
-    from works w
-    join runs f on f.run = w.first_run
-    join runs c on c.run = max(w.changed_run, w.first_run)
-    where w.verdict = 'include' {tagged}
-    order by max(w.changed_run, w.first_run) desc, w.year desc, w.doi limit :limit
+    from changes c cross join runs r on r.run = c.run
+    left join aliases a on a.alias = c.doi and a.last_run is null cross join works w on w.doi = coalesce(a.doi, c.doi)
+    where c.what <> 'tags' and (c.verdict = 'include' or c.before = 'include') {tagged}
+    order by c.change desc limit :limit
 """
+"""Changes of works that were included after them or before them, the latest first."""
 
 
 @hookimpl
@@ -90,28 +85,36 @@ async def page(datasette: Any, request: Any) -> Response:
 
 
 async def recent(db: Any) -> list[dict[str, Any]]:
-    """The last runs, newest first, each with the first of its new and changed works."""
+    """The last runs, newest first, each with how many changes of each kind it announced, and the first of each kind."""
     runs = [dict(row) for row in await db.execute(RUNS, {"limit": RUNS_SHOWN})]
-    params = {"oldest": min((run["run"] for run in runs), default=0), "limit": WORKS_SHOWN}
-    for key, sql in (("new_works", NEW), ("changed_works", CHANGED)):
-        found: dict[int, list[dict[str, Any]]] = {}
-        for row in await db.execute(sql, params):
-            found.setdefault(row["run"], []).append(dict(row))
-        for run in runs:
-            run[key] = found.get(run["run"], [])
+    params = {"runs": json.dumps([run["run"] for run in runs]), "limit": WORKS_SHOWN}
+    counts: dict[int, dict[str, dict[str, int]]] = {}
+    for row in await db.execute(COUNTED, params):
+        counts.setdefault(row["run"], {}).setdefault(row["what"], {})[row["verdict"]] = row["n"]
+    found: dict[tuple[int, str], list[dict[str, Any]]] = {}
+    for row in await db.execute(FIRST_OF_EACH, params):
+        said = dict(row) | {"label": report.label(row)}
+        if row["what"] == "notice":
+            said["notice"] = news.read(row["after"], row["doi"]).kind
+        found.setdefault((row["run"], row["what"]), []).append(said)
     for run in runs:
-        counts = json.loads(run.pop("counts"))
-        for key in ("noticed", "reopened", "left_crossref", "back_in_crossref"):
-            said = [one if isinstance(one, list) else [one, None] for one in counts.get(key, ())][:FEED_LENGTH]
-            works = {
-                row["doi"]: dict(row) for row in await db.execute(KNOWN, {"dois": json.dumps([d for d, _ in said])})
-            }
-            run[key] = [works[doi] | {"kind": kind} for doi, kind in said if doi in works]
+        by_kind = {what: sum(n.values()) for what, n in counts.get(run["run"], {}).items()}
+        new = counts.get(run["run"], {}).get("new", {})
+        run |= {
+            "said": report.counted(by_kind),
+            "included": new.get("include", 0),
+            "waiting": new.get("unsure", 0),
+            "kinds": [
+                {"what": what, "title": report.HEADINGS[what], "n": by_kind[what], "works": found[run["run"], what]}
+                for what in news.KINDS
+                if found.get((run["run"], what))
+            ],
+        }
     return runs
 
 
 async def feed(datasette: Any, request: Any) -> Response:
-    """Included works, the latest new or changed first; every `_tag` of the address narrows."""
+    """Changes of included works, the latest first; every `_tag` of the address narrows."""
     tags = [tag for tag in request.args.getlist("_tag") if tag]
     db = datasette.get_database(NAME)
     try:
@@ -146,13 +149,15 @@ async def feed(datasette: Any, request: Any) -> Response:
 
 
 def entry(row: Any, address: str) -> ElementTree.Element:
-    """One work: cited as a person would, its tags as categories, a notice first."""
+    """One change: the work cited as a person would, its tags as categories, what happened first. Its id does not depend on
+    where the site is, nor on what changes later."""
     found = element("entry")
-    found.append(element("id", address))
-    notice = f"[{row['notice']}] " if row["notice"] else ""
-    found.append(element("title", notice + (row["title"] or row["doi"])))
+    said = (row["started"], str(row["change"]), row["doi"], row["what"], row["before"] or "", row["after"] or "")
+    found.append(element("id", uuid.uuid5(uuid.NAMESPACE_OID, "|".join(said)).urn))
+    happened = "" if row["what"] == "new" else f"[{report.label(row)}] "
+    found.append(element("title", happened + (row["title"] or row["doi"])))
     found.append(element("link", rel="alternate", type="text/html", href=address))
-    found.append(element("published", row["published"]))
+    found.append(element("published", row["updated"]))
     found.append(element("updated", row["updated"]))
     author = element("author")
     author.append(element("name", row["authors"] or "no author deposited"))

@@ -42,8 +42,8 @@ CITATIONS = """
 
 LAST_RUN = """
     select r.run, r.started, r.finished, r.outcome, r.door, r.version,
-        (select count(*) from works w where w.first_run = r.run) as new_works,
-        (select count(*) from works w where w.changed_run = r.run and w.first_run < r.run) as changed_works,
+        (select count(*) from changes c where c.run = r.run and c.what = 'new') as new_works,
+        (select count(*) from changes c where c.run = r.run and c.what not in ('new', 'tags')) as changed_works,
         (select count(distinct q.source) from requests q where q.run = r.run and q.truncated = 1) as truncated,
         json_extract(r.counts, '$.known[0]') as known_found, json_extract(r.counts, '$.known[1]') as known
     from runs r where r.outcome <> 'running' and r.door <> 'judge' order by r.run desc limit 1
