@@ -651,11 +651,18 @@ select w.doi, w.verdict, w.same_as,
     w.gone, case when w.verdict <> 'duplicate' then w.conflict end,
     (select json_group_array(t.facet || ':' || t.value) from tags t where t.doi = w.doi)
 from works w;
+insert into changes (run, doi, what, after, verdict)
+select run, doi, what, after, verdict from (
+    select first_run as run, doi, 'new' as what, verdict as after, verdict from works
+    union all
+    select changed_run, doi, 'content', null, verdict from works where changed_run > first_run
+) order by run, what desc, doi;
 update works set basis = '';
 """
 """What was announced of each work, and every change of it that was said. `unannounced` names the works of which something may
 have changed since: the triggers see every writer, and a run that is killed leaves them there. A later migration that makes
-one of these tables anew has to make its triggers anew too. What stands on the day of the upgrade was announced."""
+one of these tables anew has to make its triggers anew too. What stands on the day of the upgrade was announced, in the run that
+first brought a work and the last one that changed it, as far as that is known."""
 
 AS_OF_DDL = """
 create table notice_history (
