@@ -809,24 +809,23 @@ class Store:
         self._name_authors(authors)
 
     def _land_links(self, run: int, source: str, landing: Landing, result: Landed) -> None:
-        before = self.conn.total_changes
-        self.conn.executemany(
+        # The rows of the statement alone: what a trigger writes beside them is not counted.
+        written = self.conn.executemany(
             """
             insert into sightings (source, doi, via, rank, score, first_run) values (?, ?, ?, ?, ?, ?)
             on conflict (source, doi) do update set last_run = null where last_run is not null
             """,
             [(source, s.doi, s.via, s.rank, s.score, run) for s in landing.sightings],
         )
-        result.sightings = self.conn.total_changes - before
-        before = self.conn.total_changes
-        self.conn.executemany(
+        result.sightings = max(written.rowcount, 0)
+        written = self.conn.executemany(
             """
             insert into rejects (digest, doi, source, place, reason, message, first_run) values (?, ?, ?, ?, ?, ?, ?)
             on conflict (digest) do update set reason = excluded.reason where reason is not excluded.reason
             """,
             [(r.digest, r.doi, source, r.place, r.reason, r.message, run) for r in landing.rejects],
         )
-        result.rejects = self.conn.total_changes - before
+        result.rejects = max(written.rowcount, 0)
         self.conn.executemany(
             """
             insert into citations (source, position, text, stated_doi, doi, status, problem, score, first_run)
