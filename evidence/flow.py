@@ -115,7 +115,7 @@ _OTHERWISE = ("unusable", "pending", *_by("not-understood"), *_by("alias"))
 
 BOXES = (
     Box("identified", "Records identified", _FOUND),
-    Box("searches", "from databases: standing searches of Crossref", ("search",), "database_results", "identified"),
+    Box("searches", "from databases: standing searches", ("search",), "database_results", "identified"),
     Box("lists", "from citation searching: reference lists", ("list",), "citations_results", "identified"),
     Box("others", "from files and other ways", ("other",), None, "identified"),
     Box("removed", "Records removed before screening", (*_DUPLICATES, *_OTHERWISE)),

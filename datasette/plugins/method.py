@@ -39,6 +39,8 @@ TEXTS = "select judged_on, verdict, count(*) as n from works group by judged_on,
 
 LEFT, RIGHT, GAP, LINE = (50, 430), (540, 400), 40, 22
 """The columns of the diagram (x, width), the space between its rows and the height of a line, in SVG units."""
+FIRST = 94
+"""The height at least of the first row's text: the name of its stage, the longest, stands upright beside it."""
 
 
 @hookimpl
@@ -199,7 +201,7 @@ def diagram(found: flow.Flow, designs: dict[str, int], where: Addresses | None) 
     middle = LEFT[0] + LEFT[1] // 2
     y, boxes, arrows, stages, above = 10, [], [], [], 0
     for number, (stage, left, right) in enumerate(rows):
-        height = max(LINE * len(left), LINE * len(right)) + 18
+        height = max(LINE * len(left), LINE * len(right), FIRST if number == 0 else 0) + 18
         beside = number < len(rows) - 1  # what is to be looked at again is no step of the flow
         if left:
             boxes.append({"x": LEFT[0], "y": y, "w": LEFT[1], "h": height, "lines": left, "aside": False})
