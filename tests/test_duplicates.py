@@ -194,6 +194,43 @@ def test_the_same_abstract_tells() -> None:
     assert thought(MECHANISMS, translated) == "doubtful"
 
 
+TRIAL = (
+    "Thirty-four depressed adolescents were given interpersonal psychotherapy in a school clinic, and thirty-one the usual"
+    " counselling. Depression was rated by an assessor who did not know the group, before the treatment, after twelve sessions"
+    " and a year later. Those given interpersonal psychotherapy had fewer symptoms, and functioned better with their families"
+    " and friends. Most of the gain was kept over the year."
+)
+SAME_PEN = (
+    "Fifty-two bereaved widows were given interpersonal psychotherapy in a general practice, and forty-eight the usual"
+    " counselling. Grief was rated by an assessor who did not know the group, before the treatment, after sixteen sessions"
+    " and two years later. Those given interpersonal psychotherapy had fewer symptoms, and functioned better with their families"
+    " and friends. Half of the gain was lost over the two years."
+)
+
+
+@pytest.mark.parametrize(
+    ("abstract", "verdict"),
+    [
+        (TRIAL, "same"),
+        (f"Background: {TRIAL} © 2013 Elsevier.".replace("Those given", "Results: Those given"), "same"),
+        (SAME_PEN, "doubtful"),
+    ],
+)
+def test_a_copy_of_an_abstract_has_other_headings_and_another_trial_has_other_facts(
+    abstract: str, verdict: str
+) -> None:
+    bare = replace(MECHANISMS, abstract=TRIAL, volume=None, issue=None, pages=None)
+    assert (
+        thought(bare, replace(bare, key="b", container="Clin Psychol Rev", year="2014", abstract=abstract)) == verdict
+    )
+
+
+def test_a_line_or_two_is_no_abstract_to_tell_by() -> None:
+    for letters, verdict in ((150, "doubtful"), (250, "same")):
+        bare = replace(MECHANISMS, abstract=TRIAL[:letters], volume=None, issue=None, pages=None)
+        assert thought(bare, replace(bare, key="b", container="Clin Psychol Rev", year="2014")) == verdict
+
+
 # --- two DOIs --------------------------------------------------------------------------------------------------------
 
 
