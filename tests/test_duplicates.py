@@ -231,6 +231,51 @@ def test_a_line_or_two_is_no_abstract_to_tell_by() -> None:
         assert thought(bare, replace(bare, key="b", container="Clin Psychol Rev", year="2014")) == verdict
 
 
+def test_a_translation_in_a_journal_without_volumes_is_found_by_its_page() -> None:
+    """The titles share no word, and there is no volume to look under."""
+    first = replace(MECHANISMS, volume=None)
+    assert thought(first, replace(first, key="b", title="Veränderung in der Psychotherapie")) == "same"
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict"),
+    [
+        ({}, "same"),
+        ({"pages": "1136-1150"}, "same"),
+        ({"pages": "1201-1210"}, None),
+        ({"volume": "34"}, None),
+        ({"year": "2003"}, None),
+        ({"container": "Journal of Affective Disorders"}, "doubtful"),
+        ({"volume": None, "issue": None}, "doubtful"),
+        ({"authors": "Lipsitz, Joshua D.; Weissman, Myrna M.; Klerman, Gerald L."}, None),
+    ],
+)
+def test_a_subtitle_left_out_is_the_same_work_where_its_place_agrees(
+    change: dict[str, Any], verdict: str | None
+) -> None:
+    whole = replace(MECHANISMS, title=f"{MECHANISMS.title}: a review of what is known")
+    if "pages" not in change:
+        whole, change = replace(whole, pages=None), {"pages": None} | change
+    assert thought(whole, replace(MECHANISMS, key="b", **change)) == verdict
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict"),
+    [
+        ({}, "same"),
+        ({"authors": "Lipsitz, Joshua D."}, None),
+        ({"container": "Journal of Affective Disorders"}, None),
+        ({"issue": "9"}, "doubtful"),
+        ({"pages": "1134"}, "doubtful"),
+        ({"year": "2003"}, "doubtful"),
+        ({"volume": None}, "same"),
+    ],
+)
+def test_a_title_with_another_word_needs_the_same_people_and_pages(change: dict[str, Any], verdict: str | None) -> None:
+    other = replace(MECHANISMS, key="b", title="Mechanisms of action in interpersonal therapy (IPT)")
+    assert thought(MECHANISMS, replace(other, **change)) == verdict
+
+
 # --- two DOIs --------------------------------------------------------------------------------------------------------
 
 
