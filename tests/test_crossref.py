@@ -738,6 +738,22 @@ def test_trouble_with_one_question_costs_the_next_no_tries(server: LoopbackCross
     assert one(door, LIPSITZ).message is not None
 
 
+@pytest.mark.parametrize("status", [408, 425, 429])
+def test_a_server_that_went_on_asking_to_slow_down_is_tried_twice_until_it_answers(
+    server: LoopbackCrossref, status: int
+) -> None:
+    fault = Fault("raw", status=status, headers={"Content-Length": "0"}, times=5 + 2)
+    server.script([fault])
+    with Crossref(server.url, sleep=lambda _: None, clock=lambda: 0.0) as door:
+        for requests in (5, 5 + 2):
+            with pytest.raises(UnavailableError):
+                one(door, LIPSITZ)
+            assert door.requests == requests
+        assert one(door, LIPSITZ).message == server.works[LIPSITZ]
+        server.script([again(fault, 4)])
+        assert one(door, LIPSITZ).message == server.works[LIPSITZ]
+
+
 def test_a_long_pause_asked_for_is_kept_for_every_question(server: LoopbackCrossref) -> None:
     clock = Clock()
     server.script([Fault("429", retry_after="3600")])
