@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -738,6 +739,22 @@ def test_trouble_with_one_question_costs_the_next_no_tries(server: LoopbackCross
     with pytest.raises(UnavailableError, match="another work"):
         one(door, LIPSITZ)
     assert one(door, LIPSITZ).message is not None
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (httpx.ConnectTimeout("timed out"), "no connection within 10 s"),
+        (httpx.PoolTimeout("timed out"), "no connection within 10 s"),
+        (httpx.ReadTimeout("timed out"), "no answer within 60 s"),
+        (httpx.ConnectError("no route"), "the server cannot be reached (no route)"),
+        (httpx.ProxyError("refused"), "the server cannot be reached (refused)"),
+        (httpx.ReadError("reset"), "the connection broke (reset)"),
+        (httpx.RemoteProtocolError(""), "the connection broke (RemoteProtocolError)"),
+    ],
+)
+def test_what_broke_is_said_in_words(error: httpx.TransportError, words: str) -> None:
+    assert wire._wording(error, 60.0) == words
 
 
 @pytest.mark.parametrize("status", [408, 425, 429])
