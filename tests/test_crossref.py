@@ -741,6 +741,13 @@ def test_trouble_with_one_question_costs_the_next_no_tries(server: LoopbackCross
     assert one(door, LIPSITZ).message is not None
 
 
+def test_dois_too_long_to_share_a_request_lose_no_other(server: LoopbackCrossref, door: Crossref) -> None:
+    long = [f"10.5555/{letter}{'<' * 1800}" for letter in "ab"]
+    server.works |= {doi: work(doi) for doi in long}
+    (batch,) = door.lookup([Doi(doi) for doi in (*long, LIPSITZ, MARKOWITZ)])
+    assert [found.answered for found in batch] == [*long, LIPSITZ, MARKOWITZ]
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [
