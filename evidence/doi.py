@@ -176,7 +176,7 @@ def parse(raw: str | None) -> Doi | None:
     if resolver:
         text = _cut_url(text)
     elif host := _HOST.match(text) or _QUERY_HOST.match(text):
-        text = _VIEW.sub("", _trim(_cut_url(text[host.end() :].replace("&", "?", 1))))
+        text = _VIEW.sub("", _trim(_cut_url(text[host.end() :].replace("&", "?"))))
     text = _trim(_PMID.sub("", _QUERY.sub("", _trim(_decode(text)).rstrip())))
     if (found := _BARE.fullmatch(text)) and not _NEVER.search(text):
         return _canonical(*found.groups())

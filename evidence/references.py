@@ -295,7 +295,7 @@ def _unknown(citation: Citation, read: Sequence[Doi], door: Door, answers: _Answ
     short = bool(read) and dois.is_short(read[0])
     if not _knows_all(door) and not short:
         return _not_in_files(citation, stated, choice)
-    if choice.status == "matched" and choice.doi:
+    if choice.doi:
         nowhere = "a short DOI, which only doi.org resolves" if short else "which leads nowhere"
         problem = f"the list prints {stated}, {nowhere}; the text leads to {choice.doi}"
         return Resolution(citation, "repaired", choice.doi, problem, choice.score)
@@ -307,7 +307,7 @@ def _unknown(citation: Citation, read: Sequence[Doi], door: Door, answers: _Answ
 
 def _not_in_files(citation: Citation, stated: str, choice: Choice) -> Resolution:
     """The files do not hold the stated DOI. Whether it exists they cannot say, so a well-formed one is never replaced."""
-    if choice.status != "matched" or choice.doi is None:
+    if choice.doi is None:
         problem = f"{stated} is not in these files, which does not say whether it exists"
         return Resolution(citation, "not-in-files", None, problem)
     if dois.parse(stated) is None:
@@ -319,7 +319,7 @@ def _not_in_files(citation: Citation, stated: str, choice: Choice) -> Resolution
 
 def _with_suggestion(doubt: Resolution, door: Door, answers: _Answers) -> Resolution:
     choice = _choose(doubt.citation, door, answers)
-    if choice.status != "matched" or choice.doi is None:
+    if choice.doi is None:
         return doubt
     problem = f"{doubt.problem}; the text fits {choice.doi}"
     return Resolution(doubt.citation, doubt.status, None, problem, doubt.score)

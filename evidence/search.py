@@ -238,9 +238,8 @@ class _Reading:
             if everything or last:
                 return self._part()
         else:
-            short = length < min(self.rows, self.total - self.offset)
             self.silent = 0 if matches else self.silent + 1
-            if everything or short or self._loud(read, length):
+            if everything or length < self.rows or self._loud(read, length):
                 return self._doubt(read)
             if self.silent >= self.quiet:
                 return "quiet"

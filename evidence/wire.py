@@ -111,7 +111,7 @@ class Wire:
         self._mailto = mailto
         self._sleep = sleep
         self._timeout = timeout
-        self._tries = max(1, tries)
+        self._tries = tries
         self._on_wait = on_wait
         self._clock = clock
         self._blocked: str | None = None

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -250,9 +251,11 @@ def test_an_alias_of_nothing_is_nothing(server: LoopbackCrossref, door: Crossref
 @pytest.mark.parametrize("ring", [1, 2, 3, 20])
 def test_aliases_without_an_end_are_given_up(server: LoopbackCrossref, door: Crossref, ring: int) -> None:
     server.aliases |= {f"10.5555/v{number}": f"10.5555/v{(number + 1) % ring}" for number in range(ring)}
-    with pytest.raises(UnavailableError, match="sent on without an end"):
+    with pytest.raises(UnavailableError, match="sent on without an end") as caught:
         one(door, "10.5555/v0")
-    assert len(server.requests) <= crossref.HOPS + 1
+    asked = len(server.requests)
+    assert asked == min(ring, crossref.HOPS + 1)
+    assert f", {'once' if asked == 1 else f'{asked} times'})" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -756,6 +759,45 @@ def test_trouble_with_one_question_costs_the_next_no_tries(server: LoopbackCross
     with pytest.raises(UnavailableError, match="another work"):
         one(door, LIPSITZ)
     assert one(door, LIPSITZ).message is not None
+
+
+def test_dois_too_long_to_share_a_request_lose_no_other(server: LoopbackCrossref, door: Crossref) -> None:
+    long = [f"10.5555/{letter}{'<' * 1800}" for letter in "ab"]
+    server.works |= {doi: work(doi) for doi in long}
+    (batch,) = door.lookup([Doi(doi) for doi in (*long, LIPSITZ, MARKOWITZ)])
+    assert [found.answered for found in batch] == [*long, LIPSITZ, MARKOWITZ]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (httpx.ConnectTimeout("timed out"), "no connection within 10 s"),
+        (httpx.PoolTimeout("timed out"), "no connection within 10 s"),
+        (httpx.ReadTimeout("timed out"), "no answer within 60 s"),
+        (httpx.ConnectError("no route"), "the server cannot be reached (no route)"),
+        (httpx.ProxyError("refused"), "the server cannot be reached (refused)"),
+        (httpx.ReadError("reset"), "the connection broke (reset)"),
+        (httpx.RemoteProtocolError(""), "the connection broke (RemoteProtocolError)"),
+    ],
+)
+def test_what_broke_is_said_in_words(error: httpx.TransportError, words: str) -> None:
+    assert wire._wording(error, 60.0) == words
+
+
+@pytest.mark.parametrize("status", [408, 425, 429])
+def test_a_server_that_went_on_asking_to_slow_down_is_tried_twice_until_it_answers(
+    server: LoopbackCrossref, status: int
+) -> None:
+    fault = Fault("raw", status=status, headers={"Content-Length": "0"}, times=5 + 2)
+    server.script([fault])
+    with Crossref(server.url, sleep=lambda _: None, clock=lambda: 0.0) as door:
+        for requests in (5, 5 + 2):
+            with pytest.raises(UnavailableError):
+                one(door, LIPSITZ)
+            assert door.requests == requests
+        assert one(door, LIPSITZ).message == server.works[LIPSITZ]
+        server.script([again(fault, 4)])
+        assert one(door, LIPSITZ).message == server.works[LIPSITZ]
 
 
 def test_a_long_pause_asked_for_is_kept_for_every_question(server: LoopbackCrossref) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,6 +43,16 @@ def test_what_others_decided_is_seen_too() -> None:
     assert [d.verdict for d in standing([mine, theirs])] == ["include", "exclude"]  # the last one counts
     again = after([theirs, mine], said("include", "2026-11-27T09:00:01Z"))
     assert standing([again, mine, theirs]) == [theirs, again]
+
+
+@pytest.mark.parametrize("reason", [f"reason {n}" for n in range(8)])
+def test_the_last_of_three_who_saw_each_other_stands_whatever_their_clocks_say(reason: str) -> None:
+    """Whatever the identifiers, too: these depend on the reason."""
+    first = said("include", "2026-11-28T09:00:00Z", by="A")
+    second = after([first], said("exclude", "2026-11-28T10:00:00Z", by="B", reason=reason))
+    third = replace(said("include", "2026-11-27T09:00:00Z", by="C", reason=reason), seen=(identify(second),))
+    for ledger in itertools.permutations([first, second, third]):
+        assert [d.reviewer for d in standing(ledger)] == ["A", "B", "C"]
 
 
 def test_two_copies_that_did_not_see_each_other_come_to_the_same_end_and_say_so() -> None:

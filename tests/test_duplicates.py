@@ -194,6 +194,88 @@ def test_the_same_abstract_tells() -> None:
     assert thought(MECHANISMS, translated) == "doubtful"
 
 
+TRIAL = (
+    "Thirty-four depressed adolescents were given interpersonal psychotherapy in a school clinic, and thirty-one the usual"
+    " counselling. Depression was rated by an assessor who did not know the group, before the treatment, after twelve sessions"
+    " and a year later. Those given interpersonal psychotherapy had fewer symptoms, and functioned better with their families"
+    " and friends. Most of the gain was kept over the year."
+)
+SAME_PEN = (
+    "Fifty-two bereaved widows were given interpersonal psychotherapy in a general practice, and forty-eight the usual"
+    " counselling. Grief was rated by an assessor who did not know the group, before the treatment, after sixteen sessions"
+    " and two years later. Those given interpersonal psychotherapy had fewer symptoms, and functioned better with their families"
+    " and friends. Half of the gain was lost over the two years."
+)
+
+
+@pytest.mark.parametrize(
+    ("abstract", "verdict"),
+    [
+        (TRIAL, "same"),
+        (f"Background: {TRIAL} © 2013 Elsevier.".replace("Those given", "Results: Those given"), "same"),
+        (SAME_PEN, "doubtful"),
+    ],
+)
+def test_a_copy_of_an_abstract_has_other_headings_and_another_trial_has_other_facts(
+    abstract: str, verdict: str
+) -> None:
+    bare = replace(MECHANISMS, abstract=TRIAL, volume=None, issue=None, pages=None)
+    assert (
+        thought(bare, replace(bare, key="b", container="Clin Psychol Rev", year="2014", abstract=abstract)) == verdict
+    )
+
+
+def test_a_line_or_two_is_no_abstract_to_tell_by() -> None:
+    for letters, verdict in ((150, "doubtful"), (250, "same")):
+        bare = replace(MECHANISMS, abstract=TRIAL[:letters], volume=None, issue=None, pages=None)
+        assert thought(bare, replace(bare, key="b", container="Clin Psychol Rev", year="2014")) == verdict
+
+
+def test_a_translation_in_a_journal_without_volumes_is_found_by_its_page() -> None:
+    """The titles share no word, and there is no volume to look under."""
+    first = replace(MECHANISMS, volume=None)
+    assert thought(first, replace(first, key="b", title="Veränderung in der Psychotherapie")) == "same"
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict"),
+    [
+        ({}, "same"),
+        ({"pages": "1136-1150"}, "same"),
+        ({"pages": "1201-1210"}, None),
+        ({"volume": "34"}, None),
+        ({"year": "2003"}, None),
+        ({"container": "Journal of Affective Disorders"}, "doubtful"),
+        ({"volume": None, "issue": None}, "doubtful"),
+        ({"authors": "Lipsitz, Joshua D.; Weissman, Myrna M.; Klerman, Gerald L."}, None),
+    ],
+)
+def test_a_subtitle_left_out_is_the_same_work_where_its_place_agrees(
+    change: dict[str, Any], verdict: str | None
+) -> None:
+    whole = replace(MECHANISMS, title=f"{MECHANISMS.title}: a review of what is known")
+    if "pages" not in change:
+        whole, change = replace(whole, pages=None), {"pages": None} | change
+    assert thought(whole, replace(MECHANISMS, key="b", **change)) == verdict
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict"),
+    [
+        ({}, "same"),
+        ({"authors": "Lipsitz, Joshua D."}, None),
+        ({"container": "Journal of Affective Disorders"}, None),
+        ({"issue": "9"}, "doubtful"),
+        ({"pages": "1134"}, "doubtful"),
+        ({"year": "2003"}, "doubtful"),
+        ({"volume": None}, "same"),
+    ],
+)
+def test_a_title_with_another_word_needs_the_same_people_and_pages(change: dict[str, Any], verdict: str | None) -> None:
+    other = replace(MECHANISMS, key="b", title="Mechanisms of action in interpersonal therapy (IPT)")
+    assert thought(MECHANISMS, replace(other, **change)) == verdict
+
+
 # --- two DOIs --------------------------------------------------------------------------------------------------------
 
 

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evidence import catalogue, config, flow, reconsider, report, session, yaml_text
-from evidence.config import Config
+from evidence.config import Config, ReferenceList
 from evidence.decisions import identify
 from evidence.model import SAME_WORK, Author, Decision, Doi, Message, Work
 from evidence.normalise import written
@@ -210,6 +210,21 @@ def test_citations_follow(store: Store, go: Callable[..., Outcome]) -> None:
         (FONAGY["DOI"],),
         (new,),
     ]
+
+
+def test_an_older_file_does_not_lead_a_citation_back_to_the_old_doi(
+    store: Store, small: Config, go: Callable[..., Outcome]
+) -> None:
+    go(DictDoor())
+    old, new = str(LIPSITZ["DOI"]), "10.5555/lipsitz"
+    door = DictDoor([FONAGY, MARKOWITZ, STANGIER, LIPSITZ | {"DOI": new}])
+    door.aliases = {old: new}
+    go(door)
+    (cited,) = (source for source in small.sources if isinstance(source, ReferenceList))
+    edited = replace(cited, citations=tuple(replace(c, text=f"{c.text} Print.") for c in cited.citations))
+    go(DictDoor(name="files"), replace(small, sources=(edited,)))
+    assert rows(store, "select doi, status from citations where position = 1") == [(new, "resolved")]
+    assert rows(store, "select doi from works where doi in (?, ?)", old, new) == [(new,)]
 
 
 def test_cited_works_are_cited_under_the_doi_they_are_kept_under(store: Store, go: Callable[..., Outcome]) -> None:

@@ -416,6 +416,18 @@ def test_relations_hold_canonical_dois_and_may_be_single() -> None:
     )
 
 
+def test_a_reference_is_put_together_from_the_fields_that_are_text() -> None:
+    fields = {
+        "author": "Lipsitz",
+        "year": 2013,
+        "journal-title": "Clin Psychol Rev",
+        "volume": "33",
+        "first-page": ["1134"],
+    }
+    (reference,) = normalise.references(message(reference=[fields]))
+    assert reference.text == "Lipsitz. Clin Psychol Rev 33"
+
+
 def test_references_keep_place_and_heal_their_dois() -> None:
     record = message(
         reference=[

@@ -336,6 +336,9 @@ def said(by: str, about: str, notice_doi: str, issued: str | None = "2020", evid
         (Facts("a", "Grief", issued="2020"), [said("a", "b", "a")], [], True),
         (Facts("a", "Grief", issued="2012"), [said("a", "b", "a")], [], False),
         (Facts("a", "Grief", issued="2019-12"), [said("a", "b", "a")], [], True),
+        # The last day that "2015-06" may mean, and half a year: up to there the one may be the other's notice.
+        (Facts("a", "Grief", issued="2015-06"), [said("a", "b", "a", "2015-12-30")], [], True),
+        (Facts("a", "Grief", issued="2015-06"), [said("a", "b", "a", "2015-12-31")], [], False),
         (Facts("a", "Grief"), [said("a", "b", "a", None)], [], True),
         (Facts("a", "Retraction of: Grief", issued="2012"), [said("a", "b", "a")], [], True),
         (Facts("a", "Grief", issued="2012"), [said("a", "b", "a", None)], [Facts("b", "Grief", issued="2019")], False),
@@ -356,6 +359,19 @@ def said(by: str, about: str, notice_doi: str, issued: str | None = "2020", evid
 def test_study_or_notice(this: Facts, statements: list[Said], others: list[Facts], is_notice: bool) -> None:
     world = World({f.doi: f for f in [this, *others]}, statements, {}, ())
     assert bool(notices.notice_of(this, statements, world)) is is_notice
+
+
+@pytest.mark.parametrize(
+    ("this", "shown"),
+    [
+        (Facts("a", "Grief", issued="2012"), {"a": ["n"]}),  # out long before: the relation points the wrong way
+        (Facts("a", "Grief", "book", issued="2020"), {}),  # nothing says so: it is about "n", which is not here
+        (Facts("a", "Retraction: Grief", issued="2012"), {}),
+    ],
+)
+def test_which_of_two_a_retraction_shows_on_where_one_is_not_here(this: Facts, shown: dict[str, list[str]]) -> None:
+    found = notices.shown(World({"a": this}, [said("a", "n", "a")], {}, ()))
+    assert {doi: [row.notice_doi for row in rows] for doi, rows in found.items()} == shown
 
 
 def test_the_corrected_work_itself_says_which_is_its_notice() -> None:

@@ -86,6 +86,23 @@ def test_a_doi_that_leads_nowhere_is_not_found() -> None:
     assert (found.status, found.doi) == ("not-found", None)
 
 
+def test_a_doi_printed_in_the_text_that_leads_nowhere_is_named() -> None:
+    """It is not passed over in silence, as if the citation stated none; nor is its agency left unasked."""
+    text = "Nobody X. A work that is not there at all. J None. 1999;1:1-2. doi:10.5555/not.there"
+    found = verdict(cite(text))
+    assert (found.status, found.doi) == ("not-found", None)
+    assert "10.5555/not.there" in (found.problem or "")
+    door = DictDoor()
+    door.agencies["10.5555/not.there"] = "DataCite"
+    assert verdict(cite(text), door).status == "not-in-crossref"
+
+
+def test_a_stated_doi_that_cannot_be_read_is_named() -> None:
+    found = verdict(cite("Nobody X. A work that is not there at all. J None. 1999;1:1-2.", "see the journal"))
+    assert (found.status, found.doi) == ("not-found", None)
+    assert "see the journal" in (found.problem or "")
+
+
 def test_a_doi_that_leads_nowhere_is_repaired_when_the_text_finds_the_work() -> None:
     found = verdict(cite(MARKOWITZ_TEXT, "10.1002/cpp.17740"))
     assert (found.status, found.doi) == ("repaired", MARKOWITZ["DOI"])

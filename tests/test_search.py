@@ -214,6 +214,15 @@ def test_a_single_day_of_more_is_cut_and_what_was_not_read_is_counted() -> None:
     assert len(door.pages) < 50
 
 
+def test_a_single_day_of_more_whose_ranking_is_doubted_is_no_guess() -> None:
+    """Quiet pages after a loud one prove nothing: ten pages are read, and what is left is counted."""
+    door = ranked((9, NOISE), (1, HIT), (135, NOISE), day="2016-05-01")
+    sweeps = read(door, 10)
+    (cut,) = [s for s in sweeps if s.ended == "cut"]
+    assert (cut.window, cut.offset, cut.reached, cut.unread) == (Window("2016-05-01", "2016-05-01"), 90, 100, 45)
+    assert {s.ended for s in sweeps if s is not cut} == {None, "split", "complete"}
+
+
 @pytest.mark.parametrize(
     ("window", "count", "words"),
     [

@@ -14,13 +14,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from evidence import catalogue, config, report, yaml_text
-from evidence.config import Config, Search
+from evidence.config import Config, ReferenceList, Search
 from evidence.errors import UnavailableError
 from evidence.model import SAME_WORK, Decision, Doi, Found, Message, Page, Query, Window
 from evidence.rulebook import Rulebook
 from evidence.store import Store, open_store
 from evidence.sync import Outcome, sync
-from tests.records import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, DictDoor, message
+from tests.records import FONAGY, LIPSITZ, MALARIA, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, DictDoor, message
 from tests.test_search import a_world, hits
 from tests.test_store import dump
 
@@ -100,6 +100,36 @@ def test_a_changed_record_is_noticed_wherever_it_was_found_and_a_retraction_is_s
     assert rows(store, "select count(*) from snapshots") == [(5,)]
     again = go(DictDoor([LIPSITZ, FONAGY, MARKOWITZ, retracted]))
     assert again.changes == []
+
+
+def test_a_retraction_of_an_excluded_work_is_shown_and_is_no_news_for_the_front_page(
+    store: Store, go: Callable[..., Outcome]
+) -> None:
+    go(DictDoor(), take=[MALARIA])
+    retracted = MALARIA | {
+        "indexed": {"date-time": "2026-11-24T09:00:00Z"},
+        "updated-by": [{"DOI": "10.5555/retraction", "type": "retraction", "source": "retraction-watch"}],
+    }
+    outcome = go(DictDoor([*WORKS[:4], retracted]))
+    assert [(n.doi, n.kind, n.verdict) for n in outcome.notices] == [(MALARIA["DOI"], "retraction", "exclude")]
+    assert (outcome.counts()["notices"], outcome.counts()["noticed"]) == (1, [])
+    assert rows(store, "select doi, notice from works where notice is not null") == [(MALARIA["DOI"], "retraction")]
+
+
+def test_progress_names_each_source_and_comes_to_its_end(small: Config, go: Callable[..., Outcome]) -> None:
+    class Heard:
+        def __init__(self) -> None:
+            self.steps: list[tuple[str, int, int | None]] = []
+
+        def step(self, label: str, done: int, total: int | None) -> None:
+            self.steps.append((label, done, total))
+
+    heard = Heard()
+    go(DictDoor(), progress=heard)
+    cited = next(s for s in small.sources if isinstance(s, ReferenceList))
+    assert (cited.id, 3, 3) in heard.steps
+    assert ("by-name", 1, None) in heard.steps
+    assert {label for label, _, _ in heard.steps} >= {source.id for source in small.sources}
 
 
 class FaultyDoor(DictDoor):
