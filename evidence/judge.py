@@ -44,7 +44,7 @@ def judge(work: Work, book: Rulebook, decisions: Sequence[Decision] = ()) -> Jud
     # Of tags the rules are asked whatever the verdict is: that a person excluded the work does not turn a rule.
     said = tag(work, book, texts) if any(d.facet for d in ordered) else ()
     conflict = None
-    if ordered:
+    if decisions:
         conflict = (
             _not_in_taxonomy(ordered, book)
             or _divided(divided(decisions, one_work))
