@@ -352,8 +352,12 @@ def basis(book: Rulebook, decisions: Sequence[Decision]) -> str:
 
 def decisions_by_work(store: Store, moving: Mapping[Doi, Doi] | None = None) -> dict[Doi, tuple[Decision, ...]]:
     """The decisions on every work: under each DOI of the work, all that people decided on any of them; `moving` are aliases
-    about to land. In an order that does not depend on the ledger's, because a judgement's basis is made of it."""
-    said = [d for d in merged(store.decisions()) if d.facet != SAME_WORK]  # pairs are `find_duplicates`' to read
+    about to land. In an order that does not depend on the ledger's, because a judgement's basis is made of it. What was
+    decided on pairs is `find_duplicates`' to read, but for those that have become one record: that is said of the work."""
+    words = merged(store.decisions())
+    in_pairs = [doi for d in words if d.facet == SAME_WORK for doi in (d.doi, Doi(d.value or ""))]
+    aliases = (catalogue.moved(store.conn, in_pairs) if in_pairs else {}) | dict(moving or {})
+    said = [d for d in words if d.facet != SAME_WORK or len(set(subject(d, aliases)[::2])) == 1]
     represented = catalogue.representatives(store.conn, sorted({d.doi for d in said}), moving)
     by_work: dict[Doi, list[Decision]] = {}
     for decision in sorted(said, key=identify):

@@ -1020,9 +1020,17 @@ class Store:
 
     def unshown(self) -> list[Doi]:
         """The works of words that `evidence.db` does not show yet, or shows and should not (`show_decisions`), in order; pairs
-        are not among them. A ledger that was restored gives its numbers anew, so the words themselves are compared."""
+        are not among them, but for those that have become one record. A ledger that was restored gives its numbers anew, so
+        the words themselves are compared."""
         kept, shown = self._words()
-        return sorted({Doi(doi) for _, doi, _, _, facet, *_ in kept ^ shown if facet != SAME_WORK})
+        moved = self._moved()
+        return sorted(
+            {
+                Doi(doi)
+                for _, doi, _, _, facet, value, *_ in kept ^ shown
+                if facet != SAME_WORK or moved.get(value, value) == moved.get(doi, doi)
+            }
+        )
 
     def show_decisions(self) -> int:
         """Copy the ledger to `decisions` in `evidence.db`, for readers; returns how many rows that changed. The digests,
@@ -1037,13 +1045,16 @@ class Store:
                 self.conn.executemany(insert, sorted(kept - shown))
         return len(kept ^ shown)
 
+    def _moved(self) -> dict[str, str]:
+        return dict(self.conn.execute("select alias, doi from aliases where last_run is null").fetchall())
+
     def _words(self) -> tuple[set[tuple[Any, ...]], set[tuple[Any, ...]]]:
         """The rows of `decisions` as the ledger has them, and as `evidence.db` shows them."""
         said = _SHOWN.partition(", ")[2]
         # A decision that was stored twice (merged from two copies) is shown once.
         each = f"select min(decision), {said} from decisions group by {said}, rules, record order by 1"  # noqa: S608
         select = f"select {_SHOWN} from decisions order by decision"  # noqa: S608 - our own column names
-        moved = dict(self.conn.execute("select alias, doi from aliases where last_run is null").fetchall())
+        moved = self._moved()
         kept = {(number, moved.get(doi, doi), *rest) for number, doi, *rest in self._ledger.conn.execute(each)}
         return kept, set(self.conn.execute(select))
 

@@ -488,9 +488,17 @@ class Histories(RuleBasedStateMachine):
     def check_pairs(self, shown: Shown, groups: dict[Any, Group]) -> None:
         """Records that a person set apart are never one work; those that a person joined are one, or it is said why not."""
         for subject, group in groups.items():
-            if not isinstance(subject, frozenset) or len(subject) == 1 or not subject <= shown.works.keys():
+            if not isinstance(subject, frozenset) or not subject <= shown.works.keys():
                 continue
             counts = group.counts()
+            if len(subject) == 1:
+                (doi,) = subject
+                apart = counts is not None and group.words[counts].action == "untag"
+                assert shown.works[shown.homes[doi]].conflict or not (apart or group.overruled()), (
+                    subject,
+                    "one record",
+                )
+                continue
             if counts is None:
                 assert subject not in shown.pairs and not group.overruled(), (subject, "nothing stands")
                 continue

@@ -350,3 +350,16 @@ def test_a_database_that_is_made_anew_asks_for_every_work_that_was_decided_on(re
     assert (found[str(MALARIA["DOI"])][0], found[DOI][0]) == ("include", "exclude")
     with catalogue.reading(review.db) as conn:
         assert catalogue.without_work(conn) == []
+
+
+def test_records_that_were_set_apart_and_are_one_record_now_are_a_conflict(review: Review) -> None:
+    review.sync(*WORKS, TWIN)
+    review.decide(DOI, untags=[(SAME_WORK, COPY)])
+    with open_store(review.db) as store:
+        door = DictDoor(WORKS)
+        door.aliases[COPY] = DOI
+        sync(CONFIG, store, door, review.book, now=review.clock, full=True)
+    assert f"{COPY} are two works: both DOIs lead to one record now" in (review.conflict(DOI) or "")
+    assert review.judge() == 0
+    review.decide(DOI, withdrawn=[(SAME_WORK, COPY)])
+    assert review.conflict(DOI) is None
