@@ -374,7 +374,10 @@ def _decided(bench: Bench, outcome: Outcome) -> None:
     """Ask for the works that people decided on and that are not here: in a database that is made anew no source may lead to
     them any more, and an old DOI of a work is known from its decisions alone."""
     bench.store.show_decisions()
-    found = [f for batch in bench.door.lookup(catalogue.without_work(bench.store.conn)) for f in batch]
+    wanted = catalogue.without_work(bench.store.conn)
+    if not wanted:
+        return
+    found = [f for batch in bench.door.lookup(wanted) for f in batch]
     _land(
         bench,
         outcome,
