@@ -80,6 +80,7 @@ copies = st.sampled_from((0, 1))
 works = st.sampled_from((Doi(str(STANGIER["DOI"])), Doi(str(FONAGY["DOI"])), COPY, THIRD, *WORLD, NEVER))
 twins = st.sampled_from((Doi(str(STANGIER["DOI"])), COPY, THIRD, Doi(str(MALARIA["DOI"]))))
 people = st.sampled_from(("A", "B"))
+verdicts = st.sampled_from(("include", "exclude", "unsure"))
 
 
 @functools.cache
@@ -258,7 +259,7 @@ class Histories(RuleBasedStateMachine):
 
     # ------------------------------------------------------------------ people
 
-    @rule(copy=copies, doi=works, verdict=st.sampled_from(("include", "exclude", "unsure")), by=people)
+    @rule(copy=copies, doi=works, verdict=verdicts, by=people)
     def decide(self, copy: int, doi: Doi, verdict: str, by: str) -> None:
         self.say(self.at(copy), doi, by, ("verdict", None, None), verdict=verdict)
 
@@ -283,6 +284,31 @@ class Histories(RuleBasedStateMachine):
             else:
                 self.decide(copy, word.doi, verdict, by)
 
+    @rule(doi=works, by=people, verdicts=st.tuples(verdicts, verdicts), back=st.booleans(), into=copies)
+    def decide_twice(self, doi: Doi, by: str, verdicts: tuple[str, str], back: bool, into: int) -> None:
+        """On both copies, neither knowing of the other, and perhaps taken back on the one; then one imports the other's."""
+        for copy, verdict in enumerate(verdicts):
+            self.decide(copy, doi, verdict, by)
+        if back:
+            self.say(self.at(1), doi, by, ("withdraw", None, None), withdrawn=[None])
+        self.exchange(into)
+
+    @rule(
+        doi=twins,
+        other=twins,
+        by=people,
+        aparts=st.tuples(st.booleans(), st.booleans()),
+        back=st.booleans(),
+        into=copies,
+    )
+    def pair_twice(self, doi: Doi, other: Doi, by: str, aparts: tuple[bool, bool], back: bool, into: int) -> None:
+        """The same for a pair of records."""
+        for copy, apart in enumerate(aparts):
+            self.pair(copy, doi, other, by, apart)
+        if back:
+            self.say(self.at(1), doi, by, ("withdraw", SAME_WORK, other), withdrawn=[(SAME_WORK, other)])
+        self.exchange(into)
+
     @rule(copy=copies, number=st.integers(0, 9))
     def undo(self, copy: int, number: int) -> None:
         """Take back something that somebody said here."""
@@ -294,6 +320,7 @@ class Histories(RuleBasedStateMachine):
 
     def say(self, copy: Copy, doi: str, by: str, what: tuple[str, str | None, str | None], **said: Any) -> None:
         """Decide, and note what was decided and what its reviewer had before them."""
+        self.back_up(copy)
         before = copy.look()
         act, facet, value = what
         wanted = Decision(Doi(doi), act, said.get("verdict"), facet, value, "why", by, "", None, None)  # type: ignore[arg-type]
@@ -339,15 +366,17 @@ class Histories(RuleBasedStateMachine):
         session.import_decisions(copy.db, copy.ledger, copy.book, copy.clock, entries)
         copy.held |= {decisions.identify(d): d for d in decisions.merged([*copy.held.values(), *held.values()])}
 
-    @rule(copy=copies)
-    def back_up(self, copy: int) -> None:
-        here = self.at(copy)
-        for file, kept in ((here.db, here.harvests), (here.ledger, here.ledgers)):
+    def back_up(self, copy: Copy) -> None:
+        """Both files as they are now, before the next decision."""
+        for file, name in ((copy.db, "harvest"), (copy.ledger, "ledger")):
             if file.exists():
-                target = here.folder / f"{file.stem}-{next(self.edits)}.db"
+                target = copy.folder / f"{name}-{next(self.edits)}.db"
                 with closing(sqlite3.connect(file)) as conn, closing(sqlite3.connect(target)) as made:
                     conn.backup(made)
-                kept.append(target if file == here.db else (target, dict(here.held)))  # type: ignore[arg-type]
+                if name == "harvest":
+                    copy.harvests.append(target)
+                else:
+                    copy.ledgers.append((target, dict(copy.held)))
 
     @rule(copy=copies, judge=st.booleans(), number=st.integers(0, 9))
     def restore_the_harvest(self, copy: int, judge: bool, number: int) -> None:
@@ -500,7 +529,8 @@ class Histories(RuleBasedStateMachine):
                 )
                 continue
             if counts is None:
-                assert subject not in shown.pairs and not group.overruled(), (subject, "nothing stands")
+                asked = shown.pairs[subject][0] == "doubtful" if subject in shown.pairs else False
+                assert asked == bool(group.overruled()), (subject, "nothing stands")
                 continue
             said, reason = shown.pairs[subject]
             assert said == ("same" if group.words[counts].action == "tag" else "apart")
