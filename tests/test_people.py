@@ -363,3 +363,16 @@ def test_records_that_were_set_apart_and_are_one_record_now_are_a_conflict(revie
     assert review.judge() == 0
     review.decide(DOI, withdrawn=[(SAME_WORK, COPY)])
     assert review.conflict(DOI) is None
+
+
+def test_a_pair_may_be_named_by_an_old_doi(review: Review) -> None:
+    review.sync(*WORKS, TWIN)
+    with open_store(review.db) as store:
+        door = DictDoor(WORKS)
+        door.aliases[COPY] = DOI
+        sync(CONFIG, store, door, review.book, now=review.clock, full=True)
+    (word,) = review.decide(str(MARKOWITZ["DOI"]), tags=[(SAME_WORK, COPY)])
+    assert word.value == DOI
+    assert {same for doi, (_, same) in review.verdicts().items() if doi in (DOI, MARKOWITZ["DOI"])} - {None}
+    with pytest.raises(ConfigError, match="no other work"):
+        review.decide(DOI, tags=[(SAME_WORK, COPY)])
