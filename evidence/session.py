@@ -169,7 +169,7 @@ def decide(
         return len(own.intersection(deciding.latest(held, deciding.subject(word, leading), leading))) > 1
 
     new = tuple(w for w, b in zip(words, before, strict=True) if settles(w) or not _repeats(w, b))
-    return new, _append(db, ledger, book, now, new, patience) if new else True
+    return new, _append(db, ledger, book, now, new, patience)
 
 
 def _check_values(book: Rulebook, pairs: Sequence[tuple[str, str]]) -> None:
@@ -316,10 +316,13 @@ def _judge(opened: store.Store, book: Rulebook, now: Clock, progress: Progress) 
 def _append(db: Path, ledger: Path, book: Rulebook, now: Clock, new: Sequence[Decision], patience: float) -> bool:
     """The ledger first, before the harvest is so much as opened: it is what must not be lost. The works decided on are
     judged at once, or (False) later: by the sync that is running, or with the next word or `judge`."""
-    store.append(ledger, new)
+    if new:
+        store.append(ledger, new)
     try:
         with locked(db, patience), store.open_store(db, ledger, wait=patience) as opened:
             dois = sorted({catalogue.canonical(opened.conn, doi) for doi in opened.unshown()})
+            if not new and not dois:  # said before, and shown; after a restore it may not be
+                return True
             opened.show_decisions()
             opened.set_facets(reconsider.facet_rows(book))
             run_id = opened.start_run("judge", __version__, _moment(now))

@@ -376,3 +376,12 @@ def test_a_pair_may_be_named_by_an_old_doi(review: Review) -> None:
     assert {same for doi, (_, same) in review.verdicts().items() if doi in (DOI, MARKOWITZ["DOI"])} - {None}
     with pytest.raises(ConfigError, match="no other work"):
         review.decide(DOI, tags=[(SAME_WORK, COPY)])
+
+
+def test_what_is_said_again_shows_in_a_harvest_that_was_restored(review: Review) -> None:
+    review.sync()
+    backup = review.db.read_bytes()
+    review.decide(DOI, "exclude")
+    review.db.write_bytes(backup)
+    assert review.decide(DOI, "exclude") == ()
+    assert review.verdicts()[DOI][0] == "exclude"
