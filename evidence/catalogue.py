@@ -394,9 +394,10 @@ def crashed_before(conn: sqlite3.Connection, run: int) -> bool:
     return row is not None and row[0] == "crashed"
 
 
-def paired_by_people(conn: sqlite3.Connection) -> set[tuple[str, str, str]]:
-    """(doi, other, verdict) of the pairs on which a person's word stands."""
-    return set(conn.execute("select doi, other, verdict from duplicates where decided = 'person'").fetchall())
+def paired_by_people(conn: sqlite3.Connection) -> dict[tuple[str, str], tuple[str, str]]:
+    """The pairs on which a person's word stands: (doi, other) → verdict, reason."""
+    sql = "select doi, other, verdict, reason from duplicates where decided = 'person'"
+    return {(doi, other): (verdict, reason) for doi, other, verdict, reason in conn.execute(sql)}
 
 
 def verdicts(conn: sqlite3.Connection) -> dict[str, int]:
@@ -554,7 +555,14 @@ def conflicts(conn: sqlite3.Connection) -> list[Row]:
 
 def without_work(conn: sqlite3.Connection) -> list[Doi]:
     """The DOIs that people decided on and that no work here has: never harvested here, or not yet."""
-    return [doi for (doi,) in conn.execute("select distinct doi from decisions_without_work order by doi")]
+    sql = """
+        select doi from (select doi from decisions_without_work
+            union select value from decisions_without_work where facet = 'same-work') d
+        where not exists (select 1 from works w where w.doi = d.doi) and not exists
+            (select 1 from aliases a join works w on w.doi = a.doi where a.alias = d.doi and a.last_run is null)
+        order by doi
+    """
+    return [doi for (doi,) in conn.execute(sql)]
 
 
 def to_check(conn: sqlite3.Connection) -> list[Doi]:

@@ -108,9 +108,14 @@ def divided(decisions: Sequence[Decision], moved: Mapping[Doi, Doi] | None = Non
     return [found for found in heads if len({(d.action, d.verdict) for d in found}) > 1]
 
 
+def known(decisions: Iterable[Decision], about: Subject, moved: Mapping[Doi, Doi] | None = None) -> tuple[str, ...]:
+    """The identifiers of all decisions on a subject: what a new one on it has before it. All, not only those that count so
+    far: the subject may come apart again (two records that turn out to be two works), and what is between is then missing."""
+    return tuple(sorted(identify(d) for d in merged(decisions) if subject(d, moved) == about))
+
+
 def latest(decisions: Sequence[Decision], about: Subject, moved: Mapping[Doi, Doi] | None = None) -> tuple[str, ...]:
-    """The identifiers of the decisions on a subject that count so far, one or more of each reviewer: what a new decision on
-    it has before it."""
+    """The identifiers of the decisions on a subject that count so far, one or more of each reviewer."""
     group = [d for d in merged(decisions) if subject(d, moved) == about]
     return tuple(sorted(identify(decision) for _, heads in _heads(group) for decision in heads))
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evidence.decisions import divided, standing
-from evidence.model import Decision, Doi, Judgement, Match, Tag, Work
+from evidence.model import SAME_WORK, Decision, Doi, Judgement, Match, Tag, Work
 from evidence.rulebook import SCREEN, Rulebook, Ruleset, Said
 from evidence.screen import Verdict, screen
 from evidence.tag import Texts, tag
@@ -27,11 +27,14 @@ class Again:
 
 
 def judge(work: Work, book: Rulebook, decisions: Sequence[Decision] = ()) -> Judgement:
-    """The judgement on `work`; `decisions` are those on any record of it, in any order. Excluded works get no tags by rule,
+    """The judgement on `work`; `decisions` are those on any record of it, and on pairs
+    of records that are one now, in any order. Excluded works get no tags by rule,
     nor do those whose title speaks of something else. Of a value that the taxonomy no longer has nothing is said: the
     decision on it is a conflict."""
     one_work = {Doi(d.doi): work.doi for d in decisions}
-    ordered = standing(decisions, one_work)
+    one_work |= {Doi(d.value): work.doi for d in decisions if d.facet == SAME_WORK and d.value}
+    stand = standing(decisions, one_work)
+    ordered = [d for d in stand if d.facet != SAME_WORK]
     texts = Texts(work)
     ruled = screen(work, book, texts)
     verdict, decided, why = ruled.verdict, "rule", ruled.why
@@ -44,10 +47,11 @@ def judge(work: Work, book: Rulebook, decisions: Sequence[Decision] = ()) -> Jud
     # Of tags the rules are asked whatever the verdict is: that a person excluded the work does not turn a rule.
     said = tag(work, book, texts) if any(d.facet for d in ordered) else ()
     conflict = None
-    if ordered:
+    if decisions:
         conflict = (
             _not_in_taxonomy(ordered, book)
             or _divided(divided(decisions, one_work))
+            or _one_record(stand)
             or _conflict(work, ruled.verdict, {(t.facet, t.value) for t in said}, ordered)
         )
     return Judgement(
@@ -107,6 +111,14 @@ def _divided(found: Sequence[tuple[Decision, ...]]) -> str | None:
         said = ", ".join(f"{d.verdict or d.action} ({d.doi}, {d.made_at[:10]})" for d in words)
         return f"{last.reviewer} decided twice on {about}, without having seen the other: {said}."
     return None
+
+
+def _one_record(stand: Sequence[Decision]) -> str | None:
+    """Records that a person set apart, of which one leads to the other since: they cannot be shown as two."""
+    pair = next((d for d in reversed(stand) if d.facet == SAME_WORK), None)
+    if pair is None or pair.action != "untag":
+        return None
+    return f"{pair.reviewer} decided that {pair.doi} and {pair.value} are two works: both DOIs lead to one record now."
 
 
 def _conflict(work: Work, ruled: str, said: set[tuple[str, str]], ordered: Sequence[Decision]) -> str | None:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from evidence import __version__, catalogue, duplicates
-from evidence.decisions import identify, merged, standing
+from evidence.decisions import Subject, divided, identify, merged, standing, subject
 from evidence.errors import RecordError
 from evidence.judge import Again, judge, judge_again
 from evidence.model import SAME_WORK, Decision, Doi, Message, Work
@@ -217,25 +217,28 @@ def find_duplicates(store: Store, run: int, moved: bool) -> int:
     if not moved and not pairs_moved(store) and not catalogue.crashed_before(store.conn, run):
         return 0
     said = _pairs_by_people(store)
-    apart = {key for key, (verdict, _) in said.items() if verdict == "apart"}
+    apart = sorted(key for key, (verdict, _) in said.items() if verdict == "apart")
     rows = {row["doi"]: row for row in catalogue.candidates(store.conn)}
     candidates = [_candidate(row) for row in rows.values()]
     ruled = [p for p in duplicates.pairs(candidates) if (p.first, p.second) not in said]
     clusters = duplicates.clusters(ruled, candidates, apart)
     waiting = set(duplicates.waiting(ruled, clusters))
     same_as: dict[str, str] = {}
-    for group in _joined(clusters, [key for key, (verdict, _) in said.items() if verdict == "same"], apart, rows):
+    same = [key for key, (verdict, _) in said.items() if verdict == "same"]
+    groups = _joined(clusters, same, apart, rows)
+    for group in groups:
         best = next((m for m in group if rows[m]["screened"] == "include"), group[0])
         same_as |= {member: best for member in group if member != best}
     pairs = [(p.first, p.second, "doubtful" if p in waiting else "same", "rule", p.reason) for p in ruled]
-    pairs += [(*key, verdict, "person", reason) for key, (verdict, reason) in said.items()]
+    kept_apart = _not_joined(groups, same, apart, rows)
+    pairs += [(*key, verdict, "person", reason + kept_apart.get(key, "")) for key, (verdict, reason) in said.items()]
     return store.set_duplicates(run, sorted(pairs), same_as)
 
 
 def pairs_moved(store: Store) -> bool:
     """Whether people have said something of pairs that `duplicates` does not show yet."""
-    said = {(*key, verdict) for key, (verdict, _) in _pairs_by_people(store).items()}
-    return said != catalogue.paired_by_people(store.conn)
+    shown = catalogue.paired_by_people(store.conn)
+    return _pairs_by_people(store) != {key: (said, why.partition(_NOT_JOINED)[0]) for key, (said, why) in shown.items()}
 
 
 def _joined(
@@ -258,6 +261,30 @@ def _joined(
     return groups
 
 
+_NOT_JOINED = " (Not joined: "
+
+
+def _not_joined(
+    groups: Sequence[Sequence[str]],
+    same: Iterable[tuple[str, str]],
+    apart: Iterable[tuple[str, str]],
+    rows: Mapping[str, Mapping[str, Any]],
+) -> dict[tuple[str, str], str]:
+    """Of the pairs that a person says are one work and that are not shown as one: why not."""
+    home = {doi: number for number, group in enumerate(groups) for doi in group}
+    said = {}
+    for pair in same:
+        one, two = (home.get(doi, doi) for doi in pair)
+        if one == two:
+            continue
+        if out := [doi for doi in pair if doi not in rows]:
+            said[pair] = f"{_NOT_JOINED}{' and '.join(out)} {'is' if len(out) == 1 else 'are'} excluded.)"
+            continue
+        between = next(p for p in apart if {home.get(doi, doi) for doi in p} == {one, two})
+        said[pair] = f"{_NOT_JOINED}{between[0]} and {between[1]} are two works, as people decided.)"
+    return said
+
+
 def _candidate(row: Mapping[str, Any]) -> duplicates.Candidate:
     fields = {
         name: row[name] for name in ("title", "authors", "container", "volume", "issue", "pages", "abstract", "kind")
@@ -269,20 +296,40 @@ def _candidate(row: Mapping[str, Any]) -> duplicates.Candidate:
 
 
 def _pairs_by_people(store: Store) -> dict[tuple[str, str], tuple[str, str]]:
-    """What people decided on pairs of records, the last decision on each: (doi, other) → (same or apart, reason)."""
+    """What people decided on pairs of records, the last decision on each: (doi, other) → (same or apart, reason). `doubtful`:
+    what one said and took back, not knowing the one from the other. What is overruled is told in the reason."""
     of_pairs = [d for d in store.decisions() if d.facet == SAME_WORK and d.value]
     if not of_pairs:
         return {}
     moved = catalogue.moved(store.conn, [Doi(doi) for d in of_pairs for doi in (d.doi, d.value) if doi])
-    said = {}
-    for decision in standing(of_pairs, moved):
-        other = Doi(decision.value or "")
-        first, second = sorted((str(moved.get(decision.doi, decision.doi)), str(moved.get(other, other))))
-        verdict = "same" if decision.action == "tag" else "apart"
-        if first != second:
-            said[first, second] = (verdict, f"{decision.reviewer}: {decision.reason}")
+    stand = standing(of_pairs, moved)
+    last = {subject(d, moved): d for d in stand}
+    unknown = [d for words in divided(of_pairs, moved) for d in words[:-1] if d.action != "withdraw"]
+    by_pair: dict[Subject, list[Decision]] = {}
+    for decision in (*stand, *unknown):
+        by_pair.setdefault(subject(decision, moved), []).append(decision)
+    said = {
+        (str(first), str(second)): _told(last.get((first, between, second)), words)
+        for (first, between, second), words in by_pair.items()
+        if first != second
+    }
     known = store.current([Doi(doi) for pair in said for doi in pair])
     return {pair: words for pair, words in said.items() if all(Doi(doi) in known for doi in pair)}
+
+
+_PAIR = {"tag": ("same", "one work"), "untag": ("apart", "two works")}
+
+
+def _told(counts: Decision | None, words: Sequence[Decision]) -> tuple[str, str]:
+    """What is shown of a pair: the verdict of the decision that counts (None: nobody's stands), with its reason and with
+    what it overrules."""
+    if counts is None:
+        last = words[-1]
+        said = f"said that they are {_PAIR[last.action][1]}, and took that back without knowing of it"
+        return "doubtful", f"{last.reviewer}: {said}."
+    others = sorted({f"{d.reviewer}: {_PAIR[d.action][1]}" for d in words if d.action != counts.action})
+    disagree = f" (People disagree: {', '.join(others)}.)" if others else ""
+    return _PAIR[counts.action][0], f"{counts.reviewer}: {counts.reason}{disagree}"
 
 
 def stale_works(store: Store, book: Rulebook, decisions: Mapping[Doi, tuple[Decision, ...]]) -> list[tuple[Doi, str]]:
@@ -305,8 +352,12 @@ def basis(book: Rulebook, decisions: Sequence[Decision]) -> str:
 
 def decisions_by_work(store: Store, moving: Mapping[Doi, Doi] | None = None) -> dict[Doi, tuple[Decision, ...]]:
     """The decisions on every work: under each DOI of the work, all that people decided on any of them; `moving` are aliases
-    about to land. In an order that does not depend on the ledger's, because a judgement's basis is made of it."""
-    said = [d for d in merged(store.decisions()) if d.facet != SAME_WORK]  # pairs are `find_duplicates`' to read
+    about to land. In an order that does not depend on the ledger's, because a judgement's basis is made of it. What was
+    decided on pairs is `find_duplicates`' to read, but for those that have become one record: that is said of the work."""
+    words = merged(store.decisions())
+    in_pairs = [doi for d in words if d.facet == SAME_WORK for doi in (d.doi, Doi(d.value or ""))]
+    aliases = (catalogue.moved(store.conn, in_pairs) if in_pairs else {}) | dict(moving or {})
+    said = [d for d in words if d.facet != SAME_WORK or len(set(subject(d, aliases)[::2])) == 1]
     represented = catalogue.representatives(store.conn, sorted({d.doi for d in said}), moving)
     by_work: dict[Doi, list[Decision]] = {}
     for decision in sorted(said, key=identify):

@@ -782,8 +782,11 @@ VIEWS = {
     "decisions_without_work": """
         select d.decision, d.doi, d.action, d.verdict, d.facet, d.value, d.reason, d.reviewer, d.made_at
         from decisions d
-        where not exists (select 1 from works w where w.doi = d.doi)
-            and not exists (select 1 from aliases a join works w on w.doi = a.doi where a.alias = d.doi)
+        where not (exists (select 1 from works w where w.doi = d.doi)
+                or exists (select 1 from aliases a join works w on w.doi = a.doi where a.alias = d.doi and a.last_run is null))
+            or (d.facet = 'same-work' and not (exists (select 1 from works w where w.doi = d.value)
+                or exists (select 1 from aliases a join works w on w.doi = a.doi
+                    where a.alias = d.value and a.last_run is null)))
     """,
     "citations_to_check": """
         select c.source, c.position, c.text, c.stated_doi, c.status, c.problem

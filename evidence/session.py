@@ -156,7 +156,7 @@ def decide(
         word = verdict if action == "verdict" else None
         new = Decision(doi, action, word, facet, value, reason, reviewer, moment, book.digest, read, rule_said)  # type: ignore[arg-type]
         leading = aliases if facet == SAME_WORK else moved  # a pair is one of records, which clusters do not make one
-        return _named(replace(new, seen=deciding.latest(held, deciding.subject(new, leading), leading)), held)
+        return _named(replace(new, seen=deciding.known(held, deciding.subject(new, leading), leading)), held)
 
     words = (
         *((said("verdict"),) if verdict else ()),
@@ -171,8 +171,14 @@ def decide(
     before = [stands.get(deciding.subject(w, aliases if w.facet == SAME_WORK else moved)) for w in words]
     _check_withdrawn(words, before)
     own = {deciding.identify(d) for d in held if d.reviewer == reviewer}
-    new = tuple(w for w, b in zip(words, before, strict=True) if len(own & {*w.seen}) > 1 or not _repeats(w, b))
-    return new, _append(db, ledger, book, now, new, patience) if new else True
+
+    def settles(word: Decision) -> bool:
+        """Whether its reviewer has said several things, none knowing of the others: then even a repetition decides."""
+        leading = aliases if word.facet == SAME_WORK else moved
+        return len(own.intersection(deciding.latest(held, deciding.subject(word, leading), leading))) > 1
+
+    new = tuple(w for w, b in zip(words, before, strict=True) if settles(w) or not _repeats(w, b))
+    return new, _append(db, ledger, book, now, new, patience)
 
 
 def _check_values(book: Rulebook, pairs: Sequence[tuple[str, str]]) -> None:
@@ -328,10 +334,13 @@ def _judge(opened: store.Store, book: Rulebook, now: Clock, progress: Progress) 
 def _append(db: Path, ledger: Path, book: Rulebook, now: Clock, new: Sequence[Decision], patience: float) -> bool:
     """The ledger first, before the harvest is so much as opened: it is what must not be lost. The works decided on are
     judged at once, or (False) later: by the sync that is running, or with the next word or `judge`."""
-    store.append(ledger, new)
+    if new:
+        store.append(ledger, new)
     try:
         with locked(db, patience), store.open_store(db, ledger, wait=patience) as opened:
             dois = sorted({catalogue.canonical(opened.conn, doi) for doi in opened.unshown()})
+            if not new and not dois:  # said before, and shown; after a restore it may not be
+                return True
             opened.show_decisions()
             opened.set_facets(reconsider.facet_rows(book))
             # What a killed sync left to announce is for the next sync: a person waits for this decision alone.
@@ -360,6 +369,8 @@ def _archive(door: Files, config: Config, opened: store.Store) -> Iterator[Archi
     lists = [s for s in config.sources if isinstance(s, ReferenceList)]
     followed = [s for s in lists if s.of]
     wanted = set(catalogue.dois(opened.conn)) | {s.of for s in followed if s.of}
+    for decision in opened.decisions():
+        wanted |= {decision.doi} | ({Doi(decision.value)} if decision.facet == SAME_WORK and decision.value else set())
     printed = [c for s in lists for c in s.citations]
     with Archive(
         door.paths,

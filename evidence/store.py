@@ -31,6 +31,9 @@ PREPRINT = ("is-preprint-of", "has-preprint")
 _SQL_VARIABLES = 500
 """Values bound in one `in (…)`: below SQLite's oldest limit of 999."""
 
+_SHOWN = "decision, doi, action, verdict, facet, value, reason, reviewer, made_at, rule_said"
+"""The columns of `decisions` in `evidence.db`."""
+
 _INSERT_DECISION = """
     insert into decisions (doi, action, verdict, facet, value, reason, reviewer, made_at, rules, record, rule_said, seen)
     values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -1149,30 +1152,44 @@ class Store:
         return tuple(replace(Decision(*row[:-1]), seen=tuple(json.loads(row[-1]))) for row in rows)
 
     def unshown(self) -> list[Doi]:
-        """The works of words that `evidence.db` does not show yet (`show_decisions`), in order; pairs are not among them."""
-        shown = {number for (number,) in self.conn.execute("select decision from decisions")}
-        said = self._ledger.conn.execute("select decision, doi from decisions where facet is not ?", (SAME_WORK,))
-        return sorted({Doi(doi) for number, doi in said if number not in shown})
+        """The works of words that `evidence.db` does not show yet, or shows and should not (`show_decisions`), in order; pairs
+        are not among them, but for those that have become one record. A ledger that was restored gives its numbers anew, so
+        the words themselves are compared."""
+        kept, shown = self._words()
+        moved = self._moved()
+        return sorted(
+            {
+                Doi(doi)
+                for _, doi, _, _, facet, value, *_ in kept ^ shown
+                if facet != SAME_WORK or moved.get(value, value) == moved.get(doi, doi)
+            }
+        )
 
     def show_decisions(self) -> int:
         """Copy the ledger to `decisions` in `evidence.db`, for readers; returns how many rows that changed. The digests,
         which no reader needs, stay where they are; a word on a DOI that leads to another is shown at the work it is about."""
-        columns = "decision, doi, action, verdict, facet, value, reason, reviewer, made_at, rule_said"
-        said = columns.partition(", ")[2]
-        # A decision that was stored twice (merged from two copies) is shown once.
-        each = f"select min(decision), {said} from decisions group by {said}, rules, record order by 1"  # noqa: S608
-        select = f"select {columns} from decisions order by decision"  # noqa: S608 - our own column names
-        moved = dict(self.conn.execute("select alias, doi from aliases where last_run is null").fetchall())
-        kept = {(number, moved.get(doi, doi), *rest) for number, doi, *rest in self._ledger.conn.execute(each)}
-        shown = set(self.conn.execute(select))
+        kept, shown = self._words()
         if kept != shown:
             with self._writing():
                 gone = [(row[0],) for row in shown - kept]
                 self.conn.executemany("delete from decisions where decision = ?", gone)
-                marks = _marks(columns.split(", "))
-                insert = f"insert into decisions ({columns}) values ({marks})"  # noqa: S608
+                marks = _marks(_SHOWN.split(", "))
+                insert = f"insert into decisions ({_SHOWN}) values ({marks})"  # noqa: S608
                 self.conn.executemany(insert, sorted(kept - shown))
         return len(kept ^ shown)
+
+    def _moved(self) -> dict[str, str]:
+        return dict(self.conn.execute("select alias, doi from aliases where last_run is null").fetchall())
+
+    def _words(self) -> tuple[set[tuple[Any, ...]], set[tuple[Any, ...]]]:
+        """The rows of `decisions` as the ledger has them, and as `evidence.db` shows them."""
+        said = _SHOWN.partition(", ")[2]
+        # A decision that was stored twice (merged from two copies) is shown once.
+        each = f"select min(decision), {said} from decisions group by {said}, rules, record order by 1"  # noqa: S608
+        select = f"select {_SHOWN} from decisions order by decision"  # noqa: S608 - our own column names
+        moved = self._moved()
+        kept = {(number, moved.get(doi, doi), *rest) for number, doi, *rest in self._ledger.conn.execute(each)}
+        return kept, set(self.conn.execute(select))
 
     # ------------------------------------------------------------------ inside
 

@@ -158,6 +158,7 @@ def sync(
             state = states[source.id] if not full else SourceState(None, None)
             _guarded(bench, outcome, source.id, lambda s=source, b=state: _harvest(bench, outcome, s, b))  # type: ignore[misc]
         _guarded(bench, outcome, FILES_SOURCE, lambda: _take(bench, outcome, take))
+        _guarded(bench, outcome, REFRESH_SOURCE, lambda: _decided(bench, outcome))
         _guarded(bench, outcome, REFRESH_SOURCE, lambda: _refresh(bench, outcome, known, full))
         store.show_decisions()
         # Decisions are read anew: people decide while a sync runs.
@@ -393,6 +394,24 @@ def _asked(bench: Bench, source: Search, sweep: search.Sweep) -> Asked:
 
 
 # ---------------------------------------------------------------------- known works
+
+
+def _decided(bench: Bench, outcome: Outcome) -> None:
+    """Ask for the works that people decided on and that are not here: in a database that is made anew no source may lead to
+    them any more, and an old DOI of a work is known from its decisions alone."""
+    bench.store.show_decisions()
+    wanted = catalogue.without_work(bench.store.conn)
+    if not wanted:
+        return
+    found = [f for batch in bench.door.lookup(wanted) for f in batch]
+    _land(
+        bench,
+        outcome,
+        REFRESH_SOURCE,
+        [f.message for f in found if f.message is not None],
+        [],
+        [pair for f in found for pair in _alias(f)],
+    )
 
 
 def _refresh(bench: Bench, outcome: Outcome, known: Sequence[Doi], full: bool) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evidence.decisions import chained, divided, identify, latest, merged, moment, standing, subject
+from evidence.decisions import chained, divided, followed, identify, known, latest, merged, moment, standing, subject
 from evidence.model import SAME_WORK, Decision, Doi
 
 WORK, TWIN, OTHER = Doi("10.1/a"), Doi("10.1/b"), Doi("10.1/c")
@@ -74,6 +74,22 @@ def test_a_pair_is_one_subject_from_either_side() -> None:
     apart = replace(same, doi=TWIN, value=WORK, action="untag", made_at="2026-11-02T00:00:00Z", seen=(identify(same),))
     assert subject(same) == subject(apart)
     assert standing([apart, same]) == [apart]
+
+
+def test_a_pair_is_shown_from_either_side_until_it_has_become_one_record() -> None:
+    pair = Decision(WORK, "untag", None, SAME_WORK, OTHER, "why", "A", "2026-11-01T00:00:00Z", None, None)
+    back = replace(pair, doi=OTHER, value=WORK)
+    assert followed([pair, back], {}) == (pair, back)
+    assert followed([pair, back], {WORK: TWIN}) == (replace(pair, doi=TWIN), replace(back, value=TWIN))
+    assert followed([pair, back], {OTHER: WORK}) == ()
+
+
+def test_what_is_known_of_a_subject_is_all_that_was_said_of_it() -> None:
+    one = said("include")
+    two = after([one], said("exclude"))
+    other = said("unsure", doi=OTHER)
+    assert known([one, two, other], subject(one)) == tuple(sorted([identify(one), identify(two)]))
+    assert latest([one, two, other], subject(one)) == (identify(two),)
 
 
 def test_a_time_that_is_none_comes_before_every_other() -> None:

@@ -210,6 +210,19 @@ def test_titles_and_subtitles(titles: list[str], subtitles: list[str], expected:
     assert normalise.searchable({"title": titles, "subtitle": subtitles}) == (expected, None)
 
 
+@pytest.mark.parametrize(
+    ("fields", "pages"),
+    [
+        ({"page": "5-9", "article_number": "e12"}, "5-9"),
+        ({"article_number": "e12"}, "e12"),
+        ({"page": "5"}, "5"),
+        ({}, None),
+    ],
+)
+def test_an_article_number_stands_for_the_pages_that_are_not_there(fields: dict[str, str], pages: str | None) -> None:
+    assert (work(**fields).pages, work(**fields).article_number) == (pages, fields.get("article_number"))
+
+
 def test_a_selected_row_is_searchable_without_a_doi() -> None:
     row = {
         "title": ["Grief &amp; loss"],

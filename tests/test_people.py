@@ -15,7 +15,7 @@ from evidence.model import SAME_WORK, Decision, Doi, Message
 from evidence.rulebook import Rulebook
 from evidence.store import open_store
 from evidence.sync import Outcome, Quiet, sync
-from tests.records import MARKOWITZ, SMALL_YAML, STANGIER, WORKS, DictDoor
+from tests.records import LIPSITZ, MALARIA, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, DictDoor
 
 Clock = Callable[[], datetime]
 DOI = Doi(str(STANGIER["DOI"]))
@@ -235,3 +235,153 @@ def test_judging_again_settles_in_one_run(review: Review) -> None:
     review.decide(COPY, "exclude")
     with open_store(review.db) as store:
         assert reconsider.settle(store, review.book, 1, Quiet(), moved=True) == (0, 0)
+
+
+def test_a_decision_on_a_ledger_that_was_restored_shows_at_once(review: Review) -> None:
+    """The restored ledger gives the numbers of the decisions that it does not have again."""
+    review.sync()
+    review.decide(DOI, "include")
+    older = catalogue.words(review.ledger)
+    backup = review.ledger.read_bytes()
+    review.decide(str(MARKOWITZ["DOI"]), "exclude")
+    review.ledger.write_bytes(backup)
+    review.decide(DOI, "exclude")
+    assert (review.verdicts()[DOI][0], len(catalogue.words(review.ledger))) == ("exclude", len(older) + 1)
+    assert review.verdicts()[str(MARKOWITZ["DOI"])][0] == "include"  # nobody has said anything of it any more
+
+
+def test_what_was_taken_back_elsewhere_is_a_conflict(
+    review: Review, tmp_path: Path, book: Rulebook, clock: Clock
+) -> None:
+    """A decision, and the withdrawal of another one by somebody who did not know of it: neither goes without a word."""
+    other = Review(tmp_path / "b", book, clock)
+    for copy in (review, other):
+        copy.sync()
+    review.decide(DOI, "exclude")
+    other.decide(DOI, "include")
+    other.decide(DOI, withdrawn=[None])
+    words = catalogue.words(other.ledger)
+    session.import_decisions(review.db, review.ledger, book, clock, words)
+    assert "exclude" in (review.conflict(DOI) or "") and "withdraw" in (review.conflict(DOI) or "")
+
+
+def test_a_pair_that_was_taken_back_elsewhere_waits_for_a_person(
+    review: Review, tmp_path: Path, book: Rulebook, clock: Clock
+) -> None:
+    other = Review(tmp_path / "b", book, clock)
+    pair = [(SAME_WORK, str(MARKOWITZ["DOI"]))]
+    for copy in (review, other):
+        copy.sync()
+    review.decide(DOI, tags=pair)
+    other.decide(DOI, tags=pair)
+    other.decide(DOI, withdrawn=pair)
+    session.import_decisions(review.db, review.ledger, book, clock, catalogue.words(other.ledger))
+    with catalogue.reading(review.db) as conn:
+        (waiting,) = catalogue.pairs_to_check(conn)
+    assert "A: said that they are one work, and took that back" in waiting["reason"]
+
+
+def test_a_later_word_stands_though_two_records_are_two_works_again(review: Review) -> None:
+    """Its reviewer had the first word before them by way of the second, which is now one on another work."""
+    ticks, day = review.clock, [29]
+    review.clock = lambda: ticks().replace(day=day[0])
+    review.sync(*WORKS, TWIN)
+    (hidden,) = (doi for doi, (verdict, _) in review.verdicts().items() if verdict == "duplicate")
+    stands = ({DOI, COPY} - {Doi(hidden)}).pop()
+    review.decide(stands, "include")
+    day[0] = 28
+    review.decide(hidden, "unsure")
+    day[0] = 25  # a clock that is days behind
+    review.decide(stands, "exclude")
+    review.decide(DOI, untags=[(SAME_WORK, COPY)], by="B")
+    found = review.verdicts()
+    assert (found[stands][0], found[hidden][0]) == ("exclude", "unsure")
+
+
+def pair_said(review: Review, one: str, other: str) -> tuple[str, str]:
+    with catalogue.reading(review.db) as conn:
+        first, second = sorted((one, other))
+        return catalogue.paired_by_people(conn)[first, second]
+
+
+def test_a_pair_says_what_it_overrules_and_why_it_is_not_joined(review: Review) -> None:
+    excluded, third = str(MALARIA["DOI"]), str(MARKOWITZ["DOI"])
+    with open_store(review.db) as store:
+        sync(CONFIG, store, DictDoor(WORKS), review.book, now=review.clock, full=True, take=[MALARIA])
+    review.decide(DOI, tags=[(SAME_WORK, excluded)])
+    assert pair_said(review, DOI, excluded) == ("same", f"A: why (Not joined: {excluded} is excluded.)")
+    assert review.judge() == 0  # and it stays so
+    review.decide(DOI, tags=[(SAME_WORK, third)])
+    review.decide(DOI, untags=[(SAME_WORK, third)], by="B")
+    assert pair_said(review, DOI, third) == ("apart", "B: why (People disagree: A: one work.)")
+    between = str(LIPSITZ["DOI"])
+    review.decide(DOI, tags=[(SAME_WORK, between)])
+    review.decide(between, tags=[(SAME_WORK, third)])
+    said = [pair_said(review, between, doi) for doi in (DOI, third)]
+    assert {verdict for verdict, _ in said} == {"same"}
+    assert sum("(Not joined: " in reason and "two works, as people decided" in reason for _, reason in said) == 1
+
+
+def test_a_pair_of_which_one_record_is_not_here_is_listed(
+    review: Review, tmp_path: Path, book: Rulebook, clock: Clock
+) -> None:
+    other = Review(tmp_path / "b", book, clock)
+    review.sync(*WORKS, TWIN)
+    review.decide(DOI, untags=[(SAME_WORK, COPY)])
+    other.sync()
+    session.import_decisions(other.db, other.ledger, book, clock, catalogue.words(review.ledger))
+    with catalogue.reading(other.db) as conn:
+        assert catalogue.without_work(conn) == [COPY]
+        assert len(conn.execute("select * from decisions_without_work").fetchall()) == 1
+
+
+def test_a_database_that_is_made_anew_asks_for_every_work_that_was_decided_on(review: Review) -> None:
+    """No source leads to the one any more, and of the other an old DOI is all that the decisions know."""
+    with open_store(review.db) as store:
+        sync(CONFIG, store, DictDoor([*WORKS, TWIN]), review.book, now=review.clock, full=True, take=[MALARIA])
+    review.decide(str(MALARIA["DOI"]), "include")
+    review.decide(COPY, "exclude")
+    review.db.unlink()
+    with open_store(review.db) as store:
+        door = DictDoor(WORKS)
+        door.aliases[COPY] = DOI
+        sync(CONFIG, store, door, review.book, now=review.clock)
+    found = review.verdicts()
+    assert (found[str(MALARIA["DOI"])][0], found[DOI][0]) == ("include", "exclude")
+    with catalogue.reading(review.db) as conn:
+        assert catalogue.without_work(conn) == []
+
+
+def test_records_that_were_set_apart_and_are_one_record_now_are_a_conflict(review: Review) -> None:
+    review.sync(*WORKS, TWIN)
+    review.decide(DOI, untags=[(SAME_WORK, COPY)])
+    with open_store(review.db) as store:
+        door = DictDoor(WORKS)
+        door.aliases[COPY] = DOI
+        sync(CONFIG, store, door, review.book, now=review.clock, full=True)
+    assert f"{COPY} are two works: both DOIs lead to one record now" in (review.conflict(DOI) or "")
+    assert review.judge() == 0
+    review.decide(DOI, withdrawn=[(SAME_WORK, COPY)])
+    assert review.conflict(DOI) is None
+
+
+def test_a_pair_may_be_named_by_an_old_doi(review: Review) -> None:
+    review.sync(*WORKS, TWIN)
+    with open_store(review.db) as store:
+        door = DictDoor(WORKS)
+        door.aliases[COPY] = DOI
+        sync(CONFIG, store, door, review.book, now=review.clock, full=True)
+    (word,) = review.decide(str(MARKOWITZ["DOI"]), tags=[(SAME_WORK, COPY)])
+    assert word.value == DOI
+    assert {same for doi, (_, same) in review.verdicts().items() if doi in (DOI, MARKOWITZ["DOI"])} - {None}
+    with pytest.raises(ConfigError, match="no other work"):
+        review.decide(DOI, tags=[(SAME_WORK, COPY)])
+
+
+def test_what_is_said_again_shows_in_a_harvest_that_was_restored(review: Review) -> None:
+    review.sync()
+    backup = review.db.read_bytes()
+    review.decide(DOI, "exclude")
+    review.db.write_bytes(backup)
+    assert review.decide(DOI, "exclude") == ()
+    assert review.verdicts()[DOI][0] == "exclude"

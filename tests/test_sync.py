@@ -149,6 +149,18 @@ class FaultyDoor(DictDoor):
         return super().lookup(dois, since)
 
 
+def test_since_means_new_or_changed_since(store: Store, go: Callable[..., Outcome]) -> None:
+    go(DictDoor(WORKS))
+    later = {"indexed": {"date-time": "2026-11-24T12:00:00Z"}}
+    changed = {**STANGIER, "volume": "69", **later}
+    new = message("10.5555/new", "Interpersonal psychotherapy for grief", 2020, **later)
+    go(DictDoor([changed if m is STANGIER else m for m in WORKS] + [new]))
+    (started,) = rows(store, "select started from runs where run = 2")[0]
+    shown = catalogue.Selection(("include", "exclude", "unsure"), since=started)
+    assert {row["doi"] for row in catalogue.selected(store.conn, shown)} == {STANGIER["DOI"], "10.5555/new"}
+    assert len(list(catalogue.selected(store.conn, replace(shown, since="2000-01-01")))) > 2
+
+
 def test_a_source_that_fails_stops_alone_and_keeps_its_bookmark(store: Store, go: Callable[..., Outcome]) -> None:
     outcome = go(FaultyDoor(fail="scan"))
     assert outcome.outcome == "partial"
