@@ -164,10 +164,23 @@ def decide(
         *(said("untag", *pair) for pair in untags),
         *(said("withdraw", *(pair or ())) for pair in withdrawn),
     )
-    pairs = [d for d in held if d.facet == SAME_WORK]
-    stands = {deciding.subject(d, moved): d for d in deciding.standing([d for d in held if d.facet != SAME_WORK], moved)
-              if d.reviewer == reviewer}  # fmt: skip
-    stands |= {deciding.subject(d, aliases): d for d in deciding.standing(pairs, aliases) if d.reviewer == reviewer}
+    new = _not_said_before(words, held, reviewer, moved, aliases)
+    return new, _append(db, ledger, book, now, new, patience)
+
+
+def _not_said_before(
+    words: Sequence[Decision],
+    held: Sequence[Decision],
+    reviewer: str,
+    moved: Mapping[Doi, Doi],
+    aliases: Mapping[Doi, Doi],
+) -> tuple[Decision, ...]:
+    """The decisions that say something else than what stands of their reviewer's on the same subject. ConfigError when one
+    would undo what does not stand. `moved` and `aliases` are as in `decide`."""
+    of_works = [d for d in held if d.facet != SAME_WORK]
+    of_pairs = [d for d in held if d.facet == SAME_WORK]
+    stands = {deciding.subject(d, moved): d for d in deciding.standing(of_works, moved) if d.reviewer == reviewer}
+    stands |= {deciding.subject(d, aliases): d for d in deciding.standing(of_pairs, aliases) if d.reviewer == reviewer}
     before = [stands.get(deciding.subject(w, aliases if w.facet == SAME_WORK else moved)) for w in words]
     _check_withdrawn(words, before)
     own = {deciding.identify(d) for d in held if d.reviewer == reviewer}
@@ -177,8 +190,7 @@ def decide(
         leading = aliases if word.facet == SAME_WORK else moved
         return len(own.intersection(deciding.latest(held, deciding.subject(word, leading), leading))) > 1
 
-    new = tuple(w for w, b in zip(words, before, strict=True) if settles(w) or not _repeats(w, b))
-    return new, _append(db, ledger, book, now, new, patience)
+    return tuple(w for w, b in zip(words, before, strict=True) if settles(w) or not _repeats(w, b))
 
 
 def _check_values(book: Rulebook, pairs: Sequence[tuple[str, str]]) -> None:
