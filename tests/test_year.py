@@ -7,8 +7,10 @@ short one), EVIDENCE_YEAR_SEED the seed of the first. A failure names the seed a
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
+import shutil
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable
@@ -17,14 +19,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from evidence import publish, rulebook
 from evidence.rulebook import Rulebook
 from tests import year as showing
 from tests.test_rejudge import edited
 from tests.world import DAY, World
-from tests.year import SOURCES, VERDICTS, Copy, Notice, Told, Word, same_work
+from tests.year import SOURCES, VERDICTS, Copy, Notice, Word, same_work
 
 RECORDS = 60
 """How many studies there are in January."""
@@ -133,17 +133,18 @@ class Year:
     # ------------------------------------------------------------------ reviewers
 
     def decide(self, copy: Copy, doi: str, verdict: str) -> None:
-        """A verdict replaces what the reviewer has seen of the work's."""
+        """A verdict comes after all that the reviewer has seen of the work, and replaces what the same reviewer said."""
         of_the_work = self.of_the_work(copy, doi)
         if copy.decide(doi, verdict):
-            seen = {w.number for w in self.words if w.number in copy.known and self.world.prime(w.doi) in of_the_work}
-            self.words.append(Word(len(self.words), doi, verdict, frozenset(seen)))
+            known = [w for w in self.words if w.number in copy.known]
+            seen = {w.number for w in known if {w.doi, self.world.prime(w.doi)} & of_the_work}
+            self.words.append(Word(len(self.words), copy.who, doi, verdict, frozenset(seen)))
             copy.known.add(len(self.words) - 1)
 
     def of_the_work(self, copy: Copy, doi: str) -> set[str]:
         """All records of the work, as this copy groups them."""
         heads = copy.heads()
-        head = heads.get(self.world.prime(doi), doi)
+        head = heads.get(self.world.prime(doi)) or heads.get(doi)
         return {one for one, its in heads.items() if its == head}
 
     def exchange(self, first: Copy, second: Copy, *, at_once: bool) -> None:
@@ -162,7 +163,8 @@ class Year:
     def begin(self, *, skew: int = 0) -> None:
         """The first days of the next month; Ann's clock is so many days ahead."""
         self.number += 1
-        self.world.now = max(self.world.now, datetime(2026 + (self.number - 1) // 12, (self.number - 1) % 12 + 1, 2, 6, tzinfo=UTC))
+        first = datetime(2026 + (self.number - 1) // 12, (self.number - 1) % 12 + 1, 2, 6, tzinfo=UTC)
+        self.world.now = max(self.world.now, first)
         self.ann.skew = skew * DAY
         self.before = {copy.who: copy.last_run() for copy in (self.ann, self.bob)}
 
@@ -227,22 +229,28 @@ class Year:
         return await showing.shown(copy.db, ds)
 
     def _compare_words(self, copy: Copy) -> None:
-        """Of each work: what people said last of it, having seen the rest, is its verdict; who differ are named."""
+        """Of each work: what people said last of it, having seen the rest, is its verdict; people who differ are named."""
         known = [w for w in self.words if w.number in copy.known]
-        replaced = {number for w in known for number in w.replaces}
+        after = {(number, w.who) for w in known for number in w.seen}
         heads = copy.heads()
-        said: dict[str, set[str]] = defaultdict(set)
+        last: dict[str, set[str]] = defaultdict(set)
+        own: dict[str, set[str]] = defaultdict(set)
         for word in known:
-            if word.number not in replaced and (doi := self.world.prime(word.doi)) in heads:
-                said[heads[doi]].add(word.verdict)
+            head = heads.get(self.world.prime(word.doi)) or heads.get(word.doi)
+            if head is None:
+                continue
+            if (word.number, word.who) not in after:
+                own[head].add(word.verdict)
+            if not any(number == word.number for number, _ in after):
+                last[head].add(word.verdict)
         found = {doi: told for doi, *told in copy.rows("select doi, verdict, decided, conflict from works")}
-        for doi, verdicts in said.items():
+        for doi, verdicts in last.items():
             verdict, decided, conflict = found[doi]
             assert (verdict in verdicts, decided) == (True, "person"), (copy.who, doi, verdicts, verdict)
             split = any(words in (conflict or "") for words in DIFFER)
-            assert split == (len(verdicts) > 1), (copy.who, doi, verdicts, conflict)
+            assert split == (len(own[doi]) > 1), (copy.who, doi, own[doi], conflict)
         by_person = {d for d, (verdict, decided, _) in found.items() if decided == "person" and verdict != "duplicate"}
-        assert by_person == said.keys()
+        assert by_person == last.keys()
         narrower = copy.book is books()[1]
         for doi in (self.kinds["therapy"] | self.kinds["psychotherapy"]) & found.keys() - by_person:
             if found[doi][0] != "duplicate":
@@ -284,7 +292,7 @@ class Year:
             works = showing.listed(self.ann.db, day)
             boxes = showing.command(self.ann.db, "report", "prisma", "--as-of", day, "--json")
             assert works == before["works"], day
-            assert {box["key"]: box["n"] for box in showing.json.loads(boxes)} == before["boxes"], day
+            assert {box["key"]: box["n"] for box in json.loads(boxes)} == before["boxes"], day
 
     # ------------------------------------------------------------------ what may be chosen
 
@@ -431,3 +439,98 @@ def test_a_year_that_is_written_down(tmp_path: Path) -> None:
         play(year, happens, **how)
     year.look_back()
     assert len(year.kept) == 12
+
+
+# ---------------------------------------------------------------------- random years
+
+
+def something(year: Year, dice: random.Random) -> None:
+    """One thing that may happen to Crossref or to a reviewer."""
+    studies, plain = year.known(), year.plain()
+    noticed = {year.family[doi] for doi in year.notices.values()}
+    quiet = [doi for doi in studies if year.family[doi] not in noticed]
+    copy = dice.choice((year.ann, year.bob))
+    what = dice.choice(WHAT)
+    if what == "new":
+        year.add(dice.choice(("psychotherapy", "psychotherapy", "therapy", "counselling", "other")))
+    elif what == "edit" and studies:
+        year.edit(dice.choice(studies))
+    elif what in ("twin", "preprint") and studies:
+        (year.twin if what == "twin" else year.preprint)(dice.choice(studies))
+    elif what == "notice" and plain:
+        year.notice(dice.choice(plain), dice.choice(KINDS), dice.choice(("notice", "record", "both")))
+    elif what == "unsay" and year.notices:
+        year.unsay(dice.choice(sorted(year.notices)))
+    elif what == "move" and len(quiet) > 3:
+        year.move(dice.choice(quiet), listed=dice.random() < 0.5)
+    elif what == "merge":
+        merge(year, quiet, dice)
+    elif what == "vanish" and len(quiet) > 3:
+        year.vanish(dice.choice(quiet))
+    elif what == "back" and year.world.gone:
+        year.back(dice.choice(sorted(year.world.gone)))
+    elif what == "decide" and quiet:
+        year.decide(copy, dice.choice(quiet), dice.choice(VERDICTS[:3]))
+    elif what == "tag" and quiet:
+        copy.decide(dice.choice(quiet), **{dice.choice(("tags", "untags")): (("outcome", "cost"),)})
+    elif what == "apart":
+        if pairs := twins(year, quiet):
+            one, other = dice.choice(pairs)
+            copy.decide(one, untags=same_work(other))
+    elif what == "rules":
+        for one in (year.ann, year.bob):
+            one.book = books()[one.book is books()[0]]
+            one.judge()
+    elif what == "sources":
+        year.ann.sources = year.bob.sources = dice.choice(sorted(SOURCES))
+
+
+WHAT = (
+    "new", "new", "new", "new", "edit", "edit", "twin", "preprint", "notice", "notice", "unsay", "move", "merge", "vanish",
+    "back", "decide", "decide", "decide", "tag", "apart", "rules", "sources",
+)  # fmt: skip
+"""What may happen; what stands here twice happens twice as often."""
+
+
+def twins(year: Year, dois: list[str]) -> list[tuple[str, str]]:
+    """The pairs of records of one study among these."""
+    return [(a, b) for a in dois for b in dois if a != b and year.family[a] == year.family[b]]
+
+
+def merge(year: Year, dois: list[str], dice: random.Random) -> None:
+    """One record of a study becomes an alias of another one."""
+    if pairs := twins(year, dois):
+        old, new = dice.choice(pairs)
+        year.world.alias(old, new, listed=dice.random() < 0.5)
+
+
+def random_year(folder: Path, seed: int, *, months: int, records: int) -> Year:
+    dice = random.Random(seed)
+    year = Year(folder, records)
+    for number in range(months):
+        how: dict[str, int] = {}
+        if number and dice.random() < 0.4:
+            how[dice.choice(("kill_at", "fail_at"))] = dice.randint(1, 25)
+        if dice.random() < 0.15:
+            how["skew"] = 1
+
+        def happens(year: Year, number: int = number) -> None:
+            for _ in range(dice.randint(0, 12) if number else 0):
+                something(year, dice)
+
+        try:
+            play(year, happens, **how)
+        except Exception as error:
+            error.add_note(f"seed {seed}, month {number + 1}, {how}")
+            raise
+    year.look_back()
+    return year
+
+
+def test_random_years(tmp_path: Path) -> None:
+    long = {"months": 12, "records": 25} if YEARS else {"months": 4, "records": 20}
+    for seed in range(SEED, SEED + max(YEARS, 1)):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        random_year(folder, seed, **long)
+        shutil.rmtree(folder)

@@ -91,7 +91,7 @@ class Told:
     notices: dict[Notice, str] = field(default_factory=dict)
 
     def due(self, world: World, phrases: Iterable[str], notices: Mapping[Notice, str]) -> dict[str, set[Any]]:
-        """What a complete sync tells: of `new`, `gone`, `back` and `content` the DOIs, of `moved` the old ones, of notices which."""
+        """What a complete sync tells: which DOIs are new, gone, back or changed, which old ones moved, which notices came or went."""
         records = world.records
         asked = {d for d, m in records.items() if any(p in m["title"][0].lower() for p in phrases)}
         led = {
@@ -141,12 +141,13 @@ class Told:
 
 @dataclass(frozen=True)
 class Word:
-    """A verdict that a person gave: on which DOI, and which words it replaces."""
+    """A verdict that a person gave: on which DOI, and which words on the work that person had seen."""
 
     number: int
+    who: str
     doi: str
     verdict: str
-    replaces: frozenset[int]
+    seen: frozenset[int]
 
 
 @dataclass
@@ -259,7 +260,9 @@ def listed(db: Path, day: str | None = None) -> dict[str, tuple[str, ...]]:
     asked = [word for verdict in VERDICTS for word in ("--verdict", verdict)]
     of_a_day = ["--as-of", day] if day else []
     lines = list(csv.DictReader(io.StringIO(command(db, "export", *asked, *of_a_day))))
-    found = {one["doi"]: tuple(one[name] for name in ("verdict", "title", "authors", "notice", "gone")) for one in lines}
+    found = {
+        one["doi"]: tuple(one[name] for name in ("verdict", "title", "authors", "notice", "gone")) for one in lines
+    }
     assert len(found) == len(lines)
     return found
 
