@@ -91,7 +91,7 @@ class Told:
     notices: dict[Notice, str] = field(default_factory=dict)
 
     def due(self, world: World, phrases: Iterable[str], notices: Mapping[Notice, str]) -> dict[str, set[Any]]:
-        """What a complete sync tells: which DOIs are new, gone, back or changed, which old ones moved, which notices came or went."""
+        """What a complete sync tells: DOIs new, gone, back or changed, old ones that moved, notices that came or went."""
         records = world.records
         asked = {d for d, m in records.items() if any(p in m["title"][0].lower() for p in phrases)}
         led = {
@@ -114,8 +114,10 @@ class Told:
         }
 
     def hear(self, world: World, rows: list[catalogue.Row], notices: Mapping[Notice, str]) -> dict[str, set[Any]]:
-        """Take what was told for known; returns it in the form of `due`."""
+        """Take what was told for known; returns it in the form of `due`. That a new preprint shows the notices of its article is
+        left out."""
         said: dict[str, set[Any]] = defaultdict(set)
+        new = {row["doi"] for row in rows if row["what"] == "new"}
         for row in rows:
             what, doi = row["what"], row["doi"]
             if what in ("new", "gone", "back", "content"):
@@ -126,7 +128,9 @@ class Told:
                 self.content.setdefault(doi, self.content[row["before"]])
             elif what in ("notice", "notice-ended"):
                 found = news.read(row["after"] or row["before"], doi)
-                said[what].add((found.kind, found.notice_doi))
+                notice = found.kind, found.notice_doi
+                if not (doi in new and notice in self.notices):
+                    said[what].add(notice)
         self.news |= said["new"]
         self.gone = (self.gone | said["gone"]) - said["back"] - said["moved"]
         self.moved |= said["moved"]
