@@ -226,7 +226,7 @@ class Year:
         self.kept[self.day] = asyncio.run(self._look(self.ann))
 
     async def _look(self, copy: Copy) -> dict[str, Any]:
-        ds = await showing.site_of(copy.db)
+        ds = await copy.site()
         runs = range(self.before[copy.who] + 1, copy.last_run() + 1)
         await showing.changes_shown(copy.db, ds, runs, f"{self.world.now:%Y-%m}-01")
         return await showing.shown(copy.db, ds)

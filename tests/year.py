@@ -167,6 +167,7 @@ class Copy:
     ticks: int = 0
     told: Told = field(default_factory=Told)
     known: set[int] = field(default_factory=set)
+    open_site: Datasette | None = None
 
     def __post_init__(self) -> None:
         self.folder.mkdir()
@@ -197,10 +198,17 @@ class Copy:
             self.sync()
         except Killed:
             put_back(aside, self.folder)
+            self.open_site = None  # it holds the file that was there before
             return True
         finally:
             self.world.kill_at = None
         return False
+
+    async def site(self) -> Datasette:
+        """The site over this copy, which stays open while the review goes on."""
+        if self.open_site is None:
+            self.open_site = await site_of(self.db)
+        return self.open_site
 
     def judge(self) -> tuple[int, list[catalogue.Row]]:
         return session.judge_again(self.db, self.ledger, self.book, self.clock)
