@@ -134,18 +134,22 @@ class Year:
 
     def decide(self, copy: Copy, doi: str, verdict: str) -> None:
         """A verdict comes after all that the reviewer has seen of the work, and replaces what the same reviewer said."""
-        of_the_work = self.of_the_work(copy, doi)
+        of_the_work, heads = self.of_the_work(copy, doi), copy.heads()
         if copy.decide(doi, verdict):
             known = [w for w in self.words if w.number in copy.known]
-            seen = {w.number for w in known if {w.doi, self.world.prime(w.doi)} & of_the_work}
+            seen = {w.number for w in known if (w.doi if w.doi in heads else self.world.prime(w.doi)) in of_the_work}
             self.words.append(Word(len(self.words), copy.who, doi, verdict, frozenset(seen)))
             copy.known.add(len(self.words) - 1)
 
     def of_the_work(self, copy: Copy, doi: str) -> set[str]:
         """All records of the work, as this copy groups them."""
         heads = copy.heads()
-        head = heads.get(self.world.prime(doi)) or heads.get(doi)
+        head = self.head(heads, doi)
         return {one for one, its in heads.items() if its == head}
+
+    def head(self, heads: dict[str, str], doi: str) -> str | None:
+        """The record that represents the work of `doi`, which may be an alias that a copy does not know to be one."""
+        return heads.get(doi) or heads.get(self.world.prime(doi))
 
     def exchange(self, first: Copy, second: Copy, *, at_once: bool) -> None:
         """Both take the other's ledger; `at_once`: both files are written before either is read."""
@@ -250,7 +254,7 @@ class Year:
         last: dict[str, set[str]] = defaultdict(set)
         own: dict[str, set[str]] = defaultdict(set)
         for word in known:
-            head = heads.get(self.world.prime(word.doi)) or heads.get(word.doi)
+            head = self.head(heads, word.doi)
             if head is None:
                 continue
             if (word.number, word.who) not in after:
