@@ -516,9 +516,10 @@ def unsay(year: Year, dice: random.Random, dois: list[str]) -> None:
 
 
 def vanish(year: Year, dice: random.Random, dois: list[str]) -> None:
-    """A record that vanishes once it has taken a notice back may have been read for the last time before."""
-    taken_back = {year.family[year.about[notice]] for notice in year.about.keys() - year.notices.keys()}
-    if known := [doi for doi in year.known() if year.family[doi] not in taken_back]:
+    """What a record said of notices in the month in which it vanishes nobody has read: only told notices stand."""
+    told = year.ann.told.notices.keys() & year.bob.told.notices.keys() & year.notices.keys()
+    untold = {year.family[year.about[notice]] for notice in year.about.keys() - told}
+    if known := [doi for doi in year.known() if year.family[doi] not in untold]:
         year.vanish(dice.choice(known))
 
 
