@@ -1,0 +1,364 @@
+"""A year of a living review over a small Crossref that changes, and a small model of what readers must be told of it.
+
+`Copy` is one copy of the review: a reviewer with databases, rules, sources.yaml and a clock. `Told` is the model: what this copy
+has told its readers so far, from which it knows what a complete sync must tell next. `shown` reads the same numbers from every
+place that shows them and compares them. The model knows nothing of the code under test but the names of the kinds of changes.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import sqlite3
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from click.testing import CliRunner
+from datasette.app import Datasette
+
+from evidence import catalogue, config, ledger, news, report, serve, session, yaml_text
+from evidence.cli import cli
+from evidence.errors import ConfigError
+from evidence.model import SAME_WORK, Doi, Message
+from evidence.rulebook import Rulebook
+from evidence.store import open_store
+from evidence.sync import Outcome, sync
+from tests.world import Killed, World, copy_databases, put_back
+
+VERDICTS = ("include", "exclude", "unsure", "duplicate")
+ATOM = "{http://www.w3.org/2005/Atom}"
+FEED_LENGTH = 100
+"""How many changes a feed holds."""
+
+YAML = """
+sources:
+  - id: list
+    kind: references
+    label: The article's references
+    citations:
+      - {text: "Klerman. Interpersonal psychotherapy for bereaved spouses. A Journal. 1991;1:100-109.", doi: 10.5555/work.1}
+      - {text: "Weissman. Interpersonal psychotherapy for women after childbirth. A Journal. 1992;2:200-209.", doi: 10.5555/work.2}
+  - id: by-name
+    kind: search
+    label: By name
+    query: {bibliographic: interpersonal psychotherapy}
+    phrases: [interpersonal psychotherap*, interpersonal therap*]
+    years: 1974-
+"""  # noqa: E501 - citations are one line each
+SECOND = """
+  - id: counselling
+    kind: search
+    label: Counselling
+    query: {bibliographic: interpersonal counselling}
+    phrases: [interpersonal counsel*]
+    years: 1974-
+"""
+ASKED = ("interpersonal psychotherap", "interpersonal therap")
+SOURCES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "as it was": (YAML, ASKED),
+    "label": (YAML.replace("label: By name", "label: By its name"), ASKED),
+    "phrase": (YAML.replace("therap*]", "therap*, interpersonal counsel*]"), (*ASKED, "interpersonal counsel")),
+    "second search": (YAML + SECOND, (*ASKED, "interpersonal counsel")),
+    "no list": (YAML[: YAML.index("  - id: list")] + YAML[YAML.index("  - id: by-name") :], ASKED),
+}
+"""Each sources.yaml of a year, and how the titles begin that its searches look for."""
+
+Notice = tuple[str, str]
+"""A kind of notice, and the DOI of the notice."""
+
+
+def text(record: Message) -> str:
+    """What readers call the content of a record."""
+    return json.dumps([record["title"], record.get("author"), record["type"], record.get("issued")], sort_keys=True)
+
+
+@dataclass
+class Told:
+    """What one copy has told its readers of the world, DOI by DOI, and what it must tell now."""
+
+    news: set[str] = field(default_factory=set)
+    gone: set[str] = field(default_factory=set)
+    moved: set[str] = field(default_factory=set)
+    content: dict[str, str] = field(default_factory=dict)
+    notices: dict[Notice, str] = field(default_factory=dict)
+
+    def due(self, world: World, phrases: Iterable[str], notices: Mapping[Notice, str]) -> dict[str, set[Any]]:
+        """What a complete sync tells: DOIs new, gone, back or changed, old ones that moved, notices that came or went."""
+        records = world.records
+        asked = {d for d, m in records.items() if any(p in m["title"][0].lower() for p in phrases)}
+        led = {
+            d for d in self.news - self.moved if d not in records and d in world.aliases and world.prime(d) in records
+        }
+        taken_over = {world.prime(d): d for d in sorted(led)}
+        standing = self.news - self.moved - led
+        return {
+            "new": asked - self.news - taken_over.keys(),
+            "gone": standing - records.keys() - self.gone,
+            "back": standing & self.gone & records.keys(),
+            "moved": led,
+            "content": {
+                d
+                for d in (standing | taken_over.keys()) & records.keys()
+                if text(records[d]) != self.content[d if d in self.content else taken_over[d]]
+            },
+            "notice": notices.keys() - self.notices.keys(),
+            "notice-ended": self.notices.keys() - notices.keys(),
+        }
+
+    def hear(self, world: World, rows: list[catalogue.Row], notices: Mapping[Notice, str]) -> dict[str, set[Any]]:
+        """Take what was told for known; returns it in the form of `due`. That a new preprint shows the notices of its article is
+        left out."""
+        said: dict[str, set[Any]] = defaultdict(set)
+        new = {row["doi"] for row in rows if row["what"] == "new"}
+        for row in rows:
+            what, doi = row["what"], row["doi"]
+            if what in ("new", "gone", "back", "content"):
+                said[what].add(doi)
+            elif what == "moved":
+                said[what].add(row["before"])
+                self.news.add(doi)
+                self.content.setdefault(doi, self.content[row["before"]])
+            elif what in ("notice", "notice-ended"):
+                found = news.read(row["after"] or row["before"], doi)
+                notice = found.kind, found.notice_doi
+                if not (doi in new and notice in self.notices):
+                    said[what].add(notice)
+        self.news |= said["new"]
+        self.gone = (self.gone | said["gone"]) - said["back"] - said["moved"]
+        self.moved |= said["moved"]
+        for doi in said["new"] | said["content"]:
+            self.content[doi] = text(world.records[doi])
+        for notice in said["notice"]:
+            self.notices[notice] = notices.get(notice, "")
+        for notice in said["notice-ended"]:
+            self.notices.pop(notice, None)
+        return said
+
+
+@dataclass(frozen=True)
+class Word:
+    """A verdict that a person gave: on which DOI, and which words on the work that person had seen."""
+
+    number: int
+    who: str
+    doi: str
+    verdict: str
+    seen: frozenset[int]
+
+
+@dataclass
+class Copy:
+    """One copy of the review. `known` are the numbers of the words that are in its ledger."""
+
+    folder: Path
+    who: str
+    world: World
+    book: Rulebook
+    sources: str = "as it was"
+    skew: timedelta = timedelta(0)
+    ticks: int = 0
+    told: Told = field(default_factory=Told)
+    known: set[int] = field(default_factory=set)
+    open_site: Datasette | None = None
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir()
+
+    @property
+    def db(self) -> Path:
+        return self.folder / "evidence.db"
+
+    @property
+    def ledger(self) -> Path:
+        return self.folder / "decisions.db"
+
+    def clock(self) -> datetime:
+        self.ticks += 1
+        return self.world.now + self.skew + timedelta(seconds=self.ticks % 50)
+
+    def sync(self) -> Outcome:
+        checked = config.check(yaml_text.parse(SOURCES[self.sources][0], "sources.yaml"))
+        with open_store(self.db, self.ledger) as store:
+            return sync(checked, store, self.world, self.book, now=self.clock)
+
+    def killed_sync(self, at: int) -> bool:
+        """The program is killed at its request `at`; what was on disk then is what there is. False when it ended before."""
+        aside = self.folder / "aside"
+        self.world.kill_at = self.world.requests + at
+        self.world.before_kill = lambda: copy_databases(self.folder, aside)
+        try:
+            self.sync()
+        except Killed:
+            put_back(aside, self.folder)
+            self.open_site = None  # it holds the file that was there before
+            return True
+        finally:
+            self.world.kill_at = None
+        return False
+
+    async def site(self) -> Datasette:
+        """The site over this copy, which stays open while the review goes on."""
+        if self.open_site is None:
+            self.open_site = await site_of(self.db)
+        return self.open_site
+
+    def judge(self) -> tuple[int, list[catalogue.Row]]:
+        return session.judge_again(self.db, self.ledger, self.book, self.clock)
+
+    def decide(self, doi: str, verdict: str | None = None, **more: Any) -> bool:
+        """False when there is no such work here."""
+        said = (more.get("tags", ()), more.get("untags", ()), "it was read", self.who)
+        try:
+            session.decide(self.db, self.ledger, self.book, self.clock, Doi(doi), verdict, *said)  # type: ignore[arg-type]
+        except ConfigError:
+            return False
+        return True
+
+    def exported(self) -> Path:
+        """The ledger as CSV, as `decisions export` writes it."""
+        file = self.folder / "ledger.csv"
+        words = catalogue.words(self.ledger)
+        file.write_text("".join(ledger.lines(words)), encoding="utf-8", newline="")
+        return file
+
+    def take(self, file: Path) -> int:
+        return session.import_decisions(self.db, self.ledger, self.book, self.clock, ledger.read(file))
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        return rows(self.db, sql)
+
+    def heads(self) -> dict[str, str]:
+        """Each record → the one that represents its work."""
+        return dict(self.rows("select doi, coalesce(same_as, doi) from works"))
+
+    def last_run(self) -> int:
+        ((run,),) = self.rows("select coalesce(max(run), 0) from runs") if self.db.exists() else ((0,),)
+        return int(run)
+
+    def changes(self, since: int) -> list[catalogue.Row]:
+        """The changes of the runs after `since`."""
+        with catalogue.reading(self.db) as conn:
+            return [row for run in range(since + 1, self.last_run() + 1) for row in catalogue.changes(conn, run=run)]
+
+    def command(self, *words: str) -> str:
+        """What the command line prints."""
+        return command(self.db, *words)
+
+
+def rows(db: Path, sql: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(db)) as conn:
+        return conn.execute(sql).fetchall()
+
+
+def command(db: Path, *words: str) -> str:
+    done = CliRunner().invoke(cli, ["--db", str(db), *words])
+    assert done.exit_code == 0, (words, done.output, done.exception)
+    return done.stdout
+
+
+# ---------------------------------------------------------------------- what is shown, and where
+
+
+def listed(db: Path, day: str | None = None) -> dict[str, tuple[str, ...]]:
+    """The export of all works: DOI → verdict, title, authors, notice, gone."""
+    asked = [word for verdict in VERDICTS for word in ("--verdict", verdict)]
+    of_a_day = ["--as-of", day] if day else []
+    lines = list(csv.DictReader(io.StringIO(command(db, "export", *asked, *of_a_day))))
+    found = {
+        one["doi"]: tuple(one[name] for name in ("verdict", "title", "authors", "notice", "gone")) for one in lines
+    }
+    assert len(found) == len(lines)
+    return found
+
+
+async def site_of(db: Path, *, immutable: bool = False) -> Datasette:
+    files = {"immutables": [str(db)]} if immutable else {"files": [str(db)]}
+    ds = Datasette(**files, config_dir=serve.site_folder())
+    await ds.invoke_startup()
+    return ds
+
+
+async def shown(db: Path, ds: Datasette) -> dict[str, Any]:
+    """The numbers of today, which are compared wherever they are shown: front page, `status`, export and PRISMA flow."""
+    works = listed(db)
+    verdicts = Counter(row[0] for row in works.values())
+    front = await front_page(ds)
+    status = json.loads(command(db, "status", "--json"))
+    boxes = {box["key"]: box["n"] for box in json.loads(command(db, "report", "prisma", "--json"))}
+    page = (await ds.client.get("/prisma.csv")).text
+    assert {k: n for k, n in status["works"].items() if n} == {k: n for k, n in verdicts.items() if n}
+    for verdict, label, box in (
+        ("include", "works included", "included"),
+        ("exclude", "looked at and excluded", "excluded"),
+        ("unsure", "waiting for a person", "waiting"),
+    ):
+        assert verdicts[verdict] == front[label] == boxes[box], verdict
+        answer = await ds.client.get(f"/evidence/works.json?verdict={verdict}&_shape=array&_size=1000")
+        assert {row["doi"] for row in answer.json()} == {d for d, row in works.items() if row[0] == verdict}
+    assert verdicts["duplicate"] == boxes["same_work"]
+    assert boxes["identified"] - boxes["removed"] == boxes["screened"]
+    assert boxes["screened"] == boxes["included"] + boxes["excluded"] + boxes["waiting"]
+    assert boxes["removed"] == boxes["duplicates"] + boxes["removed_otherwise"]
+    assert status["waiting"] == front["waiting for a person"]
+    assert status["decisions_to_check"] == front.get("decisions to look at again", 0) == boxes["decisions_to_check"]
+    noticed = Counter(row[3] for row in works.values() if row[3] and row[0] == "include")
+    assert sum(noticed.values()) == front["retracted or corrected"]
+    assert Counter(status["notices"]) == Counter(row[3] for row in works.values() if row[3] and row[0] in VERDICTS[::2])
+    assert {gone["doi"] for gone in status["gone"]} == {d for d, row in works.items() if row[4]}
+    return {"works": works, "boxes": boxes, "prisma.csv": page}
+
+
+async def front_page(ds: Datasette) -> dict[str, int]:
+    """The numbers of the front page by what stands under them."""
+    page = (await ds.client.get("/")).text
+    found = re.findall(r"<li><a href=[^>]+><b>([\d,]+)</b> <span>([^<]+)</span>", page)
+    return {label: int(n.replace(",", "")) for n, label in found}
+
+
+async def changes_shown(db: Path, ds: Datasette, runs: Iterable[int], first_day: str) -> None:
+    """The changes of these runs, all that there are since `first_day`, are the same in table, report, page and feed."""
+    page, feed = (await ds.client.get("/changes")).text, (await ds.client.get("/feed.atom")).text
+    with catalogue.reading(db) as conn:
+        by_run = {run: catalogue.changes(conn, run=run) for run in runs}
+        since = catalogue.changes(conn, first_day)
+        doors = dict(conn.execute("select run, door from runs where outcome in ('complete', 'partial')"))
+    told = [row for found in by_run.values() for row in found]
+    assert sorted(row["change"] for row in told) == sorted(row["change"] for row in since)
+    said = command(db, "report", "changes", "--since", first_day)
+    assert sum(line.startswith("  ") for line in said.splitlines()) == len(told)
+    assert json.loads(command(db, "report", "changes", "--since", first_day, "--json")) == since
+    for run, found in by_run.items():
+        if not found and doors.get(run) == "judge":
+            assert f'id="run-{run}"' not in page
+        elif run in doors:
+            words = report.counted(news.counted(found))
+            section = page.split(f'id="run-{run}"')[1].split("</section>")[0]
+            assert f"<p>{words[:1].upper()}{words[1:]}" in section, (run, words)
+    titles = [entry.findtext(f"{ATOM}title") for entry in ElementTree.fromstring(feed).findall(f"{ATOM}entry")]
+    assert titles == list(entries(db))[:FEED_LENGTH]
+
+
+def entries(db: Path) -> Iterator[str]:
+    """The titles of the entries of a feed, the latest change first, from the table `changes` alone."""
+    now = dict(rows(db, "select alias, doi from aliases where last_run is null"))
+    titles = dict(rows(db, "select doi, title from works"))
+    for doi, what, before, after, verdict in rows(
+        db, "select doi, what, before, after, verdict from changes order by change desc"
+    ):
+        doi = now.get(doi, doi)
+        if what != "tags" and "include" in (verdict, before) and doi in titles:
+            row = {"doi": doi, "what": what, "before": before, "after": after}
+            yield titles[doi] if what == "new" else f"[{report.label(row)}] {titles[doi]}"
+
+
+def same_work(doi: str) -> tuple[tuple[str, str], ...]:
+    """What says that a record is another one of the work `doi`."""
+    return ((SAME_WORK, doi),)
