@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from evidence import catalogue, doi, rulebook, session, yaml_text
+from evidence.decisions import identify, moment
 from evidence.errors import ConfigError
 from evidence.model import SAME_WORK, Decision, Doi, VerdictName
 from evidence.rulebook import Rulebook
@@ -132,12 +133,17 @@ class Desk:
         return found
 
     def said(self, reviewer: str) -> list[Act]:
-        """What this reviewer said and has not taken back, the newest first."""
+        """What this reviewer decided and has not undone, the newest first; within a second the ledger's order tells which."""
+        words, stands = self._words()
+        place = {identify(word): number for number, word in enumerate(words)}
         acts: dict[tuple[Doi, str], list[Decision]] = {}
-        for word in self._words()[1]:
+        for word in stands:
             if word.reviewer == reviewer:
                 acts.setdefault((word.doi, word.made_at), []).append(word)
-        return [Act(found, at, tuple(words)) for (found, at), words in reversed(acts.items())]
+        newest = sorted(
+            acts, key=lambda act: (moment(act[1]), max(place[identify(word)] for word in acts[act])), reverse=True
+        )
+        return [Act(found, at, tuple(acts[found, at])) for found, at in newest]
 
     def kept_under(self, found: Doi) -> Doi:
         """The DOI that the work is kept under: another one where `found` has become an alias."""

@@ -190,6 +190,7 @@ def test_each_record_is_counted_where_it_stands(store: Store) -> None:
         "excluded": 1, "waiting": 1, "decisions_to_check": 0,
     }  # fmt: skip
     assert {key: found[key] for key in expected} == expected
+    assert [found.depth(key) for key in ("removed", "duplicates", "again")] == [0, 1, 2]
     said = report.flow(found)
     assert "      7  Records identified\n      4    from databases" in said
     assert "DOIs without a record" not in said

@@ -107,3 +107,52 @@ def test_health_warnings_and_duplicates() -> None:
     assert "2 of 3 known works found; not found: 10.1/x." in said
     assert "Warning, by-name: it leads to no work at all" in said
     assert "2 duplicate records." in said
+
+
+def test_a_search_is_told_as_it_was_run() -> None:
+    row: dict[str, Any] = {
+        "label": "By name", "source": "by-name", "door": "crossref", "query": "query.bibliographic=interpersonal",
+        "filters": "", "years": "[1974, null]", "also": '["child*"]', "phrases": '["interpersonal psychotherap*"]',
+        "first_asked": "2026-11-01", "last_asked": "2026-11-02", "requests": 1, "scanned": 20, "works": 3, "depth": None,
+    }  # fmt: skip
+    assert report.searches([row]).splitlines() == [
+        "By name (by-name)",
+        "  database: Crossref REST API",
+        "  query: query.bibliographic=interpersonal",
+        "  limits: no filter; years 1974–",
+        "  must say: interpersonal psychotherap*; and also: child*",
+        "  run: 2026-11-01 to 2026-11-02, 1 request, 20 rows read",
+        "  works it leads to: 3",
+    ]
+    assert "years –1999" in report.searches([row | {"years": "[null, 1999]"}])
+    assert "years any" in report.searches([row | {"years": "[null, null]"}])
+
+
+def test_a_pair_names_the_other_record_from_either_side_and_a_notice_the_record_it_stands_on() -> None:
+    notice = {
+        "doi": "10.1/b",
+        "kind": "retraction",
+        "issued": "2026",
+        "notice_doi": "10.1/n",
+        "evidence": "updated-by",
+        "undone": 0,
+    }
+    work: dict[str, Any] = {
+        "doi": "10.1/b", "title": "A trial", "authors": None, "container": None, "issued": None, "url": None,
+        "verdict": "include", "decided": "rule", "judged_on": "title", "why": "It says so.", "reasons": [], "gone": None,
+        "aliases": [], "same_as": None, "tags": [], "sources": [],
+        "duplicates": [
+            {"doi": a, "other": b, "verdict": "doubtful", "decided": "rule", "reason": "alike"}
+            for a, b in (("10.1/a", "10.1/b"), ("10.1/b", "10.1/c"))
+        ],
+        "notices": [
+            notice | {"stands_on": "10.1/b", "relation": "own"},
+            notice | {"stands_on": "10.1/twin", "relation": "record", "notice_doi": "10.1/m"},
+        ],
+    }  # fmt: skip
+    said = report.explanation(work)
+    assert "doubtful (by rule): 10.1/a: alike" in said
+    assert "doubtful (by rule): 10.1/c: alike" in said
+    lines = [line for line in said.splitlines() if "retraction" in line]
+    assert "on 10.1/b" not in lines[0]
+    assert "on 10.1/twin, another record of it" in lines[1]
