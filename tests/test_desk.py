@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -338,6 +339,17 @@ async def test_hostile_text_is_inert(db: Path, room: desk.Desk) -> None:
         assert page.status_code == 200
         assert "<script>window" not in page.text
         assert "script-src 'self'" in page.headers["content-security-policy"]
+
+
+def test_of_decisions_within_a_second_the_last_is_the_newest(
+    db: Path, room: desk.Desk, book: Rulebook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk, "_now", lambda: datetime(2026, 11, 24, 9, tzinfo=UTC))
+    works = ["10.1002/cpp.1774", "10.1002/jclp.21857", "10.1016/j.cpr.2013.09.002"]
+    for reason, order in (("first", works), ("then", works[::-1])):
+        for doi in order:
+            say(db, book, doi, "unsure", REVIEWER, reason)
+        assert [act.doi for act in room.said(REVIEWER)] == order[::-1]
 
 
 def test_ready_reasons_learn_from_what_was_written_twice(db: Path, room: desk.Desk, book: Rulebook) -> None:
