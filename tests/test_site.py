@@ -549,7 +549,8 @@ async def test_a_work_gone_from_crossref_says_so(tmp_path: Path) -> None:
     assert "In Crossref again" not in (await get(path, "/changes")).text
 
 
-async def test_a_work_describes_itself_to_reference_managers(sample: Path) -> None:
+async def test_a_work_describes_itself_to_reference_managers(tmp_path: Path) -> None:
+    sample = site_sample.make_sample(tmp_path / "evidence.db")
     with closing(sqlite3.connect(sample)) as conn, conn:
         conn.execute(
             "insert or ignore into authors values ('Weissman, Myrna', 'Weissman, Myrna', 'W', 'M', null, 'person')"
@@ -607,14 +608,15 @@ async def test_a_work_says_how_it_was_published(tmp_path: Path) -> None:
     assert '<meta name="citation_isbn" content="9780195170610">' in page
 
 
-async def test_a_works_page_says_first_and_last_page_as_the_files_do(sample: Path) -> None:
-    with sqlite3.connect(sample) as conn:
+async def test_a_works_page_says_first_and_last_page_as_the_files_do(tmp_path: Path) -> None:
+    path = site_sample.make_sample(tmp_path / "evidence.db")
+    with closing(sqlite3.connect(path)) as conn, conn:
         conn.execute("update works set pages = '1134–47' where doi = '10.1002/cpp.1774'")
         conn.execute("update works set pages = 'e0-12' where doi = '10.1001/archpsyc.56.6.573'")
-    page = (await get(sample, "/evidence/works/10~2E1002~2Fcpp~2E1774")).text
+    page = (await get(path, "/evidence/works/10~2E1002~2Fcpp~2E1774")).text
     assert '<meta name="citation_firstpage" content="1134">' in page
     assert '<meta name="citation_lastpage" content="1147">' in page
-    page = (await get(sample, "/evidence/works/10~2E1001~2Farchpsyc~2E56~2E6~2E573")).text
+    page = (await get(path, "/evidence/works/10~2E1001~2Farchpsyc~2E56~2E6~2E573")).text
     assert '<meta name="citation_firstpage" content="e0-12">' in page and "citation_lastpage" not in page
 
 
