@@ -644,9 +644,7 @@ def evaluate_duplicates_(file: Path, gold: Path | None) -> None:
 
 @evaluations.command("matching")
 @click.argument("files", nargs=-1, required=True, type=click.Path(dir_okay=False, path_type=Path), metavar="FILE…")
-@click.option(
-    "--every", default=1, show_default=True, type=click.IntRange(min=1), help="Only every so-manieth citation."
-)
+@click.option("--every", default=1, show_default=True, type=click.IntRange(min=1), help="Read only every Nth citation.")
 @click.option("--show", default=20, show_default=True, help="How many disagreements to print.")
 def evaluate_matching_(files: tuple[Path, ...], every: int, show: int) -> None:
     """Match citations against a local index of all their works, and again with the true work taken out.

@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 import pytest
 from datasette.app import Datasette
+from datasette.utils import tilde_encode
 
 from evidence import UPGRADE, catalogue, cli, config, database, serve, session, yaml_text
 from evidence.errors import LockedError, StoreError
@@ -296,8 +297,9 @@ async def test_the_site_lets_go_of_the_log(db: Path, book: Rulebook) -> None:
     await site.invoke_startup()
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app=site.app()), base_url="http://site")
     async with client:
-        for page in ("/", "/evidence/works", f"/work/{WORK}", "/evidence/works.csv?_stream=on", "/prisma", "/evidence"):
-            await client.get(page)
+        work = f"/evidence/works/{tilde_encode(WORK)}"
+        for page in ("/", "/evidence/works", work, "/evidence/works.csv?_stream=on", "/prisma", "/evidence"):
+            assert (await client.get(page)).status_code == 200, page
         works: tuple[dict[str, Any], ...] = WORKS
         for number in range(3):
             works = (*works, message(f"10.5555/{number}", f"Interpersonal psychotherapy, part {number}", 2026))
