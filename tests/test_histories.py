@@ -25,23 +25,18 @@ from evidence import config, rulebook, yaml_text
 from evidence.model import Message
 from evidence.store import open_store
 from evidence.sync import Outcome, sync
-from tests.world import DAY, Killed, World, copy_databases, put_back
+from tests.world import DAY, REFERENCE_LIST, Killed, World, copy_databases, put_back
 
-YAML = """
-sources:
-  - id: list
-    kind: references
-    label: The article's references
-    citations:
-      - {text: "Klerman. Interpersonal psychotherapy for bereaved spouses. A Journal. 1991;1:100-109.", doi: 10.5555/work.1}
-      - {text: "Weissman. Interpersonal psychotherapy for women after childbirth. A Journal. 1992;2:200-209.", doi: 10.5555/work.2}
-  - id: by-name
+YAML = (
+    REFERENCE_LIST
+    + """  - id: by-name
     kind: search
     label: By name
     query: {bibliographic: interpersonal psychotherapy}
     phrases: [interpersonal psychotherap*]
     years: 1974-
-"""  # noqa: E501 - citations are one line each
+"""
+)
 CONFIG = config.check(yaml_text.parse(YAML, "sources.yaml"))
 BOOK = rulebook.load()
 KINDS = ("retraction", "correction", "expression-of-concern", "reinstatement")

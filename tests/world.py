@@ -23,6 +23,16 @@ TOPICS = (
     "medical students", "prison inmates", "caregivers of relatives",
 )  # fmt: skip
 FAMILIES = ("Klerman", "Weissman", "Mufson", "Frank", "Stuart", "Bolton", "Verdeli", "Swartz", "Wilfley")
+REFERENCE_LIST = """
+sources:
+  - id: list
+    kind: references
+    label: The article's references
+    citations:
+      - {text: "Klerman. Interpersonal psychotherapy for bereaved spouses. A Journal. 1991;1:100-109.", doi: 10.5555/work.1}
+      - {text: "Weissman. Interpersonal psychotherapy for women after childbirth. A Journal. 1992;2:200-209.", doi: 10.5555/work.2}
+"""  # noqa: E501 - citations are one line each
+"""The beginning of a sources.yaml: an article that cites the first two studies of a `World`."""
 START = datetime(2026, 1, 5, 6, tzinfo=UTC)
 DAY = timedelta(days=1)
 

@@ -31,28 +31,23 @@ from evidence.model import SAME_WORK, Doi, Message
 from evidence.rulebook import Rulebook
 from evidence.store import open_store
 from evidence.sync import Outcome, sync
-from tests.world import Killed, World, copy_databases, put_back
+from tests.world import REFERENCE_LIST, Killed, World, copy_databases, put_back
 
 VERDICTS = ("include", "exclude", "unsure", "duplicate")
 ATOM = "{http://www.w3.org/2005/Atom}"
 FEED_LENGTH = 100
 """How many changes a feed holds."""
 
-YAML = """
-sources:
-  - id: list
-    kind: references
-    label: The article's references
-    citations:
-      - {text: "Klerman. Interpersonal psychotherapy for bereaved spouses. A Journal. 1991;1:100-109.", doi: 10.5555/work.1}
-      - {text: "Weissman. Interpersonal psychotherapy for women after childbirth. A Journal. 1992;2:200-209.", doi: 10.5555/work.2}
-  - id: by-name
+YAML = (
+    REFERENCE_LIST
+    + """  - id: by-name
     kind: search
     label: By name
     query: {bibliographic: interpersonal psychotherapy}
     phrases: [interpersonal psychotherap*, interpersonal therap*]
     years: 1974-
-"""  # noqa: E501 - citations are one line each
+"""
+)
 SECOND = """
   - id: counselling
     kind: search
