@@ -511,13 +511,6 @@ def whole(conn: sqlite3.Connection, wanted: Sequence[Doi], *, flat: bool = False
         yield from _complete(conn, wanted[start : start + _SCAN], flat)
 
 
-def check_tags(conn: sqlite3.Connection, tags: Sequence[tuple[str, str]]) -> None:
-    """ConfigError when a tag is none that could be said, naming those that can."""
-    known = _taxonomy(conn)
-    for facet, value in tags:
-        tag_filter.check_tag(facet, value, known)
-
-
 def check(conn: sqlite3.Connection, selection: Selection) -> None:
     """ConfigError when a selection asks for a tag that could not be said, or for words where there are none."""
     tag_filter.check(selection.tags, _taxonomy(conn))

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from evidence import __version__, archive, catalogue, crossref, export, past, reconsider, references, store
+from evidence import __version__, archive, catalogue, crossref, export, past, reconsider, references, store, tag_filter
 from evidence import decisions as deciding
 from evidence import judge as judging
 from evidence import output as writing
@@ -128,7 +128,10 @@ def decide(
         raise ConfigError("--because and --by must not be empty: a decision without a reason or a name helps nobody")
     if both := sorted(set(tags) & set(untags)):
         raise ConfigError(f"{both[0][0]}:{both[0][1]} cannot be said and taken away at once")
-    _check_values(book, [pair for pair in (*tags, *untags) if pair[0] != SAME_WORK])
+    known = tag_filter.by_facet(book.values)
+    for facet, value in (*tags, *untags):
+        if facet != SAME_WORK:
+            tag_filter.check_tag(facet, value, known)
     with catalogue.reading(db) as conn:
         doi = catalogue.moved(conn, [doi]).get(doi, doi)
         message = next((message for _, _, message in catalogue.standing(conn, [doi])), None)
@@ -191,18 +194,6 @@ def _not_said_before(
         return len(own.intersection(deciding.latest(held, deciding.subject(word, leading), leading))) > 1
 
     return tuple(w for w, b in zip(words, before, strict=True) if settles(w) or not _repeats(w, b))
-
-
-def _check_values(book: Rulebook, pairs: Sequence[tuple[str, str]]) -> None:
-    """ConfigError when a tag is none that can be said of a work, naming those that can."""
-    for facet, value in pairs:
-        if (facet, value) in book.values:
-            continue
-        known = [v for f, v in book.values if f == facet]
-        if not known:
-            facets = ", ".join(sorted({f for f, _ in book.values}))
-            raise ConfigError(f"--tag {facet}:{value}: there is no facet {facet!r}; the facets are {facets}")
-        raise ConfigError(f"--tag {facet}:{value}: {facet} has no {value!r}; it has {', '.join(known)}")
 
 
 def _check_withdrawn(words: Sequence[Decision], before: Sequence[Decision | None]) -> None:
