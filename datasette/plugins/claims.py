@@ -16,8 +16,9 @@ from urllib.parse import urlencode
 
 from datasette import hookimpl
 
-from evidence import config, tallies
 from evidence.errors import ConfigError
+from evidence.harvest import sources
+from evidence.publish import work_sets
 
 NAME = "evidence"
 
@@ -69,22 +70,22 @@ async def desk(datasette: Any, source: str) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=4)
-def read(path: Path, changed: int) -> tuple[config.Article, ...]:
+def read(path: Path, changed: int) -> tuple[sources.Article, ...]:
     """The articles of sources.yaml; read again when the file has changed."""
-    return config.load(path).articles
+    return sources.load(path).articles
 
 
-async def weigh(datasette: Any, claim: config.Claim, cited: dict[int, Any], labels: dict[Any, str]) -> dict[str, Any]:
+async def weigh(datasette: Any, claim: sources.Claim, cited: dict[int, Any], labels: dict[Any, str]) -> dict[str, Any]:
     """One claim: what it cites, and what the tracked evidence has in its cells, by design and since the citation."""
     db = datasette.get_database(NAME)
     works = [cited[position] for position in claim.cites if position in cited]
     years = [work["year"] for work in works if work["year"] is not None]
     since = max(years, default=None)
-    known = await tallies.kept(db)
+    known = await work_sets.kept(db)
     about = known.columns["verdict"].get("include", 0)
     for facet, values in claim.looks_at:
         about &= known.either(facet, *values)
-    reviews = about & known.either("design", *tallies.REVIEWS)
+    reviews = about & known.either("design", *work_sets.REVIEWS)
     newer = sum(n for year, n in known.by_column("year", about) if since is not None and year > since)
     pairs = [("verdict", "include"), *(("_tag", f"{facet}:{','.join(values)}") for facet, values in claim.looks_at)]
 
@@ -103,7 +104,7 @@ async def weigh(datasette: Any, claim: config.Claim, cited: dict[int, Any], labe
         "numbers": [
             (about.bit_count(), "on this in all", address()),
             (
-                (about & known.either("design", *tallies.TRIALS)).bit_count(),
+                (about & known.either("design", *work_sets.TRIALS)).bit_count(),
                 "randomised trials",
                 address(("_tag", TRIALS)),
             ),
@@ -114,10 +115,10 @@ async def weigh(datasette: Any, claim: config.Claim, cited: dict[int, Any], labe
     }
 
 
-async def newest(db: Any, known: tallies.Tallies, works: int) -> dict[str, Any] | None:
+async def newest(db: Any, known: work_sets.Tallies, works: int) -> dict[str, Any] | None:
     """The newest of these works, if there is any."""
     last = max((year for year, _ in known.by_column("year", works)), default=None)
     if last is not None:
         works &= known.columns["year"][last]
-    found = (await db.execute(NEWEST, {"works": json.dumps(tallies.numbers_of(works))})).first()
+    found = (await db.execute(NEWEST, {"works": json.dumps(work_sets.numbers_of(works))})).first()
     return dict(found) if found else None

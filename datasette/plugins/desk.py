@@ -2,7 +2,7 @@
 a published copy has no such file at all.
 
 Who somebody is, the signed cookie says: of the one reviewer of this machine, whom a link with a secret lets in, or of
-datasette-auth-passwords. That a form is ours, Datasette's CSRF token says. What a form means, `evidence.desk` says.
+datasette-auth-passwords. That a form is ours, Datasette's CSRF token says. What a form means, `evidence.review.desk` says.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from urllib.parse import parse_qs, urlencode
 from datasette import Forbidden, hookimpl
 from datasette.utils.asgi import NotFound, Response
 
-from evidence import desk as rooms
 from evidence import doi as dois
 from evidence.errors import ConfigError, EvidenceError
 from evidence.model import SAME_WORK
+from evidence.review import desk as rooms
 
 NAME = "evidence"
 LARGEST_FORM = 200_000

@@ -1,6 +1,6 @@
 """Any list of works as a file: `/download/ris?verdict=include&_tag=variant:ipt-a` takes every filter the list takes.
 
-The list itself says which works (asked of Datasette), `evidence.export` writes them; neither a filter nor a
+The list itself says which works (asked of Datasette), `evidence.export.formats` writes them; neither a filter nor a
 format is known here. Rows stream in the list's order, so a file of any length costs little memory.
 """
 
@@ -19,7 +19,8 @@ from datasette import hookimpl
 from datasette.utils import sqlite_timelimit
 from datasette.utils.asgi import AsgiStream, NotFound, Response
 
-from evidence import catalogue, export
+from evidence.database import queries
+from evidence.export import formats
 from evidence.model import Doi
 
 NAME = "evidence"
@@ -40,14 +41,14 @@ def register_routes() -> list[tuple[str, Any]]:
 
 @hookimpl
 def extra_template_vars() -> dict[str, Any]:
-    return {"download_formats": {name: wanted.says for name, wanted in export.FORMATS.items()}}
+    return {"download_formats": {name: wanted.says for name, wanted in formats.FORMATS.items()}}
 
 
 async def download(datasette: Any, request: Any, send: Any) -> Response | None:
-    wanted = export.FORMATS.get(request.url_vars["format"])
+    wanted = formats.FORMATS.get(request.url_vars["format"])
     path = datasette.get_database(NAME).path
     if wanted is None or path is None:
-        raise NotFound(f"There are files in these formats: {', '.join(export.FORMATS)}")
+        raise NotFound(f"There are files in these formats: {', '.join(formats.FORMATS)}")
     dois, complaint = await listed(datasette, request.query_string)
     if complaint is not None:
         return Response.text(complaint, status=400)
@@ -104,10 +105,10 @@ async def listed(datasette: Any, query: str) -> tuple[list[Doi], str | None]:
         return [], f"The list could not be put in order: {error}"
 
 
-def written(path: Path, dois: list[Doi], wanted: export.Format) -> Generator[str, None, None]:
+def written(path: Path, dois: list[Doi], wanted: formats.Format) -> Generator[str, None, None]:
     """The file in chunks; the connection lives as long as they are read."""
-    conn = catalogue.connect(path)
+    conn = queries.connect(path)
     try:
-        yield from wanted(catalogue.whole(conn, dois, flat=wanted.flat))
+        yield from wanted(queries.whole(conn, dois, flat=wanted.flat))
     finally:
         conn.close()

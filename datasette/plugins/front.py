@@ -10,8 +10,8 @@ from typing import Any
 
 from datasette import hookimpl
 
-from evidence import tallies
-from evidence.remember import MEMORY
+from evidence.publish import work_sets
+from evidence.publish.cache import MEMORY
 
 NAME = "evidence"
 
@@ -89,10 +89,10 @@ async def site(datasette: Any, db: Any) -> dict[str, Any]:
 async def front(datasette: Any, db: Any) -> dict[str, Any]:
     """Everything the front page shows, but for the map."""
     counts = dict((await db.execute(COUNTS)).first())
-    known = await tallies.kept(db)
+    known = await work_sets.kept(db)
     included = known.columns["verdict"].get("include", 0)
-    trials = included & known.either("design", *tallies.TRIALS)
-    reviews = included & known.either("design", *tallies.REVIEWS)
+    trials = included & known.either("design", *work_sets.TRIALS)
+    reviews = included & known.either("design", *work_sets.REVIEWS)
     statuses: dict[str, list[tuple[str, int]]] = {}
     for source, status, n in await db.execute(CITATIONS):
         statuses.setdefault(source, []).append((status, n))
@@ -114,7 +114,7 @@ async def front(datasette: Any, db: Any) -> dict[str, Any]:
     }
 
 
-def per_year(known: tallies.Tallies, included: int, trials: int, reviews: int) -> list[dict[str, int]]:
+def per_year(known: work_sets.Tallies, included: int, trials: int, reviews: int) -> list[dict[str, int]]:
     """Included works of each year that has some, by design."""
     return [
         {

@@ -1,7 +1,7 @@
 """How the tracker works, in its own numbers: the PRISMA 2020 flow as it stands or stood on a day, and the method page.
 
-The flow is `evidence.flow`'s: page, CSV, JSON and SVG show the same boxes, and each number leads to the list it counts.
-Numbers come from the tables; nothing is estimated.
+The flow is `evidence.database.prisma_flow`'s. Page, CSV, JSON and SVG show the same boxes, and each number leads
+to the list it counts. Numbers come from the tables; nothing is estimated.
 """
 
 from __future__ import annotations
@@ -15,9 +15,13 @@ from urllib.parse import urlencode
 from datasette import hookimpl
 from datasette.utils.asgi import BadRequest, Response
 
-from evidence import accuracy, flow, past, report, rulebook, tallies
-from evidence.export import guard
-from evidence.remember import MEMORY
+from evidence.database import prisma_flow
+from evidence.evaluation import accuracy
+from evidence.export import as_of_date, report
+from evidence.export.formats import guard
+from evidence.publish import work_sets
+from evidence.publish.cache import MEMORY
+from evidence.rules import taxonomy
 
 NAME = "evidence"
 
@@ -99,22 +103,22 @@ async def prisma_svg(datasette: Any, request: Any) -> Response:
     return Response(text, content_type="image/svg+xml; charset=utf-8")
 
 
-async def read(datasette: Any, request: Any) -> tuple[str, flow.Flow, dict[str, int]]:
+async def read(datasette: Any, request: Any) -> tuple[str, prisma_flow.Flow, dict[str, int]]:
     """The day asked for (empty: now), the flow as it stood then, and how many of the included works are trials and reviews,
     which is known of now alone."""
     db = datasette.get_database(NAME)
     day = request.args.get("as_of") or ""
-    if day and not past.is_day(day):
+    if day and not as_of_date.is_day(day):
         raise BadRequest(f"as_of={day!r} is no day; write it like 2026-01-31")
-    run = await db.execute_fn(lambda conn: flow.run_of(conn, day)) if day else None
-    found = await MEMORY.get(db.path, ("flow", run), lambda: db.execute_fn(lambda conn: flow.read(conn, run)))
+    run = await db.execute_fn(lambda conn: prisma_flow.run_of(conn, day)) if day else None
+    found = await MEMORY.get(db.path, ("flow", run), lambda: db.execute_fn(lambda conn: prisma_flow.read(conn, run)))
     return day, found, {} if day else await MEMORY.get(db.path, "designs", lambda: designed(db))
 
 
 async def designed(db: Any) -> dict[str, int]:
     return {
         what: (await db.execute(DESIGNED, {"designs": json.dumps(values)})).single_value()
-        for what, values in (("trials", tallies.TRIALS), ("reviews", tallies.REVIEWS))
+        for what, values in (("trials", work_sets.TRIALS), ("reviews", work_sets.REVIEWS))
     }
 
 
@@ -147,7 +151,7 @@ class Addresses:
                 return str(self._table("decisions_to_check"))
             return self._then({"verdict__in": "include,exclude", "conflict": "1"})
         if key in ("trials", "reviews"):
-            designs = tallies.TRIALS if key == "trials" else tallies.REVIEWS
+            designs = work_sets.TRIALS if key == "trials" else work_sets.REVIEWS
             return self._works({"verdict": "include", "_tag": f"design:{','.join(designs)}"})
         return None
 
@@ -160,7 +164,7 @@ class Addresses:
         """The works excluded for one reason."""
         if why is None:
             return None
-        if why == flow.BY_PERSON:
+        if why == prisma_flow.BY_PERSON:
             return self._works({"verdict": "exclude", "decided": "person"})
         return self._works({"verdict": "exclude", "decided": "rule", "why": why})
 
@@ -182,7 +186,7 @@ class Addresses:
         return f"{self._table(table)}?{urlencode(filters)}" if filters else str(self._table(table))
 
 
-def diagram(found: flow.Flow, designs: dict[str, int], where: Addresses | None) -> dict[str, Any]:
+def diagram(found: prisma_flow.Flow, designs: dict[str, int], where: Addresses | None) -> dict[str, Any]:
     """The boxes with their places and lines (words, number, address, indent), the stages beside them, and the arrows."""
 
     def lines(key: str) -> list[tuple[str, int, str | None, int]]:
@@ -240,7 +244,7 @@ async def describe(db: Any) -> dict[str, Any]:
         for row in await db.execute(SEARCHES)
     ]  # fmt: skip
     facets: dict[str, list[dict[str, Any]]] = {}
-    known = await tallies.kept(db)
+    known = await work_sets.kept(db)
     included = known.columns["verdict"].get("include", 0)
     for row in await db.execute(TAXONOMY):
         works = (known.either(row["facet"], row["value"]) & included).bit_count()
@@ -255,5 +259,5 @@ async def describe(db: Any) -> dict[str, Any]:
         "texts": texts,
         "figures": [figure for figure in figures if figure.question not in facets or not figure.value],
         "values_measured": {(figure.question, figure.value): figure for figure in figures if figure.value},
-        "measured_with_these_rules": {figure.rules for figure in figures} == {rulebook.load().digest},
+        "measured_with_these_rules": {figure.rules for figure in figures} == {taxonomy.load().digest},
     }

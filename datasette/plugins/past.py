@@ -1,7 +1,7 @@
 """The works as they stood at the end of a past day: `/past?as_of=2026-03-31&verdict=include`, as a page, JSON and files.
 
 PRISMA's numbers of a past day lead here. `/evidence/works?as_of=…` leads here too: that table itself is of today. What stood
-is `evidence.past`'s to say.
+is `evidence.export.as_of_date`'s to say.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from datasette import hookimpl
 from datasette.utils import tilde_encode
 from datasette.utils.asgi import BadRequest, NotFound, Response
 
-from evidence import export, past, tag_filter
+from evidence.database import tag_filter
+from evidence.database.prisma_flow import run_of
 from evidence.errors import ConfigError
-from evidence.flow import run_of
+from evidence.export import as_of_date, formats
 
 NAME = "evidence"
 SHOWN = 100
@@ -91,7 +92,7 @@ async def page(datasette: Any, request: Any) -> Response:
         "query": urlencode(pairs),
         "last": f"?{urlencode([*pairs, ('page', int(number) - 1)])}" if start else None,
         "next": f"?{urlencode([*pairs, ('page', int(number) + 1)])}" if start + SHOWN < count else None,
-        "formats": tuple(export.FORMATS),
+        "formats": tuple(formats.FORMATS),
     }
     return Response.html(await datasette.render_template("past.html", context, request=request))
 
@@ -105,17 +106,17 @@ async def as_json(datasette: Any, request: Any) -> Response:
 
 async def download(datasette: Any, request: Any) -> Response:
     """The list as a file."""
-    form = export.FORMATS.get(request.url_vars["format"])
+    form = formats.FORMATS.get(request.url_vars["format"])
     if form is None:
-        raise NotFound(f"There are files in these formats: {', '.join(export.FORMATS)}")
+        raise NotFound(f"There are files in these formats: {', '.join(formats.FORMATS)}")
     day, wanted = await read(datasette, request.query_string)
     _, rows = await rows_of(datasette, day, wanted, 0, None)
-    chunks = export.csv_rows(rows, past=True) if form.write is export.csv_rows else form(rows)
+    chunks = formats.csv_rows(rows, past=True) if form.write is formats.csv_rows else form(rows)
     headers = {"content-disposition": f'attachment; filename="works-{day}.{form.extension}"'}
     return Response("".join(chunks), content_type=f"{form.media_type}; charset=utf-8", headers=headers)
 
 
-async def read(datasette: Any, query: str) -> tuple[str, past.Wanted]:
+async def read(datasette: Any, query: str) -> tuple[str, as_of_date.Wanted]:
     """The day and the list that an address asks for; BadRequest says in a sentence what it cannot be asked."""
     pairs = parse_qsl(query, keep_blank_values=True)
     one = dict(pairs)
@@ -123,31 +124,31 @@ async def read(datasette: Any, query: str) -> tuple[str, past.Wanted]:
         raise BadRequest(f"a list of a past day takes {', '.join(sorted(KNOWN))}; it has no {unknown[0]!r}")
     verdicts = tuple(text for key, text in pairs if key == "verdict")
     for text in verdicts:
-        if text not in past.VERDICTS:
-            raise BadRequest(f"verdict={text!r} is none; there are {', '.join(past.VERDICTS)}")
+        if text not in as_of_date.VERDICTS:
+            raise BadRequest(f"verdict={text!r} is none; there are {', '.join(as_of_date.VERDICTS)}")
     if one.get("decided") not in (None, "rule", "person") or one.get("conflict") not in (None, "1"):
         raise BadRequest("decided is rule or person, and conflict is 1")
     texts = [text for key, text in pairs if key == "_tag" and text]
     rows = await datasette.get_database(NAME).execute(TAXONOMY) if texts else ()
     try:
         tags = tag_filter.read(texts, [tuple(row) for row in rows])
-        day = past.check_day(one.get("as_of", ""))
+        day = as_of_date.check_day(one.get("as_of", ""))
     except ConfigError as error:
         raise BadRequest(str(error)) from None
     chosen = verdicts or ("include", "exclude", "unsure", "duplicate")
-    return day, past.Wanted(chosen, one.get("decided"), one.get("why"), "conflict" in one, tuple(tags))
+    return day, as_of_date.Wanted(chosen, one.get("decided"), one.get("why"), "conflict" in one, tuple(tags))
 
 
 async def rows_of(
-    datasette: Any, day: str, wanted: past.Wanted, start: int, most: int | None
+    datasette: Any, day: str, wanted: as_of_date.Wanted, start: int, most: int | None
 ) -> tuple[int, list[dict[str, Any]]]:
     """How many records the list has, and `most` of them from one on."""
 
     def found(conn: sqlite3.Connection) -> tuple[int, list[dict[str, Any]]]:
         run = run_of(conn, day)
-        stood = past.listed(conn, run, wanted)
+        stood = as_of_date.listed(conn, run, wanted)
         shown = stood[start:] if most is None else stood[start : start + most]
-        return len(stood), list(past.whole(conn, run, shown, day))
+        return len(stood), list(as_of_date.whole(conn, run, shown, day))
 
     answer: tuple[int, list[dict[str, Any]]] = await datasette.get_database(NAME).execute_fn(found)
     return answer

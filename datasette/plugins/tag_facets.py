@@ -1,8 +1,8 @@
 """Tags as a facet and as a filter: `?_facet_tags=variant` counts, `?_tag=variant:ipt-a` narrows.
 
 `?_tag=design:rct,cluster-rct` means either; several `_tag` mean all of them. The facet counts sets of works
-(`evidence.tallies`), all facets of a page from one; while somebody writes to the database it counts in the link table. The
-filter is ours because Datasette's `_through` looks
+(`evidence.publish.work_sets`), all facets of a page from one; while somebody writes to the database it counts in the link
+table. The filter is ours because Datasette's `_through` looks
 at one column, and a value's name can stand in two facets (`grief` is a condition and a problem area; `none` a condition and
 a comparator). Works on the table `works` and on any view with `doi`.
 """
@@ -21,9 +21,10 @@ from datasette.filters import FilterArguments
 from datasette.utils import path_with_added_args, path_with_removed_args
 from datasette.utils.asgi import BadRequest
 
-from evidence import tag_filter, tallies
+from evidence.database import tag_filter
 from evidence.errors import ConfigError
-from evidence.remember import MEMORY
+from evidence.publish import work_sets
+from evidence.publish.cache import MEMORY
 
 COMPARISONS = {"": "=", "exact": "=", "not": "≠", "gt": ">", "gte": "≥", "lt": "<", "lte": "≤"}
 """Signs for Datasette's comparisons; the others are words already."""
@@ -99,7 +100,7 @@ class TagFacet(Facet):  # type: ignore[misc]
             (found["where"] or "") if found else BY_DOI.format(sql=ONLY_DOI.sub("select doi from ", self.sql, count=1))
         )
         try:
-            works = await tallies.listed(
+            works = await work_sets.listed(
                 db,
                 where,
                 dict(self.params or {}),
@@ -110,7 +111,7 @@ class TagFacet(Facet):  # type: ignore[misc]
             if error.args == ("interrupted",):
                 raise QueryInterrupted(error, self.sql, self.params) from None
             raise
-        return (await tallies.kept(db)).by_tag(facet, works)
+        return (await work_sets.kept(db)).by_tag(facet, works)
 
     async def _ask(self, db: Any, facet: str, many: int) -> list[tuple[str, int]]:
         """The same from SQLite."""
