@@ -1104,7 +1104,7 @@ def test_it_serves_until_it_is_stopped_and_ends_well(sample: Path, stop: signal.
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
         port = free.getsockname()[1]
     code = (
-        "import sys; from pathlib import Path; from evidence import serve; "
+        "import sys; from pathlib import Path; from evidence.publish import serve; "
         f"sys.exit(serve.run(Path({str(sample)!r}), '127.0.0.1', {port}, open_browser=False))"
     )
     with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True) as server:
