@@ -212,7 +212,7 @@ async def test_an_empty_search_lists_everything(sample: Path) -> None:
 @given(st.text(alphabet='a" \n*\t\0\r)(A\u2028:^-+{}', max_size=12))
 @settings(max_examples=200, deadline=None)
 def test_whatever_is_typed_is_a_search(typed: str) -> None:
-    words = plugin("words")
+    words = plugin("search_query")
     query = words.searchable("/evidence/works", urlencode({"_search": typed, "verdict": "include"}).encode())
     kept = dict(parse_qsl(query.decode(), keep_blank_values=True))
     assert kept["verdict"] == "include"
@@ -223,7 +223,7 @@ def test_whatever_is_typed_is_a_search(typed: str) -> None:
 
 
 def test_other_addresses_stay_as_they_are() -> None:
-    words = plugin("words")
+    words = plugin("search_query")
     for path, query in (
         ("/evidence/works", b"verdict=include&_tag=variant%3aipt&x"), ("/evidence/works", b"_search=IPT-A+%C3%A9"),
         ("/evidence/works", b"_search=grief+OR+loss&_searchmode=raw"), ("/evidence/works", b"q="), ("/", b""),
@@ -772,10 +772,10 @@ async def test_each_number_of_the_flow_leads_to_as_many_rows_and_every_form_says
 
 
 BAD_QUESTIONS = {
-    "/prisma?as_of=nonsense": "no day",
-    "/prisma.csv?as_of=2026-02-31": "no day",
-    "/prisma.json?as_of=2026-2-1": "no day",
-    "/prisma.svg?as_of=20260201": "no day",
+    "/prisma?as_of=nonsense": "not a valid date",
+    "/prisma.csv?as_of=2026-02-31": "not a valid date",
+    "/prisma.json?as_of=2026-2-1": "not a valid date",
+    "/prisma.svg?as_of=20260201": "not a valid date",
     "/past": "no day",
     "/past?as_of=2026-13-01": "no day",
     "/past/csv?as_of=": "no day",
@@ -885,11 +885,11 @@ def test_marking_never_changes_the_text(text: str, places: list[tuple[int, int]]
     assert {i for i, on in enumerate(marked) if on} >= fitting
 
 
-MARKED = plugin("work").marked
+MARKED = plugin("work_page").marked
 
 
 async def test_a_citation_that_files_do_not_hold_is_not_called_wrong(tmp_path: Path) -> None:
-    assert set(plugin("articles").MEANINGS) == set(get_args(CitationStatus))
+    assert set(plugin("fact_check_page").MEANINGS) == set(get_args(CitationStatus))
     path = site_sample.make_sample(tmp_path / "evidence.db")
     with closing(sqlite3.connect(path)) as conn, conn:
         conn.execute(
@@ -1006,7 +1006,7 @@ async def test_the_policy_allows_the_scripts_we_ship_and_no_other(sample: Path) 
         loaded += re.findall(r'<link rel="stylesheet" href="([^"]*)"', answer.text)
         assert loaded
         assert [source for source in loaded if not re.match(r"/(?!/)", source)] == [], address
-    assert found == set(plugin("safety").INLINE_SCRIPTS)
+    assert found == set(plugin("security").INLINE_SCRIPTS)
 
 
 async def test_a_query_cannot_take_all_memory_or_another_file(sample: Path) -> None:

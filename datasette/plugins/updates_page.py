@@ -81,7 +81,7 @@ async def page(datasette: Any, request: Any) -> Response:
     runs = await MEMORY.get(db.path, "changes", lambda: recent(db))
     decided = [dict(row) for row in await db.execute(DECIDED, {"limit": DECISIONS_SHOWN})]
     shown = {"runs": runs, "decided": decided}
-    return Response.html(await datasette.render_template("changes.html", shown, request=request))
+    return Response.html(await datasette.render_template("updates.html", shown, request=request))
 
 
 async def recent(db: Any) -> list[dict[str, Any]]:

@@ -168,7 +168,7 @@ async def said_page(datasette: Any, request: Any) -> Response:
         "titles": await titles(datasette, [act.doi for act in shown]),
         **await around(datasette, request, None, None, acts),
     }
-    return Response.html(await datasette.render_template("desk_said.html", page, request=request))
+    return Response.html(await datasette.render_template("desk_decisions.html", page, request=request))
 
 
 async def around(

@@ -93,7 +93,7 @@ async def page(datasette: Any, request: Any) -> Response:
         "next": f"?{urlencode([*pairs, ('page', int(number) + 1)])}" if start + SHOWN < count else None,
         "formats": tuple(export.FORMATS),
     }
-    return Response.html(await datasette.render_template("past.html", context, request=request))
+    return Response.html(await datasette.render_template("works_as_of.html", context, request=request))
 
 
 async def as_json(datasette: Any, request: Any) -> Response:

@@ -69,4 +69,4 @@ async def page(datasette: Any, request: Any) -> Response:
     for citation in citations:
         counts[citation["status"]] = counts.get(citation["status"], 0) + 1
     context = {"article": dict(source), "citations": citations, "counts": sorted(counts.items())}
-    return Response.html(await datasette.render_template("article.html", context, request=request))
+    return Response.html(await datasette.render_template("fact_check.html", context, request=request))
