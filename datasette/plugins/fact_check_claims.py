@@ -1,8 +1,8 @@
-"""The claim desk: what an article claims, in our words, beside the works it cites for it and the tracked evidence on it.
+"""The claims on the fact-check page: each claim of the article, the works cited for it, and the evidence in this database.
 
-Claims stand in sources.yaml (`EVIDENCE_SOURCES`, else the working folder's); without that file there are none to show.
-Deterministic: it counts included works in the cells of the map that a claim speaks of. It says nothing about whether the
-claim is true, and every number leads to its works.
+Claims are read from sources.yaml (`EVIDENCE_SOURCES`, else the file in the working folder); without that file there are none.
+This file counts included works with the tags that a claim names, and links each count to its list. It does not judge whether a
+claim is true.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CITED = """
     from citations c left join works w on w.doi = c.doi
     where c.source = :source and c.retired is null
 """
-NEWEST = """
+LATEST = """
     select doi, title, authors, container, year from works where rowid in (select value from json_each(:works))
     order by year desc, doi limit 1
 """
@@ -41,41 +41,48 @@ REVIEWS = "design:meta-analysis,systematic-review"
 @hookimpl
 def extra_template_vars(datasette: Any) -> dict[str, Any]:
     async def claims_of(source: str) -> dict[str, Any]:
-        return await desk(datasette, source)
+        return await claims_of_list(datasette, source)
 
     return {"claims_of": claims_of}
 
 
-async def desk(datasette: Any, source: str) -> dict[str, Any]:
-    """The articles whose reference list `source` is, with each claim's citations and counts; or why there are none."""
+async def claims_of_list(datasette: Any, source: str) -> dict[str, Any]:
+    """The articles that use the reference list `source`, with each claim's citations and counts. `problem` is set when
+    sources.yaml cannot be read."""
     path = Path(os.environ.get("EVIDENCE_SOURCES") or "sources.yaml")
     try:
-        articles = [article for article in read(path, path.stat().st_mtime_ns) if article.references == source]
+        articles = [article for article in load_articles(path, path.stat().st_mtime_ns) if article.references == source]
     except FileNotFoundError:
-        return {"articles": [], "trouble": None}
+        return {"articles": [], "problem": None}
     except ConfigError:
         return {
             "articles": [],
-            "trouble": "The claims cannot be shown: `evidence check` says what is wrong with sources.yaml.",
+            "problem": "The claims cannot be shown because sources.yaml has an error. Run `evidence check` for details.",
         }
     db = datasette.get_database(NAME)
     cited = {row["position"]: dict(row) for row in await db.execute(CITED, {"source": source})}
     labels = {(row["facet"], row["value"]): row["label"] for row in await db.execute(LABELS)}
     shown = [
-        {"title": article.title, "claims": [await weigh(datasette, claim, cited, labels) for claim in article.claims]}
+        {
+            "title": article.title,
+            "claims": [await evidence_for(datasette, claim, cited, labels) for claim in article.claims],
+        }
         for article in articles
     ]
-    return {"articles": [article for article in shown if article["claims"]], "trouble": None}
+    return {"articles": [article for article in shown if article["claims"]], "problem": None}
 
 
 @lru_cache(maxsize=4)
-def read(path: Path, changed: int) -> tuple[config.Article, ...]:
-    """The articles of sources.yaml; read again when the file has changed."""
+def load_articles(path: Path, modified: int) -> tuple[config.Article, ...]:
+    """The articles of sources.yaml. `modified` (ns) is part of the cache key, so a changed file is read again."""
     return config.load(path).articles
 
 
-async def weigh(datasette: Any, claim: config.Claim, cited: dict[int, Any], labels: dict[Any, str]) -> dict[str, Any]:
-    """One claim: what it cites, and what the tracked evidence has in its cells, by design and since the citation."""
+async def evidence_for(
+    datasette: Any, claim: config.Claim, cited: dict[int, Any], labels: dict[Any, str]
+) -> dict[str, Any]:
+    """One claim for the template: the cited works, and counts of included works with its tags, by design and by year (after
+    the latest cited work). `cited` maps position → citation, `labels` (facet, value) → label."""
     db = datasette.get_database(NAME)
     works = [cited[position] for position in claim.cites if position in cited]
     years = [work["year"] for work in works if work["year"] is not None]
@@ -101,23 +108,23 @@ async def weigh(datasette: Any, claim: config.Claim, cited: dict[int, Any], labe
         ],
         "since": since,
         "numbers": [
-            (about.bit_count(), "on this in all", address()),
+            (about.bit_count(), "studies in total", address()),
             (
                 (about & known.either("design", *tallies.TRIALS)).bit_count(),
                 "randomised trials",
                 address(("_tag", TRIALS)),
             ),
             (reviews.bit_count(), "reviews", address(("_tag", REVIEWS))),
-            *([(newer, f"newer than {since}", address(("year__gt", str(since))))] if since else []),
+            *([(newer, f"published after {since}", address(("year__gt", str(since))))] if since else []),
         ],
-        "review": await newest(db, known, reviews),
+        "review": await latest(db, known, reviews),
     }
 
 
-async def newest(db: Any, known: tallies.Tallies, works: int) -> dict[str, Any] | None:
-    """The newest of these works, if there is any."""
-    last = max((year for year, _ in known.by_column("year", works)), default=None)
-    if last is not None:
-        works &= known.columns["year"][last]
-    found = (await db.execute(NEWEST, {"works": json.dumps(tallies.numbers_of(works))})).first()
+async def latest(db: Any, known: tallies.Tallies, works: int) -> dict[str, Any] | None:
+    """The most recent of these works; None if there are none."""
+    latest_year = max((year for year, _ in known.by_column("year", works)), default=None)
+    if latest_year is not None:
+        works &= known.columns["year"][latest_year]
+    found = (await db.execute(LATEST, {"works": json.dumps(tallies.numbers_of(works))})).first()
     return dict(found) if found else None

@@ -1,8 +1,8 @@
-"""What somebody writes into a search box, so that it is a search: an empty box lists everything, odd marks are words.
+"""Makes every text in a search box a valid full-text search (FTS5). An empty search lists everything.
 
-Datasette quotes each word for FTS5, but nothing is left of blanks or of a lone quotation mark, and a null or a line break cuts
-a quotation in two; each is a syntax error then. In raw mode (`?_searchmode=raw`, for `or` and `near`) what FTS5 does not take
-is looked for word by word. It changes the address before anybody reads it, and knows no work.
+Datasette quotes each word for FTS5. Blanks or a single quotation mark leave nothing to search for, and a null character or a
+line break splits a quotation; each would be a syntax error. In raw mode (`?_searchmode=raw`, for `or` and `near`), an expression
+that FTS5 rejects is searched word by word. Only the query string of the address is changed, before Datasette reads it.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from datasette import hookimpl
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
-QUESTION = re.compile(r"/evidence/search(\.\w+)?$")
-"""The ready-made question whose parameter `q` is searched for."""
+SEARCH_QUERY = re.compile(r"/evidence/search(\.\w+)?$")
+"""The ready-made query whose parameter `q` is a search."""
 
 EMPTY = re.compile(r'[\s"]*')
-LIKE_OURS = "create virtual table words using fts5 (title, abstract, authors, container)"
+INDEX_LIKE_OURS = "create virtual table works using fts5 (title, abstract, authors, container)"
 
 
 @hookimpl
 def asgi_wrapper() -> Callable[[App], App]:
     def wrap(app: App) -> App:
         async def wrapped(scope: Any, receive: Any, send: Any) -> None:
-            if scope["type"] == "http" and (asked := scope["query_string"]):
-                scope = {**scope, "query_string": searchable(scope["path"], asked)}
+            if scope["type"] == "http" and (query := scope["query_string"]):
+                scope = {**scope, "query_string": valid_search(scope["path"], query)}
             await app(scope, receive, send)
 
         return wrapped
@@ -38,34 +38,35 @@ def asgi_wrapper() -> Callable[[App], App]:
     return wrap
 
 
-def searchable(path: str, asked: bytes) -> bytes:
-    """The query string of an address, with searches that FTS5 takes; as it was where it has none."""
-    pairs = parse_qsl(asked.decode("latin-1"), keep_blank_values=True)
-    ours = [key == "q" if QUESTION.search(path) else is_search(key) for key, _ in pairs]
-    if not any(ours):
-        return asked
-    said = [(key, plain(text) if mine else text) for (key, text), mine in zip(pairs, ours, strict=True)]
-    kept = [pair for pair, mine in zip(said, ours, strict=True) if not mine or not EMPTY.fullmatch(pair[1])]
-    if ("_searchmode", "raw") in kept and not all(taken(text) for key, text in kept if is_search(key)):
+def valid_search(path: str, query: bytes) -> bytes:
+    """The query string with valid searches; unchanged if it has no search."""
+    pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+    searches = [key == "q" if SEARCH_QUERY.search(path) else is_search(key) for key, _ in pairs]
+    if not any(searches):
+        return query
+    cleaned = [(key, one_line(text) if search else text) for (key, text), search in zip(pairs, searches, strict=True)]
+    kept = [pair for pair, search in zip(cleaned, searches, strict=True) if not search or not EMPTY.fullmatch(pair[1])]
+    if ("_searchmode", "raw") in kept and not all(is_valid(text) for key, text in kept if is_search(key)):
         kept.remove(("_searchmode", "raw"))
-    return urlencode(kept).encode("ascii") if kept != pairs else asked
+    return urlencode(kept).encode("ascii") if kept != pairs else query
 
 
 def is_search(key: str) -> bool:
+    """Whether this parameter of a table page is a search."""
     return key == "_search" or key.startswith("_search_")
 
 
-def plain(text: str) -> str:
-    """On one line, with single blanks."""
+def one_line(text: str) -> str:
+    """The text on one line, with single blanks."""
     return " ".join(text.replace("\0", " ").split())
 
 
-def taken(expression: str) -> bool:
-    """Whether FTS5 understands this."""
+def is_valid(expression: str) -> bool:
+    """Whether FTS5 accepts this expression."""
     with closing(sqlite3.connect(":memory:")) as conn:
-        conn.execute(LIKE_OURS)
+        conn.execute(INDEX_LIKE_OURS)
         try:
-            conn.execute("select rowid from words where words match ?", (expression,)).fetchall()
+            conn.execute("select rowid from works where works match ?", (expression,)).fetchall()
         except sqlite3.OperationalError:
             return False
     return True
