@@ -37,7 +37,7 @@ READY: Mapping[VerdictName, tuple[str, ...]] = {
         "Mentions the therapy only in passing",
         "Not about research or practice",
     ),
-    "unsure": ("The full text is needed", "A second reader is needed"),
+    "unsure": ("The full text is needed", "A second reviewer is needed"),
 }
 """Reasons to choose from; a reviewer's own come after them once they were given twice."""
 

@@ -471,7 +471,7 @@ async def test_a_claim_stands_beside_what_it_cites_and_what_is_known(
     assert "no doi" in claims[0]
     numbers = [re.findall(r'<a href="([^"]+)"><b>(\d+)</b> ([^<]+)</a>', claim) for claim in claims]
     assert [(int(n), label) for _, n, label in numbers[0]] == [
-        (4, "studies in total"), (2, "randomised trials"), (1, "reviews"), (2, "published after 2012"),
+        (4, "studies in total"), (2, "randomised trials"), (1, "review"), (2, "published after 2012"),
     ]  # fmt: skip
     assert [(int(n), label) for _, n, label in numbers[1]] == [
         (0, "studies in total"), (0, "randomised trials"), (0, "reviews"),

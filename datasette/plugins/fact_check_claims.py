@@ -95,8 +95,11 @@ async def evidence_for(
     newer = sum(n for year, n in known.by_column("year", about) if since is not None and year > since)
     pairs = [("verdict", "include"), *(("_tag", f"{facet}:{','.join(values)}") for facet, values in claim.looks_at)]
 
-    def address(*more: tuple[str, str]) -> str:
-        return f"{datasette.urls.table(NAME, 'works')}?{urlencode([*pairs, *more])}"
+    def number(n: int, one: str, many: str, *more: tuple[str, str]) -> tuple[int, str, str]:
+        return n, one if n == 1 else many, f"{datasette.urls.table(NAME, 'works')}?{urlencode([*pairs, *more])}"
+
+    trials = about & known.either("design", *tallies.TRIALS)
+    later = f"published after {since}"
 
     return {
         "id": claim.id,
@@ -108,14 +111,10 @@ async def evidence_for(
         ],
         "since": since,
         "numbers": [
-            (about.bit_count(), "studies in total", address()),
-            (
-                (about & known.either("design", *tallies.TRIALS)).bit_count(),
-                "randomised trials",
-                address(("_tag", TRIALS)),
-            ),
-            (reviews.bit_count(), "reviews", address(("_tag", REVIEWS))),
-            *([(newer, f"published after {since}", address(("year__gt", str(since))))] if since else []),
+            number(about.bit_count(), "study in total", "studies in total"),
+            number(trials.bit_count(), "randomised trial", "randomised trials", ("_tag", TRIALS)),
+            number(reviews.bit_count(), "review", "reviews", ("_tag", REVIEWS)),
+            *([number(newer, later, later, ("year__gt", str(since)))] if since else []),
         ],
         "review": await latest(db, known, reviews),
     }

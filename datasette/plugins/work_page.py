@@ -175,12 +175,12 @@ async def page_data(datasette: Any, row: Any) -> dict[str, Any]:
     facets: dict[str, list[dict[str, Any]]] = {}
     for tag in tags:
         its_reasons = [r for r in reasons if (r["facet"], r["value"]) == (tag["facet"], tag["value"])]
-        facets.setdefault(tag["facet"], []).append({**tag, "reasons": by_rule(its_reasons)})
+        facets.setdefault(tag["facet"], []).append({**tag, "reasons": by_field(its_reasons)})
     return {
         "title": highlighted(row["title"], [reason for reason in reasons if reason["field"] == "title"]),
         "abstract": highlighted(row["abstract"], [reason for reason in reasons if reason["field"] == "abstract"]),
         "facets": facets,
-        "verdict_reasons": by_rule([reason for reason in reasons if reason["facet"] == "verdict"]),
+        "verdict_reasons": by_field([reason for reason in reasons if reason["facet"] == "verdict"]),
         "publication": publication_facts(row, await rows(PEOPLE), await rows(FUNDERS), await rows(LICENCES)),
         "notices": await rows(NOTICES),
         "sources": await rows(SOURCES),
@@ -246,14 +246,13 @@ def licence_text(licence: dict[str, Any]) -> tuple[str, str | None]:
     return f"{url}{f' ({limits})' if limits else ''}", url if is_web else None
 
 
-def by_rule(reasons: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Reasons of one tag or verdict, one entry per rule and field, with its quotes in order and without repeats."""
-    found: dict[tuple[str, str], list[str]] = {}
+def by_field(reasons: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Reasons of one tag or verdict, one entry per field, with its quotes and rules in order and without repeats."""
+    found: dict[str, dict[str, Any]] = {}
     for reason in reasons:
-        quotes = found.setdefault((reason["rule"], reason["field"]), [])
-        if reason["quote"] not in quotes:
-            quotes.append(reason["quote"])
-    return [{"rule": rule, "field": field, "quotes": quotes} for (rule, field), quotes in found.items()]
+        entry = found.setdefault(reason["field"], {"field": reason["field"], "quotes": {}, "rules": {}})
+        entry["quotes"][reason["quote"]] = entry["rules"][reason["rule"]] = None
+    return [entry | {"quotes": list(entry["quotes"]), "rules": list(entry["rules"])} for entry in found.values()]
 
 
 async def metadata_for_machines(datasette: Any, row: Any) -> dict[str, Any]:
