@@ -23,7 +23,7 @@ from urllib.parse import quote, urlsplit
 
 from habanero import Crossref as Habanero
 
-from evidence.crossref import SELECT, Crossref
+from evidence.crossref.client import SELECT, Crossref
 from evidence.model import Doi, Query
 
 ROUNDS = 5

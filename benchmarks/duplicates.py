@@ -16,7 +16,7 @@ import time
 from dataclasses import replace
 from itertools import accumulate
 
-from evidence.duplicates import Candidate, clusters, pairs
+from evidence.linkage.duplicates import Candidate, clusters, pairs
 
 SIZES = (10_000, 30_000, 100_000)
 TWICE = 0.1

@@ -20,8 +20,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from evidence import config, rulebook, session, yaml_text
-from evidence.sync import Outcome, Quiet
+from evidence import strict_yaml
+from evidence.harvest import session, sources
+from evidence.harvest.sync import Outcome, Quiet
+from evidence.rules import taxonomy
 from tests.loopback import LoopbackCrossref
 
 LIMIT = 0.25
@@ -75,7 +77,7 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=0.1)
     arguments = parser.parse_args()
     held = works(arguments.file, arguments.works, arguments.share)
-    checked, book = config.check(yaml_text.parse(SEARCHES, "benchmark")), rulebook.load()
+    checked, book = sources.check(strict_yaml.parse(SEARCHES, "benchmark")), taxonomy.load()
     with LoopbackCrossref(held) as server, tempfile.TemporaryDirectory() as folder:
         db = Path(folder) / "evidence.db"
 

@@ -11,9 +11,9 @@ import random
 import sys
 import time
 
-from evidence import rulebook
-from evidence.judge import judge
 from evidence.model import Doi, Work
+from evidence.rules import taxonomy
+from evidence.rules.judge import judge
 
 OTHER = [
     "Background: We examined the course of symptoms in a cohort of outpatients with chronic illness.",
@@ -59,7 +59,7 @@ def main() -> None:
     """Print works per second of processor time for both kinds, after one warm-up pass (terms compile when first needed)."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     began = time.process_time()
-    book = rulebook.load()
+    book = taxonomy.load()
     print(f"loading the rulebook: {time.process_time() - began:.2f} s")
     for name, ours, share in (("not about IPT", False, 1.0), ("about IPT", True, 0.3)):
         batch = works(int(count * share), ours)

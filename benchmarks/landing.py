@@ -22,11 +22,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from evidence import reconsider, rulebook, schema
-from evidence import sync as stages
-from evidence.config import Config
+from evidence.database import schema
+from evidence.database.store import open_store
+from evidence.harvest import rejudge
+from evidence.harvest import sync as stages
+from evidence.harvest.sources import Config
 from evidence.model import Doi, Found, Page, Query, Seen, Window
-from evidence.store import open_store
+from evidence.rules import taxonomy
 
 LIMIT = 2.5
 
@@ -88,10 +90,10 @@ def main() -> None:
 
 def tracker(folder: Path, raw: Path, count: int) -> tuple[float, float, list[float]]:
     """Seconds of a whole sync over the records, and of its duplicates; peak memory after a quarter and when all landed."""
-    book = rulebook.load()
+    book = taxonomy.load()
     memory: list[float] = []
     apart = 0.0
-    find = reconsider.find_duplicates
+    find = rejudge.find_duplicates
 
     def timed(*arguments: Any, **more: Any) -> int:
         nonlocal apart
@@ -101,7 +103,7 @@ def tracker(folder: Path, raw: Path, count: int) -> tuple[float, float, list[flo
         apart = time.perf_counter() - begun
         return found
 
-    reconsider.find_duplicates = timed
+    rejudge.find_duplicates = timed
 
     def messages() -> Iterator[dict[str, Any]]:
         with raw.open() as file:

@@ -24,11 +24,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from evidence import archive, normalise, references, session
-from evidence.archive import Archive
+from evidence.crossref import normalise, record_files
+from evidence.crossref.normalise import doi_of
+from evidence.crossref.record_files import Archive
 from evidence.errors import RecordError
+from evidence.harvest import references, session
 from evidence.model import Citation, Doi, Door, Message, Page, Query, Resolution, Window, Work
-from evidence.normalise import doi_of
 
 TOPICS = """
     interpersonal psychotherapy depression adolescents treatment randomised controlled trial outcome symptoms women postpartum
@@ -119,14 +120,14 @@ def timed(
 
 def meant(records: Sequence[Message], texts: Sequence[str], every: int) -> bool:
     """Which records may be meant by a citation, asked while a file is read: a product of its own until there was an index."""
-    titles = [archive._words(normalise.searchable(record)[0] or "") for record in records]
-    cited = list(map(archive._words, texts))
+    titles = [record_files._words(normalise.searchable(record)[0] or "") for record in records]
+    cited = list(map(record_files._words, texts))
     began = time.process_time()
-    index = archive._Citations(cited)
+    index = record_files._Citations(cited)
     found = [index.may_mean(words) for words in titles]
     between = time.process_time()
     asked = titles[::every]
-    floor = [bool(t) and any(len(t & c) >= archive._ENOUGH_OF_A_TITLE * len(t) for c in cited) for t in asked]
+    floor = [bool(t) and any(len(t & c) >= record_files._ENOUGH_OF_A_TITLE * len(t) for c in cited) for t in asked]
     seconds = between - began, (time.process_time() - between) * len(titles) / len(asked)
     print(f"  which of {len(titles):,} titles may be cited: {seconds[0]:.2f} s, each with each {seconds[1]:.1f} s")
     return found[::every] == floor
@@ -144,11 +145,11 @@ class Exhaustive(Archive):
     """Looks at every record for every citation."""
 
     def scan(self, query: Query, window: Window | None = None) -> Page:
-        wanted = archive._words(" ".join(value for _, value in query.fields))
+        wanted = record_files._words(" ".join(value for _, value in query.fields))
         ranked: list[tuple[float, Doi]] = []
         for doi in self._at:
             title, _ = normalise.searchable(self._load(doi))
-            words = archive._words(title or "")
+            words = record_files._words(title or "")
             if words and (shared := len(words & wanted)):
                 ranked.append((shared / len(words) + shared / 100, doi))
         best = sorted(ranked, key=lambda pair: (-pair[0], pair[1]))[: query.rows]

@@ -20,8 +20,10 @@ from pathlib import Path
 
 import evidence
 from benchmarks import synthetic
-from evidence import __version__, reconsider, rulebook, session
-from evidence.store import open_store
+from evidence import __version__
+from evidence.database.store import open_store
+from evidence.harvest import rejudge, session
+from evidence.rules import taxonomy
 
 LIMIT = 60.0
 
@@ -33,9 +35,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         db = Path(folder) / "evidence.db"
         synthetic.make(db, arguments.works)
-        book = rulebook.load()
+        book = taxonomy.load()
         with open_store(db) as store:
-            basis = reconsider.basis(book, ())
+            basis = rejudge.basis(book, ())
             store.set_marks(basis, __version__, book.marks)
             store.conn.execute("update works set basis = ?", (basis,))
             store.conn.commit()
@@ -45,7 +47,7 @@ def main() -> None:
         written = outcome.read_text(encoding="utf-8")
         assert "any: [" in written
         outcome.write_text(written.replace("any: [", "any: [follow-up, ", 1), encoding="utf-8")
-        edited = rulebook.load(rules)
+        edited = taxonomy.load(rules)
         start = time.perf_counter()
         count = session.judge(db, Path(folder) / "decisions.db", edited, lambda: datetime.now(UTC))
         ours = time.perf_counter() - start

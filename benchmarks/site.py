@@ -33,7 +33,7 @@ from urllib.parse import quote, urlencode
 from datasette.utils import tilde_encode
 
 from benchmarks import synthetic
-from evidence.publish import publish
+from evidence.publish.site_copy import publish
 
 T = TypeVar("T")
 Address = Callable[[], str]

@@ -18,8 +18,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from evidence import rulebook
-from evidence.store import open_store
+from evidence.database.store import open_store
+from evidence.rules import taxonomy
 
 SHARES = {"include": 0.70, "exclude": 0.25, "unsure": 0.05}
 WITH_ABSTRACT = 0.70
@@ -85,7 +85,7 @@ def doi(number: int) -> str:
 
 def _facets(conn: sqlite3.Connection) -> dict[str, list[str]]:
     """The taxonomy's facets into the database; facet → values."""
-    book = rulebook.load()
+    book = taxonomy.load()
     rows = [
         (facet.facet, value.id, value.label, value.means, position)
         for facet in book.facets

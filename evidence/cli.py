@@ -19,13 +19,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evidence import __version__, export, output, tag_filter
+from evidence import __version__
+from evidence.database import tag_filter
 from evidence.errors import ConfigError, EvidenceError
+from evidence.export import formats, output_file
 
 if TYPE_CHECKING:
-    from evidence import config, evaluate
+    from evidence.evaluation import screening
+    from evidence.harvest import sources
     from evidence.model import Doi, VerdictName
-    from evidence.rulebook import Rulebook
+    from evidence.rules.taxonomy import Rulebook
 
 # What a command needs is imported when it runs: `evidence --help` needs none of it, and the network, the database and the
 # rules together take longer to import than most answers to make.
@@ -107,7 +110,7 @@ def init(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"{folder}: cannot be written ({error.strerror}); name another folder") from None
-    output.write_whole(target, [starter().read_bytes()])
+    output_file.write_whole(target, [starter().read_bytes()])
     click.echo(f"Wrote {target}. Edit it, then: evidence check && evidence sync")
 
 
@@ -116,9 +119,10 @@ def init(folder: Path) -> None:
 @click.pass_obj
 def check(settings: Settings, online: bool) -> None:
     """Check sources.yaml and the rules, without a request unless --online."""
-    from evidence import config, rulebook, session
+    from evidence.harvest import session, sources
+    from evidence.rules import taxonomy
 
-    checked, book = config.load(settings.sources), rulebook.load()
+    checked, book = sources.load(settings.sources), taxonomy.load()
     rules = sum(len(value.rules) for facet in book.facets for value in facet.values)
     click.echo(f"{settings.sources}: {len(checked.sources)} sources, nothing wrong.")
     click.echo(f"Rules: {len(book.facets)} facets, {rules} rules, digest {book.digest}.")
@@ -153,9 +157,10 @@ def sync(
         raise ConfigError("--all goes with --from FILE: it takes every record of those files")
     if offline and files:
         raise ConfigError("give --offline or --from, not both: --offline is the bundled snapshot")
-    from evidence import config, report
+    from evidence.export import report
+    from evidence.harvest import sources
 
-    checked = config.load(settings.sources)
+    checked = sources.load(settings.sources)
     outcome = _run(settings, checked, offline, files, everything, full)
     click.echo(json.dumps(outcome.counts() | {"outcome": outcome.outcome}) if as_json else report.summary(outcome))
     if outcome.outcome != "complete":
@@ -172,10 +177,12 @@ def sync(
 @click.pass_obj
 def demo(settings: Settings, host: str, port: int, no_serve: bool, open_browser: bool | None) -> None:
     """Run the whole way on the bundled snapshot (no network) and open the site until Ctrl-C."""
-    from evidence import config, report, serve
+    from evidence.export import report
+    from evidence.harvest import sources
+    from evidence.publish import serve
 
     path = settings.sources if settings.sources.exists() else starter()
-    outcome = _run(settings, config.load(path), True, (), False, False)
+    outcome = _run(settings, sources.load(path), True, (), False, False)
     click.echo(report.summary(outcome))
     if not no_serve:
         opened = _has_screen() if open_browser is None else open_browser
@@ -187,15 +194,18 @@ def demo(settings: Settings, host: str, port: int, no_serve: bool, open_browser:
 @click.pass_obj
 def judge(settings: Settings) -> None:
     """Screen and tag again, offline, what changed rules or decisions touch."""
-    from evidence import news, report, rulebook, session
+    from evidence.database import change_log
+    from evidence.export import report
+    from evidence.harvest import session
+    from evidence.rules import taxonomy
 
     with _bar(settings) as bar:
-        count, changes = session.judge_again(settings.db, settings.decisions, rulebook.load(), _now, bar)
+        count, changes = session.judge_again(settings.db, settings.decisions, taxonomy.load(), _now, bar)
     click.echo(f"{count} works judged again." if count else "Nothing to judge: rules and decisions are as before.")
     for line in report.turned(changes):
         click.echo(line)
     if count or changes:
-        click.echo(f"Changes: {report.counted(news.counted(changes))}.")
+        click.echo(f"Changes: {report.counted(change_log.counted(changes))}.")
 
 
 @cli.command()
@@ -204,11 +214,12 @@ def judge(settings: Settings) -> None:
 @click.pass_obj
 def explain(settings: Settings, doi_: str, as_json: bool) -> None:
     """Say why a work is in or out, with the words behind its verdict and every tag."""
-    from evidence import catalogue, report
+    from evidence.database import queries
+    from evidence.export import report
 
     asked = _doi(doi_)
-    with catalogue.reading(settings.db) as conn:
-        work = catalogue.work(conn, catalogue.canonical(conn, asked))
+    with queries.reading(settings.db) as conn:
+        work = queries.work(conn, queries.canonical(conn, asked))
     if work is None:
         raise ConfigError(f"{doi_}: no such work in {settings.db}; `evidence status` says what is there")
     click.echo(json.dumps(work, ensure_ascii=False) if as_json else report.explanation(work))
@@ -240,8 +251,9 @@ def decide(
     reviewer: str,
 ) -> None:
     """Record a person's verdict or tag on a work; it beats the rules and survives every run."""
-    from evidence import rulebook, session
+    from evidence.harvest import session
     from evidence.model import SAME_WORK
+    from evidence.rules import taxonomy
 
     pairs = (
         [*map(_pair, tags), *((SAME_WORK, _doi(other)) for other in same)],
@@ -250,7 +262,7 @@ def decide(
     words, _ = session.decide(
         settings.db,
         settings.decisions,
-        rulebook.load(),
+        taxonomy.load(),
         _now,
         _doi(doi_),
         verdict,
@@ -275,9 +287,10 @@ def decisions() -> None:
 @click.pass_obj
 def decisions_export(settings: Settings, to: Path | None) -> None:
     """Write the whole ledger as CSV, oldest first."""
-    from evidence import ledger, session
+    from evidence.harvest import session
+    from evidence.review import decisions_csv
 
-    output.write(to, (line.encode() for line in ledger.lines(session.decisions(settings.decisions))))
+    output_file.write(to, (line.encode() for line in decisions_csv.lines(session.decisions(settings.decisions))))
 
 
 @decisions.command("import")
@@ -285,12 +298,16 @@ def decisions_export(settings: Settings, to: Path | None) -> None:
 @click.pass_obj
 def decisions_import(settings: Settings, file: Path) -> None:
     """Append the decisions of FILE that the ledger does not hold yet, then judge what they touch."""
-    from evidence import catalogue, ledger, report, rulebook, session
+    from evidence.database import queries
+    from evidence.export import report
+    from evidence.harvest import session
+    from evidence.review import decisions_csv
+    from evidence.rules import taxonomy
 
-    count = session.import_decisions(settings.db, settings.decisions, rulebook.load(), _now, ledger.read(file))
+    count = session.import_decisions(settings.db, settings.decisions, taxonomy.load(), _now, decisions_csv.read(file))
     click.echo(f"{count} decision{'' if count == 1 else 's'} added.")
-    with catalogue.reading(settings.db) as conn:
-        if without := catalogue.without_work(conn):
+    with queries.reading(settings.db) as conn:
+        if without := queries.without_work(conn):
             click.echo(report.without_work(without))
 
 
@@ -298,10 +315,11 @@ def decisions_import(settings: Settings, file: Path) -> None:
 @click.pass_obj
 def decisions_conflicts(settings: Settings) -> None:
     """List the works whose decisions people should look at again, and why."""
-    from evidence import catalogue, report
+    from evidence.database import queries
+    from evidence.export import report
 
-    with catalogue.reading(settings.db) as conn:
-        found, without = catalogue.conflicts(conn), catalogue.without_work(conn)
+    with queries.reading(settings.db) as conn:
+        found, without = queries.conflicts(conn), queries.without_work(conn)
     for row in found:
         click.echo(f"https://doi.org/{row['doi']}  {row['conflict']}")
     if without:
@@ -314,10 +332,11 @@ def decisions_conflicts(settings: Settings) -> None:
 @click.pass_obj
 def decisions_agreement(settings: Settings) -> None:
     """Say how far each two reviewers agree: percent, and Cohen's kappa."""
-    from evidence import ledger, session
+    from evidence.harvest import session
+    from evidence.review import decisions_csv
 
     _, words = session.current(settings.db, session.decisions(settings.decisions))
-    found = ledger.agreement(words)
+    found = decisions_csv.agreement(words)
     for pair in found:
         kappa = "not defined" if pair.kappa is None else f"{pair.kappa:.2f}"
         click.echo(f"{pair.first} and {pair.second}: {pair.works} works, {pair.observed:.0%} agreement, kappa {kappa}")
@@ -326,7 +345,7 @@ def decisions_agreement(settings: Settings) -> None:
 
 
 @cli.command("export")
-@click.option("--format", "format_", type=click.Choice(sorted(export.FORMATS)), default="csv", show_default=True,
+@click.option("--format", "format_", type=click.Choice(sorted(formats.FORMATS)), default="csv", show_default=True,
               help="csv has every column; ris is for Zotero, Rayyan and Covidence.")  # fmt: skip
 @click.option("--tag", "tags", multiple=True, metavar="FACET:VALUE[,…]",
               help="Only works with this tag (design:rct,cluster-rct: either); given more than once, all must hold.")  # fmt: skip
@@ -353,10 +372,11 @@ def export_(
     to: Path | None,
 ) -> None:
     """Write the works, one row each, as CSV, RIS, BibTeX, CSL-JSON or for ASReview."""
-    from evidence import catalogue, session
+    from evidence.database import queries
+    from evidence.harvest import session
 
     chosen = SHOWN_VERDICTS if "all" in verdicts else verdicts
-    selection = catalogue.Selection(chosen, tuple(map(tag_filter.parse, tags)), _day(since), text)
+    selection = queries.Selection(chosen, tuple(map(tag_filter.parse, tags)), _day(since), text)
     day = _day(as_of, "--as-of")
     count = session.export_works(settings.db, selection, format_, excel, encoding, to, day)
     if to is not None and not settings.quiet:
@@ -376,11 +396,12 @@ def reports() -> None:
 @click.pass_obj
 def report_prisma(settings: Settings, as_of: str | None, as_json: bool) -> None:
     """Print the boxes of the PRISMA 2020 flow diagram."""
-    from evidence import catalogue, report
+    from evidence.database import queries
+    from evidence.export import report
 
     day = _day(as_of, "--as-of")
-    with catalogue.reading(settings.db) as conn:
-        found = catalogue.flow(conn, day)
+    with queries.reading(settings.db) as conn:
+        found = queries.flow(conn, day)
     click.echo(json.dumps(found.boxes, ensure_ascii=False) if as_json else report.flow(found))
 
 
@@ -389,10 +410,11 @@ def report_prisma(settings: Settings, as_of: str | None, as_json: bool) -> None:
 @click.pass_obj
 def report_prisma_s(settings: Settings, as_json: bool) -> None:
     """Print every search as it was run, as PRISMA-S asks for it."""
-    from evidence import catalogue, report
+    from evidence.database import queries
+    from evidence.export import report
 
-    with catalogue.reading(settings.db) as conn:
-        rows = catalogue.searches_as_run(conn)
+    with queries.reading(settings.db) as conn:
+        rows = queries.searches_as_run(conn)
     click.echo(json.dumps(rows, ensure_ascii=False) if as_json else report.searches(rows))
 
 
@@ -407,11 +429,12 @@ def report_prisma_s(settings: Settings, as_json: bool) -> None:
 @click.pass_obj
 def report_changes(settings: Settings, since: str | None, tags: bool, as_json: bool) -> None:
     """Print what changed, notices first: new works, verdicts that turned, changed records, duplicates, what is gone."""
-    from evidence import catalogue, report
+    from evidence.database import queries
+    from evidence.export import report
 
     day = _day(since)
-    with catalogue.reading(settings.db) as conn:
-        rows = catalogue.changes(conn, day, tags=tags)
+    with queries.reading(settings.db) as conn:
+        rows = queries.changes(conn, day, tags=tags)
     click.echo(json.dumps(rows, ensure_ascii=False) if as_json else report.changes(rows))
 
 
@@ -427,10 +450,11 @@ def snowball(settings: Settings, least: int, as_json: bool) -> None:
     Only deposited reference lists are seen, and of these the entries with a DOI. To follow one, add it to a reference list
     in sources.yaml.
     """
-    from evidence import catalogue, report
+    from evidence.database import queries
+    from evidence.export import report
 
-    with catalogue.reading(settings.db) as conn:
-        found = catalogue.cited_elsewhere(conn, least)
+    with queries.reading(settings.db) as conn:
+        found = queries.cited_elsewhere(conn, least)
     click.echo(json.dumps(found, ensure_ascii=False) if as_json else report.snowball(found, least))
 
 
@@ -441,9 +465,9 @@ def snowball(settings: Settings, least: int, as_json: bool) -> None:
 )
 def cite(doi_: str, style: str) -> None:
     """Print a work's formatted citation, asked from Crossref."""
-    from evidence import crossref
+    from evidence.crossref import client
 
-    click.echo(crossref.bibliography(_doi(doi_), style, _crossref_url()))
+    click.echo(client.bibliography(_doi(doi_), style, _crossref_url()))
 
 
 @cli.command()
@@ -451,10 +475,11 @@ def cite(doi_: str, style: str) -> None:
 @click.pass_obj
 def status(settings: Settings, as_json: bool) -> None:
     """Say how the database stands: last run, works, sources with trouble, citations that need a person."""
-    from evidence import catalogue, report
+    from evidence.database import queries
+    from evidence.export import report
 
-    with catalogue.reading(settings.db) as conn:
-        state = catalogue.status(conn)
+    with queries.reading(settings.db) as conn:
+        state = queries.status(conn)
     click.echo(json.dumps(state, ensure_ascii=False) if as_json else report.status(state))
 
 
@@ -482,7 +507,8 @@ def serve_(
 
     Nobody can write through it, unless a reviewer's desk is opened.
     """
-    from evidence import desk, serve
+    from evidence.publish import serve
+    from evidence.review import desk
 
     if sum((public, reviewer is not None, accounts is not None)) > 1:
         raise ConfigError("--public, --reviewer and --accounts exclude each other: a site for strangers has no desk")
@@ -518,9 +544,9 @@ def publish_(settings: Settings, folder: Path, hide_reviewers: bool) -> None:
 
     `sh DIR/current/start` serves it; a unit for systemd and a Dockerfile lie beside. Raw records stay out.
     """
-    from evidence import publish
+    from evidence.publish import site_copy
 
-    done = publish.publish(
+    done = site_copy.publish(
         settings.db,
         folder,
         decisions=settings.decisions if settings.decisions.exists() else None,
@@ -549,7 +575,7 @@ def backup_(settings: Settings, target: Path, force: bool) -> None:
     FILE gets the harvest; the decisions go beside it, to decisions.db where FILE is called evidence.db and to NAME-decisions.db
     otherwise. A folder gets evidence.db and decisions.db.
     """
-    from evidence import backup
+    from evidence.database import backup
 
     for copied in backup.backup(settings.db, settings.decisions, target, force=force):
         kind = "work" if "works" in copied.rows else "decision"
@@ -577,9 +603,9 @@ def evaluate_screening(file: Path, brief: bool) -> None:
     FILE (.csv or .jsonl, gzipped or not) has title, abstract and label_relevant (0 or 1), or `relevant` and perhaps
     `relevant_second_reader`.
     """
-    from evidence import evaluate
+    from evidence.evaluation import screening
 
-    _measure(file, evaluate.screening, "nobody's verdict is in it (label_relevant, relevant)", brief)
+    _measure(file, screening.screening, "nobody's verdict is in it (label_relevant, relevant)", brief)
 
 
 @evaluations.command("tags")
@@ -590,9 +616,9 @@ def evaluate_tags(file: Path, brief: bool) -> None:
 
     FILE (.jsonl, gzipped or not) has title, abstract and `labels` (facet → values), perhaps `labels_second_reader`.
     """
-    from evidence import evaluate
+    from evidence.evaluation import screening
 
-    _measure(file, evaluate.tags, "no labels are in it (labels)", brief)
+    _measure(file, screening.tags, "no labels are in it (labels)", brief)
 
 
 @evaluations.command("rct")
@@ -600,18 +626,19 @@ def evaluate_tags(file: Path, brief: bool) -> None:
 @_brief
 def evaluate_rct(file: Path, brief: bool) -> None:
     """Tell randomised trials among the records of FILE, which has title, abstract and is_rct_medline (0 or 1)."""
-    from evidence import evaluate
+    from evidence.evaluation import screening
 
-    _measure(file, evaluate.rct, "no record says whether it is a trial (is_rct_medline)", brief)
+    _measure(file, screening.rct, "no record says whether it is a trial (is_rct_medline)", brief)
 
 
 @evaluations.command("ranking")
 @_labelled
 def evaluate_ranking(file: Path) -> None:
     """Say how many records of FILE a person reads, likeliest first, to find 95 % of the relevant; and in random order."""
-    from evidence import evaluate, rulebook
+    from evidence.evaluation import screening
+    from evidence.rules import taxonomy
 
-    found = evaluate.ranking(evaluate.read(file), rulebook.load())
+    found = screening.ranking(screening.read(file), taxonomy.load())
     click.echo(
         f"{found.rows} records, {found.relevant} relevant: {found.read} read for {found.share:.0%} of them, "
         f"{found.random} in random order."
@@ -622,11 +649,12 @@ def evaluate_ranking(file: Path) -> None:
     )
 
 
-def _measure(file: Path, measure: Callable[[list[evaluate.Row], Rulebook], Any], none: str, brief: bool) -> None:
-    from evidence import evaluate, rulebook
+def _measure(file: Path, measure: Callable[[list[screening.Row], Rulebook], Any], none: str, brief: bool) -> None:
+    from evidence.evaluation import screening
+    from evidence.rules import taxonomy
 
-    measured = measure(evaluate.read(file), rulebook.load())
-    text = evaluate.render(measured, disagreements=not brief)
+    measured = measure(screening.read(file), taxonomy.load())
+    text = screening.render(measured, disagreements=not brief)
     if not text.strip():
         raise ConfigError(f"{file}: {none}; `evidence evaluate --help` says what each measure reads")
     click.echo(text)
@@ -637,9 +665,9 @@ def _measure(file: Path, measure: Callable[[list[evaluate.Row], Rulebook], Any],
 @click.option("--gold", type=click.Path(dir_okay=False, path_type=Path), help="The true clusters, where FILE has none.")
 def evaluate_duplicates_(file: Path, gold: Path | None) -> None:
     """Find the duplicates of FILE (any CSV with title, author, year and a cluster): wrong and missed pairs, with reasons."""
-    from evidence import evaluate_duplicates
+    from evidence.evaluation import duplicates
 
-    click.echo(evaluate_duplicates.render(evaluate_duplicates.evaluate_file(file, gold)))
+    click.echo(duplicates.render(duplicates.evaluate_file(file, gold)))
 
 
 @evaluations.command("matching")
@@ -653,11 +681,12 @@ def evaluate_matching_(files: tuple[Path, ...], every: int, show: int) -> None:
     work: atitle, firstAuthor, jtitle, volume, firstPage, year. Exit code 1 when the targets are missed: precision .995,
     recall .93, at most 1 % of absent works linked.
     """
-    from evidence import evaluate_matching, session
+    from evidence.evaluation import matching
+    from evidence.harvest import session
 
-    rows = [row for file in files for row in evaluate_matching.read(session.lines(file), str(file))]
-    evaluation = evaluate_matching.evaluate(rows, every)
-    click.echo(evaluate_matching.render(evaluation, show))
+    rows = [row for file in files for row in matching.read(session.lines(file), str(file))]
+    evaluation = matching.evaluate(rows, every)
+    click.echo(matching.render(evaluation, show))
     if not evaluation.met:
         raise SystemExit(1)
 
@@ -671,11 +700,11 @@ def starter() -> Path:
 def main() -> None:
     """The console script: errors raised on purpose become one sentence and an exit code."""
     try:
-        with output.told():
+        with output_file.told():
             code = _status()
-    except output.PipeClosedError as error:
+    except output_file.PipeClosedError as error:
         code = error.exit_code
-    except output.OutputError as error:
+    except output_file.OutputError as error:
         code = _complain(error)
     sys.exit(code)
 
@@ -684,7 +713,7 @@ def _status() -> int:
     """Run the command line and give its exit code."""
     try:
         cli(standalone_mode=False)
-    except (output.OutputError, output.PipeClosedError):
+    except (output_file.OutputError, output_file.PipeClosedError):
         raise
     except EvidenceError as error:
         return _complain(error)
@@ -709,21 +738,23 @@ def _complain(error: EvidenceError) -> int:
 
 def _run(
     settings: Settings,
-    checked: config.Config,
+    checked: sources.Config,
     offline: bool,
     files: tuple[Path, ...],
     everything: bool,
     full: bool,
 ) -> Any:
-    from evidence import archive, rulebook, session
+    from evidence.crossref import record_files
+    from evidence.harvest import session
+    from evidence.rules import taxonomy
 
-    paths = archive.snapshot_files() if offline else files
+    paths = record_files.snapshot_files() if offline else files
     with _bar(settings) as bar:
         return session.run(
             settings.db,
             settings.decisions,
             checked,
-            rulebook.load(),
+            taxonomy.load(),
             _now,
             bar,
             door=session.Files("snapshot" if offline else "files", paths, everything) if paths else None,
@@ -777,14 +808,14 @@ def _crossref_url() -> str | None:
     return os.environ.get("EVIDENCE_CROSSREF_URL") or None
 
 
-def _mailto(checked: config.Config) -> str | None:
-    from evidence import config
+def _mailto(checked: sources.Config) -> str | None:
+    from evidence.harvest import sources
 
     raw = os.environ.get("EVIDENCE_MAILTO")
     if not raw:
         return checked.contact
     try:
-        return config.contact_address(raw)
+        return sources.contact_address(raw)
     except ValueError as error:
         raise ConfigError(f"EVIDENCE_MAILTO: {error}") from None
 

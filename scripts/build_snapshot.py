@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evidence import yaml_text
+from evidence import strict_yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 ARTICLE = "article-references"
@@ -216,7 +216,7 @@ def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> bytes:
 def files(facts: Path, sources: Path) -> dict[str, bytes]:
     """The three generated files by name. The gzip header carries neither name nor time, so bytes repeat."""
     rows = [json.loads(line) for line in facts.read_text(encoding="utf-8").split("\n") if line.strip()]
-    listed = yaml_text.read(sources).data["sources"]
+    listed = strict_yaml.read(sources).data["sources"]
     citations = [entry["text"] for source in listed if source["id"] == ARTICLE for entry in source["citations"]]
     records, left_out = build(rows, citations)
     packed = io.BytesIO()

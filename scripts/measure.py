@@ -1,4 +1,4 @@
-"""Measure the rules on the labelled sets beside the checkout and write evidence/accuracy.csv, which the site shows.
+"""Measure the rules on the labelled sets beside the checkout and write evidence/evaluation/accuracy.csv, which the site shows.
 
     python scripts/measure.py [FOLDER]        # default: ../shared/data
 
@@ -11,8 +11,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from evidence import accuracy, evaluate, rulebook
-from evidence.accuracy import Figure
+from evidence.evaluation import accuracy, screening
+from evidence.evaluation.accuracy import Figure
+from evidence.rules import taxonomy
 
 LABELLED = "ipt-labelled.csv.gz"
 BIBLIOGRAPHY = "ipt-bibliography.jsonl.gz"
@@ -26,19 +27,21 @@ SETS = {
 
 def figures(folder: Path) -> Iterator[Figure]:
     """Every line of the table."""
-    book = rulebook.load()
-    labelled, works, trials = (evaluate.read(folder / name) for name in SETS)
-    yield from accuracy.screening(evaluate.screening(labelled, book), SETS[LABELLED], book.digest)
-    yield from accuracy.screening(evaluate.screening(works, book), SETS[BIBLIOGRAPHY], book.digest)
-    yield accuracy.trials(evaluate.rct(trials, book), SETS[TRIALS], book.digest)
-    yield from accuracy.tags(evaluate.tags(works, book), SETS[BIBLIOGRAPHY], book.digest)
+    book = taxonomy.load()
+    labelled, works, trials = (screening.read(folder / name) for name in SETS)
+    yield from accuracy.screening(screening.screening(labelled, book), SETS[LABELLED], book.digest)
+    yield from accuracy.screening(screening.screening(works, book), SETS[BIBLIOGRAPHY], book.digest)
+    yield accuracy.trials(screening.rct(trials, book), SETS[TRIALS], book.digest)
+    yield from accuracy.tags(screening.tags(works, book), SETS[BIBLIOGRAPHY], book.digest)
 
 
 def main() -> None:
     arguments = [a for a in sys.argv[1:] if a != "--check"]
     made = tuple(figures(Path(arguments[0]) if arguments else Path(__file__).parents[2] / "shared" / "data"))
     if "--check" in sys.argv:
-        raise SystemExit(0 if made == accuracy.read() else "evidence/accuracy.csv is not what the rules measure today")
+        raise SystemExit(
+            0 if made == accuracy.read() else "evidence/evaluation/accuracy.csv is not what the rules measure today"
+        )
     accuracy.write(made)
     print(f"{accuracy.TABLE.name}: {len(made)} lines")
 

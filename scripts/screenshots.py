@@ -20,7 +20,8 @@ from typing import Any
 
 from playwright.sync_api import sync_playwright
 
-from evidence import desk, serve
+from evidence.publish import serve
+from evidence.review import desk
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 LIMIT = 400_000

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from evidence import rulebook
-from evidence.rulebook import Rulebook
+from evidence.rules import taxonomy
+from evidence.rules.taxonomy import Rulebook
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
@@ -51,7 +51,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def book() -> Rulebook:
     """The bundled rules, compiled once."""
-    return rulebook.load()
+    return taxonomy.load()
 
 
 @pytest.fixture

@@ -23,20 +23,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from evidence import backup, config, rulebook, session, yaml_text
+from evidence import strict_yaml
+from evidence.database import backup
+from evidence.database.store import open_store
 from evidence.errors import EvidenceError
+from evidence.harvest import session, sources
+from evidence.harvest.sync import Quiet
 from evidence.model import Doi
-from evidence.store import open_store
-from evidence.sync import Quiet
+from evidence.rules import taxonomy
 from tests.records import MARKOWITZ, SMALL_YAML, WORKS, message
-from tests.test_crash import contents
+from tests.whole.test_crash import contents
 
 MORE = tuple(
     message(f"10.5555/work.{n}", f"Interpersonal psychotherapy for group {n}", 2000 + n % 20) for n in range(25)
 )
 COPIES = ("copy.db", "copy-decisions.db")
 WORK = Doi(str(MARKOWITZ["DOI"]))
-BOOK = rulebook.load()
+BOOK = taxonomy.load()
 
 
 def now() -> datetime:
@@ -51,7 +54,7 @@ def create(folder: Path) -> None:
 
 def sync(folder: Path) -> None:
     """Make the databases and harvest a file into them."""
-    small = config.check(yaml_text.parse(SMALL_YAML, "s.yaml"))
+    small = sources.check(strict_yaml.parse(SMALL_YAML, "s.yaml"))
     files = session.Files("files", (folder.parent / "works.jsonl",))
     session.run(folder / "evidence.db", folder / "decisions.db", small, BOOK, now, Quiet(), door=files)
 

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from evidence import doi as spelling
+from evidence.crossref.normalise import cited_by, indexed_at
 from evidence.model import Doi, Found, Message, Page, Query, Seen, Window
-from evidence.normalise import cited_by, indexed_at
 
 SMALL_YAML = """
 sources:

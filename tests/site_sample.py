@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from evidence import schema
+from evidence.database import schema
 
 ARTICLE = "article-references"
 

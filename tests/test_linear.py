@@ -15,8 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from evidence import agreement, doi, identity, matching, normalise, rulebook, rules, screen, tag, text, titles
+from evidence import doi, text
+from evidence.crossref import normalise
+from evidence.linkage import citations, field_comparison, pairs, titles
 from evidence.model import Author, Doi, Work
+from evidence.rules import screen, tag, taxonomy, terms
 
 CPU = 20
 LENGTH = 60_000
@@ -30,8 +33,8 @@ TOKENS = (
 )  # fmt: skip
 
 
-def _book(read: Callable[[Work, rulebook.Rulebook], object]) -> Callable[[str], object]:
-    book = rulebook.load()
+def _book(read: Callable[[Work, taxonomy.Rulebook], object]) -> Callable[[str], object]:
+    book = taxonomy.load()
     return lambda long: read(Work(DOI, title=long, abstract=long), book)
 
 
@@ -43,16 +46,14 @@ def _lesser(long: str) -> object:
 
 
 def _pair(long: str) -> object:
-    one, two = (
-        identity.Candidate("k", None, long, long, "2000", long, "1", "1", long, long + end) for end in ("", " b")
-    )
-    return identity.verdict(identity.Comparison(identity.read(one), identity.read(two)))
+    one, two = (pairs.Candidate("k", None, long, long, "2000", long, "1", "1", long, long + end) for end in ("", " b"))
+    return pairs.verdict(pairs.Comparison(pairs.read(one), pairs.read(two)))
 
 
 def _cited(long: str) -> object:
     people = (Author(long, long), Author(name=long))
     work = Work(DOI, long, long, container=long, year=2000, volume=long, issue=long, pages=long, authors=people)
-    return matching.agree(long, work)
+    return citations.agree(long, work)
 
 
 READERS: dict[str, Callable[[], Callable[[str], object]]] = {
@@ -64,11 +65,11 @@ READERS: dict[str, Callable[[], Callable[[str], object]]] = {
     "lesser fields": lambda: _lesser,
     "references": lambda: lambda long: normalise.references({"reference": [{"unstructured": long}, {"author": long}]}),
     "titles": lambda: lambda long: titles.compare(titles.read(long, long), titles.read("On " + long)),
-    "people": lambda: agreement.people,
-    "container": lambda: lambda long: agreement.container(long, long),
+    "people": lambda: field_comparison.people,
+    "container": lambda: lambda long: field_comparison.container(long, long),
     "pair": lambda: _pair,
     "citation": lambda: _cited,
-    "phrases": lambda: rules.Phrases(("interpersonal psychotherap*", "interpersonal (therapy|group) <3> IPT")).find,
+    "phrases": lambda: terms.Phrases(("interpersonal psychotherap*", "interpersonal (therapy|group) <3> IPT")).find,
     "screening": lambda: _book(lambda work, book: screen.screen(work, book)),
     "tagging": lambda: _book(lambda work, book: tag.tag(work, book)),
 }

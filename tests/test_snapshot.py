@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from evidence.normalise import normalise
+from evidence.crossref.normalise import normalise
 
 ROOT = Path(__file__).parents[1]
 SNAPSHOT = ROOT / "evidence" / "snapshot"

@@ -24,13 +24,18 @@ from xml.etree import ElementTree
 from click.testing import CliRunner
 from datasette.app import Datasette
 
-from evidence import catalogue, config, ledger, news, report, serve, session, yaml_text
+from evidence import strict_yaml
 from evidence.cli import cli
+from evidence.database import change_log, queries
+from evidence.database.store import open_store
 from evidence.errors import ConfigError
+from evidence.export import report
+from evidence.harvest import session, sources
+from evidence.harvest.sync import Outcome, sync
 from evidence.model import SAME_WORK, Doi, Message
-from evidence.rulebook import Rulebook
-from evidence.store import open_store
-from evidence.sync import Outcome, sync
+from evidence.publish import serve
+from evidence.review import decisions_csv
+from evidence.rules.taxonomy import Rulebook
 from tests.world import REFERENCE_LIST, Killed, World, copy_databases, put_back
 
 VERDICTS = ("include", "exclude", "unsure", "duplicate")
@@ -108,7 +113,7 @@ class Told:
             "notice-ended": self.notices.keys() - notices.keys(),
         }
 
-    def hear(self, world: World, rows: list[catalogue.Row], notices: Mapping[Notice, str]) -> dict[str, set[Any]]:
+    def hear(self, world: World, rows: list[queries.Row], notices: Mapping[Notice, str]) -> dict[str, set[Any]]:
         """Take what was told for known; returns it in the form of `due`. That a new preprint shows the notices of its article is
         left out."""
         said: dict[str, set[Any]] = defaultdict(set)
@@ -122,7 +127,7 @@ class Told:
                 self.news.add(doi)
                 self.content.setdefault(doi, self.content[row["before"]])
             elif what in ("notice", "notice-ended"):
-                found = news.read(row["after"] or row["before"], doi)
+                found = change_log.read(row["after"] or row["before"], doi)
                 notice = found.kind, found.notice_doi
                 if not (doi in new and notice in self.notices):
                     said[what].add(notice)
@@ -180,7 +185,7 @@ class Copy:
         return self.world.now + self.skew + timedelta(seconds=self.ticks % 50)
 
     def sync(self) -> Outcome:
-        checked = config.check(yaml_text.parse(SOURCES[self.sources][0], "sources.yaml"))
+        checked = sources.check(strict_yaml.parse(SOURCES[self.sources][0], "sources.yaml"))
         with open_store(self.db, self.ledger) as store:
             return sync(checked, store, self.world, self.book, now=self.clock)
 
@@ -205,7 +210,7 @@ class Copy:
             self.open_site = await site_of(self.db)
         return self.open_site
 
-    def judge(self) -> tuple[int, list[catalogue.Row]]:
+    def judge(self) -> tuple[int, list[queries.Row]]:
         return session.judge_again(self.db, self.ledger, self.book, self.clock)
 
     def decide(self, doi: str, verdict: str | None = None, **more: Any) -> bool:
@@ -220,12 +225,12 @@ class Copy:
     def exported(self) -> Path:
         """The ledger as CSV, as `decisions export` writes it."""
         file = self.folder / "ledger.csv"
-        words = catalogue.words(self.ledger)
-        file.write_text("".join(ledger.lines(words)), encoding="utf-8", newline="")
+        words = queries.words(self.ledger)
+        file.write_text("".join(decisions_csv.lines(words)), encoding="utf-8", newline="")
         return file
 
     def take(self, file: Path) -> int:
-        return session.import_decisions(self.db, self.ledger, self.book, self.clock, ledger.read(file))
+        return session.import_decisions(self.db, self.ledger, self.book, self.clock, decisions_csv.read(file))
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         return rows(self.db, sql)
@@ -238,10 +243,10 @@ class Copy:
         ((run,),) = self.rows("select coalesce(max(run), 0) from runs") if self.db.exists() else ((0,),)
         return int(run)
 
-    def changes(self, since: int) -> list[catalogue.Row]:
+    def changes(self, since: int) -> list[queries.Row]:
         """The changes of the runs after `since`."""
-        with catalogue.reading(self.db) as conn:
-            return [row for run in range(since + 1, self.last_run() + 1) for row in catalogue.changes(conn, run=run)]
+        with queries.reading(self.db) as conn:
+            return [row for run in range(since + 1, self.last_run() + 1) for row in queries.changes(conn, run=run)]
 
     def command(self, *words: str) -> str:
         """What the command line prints."""
@@ -321,9 +326,9 @@ async def front_page(ds: Datasette) -> dict[str, int]:
 async def changes_shown(db: Path, ds: Datasette, runs: Iterable[int], first_day: str) -> None:
     """The changes of these runs, all that there are since `first_day`, are the same in table, report, page and feed."""
     page, feed = (await ds.client.get("/changes")).text, (await ds.client.get("/feed.atom")).text
-    with catalogue.reading(db) as conn:
-        by_run = {run: catalogue.changes(conn, run=run) for run in runs}
-        since = catalogue.changes(conn, first_day)
+    with queries.reading(db) as conn:
+        by_run = {run: queries.changes(conn, run=run) for run in runs}
+        since = queries.changes(conn, first_day)
         doors = dict(conn.execute("select run, door from runs where outcome in ('complete', 'partial')"))
     told = [row for found in by_run.values() for row in found]
     assert sorted(row["change"] for row in told) == sorted(row["change"] for row in since)
@@ -334,7 +339,7 @@ async def changes_shown(db: Path, ds: Datasette, runs: Iterable[int], first_day:
         if not found and doors.get(run) == "judge":
             assert f'id="run-{run}"' not in page
         elif run in doors:
-            words = report.counted(news.counted(found))
+            words = report.counted(change_log.counted(found))
             section = page.split(f'id="run-{run}"')[1].split("</section>")[0]
             assert f"<p>{words[:1].upper()}{words[1:]}" in section, (run, words)
     titles = [entry.findtext(f"{ATOM}title") for entry in ElementTree.fromstring(feed).findall(f"{ATOM}entry")]

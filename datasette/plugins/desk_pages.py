@@ -2,7 +2,8 @@
 
 It has routes only when `evidence serve --reviewer` or `--accounts` opened a desk, and a published copy does not contain this
 file. A signed cookie identifies the reviewer, set by the login link of this machine's reviewer or by
-datasette-auth-passwords. Datasette's CSRF token protects the forms. `evidence.desk` reads the forms and stores the decisions.
+datasette-auth-passwords. Datasette's CSRF token protects the forms. `evidence.review.desk` reads the forms and stores the
+decisions.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from urllib.parse import parse_qs, urlencode
 from datasette import Forbidden, hookimpl
 from datasette.utils.asgi import NotFound, Response
 
-from evidence import desk as review_desk
 from evidence import doi as dois
 from evidence.errors import ConfigError, EvidenceError
 from evidence.model import SAME_WORK
+from evidence.review import desk as review_desk
 
 NAME = "evidence"
 LARGEST_FORM = 200_000

@@ -1,7 +1,7 @@
 """Any list of works as a file: `/download/ris?verdict=include&_tag=variant:ipt-a` takes the filters of the list of works.
 
-Datasette decides which works are in the list, and `evidence.export` writes the format; this file knows neither filters nor
-formats. Rows are streamed in the list's order, so memory does not grow with the file.
+Datasette decides which works are in the list, and `evidence.export.formats` writes the file; this plugin knows neither filters
+nor formats. Rows are streamed in the list's order, so memory does not grow with the file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from datasette import hookimpl
 from datasette.utils import sqlite_timelimit
 from datasette.utils.asgi import AsgiStream, NotFound, Response
 
-from evidence import catalogue, export
+from evidence.database import queries
+from evidence.export import formats
 from evidence.model import Doi
 
 NAME = "evidence"
@@ -40,14 +41,14 @@ def register_routes() -> list[tuple[str, Any]]:
 
 @hookimpl
 def extra_template_vars() -> dict[str, Any]:
-    return {"download_formats": {name: wanted.says for name, wanted in export.FORMATS.items()}}
+    return {"download_formats": {name: wanted.says for name, wanted in formats.FORMATS.items()}}
 
 
 async def download(datasette: Any, request: Any, send: Any) -> Response | None:
-    wanted = export.FORMATS.get(request.url_vars["format"])
+    wanted = formats.FORMATS.get(request.url_vars["format"])
     path = datasette.get_database(NAME).path
     if wanted is None or path is None:
-        raise NotFound(f"Files come in these formats: {', '.join(export.FORMATS)}")
+        raise NotFound(f"Files come in these formats: {', '.join(formats.FORMATS)}")
     dois, error = await dois_of_list(datasette, request.query_string)
     if error is not None:
         return Response.text(error, status=400)
@@ -104,10 +105,10 @@ async def dois_of_list(datasette: Any, query: str) -> tuple[list[Doi], str | Non
         return [], f"The list could not be sorted: {error}"
 
 
-def file_chunks(path: Path, dois: list[Doi], wanted: export.Format) -> Generator[str, None, None]:
+def file_chunks(path: Path, dois: list[Doi], wanted: formats.Format) -> Generator[str, None, None]:
     """The file in chunks; the connection closes after the last one."""
-    conn = catalogue.connect(path)
+    conn = queries.connect(path)
     try:
-        yield from wanted(catalogue.whole(conn, dois, flat=wanted.flat))
+        yield from wanted(queries.whole(conn, dois, flat=wanted.flat))
     finally:
         conn.close()

@@ -14,8 +14,8 @@ from urllib.parse import urlencode
 from datasette import hookimpl
 from datasette.utils.asgi import Response
 
-from evidence import tallies
-from evidence.remember import MEMORY
+from evidence.publish import work_sets
+from evidence.publish.cache import MEMORY
 
 NAME = "evidence"
 FILTERS = ("population", "condition", "format", "comparator", "problem_area")
@@ -82,7 +82,7 @@ async def map_data(datasette: Any, wanted: dict[str, str]) -> dict[str, Any]:
 async def compute(datasette: Any, wanted: dict[str, str]) -> dict[str, Any]:
     """Rows of cells with labels, totals and addresses, and the options for the form."""
     db = datasette.get_database(NAME)
-    known = await tallies.kept(db)
+    known = await work_sets.kept(db)
     works = filtered_works(known, wanted)
     found = cells(known, works)
     totals = {facet: dict(known.by_tag(facet, works)) for facet in ("variant", "outcome")}
@@ -121,7 +121,7 @@ async def compute(datasette: Any, wanted: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def filtered_works(known: tallies.Tallies, wanted: dict[str, str]) -> int:
+def filtered_works(known: work_sets.Tallies, wanted: dict[str, str]) -> int:
     """The set of included works with these filters."""
     works = known.columns["verdict"].get("include", 0)
     for facet, value in wanted.items():
@@ -137,10 +137,10 @@ def filtered_works(known: tallies.Tallies, wanted: dict[str, str]) -> int:
     return works
 
 
-def cells(known: tallies.Tallies, works: int) -> dict[tuple[str, str], tuple[int, int, int]]:
+def cells(known: work_sets.Tallies, works: int) -> dict[tuple[str, str], tuple[int, int, int]]:
     """(variant, outcome) → the number of works that have both tags, and of these the trials and the reviews."""
-    trials = known.either("design", *tallies.TRIALS)
-    reviews = known.either("design", *tallies.REVIEWS) & ~trials
+    trials = known.either("design", *work_sets.TRIALS)
+    reviews = known.either("design", *work_sets.REVIEWS) & ~trials
     variants, outcomes = (
         [(value, tagged & works) for (facet, value), tagged in known.tags.items() if facet == wanted]
         for wanted in ("variant", "outcome")

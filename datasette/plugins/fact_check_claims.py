@@ -16,8 +16,9 @@ from urllib.parse import urlencode
 
 from datasette import hookimpl
 
-from evidence import config, tallies
 from evidence.errors import ConfigError
+from evidence.harvest import sources
+from evidence.publish import work_sets
 
 NAME = "evidence"
 
@@ -73,13 +74,13 @@ async def claims_of_list(datasette: Any, source: str) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=4)
-def load_articles(path: Path, modified: int) -> tuple[config.Article, ...]:
+def load_articles(path: Path, modified: int) -> tuple[sources.Article, ...]:
     """The articles of sources.yaml. `modified` (ns) is part of the cache key, so a changed file is read again."""
-    return config.load(path).articles
+    return sources.load(path).articles
 
 
 async def evidence_for(
-    datasette: Any, claim: config.Claim, cited: dict[int, Any], labels: dict[Any, str]
+    datasette: Any, claim: sources.Claim, cited: dict[int, Any], labels: dict[Any, str]
 ) -> dict[str, Any]:
     """One claim for the template: the cited works, and counts of included works with its tags, by design and by year (after
     the latest cited work). `cited` maps position → citation, `labels` (facet, value) → label."""
@@ -87,18 +88,18 @@ async def evidence_for(
     works = [cited[position] for position in claim.cites if position in cited]
     years = [work["year"] for work in works if work["year"] is not None]
     since = max(years, default=None)
-    known = await tallies.kept(db)
+    known = await work_sets.kept(db)
     about = known.columns["verdict"].get("include", 0)
     for facet, values in claim.looks_at:
         about &= known.either(facet, *values)
-    reviews = about & known.either("design", *tallies.REVIEWS)
+    reviews = about & known.either("design", *work_sets.REVIEWS)
     newer = sum(n for year, n in known.by_column("year", about) if since is not None and year > since)
     pairs = [("verdict", "include"), *(("_tag", f"{facet}:{','.join(values)}") for facet, values in claim.looks_at)]
 
     def number(n: int, one: str, many: str, *more: tuple[str, str]) -> tuple[int, str, str]:
         return n, one if n == 1 else many, f"{datasette.urls.table(NAME, 'works')}?{urlencode([*pairs, *more])}"
 
-    trials = about & known.either("design", *tallies.TRIALS)
+    trials = about & known.either("design", *work_sets.TRIALS)
     later = f"published after {since}"
 
     return {
@@ -120,10 +121,10 @@ async def evidence_for(
     }
 
 
-async def latest(db: Any, known: tallies.Tallies, works: int) -> dict[str, Any] | None:
+async def latest(db: Any, known: work_sets.Tallies, works: int) -> dict[str, Any] | None:
     """The most recent of these works; None if there are none."""
     latest_year = max((year for year, _ in known.by_column("year", works)), default=None)
     if latest_year is not None:
         works &= known.columns["year"][latest_year]
-    found = (await db.execute(LATEST, {"works": json.dumps(tallies.numbers_of(works))})).first()
+    found = (await db.execute(LATEST, {"works": json.dumps(work_sets.numbers_of(works))})).first()
     return dict(found) if found else None

@@ -9,8 +9,8 @@ from typing import Any
 
 from datasette import hookimpl
 
-from evidence import tallies
-from evidence.remember import MEMORY
+from evidence.publish import work_sets
+from evidence.publish.cache import MEMORY
 
 NAME = "evidence"
 
@@ -88,10 +88,10 @@ async def site(datasette: Any, db: Any) -> dict[str, Any]:
 async def front(datasette: Any, db: Any) -> dict[str, Any]:
     """Everything the front page shows except the map."""
     counts = dict((await db.execute(COUNTS)).first())
-    known = await tallies.kept(db)
+    known = await work_sets.kept(db)
     included = known.columns["verdict"].get("include", 0)
-    trials = included & known.either("design", *tallies.TRIALS)
-    reviews = included & known.either("design", *tallies.REVIEWS)
+    trials = included & known.either("design", *work_sets.TRIALS)
+    reviews = included & known.either("design", *work_sets.REVIEWS)
     statuses: dict[str, list[tuple[str, int]]] = {}
     for source, status, n in await db.execute(CITATIONS):
         statuses.setdefault(source, []).append((status, n))
@@ -113,7 +113,7 @@ async def front(datasette: Any, db: Any) -> dict[str, Any]:
     }
 
 
-def per_year(known: tallies.Tallies, included: int, trials: int, reviews: int) -> list[dict[str, int]]:
+def per_year(known: work_sets.Tallies, included: int, trials: int, reviews: int) -> list[dict[str, int]]:
     """Included works per year of publication, by design; years without works are left out."""
     return [
         {

@@ -11,8 +11,11 @@ from typing import Any
 from datasette import hookimpl
 from datasette.utils.asgi import Response
 
-from evidence import accuracy, report, rulebook, tallies
-from evidence.remember import MEMORY
+from evidence.evaluation import accuracy
+from evidence.export import report
+from evidence.publish import work_sets
+from evidence.publish.cache import MEMORY
+from evidence.rules import taxonomy
 
 NAME = "evidence"
 
@@ -48,7 +51,7 @@ async def describe(db: Any) -> dict[str, Any]:
         for row in await db.execute(SEARCHES)
     ]  # fmt: skip
     facets: dict[str, list[dict[str, Any]]] = {}
-    known = await tallies.kept(db)
+    known = await work_sets.kept(db)
     included = known.columns["verdict"].get("include", 0)
     for row in await db.execute(TAXONOMY):
         works = (known.either(row["facet"], row["value"]) & included).bit_count()
@@ -63,5 +66,5 @@ async def describe(db: Any) -> dict[str, Any]:
         "texts": texts,
         "figures": [figure for figure in figures if figure.question not in facets or not figure.value],
         "values_measured": {(figure.question, figure.value): figure for figure in figures if figure.value},
-        "measured_with_these_rules": {figure.rules for figure in figures} == {rulebook.load().digest},
+        "measured_with_these_rules": {figure.rules for figure in figures} == {taxonomy.load().digest},
     }

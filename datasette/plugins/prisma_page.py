@@ -1,7 +1,7 @@
 """The PRISMA 2020 flow diagram, of now or of a past day: `/prisma`, also as CSV, JSON and SVG.
 
-`evidence.flow` counts the boxes. This file draws them and links each number to the list it counts. It counts nothing itself,
-except the trials and reviews among the included works of today.
+`evidence.database.prisma_flow` counts the boxes. This file draws them and links each number to the list it counts. It counts
+nothing itself, except the trials and reviews among the included works of today.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from urllib.parse import urlencode
 from datasette import hookimpl
 from datasette.utils.asgi import BadRequest, Response
 
-from evidence import flow, past, tallies
-from evidence.export import guard
-from evidence.remember import MEMORY
+from evidence.database import prisma_flow
+from evidence.export import as_of_date
+from evidence.export.formats import guard
+from evidence.publish import work_sets
+from evidence.publish.cache import MEMORY
 
 NAME = "evidence"
 
@@ -91,22 +93,22 @@ async def prisma_svg(datasette: Any, request: Any) -> Response:
     return Response(text, content_type="image/svg+xml; charset=utf-8")
 
 
-async def read(datasette: Any, request: Any) -> tuple[str, flow.Flow, dict[str, int]]:
+async def read(datasette: Any, request: Any) -> tuple[str, prisma_flow.Flow, dict[str, int]]:
     """The requested day ("" for now), its flow, and the numbers of included trials and reviews (empty for a past day: tags
     have no history). BadRequest when the day is not a valid date."""
     db = datasette.get_database(NAME)
     day = request.args.get("as_of") or ""
-    if day and not past.is_day(day):
+    if day and not as_of_date.is_day(day):
         raise BadRequest(f"as_of={day!r} is not a valid date; write it like 2026-01-31")
-    run = await db.execute_fn(lambda conn: flow.run_of(conn, day)) if day else None
-    found = await MEMORY.get(db.path, ("flow", run), lambda: db.execute_fn(lambda conn: flow.read(conn, run)))
+    run = await db.execute_fn(lambda conn: prisma_flow.run_of(conn, day)) if day else None
+    found = await MEMORY.get(db.path, ("flow", run), lambda: db.execute_fn(lambda conn: prisma_flow.read(conn, run)))
     return day, found, {} if day else await MEMORY.get(db.path, "designs", lambda: designed(db))
 
 
 async def designed(db: Any) -> dict[str, int]:
     return {
         what: (await db.execute(DESIGNED, {"designs": json.dumps(values)})).single_value()
-        for what, values in (("trials", tallies.TRIALS), ("reviews", tallies.REVIEWS))
+        for what, values in (("trials", work_sets.TRIALS), ("reviews", work_sets.REVIEWS))
     }
 
 
@@ -139,12 +141,12 @@ class Addresses:
                 return self._address("decisions_to_check", {})
             return self._as_of({"verdict__in": "include,exclude", "conflict": "1"})
         if key in ("trials", "reviews"):
-            designs = tallies.TRIALS if key == "trials" else tallies.REVIEWS
+            designs = work_sets.TRIALS if key == "trials" else work_sets.REVIEWS
             return self._works({"verdict": "include", "_tag": f"design:{','.join(designs)}"})
         return None
 
     def source(self, source: dict[str, Any]) -> str:
-        """Address of the records identified through one source (a row of `flow.SOURCES_SQL`)."""
+        """Address of the records identified through one source (a row of `prisma_flow.SOURCES_SQL`)."""
         named = {"source": source["source"]} if source["source"] else {"source__isnull": "1"}
         return self._records({**named, "found_by": source["found_by"]})
 
@@ -152,7 +154,7 @@ class Addresses:
         """Address of the works excluded for one reason; None for "other reasons"."""
         if why is None:
             return None
-        if why == flow.BY_PERSON:
+        if why == prisma_flow.BY_PERSON:
             return self._works({"verdict": "exclude", "decided": "person"})
         return self._works({"verdict": "exclude", "decided": "rule", "why": why})
 
@@ -175,7 +177,7 @@ class Addresses:
         return f"{address}?{urlencode(filters)}" if filters else address
 
 
-def diagram(found: flow.Flow, designs: dict[str, int], where: Addresses | None) -> dict[str, Any]:
+def diagram(found: prisma_flow.Flow, designs: dict[str, int], where: Addresses | None) -> dict[str, Any]:
     """What `_prisma_flow.svg` draws: boxes with position and lines (label, number, address or None, indent level), the stages
     to their left, and arrows as SVG paths. All lengths in SVG units. Without `where` no number is a link."""
 

@@ -14,7 +14,7 @@ from datasette import hookimpl
 from datasette.database import Results
 from datasette.views.database import MagicParameters
 
-from evidence.remember import MEMORY
+from evidence.publish.cache import MEMORY
 
 NAME = "evidence"
 FACET_OF = {"variant": "variant", "outcome": "outcome"}

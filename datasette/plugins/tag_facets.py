@@ -1,9 +1,9 @@
 """Tags as a facet and as a filter: `?_facet_tags=variant` counts, `?_tag=variant:ipt-a` narrows.
 
 `?_tag=design:rct,cluster-rct` means either value; several `_tag` must all match. Facets are counted from sets of works
-(`evidence.tallies`), or in the table `tags` while the database is being written. Datasette's own `_through` filter is not
-enough: it compares one column, and the same value can exist in two facets (`grief` is a condition and a problem area, `none` a
-condition and a comparator). Works on the table `works` and on any view with a column `doi`.
+(`evidence.publish.work_sets`), or in the table `tags` while the database is being written. Datasette's own `_through` filter is
+not enough: it compares one column, and the same value can exist in two facets (`grief` is a condition and a problem area, `none`
+a condition and a comparator). Works on the table `works` and on any view with a column `doi`.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from datasette.filters import FilterArguments
 from datasette.utils import path_with_added_args, path_with_removed_args
 from datasette.utils.asgi import BadRequest
 
-from evidence import tag_filter, tallies
+from evidence.database import tag_filter
 from evidence.errors import ConfigError
-from evidence.remember import MEMORY
+from evidence.publish import work_sets
+from evidence.publish.cache import MEMORY
 
 COMPARISONS = {"": "=", "exact": "=", "not": "≠", "gt": ">", "gte": "≥", "lt": "<", "lte": "≤"}
 """Signs for Datasette's comparisons; other comparisons are shown by name."""
@@ -98,7 +99,7 @@ class TagFacet(Facet):  # type: ignore[misc]
             (found["where"] or "") if found else BY_DOI.format(sql=ONLY_DOI.sub("select doi from ", self.sql, count=1))
         )
         try:
-            works = await tallies.listed(
+            works = await work_sets.listed(
                 db,
                 where,
                 dict(self.params or {}),
@@ -109,7 +110,7 @@ class TagFacet(Facet):  # type: ignore[misc]
             if error.args == ("interrupted",):
                 raise QueryInterrupted(error, self.sql, self.params) from None
             raise
-        return (await tallies.kept(db)).by_tag(facet, works)
+        return (await work_sets.kept(db)).by_tag(facet, works)
 
     async def _count_in_sql(self, db: Any, facet: str, many: int) -> list[tuple[str, int]]:
         """The same as `_count_sets`, counted by SQLite."""

@@ -18,9 +18,10 @@ from datasette import hookimpl
 from datasette.utils import tilde_encode
 from datasette.utils.asgi import BadRequest, Response
 
-from evidence import news, report, tag_filter
+from evidence.database import change_log, tag_filter
 from evidence.errors import ConfigError
-from evidence.remember import MEMORY
+from evidence.export import report
+from evidence.publish.cache import MEMORY
 
 NAME = "evidence"
 RUNS_SHOWN = 12
@@ -95,7 +96,7 @@ async def recent_runs(db: Any) -> list[dict[str, Any]]:
     for row in await db.execute(FIRST_OF_EACH, params):
         change = dict(row) | {"label": report.label(row)}
         if row["what"] == "notice":
-            change["notice"] = news.read(row["after"], row["doi"]).kind
+            change["notice"] = change_log.read(row["after"], row["doi"]).kind
         found.setdefault((row["run"], row["what"]), []).append(change)
     for run in runs:
         by_kind = {what: sum(n.values()) for what, n in counts.get(run["run"], {}).items()}
@@ -106,7 +107,7 @@ async def recent_runs(db: Any) -> list[dict[str, Any]]:
             "waiting": new.get("unsure", 0),
             "kinds": [
                 {"what": what, "title": report.HEADINGS[what], "n": by_kind[what], "works": found[run["run"], what]}
-                for what in news.KINDS
+                for what in change_log.KINDS
                 if found.get((run["run"], what))
             ],
         }

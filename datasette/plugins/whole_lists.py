@@ -5,10 +5,10 @@ key. Rows that tie on the column come in the order SQLite happens to meet them, 
 key, as `works` with its DOIs, rows between two pages are skipped or shown twice; CSV and JSON inherit it. Here the key is
 added to the first page's order too.
 
-A page about works asks for the same list again and again: its rows, their number, each facet. Here the list is made once, as
-a set of rowids (`evidence.tallies`); rows are looked up when it is known which are shown, and what counts is read off the
-set. While somebody writes to the database, and where a list is not understood, the statement runs as Datasette wrote it. Of
-other tables and of views, counts and facets are kept until the database changes, and of views the pages.
+A page about works asks for the same list again and again: its rows, their number, each facet. Here the list is made once,
+as a set of rowids (`evidence.publish.work_sets`); rows are looked up when it is known which are shown, and what counts is
+read off the set. While somebody writes to the database, and where a list is not understood, the statement runs as Datasette
+wrote it. Of other tables and of views, counts and facets are kept until the database changes, and of views the pages.
 
 Only the statements of Datasette's own table pages are touched: `filters_from_request` runs nowhere else, and it leaves the
 table's name where the statements can be recognised.
@@ -28,8 +28,8 @@ from datasette import hookimpl
 from datasette.database import QueryInterrupted, Results
 from datasette.utils import escape_sqlite
 
-from evidence import counted, tallies
-from evidence.remember import MEMORY, Memory
+from evidence.publish import precomputed, work_sets
+from evidence.publish.cache import MEMORY, Memory
 
 NAME = "evidence"
 
@@ -64,7 +64,7 @@ NUMBERED = re.compile(
     r"select count\(\*\) from (?P<table>\w+)(?: where (?P<where>\"\w+\" = :p\d+(?: and \"\w+\" = :p\d+)*))?\s*"
 )
 """The same of another table, the whole or where columns have some values: a published copy has the numbers in a table
-(`evidence.counted`)."""
+(`evidence.publish.precomputed`)."""
 
 CONDITION = re.compile(r"\"(\w+)\" = :(p\d+)")
 
@@ -176,9 +176,9 @@ async def counted_before(database: Any, sql: str, params: Any) -> Results | None
 def values_counted(conn: sqlite3.Connection) -> dict[str, tuple[list[str], list[tuple[list[Any], int]]]]:
     """Table → the columns it was counted by, and how many rows have each combination of their values."""
     found: dict[str, tuple[list[str], list[tuple[list[Any], int]]]] = {}
-    if conn.execute("select 1 from sqlite_master where name = ?", (counted.VALUES,)).fetchone():
+    if conn.execute("select 1 from sqlite_master where name = ?", (precomputed.VALUES,)).fetchone():
         for table, columns, said, n in conn.execute(
-            f"select of_table, of_columns, said, n from {counted.VALUES}"  # noqa: S608 - our own name
+            f"select of_table, of_columns, said, n from {precomputed.VALUES}"  # noqa: S608 - our own name
         ):
             found.setdefault(table, (json.loads(columns), []))[1].append((json.loads(said), n))
     return found
@@ -221,7 +221,7 @@ async def shorter(
     limit = min(options.get("custom_time_limit") or database.ds.sql_time_limit_ms, database.ds.sql_time_limit_ms)
 
     async def works(where: str) -> int:
-        return await tallies.listed(database, where, params, limit_ms=limit, splits=not listed.own_sql)
+        return await work_sets.listed(database, where, params, limit_ms=limit, splits=not listed.own_sql)
 
     if page := WORKS.fullmatch(sql):
         if (page["where"] or "") != shown or int(page["limit"]) > FOR_PEOPLE:
@@ -229,8 +229,8 @@ async def shorter(
         return late(page, await works(shown), params)
     if (count := COUNT.fullmatch(sql)) and shown.startswith(count["where"] or ""):
         return Results([((await works(count["where"] or "")).bit_count(),)], False, None)
-    if (facet := FACET.fullmatch(sql)) and facet["column"] in tallies.COLUMNS and (facet["where"] or "") == shown:
-        values = (await tallies.kept(database)).by_column(facet["column"], await works(shown))
+    if (facet := FACET.fullmatch(sql)) and facet["column"] in work_sets.COLUMNS and (facet["where"] or "") == shown:
+        values = (await work_sets.kept(database)).by_column(facet["column"], await works(shown))
         return Results([{"value": value, "count": n} for value, n in values[: int(facet["limit"])]], False, None)
     return None
 
@@ -242,10 +242,10 @@ def late(page: re.Match[str], works: int, params: dict[str, Any]) -> tuple[str, 
         among = ""
     elif works.bit_count() <= FEW:
         among = "where rowid in (select value from json_each(:_works))"
-        more = {"_works": json.dumps(tallies.numbers_of(works))}
+        more = {"_works": json.dumps(work_sets.numbers_of(works))}
     else:
-        among = f"where {tallies.IN_MARKS.format(name='_works', rowid='rowid')}"
-        more = {"_works": tallies.marks_of(works)}
+        among = f"where {work_sets.IN_MARKS.format(name='_works', rowid='rowid')}"
+        more = {"_works": work_sets.marks_of(works)}
     sql = LATE.format(columns=page["columns"], among=among, order=page["order"], limit=page["limit"])
     return sql, {**params, **more}
 

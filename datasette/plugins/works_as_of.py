@@ -1,7 +1,7 @@
 """The list of works as of a past day: `/past?as_of=2026-03-31&verdict=include`, as a page, as JSON and as files.
 
 The PRISMA numbers of a past day link to this list, and `/evidence/works?as_of=…` redirects to it, because that table only
-holds the works of today. `evidence.past` reconstructs the list; this file reads the filters and formats the result.
+holds the works of today. `evidence.export.as_of_date` reconstructs the list; this file reads the filters and formats the result.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from datasette import hookimpl
 from datasette.utils import tilde_encode
 from datasette.utils.asgi import BadRequest, NotFound, Response
 
-from evidence import export, past, tag_filter
+from evidence.database import tag_filter
+from evidence.database.prisma_flow import run_of
 from evidence.errors import ConfigError
-from evidence.flow import run_of
+from evidence.export import as_of_date, formats
 
 NAME = "evidence"
 PAGE_SIZE = 100
@@ -91,7 +92,7 @@ async def works_page(datasette: Any, request: Any) -> Response:
         "query": urlencode(pairs),
         "last": f"?{urlencode([*pairs, ('page', int(number) - 1)])}" if start else None,
         "next": f"?{urlencode([*pairs, ('page', int(number) + 1)])}" if start + PAGE_SIZE < count else None,
-        "formats": tuple(export.FORMATS),
+        "formats": tuple(formats.FORMATS),
     }
     return Response.html(await datasette.render_template("works_as_of.html", context, request=request))
 
@@ -105,17 +106,17 @@ async def as_json(datasette: Any, request: Any) -> Response:
 
 async def download(datasette: Any, request: Any) -> Response:
     """The list in one of the export formats."""
-    form = export.FORMATS.get(request.url_vars["format"])
+    form = formats.FORMATS.get(request.url_vars["format"])
     if form is None:
-        raise NotFound(f"Files come in these formats: {', '.join(export.FORMATS)}")
+        raise NotFound(f"Files come in these formats: {', '.join(formats.FORMATS)}")
     day, wanted = await read(datasette, request.query_string)
     _, rows = await rows_of(datasette, day, wanted, 0, None)
-    chunks = export.csv_rows(rows, past=True) if form.write is export.csv_rows else form(rows)
+    chunks = formats.csv_rows(rows, past=True) if form.write is formats.csv_rows else form(rows)
     headers = {"content-disposition": f'attachment; filename="works-{day}.{form.extension}"'}
     return Response("".join(chunks), content_type=f"{form.media_type}; charset=utf-8", headers=headers)
 
 
-async def read(datasette: Any, query: str) -> tuple[str, past.Wanted]:
+async def read(datasette: Any, query: str) -> tuple[str, as_of_date.Wanted]:
     """The day and the filters in an address; BadRequest names the parameter that is not valid."""
     pairs = parse_qsl(query, keep_blank_values=True)
     one = dict(pairs)
@@ -125,31 +126,31 @@ async def read(datasette: Any, query: str) -> tuple[str, past.Wanted]:
         )
     verdicts = tuple(text for key, text in pairs if key == "verdict")
     for text in verdicts:
-        if text not in past.VERDICTS:
-            raise BadRequest(f"verdict={text!r} is not valid; choose one of {', '.join(past.VERDICTS)}")
+        if text not in as_of_date.VERDICTS:
+            raise BadRequest(f"verdict={text!r} is not valid; choose one of {', '.join(as_of_date.VERDICTS)}")
     if one.get("decided") not in (None, "rule", "person") or one.get("conflict") not in (None, "1"):
         raise BadRequest("decided must be rule or person, and conflict must be 1")
     texts = [text for key, text in pairs if key == "_tag" and text]
     rows = await datasette.get_database(NAME).execute(TAXONOMY) if texts else ()
     try:
         tags = tag_filter.read(texts, [tuple(row) for row in rows])
-        day = past.check_day(one.get("as_of", ""))
+        day = as_of_date.check_day(one.get("as_of", ""))
     except ConfigError as error:
         raise BadRequest(str(error)) from None
     chosen = verdicts or ("include", "exclude", "unsure", "duplicate")
-    return day, past.Wanted(chosen, one.get("decided"), one.get("why"), "conflict" in one, tuple(tags))
+    return day, as_of_date.Wanted(chosen, one.get("decided"), one.get("why"), "conflict" in one, tuple(tags))
 
 
 async def rows_of(
-    datasette: Any, day: str, wanted: past.Wanted, start: int, most: int | None
+    datasette: Any, day: str, wanted: as_of_date.Wanted, start: int, most: int | None
 ) -> tuple[int, list[dict[str, Any]]]:
     """The number of records in the list, and up to `most` of them (None: all) from index `start`."""
 
     def query(conn: sqlite3.Connection) -> tuple[int, list[dict[str, Any]]]:
         run = run_of(conn, day)
-        matching = past.listed(conn, run, wanted)
+        matching = as_of_date.listed(conn, run, wanted)
         shown = matching[start:] if most is None else matching[start : start + most]
-        return len(matching), list(past.whole(conn, run, shown, day))
+        return len(matching), list(as_of_date.whole(conn, run, shown, day))
 
     answer: tuple[int, list[dict[str, Any]]] = await datasette.get_database(NAME).execute_fn(query)
     return answer

@@ -1,0 +1,208 @@
+"""The two files as files: whose they are, of which schema, how they are made, brought up to date and read.
+
+Every command that opens `evidence.db` or `decisions.db` asks `examine` first, so that a stranger's file, the other one of
+the two and a newer one are refused in the same words everywhere. A file is made in one transaction: a program killed on the
+way leaves a file without a table, which the next one takes for new. Opening a file that is up to date writes nothing to it.
+
+It knows no table but the list of migrations; `schema` has the tables, `store` and `catalogue` the rows.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from functools import lru_cache
+from pathlib import Path
+from typing import Final, Literal
+
+from sqlite_utils import Database, Migrations
+
+from evidence import UPGRADE
+from evidence.database import schema
+from evidence.errors import LockedError, StoreError
+
+State = Literal["new", "behind", "current"]
+"""`new`: without a table, or left unfinished while it was made; `behind`: an older version made it."""
+
+WAIT: Final = 30.0
+"""Seconds that a writer waits for another program to let go of the file."""
+
+CHECKPOINT_WAIT: Final = 1.0
+"""Seconds that a checkpoint waits for readers: a page of the site is read in less."""
+
+_CACHE_KIB, _LOG_PAGES = 65_536, 32_000
+"""A harvest comes back to the same index pages with every page it lands: kept in memory, and written back less often."""
+
+_HEAD = b"SQLite format 3\x00"
+_MIGRATIONS = Migrations.migrations_table
+
+
+def examine(conn: sqlite3.Connection, path: Path, migrations: Migrations) -> State:
+    """How the file stands to today's schema. It only reads. StoreError when it is a stranger's, the other one of the two
+    databases, or made by a newer version; sqlite3.Error when it cannot be read."""
+    tables = {name for (name,) in conn.execute("select name from sqlite_master")}
+    (number,) = conn.execute("pragma application_id").fetchone()
+    (version,) = conn.execute("pragma user_version").fetchone()
+    if not tables and version == 0 and number in (0, schema.APPLICATION_ID):
+        return "new"
+    applied = _applied(conn) if _MIGRATIONS in tables else {}
+    if number == 0 and _unfinished(conn, migrations, applied):
+        return "new"
+    if number != schema.APPLICATION_ID or _MIGRATIONS not in tables:
+        raise StoreError(
+            f"{path}: this SQLite database was not made by evidence; name another file with {_option(migrations)}"
+        )
+    if migrations.name not in applied.values():
+        raise StoreError(
+            f"{path}: this is evidence's other database; --db is for the harvest, --decisions for people's"
+        )
+    refuse_newer(path, migrations, applied)
+    return "current" if applied.keys() >= set(_known(migrations)) else "behind"
+
+
+def refuse_newer(path: Path, migrations: Migrations, applied: Iterable[str]) -> None:
+    """StoreError when one of the migrations applied is none that this version knows."""
+    if newer := sorted(set(applied) - set(_known(migrations))):
+        raise StoreError(f"{path}: made by a newer version of evidence (it has {newer[-1]}); {UPGRADE}")
+
+
+def connect(path: Path, migrations: Migrations, wait: float = WAIT) -> Database:
+    """Open a file for writing and examine it, without writing; `bring_up` must follow. StoreError as `examine`'s, and when
+    the file is no database, damaged or out of reach."""
+    _check_head(path, migrations)
+    try:
+        conn = sqlite3.connect(path, timeout=wait)
+    except sqlite3.Error as error:
+        raise explained(path, error) from error
+    try:
+        examine(conn, path, migrations)
+        conn.execute("pragma foreign_keys = on")
+        # A record can be harvested again after a power cut; a person's word cannot.
+        conn.execute(f"pragma synchronous = {'full' if migrations is schema.decisions else 'normal'}")
+        conn.execute(f"pragma cache_size = -{_CACHE_KIB}")
+        conn.execute(f"pragma wal_autocheckpoint = {_LOG_PAGES}")
+    except sqlite3.Error as error:
+        conn.close()
+        raise explained(path, error) from error
+    except BaseException:
+        conn.close()
+        raise
+    return Database(conn, execute_plugins=False)
+
+
+def bring_up(db: Database, path: Path, migrations: Migrations) -> None:
+    """Make the tables, or bring them to today's schema, in one transaction; nothing is written where nothing is due."""
+    conn = db.conn
+    try:
+        if conn.execute("pragma journal_mode").fetchone()[0] != "wal":
+            conn.execute("pragma journal_mode = wal")
+        if _due(conn, path, migrations):
+            conn.execute("begin immediate")
+            with conn:
+                if _due(conn, path, migrations):  # looked at again: another program may have done it meanwhile
+                    schema.migrate(db, migrations)
+    except sqlite3.Error as error:
+        raise explained(path, error) from error
+
+
+def read_only(path: Path) -> sqlite3.Connection:
+    """A connection that cannot write. Where a program was killed while it made the file, what it left is undone first, as
+    any other open would do."""
+    # On a read-only file system a database in WAL mode opens only as immutable, which is right where no log waits beside it.
+    log, journal = (path.with_name(f"{path.name}{end}") for end in ("-wal", "-journal"))
+    frozen = not os.access(path.parent, os.W_OK) and not (log.exists() and log.stat().st_size)
+    if journal.exists() and not frozen:
+        with closing(sqlite3.connect(path)) as conn:
+            conn.execute("select 1 from sqlite_master").fetchone()
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if frozen else ''}", uri=True)
+
+
+def checkpoint(conn: sqlite3.Connection) -> None:
+    """Write the log back into the file and empty it, so that the one file is the present state.
+
+    What a reader still needs stays in the log until the next time. It never fails: what is in the log is safe there.
+    """
+    (wait,) = conn.execute("pragma busy_timeout").fetchone()
+    conn.execute(f"pragma busy_timeout = {min(wait, int(CHECKPOINT_WAIT * 1000))}")
+    try:
+        conn.execute("pragma wal_checkpoint(truncate)").fetchone()
+    except sqlite3.Error:
+        return
+    finally:
+        conn.execute(f"pragma busy_timeout = {wait}")
+
+
+def explained(path: Path, error: sqlite3.Error) -> StoreError:
+    """What SQLite says, as a StoreError with the remedy."""
+    text = str(error)
+    if "disk is full" in text:
+        return StoreError(f"{path}: the disk is full; nothing of this page was written. Make room and run it again")
+    if "readonly" in text or "read-only" in text:
+        return StoreError(f"{path}: cannot be written (read-only); check the permissions of the file and its folder")
+    if "unable to open" in text:
+        return StoreError(f"{path}: cannot be opened or made; check that the folder exists and may be written to")
+    if "locked" in text:
+        return LockedError(f"{path}: another program holds this database; close it and run again")
+    if "malformed" in text or "not a database" in text:
+        return StoreError(
+            f"{path}: the database is damaged ({text}); restore a backup, or move it away and run `evidence sync`: "
+            "everything but decisions.db can be harvested again"
+        )
+    return StoreError(f"{path}: SQLite says: {text}")
+
+
+def _due(conn: sqlite3.Connection, path: Path, migrations: Migrations) -> bool:
+    behind = examine(conn, path, migrations) != "current"
+    return behind or (migrations is schema.evidence and not schema.has_views(conn))
+
+
+def _unfinished(conn: sqlite3.Connection, migrations: Migrations, applied: dict[str, str]) -> bool:
+    """Whether an earlier version, which made a file in several transactions, was killed before the last: the file is then,
+    statement by statement, what these migrations make."""
+    known = _known(migrations)
+    if set(applied.values()) - {migrations.name} or tuple(applied) != known[: len(applied)]:
+        return False
+    twin = Database(memory=True)
+    migrations.apply(twin, stop_before=known[len(applied) :])
+    ours, made = _shape(twin.conn), _shape(conn)
+    twin.close()
+    return made == ours if applied else bool(made) and made <= ours
+
+
+def _applied(conn: sqlite3.Connection) -> dict[str, str]:
+    """The migrations that were applied, in order, each with the set it is of."""
+    return dict(conn.execute(f"select name, migration_set from {_MIGRATIONS} order by rowid").fetchall())  # noqa: S608
+
+
+def _shape(conn: sqlite3.Connection) -> set[tuple[str, str, str | None]]:
+    return set(conn.execute("select type, name, sql from sqlite_master").fetchall())
+
+
+@lru_cache(maxsize=8)
+def _known(migrations: Migrations) -> tuple[str, ...]:
+    """The names of all migrations of a set, in order."""
+    memory = Database(memory=True)
+    names = tuple(migration.name for migration in migrations.pending(memory))
+    memory.close()
+    return names
+
+
+def _check_head(path: Path, migrations: Migrations) -> None:
+    """Look before SQLite does, which would say less."""
+    if not path.exists() or (path.is_file() and path.stat().st_size == 0):
+        return
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(_HEAD))
+    except OSError as error:
+        option = _option(migrations)
+        raise StoreError(f"{path}: cannot be read ({error.strerror}); name another file with {option}") from None
+    # Beside a journal the first page may not be there yet or again: SQLite rolls back before it reads.
+    if head != _HEAD and not path.with_name(f"{path.name}-journal").exists():
+        raise StoreError(f"{path}: this file is no SQLite database; name another with {_option(migrations)}")
+
+
+def _option(migrations: Migrations) -> str:
+    return "--decisions" if migrations is schema.decisions else "--db"

@@ -1,0 +1,992 @@
+"""The shape of the two databases: migrations, views, full text. DDL only, no rows and no decisions.
+
+`evidence.db` has two kinds of tables. RECORDS are what the outside said; they are appended to or closed, never
+rewritten. DERIVED tables are what today's code, rules and decisions make of the records; `evidence judge` can rebuild
+every one of them offline. `decisions.db` holds what people decided and is never touched by a harvest.
+
+Migrations are append-only: a released one is never edited, a change is a new function at the end. Views are dropped and
+made anew after every migration, so they may change freely.
+
+Validity is written as (first_run, last_run): `last_run` is empty while the fact still stands, and names the run that
+found it gone or replaced. An unchanged record therefore costs no write at all, and "a second run changed no row" is
+literally true; DESIGN §3 would touch `last_run` on every sighting instead. Two record tables are kept at their last value:
+`counters` holds what Crossref last said of a record whose content did not change, and the history of a count is not worth
+a row a week; `announced` holds what was last announced of each work, and its history is `changes`.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+from sqlite_utils import Database, Migrations
+
+from evidence.database import prisma_flow
+from evidence.decisions import chained, identify
+from evidence.model import Decision
+
+APPLICATION_ID = 0x49505431
+"""`pragma application_id` of both databases (ASCII "IPT1"): how a file is known to be ours."""
+
+evidence = Migrations("evidence")
+decisions = Migrations("decisions")
+
+RECORD_TABLES = (
+    "runs",
+    "sources",
+    "requests",
+    "citations",
+    "snapshots",
+    "aliases",
+    "absences",
+    "counters",
+    "sightings",
+    "rejects",
+    "verdict_history",
+    "notice_history",
+    "source_history",
+    "sighting_gaps",
+    "changes",
+    "announced",
+)
+DERIVED_TABLES = (
+    "works",
+    "authors",
+    "work_authors",
+    "updates",
+    "funders",
+    "licences",
+    "notices",
+    "relations",
+    "duplicates",
+    "cites",
+    "facets",
+    "tags",
+    "reasons",
+    "rule_marks",
+    "decisions",
+    "unread",
+    "unannounced",
+)
+
+RECORDS_DDL = """
+create table runs (
+    run integer primary key,
+    started text not null,
+    finished text,
+    outcome text not null check (outcome in ('running', 'complete', 'partial', 'crashed')),
+    door text not null,
+    version text not null,
+    counts text not null default '{}' check (json_valid(counts))
+) strict;
+
+create table sources (
+    source text primary key not null,
+    kind text not null check (kind in ('references', 'search', 'refresh', 'files')),
+    label text not null,
+    spec text not null check (json_valid(spec)),
+    bookmark text,
+    trouble text,
+    warning text,
+    first_run integer references runs (run),
+    retired integer references runs (run)
+) strict;
+
+create table requests (
+    request integer primary key,
+    run integer not null references runs (run),
+    source text not null references sources (source),
+    query text not null,
+    filters text not null,
+    since text,
+    until text,
+    window_by text check (window_by in ('published', 'indexed')),
+    asked_at text not null,
+    total integer not null,
+    scanned integer not null,
+    matched integer not null,
+    truncated integer not null default 0 check (truncated in (0, 1))
+) strict;
+create index requests_run on requests (run);
+create index requests_source on requests (source);
+
+create table citations (
+    source text not null references sources (source),
+    position integer not null,
+    text text not null,
+    stated_doi text,
+    doi text,
+    status text not null check (status in ('resolved', 'repaired', 'matched', 'mismatch', 'ambiguous',
+        'not-in-crossref', 'not-found', 'no-doi')),
+    problem text,
+    score real,
+    first_run integer not null references runs (run),
+    retired integer references runs (run),
+    primary key (source, position)
+) strict;
+create index citations_doi on citations (doi);
+
+create table snapshots (
+    doi text not null check (doi = lower(doi)),
+    version integer not null,
+    digest text not null,
+    message text not null,
+    first_run integer not null references runs (run),
+    last_run integer references runs (run),
+    primary key (doi, version)
+) strict;
+create unique index snapshots_current on snapshots (doi) where last_run is null;
+
+create table aliases (
+    alias text primary key not null,
+    doi text not null,
+    first_run integer not null references runs (run)
+) strict;
+create index aliases_doi on aliases (doi);
+
+create table sightings (
+    source text not null references sources (source),
+    doi text not null,
+    via text not null,
+    rank integer,
+    score real,
+    first_run integer not null references runs (run),
+    last_run integer references runs (run),
+    primary key (source, doi)
+) strict;
+create index sightings_doi on sightings (doi, first_run);
+
+create table rejects (
+    digest text primary key not null,
+    doi text,
+    source text,
+    reason text not null,
+    message text not null,
+    first_run integer not null references runs (run)
+) strict;
+"""
+
+DERIVED_DDL = """
+create table works (
+    doi text primary key not null check (doi = lower(doi)),
+    title text,
+    abstract text,
+    authors text,
+    container text,
+    issued text,
+    year integer,
+    kind text,
+    verdict text not null check (verdict in ('include', 'exclude', 'unsure', 'duplicate')),
+    screened text not null check (screened in ('include', 'exclude', 'unsure')),
+    same_as text,
+    decided text not null check (decided in ('rule', 'person')),
+    why text not null,
+    judged_on text not null check (judged_on in ('title', 'title+abstract', 'nothing')),
+    conflict text,
+    notice text,
+    notice_of text,
+    language text,
+    publisher text,
+    volume text,
+    issue text,
+    pages text,
+    issn text,
+    registrations text,
+    cited_by integer,
+    url text,
+    first_run integer not null references runs (run),
+    changed_run integer not null references runs (run),
+    basis text not null
+) strict;
+
+create table authors (
+    author text primary key not null,
+    name text not null,
+    family text,
+    given text,
+    orcid text,
+    kind text not null check (kind in ('person', 'group'))
+) strict;
+
+create table work_authors (
+    doi text not null references works (doi) on delete cascade,
+    position integer not null,
+    author text not null references authors (author),
+    credited text not null,
+    family text,
+    given text,
+    role text not null check (role in ('author', 'editor')),
+    affiliation text,
+    primary key (doi, position)
+) strict;
+create index work_authors_author on work_authors (author);
+
+create table notices (
+    doi text not null references works (doi) on delete cascade,
+    kind text not null,
+    notice_doi text not null,
+    issued text,
+    source text,
+    evidence text not null check (evidence in ('updated-by', 'update-to', 'title')),
+    primary key (doi, kind, notice_doi, evidence)
+) strict;
+
+create table relations (
+    doi text not null references works (doi) on delete cascade,
+    kind text not null,
+    other text not null,
+    asserted_by text,
+    primary key (doi, kind, other)
+) strict;
+create index relations_other on relations (other);
+
+create table duplicates (
+    doi text not null references works (doi) on delete cascade,
+    other text not null references works (doi) on delete cascade,
+    verdict text not null check (verdict in ('same', 'doubtful', 'apart')),
+    decided text not null check (decided in ('rule', 'person')),
+    reason text not null,
+    primary key (doi, other),
+    check (doi < other)
+) strict, without rowid;
+create index duplicates_other on duplicates (other);
+
+create table cites (
+    doi text not null references works (doi) on delete cascade,
+    cited text not null,
+    asserted_by text,
+    primary key (doi, cited)
+) strict, without rowid;
+create index cites_cited on cites (cited);
+
+create table facets (
+    facet text not null,
+    value text not null,
+    label text not null,
+    meaning text not null,
+    position integer not null,
+    primary key (facet, value)
+) strict;
+
+create table tags (
+    doi text not null references works (doi) on delete cascade,
+    facet text not null,
+    value text not null,
+    decided text not null check (decided in ('rule', 'person')),
+    primary key (doi, facet, value),
+    foreign key (facet, value) references facets (facet, value)
+) strict;
+create index tags_value on tags (facet, value, doi);
+
+create table reasons (
+    doi text not null references works (doi) on delete cascade,
+    facet text not null,
+    value text not null,
+    rule text not null,
+    field text not null check (field in ('title', 'abstract', 'kind', 'container', 'person')),
+    start integer not null,
+    stop integer not null,
+    quote text not null,
+    primary key (doi, facet, value, rule, field, start, stop)
+) strict, without rowid;
+
+create table rule_marks (
+    facet text not null,
+    value text not null,
+    mark text not null,
+    basis text not null,
+    version text not null,
+    primary key (facet, value)
+) strict, without rowid;
+
+create virtual table works_fts using fts5 (
+    title, abstract, authors, container,
+    content="works", tokenize="porter unicode61 remove_diacritics 2"
+);
+"""
+
+DECISIONS_DDL = """
+create table decisions (
+    decision integer primary key,
+    doi text not null check (doi = lower(doi)),
+    action text not null check (action in ('verdict', 'tag', 'untag')),
+    verdict text check (verdict in ('include', 'exclude', 'unsure')),
+    facet text,
+    value text,
+    reason text not null,
+    reviewer text not null,
+    made_at text not null,
+    rules text,
+    record text,
+    rule_said text,
+    check ((action = 'verdict') = (verdict is not null)),
+    check ((action = 'verdict') = (facet is null)),
+    check ((facet is null) = (value is null))
+) strict;
+create index decisions_doi on decisions (doi);
+create trigger decisions_are_append_only_update before update on decisions
+begin select raise(abort, 'decisions are append-only: add a new one'); end;
+create trigger decisions_are_append_only_delete before delete on decisions
+begin select raise(abort, 'decisions are append-only: add a new one'); end;
+"""
+
+WITHDRAWING_DDL = """
+drop trigger decisions_are_append_only_update;
+drop trigger decisions_are_append_only_delete;
+drop index decisions_doi;
+alter table decisions rename to decisions_before;
+create table decisions (
+    decision integer primary key,
+    doi text not null check (doi = lower(doi)),
+    action text not null check (action in ('verdict', 'tag', 'untag', 'withdraw')),
+    verdict text check (verdict in ('include', 'exclude', 'unsure')),
+    facet text,
+    value text,
+    reason text not null,
+    reviewer text not null,
+    made_at text not null,
+    rules text,
+    record text,
+    rule_said text,
+    check ((action = 'verdict') = (verdict is not null)),
+    check (action = 'withdraw' or (action = 'verdict') = (facet is null)),
+    check ((facet is null) = (value is null))
+) strict;
+insert into decisions select * from decisions_before;
+drop table decisions_before;
+create index decisions_doi on decisions (doi);
+create trigger decisions_are_append_only_update before update on decisions
+begin select raise(abort, 'decisions are append-only: add a new one'); end;
+create trigger decisions_are_append_only_delete before delete on decisions
+begin select raise(abort, 'decisions are append-only: add a new one'); end;
+"""
+
+SEEN_DDL = """
+alter table decisions add column seen text not null default '[]' check (json_valid(seen));
+"""
+
+APPEND_ONLY_DDL = """
+create trigger decisions_are_append_only_update before update on decisions
+begin select raise(abort, 'decisions are append-only: add a new one'); end;
+"""
+
+WAITING = "verdict = 'unsure' or (conflict is not null and verdict <> 'duplicate')"
+"""Which works a person should look at: the condition of an index, which is used where it is asked in these very words. Those
+that wait for a person are the unsure among them; the others are decisions to look at again."""
+
+SHOWN_DECISIONS_DDL = f"""
+create table decisions (
+    decision integer primary key,
+    doi text not null,
+    action text not null,
+    verdict text,
+    facet text,
+    value text,
+    reason text not null,
+    reviewer text not null,
+    made_at text not null,
+    rule_said text
+) strict;
+create index decisions_doi on decisions (doi);
+create index works_waiting on works (doi) where {WAITING};
+"""
+
+SEARCH_DEPTH_DDL = """
+alter table requests add column spec text check (spec is null or json_valid(spec));
+alter table requests add column created_from text;
+alter table requests add column created_until text;
+alter table requests add column indexed_from text;
+alter table requests add column "offset" integer;
+alter table requests add column sort text check (sort in ('relevance', 'created'));
+alter table requests add column reached integer;
+alter table requests add column last_match integer;
+alter table requests add column recent integer;
+alter table requests add column ended text check (ended in ('complete', 'quiet', 'split', 'cut'));
+alter table requests add column unread integer;
+update sources set bookmark = null where kind = 'search';
+"""
+"""Until here a search was read by dates of publication (`window_by`, `since`, `until`), which lost records: every search is
+read whole once more."""
+
+UPDATES_DDL = """
+create table updates (
+    said_by text not null references works (doi) on delete cascade,
+    doi text not null,
+    kind text not null,
+    notice_doi text not null,
+    issued text,
+    source text,
+    evidence text not null check (evidence in ('updated-by', 'update-to', 'title'))
+) strict;
+create index updates_said_by on updates (said_by);
+create index updates_doi on updates (doi);
+create index updates_notice_doi on updates (notice_doi);
+create index works_same_as on works (same_as) where same_as is not null;
+create index works_unsettled on works (doi) where basis = '';
+alter table notices rename to notices_before;
+create table notices (
+    doi text not null references works (doi) on delete cascade,
+    kind text not null,
+    notice_doi text not null,
+    stands_on text not null,
+    relation text not null check (relation in ('own', 'record', 'article', 'preprint')),
+    issued text,
+    source text,
+    evidence text not null check (evidence in ('updated-by', 'update-to', 'title')),
+    undone integer not null default 0 check (undone in (0, 1)),
+    primary key (doi, kind, notice_doi)
+) strict;
+insert or ignore into notices select doi, kind, notice_doi, doi, 'own', issued, source, evidence, 0 from notices_before;
+drop table notices_before;
+update works set basis = '';
+"""
+"""What records say was done to works, and what each work shows of it. Every work is judged again, so that `updates` fills."""
+
+KNOWN_WORKS_DDL = """
+alter table works add column gone text;
+alter table aliases add column last_run integer references runs (run);
+create table absences (
+    doi text not null,
+    first_run integer not null references runs (run),
+    last_run integer references runs (run),
+    primary key (doi, first_run)
+) strict;
+create unique index absences_current on absences (doi) where last_run is null;
+create table counters (
+    doi text primary key not null,
+    indexed text,
+    cited_by integer,
+    first_run integer not null references runs (run)
+) strict;
+create table unread (
+    doi text primary key not null,
+    reason text not null,
+    version text not null
+) strict;
+update aliases set last_run = first_run where alias in (select doi from snapshots where last_run is null);
+update authors set (name, family, given, kind) = (
+    select credited, family, given, case when family is null and given is null then 'group' else 'person' end
+    from work_authors w where w.author = authors.author
+    order by length(credited) desc, credited, family, given limit 1
+) where author in (select author from work_authors);
+"""
+
+
+KEPT_METADATA_DDL = """
+create table verdict_history (
+    doi text not null check (doi = lower(doi)),
+    first_run integer not null references runs (run),
+    last_run integer references runs (run),
+    verdict text not null check (verdict in ('include', 'exclude', 'unsure', 'duplicate', 'not-understood', 'alias')),
+    decided text not null check (decided in ('rule', 'person')),
+    why text,
+    same_as text,
+    conflict integer not null default 0 check (conflict in (0, 1)),
+    noted integer references runs (run),
+    primary key (doi, first_run)
+) strict;
+create index verdict_history_first_run on verdict_history (first_run);
+create index verdict_history_last_run on verdict_history (last_run);
+insert into verdict_history (doi, first_run, verdict, decided, why, same_as, conflict, noted)
+select w.doi, coalesce((select s.first_run from snapshots s where s.doi = w.doi and s.version = 1), w.first_run), w.verdict,
+    w.decided, case when w.verdict = 'exclude' and w.decided = 'rule' then w.why end, w.same_as, w.conflict is not null,
+    (select max(run) from runs)
+from works w;
+insert into verdict_history (doi, first_run, verdict, decided, noted)
+select doi, first_run, 'not-understood', 'rule', (select max(run) from runs)
+from snapshots where version = 1 and doi not in (select doi from works);
+
+alter table works add column subtitle text;
+alter table works add column original_title text;
+alter table works add column short_title text;
+alter table works add column edition text;
+alter table works add column isbn text;
+alter table works add column article_number text;
+alter table works add column short_container text;
+alter table works add column publisher_place text;
+alter table works add column institution text;
+alter table works add column event text;
+alter table works add column event_place text;
+alter table works add column event_dates text;
+alter table works add column published_print text;
+alter table works add column published_online text;
+alter table works add column licence text;
+
+alter table work_authors rename to work_authors_before;
+drop index work_authors_author;
+create table work_authors (
+    doi text not null references works (doi) on delete cascade,
+    position integer not null,
+    author text not null references authors (author),
+    credited text not null,
+    family text,
+    given text,
+    role text not null check (role in ('author', 'editor', 'translator', 'chair')),
+    affiliation text,
+    suffix text,
+    orcid text,
+    primary key (doi, position)
+) strict;
+insert into work_authors (doi, position, author, credited, family, given, role, affiliation)
+select doi, position, author, credited, family, given, role, affiliation from work_authors_before;
+drop table work_authors_before;
+create index work_authors_author on work_authors (author);
+
+create table funders (
+    doi text not null references works (doi) on delete cascade,
+    position integer not null,
+    name text,
+    funder_doi text,
+    awards text not null check (json_valid(awards)),
+    primary key (doi, position)
+) strict;
+create index funders_funder_doi on funders (funder_doi);
+
+create table licences (
+    doi text not null references works (doi) on delete cascade,
+    position integer not null,
+    url text not null,
+    version text,
+    starts text,
+    delay_days integer,
+    primary key (doi, position)
+) strict;
+
+update works set basis = '';
+"""
+
+
+def _tags_of(facet: str) -> str:
+    """One facet's values of work `w` on one line. Asked for each work by itself: grouping all tags first took a second."""
+    return f"""(select group_concat(value, '; ') from
+                (select value from tags t where t.doi = w.doi and t.facet = '{facet}' order by value)) as {facet}"""
+
+
+REJECTS_WHERE_DDL = """
+alter table rejects add column place text;
+"""
+
+NOT_IN_FILES_DDL = """
+create table citations_now (
+    source text not null references sources (source),
+    position integer not null,
+    text text not null,
+    stated_doi text,
+    doi text,
+    status text not null check (status in ('resolved', 'repaired', 'matched', 'mismatch', 'ambiguous',
+        'not-in-crossref', 'not-found', 'not-in-files', 'no-doi')),
+    problem text,
+    score real,
+    first_run integer not null references runs (run),
+    retired integer references runs (run),
+    primary key (source, position)
+) strict;
+insert into citations_now
+select source, position, text, stated_doi, doi,
+    case when status = 'not-found' and (select door from runs where run = first_run) <> 'crossref'
+        then 'not-in-files' else status end,
+    problem, score, first_run, retired
+from citations;
+drop table citations;
+alter table citations_now rename to citations;
+create index citations_doi on citations (doi);
+"""
+
+CHANGES_DDL = """
+alter table works add column content text;
+create index works_without_content on works (doi) where content is null;
+create table announced (
+    doi text primary key not null,
+    content text,
+    verdict text not null,
+    same_as text,
+    notices text not null,
+    gone text,
+    conflict text,
+    tags text not null
+) strict;
+create table changes (
+    change integer primary key,
+    run integer not null references runs (run),
+    doi text not null,
+    what text not null check (what in ('new', 'content', 'verdict', 'duplicate', 'notice', 'notice-ended', 'reopened', 'gone',
+        'back', 'moved', 'tags')),
+    before text,
+    after text,
+    verdict text
+) strict;
+create index changes_run on changes (run, what, verdict);
+create index changes_doi on changes (doi);
+create table unannounced (
+    doi text primary key not null
+) strict;
+create trigger works_come after insert on works begin
+    insert into unannounced select new.doi where not exists (select 1 from unannounced where doi = new.doi);
+end;
+create trigger works_leave after delete on works begin
+    insert into unannounced select old.doi where not exists (select 1 from unannounced where doi = old.doi);
+end;
+create trigger works_change after update of content, verdict, same_as, gone, conflict on works
+when (old.content, old.verdict, old.same_as, old.gone, old.conflict) is not
+    (new.content, new.verdict, new.same_as, new.gone, new.conflict) begin
+    insert into unannounced select new.doi where not exists (select 1 from unannounced where doi = new.doi);
+end;
+create trigger notices_come after insert on notices begin
+    insert into unannounced select new.doi where not exists (select 1 from unannounced where doi = new.doi);
+end;
+create trigger notices_leave after delete on notices begin
+    insert into unannounced select old.doi where not exists (select 1 from unannounced where doi = old.doi);
+end;
+create trigger tags_come after insert on tags begin
+    insert into unannounced select new.doi where not exists (select 1 from unannounced where doi = new.doi);
+end;
+create trigger tags_leave after delete on tags begin
+    insert into unannounced select old.doi where not exists (select 1 from unannounced where doi = old.doi);
+end;
+insert into announced (doi, verdict, same_as, notices, gone, conflict, tags)
+select w.doi, w.verdict, w.same_as,
+    case when w.verdict in ('include', 'unsure') then (
+        select json_group_array(json_array(n.kind, n.notice_doi, n.stands_on, n.relation)) from notices n
+        where n.doi = w.doi and n.undone = 0) else '[]' end,
+    w.gone, case when w.verdict <> 'duplicate' then w.conflict end,
+    (select json_group_array(t.facet || ':' || t.value) from tags t where t.doi = w.doi)
+from works w;
+insert into changes (run, doi, what, after, verdict)
+select run, doi, what, after, verdict from (
+    select first_run as run, doi, 'new' as what, verdict as after, verdict from works
+    union all
+    select changed_run, doi, 'content', null, verdict from works where changed_run > first_run
+) order by run, what desc, doi;
+update works set basis = '';
+"""
+"""What was announced of each work, and every change of it that was said. `unannounced` names the works of which something may
+have changed since: the triggers see every writer, and a run that is killed leaves them there. A later migration that makes
+one of these tables anew has to make its triggers anew too. What stands on the day of the upgrade was announced, in the run that
+first brought a work and the last one that changed it, as far as that is known."""
+
+AS_OF_DDL = """
+create table notice_history (
+    doi text not null check (doi = lower(doi)),
+    first_run integer not null references runs (run),
+    last_run integer references runs (run),
+    kind text not null,
+    notice_doi text not null,
+    stands_on text not null,
+    relation text not null check (relation in ('own', 'record', 'article', 'preprint')),
+    issued text,
+    source text,
+    evidence text not null check (evidence in ('updated-by', 'update-to', 'title')),
+    undone integer not null default 0 check (undone in (0, 1)),
+    noted integer references runs (run),
+    primary key (doi, kind, notice_doi, first_run)
+) strict;
+insert into notice_history (doi, first_run, kind, notice_doi, stands_on, relation, issued, source, evidence, undone, noted)
+select n.doi, (select min(h.first_run) from verdict_history h where h.doi = n.doi), n.kind, n.notice_doi, n.stands_on,
+    n.relation, n.issued, n.source, n.evidence, n.undone, (select max(run) from runs)
+from notices n where exists (select 1 from verdict_history h where h.doi = n.doi);
+
+create table source_history (
+    source text not null references sources (source),
+    first_run integer not null,
+    last_run integer references runs (run),
+    kind text not null check (kind in ('references', 'search', 'refresh', 'files')),
+    label text not null,
+    retired integer not null default 0 check (retired in (0, 1)),
+    noted integer references runs (run),
+    primary key (source, first_run)
+) strict;
+insert into source_history (source, first_run, last_run, kind, label, retired, noted)
+select source, 0, retired, kind, label, 0, (select max(run) from runs) from sources where retired is not 0
+union all
+select source, retired, null, kind, label, 1, (select max(run) from runs) from sources where retired > 0;
+
+create table sighting_gaps (
+    source text not null,
+    doi text not null,
+    first_run integer not null references runs (run),
+    last_run integer not null references runs (run),
+    primary key (source, doi, first_run)
+) strict;
+create trigger sightings_stand_again after update of last_run on sightings
+when old.last_run < (select max(run) from runs) and new.last_run is null
+begin
+    insert or ignore into sighting_gaps (source, doi, first_run, last_run)
+    values (old.source, old.doi, old.last_run, (select max(run) from runs));
+end;
+"""
+"""What is not known of before is taken to have been always as it is on the day of the upgrade; `noted` says when that was. A
+source's rows begin at run 0 then, and a new source's at the run that met it. A sighting that ended and stands again keeps one
+row; between which runs it did not stand is in `sighting_gaps`."""
+
+VIEWS = {
+    "studies": f"""
+        select w.doi, w.title, w.authors, w.container, w.year,
+            {_tags_of("variant")},
+            {_tags_of("outcome")},
+            {_tags_of("design")},
+            {_tags_of("condition")},
+            {_tags_of("population")},
+            {_tags_of("format")},
+            {_tags_of("comparator")},
+            {_tags_of("problem_area")},
+            w.notice, w.judged_on, w.decided, w.kind, w.url
+        from works w
+        where w.verdict = 'include'
+    """,
+    "evidence_map": """
+        select v.value as variant, o.value as outcome, count(distinct w.doi) as works,
+            count(distinct case when exists (select 1 from tags d where d.doi = w.doi and d.facet = 'design'
+                and d.value in ('rct', 'cluster-rct')) then w.doi end) as trials,
+            count(distinct case when exists (select 1 from tags d where d.doi = w.doi and d.facet = 'design'
+                and d.value in ('meta-analysis', 'systematic-review')) then w.doi end) as reviews
+        from works w
+        join tags v on v.doi = w.doi and v.facet = 'variant'
+        join tags o on o.doi = w.doi and o.facet = 'outcome'
+        where w.verdict = 'include'
+        group by v.value, o.value
+    """,
+    "to_check": f"""
+        select doi, title, authors, container, year, why, judged_on, url, sources, open_words, neighbours, listed, tags,
+            4 * (open_words > 0) + 2 * min(neighbours, 3) + 2 * (listed > 0) + 0.5 * min(tags, 6) as likely
+        from (
+            select w.doi, w.title, w.authors, w.container, w.year, coalesce(w.conflict, w.why) as why, w.judged_on, w.url,
+                (select group_concat(s.source, '; ') from sightings s
+                    where s.doi = w.doi and s.last_run is null) as sources,
+                (select count(*) from reasons r where r.doi = w.doi and r.facet = 'verdict') as open_words,
+                (select count(*) from works i where i.verdict = 'include' and i.doi in (
+                    select c.cited from cites c where c.doi = w.doi
+                    union select c.doi from cites c where c.cited = w.doi)) as neighbours,
+                (select count(*) from sightings s join sources o on o.source = s.source
+                    where s.doi = w.doi and s.last_run is null and o.kind = 'references') as listed,
+                (select count(*) from tags t where t.doi = w.doi) as tags
+            from works w
+            where ({WAITING}) and w.verdict = 'unsure'
+        )
+        order by likely desc, year desc, doi
+    """,
+    "decisions_to_check": f"""
+        select w.doi, w.title, w.authors, w.container, w.year, w.verdict, w.conflict, w.decided, w.url
+        from works w
+        where ({WAITING}) and w.verdict in ('include', 'exclude')
+        order by w.year desc, w.doi
+    """,
+    "pairs_to_check": """
+        select d.doi, w.title, w.year, w.container, d.other, o.title as other_title, o.year as other_year,
+            o.container as other_container, d.reason
+        from duplicates d join works w on w.doi = d.doi join works o on o.doi = d.other
+        where d.verdict = 'doubtful'
+            and (w.verdict in ('include', 'unsure') or o.verdict in ('include', 'unsure'))
+            and (w.verdict in ('include', 'unsure') or w.decided = 'person' and w.verdict = 'exclude')
+            and (o.verdict in ('include', 'unsure') or o.decided = 'person' and o.verdict = 'exclude')
+    """,
+    "decisions_without_work": """
+        select d.decision, d.doi, d.action, d.verdict, d.facet, d.value, d.reason, d.reviewer, d.made_at
+        from decisions d
+        where not (exists (select 1 from works w where w.doi = d.doi)
+                or exists (select 1 from aliases a join works w on w.doi = a.doi where a.alias = d.doi and a.last_run is null))
+            or (d.facet = 'same-work' and not (exists (select 1 from works w where w.doi = d.value)
+                or exists (select 1 from aliases a join works w on w.doi = a.doi
+                    where a.alias = d.value and a.last_run is null)))
+    """,
+    "citations_to_check": """
+        select c.source, c.position, c.text, c.stated_doi, c.status, c.problem
+        from citations c
+        where c.retired is null and c.status not in ('resolved', 'matched')
+    """,
+    "searches_read": """
+        with newest as (
+            select q.source, max(q.run) as run
+            from requests q join sources o on o.source = q.source and o.spec = q.spec
+            join runs r on r.run = q.run and r.door = 'crossref'
+            where q.indexed_from is null group by q.source
+        ), windows as (
+            select q.source, q.created_from, q.created_until, max(q.request) as request, q.total, q.reached, q.last_match,
+                q.recent, q.ended, q.unread
+            from requests q join newest n on n.source = q.source and n.run = q.run
+            join sources o on o.source = q.source and o.spec = q.spec
+            where q.indexed_from is null group by q.source, q.created_from, q.created_until
+        ), depths as (
+            select source, count(*) filter (where ended is not 'split') as windows,
+                count(ended) = 1 + 2 * count(*) filter (where ended = 'split') as finished,
+                count(*) filter (where ended = 'cut') as cut, count(*) filter (where ended = 'quiet') as quiet,
+                sum(total) filter (where ended is not 'split') as total,
+                max(total) as first_total,
+                sum(reached) filter (where ended is not 'split') as reached,
+                coalesce(max(last_match) filter (where ended is not 'split' and ended is not 'complete'),
+                    max(last_match) filter (where ended is not 'split')) as last_match,
+                coalesce(max(recent) filter (where ended is not 'split' and ended is not 'complete'),
+                    max(recent) filter (where ended is not 'split')) as recent,
+                sum(unread) as unread
+            from windows group by source
+        ), later as (
+            select q.source, count(distinct q.run) as quiet
+            from requests q join newest n on n.source = q.source and n.run < q.run
+            where q.indexed_from is not null and q.ended = 'quiet' group by q.source
+        )
+        select o.source, o.label, n.run, substr(r.started, 1, 10) as asked,
+            case when d.source is null then 'unread' when not d.finished then 'unfinished' when d.cut then 'cut'
+                when d.quiet then 'quiet' else 'complete' end as ended,
+            d.windows, d.reached, case when d.finished then d.total else d.first_total end as total, d.last_match, d.recent,
+            d.unread, l.quiet as quiet_increments
+        from sources o left join newest n on n.source = o.source left join runs r on r.run = n.run
+            left join depths d on d.source = o.source left join later l on l.source = o.source
+        where o.kind = 'search' and o.retired is null
+    """,
+    "history": """
+        select s.doi, s.version, r.started as seen, s.first_run, s.last_run, s.digest, w.title
+        from snapshots s
+        join runs r on r.run = s.first_run
+        left join works w on w.doi = s.doi
+    """,
+    "screening_history": """
+        select h.doi, w.title, w.year, h.verdict, h.decided, h.why, h.same_as, h.conflict, h.first_run,
+            coalesce(h.last_run, (select max(run) + 1 from runs)) as until_run
+        from verdict_history h left join works w on w.doi = h.doi
+    """,
+    **prisma_flow.VIEWS,
+}
+"""Views for readers, by name; remade when a database is opened for writing and they have another text."""
+
+
+@evidence()
+def m001_first_schema(db: Database) -> None:
+    """Records and derived tables of version 0.1."""
+    _run_script(db.conn, RECORDS_DDL + DERIVED_DDL)
+
+
+@decisions()
+def d001_first_schema(db: Database) -> None:
+    """The append-only ledger of version 0.1."""
+    _run_script(db.conn, DECISIONS_DDL)
+
+
+@evidence()
+def m002_decisions_shown(db: Database) -> None:
+    """What people decided, copied from the ledger: a site has this file alone. And what waits for them, found at once."""
+    _run_script(db.conn, SHOWN_DECISIONS_DDL)
+
+
+@decisions()
+def d002_withdrawing(db: Database) -> None:
+    """A person may take a word back; every earlier decision is kept as it is."""
+    _run_script(db.conn, WITHDRAWING_DDL)
+
+
+@evidence()
+def m003_search_depth(db: Database) -> None:
+    """What each request of a search was limited to, how deep it read and how its window ended."""
+    _run_script(db.conn, SEARCH_DEPTH_DDL)
+
+
+@evidence()
+def m004_updates(db: Database) -> None:
+    """A notice shows on every record of the work it is about, whichever record states it and whichever came first."""
+    _run_script(db.conn, UPDATES_DDL)
+
+
+@evidence()
+def m005_known_works(db: Database) -> None:
+    """What Crossref says of known works when it is asked again: gone, moved, indexed and counted anew. Which records today's
+    code cannot read. Authors under the names that records give now."""
+    _run_script(db.conn, KNOWN_WORKS_DDL)
+
+
+@evidence()
+def m006_rejects_where(db: Database) -> None:
+    """Where a record that could not be understood stood: a file and line, or a place among the answers."""
+    _run_script(db.conn, REJECTS_WHERE_DDL)
+
+
+@evidence()
+def m007_not_in_files(db: Database) -> None:
+    """A verdict of its own for a stated DOI that the files read do not hold: whether it exists they cannot say."""
+    for (name,) in db.conn.execute("select name from sqlite_master where type = 'view'").fetchall():
+        db.conn.execute(f"drop view {name}")  # one that reads the old table would forbid its renaming
+    _run_script(db.conn, NOT_IN_FILES_DDL)
+
+
+@evidence()
+def m008_kept_metadata(db: Database) -> None:
+    """How verdicts stood in each run, and what was deposited beyond what is judged: the next `judge` fills it from the records.
+
+    Verdicts of before are not known: those of the day of the upgrade are taken to have stood from the work's first run on,
+    and `noted` says so. The views go before their tables change, and are remade by `make_views`.
+    """
+    for (name,) in db.conn.execute("select name from sqlite_master where type = 'view'").fetchall():
+        db.conn.execute(f"drop view {name}")
+    _run_script(db.conn, KEPT_METADATA_DDL)
+
+
+@evidence()
+def m010_changes(db: Database) -> None:
+    """Every change of a work, said once: what was announced, and what has been since. What stands today was announced; every
+    work is judged again, so that its content is known."""
+    _run_script(db.conn, CHANGES_DDL)
+
+
+@evidence()
+def m011_as_of(db: Database) -> None:
+    """Which notices stood on a work in each run, and what each source was: a past list shows them as they were."""
+    _run_script(db.conn, AS_OF_DDL)
+
+
+@decisions()
+def d003_what_a_decision_had_seen(db: Database) -> None:
+    """A decision names those it had before it, so that copies may be merged in any order. Every earlier decision is kept; it
+    is taken to have seen its reviewer's one before it on the same subject, by the time given, as they were read until now."""
+    db.conn.execute("drop trigger decisions_are_append_only_update")
+    _run_script(db.conn, SEEN_DDL)
+    columns = "doi, action, verdict, facet, value, reason, reviewer, made_at, rules, record, rule_said"
+    rows = db.conn.execute(f"select decision, {columns} from decisions order by decision").fetchall()
+    decided = {identify(Decision(*row)): number for number, *row in rows}
+    seen = [(json.dumps(d.seen), decided[identify(d)]) for d in chained(Decision(*row) for _, *row in rows) if d.seen]
+    db.conn.executemany("update decisions set seen = ? where decision = ?", seen)
+    _run_script(db.conn, APPEND_ONLY_DDL)
+
+
+def migrate(db: Database, migrations: Migrations) -> None:
+    """Make the tables of a database, or bring them to today's schema, with its views, and sign the file as ours. Inside the
+    caller's transaction, so that a file is never half of it."""
+    conn, listed = db.conn, Migrations.migrations_table
+    if db.table(listed).exists() and not db.table(listed).count:
+        conn.execute(f"drop table {listed}")  # left by an earlier version that was killed, perhaps without its index
+    for name in _stored_views(conn):
+        conn.execute(f"drop view {name}")  # a migration may change what a view reads
+    migrations.apply(db)
+    conn.execute(f"pragma application_id = {APPLICATION_ID}")
+    if migrations is evidence:
+        make_views(conn)
+
+
+def make_views(conn: sqlite3.Connection) -> None:
+    """Bring the views to today's text; called inside the caller's transaction."""
+    if has_views(conn):
+        return
+    for name in _stored_views(conn):
+        conn.execute(f"drop view {name}")
+    for sql in _wanted_views().values():
+        conn.execute(sql)
+
+
+def has_views(conn: sqlite3.Connection) -> bool:
+    """Whether every view has today's text."""
+    return _stored_views(conn) == _wanted_views()
+
+
+def _stored_views(conn: sqlite3.Connection) -> dict[str, str]:
+    return dict(conn.execute("select name, sql from sqlite_master where type = 'view'").fetchall())
+
+
+def _wanted_views() -> dict[str, str]:
+    # In capitals, as SQLite keeps it: it would not compare equal otherwise, and every open would make all views anew.
+    return {name: f"CREATE VIEW {name} as{body.rstrip()}" for name, body in VIEWS.items()}
+
+
+def _run_script(conn: sqlite3.Connection, script: str) -> None:
+    """Statement by statement: `executescript` would commit the migration's transaction."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            conn.execute(statement)
+            statement = ""

@@ -1,0 +1,300 @@
+"""How right is `duplicates`? Records whose duplicates are known → precision and recall of pairs, and every disagreement.
+
+It measures and prints; it merges nothing anywhere. Three shapes of files are understood:
+
+* a CSV of records (`.csv`, `.csv.gz`) with any of the columns of `COLUMNS`, in any order and case. The gold is a CSV beside it,
+  `merged_record_ids.csv`, with one work a line (`merged_ids`: the records' ids, parted by `;`), or a column of the records
+  themselves (`cluster`, `cluster_id`, `duplicate_id`) that is equal for records of one work. Records the gold does not
+  name are works of their own.
+* a `.tar.gz` that holds both, as the sets of bib-dedupe come.
+* a `.json` of pairs: `{"cases": [{"id", "record_a", "record_b", "expected_duplicate"}]}`, each judged by itself.
+
+Pairs are counted, after clustering: what the program would merge, not what it would like to.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import re
+import tarfile
+import zlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from evidence.errors import ConfigError
+from evidence.linkage import duplicates
+from evidence.linkage.duplicates import Candidate
+
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "key": ("id", "key", "record_id", "recordid"),
+    "doi": ("doi",),
+    "title": ("title", "ti", "primary_title"),
+    "authors": ("author", "authors", "au"),
+    "year": ("year", "publication_year", "py", "date"),
+    "container": (
+        "journal",
+        "container",
+        "container_title",
+        "booktitle",
+        "source",
+        "secondary_title",
+        "publication_title",
+    ),
+    "volume": ("volume", "vol"),
+    "issue": ("number", "issue"),
+    "pages": ("pages", "page", "start_page"),
+    "abstract": ("abstract", "ab"),
+    "kind": ("entrytype", "type", "kind"),
+    "isbn": ("isbn",),
+    "issn": ("issn",),
+}
+"""A candidate's fields and the columns they are read from: the first that is filled. Without a key the line's number is it."""
+CLUSTER_COLUMNS = ("cluster", "cluster_id", "duplicate_id")
+RECORDS, GOLD = "records_pre_merged.csv", "merged_record_ids.csv"
+_BROKEN = (OSError, EOFError, zlib.error, tarfile.TarError, UnicodeDecodeError)
+
+Gold = frozenset[tuple[str, str]]
+"""Pairs of keys that are one work, the smaller first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """Two records on which gold and program differ; `reason` is the program's sentence, None when it never paired them."""
+
+    first: Candidate
+    second: Candidate
+    reason: str | None
+    waits: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """`right`, `wrong` and `missed` pairs of `records` records; `doubtful` questions wait for a person.
+
+    `unknown` are ids in the gold that no record has; `judged` is False when there is no gold, and then `wrong` lists all
+    that would be merged.
+    """
+
+    name: str
+    records: int
+    right: int
+    wrong: tuple[Disagreement, ...]
+    missed: tuple[Disagreement, ...]
+    doubtful: int
+    unknown: tuple[str, ...] = ()
+    judged: bool = True
+
+    @property
+    def precision(self) -> float | None:
+        """The share of merged pairs that are right; None when nothing was merged or nobody knows."""
+        merged = self.right + len(self.wrong)
+        return self.right / merged if merged and self.judged else None
+
+    @property
+    def recall(self) -> float | None:
+        """The share of true pairs that were merged; None when there are none or nobody knows."""
+        true = self.right + len(self.missed)
+        return self.right / true if true and self.judged else None
+
+    @property
+    def f1(self) -> float | None:
+        """The harmonic mean of precision and recall."""
+        p, r = self.precision, self.recall
+        return None if p is None or r is None else 2 * p * r / (p + r) if p + r else 0.0
+
+
+def evaluate_file(path: Path, gold: Path | None = None) -> Result:
+    """The measure of one file; `gold` is looked for beside it unless given. ConfigError when it cannot be read or understood."""
+    if path.name.lower().endswith(".json"):
+        return _evaluate_cases(path)
+    if path.name.lower().endswith((".tar.gz", ".tgz")):
+        texts = _unpacked(path)
+        rows, beside = texts[RECORDS], texts.get(GOLD)
+    else:
+        rows = _text(path)
+        beside = _text(path.parent / GOLD) if gold is None and (path.parent / GOLD).is_file() else None
+    if gold is not None:
+        beside = _text(gold)
+    records, clusters = read(rows, str(path))
+    if beside is not None:
+        clusters = _gold_rows(beside, str(gold or GOLD))
+    return evaluate(records, clusters, path.name)
+
+
+def read(text: str, name: str = "the file") -> tuple[tuple[Candidate, ...], tuple[tuple[str, ...], ...] | None]:
+    """CSV text → candidates, and the works its cluster column tells, None without one. ConfigError names the line."""
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    candidates: dict[str, Candidate] = {}
+    told: dict[str, list[str]] = defaultdict(list)
+    try:
+        columns = {column: re.sub(r"[\s\-]+", "_", column.strip().lower()) for column in reader.fieldnames or ()}
+        if not set(columns.values()) & {*COLUMNS["title"], *COLUMNS["doi"]}:
+            raise ConfigError(f"{name}:1: no column with titles or DOIs; name one `title` or `doi`")
+        for row in reader:
+            plain = {columns[column]: value.strip() for column, value in row.items() if column in columns and value}
+            candidate = _candidate(plain, str(reader.line_num))
+            if candidate.key in candidates:
+                raise ConfigError(
+                    f"{name}:{reader.line_num}: the id {candidate.key!r} stands here a second time; ids must be unique"
+                )
+            candidates[candidate.key] = candidate
+            if cluster := next((plain[column] for column in CLUSTER_COLUMNS if plain.get(column)), None):
+                told[cluster].append(candidate.key)
+    except csv.Error as error:
+        raise ConfigError(f"{name}:{reader.line_num + 1}: not CSV ({error}); check the quotes there") from None
+    clustered = set(CLUSTER_COLUMNS) & set(columns.values())
+    return tuple(candidates.values()), tuple(map(tuple, told.values())) if clustered else None
+
+
+def _candidate(row: Mapping[str, Any], key: str) -> Candidate:
+    """A row with lower-case columns; `key` is its key when it has none."""
+    fields = {
+        field: next((value for name in names if (value := str(row.get(name) or "").strip())), None)
+        for field, names in COLUMNS.items()
+    }
+    return Candidate(**fields | {"key": fields["key"] or key})  # type: ignore[arg-type]  # the key is never None
+
+
+def evaluate(
+    candidates: Sequence[Candidate], clusters: Iterable[Sequence[str]] | None, name: str = "records"
+) -> Result:
+    """Finds the duplicates among `candidates` and compares them with the true `clusters` of keys (None: nobody knows)."""
+    by_key = {candidate.key: candidate for candidate in candidates}
+    true = _pairs(clusters or ())
+    known = frozenset(pair for pair in true if pair[0] in by_key and pair[1] in by_key)
+    found = duplicates.pairs(candidates)
+    made = duplicates.clusters(found, candidates)
+    merged = _pairs(cluster.members for cluster in made)
+    waiting = duplicates.waiting(found, made)
+    home = {key: cluster.preferred for cluster in made for key in cluster.members}
+    asked = {frozenset(home.get(key, key) for key in (pair.first, pair.second)) for pair in waiting}
+    reasons = {(pair.first, pair.second): pair.reason for pair in found}
+
+    def told(pairs: Gold) -> tuple[Disagreement, ...]:
+        return tuple(
+            Disagreement(
+                by_key[a], by_key[b], reasons.get((a, b)), frozenset((home.get(a, a), home.get(b, b))) in asked
+            )
+            for a, b in sorted(pairs)
+        )
+
+    return Result(
+        name=name,
+        records=len(candidates),
+        right=len(known & merged),
+        wrong=told(merged - known),
+        missed=told(known - merged),
+        doubtful=len(waiting),
+        unknown=tuple(sorted({key for pair in true for key in pair} - set(by_key))),
+        judged=clusters is not None,
+    )
+
+
+def _pairs(clusters: Iterable[Sequence[str]]) -> Gold:
+    """Every pair of keys within one cluster, the smaller first."""
+    return frozenset(pair for keys in clusters for pair in combinations(sorted(set(keys)), 2))
+
+
+def _evaluate_cases(path: Path) -> Result:
+    """Pairs judged one by one, under keys that name the case."""
+    try:
+        cases = json.loads(_text(path))["cases"]
+        judged = [_evaluate_case(case, str(number)) for number, case in enumerate(cases, start=1)]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            f"{path}: not a list of cases ({type(error).__name__}: {error}); each needs `record_a`, `record_b` and"
+            " `expected_duplicate` under `cases`"
+        ) from None
+    return Result(
+        name=path.name,
+        records=2 * len(judged),
+        right=sum(result.right for result in judged),
+        wrong=tuple(each for result in judged for each in result.wrong),
+        missed=tuple(each for result in judged for each in result.missed),
+        doubtful=sum(result.doubtful for result in judged),
+    )
+
+
+def _evaluate_case(case: Mapping[str, Any], number: str) -> Result:
+    name = str(case.get("id") or number)
+    sides = []
+    for side in ("record_a", "record_b"):
+        row = {column.lower(): value for column, value in case[side].items() if column.lower() not in COLUMNS["key"]}
+        sides.append(_candidate(row, f"{name}/{side}"))
+    return evaluate(sides, [[side.key for side in sides]] if case["expected_duplicate"] else [], name)
+
+
+def _gold_rows(text: str, name: str) -> tuple[tuple[str, ...], ...]:
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    if "merged_ids" not in (reader.fieldnames or ()):
+        raise ConfigError(f"{name}:1: no column `merged_ids`; it holds the ids of one work, parted by `;`")
+    return tuple(tuple(key.strip() for key in row["merged_ids"].split(";")) for row in reader if row["merged_ids"])
+
+
+def _unpacked(path: Path) -> dict[str, str]:
+    """The CSV files of an archive by their bare names."""
+    found: dict[str, str] = {}
+    try:
+        with tarfile.open(path) as archive:
+            for member in archive:
+                content = archive.extractfile(member) if member.isfile() and member.name.endswith(".csv") else None
+                if content is not None:
+                    found[Path(member.name).name] = content.read().decode("utf-8-sig")
+    except _BROKEN as error:
+        raise ConfigError(f"{path}: cannot be read ({error}); it should be a .tar.gz of {RECORDS} and {GOLD}") from None
+    if RECORDS not in found:
+        raise ConfigError(f"{path}: holds no {RECORDS}; name a CSV of records instead")
+    return found
+
+
+def _text(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+        return (gzip.decompress(data) if path.name.lower().endswith(".gz") else data).decode("utf-8-sig")
+    except _BROKEN as error:
+        raise ConfigError(f"{path}: cannot be read ({error}); check the path, and save it as UTF-8") from None
+
+
+def render(result: Result, show: int = 20) -> str:
+    """The figures as text, then the first `show` wrong merges and the first `show` missed pairs, each with its reason."""
+    merged = result.right + len(result.wrong)
+    lines = [f"{result.name}: {result.records} records, {merged} pairs merged, {result.doubtful} left to a person"]
+    if result.judged:
+        lines.append(
+            f"  precision {_share(result.precision)} ({len(result.wrong)} wrong), recall {_share(result.recall)}"
+            f" ({len(result.missed)} missed), F1 {_share(result.f1)}"
+        )
+    else:
+        lines.append(f"  nobody says which are right: put {GOLD} beside the file, or add a column `cluster`")
+    if result.unknown:
+        lines.append(
+            f"  {len(result.unknown)} ids of the gold are not among the records: {', '.join(result.unknown[:5])}"
+        )
+    for title, pairs in (("wrong" if result.judged else "merged", result.wrong), ("missed", result.missed)):
+        lines += [_told(title, pair) for pair in pairs[:show]]
+        if len(pairs) > show:
+            lines.append(f"{title}: and {len(pairs) - show} more")
+    return "\n".join(lines)
+
+
+def _told(title: str, pair: Disagreement) -> str:
+    why = pair.reason or ("joined by way of other records" if title != "missed" else "never thought to be one work")
+    waits = " (left to a person)" if pair.waits else ""
+    return f"{title}{waits}: {why}\n  {_line(pair.first)}\n  {_line(pair.second)}"
+
+
+def _line(candidate: Candidate) -> str:
+    place = " ".join(filter(None, (candidate.volume, candidate.issue and f"({candidate.issue})", candidate.pages)))
+    parts = (candidate.authors, candidate.year, candidate.title, candidate.container, place, candidate.doi)
+    return f"[{candidate.key}] " + " | ".join(" ".join(part.split())[:100] for part in parts if part)
+
+
+def _share(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.2%}"

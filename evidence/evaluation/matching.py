@@ -1,0 +1,282 @@
+"""How right is `matching`? Citations whose work is known → precision, recall and what was linked though absent.
+
+It measures and prints; it opens nothing and asks nobody. Two shapes of rows are understood, one JSON object a line:
+
+* a citation with the fields of its work: `{"reference", "doi", "atitle", "firstAuthor", "jtitle", "volume", "firstPage"}`.
+  All the works together are the candidate index, so each citation meets real distractors. Every citation is looked up
+  twice: with its work in the index, and with its work taken out, when whatever is linked is wrong.
+* a citation that Crossref checked by hand: `{"kind", "record": {"ref_string" | "reference", "target_gt", "target_test",
+  "score"}}`. No record of the true work comes with it, so here only wrong links are counted, and the answers
+  of Crossref's own matcher are scored at its published thresholds for comparison.
+
+Labels of the first shape are not all right: a citation may be filed under a work of which it prints neither first author
+nor volume nor page. Such rows are counted apart, by that test alone, never by what `matching` answered; both sets of
+figures are shown.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from evidence import doi as dois
+from evidence.crossref import normalise
+from evidence.errors import ConfigError, RecordError
+from evidence.linkage.citations import choose
+from evidence.model import Doi, Work
+from evidence.text import fold
+
+CANDIDATES = 20
+"""How many ranked candidates a citation meets, as in a search of Crossref."""
+TARGET_PRECISION, TARGET_RECALL, TARGET_ABSENT = 0.995, 0.93, 0.01
+CROSSREF_THRESHOLDS: Mapping[str, tuple[float, ...]] = {"unstructured": (0.34, 0.43, 0.50), "structured": (0.76, 0.90)}
+"""Where Crossref's search-based matching with validation was published (0.34, 0.76), and where it is precise."""
+COMMON = 0.25
+"""A word in more than this share of all records ranks nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One citation and what it means. `truth` may name several DOIs of one work, or none; `work` is its record."""
+
+    text: str
+    truth: tuple[Doi, ...]
+    work: Work | None = None
+    kind: str = "unstructured"
+    answered: Doi | None = None
+    answer_score: float | None = None
+
+    @property
+    def doubtful(self) -> bool:
+        """The citation prints neither first author nor volume nor page of the work it is filed under."""
+        if self.work is None:
+            return False
+        words = {word.lstrip("0") for word in fold(re.sub(r"-\s*\n\s*", "", self.text)).split()}
+        numbers = (fold(self.work.volume or "").lstrip("0"), fold(self.work.pages or "").lstrip("0"))
+        author = fold(self.work.authors[0].family or "").split()[-1:] if self.work.authors else []
+        return not any(number in words for number in numbers if number) and not set(author) & words
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Outcomes of one pass: linked to the right work, to a wrong one, left to a person, or not linked."""
+
+    right: int = 0
+    wrong: int = 0
+    ambiguous: int = 0
+    none: int = 0
+
+    @property
+    def asked(self) -> int:
+        """How many citations were looked up."""
+        return self.right + self.wrong + self.ambiguous + self.none
+
+    @property
+    def precision(self) -> float | None:
+        """The share of links that are right."""
+        return self.right / (self.right + self.wrong) if self.right + self.wrong else None
+
+    @property
+    def recall(self) -> float | None:
+        """The share of citations that were linked rightly."""
+        return self.right / self.asked if self.asked else None
+
+    @property
+    def linked(self) -> float | None:
+        """The share of citations that were linked at all, rightly or not."""
+        return (self.right + self.wrong) / self.asked if self.asked else None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """`present`, `absent`: the true work in the index or taken out; `_sure`: without doubtful labels.
+
+    `foreign`: hand-checked citations looked up in the same index. `crossref`: Crossref's own answers by kind and
+    threshold. `mistakes`: every wrong link as (citation, its DOIs, linked DOI, why), doubtful labels last.
+    """
+
+    present: Tally
+    absent: Tally
+    present_sure: Tally
+    absent_sure: Tally
+    doubtful: int
+    foreign: Tally
+    crossref: tuple[tuple[str, float, Tally], ...]
+    mistakes: tuple[tuple[str, tuple[Doi, ...], Doi, str], ...]
+
+    @property
+    def met(self) -> bool:
+        """Are the targets met on the rows whose labels are not doubtful?"""
+        precision, recall, absent = self.present_sure.precision, self.present_sure.recall, self.absent_sure.linked
+        if precision is None or recall is None or absent is None:
+            return False
+        return precision >= TARGET_PRECISION and recall >= TARGET_RECALL and absent <= TARGET_ABSENT
+
+
+class Index:
+    """Records ranked for a citation by the rarity of the words they share with it: a small stand-in for Crossref."""
+
+    def __init__(self, works: Iterable[Work]) -> None:
+        self.works = tuple(works)
+        self._postings: dict[str, list[int]] = defaultdict(list)
+        for number, work in enumerate(self.works):
+            names = (author.family or author.name for author in work.authors)
+            fields = (work.title, work.container, work.volume, work.pages, *names, str(work.year or ""))
+            for word in set(fold(" ".join(filter(None, fields))).split()):
+                self._postings[word].append(number)
+
+    def search(self, text: str, rows: int = CANDIDATES, without: Collection[Doi] = ()) -> list[Work]:
+        """The best `rows` works for a citation, best first, leaving out the DOIs in `without`."""
+        scores: Counter[int] = Counter()
+        for word in set(fold(re.sub(r"-\s*\n\s*", "", text)).split()):
+            postings = self._postings.get(word, ())
+            if len(postings) <= max(COMMON * len(self.works), 10):
+                rarity = math.log(1 + len(self.works) / (len(postings) or 1))
+                for number in postings:
+                    scores[number] += rarity  # type: ignore[assignment]  # a Counter of floats
+        ranked = (self.works[number] for number, _ in scores.most_common(rows + len(without)))
+        return [work for work in ranked if work.doi not in without][:rows]
+
+
+def read(lines: Iterable[str], name: str = "the file") -> tuple[Row, ...]:
+    """Rows of either shape; ConfigError names the first line that is neither."""
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            rows.append(_row(json.loads(line)))
+        except (ValueError, KeyError, TypeError, AttributeError, RecordError) as error:
+            raise ConfigError(
+                f"{name}:{number}: not a citation with its DOI ({type(error).__name__}: {error}); each line is an object"
+                " with `reference` and `doi`, or with `kind` and `record`"
+            ) from None
+    return tuple(rows)
+
+
+def _row(entry: Mapping[str, Any]) -> Row:
+    if "record" in entry:
+        return _checked(entry["kind"], entry["record"])
+    doi = dois.candidates(entry["doi"])[:1]
+    if not doi:
+        raise ValueError(f"{entry['doi']!r} is no DOI")
+    fields = {
+        key: entry[key].strip() for key in ("atitle", "firstAuthor", "jtitle", "volume", "firstPage") if entry.get(key)
+    }
+    work = normalise.normalise(
+        {
+            "DOI": doi[0],
+            "type": "journal-article",
+            "title": fields.get("atitle"),
+            "container-title": fields.get("jtitle"),
+            "author": [{"family": fields["firstAuthor"]}] if "firstAuthor" in fields else None,
+            "volume": fields.get("volume"),
+            "page": fields.get("firstPage"),
+        }
+    )
+    return Row(entry["reference"], doi, work)
+
+
+def _checked(kind: str, record: Mapping[str, Any]) -> Row:
+    """A row of Crossref's own evaluation; a structured reference is printed as `normalise` prints it."""
+    truth = record["target_gt"]["DOI"] or []
+    text = record.get("ref_string")
+    if text is None:
+        text = normalise.references({"reference": [record["reference"]]})[0].text or ""
+    answered = (record.get("target_test") or {}).get("DOI")
+    return Row(
+        text,
+        tuple(doi for stated in ([truth] if isinstance(truth, str) else truth) if (doi := dois.exact(stated))),
+        kind=kind,
+        answered=dois.exact(answered) if answered else None,
+        answer_score=record.get("score"),
+    )
+
+
+def evaluate(rows: Sequence[Row], every: int = 1) -> Evaluation:
+    """Look up every `every`-th citation in the index of all rows' works, true work present and taken out."""
+    index = Index({row.work.doi: row.work for row in rows if row.work}.values())
+    mistakes: list[tuple[bool, tuple[str, tuple[Doi, ...], Doi, str]]] = []
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in rows[::every]:
+        if row.work is None:
+            outcome, mistake = _look_up(row, index.search(row.text))
+            counts["foreign"][outcome] += 1
+            mistakes += [(False, mistake)] if mistake else []
+            continue
+        passes = (("present", index.search(row.text)), ("absent", index.search(row.text, without=row.truth)))
+        for name, found in passes:
+            outcome, mistake = _look_up(row, found)
+            for key in (name,) if row.doubtful else (name, f"{name}_sure"):
+                counts[key][outcome] += 1
+            mistakes += [(row.doubtful, mistake)] if mistake else []
+    tallies = {name: Tally(**counts[name]) for name in ("present", "absent", "present_sure", "absent_sure", "foreign")}
+    told = tuple(dict.fromkeys(mistake for _, mistake in sorted(mistakes, key=lambda each: each[0])))
+    doubtful = sum(row.doubtful for row in rows[::every])
+    return Evaluation(**tallies, doubtful=doubtful, crossref=_crossref(rows), mistakes=told)
+
+
+def _look_up(row: Row, found: Sequence[Work]) -> tuple[str, tuple[str, tuple[Doi, ...], Doi, str] | None]:
+    choice = choose(row.text, [(work, None) for work in found])
+    if choice.status != "matched" or choice.doi is None:
+        return choice.status, None
+    if choice.doi in row.truth:
+        return "right", None
+    return "wrong", (" ".join(row.text.split()), row.truth, choice.doi, choice.sentence)
+
+
+def _crossref(rows: Sequence[Row]) -> tuple[tuple[str, float, Tally], ...]:
+    """Crossref's own answers, accepted from each threshold on; recall over the citations that have a DOI."""
+    found = []
+    for kind, thresholds in CROSSREF_THRESHOLDS.items():
+        checked = [row for row in rows if row.work is None and row.kind == kind]
+        for threshold in thresholds if checked else ():
+            linked = [row for row in checked if row.answered and (row.answer_score or 0) >= threshold]
+            right = sum(row.answered in row.truth for row in linked)
+            missed = sum(bool(row.truth) for row in checked) - right
+            found.append((kind, threshold, Tally(right=right, wrong=len(linked) - right, none=missed)))
+    return tuple(found)
+
+
+def render(evaluation: Evaluation, show: int = 20) -> str:
+    """The figures as text, with the first `show` wrong links and why they were made."""
+    lines = ["Citations looked up in the index of all works listed"]
+    for title, tally, absent in (
+        ("work present", evaluation.present, evaluation.absent),
+        ("without doubtful labels", evaluation.present_sure, evaluation.absent_sure),
+    ):
+        lines.append(
+            f"  {title}: {tally.asked} citations, precision {_share(tally.precision)}, recall {_share(tally.recall)},"
+            f" {tally.ambiguous} for a person; work taken out: {_share(absent.linked)} linked, {absent.ambiguous} for a person"
+        )
+    lines.append(f"  {evaluation.doubtful} labels are doubtful: neither first author nor volume nor page is printed")
+    verdict = "met" if evaluation.met else "not met"
+    lines.append(
+        f"  targets {verdict}: precision {TARGET_PRECISION:.1%}, recall {TARGET_RECALL:.1%}, absent but linked"
+        f" {TARGET_ABSENT:.1%} at most, without doubtful labels"
+    )
+    if evaluation.foreign.asked:
+        foreign = evaluation.foreign
+        lines.append(
+            f"Hand-checked citations in the same index: {foreign.asked}, linked rightly {foreign.right},"
+            f" wrongly {foreign.wrong} ({_share(foreign.wrong / foreign.asked)}), {foreign.ambiguous} for a person"
+        )
+    lines += [
+        f"Crossref's own matcher, {kind}, from {threshold:.2f}: precision {_share(tally.precision)},"
+        f" recall {_share(tally.right / (tally.right + tally.none) if tally.right + tally.none else None)}"
+        for kind, threshold, tally in evaluation.crossref
+    ]
+    lines += [
+        f"wrong: {text[:200]}\n  filed under {', '.join(truth) or 'none'}, linked to {doi}: {why}"
+        for text, truth, doi, why in evaluation.mistakes[:show]
+    ]
+    return "\n".join(lines)
+
+
+def _share(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.2%}"

@@ -1,0 +1,357 @@
+"""Rows → what reference managers read: RIS, BibTeX and CSL-JSON.
+
+Each form is an iterator of chunks, one per work, in flat memory. None of them is evaluated by a spreadsheet, so values
+stand unchanged but for the escapes of the form; in RIS and BibTeX a line break becomes a space. This room may not read
+a database, a file or the clock. `export` adds CSV and is the room others use.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from evidence import page_numbers
+
+Row = Mapping[str, Any]
+"""One work: `export.KEYS` → text, int, None; `authors_full` a list of mappings (family, given, suffix, name, role),
+`funders_full` a list of mappings (name, doi, awards) and may be missing, `sources` a tuple of ids, `tags` a mapping facet →
+tuple of values; `issn`, `isbn`, `registrations` one text or a tuple. `as_of` is the past day that
+the row is of, and missing where it is of today."""
+
+
+def joined(value: str | tuple[str, ...] | list[str] | int | None) -> str:
+    """One text for a fact that may be many; empty when it is absent."""
+    if value is None:
+        return ""
+    return "; ".join(value) if isinstance(value, (tuple, list)) else str(value)
+
+
+def _name(person: Mapping[str, Any]) -> str:
+    """`Family, Given, Suffix`, or a group's name."""
+    parts = (person.get("family"), person.get("given"), person.get("suffix"))
+    return person.get("name") or ", ".join(part for part in parts if part)
+
+
+def names(people: Iterable[Mapping[str, Any]]) -> str:
+    """Everybody as `Family, Given, Suffix`, joined by `; `; all but authors marked."""
+    return "; ".join(_name(person) + MARKS.get(person.get("role") or "", "") for person in people)
+
+
+MARKS = {"editor": " (ed.)", "translator": " (trans.)", "chair": " (chair)"}
+"""What stands behind the name of who is no author."""
+
+
+def keywords(row: Row) -> list[str]:
+    """Tags as `facet:value`, the words that `--tag` takes."""
+    return [f"{facet}:{value}" for facet, values in row["tags"].items() for value in values]
+
+
+def _notes(row: Row) -> list[str]:
+    """What the tracker says of the work, as sentences for a reference manager's notes."""
+    said = [
+        f"Verdict: {row['verdict']} (decided by {row['decided']}, judged on {row['judged_on']}). {row['why'] or ''}".rstrip()
+    ]
+    if row.get("as_of"):
+        said.append(f"As it stood at the end of {row['as_of']}; the keywords are today's.")
+    said += [f"{label}: {joined(row[key])}" for key, label in _NOTED.items() if row[key]]
+    return said
+
+
+_NOTED = {
+    "notice": "Notice",
+    "notice_details": "Notices",
+    "gone": "No longer in Crossref since",
+    "reasons": "Words",
+    "registrations": "Registrations",
+    "sources": "Found through",
+}
+
+
+_BREAK = re.compile(r"\r\n|[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+"""Whatever any reader takes for a line break, and the other control characters."""
+
+
+def _line(value: Any) -> str:
+    """One line of text: line breaks and control characters become spaces."""
+    return _BREAK.sub(" ", str(value)).strip()
+
+
+def _fields(pairs: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, str]]:
+    """The pairs that hold something, each as one line of text."""
+    return ((name, line) for name, value in pairs if value is not None and (line := _line(value)))
+
+
+# ---------------------------------------------------------------- RIS
+
+_RIS_TYPES = {
+    "journal-article": "JOUR",
+    "book-chapter": "CHAP",
+    "book-section": "CHAP",
+    "book": "BOOK",
+    "monograph": "BOOK",
+    "edited-book": "BOOK",
+    "reference-book": "BOOK",
+    "reference-entry": "ENCYC",
+    "proceedings-article": "CONF",
+    "dissertation": "THES",
+    "report": "RPRT",
+    "posted-content": "UNPB",
+    "dataset": "DATA",
+    "standard": "STAND",
+}
+
+
+def ris(rows: Iterable[Row]) -> Iterator[str]:
+    """RIS as Rayyan, Covidence, RevMan, EPPI-Reviewer, EndNote and Zotero read it: two spaces before the hyphen, CRLF.
+
+    Tags stand in KW as `facet:value`, verdict and reasons in N1. Tools that take a limited number of records a file
+    (Covidence: 15,000) want it split between `ER` and `TY`.
+    """
+    for row in rows:
+        kind = _RIS_TYPES.get(row["kind"] or "", "GEN")
+        lines = [("TY", kind), *_fields(_ris_fields(row, "A3" if kind == "BOOK" else "A2"))]
+        yield "".join(f"{tag}  - {value}\r\n" for tag, value in lines) + "ER  - \r\n\r\n"
+
+
+def _ris_fields(row: Row, editor: str) -> Iterator[tuple[str, Any]]:
+    yield "TI", row["title"]
+    yield "ST", row["short_title"]
+    yield "TT", row["original_title"]
+    roles = {"editor": editor, "chair": editor, "translator": "A4"}
+    for person in row["authors_full"]:
+        yield roles.get(person.get("role") or "", "AU"), _name(person)
+    yield "AD", _affiliations(row)
+    yield "T2", row["container"]
+    yield "J2", row["short_container"]
+    yield "PB", row["publisher"]
+    yield "CY", row["event_place"] if row["kind"] == "proceedings-article" else row["publisher_place"]
+    yield "ET", row["edition"]
+    yield "PY", row["year"]
+    if row["issued"]:
+        year, month, day = [*row["issued"].split("-"), "", ""][:3]
+        yield "DA", f"{year}/{month}/{day}/"
+    yield "VL", row["volume"]
+    yield "IS", row["issue"]
+    first, last = page_numbers.first_last(row["pages"])
+    yield "SP", first
+    yield "EP", last
+    yield "SN", "; ".join(filter(None, (joined(row["isbn"]), joined(row["issn"]))))
+    yield "DO", row["doi"]
+    yield "UR", (row["url"] or "").replace(";", "%3B")  # a semicolon parts addresses here
+    yield "LA", row["language"]
+    yield "AB", row["abstract"]
+    yield from (("KW", keyword) for keyword in keywords(row))
+    yield from (("N1", note) for note in _notes(row))
+    yield from (("N1", f"{label}: {joined(row[key])}") for key, label in _RIS_NOTED.items() if row[key])
+
+
+_RIS_NOTED = {"event": "Conference", "event_dates": "Conference dates", "funders": "Funding", "licence": "Licence"}
+"""What RIS has no tag for."""
+
+
+def _affiliations(row: Row) -> str:
+    """Everybody's affiliations, each once, in order."""
+    return "; ".join(
+        dict.fromkeys(person["affiliation"] for person in row["authors_full"] if person.get("affiliation"))
+    )
+
+
+# ---------------------------------------------------------------- BibTeX
+
+_BIBTEX_TYPES = {
+    "journal-article": "article",
+    "book-chapter": "incollection",
+    "book-section": "incollection",
+    "reference-entry": "incollection",
+    "book": "book",
+    "monograph": "book",
+    "edited-book": "book",
+    "reference-book": "book",
+    "proceedings-article": "inproceedings",
+    "dissertation": "phdthesis",
+    "report": "techreport",
+}
+_BIBTEX_CONTAINERS = {"article": "journal", "incollection": "booktitle", "inproceedings": "booktitle"}
+_BIBTEX_INSTITUTIONS = {"phdthesis": "school", "techreport": "institution"}
+_TEX = {char: f"\\{char}" for char in "&%$#_"} | {
+    "\\": "\\textbackslash{}",
+    # BibTeX counts braces even behind a backslash, so a lone `\{` would swallow the rest of the file.
+    "{": "\\textbraceleft{}",
+    "}": "\\textbraceright{}",
+    "~": "\\textasciitilde{}",
+    "^": "\\textasciicircum{}",
+}
+_SPECIAL = re.compile(r"[&%$#_\\{}~^]")
+_LIGATURE = re.compile(r"-(?=-)|'(?=')|`(?=`)|,(?=,)|<(?=<)|>(?=>)|[?!](?=`)")
+"""Pairs that TeX would print as one other character."""
+
+
+def bibtex(rows: Iterable[Row]) -> Iterator[str]:
+    """BibTeX in UTF-8, LaTeX's own characters escaped; `doi` and `url` verbatim, as their styles expect.
+
+    A key is family name, year and eight digits of the DOI's hash: the same in every export, whatever else is in it.
+    """
+    for row in rows:
+        kind = _BIBTEX_TYPES.get(row["kind"] or "", "misc")
+        fields = [f"  {name} = {{{value}}}" for name, value in _bibtex_fields(row, kind)]
+        yield f"@{kind}{{{_key(row)},\n" + ",\n".join(fields) + "\n}\n\n"
+
+
+def _bibtex_fields(row: Row, kind: str) -> Iterator[tuple[str, str]]:
+    people = row["authors_full"]
+    for name, role in (("author", "author"), ("editor", "editor"), ("translator", "translator")):
+        listed = " and ".join(_tex_name(p) for p in people if (p.get("role") or "author") == role)
+        if listed:
+            yield name, listed
+    month = (row["issued"] or "").split("-")[1:2]
+    plain = (
+        ("title", row["title"]),
+        (_BIBTEX_CONTAINERS.get(kind, "howpublished"), row["container"]),
+        ("shorttitle", row["short_title"]),
+        ("origtitle", row["original_title"]),
+        ("shortjournal", row["short_container"] if kind == "article" else None),
+        ("publisher", row["publisher"]),
+        ("address", row["publisher_place"]),
+        (_BIBTEX_INSTITUTIONS.get(kind, "organization"), row["institution"]),
+        ("edition", row["edition"]),
+        ("eventtitle", row["event"]),
+        ("venue", row["event_place"]),
+        ("eventdate", row["event_dates"]),
+        ("eid", row["article_number"] if row["article_number"] != row["pages"] else None),
+        ("year", row["year"]),
+        ("month", int(month[0]) if month else None),
+        ("volume", row["volume"]),
+        ("number", row["issue"]),
+        ("isbn", joined(row["isbn"])),
+        ("issn", joined(row["issn"])),
+        ("language", row["language"]),
+        ("abstract", row["abstract"]),
+        ("keywords", ", ".join(keywords(row))),
+        ("note", " ".join(_notes(row))),
+    )
+    yield from ((name, _tex(value)) for name, value in _fields(plain))
+    for name, value in _fields((("pages", page_numbers.written(row["pages"], "–")),)):
+        yield name, _tex(value).replace("–", "--")
+    yield from (
+        (name, value if _balanced(value) else _tex(value))
+        for name, value in _fields((("doi", row["doi"]), ("url", row["url"])))
+    )
+
+
+def _tex(text: str) -> str:
+    return _LIGATURE.sub(r"\g<0>{}", _SPECIAL.sub(lambda special: _TEX[special[0]], text))
+
+
+def _tex_name(person: Mapping[str, Any]) -> str:
+    """`Family, Suffix, Given` as BibTeX splits it; braces keep together what it would take apart."""
+    if not (person.get("family") and person.get("given")):
+        return "{" + _tex(_line(_name(person))) + "}"
+    parts = [_line(person[key]) for key in ("family", "suffix", "given") if person.get(key)]
+    return ", ".join(f"{{{_tex(p)}}}" if re.search(r",|\band\b", p) else _tex(p) for p in parts)
+
+
+def _balanced(text: str) -> bool:
+    return not re.search(r"[{}\\]", text)
+
+
+def _key(row: Row) -> str:
+    people = row["authors_full"]
+    family = (people[0].get("family") or people[0].get("name") or "") if people else ""
+    ascii_family = unicodedata.normalize("NFKD", family).encode("ascii", "ignore").decode()
+    word = re.sub(r"[^a-z]", "", ascii_family.lower()) or "work"
+    return f"{word}{row['year'] or ''}-{hashlib.sha256(row['doi'].encode()).hexdigest()[:8]}"
+
+
+# ---------------------------------------------------------------- CSL-JSON
+
+_CSL_TYPES = {
+    "journal-article": "article-journal",
+    "book-chapter": "chapter",
+    "book-section": "chapter",
+    "reference-entry": "entry-encyclopedia",
+    "book": "book",
+    "monograph": "book",
+    "edited-book": "book",
+    "reference-book": "book",
+    "proceedings-article": "paper-conference",
+    "dissertation": "thesis",
+    "report": "report",
+    "posted-content": "article",
+    "dataset": "dataset",
+    "peer-review": "review",
+    "standard": "standard",
+}
+_CSL_FIELDS = {
+    "title": "title",
+    "container": "container-title",
+    "publisher": "publisher",
+    "volume": "volume",
+    "issue": "issue",
+    "doi": "DOI",
+    "url": "URL",
+    "language": "language",
+    "abstract": "abstract",
+    "short_title": "title-short",
+    "original_title": "original-title",
+    "short_container": "container-title-short",
+    "edition": "edition",
+    "publisher_place": "publisher-place",
+    "event": "event-title",
+    "event_place": "event-place",
+}
+_CSL_DATES = {"issued": "issued", "event_dates": "event-date", "published_online": "available-date"}
+
+
+def csl_json(rows: Iterable[Row]) -> Iterator[str]:
+    """A JSON array of CSL 1.0 items, the form citation processors, pandoc and Zotero read; the DOI is the id."""
+    separator = "[\n"
+    for row in rows:
+        yield separator + json.dumps(_csl_item(row), ensure_ascii=False)
+        separator = ",\n"
+    yield "\n]\n" if separator == ",\n" else "[]\n"
+
+
+def _csl_item(row: Row) -> dict[str, Any]:
+    item: dict[str, Any] = {"id": row["doi"], "type": _CSL_TYPES.get(row["kind"] or "", "document")}
+    item |= {field: row[key] for key, field in _CSL_FIELDS.items() if row[key] is not None}
+    if said := page_numbers.written(row["pages"], "-"):
+        item["page"] = said
+    for role in ("author", "editor", "translator", "chair"):
+        people = [_csl_name(p) for p in row["authors_full"] if (p.get("role") or "author") == role]
+        if people:
+            item[role] = people
+    item |= {field: _csl_date(row[key]) for key, field in _CSL_DATES.items() if row[key]}
+    item |= {field: joined(row[key]) for key, field in (("issn", "ISSN"), ("isbn", "ISBN")) if row[key]}
+    if row["institution"] and not row["publisher"]:
+        item["publisher"] = row["institution"]
+    if row["tags"]:
+        item["keyword"] = ", ".join(keywords(row))
+    custom = {name: row[key] for key, name in _CSL_CUSTOM.items() if row.get(key)}
+    return item | {"note": " ".join(_notes(row))} | ({"custom": custom} if custom else {})
+
+
+_CSL_CUSTOM = {
+    "licence": "licence",
+    "funders_full": "funders",
+    "orcids": "orcids",
+    "affiliations": "affiliations",
+    "institution": "institution",
+    "article_number": "article-number",
+    "published_print": "published-print",
+}
+"""What CSL has no variable for goes where its schema lets a program put what it likes."""
+
+
+def _csl_date(iso: str) -> dict[str, list[list[int]]]:
+    """A date, or two joined by a slash."""
+    return {"date-parts": [[int(part) for part in day.split("-")] for day in iso.split("/")]}
+
+
+def _csl_name(person: Mapping[str, Any]) -> dict[str, str]:
+    if person.get("name"):
+        return {"literal": person["name"]}
+    return {key: person[key] for key in ("family", "given", "suffix") if person.get(key)}

@@ -1,0 +1,1 @@
+"""The order of work: sources.yaml, reference lists, standing searches, sync and judging again."""

@@ -1,0 +1,338 @@
+"""A reference list → one verdict per citation, none dropped.
+
+A stated DOI is believed only when its record agrees with the citation's words; a repaired one likewise; a citation without
+a DOI is looked up by its text and accepted only when `matching` says so. This module is handed its door and writes nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from evidence import doi as dois
+from evidence.crossref.normalise import doi_of, normalise, references, score_of, without_doi
+from evidence.errors import RecordError, RejectedError, UnreadError
+from evidence.harvest.sources import ReferenceList
+from evidence.linkage.citations import Choice, agree, choose
+from evidence.model import Citation, CitationStatus, Doi, Door, Found, Message, Query, Resolution, Work
+
+ACCEPTED: frozenset[CitationStatus] = frozenset({"resolved", "repaired", "matched"})
+"""The verdicts that carry a DOI."""
+
+CANDIDATES = 20
+"""Ranked records looked at for a citation without a DOI (Crossref advises few; its own matcher takes twenty)."""
+
+PART = 100
+"""Citations settled, and landed, at once."""
+
+WORKS = 20_000
+"""Works kept for comparing while a list is settled, about 2 kB each; the one used longest ago goes first."""
+
+NO_TEXT = "(no text deposited)"
+"""What stands for the text of a deposited reference that has neither text nor DOI."""
+
+NOTHING = "nothing to compare: the citation is only a DOI"
+
+_LINKS = re.compile(r"(https?://\S+|\bdoi\s*:?\s*\S+|\bpmid\s*:?\s*\d+|\bpmc\d+|retrieved\b.*$)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Verdicts of part of a list, with the records of the accepted ones and the aliases met on the way. `unread` are records
+    that were asked for and cannot be understood, each with the DOI that was asked."""
+
+    resolutions: tuple[Resolution, ...]
+    messages: tuple[Message, ...]
+    unread: tuple[tuple[Doi, Message], ...]
+    aliases: tuple[tuple[Doi, Doi], ...]
+
+
+@dataclass(slots=True)
+class _Answers:
+    """What the door has said so far, by the DOI that was asked: whole answers for one part of a list, and for all of the
+    list what is compared of each work, so that none is asked for or read twice."""
+
+    found: dict[Doi, Found] = field(default_factory=dict)
+    unread: dict[Doi, Message] = field(default_factory=dict)
+    works: dict[Doi, Work] = field(default_factory=dict)
+    landed: set[Doi] = field(default_factory=set)
+    limit: int = WORKS
+
+    def ask(self, door: Door, wanted: Iterable[Doi]) -> None:
+        new = []
+        for doi in dict.fromkeys(wanted):
+            if doi in self.works:
+                self.works[doi] = self.works.pop(doi)  # used again, so it goes late
+            elif doi not in self.found:
+                new.append(doi)
+        for batch in door.lookup(new) if new else ():
+            self.found.update({f.asked: f for f in batch})
+
+    def work(self, doi: Doi) -> Work | None:
+        """What the record asked for as `doi` says for comparing, or None when there is none or it cannot be understood."""
+        work = self.works.pop(doi, None)
+        if work is None:
+            found = self.found.get(doi)
+            if found is None or found.message is None:
+                return None
+            try:
+                work = _compared(normalise(found.message))
+            except RecordError:
+                self.unread[doi] = found.message
+                return None
+            if len(self.works) >= self.limit:
+                del self.works[next(iter(self.works))]
+        self.works[doi] = work
+        return work
+
+    def messages(self, door: Door, accepted: Iterable[Doi]) -> tuple[Message, ...]:
+        """The records of the accepted works that were not handed over before."""
+        new = [d for d in dict.fromkeys(accepted) if d not in self.landed]
+        held: dict[Doi | None, Message] = {
+            doi_of(f.message): f.message for f in self.found.values() if f.message is not None
+        }
+        missing = [d for d in new if d not in held]
+        for batch in door.lookup(missing) if missing else ():
+            for found in batch:
+                if found.message is not None:
+                    (self.unread if found.answered is None else held)[found.asked] = found.message
+        self.landed.update(new)
+        return tuple(held[d] for d in new if d in held)
+
+    def forget(self) -> None:
+        """The answers of a part that is settled; what is compared of each work stays."""
+        self.found.clear()
+        self.unread.clear()
+
+
+def _compared(work: Work) -> Work:
+    """Only what `matching` reads."""
+    return Work(
+        work.doi,
+        title=work.title,
+        container=work.container,
+        year=work.year,
+        kind=work.kind,
+        volume=work.volume,
+        issue=work.issue,
+        pages=work.pages,
+        authors=work.authors,
+    )
+
+
+def listed(source: ReferenceList, door: Door) -> tuple[Citation, ...]:
+    """The citations of a list: as printed in sources.yaml, or as a publisher deposited them for the work `of`.
+
+    RejectedError when that work has no record or deposited no list, UnreadError when its record cannot be understood.
+    """
+    if source.of is None:
+        return source.citations
+    found = next((f for batch in door.lookup([source.of]) for f in batch), None)
+    if found is None or found.message is None:
+        silence = "Crossref has no record of this work" if _knows_all(door) else "this work is not in these files"
+        raise RejectedError(f"{source.of}: {silence}, so its references are not known")
+    try:
+        if found.answered is None:
+            raise RecordError(without_doi(found.message))
+        deposited = references(found.message)
+    except RecordError as error:
+        text = f"{source.of}: its record cannot be understood ({error}), so its references are not known"
+        raise UnreadError(text, found.message, found.place) from error
+    if not deposited:
+        raise RejectedError(f"{source.of}: no reference list was deposited for this work; list the citations yourself")
+    return tuple(
+        Citation(source.id, number, reference.text or reference.doi or NO_TEXT, reference.stated or reference.doi)
+        for number, reference in enumerate(deposited, start=1)
+    )
+
+
+def settle(
+    citations: Sequence[Citation], door: Door, settled: Mapping[int, Resolution], *, deposited: bool = False
+) -> Iterator[Settled]:
+    """Verdicts for the citations, part by part. Accepted verdicts in `settled` (by position) with the same text and
+    stated DOI stand without a new question. `deposited`: the DOIs were asserted by a publisher or Crossref, so a
+    record that the text does not contradict is accepted."""
+    answers = _Answers()
+    for start in range(0, len(citations), PART):
+        part = citations[start : start + PART]
+        open_ones = [c for c in part if not _stands(c, settled.get(c.position))]
+        read = {c.position: readings(c) for c in open_ones}
+        answers.ask(door, [r[0] for r in read.values() if r])
+        answers.ask(door, [d for r in read.values() if r and answers.work(r[0]) is None for d in r[1:]])
+        fresh = {c.position: _verdict(c, read[c.position], door, answers, deposited) for c in open_ones}
+        resolutions = tuple(fresh[c.position] if c.position in fresh else settled[c.position] for c in part)
+        aliases = tuple((f.asked, f.answered) for f in answers.found.values() if f.answered and f.answered != f.asked)
+        messages = answers.messages(door, [r.doi for r in fresh.values() if r.doi])
+        unread = tuple(answers.unread.items())
+        answers.forget()
+        yield Settled(resolutions, messages, unread, aliases)
+
+
+def _stands(citation: Citation, before: Resolution | None) -> bool:
+    return before is not None and before.status in ACCEPTED and before.citation == citation
+
+
+def _knows_all(door: Door) -> bool:
+    """Only Crossref's silence says that there is no such DOI; a file's says nothing."""
+    return door.name == "crossref"
+
+
+def readings(citation: Citation) -> tuple[Doi, ...]:
+    """The DOIs a citation may mean, best first: of the string stated beside it, else those in its text."""
+    if citation.stated_doi:
+        return dois.candidates(citation.stated_doi)
+    return dois.find(citation.text)
+
+
+def literals(citation: Citation) -> tuple[Doi, ...]:
+    """The DOIs it states letter by letter, where they are written otherwise than every reading: the last resort."""
+    stated = (
+        dois.literal(citation.stated_doi or citation.text) if citation.stated_doi or _only_a_doi(citation) else None
+    )
+    found = dois.literals(citation.text) if stated is None and not citation.stated_doi else (stated,)
+    cleaned = readings(citation)
+    return tuple(d for d in found if d is not None and d not in cleaned)
+
+
+def possible(citation: Citation) -> tuple[Doi, ...]:
+    """Every DOI that may be asked for to settle a citation, save those that a search brings up."""
+    return readings(citation) + literals(citation)
+
+
+def _only_a_doi(citation: Citation) -> bool:
+    """Is there nothing to compare a record with: no text, or only the DOI once more?"""
+    text, stated = citation.text.strip(), citation.stated_doi
+    if text in (NO_TEXT, stated):
+        return True
+    literal = dois.literal(text)
+    said = dois.parse(text) or (literal if literal and len(literal.split()) == 1 else None)
+    return said is not None and (stated is None or said in (*dois.candidates(stated), dois.literal(stated)))
+
+
+def _verdict(citation: Citation, read: Sequence[Doi], door: Door, answers: _Answers, deposited: bool) -> Resolution:
+    if _only_a_doi(citation):
+        return _by_doi_alone(citation, read, door, answers)
+    doubts: list[Resolution] = []
+    for reading, work in _in_turn(citation, read, door, answers):
+        agreement = agree(citation.text, work)
+        # Most deposited entries print no title, so its absence alone speaks against none of them.
+        if agreement.same or (deposited and not set(agreement.against) - {"title"}):
+            return _accepted(citation, reading, work, agreement.score)
+        status: CitationStatus = "mismatch" if agreement.other else "ambiguous"
+        doubts.append(Resolution(citation, status, None, f"{reading}: {agreement.sentence}", agreement.score))
+    if doubts:
+        return _with_suggestion(doubts[0], door, answers)
+    if not read and not citation.stated_doi:
+        return _by_text(citation, door, answers)
+    return _unknown(citation, read, door, answers)
+
+
+def _in_turn(citation: Citation, read: Sequence[Doi], door: Door, answers: _Answers) -> Iterator[tuple[Doi, Work]]:
+    """Each reading with its work, where it has one; the literal ones are asked for only when the caller comes to them."""
+    for reading in read:
+        if (work := answers.work(reading)) is not None:
+            yield reading, work
+    for reading in literals(citation):
+        answers.ask(door, [reading])
+        if (work := answers.work(reading)) is not None:
+            yield reading, work
+
+
+def _by_doi_alone(citation: Citation, read: Sequence[Doi], door: Door, answers: _Answers) -> Resolution:
+    """Nothing is printed but a DOI, so its record is believed; but not a repaired DOI, which nothing can confirm."""
+    stated = citation.stated_doi or citation.text
+    works = dict(_in_turn(citation, read, door, answers))
+    as_stated = [d for d in (dois.parse(stated), dois.literal(stated)) if d in works]
+    if len({works[d].doi for d in as_stated}) > 1:
+        both = " and ".join(as_stated)
+        return Resolution(citation, "ambiguous", None, f"{both} are different works, and there is {NOTHING}")
+    if as_stated:
+        accepted = _accepted(citation, as_stated[0], works[as_stated[0]], None)
+        return replace(accepted, problem="; ".join(filter(None, (accepted.problem, NOTHING))))
+    if works:
+        return Resolution(citation, "ambiguous", None, f"perhaps {next(iter(works))}, but there is {NOTHING}")
+    if not read and not citation.stated_doi:
+        return _without_doi(citation, door)
+    return _unknown(citation, read, door, answers)
+
+
+def _accepted(citation: Citation, reading: Doi, work: Work, score: float | None) -> Resolution:
+    stated = citation.stated_doi
+    if stated is None or reading in (dois.parse(stated), dois.literal(stated)):
+        moved = None if work.doi == reading else f"this DOI now leads to {work.doi}"
+        return Resolution(citation, "resolved", work.doi, moved, score)
+    return Resolution(
+        citation, "repaired", work.doi, f"the list prints {stated}; the DOI of this work is {work.doi}", score
+    )
+
+
+def _by_text(citation: Citation, door: Door, answers: _Answers) -> Resolution:
+    choice = _choose(citation, door, answers)
+    if choice.status == "matched":
+        return Resolution(citation, "matched", choice.doi, choice.sentence, choice.score)
+    if choice.status == "ambiguous":
+        return Resolution(citation, "ambiguous", None, choice.sentence, choice.score)
+    return _without_doi(citation, door)
+
+
+def _without_doi(citation: Citation, door: Door) -> Resolution:
+    said = "no DOI is stated, and no record agrees with the text: a web page, a book or a report?"
+    if not _knows_all(door):
+        said = "no DOI is stated, and no record in these files agrees with the text"
+    return Resolution(citation, "no-doi", None, said)
+
+
+def _unknown(citation: Citation, read: Sequence[Doi], door: Door, answers: _Answers) -> Resolution:
+    """A stated DOI without a record: another agency's, or a faulty one whose work the text may still find."""
+    for reading in (*read, *literals(citation)):
+        if agency := door.agency(reading):
+            return Resolution(
+                citation, "not-in-crossref", None, f"{reading} is registered with {agency}, which is not harvested here"
+            )
+    stated = citation.stated_doi or read[0]
+    choice = _choose(citation, door, answers)
+    short = bool(read) and dois.is_short(read[0])
+    if not _knows_all(door) and not short:
+        return _not_in_files(citation, stated, choice)
+    if choice.doi:
+        nowhere = "a short DOI, which only doi.org resolves" if short else "which leads nowhere"
+        problem = f"the list prints {stated}, {nowhere}; the text leads to {choice.doi}"
+        return Resolution(citation, "repaired", choice.doi, problem, choice.score)
+    if short:
+        problem = f"{read[0]} is a short DOI, which only doi.org resolves; write the full DOI it leads to"
+        return Resolution(citation, "not-found" if _knows_all(door) else "not-in-files", None, problem)
+    return Resolution(citation, "not-found", None, f"Crossref has no record of {stated}")
+
+
+def _not_in_files(citation: Citation, stated: str, choice: Choice) -> Resolution:
+    """The files do not hold the stated DOI. Whether it exists they cannot say, so a well-formed one is never replaced."""
+    if choice.doi is None:
+        problem = f"{stated} is not in these files, which does not say whether it exists"
+        return Resolution(citation, "not-in-files", None, problem)
+    if dois.parse(stated) is None:
+        problem = f"the list prints {stated}, which is not a valid DOI; the text leads to {choice.doi}"
+        return Resolution(citation, "repaired", choice.doi, problem, choice.score)
+    problem = f"{stated} is not in these files, which does not say whether it exists; the text fits {choice.doi}"
+    return Resolution(citation, "not-in-files", None, problem, choice.score)
+
+
+def _with_suggestion(doubt: Resolution, door: Door, answers: _Answers) -> Resolution:
+    choice = _choose(doubt.citation, door, answers)
+    if choice.doi is None:
+        return doubt
+    problem = f"{doubt.problem}; the text fits {choice.doi}"
+    return Resolution(doubt.citation, doubt.status, None, problem, doubt.score)
+
+
+def _choose(citation: Citation, door: Door, answers: _Answers) -> Choice:
+    """The work that the text alone leads to. Without a text nobody is asked."""
+    if _only_a_doi(citation):
+        return choose(citation.text, ())
+    question = " ".join(_LINKS.sub(" ", citation.text).split())
+    page = door.scan(Query((("bibliographic", question or citation.text),), rows=CANDIDATES))
+    ranked = ((doi_of(m), score_of(m)) for m in page.items) if page.ranks is None else page.ranks
+    scores: dict[Doi, float | None] = {doi: score for doi, score in ranked if doi}
+    answers.ask(door, list(scores))
+    works = [(work, score) for d, score in scores.items() if (work := answers.work(d)) is not None]
+    return choose(citation.text, works)

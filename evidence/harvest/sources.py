@@ -1,0 +1,414 @@
+"""`sources.yaml` → checked, frozen values; every complaint names file, line and remedy.
+
+It reads what a person wrote and says what is wrong with it before any request is made; it opens no connection and no
+database. Crossref's vocabulary (filters, field queries) is habanero's.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import pydantic
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from evidence import doi, strict_yaml
+from evidence.errors import ConfigError
+from evidence.model import Citation, Doi, Query
+from evidence.rules.terms import Phrases
+from evidence.strict_yaml import Loc, YamlText
+
+REFRESH_SOURCE = "known-works"
+FILES_SOURCE = "files"
+RESERVED = {REFRESH_SOURCE, FILES_SOURCE}
+"""Ids of the sources that `sync` keeps for itself: the refresh of known works, and records taken whole from files."""
+
+_DOTTED = ("license", "full-text", "award", "relation")
+_WINDOW_FILTERS = re.compile(r"(from|until)-(index|pub|issued|print-pub|online-pub|created)-date|doi|updates")
+_EXAMPLE_ADDRESS = re.compile(r"@(.*\.)?example(\.[a-z]+)?$|@localhost$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceList:
+    """A reference list: its citations as printed, or `of`, the DOI whose deposited list is followed."""
+
+    id: str
+    label: str
+    citations: tuple[Citation, ...]
+    of: Doi | None
+
+    kind = "references"
+
+    @property
+    def spec(self) -> str:
+        """What the database keeps of this entry, as canonical JSON."""
+        return _json({"of": self.of, "citations": [[c.text, c.stated_doi] for c in self.citations]})
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A standing search: a ranked query that Crossref answers, completed here by `phrases` (one must be said) and,
+    where given, `also` (one of these too)."""
+
+    id: str
+    label: str
+    query: Query
+    phrases: tuple[str, ...]
+    years: tuple[int | None, int | None]
+    also: tuple[str, ...] = ()
+
+    kind = "search"
+
+    @property
+    def spec(self) -> str:
+        """What the database keeps of this entry, as canonical JSON; another text means another search."""
+        return _json(
+            {
+                "query": dict(self.query.fields),
+                "filter": {name: list(values) for name, values in self.query.filters},
+                "phrases": list(self.phrases),
+                "also": list(self.also),
+                "years": list(self.years),
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A claim of an article in our own words: the citations (1-based) it rests on, the cells of the map it speaks of."""
+
+    id: str
+    says: str
+    cites: tuple[int, ...]
+    looks_at: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Article:
+    """An article whose claims are followed; `references` names the reference list that is its own."""
+
+    id: str
+    title: str
+    references: str
+    claims: tuple[Claim, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A whole sources.yaml. `contact` is the address Crossref may write to, or None (the public pool)."""
+
+    contact: str | None
+    sources: tuple[ReferenceList | Search, ...]
+    known: tuple[Doi, ...]
+    articles: tuple[Article, ...]
+
+
+def load(path: Path) -> Config:
+    """The checked configuration at `path`; ConfigError with file, line and remedy."""
+    return check(strict_yaml.read(path))
+
+
+def check(text: YamlText) -> Config:
+    """The checked configuration of parsed YAML (see `load`)."""
+    if not isinstance(text.data, dict):
+        raise text.complain((), "expected `sources:` with a list under it; `evidence init` writes a starter file")
+    file = _validated(_File, text, ())
+    sources: list[ReferenceList | Search] = []
+    lines: dict[str, int] = {}
+    for i, entry in enumerate(file.sources):
+        source = _source(text, ("sources", i), entry)
+        if source.id in lines:
+            raise text.complain(
+                ("sources", i, "id"),
+                f"the id {source.id!r} is already taken on line {lines[source.id]}; ids are keys in the database, "
+                "give this entry another",
+            )
+        lines[source.id] = text.line(("sources", i, "id"))
+        sources.append(source)
+    known = tuple(_doi(text, ("known", i), raw) for i, raw in enumerate(file.known))
+    articles = tuple(_article(text, ("articles", i), a, sources) for i, a in enumerate(file.articles))
+    _unique(text, "articles", [a.id for a in articles])
+    return Config(_contact(text, file.contact), tuple(sources), known, articles)
+
+
+def contact_address(raw: str) -> str:
+    """An address for Crossref's polite pool; ValueError with the remedy for one that nobody reads."""
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", raw):
+        raise ValueError(f"{raw!r} is no e-mail address; write yours, or leave `contact` out")
+    if _EXAMPLE_ADDRESS.search(raw) or raw == "you@your-institution.edu":
+        raise ValueError(f"{raw!r} is an example, and Crossref blocks made-up addresses; write yours or leave it out")
+    return raw
+
+
+@cache
+def filter_names() -> frozenset[str]:
+    """The filters Crossref's /works route knows, spelled as Crossref spells them (habanero's list)."""
+    from habanero import Crossref  # costs a tenth of a second and an HTTP stack: only when a filter is written
+
+    names = (name.replace("_", "-") for name in Crossref().filter_names(type="works"))
+    return frozenset(re.sub(rf"^({'|'.join(_DOTTED)})-", r"\1.", name) for name in names)
+
+
+@cache
+def field_query_names() -> frozenset[str]:
+    """The `query.…` fields Crossref knows, without the prefix (habanero's list)."""
+    from habanero.field_queries import VALID_FIELD_QUERIES
+
+    return frozenset(name.removeprefix("query.") for name in VALID_FIELD_QUERIES)
+
+
+def _slug(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", value):
+        raise ValueError(f"{value!r} must be lower-case letters, digits and hyphens, such as ipt-by-name")
+    if value in RESERVED:
+        raise ValueError(f"{value!r} is a name the program keeps for itself; choose another")
+    return value
+
+
+_Id = Annotated[str, AfterValidator(_slug)]
+_Text = Annotated[str, Field(min_length=1)]
+_Words = Annotated[list[_Text], Field(min_length=1)]
+
+
+_M = TypeVar("_M", bound=BaseModel)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _File(_Strict):
+    contact: str | None = None
+    sources: Annotated[list[dict[str, Any]], Field(min_length=1)]
+    known: list[str] = []
+    articles: list[dict[str, Any]] = []
+
+
+class _CitationEntry(_Strict):
+    text: _Text | None = None
+    doi: _Text | None = None
+
+
+class _ReferencesEntry(_Strict):
+    id: _Id
+    kind: str
+    label: _Text
+    citations: list[_CitationEntry] = []
+    of: _Text | None = None
+
+
+class _SearchEntry(_Strict):
+    id: _Id
+    kind: str
+    label: _Text
+    query: Annotated[dict[str, _Text], Field(min_length=1)]
+    phrases: _Words
+    also: list[_Text] = []
+    filter: dict[str, _Text | _Words] = {}
+    years: str | None = None
+
+
+class _ClaimEntry(_Strict):
+    id: _Id
+    says: _Text
+    cites: list[int] = []
+    looks_at: dict[str, _Words] = {}
+
+
+class _ArticleEntry(_Strict):
+    id: _Id
+    title: _Text
+    references: _Text
+    claims: list[_ClaimEntry] = []
+
+
+def _source(text: YamlText, loc: Loc, entry: dict[str, Any]) -> ReferenceList | Search:
+    kind = entry.get("kind")
+    if kind == "references":
+        return _reference_list(text, loc, _validated(_ReferencesEntry, text, loc))
+    if kind == "search":
+        return _search(text, loc, _validated(_SearchEntry, text, loc))
+    if kind is None:
+        raise text.complain(loc, "this source has no `kind:`; write `kind: references` or `kind: search`")
+    raise text.complain((*loc, "kind"), f"unknown kind {kind!r}{_nearest(kind, {'references', 'search'})}")
+
+
+def _reference_list(text: YamlText, loc: Loc, entry: _ReferencesEntry) -> ReferenceList:
+    if bool(entry.citations) == bool(entry.of):
+        raise text.complain(loc, "a reference list has either `citations:` (as printed) or `of:` (a DOI), one of them")
+    of = _doi(text, (*loc, "of"), entry.of) if entry.of else None
+    for i, cited in enumerate(entry.citations):
+        if not (cited.text or cited.doi):
+            raise text.complain(
+                (*loc, "citations", i), "this citation is empty; write its `text:` as printed, its `doi:`, or both"
+            )
+        if cited.doi and not doi.candidates(cited.doi):
+            raise text.complain(
+                (*loc, "citations", i, "doi"),
+                f"{cited.doi!r} holds no DOI, not even a damaged one; write what the list prints, or leave `doi:` out",
+            )
+    citations = tuple(
+        Citation(entry.id, i, c.text or _address(c.doi or ""), c.doi) for i, c in enumerate(entry.citations, start=1)
+    )
+    return ReferenceList(entry.id, entry.label, citations, of)
+
+
+def _address(stated: str) -> str:
+    """What stands for the text of a citation that has only a DOI: its address, or the string itself if it is damaged."""
+    parsed = doi.parse(stated)
+    return doi.url(parsed) if parsed and not doi.is_short(parsed) else stated
+
+
+def _search(text: YamlText, loc: Loc, entry: _SearchEntry) -> Search:
+    for name in entry.query:
+        if name not in field_query_names():
+            raise text.complain(
+                (*loc, "query", name),
+                f"Crossref has no field query {name!r}{_nearest(name, field_query_names())}",
+            )
+    filters: list[tuple[str, tuple[str, ...]]] = []
+    for written, value in entry.filter.items():
+        here = (*loc, "filter", written)
+        if written not in filter_names():
+            raise text.complain(here, f"Crossref has no filter {written!r}{_nearest(written, filter_names())}")
+        if _WINDOW_FILTERS.fullmatch(written):
+            raise text.complain(
+                here, f"{written!r} is set by the program itself; to limit the years write `years: 1974-`"
+            )
+        values = (value,) if isinstance(value, str) else tuple(value)
+        if bad := next((v for v in values if "," in v or ":" in v), None):
+            raise text.complain(here, f"{bad!r} has a comma or colon, which Crossref's filters cannot carry; remove it")
+        filters.append((written, values))
+    for key, phrases in (("phrases", entry.phrases), ("also", entry.also)):
+        for i, phrase in enumerate(phrases):
+            try:
+                Phrases([phrase])
+            except ValueError as error:
+                raise text.complain((*loc, key, i), str(error)) from None
+    query = Query(tuple(entry.query.items()), tuple(filters))
+    years = _years(text, (*loc, "years"), entry.years)
+    return Search(entry.id, entry.label, query, tuple(entry.phrases), years, tuple(entry.also))
+
+
+def _years(text: YamlText, loc: Loc, written: str | None) -> tuple[int | None, int | None]:
+    if written is None:
+        return None, None
+    found = re.fullmatch(r"\s*(\d{4})?\s*([-–]?)\s*(\d{4})?\s*", written)
+    if not found or not (found[1] or found[3]) or not (found[2] or found[1]):
+        raise text.complain(loc, f"cannot read the years {written!r}; write 1974-, 1974-2020, -2020 or 2019")
+    first = int(found[1]) if found[1] else None
+    last = int(found[3]) if found[3] else (None if found[2] else first)
+    if first is not None and last is not None and first > last:
+        raise text.complain(loc, f"the years {written!r} run backwards; write {last}-{first}")
+    return first, last
+
+
+def _article(text: YamlText, loc: Loc, raw: dict[str, Any], sources: list[ReferenceList | Search]) -> Article:
+    entry = _validated(_ArticleEntry, text, loc)
+    lists = {s.id: s for s in sources if isinstance(s, ReferenceList)}
+    if entry.references not in lists:
+        raise text.complain(
+            (*loc, "references"),
+            f"no reference list has the id {entry.references!r}{_nearest(entry.references, lists)}",
+        )
+    cited = len(lists[entry.references].citations)
+    for i, claim in enumerate(entry.claims):
+        if bad := [n for n in claim.cites if not 1 <= n <= cited]:
+            raise text.complain(
+                (*loc, "claims", i, "cites"),
+                f"the list has {cited} citations; {bad[0]} is none of them, counting from 1",
+            )
+    claims = tuple(
+        Claim(c.id, c.says, tuple(c.cites), tuple((f, tuple(v)) for f, v in c.looks_at.items())) for c in entry.claims
+    )
+    _unique(text, f"claims of {entry.id}", [c.id for c in claims])
+    return Article(entry.id, entry.title, entry.references, claims)
+
+
+def _contact(text: YamlText, written: str | None) -> str | None:
+    try:
+        return contact_address(written) if written else None
+    except ValueError as error:
+        raise text.complain(("contact",), str(error)) from None
+
+
+def _doi(text: YamlText, loc: Loc, raw: str) -> Doi:
+    parsed = doi.parse(raw)
+    if parsed is None:
+        raise text.complain(loc, f"{raw!r} is no DOI; write it like 10.1176/appi.ajp.2015.15091141")
+    return parsed
+
+
+def _unique(text: YamlText, what: str, ids: list[str]) -> None:
+    for value in ids:
+        if ids.count(value) > 1:
+            raise text.complain((what,), f"the id {value!r} stands twice in {what}; ids must differ")
+
+
+def _validated(model: type[_M], text: YamlText, loc: Loc) -> _M:
+    data = text.data
+    for step in loc:
+        data = data[step]
+    try:
+        return model.model_validate(data)
+    except pydantic.ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = (
+            *loc,
+            *(step for step in first["loc"] if step != "list[constrained-str]" and step != "constrained-str"),
+        )
+        raise text.complain(where, _sentence(model, first, where)) from None
+
+
+def _sentence(model: type[BaseModel], first: Any, where: Loc) -> str:
+    key = str(where[-1]) if where else "the file"
+    match first["type"]:
+        case "extra_forbidden":
+            return f"unknown key {key!r}{_nearest(key, set(model.model_fields))}"
+        case "missing":
+            return f"`{key}:` is missing; add it (the file that `evidence init` writes shows every key)"
+        case "string_type":
+            return f"`{key}:` must be text; write it on one line, in quotes if it has a colon"
+        case "list_type":
+            return f"`{key}:` must be a list; write `- …` lines under it or [one, two]"
+        case "dict_type" | "model_type":
+            return f"{key!r} must be `name: value` pairs; check the indentation"
+        case "value_error":
+            return str(first["msg"]).removeprefix("Value error, ")
+        case "string_too_short" | "too_short":
+            return f"`{key}:` is empty; write something or remove the line"
+        case _:
+            return f"`{key}:` {first['msg'].lower()}"
+
+
+def _nearest(word: str, known: Any) -> str:
+    folded = word.lower().replace("_", "-")
+    near = [folded] if folded in known else difflib.get_close_matches(folded, sorted(known), n=1, cutoff=0.5)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    names = sorted(known)
+    return f"; it knows {', '.join(names[:12])}{', …' if len(names) > 12 else ''}"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+__all__ = [
+    "Article",
+    "Claim",
+    "Config",
+    "ConfigError",
+    "ReferenceList",
+    "Search",
+    "check",
+    "contact_address",
+    "field_query_names",
+    "filter_names",
+    "load",
+]

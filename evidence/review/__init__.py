@@ -1,0 +1,1 @@
+"""What reviewers do: the desk, their decisions, and decisions as CSV."""

@@ -1,0 +1,158 @@
+"""Rules and people's decisions → one judgement on one work.
+
+The rules speak first; a person's newest word beats them and survives every re-run. It reads no clock and no database:
+the decisions are handed in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from evidence.decisions import divided, standing
+from evidence.model import SAME_WORK, Decision, Doi, Judgement, Match, Tag, Work
+from evidence.rules.screen import Verdict, screen
+from evidence.rules.tag import Texts, tag
+from evidence.rules.taxonomy import SCREEN, Rulebook, Ruleset, Said
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """What a work says of edited rules' values: `matches` are those of its verdict, if screening was edited."""
+
+    why: str
+    matches: tuple[Match, ...]
+    tags: tuple[Tag, ...]
+
+
+def judge(work: Work, book: Rulebook, decisions: Sequence[Decision] = ()) -> Judgement:
+    """The judgement on `work`; `decisions` are those on any record of it, and on pairs
+    of records that are one now, in any order. Excluded works get no tags by rule,
+    nor do those whose title speaks of something else. Of a value that the taxonomy no longer has nothing is said: the
+    decision on it is a conflict."""
+    one_work = {Doi(d.doi): work.doi for d in decisions}
+    one_work |= {Doi(d.value): work.doi for d in decisions if d.facet == SAME_WORK and d.value}
+    stand = standing(decisions, one_work)
+    ordered = [d for d in stand if d.facet != SAME_WORK]
+    texts = Texts(work)
+    ruled = screen(work, book, texts)
+    verdict, decided, why = ruled.verdict, "rule", ruled.why
+    person = next((d for d in reversed(ordered) if d.verdict), None)
+    if person is not None and person.verdict:
+        verdict, decided = person.verdict, "person"
+        because = person.reason.strip().rstrip(".")
+        why = f"{person.reviewer} decided this on {person.made_at[:10]}: {because or 'no reason given'}."
+    tags = tag(work, book, texts) if verdict != "exclude" and (decided == "person" or _speaks(ruled)) else ()
+    # Of tags the rules are asked whatever the verdict is: that a person excluded the work does not turn a rule.
+    said = tag(work, book, texts) if any(d.facet for d in ordered) else ()
+    conflict = None
+    if decisions:
+        conflict = (
+            _not_in_taxonomy(ordered, book)
+            or _divided(divided(decisions, one_work))
+            or _one_record(stand)
+            or _conflict(work, ruled.verdict, {(t.facet, t.value) for t in said}, ordered)
+        )
+    return Judgement(
+        verdict,
+        "person" if decided == "person" else "rule",
+        why,
+        ruled.judged_on,
+        ruled.matches,
+        _corrected(tags, [d for d in ordered if (d.facet, d.value) in book.values]),
+        conflict,
+    )
+
+
+def judge_again(
+    work: Work, verdict: str, why: str, book: Rulebook, part: Ruleset, touched: frozenset[Said]
+) -> Again | None:
+    """What the rules say now of the values `touched`, of a work without a person's word whose other tags stand. `part` is
+    the ruleset that says these values. None when its verdict turns or may: then everything has to be judged again."""
+    texts = Texts(work)
+    matches: tuple[Match, ...] = ()
+    if any(facet == SCREEN for facet, _ in touched):
+        ruled = screen(work, book, texts)
+        if ruled.verdict != verdict or verdict == "unsure":  # an unsure work may begin, or cease, to speak
+            return None
+        why, matches = ruled.why, ruled.matches
+    tags: tuple[Tag, ...] = ()
+    if verdict != "exclude" and (verdict != "unsure" or _speaks(screen(work, book, texts))):
+        tags = tuple(t for t in tag(work, part, texts) if (t.facet, t.value) in touched)
+    return Again(why, matches, tags)
+
+
+def _speaks(ruled: Verdict) -> bool:
+    """Whether any word says, or leaves open, that the work is about the therapy. A tag is a claim about a study of it; of a
+    work whose title speaks of something else nothing is claimed before a person has looked."""
+    return ruled.verdict == "include" or bool(ruled.matches)
+
+
+def text_digest(work: Work) -> str:
+    """16 hex digits of the title and abstract: what a person reads who decides."""
+    read = f"{work.title or ''}\n{work.abstract or ''}"
+    return hashlib.sha256(read.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _not_in_taxonomy(ordered: Sequence[Decision], book: Rulebook) -> str | None:
+    for decision in ordered:
+        if decision.facet and (decision.facet, decision.value) not in book.values:
+            about = f"{decision.facet}:{decision.value}"
+            return f"{decision.reviewer} decided on {about}: this value no longer exists."
+    return None
+
+
+def _divided(found: Sequence[tuple[Decision, ...]]) -> str | None:
+    """One reviewer, two words: on two copies of the review, or on two records that are one work."""
+    for words in found:
+        last = words[-1]
+        about = f"{last.facet}:{last.value}" if last.facet else "this work"
+        said = ", ".join(f"{d.verdict or d.action} ({d.doi}, {d.made_at[:10]})" for d in words)
+        return f"{last.reviewer} decided twice on {about}, without having seen the other: {said}."
+    return None
+
+
+def _one_record(stand: Sequence[Decision]) -> str | None:
+    """Records that a person set apart, of which one leads to the other since: they cannot be shown as two."""
+    pair = next((d for d in reversed(stand) if d.facet == SAME_WORK), None)
+    if pair is None or pair.action != "untag":
+        return None
+    return f"{pair.reviewer} decided that {pair.doi} and {pair.value} are two works: both DOIs lead to one record now."
+
+
+def _conflict(work: Work, ruled: str, said: set[tuple[str, str]], ordered: Sequence[Decision]) -> str | None:
+    """Why people should look again: they disagree, the text they read has changed, or a rule that agreed no longer does."""
+    by_subject: dict[tuple[str | None, str | None], list[Decision]] = {}
+    for decision in ordered:
+        by_subject.setdefault((decision.facet, decision.value), []).append(decision)
+    for (facet, value), words in by_subject.items():
+        about = f"{facet}:{value}" if facet else "this work"
+        if len({d.verdict or d.action for d in words}) > 1:
+            said_by = ", ".join(sorted(f"{d.reviewer}: {d.verdict or d.action}" for d in words))
+            return f"People disagree on {about} ({said_by})."
+        last = words[-1]
+        if last.doi != work.doi:  # of another record of this work, whose text was the one that was read
+            continue
+        if last.record is not None and last.record != text_digest(work):
+            return f"The title or abstract has changed since {last.reviewer} decided on {about}."
+        now = ruled if facet is None else "said" if (facet, value) in said else "unsaid"
+        agreed = {"tag": "said", "untag": "unsaid"}.get(last.action, last.verdict)
+        if last.rule_said == agreed and now != agreed:
+            return f"The rules agreed with {last.reviewer} on {about}, and now say {now}."
+    return None
+
+
+def _corrected(tags: tuple[Tag, ...], ordered: Sequence[Decision]) -> tuple[Tag, ...]:
+    """The rules' tags with what people added and took away; the newest word on each tag counts."""
+    kept = {(t.facet, t.value): t for t in tags}
+    for decision in ordered:
+        if decision.facet is None or decision.value is None:
+            continue
+        key = (decision.facet, decision.value)
+        if decision.action == "untag":
+            kept.pop(key, None)
+        elif decision.action == "tag":
+            words = kept[key].matches if key in kept else ()
+            kept[key] = Tag(*key, words, "person")
+    return tuple(kept.values())

@@ -1,0 +1,279 @@
+"""What an answer means, on bytes alone: bodies read or refused, records checked, redirects and words understood."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evidence.crossref import responses
+from evidence.crossref.responses import TroubleError
+from evidence.errors import RejectedError, UnavailableError
+from evidence.model import Page
+
+
+def body(message: Any, status: str = "ok") -> bytes:
+    return json.dumps({"status": status, "message-type": "work", "message": message}).encode()
+
+
+def test_an_envelope_is_opened() -> None:
+    assert responses.message(body({"DOI": "10.5555/a"})) == {"DOI": "10.5555/a"}
+    assert responses.message(b"\xef\xbb\xbf" + body({"DOI": "10.5555/ä"})) == {"DOI": "10.5555/ä"}
+    assert responses.message(b'{"message":{}}') == {}
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        (rb"\ud83d\ude00", "😀"),
+        (rb"cut \ud83d", "cut \ufffd"),
+        (rb"\ude00 cut", "\ufffd cut"),
+        (rb"\uD83D\uD83D\uDE00", "\ufffd😀"),
+        (rb"\\ud83d", "\\ud83d"),
+        (rb"\\\ud83d", "\\\ufffd"),
+        (rb"\u00e9 \/ \"", 'é / "'),
+        (b"\xe9t\xc3\xa9", "\ufffdté"),
+        (b"\xed\xa0\x80", "\ufffd\ufffd\ufffd"),
+    ],
+)
+def test_half_characters_are_marked_and_the_rest_kept(sent: bytes, read: str) -> None:
+    message = responses.message(b'{"message":{"title":["' + sent + b'"]}}')
+    assert message["title"] == [read]
+    assert read.encode()
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        (b"", "empty"),
+        (b"  \n", "empty"),
+        (b"<!DOCTYPE html><p>Hello", "a web page"),
+        (b"\xef\xbb\xbf\r\n <html>", "a web page"),
+        (b'{"status":"ok","message":{"items":[{"DOI":"10.5', "cut short or not JSON"),
+        (b"\xff\xfe\x00", "cut short or not JSON"),
+        (b'{"message":' + b"[" * 100_000, "cut short or not JSON"),
+        (b"null", "not Crossref's"),
+        (b"[1, 2]", "not Crossref's"),
+        (b'{"DOI": "10.5555/a"}', "not Crossref's"),
+        (b'{"status":"failed","message":[{"message":"No."}]}', r"not Crossref's \(No\.\)"),
+    ],
+)
+def test_what_is_no_answer(sent: bytes, words: str) -> None:
+    with pytest.raises(TroubleError, match=f"^200, but the answer is {words}") as caught:
+        responses.message(sent)
+    assert not caught.value.refused
+
+
+@settings(max_examples=200)
+@given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+def test_any_bytes_are_read_or_refused(sent: bytes) -> None:
+    """Nothing but `TroubleError` leaves the reading of a body."""
+    responses.said(sent)
+    responses.is_page(sent)
+    try:
+        message = responses.message(sent)
+        responses.page(1, message)
+        responses.record("10.5555/a", message)
+    except TroubleError as trouble:
+        assert trouble.text
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["message", "items", "total-results", "DOI", "agency", "label", "id", "status"]),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=200)
+@given(JSON)
+def test_any_json_is_read_or_refused(value: Any) -> None:
+    responses.said(json.dumps(value).encode())
+    for read in (
+        lambda: responses.message(json.dumps(value).encode()),
+        lambda: responses.page(20, value),
+        lambda: responses.record("10.5555/a", value),
+        lambda: responses.agency("10.5555/a", value),
+    ):
+        try:
+            read()
+        except TroubleError as trouble:
+            assert trouble.text
+
+
+def test_pages() -> None:
+    items = [{"DOI": "10.5555/a"}, {"DOI": "10.5555/b"}]
+    page = responses.page(2, {"items": items, "total-results": 7, "facets": {}})
+    assert (page.items, page.total, page.complete) == (tuple(items), 7, False)
+    assert responses.page(20, {"items": items, "total-results": 2}).complete
+    assert responses.page(20, {"items": [], "total-results": 0}).complete
+    assert responses.page(0, {"items": [], "total-results": 9}).total == 9
+    assert responses.page(0, {"items": items, "total-results": 9}).complete is False
+    # More items than results is the server's arithmetic, not a page that holds rows back.
+    assert responses.page(20, {"items": items, "total-results": 1}).total == 2
+
+
+def test_short_pages_are_trouble_that_keeps_what_it_has() -> None:
+    items = [{"DOI": "10.5555/a"}, {"DOI": "10.5555/b"}]
+    with pytest.raises(TroubleError, match="2 works on a page where 5 are due") as caught:
+        responses.page(5, {"items": items, "total-results": 7})
+    assert caught.value.page == Page(tuple(items), 7)
+    assert caught.value.tries == 2
+    with pytest.raises(TroubleError, match="0 works on a page where 5 are due") as caught:
+        responses.page(5, {"items": [], "total-results": 7})
+    assert caught.value.page is None
+    assert caught.value.tries is None
+
+
+def test_an_item_that_is_no_object_does_not_cost_the_page() -> None:
+    items: list[Any] = [{"DOI": "10.5555/a"}, None, "10.5555/b", []]
+    assert list(responses.page(4, {"items": items, "total-results": 4}).items) == items
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        (b"[NaN, Infinity, -Infinity, 1e999, 1.5]", [None, None, None, None, 1.5]),
+        (b"[" + b"9" * 5000 + b", 7]", ["9" * 5000, 7]),
+        (b"[9223372036854775808]", [2**63]),
+        (b'["\\ud83d", "\xff", "\\ud83d\\ude00"]', ["\ufffd", "\ufffd", "\U0001f600"]),
+    ],
+)
+def test_what_json_cannot_say_costs_its_place_only(sent: bytes, read: Any) -> None:
+    assert responses.parsed(sent) == read
+
+
+def test_what_is_nested_too_deep_is_kept_as_its_text() -> None:
+    deep = b"[" * 5000 + b'"]\\""' + b"]" * 5000
+    first, second = responses.parsed(b'[{"a": ' + deep + b'}, {"b": 1}]')
+    assert second == {"b": 1}
+    levels, inside = 0, first["a"]
+    while isinstance(inside, list):
+        levels, inside = levels + 1, inside[0]
+    assert levels == responses.DEEPEST - 2
+    assert "[" * levels + inside + "]" * levels == deep.decode()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        None,
+        [],
+        {},
+        {"items": []},
+        {"items": None, "total-results": 0},
+        {"items": [], "total-results": None},
+        {"items": [], "total-results": "0"},
+        {"items": [], "total-results": True},
+        {"items": [], "total-results": -1},
+        {"items": [], "total-results": 2**63},
+        {"items": {"DOI": "10.5555/a"}, "total-results": 1},
+    ],
+)
+def test_no_pages(message: Any) -> None:
+    with pytest.raises(TroubleError, match="no list of works"):
+        responses.page(20, message)
+
+
+def test_records_are_checked_against_the_question() -> None:
+    assert responses.record("10.5555/a", {"DOI": "10.5555/A"}) == {"DOI": "10.5555/A"}
+    with pytest.raises(TroubleError, match=r"another work \(10.5555/B instead of 10.5555/a\)"):
+        responses.record("10.5555/a", {"DOI": "10.5555/B"})
+    nothing: tuple[Any, ...] = (None, {}, {"DOI": None}, {"DOI": ["10.5555/a"]}, [])
+    for message in nothing:
+        with pytest.raises(TroubleError, match="no work"):
+            responses.record("10.5555/a", message)
+
+
+def test_agencies_are_named_by_label_else_by_id() -> None:
+    both = {"DOI": "10.5555/A", "agency": {"id": "datacite", "label": "DataCite"}}
+    assert responses.agency("10.5555/a", both) == "DataCite"
+    assert responses.agency("10.5555/a", {"DOI": "10.5555/a", "agency": {"id": "istic"}}) == "istic"
+    with pytest.raises(TroubleError, match="another DOI"):
+        responses.agency("10.5555/b", both)
+    nameless: tuple[Any, ...] = (
+        None,
+        {},
+        {"agency": None},
+        {"agency": {}},
+        {"agency": "crossref"},
+        {"agency": {"label": 1}},
+    )
+    for message in nameless:
+        with pytest.raises(TroubleError, match="no agency"):
+            responses.agency("10.5555/a", message)
+
+
+@pytest.mark.parametrize(
+    ("location", "below", "doi"),
+    [
+        ("/works/10.26434/chemrxiv.5406907.v5", "", "10.26434/chemrxiv.5406907.v5"),
+        ("/works/10.26434%2Fchemrxiv.5406907.v5", "", "10.26434/chemrxiv.5406907.v5"),
+        ("https://api.crossref.org:443/v1/works/10.5555/A", "", "10.5555/a"),
+        ("/works/10.5555/a#b?c=d%20e", "", "10.5555/a#b?c=d%20e"),
+        ("/works/10.5555%2Fa%23b%3Fc", "", "10.5555/a#b?c"),
+        ("/works/10.5555/a?mailto=reader%40loopback.invalid", "", "10.5555/a"),
+        ("/works/10.5555/a/agency", "/agency", "10.5555/a"),
+        ("/works/10.5555/a/agency", "", "10.5555/a/agency"),
+        ("/works/10.1234.5/a/works/b", "", "10.1234.5/a/works/b"),
+    ],
+)
+def test_where_a_redirect_points(location: str, below: str, doi: str) -> None:
+    assert responses.target(location, below) == doi
+
+
+@pytest.mark.parametrize(
+    "location", ["", "/", "/works", "/works/", "/works/10.5555", "/works/x/y", "https://login.invalid/?to=1"]
+)
+def test_redirects_to_no_work(location: str) -> None:
+    with pytest.raises(TroubleError, match="which is no work"):
+        responses.target(location, "")
+
+
+def test_when_a_record_was_indexed() -> None:
+    record = {"indexed": {"date-time": "2026-11-01T00:00:00Z"}}
+    assert responses.indexed_since(record, "2026-11-01")
+    assert responses.indexed_since(record, "2026-10")
+    assert not responses.indexed_since(record, "2026-11-02")
+    for silent in ({}, {"indexed": None}, {"indexed": {"date-parts": [[2020, 1, 1]]}}, {"indexed": "2020-01-01"}):
+        assert responses.indexed_since(silent, "2026-11-02")
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        (b'{"message":[{"type":"a","value":"b","message":"First."},{"message":"Second. "}]}', "First.; Second."),
+        (b'{"message":{"name":"class X","description":"X: it broke","stack":["a"]}}', "X: it broke"),
+        (b'{"message":{"message":"it broke"}}', "it broke"),
+        (b'{"message":"slow down"}', "slow down"),
+        (b"Resource not found.", "Resource not found."),
+        (b"<html>\n<head><title>504 Gateway</title></head>\n<h1>504 Gateway</h1></html>", "504 Gateway 504 Gateway"),
+        (b"", "no further words"),
+        (b"\xff\xfe", "\ufffd\ufffd"),
+        (b"x" * 10_000, "x" * 600),
+    ],
+)
+def test_the_servers_own_words(sent: bytes, words: str) -> None:
+    assert responses.said(sent) == words
+
+
+def test_trouble_surfaces_as_what_callers_may_see() -> None:
+    where = "https://api.crossref.org/works"
+    with pytest.raises(RejectedError, match=r"^400: No\. \(asked https://api\.crossref\.org/works\)$"):
+        TroubleError("400: No.", status=400, refused=True).at(where, 1).surface()
+    with pytest.raises(UnavailableError, match=r"\(asked https://api\.crossref\.org/works, once\); run again later$"):
+        TroubleError("504 (Gateway)", status=504).at(where, 1).surface()
+    with pytest.raises(UnavailableError, match=r"5 times\); check the network and run again, or work .*--offline$"):
+        TroubleError("no answer", fault="unreachable").at(where, 5).surface()
+    with pytest.raises(UnavailableError, match="asks to wait 4000 s, run again after that"):
+        TroubleError("429", status=429, pause=4000.0).at(where, 1).surface()

@@ -1,0 +1,333 @@
+"""Files that people own: links, pipes, modes, full disks and closed pipes, for every command that writes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import shlex
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from evidence.database import tag_filter
+from evidence.errors import ConfigError
+from evidence.export import output_file
+from tests import site_sample
+
+FULL = Path("/dev/full")
+needs_full = pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
+needs_descriptors = pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="this system has no /dev/stdout")
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.fixture
+def umask() -> Iterator[None]:
+    before = os.umask(0o027)
+    yield
+    os.umask(before)
+
+
+# ---------------------------------------------------------------------- files
+
+
+def test_a_link_stays_and_its_target_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "2026").mkdir()
+    target, link = tmp_path / "2026" / "works.csv", tmp_path / "latest.csv"
+    target.write_text("old")
+    link.symlink_to(Path("2026") / "works.csv")
+    output_file.write_whole(link, [b"n", b"ew"])
+    assert link.readlink() == Path("2026") / "works.csv"
+    assert target.read_text() == "new"
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["2026", "latest.csv", "works.csv"]
+
+
+def test_a_link_to_nothing_yet_makes_its_target(tmp_path: Path) -> None:
+    (tmp_path / "latest.csv").symlink_to("works.csv")
+    output_file.write_whole(tmp_path / "latest.csv", [b"x"])
+    assert (tmp_path / "latest.csv").is_symlink() and (tmp_path / "works.csv").read_text() == "x"
+
+
+def test_links_in_a_circle_are_said(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(ConfigError, match="cannot be written"):
+        output_file.write_whole(tmp_path / "a", [b"x"])
+
+
+@pytest.mark.parametrize("kept", [0o600, 0o640, 0o664, 0o755])
+def test_the_mode_of_a_file_stays(tmp_path: Path, umask: None, kept: int) -> None:
+    path = tmp_path / "works.csv"
+    path.write_text("old")
+    path.chmod(kept)
+    output_file.write_whole(path, [b"new"])
+    assert (path.read_text(), mode(path)) == ("new", kept)
+
+
+def test_a_new_file_follows_the_umask(tmp_path: Path, umask: None) -> None:
+    output_file.write_whole(tmp_path / "works.csv", [b"new"])
+    assert mode(tmp_path / "works.csv") == 0o640
+
+
+def test_what_is_being_written_is_never_more_open_than_what_it_replaces(tmp_path: Path) -> None:
+    path = tmp_path / "secret.csv"
+    path.write_text("old")
+    path.chmod(0o600)
+    seen: list[int] = []
+
+    def chunks() -> Iterator[bytes]:
+        seen.extend(mode(each) for each in tmp_path.iterdir())
+        yield b"new"
+        seen.extend(mode(each) for each in tmp_path.iterdir())
+
+    output_file.write_whole(path, chunks())
+    assert len(seen) == 4 and set(seen) == {0o600}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_the_owner_of_a_file_stays(tmp_path: Path) -> None:
+    path = tmp_path / "works.csv"
+    path.write_text("old")
+    os.chown(path, 4321, 1234)
+    output_file.write_whole(path, [b"new"])
+    assert (path.stat().st_uid, path.stat().st_gid, path.read_text()) == (4321, 1234, "new")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
+def test_the_owner_stays_where_files_cannot_be_given_away() -> None:
+    """A file of somebody else's, that I may write to, in a folder of mine, or in one of theirs: it is written in place."""
+    for folder_mode in (0o777, 0o755):
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            folder.chmod(folder_mode)
+            path = folder / "works.csv"
+            path.write_text("a longer old text")
+            path.chmod(0o666)
+            pid = os.fork()
+            if pid == 0:
+                os.setgid(4322)
+                os.setuid(4322)
+                code = 1
+                try:
+                    output_file.write_whole(path, [b"new"])
+                    code = 0
+                finally:
+                    os._exit(code)
+            assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+            assert (path.read_text(), path.stat().st_uid, mode(path)) == ("new", 0, 0o666)
+            assert list(folder.iterdir()) == [path]
+
+
+def test_what_fails_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "works.csv"
+    path.write_text("old")
+
+    def broken() -> Iterator[bytes]:
+        yield b"half"
+        raise ConfigError("cp1252 cannot write it")
+
+    with pytest.raises(ConfigError, match="cp1252"):
+        output_file.write_whole(path, broken())
+    with pytest.raises(ConfigError, match="cp1252"):
+        output_file.write_whole(tmp_path / "new.csv", broken())
+    assert [(each.name, each.read_text()) for each in tmp_path.iterdir()] == [("works.csv", "old")]
+
+
+def test_a_folder_and_a_place_that_is_not_there_are_said(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="Is a directory"):
+        output_file.write_whole(tmp_path, [b"x"])
+    with pytest.raises(ConfigError, match="No such file"):
+        output_file.write_whole(tmp_path / "no" / "works.csv", [b"x"])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_named_pipe_is_written_into(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    read = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
+    reader.start()
+    output_file.write_whole(pipe, [b"a", b"b"])
+    reader.join()
+    assert read == [b"ab"] and stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+@needs_full
+def test_a_device_is_written_into_and_stays(tmp_path: Path) -> None:
+    with pytest.raises(output_file.OutputError, match="No space left"):
+        output_file.write_whole(FULL, [b"x"])
+    output_file.write_whole(Path(os.devnull), [b"x"])
+    assert stat.S_ISCHR(FULL.stat().st_mode) and stat.S_ISCHR(Path(os.devnull).stat().st_mode)
+
+
+# ---------------------------------------------------------------------- every command
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a database, a ledger of one word, and a program `evidence`."""
+    folder = tmp_path_factory.mktemp("place")
+    site_sample.make_sample(folder / "evidence.db")
+    program = folder / "evidence"
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m evidence "$@"\n')
+    program.chmod(0o755)
+    done = sh(folder, 'evidence decide 10.1002/cpp.1774 include --because "x" --by "A. Reader"')
+    assert done.returncode == 0, done.stderr
+    assert sh(folder, "evidence init").returncode == 0
+    return folder
+
+
+def sh(folder: Path, line: str) -> subprocess.CompletedProcess[str]:
+    root = str(Path(__file__).parents[2])
+    environment = {**os.environ, "PYTHONPATH": root, "PATH": f"{folder}:{os.environ['PATH']}"}
+    return subprocess.run(
+        ["bash", "-c", line], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+COMMANDS = (
+    "--help",
+    "--version",
+    "export",
+    "export --format ris --verdict all",
+    "decisions export",
+    "decisions conflicts",
+    "decisions agreement",
+    "status",
+    "status --json",
+    "explain 10.1002/cpp.1774",
+    "report prisma",
+    "report prisma-s --json",
+    "report changes",
+    "snowball",
+    "check",
+    "export --help",
+)
+
+
+@needs_full
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_full_disk_under_stdout_is_one_sentence(place: Path, command: str) -> None:
+    done = sh(place, f"evidence {command} > /dev/full")
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.startswith("evidence: stdout: cannot be written (No space left on device)"), done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["export --verdict all", "status", "decisions export", "--help"])
+def test_a_closed_pipe_ends_quietly(place: Path, command: str) -> None:
+    done = sh(place, f"(sleep 0.1; evidence {command}; echo $? >code) | true; sleep 0; cat code")
+    assert (done.stdout.strip(), done.stderr) == ("141", "")
+
+
+def test_a_reader_that_has_enough_is_no_failure_of_the_pipeline(place: Path) -> None:
+    done = sh(place, "evidence export | head -n 1")
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("doi,title,")
+
+
+@needs_full
+def test_a_full_disk_under_stderr_too_is_no_traceback(place: Path) -> None:
+    assert sh(place, "evidence status >/dev/full 2>/dev/full").returncode == 1
+    assert sh(place, "evidence --db none.db status 2>/dev/full").returncode == 2
+
+
+def test_no_stdout_at_all(place: Path) -> None:
+    done = sh(place, "evidence export >&-")
+    assert (done.returncode, "stdout: is closed" in done.stderr) == (1, True)
+
+
+@needs_full
+@pytest.mark.parametrize("command", ["export", "decisions export"])
+def test_what_every_o_does(place: Path, tmp_path: Path, command: str) -> None:
+    full = sh(place, f"evidence {command} -o /dev/full")
+    assert (full.returncode, full.stderr.count("\n")) == (1, 1) and "No space left" in full.stderr
+    secret, link = tmp_path / "secret.csv", tmp_path / "latest.csv"
+    secret.write_text("old")
+    secret.chmod(0o600)
+    link.symlink_to(secret.name)
+    assert sh(place, f"evidence -q {command} -o {link}").returncode == 0
+    assert link.is_symlink() and mode(secret) == 0o600 and secret.read_text().startswith("doi,")
+    piped = sh(place, f"evidence -q {command} -o /dev/stdout")
+    assert piped.stdout.startswith("doi,"), piped.stderr
+    assert piped.stdout == sh(place, f"evidence -q {command} -o -").stdout == sh(place, f"evidence {command}").stdout
+
+
+@needs_descriptors
+def test_dev_stdout_goes_on_where_the_shell_stands(place: Path, tmp_path: Path) -> None:
+    done = sh(place, f"(echo first; evidence -q export -o /dev/stdout; echo last) > {tmp_path / 'all'}")
+    assert done.stderr == ""
+    lines = (tmp_path / "all").read_text().splitlines()
+    assert (lines[0], lines[1][:4], lines[-1]) == ("first", "doi,", "last")
+
+
+def test_init_writes_through_a_link(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "review").mkdir()
+    (tmp_path / "review" / "sources.yaml").symlink_to("../mine.yaml")
+    assert sh(place, f"evidence init {tmp_path / 'review'}").returncode == 0
+    assert (tmp_path / "mine.yaml").is_file() and (tmp_path / "review" / "sources.yaml").is_symlink()
+
+
+def test_the_command_line_starts_without_what_it_may_never_need() -> None:
+    heavy = "httpx datasette pydantic sqlite_utils rapidfuzz habanero tqdm yaml sqlite3 orjson filelock"
+    code = f"import sys, evidence.cli; print(*sorted(set('{heavy}'.split()) & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+# ---------------------------------------------------------------------- which works
+
+
+def test_either_value_of_one_filter_and_all_filters(place: Path) -> None:
+    def count(*tags: str) -> int:
+        done = sh(place, "evidence export --verdict all " + " ".join(f"--tag {shlex.quote(tag)}" for tag in tags))
+        assert done.returncode == 0, done.stderr
+        return len(list(csv.reader(io.StringIO(done.stdout)))) - 1
+
+    trials, reviews = count("design:rct"), count("design:meta-analysis")
+    both = count("design:rct", "design:meta-analysis")
+    assert trials > 0 and reviews > 0
+    assert count("design:rct,meta-analysis") == count("design: rct, meta-analysis") == trials + reviews - both
+    assert both < min(trials, reviews)
+    said = sh(place, "evidence export --help").stdout
+    assert "either" in " ".join(said.split()) and "all must hold" in " ".join(said.split())
+
+
+def test_unknown_values_are_refused_with_the_nearest(place: Path) -> None:
+    for tag, nearest in (("design:rtc", "rct"), ("desing:rct", "design"), ("design:rct,cluster_rct", "cluster-rct")):
+        done = sh(place, f"evidence export --tag {tag}")
+        assert (done.returncode, done.stdout) == (2, ""), tag
+        assert f"did you mean {nearest!r}?" in done.stderr, done.stderr
+    assert sh(place, "evidence export --tag design:rct,").returncode == 2
+
+
+@pytest.mark.parametrize("text", ["variant", "variant:", ":ipt", "variant:a,,b", ",", ""])
+def test_what_is_no_tag(text: str) -> None:
+    with pytest.raises(ConfigError, match="is no tag"):
+        tag_filter.parse(text)
+
+
+@pytest.mark.parametrize("query", ['"', "", "  ", "-", "'", "*", '""', "!?", "$'\\x80'"])
+def test_a_query_without_a_word_is_said(place: Path, query: str) -> None:
+    line = "evidence export --query " + (query if query[:1] == "$" else shlex.quote(query))
+    done = sh(place, line)
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert "there is no word in it" in done.stderr and "backup" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "query",
+    ['depression"', "(depression", "depression AND", "NOT depression", "depression*", "^depression", "title:depression",
+     "NEAR(depression", "+ depression", "depression - ", "{depression", "'depression", "$'depression\\x80'"],
+)  # fmt: skip
+def test_a_query_is_words_and_never_an_operator(place: Path, query: str) -> None:
+    done = sh(place, "evidence export --verdict all --query " + (query if query[0] == "$" else shlex.quote(query)))
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr

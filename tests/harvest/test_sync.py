@@ -1,0 +1,552 @@
+"""The whole way over a door in memory: what lands, what a second run costs, and what each failure stops."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from evidence import strict_yaml
+from evidence.database import queries
+from evidence.database.store import Store, open_store
+from evidence.errors import UnavailableError
+from evidence.export import report
+from evidence.harvest import sources
+from evidence.harvest.sources import Config, ReferenceList, Search
+from evidence.harvest.sync import Outcome, sync
+from evidence.model import SAME_WORK, Decision, Doi, Found, Message, Page, Query, Window
+from evidence.rules.taxonomy import Rulebook
+from tests.database.test_store import dump
+from tests.harvest.test_search import a_world, hits
+from tests.records import FONAGY, LIPSITZ, MALARIA, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, DictDoor, message
+
+Clock = Callable[[], datetime]
+
+
+@pytest.fixture
+def small() -> Config:
+    return sources.check(strict_yaml.parse(SMALL_YAML, "s.yaml"))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with open_store(tmp_path / "evidence.db") as opened:
+        yield opened
+
+
+@pytest.fixture
+def go(store: Store, small: Config, book: Rulebook, clock: Clock) -> Callable[..., Outcome]:
+    """Run a sync; `go(door, take=…, full=…)`."""
+
+    def run(door: DictDoor, config: Config = small, **more: Any) -> Outcome:
+        return sync(config, store, door, book, now=clock, **more)
+
+    return run
+
+
+def rows(store: Store, sql: str) -> list[tuple[Any, ...]]:
+    return store.conn.execute(sql).fetchall()
+
+
+def test_the_whole_way(store: Store, go: Callable[..., Outcome]) -> None:
+    outcome = go(DictDoor())
+    assert outcome.outcome == "complete"
+    assert dict(outcome.citations) == {"resolved": 1, "no-doi": 1, "repaired": 1}
+    landed = {doi for (doi,) in rows(store, "select doi from works")}
+    assert landed == {LIPSITZ["DOI"], FONAGY["DOI"], MARKOWITZ["DOI"], STANGIER["DOI"]}
+    assert rows(store, "select distinct verdict from works") == [("include",)]
+    assert ("variant", "dit") in rows(store, f"select facet, value from tags where doi = '{FONAGY['DOI']}'")
+    assert rows(store, "select outcome, json_extract(counts, '$.changes.new') from runs") == [("complete", 4)]
+    assert rows(store, "select source, bookmark from sources where kind = 'search'") == [("by-name", "2026-11-22")]
+    assert (outcome.known_found, outcome.known_total) == (1, 1)
+
+
+def test_every_quote_is_where_it_says(store: Store, go: Callable[..., Outcome]) -> None:
+    go(DictDoor())
+    said = rows(store, "select r.field, r.start, r.stop, r.quote, w.title from reasons r join works w using (doi)")
+    assert said
+    assert all(title[start:stop] == quote for field, start, stop, quote, title in said if field == "title")
+
+
+def test_a_second_run_with_nothing_new_changes_no_row_and_says_so(store: Store, go: Callable[..., Outcome]) -> None:
+    go(DictDoor())
+    before = dump(store, leave=("runs", "requests"))
+    door = DictDoor()
+    outcome = go(door)
+    assert dump(store, leave=("runs", "requests")) == before
+    assert "Nothing new" in report.summary(outcome)
+    windows = [call[2] for call in door.asked if call[0] == "scan" and call[2]]
+    assert windows == [Window(indexed_from="2026-11-22")]
+    known = tuple(sorted(str(w["DOI"]) for w in WORKS[:4]))
+    assert not [call for call in door.asked[door.asked.index(("check", known)) :] if call[0] == "lookup" and call[1]]
+
+
+def test_a_changed_record_is_noticed_wherever_it_was_found_and_a_retraction_is_said_first(
+    store: Store, go: Callable[..., Outcome]
+) -> None:
+    go(DictDoor())
+    retracted = STANGIER | {
+        "indexed": {"date-time": "2026-11-24T09:00:00Z"},
+        "updated-by": [{"DOI": "10.5555/retraction", "type": "retraction", "source": "retraction-watch"}],
+    }
+    outcome = go(DictDoor([LIPSITZ, FONAGY, MARKOWITZ, retracted]))
+    assert outcome.landed.changed == [STANGIER["DOI"]]
+    assert report.summary(outcome).startswith(f"NOTICE retraction of included work {STANGIER['DOI']}")
+    assert rows(store, "select doi, notice from works where notice is not null") == [(STANGIER["DOI"], "retraction")]
+    assert rows(store, "select count(*) from snapshots") == [(5,)]
+    again = go(DictDoor([LIPSITZ, FONAGY, MARKOWITZ, retracted]))
+    assert again.changes == []
+
+
+def test_a_retraction_of_an_excluded_work_is_shown_and_is_no_news_for_the_front_page(
+    store: Store, go: Callable[..., Outcome]
+) -> None:
+    go(DictDoor(), take=[MALARIA])
+    retracted = MALARIA | {
+        "indexed": {"date-time": "2026-11-24T09:00:00Z"},
+        "updated-by": [{"DOI": "10.5555/retraction", "type": "retraction", "source": "retraction-watch"}],
+    }
+    outcome = go(DictDoor([*WORKS[:4], retracted]))
+    assert outcome.changes == []
+    assert rows(store, "select doi, notice from works where notice is not null") == [(MALARIA["DOI"], "retraction")]
+
+
+def test_progress_names_each_source_and_comes_to_its_end(small: Config, go: Callable[..., Outcome]) -> None:
+    class Heard:
+        def __init__(self) -> None:
+            self.steps: list[tuple[str, int, int | None]] = []
+
+        def step(self, label: str, done: int, total: int | None) -> None:
+            self.steps.append((label, done, total))
+
+    heard = Heard()
+    go(DictDoor(), progress=heard)
+    cited = next(s for s in small.sources if isinstance(s, ReferenceList))
+    assert (cited.id, 3, 3) in heard.steps
+    assert ("by-name", 1, None) in heard.steps
+    assert {label for label, _, _ in heard.steps} >= {source.id for source in small.sources}
+
+
+class FaultyDoor(DictDoor):
+    """Fails every search, or every look-up."""
+
+    def __init__(self, messages: tuple[Message, ...] = WORKS, fail: str = "scan") -> None:
+        super().__init__(messages)
+        self.fail = fail
+
+    def scan(self, query: Query, window: Window | None = None, offset: int = 0, *, by_creation: bool = False) -> Page:
+        if self.fail == "scan" and query.rows == Query(()).rows:  # a search, and not a citation looked up by its text
+            raise UnavailableError("Crossref kept failing")
+        return super().scan(query, window, offset, by_creation=by_creation)
+
+    def lookup(self, dois: Any, since: str | None = None) -> Iterator[tuple[Found, ...]]:
+        if self.fail == "lookup":
+            raise UnavailableError("Crossref kept failing")
+        return super().lookup(dois, since)
+
+
+def test_since_means_new_or_changed_since(store: Store, go: Callable[..., Outcome]) -> None:
+    go(DictDoor(WORKS))
+    later = {"indexed": {"date-time": "2026-11-24T12:00:00Z"}}
+    changed = {**STANGIER, "volume": "69", **later}
+    new = message("10.5555/new", "Interpersonal psychotherapy for grief", 2020, **later)
+    go(DictDoor([changed if m is STANGIER else m for m in WORKS] + [new]))
+    (started,) = rows(store, "select started from runs where run = 2")[0]
+    shown = queries.Selection(("include", "exclude", "unsure"), since=started)
+    assert {row["doi"] for row in queries.selected(store.conn, shown)} == {STANGIER["DOI"], "10.5555/new"}
+    assert len(list(queries.selected(store.conn, replace(shown, since="2000-01-01")))) > 2
+
+
+def test_a_source_that_fails_stops_alone_and_keeps_its_bookmark(store: Store, go: Callable[..., Outcome]) -> None:
+    outcome = go(FaultyDoor(fail="scan"))
+    assert outcome.outcome == "partial"
+    assert outcome.troubles == [("by-name", "Crossref kept failing")]
+    assert rows(store, "select count(*) from works") == [(2,)]
+    assert rows(store, "select bookmark, trouble from sources where source = 'by-name'") == [
+        (None, "Crossref kept failing")
+    ]
+    assert "Stopped, by-name: Crossref kept failing" in report.summary(outcome)
+    healed = go(DictDoor())
+    assert healed.outcome == "complete"
+    assert rows(store, "select trouble from sources where source = 'by-name'") == [(None,)]
+    assert rows(store, "select count(*) from works") == [(4,)]
+
+
+def test_a_bug_leaves_the_run_crashed_and_is_not_hidden(store: Store, go: Callable[..., Outcome]) -> None:
+    class Broken(DictDoor):
+        def scan(
+            self, query: Query, window: Window | None = None, offset: int = 0, *, by_creation: bool = False
+        ) -> Page:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        go(Broken())
+    assert rows(store, "select outcome from runs") == [("crashed",)]
+
+
+def test_what_a_search_no_longer_finds_is_kept_and_said(store: Store, go: Callable[..., Outcome]) -> None:
+    go(DictDoor())
+    outcome = go(DictDoor([LIPSITZ, FONAGY, MARKOWITZ]), full=True)
+    assert outcome.gone == 1
+    assert "no longer found" in report.summary(outcome)
+    assert rows(store, f"select verdict from works where doi = '{STANGIER['DOI']}'") == [("include",)]
+
+
+def test_a_file_never_replaces_what_was_indexed_later(store: Store, go: Callable[..., Outcome]) -> None:
+    go(DictDoor())
+    older = MARKOWITZ | {"title": ["Poorer"], "indexed": {"date-time": "2020-01-01T00:00:00Z"}}
+    undated = {key: value for key, value in older.items() if key != "indexed"}
+    for record in (older, undated):
+        outcome = go(DictDoor([], name="files"), take=[record])
+        assert outcome.landed.changed == []
+    assert rows(store, f"select title from works where doi = '{MARKOWITZ['DOI']}'") == [(MARKOWITZ["title"][0],)]
+
+
+def test_decisions_beat_rules_and_survive_every_run(store: Store, go: Callable[..., Outcome], book: Rulebook) -> None:
+    go(DictDoor())
+    doi = Doi(STANGIER["DOI"])
+    store.decide(
+        [
+            Decision(doi, "verdict", "exclude", None, None, "comparator only", "A. Reader", "2026", book.digest, None),
+            Decision(doi, "tag", None, "variant", "ipt-g", "group", "A. Reader", "2026", book.digest, None),
+        ]
+    )
+    outcome = go(DictDoor())
+    assert outcome.rejudged == 1
+    for _ in range(2):
+        assert rows(store, f"select verdict, decided from works where doi = '{doi}'") == [("exclude", "person")]
+        assert ("variant", "ipt-g", "person") in rows(
+            store, f"select facet, value, decided from tags where doi = '{doi}'"
+        )
+        changed = STANGIER | {"indexed": {"date-time": "2026-11-24T10:00:00Z"}, "volume": "69"}
+        go(DictDoor([LIPSITZ, FONAGY, MARKOWITZ, changed]))
+
+
+def test_a_record_that_cannot_be_understood_goes_to_rejects_and_the_run_goes_on(
+    store: Store, go: Callable[..., Outcome]
+) -> None:
+    odd: Message = {"title": ["Without a DOI"], "indexed": {"date-time": "2026-11-01T00:00:00Z"}}
+    outcome = go(DictDoor([], name="files"), take=[odd, MARKOWITZ])
+    assert outcome.landed.new == [MARKOWITZ["DOI"]]
+    assert outcome.landed.rejects == 1
+    assert rows(store, "select reason from rejects") == [("the record has no DOI",)]
+
+
+def test_an_entry_removed_from_the_file_is_retired_and_its_works_stay(
+    store: Store, go: Callable[..., Outcome], small: Config
+) -> None:
+    go(DictDoor())
+    go(DictDoor(), Config(None, small.sources[1:], (), ()))
+    assert rows(store, "select source from sources where retired is not null") == [("article",)]
+    assert rows(store, "select count(*) from citations where retired is null") == [(0,)]
+    assert rows(store, "select count(*) from works") == [(4,)]
+
+
+def test_a_search_that_finds_nothing_shrinks_or_jumps_is_flagged_and_the_flag_stays(
+    store: Store, go: Callable[..., Outcome]
+) -> None:
+    many = tuple(message(f"10.5555/{n}", f"Interpersonal psychotherapy {n}", 2000) for n in range(60))
+    assert go(DictDoor([LIPSITZ, FONAGY])).warnings == []
+    only = go(DictDoor([MARKOWITZ]), full=True)
+    assert [source for source, _ in only.warnings] == ["by-name"]
+    assert "no longer found" in only.warnings[0][1]
+    nothing = go(DictDoor([]), full=True)
+    assert "no work at all" in nothing.warnings[0][1]
+    incremental = go(DictDoor([]))
+    assert "no work at all" in rows(store, "select warning from sources where source = 'by-name'")[0][0]
+    assert incremental.outcome == "complete"
+    go(DictDoor(many[:20]), full=True)
+    assert "leads to 60 works after 20" in go(DictDoor(many), full=True).warnings[0][1]
+    go(DictDoor(many), full=True)
+    assert rows(store, "select warning from sources where source = 'by-name'") == [(None,)]
+
+
+def one_search(small: Config, rows: int = 10, **more: Any) -> Config:
+    """The search of the small file alone, with small pages."""
+    search = small.sources[1]
+    assert isinstance(search, Search)
+    return Config(None, (replace(search, query=replace(search.query, rows=rows), **more),), (), ())
+
+
+def stands(store: Store) -> tuple[Any, ...]:
+    """Bookmark and trouble of the search, and how many works it leads to."""
+    sql = """
+        select bookmark, trouble, (select count(*) from sightings s where s.source = o.source and s.last_run is null)
+        from sources o where source = 'by-name'
+    """
+    return rows(store, sql)[0]
+
+
+def said_of_depth(store: Store) -> str:
+    return report.depth(queries.search_depths(store.conn)[0])
+
+
+def on_one_day(count: int, indexed: str = "2026-11-01") -> list[Message]:
+    stamp = {"date-time": f"{indexed}T00:00:00Z"}
+    return [message(f"10.5555/{n}", f"Interpersonal psychotherapy {n}", 2019, indexed=stamp) for n in range(count)]
+
+
+def test_a_search_that_cannot_be_read_to_its_end_is_not_complete_until_it_is(
+    store: Store, go: Callable[..., Outcome], small: Config
+) -> None:
+    tight = one_search(small)
+    missing = "not complete: 30 records created on 2015-06-01 match the query and were not read"
+    for _ in range(2):
+        run = go(DictDoor(on_one_day(130)), tight)
+        assert run.outcome == "partial"
+        assert run.troubles == [("by-name", missing)]
+        assert missing in report.summary(run)
+        assert stands(store) == (None, missing, 100)
+        assert missing in report.status(queries.status(store.conn))
+        assert said_of_depth(store).endswith("not complete: 30 that match the query were not read")
+    assert rows(store, "select run, count(*) from requests where truncated = 1 group by run") == [(1, 1), (2, 1)]
+    healed = go(DictDoor(on_one_day(90)), tight)
+    assert healed.outcome == "complete"
+    assert healed.gone > 0
+    assert stands(store) == ("2026-11-22", None, 90)
+    assert said_of_depth(store).endswith("all were read")
+
+
+def test_an_increment_that_is_cut_keeps_the_bookmark_and_what_it_led_to(
+    store: Store, go: Callable[..., Outcome], small: Config
+) -> None:
+    tight = one_search(small)
+    go(DictDoor(on_one_day(20)), tight)
+    assert stands(store) == ("2026-11-22", None, 20)
+    fresh = [*on_one_day(20), *on_one_day(150, "2026-11-23")[20:]]
+    run = go(DictDoor(fresh), tight)
+    missing = (
+        "not complete: 30 records created on 2015-06-01 and indexed since 2026-11-22 match the query and were not read"
+    )
+    assert run.troubles == [("by-name", missing)]
+    assert stands(store) == ("2026-11-22", missing, 120)
+
+
+class CutDoor(DictDoor):
+    """A Crossref whose searches fail from the page numbered `at` on (from 1); None: never."""
+
+    def __init__(
+        self, messages: Sequence[Message], at: int | None = None, error: type[BaseException] = UnavailableError
+    ):
+        super().__init__(messages)
+        self.at, self.error, self.pages = at, error, 0
+
+    def scan(self, query: Query, window: Window | None = None, offset: int = 0, *, by_creation: bool = False) -> Page:
+        self.pages += 1
+        if self.at is not None and self.pages >= self.at:
+            raise self.error("Crossref kept failing")
+        return super().scan(query, window, offset, by_creation=by_creation)
+
+
+@pytest.mark.parametrize("error", [UnavailableError, ZeroDivisionError])
+def test_an_increment_after_a_full_run_that_was_cut_finds_all(
+    store: Store, go: Callable[..., Outcome], small: Config, error: type[Exception]
+) -> None:
+    """1,650 records, 50 of them known; 1,600 that no index date since leads to. `--full` is cut after its first page."""
+    whole = one_search(small, 1000)
+    go(DictDoor(on_one_day(50)), whole)
+    works = on_one_day(1650)
+    works = [*works[50:], *works[:50]]
+    if error is UnavailableError:
+        assert go(CutDoor(works, 2), whole, full=True).outcome == "partial"
+    else:
+        with pytest.raises(ZeroDivisionError):
+            go(CutDoor(works, 2, error), whole, full=True)
+    assert 1000 <= stands(store)[2] <= 1050
+    assert stands(store)[0] is None
+    assert said_of_depth(store) == "not yet read to its end: read 1,000 of 1,650 ranked records so far"
+    assert "not yet read to its end" in report.status(queries.status(store.conn))
+    healed = go(DictDoor(works), whole)
+    assert healed.outcome == "complete"
+    assert stands(store) == ("2026-11-22", None, 1650)
+
+
+def test_each_search_says_how_deep_it_was_read(store: Store, go: Callable[..., Outcome], small: Config) -> None:
+    tight = one_search(small)
+    assert queries.search_depths(store.conn) == []
+    door = CutDoor([], 1)
+    go(door, tight)
+    assert said_of_depth(store) == "not yet read to its end at Crossref"
+    noise = [message(f"10.5555/z{n}", f"Psychotherapy {n}", 2019) for n in range(70)]
+    go(DictDoor([*on_one_day(7), *noise]), tight)
+    deep = (
+        "read 30 of 77 ranked records; last match at rank 7; 7 of the last 1,000 matched; "
+        "that it ends there is a guess, a match further down would not have been seen"
+    )
+    assert said_of_depth(store) == deep
+    assert f"depth: {deep}" in report.searches(queries.searches_as_run(store.conn))
+    assert f"Source by-name: 7 works — {deep}" in report.status(queries.status(store.conn))
+    go(DictDoor([*on_one_day(7), *noise]), tight)
+    assert said_of_depth(store) == deep  # an increment that was complete adds nothing
+    fresh = {"date-time": "2026-11-23T00:00:00Z"}
+    go(DictDoor([*on_one_day(7), *(m | {"indexed": fresh} for m in noise)]), tight)
+    assert said_of_depth(store) == f"{deep}; 1 later increment ended at such a guess too"
+    go(DictDoor([*on_one_day(7), *noise]), tight, full=True)
+    assert said_of_depth(store).startswith("read 50 of 77 ranked records")
+    go(DictDoor([]), one_search(small, years=(1990, None)))
+    assert said_of_depth(store) == "read 0 of 0 ranked records; none matched; all were read"
+
+
+def test_a_search_that_was_split_sums_its_windows(store: Store, go: Callable[..., Outcome], small: Config) -> None:
+    works = [
+        message(
+            f"10.5555/{n}", f"Interpersonal psychotherapy {n}", 2019, created={"date-time": f"20{n % 20 + 3:02d}-05-01"}
+        )
+        for n in range(120)
+    ]
+    go(DictDoor(works), one_search(small))
+    (depth,) = queries.search_depths(store.conn)
+    assert (depth["ended"], depth["windows"], depth["reached"], depth["total"]) == ("complete", 2, 120, 120)
+    assert said_of_depth(store).startswith(
+        "read 120 of 120 ranked records in 2 parts by day of creation; last match at rank 10 of its part; 10 of the last 1,000"
+    )
+
+
+def test_files_say_nothing_of_how_deep_crossref_was_read(
+    store: Store, go: Callable[..., Outcome], small: Config
+) -> None:
+    tight = one_search(small)
+    go(DictDoor(on_one_day(5), name="snapshot"), tight)
+    assert said_of_depth(store) == "not yet read to its end at Crossref"
+    assert "depth" not in report.searches(queries.searches_as_run(store.conn))
+
+
+def test_what_ranks_below_the_quiet_is_still_found_and_what_no_longer_matches_is_not(
+    store: Store, go: Callable[..., Outcome], small: Config
+) -> None:
+    """An increment led to works that a whole read does not reach: they are not called gone while their records match."""
+    therapy = one_search(small, phrases=("interpersonal therap*",))
+    deep = [message(f"10.5555/z{n}", f"On psychotherapy: an interpersonal therapy {n}", 2019) for n in range(3)]
+    noise = [message(f"10.5555/{n}", f"Interpersonal psychotherapy {n}", 2019) for n in range(60)]
+    go(DictDoor(deep), therapy)
+    assert stands(store)[2] == 3
+    run = go(DictDoor([*noise, *deep]), therapy, full=True)
+    assert "guess" in said_of_depth(store)
+    assert (run.gone, stands(store)[2]) == (0, 3)
+    run = go(DictDoor([*noise, *deep]), one_search(small, phrases=("interpersonal counsel*",)), full=True)
+    assert (run.gone, stands(store)[2]) == (3, 0)
+
+
+def test_a_file_moves_no_bookmark_ends_no_sighting_and_takes_back_no_verdict(
+    store: Store, go: Callable[..., Outcome]
+) -> None:
+    """A demo first, or offline between two syncs: Crossref is still asked for everything."""
+    poor = {key: value for key, value in MARKOWITZ.items() if key not in ("indexed", "volume", "page")}
+    go(DictDoor([poor], name="snapshot"))
+    assert rows(store, "select count(*) from sources where bookmark is not null") == [(0,)]
+    first = go(DictDoor())
+    assert set(first.landed.new) == {LIPSITZ["DOI"], FONAGY["DOI"], STANGIER["DOI"]}
+    assert first.landed.changed == [MARKOWITZ["DOI"]]  # the real record replaces the file's
+    before = dump(store, leave=("runs", "requests"))
+    offline = go(DictDoor([poor], name="snapshot"))
+    assert (offline.gone, offline.landed.changed, offline.warnings) == (0, [], [])
+    assert dict(offline.citations) == {"resolved": 1, "no-doi": 1, "repaired": 1}
+    assert dump(store, leave=("runs", "requests")) == before
+
+
+def test_a_record_from_a_file_is_asked_for_as_it_is_now(store: Store, go: Callable[..., Outcome]) -> None:
+    """It may be years old: what changed since our last run is the wrong question."""
+    go(DictDoor())
+    old = message(
+        "10.5555/old", "Interpersonal psychotherapy and sleep", 2001, indexed={"date-time": "2015-01-01T00:00:00Z"}
+    )
+    go(DictDoor([], name="files"), take=[old])
+    retracted = old | {
+        "indexed": {"date-time": "2020-01-01T00:00:00Z"},
+        "updated-by": [{"DOI": "10.5555/r", "type": "retraction"}],
+    }
+    found = go(DictDoor([*WORKS, retracted])).changes
+    assert [(c["what"], c["doi"], c["after"].split()[0]) for c in found] == [("notice", "10.5555/old", "retraction")]
+
+
+SECOND = STANGIER | {"DOI": "10.5555/second.registration"}
+
+
+def test_two_records_of_one_work_count_once_and_a_person_can_part_them(
+    store: Store, go: Callable[..., Outcome]
+) -> None:
+    go(DictDoor([*WORKS, SECOND]))
+    pair = "select doi, other, verdict, decided from duplicates"
+    assert rows(store, pair) == [(STANGIER["DOI"], SECOND["DOI"], "same", "rule")]
+    assert rows(store, "select doi, same_as, screened from works where verdict = 'duplicate'") == [
+        (SECOND["DOI"], STANGIER["DOI"], "include")
+    ]
+    assert SECOND["DOI"] not in {doi for (doi,) in rows(store, "select doi from studies")}
+    before = dump(store, leave=("runs", "requests"))
+    assert "Nothing new" in report.summary(go(DictDoor([*WORKS, SECOND])))
+    assert dump(store, leave=("runs", "requests")) == before
+    word = Decision(
+        Doi(SECOND["DOI"]), "untag", None, SAME_WORK, STANGIER["DOI"], "another paper", "A. Reader", "2026", None, None
+    )
+    store.decide([word])
+    go(DictDoor([*WORKS, SECOND]))
+    assert rows(store, pair) == [(STANGIER["DOI"], SECOND["DOI"], "apart", "person")]
+    assert rows(store, "select count(*) from works where verdict = 'duplicate'") == [(0,)]
+    store.decide([replace(word, action="tag")])
+    go(DictDoor([*WORKS, SECOND]))
+    assert rows(store, "select doi from works where verdict = 'duplicate'") == [(SECOND["DOI"],)]
+
+
+def test_a_person_joins_what_the_rules_keep_apart(store: Store, go: Callable[..., Outcome]) -> None:
+    go(DictDoor())
+    first, second = sorted((str(MARKOWITZ["DOI"]), str(STANGIER["DOI"])))
+    store.decide([Decision(Doi(first), "tag", None, SAME_WORK, second, "one study", "A. Reader", "2026", None, None)])
+    go(DictDoor())
+    assert rows(store, "select doi, other, verdict, decided from duplicates") == [(first, second, "same", "person")]
+    assert rows(store, "select count(*) from works where verdict = 'duplicate'") == [(1,)]
+
+
+# ---------------------------------------------------------------------- a search through any history
+
+HISTORIES = st.lists(
+    st.tuples(st.booleans(), st.sampled_from(["ends", "refused", "killed"]), st.integers(1, 12)), max_size=3
+)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    records=st.integers(0, 90),
+    share=st.sampled_from([0.1, 0.5, 1.0]),
+    spread=st.sampled_from([1, 30, 9000]),
+    order=st.sampled_from(["true", "turning", "wild"]),
+    history=HISTORIES,
+)
+@example(seed=5, records=80, share=1.0, spread=9000, order="true", history=[(False, "ends", 1), (True, "killed", 2)])
+@example(seed=6, records=80, share=1.0, spread=1, order="wild", history=[(True, "refused", 3), (False, "ends", 1)])
+def test_after_any_history_a_search_has_all_or_says_that_it_has_not(
+    seed: int, records: int, share: float, spread: int, order: str, history: list[tuple[bool, str, int]], book: Rulebook
+) -> None:
+    """Runs that end, that Crossref refuses in the middle or that are killed there; then one that nothing disturbs."""
+    door = a_world(seed, records, share, spread, order)
+    world_goes_on = door.meanwhile
+    tight = one_search(sources.check(strict_yaml.parse(SMALL_YAML, "s.yaml")), 5)
+    with tempfile.TemporaryDirectory() as folder, open_store(Path(folder) / "evidence.db") as store:
+        for full, fate, after in [*history, (False, "ends", 1)]:
+            there = hits(door)
+            last = len(door.pages) + after
+
+            def meanwhile(asked: int, fate: str = fate, last: int = last) -> None:
+                world_goes_on(asked)
+                if asked >= last and fate != "ends":
+                    raise UnavailableError("refused") if fate == "refused" else KeyboardInterrupt
+
+            door.meanwhile = meanwhile
+            try:
+                run = sync(tight, store, door, book, now=lambda: datetime(2026, 11, 24, 12, tzinfo=UTC), full=full)
+            except KeyboardInterrupt:
+                continue
+            missing = there - {doi for (doi,) in rows(store, "select doi from sightings where last_run is null")}
+            bookmark, trouble, _ = stands(store)
+            (depth,) = queries.search_depths(store.conn)
+            assert (run.outcome == "partial") is bool(run.troubles) is (trouble is not None)
+            assert not missing or trouble or depth["ended"] == "quiet" or depth["quiet_increments"]
+            assert (bookmark is not None) or trouble
+            assert depth["ended"] != "cut" or trouble

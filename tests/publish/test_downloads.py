@@ -1,0 +1,68 @@
+"""A list as a file: the works of the list's pages in their order, and every author in one cell."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from datasette.app import Datasette
+
+from evidence.database import queries
+from evidence.export import formats
+from evidence.export.reference_formats import names
+from evidence.model import Doi
+from evidence.publish import serve
+from tests import site_sample
+
+SITE = serve.site_folder()
+
+
+async def test_a_file_follows_a_list_of_many_pages_and_refuses_what_the_list_refuses(tmp_path: Path) -> None:
+    """The statement of the list is asked once; it must be the list that its pages make."""
+    sample = site_sample.make_sample(tmp_path / "evidence.db")
+    ds = Datasette([str(sample)], config_dir=SITE)
+    await ds.invoke_startup()
+    for args in (
+        "_sort=notice",
+        "_sort_desc=container",
+        "_sort=doi",
+        "_sort_desc=notice&verdict__not=exclude",
+        "_where=year>2000",
+    ):
+        pages: list[str] = []
+        address: str | None = f"/evidence/works.json?_size=3&{args}"
+        while address:
+            page = (await ds.client.get(address)).json()
+            pages += [row[0] for row in page["rows"]]
+            address = page["next_url"] and page["next_url"].replace("http://localhost", "")
+        table = csv.DictReader(io.StringIO((await ds.client.get(f"/download/csv?{args}")).text))
+        assert [row["doi"] for row in table] == pages, args
+    assert (await ds.client.get("/download/csv?_where=nonsense")).status_code == 400
+    forever = "(with recursive c(n) as (select 1 union all select n+1 from c) select count(*) from c)>0"
+    site = json.loads((SITE / "settings.json").read_text(encoding="utf-8"))
+    ds = Datasette([str(sample)], config_dir=SITE, settings={**site, "sql_time_limit_ms": 50})
+    await ds.invoke_startup()
+    assert (await ds.client.get("/download/csv", params={"_where": forever})).status_code == 400
+
+
+async def test_a_cell_of_authors_is_the_names_one_by_one(tmp_path: Path) -> None:
+    path = site_sample.make_sample(tmp_path / "evidence.db")
+    people = [("Ng", "A", "author"), ("Group", None, "author"), (None, None, "author"), ("", "Solo", "editor"),
+              ("", "", "author"), (None, "Given", "editor"), ("Last", "", "author")]  # fmt: skip
+    with closing(sqlite3.connect(path)) as conn, conn:
+        for number, (family, given, role) in enumerate(people):
+            conn.execute("insert into authors values (?, 'x', null, null, null, 'person')", (f"person {number}",))
+            conn.execute(
+                "insert into work_authors values ('10.1002/cpp.1774', ?, ?, ?, ?, ?, ?, null, null, null)",
+                (9 - number, f"person {number}", f"Credited {number}", family, given, role),
+            )
+    with closing(queries.connect(path)) as conn:
+        dois = [Doi(work[0]) for work in site_sample.WORKS]
+        whole, flat = list(queries.whole(conn, dois)), list(queries.whole(conn, dois, flat=True))
+    assert [row | {"authors_full": names(row["authors_full"])} for row in whole] == flat
+    assert "Credited 2; " in next(row["authors_full"] for row in flat if row["doi"] == "10.1002/cpp.1774")
+    assert list(formats.csv_rows(whole)) == list(formats.csv_rows(flat))

@@ -1,0 +1,298 @@
+"""The site in a real browser: Debian's chromium, driven by Playwright. Skipped where one of them is missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evidence.crossref.record_files import snapshot_files
+from evidence.database import queries
+from evidence.harvest import session, sources
+from evidence.harvest.sync import Quiet
+from evidence.publish import serve
+from evidence.review import desk
+from evidence.rules.taxonomy import Rulebook
+from tests import site_sample
+
+SHIPPED = Path(__file__).resolve().parents[2] / "sources.yaml"
+CHROMIUM = shutil.which("chromium")
+if CHROMIUM is None:
+    pytest.skip("chromium is not installed (Debian: apt-get install chromium)", allow_module_level=True)
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
+
+PAGES = (
+    "/", "/article/article-references", "/evidence", "/method", "/evidence/works?verdict=include",
+    "/doi/10.1371/journal.pone.0019044", "/evidence/trials", "/prisma", "/map", "/changes", "/evidence/tags",
+    "/evidence/runs/1", "/evidence?sql=select+doi,+title+from+works",
+)  # fmt: skip
+PHONE = {"width": 360, "height": 780}
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The site over the sample database, in a process of its own."""
+    db = site_sample.make_sample(tmp_path_factory.mktemp("browser") / "evidence.db")
+    with served(db, {}) as found:
+        yield found
+
+
+@contextmanager
+def served(db: Path, environment: dict[str, str]) -> Iterator[str]:
+    """The site in a process of its own: its address."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    command = serve.command(db, "127.0.0.1", port, open_browser=False)
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, stdout=quiet, stderr=quiet, env={**os.environ, **environment}) as server:
+        try:
+            deadline = time.monotonic() + 20
+            while time.monotonic() < deadline:
+                try:
+                    socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                    break
+                except OSError:
+                    time.sleep(0.05)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        # No sandbox: the tests may run as root in a container; they open our own pages only.
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    yield context.new_page()
+    context.close()
+
+
+def test_no_page_complains_or_asks_another_host(page: Any, address: str) -> None:
+    said: list[str] = []
+    page.on("console", lambda message: said.append(f"{page.url}: {message.text}"))
+    page.on("pageerror", lambda error: said.append(f"{page.url}: {error}"))
+    page.on("request", lambda request: said.extend([] if request.url.startswith(address) else [request.url]))
+    for path in PAGES:
+        answer = page.goto(address + path)
+        assert answer.status == 200, path
+        assert page.evaluate("document.documentElement.lang") == "en"
+        assert page.locator("h1").count() == 1, path
+        assert page.locator("main").count() == 1, path
+    assert said == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_fit_a_phone_and_follow_the_colour_scheme(browser: Any, address: str, scheme: str) -> None:
+    context = browser.new_context(viewport=PHONE, color_scheme=scheme)
+    phone = context.new_page()
+    for path in PAGES:
+        phone.goto(address + path)
+        assert phone.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], path
+        shade = phone.evaluate("getComputedStyle(document.body).backgroundColor")
+        light = sum(int(n) for n in shade[4:-1].split(",")) > 380
+        assert light == (scheme == "light"), path
+    context.close()
+
+
+def test_the_keyboard_reaches_search_and_a_cell_of_the_map(page: Any, address: str) -> None:
+    page.goto(address + "/")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "front-search"
+    page.keyboard.type("adolescents")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/evidence/works?*")
+    assert page.locator(".works-table tbody tr").count() == 1
+    page.goto(address + "/map")
+    cell = page.locator(".map td a").nth(1)
+    cell.focus()
+    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline != "none"
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/evidence/works?*")
+
+
+def test_everything_reads_without_javascript(browser: Any, address: str) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    plain = context.new_page()
+    plain.goto(address + "/map")
+    plain.select_option("select[name=condition]", "depression")
+    plain.click("button:has-text('Show')")
+    assert "condition=depression" in plain.url
+    plain.goto(address + "/evidence/works")
+    plain.fill("#_search", "adolescents")
+    plain.click(".search-row button")
+    assert plain.locator(".works-table tbody tr").count() == 1
+    context.close()
+
+
+def test_a_hidden_script_does_not_run(page: Any, address: str) -> None:
+    page.goto(address + "/map")
+    page.evaluate("""() => { const s = document.createElement('script'); s.textContent = 'window.ran = 1';
+        document.body.append(s); }""")
+    assert page.evaluate("window.ran") is None
+
+
+def test_the_sql_editor_and_the_column_menu_work(page: Any, address: str) -> None:
+    page.goto(address + "/evidence?sql=select+1+as+n")
+    assert page.locator(".CodeMirror").count() == 1
+    page.click("button:has-text('Format SQL')")
+    assert page.locator(".CodeMirror-line").count() > 1
+    page.goto(address + "/evidence/tags")
+    page.locator("th .dropdown-menu-icon").first.click()
+    assert page.locator(".dropdown-menu").is_visible()
+
+
+def test_print_leaves_the_controls_out(page: Any, address: str) -> None:
+    page.emulate_media(media="print")
+    page.goto(address + "/evidence/works?verdict=include")
+    assert page.locator(".works-table").is_visible()
+    for control in (".site-header nav", ".filters", ".facet-results", ".export-links"):
+        assert not page.locator(control).first.is_visible(), control
+
+
+def test_the_map_as_a_picture_draws(page: Any, address: str, tmp_path: Path) -> None:
+    page.goto(address + "/map.svg")
+    marks = page.evaluate("document.querySelectorAll('g title').length")
+    assert marks == len({(v[2], o[2]) for v in site_sample.TAGS if v[1] == "variant" for o in site_sample.TAGS
+                         if o[1] == "outcome" and o[0] == v[0]})  # fmt: skip
+
+
+@pytest.mark.parametrize(("scheme", "paths"), [("light", PAGES[:8]), ("dark", PAGES[4:6])])
+def test_axe_finds_no_barrier(browser: Any, address: str, scheme: str, paths: tuple[str, ...]) -> None:
+    axe = pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
+    script = (Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+    # The policy would refuse this script too, so it is set aside for the check alone.
+    context = browser.new_context(color_scheme=scheme, bypass_csp=True)
+    looked = context.new_page()
+    found = []
+    for path in paths:
+        looked.goto(address + path)
+        looked.evaluate(script)
+        result = looked.evaluate(
+            "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})"
+        )
+        found += [(path, problem["id"], problem["nodes"][0]["html"][:200]) for problem in result["violations"]]
+    context.close()
+    assert found == []
+
+
+# ---------------------------------------------------------------------- the reviewer's desk
+
+DESK_PAGES = ("/desk", "/desk?queue=second", "/desk?queue=again", "/desk/pairs", "/desk/said")
+
+
+@pytest.fixture
+def desk_address(tmp_path: Path, book: Rulebook) -> Iterator[tuple[str, str, Path]]:
+    """A desk over the bundled works: its address, the link that lets in, and the ledger."""
+    db, ledger = tmp_path / "evidence.db", tmp_path / "decisions.db"
+    door = session.Files("snapshot", snapshot_files())
+    session.run(db, ledger, sources.load(SHIPPED), book, desk._now, Quiet(), door=door)
+    told, page = desk.for_one(db, ledger, "A. Reader")
+    with served(db, told) as address:
+        yield address, address + page, ledger
+
+
+def test_a_reviewer_works_through_the_queue_by_keyboard(page: Any, desk_address: tuple[str, str, Path]) -> None:
+    _, link, ledger = desk_address
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(link)
+    first = page.locator("#desk-title").inner_text()
+    page.keyboard.press("e")
+    assert page.locator("input[value=exclude]").is_checked()
+    assert page.locator(".standard-reasons:visible").count() == 1
+    page.keyboard.press("1")
+    assert page.input_value("#reason") == desk.READY["exclude"][0]
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#undo-form")
+    second = page.locator("#desk-title").inner_text()
+    assert second != first
+    page.keyboard.press("s")
+    page.wait_for_selector(f"#desk-title:not(:has-text('{second[:40]}'))")
+    page.keyboard.press("i")
+    page.keyboard.press("r")
+    page.keyboard.type("seen in the full text")  # letters are text here, and no keys
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".last-decision p:has-text('Included')")
+    page.keyboard.press("z")
+    page.wait_for_selector(".last-decision p:has-text('Excluded')")
+    words = queries.words(ledger)
+    assert [(word.action, word.verdict, word.reason) for word in words[:2]] == [
+        ("verdict", "exclude", desk.READY["exclude"][0]),
+        ("verdict", "include", "seen in the full text"),
+    ]
+    assert [word.action for word in words[2:]] == ["withdraw"]
+    assert said == []
+
+
+def test_single_keys_can_be_switched_off_and_stay_off(page: Any, desk_address: tuple[str, str, Path]) -> None:
+    _, link, _ = desk_address
+    page.goto(link)
+    page.uncheck("#keys")
+    page.reload()
+    page.keyboard.press("e")
+    assert not page.locator("input[value=exclude]").is_checked()
+    assert not page.locator("#keys").is_checked()
+
+
+def test_tags_are_corrected_without_javascript(browser: Any, desk_address: tuple[str, str, Path]) -> None:
+    address, link, ledger = desk_address
+    context = browser.new_context(java_script_enabled=False)
+    plain = context.new_page()
+    plain.goto(link)
+    plain.goto(f"{address}/desk?doi=10.1002/cpp.1774")
+    plain.click(".tags-form summary")
+    plain.uncheck("input[name=tag][value='variant:ipt']")
+    plain.fill("#reason", "not the standard form")
+    plain.click(".send button")
+    assert not plain.locator("input[name=tag][value='variant:ipt']").is_checked()
+    (word,) = queries.words(ledger)
+    assert (word.action, word.value) == ("untag", "ipt")
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_desk_has_no_barrier_and_fits_a_phone(
+    browser: Any, desk_address: tuple[str, str, Path], scheme: str
+) -> None:
+    axe = pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
+    script = (Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+    address, link, _ = desk_address
+    for width in (1280, 360):
+        context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme, bypass_csp=True)
+        page = context.new_page()
+        page.goto(link)
+        page.check("input[value=exclude]")
+        page.fill("#reason", "x")
+        page.click(".send button")
+        page.wait_for_selector("#undo-form")
+        for path in DESK_PAGES:
+            page.goto(address + path)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+            if page.locator(".tags-form").count():
+                page.click(".tags-form summary")
+            page.evaluate(script)
+            found = page.evaluate(
+                "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})"
+            )
+            assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in found["violations"]] == [], path
+        context.close()

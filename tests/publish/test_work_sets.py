@@ -1,0 +1,297 @@
+"""Counting by sets of works gives what SQL gives: on made-up sets, and through the site, page by page and facet by facet."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import random
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from datasette.app import Datasette
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlite_utils import Database
+
+from evidence.database import schema
+from evidence.publish import cache, serve, work_sets
+
+SITE = serve.site_folder()
+FACETS = {"variant": "abcdefg", "outcome": "uvwxyz", "design": ("rct", "cluster-rct", "meta-analysis", "protocol"),
+          "population": ("men", "women")}  # fmt: skip
+WORDS = ("relapse", "grief", "mother", "group", "trial")
+
+
+def make(path: Path, count: int, seed: int) -> Path:
+    """A database of `count` works with random verdicts, years, titles and tags; old enough to be remembered."""
+    chance = random.Random(seed)
+    db = Database(path)
+    schema.evidence.apply(db)
+    # Keys in another order than rows, gaps between rowids, ties and nulls in every column that is sorted by.
+    dois = [f"10.{chance.randint(1000, 9999)}/w.{n}" for n in range(count)]
+    works = [
+        (3 * n + 1, doi, " ".join(chance.choices(WORDS, k=chance.randint(1, 3))) if chance.random() < 0.95 else None,
+         chance.choice((None, 1999, 2005, 2005, 2012, 2020)), chance.choice(("include", "include", "exclude", "unsure")),
+         chance.randint(0, 5), chance.randint(1, 3))
+        for n, doi in enumerate(dois)
+    ]  # fmt: skip
+    tags = {
+        (doi, facet, chance.choice(values))
+        for doi in dois
+        for facet, values in FACETS.items()
+        for _ in range(chance.randint(0, 2))
+    }
+    with closing(db.conn) as conn:
+        conn.execute(f"pragma application_id = {schema.APPLICATION_ID}")
+        with conn:
+            schema.make_views(conn)
+            conn.executemany(
+                "insert into runs (run, started, finished, outcome, door, version) values (?, ?, ?, 'complete', 'x', '1')",
+                [(run, f"2026-11-0{run}T00:00:00Z", f"2026-11-0{run}T00:00:01Z") for run in (1, 2, 3)],
+            )
+            conn.executemany(
+                "insert into works (rowid, doi, title, year, verdict, screened, decided, why, judged_on, cited_by, "
+                "first_run, changed_run, basis) values (?, ?, ?, ?, ?, 'include', 'rule', 'so', 'title', ?, ?, 3, 'b')",
+                works,
+            )
+            conn.executemany(
+                "insert into facets values (?, ?, ?, 'what it means', 1)",
+                [(facet, value, value.upper()) for facet, values in FACETS.items() for value in values],
+            )
+            conn.executemany("insert into tags values (?, ?, ?, 'rule')", sorted(tags))
+            conn.execute("insert into works_fts (works_fts) values ('rebuild')")
+        conn.execute("pragma journal_mode = delete")
+    os.utime(path, (1_700_000_000, 1_700_000_000))
+    return path
+
+
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """More works than are told to SQLite by number."""
+    return make(tmp_path_factory.mktemp("tallies") / "evidence.db", 1700, 1)
+
+
+@pytest.fixture
+def plain(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bool], None]]:
+    """Switches the sets off, as they are while somebody writes."""
+    yield lambda off: monkeypatch.setattr(cache.Memory, "keeps", (lambda *_: False) if off else KEEPS)
+
+
+KEEPS = cache.Memory.keeps
+SEEN = ("rows", "filtered_table_rows_count", "facet_results", "next", "columns")
+
+OR = '_where=year=1999+or+"verdict"+=+:p0&verdict=unsure'
+"""Datasette puts no brackets around somebody's SQL, so that the pages after the first are another list; but the same for us."""
+
+FILTERS = (
+    "", "verdict=include", "verdict=include&year__gte=2005", "verdict=nonsense", "year__isblank=1&verdict=unsure",
+    "_search=relapse", "_search=relapse+grief&verdict=include&title__contains=mother", "_search=nothing",
+    "_search_title=grief", "_search=grief+OR+relapse&_searchmode=raw", "_tag=variant:a", "_tag=variant:a,b&_tag=design:rct",
+    "_tag=variant:a&_search=group&verdict=include&verdict=include", "verdict=include&verdict=exclude",
+    OR, "_where=title+is+null", "verdict__not=exclude", "year=2005&_facet=cited_by",
+    "doi__contains=7", "cited_by__in=1,2&_tag=outcome:u", "_facet_tags=condition&_facet_size=2",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("filters", FILTERS)
+async def test_every_page_and_facet_is_what_datasette_alone_says(
+    crowd: Path, plain: Callable[[bool], None], filters: str
+) -> None:
+    ds = Datasette([str(crowd)], config_dir=SITE)
+    await ds.invoke_startup()
+    for order in ("", "&_sort=title", "&_sort_desc=cited_by", "&_sort=year", "&_col=title&_col=year"):
+        address: str | None = f"/evidence/works.json?_size=300&{filters}{order}"
+        dois: list[str] = []
+        while address:
+            plain(True)
+            expected = await ds.client.get(address)
+            plain(False)
+            found = await ds.client.get(address)
+            assert expected.status_code == found.status_code == 200, (address, expected.text)
+            ours, theirs = found.json(), expected.json()
+            assert {key: ours.get(key) for key in SEEN} == {key: theirs.get(key) for key in SEEN}, address
+            dois += [row[ours["columns"].index("doi")] for row in ours["rows"]]
+            address = ours["next_url"] and ours["next_url"].replace("http://localhost", "")
+        first = await ds.client.get(f"/evidence/works.json?_size=0&{filters}{order}")
+        if filters != OR:
+            assert len(dois) == len(set(dois)) == first.json()["filtered_table_rows_count"], (filters, order)
+
+
+async def test_views_by_doi_are_counted_so_too(crowd: Path, plain: Callable[[bool], None]) -> None:
+    ds = Datasette([str(crowd)], config_dir=SITE)
+    await ds.invoke_startup()
+    for address in (
+        "studies.json?year=2005",
+        "studies.json?_tag=variant:b&_size=7",
+        "to_check.json?_facet_tags=design",
+    ):
+        plain(True)
+        expected = (await ds.client.get(f"/evidence/{address}")).json()
+        plain(False)
+        found = (await ds.client.get(f"/evidence/{address}")).json()
+        assert {key: found.get(key) for key in SEEN} == {key: expected.get(key) for key in SEEN}, address
+        assert any(facet["results"] for facet in found["facet_results"].values())
+
+
+async def test_what_is_kept_goes_when_the_database_changes(tmp_path: Path) -> None:
+    path = make(tmp_path / "evidence.db", 200, 3)
+    ds = Datasette([str(path)], config_dir=SITE)
+    await ds.invoke_startup()
+    addresses = (
+        "to_check.json",
+        "studies.json?_facet=year",
+        "reasons.json",
+        "works.json?verdict=unsure&_facet=decided",
+    )
+
+    async def counts() -> list[int]:
+        answers = [(await ds.client.get(f"/evidence/{address}")).json() for address in addresses]
+        shown = [len(answer["rows"]) for answer in answers if answer["filtered_table_rows_count"] < 25]
+        assert shown == [n for n in (answer["filtered_table_rows_count"] for answer in answers) if n < 25]
+        return [answer["filtered_table_rows_count"] for answer in answers]
+
+    first = await counts()
+    assert await counts() == first
+    with closing(sqlite3.connect(path)) as conn, conn:
+        (doi,) = conn.execute("select doi from works where verdict = 'include' limit 1").fetchone()
+        conn.execute("update works set verdict = 'unsure' where doi = ?", (doi,))
+        conn.execute("insert into reasons values (?, 'verdict', 'unsure', 'r', 'title', 0, 1, 'x')", (doi,))
+    assert await counts() == [first[0] + 1, first[1] - 1, first[2] + 1, first[3] + 1]
+
+
+async def test_the_sets_are_what_answers(crowd: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests above compare two ways; this one knows that there are two."""
+    ds = Datasette([str(crowd)], config_dir=SITE)
+    asked: list[str] = []
+    execute = type(ds.get_database("evidence")).execute
+
+    async def noting(self: Any, sql: str, *args: Any, **options: Any) -> Any:
+        asked.append(" ".join(sql.split()))
+        return await execute(self, sql, *args, **options)
+
+    monkeypatch.setattr(type(ds.get_database("evidence")), "execute", noting)
+    await ds.invoke_startup()
+    for args, among in (
+        ("verdict__not=exclude", "substr(:_works"),
+        ("_tag=variant:a&_tag=variant:b", "json_each(:_works)"),
+    ):
+        asked.clear()
+        assert (await ds.client.get(f"/evidence/works.json?{args}")).status_code == 200
+        assert [among in sql for sql in asked if " order by year desc, doi limit 26)" in sql] == [True]
+        assert not any(sql.startswith(("select count(*) from works", "select verdict as value")) for sql in asked)
+
+
+async def test_what_sqlite_does_not_take_is_said_as_before(crowd: Path, plain: Callable[[bool], None]) -> None:
+    ds = Datasette([str(crowd)], config_dir=SITE)
+    await ds.invoke_startup()
+    for args in ("year__in=1&_where=nonsense", "_where=nonsense", "_where=year=1)"):
+        plain(True)
+        expected = await ds.client.get(f"/evidence/works.json?{args}")
+        plain(False)
+        found = await ds.client.get(f"/evidence/works.json?{args}")
+        assert found.status_code == expected.status_code == 400, args
+        assert found.json() == expected.json()
+
+
+FOREVER = "(with+recursive+c(n)+as+(select+1+union+all+select+n%2B1+from+c)+select+count(*)+from+c)>0"
+
+
+async def test_time_is_limited_as_before(crowd: Path, plain: Callable[[bool], None]) -> None:
+    ds = Datasette([str(crowd)], config_dir=SITE)
+    await ds.invoke_startup()
+    for off in (True, False):
+        plain(off)
+        answer = await ds.client.get(f"/evidence/works.json?_timelimit=50&_where={FOREVER}")
+        assert answer.status_code == 400
+        assert "took too long" in answer.text
+        page = await ds.client.get(f"/evidence/works?_timelimit=50&_where={FOREVER}")
+        assert page.status_code == 400
+        assert "Ask for less" in page.text
+        assert "/download/csv" in page.text
+        assert "sql_time_limit_ms" not in page.text
+        assert "<textarea" not in page.text
+    limits = json.loads((SITE / "settings.json").read_text(encoding="utf-8")) | {"facet_time_limit_ms": 1}
+    ds = Datasette([str(crowd)], config_dir=SITE, settings=limits)
+    await ds.invoke_startup()
+    for off in (True, False):
+        plain(off)
+        page = (await ds.client.get("/evidence/studies.json?title__contains=mother")).json()
+        assert page["filtered_table_rows_count"]
+        assert not {"variant", "outcome", "design"} & set(page["facet_results"])
+
+
+@given(st.integers(0, 2**32), st.integers(0, 40))
+@settings(max_examples=15, deadline=None)
+def test_sets_count_as_sql_does(tmp_path_factory: pytest.TempPathFactory, seed: int, count: int) -> None:
+    path = make(tmp_path_factory.mktemp("sets") / "a.db", count, seed)
+    chance = random.Random(seed)
+    with closing(sqlite3.connect(path)) as conn:
+        known = work_sets.read(conn)
+        assert known.works.bit_count() == count
+        rows = conn.execute("select rowid from works").fetchall()
+        few = chance.sample(rows, chance.randint(0, count))
+        works = known.set_of([*few, (0,), (-3,), (10**6,)])
+        assert work_sets.numbers_of(works) == sorted(number for (number,) in few)
+        assert [n for n, mark in enumerate(work_sets.marks_of(works)) if mark == ord("1")] == work_sets.numbers_of(
+            works
+        )
+        listed = ", ".join(str(number) for (number,) in few)
+        for facet in (*FACETS, "nothing"):
+            sql = f"""
+                select value, count(*) as n from tags join works using (doi)
+                where facet = ? and works.rowid in ({listed}) group by value order by n desc, value
+            """
+            assert known.by_tag(facet, works) == conn.execute(sql, (facet,)).fetchall()
+        for column in work_sets.COLUMNS:
+            sql = f"""
+                select {column}, count(*) as n from works where {column} is not null and rowid in ({listed})
+                group by 1 order by n desc, 1
+            """
+            assert known.by_column(column, works) == conn.execute(sql).fetchall()
+        sql = "select count(distinct doi) from tags where facet = 'design' and value in ('rct', 'cluster-rct')"
+        assert known.either("design", *work_sets.TRIALS).bit_count() == conn.execute(sql).fetchone()[0]
+
+
+MAP = """
+    with chosen as (
+        select doi, doi in (select doi from tags where facet = 'design' and value in ('rct', 'cluster-rct')) as trial,
+            doi in (select doi from tags where facet = 'design' and value in ('meta-analysis', 'systematic-review')) as review
+        from works where verdict = 'include' and (:since is null or year >= :since) and (:until is null or year <= :until)
+            and (:population is null or doi in (select doi from tags where facet = 'population' and value = :population))
+    )
+    select v.value, o.value, count(*), sum(trial), sum(review and not trial)
+    from chosen c join tags v on v.doi = c.doi and v.facet = 'variant' join tags o on o.doi = c.doi and o.facet = 'outcome'
+    group by v.value, o.value
+"""
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [{}, {"since": 2005}, {"until": 2005, "population": "men"}, {"since": 2000, "until": 2012}, {"population": "no"}],
+)
+async def test_the_map_counts_as_sql_does(crowd: Path, wanted: dict[str, Any]) -> None:
+    ds = Datasette([str(crowd)], config_dir=SITE)
+    await ds.invoke_startup()
+    table = csv.reader(io.StringIO((await ds.client.get("/map.csv", params=wanted)).text))
+    found = {(row[0], row[1]): tuple(map(int, row[2:])) for row in list(table)[1:]}
+    with closing(sqlite3.connect(crowd)) as conn:
+        known = {"since": None, "until": None, "population": None} | wanted
+        expected = {(row[0], row[1]): row[2:] for row in conn.execute(MAP, known)}
+    assert {cell: counts for cell, counts in found.items() if counts[0]} == expected
+    assert bool(expected) == (wanted != {"population": "no"})
+
+
+async def test_years_on_the_front_page_are_counted_as_sql_does(crowd: Path) -> None:
+    ds = Datasette([str(crowd)], config_dir=SITE)
+    await ds.invoke_startup()
+    bars = re.findall(r"<title>(\d{4}): (\d+)", (await ds.client.get("/")).text)
+    with closing(sqlite3.connect(crowd)) as conn:
+        sql = "select year, count(*) from works where verdict = 'include' and year is not null group by year"
+        assert {int(year): int(n) for year, n in bars if int(n)} == dict(conn.execute(sql).fetchall())

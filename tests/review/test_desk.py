@@ -1,0 +1,440 @@
+"""The reviewer's desk: who may sit at it, what its forms do to the ledger, and that no other site can write."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from datasette.app import Datasette
+
+from evidence.crossref.record_files import snapshot_files
+from evidence.database import queries
+from evidence.decisions import standing
+from evidence.errors import ConfigError
+from evidence.harvest import session, sources
+from evidence.harvest.sync import Quiet
+from evidence.model import SAME_WORK, Doi
+from evidence.publish import serve, site_copy
+from evidence.review import desk
+from evidence.rules.taxonomy import Rulebook
+
+SHIPPED = Path(__file__).resolve().parents[2] / "sources.yaml"
+REVIEWER, OTHER = "A. Reader", "B. Reader"
+EXCLUDED, UNSURE = "Not about interpersonal psychotherapy", "The full text is needed"
+TOKEN = re.compile(r'name="csrftoken" value="([^"]+)"')
+
+
+@pytest.fixture(scope="module")
+def harvested(tmp_path_factory: pytest.TempPathFactory, book: Rulebook) -> Path:
+    """The bundled works, judged."""
+    folder = tmp_path_factory.mktemp("desk")
+    door = session.Files("snapshot", snapshot_files())
+    db = folder / "evidence.db"
+    session.run(db, folder / "decisions.db", sources.load(SHIPPED), book, desk._now, Quiet(), door=door)
+    return db
+
+
+@pytest.fixture
+def db(harvested: Path, tmp_path: Path) -> Path:
+    for file in harvested.parent.glob("*.db*"):
+        shutil.copy(file, tmp_path / file.name)
+    return tmp_path / "evidence.db"
+
+
+@pytest.fixture
+def room(db: Path, monkeypatch: pytest.MonkeyPatch) -> desk.Desk:
+    """The desk of `REVIEWER`, opened as `evidence serve` opens it."""
+    told, _ = desk.for_one(db, ledger(db), REVIEWER)
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    opened = desk.opened()
+    assert opened is not None
+    return opened
+
+
+def ledger(db: Path) -> Path:
+    return db.with_name("decisions.db")
+
+
+async def site(db: Path) -> Datasette:
+    ds = Datasette([str(db)], config_dir=serve.site_folder())
+    await ds.invoke_startup()
+    return ds
+
+
+class Browser:
+    """A visitor with cookies, who fills in forms that a page has shown."""
+
+    def __init__(self, ds: Datasette, reviewer: str | None) -> None:
+        cookies = {} if reviewer is None else {"ds_actor": ds.sign({"a": {"id": reviewer}}, "actor")}
+        self._client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=ds.app()), base_url="http://site", cookies=cookies, follow_redirects=True
+        )
+        self.token = ""
+
+    async def get(self, address: str) -> httpx.Response:
+        answer = await self._client.get(address)
+        if found := TOKEN.search(answer.text):
+            self.token = found[1]
+        return answer
+
+    async def post(self, address: str, **fields: Any) -> httpx.Response:
+        return await self._client.post(address, data={"csrftoken": self.token, **fields})
+
+
+def verdict(db: Path, doi: str) -> tuple[str, str]:
+    with closing(queries.connect(db)) as conn:
+        return conn.execute("select verdict, decided from works where doi = ?", (doi,)).fetchone()  # type: ignore[no-any-return]
+
+
+def shown_doi(page: httpx.Response) -> str:
+    found = re.search(r'<form class="decision".*?name="doi" value="([^"]+)"', page.text, re.DOTALL)
+    assert found is not None, page.text[:3000]
+    return found[1]
+
+
+def had(page: httpx.Response) -> list[str]:
+    return re.findall(r'name="had" value="([^"]+)"', page.text)
+
+
+def test_words_on_an_old_doi_are_words_on_its_work(db: Path, room: desk.Desk) -> None:
+    with closing(sqlite3.connect(db)) as conn:
+        (found,) = conn.execute("select doi from works where verdict = 'include' order by doi limit 1").fetchone()
+    assert room.decide(REVIEWER, desk.Words(Doi(found), "exclude", (), (), EXCLUDED))
+    assert [word.doi for word in room.of(Doi(found))] == [found]
+    with closing(sqlite3.connect(db)) as conn, conn:
+        run = conn.execute("select max(run) from runs").fetchone()[0]
+        conn.execute("insert into aliases (alias, doi, first_run) values (?, '10.1002/cpp.1774', ?)", (found, run))
+    assert [word.doi for word in room.of(Doi("10.1002/cpp.1774"))] == ["10.1002/cpp.1774"]
+    assert [act.doi for act in room.said(REVIEWER)] == ["10.1002/cpp.1774"]
+    assert room.kept_under(Doi(found)) == "10.1002/cpp.1774"
+    assert room.undo(REVIEWER, Doi(found), room.said(REVIEWER)[0].made_at)
+    assert room.said(REVIEWER) == []
+
+
+# ---------------------------------------------------------------------- who may
+
+
+async def test_without_a_desk_there_is_no_route_that_writes(db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(serve.DESK_ENVIRONMENT, raising=False)
+    stranger = Browser(await site(db), REVIEWER)
+    for path in ("/desk", "/desk/decide", "/desk/undo", "/desk/login?token=x"):
+        assert (await stranger.get(path)).status_code == 404
+        assert (await stranger.post(path)).status_code in (403, 404)
+    assert "Desk" not in (await stranger.get("/")).text
+
+
+async def test_only_a_reviewer_sits_at_it(db: Path, room: desk.Desk) -> None:
+    ds = await site(db)
+    for who in (None, "M. Allory", ""):
+        visitor = Browser(ds, who)
+        for path in ("/desk", "/desk/pairs", "/desk/said", "/desk/login?token=guess", "/desk/login"):
+            assert (await visitor.get(path)).status_code == 403, (who, path)
+        assert "/desk" not in (await visitor.get("/")).text
+        await visitor.get("/evidence")
+        assert (
+            await visitor.post("/desk/decide", doi="10.1002/jclp.21857", verdict="include", reason="x")
+        ).status_code == 403
+    forged = Browser(ds, None)
+    forged._client.cookies["ds_actor"] = REVIEWER
+    assert (await forged.get("/desk")).status_code == 403
+    assert queries.words(ledger(db)) == ()
+
+
+async def test_the_printed_link_lets_in_and_is_no_secret_of_another_server(db: Path, room: desk.Desk) -> None:
+    visitor = Browser(await site(db), None)
+    page = await visitor.get(f"/desk/login?token={room._token}")
+    assert (page.status_code, page.url.path) == (200, "/desk")
+    assert room.opens("") is None
+    assert room.opens("é") is None
+    cookie = page.history[0].headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "samesite=lax" in cookie.lower()
+    assert str(room._token) not in (await visitor.get("/-/metadata.json")).text
+    assert str(room._token) not in page.text
+
+
+async def test_a_form_of_another_site_is_refused(db: Path, room: desk.Desk) -> None:
+    browser = Browser(await site(db), REVIEWER)
+    doi = shown_doi(await browser.get("/desk"))
+    good = browser.token
+    for token in ("", "guess", good[:-1]):
+        browser.token = token
+        assert (await browser.post("/desk/decide", doi=doi, verdict="include", reason="x")).status_code == 403
+    plain = await browser._client.post(
+        "/desk/decide", content=f"doi={doi}&verdict=include&reason=x", headers={"content-type": "text/plain"}
+    )
+    assert plain.status_code == 403
+    assert (await browser.get(f"/desk/decide?doi={doi}&verdict=include&reason=x")).status_code == 403
+    assert queries.words(ledger(db)) == ()
+
+
+# ---------------------------------------------------------------------- what it does
+
+
+async def test_a_verdict_goes_to_the_ledger_shows_at_once_and_brings_the_next(db: Path, room: desk.Desk) -> None:
+    browser = Browser(await site(db), REVIEWER)
+    waiting = room.queue("waiting", REVIEWER)
+    assert len(waiting) > 2
+    first = shown_doi(await browser.get("/desk"))
+    assert first == waiting[0]
+    after = await browser.post("/desk/decide", doi=first, verdict="exclude", reason=f" {EXCLUDED} ", back="waiting")
+    assert after.history[0].status_code == 303
+    assert shown_doi(after) == waiting[1]
+    assert "Last decision: Excluded" in after.text
+    assert verdict(db, first) == ("exclude", "person")
+    (word,) = queries.words(ledger(db))
+    assert (word.doi, word.verdict, word.reason, word.reviewer, word.rule_said) == (
+        first,
+        "exclude",
+        EXCLUDED,
+        REVIEWER,
+        "unsure",
+    )
+    assert room.queue("waiting", REVIEWER) == waiting[1:]
+    page = await browser.get(f"/doi/{first}")
+    assert "Reviewers’ decisions" in page.text
+    assert EXCLUDED in page.text
+    assert "Reviewers’ decisions" in (await browser.get("/changes")).text
+
+
+async def test_who_is_unsure_is_not_asked_again_and_another_is(db: Path, room: desk.Desk) -> None:
+    browser = Browser(await site(db), REVIEWER)
+    waiting = room.queue("waiting", REVIEWER)
+    await browser.get("/desk")
+    await browser.post("/desk/decide", doi=waiting[0], verdict="unsure", reason=UNSURE, back="waiting")
+    assert room.queue("waiting", REVIEWER) == waiting[1:]
+    assert room.queue("waiting", OTHER) == waiting
+    assert verdict(db, waiting[0]) == ("unsure", "person")
+
+
+async def test_undo_takes_back_and_steps_back(db: Path, room: desk.Desk) -> None:
+    browser = Browser(await site(db), REVIEWER)
+    waiting = room.queue("waiting", REVIEWER)
+    await browser.get("/desk")
+    for doi in waiting[:2]:
+        await browser.post("/desk/decide", doi=doi, verdict="include", reason="x", back="waiting")
+    for doi in reversed(waiting[:2]):
+        act = room.said(REVIEWER)[0]
+        assert act.doi == doi
+        back = await browser.post("/desk/undo", doi=act.doi, made_at=act.made_at, back="waiting")
+        assert shown_doi(back) == doi
+        assert verdict(db, doi) == ("unsure", "rule")
+    assert room.said(REVIEWER) == []
+    assert len(queries.words(ledger(db))) == 4  # nothing is ever removed
+    assert room.queue("waiting", REVIEWER) == waiting
+    again = await browser.post("/desk/undo", doi=waiting[0], made_at="2026-01-01T00:00:00Z")
+    assert (again.status_code, "already" in again.text) == (409, True)
+
+
+async def test_tags_are_ticked_and_unticked(db: Path, room: desk.Desk) -> None:
+    browser = Browser(await site(db), REVIEWER)
+    doi = "10.1002/cpp.1774"
+    page = await browser.get(f"/desk?doi={doi}")
+    before = had(page)
+    assert "variant:ipt" in before
+    kept = [pair for pair in before if pair != "variant:ipt"]
+    after = await browser.post(
+        "/desk/decide", doi=doi, verdict="", reason="read", had=before, tag=[*kept, "outcome:cost"], back="waiting"
+    )
+    assert shown_doi(after) == doi  # tags alone do not move on
+    assert set(had(after)) == {*kept, "outcome:cost"}
+    said = {(word.action, word.facet, word.value) for word in queries.words(ledger(db))}
+    assert said == {("untag", "variant", "ipt"), ("tag", "outcome", "cost")}
+    act = room.said(REVIEWER)[0]
+    back = await browser.post("/desk/undo", doi=doi, made_at=act.made_at, back="waiting")
+    assert had(back) == before
+
+
+async def test_what_makes_no_sense_is_said_and_nothing_typed_is_lost(db: Path, room: desk.Desk) -> None:
+    browser = Browser(await site(db), REVIEWER)
+    doi = shown_doi(await browser.get("/desk"))
+    for fields, problem in (
+        ({"verdict": "exclude", "reason": " "}, "give a reason"),
+        ({"verdict": "", "reason": "typed"}, "choose a verdict or change a tag"),
+        ({"verdict": "perhaps", "reason": "typed"}, "not a valid verdict"),
+        ({"verdict": "", "reason": "typed", "tag": "variant:nonsense"}, "has no &#39;nonsense&#39;"),
+        ({"verdict": "", "reason": "typed", "tag": "nonsense"}, "is not a valid tag"),
+    ):
+        answer = await browser.post("/desk/decide", doi=doi, back="waiting", **fields)
+        assert answer.status_code == 400, fields
+        assert problem in answer.text, fields
+        assert shown_doi(answer) == doi
+        assert f'value="{str(fields["reason"]).strip() or fields["reason"]}"' in answer.text
+    assert (await browser.post("/desk/decide", doi="no doi", verdict="include", reason="x")).status_code == 400
+    assert (await browser.post("/desk/decide", doi="10.5555/none", verdict="include", reason="x")).status_code == 404
+    assert (await browser.get("/desk?doi=10.5555/none")).status_code == 404
+    huge = await browser.post("/desk/decide", doi=doi, verdict="include", reason="x" * 300_000)
+    assert huge.status_code == 403
+    assert queries.words(ledger(db)) == ()
+
+
+async def test_reviewers_who_disagree_meet_under_look_again(db: Path, room: desk.Desk, book: Rulebook) -> None:
+    browser = Browser(await site(db), REVIEWER)
+    doi = room.queue("waiting", REVIEWER)[0]
+    say(db, book, doi, "include", OTHER)
+    assert room.queue("second", REVIEWER) == [doi]
+    blind = await browser.get("/desk?queue=second")
+    assert shown_doi(blind) == doi
+    assert OTHER not in blind.text
+    after = await browser.post("/desk/decide", doi=doi, verdict="exclude", reason="x", back="second")
+    assert "No works need a second screening" in after.text
+    again = await browser.get("/desk?queue=again")
+    assert shown_doi(again) == doi
+    assert f"People disagree on this work ({REVIEWER}: exclude, {OTHER}: include)" in again.text
+    done = await browser.post("/desk/decide", doi=doi, verdict="include", reason="seen together", back="again")
+    assert "No decisions to look at again" in done.text
+    assert verdict(db, doi) == ("include", "person")
+
+
+async def test_pairs_are_decided(db: Path, room: desk.Desk) -> None:
+    first, other = "10.1002/cpp.1774", "10.1016/j.cpr.2013.09.002"
+    with closing(sqlite3.connect(db)) as conn, conn:
+        conn.execute("insert into duplicates values (?, ?, 'doubtful', 'rule', 'the titles are alike')", (first, other))
+    browser = Browser(await site(db), REVIEWER)
+    assert "the titles are alike" in (await browser.get("/desk/pairs")).text
+    after = await browser.post("/desk/decide", doi=first, same=other, reason="Read both records", back="pairs")
+    assert "No possible duplicates to check" in after.text
+    (word,) = queries.words(ledger(db))
+    assert (word.action, word.facet, word.value) == ("tag", SAME_WORK, other)
+    assert "duplicate" in {verdict(db, first)[0], verdict(db, other)[0]}
+    act = room.said(REVIEWER)[0]
+    await browser.post("/desk/undo", doi=act.doi, made_at=act.made_at, back="pairs")
+    assert "duplicate" not in {verdict(db, first)[0], verdict(db, other)[0]}
+
+
+async def test_a_word_during_a_sync_is_kept_and_said_to_show_later(
+    db: Path, room: desk.Desk, book: Rulebook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk, "PATIENCE", 0.01)
+    browser = Browser(await site(db), REVIEWER)
+    doi = shown_doi(await browser.get("/desk"))
+    with session.locked(db):
+        after = await browser.post("/desk/decide", doi=doi, verdict="include", reason="x", back="waiting")
+    assert "A sync is running" in after.text
+    assert shown_doi(after) != doi
+    assert verdict(db, doi) == ("unsure", "rule")
+    assert doi not in room.queue("waiting", REVIEWER)
+    session.judge(db, ledger(db), book, desk._now)
+    assert verdict(db, doi) == ("include", "person")
+
+
+async def test_hostile_text_is_inert(db: Path, room: desk.Desk) -> None:
+    bad = '"><script>window.ran=1</script>\u202e'
+    browser = Browser(await site(db), REVIEWER)
+    doi = shown_doi(await browser.get("/desk"))
+    pages = [await browser.post("/desk/decide", doi=doi, verdict="unsure", reason=bad, back=bad)]
+    with closing(sqlite3.connect(db)) as conn, conn:
+        conn.execute("update works set title = ?, abstract = ?, conflict = ? where doi = ?", (bad, bad * 9, bad, doi))
+    pages += [
+        await browser.get(path)
+        for path in (f"/desk?doi={doi}", "/desk/said", "/desk?queue=again", f"/doi/{doi}", "/changes")
+    ]
+    for page in pages:
+        assert page.status_code == 200
+        assert "<script>window" not in page.text
+        assert "script-src 'self'" in page.headers["content-security-policy"]
+
+
+def test_of_decisions_within_a_second_the_last_is_the_newest(
+    db: Path, room: desk.Desk, book: Rulebook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk, "_now", lambda: datetime(2026, 11, 24, 9, tzinfo=UTC))
+    works = ["10.1002/cpp.1774", "10.1002/jclp.21857", "10.1016/j.cpr.2013.09.002"]
+    for reason, order in (("first", works), ("then", works[::-1])):
+        for doi in order:
+            say(db, book, doi, "unsure", REVIEWER, reason)
+        assert [act.doi for act in room.said(REVIEWER)] == order[::-1]
+
+
+def test_ready_reasons_learn_from_what_was_written_twice(db: Path, room: desk.Desk, book: Rulebook) -> None:
+    dois = room.queue("waiting", REVIEWER)
+    for doi in dois[:2]:
+        say(db, book, doi, "exclude", REVIEWER, "A letter only")
+    say(db, book, dois[2], "exclude", REVIEWER, "Said once")
+    assert room.reasons(REVIEWER)["exclude"] == [*desk.READY["exclude"], "A letter only"]
+    assert room.reasons(OTHER)["exclude"] == [*desk.READY["exclude"]]
+
+
+def test_another_ledger_in_its_place_is_noticed(db: Path, room: desk.Desk, book: Rulebook) -> None:
+    first, second = room.queue("waiting", REVIEWER)[:2]
+    say(db, book, first, "exclude", REVIEWER)
+    assert [act.doi for act in room.said(REVIEWER)] == [first]
+    kept = ledger(db).rename(db.with_name("kept.db"))
+    for log in db.parent.glob("decisions.db-*"):
+        log.unlink()
+    say(db, book, second, "exclude", REVIEWER)
+    assert [act.doi for act in room.said(REVIEWER)] == [second]
+    assert kept.exists()
+
+
+@pytest.mark.parametrize(
+    ("waiting", "current", "following"),
+    [
+        ("abc", "a", "b"), ("abc", "c", "a"), ("abc", "x", "a"), ("abc", None, "a"), ("a", "a", None), ("", "a", None),
+    ],
+)  # fmt: skip
+def test_the_next_goes_round(waiting: str, current: str | None, following: str | None) -> None:
+    assert desk.after([Doi(c) for c in waiting], Doi(current) if current else None) == following
+
+
+# ---------------------------------------------------------------------- accounts, and the public
+
+
+@pytest.fixture
+def accounts(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    utils = pytest.importorskip("datasette_auth_passwords.utils", reason="datasette-auth-passwords is not installed")
+    file = tmp_path / "accounts.yaml"
+    file.write_text(f"{REVIEWER}: {utils.hash_password('correct horse')}\n{OTHER}: {utils.hash_password('staple')}\n")
+    yield file, "correct horse"
+
+
+async def test_people_with_passwords_log_in(
+    db: Path, accounts: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, password = accounts
+    told, page = desk.for_accounts(db, ledger(db), file)
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    browser = Browser(await site(db), None)
+    await browser.get(page)
+    assert "Invalid username or password" in (await browser.post(page, username=REVIEWER, password="staple")).text
+    assert (await browser.get("/desk")).status_code == 403
+    await browser.get(page)
+    await browser.post(page, username=REVIEWER, password=password)
+    assert shown_doi(await browser.get("/desk"))
+    assert "pbkdf2" not in (await browser.get("/-/metadata.json")).text
+    assert (await browser.get("/desk/login?token=None")).status_code == 403
+
+
+def test_accounts_that_cannot_be_are_named(db: Path, tmp_path: Path) -> None:
+    pytest.importorskip("datasette_auth_passwords", reason="datasette-auth-passwords is not installed")
+    file = tmp_path / "accounts.yaml"
+    with pytest.raises(ConfigError, match="there is no such file"):
+        desk.for_accounts(db, ledger(db), file)
+    file.write_text("A. Reader: secret\n")
+    with pytest.raises(ConfigError, match=r"accounts.yaml:1: is not a password hash"):
+        desk.for_accounts(db, ledger(db), file)
+    file.write_text("")
+    with pytest.raises(ConfigError, match="names and password hashes"):
+        desk.for_accounts(db, ledger(db), file)
+
+
+def test_a_published_copy_has_no_desk(db: Path, tmp_path: Path) -> None:
+    folder = site_copy.publish(db, tmp_path / "site", decisions=ledger(db), now=desk._now).folder
+    assert not [path for path in (folder / "site").rglob("*") if "desk" in path.name]
+    assert not list(folder.rglob("decisions.db"))
+    assert "auth" not in (folder / "requirements.txt").read_text()
+
+
+def say(db: Path, book: Rulebook, doi: str, what: Any, by: str, reason: str = "x") -> None:
+    session.decide(db, ledger(db), book, desk._now, Doi(doi), what, (), (), reason, by)
+    assert any(word.reviewer == by for word in standing(queries.words(ledger(db))))

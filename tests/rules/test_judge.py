@@ -1,0 +1,134 @@
+"""People's decisions over the rules: they win, they stay, and they come back as a conflict when the ground has moved."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evidence.crossref.normalise import normalise
+from evidence.decisions import chained, identify
+from evidence.errors import RecordError
+from evidence.evaluation.screening import read
+from evidence.model import Decision, Doi, Work
+from evidence.review import decisions_csv
+from evidence.rules.judge import judge, text_digest
+from evidence.rules.taxonomy import Rulebook
+
+WORK = Work(Doi("10.1002/cpp.1774"), title="Interpersonal psychotherapy: past, present, and future")
+
+
+def said(
+    action: str = "verdict", verdict: str | None = "include", by: str = "A", at: str = "2026-01-01", **more: object
+) -> Decision:
+    base = Decision(WORK.doi, action, verdict, None, None, "why", by, at, None, text_digest(WORK))  # type: ignore[arg-type]
+    return replace(base, **more)  # type: ignore[arg-type]
+
+
+def test_a_decision_wins_and_the_newest_counts(book: Rulebook) -> None:
+    old, new = said(verdict="include", at="2025-01-01"), said(verdict="exclude", at="2026-01-01")
+    new = replace(new, seen=(identify(old),))
+    for order in ((old, new), (new, old)):
+        judged = judge(WORK, book, order)
+        assert (judged.verdict, judged.decided, judged.conflict) == ("exclude", "person", None)
+    assert judge(WORK, book).decided == "rule"
+
+
+def test_the_rule_that_was_confirmed_and_changed_is_a_conflict_and_the_person_still_wins(book: Rulebook) -> None:
+    assert judge(WORK, book, [said(rule_said="include")]).conflict is None
+    changed = judge(WORK, book, [said(verdict="exclude", rule_said="exclude")])
+    assert changed.verdict == "exclude"
+    assert "now say include" in (changed.conflict or "")
+    assert judge(WORK, book, [said(verdict="exclude", rule_said="include")]).conflict is None  # overruled knowingly
+
+
+def test_a_changed_text_is_a_conflict_and_a_changed_volume_is_not(book: Rulebook) -> None:
+    assert judge(replace(WORK, volume="20"), book, [said()]).conflict is None
+    assert "has changed" in (judge(replace(WORK, abstract="New."), book, [said()]).conflict or "")
+
+
+def test_tags_conflict_by_themselves(book: Rulebook) -> None:
+    tag: dict[str, Any] = {"verdict": None, "facet": "variant", "value": "ipt-g"}
+    judged = judge(WORK, book, [said("tag", by="A", **tag), said("untag", by="B", at="2027-01-01", **tag)])
+    assert "variant:ipt-g" in (judged.conflict or "")
+    assert ("variant", "ipt-g") not in {(t.facet, t.value) for t in judged.tags}
+    judged = judge(WORK, book, [said("tag", **tag)])
+    assert [t.decided for t in judged.tags if t.value == "ipt-g"] == ["person"]
+
+
+def test_a_word_that_was_taken_back_is_as_if_never_said(book: Rulebook) -> None:
+    tag: dict[str, Any] = {"verdict": None, "facet": "variant", "value": "ipt-g"}
+    first, tagged = said(verdict="exclude", at="2025-01-01"), said("tag", at="2025-01-01", **tag)
+    back, untagged = said("withdraw", None, at="2026-01-01"), said("withdraw", at="2026-01-01", **tag)
+    assert judge(WORK, book, list(chained([first, tagged, back, untagged]))) == judge(WORK, book)
+    only_tag = judge(WORK, book, list(chained([first, tagged, back])))
+    assert only_tag.decided == "rule"
+    assert [t.decided for t in only_tag.tags if t.value == "ipt-g"] == ["person"]
+    again = judge(WORK, book, list(chained([first, back, said(verdict="unsure", at="2026-01-01")])))
+    assert again.verdict == "unsure"
+    others = judge(WORK, book, list(chained([said(verdict="include", by="B", at="2024-01-01"), first, back])))
+    assert (others.verdict, others.conflict) == ("include", None)
+
+
+def test_a_verdict_turns_no_rule_on_tags(book: Rulebook) -> None:
+    """Excluding a work is no reason to look at its tags again."""
+    silent = replace(WORK, title="Unresolved grief of teenagers")
+    tag: dict[str, Any] = {"verdict": None, "facet": "problem_area", "value": "grief", "record": text_digest(silent)}
+    for verdict in ("include", "exclude", "unsure"):
+        decided = [said(verdict=verdict, record=text_digest(silent)), said("tag", rule_said="said", **tag)]
+        assert judge(silent, book, decided).conflict is None
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("AB"), st.sampled_from("xyz"), st.sampled_from(["include", "exclude", "unsure"]))
+    )
+)
+def test_kappa_is_at_most_one_and_one_for_perfect_agreement(words: list[tuple[str, str, str]]) -> None:
+    decisions = [replace(said(verdict=verdict, by=by), doi=Doi(f"10.1/{doi}")) for by, doi, verdict in words]
+    for pair in decisions_csv.agreement(decisions):
+        assert pair.kappa is None or pair.kappa <= 1
+        assert pair.observed != 1 or pair.kappa in (None, 1)
+
+
+def test_kappa_of_a_worked_example() -> None:
+    """20 both include, 15 both exclude, 5 and 10 apart: observed .70, chance .50, kappa .40."""
+    both = (
+        [("include", "include")] * 20
+        + [("include", "exclude")] * 5
+        + [("exclude", "include")] * 10
+        + [("exclude", "exclude")] * 15
+    )
+    decisions = [
+        replace(said(verdict=verdict, by=by), doi=Doi(f"10.1/{n}"))
+        for n, pair in enumerate(both)
+        for by, verdict in zip("AB", pair, strict=True)
+    ]
+    (found,) = decisions_csv.agreement(decisions)
+    assert (found.works, round(found.observed, 2), round(found.kappa or 0, 2)) == (50, 0.7, 0.4)
+
+
+def test_every_quote_on_every_real_record_is_where_it_says(shared: Path, book: Rulebook) -> None:
+    """The collected records of every field, and the labelled ones with their abstracts: offsets are exact on all."""
+    works = []
+    with gzip.open(shared / "crossref-works.jsonl.gz", "rt", encoding="utf-8") as lines:
+        for line in filter(str.strip, lines):
+            try:
+                works.append(normalise(json.loads(line)["work"]))
+            except RecordError:
+                continue
+    works += [row.work for name in ("ipt-labelled.csv.gz", "ipt-bibliography.jsonl.gz") for row in read(shared / name)]
+    seen = 0
+    for work in works:
+        judged = judge(work, book)
+        for match in (*judged.matches, *(m for t in judged.tags for m in t.matches)):
+            text = getattr(work, match.field)
+            assert text[match.start : match.stop] == match.quote
+            seen += 1
+    assert len(works) > 4000
+    assert seen > 5000

@@ -1,0 +1,1 @@
+"""Tests of the whole: histories, crashes, two reviewers, a simulated year."""

@@ -1,0 +1,390 @@
+"""People's decisions over the months: they hold for the work, under whichever DOI it stands, and nothing silences them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from evidence import decisions, strict_yaml
+from evidence.database import queries
+from evidence.database.store import open_store
+from evidence.errors import ConfigError
+from evidence.harvest import rejudge, session, sources
+from evidence.harvest.sync import Outcome, Quiet, sync
+from evidence.model import SAME_WORK, Decision, Doi, Message
+from evidence.review import decisions_csv
+from evidence.rules.taxonomy import Rulebook
+from tests.records import LIPSITZ, MALARIA, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, DictDoor
+
+Clock = Callable[[], datetime]
+DOI = Doi(str(STANGIER["DOI"]))
+COPY = Doi("10.5555/stangier.again")
+TWIN: Message = {**STANGIER, "DOI": COPY, "URL": f"https://doi.org/{COPY}"}
+CONFIG = sources.check(strict_yaml.parse(SMALL_YAML, "s.yaml"))
+
+
+class Review:
+    """One copy of a review: a database, a ledger, and the rules and clock of its program."""
+
+    def __init__(self, folder: Path, book: Rulebook, clock: Clock) -> None:
+        folder.mkdir(exist_ok=True)
+        self.db, self.ledger, self.book, self.clock = folder / "evidence.db", folder / "decisions.db", book, clock
+
+    def sync(self, *messages: Message) -> Outcome:
+        with open_store(self.db) as store:
+            return sync(CONFIG, store, DictDoor(messages or WORKS), self.book, now=self.clock, full=True)
+
+    def decide(self, doi: str, verdict: str | None = None, by: str = "A", **more: object) -> tuple[Decision, ...]:
+        words, _ = session.decide(
+            self.db, self.ledger, self.book, self.clock, Doi(doi), verdict,  # type: ignore[arg-type]
+            more.get("tags", ()), more.get("untags", ()), "why", by, withdrawn=more.get("withdrawn", ()),  # type: ignore[arg-type]
+        )  # fmt: skip
+        return words
+
+    def judge(self) -> int:
+        return session.judge(self.db, self.ledger, self.book, self.clock)
+
+    def verdicts(self) -> dict[str, tuple[str, str | None]]:
+        with queries.reading(self.db) as conn:
+            return {
+                doi: (verdict, same) for doi, verdict, same in conn.execute("select doi, verdict, same_as from works")
+            }
+
+    def conflict(self, doi: str) -> str | None:
+        with queries.reading(self.db) as conn:
+            (found,) = conn.execute("select conflict from works where doi = ?", (doi,)).fetchone()
+        return str(found) if found else None
+
+
+@pytest.fixture
+def review(tmp_path: Path, book: Rulebook, clock: Clock) -> Review:
+    return Review(tmp_path / "a", book, clock)
+
+
+def test_a_second_doi_of_an_excluded_work_is_excluded_with_it(review: Review) -> None:
+    review.sync()
+    review.decide(DOI, "exclude")
+    review.sync(*WORKS, TWIN)
+    found = review.verdicts()
+    assert sorted((found[DOI], found[COPY]), key=repr) in (
+        [("duplicate", COPY), ("exclude", None)],
+        [("duplicate", DOI), ("exclude", None)],
+    )
+    assert (review.sync(*WORKS, TWIN).rejudged, review.judge()) == (0, 0)  # and it stays so
+
+
+def test_a_decision_on_the_copy_holds_for_the_record_that_counts(review: Review) -> None:
+    review.sync(*WORKS, TWIN)
+    (hidden,) = (doi for doi, (verdict, _) in review.verdicts().items() if verdict == "duplicate")
+    review.decide(hidden, "exclude")
+    assert {verdict for doi, (verdict, _) in review.verdicts().items() if doi in (DOI, COPY)} == {
+        "exclude",
+        "duplicate",
+    }
+    review.decide(hidden, withdrawn=[None])
+    assert {verdict for doi, (verdict, _) in review.verdicts().items() if doi in (DOI, COPY)} == {
+        "include",
+        "duplicate",
+    }
+
+
+def test_different_decisions_on_two_records_that_are_one_work_are_a_conflict(review: Review) -> None:
+    apart: dict[str, Message] = {"volume": "1", "page": "5-9", "title": ["Interpersonal psychotherapy, a note"]}  # type: ignore[dict-item]
+    review.sync(*WORKS, {**TWIN, **apart, "issued": {"date-parts": [[1999]]}})
+    review.decide(DOI, "include")
+    review.decide(COPY, "exclude")
+    assert review.conflict(DOI) is None
+    with open_store(review.db) as store:  # the record is corrected: now it is plainly the same work
+        sync(CONFIG, store, DictDoor([*WORKS, {**TWIN, "indexed": {"date-time": "2026-11-24T00:00:00Z"}}]), review.book,
+             now=review.clock)  # fmt: skip
+    (stands,) = (
+        doi for doi, (verdict, _) in review.verdicts().items() if doi in (DOI, COPY) and verdict != "duplicate"
+    )
+    assert "decided twice on this work" in (review.conflict(stands) or "")
+    review.decide(stands, "exclude", by="A")  # having seen both
+    assert review.conflict(stands) is None
+
+
+def test_apart_is_never_bridged_by_a_third_record(review: Review) -> None:
+    third: Message = {**STANGIER, "DOI": "10.5555/third", "URL": "https://doi.org/10.5555/third"}
+    review.sync(*WORKS, TWIN, third)
+    review.decide(DOI, untags=[(SAME_WORK, COPY)])
+    found = review.verdicts()
+    one_work = [{doi, same} for doi, (_, same) in found.items() if same]
+    assert one_work and {DOI, COPY} not in one_work
+    heads = {doi: same or doi for doi, (_, same) in found.items()}
+    assert heads[DOI] != heads[COPY]
+    review.decide("10.5555/third", tags=[(SAME_WORK, DOI)])
+    review.decide("10.5555/third", tags=[(SAME_WORK, COPY)])
+    heads = {doi: same or doi for doi, (_, same) in review.verdicts().items()}
+    assert heads[DOI] != heads[COPY]
+
+
+def without(book: Rulebook, facet: str, value: str) -> Rulebook:
+    """The rules as they are once a value has left the taxonomy."""
+    facets = tuple(
+        replace(f, values=tuple(v for v in f.values if (f.facet, v.id) != (facet, value))) for f in book.facets
+    )
+    values = {said: v for said, v in book.tagging.values.items() if said != (facet, value)}
+    marks = {said: mark for said, mark in book.marks.items() if said != (facet, value)}
+    smaller = replace(book.tagging, values=values, order=tuple(s for s in book.tagging.order if s in values))
+    return replace(book, facets=facets, tagging=smaller, marks=marks, digest="f" * 16)
+
+
+def test_a_tag_whose_value_left_the_taxonomy_is_kept_and_shown_and_harms_nothing(
+    review: Review, book: Rulebook
+) -> None:
+    review.sync()
+    review.decide(DOI, tags=[("outcome", "cost")])
+    review.book = without(book, "outcome", "cost")
+    assert review.judge() > 0
+    assert "outcome:cost: this value no longer exists" in (review.conflict(DOI) or "")
+    with queries.reading(review.db) as conn:
+        assert conn.execute("select * from facets where facet = 'outcome' and value = 'cost'").fetchall() == []
+        assert conn.execute("select * from tags where value = 'cost'").fetchall() == []
+    with pytest.raises(ConfigError, match="outcome has no 'cost'"):
+        review.decide(DOI, tags=[("outcome", "cost")])
+    review.db.unlink()  # rebuilt from nothing
+    review.sync()
+    assert "no longer exists" in (review.conflict(DOI) or "")
+    review.decide(DOI, withdrawn=[("outcome", "cost")])
+    assert review.conflict(DOI) is None
+
+
+def test_the_same_decision_twice_is_one(review: Review) -> None:
+    review.sync()
+    assert len(review.decide(DOI, "include")) == 1
+    assert review.decide(DOI, "include") == ()
+    assert len(queries.words(review.ledger)) == 1
+    review.decide(DOI, withdrawn=[None])
+    assert len(review.decide(DOI, "include")) == 1  # after it was undone it says something again
+    assert len({decisions.identify(d) for d in queries.words(review.ledger)}) == 3
+
+
+def test_decisions_follow_the_work_to_another_database_and_what_finds_no_work_is_named(
+    review: Review, tmp_path: Path, book: Rulebook, clock: Clock
+) -> None:
+    review.sync(*WORKS, TWIN)
+    review.decide(DOI, "exclude")
+    elsewhere = Review(tmp_path / "b", book, clock)
+    elsewhere.sync(MARKOWITZ)
+    words = queries.words(review.ledger)
+    assert session.import_decisions(elsewhere.db, elsewhere.ledger, book, clock, words) == 1
+    assert session.import_decisions(elsewhere.db, elsewhere.ledger, book, clock, words) == 0
+    with queries.reading(elsewhere.db) as conn:
+        assert queries.without_work(conn) == [DOI]
+    elsewhere.sync(*WORKS)
+    assert elsewhere.verdicts()[DOI][0] == "exclude"
+    with queries.reading(elsewhere.db) as conn:
+        assert queries.without_work(conn) == []
+
+
+def test_two_copies_that_exchange_their_ledgers_show_the_same(
+    review: Review, tmp_path: Path, book: Rulebook, clock: Clock
+) -> None:
+    other = Review(tmp_path / "b", book, clock)
+    review.sync()
+    other.sync()
+    review.decide(DOI, "exclude", by="A")
+    other.decide(DOI, "include", by="A")
+    other.decide(DOI, tags=[("outcome", "cost")], by="B")
+    mine, theirs = queries.words(review.ledger), queries.words(other.ledger)
+    session.import_decisions(review.db, review.ledger, book, clock, theirs)
+    session.import_decisions(other.db, other.ledger, book, clock, mine)
+    assert review.verdicts() == other.verdicts()
+    assert review.conflict(DOI) == other.conflict(DOI)
+    assert "decided twice" in (review.conflict(DOI) or "")
+    stands = review.verdicts()[DOI][0]
+    review.decide(DOI, stands, by="A")  # the same again, but having seen the other
+    assert (review.conflict(DOI), review.verdicts()[DOI][0]) == (None, stands)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "problem"),
+    [
+        ("made_at", "31/12/2019", "is not an ISO time"),
+        ("made_at", "yesterday", "is not an ISO time"),
+        ("value", "not a doi", "is not a valid DOI"),
+        ("reason", "another", "was changed after it was exported"),
+    ],
+)
+def test_an_imported_line_that_makes_no_sense_is_named(tmp_path: Path, column: str, value: str, problem: str) -> None:
+    pair = Decision(DOI, "tag", None, SAME_WORK, COPY, "why", "A", "2026-11-24T00:00:00Z", None, None)
+    cells = dict(zip(decisions_csv.COLUMNS, next(decisions_csv.rows([pair])), strict=True)) | {column: value}
+    file = tmp_path / "d.csv"
+    file.write_text(",".join(decisions_csv.COLUMNS) + "\n" + ",".join(cells.values()) + "\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=rf"d\.csv:2: .*{problem}"):
+        decisions_csv.read(file)
+
+
+def test_a_csv_of_decisions_reads_back_as_it_was(tmp_path: Path, review: Review) -> None:
+    review.sync()
+    review.decide(DOI, "exclude")
+    review.decide(DOI, "include", by="B")
+    words = queries.words(review.ledger)
+    file = tmp_path / "d.csv"
+    lines = [decisions_csv.COLUMNS, *decisions_csv.rows(words)]
+    file.write_text("\n".join(",".join(line) for line in lines), encoding="utf-8")
+    assert tuple(decisions_csv.read(file)) == words
+    assert any(word.seen for word in words)
+
+
+def test_judging_again_settles_in_one_run(review: Review) -> None:
+    review.sync(*WORKS, TWIN)
+    review.decide(COPY, "exclude")
+    with open_store(review.db) as store:
+        assert rejudge.settle(store, review.book, 1, Quiet(), moved=True) == (0, 0)
+
+
+def test_a_decision_on_a_ledger_that_was_restored_shows_at_once(review: Review) -> None:
+    """The restored ledger gives the numbers of the decisions that it does not have again."""
+    review.sync()
+    review.decide(DOI, "include")
+    older = queries.words(review.ledger)
+    backup = review.ledger.read_bytes()
+    review.decide(str(MARKOWITZ["DOI"]), "exclude")
+    review.ledger.write_bytes(backup)
+    review.decide(DOI, "exclude")
+    assert (review.verdicts()[DOI][0], len(queries.words(review.ledger))) == ("exclude", len(older) + 1)
+    assert review.verdicts()[str(MARKOWITZ["DOI"])][0] == "include"  # nobody has said anything of it any more
+
+
+def test_what_was_taken_back_elsewhere_is_a_conflict(
+    review: Review, tmp_path: Path, book: Rulebook, clock: Clock
+) -> None:
+    """A decision, and the withdrawal of another one by somebody who did not know of it: neither goes without a word."""
+    other = Review(tmp_path / "b", book, clock)
+    for copy in (review, other):
+        copy.sync()
+    review.decide(DOI, "exclude")
+    other.decide(DOI, "include")
+    other.decide(DOI, withdrawn=[None])
+    words = queries.words(other.ledger)
+    session.import_decisions(review.db, review.ledger, book, clock, words)
+    assert "exclude" in (review.conflict(DOI) or "") and "withdraw" in (review.conflict(DOI) or "")
+
+
+def test_a_pair_that_was_taken_back_elsewhere_waits_for_a_person(
+    review: Review, tmp_path: Path, book: Rulebook, clock: Clock
+) -> None:
+    other = Review(tmp_path / "b", book, clock)
+    pair = [(SAME_WORK, str(MARKOWITZ["DOI"]))]
+    for copy in (review, other):
+        copy.sync()
+    review.decide(DOI, tags=pair)
+    other.decide(DOI, tags=pair)
+    other.decide(DOI, withdrawn=pair)
+    session.import_decisions(review.db, review.ledger, book, clock, queries.words(other.ledger))
+    with queries.reading(review.db) as conn:
+        (waiting,) = queries.pairs_to_check(conn)
+    assert "A: said that they are one work, and took that back" in waiting["reason"]
+
+
+def test_a_later_word_stands_though_two_records_are_two_works_again(review: Review) -> None:
+    """Its reviewer had the first word before them by way of the second, which is now one on another work."""
+    ticks, day = review.clock, [29]
+    review.clock = lambda: ticks().replace(day=day[0])
+    review.sync(*WORKS, TWIN)
+    (hidden,) = (doi for doi, (verdict, _) in review.verdicts().items() if verdict == "duplicate")
+    stands = ({DOI, COPY} - {Doi(hidden)}).pop()
+    review.decide(stands, "include")
+    day[0] = 28
+    review.decide(hidden, "unsure")
+    day[0] = 25  # a clock that is days behind
+    review.decide(stands, "exclude")
+    review.decide(DOI, untags=[(SAME_WORK, COPY)], by="B")
+    found = review.verdicts()
+    assert (found[stands][0], found[hidden][0]) == ("exclude", "unsure")
+
+
+def pair_said(review: Review, one: str, other: str) -> tuple[str, str]:
+    with queries.reading(review.db) as conn:
+        first, second = sorted((one, other))
+        return queries.paired_by_people(conn)[first, second]
+
+
+def test_a_pair_says_what_it_overrules_and_why_it_is_not_joined(review: Review) -> None:
+    excluded, third = str(MALARIA["DOI"]), str(MARKOWITZ["DOI"])
+    with open_store(review.db) as store:
+        sync(CONFIG, store, DictDoor(WORKS), review.book, now=review.clock, full=True, take=[MALARIA])
+    review.decide(DOI, tags=[(SAME_WORK, excluded)])
+    assert pair_said(review, DOI, excluded) == ("same", f"A: why (Not joined: {excluded} is excluded.)")
+    assert review.judge() == 0  # and it stays so
+    review.decide(DOI, tags=[(SAME_WORK, third)])
+    review.decide(DOI, untags=[(SAME_WORK, third)], by="B")
+    assert pair_said(review, DOI, third) == ("apart", "B: why (People disagree: A: one work.)")
+    between = str(LIPSITZ["DOI"])
+    review.decide(DOI, tags=[(SAME_WORK, between)])
+    review.decide(between, tags=[(SAME_WORK, third)])
+    said = [pair_said(review, between, doi) for doi in (DOI, third)]
+    assert {verdict for verdict, _ in said} == {"same"}
+    assert sum("(Not joined: " in reason and "two works, as people decided" in reason for _, reason in said) == 1
+
+
+def test_a_pair_of_which_one_record_is_not_here_is_listed(
+    review: Review, tmp_path: Path, book: Rulebook, clock: Clock
+) -> None:
+    other = Review(tmp_path / "b", book, clock)
+    review.sync(*WORKS, TWIN)
+    review.decide(DOI, untags=[(SAME_WORK, COPY)])
+    other.sync()
+    session.import_decisions(other.db, other.ledger, book, clock, queries.words(review.ledger))
+    with queries.reading(other.db) as conn:
+        assert queries.without_work(conn) == [COPY]
+        assert len(conn.execute("select * from decisions_without_work").fetchall()) == 1
+
+
+def test_a_database_that_is_made_anew_asks_for_every_work_that_was_decided_on(review: Review) -> None:
+    """No source leads to the one any more, and of the other an old DOI is all that the decisions know."""
+    with open_store(review.db) as store:
+        sync(CONFIG, store, DictDoor([*WORKS, TWIN]), review.book, now=review.clock, full=True, take=[MALARIA])
+    review.decide(str(MALARIA["DOI"]), "include")
+    review.decide(COPY, "exclude")
+    review.db.unlink()
+    with open_store(review.db) as store:
+        door = DictDoor(WORKS)
+        door.aliases[COPY] = DOI
+        sync(CONFIG, store, door, review.book, now=review.clock)
+    found = review.verdicts()
+    assert (found[str(MALARIA["DOI"])][0], found[DOI][0]) == ("include", "exclude")
+    with queries.reading(review.db) as conn:
+        assert queries.without_work(conn) == []
+
+
+def test_records_that_were_set_apart_and_are_one_record_now_are_a_conflict(review: Review) -> None:
+    review.sync(*WORKS, TWIN)
+    review.decide(DOI, untags=[(SAME_WORK, COPY)])
+    with open_store(review.db) as store:
+        door = DictDoor(WORKS)
+        door.aliases[COPY] = DOI
+        sync(CONFIG, store, door, review.book, now=review.clock, full=True)
+    assert f"{COPY} are two works: both DOIs lead to one record now" in (review.conflict(DOI) or "")
+    assert review.judge() == 0
+    review.decide(DOI, withdrawn=[(SAME_WORK, COPY)])
+    assert review.conflict(DOI) is None
+
+
+def test_a_pair_may_be_named_by_an_old_doi(review: Review) -> None:
+    review.sync(*WORKS, TWIN)
+    with open_store(review.db) as store:
+        door = DictDoor(WORKS)
+        door.aliases[COPY] = DOI
+        sync(CONFIG, store, door, review.book, now=review.clock, full=True)
+    (word,) = review.decide(str(MARKOWITZ["DOI"]), tags=[(SAME_WORK, COPY)])
+    assert word.value == DOI
+    assert {same for doi, (_, same) in review.verdicts().items() if doi in (DOI, MARKOWITZ["DOI"])} - {None}
+    with pytest.raises(ConfigError, match="no other work"):
+        review.decide(DOI, tags=[(SAME_WORK, COPY)])
+
+
+def test_what_is_said_again_shows_in_a_harvest_that_was_restored(review: Review) -> None:
+    review.sync()
+    backup = review.db.read_bytes()
+    review.decide(DOI, "exclude")
+    review.db.write_bytes(backup)
+    assert review.decide(DOI, "exclude") == ()
+    assert review.verdicts()[DOI][0] == "exclude"
