@@ -298,7 +298,7 @@ async def shown(db: Path, ds: Datasette) -> dict[str, Any]:
     for verdict, label, box in (
         ("include", "works included", "included"),
         ("exclude", "looked at and excluded", "excluded"),
-        ("unsure", "waiting for a person", "waiting"),
+        ("unsure", "waiting for a decision", "waiting"),
     ):
         assert verdicts[verdict] == front[label] == boxes[box], verdict
         answer = await ds.client.get(f"/evidence/works.json?verdict={verdict}&_shape=array&_size=1000")
@@ -307,7 +307,7 @@ async def shown(db: Path, ds: Datasette) -> dict[str, Any]:
     assert boxes["identified"] - boxes["removed"] == boxes["screened"]
     assert boxes["screened"] == boxes["included"] + boxes["excluded"] + boxes["waiting"]
     assert boxes["removed"] == boxes["duplicates"] + boxes["removed_otherwise"]
-    assert status["waiting"] == front["waiting for a person"]
+    assert status["waiting"] == front["waiting for a decision"]
     assert status["decisions_to_check"] == front.get("decisions to look at again", 0) == boxes["decisions_to_check"]
     noticed = Counter(row[3] for row in works.values() if row[3] and row[0] == "include")
     assert sum(noticed.values()) == front["retracted or corrected"]

@@ -1,7 +1,7 @@
-"""Any list of works as a file: `/download/ris?verdict=include&_tag=variant:ipt-a` takes every filter the list takes.
+"""Any list of works as a file: `/download/ris?verdict=include&_tag=variant:ipt-a` takes the filters of the list of works.
 
-The list itself says which works (asked of Datasette), `evidence.export.formats` writes them; neither a filter nor a
-format is known here. Rows stream in the list's order, so a file of any length costs little memory.
+Datasette decides which works are in the list, and `evidence.export.formats` writes the file; this plugin knows neither filters
+nor formats. Rows are streamed in the list's order, so memory does not grow with the file.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from evidence.model import Doi
 
 NAME = "evidence"
 BATCH = 200
-"""Works written between two looks at the network."""
+"""Works per chunk sent to the network."""
 
 ONLY_DOIS = (("_col", "doi"), ("_size", "1"), ("_shape", "objects"), ("_nofacet", "1"), ("_nocount", "1"))
 IGNORED = frozenset({"_col", "_nocol", "_size", "_shape", "_next", "_facet", "_facet_tags", "_labels"})
 
-PATIENCE = 4
-"""How many times as long as a page a whole list may take to be put in order."""
+TIME_LIMIT_FACTOR = 4
+"""Sorting a whole list may take this many times the time limit of a page (`sql_time_limit_ms`)."""
 
 
 @hookimpl
@@ -48,23 +48,23 @@ async def download(datasette: Any, request: Any, send: Any) -> Response | None:
     wanted = formats.FORMATS.get(request.url_vars["format"])
     path = datasette.get_database(NAME).path
     if wanted is None or path is None:
-        raise NotFound(f"There are files in these formats: {', '.join(formats.FORMATS)}")
-    dois, complaint = await listed(datasette, request.query_string)
-    if complaint is not None:
-        return Response.text(complaint, status=400)
+        raise NotFound(f"Files come in these formats: {', '.join(formats.FORMATS)}")
+    dois, error = await dois_of_list(datasette, request.query_string)
+    if error is not None:
+        return Response.text(error, status=400)
 
     async def stream(out: Any) -> None:
         with ThreadPoolExecutor(max_workers=1) as thread:  # a SQLite connection stays in the thread that opened it
             loop = asyncio.get_running_loop()
-            chunks = await loop.run_in_executor(thread, written, Path(path), dois, wanted)
+            chunks = await loop.run_in_executor(thread, file_chunks, Path(path), dois, wanted)
 
-            def ahead() -> asyncio.Future[str]:
+            def next_batch() -> asyncio.Future[str]:
                 return loop.run_in_executor(thread, lambda: "".join(itertools.islice(chunks, BATCH)))
 
             try:
-                text = await ahead()
+                text = await next_batch()
                 while text:
-                    following = ahead()  # written while this one is on its way
+                    following = next_batch()  # prepared while this one is sent
                     await out.write(text)
                     text = await following
             finally:
@@ -76,11 +76,11 @@ async def download(datasette: Any, request: Any, send: Any) -> Response | None:
     return None
 
 
-async def listed(datasette: Any, query: str) -> tuple[list[Doi], str | None]:
-    """The DOIs of a list of works in its order, or Datasette's complaint about the filters.
+async def dois_of_list(datasette: Any, query: str) -> tuple[list[Doi], str | None]:
+    """The DOIs of a list of works in its order, or Datasette's error message about the filters.
 
-    Datasette is asked for the list's first row: it checks filters and permissions, and says which statement the list is. That
-    statement is then asked once for all, instead of page by page.
+    Datasette is asked for the first row only. It checks filters and permissions and returns the SQL of the list, which is then
+    run once for all rows instead of page by page.
     """
     pairs = [(key, text) for key, text in parse_qsl(query, keep_blank_values=True) if key not in IGNORED]
     answer = await datasette.client.get(
@@ -90,23 +90,23 @@ async def listed(datasette: Any, query: str) -> tuple[list[Doi], str | None]:
     if answer.status_code != 200:
         return [], str(page.get("error"))
     statement, _, _ = page["query"]["sql"].rpartition(" limit ")
-    limit = PATIENCE * datasette.setting("sql_time_limit_ms")
+    limit = TIME_LIMIT_FACTOR * datasette.setting("sql_time_limit_ms")
 
-    def every(conn: sqlite3.Connection) -> list[Doi]:
+    def all_dois(conn: sqlite3.Connection) -> list[Doi]:
         cursor = conn.cursor()
         cursor.row_factory = None
         with sqlite_timelimit(conn, limit):
-            # The key ends the order, as it does on the list's pages.
+            # Ties are broken by DOI, as on the pages of the list.
             return [Doi(doi) for doi, *_ in cursor.execute(f"{statement}, doi", page["query"]["params"])]
 
     try:
-        return await datasette.get_database(NAME).execute_fn(every), None
+        return await datasette.get_database(NAME).execute_fn(all_dois), None
     except sqlite3.OperationalError as error:
-        return [], f"The list could not be put in order: {error}"
+        return [], f"The list could not be sorted: {error}"
 
 
-def written(path: Path, dois: list[Doi], wanted: formats.Format) -> Generator[str, None, None]:
-    """The file in chunks; the connection lives as long as they are read."""
+def file_chunks(path: Path, dois: list[Doi], wanted: formats.Format) -> Generator[str, None, None]:
+    """The file in chunks; the connection closes after the last one."""
     conn = queries.connect(path)
     try:
         yield from wanted(queries.whole(conn, dois, flat=wanted.flat))

@@ -1,7 +1,7 @@
 """The evidence map: variant × outcome, split by design, with filters; as a page, as SVG and as CSV.
 
-A cell counts the included works that carry both tags. Empty cells are kept: they are the message. Every cell's address is
-the list of its works, with the same filters.
+A cell counts the included works that have both tags, and links to the list of these works with the same filters. Empty cells
+are kept, because they show what has not been studied.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ VALUES = """
 """
 
 CELL = 34
-"""Side of a cell in the SVG; the largest mark is four fifths of it."""
+"""Side of a cell in the SVG; the largest square is four fifths of it."""
 
 
 @hookimpl
 def register_routes() -> list[tuple[str, Any]]:
-    return [(r"^/map$", page), (r"^/map\.csv$", as_csv), (r"^/map\.svg$", as_svg)]
+    return [(r"^/map$", map_page), (r"^/map\.csv$", as_csv), (r"^/map\.svg$", as_svg)]
 
 
 @hookimpl
 def extra_template_vars(datasette: Any, template: str) -> dict[str, Any]:
     async def evidence_map() -> dict[str, Any]:
-        return await make(datasette, {})
+        return await map_data(datasette, {})
 
     return {"evidence_map": evidence_map} if template == "index.html" else {}
 
 
-async def page(datasette: Any, request: Any) -> Response:
-    chart = await make(datasette, chosen(request))
+async def map_page(datasette: Any, request: Any) -> Response:
+    chart = await map_data(datasette, filters_of(request))
     return Response.html(await datasette.render_template("map.html", {"map": chart}, request=request))
 
 
 async def as_csv(datasette: Any, request: Any) -> Response:
-    chart = await make(datasette, chosen(request))
+    chart = await map_data(datasette, filters_of(request))
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(["variant", "outcome", "works", "trials", "reviews"])
@@ -62,28 +62,28 @@ async def as_csv(datasette: Any, request: Any) -> Response:
 
 
 async def as_svg(datasette: Any, request: Any) -> Response:
-    chart = await make(datasette, chosen(request))
+    chart = await map_data(datasette, filters_of(request))
     text = await datasette.render_template("map.svg", {"map": chart, "cell": CELL}, request=request)
     return Response(text, content_type="image/svg+xml; charset=utf-8")
 
 
-def chosen(request: Any) -> dict[str, str]:
-    """The filters in the address that mean something: facets by value, years by number."""
+def filters_of(request: Any) -> dict[str, str]:
+    """The valid filters in the address: facet → value, `since` and `until` → year."""
     wanted = {name: request.args.get(name) or "" for name in (*FILTERS, "since", "until")}
     return {name: value for name, value in wanted.items() if value and (name in FILTERS or value.isdecimal())}
 
 
-async def make(datasette: Any, wanted: dict[str, str]) -> dict[str, Any]:
-    """The map with these filters, counted once until the database changes."""
+async def map_data(datasette: Any, wanted: dict[str, str]) -> dict[str, Any]:
+    """The map with these filters, cached until the database changes."""
     key = ("map", tuple(sorted(wanted.items())))
-    return await MEMORY.get(datasette.get_database(NAME).path, key, lambda: count(datasette, wanted))
+    return await MEMORY.get(datasette.get_database(NAME).path, key, lambda: compute(datasette, wanted))
 
 
-async def count(datasette: Any, wanted: dict[str, str]) -> dict[str, Any]:
-    """Rows of cells, with labels, totals, addresses and the choices for the form."""
+async def compute(datasette: Any, wanted: dict[str, str]) -> dict[str, Any]:
+    """Rows of cells with labels, totals and addresses, and the options for the form."""
     db = datasette.get_database(NAME)
     known = await work_sets.kept(db)
-    works = among(known, wanted)
+    works = filtered_works(known, wanted)
     found = cells(known, works)
     totals = {facet: dict(known.by_tag(facet, works)) for facet in ("variant", "outcome")}
     values: dict[str, list[dict[str, Any]]] = {}
@@ -121,7 +121,7 @@ async def count(datasette: Any, wanted: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def among(known: work_sets.Tallies, wanted: dict[str, str]) -> int:
+def filtered_works(known: work_sets.Tallies, wanted: dict[str, str]) -> int:
     """The set of included works with these filters."""
     works = known.columns["verdict"].get("include", 0)
     for facet, value in wanted.items():
@@ -130,31 +130,31 @@ def among(known: work_sets.Tallies, wanted: dict[str, str]) -> int:
     if "since" in wanted or "until" in wanted:
         since, until = (int(wanted[year][:6]) if year in wanted else None for year in ("since", "until"))
         years = 0
-        for year, its in known.columns["year"].items():
+        for year, in_year in known.columns["year"].items():
             if (since is None or year >= since) and (until is None or year <= until):
-                years |= its
+                years |= in_year
         works &= years
     return works
 
 
 def cells(known: work_sets.Tallies, works: int) -> dict[tuple[str, str], tuple[int, int, int]]:
-    """(variant, outcome) → how many of these works have both, how many of those are trials, and how many reviews."""
+    """(variant, outcome) → the number of works that have both tags, and of these the trials and the reviews."""
     trials = known.either("design", *work_sets.TRIALS)
     reviews = known.either("design", *work_sets.REVIEWS) & ~trials
     variants, outcomes = (
-        [(value, its & works) for (facet, value), its in known.tags.items() if facet == wanted]
+        [(value, tagged & works) for (facet, value), tagged in known.tags.items() if facet == wanted]
         for wanted in ("variant", "outcome")
     )
     found = {}
-    for variant, ours in variants:
-        for outcome, theirs in outcomes:
-            if both := ours & theirs:
+    for variant, with_variant in variants:
+        for outcome, with_outcome in outcomes:
+            if both := with_variant & with_outcome:
                 found[variant, outcome] = (both.bit_count(), (both & trials).bit_count(), (both & reviews).bit_count())
     return found
 
 
 def cell(found: Any, variant: str, outcome: dict[str, Any], most: int, base: str) -> dict[str, Any]:
-    """One cell: counts, a mark whose area goes with the count, and the address of its works."""
+    """One cell: counts, the side of its square (0 to 1; area proportional to the count), and the address of its works."""
     works, trials, reviews = found.get((variant, outcome["value"]), (0, 0, 0))
     tags = urlencode([("_tag", f"variant:{variant}"), ("_tag", f"outcome:{outcome['value']}")])
     return {

@@ -1,10 +1,9 @@
 """Tags as a facet and as a filter: `?_facet_tags=variant` counts, `?_tag=variant:ipt-a` narrows.
 
-`?_tag=design:rct,cluster-rct` means either; several `_tag` mean all of them. The facet counts sets of works
-(`evidence.publish.work_sets`), all facets of a page from one; while somebody writes to the database it counts in the link
-table. The filter is ours because Datasette's `_through` looks
-at one column, and a value's name can stand in two facets (`grief` is a condition and a problem area; `none` a condition and
-a comparator). Works on the table `works` and on any view with `doi`.
+`?_tag=design:rct,cluster-rct` means either value; several `_tag` must all match. Facets are counted from sets of works
+(`evidence.publish.work_sets`), or in the table `tags` while the database is being written. Datasette's own `_through` filter is
+not enough: it compares one column, and the same value can exist in two facets (`grief` is a condition and a problem area, `none`
+a condition and a comparator). Works on the table `works` and on any view with a column `doi`.
 """
 
 from __future__ import annotations
@@ -27,13 +26,13 @@ from evidence.publish import work_sets
 from evidence.publish.cache import MEMORY
 
 COMPARISONS = {"": "=", "exact": "=", "not": "≠", "gt": ">", "gte": "≥", "lt": "<", "lte": "≤"}
-"""Signs for Datasette's comparisons; the others are words already."""
+"""Signs for Datasette's comparisons; other comparisons are shown by name."""
 
 ONLY_DOI = re.compile(r"^select .*? from ", re.DOTALL)
-"""The columns of a list's statement. A view's costly columns are not computed when none but the DOI is asked for."""
+"""The columns in a list's SQL. Replaced by `doi`, so that a view's costly columns are not computed."""
 
 OF_WORKS = re.compile(r"^select .*? from works (?:where (?P<where>.*) )?$", re.DOTALL)
-"""The statement of a list of works."""
+"""The SQL of a list of works."""
 
 BY_DOI = "doi in (select doi from ({sql}))"
 
@@ -46,7 +45,7 @@ LABELS = "select facet, value, label from facets"
 
 
 class TagFacet(Facet):  # type: ignore[misc]
-    """Counts of one facet's values among the works on the page's list."""
+    """Counts of one facet's values among the works of the list."""
 
     type = "tags"
 
@@ -64,9 +63,9 @@ class TagFacet(Facet):  # type: ignore[misc]
     async def _count(self, facet: str, *, hideable: bool) -> dict[str, Any]:
         size = self.get_facet_size()
         db = self.ds.get_database(self.database)
-        rows = (await (self._read_off(db, facet) if MEMORY.keeps(db.path) else self._ask(db, facet, size + 1)))[
-            : size + 1
-        ]
+        rows = (
+            await (self._count_sets(db, facet) if MEMORY.keeps(db.path) else self._count_in_sql(db, facet, size + 1))
+        )[: size + 1]
         labels = await MEMORY.get(db.path, "labels", lambda: labels_of(db))
         chosen = self.request.args.getlist("_tag")
         values = []
@@ -93,8 +92,8 @@ class TagFacet(Facet):  # type: ignore[misc]
             "truncated": len(rows) > size,
         }
 
-    async def _read_off(self, db: Any, facet: str) -> list[tuple[str, int]]:
-        """(value, number of works), most first, from the set of the list's works."""
+    async def _count_sets(self, db: Any, facet: str) -> list[tuple[str, int]]:
+        """(value, number of works), most frequent first, from the set of the list's works."""
         found = OF_WORKS.match(self.sql)
         where = (
             (found["where"] or "") if found else BY_DOI.format(sql=ONLY_DOI.sub("select doi from ", self.sql, count=1))
@@ -113,8 +112,8 @@ class TagFacet(Facet):  # type: ignore[misc]
             raise
         return (await work_sets.kept(db)).by_tag(facet, works)
 
-    async def _ask(self, db: Any, facet: str, many: int) -> list[tuple[str, int]]:
-        """The same from SQLite."""
+    async def _count_in_sql(self, db: Any, facet: str, many: int) -> list[tuple[str, int]]:
+        """The same as `_count_sets`, counted by SQLite."""
         sql = COUNT.format(sql=ONLY_DOI.sub("select doi from ", self.sql, count=1))
         params = {**dict(self.params or {}), "tag_facet": facet, "tag_limit": many}
         limit = self.ds.setting("facet_time_limit_ms")
@@ -122,7 +121,7 @@ class TagFacet(Facet):  # type: ignore[misc]
 
 
 async def labels_of(db: Any) -> dict[tuple[str, str], str]:
-    """(facet, value) → how people read it."""
+    """(facet, value) → label."""
     return {(facet, value): label for facet, value, label in await db.execute(LABELS)}
 
 
@@ -140,14 +139,14 @@ def filters_from_request(
         if not wanted:
             return None
         clauses, params = tag_filter.conditions(wanted)
-        words = [f"tagged {tag.facet}: {' or '.join(tag.values)}" for tag in wanted]
-        return FilterArguments(clauses, params, words)
+        descriptions = [f"tagged {tag.facet}: {' or '.join(tag.values)}" for tag in wanted]
+        return FilterArguments(clauses, params, descriptions)
 
     return inner
 
 
 async def tag_filters(db: Any, request: Any) -> list[tag_filter.TagFilter]:
-    """Every `_tag` of the address, as `evidence export --tag` reads it; a page that says so (400) where one makes no sense."""
+    """The tag filters in the address, as `evidence export --tag` reads them; BadRequest for an unknown tag."""
     texts = [text for text in request.args.getlist("_tag") if text]
     if not texts:
         return []
@@ -160,28 +159,28 @@ async def tag_filters(db: Any, request: Any) -> list[tag_filter.TagFilter]:
 
 @hookimpl
 def extra_template_vars() -> dict[str, Any]:
-    return {"chips": chips, "chip_words": chip_words}
+    return {"active_filters": active_filters, "filter_label": filter_label}
 
 
-def chips(request: Any) -> list[tuple[str, str]]:
-    """The filters of a list as they stand in its address: columns, search and tags."""
-    ours = ("_search", "_tag", "_through", "_where")
+def active_filters(request: Any) -> list[tuple[str, str]]:
+    """The filters in a list's address, as (parameter, value): columns, search and tags."""
+    special = ("_search", "_tag", "_through", "_where")
     return [
         (key, text)
         for key in request.args
-        if key in ours or not key.startswith("_") or "__" in key
+        if key in special or not key.startswith("_") or "__" in key
         for text in request.args.getlist(key)
         if text
     ]
 
 
-def chip_words(key: str, text: str) -> str:
-    """A filter in words: `_tag=variant:ipt` is "variant: ipt", `year__gte=2010` is "year ≥ 2010"."""
+def filter_label(key: str, text: str) -> str:
+    """A filter as people read it: "variant: ipt" for `_tag=variant:ipt`, "year ≥ 2010" for `year__gte=2010`."""
     if key == "_tag":
         return text.replace(":", ": ", 1).replace(",", " or ")
     if key.startswith("_"):
         return f"{key.strip('_')}: {text}"
     column, _, comparison = key.partition("__")
     if comparison in ("isnull", "notnull", "isblank", "notblank"):
-        return f"{column} {'is empty' if comparison in ('isnull', 'isblank') else 'is there'}"
+        return f"{column} {'is empty' if comparison in ('isnull', 'isblank') else 'is not empty'}"
     return f"{column} {COMPARISONS.get(comparison, comparison)} {text}"

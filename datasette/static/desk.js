@@ -1,48 +1,48 @@
-// The desk's single keys. Every key has a control on the page that does the same; the switch is remembered in this browser.
+// Keyboard shortcuts of the desk. Each does what a control on the page does; whether they are on is kept in this browser.
 (() => {
     const form = document.getElementById("decision");
     const keys = document.getElementById("keys");
     const undo = document.getElementById("undo");
-    const lists = [...document.querySelectorAll(".ready")];
-    const remembered = "desk-single-keys";
+    const lists = [...document.querySelectorAll(".standard-reasons")];
+    const storageKey = "desk-keyboard-shortcuts";
 
     if (keys) {
-        try { keys.checked = localStorage.getItem(remembered) !== "off"; } catch { /* storage may be forbidden: then it is not remembered */ }
+        try { keys.checked = localStorage.getItem(storageKey) !== "off"; } catch { /* storage may be forbidden; then the choice is not kept */ }
         keys.addEventListener("change", () => {
-            try { localStorage.setItem(remembered, keys.checked ? "on" : "off"); } catch { /* see above */ }
+            try { localStorage.setItem(storageKey, keys.checked ? "on" : "off"); } catch { /* see above */ }
             document.body.classList.toggle("no-keys", !keys.checked);
         });
         document.body.classList.toggle("no-keys", !keys.checked);
     }
 
-    const chosen = () => form?.querySelector("input[name=verdict]:checked")?.value ?? "";
-    const offer = () => lists.forEach((list) => { list.hidden = list.dataset.verdict !== chosen(); });
+    const chosenVerdict = () => form?.querySelector("input[name=verdict]:checked")?.value ?? "";
+    const showReasons = () => lists.forEach((list) => { list.hidden = list.dataset.verdict !== chosenVerdict(); });
 
     if (form) {
-        form.addEventListener("change", offer);
+        form.addEventListener("change", showReasons);
         form.addEventListener("click", (event) => {
             const button = event.target.closest("[data-reason]");
             if (!button) return;
             form.elements.reason.value = button.dataset.reason;
             form.querySelector(".send button").focus();
         });
-        offer();
+        showReasons();
     }
 
-    const typing = (element) => element.matches("input[type=text], input[type=search], textarea, select") || element.isContentEditable;
+    const isTextField = (element) => element.matches("input[type=text], input[type=search], textarea, select") || element.isContentEditable;
 
     document.addEventListener("keydown", (event) => {
-        if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || typing(event.target)) return;
+        if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || isTextField(event.target)) return;
         if (keys && !keys.checked) return;
         const key = event.key.toLowerCase();
         const radio = form?.querySelector(`input[data-key="${CSS.escape(key)}"]`);
-        const ready = /^[1-9]$/.test(key) ? lists.find((list) => !list.hidden)?.querySelectorAll("button")[Number(key) - 1] : null;
+        const reason = /^[1-9]$/.test(key) ? lists.find((list) => !list.hidden)?.querySelectorAll("button")[Number(key) - 1] : null;
         if (radio) {
             radio.checked = true;
             radio.focus();
-            offer();
-        } else if (ready) {
-            ready.click();
+            showReasons();
+        } else if (reason) {
+            reason.click();
         } else if (key === "r" && form) {
             form.elements.reason.focus();
         } else if (key === "t" && form) {

@@ -29,7 +29,7 @@ RECORDS = f"""
                 then 'again' else 'first' end as found, s.first_run
         from sightings s join sources n on n.source = s.source join source_history o on {_WAS.format("s")}
         union all
-        select h.doi, null, 'A known DOI led to it', 'other', 'first', h.first_run
+        select h.doi, null, 'Found through a known DOI', 'other', 'first', h.first_run
         from verdict_history h
         where not exists (select 1 from verdict_history e where e.doi = h.doi and e.first_run < h.first_run)
             and not exists (select 1 from sightings s where s.doi = h.doi and s.first_run <= h.first_run)
@@ -115,24 +115,24 @@ _OTHERWISE = ("unusable", "pending", *_by("not-understood"), *_by("alias"))
 
 BOXES = (
     Box("identified", "Records identified", _FOUND),
-    Box("searches", "from databases: standing searches", ("search",), "database_results", "identified"),
+    Box("searches", "from databases: Crossref searches", ("search",), "database_results", "identified"),
     Box("lists", "from citation searching: reference lists", ("list",), "citations_results", "identified"),
-    Box("others", "from files and other ways", ("other",), None, "identified"),
+    Box("others", "from other methods: files and known DOIs", ("other",), None, "identified"),
     Box("removed", "Records removed before screening", (*_DUPLICATES, *_OTHERWISE)),
     Box("duplicates", "duplicate records", _DUPLICATES, "duplicates", "removed"),
     Box("again", "found by several sources", ("again",), None, "duplicates"),
     Box("same_work", "other records of the same work", _by("duplicate"), None, "duplicates"),
-    Box("removed_otherwise", "removed for other reasons", _OTHERWISE, "excluded_other", "removed"),
+    Box("removed_otherwise", "records removed for other reasons", _OTHERWISE, "excluded_other", "removed"),
     Box("unusable", "entries without a usable DOI", ("unusable",), None, "removed_otherwise"),
-    Box("not_understood", "records that could not be understood", _by("not-understood"), None, "removed_otherwise"),
-    Box("aliases", "DOIs that lead to another record", _by("alias"), None, "removed_otherwise"),
+    Box("not_understood", "records that could not be read", _by("not-understood"), None, "removed_otherwise"),
+    Box("aliases", "DOIs redirected to another record", _by("alias"), None, "removed_otherwise"),
     Box("pending", "DOIs without a record", ("pending",), None, "removed_otherwise"),
     Box("screened", "Records screened", (*_by("include"), *_by("exclude"), *_by("unsure")), "records_screened"),
     Box("excluded", "Records excluded", _by("exclude"), "records_excluded"),
-    Box("excluded_by_rule", "by a rule", ("exclude:rule",), None, "excluded"),
-    Box("excluded_by_person", "by a person", ("exclude:person",), None, "excluded"),
-    Box("waiting", "Records waiting for a person", _by("unsure")),
-    Box("included", "Studies included", _by("include"), "new_studies"),
+    Box("excluded_by_rule", "by automation tools (rules)", ("exclude:rule",), None, "excluded"),
+    Box("excluded_by_person", "by a human (reviewers)", ("exclude:person",), None, "excluded"),
+    Box("waiting", "Records waiting for a decision", _by("unsure")),
+    Box("included", "Studies included in review", _by("include"), "new_studies"),
     Box("reports", "Reports of included studies", (*_by("include"), "report"), "new_reports", "included"),
     Box("decisions_to_check", "Decisions to look at again", ("conflict",)),
 )
@@ -162,7 +162,7 @@ BOXES_SQL = f"""
 """All boxes as they stood after the run `:run`."""
 
 SOURCES_SQL = """
-        select c.source, coalesce(o.label, 'A known DOI led to it') as label, c.part as found_by,
+        select c.source, coalesce(o.label, 'Found through a known DOI') as label, c.part as found_by,
             coalesce(o.retired, 0) as retired, sum(c.n) as n
         from prisma_changes c left join source_history o
             on o.source = c.source and o.first_run <= :run and coalesce(o.last_run > :run, 1)
@@ -171,7 +171,7 @@ SOURCES_SQL = """
 """
 """Records identified through each source; a source that sources.yaml no longer names keeps what it found."""
 
-BY_PERSON = "A person decided it."
+BY_PERSON = "Decided by a reviewer."
 
 REASONS_SQL = f"""
         select coalesce(why, '{BY_PERSON}'), count(*) as n from verdict_history

@@ -30,17 +30,17 @@ from evidence.rules import taxonomy
 from evidence.rules.taxonomy import Rulebook
 
 Queue = Literal["waiting", "again", "second"]
-QUEUES: Mapping[Queue, str] = {"waiting": "To check", "again": "Look again", "second": "Second reading"}
+QUEUES: Mapping[Queue, str] = {"waiting": "To check", "again": "Look again", "second": "Second screening"}
 
 READY: Mapping[VerdictName, tuple[str, ...]] = {
     "include": ("About interpersonal psychotherapy", "Interpersonal psychotherapy under another name"),
     "exclude": (
         "Not about interpersonal psychotherapy",
-        "Another thing called IPT",
-        "Names the therapy in passing only",
-        "Not a work of research or practice",
+        "IPT stands for something else",
+        "Mentions the therapy only in passing",
+        "Not about research or practice",
     ),
-    "unsure": ("The full text is needed", "A second reader is needed"),
+    "unsure": ("The full text is needed", "A second reviewer is needed"),
 }
 """Reasons to choose from; a reviewer's own come after them once they were given twice."""
 
@@ -195,7 +195,7 @@ class Desk:
         found = self.kept_under(found)
         act = next((act for act in self.said(reviewer) if (act.doi, act.made_at) == (found, made_at)), None)
         if act is None:
-            raise ConfigError("that has been taken back, or replaced by a newer word, already")
+            raise ConfigError("this decision has already been undone, or replaced by a newer one")
         subjects = [(word.facet, word.value) if word.facet and word.value else None for word in act.words]
         _, shows = session.decide(
             self.db,
@@ -206,7 +206,7 @@ class Desk:
             None,
             (),
             (),
-            "taken back at the desk",
+            "undone at the desk",
             reviewer,
             withdrawn=subjects,
             patience=PATIENCE,
@@ -228,7 +228,7 @@ def after(waiting: Sequence[Doi], current: Doi | None) -> Doi | None:
 def for_one(db: Path, ledger: Path, reviewer: str) -> tuple[dict[str, str], str]:
     """A desk on this machine: the environment variables that open it, and the page that lets `reviewer` in."""
     if not reviewer.strip():
-        raise ConfigError("--reviewer must not be empty: a decision without a name helps nobody")
+        raise ConfigError("--reviewer must not be empty: a decision needs a name")
     token = secrets.token_urlsafe(32)
     return {ENVIRONMENT: _told(db, ledger, [reviewer.strip()], token)}, f"/desk/login?token={token}"
 
@@ -242,15 +242,13 @@ def for_accounts(db: Path, ledger: Path, file: Path) -> tuple[dict[str, str], st
             'evidence with pip install ".[accounts]"'
         )
     if not file.exists():
-        raise ConfigError(
-            f"{file}: there is no such file; it has a line for each reviewer, `A. Reader: pbkdf2_sha256$…`"
-        )
+        raise ConfigError(f"{file}: there is no such file; it has one line per reviewer, `A. Reader: pbkdf2_sha256$…`")
     tree = strict_yaml.read(file)
     if not isinstance(tree.data, dict) or not tree.data:
-        raise ConfigError(f"{file}:1: must be names and hashes of passwords, such as `A. Reader: pbkdf2_sha256$…`")
+        raise ConfigError(f"{file}:1: must contain names and password hashes, such as `A. Reader: pbkdf2_sha256$…`")
     for name, held in tree.data.items():
         if not (name.strip() and isinstance(held, str) and held.startswith("pbkdf2_sha256$")):
-            raise tree.complain((name,), "no hash of a password; `datasette hash-password` makes one")
+            raise tree.complain((name,), "is not a password hash; `datasette hash-password` makes one")
     hashes = {_account(n): held for n, held in enumerate(tree.data.values())}
     return {ENVIRONMENT: _told(db, ledger, list(tree.data), None), **hashes}, "/-/login"
 
@@ -271,10 +269,10 @@ def read(fields: Mapping[str, Sequence[str]]) -> Words:
     """A submitted form: the `tag`s that are ticked against those that `had` been. ConfigError when it is not one of ours."""
     found = doi.parse(_one(fields, "doi"))
     if found is None:
-        raise ConfigError("the form names no work; go back to the desk and try again")
+        raise ConfigError("the form has no valid DOI; go back to the desk and try again")
     verdict = _one(fields, "verdict")
     if verdict and verdict not in get_args(VerdictName):
-        raise ConfigError(f"{verdict!r} is no verdict; choose include, exclude or unsure")
+        raise ConfigError(f"{verdict!r} is not a valid verdict; choose include, exclude or unsure")
     had, ticked = (dict.fromkeys(_pair(text) for text in fields.get(name, ())) for name in ("had", "tag"))
     tags = [pair for pair in ticked if pair not in had]
     untags = [pair for pair in had if pair not in ticked]
@@ -283,9 +281,9 @@ def read(fields: Mapping[str, Sequence[str]]) -> Words:
             said.append((SAME_WORK, other))
     reason = _one(fields, "reason").strip()
     if not (verdict or tags or untags):
-        raise ConfigError("nothing to decide yet: choose a verdict, or change a tag")
+        raise ConfigError("choose a verdict or change a tag")
     if not reason:
-        raise ConfigError("give a reason: a decision without one helps nobody")
+        raise ConfigError("give a reason: a decision needs one")
     return Words(found, verdict or None, tuple(tags), tuple(untags), reason)  # type: ignore[arg-type]
 
 
@@ -307,7 +305,7 @@ def _one(fields: Mapping[str, Sequence[str]], name: str) -> str:
 def _pair(text: str) -> tuple[str, str]:
     facet, colon, value = text.partition(":")
     if not (facet and colon and value):
-        raise ConfigError(f"{text!r} is no tag")
+        raise ConfigError(f"{text!r} is not a valid tag")
     return facet, value
 
 

@@ -64,7 +64,7 @@ async def test_a_page_says_that_a_list_is_cut(site: tuple[Datasette, Path]) -> N
     ds = Datasette([str(path)], config_dir=SITE, settings=limits)
     await ds.invoke_startup()
     assert (
-        "<strong>More than 600 rows</strong>: the list is cut there" in (await ds.client.get("/evidence/untagged")).text
+        "<strong>More than 600 rows</strong>: the list ends there" in (await ds.client.get("/evidence/untagged")).text
     )
     assert len((await ds.client.get("/evidence/untagged.json?_shape=array")).json()) == 600
 

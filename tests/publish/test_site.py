@@ -213,23 +213,23 @@ async def test_an_empty_search_lists_everything(sample: Path) -> None:
 @given(st.text(alphabet='a" \n*\t\0\r)(A\u2028:^-+{}', max_size=12))
 @settings(max_examples=200, deadline=None)
 def test_whatever_is_typed_is_a_search(typed: str) -> None:
-    words = plugin("words")
-    query = words.searchable("/evidence/works", urlencode({"_search": typed, "verdict": "include"}).encode())
+    search_query = plugin("search_query")
+    query = search_query.valid_search("/evidence/works", urlencode({"_search": typed, "verdict": "include"}).encode())
     kept = dict(parse_qsl(query.decode(), keep_blank_values=True))
     assert kept["verdict"] == "include"
     if "_search" in kept:
-        assert words.taken(escape_fts(kept["_search"]))
+        assert search_query.is_valid(escape_fts(kept["_search"]))
     else:
         assert not typed.replace("\0", " ").replace('"', " ").strip()
 
 
 def test_other_addresses_stay_as_they_are() -> None:
-    words = plugin("words")
+    search_query = plugin("search_query")
     for path, query in (
         ("/evidence/works", b"verdict=include&_tag=variant%3aipt&x"), ("/evidence/works", b"_search=IPT-A+%C3%A9"),
         ("/evidence/works", b"_search=grief+OR+loss&_searchmode=raw"), ("/evidence/works", b"q="), ("/", b""),
     ):  # fmt: skip
-        assert words.searchable(path, query) == query
+        assert search_query.valid_search(path, query) == query
 
 
 async def walk(ds: Datasette, name: str, args: str) -> list[str]:
@@ -472,14 +472,14 @@ async def test_a_claim_stands_beside_what_it_cites_and_what_is_known(
     assert "no doi" in claims[0]
     numbers = [re.findall(r'<a href="([^"]+)"><b>(\d+)</b> ([^<]+)</a>', claim) for claim in claims]
     assert [(int(n), label) for _, n, label in numbers[0]] == [
-        (4, "on this in all"), (2, "randomised trials"), (1, "reviews"), (2, "newer than 2012"),
+        (4, "studies in total"), (2, "randomised trials"), (1, "review"), (2, "published after 2012"),
     ]  # fmt: skip
     assert [(int(n), label) for _, n, label in numbers[1]] == [
-        (0, "on this in all"), (0, "randomised trials"), (0, "reviews"),
+        (0, "studies in total"), (0, "randomised trials"), (0, "reviews"),
     ]  # fmt: skip
     for link, n, _ in [number for claim in numbers for number in claim]:
         assert rows_of((await ds.client.get(html.unescape(link))).text) == int(n), link
-    assert "Comprehensive Meta-Analysis" in claims[0].split("Newest review")[1]
+    assert "Comprehensive Meta-Analysis" in claims[0].split("Latest review")[1]
 
     path.write_text("sources: nonsense", encoding="utf-8")
     assert "`evidence check`" in (await ds.client.get("/article/article-references")).text
@@ -507,8 +507,8 @@ async def test_a_work_shows_the_other_records_of_it(tmp_path: Path) -> None:
         )
     ds = await served(path)
     page = (await ds.client.get("/doi/10.1002/cpp.1774", follow_redirects=True)).text
-    assert "Another record of this work counts" in page
-    assert "Perhaps the same work" in page
+    assert "The work is represented by" in page
+    assert "Possibly the same work" in page
     assert "The titles differ in a word." in page
 
 
@@ -531,7 +531,7 @@ async def test_an_old_doi_leads_to_the_page_of_its_work(tmp_path: Path) -> None:
     for none in ("/evidence/works/10~2E5555~2Fown", "/evidence/works/10~2E5555~2Fnone", "/doi/10.5555/own"):
         assert (await get(path, none)).status_code == 404
     shown = (await get(path, page)).text
-    assert "10.5555/old.1 leads here" in shown
+    assert "10.5555/old.1 redirects to this DOI" in shown
     assert "10.5555/own" not in shown
 
 
@@ -678,7 +678,7 @@ async def test_what_is_new_names_each_run(sample: Path) -> None:
     assert re.findall(r'<h2 id="run-(\d+)">', page) == ["2", "1"]
     last, first = page.split('id="run-1"')
     assert "Cognitive therapy vs interpersonal psychotherapy" in last
-    assert "1 notice, 1 decision to look at again, 1 new (1 included, 0 waiting)." in last
+    assert "1 notice, 1 decision to look at again, 1 new (1 included, 0 waiting for a decision)." in last
     noticed, reopened = last.split("Newly retracted, corrected or doubted")[1].split("Decisions to look at again")
     assert "The Effect of Interpersonal Psychotherapy and other Psychodynamic Therapies" in noticed
     assert "Couple Therapy for Depression" in reopened.split("</ol>")[0]
@@ -773,15 +773,15 @@ async def test_each_number_of_the_flow_leads_to_as_many_rows_and_every_form_says
 
 
 BAD_QUESTIONS = {
-    "/prisma?as_of=nonsense": "no day",
-    "/prisma.csv?as_of=2026-02-31": "no day",
-    "/prisma.json?as_of=2026-2-1": "no day",
-    "/prisma.svg?as_of=20260201": "no day",
+    "/prisma?as_of=nonsense": "not a valid date",
+    "/prisma.csv?as_of=2026-02-31": "not a valid date",
+    "/prisma.json?as_of=2026-2-1": "not a valid date",
+    "/prisma.svg?as_of=20260201": "not a valid date",
     "/past": "no day",
     "/past?as_of=2026-13-01": "no day",
     "/past/csv?as_of=": "no day",
-    "/past?as_of=2026-11-21&verdict=maybe": "there are include, exclude",
-    "/past?as_of=2026-11-21&_search=grief": "it has no",
+    "/past?as_of=2026-11-21&verdict=maybe": "choose one of include, exclude",
+    "/past?as_of=2026-11-21&_search=grief": "has no parameter '_search'",
     "/past?as_of=2026-11-21&_tag=design:none": "design has no",
     "/past?as_of=2026-11-21&page=0": "pages are counted from 1",
     "/past?as_of=2026-11-21&decided=me": "rule or person",
@@ -817,7 +817,7 @@ async def test_what_waits_is_one_number_everywhere(tmp_path: Path) -> None:
     lists = {name: len((await ds.client.get(f"/evidence/{name}.json?_shape=array&_size=max")).json())
              for name in ("waiting", "to_check", "decisions_to_check")}  # fmt: skip
     assert {3} == {
-        front["waiting for a person"],
+        front["waiting for a decision"],
         view["waiting"],
         state["waiting"],
         found["waiting"],
@@ -857,7 +857,7 @@ async def test_an_immutable_copy_is_served_too_and_can_be_taken_whole(tmp_path: 
         assert (await ds.client.get(address)).status_code == 200, address
     whole = await ds.client.get("/evidence.db")
     assert whole.content.startswith(b"SQLite format 3")
-    assert "The whole database as SQLite" in (await ds.client.get("/evidence")).text
+    assert "Download the whole database (SQLite)" in (await ds.client.get("/evidence")).text
 
 
 async def test_an_empty_database_has_every_page(tmp_path: Path) -> None:
@@ -879,18 +879,18 @@ async def test_an_empty_database_has_every_page(tmp_path: Path) -> None:
 @settings(max_examples=150)
 def test_marking_never_changes_the_text(text: str, places: list[tuple[int, int]]) -> None:
     reasons = [{"facet": "f", "value": "v", "rule": "r", "start": a, "stop": b, "quote": text[a:b]} for a, b in places]
-    pieces = MARKED(text, reasons)
+    pieces = HIGHLIGHTED(text, reasons)
     assert "".join(piece for piece, _ in pieces) == text
     fitting = {i for a, b in places if a < b <= len(text) for i in range(a, b)}
     marked = [bool(names) for piece, names in pieces for _ in piece]
     assert {i for i, on in enumerate(marked) if on} >= fitting
 
 
-MARKED = plugin("work").marked
+HIGHLIGHTED = plugin("work_page").highlighted
 
 
 async def test_a_citation_that_files_do_not_hold_is_not_called_wrong(tmp_path: Path) -> None:
-    assert set(plugin("articles").MEANINGS) == set(get_args(CitationStatus))
+    assert set(plugin("fact_check_page").STATUS_MEANINGS) == set(get_args(CitationStatus))
     path = site_sample.make_sample(tmp_path / "evidence.db")
     with closing(sqlite3.connect(path)) as conn, conn:
         conn.execute(
@@ -899,7 +899,7 @@ async def test_a_citation_that_files_do_not_hold_is_not_called_wrong(tmp_path: P
     ds = await served(path)
     page = (await ds.client.get("/article", follow_redirects=True)).text
     assert '<p class="as-printed"><bdi>https://doi.org/10.1/x</bdi></p>' in page
-    assert "not in files</span> The DOI is not in the files read; Crossref was not asked" in page
+    assert "not in files</span> The DOI is not in the files read; Crossref was not queried" in page
     assert "1 not in files" in (await ds.client.get("/")).text
 
 
@@ -1007,7 +1007,7 @@ async def test_the_policy_allows_the_scripts_we_ship_and_no_other(sample: Path) 
         loaded += re.findall(r'<link rel="stylesheet" href="([^"]*)"', answer.text)
         assert loaded
         assert [source for source in loaded if not re.match(r"/(?!/)", source)] == [], address
-    assert found == set(plugin("safety").INLINE_SCRIPTS)
+    assert found == set(plugin("security").INLINE_SCRIPTS)
 
 
 async def test_a_query_cannot_take_all_memory_or_another_file(sample: Path) -> None:
@@ -1029,7 +1029,7 @@ async def test_a_mistyped_address_is_a_short_answer(sample: Path, capfd: pytest.
     ):
         page = await ds.client.get(address)
         assert page.status_code == 404, address
-        assert "There is no such page" in page.text
+        assert "Page not found" in page.text
         assert 'href="/map"' in page.text
     assert capfd.readouterr().err == ""
 

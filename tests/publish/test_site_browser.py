@@ -219,7 +219,7 @@ def test_a_reviewer_works_through_the_queue_by_keyboard(page: Any, desk_address:
     first = page.locator("#desk-title").inner_text()
     page.keyboard.press("e")
     assert page.locator("input[value=exclude]").is_checked()
-    assert page.locator(".ready:visible").count() == 1
+    assert page.locator(".standard-reasons:visible").count() == 1
     page.keyboard.press("1")
     assert page.input_value("#reason") == desk.READY["exclude"][0]
     page.keyboard.press("Enter")
@@ -232,9 +232,9 @@ def test_a_reviewer_works_through_the_queue_by_keyboard(page: Any, desk_address:
     page.keyboard.press("r")
     page.keyboard.type("seen in the full text")  # letters are text here, and no keys
     page.keyboard.press("Enter")
-    page.wait_for_selector(".last-said p:has-text('Included')")
+    page.wait_for_selector(".last-decision p:has-text('Included')")
     page.keyboard.press("z")
-    page.wait_for_selector(".last-said p:has-text('Excluded')")
+    page.wait_for_selector(".last-decision p:has-text('Excluded')")
     words = queries.words(ledger)
     assert [(word.action, word.verdict, word.reason) for word in words[:2]] == [
         ("verdict", "exclude", desk.READY["exclude"][0]),

@@ -189,7 +189,7 @@ async def test_a_verdict_goes_to_the_ledger_shows_at_once_and_brings_the_next(db
     after = await browser.post("/desk/decide", doi=first, verdict="exclude", reason=f" {EXCLUDED} ", back="waiting")
     assert after.history[0].status_code == 303
     assert shown_doi(after) == waiting[1]
-    assert "Last: Excluded" in after.text
+    assert "Last decision: Excluded" in after.text
     assert verdict(db, first) == ("exclude", "person")
     (word,) = queries.words(ledger(db))
     assert (word.doi, word.verdict, word.reason, word.reviewer, word.rule_said) == (
@@ -201,9 +201,9 @@ async def test_a_verdict_goes_to_the_ledger_shows_at_once_and_brings_the_next(db
     )
     assert room.queue("waiting", REVIEWER) == waiting[1:]
     page = await browser.get(f"/doi/{first}")
-    assert "What people decided" in page.text
+    assert "Reviewers’ decisions" in page.text
     assert EXCLUDED in page.text
-    assert "What people decided" in (await browser.get("/changes")).text
+    assert "Reviewers’ decisions" in (await browser.get("/changes")).text
 
 
 async def test_who_is_unsure_is_not_asked_again_and_another_is(db: Path, room: desk.Desk) -> None:
@@ -259,10 +259,10 @@ async def test_what_makes_no_sense_is_said_and_nothing_typed_is_lost(db: Path, r
     doi = shown_doi(await browser.get("/desk"))
     for fields, problem in (
         ({"verdict": "exclude", "reason": " "}, "give a reason"),
-        ({"verdict": "", "reason": "typed"}, "nothing to decide yet"),
-        ({"verdict": "perhaps", "reason": "typed"}, "no verdict"),
+        ({"verdict": "", "reason": "typed"}, "choose a verdict or change a tag"),
+        ({"verdict": "perhaps", "reason": "typed"}, "not a valid verdict"),
         ({"verdict": "", "reason": "typed", "tag": "variant:nonsense"}, "has no &#39;nonsense&#39;"),
-        ({"verdict": "", "reason": "typed", "tag": "nonsense"}, "is no tag"),
+        ({"verdict": "", "reason": "typed", "tag": "nonsense"}, "is not a valid tag"),
     ):
         answer = await browser.post("/desk/decide", doi=doi, back="waiting", **fields)
         assert answer.status_code == 400, fields
@@ -286,12 +286,12 @@ async def test_reviewers_who_disagree_meet_under_look_again(db: Path, room: desk
     assert shown_doi(blind) == doi
     assert OTHER not in blind.text
     after = await browser.post("/desk/decide", doi=doi, verdict="exclude", reason="x", back="second")
-    assert "Nobody else has decided" in after.text
+    assert "No works need a second screening" in after.text
     again = await browser.get("/desk?queue=again")
     assert shown_doi(again) == doi
     assert f"People disagree on this work ({REVIEWER}: exclude, {OTHER}: include)" in again.text
     done = await browser.post("/desk/decide", doi=doi, verdict="include", reason="seen together", back="again")
-    assert "No decision has to be looked at again" in done.text
+    assert "No decisions to look at again" in done.text
     assert verdict(db, doi) == ("include", "person")
 
 
@@ -302,7 +302,7 @@ async def test_pairs_are_decided(db: Path, room: desk.Desk) -> None:
     browser = Browser(await site(db), REVIEWER)
     assert "the titles are alike" in (await browser.get("/desk/pairs")).text
     after = await browser.post("/desk/decide", doi=first, same=other, reason="Read both records", back="pairs")
-    assert "No pair of records waits" in after.text
+    assert "No possible duplicates to check" in after.text
     (word,) = queries.words(ledger(db))
     assert (word.action, word.facet, word.value) == ("tag", SAME_WORK, other)
     assert "duplicate" in {verdict(db, first)[0], verdict(db, other)[0]}
@@ -421,10 +421,10 @@ def test_accounts_that_cannot_be_are_named(db: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="there is no such file"):
         desk.for_accounts(db, ledger(db), file)
     file.write_text("A. Reader: secret\n")
-    with pytest.raises(ConfigError, match=r"accounts.yaml:1: no hash of a password"):
+    with pytest.raises(ConfigError, match=r"accounts.yaml:1: is not a password hash"):
         desk.for_accounts(db, ledger(db), file)
     file.write_text("")
-    with pytest.raises(ConfigError, match="names and hashes"):
+    with pytest.raises(ConfigError, match="names and password hashes"):
         desk.for_accounts(db, ledger(db), file)
 
 

@@ -1,7 +1,7 @@
-"""How the tracker works, in its own numbers: the PRISMA 2020 flow as it stands or stood on a day, and the method page.
+"""The PRISMA 2020 flow diagram, of now or of a past day: `/prisma`, also as CSV, JSON and SVG.
 
-The flow is `evidence.database.prisma_flow`'s. Page, CSV, JSON and SVG show the same boxes, and each number leads
-to the list it counts. Numbers come from the tables; nothing is estimated.
+`evidence.database.prisma_flow` counts the boxes. This file draws them and links each number to the list it counts. It counts
+nothing itself, except the trials and reviews among the included works of today.
 """
 
 from __future__ import annotations
@@ -16,12 +16,10 @@ from datasette import hookimpl
 from datasette.utils.asgi import BadRequest, Response
 
 from evidence.database import prisma_flow
-from evidence.evaluation import accuracy
-from evidence.export import as_of_date, report
+from evidence.export import as_of_date
 from evidence.export.formats import guard
 from evidence.publish import work_sets
 from evidence.publish.cache import MEMORY
-from evidence.rules import taxonomy
 
 NAME = "evidence"
 
@@ -31,20 +29,13 @@ DESIGNED = """
         and value in (select value from json_each(:designs)))
 """
 REASONS_SHOWN = 8
-SEARCHES = """
-    select o.source, o.label, o.spec, o.bookmark, coalesce(o.trouble || '; ' || o.warning, o.trouble, o.warning) as trouble,
-        (select max(q.asked_at) from requests q where q.source = o.source) as asked,
-        (select count(*) from sightings s where s.source = o.source and s.last_run is null) as works
-    from sources o where o.kind = 'search' and o.retired is null order by o.source
-"""
-DEPTHS = "select * from searches_read order by source"
-TAXONOMY = "select facet, value, label, meaning from facets order by facet, position, value"
-TEXTS = "select judged_on, verdict, count(*) as n from works group by judged_on, verdict order by judged_on, verdict"
 
+Line = tuple[str, int, str | None, int]
+"""A line in a box: label, number, address or None, indent level."""
 LEFT, RIGHT, GAP, LINE = (50, 430), (540, 400), 40, 22
-"""The columns of the diagram (x, width), the space between its rows and the height of a line, in SVG units."""
+"""SVG units: the columns of the diagram (x, width), the space between rows, the height of a line."""
 FIRST = 94
-"""The height at least of the first row's text: the name of its stage, the longest, stands upright beside it."""
+"""Minimum height of the first row's text in SVG units, so that the vertical word "Identification" fits beside it."""
 
 
 @hookimpl
@@ -54,7 +45,6 @@ def register_routes() -> list[tuple[str, Any]]:
         (r"^/prisma\.csv$", prisma_csv),
         (r"^/prisma\.json$", prisma_json),
         (r"^/prisma\.svg$", prisma_svg),
-        (r"^/method$", method),
     ]
 
 
@@ -99,17 +89,17 @@ async def prisma_json(datasette: Any, request: Any) -> Response:
 async def prisma_svg(datasette: Any, request: Any) -> Response:
     day, found, designs = await read(datasette, request)
     context = {"diagram": diagram(found, designs, None), "day": day, "alone": True}
-    text = await datasette.render_template("_flow.svg", context, request=request)
+    text = await datasette.render_template("_prisma_flow.svg", context, request=request)
     return Response(text, content_type="image/svg+xml; charset=utf-8")
 
 
 async def read(datasette: Any, request: Any) -> tuple[str, prisma_flow.Flow, dict[str, int]]:
-    """The day asked for (empty: now), the flow as it stood then, and how many of the included works are trials and reviews,
-    which is known of now alone."""
+    """The requested day ("" for now), its flow, and the numbers of included trials and reviews (empty for a past day: tags
+    have no history). BadRequest when the day is not a valid date."""
     db = datasette.get_database(NAME)
     day = request.args.get("as_of") or ""
     if day and not as_of_date.is_day(day):
-        raise BadRequest(f"as_of={day!r} is no day; write it like 2026-01-31")
+        raise BadRequest(f"as_of={day!r} is not a valid date; write it like 2026-01-31")
     run = await db.execute_fn(lambda conn: prisma_flow.run_of(conn, day)) if day else None
     found = await MEMORY.get(db.path, ("flow", run), lambda: db.execute_fn(lambda conn: prisma_flow.read(conn, run)))
     return day, found, {} if day else await MEMORY.get(db.path, "designs", lambda: designed(db))
@@ -123,18 +113,18 @@ async def designed(db: Any) -> dict[str, int]:
 
 
 class Addresses:
-    """Where the records are that a number counts: the lists of now, or as they stood after `run`, at the end of `day`."""
+    """Addresses of the lists behind the numbers: of now (`run` is None), or of the end of `day`, after run `run`."""
 
     def __init__(self, datasette: Any, run: int | None, day: str) -> None:
         self._run, self._day = run, day
         self._past = datasette.urls.path("/past")
-        self._table = lambda name: datasette.urls.table(NAME, name)
+        self._urls = datasette.urls
 
     def box(self, key: str) -> str | None:
-        """The list that a box counts; None for one that is only a sum."""
+        """Address of the list that a box counts; None for a box that only sums others."""
         found = {"identified": {}, "searches": {"found_by": "search"}, "lists": {"found_by": "list"},
                  "others": {"found_by": "other"}, "again": {"found": "again"}, "unusable": {"doi__isnull": "1"}}  # fmt: skip
-        stood: dict[str, dict[str, str]] = {
+        screened: dict[str, dict[str, str]] = {
             "screened": {"verdict__in": "include,exclude,unsure"}, "same_work": {"verdict": "duplicate"},
             "excluded": {"verdict": "exclude"}, "excluded_by_rule": {"verdict": "exclude", "decided": "rule"},
             "excluded_by_person": {"verdict": "exclude", "decided": "person"}, "waiting": {"verdict": "unsure"},
@@ -142,26 +132,26 @@ class Addresses:
         }  # fmt: skip
         if key in found:
             return self._records(found[key])
-        if key in stood:
-            return self._works(stood[key])
+        if key in screened:
+            return self._works(screened[key])
         if key in ("not_understood", "aliases"):
-            return self._then({"verdict": "alias" if key == "aliases" else "not-understood"})
+            return self._as_of({"verdict": "alias" if key == "aliases" else "not-understood"})
         if key == "decisions_to_check":
             if self._run is None:
-                return str(self._table("decisions_to_check"))
-            return self._then({"verdict__in": "include,exclude", "conflict": "1"})
+                return self._address("decisions_to_check", {})
+            return self._as_of({"verdict__in": "include,exclude", "conflict": "1"})
         if key in ("trials", "reviews"):
             designs = work_sets.TRIALS if key == "trials" else work_sets.REVIEWS
             return self._works({"verdict": "include", "_tag": f"design:{','.join(designs)}"})
         return None
 
     def source(self, source: dict[str, Any]) -> str:
-        """The records identified through one source."""
+        """Address of the records identified through one source (a row of `prisma_flow.SOURCES_SQL`)."""
         named = {"source": source["source"]} if source["source"] else {"source__isnull": "1"}
         return self._records({**named, "found_by": source["found_by"]})
 
     def reason(self, why: str | None) -> str | None:
-        """The works excluded for one reason."""
+        """Address of the works excluded for one reason; None for "other reasons"."""
         if why is None:
             return None
         if why == prisma_flow.BY_PERSON:
@@ -173,9 +163,9 @@ class Addresses:
         return self._address("prisma_records", {**filters, **until})
 
     def _works(self, filters: dict[str, str]) -> str:
-        return self._address("works", filters) if self._run is None else self._then(filters)
+        return self._address("works", filters) if self._run is None else self._as_of(filters)
 
-    def _then(self, filters: dict[str, str]) -> str:
+    def _as_of(self, filters: dict[str, str]) -> str:
         if self._run is None:
             return self._address("verdict_history", {**filters, "last_run__isnull": "1"})
         verdicts = filters.pop("verdict__in", filters.pop("verdict", "")).split(",")
@@ -183,30 +173,35 @@ class Addresses:
         return f"{self._past}?{urlencode(pairs)}"
 
     def _address(self, table: str, filters: dict[str, str]) -> str:
-        return f"{self._table(table)}?{urlencode(filters)}" if filters else str(self._table(table))
+        address = str(self._urls.table(NAME, table))
+        return f"{address}?{urlencode(filters)}" if filters else address
 
 
 def diagram(found: prisma_flow.Flow, designs: dict[str, int], where: Addresses | None) -> dict[str, Any]:
-    """The boxes with their places and lines (words, number, address, indent), the stages beside them, and the arrows."""
+    """What `_prisma_flow.svg` draws: boxes with position and lines (label, number, address or None, indent level), the stages
+    to their left, and arrows as SVG paths. All lengths in SVG units. Without `where` no number is a link."""
 
-    def lines(key: str) -> list[tuple[str, int, str | None, int]]:
+    def lines(key: str) -> list[Line]:
         parts = [line for box in found.boxes if box["part_of"] == key and box["n"] for line in lines(box["key"])]
         label = next(box["box"] for box in found.boxes if box["key"] == key)
         return [(label, found[key], where.box(key) if where else None, found.depth(key)), *parts]
 
     names = {"trials": "randomised trials", "reviews": "systematic reviews and meta-analyses"}
     tagged = [(names[what], n, where.box(what) if where else None, 1) for what, n in designs.items()]
-    rows = (
+    rows: tuple[tuple[str, list[Line], list[Line]], ...] = (
         ("Identification", lines("identified"), lines("removed")),
         ("Screening", lines("screened"), lines("excluded")),
         ("Screening", [], lines("waiting")),
         ("Included", [*lines("included"), *tagged], lines("decisions_to_check")),
     )
     middle = LEFT[0] + LEFT[1] // 2
-    y, boxes, arrows, stages, above = 10, [], [], [], 0
+    boxes: list[dict[str, Any]] = []
+    stages: list[dict[str, Any]] = []
+    arrows: list[str] = []
+    y, above = 10, 0
     for number, (stage, left, right) in enumerate(rows):
         height = max(LINE * len(left), LINE * len(right), FIRST if number == 0 else 0) + 18
-        beside = number < len(rows) - 1  # what is to be looked at again is no step of the flow
+        beside = number < len(rows) - 1  # decisions to look at again are not a step of the flow
         if left:
             boxes.append({"x": LEFT[0], "y": y, "w": LEFT[1], "h": height, "lines": left, "aside": False})
             if above:
@@ -226,38 +221,4 @@ def diagram(found: prisma_flow.Flow, designs: dict[str, int], where: Addresses |
         "stages": stages,
         "width": RIGHT[0] + RIGHT[1] + 10,
         "height": y - GAP + 10,
-    }
-
-
-async def method(datasette: Any, request: Any) -> Response:
-    db = datasette.get_database(NAME)
-    context = await MEMORY.get(db.path, "method", lambda: describe(db))
-    return Response.html(await datasette.render_template("method.html", context, request=request))
-
-
-async def describe(db: Any) -> dict[str, Any]:
-    """The searches, the taxonomy with its uses, and what there was to read."""
-    depths = {row["source"]: dict(row) for row in await db.execute(DEPTHS)}
-    searches = [
-        {**dict(row), "spec": json.loads(row["spec"]), "ended": depths[row["source"]]["ended"],
-         "depth": report.depth(depths[row["source"]])}
-        for row in await db.execute(SEARCHES)
-    ]  # fmt: skip
-    facets: dict[str, list[dict[str, Any]]] = {}
-    known = await work_sets.kept(db)
-    included = known.columns["verdict"].get("include", 0)
-    for row in await db.execute(TAXONOMY):
-        works = (known.either(row["facet"], row["value"]) & included).bit_count()
-        facets.setdefault(row["facet"], []).append({**dict(row), "works": works})
-    texts: dict[str, dict[str, int]] = {}
-    for text, verdict, n in await db.execute(TEXTS):
-        texts.setdefault(text, {})[verdict] = n
-    figures = accuracy.read()
-    return {
-        "searches": searches,
-        "facets": facets,
-        "texts": texts,
-        "figures": [figure for figure in figures if figure.question not in facets or not figure.value],
-        "values_measured": {(figure.question, figure.value): figure for figure in figures if figure.value},
-        "measured_with_these_rules": {figure.rules for figure in figures} == {taxonomy.load().digest},
     }

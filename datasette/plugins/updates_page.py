@@ -1,8 +1,8 @@
-"""What each run changed, as a page and as an Atom feed that can be narrowed like the list of works.
+"""The updates page (`/changes`) and the Atom feed (`/feed.atom`), both of what each run changed.
 
-`/changes` is the page; `/feed.atom?_tag=variant:ipt-a&_tag=design:rct` follows one filter. Both read the table `changes`, as
-the summary of a sync and `evidence report changes` do, so all say the same changes and the same numbers. What people decided
-stands apart. Nothing is judged here.
+The feed takes the tag filters of the list of works: `/feed.atom?_tag=variant:ipt-a&_tag=design:rct`. Both read the table
+`changes`, as the summary of a sync and `evidence report changes` do, so all show the same changes. Reviewers' decisions are
+listed separately. This file only reads the database.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ DECISIONS_SHOWN = 10
 FEED_LENGTH = 100
 ATOM = "http://www.w3.org/2005/Atom"
 NOT_XML = re.compile("[^\\t\\n\\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""Characters that XML 1.0 cannot carry; no escape exists for them."""
-DIRECTIONS = re.compile("[\u202a-\u202e\u2066-\u2069]")
-"""Direction marks: in a feed reader, one left open would turn the text after it."""
+"""Characters that XML 1.0 forbids, even escaped."""
+DIRECTION_MARKS = re.compile("[\u202a-\u202e\u2066-\u2069]")
+"""Unicode direction marks: in a feed reader, an unclosed one would reverse the text after it."""
 
 RUNS = """
     select r.run, r.started, r.finished, r.outcome, r.door from runs r
@@ -40,11 +40,11 @@ RUNS = """
         or exists (select 1 from changes c where c.run = r.run and c.what <> 'tags'))
     order by r.run desc limit :limit
 """
-COUNTED = """
+COUNTS = """
     select run, what, verdict, count(*) as n from changes
     where run in (select value from json_each(:runs)) and what <> 'tags' group by run, what, verdict
 """
-DECIDED = """
+DECISIONS = """
     select d.doi, w.title, d.action, d.verdict, d.facet, d.value, d.reason, d.reviewer, d.made_at
     from decisions d join works w on w.doi = d.doi order by d.decision desc limit :limit
 """
@@ -69,40 +69,40 @@ ENTRIES = """
     where c.what <> 'tags' and (c.verdict = 'include' or c.before = 'include') {tagged}
     order by c.change desc limit :limit
 """
-"""Changes of works that were included after them or before them, the latest first."""
+"""Changes of works that were included before or after the change, latest first."""
 
 
 @hookimpl
 def register_routes() -> list[tuple[str, Any]]:
-    return [(r"^/changes$", page), (r"^/feed\.atom$", feed)]
+    return [(r"^/changes$", updates_page), (r"^/feed\.atom$", feed)]
 
 
-async def page(datasette: Any, request: Any) -> Response:
+async def updates_page(datasette: Any, request: Any) -> Response:
     db = datasette.get_database(NAME)
-    runs = await MEMORY.get(db.path, "changes", lambda: recent(db))
-    decided = [dict(row) for row in await db.execute(DECIDED, {"limit": DECISIONS_SHOWN})]
-    shown = {"runs": runs, "decided": decided}
-    return Response.html(await datasette.render_template("changes.html", shown, request=request))
+    runs = await MEMORY.get(db.path, "changes", lambda: recent_runs(db))
+    decisions = [dict(row) for row in await db.execute(DECISIONS, {"limit": DECISIONS_SHOWN})]
+    context = {"runs": runs, "decisions": decisions}
+    return Response.html(await datasette.render_template("updates.html", context, request=request))
 
 
-async def recent(db: Any) -> list[dict[str, Any]]:
-    """The last runs, newest first, each with how many changes of each kind it announced, and the first of each kind."""
+async def recent_runs(db: Any) -> list[dict[str, Any]]:
+    """The last runs, newest first, each with its number of changes per kind and the first works of each kind."""
     runs = [dict(row) for row in await db.execute(RUNS, {"limit": RUNS_SHOWN})]
     params = {"runs": json.dumps([run["run"] for run in runs]), "limit": WORKS_SHOWN}
     counts: dict[int, dict[str, dict[str, int]]] = {}
-    for row in await db.execute(COUNTED, params):
+    for row in await db.execute(COUNTS, params):
         counts.setdefault(row["run"], {}).setdefault(row["what"], {})[row["verdict"]] = row["n"]
     found: dict[tuple[int, str], list[dict[str, Any]]] = {}
     for row in await db.execute(FIRST_OF_EACH, params):
-        said = dict(row) | {"label": report.label(row)}
+        change = dict(row) | {"label": report.label(row)}
         if row["what"] == "notice":
-            said["notice"] = change_log.read(row["after"], row["doi"]).kind
-        found.setdefault((row["run"], row["what"]), []).append(said)
+            change["notice"] = change_log.read(row["after"], row["doi"]).kind
+        found.setdefault((row["run"], row["what"]), []).append(change)
     for run in runs:
         by_kind = {what: sum(n.values()) for what, n in counts.get(run["run"], {}).items()}
         new = counts.get(run["run"], {}).get("new", {})
         run |= {
-            "said": report.counted(by_kind),
+            "summary": report.counted(by_kind),
             "included": new.get("include", 0),
             "waiting": new.get("unsure", 0),
             "kinds": [
@@ -115,7 +115,7 @@ async def recent(db: Any) -> list[dict[str, Any]]:
 
 
 async def feed(datasette: Any, request: Any) -> Response:
-    """Changes of included works, the latest first; every `_tag` of the address narrows."""
+    """The latest changes of included works as an Atom feed; each `_tag` in the address is a filter."""
     tags = [tag for tag in request.args.getlist("_tag") if tag]
     db = datasette.get_database(NAME)
     try:
@@ -150,18 +150,18 @@ async def feed(datasette: Any, request: Any) -> Response:
 
 
 def entry(row: Any, address: str) -> ElementTree.Element:
-    """One change: the work cited as a person would, its tags as categories, what happened first. Its id does not depend on
-    where the site is, nor on what changes later."""
+    """One change as an Atom entry: what happened and the title, a short citation as summary, the tags as categories. Its id
+    depends neither on the site's address nor on later changes."""
     found = element("entry")
-    said = (row["started"], str(row["change"]), row["doi"], row["what"], row["before"] or "", row["after"] or "")
-    found.append(element("id", uuid.uuid5(uuid.NAMESPACE_OID, "|".join(said)).urn))
+    parts = (row["started"], str(row["change"]), row["doi"], row["what"], row["before"] or "", row["after"] or "")
+    found.append(element("id", uuid.uuid5(uuid.NAMESPACE_OID, "|".join(parts)).urn))
     happened = "" if row["what"] == "new" else f"[{report.label(row)}] "
     found.append(element("title", happened + (row["title"] or row["doi"])))
     found.append(element("link", rel="alternate", type="text/html", href=address))
     found.append(element("published", row["updated"]))
     found.append(element("updated", row["updated"]))
     author = element("author")
-    author.append(element("name", row["authors"] or "no author deposited"))
+    author.append(element("name", row["authors"] or "no authors in Crossref"))
     found.append(author)
     where = " ".join(str(part) for part in (row["container"], row["year"]) if part)
     found.append(element("summary", ". ".join(part for part in (where, row["tags"], f"doi:{row['doi']}") if part)))
@@ -172,8 +172,8 @@ def entry(row: Any, address: str) -> ElementTree.Element:
 
 
 def element(name: str, text: str | None = None, **attributes: str) -> ElementTree.Element:
-    """An Atom element whose text XML can carry and a feed reader can show."""
+    """An Atom element, with characters removed that XML forbids or that would disturb a feed reader."""
     made = ElementTree.Element(f"{{{ATOM}}}{name}", {key: NOT_XML.sub("", value) for key, value in attributes.items()})
     if text is not None:
-        made.text = DIRECTIONS.sub("", NOT_XML.sub("\ufffd", text))
+        made.text = DIRECTION_MARKS.sub("", NOT_XML.sub("\ufffd", text))
     return made

@@ -1,8 +1,7 @@
-"""A work's page: what is known of one DOI, gathered from the tables, with the rules' words marked in title and abstract.
+"""The page of one work, its short address (`/doi/10.1002/cpp.1774`), and the tags shown in the list of works.
 
-Also the list of works (tags beside each title) and short addresses: `/doi/10.1002/cpp.1774` leads to the page; so does the
-page's own address under a DOI that has become an alias. Text is handed to the templates as text; only they write HTML, and
-they escape.
+The page gathers what the tables hold on one DOI and highlights the text behind verdict and tags in title and abstract. A DOI
+that has become an alias redirects to the work's page. This file returns plain text; only templates write HTML, and they escape.
 """
 
 from __future__ import annotations
@@ -66,7 +65,7 @@ CITED_BY = """
     select w.doi, w.title, w.authors, w.year, w.verdict from cites c join works w on w.doi = c.doi
     where c.cited = :doi order by w.verdict <> 'include', w.year desc, w.doi limit 200
 """
-ELSEWHERE = """
+CITED_OUTSIDE = """
     select count(*) from cites c where c.doi = :doi and not exists (select 1 from works w where w.doi = c.cited)
 """
 ALIASES = """
@@ -78,11 +77,11 @@ HISTORY = """
     where s.doi = :doi order by s.version desc
 """
 DECISIONS = """
-    with here as (select :doi as doi union select same_as from works where doi = :doi and same_as is not null
+    with records as (select :doi as doi union select same_as from works where doi = :doi and same_as is not null
         union select m.doi from works w join works m on m.same_as = coalesce(w.same_as, w.doi) where w.doi = :doi)
     select action, verdict, facet, case when doi = :doi then value else doi end as value, reason, reviewer, made_at, rule_said
     from decisions
-    where doi in (select doi from here union select alias from aliases join here using (doi))
+    where doi in (select doi from records union select alias from aliases join records using (doi))
         or (facet = 'same-work' and value = :doi)
     order by decision desc
 """
@@ -100,7 +99,7 @@ AUTHORS = """
     join authors a on a.author = w.author where w.doi = :doi order by w.position
 """
 
-LEADS_TO = "select doi from aliases where alias = :doi and last_run is null"
+ALIAS_OF = "select doi from aliases where alias = :doi and last_run is null"
 
 LIST_FACETS = ("variant", "outcome", "design")
 
@@ -111,44 +110,44 @@ def register_routes() -> list[tuple[str, Any]]:
 
 
 async def short_address(datasette: Any, request: Any) -> Response:
-    """Redirect a DOI, or one that leads to another, to the work's page."""
+    """Redirect a DOI or an alias to the work's page; NotFound when the database has neither."""
     db = datasette.get_database(NAME)
     doi = dois.lower(unquote(request.url_vars["doi"]))
     known = await db.execute("select doi from works where doi = :doi", {"doi": doi})
     if not known.rows:
-        known = await db.execute(LEADS_TO, {"doi": doi})
+        known = await db.execute(ALIAS_OF, {"doi": doi})
     if not known.rows:
-        raise NotFound(f"No source has led to {doi}")
+        raise NotFound(f"{doi} is not in this database")
     return Response.redirect(work_address(datasette, known.rows[0][0]))
 
 
 @hookimpl
 def handle_exception(datasette: Any, request: Any, exception: Exception) -> Any:
-    """A work's page under a DOI that has become an alias: on to the page of the work it leads to."""
+    """Redirect a work's page from a DOI that has become an alias to the current DOI."""
     prefix = f"{datasette.urls.table(NAME, 'works')}/"
     if not isinstance(exception, NotFound) or not request.path.startswith(prefix):
         return None
     wanted, dot, form = request.path.removeprefix(prefix).partition(".")
 
-    async def elsewhere() -> Response | None:
-        found = await datasette.get_database(NAME).execute(LEADS_TO, {"doi": tilde_decode(wanted).lower()})
+    async def redirect() -> Response | None:
+        found = await datasette.get_database(NAME).execute(ALIAS_OF, {"doi": tilde_decode(wanted).lower()})
         if not found.rows:
             return None
         return Response.redirect(f"{work_address(datasette, found.rows[0][0])}{dot}{form}")
 
-    return elsewhere
+    return redirect
 
 
 @hookimpl
 def extra_template_vars(datasette: Any) -> dict[str, Any]:
     async def work_page(row: Any) -> dict[str, Any]:
-        return await gather(datasette, row)
+        return await page_data(datasette, row)
 
     async def work_facts(row: Any) -> dict[str, Any]:
-        return await describe(datasette, row)
+        return await metadata_for_machines(datasette, row)
 
     async def tags_of(rows: Iterable[Any]) -> dict[str, dict[str, list[dict[str, str]]]]:
-        return await tags_beside(datasette, [row["doi"] for row in rows])
+        return await tags_for_list(datasette, [row["doi"] for row in rows])
 
     return {
         "work_address": lambda doi: work_address(datasette, doi),
@@ -159,41 +158,41 @@ def extra_template_vars(datasette: Any) -> dict[str, Any]:
 
 
 def work_address(datasette: Any, doi: str) -> str:
-    """The page of a work."""
+    """Address of a work's page."""
     return f"{datasette.urls.table(NAME, 'works')}/{tilde_encode(doi)}"
 
 
-async def gather(datasette: Any, row: Any) -> dict[str, Any]:
-    """All that the tables say of the work in `row` (a row of `works`)."""
+async def page_data(datasette: Any, row: Any) -> dict[str, Any]:
+    """Everything the page shows of the work in `row` (a row of `works`)."""
     db = datasette.get_database(NAME)
     params = {"doi": row["doi"]}
 
-    async def ask(sql: str) -> list[dict[str, Any]]:
+    async def rows(sql: str) -> list[dict[str, Any]]:
         return [dict(found) for found in await db.execute(sql, params)]
 
-    reasons = await ask(REASONS)
-    tags = await ask(TAGS)
+    reasons = await rows(REASONS)
+    tags = await rows(TAGS)
     facets: dict[str, list[dict[str, Any]]] = {}
     for tag in tags:
-        words = [reason for reason in reasons if (reason["facet"], reason["value"]) == (tag["facet"], tag["value"])]
-        facets.setdefault(tag["facet"], []).append({**tag, "reasons": by_rule(words)})
+        its_reasons = [r for r in reasons if (r["facet"], r["value"]) == (tag["facet"], tag["value"])]
+        facets.setdefault(tag["facet"], []).append({**tag, "reasons": by_field(its_reasons)})
     return {
-        "title": marked(row["title"], [reason for reason in reasons if reason["field"] == "title"]),
-        "abstract": marked(row["abstract"], [reason for reason in reasons if reason["field"] == "abstract"]),
+        "title": highlighted(row["title"], [reason for reason in reasons if reason["field"] == "title"]),
+        "abstract": highlighted(row["abstract"], [reason for reason in reasons if reason["field"] == "abstract"]),
         "facets": facets,
-        "verdict_reasons": by_rule([reason for reason in reasons if reason["facet"] == "verdict"]),
-        "about": about(row, await ask(PEOPLE), await ask(FUNDERS), await ask(LICENCES)),
-        "notices": await ask(NOTICES),
-        "sources": await ask(SOURCES),
-        "cited_in": await ask(CITED_IN),
-        "relations": await ask(RELATIONS),
-        "records": await ask(RECORDS),
-        "cites": await ask(CITES),
-        "cited_by": await ask(CITED_BY),
-        "cites_elsewhere": (await db.execute(ELSEWHERE, params)).single_value(),
-        "aliases": await ask(ALIASES),
-        "history": await ask(HISTORY),
-        "decisions": await ask(DECISIONS),
+        "verdict_reasons": by_field([reason for reason in reasons if reason["facet"] == "verdict"]),
+        "publication": publication_facts(row, await rows(PEOPLE), await rows(FUNDERS), await rows(LICENCES)),
+        "notices": await rows(NOTICES),
+        "sources": await rows(SOURCES),
+        "cited_in": await rows(CITED_IN),
+        "relations": await rows(RELATIONS),
+        "records": await rows(RECORDS),
+        "cites": await rows(CITES),
+        "cited_by": await rows(CITED_BY),
+        "cites_elsewhere": (await db.execute(CITED_OUTSIDE, params)).single_value(),
+        "aliases": await rows(ALIASES),
+        "history": await rows(HISTORY),
+        "decisions": await rows(DECISIONS),
     }
 
 
@@ -210,53 +209,54 @@ FACTS = (
 )
 
 
-def about(
+def publication_facts(
     row: Any, people: list[dict[str, Any]], funders: list[dict[str, Any]], licences: list[dict[str, Any]]
 ) -> list[tuple[str, list[tuple[str, str | None]]]]:
-    """Facts of publication: a heading and what is said under it, each with an address where it has one."""
-    held = dict(zip(row.keys(), row, strict=True))
+    """Facts of publication: label → values, each a text and a link or None."""
+    fields = dict(zip(row.keys(), row, strict=True))
     found: list[tuple[str, list[tuple[str, str | None]]]] = [
-        (label, [(str(held[key]), None)]) for key, label in FACTS if held.get(key)
+        (label, [(str(fields[key]), None)]) for key, label in FACTS if fields.get(key)
     ]
-    where = ", ".join(filter(None, (held.get("publisher"), held.get("publisher_place"))))
-    event = ", ".join(filter(None, (held.get("event"), held.get("event_place"), held.get("event_dates"))))
+    where = ", ".join(filter(None, (fields.get("publisher"), fields.get("publisher_place"))))
+    event = ", ".join(filter(None, (fields.get("event"), fields.get("event_place"), fields.get("event_dates"))))
     found += [(label, [(text, None)]) for label, text in (("Publisher", where), ("Conference", event)) if text]
     for role, label in ROLES.items():
         names = [", ".join(filter(None, (p["name"], p["suffix"]))) for p in people if p["role"] == role]
         found += [(label, [("; ".join(names), None)])] if names else []
     if funders:
-        found.append(("Funding", [funding(funder) for funder in funders]))
+        found.append(("Funding", [funder_text(funder) for funder in funders]))
     if licences:
-        found.append(("Licence", [licence(said) for said in licences]))
+        found.append(("Licence", [licence_text(licence) for licence in licences]))
     return found
 
 
-def funding(funder: dict[str, Any]) -> tuple[str, str | None]:
-    """A funder with its awards, and the address of its DOI."""
+def funder_text(funder: dict[str, Any]) -> tuple[str, str | None]:
+    """A funder with its award numbers, and the link of its DOI or None."""
     awards = ", ".join(json.loads(funder["awards"]))
     text = f"{funder['name'] or funder['funder_doi'] or 'Funder not named'}{f' ({awards})' if awards else ''}"
     return text, f"https://doi.org/{quote(funder['funder_doi'])}" if funder["funder_doi"] else None
 
 
-def licence(said: dict[str, Any]) -> tuple[str, str | None]:
-    """A licence, for which version and from when; its address where a browser may follow it."""
-    limits = ", ".join(filter(None, (VERSIONS.get(said["version"] or ""), said["starts"] and f"from {said['starts']}")))
-    web = said["url"].lower().startswith(("https://", "http://"))
-    return f"{said['url']}{f' ({limits})' if limits else ''}", said["url"] if web else None
+def licence_text(licence: dict[str, Any]) -> tuple[str, str | None]:
+    """A licence with the version it covers and its start date, and its link if that is a web address."""
+    version, starts = VERSIONS.get(licence["version"] or ""), licence["starts"]
+    limits = ", ".join(filter(None, (version, starts and f"from {starts}")))
+    url = licence["url"]
+    is_web = url.lower().startswith(("https://", "http://"))
+    return f"{url}{f' ({limits})' if limits else ''}", url if is_web else None
 
 
-def by_rule(reasons: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Reasons of one tag or verdict, a rule and field each, with their quotes in order and once."""
-    found: dict[tuple[str, str], list[str]] = {}
+def by_field(reasons: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Reasons of one tag or verdict, one entry per field, with its quotes and rules in order and without repeats."""
+    found: dict[str, dict[str, Any]] = {}
     for reason in reasons:
-        quotes = found.setdefault((reason["rule"], reason["field"]), [])
-        if reason["quote"] not in quotes:
-            quotes.append(reason["quote"])
-    return [{"rule": rule, "field": field, "quotes": quotes} for (rule, field), quotes in found.items()]
+        entry = found.setdefault(reason["field"], {"field": reason["field"], "quotes": {}, "rules": {}})
+        entry["quotes"][reason["quote"]] = entry["rules"][reason["rule"]] = None
+    return [entry | {"quotes": list(entry["quotes"]), "rules": list(entry["rules"])} for entry in found.values()]
 
 
-async def describe(datasette: Any, row: Any) -> dict[str, Any]:
-    """The work for machines: authors for citation tags, and schema.org's ScholarlyArticle."""
+async def metadata_for_machines(datasette: Any, row: Any) -> dict[str, Any]:
+    """Authors and pages for the `citation_…` meta tags, and the work as a schema.org ScholarlyArticle (JSON-LD)."""
     credited = [dict(found) for found in await datasette.get_database(NAME).execute(AUTHORS, {"doi": row["doi"]})]
     people = [
         {
@@ -290,10 +290,10 @@ async def describe(datasette: Any, row: Any) -> dict[str, Any]:
     }
 
 
-def marked(text: str | None, reasons: Sequence[dict[str, Any]]) -> list[tuple[str, list[str]]]:
-    """`text` cut where quotes begin and end: pieces in order, each with what it is a reason for (none: plain text).
+def highlighted(text: str | None, reasons: Sequence[dict[str, Any]]) -> list[tuple[str, list[str]]]:
+    """`text` split at the start and stop of every quote: pieces in order, each with the tags or verdict it is the reason for.
 
-    The pieces joined are the text. A place that does not fit the text (rules ran on an older record) is left unmarked.
+    The pieces joined are the text. A quote that is not at its place (the rules ran on an older record) is not highlighted.
     """
     if text is None:
         return []
@@ -301,14 +301,14 @@ def marked(text: str | None, reasons: Sequence[dict[str, Any]]) -> list[tuple[st
     edges = sorted({0, len(text), *(r["start"] for r in fitting), *(r["stop"] for r in fitting)})
     pieces = []
     for start, stop in itertools.pairwise(edges):
-        names = sorted({f"{r['facet']}: {r['value']} (rule {r['rule']})" for r in fitting
+        names = sorted({f"{r['facet'].replace('_', ' ')}: {r['value']}" for r in fitting
                         if r["start"] <= start and stop <= r["stop"]})  # fmt: skip
         pieces.append((text[start:stop], names))
     return pieces
 
 
-async def tags_beside(datasette: Any, dois: list[str]) -> dict[str, dict[str, list[dict[str, str]]]]:
-    """For a page of works: doi → facet → tags with labels, of the facets that the list shows."""
+async def tags_for_list(datasette: Any, dois: list[str]) -> dict[str, dict[str, list[dict[str, str]]]]:
+    """DOI → facet → tags with labels, for the facets that the list of works shows (`LIST_FACETS`)."""
     marks = ", ".join(f":d{i}" for i in range(len(dois)))
     facets = ", ".join(f"'{facet}'" for facet in LIST_FACETS)
     sql = f"""

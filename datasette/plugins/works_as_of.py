@@ -1,7 +1,7 @@
-"""The works as they stood at the end of a past day: `/past?as_of=2026-03-31&verdict=include`, as a page, JSON and files.
+"""The list of works as of a past day: `/past?as_of=2026-03-31&verdict=include`, as a page, as JSON and as files.
 
-PRISMA's numbers of a past day lead here. `/evidence/works?as_of=…` leads here too: that table itself is of today. What stood
-is `evidence.export.as_of_date`'s to say.
+The PRISMA numbers of a past day link to this list, and `/evidence/works?as_of=…` redirects to it, because that table only
+holds the works of today. `evidence.export.as_of_date` reconstructs the list; this file reads the filters and formats the result.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from evidence.errors import ConfigError
 from evidence.export import as_of_date, formats
 
 NAME = "evidence"
-SHOWN = 100
+PAGE_SIZE = 100
 """Records on one page."""
 
-TODAY = re.compile(rf"/(?:{NAME}/works(?P<end>\.json|\.csv)?|download/(?P<format>[a-z-]+))$")
-"""The addresses of lists of today, as a page or a file."""
+LISTS_OF_TODAY = re.compile(rf"/(?:{NAME}/works(?P<end>\.json|\.csv)?|download/(?P<format>[a-z-]+))$")
+"""Addresses of the list of works of today, as a page or a file."""
 
 TAXONOMY = "select facet, value from facets order by facet, position"
-KEYS = (
+JSON_KEYS = (
     "doi",
     "title",
     "authors",
@@ -43,28 +43,28 @@ KEYS = (
     "notice",
     "gone",
 )
-KNOWN = frozenset({"as_of", "verdict", "decided", "why", "conflict", "_tag", "page"})
+PARAMETERS = frozenset({"as_of", "verdict", "decided", "why", "conflict", "_tag", "page"})
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 @hookimpl
 def register_routes() -> list[tuple[str, Any]]:
-    return [(r"^/past$", page), (r"^/past\.json$", as_json), (r"^/past/(?P<format>[a-z-]+)$", download)]
+    return [(r"^/past$", works_page), (r"^/past\.json$", as_json), (r"^/past/(?P<format>[a-z-]+)$", download)]
 
 
 @hookimpl
 def asgi_wrapper(datasette: Any) -> Callable[[App], App]:
-    """A list of works that asks for a day is one of the past: the table would not mind the question, and show today."""
+    """Redirects a list of works with `as_of` to the list of that day: the table ignores `as_of` and would show today."""
 
     def wrap(app: App) -> App:
         async def wrapped(scope: Any, receive: Any, send: Any) -> None:
             of_a_day = scope["type"] == "http" and b"as_of=" in scope.get("query_string", b"")
-            if of_a_day and (asked := TODAY.search(scope["path"])):
-                format_ = "csv" if asked["end"] == ".csv" else asked["format"]
-                leads_to = datasette.urls.path(f"/past/{format_}" if format_ else f"/past{asked['end'] or ''}")
+            if of_a_day and (found := LISTS_OF_TODAY.search(scope["path"])):
+                format_ = "csv" if found["end"] == ".csv" else found["format"]
+                target = datasette.urls.path(f"/past/{format_}" if format_ else f"/past{found['end'] or ''}")
                 query = scope["query_string"].decode("latin-1")
-                await Response.redirect(f"{leads_to}?{query}").asgi_send(send)
+                await Response.redirect(f"{target}?{query}").asgi_send(send)
                 return
             await app(scope, receive, send)
 
@@ -73,13 +73,13 @@ def asgi_wrapper(datasette: Any) -> Callable[[App], App]:
     return wrap
 
 
-async def page(datasette: Any, request: Any) -> Response:
+async def works_page(datasette: Any, request: Any) -> Response:
     day, wanted = await read(datasette, request.query_string)
     number = request.args.get("page") or "1"
     if not number.isdecimal() or not 0 < int(number) < 10**6:
-        raise BadRequest(f"page={number!r} is no page; pages are counted from 1")
-    start = (int(number) - 1) * SHOWN
-    count, rows = await rows_of(datasette, day, wanted, start, SHOWN)
+        raise BadRequest(f"page={number!r} is not a page number; pages are counted from 1")
+    start = (int(number) - 1) * PAGE_SIZE
+    count, rows = await rows_of(datasette, day, wanted, start, PAGE_SIZE)
     pairs = [(key, text) for key, text in parse_qsl(request.query_string) if key != "page"]
     context = {
         "day": day,
@@ -91,24 +91,24 @@ async def page(datasette: Any, request: Any) -> Response:
         ],
         "query": urlencode(pairs),
         "last": f"?{urlencode([*pairs, ('page', int(number) - 1)])}" if start else None,
-        "next": f"?{urlencode([*pairs, ('page', int(number) + 1)])}" if start + SHOWN < count else None,
+        "next": f"?{urlencode([*pairs, ('page', int(number) + 1)])}" if start + PAGE_SIZE < count else None,
         "formats": tuple(formats.FORMATS),
     }
-    return Response.html(await datasette.render_template("past.html", context, request=request))
+    return Response.html(await datasette.render_template("works_as_of.html", context, request=request))
 
 
 async def as_json(datasette: Any, request: Any) -> Response:
     """All records of the list, with the facts of that day."""
     day, wanted = await read(datasette, request.query_string)
     _, rows = await rows_of(datasette, day, wanted, 0, None)
-    return Response.json({"as_of": day, "rows": [{key: row[key] for key in KEYS} for row in rows]})
+    return Response.json({"as_of": day, "rows": [{key: row[key] for key in JSON_KEYS} for row in rows]})
 
 
 async def download(datasette: Any, request: Any) -> Response:
-    """The list as a file."""
+    """The list in one of the export formats."""
     form = formats.FORMATS.get(request.url_vars["format"])
     if form is None:
-        raise NotFound(f"There are files in these formats: {', '.join(formats.FORMATS)}")
+        raise NotFound(f"Files come in these formats: {', '.join(formats.FORMATS)}")
     day, wanted = await read(datasette, request.query_string)
     _, rows = await rows_of(datasette, day, wanted, 0, None)
     chunks = formats.csv_rows(rows, past=True) if form.write is formats.csv_rows else form(rows)
@@ -117,17 +117,19 @@ async def download(datasette: Any, request: Any) -> Response:
 
 
 async def read(datasette: Any, query: str) -> tuple[str, as_of_date.Wanted]:
-    """The day and the list that an address asks for; BadRequest says in a sentence what it cannot be asked."""
+    """The day and the filters in an address; BadRequest names the parameter that is not valid."""
     pairs = parse_qsl(query, keep_blank_values=True)
     one = dict(pairs)
-    if unknown := sorted({key for key, _ in pairs} - KNOWN):
-        raise BadRequest(f"a list of a past day takes {', '.join(sorted(KNOWN))}; it has no {unknown[0]!r}")
+    if unknown := sorted({key for key, _ in pairs} - PARAMETERS):
+        raise BadRequest(
+            f"a list of a past day has no parameter {unknown[0]!r}; it takes {', '.join(sorted(PARAMETERS))}"
+        )
     verdicts = tuple(text for key, text in pairs if key == "verdict")
     for text in verdicts:
         if text not in as_of_date.VERDICTS:
-            raise BadRequest(f"verdict={text!r} is none; there are {', '.join(as_of_date.VERDICTS)}")
+            raise BadRequest(f"verdict={text!r} is not valid; choose one of {', '.join(as_of_date.VERDICTS)}")
     if one.get("decided") not in (None, "rule", "person") or one.get("conflict") not in (None, "1"):
-        raise BadRequest("decided is rule or person, and conflict is 1")
+        raise BadRequest("decided must be rule or person, and conflict must be 1")
     texts = [text for key, text in pairs if key == "_tag" and text]
     rows = await datasette.get_database(NAME).execute(TAXONOMY) if texts else ()
     try:
@@ -142,13 +144,13 @@ async def read(datasette: Any, query: str) -> tuple[str, as_of_date.Wanted]:
 async def rows_of(
     datasette: Any, day: str, wanted: as_of_date.Wanted, start: int, most: int | None
 ) -> tuple[int, list[dict[str, Any]]]:
-    """How many records the list has, and `most` of them from one on."""
+    """The number of records in the list, and up to `most` of them (None: all) from index `start`."""
 
-    def found(conn: sqlite3.Connection) -> tuple[int, list[dict[str, Any]]]:
+    def query(conn: sqlite3.Connection) -> tuple[int, list[dict[str, Any]]]:
         run = run_of(conn, day)
-        stood = as_of_date.listed(conn, run, wanted)
-        shown = stood[start:] if most is None else stood[start : start + most]
-        return len(stood), list(as_of_date.whole(conn, run, shown, day))
+        matching = as_of_date.listed(conn, run, wanted)
+        shown = matching[start:] if most is None else matching[start : start + most]
+        return len(matching), list(as_of_date.whole(conn, run, shown, day))
 
-    answer: tuple[int, list[dict[str, Any]]] = await datasette.get_database(NAME).execute_fn(found)
+    answer: tuple[int, list[dict[str, Any]]] = await datasette.get_database(NAME).execute_fn(query)
     return answer

@@ -1,4 +1,4 @@
-// The SQL editor that Datasette puts over our text area types into a text area of its own, which has no name.
+// Datasette's SQL editor replaces our text area with one that has no accessible name; this gives it one.
 window.addEventListener("load", () => {
     document.querySelectorAll(".CodeMirror textarea").forEach((area) => area.setAttribute("aria-label", "SQL"));
 });

@@ -1,7 +1,7 @@
-"""What a page may do and what a query may cost: response headers and limits on every connection.
+"""Security headers on every response (Content-Security-Policy and others), and limits on every database connection.
 
-Titles and abstracts are strangers' text. Templates escape them; these headers are the second wall. Nothing here decides who
-may see what.
+Titles and abstracts are untrusted text. Templates escape them; these headers are a second line of defence. This file does not
+decide who may see what.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ INLINE_SCRIPTS = (
     "sha256-fyi5q99UcdjzV8X7vfr/UYD4dsV4ViDDhotcy8GQ6PM=",
     "sha256-uEjwHx6B6TylDkwnKXY5NeNNPyI38FvghD4BDhzZMRc=",
 )
-"""Datasette 0.65's own inline scripts (menus, facet menu, SQL editor). We have none; a test recomputes these."""
+"""Hashes of Datasette 0.65's inline scripts (menus, facet menu, SQL editor). The site has none of its own."""
 
 POLICY = "; ".join(
     (
         "default-src 'none'",
         "script-src 'self' " + " ".join(f"'{digest}'" for digest in INLINE_SCRIPTS),
-        "style-src 'self' 'unsafe-inline'",  # Datasette's tables carry style attributes; styles cannot run anything
+        "style-src 'self' 'unsafe-inline'",  # Datasette's tables have style attributes; styles run no code
         "img-src 'self' data:",
         "connect-src 'self'",
         "form-action 'self'",
@@ -39,18 +39,18 @@ HEADERS = (
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),
 )
-_OURS = frozenset(name for name, _ in HEADERS)
+_HEADER_NAMES = frozenset(name for name, _ in HEADERS)
 
 LENGTH_LIMIT = 10_000_000
-"""Bytes of one text or blob. Without it `zeroblob(400000000)` takes 2 GB and cannot be interrupted."""
+"""Maximum size of one text or blob, in bytes. Without it `zeroblob(400000000)` takes 2 GB and cannot be interrupted."""
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 @hookimpl
 def startup() -> None:
-    # Where `rich` happens to be installed, Datasette prints every variable of every frame for each mistyped address, and
-    # fails outright (rich wants an active exception) where no route matches at all.
+    # If `rich` is installed, Datasette prints every variable of every frame for each unknown address, and fails when no route
+    # matches (rich needs an active exception).
     handle_exception.rich = None
 
 
@@ -66,7 +66,7 @@ def asgi_wrapper() -> Callable[[App], App]:
         async def wrapped(scope: Any, receive: Any, send: Any) -> None:
             async def send_with_headers(message: Any) -> None:
                 if message["type"] == "http.response.start":
-                    kept = [pair for pair in message.get("headers", []) if pair[0].lower() not in _OURS]
+                    kept = [pair for pair in message.get("headers", []) if pair[0].lower() not in _HEADER_NAMES]
                     message = {**message, "headers": [*kept, *HEADERS]}
                 await send(message)
 

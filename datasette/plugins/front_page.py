@@ -1,7 +1,6 @@
-"""What every page shows (the lists in the menu, the last sync) and what the front page counts.
+"""The front page, and what every page shows (the reference lists, the last sync).
 
-Every number comes with the address of the list it counts, and a test follows each of them. Queries only; nothing is judged
-here.
+Each number is linked to the list it counts, and a test follows each link. This file only reads the database.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ NAME = "evidence"
 
 TRIALS = "design:rct,cluster-rct"
 REVIEWS = "design:meta-analysis,systematic-review"
-"""The same designs as the view `evidence_map` counts."""
+"""Filters for the designs that the view `evidence_map` counts as trials and as reviews."""
 
 COUNTS = """
     select count(*) filter (where verdict = 'unsure') as waiting,
@@ -29,7 +28,7 @@ COUNTS = """
 
 LISTS = """
     select o.source, o.label, count(*) as citations,
-        count(*) filter (where c.status in ('resolved', 'repaired', 'matched')) as settled
+        count(*) filter (where c.status in ('resolved', 'repaired', 'matched')) as verified
     from sources o join citations c on c.source = o.source and c.retired is null
     where o.retired is null
     group by o.source order by o.first_run, o.source
@@ -49,20 +48,20 @@ LAST_RUN = """
     from runs r where r.outcome <> 'running' and r.door <> 'judge' order by r.run desc limit 1
 """
 
-TROUBLED = """
-    select o.source, o.label, coalesce(o.trouble || '; ' || o.warning, o.trouble, o.warning, 'not yet read to its end') as trouble
+PROBLEMS = """
+    select o.source, o.label, coalesce(o.trouble || '; ' || o.warning, o.trouble, o.warning, 'not yet read to the end') as problem
     from sources o left join searches_read d on d.source = o.source
     where (coalesce(o.trouble, o.warning) is not null or d.ended = 'unfinished') and o.retired is null order by o.source
 """
 
-NEWEST = """
+RECENTLY_ADDED = """
     select w.doi, w.title, w.authors, w.container, w.year, w.notice from works w
     where w.verdict = 'include' and w.first_run = (select max(first_run) from works where verdict = 'include')
     order by w.year desc, w.doi limit 8
 """
 
 CHART = {"height": 120, "bar": 12, "step": 15, "foot": 18}
-"""Units of the chart of years: an SVG user unit is about a pixel."""
+"""Sizes of the chart of works per year, in SVG user units (about a pixel)."""
 
 
 @hookimpl
@@ -77,7 +76,7 @@ async def extra_template_vars(datasette: Any, template: str) -> dict[str, Any]:
 
 
 async def site(datasette: Any, db: Any) -> dict[str, Any]:
-    """What every page shows: the reference lists, and how the last sync went."""
+    """What every page shows: the reference lists and the last sync."""
     return {
         "lists": [dict(row) for row in await db.execute(LISTS)],
         "last_run": next((dict(row) for row in await db.execute(LAST_RUN)), None),
@@ -87,7 +86,7 @@ async def site(datasette: Any, db: Any) -> dict[str, Any]:
 
 
 async def front(datasette: Any, db: Any) -> dict[str, Any]:
-    """Everything the front page shows, but for the map."""
+    """Everything the front page shows except the map."""
     counts = dict((await db.execute(COUNTS)).first())
     known = await work_sets.kept(db)
     included = known.columns["verdict"].get("include", 0)
@@ -103,19 +102,19 @@ async def front(datasette: Any, db: Any) -> dict[str, Any]:
             (trials.bit_count(), "randomised trials", f"{works}?verdict=include&_tag={TRIALS}"),
             (reviews.bit_count(), "systematic reviews and meta-analyses", f"{works}?verdict=include&_tag={REVIEWS}"),
             (counts["noticed"], "retracted or corrected", f"{works}?verdict=include&notice__notblank=1"),
-            (counts["waiting"], "waiting for a person", datasette.urls.query(NAME, "waiting")),
+            (counts["waiting"], "waiting for a decision", datasette.urls.query(NAME, "waiting")),
             *([(counts["again"], "decisions to look at again", again)] if counts["again"] else []),
-            (counts["excluded"], "looked at and excluded", f"{works}?verdict=exclude"),
+            (counts["excluded"], "excluded", f"{works}?verdict=exclude"),
         ],
         "statuses": statuses,
-        "troubled": [dict(row) for row in await db.execute(TROUBLED)],
-        "newest": [dict(row) for row in await db.execute(NEWEST)],
+        "problems": [dict(row) for row in await db.execute(PROBLEMS)],
+        "recently_added": [dict(row) for row in await db.execute(RECENTLY_ADDED)],
         "years": bars(per_year(known, included, trials, reviews & ~trials)),
     }
 
 
 def per_year(known: work_sets.Tallies, included: int, trials: int, reviews: int) -> list[dict[str, int]]:
-    """Included works of each year that has some, by design."""
+    """Included works per year of publication, by design; years without works are left out."""
     return [
         {
             "year": year,
@@ -128,7 +127,8 @@ def per_year(known: work_sets.Tallies, included: int, trials: int, reviews: int)
 
 
 def bars(years: list[dict[str, int]]) -> dict[str, Any] | None:
-    """Stacked bars of works per year (trials, reviews, others from the bottom), gaps shown as years without works."""
+    """Stacked bars of works per year (from the bottom: trials, reviews, others), with empty years in between; None without
+    works."""
     if not years:
         return None
     found = {row["year"]: row for row in years}

@@ -1,4 +1,4 @@
-"""The database is called `evidence` in every address, whatever its file is called: links to works must not break.
+"""Names the database `evidence` in every address, whatever its file is called, so that links to works do not break.
 
 Only a database with our tables is renamed, and only one.
 """
@@ -11,7 +11,7 @@ from typing import Any
 from datasette import hookimpl
 
 NAME = "evidence"
-OURS = frozenset({"runs", "works", "sightings", "tags"})
+OUR_TABLES = frozenset({"runs", "works", "sightings", "tags"})
 
 
 @hookimpl
@@ -20,7 +20,7 @@ def startup(datasette: Any) -> Callable[[], Awaitable[None]]:
         if NAME in datasette.databases:
             return
         for name, database in list(datasette.databases.items()):
-            if database.path is not None and set(await database.table_names()) >= OURS:
+            if database.path is not None and set(await database.table_names()) >= OUR_TABLES:
                 datasette.remove_database(name)
                 datasette.add_database(database, name=NAME)
                 return

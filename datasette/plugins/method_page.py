@@ -1,0 +1,70 @@
+"""The method page, `/method`: the searches, what they cannot find, the accuracy of the rules, and all tag definitions.
+
+Every number comes from the tables or from the shipped accuracy measurements; this file estimates nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from datasette import hookimpl
+from datasette.utils.asgi import Response
+
+from evidence.evaluation import accuracy
+from evidence.export import report
+from evidence.publish import work_sets
+from evidence.publish.cache import MEMORY
+from evidence.rules import taxonomy
+
+NAME = "evidence"
+
+SEARCHES = """
+    select o.source, o.label, o.spec, o.bookmark, coalesce(o.trouble || '; ' || o.warning, o.trouble, o.warning) as trouble,
+        (select max(q.asked_at) from requests q where q.source = o.source) as asked,
+        (select count(*) from sightings s where s.source = o.source and s.last_run is null) as works
+    from sources o where o.kind = 'search' and o.retired is null order by o.source
+"""
+DEPTHS = "select * from searches_read order by source"
+TAXONOMY = "select facet, value, label, meaning from facets order by facet, position, value"
+TEXTS = "select judged_on, verdict, count(*) as n from works group by judged_on, verdict order by judged_on, verdict"
+
+
+@hookimpl
+def register_routes() -> list[tuple[str, Any]]:
+    return [(r"^/method$", method)]
+
+
+async def method(datasette: Any, request: Any) -> Response:
+    db = datasette.get_database(NAME)
+    context = await MEMORY.get(db.path, "method", lambda: describe(db))
+    return Response.html(await datasette.render_template("method.html", context, request=request))
+
+
+async def describe(db: Any) -> dict[str, Any]:
+    """What method.html shows: searches with how far they were read, tag definitions with the number of included works, works
+    by the text they were screened on, and precision and recall of the rules."""
+    depths = {row["source"]: dict(row) for row in await db.execute(DEPTHS)}
+    searches = [
+        {**dict(row), "spec": json.loads(row["spec"]), "ended": depths[row["source"]]["ended"],
+         "depth": report.depth(depths[row["source"]])}
+        for row in await db.execute(SEARCHES)
+    ]  # fmt: skip
+    facets: dict[str, list[dict[str, Any]]] = {}
+    known = await work_sets.kept(db)
+    included = known.columns["verdict"].get("include", 0)
+    for row in await db.execute(TAXONOMY):
+        works = (known.either(row["facet"], row["value"]) & included).bit_count()
+        facets.setdefault(row["facet"], []).append({**dict(row), "works": works})
+    texts: dict[str, dict[str, int]] = {}
+    for text, verdict, n in await db.execute(TEXTS):
+        texts.setdefault(text, {})[verdict] = n
+    figures = accuracy.read()
+    return {
+        "searches": searches,
+        "facets": facets,
+        "texts": texts,
+        "figures": [figure for figure in figures if figure.question not in facets or not figure.value],
+        "values_measured": {(figure.question, figure.value): figure for figure in figures if figure.value},
+        "measured_with_these_rules": {figure.rules for figure in figures} == {taxonomy.load().digest},
+    }
