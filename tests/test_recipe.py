@@ -38,7 +38,7 @@ pytestmark = [
 
 def recipe() -> dict[str, Any]:
     """The job as the docs have it."""
-    page = (ROOT / "docs" / "publishing.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "schedule.md").read_text(encoding="utf-8")
     (block,) = [
         part.partition("```")[0] for part in page.split("```yaml\n")[1:] if "runs-on:" in part.partition("```")[0]
     ]
