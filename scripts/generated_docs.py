@@ -109,18 +109,20 @@ def accuracy() -> str:
                 f"{row[a]} ({row[b]} of {row[c]})"
                 for a, b, c in (("precision", "right", "said"), ("recall", "found", "sought"))
             ]
-            rows.append((question, *found, row["labelled"]))
-    return table(("question", "precision", "recall", "measured on"), rows)
+            waits = f"; {row['note'].split(';')[0]}" if screening else ""
+            rows.append((question, *found, row["labelled"] + waits))
+    return "\n" + table(("question", "precision", "recall", "measured on"), rows)
 
 
-def examples(*lines: str, most: int = 12) -> str:
-    """What these command lines print, in this order, in a folder with the bundled sources.yaml and nothing else."""
+def examples(*lines: tuple[str, int]) -> str:
+    """What each command line prints, cut after so many lines; they run in this order on the bundled sources and records."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "sources.yaml").write_bytes((ROOT / "sources.yaml").read_bytes())
-        return "\n".join(_example(line, Path(folder), most) for line in lines)
+        shown = "\n".join(_example(line, most, Path(folder)) for line, most in lines)
+    return f"\n```console\n{shown}```\n"
 
 
-def _example(line: str, folder: Path, most: int) -> str:
+def _example(line: str, most: int, folder: Path) -> str:
     program, *arguments = shlex.split(line)
     assert program == "evidence", line
     environment = {name: value for name, value in os.environ.items() if not name.startswith("EVIDENCE_")}
@@ -129,7 +131,7 @@ def _example(line: str, folder: Path, most: int) -> str:
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{line}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
-    shown = done.stdout.splitlines()
-    cut = [text if len(text) <= WIDTH else f"{text[: WIDTH - 1].rstrip()}…" for text in shown[:most]]
-    rest = [f"… ({len(shown) - most} more lines)"] if len(shown) > most else []
-    return "\n".join(["```console", f"$ {line}", *cut, *rest, "```", ""])
+    said = done.stdout.splitlines()
+    cut = [text if len(text) <= WIDTH else f"{text[: WIDTH - 1].rstrip()}…" for text in said[:most]]
+    rest = [f"… ({len(said) - most} more lines)"] if len(said) > most else []
+    return "".join(f"{text}\n" for text in [f"$ {line}", *cut, *rest])
