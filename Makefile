@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check clean
+.PHONY: demo test check docs clean
 
 demo: .venv/.installed           ## run the main job on the bundled records and open the site
 	$(BIN)/evidence demo
@@ -11,11 +11,14 @@ demo: .venv/.installed           ## run the main job on the bundled records and 
 test: .venv/.installed-test      ## run the tests
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
-check: .venv/.installed-test     ## run every check: lint, format, types, import contracts, docs, tests with coverage
+check: .venv/.installed-test .venv/.installed-docs   ## run every check: lint, format, types, import contracts, docs, tests with coverage
 	scripts/check
 
+docs: .venv/.installed-docs      ## build the documentation as a site in build/docs; warnings are errors
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs
+
 clean:                           ## remove the environment and every cache
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov dist
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov build dist
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv || { rm -rf .venv; \
@@ -27,4 +30,8 @@ clean:                           ## remove the environment and every cache
 
 .venv/.installed-test: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
+	touch $@ .venv/.installed
+
+.venv/.installed-docs: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[docs]"
 	touch $@ .venv/.installed

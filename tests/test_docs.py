@@ -1,0 +1,166 @@
+"""The documentation: what it names exists, what it shows works, and its links lead somewhere."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+import evidence
+from evidence import config, rulebook, yaml_text
+from evidence.model import Doi, Work
+from evidence.tag import tag
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "evidence").rglob("*.md")])
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+LINK = re.compile(r"\]\((?!https?:|mailto:)([^)\s]+)\)")
+NAMED = re.compile(r"`((?:evidence|datasette|tests|scripts|benchmarks|docs)(?:/[\w.-]+)+/?)`")
+
+
+def text(*parts: str) -> str:
+    return ROOT.joinpath(*parts).read_text(encoding="utf-8")
+
+
+def prose(page: Path) -> str:
+    """A page without its code blocks and comments."""
+    without = re.sub(r"<!--.*?-->", "", page.read_text(encoding="utf-8"), flags=re.S)
+    return re.sub(r"^```.*?^```", "", without, flags=re.S | re.M)
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", prose(page), flags=re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+def keys(page: str, head: str) -> set[str]:
+    """The first column of the tables of a page in docs/ that begin with this column's head."""
+    found: set[str] = set()
+    for block in text("docs", page).split("\n\n"):
+        if block.startswith(f"| {head} |"):
+            found |= set(re.findall(r"^\| `(\w+)` \|", block, flags=re.M))
+    return found
+
+
+def fields(module: ModuleType, *having: str) -> set[str]:
+    """The keys of the module's pydantic models that have one of the fields `having` (all models, if none is given)."""
+    models = [m for _, m in inspect.getmembers(module, inspect.isclass) if issubclass(m, BaseModel)]
+    wanted = [
+        m for m in models if m.__module__ == module.__name__ and (not having or set(having) & m.model_fields.keys())
+    ]
+    return {field.alias or name for model in wanted for name, field in model.model_fields.items()}
+
+
+def test_the_readme_is_short() -> None:
+    assert len(text("README.md").splitlines()) <= 200
+
+
+def test_every_dependency_says_why_it_is_here() -> None:
+    table = text("README.md").partition("## Dependencies")[2].partition("\n## ")[0]
+    explained = {name.lower() for name in re.findall(r"^\| \[([\w-]+)\]", table, flags=re.M)}
+    assert explained == {re.split(r"[^\w-]", needed)[0].lower() for needed in PYPROJECT["project"]["dependencies"]}
+
+
+def test_every_key_of_sources_is_explained() -> None:
+    assert keys("sources.md", "key") == fields(config)
+
+
+def test_every_key_of_a_rule_is_explained() -> None:
+    assert keys("rules.md", "key of a rule") == fields(rulebook, "because")
+    assert keys("rules.md", "key of a value") == fields(rulebook, "counterexamples")
+
+
+def test_every_file_of_the_taxonomy_is_explained() -> None:
+    files = {path.name for path in (ROOT / "evidence" / "taxonomy").glob("*.yaml")}
+    assert files == set(re.findall(r"^\| `(\w+\.yaml)` \|", text("docs", "rules.md"), flags=re.M))
+
+
+def test_the_example_of_sources_is_accepted() -> None:
+    (example,) = re.findall(r"^```yaml\n(.*?)^```", text("docs", "sources.md"), flags=re.S | re.M)
+    checked = config.check(yaml_text.parse(example, "docs/sources.md"))
+    assert (len(checked.sources), len(checked.known), len(checked.articles)) == (3, 1, 1)
+
+
+def test_the_example_of_a_rule_does_what_it_says(tmp_path: Path) -> None:
+    """The example takes the place of the bundled value with its id."""
+    (example,) = re.findall(r"^```yaml\n(.*?)^```", text("docs", "rules.md"), flags=re.S | re.M)
+    shown = yaml.safe_load(example)
+    (value,) = shown["values"]
+    folder = shutil.copytree(ROOT / "evidence" / "taxonomy", tmp_path / "taxonomy")
+    path = folder / f"{shown['facet']}.yaml"
+    facet = yaml.load(path.read_text(encoding="utf-8"), yaml.BaseLoader)
+    facet["values"] = [value if other["id"] == value["id"] else other for other in facet["values"]]
+    path.write_text(yaml.safe_dump(facet, allow_unicode=True), encoding="utf-8")
+    book = rulebook.load(folder)
+
+    def tagged(title: str) -> bool:
+        tags = tag(Work(doi=Doi("10.1000/example"), title=title), book)
+        return (shown["facet"], value["id"]) in {(found.facet, found.value) for found in tags}
+
+    assert all(map(tagged, value["examples"]))
+    assert not any(map(tagged, value["counterexamples"]))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_names_is_there(page: Path) -> None:
+    missing = [name for name in NAMED.findall(page.read_text(encoding="utf-8")) if not (ROOT / name).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_link_leads_somewhere(page: Path) -> None:
+    broken = []
+    for link in LINK.findall(prose(page)):
+        name, _, anchor = link.partition("#")
+        target = page.parent / name if name else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+    assert broken == []
+
+
+def test_every_module_is_on_the_page_of_the_architecture() -> None:
+    page = text("docs", "architecture.md")
+    modules = [str(path.relative_to(ROOT)) for path in (ROOT / "evidence").rglob("*.py") if path.name != "__init__.py"]
+    assert [name for name in modules if f"`{name}`" not in page] == []
+
+
+def test_the_docs_build_as_a_site(tmp_path: Path) -> None:
+    """Warnings are errors: a page that no list has, a link or an anchor that leads nowhere, a table that is none."""
+    missing = [name for name in ("sphinx", "myst_parser", "furo") if importlib.util.find_spec(name) is None]
+    if missing:
+        pytest.skip(f"{', '.join(missing)} not installed here; `pip install -e .[docs]` has them")
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "docs", str(tmp_path / "site")]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert {path.stem for path in (ROOT / "docs").glob("*.md")} <= {path.stem for path in tmp_path.rglob("*.html")}
+
+
+def test_the_workflows_test_what_the_project_promises() -> None:
+    jobs = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"] for path in WORKFLOWS}
+    assert set(jobs) >= {"test", "docs", "release"}
+    matrix = jobs["test"]["test"]["strategy"]["matrix"]
+    classifiers = [c.rpartition(" ")[2] for c in PYPROJECT["project"]["classifiers"] if re.search(r":: 3\.\d+$", c)]
+    assert set(classifiers) <= set(matrix["python"])
+    least = PYPROJECT["project"]["requires-python"].removeprefix(">=")
+    assert {"python": least, "resolution": "lowest-direct"} in matrix["include"]
+
+
+def test_the_citation_is_of_this_version() -> None:
+    cited = yaml.safe_load(text("CITATION.cff"))
+    deposited = json.loads(text(".zenodo.json"))
+    assert (cited["version"], cited["license"]) == (evidence.__version__, PYPROJECT["project"]["license"])
+    assert (deposited["title"], deposited["license"]) == (cited["title"], cited["license"])
+    assert [creator["name"] for creator in deposited["creators"]] == [author["name"] for author in cited["authors"]]
