@@ -46,6 +46,7 @@ def _help(command: click.Command, name: str, parent: click.Context | None, path:
     context = click.Context(command, info_name=name, parent=parent, max_content_width=100, terminal_width=100)
     path = f"{path} {name}".strip()
     text = command.get_help(context).replace("Usage: ", "$ ")
+    text = text.replace("[[", "[").replace("]]", "]")  # click 8.3 puts an optional choice into two pairs of brackets
     yield f"\n## {path}\n\n```text\n{text}\n```\n"
     if isinstance(command, click.Group):
         for inner in command.commands:
