@@ -55,7 +55,7 @@ def _help(command: click.Command, name: str, parent: click.Context | None, path:
 
 def tables() -> str:
     """Every table and view of evidence.db: kind, description, columns. The words are those of datasette/metadata.yaml."""
-    from evidence import schema
+    from evidence.database import schema
 
     site = yaml.safe_load((ROOT / "datasette" / "metadata.yaml").read_text(encoding="utf-8"))
     described: dict[str, Any] = next(iter(site["databases"].values()))["tables"]

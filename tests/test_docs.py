@@ -18,9 +18,11 @@ import yaml
 from pydantic import BaseModel
 
 import evidence
-from evidence import config, rulebook, yaml_text
+from evidence import strict_yaml
+from evidence.harvest import sources
 from evidence.model import Doi, Work
-from evidence.tag import tag
+from evidence.rules import taxonomy
+from evidence.rules.tag import tag
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "evidence").rglob("*.md")])
@@ -75,12 +77,12 @@ def test_every_dependency_says_why_it_is_here() -> None:
 
 
 def test_every_key_of_sources_is_explained() -> None:
-    assert keys("sources.md", "key") == fields(config)
+    assert keys("sources.md", "key") == fields(sources)
 
 
 def test_every_key_of_a_rule_is_explained() -> None:
-    assert keys("rules.md", "key of a rule") == fields(rulebook, "because")
-    assert keys("rules.md", "key of a value") == fields(rulebook, "counterexamples")
+    assert keys("rules.md", "key of a rule") == fields(taxonomy, "because")
+    assert keys("rules.md", "key of a value") == fields(taxonomy, "counterexamples")
 
 
 def test_every_file_of_the_taxonomy_is_explained() -> None:
@@ -90,7 +92,7 @@ def test_every_file_of_the_taxonomy_is_explained() -> None:
 
 def test_the_example_of_sources_is_accepted() -> None:
     (example,) = re.findall(r"^```yaml\n(.*?)^```", text("docs", "sources.md"), flags=re.S | re.M)
-    checked = config.check(yaml_text.parse(example, "docs/sources.md"))
+    checked = sources.check(strict_yaml.parse(example, "docs/sources.md"))
     assert (len(checked.sources), len(checked.known), len(checked.articles)) == (3, 1, 1)
 
 
@@ -104,7 +106,7 @@ def test_the_example_of_a_rule_does_what_it_says(tmp_path: Path) -> None:
     facet = yaml.load(path.read_text(encoding="utf-8"), yaml.BaseLoader)
     facet["values"] = [value if other["id"] == value["id"] else other for other in facet["values"]]
     path.write_text(yaml.safe_dump(facet, allow_unicode=True), encoding="utf-8")
-    book = rulebook.load(folder)
+    book = taxonomy.load(folder)
 
     def tagged(title: str) -> bool:
         tags = tag(Work(doi=Doi("10.1000/example"), title=title), book)
