@@ -18,7 +18,7 @@ LIMIT = 0.25
 RULES_LIMIT = 3.0
 
 FLOOR = ("-c", "import click")
-RULES = ("-c", "from evidence import rulebook; rulebook.load()")
+RULES = ("-c", "from evidence.rules import taxonomy; taxonomy.load()")
 HELP = (
     ("--version",),
     ("--help",),

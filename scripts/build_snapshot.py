@@ -1,4 +1,4 @@
-"""Bibliographic facts → the bundled snapshot: `python scripts/build_snapshot.py FACTS.jsonl`.
+"""Bibliographic facts → the bundled snapshot: `python scripts/build_snapshot.py tests/samples/bibliography-facts.jsonl.gz`.
 
 It writes into `evidence/snapshot/`: `records.jsonl.gz` (one Crossref-shaped record a line, ordered by DOI),
 `provenance.csv` (where each record's facts were seen) and `left-out.csv` (every fact that looked wrong, with the
@@ -215,7 +215,9 @@ def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> bytes:
 
 def files(facts: Path, sources: Path) -> dict[str, bytes]:
     """The three generated files by name. The gzip header carries neither name nor time, so bytes repeat."""
-    rows = [json.loads(line) for line in facts.read_text(encoding="utf-8").split("\n") if line.strip()]
+    raw = facts.read_bytes()
+    text = (gzip.decompress(raw) if facts.suffix == ".gz" else raw).decode("utf-8")
+    rows = [json.loads(line) for line in text.split("\n") if line.strip()]
     listed = strict_yaml.read(sources).data["sources"]
     citations = [entry["text"] for source in listed if source["id"] == ARTICLE for entry in source["citations"]]
     records, left_out = build(rows, citations)
@@ -232,7 +234,7 @@ def files(facts: Path, sources: Path) -> dict[str, bytes]:
 def main() -> None:
     """Write the files and say how much is in them."""
     parser = argparse.ArgumentParser(description="Build the bundled snapshot from bibliographic facts.")
-    parser.add_argument("facts", type=Path, help="bibliographic facts, one JSON object a line")
+    parser.add_argument("facts", type=Path, help="bibliographic facts, one JSON object a line, gzipped or not")
     parser.add_argument(
         "--sources", type=Path, default=ROOT / "sources.yaml", help="the reference list that fills gaps"
     )

@@ -14,10 +14,11 @@ from pathlib import Path
 from evidence.evaluation import accuracy, screening
 from evidence.evaluation.accuracy import Figure
 from evidence.rules import taxonomy
+from evidence.rules.taxonomy import Rulebook
 
-LABELLED = "ipt-labelled.csv.gz"
-BIBLIOGRAPHY = "ipt-bibliography.jsonl.gz"
-TRIALS = "rct-labelled.csv.gz"
+LABELLED = "ipt-labelled.csv"
+BIBLIOGRAPHY = "ipt-bibliography.jsonl"
+TRIALS = "rct-labelled.csv"
 SETS = {
     LABELLED: "2,849 records of trials databases, labelled by their sources",
     BIBLIOGRAPHY: "263 works of the field, labelled by two readers",
@@ -25,19 +26,24 @@ SETS = {
 }
 
 
-def figures(folder: Path) -> Iterator[Figure]:
+def figures(folder: Path, book: Rulebook) -> Iterator[Figure]:
     """Every line of the table."""
-    book = taxonomy.load()
-    labelled, works, trials = (screening.read(folder / name) for name in SETS)
+    labelled, works, trials = (screening.read(_find(folder, name)) for name in SETS)
     yield from accuracy.screening(screening.screening(labelled, book), SETS[LABELLED], book.digest)
     yield from accuracy.screening(screening.screening(works, book), SETS[BIBLIOGRAPHY], book.digest)
     yield accuracy.trials(screening.rct(trials, book), SETS[TRIALS], book.digest)
     yield from accuracy.tags(screening.tags(works, book), SETS[BIBLIOGRAPHY], book.digest)
 
 
+def _find(folder: Path, name: str) -> Path:
+    packed = folder / f"{name}.gz"
+    return packed if packed.exists() else folder / name
+
+
 def main() -> None:
     arguments = [a for a in sys.argv[1:] if a != "--check"]
-    made = tuple(figures(Path(arguments[0]) if arguments else Path(__file__).parents[2] / "shared" / "data"))
+    folder = Path(arguments[0]) if arguments else Path(__file__).parents[2] / "shared" / "data"
+    made = tuple(figures(folder, taxonomy.load()))
     if "--check" in sys.argv:
         raise SystemExit(
             0 if made == accuracy.read() else "evidence/evaluation/accuracy.csv is not what the rules measure today"

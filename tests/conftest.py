@@ -14,8 +14,8 @@ import pytest
 
 from evidence.rules import taxonomy
 from evidence.rules.taxonomy import Rulebook
+from tests.data import FOLDERS, FULL, SAMPLES
 
-SHARED = Path(__file__).parents[2] / "shared" / "data"
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
@@ -61,12 +61,18 @@ def clock() -> Callable[[], datetime]:
     return lambda: next(moments)
 
 
-@pytest.fixture
-def shared() -> Path:
-    """The test data beside the checkout; a test that needs it is skipped where it is missing."""
-    if not SHARED.is_dir():
-        pytest.skip("the test data beside the checkout (shared/data) is not here")
-    return SHARED
+@pytest.fixture(scope="session", params=FOLDERS, ids=lambda folder: "sample" if folder == SAMPLES else "full")
+def data(request: pytest.FixtureRequest) -> Path:
+    """The folder of the samples and, where they are beside the checkout, the folder of the full sets."""
+    return request.param  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="session")
+def full_data() -> Path:
+    """The folder of the full sets, for a test that no sample can serve."""
+    if not FULL.is_dir():
+        pytest.skip("needs real abstracts, which may not be in the repository (tests/samples/README.md)")
+    return FULL
 
 
 def _ticks() -> Iterator[datetime]:

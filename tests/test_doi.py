@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import sqlite3
 from pathlib import Path
 
@@ -12,10 +11,7 @@ from hypothesis import strategies as st
 
 from evidence import doi
 from evidence.model import Doi
-
-DATA = Path(__file__).parents[2] / "shared" / "data"
-CASES = DATA / "doi-cases.csv"
-REAL = DATA / "crossref-dois-999.txt"
+from tests.data import table
 
 WILEY = "10.1002/(sici)1097-4679(199805)54:3<395::aid-jclp12>3.0.co;2-c"
 KATZ = "10.1016/0005-2744(70)90072-0"
@@ -28,10 +24,8 @@ def read(mode: str, raw: str) -> tuple[str, ...]:
     return (parsed,) if parsed else ()
 
 
-@pytest.mark.skipif(not CASES.exists(), reason="the shared DOI cases are not beside this checkout")
-def test_core_cases_are_read_right_and_nothing_is_read_where_nothing_is() -> None:
-    with CASES.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["use"] == "core"]
+def test_core_cases_are_read_right_and_nothing_is_read_where_nothing_is(data: Path) -> None:
+    rows = [row for row in table(data, "doi-cases.csv") if row["use"] == "core"]
     wrong = []
     for row in rows:
         expected = tuple(part for part in row["expected"].lower().split(" | ") if part)
@@ -43,9 +37,9 @@ def test_core_cases_are_read_right_and_nothing_is_read_where_nothing_is() -> Non
     assert len(wrong) <= 0.03 * len(rows), wrong
 
 
-@pytest.mark.skipif(not REAL.exists(), reason="the shared list of real DOIs is not beside this checkout")
-def test_real_dois_survive_fields_text_and_links() -> None:
-    for real in REAL.read_text(encoding="utf-8").split():
+def test_real_dois_survive_fields_text_and_links(data: Path) -> None:
+    (listed,) = data.glob("crossref-dois*.txt")
+    for real in listed.read_text(encoding="utf-8").split():
         folded = real.lower()
         assert doi.parse(real) == folded
         assert doi.exact(real) == folded

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from evidence.crossref.normalise import normalise
+from tests.data import SAMPLES
 
 ROOT = Path(__file__).parents[1]
 SNAPSHOT = ROOT / "evidence" / "snapshot"
-FACTS = ROOT.parent / "shared" / "data" / "bibliography-facts.jsonl"
 
 CITED = (
     "10.1016/j.cpr.2013.09.002",
@@ -123,10 +123,9 @@ def test_the_note_tells_the_right_numbers(records: list[dict[str, Any]]) -> None
 
 
 def test_the_same_facts_build_the_same_bytes(builder: ModuleType) -> None:
-    if not FACTS.exists():
-        pytest.skip("the bibliographic facts are not beside this checkout")
-    built = builder.files(FACTS, ROOT / "sources.yaml")
-    assert built == builder.files(FACTS, ROOT / "sources.yaml")
+    facts = SAMPLES / "bibliography-facts.jsonl.gz"
+    built = builder.files(facts, ROOT / "sources.yaml")
+    assert built == builder.files(facts, ROOT / "sources.yaml")
     for name in ("provenance.csv", "left-out.csv"):
         assert built[name] == (SNAPSHOT / name).read_bytes()
     # Another zlib may pack the same bytes differently, so the committed file is compared unpacked.

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import json
 import re
 from pathlib import Path
 
@@ -13,40 +10,32 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evidence import text
+from tests.data import FULL, SAMPLES, json_lines, table
 
-DATA = Path(__file__).parents[2] / "shared" / "data"
-MARKUP = DATA / "text" / "markup_cases.csv"
-WORKS = DATA / "crossref-works.jsonl.gz"
+JATS = [*sorted(SAMPLES.glob("jats/*.xml")), *sorted(FULL.glob("text/*_jats_*.xml"))]
 MARKUP_LEFT = re.compile(r"</?(?:jats:|mml:)?[a-z]+(?: [^<>]*)?/?>|&(?:#\d+|#x[0-9a-f]+|[a-z]+[0-9]*);", re.IGNORECASE)
 CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 
 
-@pytest.mark.skipif(not MARKUP.exists(), reason="the shared markup cases are not beside this checkout")
-def test_markup_cases() -> None:
-    with MARKUP.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            assert text.plain(row["input"]) == row["expected"]
+def test_markup_cases(data: Path) -> None:
+    for row in table(data, "text/markup_cases.csv"):
+        assert text.plain(row["input"]) == row["expected"]
 
 
-@pytest.mark.skipif(not WORKS.exists(), reason="the shared Crossref records are not beside this checkout")
-def test_no_markup_is_left_in_real_records() -> None:
+def test_no_markup_is_left_in_real_records(data: Path) -> None:
     left = []
-    with gzip.open(WORKS, "rt", encoding="utf-8") as lines:
-        for line in lines:
-            work = json.loads(line)["work"]
-            for field in ("title", "subtitle", "container-title", "abstract"):
-                for deposited in [work[field]] if isinstance(work.get(field), str) else work.get(field) or ():
-                    read = text.plain(deposited) or ""
-                    if MARKUP_LEFT.search(read) or CONTROL.search(read) or "  " in read or read != read.strip():
-                        left.append((deposited, read))
+    for row in json_lines(data, "crossref-works.jsonl"):
+        work = row["work"]
+        for field in ("title", "subtitle", "container-title", "abstract"):
+            for deposited in [work[field]] if isinstance(work.get(field), str) else work.get(field) or ():
+                read = text.plain(deposited) or ""
+                if MARKUP_LEFT.search(read) or CONTROL.search(read) or "  " in read or read != read.strip():
+                    left.append((deposited, read))
     assert left == []
 
 
-@pytest.mark.parametrize("number", [1, 2, 3, 4])
-def test_jats_abstracts_keep_every_word(number: int) -> None:
-    source = DATA / "text" / f"papis_doctor_html_tags_jats_{number}.xml"
-    if not source.exists():
-        pytest.skip("the shared JATS abstracts are not beside this checkout")
+@pytest.mark.parametrize("source", JATS, ids=lambda path: path.stem)
+def test_jats_abstracts_keep_every_word(source: Path) -> None:
     wanted = source.with_name(source.stem + "_out.txt").read_text(encoding="utf-8")
     read = text.plain(source.read_text(encoding="utf-8")) or ""
     # TeX annotations of MathML are left out, so only words of three and more letters are compared.

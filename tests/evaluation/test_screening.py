@@ -1,4 +1,4 @@
-"""The figures of an evaluation, on made-up rows and, where the shared data are there, against the targets."""
+"""The figures of an evaluation, on made-up rows, and the targets on labelled titles and, where they are, labelled abstracts."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from evidence.evaluation.screening import Count, Row
 from evidence.model import Doi, Work
 from evidence.rules import taxonomy
 from evidence.rules.taxonomy import Rulebook
+from tests.data import SAMPLES, find
 
 BOOK = taxonomy.load()
-SHARED = Path(__file__).parents[3] / "shared" / "data"
+
 SILENT = "We followed outpatients for a year and rated their symptoms; nothing in the care they had was changed at all."
 
 
@@ -182,35 +183,35 @@ def test_what_is_printed_has_figures_and_disagreements() -> None:
     assert "randomised" in text and "Garlic" in text
 
 
-def shared(name: str) -> list[Row]:
-    path = SHARED / name
-    if not path.exists():
-        pytest.skip(f"{name} is not beside this checkout")
-    return screening.read(path)
-
-
-@pytest.mark.parametrize("name", ["ipt-labelled.csv.gz", "ipt-bibliography.jsonl.gz"])
-def test_screening_reaches_its_targets(name: str) -> None:
-    measured = {part.basis: part for part in screening.screening(shared(name), BOOK)}
-    both, title = measured["title+abstract"], measured["title"]
-    assert (both.counts.recall or 0) >= 0.97 and (both.counts.precision or 0) >= 0.99
-    assert both.unsure <= 0.05 * both.rows and both.relevant_excluded <= 0.01 * both.relevant
+@pytest.mark.parametrize("name", ["ipt-labelled.csv", "ipt-bibliography.jsonl"])
+def test_screening_reaches_its_targets(name: str, data: Path) -> None:
+    measured = {part.basis: part for part in screening.screening(screening.read(find(data, name)), BOOK)}
+    title = measured["title"]
     assert (title.counts.precision or 0) >= 0.99 and title.relevant_excluded == 0
+    if data != SAMPLES:
+        both = measured["title+abstract"]
+        assert (both.counts.recall or 0) >= 0.97 and (both.counts.precision or 0) >= 0.99
+        assert both.unsure <= 0.05 * both.rows and both.relevant_excluded <= 0.01 * both.relevant
 
 
-def test_trials_reach_their_target() -> None:
-    assert (screening.rct(shared("rct-labelled.csv.gz"), BOOK).counts.f1 or 0) >= 0.95
+def test_trials_reach_their_target(data: Path) -> None:
+    """Few titles call a trial randomised, so on the titles of the sample only precision has a target."""
+    counts = screening.rct(screening.read(find(data, "rct-labelled.csv")), BOOK).counts
+    assert (counts.precision or 0) >= 0.95
+    assert data == SAMPLES or (counts.f1 or 0) >= 0.95
 
 
 @cache
-def bibliography() -> screening.Tagging:
-    return screening.tags(shared("ipt-bibliography.jsonl.gz"), BOOK)
+def bibliography(data: Path) -> screening.Tagging:
+    return screening.tags(screening.read(find(data, "ipt-bibliography.jsonl")), BOOK)
 
 
 @pytest.mark.parametrize("facet", taxonomy.FACETS)
-def test_every_facet_reaches_its_target(facet: str) -> None:
-    precision, recall = bibliography().facet(facet)
-    assert (precision or 0) >= 0.95 and (recall or 0) >= 0.90
+def test_every_facet_reaches_its_target(facet: str, data: Path) -> None:
+    """The readers saw abstracts: recall has a target only where the rules see them too."""
+    precision, recall = bibliography(data).facet(facet)
+    assert (precision or 0) >= (0.90 if data == SAMPLES else 0.95)
+    assert data == SAMPLES or (recall or 0) >= 0.90
 
 
 def test_the_queue_is_read_likeliest_first(book: Rulebook) -> None:

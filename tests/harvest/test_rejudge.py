@@ -58,12 +58,12 @@ def harvest(folder: Path, book: Rulebook, clock: Callable[[], datetime]) -> Path
     "edits",
     [
         {"format": lambda t: t.replace("any: [", "any: [randomi*, ", 1)},
-        {"words": lambda t: t.replace("\n  ", "\n  # nothing but a comment\n  ", 1)},
+        {"shared_phrases": lambda t: t.replace("\n  ", "\n  # nothing but a comment\n  ", 1)},
         {"design": lambda t: t.replace("randomi", "randomly-not", 3)},
         {"screen": lambda t: t.replace("counterexamples:", "counterexamples:\n      - A new one that says nothing", 1)},
         {"screen": lambda t: t.replace('          - "{ipt-name}"\n', "          - interpersonal psychotherap*\n", 1)},
         {"variant": lambda t: t.replace("label: ", "label: New ", 2)},
-        {"words": lambda t: t.replace("    - grief\n", "    - griefless\n")},
+        {"shared_phrases": lambda t: t.replace("    - grief\n", "    - griefless\n")},
     ],
     ids=[
         "a term more",

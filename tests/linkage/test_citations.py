@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import json
 from pathlib import Path
 
@@ -11,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evidence import doi as dois
+from evidence.crossref.normalise import normalise
 from evidence.linkage.citations import NOT_WORKS, agree, choose
 from evidence.model import Author, Doi, Work
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
-FACTS = DATA / "bibliography-facts.jsonl"
+SNAPSHOT = Path(__file__).parents[2] / "evidence" / "snapshot" / "records.jsonl.gz"
 
 
 def people(*names: str) -> tuple[Author, ...]:
@@ -340,16 +341,9 @@ def test_a_low_rank_hides_nothing_that_is_certain_and_bothers_nobody_with_doubts
     assert choose(PRINTED[2], [(MARKOWITZ, 50.0), (doubtful, 1.0)]).status == "none"
 
 
-@pytest.mark.skipif(not FACTS.exists(), reason="the shared bibliographic facts are not beside this checkout")
 def test_every_known_work_agrees_with_its_citation_and_no_other_does() -> None:
-    works = {}
-    for line in FACTS.read_text(encoding="utf-8").splitlines():
-        fact = json.loads(line)
-        named = tuple(
-            Author(**{key: name.get(key) for key in ("family", "given", "name")}) for name in fact.get("authors", ())
-        )
-        kept = {key: fact.get(key) for key in ("title", "container", "year", "volume", "issue", "pages")}
-        works[fact["doi"]] = Work(Doi(fact["doi"]), authors=named, kind=fact["type"], **kept)
+    with gzip.open(SNAPSHOT, "rt", encoding="utf-8") as file:
+        works = {work.doi: work for work in map(normalise, map(json.loads, file))}
     printed = {
         doi: f"{', '.join(filter(None, (a.family or a.name for a in work.authors)))}. {work.title}. {work.container or ''}."
         f" {work.year or ''};{work.volume or ''}({work.issue or ''}):{work.pages or ''}."

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from evidence.crossref import normalise
 from evidence.linkage.duplicates import Candidate, Pair, clusters, of_work, pairs, waiting
+from tests.data import SAMPLES
 from tests.records import LIPSITZ, message, person
 
 MECHANISMS = Candidate(
@@ -517,7 +518,6 @@ def test_many_records_of_one_title_are_not_compared_each_with_each(monkeypatch: 
     assert compared < 30 * len(records)
 
 
-DEDUP = Path(__file__).parents[3] / "shared" / "data" / "dedup"
 FLOORS = {
     "cytology_screening": 0.99,
     "digital_work": 0.9932,
@@ -529,21 +529,19 @@ FLOORS = {
 """Recall by set: half a point under bib-dedupe 0.11 or better. haematology's gold joins errata, replies and other trials."""
 
 
-@pytest.mark.skipif(not DEDUP.is_dir(), reason="the duplicate-detection sets are not beside this checkout")
 @pytest.mark.parametrize("name", FLOORS)
-def test_no_wrong_merge_and_few_missed(name: str) -> None:
+def test_no_wrong_merge_and_few_missed(name: str, data: Path) -> None:
     from evidence.evaluation.duplicates import evaluate_file, render
 
-    result = evaluate_file(DEDUP / f"{name}.tar.gz")
+    result = evaluate_file(data / "dedup" / f"{name}{'.csv' if data == SAMPLES else '.tar.gz'}")
     assert not result.wrong, render(result)
     assert result.recall is not None
     assert result.recall >= FLOORS[name], render(result)
 
 
-@pytest.mark.skipif(not DEDUP.is_dir(), reason="the duplicate-detection sets are not beside this checkout")
-def test_the_hard_pairs() -> None:
+def test_the_hard_pairs(data: Path) -> None:
     from evidence.evaluation.duplicates import evaluate_file, render
 
-    result = evaluate_file(DEDUP / "hard-pairs.json")
+    result = evaluate_file(data / "dedup" / "hard-pairs.json")
     assert not result.wrong, render(result)
     assert not result.missed, render(result)
