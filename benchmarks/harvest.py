@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from evidence import strict_yaml
-from evidence.harvest import session, sources
+from evidence.harvest import sources
+from evidence.harvest.run import run_sync
 from evidence.harvest.sync import Outcome, Quiet
 from evidence.rules import taxonomy
 from tests.loopback import LoopbackCrossref
@@ -83,7 +84,7 @@ def main() -> None:
 
         def sync() -> tuple[Outcome, float]:
             start = time.perf_counter()
-            outcome = session.run(
+            outcome = run_sync(
                 db, db.with_name("d.db"), checked, book, lambda: datetime.now(UTC), Quiet(), door=None, url=server.url
             )
             return outcome, time.perf_counter() - start

@@ -28,7 +28,8 @@ from evidence.crossref import normalise, record_files
 from evidence.crossref.normalise import doi_of
 from evidence.crossref.record_files import Archive
 from evidence.errors import RecordError
-from evidence.harvest import references, session
+from evidence.evaluation.matching import lines
+from evidence.harvest import references
 from evidence.model import Citation, Doi, Door, Message, Page, Query, Resolution, Window, Work
 
 TOPICS = """
@@ -226,7 +227,7 @@ def printed(work: Mapping[str, Any]) -> str:
 def real(strings: Path, citations: int, records: int) -> tuple[list[str], list[Message]]:
     """Printed citations, and the records of their works, with those of other rows up to the number wanted."""
     chance = random.Random(1)
-    rows = [json.loads(line) for line in islice(session.lines(strings), max(citations, records))]
+    rows = [json.loads(line) for line in islice(lines(strings), max(citations, records))]
     works = {}
     for row in rows[:records]:
         fields = {"title": "atitle", "container-title": "jtitle", "volume": "volume", "page": "firstPage"}

@@ -119,7 +119,8 @@ def init(folder: Path) -> None:
 @click.pass_obj
 def check(settings: Settings, online: bool) -> None:
     """Check sources.yaml and the rules, without a request unless --online."""
-    from evidence.harvest import session, sources
+    from evidence.harvest import sources
+    from evidence.harvest.run import counts
     from evidence.rules import taxonomy
 
     checked, book = sources.load(settings.sources), taxonomy.load()
@@ -127,7 +128,7 @@ def check(settings: Settings, online: bool) -> None:
     click.echo(f"{settings.sources}: {len(checked.sources)} sources, nothing wrong.")
     click.echo(f"Rules: {len(book.facets)} facets, {rules} rules, digest {book.digest}.")
     if online:
-        for label, count in session.counts(checked, _crossref_url(), _mailto(checked)):
+        for label, count in counts(checked, _crossref_url(), _mailto(checked)):
             click.echo(f"{count:>12,}  {label}")
 
 
@@ -196,11 +197,11 @@ def judge(settings: Settings) -> None:
     """Screen and tag again, offline, what changed rules or decisions touch."""
     from evidence.database import change_log
     from evidence.export import report
-    from evidence.harvest import session
+    from evidence.harvest.run import judge_stale
     from evidence.rules import taxonomy
 
     with _bar(settings) as bar:
-        count, changes = session.judge_again(settings.db, settings.decisions, taxonomy.load(), _now, bar)
+        count, changes = judge_stale(settings.db, settings.decisions, taxonomy.load(), _now, bar)
     click.echo(f"{count} works judged again." if count else "Nothing to judge: rules and decisions are as before.")
     for line in report.turned(changes):
         click.echo(line)
@@ -251,15 +252,15 @@ def decide(
     reviewer: str,
 ) -> None:
     """Record a person's verdict or tag on a work; it beats the rules and survives every run."""
-    from evidence.harvest import session
     from evidence.model import SAME_WORK
+    from evidence.review.decide import add_decisions
     from evidence.rules import taxonomy
 
     pairs = (
         [*map(_pair, tags), *((SAME_WORK, _doi(other)) for other in same)],
         [*map(_pair, untags), *((SAME_WORK, _doi(other)) for other in apart)],
     )
-    words, _ = session.decide(
+    words, _ = add_decisions(
         settings.db,
         settings.decisions,
         taxonomy.load(),
@@ -287,10 +288,10 @@ def decisions() -> None:
 @click.pass_obj
 def decisions_export(settings: Settings, to: Path | None) -> None:
     """Write the whole ledger as CSV, oldest first."""
-    from evidence.harvest import session
     from evidence.review import decisions_csv
+    from evidence.review.decide import read_decisions
 
-    output_file.write(to, (line.encode() for line in decisions_csv.lines(session.decisions(settings.decisions))))
+    output_file.write(to, (line.encode() for line in decisions_csv.lines(read_decisions(settings.decisions))))
 
 
 @decisions.command("import")
@@ -300,11 +301,11 @@ def decisions_import(settings: Settings, file: Path) -> None:
     """Append the decisions of FILE that the ledger does not hold yet, then judge what they touch."""
     from evidence.database import queries
     from evidence.export import report
-    from evidence.harvest import session
     from evidence.review import decisions_csv
+    from evidence.review.decide import import_decisions
     from evidence.rules import taxonomy
 
-    count = session.import_decisions(settings.db, settings.decisions, taxonomy.load(), _now, decisions_csv.read(file))
+    count = import_decisions(settings.db, settings.decisions, taxonomy.load(), _now, decisions_csv.read(file))
     click.echo(f"{count} decision{'' if count == 1 else 's'} added.")
     with queries.reading(settings.db) as conn:
         if without := queries.without_work(conn):
@@ -332,10 +333,10 @@ def decisions_conflicts(settings: Settings) -> None:
 @click.pass_obj
 def decisions_agreement(settings: Settings) -> None:
     """Say how far each two reviewers agree: percent, and Cohen's kappa."""
-    from evidence.harvest import session
     from evidence.review import decisions_csv
+    from evidence.review.decide import current_decisions, read_decisions
 
-    _, words = session.current(settings.db, session.decisions(settings.decisions))
+    _, words = current_decisions(settings.db, read_decisions(settings.decisions))
     found = decisions_csv.agreement(words)
     for pair in found:
         kappa = "not defined" if pair.kappa is None else f"{pair.kappa:.2f}"
@@ -373,12 +374,12 @@ def export_(
 ) -> None:
     """Write the works, one row each, as CSV, RIS, BibTeX, CSL-JSON or for ASReview."""
     from evidence.database import queries
-    from evidence.harvest import session
+    from evidence.export.works import export_works
 
     chosen = SHOWN_VERDICTS if "all" in verdicts else verdicts
     selection = queries.Selection(chosen, tuple(map(tag_filter.parse, tags)), _day(since), text)
     day = _day(as_of, "--as-of")
-    count = session.export_works(settings.db, selection, format_, excel, encoding, to, day)
+    count = export_works(settings.db, selection, format_, excel, encoding, to, day)
     if to is not None and not settings.quiet:
         click.echo(f"{count} works written to {to}.", err=True)
 
@@ -682,9 +683,8 @@ def evaluate_matching_(files: tuple[Path, ...], every: int, show: int) -> None:
     recall .93, at most 1 % of absent works linked.
     """
     from evidence.evaluation import matching
-    from evidence.harvest import session
 
-    rows = [row for file in files for row in matching.read(session.lines(file), str(file))]
+    rows = [row for file in files for row in matching.read(matching.lines(file), str(file))]
     evaluation = matching.evaluate(rows, every)
     click.echo(matching.render(evaluation, show))
     if not evaluation.met:
@@ -745,19 +745,19 @@ def _run(
     full: bool,
 ) -> Any:
     from evidence.crossref import record_files
-    from evidence.harvest import session
+    from evidence.harvest.run import Files, run_sync
     from evidence.rules import taxonomy
 
     paths = record_files.snapshot_files() if offline else files
     with _bar(settings) as bar:
-        return session.run(
+        return run_sync(
             settings.db,
             settings.decisions,
             checked,
             taxonomy.load(),
             _now,
             bar,
-            door=session.Files("snapshot" if offline else "files", paths, everything) if paths else None,
+            door=Files("snapshot" if offline else "files", paths, everything) if paths else None,
             url=_crossref_url(),
             mailto=None if paths else _mailto(checked),
             full=full,

@@ -6,7 +6,7 @@ many is a tuple. Dates are ISO text of the precision that was deposited (`2019`,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, NewType, Protocol
@@ -16,6 +16,9 @@ Doi = NewType("Doi", str)
 
 Message = dict[str, Any]
 """A Crossref item exactly as deposited; only `normalise` looks inside."""
+
+Clock = Callable[[], datetime]
+"""What time it is, with a zone."""
 
 VerdictName = Literal["include", "exclude", "unsure"]
 SAME_WORK = "same-work"
@@ -325,3 +328,8 @@ class Door(Protocol):
     def agency(self, doi: Doi) -> str | None:
         """The registration agency of a DOI that has no record here, or None when nobody registers it."""
         ...
+
+
+def iso_time(moment: datetime) -> str:
+    """A moment in UTC as the databases hold it, to the second: `2026-11-24T09:30:00Z`."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -30,11 +30,13 @@ from evidence.database import change_log, queries
 from evidence.database.store import open_store
 from evidence.errors import ConfigError
 from evidence.export import report
-from evidence.harvest import session, sources
+from evidence.harvest import sources
+from evidence.harvest.run import judge_stale
 from evidence.harvest.sync import Outcome, sync
 from evidence.model import SAME_WORK, Doi, Message
 from evidence.publish import serve
 from evidence.review import decisions_csv
+from evidence.review.decide import add_decisions, import_decisions
 from evidence.rules.taxonomy import Rulebook
 from tests.world import REFERENCE_LIST, Killed, World, copy_databases, put_back
 
@@ -211,13 +213,13 @@ class Copy:
         return self.open_site
 
     def judge(self) -> tuple[int, list[queries.Row]]:
-        return session.judge_again(self.db, self.ledger, self.book, self.clock)
+        return judge_stale(self.db, self.ledger, self.book, self.clock)
 
     def decide(self, doi: str, verdict: str | None = None, **more: Any) -> bool:
         """False when there is no such work here."""
         said = (more.get("tags", ()), more.get("untags", ()), "it was read", self.who)
         try:
-            session.decide(self.db, self.ledger, self.book, self.clock, Doi(doi), verdict, *said)  # type: ignore[arg-type]
+            add_decisions(self.db, self.ledger, self.book, self.clock, Doi(doi), verdict, *said)  # type: ignore[arg-type]
         except ConfigError:
             return False
         return True
@@ -230,7 +232,7 @@ class Copy:
         return file
 
     def take(self, file: Path) -> int:
-        return session.import_decisions(self.db, self.ledger, self.book, self.clock, decisions_csv.read(file))
+        return import_decisions(self.db, self.ledger, self.book, self.clock, decisions_csv.read(file))
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         return rows(self.db, sql)

@@ -1,6 +1,6 @@
 """How right is `matching`? Citations whose work is known → precision, recall and what was linked though absent.
 
-It measures and prints; it opens nothing and asks nobody. Two shapes of rows are understood, one JSON object a line:
+It reads the labelled files and measures; it asks nobody. Two shapes of rows are understood, one JSON object a line:
 
 * a citation with the fields of its work: `{"reference", "doi", "atitle", "firstAuthor", "jtitle", "volume", "firstPage"}`.
   All the works together are the candidate index, so each citation meets real distractors. Every citation is looked up
@@ -20,12 +20,13 @@ import json
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from evidence import doi as dois
-from evidence.crossref import normalise
+from evidence.crossref import normalise, record_files
 from evidence.errors import ConfigError, RecordError
 from evidence.linkage.citations import choose
 from evidence.model import Doi, Work
@@ -141,6 +142,12 @@ class Index:
                     scores[number] += rarity  # type: ignore[assignment]  # a Counter of floats
         ranked = (self.works[number] for number, _ in scores.most_common(rows + len(without)))
         return [work for work in ranked if work.doi not in without][:rows]
+
+
+def lines(path: Path) -> Iterator[str]:
+    """The lines of a text file, plain or gzipped; ConfigError when it cannot be read."""
+    with record_files.opened(path) as file:
+        yield from (line.decode(errors="replace") for line in file)
 
 
 def read(lines: Iterable[str], name: str = "the file") -> tuple[Row, ...]:

@@ -26,7 +26,7 @@ from evidence.errors import RecordError, SourceError, UnreadError
 from evidence.harvest import references, rejudge, search
 from evidence.harvest.rejudge import Progress
 from evidence.harvest.sources import FILES_SOURCE, REFRESH_SOURCE, Config, ReferenceList, Search
-from evidence.model import Decision, Doi, Door, Found, Message, Resolution
+from evidence.model import Decision, Doi, Door, Found, Message, Resolution, iso_time
 from evidence.rules.taxonomy import Rulebook
 
 OVERLAP = timedelta(days=2)
@@ -144,7 +144,7 @@ def sync(
     """
     rejudge.collect_seldom()
     started = now()
-    run = store.start_run(door.name, __version__, _iso(started))
+    run = store.start_run(door.name, __version__, iso_time(started))
     outcome = Outcome(run)
     bench = Bench(store, door, book, run, now, started, rejudge.decisions_by_work(store), progress or Quiet(),
                   search.QUIET_FULL if full else search.QUIET)  # fmt: skip
@@ -175,7 +175,7 @@ def sync(
         raise
     finally:
         outcome.requests, outcome.bytes = door.requests, door.bytes
-        if store.finish_run(run, outcome.outcome, outcome.counts(), _iso(now())):
+        if store.finish_run(run, outcome.outcome, outcome.counts(), iso_time(now())):
             outcome.changes = queries.changes(store.conn, run=run)
     return outcome
 
@@ -383,7 +383,7 @@ def _asked(bench: Bench, source: Search, sweep: search.Sweep) -> Asked:
         indexed_from=window.indexed_from,
         offset=sweep.offset,
         sort="created" if sweep.by_creation else "relevance",
-        asked_at=_iso(bench.now()),
+        asked_at=iso_time(bench.now()),
         total=sweep.total,
         scanned=sweep.scanned,
         matched=len(sweep.hits),
@@ -680,10 +680,6 @@ def reject(outcome: Outcome, store: Store, entries: Iterable[Unreadable]) -> Non
 
 def _sha(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]
-
-
-def _iso(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _parts(items: Iterable[Message], size: int) -> Iterator[list[Message]]:

@@ -21,9 +21,7 @@ from types import FrameType
 
 from evidence.database import queries
 from evidence.errors import ConfigError
-
-DESK_ENVIRONMENT = "EVIDENCE_DESK"
-"""What the variables that open the desk begin with. One that lies about in the shell must not open it."""
+from evidence.review.desk import ENVIRONMENT as DESK_ENVIRONMENT
 
 PUBLIC_SETTINGS = {"default_allow_sql": "off", "allow_download": "off"}
 """What a site for strangers must not offer: SQL of their own (memory, processor) and the file as a whole."""

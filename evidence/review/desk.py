@@ -1,6 +1,6 @@
 """The reviewer's desk: what waits for whom, what a form means, what can be taken back.
 
-It writes through `session` alone, as `evidence decide` does, so that a word from the browser and one from the command line
+It writes through `decide` alone, as `evidence decide` does, so that a word from the browser and one from the command line
 are one kind of word. It knows no HTTP and no HTML; who somebody is, the site says.
 """
 
@@ -23,11 +23,13 @@ from evidence import doi, strict_yaml
 from evidence.database import queries
 from evidence.decisions import identify, moment
 from evidence.errors import ConfigError
-from evidence.harvest import session
 from evidence.model import SAME_WORK, Decision, Doi, VerdictName
-from evidence.publish.serve import DESK_ENVIRONMENT as ENVIRONMENT
+from evidence.review.decide import add_decisions, current_decisions
 from evidence.rules import taxonomy
 from evidence.rules.taxonomy import Rulebook
+
+ENVIRONMENT = "EVIDENCE_DESK"
+"""What the variables that open the desk begin with. One that lies about in the shell must not open it."""
 
 Queue = Literal["waiting", "again", "second"]
 QUEUES: Mapping[Queue, str] = {"waiting": "To check", "again": "Look again", "second": "Second screening"}
@@ -165,7 +167,7 @@ class Desk:
         with queries.reading(self.db) as conn:
             newest = (*queries.newest_word(self.ledger), *queries.aliases_stamp(conn))
         if newest != self._read[0]:
-            self._read = (newest, *session.current(self.db, queries.words(self.ledger)))
+            self._read = (newest, *current_decisions(self.db, queries.words(self.ledger)))
         return self._read[1:]
 
     def _verdicts(self) -> list[Decision]:
@@ -175,7 +177,7 @@ class Desk:
 
     def decide(self, reviewer: str, words: Words) -> bool:
         """Say it. Returns whether it shows already; ConfigError when it makes no sense."""
-        _, shows = session.decide(
+        _, shows = add_decisions(
             self.db,
             self.ledger,
             self._rules(),
@@ -197,7 +199,7 @@ class Desk:
         if act is None:
             raise ConfigError("this decision has already been undone, or replaced by a newer one")
         subjects = [(word.facet, word.value) if word.facet and word.value else None for word in act.words]
-        _, shows = session.decide(
+        _, shows = add_decisions(
             self.db,
             self.ledger,
             self._rules(),

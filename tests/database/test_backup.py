@@ -18,8 +18,9 @@ from evidence import cli
 from evidence.database import queries, store
 from evidence.database.backup import backup, named
 from evidence.errors import BusyError, ConfigError, StoreError
-from evidence.harvest import session
+from evidence.harvest.run import judge_stale
 from evidence.model import Decision, Doi
+from evidence.review.decide import add_decisions
 from evidence.rules.taxonomy import Rulebook
 from tests.database.test_connection import harvest, newer, now
 from tests.killing import dumped
@@ -32,7 +33,7 @@ WORK = Doi(str(MARKOWITZ["DOI"]))
 def made(tmp_path_factory: pytest.TempPathFactory, book: Rulebook) -> Path:
     folder = tmp_path_factory.mktemp("made")
     db = harvest(folder, book)
-    session.decide(db, folder / "decisions.db", book, now, WORK, "exclude", [], [], "Not it", "A. Reader")
+    add_decisions(db, folder / "decisions.db", book, now, WORK, "exclude", [], [], "Not it", "A. Reader")
     return folder
 
 
@@ -220,10 +221,10 @@ def test_restored_it_goes_on_as_before(db: Path, ledger: Path, tmp_path: Path, b
         file.unlink()
     for copied in safe.glob("*.db"):
         shutil.copy(copied, db.parent)
-    assert session.judge(db, ledger, book, now) == 0
+    assert judge_stale(db, ledger, book, now)[0] == 0
     harvest(db.parent, book)
     store.append(ledger, [word(3)])
-    assert session.judge(db, ledger, book, now) == 1
+    assert judge_stale(db, ledger, book, now)[0] == 1
     with pytest.raises(ConfigError, match="no backup"):
         backup(safe / "evidence.db", safe / "decisions.db", db)
 

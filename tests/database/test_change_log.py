@@ -24,10 +24,12 @@ from evidence.database.change_log import Change, Standing, State
 from evidence.database.store import Store, open_store
 from evidence.errors import SourceError
 from evidence.export import report
-from evidence.harvest import session, sources
+from evidence.harvest import sources
+from evidence.harvest.run import judge_stale
 from evidence.harvest.sync import Outcome, sync
 from evidence.model import Author, Doi, Work
 from evidence.publish import serve
+from evidence.review.decide import add_decisions
 from evidence.rules.taxonomy import Rulebook
 from tests.harvest.test_rejudge import edited
 from tests.records import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, DictDoor, message, person
@@ -55,10 +57,10 @@ class Review:
             return sync(CONFIG, store, door or DictDoor(messages or WORKS), self.book, now=self.clock)
 
     def judge(self) -> list[queries.Row]:
-        return session.judge_again(self.db, self.ledger, self.book, self.clock)[1]
+        return judge_stale(self.db, self.ledger, self.book, self.clock)[1]
 
     def decide(self, doi: str, verdict: str) -> None:
-        session.decide(self.db, self.ledger, self.book, self.clock, Doi(doi), verdict, (), (), "why", "A")  # type: ignore[arg-type]
+        add_decisions(self.db, self.ledger, self.book, self.clock, Doi(doi), verdict, (), (), "why", "A")  # type: ignore[arg-type]
 
     def changes(self, **more: Any) -> list[queries.Row]:
         with queries.reading(self.db) as conn:

@@ -23,12 +23,15 @@ from datasette.utils import tilde_encode
 
 from evidence import UPGRADE, cli, strict_yaml
 from evidence.database import connection, queries
+from evidence.database.lock import locked
 from evidence.database.store import append, open_store
 from evidence.errors import LockedError, StoreError
-from evidence.harvest import session, sources
+from evidence.harvest import sources
+from evidence.harvest.run import Files, judge_stale, run_sync
 from evidence.harvest.sync import Quiet
 from evidence.model import Decision, Doi
 from evidence.publish import serve
+from evidence.review.decide import add_decisions
 from evidence.rules.taxonomy import Rulebook
 from tests.records import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, WORKS, message
 
@@ -45,8 +48,8 @@ def harvest(folder: Path, book: Rulebook, works: tuple[dict[str, Any], ...] = WO
     """A sync from a file of these works; returns the database."""
     (folder / "works.jsonl").write_text("\n".join(json.dumps(work) for work in works))
     db = folder / "evidence.db"
-    files = session.Files("files", (folder / "works.jsonl",))
-    session.run(db, folder / "decisions.db", SMALL, book, now, Quiet(), door=files)
+    files = Files("files", (folder / "works.jsonl",))
+    run_sync(db, folder / "decisions.db", SMALL, book, now, Quiet(), door=files)
     return db
 
 
@@ -55,7 +58,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, book: Rulebook) -> Path:
     folder = tmp_path_factory.mktemp("made")
     harvest(folder, book)
     append(folder / "decisions.db", [WORD])
-    session.judge(folder / "evidence.db", folder / "decisions.db", book, now)
+    judge_stale(folder / "evidence.db", folder / "decisions.db", book, now)
     (folder / "sources.yaml").write_text(SMALL_YAML)
     return folder
 
@@ -92,7 +95,7 @@ def test_opening_what_is_up_to_date_writes_nothing(db: Path, book: Rulebook) -> 
             with open_store(db) as store:
                 assert store.decisions() == (WORD,)
                 assert queries.dois(store.conn)
-        session.judge(db, ledger, book, now)
+        judge_stale(db, ledger, book, now)
         queries.connect(db).close()
         assert queries.words(ledger) == (WORD,)
         assert watcher.execute("pragma data_version").fetchone() == version
@@ -221,7 +224,7 @@ def test_a_word_is_kept_while_another_program_writes_the_harvest(
         other.execute("begin immediate")
         before = bytes_of(db)["evidence.db"]
         with caplog.at_level(logging.WARNING):
-            words, shows = session.decide(
+            words, shows = add_decisions(
                 db, ledger, book, now, Doi(str(FONAGY["DOI"])), "exclude", [], [], "No", "B", patience=0.05
             )
         assert not shows
@@ -230,16 +233,16 @@ def test_a_word_is_kept_while_another_program_writes_the_harvest(
         assert bytes_of(db)["evidence.db"] == before
         assert "kept" in caplog.text
         assert "another program holds this database" in caplog.text
-    assert session.judge(db, ledger, book, now) == 1
+    assert judge_stale(db, ledger, book, now)[0] == 1
     assert rows(db, f"select verdict, decided from works where doi = '{FONAGY['DOI']}'") == [("exclude", "person")]
 
 
 def test_a_word_that_had_to_wait_shows_with_the_next(db: Path, book: Rulebook) -> None:
     ledger = db.with_name("decisions.db")
     first, second = (Doi(str(work["DOI"])) for work in (FONAGY, LIPSITZ))
-    with session.locked(db):
-        assert not session.decide(db, ledger, book, now, first, "exclude", [], [], "No", "B", patience=0.0)[1]
-    assert session.decide(db, ledger, book, now, second, "exclude", [], [], "No", "B")[1]
+    with locked(db):
+        assert not add_decisions(db, ledger, book, now, first, "exclude", [], [], "No", "B", patience=0.0)[1]
+    assert add_decisions(db, ledger, book, now, second, "exclude", [], [], "No", "B")[1]
     found = rows(db, "select doi, verdict from works where decided = 'person' order by doi")
     assert found == sorted((doi, "exclude") for doi in (WORK, first, second))
 
@@ -274,7 +277,7 @@ def test_after_a_run_the_one_file_is_the_present_state_though_readers_are_open(
     assert db.with_name("evidence.db-wal").stat().st_size == 0
     assert rows(db, "select count(*) from works") == reader.execute("select count(*) from works").fetchall()
     assert rows(db, "select outcome from runs order by run desc limit 1") == [("complete",)]
-    _, shows = session.decide(db, db.with_name("decisions.db"), book, now, WORK, "include", [], [], "Yes", "B")
+    _, shows = add_decisions(db, db.with_name("decisions.db"), book, now, WORK, "include", [], [], "Yes", "B")
     assert shows
     assert rows(db, f"select verdict from works where doi = '{WORK}'") == [("include",)]
     assert rows(db.with_name("decisions.db"), "select count(*) from decisions") == [(2,)]

@@ -22,10 +22,11 @@ from evidence import strict_yaml
 from evidence.database import prisma_flow, queries
 from evidence.database.store import Landing, Record, Reject, Sighting, Store, open_store
 from evidence.export import report
-from evidence.harvest import session, sources
+from evidence.harvest import sources
 from evidence.harvest.sync import sync
 from evidence.model import SAME_WORK, Doi, Judgement, Work
 from evidence.publish import serve
+from evidence.review.decide import add_decisions
 from evidence.rules.taxonomy import Rulebook
 from tests.harvest.test_rejudge import edited
 from tests.records import MARKOWITZ, SMALL_YAML, STANGIER, DictDoor, message
@@ -321,7 +322,7 @@ async def test_each_month_of_a_review_is_shown_later_as_it_was_shown_then(tmp_pa
 
     def say(number: int, doi: str, verdict: Any, tags: tuple[tuple[str, str], ...] = ()) -> None:
         moment = datetime(2026, number, 9, tzinfo=UTC)
-        session.decide(db, ledger, book, lambda: moment, Doi(doi), verdict, tags, (), "read", "Ann")
+        add_decisions(db, ledger, book, lambda: moment, Doi(doi), verdict, tags, (), "read", "Ann")
 
     shown: dict[int, Any] = {}
 

@@ -31,10 +31,13 @@ from evidence.database.store import open_store
 from evidence.database.tag_filter import TagFilter
 from evidence.errors import ConfigError
 from evidence.export import as_of_date, formats
-from evidence.harvest import session, sources
+from evidence.export.works import export_works
+from evidence.harvest import sources
+from evidence.harvest.run import judge_stale
 from evidence.harvest.sync import sync
 from evidence.model import SAME_WORK, Doi, Found, Message, Seen
 from evidence.publish import serve, site_copy
+from evidence.review.decide import add_decisions
 from evidence.rules import taxonomy
 from evidence.rules.taxonomy import Rulebook
 from tests.harvest.test_rejudge import edited
@@ -146,7 +149,7 @@ class World:
         said, unsaid = ((), tags) if apart else (tags, ())
         ledger = self.folder / "decisions.db"
         try:
-            session.decide(self.db, ledger, self.book, self.clock, Doi(doi), verdict, said, unsaid, "read", reviewer)
+            add_decisions(self.db, ledger, self.book, self.clock, Doi(doi), verdict, said, unsaid, "read", reviewer)
         except ConfigError:
             return  # no such work yet, or no more
 
@@ -181,7 +184,7 @@ class World:
             self.sources = doi
         elif name == "rules":
             self.rules = 1 - self.rules
-            session.judge(self.db, self.folder / "decisions.db", self.book, self.clock)
+            judge_stale(self.db, self.folder / "decisions.db", self.book, self.clock)
         elif name == "killed":
             self.sync(kill_after=facts[0])
         else:
@@ -357,7 +360,7 @@ def test_words_and_changes_are_those_of_then(two_months: World) -> None:
 def test_every_format_says_of_which_day_it_is(two_months: World, tmp_path: Path, format_: str) -> None:
     out = tmp_path / "out"
     chosen = queries.Selection(("include", "exclude", "unsure", "duplicate"))
-    count = session.export_works(two_months.db, chosen, format_, False, "utf-8", out, "2026-01-31")
+    count = export_works(two_months.db, chosen, format_, False, "utf-8", out, "2026-01-31")
     text = out.read_text(encoding="utf-8")
     assert count == 5
     if format_ == "csv":

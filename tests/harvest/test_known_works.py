@@ -19,10 +19,12 @@ from evidence.database import prisma_flow, queries
 from evidence.database.store import Landing, Store, open_store
 from evidence.decisions import identify
 from evidence.export import report
-from evidence.harvest import rejudge, session, sources
+from evidence.harvest import rejudge, sources
+from evidence.harvest.run import judge_stale, run_sync
 from evidence.harvest.sources import Config, ReferenceList
 from evidence.harvest.sync import ASK_GONE_EVERY, Outcome, Quiet, sync
 from evidence.model import SAME_WORK, Author, Decision, Doi, Message, Work
+from evidence.review.decide import add_decisions
 from evidence.rules.taxonomy import Rulebook
 from tests.database.test_store import JUDGED, dump, record
 from tests.database.test_store import run as start
@@ -306,7 +308,7 @@ def test_a_person_decides_and_explains_under_the_old_doi(
 
     def decide(**more: Any) -> Decision:
         said: dict[str, Any] = {"verdict": None, "tags": (), "untags": ()} | more
-        words, shows = session.decide(
+        words, shows = add_decisions(
             store.path, ledger, book, clock, OLD, said["verdict"], said["tags"], said["untags"], "because", "A",
             withdrawn=said.get("withdrawn", ()),
         )  # fmt: skip
@@ -413,7 +415,7 @@ def test_a_count_is_kept_whenever_it_was_asked_and_is_no_change(
     assert dump(store, leave=KEPT) == before
     store.conn.execute("update works set basis = ''")
     store.conn.commit()
-    session.judge(store.path, tmp_path / "decisions.db", book, clock)
+    judge_stale(store.path, tmp_path / "decisions.db", book, clock)
     assert rows(store, row, OLD) == [(12, 1)]
     # A new record says its own count, and the next check another.
     go(cited(13, volume="99", indexed={"date-time": "2026-11-24T09:00:00Z"}))
@@ -477,7 +479,7 @@ def test_a_record_that_cannot_be_understood_is_tried_once(
     assert outcome.landed.rejects == 1
     assert rejudge.stale_works(store, book, {}) == []
     runs = rows(store, "select count(*) from runs")
-    assert session.judge(store.path, tmp_path / "decisions.db", book, clock) == 0
+    assert judge_stale(store.path, tmp_path / "decisions.db", book, clock)[0] == 0
     assert rows(store, "select count(*) from runs") == runs
     before = dump(store, leave=KEPT)
     again = go(DictDoor([*OTHERS, odd]))
@@ -487,7 +489,7 @@ def test_a_record_that_cannot_be_understood_is_tried_once(
     store.conn.execute("update unread set version = '0'")
     store.conn.commit()
     assert len(rejudge.stale_works(store, book, {})) == 1
-    session.judge(store.path, tmp_path / "decisions.db", book, clock)
+    judge_stale(store.path, tmp_path / "decisions.db", book, clock)
     assert rejudge.stale_works(store, book, {}) == []
     # Mended at Crossref, it is a new work.
     mended = go(DictDoor([*OTHERS, STANGIER | {"indexed": {"date-time": "2026-11-24T09:00:00Z"}}]))
@@ -503,12 +505,12 @@ def test_the_last_record_that_was_understood_stands_for_one_that_is_not(
     outcome = go(DictDoor([*OTHERS, odd]))
     assert (outcome.landed.changed, outcome.landed.rejects) == ([], 1)
     store.decide([verdict(OLD)])
-    session.judge(store.path, tmp_path / "decisions.db", book, clock)
+    judge_stale(store.path, tmp_path / "decisions.db", book, clock)
     assert rows(store, "select verdict, authors from works where doi = ?", OLD) == [
         ("exclude", "Stangier U, Schramm E")
     ]
     runs = rows(store, "select count(*) from runs")
-    session.judge(store.path, tmp_path / "decisions.db", book, clock)
+    judge_stale(store.path, tmp_path / "decisions.db", book, clock)
     assert rows(store, "select count(*) from runs") == runs
 
 
@@ -572,7 +574,7 @@ def test_a_second_sync_asks_at_most_twice_for_a_hundred_works_and_changes_no_row
     with LoopbackCrossref(works) as server:
 
         def go() -> Outcome:
-            return session.run(db, tmp_path / "d.db", checked, book, clock, Quiet(), door=None, url=server.url)
+            return run_sync(db, tmp_path / "d.db", checked, book, clock, Quiet(), door=None, url=server.url)
 
         assert len(go().landed.new) == 300
         server.works["10.5555/ipt.7"] = works[7] | {"is-referenced-by-count": 3}

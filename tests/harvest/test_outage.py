@@ -15,7 +15,8 @@ from evidence import strict_yaml
 from evidence.crossref.rate_limit import STOP_AFTER
 from evidence.database import queries
 from evidence.export import report
-from evidence.harvest import session, sources
+from evidence.harvest import sources
+from evidence.harvest.run import run_sync
 from evidence.harvest.sources import Config
 from evidence.harvest.sync import Outcome, Quiet
 from evidence.rules.taxonomy import Rulebook
@@ -66,7 +67,7 @@ def go(tmp_path: Path, book: Rulebook, clock: Callable[[], datetime], waits: lis
     def run(url: str) -> Outcome:
         waits.clear()
         ledger = db.with_name("decisions.db")
-        return session.run(db, ledger, twenty(), book, clock, Quiet(), door=None, url=url, sleep=waits.append)
+        return run_sync(db, ledger, twenty(), book, clock, Quiet(), door=None, url=url, sleep=waits.append)
 
     return run
 

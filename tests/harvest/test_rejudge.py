@@ -14,7 +14,8 @@ import pytest
 import evidence
 from evidence.crossref.record_files import snapshot_files
 from evidence.database import queries
-from evidence.harvest import session, sources
+from evidence.harvest import sources
+from evidence.harvest.run import Files, judge_stale, run_sync
 from evidence.harvest.sync import Quiet
 from evidence.rules import taxonomy
 from evidence.rules.taxonomy import Rulebook
@@ -49,20 +50,20 @@ def contents(db: Path) -> dict[str, list[Any]]:
 def harvest(folder: Path, book: Rulebook, clock: Callable[[], datetime]) -> Path:
     folder.mkdir()
     db = folder / "evidence.db"
-    door = session.Files("snapshot", snapshot_files())
-    session.run(db, folder / "decisions.db", sources.load(SHIPPED), book, clock, Quiet(), door=door)
+    door = Files("snapshot", snapshot_files())
+    run_sync(db, folder / "decisions.db", sources.load(SHIPPED), book, clock, Quiet(), door=door)
     return db
 
 
 @pytest.mark.parametrize(
     "edits",
     [
-        {"format": lambda t: t.replace("any: [", "any: [randomi*, ", 1)},
+        {"delivery_format": lambda t: t.replace("any: [", "any: [randomi*, ", 1)},
         {"shared_phrases": lambda t: t.replace("\n  ", "\n  # nothing but a comment\n  ", 1)},
         {"design": lambda t: t.replace("randomi", "randomly-not", 3)},
         {"screen": lambda t: t.replace("counterexamples:", "counterexamples:\n      - A new one that says nothing", 1)},
         {"screen": lambda t: t.replace('          - "{ipt-name}"\n', "          - interpersonal psychotherap*\n", 1)},
-        {"variant": lambda t: t.replace("label: ", "label: New ", 2)},
+        {"therapy_variant": lambda t: t.replace("label: ", "label: New ", 2)},
         {"shared_phrases": lambda t: t.replace("    - grief\n", "    - griefless\n")},
     ],
     ids=[
@@ -80,7 +81,7 @@ def test_the_quick_way_ends_where_the_whole_way_does(
 ) -> None:
     after = edited(tmp_path / "rules", **edits)
     db = harvest(tmp_path / "a", book, clock)
-    session.judge(db, tmp_path / "a" / "decisions.db", after, clock)
+    judge_stale(db, tmp_path / "a" / "decisions.db", after, clock)
     anew = contents(harvest(tmp_path / "b", after, clock))
     assert contents(db) == anew
 
@@ -91,7 +92,7 @@ def test_only_works_that_say_something_else_are_written(
     db = harvest(tmp_path / "a", book, clock)
     after = edited(tmp_path / "rules", format=lambda t: t.replace("any: [", "any: [parkinson*, ", 1))
     assert len(after.touched(book.marks)) >= 1
-    assert session.judge(db, tmp_path / "a" / "decisions.db", after, clock) == 258
+    assert judge_stale(db, tmp_path / "a" / "decisions.db", after, clock)[0] == 258
     conn = queries.connect(db)
     last = conn.execute("select max(run) from runs").fetchone()[0]
     written = conn.execute("select title from works where changed_run = ?", (last,)).fetchall()

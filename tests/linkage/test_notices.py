@@ -23,12 +23,13 @@ from evidence.crossref.normalise import written
 from evidence.database import change_log, queries
 from evidence.database.store import Landing, Store, open_store
 from evidence.export import report
-from evidence.harvest import rejudge, session, sources
+from evidence.harvest import rejudge, sources
 from evidence.harvest.sources import Config
 from evidence.harvest.sync import Outcome, sync
 from evidence.linkage import notices
 from evidence.linkage.notices import Facts, Said, World
 from evidence.model import SAME_WORK, Decision, Doi, Message
+from evidence.review.decide import add_decisions
 from evidence.rules.taxonomy import Rulebook
 from tests.publish.test_site import served
 from tests.records import SMALL_YAML, DictDoor, message, person
@@ -692,7 +693,7 @@ def test_the_rules_are_asked_of_a_study_as_a_study_when_a_person_decides(
     with bench.store:
         bench.land(study(update_to=[update(NOTICE, issued=(2012,))]), message(NOTICE, f"Retraction: {TITLE}", 2020))
         bench.judge()
-    words, _ = session.decide(
+    words, _ = add_decisions(
         path, tmp_path / "decisions.db", book, clock, Doi(STUDY), "exclude", [], [], "retracted", "A. Reader"
     )
     assert words[0].rule_said == "include"

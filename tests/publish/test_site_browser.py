@@ -16,7 +16,8 @@ import pytest
 
 from evidence.crossref.record_files import snapshot_files
 from evidence.database import queries
-from evidence.harvest import session, sources
+from evidence.harvest import sources
+from evidence.harvest.run import Files, run_sync
 from evidence.harvest.sync import Quiet
 from evidence.publish import serve
 from evidence.review import desk
@@ -203,8 +204,8 @@ DESK_PAGES = ("/desk", "/desk?queue=second", "/desk?queue=again", "/desk/pairs",
 def desk_address(tmp_path: Path, book: Rulebook) -> Iterator[tuple[str, str, Path]]:
     """A desk over the bundled works: its address, the link that lets in, and the ledger."""
     db, ledger = tmp_path / "evidence.db", tmp_path / "decisions.db"
-    door = session.Files("snapshot", snapshot_files())
-    session.run(db, ledger, sources.load(SHIPPED), book, desk._now, Quiet(), door=door)
+    door = Files("snapshot", snapshot_files())
+    run_sync(db, ledger, sources.load(SHIPPED), book, desk._now, Quiet(), door=door)
     told, page = desk.for_one(db, ledger, "A. Reader")
     with served(db, told) as address:
         yield address, address + page, ledger

@@ -17,13 +17,16 @@ from datasette.app import Datasette
 
 from evidence.crossref.record_files import snapshot_files
 from evidence.database import queries
+from evidence.database.lock import locked
 from evidence.decisions import standing
 from evidence.errors import ConfigError
-from evidence.harvest import session, sources
+from evidence.harvest import sources
+from evidence.harvest.run import Files, judge_stale, run_sync
 from evidence.harvest.sync import Quiet
 from evidence.model import SAME_WORK, Doi
 from evidence.publish import serve, site_copy
 from evidence.review import desk
+from evidence.review.decide import add_decisions
 from evidence.rules.taxonomy import Rulebook
 
 SHIPPED = Path(__file__).resolve().parents[2] / "sources.yaml"
@@ -36,9 +39,9 @@ TOKEN = re.compile(r'name="csrftoken" value="([^"]+)"')
 def harvested(tmp_path_factory: pytest.TempPathFactory, book: Rulebook) -> Path:
     """The bundled works, judged."""
     folder = tmp_path_factory.mktemp("desk")
-    door = session.Files("snapshot", snapshot_files())
+    door = Files("snapshot", snapshot_files())
     db = folder / "evidence.db"
-    session.run(db, folder / "decisions.db", sources.load(SHIPPED), book, desk._now, Quiet(), door=door)
+    run_sync(db, folder / "decisions.db", sources.load(SHIPPED), book, desk._now, Quiet(), door=door)
     return db
 
 
@@ -124,7 +127,7 @@ def test_words_on_an_old_doi_are_words_on_its_work(db: Path, room: desk.Desk) ->
 
 
 async def test_without_a_desk_there_is_no_route_that_writes(db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(serve.DESK_ENVIRONMENT, raising=False)
+    monkeypatch.delenv(desk.ENVIRONMENT, raising=False)
     stranger = Browser(await site(db), REVIEWER)
     for path in ("/desk", "/desk/decide", "/desk/undo", "/desk/login?token=x"):
         assert (await stranger.get(path)).status_code == 404
@@ -317,13 +320,13 @@ async def test_a_word_during_a_sync_is_kept_and_said_to_show_later(
     monkeypatch.setattr(desk, "PATIENCE", 0.01)
     browser = Browser(await site(db), REVIEWER)
     doi = shown_doi(await browser.get("/desk"))
-    with session.locked(db):
+    with locked(db):
         after = await browser.post("/desk/decide", doi=doi, verdict="include", reason="x", back="waiting")
     assert "A sync is running" in after.text
     assert shown_doi(after) != doi
     assert verdict(db, doi) == ("unsure", "rule")
     assert doi not in room.queue("waiting", REVIEWER)
-    session.judge(db, ledger(db), book, desk._now)
+    judge_stale(db, ledger(db), book, desk._now)
     assert verdict(db, doi) == ("include", "person")
 
 
@@ -436,5 +439,5 @@ def test_a_published_copy_has_no_desk(db: Path, tmp_path: Path) -> None:
 
 
 def say(db: Path, book: Rulebook, doi: str, what: Any, by: str, reason: str = "x") -> None:
-    session.decide(db, ledger(db), book, desk._now, Doi(doi), what, (), (), reason, by)
+    add_decisions(db, ledger(db), book, desk._now, Doi(doi), what, (), (), reason, by)
     assert any(word.reviewer == by for word in standing(queries.words(ledger(db))))

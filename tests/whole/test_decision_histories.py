@@ -39,11 +39,11 @@ from evidence.crossref.normalise import normalise
 from evidence.database import queries
 from evidence.database.store import open_store
 from evidence.errors import ConfigError
-from evidence.harvest import session
 from evidence.harvest.sync import sync
 from evidence.model import SAME_WORK, Decision, Doi, Message
 from evidence.publish import site_copy
 from evidence.review import decisions_csv
+from evidence.review.decide import import_decisions
 from evidence.rules import taxonomy
 from evidence.rules.screen import screen
 from evidence.rules.taxonomy import Rulebook
@@ -368,7 +368,7 @@ class Histories(RuleBasedStateMachine):
     def take_in(self, copy: Copy, file: Path, held: dict[str, Decision]) -> None:
         entries = decisions_csv.read(file)
         assert {decisions.identify(d): d for d in entries} == held
-        session.import_decisions(copy.db, copy.ledger, copy.book, copy.clock, entries)
+        import_decisions(copy.db, copy.ledger, copy.book, copy.clock, entries)
         copy.held |= {decisions.identify(d): d for d in decisions.merged([*copy.held.values(), *held.values()])}
 
     def back_up(self, copy: Copy) -> None:

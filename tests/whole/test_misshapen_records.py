@@ -22,8 +22,8 @@ from evidence.crossref.client import Crossref
 from evidence.crossref.normalise import cited_by, indexed_at
 from evidence.database import queries
 from evidence.database.store import Store, open_store
-from evidence.harvest import session, sources
-from evidence.harvest.session import Files
+from evidence.harvest import sources
+from evidence.harvest.run import Files, run_sync
 from evidence.harvest.sources import Config
 from evidence.harvest.sync import Outcome, Quiet, sync
 from evidence.model import Doi, Found, Message, Page, Query, Seen, Window
@@ -276,7 +276,7 @@ def test_every_field_with_every_value_in_a_file(
     sizes = []
     for _ in range(2):
         door = Files("files", (file,), everything)
-        outcome = session.run(db, ledger, by_name, book, clock, Quiet(), door=door)
+        outcome = run_sync(db, ledger, by_name, book, clock, Quiet(), door=door)
         with open_store(db, ledger) as store:
             wanted = [json.loads(line)["DOI"] for line in lines if line.startswith('{"DOI": "')]
             check(store, outcome, wanted, broken=1)

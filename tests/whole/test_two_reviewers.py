@@ -13,10 +13,12 @@ from evidence import decisions, strict_yaml
 from evidence.database import queries
 from evidence.database.store import open_store
 from evidence.errors import ConfigError
-from evidence.harvest import rejudge, session, sources
+from evidence.harvest import rejudge, sources
+from evidence.harvest.run import judge_stale
 from evidence.harvest.sync import Outcome, Quiet, sync
 from evidence.model import SAME_WORK, Decision, Doi, Message
 from evidence.review import decisions_csv
+from evidence.review.decide import add_decisions, import_decisions
 from evidence.rules.taxonomy import Rulebook
 from tests.records import LIPSITZ, MALARIA, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, DictDoor
 
@@ -39,14 +41,14 @@ class Review:
             return sync(CONFIG, store, DictDoor(messages or WORKS), self.book, now=self.clock, full=True)
 
     def decide(self, doi: str, verdict: str | None = None, by: str = "A", **more: object) -> tuple[Decision, ...]:
-        words, _ = session.decide(
+        words, _ = add_decisions(
             self.db, self.ledger, self.book, self.clock, Doi(doi), verdict,  # type: ignore[arg-type]
             more.get("tags", ()), more.get("untags", ()), "why", by, withdrawn=more.get("withdrawn", ()),  # type: ignore[arg-type]
         )  # fmt: skip
         return words
 
     def judge(self) -> int:
-        return session.judge(self.db, self.ledger, self.book, self.clock)
+        return judge_stale(self.db, self.ledger, self.book, self.clock)[0]
 
     def verdicts(self) -> dict[str, tuple[str, str | None]]:
         with queries.reading(self.db) as conn:
@@ -173,8 +175,8 @@ def test_decisions_follow_the_work_to_another_database_and_what_finds_no_work_is
     elsewhere = Review(tmp_path / "b", book, clock)
     elsewhere.sync(MARKOWITZ)
     words = queries.words(review.ledger)
-    assert session.import_decisions(elsewhere.db, elsewhere.ledger, book, clock, words) == 1
-    assert session.import_decisions(elsewhere.db, elsewhere.ledger, book, clock, words) == 0
+    assert import_decisions(elsewhere.db, elsewhere.ledger, book, clock, words) == 1
+    assert import_decisions(elsewhere.db, elsewhere.ledger, book, clock, words) == 0
     with queries.reading(elsewhere.db) as conn:
         assert queries.without_work(conn) == [DOI]
     elsewhere.sync(*WORKS)
@@ -193,8 +195,8 @@ def test_two_copies_that_exchange_their_ledgers_show_the_same(
     other.decide(DOI, "include", by="A")
     other.decide(DOI, tags=[("outcome", "cost")], by="B")
     mine, theirs = queries.words(review.ledger), queries.words(other.ledger)
-    session.import_decisions(review.db, review.ledger, book, clock, theirs)
-    session.import_decisions(other.db, other.ledger, book, clock, mine)
+    import_decisions(review.db, review.ledger, book, clock, theirs)
+    import_decisions(other.db, other.ledger, book, clock, mine)
     assert review.verdicts() == other.verdicts()
     assert review.conflict(DOI) == other.conflict(DOI)
     assert "decided twice" in (review.conflict(DOI) or "")
@@ -264,7 +266,7 @@ def test_what_was_taken_back_elsewhere_is_a_conflict(
     other.decide(DOI, "include")
     other.decide(DOI, withdrawn=[None])
     words = queries.words(other.ledger)
-    session.import_decisions(review.db, review.ledger, book, clock, words)
+    import_decisions(review.db, review.ledger, book, clock, words)
     assert "exclude" in (review.conflict(DOI) or "") and "withdraw" in (review.conflict(DOI) or "")
 
 
@@ -278,7 +280,7 @@ def test_a_pair_that_was_taken_back_elsewhere_waits_for_a_person(
     review.decide(DOI, tags=pair)
     other.decide(DOI, tags=pair)
     other.decide(DOI, withdrawn=pair)
-    session.import_decisions(review.db, review.ledger, book, clock, queries.words(other.ledger))
+    import_decisions(review.db, review.ledger, book, clock, queries.words(other.ledger))
     with queries.reading(review.db) as conn:
         (waiting,) = queries.pairs_to_check(conn)
     assert "A: said that they are one work, and took that back" in waiting["reason"]
@@ -332,7 +334,7 @@ def test_a_pair_of_which_one_record_is_not_here_is_listed(
     review.sync(*WORKS, TWIN)
     review.decide(DOI, untags=[(SAME_WORK, COPY)])
     other.sync()
-    session.import_decisions(other.db, other.ledger, book, clock, queries.words(review.ledger))
+    import_decisions(other.db, other.ledger, book, clock, queries.words(review.ledger))
     with queries.reading(other.db) as conn:
         assert queries.without_work(conn) == [COPY]
         assert len(conn.execute("select * from decisions_without_work").fetchall()) == 1

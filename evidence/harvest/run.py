@@ -1,0 +1,152 @@
+"""What the commands that harvest do with lock, databases and source: lock, open, choose the source, run, close.
+
+It decides nothing about records (`sync` has the order of the stages) and prints nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from evidence import __version__
+from evidence.crossref import client
+from evidence.crossref.record_files import Archive, Question
+from evidence.database import queries, store
+from evidence.database.lock import locked
+from evidence.errors import RejectedError
+from evidence.harvest import references, rejudge
+from evidence.harvest import sync as stages
+from evidence.harvest.rejudge import Progress
+from evidence.harvest.search import Matcher
+from evidence.harvest.sources import Config, ReferenceList, Search
+from evidence.harvest.sync import Outcome, Quiet
+from evidence.model import SAME_WORK, Citation, Clock, Doi, Query, iso_time
+from evidence.rules.taxonomy import Rulebook
+
+log = logging.getLogger(__name__)
+
+COUNT_PAUSE = 1.0
+"""Seconds between list questions that the public pool asks for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """A door over files: its name in the database, the files, and whether every record is wanted."""
+
+    name: str
+    paths: tuple[Path, ...]
+    everything: bool = False
+
+
+def run_sync(
+    db: Path,
+    ledger: Path,
+    config: Config,
+    book: Rulebook,
+    now: Clock,
+    progress: Progress,
+    *,
+    door: Files | None,
+    url: str | None = None,
+    mailto: str | None = None,
+    full: bool = False,
+    sleep: Callable[[float], None] | None = None,
+) -> Outcome:
+    """A whole sync under the lock, over files or (door None) over HTTP. BusyError when another one is running."""
+    with ExitStack() as stack:
+        stack.enter_context(locked(db))
+        opened = stack.enter_context(store.open_store(db, ledger))
+        if door is None:
+            http = stack.enter_context(client.Crossref(url, mailto, sleep=sleep or time.sleep, on_wait=log.info))
+            return stages.sync(config, opened, http, book, now=now, progress=progress, full=full)
+        files = stack.enter_context(_archive(door, config, opened))
+        taken = files.kept if door.everything else ()
+        outcome = stages.sync(config, opened, files, book, now=now, progress=progress, full=full, take=taken)
+        stages.reject(outcome, opened, files.unreadable)
+        outcome.read = files.read
+        return outcome
+
+
+def judge_stale(
+    db: Path, ledger: Path, book: Rulebook, now: Clock, progress: Progress | None = None
+) -> tuple[int, list[queries.Row]]:
+    """Judge again what changed rules or decisions touch; returns how many works, and what changed by it (as
+    `queries.changes`, with tags). A run is opened only if there are any, or if a run that was killed left something to
+    announce."""
+    queries.connect(db, older=True).close()
+    with locked(db), store.open_store(db, ledger) as opened:
+        return _judge_stale(opened, book, now, progress or Quiet())
+
+
+def counts(
+    config: Config, url: str | None, mailto: str | None, sleep: Callable[[float], None] = time.sleep
+) -> Iterator[tuple[str, int]]:
+    """How many records Crossref says each search matches: (label, count). habanero knows no pace, so it is kept here."""
+    for source in config.sources:
+        if isinstance(source, Search):
+            yield source.label, client.count(source.query, url, mailto)
+            sleep(COUNT_PAUSE)
+
+
+def _judge_stale(opened: store.Store, book: Rulebook, now: Clock, progress: Progress) -> tuple[int, list[queries.Row]]:
+    said = rejudge.decisions_by_work(opened)
+    opened.show_decisions()
+    waiting = bool(opened.unannounced())
+    if not rejudge.stale_works(opened, book, said) and not rejudge.pairs_moved(opened) and not waiting:
+        return 0, []
+    rejudge.collect_seldom()
+    opened.set_facets(rejudge.facet_rows(book))
+    run_id = opened.start_run("judge", __version__, iso_time(now()))
+    count = sum(rejudge.settle(opened, book, run_id, progress, moved=waiting))
+    opened.set_facets(rejudge.facet_rows(book))  # a value that no tag has any more goes
+    found = opened.finish_run(run_id, "complete", {"rejudged": count}, iso_time(now()))
+    return count, queries.changes(opened.conn, run=run_id, tags=True) if found else []
+
+
+@contextmanager
+def _archive(door: Files, config: Config, opened: store.Store) -> Iterator[Archive]:
+    """The files as a door that holds whatever this run will ask for."""
+    questions = [Question(s.query, Matcher(s).accepts) for s in config.sources if isinstance(s, Search)]
+    lists = [s for s in config.sources if isinstance(s, ReferenceList)]
+    followed = [s for s in lists if s.of]
+    wanted = set(queries.dois(opened.conn)) | {s.of for s in followed if s.of}
+    for decision in opened.decisions():
+        wanted |= {decision.doi} | ({Doi(decision.value)} if decision.facet == SAME_WORK and decision.value else set())
+    printed = [c for s in lists for c in s.citations]
+    with Archive(
+        door.paths,
+        name=door.name,
+        questions=_distinct(questions),
+        dois=wanted.union(*map(references.possible, printed)),
+        citations=[c.text for c in printed],
+        everything=door.everything,
+    ) as files:
+        cited = [citation for source in followed for citation in _followed(source, files)]
+        if cited:
+            files.also(set().union(*map(references.possible, cited)), [c.text for c in cited])
+        yield files
+
+
+def _followed(source: ReferenceList, files: Archive) -> tuple[Citation, ...]:
+    """The citations of a deposited list that is in the files; the run itself says when it is not."""
+    try:
+        return references.listed(source, files)
+    except RejectedError:
+        return ()
+
+
+def _distinct(questions: Sequence[Question]) -> list[Question]:
+    """Two searches may ask Crossref the same and differ in their phrases; the archive answers either for both."""
+    by_query: dict[Query, list[Question]] = {}
+    for question in questions:
+        by_query.setdefault(question.query, []).append(question)
+    return [
+        group[0]
+        if len(group) == 1
+        else Question(query, lambda m, t, a, g=tuple(group): any(q.accepts(m, t, a) for q in g))  # type: ignore[misc]
+        for query, group in by_query.items()
+    ]
