@@ -306,7 +306,7 @@ async def shown(db: Path, ds: Datasette) -> dict[str, Any]:
     assert {k: n for k, n in status["works"].items() if n} == {k: n for k, n in verdicts.items() if n}
     for verdict, label, box in (
         ("include", "works included", "included"),
-        ("exclude", "looked at and excluded", "excluded"),
+        ("exclude", "excluded", "excluded"),
         ("unsure", "waiting for a decision", "waiting"),
     ):
         assert verdicts[verdict] == front[label] == boxes[box], verdict
