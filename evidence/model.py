@@ -177,7 +177,7 @@ class Tag:
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """What the rules and people make of one work. `why` is one sentence; `judged_on` says what text there was;
-    `conflict` says why a person should look again at what people decided."""
+    `conflict` says why a person should look again at what people decided: one sentence for each reason."""
 
     verdict: VerdictName
     decided: Literal["rule", "person"]

@@ -92,13 +92,20 @@ class Told:
     content: dict[str, str] = field(default_factory=dict)
     notices: dict[Notice, str] = field(default_factory=dict)
 
-    def due(self, world: World, phrases: Iterable[str], notices: Mapping[Notice, str]) -> dict[str, set[Any]]:
-        """What a complete sync tells: DOIs new, gone, back or changed, old ones that moved, notices that came or went."""
+    def led(self, world: World) -> set[str]:
+        """The known DOIs that lead to another record now, and were not told to."""
+        return {
+            d
+            for d in self.news - self.moved
+            if d not in world.records and d in world.aliases and world.prime(d) in world.records
+        }
+
+    def due(
+        self, world: World, phrases: Iterable[str], notices: Mapping[Notice, str], led: set[str]
+    ) -> dict[str, set[Any]]:
+        """What a complete sync tells: DOIs new, gone, back or changed, old ones that moved (`led`), notices that came or went."""
         records = world.records
         asked = {d for d, m in records.items() if any(p in m["title"][0].lower() for p in phrases)}
-        led = {
-            d for d in self.news - self.moved if d not in records and d in world.aliases and world.prime(d) in records
-        }
         taken_over = {world.prime(d): d for d in sorted(led)}
         standing = self.news - self.moved - led
         return {
@@ -158,7 +165,8 @@ class Word:
 
 @dataclass
 class Copy:
-    """One copy of the review. `known` are the numbers of the words that are in its ledger."""
+    """One copy of the review. `known` are the numbers of the words that are in its ledger; `waits` are the works that are gone
+    and lead to another record, which it does not know yet, with how many syncs passed since."""
 
     folder: Path
     who: str
@@ -169,6 +177,7 @@ class Copy:
     ticks: int = 0
     told: Told = field(default_factory=Told)
     known: set[int] = field(default_factory=set)
+    waits: Counter[str] = field(default_factory=Counter)
     open_site: Datasette | None = None
 
     def __post_init__(self) -> None:

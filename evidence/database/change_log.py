@@ -60,7 +60,7 @@ class Standing(NamedTuple):
 class State:
     """What readers are told of one record. `content` is its digest, None where it is not known; `same_as` is the record that
     represents a duplicate; `notices` are those that stand; `gone` is the day since which Crossref has no record of it;
-    `conflict` is why its decisions should be looked at again; `tags` are `facet:value`."""
+    `conflict` is why its decisions should be looked at again, sentence by sentence; `tags` are `facet:value`."""
 
     verdict: str
     content: str | None = None
@@ -198,7 +198,9 @@ def _of_one(doi: str, state: State, known: _Announced) -> Iterator[Change]:
     elif base.verdict != state.verdict:
         yield Change(doi, "verdict", base.verdict, state.verdict)
     yield from _of_notices(doi, state, known)
-    if state.conflict and state.conflict not in {one.conflict for one in known.of_all(doi)}:
+    if state.conflict and not _sentences(state.conflict) <= {
+        sentence for one in known.of_all(doi) if one.conflict for sentence in _sentences(one.conflict)
+    }:
         yield Change(doi, "reopened", after=state.conflict)
     if state.gone and not (base and base.gone):
         yield Change(doi, "gone", after=state.gone)
@@ -211,6 +213,12 @@ def _of_one(doi: str, state: State, known: _Announced) -> Iterator[Change]:
     if base.tags != state.tags and {base.verdict, state.verdict} <= set(SHOWN):
         lost, added = {*base.tags} - {*state.tags}, {*state.tags} - {*base.tags}
         yield Change(doi, "tags", "; ".join(sorted(lost)) or None, "; ".join(sorted(added)) or None)
+
+
+def _sentences(conflict: str) -> set[str]:
+    """The reasons that a conflict gives, to compare two conflicts: that one of several reasons is gone is no news. A full stop
+    in a reviewer's name cuts a sentence in two, in both of them."""
+    return set(conflict.removesuffix(".").split(". "))
 
 
 def _of_notices(doi: str, state: State, known: _Announced) -> Iterator[Change]:

@@ -48,12 +48,14 @@ def judge(work: Work, book: Rulebook, decisions: Sequence[Decision] = ()) -> Jud
     said = tag(work, book, texts) if any(d.facet for d in ordered) else ()
     conflict = None
     if decisions:
-        conflict = (
-            _not_in_taxonomy(ordered, book)
-            or _divided(divided(decisions, one_work))
-            or _one_record(stand)
-            or _conflict(work, ruled.verdict, {(t.facet, t.value) for t in said}, ordered)
-        )
+        # In a fixed order: two copies of the review with the same decisions have the same text.
+        conflicts = [
+            *_not_in_taxonomy(ordered, book),
+            *_divided(divided(decisions, one_work), book),
+            *_one_record(stand),
+            *_conflicts(work, ruled.verdict, {(t.facet, t.value) for t in said}, ordered, book),
+        ]
+        conflict = " ".join(dict.fromkeys(conflicts)) or None
     return Judgement(
         verdict,
         "person" if decided == "person" else "rule",
@@ -95,52 +97,73 @@ def text_digest(work: Work) -> str:
     return hashlib.sha256(read.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def _not_in_taxonomy(ordered: Sequence[Decision], book: Rulebook) -> str | None:
-    for decision in ordered:
-        if decision.facet and (decision.facet, decision.value) not in book.values:
-            about = f"{decision.facet}:{decision.value}"
-            return f"{decision.reviewer} decided on {about}: this value no longer exists."
-    return None
+def _not_in_taxonomy(ordered: Sequence[Decision], book: Rulebook) -> list[str]:
+    """The decisions on tags that the taxonomy does not have any more."""
+    return sorted(
+        f"{decision.reviewer} decided on {_about(decision)}: this value no longer exists."
+        for decision in ordered
+        if not _exists(decision, book)
+    )
 
 
-def _divided(found: Sequence[tuple[Decision, ...]]) -> str | None:
-    """One reviewer, two words: on two copies of the review, or on two records that are one work."""
-    for words in found:
-        last = words[-1]
-        about = f"{last.facet}:{last.value}" if last.facet else "this work"
-        said = ", ".join(f"{d.verdict or d.action} ({d.doi}, {d.made_at[:10]})" for d in words)
-        return f"{last.reviewer} decided twice on {about}, without having seen the other: {said}."
-    return None
+def _divided(found: Sequence[tuple[Decision, ...]], book: Rulebook) -> list[str]:
+    """One reviewer, two decisions: on two copies of the review, or on two records that are one work."""
+    conflicts = []
+    for decisions in found:
+        last = decisions[-1]
+        if last.facet == SAME_WORK or _exists(last, book):
+            decided = ", ".join(f"{d.verdict or d.action} ({d.doi}, {d.made_at[:10]})" for d in decisions)
+            conflicts.append(
+                f"{last.reviewer} decided twice on {_about(last)}, without having seen the other: {decided}."
+            )
+    return sorted(conflicts)
 
 
-def _one_record(stand: Sequence[Decision]) -> str | None:
+def _one_record(stand: Sequence[Decision]) -> list[str]:
     """Records that a person set apart, of which one leads to the other since: they cannot be shown as two."""
     pair = next((d for d in reversed(stand) if d.facet == SAME_WORK), None)
     if pair is None or pair.action != "untag":
-        return None
-    return f"{pair.reviewer} decided that {pair.doi} and {pair.value} are two works: both DOIs lead to one record now."
+        return []
+    return [
+        f"{pair.reviewer} decided that {pair.doi} and {pair.value} are two works: both DOIs lead to one record now."
+    ]
 
 
-def _conflict(work: Work, ruled: str, said: set[tuple[str, str]], ordered: Sequence[Decision]) -> str | None:
-    """Why people should look again: they disagree, the text they read has changed, or a rule that agreed no longer does."""
-    by_subject: dict[tuple[str | None, str | None], list[Decision]] = {}
+def _conflicts(
+    work: Work, ruled: str, said: set[tuple[str, str]], ordered: Sequence[Decision], book: Rulebook
+) -> list[str]:
+    """Why people should look again, of each subject: they disagree, the text they read has changed, or a rule that agreed no
+    longer does. The verdict comes first, then the tags by name."""
+    by_subject: dict[tuple[str, str], list[Decision]] = {}
     for decision in ordered:
-        by_subject.setdefault((decision.facet, decision.value), []).append(decision)
-    for (facet, value), words in by_subject.items():
-        about = f"{facet}:{value}" if facet else "this work"
-        if len({d.verdict or d.action for d in words}) > 1:
-            said_by = ", ".join(sorted(f"{d.reviewer}: {d.verdict or d.action}" for d in words))
-            return f"People disagree on {about} ({said_by})."
-        last = words[-1]
+        if _exists(decision, book):
+            by_subject.setdefault((decision.facet or "", decision.value or ""), []).append(decision)
+    conflicts = []
+    for (facet, value), decisions in sorted(by_subject.items()):
+        last = decisions[-1]
+        about = _about(last)
+        if len({d.verdict or d.action for d in decisions}) > 1:
+            said_by = ", ".join(sorted(f"{d.reviewer}: {d.verdict or d.action}" for d in decisions))
+            conflicts.append(f"People disagree on {about} ({said_by}).")
         if last.doi != work.doi:  # of another record of this work, whose text was the one that was read
             continue
         if last.record is not None and last.record != text_digest(work):
-            return f"The title or abstract has changed since {last.reviewer} decided on {about}."
-        now = ruled if facet is None else "said" if (facet, value) in said else "unsaid"
+            conflicts.append(f"The title or abstract has changed since {last.reviewer} decided on {about}.")
+            continue
+        now = "said" if (facet, value) in said else "unsaid" if facet else ruled
         agreed = {"tag": "said", "untag": "unsaid"}.get(last.action, last.verdict)
         if last.rule_said == agreed and now != agreed:
-            return f"The rules agreed with {last.reviewer} on {about}, and now say {now}."
-    return None
+            conflicts.append(f"The rules agreed with {last.reviewer} on {about}, and now say {now}.")
+    return conflicts
+
+
+def _about(decision: Decision) -> str:
+    return f"{decision.facet}:{decision.value}" if decision.facet else "this work"
+
+
+def _exists(decision: Decision, book: Rulebook) -> bool:
+    """Whether what was decided on can still be said: a verdict, or a tag of the taxonomy."""
+    return decision.facet is None or (decision.facet, decision.value) in book.values
 
 
 def _corrected(tags: tuple[Tag, ...], ordered: Sequence[Decision]) -> tuple[Tag, ...]:

@@ -336,6 +336,16 @@ def test_a_work_that_is_new_says_its_notice_and_no_other_change() -> None:
     assert changed({}, {"a": State("duplicate", "c", "b", (RETRACTION,))}) == [Change("a", "new", after="duplicate b")]
 
 
+def test_only_a_new_reason_to_look_again_is_announced() -> None:
+    """Of several conflicts one may be resolved, or the next one come."""
+    one, two = "Dr. A disagrees with Dr. B on this work.", "The title has changed since Dr. A decided."
+    both = State("include", conflict=f"{one} {two}")
+    assert changed({"a": both}, {"a": State("include", conflict=one)}) == []
+    assert changed({"a": both}, {"a": State("include", conflict=two)}) == []
+    assert changed({"a": both}, {"a": State("include")}) == []
+    assert changed({"a": State("include", conflict=one)}, {"a": both}) == [Change("a", "reopened", after=both.conflict)]
+
+
 def test_a_duplicate_of_a_work_that_moved_is_no_news() -> None:
     assert changed({"a": State("duplicate", same_as="b")}, {"a": State("duplicate", same_as="c")}, b="c") == []
 

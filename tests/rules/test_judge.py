@@ -15,7 +15,7 @@ from evidence.crossref.normalise import normalise
 from evidence.decisions import chained, identify
 from evidence.errors import RecordError
 from evidence.evaluation.screening import read
-from evidence.model import Decision, Doi, Work
+from evidence.model import SAME_WORK, Decision, Doi, Work
 from evidence.review import decisions_csv
 from evidence.rules.judge import judge, text_digest
 from evidence.rules.taxonomy import Rulebook
@@ -60,6 +60,32 @@ def test_tags_conflict_by_themselves(book: Rulebook) -> None:
     assert ("variant", "ipt-g") not in {(t.facet, t.value) for t in judged.tags}
     judged = judge(WORK, book, [said("tag", **tag)])
     assert [t.decided for t in judged.tags if t.value == "ipt-g"] == ["person"]
+
+
+def test_a_work_reports_all_its_conflicts_in_a_fixed_order(book: Rulebook) -> None:
+    tag: dict[str, Any] = {"verdict": None, "facet": "variant", "value": "ipt-g", "record": "another"}
+    gone: dict[str, Any] = {"verdict": None, "facet": "variant", "value": "none-such"}
+    decided = [
+        said("tag", by="B", **tag),
+        said("tag", by="B", **gone),
+        said(by="B", verdict="exclude", rule_said="exclude"),
+        said(by="A", at="2025-01-01"),
+        said("untag", by="B", facet=SAME_WORK, value="10.1002/x", verdict=None),
+    ]
+    expected = (
+        "B decided on variant:none-such: this value no longer exists. "
+        "B decided that 10.1002/cpp.1774 and 10.1002/x are two works: both DOIs lead to one record now. "
+        "People disagree on this work (A: include, B: exclude). "
+        "The rules agreed with B on this work, and now say include. "
+        "The title or abstract has changed since B decided on variant:ipt-g."
+    )
+    for order in itertools.permutations(decided):
+        assert judge(WORK, book, order).conflict == expected
+    twice = [said(at="2025-01-01"), said(verdict="exclude"), said(by="B")]
+    assert judge(WORK, book, twice).conflict == (
+        "A decided twice on this work, without having seen the other: include (10.1002/cpp.1774, 2025-01-01), "
+        "exclude (10.1002/cpp.1774, 2026-01-01). People disagree on this work (A: exclude, B: include)."
+    )
 
 
 def test_a_word_that_was_taken_back_is_as_if_never_said(book: Rulebook) -> None:

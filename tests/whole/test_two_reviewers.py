@@ -366,7 +366,14 @@ def test_records_that_were_set_apart_and_are_one_record_now_are_a_conflict(revie
         sync(CONFIG, store, door, review.book, now=review.clock, full=True)
     assert f"{COPY} are two works: both DOIs lead to one record now" in (review.conflict(DOI) or "")
     assert review.judge() == 0
+    apart = review.conflict(DOI) or ""
+    review.decide(DOI, "include", by="A")
+    review.decide(DOI, "exclude", by="B")
+    disagree = "People disagree on this work (A: include, B: exclude)."
+    assert review.conflict(DOI) == f"{apart} {disagree}"  # one conflict does not hide the other
     review.decide(DOI, withdrawn=[(SAME_WORK, COPY)])
+    assert review.conflict(DOI) == disagree
+    review.decide(DOI, "include", by="B")
     assert review.conflict(DOI) is None
 
 
