@@ -606,7 +606,7 @@ def evaluate_screening(file: Path, brief: bool) -> None:
     """
     from evidence.evaluation import screening
 
-    _measure(file, screening.screening, "nobody's verdict is in it (label_relevant, relevant)", brief)
+    _measure(file, screening.measure_screening, "nobody's verdict is in it (label_relevant, relevant)", brief)
 
 
 @evaluations.command("tags")
@@ -619,7 +619,7 @@ def evaluate_tags(file: Path, brief: bool) -> None:
     """
     from evidence.evaluation import screening
 
-    _measure(file, screening.tags, "no labels are in it (labels)", brief)
+    _measure(file, screening.measure_tagging, "no labels are in it (labels)", brief)
 
 
 @evaluations.command("rct")
@@ -629,7 +629,7 @@ def evaluate_rct(file: Path, brief: bool) -> None:
     """Tell randomised trials among the records of FILE, which has title, abstract and is_rct_medline (0 or 1)."""
     from evidence.evaluation import screening
 
-    _measure(file, screening.rct, "no record says whether it is a trial (is_rct_medline)", brief)
+    _measure(file, screening.measure_trials, "no record says whether it is a trial (is_rct_medline)", brief)
 
 
 @evaluations.command("ranking")
@@ -639,7 +639,7 @@ def evaluate_ranking(file: Path) -> None:
     from evidence.evaluation import screening
     from evidence.rules import taxonomy
 
-    found = screening.ranking(screening.read(file), taxonomy.load())
+    found = screening.measure_ranking(screening.labelled_records(file), taxonomy.load())
     click.echo(
         f"{found.rows} records, {found.relevant} relevant: {found.read} read for {found.share:.0%} of them, "
         f"{found.random} in random order."
@@ -650,11 +650,13 @@ def evaluate_ranking(file: Path) -> None:
     )
 
 
-def _measure(file: Path, measure: Callable[[list[screening.Row], Taxonomy], Any], none: str, brief: bool) -> None:
+def _measure(
+    file: Path, measure: Callable[[list[screening.LabelledRecord], Taxonomy], Any], none: str, brief: bool
+) -> None:
     from evidence.evaluation import screening
     from evidence.rules import taxonomy
 
-    measured = measure(screening.read(file), taxonomy.load())
+    measured = measure(screening.labelled_records(file), taxonomy.load())
     text = screening.render(measured, disagreements=not brief)
     if not text.strip():
         raise ConfigError(f"{file}: {none}; `evidence evaluate --help` says what each measure reads")
@@ -684,7 +686,7 @@ def evaluate_matching_(files: tuple[Path, ...], every: int, show: int) -> None:
     """
     from evidence.evaluation import matching
 
-    rows = [row for file in files for row in matching.read(matching.lines(file), str(file))]
+    rows = [row for file in files for row in matching.labelled_citations(matching.lines(file), str(file))]
     evaluation = matching.evaluate(rows, every)
     click.echo(matching.render(evaluation, show))
     if not evaluation.met:
