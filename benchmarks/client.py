@@ -23,7 +23,7 @@ from urllib.parse import quote, urlsplit
 
 from habanero import Crossref as Habanero
 
-from evidence.crossref.client import SELECT, Crossref
+from evidence.crossref.client import SELECT, CrossrefClient
 from evidence.model import Doi, Query
 
 ROUNDS = 5
@@ -45,7 +45,7 @@ def main() -> None:
     ]
     dois = [Doi(f"10.5555/{number}") for number in range(RECORDS)]
     query = Query((("bibliographic", "interpersonal psychotherapy"),))
-    with tempfile.TemporaryDirectory() as folder, served(works, Path(folder)) as url, Crossref(url) as door:
+    with tempfile.TemporaryDirectory() as folder, served(works, Path(folder)) as url, CrossrefClient(url) as crossref:
         theirs = Habanero(base_url=url, timeout=30)
         floor = http.client.HTTPConnection("127.0.0.1", urlsplit(url).port or 80)
 
@@ -63,24 +63,26 @@ def main() -> None:
             "one record",
             SINGLES,
             lambda: bare(single),
-            lambda: list(door.lookup(dois[:1])),
+            lambda: list(crossref.lookup(dois[:1])),
             lambda: theirs.works(ids=dois[0]),
         )
         report(
             "a batch of 50",
             20,
             lambda: bare(batch),
-            lambda: list(door.lookup(dois[:50])),
+            lambda: list(crossref.lookup(dois[:50])),
             lambda: theirs.works(filter={"doi": dois[:50]}, limit=50),
         )
         report(
             "a page of 1,000",
             5,
             lambda: bare(page),
-            lambda: door.scan(query),
+            lambda: crossref.scan(query),
             lambda: theirs.works(query_bibliographic="interpersonal psychotherapy", limit=1000),
         )
-        print(f"{door.requests} requests, {door.bytes / 1e6:.1f} MB, {door.seconds:.2f} s sending and receiving")
+        print(
+            f"{crossref.requests} requests, {crossref.bytes / 1e6:.1f} MB, {crossref.seconds:.2f} s sending and receiving"
+        )
 
 
 @contextmanager

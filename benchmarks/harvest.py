@@ -85,7 +85,14 @@ def main() -> None:
         def sync() -> tuple[Outcome, float]:
             start = time.perf_counter()
             outcome = run_sync(
-                db, db.with_name("d.db"), checked, book, lambda: datetime.now(UTC), Quiet(), door=None, url=server.url
+                db,
+                db.with_name("d.db"),
+                checked,
+                book,
+                lambda: datetime.now(UTC),
+                Quiet(),
+                crossref=None,
+                url=server.url,
             )
             return outcome, time.perf_counter() - start
 

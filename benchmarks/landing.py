@@ -27,22 +27,22 @@ from evidence.database.store import open_store
 from evidence.harvest import rejudge
 from evidence.harvest import sync as stages
 from evidence.harvest.sources import Config
-from evidence.model import Doi, Found, Page, Query, Seen, Window
+from evidence.model import Doi, LookupResult, Page, Query, RecordStatus, Window
 from evidence.rules import taxonomy
 
 LIMIT = 2.5
 
 
-class NoDoor:
+class NoSource:
     """The records come as `take`; nothing is asked."""
 
     name = "files"
     requests = bytes = 0
 
-    def lookup(self, dois: list[Doi], since: str | None = None) -> Iterator[tuple[Found, ...]]:
+    def lookup(self, dois: list[Doi], since: str | None = None) -> Iterator[tuple[LookupResult, ...]]:
         return iter(())
 
-    def check(self, dois: list[Doi]) -> Iterator[tuple[Seen, ...]]:
+    def check(self, dois: list[Doi]) -> Iterator[tuple[RecordStatus, ...]]:
         return iter(())
 
     def scan(self, query: Query, window: Window | None = None, offset: int = 0, *, by_creation: bool = False) -> Page:
@@ -114,7 +114,7 @@ def tracker(folder: Path, raw: Path, count: int) -> tuple[float, float, list[flo
 
     start = time.perf_counter()
     with open_store(folder / "evidence.db") as store:
-        stages.sync(Config(None, (), (), ()), store, NoDoor(), book, now=lambda: datetime.now(UTC), take=messages())
+        stages.sync(Config(None, (), (), ()), store, NoSource(), book, now=lambda: datetime.now(UTC), take=messages())
     return time.perf_counter() - start - apart, apart, memory
 
 

@@ -30,7 +30,7 @@ from evidence.crossref.record_files import Archive
 from evidence.errors import RecordError
 from evidence.evaluation.matching import lines
 from evidence.harvest import references
-from evidence.model import Citation, Doi, Door, Message, Page, Query, Resolution, Window, Work
+from evidence.model import Citation, Doi, Message, Page, Query, RecordSource, Resolution, Window, Work
 
 TOPICS = """
     interpersonal psychotherapy depression adolescents treatment randomised controlled trial outcome symptoms women postpartum
@@ -112,10 +112,10 @@ def timed(
 ) -> tuple[tuple[float, float], dict[int, Resolution]]:
     """Processor seconds to read and to settle, and the verdicts by position."""
     began = time.process_time()
-    with kind([file], citations=[c.text for c in citations], everything=True) as door:
+    with kind([file], citations=[c.text for c in citations], everything=True) as crossref:
         read = time.process_time()
-        way = by_product if isinstance(door, Exhaustive) else settle
-        verdicts = {r.citation.position: r for r in way(citations, door)}
+        way = by_product if isinstance(crossref, Exhaustive) else settle
+        verdicts = {r.citation.position: r for r in way(citations, crossref)}
         return (read - began, time.process_time() - read), verdicts
 
 
@@ -134,8 +134,8 @@ def meant(records: Sequence[Message], texts: Sequence[str], every: int) -> bool:
     return found[::every] == floor
 
 
-def settle(citations: Sequence[Citation], door: Door) -> Iterator[Resolution]:
-    for settled in references.settle(citations, door, {}):
+def settle(citations: Sequence[Citation], crossref: RecordSource) -> Iterator[Resolution]:
+    for settled in references.settle(citations, crossref, {}):
         yield from settled.resolutions
 
 
@@ -170,11 +170,11 @@ class Forgetful(references._Answers):
             return None
 
 
-def by_product(citations: Sequence[Citation], door: Door) -> Iterator[Resolution]:
+def by_product(citations: Sequence[Citation], crossref: RecordSource) -> Iterator[Resolution]:
     for start in range(0, len(citations), references.PART):
         answers = Forgetful()
         for citation in citations[start : start + references.PART]:
-            yield references._verdict(citation, references.readings(citation), door, answers, False)
+            yield references._verdict(citation, references.readings(citation), crossref, answers, False)
 
 
 # ---------------------------------------------------------------------- what is settled

@@ -1,6 +1,6 @@
 """`evidence`: the living evidence tracker for interpersonal psychotherapy.
 
-The package's stages are its modules; `evidence.cli` is the door for people, `evidence.harvest.sync` runs the whole way.
+The package's stages are its modules; `evidence.cli` is the command line, `evidence.harvest.sync` runs every step.
 """
 
 __version__ = "0.1.0"

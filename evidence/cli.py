@@ -757,7 +757,7 @@ def _run(
             taxonomy.load(),
             _now,
             bar,
-            door=Files("snapshot" if offline else "files", paths, everything) if paths else None,
+            files=Files("snapshot" if offline else "files", paths, everything) if paths else None,
             url=_crossref_url(),
             mailto=None if paths else _mailto(checked),
             full=full,

@@ -58,7 +58,7 @@ def sync(folder: Path) -> None:
     """Make the databases and harvest a file into them."""
     small = sources.check(strict_yaml.parse(SMALL_YAML, "s.yaml"))
     files = Files("files", (folder.parent / "works.jsonl",))
-    run_sync(folder / "evidence.db", folder / "decisions.db", small, BOOK, now, Quiet(), door=files)
+    run_sync(folder / "evidence.db", folder / "decisions.db", small, BOOK, now, Quiet(), files=files)
 
 
 def decide(folder: Path) -> None:

@@ -1,6 +1,6 @@
 """What stands in the database, judged again: after an edit of the rules, a person's word, or a harvest.
 
-It asks no door and reads no clock: everything needed is in the database, the rulebook and the ledger. Works are judged
+It asks no record source and reads no clock: everything needed is in the database, the rulebook and the ledger. Works are judged
 again only where what their judgement stands on has changed; where few rules did, only what these may say is asked. The
 records of one work are clustered here too.
 """

@@ -35,7 +35,8 @@ COUNT_PAUSE = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """A door over files: its name in the database, the files, and whether every record is wanted."""
+    """Record files to read instead of asking Crossref: their name in the database, the files, and whether every record is
+    wanted."""
 
     name: str
     paths: tuple[Path, ...]
@@ -50,24 +51,26 @@ def run_sync(
     now: Clock,
     progress: Progress,
     *,
-    door: Files | None,
+    files: Files | None,
     url: str | None = None,
     mailto: str | None = None,
     full: bool = False,
     sleep: Callable[[float], None] | None = None,
 ) -> Outcome:
-    """A whole sync under the lock, over files or (door None) over HTTP. BusyError when another one is running."""
+    """A whole sync under the lock, over files or (files None) over HTTP. BusyError when another one is running."""
     with ExitStack() as stack:
         stack.enter_context(locked(db))
         opened = stack.enter_context(store.open_store(db, ledger))
-        if door is None:
-            http = stack.enter_context(client.Crossref(url, mailto, sleep=sleep or time.sleep, on_wait=log.info))
-            return stages.sync(config, opened, http, book, now=now, progress=progress, full=full)
-        files = stack.enter_context(_archive(door, config, opened))
-        taken = files.kept if door.everything else ()
-        outcome = stages.sync(config, opened, files, book, now=now, progress=progress, full=full, take=taken)
-        stages.reject(outcome, opened, files.unreadable)
-        outcome.read = files.read
+        if files is None:
+            crossref = stack.enter_context(
+                client.CrossrefClient(url, mailto, sleep=sleep or time.sleep, on_wait=log.info)
+            )
+            return stages.sync(config, opened, crossref, book, now=now, progress=progress, full=full)
+        records = stack.enter_context(_record_files(files, config, opened))
+        taken = records.kept if files.everything else ()
+        outcome = stages.sync(config, opened, records, book, now=now, progress=progress, full=full, take=taken)
+        stages.reject(outcome, opened, records.unreadable)
+        outcome.read = records.read
         return outcome
 
 
@@ -108,8 +111,8 @@ def _judge_stale(opened: store.Store, book: Rulebook, now: Clock, progress: Prog
 
 
 @contextmanager
-def _archive(door: Files, config: Config, opened: store.Store) -> Iterator[Archive]:
-    """The files as a door that holds whatever this run will ask for."""
+def _record_files(files: Files, config: Config, opened: store.Store) -> Iterator[Archive]:
+    """The files as a source that holds whatever this run will ask for."""
     questions = [Question(s.query, Matcher(s).accepts) for s in config.sources if isinstance(s, Search)]
     lists = [s for s in config.sources if isinstance(s, ReferenceList)]
     followed = [s for s in lists if s.of]
@@ -118,23 +121,23 @@ def _archive(door: Files, config: Config, opened: store.Store) -> Iterator[Archi
         wanted |= {decision.doi} | ({Doi(decision.value)} if decision.facet == SAME_WORK and decision.value else set())
     printed = [c for s in lists for c in s.citations]
     with Archive(
-        door.paths,
-        name=door.name,
+        files.paths,
+        name=files.name,
         questions=_distinct(questions),
         dois=wanted.union(*map(references.possible, printed)),
         citations=[c.text for c in printed],
-        everything=door.everything,
-    ) as files:
-        cited = [citation for source in followed for citation in _followed(source, files)]
+        everything=files.everything,
+    ) as records:
+        cited = [citation for source in followed for citation in _followed(source, records)]
         if cited:
-            files.also(set().union(*map(references.possible, cited)), [c.text for c in cited])
-        yield files
+            records.also(set().union(*map(references.possible, cited)), [c.text for c in cited])
+        yield records
 
 
-def _followed(source: ReferenceList, files: Archive) -> tuple[Citation, ...]:
+def _followed(source: ReferenceList, records: Archive) -> tuple[Citation, ...]:
     """The citations of a deposited list that is in the files; the run itself says when it is not."""
     try:
-        return references.listed(source, files)
+        return references.listed(source, records)
     except RejectedError:
         return ()
 

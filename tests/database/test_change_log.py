@@ -32,7 +32,7 @@ from evidence.publish import serve
 from evidence.review.decide import add_decisions
 from evidence.rules.taxonomy import Rulebook
 from tests.harvest.test_rejudge import edited
-from tests.records import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, DictDoor, message, person
+from tests.records import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, FakeRecordSource, message, person
 
 CONFIG = sources.check(strict_yaml.parse(SMALL_YAML, "s.yaml"))
 ATOM = "{http://www.w3.org/2005/Atom}"
@@ -52,9 +52,9 @@ class Review:
     def __init__(self, folder: Path, book: Rulebook, clock: Callable[[], datetime]) -> None:
         self.db, self.ledger, self.book, self.clock = folder / "evidence.db", folder / "decisions.db", book, clock
 
-    def sync(self, *messages: Any, door: DictDoor | None = None) -> Outcome:
+    def sync(self, *messages: Any, crossref: FakeRecordSource | None = None) -> Outcome:
         with open_store(self.db, self.ledger) as store:
-            return sync(CONFIG, store, door or DictDoor(messages or WORKS), self.book, now=self.clock)
+            return sync(CONFIG, store, crossref or FakeRecordSource(messages or WORKS), self.book, now=self.clock)
 
     def judge(self) -> list[queries.Row]:
         return judge_stale(self.db, self.ledger, self.book, self.clock)[1]
@@ -106,14 +106,14 @@ def told(rows: list[queries.Row]) -> set[tuple[str, str, str | None, str | None]
     return {(row["what"], row["doi"], row["before"], row["after"]) for row in rows}
 
 
-class DyingDoor(DictDoor):
+class DyingSource(FakeRecordSource):
     """Kills the program at the light check of the known works, when the searches have landed."""
 
     def check(self, dois: Any) -> Iterator[Any]:
         raise KeyboardInterrupt
 
 
-class FailingDoor(DictDoor):
+class FailingSource(FakeRecordSource):
     """A server that answers the light check with nothing but errors, after the searches have been read."""
 
     def check(self, dois: Any) -> Iterator[Any]:
@@ -128,7 +128,7 @@ async def test_what_a_killed_sync_did_is_said_by_the_next(review: Review) -> Non
     review.decide(MARKOWITZ["DOI"], "include")
     world = [LIPSITZ, FONAGY, REWORDED, RETRACTED, *MORE]
     with pytest.raises(KeyboardInterrupt):
-        review.sync(door=DyingDoor(world))
+        review.sync(crossref=DyingSource(world))
     with closing(sqlite3.connect(review.db)) as conn:
         assert conn.execute("select outcome from runs order by run desc limit 1").fetchone() == ("crashed",)
         assert conn.execute("select count(*) from works where doi like '10.5555/work.%'").fetchone() == (9,)
@@ -150,7 +150,7 @@ async def test_what_a_killed_sync_did_is_said_by_the_next(review: Review) -> Non
 def test_a_killed_sync_is_said_by_judge_and_not_by_a_decision(review: Review) -> None:
     review.sync()
     with pytest.raises(KeyboardInterrupt):
-        review.sync(door=DyingDoor([*WORKS, MORE[0], TWIN]))
+        review.sync(crossref=DyingSource([*WORKS, MORE[0], TWIN]))
     review.decide(LIPSITZ["DOI"], "exclude")
     assert told(review.changes()) == {
         *((("new", w["DOI"], None, "include")) for w in WORKS[:4]),
@@ -166,9 +166,9 @@ def test_a_killed_sync_is_said_by_judge_and_not_by_a_decision(review: Review) ->
 def test_after_a_month_of_failures_nothing_is_said_twice_and_nothing_is_left_out(review: Review) -> None:
     review.sync()
     world = [LIPSITZ, FONAGY, MARKOWITZ, RETRACTED, *MORE]
-    partial = review.sync(door=FailingDoor(world))
+    partial = review.sync(crossref=FailingSource(world))
     assert (partial.outcome, change_log.counted(partial.changes)) == ("partial", {"notice": 1, "new": 9})
-    assert review.sync(door=FailingDoor(world)).changes == []
+    assert review.sync(crossref=FailingSource(world)).changes == []
     gone = review.sync(LIPSITZ, FONAGY, RETRACTED, *MORE)
     assert told(gone.changes) == {("gone", MARKOWITZ["DOI"], None, "2026-11-24")}
     assert review.sync(LIPSITZ, FONAGY, RETRACTED, *MORE).changes == []
@@ -239,7 +239,7 @@ async def test_a_record_that_becomes_a_duplicate_names_the_one_that_represents_i
 def test_what_was_taken_back_before_it_was_announced_is_no_news(review: Review) -> None:
     review.sync()
     with pytest.raises(KeyboardInterrupt):
-        review.sync(door=DyingDoor([LIPSITZ, FONAGY, REWORDED, STANGIER]))
+        review.sync(crossref=DyingSource([LIPSITZ, FONAGY, REWORDED, STANGIER]))
     back = MARKOWITZ | {"indexed": {"date-time": "2026-11-25T09:00:00Z"}}
     outcome = review.sync(LIPSITZ, FONAGY, back, STANGIER)
     assert outcome.changes == []

@@ -49,7 +49,7 @@ def harvest(folder: Path, book: Rulebook, works: tuple[dict[str, Any], ...] = WO
     (folder / "works.jsonl").write_text("\n".join(json.dumps(work) for work in works))
     db = folder / "evidence.db"
     files = Files("files", (folder / "works.jsonl",))
-    run_sync(db, folder / "decisions.db", SMALL, book, now, Quiet(), door=files)
+    run_sync(db, folder / "decisions.db", SMALL, book, now, Quiet(), files=files)
     return db
 
 

@@ -29,7 +29,7 @@ from evidence.publish import serve
 from evidence.review.decide import add_decisions
 from evidence.rules.taxonomy import Rulebook
 from tests.harvest.test_rejudge import edited
-from tests.records import MARKOWITZ, SMALL_YAML, STANGIER, DictDoor, message
+from tests.records import MARKOWITZ, SMALL_YAML, STANGIER, FakeRecordSource, message
 
 SOURCES = (("by-name", "search"), ("by-variant", "search"), ("article", "references"), ("files", "files"))
 DOIS = tuple(Doi(f"10.5555/w{n}") for n in range(8))
@@ -312,13 +312,13 @@ async def shown_on_site(db: Path, day: str | None) -> tuple[str, dict[str, int]]
 
 async def test_each_month_of_a_review_is_shown_later_as_it_was_shown_then(tmp_path: Path, book: Rulebook) -> None:
     db, ledger = tmp_path / "evidence.db", tmp_path / "decisions.db"
-    door = DictDoor()
+    crossref = FakeRecordSource()
     narrower = edited(tmp_path / "rules", screen=lambda t: t.replace('"{ipt-name}"', "interpersonal psychotherap*", 1))
 
     def month(number: int, rules: Rulebook = book, text: str = SMALL_YAML) -> None:
         settings = sources.check(strict_yaml.parse(text, "s.yaml"))
         with open_store(db, ledger) as store:
-            sync(settings, store, door, rules, now=lambda: datetime(2026, number, 1, tzinfo=UTC))
+            sync(settings, store, crossref, rules, now=lambda: datetime(2026, number, 1, tzinfo=UTC))
 
     def say(number: int, doi: str, verdict: Any, tags: tuple[tuple[str, str], ...] = ()) -> None:
         moment = datetime(2026, number, 9, tzinfo=UTC)
@@ -339,21 +339,21 @@ async def test_each_month_of_a_review_is_shown_later_as_it_was_shown_then(tmp_pa
 
     month(1)
     await look(1)
-    door.messages[Doi("10.5555/new")] = message(
+    crossref.messages[Doi("10.5555/new")] = message(
         "10.5555/new", "Interpersonal psychotherapy for grief: a trial", 2024, indexed=indexed(2)
     )
     month(2)
     say(2, STANGIER["DOI"], "exclude")
     await look(2)
     twin = {**MARKOWITZ, "DOI": "10.5555/twin", "container-title": ["Preprints"], "indexed": indexed(3)}
-    door.messages[Doi("10.5555/twin")] = twin
+    crossref.messages[Doi("10.5555/twin")] = twin
     month(3)
     say(3, "10.5555/twin", None, ((SAME_WORK, MARKOWITZ["DOI"]),))
     say(3, "10.5555/new", "unsure")
     await look(3)
     month(4, narrower)
     await look(4)
-    door.messages[STANGIER["DOI"]] = {
+    crossref.messages[STANGIER["DOI"]] = {
         **STANGIER,
         "title": ["Another title"],
         "indexed": indexed(5),

@@ -35,13 +35,13 @@ from evidence.export.works import export_works
 from evidence.harvest import sources
 from evidence.harvest.run import judge_stale
 from evidence.harvest.sync import sync
-from evidence.model import SAME_WORK, Doi, Found, Message, Seen
+from evidence.model import SAME_WORK, Doi, LookupResult, Message, RecordStatus
 from evidence.publish import serve, site_copy
 from evidence.review.decide import add_decisions
 from evidence.rules import taxonomy
 from evidence.rules.taxonomy import Rulebook
 from tests.harvest.test_rejudge import edited
-from tests.records import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, STANGIER, DictDoor, message, person
+from tests.records import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, STANGIER, FakeRecordSource, message, person
 
 NEW_NAME = SMALL_YAML.replace("label: By name", "label: Anew")
 WITHOUT_SEARCH = SMALL_YAML[: SMALL_YAML.index("  - id: by-name")]
@@ -76,7 +76,7 @@ EDITS: dict[str, Callable[..., Message]] = {
 """What may happen to a record."""
 
 
-class Door(DictDoor):
+class OldRecords(FakeRecordSource):
     """A Crossref that may be killed after so many of the questions of a run."""
 
     patience: int | None = None
@@ -87,11 +87,11 @@ class Door(DictDoor):
             if self.patience < 0:
                 raise KeyboardInterrupt
 
-    def lookup(self, dois: Any, since: str | None = None) -> Iterator[tuple[Found, ...]]:
+    def lookup(self, dois: Any, since: str | None = None) -> Iterator[tuple[LookupResult, ...]]:
         self._one()
         yield from super().lookup(dois, since)
 
-    def check(self, dois: Any) -> Iterator[tuple[Seen, ...]]:
+    def check(self, dois: Any) -> Iterator[tuple[RecordStatus, ...]]:
         self._one()
         yield from super().check(dois)
 
@@ -106,7 +106,7 @@ class World:
 
     folder: Path
     books: tuple[Rulebook, ...]
-    door: Door = field(default_factory=lambda: Door([copy.deepcopy(m) for m in OLD]))
+    crossref: OldRecords = field(default_factory=lambda: OldRecords([copy.deepcopy(m) for m in OLD]))
     sources: str = "as it was"
     rules: int = 0
     now: datetime = datetime(2026, 1, 2, tzinfo=UTC)
@@ -125,23 +125,23 @@ class World:
 
     def put(self, record: Message) -> None:
         stamp = (self.now - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
-        self.door.messages[Doi(record["DOI"])] = {**record, "indexed": {"date-time": stamp}}
+        self.crossref.messages[Doi(record["DOI"])] = {**record, "indexed": {"date-time": stamp}}
 
     def edit(self, doi: str, change: Callable[[Message], Message]) -> None:
-        if (record := self.door.messages.get(Doi(doi))) is not None:
+        if (record := self.crossref.messages.get(Doi(doi))) is not None:
             self.put(change(copy.deepcopy(record)))
 
     def sync(self, *, full: bool = False, kill_after: int | None = None) -> None:
         settings = sources.check(strict_yaml.parse(SOURCES[self.sources], "s.yaml"))
-        self.door.patience = kill_after
+        self.crossref.patience = kill_after
         with open_store(self.db) as store:
             try:
-                sync(settings, store, self.door, self.book, now=self.clock, full=full)
+                sync(settings, store, self.crossref, self.book, now=self.clock, full=full)
             except KeyboardInterrupt:
                 # As after kill -9: nobody had written how the run ended.
                 store.conn.execute("update runs set outcome = 'running' where run = (select max(run) from runs)")
                 store.conn.commit()
-        self.door.patience = None
+        self.crossref.patience = None
 
     def decide(
         self, doi: str, verdict: Any, reviewer: str, tags: tuple[tuple[str, str], ...] = (), *, apart: bool = False
@@ -154,12 +154,12 @@ class World:
             return  # no such work yet, or no more
 
     def twin(self, doi: str) -> None:
-        if (record := self.door.messages.get(Doi(doi))) is not None:
+        if (record := self.crossref.messages.get(Doi(doi))) is not None:
             self.put({**copy.deepcopy(record), "DOI": "10.5555/twin", "container-title": ["Preprints"]})
 
     def move(self, doi: str, to: str) -> None:
-        if doi != to and not {doi, to} & self.door.aliases.keys():
-            self.door.aliases[doi] = to
+        if doi != to and not {doi, to} & self.crossref.aliases.keys():
+            self.crossref.aliases[doi] = to
 
     def happen(self, what: tuple[Any, ...]) -> None:
         name, *facts = what
@@ -171,11 +171,11 @@ class World:
         elif name == "twin":
             self.twin(doi)
         elif name == "gone":
-            self.door.messages.pop(Doi(doi), None)
+            self.crossref.messages.pop(Doi(doi), None)
         elif name == "moves":
             self.move(doi, facts[1])
         elif name == "moves back":
-            self.door.aliases.pop(Doi(doi), None)
+            self.crossref.aliases.pop(Doi(doi), None)
         elif name == "decide":
             self.decide(doi, facts[1], facts[2])
         elif name == "same":

@@ -67,7 +67,7 @@ def go(tmp_path: Path, book: Rulebook, clock: Callable[[], datetime], waits: lis
     def run(url: str) -> Outcome:
         waits.clear()
         ledger = db.with_name("decisions.db")
-        return run_sync(db, ledger, twenty(), book, clock, Quiet(), door=None, url=url, sleep=waits.append)
+        return run_sync(db, ledger, twenty(), book, clock, Quiet(), files=None, url=url, sleep=waits.append)
 
     return run
 

@@ -50,8 +50,8 @@ def contents(db: Path) -> dict[str, list[Any]]:
 def harvest(folder: Path, book: Rulebook, clock: Callable[[], datetime]) -> Path:
     folder.mkdir()
     db = folder / "evidence.db"
-    door = Files("snapshot", snapshot_files())
-    run_sync(db, folder / "decisions.db", sources.load(SHIPPED), book, clock, Quiet(), door=door)
+    files = Files("snapshot", snapshot_files())
+    run_sync(db, folder / "decisions.db", sources.load(SHIPPED), book, clock, Quiet(), files=files)
     return db
 
 

@@ -32,7 +32,7 @@ from evidence.model import SAME_WORK, Decision, Doi, Message
 from evidence.review.decide import add_decisions
 from evidence.rules.taxonomy import Rulebook
 from tests.publish.test_site import served
-from tests.records import SMALL_YAML, DictDoor, message, person
+from tests.records import SMALL_YAML, FakeRecordSource, message, person
 
 NOW = "2026-11-24T12:00:00Z"
 STUDY = "10.5555/study"
@@ -625,8 +625,8 @@ def go(tmp_path: Path, book: Rulebook, clock: Callable[[], datetime]) -> Iterato
     small: Config = sources.check(strict_yaml.parse(SMALL_YAML, "s.yaml"))
     with open_store(tmp_path / "evidence.db") as store:
 
-        def run(door: DictDoor, **more: Any) -> Outcome:
-            return sync(small, store, door, book, now=clock, **more)
+        def run(crossref: FakeRecordSource, **more: Any) -> Outcome:
+            return sync(small, store, crossref, book, now=clock, **more)
 
         run.__dict__["store"] = store
         yield run
@@ -640,17 +640,17 @@ def noticed(outcome: Outcome) -> list[tuple[str, str]]:
 
 
 def test_a_sync_says_once_that_a_work_is_retracted_though_only_its_notice_lands(go: Callable[..., Outcome]) -> None:
-    assert noticed(go(DictDoor([study()]))) == []
-    outcome = go(DictDoor([study(), notice(indexed={"date-time": "2026-11-24T09:00:00Z"})]))
+    assert noticed(go(FakeRecordSource([study()]))) == []
+    outcome = go(FakeRecordSource([study(), notice(indexed={"date-time": "2026-11-24T09:00:00Z"})]))
     assert outcome.landed.changed == []
     assert report.summary(outcome).startswith(f"NOTICE retraction of included work {STUDY}: {TITLE}\n")
     assert noticed(outcome) == [(STUDY, STUDY)]
-    assert go(DictDoor([study(), notice()])).changes == []
+    assert go(FakeRecordSource([study(), notice()])).changes == []
 
 
 def test_a_sync_says_on_which_record_of_an_included_work_a_retraction_stands(go: Callable[..., Outcome]) -> None:
     twin = study("10.5555/twin") | {"updated-by": [update("10.5555/elsewhere")]}
-    outcome = go(DictDoor([study(), twin]))
+    outcome = go(FakeRecordSource([study(), twin]))
     line = f"NOTICE retraction of included work {STUDY}: {TITLE} (on 10.5555/twin, another record of it)"
     assert [said for said in report.summary(outcome).splitlines() if said.startswith("NOTICE")] == [line]
     store: Store = go.__dict__["store"]
@@ -662,7 +662,7 @@ def test_a_sync_says_on_which_record_of_an_included_work_a_retraction_stands(go:
     explained = queries.work(store.conn, Doi(STUDY))
     assert explained is not None
     assert "(from updated-by) on 10.5555/twin, another record of it" in report.explanation(explained)
-    assert go(DictDoor([study(), twin])).changes == []
+    assert go(FakeRecordSource([study(), twin])).changes == []
     run = store.start_run("judge", "0", "2026-11-25T00:00:00Z")
     store.set_duplicates(run, [(STUDY, "10.5555/twin", "same", "rule", "")], {STUDY: "10.5555/twin"})
     found = store.finish_run(run, "complete", {}, "2026-11-25T00:00:01Z")
@@ -672,13 +672,13 @@ def test_a_sync_says_on_which_record_of_an_included_work_a_retraction_stands(go:
     assert [c.what for c in found] == ["verdict", "duplicate"]
     parted = Decision(Doi("10.5555/twin"), "untag", None, SAME_WORK, STUDY, "another", "A. Reader", "2026", None, None)
     store.decide([parted])
-    outcome = go(DictDoor([study(), twin]))
+    outcome = go(FakeRecordSource([study(), twin]))
     assert ("10.5555/twin", "10.5555/twin") in noticed(outcome)
 
 
 def test_a_preprints_withdrawal_is_not_called_the_articles(go: Callable[..., Outcome]) -> None:
     relation = {"has-preprint": [{"id-type": "doi", "id": "10.5555/pre"}]}
-    outcome = go(DictDoor([study(relation=relation), notice(about="10.5555/pre", kind="withdrawal")]))
+    outcome = go(FakeRecordSource([study(relation=relation), notice(about="10.5555/pre", kind="withdrawal")]))
     assert report.summary(outcome).startswith(
         f"NOTICE withdrawal of 10.5555/pre, a preprint of included work {STUDY}: {TITLE}\n"
     )

@@ -204,8 +204,8 @@ DESK_PAGES = ("/desk", "/desk?queue=second", "/desk?queue=again", "/desk/pairs",
 def desk_address(tmp_path: Path, book: Rulebook) -> Iterator[tuple[str, str, Path]]:
     """A desk over the bundled works: its address, the link that lets in, and the ledger."""
     db, ledger = tmp_path / "evidence.db", tmp_path / "decisions.db"
-    door = Files("snapshot", snapshot_files())
-    run_sync(db, ledger, sources.load(SHIPPED), book, desk._now, Quiet(), door=door)
+    files = Files("snapshot", snapshot_files())
+    run_sync(db, ledger, sources.load(SHIPPED), book, desk._now, Quiet(), files=files)
     told, page = desk.for_one(db, ledger, "A. Reader")
     with served(db, told) as address:
         yield address, address + page, ledger

@@ -39,9 +39,9 @@ TOKEN = re.compile(r'name="csrftoken" value="([^"]+)"')
 def harvested(tmp_path_factory: pytest.TempPathFactory, book: Rulebook) -> Path:
     """The bundled works, judged."""
     folder = tmp_path_factory.mktemp("desk")
-    door = Files("snapshot", snapshot_files())
+    files = Files("snapshot", snapshot_files())
     db = folder / "evidence.db"
-    run_sync(db, folder / "decisions.db", sources.load(SHIPPED), book, desk._now, Quiet(), door=door)
+    run_sync(db, folder / "decisions.db", sources.load(SHIPPED), book, desk._now, Quiet(), files=files)
     return db
 
 

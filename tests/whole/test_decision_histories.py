@@ -47,7 +47,7 @@ from evidence.review.decide import import_decisions
 from evidence.rules import taxonomy
 from evidence.rules.screen import screen
 from evidence.rules.taxonomy import Rulebook
-from tests.records import FONAGY, MALARIA, MARKOWITZ, STANGIER, DictDoor, message
+from tests.records import FONAGY, MALARIA, MARKOWITZ, STANGIER, FakeRecordSource, message
 from tests.whole.test_two_reviewers import CONFIG, COPY, TWIN, Clock, Review
 
 HISTORIES = int(os.environ.get("EVIDENCE_LEDGER_HISTORIES", "40"))
@@ -447,9 +447,11 @@ class Histories(RuleBasedStateMachine):
     def harvest(self, copy: int) -> None:
         here = self.at(copy)
         with open_store(here.db) as store:
-            door = DictDoor(list(self.world.values()))
-            door.aliases = dict(self.moves)
-            outcome = sync(CONFIG, store, door, here.book, now=here.clock, full=True, take=list(self.world.values()))
+            crossref = FakeRecordSource(list(self.world.values()))
+            crossref.aliases = dict(self.moves)
+            outcome = sync(
+                CONFIG, store, crossref, here.book, now=here.clock, full=True, take=list(self.world.values())
+            )
         assert outcome.outcome == "complete"
         here.settled = True
 
@@ -573,7 +575,7 @@ def first_harvest() -> Path:
     review = Review(folder, books()[0], lambda: datetime(2026, 11, 23, tzinfo=UTC) + timedelta(seconds=next(moments)))
     first = [WORLD[doi] for doi in AT_FIRST]
     with open_store(review.db) as store:
-        sync(CONFIG, store, DictDoor(first), review.book, now=review.clock, full=True, take=first)
+        sync(CONFIG, store, FakeRecordSource(first), review.book, now=review.clock, full=True, take=first)
     return review.db
 
 

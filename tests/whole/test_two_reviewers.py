@@ -20,7 +20,7 @@ from evidence.model import SAME_WORK, Decision, Doi, Message
 from evidence.review import decisions_csv
 from evidence.review.decide import add_decisions, import_decisions
 from evidence.rules.taxonomy import Rulebook
-from tests.records import LIPSITZ, MALARIA, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, DictDoor
+from tests.records import LIPSITZ, MALARIA, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, FakeRecordSource
 
 Clock = Callable[[], datetime]
 DOI = Doi(str(STANGIER["DOI"]))
@@ -38,7 +38,7 @@ class Review:
 
     def sync(self, *messages: Message) -> Outcome:
         with open_store(self.db) as store:
-            return sync(CONFIG, store, DictDoor(messages or WORKS), self.book, now=self.clock, full=True)
+            return sync(CONFIG, store, FakeRecordSource(messages or WORKS), self.book, now=self.clock, full=True)
 
     def decide(self, doi: str, verdict: str | None = None, by: str = "A", **more: object) -> tuple[Decision, ...]:
         words, _ = add_decisions(
@@ -101,7 +101,7 @@ def test_different_decisions_on_two_records_that_are_one_work_are_a_conflict(rev
     review.decide(COPY, "exclude")
     assert review.conflict(DOI) is None
     with open_store(review.db) as store:  # the record is corrected: now it is plainly the same work
-        sync(CONFIG, store, DictDoor([*WORKS, {**TWIN, "indexed": {"date-time": "2026-11-24T00:00:00Z"}}]), review.book,
+        sync(CONFIG, store, FakeRecordSource([*WORKS, {**TWIN, "indexed": {"date-time": "2026-11-24T00:00:00Z"}}]), review.book,
              now=review.clock)  # fmt: skip
     (stands,) = (
         doi for doi, (verdict, _) in review.verdicts().items() if doi in (DOI, COPY) and verdict != "duplicate"
@@ -312,7 +312,7 @@ def pair_said(review: Review, one: str, other: str) -> tuple[str, str]:
 def test_a_pair_says_what_it_overrules_and_why_it_is_not_joined(review: Review) -> None:
     excluded, third = str(MALARIA["DOI"]), str(MARKOWITZ["DOI"])
     with open_store(review.db) as store:
-        sync(CONFIG, store, DictDoor(WORKS), review.book, now=review.clock, full=True, take=[MALARIA])
+        sync(CONFIG, store, FakeRecordSource(WORKS), review.book, now=review.clock, full=True, take=[MALARIA])
     review.decide(DOI, tags=[(SAME_WORK, excluded)])
     assert pair_said(review, DOI, excluded) == ("same", f"A: why (Not joined: {excluded} is excluded.)")
     assert review.judge() == 0  # and it stays so
@@ -343,14 +343,14 @@ def test_a_pair_of_which_one_record_is_not_here_is_listed(
 def test_a_database_that_is_made_anew_asks_for_every_work_that_was_decided_on(review: Review) -> None:
     """No source leads to the one any more, and of the other an old DOI is all that the decisions know."""
     with open_store(review.db) as store:
-        sync(CONFIG, store, DictDoor([*WORKS, TWIN]), review.book, now=review.clock, full=True, take=[MALARIA])
+        sync(CONFIG, store, FakeRecordSource([*WORKS, TWIN]), review.book, now=review.clock, full=True, take=[MALARIA])
     review.decide(str(MALARIA["DOI"]), "include")
     review.decide(COPY, "exclude")
     review.db.unlink()
     with open_store(review.db) as store:
-        door = DictDoor(WORKS)
-        door.aliases[COPY] = DOI
-        sync(CONFIG, store, door, review.book, now=review.clock)
+        crossref = FakeRecordSource(WORKS)
+        crossref.aliases[COPY] = DOI
+        sync(CONFIG, store, crossref, review.book, now=review.clock)
     found = review.verdicts()
     assert (found[str(MALARIA["DOI"])][0], found[DOI][0]) == ("include", "exclude")
     with queries.reading(review.db) as conn:
@@ -361,9 +361,9 @@ def test_records_that_were_set_apart_and_are_one_record_now_are_a_conflict(revie
     review.sync(*WORKS, TWIN)
     review.decide(DOI, untags=[(SAME_WORK, COPY)])
     with open_store(review.db) as store:
-        door = DictDoor(WORKS)
-        door.aliases[COPY] = DOI
-        sync(CONFIG, store, door, review.book, now=review.clock, full=True)
+        crossref = FakeRecordSource(WORKS)
+        crossref.aliases[COPY] = DOI
+        sync(CONFIG, store, crossref, review.book, now=review.clock, full=True)
     assert f"{COPY} are two works: both DOIs lead to one record now" in (review.conflict(DOI) or "")
     assert review.judge() == 0
     apart = review.conflict(DOI) or ""
@@ -380,9 +380,9 @@ def test_records_that_were_set_apart_and_are_one_record_now_are_a_conflict(revie
 def test_a_pair_may_be_named_by_an_old_doi(review: Review) -> None:
     review.sync(*WORKS, TWIN)
     with open_store(review.db) as store:
-        door = DictDoor(WORKS)
-        door.aliases[COPY] = DOI
-        sync(CONFIG, store, door, review.book, now=review.clock, full=True)
+        crossref = FakeRecordSource(WORKS)
+        crossref.aliases[COPY] = DOI
+        sync(CONFIG, store, crossref, review.book, now=review.clock, full=True)
     (word,) = review.decide(str(MARKOWITZ["DOI"]), tags=[(SAME_WORK, COPY)])
     assert word.value == DOI
     assert {same for doi, (_, same) in review.verdicts().items() if doi in (DOI, MARKOWITZ["DOI"])} - {None}
