@@ -1,7 +1,7 @@
 """A small Crossref in memory that changes as the years do, and what a database of it should hold.
 
-`World` is a `model.RecordSource`: records appear, change, move to another DOI, vanish and come back; answers fail or the program is
-killed at a chosen request. `expected_notices` is the model that the database is compared with. It knows nothing of the
+`World` is a `model.RecordSource`: records appear, change, move to another DOI, vanish and come back; answers fail or the
+program is killed at a chosen request. `expected_notices` is the model that the database is compared with. It knows nothing of the
 code under test.
 """
 
