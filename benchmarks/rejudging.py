@@ -39,7 +39,7 @@ def main() -> None:
         book = taxonomy.load()
         with open_store(db) as store:
             basis = rejudge.basis(book, ())
-            store.set_marks(basis, __version__, book.marks)
+            store.set_marks(basis, __version__, book.value_digests)
             store.conn.execute("update works set basis = ?", (basis,))
             store.conn.commit()
         rules = Path(folder) / "taxonomy"
@@ -58,7 +58,7 @@ def main() -> None:
             ).fetchone()[0]
         conn.close()
         floor = least(db, [value.label for facet in book.facets for value in facet.values])
-    touched = len(edited.touched(book.marks))
+    touched = len(edited.values_changed_since(book.value_digests))
     print(
         f"{count} works judged again in {ours:.1f} s (at most {LIMIT:.0f}), {touched} values touched, {written} works written"
     )

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from evidence.evaluation import screening
     from evidence.harvest import sources
     from evidence.model import Doi, VerdictName
-    from evidence.rules.taxonomy import Rulebook
+    from evidence.rules.taxonomy import Taxonomy
 
 # What a command needs is imported when it runs: `evidence --help` needs none of it, and the network, the database and the
 # rules together take longer to import than most answers to make.
@@ -650,7 +650,7 @@ def evaluate_ranking(file: Path) -> None:
     )
 
 
-def _measure(file: Path, measure: Callable[[list[screening.Row], Rulebook], Any], none: str, brief: bool) -> None:
+def _measure(file: Path, measure: Callable[[list[screening.Row], Taxonomy], Any], none: str, brief: bool) -> None:
     from evidence.evaluation import screening
     from evidence.rules import taxonomy
 

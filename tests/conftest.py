@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from evidence.rules import taxonomy
-from evidence.rules.taxonomy import Rulebook
+from evidence.rules.taxonomy import Taxonomy
 from tests.data import FOLDERS, FULL, SAMPLES
 
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
@@ -49,7 +49,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def book() -> Rulebook:
+def book() -> Taxonomy:
     """The bundled rules, compiled once."""
     return taxonomy.load()
 

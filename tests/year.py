@@ -37,7 +37,7 @@ from evidence.model import SAME_WORK, Doi, Message
 from evidence.publish import serve
 from evidence.review import decisions_csv
 from evidence.review.decide import add_decisions, import_decisions
-from evidence.rules.taxonomy import Rulebook
+from evidence.rules.taxonomy import Taxonomy
 from tests.world import REFERENCE_LIST, Killed, World, copy_databases, put_back
 
 VERDICTS = ("include", "exclude", "unsure", "duplicate")
@@ -171,7 +171,7 @@ class Copy:
     folder: Path
     who: str
     world: World
-    book: Rulebook
+    book: Taxonomy
     sources: str = "as it was"
     skew: timedelta = timedelta(0)
     ticks: int = 0

@@ -1,6 +1,6 @@
 """What stands in the database, judged again: after an edit of the rules, a person's word, or a harvest.
 
-It asks no record source and reads no clock: everything needed is in the database, the rulebook and the ledger. Works are judged
+It asks no record source and reads no clock: everything needed is in the database, the taxonomy and the ledger. Works are judged
 again only where what their judgement stands on has changed; where few rules did, only what these may say is asked. The
 records of one work are clustered here too.
 """
@@ -22,8 +22,8 @@ from evidence.decisions import Subject, divided, identify, merged, standing, sub
 from evidence.errors import RecordError
 from evidence.linkage import duplicates
 from evidence.model import SAME_WORK, Decision, Doi, Message, Work
-from evidence.rules.judge import Again, judge, judge_again
-from evidence.rules.taxonomy import SCREEN, Rulebook, Said
+from evidence.rules.judge import PartialJudgement, judge, judge_changed_values
+from evidence.rules.taxonomy import SCREEN, Taxonomy, ValueKey
 
 GC_EVERY = 50_000
 """Objects made before a collection is tried (Python's own: 700)."""
@@ -57,7 +57,7 @@ def read_and_judge(
     doi: Doi,
     checksum: str,
     raw: str,
-    book: Rulebook,
+    book: Taxonomy,
     decisions: Mapping[Doi, tuple[Decision, ...]],
     taken: Mapping[Doi, tuple[tuple[str, Doi], ...]] | None = None,
 ) -> Record:
@@ -75,7 +75,7 @@ def read_and_judge(
     return Record(doi, checksum, raw, work, judge(work, book, said), basis(book, said))
 
 
-def settle(store: Store, book: Rulebook, run: int, progress: Progress, *, moved: bool) -> tuple[int, int]:
+def settle(store: Store, book: Taxonomy, run: int, progress: Progress, *, moved: bool) -> tuple[int, int]:
     """Judge again what is stale, then cluster the records of one work, until neither moves the other: a decision on one
     record of a work holds for all of them. `moved`: works have come or changed. Returns how many works were judged again,
     and how many changed their cluster."""
@@ -93,7 +93,7 @@ def settle(store: Store, book: Rulebook, run: int, progress: Progress, *, moved:
 
 def rejudge(
     store: Store,
-    book: Rulebook,
+    book: Taxonomy,
     run: int,
     decisions: Mapping[Doi, tuple[Decision, ...]],
     progress: Progress,
@@ -107,20 +107,20 @@ def rejudge(
     ours = basis(book, ())
     marks, stood_on = queries.marks(store.conn, __version__)
     quick = [doi for doi, before in stale.items() if before == stood_on and doi not in decisions]
-    turned = _ask_again(store, book, run, ours, book.touched(marks), quick, progress) if quick else []
+    turned = _ask_again(store, book, run, ours, book.values_changed_since(marks), quick, progress) if quick else []
     whole = [doi for doi in stale if stale[doi] != stood_on or doi in decisions] + turned
     judged = len(quick) - len(turned) + _judge_whole(store, book, run, decisions, whole, progress)
     for _ in range(_SETTLING):
         _judge_whole(store, book, run, decisions, left := queries.unsettled(store.conn), progress)
         whole += left
     if stood_on != ours:
-        store.set_marks(ours, __version__, book.marks)
+        store.set_marks(ours, __version__, book.value_digests)
     return judged, bool(whole)
 
 
 def judge_decided(
     store: Store,
-    book: Rulebook,
+    book: Taxonomy,
     run: int,
     decisions: Mapping[Doi, tuple[Decision, ...]],
     dois: Sequence[Doi],
@@ -140,7 +140,7 @@ def judge_decided(
 
 def _judge_whole(
     store: Store,
-    book: Rulebook,
+    book: Taxonomy,
     run: int,
     decisions: Mapping[Doi, tuple[Decision, ...]],
     dois: Sequence[Doi],
@@ -166,7 +166,7 @@ def _judge_whole(
 
 def _understood_before(
     store: Store,
-    book: Rulebook,
+    book: Taxonomy,
     decisions: Mapping[Doi, tuple[Decision, ...]],
     doi: Doi,
     taken: Mapping[Doi, tuple[tuple[str, Doi], ...]],
@@ -180,10 +180,16 @@ def _understood_before(
 
 
 def _ask_again(
-    store: Store, book: Rulebook, run: int, ours: str, touched: frozenset[Said], dois: Sequence[Doi], progress: Progress
+    store: Store,
+    book: Taxonomy,
+    run: int,
+    ours: str,
+    touched: frozenset[ValueKey],
+    dois: Sequence[Doi],
+    progress: Progress,
 ) -> list[Doi]:
     """Ask these works what the touched values say of them now; returns those whose verdict turns."""
-    part = book.tagging.part(touched)
+    part = book.tagging.restricted_to(touched)
     screening = any(facet == SCREEN for facet, _ in touched)
     asked = sorted(touched | {("verdict", verdict) for verdict in ("include", "exclude", "unsure") if screening})
     turned: list[Doi] = []
@@ -194,7 +200,7 @@ def _ask_again(
             notice = row["notice_of"].partition(":") if row["notice_of"] else None
             texts = {name: row[name] for name in ("title", "abstract", "kind", "container")}
             work = Work(row["doi"], **texts, notice_of=((notice[0], Doi(notice[2]) or None),) if notice else ())
-            again = judge_again(work, row["screened"], row["why"], book, part, touched)
+            again = judge_changed_values(work, row["screened"], row["why"], book, part, touched)
             if again is None:
                 turned.append(row["doi"])
                 continue
@@ -206,7 +212,7 @@ def _ask_again(
     return turned
 
 
-def _retagged(row: Mapping[str, Any], again: Again) -> Retagged:
+def _retagged(row: Mapping[str, Any], again: PartialJudgement) -> Retagged:
     words = [("verdict", row["screened"], match) for match in again.matches]
     words += [(tag.facet, tag.value, match) for tag in again.tags for match in tag.matches]
     reasons = {(facet, value, m.rule, m.field, m.start, m.stop, m.quote) for facet, value, m in words}
@@ -334,7 +340,7 @@ def _told(counts: Decision | None, words: Sequence[Decision]) -> tuple[str, str]
     return _PAIR[counts.action][0], f"{counts.reviewer}: {counts.reason}{disagree}"
 
 
-def stale_works(store: Store, book: Rulebook, decisions: Mapping[Doi, tuple[Decision, ...]]) -> list[tuple[Doi, str]]:
+def stale_works(store: Store, book: Taxonomy, decisions: Mapping[Doi, tuple[Decision, ...]]) -> list[tuple[Doi, str]]:
     """The works that `rejudge` would judge again, with the basis they stand on. A record that cannot be understood is tried
     again by other code only: rules and people have nothing to say of it."""
     ours = basis(book, ())
@@ -346,7 +352,7 @@ def stale_works(store: Store, book: Rulebook, decisions: Mapping[Doi, tuple[Deci
     ]
 
 
-def basis(book: Rulebook, decisions: Sequence[Decision]) -> str:
+def basis(book: Taxonomy, decisions: Sequence[Decision]) -> str:
     """What a judgement stands on: code version, rules and the people's decisions about that work."""
     said = repr(decisions) if decisions else ""
     return hashlib.sha256(f"{__version__}|{book.digest}|{said}".encode()).hexdigest()[:16]
@@ -368,7 +374,7 @@ def decisions_by_work(store: Store, moving: Mapping[Doi, Doi] | None = None) -> 
     return found | {doi: found[work] for doi, work in represented.items() if work in found}
 
 
-def facet_rows(book: Rulebook) -> list[tuple[str, str, str, str, int]]:
+def facet_rows(book: Taxonomy) -> list[tuple[str, str, str, str, int]]:
     """The rows of `facets`: what can be said."""
     return [
         (facet.facet, value.id, value.label, value.means, position)

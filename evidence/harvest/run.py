@@ -25,7 +25,7 @@ from evidence.harvest.search import Matcher
 from evidence.harvest.sources import Config, ReferenceList, Search
 from evidence.harvest.sync import Outcome, Quiet
 from evidence.model import SAME_WORK, Citation, Clock, Doi, Query, iso_time
-from evidence.rules.taxonomy import Rulebook
+from evidence.rules.taxonomy import Taxonomy
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def run_sync(
     db: Path,
     ledger: Path,
     config: Config,
-    book: Rulebook,
+    book: Taxonomy,
     now: Clock,
     progress: Progress,
     *,
@@ -75,7 +75,7 @@ def run_sync(
 
 
 def judge_stale(
-    db: Path, ledger: Path, book: Rulebook, now: Clock, progress: Progress | None = None
+    db: Path, ledger: Path, book: Taxonomy, now: Clock, progress: Progress | None = None
 ) -> tuple[int, list[queries.Row]]:
     """Judge again what changed rules or decisions touch; returns how many works, and what changed by it (as
     `queries.changes`, with tags). A run is opened only if there are any, or if a run that was killed left something to
@@ -95,7 +95,7 @@ def counts(
             sleep(COUNT_PAUSE)
 
 
-def _judge_stale(opened: store.Store, book: Rulebook, now: Clock, progress: Progress) -> tuple[int, list[queries.Row]]:
+def _judge_stale(opened: store.Store, book: Taxonomy, now: Clock, progress: Progress) -> tuple[int, list[queries.Row]]:
     said = rejudge.decisions_by_work(opened)
     opened.show_decisions()
     waiting = bool(opened.unannounced())

@@ -27,7 +27,7 @@ from evidence.harvest import references, rejudge, search
 from evidence.harvest.rejudge import Progress
 from evidence.harvest.sources import FILES_SOURCE, REFRESH_SOURCE, Config, ReferenceList, Search
 from evidence.model import Decision, Doi, LookupResult, Message, RecordSource, Resolution, iso_time
-from evidence.rules.taxonomy import Rulebook
+from evidence.rules.taxonomy import Taxonomy
 
 OVERLAP = timedelta(days=2)
 """A bookmark lies this far before the start of its run: index dates have day resolution and clocks differ."""
@@ -105,7 +105,7 @@ class Bench:
 
     store: Store
     records: RecordSource
-    book: Rulebook
+    book: Taxonomy
     run: int
     now: Callable[[], datetime]
     started: datetime
@@ -130,7 +130,7 @@ def sync(
     config: Config,
     store: Store,
     records: RecordSource,
-    book: Rulebook,
+    book: Taxonomy,
     *,
     now: Callable[[], datetime],
     progress: Progress | None = None,

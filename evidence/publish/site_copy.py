@@ -359,7 +359,7 @@ def _about(site: Path) -> dict[str, Any]:
 def _without_contact(path: Path) -> str:
     """sources.yaml for everybody: checked, and without the address that is for Crossref alone; comments go too."""
     sources.load(path)
-    data = strict_yaml.read(path).data
+    data = strict_yaml.parse_file(path).data
     return yaml.safe_dump(
         {key: value for key, value in data.items() if key != "contact"}, allow_unicode=True, sort_keys=False
     )

@@ -23,7 +23,7 @@ from evidence.harvest.sync import Quiet
 from evidence.model import SAME_WORK, Clock, Decision, Doi, VerdictName, iso_time
 from evidence.rules import judge as judging
 from evidence.rules.tag import tag
-from evidence.rules.taxonomy import Rulebook
+from evidence.rules.taxonomy import Taxonomy
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ DECIDE_PATIENCE = 10.0
 def add_decisions(
     db: Path,
     ledger: Path,
-    book: Rulebook,
+    book: Taxonomy,
     now: Clock,
     doi: Doi,
     verdict: VerdictName | None,
@@ -62,7 +62,7 @@ def add_decisions(
         raise ConfigError("--because and --by must not be empty: a decision without a reason or a name helps nobody")
     if both := sorted(set(tags) & set(untags)):
         raise ConfigError(f"{both[0][0]}:{both[0][1]} cannot be said and taken away at once")
-    known = tag_filter.by_facet(book.values)
+    known = tag_filter.by_facet(book.tags)
     for facet, value in (*tags, *untags):
         if facet != SAME_WORK:
             tag_filter.check_tag(facet, value, known)
@@ -85,7 +85,7 @@ def add_decisions(
         aliases = queries.moved(conn, [d for w in held for d in (w.doi, Doi(w.value or ""))])
     work = replace(normalise(json.loads(message)), notice_of=taken)
     ruled = judging.judge(work, book)
-    by_rule = {(said.facet, said.value) for said in tag(work, book)}
+    by_rule = {(said.facet, said.value) for said in tag(work, book.tagging)}
     read, moment = judging.text_digest(work), iso_time(now())
 
     def said(action: str, facet: str | None = None, value: str | None = None) -> Decision:
@@ -175,7 +175,7 @@ def current_decisions(db: Path, words: Sequence[Decision]) -> tuple[tuple[Decisi
     return deciding.followed(words, moved), list(deciding.followed(deciding.standing(words, moved), moved))
 
 
-def import_decisions(db: Path, ledger: Path, book: Rulebook, now: Clock, entries: Sequence[Decision]) -> int:
+def import_decisions(db: Path, ledger: Path, book: Taxonomy, now: Clock, entries: Sequence[Decision]) -> int:
     """Append the decisions that the ledger does not hold yet; returns how many. All or none."""
     queries.connect(db).close()
     held = {deciding.identify(d): set(d.seen) for d in deciding.merged(queries.words(ledger))}
@@ -189,7 +189,7 @@ def import_decisions(db: Path, ledger: Path, book: Rulebook, now: Clock, entries
     return len(new)
 
 
-def _append(db: Path, ledger: Path, book: Rulebook, now: Clock, new: Sequence[Decision], patience: float) -> bool:
+def _append(db: Path, ledger: Path, book: Taxonomy, now: Clock, new: Sequence[Decision], patience: float) -> bool:
     """The ledger first, before the harvest is so much as opened: it is what must not be lost. The works decided on are
     judged at once, or (False) later: by the sync that is running, or with the next word or `judge`."""
     if new:

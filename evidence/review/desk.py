@@ -26,7 +26,7 @@ from evidence.errors import ConfigError
 from evidence.model import SAME_WORK, Decision, Doi, VerdictName
 from evidence.review.decide import add_decisions, current_decisions
 from evidence.rules import taxonomy
-from evidence.rules.taxonomy import Rulebook
+from evidence.rules.taxonomy import Taxonomy
 
 ENVIRONMENT = "EVIDENCE_DESK"
 """What the variables that open the desk begin with. One that lies about in the shell must not open it."""
@@ -78,7 +78,7 @@ class Desk:
     def __init__(self, db: Path, ledger: Path, reviewers: Sequence[str], token: str | None) -> None:
         self.db, self.ledger, self.reviewers = db, ledger, tuple(reviewers)
         self._token = token
-        self._book: Rulebook | None = None
+        self._book: Taxonomy | None = None
         self._order: tuple[int | None, list[Doi]] = (None, [])
         self._read: tuple[tuple[int, ...], tuple[Decision, ...], list[Decision]] = ((), (), [])
 
@@ -215,7 +215,7 @@ class Desk:
         )
         return shows
 
-    def _rules(self) -> Rulebook:
+    def _rules(self) -> Taxonomy:
         if self._book is None:
             self._book = taxonomy.load()
         return self._book
@@ -245,7 +245,7 @@ def for_accounts(db: Path, ledger: Path, file: Path) -> tuple[dict[str, str], st
         )
     if not file.exists():
         raise ConfigError(f"{file}: there is no such file; it has one line per reviewer, `A. Reader: pbkdf2_sha256$…`")
-    tree = strict_yaml.read(file)
+    tree = strict_yaml.parse_file(file)
     if not isinstance(tree.data, dict) or not tree.data:
         raise ConfigError(f"{file}:1: must contain names and password hashes, such as `A. Reader: pbkdf2_sha256$…`")
     for name, held in tree.data.items():

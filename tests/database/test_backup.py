@@ -21,7 +21,7 @@ from evidence.errors import BusyError, ConfigError, StoreError
 from evidence.harvest.run import judge_stale
 from evidence.model import Decision, Doi
 from evidence.review.decide import add_decisions
-from evidence.rules.taxonomy import Rulebook
+from evidence.rules.taxonomy import Taxonomy
 from tests.database.test_connection import harvest, newer, now
 from tests.killing import dumped
 from tests.records import MARKOWITZ
@@ -30,7 +30,7 @@ WORK = Doi(str(MARKOWITZ["DOI"]))
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, book: Rulebook) -> Path:
+def made(tmp_path_factory: pytest.TempPathFactory, book: Taxonomy) -> Path:
     folder = tmp_path_factory.mktemp("made")
     db = harvest(folder, book)
     add_decisions(db, folder / "decisions.db", book, now, WORK, "exclude", [], [], "Not it", "A. Reader")
@@ -176,7 +176,7 @@ def test_a_harvest_without_a_ledger(db: Path, ledger: Path, tmp_path: Path) -> N
 
 
 def test_what_cannot_be_copied_leaves_the_earlier_backup(
-    db: Path, ledger: Path, tmp_path: Path, book: Rulebook
+    db: Path, ledger: Path, tmp_path: Path, book: Taxonomy
 ) -> None:
     target = tmp_path / "copy.db"
     backup(db, ledger, target)
@@ -212,7 +212,7 @@ def test_folders_another_backup_and_what_a_killed_one_left(db: Path, ledger: Pat
     assert files(tmp_path) == ["copy-decisions.db", "copy.db", "file", "made", "work"]
 
 
-def test_restored_it_goes_on_as_before(db: Path, ledger: Path, tmp_path: Path, book: Rulebook) -> None:
+def test_restored_it_goes_on_as_before(db: Path, ledger: Path, tmp_path: Path, book: Taxonomy) -> None:
     """As docs/backup.md has it; and once it is used again it counts as no backup."""
     safe = tmp_path / "safe"
     safe.mkdir()

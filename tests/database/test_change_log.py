@@ -30,7 +30,7 @@ from evidence.harvest.sync import Outcome, sync
 from evidence.model import Author, Doi, Work
 from evidence.publish import serve
 from evidence.review.decide import add_decisions
-from evidence.rules.taxonomy import Rulebook
+from evidence.rules.taxonomy import Taxonomy
 from tests.harvest.test_rejudge import edited
 from tests.records import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, FakeRecordSource, message, person
 
@@ -49,7 +49,7 @@ TWIN = STANGIER | {"DOI": "10.5555/twin", "indexed": LATER}
 class Review:
     """A database with its ledger, rules and clock, and what readers are told of it."""
 
-    def __init__(self, folder: Path, book: Rulebook, clock: Callable[[], datetime]) -> None:
+    def __init__(self, folder: Path, book: Taxonomy, clock: Callable[[], datetime]) -> None:
         self.db, self.ledger, self.book, self.clock = folder / "evidence.db", folder / "decisions.db", book, clock
 
     def sync(self, *messages: Any, crossref: FakeRecordSource | None = None) -> Outcome:
@@ -97,7 +97,7 @@ class Review:
 
 
 @pytest.fixture
-def review(tmp_path: Path, book: Rulebook, clock: Callable[[], datetime]) -> Review:
+def review(tmp_path: Path, book: Taxonomy, clock: Callable[[], datetime]) -> Review:
     return Review(tmp_path, book, clock)
 
 

@@ -27,7 +27,7 @@ from evidence.harvest.sync import sync
 from evidence.model import SAME_WORK, Doi, Judgement, Work
 from evidence.publish import serve
 from evidence.review.decide import add_decisions
-from evidence.rules.taxonomy import Rulebook
+from evidence.rules.taxonomy import Taxonomy
 from tests.harvest.test_rejudge import edited
 from tests.records import MARKOWITZ, SMALL_YAML, STANGIER, FakeRecordSource, message
 
@@ -310,12 +310,12 @@ async def shown_on_site(db: Path, day: str | None) -> tuple[str, dict[str, int]]
     return (await ds.client.get(f"/prisma.csv{query}")).text, lists
 
 
-async def test_each_month_of_a_review_is_shown_later_as_it_was_shown_then(tmp_path: Path, book: Rulebook) -> None:
+async def test_each_month_of_a_review_is_shown_later_as_it_was_shown_then(tmp_path: Path, book: Taxonomy) -> None:
     db, ledger = tmp_path / "evidence.db", tmp_path / "decisions.db"
     crossref = FakeRecordSource()
     narrower = edited(tmp_path / "rules", screen=lambda t: t.replace('"{ipt-name}"', "interpersonal psychotherap*", 1))
 
-    def month(number: int, rules: Rulebook = book, text: str = SMALL_YAML) -> None:
+    def month(number: int, rules: Taxonomy = book, text: str = SMALL_YAML) -> None:
         settings = sources.check(strict_yaml.parse(text, "s.yaml"))
         with open_store(db, ledger) as store:
             sync(settings, store, crossref, rules, now=lambda: datetime(2026, number, 1, tzinfo=UTC))

@@ -39,7 +39,7 @@ from evidence.model import SAME_WORK, Doi, LookupResult, Message, RecordStatus
 from evidence.publish import serve, site_copy
 from evidence.review.decide import add_decisions
 from evidence.rules import taxonomy
-from evidence.rules.taxonomy import Rulebook
+from evidence.rules.taxonomy import Taxonomy
 from tests.harvest.test_rejudge import edited
 from tests.records import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, STANGIER, FakeRecordSource, message, person
 
@@ -105,7 +105,7 @@ class World:
     """A review over a Crossref, month by month; every step is something that happens to either."""
 
     folder: Path
-    books: tuple[Rulebook, ...]
+    books: tuple[Taxonomy, ...]
     crossref: OldRecords = field(default_factory=lambda: OldRecords([copy.deepcopy(m) for m in OLD]))
     sources: str = "as it was"
     rules: int = 0
@@ -116,7 +116,7 @@ class World:
         return self.folder / "evidence.db"
 
     @property
-    def book(self) -> Rulebook:
+    def book(self) -> Taxonomy:
         return self.books[self.rules]
 
     def clock(self) -> datetime:
@@ -271,7 +271,7 @@ async def shown(db: Path, day: str | None) -> dict[str, Any]:
 
 
 @cache
-def books() -> tuple[Rulebook, ...]:
+def books() -> tuple[Taxonomy, ...]:
     """The rules, and narrower ones."""
     with TemporaryDirectory() as folder:
         narrower = edited(

@@ -27,7 +27,7 @@ from evidence.export import formats
 from evidence.export.reference_formats import names
 from evidence.harvest import rejudge, sync
 from evidence.model import Doi, Event, Funder, Judgement, Licence, Message
-from evidence.rules.taxonomy import Rulebook
+from evidence.rules.taxonomy import Taxonomy
 from tests.data import SAMPLES, json_lines
 from tests.database.test_prisma_flow import as_before_the_upgrade
 from tests.export.test_formats import unescaped
@@ -231,7 +231,7 @@ def test_csl_json_reads_back(row: dict[str, Any]) -> None:
     assert item["custom"]["funders"][0]["doi"] == "10.13039/100000025"
 
 
-def test_judging_after_an_upgrade_fills_the_columns_and_is_no_news(tmp_path: Path, book: Rulebook) -> None:
+def test_judging_after_an_upgrade_fills_the_columns_and_is_no_news(tmp_path: Path, book: Taxonomy) -> None:
     path = tmp_path / "evidence.db"
     with open_store(path) as store:
         run = store.start_run("files", "0", "2026-11-01T00:00:00Z")

@@ -25,7 +25,7 @@ from evidence.harvest.sources import Config, ReferenceList
 from evidence.harvest.sync import ASK_GONE_EVERY, Outcome, Quiet, sync
 from evidence.model import SAME_WORK, Author, Decision, Doi, Message, Work
 from evidence.review.decide import add_decisions
-from evidence.rules.taxonomy import Rulebook
+from evidence.rules.taxonomy import Taxonomy
 from tests.database.test_store import JUDGED, dump, record
 from tests.database.test_store import run as start
 from tests.loopback import LoopbackCrossref
@@ -50,7 +50,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def go(store: Store, small: Config, book: Rulebook, clock: Clock) -> Callable[..., Outcome]:
+def go(store: Store, small: Config, book: Taxonomy, clock: Clock) -> Callable[..., Outcome]:
     def run(crossref: FakeRecordSource, config: Config = small, **more: Any) -> Outcome:
         return sync(config, store, crossref, book, now=clock, **more)
 
@@ -154,7 +154,7 @@ def test_an_alias_and_its_work_on_one_page_are_one_work(store: Store, go: Callab
 
 
 def test_what_people_said_of_the_old_doi_holds_for_the_work(
-    store: Store, go: Callable[..., Outcome], book: Rulebook
+    store: Store, go: Callable[..., Outcome], book: Taxonomy
 ) -> None:
     go(FakeRecordSource())
     words = [
@@ -300,7 +300,7 @@ def test_a_work_is_never_lost_to_a_record_that_cannot_be_understood(store: Store
 
 
 def test_a_person_decides_and_explains_under_the_old_doi(
-    tmp_path: Path, store: Store, go: Callable[..., Outcome], book: Rulebook, clock: Clock
+    tmp_path: Path, store: Store, go: Callable[..., Outcome], book: Taxonomy, clock: Clock
 ) -> None:
     go(FakeRecordSource())
     go(leads(*OTHERS, MOVED))
@@ -330,7 +330,7 @@ def test_a_person_decides_and_explains_under_the_old_doi(
 
 
 def test_a_work_gone_from_crossref_is_marked_said_once_and_kept(
-    store: Store, go: Callable[..., Outcome], book: Rulebook
+    store: Store, go: Callable[..., Outcome], book: Taxonomy
 ) -> None:
     go(FakeRecordSource())
     outcome = go(FakeRecordSource(OTHERS))
@@ -402,7 +402,7 @@ def cited(count: int, **more: Any) -> FakeRecordSource:
 
 
 def test_a_count_is_kept_whenever_it_was_asked_and_is_no_change(
-    store: Store, go: Callable[..., Outcome], tmp_path: Path, book: Rulebook, clock: Clock
+    store: Store, go: Callable[..., Outcome], tmp_path: Path, book: Taxonomy, clock: Clock
 ) -> None:
     go(cited(10))
     outcome = go(cited(12))
@@ -471,7 +471,7 @@ def test_a_score_is_no_part_of_a_record(store: Store, go: Callable[..., Outcome]
 
 
 def test_a_record_that_cannot_be_understood_is_tried_once(
-    store: Store, go: Callable[..., Outcome], tmp_path: Path, book: Rulebook, clock: Clock
+    store: Store, go: Callable[..., Outcome], tmp_path: Path, book: Taxonomy, clock: Clock
 ) -> None:
     odd = STANGIER | {"author": "not a list"}
     outcome = go(FakeRecordSource([*OTHERS, odd]))
@@ -498,7 +498,7 @@ def test_a_record_that_cannot_be_understood_is_tried_once(
 
 
 def test_the_last_record_that_was_understood_stands_for_one_that_is_not(
-    store: Store, go: Callable[..., Outcome], tmp_path: Path, book: Rulebook, clock: Clock
+    store: Store, go: Callable[..., Outcome], tmp_path: Path, book: Taxonomy, clock: Clock
 ) -> None:
     go(FakeRecordSource())
     odd = STANGIER | {"author": "not a list", "indexed": {"date-time": "2026-11-24T09:00:00Z"}}
@@ -560,7 +560,7 @@ def test_authors_are_called_as_the_records_that_stand_call_them(
 
 
 def test_a_second_sync_asks_at_most_twice_for_a_hundred_works_and_changes_no_row(
-    tmp_path: Path, book: Rulebook, clock: Clock
+    tmp_path: Path, book: Taxonomy, clock: Clock
 ) -> None:
     works = [
         message(f"10.5555/ipt.{n}", f"Interpersonal psychotherapy in setting {n}", 1990 + n % 30) for n in range(300)
@@ -650,7 +650,7 @@ class World:
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_after_any_history_each_work_is_here_once_under_its_doi(
-    tmp_path_factory: pytest.TempPathFactory, small: Config, book: Rulebook, clock: Clock, steps: list[tuple[str, int]]
+    tmp_path_factory: pytest.TempPathFactory, small: Config, book: Taxonomy, clock: Clock, steps: list[tuple[str, int]]
 ) -> None:
     alone = Config(None, small.sources[1:], (), ())
     world = World()

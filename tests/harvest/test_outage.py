@@ -19,7 +19,7 @@ from evidence.harvest import sources
 from evidence.harvest.run import run_sync
 from evidence.harvest.sources import Config
 from evidence.harvest.sync import Outcome, Quiet
-from evidence.rules.taxonomy import Rulebook
+from evidence.rules.taxonomy import Taxonomy
 from tests.loopback import Fault, LoopbackCrossref, Request
 from tests.records import FONAGY, LIPSITZ, MARKOWITZ, STANGIER, WORKS
 
@@ -61,7 +61,7 @@ def waits() -> list[float]:
 
 
 @pytest.fixture
-def go(tmp_path: Path, book: Rulebook, clock: Callable[[], datetime], waits: list[float]) -> Go:
+def go(tmp_path: Path, book: Taxonomy, clock: Callable[[], datetime], waits: list[float]) -> Go:
     db = tmp_path / "evidence.db"
 
     def run(url: str) -> Outcome:

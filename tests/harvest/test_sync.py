@@ -22,7 +22,7 @@ from evidence.harvest import sources
 from evidence.harvest.sources import Config, ReferenceList, Search
 from evidence.harvest.sync import Outcome, sync
 from evidence.model import SAME_WORK, Decision, Doi, LookupResult, Message, Page, Query, Window
-from evidence.rules.taxonomy import Rulebook
+from evidence.rules.taxonomy import Taxonomy
 from tests.database.test_store import dump
 from tests.harvest.test_search import a_world, hits
 from tests.records import FONAGY, LIPSITZ, MALARIA, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, FakeRecordSource, message
@@ -42,7 +42,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def go(store: Store, small: Config, book: Rulebook, clock: Clock) -> Callable[..., Outcome]:
+def go(store: Store, small: Config, book: Taxonomy, clock: Clock) -> Callable[..., Outcome]:
     """Run a sync; `go(crossref, take=…, full=…)`."""
 
     def run(crossref: FakeRecordSource, config: Config = small, **more: Any) -> Outcome:
@@ -211,7 +211,7 @@ def test_a_file_never_replaces_what_was_indexed_later(store: Store, go: Callable
     assert rows(store, f"select title from works where doi = '{MARKOWITZ['DOI']}'") == [(MARKOWITZ["title"][0],)]
 
 
-def test_decisions_beat_rules_and_survive_every_run(store: Store, go: Callable[..., Outcome], book: Rulebook) -> None:
+def test_decisions_beat_rules_and_survive_every_run(store: Store, go: Callable[..., Outcome], book: Taxonomy) -> None:
     go(FakeRecordSource())
     doi = Doi(STANGIER["DOI"])
     store.decide(
@@ -524,7 +524,7 @@ HISTORIES = st.lists(
 @example(seed=5, records=80, share=1.0, spread=9000, order="true", history=[(False, "ends", 1), (True, "killed", 2)])
 @example(seed=6, records=80, share=1.0, spread=1, order="wild", history=[(True, "refused", 3), (False, "ends", 1)])
 def test_after_any_history_a_search_has_all_or_says_that_it_has_not(
-    seed: int, records: int, share: float, spread: int, order: str, history: list[tuple[bool, str, int]], book: Rulebook
+    seed: int, records: int, share: float, spread: int, order: str, history: list[tuple[bool, str, int]], book: Taxonomy
 ) -> None:
     """Runs that end, that Crossref refuses in the middle or that are killed there; then one that nothing disturbs."""
     crossref = a_world(seed, records, share, spread, order)

@@ -30,7 +30,7 @@ from evidence.linkage import notices
 from evidence.linkage.notices import Facts, Said, World
 from evidence.model import SAME_WORK, Decision, Doi, Message
 from evidence.review.decide import add_decisions
-from evidence.rules.taxonomy import Rulebook
+from evidence.rules.taxonomy import Taxonomy
 from tests.publish.test_site import served
 from tests.records import SMALL_YAML, FakeRecordSource, message, person
 
@@ -70,7 +70,7 @@ SIDES: dict[str, list[Message]] = {
 class Bench:
     """A store, and messages to land in it, each landing a run of its own."""
 
-    def __init__(self, path: Path, book: Rulebook) -> None:
+    def __init__(self, path: Path, book: Taxonomy) -> None:
         self.store, self.book = open_store(path), book
         self.store.set_facets(rejudge.facet_rows(book))
 
@@ -108,13 +108,13 @@ class Bench:
 
 
 @pytest.fixture(scope="session")
-def new_bench(tmp_path_factory: pytest.TempPathFactory, book: Rulebook) -> Callable[[], Bench]:
+def new_bench(tmp_path_factory: pytest.TempPathFactory, book: Taxonomy) -> Callable[[], Bench]:
     """Makes an empty bench; hypothesis would write a whole rulebook into its reports."""
     return lambda: Bench(tmp_path_factory.mktemp("bench") / "evidence.db", book)
 
 
 @pytest.fixture
-def bench(tmp_path: Path, book: Rulebook) -> Iterator[Bench]:
+def bench(tmp_path: Path, book: Taxonomy) -> Iterator[Bench]:
     made = Bench(tmp_path / "evidence.db", book)
     with made.store:
         yield made
@@ -621,7 +621,7 @@ async def test_a_retraction_that_was_taken_back_is_shown_as_that(bench: Bench, t
 
 
 @pytest.fixture
-def go(tmp_path: Path, book: Rulebook, clock: Callable[[], datetime]) -> Iterator[Callable[..., Outcome]]:
+def go(tmp_path: Path, book: Taxonomy, clock: Callable[[], datetime]) -> Iterator[Callable[..., Outcome]]:
     small: Config = sources.check(strict_yaml.parse(SMALL_YAML, "s.yaml"))
     with open_store(tmp_path / "evidence.db") as store:
 
@@ -685,7 +685,7 @@ def test_a_preprints_withdrawal_is_not_called_the_articles(go: Callable[..., Out
 
 
 def test_the_rules_are_asked_of_a_study_as_a_study_when_a_person_decides(
-    tmp_path: Path, book: Rulebook, clock: Callable[[], datetime]
+    tmp_path: Path, book: Taxonomy, clock: Callable[[], datetime]
 ) -> None:
     """Alone, this record would be taken for a notice."""
     path = tmp_path / "evidence.db"
@@ -699,7 +699,7 @@ def test_the_rules_are_asked_of_a_study_as_a_study_when_a_person_decides(
     assert words[0].rule_said == "include"
 
 
-def test_a_database_made_before_is_filled_by_judging_it(tmp_path: Path, book: Rulebook) -> None:
+def test_a_database_made_before_is_filled_by_judging_it(tmp_path: Path, book: Taxonomy) -> None:
     path = tmp_path / "evidence.db"
     bench = Bench(path, book)
     with bench.store:

@@ -21,7 +21,7 @@ from evidence.harvest.run import Files, run_sync
 from evidence.harvest.sync import Quiet
 from evidence.publish import serve
 from evidence.review import desk
-from evidence.rules.taxonomy import Rulebook
+from evidence.rules.taxonomy import Taxonomy
 from tests import site_sample
 
 SHIPPED = Path(__file__).resolve().parents[2] / "sources.yaml"
@@ -201,7 +201,7 @@ DESK_PAGES = ("/desk", "/desk?queue=second", "/desk?queue=again", "/desk/pairs",
 
 
 @pytest.fixture
-def desk_address(tmp_path: Path, book: Rulebook) -> Iterator[tuple[str, str, Path]]:
+def desk_address(tmp_path: Path, book: Taxonomy) -> Iterator[tuple[str, str, Path]]:
     """A desk over the bundled works: its address, the link that lets in, and the ledger."""
     db, ledger = tmp_path / "evidence.db", tmp_path / "decisions.db"
     files = Files("snapshot", snapshot_files())

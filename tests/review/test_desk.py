@@ -27,7 +27,7 @@ from evidence.model import SAME_WORK, Doi
 from evidence.publish import serve, site_copy
 from evidence.review import desk
 from evidence.review.decide import add_decisions
-from evidence.rules.taxonomy import Rulebook
+from evidence.rules.taxonomy import Taxonomy
 
 SHIPPED = Path(__file__).resolve().parents[2] / "sources.yaml"
 REVIEWER, OTHER = "A. Reader", "B. Reader"
@@ -36,7 +36,7 @@ TOKEN = re.compile(r'name="csrftoken" value="([^"]+)"')
 
 
 @pytest.fixture(scope="module")
-def harvested(tmp_path_factory: pytest.TempPathFactory, book: Rulebook) -> Path:
+def harvested(tmp_path_factory: pytest.TempPathFactory, book: Taxonomy) -> Path:
     """The bundled works, judged."""
     folder = tmp_path_factory.mktemp("desk")
     files = Files("snapshot", snapshot_files())
@@ -280,7 +280,7 @@ async def test_what_makes_no_sense_is_said_and_nothing_typed_is_lost(db: Path, r
     assert queries.words(ledger(db)) == ()
 
 
-async def test_reviewers_who_disagree_meet_under_look_again(db: Path, room: desk.Desk, book: Rulebook) -> None:
+async def test_reviewers_who_disagree_meet_under_look_again(db: Path, room: desk.Desk, book: Taxonomy) -> None:
     browser = Browser(await site(db), REVIEWER)
     doi = room.queue("waiting", REVIEWER)[0]
     say(db, book, doi, "include", OTHER)
@@ -315,7 +315,7 @@ async def test_pairs_are_decided(db: Path, room: desk.Desk) -> None:
 
 
 async def test_a_word_during_a_sync_is_kept_and_said_to_show_later(
-    db: Path, room: desk.Desk, book: Rulebook, monkeypatch: pytest.MonkeyPatch
+    db: Path, room: desk.Desk, book: Taxonomy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(desk, "PATIENCE", 0.01)
     browser = Browser(await site(db), REVIEWER)
@@ -348,7 +348,7 @@ async def test_hostile_text_is_inert(db: Path, room: desk.Desk) -> None:
 
 
 def test_of_decisions_within_a_second_the_last_is_the_newest(
-    db: Path, room: desk.Desk, book: Rulebook, monkeypatch: pytest.MonkeyPatch
+    db: Path, room: desk.Desk, book: Taxonomy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(desk, "_now", lambda: datetime(2026, 11, 24, 9, tzinfo=UTC))
     works = ["10.1002/cpp.1774", "10.1002/jclp.21857", "10.1016/j.cpr.2013.09.002"]
@@ -358,7 +358,7 @@ def test_of_decisions_within_a_second_the_last_is_the_newest(
         assert [act.doi for act in room.said(REVIEWER)] == order[::-1]
 
 
-def test_ready_reasons_learn_from_what_was_written_twice(db: Path, room: desk.Desk, book: Rulebook) -> None:
+def test_ready_reasons_learn_from_what_was_written_twice(db: Path, room: desk.Desk, book: Taxonomy) -> None:
     dois = room.queue("waiting", REVIEWER)
     for doi in dois[:2]:
         say(db, book, doi, "exclude", REVIEWER, "A letter only")
@@ -367,7 +367,7 @@ def test_ready_reasons_learn_from_what_was_written_twice(db: Path, room: desk.De
     assert room.reasons(OTHER)["exclude"] == [*desk.READY["exclude"]]
 
 
-def test_another_ledger_in_its_place_is_noticed(db: Path, room: desk.Desk, book: Rulebook) -> None:
+def test_another_ledger_in_its_place_is_noticed(db: Path, room: desk.Desk, book: Taxonomy) -> None:
     first, second = room.queue("waiting", REVIEWER)[:2]
     say(db, book, first, "exclude", REVIEWER)
     assert [act.doi for act in room.said(REVIEWER)] == [first]
@@ -438,6 +438,6 @@ def test_a_published_copy_has_no_desk(db: Path, tmp_path: Path) -> None:
     assert "auth" not in (folder / "requirements.txt").read_text()
 
 
-def say(db: Path, book: Rulebook, doi: str, what: Any, by: str, reason: str = "x") -> None:
+def say(db: Path, book: Taxonomy, doi: str, what: Any, by: str, reason: str = "x") -> None:
     add_decisions(db, ledger(db), book, desk._now, Doi(doi), what, (), (), reason, by)
     assert any(word.reviewer == by for word in standing(queries.words(ledger(db))))

@@ -19,7 +19,7 @@ from evidence.harvest.sync import Outcome, Quiet, sync
 from evidence.model import SAME_WORK, Decision, Doi, Message
 from evidence.review import decisions_csv
 from evidence.review.decide import add_decisions, import_decisions
-from evidence.rules.taxonomy import Rulebook
+from evidence.rules.taxonomy import Taxonomy
 from tests.records import LIPSITZ, MALARIA, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, FakeRecordSource
 
 Clock = Callable[[], datetime]
@@ -32,7 +32,7 @@ CONFIG = sources.check(strict_yaml.parse(SMALL_YAML, "s.yaml"))
 class Review:
     """One copy of a review: a database, a ledger, and the rules and clock of its program."""
 
-    def __init__(self, folder: Path, book: Rulebook, clock: Clock) -> None:
+    def __init__(self, folder: Path, book: Taxonomy, clock: Clock) -> None:
         folder.mkdir(exist_ok=True)
         self.db, self.ledger, self.book, self.clock = folder / "evidence.db", folder / "decisions.db", book, clock
 
@@ -63,7 +63,7 @@ class Review:
 
 
 @pytest.fixture
-def review(tmp_path: Path, book: Rulebook, clock: Clock) -> Review:
+def review(tmp_path: Path, book: Taxonomy, clock: Clock) -> Review:
     return Review(tmp_path / "a", book, clock)
 
 
@@ -126,19 +126,19 @@ def test_apart_is_never_bridged_by_a_third_record(review: Review) -> None:
     assert heads[DOI] != heads[COPY]
 
 
-def without(book: Rulebook, facet: str, value: str) -> Rulebook:
+def without(book: Taxonomy, facet: str, value: str) -> Taxonomy:
     """The rules as they are once a value has left the taxonomy."""
     facets = tuple(
         replace(f, values=tuple(v for v in f.values if (f.facet, v.id) != (facet, value))) for f in book.facets
     )
     values = {said: v for said, v in book.tagging.values.items() if said != (facet, value)}
-    marks = {said: mark for said, mark in book.marks.items() if said != (facet, value)}
+    digests = {key: digest for key, digest in book.value_digests.items() if key != (facet, value)}
     smaller = replace(book.tagging, values=values, order=tuple(s for s in book.tagging.order if s in values))
-    return replace(book, facets=facets, tagging=smaller, marks=marks, digest="f" * 16)
+    return replace(book, facets=facets, tagging=smaller, value_digests=digests, digest="f" * 16)
 
 
 def test_a_tag_whose_value_left_the_taxonomy_is_kept_and_shown_and_harms_nothing(
-    review: Review, book: Rulebook
+    review: Review, book: Taxonomy
 ) -> None:
     review.sync()
     review.decide(DOI, tags=[("outcome", "cost")])
@@ -168,7 +168,7 @@ def test_the_same_decision_twice_is_one(review: Review) -> None:
 
 
 def test_decisions_follow_the_work_to_another_database_and_what_finds_no_work_is_named(
-    review: Review, tmp_path: Path, book: Rulebook, clock: Clock
+    review: Review, tmp_path: Path, book: Taxonomy, clock: Clock
 ) -> None:
     review.sync(*WORKS, TWIN)
     review.decide(DOI, "exclude")
@@ -186,7 +186,7 @@ def test_decisions_follow_the_work_to_another_database_and_what_finds_no_work_is
 
 
 def test_two_copies_that_exchange_their_ledgers_show_the_same(
-    review: Review, tmp_path: Path, book: Rulebook, clock: Clock
+    review: Review, tmp_path: Path, book: Taxonomy, clock: Clock
 ) -> None:
     other = Review(tmp_path / "b", book, clock)
     review.sync()
@@ -256,7 +256,7 @@ def test_a_decision_on_a_ledger_that_was_restored_shows_at_once(review: Review) 
 
 
 def test_what_was_taken_back_elsewhere_is_a_conflict(
-    review: Review, tmp_path: Path, book: Rulebook, clock: Clock
+    review: Review, tmp_path: Path, book: Taxonomy, clock: Clock
 ) -> None:
     """A decision, and the withdrawal of another one by somebody who did not know of it: neither goes without a word."""
     other = Review(tmp_path / "b", book, clock)
@@ -271,7 +271,7 @@ def test_what_was_taken_back_elsewhere_is_a_conflict(
 
 
 def test_a_pair_that_was_taken_back_elsewhere_waits_for_a_person(
-    review: Review, tmp_path: Path, book: Rulebook, clock: Clock
+    review: Review, tmp_path: Path, book: Taxonomy, clock: Clock
 ) -> None:
     other = Review(tmp_path / "b", book, clock)
     pair = [(SAME_WORK, str(MARKOWITZ["DOI"]))]
@@ -328,7 +328,7 @@ def test_a_pair_says_what_it_overrules_and_why_it_is_not_joined(review: Review) 
 
 
 def test_a_pair_of_which_one_record_is_not_here_is_listed(
-    review: Review, tmp_path: Path, book: Rulebook, clock: Clock
+    review: Review, tmp_path: Path, book: Taxonomy, clock: Clock
 ) -> None:
     other = Review(tmp_path / "b", book, clock)
     review.sync(*WORKS, TWIN)
