@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evidence.decisions import divided, standing
+from evidence.decisions import contradictions, current_decisions
 from evidence.model import SAME_WORK, Decision, Doi, Judgement, Match, Tag, Work
 from evidence.rules.screen import Verdict, screen
 from evidence.rules.tag import Texts, tag
@@ -33,7 +33,7 @@ def judge(work: Work, book: Rulebook, decisions: Sequence[Decision] = ()) -> Jud
     decision on it is a conflict."""
     one_work = {Doi(d.doi): work.doi for d in decisions}
     one_work |= {Doi(d.value): work.doi for d in decisions if d.facet == SAME_WORK and d.value}
-    stand = standing(decisions, one_work)
+    stand = current_decisions(decisions, one_work)
     ordered = [d for d in stand if d.facet != SAME_WORK]
     texts = Texts(work)
     ruled = screen(work, book, texts)
@@ -51,7 +51,7 @@ def judge(work: Work, book: Rulebook, decisions: Sequence[Decision] = ()) -> Jud
         # In a fixed order: two copies of the review with the same decisions have the same text.
         conflicts = [
             *_not_in_taxonomy(ordered, book),
-            *_divided(divided(decisions, one_work), book),
+            *_divided(contradictions(decisions, one_work), book),
             *_one_record(stand),
             *_conflicts(work, ruled.verdict, {(t.facet, t.value) for t in said}, ordered, book),
         ]
