@@ -39,7 +39,7 @@ def main() -> None:
         book = taxonomy.load()
         with open_store(db) as store:
             basis = rejudge.basis(book, ())
-            store.set_marks(basis, __version__, book.value_digests)
+            store.set_rule_digests(basis, __version__, book.value_digests)
             store.conn.execute("update works set basis = ?", (basis,))
             store.conn.commit()
         rules = Path(folder) / "taxonomy"

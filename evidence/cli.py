@@ -206,7 +206,7 @@ def judge(settings: Settings) -> None:
     for line in report.turned(changes):
         click.echo(line)
     if count or changes:
-        click.echo(f"Changes: {report.counted(change_log.counted(changes))}.")
+        click.echo(f"Changes: {report.counted(change_log.counts_by_kind(changes))}.")
 
 
 @cli.command()
@@ -216,11 +216,12 @@ def judge(settings: Settings) -> None:
 def explain(settings: Settings, doi_: str, as_json: bool) -> None:
     """Say why a work is in or out, with the words behind its verdict and every tag."""
     from evidence.database import queries
+    from evidence.database.connection import reading
     from evidence.export import report
 
     asked = _doi(doi_)
-    with queries.reading(settings.db) as conn:
-        work = queries.work(conn, queries.canonical(conn, asked))
+    with reading(settings.db) as conn:
+        work = queries.work_details(conn, queries.canonical_doi(conn, asked))
     if work is None:
         raise ConfigError(f"{doi_}: no such work in {settings.db}; `evidence status` says what is there")
     click.echo(json.dumps(work, ensure_ascii=False) if as_json else report.explanation(work))
@@ -291,7 +292,7 @@ def decisions_export(settings: Settings, to: Path | None) -> None:
     from evidence.review import decisions_csv
     from evidence.review.decide import read_decisions
 
-    output_file.write(to, (line.encode() for line in decisions_csv.lines(read_decisions(settings.decisions))))
+    output_file.write(to, (line.encode() for line in decisions_csv.csv_lines(read_decisions(settings.decisions))))
 
 
 @decisions.command("import")
@@ -300,15 +301,16 @@ def decisions_export(settings: Settings, to: Path | None) -> None:
 def decisions_import(settings: Settings, file: Path) -> None:
     """Append the decisions of FILE that the ledger does not hold yet, then judge what they touch."""
     from evidence.database import queries
+    from evidence.database.connection import reading
     from evidence.export import report
     from evidence.review import decisions_csv
     from evidence.review.decide import import_decisions
     from evidence.rules import taxonomy
 
-    count = import_decisions(settings.db, settings.decisions, taxonomy.load(), _now, decisions_csv.read(file))
+    count = import_decisions(settings.db, settings.decisions, taxonomy.load(), _now, decisions_csv.read_csv(file))
     click.echo(f"{count} decision{'' if count == 1 else 's'} added.")
-    with queries.reading(settings.db) as conn:
-        if without := queries.without_work(conn):
+    with reading(settings.db) as conn:
+        if without := queries.decided_but_not_here(conn):
             click.echo(report.without_work(without))
 
 
@@ -317,10 +319,11 @@ def decisions_import(settings: Settings, file: Path) -> None:
 def decisions_conflicts(settings: Settings) -> None:
     """List the works whose decisions people should look at again, and why."""
     from evidence.database import queries
+    from evidence.database.connection import reading
     from evidence.export import report
 
-    with queries.reading(settings.db) as conn:
-        found, without = queries.conflicts(conn), queries.without_work(conn)
+    with reading(settings.db) as conn:
+        found, without = queries.works_with_conflicts(conn), queries.decided_but_not_here(conn)
     for row in found:
         click.echo(f"https://doi.org/{row['doi']}  {row['conflict']}")
     if without:
@@ -333,11 +336,11 @@ def decisions_conflicts(settings: Settings) -> None:
 @click.pass_obj
 def decisions_agreement(settings: Settings) -> None:
     """Say how far each two reviewers agree: percent, and Cohen's kappa."""
-    from evidence.review import decisions_csv
+    from evidence.review import agreement
     from evidence.review.decide import current_decisions, read_decisions
 
     _, words = current_decisions(settings.db, read_decisions(settings.decisions))
-    found = decisions_csv.agreement(words)
+    found = agreement.pairwise_agreement(words)
     for pair in found:
         kappa = "not defined" if pair.kappa is None else f"{pair.kappa:.2f}"
         click.echo(f"{pair.first} and {pair.second}: {pair.works} works, {pair.observed:.0%} agreement, kappa {kappa}")
@@ -373,11 +376,11 @@ def export_(
     to: Path | None,
 ) -> None:
     """Write the works, one row each, as CSV, RIS, BibTeX, CSL-JSON or for ASReview."""
-    from evidence.database import queries
+    from evidence.database.selection import Selection
     from evidence.export.works import export_works
 
     chosen = SHOWN_VERDICTS if "all" in verdicts else verdicts
-    selection = queries.Selection(chosen, tuple(map(tag_filter.parse, tags)), _day(since), text)
+    selection = Selection(chosen, tuple(map(tag_filter.parse, tags)), _day(since), text)
     day = _day(as_of, "--as-of")
     count = export_works(settings.db, selection, format_, excel, encoding, to, day)
     if to is not None and not settings.quiet:
@@ -398,10 +401,11 @@ def reports() -> None:
 def report_prisma(settings: Settings, as_of: str | None, as_json: bool) -> None:
     """Print the boxes of the PRISMA 2020 flow diagram."""
     from evidence.database import queries
+    from evidence.database.connection import reading
     from evidence.export import report
 
     day = _day(as_of, "--as-of")
-    with queries.reading(settings.db) as conn:
+    with reading(settings.db) as conn:
         found = queries.flow(conn, day)
     click.echo(json.dumps(found.boxes, ensure_ascii=False) if as_json else report.flow(found))
 
@@ -412,9 +416,10 @@ def report_prisma(settings: Settings, as_of: str | None, as_json: bool) -> None:
 def report_prisma_s(settings: Settings, as_json: bool) -> None:
     """Print every search as it was run, as PRISMA-S asks for it."""
     from evidence.database import queries
+    from evidence.database.connection import reading
     from evidence.export import report
 
-    with queries.reading(settings.db) as conn:
+    with reading(settings.db) as conn:
         rows = queries.searches_as_run(conn)
     click.echo(json.dumps(rows, ensure_ascii=False) if as_json else report.searches(rows))
 
@@ -431,10 +436,11 @@ def report_prisma_s(settings: Settings, as_json: bool) -> None:
 def report_changes(settings: Settings, since: str | None, tags: bool, as_json: bool) -> None:
     """Print what changed, notices first: new works, verdicts that turned, changed records, duplicates, what is gone."""
     from evidence.database import queries
+    from evidence.database.connection import reading
     from evidence.export import report
 
     day = _day(since)
-    with queries.reading(settings.db) as conn:
+    with reading(settings.db) as conn:
         rows = queries.changes(conn, day, tags=tags)
     click.echo(json.dumps(rows, ensure_ascii=False) if as_json else report.changes(rows))
 
@@ -452,10 +458,11 @@ def snowball(settings: Settings, least: int, as_json: bool) -> None:
     in sources.yaml.
     """
     from evidence.database import queries
+    from evidence.database.connection import reading
     from evidence.export import report
 
-    with queries.reading(settings.db) as conn:
-        found = queries.cited_elsewhere(conn, least)
+    with reading(settings.db) as conn:
+        found = queries.cited_but_not_here(conn, least)
     click.echo(json.dumps(found, ensure_ascii=False) if as_json else report.snowball(found, least))
 
 
@@ -477,9 +484,10 @@ def cite(doi_: str, style: str) -> None:
 def status(settings: Settings, as_json: bool) -> None:
     """Say how the database stands: last run, works, sources with trouble, citations that need a person."""
     from evidence.database import queries
+    from evidence.database.connection import reading
     from evidence.export import report
 
-    with queries.reading(settings.db) as conn:
+    with reading(settings.db) as conn:
         state = queries.status(conn)
     click.echo(json.dumps(state, ensure_ascii=False) if as_json else report.status(state))
 
@@ -516,9 +524,9 @@ def serve_(
     opened: Mapping[str, str] = {}
     page = "/"
     if reviewer is not None:
-        opened, page = desk.for_one(settings.db, settings.decisions, reviewer)
+        opened, page = desk.local_desk(settings.db, settings.decisions, reviewer)
     elif accounts is not None:
-        opened, page = desk.for_accounts(settings.db, settings.decisions, accounts)
+        opened, page = desk.accounts_desk(settings.db, settings.decisions, accounts)
     if opened:
         serve.check(settings.db, host, port)
         click.echo(f"The desk: {serve.address(host, port, page)}", err=True)

@@ -17,10 +17,11 @@ from datetime import date
 from typing import Any
 
 from evidence.crossref.normalise import normalise
-from evidence.database import queries, tag_filter
-from evidence.database.prisma_flow import run_of
-from evidence.database.queries import Row, Selection
-from evidence.database.store import content
+from evidence.database import tag_filter
+from evidence.database.prisma_flow import run_of_day
+from evidence.database.selection import NOTICES, Selection, full_text_query, funder_text
+from evidence.database.sql import Row
+from evidence.database.store_works import record_columns
 from evidence.database.tag_filter import TagFilter
 from evidence.errors import ConfigError, RecordError
 from evidence.export.reference_formats import names
@@ -85,7 +86,7 @@ def listed(conn: sqlite3.Connection, run: int, wanted: Wanted) -> list[Stood]:
     """The records that stood so after the run, newest first by the year that is known today; none after run 0."""
     where = ["h.verdict in (select value from json_each(:verdicts))"]
     values: Row = {"run": run, "verdicts": json.dumps(list(wanted.verdicts))}
-    clauses, tags = tag_filter.conditions(wanted.tags, "coalesce(a.doi, h.doi)")
+    clauses, tags = tag_filter.sql_conditions(wanted.tags, "coalesce(a.doi, h.doi)")
     where += clauses
     values |= tags
     for column in ("decided", "why"):
@@ -122,10 +123,10 @@ def whole(conn: sqlite3.Connection, run: int, stood: Sequence[Stood], day: str) 
 
 def selected(conn: sqlite3.Connection, selection: Selection, day: str) -> Iterator[Row]:
     """The works of a selection as they stood at the end of a day (ISO): verdicts and text of then, tags of today."""
-    run = run_of(conn, day)
+    run = run_of_day(conn, day)
     wanted = Wanted(selection.verdicts, tags=selection.tags, since=selection.since)
     rows = whole(conn, run, listed(conn, run, wanted), day)
-    yield from rows if selection.text is None else _saying(rows, queries.plain_words(selection.text))
+    yield from rows if selection.text is None else _saying(rows, full_text_query(selection.text))
 
 
 def _saying(rows: Iterable[Row], words: str) -> Iterator[Row]:
@@ -205,12 +206,12 @@ def _record(cursor: sqlite3.Cursor, run: int, doi: str) -> tuple[Work | None, in
 def _said(work: Work) -> Row:
     """What a row says of its record, from the record."""
     people = [_person(author) for author in work.authors]
-    return content(work) | {
+    return record_columns(work) | {
         "judged_on": "title+abstract" if work.abstract else "title" if work.title else "nothing",
         "authors_full": people,
         "orcids": "; ".join(f"{_name(p)}: {p['orcid']}" for p in people if p["orcid"]) or None,
         "affiliations": " | ".join(f"{_name(p)}: {p['affiliation']}" for p in people if p["affiliation"]) or None,
-        "funders": tuple(queries.funder_text(f.name, f.doi, f.awards) for f in work.funders),
+        "funders": tuple(funder_text(f.name, f.doi, f.awards) for f in work.funders),
         "funders_full": [{"name": f.name, "doi": f.doi, "awards": list(f.awards)} for f in work.funders],
     }
 
@@ -254,7 +255,7 @@ _AMONG = "in (select value from json_each(:dois))"
 _NOTICED = f"(select * from notice_history n where n.doi {_AMONG} and {_STANDS.format('n')})"  # noqa: S608 - our own words
 _RECORDED = f"select doi, version from snapshots where last_run is null and doi {_AMONG}"  # noqa: S608
 _TODAY = f"select * from works where doi {_AMONG}"  # noqa: S608
-_DETAILS = queries.NOTICES.format(notices=_NOTICED, among=_AMONG)
+_DETAILS = NOTICES.format(notices=_NOTICED, among=_AMONG)
 _KINDS = f"select doi, kind from {_NOTICED} where undone = 0 and relation <> 'preprint'"  # noqa: S608
 _GONE = f"""
     select a.doi, substr(r.started, 1, 10) from absences a join runs r on r.run = a.first_run

@@ -85,7 +85,7 @@ def summary(outcome: Outcome) -> str:
     parts.append(f"{_n(len(outcome.matched), 'record')} matched the searches")
     lines.append("; ".join(parts) + ".")
     if outcome.changes:
-        lines.append(f"Changes: {counted(change_log.counted(outcome.changes))}.")
+        lines.append(f"Changes: {counted(change_log.counts_by_kind(outcome.changes))}.")
     elif outcome.outcome == "complete":
         landed = outcome.landed
         wrote = landed.new or landed.changed or landed.moved or landed.gone or landed.back or landed.sightings
@@ -155,7 +155,7 @@ def change(row: Mapping[str, Any]) -> str:
         case "notice":
             return _noticed(row)
         case "notice-ended":
-            return f"Taken back, {change_log.read(before, row['doi']).kind}: {named}"
+            return f"Taken back, {change_log.parse_notice(before, row['doi']).kind}: {named}"
         case "reopened":
             return f"To look at again: {named} ({after})"
         case "gone":
@@ -180,10 +180,10 @@ def label(row: Mapping[str, Any]) -> str:
     before, after = row["before"], row["after"]
     match row["what"]:
         case "notice":
-            notice = change_log.read(after, row["doi"])
+            notice = change_log.parse_notice(after, row["doi"])
             return f"{notice.kind.replace('-', ' ')}{' of its preprint' if notice.relation == 'preprint' else ''}"
         case "notice-ended":
-            return f"{change_log.read(before, row['doi']).kind.replace('-', ' ')} taken back"
+            return f"{change_log.parse_notice(before, row['doi']).kind.replace('-', ' ')} taken back"
         case "reopened":
             return "decision to look at again"
         case "gone":
@@ -395,7 +395,7 @@ def changes(rows: Sequence[dict[str, Any]]) -> str:
     """The text of `evidence report changes`: how many of each kind, then one change a line, gravest first."""
     if not rows:
         return "Nothing is new or changed."
-    lines = [f"{counted(change_log.counted(rows))}."]
+    lines = [f"{counted(change_log.counts_by_kind(rows))}."]
     for what, group in groupby(rows, lambda row: row["what"]):
         found = list(group)
         lines += ["", f"{HEADINGS[what]} ({len(found):,}):", *(f"  {change(row)}" for row in found)]
@@ -411,7 +411,7 @@ def snowball(found: Sequence[dict[str, Any]], least: int) -> str:
 
 def _noticed(row: Mapping[str, Any]) -> str:
     """`NOTICE retraction of included work 10.1000/x: Title`; where the notice was issued for another DOI, which."""
-    doi, notice = row["doi"], change_log.read(row["after"], row["doi"])
+    doi, notice = row["doi"], change_log.parse_notice(row["after"], row["doi"])
     work = {"include": "included work", "unsure": "work waiting for a decision"}.get(row["verdict"], "work")
     if notice.relation == "preprint":
         return f"NOTICE {notice.kind} of {notice.stands_on}, a preprint of {work} {_named(doi, row['title'])}"

@@ -31,7 +31,9 @@ from filelock import FileLock, Timeout
 from sqlite_utils import Database
 
 from evidence import DISTRIBUTION, INSTALL, strict_yaml
-from evidence.database import connection, queries, schema
+from evidence.database import connection, schema
+from evidence.database.connection import open_evidence
+from evidence.database.ledger import check_ledger, read_ledger
 from evidence.errors import BusyError, ConfigError, StoreError
 from evidence.export import output_file
 from evidence.harvest import sources
@@ -122,11 +124,11 @@ def publish(
     ConfigError when there is no database or the target is not ours to write to, BusyError when somebody else is publishing
     there, StoreError when the database is damaged or the target cannot be written; then everything there is as it was.
     """
-    queries.connect(db, older=True).close()
+    open_evidence(db, older=True).close()
     claims = None if sources is None else _without_contact(sources)
     if decisions:
-        queries.check_ledger(decisions)
-    said = queries.words(decisions) if decisions and reviewers == "hidden" else ()
+        check_ledger(decisions)
+    said = read_ledger(decisions) if decisions and reviewers == "hidden" else ()
     names = sorted({word.reviewer for word in said}) if reviewers == "hidden" else None
     with _ours(target), _explained(db, target):
         versions = target / "versions"
@@ -344,7 +346,7 @@ def _describe(folder: Path) -> None:
     ours = about["databases"]["evidence"]
     for table, column in LEFT_OUT:
         ours["tables"][table]["columns"][column] = _SAID_INSTEAD
-    with closing(queries.connect(folder / "evidence.db")) as conn:
+    with closing(open_evidence(folder / "evidence.db")) as conn:
         precomputed.describe(conn, ours)
     text = yaml.safe_dump(about, allow_unicode=True, sort_keys=False, width=120)
     (folder / "site" / "metadata.yaml").write_text(text, encoding="utf-8")

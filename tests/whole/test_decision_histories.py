@@ -36,7 +36,7 @@ from hypothesis.stateful import (
 
 from evidence import decisions
 from evidence.crossref.normalise import normalise
-from evidence.database import queries
+from evidence.database.ledger import read_ledger
 from evidence.database.store import open_store
 from evidence.errors import ConfigError
 from evidence.harvest.sync import sync
@@ -152,7 +152,7 @@ class Copy(Review):
     def kept(self) -> Path:
         """The ledger as a CSV file."""
         file = self.folder / "kept.csv"
-        file.write_text("".join(decisions_csv.lines(queries.words(self.ledger))), encoding="utf-8", newline="")
+        file.write_text("".join(decisions_csv.csv_lines(read_ledger(self.ledger))), encoding="utf-8", newline="")
         return file
 
 
@@ -348,7 +348,7 @@ class Histories(RuleBasedStateMachine):
         assert words or (stands is not None and (stands.action, stands.verdict) == (act, said.get("verdict")))
         for word in words:
             assert (word.action, word.verdict, word.facet, word.reviewer) == (act, said.get("verdict"), facet, by)
-            key = decisions.identify(word)
+            key = decisions.decision_id(word)
             assert key not in copy.held
             self.knew[key] = frozenset(group.words)
             copy.held[key] = word
@@ -366,10 +366,10 @@ class Histories(RuleBasedStateMachine):
             self.take_in(here, other.kept(), other.held)
 
     def take_in(self, copy: Copy, file: Path, held: dict[str, Decision]) -> None:
-        entries = decisions_csv.read(file)
-        assert {decisions.identify(d): d for d in entries} == held
+        entries = decisions_csv.read_csv(file)
+        assert {decisions.decision_id(d): d for d in entries} == held
         import_decisions(copy.db, copy.ledger, copy.book, copy.clock, entries)
-        copy.held |= {decisions.identify(d): d for d in decisions.merged([*copy.held.values(), *held.values()])}
+        copy.held |= {decisions.decision_id(d): d for d in decisions.merged([*copy.held.values(), *held.values()])}
 
     def back_up(self, copy: Copy) -> None:
         """Both files as they are now, before the next decision."""
@@ -480,8 +480,8 @@ class Histories(RuleBasedStateMachine):
     def nothing_is_lost_changed_or_ignored(self) -> None:
         for copy in [copy for copy in self.copies if copy.touched]:
             copy.touched = False
-            words = decisions.merged(queries.words(copy.ledger))
-            assert {decisions.identify(word): word for word in words} == copy.held
+            words = decisions.merged(read_ledger(copy.ledger))
+            assert {decisions.decision_id(word): word for word in words} == copy.held
             if copy.settled:
                 shown = copy.look()
                 groups = self.groups(copy, shown)

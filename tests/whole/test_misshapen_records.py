@@ -366,7 +366,7 @@ def test_a_known_work_that_is_answered_without_a_doi_is_not_gone(
         check(store, sync(by_name, store, crossref, book, now=clock), [known["DOI"]])
         server.works[known["DOI"]] = known | {"DOI": None, "title": ["Another title"]}
         check(store, sync(by_name, store, crossref, book, now=clock), [])
-    assert queries.gone(store.conn) == []
+    assert queries.gone_works(store.conn) == []
     assert known["DOI"] in dois(store, "works")
     held = store.conn.execute("select doi, place, reason from rejects where doi is not null").fetchall()
     assert held == [(known["DOI"], f"asked for by {known['DOI']}", "the record has no DOI")]
