@@ -41,15 +41,19 @@ class YamlText:
 
 def read(path: Path) -> YamlText:
     """The file at `path`; ConfigError when it is missing, unreadable, or not strict YAML."""
+    return parse(read_text(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """The text of the file at `path`, not parsed; ConfigError when it is missing or unreadable."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such file; `evidence init` writes a starter sources.yaml") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
-    return parse(text, str(path))
 
 
 def parse(text: str, name: str) -> YamlText:

@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -161,11 +162,19 @@ def file_of(name: str) -> str:
 
 
 def load(folder: Path | None = None) -> Rulebook:
-    """The rulebook in `folder` (None: the one that comes with the program); ConfigError with file, line and remedy."""
-    folder = folder or BUNDLED
-    words = strict_yaml.read(folder / LISTS_FILE)
+    """The rulebook in `folder` (None: the one that comes with the program); ConfigError with file, line and remedy.
+
+    Files that have not changed give the rulebook that was made of them before.
+    """
+    paths = [(folder or BUNDLED) / name for name in (LISTS_FILE, *map(file_of, (SCREEN, *FACETS)))]
+    return _rulebook(tuple((str(path), strict_yaml.read_text(path)) for path in paths))
+
+
+@lru_cache(maxsize=4)
+def _rulebook(files: tuple[tuple[str, str], ...]) -> Rulebook:
+    """The rulebook of these files, each its name and its text: the word lists, screening, then the facets."""
+    words, *texts = (strict_yaml.parse(text, name) for name, text in files)
     lists = _lists(words)
-    texts = [strict_yaml.read(folder / file_of(name)) for name in (SCREEN, *FACETS)]
     screen_terms, tag_terms = _Terms(lists), _Terms(lists)
     verdicts = _facet(texts[0], SCREEN, screen_terms)
     facets = tuple(_facet(text, name, tag_terms) for text, name in zip(texts[1:], FACETS, strict=True))

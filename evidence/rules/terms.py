@@ -125,7 +125,13 @@ class Term:
     @cached_property
     def regex(self) -> re.Pattern[str]:
         """Compiled on first use: most terms never meet a text that could hold them."""
-        return re.compile(self.pattern, re.IGNORECASE if not self.whole and not self.stems else 0)
+        return _compiled(self.pattern, re.IGNORECASE if not self.whole and not self.stems else 0)
+
+
+@cache
+def _compiled(pattern: str, flags: int) -> re.Pattern[str]:
+    """Kept for the life of the process: a second rulebook mostly has the terms of the first. `re` itself keeps 512 only."""
+    return re.compile(pattern, flags)
 
 
 def parse(source: str, lists: Mapping[str, Sequence[str]] | None = None, known: Known | None = None) -> Term:
@@ -313,6 +319,7 @@ def _either(branches: Sequence[_Node]) -> _Node:
     return _Node(pattern, whole, stems, any(node.empty for node in branches))
 
 
+@cache
 def _word(word: str, cased: bool) -> _Node:
     """A whole word, a `stem*`, or parts joined by hyphens (each hyphen may be a dash, a space or nothing)."""
     body, star = (word[:-1], True) if word.endswith("*") else (word, False)
@@ -334,6 +341,7 @@ def _word(word: str, cased: bool) -> _Node:
     return _Node(pattern, frozenset(glued), frozenset())
 
 
+@cache
 def _minds_case(text: str) -> bool:
     return any(sum(map(str.isupper, word)) > 1 for word in re.split(r"[\s()\[\]|]+", text))
 
