@@ -41,13 +41,12 @@ values:
 def book(tmp_path_factory: pytest.TempPathFactory) -> Rulebook:
     """A rulebook whose facet `format` is the one above; the other facets are empty of meaning."""
     folder = tmp_path_factory.mktemp("taxonomy")
-    bundled = taxonomy.BUNDLED
-    for name in ("words", "screen"):
-        shutil.copy(bundled / f"{name}.yaml", folder)
+    for name in (taxonomy.LISTS_FILE, taxonomy.file_of(taxonomy.SCREEN)):
+        shutil.copy(taxonomy.BUNDLED / name, folder)
     for name in taxonomy.FACETS:
         nothing = "{id: x, label: X, means: X, rules: [{id: r, any: [zzz]}], examples: [a, b], counterexamples: [c]}"
         text = RULES if name == "format" else f"facet: {name}\nlabel: L\nvalues:\n  - {nothing}\n"
-        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+        (folder / taxonomy.file_of(name)).write_text(text, encoding="utf-8")
     return taxonomy.load(folder)
 
 
