@@ -17,6 +17,7 @@ from evidence.decisions import decision_id, infer_seen
 from evidence.errors import RecordError
 from evidence.evaluation.screening import read
 from evidence.model import SAME_WORK, Decision, Doi, Work
+from evidence.review import agreement
 from evidence.rules import engine
 from evidence.rules.judge import judge, text_digest
 from evidence.rules.taxonomy import Taxonomy
