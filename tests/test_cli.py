@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shlex
 import sqlite3
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import pytest
 from filelock import FileLock
 
@@ -68,6 +70,39 @@ def small(tmp_path: Path) -> Path:
     return path
 
 
+def commands(command: click.Command = cli.cli, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
+    """Every command, group and subcommand, with what a person types for it."""
+    yield " ".join(("evidence", *path)), command
+    if isinstance(command, click.Group):
+        for name, inner in command.commands.items():
+            yield from commands(inner, (*path, name))
+
+
+def parsed(arguments: list[str], command: click.Command = cli.cli) -> str:
+    """The command that a command line leads to, with its arguments and options checked; nothing is run."""
+    context = command.make_context(command.name, list(arguments))
+    if isinstance(command, click.Group):
+        _, rest, _ = command.make_parser(context).parse_args(list(arguments))
+        name, inner, rest = command.resolve_command(context, rest)
+        assert inner is not None
+        return f"{name} {parsed(rest, inner)}".strip()
+    return ""
+
+
+@pytest.mark.parametrize(("typed", "command"), list(commands()), ids=[typed for typed, _ in commands()])
+def test_help_ends_with_an_example_that_can_be_typed(run: Run, typed: str, command: click.Command) -> None:
+    said = run(*typed.split()[1:], "--help").out
+    assert "..." not in said.partition("Commands:")[2], "a command is not described in one short sentence"
+    _, heading, examples = said.partition("\n  Example")
+    assert heading, said
+    _, *lines = examples.splitlines()
+    assert lines
+    for line in lines:
+        first, *arguments = shlex.split(line)
+        assert first == "evidence"
+        assert f"evidence {parsed(arguments)}".startswith(typed), line
+
+
 def test_the_demo_from_an_empty_folder(run: Run) -> None:
     said = run("demo", "--no-serve")
     assert said.code == 0, said.err
@@ -83,7 +118,7 @@ def test_the_demo_from_an_empty_folder(run: Run) -> None:
     assert run("init").code == 0
     again = run("sync", "--offline")
     assert again.code == 0
-    assert "Nothing new: no row of the evidence changed." in again.out
+    assert "Nothing new: no record, verdict or tag has changed." in again.out
 
 
 def test_sync_over_http_and_again(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
@@ -111,7 +146,7 @@ def test_records_from_a_file(run: Run, small: Path, tmp_path: Path) -> None:
     said = run("sync", "--from", str(file))
     assert said.code == 0
     assert "4 records read" in said.out
-    assert "2 new" in said.out
+    assert "2 new works" in said.out
     assert "2 records could not be understood" in said.out
     everything = run("sync", "--from", str(file), "--all", "--json")
     assert json.loads(everything.out)["outcome"] == "complete"
@@ -125,7 +160,7 @@ def test_mistakes_are_one_sentence_and_exit_two(run: Run, small: Path, tmp_path:
         (("check",), "did you mean 'search'"),
         (("sync", "--all"), "--from"),
         (("explain", "10.5555/none"), "there is no database yet"),
-        (("explain", "nonsense"), "is no DOI"),
+        (("explain", "nonsense"), "is not a valid DOI"),
         (("export", "--since", "yesterday"), "2026-01-31"),
         (("export", "--tag", "variant"), "facet:value"),
         (("status",), "there is no database yet"),
@@ -149,7 +184,7 @@ def test_init_says_where_it_cannot_write(run: Run, tmp_path: Path) -> None:
     said = run("init", "file/review")
     assert (said.code, "cannot be written" in said.err) == (2, True)
     assert run("init", "review").code == 0
-    assert "already there" in run("init", "review").err
+    assert "already exists" in run("init", "review").err
 
 
 def test_two_syncs_at_once(run: Run, small: Path, tmp_path: Path) -> None:
@@ -191,7 +226,7 @@ def test_explain_decide_and_judge(run: Run, crossref: LoopbackCrossref, small: P
     said = run("explain", "https://doi.org/" + str(STANGIER["DOI"]).upper())
     assert "Verdict: include (by rule, judged on title)" in said.out
     assert "[interpersonal psychotherapy]" in said.out
-    assert "Led here by:" in said.out
+    assert "Found through:" in said.out
     doi = str(STANGIER["DOI"])
     decided = run("decide", doi, "exclude", "--tag", "variant:ipt-g", "--because", "comparator", "--by", "A. Reader")
     assert decided.code == 0, decided.err
@@ -215,7 +250,7 @@ def test_a_word_can_be_taken_back(run: Run, crossref: LoopbackCrossref, small: P
     said = run(
         "decide", doi, "--withdraw", "verdict", "--withdraw", "variant:ipt-g", "--because", "slip", "--by", "A. Reader"
     )
-    assert said.out.startswith("2 decided")
+    assert said.out.startswith("2 decisions by A. Reader")
     assert run("explain", doi).out == before
     assert "nothing to undo" in run("decide", doi, "--withdraw", "verdict", "--because", "x", "--by", "A. Reader").err
     assert run("decisions", "export", "-o", "d.csv").code == 0
@@ -229,7 +264,7 @@ def test_pairs_are_decided_too(run: Run, crossref: LoopbackCrossref, small: Path
     crossref.works[str(second["DOI"])] = second
     assert "1 duplicate record." in run("sync").out
     doi, other = str(STANGIER["DOI"]), str(second["DOI"])
-    assert f"A record of the same work as https://doi.org/{doi}, which counts." in run("explain", other).out
+    assert f"A duplicate of https://doi.org/{doi}, which is the record that counts." in run("explain", other).out
     assert len(run("export").out.splitlines()) == 5
     assert run("decide", doi, "--apart", other, "--because", "two papers", "--by", "A. Reader").code == 0
     assert len(run("export").out.splitlines()) == 6
@@ -314,10 +349,10 @@ def test_reports(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
     assert {"key": "included", "n": 4}.items() <= next(
         box for box in json.loads(run("report", "prisma", "--json").out) if box["key"] == "included"
     ).items()
-    assert "--as-of 'soon' is no day" in run("report", "prisma", "--as-of", "soon").err
+    assert "--as-of 'soon' is not a valid date" in run("report", "prisma", "--as-of", "soon").err
     refused = run("export", "--as-of", "soon")
     assert (refused.code, refused.out) == (2, "")
-    assert "--as-of 'soon' is no day" in refused.err
+    assert "--as-of 'soon' is not a valid date" in refused.err
     assert len(run("export", "--as-of", "1999-12-31").out.splitlines()) == 1
     now, then = (
         list(csv.DictReader(run("export", *more).out.splitlines())) for more in ((), ("--as-of", "2099-12-31"))
@@ -325,11 +360,11 @@ def test_reports(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
     assert [row["doi"] for row in now] == [row["doi"] for row in then]
     said = run("report", "prisma-s").out
     assert "query: query.bibliographic=interpersonal psychotherapy" in said
-    assert "must say: interpersonal psychotherap*, interpersonal therap*" in said
+    assert "title or abstract contains: interpersonal psychotherap*, interpersonal therap*" in said
     assert "Crossref REST API" in said
     assert "years 1974–" in said
     said = run("report", "changes").out
-    assert said.startswith("4 new.\n\nNew (4):\n")
+    assert said.startswith("4 new works.\n\nNew works (4):\n")
     assert said.count("\n  include: 10.") == 4
     assert run("report", "changes", "--tags").out == said
     assert len(json.loads(run("report", "changes", "--since", "2000-01-01", "--json").out)) == 4
@@ -361,7 +396,7 @@ def test_snowball(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
 
 
 def test_check_counts_online(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
-    assert "2 sources, nothing wrong" in run("check").out
+    assert "2 sources, no mistakes" in run("check").out
     assert "By name" in run("check", "--online").out
 
 
@@ -385,11 +420,11 @@ def test_a_site_for_strangers_has_no_desk(run: Run, crossref: LoopbackCrossref, 
     run("sync")
     (tmp_path / "accounts.yaml").write_text("A. Reader: secret\n")
     for options, said in (
-        (("--public", "--reviewer", "A. Reader"), "exclude each other"),
-        (("--accounts", "accounts.yaml", "--reviewer", "A. Reader"), "exclude each other"),
+        (("--public", "--reviewer", "A. Reader"), "give only one of"),
+        (("--accounts", "accounts.yaml", "--reviewer", "A. Reader"), "give only one of"),
         (("--reviewer", "  "), "must not be empty"),
         (("--reviewer", "A. Reader", "--port", "99999"), "a port is a number"),
     ):
         answer = run("serve", *options)
         assert (answer.code, said in answer.err) == (2, True), options
-        assert "The desk" not in answer.err
+        assert "desk" not in answer.err

@@ -24,7 +24,7 @@ def export_works(
 
     def counted() -> Iterator[dict[str, object]]:
         nonlocal count
-        for row in as_of_date.selected(conn, selection, as_of) if as_of else queries.selected(conn, selection):
+        for row in as_of_date.selected_as_of(conn, selection, as_of) if as_of else queries.selected(conn, selection):
             count += 1
             yield row
 

@@ -224,7 +224,7 @@ def exported(db: Path, day: str | None) -> dict[str, dict[str, str]]:
     """The CSV of all works, by DOI, of what has a past; and how many there are in the other formats."""
     selection = queries.Selection(("include", "exclude", "unsure", "duplicate"))
     with queries.reading(db) as conn:
-        rows = as_of_date.selected(conn, selection, day) if day else queries.selected(conn, selection)
+        rows = as_of_date.selected_as_of(conn, selection, day) if day else queries.selected(conn, selection)
         text = "".join(formats.csv_rows(rows, past=day is not None))
         same = dict(conn.execute("select doi, coalesce(same_as, '') from works").fetchall())
     leave = {"as_of", *NOT_OF_THEN, *formats.FACETS}
@@ -319,13 +319,13 @@ def two_months(tmp_path: Path) -> World:
 
 def dois(world: World, day: str, **wanted: Any) -> list[str]:
     with queries.reading(world.db) as conn:
-        return [row["doi"] for row in as_of_date.selected(conn, queries.Selection(**wanted), day)]
+        return [row["doi"] for row in as_of_date.selected_as_of(conn, queries.Selection(**wanted), day)]
 
 
 def test_a_record_is_exported_as_it_was(two_months: World) -> None:
     doi = POOL[0]["DOI"]
     with queries.reading(two_months.db) as conn:
-        rows = {row["doi"]: row for row in as_of_date.selected(conn, queries.Selection(), "2026-01-31")}
+        rows = {row["doi"]: row for row in as_of_date.selected_as_of(conn, queries.Selection(), "2026-01-31")}
     then = rows[doi]
     assert (then["title"], then["abstract"], then["authors"]) == (TITLES[0], None, "Doe J, Roe R0")
     assert (then["notice"], then["notice_details"], then["judged_on"]) == (None, None, "title")
