@@ -427,4 +427,4 @@ def test_a_site_for_strangers_has_no_desk(run: Run, crossref: LoopbackCrossref, 
     ):
         answer = run("serve", *options)
         assert (answer.code, said in answer.err) == (2, True), options
-        assert "desk" not in answer.err
+        assert "Reviewer's desk:" not in answer.err

@@ -298,7 +298,7 @@ def test_either_value_of_one_filter_and_all_filters(place: Path) -> None:
     assert count("design:rct,meta-analysis") == count("design: rct, meta-analysis") == trials + reviews - both
     assert both < min(trials, reviews)
     said = sh(place, "evidence export --help").stdout
-    assert "either" in " ".join(said.split()) and "all must hold" in " ".join(said.split())
+    assert "several values: any of them; several --tag: all of them" in " ".join(said.split())
 
 
 def test_unknown_values_are_refused_with_the_nearest(place: Path) -> None:
