@@ -661,7 +661,9 @@ def test_a_sync_says_on_which_record_of_an_included_work_a_retraction_stands(go:
     assert (row["doi"], row["notice"]) == (STUDY, "retraction")
     explained = queries.work(store.conn, Doi(STUDY))
     assert explained is not None
-    assert "(from updated-by) issued for 10.5555/twin, another record of this work" in explanation.work_explanation(explained)
+    assert "(from updated-by) issued for 10.5555/twin, another record of this work" in explanation.work_explanation(
+        explained
+    )
     assert go(FakeRecordSource([study(), twin])).changes == []
     run = store.start_run("judge", "0", "2026-11-25T00:00:00Z")
     store.set_duplicates(run, [(STUDY, "10.5555/twin", "same", "rule", "")], {STUDY: "10.5555/twin"})
