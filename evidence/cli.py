@@ -803,7 +803,7 @@ def starter() -> Path:
 def main() -> None:
     """The console script: an EvidenceError becomes one sentence on stderr and an exit code."""
     try:
-        with output_file.told():
+        with output_file.stdout_errors():
             code = _status()
     except output_file.PipeClosedError as error:
         code = error.exit_code

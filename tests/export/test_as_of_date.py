@@ -370,7 +370,7 @@ def test_every_format_says_of_which_day_it_is(two_months: World, tmp_path: Path,
         assert {"design_today", "reasons_today", "same_as"} <= set(rows[0])
         assert "design" not in rows[0]
     elif format_ != "asreview":
-        assert text.count("As it stood at the end of 2026-01-31") == 5
+        assert text.count("As of the end of 2026-01-31") == 5
     assert "schools" not in text
 
 

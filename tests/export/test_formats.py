@@ -102,7 +102,7 @@ def test_columns_are_the_documented_ones() -> None:
     assert list(read) == [column.name for column in formats.COLUMNS]
     assert set(formats.FACETS) <= set(read)
     for column in formats.COLUMNS:
-        assert re.fullmatch(r"[^\n]+\.", column.says), column.name
+        assert re.fullmatch(r"[^\n]+\.", column.description), column.name
     assert read["variant"] == "ipt" and read["outcome"] == "depressive-symptoms; quality-of-life"
     assert read["authors_full"] == "Doe, Jane, Jr; van der Berg, C.; Grief and Loss Study Group; Smith, Ann (ed.)"
     assert read["issn"] == "1234-5678; 8765-4321" and read["cited_by"] == "7" and read["format"] == ""

@@ -242,7 +242,7 @@ def test_a_full_disk_under_stderr_too_is_no_traceback(place: Path) -> None:
 
 def test_no_stdout_at_all(place: Path) -> None:
     done = sh(place, "evidence export >&-")
-    assert (done.returncode, "stdout: is closed" in done.stderr) == (1, True)
+    assert (done.returncode, "stdout is closed" in done.stderr) == (1, True)
 
 
 @needs_full
