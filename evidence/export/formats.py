@@ -126,8 +126,8 @@ _AFTER_TAGS = (
 
 
 def columns(facets: Sequence[str] = FACETS, *, past: bool = False) -> tuple[Column, ...]:
-    """The columns of the CSV for a taxonomy with these facets. `past` adds the date of an export of a past day, and ends the names
-    of columns that hold today's values in `_today`."""
+    """The columns of the CSV for a taxonomy with these facets. `past` is for an export as of a past date: it adds that date, and
+    the names of columns that hold today's values end in `_today`."""
     if past:
         return (*_AS_OF, *(_PAST.get(column.name) or _tags_of_today(column, facets) for column in columns(facets)))
     tags = (Column(facet, _TAGS.get(facet, f"Values of the facet {facet}, joined by “; ”.")) for facet in facets)

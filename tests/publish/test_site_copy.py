@@ -126,7 +126,7 @@ def test_the_copy_says_what_the_database_says(known: tuple[Path, Published]) -> 
     left_out = {table for table, _ in site_copy.LEFT_OUT}
     for table in (*schema.RECORD_TABLES, *schema.DERIVED_TABLES, *schema.VIEWS, "_sqlite_migrations"):
         sql = f"select * from {table}"
-        if table in site_copy.KEPT_HOME:
+        if table in site_copy.NOT_COPIED:
             assert rows(copy, sql) == [], table
             continue
         if table in left_out:
@@ -192,7 +192,7 @@ def test_reviewers_are_hidden_if_asked(db: Path, tmp_path: Path) -> None:
     """
     assert rows(hidden / "evidence.db", told) == [
         ("A reviewer: two reviews, says a reviewer",),
-        ("People should look again at what was decided here.",),
+        ("The decisions on this work need a second look.",),
     ]
     assert rows(hidden / "evidence.db", "select verdict, reviewer, reason from decisions") == [
         ("exclude", "A reviewer", "off topic, a reviewer read the whole text")
@@ -224,9 +224,9 @@ def test_the_ledger_knows_more_reviewers(db: Path, tmp_path: Path) -> None:
 @settings(max_examples=60)
 def test_no_signature_stays(name: str, reason: str) -> None:
     """Whatever a name is made of, what stands before the day is never kept; a sentence of another shape goes whole."""
-    said = site_copy._unsigned(site_copy._SIGNED, f"{name} decided this on 2026-11-20: {reason}.", [])
+    said = site_copy._without_signature(site_copy._SIGNED, f"{name} decided this on 2026-11-20: {reason}.", [])
     assert said.startswith("A reviewer decided this on 2026-11-20: ")
-    assert site_copy._unsigned(site_copy._SIGNED, f"{name} wrote {reason}", []) == "A reviewer decided this."
+    assert site_copy._without_signature(site_copy._SIGNED, f"{name} wrote {reason}", []) == "A reviewer decided this."
 
 
 def test_the_contact_address_stays_out(db: Path, tmp_path: Path) -> None:
