@@ -59,15 +59,15 @@ def main() -> None:
     """Print works per second of processor time for both kinds of text. A first pass compiles the terms and is not counted."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     began = time.process_time()
-    book = taxonomy.load()
-    print(f"loading the rulebook: {time.process_time() - began:.2f} s")
+    rules = taxonomy.load()
+    print(f"loading the taxonomy: {time.process_time() - began:.2f} s")
     for name, ours, share in (("not about IPT", False, 1.0), ("about IPT", True, 0.3)):
         batch = works(int(count * share), ours)
         for work in batch[:50]:
-            judge(work, book)
+            judge(work, rules)
         began = time.process_time()
         for work in batch:
-            judge(work, book)
+            judge(work, rules)
         rate = len(batch) / (time.process_time() - began)
         print(f"{name}: {rate:,.0f} works/s ({sum(len(w.abstract or '') for w in batch) / len(batch):.0f} characters)")
 

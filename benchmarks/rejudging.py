@@ -40,7 +40,7 @@ def main() -> None:
         book = taxonomy.load()
         with open_store(db) as store:
             basis = rejudge.basis(book, ())
-            store.set_marks(basis, __version__, book.marks)
+            store.set_rule_digests(basis, __version__, book.value_digests)
             store.conn.execute("update works set basis = ?", (basis,))
             store.conn.commit()
         rules = Path(folder) / "taxonomy"
@@ -59,7 +59,7 @@ def main() -> None:
             ).fetchone()[0]
         conn.close()
         floor = floor_seconds(db, [value.label for facet in book.facets for value in facet.values])
-    touched = len(edited.touched(book.marks))
+    touched = len(edited.values_changed_since(book.value_digests))
     print(
         f"{count} works judged again in {ours:.1f} s (at most {LIMIT:.0f}), {touched} values affected, {written} works changed"
     )

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from evidence.evaluation import screening
     from evidence.harvest import sources
     from evidence.model import Doi, VerdictName
-    from evidence.rules.taxonomy import Rulebook
+    from evidence.rules.taxonomy import Taxonomy
 
 # A command imports what it needs when it runs: importing the network, the database and the rules takes longer than most
 # commands, and `evidence --help` needs none of them.
@@ -239,7 +239,7 @@ def judge(settings: Settings) -> None:
     for line in changes_report.notable_changes(changes):
         click.echo(line)
     if count or changes:
-        click.echo(f"Changes: {changes_report.change_counts(change_log.counted(changes))}.")
+        click.echo(f"Changes: {changes_report.change_counts(change_log.counts_by_kind(changes))}.")
 
 
 @cli.command(epilog=_example("evidence explain 10.1001/jamapsychiatry.2023.0702"))
@@ -252,11 +252,12 @@ def explain(settings: Settings, doi_: str, as_json: bool) -> None:
     The text behind the verdict and behind every tag is quoted.
     """
     from evidence.database import queries
+    from evidence.database.connection import reading
     from evidence.export import explanation
 
     asked = _doi(doi_)
-    with queries.reading(settings.db) as conn:
-        work = queries.work(conn, queries.canonical(conn, asked))
+    with reading(settings.db) as conn:
+        work = queries.work_details(conn, queries.canonical_doi(conn, asked))
     if work is None:
         raise ConfigError(f"{doi_}: no such work in {settings.db}; `evidence export --verdict all` lists the works")
     click.echo(json.dumps(work, ensure_ascii=False) if as_json else explanation.work_explanation(work))
@@ -342,7 +343,7 @@ def decisions_export(settings: Settings, to: Path | None) -> None:
     from evidence.review import decisions_csv
     from evidence.review.decide import read_decisions
 
-    output_file.write(to, (line.encode() for line in decisions_csv.lines(read_decisions(settings.decisions))))
+    output_file.write(to, (line.encode() for line in decisions_csv.csv_lines(read_decisions(settings.decisions))))
 
 
 @decisions.command("import", epilog=_example("evidence decisions import decisions.csv"))
@@ -354,15 +355,16 @@ def decisions_import(settings: Settings, file: Path) -> None:
     The works that they affect are judged again.
     """
     from evidence.database import queries
+    from evidence.database.connection import reading
     from evidence.export import status_report
     from evidence.review import decisions_csv
     from evidence.review.decide import import_decisions
     from evidence.rules import taxonomy
 
-    count = import_decisions(settings.db, settings.decisions, taxonomy.load(), _now, decisions_csv.read(file))
+    count = import_decisions(settings.db, settings.decisions, taxonomy.load(), _now, decisions_csv.read_csv(file))
     click.echo(f"{count_noun(count, 'decision')} added.")
-    with queries.reading(settings.db) as conn:
-        if without := queries.without_work(conn):
+    with reading(settings.db) as conn:
+        if without := queries.decided_but_not_here(conn):
             click.echo(status_report.decisions_without_work(without))
 
 
@@ -372,10 +374,11 @@ def decisions_conflicts(settings: Settings) -> None:
     """List the works whose decisions need a second look, and why."""
     from evidence import doi
     from evidence.database import queries
+    from evidence.database.connection import reading
     from evidence.export import status_report
 
-    with queries.reading(settings.db) as conn:
-        found, without = queries.conflicts(conn), queries.without_work(conn)
+    with reading(settings.db) as conn:
+        found, without = queries.works_with_conflicts(conn), queries.decided_but_not_here(conn)
     for row in found:
         click.echo(f"{doi.url(row['doi'])}  {row['conflict']}")
     if without:
@@ -391,11 +394,11 @@ def decisions_agreement(settings: Settings) -> None:
 
     Percent agreement and Cohen's kappa, over the works that both gave a verdict.
     """
-    from evidence.review import decisions_csv
+    from evidence.review import agreement
     from evidence.review.decide import current_decisions, read_decisions
 
     _, latest = current_decisions(settings.db, read_decisions(settings.decisions))
-    found = decisions_csv.agreement(latest)
+    found = agreement.pairwise_agreement(latest)
     for pair in found:
         kappa = "not defined" if pair.kappa is None else f"{pair.kappa:.2f}"
         works = count_noun(pair.works, "work")
@@ -441,11 +444,11 @@ def export_(
 
     Included works are exported unless you ask for other verdicts.
     """
-    from evidence.database import queries
+    from evidence.database.selection import Selection
     from evidence.export.works import export_works
 
     chosen = EXPORTED_VERDICTS if "all" in verdicts else verdicts
-    selection = queries.Selection(chosen, tuple(map(tag_filter.parse, tags)), _day(since), text)
+    selection = Selection(chosen, tuple(map(tag_filter.parse, tags)), _day(since), text)
     day = _day(as_of, "--as-of")
     count = export_works(settings.db, selection, format_, excel, encoding, to, day)
     if to is not None and not settings.quiet:
@@ -464,10 +467,11 @@ def reports() -> None:
 def report_prisma(settings: Settings, as_of: str | None, as_json: bool) -> None:
     """Print the numbers of the PRISMA 2020 flow diagram."""
     from evidence.database import queries
+    from evidence.database.connection import reading
     from evidence.export import prisma_report
 
     day = _day(as_of, "--as-of")
-    with queries.reading(settings.db) as conn:
+    with reading(settings.db) as conn:
         found = queries.flow(conn, day)
     click.echo(json.dumps(found.boxes, ensure_ascii=False) if as_json else prisma_report.flow_report(found))
 
@@ -478,9 +482,10 @@ def report_prisma(settings: Settings, as_of: str | None, as_json: bool) -> None:
 def report_prisma_s(settings: Settings, as_json: bool) -> None:
     """Print every search as it was run, as PRISMA-S asks."""
     from evidence.database import queries
+    from evidence.database.connection import reading
     from evidence.export import prisma_report
 
-    with queries.reading(settings.db) as conn:
+    with reading(settings.db) as conn:
         rows = queries.searches_as_run(conn)
     click.echo(json.dumps(rows, ensure_ascii=False) if as_json else prisma_report.searches_report(rows))
 
@@ -500,10 +505,11 @@ def report_changes(settings: Settings, since: str | None, tags: bool, as_json: b
     Retractions and other notices come first. Changes of tags are left out unless you give --tags.
     """
     from evidence.database import queries
+    from evidence.database.connection import reading
     from evidence.export import changes_report
 
     day = _day(since)
-    with queries.reading(settings.db) as conn:
+    with reading(settings.db) as conn:
         rows = queries.changes(conn, day, tags=tags)
     click.echo(json.dumps(rows, ensure_ascii=False) if as_json else changes_report.changes_report(rows))
 
@@ -526,10 +532,11 @@ def snowball(settings: Settings, least: int, as_json: bool) -> None:
     such a work, put it into a reference list in sources.yaml.
     """
     from evidence.database import queries
+    from evidence.database.connection import reading
     from evidence.export import prisma_report
 
-    with queries.reading(settings.db) as conn:
-        found = queries.cited_elsewhere(conn, least)
+    with reading(settings.db) as conn:
+        found = queries.cited_but_not_here(conn, least)
     click.echo(json.dumps(found, ensure_ascii=False) if as_json else prisma_report.cited_works_report(found, least))
 
 
@@ -554,9 +561,10 @@ def status(settings: Settings, as_json: bool) -> None:
     Prints the last run, the number of works, each source, and the citations that need a person.
     """
     from evidence.database import queries
+    from evidence.database.connection import reading
     from evidence.export import status_report
 
-    with queries.reading(settings.db) as conn:
+    with reading(settings.db) as conn:
         state = queries.status(conn)
     click.echo(json.dumps(state, ensure_ascii=False) if as_json else status_report.status_report(state))
 
@@ -600,9 +608,9 @@ def serve_(
     opened: Mapping[str, str] = {}
     page = "/"
     if reviewer is not None:
-        opened, page = desk.for_one(settings.db, settings.decisions, reviewer)
+        opened, page = desk.local_desk(settings.db, settings.decisions, reviewer)
     elif accounts is not None:
-        opened, page = desk.for_accounts(settings.db, settings.decisions, accounts)
+        opened, page = desk.accounts_desk(settings.db, settings.decisions, accounts)
     if opened:
         serve.check(settings.db, host, port)
         click.echo(f"Reviewer's desk: {serve.address(host, port, page)}", err=True)
@@ -746,7 +754,7 @@ def evaluate_ranking(file: Path) -> None:
     )
 
 
-def _measure(file: Path, measure: Callable[[list[screening.Row], Rulebook], Any], none: str, brief: bool) -> None:
+def _measure(file: Path, measure: Callable[[list[screening.Row], Taxonomy], Any], none: str, brief: bool) -> None:
     from evidence.evaluation import screening
     from evidence.rules import taxonomy
 

@@ -191,11 +191,11 @@ class Judgement:
 @dataclass(frozen=True, slots=True)
 class Decision:
     """A person's decision on one work: a verdict, one tag added or removed, or an earlier decision of theirs undone (a
-    `withdraw` names the tag, or nothing: the verdict). Append-only; `decisions.standing` says which count.
+    `withdraw` names the tag, or nothing: the verdict). Append-only; `decisions.current_decisions` says which count.
 
     `made_at` is an ISO time in UTC. `rules` is the digest of the rules then, `record` that of the title and abstract that
     were read (`judge.text_digest`), `rule_said` what the rules said then: a verdict, or for a tag `said` or `unsaid`. `seen`
-    has the identifiers (`decisions.identify`) of the decisions on the same subject that the reviewer had before them.
+    has the identifiers (`decisions.decision_id`) of the decisions on the same subject that the reviewer had before them.
     """
 
     doi: Doi

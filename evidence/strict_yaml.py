@@ -1,20 +1,29 @@
-"""YAML text → plain values with line numbers, for every YAML file a person writes.
+"""YAML files that people write → plain values with line numbers, checked against pydantic models.
 
-It refuses what hides mistakes (duplicate keys, aliases, tags) and guesses no types: every scalar is text, an empty one is
-None. What the values mean is for `config` and `rules` to say.
+Duplicate keys, aliases and YAML tags are refused, because they hide mistakes. No types are guessed: every scalar is text, an
+empty one is None. Every error names file, line and remedy. This module does not know what the values mean: the models are
+those of `harvest.sources` and `rules.taxonomy`.
 """
 
 from __future__ import annotations
 
+import difflib
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar, get_args
 
+import pydantic
 import yaml
+from pydantic import AfterValidator, BaseModel
 
 from evidence.errors import ConfigError
 
 Loc = tuple[str | int, ...]
+"""The path to a value in a document: keys and list indexes (0-based), from the outside in."""
+
+_Model = TypeVar("_Model", bound=BaseModel)
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's parser where PyYAML was built with it: ten times as fast on the rules."""
@@ -39,21 +48,27 @@ class YamlText:
         return ConfigError(f"{self.name}:{self.line(loc)}: {message}")
 
 
-def read(path: Path) -> YamlText:
-    """The file at `path`; ConfigError when it is missing, unreadable, or not strict YAML."""
+def parse_file(path: Path, if_missing: str = "check the path") -> YamlText:
+    """The file at `path`. ConfigError when it is missing (the text ends with the remedy `if_missing`), cannot be read, or is
+    not strict YAML."""
+    return parse(read_text(path, if_missing), str(path))
+
+
+def read_text(path: Path, if_missing: str = "check the path") -> str:
+    """The text of the file at `path`, not parsed. ConfigError when it is missing (the text ends with the remedy
+    `if_missing`) or cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ConfigError(f"{path}: there is no such file; `evidence init` writes a starter sources.yaml") from None
+        raise ConfigError(f"{path}: there is no such file; {if_missing}") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
-    return parse(text, str(path))
 
 
 def parse(text: str, name: str) -> YamlText:
-    """`text` as strict YAML; `name` stands in complaints."""
+    """`text` as strict YAML. `name` is the file's name in error messages. ConfigError when it is not strict YAML."""
     try:
         for event in yaml.parse(text, Loader=_Loader):
             if isinstance(event, yaml.AliasEvent) and (mark := event.start_mark) is not None:
@@ -74,6 +89,98 @@ def parse(text: str, name: str) -> YamlText:
     return YamlText(name, None if node is None else _plain(node, (), lines, name), lines)
 
 
+def validated(model: type[_Model], text: YamlText, loc: Loc = (), *, remedy: str) -> _Model:
+    """The values at `loc` as `model`. ConfigError with file, line and what to do for the first value that does not fit;
+    `remedy` ends the message where a key is missing."""
+    data = text.data
+    for step in loc:
+        data = data[step]
+    try:
+        return model.model_validate(data)
+    except pydantic.ValidationError as error:
+        errors = error.errors(include_url=False)
+        # A misspelt key is also a missing one: report what is there.
+        first = next((found for found in errors if found["type"] == "extra_forbidden"), errors[0])
+        inside = _loc_in(data, first["loc"], missing=first["type"] == "missing")
+        raise text.complain((*loc, *inside), _sentence(first, inside, _keys_at(model, inside), remedy)) from None
+
+
+def _loc_in(data: Any, stated: Loc, *, missing: bool) -> Loc:
+    """The path that pydantic states, without its names for the members of a union, which are no keys of the document."""
+    loc: list[str | int] = []
+    for place, step in enumerate(stated):
+        known = data if isinstance(data, dict) else range(len(data)) if isinstance(data, list) else ()
+        if step in known:
+            data = data[step]
+            loc.append(step)
+        elif missing and place == len(stated) - 1:
+            loc.append(step)
+    return tuple(loc)
+
+
+def _keys_at(model: type[BaseModel], loc: Loc) -> list[str]:
+    """The keys that the mapping around `loc` may have."""
+    kind: Any = model
+    for step in loc[:-1]:
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            names = ((field.alias or name, field.annotation) for name, field in kind.model_fields.items())
+            kind = next((annotation for name, annotation in names if name == step), None)
+        else:  # list[X], dict[str, X]
+            kind = (get_args(kind) or (None,))[-1]
+    if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+        return []
+    return [field.alias or name for name, field in kind.model_fields.items()]
+
+
+def _sentence(error: Any, loc: Loc, keys: list[str], remedy: str) -> str:
+    key = next((step for step in reversed(loc) if isinstance(step, str)), "the file")
+    match error["type"]:
+        case "extra_forbidden":
+            return f"unknown key {key!r}{nearest(key, keys)}"
+        case "missing":
+            return f"`{key}:` is missing; {remedy}"
+        case "string_type":
+            return f"`{key}:` must be text; write it on one line, in quotes if it has a colon"
+        case "list_type":
+            return f"`{key}:` must be a list; write `- …` lines under it or [one, two]"
+        case "dict_type" | "model_type":
+            return f"{key!r} must be `name: value` pairs; check the indentation"
+        case "value_error":
+            return str(error["msg"]).removeprefix("Value error, ")
+        case "string_too_short":
+            return f"`{key}:` is empty; write something or remove the line"
+        case "too_short" if error["ctx"]["min_length"] == 1:
+            return f"`{key}:` is empty; it needs at least one entry"
+        case "too_short":
+            return (
+                f"`{key}:` needs at least {error['ctx']['min_length']} entries, and has {error['ctx']['actual_length']}"
+            )
+        case _:
+            return f"`{key}:` {error['msg'][:1].lower()}{error['msg'][1:]}; {remedy}"
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The end of an error message about an unknown name: the known name most like it, else the first twelve known names."""
+    names = sorted(known)
+    folded = word.lower().replace("_", "-")
+    near = [folded] if folded in names else difflib.get_close_matches(folded, names, n=1, cutoff=0.5)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; the known names are {', '.join(names[:12])}{', …' if len(names) > 12 else ''}"
+
+
+def _id(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", value):
+        raise ValueError(
+            f"{value!r} is not a valid id; write lower-case letters, digits and hyphens, such as ipt-by-name"
+        )
+    return value
+
+
+Id = Annotated[str, AfterValidator(_id)]
+"""The type of an id in a pydantic model: `a-z`, `0-9` and hyphens."""
+
+
 def _plain(node: yaml.Node, loc: Loc, lines: dict[Loc, int], name: str) -> Any:
     line = node.start_mark.line + 1
     lines[loc] = line
@@ -90,7 +197,7 @@ def _plain(node: yaml.Node, loc: Loc, lines: dict[Loc, int], name: str) -> Any:
             raise ConfigError(f"{name}:{key_line}: a key must be a plain word")
         if key in result:
             first = lines[(*loc, key)]
-            raise ConfigError(f"{name}:{key_line}: the key {key!r} stands here and on line {first}; keep one of them")
+            raise ConfigError(f"{name}:{key_line}: the key {key!r} is already on line {first}; keep one of them")
         result[key] = _plain(value_node, (*loc, key), lines, name)
         lines[(*loc, key)] = key_line
     return result

@@ -219,7 +219,7 @@ def files(facts: Path, sources: Path) -> dict[str, bytes]:
     raw = facts.read_bytes()
     text = (gzip.decompress(raw) if facts.suffix == ".gz" else raw).decode("utf-8")
     rows = [json.loads(line) for line in text.split("\n") if line.strip()]
-    listed = strict_yaml.read(sources).data["sources"]
+    listed = strict_yaml.parse_file(sources).data["sources"]
     citations = [entry["text"] for source in listed if source["id"] == ARTICLE for entry in source["citations"]]
     records, left_out = build(rows, citations)
     packed = io.BytesIO()

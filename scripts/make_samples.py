@@ -26,7 +26,7 @@ from evidence.evaluation import accuracy, matching
 from evidence.evaluation import duplicates as evaluation
 from evidence.linkage import duplicates
 from evidence.rules import taxonomy
-from evidence.rules.taxonomy import Rulebook
+from evidence.rules.taxonomy import Taxonomy
 
 SAMPLES = Path(__file__).resolve().parents[1] / "tests" / "samples"
 Row = dict[str, Any]
@@ -290,7 +290,7 @@ def hard_pairs(data: Path) -> Row:
     return document  # type: ignore[no-any-return]
 
 
-def figures(folder: Path, book: Rulebook) -> list[accuracy.Figure]:
+def figures(folder: Path, book: Taxonomy) -> list[accuracy.Figure]:
     """What the rules measure on the titles. Neither the rules' digest nor the size of the full sets is in it."""
     measure = runpy.run_path(str(Path(__file__).with_name("measure.py")))
     names = {label: name for name, label in measure["SETS"].items()}

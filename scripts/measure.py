@@ -14,7 +14,7 @@ from pathlib import Path
 from evidence.evaluation import accuracy, screening
 from evidence.evaluation.accuracy import Figure
 from evidence.rules import taxonomy
-from evidence.rules.taxonomy import Rulebook
+from evidence.rules.taxonomy import Taxonomy
 
 LABELLED = "ipt-labelled.csv"
 BIBLIOGRAPHY = "ipt-bibliography.jsonl"
@@ -26,13 +26,13 @@ SETS = {
 }
 
 
-def figures(folder: Path, book: Rulebook) -> Iterator[Figure]:
+def figures(folder: Path, rules: Taxonomy) -> Iterator[Figure]:
     """The rows of the table."""
     labelled, works, trials = (screening.read(_find(folder, name)) for name in SETS)
-    yield from accuracy.screening(screening.screening(labelled, book), SETS[LABELLED], book.digest)
-    yield from accuracy.screening(screening.screening(works, book), SETS[BIBLIOGRAPHY], book.digest)
-    yield accuracy.trials(screening.rct(trials, book), SETS[TRIALS], book.digest)
-    yield from accuracy.tags(screening.tags(works, book), SETS[BIBLIOGRAPHY], book.digest)
+    yield from accuracy.screening(screening.screening(labelled, rules), SETS[LABELLED], rules.digest)
+    yield from accuracy.screening(screening.screening(works, rules), SETS[BIBLIOGRAPHY], rules.digest)
+    yield accuracy.trials(screening.rct(trials, rules), SETS[TRIALS], rules.digest)
+    yield from accuracy.tags(screening.tags(works, rules), SETS[BIBLIOGRAPHY], rules.digest)
 
 
 def _find(folder: Path, name: str) -> Path:

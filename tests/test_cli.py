@@ -10,9 +10,8 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -20,38 +19,15 @@ import pytest
 from filelock import FileLock
 
 from evidence import cli
+from tests.command_line import Run, runner
 from tests.loopback import LoopbackCrossref
 from tests.records import FONAGY, MARKOWITZ, SMALL_YAML, STANGIER, WORKS
 
 
-@dataclass
-class Said:
-    """What a command printed, and its exit code."""
-
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Said]
-
-
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Call the console script in an empty folder: `run("sync", "--offline")`."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str) -> Said:
-        monkeypatch.setattr(sys, "argv", ["evidence", *arguments])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        captured = capsys.readouterr()
-        return Said(code, captured.out, captured.err)
-
-    return call
+    """Call the console script in an empty folder."""
+    return runner(tmp_path, monkeypatch, capsys)
 
 
 @pytest.fixture

@@ -109,7 +109,7 @@ def test_the_example_of_a_rule_does_what_it_says(tmp_path: Path) -> None:
     book = taxonomy.load(folder)
 
     def tagged(title: str) -> bool:
-        tags = tag(Work(doi=Doi("10.1000/example"), title=title), book)
+        tags = tag(Work(doi=Doi("10.1000/example"), title=title), book.tagging)
         return (shown["facet"], value["id"]) in {(found.facet, found.value) for found in tags}
 
     assert all(map(tagged, value["examples"]))

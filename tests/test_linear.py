@@ -33,9 +33,9 @@ TOKENS = (
 )  # fmt: skip
 
 
-def _book(read: Callable[[Work, taxonomy.Rulebook], object]) -> Callable[[str], object]:
-    book = taxonomy.load()
-    return lambda long: read(Work(DOI, title=long, abstract=long), book)
+def _with_rules(apply: Callable[[Work, taxonomy.Taxonomy], object]) -> Callable[[str], object]:
+    rules = taxonomy.load()
+    return lambda long: apply(Work(DOI, title=long, abstract=long), rules)
 
 
 def _lesser(long: str) -> object:
@@ -69,9 +69,11 @@ READERS: dict[str, Callable[[], Callable[[str], object]]] = {
     "container": lambda: lambda long: field_comparison.container(long, long),
     "pair": lambda: _pair,
     "citation": lambda: _cited,
-    "phrases": lambda: terms.Phrases(("interpersonal psychotherap*", "interpersonal (therapy|group) <3> IPT")).find,
-    "screening": lambda: _book(lambda work, book: screen.screen(work, book)),
-    "tagging": lambda: _book(lambda work, book: tag.tag(work, book)),
+    "phrases": lambda: (
+        terms.Phrases(("interpersonal psychotherap*", "interpersonal (therapy|group) <3> IPT")).first_hit
+    ),
+    "screening": lambda: _with_rules(lambda work, rules: screen.screen(work, rules)),
+    "tagging": lambda: _with_rules(lambda work, rules: tag.tag(work, rules.tagging)),
 }
 SHORTER = {"tagging": 6, "pair": 2, "screening": 2}
 """Readers that ask a thousand things of a text get one that many times shorter; it is long enough to tell."""

@@ -100,8 +100,10 @@ async def read(datasette: Any, request: Any) -> tuple[str, prisma_flow.Flow, dic
     day = request.args.get("as_of") or ""
     if day and not as_of_date.is_date(day):
         raise BadRequest(f"as_of={day!r} is not a valid date; write it like 2026-01-31")
-    run = await db.execute_fn(lambda conn: prisma_flow.run_of(conn, day)) if day else None
-    found = await MEMORY.get(db.path, ("flow", run), lambda: db.execute_fn(lambda conn: prisma_flow.read(conn, run)))
+    run = await db.execute_fn(lambda conn: prisma_flow.run_of_day(conn, day)) if day else None
+    found = await MEMORY.get(
+        db.path, ("flow", run), lambda: db.execute_fn(lambda conn: prisma_flow.read_flow(conn, run))
+    )
     return day, found, {} if day else await MEMORY.get(db.path, "designs", lambda: designed(db))
 
 

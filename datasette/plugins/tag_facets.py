@@ -138,7 +138,7 @@ def filters_from_request(
         wanted = await tag_filters(datasette.get_database(database), request)
         if not wanted:
             return None
-        clauses, params = tag_filter.conditions(wanted)
+        clauses, params = tag_filter.sql_conditions(wanted)
         descriptions = [f"tagged {tag.facet}: {' or '.join(tag.values)}" for tag in wanted]
         return FilterArguments(clauses, params, descriptions)
 
@@ -152,7 +152,7 @@ async def tag_filters(db: Any, request: Any) -> list[tag_filter.TagFilter]:
         return []
     known = await MEMORY.get(db.path, "labels", lambda: labels_of(db))
     try:
-        return tag_filter.read(texts, known)
+        return tag_filter.parse_checked(texts, known)
     except ConfigError as error:
         raise BadRequest(str(error)) from None
 

@@ -96,7 +96,7 @@ async def recent_runs(db: Any) -> list[dict[str, Any]]:
     for row in await db.execute(FIRST_OF_EACH, params):
         change = dict(row) | {"label": changes_report.change_label(row)}
         if row["what"] == "notice":
-            change["notice"] = change_log.read(row["after"], row["doi"]).kind
+            change["notice"] = change_log.parse_notice(row["after"], row["doi"]).kind
         found.setdefault((row["run"], row["what"]), []).append(change)
     for run in runs:
         by_kind = {what: sum(n.values()) for what, n in counts.get(run["run"], {}).items()}
@@ -124,10 +124,10 @@ async def feed(datasette: Any, request: Any) -> Response:
     tags = [tag for tag in request.args.getlist("_tag") if tag]
     db = datasette.get_database(NAME)
     try:
-        wanted = tag_filter.read(tags, [tuple(row) for row in await db.execute(TAXONOMY)] if tags else [])
+        wanted = tag_filter.parse_checked(tags, [tuple(row) for row in await db.execute(TAXONOMY)] if tags else [])
     except ConfigError as error:
         raise BadRequest(str(error)) from None
-    clauses, params = tag_filter.conditions(wanted, "w.doi")
+    clauses, params = tag_filter.sql_conditions(wanted, "w.doi")
     tagged = " ".join(f"and {clause}" for clause in clauses)
     rows = await db.execute(ENTRIES.format(tagged=tagged), {"limit": FEED_LENGTH, **params})
     query = f"?{urlencode([('_tag', tag) for tag in tags])}" if tags else ""

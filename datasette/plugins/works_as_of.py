@@ -17,7 +17,7 @@ from datasette.utils import tilde_encode
 from datasette.utils.asgi import BadRequest, NotFound, Response
 
 from evidence.database import tag_filter
-from evidence.database.prisma_flow import run_of
+from evidence.database.prisma_flow import run_of_day
 from evidence.errors import ConfigError
 from evidence.export import as_of_date, formats
 
@@ -133,7 +133,7 @@ async def read(datasette: Any, query: str) -> tuple[str, as_of_date.AsOfFilter]:
     texts = [text for key, text in pairs if key == "_tag" and text]
     rows = await datasette.get_database(NAME).execute(TAXONOMY) if texts else ()
     try:
-        tags = tag_filter.read(texts, [tuple(row) for row in rows])
+        tags = tag_filter.parse_checked(texts, [tuple(row) for row in rows])
         day = as_of_date.checked_date(one.get("as_of", ""))
     except ConfigError as error:
         raise BadRequest(str(error)) from None
@@ -147,7 +147,7 @@ async def rows_of(
     """The number of records in the list, and up to `most` of them (None: all) from index `start`."""
 
     def query(conn: sqlite3.Connection) -> tuple[int, list[dict[str, Any]]]:
-        run = run_of(conn, day)
+        run = run_of_day(conn, day)
         matching = as_of_date.verdicts_as_of(conn, run, wanted)
         shown = matching[start:] if most is None else matching[start : start + most]
         return len(matching), list(as_of_date.rows_as_of(conn, run, shown, day))

@@ -1,4 +1,4 @@
-"""How right are the rules? Labelled records and a rulebook → precision, recall, F1 and every disagreement with its words.
+"""How right are the rules? Labelled records and a taxonomy → precision, recall, F1 and every disagreement with its words.
 
 It measures and prints; it changes no rule and no database. Rows come from `.csv`, `.csv.gz`, `.jsonl` and `.jsonl.gz`
 files in the shapes described at `Row`; whoever else labels a set can bring it in the same shape.
@@ -21,7 +21,7 @@ from evidence.model import Doi, Match, VerdictName, Work
 from evidence.rules.judge import judge
 from evidence.rules.screen import screen
 from evidence.rules.tag import tag
-from evidence.rules.taxonomy import FACETS, Rulebook
+from evidence.rules.taxonomy import FACETS, Taxonomy
 
 LABELS = {
     **dict.fromkeys(("1", "1.0", "true", "t", "yes", "y", "include", "included", "relevant"), True),
@@ -123,12 +123,12 @@ class Trials:
     disagreements: tuple[Disagreement, ...] = field(repr=False)
 
 
-def screening(rows: Iterable[Row], book: Rulebook) -> tuple[Screening, ...]:
+def screening(rows: Iterable[Row], rules: Taxonomy) -> tuple[Screening, ...]:
     """Screening on the rows that carry a verdict all readers share, with abstract and on the title alone."""
     tallies: dict[str, list[tuple[Row, VerdictName, tuple[Match, ...]]]] = {"title+abstract": [], "title": []}
     for row in rows:
         if row.relevant and len(set(row.relevant)) == 1 and (row.work.title or row.work.abstract):
-            said = screen(row.work, book)
+            said = screen(row.work, rules)
             tallies[said.judged_on].append((row, said.verdict, said.matches))
     return tuple(_screened(basis, judged) for basis, judged in tallies.items() if judged)
 
@@ -150,7 +150,7 @@ def _screened(basis: str, judged: Sequence[tuple[Row, VerdictName, tuple[Match, 
     return Screening(basis, len(judged), relevant, counts, unsure, lost, tuple(disagreements))
 
 
-def tags(rows: Iterable[Row], book: Rulebook) -> Tagging:
+def tags(rows: Iterable[Row], rules: Taxonomy) -> Tagging:
     """Tags on the relevant rows that readers labelled.
 
     Where some rows have two readers, those with one are left out: nobody checked what that one left unsaid. With one
@@ -165,7 +165,7 @@ def tags(rows: Iterable[Row], book: Rulebook) -> Tagging:
         if not row.readers or len(row.readers) < readers or (row.relevant and not all(row.relevant)):
             continue
         seen += 1
-        said = {(t.facet, t.value): t.matches for t in tag(row.work, book)}
+        said = {(t.facet, t.value): t.matches for t in tag(row.work, rules.tagging)}
         for facet in FACETS:
             given = [reader.get(facet, frozenset()) for reader in row.readers]
             either, both = frozenset[str]().union(*given), frozenset.intersection(*given)
@@ -185,14 +185,14 @@ def tags(rows: Iterable[Row], book: Rulebook) -> Tagging:
     return Tagging(seen, values, tuple(disagreements))
 
 
-def rct(rows: Iterable[Row], book: Rulebook) -> Trials:
+def rct(rows: Iterable[Row], rules: Taxonomy) -> Trials:
     """Is it a randomised trial? On any field of medicine, so without screening."""
     right = wrong = missed = 0
     disagreements = []
     for row in rows:
         if row.randomised is None:
             continue
-        found = [t for t in tag(row.work, book) if t.facet == "design" and t.value in RANDOMISED]
+        found = [t for t in tag(row.work, rules.tagging) if t.facet == "design" and t.value in RANDOMISED]
         right += bool(found) and row.randomised
         wrong += bool(found) and not row.randomised
         missed += row.randomised and not found
@@ -221,12 +221,12 @@ class Ranking:
     queue_read: int
 
 
-def ranking(rows: Iterable[Row], book: Rulebook, share: float = 0.95) -> Ranking:
+def ranking(rows: Iterable[Row], rules: Taxonomy, share: float = 0.95) -> Ranking:
     """Order labelled rows by words alone, as `to_check` does (sources and citations are not in a labelled file)."""
     order: list[tuple[tuple[float, ...], bool, bool]] = []
     for row in rows:
         if row.relevant and len(set(row.relevant)) == 1 and (row.work.title or row.work.abstract):
-            judged = judge(row.work, book)
+            judged = judge(row.work, rules)
             place = {"include": 0, "unsure": 1, "exclude": 2}[judged.verdict]
             likely = 4.0 * bool(judged.matches) + 0.5 * min(len(judged.tags), 6)
             order.append(((place, -likely), row.relevant[0], judged.verdict == "unsure"))

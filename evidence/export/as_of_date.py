@@ -17,10 +17,11 @@ from datetime import date
 from typing import Any
 
 from evidence.crossref.normalise import normalise
-from evidence.database import queries, tag_filter
-from evidence.database.prisma_flow import run_of
-from evidence.database.queries import Row, Selection
-from evidence.database.store import content
+from evidence.database import tag_filter
+from evidence.database.prisma_flow import run_of_day
+from evidence.database.selection import NOTICES, Selection, full_text_query, funder_text
+from evidence.database.sql import Row
+from evidence.database.store_works import record_columns
 from evidence.database.tag_filter import TagFilter
 from evidence.errors import ConfigError, RecordError
 from evidence.export.reference_formats import names
@@ -87,7 +88,7 @@ def verdicts_as_of(conn: sqlite3.Connection, run: int, wanted: AsOfFilter) -> li
     """The verdicts after the run that match the filter, newest work first (by today's year); none after run 0."""
     where = ["h.verdict in (select value from json_each(:verdicts))"]
     values: Row = {"run": run, "verdicts": json.dumps(list(wanted.verdicts))}
-    clauses, tags = tag_filter.conditions(wanted.tags, "coalesce(a.doi, h.doi)")
+    clauses, tags = tag_filter.sql_conditions(wanted.tags, "coalesce(a.doi, h.doi)")
     where += clauses
     values |= tags
     for column in ("decided", "why"):
@@ -124,10 +125,10 @@ def rows_as_of(conn: sqlite3.Connection, run: int, stood: Sequence[PastVerdict],
 
 def selected_as_of(conn: sqlite3.Connection, selection: Selection, day: str) -> Iterator[Row]:
     """The export rows of a selection as of the end of a day (ISO): verdicts and text of then, tags of today."""
-    run = run_of(conn, day)
+    run = run_of_day(conn, day)
     wanted = AsOfFilter(selection.verdicts, tags=selection.tags, since=selection.since)
     rows = rows_as_of(conn, run, verdicts_as_of(conn, run, wanted), day)
-    yield from rows if selection.text is None else _with_words(rows, queries.plain_words(selection.text))
+    yield from rows if selection.text is None else _with_words(rows, full_text_query(selection.text))
 
 
 def _with_words(rows: Iterable[Row], words: str) -> Iterator[Row]:
@@ -214,12 +215,12 @@ def _past_record(cursor: sqlite3.Cursor, run: int, doi: str) -> tuple[Work | Non
 def _record_columns(work: Work) -> Row:
     """The columns of a row that come from its record."""
     people = [_author_row(author) for author in work.authors]
-    return content(work) | {
+    return record_columns(work) | {
         "judged_on": "title+abstract" if work.abstract else "title" if work.title else "nothing",
         "authors_full": people,
         "orcids": "; ".join(f"{_full_name(p)}: {p['orcid']}" for p in people if p["orcid"]) or None,
         "affiliations": " | ".join(f"{_full_name(p)}: {p['affiliation']}" for p in people if p["affiliation"]) or None,
-        "funders": tuple(queries.funder_text(f.name, f.doi, f.awards) for f in work.funders),
+        "funders": tuple(funder_text(f.name, f.doi, f.awards) for f in work.funders),
         "funders_full": [{"name": f.name, "doi": f.doi, "awards": list(f.awards)} for f in work.funders],
     }
 
@@ -263,7 +264,7 @@ _OF_THESE = "in (select value from json_each(:dois))"
 _NOTICES_OF_THESE = f"(select * from notice_history n where n.doi {_OF_THESE} and {_TRUE_AFTER_RUN.format('n')})"  # noqa: S608 - our own names
 _CURRENT_VERSIONS = f"select doi, version from snapshots where last_run is null and doi {_OF_THESE}"  # noqa: S608
 _WORKS_OF_TODAY = f"select * from works where doi {_OF_THESE}"  # noqa: S608
-_DETAILS = queries.NOTICES.format(notices=_NOTICES_OF_THESE, among=_OF_THESE)
+_DETAILS = NOTICES.format(notices=_NOTICES_OF_THESE, among=_OF_THESE)
 _KINDS = f"select doi, kind from {_NOTICES_OF_THESE} where undone = 0 and relation <> 'preprint'"  # noqa: S608
 _GONE = f"""
     select a.doi, substr(r.started, 1, 10) from absences a join runs r on r.run = a.first_run

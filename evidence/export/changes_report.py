@@ -55,7 +55,7 @@ def changes_report(rows: Sequence[dict[str, Any]]) -> str:
     """The text of `evidence report changes`: the number of each kind, then one line per change, most serious kind first."""
     if not rows:
         return "Nothing is new or changed."
-    lines = [f"{change_counts(change_log.counted(rows))}."]
+    lines = [f"{change_counts(change_log.counts_by_kind(rows))}."]
     for what, group in groupby(rows, lambda row: row["what"]):
         found = list(group)
         lines += ["", f"{HEADINGS[what]} ({len(found):,}):", *(f"  {change_sentence(row)}" for row in found)]
@@ -97,7 +97,7 @@ def change_sentence(row: Mapping[str, Any]) -> str:
         case "notice":
             return _notice_sentence(row)
         case "notice-ended":
-            return f"{_kind(change_log.read(before, row['doi'])).capitalize()} withdrawn: {work}"
+            return f"{_kind(change_log.parse_notice(before, row['doi'])).capitalize()} withdrawn: {work}"
         case "reopened":
             return f"To look at again: {work} ({after})"
         case "gone":
@@ -122,10 +122,10 @@ def change_label(row: Mapping[str, Any]) -> str:
     before, after = row["before"], row["after"]
     match row["what"]:
         case "notice":
-            notice = change_log.read(after, row["doi"])
+            notice = change_log.parse_notice(after, row["doi"])
             return f"{_kind(notice)}{' of its preprint' if notice.relation == 'preprint' else ''}"
         case "notice-ended":
-            return f"{_kind(change_log.read(before, row['doi']))} withdrawn"
+            return f"{_kind(change_log.parse_notice(before, row['doi']))} withdrawn"
         case "reopened":
             return "decision to look at again"
         case "gone":
@@ -145,7 +145,7 @@ def change_label(row: Mapping[str, Any]) -> str:
     return str(row["what"])
 
 
-def _kind(notice: change_log.Standing) -> str:
+def _kind(notice: change_log.WorkNotice) -> str:
     return notice.kind.replace("-", " ")
 
 
@@ -167,7 +167,7 @@ def _verdict_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
 
 def _notice_sentence(row: Mapping[str, Any]) -> str:
     """`NOTICE retraction of included work 10.1000/x: Title`, with the DOI it was issued for where that is another."""
-    doi, notice = row["doi"], change_log.read(row["after"], row["doi"])
+    doi, notice = row["doi"], change_log.parse_notice(row["after"], row["doi"])
     work = {"include": "included work", "unsure": "a work waiting for a decision:"}.get(row["verdict"], "work")
     if notice.relation == "preprint":
         return f"NOTICE {notice.kind} of {notice.stands_on}, a preprint of {work} {work_name(doi, row['title'])}"

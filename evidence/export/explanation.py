@@ -14,7 +14,7 @@ _CONTEXT = 40
 
 def work_explanation(work: dict[str, Any]) -> str:
     """The text of `evidence explain`: the verdict and tags of a work, each with the text behind it, and how the work was found.
-    `work` is of `queries.work`."""
+    `work` is of `queries.work_details`."""
     lines = [work["title"] or "(no title deposited)", _source_line(work), work["url"] or work["doi"], ""]
     lines.append(
         f"Verdict: {work['verdict']} ({decided_by(work['decided'])}, judged on {work['judged_on']}). {work['why']}"

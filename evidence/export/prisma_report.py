@@ -86,7 +86,7 @@ def search_depth(row: dict[str, Any]) -> str:
 
 def cited_works_report(rows: Sequence[dict[str, Any]], least: int) -> str:
     """The text of `evidence snowball`: how many included works cite each work, and its link. `rows` are of
-    `queries.cited_elsewhere`, asked for at least `least` citing works."""
+    `queries.cited_but_not_here`, asked for at least `least` citing works."""
     if not rows:
         works = "one included work" if least == 1 else f"{least} included works"
         return f"No work outside the database is cited by at least {works}."

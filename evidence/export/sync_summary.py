@@ -40,7 +40,7 @@ def sync_summary(outcome: Outcome) -> str:
     parts.append(f"{count_noun(len(outcome.matched), 'record')} matched the searches")
     lines.append("; ".join(parts) + ".")
     if outcome.changes:
-        lines.append(f"Changes: {change_counts(change_log.counted(outcome.changes))}.")
+        lines.append(f"Changes: {change_counts(change_log.counts_by_kind(outcome.changes))}.")
     elif outcome.outcome == "complete":
         lines.append(f"Nothing new: {_what_was_written(outcome)}.")
     if rejects := outcome.landed.rejects:

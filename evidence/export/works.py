@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from evidence.database import queries
+from evidence.database.connection import reading
+from evidence.database.selection import Selection, check_selection, selected_works
 from evidence.export import as_of_date, formats, output_file
 
 
 def export_works(
     db: Path,
-    selection: queries.Selection,
+    selection: Selection,
     format_: str,
     excel: bool,
     encoding: str,
@@ -27,12 +28,12 @@ def export_works(
 
     def counted_rows() -> Iterator[dict[str, object]]:
         nonlocal count
-        for row in as_of_date.selected_as_of(conn, selection, as_of) if as_of else queries.selected(conn, selection):
+        for row in as_of_date.selected_as_of(conn, selection, as_of) if as_of else selected_works(conn, selection):
             count += 1
             yield row
 
-    with queries.reading(db) as conn:
-        queries.check(conn, selection)
+    with reading(db) as conn:
+        check_selection(conn, selection)
         writer = formats.FORMATS[format_]
         rows = counted_rows()
         chunks = formats.csv_rows(rows, excel=excel, past=as_of is not None) if format_ == "csv" else writer(rows)

@@ -16,7 +16,9 @@ from evidence import __version__
 from evidence.crossref import client
 from evidence.crossref.record_files import Archive, Question
 from evidence.database import queries, store
+from evidence.database.connection import open_evidence
 from evidence.database.lock import locked
+from evidence.database.sql import Row
 from evidence.errors import RejectedError
 from evidence.harvest import references, rejudge
 from evidence.harvest import sync as stages
@@ -25,7 +27,7 @@ from evidence.harvest.search import Matcher
 from evidence.harvest.sources import Config, ReferenceList, Search
 from evidence.harvest.sync import Outcome, Quiet
 from evidence.model import SAME_WORK, Citation, Clock, Doi, Query, iso_time
-from evidence.rules.taxonomy import Rulebook
+from evidence.rules.taxonomy import Taxonomy
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +49,7 @@ def run_sync(
     db: Path,
     ledger: Path,
     config: Config,
-    book: Rulebook,
+    book: Taxonomy,
     now: Clock,
     progress: Progress,
     *,
@@ -75,12 +77,12 @@ def run_sync(
 
 
 def judge_stale(
-    db: Path, ledger: Path, book: Rulebook, now: Clock, progress: Progress | None = None
-) -> tuple[int, list[queries.Row]]:
+    db: Path, ledger: Path, book: Taxonomy, now: Clock, progress: Progress | None = None
+) -> tuple[int, list[Row]]:
     """Judge again what changed rules or decisions touch; returns how many works, and what changed by it (as
     `queries.changes`, with tags). A run is opened only if there are any, or if a run that was killed left something to
     announce."""
-    queries.connect(db, older=True).close()
+    open_evidence(db, older=True).close()
     with locked(db), store.open_store(db, ledger) as opened:
         return _judge_stale(opened, book, now, progress or Quiet())
 
@@ -95,7 +97,7 @@ def counts(
             sleep(COUNT_PAUSE)
 
 
-def _judge_stale(opened: store.Store, book: Rulebook, now: Clock, progress: Progress) -> tuple[int, list[queries.Row]]:
+def _judge_stale(opened: store.Store, book: Taxonomy, now: Clock, progress: Progress) -> tuple[int, list[Row]]:
     said = rejudge.decisions_by_work(opened)
     opened.show_decisions()
     waiting = bool(opened.unannounced())
@@ -116,7 +118,7 @@ def _record_files(files: Files, config: Config, opened: store.Store) -> Iterator
     questions = [Question(s.query, Matcher(s).accepts) for s in config.sources if isinstance(s, Search)]
     lists = [s for s in config.sources if isinstance(s, ReferenceList)]
     followed = [s for s in lists if s.of]
-    wanted = set(queries.dois(opened.conn)) | {s.of for s in followed if s.of}
+    wanted = set(queries.current_dois(opened.conn)) | {s.of for s in followed if s.of}
     for decision in opened.decisions():
         wanted |= {decision.doi} | ({Doi(decision.value)} if decision.facet == SAME_WORK and decision.value else set())
     printed = [c for s in lists for c in s.citations]

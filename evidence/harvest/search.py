@@ -99,7 +99,7 @@ class Matcher:
 
     def says(self, title: str | None, abstract: str | None) -> bool:
         """True when the title or the abstract holds a phrase (and, where `also` is given, one of these)."""
-        return all(p.find(title) is not None or p.find(abstract) is not None for p in self._needed)
+        return all(p.first_hit(title) is not None or p.first_hit(abstract) is not None for p in self._needed)
 
     def accepts(self, message: Message, title: str | None, abstract: str | None) -> bool:
         """For records from files, which no server has filtered: phrases, years and the filters a record can answer."""

@@ -6,22 +6,20 @@ database. Crossref's vocabulary (filters, field queries) is habanero's.
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
-import pydantic
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from evidence import doi, strict_yaml
 from evidence.errors import ConfigError
 from evidence.model import Citation, Doi, Query
 from evidence.rules.terms import Phrases
-from evidence.strict_yaml import Loc, YamlText
+from evidence.strict_yaml import Loc, YamlText, nearest, validated
 
 REFRESH_SOURCE = "known-works"
 FILES_SOURCE = "files"
@@ -110,14 +108,14 @@ class Config:
 
 def load(path: Path) -> Config:
     """The checked configuration at `path`; ConfigError with file, line and remedy."""
-    return check(strict_yaml.read(path))
+    return check(strict_yaml.parse_file(path, "`evidence init` writes a starter sources.yaml"))
 
 
 def check(text: YamlText) -> Config:
     """The checked configuration of parsed YAML (see `load`)."""
     if not isinstance(text.data, dict):
         raise text.complain((), "expected `sources:` with a list under it; `evidence init` writes a starter file")
-    file = _validated(_File, text, ())
+    file = validated(_File, text, remedy=_REMEDY)
     sources: list[ReferenceList | Search] = []
     lines: dict[str, int] = {}
     for i, entry in enumerate(file.sources):
@@ -162,20 +160,18 @@ def field_query_names() -> frozenset[str]:
     return frozenset(name.removeprefix("query.") for name in VALID_FIELD_QUERIES)
 
 
-def _slug(value: str) -> str:
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", value):
-        raise ValueError(f"{value!r} must be lower-case letters, digits and hyphens, such as ipt-by-name")
+def _not_reserved(value: str) -> str:
     if value in RESERVED:
         raise ValueError(f"{value!r} is a name the program keeps for itself; choose another")
     return value
 
 
-_Id = Annotated[str, AfterValidator(_slug)]
+_Id = Annotated[strict_yaml.Id, AfterValidator(_not_reserved)]
 _Text = Annotated[str, Field(min_length=1)]
 _Words = Annotated[list[_Text], Field(min_length=1)]
 
 
-_M = TypeVar("_M", bound=BaseModel)
+_REMEDY = "add it (the file that `evidence init` writes shows every key)"
 
 
 class _Strict(BaseModel):
@@ -230,12 +226,12 @@ class _ArticleEntry(_Strict):
 def _source(text: YamlText, loc: Loc, entry: dict[str, Any]) -> ReferenceList | Search:
     kind = entry.get("kind")
     if kind == "references":
-        return _reference_list(text, loc, _validated(_ReferencesEntry, text, loc))
+        return _reference_list(text, loc, validated(_ReferencesEntry, text, loc, remedy=_REMEDY))
     if kind == "search":
-        return _search(text, loc, _validated(_SearchEntry, text, loc))
+        return _search(text, loc, validated(_SearchEntry, text, loc, remedy=_REMEDY))
     if kind is None:
         raise text.complain(loc, "this source has no `kind:`; write `kind: references` or `kind: search`")
-    raise text.complain((*loc, "kind"), f"unknown kind {kind!r}{_nearest(kind, {'references', 'search'})}")
+    raise text.complain((*loc, "kind"), f"unknown kind {kind!r}{nearest(kind, {'references', 'search'})}")
 
 
 def _reference_list(text: YamlText, loc: Loc, entry: _ReferencesEntry) -> ReferenceList:
@@ -269,13 +265,13 @@ def _search(text: YamlText, loc: Loc, entry: _SearchEntry) -> Search:
         if name not in field_query_names():
             raise text.complain(
                 (*loc, "query", name),
-                f"Crossref has no field query {name!r}{_nearest(name, field_query_names())}",
+                f"Crossref has no field query {name!r}{nearest(name, field_query_names())}",
             )
     filters: list[tuple[str, tuple[str, ...]]] = []
     for written, value in entry.filter.items():
         here = (*loc, "filter", written)
         if written not in filter_names():
-            raise text.complain(here, f"Crossref has no filter {written!r}{_nearest(written, filter_names())}")
+            raise text.complain(here, f"Crossref has no filter {written!r}{nearest(written, filter_names())}")
         if _WINDOW_FILTERS.fullmatch(written):
             raise text.complain(
                 here, f"{written!r} is set by the program itself; to limit the years write `years: 1974-`"
@@ -309,12 +305,12 @@ def _years(text: YamlText, loc: Loc, written: str | None) -> tuple[int | None, i
 
 
 def _article(text: YamlText, loc: Loc, raw: dict[str, Any], sources: list[ReferenceList | Search]) -> Article:
-    entry = _validated(_ArticleEntry, text, loc)
+    entry = validated(_ArticleEntry, text, loc, remedy=_REMEDY)
     lists = {s.id: s for s in sources if isinstance(s, ReferenceList)}
     if entry.references not in lists:
         raise text.complain(
             (*loc, "references"),
-            f"no reference list has the id {entry.references!r}{_nearest(entry.references, lists)}",
+            f"no reference list has the id {entry.references!r}{nearest(entry.references, lists)}",
         )
     cited = len(lists[entry.references].citations)
     for i, claim in enumerate(entry.claims):
@@ -348,51 +344,6 @@ def _unique(text: YamlText, what: str, ids: list[str]) -> None:
     for value in ids:
         if ids.count(value) > 1:
             raise text.complain((what,), f"the id {value!r} stands twice in {what}; ids must differ")
-
-
-def _validated(model: type[_M], text: YamlText, loc: Loc) -> _M:
-    data = text.data
-    for step in loc:
-        data = data[step]
-    try:
-        return model.model_validate(data)
-    except pydantic.ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = (
-            *loc,
-            *(step for step in first["loc"] if step != "list[constrained-str]" and step != "constrained-str"),
-        )
-        raise text.complain(where, _sentence(model, first, where)) from None
-
-
-def _sentence(model: type[BaseModel], first: Any, where: Loc) -> str:
-    key = str(where[-1]) if where else "the file"
-    match first["type"]:
-        case "extra_forbidden":
-            return f"unknown key {key!r}{_nearest(key, set(model.model_fields))}"
-        case "missing":
-            return f"`{key}:` is missing; add it (the file that `evidence init` writes shows every key)"
-        case "string_type":
-            return f"`{key}:` must be text; write it on one line, in quotes if it has a colon"
-        case "list_type":
-            return f"`{key}:` must be a list; write `- …` lines under it or [one, two]"
-        case "dict_type" | "model_type":
-            return f"{key!r} must be `name: value` pairs; check the indentation"
-        case "value_error":
-            return str(first["msg"]).removeprefix("Value error, ")
-        case "string_too_short" | "too_short":
-            return f"`{key}:` is empty; write something or remove the line"
-        case _:
-            return f"`{key}:` {first['msg'].lower()}"
-
-
-def _nearest(word: str, known: Any) -> str:
-    folded = word.lower().replace("_", "-")
-    near = [folded] if folded in known else difflib.get_close_matches(folded, sorted(known), n=1, cutoff=0.5)
-    if near:
-        return f"; did you mean {near[0]!r}?"
-    names = sorted(known)
-    return f"; it knows {', '.join(names[:12])}{', …' if len(names) > 12 else ''}"
 
 
 def _json(value: Any) -> str:

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 
-from evidence.database import queries
+from evidence.database.connection import open_evidence
 from evidence.errors import ConfigError
 from evidence.review.desk import ENVIRONMENT as DESK_ENVIRONMENT
 
@@ -107,7 +107,7 @@ def run(
 
 def check(db: Path, host: str, port: int) -> None:
     """ConfigError or StoreError when `db` cannot be served at this address."""
-    queries.connect(db).close()
+    open_evidence(db).close()
     _check_port(host, port)
 
 

@@ -31,7 +31,9 @@ from filelock import FileLock, Timeout
 from sqlite_utils import Database
 
 from evidence import DISTRIBUTION, INSTALL, strict_yaml
-from evidence.database import connection, queries, schema
+from evidence.database import connection, schema
+from evidence.database.connection import open_evidence
+from evidence.database.ledger import check_ledger, read_ledger
 from evidence.errors import BusyError, ConfigError, StoreError
 from evidence.export import output_file
 from evidence.harvest import sources
@@ -124,13 +126,13 @@ def publish(
     ConfigError when there is no database or `target` is not a folder of this program, BusyError when another process publishes
     there, StoreError when the database is damaged or the target cannot be written. After an error the target is unchanged.
     """
-    queries.connect(db, older=True).close()
+    open_evidence(db, older=True).close()
     claims = None if sources is None else _without_contact(sources)
     if decisions:
-        queries.check_ledger(decisions)
+        check_ledger(decisions)
     names: list[str] | None = None
     if reviewers == "hidden":
-        names = sorted({decision.reviewer for decision in queries.words(decisions)} if decisions else ())
+        names = sorted({decision.reviewer for decision in read_ledger(decisions)} if decisions else ())
     with _locked_target(target), _translated_errors(db, target):
         versions = target / "versions"
         _remove(path for path in _version_folders(versions) if path.name.startswith("."))
@@ -354,7 +356,7 @@ def _update_metadata(folder: Path) -> None:
     ours = about["databases"]["evidence"]
     for table, column in LEFT_OUT:
         ours["tables"][table]["columns"][column] = _LEFT_OUT_NOTE
-    with closing(queries.connect(folder / "evidence.db")) as conn:
+    with closing(open_evidence(folder / "evidence.db")) as conn:
         precomputed.describe(conn, ours)
     text = yaml.safe_dump(about, allow_unicode=True, sort_keys=False, width=120)
     (folder / "site" / "metadata.yaml").write_text(text, encoding="utf-8")
@@ -369,7 +371,7 @@ def _metadata(site: Path) -> dict[str, Any]:
 def _without_contact(path: Path) -> str:
     """The text of sources.yaml, checked, without the contact address, which is for Crossref only, and without comments."""
     sources.load(path)
-    data = strict_yaml.read(path).data
+    data = strict_yaml.parse_file(path).data
     return yaml.safe_dump(
         {key: value for key, value in data.items() if key != "contact"}, allow_unicode=True, sort_keys=False
     )

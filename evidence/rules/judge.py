@@ -1,7 +1,7 @@
 """Rules and people's decisions → one judgement on one work.
 
-The rules speak first; a person's newest word beats them and survives every re-run. It reads no clock and no database:
-the decisions are handed in.
+The rules judge first. A person's latest decision overrides them, in every later run too. This module may not read a clock, a
+file or a database: the decisions are handed in.
 """
 
 from __future__ import annotations
@@ -10,50 +10,55 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evidence.decisions import divided, standing
+from evidence.decisions import contradictions, current_decisions
 from evidence.model import SAME_WORK, Decision, Doi, Judgement, Match, Tag, Work
+from evidence.rules.engine import WorkTexts
 from evidence.rules.screen import Verdict, screen
-from evidence.rules.tag import Texts, tag
-from evidence.rules.taxonomy import SCREEN, Rulebook, Ruleset, Said
+from evidence.rules.tag import tag
+from evidence.rules.taxonomy import SCREEN, Ruleset, Taxonomy, ValueKey
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
-    """What a work says of edited rules' values: `matches` are those of its verdict, if screening was edited."""
+class PartialJudgement:
+    """What edited rules make of a work whose verdict stays: the new `why`; `matches` behind the verdict, if screening rules
+    were edited; the tags among the edited values."""
 
     why: str
     matches: tuple[Match, ...]
     tags: tuple[Tag, ...]
 
 
-def judge(work: Work, book: Rulebook, decisions: Sequence[Decision] = ()) -> Judgement:
-    """The judgement on `work`; `decisions` are those on any record of it, and on pairs
-    of records that are one now, in any order. Excluded works get no tags by rule,
-    nor do those whose title speaks of something else. Of a value that the taxonomy no longer has nothing is said: the
-    decision on it is a conflict."""
+def judge(work: Work, rules: Taxonomy, decisions: Sequence[Decision] = ()) -> Judgement:
+    """The judgement on `work`. `decisions` are those on any record of it, and on pairs of records that are one record now,
+    in any order.
+
+    Rules give no tags to excluded works, nor to works whose title is about something else. A decision on a tag that the
+    taxonomy no longer has changes no tags: it is a conflict.
+    """
     one_work = {Doi(d.doi): work.doi for d in decisions}
     one_work |= {Doi(d.value): work.doi for d in decisions if d.facet == SAME_WORK and d.value}
-    stand = standing(decisions, one_work)
-    ordered = [d for d in stand if d.facet != SAME_WORK]
-    texts = Texts(work)
-    ruled = screen(work, book, texts)
+    latest = current_decisions(decisions, one_work)
+    on_work = [d for d in latest if d.facet != SAME_WORK]
+    texts = WorkTexts(work)
+    ruled = screen(work, rules, texts)
     verdict, decided, why = ruled.verdict, "rule", ruled.why
-    person = next((d for d in reversed(ordered) if d.verdict), None)
+    person = next((d for d in reversed(on_work) if d.verdict), None)
     if person is not None and person.verdict:
         verdict, decided = person.verdict, "person"
         because = person.reason.strip().rstrip(".")
         why = f"{person.reviewer} decided this on {person.made_at[:10]}: {because or 'no reason given'}."
-    tags = tag(work, book, texts) if verdict != "exclude" and (decided == "person" or _speaks(ruled)) else ()
-    # Of tags the rules are asked whatever the verdict is: that a person excluded the work does not turn a rule.
-    said = tag(work, book, texts) if any(d.facet for d in ordered) else ()
+    tagged = verdict != "exclude" and (decided == "person" or _may_be_about_therapy(ruled))
+    # Decisions on tags are compared with the rules whatever the verdict is: that a person excluded the work changes no rule.
+    compared = any(d.facet for d in on_work)
+    tags = tag(work, rules.tagging, texts) if tagged or compared else ()
     conflict = None
     if decisions:
         # In a fixed order: two copies of the review with the same decisions have the same text.
         conflicts = [
-            *_not_in_taxonomy(ordered, book),
-            *_divided(divided(decisions, one_work), book),
-            *_one_record(stand),
-            *_conflicts(work, ruled.verdict, {(t.facet, t.value) for t in said}, ordered, book),
+            *_not_in_taxonomy(on_work, rules),
+            *_divided(contradictions(decisions, one_work), rules),
+            *_one_record(latest),
+            *_conflicts(work, ruled.verdict, {(t.facet, t.value) for t in tags}, on_work, rules),
         ]
         conflict = " ".join(dict.fromkeys(conflicts)) or None
     return Judgement(
@@ -62,56 +67,60 @@ def judge(work: Work, book: Rulebook, decisions: Sequence[Decision] = ()) -> Jud
         why,
         ruled.judged_on,
         ruled.matches,
-        _corrected(tags, [d for d in ordered if (d.facet, d.value) in book.values]),
+        _corrected(tags if tagged else (), [d for d in on_work if (d.facet, d.value) in rules.tags]),
         conflict,
     )
 
 
-def judge_again(
-    work: Work, verdict: str, why: str, book: Rulebook, part: Ruleset, touched: frozenset[Said]
-) -> Again | None:
-    """What the rules say now of the values `touched`, of a work without a person's word whose other tags stand. `part` is
-    the ruleset that says these values. None when its verdict turns or may: then everything has to be judged again."""
-    texts = Texts(work)
-    matches: tuple[Match, ...] = ()
-    if any(facet == SCREEN for facet, _ in touched):
-        ruled = screen(work, book, texts)
-        if ruled.verdict != verdict or verdict == "unsure":  # an unsure work may begin, or cease, to speak
-            return None
-        why, matches = ruled.why, ruled.matches
-    tags: tuple[Tag, ...] = ()
-    if verdict != "exclude" and (verdict != "unsure" or _speaks(screen(work, book, texts))):
-        tags = tuple(t for t in tag(work, part, texts) if (t.facet, t.value) in touched)
-    return Again(why, matches, tags)
+def judge_changed_values(
+    work: Work, verdict: str, why: str, rules: Taxonomy, part: Ruleset, changed: frozenset[ValueKey]
+) -> PartialJudgement | None:
+    """Judge a work anew on the `changed` values alone. `verdict` and `why` are those it has; nobody has decided on it. `part`
+    is the ruleset of the changed tags. None when its verdict changes or may change: then it has to be judged as a whole."""
+    texts = WorkTexts(work)
+    rescreened = any(facet == SCREEN for facet, _ in changed)
+    if rescreened and verdict == "unsure":  # edited rules may also change whether it gets tags at all
+        return None
+    ruled = screen(work, rules, texts) if rescreened or verdict == "unsure" else None
+    if ruled is not None and ruled.verdict != verdict:
+        return None
+    tagged = verdict != "exclude" and (ruled is None or _may_be_about_therapy(ruled))
+    tags = tuple(t for t in tag(work, part, texts) if (t.facet, t.value) in changed) if tagged else ()
+    if rescreened and ruled is not None:
+        return PartialJudgement(ruled.why, ruled.matches, tags)
+    return PartialJudgement(why, (), tags)
 
 
-def _speaks(ruled: Verdict) -> bool:
-    """Whether any word says, or leaves open, that the work is about the therapy. A tag is a claim about a study of it; of a
-    work whose title speaks of something else nothing is claimed before a person has looked."""
+def _may_be_about_therapy(ruled: Verdict) -> bool:
+    """Whether any screening rule applied that includes the work or leaves it open. A tag says something about a study of the
+    therapy. No tags are given to a work whose title is about something else before a person has looked at it."""
     return ruled.verdict == "include" or bool(ruled.matches)
 
 
 def text_digest(work: Work) -> str:
-    """16 hex digits of the title and abstract: what a person reads who decides."""
+    """16 hexadecimal digits of the title and abstract, which people read before they decide."""
     read = f"{work.title or ''}\n{work.abstract or ''}"
     return hashlib.sha256(read.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def _not_in_taxonomy(ordered: Sequence[Decision], book: Rulebook) -> list[str]:
+# The texts below are stored as a work's conflict. A changed wording would be announced as a new conflict of every such work.
+
+
+def _not_in_taxonomy(on_work: Sequence[Decision], rules: Taxonomy) -> list[str]:
     """The decisions on tags that the taxonomy does not have any more."""
     return sorted(
         f"{decision.reviewer} decided on {_about(decision)}: this value no longer exists."
-        for decision in ordered
-        if not _exists(decision, book)
+        for decision in on_work
+        if not _exists(decision, rules)
     )
 
 
-def _divided(found: Sequence[tuple[Decision, ...]], book: Rulebook) -> list[str]:
+def _divided(found: Sequence[tuple[Decision, ...]], rules: Taxonomy) -> list[str]:
     """One reviewer, two decisions: on two copies of the review, or on two records that are one work."""
     conflicts = []
     for decisions in found:
         last = decisions[-1]
-        if last.facet == SAME_WORK or _exists(last, book):
+        if last.facet == SAME_WORK or _exists(last, rules):
             decided = ", ".join(f"{d.verdict or d.action} ({d.doi}, {d.made_at[:10]})" for d in decisions)
             conflicts.append(
                 f"{last.reviewer} decided twice on {_about(last)}, without having seen the other: {decided}."
@@ -119,9 +128,9 @@ def _divided(found: Sequence[tuple[Decision, ...]], book: Rulebook) -> list[str]
     return sorted(conflicts)
 
 
-def _one_record(stand: Sequence[Decision]) -> list[str]:
-    """Records that a person set apart, of which one leads to the other since: they cannot be shown as two."""
-    pair = next((d for d in reversed(stand) if d.facet == SAME_WORK), None)
+def _one_record(latest: Sequence[Decision]) -> list[str]:
+    """A person decided that two records are two works, and one DOI leads to the other now: they cannot be shown as two."""
+    pair = next((d for d in reversed(latest) if d.facet == SAME_WORK), None)
     if pair is None or pair.action != "untag":
         return []
     return [
@@ -129,28 +138,28 @@ def _one_record(stand: Sequence[Decision]) -> list[str]:
     ]
 
 
-def _conflicts(
-    work: Work, ruled: str, said: set[tuple[str, str]], ordered: Sequence[Decision], book: Rulebook
-) -> list[str]:
-    """Why people should look again, of each subject: they disagree, the text they read has changed, or a rule that agreed no
-    longer does. The verdict comes first, then the tags by name."""
+def _conflicts(work: Work, ruled: str, tags: set[ValueKey], on_work: Sequence[Decision], rules: Taxonomy) -> list[str]:
+    """Why people should look again, for each subject: they disagree, the text they read has changed, or a rule that agreed
+    with a person no longer does. `ruled` and `tags` are what the rules alone make of the work. The verdict comes first, then
+    the tags by name."""
     by_subject: dict[tuple[str, str], list[Decision]] = {}
-    for decision in ordered:
-        if _exists(decision, book):
+    for decision in on_work:
+        if _exists(decision, rules):
             by_subject.setdefault((decision.facet or "", decision.value or ""), []).append(decision)
     conflicts = []
     for (facet, value), decisions in sorted(by_subject.items()):
         last = decisions[-1]
         about = _about(last)
         if len({d.verdict or d.action for d in decisions}) > 1:
-            said_by = ", ".join(sorted(f"{d.reviewer}: {d.verdict or d.action}" for d in decisions))
-            conflicts.append(f"People disagree on {about} ({said_by}).")
-        if last.doi != work.doi:  # of another record of this work, whose text was the one that was read
+            by_person = ", ".join(sorted(f"{d.reviewer}: {d.verdict or d.action}" for d in decisions))
+            conflicts.append(f"People disagree on {about} ({by_person}).")
+        if last.doi != work.doi:  # made on another record of this work, whose text the person read
             continue
         if last.record is not None and last.record != text_digest(work):
             conflicts.append(f"The title or abstract has changed since {last.reviewer} decided on {about}.")
             continue
-        now = "said" if (facet, value) in said else "unsaid" if facet else ruled
+        # A decision's `rule_said` holds `said` or `unsaid` for a tag, and a verdict for a verdict.
+        now = "said" if (facet, value) in tags else "unsaid" if facet else ruled
         agreed = {"tag": "said", "untag": "unsaid"}.get(last.action, last.verdict)
         if last.rule_said == agreed and now != agreed:
             conflicts.append(f"The rules agreed with {last.reviewer} on {about}, and now say {now}.")
@@ -161,21 +170,21 @@ def _about(decision: Decision) -> str:
     return f"{decision.facet}:{decision.value}" if decision.facet else "this work"
 
 
-def _exists(decision: Decision, book: Rulebook) -> bool:
-    """Whether what was decided on can still be said: a verdict, or a tag of the taxonomy."""
-    return decision.facet is None or (decision.facet, decision.value) in book.values
+def _exists(decision: Decision, rules: Taxonomy) -> bool:
+    """Whether the decision is on a verdict, or on a tag that the taxonomy has."""
+    return decision.facet is None or (decision.facet, decision.value) in rules.tags
 
 
-def _corrected(tags: tuple[Tag, ...], ordered: Sequence[Decision]) -> tuple[Tag, ...]:
-    """The rules' tags with what people added and took away; the newest word on each tag counts."""
+def _corrected(tags: tuple[Tag, ...], on_tags: Sequence[Decision]) -> tuple[Tag, ...]:
+    """The rules' tags with those that people added and without those they removed; the latest decision on a tag counts."""
     kept = {(t.facet, t.value): t for t in tags}
-    for decision in ordered:
+    for decision in on_tags:
         if decision.facet is None or decision.value is None:
             continue
         key = (decision.facet, decision.value)
         if decision.action == "untag":
             kept.pop(key, None)
         elif decision.action == "tag":
-            words = kept[key].matches if key in kept else ()
-            kept[key] = Tag(*key, words, "person")
+            matches = kept[key].matches if key in kept else ()
+            kept[key] = Tag(*key, matches, "person")
     return tuple(kept.values())

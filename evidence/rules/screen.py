@@ -1,8 +1,9 @@
-"""A work's words and the screening rules → a verdict with the words behind it.
+"""A work's text and the screening rules → a verdict, its reason, and the matches behind it.
 
-An exclusion beats an inclusion. Silence is an exclusion where an abstract had the chance to name the therapy, and
-`unsure` on a title alone: many key trials do not name it in their titles. The letters "IPT" alone never include. It
-knows no people's decisions (`judge` does), no database and no network.
+An exclusion beats an inclusion. Where no rule applies, a work whose abstract does not name the therapy is excluded, and a work
+with a title alone is `unsure`: many key trials do not name the therapy in their titles. The letters "IPT" alone never include.
+
+It may not know people's decisions (`judge` does), the database or the network.
 """
 
 from __future__ import annotations
@@ -11,18 +12,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 from evidence.model import Match, VerdictName, Work
-from evidence.rules import tag
-from evidence.rules.taxonomy import Rulebook, spoken
+from evidence.rules.engine import TITLE, RuleMatches, WorkTexts
+from evidence.rules.taxonomy import SCREEN, Taxonomy
 
 Basis = Literal["title", "title+abstract", "nothing"]
 
-SPEAKING_LENGTH = 100
-"""Characters an abstract must have before its silence counts: below that it is a line such as "No abstract available"."""
+SUFFICIENT_ABSTRACT = 100
+"""Characters from which an abstract is long enough to name the therapy. Shorter ones are lines such as "No abstract
+available"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the rules say of one work: `why` is one sentence with the words that decided, `matches` their places."""
+    """The verdict of the rules on one work. `why` is one sentence that quotes the text, `matches` say where it stands."""
 
     verdict: VerdictName
     why: str
@@ -30,8 +32,8 @@ class Verdict:
     matches: tuple[Match, ...]
 
 
-def screen(work: Work, book: Rulebook, texts: tag.Texts | None = None) -> Verdict:
-    """The rules' verdict on `work`. `texts` is `work` made ready before, if it was."""
+def screen(work: Work, rules: Taxonomy, texts: WorkTexts | None = None) -> Verdict:
+    """The verdict of `rules` on `work`. `texts` are those of `work`, where a caller has them already."""
     basis: Basis = "title+abstract" if work.abstract else "title" if work.title else "nothing"
     if work.notice_of:
         kind, other = work.notice_of[0]
@@ -39,25 +41,26 @@ def screen(work: Work, book: Rulebook, texts: tag.Texts | None = None) -> Verdic
         return Verdict("exclude", f"This is a notice ({kind}) about {about}, not the study itself.", basis, ())
     if basis == "nothing":
         return Verdict("unsure", "There is neither a title nor an abstract to judge.", basis, ())
-    said = tag.Reading(texts or tag.Texts(work), book.screening)
-    spoke = len(work.abstract or "") >= SPEAKING_LENGTH
+    found = RuleMatches(WorkTexts(work) if texts is None else texts, rules.screening)
+    sufficient = len(work.abstract or "") >= SUFFICIENT_ABSTRACT
     for verdict in ("exclude", "include", "unsure"):
-        for rule, matches in said.fired(("screen", verdict)):
-            if verdict == "unsure" and spoke and rule.fields == tag.TITLE:
-                continue  # what a title leaves open, the abstract has settled
-            return Verdict(verdict, _because(verdict, rule.because, matches), basis, matches)
-    if spoke:
+        for rule, matches in found.rules_for((SCREEN, verdict)):
+            if verdict == "unsure" and sufficient and rule.fields == TITLE:
+                continue  # the abstract has settled what the title leaves open
+            return Verdict(verdict, _why(verdict, rule.because, matches), basis, matches)
+    if sufficient:
         return Verdict("exclude", "Neither the title nor the abstract names the therapy.", basis, ())
     if work.abstract:
         return Verdict("unsure", "Title and abstract are too short to tell whether it is about the therapy.", basis, ())
-    return Verdict("unsure", "There is no abstract to ask, and the title speaks of something else.", basis, ())
+    return Verdict("unsure", "No abstract; the title does not mention the therapy.", basis, ())
 
 
-def _because(verdict: VerdictName, because: str | None, matches: tuple[Match, ...]) -> str:
-    quotes = list(dict.fromkeys(match.quote for match in matches))[:3]
-    words = " and ".join(f"“{quote}”" for quote in quotes)
-    place = " and ".join(dict.fromkeys(match.field for match in matches))
-    reason = spoken(because or "it names the therapy")
-    return f"{'Included' if verdict == 'include' else 'Excluded' if verdict == 'exclude' else 'Unsure'}: " + (
-        f"{reason}: {words} in the {place}." if quotes else f"{reason}."
-    )
+_PARTICIPLES = {"include": "Included", "exclude": "Excluded", "unsure": "Unsure"}
+
+
+def _why(verdict: VerdictName, because: str | None, matches: tuple[Match, ...]) -> str:
+    """`Included: it names the therapy: “interpersonal psychotherapy” in the title.`"""
+    quotes = " and ".join(f"“{quote}”" for quote in list(dict.fromkeys(match.quote for match in matches))[:3])
+    fields = " and ".join(dict.fromkeys(match.field for match in matches))
+    reason = (because or "it names the therapy").rstrip(". \n")
+    return f"{_PARTICIPLES[verdict]}: {reason}" + (f": {quotes} in the {fields}." if quotes else ".")

@@ -1,69 +1,82 @@
-"""Taxonomy YAML → a checked, frozen `Rulebook`; every complaint names file, line and remedy.
+"""The taxonomy's YAML files → a checked, frozen `Taxonomy`. Every error names file, line and remedy.
 
-It reads what a reviewer wrote and makes it ready to be matched. It judges nothing: what a rule does to a work is for
-`screen` and `tag`. A file is a facet: `facet, label, values: [{id, label, means, rules, examples, counterexamples}]`;
-`screen.yaml` is one too, its values being the verdicts; `shared_phrases.yaml` holds the named lists that rules share.
+A file is a facet: `facet, label, values: [{id, label, means, rules, examples, counterexamples}]`. `screen.yaml` has the same
+form, its values are the verdicts. `shared_phrases.yaml` holds the named lists that rules share. The rule language is
+described in `terms`.
+
+This module reads files and prepares rules. It may not apply them: `engine`, `screen` and `tag` do.
 """
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
-import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
 from evidence import strict_yaml
+from evidence.errors import ConfigError
 from evidence.rules import terms
-from evidence.strict_yaml import Loc, YamlText
+from evidence.strict_yaml import Id, Loc, YamlText, nearest, validated
 
 SCREEN = "screen"
+"""The facet name of the verdicts, and of the rules that lead to them."""
+
 FACETS = ("variant", "outcome", "problem_area", "format", "population", "condition", "comparator", "design")
-"""The facets in the order a reader meets them; each is a file beside `screen.yaml`."""
+"""The facets in the order in which people see them. Each is a file beside `screen.yaml`."""
 
 BUNDLED = Path(__file__).parents[1] / "taxonomy"
 """The folder of the taxonomy that comes with the program."""
 
-LISTS_FILE = "shared_phrases.yaml"
+PHRASES_FILE = "shared_phrases.yaml"
 """The file of the named lists that rules share."""
 
-_FILES = {"variant": "therapy_variant.yaml", "format": "delivery_format.yaml"}
+_FILE_NAMES = {"variant": "therapy_variant.yaml", "format": "delivery_format.yaml"}
+"""Facets whose file has a clearer name than the facet."""
+
+_OLD_NAMES = {"words.yaml": PHRASES_FILE, "variant.yaml": "therapy_variant.yaml", "format.yaml": "delivery_format.yaml"}
+"""File names of earlier versions → names of today."""
 
 FIELDS = ("title", "abstract", "kind", "container")
+"""The fields of a work that a rule may read."""
+
 TEXT_FIELDS = ("title", "abstract")
+"""The fields that a rule reads unless it names others."""
+
 _LIST = re.compile(r"\{([a-z0-9-]+)\}")
 _TERM_KEYS = ("any", "all", "none", "except", "title", "not_title")
 
-Said = tuple[str, str]
-"""(facet, value)"""
+ValueKey = tuple[str, str]
+"""(facet, value id), which names one value of the taxonomy; a verdict is `("screen", "include")`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule, its terms as numbers into the finder of its book; `given` is a choice of sets that must all be said."""
+    """One rule. Its terms are numbers: places in the finder of its ruleset. The names are those of the rule language, but for
+    `except_`. `given` is a choice of sets: all values of one of these sets must apply to the work."""
 
     id: str
     any: tuple[int, ...]
     all: tuple[int, ...]
     none: tuple[int, ...]
-    but_not: tuple[int, ...]
+    except_: tuple[int, ...]
     title: tuple[int, ...]
     not_title: tuple[int, ...]
-    given: tuple[tuple[Said, ...], ...]
-    unless: tuple[Said, ...]
+    given: tuple[tuple[ValueKey, ...], ...]
+    unless: tuple[ValueKey, ...]
     fields: tuple[str, ...]
     because: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One thing that can be said of a work, what it means, and the rules that say it."""
+    """One tag (or verdict): its id, label and meaning, and the rules that give it to a work."""
 
     id: str
     label: str
@@ -75,7 +88,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Facet:
-    """One question asked of every work (its variant, its design, …) and the values that answer it."""
+    """One property of a study (variant of the therapy, design, …) and its possible values."""
 
     facet: str
     label: str
@@ -84,125 +97,149 @@ class Facet:
 
 @dataclass(frozen=True, slots=True)
 class Ruleset:
-    """Facets whose rules are read together: their values by (facet, value), the finder of their terms, the fields read.
+    """Values whose rules are applied together, with the finder of their terms and the fields that are read.
 
-    `wakes` leads from a term to the values (by number, in order) that a rule with this term may say; `awake` are those that
-    a rule says without a word of its own. Of most works nearly every value sleeps.
+    The rest saves time, as most values can be skipped for most works. `order` has the keys of `values`.
+    `values_by_term`: term number → places in `order` of the values that a rule with this term may give. `always_checked`:
+    the places of values that a rule gives without any term of its own.
     """
 
-    values: Mapping[Said, Value]
+    values: Mapping[ValueKey, Value]
     finder: terms.Finder
     fields: tuple[str, ...]
-    order: tuple[Said, ...]
-    wakes: Mapping[int, tuple[int, ...]]
-    awake: tuple[int, ...]
+    order: tuple[ValueKey, ...]
+    values_by_term: Mapping[int, tuple[int, ...]]
+    always_checked: tuple[int, ...]
 
-    def woken(self, terms: Iterable[int]) -> list[Said]:
-        """The values that may be said of a work in which these terms stand, in the taxonomy's order."""
-        numbers = set(self.awake).union(*(self.wakes[term] for term in terms if term in self.wakes))
-        return [self.order[number] for number in sorted(numbers)]
+    def values_to_check(self, found: Iterable[int]) -> list[ValueKey]:
+        """The values that may apply to a work in which the terms `found` occur, in the taxonomy's order."""
+        by_term = self.values_by_term
+        places = set(self.always_checked).union(*(by_term[number] for number in found if number in by_term))
+        return [self.order[place] for place in sorted(places)]
 
-    def part(self, wanted: Iterable[Said]) -> Ruleset:
-        """The ruleset of these values alone, with those that their rules ask about: what has to be read to say them."""
-        kept: dict[Said, None] = {}
-        open_ones = [said for said in wanted if said in self.values]
-        while open_ones:
-            said = open_ones.pop()
-            if said not in kept:
-                kept[said] = None
-                open_ones += [asked for rule in self.values[said].rules for asked in _asked(rule)]
-        rulings = {said: self.values[said] for said in self.order if said in kept}
-        used = sorted({number for value in rulings.values() for rule in value.rules for number in _numbers(rule)})
-        new = {number: place for place, number in enumerate(used)}
+    def restricted_to(self, wanted: Iterable[ValueKey]) -> Ruleset:
+        """The smallest ruleset that can tell whether the `wanted` values apply: these, and the values that their rules name
+        under `given` and `unless`. Values that it does not have are left out."""
+        kept: set[ValueKey] = set()
+        pending = [key for key in wanted if key in self.values]
+        while pending:
+            key = pending.pop()
+            if key not in kept:
+                kept.add(key)
+                pending += [other for rule in self.values[key].rules for other in _values_named_by(rule)]
+        remaining = {key: self.values[key] for key in self.order if key in kept}
+        used = sorted(
+            {number for value in remaining.values() for rule in value.rules for number in _term_numbers(rule)}
+        )
+        new_numbers = {number: place for place, number in enumerate(used)}
         values = {
-            said: replace(value, rules=tuple(_renumbered(rule, new) for rule in value.rules))
-            for said, value in rulings.items()
+            key: replace(value, rules=tuple(_renumbered(rule, new_numbers) for rule in value.rules))
+            for key, value in remaining.items()
         }
         return _ruleset(values, [self.finder.terms[number] for number in used])
 
 
 @dataclass(frozen=True, slots=True)
-class Rulebook:
-    """Everything the rules say. `digest` (16 hexadecimal digits) changes with any edit of a rule or a word list."""
+class Taxonomy:
+    """All facets and their rules. `digest` (16 hexadecimal digits) changes with any edit but that of a comment;
+    `value_digests` has one for each value, of its rules and of the phrase lists that these use."""
 
     digest: str
     facets: tuple[Facet, ...]
     verdicts: Facet
     screening: Ruleset
     tagging: Ruleset
-    marks: Mapping[Said, str]
+    value_digests: Mapping[ValueKey, str]
 
     @property
-    def values(self) -> Collection[Said]:
-        """Every facet and value that can be said of a work."""
+    def tags(self) -> Collection[ValueKey]:
+        """Every tag there is; verdicts are not among them."""
         return self.tagging.values.keys()
 
-    def touched(self, before: Mapping[Said, str]) -> frozenset[Said]:
-        """The values that may be said otherwise than by rules with the marks `before`: their own rules or word lists
-        differ, or they ask about a value whose do. Screening's verdicts are among them, as `("screen", "include")`."""
-        changed = {said for said in before.keys() | self.marks.keys() if before.get(said) != self.marks.get(said)}
-        asking = {
-            said: {asked for rule in value.rules for asked in _asked(rule)}
+    def values_changed_since(self, before: Mapping[ValueKey, str]) -> frozenset[ValueKey]:
+        """The values that may apply to other works than they did by rules with the value digests `before`: their own rules
+        or phrase lists differ, or their rules name a value whose do. Verdicts are among them."""
+        digests = self.value_digests
+        changed = {key for key in before.keys() | digests.keys() if before.get(key) != digests.get(key)}
+        named = {
+            key: {other for rule in value.rules for other in _values_named_by(rule)}
             for ruleset in (self.screening, self.tagging)
-            for said, value in ruleset.values.items()
+            for key, value in ruleset.values.items()
         }
-        while more := {said for said, asked in asking.items() if said not in changed and asked & changed}:
+        while more := {key for key, others in named.items() if key not in changed and others & changed}:
             changed |= more
         return frozenset(changed)
 
     def facet(self, name: str) -> Facet | None:
-        """The facet of that name, the screening included; None when there is no such facet."""
+        """The facet of that name (`screen`: the verdicts); None when there is no such facet."""
         return next((facet for facet in (self.verdicts, *self.facets) if facet.facet == name), None)
 
 
-def file_of(name: str) -> str:
-    """The file that holds the facet (or screening) of that name: `variant` → `therapy_variant.yaml`."""
-    return _FILES.get(name, f"{name}.yaml")
+def file_name(facet: str) -> str:
+    """The name of the file of a facet: `variant` → `therapy_variant.yaml`, `screen` → `screen.yaml`."""
+    return _FILE_NAMES.get(facet, f"{facet}.yaml")
 
 
-def load(folder: Path | None = None) -> Rulebook:
-    """The rulebook in `folder` (None: the one that comes with the program); ConfigError with file, line and remedy."""
+def load(folder: Path | None = None) -> Taxonomy:
+    """The taxonomy in `folder` (None: the one that comes with the program); ConfigError with file, line and remedy.
+
+    Files with the same text give the same taxonomy, made once a process.
+    """
     folder = folder or BUNDLED
-    words = strict_yaml.read(folder / LISTS_FILE)
-    lists = _lists(words)
-    texts = [strict_yaml.read(folder / file_of(name)) for name in (SCREEN, *FACETS)]
-    screen_terms, tag_terms = _Terms(lists), _Terms(lists)
+    _refuse_old_names(folder)
+    missing = f"copy it from {BUNDLED}"
+    paths = [folder / name for name in (PHRASES_FILE, *map(file_name, (SCREEN, *FACETS)))]
+    return _taxonomy(tuple((str(path), strict_yaml.read_text(path, missing)) for path in paths))
+
+
+@lru_cache(maxsize=4)
+def _taxonomy(files: tuple[tuple[str, str], ...]) -> Taxonomy:
+    """The taxonomy of these files, each its name and its text: the named lists, screening, then the facets."""
+    phrases, *texts = (strict_yaml.parse(text, name) for name, text in files)
+    lists = _phrase_lists(phrases)
+    screen_terms, tag_terms = _TermNumbers(lists), _TermNumbers(lists)
     verdicts = _facet(texts[0], SCREEN, screen_terms)
     facets = tuple(_facet(text, name, tag_terms) for text, name in zip(texts[1:], FACETS, strict=True))
     _check_references(texts[:1], (verdicts,))
     _check_references(texts[1:], facets)
-    source = json.dumps([text.data for text in (words, *texts)], ensure_ascii=False, sort_keys=True)
-    return Rulebook(
+    source = json.dumps([text.data for text in (phrases, *texts)], ensure_ascii=False, sort_keys=True)
+    return Taxonomy(
         hashlib.sha256(source.encode()).hexdigest()[:16],
         facets,
         verdicts,
-        _ruleset(_by_said((verdicts,)), screen_terms.terms),
-        _ruleset(_by_said(facets), tag_terms.terms),
-        {said: mark for text in texts for said, mark in _marks(text.data, lists)},
+        _ruleset(_by_key((verdicts,)), screen_terms.terms),
+        _ruleset(_by_key(facets), tag_terms.terms),
+        {key: digest for text in texts for key, digest in _value_digests(text.data, lists)},
     )
 
 
-def _by_said(facets: tuple[Facet, ...]) -> dict[Said, Value]:
+def _refuse_old_names(folder: Path) -> None:
+    old = [f"{name} is now called {new}" for name, new in _OLD_NAMES.items() if (folder / name).exists()]
+    if old:
+        raise ConfigError(f"{folder}: {', '.join(old)}: rename {'it' if len(old) == 1 else 'them'}")
+
+
+def _by_key(facets: tuple[Facet, ...]) -> dict[ValueKey, Value]:
     return {(facet.facet, value.id): value for facet in facets for value in facet.values}
 
 
-def _marks(data: Any, lists: Mapping[str, Sequence[str]]) -> Iterator[tuple[Said, str]]:
-    """Each value of a facet file with a digest of its rules and of the word lists they use."""
+def _value_digests(data: Any, lists: Mapping[str, Sequence[str]]) -> Iterator[tuple[ValueKey, str]]:
+    """Each value of a facet file with a digest of its rules and of the phrase lists they use."""
     for value in data["values"]:
         written = json.dumps(value["rules"], ensure_ascii=False, sort_keys=True)
         used: dict[str, Sequence[str]] = {}
-        open_ones = _LIST.findall(written)
-        while open_ones:
-            name = open_ones.pop()
+        pending = _LIST.findall(written)
+        while pending:
+            name = pending.pop()
             if name not in used and name in lists:
                 used[name] = lists[name]
-                open_ones += _LIST.findall(json.dumps(lists[name], ensure_ascii=False))
+                pending += _LIST.findall(json.dumps(lists[name], ensure_ascii=False))
         source = written + json.dumps(used, ensure_ascii=False, sort_keys=True)
         yield (data["facet"], value["id"]), hashlib.sha256(source.encode()).hexdigest()[:16]
 
 
-def _numbers(rule: Rule) -> Iterator[int]:
-    for numbers in (rule.any, rule.all, rule.none, rule.but_not, rule.title, rule.not_title):
+def _term_numbers(rule: Rule) -> Iterator[int]:
+    for numbers in (rule.any, rule.all, rule.none, rule.except_, rule.title, rule.not_title):
         yield from numbers
 
 
@@ -215,44 +252,45 @@ def _renumbered(rule: Rule, new: Mapping[int, int]) -> Rule:
         any=numbers(rule.any),
         all=numbers(rule.all),
         none=numbers(rule.none),
-        but_not=numbers(rule.but_not),
+        except_=numbers(rule.except_),
         title=numbers(rule.title),
         not_title=numbers(rule.not_title),
     )
 
 
-def _ruleset(values: Mapping[Said, Value], parsed: Sequence[terms.Term]) -> Ruleset:
+def _ruleset(values: Mapping[ValueKey, Value], parsed: Sequence[terms.Term]) -> Ruleset:
     read = {field for value in values.values() for rule in value.rules for field in (*rule.fields, "title")}
-    wakes: dict[int, dict[int, None]] = {}
-    awake: dict[int, None] = {}
-    for number, value in enumerate(values.values()):
+    by_term: dict[int, dict[int, None]] = {}
+    always: dict[int, None] = {}
+    for place, value in enumerate(values.values()):
         for rule in value.rules:
-            needed = rule.any or rule.title or rule.all[:1]
-            for term in needed:
-                wakes.setdefault(term, {})[number] = None
-            if not needed:
-                awake[number] = None
+            # Without one of these terms the rule cannot apply: one of `any` or `title`, or the first of `all`.
+            required = rule.any or rule.title or rule.all[:1]
+            for number in required:
+                by_term.setdefault(number, {})[place] = None
+            if not required:
+                always[place] = None
     return Ruleset(
         values,
         terms.Finder(parsed),
         tuple(field for field in FIELDS if field in read),
         tuple(values),
-        {term: tuple(numbers) for term, numbers in wakes.items()},
-        tuple(awake),
+        {number: tuple(places) for number, places in by_term.items()},
+        tuple(always),
     )
 
 
-class _Terms:
-    """The terms of a book, each kept once and known by its number."""
+class _TermNumbers:
+    """The terms of a ruleset, each once. A term's number is its place in `terms`."""
 
     def __init__(self, lists: dict[str, list[str]]) -> None:
         self.lists, self.terms, self._numbers = lists, list[terms.Term](), dict[str, int]()
-        self._known: terms.Known = {}
+        self._parsed_lists: terms.ParsedLists = {}
 
     def number(self, source: str) -> int:
         """The number of this term; ValueError when it cannot be read."""
         if source not in self._numbers:
-            self.terms.append(terms.parse(source, self.lists, self._known))
+            self.terms.append(terms.parse_term(source, self.lists, self._parsed_lists))
             self._numbers[source] = len(self.terms) - 1
         return self._numbers[source]
 
@@ -261,16 +299,15 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-_Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
 _Sentence = Annotated[str, Field(min_length=1)]
 
 
 class _RuleEntry(_Strict):
-    id: _Id
+    id: Id
     any: list[_Sentence] = []
     all: list[_Sentence] = []
     none: list[_Sentence] = []
-    but_not: list[_Sentence] = Field(default=[], alias="except")
+    except_: list[_Sentence] = Field(default=[], alias="except")
     title: list[_Sentence] = []
     not_title: list[_Sentence] = []
     given: list[_Sentence] = []
@@ -280,7 +317,7 @@ class _RuleEntry(_Strict):
 
 
 class _ValueEntry(_Strict):
-    id: _Id
+    id: Id
     label: _Sentence
     means: _Sentence
     rules: list[_RuleEntry] = Field(min_length=1)
@@ -294,162 +331,129 @@ class _FacetFile(_Strict):
     values: list[_ValueEntry] = Field(min_length=1)
 
 
-class _WordsFile(_Strict):
-    lists: dict[_Id, list[_Sentence]]
+class _PhrasesFile(_Strict):
+    lists: dict[Id, list[_Sentence]]
 
 
-_Model = TypeVar("_Model", bound=BaseModel)
+_PHRASES_SHAPE = "write it like `lists: {name: [term, term]}`"
+_FACET_SHAPE = (
+    "write it like `values: [{id, label, means, rules: [{id, any, all, none, except, title, not_title, given, "
+    "unless, fields, because}], examples: two or more, counterexamples: one or more}]`"
+)
 
 
-def _validated(model: type[_Model], text: YamlText) -> _Model:
-    try:
-        return model.model_validate(text.data)
-    except pydantic.ValidationError as error:
-        errors = error.errors()  # a misspelt key is also a missing one: name what is there
-        first = next((found for found in errors if found["type"] == "extra_forbidden"), errors[0])
-        loc = tuple(first["loc"])
-        raise text.complain(loc, _remedy(model, loc, first)) from None
-
-
-def _remedy(model: type[BaseModel], loc: Loc, error: Any) -> str:
-    key = loc[-1] if loc else "the file"
-    if error["type"] == "extra_forbidden":
-        return f"unknown key {key!r}; {_shape(model)}"
-    if error["type"] == "missing":
-        return f"`{key}:` is missing; {_shape(model)}"
-    if error["type"] == "string_pattern_mismatch":
-        return f"{error['input']!r} is no id; write it like `interpersonal-deficits`: a-z, 0-9 and hyphens"
-    if error["type"] == "too_short":
-        return f"`{key}:` needs at least {error['ctx']['min_length']}; {_shape(model)}"
-    return f"`{key}:` {error['msg'][:1].lower()}{error['msg'][1:]}; {_shape(model)}"
-
-
-def _shape(model: type[BaseModel]) -> str:
-    if model is _WordsFile:
-        return "write it like `lists: {name: [term, term]}`"
-    return (
-        "write it like `values: [{id, label, means, rules: [{id, any, all, none, except, title, not_title, given, "
-        "unless, fields, because}], examples: two or more, counterexamples: one or more}]`"
-    )
-
-
-def _lists(text: YamlText) -> dict[str, list[str]]:
-    lists = _validated(_WordsFile, text).lists
-    known: terms.Known = {}
+def _phrase_lists(text: YamlText) -> dict[str, list[str]]:
+    lists = validated(_PhrasesFile, text, remedy=_PHRASES_SHAPE).lists
+    parsed: terms.ParsedLists = {}
     for name, listed in lists.items():
         for i, term in enumerate(listed):
             try:
-                terms.parse(term, lists, known)
+                terms.parse_term(term, lists, parsed)
             except ValueError as error:
                 raise text.complain(("lists", name, i), str(error)) from None
     return lists
 
 
-def _facet(text: YamlText, name: str, terms: _Terms) -> Facet:
-    file = _validated(_FacetFile, text)
+def _facet(text: YamlText, name: str, numbers: _TermNumbers) -> Facet:
+    file = validated(_FacetFile, text, remedy=_FACET_SHAPE)
     if file.facet != name:
         raise text.complain(("facet",), f"this file is the facet {name!r}; write `facet: {name}`")
     values: list[Value] = []
-    taken: dict[str, int] = {}
+    lines: dict[str, int] = {}
     for i, entry in enumerate(file.values):
-        _once(text, ("values", i, "id"), entry.id, taken)
-        ruled = []
+        _refuse_repeated(text, ("values", i, "id"), entry.id, lines)
+        rules = []
         for j, rule in enumerate(entry.rules):
-            _once(text, ("values", i, "rules", j, "id"), f"{entry.id}/{rule.id}", taken)
-            ruled.append(_rule(text, ("values", i, "rules", j), rule, terms, name))
-        shown = (tuple(entry.examples), tuple(entry.counterexamples))
-        values.append(Value(entry.id, entry.label, entry.means, tuple(ruled), *shown))
+            _refuse_repeated(text, ("values", i, "rules", j, "id"), f"{entry.id}/{rule.id}", lines)
+            rules.append(_rule(text, ("values", i, "rules", j), rule, numbers, name))
+        texts = (tuple(entry.examples), tuple(entry.counterexamples))
+        values.append(Value(entry.id, entry.label, entry.means, tuple(rules), *texts))
     return Facet(name, file.label, tuple(values))
 
 
-def _once(text: YamlText, loc: Loc, name: str, taken: dict[str, int]) -> None:
-    if name in taken:
-        raise text.complain(loc, f"{name!r} stands here and on line {taken[name]}; ids are keys, give one another")
-    taken[name] = text.line(loc)
+def _refuse_repeated(text: YamlText, loc: Loc, name: str, lines: dict[str, int]) -> None:
+    if name in lines:
+        raise text.complain(loc, f"the id {name!r} is already on line {lines[name]}; ids must differ, choose another")
+    lines[name] = text.line(loc)
 
 
-def _rule(text: YamlText, loc: Loc, entry: _RuleEntry, terms: _Terms, facet: str) -> Rule:
+def _rule(text: YamlText, loc: Loc, entry: _RuleEntry, numbers: _TermNumbers, facet: str) -> Rule:
     if not (entry.any or entry.all or entry.title or entry.given):
         raise text.complain(
-            loc, f"the rule {entry.id!r} asks for nothing; give it `any:`, `all:`, `title:` or `given:`"
+            loc, f"the rule {entry.id!r} requires nothing; give it `any:`, `all:`, `title:` or `given:`"
         )
     for i, field in enumerate(entry.fields):
         if field not in FIELDS:
             raise text.complain((*loc, "fields", i), f"there is no field {field!r}; the fields are {', '.join(FIELDS)}")
-    numbers: dict[str, tuple[int, ...]] = {}
-    lists = (entry.any, entry.all, entry.none, entry.but_not, entry.title, entry.not_title)
+    by_key: dict[str, tuple[int, ...]] = {}
+    lists = (entry.any, entry.all, entry.none, entry.except_, entry.title, entry.not_title)
     for key, written in zip(_TERM_KEYS, lists, strict=True):
         found = []
         for i, term in enumerate(written):
             try:
-                found.append(terms.number(term))
+                found.append(numbers.number(term))
             except ValueError as error:
                 raise text.complain((*loc, key, i), str(error)) from None
-        numbers[key] = tuple(found)
-    given = tuple(tuple(_said(part, facet) for part in choice.split(" + ")) for choice in entry.given)
-    unless = tuple(_said(written, facet) for written in entry.unless)
+        by_key[key] = tuple(found)
     return Rule(
         id=entry.id,
-        any=numbers["any"],
-        all=numbers["all"],
-        none=numbers["none"],
-        but_not=numbers["except"],
-        title=numbers["title"],
-        not_title=numbers["not_title"],
-        given=given,
-        unless=unless,
+        any=by_key["any"],
+        all=by_key["all"],
+        none=by_key["none"],
+        except_=by_key["except"],
+        title=by_key["title"],
+        not_title=by_key["not_title"],
+        given=tuple(tuple(_value_key(part, facet) for part in choice.split(" + ")) for choice in entry.given),
+        unless=tuple(_value_key(written, facet) for written in entry.unless),
         fields=tuple(entry.fields),
         because=entry.because,
     )
 
 
-def _said(written: str, facet: str) -> Said:
+def _value_key(written: str, facet: str) -> ValueKey:
+    """`design:rct` → ("design", "rct"); without a facet it is a value of this one."""
     name, colon, value = written.strip().rpartition(":")
     return (name if colon else facet, value)
 
 
 def _check_references(texts: list[YamlText], facets: tuple[Facet, ...]) -> None:
-    """`given` and `unless` name values that exist, and no value waits for itself."""
-    known = {(facet.facet, value.id): value for facet in facets for value in facet.values}
+    """ConfigError unless `given` and `unless` name values that exist, and no value depends on itself."""
+    known = _by_key(facets)
     for text, facet in zip(texts, facets, strict=True):
         for i, value in enumerate(facet.values):
             for j, rule in enumerate(value.rules):
-                for said in _asked(rule):
-                    if said not in known:
-                        names = [":".join(key) for key in known]
-                        near = difflib.get_close_matches(":".join(said), names, 1)
-                        hint = f"; did you mean {near[0]!r}?" if near else ""
-                        raise text.complain(("values", i, "rules", j), f"no value is called {':'.join(said)!r}{hint}")
-            if loop := _loop((facet.facet, value.id), known):
+                for key in _values_named_by(rule):
+                    if key not in known:
+                        name = ":".join(key)
+                        hint = nearest(name, map(":".join, known))
+                        raise text.complain(("values", i, "rules", j), f"there is no value {name!r}{hint}")
+            if cycle := _cycle((facet.facet, value.id), known):
                 raise text.complain(
                     ("values", i),
-                    f"`given` and `unless` run in a circle: {' → '.join(':'.join(said) for said in loop)}",
+                    f"`given` and `unless` run in a circle ({' → '.join(map(':'.join, cycle))}); remove one of them",
                 )
 
 
-def _asked(rule: Rule) -> Iterator[Said]:
+def _values_named_by(rule: Rule) -> Iterator[ValueKey]:
+    """The values under `given` and `unless`."""
     for choice in rule.given:
         yield from choice
     yield from rule.unless
 
 
-def _loop(start: Said, known: dict[Said, Value]) -> list[Said] | None:
-    done: set[Said] = set()
+def _cycle(start: ValueKey, known: dict[ValueKey, Value]) -> list[ValueKey] | None:
+    """The values by which `start` depends on itself, from `start` to `start`; None when it does not."""
+    done: set[ValueKey] = set()
 
-    def walk(said: Said, path: list[Said]) -> list[Said] | None:
-        for rule in known[said].rules if said in known else ():
-            for asked in _asked(rule):
-                if asked == start:
-                    return [*path, asked]
-                if asked not in done:
-                    done.add(asked)
-                    if found := walk(asked, [*path, asked]):
+    def walk(key: ValueKey, path: list[ValueKey]) -> list[ValueKey] | None:
+        for rule in known[key].rules if key in known else ():
+            for other in _values_named_by(rule):
+                if other == start:
+                    return [*path, other]
+                if other not in done:
+                    done.add(other)
+                    if found := walk(other, [*path, other]):
                         return found
         return None
 
     return walk(start, [start])
-
-
-def spoken(words: str) -> str:
-    """A fragment of a `because` or label, without a closing full stop, to go inside a sentence."""
-    return re.sub(r"[.\s]+$", "", words)

@@ -20,7 +20,10 @@ from hypothesis import strategies as st
 
 from evidence import strict_yaml
 from evidence.database import change_log, queries
-from evidence.database.change_log import Change, Standing, State
+from evidence.database.change_log import Change, WorkNotice, WorkState
+from evidence.database.connection import reading
+from evidence.database.selection import Selection, selected_works
+from evidence.database.sql import Row
 from evidence.database.store import Store, open_store
 from evidence.errors import SourceError
 from evidence.export import changes_report, sync_summary
@@ -30,7 +33,7 @@ from evidence.harvest.sync import Outcome, sync
 from evidence.model import Author, Doi, Work
 from evidence.publish import serve
 from evidence.review.decide import add_decisions
-from evidence.rules.taxonomy import Rulebook
+from evidence.rules.taxonomy import Taxonomy
 from tests.harvest.test_rejudge import edited
 from tests.records import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, FakeRecordSource, message, person
 
@@ -49,21 +52,21 @@ TWIN = STANGIER | {"DOI": "10.5555/twin", "indexed": LATER}
 class Review:
     """A database with its ledger, rules and clock, and what readers are told of it."""
 
-    def __init__(self, folder: Path, book: Rulebook, clock: Callable[[], datetime]) -> None:
+    def __init__(self, folder: Path, book: Taxonomy, clock: Callable[[], datetime]) -> None:
         self.db, self.ledger, self.book, self.clock = folder / "evidence.db", folder / "decisions.db", book, clock
 
     def sync(self, *messages: Any, crossref: FakeRecordSource | None = None) -> Outcome:
         with open_store(self.db, self.ledger) as store:
             return sync(CONFIG, store, crossref or FakeRecordSource(messages or WORKS), self.book, now=self.clock)
 
-    def judge(self) -> list[queries.Row]:
+    def judge(self) -> list[Row]:
         return judge_stale(self.db, self.ledger, self.book, self.clock)[1]
 
     def decide(self, doi: str, verdict: str) -> None:
         add_decisions(self.db, self.ledger, self.book, self.clock, Doi(doi), verdict, (), (), "why", "A")  # type: ignore[arg-type]
 
-    def changes(self, **more: Any) -> list[queries.Row]:
-        with queries.reading(self.db) as conn:
+    def changes(self, **more: Any) -> list[Row]:
+        with reading(self.db) as conn:
             return queries.changes(conn, **more)
 
     async def page(self, address: str) -> str:
@@ -76,15 +79,15 @@ class Review:
         feed = ElementTree.fromstring(await self.page("/feed.atom"))
         return [(e.findtext(f"{ATOM}title", ""), e.findtext(f"{ATOM}id", "")) for e in feed.findall(f"{ATOM}entry")]
 
-    async def same_everywhere(self, rows: list[queries.Row]) -> str:
+    async def same_everywhere(self, rows: list[Row]) -> str:
         """Report, page, front page and feed say these changes, which one run announced; returns the page of that run."""
         (run,) = {row["run"] for row in rows}
         assert self.changes(run=run) == rows
-        words = changes_report.change_counts(change_log.counted(rows))
+        words = changes_report.change_counts(change_log.counts_by_kind(rows))
         assert changes_report.changes_report(rows).startswith(f"{words}.\n")
         shown = (await self.page("/changes")).split(f'id="run-{run}"')[1].split("</section>")[0]
         assert words[1:] in shown  # the page begins with a capital
-        kinds = change_log.counted(rows)
+        kinds = change_log.counts_by_kind(rows)
         for what, n in kinds.items():
             part = shown.split(f"<h3>{changes_report.HEADINGS[what]}</h3>")[1].split("</ol>")[0]
             assert part.count("<li>") == n, what
@@ -97,11 +100,11 @@ class Review:
 
 
 @pytest.fixture
-def review(tmp_path: Path, book: Rulebook, clock: Callable[[], datetime]) -> Review:
+def review(tmp_path: Path, book: Taxonomy, clock: Callable[[], datetime]) -> Review:
     return Review(tmp_path, book, clock)
 
 
-def told(rows: list[queries.Row]) -> set[tuple[str, str, str | None, str | None]]:
+def told(rows: list[Row]) -> set[tuple[str, str, str | None, str | None]]:
     assert len({(row["what"], row["doi"], row["before"], row["after"]) for row in rows}) == len(rows)
     return {(row["what"], row["doi"], row["before"], row["after"]) for row in rows}
 
@@ -133,7 +136,7 @@ async def test_what_a_killed_sync_did_is_said_by_the_next(review: Review) -> Non
         assert conn.execute("select outcome from runs order by run desc limit 1").fetchone() == ("crashed",)
         assert conn.execute("select count(*) from works where doi like '10.5555/work.%'").fetchone() == (9,)
     outcome = review.sync(*world)
-    assert change_log.counted(outcome.changes) == {"notice": 1, "reopened": 1, "content": 1, "new": 9}
+    assert change_log.counts_by_kind(outcome.changes) == {"notice": 1, "reopened": 1, "content": 1, "new": 9}
     said = sync_summary.sync_summary(outcome)
     assert said.startswith(f"NOTICE retraction of included work {STANGIER['DOI']}")
     assert f"1 decision to look at again (`evidence decisions conflicts`): {MARKOWITZ['DOI']}." in said
@@ -167,7 +170,7 @@ def test_after_a_month_of_failures_nothing_is_said_twice_and_nothing_is_left_out
     review.sync()
     world = [LIPSITZ, FONAGY, MARKOWITZ, RETRACTED, *MORE]
     partial = review.sync(crossref=FailingSource(world))
-    assert (partial.outcome, change_log.counted(partial.changes)) == ("partial", {"notice": 1, "new": 9})
+    assert (partial.outcome, change_log.counts_by_kind(partial.changes)) == ("partial", {"notice": 1, "new": 9})
     assert review.sync(crossref=FailingSource(world)).changes == []
     gone = review.sync(LIPSITZ, FONAGY, RETRACTED, *MORE)
     assert told(gone.changes) == {("gone", MARKOWITZ["DOI"], None, "2026-11-24")}
@@ -202,7 +205,7 @@ async def test_tags_are_said_on_request_and_are_not_in_the_feed(review: Review, 
     feed, page = await review.feed(), await review.page("/changes")
     review.book = edited(tmp_path / "rules", format=lambda t: t.replace("any: [", "any: [ruritania*, ", 1))
     changes = review.judge()
-    assert change_log.counted(changes) == {"tags": 100}
+    assert change_log.counts_by_kind(changes) == {"tags": 100}
     assert all(row["before"] is None and row["after"].startswith("format:") for row in changes)
     assert await review.feed() == feed
     assert re.sub(r"\d+", "", await review.page("/changes")) == re.sub(r"\d+", "", page)
@@ -218,8 +221,8 @@ async def test_a_completed_given_name_is_one_change_everywhere(review: Review) -
     assert "Changes: 1 changed record." in sync_summary.sync_summary(outcome)
     await review.same_everywhere(outcome.changes)
     assert "1 change of known works</a>" in await review.page("/")
-    with queries.reading(review.db) as conn:
-        exported = [w["doi"] for w in queries.selected(conn, queries.Selection(since="2026-11-24"))]
+    with reading(review.db) as conn:
+        exported = [w["doi"] for w in selected_works(conn, Selection(since="2026-11-24"))]
         changed = conn.execute("select doi from works where changed_run = 2").fetchall()
     assert STANGIER["DOI"] in exported
     assert changed == [(STANGIER["DOI"],)]
@@ -301,65 +304,71 @@ def test_what_counts_as_content_of_a_work() -> None:
     ) == change_log.content_digest(work)
 
 
-def changed(before: Mapping[str, State], now: Mapping[str, State | None], **aliases: str) -> list[Change]:
+def changed(before: Mapping[str, WorkState], now: Mapping[str, WorkState | None], **aliases: str) -> list[Change]:
     return [
         Change(c.doi, c.what, c.before, c.after)
-        for c in change_log.changes(before, now, {key.replace("_", "/"): value for key, value in aliases.items()}, {})
+        for c in change_log.find_changes(
+            before, now, {key.replace("_", "/"): value for key, value in aliases.items()}, {}
+        )
     ]
 
 
-RETRACTION = Standing("retraction", "10.1/n", "a", "own")
+RETRACTION = WorkNotice("retraction", "10.1/n", "a", "own")
 
 
 def test_a_notice_is_known_again_wherever_its_work_shows_it() -> None:
     """Another record represents the work, or its DOI has moved: that is said, and the notice is not said again."""
-    a, b = State("include", notices=(RETRACTION,)), State("duplicate", same_as="a")
-    other = Standing("retraction", "10.1/n", "a", "record")
-    now = {"a": State("duplicate", same_as="b"), "b": State("include", notices=(other,))}
+    a, b = WorkState("include", notices=(RETRACTION,)), WorkState("duplicate", same_as="a")
+    other = WorkNotice("retraction", "10.1/n", "a", "record")
+    now = {"a": WorkState("duplicate", same_as="b"), "b": WorkState("include", notices=(other,))}
     assert changed({"a": a, "b": b}, now) == [
         Change("a", "duplicate", "include", "b"),
         Change("b", "verdict", "duplicate", "include"),
     ]
     assert changed({"a": a}, {"a": None, "c": a}, a="c") == [Change("c", "moved", "a")]
-    assert changed({"a": a}, {"a": State("include")}) == [Change("a", "notice-ended", "retraction 10.1/n")]
-    assert changed({"a": a}, {"a": State("exclude", notices=(RETRACTION,))}) == [
+    assert changed({"a": a}, {"a": WorkState("include")}) == [Change("a", "notice-ended", "retraction 10.1/n")]
+    assert changed({"a": a}, {"a": WorkState("exclude", notices=(RETRACTION,))}) == [
         Change("a", "verdict", "include", "exclude")
     ]
 
 
 def test_a_work_that_is_new_says_its_notice_and_no_other_change() -> None:
-    a = State("include", "c", notices=(RETRACTION,), tags=("design:rct",))
+    a = WorkState("include", "c", notices=(RETRACTION,), tags=("design:rct",))
     assert changed({}, {"a": a}) == [
         Change("a", "notice", after="retraction 10.1/n"),
         Change("a", "new", after="include"),
     ]
-    assert changed({}, {"a": State("duplicate", "c", "b", (RETRACTION,))}) == [Change("a", "new", after="duplicate b")]
+    assert changed({}, {"a": WorkState("duplicate", "c", "b", (RETRACTION,))}) == [
+        Change("a", "new", after="duplicate b")
+    ]
 
 
 def test_only_a_new_reason_to_look_again_is_announced() -> None:
     """Of several conflicts one may be resolved, or the next one come."""
     one, two = "Dr. A disagrees with Dr. B on this work.", "The title has changed since Dr. A decided."
-    both = State("include", conflict=f"{one} {two}")
-    assert changed({"a": both}, {"a": State("include", conflict=one)}) == []
-    assert changed({"a": both}, {"a": State("include", conflict=two)}) == []
-    assert changed({"a": both}, {"a": State("include")}) == []
-    assert changed({"a": State("include", conflict=one)}, {"a": both}) == [Change("a", "reopened", after=both.conflict)]
+    both = WorkState("include", conflict=f"{one} {two}")
+    assert changed({"a": both}, {"a": WorkState("include", conflict=one)}) == []
+    assert changed({"a": both}, {"a": WorkState("include", conflict=two)}) == []
+    assert changed({"a": both}, {"a": WorkState("include")}) == []
+    assert changed({"a": WorkState("include", conflict=one)}, {"a": both}) == [
+        Change("a", "reopened", after=both.conflict)
+    ]
 
 
 def test_a_duplicate_of_a_work_that_moved_is_no_news() -> None:
-    assert changed({"a": State("duplicate", same_as="b")}, {"a": State("duplicate", same_as="c")}, b="c") == []
+    assert changed({"a": WorkState("duplicate", same_as="b")}, {"a": WorkState("duplicate", same_as="c")}, b="c") == []
 
 
 @pytest.mark.parametrize(
     "notice",
     [
         RETRACTION,
-        Standing("partial-retraction", "10.1/n(1)", "10.1/s(2)", "record"),
-        Standing("x", "a", "b", "preprint"),
+        WorkNotice("partial-retraction", "10.1/n(1)", "10.1/s(2)", "record"),
+        WorkNotice("x", "a", "b", "preprint"),
     ],
 )
-def test_a_notice_is_read_as_it_was_said(notice: Standing) -> None:
-    assert change_log.read(change_log.said(notice, "a"), "a") == notice
+def test_a_notice_is_read_as_it_was_said(notice: WorkNotice) -> None:
+    assert change_log.parse_notice(change_log.notice_text(notice, "a"), "a") == notice
 
 
 # ---------------------------------------------------------------------- any history

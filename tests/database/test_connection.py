@@ -23,8 +23,10 @@ from datasette.utils import tilde_encode
 
 from evidence import UPGRADE, cli, strict_yaml
 from evidence.database import connection, queries
+from evidence.database.connection import open_evidence
+from evidence.database.ledger import read_ledger
 from evidence.database.lock import locked
-from evidence.database.store import append, open_store
+from evidence.database.store import append_to_ledger, open_store
 from evidence.errors import LockedError, StoreError
 from evidence.harvest import sources
 from evidence.harvest.run import Files, judge_stale, run_sync
@@ -32,7 +34,7 @@ from evidence.harvest.sync import Quiet
 from evidence.model import Decision, Doi
 from evidence.publish import serve
 from evidence.review.decide import add_decisions
-from evidence.rules.taxonomy import Rulebook
+from evidence.rules.taxonomy import Taxonomy
 from tests.records import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, WORKS, message
 
 WORK = Doi(str(MARKOWITZ["DOI"]))
@@ -44,7 +46,7 @@ def now() -> datetime:
     return datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
-def harvest(folder: Path, book: Rulebook, works: tuple[dict[str, Any], ...] = WORKS) -> Path:
+def harvest(folder: Path, book: Taxonomy, works: tuple[dict[str, Any], ...] = WORKS) -> Path:
     """A sync from a file of these works; returns the database."""
     (folder / "works.jsonl").write_text("\n".join(json.dumps(work) for work in works))
     db = folder / "evidence.db"
@@ -54,10 +56,10 @@ def harvest(folder: Path, book: Rulebook, works: tuple[dict[str, Any], ...] = WO
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, book: Rulebook) -> Path:
+def made(tmp_path_factory: pytest.TempPathFactory, book: Taxonomy) -> Path:
     folder = tmp_path_factory.mktemp("made")
     harvest(folder, book)
-    append(folder / "decisions.db", [WORD])
+    append_to_ledger(folder / "decisions.db", [WORD])
     judge_stale(folder / "evidence.db", folder / "decisions.db", book, now)
     (folder / "sources.yaml").write_text(SMALL_YAML)
     return folder
@@ -86,18 +88,18 @@ def rows(path: Path, sql: str) -> list[Any]:
 # Opening
 
 
-def test_opening_what_is_up_to_date_writes_nothing(db: Path, book: Rulebook) -> None:
+def test_opening_what_is_up_to_date_writes_nothing(db: Path, book: Taxonomy) -> None:
     ledger = db.with_name("decisions.db")
     before = bytes_of(db, ledger)
-    with closing(connection.read_only(db)) as watcher:
+    with closing(connection.open_read_only(db)) as watcher:
         version = watcher.execute("pragma data_version").fetchone()
         for _ in range(3):
             with open_store(db) as store:
                 assert store.decisions() == (WORD,)
-                assert queries.dois(store.conn)
+                assert queries.current_dois(store.conn)
         judge_stale(db, ledger, book, now)
-        queries.connect(db).close()
-        assert queries.words(ledger) == (WORD,)
+        open_evidence(db).close()
+        assert read_ledger(ledger) == (WORD,)
         assert watcher.execute("pragma data_version").fetchone() == version
         assert not db.with_name("evidence.db-wal").stat().st_size
     assert {name: digest for name, digest in bytes_of(db, ledger).items() if name.endswith(".db")} == before
@@ -129,7 +131,7 @@ def test_many_programs_may_make_the_databases_at_once(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert failed == []
-    queries.connect(tmp_path / "evidence.db").close()
+    open_evidence(tmp_path / "evidence.db").close()
 
 
 def test_one_that_is_refused_leaves_the_other_as_it_is(db: Path, tmp_path: Path) -> None:
@@ -217,7 +219,7 @@ def test_a_newer_database_is_refused_by_every_command(
 
 
 def test_a_word_is_kept_while_another_program_writes_the_harvest(
-    db: Path, book: Rulebook, caplog: pytest.LogCaptureFixture
+    db: Path, book: Taxonomy, caplog: pytest.LogCaptureFixture
 ) -> None:
     ledger = db.with_name("decisions.db")
     with closing(sqlite3.connect(db, isolation_level=None)) as other:
@@ -228,7 +230,7 @@ def test_a_word_is_kept_while_another_program_writes_the_harvest(
                 db, ledger, book, now, Doi(str(FONAGY["DOI"])), "exclude", [], [], "No", "B", patience=0.05
             )
         assert not shows
-        assert queries.words(ledger) == (WORD, *words)
+        assert read_ledger(ledger) == (WORD, *words)
         assert rows(ledger, "select count(*) from decisions") == [(2,)]
         assert bytes_of(db)["evidence.db"] == before
         assert "kept" in caplog.text
@@ -237,7 +239,7 @@ def test_a_word_is_kept_while_another_program_writes_the_harvest(
     assert rows(db, f"select verdict, decided from works where doi = '{FONAGY['DOI']}'") == [("exclude", "person")]
 
 
-def test_a_word_that_had_to_wait_shows_with_the_next(db: Path, book: Rulebook) -> None:
+def test_a_word_that_had_to_wait_shows_with_the_next(db: Path, book: Taxonomy) -> None:
     ledger = db.with_name("decisions.db")
     first, second = (Doi(str(work["DOI"])) for work in (FONAGY, LIPSITZ))
     with locked(db):
@@ -247,15 +249,15 @@ def test_a_word_that_had_to_wait_shows_with_the_next(db: Path, book: Rulebook) -
     assert found == sorted((doi, "exclude") for doi in (WORK, first, second))
 
 
-def test_a_word_that_cannot_be_kept_is_an_error_and_changes_nothing(db: Path, book: Rulebook) -> None:
+def test_a_word_that_cannot_be_kept_is_an_error_and_changes_nothing(db: Path, book: Taxonomy) -> None:
     ledger = db.with_name("decisions.db")
     before = bytes_of(db)
     with closing(sqlite3.connect(ledger, isolation_level=None)) as other:
         other.execute("begin immediate")
         with pytest.raises(LockedError, match=r"decisions\.db: another program"):
-            append(ledger, [WORD], wait=0.05)
+            append_to_ledger(ledger, [WORD], wait=0.05)
     assert bytes_of(db) == before
-    assert queries.words(ledger) == (WORD,)
+    assert read_ledger(ledger) == (WORD,)
 
 
 # The file one copies
@@ -270,7 +272,7 @@ def reader(db: Path) -> Iterator[sqlite3.Connection]:
 
 
 def test_after_a_run_the_one_file_is_the_present_state_though_readers_are_open(
-    db: Path, book: Rulebook, reader: sqlite3.Connection
+    db: Path, book: Taxonomy, reader: sqlite3.Connection
 ) -> None:
     more = message("10.5555/new", "Interpersonal psychotherapy for a new group", 2026)
     harvest(db.parent, book, (*WORKS, more))
@@ -284,7 +286,7 @@ def test_after_a_run_the_one_file_is_the_present_state_though_readers_are_open(
 
 
 def test_a_reader_in_the_middle_of_a_question_fails_no_run(
-    db: Path, book: Rulebook, reader: sqlite3.Connection
+    db: Path, book: Taxonomy, reader: sqlite3.Connection
 ) -> None:
     """What it still needs stays in the log; the next run, when it has gone on, writes the whole of it back."""
     reader.execute("begin")
@@ -298,7 +300,7 @@ def test_a_reader_in_the_middle_of_a_question_fails_no_run(
     assert db.with_name("evidence.db-wal").stat().st_size == 0
 
 
-async def test_the_site_lets_go_of_the_log(db: Path, book: Rulebook) -> None:
+async def test_the_site_lets_go_of_the_log(db: Path, book: Taxonomy) -> None:
     site = Datasette([str(db)], config_dir=serve.site_folder())
     await site.invoke_startup()
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app=site.app()), base_url="http://site")
@@ -316,7 +318,7 @@ async def test_the_site_lets_go_of_the_log(db: Path, book: Rulebook) -> None:
             assert answer.json() == [{"n": 5 + number}]
 
 
-def test_a_sync_that_changes_nothing_writes_its_run_and_requests_and_no_other_page(db: Path, book: Rulebook) -> None:
+def test_a_sync_that_changes_nothing_writes_its_run_and_requests_and_no_other_page(db: Path, book: Taxonomy) -> None:
     harvest(db.parent, book)  # the run after a decision may move what is shown
     before, size = pages(db)
     harvest(db.parent, book)

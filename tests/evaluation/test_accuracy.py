@@ -9,7 +9,7 @@ import pytest
 
 from evidence.evaluation import accuracy
 from evidence.evaluation.accuracy import Figure
-from evidence.rules.taxonomy import FACETS, Rulebook
+from evidence.rules.taxonomy import FACETS, Taxonomy
 from tests.data import SAMPLES
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -20,7 +20,7 @@ def published() -> tuple[Figure, ...]:
     return accuracy.read()
 
 
-def test_the_table_was_made_with_todays_rules(published: tuple[Figure, ...], book: Rulebook) -> None:
+def test_the_table_was_made_with_todays_rules(published: tuple[Figure, ...], book: Taxonomy) -> None:
     assert {figure.rules for figure in published} == {book.digest}, "run scripts/measure.py"
 
 
@@ -48,12 +48,12 @@ def test_the_targets_hold(published: tuple[Figure, ...]) -> None:
             assert recall >= 0.90, figure
 
 
-def test_measuring_again_gives_the_table(full_data: Path, book: Rulebook, published: tuple[Figure, ...]) -> None:
+def test_measuring_again_gives_the_table(full_data: Path, book: Taxonomy, published: tuple[Figure, ...]) -> None:
     measure = runpy.run_path(str(SCRIPTS / "measure.py"))
     assert tuple(measure["figures"](full_data, book)) == published
 
 
-def test_the_rules_do_on_the_sample_what_they_did(book: Rulebook) -> None:
+def test_the_rules_do_on_the_sample_what_they_did(book: Taxonomy) -> None:
     """Titles only, so this says nothing about accuracy: a changed rule shows here what it changes, for the better or worse."""
     figures = runpy.run_path(str(SCRIPTS / "make_samples.py"))["figures"](SAMPLES, book)
     assert tuple(figures) == accuracy.read(SAMPLES / "accuracy.csv"), "run scripts/make_samples.py"

@@ -15,7 +15,7 @@ from evidence.evaluation import screening
 from evidence.evaluation.screening import Count, Row
 from evidence.model import Doi, Work
 from evidence.rules import taxonomy
-from evidence.rules.taxonomy import Rulebook
+from evidence.rules.taxonomy import Taxonomy
 from tests.data import SAMPLES, find
 
 BOOK = taxonomy.load()
@@ -214,7 +214,7 @@ def test_every_facet_reaches_its_target(facet: str, data: Path) -> None:
     assert data == SAMPLES or (recall or 0) >= 0.90
 
 
-def test_the_queue_is_read_likeliest_first(book: Rulebook) -> None:
+def test_the_queue_is_read_likeliest_first(book: Taxonomy) -> None:
     titles = (
         ["Sleep and noise"] * 30
         + ["A brief psychotherapy for depressed mothers: a randomised trial"]

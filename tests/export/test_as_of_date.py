@@ -27,6 +27,8 @@ from hypothesis import strategies as st
 
 from evidence import strict_yaml
 from evidence.database import queries
+from evidence.database.connection import reading
+from evidence.database.selection import Selection, selected_works
 from evidence.database.store import open_store
 from evidence.database.tag_filter import TagFilter
 from evidence.errors import ConfigError
@@ -39,7 +41,7 @@ from evidence.model import SAME_WORK, Doi, LookupResult, Message, RecordStatus
 from evidence.publish import serve, site_copy
 from evidence.review.decide import add_decisions
 from evidence.rules import taxonomy
-from evidence.rules.taxonomy import Rulebook
+from evidence.rules.taxonomy import Taxonomy
 from tests.harvest.test_rejudge import edited
 from tests.records import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, STANGIER, FakeRecordSource, message, person
 
@@ -105,7 +107,7 @@ class World:
     """A review over a Crossref, month by month; every step is something that happens to either."""
 
     folder: Path
-    books: tuple[Rulebook, ...]
+    books: tuple[Taxonomy, ...]
     crossref: OldRecords = field(default_factory=lambda: OldRecords([copy.deepcopy(m) for m in OLD]))
     sources: str = "as it was"
     rules: int = 0
@@ -116,7 +118,7 @@ class World:
         return self.folder / "evidence.db"
 
     @property
-    def book(self) -> Rulebook:
+    def book(self) -> Taxonomy:
         return self.books[self.rules]
 
     def clock(self) -> datetime:
@@ -222,9 +224,9 @@ YEAR: list[list[tuple[Any, ...]]] = [
 
 def exported(db: Path, day: str | None) -> dict[str, dict[str, str]]:
     """The CSV of all works, by DOI, of what has a past; and how many there are in the other formats."""
-    selection = queries.Selection(("include", "exclude", "unsure", "duplicate"))
-    with queries.reading(db) as conn:
-        rows = as_of_date.selected_as_of(conn, selection, day) if day else queries.selected(conn, selection)
+    selection = Selection(("include", "exclude", "unsure", "duplicate"))
+    with reading(db) as conn:
+        rows = as_of_date.selected_as_of(conn, selection, day) if day else selected_works(conn, selection)
         text = "".join(formats.csv_rows(rows, past=day is not None))
         same = dict(conn.execute("select doi, coalesce(same_as, '') from works").fetchall())
     leave = {"as_of", *NOT_OF_THEN, *formats.FACETS}
@@ -261,7 +263,7 @@ async def flow_on_site(ds: Datasette, day: str | None) -> tuple[str, dict[str, i
 
 
 async def shown(db: Path, day: str | None) -> dict[str, Any]:
-    with queries.reading(db) as conn:
+    with reading(db) as conn:
         found = queries.flow(conn, day)
     ds = Datasette([str(db)], config_dir=serve.site_folder())
     await ds.invoke_startup()
@@ -271,7 +273,7 @@ async def shown(db: Path, day: str | None) -> dict[str, Any]:
 
 
 @cache
-def books() -> tuple[Rulebook, ...]:
+def books() -> tuple[Taxonomy, ...]:
     """The rules, and narrower ones."""
     with TemporaryDirectory() as folder:
         narrower = edited(
@@ -318,14 +320,14 @@ def two_months(tmp_path: Path) -> World:
 
 
 def dois(world: World, day: str, **wanted: Any) -> list[str]:
-    with queries.reading(world.db) as conn:
-        return [row["doi"] for row in as_of_date.selected_as_of(conn, queries.Selection(**wanted), day)]
+    with reading(world.db) as conn:
+        return [row["doi"] for row in as_of_date.selected_as_of(conn, Selection(**wanted), day)]
 
 
 def test_a_record_is_exported_as_it_was(two_months: World) -> None:
     doi = POOL[0]["DOI"]
-    with queries.reading(two_months.db) as conn:
-        rows = {row["doi"]: row for row in as_of_date.selected_as_of(conn, queries.Selection(), "2026-01-31")}
+    with reading(two_months.db) as conn:
+        rows = {row["doi"]: row for row in as_of_date.selected_as_of(conn, Selection(), "2026-01-31")}
     then = rows[doi]
     assert (then["title"], then["abstract"], then["authors"]) == (TITLES[0], None, "Doe J, Roe R0")
     assert (then["notice"], then["notice_details"], then["judged_on"]) == (None, None, "title")
@@ -359,7 +361,7 @@ def test_words_and_changes_are_those_of_then(two_months: World) -> None:
 @pytest.mark.parametrize("format_", sorted(formats.FORMATS))
 def test_every_format_says_of_which_day_it_is(two_months: World, tmp_path: Path, format_: str) -> None:
     out = tmp_path / "out"
-    chosen = queries.Selection(("include", "exclude", "unsure", "duplicate"))
+    chosen = Selection(("include", "exclude", "unsure", "duplicate"))
     count = export_works(two_months.db, chosen, format_, False, "utf-8", out, "2026-01-31")
     text = out.read_text(encoding="utf-8")
     assert count == 5
@@ -396,7 +398,7 @@ def test_an_upgrade_takes_what_stands_for_what_stood(two_months: World) -> None:
         conn.execute("delete from _sqlite_migrations where name = 'm011_as_of'")
     open_store(two_months.db).close()
     assert exported(two_months.db, "2026-01-31")[POOL[0]["DOI"]]["notice"] == "retraction"
-    with queries.reading(two_months.db) as conn:
+    with reading(two_months.db) as conn:
         for day, retired in (("2026-01-31", 0), ("2026-02-28", 1)):
             sources = {source["source"]: source["retired"] for source in queries.flow(conn, day).sources}
             assert sources == {"by-name": retired, "article": 0}

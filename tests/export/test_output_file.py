@@ -20,6 +20,7 @@ from evidence.database import tag_filter
 from evidence.errors import ConfigError
 from evidence.export import output_file
 from tests import site_sample
+from tests.command_line import Run, runner
 
 FULL = Path("/dev/full")
 needs_full = pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
@@ -194,6 +195,12 @@ def sh(folder: Path, line: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.fixture
+def run(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """The same command line, where no file of the shell is in question."""
+    return runner(place, monkeypatch, capsys)
+
+
 COMMANDS = (
     "--help",
     "--version",
@@ -286,27 +293,27 @@ def test_the_command_line_starts_without_what_it_may_never_need() -> None:
 # ---------------------------------------------------------------------- which works
 
 
-def test_either_value_of_one_filter_and_all_filters(place: Path) -> None:
+def test_either_value_of_one_filter_and_all_filters(run: Run) -> None:
     def count(*tags: str) -> int:
-        done = sh(place, "evidence export --verdict all " + " ".join(f"--tag {shlex.quote(tag)}" for tag in tags))
-        assert done.returncode == 0, done.stderr
-        return len(list(csv.reader(io.StringIO(done.stdout)))) - 1
+        done = run("export", "--verdict", "all", *(word for tag in tags for word in ("--tag", tag)))
+        assert done.code == 0, done.err
+        return len(list(csv.reader(io.StringIO(done.out)))) - 1
 
     trials, reviews = count("design:rct"), count("design:meta-analysis")
     both = count("design:rct", "design:meta-analysis")
     assert trials > 0 and reviews > 0
     assert count("design:rct,meta-analysis") == count("design: rct, meta-analysis") == trials + reviews - both
     assert both < min(trials, reviews)
-    said = sh(place, "evidence export --help").stdout
+    said = run("export", "--help").out
     assert "several values: any of them; several --tag: all of them" in " ".join(said.split())
 
 
-def test_unknown_values_are_refused_with_the_nearest(place: Path) -> None:
+def test_unknown_values_are_refused_with_the_nearest(run: Run) -> None:
     for tag, nearest in (("design:rtc", "rct"), ("desing:rct", "design"), ("design:rct,cluster_rct", "cluster-rct")):
-        done = sh(place, f"evidence export --tag {tag}")
-        assert (done.returncode, done.stdout) == (2, ""), tag
-        assert f"did you mean {nearest!r}?" in done.stderr, done.stderr
-    assert sh(place, "evidence export --tag design:rct,").returncode == 2
+        done = run("export", "--tag", tag)
+        assert (done.code, done.out) == (2, ""), tag
+        assert f"did you mean {nearest!r}?" in done.err, done.err
+    assert run("export", "--tag", "design:rct,").code == 2
 
 
 @pytest.mark.parametrize("text", ["variant", "variant:", ":ipt", "variant:a,,b", ",", ""])
@@ -315,19 +322,27 @@ def test_what_is_no_tag(text: str) -> None:
         tag_filter.parse(text)
 
 
-@pytest.mark.parametrize("query", ['"', "", "  ", "-", "'", "*", '""', "!?", "$'\\x80'"])
-def test_a_query_without_a_word_is_said(place: Path, query: str) -> None:
-    line = "evidence export --query " + (query if query[:1] == "$" else shlex.quote(query))
-    done = sh(place, line)
-    assert (done.returncode, done.stdout) == (2, ""), done.stderr
-    assert "there is no word in it" in done.stderr and "backup" not in done.stderr
+BAD_BYTE = "\udc80"
+"""What Python makes of a byte in an argument that is no UTF-8."""
+
+
+@pytest.mark.parametrize("query", ['"', "", "  ", "-", "'", "*", '""', "!?", BAD_BYTE])
+def test_a_query_without_a_word_is_said(run: Run, query: str) -> None:
+    done = run("export", "--query", query)
+    assert (done.code, done.out) == (2, ""), done.err
+    assert "there is no word in it" in done.err and "backup" not in done.err
 
 
 @pytest.mark.parametrize(
     "query",
     ['depression"', "(depression", "depression AND", "NOT depression", "depression*", "^depression", "title:depression",
-     "NEAR(depression", "+ depression", "depression - ", "{depression", "'depression", "$'depression\\x80'"],
+     "NEAR(depression", "+ depression", "depression - ", "{depression", "'depression", f"depression{BAD_BYTE}"],
 )  # fmt: skip
-def test_a_query_is_words_and_never_an_operator(place: Path, query: str) -> None:
-    done = sh(place, "evidence export --verdict all --query " + (query if query[0] == "$" else shlex.quote(query)))
-    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+def test_a_query_is_words_and_never_an_operator(run: Run, query: str) -> None:
+    done = run("export", "--verdict", "all", "--query", query)
+    assert (done.code, done.err) == (0, ""), done.err
+
+
+def test_a_byte_that_is_no_letter_comes_through_the_shell(place: Path) -> None:
+    assert "there is no word in it" in sh(place, "evidence export --query $'\\x80'").stderr
+    assert sh(place, "evidence export --verdict all --query $'depression\\x80'").returncode == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from evidence.database.store import Landed
+from evidence.database.rows import Written
 from evidence.export import changes_report, explanation, prisma_report, sync_summary
 from evidence.harvest.sync import Outcome
 from evidence.model import Doi
@@ -80,7 +80,7 @@ def test_the_report_of_changes_has_a_line_for_each_and_the_numbers_of_the_summar
 
 
 def test_what_is_written_without_news_is_not_called_no_change() -> None:
-    said = sync_summary.sync_summary(Outcome(7, landed=Landed(changed=[Doi("10.1/a")])))
+    said = sync_summary.sync_summary(Outcome(7, landed=Written(changed=[Doi("10.1/a")])))
     assert "Nothing new: records were updated, but nothing that counts as a change of a work." in said
 
 

@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from evidence import strict_yaml
 from evidence.crossref.normalise import written
 from evidence.database import prisma_flow, queries
-from evidence.database.store import Landing, Store, open_store
-from evidence.decisions import identify
+from evidence.database.rows import HarvestedPage
+from evidence.database.selection import Selection, selected_works
+from evidence.database.store import Store, open_store
+from evidence.decisions import decision_id
 from evidence.export import changes_report, explanation, status_report, sync_summary
 from evidence.harvest import rejudge, sources
 from evidence.harvest.run import judge_stale, run_sync
@@ -25,7 +27,7 @@ from evidence.harvest.sources import Config, ReferenceList
 from evidence.harvest.sync import ASK_GONE_EVERY, Outcome, Quiet, sync
 from evidence.model import SAME_WORK, Author, Decision, Doi, Message, Work
 from evidence.review.decide import add_decisions
-from evidence.rules.taxonomy import Rulebook
+from evidence.rules.taxonomy import Taxonomy
 from tests.database.test_store import JUDGED, dump, record
 from tests.database.test_store import run as start
 from tests.loopback import LoopbackCrossref
@@ -50,7 +52,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def go(store: Store, small: Config, book: Rulebook, clock: Clock) -> Callable[..., Outcome]:
+def go(store: Store, small: Config, book: Taxonomy, clock: Clock) -> Callable[..., Outcome]:
     def run(crossref: FakeRecordSource, config: Config = small, **more: Any) -> Outcome:
         return sync(config, store, crossref, book, now=clock, **more)
 
@@ -93,14 +95,14 @@ def test_a_work_whose_doi_leads_to_another_is_kept_under_that_one(store: Store, 
         rows(store, "select source, via, rank, score from sightings where doi = ? and last_run is null", NEW) == before
     )
     assert rows(store, "select count(*) from sightings where doi = ? and last_run is null", OLD) == [(0,)]
-    assert queries.canonical(store.conn, OLD) == NEW
+    assert queries.canonical_doi(store.conn, OLD) == NEW
     text = sync_summary.sync_summary(outcome)
     assert f"{OLD} is now {NEW}: {STANGIER['title'][0]}." in text
     assert "Nothing new" not in text
     assert "no longer found" not in text
     assert told(outcome) == [("moved", NEW, OLD, None)]
     assert queries.changes(store.conn) == outcome.changes
-    found = prisma_flow.read(store.conn)
+    found = prisma_flow.read_flow(store.conn)
     assert (found["screened"], found["aliases"]) == (4, 1)
     assert found["identified"] - found["removed"] == found["screened"]
     store.conn.execute("insert into works_fts (works_fts) values ('integrity-check')")
@@ -154,7 +156,7 @@ def test_an_alias_and_its_work_on_one_page_are_one_work(store: Store, go: Callab
 
 
 def test_what_people_said_of_the_old_doi_holds_for_the_work(
-    store: Store, go: Callable[..., Outcome], book: Rulebook
+    store: Store, go: Callable[..., Outcome], book: Taxonomy
 ) -> None:
     go(FakeRecordSource())
     words = [
@@ -162,7 +164,7 @@ def test_what_people_said_of_the_old_doi_holds_for_the_work(
         Decision(OLD, "tag", None, "variant", "ipt-g", "group", "A. Reader", "2026", None, None),
         Decision(Doi(MARKOWITZ["DOI"]), "untag", None, SAME_WORK, OLD, "two papers", "A. Reader", "2026", None, None),
     ]
-    store.decide(words)
+    store.append_decisions(words)
     go(FakeRecordSource())
     go(leads(*OTHERS, MOVED))
     assert store.decisions() == tuple(words)
@@ -172,7 +174,7 @@ def test_what_people_said_of_the_old_doi_holds_for_the_work(
     assert rows(store, "select doi, other, verdict from duplicates") == [(*pair, "apart")]
     assert {doi for (doi,) in rows(store, "select doi from decisions")} == {NEW, MARKOWITZ["DOI"]}
     # A later word on the new DOI is the same person's word on the same work.
-    store.decide([replace(verdict(NEW, "include", at="2026-02-01T00:00:00Z"), seen=(identify(words[0]),))])
+    store.append_decisions([replace(verdict(NEW, "include", at="2026-02-01T00:00:00Z"), seen=(decision_id(words[0]),))])
     go(leads(*OTHERS, MOVED))
     assert rows(store, "select verdict, conflict from works where doi = ?", NEW) == [("include", None)]
 
@@ -180,7 +182,7 @@ def test_what_people_said_of_the_old_doi_holds_for_the_work(
 def test_the_words_hold_from_the_moment_the_work_moves(store: Store, go: Callable[..., Outcome]) -> None:
     """Were the run killed after the landing, an excluded work must not stand as included."""
     go(FakeRecordSource())
-    store.decide([verdict(OLD)])
+    store.append_decisions([verdict(OLD)])
     go(FakeRecordSource())
     seen: list[Any] = []
 
@@ -277,7 +279,7 @@ def test_a_doi_with_a_record_of_its_own_again_is_no_alias(store: Store, go: Call
         (2, 1),
     ]
     assert rows(store, "select source from sightings where doi = ? and last_run is null", OLD) == first
-    assert queries.canonical(store.conn, OLD) == OLD
+    assert queries.canonical_doi(store.conn, OLD) == OLD
 
 
 def test_a_file_does_not_bring_the_old_doi_back(store: Store, go: Callable[..., Outcome]) -> None:
@@ -300,7 +302,7 @@ def test_a_work_is_never_lost_to_a_record_that_cannot_be_understood(store: Store
 
 
 def test_a_person_decides_and_explains_under_the_old_doi(
-    tmp_path: Path, store: Store, go: Callable[..., Outcome], book: Rulebook, clock: Clock
+    tmp_path: Path, store: Store, go: Callable[..., Outcome], book: Taxonomy, clock: Clock
 ) -> None:
     go(FakeRecordSource())
     go(leads(*OTHERS, MOVED))
@@ -315,13 +317,13 @@ def test_a_person_decides_and_explains_under_the_old_doi(
         assert shows
         return words[0]
 
-    store.decide([verdict(OLD, by="A")])
+    store.append_decisions([verdict(OLD, by="A")])
     assert decide(verdict="include").doi == NEW
     assert rows(store, "select verdict, conflict from works where doi = ?", NEW) == [("include", None)]
     decide(withdrawn=[None])
     assert rows(store, "select decided from works where doi = ?", NEW) == [("rule",)]
     assert decide(untags=[(SAME_WORK, str(MARKOWITZ["DOI"]))]).doi == NEW
-    found = queries.work(store.conn, queries.canonical(store.conn, OLD))
+    found = queries.work_details(store.conn, queries.canonical_doi(store.conn, OLD))
     assert found
     assert f"Other DOIs of this record: {OLD}." in explanation.work_explanation(found)
 
@@ -330,7 +332,7 @@ def test_a_person_decides_and_explains_under_the_old_doi(
 
 
 def test_a_work_gone_from_crossref_is_marked_said_once_and_kept(
-    store: Store, go: Callable[..., Outcome], book: Rulebook
+    store: Store, go: Callable[..., Outcome], book: Taxonomy
 ) -> None:
     go(FakeRecordSource())
     outcome = go(FakeRecordSource(OTHERS))
@@ -342,7 +344,7 @@ def test_a_work_gone_from_crossref_is_marked_said_once_and_kept(
     assert listed == outcome.changes
     assert f"No longer in Crossref since 2026-11-24: {OLD}: {title}" in changes_report.changes_report(listed)
     assert f"since 2026-11-24: {OLD}: {title}" in status_report.status_report(queries.status(store.conn))
-    (exported,) = (r for r in queries.selected(store.conn, queries.Selection()) if r["doi"] == OLD)
+    (exported,) = (r for r in selected_works(store.conn, Selection()) if r["doi"] == OLD)
     assert exported["gone"] == "2026-11-24"
     # Nothing is said again, and judging anew forgets nothing.
     store.conn.execute("update works set basis = ''")
@@ -402,7 +404,7 @@ def cited(count: int, **more: Any) -> FakeRecordSource:
 
 
 def test_a_count_is_kept_whenever_it_was_asked_and_is_no_change(
-    store: Store, go: Callable[..., Outcome], tmp_path: Path, book: Rulebook, clock: Clock
+    store: Store, go: Callable[..., Outcome], tmp_path: Path, book: Taxonomy, clock: Clock
 ) -> None:
     go(cited(10))
     outcome = go(cited(12))
@@ -471,7 +473,7 @@ def test_a_score_is_no_part_of_a_record(store: Store, go: Callable[..., Outcome]
 
 
 def test_a_record_that_cannot_be_understood_is_tried_once(
-    store: Store, go: Callable[..., Outcome], tmp_path: Path, book: Rulebook, clock: Clock
+    store: Store, go: Callable[..., Outcome], tmp_path: Path, book: Taxonomy, clock: Clock
 ) -> None:
     odd = STANGIER | {"author": "not a list"}
     outcome = go(FakeRecordSource([*OTHERS, odd]))
@@ -498,13 +500,13 @@ def test_a_record_that_cannot_be_understood_is_tried_once(
 
 
 def test_the_last_record_that_was_understood_stands_for_one_that_is_not(
-    store: Store, go: Callable[..., Outcome], tmp_path: Path, book: Rulebook, clock: Clock
+    store: Store, go: Callable[..., Outcome], tmp_path: Path, book: Taxonomy, clock: Clock
 ) -> None:
     go(FakeRecordSource())
     odd = STANGIER | {"author": "not a list", "indexed": {"date-time": "2026-11-24T09:00:00Z"}}
     outcome = go(FakeRecordSource([*OTHERS, odd]))
     assert (outcome.landed.changed, outcome.landed.rejects) == ([], 1)
-    store.decide([verdict(OLD)])
+    store.append_decisions([verdict(OLD)])
     judge_stale(store.path, tmp_path / "decisions.db", book, clock)
     assert rows(store, "select verdict, authors from works where doi = ?", OLD) == [
         ("exclude", "Stangier U, Schramm E")
@@ -550,9 +552,9 @@ def test_authors_are_called_as_the_records_that_stand_call_them(
         open_store(folder / "two.db", folder / "d2.db") as anew,
     ):
         for number, authors in history:
-            store.land(start(store), "s", Landing([named(number, authors)]))
+            store.write_page(start(store), "s", HarvestedPage([named(number, authors)]))
         last = data.draw(st.permutations(sorted(dict(history).items())))
-        anew.land(start(anew), "s", Landing([named(number, authors) for number, authors in last]))
+        anew.write_page(start(anew), "s", HarvestedPage([named(number, authors) for number, authors in last]))
         assert [rows(store, sql) for sql in tables] == [rows(anew, sql) for sql in tables]
 
 
@@ -560,7 +562,7 @@ def test_authors_are_called_as_the_records_that_stand_call_them(
 
 
 def test_a_second_sync_asks_at_most_twice_for_a_hundred_works_and_changes_no_row(
-    tmp_path: Path, book: Rulebook, clock: Clock
+    tmp_path: Path, book: Taxonomy, clock: Clock
 ) -> None:
     works = [
         message(f"10.5555/ipt.{n}", f"Interpersonal psychotherapy in setting {n}", 1990 + n % 30) for n in range(300)
@@ -650,7 +652,7 @@ class World:
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_after_any_history_each_work_is_here_once_under_its_doi(
-    tmp_path_factory: pytest.TempPathFactory, small: Config, book: Rulebook, clock: Clock, steps: list[tuple[str, int]]
+    tmp_path_factory: pytest.TempPathFactory, small: Config, book: Taxonomy, clock: Clock, steps: list[tuple[str, int]]
 ) -> None:
     alone = Config(None, small.sources[1:], (), ())
     world = World()
@@ -660,7 +662,7 @@ def test_after_any_history_each_work_is_here_once_under_its_doi(
             return sync(alone, store, crossref, book, now=clock, **more)
 
         go(world.crossref())
-        store.decide([verdict(Doi(world.at[n])) for n in range(3)])
+        store.append_decisions([verdict(Doi(world.at[n])) for n in range(3)])
         for what, n in steps:
             if what == "file":
                 taken = list(world.crossref().messages.values())
@@ -677,7 +679,7 @@ def test_after_any_history_each_work_is_here_once_under_its_doi(
         ) == [(0,)]
         counts = rows(store, "select cited_by from works where gone is null")
         assert counts == [(world.edits or 0,)] * len(counts)
-        found = prisma_flow.read(store.conn)
+        found = prisma_flow.read_flow(store.conn)
         counting = rows(store, "select count(*) from works where verdict <> 'duplicate'")[0][0]
         assert found["identified"] - found["removed"] == found["screened"] == counting
         store.conn.execute("insert into works_fts (works_fts) values ('integrity-check')")

@@ -13,12 +13,12 @@ import pytest
 
 import evidence
 from evidence.crossref.record_files import snapshot_files
-from evidence.database import queries
+from evidence.database.connection import open_evidence
 from evidence.harvest import sources
 from evidence.harvest.run import Files, judge_stale, run_sync
 from evidence.harvest.sync import Quiet
 from evidence.rules import taxonomy
-from evidence.rules.taxonomy import Rulebook
+from evidence.rules.taxonomy import Taxonomy
 
 TAXONOMY = taxonomy.BUNDLED
 SHIPPED = Path(evidence.__file__).parents[1] / "sources.yaml"
@@ -26,11 +26,11 @@ TABLES = ("works", "tags", "reasons", "facets", "rule_marks", "duplicates")
 APART = {"first_run", "changed_run"}
 
 
-def edited(folder: Path, **edits: Callable[[str], str]) -> Rulebook:
+def edited(folder: Path, **edits: Callable[[str], str]) -> Taxonomy:
     """The bundled rules with the text of some files edited: `outcome=lambda text: …`."""
     shutil.copytree(TAXONOMY, folder)
     for name, edit in edits.items():
-        path = folder / taxonomy.file_of(name)
+        path = folder / taxonomy.file_name(name)
         text = path.read_text(encoding="utf-8")
         assert edit(text) != text
         path.write_text(edit(text), encoding="utf-8")
@@ -47,7 +47,7 @@ def contents(db: Path) -> dict[str, list[Any]]:
     return found
 
 
-def harvest(folder: Path, book: Rulebook, clock: Callable[[], datetime]) -> Path:
+def harvest(folder: Path, book: Taxonomy, clock: Callable[[], datetime]) -> Path:
     folder.mkdir()
     db = folder / "evidence.db"
     files = Files("snapshot", snapshot_files())
@@ -77,7 +77,7 @@ def harvest(folder: Path, book: Rulebook, clock: Callable[[], datetime]) -> Path
     ],
 )
 def test_the_quick_way_ends_where_the_whole_way_does(
-    edits: dict[str, Callable[[str], str]], tmp_path: Path, book: Rulebook, clock: Callable[[], datetime]
+    edits: dict[str, Callable[[str], str]], tmp_path: Path, book: Taxonomy, clock: Callable[[], datetime]
 ) -> None:
     after = edited(tmp_path / "rules", **edits)
     db = harvest(tmp_path / "a", book, clock)
@@ -87,13 +87,13 @@ def test_the_quick_way_ends_where_the_whole_way_does(
 
 
 def test_only_works_that_say_something_else_are_written(
-    tmp_path: Path, book: Rulebook, clock: Callable[[], datetime]
+    tmp_path: Path, book: Taxonomy, clock: Callable[[], datetime]
 ) -> None:
     db = harvest(tmp_path / "a", book, clock)
     after = edited(tmp_path / "rules", format=lambda t: t.replace("any: [", "any: [parkinson*, ", 1))
-    assert len(after.touched(book.marks)) >= 1
+    assert len(after.values_changed_since(book.value_digests)) >= 1
     assert judge_stale(db, tmp_path / "a" / "decisions.db", after, clock)[0] == 258
-    conn = queries.connect(db)
+    conn = open_evidence(db)
     last = conn.execute("select max(run) from runs").fetchone()[0]
     written = conn.execute("select title from works where changed_run = ?", (last,)).fetchall()
     assert 1 <= len(written) <= 5
@@ -101,7 +101,7 @@ def test_only_works_that_say_something_else_are_written(
     conn.close()
 
 
-def test_what_asks_about_an_edited_value_is_touched_too(tmp_path: Path, book: Rulebook) -> None:
+def test_what_asks_about_an_edited_value_is_touched_too(tmp_path: Path, book: Taxonomy) -> None:
     asking = {
         asked: said
         for said, value in book.tagging.values.items()
@@ -110,9 +110,9 @@ def test_what_asks_about_an_edited_value_is_touched_too(tmp_path: Path, book: Ru
         if asked != said
     }
     asked, said = next(iter(asking.items()))
-    changed = dict(book.marks) | {asked: "another"}
-    assert {asked, said} <= book.touched(changed)
-    assert book.touched(book.marks) == frozenset()
-    part = book.tagging.part([said])
+    changed = dict(book.value_digests) | {asked: "another"}
+    assert {asked, said} <= book.values_changed_since(changed)
+    assert book.values_changed_since(book.value_digests) == frozenset()
+    part = book.tagging.restricted_to([said])
     assert {asked, said} <= set(part.values)
     assert len(part.finder.terms) < len(book.tagging.finder.terms)

@@ -21,7 +21,7 @@ from evidence.harvest import sources
 from evidence.harvest.run import Files, run_sync
 from evidence.harvest.sources import Config
 from evidence.harvest.sync import Outcome, Quiet
-from evidence.rules.taxonomy import Rulebook
+from evidence.rules.taxonomy import Taxonomy
 from tests.loopback import Fault, LoopbackCrossref, Request
 from tests.records import FONAGY, LIPSITZ, MALARIA, MARKOWITZ, SMALL_YAML, WORKS, message
 from tests.whole.test_crash import contents
@@ -55,7 +55,7 @@ def server() -> Iterator[LoopbackCrossref]:
 
 @pytest.fixture
 def go(
-    tmp_path: Path, server: LoopbackCrossref, book: Rulebook, clock: Callable[[], datetime]
+    tmp_path: Path, server: LoopbackCrossref, book: Taxonomy, clock: Callable[[], datetime]
 ) -> Callable[..., Outcome]:
     small = sources.check(strict_yaml.parse(SMALL_YAML, "s.yaml"))
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from evidence import strict_yaml
 from evidence.database import queries
+from evidence.database.selection import Selection, selected_works
 from evidence.database.store import Store, open_store
 from evidence.errors import UnavailableError
 from evidence.export import prisma_report, status_report, sync_summary
@@ -22,7 +23,7 @@ from evidence.harvest import sources
 from evidence.harvest.sources import Config, ReferenceList, Search
 from evidence.harvest.sync import Outcome, sync
 from evidence.model import SAME_WORK, Decision, Doi, LookupResult, Message, Page, Query, Window
-from evidence.rules.taxonomy import Rulebook
+from evidence.rules.taxonomy import Taxonomy
 from tests.database.test_store import dump
 from tests.harvest.test_search import a_world, hits
 from tests.records import FONAGY, LIPSITZ, MALARIA, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, FakeRecordSource, message
@@ -42,7 +43,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def go(store: Store, small: Config, book: Rulebook, clock: Clock) -> Callable[..., Outcome]:
+def go(store: Store, small: Config, book: Taxonomy, clock: Clock) -> Callable[..., Outcome]:
     """Run a sync; `go(crossref, take=…, full=…)`."""
 
     def run(crossref: FakeRecordSource, config: Config = small, **more: Any) -> Outcome:
@@ -161,9 +162,9 @@ def test_since_means_new_or_changed_since(store: Store, go: Callable[..., Outcom
     new = message("10.5555/new", "Interpersonal psychotherapy for grief", 2020, **later)
     go(FakeRecordSource([changed if m is STANGIER else m for m in WORKS] + [new]))
     (started,) = rows(store, "select started from runs where run = 2")[0]
-    shown = queries.Selection(("include", "exclude", "unsure"), since=started)
-    assert {row["doi"] for row in queries.selected(store.conn, shown)} == {STANGIER["DOI"], "10.5555/new"}
-    assert len(list(queries.selected(store.conn, replace(shown, since="2000-01-01")))) > 2
+    shown = Selection(("include", "exclude", "unsure"), since=started)
+    assert {row["doi"] for row in selected_works(store.conn, shown)} == {STANGIER["DOI"], "10.5555/new"}
+    assert len(list(selected_works(store.conn, replace(shown, since="2000-01-01")))) > 2
 
 
 def test_a_source_that_fails_stops_alone_and_keeps_its_bookmark(store: Store, go: Callable[..., Outcome]) -> None:
@@ -211,10 +212,10 @@ def test_a_file_never_replaces_what_was_indexed_later(store: Store, go: Callable
     assert rows(store, f"select title from works where doi = '{MARKOWITZ['DOI']}'") == [(MARKOWITZ["title"][0],)]
 
 
-def test_decisions_beat_rules_and_survive_every_run(store: Store, go: Callable[..., Outcome], book: Rulebook) -> None:
+def test_decisions_beat_rules_and_survive_every_run(store: Store, go: Callable[..., Outcome], book: Taxonomy) -> None:
     go(FakeRecordSource())
     doi = Doi(STANGIER["DOI"])
-    store.decide(
+    store.append_decisions(
         [
             Decision(doi, "verdict", "exclude", None, None, "comparator only", "A. Reader", "2026", book.digest, None),
             Decision(doi, "tag", None, "variant", "ipt-g", "group", "A. Reader", "2026", book.digest, None),
@@ -487,11 +488,11 @@ def test_two_records_of_one_work_count_once_and_a_person_can_part_them(
     word = Decision(
         Doi(SECOND["DOI"]), "untag", None, SAME_WORK, STANGIER["DOI"], "another paper", "A. Reader", "2026", None, None
     )
-    store.decide([word])
+    store.append_decisions([word])
     go(FakeRecordSource([*WORKS, SECOND]))
     assert rows(store, pair) == [(STANGIER["DOI"], SECOND["DOI"], "apart", "person")]
     assert rows(store, "select count(*) from works where verdict = 'duplicate'") == [(0,)]
-    store.decide([replace(word, action="tag")])
+    store.append_decisions([replace(word, action="tag")])
     go(FakeRecordSource([*WORKS, SECOND]))
     assert rows(store, "select doi from works where verdict = 'duplicate'") == [(SECOND["DOI"],)]
 
@@ -499,7 +500,9 @@ def test_two_records_of_one_work_count_once_and_a_person_can_part_them(
 def test_a_person_joins_what_the_rules_keep_apart(store: Store, go: Callable[..., Outcome]) -> None:
     go(FakeRecordSource())
     first, second = sorted((str(MARKOWITZ["DOI"]), str(STANGIER["DOI"])))
-    store.decide([Decision(Doi(first), "tag", None, SAME_WORK, second, "one study", "A. Reader", "2026", None, None)])
+    store.append_decisions(
+        [Decision(Doi(first), "tag", None, SAME_WORK, second, "one study", "A. Reader", "2026", None, None)]
+    )
     go(FakeRecordSource())
     assert rows(store, "select doi, other, verdict, decided from duplicates") == [(first, second, "same", "person")]
     assert rows(store, "select count(*) from works where verdict = 'duplicate'") == [(1,)]
@@ -524,7 +527,7 @@ HISTORIES = st.lists(
 @example(seed=5, records=80, share=1.0, spread=9000, order="true", history=[(False, "ends", 1), (True, "killed", 2)])
 @example(seed=6, records=80, share=1.0, spread=1, order="wild", history=[(True, "refused", 3), (False, "ends", 1)])
 def test_after_any_history_a_search_has_all_or_says_that_it_has_not(
-    seed: int, records: int, share: float, spread: int, order: str, history: list[tuple[bool, str, int]], book: Rulebook
+    seed: int, records: int, share: float, spread: int, order: str, history: list[tuple[bool, str, int]], book: Taxonomy
 ) -> None:
     """Runs that end, that Crossref refuses in the middle or that are killed there; then one that nothing disturbs."""
     crossref = a_world(seed, records, share, spread, order)

@@ -20,8 +20,10 @@ from hypothesis import strategies as st
 
 from evidence import strict_yaml
 from evidence.crossref.normalise import written
-from evidence.database import change_log, queries
-from evidence.database.store import Landing, Store, open_store
+from evidence.database import change_log, queries, store_notices
+from evidence.database.rows import HarvestedPage
+from evidence.database.selection import Selection, selected_works
+from evidence.database.store import Store, open_store
 from evidence.export import explanation, sync_summary
 from evidence.harvest import rejudge, sources
 from evidence.harvest.sources import Config
@@ -30,7 +32,7 @@ from evidence.linkage import notices
 from evidence.linkage.notices import Facts, Said, World
 from evidence.model import SAME_WORK, Decision, Doi, Message
 from evidence.review.decide import add_decisions
-from evidence.rules.taxonomy import Rulebook
+from evidence.rules.taxonomy import Taxonomy
 from tests.publish.test_site import served
 from tests.records import SMALL_YAML, FakeRecordSource, message, person
 
@@ -70,7 +72,7 @@ SIDES: dict[str, list[Message]] = {
 class Bench:
     """A store, and messages to land in it, each landing a run of its own."""
 
-    def __init__(self, path: Path, book: Rulebook) -> None:
+    def __init__(self, path: Path, book: Taxonomy) -> None:
         self.store, self.book = open_store(path), book
         self.store.set_facets(rejudge.facet_rows(book))
 
@@ -80,11 +82,11 @@ class Bench:
             text, digest = written(one)
             records.append(rejudge.read_and_judge(one, Doi(one["DOI"]), digest, text, self.book, {}))
         pairs = [(Doi(alias), Doi(doi)) for alias, doi in aliases]
-        self.store.land(self.run(), "s", Landing(records, aliases=pairs))
+        self.store.write_page(self.run(), "s", HarvestedPage(records, aliases=pairs))
 
     def run(self) -> int:
         number = self.store.start_run("crossref", "0", NOW)
-        self.store.register(number, [("s", "search", "S", "{}")])
+        self.store.register_sources(number, [("s", "search", "S", "{}")])
         return number
 
     def judge(self) -> None:
@@ -108,13 +110,13 @@ class Bench:
 
 
 @pytest.fixture(scope="session")
-def new_bench(tmp_path_factory: pytest.TempPathFactory, book: Rulebook) -> Callable[[], Bench]:
+def new_bench(tmp_path_factory: pytest.TempPathFactory, book: Taxonomy) -> Callable[[], Bench]:
     """Makes an empty bench; hypothesis would write a whole rulebook into its reports."""
     return lambda: Bench(tmp_path_factory.mktemp("bench") / "evidence.db", book)
 
 
 @pytest.fixture
-def bench(tmp_path: Path, book: Rulebook) -> Iterator[Bench]:
+def bench(tmp_path: Path, book: Taxonomy) -> Iterator[Bench]:
     made = Bench(tmp_path / "evidence.db", book)
     with made.store:
         yield made
@@ -153,12 +155,12 @@ def test_what_a_notice_says_goes_when_it_says_so_no_more(bench: Bench) -> None:
 def test_a_notice_that_is_gone_says_nothing_but_a_work_that_is_gone_stays_retracted(bench: Bench) -> None:
     """Nobody has said anything else of a work that is gone; a notice that is gone is no notice."""
     bench.land(study(), notice(), study("10.5555/two", updated_by=[update("10.5555/n2")], title="Another IPT trial"))
-    with bench.store._writing():
+    with bench.store.transaction():
         bench.store.conn.execute("update snapshots set last_run = 1 where doi in (?, '10.5555/two')", (NOTICE,))
-        bench.store._derive_notices(1, [Doi(NOTICE), Doi("10.5555/two")])
+        store_notices.update_notices(bench.store.conn, 1, [Doi(NOTICE), Doi("10.5555/two")])
     assert bench.shown() == [("10.5555/two", "retraction", "10.5555/n2")]
     assert bench.rows("select notice_of, basis = '' from works where doi = ?", NOTICE) == [(f"retraction:{STUDY}", 0)]
-    assert bench.store.notices_of([Doi(NOTICE)]) == {NOTICE: (("retraction", STUDY),)}
+    assert bench.store.notice_targets([Doi(NOTICE)]) == {NOTICE: (("retraction", STUDY),)}
 
 
 def test_one_fact_told_by_both_sides_counts_once_with_its_earliest_date_and_all_who_told_it(bench: Bench) -> None:
@@ -200,11 +202,11 @@ def test_judging_again_and_building_anew_change_nothing(bench: Bench) -> None:
     bench.judge()
     settled = bench.derived()
     assert bench.gravest() == {STUDY: "retraction", "10.5555/two": "retraction"}
-    with bench.store._writing():
+    with bench.store.transaction():
         bench.store.conn.execute("update works set basis = ''")
     bench.judge()
     assert bench.derived() == settled
-    with bench.store._writing():
+    with bench.store.transaction():
         bench.store.conn.execute("delete from works")
         bench.store.conn.execute("insert into works_fts (works_fts) values ('delete-all')")
     assert bench.shown() == []
@@ -445,7 +447,7 @@ def perform(bench: Bench, step: tuple[Any, ...]) -> None:
             )
             for key, other, kind, when in updates:
                 fields.setdefault(key, []).append(update(other, kind, (when,)))
-            with bench.store._writing():  # a record that comes back continues the versions it had
+            with bench.store.transaction():  # a record that comes back continues the versions it had
                 bench.store.conn.execute(
                     "update snapshots set last_run = null where doi = ?1 and not exists (select 1 from snapshots "
                     "where doi = ?1 and last_run is null) and version = (select max(version) from snapshots where doi = ?1)",
@@ -455,9 +457,9 @@ def perform(bench: Bench, step: tuple[Any, ...]) -> None:
         case ("alias", alias, doi):
             bench.land(aliases=[(alias, doi)])
         case ("gone", doi):
-            with bench.store._writing():
+            with bench.store.transaction():
                 bench.store.conn.execute("update snapshots set last_run = 1 where doi = ? and last_run is null", (doi,))
-                bench.store._derive_notices(1, [doi])
+                store_notices.update_notices(bench.store.conn, 1, [doi])
         case ("cluster", same_as):
             known = {doi for (doi,) in bench.rows("select doi from works")}
             same = {doi: best for doi, best in same_as.items() if {doi, best} <= known}
@@ -499,7 +501,7 @@ def test_whatever_came_in_whatever_order_the_notices_are_those_of_all_records_at
         assert set(bench.shown("doi, kind, notice_doi, stands_on, relation, undone")) == wanted
         assert bench.gravest() == gravest
         bench.judge()
-        assert queries.unsettled(bench.store.conn) == []
+        assert queries.works_to_judge_again(bench.store.conn) == []
 
 
 told = st.lists(
@@ -621,7 +623,7 @@ async def test_a_retraction_that_was_taken_back_is_shown_as_that(bench: Bench, t
 
 
 @pytest.fixture
-def go(tmp_path: Path, book: Rulebook, clock: Callable[[], datetime]) -> Iterator[Callable[..., Outcome]]:
+def go(tmp_path: Path, book: Taxonomy, clock: Callable[[], datetime]) -> Iterator[Callable[..., Outcome]]:
     small: Config = sources.check(strict_yaml.parse(SMALL_YAML, "s.yaml"))
     with open_store(tmp_path / "evidence.db") as store:
 
@@ -635,7 +637,9 @@ def go(tmp_path: Path, book: Rulebook, clock: Callable[[], datetime]) -> Iterato
 def noticed(outcome: Outcome) -> list[tuple[str, str]]:
     """(work, DOI the notice was issued for)"""
     return [
-        (c["doi"], change_log.read(c["after"], c["doi"]).stands_on) for c in outcome.changes if c["what"] == "notice"
+        (c["doi"], change_log.parse_notice(c["after"], c["doi"]).stands_on)
+        for c in outcome.changes
+        if c["what"] == "notice"
     ]
 
 
@@ -657,9 +661,9 @@ def test_a_sync_says_on_which_record_of_an_included_work_a_retraction_stands(go:
     assert [dict(store.conn.execute("select doi, notice from works where verdict = 'include'"))] == [
         {STUDY: "retraction"}
     ]
-    row = next(queries.selected(store.conn, queries.Selection()))
+    row = next(selected_works(store.conn, Selection()))
     assert (row["doi"], row["notice"]) == (STUDY, "retraction")
-    explained = queries.work(store.conn, Doi(STUDY))
+    explained = queries.work_details(store.conn, Doi(STUDY))
     assert explained is not None
     assert "(from updated-by) issued for 10.5555/twin, another record of this work" in explanation.work_explanation(
         explained
@@ -673,7 +677,7 @@ def test_a_sync_says_on_which_record_of_an_included_work_a_retraction_stands(go:
     found = store.finish_run(run, "complete", {}, "2026-11-25T00:00:02Z")
     assert [c.what for c in found] == ["verdict", "duplicate"]
     parted = Decision(Doi("10.5555/twin"), "untag", None, SAME_WORK, STUDY, "another", "A. Reader", "2026", None, None)
-    store.decide([parted])
+    store.append_decisions([parted])
     outcome = go(FakeRecordSource([study(), twin]))
     assert ("10.5555/twin", "10.5555/twin") in noticed(outcome)
 
@@ -687,7 +691,7 @@ def test_a_preprints_withdrawal_is_not_called_the_articles(go: Callable[..., Out
 
 
 def test_the_rules_are_asked_of_a_study_as_a_study_when_a_person_decides(
-    tmp_path: Path, book: Rulebook, clock: Callable[[], datetime]
+    tmp_path: Path, book: Taxonomy, clock: Callable[[], datetime]
 ) -> None:
     """Alone, this record would be taken for a notice."""
     path = tmp_path / "evidence.db"
@@ -701,7 +705,7 @@ def test_the_rules_are_asked_of_a_study_as_a_study_when_a_person_decides(
     assert words[0].rule_said == "include"
 
 
-def test_a_database_made_before_is_filled_by_judging_it(tmp_path: Path, book: Rulebook) -> None:
+def test_a_database_made_before_is_filled_by_judging_it(tmp_path: Path, book: Taxonomy) -> None:
     path = tmp_path / "evidence.db"
     bench = Bench(path, book)
     with bench.store:
@@ -738,6 +742,6 @@ def test_counting_notices_leaves_out_what_does_not_count(bench: Bench) -> None:
 def test_a_landing_that_says_nothing_new_writes_no_notice(bench: Bench) -> None:
     bench.land(study(), notice())
     before = bench.store.conn.total_changes
-    with bench.store._writing():
-        bench.store._derive_notices(9, [Doi(STUDY), Doi(NOTICE)])
+    with bench.store.transaction():
+        store_notices.update_notices(bench.store.conn, 9, [Doi(STUDY), Doi(NOTICE)])
     assert bench.store.conn.total_changes == before

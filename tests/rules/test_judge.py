@@ -8,17 +8,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from evidence.crossref.normalise import normalise
-from evidence.decisions import chained, identify
+from evidence.decisions import decision_id, infer_seen
 from evidence.errors import RecordError
 from evidence.evaluation.screening import read
 from evidence.model import SAME_WORK, Decision, Doi, Work
-from evidence.review import decisions_csv
+from evidence.review import agreement
+from evidence.rules import engine
 from evidence.rules.judge import judge, text_digest
-from evidence.rules.taxonomy import Rulebook
+from evidence.rules.taxonomy import Taxonomy
+from evidence.rules.terms import Text
 from tests.data import SAMPLES, find, json_lines
 
 WORK = Work(Doi("10.1002/cpp.1774"), title="Interpersonal psychotherapy: past, present, and future")
@@ -31,16 +34,16 @@ def said(
     return replace(base, **more)  # type: ignore[arg-type]
 
 
-def test_a_decision_wins_and_the_newest_counts(book: Rulebook) -> None:
+def test_a_decision_wins_and_the_newest_counts(book: Taxonomy) -> None:
     old, new = said(verdict="include", at="2025-01-01"), said(verdict="exclude", at="2026-01-01")
-    new = replace(new, seen=(identify(old),))
+    new = replace(new, seen=(decision_id(old),))
     for order in ((old, new), (new, old)):
         judged = judge(WORK, book, order)
         assert (judged.verdict, judged.decided, judged.conflict) == ("exclude", "person", None)
     assert judge(WORK, book).decided == "rule"
 
 
-def test_the_rule_that_was_confirmed_and_changed_is_a_conflict_and_the_person_still_wins(book: Rulebook) -> None:
+def test_the_rule_that_was_confirmed_and_changed_is_a_conflict_and_the_person_still_wins(book: Taxonomy) -> None:
     assert judge(WORK, book, [said(rule_said="include")]).conflict is None
     changed = judge(WORK, book, [said(verdict="exclude", rule_said="exclude")])
     assert changed.verdict == "exclude"
@@ -48,12 +51,12 @@ def test_the_rule_that_was_confirmed_and_changed_is_a_conflict_and_the_person_st
     assert judge(WORK, book, [said(verdict="exclude", rule_said="include")]).conflict is None  # overruled knowingly
 
 
-def test_a_changed_text_is_a_conflict_and_a_changed_volume_is_not(book: Rulebook) -> None:
+def test_a_changed_text_is_a_conflict_and_a_changed_volume_is_not(book: Taxonomy) -> None:
     assert judge(replace(WORK, volume="20"), book, [said()]).conflict is None
     assert "has changed" in (judge(replace(WORK, abstract="New."), book, [said()]).conflict or "")
 
 
-def test_tags_conflict_by_themselves(book: Rulebook) -> None:
+def test_tags_conflict_by_themselves(book: Taxonomy) -> None:
     tag: dict[str, Any] = {"verdict": None, "facet": "variant", "value": "ipt-g"}
     judged = judge(WORK, book, [said("tag", by="A", **tag), said("untag", by="B", at="2027-01-01", **tag)])
     assert "variant:ipt-g" in (judged.conflict or "")
@@ -62,7 +65,7 @@ def test_tags_conflict_by_themselves(book: Rulebook) -> None:
     assert [t.decided for t in judged.tags if t.value == "ipt-g"] == ["person"]
 
 
-def test_a_work_reports_all_its_conflicts_in_a_fixed_order(book: Rulebook) -> None:
+def test_a_work_reports_all_its_conflicts_in_a_fixed_order(book: Taxonomy) -> None:
     tag: dict[str, Any] = {"verdict": None, "facet": "variant", "value": "ipt-g", "record": "another"}
     gone: dict[str, Any] = {"verdict": None, "facet": "variant", "value": "none-such"}
     decided = [
@@ -88,21 +91,35 @@ def test_a_work_reports_all_its_conflicts_in_a_fixed_order(book: Rulebook) -> No
     )
 
 
-def test_a_word_that_was_taken_back_is_as_if_never_said(book: Rulebook) -> None:
+def test_a_word_that_was_taken_back_is_as_if_never_said(book: Taxonomy) -> None:
     tag: dict[str, Any] = {"verdict": None, "facet": "variant", "value": "ipt-g"}
     first, tagged = said(verdict="exclude", at="2025-01-01"), said("tag", at="2025-01-01", **tag)
     back, untagged = said("withdraw", None, at="2026-01-01"), said("withdraw", at="2026-01-01", **tag)
-    assert judge(WORK, book, list(chained([first, tagged, back, untagged]))) == judge(WORK, book)
-    only_tag = judge(WORK, book, list(chained([first, tagged, back])))
+    assert judge(WORK, book, list(infer_seen([first, tagged, back, untagged]))) == judge(WORK, book)
+    only_tag = judge(WORK, book, list(infer_seen([first, tagged, back])))
     assert only_tag.decided == "rule"
     assert [t.decided for t in only_tag.tags if t.value == "ipt-g"] == ["person"]
-    again = judge(WORK, book, list(chained([first, back, said(verdict="unsure", at="2026-01-01")])))
+    again = judge(WORK, book, list(infer_seen([first, back, said(verdict="unsure", at="2026-01-01")])))
     assert again.verdict == "unsure"
-    others = judge(WORK, book, list(chained([said(verdict="include", by="B", at="2024-01-01"), first, back])))
+    others = judge(WORK, book, list(infer_seen([said(verdict="include", by="B", at="2024-01-01"), first, back])))
     assert (others.verdict, others.conflict) == ("include", None)
 
 
-def test_a_verdict_turns_no_rule_on_tags(book: Rulebook) -> None:
+def test_each_field_is_prepared_once_for_screening_and_tagging(book: Taxonomy, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared: list[str] = []
+
+    class CountedText(Text):
+        def __init__(self, text: str) -> None:
+            prepared.append(text)
+            super().__init__(text)
+
+    monkeypatch.setattr(engine, "Text", CountedText)
+    work = replace(WORK, abstract="Interpersonal psychotherapy for depression.", kind="journal-article")
+    judge(work, book, [said("tag", None, facet="format", value="group")])
+    assert len(prepared) == len(set(prepared)) >= 2
+
+
+def test_a_verdict_turns_no_rule_on_tags(book: Taxonomy) -> None:
     """Excluding a work is no reason to look at its tags again."""
     silent = replace(WORK, title="Unresolved grief of teenagers")
     tag: dict[str, Any] = {"verdict": None, "facet": "problem_area", "value": "grief", "record": text_digest(silent)}
@@ -118,7 +135,7 @@ def test_a_verdict_turns_no_rule_on_tags(book: Rulebook) -> None:
 )
 def test_kappa_is_at_most_one_and_one_for_perfect_agreement(words: list[tuple[str, str, str]]) -> None:
     decisions = [replace(said(verdict=verdict, by=by), doi=Doi(f"10.1/{doi}")) for by, doi, verdict in words]
-    for pair in decisions_csv.agreement(decisions):
+    for pair in agreement.pairwise_agreement(decisions):
         assert pair.kappa is None or pair.kappa <= 1
         assert pair.observed != 1 or pair.kappa in (None, 1)
 
@@ -136,11 +153,11 @@ def test_kappa_of_a_worked_example() -> None:
         for n, pair in enumerate(both)
         for by, verdict in zip("AB", pair, strict=True)
     ]
-    (found,) = decisions_csv.agreement(decisions)
+    (found,) = agreement.pairwise_agreement(decisions)
     assert (found.works, round(found.observed, 2), round(found.kappa or 0, 2)) == (50, 0.7, 0.4)
 
 
-def test_every_quote_on_every_real_record_is_where_it_says(data: Path, book: Rulebook) -> None:
+def test_every_quote_on_every_real_record_is_where_it_says(data: Path, book: Taxonomy) -> None:
     """The collected records of every field, and the labelled ones with their abstracts: offsets are exact on all.
 
     The sample has no abstracts. There, the titles that follow a work stand for its abstract: texts of much the same words.

@@ -8,10 +8,11 @@ import pytest
 
 from evidence.model import Doi, Work
 from evidence.rules import taxonomy
-from evidence.rules.tag import Reading, Texts, tag
-from evidence.rules.taxonomy import Rulebook, Value
+from evidence.rules.engine import RuleMatches, WorkTexts
+from evidence.rules.tag import tag
+from evidence.rules.taxonomy import Taxonomy, Value
 
-BOOK = taxonomy.load()
+RULES = taxonomy.load()
 
 
 def works(text: str) -> Iterator[Work]:
@@ -20,16 +21,15 @@ def works(text: str) -> Iterator[Work]:
     yield Work(doi=Doi("10.1000/example"), title="Research note", abstract=f"{text}.")
 
 
-def said(book: Rulebook, facet: str, work: Work) -> set[str]:
-    if facet == "screen":
-        reading = Reading(Texts(work), book.screening)
-        return {value.id for value in book.verdicts.values if reading.fired((facet, value.id))}
-    return {found.value for found in tag(work, book) if found.facet == facet}
+def values_of(rules: Taxonomy, facet: str, work: Work) -> set[str]:
+    if facet == taxonomy.SCREEN:
+        return {value for _, value in RuleMatches(WorkTexts(work), rules.screening).values()}
+    return {found.value for found in tag(work, rules.tagging) if found.facet == facet}
 
 
 def cases(kind: str) -> list[tuple[str, Value, str]]:
     found = []
-    for facet in (BOOK.verdicts, *BOOK.facets):
+    for facet in (RULES.verdicts, *RULES.facets):
         for value in facet.values:
             found += [(facet.facet, value, text) for text in getattr(value, kind)]
     return found
@@ -39,8 +39,8 @@ def cases(kind: str) -> list[tuple[str, Value, str]]:
     ("facet", "value", "text"), cases("examples"), ids=lambda part: getattr(part, "id", str(part))[:40]
 )
 def test_an_example_earns_its_value(facet: str, value: Value, text: str) -> None:
-    assert any(value.id in said(BOOK, facet, work) for work in works(text)), (
-        f"{facet}:{value.id} is not said of {text!r}"
+    assert any(value.id in values_of(RULES, facet, work) for work in works(text)), (
+        f"{facet}:{value.id} is not given to {text!r}"
     )
 
 
@@ -49,13 +49,13 @@ def test_an_example_earns_its_value(facet: str, value: Value, text: str) -> None
 )
 def test_a_counterexample_does_not(facet: str, value: Value, text: str) -> None:
     title = next(works(text))
-    assert value.id not in said(BOOK, facet, title), f"{facet}:{value.id} is said of {text!r}"
+    assert value.id not in values_of(RULES, facet, title), f"{facet}:{value.id} is given to {text!r}"
 
 
 def test_the_facets_and_slugs_are_those_of_the_published_scheme() -> None:
-    assert [facet.facet for facet in BOOK.facets] == list(taxonomy.FACETS)
-    assert [value.id for value in BOOK.verdicts.values] == ["include", "exclude", "unsure"]
-    slugs = {facet.facet: {value.id for value in facet.values} for facet in BOOK.facets}
+    assert [facet.facet for facet in RULES.facets] == list(taxonomy.FACETS)
+    assert [value.id for value in RULES.verdicts.values] == ["include", "exclude", "unsure"]
+    slugs = {facet.facet: {value.id for value in facet.values} for facet in RULES.facets}
     assert {len(slugs["variant"]), len(slugs["problem_area"])} == {20, 4}
     for facet, values in SOME_SLUGS.items():
         assert set(values.split()) <= slugs[facet]
@@ -83,4 +83,4 @@ SOME_SLUGS = {
 
 
 def test_every_rule_says_why_in_the_screening() -> None:
-    assert all(rule.because for value in BOOK.verdicts.values for rule in value.rules)
+    assert all(rule.because for value in RULES.verdicts.values for rule in value.rules)

@@ -8,8 +8,9 @@ import pytest
 
 from evidence.model import Doi, Match, Work
 from evidence.rules import taxonomy
-from evidence.rules.tag import MATCHES_PER_RULE, tag
-from evidence.rules.taxonomy import Rulebook
+from evidence.rules.engine import MATCHES_PER_RULE
+from evidence.rules.tag import tag
+from evidence.rules.taxonomy import Taxonomy
 
 BUNDLED = taxonomy.load()
 
@@ -38,24 +39,24 @@ values:
 
 
 @pytest.fixture(scope="module")
-def book(tmp_path_factory: pytest.TempPathFactory) -> Rulebook:
-    """A rulebook whose facet `format` is the one above; the other facets are empty of meaning."""
+def book(tmp_path_factory: pytest.TempPathFactory) -> Taxonomy:
+    """A taxonomy whose facet `format` is the one above; the other facets are empty of meaning."""
     folder = tmp_path_factory.mktemp("taxonomy")
     bundled = taxonomy.BUNDLED
-    for name in ("words", "screen"):
-        shutil.copy(bundled / f"{name}.yaml", folder)
+    for name in (taxonomy.PHRASES_FILE, taxonomy.file_name(taxonomy.SCREEN)):
+        shutil.copy(bundled / name, folder)
     for name in taxonomy.FACETS:
         nothing = "{id: x, label: X, means: X, rules: [{id: r, any: [zzz]}], examples: [a, b], counterexamples: [c]}"
         text = RULES if name == "format" else f"facet: {name}\nlabel: L\nvalues:\n  - {nothing}\n"
-        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+        (folder / taxonomy.file_name(name)).write_text(text, encoding="utf-8")
     return taxonomy.load(folder)
 
 
-def values(book: Rulebook, title: str | None, abstract: str | None = None, kind: str | None = None) -> set[str]:
-    return {t.value for t in tag(Work(doi=Doi("10.1000/x"), title=title, abstract=abstract, kind=kind), book)}
+def values(book: Taxonomy, title: str | None, abstract: str | None = None, kind: str | None = None) -> set[str]:
+    return {t.value for t in tag(Work(doi=Doi("10.1000/x"), title=title, abstract=abstract, kind=kind), book.tagging)}
 
 
-def test_any_all_none_and_except(book: Rulebook) -> None:
+def test_any_all_none_and_except(book: Taxonomy) -> None:
     assert values(book, "An apple") == {"alone", "not", "but", "without"}
     assert values(book, "An apple and a pear") == {"alone", "both", "but", "after"}
     assert values(book, "An apple", "A pear") == {"alone", "both", "but", "headed", "after"}
@@ -63,20 +64,20 @@ def test_any_all_none_and_except(book: Rulebook) -> None:
     assert "but" in values(book, "An apple tree has an apple")
 
 
-def test_title_and_its_negation(book: Rulebook) -> None:
+def test_title_and_its_negation(book: Taxonomy) -> None:
     assert "headed" not in values(book, "A pear", "An apple and a pear")
     assert "unheaded" in values(book, "A plum", "A pear")
     assert "unheaded" not in values(book, "An apple", "A pear")
 
 
-def test_given_and_unless_ask_other_values(book: Rulebook) -> None:
+def test_given_and_unless_ask_other_values(book: Taxonomy) -> None:
     assert values(book, "An apple", kind="book") == {"alone", "not", "but", "without", "after", "kind-of"}
     assert values(book, None, None, "book") == {"kind-of"}
 
 
-def test_words_come_with_their_places(book: Rulebook) -> None:
+def test_words_come_with_their_places(book: Taxonomy) -> None:
     work = Work(doi=Doi("10.1000/x"), title="A pear", abstract="An apple, a pear")
-    found = {t.value: t.matches for t in tag(work, book)}
+    found = {t.value: t.matches for t in tag(work, book.tagging)}
     assert found["both"] == (Match("r", "abstract", 3, 8, "apple"), Match("r", "title", 2, 6, "pear"))
     assert found["after"] == found["both"]
 
@@ -88,11 +89,11 @@ def test_the_words_shown_are_limited() -> None:
     work = Work(
         doi=Doi("10.1000/x"), title="Interpersonal psychotherapy for depression: a randomised trial", abstract=abstract
     )
-    for found in tag(work, BUNDLED):
+    for found in tag(work, BUNDLED.tagging):
         assert 1 <= len(found.matches) <= MATCHES_PER_RULE * len(rules_of(BUNDLED, found.facet, found.value))
 
 
-def rules_of(book: Rulebook, facet: str, value: str) -> tuple[taxonomy.Rule, ...]:
+def rules_of(book: Taxonomy, facet: str, value: str) -> tuple[taxonomy.Rule, ...]:
     return book.tagging.values[facet, value].rules
 
 
@@ -101,10 +102,10 @@ def test_comparator_and_form_are_told_apart() -> None:
         doi=Doi("10.1000/x"),
         title="Metacognitive interpersonal therapy compared with interpersonal psychotherapy and CBT",
     )
-    found = {(t.facet, t.value) for t in tag(work, BUNDLED)}
+    found = {(t.facet, t.value) for t in tag(work, BUNDLED.tagging)}
     assert {("variant", "mit"), ("comparator", "cbt")} <= found
     protocol = Work(
         doi=Doi("10.1000/x"), title="Interpersonal psychotherapy for depression: study protocol for a randomised trial"
     )
-    designs = {t.value for t in tag(protocol, BUNDLED) if t.facet == "design"}
+    designs = {t.value for t in tag(protocol, BUNDLED.tagging) if t.facet == "design"}
     assert designs == {"protocol"}

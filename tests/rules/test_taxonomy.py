@@ -25,20 +25,20 @@ def edit(folder: Path, name: str, before: str, after: str) -> None:
     path.write_text(text.replace(before, after, 1), encoding="utf-8")
 
 
-def test_the_bundled_book_is_the_default() -> None:
-    book = taxonomy.load()
-    assert book.digest == taxonomy.load(BUNDLED).digest
-    assert len(book.digest) == 16 and int(book.digest, 16)
-    assert [facet.facet for facet in book.facets] == list(taxonomy.FACETS)
-    assert all(facet.label and value.label and value.means for facet in book.facets for value in facet.values)
+def test_the_bundled_taxonomy_is_the_default() -> None:
+    rules = taxonomy.load()
+    assert rules.digest == taxonomy.load(BUNDLED).digest
+    assert len(rules.digest) == 16 and int(rules.digest, 16)
+    assert [facet.facet for facet in rules.facets] == list(taxonomy.FACETS)
+    assert all(facet.label and value.label and value.means for facet in rules.facets for value in facet.values)
 
 
 def test_facets_are_found_by_name() -> None:
-    book = taxonomy.load()
-    design = book.facet("design")
+    rules = taxonomy.load()
+    design = rules.facet("design")
     assert design is not None and {value.id for value in design.values} >= {"rct", "protocol"}
-    assert book.facet("screen") is book.verdicts
-    assert book.facet("colour") is None
+    assert rules.facet("screen") is rules.verdicts
+    assert rules.facet("colour") is None
 
 
 @pytest.mark.parametrize(
@@ -69,11 +69,11 @@ def test_a_comment_is_no_edit(folder: Path) -> None:
             "therapy_variant.yaml",
             "    means: IPT given to a group.\n",
             "    meens: IPT given to a group.\n",
-            "unknown key 'meens'",
+            "unknown key 'meens'; did you mean 'means'?",
         ),
-        ("therapy_variant.yaml", "  - id: ipt-g\n", "  - id: IPT G\n", "is no id; write it like"),
-        ("therapy_variant.yaml", "  - id: ipt-g\n", "  - id: ipt\n", "stands here and on line"),
-        ("therapy_variant.yaml", "IPT-CM, ", '"(IPT-CM", ', "never closed"),
+        ("therapy_variant.yaml", "  - id: ipt-g\n", "  - id: IPT G\n", "is not a valid id; write"),
+        ("therapy_variant.yaml", "  - id: ipt-g\n", "  - id: ipt\n", "is already on line"),
+        ("therapy_variant.yaml", "IPT-CM, ", '"(IPT-CM", ', "a bracket is not closed"),
         (
             "therapy_variant.yaml",
             'given: ["population:perinatal"]',
@@ -96,10 +96,10 @@ def test_a_comment_is_no_edit(folder: Path) -> None:
             "delivery_format.yaml",
             "      - id: named\n",
             "      - id: named\n        colour: red\n",
-            "unknown key 'colour'",
+            "unknown key 'colour'; the known names are all, any, because",
         ),
-        ("shared_phrases.yaml", "- psycho-therap*", "- psycho*therap", "stands at the end of a word"),
-        ("shared_phrases.yaml", "lists:", "list:", "write it like `lists:"),
+        ("shared_phrases.yaml", "- psycho-therap*", "- psycho*therap", "must be at the end of a word"),
+        ("shared_phrases.yaml", "lists:", "list:", "unknown key 'list'; did you mean 'lists'?"),
         ("problem_area.yaml", "    counterexamples:\n", "    counterexample:\n", "unknown key 'counterexample'"),
     ],
 )
@@ -109,15 +109,15 @@ def test_a_complaint_names_file_line_and_remedy(
     edit(folder, name, before, after)
     with pytest.raises(ConfigError) as caught:
         taxonomy.load(folder)
-    said = str(caught.value)
-    assert f"{name}:" in said
-    assert int(said.split(f"{name}:")[1].split(":")[0]) > 0
-    assert complaint in said
+    message = str(caught.value)
+    assert f"{name}:" in message
+    assert int(message.split(f"{name}:")[1].split(":")[0]) > 0
+    assert complaint in message
 
 
-def test_a_rule_that_asks_for_nothing_is_refused(folder: Path) -> None:
+def test_a_rule_that_requires_nothing_is_refused(folder: Path) -> None:
     edit(folder, "delivery_format.yaml", "      - id: named\n", "      - id: empty\n      - id: named\n")
-    with pytest.raises(ConfigError, match="asks for nothing"):
+    with pytest.raises(ConfigError, match="requires nothing"):
         taxonomy.load(folder)
 
 
@@ -133,4 +133,19 @@ def test_too_few_examples_are_refused(folder: Path) -> None:
 def test_a_missing_file_is_named(folder: Path) -> None:
     (folder / "outcome.yaml").unlink()
     with pytest.raises(ConfigError, match=r"outcome\.yaml"):
+        taxonomy.load(folder)
+
+
+def test_files_under_their_old_names_are_named_in_one_complaint(folder: Path) -> None:
+    for old, new in (("words", "shared_phrases"), ("variant", "therapy_variant"), ("format", "delivery_format")):
+        (folder / f"{new}.yaml").rename(folder / f"{old}.yaml")
+    with pytest.raises(ConfigError) as caught:
+        taxonomy.load(folder)
+    assert str(caught.value) == (
+        f"{folder}: words.yaml is now called shared_phrases.yaml, variant.yaml is now called therapy_variant.yaml, "
+        "format.yaml is now called delivery_format.yaml: rename them"
+    )
+    (folder / "words.yaml").rename(folder / "shared_phrases.yaml")
+    (folder / "format.yaml").rename(folder / "delivery_format.yaml")
+    with pytest.raises(ConfigError, match=r"variant\.yaml is now called therapy_variant\.yaml: rename it$"):
         taxonomy.load(folder)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evidence.rules.terms import Finder, Phrases, Text, fold, parse
+from evidence.rules.terms import Finder, Phrases, Text, fold_same_length, parse_term
 
 LISTS = {
     "school": ["cognitive-behav*", "supportive", "brief", "CBT"],
@@ -19,7 +19,7 @@ LISTS = {
 
 def found(term: str, text: str) -> str | None:
     """The first words of `text` that `term` finds."""
-    hits = Finder([parse(term, LISTS)]).hits(Text(text)).get(0)
+    hits = Finder([parse_term(term, LISTS)]).hits(Text(text)).get(0)
     if not hits:
         return None
     start, stop = min(hits)
@@ -88,27 +88,27 @@ def test_a_term_finds(term: str, text: str, words: str | None) -> None:
     [
         ("", "empty"),
         ("   ", "empty"),
-        ("[group]", "at least one word must be required"),
-        ("(group", "never closed"),
-        ("group)", "closes nothing"),
-        ("a | b", "stands only inside"),
+        ("[group]", "make at least one word required"),
+        ("(group", "not closed"),
+        ("group)", "closes no bracket"),
+        ("a | b", "allowed only inside"),
         ("depress(ed|ion)", "put a space before"),
         ("<3> CBT", "both sides of a gap"),
         ("CBT <3>", "both sides of a gap"),
-        ("CBT <40> IPT", "a gap is"),
+        ("CBT <40> IPT", "a gap is from"),
         ("{nowhere}", "there is no list"),
-        ("{loop}", "holds itself"),
-        ("ther*apy", "stands at the end"),
+        ("{loop}", "contains itself"),
+        ("ther*apy", "must be at the end"),
         ("*", "after at least one letter"),
         ("/(/", "not a regular expression"),
-        ("/a*/", "matches the empty text"),
-        ("(|a) b", "in every alternative"),
-        ("a > b", "no meaning"),
+        ("/a*/", "matches empty text"),
+        ("(|a) b", "into every alternative"),
+        ("a > b", "means nothing here"),
     ],
 )
 def test_a_mistake_is_a_sentence(term: str, complaint: str) -> None:
     with pytest.raises(ValueError, match=re.escape(complaint)):
-        parse(term, {**LISTS, "loop": ["{loop} x"]})
+        parse_term(term, {**LISTS, "loop": ["{loop} x"]})
 
 
 @pytest.mark.parametrize("text", ["sessions", "weekly sessions", "small weekly sessions", "small sessions"])
@@ -121,21 +121,21 @@ def test_two_optional_parts_may_each_be_there_alone(text: str) -> None:
 def test_phrases_give_the_first_and_longest_hit() -> None:
     phrases = Phrases(["interpersonal psychotherap*", "interpersonal", "IPT-A"])
     text = "On IPT‐A, or interpersonal psychotherapies"
-    assert phrases.find(text) == (3, 8)
-    assert phrases.find("Interpersonal psychotherapy") == (0, 27)
-    assert phrases.find("nothing of it") is None
-    assert phrases.find(None) is None
-    assert phrases.find("") is None
+    assert phrases.first_hit(text) == (3, 8)
+    assert phrases.first_hit("Interpersonal psychotherapy") == (0, 27)
+    assert phrases.first_hit("nothing of it") is None
+    assert phrases.first_hit(None) is None
+    assert phrases.first_hit("") is None
 
 
 def test_a_wrong_phrase_says_so() -> None:
-    with pytest.raises(ValueError, match="never closed"):
+    with pytest.raises(ValueError, match="not closed"):
         Phrases(["(interpersonal"])
 
 
 @given(st.text())
 def test_folding_never_changes_the_length(text: str) -> None:
-    assert len(fold(text)) == len(text)
+    assert len(fold_same_length(text)) == len(text)
     assert len(Text(text).lower) == len(text)
 
 
@@ -143,7 +143,7 @@ def test_folding_never_changes_the_length(text: str) -> None:
 @given(st.text(alphabet="aeé Ö–-‐ß.İ", max_size=30), st.text(alphabet="xy é–İ.", max_size=30))
 def test_offsets_point_at_the_words_whatever_stands_around(before: str, after: str) -> None:
     text = f"{before} Interpersonal—therapy {after}"
-    span = Phrases(["interpersonal therapy"]).find(text)
+    span = Phrases(["interpersonal therapy"]).first_hit(text)
     assert span is not None
     assert text[slice(*span)] == "Interpersonal—therapy"
 
@@ -158,10 +158,10 @@ def test_offsets_point_at_the_words_whatever_stands_around(before: str, after: s
 def test_searching_together_finds_what_searching_alone_finds(words: list[str]) -> None:
     sources = ["{ipt} for <2> couples", "IPT", "{school}+ couples", "brief [supportive] IPT", "in <3> CBT"]
     text = Text(" ".join(words))
-    together = Finder([parse(source, LISTS) for source in sources]).hits(text)
+    together = Finder([parse_term(source, LISTS) for source in sources]).hits(text)
     for number, source in enumerate(sources):
-        alone = Finder([parse(source, LISTS)]).hits(text)
-        pattern = parse(source, LISTS)
+        alone = Finder([parse_term(source, LISTS)]).hits(text)
+        pattern = parse_term(source, LISTS)
         subject = text.plain if pattern.cased else text.lower
         brute = [
             hit.span()
@@ -185,4 +185,4 @@ def test_searching_together_finds_what_searching_alone_finds(words: list[str]) -
     ],
 )
 def test_a_regular_expression_is_asked_only_where_its_letters_are(pattern: str, literal: str) -> None:
-    assert parse(pattern).literal == literal
+    assert parse_term(pattern).literal == literal

@@ -22,7 +22,7 @@ from evidence.database import schema
 from evidence.database.store import open_store
 from evidence.harvest import sources
 from evidence.harvest.sync import sync
-from evidence.rules.taxonomy import Rulebook
+from evidence.rules.taxonomy import Taxonomy
 from tests.records import FONAGY, LIPSITZ, SMALL_YAML, WORKS, FakeRecordSource, message
 
 MORE = tuple(
@@ -32,7 +32,7 @@ POINTS = 45
 APART = re.compile(r"(first|last|changed)_run|run|retired|asked_at|request|started|finished")
 
 
-def harvest(folder: Path, book: Rulebook, clock: Callable[[], datetime], kill_at: int | None = None) -> int:
+def harvest(folder: Path, book: Taxonomy, clock: Callable[[], datetime], kill_at: int | None = None) -> int:
     """A sync into `folder`; returns how many statements it took, or kills this process at one of them."""
     count = 0
 
@@ -70,7 +70,7 @@ def contents(folder: Path) -> dict[str, list[Any]]:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_killed_anywhere_and_resumed_equals_an_undisturbed_run(
-    tmp_path: Path, book: Rulebook, clock: Callable[[], datetime]
+    tmp_path: Path, book: Taxonomy, clock: Callable[[], datetime]
 ) -> None:
     (tmp_path / "clean").mkdir()
     statements = harvest(tmp_path / "clean", book, clock)
@@ -91,7 +91,7 @@ def test_killed_anywhere_and_resumed_equals_an_undisturbed_run(
     assert died == POINTS
 
 
-def test_the_crashed_run_is_said(tmp_path: Path, book: Rulebook, clock: Callable[[], datetime]) -> None:
+def test_the_crashed_run_is_said(tmp_path: Path, book: Taxonomy, clock: Callable[[], datetime]) -> None:
     with open_store(tmp_path / "evidence.db") as store:
         store.start_run("crossref", "0", "2026-11-24T00:00:00Z")
     harvest(tmp_path, book, clock)

@@ -36,7 +36,7 @@ from hypothesis.stateful import (
 
 from evidence import decisions
 from evidence.crossref.normalise import normalise
-from evidence.database import queries
+from evidence.database.ledger import read_ledger
 from evidence.database.store import open_store
 from evidence.errors import ConfigError
 from evidence.harvest.sync import sync
@@ -46,7 +46,7 @@ from evidence.review import decisions_csv
 from evidence.review.decide import import_decisions
 from evidence.rules import taxonomy
 from evidence.rules.screen import screen
-from evidence.rules.taxonomy import Rulebook
+from evidence.rules.taxonomy import Taxonomy
 from tests.records import FONAGY, MALARIA, MARKOWITZ, STANGIER, FakeRecordSource, message
 from tests.whole.test_two_reviewers import CONFIG, COPY, TWIN, Clock, Review
 
@@ -89,36 +89,36 @@ verdicts = st.sampled_from(("include", "exclude", "unsure"))
 
 
 @functools.cache
-def books() -> tuple[Rulebook, ...]:
+def books() -> tuple[Taxonomy, ...]:
     """The bundled rules; with one value renamed; without it; without another that the rules say."""
     whole = taxonomy.load()
     return whole, _renamed(whole, COST, RENAMED), _without(whole, COST), _without(whole, DROPPED_OUT)
 
 
-def _without(book: Rulebook, gone: tuple[str, str]) -> Rulebook:
+def _without(book: Taxonomy, gone: tuple[str, str]) -> Taxonomy:
     facets = tuple(replace(f, values=tuple(v for v in f.values if (f.facet, v.id) != gone)) for f in book.facets)
-    marks = {said: mark for said, mark in book.marks.items() if said != gone}
-    part = book.tagging.part([said for said in book.tagging.order if said != gone])
+    digests = {key: digest for key, digest in book.value_digests.items() if key != gone}
+    part = book.tagging.restricted_to([said for said in book.tagging.order if said != gone])
     assert gone not in part.values
-    return replace(book, facets=facets, tagging=part, marks=marks, digest=f"{gone[1]:0<16.16}")
+    return replace(book, facets=facets, tagging=part, value_digests=digests, digest=f"{gone[1]:0<16.16}")
 
 
-def _renamed(book: Rulebook, old: tuple[str, str], new: tuple[str, str]) -> Rulebook:
+def _renamed(book: Taxonomy, old: tuple[str, str], new: tuple[str, str]) -> Taxonomy:
     facets = tuple(
         replace(f, values=tuple(replace(v, id=new[1]) if (f.facet, v.id) == old else v for v in f.values))
         for f in book.facets
     )
     values = {new if said == old else said: value for said, value in book.tagging.values.items()}
     tagging = replace(book.tagging, values=values, order=tuple(new if s == old else s for s in book.tagging.order))
-    marks = {new if said == old else said: mark for said, mark in book.marks.items()}
-    return replace(book, facets=facets, tagging=tagging, marks=marks, digest="e" * 16)
+    digests = {new if key == old else key: digest for key, digest in book.value_digests.items()}
+    return replace(book, facets=facets, tagging=tagging, value_digests=digests, digest="e" * 16)
 
 
 class Copy(Review):
     """One copy of the review, and what the model knows of it: `held` are the decisions by identifier, `settled` whether the
     database has been judged since it, the rules or the ledger were last exchanged."""
 
-    def __init__(self, folder: Path, book: Rulebook, clock: Clock) -> None:
+    def __init__(self, folder: Path, book: Taxonomy, clock: Clock) -> None:
         super().__init__(folder, book, clock)
         self.folder = folder
         self.held: dict[str, Decision] = {}
@@ -152,7 +152,7 @@ class Copy(Review):
     def kept(self) -> Path:
         """The ledger as a CSV file."""
         file = self.folder / "kept.csv"
-        file.write_text("".join(decisions_csv.lines(queries.words(self.ledger))), encoding="utf-8", newline="")
+        file.write_text("".join(decisions_csv.csv_lines(read_ledger(self.ledger))), encoding="utf-8", newline="")
         return file
 
 
@@ -335,7 +335,7 @@ class Histories(RuleBasedStateMachine):
         stands = group.words[last] if last and group.words[last].action != "withdraw" else None
         impossible = (
             doi not in before.homes
-            or (act in ("tag", "untag") and facet != SAME_WORK and (facet, value) not in copy.book.values)
+            or (act in ("tag", "untag") and facet != SAME_WORK and (facet, value) not in copy.book.tags)
             or (facet == SAME_WORK and act != "withdraw" and (len(subject) == 1 or value not in before.homes))
             or (act == "withdraw" and stands is None)
         )
@@ -348,7 +348,7 @@ class Histories(RuleBasedStateMachine):
         assert words or (stands is not None and (stands.action, stands.verdict) == (act, said.get("verdict")))
         for word in words:
             assert (word.action, word.verdict, word.facet, word.reviewer) == (act, said.get("verdict"), facet, by)
-            key = decisions.identify(word)
+            key = decisions.decision_id(word)
             assert key not in copy.held
             self.knew[key] = frozenset(group.words)
             copy.held[key] = word
@@ -366,10 +366,10 @@ class Histories(RuleBasedStateMachine):
             self.take_in(here, other.kept(), other.held)
 
     def take_in(self, copy: Copy, file: Path, held: dict[str, Decision]) -> None:
-        entries = decisions_csv.read(file)
-        assert {decisions.identify(d): d for d in entries} == held
+        entries = decisions_csv.read_csv(file)
+        assert {decisions.decision_id(d): d for d in entries} == held
         import_decisions(copy.db, copy.ledger, copy.book, copy.clock, entries)
-        copy.held |= {decisions.identify(d): d for d in decisions.merged([*copy.held.values(), *held.values()])}
+        copy.held |= {decisions.decision_id(d): d for d in decisions.merged([*copy.held.values(), *held.values()])}
 
     def back_up(self, copy: Copy) -> None:
         """Both files as they are now, before the next decision."""
@@ -480,8 +480,8 @@ class Histories(RuleBasedStateMachine):
     def nothing_is_lost_changed_or_ignored(self) -> None:
         for copy in [copy for copy in self.copies if copy.touched]:
             copy.touched = False
-            words = decisions.merged(queries.words(copy.ledger))
-            assert {decisions.identify(word): word for word in words} == copy.held
+            words = decisions.merged(read_ledger(copy.ledger))
+            assert {decisions.decision_id(word): word for word in words} == copy.held
             if copy.settled:
                 shown = copy.look()
                 groups = self.groups(copy, shown)
@@ -513,7 +513,7 @@ class Histories(RuleBasedStateMachine):
                 counts = group.counts()
                 if subject[1] is None or counts is None:
                     continue
-                if subject[1:] not in copy.book.values:
+                if subject[1:] not in copy.book.tags:
                     assert "no longer exists" in (work.conflict or ""), (subject, work)
                     assert subject not in shown.tags
                 elif group.words[counts].action == "tag":

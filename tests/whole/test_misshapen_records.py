@@ -27,7 +27,7 @@ from evidence.harvest.run import Files, run_sync
 from evidence.harvest.sources import Config
 from evidence.harvest.sync import Outcome, Quiet, sync
 from evidence.model import Doi, LookupResult, Message, Page, Query, RecordStatus, Window
-from evidence.rules.taxonomy import Rulebook
+from evidence.rules.taxonomy import Taxonomy
 from tests.loopback import LoopbackCrossref
 from tests.records import LIPSITZ, MARKOWITZ, STANGIER, WORKS, message, person
 
@@ -193,7 +193,7 @@ def twice(store: Store, run: Callable[[], Outcome], wanted: Sequence[str]) -> No
 
 
 def test_every_field_with_every_value_in_a_search_page_and_a_batch(
-    store: Store, by_name: Config, book: Rulebook, clock: Callable[[], datetime]
+    store: Store, by_name: Config, book: Taxonomy, clock: Callable[[], datetime]
 ) -> None:
     records = [odd(number, **fields) for number, fields in enumerate(shapes())]
     for start in range(0, len(records), 900):
@@ -204,7 +204,7 @@ def test_every_field_with_every_value_in_a_search_page_and_a_batch(
 
 @pytest.mark.parametrize("stated", [v for v in VALUES if v != "x"], ids=lambda v: type(v).__name__)
 def test_a_record_without_a_usable_doi_is_kept_with_its_rank(
-    store: Store, by_name: Config, book: Rulebook, clock: Callable[[], datetime], stated: Any
+    store: Store, by_name: Config, book: Taxonomy, clock: Callable[[], datetime], stated: Any
 ) -> None:
     crossref = MisshapenSource(NEIGHBOURS, extra=[odd(1, DOI=stated), MALFORMED])
     twice(store, lambda: sync(by_name, store, crossref, book, now=clock), [])
@@ -248,7 +248,7 @@ ANY = st.recursive(
     st.lists(st.dictionaries(st.sampled_from(("DOI", *PLAIN)), ANY, max_size=3), max_size=5), st.lists(ANY, max_size=2)
 )
 def test_any_record_ends_in_works_or_in_rejects(
-    tmp_path_factory: pytest.TempPathFactory, book: Rulebook, fields: list[dict[str, Any]], items: list[Any]
+    tmp_path_factory: pytest.TempPathFactory, book: Taxonomy, fields: list[dict[str, Any]], items: list[Any]
 ) -> None:
     moment = datetime(2026, 11, 24)  # noqa: DTZ001 - only printed
     records = [odd(number) | {k: v for k, v in more.items() if k != "DOI"} for number, more in enumerate(fields)]
@@ -269,7 +269,7 @@ def test_any_record_ends_in_works_or_in_rejects(
 
 @pytest.mark.parametrize("everything", [True, False], ids=["--all", "only what is asked for"])
 def test_every_field_with_every_value_in_a_file(
-    tmp_path: Path, by_name: Config, book: Rulebook, clock: Callable[[], datetime], everything: bool
+    tmp_path: Path, by_name: Config, book: Taxonomy, clock: Callable[[], datetime], everything: bool
 ) -> None:
     file = tmp_path / "a.jsonl"
     lines = [line for number, more in enumerate(shapes()) if (line := written(odd(number, **more))) is not None]
@@ -298,7 +298,7 @@ def written(record: Message) -> str | None:
 
 
 def test_every_field_with_every_value_in_a_followed_reference_list(
-    store: Store, book: Rulebook, clock: Callable[[], datetime]
+    store: Store, book: Taxonomy, clock: Callable[[], datetime]
 ) -> None:
     followed = sources.check(strict_yaml.parse(FOLLOWED, "s.yaml"))
     entries: list[Any] = [{"DOI": LIPSITZ["DOI"], "unstructured": "Lipsitz"}, *VALUES, {"DOI": STANGIER["DOI"]}]
@@ -318,7 +318,7 @@ def test_every_field_with_every_value_in_a_followed_reference_list(
     "value", [v for v in VALUES if v is not None and not isinstance(v, list)], ids=lambda v: type(v).__name__
 )
 def test_a_followed_record_whose_list_is_none_is_said_and_kept(
-    store: Store, book: Rulebook, clock: Callable[[], datetime], value: Any
+    store: Store, book: Taxonomy, clock: Callable[[], datetime], value: Any
 ) -> None:
     followed = sources.check(strict_yaml.parse(FOLLOWED, "s.yaml"))
     outcome = sync(followed, store, MisshapenSource([MARKOWITZ | {"reference": value}]), book, now=clock)
@@ -328,7 +328,7 @@ def test_a_followed_record_whose_list_is_none_is_said_and_kept(
 
 @pytest.mark.timeout(300)
 def test_five_megabytes_in_any_text_are_read(
-    store: Store, by_name: Config, book: Rulebook, clock: Callable[[], datetime]
+    store: Store, by_name: Config, book: Taxonomy, clock: Callable[[], datetime]
 ) -> None:
     long = "lorem ipsum dolor – " * 262_144
     fields: list[dict[str, Any]] = [
@@ -347,7 +347,7 @@ def test_five_megabytes_in_any_text_are_read(
 
 @pytest.mark.parametrize("stated", [None, 7, "", "\ufffd", ["10.5555/x"], {}])
 def test_over_http_an_answer_without_a_doi_costs_its_own_work_only(
-    store: Store, by_name: Config, book: Rulebook, clock: Callable[[], datetime], stated: Any
+    store: Store, by_name: Config, book: Taxonomy, clock: Callable[[], datetime], stated: Any
 ) -> None:
     strange = odd(1)
     with LoopbackCrossref([*NEIGHBOURS, strange]) as server:
@@ -359,21 +359,21 @@ def test_over_http_an_answer_without_a_doi_costs_its_own_work_only(
 
 
 def test_a_known_work_that_is_answered_without_a_doi_is_not_gone(
-    store: Store, by_name: Config, book: Rulebook, clock: Callable[[], datetime]
+    store: Store, by_name: Config, book: Taxonomy, clock: Callable[[], datetime]
 ) -> None:
     known = odd(1)
     with LoopbackCrossref([*NEIGHBOURS, known]) as server, CrossrefClient(server.url, sleep=lambda _: None) as crossref:
         check(store, sync(by_name, store, crossref, book, now=clock), [known["DOI"]])
         server.works[known["DOI"]] = known | {"DOI": None, "title": ["Another title"]}
         check(store, sync(by_name, store, crossref, book, now=clock), [])
-    assert queries.gone(store.conn) == []
+    assert queries.gone_works(store.conn) == []
     assert known["DOI"] in dois(store, "works")
     held = store.conn.execute("select doi, place, reason from rejects where doi is not null").fetchall()
     assert held == [(known["DOI"], f"asked for by {known['DOI']}", "the record has no DOI")]
 
 
 def test_the_list_of_a_record_without_a_doi_is_not_followed(
-    store: Store, book: Rulebook, clock: Callable[[], datetime]
+    store: Store, book: Taxonomy, clock: Callable[[], datetime]
 ) -> None:
     followed = sources.check(strict_yaml.parse(FOLLOWED, "s.yaml"))
     with LoopbackCrossref([MARKOWITZ, LIPSITZ]) as server, CrossrefClient(server.url, sleep=lambda _: None) as crossref:

@@ -11,6 +11,8 @@ import pytest
 
 from evidence import decisions, strict_yaml
 from evidence.database import queries
+from evidence.database.connection import reading
+from evidence.database.ledger import read_ledger
 from evidence.database.store import open_store
 from evidence.errors import ConfigError
 from evidence.harvest import rejudge, sources
@@ -19,7 +21,7 @@ from evidence.harvest.sync import Outcome, Quiet, sync
 from evidence.model import SAME_WORK, Decision, Doi, Message
 from evidence.review import decisions_csv
 from evidence.review.decide import add_decisions, import_decisions
-from evidence.rules.taxonomy import Rulebook
+from evidence.rules.taxonomy import Taxonomy
 from tests.records import LIPSITZ, MALARIA, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, FakeRecordSource
 
 Clock = Callable[[], datetime]
@@ -32,7 +34,7 @@ CONFIG = sources.check(strict_yaml.parse(SMALL_YAML, "s.yaml"))
 class Review:
     """One copy of a review: a database, a ledger, and the rules and clock of its program."""
 
-    def __init__(self, folder: Path, book: Rulebook, clock: Clock) -> None:
+    def __init__(self, folder: Path, book: Taxonomy, clock: Clock) -> None:
         folder.mkdir(exist_ok=True)
         self.db, self.ledger, self.book, self.clock = folder / "evidence.db", folder / "decisions.db", book, clock
 
@@ -51,19 +53,19 @@ class Review:
         return judge_stale(self.db, self.ledger, self.book, self.clock)[0]
 
     def verdicts(self) -> dict[str, tuple[str, str | None]]:
-        with queries.reading(self.db) as conn:
+        with reading(self.db) as conn:
             return {
                 doi: (verdict, same) for doi, verdict, same in conn.execute("select doi, verdict, same_as from works")
             }
 
     def conflict(self, doi: str) -> str | None:
-        with queries.reading(self.db) as conn:
+        with reading(self.db) as conn:
             (found,) = conn.execute("select conflict from works where doi = ?", (doi,)).fetchone()
         return str(found) if found else None
 
 
 @pytest.fixture
-def review(tmp_path: Path, book: Rulebook, clock: Clock) -> Review:
+def review(tmp_path: Path, book: Taxonomy, clock: Clock) -> Review:
     return Review(tmp_path / "a", book, clock)
 
 
@@ -126,26 +128,26 @@ def test_apart_is_never_bridged_by_a_third_record(review: Review) -> None:
     assert heads[DOI] != heads[COPY]
 
 
-def without(book: Rulebook, facet: str, value: str) -> Rulebook:
+def without(book: Taxonomy, facet: str, value: str) -> Taxonomy:
     """The rules as they are once a value has left the taxonomy."""
     facets = tuple(
         replace(f, values=tuple(v for v in f.values if (f.facet, v.id) != (facet, value))) for f in book.facets
     )
     values = {said: v for said, v in book.tagging.values.items() if said != (facet, value)}
-    marks = {said: mark for said, mark in book.marks.items() if said != (facet, value)}
+    digests = {key: digest for key, digest in book.value_digests.items() if key != (facet, value)}
     smaller = replace(book.tagging, values=values, order=tuple(s for s in book.tagging.order if s in values))
-    return replace(book, facets=facets, tagging=smaller, marks=marks, digest="f" * 16)
+    return replace(book, facets=facets, tagging=smaller, value_digests=digests, digest="f" * 16)
 
 
 def test_a_tag_whose_value_left_the_taxonomy_is_kept_and_shown_and_harms_nothing(
-    review: Review, book: Rulebook
+    review: Review, book: Taxonomy
 ) -> None:
     review.sync()
     review.decide(DOI, tags=[("outcome", "cost")])
     review.book = without(book, "outcome", "cost")
     assert review.judge() > 0
     assert "outcome:cost: this value no longer exists" in (review.conflict(DOI) or "")
-    with queries.reading(review.db) as conn:
+    with reading(review.db) as conn:
         assert conn.execute("select * from facets where facet = 'outcome' and value = 'cost'").fetchall() == []
         assert conn.execute("select * from tags where value = 'cost'").fetchall() == []
     with pytest.raises(ConfigError, match="outcome has no 'cost'"):
@@ -161,32 +163,32 @@ def test_the_same_decision_twice_is_one(review: Review) -> None:
     review.sync()
     assert len(review.decide(DOI, "include")) == 1
     assert review.decide(DOI, "include") == ()
-    assert len(queries.words(review.ledger)) == 1
+    assert len(read_ledger(review.ledger)) == 1
     review.decide(DOI, withdrawn=[None])
     assert len(review.decide(DOI, "include")) == 1  # after it was undone it says something again
-    assert len({decisions.identify(d) for d in queries.words(review.ledger)}) == 3
+    assert len({decisions.decision_id(d) for d in read_ledger(review.ledger)}) == 3
 
 
 def test_decisions_follow_the_work_to_another_database_and_what_finds_no_work_is_named(
-    review: Review, tmp_path: Path, book: Rulebook, clock: Clock
+    review: Review, tmp_path: Path, book: Taxonomy, clock: Clock
 ) -> None:
     review.sync(*WORKS, TWIN)
     review.decide(DOI, "exclude")
     elsewhere = Review(tmp_path / "b", book, clock)
     elsewhere.sync(MARKOWITZ)
-    words = queries.words(review.ledger)
+    words = read_ledger(review.ledger)
     assert import_decisions(elsewhere.db, elsewhere.ledger, book, clock, words) == 1
     assert import_decisions(elsewhere.db, elsewhere.ledger, book, clock, words) == 0
-    with queries.reading(elsewhere.db) as conn:
-        assert queries.without_work(conn) == [DOI]
+    with reading(elsewhere.db) as conn:
+        assert queries.decided_but_not_here(conn) == [DOI]
     elsewhere.sync(*WORKS)
     assert elsewhere.verdicts()[DOI][0] == "exclude"
-    with queries.reading(elsewhere.db) as conn:
-        assert queries.without_work(conn) == []
+    with reading(elsewhere.db) as conn:
+        assert queries.decided_but_not_here(conn) == []
 
 
 def test_two_copies_that_exchange_their_ledgers_show_the_same(
-    review: Review, tmp_path: Path, book: Rulebook, clock: Clock
+    review: Review, tmp_path: Path, book: Taxonomy, clock: Clock
 ) -> None:
     other = Review(tmp_path / "b", book, clock)
     review.sync()
@@ -194,7 +196,7 @@ def test_two_copies_that_exchange_their_ledgers_show_the_same(
     review.decide(DOI, "exclude", by="A")
     other.decide(DOI, "include", by="A")
     other.decide(DOI, tags=[("outcome", "cost")], by="B")
-    mine, theirs = queries.words(review.ledger), queries.words(other.ledger)
+    mine, theirs = read_ledger(review.ledger), read_ledger(other.ledger)
     import_decisions(review.db, review.ledger, book, clock, theirs)
     import_decisions(other.db, other.ledger, book, clock, mine)
     assert review.verdicts() == other.verdicts()
@@ -216,22 +218,22 @@ def test_two_copies_that_exchange_their_ledgers_show_the_same(
 )
 def test_an_imported_line_that_makes_no_sense_is_named(tmp_path: Path, column: str, value: str, problem: str) -> None:
     pair = Decision(DOI, "tag", None, SAME_WORK, COPY, "why", "A", "2026-11-24T00:00:00Z", None, None)
-    cells = dict(zip(decisions_csv.COLUMNS, next(decisions_csv.rows([pair])), strict=True)) | {column: value}
+    cells = dict(zip(decisions_csv.COLUMNS, next(decisions_csv.csv_rows([pair])), strict=True)) | {column: value}
     file = tmp_path / "d.csv"
     file.write_text(",".join(decisions_csv.COLUMNS) + "\n" + ",".join(cells.values()) + "\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=rf"d\.csv:2: .*{problem}"):
-        decisions_csv.read(file)
+        decisions_csv.read_csv(file)
 
 
 def test_a_csv_of_decisions_reads_back_as_it_was(tmp_path: Path, review: Review) -> None:
     review.sync()
     review.decide(DOI, "exclude")
     review.decide(DOI, "include", by="B")
-    words = queries.words(review.ledger)
+    words = read_ledger(review.ledger)
     file = tmp_path / "d.csv"
-    lines = [decisions_csv.COLUMNS, *decisions_csv.rows(words)]
+    lines = [decisions_csv.COLUMNS, *decisions_csv.csv_rows(words)]
     file.write_text("\n".join(",".join(line) for line in lines), encoding="utf-8")
-    assert tuple(decisions_csv.read(file)) == words
+    assert tuple(decisions_csv.read_csv(file)) == words
     assert any(word.seen for word in words)
 
 
@@ -246,17 +248,17 @@ def test_a_decision_on_a_ledger_that_was_restored_shows_at_once(review: Review) 
     """The restored ledger gives the numbers of the decisions that it does not have again."""
     review.sync()
     review.decide(DOI, "include")
-    older = queries.words(review.ledger)
+    older = read_ledger(review.ledger)
     backup = review.ledger.read_bytes()
     review.decide(str(MARKOWITZ["DOI"]), "exclude")
     review.ledger.write_bytes(backup)
     review.decide(DOI, "exclude")
-    assert (review.verdicts()[DOI][0], len(queries.words(review.ledger))) == ("exclude", len(older) + 1)
+    assert (review.verdicts()[DOI][0], len(read_ledger(review.ledger))) == ("exclude", len(older) + 1)
     assert review.verdicts()[str(MARKOWITZ["DOI"])][0] == "include"  # nobody has said anything of it any more
 
 
 def test_what_was_taken_back_elsewhere_is_a_conflict(
-    review: Review, tmp_path: Path, book: Rulebook, clock: Clock
+    review: Review, tmp_path: Path, book: Taxonomy, clock: Clock
 ) -> None:
     """A decision, and the withdrawal of another one by somebody who did not know of it: neither goes without a word."""
     other = Review(tmp_path / "b", book, clock)
@@ -265,13 +267,13 @@ def test_what_was_taken_back_elsewhere_is_a_conflict(
     review.decide(DOI, "exclude")
     other.decide(DOI, "include")
     other.decide(DOI, withdrawn=[None])
-    words = queries.words(other.ledger)
+    words = read_ledger(other.ledger)
     import_decisions(review.db, review.ledger, book, clock, words)
     assert "exclude" in (review.conflict(DOI) or "") and "withdraw" in (review.conflict(DOI) or "")
 
 
 def test_a_pair_that_was_taken_back_elsewhere_waits_for_a_person(
-    review: Review, tmp_path: Path, book: Rulebook, clock: Clock
+    review: Review, tmp_path: Path, book: Taxonomy, clock: Clock
 ) -> None:
     other = Review(tmp_path / "b", book, clock)
     pair = [(SAME_WORK, str(MARKOWITZ["DOI"]))]
@@ -280,8 +282,8 @@ def test_a_pair_that_was_taken_back_elsewhere_waits_for_a_person(
     review.decide(DOI, tags=pair)
     other.decide(DOI, tags=pair)
     other.decide(DOI, withdrawn=pair)
-    import_decisions(review.db, review.ledger, book, clock, queries.words(other.ledger))
-    with queries.reading(review.db) as conn:
+    import_decisions(review.db, review.ledger, book, clock, read_ledger(other.ledger))
+    with reading(review.db) as conn:
         (waiting,) = queries.pairs_to_check(conn)
     assert "A: said that they are one work, and took that back" in waiting["reason"]
 
@@ -304,9 +306,9 @@ def test_a_later_word_stands_though_two_records_are_two_works_again(review: Revi
 
 
 def pair_said(review: Review, one: str, other: str) -> tuple[str, str]:
-    with queries.reading(review.db) as conn:
+    with reading(review.db) as conn:
         first, second = sorted((one, other))
-        return queries.paired_by_people(conn)[first, second]
+        return queries.pairs_decided_by_people(conn)[first, second]
 
 
 def test_a_pair_says_what_it_overrules_and_why_it_is_not_joined(review: Review) -> None:
@@ -328,15 +330,15 @@ def test_a_pair_says_what_it_overrules_and_why_it_is_not_joined(review: Review) 
 
 
 def test_a_pair_of_which_one_record_is_not_here_is_listed(
-    review: Review, tmp_path: Path, book: Rulebook, clock: Clock
+    review: Review, tmp_path: Path, book: Taxonomy, clock: Clock
 ) -> None:
     other = Review(tmp_path / "b", book, clock)
     review.sync(*WORKS, TWIN)
     review.decide(DOI, untags=[(SAME_WORK, COPY)])
     other.sync()
-    import_decisions(other.db, other.ledger, book, clock, queries.words(review.ledger))
-    with queries.reading(other.db) as conn:
-        assert queries.without_work(conn) == [COPY]
+    import_decisions(other.db, other.ledger, book, clock, read_ledger(review.ledger))
+    with reading(other.db) as conn:
+        assert queries.decided_but_not_here(conn) == [COPY]
         assert len(conn.execute("select * from decisions_without_work").fetchall()) == 1
 
 
@@ -353,8 +355,8 @@ def test_a_database_that_is_made_anew_asks_for_every_work_that_was_decided_on(re
         sync(CONFIG, store, crossref, review.book, now=review.clock)
     found = review.verdicts()
     assert (found[str(MALARIA["DOI"])][0], found[DOI][0]) == ("include", "exclude")
-    with queries.reading(review.db) as conn:
-        assert queries.without_work(conn) == []
+    with reading(review.db) as conn:
+        assert queries.decided_but_not_here(conn) == []
 
 
 def test_records_that_were_set_apart_and_are_one_record_now_are_a_conflict(review: Review) -> None:

@@ -23,7 +23,7 @@ import pytest
 from evidence.database import change_log
 from evidence.publish import site_copy
 from evidence.rules import taxonomy
-from evidence.rules.taxonomy import Rulebook
+from evidence.rules.taxonomy import Taxonomy
 from tests import year as showing
 from tests.harvest.test_rejudge import edited
 from tests.world import DAY, World
@@ -44,7 +44,7 @@ YEARS = int(os.environ.get("EVIDENCE_YEARS", "0"))
 
 
 @cache
-def books() -> tuple[Rulebook, Rulebook]:
+def books() -> tuple[Taxonomy, Taxonomy]:
     """The rules, and rules for which `interpersonal therapy` is no name of the therapy."""
     with tempfile.TemporaryDirectory() as folder:
         narrower = edited(
