@@ -749,7 +749,7 @@ def evaluate_ranking(file: Path) -> None:
         f"{found.share:.0%} of them; in random order {found.random}."
     )
     click.echo(
-        f"{count_noun(found.queue_rows, 'record')} waiting for a person, {found.queue_relevant} relevant: a person reads "
+        f"{count_noun(found.queue_rows, 'record')} waiting for a decision, {found.queue_relevant} relevant: a person reads "
         f"{found.queue_read} to find {found.share:.0%} of them."
     )
 

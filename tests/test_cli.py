@@ -210,7 +210,7 @@ def test_explain_decide_and_judge(run: Run, crossref: LoopbackCrossref, small: P
     assert "Verdict: exclude (decided by a person" in said.out
     assert "variant: ipt-g (decided by a person)" in said.out
     assert "Nothing to judge" in run("judge").out
-    assert "from crossref" in run("status").out  # judging again is no harvest
+    assert "from Crossref" in run("status").out  # judging again is no harvest
     assert run("decide", doi, "--because", "x", "--by", "A").code == 2
     assert "has no 'ipt-z'" in run("decide", doi, "--tag", "variant:ipt-z", "--because", "x", "--by", "A").err
     assert "no such work" in run("decide", "10.5555/none", "include", "--because", "x", "--by", "A").err
@@ -271,7 +271,7 @@ def test_reviewers_who_disagree_and_a_text_that_changed_are_conflicts(
     assert f"1 decision to look at again (`evidence decisions conflicts`): {other}." in run("sync").out
     assert "to look at again" not in run("sync").out
     assert "has changed since" in run("decisions", "conflicts").out
-    assert "Waiting for a person: 0. Decisions to look at again: 1." in run("status").out
+    assert "Waiting for a decision: 0. Decisions to look at again: 1." in run("status").out
     assert "Verdict: include (decided by a person" in run("explain", other).out
 
 

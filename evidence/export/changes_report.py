@@ -99,7 +99,7 @@ def change_sentence(row: Mapping[str, Any]) -> str:
         case "notice-ended":
             return f"{_kind(change_log.parse_notice(before, row['doi'])).capitalize()} withdrawn: {work}"
         case "reopened":
-            return f"To look at again: {work} ({after})"
+            return f"{work} — {after}"
         case "gone":
             return f"No longer in Crossref since {after}: {work} (kept and marked)."
         case "back":

@@ -19,7 +19,7 @@ def work_explanation(work: dict[str, Any]) -> str:
     lines.append(
         f"Verdict: {work['verdict']} ({decided_by(work['decided'])}, judged on {work['judged_on']}). {work['why']}"
     )
-    lines += [f"  {_quotation(work, r)}" for r in work["reasons"] if r["facet"] == "verdict"]
+    lines += [f"  {line}" for line in _quotations(work, "verdict")]
     if work["gone"]:
         lines.append(f"No longer in Crossref since {work['gone']}; kept as last deposited.")
     if work["aliases"]:
@@ -36,11 +36,7 @@ def work_explanation(work: dict[str, Any]) -> str:
     lines.append("Tags:" if work["tags"] else "Tags: none.")
     for tag in work["tags"]:
         lines.append(f"  {tag['facet']}: {tag['value']} ({decided_by(tag['decided'])})")
-        lines += [
-            f"      {_quotation(work, r)}"
-            for r in work["reasons"]
-            if (r["facet"], r["value"]) == (tag["facet"], tag["value"])
-        ]
+        lines += [f"      {line}" for line in _quotations(work, tag["facet"], tag["value"])]
     lines.append("Found through:")
     lines += [
         f"  {s['label']} ({s['via']}{', rank ' + str(s['rank']) if s['rank'] else ''}), since {s['since'][:10]}"
@@ -54,14 +50,21 @@ def _source_line(work: dict[str, Any]) -> str:
     return ". ".join(str(part) for part in (work["authors"], work["container"], work["issued"]) if part)
 
 
-def _quotation(work: dict[str, Any], reason: dict[str, Any]) -> str:
-    """The text behind a tag: the quoted words in brackets, with a little of the text before and after, and the rule."""
-    text = work.get(reason["field"])
-    if not isinstance(text, str) or text[reason["start"] : reason["stop"]] != reason["quote"]:
-        return f"{reason['field']}: “{reason['quote']}” [{reason['rule']}]"
-    before = text[max(0, reason["start"] - _CONTEXT) : reason["start"]]
-    after = text[reason["stop"] : reason["stop"] + _CONTEXT]
-    return f"{reason['field']}: …{before}[{reason['quote']}]{after}… [{reason['rule']}]"
+def _quotations(work: dict[str, Any], facet: str, value: str | None = None) -> list[str]:
+    """The text behind a tag or verdict: one line for each place in the title or abstract, with the rules that matched there."""
+    rules: dict[tuple[str, int, int, str], list[str]] = {}
+    for r in work["reasons"]:
+        if r["facet"] == facet and value in (None, r["value"]):
+            rules.setdefault((r["field"], r["start"], r["stop"], r["quote"]), []).append(r["rule"])
+    return [f"{_quotation(work, *place)} [{', '.join(dict.fromkeys(names))}]" for place, names in rules.items()]
+
+
+def _quotation(work: dict[str, Any], field: str, start: int, stop: int, quote: str) -> str:
+    """The quoted text in brackets, with the text before and after it."""
+    text = work.get(field)
+    if not isinstance(text, str) or text[start:stop] != quote:  # a decision quotes its reason, which is in no field
+        return f"{field}: “{quote}”"
+    return f"{field}: …{text[max(0, start - _CONTEXT) : start]}[{quote}]{text[stop : stop + _CONTEXT]}…"
 
 
 def _other_doi(pair: dict[str, Any], own: str) -> str:

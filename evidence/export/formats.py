@@ -63,7 +63,7 @@ _BEFORE_TAGS = (
     Column("authors", "Authors in one line, as cited."),
     Column("year", "Year of first publication."),
     Column("container", "Journal, book or proceedings in which the work appeared."),
-    Column("verdict", "include, exclude, unsure (waits for a person) or duplicate."),
+    Column("verdict", "include, exclude, unsure (waiting for a decision) or duplicate."),
 )
 _TAGS = {
     "variant": "Variants of interpersonal psychotherapy studied, joined by “; ”.",

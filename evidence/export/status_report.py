@@ -16,13 +16,16 @@ _VERDICTS = {
     "not-understood": "not understood",
 }
 
+_RECORD_SOURCES = {"crossref": "Crossref", "snapshot": "the bundled snapshot"}
+
 
 def status_report(state: dict[str, Any]) -> str:
     """The text of `evidence status`; `state` is `queries.status`."""
     run = state["last_run"]
-    lines = [f"Last run: {run['outcome']}, {run['started']}, from {run['door']}." if run else "No run yet."]
+    records = run and _RECORD_SOURCES.get(run["door"], run["door"])
+    lines = [f"Last run: {run['outcome']}, {run['started']}, from {records}." if run else "No run yet."]
     lines.append(
-        f"Works: {_verdict_counts(state['works'])}. Waiting for a person: {state['waiting']:,}. "
+        f"Works: {_verdict_counts(state['works'])}. Waiting for a decision: {state['waiting']:,}. "
         f"Decisions to look at again: {state['decisions_to_check']:,}. "
         f"Records that could not be understood: {state['rejects']:,}."
     )

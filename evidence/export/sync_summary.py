@@ -87,7 +87,7 @@ def _verdict_counts(outcome: Outcome) -> str:
     duplicates = f", {count_noun(counts['duplicate'], 'duplicate record')}" if counts.get("duplicate") else ""
     return (
         f"{count_noun(sum(counts.values()), 'work')} in the database: {counts.get('include', 0):,} included, "
-        f"{counts.get('exclude', 0):,} excluded, {counts.get('unsure', 0):,} waiting for a person{duplicates}."
+        f"{counts.get('exclude', 0):,} excluded, {counts.get('unsure', 0):,} waiting for a decision{duplicates}."
     )
 
 

@@ -18,7 +18,7 @@ def test_the_summary_of_a_quiet_run() -> None:
     assert sync_summary.sync_summary(outcome).splitlines() == [
         "9 citations: 7 resolved, 1 repaired, 1 without a DOI; 0 records matched the searches.",
         "Nothing new: no record, verdict or tag has changed.",
-        "4 works in the database: 3 included, 0 excluded, 1 waiting for a person.",
+        "4 works in the database: 3 included, 0 excluded, 1 waiting for a decision.",
     ]
 
 
@@ -57,7 +57,7 @@ def test_a_summary_says_changes_of_standing_first_and_counts_all() -> None:
         "10.1/old is now 10.1/new: Moved.",
         "0 records matched the searches.",
         f"Changes: {changes_report.changes_report(CHANGES).splitlines()[0]}",
-        "0 works in the database: 0 included, 0 excluded, 0 waiting for a person.",
+        "0 works in the database: 0 included, 0 excluded, 0 waiting for a decision.",
     ]
 
 
