@@ -76,14 +76,14 @@ def main() -> None:
         raw = Path(folder) / "raw.jsonl"
         with raw.open("w") as out:
             out.writelines(line + "\n" for line in lines(arguments.file, arguments.works))
-        ours, apart, memory = tracker(Path(folder), raw, arguments.works)
+        ours, duplicates_seconds, memory = tracker(Path(folder), raw, arguments.works)
         floor, parts = floor_seconds(Path(folder), raw, "floor.db", tuned=False)
         tuned, _ = floor_seconds(Path(folder), raw, "tuned.db", tuned=True)
     print(
         f"{arguments.works} works: {ours:.1f} s, floor {floor:.1f} s ({parts}), ratio {ours / floor:.2f} (at most {LIMIT})"
     )
     print(f"with the cache and log size of the tracker, the floor takes {tuned:.1f} s: ratio {ours / tuned:.2f}")
-    print(f"finding duplicates, not included: {apart:.1f} s")
+    print(f"finding duplicates, not included: {duplicates_seconds:.1f} s")
     print(
         f"{arguments.works / ours:.0f} works/s; peak memory {memory[0]:.0f} MB after a quarter, {memory[1]:.0f} MB after all"
     )
@@ -93,15 +93,15 @@ def tracker(folder: Path, raw: Path, count: int) -> tuple[float, float, list[flo
     """Seconds of a whole sync over the records, and of finding duplicates; peak MB after a quarter and after all records."""
     book = taxonomy.load()
     memory: list[float] = []
-    apart = 0.0
+    duplicates_seconds = 0.0
     find = rejudge.find_duplicates
 
     def timed(*arguments: Any, **more: Any) -> int:
-        nonlocal apart
+        nonlocal duplicates_seconds
         memory.append(peak())
         begun = time.perf_counter()
         found = find(*arguments, **more)
-        apart = time.perf_counter() - begun
+        duplicates_seconds = time.perf_counter() - begun
         return found
 
     rejudge.find_duplicates = timed
@@ -116,7 +116,7 @@ def tracker(folder: Path, raw: Path, count: int) -> tuple[float, float, list[flo
     start = time.perf_counter()
     with open_store(folder / "evidence.db") as store:
         stages.sync(Config(None, (), (), ()), store, NoSource(), book, now=lambda: datetime.now(UTC), take=messages())
-    return time.perf_counter() - start - apart, apart, memory
+    return time.perf_counter() - start - duplicates_seconds, duplicates_seconds, memory
 
 
 def rows_in_order_of_works(source: sqlite3.Connection, table: str) -> list[Any]:

@@ -255,9 +255,9 @@ def explain(settings: Settings, doi_: str, as_json: bool) -> None:
     from evidence.database.connection import reading
     from evidence.export import explanation
 
-    asked = _doi(doi_)
+    parsed = _doi(doi_)
     with reading(settings.db) as conn:
-        work = queries.work_details(conn, queries.canonical_doi(conn, asked))
+        work = queries.work_details(conn, queries.canonical_doi(conn, parsed))
     if work is None:
         raise ConfigError(f"{doi_}: no such work in {settings.db}; `evidence export --verdict all` lists the works")
     click.echo(json.dumps(work, ensure_ascii=False) if as_json else explanation.work_explanation(work))

@@ -48,9 +48,9 @@ def main() -> None:
         db = Path(sys.argv[1]) if len(sys.argv) > 1 else demo(Path(folder))
         with closing(socket.create_server(("127.0.0.1", 0))) as free:
             port = free.getsockname()[1]
-        told, link = desk.local_desk(db, db.with_name("decisions.db"), "A. Reader")
+        environment, link = desk.local_desk(db, db.with_name("decisions.db"), "A. Reader")
         command = serve.command(db, "127.0.0.1", port, open_browser=False)
-        server = subprocess.Popen(command, stderr=subprocess.DEVNULL, env={**os.environ, **told})
+        server = subprocess.Popen(command, stderr=subprocess.DEVNULL, env={**os.environ, **environment})
         try:
             wait_for(port)
             DOCS.mkdir(exist_ok=True)

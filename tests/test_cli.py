@@ -1,4 +1,4 @@
-"""The command line as a person meets it: what is printed, where, and with which exit code."""
+"""The command line: what is printed, to stdout or stderr, and the exit code."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 @pytest.fixture
 def crossref(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackCrossref]:
-    """A loopback Crossref with the test's works, where EVIDENCE_CROSSREF_URL points; generous with its rate limits."""
+    """A loopback Crossref with the test's works at EVIDENCE_CROSSREF_URL, without a rate limit."""
     with LoopbackCrossref() as server:
         server.works = {str(w["DOI"]): w for w in WORKS}
         monkeypatch.setenv("EVIDENCE_CROSSREF_URL", server.url)
@@ -47,7 +47,7 @@ def small(tmp_path: Path) -> Path:
 
 
 def commands(command: click.Command = cli.cli, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
-    """Every command, group and subcommand, with what a person types for it."""
+    """Every command, group and subcommand, with its full name such as `evidence report prisma`."""
     yield " ".join(("evidence", *path)), command
     if isinstance(command, click.Group):
         for name, inner in command.commands.items():
@@ -55,7 +55,7 @@ def commands(command: click.Command = cli.cli, path: tuple[str, ...] = ()) -> It
 
 
 def parsed(arguments: list[str], command: click.Command = cli.cli) -> str:
-    """The command that a command line leads to, with its arguments and options checked; nothing is run."""
+    """The names of the command that these arguments call. Its arguments and options are parsed; nothing is run."""
     context = command.make_context(command.name, list(arguments))
     if isinstance(command, click.Group):
         _, rest, _ = command.make_parser(context).parse_args(list(arguments))
@@ -66,7 +66,7 @@ def parsed(arguments: list[str], command: click.Command = cli.cli) -> str:
 
 
 @pytest.mark.parametrize(("typed", "command"), list(commands()), ids=[typed for typed, _ in commands()])
-def test_help_ends_with_an_example_that_can_be_typed(run: Run, typed: str, command: click.Command) -> None:
+def test_every_help_text_ends_with_an_example_that_parses(run: Run, typed: str, command: click.Command) -> None:
     said = run(*typed.split()[1:], "--help").out
     assert "..." not in said.partition("Commands:")[2], "a command is not described in one short sentence"
     _, heading, examples = said.partition("\n  Example")
@@ -107,7 +107,7 @@ def test_sync_over_http_and_again(run: Run, crossref: LoopbackCrossref, small: P
     assert len(crossref.requests) - asked <= 4
 
 
-def test_no_crossref_names_offline(run: Run, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_crossref_mentions_offline(run: Run, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EVIDENCE_CROSSREF_URL", "http://127.0.0.1:9")
     monkeypatch.setattr(time, "sleep", lambda _: None)
     said = run("sync")
@@ -128,7 +128,7 @@ def test_records_from_a_file(run: Run, small: Path, tmp_path: Path) -> None:
     assert json.loads(everything.out)["outcome"] == "complete"
 
 
-def test_mistakes_are_one_sentence_and_exit_two(run: Run, small: Path, tmp_path: Path) -> None:
+def test_a_mistake_is_one_sentence_and_exit_code_2(run: Run, small: Path, tmp_path: Path) -> None:
     small.write_text(SMALL_YAML.replace("kind: search", "kind: serch"))
     (tmp_path / "page.html").write_text("<html></html>")
     for arguments, words in (
@@ -155,7 +155,7 @@ def test_mistakes_are_one_sentence_and_exit_two(run: Run, small: Path, tmp_path:
     assert run("nonsense").code == 2
 
 
-def test_init_says_where_it_cannot_write(run: Run, tmp_path: Path) -> None:
+def test_init_names_the_file_it_cannot_write(run: Run, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     said = run("init", "file/review")
     assert (said.code, "cannot be written" in said.err) == (2, True)
@@ -170,7 +170,7 @@ def test_two_syncs_at_once(run: Run, small: Path, tmp_path: Path) -> None:
     assert "another evidence sync" in said.err
 
 
-def test_a_strangers_file_as_database(run: Run, small: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_refused_and_unchanged(run: Run, small: Path, tmp_path: Path) -> None:
     (tmp_path / "evidence.db").write_text("my diary\n" * 100)
     said = run("sync", "--offline")
     assert said.code == 1
@@ -178,7 +178,7 @@ def test_a_strangers_file_as_database(run: Run, small: Path, tmp_path: Path) -> 
     assert (tmp_path / "evidence.db").read_text() == "my diary\n" * 100
 
 
-def test_a_database_that_is_damaged_inside_is_said_in_a_sentence(
+def test_a_damaged_database_is_reported_in_one_sentence(
     run: Run, crossref: LoopbackCrossref, small: Path, tmp_path: Path
 ) -> None:
     run("sync")
@@ -216,7 +216,7 @@ def test_explain_decide_and_judge(run: Run, crossref: LoopbackCrossref, small: P
     assert "no such work" in run("decide", "10.5555/none", "include", "--because", "x", "--by", "A").err
 
 
-def test_a_word_can_be_taken_back(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
+def test_a_decision_can_be_withdrawn(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
     run("sync")
     doi = str(STANGIER["DOI"])
     before = run("explain", doi).out
@@ -235,7 +235,7 @@ def test_a_word_can_be_taken_back(run: Run, crossref: LoopbackCrossref, small: P
     assert "at once" in both.err
 
 
-def test_pairs_are_decided_too(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
+def test_decisions_on_pairs_of_records(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
     second = STANGIER | {"DOI": "10.5555/second.registration"}
     crossref.works[str(second["DOI"])] = second
     assert "1 duplicate record." in run("sync").out
@@ -249,7 +249,7 @@ def test_pairs_are_decided_too(run: Run, crossref: LoopbackCrossref, small: Path
     assert "No conflicts" in run("decisions", "conflicts").out
 
 
-def test_reviewers_who_disagree_and_a_text_that_changed_are_conflicts(
+def test_disagreeing_reviewers_and_changed_texts_are_conflicts(
     run: Run, crossref: LoopbackCrossref, small: Path
 ) -> None:
     run("sync")
@@ -275,7 +275,9 @@ def test_reviewers_who_disagree_and_a_text_that_changed_are_conflicts(
     assert "Verdict: include (decided by a person" in run("explain", other).out
 
 
-def test_decisions_travel_as_csv(run: Run, crossref: LoopbackCrossref, small: Path, tmp_path: Path) -> None:
+def test_decisions_are_exported_and_imported_as_csv(
+    run: Run, crossref: LoopbackCrossref, small: Path, tmp_path: Path
+) -> None:
     run("sync")
     run("decide", str(STANGIER["DOI"]), "exclude", "--because", 'comparator, "only"', "--by", "A. Reader")
     assert run("decisions", "export", "-o", "d.csv").code == 0
@@ -392,7 +394,7 @@ def test_as_a_module_and_as_a_pipe(tmp_path: Path) -> None:
     assert piped.stderr == ""
 
 
-def test_a_site_for_strangers_has_no_desk(run: Run, crossref: LoopbackCrossref, small: Path, tmp_path: Path) -> None:
+def test_a_public_site_has_no_reviewers_desk(run: Run, crossref: LoopbackCrossref, small: Path, tmp_path: Path) -> None:
     run("sync")
     (tmp_path / "accounts.yaml").write_text("A. Reader: secret\n")
     for options, said in (

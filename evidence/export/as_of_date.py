@@ -117,10 +117,10 @@ def verdicts_as_of(conn: sqlite3.Connection, run: int, wanted: AsOfFilter) -> li
     return [PastVerdict(*row) for row in rows]
 
 
-def rows_as_of(conn: sqlite3.Connection, run: int, stood: Sequence[PastVerdict], day: str) -> Iterator[Row]:
+def rows_as_of(conn: sqlite3.Connection, run: int, verdicts: Sequence[PastVerdict], day: str) -> Iterator[Row]:
     """The export rows of these records, in this order, with `as_of` (the date) and `same_as`; `BATCH` are in memory at once."""
-    for start in range(0, len(stood), BATCH):
-        yield from _full_rows(_cursor(conn), run, stood[start : start + BATCH], day)
+    for start in range(0, len(verdicts), BATCH):
+        yield from _full_rows(_cursor(conn), run, verdicts[start : start + BATCH], day)
 
 
 def selected_as_of(conn: sqlite3.Connection, selection: Selection, day: str) -> Iterator[Row]:

@@ -45,14 +45,14 @@ def searches_report(rows: Sequence[dict[str, Any]]) -> str:
         contains = ", ".join(json.loads(row["phrases"] or "[]"))
         if also := ", ".join(json.loads(row["also"] or "[]")):
             contains += f"; and also: {also}"
-        asked, read = count_noun(row["requests"], "request"), count_noun(row["scanned"], "record")
+        requests, records = count_noun(row["requests"], "request"), count_noun(row["scanned"], "record")
         lines += [
             f"{row['label']} ({row['source']})",
             f"  database: {'Crossref REST API' if row['door'] == 'crossref' else row['door']}",
             f"  query: {row['query']}",
             f"  limits: {row['filters'] or 'no filter'}; years {_years(row['years'])}",
             f"  title or abstract contains: {contains}",
-            f"  run: {row['first_asked']} to {row['last_asked']}, {asked}, {read} read",
+            f"  run: {row['first_asked']} to {row['last_asked']}, {requests}, {records} read",
             f"  works found: {row['works']}",
             *([f"  depth: {search_depth(row['depth'])}"] if row["depth"] else []),
         ]

@@ -430,7 +430,9 @@ def _translated_errors(db: Path, target: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         if "malformed" in str(error) or "not a database" in str(error):
-            raise StoreError(f"{db}: the database is damaged ({error}); `evidence sync` says what to do") from error
+            raise StoreError(
+                f"{db}: the database is damaged ({error}); run `evidence sync`, which names the remedy"
+            ) from error
         if "disk" in str(error):
             raise StoreError(f"{target}: cannot be written ({error}); free disk space and publish again") from error
         raise StoreError(f"{db}: cannot be published to {target}: SQLite error: {error}") from error

@@ -1,4 +1,4 @@
-"""What a person reads after a run: true, in order, and no longer than it need be."""
+"""The texts of the reports: complete, in order, singular and plural right."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from evidence.harvest.sync import Outcome
 from evidence.model import Doi
 
 
-def test_the_summary_of_a_quiet_run() -> None:
+def test_the_summary_of_a_run_without_changes() -> None:
     outcome = Outcome(
         7, citations=Counter(resolved=7, repaired=1, **{"no-doi": 1}), verdicts={"include": 3, "unsure": 1}
     )
@@ -43,7 +43,7 @@ CHANGES = [
 ]
 
 
-def test_a_summary_says_changes_of_standing_first_and_counts_all() -> None:
+def test_a_summary_has_notable_changes_first_and_counts_all() -> None:
     lines = sync_summary.sync_summary(Outcome(7, changes=CHANGES)).splitlines()
     assert lines == [
         "NOTICE retraction of included work 10.1/a: A trial",
@@ -61,7 +61,7 @@ def test_a_summary_says_changes_of_standing_first_and_counts_all() -> None:
     ]
 
 
-def test_the_report_of_changes_has_a_line_for_each_and_the_numbers_of_the_summary() -> None:
+def test_the_changes_report_has_a_line_per_change_and_the_counts_of_the_summary() -> None:
     lines = changes_report.changes_report(CHANGES).splitlines()
     assert lines[0] == (
         "2 notices, 1 withdrawn notice, 1 decision to look at again, 1 no longer in Crossref, 3 changed verdicts, "
@@ -79,12 +79,12 @@ def test_the_report_of_changes_has_a_line_for_each_and_the_numbers_of_the_summar
     assert changes_report.changes_report([]) == "Nothing is new or changed."
 
 
-def test_what_is_written_without_news_is_not_called_no_change() -> None:
+def test_updated_records_without_a_change_of_a_work() -> None:
     said = sync_summary.sync_summary(Outcome(7, landed=Written(changed=[Doi("10.1/a")])))
     assert "Nothing new: records were updated, but nothing that counts as a change of a work." in said
 
 
-def test_sources_that_stopped_for_one_reason_share_a_line_and_nothing_new_is_not_claimed() -> None:
+def test_sources_that_stopped_for_the_same_reason_share_a_line() -> None:
     text = (
         "the server cannot be reached (asked http://127.0.0.1:9/works?query=a(b)c,d&rows=1{}, 3 times); use --offline"
     )
@@ -109,7 +109,7 @@ def test_health_warnings_and_duplicates() -> None:
     assert "2 duplicate records." in said
 
 
-def test_a_search_is_told_as_it_was_run() -> None:
+def test_a_search_is_reported_as_it_was_run() -> None:
     row: dict[str, Any] = {
         "label": "By name", "source": "by-name", "door": "crossref", "query": "query.bibliographic=interpersonal",
         "filters": "", "years": "[1974, null]", "also": '["child*"]', "phrases": '["interpersonal psychotherap*"]',
@@ -128,7 +128,7 @@ def test_a_search_is_told_as_it_was_run() -> None:
     assert "years any" in prisma_report.searches_report([row | {"years": "[null, null]"}])
 
 
-def test_a_pair_names_the_other_record_from_either_side_and_a_notice_the_record_it_stands_on() -> None:
+def test_an_explanation_names_the_other_record_of_a_pair_and_of_a_notice() -> None:
     notice = {
         "doi": "10.1/b",
         "kind": "retraction",
