@@ -32,7 +32,7 @@ from evidence.database.ledger import read_ledger
 from evidence.database.sql import Row
 from evidence.database.store import open_store
 from evidence.errors import ConfigError
-from evidence.export import report
+from evidence.export import changes_report
 from evidence.harvest import sources
 from evidence.harvest.run import judge_stale
 from evidence.harvest.sync import Outcome, sync
@@ -353,7 +353,7 @@ async def changes_shown(db: Path, ds: Datasette, runs: Iterable[int], first_day:
         if not found and doors.get(run) == "judge":
             assert f'id="run-{run}"' not in page
         elif run in doors:
-            words = report.counted(change_log.counts_by_kind(found))
+            words = changes_report.change_counts(change_log.counts_by_kind(found))
             section = page.split(f'id="run-{run}"')[1].split("</section>")[0]
             assert f"<p>{words[:1].upper()}{words[1:]}" in section, (run, words)
     titles = [entry.findtext(f"{ATOM}title") for entry in ElementTree.fromstring(feed).findall(f"{ATOM}entry")]
@@ -370,7 +370,7 @@ def entries(db: Path) -> Iterator[str]:
         doi = now.get(doi, doi)
         if what != "tags" and "include" in (verdict, before) and doi in titles:
             row = {"doi": doi, "what": what, "before": before, "after": after}
-            yield titles[doi] if what == "new" else f"[{report.label(row)}] {titles[doi]}"
+            yield titles[doi] if what == "new" else f"[{changes_report.change_label(row)}] {titles[doi]}"
 
 
 def same_work(doi: str) -> tuple[tuple[str, str], ...]:

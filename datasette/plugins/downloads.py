@@ -42,7 +42,7 @@ def register_routes() -> list[tuple[str, Any]]:
 
 @hookimpl
 def extra_template_vars() -> dict[str, Any]:
-    return {"download_formats": {name: wanted.says for name, wanted in formats.FORMATS.items()}}
+    return {"download_formats": {name: wanted.description for name, wanted in formats.FORMATS.items()}}
 
 
 async def download(datasette: Any, request: Any, send: Any) -> Response | None:

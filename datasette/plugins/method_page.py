@@ -12,7 +12,7 @@ from datasette import hookimpl
 from datasette.utils.asgi import Response
 
 from evidence.evaluation import accuracy
-from evidence.export import report
+from evidence.export import prisma_report
 from evidence.publish import work_sets
 from evidence.publish.cache import MEMORY
 from evidence.rules import taxonomy
@@ -47,7 +47,7 @@ async def describe(db: Any) -> dict[str, Any]:
     depths = {row["source"]: dict(row) for row in await db.execute(DEPTHS)}
     searches = [
         {**dict(row), "spec": json.loads(row["spec"]), "ended": depths[row["source"]]["ended"],
-         "depth": report.depth(depths[row["source"]])}
+         "depth": prisma_report.search_depth(depths[row["source"]])}
         for row in await db.execute(SEARCHES)
     ]  # fmt: skip
     facets: dict[str, list[dict[str, Any]]] = {}

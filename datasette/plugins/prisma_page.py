@@ -98,7 +98,7 @@ async def read(datasette: Any, request: Any) -> tuple[str, prisma_flow.Flow, dic
     have no history). BadRequest when the day is not a valid date."""
     db = datasette.get_database(NAME)
     day = request.args.get("as_of") or ""
-    if day and not as_of_date.is_day(day):
+    if day and not as_of_date.is_date(day):
         raise BadRequest(f"as_of={day!r} is not a valid date; write it like 2026-01-31")
     run = await db.execute_fn(lambda conn: prisma_flow.run_of_day(conn, day)) if day else None
     found = await MEMORY.get(

@@ -20,7 +20,7 @@ from datasette.utils.asgi import BadRequest, Response
 
 from evidence.database import change_log, tag_filter
 from evidence.errors import ConfigError
-from evidence.export import report
+from evidence.export import changes_report
 from evidence.publish.cache import MEMORY
 
 NAME = "evidence"
@@ -94,7 +94,7 @@ async def recent_runs(db: Any) -> list[dict[str, Any]]:
         counts.setdefault(row["run"], {}).setdefault(row["what"], {})[row["verdict"]] = row["n"]
     found: dict[tuple[int, str], list[dict[str, Any]]] = {}
     for row in await db.execute(FIRST_OF_EACH, params):
-        change = dict(row) | {"label": report.label(row)}
+        change = dict(row) | {"label": changes_report.change_label(row)}
         if row["what"] == "notice":
             change["notice"] = change_log.parse_notice(row["after"], row["doi"]).kind
         found.setdefault((row["run"], row["what"]), []).append(change)
@@ -102,11 +102,16 @@ async def recent_runs(db: Any) -> list[dict[str, Any]]:
         by_kind = {what: sum(n.values()) for what, n in counts.get(run["run"], {}).items()}
         new = counts.get(run["run"], {}).get("new", {})
         run |= {
-            "summary": report.counted(by_kind),
+            "summary": changes_report.change_counts(by_kind),
             "included": new.get("include", 0),
             "waiting": new.get("unsure", 0),
             "kinds": [
-                {"what": what, "title": report.HEADINGS[what], "n": by_kind[what], "works": found[run["run"], what]}
+                {
+                    "what": what,
+                    "title": changes_report.HEADINGS[what],
+                    "n": by_kind[what],
+                    "works": found[run["run"], what],
+                }
                 for what in change_log.KINDS
                 if found.get((run["run"], what))
             ],
@@ -155,7 +160,7 @@ def entry(row: Any, address: str) -> ElementTree.Element:
     found = element("entry")
     parts = (row["started"], str(row["change"]), row["doi"], row["what"], row["before"] or "", row["after"] or "")
     found.append(element("id", uuid.uuid5(uuid.NAMESPACE_OID, "|".join(parts)).urn))
-    happened = "" if row["what"] == "new" else f"[{report.label(row)}] "
+    happened = "" if row["what"] == "new" else f"[{changes_report.change_label(row)}] "
     found.append(element("title", happened + (row["title"] or row["doi"])))
     found.append(element("link", rel="alternate", type="text/html", href=address))
     found.append(element("published", row["updated"]))

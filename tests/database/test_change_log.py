@@ -26,7 +26,7 @@ from evidence.database.selection import Selection, selected_works
 from evidence.database.sql import Row
 from evidence.database.store import Store, open_store
 from evidence.errors import SourceError
-from evidence.export import report
+from evidence.export import changes_report, sync_summary
 from evidence.harvest import sources
 from evidence.harvest.run import judge_stale
 from evidence.harvest.sync import Outcome, sync
@@ -83,18 +83,18 @@ class Review:
         """Report, page, front page and feed say these changes, which one run announced; returns the page of that run."""
         (run,) = {row["run"] for row in rows}
         assert self.changes(run=run) == rows
-        words = report.counted(change_log.counts_by_kind(rows))
-        assert report.changes(rows).startswith(f"{words}.\n")
+        words = changes_report.change_counts(change_log.counts_by_kind(rows))
+        assert changes_report.changes_report(rows).startswith(f"{words}.\n")
         shown = (await self.page("/changes")).split(f'id="run-{run}"')[1].split("</section>")[0]
         assert words[1:] in shown  # the page begins with a capital
         kinds = change_log.counts_by_kind(rows)
         for what, n in kinds.items():
-            part = shown.split(f"<h3>{report.HEADINGS[what]}</h3>")[1].split("</ol>")[0]
+            part = shown.split(f"<h3>{changes_report.HEADINGS[what]}</h3>")[1].split("</ol>")[0]
             assert part.count("<li>") == n, what
         titles = [title for title, _ in await self.feed()]
         for row in rows:
             if "include" in (row["verdict"], row["before"]):
-                happened = "" if row["what"] == "new" else f"[{report.label(row)}] "
+                happened = "" if row["what"] == "new" else f"[{changes_report.change_label(row)}] "
                 assert titles.count(f"{happened}{row['title']}") == 1, row
         return shown
 
@@ -137,17 +137,17 @@ async def test_what_a_killed_sync_did_is_said_by_the_next(review: Review) -> Non
         assert conn.execute("select count(*) from works where doi like '10.5555/work.%'").fetchone() == (9,)
     outcome = review.sync(*world)
     assert change_log.counts_by_kind(outcome.changes) == {"notice": 1, "reopened": 1, "content": 1, "new": 9}
-    said = report.summary(outcome)
+    said = sync_summary.sync_summary(outcome)
     assert said.startswith(f"NOTICE retraction of included work {STANGIER['DOI']}")
     assert f"1 decision to look at again (`evidence decisions conflicts`): {MARKOWITZ['DOI']}." in said
-    assert "Changes: 1 notice, 1 decision to look at again, 1 changed record, 9 new." in said
+    assert "Changes: 1 notice, 1 decision to look at again, 1 changed record, 9 new works." in said
     assert review.changes() == outcome.changes
     await review.same_everywhere(outcome.changes)
     assert "9 new works</a>" in await review.page("/")
     assert "3 changes of known works</a>" in await review.page("/")
     again = review.sync(*world)
     assert (again.changes, review.changes()) == ([], [])
-    assert "Nothing new: no row of the evidence changed." in report.summary(again)
+    assert "Nothing new: no record, verdict or tag has changed." in sync_summary.sync_summary(again)
 
 
 def test_a_killed_sync_is_said_by_judge_and_not_by_a_decision(review: Review) -> None:
@@ -192,7 +192,7 @@ async def test_judge_makes_news_of_verdicts_and_reopened_decisions(review: Revie
     assert {row["doi"] for row in changes if row["what"] == "verdict"} == {"10.5555/t.0", "10.5555/t.1"}
     assert [row["doi"] for row in changes if row["what"] == "reopened"] == [LIPSITZ["DOI"]]
     assert {row["before"] for row in changes if row["what"] == "verdict"} == {"include"}
-    assert any(line.startswith("2 works went from include to ") for line in report.turned(changes))
+    assert any(line.startswith("2 works changed from include to ") for line in changes_report.notable_changes(changes))
     await review.same_everywhere([row for row in changes if row["what"] != "tags"])
     assert {row["run"] for row in changes} < {row["run"] for row in review.changes()}, "since the last sync: both runs"
     assert review.judge() == []
@@ -218,7 +218,7 @@ async def test_a_completed_given_name_is_one_change_everywhere(review: Review) -
     named = STANGIER | {"indexed": LATER, "author": [person("Stangier", "Ulrich"), person("Schramm", "E.")]}
     outcome = review.sync(LIPSITZ, FONAGY, MARKOWITZ, named)
     assert told(outcome.changes) == {("content", STANGIER["DOI"], None, None)}
-    assert "Changes: 1 changed record." in report.summary(outcome)
+    assert "Changes: 1 changed record." in sync_summary.sync_summary(outcome)
     await review.same_everywhere(outcome.changes)
     assert "1 change to known works</a>" in await review.page("/")
     with reading(review.db) as conn:
@@ -235,7 +235,7 @@ async def test_a_record_that_becomes_a_duplicate_names_the_one_that_represents_i
     (joined,) = (row for row in outcome.changes if row["what"] == "duplicate")
     assert {joined["doi"], joined["after"]} == {TWIN["DOI"], STANGIER["DOI"]}
     assert joined["before"] == "include"
-    assert f"(now {joined['after']})" in report.summary(outcome)
+    assert f"(of {joined['after']})" in sync_summary.sync_summary(outcome)
     await review.same_everywhere(outcome.changes)
 
 
@@ -246,7 +246,7 @@ def test_what_was_taken_back_before_it_was_announced_is_no_news(review: Review) 
     back = MARKOWITZ | {"indexed": {"date-time": "2026-11-25T09:00:00Z"}}
     outcome = review.sync(LIPSITZ, FONAGY, back, STANGIER)
     assert outcome.changes == []
-    assert "Nothing new: what was written changes nothing" in report.summary(outcome)
+    assert "Nothing new: records were updated" in sync_summary.sync_summary(outcome)
 
 
 async def test_ids_in_the_feed_depend_on_no_host_and_on_no_later_run(review: Review) -> None:

@@ -23,7 +23,7 @@ from evidence.database import prisma_flow, queries
 from evidence.database.connection import reading
 from evidence.database.rows import HarvestedPage, JudgedRecord, Reject, Sighting
 from evidence.database.store import Store, open_store
-from evidence.export import report
+from evidence.export import prisma_report
 from evidence.harvest import sources
 from evidence.harvest.sync import sync
 from evidence.model import SAME_WORK, Doi, Judgement, Work
@@ -200,7 +200,7 @@ def test_each_record_is_counted_where_it_stands(store: Store) -> None:
     }  # fmt: skip
     assert {key: found[key] for key in expected} == expected
     assert [found.depth(key) for key in ("removed", "duplicates", "again")] == [0, 1, 2]
-    said = report.flow(found)
+    said = prisma_report.flow_report(found)
     assert "      7  Records identified\n      4    from databases" in said
     assert "DOIs without a record" not in said
 
@@ -217,7 +217,7 @@ def test_a_source_that_is_gone_keeps_what_it_found(store: Store) -> None:
     adds_up(found)
     assert (found["identified"], found["screened"], found["included"]) == (1, 1, 1)
     assert [(s["source"], s["retired"], s["n"]) for s in found.sources] == [("by-name", 1, 1)]
-    assert "BY-NAME (no longer a source)" in report.flow(found)
+    assert "BY-NAME (no longer a source)" in prisma_report.flow_report(found)
     assert prisma_flow.read_flow(store.conn, 1).sources[0]["retired"] == 0
 
 
@@ -252,7 +252,7 @@ def test_an_upgrade_takes_the_verdicts_of_its_day_for_those_of_before(tmp_path: 
         then = queries.flow(store.conn, "2026-01-31")
         assert (then["included"], then["waiting"]) == (1, 0)
         assert then.recorded_from == "2026-02-01T00:00:00Z"
-        assert "recorded since 2026-02-01" in report.flow(then)
+        assert "recorded since 2026-02-01" in prisma_report.flow_report(then)
         assert prisma_flow.read_flow(store.conn).recorded_from is None
         adds_up(prisma_flow.read_flow(store.conn))
         run = start(store, 3)

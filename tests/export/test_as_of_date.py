@@ -75,11 +75,11 @@ EDITS: dict[str, Callable[..., Message]] = {
     "retracted": lambda m: {**m, "updated-by": [RETRACTION]},
     "reinstated": lambda m: {key: value for key, value in m.items() if key != "updated-by"},
 }
-"""What may happen to a record."""
+"""The things that can happen to a record."""
 
 
 class OldRecords(FakeRecordSource):
-    """A Crossref that may be killed after so many of the questions of a run."""
+    """A Crossref that can stop the run after a number of requests."""
 
     patience: int | None = None
 
@@ -104,7 +104,7 @@ class OldRecords(FakeRecordSource):
 
 @dataclass
 class World:
-    """A review over a Crossref, month by month; every step is something that happens to either."""
+    """A review and a Crossref, month by month; each step changes one of them."""
 
     folder: Path
     books: tuple[Taxonomy, ...]
@@ -223,10 +223,10 @@ YEAR: list[list[tuple[Any, ...]]] = [
 
 
 def exported(db: Path, day: str | None) -> dict[str, dict[str, str]]:
-    """The CSV of all works, by DOI, of what has a past; and how many there are in the other formats."""
+    """The columns of the CSV that have a history, by DOI."""
     selection = Selection(("include", "exclude", "unsure", "duplicate"))
     with reading(db) as conn:
-        rows = as_of_date.selected(conn, selection, day) if day else selected_works(conn, selection)
+        rows = as_of_date.selected_as_of(conn, selection, day) if day else selected_works(conn, selection)
         text = "".join(formats.csv_rows(rows, past=day is not None))
         same = dict(conn.execute("select doi, coalesce(same_as, '') from works").fetchall())
     leave = {"as_of", *NOT_OF_THEN, *formats.FACETS}
@@ -239,7 +239,7 @@ def exported(db: Path, day: str | None) -> dict[str, dict[str, str]]:
 
 
 async def flow_on_site(ds: Datasette, day: str | None) -> tuple[str, dict[str, int], dict[str, Any]]:
-    """The flow as CSV, how long each list is that its page leads to, and the records of the lists of verdicts."""
+    """The flow as CSV, the length of each list that its page links to, and the records of the lists of verdicts."""
     query = f"?as_of={day}" if day else ""
     page = (await ds.client.get(f"/prisma{query}")).text
     lists, records = {}, {}
@@ -274,7 +274,7 @@ async def shown(db: Path, day: str | None) -> dict[str, Any]:
 
 @cache
 def books() -> tuple[Taxonomy, ...]:
-    """The rules, and narrower ones."""
+    """The shipped rules, and narrower ones."""
     with TemporaryDirectory() as folder:
         narrower = edited(
             Path(folder) / "rules", screen=lambda t: t.replace('"{ipt-name}"', "interpersonal psychotherap*", 1)
@@ -285,7 +285,7 @@ def books() -> tuple[Taxonomy, ...]:
 @settings(max_examples=8, deadline=None)
 @given(HISTORY)
 @example(YEAR)
-def test_what_was_shown_in_a_month_is_what_is_shown_of_it_later(history: list[list[tuple[Any, ...]]]) -> None:
+def test_a_past_month_is_shown_later_as_it_was_shown_then(history: list[list[tuple[Any, ...]]]) -> None:
     with TemporaryDirectory() as folder:
         world = World(Path(folder), books())
         world.sync()
@@ -307,7 +307,7 @@ def test_what_was_shown_in_a_month_is_what_is_shown_of_it_later(history: list[li
 
 @pytest.fixture
 def two_months(tmp_path: Path) -> World:
-    """In January a trial of grief; in February its record speaks of schools, it is retracted, and a person excludes it."""
+    """In January a trial of grief; in February its record mentions schools, it is retracted, and a reviewer excludes it."""
     world = World(tmp_path, books())
     world.put(POOL[0])
     world.sync()
@@ -321,13 +321,13 @@ def two_months(tmp_path: Path) -> World:
 
 def dois(world: World, day: str, **wanted: Any) -> list[str]:
     with reading(world.db) as conn:
-        return [row["doi"] for row in as_of_date.selected(conn, Selection(**wanted), day)]
+        return [row["doi"] for row in as_of_date.selected_as_of(conn, Selection(**wanted), day)]
 
 
 def test_a_record_is_exported_as_it_was(two_months: World) -> None:
     doi = POOL[0]["DOI"]
     with reading(two_months.db) as conn:
-        rows = {row["doi"]: row for row in as_of_date.selected(conn, Selection(), "2026-01-31")}
+        rows = {row["doi"]: row for row in as_of_date.selected_as_of(conn, Selection(), "2026-01-31")}
     then = rows[doi]
     assert (then["title"], then["abstract"], then["authors"]) == (TITLES[0], None, "Doe J, Roe R0")
     assert (then["notice"], then["notice_details"], then["judged_on"]) == (None, None, "title")
@@ -344,7 +344,7 @@ def test_a_record_is_exported_as_it_was(two_months: World) -> None:
     )
 
 
-def test_words_and_changes_are_those_of_then(two_months: World) -> None:
+def test_full_text_and_changes_are_those_of_the_past_date(two_months: World) -> None:
     doi = POOL[0]["DOI"]
     everything = ("include", "exclude", "unsure")
     assert dois(two_months, "2026-01-31", text="grief") == [doi]
@@ -359,7 +359,7 @@ def test_words_and_changes_are_those_of_then(two_months: World) -> None:
 
 
 @pytest.mark.parametrize("format_", sorted(formats.FORMATS))
-def test_every_format_says_of_which_day_it_is(two_months: World, tmp_path: Path, format_: str) -> None:
+def test_every_format_names_the_date(two_months: World, tmp_path: Path, format_: str) -> None:
     out = tmp_path / "out"
     chosen = Selection(("include", "exclude", "unsure", "duplicate"))
     count = export_works(two_months.db, chosen, format_, False, "utf-8", out, "2026-01-31")
@@ -372,7 +372,7 @@ def test_every_format_says_of_which_day_it_is(two_months: World, tmp_path: Path,
         assert {"design_today", "reasons_today", "same_as"} <= set(rows[0])
         assert "design" not in rows[0]
     elif format_ != "asreview":
-        assert text.count("As it stood at the end of 2026-01-31") == 5
+        assert text.count("As of the end of 2026-01-31") == 5
     assert "schools" not in text
 
 
@@ -387,7 +387,7 @@ async def test_a_published_copy_shows_past_verdicts_with_the_titles_of_today(two
     assert (await ds.client.get("/past?as_of=2026-01-31")).status_code == 200
 
 
-def test_an_upgrade_takes_what_stands_for_what_stood(two_months: World) -> None:
+def test_after_an_upgrade_todays_verdicts_stand_in_for_earlier_ones(two_months: World) -> None:
     with closing(sqlite3.connect(two_months.db)) as conn, conn:
         for (name,) in conn.execute("select name from sqlite_master where type = 'view'").fetchall():
             conn.execute(f"drop view {name}")
@@ -419,7 +419,7 @@ def pages_of(db: Path) -> list[bytes]:
     return [text[start : start + size] for start in range(0, len(text), size)]
 
 
-def test_a_sync_that_changes_nothing_writes_no_page_of_the_works_and_leaves_no_log(tmp_path: Path) -> None:
+def test_a_sync_without_changes_writes_no_page_of_the_works(tmp_path: Path) -> None:
     world = World(tmp_path, books())
     for _ in range(3):
         world.sync()
@@ -450,8 +450,8 @@ def test_a_sync_that_changes_nothing_writes_no_page_of_the_works_and_leaves_no_l
     assert sizes[-1] - first <= 50 * 1500
 
 
-def test_a_sync_that_changes_nothing_says_nothing_to_a_reader_that_never_lets_go(tmp_path: Path) -> None:
-    """The log grows then, for SQLite may not take from it what a reader still needs; a sync adds a few pages, not 0.1 MB."""
+def test_a_sync_without_changes_writes_little_while_a_reader_is_open(tmp_path: Path) -> None:
+    """SQLite cannot shorten the log while a reader needs it, so the log grows, but by a few pages and not by 0.1 MB."""
     world = World(tmp_path, books())
     for _ in range(2):
         world.sync()

@@ -1,4 +1,4 @@
-"""What was deposited reaches the database and every export that has a field for it, and reads back as it was."""
+"""Deposited metadata reaches the database and every export with a field for it, and parses back unchanged."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ FUNDERS = "National Institute of Mental Health (10.13039/100000025; awards: R01 
 
 
 def land(store: Store, messages: list[Message]) -> list[Doi]:
-    """Every message that can be understood, included."""
+    """Store every message that can be normalised, with the verdict include."""
     records: dict[Doi, JudgedRecord] = {}
     for item in messages:
         try:
@@ -128,7 +128,7 @@ def test_each_field_is_read(store: Store) -> None:
     ["event", "funder", "license", "institution", "original-title", "short-title", "edition-number", "published-print",
      "published-online", "translator", "chair", "publisher-location", "short-container-title"],
 )  # fmt: skip
-def test_an_odd_lesser_field_is_left_out_and_no_more(key: str, odd: Any) -> None:
+def test_an_invalid_minor_field_is_left_out_alone(key: str, odd: Any) -> None:
     work = normalise({**FULL, key: odd})
     assert work.title == "Interpersonal psychotherapy: A clinician’s guide"
     assert work.isbn == ("9780195170603", "9780195170610")
@@ -154,7 +154,7 @@ def test_each_field_reaches_the_database(store: Store, row: dict[str, Any]) -> N
     ]
 
 
-def test_a_licence_for_text_mining_alone_is_not_what_a_reader_wants(store: Store) -> None:
+def test_a_licence_for_text_mining_is_not_the_licence_of_the_text(store: Store) -> None:
     tdm = {**FULL, "license": FULL["license"][:1]}
     (found,) = full_rows(store.conn, land(store, [tdm]))
     assert found["licence"] is None
@@ -232,7 +232,7 @@ def test_csl_json_reads_back(row: dict[str, Any]) -> None:
     assert item["custom"]["funders"][0]["doi"] == "10.13039/100000025"
 
 
-def test_judging_after_an_upgrade_fills_the_columns_and_is_no_news(tmp_path: Path, book: Taxonomy) -> None:
+def test_judging_after_an_upgrade_fills_the_columns_and_reports_no_change(tmp_path: Path, book: Taxonomy) -> None:
     path = tmp_path / "evidence.db"
     with open_store(path) as store:
         run = store.start_run("files", "0", "2026-11-01T00:00:00Z")

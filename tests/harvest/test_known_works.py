@@ -20,7 +20,7 @@ from evidence.database.rows import HarvestedPage
 from evidence.database.selection import Selection, selected_works
 from evidence.database.store import Store, open_store
 from evidence.decisions import decision_id
-from evidence.export import report
+from evidence.export import changes_report, explanation, status_report, sync_summary
 from evidence.harvest import rejudge, sources
 from evidence.harvest.run import judge_stale, run_sync
 from evidence.harvest.sources import Config, ReferenceList
@@ -96,8 +96,8 @@ def test_a_work_whose_doi_leads_to_another_is_kept_under_that_one(store: Store, 
     )
     assert rows(store, "select count(*) from sightings where doi = ? and last_run is null", OLD) == [(0,)]
     assert queries.canonical_doi(store.conn, OLD) == NEW
-    text = report.summary(outcome)
-    assert f"{OLD} leads to {NEW}: {STANGIER['title'][0]} now." in text
+    text = sync_summary.sync_summary(outcome)
+    assert f"{OLD} is now {NEW}: {STANGIER['title'][0]}." in text
     assert "Nothing new" not in text
     assert "no longer found" not in text
     assert told(outcome) == [("moved", NEW, OLD, None)]
@@ -107,7 +107,7 @@ def test_a_work_whose_doi_leads_to_another_is_kept_under_that_one(store: Store, 
     assert found["identified"] - found["removed"] == found["screened"]
     store.conn.execute("insert into works_fts (works_fts) values ('integrity-check')")
     kept = dump(store, leave=KEPT)
-    assert "Nothing new" in report.summary(go(leads(*OTHERS, MOVED)))
+    assert "Nothing new" in sync_summary.sync_summary(go(leads(*OTHERS, MOVED)))
     assert dump(store, leave=KEPT) == kept
 
 
@@ -325,7 +325,7 @@ def test_a_person_decides_and_explains_under_the_old_doi(
     assert decide(untags=[(SAME_WORK, str(MARKOWITZ["DOI"]))]).doi == NEW
     found = queries.work_details(store.conn, queries.canonical_doi(store.conn, OLD))
     assert found
-    assert f"DOIs that lead here: {OLD}." in report.explanation(found)
+    assert f"Other DOIs of this record: {OLD}." in explanation.work_explanation(found)
 
 
 # ---------------------------------------------------------------------- gone
@@ -338,12 +338,12 @@ def test_a_work_gone_from_crossref_is_marked_said_once_and_kept(
     outcome = go(FakeRecordSource(OTHERS))
     title = STANGIER["title"][0]
     assert told(outcome) == [("gone", OLD, None, "2026-11-24")]
-    assert f"No longer in Crossref since 2026-11-24: {OLD}: {title}" in report.summary(outcome)
+    assert f"No longer in Crossref since 2026-11-24: {OLD}: {title}" in sync_summary.sync_summary(outcome)
     assert rows(store, "select verdict, gone from works where doi = ?", OLD) == [("include", "2026-11-24")]
     listed = queries.changes(store.conn)
     assert listed == outcome.changes
-    assert f"No longer in Crossref since 2026-11-24: {OLD}: {title}" in report.changes(listed)
-    assert f"since 2026-11-24: {OLD}: {title}" in report.status(queries.status(store.conn))
+    assert f"No longer in Crossref since 2026-11-24: {OLD}: {title}" in changes_report.changes_report(listed)
+    assert f"since 2026-11-24: {OLD}: {title}" in status_report.status_report(queries.status(store.conn))
     (exported,) = (r for r in selected_works(store.conn, Selection()) if r["doi"] == OLD)
     assert exported["gone"] == "2026-11-24"
     # Nothing is said again, and judging anew forgets nothing.
@@ -355,7 +355,7 @@ def test_a_work_gone_from_crossref_is_marked_said_once_and_kept(
     # Back again, which is said too.
     back = go(FakeRecordSource())
     assert back.landed.back == [OLD]
-    assert f"In Crossref again: {OLD}: {title}." in report.summary(back)
+    assert f"In Crossref again: {OLD}: {title}." in sync_summary.sync_summary(back)
     assert rows(store, "select gone from works where doi = ?", OLD) == [(None,)]
     assert told(back) == [("back", OLD, "2026-11-24", None)]
     assert rows(store, "select doi, last_run is null from absences") == [(OLD, 0)]
@@ -387,10 +387,10 @@ def test_what_a_search_no_longer_finds_is_named(store: Store, go: Callable[..., 
     many = [message(f"10.5555/ipt.{n}", f"Interpersonal psychotherapy in setting {n}", 2000 + n) for n in range(7)]
     go(FakeRecordSource([*WORKS, *many]))
     other = [m | {"title": ["Something else"], "indexed": {"date-time": "2026-11-24T09:00:00Z"}} for m in many]
-    text = report.summary(go(FakeRecordSource([*WORKS, *other]), full=True))
-    assert "7 works went from include to unsure: " in text
+    text = sync_summary.sync_summary(go(FakeRecordSource([*WORKS, *other]), full=True))
+    assert "7 works changed from include to unsure: " in text
     text = next(line for line in text.splitlines() if "no longer found" in line)
-    assert "7 works no longer found by a source that had led to it (kept, and marked): 10.5555/ipt.0: " in text
+    assert "7 works no longer found by a source that found them before (kept and marked): 10.5555/ipt.0: " in text
     assert "10.5555/ipt.4: Something else …." in text
     assert "10.5555/ipt.5" not in text
     assert "No longer in Crossref" not in text
@@ -413,7 +413,7 @@ def test_a_count_is_kept_whenever_it_was_asked_and_is_no_change(
     assert rows(store, row, OLD) == [(12, 1)]
     assert rows(store, "select count(*) from snapshots where doi = ?", OLD) == [(1,)]
     before = dump(store, leave=KEPT)
-    assert "Nothing new" in report.summary(go(cited(12)))
+    assert "Nothing new" in sync_summary.sync_summary(go(cited(12)))
     assert dump(store, leave=KEPT) == before
     store.conn.execute("update works set basis = ''")
     store.conn.commit()
@@ -703,7 +703,7 @@ def test_a_notice_about_an_old_doi_that_was_never_known_here_shows_on_the_work(
     crossref.aliases[older] = STANGIER["DOI"]
     outcome = go(crossref)
     assert rows(store, "select notice from works where doi = ?", STANGIER["DOI"]) == [("retraction",)]
-    assert "NOTICE retraction of included work" in report.summary(outcome)
+    assert "NOTICE retraction of included work" in sync_summary.sync_summary(outcome)
     again = FakeRecordSource([*WORKS, retraction])
     go(again)
     assert not [call for call in again.asked if call[0] == "lookup" and older in call[1]]

@@ -15,7 +15,7 @@ from evidence import strict_yaml
 from evidence.crossref.rate_limit import STOP_AFTER
 from evidence.database import queries
 from evidence.database.connection import open_evidence, reading
-from evidence.export import report
+from evidence.export import sync_summary
 from evidence.harvest import sources
 from evidence.harvest.run import run_sync
 from evidence.harvest.sources import Config
@@ -88,7 +88,7 @@ def in_list(request: Request) -> bool:
 def stopped(outcome: Outcome, db: Path) -> None:
     """The run says in one line that all sources stopped, and each says it in the database."""
     assert outcome.outcome == "partial"
-    (line,) = [line for line in report.summary(outcome).splitlines() if line.startswith("Stopped")]
+    (line,) = [line for line in sync_summary.sync_summary(outcome).splitlines() if line.startswith("Stopped")]
     assert " and " in line
     assert "more: " in line
     assert "http://" not in line

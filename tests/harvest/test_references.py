@@ -10,7 +10,7 @@ import pytest
 from evidence import doi as dois
 from evidence.crossref.client import CrossrefClient
 from evidence.errors import RejectedError
-from evidence.export import report
+from evidence.export import sync_summary
 from evidence.harvest.references import PART, _Answers, listed, settle
 from evidence.harvest.sources import ReferenceList
 from evidence.model import Citation, CitationStatus, Doi, Message, Resolution
@@ -308,4 +308,4 @@ def test_works_kept_for_comparing_are_few_and_the_last_used() -> None:
 
 
 def test_every_verdict_has_words_in_the_summary() -> None:
-    assert set(report.CITATION_WORDS) == set(get_args(CitationStatus))
+    assert set(sync_summary.CITATION_STATUSES) == set(get_args(CitationStatus))

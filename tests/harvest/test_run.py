@@ -16,7 +16,7 @@ import pytest
 
 from evidence import strict_yaml
 from evidence.crossref import client
-from evidence.export import report
+from evidence.export import sync_summary
 from evidence.harvest import sources
 from evidence.harvest.run import Files, run_sync
 from evidence.harvest.sources import Config
@@ -229,7 +229,7 @@ def test_what_files_do_not_hold_is_asked_of_crossref_by_the_next_sync(
     file.write_text(json.dumps(LIPSITZ))
     outcome = go(config=small, files=Files("files", (file,)))
     assert dict(outcome.citations) == {"not-in-files": 8}
-    assert "8 citations: 8 not in these files" in report.summary(outcome)
+    assert "8 citations: 8 not in these files" in sync_summary.sync_summary(outcome)
     for row in contents(tmp_path / "a")["citations"]:
         assert "is not in these files, which does not say whether it exists" in str(row)
     assert "not-in-files" not in go(config=small).citations

@@ -18,7 +18,7 @@ from evidence.database import queries
 from evidence.database.selection import Selection, selected_works
 from evidence.database.store import Store, open_store
 from evidence.errors import UnavailableError
-from evidence.export import report
+from evidence.export import prisma_report, status_report, sync_summary
 from evidence.harvest import sources
 from evidence.harvest.sources import Config, ReferenceList, Search
 from evidence.harvest.sync import Outcome, sync
@@ -82,7 +82,7 @@ def test_a_second_run_with_nothing_new_changes_no_row_and_says_so(store: Store, 
     crossref = FakeRecordSource()
     outcome = go(crossref)
     assert dump(store, leave=("runs", "requests")) == before
-    assert "Nothing new" in report.summary(outcome)
+    assert "Nothing new" in sync_summary.sync_summary(outcome)
     windows = [call[2] for call in crossref.asked if call[0] == "scan" and call[2]]
     assert windows == [Window(indexed_from="2026-11-22")]
     known = tuple(sorted(str(w["DOI"]) for w in WORKS[:4]))
@@ -101,7 +101,7 @@ def test_a_changed_record_is_noticed_wherever_it_was_found_and_a_retraction_is_s
     }
     outcome = go(FakeRecordSource([LIPSITZ, FONAGY, MARKOWITZ, retracted]))
     assert outcome.landed.changed == [STANGIER["DOI"]]
-    assert report.summary(outcome).startswith(f"NOTICE retraction of included work {STANGIER['DOI']}")
+    assert sync_summary.sync_summary(outcome).startswith(f"NOTICE retraction of included work {STANGIER['DOI']}")
     assert rows(store, "select doi, notice from works where notice is not null") == [(STANGIER["DOI"], "retraction")]
     assert rows(store, "select count(*) from snapshots") == [(5,)]
     again = go(FakeRecordSource([LIPSITZ, FONAGY, MARKOWITZ, retracted]))
@@ -175,7 +175,7 @@ def test_a_source_that_fails_stops_alone_and_keeps_its_bookmark(store: Store, go
     assert rows(store, "select bookmark, trouble from sources where source = 'by-name'") == [
         (None, "Crossref kept failing")
     ]
-    assert "Stopped, by-name: Crossref kept failing" in report.summary(outcome)
+    assert "Stopped, by-name: Crossref kept failing" in sync_summary.sync_summary(outcome)
     healed = go(FakeRecordSource())
     assert healed.outcome == "complete"
     assert rows(store, "select trouble from sources where source = 'by-name'") == [(None,)]
@@ -198,7 +198,7 @@ def test_what_a_search_no_longer_finds_is_kept_and_said(store: Store, go: Callab
     go(FakeRecordSource())
     outcome = go(FakeRecordSource([LIPSITZ, FONAGY, MARKOWITZ]), full=True)
     assert outcome.gone == 1
-    assert "no longer found" in report.summary(outcome)
+    assert "no longer found" in sync_summary.sync_summary(outcome)
     assert rows(store, f"select verdict from works where doi = '{STANGIER['DOI']}'") == [("include",)]
 
 
@@ -288,7 +288,7 @@ def stands(store: Store) -> tuple[Any, ...]:
 
 
 def said_of_depth(store: Store) -> str:
-    return report.depth(queries.search_depths(store.conn)[0])
+    return prisma_report.search_depth(queries.search_depths(store.conn)[0])
 
 
 def on_one_day(count: int, indexed: str = "2026-11-01") -> list[Message]:
@@ -305,9 +305,9 @@ def test_a_search_that_cannot_be_read_to_its_end_is_not_complete_until_it_is(
         run = go(FakeRecordSource(on_one_day(130)), tight)
         assert run.outcome == "partial"
         assert run.troubles == [("by-name", missing)]
-        assert missing in report.summary(run)
+        assert missing in sync_summary.sync_summary(run)
         assert stands(store) == (None, missing, 100)
-        assert missing in report.status(queries.status(store.conn))
+        assert missing in status_report.status_report(queries.status(store.conn))
         assert said_of_depth(store).endswith("not complete: 30 that match the query were not read")
     assert rows(store, "select run, count(*) from requests where truncated = 1 group by run") == [(1, 1), (2, 1)]
     healed = go(FakeRecordSource(on_one_day(90)), tight)
@@ -365,7 +365,7 @@ def test_an_increment_after_a_full_run_that_was_cut_finds_all(
     assert 1000 <= stands(store)[2] <= 1050
     assert stands(store)[0] is None
     assert said_of_depth(store) == "not yet read to its end: read 1,000 of 1,650 ranked records so far"
-    assert "not yet read to its end" in report.status(queries.status(store.conn))
+    assert "not yet read to its end" in status_report.status_report(queries.status(store.conn))
     healed = go(FakeRecordSource(works), whole)
     assert healed.outcome == "complete"
     assert stands(store) == ("2026-11-22", None, 1650)
@@ -381,16 +381,16 @@ def test_each_search_says_how_deep_it_was_read(store: Store, go: Callable[..., O
     go(FakeRecordSource([*on_one_day(7), *noise]), tight)
     deep = (
         "read 30 of 77 ranked records; last match at rank 7; 7 of the last 1,000 matched; "
-        "that it ends there is a guess, a match further down would not have been seen"
+        "reading stopped because matches had become rare; a match further down would be missed"
     )
     assert said_of_depth(store) == deep
-    assert f"depth: {deep}" in report.searches(queries.searches_as_run(store.conn))
-    assert f"Source by-name: 7 works — {deep}" in report.status(queries.status(store.conn))
+    assert f"depth: {deep}" in prisma_report.searches_report(queries.searches_as_run(store.conn))
+    assert f"Source by-name: 7 works — {deep}" in status_report.status_report(queries.status(store.conn))
     go(FakeRecordSource([*on_one_day(7), *noise]), tight)
     assert said_of_depth(store) == deep  # an increment that was complete adds nothing
     fresh = {"date-time": "2026-11-23T00:00:00Z"}
     go(FakeRecordSource([*on_one_day(7), *(m | {"indexed": fresh} for m in noise)]), tight)
-    assert said_of_depth(store) == f"{deep}; 1 later increment ended at such a guess too"
+    assert said_of_depth(store) == f"{deep}; 1 later update stopped for the same reason"
     go(FakeRecordSource([*on_one_day(7), *noise]), tight, full=True)
     assert said_of_depth(store).startswith("read 50 of 77 ranked records")
     go(FakeRecordSource([]), one_search(small, years=(1990, None)))
@@ -408,7 +408,7 @@ def test_a_search_that_was_split_sums_its_windows(store: Store, go: Callable[...
     (depth,) = queries.search_depths(store.conn)
     assert (depth["ended"], depth["windows"], depth["reached"], depth["total"]) == ("complete", 2, 120, 120)
     assert said_of_depth(store).startswith(
-        "read 120 of 120 ranked records in 2 parts by day of creation; last match at rank 10 of its part; 10 of the last 1,000"
+        "read 120 of 120 ranked records in 2 parts by date of creation; last match at rank 10 of its part; 10 of the last 1,000"
     )
 
 
@@ -418,7 +418,7 @@ def test_files_say_nothing_of_how_deep_crossref_was_read(
     tight = one_search(small)
     go(FakeRecordSource(on_one_day(5), name="snapshot"), tight)
     assert said_of_depth(store) == "not yet read to its end at Crossref"
-    assert "depth" not in report.searches(queries.searches_as_run(store.conn))
+    assert "depth" not in prisma_report.searches_report(queries.searches_as_run(store.conn))
 
 
 def test_what_ranks_below_the_quiet_is_still_found_and_what_no_longer_matches_is_not(
@@ -431,7 +431,7 @@ def test_what_ranks_below_the_quiet_is_still_found_and_what_no_longer_matches_is
     go(FakeRecordSource(deep), therapy)
     assert stands(store)[2] == 3
     run = go(FakeRecordSource([*noise, *deep]), therapy, full=True)
-    assert "guess" in said_of_depth(store)
+    assert "would be missed" in said_of_depth(store)
     assert (run.gone, stands(store)[2]) == (0, 3)
     run = go(FakeRecordSource([*noise, *deep]), one_search(small, phrases=("interpersonal counsel*",)), full=True)
     assert (run.gone, stands(store)[2]) == (3, 0)
@@ -483,7 +483,7 @@ def test_two_records_of_one_work_count_once_and_a_person_can_part_them(
     ]
     assert SECOND["DOI"] not in {doi for (doi,) in rows(store, "select doi from studies")}
     before = dump(store, leave=("runs", "requests"))
-    assert "Nothing new" in report.summary(go(FakeRecordSource([*WORKS, SECOND])))
+    assert "Nothing new" in sync_summary.sync_summary(go(FakeRecordSource([*WORKS, SECOND])))
     assert dump(store, leave=("runs", "requests")) == before
     word = Decision(
         Doi(SECOND["DOI"]), "untag", None, SAME_WORK, STANGIER["DOI"], "another paper", "A. Reader", "2026", None, None

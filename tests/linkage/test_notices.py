@@ -24,7 +24,7 @@ from evidence.database import change_log, queries, store_notices
 from evidence.database.rows import HarvestedPage
 from evidence.database.selection import Selection, selected_works
 from evidence.database.store import Store, open_store
-from evidence.export import report
+from evidence.export import explanation, sync_summary
 from evidence.harvest import rejudge, sources
 from evidence.harvest.sources import Config
 from evidence.harvest.sync import Outcome, sync
@@ -647,7 +647,7 @@ def test_a_sync_says_once_that_a_work_is_retracted_though_only_its_notice_lands(
     assert noticed(go(FakeRecordSource([study()]))) == []
     outcome = go(FakeRecordSource([study(), notice(indexed={"date-time": "2026-11-24T09:00:00Z"})]))
     assert outcome.landed.changed == []
-    assert report.summary(outcome).startswith(f"NOTICE retraction of included work {STUDY}: {TITLE}\n")
+    assert sync_summary.sync_summary(outcome).startswith(f"NOTICE retraction of included work {STUDY}: {TITLE}\n")
     assert noticed(outcome) == [(STUDY, STUDY)]
     assert go(FakeRecordSource([study(), notice()])).changes == []
 
@@ -655,8 +655,8 @@ def test_a_sync_says_once_that_a_work_is_retracted_though_only_its_notice_lands(
 def test_a_sync_says_on_which_record_of_an_included_work_a_retraction_stands(go: Callable[..., Outcome]) -> None:
     twin = study("10.5555/twin") | {"updated-by": [update("10.5555/elsewhere")]}
     outcome = go(FakeRecordSource([study(), twin]))
-    line = f"NOTICE retraction of included work {STUDY}: {TITLE} (on 10.5555/twin, another record of it)"
-    assert [said for said in report.summary(outcome).splitlines() if said.startswith("NOTICE")] == [line]
+    line = f"NOTICE retraction of included work {STUDY}: {TITLE} (issued for 10.5555/twin, another record of this work)"
+    assert [said for said in sync_summary.sync_summary(outcome).splitlines() if said.startswith("NOTICE")] == [line]
     store: Store = go.__dict__["store"]
     assert [dict(store.conn.execute("select doi, notice from works where verdict = 'include'"))] == [
         {STUDY: "retraction"}
@@ -665,7 +665,9 @@ def test_a_sync_says_on_which_record_of_an_included_work_a_retraction_stands(go:
     assert (row["doi"], row["notice"]) == (STUDY, "retraction")
     explained = queries.work_details(store.conn, Doi(STUDY))
     assert explained is not None
-    assert "(from updated-by) on 10.5555/twin, another record of it" in report.explanation(explained)
+    assert "(from updated-by) issued for 10.5555/twin, another record of this work" in explanation.work_explanation(
+        explained
+    )
     assert go(FakeRecordSource([study(), twin])).changes == []
     run = store.start_run("judge", "0", "2026-11-25T00:00:00Z")
     store.set_duplicates(run, [(STUDY, "10.5555/twin", "same", "rule", "")], {STUDY: "10.5555/twin"})
@@ -683,7 +685,7 @@ def test_a_sync_says_on_which_record_of_an_included_work_a_retraction_stands(go:
 def test_a_preprints_withdrawal_is_not_called_the_articles(go: Callable[..., Outcome]) -> None:
     relation = {"has-preprint": [{"id-type": "doi", "id": "10.5555/pre"}]}
     outcome = go(FakeRecordSource([study(relation=relation), notice(about="10.5555/pre", kind="withdrawal")]))
-    assert report.summary(outcome).startswith(
+    assert sync_summary.sync_summary(outcome).startswith(
         f"NOTICE withdrawal of 10.5555/pre, a preprint of included work {STUDY}: {TITLE}\n"
     )
 
