@@ -144,7 +144,7 @@ async def test_what_a_killed_sync_did_is_said_by_the_next(review: Review) -> Non
     assert review.changes() == outcome.changes
     await review.same_everywhere(outcome.changes)
     assert "9 new works</a>" in await review.page("/")
-    assert "3 changes of known works</a>" in await review.page("/")
+    assert "3 changes to known works</a>" in await review.page("/")
     again = review.sync(*world)
     assert (again.changes, review.changes()) == ([], [])
     assert "Nothing new: no record, verdict or tag has changed." in sync_summary.sync_summary(again)
