@@ -155,8 +155,7 @@ def copy(source: Path, copied: Path, *, hidden: Sequence[str] | None) -> tuple[i
 
     `hidden` None leaves reviewers named; else no signature stays, and these names are taken out of the reasons they gave.
     The rows go to a draft in one read transaction, so that what is left out was never in the file; `VACUUM INTO` makes the
-    draft compact. Its full text is checked afterwards: VACUUM may number rows anew, and the index goes by their numbers; so do
-    the sets of works, which are written last.
+    draft compact. Its full text is checked afterwards: VACUUM may number rows anew, and the index goes by their numbers.
     """
     draft = copied.with_suffix(".draft")
     with closing(sqlite3.connect(draft.absolute().as_uri(), uri=True, isolation_level=None)) as conn:
@@ -193,9 +192,6 @@ def copy(source: Path, copied: Path, *, hidden: Sequence[str] | None) -> tuple[i
         if mode != "delete":
             raise StoreError(f"{copied}: stays in journal mode {mode}; report this, it should not be possible")
         conn.execute("insert into works_fts (works_fts) values ('integrity-check')")
-        conn.execute("begin")
-        precomputed.add_sets(conn)
-        conn.execute("commit")
         (works,) = conn.execute("select count(*) from works").fetchone()
         (run,) = conn.execute("select max(run) from runs where outcome = 'running'").fetchone()
     with copied.open("rb") as file:

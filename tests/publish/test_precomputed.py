@@ -15,13 +15,13 @@ import yaml
 from datasette.app import Datasette
 
 from evidence.database import schema
-from evidence.publish import precomputed, serve, site_copy, work_sets
+from evidence.publish import precomputed, serve, site_copy
 from tests.publish import test_work_sets
 
 FACETS = tuple(test_work_sets.FACETS)
 RULES = tuple(f"rule-{n}" for n in range(7))
 PAGES = (
-    *(f"/evidence/{name}.json?_shape=objects" for name in precomputed.QUESTIONS),
+    *(f"/evidence/{name}.json?_shape=objects" for name in precomputed.QUERIES),
     *(f"/evidence/cited_but_missing.json?_shape=objects&at_least={n}" for n in ("0", "1", "2", "3", "9", "-1", "many", "")),
     *(f"/evidence/{view}.json?_shape=objects&_size=7" for view in precomputed.VIEWS),
     *(f"/evidence/{view}.json?_shape=objects&_size=max" for view in precomputed.VIEWS),
@@ -111,11 +111,11 @@ async def test_questions_of_a_copy_read_what_was_counted(both: tuple[Path, Path]
     _, folder = both
     about = yaml.safe_load((folder / "site" / "metadata.yaml").read_text(encoding="utf-8"))["databases"]["evidence"]
     with closing(sqlite3.connect(folder / "evidence.db")) as conn:
-        for name in precomputed.QUESTIONS:
+        for name in precomputed.QUERIES:
             sql = about["queries"][name]["sql"]
             plan = conn.execute(f"explain query plan {sql}", {"at_least": ""}).fetchall()
             assert [step[3] for step in plan] == [f"SCAN published_{name}"]
-        for name in (*map(precomputed.table_of, (*precomputed.QUESTIONS, *precomputed.VIEWS)), *precomputed.ABOUT):
+        for name in (*map(precomputed.table_of, (*precomputed.QUERIES, *precomputed.VIEWS)), *precomputed.TABLES):
             columns = {row[1] for row in conn.execute(f"pragma table_info({name})")}
             assert about["tables"][name]["hidden"] is True
             assert set(about["tables"][name]["columns"]) == columns
@@ -142,13 +142,6 @@ async def test_facets_of_a_whole_table_are_read_off(both: tuple[Path, Path], tmp
         )
 
 
-def test_stored_sets_are_those_that_are_counted(both: tuple[Path, Path]) -> None:
-    db, folder = both
-    for path in (folder / "evidence.db", db):
-        with closing(sqlite3.connect(path)) as conn:
-            assert work_sets.read_stored(conn) == work_sets.read(conn)
-
-
 async def test_a_copy_that_may_be_written_to_is_counted(both: tuple[Path, Path], tmp_path: Path) -> None:
     _, folder = both
     path = tmp_path / "evidence.db"
@@ -166,7 +159,6 @@ def test_an_empty_database_can_be_counted(tmp_path: Path) -> None:
     db = test_work_sets.make(tmp_path / "evidence.db", 0, 1)
     done = site_copy.publish(db, tmp_path / "site", now=lambda: datetime(2026, 11, 24, tzinfo=UTC))
     with closing(sqlite3.connect(done.folder / "evidence.db")) as conn:
-        assert work_sets.read_stored(conn) == work_sets.read(conn)
         for view in precomputed.VIEWS:
             assert conn.execute(f"select count(*) from {view}").fetchone() == (0,)
 
