@@ -2,7 +2,8 @@
 
 `?_tag=design:rct,cluster-rct` means either value; several `_tag` must all match. Facets are counted from sets of works
 (`evidence.publish.work_sets`). Datasette's own `_through` filter is not enough: it compares one column, and the same value can
-exist in two facets (`grief` is a condition and a problem area, `none` a condition and a comparator). Works on the table `works` and on any view with a column `doi`.
+exist in two facets (`grief` is a condition and a problem area, `none` a condition and a comparator). Works on the table `works`
+and on any view with a column `doi`.
 """
 
 from __future__ import annotations
