@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from sqlite_utils import Migrations
+from sqlite_utils import Database, Migrations
 
 from evidence.database import change_log, connection, schema, tag_filter
 from evidence.database.prisma_flow import Flow, run_of
@@ -491,7 +491,7 @@ def selected(conn: sqlite3.Connection, selection: Selection) -> Iterator[Row]:
         values["since"] = selection.since
     if selection.text is not None:
         where.append("w.rowid in (select rowid from works_fts where works_fts match :text)")
-        values["text"] = plain_words(selection.text)
+        values["text"] = fts_query(selection.text)
     keys = [
         d
         for (d,) in conn.execute(
@@ -515,7 +515,7 @@ def check(conn: sqlite3.Connection, selection: Selection) -> None:
     """ConfigError when a selection asks for a tag that could not be said, or for words where there are none."""
     tag_filter.check(selection.tags, _taxonomy(conn))
     if selection.text is not None:
-        plain_words(selection.text)
+        fts_query(selection.text)
 
 
 def _taxonomy(conn: sqlite3.Connection) -> dict[str, list[str]]:
@@ -758,18 +758,20 @@ def _in_chunks(conn: sqlite3.Connection, sql: str, wanted: Sequence[Doi]) -> Ite
         yield from conn.execute(sql.format(", ".join("?" * len(part))), part).fetchall()
 
 
-def plain_words(text: str) -> str:
-    """Each word quoted, so that `IPT-A` or `or` is looked for and not read as an operator; ConfigError when there is none.
+def fts_query(text: str) -> str:
+    """The text as a query of SQLite's full-text search, as the site's search box takes it: each word quoted, so that `IPT-A` or
+    `or` is looked for and not read as an operator, and what stands in quotation marks as a phrase.
 
-    The full-text index knows letters and digits; whatever else stands alone would be no word to it.
+    ConfigError when there is no word in it; the full-text index knows letters and digits alone.
     """
     # NUL ends a query, and half a surrogate pair (a byte of the command line that is no UTF-8) is no text.
-    words = [word for word in re.sub(r'["\0\ud800-\udfff]', " ", text).split() if any(map(_in_words, word))]
-    if not words:
+    words = " ".join(re.sub("[\0\ud800-\udfff]", " ", text).split())
+    if not any(map(_in_words, words)):
         raise ConfigError(
             f"--query {text!r}: there is no word in it; write the words to look for, such as --query 'grief'"
         )
-    return " ".join(f'"{word}"' for word in words)
+    with closing(sqlite3.connect(":memory:")) as conn:
+        return str(Database(conn, execute_plugins=False).quote_fts(words))
 
 
 def _in_words(character: str) -> bool:

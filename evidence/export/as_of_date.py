@@ -125,7 +125,7 @@ def selected(conn: sqlite3.Connection, selection: Selection, day: str) -> Iterat
     run = run_of(conn, day)
     wanted = Wanted(selection.verdicts, tags=selection.tags, since=selection.since)
     rows = whole(conn, run, listed(conn, run, wanted), day)
-    yield from rows if selection.text is None else _saying(rows, queries.plain_words(selection.text))
+    yield from rows if selection.text is None else _saying(rows, queries.fts_query(selection.text))
 
 
 def _saying(rows: Iterable[Row], words: str) -> Iterator[Row]:
