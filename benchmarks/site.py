@@ -4,7 +4,7 @@
 
 It makes synthetic works (`benchmarks.synthetic`; `--db` keeps or reuses the file), publishes them, starts the copy as a
 visitor would find it, and asks each page `--rounds` times, one request at a time, each time about other works, tags, words
-or years, so that what the site remembers helps as little as it would a stranger. `first` is the first request of that kind.
+or years, so that the site's cache helps as little as it would a stranger. `first` is the first request of that kind.
 Then every work as CSV, with the server's memory before and after. Targets are those of issue 5: p95 below 200 ms and
 20,000 rows/s at 100,000 works, p95 below 1 s at 1,000,000.
 """
@@ -131,17 +131,20 @@ def ours(c: Corpus) -> dict[str, Address]:
         "reasons, one facet": lambda: f"/evidence/reasons?facet={c.chance.choice(list(c.tags))}",
         "map as a view": lambda: f"/evidence/evidence_map?variant={c.tag('variant').split(':')[1]}",
         "waiting": lambda: f"/evidence/to_check?year={year()}",
-        "question: trials": lambda: f"/evidence/trials?variant={c.tag('variant').split(':')[1]}",
-        "question: a cell": lambda: f"/evidence/map_cell?variant={c.tag('variant').split(':')[1]}",
-        "question: search": lambda: f"/evidence/search?q={c.word(MIDDLE)}",
-        "question: missing": lambda: f"/evidence/cited_but_missing?at_least={c.chance.randint(1, 5)}",
-        "question: two facets": lambda: (
+        "query: trials": lambda: f"/evidence/trials?variant={c.tag('variant').split(':')[1]}",
+        "query: a cell": lambda: f"/evidence/map_cell?variant={c.tag('variant').split(':')[1]}",
+        "query: all trials": lambda: "/evidence/trials",
+        "query: all cells": lambda: "/evidence/map_cell",
+        "query: waiting": lambda: "/evidence/waiting",
+        "query: search": lambda: f"/evidence/search?q={c.word(MIDDLE)}",
+        "query: missing": lambda: f"/evidence/cited_but_missing?at_least={c.chance.randint(1, 5)}",
+        "query: two facets": lambda: (
             "/evidence/cooccurrence?" + urlencode(dict(zip(("rows", "columns"), facets(), strict=True)))
         ),
-        "question: untagged": lambda: f"/evidence/untagged?facet={facets()[0]}",
-        "question: rules": lambda: "/evidence/rules_at_work",
-        "question: sources": lambda: "/evidence/yield_of_sources",
-        "question: new": lambda: f"/evidence/new_in_last_run?run={c.chance.randint(2, synthetic.RUNS)}",
+        "query: untagged": lambda: f"/evidence/untagged?facet={facets()[0]}",
+        "query: rules": lambda: "/evidence/rules_at_work",
+        "query: sources": lambda: "/evidence/yield_of_sources",
+        "query: new": lambda: f"/evidence/new_in_last_run?run={c.chance.randint(2, synthetic.RUNS)}",
         "what is new": lambda: "/changes",
         "feed": lambda: f"/feed.atom?_tag={c.tag('outcome')}",
         "PRISMA": lambda: f"/prisma?as_of=2026-{c.chance.randint(1, 9):02}-{c.chance.randint(1, 28):02}",
@@ -154,7 +157,7 @@ def ours(c: Corpus) -> dict[str, Address]:
 
 
 def theirs(c: Corpus) -> dict[str, Address]:
-    """The same questions of a Datasette without our site, as near as it has them."""
+    """The same pages of a Datasette without our site, as near as it has them."""
     works = "/evidence/works?"
     return {
         "front page": lambda: "/",

@@ -68,16 +68,8 @@ WARM = (
     "/prisma",
     "/changes",
     "/method",
-    "/evidence/studies",
-    "/evidence/waiting",
-    "/evidence/cited_but_missing",
-    "/evidence/rules_at_work",
-    "/evidence/yield_of_sources",
-    "/evidence/to_check",
-    "/evidence/evidence_map",
-    "/evidence/reasons",
 )
-"""Pages whose answers the site remembers, and that a visitor is most likely to ask for first."""
+"""Pages that the server computes once and then has in its cache (`evidence.publish.cache`)."""
 
 _VERSION = re.compile(r"\.?\d{8}T\d{6}Z(?:-\d+)?")
 """How versions are named; with a dot while they are being written."""
@@ -335,7 +327,7 @@ def _quoted(word: str) -> str:
 
 
 def _describe(folder: Path) -> None:
-    """Say beside the columns that are left out that they are, and let the questions read what was counted."""
+    """Say beside the columns that are left out that they are, and let the queries read what was computed in advance."""
     about = _about(folder / "site")
     ours = about["databases"]["evidence"]
     for table, column in LEFT_OUT:
@@ -347,7 +339,7 @@ def _describe(folder: Path) -> None:
 
 
 def _about(site: Path) -> dict[str, Any]:
-    """What the site says of its tables and questions."""
+    """What the site says of its tables and ready-made queries."""
     about: dict[str, Any] = yaml.safe_load((site / "metadata.yaml").read_text(encoding="utf-8"))
     return about
 
