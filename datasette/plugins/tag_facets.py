@@ -91,6 +91,8 @@ class TagFacet(Facet):  # type: ignore[misc]
         where = (
             (found["where"] or "") if found else BY_DOI.format(sql=ONLY_DOI.sub("select doi from ", self.sql, count=1))
         )
+        if where and "_where" in self.request.args:
+            where = f"({where})"  # somebody's own SQL may hold an `or`
         limit = self.ds.setting("facet_time_limit_ms")
         return await work_sets.of_list(db, where, dict(self.params or {}), limit_ms=limit)
 

@@ -8,6 +8,7 @@ decides which works are in a list. This module shows no page and judges nothing.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from array import array
 from collections.abc import Iterable, Mapping
@@ -28,6 +29,12 @@ COLUMNS = ("verdict", "year")
 
 TAGS = "select w.rowid, t.facet, t.value from works w cross join tags t on t.doi = w.doi"
 """`cross join` keeps this order: one look-up for each work instead of one for each tag."""
+
+
+ROWID_IN = re.compile(r"rowid in \((select rowid from works_fts where [^()]*(?:\([^()]*\)[^()]*)?)\)")
+"""A search, as Datasette writes it. Its rowids are the works' own."""
+
+PARAMETER = re.compile(r":(\w+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,26 +75,48 @@ async def of_database(db: Any) -> WorkSets:
 
 
 async def of_list(db: Any, where: str, params: Mapping[str, Any], *, limit_ms: int) -> int:
-    """The works for which the condition `where` holds (empty: all works).
+    """The works for which `where` holds: conditions joined by `and` (empty: all works). An `or` must be in brackets.
 
-    datasette.database.QueryInterrupted after `limit_ms`; sqlite3.Error for a condition that SQLite does not take.
+    datasette.database.QueryInterrupted after `limit_ms` for a condition; sqlite3.Error for one that SQLite does not take.
     """
+    works = (await of_database(db)).works
+    # One by one they are found in indexes, and kept for other lists that have them too.
+    for condition in conditions(where):
+        works &= await _of_condition(db, condition, params, limit_ms)
+    return works
+
+
+def conditions(where: str) -> list[str]:
+    """A where clause split at each ` and ` that is not in brackets."""
+    found: list[str] = []
+    depth = 0
+    for part in where.split(" and ") if where else ():
+        if depth:
+            found[-1] += f" and {part}"
+        else:
+            found.append(part)
+        depth += part.count("(") - part.count(")")
+    return found
+
+
+async def _of_condition(db: Any, condition: str, params: Mapping[str, Any], limit_ms: int) -> int:
     sets = await of_database(db)
-    if not where:
-        return sets.works
-    sql = f"select rowid from works where {where}"  # noqa: S608 - as Datasette wrote it
+    # What is in a subquery of rowids need not be looked up in `works` again.
+    rowids = ROWID_IN.fullmatch(condition)
+    sql = rowids[1] if rowids else f"select rowid from works where {condition}"  # noqa: S608 - as Datasette wrote it
+    used = {name: params[name] for name in PARAMETER.findall(condition) if name in params}
 
     def find(conn: sqlite3.Connection) -> int:
         cursor = conn.cursor()
         cursor.row_factory = None  # a server's connection may make costlier rows than tuples
         with sqlite_timelimit(conn, limit_ms):
-            return sets.set_of(cursor.execute(sql, params))
+            return sets.set_of(cursor.execute(sql, used))
 
     try:
-        found: int = await CACHE.get(db.path, (sql, tuple(sorted(params.items()))), lambda: db.execute_fn(find))
+        found: int = await CACHE.get(db.path, (sql, tuple(sorted(used.items()))), lambda: db.execute_fn(find))
     except sqlite3.OperationalError as error:
         if error.args == ("interrupted",):
-            raise QueryInterrupted(error, sql, params) from None
+            raise QueryInterrupted(error, sql, used) from None
         raise
     return found
 

@@ -276,6 +276,19 @@ def test_sets_count_as_sql_does(tmp_path_factory: pytest.TempPathFactory, seed: 
         assert known.either("design", *work_sets.TRIALS).bit_count() == conn.execute(sql).fetchone()[0]
 
 
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        ("", []),
+        ('"year" = :p0', ['"year" = :p0']),
+        ("a = 1 and (b = 2 and (c = 3 or d = 4)) and e in (select x and y)", ["a = 1", "(b = 2 and (c = 3 or d = 4))",
+         "e in (select x and y)"]),
+    ],
+)  # fmt: skip
+def test_a_where_clause_is_split_at_its_own_ands(where: str, expected: list[str]) -> None:
+    assert work_sets.conditions(where) == expected
+
+
 MAP = """
     with chosen as (
         select doi, doi in (select doi from tags where facet = 'design' and value in ('rct', 'cluster-rct')) as trial,
