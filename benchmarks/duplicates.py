@@ -1,10 +1,10 @@
-"""What finding duplicates costs: seconds and pairs for 10,000, 30,000 and 100,000 works, one process.
+"""The cost of finding duplicates: seconds and clusters for 10,000, 30,000 and 100,000 works, in one process.
 
     python -m benchmarks.duplicates
 
-The works are made up, with the shape of real ones: words, surnames and journals in Zipf's frequencies, a tenth of the works
-registered a second time with a slip in the title, initials for names and an abbreviated journal, one in fifty headed
-by a formula. Near-linear means that ten times the works cost little more than ten times the seconds.
+The works are synthetic. Words, surnames and journals have Zipf frequencies. A tenth of the works have a second record with a
+misprint in the title, initials for given names and an abbreviated journal; one in fifty has a standard title (“Editorial”). The
+cost should be nearly linear: ten times the works should take little more than ten times the seconds.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from evidence.linkage.duplicates import Candidate, clusters, pairs
 
 SIZES = (10_000, 30_000, 100_000)
 TWICE = 0.1
-FORMULA = 0.02
+"""Share of works with a second record."""
+STANDARD_TITLE = 0.02
+"""Share of works with a standard title."""
 SYLLABLES = (
     "de", "pres", "sion", "ther", "a", "py", "in", "ter", "per", "so", "nal", "cog", "ni", "tive", "tri", "al", "ran", "do",
     "mi", "sed", "les", "cent", "stu", "dy", "out", "come", "mo", "tor",
@@ -28,10 +30,10 @@ SYLLABLES = (
 
 
 def main() -> None:
-    """Prints a line for every size given on the command line, or for `SIZES`."""
+    """Print a line for every size given on the command line, or for `SIZES`."""
     print(f"{'works':>8} {'seconds':>8} {'clusters':>9} {'doubtful':>9} {'found':>7} {'wrong':>6} {'MB':>6}")
     for size in [int(word) for word in sys.argv[1:]] or SIZES:
-        works = made(size)
+        works = synthetic_works(size)
         start = time.perf_counter()
         found = pairs(works)
         grouped = clusters(found, works)
@@ -47,8 +49,8 @@ def main() -> None:
         )
 
 
-def made(size: int) -> list[Candidate]:
-    """`size` works, the same ones every time; a key that ends in `-b` is the second record of its work."""
+def synthetic_works(size: int) -> list[Candidate]:
+    """`size` works, the same at every call; a key that ends in `-b` is the second record of a work."""
     chance = random.Random(size)
     words, surnames, journals = (_zipf(chance, count) for count in (30_000, 8_000, 1_500))
     works: list[Candidate] = []
@@ -56,7 +58,7 @@ def made(size: int) -> list[Candidate]:
         work = _work(chance, len(works), words, surnames, journals)
         works.append(work)
         if chance.random() < TWICE and len(works) < size:
-            works.append(_again(chance, work))
+            works.append(_second_record(chance, work))
     return works
 
 
@@ -73,7 +75,7 @@ def _work(chance: random.Random, number: int, *lists: tuple[list[str], list[floa
     journal = " ".join(chance.choices(journals[0], cum_weights=journals[1], k=3))
     return Candidate(
         key=f"{number:07d}",
-        title="Editorial" if chance.random() < FORMULA else title,
+        title="Editorial" if chance.random() < STANDARD_TITLE else title,
         authors="; ".join(f"{name.title()}, {chance.choice(SYLLABLES).title()}" for name in names),
         year=str(year),
         container=f"Journal of {journal}".title(),
@@ -84,7 +86,7 @@ def _work(chance: random.Random, number: int, *lists: tuple[list[str], list[floa
     )
 
 
-def _again(chance: random.Random, work: Candidate) -> Candidate:
+def _second_record(chance: random.Random, work: Candidate) -> Candidate:
     title, container, authors = work.title or "", work.container or "", work.authors or ""
     at = chance.randrange(len(title))
     people = (person.partition(", ") for person in authors.split("; "))

@@ -1,10 +1,10 @@
-"""What a harvest asks of Crossref: requests, bytes and seconds of a first and a second sync, against a loopback server.
+"""The requests, bytes and seconds of a first and a second sync, against a loopback server.
 
-    python benchmarks/harvest.py ../shared/data/crossref-works.jsonl.gz [--works 3000] [--share 0.1]
+    python -m benchmarks.harvest CROSSREF_WORKS.jsonl.gz [--works 3000] [--share 0.1]
 
-The server holds real records (with their references, licences and links: what makes a whole record heavy) under fresh DOIs;
-a share of them is given a title of the field. The floor for bytes is what one would move by fetching whole records for every
-ranked row that the searches look at. Seconds include the pace that the server's headers ask for (here: none).
+The server holds real records under new DOIs, complete with references, licences and links, which make most of their size. A share
+of them gets a title about IPT. The bytes are compared with those of complete records for every ranked row that the searches read.
+Seconds include the pauses that the server's rate limit asks for (here: none).
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from evidence.rules import taxonomy
 from tests.loopback import LoopbackCrossref
 
 LIMIT = 0.25
+"""Highest acceptable ratio of the bytes of a first sync to those of complete records."""
 SEARCHES = """
 sources:
   - id: by-name
@@ -47,7 +48,8 @@ sources:
 
 
 def works(file: Path, count: int, share: float) -> dict[str, Any]:
-    """Real records under fresh DOIs, `share` of them titled as works of the field, the others as what ranks beside them."""
+    """Real records under new DOIs; `share` of them have a title about IPT, the others a title that the search ranks but that does
+    not match."""
     with gzip.open(file, "rt") as lines:
         real = [r.get("work", r) for r in map(json.loads, filter(str.strip, lines))]
     real = [r for r in real if "indexed" in r and "issued" in r]
@@ -66,7 +68,7 @@ def works(file: Path, count: int, share: float) -> dict[str, Any]:
 
 
 def scanned(db: Path) -> int:
-    """Ranked rows that the searches have looked at."""
+    """The number of ranked rows that the searches have read."""
     with closing(sqlite3.connect(db)) as conn:
         return int(conn.execute("select sum(scanned) from requests").fetchone()[0])
 
@@ -85,7 +87,14 @@ def main() -> None:
         def sync() -> tuple[Outcome, float]:
             start = time.perf_counter()
             outcome = run_sync(
-                db, db.with_name("d.db"), checked, book, lambda: datetime.now(UTC), Quiet(), door=None, url=server.url
+                db,
+                db.with_name("d.db"),
+                checked,
+                book,
+                lambda: datetime.now(UTC),
+                Quiet(),
+                crossref=None,
+                url=server.url,
             )
             return outcome, time.perf_counter() - start
 
@@ -99,7 +108,7 @@ def main() -> None:
                 moved = outcome.bytes
                 rows = scanned(db)
     whole = rows * sum(len(json.dumps(w).encode()) for w in held.values()) / len(held)
-    print(f"whole records for {rows} ranked rows: {whole / 1e6:.2f} MB; ratio {moved / whole:.3f} (at most {LIMIT})")
+    print(f"complete records for {rows} ranked rows: {whole / 1e6:.2f} MB; ratio {moved / whole:.3f} (at most {LIMIT})")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""How fast is judging? Works per second of `judge` on text that is about IPT and text that is not.
+"""The speed of judging: works per second of `judge`, on text about IPT and on text about something else.
 
     python -m benchmarks.judging [WORKS]
 
-The text is made up from stock sentences, so it measures the cost per character, not the accuracy.
+The text is composed of stock sentences, so this measures the cost per character, not the accuracy.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def works(count: int, ours: bool) -> list[Work]:
 
 
 def main() -> None:
-    """Print works per second of processor time for both kinds, after one warm-up pass (terms compile when first needed)."""
+    """Print works per second of processor time for both kinds of text. A first pass compiles the terms and is not counted."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     began = time.process_time()
     rules = taxonomy.load()

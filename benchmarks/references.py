@@ -1,14 +1,13 @@
-"""How long does a long reference list take to settle from files, and does the index change a verdict?
+"""The time to resolve a long reference list from files, and whether the index changes a result.
 
     python -m benchmarks.references [--citations 2800] [--records 3000] [--every 20] [--strings FILE]
 
-Citations without a DOI are looked up by their text among records kept from a file, as `evidence sync --from` does. The floor
-is the way of version 0.1, kept here: each citation looks at every record, loads it, cleans its title and reads it again for
-comparing. It is asked about every `--every`-th citation (its time is a product, so it is multiplied up; `--every 1` waits for
-all), and the verdicts of the two must be the same, row for row.
+Citations without a DOI are looked up by their text among the records of a file, as `evidence sync --from` does. The comparison is
+the algorithm of version 0.1, kept here: each citation is compared with every record, which is loaded and normalised again each
+time. Only every Nth citation (`--every`) is compared, and the time is multiplied; the results of both must be equal.
 
-With `--strings` the citations and works are real ones (the rows that `evidence evaluate matching` reads), else made up from
-a seed. Either way a record carries an abstract and a reference list of usual length, for reading those is what costs.
+With `--strings` the citations and works are real (rows that `evidence evaluate matching` reads); otherwise they are synthetic.
+Every record has an abstract and a reference list of usual length, because reading these takes most of the time.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from evidence.crossref.record_files import Archive
 from evidence.errors import RecordError
 from evidence.evaluation.matching import lines
 from evidence.harvest import references
-from evidence.model import Citation, Doi, Door, Message, Page, Query, Resolution, Window, Work
+from evidence.model import Citation, Doi, Message, Page, Query, RecordSource, Resolution, Window, Work
 
 TOPICS = """
     interpersonal psychotherapy depression adolescents treatment randomised controlled trial outcome symptoms women postpartum
@@ -69,7 +68,7 @@ SYLLABLES = (
     "zan",
 )
 MISPRINTS = 0.1
-"""The share of citations that lose a letter of their title; and of those whose work is not in the file."""
+"""The share of citations with a letter missing, and the share of citations whose work is not in the file."""
 
 
 def main() -> None:
@@ -102,7 +101,7 @@ def main() -> None:
         status: sum(r.status == status for r in verdicts.values()) for status in {r.status for r in verdicts.values()}
     }
     print(f"  {', '.join(f'{n:,} {status}' for status, n in sorted(counts.items()))}")
-    agree = meant(records, texts, arguments.every)
+    agree = same_candidates(records, texts, arguments.every)
     if not (all(same) and agree):
         raise SystemExit("the verdicts differ")
 
@@ -110,17 +109,17 @@ def main() -> None:
 def timed(
     file: Path, citations: Sequence[Citation], kind: type[Archive]
 ) -> tuple[tuple[float, float], dict[int, Resolution]]:
-    """Processor seconds to read and to settle, and the verdicts by position."""
+    """Processor seconds for reading the file and for resolving the citations, and the resolutions by position."""
     began = time.process_time()
-    with kind([file], citations=[c.text for c in citations], everything=True) as door:
+    with kind([file], citations=[c.text for c in citations], everything=True) as crossref:
         read = time.process_time()
-        way = by_product if isinstance(door, Exhaustive) else settle
-        verdicts = {r.citation.position: r for r in way(citations, door)}
+        way = by_product if isinstance(crossref, Exhaustive) else settle
+        verdicts = {r.citation.position: r for r in way(citations, crossref)}
         return (read - began, time.process_time() - read), verdicts
 
 
-def meant(records: Sequence[Message], texts: Sequence[str], every: int) -> bool:
-    """Which records may be meant by a citation, asked while a file is read: a product of its own until there was an index."""
+def same_candidates(records: Sequence[Message], texts: Sequence[str], every: int) -> bool:
+    """Whether the index finds the same candidate records for the citations as comparing each with each; prints both times."""
     titles = [record_files._words(normalise.searchable(record)[0] or "") for record in records]
     cited = list(map(record_files._words, texts))
     began = time.process_time()
@@ -134,16 +133,16 @@ def meant(records: Sequence[Message], texts: Sequence[str], every: int) -> bool:
     return found[::every] == floor
 
 
-def settle(citations: Sequence[Citation], door: Door) -> Iterator[Resolution]:
-    for settled in references.settle(citations, door, {}):
+def settle(citations: Sequence[Citation], crossref: RecordSource) -> Iterator[Resolution]:
+    for settled in references.settle(citations, crossref, {}):
         yield from settled.resolutions
 
 
-# ---------------------------------------------------------------------- the floor: version 0.1
+# ---------------------------------------------------------------------- the comparison: version 0.1
 
 
 class Exhaustive(Archive):
-    """Looks at every record for every citation."""
+    """Record files without an index: compares each citation with every record."""
 
     def scan(self, query: Query, window: Window | None = None) -> Page:
         wanted = record_files._words(" ".join(value for _, value in query.fields))
@@ -158,7 +157,7 @@ class Exhaustive(Archive):
 
 
 class Forgetful(references._Answers):
-    """Reads a work anew each time it is compared, and asks for it again in each part of a list."""
+    """Answers without a cache: normalises a record each time it is compared."""
 
     def work(self, doi: Doi) -> Work | None:
         found = self.found.get(doi)
@@ -170,18 +169,18 @@ class Forgetful(references._Answers):
             return None
 
 
-def by_product(citations: Sequence[Citation], door: Door) -> Iterator[Resolution]:
+def by_product(citations: Sequence[Citation], crossref: RecordSource) -> Iterator[Resolution]:
     for start in range(0, len(citations), references.PART):
         answers = Forgetful()
         for citation in citations[start : start + references.PART]:
-            yield references._verdict(citation, references.readings(citation), door, answers, False)
+            yield references._verdict(citation, references.readings(citation), crossref, answers, False)
 
 
-# ---------------------------------------------------------------------- what is settled
+# ---------------------------------------------------------------------- citations and records
 
 
 def made_up(citations: int, records: int) -> tuple[list[str], list[Message]]:
-    """Citations of some of the records, a few misprinted, and of works that no record is of."""
+    """Synthetic citations and records: some citations have a misprint, and some cite works without a record."""
     chance = random.Random(1)
     works = [made_up_work(number, chance) for number in range(records)]
     texts = []
@@ -225,7 +224,7 @@ def printed(work: Mapping[str, Any]) -> str:
 
 
 def real(strings: Path, citations: int, records: int) -> tuple[list[str], list[Message]]:
-    """Printed citations, and the records of their works, with those of other rows up to the number wanted."""
+    """Real citations, and records of their works and of the works of further rows."""
     chance = random.Random(1)
     rows = [json.loads(line) for line in islice(lines(strings), max(citations, records))]
     works = {}
@@ -241,7 +240,7 @@ def real(strings: Path, citations: int, records: int) -> tuple[list[str], list[M
 
 
 def filled(work: Message, chance: random.Random) -> Message:
-    """With an abstract and a deposited reference list of usual length."""
+    """The record with an abstract and a reference list of usual length added."""
     cited = [
         {"key": f"ref{n}", "doi-asserted-by": "crossref", "DOI": f"10.5555/{chance.randrange(10**6)}", "year": "2001"}
         for n in range(math.ceil(chance.expovariate(1 / 25)))

@@ -1,10 +1,10 @@
-"""What an edited rule costs: every work of a large database judged again, as a ratio to reading it with plain regexes.
+"""The cost of judging a large database again after an edit of a rule, as a ratio to searching plain regular expressions.
 
     python -m benchmarks.rejudging [--works 100000]
 
-The database is synthetic (`benchmarks.synthetic`) and is taken to have been judged by the bundled rules; one rule of one
-value gets one term more. The floor, in the same run: read every title and abstract and search one compiled regular
-expression per value of the taxonomy.
+The database is synthetic (`benchmarks.synthetic`) and is marked as judged by the bundled rules; then a rule of one value gets
+another term. The floor is measured in the same run: read every title and abstract, and search one compiled regular expression
+for each value of the taxonomy.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from evidence.harvest.run import judge_stale
 from evidence.rules import taxonomy
 
 LIMIT = 60.0
+"""Highest acceptable number of seconds."""
 
 
 def main() -> None:
@@ -39,7 +40,7 @@ def main() -> None:
         book = taxonomy.load()
         with open_store(db) as store:
             basis = rejudge.basis(book, ())
-            store.set_marks(basis, __version__, book.value_digests)
+            store.set_rule_digests(basis, __version__, book.value_digests)
             store.conn.execute("update works set basis = ?", (basis,))
             store.conn.commit()
         rules = Path(folder) / "taxonomy"
@@ -57,16 +58,16 @@ def main() -> None:
                 "select count(*) from works where changed_run = (select max(run) from runs)"
             ).fetchone()[0]
         conn.close()
-        floor = least(db, [value.label for facet in book.facets for value in facet.values])
+        floor = floor_seconds(db, [value.label for facet in book.facets for value in facet.values])
     touched = len(edited.values_changed_since(book.value_digests))
     print(
-        f"{count} works judged again in {ours:.1f} s (at most {LIMIT:.0f}), {touched} values touched, {written} works written"
+        f"{count} works judged again in {ours:.1f} s (at most {LIMIT:.0f}), {touched} values affected, {written} works changed"
     )
     print(f"floor (reading, one regex per value): {floor:.1f} s; ratio {ours / floor:.2f}")
 
 
-def least(db: Path, labels: list[str]) -> float:
-    """Seconds for reading every text and searching each for every value's label."""
+def floor_seconds(db: Path, labels: list[str]) -> float:
+    """Seconds for reading every text and searching it for the label of every value."""
     patterns = [re.compile(re.escape(label.split(" (")[0]), re.IGNORECASE) for label in labels]
     start = time.perf_counter()
     with sqlite3.connect(db) as conn:

@@ -1,12 +1,11 @@
-"""How fast the published site is on a large database, beside plain Datasette on the very same file.
+"""The speed of the published site on a large database, and of plain Datasette on the same file.
 
     python -m benchmarks.site [--works 100000] [--db FILE] [--rounds 20]
 
-It makes synthetic works (`benchmarks.synthetic`; `--db` keeps or reuses the file), publishes them, starts the copy as a
-visitor would find it, and asks each page `--rounds` times, one request at a time, each time about other works, tags, words
-or years, so that what the site remembers helps as little as it would a stranger. `first` is the first request of that kind.
-Then every work as CSV, with the server's memory before and after. Targets are those of issue 5: p95 below 200 ms and
-20,000 rows/s at 100,000 works, p95 below 1 s at 1,000,000.
+It makes a synthetic database (`benchmarks.synthetic`; `--db` keeps or reuses the file), publishes it and serves the copy as a
+visitor would find it. It requests each page `--rounds` times, one request at a time, each time for other works, tags, words or
+years, so that the cache of the site helps little. `first` is the first request for a page. Then it downloads every work as CSV,
+and prints the memory of the server. Targets: p95 below 200 ms and 20,000 rows/s at 100,000 works, p95 below 1 s at 1,000,000.
 """
 
 from __future__ import annotations
@@ -39,12 +38,12 @@ T = TypeVar("T")
 Address = Callable[[], str]
 
 COMMON, MIDDLE, RARE = 0, 12, 400
-"""Ranks of words in the synthetic vocabulary: in most works, in some, in few."""
+"""Ranks of words in the synthetic vocabulary: words of most works, of some, and of few."""
 
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """What addresses are made of: a sample of works' DOIs, tags by facet, words by rank."""
+    """A sample of the database, from which the addresses are made: DOIs, tags by facet, words by rank."""
 
     dois: list[str]
     tags: dict[str, list[str]]
@@ -94,7 +93,7 @@ def main() -> None:
 
 
 def ours(c: Corpus) -> dict[str, Address]:
-    """Pages of the site by name; each call is about something else."""
+    """Addresses of the site's pages, by name; each call returns another address."""
     works = "/evidence/works?"
 
     def year() -> int:
@@ -131,17 +130,20 @@ def ours(c: Corpus) -> dict[str, Address]:
         "reasons, one facet": lambda: f"/evidence/reasons?facet={c.chance.choice(list(c.tags))}",
         "map as a view": lambda: f"/evidence/evidence_map?variant={c.tag('variant').split(':')[1]}",
         "waiting": lambda: f"/evidence/to_check?year={year()}",
-        "question: trials": lambda: f"/evidence/trials?variant={c.tag('variant').split(':')[1]}",
-        "question: a cell": lambda: f"/evidence/map_cell?variant={c.tag('variant').split(':')[1]}",
-        "question: search": lambda: f"/evidence/search?q={c.word(MIDDLE)}",
-        "question: missing": lambda: f"/evidence/cited_but_missing?at_least={c.chance.randint(1, 5)}",
-        "question: two facets": lambda: (
+        "query: trials": lambda: f"/evidence/trials?variant={c.tag('variant').split(':')[1]}",
+        "query: a cell": lambda: f"/evidence/map_cell?variant={c.tag('variant').split(':')[1]}",
+        "query: all trials": lambda: "/evidence/trials",
+        "query: all cells": lambda: "/evidence/map_cell",
+        "query: waiting": lambda: "/evidence/waiting",
+        "query: search": lambda: f"/evidence/search?q={c.word(MIDDLE)}",
+        "query: missing": lambda: f"/evidence/cited_but_missing?at_least={c.chance.randint(1, 5)}",
+        "query: two facets": lambda: (
             "/evidence/cooccurrence?" + urlencode(dict(zip(("rows", "columns"), facets(), strict=True)))
         ),
-        "question: untagged": lambda: f"/evidence/untagged?facet={facets()[0]}",
-        "question: rules": lambda: "/evidence/rules_at_work",
-        "question: sources": lambda: "/evidence/yield_of_sources",
-        "question: new": lambda: f"/evidence/new_in_last_run?run={c.chance.randint(2, synthetic.RUNS)}",
+        "query: untagged": lambda: f"/evidence/untagged?facet={facets()[0]}",
+        "query: rules": lambda: "/evidence/rules_at_work",
+        "query: sources": lambda: "/evidence/yield_of_sources",
+        "query: new": lambda: f"/evidence/new_in_last_run?run={c.chance.randint(2, synthetic.RUNS)}",
         "what is new": lambda: "/changes",
         "feed": lambda: f"/feed.atom?_tag={c.tag('outcome')}",
         "PRISMA": lambda: f"/prisma?as_of=2026-{c.chance.randint(1, 9):02}-{c.chance.randint(1, 28):02}",
@@ -154,7 +156,7 @@ def ours(c: Corpus) -> dict[str, Address]:
 
 
 def theirs(c: Corpus) -> dict[str, Address]:
-    """The same questions of a Datasette without our site, as near as it has them."""
+    """Addresses of plain Datasette that correspond to the site's pages."""
     works = "/evidence/works?"
     return {
         "front page": lambda: "/",
@@ -171,7 +173,7 @@ def theirs(c: Corpus) -> dict[str, Address]:
 
 
 class RefusedError(Exception):
-    """A page that does not come, most likely because its time is up."""
+    """An error in place of a page, most likely because the time limit of a query was reached."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"refused after {seconds:.1f} s")
@@ -179,14 +181,14 @@ class RefusedError(Exception):
 
 
 class Server:
-    """A running server on a loopback port, asked over one connection."""
+    """A running server on a loopback port."""
 
     def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
         self.process, self.port = process, port
 
     def report(self, pages: dict[str, Address], rounds: int, only: str) -> None:
-        """First, p50 and p95 in milliseconds, and the size of the page, a line each; all first requests come first. Pages that
-        do not come, because their time is up, are counted with the time it took to say so."""
+        """Print a line for each page: first request, p50 and p95 in milliseconds, and its size. The first requests of all pages
+        are sent before the others. An error counts with the time it took."""
         wanted = {name: address for name, address in pages.items() if only in name}
         first = {name: self.ask(address()) for name, address in wanted.items()}
         print(f"{'':22}{'first':>9}{'p50':>9}{'p95':>9}  ms{'kB':>9}{'refused':>9}")
@@ -204,14 +206,14 @@ class Server:
         print(f"memory {self.memory():.0f} MB")
 
     def ask(self, address: str) -> tuple[float, int | None]:
-        """Seconds an answer took, and its bytes; None when it was refused."""
+        """Seconds until the response was complete, and its bytes; None for an error."""
         try:
             return timed(lambda: self.get(address))
         except RefusedError as error:
             return error.seconds, None
 
     def get(self, address: str) -> int:
-        """The bytes of an answer, which must be one (a redirect is)."""
+        """The bytes of a response; RefusedError unless it is a page or a redirect."""
         start = time.perf_counter()
         conn = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         conn.request("GET", address)
@@ -223,7 +225,8 @@ class Server:
         return size
 
     def stream(self, name: str, address: str) -> None:
-        """Rows a second of a CSV (no field here holds a line break), time to the first byte, memory before and at its peak."""
+        """Print the rows per second of a CSV (no value here has a line break), the time to the first byte, and the memory before
+        and at its peak."""
         before = self.memory()
         conn = http.client.HTTPConnection("127.0.0.1", self.port, timeout=600)
         start = time.perf_counter()
@@ -246,7 +249,7 @@ class Server:
         )
 
     def memory(self) -> float:
-        """Resident MB of the server and its children: the start script's is the shell, and Python its child."""
+        """Resident MB of the server process and its children; `start` is a shell, and the server its child."""
         kilobytes = 0
         for pid in self.pids():
             status = Path(f"/proc/{pid}/status").read_text()
@@ -254,7 +257,7 @@ class Server:
         return kilobytes / 1000
 
     def pids(self) -> list[int]:
-        """The process and all below it."""
+        """The process and its descendants."""
         found = [self.process.pid]
         for pid in found:
             found += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
@@ -263,7 +266,7 @@ class Server:
 
 @contextmanager
 def served(command: list[str], *, environment: bool) -> Iterator[Server]:
-    """A server that answers; the port is told by the environment or by an option. Prints how long it took to answer."""
+    """A server that answers. The port is passed in the environment or as an option. Prints the seconds until it answers."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
@@ -291,7 +294,7 @@ def served(command: list[str], *, environment: bool) -> Iterator[Server]:
 
 
 def read(db: Path) -> Corpus:
-    """A sample of what is in the database, the same each time."""
+    """A sample of the database, the same at every call."""
     chance = random.Random(7)
     with closing(sqlite3.connect(f"{db.absolute().as_uri()}?immutable=1", uri=True)) as conn:
         count = conn.execute("select max(rowid) from works").fetchone()[0]
@@ -313,7 +316,7 @@ def read(db: Path) -> Corpus:
 
 
 def timed(work: Callable[[], T]) -> tuple[float, T]:
-    """Seconds, and what it gave."""
+    """Seconds that the call took, and its result."""
     start = time.perf_counter()
     result = work()
     return time.perf_counter() - start, result

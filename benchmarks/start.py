@@ -1,10 +1,9 @@
-"""What it costs to start: processor time of `evidence --version`, of `--help` and the help of commands; and to load the rules.
+"""The processor time of starting the command line (`--version`, `--help`, the help of commands), and of loading the rules.
 
     python -m benchmarks.start [--runs 10]
 
-User and system time of a process of its own, the median of the runs; the floor beside it is an interpreter that imports
-click and nothing else. At most 0.25 s for `--version` and `--help`; loading the taxonomy at most 3 s (half a second on an
-idle core).
+Each is the user and system time of a new process, the median of the runs. The floor is an interpreter that imports only click.
+Limits: 0.25 s for `--version` and `--help`, 3 s for the rules (on an idle core they take half a second).
 """
 
 from __future__ import annotations
@@ -48,8 +47,8 @@ def main() -> None:
 
 
 def median(words: tuple[str, ...], runs: int) -> float:
-    """Seconds of processor, user and system, that an interpreter with these words takes."""
-    once(words)  # so that what it reads is in memory, and compiled
+    """The median processor time, user and system, in seconds, of an interpreter with these arguments."""
+    once(words)  # not counted: it compiles the modules and fills the disk cache
     return statistics.median(once(words) for _ in range(runs))
 
 

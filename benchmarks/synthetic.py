@@ -1,10 +1,10 @@
-"""A database of synthetic works at real shape, for measuring: as many as wanted, in a minute per million.
+"""Makes a database of synthetic works for benchmarks, with the proportions of a real one (a minute per million works).
 
     python -m benchmarks.synthetic evidence.db --works 100000
 
-The shape is that of a harvest (shares, lengths and link counts measured on Crossref records of the field and on the bundled
-snapshot); the words, titles and names are made up by a seeded generator and say so (`Author 17`). Tags are the taxonomy's.
-The schema is the tracker's own (`store.open_store`); rows go in raw, in one transaction, full text at the end.
+Shares, lengths and numbers of links were measured on Crossref records about IPT and on the bundled snapshot. Words, titles and
+names come from a seeded generator (`Author 17`); tags are those of the taxonomy. The schema is that of `store.open_store`. Rows
+are inserted directly, in one transaction, and the full-text index is built at the end.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ TAGGED = {
     "variant": (1.00, 1.12), "outcome": (0.66, 1.29), "design": (0.80, 1.18), "condition": (0.87, 1.12),
     "population": (0.56, 1.30), "comparator": (0.34, 1.05), "format": (0.23, 1.05), "problem_area": (0.05, 1.10),
 }  # fmt: skip
-"""Facet → the share of included works that have a tag of it, and how many those have."""
+"""Facet → the share of included works with a tag of it, and the mean number of tags of those works."""
 
 AUTHORS, CITES, SIGHTINGS, REASONS = 3.7, 14.7, 1.75, 2.4
-"""Means: authors a work, cited DOIs a work, sources a work, places a rule found words in for a tag."""
+"""Means per work: authors, cited DOIs, sources; and reasons per tag."""
 CITED_HERE = 0.35
-"""Of the cited DOIs, how many are works of the database."""
+"""The share of cited DOIs that are works of the database."""
 RECORD_BYTES = 3800
-"""A raw record's length; the median of real ones. Without their reference lists, which weigh most, it would be 2,000."""
+"""Length of a raw record: the median of real records, with their reference lists."""
 RUNS, SEARCHES, TOPICS = 60, 20, 20_000
 
 DOMAIN = """
@@ -79,12 +79,12 @@ def make(path: Path, count: int, seed: int = 1) -> None:
 
 
 def doi(number: int) -> str:
-    """The DOI of a work. Its registrant varies, so that keys are not in the order of the rows."""
+    """The DOI of a work. The prefix varies, so that DOIs are not in the order of the rows."""
     return f"10.{5000 + number * 7919 % 997}/synthetic.{number}"
 
 
 def _facets(conn: sqlite3.Connection) -> dict[str, list[str]]:
-    """The taxonomy's facets into the database; facet → values."""
+    """Write the facets of the taxonomy to the database; returns facet → values."""
     book = taxonomy.load()
     rows = [
         (facet.facet, value.id, value.label, value.means, position)
@@ -97,7 +97,7 @@ def _facets(conn: sqlite3.Connection) -> dict[str, list[str]]:
 
 
 def _runs_and_sources(conn: sqlite3.Connection, count: int) -> None:
-    """A first run that brought most, then weekly ones; a reference list of nine lines, standing searches, their requests."""
+    """Write weekly runs, a reference list of nine citations, searches and their requests."""
     moments = [f"{2025 + run // 52}-{run % 52 // 5 + 1:02}-{run % 28 + 1:02}T03:00:00Z" for run in range(RUNS)]
     with conn:
         conn.executemany(
@@ -126,7 +126,7 @@ def _runs_and_sources(conn: sqlite3.Connection, count: int) -> None:
 
 
 def _sentences(chance: random.Random) -> list[str]:
-    """Sentences of rare words among common ones, by Zipf's law, as text has them."""
+    """Sentences whose words have Zipf frequencies, as in real text."""
     rare = [
         f"{chance.choice('bcdfglmnprst')}{chance.choice('aeiou')}{n:x}{chance.choice('nrst')}" for n in range(30_000)
     ]
@@ -200,7 +200,7 @@ def _links(conn: sqlite3.Connection, count: int, chance: random.Random) -> None:
         for n in range(count):
             if chance.random() < 0.4:
                 for _ in range(_many(chance, CITES / 0.4)):
-                    # Few works are cited by many: the square crowds towards the first numbers.
+                    # A few works are cited by many: the power favours low numbers.
                     here = chance.random() < CITED_HERE
                     yield (
                         doi(n),
@@ -241,12 +241,12 @@ def _tags(conn: sqlite3.Connection, count: int, chance: random.Random, facets: d
 
 
 def _author(chance: random.Random, count: int) -> int:
-    """A few write much."""
+    """The number of an author; a few authors have many works."""
     return int(max(10, count * 1.5) * chance.random() ** 2)
 
 
 def _many(chance: random.Random, mean: float) -> int:
-    """At least one, `mean` on average, with a long tail."""
+    """A random number of at least one, `mean` on average, with a long tail."""
     return 1 + int(chance.expovariate(1 / (mean - 0.5)))
 
 

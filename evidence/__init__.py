@@ -1,13 +1,14 @@
-"""`evidence`: the living evidence tracker for interpersonal psychotherapy.
+"""The living evidence tracker for interpersonal psychotherapy.
 
-The package's stages are its modules; `evidence.cli` is the door for people, `evidence.harvest.sync` runs the whole way.
+`evidence.cli` is the command line and `evidence.harvest.sync` the order of the steps. Each folder is one job of a review team:
+crossref, rules, linkage, database, harvest, review, evaluation, export, publish.
 """
 
 __version__ = "0.1.0"
 
 DISTRIBUTION = "ipt-evidence"
-"""What pip calls this project. On PyPI the name `evidence` is somebody else's package, and this one is not there."""
+"""The name of this project for pip. It is not on PyPI; the package `evidence` there is another project."""
 
 INSTALL = "in a clone of its repository: pip install ."
 UPGRADE = "upgrade evidence in the clone it was installed from: git pull, then pip install ."
-"""What really installs it, for messages."""
+"""How to install and upgrade the project; messages quote these."""

@@ -1,4 +1,4 @@
-"""`python -m evidence`: the same as the console script `evidence`; nothing else lives here."""
+"""`python -m evidence`: the same as the console script `evidence`."""
 
 from evidence.cli import main
 

@@ -1,6 +1,7 @@
-"""Arguments in, one call, text and exit code out. No command here decides anything.
+"""The command line: each command reads its arguments, makes one call, prints text and sets the exit code.
 
-Results go to stdout, the log to stderr; a progress bar appears on a terminal only.
+It may not decide anything about records or works. Results go to stdout, the log to stderr; a progress bar appears on a
+terminal only. Each command's help ends with an example, and a test parses every example.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from evidence import __version__
 from evidence.database import tag_filter
 from evidence.errors import ConfigError, EvidenceError
 from evidence.export import formats, output_file
+from evidence.export.phrases import count_noun
 
 if TYPE_CHECKING:
     from evidence.evaluation import screening
@@ -30,16 +32,16 @@ if TYPE_CHECKING:
     from evidence.model import Doi, VerdictName
     from evidence.rules.taxonomy import Taxonomy
 
-# What a command needs is imported when it runs: `evidence --help` needs none of it, and the network, the database and the
-# rules together take longer to import than most answers to make.
+# A command imports what it needs when it runs: importing the network, the database and the rules takes longer than most
+# commands, and `evidence --help` needs none of them.
 
 VERDICTS = ("include", "exclude", "unsure")
-SHOWN_VERDICTS = (*VERDICTS, "duplicate", "all")
+EXPORTED_VERDICTS = (*VERDICTS, "duplicate", "all")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The global options."""
+    """The options that every command has."""
 
     db: Path
     decisions: Path
@@ -47,17 +49,22 @@ class Settings:
     quiet: bool
 
 
-def _writes_to(_: click.Context, __: click.Parameter, value: str) -> Path | None:
+def _output_path(_: click.Context, __: click.Parameter, value: str) -> Path | None:
     return None if value == "-" else Path(value)
 
 
-_to = click.option("-o", "--output", "to", type=click.Path(dir_okay=False, readable=False, allow_dash=True), default="-",
-                   callback=_writes_to, help="Default: stdout.")  # fmt: skip
+_output = click.option("-o", "--output", "to", type=click.Path(dir_okay=False, readable=False, allow_dash=True), default="-",
+                       callback=_output_path, help="Write to this file; default: stdout.")  # fmt: skip
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 
 
+def _example(*lines: str) -> str:
+    """The end of a command's help: the lines as they are."""
+    return "\n".join(("\b", "Example:" if len(lines) == 1 else "Examples:", *(f"  {line}" for line in lines)))
+
+
 class Bar:
-    """`reconsider.Progress` as a bar on a terminal's stderr; elsewhere silence."""
+    """`rejudge.Progress` as a progress bar on stderr; nothing is printed where stderr is not a terminal."""
 
     def __init__(self, quiet: bool) -> None:
         from tqdm import tqdm
@@ -65,33 +72,36 @@ class Bar:
         self._bar = tqdm(disable=quiet or not sys.stderr.isatty(), leave=False, unit="", file=sys.stderr)
 
     def step(self, label: str, done: int, total: int | None) -> None:
-        """Show how far `label` is."""
+        """Show that `done` of `total` steps (None: unknown) of `label` are done."""
         self._bar.set_description_str(label, refresh=False)
         self._bar.total = total
         self._bar.n = done
         self._bar.refresh()
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._bar.close()
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=_example("evidence demo", "evidence --db review.db sync --offline"),
+)
 @click.option("--db", type=click.Path(path_type=Path), default="evidence.db", envvar="EVIDENCE_DB", show_default=True,
-              help="The database of what was harvested. [env: EVIDENCE_DB]")  # fmt: skip
+              help="The database of harvested records. [env: EVIDENCE_DB]")  # fmt: skip
 @click.option("--decisions", type=click.Path(path_type=Path), envvar="EVIDENCE_DECISIONS",
-              help="The database of what people decided; default: decisions.db beside it. [env: EVIDENCE_DECISIONS]")  # fmt: skip
+              help="People's decisions; default: decisions.db beside the database. [env: EVIDENCE_DECISIONS]")  # fmt: skip
 @click.option("--sources", type=click.Path(path_type=Path), default="sources.yaml", envvar="EVIDENCE_SOURCES",
-              show_default=True, help="What is harvested. [env: EVIDENCE_SOURCES]")  # fmt: skip
-@click.option("-v", "--verbose", is_flag=True, help="Say every request and wait on stderr.")
-@click.option("-q", "--quiet", is_flag=True, help="Say only results and errors.")
+              show_default=True, help="The reference lists and searches to harvest. [env: EVIDENCE_SOURCES]")  # fmt: skip
+@click.option("-v", "--verbose", is_flag=True, help="Log every request and pause to stderr.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only results and errors.")
 @click.version_option(__version__, prog_name="evidence")
 @click.pass_context
 def cli(ctx: click.Context, db: Path, decisions: Path | None, sources: Path, verbose: bool, quiet: bool) -> None:
     """The living evidence tracker for interpersonal psychotherapy.
 
-    It resolves a reference list and runs standing searches through Crossref, screens and tags every study with the words
-    that earned the tag, and publishes the result through Datasette.
+    It looks up the references of reviews and runs saved searches through Crossref. It screens and tags every work by rules, and
+    shows the text behind each tag. Datasette publishes the result.
     """
     level = logging.INFO if verbose else logging.ERROR if quiet else logging.WARNING
     logging.basicConfig(stream=sys.stderr, level=level, format="%(message)s")
@@ -99,13 +109,16 @@ def cli(ctx: click.Context, db: Path, decisions: Path | None, sources: Path, ver
     ctx.obj = Settings(db, decisions or db.with_name("decisions.db"), sources, quiet)
 
 
-@cli.command()
+@cli.command(epilog=_example("evidence init my-review"))
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=".")
 def init(folder: Path) -> None:
-    """Write a starter sources.yaml into FOLDER (default: here)."""
+    """Write a first sources.yaml into FOLDER.
+
+    FOLDER is the current folder unless you name another. Edit the file to name your own reference lists and searches.
+    """
     target = folder / "sources.yaml"
     if target.exists():
-        raise ConfigError(f"{target}: is already there; edit it, or name another folder")
+        raise ConfigError(f"{target}: already exists; edit it, or name another folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -114,130 +127,162 @@ def init(folder: Path) -> None:
     click.echo(f"Wrote {target}. Edit it, then: evidence check && evidence sync")
 
 
-@cli.command()
+@cli.command(epilog=_example("evidence check --online"))
 @click.option("--online", is_flag=True, help="Also ask Crossref how many records each search matches.")
 @click.pass_obj
 def check(settings: Settings, online: bool) -> None:
-    """Check sources.yaml and the rules, without a request unless --online."""
+    """Check sources.yaml and the rules for mistakes.
+
+    No request is sent unless you give --online.
+    """
     from evidence.harvest import sources
     from evidence.harvest.run import counts
     from evidence.rules import taxonomy
 
     checked, book = sources.load(settings.sources), taxonomy.load()
     rules = sum(len(value.rules) for facet in book.facets for value in facet.values)
-    click.echo(f"{settings.sources}: {len(checked.sources)} sources, nothing wrong.")
-    click.echo(f"Rules: {len(book.facets)} facets, {rules} rules, digest {book.digest}.")
+    click.echo(f"{settings.sources}: {count_noun(len(checked.sources), 'source')}, no mistakes.")
+    click.echo(f"Rules: {count_noun(len(book.facets), 'facet')}, {count_noun(rules, 'rule')}, version {book.digest}.")
     if online:
         for label, count in counts(checked, _crossref_url(), _mailto(checked)):
             click.echo(f"{count:>12,}  {label}")
 
 
-@cli.command()
+@cli.command(epilog=_example("evidence sync --offline", "evidence sync --from records.jsonl.gz --json"))
 @click.option("--offline", is_flag=True, help="Read the bundled snapshot instead of asking Crossref.")
 @click.option("--from", "files", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
-              help="Read Crossref records from FILE (.jsonl, .json, either .gz); may be given more than once.")  # fmt: skip
+              help="Read Crossref records from FILE (.jsonl or .json, plain or .gz); may be repeated.")  # fmt: skip
 @click.option(
-    "--all", "everything", is_flag=True, help="With --from: take every record, not only those a source asks for."
+    "--all", "everything", is_flag=True, help="With --from: take every record, not only those that a source asks for."
 )
 @click.option(
     "--full",
     is_flag=True,
-    help="Forget the bookmarks: harvest every source whole, search twice as deep, and notice what vanished.",
+    help="Ignore where the last sync stopped: harvest every source from its start, read searches twice as deep, and find "
+    "records that Crossref no longer has.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
 @click.pass_obj
 def sync(
     settings: Settings, offline: bool, files: tuple[Path, ...], everything: bool, full: bool, as_json: bool
 ) -> None:
-    """Harvest, normalise, screen and tag: the whole way.
+    """Harvest every source, then screen and tag the works.
 
-    Exit code 0 when every source was harvested to its end, 1 when one stopped, 2 for a mistake in sources.yaml, 75 when
+    Exit code: 0 when every source was harvested to its end, 1 when a source stopped, 2 for a mistake in sources.yaml, 75 when
     another sync is running.
     """
     if everything and not files:
-        raise ConfigError("--all goes with --from FILE: it takes every record of those files")
+        raise ConfigError("--all needs --from FILE: it takes every record of those files")
     if offline and files:
-        raise ConfigError("give --offline or --from, not both: --offline is the bundled snapshot")
-    from evidence.export import report
+        raise ConfigError("give --offline or --from, not both: --offline reads the bundled snapshot")
+    from evidence.export import sync_summary
     from evidence.harvest import sources
 
     checked = sources.load(settings.sources)
     outcome = _run(settings, checked, offline, files, everything, full)
-    click.echo(json.dumps(outcome.counts() | {"outcome": outcome.outcome}) if as_json else report.summary(outcome))
+    click.echo(
+        json.dumps(outcome.counts() | {"outcome": outcome.outcome}) if as_json else sync_summary.sync_summary(outcome)
+    )
     if outcome.outcome != "complete":
         raise SystemExit(1)
 
 
-@cli.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where the site listens.")
-@click.option("--port", default=8001, show_default=True, help="Where the site listens.")
-@click.option("--no-serve", is_flag=True, help="Stop after the run, for scripts.")
+_host = click.option("--host", default="127.0.0.1", show_default=True, help="The address on which the site listens.")
+_port = click.option("--port", default=8001, show_default=True, help="The port on which the site listens.")
+
+
+@cli.command(epilog=_example("evidence demo --no-serve"))
+@_host
+@_port
+@click.option("--no-serve", is_flag=True, help="Stop before the site is served, for scripts.")
 @click.option(
-    "--open/--no-open", "open_browser", default=None, help="Open a browser; default: where there is a screen."
+    "--open/--no-open", "open_browser", default=None, help="Open a browser; default: only where there is a screen."
 )
 @click.pass_obj
 def demo(settings: Settings, host: str, port: int, no_serve: bool, open_browser: bool | None) -> None:
-    """Run the whole way on the bundled snapshot (no network) and open the site until Ctrl-C."""
-    from evidence.export import report
+    """Run every step on the bundled snapshot and serve the site.
+
+    No network is needed. The site runs until Ctrl-C.
+    """
+    from evidence.export import sync_summary
     from evidence.harvest import sources
     from evidence.publish import serve
 
     path = settings.sources if settings.sources.exists() else starter()
     outcome = _run(settings, sources.load(path), True, (), False, False)
-    click.echo(report.summary(outcome))
+    click.echo(sync_summary.sync_summary(outcome))
     if not no_serve:
         opened = _has_screen() if open_browser is None else open_browser
-        click.echo(f"The site is on http://{host}:{port}/ until Ctrl-C.")
+        click.echo(f"The site is at http://{host}:{port}/ until you press Ctrl-C.")
         raise SystemExit(serve.run(settings.db, host, port, open_browser=opened, sources=path))
 
 
-@cli.command()
+@cli.command(epilog=_example("evidence judge"))
 @click.pass_obj
 def judge(settings: Settings) -> None:
-    """Screen and tag again, offline, what changed rules or decisions touch."""
+    """Screen and tag again after rules or decisions changed.
+
+    Only the works that the changes affect are judged. No request is sent.
+    """
     from evidence.database import change_log
-    from evidence.export import report
+    from evidence.export import changes_report
     from evidence.harvest.run import judge_stale
     from evidence.rules import taxonomy
 
     with _bar(settings) as bar:
         count, changes = judge_stale(settings.db, settings.decisions, taxonomy.load(), _now, bar)
-    click.echo(f"{count} works judged again." if count else "Nothing to judge: rules and decisions are as before.")
-    for line in report.turned(changes):
+    click.echo(
+        f"{count_noun(count, 'work')} judged again."
+        if count
+        else "Nothing to judge: neither rules nor decisions have changed."
+    )
+    for line in changes_report.notable_changes(changes):
         click.echo(line)
     if count or changes:
-        click.echo(f"Changes: {report.counted(change_log.counted(changes))}.")
+        click.echo(f"Changes: {changes_report.change_counts(change_log.counts_by_kind(changes))}.")
 
 
-@cli.command()
+@cli.command(epilog=_example("evidence explain 10.1001/jamapsychiatry.2023.0702"))
 @click.argument("doi_", metavar="DOI")
-@click.option("--json", "as_json", is_flag=True, help="Print the whole record as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything that is known about the work as JSON.")
 @click.pass_obj
 def explain(settings: Settings, doi_: str, as_json: bool) -> None:
-    """Say why a work is in or out, with the words behind its verdict and every tag."""
+    """Explain why a work is included or excluded.
+
+    The text behind the verdict and behind every tag is quoted.
+    """
     from evidence.database import queries
-    from evidence.export import report
+    from evidence.database.connection import reading
+    from evidence.export import explanation
 
-    asked = _doi(doi_)
-    with queries.reading(settings.db) as conn:
-        work = queries.work(conn, queries.canonical(conn, asked))
+    parsed = _doi(doi_)
+    with reading(settings.db) as conn:
+        work = queries.work_details(conn, queries.canonical_doi(conn, parsed))
     if work is None:
-        raise ConfigError(f"{doi_}: no such work in {settings.db}; `evidence status` says what is there")
-    click.echo(json.dumps(work, ensure_ascii=False) if as_json else report.explanation(work))
+        raise ConfigError(f"{doi_}: no such work in {settings.db}; `evidence export --verdict all` lists the works")
+    click.echo(json.dumps(work, ensure_ascii=False) if as_json else explanation.work_explanation(work))
 
 
-@cli.command()
+@cli.command(
+    epilog=_example(
+        'evidence decide 10.1001/jamapsychiatry.2023.0702 include --because "IPT against usual care" --by "A. Reader"',
+        'evidence decide 10.1016/j.jad.2024.09.171 --tag design:rct --because "randomised" --by "A. Reader"',
+        'evidence decide 10.1016/j.jad.2024.09.171 --withdraw design:rct --because "a mistake" --by "A. Reader"',
+    )
+)
 @click.argument("doi_", metavar="DOI")
 @click.argument("verdict", type=click.Choice(VERDICTS), required=False)
-@click.option("--tag", "tags", multiple=True, metavar="FACET:VALUE", help="Say this of the work.")
-@click.option("--untag", "untags", multiple=True, metavar="FACET:VALUE", help="Take this away from the work.")
-@click.option("--same", multiple=True, metavar="DOI", help="This record is another one of the same work.")
-@click.option("--apart", multiple=True, metavar="DOI", help="This record is of another work, whatever the rules think.")
+@click.option("--tag", "tags", multiple=True, metavar="FACET:VALUE", help="Add this tag to the work.")
+@click.option("--untag", "untags", multiple=True, metavar="FACET:VALUE", help="Remove this tag from the work.")
+@click.option("--same", multiple=True, metavar="DOI", help="The record with this DOI is of the same work.")
+@click.option(
+    "--apart", multiple=True, metavar="DOI", help="The record with this DOI is of another work, whatever the rules say."
+)
 @click.option("--withdraw", "withdrawn", multiple=True, metavar="verdict|FACET:VALUE",
-              help="Take back what you said of this before; the rules, or other people, decide again.")  # fmt: skip
-@click.option("--because", required=True, help="The reason, kept beside the decision.")
+              help="Undo your earlier decision on this; the rules, or other reviewers, decide again.")  # fmt: skip
+@click.option("--because", required=True, help="The reason, stored with the decision.")
 @click.option("--by", "reviewer", envvar="EVIDENCE_REVIEWER", required=True,
-              help="Who decides. [env: EVIDENCE_REVIEWER]")  # fmt: skip
+              help="The name of the reviewer. [env: EVIDENCE_REVIEWER]")  # fmt: skip
 @click.pass_obj
 def decide(
     settings: Settings,
@@ -251,7 +296,11 @@ def decide(
     because: str,
     reviewer: str,
 ) -> None:
-    """Record a person's verdict or tag on a work; it beats the rules and survives every run."""
+    """Record a reviewer's decision on a work.
+
+    A decision is a verdict, a tag, or that two records are, or are not, of one work. It overrides the rules and stays through
+    every sync.
+    """
     from evidence.model import SAME_WORK
     from evidence.review.decide import add_decisions
     from evidence.rules import taxonomy
@@ -260,7 +309,7 @@ def decide(
         [*map(_pair, tags), *((SAME_WORK, _doi(other)) for other in same)],
         [*map(_pair, untags), *((SAME_WORK, _doi(other)) for other in apart)],
     )
-    words, _ = add_decisions(
+    made, _ = add_decisions(
         settings.db,
         settings.decisions,
         taxonomy.load(),
@@ -272,93 +321,112 @@ def decide(
         reviewer,
         withdrawn=[None if subject == "verdict" else _pair(subject) for subject in withdrawn],
     )
-    if not words:
-        click.echo(f"Nothing to add: this is what {reviewer} has decided already, for the same reason.")
+    if not made:
+        click.echo(f"Nothing to add: {reviewer} has made this decision already, for the same reason.")
         return
-    click.echo(f"{len(words)} decided on {words[0].doi} by {reviewer}; kept in {settings.decisions}.")
+    click.echo(f"{count_noun(len(made), 'decision')} by {reviewer} on {made[0].doi}, stored in {settings.decisions}.")
 
 
-@cli.group()
+@cli.group(epilog=_example("evidence decisions export -o decisions.csv"))
 def decisions() -> None:
-    """People's decisions as CSV, so that they can live in version control."""
+    """Export, import and compare reviewers' decisions.
+
+    As CSV they can be kept under version control.
+    """
 
 
-@decisions.command("export")
-@_to
+@decisions.command("export", epilog=_example("evidence decisions export -o decisions.csv"))
+@_output
 @click.pass_obj
 def decisions_export(settings: Settings, to: Path | None) -> None:
-    """Write the whole ledger as CSV, oldest first."""
+    """Write every decision as CSV, oldest first."""
     from evidence.review import decisions_csv
     from evidence.review.decide import read_decisions
 
-    output_file.write(to, (line.encode() for line in decisions_csv.lines(read_decisions(settings.decisions))))
+    output_file.write(to, (line.encode() for line in decisions_csv.csv_lines(read_decisions(settings.decisions))))
 
 
-@decisions.command("import")
+@decisions.command("import", epilog=_example("evidence decisions import decisions.csv"))
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.pass_obj
 def decisions_import(settings: Settings, file: Path) -> None:
-    """Append the decisions of FILE that the ledger does not hold yet, then judge what they touch."""
+    """Add the decisions of FILE that are not stored yet.
+
+    The works that they affect are judged again.
+    """
     from evidence.database import queries
-    from evidence.export import report
+    from evidence.database.connection import reading
+    from evidence.export import status_report
     from evidence.review import decisions_csv
     from evidence.review.decide import import_decisions
     from evidence.rules import taxonomy
 
-    count = import_decisions(settings.db, settings.decisions, taxonomy.load(), _now, decisions_csv.read(file))
-    click.echo(f"{count} decision{'' if count == 1 else 's'} added.")
-    with queries.reading(settings.db) as conn:
-        if without := queries.without_work(conn):
-            click.echo(report.without_work(without))
+    count = import_decisions(settings.db, settings.decisions, taxonomy.load(), _now, decisions_csv.read_csv(file))
+    click.echo(f"{count_noun(count, 'decision')} added.")
+    with reading(settings.db) as conn:
+        if without := queries.decided_but_not_here(conn):
+            click.echo(status_report.decisions_without_work(without))
 
 
-@decisions.command("conflicts")
+@decisions.command("conflicts", epilog=_example("evidence decisions conflicts"))
 @click.pass_obj
 def decisions_conflicts(settings: Settings) -> None:
-    """List the works whose decisions people should look at again, and why."""
+    """List the works whose decisions need a second look, and why."""
+    from evidence import doi
     from evidence.database import queries
-    from evidence.export import report
+    from evidence.database.connection import reading
+    from evidence.export import status_report
 
-    with queries.reading(settings.db) as conn:
-        found, without = queries.conflicts(conn), queries.without_work(conn)
+    with reading(settings.db) as conn:
+        found, without = queries.works_with_conflicts(conn), queries.decided_but_not_here(conn)
     for row in found:
-        click.echo(f"https://doi.org/{row['doi']}  {row['conflict']}")
+        click.echo(f"{doi.url(row['doi'])}  {row['conflict']}")
     if without:
-        click.echo(report.without_work(without))
+        click.echo(status_report.decisions_without_work(without))
     if not found and not without:
         click.echo("No conflicts.")
 
 
-@decisions.command("agreement")
+@decisions.command("agreement", epilog=_example("evidence decisions agreement"))
 @click.pass_obj
 def decisions_agreement(settings: Settings) -> None:
-    """Say how far each two reviewers agree: percent, and Cohen's kappa."""
-    from evidence.review import decisions_csv
+    """Print how far each pair of reviewers agrees.
+
+    Percent agreement and Cohen's kappa, over the works that both gave a verdict.
+    """
+    from evidence.review import agreement
     from evidence.review.decide import current_decisions, read_decisions
 
-    _, words = current_decisions(settings.db, read_decisions(settings.decisions))
-    found = decisions_csv.agreement(words)
+    _, latest = current_decisions(settings.db, read_decisions(settings.decisions))
+    found = agreement.pairwise_agreement(latest)
     for pair in found:
         kappa = "not defined" if pair.kappa is None else f"{pair.kappa:.2f}"
-        click.echo(f"{pair.first} and {pair.second}: {pair.works} works, {pair.observed:.0%} agreement, kappa {kappa}")
+        works = count_noun(pair.works, "work")
+        click.echo(f"{pair.first} and {pair.second}: {works}, {pair.observed:.0%} agreement, kappa {kappa}")
     if not found:
-        click.echo("No work has been decided by two reviewers.")
+        click.echo("No work has decisions by two reviewers.")
 
 
-@cli.command("export")
+@cli.command(
+    "export",
+    epilog=_example(
+        "evidence export --tag design:rct,cluster-rct --tag outcome:depression -o trials.csv",
+        "evidence export --format ris -o included.ris",
+    ),
+)
 @click.option("--format", "format_", type=click.Choice(sorted(formats.FORMATS)), default="csv", show_default=True,
               help="csv has every column; ris is for Zotero, Rayyan and Covidence.")  # fmt: skip
 @click.option("--tag", "tags", multiple=True, metavar="FACET:VALUE[,…]",
-              help="Only works with this tag (design:rct,cluster-rct: either); given more than once, all must hold.")  # fmt: skip
-@click.option("--verdict", "verdicts", multiple=True, type=click.Choice(SHOWN_VERDICTS), default=("include",),
-              show_default=True, help="Only works with this verdict; given more than once, either.")  # fmt: skip
-@click.option("--since", metavar="DATE", help="Only works that are new or changed since this day (YYYY-MM-DD).")
+              help="Only works with this tag; several values: any of them; several --tag: all of them.")  # fmt: skip
+@click.option("--verdict", "verdicts", multiple=True, type=click.Choice(EXPORTED_VERDICTS), default=("include",),
+              show_default=True, help="Only works with this verdict; several --verdict: any of them.")  # fmt: skip
+@click.option("--since", metavar="DATE", help="Only works that are new or changed since this date (YYYY-MM-DD).")
 @click.option("--query", "text", metavar="TEXT", help="Only works with all of these words (full-text search).")
 @click.option("--as-of", metavar="DATE",
-              help="As they stood at the end of this day (YYYY-MM-DD): verdicts and records of then, tags of today.")  # fmt: skip
-@click.option("--excel", is_flag=True, help="Begin the CSV with a byte order mark, so that Excel reads UTF-8.")
+              help="The works at the end of this date (YYYY-MM-DD): verdicts and records of then, tags of today.")  # fmt: skip
+@click.option("--excel", is_flag=True, help="Start the CSV with a byte order mark, so that Excel reads UTF-8.")
 @click.option("--encoding", default="utf-8", show_default=True, help="The encoding of the file.")
-@_to
+@_output
 @click.pass_obj
 def export_(
     settings: Settings,
@@ -372,128 +440,152 @@ def export_(
     encoding: str,
     to: Path | None,
 ) -> None:
-    """Write the works, one row each, as CSV, RIS, BibTeX, CSL-JSON or for ASReview."""
-    from evidence.database import queries
+    """Export works for spreadsheets, reference managers and ASReview.
+
+    Included works are exported unless you ask for other verdicts.
+    """
+    from evidence.database.selection import Selection
     from evidence.export.works import export_works
 
-    chosen = SHOWN_VERDICTS if "all" in verdicts else verdicts
-    selection = queries.Selection(chosen, tuple(map(tag_filter.parse, tags)), _day(since), text)
+    chosen = EXPORTED_VERDICTS if "all" in verdicts else verdicts
+    selection = Selection(chosen, tuple(map(tag_filter.parse, tags)), _day(since), text)
     day = _day(as_of, "--as-of")
     count = export_works(settings.db, selection, format_, excel, encoding, to, day)
     if to is not None and not settings.quiet:
-        click.echo(f"{count} works written to {to}.", err=True)
+        click.echo(f"{count_noun(count, 'work')} written to {to}.", err=True)
 
 
-@cli.group("report")
+@cli.group("report", epilog=_example("evidence report prisma"))
 def reports() -> None:
-    """What a review must report: the flow of records, the searches as run, what changed."""
+    """Print the PRISMA flow, the searches as run, or the changes."""
 
 
-@reports.command("prisma")
-@click.option(
-    "--as-of", metavar="DATE", help="As it stood at the end of this day (YYYY-MM-DD); default: as it stands now."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@reports.command("prisma", epilog=_example("evidence report prisma --as-of 2026-12-31"))
+@click.option("--as-of", metavar="DATE", help="The numbers at the end of this date (YYYY-MM-DD); default: now.")
+@_as_json
 @click.pass_obj
 def report_prisma(settings: Settings, as_of: str | None, as_json: bool) -> None:
-    """Print the boxes of the PRISMA 2020 flow diagram."""
+    """Print the numbers of the PRISMA 2020 flow diagram."""
     from evidence.database import queries
-    from evidence.export import report
+    from evidence.database.connection import reading
+    from evidence.export import prisma_report
 
     day = _day(as_of, "--as-of")
-    with queries.reading(settings.db) as conn:
+    with reading(settings.db) as conn:
         found = queries.flow(conn, day)
-    click.echo(json.dumps(found.boxes, ensure_ascii=False) if as_json else report.flow(found))
+    click.echo(json.dumps(found.boxes, ensure_ascii=False) if as_json else prisma_report.flow_report(found))
 
 
-@reports.command("prisma-s")
+@reports.command("prisma-s", epilog=_example("evidence report prisma-s"))
 @_as_json
 @click.pass_obj
 def report_prisma_s(settings: Settings, as_json: bool) -> None:
-    """Print every search as it was run, as PRISMA-S asks for it."""
+    """Print every search as it was run, as PRISMA-S asks."""
     from evidence.database import queries
-    from evidence.export import report
+    from evidence.database.connection import reading
+    from evidence.export import prisma_report
 
-    with queries.reading(settings.db) as conn:
+    with reading(settings.db) as conn:
         rows = queries.searches_as_run(conn)
-    click.echo(json.dumps(rows, ensure_ascii=False) if as_json else report.searches(rows))
+    click.echo(json.dumps(rows, ensure_ascii=False) if as_json else prisma_report.searches_report(rows))
 
 
-@reports.command("changes")
+@reports.command("changes", epilog=_example("evidence report changes --since 2026-11-01"))
 @click.option(
     "--since",
     metavar="DATE",
-    help="Since this day (YYYY-MM-DD); default: in the last sync and what was judged after it.",
+    help="Changes since this date (YYYY-MM-DD); default: since the last sync began.",
 )
-@click.option("--tags", is_flag=True, help="With changes of tags, which are left out else.")
+@click.option("--tags", is_flag=True, help="Include changes of tags.")
 @_as_json
 @click.pass_obj
 def report_changes(settings: Settings, since: str | None, tags: bool, as_json: bool) -> None:
-    """Print what changed, notices first: new works, verdicts that turned, changed records, duplicates, what is gone."""
-    from evidence.database import queries
-    from evidence.export import report
+    """Print what changed: notices, verdicts, records, new works.
 
-    day = _day(since)
-    with queries.reading(settings.db) as conn:
-        rows = queries.changes(conn, day, tags=tags)
-    click.echo(json.dumps(rows, ensure_ascii=False) if as_json else report.changes(rows))
-
-
-@cli.command()
-@click.option(
-    "-k", "--least", default=2, show_default=True, type=click.IntRange(min=1), help="Cited by at least so many."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON, with the works that cite.")
-@click.pass_obj
-def snowball(settings: Settings, least: int, as_json: bool) -> None:
-    """List works that several included works cite and that are not in the database, most cited first.
-
-    Only deposited reference lists are seen, and of these the entries with a DOI. To follow one, add it to a reference list
-    in sources.yaml.
+    Retractions and other notices come first. Changes of tags are left out unless you give --tags.
     """
     from evidence.database import queries
-    from evidence.export import report
+    from evidence.database.connection import reading
+    from evidence.export import changes_report
 
-    with queries.reading(settings.db) as conn:
-        found = queries.cited_elsewhere(conn, least)
-    click.echo(json.dumps(found, ensure_ascii=False) if as_json else report.snowball(found, least))
+    day = _day(since)
+    with reading(settings.db) as conn:
+        rows = queries.changes(conn, day, tags=tags)
+    click.echo(json.dumps(rows, ensure_ascii=False) if as_json else changes_report.changes_report(rows))
 
 
-@cli.command()
+@cli.command(epilog=_example("evidence snowball --least 5"))
+@click.option(
+    "-k",
+    "--least",
+    default=2,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Minimum number of included works that cite it.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON, with the works that cite each.")
+@click.pass_obj
+def snowball(settings: Settings, least: int, as_json: bool) -> None:
+    """List works that included works cite and the database lacks.
+
+    The most cited come first. Only reference lists deposited with Crossref are read, and only their entries with a DOI. To add
+    such a work, put it into a reference list in sources.yaml.
+    """
+    from evidence.database import queries
+    from evidence.database.connection import reading
+    from evidence.export import prisma_report
+
+    with reading(settings.db) as conn:
+        found = queries.cited_but_not_here(conn, least)
+    click.echo(json.dumps(found, ensure_ascii=False) if as_json else prisma_report.cited_works_report(found, least))
+
+
+@cli.command(epilog=_example("evidence cite 10.1001/jamapsychiatry.2023.0702 --style vancouver"))
 @click.argument("doi_", metavar="DOI")
 @click.option(
     "--style", default="apa", show_default=True, help="A CSL style, such as vancouver or american-medical-association."
 )
 def cite(doi_: str, style: str) -> None:
-    """Print a work's formatted citation, asked from Crossref."""
+    """Print the formatted citation of a work, as Crossref returns it."""
     from evidence.crossref import client
 
     click.echo(client.bibliography(_doi(doi_), style, _crossref_url()))
 
 
-@cli.command()
-@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@cli.command(epilog=_example("evidence status"))
+@_as_json
 @click.pass_obj
 def status(settings: Settings, as_json: bool) -> None:
-    """Say how the database stands: last run, works, sources with trouble, citations that need a person."""
+    """Show the status of the database.
+
+    Prints the last run, the number of works, each source, and the citations that need a person.
+    """
     from evidence.database import queries
-    from evidence.export import report
+    from evidence.database.connection import reading
+    from evidence.export import status_report
 
-    with queries.reading(settings.db) as conn:
+    with reading(settings.db) as conn:
         state = queries.status(conn)
-    click.echo(json.dumps(state, ensure_ascii=False) if as_json else report.status(state))
+    click.echo(json.dumps(state, ensure_ascii=False) if as_json else status_report.status_report(state))
 
 
-@cli.command("serve")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where the site listens.")
-@click.option("--port", default=8001, show_default=True, help="Where the site listens.")
+@cli.command(
+    "serve",
+    epilog=_example(
+        "evidence serve --open", 'evidence serve --reviewer "A. Reader"', "evidence serve --public --host 0.0.0.0"
+    ),
+)
+@_host
+@_port
 @click.option("--open/--no-open", "open_browser", default=False, help="Open the site in a browser.")
 @click.option(
-    "--public", is_flag=True, help="For strangers: no SQL of their own, no download of the database, no desk."
+    "--public",
+    is_flag=True,
+    help="For public visitors: no SQL of their own, no download of the database, no reviewer's desk.",
 )
-@click.option("--reviewer", metavar="NAME", help="Open the reviewer's desk for NAME, on this machine.")
+@click.option("--reviewer", metavar="NAME", help="Open the reviewer's desk for NAME, on this machine only.")
 @click.option("--accounts", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-              help="Open the desk for the people in FILE (YAML, name: hash of a password); else as --public.")  # fmt: skip
+              help="Open the desk for the people in FILE (YAML, name: password hash); others as --public.")  # fmt: skip
 @click.pass_obj
 def serve_(
     settings: Settings,
@@ -504,24 +596,24 @@ def serve_(
     reviewer: str | None,
     accounts: Path | None,
 ) -> None:
-    """Open the site over the database until Ctrl-C.
+    """Serve the site until Ctrl-C.
 
-    Nobody can write through it, unless a reviewer's desk is opened.
+    The site is read-only, unless you open the reviewer's desk with --reviewer or --accounts.
     """
     from evidence.publish import serve
     from evidence.review import desk
 
     if sum((public, reviewer is not None, accounts is not None)) > 1:
-        raise ConfigError("--public, --reviewer and --accounts exclude each other: a site for strangers has no desk")
+        raise ConfigError("give only one of --public, --reviewer and --accounts: a public site has no reviewer's desk")
     opened: Mapping[str, str] = {}
     page = "/"
     if reviewer is not None:
-        opened, page = desk.for_one(settings.db, settings.decisions, reviewer)
+        opened, page = desk.local_desk(settings.db, settings.decisions, reviewer)
     elif accounts is not None:
-        opened, page = desk.for_accounts(settings.db, settings.decisions, accounts)
+        opened, page = desk.accounts_desk(settings.db, settings.decisions, accounts)
     if opened:
         serve.check(settings.db, host, port)
-        click.echo(f"The desk: {serve.address(host, port, page)}", err=True)
+        click.echo(f"Reviewer's desk: {serve.address(host, port, page)}", err=True)
     raise SystemExit(
         serve.run(
             settings.db,
@@ -536,14 +628,15 @@ def serve_(
     )
 
 
-@cli.command("publish")
+@cli.command("publish", epilog=_example("evidence publish site --hide-reviewers"))
 @click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
-@click.option("--hide-reviewers", is_flag=True, help="Leave the names of those who decided out of the copy.")
+@click.option("--hide-reviewers", is_flag=True, help="Leave the names of reviewers out of the copy.")
 @click.pass_obj
 def publish_(settings: Settings, folder: Path, hide_reviewers: bool) -> None:
-    """Write an immutable copy of the database with its site into DIR, and swap it in while a server runs.
+    """Write an immutable copy of the database and its site into DIR.
 
-    `sh DIR/current/start` serves it; a unit for systemd and a Dockerfile lie beside. Raw records stay out.
+    A server that runs from DIR switches to the new copy by itself. Start one with `sh DIR/current/start`; a systemd unit and a
+    Dockerfile are in the same folder. The copy leaves out the raw Crossref records.
     """
     from evidence.publish import site_copy
 
@@ -555,98 +648,109 @@ def publish_(settings: Settings, folder: Path, hide_reviewers: bool) -> None:
         reviewers="hidden" if hide_reviewers else "named",
         now=_now,
     )
-    click.echo(f"{done.works} works, {done.size / 1e6:.1f} MB, in {done.folder}. Serve them: sh {done.current}/start")
+    works = count_noun(done.works, "work")
+    click.echo(f"{works}, {done.size / 1e6:.1f} MB, published in {done.folder}. To serve it: sh {done.current}/start")
     for name, reason in done.stuck:
         click.echo(
             f"The old version {done.current.parent / 'versions' / name} could not be removed ({reason}).", err=True
         )
     if done.unfinished:
         click.echo(
-            f"Run {done.unfinished} was under way: the copy holds what had landed of it. Publish again when it ends."
+            f"Run {done.unfinished} has not finished: the copy has what it had written so far. Publish again when it ends."
         )
 
 
-@cli.command("backup")
+@cli.command("backup", epilog=_example("evidence backup backups/evidence.db"))
 @click.argument("target", type=click.Path(path_type=Path), metavar="FILE")
-@click.option("--force", is_flag=True, help="Overwrite FILE even where it is no backup.")
+@click.option("--force", is_flag=True, help="Overwrite FILE even if it is not a backup.")
 @click.pass_obj
 def backup_(settings: Settings, target: Path, force: bool) -> None:
-    """Copy both databases, whatever else is at work on them, and check the copies.
+    """Copy both databases and check the copies.
 
-    FILE gets the harvest; the decisions go beside it, to decisions.db where FILE is called evidence.db and to NAME-decisions.db
-    otherwise. A folder gets evidence.db and decisions.db.
+    Other programs may be writing to the databases at the same time.
+
+    FILE is the copy of the harvested records. The copy of the decisions is written to the same folder: as decisions.db if FILE
+    is called evidence.db, else as NAME-decisions.db. If FILE is a folder, it gets evidence.db and decisions.db.
     """
     from evidence.database import backup
 
     for copied in backup.backup(settings.db, settings.decisions, target, force=force):
         kind = "work" if "works" in copied.rows else "decision"
-        held = f"{copied.rows[f'{kind}s']} {kind}{'s' * (copied.rows[f'{kind}s'] != 1)}"
+        held = count_noun(copied.rows[f"{kind}s"], kind)
         click.echo(f"{copied.source}: {held}, {copied.size / 1e6:.1f} MB, copied to {copied.file} and checked.")
         if copied.unfinished:
-            click.echo(f"Run {copied.unfinished} was under way: the copy holds what had landed of it.")
+            click.echo(f"Run {copied.unfinished} has not finished: the copy has what it had written so far.")
 
 
-@cli.group("evaluate")
+@cli.group("evaluate", epilog=_example("evidence evaluate screening labelled.csv --brief"))
 def evaluations() -> None:
-    """Measure the rules and the matching on labelled files of your own."""
+    """Measure the rules and the record linkage on labelled files."""
 
 
 _labelled = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-_brief = click.option("--brief", is_flag=True, help="Only the figures, without the disagreements.")
+_brief = click.option("--brief", is_flag=True, help="Print only the figures, without the disagreements.")
 
 
-@evaluations.command("screening")
+@evaluations.command("screening", epilog=_example("evidence evaluate screening labelled.csv --brief"))
 @_labelled
 @_brief
 def evaluate_screening(file: Path, brief: bool) -> None:
-    """Screen the labelled records of FILE: precision, recall, what waits, and every disagreement with its words.
+    """Measure screening: precision, recall and each disagreement.
 
-    FILE (.csv or .jsonl, gzipped or not) has title, abstract and label_relevant (0 or 1), or `relevant` and perhaps
-    `relevant_second_reader`.
+    FILE (.csv or .jsonl, plain or gzipped) has the columns title, abstract and label_relevant (0 or 1); or `relevant` and, if
+    there was a second reader, `relevant_second_reader`.
     """
     from evidence.evaluation import screening
 
-    _measure(file, screening.measure_screening, "nobody's verdict is in it (label_relevant, relevant)", brief)
+    _measure(file, screening.measure_screening, "has no labels of relevance (label_relevant, relevant)", brief)
 
 
-@evaluations.command("tags")
+@evaluations.command("tags", epilog=_example("evidence evaluate tags labelled.jsonl --brief"))
 @_labelled
 @_brief
 def evaluate_tags(file: Path, brief: bool) -> None:
-    """Tag the labelled works of FILE: recall on what all readers gave, precision against what any gave, per value.
+    """Measure tagging: precision and recall for each value.
 
-    FILE (.jsonl, gzipped or not) has title, abstract and `labels` (facet → values), perhaps `labels_second_reader`.
+    Recall counts the tags that all readers gave; precision counts those that any reader gave. FILE (.jsonl, plain or gzipped)
+    has title, abstract and `labels` (facet → values) and, if there was a second reader, `labels_second_reader`.
     """
     from evidence.evaluation import screening
 
-    _measure(file, screening.measure_tagging, "no labels are in it (labels)", brief)
+    _measure(file, screening.measure_tagging, "has no labels of tags (labels)", brief)
 
 
-@evaluations.command("rct")
+@evaluations.command("rct", epilog=_example("evidence evaluate rct labelled.csv --brief"))
 @_labelled
 @_brief
 def evaluate_rct(file: Path, brief: bool) -> None:
-    """Tell randomised trials among the records of FILE, which has title, abstract and is_rct_medline (0 or 1)."""
+    """Measure how well randomised trials are found.
+
+    FILE has title, abstract and is_rct_medline (0 or 1).
+    """
     from evidence.evaluation import screening
 
-    _measure(file, screening.measure_trials, "no record says whether it is a trial (is_rct_medline)", brief)
+    _measure(file, screening.measure_trials, "has no labels of randomised trials (is_rct_medline)", brief)
 
 
-@evaluations.command("ranking")
+@evaluations.command("ranking", epilog=_example("evidence evaluate ranking labelled.csv"))
 @_labelled
 def evaluate_ranking(file: Path) -> None:
-    """Say how many records of FILE a person reads, likeliest first, to find 95 % of the relevant; and in random order."""
+    """Measure the order in which records are shown to a person.
+
+    Prints how many records of FILE a person must read, most likely first, to find 95 % of the relevant ones, and how many in
+    random order.
+    """
     from evidence.evaluation import screening
     from evidence.rules import taxonomy
 
     found = screening.measure_ranking(screening.labelled_records(file), taxonomy.load())
     click.echo(
-        f"{found.rows} records, {found.relevant} relevant: {found.read} read for {found.share:.0%} of them, "
-        f"{found.random} in random order."
+        f"All {count_noun(found.rows, 'record')}, {found.relevant} relevant: a person reads {found.read} to find "
+        f"{found.share:.0%} of them; in random order {found.random}."
     )
     click.echo(
-        f"Of these {found.queue_rows} wait for a person, {found.queue_relevant} of them relevant: "
-        f"{found.queue_read} read for {found.share:.0%}."
+        f"{count_noun(found.queue_rows, 'record')} waiting for a decision, {found.queue_relevant} relevant: a person reads "
+        f"{found.queue_read} to find {found.share:.0%} of them."
     )
 
 
@@ -659,30 +763,37 @@ def _measure(
     measured = measure(screening.labelled_records(file), taxonomy.load())
     text = screening.render(measured, disagreements=not brief)
     if not text.strip():
-        raise ConfigError(f"{file}: {none}; `evidence evaluate --help` says what each measure reads")
+        raise ConfigError(f"{file}: {none}; the --help of each `evidence evaluate` command names the columns it reads")
     click.echo(text)
 
 
-@evaluations.command("duplicates")
+@evaluations.command("duplicates", epilog=_example("evidence evaluate duplicates records.csv --gold clusters.csv"))
 @_labelled
-@click.option("--gold", type=click.Path(dir_okay=False, path_type=Path), help="The true clusters, where FILE has none.")
+@click.option(
+    "--gold", type=click.Path(dir_okay=False, path_type=Path), help="The true clusters, if FILE does not have them."
+)
 def evaluate_duplicates_(file: Path, gold: Path | None) -> None:
-    """Find the duplicates of FILE (any CSV with title, author, year and a cluster): wrong and missed pairs, with reasons."""
+    """Measure how well duplicate records are found.
+
+    Prints the wrong and the missed pairs, each with the reason. FILE is any CSV with title, author, year and cluster.
+    """
     from evidence.evaluation import duplicates
 
     click.echo(duplicates.render(duplicates.evaluate_file(file, gold)))
 
 
-@evaluations.command("matching")
+@evaluations.command("matching", epilog=_example("evidence evaluate matching citations.jsonl.gz --every 10"))
 @click.argument("files", nargs=-1, required=True, type=click.Path(dir_okay=False, path_type=Path), metavar="FILE…")
 @click.option("--every", default=1, show_default=True, type=click.IntRange(min=1), help="Read only every Nth citation.")
 @click.option("--show", default=20, show_default=True, help="How many disagreements to print.")
 def evaluate_matching_(files: tuple[Path, ...], every: int, show: int) -> None:
-    """Match citations against a local index of all their works, and again with the true work taken out.
+    """Measure how well citations are matched to their works.
 
-    Each line of FILE (.jsonl, .jsonl.gz) is an object with `reference` (the text), `doi` (the true one or null) and facts of that
-    work: atitle, firstAuthor, jtitle, volume, firstPage, year. Exit code 1 when the targets are missed: precision .995,
-    recall .93, at most 1 % of absent works linked.
+    Each citation is matched in a local index of all works, and again with the true work removed.
+
+    Each line of FILE (.jsonl, .jsonl.gz) is an object with `reference` (the text), `doi` (the true DOI or null) and facts of
+    that work: atitle, firstAuthor, jtitle, volume, firstPage, year. Exit code: 1 when a target is missed (precision .995,
+    recall .93, at most 1 % of absent works linked).
     """
     from evidence.evaluation import matching
 
@@ -694,15 +805,15 @@ def evaluate_matching_(files: tuple[Path, ...], every: int, show: int) -> None:
 
 
 def starter() -> Path:
-    """The starter sources.yaml: in a wheel beside the package, in a checkout at its top."""
+    """The path of the sources.yaml that `evidence init` copies: inside an installed package, or at the top of a checkout."""
     bundled = Path(str(resources.files("evidence") / "starter" / "sources.yaml"))
     return bundled if bundled.exists() else Path(__file__).parents[1] / "sources.yaml"
 
 
 def main() -> None:
-    """The console script: errors raised on purpose become one sentence and an exit code."""
+    """The console script: an EvidenceError becomes one sentence on stderr and an exit code."""
     try:
-        with output_file.told():
+        with output_file.stdout_errors():
             code = _status()
     except output_file.PipeClosedError as error:
         code = error.exit_code
@@ -712,7 +823,7 @@ def main() -> None:
 
 
 def _status() -> int:
-    """Run the command line and give its exit code."""
+    """Run the command line and return its exit code."""
     try:
         cli(standalone_mode=False)
     except (output_file.OutputError, output_file.PipeClosedError):
@@ -727,13 +838,13 @@ def _status() -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         with suppress(OSError):
-            click.echo("evidence: stopped by you; run it again to go on", err=True)
+            click.echo("evidence: stopped by Ctrl-C; run the command again to continue", err=True)
         return 130
     return 0
 
 
 def _complain(error: EvidenceError) -> int:
-    with suppress(OSError):  # when stderr is full too, the exit code says it
+    with suppress(OSError):  # when stderr cannot be written either, the exit code is all there is
         click.echo(f"evidence: {error}", err=True)
     return error.exit_code
 
@@ -759,7 +870,7 @@ def _run(
             taxonomy.load(),
             _now,
             bar,
-            door=Files("snapshot" if offline else "files", paths, everything) if paths else None,
+            files=Files("snapshot" if offline else "files", paths, everything) if paths else None,
             url=_crossref_url(),
             mailto=None if paths else _mailto(checked),
             full=full,
@@ -780,14 +891,14 @@ def _doi(raw: str) -> Doi:
 
     parsed = doi.parse(raw)
     if parsed is None:
-        raise ConfigError(f"{raw!r} is no DOI; write it like 10.1176/appi.ajp.2015.15091141")
+        raise ConfigError(f"{raw!r} is not a valid DOI; write it like 10.1176/appi.ajp.2015.15091141")
     return parsed
 
 
 def _pair(raw: str) -> tuple[str, str]:
     facet, colon, value = raw.partition(":")
     if not (facet and colon and value):
-        raise ConfigError(f"{raw!r} is no tag; write it as facet:value, such as variant:ipt-a")
+        raise ConfigError(f"{raw!r} is not a valid tag; write it as facet:value, such as variant:ipt-a")
     return facet, value
 
 
@@ -797,11 +908,11 @@ def _day(raw: str | None, option: str = "--since") -> str | None:
     try:
         return datetime.strptime(raw, "%Y-%m-%d").replace(tzinfo=UTC).date().isoformat()
     except ValueError:
-        raise ConfigError(f"{option} {raw!r} is no day; write it like 2026-01-31") from None
+        raise ConfigError(f"{option} {raw!r} is not a valid date; write it like 2026-01-31") from None
 
 
 def _has_screen() -> bool:
-    """Whether a person sits at this machine: a terminal, and something to show a browser on."""
+    """Whether a browser can be shown to a person: stdout is a terminal, and this machine has a screen."""
     windowed = sys.platform in ("darwin", "win32") or any(os.environ.get(n) for n in ("DISPLAY", "WAYLAND_DISPLAY"))
     return sys.stdout.isatty() and windowed
 

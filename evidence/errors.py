@@ -1,56 +1,57 @@
-"""Everything raised on purpose, named by what the caller should do next.
+"""The errors that this package raises on purpose. Each class stands for what the caller should do next.
 
 * EvidenceError
-  * ConfigError: the user edits a file or an argument (exit 2)
-  * BusyError: try again later, another sync holds the lock (exit 75)
-  * StoreError: the database is damaged, newer than this program, not ours, or cannot be written (exit 1)
-    * LockedError: another program holds it for longer than we wait
-  * SourceError: this source stops, the others go on, the run ends `partial` (exit 1)
-    * RejectedError: the server understood and refused; asking again will not help
-      * UnreadError: the record on which a source stands cannot be understood
+  * ConfigError: the user must edit a file or an argument (exit 2)
+  * BusyError: another process holds the lock; try again later (exit 75)
+  * StoreError: the database is damaged, of a newer version or another program, or cannot be written (exit 1)
+    * LockedError: another program has held the database for longer than the timeout
+  * SourceError: this source stops, the others continue, the run ends `partial` (exit 1)
+    * RejectedError: the server refused the request; the same request will be refused again
+      * UnreadError: the record that a source depends on cannot be understood
     * UnavailableError: the server could not be reached or kept failing; a later run may succeed
-  * RecordError: one record cannot be understood; it goes to `rejects` and the run goes on
+  * RecordError: one record cannot be understood; it is stored in `rejects` and the run continues
 
-Only `sync` and `cli` catch these. This module imports nothing of ours.
+Errors of other packages are converted to these where they occur. This module imports nothing from the package.
 """
 
 
 class EvidenceError(Exception):
-    """Anything `evidence` raises on purpose; its text says what happened, to what, and what to do."""
+    """Any error that this package raises on purpose. Its text says what happened, to what, and what to do."""
 
     exit_code = 1
 
 
 class ConfigError(EvidenceError):
-    """A file or an argument the user wrote needs an edit; the text names file, line and remedy."""
+    """A mistake in a file or an argument that the user wrote. The text names the file, the line and a remedy."""
 
     exit_code = 2
 
 
 class BusyError(EvidenceError):
-    """Another sync holds the lock on this database (sysexits EX_TEMPFAIL)."""
+    """Another process holds the lock. The exit code is EX_TEMPFAIL of sysexits.h."""
 
     exit_code = 75
 
 
 class StoreError(EvidenceError):
-    """The database cannot be used as it is: damaged, newer, not ours, read-only or out of space."""
+    """The database cannot be used: it is damaged, of a newer version or another program, read-only, or the disk is full."""
 
 
 class LockedError(StoreError):
-    """Another program holds the database for longer than we wait; later it can be written."""
+    """Another program has held the database for longer than the timeout; it can be written later."""
 
 
 class SourceError(EvidenceError):
-    """A source cannot be harvested to its end in this run; the other sources go on."""
+    """A source cannot be harvested to its end in this run; the other sources continue."""
 
 
 class RejectedError(SourceError):
-    """The server refused the question (400, 403, …); the same question will be refused again."""
+    """The server refused the request (400, 403, …); the same request will be refused again."""
 
 
 class UnreadError(RejectedError):
-    """The record on which a whole source stands cannot be understood; `message` is that record, `place` where it stood."""
+    """The record that a whole source depends on cannot be understood. `message` is that record; `place` says where it was read,
+    if that is known."""
 
     def __init__(self, text: str, message: object, place: str | None) -> None:
         super().__init__(text)
@@ -59,8 +60,8 @@ class UnreadError(RejectedError):
 
 
 class UnavailableError(SourceError):
-    """The server could not be reached, or kept failing after the retries it deserved."""
+    """The server could not be reached, or kept failing after all retries."""
 
 
 class RecordError(EvidenceError):
-    """One record cannot be understood; `reason` goes to `rejects` beside the record."""
+    """One record cannot be understood; the text is stored in `rejects` as `reason`, with the record."""

@@ -1,4 +1,4 @@
-"""The frozen values that flow between the stages, and the door's verbs.
+"""The frozen values that flow between the stages, and what a source of records can be asked.
 
 Nothing here does work: no parsing, no I/O, no defaults that hide an absent fact. Absent is `None`, never `""`;
 many is a tuple. Dates are ISO text of the precision that was deposited (`2019`, `2019-05`, `2019-05-03`).
@@ -15,7 +15,7 @@ Doi = NewType("Doi", str)
 """A DOI in canonical form: lower case, no prefix, as `doi.parse` makes it."""
 
 Message = dict[str, Any]
-"""A Crossref item exactly as deposited; only `normalise` looks inside."""
+"""A Crossref record exactly as deposited; only `normalise` looks inside."""
 
 Clock = Callable[[], datetime]
 """What time it is, with a zone."""
@@ -110,10 +110,10 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What one Crossref record says of one work, in plain text. `title` includes the subtitle; `kind` is Crossref's `type`;
+    """One work as one Crossref record describes it, in plain text. `title` includes the subtitle; `kind` is Crossref's `type`;
     `authors` in order; `pages` is the article number where there are no pages; `cites` holds the DOIs of its deposited
-    references and who asserted each. `notices` are what it says was done to this work, `updates` what it says was done to
-    others; `notice_of` what it is a notice of, none for a study."""
+    references and who asserted each. `notices` are those on this work, `updates` those it makes on others; `notice_of` says
+    what it is a notice of, nothing for a study."""
 
     doi: Doi
     title: str | None = None
@@ -155,7 +155,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Where a rule found its words: `text[start:stop] == quote` of the stored field, offsets in characters."""
+    """The text a rule matched: `text[start:stop] == quote` of the stored field, offsets in characters."""
 
     rule: str
     field: str
@@ -166,7 +166,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """One value of one facet said of a work, with the words that earned it (none when a person said it)."""
+    """One value of one facet on a work, with the text behind it (none when a person added it)."""
 
     facet: str
     value: str
@@ -176,7 +176,7 @@ class Tag:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What the rules and people make of one work. `why` is one sentence; `judged_on` says what text there was;
+    """What the rules and people make of one work. `why` is one sentence; `judged_on` names the text there was;
     `conflict` says why a person should look again at what people decided: one sentence for each reason."""
 
     verdict: VerdictName
@@ -191,11 +191,11 @@ class Judgement:
 @dataclass(frozen=True, slots=True)
 class Decision:
     """A person's decision on one work: a verdict, one tag added or removed, or an earlier decision of theirs undone (a
-    `withdraw` names the tag, or nothing: the verdict). Append-only; `decisions.standing` says which count.
+    `withdraw` names the tag, or nothing: the verdict). Append-only; `decisions.current_decisions` says which count.
 
     `made_at` is an ISO time in UTC. `rules` is the digest of the rules then, `record` that of the title and abstract that
     were read (`judge.text_digest`), `rule_said` what the rules said then: a verdict, or for a tag `said` or `unsaid`. `seen`
-    has the identifiers (`decisions.identify`) of the decisions on the same subject that the reviewer had before them.
+    has the identifiers (`decisions.decision_id`) of the decisions on the same subject that the reviewer had before them.
     """
 
     doi: Doi
@@ -235,7 +235,7 @@ class Resolution:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A ranked question to Crossref: `fields` such as ("bibliographic", "…"), `filters` such as ("type", ("…",))."""
+    """A ranked query to Crossref: `fields` such as ("bibliographic", "…"), `filters` such as ("type", ("…",))."""
 
     fields: tuple[tuple[str, str], ...]
     filters: tuple[tuple[str, tuple[str, ...]], ...] = ()
@@ -257,9 +257,9 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of an answer. `total` is how many records the server says match; items hold at least the scan fields. An item
-    may be anything that JSON can say, though nearly all are records. `ranks`: the DOI and score of each item, where the door
-    knows them without reading the items."""
+    """One page of results. `total` is how many records the server says match; items hold at least the scan fields. An item
+    may be any JSON value, though nearly all are records. `ranks`: the DOI and score of each item, where they are known
+    without reading the items."""
 
     items: Sequence[Message]
     total: int
@@ -267,61 +267,66 @@ class Page:
 
     @property
     def complete(self) -> bool:
-        """Nothing was left behind the last row (of a first page)."""
+        """Whether nothing follows the last row (of a first page)."""
         return self.total <= len(self.items)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """The answer to one DOI: `message` is None when there is no such record; `answered` differs for an alias. A message
-    that was answered by no DOI is an object without one, which cannot be told to be the record. `place` says where a
-    record from files stands: file and line."""
+class LookupResult:
+    """The answer to one requested DOI: `message` is None when there is no such record. `record_doi` is the DOI of the record,
+    another one for an alias; None beside a message: it has no DOI, so it cannot be told to be the record. `place` is the
+    file and line of a record from files."""
 
-    asked: Doi
-    answered: Doi | None
+    requested: Doi
+    record_doi: Doi | None
     message: Message | None
     place: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What a light check says of a record: when it was indexed (as `normalise.indexed_at`), and how often it is cited."""
+class RecordStatus:
+    """The result of a light check: when the record was indexed (as `normalise.indexed_at`), and how often it is cited."""
 
     doi: Doi
     indexed: str | None
     cited_by: int | None
 
 
-class Door(Protocol):
-    """Where records come from: Crossref over HTTP or files. Failures are `errors.SourceError`; "no record" is an answer."""
+class RecordSource(Protocol):
+    """Where records come from: Crossref over HTTP or files. Failures are `errors.SourceError`; "no record" is an answer.
+
+    `name` is what the database calls it. Only an `authoritative` source knows every record: what it does not have does not
+    exist. Reading any other moves no bookmark, ends no sighting, takes back no verdict on a citation and finds no work gone.
+    """
 
     name: str
+    authoritative: bool
 
     @property
     def requests(self) -> int:
-        """Questions sent over the network so far (0 for files)."""
+        """Requests sent over the network so far (0 for files)."""
         ...
 
     @property
     def bytes(self) -> int:
-        """Bytes of their answers, as they came over the wire."""
+        """Bytes of their responses, compressed as received."""
         ...
 
     @property
     def date(self) -> datetime | None:
-        """What time it was at the provider when it first answered; None while it has not, or where it does not say."""
+        """The provider's time when it first answered; None while it has not, or where it does not say."""
         ...
 
-    def lookup(self, dois: Sequence[Doi], since: str | None = None) -> Iterator[tuple[Found, ...]]:
+    def lookup(self, dois: Sequence[Doi], since: str | None = None) -> Iterator[tuple[LookupResult, ...]]:
         """Whole records, a batch at a time. With `since` (ISO date): only those indexed since; the rest are left out."""
         ...
 
-    def check(self, dois: Sequence[Doi]) -> Iterator[tuple[Seen, ...]]:
-        """Which of these DOIs lists know, a batch at a time. One that is left out may be anything: ask for it by itself."""
+    def check(self, dois: Sequence[Doi]) -> Iterator[tuple[RecordStatus, ...]]:
+        """The status of these DOIs, a batch at a time. Nothing is known of one that is left out: look it up."""
         ...
 
     def scan(self, query: Query, window: Window | None = None, offset: int = 0, *, by_creation: bool = False) -> Page:
-        """`query.rows` records for a question inside a window, after the first `offset`: best first, or `by_creation`
+        """`query.rows` records for a query inside a window, after the first `offset`: best first, or `by_creation`
         oldest first, an order that does not change between two requests."""
         ...
 

@@ -51,15 +51,20 @@ class YamlText:
 def parse_file(path: Path, if_missing: str = "check the path") -> YamlText:
     """The file at `path`. ConfigError when it is missing (the text ends with the remedy `if_missing`), cannot be read, or is
     not strict YAML."""
+    return parse(read_text(path, if_missing), str(path))
+
+
+def read_text(path: Path, if_missing: str = "check the path") -> str:
+    """The text of the file at `path`, not parsed. ConfigError when it is missing (the text ends with the remedy
+    `if_missing`) or cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such file; {if_missing}") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
-    return parse(text, str(path))
 
 
 def parse(text: str, name: str) -> YamlText:

@@ -1,9 +1,9 @@
-"""Bibliographic facts → the bundled snapshot: `python scripts/build_snapshot.py tests/samples/bibliography-facts.jsonl.gz`.
+"""Builds the bundled snapshot: `python scripts/build_snapshot.py tests/samples/bibliography-facts.jsonl.gz`.
 
-It writes into `evidence/snapshot/`: `records.jsonl.gz` (one Crossref-shaped record a line, ordered by DOI),
-`provenance.csv` (where each record's facts were seen) and `left-out.csv` (every fact that looked wrong, with the
-reason). It copies and reshapes; it may not invent: a fact that is not in the input is absent from the record, and no
-abstract is ever written. `PROVENANCE.md` there describes the input and says how far to trust it.
+It writes three files into `evidence/snapshot/`: `records.jsonl.gz` (one record in Crossref's format per line, ordered by DOI),
+`provenance.csv` (the source of the facts of each record) and `left-out.csv` (every fact that looked wrong, with the reason). It
+copies facts and changes only their format: a fact that is not in the input is absent from the record, and no abstract is written.
+`PROVENANCE.md` in that folder describes the input and how reliable it is.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from evidence import strict_yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 ARTICLE = "article-references"
-"""The source in sources.yaml whose citations fill gaps in the facts of the works they cite."""
+"""The source in sources.yaml whose citations complete the facts of the works they cite."""
 
 SOURCE = "evidence snapshot, from bibliographic facts"
-"""Stands where Crossref writes `"source": "Crossref"`: these records were not deposited there in this form."""
+"""The value of `source`, where Crossref's records have "Crossref": these records were not deposited there in this form."""
 
 TYPES = {"letter": "journal-article", "editorial": "journal-article", "correction": "journal-article"}
-"""Kinds of journal article that Crossref does not tell apart by `type`."""
+"""Kinds of journal article for which Crossref has no `type` of its own."""
 
 REPOSITORY_PREFIXES = {"10.7916": "Columbia Academic Commons"}
-"""DOI prefixes registered with DataCite: Crossref has no such record, so neither has the snapshot."""
+"""DOI prefixes registered with DataCite. Crossref has no such records, so the snapshot leaves them out."""
 
 DOI = re.compile(r"10\.\d{4,9}/\S*[^\s\-.,;:(\[]")
 DASH = re.compile(r"\s*[\u2010-\u2015\u2212-]\s*")
@@ -48,7 +48,7 @@ GENERATION = {"jr", "jr.", "sr", "sr.", "ii", "iii", "iv"}
 
 @dataclass
 class Record:
-    """One record in the making: the message, where it was seen, and what was left out of it."""
+    """A record: its Crossref message, the sources of its facts, and the facts that were left out (fact, value, reason)."""
 
     doi: str
     seen: list[str]
@@ -57,7 +57,7 @@ class Record:
 
 
 def build(facts: Iterable[Mapping[str, Any]], citations: Iterable[str]) -> tuple[list[Record], list[tuple[str, ...]]]:
-    """Records ordered by DOI, and the left-out table as (doi, fact, value, reason)."""
+    """The records ordered by DOI, and the rows of left-out.csv (doi, fact, value, reason)."""
     rows = {row["doi"]: dict(row) for row in facts}
     refused = {doi: reason for doi in sorted(rows) if (reason := _refused(doi, rows))}
     left_out: list[tuple[str, ...]] = [(doi, "record", rows.pop(doi)["title"], why) for doi, why in refused.items()]
@@ -72,7 +72,7 @@ def build(facts: Iterable[Mapping[str, Any]], citations: Iterable[str]) -> tuple
 
 
 def _refused(doi: str, rows: Mapping[str, Mapping[str, Any]]) -> str | None:
-    """Why no record is made of this row at all."""
+    """Why no record is made from this row; None if one is."""
     if not DOI.fullmatch(doi):
         return "the DOI is cut off or malformed"
     prefix, _, suffix = doi.partition("/")
@@ -86,7 +86,7 @@ def _refused(doi: str, rows: Mapping[str, Mapping[str, Any]]) -> str | None:
 
 
 def _record(row: Mapping[str, Any]) -> Record:
-    """One row of facts in Crossref's shape; keys in the order a reader expects them."""
+    """A row of facts as a record in Crossref's format."""
     record = Record(row["doi"], [row.get("source_url") or row["seen_in"]])
     message = record.message
     message["DOI"] = row["doi"]
@@ -115,7 +115,7 @@ def _record(row: Mapping[str, Any]) -> Record:
 
 
 def _date(row: Mapping[str, Any], record: Record) -> list[int] | None:
-    """[year] or [year, month]; a month without its year says nothing."""
+    """[year] or [year, month]; a month without a year is left out."""
     month = row.get("month")
     if not row.get("year"):
         if month:
@@ -125,7 +125,7 @@ def _date(row: Mapping[str, Any], record: Record) -> list[int] | None:
 
 
 def _authors(row: Mapping[str, Any], record: Record) -> list[dict[str, str]]:
-    """People in order as Crossref deposits them; nobody rather than somebody with given and family name confused."""
+    """The authors in Crossref's format, in order; empty when a given name and a family name may be exchanged."""
     if text := row.get("authors_text"):
         people = _from_text(text)
         if people is None:
@@ -134,22 +134,23 @@ def _authors(row: Mapping[str, Any], record: Record) -> list[dict[str, str]]:
     names = ("given", "family")
     people = [{key: person[key] for key in names if person.get(key)} for person in row.get("authors") or ()]
     for person in people:
-        if _turned_round(person.get("given", ""), person["family"]):
+        if _exchanged(person.get("given", ""), person["family"]):
             shown = "; ".join(f"{p['family']}, {p.get('given', '')}".rstrip(", ") for p in people)
             record.left_out.append(("author", shown, f"given and family name look exchanged at “{person['family']}”"))
             return []
     return people
 
 
-def _turned_round(given: str, family: str) -> bool:
-    """Initials as a family name, a generation as a given one, or a shouted given name (a family name elsewhere)."""
+def _exchanged(given: str, family: str) -> bool:
+    """Whether given and family name look exchanged: initials as a family name, or as a given name a generation (Jr) or a name in
+    capitals, which are used for family names."""
     initials = re.fullmatch(INITIALS, family) is not None and given != ""
-    shouted = len(given) > 3 and given.isalpha() and given.isupper() and not family.isupper()
-    return initials or shouted or given.lower() in GENERATION
+    capitals = len(given) > 3 and given.isalpha() and given.isupper() and not family.isupper()
+    return initials or capitals or given.lower() in GENERATION
 
 
 def _from_text(text: str) -> list[dict[str, str]] | None:
-    """`Family AB; Family C` or `Family, A. B., & Family, C`; None where another reading is possible."""
+    """The authors of a text such as `Family AB; Family C` or `Family, A. B., & Family, C`; None if it is ambiguous."""
     if "et al" in text or "..." in text:
         return None
     parts = text.split("; ") if ";" in text else text.split(", ")
@@ -164,7 +165,7 @@ def _from_text(text: str) -> list[dict[str, str]] | None:
 
 
 def _fill_from_article(rows: dict[str, dict[str, Any]], citations: Iterable[str]) -> dict[str, list[str]]:
-    """Complete the cited works from the citations as printed, only where a fact is absent: doi → facts filled."""
+    """Add absent facts to the cited works from the printed citations; returns doi → names of the added facts."""
     by_title = {_key(row["title"]): row for row in rows.values()}
     filled: dict[str, list[str]] = {}
     for text in citations:
@@ -184,7 +185,7 @@ def _key(title: str) -> str:
 
 
 def _link_corrections(rows: Mapping[str, Mapping[str, Any]], records: Mapping[str, Record]) -> None:
-    """`corrected_by` in both directions, as Crossref has it: `updated-by` on the work, `update-to` on the notice."""
+    """Write `corrected_by` in both directions, as Crossref does: `updated-by` in the work, `update-to` in the notice."""
     for doi, row in rows.items():
         if notice := row.get("corrected_by"):
             records[doi].message["updated-by"] = [{"DOI": notice, "type": "correction", "label": "Correction"}]
@@ -193,13 +194,13 @@ def _link_corrections(rows: Mapping[str, Mapping[str, Any]], records: Mapping[st
 
 
 def lines(records: Iterable[Record]) -> Iterator[str]:
-    """JSON lines, UTF-8 text, in the records' order."""
+    """The records as JSON Lines, in their order."""
     for record in records:
         yield json.dumps(record.message, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
 def provenance(records: Iterable[Record]) -> Iterator[tuple[str, str, str]]:
-    """(doi, where its facts were seen, which facts the record holds)."""
+    """The rows of provenance.csv: the DOI, the sources of the facts, and the facts that the record has."""
     for record in records:
         held = " ".join(key for key in record.message if key not in ("DOI", "URL", "source"))
         yield record.doi, " | ".join(record.seen), held
@@ -214,7 +215,7 @@ def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> bytes:
 
 
 def files(facts: Path, sources: Path) -> dict[str, bytes]:
-    """The three generated files by name. The gzip header carries neither name nor time, so bytes repeat."""
+    """File name → content of the three files. The gzip header has no name and no time, so that the bytes are reproducible."""
     raw = facts.read_bytes()
     text = (gzip.decompress(raw) if facts.suffix == ".gz" else raw).decode("utf-8")
     rows = [json.loads(line) for line in text.split("\n") if line.strip()]
@@ -232,11 +233,11 @@ def files(facts: Path, sources: Path) -> dict[str, bytes]:
 
 
 def main() -> None:
-    """Write the files and say how much is in them."""
+    """Write the files and print their sizes."""
     parser = argparse.ArgumentParser(description="Build the bundled snapshot from bibliographic facts.")
-    parser.add_argument("facts", type=Path, help="bibliographic facts, one JSON object a line, gzipped or not")
+    parser.add_argument("facts", type=Path, help="bibliographic facts, one JSON object per line, plain or gzipped")
     parser.add_argument(
-        "--sources", type=Path, default=ROOT / "sources.yaml", help="the reference list that fills gaps"
+        "--sources", type=Path, default=ROOT / "sources.yaml", help="the reference list that completes facts"
     )
     parser.add_argument("--out", type=Path, default=ROOT / "evidence" / "snapshot", help="the folder to write to")
     arguments = parser.parse_args()

@@ -1,8 +1,8 @@
-"""Measure the rules on the labelled sets beside the checkout and write evidence/evaluation/accuracy.csv, which the site shows.
+"""Measures the rules on labelled records and writes evidence/evaluation/accuracy.csv, which the site shows.
 
     python scripts/measure.py [FOLDER]        # default: ../shared/data
 
-Run it after every change of a rule; a test says when the table was made with other rules. `--check` only compares.
+Run it after every change of a rule; a test fails when the table was made with other rules. `--check` compares and writes nothing.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SETS = {
 
 
 def figures(folder: Path, rules: Taxonomy) -> Iterator[Figure]:
-    """Every line of the table."""
+    """The rows of the table."""
     labelled, works, trials = (screening.labelled_records(_find(folder, name)) for name in SETS)
     yield from accuracy.screening_figures(screening.measure_screening(labelled, rules), SETS[LABELLED], rules.digest)
     yield from accuracy.screening_figures(screening.measure_screening(works, rules), SETS[BIBLIOGRAPHY], rules.digest)

@@ -1,8 +1,8 @@
-"""Make the pictures of the site that the README and docs/ show, from the bundled snapshot.
+"""Makes the screenshots of the site for the README and the documentation, from the bundled snapshot.
 
 Run it in the project's virtual environment: `python scripts/screenshots.py [DATABASE]`. It needs Debian's chromium and the
-PyPI package `playwright`. Without DATABASE it makes the demo's in a temporary folder. It writes docs/site-*.png and
-nothing else, and fails when a picture grows past the limit.
+PyPI package `playwright`. Without DATABASE it runs the demo in a temporary folder. It writes only docs/site-*.png, and fails when
+a file is larger than the limit.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from evidence.review import desk
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 LIMIT = 400_000
-"""Bytes a picture may have: they travel with every clone."""
+"""Highest size of a file in bytes; every clone of the repository contains it."""
 
 DESK = {"width": 1200, "height": 900}
 PHONE = {"width": 390, "height": 844}
@@ -48,9 +48,9 @@ def main() -> None:
         db = Path(sys.argv[1]) if len(sys.argv) > 1 else demo(Path(folder))
         with closing(socket.create_server(("127.0.0.1", 0))) as free:
             port = free.getsockname()[1]
-        told, link = desk.for_one(db, db.with_name("decisions.db"), "A. Reader")
+        environment, link = desk.local_desk(db, db.with_name("decisions.db"), "A. Reader")
         command = serve.command(db, "127.0.0.1", port, open_browser=False)
-        server = subprocess.Popen(command, stderr=subprocess.DEVNULL, env={**os.environ, **told})
+        server = subprocess.Popen(command, stderr=subprocess.DEVNULL, env={**os.environ, **environment})
         try:
             wait_for(port)
             DOCS.mkdir(exist_ok=True)
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def demo(folder: Path) -> Path:
-    """The demo's database, made in `folder`."""
+    """Run the demo in `folder`; returns its database."""
     db = folder / "evidence.db"
     subprocess.run([sys.executable, "-m", "evidence", "--db", str(db), "demo", "--no-serve"], check=True, cwd=folder)
     return db
@@ -84,18 +84,18 @@ def shoot(chromium: str, site: str, link: str) -> None:
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         for name, (address, options, height) in PICTURES.items():
             page = browser.new_context(**options).new_page()
-            if name == "desk":  # the only page that asks who is there
+            if name == "desk":  # the only page that needs a login
                 page.goto(site + link)
             answer = page.goto(site + address)
             if answer is None or answer.status != 200:
-                sys.exit(f"{address}: no page to take a picture of")
+                sys.exit(f"{address}: the page was not found")
             path = DOCS / f"site-{name}.png"
             width = options["viewport"]["width"]
             page.screenshot(path=path, full_page=True, clip={"x": 0, "y": 0, "width": width, "height": height})
             size = path.stat().st_size
             print(f"{path.name}: {size:,} bytes")
             if size > LIMIT:
-                sys.exit(f"{path.name} is larger than {LIMIT:,} bytes; make it shorter")
+                sys.exit(f"{path.name} is larger than {LIMIT:,} bytes; lower its height")
         browser.close()
 
 

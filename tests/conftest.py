@@ -6,15 +6,24 @@ import socket
 import sqlite3
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from hypothesis import HealthCheck, settings
 
 from evidence.rules import taxonomy
 from evidence.rules.taxonomy import Taxonomy
 from tests.data import FOLDERS, FULL, SAMPLES
+
+if hasattr(yaml, "CSafeLoader"):  # Datasette reads its metadata with the slow reader, fifty milliseconds for each site
+    yaml.safe_load = partial(yaml.load, Loader=yaml.CSafeLoader)
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
+"""No test fails because the machine is busy."""
 
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 

@@ -14,6 +14,7 @@ import ctypes
 import json
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import sys
@@ -58,7 +59,7 @@ def sync(folder: Path) -> None:
     """Make the databases and harvest a file into them."""
     small = sources.check(strict_yaml.parse(SMALL_YAML, "s.yaml"))
     files = Files("files", (folder.parent / "works.jsonl",))
-    run_sync(folder / "evidence.db", folder / "decisions.db", small, BOOK, now, Quiet(), door=files)
+    run_sync(folder / "evidence.db", folder / "decisions.db", small, BOOK, now, Quiet(), files=files)
 
 
 def decide(folder: Path) -> None:
@@ -108,16 +109,16 @@ class Killer:
         self._whole: dict[str, list[list[str]]] = {}
         lines = [json.dumps(work) for work in (*WORKS, *MORE)]
         (folder / "works.jsonl").write_text("\n".join(lines))
+        self._start = folder / "start"
+        self._start.mkdir()
+        for step in self._before:
+            step(self._start)
+        if self._job is decide:
+            (self._start / "decisions.db").unlink()
 
     def fresh(self, name: str) -> Path:
-        """A folder as it is before the job."""
-        folder = self._folder / name
-        folder.mkdir()
-        for step in self._before:
-            step(folder)
-        if self._job is decide:
-            (folder / "decisions.db").unlink()
-        return folder
+        """A folder as it is before the job: a copy, for every database in it is closed."""
+        return Path(shutil.copytree(self._start, self._folder / name))
 
     def clean(self) -> tuple[int, dict[str, Any]]:
         """How many calls the job makes, and what it leaves."""

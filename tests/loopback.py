@@ -1,7 +1,7 @@
 """A Crossref on 127.0.0.1 for tests, benchmarks and crash tests: the routes, shapes and faults of the real one.
 
     with LoopbackCrossref(messages) as server:
-        with Crossref(server.url, sleep=waits.append) as door: ...
+        with CrossrefClient(server.url, sleep=waits.append) as crossref: ...
         server.requests                                   # every request, parsed
         server.works["10.5555/new"] = {...}               # while it runs
         server.script([Fault("500"), Fault("429", retry_after="3", when=lambda r: r.route == "list")])

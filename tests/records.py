@@ -1,4 +1,4 @@
-"""Crossref-shaped messages for tests, from real bibliographic facts; and a door over a dict of them."""
+"""Crossref-shaped messages for tests, from real bibliographic facts; and a record source over them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from evidence import doi as spelling
 from evidence.crossref.normalise import cited_by, indexed_at
-from evidence.model import Doi, Found, Message, Page, Query, Seen, Window
+from evidence.model import Doi, LookupResult, Message, Page, Query, RecordStatus, Window
 
 SMALL_YAML = """
 sources:
@@ -98,11 +98,12 @@ MALARIA = message(
 WORKS: tuple[Message, ...] = (LIPSITZ, FONAGY, MARKOWITZ, STANGIER, MALARIA)
 
 
-class DictDoor:
-    """A `model.Door` over messages in memory. Ranks by words shared; `asked` keeps every question."""
+class FakeRecordSource:
+    """A `model.RecordSource` over messages in memory. Ranks by words shared; `asked` keeps every request."""
 
     def __init__(self, messages: Sequence[Message] = WORKS, name: str = "crossref") -> None:
         self.name = name
+        self.authoritative = name == "crossref"
         self.requests = self.bytes = 0
         self.date: datetime | None = None
         self.messages = {spelling.lower(str(m["DOI"])): m for m in messages}
@@ -110,22 +111,22 @@ class DictDoor:
         self.agencies: dict[str, str] = {}
         self.asked: list[tuple[Any, ...]] = []
 
-    def lookup(self, dois: Sequence[Doi], since: str | None = None) -> Iterator[tuple[Found, ...]]:
+    def lookup(self, dois: Sequence[Doi], since: str | None = None) -> Iterator[tuple[LookupResult, ...]]:
         self.asked.append(("lookup", tuple(dois), since))
         batch = []
         for doi in dois:
             answered = Doi(self.aliases.get(doi, doi))
             found = self.messages.get(answered)
             if since is None:
-                batch.append(Found(doi, answered if found else None, found))
+                batch.append(LookupResult(doi, answered if found else None, found))
             elif found and answered == doi and found["indexed"]["date-time"] >= since:
-                batch.append(Found(doi, doi, found))
+                batch.append(LookupResult(doi, doi, found))
         yield tuple(batch)
 
-    def check(self, dois: Sequence[Doi]) -> Iterator[tuple[Seen, ...]]:
+    def check(self, dois: Sequence[Doi]) -> Iterator[tuple[RecordStatus, ...]]:
         self.asked.append(("check", tuple(dois)))
         here = [(doi, self.messages[doi]) for doi in dois if doi in self.messages and doi not in self.aliases]
-        yield tuple(Seen(doi, indexed_at(m), cited_by(m)) for doi, m in here)
+        yield tuple(RecordStatus(doi, indexed_at(m), cited_by(m)) for doi, m in here)
 
     def scan(self, query: Query, window: Window | None = None, offset: int = 0, *, by_creation: bool = False) -> Page:
         self.asked.append(("scan", query, window))

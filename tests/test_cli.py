@@ -1,60 +1,38 @@
-"""The command line as a person meets it: what is printed, where, and with which exit code."""
+"""The command line: what is printed, to stdout or stderr, and the exit code."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
+import shlex
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import pytest
 from filelock import FileLock
 
 from evidence import cli
+from tests.command_line import Run, runner
 from tests.loopback import LoopbackCrossref
 from tests.records import FONAGY, MARKOWITZ, SMALL_YAML, STANGIER, WORKS
 
 
-@dataclass
-class Said:
-    """What a command printed, and its exit code."""
-
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Said]
-
-
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Call the console script in an empty folder: `run("sync", "--offline")`."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str) -> Said:
-        monkeypatch.setattr(sys, "argv", ["evidence", *arguments])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        captured = capsys.readouterr()
-        return Said(code, captured.out, captured.err)
-
-    return call
+    """Call the console script in an empty folder."""
+    return runner(tmp_path, monkeypatch, capsys)
 
 
 @pytest.fixture
 def crossref(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackCrossref]:
-    """A loopback Crossref with the test's works, where EVIDENCE_CROSSREF_URL points; generous with its rate limits."""
+    """A loopback Crossref with the test's works at EVIDENCE_CROSSREF_URL, without a rate limit."""
     with LoopbackCrossref() as server:
         server.works = {str(w["DOI"]): w for w in WORKS}
         monkeypatch.setenv("EVIDENCE_CROSSREF_URL", server.url)
@@ -66,6 +44,39 @@ def small(tmp_path: Path) -> Path:
     path = tmp_path / "sources.yaml"
     path.write_text(SMALL_YAML)
     return path
+
+
+def commands(command: click.Command = cli.cli, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
+    """Every command, group and subcommand, with its full name such as `evidence report prisma`."""
+    yield " ".join(("evidence", *path)), command
+    if isinstance(command, click.Group):
+        for name, inner in command.commands.items():
+            yield from commands(inner, (*path, name))
+
+
+def parsed(arguments: list[str], command: click.Command = cli.cli) -> str:
+    """The names of the command that these arguments call. Its arguments and options are parsed; nothing is run."""
+    context = command.make_context(command.name, list(arguments))
+    if isinstance(command, click.Group):
+        _, rest, _ = command.make_parser(context).parse_args(list(arguments))
+        name, inner, rest = command.resolve_command(context, rest)
+        assert inner is not None
+        return f"{name} {parsed(rest, inner)}".strip()
+    return ""
+
+
+@pytest.mark.parametrize(("typed", "command"), list(commands()), ids=[typed for typed, _ in commands()])
+def test_every_help_text_ends_with_an_example_that_parses(run: Run, typed: str, command: click.Command) -> None:
+    said = run(*typed.split()[1:], "--help").out
+    assert "..." not in said.partition("Commands:")[2], "a command is not described in one short sentence"
+    _, heading, examples = said.partition("\n  Example")
+    assert heading, said
+    _, *lines = examples.splitlines()
+    assert lines
+    for line in lines:
+        first, *arguments = shlex.split(line)
+        assert first == "evidence"
+        assert f"evidence {parsed(arguments)}".startswith(typed), line
 
 
 def test_the_demo_from_an_empty_folder(run: Run) -> None:
@@ -83,7 +94,7 @@ def test_the_demo_from_an_empty_folder(run: Run) -> None:
     assert run("init").code == 0
     again = run("sync", "--offline")
     assert again.code == 0
-    assert "Nothing new: no row of the evidence changed." in again.out
+    assert "Nothing new: no record, verdict or tag has changed." in again.out
 
 
 def test_sync_over_http_and_again(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
@@ -96,7 +107,7 @@ def test_sync_over_http_and_again(run: Run, crossref: LoopbackCrossref, small: P
     assert len(crossref.requests) - asked <= 4
 
 
-def test_no_crossref_names_offline(run: Run, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_crossref_mentions_offline(run: Run, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EVIDENCE_CROSSREF_URL", "http://127.0.0.1:9")
     monkeypatch.setattr(time, "sleep", lambda _: None)
     said = run("sync")
@@ -111,13 +122,13 @@ def test_records_from_a_file(run: Run, small: Path, tmp_path: Path) -> None:
     said = run("sync", "--from", str(file))
     assert said.code == 0
     assert "4 records read" in said.out
-    assert "2 new" in said.out
+    assert "2 new works" in said.out
     assert "2 records could not be understood" in said.out
     everything = run("sync", "--from", str(file), "--all", "--json")
     assert json.loads(everything.out)["outcome"] == "complete"
 
 
-def test_mistakes_are_one_sentence_and_exit_two(run: Run, small: Path, tmp_path: Path) -> None:
+def test_a_mistake_is_one_sentence_and_exit_code_2(run: Run, small: Path, tmp_path: Path) -> None:
     small.write_text(SMALL_YAML.replace("kind: search", "kind: serch"))
     (tmp_path / "page.html").write_text("<html></html>")
     for arguments, words in (
@@ -125,7 +136,7 @@ def test_mistakes_are_one_sentence_and_exit_two(run: Run, small: Path, tmp_path:
         (("check",), "did you mean 'search'"),
         (("sync", "--all"), "--from"),
         (("explain", "10.5555/none"), "there is no database yet"),
-        (("explain", "nonsense"), "is no DOI"),
+        (("explain", "nonsense"), "is not a valid DOI"),
         (("export", "--since", "yesterday"), "2026-01-31"),
         (("export", "--tag", "variant"), "facet:value"),
         (("status",), "there is no database yet"),
@@ -144,12 +155,12 @@ def test_mistakes_are_one_sentence_and_exit_two(run: Run, small: Path, tmp_path:
     assert run("nonsense").code == 2
 
 
-def test_init_says_where_it_cannot_write(run: Run, tmp_path: Path) -> None:
+def test_init_names_the_file_it_cannot_write(run: Run, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     said = run("init", "file/review")
     assert (said.code, "cannot be written" in said.err) == (2, True)
     assert run("init", "review").code == 0
-    assert "already there" in run("init", "review").err
+    assert "already exists" in run("init", "review").err
 
 
 def test_two_syncs_at_once(run: Run, small: Path, tmp_path: Path) -> None:
@@ -159,7 +170,7 @@ def test_two_syncs_at_once(run: Run, small: Path, tmp_path: Path) -> None:
     assert "another evidence sync" in said.err
 
 
-def test_a_strangers_file_as_database(run: Run, small: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_refused_and_unchanged(run: Run, small: Path, tmp_path: Path) -> None:
     (tmp_path / "evidence.db").write_text("my diary\n" * 100)
     said = run("sync", "--offline")
     assert said.code == 1
@@ -167,7 +178,7 @@ def test_a_strangers_file_as_database(run: Run, small: Path, tmp_path: Path) -> 
     assert (tmp_path / "evidence.db").read_text() == "my diary\n" * 100
 
 
-def test_a_database_that_is_damaged_inside_is_said_in_a_sentence(
+def test_a_damaged_database_is_reported_in_one_sentence(
     run: Run, crossref: LoopbackCrossref, small: Path, tmp_path: Path
 ) -> None:
     run("sync")
@@ -191,7 +202,7 @@ def test_explain_decide_and_judge(run: Run, crossref: LoopbackCrossref, small: P
     said = run("explain", "https://doi.org/" + str(STANGIER["DOI"]).upper())
     assert "Verdict: include (by rule, judged on title)" in said.out
     assert "[interpersonal psychotherapy]" in said.out
-    assert "Led here by:" in said.out
+    assert "Found through:" in said.out
     doi = str(STANGIER["DOI"])
     decided = run("decide", doi, "exclude", "--tag", "variant:ipt-g", "--because", "comparator", "--by", "A. Reader")
     assert decided.code == 0, decided.err
@@ -199,13 +210,13 @@ def test_explain_decide_and_judge(run: Run, crossref: LoopbackCrossref, small: P
     assert "Verdict: exclude (decided by a person" in said.out
     assert "variant: ipt-g (decided by a person)" in said.out
     assert "Nothing to judge" in run("judge").out
-    assert "from crossref" in run("status").out  # judging again is no harvest
+    assert "from Crossref" in run("status").out  # judging again is no harvest
     assert run("decide", doi, "--because", "x", "--by", "A").code == 2
     assert "has no 'ipt-z'" in run("decide", doi, "--tag", "variant:ipt-z", "--because", "x", "--by", "A").err
     assert "no such work" in run("decide", "10.5555/none", "include", "--because", "x", "--by", "A").err
 
 
-def test_a_word_can_be_taken_back(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
+def test_a_decision_can_be_withdrawn(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
     run("sync")
     doi = str(STANGIER["DOI"])
     before = run("explain", doi).out
@@ -215,7 +226,7 @@ def test_a_word_can_be_taken_back(run: Run, crossref: LoopbackCrossref, small: P
     said = run(
         "decide", doi, "--withdraw", "verdict", "--withdraw", "variant:ipt-g", "--because", "slip", "--by", "A. Reader"
     )
-    assert said.out.startswith("2 decided")
+    assert said.out.startswith("2 decisions by A. Reader")
     assert run("explain", doi).out == before
     assert "nothing to undo" in run("decide", doi, "--withdraw", "verdict", "--because", "x", "--by", "A. Reader").err
     assert run("decisions", "export", "-o", "d.csv").code == 0
@@ -224,12 +235,12 @@ def test_a_word_can_be_taken_back(run: Run, crossref: LoopbackCrossref, small: P
     assert "at once" in both.err
 
 
-def test_pairs_are_decided_too(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
+def test_decisions_on_pairs_of_records(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
     second = STANGIER | {"DOI": "10.5555/second.registration"}
     crossref.works[str(second["DOI"])] = second
     assert "1 duplicate record." in run("sync").out
     doi, other = str(STANGIER["DOI"]), str(second["DOI"])
-    assert f"A record of the same work as https://doi.org/{doi}, which counts." in run("explain", other).out
+    assert f"A duplicate of https://doi.org/{doi}, which is the record that counts." in run("explain", other).out
     assert len(run("export").out.splitlines()) == 5
     assert run("decide", doi, "--apart", other, "--because", "two papers", "--by", "A. Reader").code == 0
     assert len(run("export").out.splitlines()) == 6
@@ -238,7 +249,7 @@ def test_pairs_are_decided_too(run: Run, crossref: LoopbackCrossref, small: Path
     assert "No conflicts" in run("decisions", "conflicts").out
 
 
-def test_reviewers_who_disagree_and_a_text_that_changed_are_conflicts(
+def test_disagreeing_reviewers_and_changed_texts_are_conflicts(
     run: Run, crossref: LoopbackCrossref, small: Path
 ) -> None:
     run("sync")
@@ -260,11 +271,13 @@ def test_reviewers_who_disagree_and_a_text_that_changed_are_conflicts(
     assert f"1 decision to look at again (`evidence decisions conflicts`): {other}." in run("sync").out
     assert "to look at again" not in run("sync").out
     assert "has changed since" in run("decisions", "conflicts").out
-    assert "Waiting for a person: 0. Decisions to look at again: 1." in run("status").out
+    assert "Waiting for a decision: 0. Decisions to look at again: 1." in run("status").out
     assert "Verdict: include (decided by a person" in run("explain", other).out
 
 
-def test_decisions_travel_as_csv(run: Run, crossref: LoopbackCrossref, small: Path, tmp_path: Path) -> None:
+def test_decisions_are_exported_and_imported_as_csv(
+    run: Run, crossref: LoopbackCrossref, small: Path, tmp_path: Path
+) -> None:
     run("sync")
     run("decide", str(STANGIER["DOI"]), "exclude", "--because", 'comparator, "only"', "--by", "A. Reader")
     assert run("decisions", "export", "-o", "d.csv").code == 0
@@ -314,10 +327,10 @@ def test_reports(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
     assert {"key": "included", "n": 4}.items() <= next(
         box for box in json.loads(run("report", "prisma", "--json").out) if box["key"] == "included"
     ).items()
-    assert "--as-of 'soon' is no day" in run("report", "prisma", "--as-of", "soon").err
+    assert "--as-of 'soon' is not a valid date" in run("report", "prisma", "--as-of", "soon").err
     refused = run("export", "--as-of", "soon")
     assert (refused.code, refused.out) == (2, "")
-    assert "--as-of 'soon' is no day" in refused.err
+    assert "--as-of 'soon' is not a valid date" in refused.err
     assert len(run("export", "--as-of", "1999-12-31").out.splitlines()) == 1
     now, then = (
         list(csv.DictReader(run("export", *more).out.splitlines())) for more in ((), ("--as-of", "2099-12-31"))
@@ -325,11 +338,11 @@ def test_reports(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
     assert [row["doi"] for row in now] == [row["doi"] for row in then]
     said = run("report", "prisma-s").out
     assert "query: query.bibliographic=interpersonal psychotherapy" in said
-    assert "must say: interpersonal psychotherap*, interpersonal therap*" in said
+    assert "title or abstract contains: interpersonal psychotherap*, interpersonal therap*" in said
     assert "Crossref REST API" in said
     assert "years 1974–" in said
     said = run("report", "changes").out
-    assert said.startswith("4 new.\n\nNew (4):\n")
+    assert said.startswith("4 new works.\n\nNew works (4):\n")
     assert said.count("\n  include: 10.") == 4
     assert run("report", "changes", "--tags").out == said
     assert len(json.loads(run("report", "changes", "--since", "2000-01-01", "--json").out)) == 4
@@ -361,7 +374,7 @@ def test_snowball(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
 
 
 def test_check_counts_online(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
-    assert "2 sources, nothing wrong" in run("check").out
+    assert "2 sources, no mistakes" in run("check").out
     assert "By name" in run("check", "--online").out
 
 
@@ -381,15 +394,15 @@ def test_as_a_module_and_as_a_pipe(tmp_path: Path) -> None:
     assert piped.stderr == ""
 
 
-def test_a_site_for_strangers_has_no_desk(run: Run, crossref: LoopbackCrossref, small: Path, tmp_path: Path) -> None:
+def test_a_public_site_has_no_reviewers_desk(run: Run, crossref: LoopbackCrossref, small: Path, tmp_path: Path) -> None:
     run("sync")
     (tmp_path / "accounts.yaml").write_text("A. Reader: secret\n")
     for options, said in (
-        (("--public", "--reviewer", "A. Reader"), "exclude each other"),
-        (("--accounts", "accounts.yaml", "--reviewer", "A. Reader"), "exclude each other"),
+        (("--public", "--reviewer", "A. Reader"), "give only one of"),
+        (("--accounts", "accounts.yaml", "--reviewer", "A. Reader"), "give only one of"),
         (("--reviewer", "  "), "must not be empty"),
         (("--reviewer", "A. Reader", "--port", "99999"), "a port is a number"),
     ):
         answer = run("serve", *options)
         assert (answer.code, said in answer.err) == (2, True), options
-        assert "The desk" not in answer.err
+        assert "Reviewer's desk:" not in answer.err

@@ -12,7 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evidence.decisions import chained, divided, followed, identify, known, latest, merged, moment, standing, subject
+from evidence.decisions import (
+    at_current_dois,
+    contradictions,
+    current_decisions,
+    current_ids_on_subject,
+    decision_id,
+    ids_on_subject,
+    infer_seen,
+    merged,
+    parse_time,
+    subject,
+)
 from evidence.model import SAME_WORK, Decision, Doi
 
 WORK, TWIN, OTHER = Doi("10.1/a"), Doi("10.1/b"), Doi("10.1/c")
@@ -26,23 +37,23 @@ def said(verdict: str | None, at: str = "2026-11-01T00:00:00Z", by: str = "A", *
 
 def after(held: list[Decision], new: Decision) -> Decision:
     """`new`, made by somebody who has these decisions before them."""
-    return replace(new, seen=latest(held, subject(new)))
+    return replace(new, seen=current_ids_on_subject(held, subject(new)))
 
 
 def test_a_correction_stands_though_the_clock_was_a_day_ahead() -> None:
     slip = said("include", "2026-11-28T09:00:00Z")
     mended = after([slip], said("exclude", "2026-11-27T09:00:00Z"))
     for ledger in ([slip, mended], [mended, slip]):
-        assert standing(ledger) == [mended]
-        assert divided(ledger) == []
+        assert current_decisions(ledger) == [mended]
+        assert contradictions(ledger) == []
 
 
 def test_what_others_decided_is_seen_too() -> None:
     theirs = said("include", "2026-11-28T09:00:00Z", by="B")
     mine = after([theirs], said("exclude", "2026-11-27T09:00:00Z"))
-    assert [d.verdict for d in standing([mine, theirs])] == ["include", "exclude"]  # the last one counts
+    assert [d.verdict for d in current_decisions([mine, theirs])] == ["include", "exclude"]  # the last one counts
     again = after([theirs, mine], said("include", "2026-11-27T09:00:01Z"))
-    assert standing([again, mine, theirs]) == [theirs, again]
+    assert current_decisions([again, mine, theirs]) == [theirs, again]
 
 
 @pytest.mark.parametrize("reason", [f"reason {n}" for n in range(8)])
@@ -50,60 +61,62 @@ def test_the_last_of_three_who_saw_each_other_stands_whatever_their_clocks_say(r
     """Whatever the identifiers, too: these depend on the reason."""
     first = said("include", "2026-11-28T09:00:00Z", by="A")
     second = after([first], said("exclude", "2026-11-28T10:00:00Z", by="B", reason=reason))
-    third = replace(said("include", "2026-11-27T09:00:00Z", by="C", reason=reason), seen=(identify(second),))
+    third = replace(said("include", "2026-11-27T09:00:00Z", by="C", reason=reason), seen=(decision_id(second),))
     for ledger in itertools.permutations([first, second, third]):
-        assert [d.reviewer for d in standing(ledger)] == ["A", "B", "C"]
+        assert [d.reviewer for d in current_decisions(ledger)] == ["A", "B", "C"]
 
 
 def test_two_copies_that_did_not_see_each_other_come_to_the_same_end_and_say_so() -> None:
     here, there = said("include", "2026-11-02T00:00:00Z"), said("exclude", "2026-11-03T00:00:00Z")
-    assert standing([here, there]) == standing([there, here]) == [there]
-    assert divided([here, there]) == [(here, there)]
-    assert divided([here, replace(here, reason="the same verdict", made_at="2026-11-04T00:00:00Z")]) == []
+    assert current_decisions([here, there]) == current_decisions([there, here]) == [there]
+    assert contradictions([here, there]) == [(here, there)]
+    assert contradictions([here, replace(here, reason="the same verdict", made_at="2026-11-04T00:00:00Z")]) == []
 
 
 def test_decisions_on_two_records_of_one_work_meet() -> None:
     one, two = said("include"), said("exclude", "2026-11-03T00:00:00Z", doi=TWIN)
-    assert standing([one, two]) == [one, two]
-    assert standing([one, two], {TWIN: WORK}) == [two]
-    assert divided([one, two], {TWIN: WORK}) == [(one, two)]
+    assert current_decisions([one, two]) == [one, two]
+    assert current_decisions([one, two], {TWIN: WORK}) == [two]
+    assert contradictions([one, two], {TWIN: WORK}) == [(one, two)]
 
 
 def test_a_pair_is_one_subject_from_either_side() -> None:
     same = Decision(WORK, "tag", None, SAME_WORK, TWIN, "why", "A", "2026-11-01T00:00:00Z", None, None)
-    apart = replace(same, doi=TWIN, value=WORK, action="untag", made_at="2026-11-02T00:00:00Z", seen=(identify(same),))
+    apart = replace(
+        same, doi=TWIN, value=WORK, action="untag", made_at="2026-11-02T00:00:00Z", seen=(decision_id(same),)
+    )
     assert subject(same) == subject(apart)
-    assert standing([apart, same]) == [apart]
+    assert current_decisions([apart, same]) == [apart]
 
 
 def test_a_pair_is_shown_from_either_side_until_it_has_become_one_record() -> None:
     pair = Decision(WORK, "untag", None, SAME_WORK, OTHER, "why", "A", "2026-11-01T00:00:00Z", None, None)
     back = replace(pair, doi=OTHER, value=WORK)
-    assert followed([pair, back], {}) == (pair, back)
-    assert followed([pair, back], {WORK: TWIN}) == (replace(pair, doi=TWIN), replace(back, value=TWIN))
-    assert followed([pair, back], {OTHER: WORK}) == ()
+    assert at_current_dois([pair, back], {}) == (pair, back)
+    assert at_current_dois([pair, back], {WORK: TWIN}) == (replace(pair, doi=TWIN), replace(back, value=TWIN))
+    assert at_current_dois([pair, back], {OTHER: WORK}) == ()
 
 
 def test_what_is_known_of_a_subject_is_all_that_was_said_of_it() -> None:
     one = said("include")
     two = after([one], said("exclude"))
     other = said("unsure", doi=OTHER)
-    assert known([one, two, other], subject(one)) == tuple(sorted([identify(one), identify(two)]))
-    assert latest([one, two, other], subject(one)) == (identify(two),)
+    assert ids_on_subject([one, two, other], subject(one)) == tuple(sorted([decision_id(one), decision_id(two)]))
+    assert current_ids_on_subject([one, two, other], subject(one)) == (decision_id(two),)
 
 
 def test_a_time_that_is_none_comes_before_every_other() -> None:
     old = said("include", "31/12/2019", seen=())
     new = said("exclude", "2026-11-01T00:00:00Z")
-    assert standing([new, old]) == [new]
-    assert moment("2026-11-01T01:00:00+01:00") == moment("2026-11-01T00:00:00Z")
+    assert current_decisions([new, old]) == [new]
+    assert parse_time("2026-11-01T01:00:00+01:00") == parse_time("2026-11-01T00:00:00Z")
 
 
 def test_a_ledger_of_before_is_read_as_it_was() -> None:
     first, undone, again = said("include"), said(None), said("unsure")  # all in one second: the ledger's order counts
-    assert standing(list(chained([first, undone]))) == []
-    assert [d.verdict for d in standing(list(chained([first, undone, again])))] == ["unsure"]
-    assert divided(list(chained([first, undone, again]))) == []
+    assert current_decisions(list(infer_seen([first, undone]))) == []
+    assert [d.verdict for d in current_decisions(list(infer_seen([first, undone, again])))] == ["unsure"]
+    assert contradictions(list(infer_seen([first, undone, again]))) == []
 
 
 def test_one_decision_held_with_different_pasts_is_one_decision() -> None:
@@ -113,8 +126,8 @@ def test_one_decision_held_with_different_pasts_is_one_decision() -> None:
 
 def test_a_cycle_that_only_an_edited_file_can_hold_ends() -> None:
     one, two = said("include"), said("exclude")
-    one, two = replace(one, seen=(identify(two),)), replace(two, seen=(identify(one),))
-    assert standing([one, two]) == standing([two, one]) != []
+    one, two = replace(one, seen=(decision_id(two),)), replace(two, seen=(decision_id(one),))
+    assert current_decisions([one, two]) == current_decisions([two, one]) != []
 
 
 copies = st.lists(
@@ -139,21 +152,21 @@ def test_merging_is_a_union_whatever_the_order_the_clocks_and_the_exchanges(hist
         at = (START + timedelta(days=days, seconds=step)).strftime("%Y-%m-%dT%H:%M:%SZ")
         new = after(ledgers[copy], said(verdict, at, reviewer))
         ledgers[copy].append(new)
-        made.append((new, frozenset(map(identify, ledgers[copy]))))
+        made.append((new, frozenset(map(decision_id, ledgers[copy]))))
     everything = list(merged(itertools.chain(*ledgers)))
-    expected = standing(everything)
+    expected = current_decisions(everything)
     for _ in range(3):
         shuffled = list(everything)
         chance.shuffle(shuffled)
-        assert standing(shuffled) == expected
-        assert standing([*shuffled, *shuffled]) == expected
+        assert current_decisions(shuffled) == expected
+        assert current_decisions([*shuffled, *shuffled]) == expected
     for order in itertools.permutations(range(3)):
         union: list[Decision] = []
         for copy in order:
             union = list(merged([*union, *ledgers[copy]]))
-        assert standing(union) == expected
+        assert current_decisions(union) == expected
     # A reviewer's decision never gives way to one of their own that they had before them.
     for decision, held in made:
         for stands in expected:
-            if stands.reviewer == decision.reviewer and identify(stands) != identify(decision):
-                assert identify(stands) not in held
+            if stands.reviewer == decision.reviewer and decision_id(stands) != decision_id(decision):
+                assert decision_id(stands) not in held

@@ -18,7 +18,14 @@ PACKAGE = ROOT / "evidence"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 PURE = (
     *("doi", "text", "characters", "model", "decisions", "page_numbers", "strict_yaml"),
-    *("crossref/normalise", "export/formats", "export/reference_formats", "database/change_log", "database/tag_filter"),
+    *(
+        "crossref/normalise",
+        "export/formats",
+        "export/reference_formats",
+        "database/change_log",
+        "database/rows",
+        "database/tag_filter",
+    ),
     *(f"{room}/{path.stem}" for room in ("rules", "linkage") for path in sorted((PACKAGE / room).glob("*.py"))),
 )
 CLOCKS = {"now", "utcnow", "today", "time", "monotonic", "perf_counter", "fromtimestamp"}
@@ -124,17 +131,30 @@ def test_the_middle_reads_no_clock(name: str) -> None:
     assert not calls & CLOCKS
 
 
-def test_two_modules_write_sql_that_changes_rows() -> None:
-    """`store` lands and judges, `schema` shapes; `site_copy` thins out its own copy and `precomputed` writes answers into it;
-    `as_of_date` fills a full-text index in memory. Nobody else changes a database."""
+def test_only_the_store_and_the_schema_write_sql_that_changes_rows() -> None:
+    """`store` and its parts (`store_…`) write, `schema` shapes; `site_copy` thins out its own copy and `precomputed` writes
+    answers into it; `as_of_date` fills a full-text index in memory. Nobody else changes a database."""
     changes = re.compile(r"\s*(?:insert (?:or \w+ )?into|update \w+\s+set|delete from|drop \w+|alter table)\b", re.I)
     writers = {
-        path.stem
+        path.relative_to(PACKAGE).with_suffix("").as_posix()
         for path in MODULES
         for node in ast.walk(tree(path))
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and changes.match(node.value)
     }
-    assert {"store", "schema"} <= writers <= {"store", "schema", "site_copy", "precomputed", "as_of_date"}
+    parts = {f"database/{path.stem}" for path in (PACKAGE / "database").glob("store_*.py")}
+    ours = {"database/store", "database/schema"} | parts
+    assert ours == {name for name in writers if name.startswith("database/")}
+    assert writers - ours <= {"publish/site_copy", "publish/precomputed", "export/as_of_date"}
+
+
+def test_only_the_store_calls_its_parts() -> None:
+    """So that every change is made inside a transaction of `store`. `record_columns` of `store_works` only reads."""
+    users = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in MODULES
+        if any(name.startswith("evidence.database.store_") for name in imported(path))
+    }
+    assert {user for user in users if not user.startswith("database/store")} == {"export/as_of_date.py"}
 
 
 def test_generated_docs_are_current() -> None:

@@ -1,7 +1,7 @@
 """A small Crossref in memory that changes as the years do, and what a database of it should hold.
 
-`World` is a `model.Door`: records appear, change, move to another DOI, vanish and come back; answers fail or the program is
-killed at a chosen request. `expected_notices` is the model that the database is compared with. It knows nothing of the
+`World` is a `model.RecordSource`: records appear, change, move to another DOI, vanish and come back; answers fail or the
+program is killed at a chosen request. `expected_notices` is the model that the database is compared with. It knows nothing of the
 code under test.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from evidence.errors import UnavailableError
-from evidence.model import Doi, Found, Message, Page, Query, Seen, Window
+from evidence.model import Doi, LookupResult, Message, Page, Query, RecordStatus, Window
 
 TOPICS = (
     "depressed adolescents", "bereaved spouses", "women after childbirth", "bulimia nervosa", "panic attacks",
@@ -42,9 +42,10 @@ class Killed(BaseException):
 
 
 class World:
-    """Crossref as a door in memory. `now` is its own clock: it stamps what is created and indexed."""
+    """Crossref in memory. `now` is its own clock: it stamps what is created and indexed."""
 
     name = "crossref"
+    authoritative = True
 
     def __init__(self) -> None:
         self.now = START
@@ -176,7 +177,7 @@ class World:
             doi = self.aliases[doi]
         return doi
 
-    # ------------------------------------------------------------------ the door
+    # ------------------------------------------------------------------ the record source
 
     @property
     def date(self) -> datetime:
@@ -192,21 +193,21 @@ class World:
         if self.fail_at is not None and self.fail_at <= self.requests < self.fail_at + self.fail_for:
             raise UnavailableError("Crossref kept failing (asked nothing, once); run again later")
 
-    def lookup(self, dois: Sequence[Doi], since: str | None = None) -> Iterator[tuple[Found, ...]]:
+    def lookup(self, dois: Sequence[Doi], since: str | None = None) -> Iterator[tuple[LookupResult, ...]]:
         for start in range(0, len(dois), 5):
             self._asked()
             batch = []
             for doi in dois[start : start + 5]:
                 answered = Doi(self.prime(doi))
                 found = self.records.get(answered)
-                batch.append(Found(doi, answered if found else None, dict(found) if found else None))
+                batch.append(LookupResult(doi, answered if found else None, dict(found) if found else None))
             yield tuple(batch)
 
-    def check(self, dois: Sequence[Doi]) -> Iterator[tuple[Seen, ...]]:
+    def check(self, dois: Sequence[Doi]) -> Iterator[tuple[RecordStatus, ...]]:
         for start in range(0, len(dois), 10):
             self._asked()
             yield tuple(
-                Seen(doi, found["indexed"]["date-time"], found.get("is-referenced-by-count"))
+                RecordStatus(doi, found["indexed"]["date-time"], found.get("is-referenced-by-count"))
                 for doi in dois[start : start + 10]
                 if (found := self.records.get(doi)) is not None
             )

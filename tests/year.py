@@ -27,9 +27,12 @@ from datasette.app import Datasette
 from evidence import strict_yaml
 from evidence.cli import cli
 from evidence.database import change_log, queries
+from evidence.database.connection import reading
+from evidence.database.ledger import read_ledger
+from evidence.database.sql import Row
 from evidence.database.store import open_store
 from evidence.errors import ConfigError
-from evidence.export import report
+from evidence.export import changes_report
 from evidence.harvest import sources
 from evidence.harvest.run import judge_stale
 from evidence.harvest.sync import Outcome, sync
@@ -122,7 +125,7 @@ class Told:
             "notice-ended": self.notices.keys() - notices.keys(),
         }
 
-    def hear(self, world: World, rows: list[queries.Row], notices: Mapping[Notice, str]) -> dict[str, set[Any]]:
+    def hear(self, world: World, rows: list[Row], notices: Mapping[Notice, str]) -> dict[str, set[Any]]:
         """Take what was told for known; returns it in the form of `due`. That a new preprint shows the notices of its article is
         left out."""
         said: dict[str, set[Any]] = defaultdict(set)
@@ -136,7 +139,7 @@ class Told:
                 self.news.add(doi)
                 self.content.setdefault(doi, self.content[row["before"]])
             elif what in ("notice", "notice-ended"):
-                found = change_log.read(row["after"] or row["before"], doi)
+                found = change_log.parse_notice(row["after"] or row["before"], doi)
                 notice = found.kind, found.notice_doi
                 if not (doi in new and notice in self.notices):
                     said[what].add(notice)
@@ -221,7 +224,7 @@ class Copy:
             self.open_site = await site_of(self.db)
         return self.open_site
 
-    def judge(self) -> tuple[int, list[queries.Row]]:
+    def judge(self) -> tuple[int, list[Row]]:
         return judge_stale(self.db, self.ledger, self.book, self.clock)
 
     def decide(self, doi: str, verdict: str | None = None, **more: Any) -> bool:
@@ -236,12 +239,12 @@ class Copy:
     def exported(self) -> Path:
         """The ledger as CSV, as `decisions export` writes it."""
         file = self.folder / "ledger.csv"
-        words = queries.words(self.ledger)
-        file.write_text("".join(decisions_csv.lines(words)), encoding="utf-8", newline="")
+        words = read_ledger(self.ledger)
+        file.write_text("".join(decisions_csv.csv_lines(words)), encoding="utf-8", newline="")
         return file
 
     def take(self, file: Path) -> int:
-        return import_decisions(self.db, self.ledger, self.book, self.clock, decisions_csv.read(file))
+        return import_decisions(self.db, self.ledger, self.book, self.clock, decisions_csv.read_csv(file))
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         return rows(self.db, sql)
@@ -254,9 +257,9 @@ class Copy:
         ((run,),) = self.rows("select coalesce(max(run), 0) from runs") if self.db.exists() else ((0,),)
         return int(run)
 
-    def changes(self, since: int) -> list[queries.Row]:
+    def changes(self, since: int) -> list[Row]:
         """The changes of the runs after `since`."""
-        with queries.reading(self.db) as conn:
+        with reading(self.db) as conn:
             return [row for run in range(since + 1, self.last_run() + 1) for row in queries.changes(conn, run=run)]
 
     def command(self, *words: str) -> str:
@@ -337,7 +340,7 @@ async def front_page(ds: Datasette) -> dict[str, int]:
 async def changes_shown(db: Path, ds: Datasette, runs: Iterable[int], first_day: str) -> None:
     """The changes of these runs, all that there are since `first_day`, are the same in table, report, page and feed."""
     page, feed = (await ds.client.get("/changes")).text, (await ds.client.get("/feed.atom")).text
-    with queries.reading(db) as conn:
+    with reading(db) as conn:
         by_run = {run: queries.changes(conn, run=run) for run in runs}
         since = queries.changes(conn, first_day)
         doors = dict(conn.execute("select run, door from runs where outcome in ('complete', 'partial')"))
@@ -350,7 +353,7 @@ async def changes_shown(db: Path, ds: Datasette, runs: Iterable[int], first_day:
         if not found and doors.get(run) == "judge":
             assert f'id="run-{run}"' not in page
         elif run in doors:
-            words = report.counted(change_log.counted(found))
+            words = changes_report.change_counts(change_log.counts_by_kind(found))
             section = page.split(f'id="run-{run}"')[1].split("</section>")[0]
             assert f"<p>{words[:1].upper()}{words[1:]}" in section, (run, words)
     titles = [entry.findtext(f"{ATOM}title") for entry in ElementTree.fromstring(feed).findall(f"{ATOM}entry")]
@@ -367,7 +370,7 @@ def entries(db: Path) -> Iterator[str]:
         doi = now.get(doi, doi)
         if what != "tags" and "include" in (verdict, before) and doi in titles:
             row = {"doi": doi, "what": what, "before": before, "after": after}
-            yield titles[doi] if what == "new" else f"[{report.label(row)}] {titles[doi]}"
+            yield titles[doi] if what == "new" else f"[{changes_report.change_label(row)}] {titles[doi]}"
 
 
 def same_work(doi: str) -> tuple[tuple[str, str], ...]:

@@ -1,4 +1,5 @@
-"""Links in the cells of tables and query results: a title or DOI to the work's page, any other DOI to doi.org.
+"""Links in the cells of tables and query results: a title or DOI to the work's page, any other DOI to doi.org. Templates link a
+DOI with the filter `doi_url`.
 
 Everything else is left to Datasette's own rendering (None). Values are untrusted text: only `Markup.format`, which escapes, may
 put them into HTML.
@@ -8,11 +9,13 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import quote
 
 from datasette import hookimpl
 from datasette.utils import tilde_encode
 from markupsafe import Markup
+
+from evidence import doi
+from evidence.model import Doi
 
 DOI_COLUMNS = frozenset({"doi", "notice_doi", "stands_on", "said_by", "cited", "alias", "other"})
 DOI = re.compile(r"10\.\d{4,9}/\S+")
@@ -23,6 +26,11 @@ TABLES_OF_WORKS = frozenset(
 """Tables and views whose column `doi` holds DOIs of works in this database."""
 
 TITLE_LENGTH = 300
+
+
+@hookimpl
+def prepare_jinja2_environment(env: Any) -> None:
+    env.filters["doi_url"] = doi.url
 
 
 @hookimpl
@@ -39,14 +47,9 @@ def render_cell(row: Any, value: Any, column: str, table: str | None, datasette:
         return None
     if column == "doi" and has_page:
         return Markup('<a href="{}">{}</a>').format(work_address(datasette, value), value)
-    return Markup('<a href="{}" rel="noreferrer">{}</a>').format(doi_address(value), value)
+    return Markup('<a href="{}" rel="noreferrer">{}</a>').format(doi.url(Doi(value)), value)
 
 
 def work_address(datasette: Any, doi: str) -> str:
     """Address of the page of a work."""
     return f"{datasette.urls.table('evidence', 'works')}/{tilde_encode(doi)}"
-
-
-def doi_address(doi: str) -> str:
-    """Address of a DOI at doi.org, percent-encoded."""
-    return "https://doi.org/" + quote(doi, safe="/:;().-_~")

@@ -41,7 +41,7 @@ _writing = asyncio.Lock()
 
 @hookimpl
 def register_routes() -> list[tuple[str, Any]]:
-    if review_desk.opened() is None:
+    if review_desk.desk_from_environment() is None:
         return []
     return [
         (r"^/desk$", work_page),
@@ -56,7 +56,7 @@ def register_routes() -> list[tuple[str, Any]]:
 @hookimpl
 def get_metadata() -> dict[str, Any]:
     """The accounts for datasette-auth-passwords. Metadata are public, so they name the environment variables with the hashes."""
-    desk = review_desk.opened()
+    desk = review_desk.desk_from_environment()
     accounts = desk.accounts.items() if desk else ()
     hashes = {f"{name}_password_hash": {"$env": variable} for name, variable in accounts}
     return {"plugins": {"datasette-auth-passwords": hashes}} if hashes else {}
@@ -69,13 +69,13 @@ def extra_template_vars(request: Any) -> dict[str, Any]:
 
 def current_reviewer(request: Any) -> str | None:
     """The reviewer who sent the request; None for anyone else."""
-    desk, actor = review_desk.opened(), request.actor or {}
+    desk, actor = review_desk.desk_from_environment(), request.actor or {}
     return actor.get("id") if desk is not None and actor.get("id") in desk.reviewers else None
 
 
 def reviewer_of(request: Any) -> tuple[review_desk.Desk, str]:
     """The desk and the reviewer who sent the request; Forbidden for anyone else."""
-    desk, reviewer = review_desk.opened(), current_reviewer(request)
+    desk, reviewer = review_desk.desk_from_environment(), current_reviewer(request)
     if desk is None or reviewer is None:
         raise Forbidden("The desk is for reviewers. Open the link that `evidence serve` printed, or log in.")
     return desk, reviewer
@@ -83,8 +83,8 @@ def reviewer_of(request: Any) -> tuple[review_desk.Desk, str]:
 
 async def login(datasette: Any, request: Any) -> Response:
     """Exchanges the secret in the link that `evidence serve --reviewer` prints for a signed cookie."""
-    desk = review_desk.opened()
-    reviewer = desk.opens(request.args.get("token") or "") if desk else None
+    desk = review_desk.desk_from_environment()
+    reviewer = desk.reviewer_of_token(request.args.get("token") or "") if desk else None
     if reviewer is None:
         raise Forbidden("This login link is out of date. Open the link that `evidence serve` printed last.")
     response = Response.redirect(datasette.urls.path("/desk"))
@@ -100,7 +100,7 @@ async def work_page(datasette: Any, request: Any) -> Response:
     queue = queue_of(request.args.get("queue"))
     waiting = await asyncio.to_thread(desk.queue, queue, reviewer)
     asked = dois.parse(request.args.get("doi"))
-    wanted = await asyncio.to_thread(desk.kept_under, asked) if asked else waiting[0] if waiting else None
+    wanted = await asyncio.to_thread(desk.canonical_doi, asked) if asked else waiting[0] if waiting else None
     return await show(datasette, request, queue, wanted, waiting)
 
 
@@ -119,9 +119,9 @@ async def show(
     work = (await db.execute(WORK, {"doi": wanted})).first() if wanted else None
     if wanted and work is None:
         raise NotFound(f"{wanted} is not in this database")
-    entries = await asyncio.to_thread(desk.said, reviewer)
-    history = await asyncio.to_thread(desk.of, wanted) if wanted else []
-    mine = any(entry.doi == wanted and any(decision.verdict for decision in entry.words) for entry in entries)
+    entries = await asyncio.to_thread(desk.decided_by, reviewer)
+    history = await asyncio.to_thread(desk.decisions_on, wanted) if wanted else []
+    mine = any(entry.doi == wanted and any(decision.verdict for decision in entry.decisions) for entry in entries)
     values = [dict(row) for row in await db.execute(TAG_VALUES, {"doi": wanted})]
     if form:
         ticked = set(form.get("tag", ()))
@@ -138,7 +138,7 @@ async def show(
         # A second reviewer should not see the first reviewer's decision.
         "blind": queue == "second" and not mine,
         "standard_reasons": await asyncio.to_thread(desk.reasons, reviewer),
-        "next": review_desk.after(waiting, wanted),
+        "next": review_desk.next_waiting(waiting, wanted),
         "place": waiting.index(wanted) + 1 if wanted in waiting else None,
         "problem": problem,
         "form": {name: values[0] for name, values in (form or {}).items() if values},
@@ -150,9 +150,9 @@ async def show(
 
 async def pairs_page(datasette: Any, request: Any) -> Response:
     desk, reviewer = reviewer_of(request)
-    entries = await asyncio.to_thread(desk.said, reviewer)
+    entries = await asyncio.to_thread(desk.decided_by, reviewer)
     page = {
-        "pairs": await asyncio.to_thread(desk.pairs),
+        "pairs": await asyncio.to_thread(desk.pairs_to_check),
         **await header_data(datasette, request, None, None, entries),
     }
     return Response.html(await datasette.render_template("desk_pairs.html", page, request=request))
@@ -160,7 +160,7 @@ async def pairs_page(datasette: Any, request: Any) -> Response:
 
 async def decisions_page(datasette: Any, request: Any) -> Response:
     desk, reviewer = reviewer_of(request)
-    entries = await asyncio.to_thread(desk.said, reviewer)
+    entries = await asyncio.to_thread(desk.decided_by, reviewer)
     shown = entries[:DECISIONS_SHOWN]
     page = {
         "entries": shown,
@@ -172,7 +172,7 @@ async def decisions_page(datasette: Any, request: Any) -> Response:
 
 
 async def header_data(
-    datasette: Any, request: Any, queue: review_desk.Queue | None, length: int | None, entries: list[review_desk.Act]
+    datasette: Any, request: Any, queue: review_desk.Queue | None, length: int | None, entries: list[review_desk.Entry]
 ) -> dict[str, Any]:
     """What _desk_header.html shows: the queues with their lengths, and the reviewer's last decision."""
     desk, reviewer = reviewer_of(request)
@@ -187,7 +187,7 @@ async def header_data(
         "reviewer": reviewer,
         "queue": queue,
         "queues": [(name, label, lengths[name]) for name, label in review_desk.QUEUES.items()],
-        "pairs_waiting": len(await asyncio.to_thread(desk.pairs)),
+        "pairs_waiting": len(await asyncio.to_thread(desk.pairs_to_check)),
         "last": last,
         "last_title": (await titles(datasette, [last.doi])).get(last.doi) if last else None,
         "describe_entry": describe_entry,
@@ -200,10 +200,10 @@ async def titles(datasette: Any, wanted: list[Any]) -> dict[str, str | None]:
     return {row["doi"]: row["title"] for row in rows}
 
 
-def describe_entry(entry: review_desk.Act) -> str:
+def describe_entry(entry: review_desk.Entry) -> str:
     """The decisions of one submitted form as text, such as "Excluded; variant: ipt-g added"."""
     parts = []
-    for decision in entry.words:
+    for decision in entry.decisions:
         if decision.verdict:
             parts.append(VERDICT_TEXTS[decision.verdict])
         elif decision.facet == SAME_WORK:
@@ -224,7 +224,7 @@ async def decide(datasette: Any, request: Any) -> Response:
     queue = queue_of(back)
     waiting = [] if back == "pairs" else await asyncio.to_thread(desk.queue, queue, reviewer)
     try:
-        form = review_desk.read(fields)
+        form = review_desk.parse_form(fields)
         async with _writing:
             is_visible = await asyncio.to_thread(desk.decide, reviewer, form)
     except ConfigError as error:
@@ -238,7 +238,7 @@ async def decide(datasette: Any, request: Any) -> Response:
         add_delay_message(datasette, request)
     if back == "pairs":
         return Response.redirect(datasette.urls.path("/desk/pairs"), status=303)
-    following = review_desk.after(waiting, form.doi) if form.verdict else form.doi
+    following = review_desk.next_waiting(waiting, form.doi) if form.verdict else form.doi
     return Response.redirect(address(datasette, queue, following), status=303)
 
 

@@ -19,7 +19,8 @@ from datasette import hookimpl
 from datasette.utils import sqlite_timelimit
 from datasette.utils.asgi import AsgiStream, NotFound, Response
 
-from evidence.database import queries
+from evidence.database.connection import open_evidence
+from evidence.database.selection import full_rows
 from evidence.export import formats
 from evidence.model import Doi
 
@@ -41,7 +42,7 @@ def register_routes() -> list[tuple[str, Any]]:
 
 @hookimpl
 def extra_template_vars() -> dict[str, Any]:
-    return {"download_formats": {name: wanted.says for name, wanted in formats.FORMATS.items()}}
+    return {"download_formats": {name: wanted.description for name, wanted in formats.FORMATS.items()}}
 
 
 async def download(datasette: Any, request: Any, send: Any) -> Response | None:
@@ -107,8 +108,8 @@ async def dois_of_list(datasette: Any, query: str) -> tuple[list[Doi], str | Non
 
 def file_chunks(path: Path, dois: list[Doi], wanted: formats.Format) -> Generator[str, None, None]:
     """The file in chunks; the connection closes after the last one."""
-    conn = queries.connect(path)
+    conn = open_evidence(path)
     try:
-        yield from wanted(queries.whole(conn, dois, flat=wanted.flat))
+        yield from wanted(full_rows(conn, dois, flat=wanted.flat))
     finally:
         conn.close()

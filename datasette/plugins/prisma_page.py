@@ -18,7 +18,7 @@ from datasette.utils.asgi import BadRequest, Response
 from evidence.database import prisma_flow
 from evidence.export import as_of_date
 from evidence.export.formats import guard
-from evidence.publish.cache import MEMORY
+from evidence.publish.cache import CACHE
 from evidence.rules import designs
 
 NAME = "evidence"
@@ -98,11 +98,13 @@ async def read(datasette: Any, request: Any) -> tuple[str, prisma_flow.Flow, dic
     have no history). BadRequest when the day is not a valid date."""
     db = datasette.get_database(NAME)
     day = request.args.get("as_of") or ""
-    if day and not as_of_date.is_day(day):
+    if day and not as_of_date.is_date(day):
         raise BadRequest(f"as_of={day!r} is not a valid date; write it like 2026-01-31")
-    run = await db.execute_fn(lambda conn: prisma_flow.run_of(conn, day)) if day else None
-    found = await MEMORY.get(db.path, ("flow", run), lambda: db.execute_fn(lambda conn: prisma_flow.read(conn, run)))
-    return day, found, {} if day else await MEMORY.get(db.path, "designs", lambda: designed(db))
+    run = await db.execute_fn(lambda conn: prisma_flow.run_of_day(conn, day)) if day else None
+    found = await CACHE.get(
+        db.path, ("flow", run), lambda: db.execute_fn(lambda conn: prisma_flow.read_flow(conn, run))
+    )
+    return day, found, {} if day else await CACHE.get(db.path, "designs", lambda: designed(db))
 
 
 async def designed(db: Any) -> dict[str, int]:

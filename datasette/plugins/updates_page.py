@@ -20,8 +20,8 @@ from datasette.utils.asgi import BadRequest, Response
 
 from evidence.database import change_log, tag_filter
 from evidence.errors import ConfigError
-from evidence.export import report
-from evidence.publish.cache import MEMORY
+from evidence.export import changes_report
+from evidence.publish.cache import CACHE
 
 NAME = "evidence"
 RUNS_SHOWN = 12
@@ -79,7 +79,7 @@ def register_routes() -> list[tuple[str, Any]]:
 
 async def updates_page(datasette: Any, request: Any) -> Response:
     db = datasette.get_database(NAME)
-    runs = await MEMORY.get(db.path, "changes", lambda: recent_runs(db))
+    runs = await CACHE.get(db.path, "changes", lambda: recent_runs(db))
     decisions = [dict(row) for row in await db.execute(DECISIONS, {"limit": DECISIONS_SHOWN})]
     context = {"runs": runs, "decisions": decisions}
     return Response.html(await datasette.render_template("updates.html", context, request=request))
@@ -94,19 +94,24 @@ async def recent_runs(db: Any) -> list[dict[str, Any]]:
         counts.setdefault(row["run"], {}).setdefault(row["what"], {})[row["verdict"]] = row["n"]
     found: dict[tuple[int, str], list[dict[str, Any]]] = {}
     for row in await db.execute(FIRST_OF_EACH, params):
-        change = dict(row) | {"label": report.label(row)}
+        change = dict(row) | {"label": changes_report.change_label(row)}
         if row["what"] == "notice":
-            change["notice"] = change_log.read(row["after"], row["doi"]).kind
+            change["notice"] = change_log.parse_notice(row["after"], row["doi"]).kind
         found.setdefault((row["run"], row["what"]), []).append(change)
     for run in runs:
         by_kind = {what: sum(n.values()) for what, n in counts.get(run["run"], {}).items()}
         new = counts.get(run["run"], {}).get("new", {})
         run |= {
-            "summary": report.counted(by_kind),
+            "summary": changes_report.change_counts(by_kind),
             "included": new.get("include", 0),
             "waiting": new.get("unsure", 0),
             "kinds": [
-                {"what": what, "title": report.HEADINGS[what], "n": by_kind[what], "works": found[run["run"], what]}
+                {
+                    "what": what,
+                    "title": changes_report.HEADINGS[what],
+                    "n": by_kind[what],
+                    "works": found[run["run"], what],
+                }
                 for what in change_log.KINDS
                 if found.get((run["run"], what))
             ],
@@ -119,10 +124,10 @@ async def feed(datasette: Any, request: Any) -> Response:
     tags = [tag for tag in request.args.getlist("_tag") if tag]
     db = datasette.get_database(NAME)
     try:
-        wanted = tag_filter.read(tags, [tuple(row) for row in await db.execute(TAXONOMY)] if tags else [])
+        wanted = tag_filter.parse_checked(tags, [tuple(row) for row in await db.execute(TAXONOMY)] if tags else [])
     except ConfigError as error:
         raise BadRequest(str(error)) from None
-    clauses, params = tag_filter.conditions(wanted, "w.doi")
+    clauses, params = tag_filter.sql_conditions(wanted, "w.doi")
     tagged = " ".join(f"and {clause}" for clause in clauses)
     rows = await db.execute(ENTRIES.format(tagged=tagged), {"limit": FEED_LENGTH, **params})
     query = f"?{urlencode([('_tag', tag) for tag in tags])}" if tags else ""
@@ -155,7 +160,7 @@ def entry(row: Any, address: str) -> ElementTree.Element:
     found = element("entry")
     parts = (row["started"], str(row["change"]), row["doi"], row["what"], row["before"] or "", row["after"] or "")
     found.append(element("id", uuid.uuid5(uuid.NAMESPACE_OID, "|".join(parts)).urn))
-    happened = "" if row["what"] == "new" else f"[{report.label(row)}] "
+    happened = "" if row["what"] == "new" else f"[{changes_report.change_label(row)}] "
     found.append(element("title", happened + (row["title"] or row["doi"])))
     found.append(element("link", rel="alternate", type="text/html", href=address))
     found.append(element("published", row["updated"]))

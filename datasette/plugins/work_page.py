@@ -10,7 +10,7 @@ import itertools
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from datasette import hookimpl
 from datasette.utils import tilde_decode, tilde_encode
@@ -234,7 +234,7 @@ def funder_text(funder: dict[str, Any]) -> tuple[str, str | None]:
     """A funder with its award numbers, and the link of its DOI or None."""
     awards = ", ".join(json.loads(funder["awards"]))
     text = f"{funder['name'] or funder['funder_doi'] or 'Funder not named'}{f' ({awards})' if awards else ''}"
-    return text, f"https://doi.org/{quote(funder['funder_doi'])}" if funder["funder_doi"] else None
+    return text, dois.url(funder["funder_doi"]) if funder["funder_doi"] else None
 
 
 def licence_text(licence: dict[str, Any]) -> tuple[str, str | None]:
@@ -271,7 +271,7 @@ async def metadata_for_machines(datasette: Any, row: Any) -> dict[str, Any]:
         "@context": "https://schema.org",
         "@type": "Chapter" if row["kind"] == "book-chapter" else "ScholarlyArticle",
         "identifier": f"doi:{row['doi']}",
-        "sameAs": f"https://doi.org/{row['doi']}",
+        "sameAs": dois.url(row["doi"]),
         "headline": row["title"],
         "author": people,
         "datePublished": row["issued"],

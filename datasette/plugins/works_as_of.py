@@ -17,7 +17,7 @@ from datasette.utils import tilde_encode
 from datasette.utils.asgi import BadRequest, NotFound, Response
 
 from evidence.database import tag_filter
-from evidence.database.prisma_flow import run_of
+from evidence.database.prisma_flow import run_of_day
 from evidence.errors import ConfigError
 from evidence.export import as_of_date, formats
 
@@ -116,7 +116,7 @@ async def download(datasette: Any, request: Any) -> Response:
     return Response("".join(chunks), content_type=f"{form.media_type}; charset=utf-8", headers=headers)
 
 
-async def read(datasette: Any, query: str) -> tuple[str, as_of_date.Wanted]:
+async def read(datasette: Any, query: str) -> tuple[str, as_of_date.AsOfFilter]:
     """The day and the filters in an address; BadRequest names the parameter that is not valid."""
     pairs = parse_qsl(query, keep_blank_values=True)
     one = dict(pairs)
@@ -133,24 +133,24 @@ async def read(datasette: Any, query: str) -> tuple[str, as_of_date.Wanted]:
     texts = [text for key, text in pairs if key == "_tag" and text]
     rows = await datasette.get_database(NAME).execute(TAXONOMY) if texts else ()
     try:
-        tags = tag_filter.read(texts, [tuple(row) for row in rows])
-        day = as_of_date.check_day(one.get("as_of", ""))
+        tags = tag_filter.parse_checked(texts, [tuple(row) for row in rows])
+        day = as_of_date.checked_date(one.get("as_of", ""))
     except ConfigError as error:
         raise BadRequest(str(error)) from None
     chosen = verdicts or ("include", "exclude", "unsure", "duplicate")
-    return day, as_of_date.Wanted(chosen, one.get("decided"), one.get("why"), "conflict" in one, tuple(tags))
+    return day, as_of_date.AsOfFilter(chosen, one.get("decided"), one.get("why"), "conflict" in one, tuple(tags))
 
 
 async def rows_of(
-    datasette: Any, day: str, wanted: as_of_date.Wanted, start: int, most: int | None
+    datasette: Any, day: str, wanted: as_of_date.AsOfFilter, start: int, most: int | None
 ) -> tuple[int, list[dict[str, Any]]]:
     """The number of records in the list, and up to `most` of them (None: all) from index `start`."""
 
     def query(conn: sqlite3.Connection) -> tuple[int, list[dict[str, Any]]]:
-        run = run_of(conn, day)
-        matching = as_of_date.listed(conn, run, wanted)
+        run = run_of_day(conn, day)
+        matching = as_of_date.verdicts_as_of(conn, run, wanted)
         shown = matching[start:] if most is None else matching[start : start + most]
-        return len(matching), list(as_of_date.whole(conn, run, shown, day))
+        return len(matching), list(as_of_date.rows_as_of(conn, run, shown, day))
 
     answer: tuple[int, list[dict[str, Any]]] = await datasette.get_database(NAME).execute_fn(query)
     return answer

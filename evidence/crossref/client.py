@@ -1,4 +1,4 @@
-"""Crossref over HTTP: the only door to the network.
+"""Crossref over HTTP: the only way to the network.
 
 The room for asking the right question and for never mistaking, losing or hiding an answer. Three rooms below do the
 rest: `wire` sends, retries and classifies; `pacing` waits; `answers` reads. Every question is idempotent: one page, by
@@ -39,7 +39,7 @@ from evidence.crossref.normalise import cited_by, indexed_at
 from evidence.crossref.responses import TroubleError
 from evidence.crossref.transport import Moved, Params, Wire
 from evidence.errors import RejectedError, UnavailableError
-from evidence.model import Doi, Found, Page, Query, Seen, Window
+from evidence.model import Doi, LookupResult, Page, Query, RecordStatus, Window
 
 HOME: Final = "https://api.crossref.org"
 RESOLVER: Final = "https://doi.org"
@@ -81,8 +81,8 @@ _SPLIT_ON: Final = frozenset({400, 413, 414, 431, 500})
 T = TypeVar("T")
 
 
-class Crossref:
-    """A paced, patient client of one Crossref API; a context manager, and a `model.Door`.
+class CrossrefClient:
+    """A paced, patient client of one Crossref API; a context manager, and a `model.RecordSource`.
 
     `base_url` points at a mirror or a test server (no proxy is used for a loopback address). `mailto` is sent with every
     request, for the polite pool. `timeout` is seconds for a connection and for each wait for bytes. `sleep` and `clock`
@@ -91,6 +91,7 @@ class Crossref:
     """
 
     name = "crossref"
+    authoritative = True
 
     def __init__(
         self,
@@ -136,7 +137,7 @@ class Crossref:
 
     @property
     def date(self) -> datetime | None:
-        """See `model.Door.date`: the `Date` of the first answer."""
+        """See `model.RecordSource.date`: the `Date` of the first answer."""
         return self._wire.pace.date
 
     @property
@@ -144,11 +145,11 @@ class Crossref:
         """`polite`, `public` or `plus`, as the last answer that named a pool said."""
         return self._wire.pace.pool
 
-    def lookup(self, dois: Sequence[Doi], since: str | None = None) -> Iterator[tuple[Found, ...]]:
+    def lookup(self, dois: Sequence[Doi], since: str | None = None) -> Iterator[tuple[LookupResult, ...]]:
         """Whole records in the order asked, one tuple per 50 DOIs; a DOI given twice is asked once.
 
-        Without `since` every DOI gets exactly one `Found`: `message` None when Crossref has no such record, `answered`
-        the DOI of the record that answered (another one for an alias). With `since` (ISO date) only records indexed
+        Without `since` every DOI gets exactly one `LookupResult`: `message` None when Crossref has no such record, `record_doi`
+        the DOI of the record (another one for an alias). With `since` (ISO date) only records indexed
         that day or later come back and the rest are left out, so a tuple may be empty; aliases are not followed then,
         save for the few DOIs that no filter can carry.
         """
@@ -159,7 +160,7 @@ class Crossref:
         for start in range(0, len(unique), BATCH):
             yield self._batch(unique[start : start + BATCH], since)
 
-    def check(self, dois: Sequence[Doi]) -> Iterator[tuple[Seen, ...]]:
+    def check(self, dois: Sequence[Doi]) -> Iterator[tuple[RecordStatus, ...]]:
         """What Crossref's list says of these DOIs, one request for each tuple: a hundred DOIs, fewer where they are long.
 
         A DOI is left out when no filter can carry it, when the list does not have it (it may be an alias or gone), when its
@@ -169,7 +170,7 @@ class Crossref:
         for group in _groups(wanted, LIGHT_BATCH):
             page = self._many(group, None, LIGHT)
             rows = {responses.doi_of(item): item for item in page.items} if page else {}
-            yield tuple(Seen(doi, indexed_at(rows[doi]), cited_by(rows[doi])) for doi in group if doi in rows)
+            yield tuple(RecordStatus(doi, indexed_at(rows[doi]), cited_by(rows[doi])) for doi in group if doi in rows)
 
     def scan(self, query: Query, window: Window | None = None, offset: int = 0, *, by_creation: bool = False) -> Page:
         """`query.rows` records after the first `offset`, with the fields of `SELECT` only: best first, or `by_creation`
@@ -194,8 +195,8 @@ class Crossref:
         """The name of the agency that registered a DOI (`DataCite`, `mEDRA`, `Crossref`, …), or None if none did."""
         return self._follow(doi, "/agency", responses.agency)
 
-    def _batch(self, dois: tuple[Doi, ...], since: str | None) -> tuple[Found, ...]:
-        found: dict[Doi, Found] = {}
+    def _batch(self, dois: tuple[Doi, ...], since: str | None) -> tuple[LookupResult, ...]:
+        found: dict[Doi, LookupResult] = {}
         singly = {doi for doi in dois if not _FILTERABLE.fullmatch(doi)}
         for group in _groups([doi for doi in dois if doi not in singly]):
             if len(group) == 1 and since is None:
@@ -205,7 +206,7 @@ class Crossref:
             records = {responses.doi_of(item): item for item in page.items} if page else {}
             for doi in group:
                 if (answered := spelling.lower(doi)) in records:
-                    found[doi] = Found(doi, answered, records[answered])
+                    found[doi] = LookupResult(doi, answered, records[answered])
             # A page that holds rows back, or others' rows, proves nothing about the absent: they are not "unchanged".
             trusted = page is not None and page.complete and records.keys() <= set(map(spelling.lower, group))
             if since is None or not trusted:
@@ -229,16 +230,16 @@ class Crossref:
                 return None
             trouble.surface()
 
-    def _single(self, doi: Doi) -> Found:
+    def _single(self, doi: Doi) -> LookupResult:
         # The record's own spelling is kept: a server may have folded more than ASCII on the way to it.
         try:
             found = self._follow(doi, "", responses.record)
         except UnavailableError as error:
             trouble = error.__cause__
             if isinstance(trouble, TroubleError) and trouble.unread is not None:
-                return Found(doi, None, trouble.unread)
+                return LookupResult(doi, None, trouble.unread)
             raise
-        return Found(doi, None, None) if found is None else Found(doi, responses.doi_of(found), found)
+        return LookupResult(doi, None, None) if found is None else LookupResult(doi, responses.doi_of(found), found)
 
     def _list(self, params: Params, due: int, offset: int = 0) -> Page:
         page = self._wire.ask("list", "/works", params, partial(responses.page, due, offset=offset))

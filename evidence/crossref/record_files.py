@@ -27,7 +27,7 @@ from typing import IO, Any, overload
 from evidence import text
 from evidence.crossref import normalise, responses
 from evidence.errors import ConfigError, RecordError
-from evidence.model import Doi, Found, Message, Page, Query, Seen, Window
+from evidence.model import Doi, LookupResult, Message, Page, Query, RecordStatus, Window
 
 SNAPSHOT = "records.jsonl.gz"
 _BATCH = 50
@@ -59,11 +59,13 @@ def snapshot_files() -> tuple[Path, ...]:
 
 
 class Archive:
-    """A door over files (see `model.Door`). Use as a context manager: the temporary file goes with it.
+    """A record source over files (see `model.RecordSource`). Use as a context manager: the temporary file goes with it.
 
     `dois` are the works that will be looked up, `citations` the texts that will be looked for without a DOI, and
     `everything` keeps every record. ConfigError when a file is missing or holds no JSON.
     """
+
+    authoritative = False
 
     def __init__(
         self,
@@ -99,28 +101,28 @@ class Archive:
     def __exit__(self, *_: object) -> None:
         self._spool.close()
 
-    def lookup(self, dois: Sequence[Doi], since: str | None = None) -> Iterator[tuple[Found, ...]]:
-        """See `model.Door.lookup`. A record without an `indexed` date may have changed at any time, so it is given."""
+    def lookup(self, dois: Sequence[Doi], since: str | None = None) -> Iterator[tuple[LookupResult, ...]]:
+        """See `model.RecordSource.lookup`. A record without an `indexed` date may have changed at any time, so it is given."""
         asked = list(dict.fromkeys(dois))
         for start in range(0, len(asked), _BATCH):
-            batch: list[Found] = []
+            batch: list[LookupResult] = []
             for doi in asked[start : start + _BATCH]:
                 where, message = self._located(doi) if doi in self._at else (None, None)
                 if since is None:
-                    batch.append(Found(doi, doi if message else None, message, where))
+                    batch.append(LookupResult(doi, doi if message else None, message, where))
                 elif message and (normalise.indexed_at(message) or since) >= since:
-                    batch.append(Found(doi, doi, message, where))
+                    batch.append(LookupResult(doi, doi, message, where))
             yield tuple(batch)
 
-    def check(self, dois: Sequence[Doi]) -> Iterator[tuple[Seen, ...]]:
-        """See `model.Door.check`; what the files do not hold is left out."""
+    def check(self, dois: Sequence[Doi]) -> Iterator[tuple[RecordStatus, ...]]:
+        """See `model.RecordSource.check`; what the files do not hold is left out."""
         asked = [doi for doi in dict.fromkeys(dois) if doi in self._at]
         for start in range(0, len(asked), _BATCH):
             held = ((doi, self._load(doi)) for doi in asked[start : start + _BATCH])
-            yield tuple(Seen(doi, normalise.indexed_at(m), normalise.cited_by(m)) for doi, m in held)
+            yield tuple(RecordStatus(doi, normalise.indexed_at(m), normalise.cited_by(m)) for doi, m in held)
 
     def scan(self, query: Query, window: Window | None = None, offset: int = 0, *, by_creation: bool = False) -> Page:
-        """See `model.Door.scan`; always complete, so there is no second page and no other order to ask for. A query that
+        """See `model.RecordSource.scan`; always complete, so there is no second page and no other order to ask for. A query that
         was no `Question` is ranked by the words it shares."""
         if query in self._hits:
             hits = list(self._hits[query])

@@ -1,8 +1,8 @@
-"""Both databases → copies that were checked, taken while a sync, the site or a reviewer is at work.
+"""Backing up both databases, while a sync, the site or a reviewer uses them.
 
-SQLite's own online backup gives each file one consistent state. A copy is made beside its target, checked there (SQLite's
-integrity check, and the rows of every table counted against the state that was copied), and only then takes the target's
-name: a backup that fails leaves the earlier one as it was. It never writes to the databases it copies.
+SQLite's own online backup gives each file one consistent state. A copy is made next to its target and checked there (SQLite's
+integrity check, and the number of rows of every table), and only then gets the target's name: a backup that fails leaves the
+earlier one as it was. It may not write to the databases it copies.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _BESIDE = ("-wal", "-shm", "-journal")
 
 
 @dataclass(frozen=True, slots=True)
-class Copied:
-    """One file that was backed up: what it is a copy of, how many rows each table has, its size in bytes, and the number of
-    the run that was under way (None: none)."""
+class BackedUp:
+    """One file that was backed up: what it is a copy of, the number of rows of each table, its size in bytes, and the number of
+    the run that was in progress (None: none)."""
 
     source: Path
     file: Path
@@ -43,8 +43,8 @@ class Copied:
     unfinished: int | None
 
 
-def backup(db: Path, ledger: Path, target: Path, *, force: bool = False) -> tuple[Copied, ...]:
-    """Copy the harvest to `target` and the ledger, where there is one, beside it; what `named` says they are called.
+def backup(db: Path, ledger: Path, target: Path, *, force: bool = False) -> tuple[BackedUp, ...]:
+    """Copy the harvest to `target` and the ledger, where there is one, beside it; `target_files` has their names.
 
     BusyError when another backup to this target is at work. ConfigError when there is no database, or when a target holds
     something that is no backup (with `force` it is overwritten all the same). StoreError when a database is not ours or
@@ -52,7 +52,7 @@ def backup(db: Path, ledger: Path, target: Path, *, force: bool = False) -> tupl
     """
     if not _holds(db, schema.evidence):
         raise ConfigError(f"{db}: there is no database yet; `evidence demo` or `evidence sync` makes one")
-    first, second = named(target)
+    first, second = target_files(target)
     jobs = [(db, first)]
     if _holds(ledger, schema.decisions):
         jobs.append((ledger, second))
@@ -63,15 +63,15 @@ def backup(db: Path, ledger: Path, target: Path, *, force: bool = False) -> tupl
     for _, file in jobs:
         _may_replace(file, (db, ledger), force)
     with _alone(first), ExitStack() as drafts:
-        # The harvest first: decisions said meanwhile are then in the ledger's copy at least, and are judged when restored.
+        # The harvest first: decisions made meanwhile are then in the copy of the ledger at least, and are judged when restored.
         made = [(*_copied(source, file, drafts.enter_context(_draft(file))), file) for source, file in jobs]
-        # The ledger first: killed between the two, no copy of the harvest shows a word that no copy of the ledger holds.
+        # The ledger first: if killed between the two, no copy of the harvest shows a decision that no copy of the ledger has.
         for draft, _, file in reversed(made):
             _put(draft, file)
     return tuple(copied for _, copied, _ in made)
 
 
-def named(target: Path) -> tuple[Path, Path]:
+def target_files(target: Path) -> tuple[Path, Path]:
     """The files that a backup to `target` writes: in a folder `evidence.db` and `decisions.db`, which `--db` finds together;
     for a file of another name, that file and one called `NAME-decisions`."""
     file = (target / "evidence.db" if target.is_dir() else target).resolve()
@@ -84,10 +84,10 @@ def _holds(path: Path, migrations: Migrations) -> bool:
     if not path.exists():
         return False
     try:
-        with closing(connection.read_only(path)) as conn:
+        with closing(connection.open_read_only(path)) as conn:
             return connection.examine(conn, path, migrations) != "new"
     except sqlite3.Error as error:
-        raise connection.explained(path, error) from error
+        raise connection.store_error(path, error) from error
 
 
 def _may_replace(file: Path, sources: tuple[Path, ...], force: bool) -> None:
@@ -139,10 +139,10 @@ def _draft(file: Path) -> Iterator[Path]:
             left.unlink(missing_ok=True)
 
 
-def _copied(source: Path, file: Path, draft: Path) -> tuple[Path, Copied]:
+def _copied(source: Path, file: Path, draft: Path) -> tuple[Path, BackedUp]:
     """Copy one consistent state of `source` to `draft` and check it."""
     try:
-        with closing(connection.read_only(source)) as conn, closing(sqlite3.connect(draft)) as copy:
+        with closing(connection.open_read_only(source)) as conn, closing(sqlite3.connect(draft)) as copy:
             conn.execute("begin")
             rows = _counted(conn)
             run = (
@@ -153,9 +153,11 @@ def _copied(source: Path, file: Path, draft: Path) -> tuple[Path, Copied]:
             conn.backup(copy)
             copy.execute("pragma journal_mode = delete")
             copy.execute(f"pragma user_version = {MARK}")
-            said = [text for (text,) in copy.execute("pragma integrity_check")]
-            if said != ["ok"]:
-                raise StoreError(f"{source}: the database is damaged ({said[0]}); the earlier backup was left as it is")
+            problems = [text for (text,) in copy.execute("pragma integrity_check")]
+            if problems != ["ok"]:
+                raise StoreError(
+                    f"{source}: the database is damaged ({problems[0]}); the earlier backup was left as it is"
+                )
             if _counted(copy) != rows:
                 raise StoreError(f"{file}: the copy has other rows than {source}; nothing was written. Report this")
         shutil.copymode(source, draft)
@@ -163,12 +165,12 @@ def _copied(source: Path, file: Path, draft: Path) -> tuple[Path, Copied]:
             os.fsync(opened.fileno())
     except sqlite3.Error as error:
         about = file if "full" in str(error) or "I/O" in str(error) else source
-        raise connection.explained(about, error) from error
+        raise connection.store_error(about, error) from error
     except OSError as error:
         raise StoreError(
             f"{file}: cannot be written ({error.strerror}); the earlier backup was left as it is"
         ) from error
-    return draft, Copied(source, file, rows, draft.stat().st_size, run)
+    return draft, BackedUp(source, file, rows, draft.stat().st_size, run)
 
 
 def _counted(conn: sqlite3.Connection) -> dict[str, int]:
@@ -177,7 +179,7 @@ def _counted(conn: sqlite3.Connection) -> dict[str, int]:
 
 
 def _put(draft: Path, file: Path) -> None:
-    """Give the copy its name, and see to it that a power cut leaves one or the other."""
+    """Give the copy its name, so that a power cut leaves the old file or the new one."""
     try:
         for left in _beside(file):
             left.unlink(missing_ok=True)  # a log of what is overwritten would be read into the copy

@@ -1,8 +1,8 @@
-"""What is news: the difference between what was last announced of the works and what stands. One definition for all.
+"""What counts as a change of a work: the difference between what was last announced and what is now. The one definition.
 
-The summary of a run, `evidence report changes`, the page and the feed say what the table `changes` holds, and `changes` holds
-what this module finds. So a change is said once, whichever run made it: what a killed run did is announced by the next run
-that ends, and what was taken back before it was announced is no news.
+The summary of a run, `evidence report changes`, the page and the feed show the table `changes`, and `changes` holds what this
+module finds. So a change is announced once, whichever run made it: what a killed run did is announced by the next run that
+ends, and what was undone before it was announced is not announced at all.
 
 Pure: states are handed in, nothing is stored.
 """
@@ -19,10 +19,10 @@ from typing import Literal, NamedTuple
 
 from evidence.model import Work
 
-What = Literal[
+ChangeKind = Literal[
     "notice", "notice-ended", "reopened", "gone", "back", "verdict", "duplicate", "moved", "content", "new", "tags"
 ]
-KINDS: tuple[What, ...] = (
+KINDS: tuple[ChangeKind, ...] = (
     "notice",
     "notice-ended",
     "reopened",
@@ -35,20 +35,20 @@ KINDS: tuple[What, ...] = (
     "new",
     "tags",
 )
-"""Kinds of changes, gravest first: the order in which they are said."""
+"""Kinds of changes, the most serious first: the order in which they are shown."""
 
-ASIDE = "tags"
-"""The kind that is told on request only: an edited rule that touches a hundred works is not a hundred pieces of news."""
+ON_REQUEST = "tags"
+"""The kind that is shown only on request: an edited rule that changes the tags of a hundred works is not a hundred updates."""
 
-SHOWN = ("include", "unsure")
+SHOWN_VERDICTS = ("include", "unsure")
 """Verdicts of works whose notices readers see."""
 
-_SAID = re.compile(r"(\S+) (.+?)(?: \((own|record|article|preprint) (.+)\))?", re.DOTALL)
+_NOTICE_TEXT = re.compile(r"(\S+) (.+?)(?: \((own|record|article|preprint) (.+)\))?", re.DOTALL)
 
 
-class Standing(NamedTuple):
-    """A notice on a work: its kind, the notice's DOI, the DOI it was issued for, and how that belongs to the work
-    (`notices.Relation`)."""
+class WorkNotice(NamedTuple):
+    """A notice that a work shows: its kind, its own DOI, the DOI it was issued for, and how that DOI belongs to the work (see
+    `linkage.notices`). The names are those of the columns of `notices`."""
 
     kind: str
     notice_doi: str
@@ -57,24 +57,24 @@ class Standing(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class State:
-    """What readers are told of one record. `content` is its digest, None where it is not known; `same_as` is the record that
-    represents a duplicate; `notices` are those that stand; `gone` is the day since which Crossref has no record of it;
+class WorkState:
+    """What is announced of one record. `content` is its digest, None where it is not known; `same_as` is the record that
+    represents a duplicate; `notices` are those not undone; `gone` is the day since which Crossref has no record of it;
     `conflict` is why its decisions should be looked at again, sentence by sentence; `tags` are `facet:value`."""
 
     verdict: str
     content: str | None = None
     same_as: str | None = None
-    notices: tuple[Standing, ...] = ()
+    notices: tuple[WorkNotice, ...] = ()
     gone: str | None = None
     conflict: str | None = None
     tags: tuple[str, ...] = ()
 
     @property
-    def shown(self) -> State:
-        """The state without what is not shown: no notices where the work is left out, no conflict where another record
+    def shown(self) -> WorkState:
+        """The state as readers see it: without notices where the work is excluded, without conflict where another record
         represents it."""
-        notices = self.notices if self.verdict in SHOWN else ()
+        notices = self.notices if self.verdict in SHOWN_VERDICTS else ()
         return replace(self, notices=notices, conflict=None if self.verdict == "duplicate" else self.conflict)
 
 
@@ -84,12 +84,12 @@ class Change:
 
     new: after is the verdict (`duplicate 10.1000/x`: of which record); verdict: both verdicts; duplicate: after is the DOI that
     represents the work, before the verdict or the DOI that did; notice: after is `kind DOI`, with `(relation DOI)` where it
-    was issued for another DOI; notice-ended: before, likewise; reopened: after is the reason; gone: after is the day; back:
-    before is the day; moved: before is the old DOI; tags: what was taken away and what was added. Content has neither.
+    was issued for another DOI; notice-ended: the same in before; reopened: after is the reason; gone: after is the day; back:
+    before is the day; moved: before is the old DOI; tags: those removed and those added. Content has neither.
     """
 
     doi: str
-    what: What
+    what: ChangeKind
     before: str | None = None
     after: str | None = None
     verdict: str | None = None
@@ -97,72 +97,70 @@ class Change:
 
 def content_digest(work: Work) -> str:
     """16 hex digits of what counts as a work's content: title, abstract, container, date, type, and the authors with full
-    names, suffixes and roles. An ORCID or an affiliation that is added later is none."""
+    names, suffixes and roles. An ORCID or an affiliation that is added later does not count."""
     authors = [(a.family, a.given, a.suffix, a.name, a.role) for a in work.authors]
-    said = [work.title, work.abstract, work.container, work.issued, work.kind, authors]
-    return hashlib.sha256(json.dumps(said, ensure_ascii=True).encode()).hexdigest()[:16]
+    content = [work.title, work.abstract, work.container, work.issued, work.kind, authors]
+    return hashlib.sha256(json.dumps(content, ensure_ascii=True).encode()).hexdigest()[:16]
 
 
-def changes(
-    before: Mapping[str, State],
-    now: Mapping[str, State | None],
+def find_changes(
+    before: Mapping[str, WorkState],
+    now: Mapping[str, WorkState | None],
     aliases: Mapping[str, str],
     verdicts: Mapping[str, str],
 ) -> list[Change]:
-    """What changed of the works of `now` (None: no record any more), in order of their DOIs, each work's gravest first.
+    """What changed of the works of `now` (None: no record any more), in order of their DOIs, then the most serious first.
 
-    `before` is what was announced: of these works, of their other records, and of the DOIs that lead to them now. `aliases`
-    lead from an old DOI to the one that answers for it. `verdicts` are those of works that are not in `now` but have taken
-    over an old DOI.
+    `before` is what was announced of these works, of their other records, and of the aliases that lead to them now. `aliases`
+    are alias → DOI. `verdicts` are those of works that are not in `now` but that an alias leads to now.
     """
     known = _Announced(before, now, aliases)
     found: list[Change] = []
     for doi in sorted(now):
         state = now[doi]
         if state is None:
-            led_to = aliases.get(doi)
-            if doi in before and led_to is not None:
-                its = now.get(led_to)
-                found.append(Change(led_to, "moved", before=doi, verdict=its.verdict if its else verdicts.get(led_to)))
+            target = aliases.get(doi)
+            if doi in before and target is not None:
+                its = now.get(target)
+                found.append(Change(target, "moved", before=doi, verdict=its.verdict if its else verdicts.get(target)))
             continue
         found += [replace(change, verdict=state.verdict) for change in _of_one(doi, state.shown, known)]
     return sorted(found, key=lambda change: (change.doi, KINDS.index(change.what)))
 
 
-def counted(found: Iterable[Change | Mapping[str, str]]) -> dict[str, int]:
-    """How many changes there are of each kind, gravest first; kinds without one are left out."""
+def counts_by_kind(found: Iterable[Change | Mapping[str, str]]) -> dict[str, int]:
+    """How many changes there are of each kind, the most serious first; kinds without one are left out."""
     counts = Counter(change.what if isinstance(change, Change) else change["what"] for change in found)
     return {kind: counts[kind] for kind in KINDS if counts[kind]}
 
 
-def said(notice: Standing, doi: str) -> str:
-    """How a change names a notice on a work: `retraction 10.1000/y`, and for which DOI it was issued where that is not the
-    work's own."""
+def notice_text(notice: WorkNotice, doi: str) -> str:
+    """A notice as a change names it: `retraction 10.1000/y`, with the DOI it was issued for where that is not the work's own."""
     where = "" if notice.stands_on == doi else f" ({notice.relation} {notice.stands_on})"
     return f"{notice.kind} {notice.notice_doi}{where}"
 
 
-def read(text: str, doi: str) -> Standing:
-    """The notice that a change names (see `said`) on the work `doi`."""
-    found = _SAID.fullmatch(text)
-    if found is None:  # no change of ours is written like this
-        return Standing(text, doi, doi, "own")
+def parse_notice(text: str, doi: str) -> WorkNotice:
+    """The notice that a change names (see `notice_text`) on the work `doi`."""
+    found = _NOTICE_TEXT.fullmatch(text)
+    if found is None:  # no change is written like this
+        return WorkNotice(text, doi, doi, "own")
     kind, notice_doi, relation, stands_on = found.groups()
-    return Standing(kind, notice_doi, stands_on or doi, relation or "own")
+    return WorkNotice(kind, notice_doi, stands_on or doi, relation or "own")
 
 
 class _Announced:
-    """What was announced, made ready: by work, by its other records, and under old DOIs."""
+    """What was announced, indexed by work, by its other records and by its aliases."""
 
     def __init__(
-        self, before: Mapping[str, State], now: Mapping[str, State | None], aliases: Mapping[str, str]
+        self, before: Mapping[str, WorkState], now: Mapping[str, WorkState | None], aliases: Mapping[str, str]
     ) -> None:
         self._before, self._aliases = before, aliases
-        self.led: dict[str, list[str]] = defaultdict(list)
+        self.aliases_of: dict[str, list[str]] = defaultdict(list)
         self._records: dict[str, list[str]] = defaultdict(list)
         for doi in sorted(before):
             if aliases.get(doi):
-                self.led[aliases[doi]].append(doi)
+                self.aliases_of[aliases[doi]].append(doi)
             state = now.get(doi, before[doi])
             if state is not None and state.same_as:
                 self._records[self.canonical(state.same_as)].append(doi)
@@ -170,23 +168,23 @@ class _Announced:
     def canonical(self, doi: str) -> str:
         return self._aliases.get(doi, doi)
 
-    def of(self, doi: str) -> State | None:
-        """What was announced of the work, under this DOI or one that leads to it now."""
-        return next((self._before[one] for one in (doi, *self.led.get(doi, ())) if one in self._before), None)
+    def of(self, doi: str) -> WorkState | None:
+        """What was announced of the work, under this DOI or an alias of it."""
+        return next((self._before[one] for one in (doi, *self.aliases_of.get(doi, ())) if one in self._before), None)
 
-    def of_all(self, doi: str) -> Iterator[State]:
-        """What was announced of any record of the work: that another record represents it now is no news of a notice."""
+    def of_all(self, doi: str) -> Iterator[WorkState]:
+        """What was announced of any record of the work: a notice is not new because another record shows it now."""
         for one in (doi, *self._records.get(doi, ())):
-            for name in (one, *self.led.get(one, ())):
+            for name in (one, *self.aliases_of.get(one, ())):
                 if name in self._before:
                     yield self._before[name]
 
-    def key(self, notice: Standing) -> tuple[str, str]:
-        """By what a notice is known again, wherever in the work's cluster it shows."""
+    def key(self, notice: WorkNotice) -> tuple[str, str]:
+        """Identifies a notice, whichever record of the work shows it."""
         return notice.kind, self.canonical(notice.notice_doi)
 
 
-def _of_one(doi: str, state: State, known: _Announced) -> Iterator[Change]:
+def _of_one(doi: str, state: WorkState, known: _Announced) -> Iterator[Change]:
     base = known.of(doi)
     if base is None:
         of = f" {state.same_as}" if state.verdict == "duplicate" else ""
@@ -210,23 +208,23 @@ def _of_one(doi: str, state: State, known: _Announced) -> Iterator[Change]:
         yield Change(doi, "back", before=base.gone)
     if base.content and state.content and base.content != state.content:
         yield Change(doi, "content")
-    if base.tags != state.tags and {base.verdict, state.verdict} <= set(SHOWN):
+    if base.tags != state.tags and {base.verdict, state.verdict} <= set(SHOWN_VERDICTS):
         lost, added = {*base.tags} - {*state.tags}, {*state.tags} - {*base.tags}
         yield Change(doi, "tags", "; ".join(sorted(lost)) or None, "; ".join(sorted(added)) or None)
 
 
 def _sentences(conflict: str) -> set[str]:
-    """The reasons that a conflict gives, to compare two conflicts: that one of several reasons is gone is no news. A full stop
-    in a reviewer's name cuts a sentence in two, in both of them."""
+    """The reasons that a conflict gives, to compare two conflicts: that one of several reasons is gone is not announced. A full
+    stop in a reviewer's name cuts a sentence in two, but in both conflicts."""
     return set(conflict.removesuffix(".").split(". "))
 
 
-def _of_notices(doi: str, state: State, known: _Announced) -> Iterator[Change]:
-    if state.verdict not in SHOWN:
+def _of_notices(doi: str, state: WorkState, known: _Announced) -> Iterator[Change]:
+    if state.verdict not in SHOWN_VERDICTS:
         return
     before = {known.key(notice): notice for one in known.of_all(doi) for notice in one.notices}
     now = {known.key(notice): notice for notice in state.notices}
     for key in sorted(now.keys() - before.keys()):
-        yield Change(doi, "notice", after=said(now[key], doi))
+        yield Change(doi, "notice", after=notice_text(now[key], doi))
     for key in sorted(before.keys() - now.keys()):
-        yield Change(doi, "notice-ended", before=said(before[key], doi))
+        yield Change(doi, "notice-ended", before=notice_text(before[key], doi))

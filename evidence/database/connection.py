@@ -1,18 +1,18 @@
-"""The two files as files: whose they are, of which schema, how they are made, brought up to date and read.
+"""Opening the two databases: checking whose a file is, making it, bringing it up to date, and connections for reading.
 
-Every command that opens `evidence.db` or `decisions.db` asks `examine` first, so that a stranger's file, the other one of
-the two and a newer one are refused in the same words everywhere. A file is made in one transaction: a program killed on the
-way leaves a file without a table, which the next one takes for new. Opening a file that is up to date writes nothing to it.
+Every command that opens `evidence.db` or `decisions.db` calls `examine` first, so that a foreign file, the wrong one of the
+two and a newer one are refused with the same message everywhere. A file is made in one transaction: a program that is killed
+meanwhile leaves a file without tables, which counts as new. Opening a file that is up to date writes nothing to it.
 
-It knows no table but the list of migrations; `schema` has the tables, `store` and `catalogue` the rows.
+It may not read or write any table but the list of migrations; `schema` has the tables.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal
@@ -21,26 +21,26 @@ from sqlite_utils import Database, Migrations
 
 from evidence import UPGRADE
 from evidence.database import schema
-from evidence.errors import LockedError, StoreError
+from evidence.errors import ConfigError, LockedError, StoreError
 
 State = Literal["new", "behind", "current"]
-"""`new`: without a table, or left unfinished while it was made; `behind`: an older version made it."""
+"""`new`: without tables, or left unfinished while it was made; `behind`: made by an older version."""
 
 WAIT: Final = 30.0
-"""Seconds that a writer waits for another program to let go of the file."""
+"""Seconds that a writer waits for another program to release the file."""
 
 CHECKPOINT_WAIT: Final = 1.0
 """Seconds that a checkpoint waits for readers: a page of the site is read in less."""
 
 _CACHE_KIB, _LOG_PAGES = 65_536, 32_000
-"""A harvest comes back to the same index pages with every page it lands: kept in memory, and written back less often."""
+"""A harvest uses the same index pages again and again: they are kept in memory and written back less often."""
 
 _HEAD = b"SQLite format 3\x00"
 _MIGRATIONS = Migrations.migrations_table
 
 
 def examine(conn: sqlite3.Connection, path: Path, migrations: Migrations) -> State:
-    """How the file stands to today's schema. It only reads. StoreError when it is a stranger's, the other one of the two
+    """Compare a file with today's schema; it only reads. StoreError when it is a foreign file, the other one of the two
     databases, or made by a newer version; sqlite3.Error when it cannot be read."""
     tables = {name for (name,) in conn.execute("select name from sqlite_master")}
     (number,) = conn.execute("pragma application_id").fetchone()
@@ -63,37 +63,37 @@ def examine(conn: sqlite3.Connection, path: Path, migrations: Migrations) -> Sta
 
 
 def refuse_newer(path: Path, migrations: Migrations, applied: Iterable[str]) -> None:
-    """StoreError when one of the migrations applied is none that this version knows."""
+    """StoreError when this version does not know one of the migrations that were applied."""
     if newer := sorted(set(applied) - set(_known(migrations))):
         raise StoreError(f"{path}: made by a newer version of evidence (it has {newer[-1]}); {UPGRADE}")
 
 
-def connect(path: Path, migrations: Migrations, wait: float = WAIT) -> Database:
-    """Open a file for writing and examine it, without writing; `bring_up` must follow. StoreError as `examine`'s, and when
-    the file is no database, damaged or out of reach."""
+def open_for_writing(path: Path, migrations: Migrations, wait: float = WAIT) -> Database:
+    """Open a file for writing and examine it, without writing yet; `bring_up_to_date` must follow. StoreError as from `examine`,
+    and when the file is no database, damaged or cannot be reached."""
     _check_head(path, migrations)
     try:
         conn = sqlite3.connect(path, timeout=wait)
     except sqlite3.Error as error:
-        raise explained(path, error) from error
+        raise store_error(path, error) from error
     try:
         examine(conn, path, migrations)
         conn.execute("pragma foreign_keys = on")
-        # A record can be harvested again after a power cut; a person's word cannot.
+        # A record can be harvested again after a power cut; a person's decision cannot.
         conn.execute(f"pragma synchronous = {'full' if migrations is schema.decisions else 'normal'}")
         conn.execute(f"pragma cache_size = -{_CACHE_KIB}")
         conn.execute(f"pragma wal_autocheckpoint = {_LOG_PAGES}")
     except sqlite3.Error as error:
         conn.close()
-        raise explained(path, error) from error
+        raise store_error(path, error) from error
     except BaseException:
         conn.close()
         raise
     return Database(conn, execute_plugins=False)
 
 
-def bring_up(db: Database, path: Path, migrations: Migrations) -> None:
-    """Make the tables, or bring them to today's schema, in one transaction; nothing is written where nothing is due."""
+def bring_up_to_date(db: Database, path: Path, migrations: Migrations) -> None:
+    """Make the tables, or bring them to today's schema, in one transaction; a file that is up to date is left alone."""
     conn = db.conn
     try:
         if conn.execute("pragma journal_mode").fetchone()[0] != "wal":
@@ -101,15 +101,15 @@ def bring_up(db: Database, path: Path, migrations: Migrations) -> None:
         if _due(conn, path, migrations):
             conn.execute("begin immediate")
             with conn:
-                if _due(conn, path, migrations):  # looked at again: another program may have done it meanwhile
+                if _due(conn, path, migrations):  # checked again: another program may have done it meanwhile
                     schema.migrate(db, migrations)
     except sqlite3.Error as error:
-        raise explained(path, error) from error
+        raise store_error(path, error) from error
 
 
-def read_only(path: Path) -> sqlite3.Connection:
-    """A connection that cannot write. Where a program was killed while it made the file, what it left is undone first, as
-    any other open would do."""
+def open_read_only(path: Path) -> sqlite3.Connection:
+    """A connection to any SQLite file that cannot write; the file is not examined. What a killed program left half written is
+    rolled back first, as any other way of opening it would."""
     # On a read-only file system a database in WAL mode opens only as immutable, which is right where no log waits beside it.
     log, journal = (path.with_name(f"{path.name}{end}") for end in ("-wal", "-journal"))
     frozen = not os.access(path.parent, os.W_OK) and not (log.exists() and log.stat().st_size)
@@ -119,10 +119,51 @@ def read_only(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if frozen else ''}", uri=True)
 
 
-def checkpoint(conn: sqlite3.Connection) -> None:
-    """Write the log back into the file and empty it, so that the one file is the present state.
+def open_evidence(path: Path, *, older: bool = False) -> sqlite3.Connection:
+    """A read-only connection to `evidence.db`. ConfigError when there is none; StoreError when it is not ours, or was made by an
+    older version and not brought up to date since (with `older` that is allowed)."""
+    missing = ConfigError(f"{path}: there is no database yet; `evidence demo` or `evidence sync` makes one")
+    if not path.exists():
+        raise missing
+    conn, state = open_examined(path, schema.evidence)
+    if state == "current" or (state == "behind" and older):
+        return conn
+    conn.close()
+    if state == "new":
+        raise missing
+    raise StoreError(f"{path}: made by an older version of evidence; `evidence judge` brings it up to date")
 
-    What a reader still needs stays in the log until the next time. It never fails: what is in the log is safe there.
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """`open_evidence` as a context manager; StoreError also when the database turns out to be damaged."""
+    with closing(open_evidence(path)) as conn:
+        try:
+            yield conn
+        except sqlite3.DatabaseError as error:
+            raise StoreError(
+                f"{path}: cannot be read ({error}); restore a backup, or move it away and run `evidence sync`: "
+                "everything but decisions.db can be harvested again"
+            ) from error
+
+
+def open_examined(path: Path, migrations: Migrations) -> tuple[sqlite3.Connection, State]:
+    """A read-only connection to either database, and its state (see `examine`); StoreError when it is not ours."""
+    try:
+        conn = open_read_only(path)
+        try:
+            return conn, examine(conn, path, migrations)
+        except BaseException:
+            conn.close()
+            raise
+    except sqlite3.Error as error:
+        raise StoreError(f"{path}: cannot be read ({error}); name another file with {_option(migrations)}") from None
+
+
+def checkpoint(conn: sqlite3.Connection) -> None:
+    """Write the log back into the file and empty it, so that the one file is complete.
+
+    What a reader still needs stays in the log until the next time. It never fails: what is in the log is safe.
     """
     (wait,) = conn.execute("pragma busy_timeout").fetchone()
     conn.execute(f"pragma busy_timeout = {min(wait, int(CHECKPOINT_WAIT * 1000))}")
@@ -134,8 +175,8 @@ def checkpoint(conn: sqlite3.Connection) -> None:
         conn.execute(f"pragma busy_timeout = {wait}")
 
 
-def explained(path: Path, error: sqlite3.Error) -> StoreError:
-    """What SQLite says, as a StoreError with the remedy."""
+def store_error(path: Path, error: sqlite3.Error) -> StoreError:
+    """An error of SQLite as a StoreError that names the remedy."""
     text = str(error)
     if "disk is full" in text:
         return StoreError(f"{path}: the disk is full; nothing of this page was written. Make room and run it again")
@@ -159,8 +200,8 @@ def _due(conn: sqlite3.Connection, path: Path, migrations: Migrations) -> bool:
 
 
 def _unfinished(conn: sqlite3.Connection, migrations: Migrations, applied: dict[str, str]) -> bool:
-    """Whether an earlier version, which made a file in several transactions, was killed before the last: the file is then,
-    statement by statement, what these migrations make."""
+    """Whether an earlier version, which made a file in several transactions, was killed before the last one: then the file has
+    what these migrations make, up to some statement."""
     known = _known(migrations)
     if set(applied.values()) - {migrations.name} or tuple(applied) != known[: len(applied)]:
         return False
@@ -172,7 +213,7 @@ def _unfinished(conn: sqlite3.Connection, migrations: Migrations, applied: dict[
 
 
 def _applied(conn: sqlite3.Connection) -> dict[str, str]:
-    """The migrations that were applied, in order, each with the set it is of."""
+    """The migrations that were applied, in order: name → set of migrations."""
     return dict(conn.execute(f"select name, migration_set from {_MIGRATIONS} order by rowid").fetchall())  # noqa: S608
 
 
@@ -190,7 +231,7 @@ def _known(migrations: Migrations) -> tuple[str, ...]:
 
 
 def _check_head(path: Path, migrations: Migrations) -> None:
-    """Look before SQLite does, which would say less."""
+    """StoreError when the file is no database: SQLite's own message would say less."""
     if not path.exists() or (path.is_file() and path.stat().st_size == 0):
         return
     try:
@@ -199,7 +240,7 @@ def _check_head(path: Path, migrations: Migrations) -> None:
     except OSError as error:
         option = _option(migrations)
         raise StoreError(f"{path}: cannot be read ({error.strerror}); name another file with {option}") from None
-    # Beside a journal the first page may not be there yet or again: SQLite rolls back before it reads.
+    # With a journal the first page may be missing: SQLite rolls back before it reads.
     if head != _HEAD and not path.with_name(f"{path.name}-journal").exists():
         raise StoreError(f"{path}: this file is no SQLite database; name another with {_option(migrations)}")
 

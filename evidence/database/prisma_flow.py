@@ -1,25 +1,27 @@
-"""The PRISMA 2020 flow of records, defined once: command, page, CSV, JSON and SVG all read the boxes from here.
+"""The PRISMA 2020 flow of records, defined once: command, page, CSV, JSON and SVG all take their numbers from here.
 
-`RECORDS` lists every record that was identified: one row for each time a source led to it. `CHANGES` says how many records
+`RECORDS` lists every record that was identified: one row for each source that found it. `CHANGES` says how many records
 entered (n > 0) or left (n < 0) each part of the flow in each run. A box is the sum of its parts over all runs, or over the
-runs up to one of them, which gives the flow as it stood then. The parts are disjoint, so the boxes add up:
+runs up to one of them, which gives the flow as it was then. The parts are disjoint, so the boxes add up:
 
     identified = searches + lists + others
     identified - removed = screened = excluded + waiting + included
 
-The views of these names are made by `schema`. Nothing is written here.
+`VIEWS` are made by `schema`. Nothing is written here.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from evidence.database.sql import dict_rows
+
 _FOUND_BY = "case o.kind when 'search' then 'search' when 'references' then 'list' else 'other' end"
 _WAS = "o.source = {0}.source and o.first_run <= {0}.first_run and coalesce(o.last_run > {0}.first_run, 1)"
-"""What a source was when it led to a record: sources.yaml may have made another kind of it since."""
+"""The kind that a source had when it found a record: sources.yaml may have given it another since."""
 
 RECORDS = f"""
         select s.doi, s.source, n.label, {_FOUND_BY} as found_by,
@@ -39,7 +41,7 @@ RECORDS = f"""
         where r.doi is null or not exists (select 1 from verdict_history h where h.doi = r.doi)
 """
 """A record is found `again` when another source, or another DOI, led to it before: it is a duplicate from the start. Every
-record that lands has a verdict from that run on (`not-understood` is one), so `verdict_history` says when it landed."""
+record that is kept has a verdict from that run on (`not-understood` is one), so `verdict_history` says when it came."""
 
 _REPORTS = """
             select max(h.first_run, i.first_run) as since,
@@ -90,13 +92,13 @@ CHANGES = f"""
         union all
         select 'report', null, until, -count(*) from ({_REPORTS}) where since < until group by 3
 """
-"""`found again` is counted as all times found but the first; `pending` is a DOI that was known before its record landed."""
+"""`again` counts all times a record was found but the first; `pending` is a DOI that was known before its record was here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
     """One number of the flow. `key` names it for programs, `data` is its name in the PRISMA2020 R package's template (None
-    where that has no such box), `parts` are those of `CHANGES` that it sums, `of` is the box it is a part of."""
+    where that has no such box), `parts` are the parts of `CHANGES` that it sums, `of` is the box that contains it."""
 
     key: str
     label: str
@@ -136,8 +138,8 @@ BOXES = (
     Box("reports", "Reports of included studies", (*_by("include"), "report"), "new_reports", "included"),
     Box("decisions_to_check", "Decisions to look at again", ("conflict",)),
 )
-"""The boxes in the order of the diagram. The last one is a number beside the flow: included and excluded works whose decision
-a person should look at again. They are counted among the included and excluded."""
+"""The boxes in the order of the diagram. The last one is not part of the flow: included and excluded works whose decision a
+person should look at again. They are counted among the included and excluded, too."""
 
 LAST = "9223372036854775807"
 """Later than any run."""
@@ -159,7 +161,7 @@ BOXES_SQL = f"""
         from boxes b join fed f on f.key = b.key left join parts p on p.part = f.part
         group by b.position order by b.position
 """
-"""All boxes as they stood after the run `:run`."""
+"""All boxes as they were after the run `:run`."""
 
 SOURCES_SQL = """
         select c.source, coalesce(o.label, 'Found through a known DOI') as label, c.part as found_by,
@@ -189,7 +191,8 @@ SINCE_UPGRADE = """
         select max(r.started) from verdict_history h join runs r on r.run = h.noted
         where h.noted is not null and h.first_run <= :run and (h.last_run is null or h.last_run > :run) and h.noted > :run
 """
-"""Verdicts of before they were recorded are those that stood when recording began; this says when that was, or nothing."""
+"""When the recording of verdicts began, for a run before that; else null. For earlier runs the verdicts of that day are
+taken."""
 
 VIEWS = {
     "prisma_records": RECORDS,
@@ -200,7 +203,7 @@ VIEWS = {
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """The flow after one run (None: as it stands). `boxes` and `sources` are rows of BOXES_SQL and SOURCES_SQL; `excluded` is
+    """The flow after one run (None: as it is now). `boxes` and `sources` are rows of BOXES_SQL and SOURCES_SQL; `excluded` is
     (reason, n); `recorded_from` is when verdicts began to be recorded, where the flow is of before that."""
 
     run: int | None
@@ -214,39 +217,32 @@ class Flow:
         return next(int(box["n"]) for box in self.boxes if box["key"] == key)
 
     def depth(self, key: str) -> int:
-        """How many boxes this one is inside of."""
+        """How many boxes contain this one."""
         above = next(box["part_of"] for box in self.boxes if box["key"] == key)
         return self.depth(above) + 1 if above else 0
 
     def reasons(self, most: int) -> list[tuple[str | None, int]]:
-        """The most frequent reasons for exclusion; the others, if any, as one with None for its words. They add up to the
+        """The most frequent reasons for exclusion; all others, if any, as one whose text is None. They add up to the
         excluded."""
         named: list[tuple[str | None, int]] = [*self.excluded[:most]]
         rest = sum(n for _, n in self.excluded[most:])
         return [*named, (None, rest)] if rest else named
 
 
-def read(conn: sqlite3.Connection, run: int | None = None) -> Flow:
-    """The flow as it stood after `run`, or as it stands."""
+def read_flow(conn: sqlite3.Connection, run: int | None = None) -> Flow:
+    """The flow as it was after `run`, or (None) as it is now."""
     until = {"run": int(LAST) if run is None else run}
     cursor = conn.cursor()
-    cursor.row_factory = None  # a server's connection makes rows of another kind
-    boxes, sources = (tuple(_rows(cursor, sql, until)) for sql in (BOXES_SQL, SOURCES_SQL))
+    cursor.row_factory = None  # the site's connection makes rows of another type
+    boxes, sources = (tuple(dict_rows(cursor, sql, until)) for sql in (BOXES_SQL, SOURCES_SQL))
     excluded = tuple(cursor.execute(REASONS_SQL, until).fetchall())
     ((recorded_from,),) = cursor.execute(SINCE_UPGRADE, until).fetchall()
     return Flow(run, boxes, sources, excluded, recorded_from)
 
 
-def run_of(conn: sqlite3.Connection, day: str) -> int:
+def run_of_day(conn: sqlite3.Connection, day: str) -> int:
     """The last run that had started by the end of this day (ISO, UTC); 0 when there was none."""
     cursor = conn.cursor()
     cursor.row_factory = None
     ((run,),) = cursor.execute(RUN_OF_DAY, {"day": day}).fetchall()
     return run or 0
-
-
-def _rows(cursor: sqlite3.Cursor, sql: str, values: dict[str, int]) -> Iterator[dict[str, Any]]:
-    cursor.execute(sql, values)
-    names = [column[0] for column in cursor.description]
-    for row in cursor:
-        yield dict(zip(names, row, strict=True))

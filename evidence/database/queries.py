@@ -1,180 +1,33 @@
-"""Reading the database: rows for `sync`, `explain`, `export`, `status` and reports. It never writes.
+"""Reading `evidence.db`, for harvesting, judging, `explain`, `status` and reports. It never writes.
 
-Every function takes an open connection, so readers and the writer share one view of a run in progress.
+Every function takes an open connection, so that readers and the writer see the same state of a run in progress. Opening is
+`connection`'s; works for exports are `selection`'s; people's decisions are `ledger`'s.
+
+A row of a history table is current while its `last_run` is empty.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, fields, replace
-from pathlib import Path
-from typing import Any
 
-from sqlite_utils import Migrations
+from evidence.database import change_log, schema
+from evidence.database.prisma_flow import Flow, read_flow, run_of_day
+from evidence.database.sql import Row, dict_rows, in_chunks
+from evidence.model import Citation, Doi, Resolution
 
-from evidence.database import change_log, connection, schema, tag_filter
-from evidence.database.prisma_flow import Flow, run_of
-from evidence.database.prisma_flow import read as read_flow
-from evidence.database.tag_filter import TagFilter
-from evidence.errors import ConfigError, StoreError
-from evidence.model import Citation, Decision, Doi, Resolution
-
-Row = dict[str, Any]
-
-_SHOWN = "case w.verdict when 'include' then 0 when 'unsure' then 1 else 2 end"
-_SCAN = 500
-
-_AUTHORS = """
-    select doi, family, given, suffix, case when family is null and given is null then credited end as name, role, orcid,
-        affiliation
-    from work_authors where doi in ({marks}) order by doi, position
-"""
-_NAME = """case when family is null and given is null then credited
-            else coalesce(nullif(family, '') || ', ' || nullif(given, ''), nullif(family, ''), nullif(given, ''), '')
-                || coalesce(', ' || nullif(suffix, ''), '')
-            end"""
-_MARK = (
-    "case role when 'editor' then ' (ed.)' when 'translator' then ' (trans.)' when 'chair' then ' (chair)' else '' end"
-)
-_NAMES = f"""
-    select doi, group_concat(said, '; ') from (
-        select doi, {_NAME} || {_MARK} as said from work_authors where doi in ({{marks}}) order by doi, position)
-    group by doi
-"""  # noqa: S608 - our own column names, here and below
-_OF_PEOPLE = {
-    "orcids": f"""
-        select doi, group_concat(said, '; ') from (
-            select doi, {_NAME} || ': ' || orcid as said from work_authors
-            where orcid is not null and doi in ({{marks}}) order by doi, position)
-        group by doi
-    """,  # noqa: S608
-    "affiliations": f"""
-        select doi, group_concat(said, ' | ') from (
-            select doi, {_NAME} || ': ' || affiliation as said from work_authors
-            where affiliation is not null and doi in ({{marks}}) order by doi, position)
-        group by doi
-    """,  # noqa: S608
-}
-_FUNDERS = """
-    select doi, name, funder_doi, awards from funders where doi in ({marks}) order by doi, position
-"""
-"""Authors one by one, and as the text that `reference_formats.names` makes of them; a test compares the two."""
-
-NOTICES = """
-    select doi, group_concat(said, '; ') from (
-        select doi, kind || coalesce(' ' || issued, '') || iif(notice_doi in (doi, stands_on), '', ' ' || notice_doi)
-            || iif(stands_on = doi, '', case relation when 'record' then ' (on another record, '
-                when 'article' then ' (on the article, ' when 'preprint' then ' (on its preprint, '
-                else ' (on an earlier DOI, ' end || stands_on || ')') || iif(undone, ' (taken back)', '') as said
-        from {notices} where doi {among} order by doi, undone, issued, kind, notice_doi)
-    group by doi
-"""
-_ONE_TEXT = {**_OF_PEOPLE, "notice_details": NOTICES.format(notices="notices", among="in ({marks})")}
-"""Columns of an export that hold several facts of a work on one line."""
+# ---------------------------------------------------------------------- for harvesting and judging
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which works an export or a report is about. All of `tags` must hold; `since` is an ISO date: works first landed, or
-    whose record changed, on or after it; `text` is plain words, all of which must stand in the work."""
-
-    verdicts: tuple[str, ...] = ("include",)
-    tags: tuple[TagFilter, ...] = ()
-    since: str | None = None
-    text: str | None = None
-
-
-def connect(path: Path, *, older: bool = False) -> sqlite3.Connection:
-    """A read-only connection to an evidence database; ConfigError when there is none, StoreError when it is not ours or, but
-    for `older`, when an older version made it and nothing has brought it up to date."""
-    missing = ConfigError(f"{path}: there is no database yet; `evidence demo` or `evidence sync` makes one")
-    if not path.exists():
-        raise missing
-    conn, state = _examined(path, schema.evidence)
-    if state == "current" or (state == "behind" and older):
-        return conn
-    conn.close()
-    if state == "new":
-        raise missing
-    raise StoreError(f"{path}: made by an older version of evidence; `evidence judge` brings it up to date")
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """`connect` for a while; StoreError too when the database turns out to be damaged on the way."""
-    with closing(connect(path)) as conn:
-        try:
-            yield conn
-        except sqlite3.DatabaseError as error:
-            raise StoreError(
-                f"{path}: cannot be read ({error}); restore a backup, or move it away and run `evidence sync`: "
-                "everything but decisions.db can be harvested again"
-            ) from error
-
-
-def words(ledger: Path) -> tuple[Decision, ...]:
-    """The whole ledger, oldest first; nothing when there is none yet. It waits for no writer."""
-    if not ledger.exists():
-        return ()
-    columns = ", ".join(field.name for field in fields(Decision))
-    rows = _ask_ledger(ledger, f"select {columns} from decisions order by decision")  # noqa: S608
-    return tuple(replace(Decision(*row[:-1]), seen=tuple(json.loads(row[-1]))) for row in rows)
-
-
-def newest_word(ledger: Path) -> tuple[int, int]:
-    """Which ledger it is, and the number of its newest word (0 when it has none): words are only ever added, so two that are
-    alike in this are alike."""
-    if not ledger.exists():
-        return (0, 0)
-    number = max((n for (n,) in _ask_ledger(ledger, "select max(decision) from decisions")), default=0) or 0
-    return (ledger.stat().st_ino, number)
-
-
-def check_ledger(ledger: Path) -> None:
-    """StoreError when there is a file in the ledger's place that this version cannot read."""
-    if ledger.exists():
-        _examined(ledger, schema.decisions)[0].close()
-
-
-def _ask_ledger(ledger: Path, sql: str) -> list[Any]:
-    conn, state = _examined(ledger, schema.decisions)
-    with closing(conn):
-        try:
-            return [] if state == "new" else conn.execute(sql).fetchall()
-        except sqlite3.Error as error:
-            raise StoreError(f"{ledger}: cannot be read ({error}); name the ledger with --decisions") from None
-
-
-def _examined(path: Path, migrations: Migrations) -> tuple[sqlite3.Connection, connection.State]:
-    """A read-only connection, and how the file stands to today's schema; StoreError when it is none of ours."""
-    try:
-        conn = connection.read_only(path)
-        try:
-            return conn, connection.examine(conn, path, migrations)
-        except BaseException:
-            conn.close()
-            raise
-    except sqlite3.Error as error:
-        option = "--decisions" if migrations is schema.decisions else "--db"
-        raise StoreError(f"{path}: cannot be read ({error}); name another file with {option}") from None
-
-
-# ---------------------------------------------------------------------- for sync
-
-
-def dois(conn: sqlite3.Connection) -> list[Doi]:
-    """Every work with a standing record, in order."""
+def current_dois(conn: sqlite3.Connection) -> list[Doi]:
+    """Every DOI with a current record, in order."""
     return [d for (d,) in conn.execute("select doi from snapshots where last_run is null order by doi")]
 
 
-def bases(conn: sqlite3.Connection) -> Iterator[tuple[Doi, str, str | None]]:
-    """Every standing record with the basis of its judgement (`""` when it has none), and the version of the code that last
-    tried in vain to understand it."""
+def judgement_bases(conn: sqlite3.Connection) -> Iterator[tuple[Doi, str, str | None]]:
+    """Every DOI with a current record, the basis of its judgement (`""`: none), and the version of the code that last failed to
+    understand the record (None: none did)."""
     yield from conn.execute(
         """
         select s.doi, coalesce(w.basis, ''), u.version from snapshots s
@@ -184,22 +37,22 @@ def bases(conn: sqlite3.Connection) -> Iterator[tuple[Doi, str, str | None]]:
     )
 
 
-def earlier(conn: sqlite3.Connection, doi: Doi) -> Iterator[tuple[str, str]]:
-    """(digest, message JSON) of a work's records before the one that stands, the newest first."""
+def earlier_records(conn: sqlite3.Connection, doi: Doi) -> Iterator[tuple[str, str]]:
+    """(digest, message JSON) of a work's records before the current one, the newest first."""
     sql = "select digest, message from snapshots where doi = ? and last_run is not null order by version desc"
     yield from conn.execute(sql, (doi,)).fetchall()
 
 
-def standing(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> Iterator[tuple[Doi, str, str]]:
-    """(doi, digest, message JSON) of the records that stand for these works."""
-    yield from _in_chunks(
-        conn, "select doi, digest, message from snapshots where last_run is null and doi in ({})", wanted
+def current_records(conn: sqlite3.Connection, dois: Sequence[Doi]) -> Iterator[tuple[Doi, str, str]]:
+    """(doi, digest, message JSON) of the current records of these works."""
+    yield from in_chunks(
+        conn, "select doi, digest, message from snapshots where last_run is null and doi in ({})", dois
     )
 
 
-def indexed(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> dict[Doi, str | None]:
-    """When Crossref had last indexed the records we hold, as far as it has told us, for those of `wanted` that we hold; None
-    where nothing says."""
+def indexed_times(conn: sqlite3.Connection, dois: Sequence[Doi]) -> dict[Doi, str | None]:
+    """When Crossref last indexed the current records of these DOIs, as far as we know (None: not known). DOIs without a record
+    here are left out."""
     sql = """
         select s.doi, coalesce(c.indexed, case when json_type(s.message, '$.indexed."date-time"') = 'text'
             and json_extract(s.message, '$.indexed."date-time"') glob '[12][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*'
@@ -207,11 +60,11 @@ def indexed(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> dict[Doi, str | 
         from snapshots s left join counters c on c.doi = s.doi
         where s.last_run is null and s.doi in ({})
     """
-    return dict(_in_chunks(conn, sql, wanted))
+    return dict(in_chunks(conn, sql, dois))
 
 
-def resolutions(conn: sqlite3.Connection, source: str) -> list[Resolution]:
-    """The verdicts on a reference list that stand, in order."""
+def current_resolutions(conn: sqlite3.Connection, source: str) -> list[Resolution]:
+    """What the lines of a reference list are resolved to, in order; retired lines are left out."""
     rows = conn.execute(
         """
         select source, position, text, stated_doi, status, doi, problem, score from citations
@@ -223,7 +76,7 @@ def resolutions(conn: sqlite3.Connection, source: str) -> list[Resolution]:
 
 
 def notice_of(conn: sqlite3.Connection, doi: Doi) -> tuple[tuple[str, Doi | None], ...]:
-    """What a record is taken to be a notice of: (kind, DOI or None where it is not known); nothing for a study."""
+    """What a record is a notice of: (kind, DOI of the study or None where it is not known); empty for a study."""
     row = conn.execute("select notice_of from works where doi = ?", (doi,)).fetchone()
     if row is None or row[0] is None:
         return ()
@@ -231,46 +84,46 @@ def notice_of(conn: sqlite3.Connection, doi: Doi) -> tuple[tuple[str, Doi | None
     return ((kind, Doi(about) if about else None),)
 
 
-def unsettled(conn: sqlite3.Connection) -> list[Doi]:
-    """The works that were judged as what they are not, or have still to be: study or notice."""
+def works_to_judge_again(conn: sqlite3.Connection) -> list[Doi]:
+    """The works whose judgement has no basis any more: other records changed what they cite, or whether they are notices."""
     sql = """
         select w.doi from works w join snapshots s on s.doi = w.doi and s.last_run is null where w.basis = '' order by w.doi
     """
     return [doi for (doi,) in conn.execute(sql)]
 
 
-def gone(conn: sqlite3.Connection) -> list[Row]:
-    """The works that Crossref has no record of any more, the latest first: doi, title, verdict, and the day (ISO) it was
-    first noticed as `gone`."""
+def gone_works(conn: sqlite3.Connection) -> list[Row]:
+    """The works that Crossref has no record of any more, the latest first: doi, title, verdict, and as `gone` the day (ISO) on
+    which that was first noticed."""
     sql = """
         select a.doi, w.title, w.verdict, substr(r.started, 1, 10) as gone
         from absences a join runs r on r.run = a.first_run left join works w on w.doi = a.doi
         where a.last_run is null order by a.first_run desc, a.doi
     """
-    return list(_rows(conn, sql, {}))
+    return list(dict_rows(conn, sql, {}))
 
 
-def titles(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> dict[Doi, str]:
-    """DOI → title, of those that are here and have one."""
+def titles(conn: sqlite3.Connection, dois: Sequence[Doi]) -> dict[Doi, str]:
+    """DOI → title, of the works that are here and have one."""
     sql = "select doi, title from works where title is not null and doi in ({})"
-    return dict(_in_chunks(conn, sql, wanted))
+    return dict(in_chunks(conn, sql, dois))
 
 
-def moved(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> dict[Doi, Doi]:
-    """Old DOI → the DOI it leads to, of those of `wanted` that are aliases."""
+def alias_targets(conn: sqlite3.Connection, dois: Sequence[Doi]) -> dict[Doi, Doi]:
+    """Alias → the DOI it leads to, of those of these DOIs that are aliases."""
     sql = "select alias, doi from aliases where last_run is null and alias in ({})"
-    return dict(_in_chunks(conn, sql, wanted))
+    return dict(in_chunks(conn, sql, dois))
 
 
 def aliases_stamp(conn: sqlite3.Connection) -> tuple[int, int, int]:
-    """Two stamps that are alike mean the same aliases: how many stand, how many there ever were, the last run that added one."""
+    """Number of current aliases, of all aliases ever, and the last run that added one. Equal stamps mean equal aliases."""
     sql = "select count(*) filter (where last_run is null), count(*), coalesce(max(first_run), 0) from aliases"
     stamp: tuple[int, int, int] = conn.execute(sql).fetchone()
     return stamp
 
 
-def once_works(conn: sqlite3.Connection) -> list[Doi]:
-    """The aliases under which works were known here once."""
+def former_dois(conn: sqlite3.Connection) -> list[Doi]:
+    """The aliases under which a work was known here before."""
     sql = """
         select alias from aliases a where last_run is null and exists (select 1 from snapshots s where s.doi = a.alias)
         order by alias
@@ -278,9 +131,9 @@ def once_works(conn: sqlite3.Connection) -> list[Doi]:
     return [alias for (alias,) in conn.execute(sql)]
 
 
-def stated_targets(conn: sqlite3.Connection) -> dict[Doi, int]:
-    """The DOIs that notices here are about and that no work here has, known as no alias either: each with the run in which the
-    latest record that names it landed."""
+def unknown_notice_targets(conn: sqlite3.Connection) -> dict[Doi, int]:
+    """The DOIs that notices are about and that are neither a work nor an alias here, each with the run that wrote the latest
+    record naming it."""
     sql = """
         select u.doi, max(s.first_run) from updates u join snapshots s on s.doi = u.said_by and s.last_run is null
         where u.evidence = 'update-to' and u.doi <> u.said_by
@@ -291,19 +144,19 @@ def stated_targets(conn: sqlite3.Connection) -> dict[Doi, int]:
     return dict(conn.execute(sql).fetchall())
 
 
-def last_complete(conn: sqlite3.Connection, run: int) -> int:
-    """The last run before this one that harvested Crossref to its end; 0 when there is none."""
+def last_complete_run(conn: sqlite3.Connection, run: int) -> int:
+    """The last complete run on Crossref before this one; 0 when there is none."""
     sql = "select coalesce(max(run), 0) from runs where run < ? and outcome = 'complete' and door = 'crossref'"
     return int(conn.execute(sql, (run,)).fetchone()[0])
 
 
-def syncs(conn: sqlite3.Connection) -> int:
-    """How many times Crossref itself was harvested, this time among them."""
+def sync_count(conn: sqlite3.Connection) -> int:
+    """How many runs on Crossref there were, this one included."""
     return int(conn.execute("select count(*) from runs where door = 'crossref'").fetchone()[0])
 
 
-def lost_sight_of(conn: sqlite3.Connection, run: int) -> list[Doi]:
-    """The works that some source led to until this run and does not any more; a work that moved to another DOI is none."""
+def works_no_longer_found(conn: sqlite3.Connection, run: int) -> list[Doi]:
+    """The works that some source found until this run and does not find any more; works that have moved are left out."""
     sql = """
         select distinct doi from sightings
         where last_run = ? and doi not in (select alias from aliases where last_run is null) order by doi
@@ -311,58 +164,61 @@ def lost_sight_of(conn: sqlite3.Connection, run: int) -> list[Doi]:
     return [doi for (doi,) in conn.execute(sql, (run,))]
 
 
-def found_by_search(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> set[Doi]:
-    """Which of these works a standing search leads to."""
+def found_by_search(conn: sqlite3.Connection, dois: Sequence[Doi]) -> set[Doi]:
+    """Which of these works are found by a search of sources.yaml."""
     sql = """
         select distinct s.doi from sightings s join sources o on o.source = s.source
         where o.kind = 'search' and s.last_run is null and o.retired is null and s.doi in ({})
     """
-    return {d for (d,) in _in_chunks(conn, sql, wanted)}
+    return {d for (d,) in in_chunks(conn, sql, dois)}
 
 
-def sighted(conn: sqlite3.Connection, source: str) -> list[Doi]:
-    """The works a source leads to."""
+def works_found_by(conn: sqlite3.Connection, source: str) -> list[Doi]:
+    """The works that a source finds, in order."""
     sql = "select doi from sightings where source = ? and last_run is null order by doi"
     return [Doi(found) for (found,) in conn.execute(sql, (source,))]
 
 
-def led_to(conn: sqlite3.Connection, source: str) -> int:
-    """How many works a source leads to."""
+def count_found_by(conn: sqlite3.Connection, source: str) -> int:
+    """How many works a source finds."""
     sql = "select count(*) from sightings where source = ? and last_run is null"
     return int(conn.execute(sql, (source,)).fetchone()[0])
 
 
-def marks(conn: sqlite3.Connection, version: str) -> tuple[dict[tuple[str, str], str], str | None]:
-    """The marks of the rules that the works were last judged by with this version, and the basis they gave."""
+def rule_digests(conn: sqlite3.Connection, version: str) -> tuple[dict[tuple[str, str], str], str | None]:
+    """(facet, value) → digest of the rules by which works were last judged with this version of the code, and the basis of those
+    judgements (None: this version has not judged yet)."""
     rows = conn.execute("select facet, value, mark, basis from rule_marks where version = ?", (version,)).fetchall()
-    return {(facet, value): mark for facet, value, mark, _ in rows}, rows[0][3] if rows else None
+    return {(facet, value): digest for facet, value, digest, _ in rows}, rows[0][3] if rows else None
 
 
-def judged(conn: sqlite3.Connection, wanted: Sequence[Doi], said: Sequence[tuple[str, str]]) -> Iterator[Row]:
-    """What these works were judged on, their verdict, and which of the values `said` they have, with the words."""
+def judged_works(conn: sqlite3.Connection, dois: Sequence[Doi], values: Sequence[tuple[str, str]]) -> Iterator[Row]:
+    """What these works were judged by, their screening verdict, and which of the values they have, with the reasons."""
     sql = """
         select doi, title, abstract, kind, container, notice_of, screened, why from works where doi in ({})
     """
     names = ("doi", "title", "abstract", "kind", "container", "notice_of", "screened", "why")
     rows = {
         row[0]: dict(zip(names, row, strict=True)) | {"tags": set(), "reasons": set()}
-        for row in _in_chunks(conn, sql, wanted)
+        for row in in_chunks(conn, sql, dois)
     }
-    values = set(said)
-    for doi, facet, value in _in_chunks(conn, "select doi, facet, value from tags where doi in ({})", wanted):
-        if (facet, value) in values:
+    asked = set(values)
+    for doi, facet, value in in_chunks(conn, "select doi, facet, value from tags where doi in ({})", dois):
+        if (facet, value) in asked:
             rows[doi]["tags"].add((facet, value))
     sql = "select doi, facet, value, rule, field, start, stop, quote from reasons where doi in ({})"
-    for doi, facet, value, *words in _in_chunks(conn, sql, wanted):
-        if (facet, value) in values:
-            rows[doi]["reasons"].add((facet, value, *words))
+    for doi, facet, value, *match in in_chunks(conn, sql, dois):
+        if (facet, value) in asked:
+            rows[doi]["reasons"].add((facet, value, *match))
     yield from rows.values()
 
 
-def candidates(conn: sqlite3.Connection) -> Iterator[Row]:
-    """Every work that is not excluded by rule, with the fields by which duplicates are found, and what screening said of it.
-    A work that a person excluded may have another record, which is excluded with it."""
-    yield from _rows(
+def duplicate_candidates(conn: sqlite3.Connection) -> Iterator[Row]:
+    """Every work that is not excluded by rule, with the fields by which duplicates are found and its screening verdict.
+
+    Works that a person excluded are among them: another record of such a work is excluded with it.
+    """
+    yield from dict_rows(
         conn,
         """
         select w.doi, w.title, w.year, w.container, w.volume, w.issue, w.pages, w.abstract,
@@ -377,71 +233,71 @@ def candidates(conn: sqlite3.Connection) -> Iterator[Row]:
     )
 
 
-def screened(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> dict[Doi, str]:
-    """What screening said of these works."""
-    return dict(_in_chunks(conn, "select doi, screened from works where doi in ({})", wanted))
+def screening_verdicts(conn: sqlite3.Connection, dois: Sequence[Doi]) -> dict[Doi, str]:
+    """DOI → verdict of screening, before duplicates were merged."""
+    return dict(in_chunks(conn, "select doi, screened from works where doi in ({})", dois))
 
 
-def paired(conn: sqlite3.Connection, wanted: Sequence[Doi]) -> bool:
-    """Whether any of these works is known as, or taken for, another record of one."""
+def any_paired(conn: sqlite3.Connection, dois: Sequence[Doi]) -> bool:
+    """Whether any of these works is in a pair of records that are, may be, or were decided not to be one work."""
     pairs = ("select 1 from duplicates where doi in ({})", "select 1 from duplicates where other in ({})")
-    return any(next(iter(_in_chunks(conn, sql, wanted)), None) is not None for sql in pairs)
+    return any(next(iter(in_chunks(conn, sql, dois)), None) is not None for sql in pairs)
 
 
-def crashed_before(conn: sqlite3.Connection, run: int) -> bool:
-    """Whether the run before this one did not come to its end."""
+def previous_run_crashed(conn: sqlite3.Connection, run: int) -> bool:
+    """Whether the run before this one crashed."""
     row = conn.execute("select outcome from runs where run < ? order by run desc limit 1", (run,)).fetchone()
     return row is not None and row[0] == "crashed"
 
 
-def paired_by_people(conn: sqlite3.Connection) -> dict[tuple[str, str], tuple[str, str]]:
-    """The pairs on which a person's word stands: (doi, other) → verdict, reason."""
+def pairs_decided_by_people(conn: sqlite3.Connection) -> dict[tuple[str, str], tuple[str, str]]:
+    """The pairs that a person decided on: (doi, other) → verdict, reason."""
     sql = "select doi, other, verdict, reason from duplicates where decided = 'person'"
     return {(doi, other): (verdict, reason) for doi, other, verdict, reason in conn.execute(sql)}
 
 
-def verdicts(conn: sqlite3.Connection) -> dict[str, int]:
-    """How many works there are by verdict."""
+def verdict_counts(conn: sqlite3.Connection) -> dict[str, int]:
+    """Verdict → number of works."""
     return dict(conn.execute("select verdict, count(*) from works group by verdict order by verdict").fetchall())
 
 
 # ---------------------------------------------------------------------- for people
 
 
-def canonical(conn: sqlite3.Connection, doi: Doi) -> Doi:
-    """The DOI a work is kept under: `doi` itself, or the one it is an alias of."""
+def canonical_doi(conn: sqlite3.Connection, doi: Doi) -> Doi:
+    """The DOI that a work is kept under: `doi` itself, or the one it is an alias of."""
     row = conn.execute("select doi from aliases where alias = ? and last_run is null", (doi,)).fetchone()
     return Doi(row[0]) if row else doi
 
 
 def representatives(
-    conn: sqlite3.Connection, wanted: Sequence[Doi], moving: Mapping[Doi, Doi] | None = None
+    conn: sqlite3.Connection, dois: Sequence[Doi], moving: Mapping[Doi, Doi] | None = None
 ) -> dict[Doi, Doi]:
-    """The works these DOIs belong to: each of them, and every other record of its work, → the DOI that represents the work.
-    A work with one record and no alias is left out. `moving` are aliases about to land."""
+    """Each of these DOIs, and every other record of its work, → the DOI that represents the work. Works with one record and no
+    alias are left out. `moving` are aliases about to be written."""
     moving = moving or {}
-    aliases = {old: moving.get(new, new) for old, new in moved(conn, wanted).items()}
-    aliases |= {doi: moving[doi] for doi in wanted if doi in moving}
-    here = [aliases.get(doi, doi) for doi in wanted]
-    heads = dict(_in_chunks(conn, "select doi, same_as from works where same_as is not null and doi in ({})", here))
-    found = {doi: Doi(heads.get(aliases.get(doi, doi), aliases.get(doi, doi))) for doi in wanted}
-    members = _in_chunks(conn, "select doi, same_as from works where same_as in ({})", sorted(set(found.values())))
+    aliases = {old: moving.get(new, new) for old, new in alias_targets(conn, dois).items()}
+    aliases |= {doi: moving[doi] for doi in dois if doi in moving}
+    here = [aliases.get(doi, doi) for doi in dois]
+    heads = dict(in_chunks(conn, "select doi, same_as from works where same_as is not null and doi in ({})", here))
+    found = {doi: Doi(heads.get(aliases.get(doi, doi), aliases.get(doi, doi))) for doi in dois}
+    members = in_chunks(conn, "select doi, same_as from works where same_as in ({})", sorted(set(found.values())))
     found |= {Doi(doi): Doi(head) for doi, head in members}
     grouped = {head for doi, head in found.items() if doi != head}
     return {doi: head for doi, head in (found | {head: head for head in grouped}).items() if head in grouped}
 
 
-def work(conn: sqlite3.Connection, doi: Doi) -> Row | None:
+def work_details(conn: sqlite3.Connection, doi: Doi) -> Row | None:
     """One row of `works` with its tags, reasons, sources, notices and citations; None when it is not here."""
-    rows = list(_rows(conn, "select * from works where doi = :doi", {"doi": doi}))
+    rows = list(dict_rows(conn, "select * from works where doi = :doi", {"doi": doi}))
     if not rows:
         return None
     found = rows[0]
     found["tags"] = list(
-        _rows(conn, "select facet, value, decided from tags where doi = :doi order by 1, 2", {"doi": doi})
+        dict_rows(conn, "select facet, value, decided from tags where doi = :doi order by 1, 2", {"doi": doi})
     )
     found["reasons"] = list(
-        _rows(
+        dict_rows(
             conn,
             """
             select facet, value, rule, field, start, stop, quote from reasons where doi = :doi
@@ -451,7 +307,7 @@ def work(conn: sqlite3.Connection, doi: Doi) -> Row | None:
         )
     )
     found["sources"] = list(
-        _rows(
+        dict_rows(
             conn,
             """
             select s.source, o.label, s.via, s.rank, r.started as since, s.last_run is not null as gone
@@ -461,14 +317,16 @@ def work(conn: sqlite3.Connection, doi: Doi) -> Row | None:
             {"doi": doi},
         )
     )
-    found["notices"] = list(_rows(conn, "select * from notices where doi = :doi order by issued, kind", {"doi": doi}))
+    found["notices"] = list(
+        dict_rows(conn, "select * from notices where doi = :doi order by issued, kind", {"doi": doi})
+    )
     found["citations"] = list(
-        _rows(
+        dict_rows(
             conn, "select * from citations where doi = :doi and retired is null order by source, position", {"doi": doi}
         )
     )
     found["duplicates"] = list(
-        _rows(conn, "select * from duplicates where :doi in (doi, other) order by doi, other", {"doi": doi})
+        dict_rows(conn, "select * from duplicates where :doi in (doi, other) order by doi, other", {"doi": doi})
     )
     found["aliases"] = [
         alias
@@ -476,57 +334,15 @@ def work(conn: sqlite3.Connection, doi: Doi) -> Row | None:
             "select alias from aliases where doi = ? and last_run is null order by alias", (doi,)
         )
     ]
-    found["versions"] = list(_rows(conn, "select * from history where doi = :doi order by version", {"doi": doi}))
+    found["versions"] = list(dict_rows(conn, "select * from history where doi = :doi order by version", {"doi": doi}))
     return found
 
 
-def selected(conn: sqlite3.Connection, selection: Selection) -> Iterator[Row]:
-    """The works of a selection, newest first, as `export` takes them; few are in memory at once."""
-    where = ["w.verdict in (select value from json_each(:verdicts))"]
-    clauses, tags = tag_filter.conditions(selection.tags, "w.doi")
-    where += clauses
-    values: Row = {"verdicts": json.dumps(selection.verdicts), **tags}
-    if selection.since:
-        where.append("w.changed_run in (select run from runs where started >= :since)")
-        values["since"] = selection.since
-    if selection.text is not None:
-        where.append("w.rowid in (select rowid from works_fts where works_fts match :text)")
-        values["text"] = plain_words(selection.text)
-    keys = [
-        d
-        for (d,) in conn.execute(
-            f"select w.doi from works w where {' and '.join(where)} order by w.year desc, w.doi",  # noqa: S608
-            values,
-        )
-    ]
-    yield from whole(conn, keys)
-
-
-def whole(conn: sqlite3.Connection, wanted: Sequence[Doi], *, flat: bool = False) -> Iterator[Row]:
-    """These works in this order, as `export` takes them; few are in memory at once. A DOI that is not here is a KeyError.
-
-    `flat`: authors as one text, for files that have a cell for all of them; it saves a third of the time.
-    """
-    for start in range(0, len(wanted), _SCAN):
-        yield from _complete(conn, wanted[start : start + _SCAN], flat)
-
-
-def check(conn: sqlite3.Connection, selection: Selection) -> None:
-    """ConfigError when a selection asks for a tag that could not be said, or for words where there are none."""
-    tag_filter.check(selection.tags, _taxonomy(conn))
-    if selection.text is not None:
-        plain_words(selection.text)
-
-
-def _taxonomy(conn: sqlite3.Connection) -> dict[str, list[str]]:
-    """Facet → its values in their order."""
-    return tag_filter.by_facet(conn.execute("select facet, value from facets order by facet, position"))
-
-
-def cited_elsewhere(conn: sqlite3.Connection, least: int) -> list[Row]:
-    """Works that at least so many included works cite and that are not here, most cited first."""
+def cited_but_not_here(conn: sqlite3.Connection, least: int) -> list[Row]:
+    """DOIs that at least `least` included works cite and that are not here, most cited first: doi, `cited_by` (a number) and
+    `citing` (DOIs, separated by blanks)."""
     return list(
-        _rows(
+        dict_rows(
             conn,
             """
             select c.cited as doi, count(*) as cited_by, group_concat(c.doi, ' ') as citing
@@ -540,14 +356,14 @@ def cited_elsewhere(conn: sqlite3.Connection, least: int) -> list[Row]:
     )
 
 
-def conflicts(conn: sqlite3.Connection) -> list[Row]:
-    """The works whose decisions people should look at again, and why."""
+def works_with_conflicts(conn: sqlite3.Connection) -> list[Row]:
+    """The works with a `conflict`, duplicates included: doi, title, verdict and conflict."""
     sql = "select doi, title, verdict, conflict from works where conflict is not null order by doi"
-    return list(_rows(conn, sql, {}))
+    return list(dict_rows(conn, sql, {}))
 
 
-def without_work(conn: sqlite3.Connection) -> list[Doi]:
-    """The DOIs that people decided on and that no work here has: never harvested here, or not yet."""
+def decided_but_not_here(conn: sqlite3.Connection) -> list[Doi]:
+    """The DOIs that people decided on and that are no work here, because they were not harvested (yet)."""
     sql = """
         select doi from (select doi from decisions_without_work
             union select value from decisions_without_work where facet = 'same-work') d
@@ -558,39 +374,39 @@ def without_work(conn: sqlite3.Connection) -> list[Doi]:
     return [doi for (doi,) in conn.execute(sql)]
 
 
-def to_check(conn: sqlite3.Connection) -> list[Doi]:
-    """The works that wait for a person, the likeliest first."""
+def waiting_ranked(conn: sqlite3.Connection) -> list[Doi]:
+    """The works that wait for a decision, the likeliest to be relevant first."""
     return [found for (found,) in conn.execute("select doi from to_check")]
 
 
-def waiting(conn: sqlite3.Connection) -> set[Doi]:
-    """The works of `to_check`, found without looking at any other work."""
+def waiting_works(conn: sqlite3.Connection) -> set[Doi]:
+    """The same works as a set, found by an index: ranking them is slow."""
     sql = f"select doi from works where ({schema.WAITING}) and verdict = 'unsure'"  # noqa: S608 - our own condition
     return {found for (found,) in conn.execute(sql)}
 
 
-def to_look_at_again(conn: sqlite3.Connection) -> set[Doi]:
-    """The works with a decision to look at again, whatever their verdict; duplicates do not count."""
+def works_with_decisions_to_check(conn: sqlite3.Connection) -> set[Doi]:
+    """The works with a decision to look at again, whatever their verdict; duplicates are left out."""
     sql = f"select doi from works where ({schema.WAITING}) and conflict is not null"  # noqa: S608 - our own condition
     return {found for (found,) in conn.execute(sql)}
 
 
-def last_sync(conn: sqlite3.Connection) -> int | None:
-    """The number of the last run that asked for records."""
+def last_sync_run(conn: sqlite3.Connection) -> int | None:
+    """The number of the last sync (a run that asked for records); None before the first."""
     row: tuple[int | None] = conn.execute("select max(run) from runs where door <> 'judge'").fetchone()
     return row[0]
 
 
 def pairs_to_check(conn: sqlite3.Connection) -> list[Row]:
     """The pairs of records that may be one work."""
-    return list(_rows(conn, "select * from pairs_to_check order by doi, other", {}))
+    return list(dict_rows(conn, "select * from pairs_to_check order by doi, other", {}))
 
 
 def searches_as_run(conn: sqlite3.Connection) -> list[Row]:
-    """Every search as run, one row for each query and door: what PRISMA-S asks to report. `depth` is how deep the search as
-    it stands was last read whole (a row of `searches_read`), on its newest row."""
+    """Every search as run, one row for each query and kind of record source: what PRISMA-S asks to report. `depth`, on the
+    newest row of a search, is how deep its results were read (a row of `searches_read`)."""
     found = list(
-        _rows(
+        dict_rows(
             conn,
             """
             select o.source, o.label, q.query, q.filters, json_extract(o.spec, '$.phrases') as phrases,
@@ -611,23 +427,23 @@ def searches_as_run(conn: sqlite3.Connection) -> list[Row]:
 
 
 def search_depths(conn: sqlite3.Connection) -> list[Row]:
-    """How deep each search was last read whole: the rows of the view `searches_read`."""
-    return list(_rows(conn, "select * from searches_read order by source", {}))
+    """How deep the results of each search were last read: the rows of the view `searches_read`."""
+    return list(dict_rows(conn, "select * from searches_read order by source", {}))
 
 
 def flow(conn: sqlite3.Connection, day: str | None = None) -> Flow:
-    """The PRISMA 2020 flow as it stands, or as it stood at the end of a day (ISO)."""
-    return read_flow(conn, run_of(conn, day) if day else None)
+    """The PRISMA 2020 flow of today, or as it was at the end of a day (ISO)."""
+    return read_flow(conn, run_of_day(conn, day) if day else None)
 
 
 def changes(
     conn: sqlite3.Connection, since: str | None = None, *, run: int | None = None, tags: bool = False
 ) -> list[Row]:
-    """Changes of works as they were announced, gravest first (see `news`): since a day (ISO), in one run, or (neither) in the
-    last sync that ended and in what was judged after it. Changes of tags only with `tags`.
+    """Announced changes of works, the most serious first (see `change_log`): since a day (ISO), of one run, or (neither) of the
+    last sync that ended and of all runs after it. Changes of tags only with `tags`.
 
-    Each has its number `change`, run, day `announced`, doi (the one its work is kept under now), what, before, after, and the
-    `verdict` the work had after it; title and year are today's.
+    A row has `change` (its number), run, `announced` (a day), doi (the one its work is kept under now), what, before, after,
+    `verdict` (of the work after the change), and title and year as they are today.
     """
     sql = f"""
         select c.change, c.run, substr(r.started, 1, 10) as announced, coalesce(a.doi, c.doi) as doi, c.what, c.before,
@@ -639,34 +455,34 @@ def changes(
         order by (select key from json_each(:kinds) where value = c.what), c.verdict is not 'include', c.verdict is not 'unsure',
             w.year desc, c.doi, c.change
     """  # noqa: S608 - our own conditions
-    last = None if run is not None or since else last_ended_sync(conn)
-    values = {"run": run, "since": since, "last": last or 0, "tags": tags, "aside": change_log.ASIDE}
-    return list(_rows(conn, sql, values | {"kinds": json.dumps(change_log.KINDS)}))
+    last = None if run is not None or since else last_finished_sync(conn)
+    values = {"run": run, "since": since, "last": last or 0, "tags": tags, "aside": change_log.ON_REQUEST}
+    return list(dict_rows(conn, sql, values | {"kinds": json.dumps(change_log.KINDS)}))
 
 
-def last_ended_sync(conn: sqlite3.Connection) -> int | None:
-    """The number of the last run that asked for records and came to its end, in whole or in part."""
+def last_finished_sync(conn: sqlite3.Connection) -> int | None:
+    """The number of the last sync that ended, complete or partial; None before the first."""
     sql = "select max(run) from runs where door <> 'judge' and outcome in ('complete', 'partial')"
     row: tuple[int | None] = conn.execute(sql).fetchone()
     return row[0]
 
 
-def without_content(conn: sqlite3.Connection) -> bool:
-    """Whether there are works whose content is not known yet: an older version judged them last."""
+def any_without_content(conn: sqlite3.Connection) -> bool:
+    """Whether the content of any work is not known yet: an older version judged it last."""
     sql = "select 1 from works w where w.content is null and not exists (select 1 from unread u where u.doi = w.doi) limit 1"
     return conn.execute(sql).fetchone() is not None
 
 
 def status(conn: sqlite3.Connection) -> Row:
     """What `evidence status` shows: last run, works by verdict, sources with trouble, citations that need a person."""
-    runs = list(_rows(conn, "select * from runs where door <> 'judge' order by run desc limit 1", {}))
+    runs = list(dict_rows(conn, "select * from runs where door <> 'judge' order by run desc limit 1", {}))
     last = runs[0] if runs else None
     if last:
         last["counts"] = json.loads(last["counts"])
     return {
         "last_run": last,
-        "works": verdicts(conn),
-        "waiting": len(waiting(conn)),
+        "works": verdict_counts(conn),
+        "waiting": len(waiting_works(conn)),
         "decisions_to_check": conn.execute("select count(*) from decisions_to_check").fetchone()[0],
         "notices": dict(
             conn.execute(
@@ -677,9 +493,9 @@ def status(conn: sqlite3.Connection) -> Row:
             ).fetchall()
         ),
         "rejects": conn.execute("select count(*) from rejects").fetchone()[0],
-        "gone": gone(conn),
+        "gone": gone_works(conn),
         "sources": list(
-            _rows(
+            dict_rows(
                 conn,
                 """
                 select o.source, o.kind, o.label, o.bookmark, o.trouble, o.warning, count(s.doi) as works
@@ -690,89 +506,6 @@ def status(conn: sqlite3.Connection) -> Row:
             )
         ),
         "searches": search_depths(conn),
-        "citations": list(_rows(conn, "select * from citations_to_check order by source, position", {})),
-        "decisions_without_work": without_work(conn),
+        "citations": list(dict_rows(conn, "select * from citations_to_check order by source, position", {})),
+        "decisions_without_work": decided_but_not_here(conn),
     }
-
-
-def _complete(conn: sqlite3.Connection, keys: Sequence[Doi], flat: bool) -> Iterator[Row]:
-    marks = ", ".join("?" * len(keys))
-    rows = {r["doi"]: r for r in _rows(conn, f"select * from works where doi in ({marks})", keys)}  # noqa: S608
-    for row in rows.values():
-        row |= {"authors_full": "" if flat else [], "tags": {}, "sources": (), "reasons": None}
-        row |= {"funders": (), "funders_full": [], **dict.fromkeys(_ONE_TEXT)}
-    if flat:
-        for doi, names in conn.execute(_NAMES.format(marks=marks), keys):
-            rows[doi]["authors_full"] = names
-    else:
-        for author in _rows(conn, _AUTHORS.format(marks=marks), keys):
-            rows[author.pop("doi")]["authors_full"].append(author)
-    for name, sql in _ONE_TEXT.items():
-        for doi, said in conn.execute(sql.format(marks=marks), keys):
-            rows[doi][name] = said
-    for doi, name, funder, listed in conn.execute(_FUNDERS.format(marks=marks), keys):
-        row, awards = rows[doi], json.loads(listed)
-        row["funders"] = (*row["funders"], funder_text(name, funder, awards))
-        row["funders_full"].append({"name": name, "doi": funder, "awards": awards})
-    for doi, facet, value in conn.execute(
-        f"select doi, facet, value from tags where doi in ({marks}) order by 1, 2, 3",  # noqa: S608
-        keys,
-    ):
-        tags = rows[doi]["tags"]
-        tags[facet] = (*tags[facet], value) if facet in tags else (value,)
-    for doi, source in conn.execute(
-        f"select doi, source from sightings where last_run is null and doi in ({marks}) order by 1, 2",  # noqa: S608
-        keys,
-    ):
-        row = rows[doi]
-        row["sources"] = (*row["sources"], source)
-    # One row for each work: every row that comes out of SQLite costs a stream as much as making it.
-    for doi, words in conn.execute(
-        f"""
-        select doi, json_group_array(facet || ':' || value || ' “' || quote || '”') from reasons
-        where doi in ({marks}) group by doi
-        """,  # noqa: S608
-        keys,
-    ):
-        rows[doi]["reasons"] = "; ".join(sorted(set(json.loads(words))))
-    for key in keys:
-        yield rows[key]
-
-
-def funder_text(name: str | None, doi: str | None, awards: Sequence[str]) -> str:
-    """`Name (DOI; awards: numbers)`."""
-    about = "; ".join(filter(None, (doi if name else None, f"awards: {', '.join(awards)}" if awards else None)))
-    return f"{name or doi or 'Funder not named'}{f' ({about})' if about else ''}"
-
-
-def _rows(conn: sqlite3.Connection, sql: str, values: Any) -> Iterator[Row]:
-    cursor = conn.execute(sql, values)
-    names = [column[0] for column in cursor.description]
-    for row in cursor:
-        yield dict(zip(names, row, strict=True))
-
-
-def _in_chunks(conn: sqlite3.Connection, sql: str, wanted: Sequence[Doi]) -> Iterator[tuple[Any, ...]]:
-    for start in range(0, len(wanted), _SCAN):
-        part = list(wanted[start : start + _SCAN])
-        yield from conn.execute(sql.format(", ".join("?" * len(part))), part).fetchall()
-
-
-def plain_words(text: str) -> str:
-    """Each word quoted, so that `IPT-A` or `or` is looked for and not read as an operator; ConfigError when there is none.
-
-    The full-text index knows letters and digits; whatever else stands alone would be no word to it.
-    """
-    # NUL ends a query, and half a surrogate pair (a byte of the command line that is no UTF-8) is no text.
-    words = [word for word in re.sub(r'["\0\ud800-\udfff]', " ", text).split() if any(map(_in_words, word))]
-    if not words:
-        raise ConfigError(
-            f"--query {text!r}: there is no word in it; write the words to look for, such as --query 'grief'"
-        )
-    return " ".join(f'"{word}"' for word in words)
-
-
-def _in_words(character: str) -> bool:
-    """Whether the tokenizer (unicode61) takes the character for a part of a word."""
-    category = unicodedata.category(character)
-    return category[0] in "LN" or category == "Co"

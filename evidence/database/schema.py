@@ -22,7 +22,7 @@ import sqlite3
 from sqlite_utils import Database, Migrations
 
 from evidence.database import prisma_flow
-from evidence.decisions import chained, identify
+from evidence.decisions import decision_id, infer_seen
 from evidence.model import Decision
 from evidence.rules import designs
 
@@ -941,8 +941,10 @@ def d003_what_a_decision_had_seen(db: Database) -> None:
     _run_script(db.conn, SEEN_DDL)
     columns = "doi, action, verdict, facet, value, reason, reviewer, made_at, rules, record, rule_said"
     rows = db.conn.execute(f"select decision, {columns} from decisions order by decision").fetchall()
-    decided = {identify(Decision(*row)): number for number, *row in rows}
-    seen = [(json.dumps(d.seen), decided[identify(d)]) for d in chained(Decision(*row) for _, *row in rows) if d.seen]
+    decided = {decision_id(Decision(*row)): number for number, *row in rows}
+    seen = [
+        (json.dumps(d.seen), decided[decision_id(d)]) for d in infer_seen(Decision(*row) for _, *row in rows) if d.seen
+    ]
     db.conn.executemany("update decisions set seen = ? where decision = ?", seen)
     _run_script(db.conn, APPEND_ONLY_DDL)
 

@@ -1,6 +1,7 @@
-"""What `--tag` and the site's `_tag` mean: `design:rct,cluster-rct` is either value, and of several filters all must hold.
+"""The filter for tags: `design:rct,cluster-rct` means either value, and of several filters all must hold.
 
-One grammar for command line, lists, downloads and the feed. Text in, conditions of SQL out; it asks no database.
+The one grammar of `--tag` on the command line and `_tag` in the site's lists, downloads and feed. Text in, SQL conditions out;
+it may not read a database.
 """
 
 from __future__ import annotations
@@ -30,19 +31,20 @@ def parse(raw: str) -> TagFilter:
     values = tuple(dict.fromkeys(value.strip() for value in rest.split(",")))
     if not facet.strip() or not all(values):
         raise ConfigError(
-            f"{raw!r} is no tag; write it as facet:value, such as variant:ipt-a, or facet:value,value for either of them"
+            f"{raw!r} is not a tag; write it as facet:value, such as variant:ipt-a, or facet:value,value for either of them"
         )
     return TagFilter(facet.strip(), values)
 
 
-def read(texts: Sequence[str], known: Iterable[tuple[str, str]]) -> list[TagFilter]:
-    """The filters of an address or a command line, checked against the (facet, value) that could be said."""
+def parse_checked(texts: Sequence[str], known: Iterable[tuple[str, str]]) -> list[TagFilter]:
+    """The filters of a URL or a command line; ConfigError when one is not written like a filter or asks for a (facet, value) that
+    is not among the `known`."""
     filters = [parse(text) for text in texts]
-    check(filters, by_facet(known))
+    check_filters(filters, values_by_facet(known))
     return filters
 
 
-def by_facet(known: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+def values_by_facet(known: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     """(facet, value) → facet → its values, in their order."""
     found: dict[str, list[str]] = {}
     for facet, value in known:
@@ -50,15 +52,15 @@ def by_facet(known: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     return found
 
 
-def check(filters: Sequence[TagFilter], known: Mapping[str, Sequence[str]]) -> None:
-    """ConfigError when a filter asks for what could not be said, naming the nearest that could. `known`: facet → values."""
+def check_filters(filters: Sequence[TagFilter], known: Mapping[str, Sequence[str]]) -> None:
+    """ConfigError when a filter asks for a tag that is not in the taxonomy, naming the nearest one. `known`: facet → values."""
     for wanted in filters:
         for value in wanted.values:
             check_tag(wanted.facet, value, known)
 
 
 def check_tag(facet: str, value: str, known: Mapping[str, Sequence[str]]) -> None:
-    """ConfigError when the taxonomy has no such tag."""
+    """ConfigError when the taxonomy does not have this tag, naming the nearest one. `known`: facet → values."""
     if facet not in known:
         raise ConfigError(
             f"{facet}:{value}: there is no facet {facet!r}{_nearest(facet, known)}; the facets are {', '.join(known)}"
@@ -69,19 +71,20 @@ def check_tag(facet: str, value: str, known: Mapping[str, Sequence[str]]) -> Non
         )
 
 
-def _nearest(said: str, known: Mapping[str, Sequence[str]] | Sequence[str]) -> str:
+def _nearest(written: str, known: Mapping[str, Sequence[str]] | Sequence[str]) -> str:
     plain = {re.sub(r"\W|_", "", name).casefold(): name for name in known}
-    found = difflib.get_close_matches(re.sub(r"\W|_", "", said).casefold(), plain, n=1)
+    found = difflib.get_close_matches(re.sub(r"\W|_", "", written).casefold(), plain, n=1)
     return f" (did you mean {plain[found[0]]!r}?)" if found else ""
 
 
-def conditions(filters: Sequence[TagFilter], doi: str = "doi") -> tuple[list[str], dict[str, str]]:
+def sql_conditions(filters: Sequence[TagFilter], doi: str = "doi") -> tuple[list[str], dict[str, str]]:
     """One condition for each filter, to be joined by `and`, and their parameters. `doi` is the column of the work's DOI."""
     clauses = []
     params: dict[str, str] = {}
     for number, wanted in enumerate(filters):
         names = [f"tag_value_{number}_{place}" for place in range(len(wanted.values))]
-        marks = ", ".join(f":{name}" for name in names)
-        clauses.append(f"{doi} in (select doi from tags where facet = :tag_facet_{number} and value in ({marks}))")  # noqa: S608 - only numbers are pasted
+        placeholders = ", ".join(f":{name}" for name in names)
+        sql = f"select doi from tags where facet = :tag_facet_{number} and value in ({placeholders})"  # noqa: S608 - only numbers are pasted
+        clauses.append(f"{doi} in ({sql})")
         params |= {f"tag_facet_{number}": wanted.facet, **dict(zip(names, wanted.values, strict=True))}
     return clauses, params

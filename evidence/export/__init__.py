@@ -1,1 +1,1 @@
-"""What leaves as a file or as text: CSV, RIS, BibTeX, CSL-JSON, reports, and the works as of a past date."""
+"""Files and texts that leave the database: CSV, RIS, BibTeX, CSL-JSON, reports, and works as of a past date."""

@@ -1,15 +1,18 @@
 """Rows → the text of CSV, RIS, BibTeX, CSL-JSON and ASReview files.
 
-A row is a mapping per work with the keys of `KEYS`; a file is an iterator of chunks, one per work, so memory stays flat
-however many there are. This room may not read a database, a file or the clock, and may not decide who is exported.
+A row is a mapping with the keys of `KEYS`, one per work. A file is an iterator of chunks, one per work, so that memory use does
+not grow with the number of works. This module may not read a database, a file or the clock, and does not decide which works
+are exported.
 
-Spreadsheets run cells that begin with `= + - @` and some control characters as formulas. Both CSV forms put one `'`
-before such a cell, and before one that already looks so guarded, so `unguard` gets every value back.
+Spreadsheets run cells that begin with `= + - @` and some control characters as formulas. Both CSV formats put a `'` before such
+a cell, and before a cell that already begins with `'` and such a character, so that `unguard` restores every value.
 """
 
 from __future__ import annotations
 
 import codecs
+import csv
+import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -43,50 +46,50 @@ FACETS = ("variant", "outcome", "problem_area", "format", "population", "conditi
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of the CSV and one sentence that says what is in it; the README and the site print both. `of` is what rows call
-    its values, where that is not the name."""
+    """A column of the CSV: its name, a sentence on what it holds (the documentation prints it), and the key of its values in the
+    rows if that is not the name."""
 
     name: str
-    says: str
-    of: str = ""
+    description: str
+    row_key: str = ""
 
     @property
     def key(self) -> str:
-        """What its values are called in the rows."""
-        return self.of or self.name
+        """The key of its values in a row."""
+        return self.row_key or self.name
 
 
 _BEFORE_TAGS = (
-    Column("doi", "DOI in lower case without a prefix; it names the row."),
+    Column("doi", "DOI in lower case, without https://doi.org/."),
     Column("title", "Title in plain text, as deposited."),
     Column("authors", "Authors in one line, as cited."),
     Column("year", "Year of first publication."),
     Column("container", "Journal, book or proceedings in which the work appeared."),
-    Column("verdict", "include, exclude, or unsure (waits for a person)."),
+    Column("verdict", "include, exclude, unsure (waiting for a decision) or duplicate."),
 )
 _TAGS = {
     "variant": "Variants of interpersonal psychotherapy studied, joined by “; ”.",
     "outcome": "Outcomes measured or reported, joined by “; ”.",
     "problem_area": "Interpersonal problem areas named, joined by “; ”.",
     "format": "Formats in which the therapy was given, joined by “; ”.",
-    "population": "People studied, joined by “; ”.",
+    "population": "Groups of people studied, joined by “; ”.",
     "condition": "Disorders treated or prevented, joined by “; ”.",
     "comparator": "What the therapy was compared with, joined by “; ”.",
-    "design": "Designs of the study or kinds of report, joined by “; ”.",
+    "design": "Study designs or kinds of report, joined by “; ”.",
 }
 _AFTER_TAGS = (
-    Column("why", "Why the verdict is what it is, in one sentence."),
+    Column("why", "The reason for the verdict, in one sentence."),
     Column("decided", "Who decided the verdict: rule or person."),
-    Column("judged_on", "The text there was to judge: title, title+abstract, or nothing."),
-    Column("notice", "Retraction, correction or other notice about the work, where one is known."),
-    Column("gone", "Day since which Crossref has no record of the work any more; empty while it has."),
+    Column("judged_on", "The text that was judged: title, title+abstract, or nothing."),
+    Column("notice", "The most serious notice about the work, such as a retraction or a correction."),
+    Column("gone", "Date since which Crossref has no record of the work; empty if it has one."),
     Column(
         "notice_details",
-        "Every notice with its date and DOI, and on which DOI it stands where that is another; joined by “; ”.",
+        "Every notice with its date and DOI, and the DOI it was issued for if that is another; joined by “; ”.",
     ),
-    Column("reasons", "The words in title and abstract that earned the verdict and the tags."),
+    Column("reasons", "The text in title and abstract behind the verdict and the tags."),
     Column("kind", "Crossref's type of work, such as journal-article."),
-    Column("issued", "Date of first publication as precise as deposited: 2019, 2019-05 or 2019-05-03."),
+    Column("issued", "Date of first publication, as precise as deposited: 2019, 2019-05 or 2019-05-03."),
     Column("volume", "Volume."),
     Column("issue", "Issue."),
     Column("pages", "Pages or article number."),
@@ -95,71 +98,72 @@ _AFTER_TAGS = (
     Column("publisher_place", "Where the publisher is."),
     Column("isbn", "ISBNs of the book or proceedings, joined by “; ”."),
     Column("edition", "Edition of a book, as deposited."),
-    Column("article_number", "Article number, for articles that have no pages."),
+    Column("article_number", "Article number, for articles without pages."),
     Column("subtitle", "Subtitle as deposited; the title includes it."),
-    Column("original_title", "Title in the original language, where the title is a translation."),
+    Column("original_title", "Title in the original language, if the title is a translation."),
     Column("short_title", "Short title as deposited."),
     Column("short_container", "Abbreviated title of the journal."),
-    Column("institution", "Where a thesis was defended, a report written or a preprint is kept."),
-    Column("event", "Conference at which the work was given."),
-    Column("event_place", "Where the conference was held."),
-    Column("event_dates", "When the conference was held: a date, or the first and last joined by a slash."),
-    Column("published_print", "Date of print publication as precise as deposited."),
-    Column("published_online", "Date of online publication as precise as deposited."),
-    Column("licence", "Address of the licence of the text."),
+    Column("institution", "University of a thesis, institution of a report, or server of a preprint."),
+    Column("event", "Conference at which the work was presented."),
+    Column("event_place", "Place of the conference."),
+    Column("event_dates", "Dates of the conference: one date, or the first and the last joined by a slash."),
+    Column("published_print", "Date of print publication, as precise as deposited."),
+    Column("published_online", "Date of online publication, as precise as deposited."),
+    Column("licence", "Link to the licence of the text."),
     Column("funders", "Funders as “Name (DOI; awards: numbers)”, joined by “; ”."),
     Column("language", "Language of the work as deposited, such as en."),
     Column("registrations", "Trial registrations named in the record, joined by “; ”."),
-    Column("cited_by", "Number of works that cite this one, as Crossref last counted."),
-    Column("url", "Address of the work."),
-    Column("sources", "Reference lists and searches of sources.yaml that led to the work, joined by “; ”."),
+    Column("cited_by", "Number of works that cite this one, as last counted by Crossref."),
+    Column("url", "Link to the work."),
+    Column("sources", "Reference lists and searches of sources.yaml that found the work, joined by “; ”."),
     Column(
         "authors_full",
-        "Everyone credited as “Family, Given, Suffix”, joined by “; ”; editors are marked (ed.), translators (trans.), chairs of "
+        "All contributors as “Family, Given, Suffix”, joined by “; ”; editors are marked (ed.), translators (trans.), chairs of "
         "a conference (chair).",
     ),
     Column("orcids", "ORCID iDs as “Family, Given: number”, joined by “; ”."),
     Column("affiliations", "Affiliations as “Family, Given: affiliation”, joined by “ | ”."),
-    Column("abstract", "Abstract in plain text, where one is deposited."),
+    Column("abstract", "Abstract in plain text, if one is deposited."),
 )
 
 
 def columns(facets: Sequence[str] = FACETS, *, past: bool = False) -> tuple[Column, ...]:
-    """The columns of the CSV for a taxonomy with these facets. Those of a `past` day say which day, and which columns are not of
-    that day."""
+    """The columns of the CSV for a taxonomy with these facets. `past` is for an export as of a past date: it adds that date, and
+    the names of columns that hold today's values end in `_today`."""
     if past:
-        return (*_OF_A_DAY, *(_PAST.get(column.name) or _today(column, facets) for column in columns(facets)))
+        return (*_AS_OF, *(_PAST.get(column.name) or _tags_of_today(column, facets) for column in columns(facets)))
     tags = (Column(facet, _TAGS.get(facet, f"Values of the facet {facet}, joined by “; ”.")) for facet in facets)
     return (*_BEFORE_TAGS, *tags, *_AFTER_TAGS)
 
 
-_OF_A_DAY = (
-    Column("as_of", "The day at whose end the row stood so."),
-    Column("same_as", "For a duplicate of that day: the DOI of the record that counted."),
+_AS_OF = (
+    Column("as_of", "The date of the export: the row shows the work at the end of that day."),
+    Column("same_as", "For a duplicate on that date: the DOI of the record that counted."),
 )
 _PAST = {
     "why": Column(
-        "why", "Why, where the reason of that day is known: of exclusions by rule, and of verdicts that still stand."
+        "why",
+        "The reason for the verdict, if it is known for that date: for exclusions by rule, and for verdicts that are unchanged.",
     ),
-    "cited_by": Column("cited_by", "Number of works that cite this one, as the record of that day said."),
+    "cited_by": Column("cited_by", "Number of works that cite this one, in the record of that date."),
     "reasons": Column(
         "reasons_today",
-        "The words that earn verdict and tags today, where record and verdict are unchanged.",
+        "The text behind the verdict and the tags today, if record and verdict are unchanged.",
         "reasons",
     ),
 }
 
 
-def _today(column: Column, facets: Sequence[str]) -> Column:
-    """A column of tags, which have no history, with a name that says so; any other as it is."""
-    return (
-        Column(f"{column.name}_today", f"{column.says} As of today.", column.name) if column.name in facets else column
-    )
+def _tags_of_today(column: Column, facets: Sequence[str]) -> Column:
+    """A column of tags renamed to `…_today`, because tags have no history; any other column unchanged."""
+    if column.name not in facets:
+        return column
+    return Column(f"{column.name}_today", f"{column.description} As of today.", column.name)
 
 
 COLUMNS: tuple[Column, ...] = columns()
 KEYS = (*(column.name for column in (*_BEFORE_TAGS, *_AFTER_TAGS)), "tags")
-"""What every row must hold; a missing key is a KeyError, an absent fact is None."""
+"""The keys that every row must have; an absent fact is None."""
 
 BOM = "\ufeff"
 _GUARDED = re.compile(r"'*[=+\-@\t\r\n\0\uff1d\uff0b\uff0d\uff20]")
@@ -178,26 +182,17 @@ _EXCEL_MISREADS = frozenset(
         "event_dates",
     ]
 )
-_EACH_ANOTHER = frozenset(
-    """
-    doi record_id title authors abstract url reasons authors_full pages keywords
-    subtitle original_title article_number funders orcids affiliations
-    """.split()  # noqa: SIM905
-)
-"""Columns that rarely say the same twice, or say it in a list."""
-_MOST_CELLS = 2000
 _DATE_LIKE = re.compile(r"\d+(?:[-/]\d+)+")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 def guard(cell: str) -> str:
     """The cell so that no spreadsheet runs it; most are returned as they are."""
-    # Nearly every cell begins otherwise, and this is asked of each: looking at a character takes a third of the time.
-    return "'" + cell if cell[:1] in _BEGINS and _GUARDED.match(cell) else cell
+    return "'" + cell if _GUARDED.match(cell) else cell
 
 
 def unguard(cell: str) -> str:
-    """What `guard` was given."""
+    """The cell that was given to `guard`."""
     return cell[1:] if cell.startswith("'") and _GUARDED.match(cell) else cell
 
 
@@ -206,15 +201,15 @@ def csv_rows(
 ) -> Iterator[str]:
     """RFC 4180 lines (CRLF), the header first even when there are no rows; absent facts are empty cells.
 
-    `excel` writes a byte order mark first, without which Excel misreads UTF-8, and an en dash between the numbers of
-    volume, issue, pages and of a date without a day, without which Excel turns `3-15` into the 15th of March and
-    `2019-05` into its first day. Other readers want neither.
+    `excel` writes a byte order mark first, without which Excel misreads UTF-8. It also writes an en dash between the numbers of
+    volume, issue, pages and of a date without a day, without which Excel turns `3-15` into the 15th of March and `2019-05` into
+    1 May 2019. Other programs need neither.
     """
     yield from _csv(columns(facets, past=past), rows, facets, excel)
 
 
 def asreview(rows: Iterable[Row]) -> Iterator[str]:
-    """The columns ASReview reads, as CSV; `included` is 1, 0, or empty for `unsure` and for what is no study of its own."""
+    """The columns that ASReview reads, as CSV; `included` is 1 for include, 0 for exclude, else empty."""
     labels = {"include": "1", "exclude": "0", "unsure": ""}
     wanted = ("record_id", "title", "abstract", "authors", "year", "doi", "url", "keywords", "included")
     shaped = (
@@ -231,49 +226,36 @@ def asreview(rows: Iterable[Row]) -> Iterator[str]:
 
 
 def _csv(wanted: Sequence[Column], rows: Iterable[Row], facets: Sequence[str], excel: bool) -> Iterator[str]:
-    tagged = frozenset(facets)
-    header = [column.name for column in wanted]
-    plan = []
-    for name in (column.key for column in wanted):
-        cells = _Cells(name, excel)
-        plan.append((name, name in tagged, cells.made if name in _EACH_ANOTHER else cells.__getitem__))
-    yield (BOM if excel else "") + ",".join(map(_quoted, header)) + "\r\n"
+    keys = [column.key for column in wanted]
+    values_of = operator.itemgetter(*keys)
+    misread = [place for place, key in enumerate(keys) if excel and key in _EXCEL_MISREADS]
+    writer = csv.writer(_Line())
+    yield (BOM if excel else "") + writer.writerow([column.name for column in wanted])
     for row in rows:
-        tags = row["tags"]
-        line = []
-        for name, is_facet, cell_of in plan:
-            line.append(cell_of(tags.get(name, ()) if is_facet else row[name]))
-        yield ",".join(line) + "\r\n"
+        tags, people = row["tags"], row["authors_full"]
+        values = {
+            **row,
+            **{facet: tags.get(facet) for facet in facets},
+            "authors_full": people if type(people) is str else names(people),
+        }
+        # Most cells are texts that need no guard: to call a function for each of them would double the time.
+        cells = [
+            value if type(value) is str and value[:1] not in _BEGINS else _cell(value) for value in values_of(values)
+        ]
+        for place in misread:
+            cells[place] = _undated(cells[place])
+        yield writer.writerow(cells)
 
 
-class _Cells(dict[Any, str]):
-    """One column's values → their cells, guarded and quoted; the same few values stand in most rows. Values that cannot be
-    looked up (lists) are for `made`."""
+class _Line:
+    """What `csv.writer` writes to: it gives back the line, and `writerow` returns it."""
 
-    def __init__(self, name: str, excel: bool) -> None:
-        super().__init__()
-        self.name, self.misread = name, excel and name in _EXCEL_MISREADS
-
-    def made(self, value: Any) -> str:
-        cell = value if type(value) is str else names(value) if self.name == "authors_full" else joined(value)
-        if self.misread:
-            cell = _undated(cell)
-        # `guard` is asked of few: this saves a call for each of the others.
-        return _quoted(guard(cell) if cell[:1] in _BEGINS else cell)
-
-    def __missing__(self, value: Any) -> str:
-        if len(self) >= _MOST_CELLS:
-            self.clear()
-        cell = self[value] = self.made(value)
-        return cell
+    def write(self, line: str) -> str:
+        return line
 
 
-def _quoted(cell: str) -> str:
-    """The cell as csv.writer would write it among others (RFC 4180); a test compares the two."""
-    # Looking for one character after another is four times as fast as a pattern, in texts as long as an abstract.
-    if '"' in cell:
-        return '"' + cell.replace('"', '""') + '"'
-    return f'"{cell}"' if "," in cell or "\n" in cell or "\r" in cell else cell
+def _cell(value: Any) -> str:
+    return guard(value if type(value) is str else joined(value))
 
 
 def _undated(cell: str) -> str:
@@ -283,13 +265,13 @@ def _undated(cell: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One way to write works; calling it with rows gives the file's text in chunks. `flat` formats take `authors_full` as one
-    text too, ready for a cell."""
+    """A file format; calling it with rows returns the text of the file in chunks. `description` says what it is for; a `flat`
+    format accepts `authors_full` as one text too, ready for a cell."""
 
     write: Callable[[Iterable[Row]], Iterator[str]]
     extension: str
     media_type: str
-    says: str
+    description: str
     flat: bool = False
 
     def __call__(self, rows: Iterable[Row]) -> Iterator[str]:
@@ -303,23 +285,23 @@ FORMATS: dict[str, Format] = {
     "csl-json": Format(csl_json, "json", "application/vnd.citationstyles.csl+json", "for citation processors, pandoc"),
     "asreview": Format(asreview, "csv", "text/csv", "a labelled data set for ASReview"),
 }
-"""The formats by the name that `--format` and the site's links use."""
+"""The formats, by the names that `--format` and the links of the site use."""
 
 _NO_CHARSETS = frozenset({"idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape", "mbcs", "oem"})
 _MARKED = frozenset({"utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"})
-"""Encodings that write no byte order mark of their own, but can hold one."""
+"""Encodings that can hold a byte order mark and do not write one themselves."""
 
 
 def encode(chunks: Iterable[str], encoding: str = "utf-8") -> Iterator[bytes]:
-    """The chunks as bytes in an encoding Python knows, such as `utf-8`, `cp1252`, `utf-16`.
+    """The chunks as bytes in an encoding that Python knows, such as `utf-8`, `cp1252`, `utf-16`.
 
-    Text that the encoding cannot write is refused with a ConfigError that names the character, for a silent `?` in an
-    author's name is damage; the chunks before it have been given out by then, so write to a file that is put in place
-    at the end. `NAME:replace` (`latin-1:replace`) asks for the damage: `?` for each such character.
+    ConfigError when the encoding is unknown, or when it cannot write a character; the error names the character. The chunks
+    before it have been yielded by then, so the caller writes to a temporary file. `NAME:replace` (`latin-1:replace`) writes `?`
+    for such a character.
     """
     name, _, policy = encoding.partition(":")
     if policy not in ("", "strict", "replace"):
-        raise ConfigError(f"encoding {encoding!r}: after the colon only `replace` is known; write {name}:replace")
+        raise ConfigError(f"encoding {encoding!r}: only `replace` may follow the colon; write {name}:replace")
     try:
         "".encode(name)
         codec = codecs.lookup(name)

@@ -1,7 +1,7 @@
-"""Writing what people asked for: to a file that stands whole or as it was, or to stdout. Bytes in, errors with a remedy out.
+"""Writes the output of a command to stdout, or to a file that is replaced completely or not at all.
 
-One writer for every command with a file to write, so that all of them treat links, pipes, modes and full disks alike. It
-knows no records and no formats.
+Every command that writes a file uses this module, so that all of them treat links, pipes, file modes and full disks alike. It
+takes bytes and knows nothing about records or formats. Errors name the file and a remedy.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ from typing import IO, Any
 from evidence.errors import ConfigError, EvidenceError
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
-"""What is wrong with the disk and not with the name that was given."""
+"""Errors of the disk, not of the file name."""
 _LINKS = 40
-"""As many symbolic links as Linux follows."""
+"""How many symbolic links are followed: as many as Linux follows."""
 _ACL = "system.posix_acl_access"
 
 
 class OutputError(EvidenceError):
-    """The result could not be written to its end: the disk is full, or broken (exit 1)."""
+    """The output could not be written completely: the disk is full or broken (exit 1)."""
 
 
 class PipeClosedError(EvidenceError):
-    """Whoever read the output has stopped (`… | head`): nobody needs a message. The exit code is a shell's for SIGPIPE."""
+    """The program that read the output has stopped (`… | head`); no message is printed. The exit code is that of SIGPIPE."""
 
     exit_code = 128 + 13
 
 
 def write(output: Path | None, chunks: Iterable[bytes]) -> None:
-    """Write to a file (see `write_whole`), or with None to stdout."""
+    """Write the chunks to a file (see `write_whole`), or with None to stdout."""
     if output is not None:
         write_whole(output, chunks)
         return
     if sys.stdout is None:
-        raise OutputError("stdout: is closed; name a file with -o")
+        raise OutputError("stdout is closed; name a file with -o")
     sys.stdout.flush()
     for chunk in chunks:
         sys.stdout.buffer.write(chunk)
@@ -50,16 +50,16 @@ def write(output: Path | None, chunks: Iterable[bytes]) -> None:
 
 
 def write_whole(output: Path, chunks: Iterable[bytes]) -> None:
-    """Write a file so that a reader sees all of it or what stood there before.
+    """Write a file so that a reader sees either the new or the old content, complete.
 
-    A symbolic link stays, and its target is replaced. Mode, owner and access list of a file that is there stay; a new file
-    follows the umask. What is no regular file (a named pipe, `/dev/stdout`, `/dev/null`) is written into. ConfigError when
-    the name is no good, OutputError when there is no room, PipeClosedError when a pipe's reader has gone.
+    A symbolic link is kept, and its target is replaced. An existing file keeps its mode, owner and access list; a new file
+    follows the umask. What is not a regular file (a named pipe, `/dev/stdout`, `/dev/null`) is written to directly. ConfigError
+    when the file cannot be written, OutputError when the disk is full or broken, PipeClosedError when a pipe has no reader.
     """
     try:
         _write(output, chunks)
     except BrokenPipeError:
-        raise PipeClosedError(f"{output}: nobody reads it any more") from None
+        raise PipeClosedError(f"{output}: its reader has stopped") from None
     except OSError as error:
         if error.errno in _NO_ROOM:
             raise OutputError(
@@ -69,25 +69,25 @@ def write_whole(output: Path, chunks: Iterable[bytes]) -> None:
 
 
 def _write(output: Path, chunks: Iterable[bytes]) -> None:
-    number = _descriptor(output)
+    number = _descriptor_of(output)
     if number is not None:
-        # Opening it by its name would begin again at the top of a file that the shell appends to.
-        _into(os.dup(number), chunks)
+        # Opening it by its name would overwrite a file that the shell appends to.
+        _write_to_descriptor(os.dup(number), chunks)
         return
     try:
         found = output.stat()
     except FileNotFoundError:
-        _beside(Path(os.path.realpath(output)), chunks, None)
+        _replace(Path(os.path.realpath(output)), chunks, None)
         return
     if not stat.S_ISREG(found.st_mode):
-        _into(os.open(output, os.O_WRONLY), chunks)
+        _write_to_descriptor(os.open(output, os.O_WRONLY), chunks)
         return
-    os.close(os.open(output, os.O_WRONLY))  # a file that is read-only is not replaced behind its owner's back
-    _beside(Path(os.path.realpath(output)), chunks, found)
+    os.close(os.open(output, os.O_WRONLY))  # raises for a read-only file, which must not be replaced
+    _replace(Path(os.path.realpath(output)), chunks, found)
 
 
-def _descriptor(path: Path) -> int | None:
-    """The open descriptor that a name such as `/dev/stdout` or `/dev/fd/3` stands for."""
+def _descriptor_of(path: Path) -> int | None:
+    """The open file descriptor that a name such as `/dev/stdout` or `/dev/fd/3` means; None for any other name."""
     folders = {os.path.realpath("/dev/fd"), os.path.realpath("/proc/self/fd")}
     for _ in range(_LINKS):
         if path.name.isdecimal() and os.path.realpath(path.parent) in folders:
@@ -98,49 +98,49 @@ def _descriptor(path: Path) -> int | None:
     return None
 
 
-def _into(descriptor: int, chunks: Iterable[bytes]) -> None:
+def _write_to_descriptor(descriptor: int, chunks: Iterable[bytes]) -> None:
     with os.fdopen(descriptor, "wb") as file:
         for chunk in chunks:
             file.write(chunk)
 
 
-def _beside(target: Path, chunks: Iterable[bytes], found: os.stat_result | None) -> None:
-    """Into a new file beside `target`, that then takes its name. Where that cannot be, or the new file could not be given the
-    owner that `target` has, everything is made ready elsewhere and then written into `target` itself."""
+def _replace(target: Path, chunks: Iterable[bytes], found: os.stat_result | None) -> None:
+    """Write a new file in the folder of `target` and rename it. Where that is not allowed, or the new file cannot be given the
+    owner of `target`, the chunks are collected in a temporary file and then copied into `target`."""
     try:
-        descriptor, name = _temporary(target.parent, 0o666 if found is None else 0o600)
+        descriptor, name = _new_file(target.parent, 0o666 if found is None else 0o600)
     except PermissionError:
         if found is None:
             raise
         with tempfile.TemporaryFile() as ready:
-            _fill(ready, chunks)
-            _pour(ready, target)
+            _write_chunks(ready, chunks)
+            _copy_into(ready, target)
         return
     try:
         with os.fdopen(descriptor, "w+b") as file:
-            _fill(file, chunks)
-            if found is not None and not _make_like(file.fileno(), target, found):
-                _pour(file, target)
+            _write_chunks(file, chunks)
+            if found is not None and not _copy_permissions(file.fileno(), target, found):
+                _copy_into(file, target)
                 name.unlink()
                 return
-            os.fsync(file.fileno())  # or a power cut could leave the name leading to nothing
+            os.fsync(file.fileno())  # without it, a power cut could leave an empty file
         name.replace(target)
     except BaseException:
         name.unlink(missing_ok=True)
         raise
 
 
-def _temporary(folder: Path, mode: int) -> tuple[int, Path]:
-    """A new file that nobody else has, as open as the umask and `mode` let it be."""
+def _new_file(folder: Path, mode: int) -> tuple[int, Path]:
+    """A new file with a name of its own, its mode limited by the umask and `mode`; returns descriptor and path."""
     while True:
         name = folder / f".evidence-{os.urandom(6).hex()}"
         with suppress(FileExistsError):
             return os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode), name
 
 
-def _make_like(descriptor: int, target: Path, found: os.stat_result) -> bool:
-    """Give the new file owner, access list and mode of the one it will replace, in this order, so that it is never more open;
-    False when the system does not allow it."""
+def _copy_permissions(descriptor: int, target: Path, found: os.stat_result) -> bool:
+    """Give the new file the owner, access list and mode of the file it will replace. In this order it is never more accessible
+    than that file. False when the system does not allow it."""
     try:
         made = os.fstat(descriptor)
         if (made.st_uid, made.st_gid) != (found.st_uid, found.st_gid):
@@ -153,13 +153,13 @@ def _make_like(descriptor: int, target: Path, found: os.stat_result) -> bool:
     return True
 
 
-def _fill(file: IO[bytes], chunks: Iterable[bytes]) -> None:
+def _write_chunks(file: IO[bytes], chunks: Iterable[bytes]) -> None:
     for chunk in chunks:
         file.write(chunk)
     file.flush()
 
 
-def _pour(ready: IO[bytes], target: Path) -> None:
+def _copy_into(ready: IO[bytes], target: Path) -> None:
     ready.seek(0)
     with target.open("r+b") as file:
         while block := ready.read(1 << 20):
@@ -171,13 +171,13 @@ def _pour(ready: IO[bytes], target: Path) -> None:
 
 
 class _Stdout(io.FileIO):
-    """The file under stdout, whose errors can be told from those of any other file."""
+    """The file behind stdout; its errors are told apart from those of other files."""
 
     def write(self, data: Any, /) -> int:
         try:
             return super().write(data)
         except BrokenPipeError:
-            raise PipeClosedError("stdout: nobody reads it any more") from None
+            raise PipeClosedError("stdout: its reader has stopped") from None
         except OSError as error:
             raise OutputError(
                 f"stdout: cannot be written ({error.strerror}); make room, or name a file with -o"
@@ -185,9 +185,9 @@ class _Stdout(io.FileIO):
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """Within it, and when it ends, what cannot be written to stdout is an OutputError or PipeClosedError, whoever wrote it.
-    After one, stdout leads nowhere: the interpreter would try again when it ends, and complain itself."""
+def stdout_errors() -> Iterator[None]:
+    """Inside this context, an error of writing to stdout is an OutputError or PipeClosedError, whichever code writes. After such
+    an error stdout is /dev/null, because the interpreter tries to write the rest when it exits, and would print a traceback."""
     before = sys.stdout
     if before is None or not _is_descriptor(before, 1):
         yield
@@ -210,5 +210,5 @@ def told() -> Iterator[None]:
 def _is_descriptor(file: IO[str], number: int) -> bool:
     try:
         return file.fileno() == number
-    except OSError:  # a test's, that is no file
+    except OSError:  # a test replaces stdout by an object without a descriptor
         return False

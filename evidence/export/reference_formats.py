@@ -1,8 +1,8 @@
-"""Rows → what reference managers read: RIS, BibTeX and CSL-JSON.
+"""Rows → files for reference managers: RIS, BibTeX and CSL-JSON.
 
-Each form is an iterator of chunks, one per work, in flat memory. None of them is evaluated by a spreadsheet, so values
-stand unchanged but for the escapes of the form; in RIS and BibTeX a line break becomes a space. This room may not read
-a database, a file or the clock. `export` adds CSV and is the room others use.
+Each format is an iterator of chunks, one per work, so that memory use does not grow with the number of works. No spreadsheet
+runs these files, so values are unchanged except for the escapes of the format; in RIS and BibTeX a line break becomes a space.
+This module may not read a database, a file or the clock. Other modules import the formats from `formats`, which adds CSV.
 """
 
 from __future__ import annotations
@@ -17,71 +17,71 @@ from typing import Any
 from evidence import page_numbers
 
 Row = Mapping[str, Any]
-"""One work: `export.KEYS` → text, int, None; `authors_full` a list of mappings (family, given, suffix, name, role),
-`funders_full` a list of mappings (name, doi, awards) and may be missing, `sources` a tuple of ids, `tags` a mapping facet →
-tuple of values; `issn`, `isbn`, `registrations` one text or a tuple. `as_of` is the past day that
-the row is of, and missing where it is of today."""
+"""One work: `formats.KEYS` → str, int or None, except: `authors_full` is a list of mappings (family, given, suffix, name, role);
+`funders_full`, which may be missing, a list of mappings (name, doi, awards); `sources` a tuple of ids; `tags` a mapping facet →
+tuple of values; `issn`, `isbn` and `registrations` one str or a tuple. `as_of` is the past date of the row, and missing in a row
+of today."""
 
 
 def joined(value: str | tuple[str, ...] | list[str] | int | None) -> str:
-    """One text for a fact that may be many; empty when it is absent."""
+    """One str for a value that may be a list; empty when it is absent."""
     if value is None:
         return ""
     return "; ".join(value) if isinstance(value, (tuple, list)) else str(value)
 
 
 def _name(person: Mapping[str, Any]) -> str:
-    """`Family, Given, Suffix`, or a group's name."""
+    """`Family, Given, Suffix`, or the name of a group."""
     parts = (person.get("family"), person.get("given"), person.get("suffix"))
     return person.get("name") or ", ".join(part for part in parts if part)
 
 
 def names(people: Iterable[Mapping[str, Any]]) -> str:
-    """Everybody as `Family, Given, Suffix`, joined by `; `; all but authors marked."""
-    return "; ".join(_name(person) + MARKS.get(person.get("role") or "", "") for person in people)
+    """All contributors as `Family, Given, Suffix`, joined by `; `; roles other than author are marked."""
+    return "; ".join(_name(person) + ROLE_MARKS.get(person.get("role") or "", "") for person in people)
 
 
-MARKS = {"editor": " (ed.)", "translator": " (trans.)", "chair": " (chair)"}
-"""What stands behind the name of who is no author."""
+ROLE_MARKS = {"editor": " (ed.)", "translator": " (trans.)", "chair": " (chair)"}
+"""What follows the name of a contributor who is not an author."""
 
 
 def keywords(row: Row) -> list[str]:
-    """Tags as `facet:value`, the words that `--tag` takes."""
+    """The tags as `facet:value`, the form that `--tag` takes."""
     return [f"{facet}:{value}" for facet, values in row["tags"].items() for value in values]
 
 
 def _notes(row: Row) -> list[str]:
-    """What the tracker says of the work, as sentences for a reference manager's notes."""
-    said = [
+    """Verdict, notices and sources of the work, as sentences for the notes of a reference manager."""
+    notes = [
         f"Verdict: {row['verdict']} (decided by {row['decided']}, judged on {row['judged_on']}). {row['why'] or ''}".rstrip()
     ]
     if row.get("as_of"):
-        said.append(f"As it stood at the end of {row['as_of']}; the keywords are today's.")
-    said += [f"{label}: {joined(row[key])}" for key, label in _NOTED.items() if row[key]]
-    return said
+        notes.append(f"As of the end of {row['as_of']}; the keywords are today's.")
+    notes += [f"{label}: {joined(row[key])}" for key, label in _NOTE_LABELS.items() if row[key]]
+    return notes
 
 
-_NOTED = {
+_NOTE_LABELS = {
     "notice": "Notice",
     "notice_details": "Notices",
     "gone": "No longer in Crossref since",
-    "reasons": "Words",
+    "reasons": "Text behind verdict and tags",
     "registrations": "Registrations",
     "sources": "Found through",
 }
 
 
 _BREAK = re.compile(r"\r\n|[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-"""Whatever any reader takes for a line break, and the other control characters."""
+"""Every character that a program may take for a line break, and the other control characters."""
 
 
 def _line(value: Any) -> str:
-    """One line of text: line breaks and control characters become spaces."""
+    """The value as one line of text: line breaks and control characters become spaces."""
     return _BREAK.sub(" ", str(value)).strip()
 
 
 def _fields(pairs: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, str]]:
-    """The pairs that hold something, each as one line of text."""
+    """The pairs whose value is not empty, each value as one line of text."""
     return ((name, line) for name, value in pairs if value is not None and (line := _line(value)))
 
 
@@ -108,8 +108,8 @@ _RIS_TYPES = {
 def ris(rows: Iterable[Row]) -> Iterator[str]:
     """RIS as Rayyan, Covidence, RevMan, EPPI-Reviewer, EndNote and Zotero read it: two spaces before the hyphen, CRLF.
 
-    Tags stand in KW as `facet:value`, verdict and reasons in N1. Tools that take a limited number of records a file
-    (Covidence: 15,000) want it split between `ER` and `TY`.
+    KW has the tags as `facet:value`, N1 the verdict and reasons. For a tool that limits the number of records per file
+    (Covidence: 15,000), split the file between `ER` and `TY`.
     """
     for row in rows:
         kind = _RIS_TYPES.get(row["kind"] or "", "GEN")
@@ -141,20 +141,25 @@ def _ris_fields(row: Row, editor: str) -> Iterator[tuple[str, Any]]:
     yield "EP", last
     yield "SN", "; ".join(filter(None, (joined(row["isbn"]), joined(row["issn"]))))
     yield "DO", row["doi"]
-    yield "UR", (row["url"] or "").replace(";", "%3B")  # a semicolon parts addresses here
+    yield "UR", (row["url"] or "").replace(";", "%3B")  # in UR a semicolon separates two links
     yield "LA", row["language"]
     yield "AB", row["abstract"]
     yield from (("KW", keyword) for keyword in keywords(row))
     yield from (("N1", note) for note in _notes(row))
-    yield from (("N1", f"{label}: {joined(row[key])}") for key, label in _RIS_NOTED.items() if row[key])
+    yield from (("N1", f"{label}: {joined(row[key])}") for key, label in _RIS_NOTE_LABELS.items() if row[key])
 
 
-_RIS_NOTED = {"event": "Conference", "event_dates": "Conference dates", "funders": "Funding", "licence": "Licence"}
-"""What RIS has no tag for."""
+_RIS_NOTE_LABELS = {
+    "event": "Conference",
+    "event_dates": "Conference dates",
+    "funders": "Funding",
+    "licence": "Licence",
+}
+"""Columns for which RIS has no tag."""
 
 
 def _affiliations(row: Row) -> str:
-    """Everybody's affiliations, each once, in order."""
+    """The affiliations of all contributors, each once, in order."""
     return "; ".join(
         dict.fromkeys(person["affiliation"] for person in row["authors_full"] if person.get("affiliation"))
     )
@@ -191,9 +196,9 @@ _LIGATURE = re.compile(r"-(?=-)|'(?=')|`(?=`)|,(?=,)|<(?=<)|>(?=>)|[?!](?=`)")
 
 
 def bibtex(rows: Iterable[Row]) -> Iterator[str]:
-    """BibTeX in UTF-8, LaTeX's own characters escaped; `doi` and `url` verbatim, as their styles expect.
+    """BibTeX in UTF-8; the special characters of LaTeX are escaped, except in `doi` and `url`, which styles expect verbatim.
 
-    A key is family name, year and eight digits of the DOI's hash: the same in every export, whatever else is in it.
+    The key of an entry is the family name, the year and eight digits of the DOI's hash, so it is the same in every export.
     """
     for row in rows:
         kind = _BIBTEX_TYPES.get(row["kind"] or "", "misc")
@@ -247,7 +252,7 @@ def _tex(text: str) -> str:
 
 
 def _tex_name(person: Mapping[str, Any]) -> str:
-    """`Family, Suffix, Given` as BibTeX splits it; braces keep together what it would take apart."""
+    """`Family, Suffix, Given`, as BibTeX splits names; braces protect a part that BibTeX would split."""
     if not (person.get("family") and person.get("given")):
         return "{" + _tex(_line(_name(person))) + "}"
     parts = [_line(person[key]) for key in ("family", "suffix", "given") if person.get(key)]
@@ -307,7 +312,7 @@ _CSL_DATES = {"issued": "issued", "event_dates": "event-date", "published_online
 
 
 def csl_json(rows: Iterable[Row]) -> Iterator[str]:
-    """A JSON array of CSL 1.0 items, the form citation processors, pandoc and Zotero read; the DOI is the id."""
+    """A JSON array of CSL 1.0 items, as citation processors, pandoc and Zotero read it; the DOI is the id."""
     separator = "[\n"
     for row in rows:
         yield separator + json.dumps(_csl_item(row), ensure_ascii=False)
@@ -318,8 +323,8 @@ def csl_json(rows: Iterable[Row]) -> Iterator[str]:
 def _csl_item(row: Row) -> dict[str, Any]:
     item: dict[str, Any] = {"id": row["doi"], "type": _CSL_TYPES.get(row["kind"] or "", "document")}
     item |= {field: row[key] for key, field in _CSL_FIELDS.items() if row[key] is not None}
-    if said := page_numbers.written(row["pages"], "-"):
-        item["page"] = said
+    if pages := page_numbers.written(row["pages"], "-"):
+        item["page"] = pages
     for role in ("author", "editor", "translator", "chair"):
         people = [_csl_name(p) for p in row["authors_full"] if (p.get("role") or "author") == role]
         if people:
@@ -343,11 +348,11 @@ _CSL_CUSTOM = {
     "article_number": "article-number",
     "published_print": "published-print",
 }
-"""What CSL has no variable for goes where its schema lets a program put what it likes."""
+"""Columns for which CSL has no variable; its schema has the field `custom` for them."""
 
 
 def _csl_date(iso: str) -> dict[str, list[list[int]]]:
-    """A date, or two joined by a slash."""
+    """A CSL date or date range from one date, or two joined by a slash."""
     return {"date-parts": [[int(part) for part in day.split("-")] for day in iso.split("/")]}
 
 

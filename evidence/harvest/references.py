@@ -1,7 +1,8 @@
 """A reference list → one verdict per citation, none dropped.
 
 A stated DOI is believed only when its record agrees with the citation's words; a repaired one likewise; a citation without
-a DOI is looked up by its text and accepted only when `matching` says so. This module is handed its door and writes nothing.
+a DOI is looked up by its text and accepted only when `matching` says so. This module is given its record source and
+writes nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from evidence.crossref.normalise import doi_of, normalise, references, score_of,
 from evidence.errors import RecordError, RejectedError, UnreadError
 from evidence.harvest.sources import ReferenceList
 from evidence.linkage.citations import Choice, agree, choose
-from evidence.model import Citation, CitationStatus, Doi, Door, Found, Message, Query, Resolution, Work
+from evidence.model import Citation, CitationStatus, Doi, LookupResult, Message, Query, RecordSource, Resolution, Work
 
 ACCEPTED: frozenset[CitationStatus] = frozenset({"resolved", "repaired", "matched"})
 """The verdicts that carry a DOI."""
@@ -50,24 +51,24 @@ class Settled:
 
 @dataclass(slots=True)
 class _Answers:
-    """What the door has said so far, by the DOI that was asked: whole answers for one part of a list, and for all of the
+    """What was looked up so far, by the DOI requested: whole answers for one part of a list, and for all of the
     list what is compared of each work, so that none is asked for or read twice."""
 
-    found: dict[Doi, Found] = field(default_factory=dict)
+    found: dict[Doi, LookupResult] = field(default_factory=dict)
     unread: dict[Doi, Message] = field(default_factory=dict)
     works: dict[Doi, Work] = field(default_factory=dict)
     landed: set[Doi] = field(default_factory=set)
     limit: int = WORKS
 
-    def ask(self, door: Door, wanted: Iterable[Doi]) -> None:
+    def ask(self, records: RecordSource, wanted: Iterable[Doi]) -> None:
         new = []
         for doi in dict.fromkeys(wanted):
             if doi in self.works:
                 self.works[doi] = self.works.pop(doi)  # used again, so it goes late
             elif doi not in self.found:
                 new.append(doi)
-        for batch in door.lookup(new) if new else ():
-            self.found.update({f.asked: f for f in batch})
+        for batch in records.lookup(new) if new else ():
+            self.found.update({f.requested: f for f in batch})
 
     def work(self, doi: Doi) -> Work | None:
         """What the record asked for as `doi` says for comparing, or None when there is none or it cannot be understood."""
@@ -86,17 +87,17 @@ class _Answers:
         self.works[doi] = work
         return work
 
-    def messages(self, door: Door, accepted: Iterable[Doi]) -> tuple[Message, ...]:
+    def messages(self, records: RecordSource, accepted: Iterable[Doi]) -> tuple[Message, ...]:
         """The records of the accepted works that were not handed over before."""
         new = [d for d in dict.fromkeys(accepted) if d not in self.landed]
         held: dict[Doi | None, Message] = {
             doi_of(f.message): f.message for f in self.found.values() if f.message is not None
         }
         missing = [d for d in new if d not in held]
-        for batch in door.lookup(missing) if missing else ():
+        for batch in records.lookup(missing) if missing else ():
             for found in batch:
                 if found.message is not None:
-                    (self.unread if found.answered is None else held)[found.asked] = found.message
+                    (self.unread if found.record_doi is None else held)[found.requested] = found.message
         self.landed.update(new)
         return tuple(held[d] for d in new if d in held)
 
@@ -121,19 +122,19 @@ def _compared(work: Work) -> Work:
     )
 
 
-def listed(source: ReferenceList, door: Door) -> tuple[Citation, ...]:
+def listed(source: ReferenceList, records: RecordSource) -> tuple[Citation, ...]:
     """The citations of a list: as printed in sources.yaml, or as a publisher deposited them for the work `of`.
 
     RejectedError when that work has no record or deposited no list, UnreadError when its record cannot be understood.
     """
     if source.of is None:
         return source.citations
-    found = next((f for batch in door.lookup([source.of]) for f in batch), None)
+    found = next((f for batch in records.lookup([source.of]) for f in batch), None)
     if found is None or found.message is None:
-        silence = "Crossref has no record of this work" if _knows_all(door) else "this work is not in these files"
+        silence = "Crossref has no record of this work" if records.authoritative else "this work is not in these files"
         raise RejectedError(f"{source.of}: {silence}, so its references are not known")
     try:
-        if found.answered is None:
+        if found.record_doi is None:
             raise RecordError(without_doi(found.message))
         deposited = references(found.message)
     except RecordError as error:
@@ -148,7 +149,7 @@ def listed(source: ReferenceList, door: Door) -> tuple[Citation, ...]:
 
 
 def settle(
-    citations: Sequence[Citation], door: Door, settled: Mapping[int, Resolution], *, deposited: bool = False
+    citations: Sequence[Citation], records: RecordSource, settled: Mapping[int, Resolution], *, deposited: bool = False
 ) -> Iterator[Settled]:
     """Verdicts for the citations, part by part. Accepted verdicts in `settled` (by position) with the same text and
     stated DOI stand without a new question. `deposited`: the DOIs were asserted by a publisher or Crossref, so a
@@ -158,12 +159,14 @@ def settle(
         part = citations[start : start + PART]
         open_ones = [c for c in part if not _stands(c, settled.get(c.position))]
         read = {c.position: readings(c) for c in open_ones}
-        answers.ask(door, [r[0] for r in read.values() if r])
-        answers.ask(door, [d for r in read.values() if r and answers.work(r[0]) is None for d in r[1:]])
-        fresh = {c.position: _verdict(c, read[c.position], door, answers, deposited) for c in open_ones}
+        answers.ask(records, [r[0] for r in read.values() if r])
+        answers.ask(records, [d for r in read.values() if r and answers.work(r[0]) is None for d in r[1:]])
+        fresh = {c.position: _verdict(c, read[c.position], records, answers, deposited) for c in open_ones}
         resolutions = tuple(fresh[c.position] if c.position in fresh else settled[c.position] for c in part)
-        aliases = tuple((f.asked, f.answered) for f in answers.found.values() if f.answered and f.answered != f.asked)
-        messages = answers.messages(door, [r.doi for r in fresh.values() if r.doi])
+        aliases = tuple(
+            (f.requested, f.record_doi) for f in answers.found.values() if f.record_doi and f.record_doi != f.requested
+        )
+        messages = answers.messages(records, [r.doi for r in fresh.values() if r.doi])
         unread = tuple(answers.unread.items())
         answers.forget()
         yield Settled(resolutions, messages, unread, aliases)
@@ -171,11 +174,6 @@ def settle(
 
 def _stands(citation: Citation, before: Resolution | None) -> bool:
     return before is not None and before.status in ACCEPTED and before.citation == citation
-
-
-def _knows_all(door: Door) -> bool:
-    """Only Crossref's silence says that there is no such DOI; a file's says nothing."""
-    return door.name == "crossref"
 
 
 def readings(citation: Citation) -> tuple[Doi, ...]:
@@ -210,11 +208,13 @@ def _only_a_doi(citation: Citation) -> bool:
     return said is not None and (stated is None or said in (*dois.candidates(stated), dois.literal(stated)))
 
 
-def _verdict(citation: Citation, read: Sequence[Doi], door: Door, answers: _Answers, deposited: bool) -> Resolution:
+def _verdict(
+    citation: Citation, read: Sequence[Doi], records: RecordSource, answers: _Answers, deposited: bool
+) -> Resolution:
     if _only_a_doi(citation):
-        return _by_doi_alone(citation, read, door, answers)
+        return _by_doi_alone(citation, read, records, answers)
     doubts: list[Resolution] = []
-    for reading, work in _in_turn(citation, read, door, answers):
+    for reading, work in _in_turn(citation, read, records, answers):
         agreement = agree(citation.text, work)
         # Most deposited entries print no title, so its absence alone speaks against none of them.
         if agreement.same or (deposited and not set(agreement.against) - {"title"}):
@@ -222,27 +222,29 @@ def _verdict(citation: Citation, read: Sequence[Doi], door: Door, answers: _Answ
         status: CitationStatus = "mismatch" if agreement.other else "ambiguous"
         doubts.append(Resolution(citation, status, None, f"{reading}: {agreement.sentence}", agreement.score))
     if doubts:
-        return _with_suggestion(doubts[0], door, answers)
+        return _with_suggestion(doubts[0], records, answers)
     if not read and not citation.stated_doi:
-        return _by_text(citation, door, answers)
-    return _unknown(citation, read, door, answers)
+        return _by_text(citation, records, answers)
+    return _unknown(citation, read, records, answers)
 
 
-def _in_turn(citation: Citation, read: Sequence[Doi], door: Door, answers: _Answers) -> Iterator[tuple[Doi, Work]]:
+def _in_turn(
+    citation: Citation, read: Sequence[Doi], records: RecordSource, answers: _Answers
+) -> Iterator[tuple[Doi, Work]]:
     """Each reading with its work, where it has one; the literal ones are asked for only when the caller comes to them."""
     for reading in read:
         if (work := answers.work(reading)) is not None:
             yield reading, work
     for reading in literals(citation):
-        answers.ask(door, [reading])
+        answers.ask(records, [reading])
         if (work := answers.work(reading)) is not None:
             yield reading, work
 
 
-def _by_doi_alone(citation: Citation, read: Sequence[Doi], door: Door, answers: _Answers) -> Resolution:
+def _by_doi_alone(citation: Citation, read: Sequence[Doi], records: RecordSource, answers: _Answers) -> Resolution:
     """Nothing is printed but a DOI, so its record is believed; but not a repaired DOI, which nothing can confirm."""
     stated = citation.stated_doi or citation.text
-    works = dict(_in_turn(citation, read, door, answers))
+    works = dict(_in_turn(citation, read, records, answers))
     as_stated = [d for d in (dois.parse(stated), dois.literal(stated)) if d in works]
     if len({works[d].doi for d in as_stated}) > 1:
         both = " and ".join(as_stated)
@@ -253,8 +255,8 @@ def _by_doi_alone(citation: Citation, read: Sequence[Doi], door: Door, answers: 
     if works:
         return Resolution(citation, "ambiguous", None, f"perhaps {next(iter(works))}, but there is {NOTHING}")
     if not read and not citation.stated_doi:
-        return _without_doi(citation, door)
-    return _unknown(citation, read, door, answers)
+        return _without_doi(citation, records)
+    return _unknown(citation, read, records, answers)
 
 
 def _accepted(citation: Citation, reading: Doi, work: Work, score: float | None) -> Resolution:
@@ -267,33 +269,33 @@ def _accepted(citation: Citation, reading: Doi, work: Work, score: float | None)
     )
 
 
-def _by_text(citation: Citation, door: Door, answers: _Answers) -> Resolution:
-    choice = _choose(citation, door, answers)
+def _by_text(citation: Citation, records: RecordSource, answers: _Answers) -> Resolution:
+    choice = _choose(citation, records, answers)
     if choice.status == "matched":
         return Resolution(citation, "matched", choice.doi, choice.sentence, choice.score)
     if choice.status == "ambiguous":
         return Resolution(citation, "ambiguous", None, choice.sentence, choice.score)
-    return _without_doi(citation, door)
+    return _without_doi(citation, records)
 
 
-def _without_doi(citation: Citation, door: Door) -> Resolution:
+def _without_doi(citation: Citation, records: RecordSource) -> Resolution:
     said = "no DOI is stated, and no record agrees with the text: a web page, a book or a report?"
-    if not _knows_all(door):
+    if not records.authoritative:
         said = "no DOI is stated, and no record in these files agrees with the text"
     return Resolution(citation, "no-doi", None, said)
 
 
-def _unknown(citation: Citation, read: Sequence[Doi], door: Door, answers: _Answers) -> Resolution:
+def _unknown(citation: Citation, read: Sequence[Doi], records: RecordSource, answers: _Answers) -> Resolution:
     """A stated DOI without a record: another agency's, or a faulty one whose work the text may still find."""
     for reading in (*read, *literals(citation)):
-        if agency := door.agency(reading):
+        if agency := records.agency(reading):
             return Resolution(
                 citation, "not-in-crossref", None, f"{reading} is registered with {agency}, which is not harvested here"
             )
     stated = citation.stated_doi or read[0]
-    choice = _choose(citation, door, answers)
+    choice = _choose(citation, records, answers)
     short = bool(read) and dois.is_short(read[0])
-    if not _knows_all(door) and not short:
+    if not records.authoritative and not short:
         return _not_in_files(citation, stated, choice)
     if choice.doi:
         nowhere = "a short DOI, which only doi.org resolves" if short else "which leads nowhere"
@@ -301,7 +303,7 @@ def _unknown(citation: Citation, read: Sequence[Doi], door: Door, answers: _Answ
         return Resolution(citation, "repaired", choice.doi, problem, choice.score)
     if short:
         problem = f"{read[0]} is a short DOI, which only doi.org resolves; write the full DOI it leads to"
-        return Resolution(citation, "not-found" if _knows_all(door) else "not-in-files", None, problem)
+        return Resolution(citation, "not-found" if records.authoritative else "not-in-files", None, problem)
     return Resolution(citation, "not-found", None, f"Crossref has no record of {stated}")
 
 
@@ -317,22 +319,22 @@ def _not_in_files(citation: Citation, stated: str, choice: Choice) -> Resolution
     return Resolution(citation, "not-in-files", None, problem, choice.score)
 
 
-def _with_suggestion(doubt: Resolution, door: Door, answers: _Answers) -> Resolution:
-    choice = _choose(doubt.citation, door, answers)
+def _with_suggestion(doubt: Resolution, records: RecordSource, answers: _Answers) -> Resolution:
+    choice = _choose(doubt.citation, records, answers)
     if choice.doi is None:
         return doubt
     problem = f"{doubt.problem}; the text fits {choice.doi}"
     return Resolution(doubt.citation, doubt.status, None, problem, doubt.score)
 
 
-def _choose(citation: Citation, door: Door, answers: _Answers) -> Choice:
+def _choose(citation: Citation, records: RecordSource, answers: _Answers) -> Choice:
     """The work that the text alone leads to. Without a text nobody is asked."""
     if _only_a_doi(citation):
         return choose(citation.text, ())
     question = " ".join(_LINKS.sub(" ", citation.text).split())
-    page = door.scan(Query((("bibliographic", question or citation.text),), rows=CANDIDATES))
+    page = records.scan(Query((("bibliographic", question or citation.text),), rows=CANDIDATES))
     ranked = ((doi_of(m), score_of(m)) for m in page.items) if page.ranks is None else page.ranks
     scores: dict[Doi, float | None] = {doi: score for doi, score in ranked if doi}
-    answers.ask(door, list(scores))
+    answers.ask(records, list(scores))
     works = [(work, score) for d, score in scores.items() if (work := answers.work(d)) is not None]
     return choose(citation.text, works)

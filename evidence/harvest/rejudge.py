@@ -1,6 +1,6 @@
 """What stands in the database, judged again: after an edit of the rules, a person's word, or a harvest.
 
-It asks no door and reads no clock: everything needed is in the database, the taxonomy and the ledger. Works are judged
+It asks no record source and reads no clock: everything needed is in the database, the taxonomy and the ledger. Works are judged
 again only where what their judgement stands on has changed; where few rules did, only what these may say is asked. The
 records of one work are clustered here too.
 """
@@ -17,8 +17,9 @@ from typing import Any, Protocol
 from evidence import __version__
 from evidence.crossref.normalise import normalise
 from evidence.database import queries
-from evidence.database.store import Record, Retagged, Store
-from evidence.decisions import Subject, divided, identify, merged, standing, subject
+from evidence.database.rows import JudgedRecord, TagUpdate
+from evidence.database.store import Store
+from evidence.decisions import Subject, contradictions, current_decisions, decision_id, merged, subject
 from evidence.errors import RecordError
 from evidence.linkage import duplicates
 from evidence.model import SAME_WORK, Decision, Doi, Message, Work
@@ -60,7 +61,7 @@ def read_and_judge(
     book: Taxonomy,
     decisions: Mapping[Doi, tuple[Decision, ...]],
     taken: Mapping[Doi, tuple[tuple[str, Doi], ...]] | None = None,
-) -> Record:
+) -> JudgedRecord:
     """Normalise and judge one message. A record that cannot be understood has no work, and its basis is the reason.
 
     `taken` is what records are notices of by all that the database holds, where one record alone may not tell.
@@ -69,10 +70,10 @@ def read_and_judge(
     try:
         work = normalise(message)
     except RecordError as error:
-        return Record(doi, checksum, raw, None, None, str(error))
+        return JudgedRecord(doi, checksum, raw, None, None, str(error))
     if taken and doi in taken:
         work = replace(work, notice_of=taken[doi])
-    return Record(doi, checksum, raw, work, judge(work, book, said), basis(book, said))
+    return JudgedRecord(doi, checksum, raw, work, judge(work, book, said), basis(book, said))
 
 
 def settle(store: Store, book: Taxonomy, run: int, progress: Progress, *, moved: bool) -> tuple[int, int]:
@@ -105,16 +106,16 @@ def rejudge(
     """
     stale = dict(stale_works(store, book, decisions))
     ours = basis(book, ())
-    marks, stood_on = queries.marks(store.conn, __version__)
+    marks, stood_on = queries.rule_digests(store.conn, __version__)
     quick = [doi for doi, before in stale.items() if before == stood_on and doi not in decisions]
     turned = _ask_again(store, book, run, ours, book.values_changed_since(marks), quick, progress) if quick else []
     whole = [doi for doi in stale if stale[doi] != stood_on or doi in decisions] + turned
     judged = len(quick) - len(turned) + _judge_whole(store, book, run, decisions, whole, progress)
     for _ in range(_SETTLING):
-        _judge_whole(store, book, run, decisions, left := queries.unsettled(store.conn), progress)
+        _judge_whole(store, book, run, decisions, left := queries.works_to_judge_again(store.conn), progress)
         whole += left
     if stood_on != ours:
-        store.set_marks(ours, __version__, book.value_digests)
+        store.set_rule_digests(ours, __version__, book.value_digests)
     return judged, bool(whole)
 
 
@@ -130,11 +131,11 @@ def judge_decided(
     where the words can have changed a cluster: of pairs, of a work that stands in one, of one that was excluded."""
     members = queries.representatives(store.conn, dois)
     dois = sorted(doi for doi in {*dois, *members} if members.get(doi, doi) in {members.get(d, d) for d in dois})
-    before = queries.screened(store.conn, dois)
+    before = queries.screening_verdicts(store.conn, dois)
     count = _judge_whole(store, book, run, decisions, dois, progress)
-    after = queries.screened(store.conn, dois)
+    after = queries.screening_verdicts(store.conn, dois)
     back = any(verdict == "exclude" and after.get(doi) != "exclude" for doi, verdict in before.items())
-    clustered = find_duplicates(store, run, moved=back or queries.paired(store.conn, dois))
+    clustered = find_duplicates(store, run, moved=back or queries.any_paired(store.conn, dois))
     return count + clustered + (sum(settle(store, book, run, progress, moved=False)) if clustered else 0)
 
 
@@ -150,16 +151,16 @@ def _judge_whole(
     for start in range(0, len(dois), JUDGE_PART):
         progress.step("judging", start, len(dois))
         part = dois[start : start + JUDGE_PART]
-        taken = store.notices_of(part)
+        taken = store.notice_targets(part)
         records, unread = [], []
-        for doi, checksum, message in queries.standing(store.conn, part):
+        for doi, checksum, message in queries.current_records(store.conn, part):
             record = read_and_judge(json.loads(message), doi, checksum, message, book, decisions, taken)
             if record.work is None:
                 unread.append(record)
                 record = _understood_before(store, book, decisions, doi, taken) or record
             if record.work is not None:
                 records.append(record)
-        store.rejudge(run, records, unread)
+        store.write_judgements(run, records, unread)
         count += len(records)
     return count
 
@@ -170,9 +171,9 @@ def _understood_before(
     decisions: Mapping[Doi, tuple[Decision, ...]],
     doi: Doi,
     taken: Mapping[Doi, tuple[tuple[str, Doi], ...]],
-) -> Record | None:
+) -> JudgedRecord | None:
     """The last record of this work that today's code understands: it stands in for a later one that nobody can read."""
-    for checksum, message in queries.earlier(store.conn, doi):
+    for checksum, message in queries.earlier_records(store.conn, doi):
         record = read_and_judge(json.loads(message), doi, checksum, message, book, decisions, taken)
         if record.work is not None:
             return record
@@ -196,7 +197,7 @@ def _ask_again(
     for start in range(0, len(dois), ASK_PART):
         progress.step("judging", start, len(dois))
         judged, changed = [], []
-        for row in queries.judged(store.conn, dois[start : start + ASK_PART], asked):
+        for row in queries.judged_works(store.conn, dois[start : start + ASK_PART], asked):
             notice = row["notice_of"].partition(":") if row["notice_of"] else None
             texts = {name: row[name] for name in ("title", "abstract", "kind", "container")}
             work = Work(row["doi"], **texts, notice_of=((notice[0], Doi(notice[2]) or None),) if notice else ())
@@ -208,25 +209,25 @@ def _ask_again(
             now = _retagged(row, again)
             if (set(now.tags), set(now.reasons), now.why) != (row["tags"], row["reasons"], row["why"]):
                 changed.append(now)
-        store.retag(run, ours, asked, judged, changed)
+        store.update_tags(run, ours, asked, judged, changed)
     return turned
 
 
-def _retagged(row: Mapping[str, Any], again: PartialJudgement) -> Retagged:
+def _retagged(row: Mapping[str, Any], again: PartialJudgement) -> TagUpdate:
     words = [("verdict", row["screened"], match) for match in again.matches]
     words += [(tag.facet, tag.value, match) for tag in again.tags for match in tag.matches]
     reasons = {(facet, value, m.rule, m.field, m.start, m.stop, m.quote) for facet, value, m in words}
-    return Retagged(row["doi"], again.why, [(t.facet, t.value) for t in again.tags], sorted(reasons))
+    return TagUpdate(row["doi"], again.why, [(t.facet, t.value) for t in again.tags], sorted(reasons))
 
 
 def find_duplicates(store: Store, run: int, moved: bool) -> int:
     """Cluster the records of one work; returns how many works changed. Skipped when no work, no person's word and no crash
     can have changed anything."""
-    if not moved and not pairs_moved(store) and not queries.crashed_before(store.conn, run):
+    if not moved and not pairs_moved(store) and not queries.previous_run_crashed(store.conn, run):
         return 0
     said = _pairs_by_people(store)
     apart = sorted(key for key, (verdict, _) in said.items() if verdict == "apart")
-    rows = {row["doi"]: row for row in queries.candidates(store.conn)}
+    rows = {row["doi"]: row for row in queries.duplicate_candidates(store.conn)}
     candidates = [_candidate(row) for row in rows.values()]
     ruled = [p for p in duplicates.pairs(candidates) if (p.first, p.second) not in said]
     clusters = duplicates.clusters(ruled, candidates, apart)
@@ -245,7 +246,7 @@ def find_duplicates(store: Store, run: int, moved: bool) -> int:
 
 def pairs_moved(store: Store) -> bool:
     """Whether people have said something of pairs that `duplicates` does not show yet."""
-    shown = queries.paired_by_people(store.conn)
+    shown = queries.pairs_decided_by_people(store.conn)
     return _pairs_by_people(store) != {key: (said, why.partition(_NOT_JOINED)[0]) for key, (said, why) in shown.items()}
 
 
@@ -309,10 +310,10 @@ def _pairs_by_people(store: Store) -> dict[tuple[str, str], tuple[str, str]]:
     of_pairs = [d for d in store.decisions() if d.facet == SAME_WORK and d.value]
     if not of_pairs:
         return {}
-    moved = queries.moved(store.conn, [Doi(doi) for d in of_pairs for doi in (d.doi, d.value) if doi])
-    stand = standing(of_pairs, moved)
+    moved = queries.alias_targets(store.conn, [Doi(doi) for d in of_pairs for doi in (d.doi, d.value) if doi])
+    stand = current_decisions(of_pairs, moved)
     last = {subject(d, moved): d for d in stand}
-    unknown = [d for words in divided(of_pairs, moved) for d in words[:-1] if d.action != "withdraw"]
+    unknown = [d for words in contradictions(of_pairs, moved) for d in words[:-1] if d.action != "withdraw"]
     by_pair: dict[Subject, list[Decision]] = {}
     for decision in (*stand, *unknown):
         by_pair.setdefault(subject(decision, moved), []).append(decision)
@@ -321,7 +322,7 @@ def _pairs_by_people(store: Store) -> dict[tuple[str, str], tuple[str, str]]:
         for (first, between, second), words in by_pair.items()
         if first != second
     }
-    known = store.current([Doi(doi) for pair in said for doi in pair])
+    known = store.digests_and_bases([Doi(doi) for pair in said for doi in pair])
     return {pair: words for pair, words in said.items() if all(Doi(doi) in known for doi in pair)}
 
 
@@ -346,7 +347,7 @@ def stale_works(store: Store, book: Taxonomy, decisions: Mapping[Doi, tuple[Deci
     ours = basis(book, ())
     return [
         (doi, stands_on)
-        for doi, stands_on, unread in queries.bases(store.conn)
+        for doi, stands_on, unread in queries.judgement_bases(store.conn)
         if unread not in (None, __version__)
         or ((stands_on or unread is None) and stands_on != (basis(book, decisions[doi]) if doi in decisions else ours))
     ]
@@ -364,11 +365,11 @@ def decisions_by_work(store: Store, moving: Mapping[Doi, Doi] | None = None) -> 
     decided on pairs is `find_duplicates`' to read, but for those that have become one record: that is said of the work."""
     words = merged(store.decisions())
     in_pairs = [doi for d in words if d.facet == SAME_WORK for doi in (d.doi, Doi(d.value or ""))]
-    aliases = (queries.moved(store.conn, in_pairs) if in_pairs else {}) | dict(moving or {})
+    aliases = (queries.alias_targets(store.conn, in_pairs) if in_pairs else {}) | dict(moving or {})
     said = [d for d in words if d.facet != SAME_WORK or len(set(subject(d, aliases)[::2])) == 1]
     represented = queries.representatives(store.conn, sorted({d.doi for d in said}), moving)
     by_work: dict[Doi, list[Decision]] = {}
-    for decision in sorted(said, key=identify):
+    for decision in sorted(said, key=decision_id):
         by_work.setdefault(represented.get(decision.doi, decision.doi), []).append(decision)
     found = {work: tuple(decisions) for work, decisions in by_work.items()}
     return found | {doi: found[work] for doi, work in represented.items() if work in found}

@@ -16,7 +16,9 @@ from evidence import __version__
 from evidence.crossref import client
 from evidence.crossref.record_files import Archive, Question
 from evidence.database import queries, store
+from evidence.database.connection import open_evidence
 from evidence.database.lock import locked
+from evidence.database.sql import Row
 from evidence.errors import RejectedError
 from evidence.harvest import references, rejudge
 from evidence.harvest import sync as stages
@@ -35,7 +37,8 @@ COUNT_PAUSE = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """A door over files: its name in the database, the files, and whether every record is wanted."""
+    """Record files to read instead of asking Crossref: their name in the database, the files, and whether every record is
+    wanted."""
 
     name: str
     paths: tuple[Path, ...]
@@ -50,34 +53,36 @@ def run_sync(
     now: Clock,
     progress: Progress,
     *,
-    door: Files | None,
+    files: Files | None,
     url: str | None = None,
     mailto: str | None = None,
     full: bool = False,
     sleep: Callable[[float], None] | None = None,
 ) -> Outcome:
-    """A whole sync under the lock, over files or (door None) over HTTP. BusyError when another one is running."""
+    """A whole sync under the lock, over files or (files None) over HTTP. BusyError when another one is running."""
     with ExitStack() as stack:
         stack.enter_context(locked(db))
         opened = stack.enter_context(store.open_store(db, ledger))
-        if door is None:
-            http = stack.enter_context(client.Crossref(url, mailto, sleep=sleep or time.sleep, on_wait=log.info))
-            return stages.sync(config, opened, http, book, now=now, progress=progress, full=full)
-        files = stack.enter_context(_archive(door, config, opened))
-        taken = files.kept if door.everything else ()
-        outcome = stages.sync(config, opened, files, book, now=now, progress=progress, full=full, take=taken)
-        stages.reject(outcome, opened, files.unreadable)
-        outcome.read = files.read
+        if files is None:
+            crossref = stack.enter_context(
+                client.CrossrefClient(url, mailto, sleep=sleep or time.sleep, on_wait=log.info)
+            )
+            return stages.sync(config, opened, crossref, book, now=now, progress=progress, full=full)
+        records = stack.enter_context(_record_files(files, config, opened))
+        taken = records.kept if files.everything else ()
+        outcome = stages.sync(config, opened, records, book, now=now, progress=progress, full=full, take=taken)
+        stages.reject(outcome, opened, records.unreadable)
+        outcome.read = records.read
         return outcome
 
 
 def judge_stale(
     db: Path, ledger: Path, book: Taxonomy, now: Clock, progress: Progress | None = None
-) -> tuple[int, list[queries.Row]]:
+) -> tuple[int, list[Row]]:
     """Judge again what changed rules or decisions touch; returns how many works, and what changed by it (as
     `queries.changes`, with tags). A run is opened only if there are any, or if a run that was killed left something to
     announce."""
-    queries.connect(db, older=True).close()
+    open_evidence(db, older=True).close()
     with locked(db), store.open_store(db, ledger) as opened:
         return _judge_stale(opened, book, now, progress or Quiet())
 
@@ -92,7 +97,7 @@ def counts(
             sleep(COUNT_PAUSE)
 
 
-def _judge_stale(opened: store.Store, book: Taxonomy, now: Clock, progress: Progress) -> tuple[int, list[queries.Row]]:
+def _judge_stale(opened: store.Store, book: Taxonomy, now: Clock, progress: Progress) -> tuple[int, list[Row]]:
     said = rejudge.decisions_by_work(opened)
     opened.show_decisions()
     waiting = bool(opened.unannounced())
@@ -108,33 +113,33 @@ def _judge_stale(opened: store.Store, book: Taxonomy, now: Clock, progress: Prog
 
 
 @contextmanager
-def _archive(door: Files, config: Config, opened: store.Store) -> Iterator[Archive]:
-    """The files as a door that holds whatever this run will ask for."""
+def _record_files(files: Files, config: Config, opened: store.Store) -> Iterator[Archive]:
+    """The files as a source that holds whatever this run will ask for."""
     questions = [Question(s.query, Matcher(s).accepts) for s in config.sources if isinstance(s, Search)]
     lists = [s for s in config.sources if isinstance(s, ReferenceList)]
     followed = [s for s in lists if s.of]
-    wanted = set(queries.dois(opened.conn)) | {s.of for s in followed if s.of}
+    wanted = set(queries.current_dois(opened.conn)) | {s.of for s in followed if s.of}
     for decision in opened.decisions():
         wanted |= {decision.doi} | ({Doi(decision.value)} if decision.facet == SAME_WORK and decision.value else set())
     printed = [c for s in lists for c in s.citations]
     with Archive(
-        door.paths,
-        name=door.name,
+        files.paths,
+        name=files.name,
         questions=_distinct(questions),
         dois=wanted.union(*map(references.possible, printed)),
         citations=[c.text for c in printed],
-        everything=door.everything,
-    ) as files:
-        cited = [citation for source in followed for citation in _followed(source, files)]
+        everything=files.everything,
+    ) as records:
+        cited = [citation for source in followed for citation in _followed(source, records)]
         if cited:
-            files.also(set().union(*map(references.possible, cited)), [c.text for c in cited])
-        yield files
+            records.also(set().union(*map(references.possible, cited)), [c.text for c in cited])
+        yield records
 
 
-def _followed(source: ReferenceList, files: Archive) -> tuple[Citation, ...]:
+def _followed(source: ReferenceList, records: Archive) -> tuple[Citation, ...]:
     """The citations of a deposited list that is in the files; the run itself says when it is not."""
     try:
-        return references.listed(source, files)
+        return references.listed(source, records)
     except RejectedError:
         return ()
 

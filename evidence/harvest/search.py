@@ -11,7 +11,7 @@ window is read:
   `split` into two halves by the day the records were created. Every record has one such day, and keeps it.
 * What cannot be read in any of these ways is counted: the window is `cut`, and its source is not complete.
 
-This module is handed its door and writes nothing.
+This module is given its record source and writes nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Literal
 from evidence.crossref import normalise
 from evidence.errors import RecordError
 from evidence.harvest.sources import Search
-from evidence.model import Doi, Door, Message, Page, Window
+from evidence.model import Doi, Message, Page, RecordSource, Window
 from evidence.rules.terms import Phrases
 
 EARLIEST = date(2002, 1, 1)
@@ -118,13 +118,13 @@ class Matcher:
         return not kinds or message.get("type") in kinds
 
 
-def sweep(search: Search, door: Door, since: str | None, today: date, quiet: int = QUIET) -> Iterator[Sweep]:
+def sweep(search: Search, records: RecordSource, since: str | None, today: date, quiet: int = QUIET) -> Iterator[Sweep]:
     """Every page of every window of a search. `since` (ISO date) asks only for records indexed that day or later; None asks
     for all. `quiet` is how many whole pages without a match end a window."""
     matcher = Matcher(search)
     windows = [Window(indexed_from=since)]
     while windows:
-        reading = _Reading(search, door, matcher, windows.pop(), today, quiet)
+        reading = _Reading(search, records, matcher, windows.pop(), today, quiet)
         halves = yield from reading.pages()
         windows.extend(reversed(halves))
 
@@ -159,8 +159,10 @@ def _limits(window: Window) -> str:
 class _Reading:
     """One window while it is read. A pass goes over its pages from the first one: best first, or in order of creation."""
 
-    def __init__(self, search: Search, door: Door, matcher: Matcher, window: Window, today: date, quiet: int) -> None:
-        self.search, self.door, self.matcher, self.window = search, door, matcher, window
+    def __init__(
+        self, search: Search, records: RecordSource, matcher: Matcher, window: Window, today: date, quiet: int
+    ) -> None:
+        self.search, self.records, self.matcher, self.window = search, records, matcher, window
         self.today, self.quiet = today, quiet
         self.rows = search.query.rows
         self.by_creation = self.to_the_last = False
@@ -180,7 +182,7 @@ class _Reading:
         ended: Ended | None = None
         while ended is None:
             offset, by_creation = self.offset, self.by_creation
-            page = self.door.scan(self.search.query, self.window, offset, by_creation=by_creation)
+            page = self.records.scan(self.search.query, self.window, offset, by_creation=by_creation)
             self.asked += 1
             self.total = page.total
             self.due, self.pass_due = max(self.due, page.total), max(self.pass_due, page.total)

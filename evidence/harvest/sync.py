@@ -1,6 +1,6 @@
 """The order of the stages, and what each failure stops.
 
-`sync` asks a door, lets the pure stages make sense of the answers, and hands whole pages to the store. Network never
+`sync` asks a record source, lets the pure stages interpret the answers, and hands whole pages to the store. Network never
 happens inside a transaction. A source that fails stops alone: the others go on and the run ends `partial`. No SQL here,
 no HTTP, no printing.
 """
@@ -21,12 +21,23 @@ from evidence.crossref.normalise import aliases as listed_aliases
 from evidence.crossref.normalise import cited_by, doi_of, indexed_at, kept, normalise, searchable, without_doi, written
 from evidence.crossref.record_files import Unreadable
 from evidence.database import change_log, queries
-from evidence.database.store import Asked, Counted, Landed, Landing, Record, Reject, Sighting, SourceState, Store
+from evidence.database.rows import (
+    Counted,
+    HarvestedPage,
+    JudgedRecord,
+    Reject,
+    SearchRequest,
+    Sighting,
+    SourceState,
+    Written,
+)
+from evidence.database.sql import Row
+from evidence.database.store import Store
 from evidence.errors import RecordError, SourceError, UnreadError
 from evidence.harvest import references, rejudge, search
 from evidence.harvest.rejudge import Progress
 from evidence.harvest.sources import FILES_SOURCE, REFRESH_SOURCE, Config, ReferenceList, Search
-from evidence.model import Decision, Doi, Door, Found, Message, Resolution, iso_time
+from evidence.model import Decision, Doi, LookupResult, Message, RecordSource, Resolution, iso_time
 from evidence.rules.taxonomy import Taxonomy
 
 OVERLAP = timedelta(days=2)
@@ -65,13 +76,13 @@ class Outcome:
     outcome: str = "complete"
     citations: Counter[str] = field(default_factory=Counter)
     matched: set[Doi] = field(default_factory=set)
-    landed: Landed = field(default_factory=Landed)
+    landed: Written = field(default_factory=Written)
     rejudged: int = 0
     gone: int = 0
     unfound: tuple[tuple[Doi, str | None], ...] = ()
     refreshed: int = 0
     read: int | None = None
-    changes: list[queries.Row] = field(default_factory=list)
+    changes: list[Row] = field(default_factory=list)
     troubles: list[tuple[str, str]] = field(default_factory=list)
     warnings: list[tuple[str, str]] = field(default_factory=list)
     verdicts: dict[str, int] = field(default_factory=dict)
@@ -86,7 +97,7 @@ class Outcome:
         return {
             "citations": dict(sorted(self.citations.items())),
             "matched": len(self.matched),
-            "changes": change_log.counted(self.changes),
+            "changes": change_log.counts_by_kind(self.changes),
             "sightings": self.landed.sightings,
             "rejects": self.landed.rejects,
             "rejudged": self.rejudged,
@@ -104,7 +115,7 @@ class Bench:
     """What every stage of one run needs: where to write, whom to ask, by which rules, and when it is."""
 
     store: Store
-    door: Door
+    records: RecordSource
     book: Taxonomy
     run: int
     now: Callable[[], datetime]
@@ -122,14 +133,14 @@ class Bench:
     def bookmark(self) -> str:
         """Where a source harvested to its end in this run may begin next time. Index dates are the provider's, so its clock
         counts where ours is ahead of it."""
-        began = min(self.started, self.door.date or self.started)
+        began = min(self.started, self.records.date or self.started)
         return (began.date() - OVERLAP).isoformat()
 
 
 def sync(
     config: Config,
     store: Store,
-    door: Door,
+    records: RecordSource,
     book: Taxonomy,
     *,
     now: Callable[[], datetime],
@@ -137,25 +148,25 @@ def sync(
     full: bool = False,
     take: Iterable[Message] = (),
 ) -> Outcome:
-    """Harvest every source of `config` through `door`, refresh known works, judge. The caller holds the lock.
+    """Harvest every source of `config` from `records`, refresh known works, judge. The caller holds the lock.
 
     `full` forgets the bookmarks and reads searches twice as deep, so what a search no longer finds is noticed. `take` are
     records wanted whole, whichever source asks for them.
     """
     rejudge.collect_seldom()
     started = now()
-    run = store.start_run(door.name, __version__, iso_time(started))
+    run = store.start_run(records.name, __version__, iso_time(started))
     outcome = Outcome(run)
-    bench = Bench(store, door, book, run, now, started, rejudge.decisions_by_work(store), progress or Quiet(),
+    bench = Bench(store, records, book, run, now, started, rejudge.decisions_by_work(store), progress or Quiet(),
                   search.QUIET_FULL if full else search.QUIET)  # fmt: skip
     # What an earlier run did and could not announce, because it was killed, it could not cluster either.
     waiting = bool(store.unannounced())
     try:
         store.set_facets(rejudge.facet_rows(book))
-        if queries.without_content(store.conn):
+        if queries.any_without_content(store.conn):
             outcome.rejudged += _know_contents(bench)
-        known = queries.dois(store.conn)
-        states = store.register(run, _entries(config))
+        known = queries.current_dois(store.conn)
+        states = store.register_sources(run, _entries(config))
         for source in config.sources:
             state = states[source.id] if not full else SourceState(None, None)
             _guarded(bench, outcome, source.id, lambda s=source, b=state: _harvest(bench, outcome, s, b))  # type: ignore[misc]
@@ -174,7 +185,7 @@ def sync(
         outcome.outcome = "crashed"
         raise
     finally:
-        outcome.requests, outcome.bytes = door.requests, door.bytes
+        outcome.requests, outcome.bytes = records.requests, records.bytes
         if store.finish_run(run, outcome.outcome, outcome.counts(), iso_time(now())):
             outcome.changes = queries.changes(store.conn, run=run)
     return outcome
@@ -186,15 +197,6 @@ def _know_contents(bench: Bench) -> int:
     judged, _ = rejudge.settle(bench.store, bench.book, bench.run, bench.progress, moved=False)
     bench.store.announce_contents()
     return judged
-
-
-def _is_crossref(door: Door) -> bool:
-    """Only Crossref knows the whole of it, and what is gone.
-
-    A file's silence says nothing: reading files moves no bookmark, ends no sighting, takes back no verdict and finds no work
-    gone, so a `sync` after a demo still harvests everything.
-    """
-    return door.name == "crossref"
 
 
 def _entries(config: Config) -> list[tuple[str, str, str, str]]:
@@ -210,7 +212,7 @@ def _guarded(bench: Bench, outcome: Outcome, source: str, stage: Callable[[], No
         stage()
     except SourceError as error:
         outcome.troubles.append((source, str(error)))
-        bench.store.trouble_source(source, str(error))
+        bench.store.set_trouble(source, str(error))
 
 
 def _harvest(bench: Bench, outcome: Outcome, source: ReferenceList | Search, state: SourceState) -> None:
@@ -225,35 +227,35 @@ def _harvest(bench: Bench, outcome: Outcome, source: ReferenceList | Search, sta
 
 def _harvest_references(bench: Bench, outcome: Outcome, source: ReferenceList) -> None:
     try:
-        citations = references.listed(source, bench.door)
+        citations = references.listed(source, bench.records)
     except UnreadError as error:
         text, digest = kept(error.message)
         place = error.place or f"asked for by {source.of}"
         of = Reject(digest, source.of, str(error), text, place)
         _land(bench, outcome, source.id, [], [], [], rejects=[of])
         raise
-    before = {r.citation.position: r for r in queries.resolutions(bench.store.conn, source.id)}
-    known = set(queries.dois(bench.store.conn))
+    before = {r.citation.position: r for r in queries.current_resolutions(bench.store.conn, source.id)}
+    known = set(queries.current_dois(bench.store.conn))
     stands = {position: r for position, r in before.items() if r.doi in known}
     done = 0
-    for settled in references.settle(citations, bench.door, stands, deposited=source.of is not None):
+    for settled in references.settle(citations, bench.records, stands, deposited=source.of is not None):
         done += len(settled.resolutions)
         bench.progress.step(source.id, done, len(citations))
-        verdicts = [_kept(bench.door, before.get(r.citation.position), r) for r in settled.resolutions]
+        verdicts = [_kept(bench.records, before.get(r.citation.position), r) for r in settled.resolutions]
         sightings = [Sighting(r.doi, r.status) for r in verdicts if r.doi]
         unread = [_unread(bench, message, doi) for doi, message in settled.unread]
         _land(bench, outcome, source.id, settled.messages, sightings, settled.aliases, verdicts, rejects=unread)
         outcome.citations.update(r.status for r in verdicts)
     bench.store.retire_citations(bench.run, source.id, len(citations))
-    accepted = [r.doi for r in queries.resolutions(bench.store.conn, source.id) if r.doi]
-    outcome.gone += bench.store.close_sightings(bench.run, source.id, accepted)
-    if _is_crossref(bench.door):
+    accepted = [r.doi for r in queries.current_resolutions(bench.store.conn, source.id) if r.doi]
+    outcome.gone += bench.store.end_sightings(bench.run, source.id, accepted)
+    if bench.records.authoritative:
         bench.store.complete_source(bench.run, source.id, bench.bookmark, None)
 
 
-def _kept(door: Door, before: Resolution | None, now: Resolution) -> Resolution:
+def _kept(records: RecordSource, before: Resolution | None, now: Resolution) -> Resolution:
     """What Crossref said of a citation stands against a file that does not know the work."""
-    if before is None or before.citation != now.citation or now.doi or _is_crossref(door):
+    if before is None or before.citation != now.citation or now.doi or records.authoritative:
         return now
     return before
 
@@ -264,36 +266,36 @@ def _kept(door: Door, before: Resolution | None, now: Resolution) -> Resolution:
 def _harvest_search(bench: Bench, outcome: Outcome, source: Search, state: SourceState) -> None:
     """Read a search to its end. A search that could not be read to its end is not complete: it keeps the bookmark it had
     (after a whole read none, so the next run reads it whole), says what is missing, and ends no sighting."""
-    since = state.bookmark if _is_crossref(bench.door) else None
+    since = state.bookmark if bench.records.authoritative else None
     if since is not None and since > bench.bookmark:
         since = None  # a clock that was ahead set it, and what was indexed before that day was never asked for
-    if since is None and _is_crossref(bench.door):
-        bench.store.begin_source(source.id)
-    before = queries.led_to(bench.store.conn, source.id)
+    if since is None and bench.records.authoritative:
+        bench.store.forget_bookmark(source.id)
+    before = queries.count_found_by(bench.store.conn, source.id)
     seen: set[Doi] = set()
     cut: list[search.Sweep] = []
     guessed = False
-    for number, sweep in enumerate(search.sweep(source, bench.door, since, bench.today, bench.quiet), start=1):
+    for number, sweep in enumerate(search.sweep(source, bench.records, since, bench.today, bench.quiet), start=1):
         bench.progress.step(source.id, number, None)
         messages, aliases, held, rejects = _fetch(bench, sweep.hits)
         sightings = [Sighting(held[h.doi], "search", h.rank, h.score) for h in sweep.hits if h.doi in held]
         for odd in sweep.unusable:
             text, digest = kept(odd.item)
             rejects.append(Reject(digest, None, odd.reason, text, search.place(source, sweep, odd.number)))
-        places = {s.doi: search.place(source, sweep, s.rank) for s in sightings} if _is_crossref(bench.door) else {}
+        places = {s.doi: search.place(source, sweep, s.rank) for s in sightings} if bench.records.authoritative else {}
         seen.update(sighting.doi for sighting in sightings)
         guessed |= sweep.ended == "quiet"
         cut += [sweep] if sweep.ended == "cut" else []
         asked = [_asked(bench, source, sweep)]
         _land(bench, outcome, source.id, messages, sightings, aliases, asked=asked, rejects=rejects, places=places)
     outcome.matched |= seen
-    if not _is_crossref(bench.door):
+    if not bench.records.authoritative:
         return
     if cut:
         raise SourceError(_incomplete(cut))
     gone = _close(bench, source, seen, guessed) if since is None else 0
     outcome.gone += gone
-    said = _unhealthy(before, gone, queries.led_to(bench.store.conn, source.id))
+    said = _unhealthy(before, gone, queries.count_found_by(bench.store.conn, source.id))
     outcome.warnings += [(source.id, text) for text in said]
     # What is odd about a whole harvest stays odd until the next one.
     stays = [state.warning] if since is not None and state.warning else []
@@ -317,12 +319,12 @@ def _close(bench: Bench, source: Search, seen: set[Doi], guessed: bool) -> int:
     stands = set(seen)
     if guessed:
         matcher = search.Matcher(source)
-        missed = [doi for doi in queries.sighted(bench.store.conn, source.id) if doi not in seen]
-        for doi, _, text in queries.standing(bench.store.conn, missed):
+        missed = [doi for doi in queries.works_found_by(bench.store.conn, source.id) if doi not in seen]
+        for doi, _, text in queries.current_records(bench.store.conn, missed):
             message = json.loads(text)
             if matcher.accepts(message, *searchable(message)):
                 stands.add(doi)
-    return bench.store.close_sightings(bench.run, source.id, stands)
+    return bench.store.end_sightings(bench.run, source.id, stands)
 
 
 def _unhealthy(before: int, gone: int, now: int) -> list[str]:
@@ -344,37 +346,37 @@ def _fetch(
 
     A hit without a record (deleted between the two questions) is in none of them.
     """
-    stamps = queries.indexed(bench.store.conn, [hit.doi for hit in hits])
+    stamps = queries.indexed_times(bench.store.conn, [hit.doi for hit in hits])
     wanted = [h.doi for h in hits if h.doi not in stamps or h.indexed is None or h.indexed != stamps[h.doi]]
-    found, rejects = _told(bench, (f for batch in bench.door.lookup(wanted) for f in batch))
+    found, rejects = _told(bench, (f for batch in bench.records.lookup(wanted) for f in batch))
     held = {doi: doi for doi in stamps}
-    held |= {f.asked: f.answered for f in found if f.answered is not None}
-    moved = queries.moved(bench.store.conn, list(held.values()))
+    held |= {f.requested: f.record_doi for f in found if f.record_doi is not None}
+    moved = queries.alias_targets(bench.store.conn, list(held.values()))
     messages = [f.message for f in found if f.message is not None]
     aliases = [pair for f in found for pair in _alias(f)]
     return messages, aliases, {hit: moved.get(doi, doi) for hit, doi in held.items()}, rejects
 
 
-def _told(bench: Bench, answers: Iterable[Found]) -> tuple[list[Found], list[Reject]]:
+def _told(bench: Bench, answers: Iterable[LookupResult]) -> tuple[list[LookupResult], list[Reject]]:
     """The answers that are records or say that there is none, and what was answered instead of the record asked for: it has no
     usable DOI, so it proves nothing about that record."""
-    found: list[Found] = []
+    found: list[LookupResult] = []
     rejects: list[Reject] = []
     for answer in answers:
-        if answer.message is not None and (answer.answered is None or doi_of(answer.message) is None):
-            rejects.append(_unread(bench, answer.message, answer.asked))
+        if answer.message is not None and (answer.record_doi is None or doi_of(answer.message) is None):
+            rejects.append(_unread(bench, answer.message, answer.requested))
         else:
             found.append(answer)
     return found, rejects
 
 
-def _alias(found: Found) -> list[tuple[Doi, Doi]]:
-    return [(found.asked, found.answered)] if found.answered and found.answered != found.asked else []
+def _alias(found: LookupResult) -> list[tuple[Doi, Doi]]:
+    return [(found.requested, found.record_doi)] if found.record_doi and found.record_doi != found.requested else []
 
 
-def _asked(bench: Bench, source: Search, sweep: search.Sweep) -> Asked:
+def _asked(bench: Bench, source: Search, sweep: search.Sweep) -> SearchRequest:
     window = sweep.window
-    return Asked(
+    return SearchRequest(
         query="; ".join(f"query.{name}={value}" for name, value in source.query.fields),
         filters="; ".join(f"{name}:{value}" for name, values in source.query.filters for value in values),
         spec=source.spec,
@@ -402,10 +404,10 @@ def _decided(bench: Bench, outcome: Outcome) -> None:
     """Ask for the works that people decided on and that are not here: in a database that is made anew no source may lead to
     them any more, and an old DOI of a work is known from its decisions alone."""
     bench.store.show_decisions()
-    wanted = queries.without_work(bench.store.conn)
+    wanted = queries.decided_but_not_here(bench.store.conn)
     if not wanted:
         return
-    found = [f for batch in bench.door.lookup(wanted) for f in batch]
+    found = [f for batch in bench.records.lookup(wanted) for f in batch]
     _land(
         bench,
         outcome,
@@ -422,22 +424,22 @@ def _refresh(bench: Bench, outcome: Outcome, known: Sequence[Doi], full: bool) -
     A light check of all says which were indexed since we read them: those are fetched whole. A work that the check leaves
     out is asked for by itself: it leads to another DOI now, or Crossref has it no more (404), or no list can carry it.
     """
-    gone = {row["doi"] for row in queries.gone(bench.store.conn)}
-    turn = _whose_turn(bench, gone, full) if _is_crossref(bench.door) else set()
+    gone = {row["doi"] for row in queries.gone_works(bench.store.conn)}
+    turn = _whose_turn(bench, gone, full) if bench.records.authoritative else set()
     # The old DOI of a known work is looked at too: it may have a record of its own again.
-    asked = list(dict.fromkeys([*known, *queries.once_works(bench.store.conn)]))
+    asked = list(dict.fromkeys([*known, *queries.former_dois(bench.store.conn)]))
     for start in range(0, len(asked), REFRESH_PART):
         part = asked[start : start + REFRESH_PART]
         bench.progress.step(REFRESH_SOURCE, start, len(asked))
-        seen = {s.doi: s for batch in bench.door.check(part) for s in batch}
-        held = queries.indexed(bench.store.conn, part)
+        seen = {s.doi: s for batch in bench.records.check(part) for s in batch}
+        held = queries.indexed_times(bench.store.conn, part)
         changed = [d for d, s in seen.items() if d in held and (s.indexed is None or s.indexed != held[d])]
-        found, rejects = _told(bench, (f for batch in bench.door.lookup(changed) for f in batch))
-        alone: list[Found] = []
+        found, rejects = _told(bench, (f for batch in bench.records.lookup(changed) for f in batch))
+        alone: list[LookupResult] = []
         counted: list[Counted] = []
-        if _is_crossref(bench.door):
+        if bench.records.authoritative:
             left_out = [d for d in part if (d in held) != (d in seen) and (d not in gone or d in seen or d in turn)]
-            alone, more = _told(bench, (f for doi in left_out for batch in bench.door.lookup([doi]) for f in batch))
+            alone, more = _told(bench, (f for doi in left_out for batch in bench.records.lookup([doi]) for f in batch))
             rejects += more
             counted = [(s.doi, None, s.cited_by) for s in seen.values() if s.doi in held]
         outcome.refreshed += len(part)
@@ -450,11 +452,11 @@ def _refresh(bench: Bench, outcome: Outcome, known: Sequence[Doi], full: bool) -
             [pair for f in (*found, *alone) for pair in _alias(f)],
             rejects=rejects,
             counted=counted,
-            absent=[f.asked for f in alone if f.message is None],
+            absent=[f.requested for f in alone if f.message is None],
             present=[doi for doi in seen if doi in gone],
-            confirmed={f.asked for f in alone if f.answered == f.asked},
+            confirmed={f.requested for f in alone if f.record_doi == f.requested},
         )
-    if _is_crossref(bench.door):
+    if bench.records.authoritative:
         _ask_what_notices_are_about(bench, outcome, full)
         bench.store.complete_source(bench.run, REFRESH_SOURCE, bench.bookmark, None)
 
@@ -462,13 +464,13 @@ def _refresh(bench: Bench, outcome: Outcome, known: Sequence[Doi], full: bool) -
 def _ask_what_notices_are_about(bench: Bench, outcome: Outcome, full: bool) -> None:
     """A notice may name its study by an old DOI that was never known here. So the DOI that a new notice names is asked for where
     no work has it, and later in turn; an alias of a known work lands, and with it the notice shows."""
-    targets = queries.stated_targets(bench.store.conn)
+    targets = queries.unknown_notice_targets(bench.store.conn)
     turn = _whose_turn(bench, targets.keys(), full)
-    before = queries.last_complete(bench.store.conn, bench.run)
+    before = queries.last_complete_run(bench.store.conn, bench.run)
     wanted = [doi for doi, run in targets.items() if run > before or doi in turn]
-    found = [f for batch in bench.door.lookup(wanted) for f in batch] if wanted else []
+    found = [f for batch in bench.records.lookup(wanted) for f in batch] if wanted else []
     moved = [pair for f in found for pair in _alias(f)]
-    here = queries.indexed(bench.store.conn, [doi for _, doi in moved])
+    here = queries.indexed_times(bench.store.conn, [doi for _, doi in moved])
     if known := [pair for pair in moved if pair[1] in here]:
         _land(bench, outcome, REFRESH_SOURCE, [], [], known)
 
@@ -476,7 +478,7 @@ def _ask_what_notices_are_about(bench: Bench, outcome: Outcome, full: bool) -> N
 def _whose_turn(bench: Bench, dois: Collection[Doi], full: bool) -> set[Doi]:
     """Those of the DOIs, of which no list has anything to say, that are asked for by themselves in this run: every tenth, or
     all in a `full` one."""
-    number = queries.syncs(bench.store.conn)
+    number = queries.sync_count(bench.store.conn)
     return {doi for doi in dois if full or (zlib.crc32(doi.encode()) + number) % ASK_GONE_EVERY == 0}
 
 
@@ -497,7 +499,7 @@ def _land(
     sightings: Sequence[Sighting],
     aliases: Sequence[tuple[Doi, Doi]],
     resolutions: Sequence[Resolution] = (),
-    asked: Sequence[Asked] = (),
+    asked: Sequence[SearchRequest] = (),
     *,
     rejects: Sequence[Reject] = (),
     places: Mapping[Doi, str] | None = None,
@@ -522,7 +524,7 @@ def _land(
     arriving, joined, strange = _arriving(bench, messages, moving)
     records, unread, unchanged = _records(bench, [*messages, *arriving], moving if joined else {}, places or {})
     records += _joined(bench, joined - {record.doi for record in records}, moving)
-    landing = Landing(
+    landing = HarvestedPage(
         records,
         sightings,
         list(moving.items()),
@@ -531,9 +533,9 @@ def _land(
         asked,
         counted=[*counted, *unchanged],
         absent=absent,
-        present=[*present, *filter(None, map(doi_of, messages))] if _is_crossref(bench.door) else (),
+        present=[*present, *filter(None, map(doi_of, messages))] if bench.records.authoritative else (),
     )
-    outcome.landed += bench.store.land(bench.run, source, landing)
+    outcome.landed += bench.store.write_page(bench.run, source, landing)
 
 
 def _leading_elsewhere(
@@ -547,8 +549,8 @@ def _leading_elsewhere(
     only a DOI that was asked for by itself has a record of its own again."""
     dois = {doi for message in messages if (doi := doi_of(message))} | {s.doi for s in sightings}
     dois |= {r.doi for r in resolutions if r.doi}
-    moved = queries.moved(bench.store.conn, sorted(dois.difference(confirmed)))
-    here = queries.indexed(bench.store.conn, sorted(set(moved.values())))
+    moved = queries.alias_targets(bench.store.conn, sorted(dois.difference(confirmed)))
+    here = queries.indexed_times(bench.store.conn, sorted(set(moved.values())))
     return {alias: doi for alias, doi in moved.items() if doi in here}
 
 
@@ -560,7 +562,7 @@ def _listed(bench: Bench, messages: Sequence[Message], confirmed: Collection[Doi
         doi, names = doi_of(message), listed_aliases(message)
         if doi is None or not names or not _understood(message):
             continue
-        held = {} if _is_crossref(bench.door) else queries.indexed(bench.store.conn, names)
+        held = {} if bench.records.authoritative else queries.indexed_times(bench.store.conn, names)
         indexed = indexed_at(message) or ""
         for name in names:
             if name not in confirmed and found.get(doi) != name and (held.get(name) or "") <= indexed:
@@ -582,28 +584,28 @@ def _arriving(
     """The works that aliases lead known ones to: their records where we have none yet, and their DOIs. They land together with
     the alias, so that a work is never lost between two DOIs. Also what was answered instead of a record."""
     conn = bench.store.conn
-    ends = {moving.get(moving[doi], moving[doi]) for doi in queries.indexed(conn, sorted(moving))}
-    ends = {queries.canonical(conn, doi) for doi in ends}
-    here = {doi_of(message) for message in messages} | queries.indexed(conn, sorted(ends)).keys()
+    ends = {moving.get(moving[doi], moving[doi]) for doi in queries.indexed_times(conn, sorted(moving))}
+    ends = {queries.canonical_doi(conn, doi) for doi in ends}
+    here = {doi_of(message) for message in messages} | queries.indexed_times(conn, sorted(ends)).keys()
     wanted = sorted(ends - here)
-    batches = bench.door.lookup(wanted) if wanted else ()
+    batches = bench.records.lookup(wanted) if wanted else ()
     found, rejects = _told(bench, (f for batch in batches for f in batch))
     return [f.message for f in found if f.message is not None], ends, rejects
 
 
-def _joined(bench: Bench, dois: Collection[Doi], moving: Mapping[Doi, Doi]) -> list[Record]:
+def _joined(bench: Bench, dois: Collection[Doi], moving: Mapping[Doi, Doi]) -> list[JudgedRecord]:
     """Works whose records stand, judged again with the words that were said of those that move to them."""
     decisions = rejudge.decisions_by_work(bench.store, moving) if dois else {}
     return [
         record
-        for doi, checksum, raw in queries.standing(bench.store.conn, sorted(dois))
+        for doi, checksum, raw in queries.current_records(bench.store.conn, sorted(dois))
         if (record := rejudge.read_and_judge(json.loads(raw), doi, checksum, raw, bench.book, decisions)).work
     ]
 
 
 def _records(
     bench: Bench, messages: Sequence[Message], moving: Mapping[Doi, Doi], places: Mapping[Doi, str]
-) -> tuple[list[Record], list[Reject], list[Counted]]:
+) -> tuple[list[JudgedRecord], list[Reject], list[Counted]]:
     """The messages whose content is new, normalised and judged; those that cannot be understood, with the reason; what is said
     anew of those whose content stands. `moving` are aliases about to land with them, and the words said of these count.
     Whatever a message holds, the others land."""
@@ -615,8 +617,8 @@ def _records(
             rejects.append(Reject(digest, None, without_doi(message), text))
         else:
             latest[doi] = message
-    current = bench.store.current(list(latest))
-    held = queries.indexed(bench.store.conn, list(latest))
+    current = bench.store.digests_and_bases(list(latest))
+    held = queries.indexed_times(bench.store.conn, list(latest))
     decisions = rejudge.decisions_by_work(bench.store, moving) if moving else bench.decisions
     records = []
     counted: list[Counted] = []
@@ -625,19 +627,19 @@ def _records(
             raw, checksum = written(message)
         except RecordError as error:
             text, digest = kept(message)
-            rejects.append(Reject(digest, doi, str(error), text, places.get(doi) or _place(bench.door, doi)))
+            rejects.append(Reject(digest, doi, str(error), text, places.get(doi) or _place(bench.records, doi)))
             continue
         indexed, before = indexed_at(message), held.get(doi)
         if (indexed or "") < (before or ""):
             continue  # older than what stands (a file read after a harvest)
         if current.get(doi, ("", ""))[0] == checksum:
             anew = indexed if indexed != before else None
-            if anew or _is_crossref(bench.door):
+            if anew or bench.records.authoritative:
                 counted.append((doi, anew, cited_by(message)))
             continue
         record = rejudge.read_and_judge(message, doi, checksum, raw, bench.book, decisions)
         if record.work is None:
-            place = places.get(doi) or _place(bench.door, doi)
+            place = places.get(doi) or _place(bench.records, doi)
             rejects.append(Reject(checksum, doi, record.basis, record.message, place))
         records.append(record)
     return records, rejects, counted
@@ -651,31 +653,31 @@ def _unread(bench: Bench, message: object, asked: Doi) -> Reject:
         reason = "the record has another DOI"
     except RecordError as error:
         reason = str(error)
-    return Reject(digest, asked, reason, text, _place(bench.door, asked))
+    return Reject(digest, asked, reason, text, _place(bench.records, asked))
 
 
-def _place(door: Door, doi: Doi) -> str:
+def _place(records: RecordSource, doi: Doi) -> str:
     """Where the record of this DOI stands: in a file, on a line; at Crossref, under the DOI it is asked for by."""
-    found = next((f for batch in door.lookup([doi]) for f in batch), None) if not _is_crossref(door) else None
+    found = next((f for batch in records.lookup([doi]) for f in batch), None) if not records.authoritative else None
     return found.place if found and found.place else f"asked for by {doi}"
 
 
 def _health(bench: Bench, outcome: Outcome, config: Config) -> None:
     conn = bench.store.conn
-    moved = queries.moved(conn, config.known)
+    moved = queries.alias_targets(conn, config.known)
     found = queries.found_by_search(conn, sorted({moved.get(d, d) for d in config.known}))
     missing = tuple(d for d in config.known if moved.get(d, d) not in found)
-    unfound = queries.lost_sight_of(conn, bench.run)
+    unfound = queries.works_no_longer_found(conn, bench.run)
     titles = queries.titles(conn, unfound)
     outcome.unfound = tuple((doi, titles.get(doi)) for doi in unfound)
     outcome.known_total, outcome.known_found, outcome.known_missing = len(config.known), len(found), missing
-    outcome.verdicts = queries.verdicts(conn)
+    outcome.verdicts = queries.verdict_counts(conn)
 
 
 def reject(outcome: Outcome, store: Store, entries: Iterable[Unreadable]) -> None:
     """Keep the lines and entries of files that are no records."""
     rejects = [Reject(_sha(e.text), e.doi, e.reason, e.text, e.where) for e in entries]
-    outcome.landed += store.land(outcome.run, FILES_SOURCE, Landing(rejects=rejects))
+    outcome.landed += store.write_page(outcome.run, FILES_SOURCE, HarvestedPage(rejects=rejects))
 
 
 def _sha(text: str) -> str:

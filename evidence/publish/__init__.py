@@ -1,1 +1,1 @@
-"""The site: serving it, and publishing an immutable copy of it."""
+"""The site: serving it, and publishing an immutable copy."""

@@ -1,7 +1,7 @@
-"""The site's front door: which folder it is, the `datasette` command that serves it, and running that until Ctrl-C.
+"""Serves the site: finds its folder, builds the `datasette` command line, and runs it until Ctrl-C.
 
-It reads no table and writes nothing: the pages are Datasette's, configured by the site's folder, and the database is only
-opened once to say clearly why it cannot be served.
+It reads no table and writes nothing. Datasette renders the pages, with the configuration in the site's folder; the database is
+opened once before, so that a database that cannot be served is reported in one sentence.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 
-from evidence.database import queries
+from evidence.database.connection import open_evidence
 from evidence.errors import ConfigError
 from evidence.review.desk import ENVIRONMENT as DESK_ENVIRONMENT
 
 PUBLIC_SETTINGS = {"default_allow_sql": "off", "allow_download": "off"}
-"""What a site for strangers must not offer: SQL of their own (memory, processor) and the file as a whole."""
+"""Settings of a public site: no SQL from visitors, because it can use up memory and processor, and no download of the file."""
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
-"""What a service manager sends, and a terminal that is closed; Ctrl-C is KeyboardInterrupt already."""
+"""Signals of a service manager and of a closed terminal; Ctrl-C is a KeyboardInterrupt already."""
 
 _STOP_SECONDS = 5.0
-"""How long open requests may take to finish after Ctrl-C before the server is killed."""
+"""Seconds that open requests may take to finish after Ctrl-C before the server is killed."""
 
 _LISTEN_SECONDS = 20.0
-"""How long the server may take until it answers, before the browser is opened all the same."""
+"""Seconds to wait for the server to answer; then the browser is opened anyway."""
 
 
 def site_folder() -> Path:
-    """The folder with metadata.yaml, templates, plugins and static files: inside a wheel, or beside the package in a checkout."""
+    """The folder with metadata.yaml, templates, plugins and static files: in an installed package, or in a checkout."""
     package = Path(__file__).resolve().parents[1]
     for folder in (package / "site", package.parent / "datasette"):
         if (folder / "metadata.yaml").is_file():
@@ -50,10 +50,10 @@ def site_folder() -> Path:
 def command(
     db: Path, host: str, port: int, *, open_browser: bool, immutable: bool = False, public: bool = False
 ) -> list[str]:
-    """The `datasette serve` command line for `db`, with every setting spelled out (settings.json is read only in tests).
+    """The `datasette serve` command line for `db`, with every setting of settings.json as an option.
 
-    `immutable` promises that nobody writes to the file while it is served. `public` is for strangers: no SQL of their own,
-    no download of the file. `open_browser` is Datasette's `--open`, which opens the database page.
+    `immutable` promises that nobody writes to the file while it is served. `public` applies `PUBLIC_SETTINGS`. `open_browser` is
+    Datasette's `--open`, which opens the database page.
     """
     site = site_folder()
     settings = {**_settings(site), **(PUBLIC_SETTINGS if public else {})}
@@ -82,20 +82,19 @@ def run(
 ) -> int:
     """Serve `db` until Ctrl-C (SIGTERM, SIGHUP) and return the exit code: 0 when it was stopped, else the server's own.
 
-    `sources` is the sources.yaml whose articles' claims the site shows (None: `EVIDENCE_SOURCES`, else the working folder's).
-    `desk` are the variables that open the reviewer's desk (`desk.told`; None: the site has no route that writes). `page` is
-    what the browser is opened at.
-    The front page is opened here, once the server answers: Datasette's `--open` would do it too early. ConfigError when
-    the database is missing or the port is taken, StoreError when the file is not ours.
+    `sources` is the sources.yaml whose fact-checked claims the site shows (None: `EVIDENCE_SOURCES`, else the one in the working
+    folder). `desk` has the environment variables that open the reviewer's desk (None: the site is read-only). `page` is opened
+    in the browser once the server answers; Datasette's `--open` would open it too early. ConfigError when the database is missing
+    or the port is taken, StoreError when the file is not a database of this program.
     """
     check(db, host, port)
     line = command(db, host, port, open_browser=False, immutable=immutable, public=public)
     previous = {number: signal.signal(number, _stop) for number in _STOP_SIGNALS}
-    told = {name: value for name, value in os.environ.items() if not name.startswith(DESK_ENVIRONMENT)}
-    told |= {} if sources is None else {"EVIDENCE_SOURCES": str(sources.absolute())}
-    server = subprocess.Popen(line, start_new_session=True, stdout=2, env={**told, **(desk or {})})  # noqa: S603 (our own interpreter)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(DESK_ENVIRONMENT)}
+    environment |= {} if sources is None else {"EVIDENCE_SOURCES": str(sources.absolute())}
+    server = subprocess.Popen(line, start_new_session=True, stdout=2, env={**environment, **(desk or {})})  # noqa: S603 (our own interpreter)
     try:
-        if open_browser and _listens(server, host, port):
+        if open_browser and _wait_until_it_listens(server, host, port):
             webbrowser.open(address(host, port, page))
         return server.wait()
     except KeyboardInterrupt:
@@ -107,18 +106,18 @@ def run(
 
 
 def check(db: Path, host: str, port: int) -> None:
-    """ConfigError or StoreError when `db` cannot be served there."""
-    queries.connect(db).close()
+    """ConfigError or StoreError when `db` cannot be served at this address."""
+    open_evidence(db).close()
     _check_port(host, port)
 
 
 def address(host: str, port: int, page: str = "/") -> str:
-    """Where a browser on this machine finds a page of the site."""
-    return f"http://{_browsable(host)}:{port}{page}"
+    """The address of a page of the site for a browser on this machine."""
+    return f"http://{_browser_host(host)}:{port}{page}"
 
 
 def _settings(site: Path) -> dict[str, str]:
-    """settings.json as the command line writes it: on, off or the number."""
+    """settings.json as values of `--setting`: on, off or the number."""
     values = json.loads((site / "settings.json").read_text(encoding="utf-8"))
     return {
         name: {True: "on", False: "off"}.get(value, str(value)) if isinstance(value, bool) else str(value)
@@ -127,7 +126,7 @@ def _settings(site: Path) -> dict[str, str]:
 
 
 def _check_port(host: str, port: int) -> None:
-    """ConfigError when the server could not listen there; nothing listens afterwards."""
+    """ConfigError when no server can listen at this address. The probe is closed again."""
     if not 0 <= port <= 65535:
         raise ConfigError(f"--port {port}: a port is a number from 0 to 65535")
     try:
@@ -139,7 +138,7 @@ def _check_port(host: str, port: int) -> None:
             probe.bind(address)
     except socket.gaierror as error:
         raise ConfigError(
-            f"--host {host}: no such address ({error.strerror}); 127.0.0.1 is this machine alone"
+            f"--host {host}: no such address ({error.strerror}); 127.0.0.1 is this machine only"
         ) from None
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
@@ -152,25 +151,25 @@ def _check_port(host: str, port: int) -> None:
         ) from None
 
 
-def _listens(server: subprocess.Popen[bytes], host: str, port: int) -> bool:
-    """Whether the server answers; it may take a while, and it may end before it does."""
+def _wait_until_it_listens(server: subprocess.Popen[bytes], host: str, port: int) -> bool:
+    """Wait until the server answers, for up to `_LISTEN_SECONDS`; False when it has ended."""
     deadline = time.monotonic() + _LISTEN_SECONDS
     while server.poll() is None and time.monotonic() < deadline:
         try:
-            with socket.create_connection((_browsable(host), port), timeout=1):
+            with socket.create_connection((_browser_host(host), port), timeout=1):
                 return True
         except OSError:
             time.sleep(0.05)
     return server.poll() is None
 
 
-def _browsable(host: str) -> str:
-    """A host that listens everywhere is reached on this machine."""
+def _browser_host(host: str) -> str:
+    """The host for a browser on this machine: 0.0.0.0 and :: mean every address, which no browser can open."""
     return {"0.0.0.0": "127.0.0.1", "::": "localhost", "": "127.0.0.1"}.get(host, host)  # noqa: S104 (a comparison)
 
 
 def _shut_down(server: subprocess.Popen[bytes]) -> None:
-    """Ask, wait, and only then kill; a second Ctrl-C does not wait."""
+    """Stop the server: ask it, wait, then kill it; a second Ctrl-C does not wait."""
     if server.poll() is not None:
         return
     server.send_signal(signal.SIGINT)

@@ -16,6 +16,8 @@ from evidence import __version__
 from evidence import decisions as deciding
 from evidence.crossref.normalise import normalise
 from evidence.database import queries, store, tag_filter
+from evidence.database.connection import open_evidence, reading
+from evidence.database.ledger import read_ledger
 from evidence.database.lock import locked
 from evidence.errors import BusyError, ConfigError, StoreError
 from evidence.harvest import rejudge
@@ -62,27 +64,27 @@ def add_decisions(
         raise ConfigError("--because and --by must not be empty: a decision without a reason or a name helps nobody")
     if both := sorted(set(tags) & set(untags)):
         raise ConfigError(f"{both[0][0]}:{both[0][1]} cannot be said and taken away at once")
-    known = tag_filter.by_facet(book.tags)
+    known = tag_filter.values_by_facet(book.tags)
     for facet, value in (*tags, *untags):
         if facet != SAME_WORK:
             tag_filter.check_tag(facet, value, known)
-    with queries.reading(db) as conn:
-        doi = queries.moved(conn, [doi]).get(doi, doi)
-        message = next((message for _, _, message in queries.standing(conn, [doi])), None)
+    with reading(db) as conn:
+        doi = queries.alias_targets(conn, [doi]).get(doi, doi)
+        message = next((message for _, _, message in queries.current_records(conn, [doi])), None)
         if message is None:
             raise ConfigError(f"{doi}: no such work in {db}; a decision needs a work that was harvested")
         tags, untags = (
-            [(facet, queries.canonical(conn, Doi(value)) if facet == SAME_WORK else value) for facet, value in said]
+            [(facet, queries.canonical_doi(conn, Doi(value)) if facet == SAME_WORK else value) for facet, value in said]
             for said in (tags, untags)
         )
         for facet, other in (*tags, *untags):
-            if facet == SAME_WORK and (other == doi or not list(queries.standing(conn, [Doi(other)]))):
+            if facet == SAME_WORK and (other == doi or not list(queries.current_records(conn, [Doi(other)]))):
                 raise ConfigError(f"{other}: no other work in {db}; a pair needs two works that were harvested")
         taken = queries.notice_of(conn, doi)
         # A decision on one record of a work is a decision on the work: what was decided on its other records is seen too.
-        held = queries.words(ledger)
+        held = read_ledger(ledger)
         moved = queries.representatives(conn, [doi, *sorted({d.doi for d in held})])
-        aliases = queries.moved(conn, [d for w in held for d in (w.doi, Doi(w.value or ""))])
+        aliases = queries.alias_targets(conn, [d for w in held for d in (w.doi, Doi(w.value or ""))])
     work = replace(normalise(json.loads(message)), notice_of=taken)
     ruled = judging.judge(work, book)
     by_rule = {(said.facet, said.value) for said in tag(work, book.tagging)}
@@ -93,7 +95,7 @@ def add_decisions(
         word = verdict if action == "verdict" else None
         new = Decision(doi, action, word, facet, value, reason, reviewer, moment, book.digest, read, rule_said)  # type: ignore[arg-type]
         leading = aliases if facet == SAME_WORK else moved  # a pair is one of records, which clusters do not make one
-        return _named(replace(new, seen=deciding.known(held, deciding.subject(new, leading), leading)), held)
+        return _named(replace(new, seen=deciding.ids_on_subject(held, deciding.subject(new, leading), leading)), held)
 
     words = (
         *((said("verdict"),) if verdict else ()),
@@ -116,16 +118,22 @@ def _not_said_before(
     would undo what does not stand. `moved` and `aliases` are as in `add_decisions`."""
     of_works = [d for d in held if d.facet != SAME_WORK]
     of_pairs = [d for d in held if d.facet == SAME_WORK]
-    stands = {deciding.subject(d, moved): d for d in deciding.standing(of_works, moved) if d.reviewer == reviewer}
-    stands |= {deciding.subject(d, aliases): d for d in deciding.standing(of_pairs, aliases) if d.reviewer == reviewer}
+    stands = {
+        deciding.subject(d, moved): d for d in deciding.current_decisions(of_works, moved) if d.reviewer == reviewer
+    }
+    stands |= {
+        deciding.subject(d, aliases): d for d in deciding.current_decisions(of_pairs, aliases) if d.reviewer == reviewer
+    }
     before = [stands.get(deciding.subject(w, aliases if w.facet == SAME_WORK else moved)) for w in words]
     _check_withdrawn(words, before)
-    own = {deciding.identify(d) for d in held if d.reviewer == reviewer}
+    own = {deciding.decision_id(d) for d in held if d.reviewer == reviewer}
 
     def settles(word: Decision) -> bool:
         """Whether its reviewer has said several things, none knowing of the others: then even a repetition decides."""
         leading = aliases if word.facet == SAME_WORK else moved
-        return len(own.intersection(deciding.latest(held, deciding.subject(word, leading), leading))) > 1
+        return (
+            len(own.intersection(deciding.current_ids_on_subject(held, deciding.subject(word, leading), leading))) > 1
+        )
 
     return tuple(w for w, b in zip(words, before, strict=True) if settles(w) or not _repeats(w, b))
 
@@ -150,9 +158,9 @@ def _repeats(word: Decision, before: Decision | None) -> bool:
 
 def _named(word: Decision, held: Sequence[Decision]) -> Decision:
     """The decision with a time that tells it from an equal one of the same second (decided, undone, decided again)."""
-    taken = {deciding.identify(d) for d in held if d.doi == word.doi}
+    taken = {deciding.decision_id(d) for d in held if d.doi == word.doi}
     made = datetime.fromisoformat(word.made_at)
-    while deciding.identify(word) in taken:
+    while deciding.decision_id(word) in taken:
         made += timedelta(microseconds=1)
         word = replace(word, made_at=made.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
     return word
@@ -162,7 +170,7 @@ def read_decisions(ledger: Path) -> tuple[Decision, ...]:
     """The whole ledger, oldest first; ConfigError when there is none."""
     if not ledger.exists():
         raise ConfigError(f"{ledger}: there are no decisions yet; `evidence decide` makes the first")
-    return queries.words(ledger)
+    return read_ledger(ledger)
 
 
 def current_decisions(db: Path, words: Sequence[Decision]) -> tuple[tuple[Decision, ...], list[Decision]]:
@@ -170,18 +178,20 @@ def current_decisions(db: Path, words: Sequence[Decision]) -> tuple[tuple[Decisi
     database."""
     moved: Mapping[Doi, Doi] = {}
     if db.exists():
-        with queries.reading(db) as conn:
-            moved = queries.moved(conn, [d for w in words for d in (w.doi, Doi(w.value or ""))])
-    return deciding.followed(words, moved), list(deciding.followed(deciding.standing(words, moved), moved))
+        with reading(db) as conn:
+            moved = queries.alias_targets(conn, [d for w in words for d in (w.doi, Doi(w.value or ""))])
+    return deciding.at_current_dois(words, moved), list(
+        deciding.at_current_dois(deciding.current_decisions(words, moved), moved)
+    )
 
 
 def import_decisions(db: Path, ledger: Path, book: Taxonomy, now: Clock, entries: Sequence[Decision]) -> int:
     """Append the decisions that the ledger does not hold yet; returns how many. All or none."""
-    queries.connect(db).close()
-    held = {deciding.identify(d): set(d.seen) for d in deciding.merged(queries.words(ledger))}
+    open_evidence(db).close()
+    held = {deciding.decision_id(d): set(d.seen) for d in deciding.merged(read_ledger(ledger))}
     new = []
     for decision in deciding.merged(entries):
-        known = held.get(deciding.identify(decision))
+        known = held.get(deciding.decision_id(decision))
         if known is None or not known.issuperset(decision.seen):
             new.append(decision)
     if new:
@@ -193,10 +203,10 @@ def _append(db: Path, ledger: Path, book: Taxonomy, now: Clock, new: Sequence[De
     """The ledger first, before the harvest is so much as opened: it is what must not be lost. The works decided on are
     judged at once, or (False) later: by the sync that is running, or with the next word or `judge`."""
     if new:
-        store.append(ledger, new)
+        store.append_to_ledger(ledger, new)
     try:
         with locked(db, patience), store.open_store(db, ledger, wait=patience) as opened:
-            dois = sorted({queries.canonical(opened.conn, doi) for doi in opened.unshown()})
+            dois = sorted({queries.canonical_doi(opened.conn, doi) for doi in opened.works_with_unshown_decisions()})
             if not new and not dois:  # said before, and shown; after a restore it may not be
                 return True
             opened.show_decisions()

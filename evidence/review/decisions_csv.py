@@ -1,82 +1,46 @@
-"""People's decisions ↔ CSV, so that they can be read in Excel and live in version control. No database here."""
+"""Decisions as CSV and back, for spreadsheets and version control. It may not open a database."""
 
 from __future__ import annotations
 
 import csv
 import io
 import itertools
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 
 from evidence import doi
-from evidence.decisions import chained, identify
+from evidence.decisions import decision_id, infer_seen
 from evidence.errors import ConfigError
 from evidence.model import SAME_WORK, Decision
 
 COLUMNS = (*(field.name for field in fields(Decision)), "id")
-"""One row is one decision. Empty is absent. `seen` has the identifiers (`id`) of the decisions before it, blanks between."""
+"""One row is one decision; an empty cell is None. `seen` has the `id` of each decision before it, separated by blanks."""
 
 _VERDICTS = ("include", "exclude", "unsure")
 
 
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """Two reviewers on the works both decided: `observed` is the share they agree on, `kappa` that beyond chance."""
-
-    first: str
-    second: str
-    works: int
-    observed: float
-    kappa: float | None
-
-
-def rows(decisions: Sequence[Decision]) -> Iterator[tuple[str, ...]]:
-    """The rows of the CSV, as text."""
+def csv_rows(decisions: Sequence[Decision]) -> Iterator[tuple[str, ...]]:
+    """The rows of the CSV without its header, as text."""
     for decision in decisions:
-        said = [str(getattr(decision, column) or "") for column in COLUMNS[:-2]]
-        yield (*said, " ".join(decision.seen), identify(decision))
+        cells = [str(getattr(decision, column) or "") for column in COLUMNS[:-2]]
+        yield (*cells, " ".join(decision.seen), decision_id(decision))
 
 
-def lines(decisions: Sequence[Decision]) -> Iterator[str]:
-    """The CSV, line by line, the header first."""
+def csv_lines(decisions: Sequence[Decision]) -> Iterator[str]:
+    """The CSV line by line, the header first, with line ends."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    for row in itertools.chain([COLUMNS], rows(decisions)):
+    for row in itertools.chain([COLUMNS], csv_rows(decisions)):
         writer.writerow(row)
         yield text.getvalue()
         text.seek(0)
         text.truncate()
 
 
-def agreement(decisions: Sequence[Decision]) -> list[Agreement]:
-    """How far each two reviewers agree on the works both gave a verdict. `decisions` are the words that stand
-    (`decisions.standing`).
-
-    Cohen's kappa (1960) over include, exclude and unsure; None where chance alone would agree on everything.
-    """
-    verdicts: dict[str, dict[str, str]] = {}
-    for decision in decisions:
-        if decision.verdict:
-            verdicts.setdefault(decision.reviewer, {})[decision.doi] = decision.verdict
-    found = []
-    for first, second in itertools.combinations(sorted(verdicts), 2):
-        both = sorted(verdicts[first].keys() & verdicts[second].keys())
-        if not both:
-            continue
-        pairs = [(verdicts[first][doi], verdicts[second][doi]) for doi in both]
-        observed = sum(a == b for a, b in pairs) / len(both)
-        shares = [Counter(side) for side in zip(*pairs, strict=True)]
-        chance = sum(shares[0][v] * shares[1][v] for v in _VERDICTS) / len(both) ** 2
-        kappa = (observed - chance) / (1 - chance) if chance < 1 else None
-        found.append(Agreement(first, second, len(both), observed, kappa))
-    return found
-
-
-def read(path: Path) -> list[Decision]:
-    """The decisions of a CSV file, checked; ConfigError with file and line at the first that makes no sense."""
+def read_csv(path: Path) -> list[Decision]:
+    """The decisions of a CSV file; ConfigError with file and line at the first row that is not valid."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
@@ -87,7 +51,7 @@ def read(path: Path) -> list[Decision]:
                     f"{path}:1: the columns {', '.join(missing)} are missing; `evidence decisions export` writes them all"
                 )
             found = [_decision(row, f"{path}:{reader.line_num}") for row in reader]
-            return found if "seen" in (reader.fieldnames or ()) else list(chained(found))
+            return found if "seen" in (reader.fieldnames or ()) else list(infer_seen(found))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); check the path") from None
     except (UnicodeDecodeError, csv.Error) as error:
@@ -99,10 +63,10 @@ def _decision(row: dict[str, str], where: str) -> Decision:
     stated, seen = values.pop("id"), tuple((values.pop("seen") or "").split())
     parsed = doi.parse(values["doi"])
     if parsed is None:
-        raise ConfigError(f"{where}: {values['doi']!r} is no DOI")
+        raise ConfigError(f"{where}: {values['doi']!r} is not a valid DOI")
     action, verdict = values["action"], values["verdict"]
     if action not in ("verdict", "tag", "untag", "withdraw"):
-        raise ConfigError(f"{where}: the action {action!r} is none of verdict, tag, untag, withdraw")
+        raise ConfigError(f"{where}: the action {action!r} is not one of verdict, tag, untag, withdraw")
     tagged = bool(values["facet"] and values["value"])
     if (
         (action == "verdict") != (verdict in _VERDICTS)
@@ -123,7 +87,7 @@ def _decision(row: dict[str, str], where: str) -> Decision:
             )
         values["value"] = other
     decision = Decision(**{**values, "doi": parsed, "made_at": _time(values["made_at"], where), "seen": seen})  # type: ignore[arg-type]
-    if stated and stated != identify(decision):
+    if stated and stated != decision_id(decision):
         raise ConfigError(
             f"{where}: this line was changed after it was exported; to import it as a new decision, empty its `id`"
         )
@@ -131,7 +95,7 @@ def _decision(row: dict[str, str], where: str) -> Decision:
 
 
 def _time(text: str, where: str) -> str:
-    """An ISO time as the ledger has it, in UTC; ConfigError for what is none. A time without a zone is UTC."""
+    """An ISO time as the ledger has it, in UTC; a time without a zone is UTC. ConfigError for any other text."""
     try:
         found = datetime.fromisoformat(text)
     except ValueError:

@@ -1,7 +1,7 @@
-"""The reviewer's desk: what waits for whom, what a form means, what can be taken back.
+"""The reviewers' desk: which works wait for whom, what a submitted form decides, and which decisions can be undone.
 
-It writes through `decide` alone, as `evidence decide` does, so that a word from the browser and one from the command line
-are one kind of word. It knows no HTTP and no HTML; who somebody is, the site says.
+It may not write to a database itself: it decides as `evidence decide` does, so that decisions from the browser and from the
+command line are the same. It knows no HTTP and no HTML; the site says who the reviewer is.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from typing import Any, Literal, get_args
 
 from evidence import doi, strict_yaml
 from evidence.database import queries
-from evidence.decisions import identify, moment
+from evidence.database.connection import reading
+from evidence.database.ledger import check_ledger, ledger_stamp, read_ledger
+from evidence.decisions import decision_id, parse_time
 from evidence.errors import ConfigError
 from evidence.model import SAME_WORK, Decision, Doi, VerdictName
 from evidence.review.decide import add_decisions, current_decisions
@@ -29,10 +31,11 @@ from evidence.rules import taxonomy
 from evidence.rules.taxonomy import Taxonomy
 
 ENVIRONMENT = "EVIDENCE_DESK"
-"""What the variables that open the desk begin with. One that lies about in the shell must not open it."""
+"""How the environment variables begin that configure a desk. `evidence serve` sets them; one from elsewhere must not open it."""
 
 Queue = Literal["waiting", "again", "second"]
 QUEUES: Mapping[Queue, str] = {"waiting": "To check", "again": "Look again", "second": "Second screening"}
+"""The queues: as in addresses → as on the page."""
 
 READY: Mapping[VerdictName, tuple[str, ...]] = {
     "include": ("About interpersonal psychotherapy", "Interpersonal psychotherapy under another name"),
@@ -44,16 +47,16 @@ READY: Mapping[VerdictName, tuple[str, ...]] = {
     ),
     "unsure": ("The full text is needed", "A second reviewer is needed"),
 }
-"""Reasons to choose from; a reviewer's own come after them once they were given twice."""
+"""Reasons to choose from. Reasons that a reviewer has given twice come after them."""
 
 OWN_REASONS = 3
 PATIENCE = 0.5
-"""Seconds that a page waits for a running sync before the word is left to it."""
+"""Seconds that a page waits for a running sync; then the decision shows only when the sync is done."""
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
-    """What a form asks to be said of one work: nothing of it is checked yet but its shape."""
+class Submission:
+    """What a submitted form decides on one work. Only the form of it is checked, not whether work and tags exist."""
 
     doi: Doi
     verdict: VerdictName | None
@@ -63,142 +66,146 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
-    """Words that a reviewer said of one work at one moment, and that stand."""
+class Entry:
+    """What one reviewer decided on one work at one time, without what has been withdrawn or replaced since."""
 
     doi: Doi
     made_at: str
-    words: tuple[Decision, ...]
+    decisions: tuple[Decision, ...]
 
 
 class Desk:
-    """The desk over one database and one ledger. `reviewers` may sit at it; `token` lets the one of this machine in (None:
-    they have accounts)."""
+    """The desk of one database and one ledger. `reviewers` may use it. `token` authenticates the reviewer on this machine (None:
+    reviewers have accounts)."""
 
     def __init__(self, db: Path, ledger: Path, reviewers: Sequence[str], token: str | None) -> None:
         self.db, self.ledger, self.reviewers = db, ledger, tuple(reviewers)
         self._token = token
         self._book: Taxonomy | None = None
         self._order: tuple[int | None, list[Doi]] = (None, [])
-        self._read: tuple[tuple[int, ...], tuple[Decision, ...], list[Decision]] = ((), (), [])
+        self._cached: tuple[tuple[int, ...], tuple[Decision, ...], list[Decision]] = ((), (), [])
 
     @property
     def accounts(self) -> Mapping[str, str]:
-        """Reviewer → the environment variable with the hash of their password; nobody where a token opens the desk."""
+        """Reviewer → the environment variable with the hash of their password; empty where a token is used instead."""
         return {} if self._token else {name: _account(n) for n, name in enumerate(self.reviewers)}
 
-    def opens(self, token: str) -> str | None:
-        """The reviewer whom this token lets in."""
-        right = self._token is not None and secrets.compare_digest(token.encode(), self._token.encode())
-        return self.reviewers[0] if right else None
+    def reviewer_of_token(self, token: str) -> str | None:
+        """The reviewer whom this token authenticates; None when it is not valid."""
+        valid = self._token is not None and secrets.compare_digest(token.encode(), self._token.encode())
+        return self.reviewers[0] if valid else None
 
-    # ------------------------------------------------------------------ what waits
+    # ------------------------------------------------------------------ what waits for a decision
 
     def queue(self, name: Queue, reviewer: str) -> list[Doi]:
-        """The works that wait for this reviewer there, the likeliest first. `waiting` has those that no word of theirs is on,
-        `again` the conflicts, `second` those that somebody else decided and they have not."""
-        said = self._verdicts()
-        with queries.reading(self.db) as conn:
-            moved = queries.representatives(conn, sorted({word.doi for word in said}))
-            said = [replace(word, doi=moved.get(word.doi, word.doi)) for word in said]
-            mine = {word.doi for word in said if word.reviewer == reviewer}
+        """The works of this queue for this reviewer. `waiting`: works waiting for a decision, without those this reviewer has
+        given a verdict on, the likeliest to be relevant first. `again`: works with a decision to look at again. `second`:
+        works that others have given a verdict on and this reviewer has not."""
+        given = self._verdicts()
+        with reading(self.db) as conn:
+            heads = queries.representatives(conn, sorted({d.doi for d in given}))
+            given = [replace(d, doi=heads.get(d.doi, d.doi)) for d in given]
+            mine = {d.doi for d in given if d.reviewer == reviewer}
             if name == "waiting":
-                waiting = queries.waiting(conn)
-                return [found for found in self._likeliest(conn, waiting) if found in waiting and found not in mine]
+                waiting = queries.waiting_works(conn)
+                return [found for found in self._ranked(conn, waiting) if found in waiting and found not in mine]
             if name == "again":
-                return sorted(queries.to_look_at_again(conn))
-            others = dict.fromkeys(word.doi for word in said if word.doi not in mine)
-            counting = queries.screened(conn, list(others))
-            return [found for found in others if found in counting]
+                return sorted(queries.works_with_decisions_to_check(conn))
+            others = dict.fromkeys(d.doi for d in given if d.doi not in mine)
+            known = queries.screening_verdicts(conn, list(others))
+            return [found for found in others if found in known]
 
-    def _likeliest(self, conn: sqlite3.Connection, waiting: Set[Doi]) -> list[Doi]:
-        """`to_check` in its order, which looks at every citation of every work that waits: made anew after a sync, and when
-        a work waits that did not. What people decide moves a few places only, and that may wait."""
-        sync, order = queries.last_sync(conn), self._order[1]
+    def _ranked(self, conn: sqlite3.Connection, waiting: Set[Doi]) -> list[Doi]:
+        """The view `to_check` in its order. Ranking reads every citation of every waiting work, so it is done again only
+        after a sync, or when a work waits that did not before: a decision moves only a few places."""
+        sync, order = queries.last_sync_run(conn), self._order[1]
         if self._order[0] != sync or not waiting <= set(order):
-            order = queries.to_check(conn)
+            order = queries.waiting_ranked(conn)
             self._order = (sync, order)
         return order
 
-    def pairs(self) -> list[dict[str, Any]]:
-        """The pairs of records that may be one work, as `pairs_to_check` has them, without those somebody has spoken of."""
-        spoken = {frozenset((word.doi, word.value)) for word in self._words()[1] if word.facet == SAME_WORK}
-        with queries.reading(self.db) as conn:
-            return [row for row in queries.pairs_to_check(conn) if frozenset((row["doi"], row["other"])) not in spoken]
+    def pairs_to_check(self) -> list[dict[str, Any]]:
+        """The rows of the view `pairs_to_check` (records that may be one work), without the pairs that somebody has decided
+        on."""
+        decided = {frozenset((d.doi, d.value)) for d in self._decisions()[1] if d.facet == SAME_WORK}
+        with reading(self.db) as conn:
+            return [row for row in queries.pairs_to_check(conn) if frozenset((row["doi"], row["other"])) not in decided]
 
     def reasons(self, reviewer: str) -> dict[str, list[str]]:
-        """Ready reasons for each verdict, with what this reviewer has written at least twice."""
-        mine = [word for word in self._verdicts() if word.reviewer == reviewer]
+        """Reasons to choose from for each verdict; those that this reviewer has written at least twice come last."""
+        mine = [d for d in self._verdicts() if d.reviewer == reviewer]
         found: dict[str, list[str]] = {}
         for verdict, ready in READY.items():
-            own = Counter(word.reason for word in mine if word.verdict == verdict and word.reason not in ready)
+            own = Counter(d.reason for d in mine if d.verdict == verdict and d.reason not in ready)
             found[verdict] = [*ready, *(reason for reason, n in own.most_common(OWN_REASONS) if n > 1)]
         return found
 
-    def said(self, reviewer: str) -> list[Act]:
-        """What this reviewer decided and has not undone, the newest first; within a second the ledger's order tells which."""
-        words, stands = self._words()
-        place = {identify(word): number for number, word in enumerate(words)}
-        acts: dict[tuple[Doi, str], list[Decision]] = {}
-        for word in stands:
-            if word.reviewer == reviewer:
-                acts.setdefault((word.doi, word.made_at), []).append(word)
+    def decided_by(self, reviewer: str) -> list[Entry]:
+        """What this reviewer decided and has not undone, the newest first; within one second in the order of the ledger."""
+        ledger, current = self._decisions()
+        place = {decision_id(d): number for number, d in enumerate(ledger)}
+        entries: dict[tuple[Doi, str], list[Decision]] = {}
+        for decision in current:
+            if decision.reviewer == reviewer:
+                entries.setdefault((decision.doi, decision.made_at), []).append(decision)
         newest = sorted(
-            acts, key=lambda act: (moment(act[1]), max(place[identify(word)] for word in acts[act])), reverse=True
+            entries,
+            key=lambda key: (parse_time(key[1]), max(place[decision_id(d)] for d in entries[key])),
+            reverse=True,
         )
-        return [Act(found, at, tuple(acts[found, at])) for found, at in newest]
+        return [Entry(found, at, tuple(entries[found, at])) for found, at in newest]
 
-    def kept_under(self, found: Doi) -> Doi:
-        """The DOI that the work is kept under: another one where `found` has become an alias."""
-        with queries.reading(self.db) as conn:
-            return queries.canonical(conn, found)
+    def canonical_doi(self, found: Doi) -> Doi:
+        """The DOI that the work is kept under: another one when `found` is an alias."""
+        with reading(self.db) as conn:
+            return queries.canonical_doi(conn, found)
 
-    def of(self, found: Doi) -> list[Decision]:
-        """Everybody's decisions on one work, under any of its DOIs, oldest first, those undone among them."""
-        said = self._words()[0]
-        with queries.reading(self.db) as conn:
-            moved = queries.representatives(conn, [found, *sorted({word.doi for word in said})])
-        here = moved.get(found, found)
-        return [word for word in said if moved.get(word.doi, word.doi) == here]
+    def decisions_on(self, found: Doi) -> list[Decision]:
+        """All decisions on any record of a work, oldest first, including those that were undone."""
+        ledger = self._decisions()[0]
+        with reading(self.db) as conn:
+            heads = queries.representatives(conn, [found, *sorted({d.doi for d in ledger})])
+        return [d for d in ledger if heads.get(d.doi, d.doi) == heads.get(found, found)]
 
-    def _words(self) -> tuple[tuple[Decision, ...], list[Decision]]:
-        """The ledger at the DOIs that its works are kept under, and what of it stands; read anew when it has a word more, or when
-        a DOI leads elsewhere than before."""
-        with queries.reading(self.db) as conn:
-            newest = (*queries.newest_word(self.ledger), *queries.aliases_stamp(conn))
-        if newest != self._read[0]:
-            self._read = (newest, *current_decisions(self.db, queries.words(self.ledger)))
-        return self._read[1:]
+    def _decisions(self) -> tuple[tuple[Decision, ...], list[Decision]]:
+        """All decisions at the DOIs that their works are kept under, and those of them that count; read again when the ledger
+        or the aliases have changed."""
+        with reading(self.db) as conn:
+            newest = (*ledger_stamp(self.ledger), *queries.aliases_stamp(conn))
+        if newest != self._cached[0]:
+            self._cached = (newest, *current_decisions(self.db, read_ledger(self.ledger)))
+        return self._cached[1:]
 
     def _verdicts(self) -> list[Decision]:
-        return [word for word in self._words()[1] if word.verdict]
+        return [d for d in self._decisions()[1] if d.verdict]
 
-    # ------------------------------------------------------------------ what is said
+    # ------------------------------------------------------------------ deciding
 
-    def decide(self, reviewer: str, words: Words) -> bool:
-        """Say it. Returns whether it shows already; ConfigError when it makes no sense."""
+    def decide(self, reviewer: str, form: Submission) -> bool:
+        """Decide. Returns whether the decision shows already; ConfigError when it is not valid."""
         _, shows = add_decisions(
             self.db,
             self.ledger,
             self._rules(),
             _now,
-            words.doi,
-            words.verdict,
-            words.tags,
-            words.untags,
-            words.reason,
+            form.doi,
+            form.verdict,
+            form.tags,
+            form.untags,
+            form.reason,
             reviewer,
             patience=PATIENCE,
         )
         return shows
 
     def undo(self, reviewer: str, found: Doi, made_at: str) -> bool:
-        """Take back what this reviewer said of the work at that moment; ConfigError when nothing of it stands."""
-        found = self.kept_under(found)
-        act = next((act for act in self.said(reviewer) if (act.doi, act.made_at) == (found, made_at)), None)
-        if act is None:
+        """Withdraw what this reviewer decided on the work at that time. Returns whether that shows already; ConfigError when
+        nothing is left of it."""
+        found = self.canonical_doi(found)
+        entry = next((e for e in self.decided_by(reviewer) if (e.doi, e.made_at) == (found, made_at)), None)
+        if entry is None:
             raise ConfigError("this decision has already been undone, or replaced by a newer one")
-        subjects = [(word.facet, word.value) if word.facet and word.value else None for word in act.words]
+        subjects = [(d.facet, d.value) if d.facet and d.value else None for d in entry.decisions]
         _, shows = add_decisions(
             self.db,
             self.ledger,
@@ -221,23 +228,24 @@ class Desk:
         return self._book
 
 
-def after(waiting: Sequence[Doi], current: Doi | None) -> Doi | None:
-    """The next of `waiting` behind `current`, from the front again behind the last; None when no other waits."""
+def next_waiting(waiting: Sequence[Doi], current: Doi | None) -> Doi | None:
+    """The work after `current` in `waiting`, from the front again after the last; None when no other waits."""
     at = waiting.index(current) if current in waiting else -1
     return next((found for found in (*waiting[at + 1 :], *waiting[: max(at, 0)]) if found != current), None)
 
 
-def for_one(db: Path, ledger: Path, reviewer: str) -> tuple[dict[str, str], str]:
-    """A desk on this machine: the environment variables that open it, and the page that lets `reviewer` in."""
+def local_desk(db: Path, ledger: Path, reviewer: str) -> tuple[dict[str, str], str]:
+    """A desk for one reviewer on this machine: the environment variables that configure it, and the page at which `reviewer` logs
+    in."""
     if not reviewer.strip():
         raise ConfigError("--reviewer must not be empty: a decision needs a name")
     token = secrets.token_urlsafe(32)
-    return {ENVIRONMENT: _told(db, ledger, [reviewer.strip()], token)}, f"/desk/login?token={token}"
+    return {ENVIRONMENT: _configuration(db, ledger, [reviewer.strip()], token)}, f"/desk/login?token={token}"
 
 
-def for_accounts(db: Path, ledger: Path, file: Path) -> tuple[dict[str, str], str]:
-    """A desk for people with passwords: the environment variables that open it, and the page to log in at. `file` is YAML,
-    name: hash, as `datasette hash-password` prints it. ConfigError with the line of what is no such thing."""
+def accounts_desk(db: Path, ledger: Path, file: Path) -> tuple[dict[str, str], str]:
+    """A desk for reviewers with passwords: the environment variables that configure it, and the page to log in at. `file` is
+    YAML, name: hash, as `datasette hash-password` prints it. ConfigError with the line that is not valid."""
     if importlib.util.find_spec("datasette_auth_passwords") is None:
         raise ConfigError(
             "--accounts needs datasette-auth-passwords; install it with pip install datasette-auth-passwords, or in a clone of "
@@ -252,23 +260,24 @@ def for_accounts(db: Path, ledger: Path, file: Path) -> tuple[dict[str, str], st
         if not (name.strip() and isinstance(held, str) and held.startswith("pbkdf2_sha256$")):
             raise tree.complain((name,), "is not a password hash; `datasette hash-password` makes one")
     hashes = {_account(n): held for n, held in enumerate(tree.data.values())}
-    return {ENVIRONMENT: _told(db, ledger, list(tree.data), None), **hashes}, "/-/login"
+    return {ENVIRONMENT: _configuration(db, ledger, list(tree.data), None), **hashes}, "/-/login"
 
 
-def opened() -> Desk | None:
-    """The desk that `evidence serve` opened; None when it opened none: then the site has no route that writes."""
-    told = os.environ.get(ENVIRONMENT)
-    return _opened(told) if told else None
+def desk_from_environment() -> Desk | None:
+    """The desk that `evidence serve` configured; None without one: then the site has no route that writes."""
+    configuration = os.environ.get(ENVIRONMENT)
+    return _desk(configuration) if configuration else None
 
 
 @lru_cache(maxsize=1)
-def _opened(told: str) -> Desk:
-    said = json.loads(told)
-    return Desk(Path(said["db"]), Path(said["ledger"]), said["reviewers"], said["token"])
+def _desk(configuration: str) -> Desk:
+    values = json.loads(configuration)
+    return Desk(Path(values["db"]), Path(values["ledger"]), values["reviewers"], values["token"])
 
 
-def read(fields: Mapping[str, Sequence[str]]) -> Words:
-    """A submitted form: the `tag`s that are ticked against those that `had` been. ConfigError when it is not one of ours."""
+def parse_form(fields: Mapping[str, Sequence[str]]) -> Submission:
+    """The fields of a submitted form; tags are the difference between `tag` (ticked) and `had` (ticked before). ConfigError when
+    the form is not valid."""
     found = doi.parse(_one(fields, "doi"))
     if found is None:
         raise ConfigError("the form has no valid DOI; go back to the desk and try again")
@@ -278,21 +287,21 @@ def read(fields: Mapping[str, Sequence[str]]) -> Words:
     had, ticked = (dict.fromkeys(_pair(text) for text in fields.get(name, ())) for name in ("had", "tag"))
     tags = [pair for pair in ticked if pair not in had]
     untags = [pair for pair in had if pair not in ticked]
-    for name, said in (("same", tags), ("apart", untags)):
+    for name, changed in (("same", tags), ("apart", untags)):
         if other := doi.parse(_one(fields, name)):
-            said.append((SAME_WORK, other))
+            changed.append((SAME_WORK, other))
     reason = _one(fields, "reason").strip()
     if not (verdict or tags or untags):
         raise ConfigError("choose a verdict or change a tag")
     if not reason:
         raise ConfigError("give a reason: a decision needs one")
-    return Words(found, verdict or None, tuple(tags), tuple(untags), reason)  # type: ignore[arg-type]
+    return Submission(found, verdict or None, tuple(tags), tuple(untags), reason)  # type: ignore[arg-type]
 
 
-def _told(db: Path, ledger: Path, reviewers: Sequence[str], token: str | None) -> str:
-    queries.check_ledger(ledger)
-    said = {"db": str(db.absolute()), "ledger": str(ledger.absolute()), "reviewers": list(reviewers), "token": token}
-    return json.dumps(said)
+def _configuration(db: Path, ledger: Path, reviewers: Sequence[str], token: str | None) -> str:
+    check_ledger(ledger)
+    values = {"db": str(db.absolute()), "ledger": str(ledger.absolute()), "reviewers": list(reviewers), "token": token}
+    return json.dumps(values)
 
 
 def _account(number: int) -> str:

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evidence.decisions import divided, standing
+from evidence.decisions import contradictions, current_decisions
 from evidence.model import SAME_WORK, Decision, Doi, Judgement, Match, Tag, Work
 from evidence.rules.engine import WorkTexts
 from evidence.rules.screen import Verdict, screen
@@ -37,7 +37,7 @@ def judge(work: Work, rules: Taxonomy, decisions: Sequence[Decision] = ()) -> Ju
     """
     one_work = {Doi(d.doi): work.doi for d in decisions}
     one_work |= {Doi(d.value): work.doi for d in decisions if d.facet == SAME_WORK and d.value}
-    latest = standing(decisions, one_work)
+    latest = current_decisions(decisions, one_work)
     on_work = [d for d in latest if d.facet != SAME_WORK]
     texts = WorkTexts(work)
     ruled = screen(work, rules, texts)
@@ -56,7 +56,7 @@ def judge(work: Work, rules: Taxonomy, decisions: Sequence[Decision] = ()) -> Ju
         # In a fixed order: two copies of the review with the same decisions have the same text.
         conflicts = [
             *_not_in_taxonomy(on_work, rules),
-            *_divided(divided(decisions, one_work), rules),
+            *_divided(contradictions(decisions, one_work), rules),
             *_one_record(latest),
             *_conflicts(work, ruled.verdict, {(t.facet, t.value) for t in tags}, on_work, rules),
         ]

@@ -14,6 +14,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -180,13 +181,22 @@ def file_name(facet: str) -> str:
 
 
 def load(folder: Path | None = None) -> Taxonomy:
-    """The taxonomy in `folder` (None: the one that comes with the program); ConfigError with file, line and remedy."""
+    """The taxonomy in `folder` (None: the one that comes with the program); ConfigError with file, line and remedy.
+
+    Files with the same text give the same taxonomy, made once a process.
+    """
     folder = folder or BUNDLED
     _refuse_old_names(folder)
     missing = f"copy it from {BUNDLED}"
-    phrases = strict_yaml.parse_file(folder / PHRASES_FILE, missing)
+    paths = [folder / name for name in (PHRASES_FILE, *map(file_name, (SCREEN, *FACETS)))]
+    return _taxonomy(tuple((str(path), strict_yaml.read_text(path, missing)) for path in paths))
+
+
+@lru_cache(maxsize=4)
+def _taxonomy(files: tuple[tuple[str, str], ...]) -> Taxonomy:
+    """The taxonomy of these files, each its name and its text: the named lists, screening, then the facets."""
+    phrases, *texts = (strict_yaml.parse(text, name) for name, text in files)
     lists = _phrase_lists(phrases)
-    texts = [strict_yaml.parse_file(folder / file_name(name), missing) for name in (SCREEN, *FACETS)]
     screen_terms, tag_terms = _TermNumbers(lists), _TermNumbers(lists)
     verdicts = _facet(texts[0], SCREEN, screen_terms)
     facets = tuple(_facet(text, name, tag_terms) for text, name in zip(texts[1:], FACETS, strict=True))

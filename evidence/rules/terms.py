@@ -131,7 +131,13 @@ class Term:
     @cached_property
     def regex(self) -> re.Pattern[str]:
         """The compiled pattern. Compiled on first use, because most terms never meet a text that could hold them."""
-        return re.compile(self.pattern, re.IGNORECASE if not self.whole and not self.stems else 0)
+        return _compiled(self.pattern, re.IGNORECASE if not self.whole and not self.stems else 0)
+
+
+@cache
+def _compiled(pattern: str, flags: int) -> re.Pattern[str]:
+    """Kept for the life of the process: a second taxonomy mostly has the terms of the first. `re` itself keeps 512 only."""
+    return re.compile(pattern, flags)
 
 
 def parse_term(
@@ -328,6 +334,7 @@ def _either(branches: Sequence[_Node]) -> _Node:
     return _Node(pattern, whole, stems, any(node.optional for node in branches))
 
 
+@cache
 def _word(word: str, cased: bool) -> _Node:
     """A whole word, a `stem*`, or parts joined by hyphens (each hyphen may be a dash, a space or nothing)."""
     body, star = (word[:-1], True) if word.endswith("*") else (word, False)
@@ -349,6 +356,7 @@ def _word(word: str, cased: bool) -> _Node:
     return _Node(pattern, frozenset(glued), frozenset())
 
 
+@cache
 def _case_sensitive(text: str) -> bool:
     return any(sum(map(str.isupper, word)) > 1 for word in re.split(r"[\s()\[\]|]+", text))
 

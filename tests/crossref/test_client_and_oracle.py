@@ -36,7 +36,7 @@ import pytest
 from habanero import Crossref as Habanero
 from habanero.exceptions import RequestError
 
-from evidence.crossref.client import SELECT, Crossref
+from evidence.crossref.client import SELECT, CrossrefClient
 from evidence.errors import UnavailableError
 from evidence.model import Doi, Query, Window
 from tests.loopback import Fault, LoopbackCrossref
@@ -77,13 +77,13 @@ def theirs(server: LoopbackCrossref) -> Habanero:
 
 
 @pytest.fixture
-def ours(server: LoopbackCrossref) -> Iterator[Crossref]:
-    with Crossref(server.url, "reader@loopback.invalid", sleep=lambda _: None, timeout=5) as door:
-        yield door
+def ours(server: LoopbackCrossref) -> Iterator[CrossrefClient]:
+    with CrossrefClient(server.url, "reader@loopback.invalid", sleep=lambda _: None, timeout=5) as crossref:
+        yield crossref
 
 
-def record(door: Crossref, doi: str) -> dict[str, Any] | None:
-    ((found,),) = door.lookup([Doi(doi)])
+def record(crossref: CrossrefClient, doi: str) -> dict[str, Any] | None:
+    ((found,),) = crossref.lookup([Doi(doi)])
     return found.message
 
 
@@ -106,7 +106,7 @@ def record(door: Crossref, doi: str) -> dict[str, Any] | None:
 )
 def test_the_same_search_gives_the_same_items(
     theirs: Habanero,
-    ours: Crossref,
+    ours: CrossrefClient,
     fields: tuple[tuple[str, str], ...],
     filters: tuple[tuple[str, tuple[str, ...]], ...],
     window: Window | None,
@@ -126,7 +126,7 @@ def test_the_same_search_gives_the_same_items(
     assert (list(page.items), page.total) == (message["items"], message["total-results"])
 
 
-def test_the_same_batch_gives_the_same_records(theirs: Habanero, ours: Crossref) -> None:
+def test_the_same_batch_gives_the_same_records(theirs: Habanero, ours: CrossrefClient) -> None:
     dois = [Doi(f"10.5555/w{place}") for place in range(40)]
     items = theirs.works(filter={"doi": dois}, limit=50)["message"]["items"]
     records = [found.message for batch in ours.lookup(dois) for found in batch]
@@ -136,12 +136,14 @@ def test_the_same_batch_gives_the_same_records(theirs: Habanero, ours: Crossref)
 @pytest.mark.parametrize(
     "doi", ["10.5555/w1", "10.1002/(sici)1:2<91::aid-3>3.0.co;2-k", "10.5555/größe", "10.5555/a+b"]
 )
-def test_tame_dois_give_the_same_record(server: LoopbackCrossref, theirs: Habanero, ours: Crossref, doi: str) -> None:
+def test_tame_dois_give_the_same_record(
+    server: LoopbackCrossref, theirs: Habanero, ours: CrossrefClient, doi: str
+) -> None:
     server.works[doi] = work(doi)
     assert record(ours, doi) == theirs.works(ids=doi)["message"]
 
 
-def test_agencies_agree(server: LoopbackCrossref, theirs: Habanero, ours: Crossref) -> None:
+def test_agencies_agree(server: LoopbackCrossref, theirs: Habanero, ours: CrossrefClient) -> None:
     server.agencies["10.5284/1011335"] = "DataCite"
     for doi in ("10.5284/1011335", "10.5555/w1"):
         assert theirs.registration_agency(doi) == [ours.agency(Doi(doi))]
@@ -161,7 +163,7 @@ def test_agencies_agree(server: LoopbackCrossref, theirs: Habanero, ours: Crossr
     ],
 )
 def test_it_takes_one_doi_for_another(
-    server: LoopbackCrossref, theirs: Habanero, ours: Crossref, doi: str, mistaken: str
+    server: LoopbackCrossref, theirs: Habanero, ours: CrossrefClient, doi: str, mistaken: str
 ) -> None:
     server.works |= {mistaken: work(mistaken), doi: work(doi)}
     assert theirs.works(ids=doi)["message"]["DOI"] == mistaken
@@ -170,7 +172,7 @@ def test_it_takes_one_doi_for_another(
     assert record(ours, doi) is None
 
 
-def test_it_splits_a_doi_at_a_space(server: LoopbackCrossref, theirs: Habanero, ours: Crossref) -> None:
+def test_it_splits_a_doi_at_a_space(server: LoopbackCrossref, theirs: Habanero, ours: CrossrefClient) -> None:
     server.works["10.5555/a b"] = work("10.5555/a b")
     with pytest.raises(httpx2.HTTPStatusError):
         theirs.works(ids="10.5555/a b")
@@ -178,17 +180,19 @@ def test_it_splits_a_doi_at_a_space(server: LoopbackCrossref, theirs: Habanero, 
     assert record(ours, "10.5555/a b") == server.works["10.5555/a b"]
 
 
-def test_one_unknown_doi_costs_it_all_the_others(server: LoopbackCrossref, theirs: Habanero, ours: Crossref) -> None:
+def test_one_unknown_doi_costs_it_all_the_others(
+    server: LoopbackCrossref, theirs: Habanero, ours: CrossrefClient
+) -> None:
     dois = ["10.5555/w1", "10.5555/none", "10.5555/w2"]
     with pytest.raises(httpx2.HTTPStatusError, match="404"):
         theirs.works(ids=dois)
     (batch,) = ours.lookup([Doi(doi) for doi in dois])
-    assert [found.answered for found in batch] == ["10.5555/w1", None, "10.5555/w2"]
+    assert [found.record_doi for found in batch] == ["10.5555/w1", None, "10.5555/w2"]
 
 
 @pytest.mark.parametrize("kind", ["429", "500"])
 def test_its_warning_hides_a_failure_as_an_absence(
-    server: LoopbackCrossref, theirs: Habanero, ours: Crossref, kind: str
+    server: LoopbackCrossref, theirs: Habanero, ours: CrossrefClient, kind: str
 ) -> None:
     server.script([Fault("429" if kind == "429" else "500", times=2)])
     with warnings.catch_warnings():
@@ -197,14 +201,14 @@ def test_its_warning_hides_a_failure_as_an_absence(
     assert record(ours, "10.5555/w1") == server.works["10.5555/w1"]
 
 
-def test_it_stops_at_an_alias(server: LoopbackCrossref, theirs: Habanero, ours: Crossref) -> None:
+def test_it_stops_at_an_alias(server: LoopbackCrossref, theirs: Habanero, ours: CrossrefClient) -> None:
     server.aliases["10.5555/old"] = "10.5555/w1"
     with pytest.raises(httpx2.HTTPStatusError, match="Redirect"):
         theirs.works(ids="10.5555/old")
     assert record(ours, "10.5555/old") == server.works["10.5555/w1"]
 
 
-def test_it_raises_where_waiting_helps(server: LoopbackCrossref, theirs: Habanero, ours: Crossref) -> None:
+def test_it_raises_where_waiting_helps(server: LoopbackCrossref, theirs: Habanero, ours: CrossrefClient) -> None:
     text = Fault("raw", times=2, status=429, body=b'{"message":"slow"}', headers={"Content-Length": "18"})
     for fault, error in ((Fault("429", times=2, retry_after="1"), httpx2.HTTPStatusError), (text, TypeError)):
         server.script([fault])
@@ -220,7 +224,7 @@ def test_its_timeouts_have_two_faces_and_ours_one(server: LoopbackCrossref) -> N
         theirs.works(query="grief")
     with pytest.raises(httpx2.ReadTimeout):
         theirs.works(ids="10.5555/w1")
-    with Crossref(server.url, sleep=lambda _: None, timeout=0.1, tries=1) as ours:
+    with CrossrefClient(server.url, sleep=lambda _: None, timeout=0.1, tries=1) as ours:
         with pytest.raises(UnavailableError, match=r"no answer within 0\.1 s"):
             ours.scan(Query((("query", "grief"),)))
         with pytest.raises(UnavailableError, match=r"no answer within 0\.1 s"):
@@ -233,13 +237,15 @@ def test_it_reads_a_dripping_body_for_as_long_as_it_lasts(server: LoopbackCrossr
     Habanero(base_url=server.url, timeout=0.1).works(ids="10.5555/w1")
     assert time.monotonic() - started > 0.8
     with (
-        Crossref(server.url, sleep=lambda _: None, timeout=0.1, tries=1) as ours,
+        CrossrefClient(server.url, sleep=lambda _: None, timeout=0.1, tries=1) as ours,
         pytest.raises(UnavailableError, match=r"still coming after 0\.3 s"),
     ):
         record(ours, "10.5555/w1")
 
 
-def test_it_calls_a_page_an_error_of_status_200(server: LoopbackCrossref, theirs: Habanero, ours: Crossref) -> None:
+def test_it_calls_a_page_an_error_of_status_200(
+    server: LoopbackCrossref, theirs: Habanero, ours: CrossrefClient
+) -> None:
     server.script([Fault("html", times=2)])
     with pytest.raises(RequestError, match="200"):
         theirs.works(query="grief")
@@ -255,13 +261,13 @@ def test_it_walks_a_cursor_over_empty_pages_without_an_end(server: LoopbackCross
     assert len(server.requests) == 13
 
 
-def test_no_cursor_and_no_sample_leave_our_client(server: LoopbackCrossref, ours: Crossref) -> None:
+def test_no_cursor_and_no_sample_leave_our_client(server: LoopbackCrossref, ours: CrossrefClient) -> None:
     ours.scan(Query((("query", "interpersonal"),), rows=5), Window("1990-01-01", "2019-12-31"), 5, by_creation=True)
     list(ours.lookup([Doi(f"10.5555/w{place}") for place in range(70)]))
     assert {"cursor", "sample"}.isdisjoint({name for request in server.requests for name in request.params})
 
 
-def test_many_dois_cost_it_a_connection_each(server: LoopbackCrossref, theirs: Habanero, ours: Crossref) -> None:
+def test_many_dois_cost_it_a_connection_each(server: LoopbackCrossref, theirs: Habanero, ours: CrossrefClient) -> None:
     dois = [f"10.5555/w{place}" for place in range(10)]
     theirs.works(ids=dois)
     assert (len(server.requests), server.connections) == (10, 10)
@@ -269,7 +275,7 @@ def test_many_dois_cost_it_a_connection_each(server: LoopbackCrossref, theirs: H
     assert (len(server.requests), server.connections) == (11, 11)
 
 
-def test_it_names_itself_in_headers_only(server: LoopbackCrossref, theirs: Habanero, ours: Crossref) -> None:
+def test_it_names_itself_in_headers_only(server: LoopbackCrossref, theirs: Habanero, ours: CrossrefClient) -> None:
     theirs.works(query="grief", limit=1)
     with pytest.raises(TypeError):
         theirs.works(query="grief", mailto="reader@loopback.invalid")

@@ -1,4 +1,4 @@
-"""Files as a door: every shape Crossref's records come in, and nothing unreadable passed over in silence."""
+"""Files as a record source: every shape Crossref's records come in, and nothing unreadable passed over in silence."""
 
 from __future__ import annotations
 
@@ -74,22 +74,25 @@ def test_only_what_is_asked_for_is_kept(tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
     file.write_bytes(lines(MARKOWITZ, STANGIER, MALARIA, LIPSITZ))
     question = Question(QUERY, about_ipt)
-    with Archive([file], questions=[question], dois=[Doi(LIPSITZ["DOI"])]) as door:
-        assert door.read == 4
-        assert [m["DOI"] for m in door.kept] == [MARKOWITZ["DOI"], STANGIER["DOI"], LIPSITZ["DOI"]]
-        page = door.scan(QUERY)
+    with Archive([file], questions=[question], dois=[Doi(LIPSITZ["DOI"])]) as files:
+        assert files.read == 4
+        assert [m["DOI"] for m in files.kept] == [MARKOWITZ["DOI"], STANGIER["DOI"], LIPSITZ["DOI"]]
+        page = files.scan(QUERY)
         assert [m["DOI"] for m in page.items] == [MARKOWITZ["DOI"], STANGIER["DOI"]]
         assert page.complete
-        (batch,) = door.lookup([Doi(LIPSITZ["DOI"]), Doi(MALARIA["DOI"])])
-        assert [(f.asked, f.message is not None) for f in batch] == [(LIPSITZ["DOI"], True), (MALARIA["DOI"], False)]
+        (batch,) = files.lookup([Doi(LIPSITZ["DOI"]), Doi(MALARIA["DOI"])])
+        assert [(f.requested, f.message is not None) for f in batch] == [
+            (LIPSITZ["DOI"], True),
+            (MALARIA["DOI"], False),
+        ]
 
 
 def test_a_citation_without_a_doi_finds_its_candidate(tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
     file.write_bytes(lines(MALARIA, MARKOWITZ, STANGIER))
     text = "Markowitz J, Weissman M. Interpersonal psychotherapy: past, present, and future. 2012;19(2):99-105."
-    with Archive([file], citations=[text]) as door:
-        page = door.scan(Query((("bibliographic", text),), rows=20))
+    with Archive([file], citations=[text]) as files:
+        page = files.scan(Query((("bibliographic", text),), rows=20))
         assert [m["DOI"] for m in page.items] == [MARKOWITZ["DOI"]]
 
 
@@ -99,8 +102,8 @@ def test_of_two_records_under_one_doi_the_later_indexed_stands(tmp_path: Path) -
     early = message("10.5555/A", "Earlier", 2020, indexed={"date-time": "2026-04-04T00:00:00Z"})
     for order in ([late, early], [early, late]):
         file.write_bytes(lines(*order))
-        with Archive([file], everything=True) as door:
-            assert [m["title"] for m in door.kept] == [["Later"]]
+        with Archive([file], everything=True) as files:
+            assert [m["title"] for m in files.kept] == [["Later"]]
 
 
 def test_half_a_surrogate_pair_costs_its_character_only(tmp_path: Path) -> None:
@@ -108,15 +111,15 @@ def test_half_a_surrogate_pair_costs_its_character_only(tmp_path: Path) -> None:
     file.write_bytes(
         b'{"DOI": "10.5555/a", "title": ["Half \\ud83d here"]}\n{"DOI": "10.5555/b", "title": ["caf\xe9"]}\n'
     )
-    with Archive([file], everything=True) as door:
-        assert [m["title"] for m in door.kept] == [["Half \ufffd here"], ["caf\ufffd"]]
+    with Archive([file], everything=True) as files:
+        assert [m["title"] for m in files.kept] == [["Half \ufffd here"], ["caf\ufffd"]]
 
 
 def test_records_without_a_doi_are_said(tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
     file.write_bytes(lines({"title": ["No DOI"]}, MARKOWITZ))
-    with Archive([file], everything=True) as door:
-        assert [u.reason for u in door.unreadable] == ["the record has no DOI"]
+    with Archive([file], everything=True) as files:
+        assert [u.reason for u in files.unreadable] == ["the record has no DOI"]
 
 
 def test_the_snapshot_is_bundled() -> None:
@@ -130,21 +133,21 @@ def test_complaints_name_the_line_of_their_own_file(tmp_path: Path) -> None:
     one.write_bytes(lines(MARKOWITZ, STANGIER, {"title": ["No DOI"]}))
     two.write_bytes(b"\n\n" + lines(LIPSITZ) + b"\n{broken\n" + lines({"items": [MALARIA, {"title": ["No DOI"]}, 7]}))
     three.write_text(json.dumps([MARKOWITZ, {"title": ["No DOI"]}], indent=1))
-    with Archive([one, two, three], everything=True) as door:
-        assert [u.where for u in door.unreadable] == [
+    with Archive([one, two, three], everything=True) as files:
+        assert [u.where for u in files.unreadable] == [
             f"{one}:3", f"{two}:5", f"{two}:6, entry 2", f"{two}:6, entry 3", f"{three}, entry 2",
         ]  # fmt: skip
-        assert door.read == 10
+        assert files.read == 10
 
 
 def test_more_can_be_wanted_after_a_look_at_what_was_kept(tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
     file.write_bytes(lines(MARKOWITZ, STANGIER, {"title": ["No DOI"]}, MALARIA, LIPSITZ))
-    with Archive([file], dois=[Doi(LIPSITZ["DOI"])]) as door:
-        door.also([Doi(STANGIER["DOI"])], ["Interpersonal psychotherapy: past, present, and future"])
-        assert [m["DOI"] for m in door.kept] == [LIPSITZ["DOI"], MARKOWITZ["DOI"], STANGIER["DOI"]]
-        assert (door.read, len(door.unreadable)) == (5, 1)
-        page = door.scan(Query((("bibliographic", "psychotherapy: past, present, and future"),), rows=20))
+    with Archive([file], dois=[Doi(LIPSITZ["DOI"])]) as files:
+        files.also([Doi(STANGIER["DOI"])], ["Interpersonal psychotherapy: past, present, and future"])
+        assert [m["DOI"] for m in files.kept] == [LIPSITZ["DOI"], MARKOWITZ["DOI"], STANGIER["DOI"]]
+        assert (files.read, len(files.unreadable)) == (5, 1)
+        page = files.scan(Query((("bibliographic", "psychotherapy: past, present, and future"),), rows=20))
         assert page.items[0]["DOI"] == MARKOWITZ["DOI"]
 
 
@@ -163,20 +166,20 @@ def test_the_index_finds_what_looking_at_every_record_finds(
     file = tmp_path / "a.jsonl"
     file.write_bytes(lines(*(message(f"10.5555/{n % 8}", title, 2000) for n, title in enumerate(titles))))
     texts = [record_files._words(c) for c in citations]
-    with Archive([file], citations=citations) as door:
+    with Archive([file], citations=citations) as files:
         meant = {
             f"10.5555/{n % 8}"
             for n, words in enumerate(map(record_files._words, titles))
             if words and any(len(words & text) >= 0.8 * len(words) for text in texts)
         }
-        assert {m["DOI"] for m in door.kept} == meant
-    with Archive([file], everything=True) as door:
+        assert {m["DOI"] for m in files.kept} == meant
+    with Archive([file], everything=True) as files:
         for citation, text in zip(citations, texts, strict=True):
             ranked = []
-            for record in door.kept:
+            for record in files.kept:
                 words = record_files._words(str(record["title"][0]))
                 if shared := len(words & text):
                     ranked.append((-(shared / len(words) + shared / 100), record["DOI"]))
-            page = door.scan(Query((("bibliographic", citation),), rows=rows))
+            page = files.scan(Query((("bibliographic", citation),), rows=rows))
             assert [(-m["score"], m["DOI"]) for m in page.items] == sorted(ranked)[:rows]
             assert page.ranks == tuple((m["DOI"], m["score"]) for m in page.items[:])

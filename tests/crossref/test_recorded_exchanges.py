@@ -17,12 +17,12 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from evidence.crossref import responses
-from evidence.crossref.client import Crossref
+from evidence.crossref.client import CrossrefClient
 from evidence.crossref.rate_limit import HEADROOM, Route
 from evidence.crossref.responses import TroubleError
 from evidence.crossref.transport import Moved, Wire
 from evidence.errors import RejectedError, UnavailableError
-from evidence.model import Doi, Found, Query
+from evidence.model import Doi, LookupResult, Query
 from tests.data import FOLDERS, FULL, json_lines
 from tests.loopback import Fault, LoopbackCrossref
 
@@ -169,9 +169,9 @@ def test_pools_and_limits_are_read_in_every_recorded_spelling(server: LoopbackCr
 
 
 def test_recorded_works_come_back_as_deposited(server: LoopbackCrossref) -> None:
-    """Whole single records, asked through the front door by the DOI in their own address."""
+    """Whole single records, asked for through the client by the DOI in their own address."""
     seen = 0
-    with Crossref(server.url, sleep=lambda _: None, clock=lambda: 0.0, tries=1) as door:
+    with CrossrefClient(server.url, sleep=lambda _: None, clock=lambda: 0.0, tries=1) as crossref:
         for exchange in EXCHANGES:
             doi = unquote(exchange.path.removeprefix("/works/"))
             if not exchange.path.startswith("/works/10.") or exchange.status != 200 or not is_envelope(exchange.body):
@@ -180,27 +180,27 @@ def test_recorded_works_come_back_as_deposited(server: LoopbackCrossref) -> None
             server.forget()
             server.script([exchange.fault])
             if doi.endswith("/agency"):
-                assert door.agency(Doi(doi.removesuffix("/agency").lower())) == message["agency"]["label"]
+                assert crossref.agency(Doi(doi.removesuffix("/agency").lower())) == message["agency"]["label"]
             elif message.get("DOI", "").lower() == doi.lower():
-                ((found,),) = door.lookup([Doi(doi.lower())])
-                assert found == Found(Doi(doi.lower()), Doi(doi.lower()), message)
+                ((found,),) = crossref.lookup([Doi(doi.lower())])
+                assert found == LookupResult(Doi(doi.lower()), Doi(doi.lower()), message)
             else:
                 with pytest.raises(UnavailableError):
-                    list(door.lookup([Doi(doi.lower())]))
+                    list(crossref.lookup([Doi(doi.lower())]))
             seen += 1
     assert seen > (20 if FULL.is_dir() else 8)
 
 
 def test_recorded_lists_come_back_as_pages(server: LoopbackCrossref) -> None:
     seen = 0
-    with Crossref(server.url, sleep=lambda _: None, clock=lambda: 0.0, tries=1) as door:
+    with CrossrefClient(server.url, sleep=lambda _: None, clock=lambda: 0.0, tries=1) as crossref:
         for exchange in EXCHANGES:
             if exchange.route != "list" or exchange.status != 200 or not is_envelope(exchange.body):
                 continue
             server.forget()
             server.script([exchange.fault])
             message = json.loads(exchange.body)["message"]
-            page = door.scan(Query((("bibliographic", "x"),), rows=message["items-per-page"]))
+            page = crossref.scan(Query((("bibliographic", "x"),), rows=message["items-per-page"]))
             assert (list(page.items), page.total) == (message["items"], message["total-results"])
             seen += 1
     assert seen > (15 if FULL.is_dir() else 4)
@@ -215,8 +215,8 @@ def test_the_recorded_alias_is_followed(server: LoopbackCrossref) -> None:
     fault = exchange.fault
     fault.times = 1
     server.script([fault])
-    with Crossref(server.url, sleep=lambda _: None) as door:
-        assert list(door.lookup([old])) == [(Found(old, prime, server.works[prime]),)]
+    with CrossrefClient(server.url, sleep=lambda _: None) as crossref:
+        assert list(crossref.lookup([old])) == [(LookupResult(old, prime, server.works[prime]),)]
     assert [request.path for request in server.requests] == [
         f"/works/{doi.replace('/', '%2F')}" for doi in (old, prime)
     ]

@@ -16,7 +16,8 @@ from filelock import FileLock
 
 from evidence import cli
 from evidence.database import queries, store
-from evidence.database.backup import backup, named
+from evidence.database.backup import backup, target_files
+from evidence.database.connection import open_evidence, reading
 from evidence.errors import BusyError, ConfigError, StoreError
 from evidence.harvest.run import judge_stale
 from evidence.model import Decision, Doi
@@ -72,19 +73,19 @@ def test_a_copy_of_both_with_nothing_else_beside(db: Path, ledger: Path, tmp_pat
     assert first.size == first.file.stat().st_size
     assert first.file.stat().st_mode == db.stat().st_mode
     assert [db.read_bytes(), ledger.read_bytes()] == before
-    with queries.reading(first.file) as conn:
+    with reading(first.file) as conn:
         assert queries.status(conn)["works"] == {"exclude": 1, "include": 3}
 
 
 def test_what_the_files_are_called(tmp_path: Path) -> None:
-    assert named(tmp_path) == (tmp_path / "evidence.db", tmp_path / "decisions.db")
-    assert named(tmp_path / "evidence.db") == (tmp_path / "evidence.db", tmp_path / "decisions.db")
-    assert named(tmp_path / "2026-11.db") == (tmp_path / "2026-11.db", tmp_path / "2026-11-decisions.db")
+    assert target_files(tmp_path) == (tmp_path / "evidence.db", tmp_path / "decisions.db")
+    assert target_files(tmp_path / "evidence.db") == (tmp_path / "evidence.db", tmp_path / "decisions.db")
+    assert target_files(tmp_path / "2026-11.db") == (tmp_path / "2026-11.db", tmp_path / "2026-11-decisions.db")
 
 
 def test_what_is_in_the_log_alone_is_copied_too(db: Path, ledger: Path, tmp_path: Path) -> None:
     """While the site reads and a sync writes."""
-    with closing(queries.connect(db)) as reader, store.open_store(db, ledger) as writer:
+    with closing(open_evidence(db)) as reader, store.open_store(db, ledger) as writer:
         reader.execute("select count(*) from works").fetchone()
         run = writer.start_run("crossref", "0", "2026-11-25T12:00:00Z")
         first, _ = backup(db, ledger, tmp_path / "copy.db")
@@ -97,10 +98,10 @@ def test_what_is_in_the_log_alone_is_copied_too(db: Path, ledger: Path, tmp_path
 def test_an_earlier_backup_is_replaced_and_nothing_else(db: Path, ledger: Path, tmp_path: Path) -> None:
     target = tmp_path / "copy.db"
     backup(db, ledger, target)
-    store.append(ledger, [word(1)])
+    store.append_to_ledger(ledger, [word(1)])
     assert backup(db, ledger, target)[1].rows["decisions"] == 2
     # It was used: a word in it is nowhere else.
-    store.append(named(target)[1], [word(2)])
+    store.append_to_ledger(target_files(target)[1], [word(2)])
     with pytest.raises(ConfigError, match=r"copy-decisions\.db: is there already, and no backup.*--force"):
         backup(db, ledger, target)
     assert backup(db, ledger, target, force=True)[1].rows["decisions"] == 2
@@ -166,12 +167,12 @@ def test_a_link_is_followed(db: Path, ledger: Path, tmp_path: Path) -> None:
 def test_a_harvest_without_a_ledger(db: Path, ledger: Path, tmp_path: Path) -> None:
     target = tmp_path / "copy.db"
     backup(db, ledger, target)
-    before = named(target)[1].read_bytes()
+    before = target_files(target)[1].read_bytes()
     ledger.unlink()
     with pytest.raises(ConfigError, match=r"copy-decisions\.db: has decisions.*restore it"):
         backup(db, ledger, target)
     assert len(backup(db, ledger, target, force=True)) == 1
-    assert named(target)[1].read_bytes() == before
+    assert target_files(target)[1].read_bytes() == before
     assert len(backup(db, ledger, tmp_path / "other.db")) == 1
 
 
@@ -180,7 +181,7 @@ def test_what_cannot_be_copied_leaves_the_earlier_backup(
 ) -> None:
     target = tmp_path / "copy.db"
     backup(db, ledger, target)
-    kept = {file: file.read_bytes() for file in named(target)}
+    kept = {file: file.read_bytes() for file in target_files(target)}
     raw = bytearray(db.read_bytes())
     with closing(sqlite3.connect(db)) as conn:
         (page,) = conn.execute("select rootpage from sqlite_master where name = 'sightings_doi'").fetchone()
@@ -195,7 +196,7 @@ def test_what_cannot_be_copied_leaves_the_earlier_backup(
         backup(db, ledger, target)
     with pytest.raises(ConfigError, match="there is no database yet"):
         backup(tmp_path / "none.db", ledger, target)
-    assert {file: file.read_bytes() for file in named(target)} == kept
+    assert {file: file.read_bytes() for file in target_files(target)} == kept
     assert files(tmp_path) == ["copy-decisions.db", "copy.db", "work"]
 
 
@@ -223,7 +224,7 @@ def test_restored_it_goes_on_as_before(db: Path, ledger: Path, tmp_path: Path, b
         shutil.copy(copied, db.parent)
     assert judge_stale(db, ledger, book, now)[0] == 0
     harvest(db.parent, book)
-    store.append(ledger, [word(3)])
+    store.append_to_ledger(ledger, [word(3)])
     assert judge_stale(db, ledger, book, now)[0] == 1
     with pytest.raises(ConfigError, match="no backup"):
         backup(safe / "evidence.db", safe / "decisions.db", db)

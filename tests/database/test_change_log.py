@@ -20,10 +20,13 @@ from hypothesis import strategies as st
 
 from evidence import strict_yaml
 from evidence.database import change_log, queries
-from evidence.database.change_log import Change, Standing, State
+from evidence.database.change_log import Change, WorkNotice, WorkState
+from evidence.database.connection import reading
+from evidence.database.selection import Selection, selected_works
+from evidence.database.sql import Row
 from evidence.database.store import Store, open_store
 from evidence.errors import SourceError
-from evidence.export import report
+from evidence.export import changes_report, sync_summary
 from evidence.harvest import sources
 from evidence.harvest.run import judge_stale
 from evidence.harvest.sync import Outcome, sync
@@ -32,7 +35,7 @@ from evidence.publish import serve
 from evidence.review.decide import add_decisions
 from evidence.rules.taxonomy import Taxonomy
 from tests.harvest.test_rejudge import edited
-from tests.records import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, DictDoor, message, person
+from tests.records import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, FakeRecordSource, message, person
 
 CONFIG = sources.check(strict_yaml.parse(SMALL_YAML, "s.yaml"))
 ATOM = "{http://www.w3.org/2005/Atom}"
@@ -52,18 +55,18 @@ class Review:
     def __init__(self, folder: Path, book: Taxonomy, clock: Callable[[], datetime]) -> None:
         self.db, self.ledger, self.book, self.clock = folder / "evidence.db", folder / "decisions.db", book, clock
 
-    def sync(self, *messages: Any, door: DictDoor | None = None) -> Outcome:
+    def sync(self, *messages: Any, crossref: FakeRecordSource | None = None) -> Outcome:
         with open_store(self.db, self.ledger) as store:
-            return sync(CONFIG, store, door or DictDoor(messages or WORKS), self.book, now=self.clock)
+            return sync(CONFIG, store, crossref or FakeRecordSource(messages or WORKS), self.book, now=self.clock)
 
-    def judge(self) -> list[queries.Row]:
+    def judge(self) -> list[Row]:
         return judge_stale(self.db, self.ledger, self.book, self.clock)[1]
 
     def decide(self, doi: str, verdict: str) -> None:
         add_decisions(self.db, self.ledger, self.book, self.clock, Doi(doi), verdict, (), (), "why", "A")  # type: ignore[arg-type]
 
-    def changes(self, **more: Any) -> list[queries.Row]:
-        with queries.reading(self.db) as conn:
+    def changes(self, **more: Any) -> list[Row]:
+        with reading(self.db) as conn:
             return queries.changes(conn, **more)
 
     async def page(self, address: str) -> str:
@@ -76,22 +79,22 @@ class Review:
         feed = ElementTree.fromstring(await self.page("/feed.atom"))
         return [(e.findtext(f"{ATOM}title", ""), e.findtext(f"{ATOM}id", "")) for e in feed.findall(f"{ATOM}entry")]
 
-    async def same_everywhere(self, rows: list[queries.Row]) -> str:
+    async def same_everywhere(self, rows: list[Row]) -> str:
         """Report, page, front page and feed say these changes, which one run announced; returns the page of that run."""
         (run,) = {row["run"] for row in rows}
         assert self.changes(run=run) == rows
-        words = report.counted(change_log.counted(rows))
-        assert report.changes(rows).startswith(f"{words}.\n")
+        words = changes_report.change_counts(change_log.counts_by_kind(rows))
+        assert changes_report.changes_report(rows).startswith(f"{words}.\n")
         shown = (await self.page("/changes")).split(f'id="run-{run}"')[1].split("</section>")[0]
         assert words[1:] in shown  # the page begins with a capital
-        kinds = change_log.counted(rows)
+        kinds = change_log.counts_by_kind(rows)
         for what, n in kinds.items():
-            part = shown.split(f"<h3>{report.HEADINGS[what]}</h3>")[1].split("</ol>")[0]
+            part = shown.split(f"<h3>{changes_report.HEADINGS[what]}</h3>")[1].split("</ol>")[0]
             assert part.count("<li>") == n, what
         titles = [title for title, _ in await self.feed()]
         for row in rows:
             if "include" in (row["verdict"], row["before"]):
-                happened = "" if row["what"] == "new" else f"[{report.label(row)}] "
+                happened = "" if row["what"] == "new" else f"[{changes_report.change_label(row)}] "
                 assert titles.count(f"{happened}{row['title']}") == 1, row
         return shown
 
@@ -101,19 +104,19 @@ def review(tmp_path: Path, book: Taxonomy, clock: Callable[[], datetime]) -> Rev
     return Review(tmp_path, book, clock)
 
 
-def told(rows: list[queries.Row]) -> set[tuple[str, str, str | None, str | None]]:
+def told(rows: list[Row]) -> set[tuple[str, str, str | None, str | None]]:
     assert len({(row["what"], row["doi"], row["before"], row["after"]) for row in rows}) == len(rows)
     return {(row["what"], row["doi"], row["before"], row["after"]) for row in rows}
 
 
-class DyingDoor(DictDoor):
+class DyingSource(FakeRecordSource):
     """Kills the program at the light check of the known works, when the searches have landed."""
 
     def check(self, dois: Any) -> Iterator[Any]:
         raise KeyboardInterrupt
 
 
-class FailingDoor(DictDoor):
+class FailingSource(FakeRecordSource):
     """A server that answers the light check with nothing but errors, after the searches have been read."""
 
     def check(self, dois: Any) -> Iterator[Any]:
@@ -128,29 +131,29 @@ async def test_what_a_killed_sync_did_is_said_by_the_next(review: Review) -> Non
     review.decide(MARKOWITZ["DOI"], "include")
     world = [LIPSITZ, FONAGY, REWORDED, RETRACTED, *MORE]
     with pytest.raises(KeyboardInterrupt):
-        review.sync(door=DyingDoor(world))
+        review.sync(crossref=DyingSource(world))
     with closing(sqlite3.connect(review.db)) as conn:
         assert conn.execute("select outcome from runs order by run desc limit 1").fetchone() == ("crashed",)
         assert conn.execute("select count(*) from works where doi like '10.5555/work.%'").fetchone() == (9,)
     outcome = review.sync(*world)
-    assert change_log.counted(outcome.changes) == {"notice": 1, "reopened": 1, "content": 1, "new": 9}
-    said = report.summary(outcome)
+    assert change_log.counts_by_kind(outcome.changes) == {"notice": 1, "reopened": 1, "content": 1, "new": 9}
+    said = sync_summary.sync_summary(outcome)
     assert said.startswith(f"NOTICE retraction of included work {STANGIER['DOI']}")
     assert f"1 decision to look at again (`evidence decisions conflicts`): {MARKOWITZ['DOI']}." in said
-    assert "Changes: 1 notice, 1 decision to look at again, 1 changed record, 9 new." in said
+    assert "Changes: 1 notice, 1 decision to look at again, 1 changed record, 9 new works." in said
     assert review.changes() == outcome.changes
     await review.same_everywhere(outcome.changes)
-    assert "9 new</a>" in await review.page("/")
-    assert "3 changes of known works</a>" in await review.page("/")
+    assert "9 new works</a>" in await review.page("/")
+    assert "3 changes to known works</a>" in await review.page("/")
     again = review.sync(*world)
     assert (again.changes, review.changes()) == ([], [])
-    assert "Nothing new: no row of the evidence changed." in report.summary(again)
+    assert "Nothing new: no record, verdict or tag has changed." in sync_summary.sync_summary(again)
 
 
 def test_a_killed_sync_is_said_by_judge_and_not_by_a_decision(review: Review) -> None:
     review.sync()
     with pytest.raises(KeyboardInterrupt):
-        review.sync(door=DyingDoor([*WORKS, MORE[0], TWIN]))
+        review.sync(crossref=DyingSource([*WORKS, MORE[0], TWIN]))
     review.decide(LIPSITZ["DOI"], "exclude")
     assert told(review.changes()) == {
         *((("new", w["DOI"], None, "include")) for w in WORKS[:4]),
@@ -166,9 +169,9 @@ def test_a_killed_sync_is_said_by_judge_and_not_by_a_decision(review: Review) ->
 def test_after_a_month_of_failures_nothing_is_said_twice_and_nothing_is_left_out(review: Review) -> None:
     review.sync()
     world = [LIPSITZ, FONAGY, MARKOWITZ, RETRACTED, *MORE]
-    partial = review.sync(door=FailingDoor(world))
-    assert (partial.outcome, change_log.counted(partial.changes)) == ("partial", {"notice": 1, "new": 9})
-    assert review.sync(door=FailingDoor(world)).changes == []
+    partial = review.sync(crossref=FailingSource(world))
+    assert (partial.outcome, change_log.counts_by_kind(partial.changes)) == ("partial", {"notice": 1, "new": 9})
+    assert review.sync(crossref=FailingSource(world)).changes == []
     gone = review.sync(LIPSITZ, FONAGY, RETRACTED, *MORE)
     assert told(gone.changes) == {("gone", MARKOWITZ["DOI"], None, "2026-11-24")}
     assert review.sync(LIPSITZ, FONAGY, RETRACTED, *MORE).changes == []
@@ -189,7 +192,7 @@ async def test_judge_makes_news_of_verdicts_and_reopened_decisions(review: Revie
     assert {row["doi"] for row in changes if row["what"] == "verdict"} == {"10.5555/t.0", "10.5555/t.1"}
     assert [row["doi"] for row in changes if row["what"] == "reopened"] == [LIPSITZ["DOI"]]
     assert {row["before"] for row in changes if row["what"] == "verdict"} == {"include"}
-    assert any(line.startswith("2 works went from include to ") for line in report.turned(changes))
+    assert any(line.startswith("2 works changed from include to ") for line in changes_report.notable_changes(changes))
     await review.same_everywhere([row for row in changes if row["what"] != "tags"])
     assert {row["run"] for row in changes} < {row["run"] for row in review.changes()}, "since the last sync: both runs"
     assert review.judge() == []
@@ -202,7 +205,7 @@ async def test_tags_are_said_on_request_and_are_not_in_the_feed(review: Review, 
     feed, page = await review.feed(), await review.page("/changes")
     review.book = edited(tmp_path / "rules", format=lambda t: t.replace("any: [", "any: [ruritania*, ", 1))
     changes = review.judge()
-    assert change_log.counted(changes) == {"tags": 100}
+    assert change_log.counts_by_kind(changes) == {"tags": 100}
     assert all(row["before"] is None and row["after"].startswith("format:") for row in changes)
     assert await review.feed() == feed
     assert re.sub(r"\d+", "", await review.page("/changes")) == re.sub(r"\d+", "", page)
@@ -215,11 +218,11 @@ async def test_a_completed_given_name_is_one_change_everywhere(review: Review) -
     named = STANGIER | {"indexed": LATER, "author": [person("Stangier", "Ulrich"), person("Schramm", "E.")]}
     outcome = review.sync(LIPSITZ, FONAGY, MARKOWITZ, named)
     assert told(outcome.changes) == {("content", STANGIER["DOI"], None, None)}
-    assert "Changes: 1 changed record." in report.summary(outcome)
+    assert "Changes: 1 changed record." in sync_summary.sync_summary(outcome)
     await review.same_everywhere(outcome.changes)
-    assert "1 change of known works</a>" in await review.page("/")
-    with queries.reading(review.db) as conn:
-        exported = [w["doi"] for w in queries.selected(conn, queries.Selection(since="2026-11-24"))]
+    assert "1 change to known works</a>" in await review.page("/")
+    with reading(review.db) as conn:
+        exported = [w["doi"] for w in selected_works(conn, Selection(since="2026-11-24"))]
         changed = conn.execute("select doi from works where changed_run = 2").fetchall()
     assert STANGIER["DOI"] in exported
     assert changed == [(STANGIER["DOI"],)]
@@ -232,18 +235,18 @@ async def test_a_record_that_becomes_a_duplicate_names_the_one_that_represents_i
     (joined,) = (row for row in outcome.changes if row["what"] == "duplicate")
     assert {joined["doi"], joined["after"]} == {TWIN["DOI"], STANGIER["DOI"]}
     assert joined["before"] == "include"
-    assert f"(now {joined['after']})" in report.summary(outcome)
+    assert f"(of {joined['after']})" in sync_summary.sync_summary(outcome)
     await review.same_everywhere(outcome.changes)
 
 
 def test_what_was_taken_back_before_it_was_announced_is_no_news(review: Review) -> None:
     review.sync()
     with pytest.raises(KeyboardInterrupt):
-        review.sync(door=DyingDoor([LIPSITZ, FONAGY, REWORDED, STANGIER]))
+        review.sync(crossref=DyingSource([LIPSITZ, FONAGY, REWORDED, STANGIER]))
     back = MARKOWITZ | {"indexed": {"date-time": "2026-11-25T09:00:00Z"}}
     outcome = review.sync(LIPSITZ, FONAGY, back, STANGIER)
     assert outcome.changes == []
-    assert "Nothing new: what was written changes nothing" in report.summary(outcome)
+    assert "Nothing new: records were updated" in sync_summary.sync_summary(outcome)
 
 
 async def test_ids_in_the_feed_depend_on_no_host_and_on_no_later_run(review: Review) -> None:
@@ -301,65 +304,71 @@ def test_what_counts_as_content_of_a_work() -> None:
     ) == change_log.content_digest(work)
 
 
-def changed(before: Mapping[str, State], now: Mapping[str, State | None], **aliases: str) -> list[Change]:
+def changed(before: Mapping[str, WorkState], now: Mapping[str, WorkState | None], **aliases: str) -> list[Change]:
     return [
         Change(c.doi, c.what, c.before, c.after)
-        for c in change_log.changes(before, now, {key.replace("_", "/"): value for key, value in aliases.items()}, {})
+        for c in change_log.find_changes(
+            before, now, {key.replace("_", "/"): value for key, value in aliases.items()}, {}
+        )
     ]
 
 
-RETRACTION = Standing("retraction", "10.1/n", "a", "own")
+RETRACTION = WorkNotice("retraction", "10.1/n", "a", "own")
 
 
 def test_a_notice_is_known_again_wherever_its_work_shows_it() -> None:
     """Another record represents the work, or its DOI has moved: that is said, and the notice is not said again."""
-    a, b = State("include", notices=(RETRACTION,)), State("duplicate", same_as="a")
-    other = Standing("retraction", "10.1/n", "a", "record")
-    now = {"a": State("duplicate", same_as="b"), "b": State("include", notices=(other,))}
+    a, b = WorkState("include", notices=(RETRACTION,)), WorkState("duplicate", same_as="a")
+    other = WorkNotice("retraction", "10.1/n", "a", "record")
+    now = {"a": WorkState("duplicate", same_as="b"), "b": WorkState("include", notices=(other,))}
     assert changed({"a": a, "b": b}, now) == [
         Change("a", "duplicate", "include", "b"),
         Change("b", "verdict", "duplicate", "include"),
     ]
     assert changed({"a": a}, {"a": None, "c": a}, a="c") == [Change("c", "moved", "a")]
-    assert changed({"a": a}, {"a": State("include")}) == [Change("a", "notice-ended", "retraction 10.1/n")]
-    assert changed({"a": a}, {"a": State("exclude", notices=(RETRACTION,))}) == [
+    assert changed({"a": a}, {"a": WorkState("include")}) == [Change("a", "notice-ended", "retraction 10.1/n")]
+    assert changed({"a": a}, {"a": WorkState("exclude", notices=(RETRACTION,))}) == [
         Change("a", "verdict", "include", "exclude")
     ]
 
 
 def test_a_work_that_is_new_says_its_notice_and_no_other_change() -> None:
-    a = State("include", "c", notices=(RETRACTION,), tags=("design:rct",))
+    a = WorkState("include", "c", notices=(RETRACTION,), tags=("design:rct",))
     assert changed({}, {"a": a}) == [
         Change("a", "notice", after="retraction 10.1/n"),
         Change("a", "new", after="include"),
     ]
-    assert changed({}, {"a": State("duplicate", "c", "b", (RETRACTION,))}) == [Change("a", "new", after="duplicate b")]
+    assert changed({}, {"a": WorkState("duplicate", "c", "b", (RETRACTION,))}) == [
+        Change("a", "new", after="duplicate b")
+    ]
 
 
 def test_only_a_new_reason_to_look_again_is_announced() -> None:
     """Of several conflicts one may be resolved, or the next one come."""
     one, two = "Dr. A disagrees with Dr. B on this work.", "The title has changed since Dr. A decided."
-    both = State("include", conflict=f"{one} {two}")
-    assert changed({"a": both}, {"a": State("include", conflict=one)}) == []
-    assert changed({"a": both}, {"a": State("include", conflict=two)}) == []
-    assert changed({"a": both}, {"a": State("include")}) == []
-    assert changed({"a": State("include", conflict=one)}, {"a": both}) == [Change("a", "reopened", after=both.conflict)]
+    both = WorkState("include", conflict=f"{one} {two}")
+    assert changed({"a": both}, {"a": WorkState("include", conflict=one)}) == []
+    assert changed({"a": both}, {"a": WorkState("include", conflict=two)}) == []
+    assert changed({"a": both}, {"a": WorkState("include")}) == []
+    assert changed({"a": WorkState("include", conflict=one)}, {"a": both}) == [
+        Change("a", "reopened", after=both.conflict)
+    ]
 
 
 def test_a_duplicate_of_a_work_that_moved_is_no_news() -> None:
-    assert changed({"a": State("duplicate", same_as="b")}, {"a": State("duplicate", same_as="c")}, b="c") == []
+    assert changed({"a": WorkState("duplicate", same_as="b")}, {"a": WorkState("duplicate", same_as="c")}, b="c") == []
 
 
 @pytest.mark.parametrize(
     "notice",
     [
         RETRACTION,
-        Standing("partial-retraction", "10.1/n(1)", "10.1/s(2)", "record"),
-        Standing("x", "a", "b", "preprint"),
+        WorkNotice("partial-retraction", "10.1/n(1)", "10.1/s(2)", "record"),
+        WorkNotice("x", "a", "b", "preprint"),
     ],
 )
-def test_a_notice_is_read_as_it_was_said(notice: Standing) -> None:
-    assert change_log.read(change_log.said(notice, "a"), "a") == notice
+def test_a_notice_is_read_as_it_was_said(notice: WorkNotice) -> None:
+    assert change_log.parse_notice(change_log.notice_text(notice, "a"), "a") == notice
 
 
 # ---------------------------------------------------------------------- any history

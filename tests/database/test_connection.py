@@ -23,8 +23,10 @@ from datasette.utils import tilde_encode
 
 from evidence import UPGRADE, cli, strict_yaml
 from evidence.database import connection, queries
+from evidence.database.connection import open_evidence
+from evidence.database.ledger import read_ledger
 from evidence.database.lock import locked
-from evidence.database.store import append, open_store
+from evidence.database.store import append_to_ledger, open_store
 from evidence.errors import LockedError, StoreError
 from evidence.harvest import sources
 from evidence.harvest.run import Files, judge_stale, run_sync
@@ -49,7 +51,7 @@ def harvest(folder: Path, book: Taxonomy, works: tuple[dict[str, Any], ...] = WO
     (folder / "works.jsonl").write_text("\n".join(json.dumps(work) for work in works))
     db = folder / "evidence.db"
     files = Files("files", (folder / "works.jsonl",))
-    run_sync(db, folder / "decisions.db", SMALL, book, now, Quiet(), door=files)
+    run_sync(db, folder / "decisions.db", SMALL, book, now, Quiet(), files=files)
     return db
 
 
@@ -57,7 +59,7 @@ def harvest(folder: Path, book: Taxonomy, works: tuple[dict[str, Any], ...] = WO
 def made(tmp_path_factory: pytest.TempPathFactory, book: Taxonomy) -> Path:
     folder = tmp_path_factory.mktemp("made")
     harvest(folder, book)
-    append(folder / "decisions.db", [WORD])
+    append_to_ledger(folder / "decisions.db", [WORD])
     judge_stale(folder / "evidence.db", folder / "decisions.db", book, now)
     (folder / "sources.yaml").write_text(SMALL_YAML)
     return folder
@@ -89,15 +91,15 @@ def rows(path: Path, sql: str) -> list[Any]:
 def test_opening_what_is_up_to_date_writes_nothing(db: Path, book: Taxonomy) -> None:
     ledger = db.with_name("decisions.db")
     before = bytes_of(db, ledger)
-    with closing(connection.read_only(db)) as watcher:
+    with closing(connection.open_read_only(db)) as watcher:
         version = watcher.execute("pragma data_version").fetchone()
         for _ in range(3):
             with open_store(db) as store:
                 assert store.decisions() == (WORD,)
-                assert queries.dois(store.conn)
+                assert queries.current_dois(store.conn)
         judge_stale(db, ledger, book, now)
-        queries.connect(db).close()
-        assert queries.words(ledger) == (WORD,)
+        open_evidence(db).close()
+        assert read_ledger(ledger) == (WORD,)
         assert watcher.execute("pragma data_version").fetchone() == version
         assert not db.with_name("evidence.db-wal").stat().st_size
     assert {name: digest for name, digest in bytes_of(db, ledger).items() if name.endswith(".db")} == before
@@ -129,7 +131,7 @@ def test_many_programs_may_make_the_databases_at_once(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert failed == []
-    queries.connect(tmp_path / "evidence.db").close()
+    open_evidence(tmp_path / "evidence.db").close()
 
 
 def test_one_that_is_refused_leaves_the_other_as_it_is(db: Path, tmp_path: Path) -> None:
@@ -228,7 +230,7 @@ def test_a_word_is_kept_while_another_program_writes_the_harvest(
                 db, ledger, book, now, Doi(str(FONAGY["DOI"])), "exclude", [], [], "No", "B", patience=0.05
             )
         assert not shows
-        assert queries.words(ledger) == (WORD, *words)
+        assert read_ledger(ledger) == (WORD, *words)
         assert rows(ledger, "select count(*) from decisions") == [(2,)]
         assert bytes_of(db)["evidence.db"] == before
         assert "kept" in caplog.text
@@ -253,9 +255,9 @@ def test_a_word_that_cannot_be_kept_is_an_error_and_changes_nothing(db: Path, bo
     with closing(sqlite3.connect(ledger, isolation_level=None)) as other:
         other.execute("begin immediate")
         with pytest.raises(LockedError, match=r"decisions\.db: another program"):
-            append(ledger, [WORD], wait=0.05)
+            append_to_ledger(ledger, [WORD], wait=0.05)
     assert bytes_of(db) == before
-    assert queries.words(ledger) == (WORD,)
+    assert read_ledger(ledger) == (WORD,)
 
 
 # The file one copies

@@ -20,8 +20,10 @@ from hypothesis import strategies as st
 
 from evidence import strict_yaml
 from evidence.database import prisma_flow, queries
-from evidence.database.store import Landing, Record, Reject, Sighting, Store, open_store
-from evidence.export import report
+from evidence.database.connection import reading
+from evidence.database.rows import HarvestedPage, JudgedRecord, Reject, Sighting
+from evidence.database.store import Store, open_store
+from evidence.export import prisma_report
 from evidence.harvest import sources
 from evidence.harvest.sync import sync
 from evidence.model import SAME_WORK, Doi, Judgement, Work
@@ -29,7 +31,7 @@ from evidence.publish import serve
 from evidence.review.decide import add_decisions
 from evidence.rules.taxonomy import Taxonomy
 from tests.harvest.test_rejudge import edited
-from tests.records import MARKOWITZ, SMALL_YAML, STANGIER, DictDoor, message
+from tests.records import MARKOWITZ, SMALL_YAML, STANGIER, FakeRecordSource, message
 
 SOURCES = (("by-name", "search"), ("by-variant", "search"), ("article", "references"), ("files", "files"))
 DOIS = tuple(Doi(f"10.5555/w{n}") for n in range(8))
@@ -40,13 +42,15 @@ def judgement(verdict: str, decided: str = "rule", conflict: bool = False, why: 
     return Judgement(verdict, decided, f"Excluded: {why}", "title", (), (), "look again" if conflict else None)  # type: ignore[arg-type]
 
 
-def record(doi: Doi, digest: str, judged: Judgement | None) -> Record:
+def record(doi: Doi, digest: str, judged: Judgement | None) -> JudgedRecord:
     work = Work(doi, title=f"Title of {doi}") if judged else None
-    return Record(doi, digest, f'{{"DOI": "{doi}", "v": "{digest}"}}', work, judged, "b" if judged else "no title")
+    return JudgedRecord(
+        doi, digest, f'{{"DOI": "{doi}", "v": "{digest}"}}', work, judged, "b" if judged else "no title"
+    )
 
 
 def numbers(conn: sqlite3.Connection, run: int | None = None) -> dict[str, int]:
-    return {box["key"]: box["n"] for box in prisma_flow.read(conn, run).boxes}
+    return {box["key"]: box["n"] for box in prisma_flow.read_flow(conn, run).boxes}
 
 
 def adds_up(found: prisma_flow.Flow) -> None:
@@ -95,19 +99,19 @@ def take_step(store: Store, run: int, number: int, what: tuple[Any, ...]) -> Non
         seen = [Sighting(doi, "search") for doi in dict.fromkeys(doi for doi, _, sighted in works if sighted)]
         rejects = [Reject(f"r{number}.{n}", None, "no DOI", "{}") for n in range(unusable)]
         rejects += [Reject(f"r{number}.{doi}", doi, "no title", "{}") for doi, r in records.items() if r.work is None]
-        store.land(run, source, Landing(list(records.values()), seen, rejects=rejects))
+        store.write_page(run, source, HarvestedPage(list(records.values()), seen, rejects=rejects))
     elif what[0] == "rejudge":
         known = {doi for (doi,) in store.conn.execute("select doi from works")}
-        store.rejudge(run, [record(doi, "d", judged) for doi, judged in dict(what[1]).items() if doi in known])
+        store.write_judgements(run, [record(doi, "d", judged) for doi, judged in dict(what[1]).items() if doi in known])
     elif what[0] == "cluster":
         screened = dict(store.conn.execute("select doi, screened from works where screened <> 'exclude'").fetchall())
         store.set_duplicates(run, [], {a: b for a, b in what[1].items() if a in screened and b in screened})
     elif what[0] == "alias":
-        store.land(run, "files", Landing(aliases=[(what[1], what[2])] if what[1] != what[2] else []))
+        store.write_page(run, "files", HarvestedPage(aliases=[(what[1], what[2])] if what[1] != what[2] else []))
     elif what[0] == "close":
-        store.close_sightings(run, what[1], [])
+        store.end_sightings(run, what[1], [])
     else:
-        store.register(run, [(source, kind, source, "{}") for source, kind in sorted(what[1])])
+        store.register_sources(run, [(source, kind, source, "{}") for source, kind in sorted(what[1])])
 
 
 @settings(max_examples=40, deadline=None)
@@ -117,12 +121,12 @@ def test_every_flow_adds_up_and_says_later_what_it_said_then(history: list[list[
         shown: dict[int, Any] = {}
         for months, steps in enumerate(history, start=1):
             run = store.start_run("crossref", "0", f"2026-{months:02d}-01T00:00:00Z")
-            store.register(run, [(source, kind, source, "{}") for source, kind in SOURCES])
+            store.register_sources(run, [(source, kind, source, "{}") for source, kind in SOURCES])
             for number, what in enumerate(steps):
                 take_step(store, run, months * 100 + number, what)
-                adds_up(prisma_flow.read(store.conn))
+                adds_up(prisma_flow.read_flow(store.conn))
             store.finish_run(run, "complete", {}, f"2026-{months:02d}-01T00:01:00Z")
-            now = prisma_flow.read(store.conn)
+            now = prisma_flow.read_flow(store.conn)
             agrees_with_lists(store.conn, now)
             shown[months] = (now.boxes, now.excluded, {(s["source"], s["found_by"]): s["n"] for s in now.sources})
         for months, before in shown.items():
@@ -175,20 +179,20 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def start(store: Store, month: int) -> int:
     run = store.start_run("crossref", "0", f"2026-{month:02d}-01T00:00:00Z")
-    store.register(run, [(source, kind, source.upper(), "{}") for source, kind in SOURCES])
+    store.register_sources(run, [(source, kind, source.upper(), "{}") for source, kind in SOURCES])
     return run
 
 
 def test_each_record_is_counted_where_it_stands(store: Store) -> None:
     run = start(store, 1)
     works = [record(DOIS[n], "d", judgement(v)) for n, v in enumerate(["include", "include", "exclude", "unsure"])]
-    store.land(run, "by-name", Landing(works, [Sighting(w.doi, "search") for w in works]))
-    store.land(
-        run, "article", Landing([], [Sighting(DOIS[0], "resolved")], rejects=[Reject("r", None, "no DOI", "{}")])
+    store.write_page(run, "by-name", HarvestedPage(works, [Sighting(w.doi, "search") for w in works]))
+    store.write_page(
+        run, "article", HarvestedPage([], [Sighting(DOIS[0], "resolved")], rejects=[Reject("r", None, "no DOI", "{}")])
     )
-    store.land(run, "refresh", Landing([record(DOIS[5], "d", None)]))
+    store.write_page(run, "refresh", HarvestedPage([record(DOIS[5], "d", None)]))
     store.set_duplicates(run, [], {DOIS[1]: DOIS[0]})
-    found = prisma_flow.read(store.conn)
+    found = prisma_flow.read_flow(store.conn)
     expected = {
         "identified": 7, "searches": 4, "lists": 2, "others": 1, "duplicates": 2, "again": 1, "same_work": 1,
         "removed_otherwise": 2, "unusable": 1, "not_understood": 1, "screened": 3, "included": 1, "reports": 2,
@@ -196,34 +200,36 @@ def test_each_record_is_counted_where_it_stands(store: Store) -> None:
     }  # fmt: skip
     assert {key: found[key] for key in expected} == expected
     assert [found.depth(key) for key in ("removed", "duplicates", "again")] == [0, 1, 2]
-    said = report.flow(found)
+    said = prisma_report.flow_report(found)
     assert "      7  Records identified\n      4    from databases" in said
     assert "DOIs without a record" not in said
 
 
 def test_a_source_that_is_gone_keeps_what_it_found(store: Store) -> None:
     run = start(store, 1)
-    store.land(run, "by-name", Landing([record(DOIS[0], "d", judgement("include"))], [Sighting(DOIS[0], "search")]))
+    store.write_page(
+        run, "by-name", HarvestedPage([record(DOIS[0], "d", judgement("include"))], [Sighting(DOIS[0], "search")])
+    )
     run = store.start_run("crossref", "0", "2026-02-01T00:00:00Z")
-    store.close_sightings(run, "by-name", [])
-    store.register(run, [("article", "references", "A", "{}")])
-    found = prisma_flow.read(store.conn)
+    store.end_sightings(run, "by-name", [])
+    store.register_sources(run, [("article", "references", "A", "{}")])
+    found = prisma_flow.read_flow(store.conn)
     adds_up(found)
     assert (found["identified"], found["screened"], found["included"]) == (1, 1, 1)
     assert [(s["source"], s["retired"], s["n"]) for s in found.sources] == [("by-name", 1, 1)]
-    assert "BY-NAME (no longer a source)" in report.flow(found)
-    assert prisma_flow.read(store.conn, 1).sources[0]["retired"] == 0
+    assert "BY-NAME (no longer a source)" in prisma_report.flow_report(found)
+    assert prisma_flow.read_flow(store.conn, 1).sources[0]["retired"] == 0
 
 
 def test_a_verdict_that_a_run_gives_and_takes_back_is_no_history(store: Store) -> None:
     run = start(store, 1)
     both = [record(doi, "d", judgement("include")) for doi in DOIS[:2]]
-    store.land(run, "by-name", Landing(both, [Sighting(doi, "search") for doi in DOIS[:2]]))
+    store.write_page(run, "by-name", HarvestedPage(both, [Sighting(doi, "search") for doi in DOIS[:2]]))
     store.set_duplicates(run, [], {DOIS[1]: DOIS[0]})
     before = store.conn.execute("select * from verdict_history order by doi").fetchall()
     assert [row[3] for row in before] == ["include", "duplicate"]
     again = start(store, 2)
-    store.rejudge(again, both)  # says include for a while, as screening does
+    store.write_judgements(again, both)  # says include for a while, as screening does
     store.set_duplicates(again, [], {DOIS[1]: DOIS[0]})
     assert store.conn.execute("select * from verdict_history order by doi").fetchall() == before
 
@@ -233,22 +239,24 @@ def test_an_upgrade_takes_the_verdicts_of_its_day_for_those_of_before(tmp_path: 
     with open_store(path) as store:
         for month, verdict in ((1, "unsure"), (2, "include")):
             run = start(store, month)
-            store.land(
-                run, "by-name", Landing([record(DOIS[0], f"d{month}", judgement(verdict))], [Sighting(DOIS[0], "s")])
+            store.write_page(
+                run,
+                "by-name",
+                HarvestedPage([record(DOIS[0], f"d{month}", judgement(verdict))], [Sighting(DOIS[0], "s")]),
             )
             store.finish_run(run, "complete", {}, f"2026-{month:02d}-01T01:00:00Z")
-        store.land(run, "by-name", Landing([record(DOIS[1], "d", None)], [Sighting(DOIS[1], "s")]))
+        store.write_page(run, "by-name", HarvestedPage([record(DOIS[1], "d", None)], [Sighting(DOIS[1], "s")]))
     with closing(sqlite3.connect(path)) as conn, conn:
         as_before_the_upgrade(conn)
     with open_store(path) as store:
         then = queries.flow(store.conn, "2026-01-31")
         assert (then["included"], then["waiting"]) == (1, 0)
         assert then.recorded_from == "2026-02-01T00:00:00Z"
-        assert "recorded since 2026-02-01" in report.flow(then)
-        assert prisma_flow.read(store.conn).recorded_from is None
-        adds_up(prisma_flow.read(store.conn))
+        assert "recorded since 2026-02-01" in prisma_report.flow_report(then)
+        assert prisma_flow.read_flow(store.conn).recorded_from is None
+        adds_up(prisma_flow.read_flow(store.conn))
         run = start(store, 3)
-        store.land(run, "by-name", Landing([record(DOIS[0], "d3", judgement("exclude"))]))
+        store.write_page(run, "by-name", HarvestedPage([record(DOIS[0], "d3", judgement("exclude"))]))
         assert Counter(numbers(store.conn)) - Counter(numbers(store.conn, 2)) == {"excluded": 1, "excluded_by_rule": 1}
 
 
@@ -312,13 +320,13 @@ async def shown_on_site(db: Path, day: str | None) -> tuple[str, dict[str, int]]
 
 async def test_each_month_of_a_review_is_shown_later_as_it_was_shown_then(tmp_path: Path, book: Taxonomy) -> None:
     db, ledger = tmp_path / "evidence.db", tmp_path / "decisions.db"
-    door = DictDoor()
+    crossref = FakeRecordSource()
     narrower = edited(tmp_path / "rules", screen=lambda t: t.replace('"{ipt-name}"', "interpersonal psychotherap*", 1))
 
     def month(number: int, rules: Taxonomy = book, text: str = SMALL_YAML) -> None:
         settings = sources.check(strict_yaml.parse(text, "s.yaml"))
         with open_store(db, ledger) as store:
-            sync(settings, store, door, rules, now=lambda: datetime(2026, number, 1, tzinfo=UTC))
+            sync(settings, store, crossref, rules, now=lambda: datetime(2026, number, 1, tzinfo=UTC))
 
     def say(number: int, doi: str, verdict: Any, tags: tuple[tuple[str, str], ...] = ()) -> None:
         moment = datetime(2026, number, 9, tzinfo=UTC)
@@ -327,8 +335,8 @@ async def test_each_month_of_a_review_is_shown_later_as_it_was_shown_then(tmp_pa
     shown: dict[int, Any] = {}
 
     async def look(number: int) -> None:
-        with queries.reading(db) as conn:
-            found, works = queries.flow(conn), queries.verdicts(conn)
+        with reading(db) as conn:
+            found, works = queries.flow(conn), queries.verdict_counts(conn)
         adds_up(found)
         assert found["waiting"] == works.get("unsure", 0) and found["included"] == works.get("include", 0)
         csv_text, lists = await shown_on_site(db, None)
@@ -339,21 +347,21 @@ async def test_each_month_of_a_review_is_shown_later_as_it_was_shown_then(tmp_pa
 
     month(1)
     await look(1)
-    door.messages[Doi("10.5555/new")] = message(
+    crossref.messages[Doi("10.5555/new")] = message(
         "10.5555/new", "Interpersonal psychotherapy for grief: a trial", 2024, indexed=indexed(2)
     )
     month(2)
     say(2, STANGIER["DOI"], "exclude")
     await look(2)
     twin = {**MARKOWITZ, "DOI": "10.5555/twin", "container-title": ["Preprints"], "indexed": indexed(3)}
-    door.messages[Doi("10.5555/twin")] = twin
+    crossref.messages[Doi("10.5555/twin")] = twin
     month(3)
     say(3, "10.5555/twin", None, ((SAME_WORK, MARKOWITZ["DOI"]),))
     say(3, "10.5555/new", "unsure")
     await look(3)
     month(4, narrower)
     await look(4)
-    door.messages[STANGIER["DOI"]] = {
+    crossref.messages[STANGIER["DOI"]] = {
         **STANGIER,
         "title": ["Another title"],
         "indexed": indexed(5),
@@ -368,7 +376,7 @@ async def test_each_month_of_a_review_is_shown_later_as_it_was_shown_then(tmp_pa
     assert len({tuple(box["n"] for box in boxes) for boxes, *_ in shown.values()}) == 6
     for number, (boxes, excluded, csv_text, lists) in shown.items():
         day = f"2026-{number:02d}-28"
-        with queries.reading(db) as conn:
+        with reading(db) as conn:
             then = queries.flow(conn, day)
         assert (then.boxes, then.excluded) == (boxes, excluded), day
         assert await shown_on_site(db, day) == (csv_text, lists), day

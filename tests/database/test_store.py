@@ -15,7 +15,9 @@ from sqlite_utils import Database
 
 from evidence import decisions
 from evidence.database import queries, schema
-from evidence.database.store import Asked, Landing, Record, Reject, Sighting, Store, open_store
+from evidence.database.connection import open_evidence
+from evidence.database.rows import HarvestedPage, JudgedRecord, Reject, SearchRequest, Sighting
+from evidence.database.store import Store, open_store
 from evidence.errors import StoreError
 from evidence.model import Author, Decision, Doi, Judgement, Match, Notice, Relation, Tag, Work
 
@@ -42,8 +44,8 @@ JUDGED = Judgement(
 )
 
 
-def record(work: Work = WORK, judgement: Judgement = JUDGED, digest: str = "d1", basis: str = "b1") -> Record:
-    return Record(work.doi, digest, json.dumps({"DOI": work.doi, "v": digest}), work, judgement, basis)
+def record(work: Work = WORK, judgement: Judgement = JUDGED, digest: str = "d1", basis: str = "b1") -> JudgedRecord:
+    return JudgedRecord(work.doi, digest, json.dumps({"DOI": work.doi, "v": digest}), work, judgement, basis)
 
 
 @pytest.fixture
@@ -55,7 +57,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def run(store: Store) -> int:
     number = store.start_run("crossref", "0", NOW)
-    store.register(number, [("s", "search", "S", "{}"), ("r", "references", "R", "{}")])
+    store.register_sources(number, [("s", "search", "S", "{}"), ("r", "references", "R", "{}")])
     return number
 
 
@@ -71,26 +73,26 @@ def found(store: Store, words: str) -> list[str]:
 
 def test_landing_writes_every_table_and_landing_again_nothing(store: Store) -> None:
     first = run(store)
-    landing = Landing([record()], [Sighting(WORK.doi, "search", 3, 1.5)], [(Doi("10.5555/old"), WORK.doi)])
-    landed = store.land(first, "s", landing)
+    landing = HarvestedPage([record()], [Sighting(WORK.doi, "search", 3, 1.5)], [(Doi("10.5555/old"), WORK.doi)])
+    landed = store.write_page(first, "s", landing)
     assert (landed.new, landed.changed, landed.sightings) == ([WORK.doi], [], 1)
     before = dump(store)
     assert len(before["authors"]) == 3
     assert before["cites"] == [(WORK.doi, "10.5555/cited", "publisher")]
     assert len(before["reasons"]) == 2
-    again = store.land(run(store), "s", landing)
+    again = store.write_page(run(store), "s", landing)
     assert (again.new, again.changed, again.sightings) == ([], [], 0)
     assert dump(store) == before
 
 
 def test_a_changed_record_keeps_its_history_and_a_return_to_the_old_text_is_history_too(store: Store) -> None:
     for number, digest in enumerate(("d1", "d2", "d1"), start=1):
-        assert store.land(run(store), "s", Landing([record(digest=digest)])).changed == (
+        assert store.write_page(run(store), "s", HarvestedPage([record(digest=digest)])).changed == (
             [] if number == 1 else [WORK.doi]
         )
     rows = store.conn.execute("select version, digest, first_run, last_run from snapshots order by version").fetchall()
     assert rows == [(1, "d1", 1, 2), (2, "d2", 2, 3), (3, "d1", 3, None)]
-    assert store.current([WORK.doi]) == {WORK.doi: ("d1", "b1")}
+    assert store.digests_and_bases([WORK.doi]) == {WORK.doi: ("d1", "b1")}
 
 
 def test_a_reinstatement_undoes_the_retraction_before_it_and_not_the_one_after(store: Store) -> None:
@@ -102,16 +104,16 @@ def test_a_reinstatement_undoes_the_retraction_before_it_and_not_the_one_after(s
         ("rr", (notice("retraction", "2019"), notice("reinstatement", "2020-05")), "reinstatement"),
         ("rrr", (notice("reinstatement", "2020"), notice("retraction", "2021")), "retraction"),
     ):
-        store.land(run(store), "s", Landing([record(replace(WORK, notices=notices), digest=digest)]))
+        store.write_page(run(store), "s", HarvestedPage([record(replace(WORK, notices=notices), digest=digest)]))
         assert store.conn.execute("select notice from works").fetchone() == (stands,)
 
 
 def test_full_text_follows_every_change(store: Store) -> None:
-    store.land(run(store), "s", Landing([record()]))
+    store.write_page(run(store), "s", HarvestedPage([record()]))
     assert found(store, "markowitz") == [WORK.doi]
     other = replace(WORK, title="Dynamic therapy", authors=(Author("Müller", "Zoë"),))
     judged = replace(JUDGED, matches=(), tags=())
-    store.land(run(store), "s", Landing([record(other, judged, "d2")]))
+    store.write_page(run(store), "s", HarvestedPage([record(other, judged, "d2")]))
     assert found(store, "markowitz") == []
     assert found(store, "muller") == [WORK.doi]
     assert found(store, "therapies") == [WORK.doi]
@@ -122,7 +124,7 @@ def test_full_text_follows_every_change(store: Store) -> None:
 def test_search_survives_a_vacuum(store: Store) -> None:
     many = [replace(WORK, doi=Doi(f"10.5555/{n}"), title=f"number{n} psychotherapy") for n in range(40)]
     judged = replace(JUDGED, matches=(), tags=())
-    store.land(run(store), "s", Landing([record(w, judged, f"d{w.doi}") for w in many]))
+    store.write_page(run(store), "s", HarvestedPage([record(w, judged, f"d{w.doi}") for w in many]))
     with store.conn:
         store.conn.execute("delete from works where doi in ('10.5555/3', '10.5555/7')")
     store.conn.execute("vacuum")
@@ -135,32 +137,32 @@ def test_a_page_lands_whole_or_not_at_all(store: Store) -> None:
     unknown = replace(JUDGED, tags=(Tag("variant", "no-such-value", ()),))
     good, bad = record(), record(replace(WORK, doi=Doi("10.5555/bad")), unknown, "d9")
     with pytest.raises(StoreError):
-        store.land(number, "s", Landing([good, bad], [Sighting(WORK.doi, "search")], asked=[ASKED]))
+        store.write_page(number, "s", HarvestedPage([good, bad], [Sighting(WORK.doi, "search")], requests=[ASKED]))
     assert dump(store) == before
 
 
-ASKED = Asked(
+ASKED = SearchRequest(
     "query.title=x", "", "{}", "2002-01-01", "2014-06-30", None, 0, "relevance", NOW, 10, 10, 1, 10, 3, 1, "complete", 0
 )
 
 
 def test_rejudging_replaces_tags_and_keeps_when_the_work_last_changed(store: Store) -> None:
     first = run(store)
-    store.land(first, "s", Landing([record()]))
+    store.write_page(first, "s", HarvestedPage([record()]))
     second = run(store)
-    store.rejudge(second, [record(basis="b2")])
+    store.write_judgements(second, [record(basis="b2")])
     assert store.conn.execute("select changed_run, basis from works").fetchone() == (first, "b2")
     third = run(store)
     other = replace(JUDGED, verdict="unsure", tags=(Tag("variant", "mit", ()),))
-    store.rejudge(third, [record(judgement=other, basis="b3")])
+    store.write_judgements(third, [record(judgement=other, basis="b3")])
     assert store.conn.execute("select changed_run, verdict from works").fetchone() == (third, "unsure")
     assert store.conn.execute("select value from tags").fetchall() == [("mit",)]
 
 
 def test_a_record_that_cannot_be_understood_is_kept_whole(store: Store) -> None:
-    raw = Record(Doi("10.5555/odd"), "d", '{"DOI": "10.5555/odd"}', None, None, "no title")
-    landed = store.land(run(store), "s", Landing([raw], rejects=[Reject("x", "10.5555/odd", "no title", raw.message)]))
-    assert landed.rejects == 1
+    raw = JudgedRecord(Doi("10.5555/odd"), "d", '{"DOI": "10.5555/odd"}', None, None, "no title")
+    page = HarvestedPage([raw], rejects=[Reject("x", "10.5555/odd", "no title", raw.message)])
+    assert store.write_page(run(store), "s", page).rejects == 1
     assert store.conn.execute("select message from snapshots").fetchall() == [(raw.message,)]
     assert store.conn.execute("select count(*) from works").fetchone() == (0,)
 
@@ -168,20 +170,20 @@ def test_a_record_that_cannot_be_understood_is_kept_whole(store: Store) -> None:
 def test_a_changed_spec_forgets_the_bookmark_and_a_removed_source_is_retired(store: Store) -> None:
     number = run(store)
     store.complete_source(number, "s", "2026-11-22", None)
-    assert store.register(number, [("s", "search", "Renamed", "{}")])["s"].bookmark == "2026-11-22"
+    assert store.register_sources(number, [("s", "search", "Renamed", "{}")])["s"].bookmark == "2026-11-22"
     assert store.conn.execute("select retired from sources where source = 'r'").fetchone() == (number,)
-    assert store.register(number, [("s", "search", "Renamed", '{"a": 1}')])["s"].bookmark is None
-    assert store.register(number, [("r", "references", "R", "{}")])["r"].bookmark is None
+    assert store.register_sources(number, [("s", "search", "Renamed", '{"a": 1}')])["s"].bookmark is None
+    assert store.register_sources(number, [("r", "references", "R", "{}")])["r"].bookmark is None
     assert store.conn.execute("select retired from sources where source = 'r'").fetchone() == (None,)
 
 
 def test_what_a_whole_harvest_no_longer_finds_is_marked_and_comes_back(store: Store) -> None:
     sighting = [Sighting(WORK.doi, "search", 1, 2.0)]
-    store.land(run(store), "s", Landing([record()], sighting))
-    assert store.close_sightings(run(store), "s", []) == 1
+    store.write_page(run(store), "s", HarvestedPage([record()], sighting))
+    assert store.end_sightings(run(store), "s", []) == 1
     assert store.conn.execute("select last_run from sightings").fetchone() == (2,)
-    assert store.close_sightings(run(store), "s", []) == 0
-    assert store.land(run(store), "s", Landing([], sighting)).sightings == 1
+    assert store.end_sightings(run(store), "s", []) == 0
+    assert store.write_page(run(store), "s", HarvestedPage([], sighting)).sightings == 1
     assert store.conn.execute("select first_run, last_run from sightings").fetchone() == (1, None)
 
 
@@ -193,7 +195,7 @@ def test_a_run_left_running_is_known_to_have_crashed(store: Store) -> None:
 
 def test_decisions_are_append_only(store: Store) -> None:
     said = Decision(WORK.doi, "verdict", "exclude", None, None, "wrong therapy", "M. Reader", NOW, "r", "d")
-    store.decide([said])
+    store.append_decisions([said])
     assert store.decisions() == (said,)
     ledger = sqlite3.connect(store.ledger_path)
     for sql in ("update decisions set reason = 'x'", "delete from decisions"):
@@ -255,10 +257,10 @@ def test_a_full_disk_leaves_the_database_as_it_was(store: Store) -> None:
     store.conn.execute(f"pragma max_page_count = {pages}")
     big = [record(replace(WORK, doi=Doi(f"10.5555/{n}"), abstract="x " * 4000), digest=f"d{n}") for n in range(50)]
     with pytest.raises(StoreError, match="disk is full"):
-        store.land(number, "s", Landing(big))
+        store.write_page(number, "s", HarvestedPage(big))
     store.conn.execute("pragma max_page_count = 1000000")
     assert dump(store) == before
-    assert store.land(number, "s", Landing(big)).new
+    assert store.write_page(number, "s", HarvestedPage(big)).new
 
 
 def test_a_locked_database_is_said_to_be(store: Store) -> None:
@@ -334,11 +336,11 @@ def test_the_ledger_of_the_first_schema_keeps_every_word(tmp_path: Path) -> None
         assert store.show_decisions() == 1
         assert store.show_decisions() == 0
         (word,) = store.decisions()
-        store.decide([replace(word, action="withdraw", rule_said=None)])
+        store.append_decisions([replace(word, action="withdraw", rule_said=None)])
         assert store.show_decisions() == 1
         shown = store.conn.execute("select decision, action, reviewer from decisions order by 1").fetchall()
         assert shown == [(3, "tag", "A"), (4, "withdraw", "A")]
-        with pytest.raises(StoreError, match="append-only"), store._guarded(path):
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
             store._ledger.conn.execute("delete from decisions")
 
 
@@ -363,12 +365,12 @@ def test_a_ledger_of_before_means_what_it_meant(tmp_path: Path) -> None:
     with open_store(tmp_path / "evidence.db", path) as store:
         held = store.decisions()
         assert [(d.doi, d.action, d.verdict, d.reason, d.reviewer, d.made_at) for d in held] == rows
-        stands = decisions.standing(held)
+        stands = decisions.current_decisions(held)
         assert {(d.doi, d.verdict) for d in stands} == {("10.1/b", "include"), ("10.1/c", "include")}
-        assert decisions.divided(held) == []
+        assert decisions.contradictions(held) == []
         store.show_decisions()
         assert store.conn.execute("select count(*) from decisions").fetchone() == (5,)
-        with pytest.raises(StoreError, match="append-only"), store._guarded(path):
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
             store._ledger.conn.execute("update decisions set reason = 'other'")
 
 
@@ -376,7 +378,7 @@ def test_another_ledger_is_shown_whole(tmp_path: Path) -> None:
     word = Decision(WORK.doi, "verdict", "include", None, None, "why", "A", NOW, None, None)
     for name, reviewer in (("one.db", "A"), ("other.db", "B")):
         with open_store(tmp_path / "evidence.db", tmp_path / name) as store:
-            store.decide([replace(word, reviewer=reviewer)])
+            store.append_decisions([replace(word, reviewer=reviewer)])
             store.show_decisions()
             assert store.conn.execute("select reviewer from decisions").fetchall() == [(reviewer,)]
 
@@ -388,10 +390,10 @@ def test_an_older_database_is_not_read_but_brought_up_to_date(tmp_path: Path) ->
     first.conn.execute(f"pragma application_id = {schema.APPLICATION_ID}")
     first.close()
     with pytest.raises(StoreError, match="`evidence judge` brings it up to date"):
-        queries.connect(path)
-    queries.connect(path, older=True).close()
+        open_evidence(path)
+    open_evidence(path, older=True).close()
     open_store(path).close()
-    queries.connect(path).close()
+    open_evidence(path).close()
 
 
 def test_strict_tables_and_foreign_keys_hold(store: Store) -> None:
@@ -402,10 +404,10 @@ def test_strict_tables_and_foreign_keys_hold(store: Store) -> None:
 
 
 def test_a_reader_sees_the_database_while_it_is_written(store: Store) -> None:
-    store.land(run(store), "s", Landing([record()]))
-    reader = queries.connect(store.path)
-    store.land(run(store), "s", Landing([record(digest="d2")]))
-    assert queries.dois(reader) == [WORK.doi]
+    store.write_page(run(store), "s", HarvestedPage([record()]))
+    reader = open_evidence(store.path)
+    store.write_page(run(store), "s", HarvestedPage([record(digest="d2")]))
+    assert queries.current_dois(reader) == [WORK.doi]
     reader.close()
 
 

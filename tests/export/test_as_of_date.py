@@ -27,6 +27,8 @@ from hypothesis import strategies as st
 
 from evidence import strict_yaml
 from evidence.database import queries
+from evidence.database.connection import reading
+from evidence.database.selection import Selection, selected_works
 from evidence.database.store import open_store
 from evidence.database.tag_filter import TagFilter
 from evidence.errors import ConfigError
@@ -35,13 +37,13 @@ from evidence.export.works import export_works
 from evidence.harvest import sources
 from evidence.harvest.run import judge_stale
 from evidence.harvest.sync import sync
-from evidence.model import SAME_WORK, Doi, Found, Message, Seen
+from evidence.model import SAME_WORK, Doi, LookupResult, Message, RecordStatus
 from evidence.publish import serve, site_copy
 from evidence.review.decide import add_decisions
 from evidence.rules import taxonomy
 from evidence.rules.taxonomy import Taxonomy
 from tests.harvest.test_rejudge import edited
-from tests.records import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, STANGIER, DictDoor, message, person
+from tests.records import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, STANGIER, FakeRecordSource, message, person
 
 NEW_NAME = SMALL_YAML.replace("label: By name", "label: Anew")
 WITHOUT_SEARCH = SMALL_YAML[: SMALL_YAML.index("  - id: by-name")]
@@ -73,11 +75,11 @@ EDITS: dict[str, Callable[..., Message]] = {
     "retracted": lambda m: {**m, "updated-by": [RETRACTION]},
     "reinstated": lambda m: {key: value for key, value in m.items() if key != "updated-by"},
 }
-"""What may happen to a record."""
+"""The things that can happen to a record."""
 
 
-class Door(DictDoor):
-    """A Crossref that may be killed after so many of the questions of a run."""
+class OldRecords(FakeRecordSource):
+    """A Crossref that can stop the run after a number of requests."""
 
     patience: int | None = None
 
@@ -87,11 +89,11 @@ class Door(DictDoor):
             if self.patience < 0:
                 raise KeyboardInterrupt
 
-    def lookup(self, dois: Any, since: str | None = None) -> Iterator[tuple[Found, ...]]:
+    def lookup(self, dois: Any, since: str | None = None) -> Iterator[tuple[LookupResult, ...]]:
         self._one()
         yield from super().lookup(dois, since)
 
-    def check(self, dois: Any) -> Iterator[tuple[Seen, ...]]:
+    def check(self, dois: Any) -> Iterator[tuple[RecordStatus, ...]]:
         self._one()
         yield from super().check(dois)
 
@@ -102,11 +104,11 @@ class Door(DictDoor):
 
 @dataclass
 class World:
-    """A review over a Crossref, month by month; every step is something that happens to either."""
+    """A review and a Crossref, month by month; each step changes one of them."""
 
     folder: Path
     books: tuple[Taxonomy, ...]
-    door: Door = field(default_factory=lambda: Door([copy.deepcopy(m) for m in OLD]))
+    crossref: OldRecords = field(default_factory=lambda: OldRecords([copy.deepcopy(m) for m in OLD]))
     sources: str = "as it was"
     rules: int = 0
     now: datetime = datetime(2026, 1, 2, tzinfo=UTC)
@@ -125,23 +127,23 @@ class World:
 
     def put(self, record: Message) -> None:
         stamp = (self.now - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
-        self.door.messages[Doi(record["DOI"])] = {**record, "indexed": {"date-time": stamp}}
+        self.crossref.messages[Doi(record["DOI"])] = {**record, "indexed": {"date-time": stamp}}
 
     def edit(self, doi: str, change: Callable[[Message], Message]) -> None:
-        if (record := self.door.messages.get(Doi(doi))) is not None:
+        if (record := self.crossref.messages.get(Doi(doi))) is not None:
             self.put(change(copy.deepcopy(record)))
 
     def sync(self, *, full: bool = False, kill_after: int | None = None) -> None:
         settings = sources.check(strict_yaml.parse(SOURCES[self.sources], "s.yaml"))
-        self.door.patience = kill_after
+        self.crossref.patience = kill_after
         with open_store(self.db) as store:
             try:
-                sync(settings, store, self.door, self.book, now=self.clock, full=full)
+                sync(settings, store, self.crossref, self.book, now=self.clock, full=full)
             except KeyboardInterrupt:
                 # As after kill -9: nobody had written how the run ended.
                 store.conn.execute("update runs set outcome = 'running' where run = (select max(run) from runs)")
                 store.conn.commit()
-        self.door.patience = None
+        self.crossref.patience = None
 
     def decide(
         self, doi: str, verdict: Any, reviewer: str, tags: tuple[tuple[str, str], ...] = (), *, apart: bool = False
@@ -154,12 +156,12 @@ class World:
             return  # no such work yet, or no more
 
     def twin(self, doi: str) -> None:
-        if (record := self.door.messages.get(Doi(doi))) is not None:
+        if (record := self.crossref.messages.get(Doi(doi))) is not None:
             self.put({**copy.deepcopy(record), "DOI": "10.5555/twin", "container-title": ["Preprints"]})
 
     def move(self, doi: str, to: str) -> None:
-        if doi != to and not {doi, to} & self.door.aliases.keys():
-            self.door.aliases[doi] = to
+        if doi != to and not {doi, to} & self.crossref.aliases.keys():
+            self.crossref.aliases[doi] = to
 
     def happen(self, what: tuple[Any, ...]) -> None:
         name, *facts = what
@@ -171,11 +173,11 @@ class World:
         elif name == "twin":
             self.twin(doi)
         elif name == "gone":
-            self.door.messages.pop(Doi(doi), None)
+            self.crossref.messages.pop(Doi(doi), None)
         elif name == "moves":
             self.move(doi, facts[1])
         elif name == "moves back":
-            self.door.aliases.pop(Doi(doi), None)
+            self.crossref.aliases.pop(Doi(doi), None)
         elif name == "decide":
             self.decide(doi, facts[1], facts[2])
         elif name == "same":
@@ -221,10 +223,10 @@ YEAR: list[list[tuple[Any, ...]]] = [
 
 
 def exported(db: Path, day: str | None) -> dict[str, dict[str, str]]:
-    """The CSV of all works, by DOI, of what has a past; and how many there are in the other formats."""
-    selection = queries.Selection(("include", "exclude", "unsure", "duplicate"))
-    with queries.reading(db) as conn:
-        rows = as_of_date.selected(conn, selection, day) if day else queries.selected(conn, selection)
+    """The columns of the CSV that have a history, by DOI."""
+    selection = Selection(("include", "exclude", "unsure", "duplicate"))
+    with reading(db) as conn:
+        rows = as_of_date.selected_as_of(conn, selection, day) if day else selected_works(conn, selection)
         text = "".join(formats.csv_rows(rows, past=day is not None))
         same = dict(conn.execute("select doi, coalesce(same_as, '') from works").fetchall())
     leave = {"as_of", *NOT_OF_THEN, *formats.FACETS}
@@ -237,7 +239,7 @@ def exported(db: Path, day: str | None) -> dict[str, dict[str, str]]:
 
 
 async def flow_on_site(ds: Datasette, day: str | None) -> tuple[str, dict[str, int], dict[str, Any]]:
-    """The flow as CSV, how long each list is that its page leads to, and the records of the lists of verdicts."""
+    """The flow as CSV, the length of each list that its page links to, and the records of the lists of verdicts."""
     query = f"?as_of={day}" if day else ""
     page = (await ds.client.get(f"/prisma{query}")).text
     lists, records = {}, {}
@@ -261,7 +263,7 @@ async def flow_on_site(ds: Datasette, day: str | None) -> tuple[str, dict[str, i
 
 
 async def shown(db: Path, day: str | None) -> dict[str, Any]:
-    with queries.reading(db) as conn:
+    with reading(db) as conn:
         found = queries.flow(conn, day)
     ds = Datasette([str(db)], config_dir=serve.site_folder())
     await ds.invoke_startup()
@@ -272,7 +274,7 @@ async def shown(db: Path, day: str | None) -> dict[str, Any]:
 
 @cache
 def books() -> tuple[Taxonomy, ...]:
-    """The rules, and narrower ones."""
+    """The shipped rules, and narrower ones."""
     with TemporaryDirectory() as folder:
         narrower = edited(
             Path(folder) / "rules", screen=lambda t: t.replace('"{ipt-name}"', "interpersonal psychotherap*", 1)
@@ -283,7 +285,7 @@ def books() -> tuple[Taxonomy, ...]:
 @settings(max_examples=8, deadline=None)
 @given(HISTORY)
 @example(YEAR)
-def test_what_was_shown_in_a_month_is_what_is_shown_of_it_later(history: list[list[tuple[Any, ...]]]) -> None:
+def test_a_past_month_is_shown_later_as_it_was_shown_then(history: list[list[tuple[Any, ...]]]) -> None:
     with TemporaryDirectory() as folder:
         world = World(Path(folder), books())
         world.sync()
@@ -305,7 +307,7 @@ def test_what_was_shown_in_a_month_is_what_is_shown_of_it_later(history: list[li
 
 @pytest.fixture
 def two_months(tmp_path: Path) -> World:
-    """In January a trial of grief; in February its record speaks of schools, it is retracted, and a person excludes it."""
+    """In January a trial of grief; in February its record mentions schools, it is retracted, and a reviewer excludes it."""
     world = World(tmp_path, books())
     world.put(POOL[0])
     world.sync()
@@ -318,14 +320,14 @@ def two_months(tmp_path: Path) -> World:
 
 
 def dois(world: World, day: str, **wanted: Any) -> list[str]:
-    with queries.reading(world.db) as conn:
-        return [row["doi"] for row in as_of_date.selected(conn, queries.Selection(**wanted), day)]
+    with reading(world.db) as conn:
+        return [row["doi"] for row in as_of_date.selected_as_of(conn, Selection(**wanted), day)]
 
 
 def test_a_record_is_exported_as_it_was(two_months: World) -> None:
     doi = POOL[0]["DOI"]
-    with queries.reading(two_months.db) as conn:
-        rows = {row["doi"]: row for row in as_of_date.selected(conn, queries.Selection(), "2026-01-31")}
+    with reading(two_months.db) as conn:
+        rows = {row["doi"]: row for row in as_of_date.selected_as_of(conn, Selection(), "2026-01-31")}
     then = rows[doi]
     assert (then["title"], then["abstract"], then["authors"]) == (TITLES[0], None, "Doe J, Roe R0")
     assert (then["notice"], then["notice_details"], then["judged_on"]) == (None, None, "title")
@@ -342,7 +344,7 @@ def test_a_record_is_exported_as_it_was(two_months: World) -> None:
     )
 
 
-def test_words_and_changes_are_those_of_then(two_months: World) -> None:
+def test_full_text_and_changes_are_those_of_the_past_date(two_months: World) -> None:
     doi = POOL[0]["DOI"]
     everything = ("include", "exclude", "unsure")
     assert dois(two_months, "2026-01-31", text="grief") == [doi]
@@ -357,9 +359,9 @@ def test_words_and_changes_are_those_of_then(two_months: World) -> None:
 
 
 @pytest.mark.parametrize("format_", sorted(formats.FORMATS))
-def test_every_format_says_of_which_day_it_is(two_months: World, tmp_path: Path, format_: str) -> None:
+def test_every_format_names_the_date(two_months: World, tmp_path: Path, format_: str) -> None:
     out = tmp_path / "out"
-    chosen = queries.Selection(("include", "exclude", "unsure", "duplicate"))
+    chosen = Selection(("include", "exclude", "unsure", "duplicate"))
     count = export_works(two_months.db, chosen, format_, False, "utf-8", out, "2026-01-31")
     text = out.read_text(encoding="utf-8")
     assert count == 5
@@ -370,7 +372,7 @@ def test_every_format_says_of_which_day_it_is(two_months: World, tmp_path: Path,
         assert {"design_today", "reasons_today", "same_as"} <= set(rows[0])
         assert "design" not in rows[0]
     elif format_ != "asreview":
-        assert text.count("As it stood at the end of 2026-01-31") == 5
+        assert text.count("As of the end of 2026-01-31") == 5
     assert "schools" not in text
 
 
@@ -385,7 +387,7 @@ async def test_a_published_copy_shows_past_verdicts_with_the_titles_of_today(two
     assert (await ds.client.get("/past?as_of=2026-01-31")).status_code == 200
 
 
-def test_an_upgrade_takes_what_stands_for_what_stood(two_months: World) -> None:
+def test_after_an_upgrade_todays_verdicts_stand_in_for_earlier_ones(two_months: World) -> None:
     with closing(sqlite3.connect(two_months.db)) as conn, conn:
         for (name,) in conn.execute("select name from sqlite_master where type = 'view'").fetchall():
             conn.execute(f"drop view {name}")
@@ -396,7 +398,7 @@ def test_an_upgrade_takes_what_stands_for_what_stood(two_months: World) -> None:
         conn.execute("delete from _sqlite_migrations where name = 'm011_as_of'")
     open_store(two_months.db).close()
     assert exported(two_months.db, "2026-01-31")[POOL[0]["DOI"]]["notice"] == "retraction"
-    with queries.reading(two_months.db) as conn:
+    with reading(two_months.db) as conn:
         for day, retired in (("2026-01-31", 0), ("2026-02-28", 1)):
             sources = {source["source"]: source["retired"] for source in queries.flow(conn, day).sources}
             assert sources == {"by-name": retired, "article": 0}
@@ -417,7 +419,7 @@ def pages_of(db: Path) -> list[bytes]:
     return [text[start : start + size] for start in range(0, len(text), size)]
 
 
-def test_a_sync_that_changes_nothing_writes_no_page_of_the_works_and_leaves_no_log(tmp_path: Path) -> None:
+def test_a_sync_without_changes_writes_no_page_of_the_works(tmp_path: Path) -> None:
     world = World(tmp_path, books())
     for _ in range(3):
         world.sync()
@@ -448,8 +450,8 @@ def test_a_sync_that_changes_nothing_writes_no_page_of_the_works_and_leaves_no_l
     assert sizes[-1] - first <= 50 * 1500
 
 
-def test_a_sync_that_changes_nothing_says_nothing_to_a_reader_that_never_lets_go(tmp_path: Path) -> None:
-    """The log grows then, for SQLite may not take from it what a reader still needs; a sync adds a few pages, not 0.1 MB."""
+def test_a_sync_without_changes_writes_little_while_a_reader_is_open(tmp_path: Path) -> None:
+    """SQLite cannot shorten the log while a reader needs it, so the log grows, but by a few pages and not by 0.1 MB."""
     world = World(tmp_path, books())
     for _ in range(2):
         world.sync()

@@ -1,4 +1,4 @@
-"""What was deposited reaches the database and every export that has a field for it, and reads back as it was."""
+"""Deposited metadata reaches the database and every export with a field for it, and parses back unchanged."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from bibtexparser.middlewares import SeparateCoAuthors, SplitNameParts
 
 from evidence import text
 from evidence.crossref.normalise import doi_of, normalise, written
-from evidence.database import queries
-from evidence.database.store import Landing, Record, Store, open_store
+from evidence.database.rows import HarvestedPage, JudgedRecord
+from evidence.database.selection import full_rows
+from evidence.database.store import Store, open_store
 from evidence.errors import RecordError
 from evidence.export import formats
 from evidence.export.reference_formats import names
@@ -81,18 +82,18 @@ FUNDERS = "National Institute of Mental Health (10.13039/100000025; awards: R01 
 
 
 def land(store: Store, messages: list[Message]) -> list[Doi]:
-    """Every message that can be understood, included."""
-    records: dict[Doi, Record] = {}
+    """Store every message that can be normalised, with the verdict include."""
+    records: dict[Doi, JudgedRecord] = {}
     for item in messages:
         try:
             work = normalise(item)
         except RecordError:
             continue
         raw, digest = written(item)
-        records[work.doi] = Record(work.doi, digest, raw, work, JUDGED, "b")
+        records[work.doi] = JudgedRecord(work.doi, digest, raw, work, JUDGED, "b")
     run = store.start_run("files", "0", "2026-11-01T00:00:00Z")
-    store.register(run, [("files", "files", "Files", "{}")])
-    store.land(run, "files", Landing(list(records.values())))
+    store.register_sources(run, [("files", "files", "Files", "{}")])
+    store.write_page(run, "files", HarvestedPage(list(records.values())))
     return list(records)
 
 
@@ -104,7 +105,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def row(store: Store) -> dict[str, Any]:
-    (found,) = queries.whole(store.conn, land(store, [FULL]))
+    (found,) = full_rows(store.conn, land(store, [FULL]))
     return found
 
 
@@ -127,7 +128,7 @@ def test_each_field_is_read(store: Store) -> None:
     ["event", "funder", "license", "institution", "original-title", "short-title", "edition-number", "published-print",
      "published-online", "translator", "chair", "publisher-location", "short-container-title"],
 )  # fmt: skip
-def test_an_odd_lesser_field_is_left_out_and_no_more(key: str, odd: Any) -> None:
+def test_an_invalid_minor_field_is_left_out_alone(key: str, odd: Any) -> None:
     work = normalise({**FULL, key: odd})
     assert work.title == "Interpersonal psychotherapy: A clinician’s guide"
     assert work.isbn == ("9780195170603", "9780195170610")
@@ -153,9 +154,9 @@ def test_each_field_reaches_the_database(store: Store, row: dict[str, Any]) -> N
     ]
 
 
-def test_a_licence_for_text_mining_alone_is_not_what_a_reader_wants(store: Store) -> None:
+def test_a_licence_for_text_mining_is_not_the_licence_of_the_text(store: Store) -> None:
     tdm = {**FULL, "license": FULL["license"][:1]}
-    (found,) = queries.whole(store.conn, land(store, [tdm]))
+    (found,) = full_rows(store.conn, land(store, [tdm]))
     assert found["licence"] is None
 
 
@@ -173,7 +174,7 @@ def test_the_csv_has_each_field(row: dict[str, Any]) -> None:
 
 def test_names_on_one_line_are_the_same_from_the_database_and_one_by_one(store: Store) -> None:
     keys = land(store, [FULL])
-    (flat,), (whole,) = queries.whole(store.conn, keys, flat=True), queries.whole(store.conn, keys)
+    (flat,), (whole,) = full_rows(store.conn, keys, flat=True), full_rows(store.conn, keys)
     assert flat["authors_full"] == names(whole["authors_full"])
     assert "".join(formats.csv_rows([flat])) == "".join(formats.csv_rows([whole]))
 
@@ -231,23 +232,23 @@ def test_csl_json_reads_back(row: dict[str, Any]) -> None:
     assert item["custom"]["funders"][0]["doi"] == "10.13039/100000025"
 
 
-def test_judging_after_an_upgrade_fills_the_columns_and_is_no_news(tmp_path: Path, book: Taxonomy) -> None:
+def test_judging_after_an_upgrade_fills_the_columns_and_reports_no_change(tmp_path: Path, book: Taxonomy) -> None:
     path = tmp_path / "evidence.db"
     with open_store(path) as store:
         run = store.start_run("files", "0", "2026-11-01T00:00:00Z")
-        store.register(run, [("files", "files", "Files", "{}")])
+        store.register_sources(run, [("files", "files", "Files", "{}")])
         store.set_facets(rejudge.facet_rows(book))
         raw, digest = written(FULL)
         doi = doi_of(FULL)
         assert doi is not None
-        store.land(run, "files", Landing([rejudge.read_and_judge(FULL, doi, digest, raw, book, {})]))
+        store.write_page(run, "files", HarvestedPage([rejudge.read_and_judge(FULL, doi, digest, raw, book, {})]))
     with closing(sqlite3.connect(path)) as conn, conn:
         as_before_the_upgrade(conn)
     with open_store(path) as store:
         assert store.conn.execute("select isbn, licence from works").fetchone() == (None, None)
         run = store.start_run("judge", "0", "2026-12-01T00:00:00Z")
         assert rejudge.rejudge(store, book, run, {}, sync.Quiet())[0] == 1
-        (found,) = queries.whole(store.conn, [doi])
+        (found,) = full_rows(store.conn, [doi])
         assert {key: found[key] for key in KEPT} == KEPT
         assert (found["changed_run"], found["funders"]) == (
             1,
@@ -267,7 +268,7 @@ def real(
     messages = [row["work"] for row in json_lines(data, "crossref-works.jsonl")]
     with open_store(tmp_path_factory.mktemp("real") / "evidence.db") as store:
         keys = land(store, messages)
-        whole, flat = (list(queries.whole(store.conn, keys, flat=flat)) for flat in (False, True))
+        whole, flat = (list(full_rows(store.conn, keys, flat=flat)) for flat in (False, True))
     return messages, whole, flat
 
 

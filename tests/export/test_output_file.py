@@ -1,4 +1,4 @@
-"""Files that people own: links, pipes, modes, full disks and closed pipes, for every command that writes."""
+"""Writing output files: links, pipes, modes, full disks and closed pipes, for every command that writes."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from evidence.database import tag_filter
 from evidence.errors import ConfigError
 from evidence.export import output_file
 from tests import site_sample
+from tests.command_line import Run, runner
 
 FULL = Path("/dev/full")
 needs_full = pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
@@ -40,7 +41,7 @@ def umask() -> Iterator[None]:
 # ---------------------------------------------------------------------- files
 
 
-def test_a_link_stays_and_its_target_is_replaced(tmp_path: Path) -> None:
+def test_a_symbolic_link_is_kept_and_its_target_replaced(tmp_path: Path) -> None:
     (tmp_path / "2026").mkdir()
     target, link = tmp_path / "2026" / "works.csv", tmp_path / "latest.csv"
     target.write_text("old")
@@ -51,13 +52,13 @@ def test_a_link_stays_and_its_target_is_replaced(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["2026", "latest.csv", "works.csv"]
 
 
-def test_a_link_to_nothing_yet_makes_its_target(tmp_path: Path) -> None:
+def test_a_symbolic_link_to_a_missing_file_creates_it(tmp_path: Path) -> None:
     (tmp_path / "latest.csv").symlink_to("works.csv")
     output_file.write_whole(tmp_path / "latest.csv", [b"x"])
     assert (tmp_path / "latest.csv").is_symlink() and (tmp_path / "works.csv").read_text() == "x"
 
 
-def test_links_in_a_circle_are_said(tmp_path: Path) -> None:
+def test_circular_links_are_reported(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
     with pytest.raises(ConfigError, match="cannot be written"):
@@ -65,7 +66,7 @@ def test_links_in_a_circle_are_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kept", [0o600, 0o640, 0o664, 0o755])
-def test_the_mode_of_a_file_stays(tmp_path: Path, umask: None, kept: int) -> None:
+def test_a_file_keeps_its_mode(tmp_path: Path, umask: None, kept: int) -> None:
     path = tmp_path / "works.csv"
     path.write_text("old")
     path.chmod(kept)
@@ -78,7 +79,7 @@ def test_a_new_file_follows_the_umask(tmp_path: Path, umask: None) -> None:
     assert mode(tmp_path / "works.csv") == 0o640
 
 
-def test_what_is_being_written_is_never_more_open_than_what_it_replaces(tmp_path: Path) -> None:
+def test_the_temporary_file_is_never_more_accessible_than_the_file_it_replaces(tmp_path: Path) -> None:
     path = tmp_path / "secret.csv"
     path.write_text("old")
     path.chmod(0o600)
@@ -94,7 +95,7 @@ def test_what_is_being_written_is_never_more_open_than_what_it_replaces(tmp_path
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
-def test_the_owner_of_a_file_stays(tmp_path: Path) -> None:
+def test_a_file_keeps_its_owner(tmp_path: Path) -> None:
     path = tmp_path / "works.csv"
     path.write_text("old")
     os.chown(path, 4321, 1234)
@@ -103,8 +104,8 @@ def test_the_owner_of_a_file_stays(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
-def test_the_owner_stays_where_files_cannot_be_given_away() -> None:
-    """A file of somebody else's, that I may write to, in a folder of mine, or in one of theirs: it is written in place."""
+def test_a_file_keeps_its_owner_where_the_owner_cannot_be_set() -> None:
+    """A writable file of another user, in a folder of either user, is written in place."""
     for folder_mode in (0o777, 0o755):
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
@@ -127,7 +128,7 @@ def test_the_owner_stays_where_files_cannot_be_given_away() -> None:
             assert list(folder.iterdir()) == [path]
 
 
-def test_what_fails_leaves_what_was_there(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "works.csv"
     path.write_text("old")
 
@@ -142,7 +143,7 @@ def test_what_fails_leaves_what_was_there(tmp_path: Path) -> None:
     assert [(each.name, each.read_text()) for each in tmp_path.iterdir()] == [("works.csv", "old")]
 
 
-def test_a_folder_and_a_place_that_is_not_there_are_said(tmp_path: Path) -> None:
+def test_a_folder_and_a_missing_folder_are_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="Is a directory"):
         output_file.write_whole(tmp_path, [b"x"])
     with pytest.raises(ConfigError, match="No such file"):
@@ -150,7 +151,7 @@ def test_a_folder_and_a_place_that_is_not_there_are_said(tmp_path: Path) -> None
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
-def test_a_named_pipe_is_written_into(tmp_path: Path) -> None:
+def test_a_named_pipe_is_written_to_directly(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     read = []
@@ -162,7 +163,7 @@ def test_a_named_pipe_is_written_into(tmp_path: Path) -> None:
 
 
 @needs_full
-def test_a_device_is_written_into_and_stays(tmp_path: Path) -> None:
+def test_a_device_is_written_to_directly(tmp_path: Path) -> None:
     with pytest.raises(output_file.OutputError, match="No space left"):
         output_file.write_whole(FULL, [b"x"])
     output_file.write_whole(Path(os.devnull), [b"x"])
@@ -174,7 +175,7 @@ def test_a_device_is_written_into_and_stays(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a database, a ledger of one word, and a program `evidence`."""
+    """A folder with a database, one decision, and a program `evidence`."""
     folder = tmp_path_factory.mktemp("place")
     site_sample.make_sample(folder / "evidence.db")
     program = folder / "evidence"
@@ -192,6 +193,12 @@ def sh(folder: Path, line: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["bash", "-c", line], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
+
+
+@pytest.fixture
+def run(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """The same command line in this process, for tests that need no shell."""
+    return runner(place, monkeypatch, capsys)
 
 
 COMMANDS = (
@@ -216,7 +223,7 @@ COMMANDS = (
 
 @needs_full
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_full_disk_under_stdout_is_one_sentence(place: Path, command: str) -> None:
+def test_a_full_disk_behind_stdout_is_one_sentence(place: Path, command: str) -> None:
     done = sh(place, f"evidence {command} > /dev/full")
     assert done.returncode == 1, done.stderr
     assert done.stderr.startswith("evidence: stdout: cannot be written (No space left on device)"), done.stderr
@@ -229,25 +236,25 @@ def test_a_closed_pipe_ends_quietly(place: Path, command: str) -> None:
     assert (done.stdout.strip(), done.stderr) == ("141", "")
 
 
-def test_a_reader_that_has_enough_is_no_failure_of_the_pipeline(place: Path) -> None:
+def test_a_reader_that_stops_early_does_not_fail_the_pipeline(place: Path) -> None:
     done = sh(place, "evidence export | head -n 1")
     assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("doi,title,")
 
 
 @needs_full
-def test_a_full_disk_under_stderr_too_is_no_traceback(place: Path) -> None:
+def test_a_full_disk_behind_stderr_too_prints_no_traceback(place: Path) -> None:
     assert sh(place, "evidence status >/dev/full 2>/dev/full").returncode == 1
     assert sh(place, "evidence --db none.db status 2>/dev/full").returncode == 2
 
 
-def test_no_stdout_at_all(place: Path) -> None:
+def test_closed_stdout(place: Path) -> None:
     done = sh(place, "evidence export >&-")
-    assert (done.returncode, "stdout: is closed" in done.stderr) == (1, True)
+    assert (done.returncode, "stdout is closed" in done.stderr) == (1, True)
 
 
 @needs_full
 @pytest.mark.parametrize("command", ["export", "decisions export"])
-def test_what_every_o_does(place: Path, tmp_path: Path, command: str) -> None:
+def test_every_command_with_o_writes_the_file(place: Path, tmp_path: Path, command: str) -> None:
     full = sh(place, f"evidence {command} -o /dev/full")
     assert (full.returncode, full.stderr.count("\n")) == (1, 1) and "No space left" in full.stderr
     secret, link = tmp_path / "secret.csv", tmp_path / "latest.csv"
@@ -262,7 +269,7 @@ def test_what_every_o_does(place: Path, tmp_path: Path, command: str) -> None:
 
 
 @needs_descriptors
-def test_dev_stdout_goes_on_where_the_shell_stands(place: Path, tmp_path: Path) -> None:
+def test_dev_stdout_appends_where_the_shell_appends(place: Path, tmp_path: Path) -> None:
     done = sh(place, f"(echo first; evidence -q export -o /dev/stdout; echo last) > {tmp_path / 'all'}")
     assert done.stderr == ""
     lines = (tmp_path / "all").read_text().splitlines()
@@ -276,7 +283,7 @@ def test_init_writes_through_a_link(place: Path, tmp_path: Path) -> None:
     assert (tmp_path / "mine.yaml").is_file() and (tmp_path / "review" / "sources.yaml").is_symlink()
 
 
-def test_the_command_line_starts_without_what_it_may_never_need() -> None:
+def test_the_command_line_starts_without_slow_imports() -> None:
     heavy = "httpx datasette pydantic sqlite_utils rapidfuzz habanero tqdm yaml sqlite3 orjson filelock"
     code = f"import sys, evidence.cli; print(*sorted(set('{heavy}'.split()) & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -286,48 +293,56 @@ def test_the_command_line_starts_without_what_it_may_never_need() -> None:
 # ---------------------------------------------------------------------- which works
 
 
-def test_either_value_of_one_filter_and_all_filters(place: Path) -> None:
+def test_a_tag_filter_takes_any_of_its_values_and_all_filters_hold(run: Run) -> None:
     def count(*tags: str) -> int:
-        done = sh(place, "evidence export --verdict all " + " ".join(f"--tag {shlex.quote(tag)}" for tag in tags))
-        assert done.returncode == 0, done.stderr
-        return len(list(csv.reader(io.StringIO(done.stdout)))) - 1
+        done = run("export", "--verdict", "all", *(word for tag in tags for word in ("--tag", tag)))
+        assert done.code == 0, done.err
+        return len(list(csv.reader(io.StringIO(done.out)))) - 1
 
     trials, reviews = count("design:rct"), count("design:meta-analysis")
     both = count("design:rct", "design:meta-analysis")
     assert trials > 0 and reviews > 0
     assert count("design:rct,meta-analysis") == count("design: rct, meta-analysis") == trials + reviews - both
     assert both < min(trials, reviews)
-    said = sh(place, "evidence export --help").stdout
-    assert "either" in " ".join(said.split()) and "all must hold" in " ".join(said.split())
+    said = run("export", "--help").out
+    assert "several values: any of them; several --tag: all of them" in " ".join(said.split())
 
 
-def test_unknown_values_are_refused_with_the_nearest(place: Path) -> None:
+def test_an_unknown_tag_is_refused_with_the_nearest_one(run: Run) -> None:
     for tag, nearest in (("design:rtc", "rct"), ("desing:rct", "design"), ("design:rct,cluster_rct", "cluster-rct")):
-        done = sh(place, f"evidence export --tag {tag}")
-        assert (done.returncode, done.stdout) == (2, ""), tag
-        assert f"did you mean {nearest!r}?" in done.stderr, done.stderr
-    assert sh(place, "evidence export --tag design:rct,").returncode == 2
+        done = run("export", "--tag", tag)
+        assert (done.code, done.out) == (2, ""), tag
+        assert f"did you mean {nearest!r}?" in done.err, done.err
+    assert run("export", "--tag", "design:rct,").code == 2
 
 
 @pytest.mark.parametrize("text", ["variant", "variant:", ":ipt", "variant:a,,b", ",", ""])
-def test_what_is_no_tag(text: str) -> None:
+def test_an_invalid_tag_filter_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="is no tag"):
         tag_filter.parse(text)
 
 
-@pytest.mark.parametrize("query", ['"', "", "  ", "-", "'", "*", '""', "!?", "$'\\x80'"])
-def test_a_query_without_a_word_is_said(place: Path, query: str) -> None:
-    line = "evidence export --query " + (query if query[:1] == "$" else shlex.quote(query))
-    done = sh(place, line)
-    assert (done.returncode, done.stdout) == (2, ""), done.stderr
-    assert "there is no word in it" in done.stderr and "backup" not in done.stderr
+BAD_BYTE = "\udc80"
+"""How Python represents a byte in an argument that is not UTF-8."""
+
+
+@pytest.mark.parametrize("query", ['"', "", "  ", "-", "'", "*", '""', "!?", BAD_BYTE])
+def test_a_query_without_a_word_is_refused(run: Run, query: str) -> None:
+    done = run("export", "--query", query)
+    assert (done.code, done.out) == (2, ""), done.err
+    assert "there is no word in it" in done.err and "backup" not in done.err
 
 
 @pytest.mark.parametrize(
     "query",
     ['depression"', "(depression", "depression AND", "NOT depression", "depression*", "^depression", "title:depression",
-     "NEAR(depression", "+ depression", "depression - ", "{depression", "'depression", "$'depression\\x80'"],
+     "NEAR(depression", "+ depression", "depression - ", "{depression", "'depression", f"depression{BAD_BYTE}"],
 )  # fmt: skip
-def test_a_query_is_words_and_never_an_operator(place: Path, query: str) -> None:
-    done = sh(place, "evidence export --verdict all --query " + (query if query[0] == "$" else shlex.quote(query)))
-    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+def test_operators_in_a_query_are_plain_words(run: Run, query: str) -> None:
+    done = run("export", "--verdict", "all", "--query", query)
+    assert (done.code, done.err) == (0, ""), done.err
+
+
+def test_an_invalid_byte_in_an_argument_is_accepted(place: Path) -> None:
+    assert "there is no word in it" in sh(place, "evidence export --query $'\\x80'").stderr
+    assert sh(place, "evidence export --verdict all --query $'depression\\x80'").returncode == 0

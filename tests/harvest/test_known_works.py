@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 from evidence import strict_yaml
 from evidence.crossref.normalise import written
 from evidence.database import prisma_flow, queries
-from evidence.database.store import Landing, Store, open_store
-from evidence.decisions import identify
-from evidence.export import report
+from evidence.database.rows import HarvestedPage
+from evidence.database.selection import Selection, selected_works
+from evidence.database.store import Store, open_store
+from evidence.decisions import decision_id
+from evidence.export import changes_report, explanation, status_report, sync_summary
 from evidence.harvest import rejudge, sources
 from evidence.harvest.run import judge_stale, run_sync
 from evidence.harvest.sources import Config, ReferenceList
@@ -29,7 +31,7 @@ from evidence.rules.taxonomy import Taxonomy
 from tests.database.test_store import JUDGED, dump, record
 from tests.database.test_store import run as start
 from tests.loopback import LoopbackCrossref
-from tests.records import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, DictDoor, message
+from tests.records import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, FakeRecordSource, message
 
 Clock = Callable[[], datetime]
 OLD, NEW = Doi(STANGIER["DOI"]), Doi("10.5555/new.address")
@@ -51,8 +53,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def go(store: Store, small: Config, book: Taxonomy, clock: Clock) -> Callable[..., Outcome]:
-    def run(door: DictDoor, config: Config = small, **more: Any) -> Outcome:
-        return sync(config, store, door, book, now=clock, **more)
+    def run(crossref: FakeRecordSource, config: Config = small, **more: Any) -> Outcome:
+        return sync(config, store, crossref, book, now=clock, **more)
 
     return run
 
@@ -61,10 +63,10 @@ def rows(store: Store, sql: str, *values: Any) -> list[tuple[Any, ...]]:
     return store.conn.execute(sql, values).fetchall()
 
 
-def leads(*messages: Message, **aliases: str) -> DictDoor:
-    door = DictDoor(messages)
-    door.aliases = aliases or {str(OLD): str(NEW)}
-    return door
+def leads(*messages: Message, **aliases: str) -> FakeRecordSource:
+    crossref = FakeRecordSource(messages)
+    crossref.aliases = aliases or {str(OLD): str(NEW)}
+    return crossref
 
 
 def verdict(doi: Doi, verdict: str = "exclude", by: str = "A. Reader", at: str = "2026-01-01T00:00:00Z") -> Decision:
@@ -80,7 +82,7 @@ def told(outcome: Outcome) -> list[tuple[str, str, str | None, str | None]]:
 
 
 def test_a_work_whose_doi_leads_to_another_is_kept_under_that_one(store: Store, go: Callable[..., Outcome]) -> None:
-    go(DictDoor())
+    go(FakeRecordSource())
     before = rows(store, "select source, via, rank, score from sightings where doi = ?", OLD)
     versions = rows(store, "select count(*) from snapshots where doi = ?", OLD)
     outcome = go(leads(*OTHERS, MOVED))
@@ -93,27 +95,27 @@ def test_a_work_whose_doi_leads_to_another_is_kept_under_that_one(store: Store, 
         rows(store, "select source, via, rank, score from sightings where doi = ? and last_run is null", NEW) == before
     )
     assert rows(store, "select count(*) from sightings where doi = ? and last_run is null", OLD) == [(0,)]
-    assert queries.canonical(store.conn, OLD) == NEW
-    text = report.summary(outcome)
-    assert f"{OLD} leads to {NEW}: {STANGIER['title'][0]} now." in text
+    assert queries.canonical_doi(store.conn, OLD) == NEW
+    text = sync_summary.sync_summary(outcome)
+    assert f"{OLD} is now {NEW}: {STANGIER['title'][0]}." in text
     assert "Nothing new" not in text
     assert "no longer found" not in text
     assert told(outcome) == [("moved", NEW, OLD, None)]
     assert queries.changes(store.conn) == outcome.changes
-    found = prisma_flow.read(store.conn)
+    found = prisma_flow.read_flow(store.conn)
     assert (found["screened"], found["aliases"]) == (4, 1)
     assert found["identified"] - found["removed"] == found["screened"]
     store.conn.execute("insert into works_fts (works_fts) values ('integrity-check')")
     kept = dump(store, leave=KEPT)
-    assert "Nothing new" in report.summary(go(leads(*OTHERS, MOVED)))
+    assert "Nothing new" in sync_summary.sync_summary(go(leads(*OTHERS, MOVED)))
     assert dump(store, leave=KEPT) == kept
 
 
 @pytest.mark.parametrize("known", [False, True], ids=["a new record", "a record that stands, too"])
 def test_a_record_that_lists_an_alias_moves_the_work(store: Store, go: Callable[..., Outcome], known: bool) -> None:
-    go(DictDoor([*WORKS, MOVED] if known else WORKS))
+    go(FakeRecordSource([*WORKS, MOVED] if known else WORKS))
     listing = MOVED | {"aliases": [OLD.upper(), NEW], "indexed": {"date-time": "2026-11-24T09:00:00Z"}}
-    outcome = go(DictDoor([*OTHERS, listing]))
+    outcome = go(FakeRecordSource([*OTHERS, listing]))
     assert outcome.landed.moved == [(OLD, NEW)]
     assert rows(store, "select doi, verdict, same_as from works where doi in (?, ?)", OLD, NEW) == [
         (NEW, "include", None)
@@ -124,10 +126,10 @@ def test_a_record_that_lists_an_alias_moves_the_work(store: Store, go: Callable[
 def test_a_list_that_shows_the_alias_for_a_while_brings_no_second_work(
     store: Store, go: Callable[..., Outcome]
 ) -> None:
-    go(DictDoor())
+    go(FakeRecordSource())
     listing = MOVED | {"aliases": [OLD], "indexed": {"date-time": "2026-11-24T09:00:00Z"}}
 
-    class Slow(DictDoor):
+    class Slow(FakeRecordSource):
         """Single requests are sent on; lists still have the old record."""
 
         def lookup(self, dois: Any, since: str | None = None) -> Iterator[tuple[Any, ...]]:
@@ -143,27 +145,27 @@ def test_a_list_that_shows_the_alias_for_a_while_brings_no_second_work(
 @pytest.mark.parametrize("order", [1, -1])
 def test_an_alias_and_its_work_on_one_page_are_one_work(store: Store, go: Callable[..., Outcome], order: int) -> None:
     listing = MOVED | {"aliases": [OLD]}
-    outcome = go(DictDoor([*OTHERS, *[STANGIER, listing][::order]]))
+    outcome = go(FakeRecordSource([*OTHERS, *[STANGIER, listing][::order]]))
     assert rows(store, "select doi from works where doi in (?, ?)", OLD, NEW) == [(NEW,)]
     assert rows(store, "select count(*) from sightings where doi = ?", OLD) == [(0,)]
     assert outcome.landed.new.count(NEW) == 1
     odd = message("10.5555/odd", "Interpersonal psychotherapy, odd", 2001, aliases=["10.5555/fine"], author="none")
     fine = message("10.5555/fine", "Interpersonal psychotherapy, fine", 2001)
-    go(DictDoor([*OTHERS, listing, *[odd, fine][::order]]), full=True)
+    go(FakeRecordSource([*OTHERS, listing, *[odd, fine][::order]]), full=True)
     assert rows(store, "select doi from works where doi = '10.5555/fine'") == [("10.5555/fine",)]
 
 
 def test_what_people_said_of_the_old_doi_holds_for_the_work(
     store: Store, go: Callable[..., Outcome], book: Taxonomy
 ) -> None:
-    go(DictDoor())
+    go(FakeRecordSource())
     words = [
         verdict(OLD),
         Decision(OLD, "tag", None, "variant", "ipt-g", "group", "A. Reader", "2026", None, None),
         Decision(Doi(MARKOWITZ["DOI"]), "untag", None, SAME_WORK, OLD, "two papers", "A. Reader", "2026", None, None),
     ]
-    store.decide(words)
-    go(DictDoor())
+    store.append_decisions(words)
+    go(FakeRecordSource())
     go(leads(*OTHERS, MOVED))
     assert store.decisions() == tuple(words)
     assert rows(store, "select verdict, decided from works where doi = ?", NEW) == [("exclude", "person")]
@@ -172,19 +174,19 @@ def test_what_people_said_of_the_old_doi_holds_for_the_work(
     assert rows(store, "select doi, other, verdict from duplicates") == [(*pair, "apart")]
     assert {doi for (doi,) in rows(store, "select doi from decisions")} == {NEW, MARKOWITZ["DOI"]}
     # A later word on the new DOI is the same person's word on the same work.
-    store.decide([replace(verdict(NEW, "include", at="2026-02-01T00:00:00Z"), seen=(identify(words[0]),))])
+    store.append_decisions([replace(verdict(NEW, "include", at="2026-02-01T00:00:00Z"), seen=(decision_id(words[0]),))])
     go(leads(*OTHERS, MOVED))
     assert rows(store, "select verdict, conflict from works where doi = ?", NEW) == [("include", None)]
 
 
 def test_the_words_hold_from_the_moment_the_work_moves(store: Store, go: Callable[..., Outcome]) -> None:
     """Were the run killed after the landing, an excluded work must not stand as included."""
-    go(DictDoor())
-    store.decide([verdict(OLD)])
-    go(DictDoor())
+    go(FakeRecordSource())
+    store.append_decisions([verdict(OLD)])
+    go(FakeRecordSource())
     seen: list[Any] = []
 
-    class Watching(DictDoor):
+    class Watching(FakeRecordSource):
         def check(self, dois: Any) -> Iterator[Any]:
             yield from super().check(dois)
             store.conn.set_trace_callback(look)
@@ -193,20 +195,20 @@ def test_the_words_hold_from_the_moment_the_work_moves(store: Store, go: Callabl
         if sql.strip().lower() == "commit":
             seen.extend(rows(store, "select verdict from works where doi = ?", NEW))
 
-    door = Watching([*OTHERS, MOVED])
-    door.aliases = {str(OLD): str(NEW)}
-    go(door)
+    crossref = Watching([*OTHERS, MOVED])
+    crossref.aliases = {str(OLD): str(NEW)}
+    go(crossref)
     store.conn.set_trace_callback(None)
     assert set(seen) == {("exclude",)}
 
 
 def test_citations_follow(store: Store, go: Callable[..., Outcome]) -> None:
-    go(DictDoor())
+    go(FakeRecordSource())
     old, new = str(LIPSITZ["DOI"]), "10.5555/lipsitz"
-    door = DictDoor([FONAGY, MARKOWITZ, STANGIER, LIPSITZ | {"DOI": new}])
-    door.aliases = {old: new}
+    crossref = FakeRecordSource([FONAGY, MARKOWITZ, STANGIER, LIPSITZ | {"DOI": new}])
+    crossref.aliases = {old: new}
     for _ in range(2):
-        outcome = go(door)
+        outcome = go(crossref)
         assert rows(store, "select doi, status, problem from citations where position = 1") == [
             (new, "resolved", f"this DOI now leads to {new}")
         ]
@@ -220,14 +222,14 @@ def test_citations_follow(store: Store, go: Callable[..., Outcome]) -> None:
 def test_an_older_file_does_not_lead_a_citation_back_to_the_old_doi(
     store: Store, small: Config, go: Callable[..., Outcome]
 ) -> None:
-    go(DictDoor())
+    go(FakeRecordSource())
     old, new = str(LIPSITZ["DOI"]), "10.5555/lipsitz"
-    door = DictDoor([FONAGY, MARKOWITZ, STANGIER, LIPSITZ | {"DOI": new}])
-    door.aliases = {old: new}
-    go(door)
+    crossref = FakeRecordSource([FONAGY, MARKOWITZ, STANGIER, LIPSITZ | {"DOI": new}])
+    crossref.aliases = {old: new}
+    go(crossref)
     (cited,) = (source for source in small.sources if isinstance(source, ReferenceList))
     edited = replace(cited, citations=tuple(replace(c, text=f"{c.text} Print.") for c in cited.citations))
-    go(DictDoor(name="files"), replace(small, sources=(edited,)))
+    go(FakeRecordSource(name="files"), replace(small, sources=(edited,)))
     assert rows(store, "select doi, status from citations where position = 1") == [(new, "resolved")]
     assert rows(store, "select doi from works where doi in (?, ?)", old, new) == [(new,)]
 
@@ -235,7 +237,7 @@ def test_an_older_file_does_not_lead_a_citation_back_to_the_old_doi(
 def test_cited_works_are_cited_under_the_doi_they_are_kept_under(store: Store, go: Callable[..., Outcome]) -> None:
     citing = MARKOWITZ | {"reference": [{"key": "1", "DOI": OLD, "doi-asserted-by": "publisher"}]}
     rest = [LIPSITZ, FONAGY, citing]
-    go(DictDoor([*rest, STANGIER]))
+    go(FakeRecordSource([*rest, STANGIER]))
     assert rows(store, "select cited from cites") == [(OLD,)]
     go(leads(*rest, MOVED))
     assert rows(store, "select cited from cites") == [(NEW,)]
@@ -245,20 +247,20 @@ def test_cited_works_are_cited_under_the_doi_they_are_kept_under(store: Store, g
     go(leads(*rest, MOVED))
     assert rows(store, "select cited from cites") == [(NEW,)]
     # And when the old DOI has a record of its own again, the citation is read again.
-    go(DictDoor([*rest, STANGIER, MOVED]))
+    go(FakeRecordSource([*rest, STANGIER, MOVED]))
     assert rows(store, "select cited from cites") == [(OLD,)]
 
 
 def test_chains_end_at_the_last_doi_and_the_latest_word_wins(store: Store, go: Callable[..., Outcome]) -> None:
-    go(DictDoor())
+    go(FakeRecordSource())
     go(leads(*OTHERS, MOVED))
     third = MOVED | {"DOI": "10.5555/third"}
     go(leads(*OTHERS, third, **{str(OLD): "10.5555/third", str(NEW): "10.5555/third"}))
     assert rows(store, "select alias, doi from aliases order by 1") == [(OLD, third["DOI"]), (NEW, third["DOI"])]
     # The other way round: the old DOI is the one that stands, and the others lead to it.
-    door = leads(*OTHERS, STANGIER, **{str(NEW): str(OLD), "10.5555/third": str(OLD)})
-    go(door)
-    go(door)
+    crossref = leads(*OTHERS, STANGIER, **{str(NEW): str(OLD), "10.5555/third": str(OLD)})
+    go(crossref)
+    go(crossref)
     assert rows(store, "select alias, doi from aliases where last_run is null order by 1") == [
         (NEW, OLD),
         ("10.5555/third", OLD),
@@ -267,30 +269,30 @@ def test_chains_end_at_the_last_doi_and_the_latest_word_wins(store: Store, go: C
 
 
 def test_a_doi_with_a_record_of_its_own_again_is_no_alias(store: Store, go: Callable[..., Outcome]) -> None:
-    go(DictDoor())
+    go(FakeRecordSource())
     first = rows(store, "select source from sightings where doi = ? and last_run is null", OLD)
     go(leads(*OTHERS, MOVED))
-    go(DictDoor([*WORKS, MOVED]))
+    go(FakeRecordSource([*WORKS, MOVED]))
     assert rows(store, "select count(*) from aliases where last_run is null") == [(0,)]
     assert rows(store, "select version, last_run is null from snapshots where doi = ? order by 1", OLD) == [
         (1, 0),
         (2, 1),
     ]
     assert rows(store, "select source from sightings where doi = ? and last_run is null", OLD) == first
-    assert queries.canonical(store.conn, OLD) == OLD
+    assert queries.canonical_doi(store.conn, OLD) == OLD
 
 
 def test_a_file_does_not_bring_the_old_doi_back(store: Store, go: Callable[..., Outcome]) -> None:
-    go(DictDoor())
+    go(FakeRecordSource())
     go(leads(*OTHERS, MOVED))
     before = dump(store, leave=("runs", "requests", "sightings"))
-    go(DictDoor([STANGIER], name="files"), take=[STANGIER])
+    go(FakeRecordSource([STANGIER], name="files"), take=[STANGIER])
     assert dump(store, leave=("runs", "requests", "sightings")) == before
     assert rows(store, "select doi from sightings where source = 'files'") == [(NEW,)]
 
 
 def test_a_work_is_never_lost_to_a_record_that_cannot_be_understood(store: Store, go: Callable[..., Outcome]) -> None:
-    go(DictDoor())
+    go(FakeRecordSource())
     odd = MOVED | {"author": "not a list"}
     outcome = go(leads(*OTHERS, odd))
     assert outcome.landed.rejects == 1
@@ -302,7 +304,7 @@ def test_a_work_is_never_lost_to_a_record_that_cannot_be_understood(store: Store
 def test_a_person_decides_and_explains_under_the_old_doi(
     tmp_path: Path, store: Store, go: Callable[..., Outcome], book: Taxonomy, clock: Clock
 ) -> None:
-    go(DictDoor())
+    go(FakeRecordSource())
     go(leads(*OTHERS, MOVED))
     ledger = tmp_path / "decisions.db"
 
@@ -315,15 +317,15 @@ def test_a_person_decides_and_explains_under_the_old_doi(
         assert shows
         return words[0]
 
-    store.decide([verdict(OLD, by="A")])
+    store.append_decisions([verdict(OLD, by="A")])
     assert decide(verdict="include").doi == NEW
     assert rows(store, "select verdict, conflict from works where doi = ?", NEW) == [("include", None)]
     decide(withdrawn=[None])
     assert rows(store, "select decided from works where doi = ?", NEW) == [("rule",)]
     assert decide(untags=[(SAME_WORK, str(MARKOWITZ["DOI"]))]).doi == NEW
-    found = queries.work(store.conn, queries.canonical(store.conn, OLD))
+    found = queries.work_details(store.conn, queries.canonical_doi(store.conn, OLD))
     assert found
-    assert f"DOIs that lead here: {OLD}." in report.explanation(found)
+    assert f"Other DOIs of this record: {OLD}." in explanation.work_explanation(found)
 
 
 # ---------------------------------------------------------------------- gone
@@ -332,63 +334,63 @@ def test_a_person_decides_and_explains_under_the_old_doi(
 def test_a_work_gone_from_crossref_is_marked_said_once_and_kept(
     store: Store, go: Callable[..., Outcome], book: Taxonomy
 ) -> None:
-    go(DictDoor())
-    outcome = go(DictDoor(OTHERS))
+    go(FakeRecordSource())
+    outcome = go(FakeRecordSource(OTHERS))
     title = STANGIER["title"][0]
     assert told(outcome) == [("gone", OLD, None, "2026-11-24")]
-    assert f"No longer in Crossref since 2026-11-24: {OLD}: {title}" in report.summary(outcome)
+    assert f"No longer in Crossref since 2026-11-24: {OLD}: {title}" in sync_summary.sync_summary(outcome)
     assert rows(store, "select verdict, gone from works where doi = ?", OLD) == [("include", "2026-11-24")]
     listed = queries.changes(store.conn)
     assert listed == outcome.changes
-    assert f"No longer in Crossref since 2026-11-24: {OLD}: {title}" in report.changes(listed)
-    assert f"since 2026-11-24: {OLD}: {title}" in report.status(queries.status(store.conn))
-    (exported,) = (r for r in queries.selected(store.conn, queries.Selection()) if r["doi"] == OLD)
+    assert f"No longer in Crossref since 2026-11-24: {OLD}: {title}" in changes_report.changes_report(listed)
+    assert f"since 2026-11-24: {OLD}: {title}" in status_report.status_report(queries.status(store.conn))
+    (exported,) = (r for r in selected_works(store.conn, Selection()) if r["doi"] == OLD)
     assert exported["gone"] == "2026-11-24"
     # Nothing is said again, and judging anew forgets nothing.
     store.conn.execute("update works set basis = ''")
     store.conn.commit()
-    again = go(DictDoor(OTHERS))
+    again = go(FakeRecordSource(OTHERS))
     assert (again.changes, again.landed.gone, queries.changes(store.conn)) == ([], [], [])
     assert rows(store, "select gone from works where doi = ?", OLD) == [("2026-11-24",)]
     # Back again, which is said too.
-    back = go(DictDoor())
+    back = go(FakeRecordSource())
     assert back.landed.back == [OLD]
-    assert f"In Crossref again: {OLD}: {title}." in report.summary(back)
+    assert f"In Crossref again: {OLD}: {title}." in sync_summary.sync_summary(back)
     assert rows(store, "select gone from works where doi = ?", OLD) == [(None,)]
     assert told(back) == [("back", OLD, "2026-11-24", None)]
     assert rows(store, "select doi, last_run is null from absences") == [(OLD, 0)]
 
 
 def test_a_file_that_lacks_a_work_says_nothing_of_it(store: Store, go: Callable[..., Outcome]) -> None:
-    go(DictDoor())
-    assert go(DictDoor([], name="files")).changes == []
-    go(DictDoor(OTHERS))
-    go(DictDoor(name="files"), take=[STANGIER])
+    go(FakeRecordSource())
+    assert go(FakeRecordSource([], name="files")).changes == []
+    go(FakeRecordSource(OTHERS))
+    go(FakeRecordSource(name="files"), take=[STANGIER])
     assert rows(store, "select count(*) from works where gone is not null") == [(1,)]
 
 
 def test_gone_works_are_asked_by_themselves_every_tenth_sync_only(store: Store, go: Callable[..., Outcome]) -> None:
-    go(DictDoor())
-    door = DictDoor(OTHERS)
+    go(FakeRecordSource())
+    crossref = FakeRecordSource(OTHERS)
     for _ in range(1 + ASK_GONE_EVERY):
-        go(door)
-    assert len([call for call in door.asked if call[0] == "lookup" and call[1] == (OLD,)]) == 2
-    go(door, full=True)
-    assert len([call for call in door.asked if call[0] == "lookup" and call[1] == (OLD,)]) == 3
-    door = leads(*OTHERS, MOVED)
+        go(crossref)
+    assert len([call for call in crossref.asked if call[0] == "lookup" and call[1] == (OLD,)]) == 2
+    go(crossref, full=True)
+    assert len([call for call in crossref.asked if call[0] == "lookup" and call[1] == (OLD,)]) == 3
+    crossref = leads(*OTHERS, MOVED)
     for _ in range(ASK_GONE_EVERY):
-        go(door)
+        go(crossref)
     assert rows(store, "select doi, gone from works where doi in (?, ?)", OLD, NEW) == [(NEW, None)]
 
 
 def test_what_a_search_no_longer_finds_is_named(store: Store, go: Callable[..., Outcome]) -> None:
     many = [message(f"10.5555/ipt.{n}", f"Interpersonal psychotherapy in setting {n}", 2000 + n) for n in range(7)]
-    go(DictDoor([*WORKS, *many]))
+    go(FakeRecordSource([*WORKS, *many]))
     other = [m | {"title": ["Something else"], "indexed": {"date-time": "2026-11-24T09:00:00Z"}} for m in many]
-    text = report.summary(go(DictDoor([*WORKS, *other]), full=True))
-    assert "7 works went from include to unsure: " in text
+    text = sync_summary.sync_summary(go(FakeRecordSource([*WORKS, *other]), full=True))
+    assert "7 works changed from include to unsure: " in text
     text = next(line for line in text.splitlines() if "no longer found" in line)
-    assert "7 works no longer found by a source that had led to it (kept, and marked): 10.5555/ipt.0: " in text
+    assert "7 works no longer found by a source that found them before (kept and marked): 10.5555/ipt.0: " in text
     assert "10.5555/ipt.4: Something else …." in text
     assert "10.5555/ipt.5" not in text
     assert "No longer in Crossref" not in text
@@ -397,8 +399,8 @@ def test_what_a_search_no_longer_finds_is_named(store: Store, go: Callable[..., 
 # ---------------------------------------------------------------------- counted and indexed anew
 
 
-def cited(count: int, **more: Any) -> DictDoor:
-    return DictDoor([*OTHERS, STANGIER | {"is-referenced-by-count": count} | more])
+def cited(count: int, **more: Any) -> FakeRecordSource:
+    return FakeRecordSource([*OTHERS, STANGIER | {"is-referenced-by-count": count} | more])
 
 
 def test_a_count_is_kept_whenever_it_was_asked_and_is_no_change(
@@ -411,7 +413,7 @@ def test_a_count_is_kept_whenever_it_was_asked_and_is_no_change(
     assert rows(store, row, OLD) == [(12, 1)]
     assert rows(store, "select count(*) from snapshots where doi = ?", OLD) == [(1,)]
     before = dump(store, leave=KEPT)
-    assert "Nothing new" in report.summary(go(cited(12)))
+    assert "Nothing new" in sync_summary.sync_summary(go(cited(12)))
     assert dump(store, leave=KEPT) == before
     store.conn.execute("update works set basis = ''")
     store.conn.commit()
@@ -423,7 +425,7 @@ def test_a_count_is_kept_whenever_it_was_asked_and_is_no_change(
     go(cited(0, volume="99", indexed={"date-time": "2026-11-24T09:00:00Z"}))
     assert rows(store, "select cited_by from works where doi = ?", OLD) == [(0,)]
     # A file is no newer than what it says of itself.
-    go(DictDoor([], name="files"), take=[STANGIER | {"is-referenced-by-count": 5}])
+    go(FakeRecordSource([], name="files"), take=[STANGIER | {"is-referenced-by-count": 5}])
     assert rows(store, "select cited_by from works where doi = ?", OLD) == [(0,)]
 
 
@@ -431,12 +433,12 @@ def test_a_record_indexed_again_without_a_change_is_fetched_once(
     store: Store, go: Callable[..., Outcome], small: Config
 ) -> None:
     alone = Config(None, small.sources[1:], (), ())  # a citation without a DOI asks for candidates at every sync
-    go(DictDoor(), alone)
+    go(FakeRecordSource(), alone)
     again = STANGIER | {"indexed": {"date-time": "2026-11-24T09:00:00Z"}, "is-referenced-by-count": 4}
-    first = DictDoor([*OTHERS, again])
+    first = FakeRecordSource([*OTHERS, again])
     go(first, alone)
     assert [call[1] for call in first.asked if call[0] == "lookup" and call[1]] == [(OLD,)]
-    second = DictDoor([*OTHERS, again])
+    second = FakeRecordSource([*OTHERS, again])
     before = dump(store, leave=KEPT)
     go(second, alone)
     go(second, alone, full=True)
@@ -449,20 +451,20 @@ def test_records_from_files_are_fetched_once_and_not_at_every_sync(
     store: Store, go: Callable[..., Outcome], small: Config
 ) -> None:
     alone = Config(None, small.sources[1:], (), ())  # a citation without a DOI asks for candidates at every sync
-    go(DictDoor(name="files"), alone)
-    go(DictDoor([], name="files"), alone, take=[{k: v for k, v in STANGIER.items() if k != "indexed"}])
+    go(FakeRecordSource(name="files"), alone)
+    go(FakeRecordSource([], name="files"), alone, take=[{k: v for k, v in STANGIER.items() if k != "indexed"}])
     fetched = []
     for _ in range(3):
-        door = DictDoor()
-        go(door, alone)
-        fetched.append([call[1] for call in door.asked if call[0] == "lookup" and call[1]])
+        crossref = FakeRecordSource()
+        go(crossref, alone)
+        fetched.append([call[1] for call in crossref.asked if call[0] == "lookup" and call[1]])
     assert fetched[1:] == [[], []]
 
 
 def test_a_score_is_no_part_of_a_record(store: Store, go: Callable[..., Outcome]) -> None:
     for score in (1.5, 2.5):
-        go(DictDoor([], name="files"), take=[MARKOWITZ | {"score": score}])
-    go(DictDoor([MARKOWITZ | {"score": 9}]))
+        go(FakeRecordSource([], name="files"), take=[MARKOWITZ | {"score": score}])
+    go(FakeRecordSource([MARKOWITZ | {"score": 9}]))
     assert [("score" in json.loads(text)) for (text,) in rows(store, "select message from snapshots")] == [False]
     assert written(MARKOWITZ | {"score": 1}) == written(MARKOWITZ)
 
@@ -474,7 +476,7 @@ def test_a_record_that_cannot_be_understood_is_tried_once(
     store: Store, go: Callable[..., Outcome], tmp_path: Path, book: Taxonomy, clock: Clock
 ) -> None:
     odd = STANGIER | {"author": "not a list"}
-    outcome = go(DictDoor([*OTHERS, odd]))
+    outcome = go(FakeRecordSource([*OTHERS, odd]))
     assert OLD not in outcome.landed.new
     assert outcome.landed.rejects == 1
     assert rejudge.stale_works(store, book, {}) == []
@@ -482,7 +484,7 @@ def test_a_record_that_cannot_be_understood_is_tried_once(
     assert judge_stale(store.path, tmp_path / "decisions.db", book, clock)[0] == 0
     assert rows(store, "select count(*) from runs") == runs
     before = dump(store, leave=KEPT)
-    again = go(DictDoor([*OTHERS, odd]))
+    again = go(FakeRecordSource([*OTHERS, odd]))
     assert (again.rejudged, again.landed.rejects) == (0, 0)
     assert dump(store, leave=KEPT) == before
     # Other code tries again, and once.
@@ -492,7 +494,7 @@ def test_a_record_that_cannot_be_understood_is_tried_once(
     judge_stale(store.path, tmp_path / "decisions.db", book, clock)
     assert rejudge.stale_works(store, book, {}) == []
     # Mended at Crossref, it is a new work.
-    mended = go(DictDoor([*OTHERS, STANGIER | {"indexed": {"date-time": "2026-11-24T09:00:00Z"}}]))
+    mended = go(FakeRecordSource([*OTHERS, STANGIER | {"indexed": {"date-time": "2026-11-24T09:00:00Z"}}]))
     assert mended.landed.new == [OLD]
     assert rows(store, "select * from unread") == []
 
@@ -500,11 +502,11 @@ def test_a_record_that_cannot_be_understood_is_tried_once(
 def test_the_last_record_that_was_understood_stands_for_one_that_is_not(
     store: Store, go: Callable[..., Outcome], tmp_path: Path, book: Taxonomy, clock: Clock
 ) -> None:
-    go(DictDoor())
+    go(FakeRecordSource())
     odd = STANGIER | {"author": "not a list", "indexed": {"date-time": "2026-11-24T09:00:00Z"}}
-    outcome = go(DictDoor([*OTHERS, odd]))
+    outcome = go(FakeRecordSource([*OTHERS, odd]))
     assert (outcome.landed.changed, outcome.landed.rejects) == ([], 1)
-    store.decide([verdict(OLD)])
+    store.append_decisions([verdict(OLD)])
     judge_stale(store.path, tmp_path / "decisions.db", book, clock)
     assert rows(store, "select verdict, authors from works where doi = ?", OLD) == [
         ("exclude", "Stangier U, Schramm E")
@@ -550,9 +552,9 @@ def test_authors_are_called_as_the_records_that_stand_call_them(
         open_store(folder / "two.db", folder / "d2.db") as anew,
     ):
         for number, authors in history:
-            store.land(start(store), "s", Landing([named(number, authors)]))
+            store.write_page(start(store), "s", HarvestedPage([named(number, authors)]))
         last = data.draw(st.permutations(sorted(dict(history).items())))
-        anew.land(start(anew), "s", Landing([named(number, authors) for number, authors in last]))
+        anew.write_page(start(anew), "s", HarvestedPage([named(number, authors) for number, authors in last]))
         assert [rows(store, sql) for sql in tables] == [rows(anew, sql) for sql in tables]
 
 
@@ -574,7 +576,7 @@ def test_a_second_sync_asks_at_most_twice_for_a_hundred_works_and_changes_no_row
     with LoopbackCrossref(works) as server:
 
         def go() -> Outcome:
-            return run_sync(db, tmp_path / "d.db", checked, book, clock, Quiet(), door=None, url=server.url)
+            return run_sync(db, tmp_path / "d.db", checked, book, clock, Quiet(), files=None, url=server.url)
 
         assert len(go().landed.new) == 300
         server.works["10.5555/ipt.7"] = works[7] | {"is-referenced-by-count": 3}
@@ -631,10 +633,10 @@ class World:
             self.merged.add(n)
             self.names[(n + 1) % 3] += self.names[n]
 
-    def door(self) -> DictDoor:
+    def crossref(self) -> FakeRecordSource:
         here = set(self.at) - self.removed - self.merged
         stamp = f"2026-11-01T00:00:{self.edits:02d}Z"
-        door = DictDoor(
+        crossref = FakeRecordSource(
             [
                 message(
                     self.at[n], f"Interpersonal psychotherapy, study {n}", 2000 + n, volume=str(self.edits),
@@ -643,8 +645,8 @@ class World:
                 for n in here
             ]
         )  # fmt: skip
-        door.aliases = {name: self.at[n] for n in here for name in self.names[n] if name != self.at[n]}
-        return door
+        crossref.aliases = {name: self.at[n] for n in here for name in self.names[n] if name != self.at[n]}
+        return crossref
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -656,20 +658,20 @@ def test_after_any_history_each_work_is_here_once_under_its_doi(
     world = World()
     with open_store(tmp_path_factory.mktemp("world") / "evidence.db") as store:
 
-        def go(door: DictDoor, **more: Any) -> Outcome:
-            return sync(alone, store, door, book, now=clock, **more)
+        def go(crossref: FakeRecordSource, **more: Any) -> Outcome:
+            return sync(alone, store, crossref, book, now=clock, **more)
 
-        go(world.door())
-        store.decide([verdict(Doi(world.at[n])) for n in range(3)])
+        go(world.crossref())
+        store.append_decisions([verdict(Doi(world.at[n])) for n in range(3)])
         for what, n in steps:
             if what == "file":
-                taken = list(world.door().messages.values())
-                go(DictDoor(taken, name="files"), take=taken)
+                taken = list(world.crossref().messages.values())
+                go(FakeRecordSource(taken, name="files"), take=taken)
                 continue
             world.step(what, n)
-            go(world.door(), full=True)
+            go(world.crossref(), full=True)
         expected = {world.at[n]: n in world.removed for n in set(world.at) - world.merged}
-        go(world.door(), full=True)
+        go(world.crossref(), full=True)
         assert dict(rows(store, "select doi, gone is not null from works")) == expected
         assert rows(store, "select distinct decided, verdict from works") == [("person", "exclude")]
         assert rows(
@@ -677,12 +679,12 @@ def test_after_any_history_each_work_is_here_once_under_its_doi(
         ) == [(0,)]
         counts = rows(store, "select cited_by from works where gone is null")
         assert counts == [(world.edits or 0,)] * len(counts)
-        found = prisma_flow.read(store.conn)
+        found = prisma_flow.read_flow(store.conn)
         counting = rows(store, "select count(*) from works where verdict <> 'duplicate'")[0][0]
         assert found["identified"] - found["removed"] == found["screened"] == counting
         store.conn.execute("insert into works_fts (works_fts) values ('integrity-check')")
         before = dump(store, leave=KEPT)
-        go(world.door())
+        go(world.crossref())
         assert dump(store, leave=KEPT) == before
 
 
@@ -696,13 +698,13 @@ def test_a_notice_about_an_old_doi_that_was_never_known_here_shows_on_the_work(
         **{"update-to": [{"DOI": older, "type": "retraction", "source": "publisher"}]},
         indexed={"date-time": "2026-11-24T00:00:00Z"},
     )  # fmt: skip
-    go(DictDoor())
-    door = DictDoor([*WORKS, retraction])
-    door.aliases[older] = STANGIER["DOI"]
-    outcome = go(door)
+    go(FakeRecordSource())
+    crossref = FakeRecordSource([*WORKS, retraction])
+    crossref.aliases[older] = STANGIER["DOI"]
+    outcome = go(crossref)
     assert rows(store, "select notice from works where doi = ?", STANGIER["DOI"]) == [("retraction",)]
-    assert "NOTICE retraction of included work" in report.summary(outcome)
-    again = DictDoor([*WORKS, retraction])
+    assert "NOTICE retraction of included work" in sync_summary.sync_summary(outcome)
+    again = FakeRecordSource([*WORKS, retraction])
     go(again)
     assert not [call for call in again.asked if call[0] == "lookup" and older in call[1]]
 
@@ -711,6 +713,6 @@ def test_a_time_of_indexing_that_is_none_does_not_keep_a_record_for_ever(
     store: Store, go: Callable[..., Outcome]
 ) -> None:
     odd = STANGIER | {"indexed": {"date-time": "zzz"}}
-    go(DictDoor([*OTHERS, odd]))
-    go(DictDoor([*OTHERS, STANGIER | {"title": ["Interpersonal psychotherapy, corrected"]}]))
+    go(FakeRecordSource([*OTHERS, odd]))
+    go(FakeRecordSource([*OTHERS, STANGIER | {"title": ["Interpersonal psychotherapy, corrected"]}]))
     assert rows(store, "select title from works where doi = ?", OLD) == [("Interpersonal psychotherapy, corrected",)]

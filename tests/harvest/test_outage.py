@@ -14,7 +14,8 @@ import pytest
 from evidence import strict_yaml
 from evidence.crossref.rate_limit import STOP_AFTER
 from evidence.database import queries
-from evidence.export import report
+from evidence.database.connection import open_evidence, reading
+from evidence.export import sync_summary
 from evidence.harvest import sources
 from evidence.harvest.run import run_sync
 from evidence.harvest.sources import Config
@@ -67,7 +68,7 @@ def go(tmp_path: Path, book: Taxonomy, clock: Callable[[], datetime], waits: lis
     def run(url: str) -> Outcome:
         waits.clear()
         ledger = db.with_name("decisions.db")
-        return run_sync(db, ledger, twenty(), book, clock, Quiet(), door=None, url=url, sleep=waits.append)
+        return run_sync(db, ledger, twenty(), book, clock, Quiet(), files=None, url=url, sleep=waits.append)
 
     return run
 
@@ -87,11 +88,11 @@ def in_list(request: Request) -> bool:
 def stopped(outcome: Outcome, db: Path) -> None:
     """The run says in one line that all sources stopped, and each says it in the database."""
     assert outcome.outcome == "partial"
-    (line,) = [line for line in report.summary(outcome).splitlines() if line.startswith("Stopped")]
+    (line,) = [line for line in sync_summary.sync_summary(outcome).splitlines() if line.startswith("Stopped")]
     assert " and " in line
     assert "more: " in line
     assert "http://" not in line
-    with queries.reading(db) as conn:
+    with reading(db) as conn:
         said = {row["source"]: row["trouble"] for row in queries.status(conn)["sources"]}
     assert all(said[source.id] for source in twenty().sources)
     assert "not asked again in this run" in said["search-15"]
@@ -175,11 +176,11 @@ def test_a_server_asked_too_fast_is_not_taken_for_one_that_is_down(
 
 def test_what_was_harvested_before_an_outage_stands(go: Go, server: LoopbackCrossref, tmp_path: Path) -> None:
     assert go(server.url).outcome == "complete"
-    with closing(queries.connect(tmp_path / "evidence.db")) as conn:
+    with closing(open_evidence(tmp_path / "evidence.db")) as conn:
         before = [tuple(row) for row in conn.execute("select source, bookmark from sources order by 1")]
     server.script([Fault("500", times=None)])
     assert go(server.url).outcome == "partial"
-    with closing(queries.connect(tmp_path / "evidence.db")) as conn:
+    with closing(open_evidence(tmp_path / "evidence.db")) as conn:
         assert [tuple(row) for row in conn.execute("select source, bookmark from sources order by 1")] == before
     server.forget()
     assert go(server.url).outcome == "complete"

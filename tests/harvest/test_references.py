@@ -8,14 +8,14 @@ from typing import get_args
 import pytest
 
 from evidence import doi as dois
-from evidence.crossref.client import Crossref
+from evidence.crossref.client import CrossrefClient
 from evidence.errors import RejectedError
-from evidence.export import report
+from evidence.export import sync_summary
 from evidence.harvest.references import PART, _Answers, listed, settle
 from evidence.harvest.sources import ReferenceList
 from evidence.model import Citation, CitationStatus, Doi, Message, Resolution
 from tests.loopback import LoopbackCrossref
-from tests.records import FONAGY, LIPSITZ, MALARIA, MARKOWITZ, STANGIER, DictDoor, message
+from tests.records import FONAGY, LIPSITZ, MALARIA, MARKOWITZ, STANGIER, FakeRecordSource, message
 
 LIPSITZ_TEXT = (
     "Lipsitz J, Markowitz J. Mechanisms of change in interpersonal therapy (IPT). Clin Psychol Rev. 2013;33(8):1134-47."
@@ -34,8 +34,8 @@ def cite(text: str, doi: str | None = None, position: int = 1) -> Citation:
     return Citation("article", position, text, doi)
 
 
-def verdict(citation: Citation, door: DictDoor | None = None) -> Resolution:
-    (settled,) = settle([citation], door or DictDoor(), {})
+def verdict(citation: Citation, crossref: FakeRecordSource | None = None) -> Resolution:
+    (settled,) = settle([citation], crossref or FakeRecordSource(), {})
     return settled.resolutions[0]
 
 
@@ -53,8 +53,8 @@ def test_a_malformed_doi_is_repaired_with_before_and_after() -> None:
 
 
 def test_the_doi_of_another_work_is_a_mismatch_and_never_accepted() -> None:
-    door = DictDoor()
-    (settled,) = settle([cite(MARKOWITZ_TEXT, str(MALARIA["DOI"]))], door, {})
+    crossref = FakeRecordSource()
+    (settled,) = settle([cite(MARKOWITZ_TEXT, str(MALARIA["DOI"]))], crossref, {})
     (found,) = settled.resolutions
     assert (found.status, found.doi) == ("mismatch", None)
     assert settled.messages == ()
@@ -73,9 +73,9 @@ def test_a_web_page_has_no_doi_and_is_kept() -> None:
 
 
 def test_another_registration_agency_is_asked_and_named() -> None:
-    door = DictDoor()
-    door.agencies["10.5281/zenodo.1234567"] = "DataCite"
-    found = verdict(cite("Somebody A. A data set about sleep. Zenodo; 2019.", "10.5281/zenodo.1234567"), door)
+    crossref = FakeRecordSource()
+    crossref.agencies["10.5281/zenodo.1234567"] = "DataCite"
+    found = verdict(cite("Somebody A. A data set about sleep. Zenodo; 2019.", "10.5281/zenodo.1234567"), crossref)
     assert (found.status, found.doi) == ("not-in-crossref", None)
     assert found.problem is not None
     assert "DataCite" in found.problem
@@ -92,9 +92,9 @@ def test_a_doi_printed_in_the_text_that_leads_nowhere_is_named() -> None:
     found = verdict(cite(text))
     assert (found.status, found.doi) == ("not-found", None)
     assert "10.5555/not.there" in (found.problem or "")
-    door = DictDoor()
-    door.agencies["10.5555/not.there"] = "DataCite"
-    assert verdict(cite(text), door).status == "not-in-crossref"
+    crossref = FakeRecordSource()
+    crossref.agencies["10.5555/not.there"] = "DataCite"
+    assert verdict(cite(text), crossref).status == "not-in-crossref"
 
 
 def test_a_stated_doi_that_cannot_be_read_is_named() -> None:
@@ -117,9 +117,9 @@ def test_a_short_doi_asks_for_the_full_one() -> None:
 
 
 def test_an_alias_is_resolved_and_recorded() -> None:
-    door = DictDoor()
-    door.aliases["10.1002/old.1774"] = str(MARKOWITZ["DOI"])
-    (settled,) = settle([cite(MARKOWITZ_TEXT, "10.1002/old.1774")], door, {})
+    crossref = FakeRecordSource()
+    crossref.aliases["10.1002/old.1774"] = str(MARKOWITZ["DOI"])
+    (settled,) = settle([cite(MARKOWITZ_TEXT, "10.1002/old.1774")], crossref, {})
     assert settled.resolutions[0].doi == MARKOWITZ["DOI"]
     assert settled.aliases == (("10.1002/old.1774", MARKOWITZ["DOI"]),)
     assert [m["DOI"] for m in settled.messages] == [MARKOWITZ["DOI"]]
@@ -132,21 +132,21 @@ def test_a_doi_inside_the_text_is_read() -> None:
 def test_an_accepted_verdict_stands_without_a_new_question_until_the_line_changes() -> None:
     citation = cite(LIPSITZ_TEXT, "10.1016/j.cpr.2013.09.002")
     before = Resolution(citation, "resolved", Doi(LIPSITZ["DOI"]), None, 1.0)
-    door = DictDoor()
-    (settled,) = settle([citation], door, {1: before})
+    crossref = FakeRecordSource()
+    (settled,) = settle([citation], crossref, {1: before})
     assert settled.resolutions == (before,)
-    assert [call for call in door.asked if call[1]] == []
-    (settled,) = settle([cite(LIPSITZ_TEXT + " Edited.", "10.1016/j.cpr.2013.09.002")], door, {1: before})
-    assert any(call[0] == "lookup" and call[1] for call in door.asked)
+    assert [call for call in crossref.asked if call[1]] == []
+    (settled,) = settle([cite(LIPSITZ_TEXT + " Edited.", "10.1016/j.cpr.2013.09.002")], crossref, {1: before})
+    assert any(call[0] == "lookup" and call[1] for call in crossref.asked)
 
 
-def deposited(references: Sequence[dict[str, str]]) -> DictDoor:
+def deposited(references: Sequence[dict[str, str]]) -> FakeRecordSource:
     review = message("10.1176/appi.ajp.2015.15091141", "Interpersonal psychotherapy: a meta-analysis", 2016)
-    return DictDoor([review | {"reference": list(references)}, STANGIER, MARKOWITZ])
+    return FakeRecordSource([review | {"reference": list(references)}, STANGIER, MARKOWITZ])
 
 
 def test_a_deposited_list_is_followed() -> None:
-    door = deposited(
+    crossref = deposited(
         [
             {
                 "key": "1",
@@ -160,8 +160,8 @@ def test_a_deposited_list_is_followed() -> None:
         ]
     )
     source = ReferenceList("of", "Of", (), Doi("10.1176/appi.ajp.2015.15091141"))
-    citations = listed(source, door)
-    (settled,) = settle(citations, door, {}, deposited=True)
+    citations = listed(source, crossref)
+    (settled,) = settle(citations, crossref, {}, deposited=True)
     assert [r.status for r in settled.resolutions] == ["resolved", "matched", "no-doi"]
     assert [r.doi for r in settled.resolutions] == [STANGIER["DOI"], MARKOWITZ["DOI"], None]
 
@@ -171,7 +171,7 @@ def test_a_work_without_a_deposited_list_is_said() -> None:
     with pytest.raises(RejectedError, match="no reference list"):
         listed(source, deposited([]))
     with pytest.raises(RejectedError, match="no record"):
-        listed(source, DictDoor([]))
+        listed(source, FakeRecordSource([]))
 
 
 ODD = ["a b", "a:", "x%7ey", "a\\b", "a|b", "{a}", "a`b", "a^b", "a_b.", "a/"]
@@ -179,8 +179,8 @@ ODD = ["a b", "a:", "x%7ey", "a\\b", "a|b", "{a}", "a`b", "a^b", "a_b.", "a/"]
 
 def over_http(citations: Sequence[Citation], works: Sequence[Message]) -> tuple[Resolution, ...]:
     """Verdicts over HTTP, from a server that has these works."""
-    with LoopbackCrossref(works) as server, Crossref(server.url, sleep=lambda _: None) as door:
-        return tuple(r for settled in settle(citations, door, {}) for r in settled.resolutions)
+    with LoopbackCrossref(works) as server, CrossrefClient(server.url, sleep=lambda _: None) as crossref:
+        return tuple(r for settled in settle(citations, crossref, {}) for r in settled.resolutions)
 
 
 def other_works(suffix: str) -> list[Message]:
@@ -218,19 +218,19 @@ def test_an_odd_doi_inside_the_text_is_asked_for_as_it_stands(suffix: str) -> No
 
 def test_a_deposited_odd_doi_is_asked_for_as_it_stands() -> None:
     odd = MARKOWITZ | {"DOI": "10.5555/a_b."}
-    door = deposited([{"key": "1", "DOI": "10.5555/A_B.", "unstructured": MARKOWITZ_TEXT}])
+    crossref = deposited([{"key": "1", "DOI": "10.5555/A_B.", "unstructured": MARKOWITZ_TEXT}])
     for record in (odd, message("10.5555/a_b", "Vaccination in district 9", 1970)):
-        door.messages[Doi(record["DOI"])] = record
-    citations = listed(ReferenceList("of", "Of", (), Doi("10.1176/appi.ajp.2015.15091141")), door)
-    (settled,) = settle(citations, door, {})
+        crossref.messages[Doi(record["DOI"])] = record
+    citations = listed(ReferenceList("of", "Of", (), Doi("10.1176/appi.ajp.2015.15091141")), crossref)
+    (settled,) = settle(citations, crossref, {})
     assert [(r.status, r.doi) for r in settled.resolutions] == [("resolved", "10.5555/a_b.")]
 
 
 @pytest.mark.parametrize("registered", ["10.1000/ÅBC.1", "10.1000/åbc.1"])
 def test_a_doi_with_a_capital_beyond_ascii_is_settled_and_stored_as_registered(registered: str) -> None:
     record = MARKOWITZ | {"DOI": registered}
-    with LoopbackCrossref([record]) as server, Crossref(server.url, sleep=lambda _: None) as door:
-        (settled,) = settle([cite(MARKOWITZ_TEXT, "10.1000/ÅBC.1")], door, {})
+    with LoopbackCrossref([record]) as server, CrossrefClient(server.url, sleep=lambda _: None) as crossref:
+        (settled,) = settle([cite(MARKOWITZ_TEXT, "10.1000/ÅBC.1")], crossref, {})
     (found,) = settled.resolutions
     assert (found.status, found.doi) == ("resolved", dois.lower(registered))
     assert settled.messages == (record,)
@@ -247,11 +247,11 @@ def test_a_doi_with_a_capital_beyond_ascii_is_settled_and_stored_as_registered(r
     ],
 )
 def test_a_citation_that_is_only_a_doi_is_resolved_and_says_so(text: str, stated: str | None) -> None:
-    door = DictDoor()
-    found = verdict(cite(text, stated), door)
+    crossref = FakeRecordSource()
+    found = verdict(cite(text, stated), crossref)
     assert (found.status, found.doi, found.score) == ("resolved", MARKOWITZ["DOI"], None)
     assert found.problem == "nothing to compare: the citation is only a DOI"
-    assert [call for call in door.asked if call[0] != "lookup"] == []
+    assert [call for call in crossref.asked if call[0] != "lookup"] == []
 
 
 def test_a_repaired_doi_is_not_believed_where_nothing_can_confirm_it() -> None:
@@ -274,10 +274,10 @@ def test_a_text_that_is_another_doi_than_the_stated_one_is_no_lone_doi() -> None
 
 
 def test_a_lone_doi_that_nobody_registered_is_not_found() -> None:
-    door = DictDoor()
-    found = verdict(cite("https://doi.org/10.5555/not.there"), door)
+    crossref = FakeRecordSource()
+    found = verdict(cite("https://doi.org/10.5555/not.there"), crossref)
     assert (found.status, found.doi) == ("not-found", None)
-    assert [call for call in door.asked if call[0] == "scan"] == []
+    assert [call for call in crossref.asked if call[0] == "scan"] == []
 
 
 WEB_PAGE = "International Society of Interpersonal Psychotherapy. Overview of IPT."
@@ -285,27 +285,27 @@ WEB_PAGE = "International Society of Interpersonal Psychotherapy. Overview of IP
 
 def test_a_work_is_asked_for_once_in_a_list_and_handed_over_in_the_part_that_accepts_it() -> None:
     """The first part meets every work as a candidate and accepts none; the third accepts what the second did."""
-    door = DictDoor()
+    crossref = FakeRecordSource()
     citations = [cite(WEB_PAGE, position=n) for n in range(1, PART + 1)]
     citations += [cite(MARKOWITZ_TEXT, position=PART + n) for n in range(1, 2 * PART + 1)]
-    parts = list(settle(citations, door, {}))
+    parts = list(settle(citations, crossref, {}))
     assert [{r.status for r in part.resolutions} for part in parts] == [{"no-doi"}, {"matched"}, {"matched"}]
     assert [part.messages for part in parts] == [(), (MARKOWITZ,), ()]
-    asked = [doi for call in door.asked if call[0] == "lookup" for doi in call[1]]
-    assert sorted(asked) == sorted([*door.messages, str(MARKOWITZ["DOI"])])
+    asked = [doi for call in crossref.asked if call[0] == "lookup" for doi in call[1]]
+    assert sorted(asked) == sorted([*crossref.messages, str(MARKOWITZ["DOI"])])
 
 
 def test_works_kept_for_comparing_are_few_and_the_last_used() -> None:
-    door, answers = DictDoor(), _Answers(limit=2)
+    crossref, answers = FakeRecordSource(), _Answers(limit=2)
     first, second, third = (Doi(str(m["DOI"])) for m in (LIPSITZ, FONAGY, MARKOWITZ))
     for doi in (first, second, first, third):
-        answers.ask(door, [doi])
+        answers.ask(crossref, [doi])
         assert answers.work(doi) is not None
     assert list(answers.works) == [first, third]
     answers.found.clear()
-    answers.ask(door, [second])
+    answers.ask(crossref, [second])
     assert answers.work(second) is not None
 
 
 def test_every_verdict_has_words_in_the_summary() -> None:
-    assert set(report.CITATION_WORDS) == set(get_args(CitationStatus))
+    assert set(sync_summary.CITATION_STATUSES) == set(get_args(CitationStatus))

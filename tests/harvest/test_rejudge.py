@@ -13,7 +13,7 @@ import pytest
 
 import evidence
 from evidence.crossref.record_files import snapshot_files
-from evidence.database import queries
+from evidence.database.connection import open_evidence
 from evidence.harvest import sources
 from evidence.harvest.run import Files, judge_stale, run_sync
 from evidence.harvest.sync import Quiet
@@ -50,8 +50,8 @@ def contents(db: Path) -> dict[str, list[Any]]:
 def harvest(folder: Path, book: Taxonomy, clock: Callable[[], datetime]) -> Path:
     folder.mkdir()
     db = folder / "evidence.db"
-    door = Files("snapshot", snapshot_files())
-    run_sync(db, folder / "decisions.db", sources.load(SHIPPED), book, clock, Quiet(), door=door)
+    files = Files("snapshot", snapshot_files())
+    run_sync(db, folder / "decisions.db", sources.load(SHIPPED), book, clock, Quiet(), files=files)
     return db
 
 
@@ -93,7 +93,7 @@ def test_only_works_that_say_something_else_are_written(
     after = edited(tmp_path / "rules", format=lambda t: t.replace("any: [", "any: [parkinson*, ", 1))
     assert len(after.values_changed_since(book.value_digests)) >= 1
     assert judge_stale(db, tmp_path / "a" / "decisions.db", after, clock)[0] == 258
-    conn = queries.connect(db)
+    conn = open_evidence(db)
     last = conn.execute("select max(run) from runs").fetchone()[0]
     written = conn.execute("select title from works where changed_run = ?", (last,)).fetchall()
     assert 1 <= len(written) <= 5

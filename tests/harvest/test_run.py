@@ -16,7 +16,7 @@ import pytest
 
 from evidence import strict_yaml
 from evidence.crossref import client
-from evidence.export import report
+from evidence.export import sync_summary
 from evidence.harvest import sources
 from evidence.harvest.run import Files, run_sync
 from evidence.harvest.sources import Config
@@ -59,11 +59,11 @@ def go(
 ) -> Callable[..., Outcome]:
     small = sources.check(strict_yaml.parse(SMALL_YAML, "s.yaml"))
 
-    def run(folder: str = "a", config: Config = small, door: Files | None = None, **more: Any) -> Outcome:
+    def run(folder: str = "a", config: Config = small, files: Files | None = None, **more: Any) -> Outcome:
         (tmp_path / folder).mkdir(exist_ok=True)
         db = tmp_path / folder / "evidence.db"
         return run_sync(
-            db, db.with_name("decisions.db"), config, book, clock, Quiet(), door=door, url=server.url, **more
+            db, db.with_name("decisions.db"), config, book, clock, Quiet(), files=files, url=server.url, **more
         )
 
     return run
@@ -208,14 +208,14 @@ def test_a_followed_list_and_its_works_are_read_from_files(
     file.write_text("\n".join(json.dumps(m) for m in [{"title": ["x"]}, MARKOWITZ, FONAGY, MALARIA, citing]))
     small = sources.check(strict_yaml.parse(FOLLOWED, "s.yaml"))
     files = Files("files", (file,))
-    outcome = go(config=small, door=files)
+    outcome = go(config=small, files=files)
     assert (outcome.troubles, outcome.read, outcome.landed.rejects) == ([], 5, 1)
     assert dict(outcome.citations) == {"resolved": 1, "matched": 1, "not-in-files": 1}
     assert MALARIA["DOI"] not in outcome.landed.new
-    assert go("all", config=small, door=Files("files", (file,), everything=True)).citations == outcome.citations
+    assert go("all", config=small, files=Files("files", (file,), everything=True)).citations == outcome.citations
     nowhere = tmp_path / "none.jsonl"
     nowhere.write_text(json.dumps(MARKOWITZ))
-    (trouble,) = go("none", config=small, door=Files("files", (nowhere,))).troubles
+    (trouble,) = go("none", config=small, files=Files("files", (nowhere,))).troubles
     assert "10.1016/j.cpr.2013.09.002: this work is not in these files" in trouble[1]
 
 
@@ -227,15 +227,15 @@ def test_what_files_do_not_hold_is_asked_of_crossref_by_the_next_sync(
     small = sources.check(strict_yaml.parse(text, "s.yaml"))
     file = tmp_path / "records.jsonl"
     file.write_text(json.dumps(LIPSITZ))
-    outcome = go(config=small, door=Files("files", (file,)))
+    outcome = go(config=small, files=Files("files", (file,)))
     assert dict(outcome.citations) == {"not-in-files": 8}
-    assert "8 citations: 8 not in these files" in report.summary(outcome)
+    assert "8 citations: 8 not in these files" in sync_summary.sync_summary(outcome)
     for row in contents(tmp_path / "a")["citations"]:
         assert "is not in these files, which does not say whether it exists" in str(row)
     assert "not-in-files" not in go(config=small).citations
     server.works = {}
     assert dict(go("b", config=small).citations) == {"not-found": 8}
-    assert dict(go("b", config=small, door=Files("files", (file,))).citations) == {"not-found": 8}
+    assert dict(go("b", config=small, files=Files("files", (file,))).citations) == {"not-found": 8}
 
 
 def test_a_doi_that_files_do_not_hold_is_never_replaced_by_another(tmp_path: Path, go: Callable[..., Outcome]) -> None:
@@ -245,7 +245,7 @@ def test_a_doi_that_files_do_not_hold_is_never_replaced_by_another(tmp_path: Pat
     file = tmp_path / "records.jsonl"
     file.write_text(json.dumps(MARKOWITZ))
     small = sources.check(strict_yaml.parse(yaml, "s.yaml"))
-    outcome = go(config=small, door=Files("files", (file,)))
+    outcome = go(config=small, files=Files("files", (file,)))
     assert dict(outcome.citations) == {"not-in-files": 1, "repaired": 1}
     assert "the text fits 10.1002/cpp.1774" in str(contents(tmp_path / "a")["citations"])
 

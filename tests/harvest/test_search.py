@@ -13,12 +13,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from evidence.crossref.client import Crossref
+from evidence.crossref.client import CrossrefClient
 from evidence.harvest.search import PAGES, QUIET_FULL, Matcher, Sweep, place, sweep, unread
 from evidence.harvest.sources import Search
 from evidence.model import Doi, Message, Page, Query, Window
 from tests.loopback import Fault, LoopbackCrossref
-from tests.records import MALARIA, MARKOWITZ, STANGIER, DictDoor, created, message, within
+from tests.records import MALARIA, MARKOWITZ, STANGIER, FakeRecordSource, created, message, within
 
 TODAY = date(2026, 11, 24)
 HIT, NOISE = "Interpersonal psychotherapy for depression", "Interpersonal violence"
@@ -29,7 +29,7 @@ def a_search(rows: int = 1000, years: tuple[int | None, int | None] = (1974, Non
     return Search("s", "S", query, ("interpersonal psychotherap*",), years, **more)
 
 
-class RankedDoor(DictDoor):
+class RankedSource(FakeRecordSource):
     """Ranks its records in the order they were given. `rearrange` changes that order with each request, `most` is how many
     rows a page holds at most, and `meanwhile` is called before each answer with how many pages were asked for."""
 
@@ -53,34 +53,34 @@ def on(day: str, number: int, title: str = HIT, **more: Any) -> Message:
     return message(f"10.5555/{day}.{number}", title, 2012, created={"date-time": f"{day}T08:00:00Z"}, **more)
 
 
-def ranked(*groups: tuple[int, str], day: str = "2015-01-01") -> RankedDoor:
+def ranked(*groups: tuple[int, str], day: str = "2015-01-01") -> RankedSource:
     """So many records of each title, in this order, all created on one day."""
     titles = [title for count, title in groups for _ in range(count)]
-    return RankedDoor([on(day, n, title) for n, title in enumerate(titles)])
+    return RankedSource([on(day, n, title) for n, title in enumerate(titles)])
 
 
-def read(door: DictDoor, rows: int, since: str | None = None, **more: Any) -> list[Sweep]:
-    return list(sweep(a_search(rows), door, since, TODAY, **more))
+def read(crossref: FakeRecordSource, rows: int, since: str | None = None, **more: Any) -> list[Sweep]:
+    return list(sweep(a_search(rows), crossref, since, TODAY, **more))
 
 
 def found(sweeps: Sequence[Sweep]) -> set[str]:
     return {hit.doi for s in sweeps for hit in s.hits}
 
 
-def hits(door: DictDoor) -> set[str]:
-    return {str(m["DOI"]) for m in door.messages.values() if m["title"][0] == HIT}
+def hits(crossref: FakeRecordSource) -> set[str]:
+    return {str(m["DOI"]) for m in crossref.messages.values() if m["title"][0] == HIT}
 
 
 def test_a_rare_query_costs_one_request() -> None:
-    door = DictDoor([MARKOWITZ, STANGIER, MALARIA])
-    (only,) = sweep(a_search(), door, None, TODAY)
+    crossref = FakeRecordSource([MARKOWITZ, STANGIER, MALARIA])
+    (only,) = sweep(a_search(), crossref, None, TODAY)
     assert found([only]) == {MARKOWITZ["DOI"], STANGIER["DOI"]}
     assert (only.window, only.ended, only.reached, only.total) == (Window(), "complete", 2, 2)
-    assert len(door.asked) == 1
+    assert len(crossref.asked) == 1
 
 
 def test_a_query_without_a_record_is_complete() -> None:
-    (only,) = read(DictDoor([]), 10)
+    (only,) = read(FakeRecordSource([]), 10)
     assert (only.ended, only.total, only.last_match, only.recent) == ("complete", 0, None, 0)
 
 
@@ -88,7 +88,7 @@ def test_a_record_counts_by_any_of_its_dates_and_without_one() -> None:
     def dated(name: str, **dates: Any) -> Message:
         return message(f"10.5555/{name}", HIT, 0, **({"issued": {"date-parts": [[None]]}, "published": None} | dates))
 
-    door = DictDoor(
+    crossref = FakeRecordSource(
         [
             dated("undated"),
             dated("odd", issued={"date-parts": [["soon"]]}),
@@ -98,7 +98,7 @@ def test_a_record_counts_by_any_of_its_dates_and_without_one() -> None:
             dated("online", issued={"date-parts": [[2013]]}, **{"published-online": {"date-parts": [[2012]]}}),
         ]
     )
-    (only,) = sweep(a_search(years=(1974, 2012)), door, None, TODAY)
+    (only,) = sweep(a_search(years=(1974, 2012)), crossref, None, TODAY)
     assert found([only]) == {f"10.5555/{name}" for name in ("undated", "odd", "print", "online")}
 
 
@@ -106,15 +106,15 @@ def test_an_incremental_search_asks_by_index_date_and_keeps_its_years() -> None:
     fresh = {"date-time": "2026-11-23T00:00:00Z"}
     late = message("10.5555/late", HIT, 2024, indexed=fresh)
     early = message("10.5555/early", HIT, 2015, indexed=fresh)
-    (only,) = sweep(a_search(years=(1974, 2020)), DictDoor([MARKOWITZ, late, early]), "2026-11-20", TODAY)
+    (only,) = sweep(a_search(years=(1974, 2020)), FakeRecordSource([MARKOWITZ, late, early]), "2026-11-20", TODAY)
     assert only.window == Window(indexed_from="2026-11-20")
     assert [hit.doi for hit in only.hits] == ["10.5555/early"]
 
 
 def test_two_quiet_pages_end_a_search_and_it_says_how_deep_it_read() -> None:
-    door = ranked((50, HIT), (5000, NOISE))
-    sweeps = read(door, 100)
-    assert found(sweeps) == hits(door)
+    crossref = ranked((50, HIT), (5000, NOISE))
+    sweeps = read(crossref, 100)
+    assert found(sweeps) == hits(crossref)
     assert [s.offset for s in sweeps] == [0, 100, 200]
     last = sweeps[-1]
     assert (last.ended, last.reached, last.total, last.last_match, last.recent) == ("quiet", 300, 5050, 50, 50)
@@ -129,29 +129,29 @@ def test_only_the_last_thousand_ranks_are_recent() -> None:
 
 
 def test_matches_behind_a_quiet_tenth_are_found() -> None:
-    door = ranked((40, HIT), (80, NOISE), (40, HIT), (2000, NOISE))
-    assert found(read(door, 100)) == hits(door)
+    crossref = ranked((40, HIT), (80, NOISE), (40, HIT), (2000, NOISE))
+    assert found(read(crossref, 100)) == hits(crossref)
 
 
 def test_a_quiet_page_between_two_with_matches_ends_nothing() -> None:
-    door = ranked((40, HIT), (160, NOISE), (40, HIT), (160, NOISE), (40, HIT), (600, NOISE))
-    sweeps = read(door, 100)
-    assert found(sweeps) == hits(door)
+    crossref = ranked((40, HIT), (160, NOISE), (40, HIT), (160, NOISE), (40, HIT), (600, NOISE))
+    sweeps = read(crossref, 100)
+    assert found(sweeps) == hits(crossref)
     assert sweeps[-1].reached == 700
 
 
 def test_full_reads_twice_as_far() -> None:
-    door = ranked((40, HIT), (360, NOISE), (5, HIT), (900, NOISE))
-    assert len(found(read(door, 100))) == 40
-    sweeps = read(door, 100, quiet=QUIET_FULL)
-    assert found(sweeps) == hits(door)
+    crossref = ranked((40, HIT), (360, NOISE), (5, HIT), (900, NOISE))
+    assert len(found(read(crossref, 100))) == 40
+    sweeps = read(crossref, 100, quiet=QUIET_FULL)
+    assert found(sweeps) == hits(crossref)
     assert (sweeps[-1].ended, sweeps[-1].reached) == ("quiet", 900)
 
 
 @pytest.mark.parametrize(("place", "loud"), [(90, False), (91, True), (95, True), (100, True)])
 def test_a_match_in_the_last_tenth_of_a_page_is_a_loud_tail(place: int, loud: bool) -> None:
-    door = ranked((place - 1, NOISE), (1, HIT), (500, NOISE))
-    second = read(door, 100)[1]
+    crossref = ranked((place - 1, NOISE), (1, HIT), (500, NOISE))
+    second = read(crossref, 100)[1]
     assert second.by_creation is loud
     assert second.offset == (0 if loud else 100)
 
@@ -161,9 +161,9 @@ def test_the_last_record_of_a_small_page_is_its_tail() -> None:
 
 
 def test_a_loud_tail_in_ten_pages_is_read_whole_in_order_of_creation() -> None:
-    door = ranked((150, HIT))
-    sweeps = read(door, 100)
-    assert found(sweeps) == hits(door)
+    crossref = ranked((150, HIT))
+    sweeps = read(crossref, 100)
+    assert found(sweeps) == hits(crossref)
     assert [(s.by_creation, s.offset, s.ended) for s in sweeps] == [
         (False, 0, None), (True, 0, None), (True, 100, "complete"),
     ]  # fmt: skip
@@ -172,9 +172,9 @@ def test_a_loud_tail_in_ten_pages_is_read_whole_in_order_of_creation() -> None:
 
 def test_a_loud_tail_of_more_is_split_and_no_day_is_lost() -> None:
     days = [(date(2001, 6, 1) + timedelta(days=n)).isoformat() for n in range(9350)]
-    door = RankedDoor([on(day, 0) for day in days])
-    sweeps = read(door, 100)
-    assert found(sweeps) == hits(door)
+    crossref = RankedSource([on(day, 0) for day in days])
+    sweeps = read(crossref, 100)
+    assert found(sweeps) == hits(crossref)
     assert {s.ended for s in sweeps} == {None, "split", "complete"}
     windows = [s.window for s in sweeps if s.ended == "complete"]
     assert windows[0].created_from is None
@@ -187,37 +187,37 @@ def test_a_loud_tail_of_more_is_split_and_no_day_is_lost() -> None:
 
 def test_the_halves_of_an_increment_keep_its_index_date() -> None:
     fresh = {"date-time": "2026-11-23T00:00:00Z"}
-    door = RankedDoor([on(f"20{n % 20 + 5:02d}-05-01", n, indexed=fresh) for n in range(120)])
-    sweeps = read(door, 10, since="2026-11-22")
-    assert found(sweeps) == hits(door)
+    crossref = RankedSource([on(f"20{n % 20 + 5:02d}-05-01", n, indexed=fresh) for n in range(120)])
+    sweeps = read(crossref, 10, since="2026-11-22")
+    assert found(sweeps) == hits(crossref)
     assert {s.window.indexed_from for s in sweeps} == {"2026-11-22"}
     assert len({s.window for s in sweeps}) > 2
 
 
 def test_a_single_day_of_ten_pages_is_read_whole_though_its_ranking_changes() -> None:
-    door = RankedDoor([on("2016-05-01", n, HIT if n % 2 else NOISE) for n in range(100)])
+    crossref = RankedSource([on("2016-05-01", n, HIT if n % 2 else NOISE) for n in range(100)])
     chance = random.Random(7)
-    door.rearrange = lambda inside: chance.sample(inside, len(inside))
-    sweeps = read(door, 10)
-    assert found(sweeps) == hits(door)
+    crossref.rearrange = lambda inside: chance.sample(inside, len(inside))
+    sweeps = read(crossref, 10)
+    assert found(sweeps) == hits(crossref)
     assert (sweeps[-1].ended, sweeps[-1].reached) == ("complete", 100)
 
 
 def test_a_single_day_of_more_is_cut_and_what_was_not_read_is_counted() -> None:
-    door = RankedDoor([on("2016-05-01", n) for n in range(145)])
-    sweeps = read(door, 10)
+    crossref = RankedSource([on("2016-05-01", n) for n in range(145)])
+    sweeps = read(crossref, 10)
     cut = [s for s in sweeps if s.ended == "cut"]
     assert len(cut) == 1
     assert (cut[0].window, cut[0].unread) == (Window("2016-05-01", "2016-05-01"), 45)
     assert len(found(sweeps)) == 100  # the best ten pages
     assert unread(cut[0]) == "45 records created on 2016-05-01 match the query and were not read"
-    assert len(door.pages) < 50
+    assert len(crossref.pages) < 50
 
 
 def test_a_single_day_of_more_whose_ranking_is_doubted_is_no_guess() -> None:
     """Quiet pages after a loud one prove nothing: ten pages are read, and what is left is counted."""
-    door = ranked((9, NOISE), (1, HIT), (135, NOISE), day="2016-05-01")
-    sweeps = read(door, 10)
+    crossref = ranked((9, NOISE), (1, HIT), (135, NOISE), day="2016-05-01")
+    sweeps = read(crossref, 10)
     (cut,) = [s for s in sweeps if s.ended == "cut"]
     assert (cut.window, cut.offset, cut.reached, cut.unread) == (Window("2016-05-01", "2016-05-01"), 90, 100, 45)
     assert {s.ended for s in sweeps if s is not cut} == {None, "split", "complete"}
@@ -244,19 +244,19 @@ def test_what_was_not_read_in_words(window: Window, count: int, words: str) -> N
 @pytest.mark.parametrize("day", ["1999-12-31", "2027-02-01"])
 def test_days_beyond_the_ends_are_read_too(day: str) -> None:
     """Windows are open at both ends, whatever the clock says; a crowd beyond an end is counted."""
-    few = RankedDoor([on(day, n) for n in range(60)] + [on("2010-01-01", n) for n in range(60)])
+    few = RankedSource([on(day, n) for n in range(60)] + [on("2010-01-01", n) for n in range(60)])
     assert found(read(few, 10)) == hits(few)
-    crowd = RankedDoor([on(day, n) for n in range(130)])
+    crowd = RankedSource([on(day, n) for n in range(130)])
     sweeps = read(crowd, 10)
     assert sum(s.unread for s in sweeps) == 30
     assert len(found(sweeps)) == 100
 
 
 def test_a_page_cut_short_by_the_server_is_neither_quiet_nor_the_last() -> None:
-    door = ranked((44, NOISE), (3, HIT), (40, NOISE))
-    door.most = 10
-    sweeps = read(door, 100)
-    assert found(sweeps) == hits(door)
+    crossref = ranked((44, NOISE), (3, HIT), (40, NOISE))
+    crossref.most = 10
+    sweeps = read(crossref, 100)
+    assert found(sweeps) == hits(crossref)
     assert sweeps[-1].ended == "complete"
     wide = ranked((44, NOISE), (3, HIT), (5000, NOISE))
     wide.most = 10
@@ -268,39 +268,39 @@ def test_a_page_cut_short_by_the_server_is_neither_quiet_nor_the_last() -> None:
 
 def test_records_seen_twice_mean_that_others_were_not_seen() -> None:
     """The ranking turns over between two pages: page two repeats page one. The count of different records shows it."""
-    door = ranked((3, HIT), (97, NOISE), (40, NOISE), (3, HIT), (57, NOISE))
-    door.rearrange = lambda inside: inside if len(door.pages) == 1 else [*inside[100:], *inside[:100]]
-    sweeps = read(door, 100)
-    assert found(sweeps) == hits(door)
+    crossref = ranked((3, HIT), (97, NOISE), (40, NOISE), (3, HIT), (57, NOISE))
+    crossref.rearrange = lambda inside: inside if len(crossref.pages) == 1 else [*inside[100:], *inside[:100]]
+    sweeps = read(crossref, 100)
+    assert found(sweeps) == hits(crossref)
     assert [s.by_creation for s in sweeps] == [False, False, True, True]
 
 
 def test_a_record_that_leaves_while_pages_are_read_hides_no_other() -> None:
     """It moves what ranks behind it up by one, across the end of the page: as many are seen as match, but not the same."""
-    door = ranked((1, NOISE), (99, NOISE), (1, HIT), (99, NOISE))
-    first = next(iter(door.messages))
+    crossref = ranked((1, NOISE), (99, NOISE), (1, HIT), (99, NOISE))
+    first = next(iter(crossref.messages))
 
     def leave(asked: int) -> None:
         if asked == 2:
-            door.messages.pop(first)
+            crossref.messages.pop(first)
 
-    door.meanwhile = leave
-    sweeps = read(door, 100)
-    assert found(sweeps) == hits(door)
+    crossref.meanwhile = leave
+    sweeps = read(crossref, 100)
+    assert found(sweeps) == hits(crossref)
     assert sweeps[-1].ended == "complete"
 
 
 def test_a_record_that_leaves_unseen_is_not_waited_for() -> None:
-    door = ranked((99, NOISE), (1, HIT), (1, HIT), (49, NOISE))
-    last = list(door.messages)[-1]
+    crossref = ranked((99, NOISE), (1, HIT), (1, HIT), (49, NOISE))
+    last = list(crossref.messages)[-1]
 
     def leave(asked: int) -> None:
         if asked == 2:
-            door.messages.pop(last)
+            crossref.messages.pop(last)
 
-    door.meanwhile = leave
-    sweeps = read(door, 100)
-    assert found(sweeps) == hits(door)
+    crossref.meanwhile = leave
+    sweeps = read(crossref, 100)
+    assert found(sweeps) == hits(crossref)
     assert (sweeps[-1].ended, sweeps[-1].reached, len(sweeps)) == ("complete", 149, 3)
 
 
@@ -308,7 +308,7 @@ def test_a_record_that_leaves_unseen_is_not_waited_for() -> None:
 def test_what_either_order_brought_counts_as_read(second: range, ended: str, left: int) -> None:
     """Even the order of creation may turn over, where many were created in one moment."""
 
-    class Unsteady(RankedDoor):
+    class Unsteady(RankedSource):
         def scan(
             self, query: Query, window: Window | None = None, offset: int = 0, *, by_creation: bool = False
         ) -> Page:
@@ -316,13 +316,13 @@ def test_what_either_order_brought_counts_as_read(second: range, ended: str, lef
             held = list(self.messages.values())
             return Page([held[n] for n in (second if by_creation else range(10))], 20)
 
-    door = Unsteady([on("2026-11-24", n) for n in range(20)])
-    sweeps = list(sweep(a_search(10), door, None, date(2002, 1, 1)))
+    crossref = Unsteady([on("2026-11-24", n) for n in range(20)])
+    sweeps = list(sweep(a_search(10), crossref, None, date(2002, 1, 1)))
     assert (sweeps[-1].ended, sweeps[-1].unread) == (ended, left)
     assert len(found(sweeps)) == 20 - left
 
 
-class Strange(RankedDoor):
+class Strange(RankedSource):
     """Puts items that are no records, or have no DOI, in the places named."""
 
     def __init__(self, messages: Sequence[Message], strange: dict[int, Any]) -> None:
@@ -342,8 +342,8 @@ def test_what_has_no_doi_is_seen_and_handed_on_and_is_no_match() -> None:
         151: {"title": [HIT]},
         152: {"DOI": ["x"], "title": [HIT]},
     }
-    door = Strange([on("2015-01-01", n, HIT if n < 50 else NOISE) for n in range(1000)], items)
-    sweeps = read(door, 100)
+    crossref = Strange([on("2015-01-01", n, HIT if n < 50 else NOISE) for n in range(1000)], items)
+    sweeps = read(crossref, 100)
     assert (sweeps[-1].ended, sweeps[-1].reached, sweeps[-1].last_match) == ("quiet", 299, 50)  # two of them are alike
     odd = [(place(a_search(), s, u.number), u.reason) for s in sweeps for u in s.unusable]
     assert odd == [
@@ -356,8 +356,8 @@ def test_what_has_no_doi_is_seen_and_handed_on_and_is_no_match() -> None:
 
 def test_what_has_no_doi_keeps_no_window_from_being_complete() -> None:
     """Two that are alike are two records. What is read once more in order of creation says so of its place."""
-    door = Strange([on("2015-01-01", n) for n in range(150)], {99: None, 100: None})
-    sweeps = read(door, 100)
+    crossref = Strange([on("2015-01-01", n) for n in range(150)], {99: None, 100: None})
+    sweeps = read(crossref, 100)
     assert [(s.ended, s.by_creation) for s in sweeps] == [(None, False), (None, True), ("complete", True)]
     assert [place(a_search(), s, u.number) for s in sweeps for u in s.unusable] == [
         "search s, rank 99",
@@ -373,14 +373,14 @@ def test_what_has_no_doi_keeps_no_window_from_being_complete() -> None:
 
 
 def test_from_files_a_page_of_any_length_is_complete_and_handed_on_in_parts() -> None:
-    class Files(DictDoor):
+    class Files(FakeRecordSource):
         def scan(
             self, query: Query, window: Window | None = None, offset: int = 0, *, by_creation: bool = False
         ) -> Page:
             return Page(list(self.messages.values()), len(self.messages))
 
-    door = Files([on("2016-05-01", n) for n in range(1200)])
-    sweeps = read(door, 1000)
+    crossref = Files([on("2016-05-01", n) for n in range(1200)])
+    sweeps = read(crossref, 1000)
     assert [(s.offset, s.scanned, s.ended) for s in sweeps] == [
         (0, 500, None),
         (500, 500, None),
@@ -405,7 +405,7 @@ def test_from_files_a_search_applies_years_and_types_itself() -> None:
 
 
 def test_a_record_whose_text_cannot_be_read_is_fetched() -> None:
-    (only,) = read(DictDoor([message("10.5555/odd", HIT, 2012) | {"subtitle": [{"a": 1}]}]), 10)
+    (only,) = read(FakeRecordSource([message("10.5555/odd", HIT, 2012) | {"subtitle": [{"a": 1}]}]), 10)
     assert [hit.doi for hit in only.hits] == ["10.5555/odd"]
 
 
@@ -448,8 +448,8 @@ NO_DATE: dict[str, Any] = {"issued": {"date-parts": [[None]]}, "published": None
 def test_whatever_their_dates_say_all_are_found(
     works: list[Message], years: tuple[int | None, int | None], requests: int
 ) -> None:
-    with LoopbackCrossref(works) as server, Crossref(server.url, sleep=lambda _: None) as door:
-        assert found(list(sweep(a_search(1000, years), door, None, TODAY))) == {w["DOI"] for w in works}
+    with LoopbackCrossref(works) as server, CrossrefClient(server.url, sleep=lambda _: None) as crossref:
+        assert found(list(sweep(a_search(1000, years), crossref, None, TODAY))) == {w["DOI"] for w in works}
         assert len(server.requests) == requests
 
 
@@ -457,9 +457,12 @@ def test_forty_matches_behind_a_quiet_tenth_are_found_over_the_wire() -> None:
     first, behind = crowd(600), crowd(40, behind=1)
     noise = [w | {"title": ["Interpersonal violence"], "DOI": f"{w['DOI']}.noise"} for w in crowd(3500)]
     order = {w["DOI"]: n for n, w in enumerate([*first, *noise[:600], *behind, *noise[600:]])}
-    with LoopbackCrossref([*first, *behind, *noise]) as server, Crossref(server.url, sleep=lambda _: None) as door:
+    with (
+        LoopbackCrossref([*first, *behind, *noise]) as server,
+        CrossrefClient(server.url, sleep=lambda _: None) as crossref,
+    ):
         server.rearrange = lambda ranked: sorted(ranked, key=lambda pair: order[pair[0]["DOI"]])
-        sweeps = list(sweep(a_search(1000), door, None, TODAY))
+        sweeps = list(sweep(a_search(1000), crossref, None, TODAY))
     assert found(sweeps) == {w["DOI"] for w in (*first, *behind)}
     last = sweeps[-1]
     assert (last.ended, last.reached, last.total, last.last_match, last.recent) == ("quiet", 4000, 4140, 1240, 0)
@@ -467,9 +470,9 @@ def test_forty_matches_behind_a_quiet_tenth_are_found_over_the_wire() -> None:
 
 def test_a_server_that_cuts_a_page_short_loses_nothing() -> None:
     works = crowd(1500)
-    with LoopbackCrossref(works) as server, Crossref(server.url, sleep=lambda _: None) as door:
+    with LoopbackCrossref(works) as server, CrossrefClient(server.url, sleep=lambda _: None) as crossref:
         server.script([Fault("short", times=2, size=300, when=lambda r: "offset" not in r.params)])
-        assert found(list(sweep(a_search(1000), door, None, TODAY))) == {w["DOI"] for w in works}
+        assert found(list(sweep(a_search(1000), crossref, None, TODAY))) == {w["DOI"] for w in works}
 
 
 # ---------------------------------------------------------------------- random worlds
@@ -484,7 +487,7 @@ ODD_DATES: tuple[dict[str, Any], ...] = (
 )
 
 
-def a_world(seed: int, records: int, share: float, spread: int, order: str) -> RankedDoor:
+def a_world(seed: int, records: int, share: float, spread: int, order: str) -> RankedSource:
     """`records` records, a `share` of which match, created within `spread` days or beyond both ends; the more `order` says,
     the less the ranking is worth: `true`, `blurred`, `turning` (blurred anew with each request), `wild`."""
     chance = random.Random(seed)
@@ -509,17 +512,17 @@ def a_world(seed: int, records: int, share: float, spread: int, order: str) -> R
         if busy and chance.random() < 0.3:
             fresh = {"date-time": "2026-11-24T09:00:00Z"}
             new = on("2026-11-24", 10**6 + asked, chance.choice([HIT, NOISE]), indexed=fresh)
-            door.messages[Doi(new["DOI"])] = new
-            if door.messages and chance.random() < 0.5:
-                old = chance.choice(list(door.messages.values()))
-                door.messages[Doi(old["DOI"])] = old | {"indexed": fresh}
+            crossref.messages[Doi(new["DOI"])] = new
+            if crossref.messages and chance.random() < 0.5:
+                old = chance.choice(list(crossref.messages.values()))
+                crossref.messages[Doi(old["DOI"])] = old | {"indexed": fresh}
 
     busy = chance.random() < 0.5
-    door = RankedDoor(messages)
-    door.rearrange, door.meanwhile = rearrange, meanwhile
+    crossref = RankedSource(messages)
+    crossref.rearrange, crossref.meanwhile = rearrange, meanwhile
     if chance.random() < 0.1:
-        door.most = chance.randrange(3, 20)
-    return door
+        crossref.most = chance.randrange(3, 20)
+    return crossref
 
 
 @settings(max_examples=40, deadline=None)
@@ -538,11 +541,11 @@ def a_world(seed: int, records: int, share: float, spread: int, order: str) -> R
 def test_all_that_matches_is_found_or_it_is_said_what_was_not_read(
     seed: int, records: int, share: float, spread: int, order: str, since: str | None, quiet: int
 ) -> None:
-    door = a_world(seed, records, share, spread, order)
+    crossref = a_world(seed, records, share, spread, order)
     asked_for = {
-        doi: m for doi, m in door.messages.items() if m["title"][0] == HIT and within(m, Window(indexed_from=since))
+        doi: m for doi, m in crossref.messages.items() if m["title"][0] == HIT and within(m, Window(indexed_from=since))
     }
-    sweeps = list(sweep(a_search(20, (1974, None)), door, since, TODAY, quiet))
+    sweeps = list(sweep(a_search(20, (1974, None)), crossref, since, TODAY, quiet))
     ends = [s for s in sweeps if s.ended not in (None, "split")]
     missing = [m for doi, m in asked_for.items() if doi not in found(sweeps)]
     unsaid = []

@@ -1,4 +1,4 @@
-"""The whole way over a door in memory: what lands, what a second run costs, and what each failure stops."""
+"""A whole sync over records in memory: what lands, what a second run costs, and what each failure stops."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from hypothesis import strategies as st
 
 from evidence import strict_yaml
 from evidence.database import queries
+from evidence.database.selection import Selection, selected_works
 from evidence.database.store import Store, open_store
 from evidence.errors import UnavailableError
-from evidence.export import report
+from evidence.export import prisma_report, status_report, sync_summary
 from evidence.harvest import sources
 from evidence.harvest.sources import Config, ReferenceList, Search
 from evidence.harvest.sync import Outcome, sync
-from evidence.model import SAME_WORK, Decision, Doi, Found, Message, Page, Query, Window
+from evidence.model import SAME_WORK, Decision, Doi, LookupResult, Message, Page, Query, Window
 from evidence.rules.taxonomy import Taxonomy
 from tests.database.test_store import dump
 from tests.harvest.test_search import a_world, hits
-from tests.records import FONAGY, LIPSITZ, MALARIA, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, DictDoor, message
+from tests.records import FONAGY, LIPSITZ, MALARIA, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, FakeRecordSource, message
 
 Clock = Callable[[], datetime]
 
@@ -43,10 +44,10 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def go(store: Store, small: Config, book: Taxonomy, clock: Clock) -> Callable[..., Outcome]:
-    """Run a sync; `go(door, take=…, full=…)`."""
+    """Run a sync; `go(crossref, take=…, full=…)`."""
 
-    def run(door: DictDoor, config: Config = small, **more: Any) -> Outcome:
-        return sync(config, store, door, book, now=clock, **more)
+    def run(crossref: FakeRecordSource, config: Config = small, **more: Any) -> Outcome:
+        return sync(config, store, crossref, book, now=clock, **more)
 
     return run
 
@@ -56,7 +57,7 @@ def rows(store: Store, sql: str) -> list[tuple[Any, ...]]:
 
 
 def test_the_whole_way(store: Store, go: Callable[..., Outcome]) -> None:
-    outcome = go(DictDoor())
+    outcome = go(FakeRecordSource())
     assert outcome.outcome == "complete"
     assert dict(outcome.citations) == {"resolved": 1, "no-doi": 1, "repaired": 1}
     landed = {doi for (doi,) in rows(store, "select doi from works")}
@@ -69,51 +70,53 @@ def test_the_whole_way(store: Store, go: Callable[..., Outcome]) -> None:
 
 
 def test_every_quote_is_where_it_says(store: Store, go: Callable[..., Outcome]) -> None:
-    go(DictDoor())
+    go(FakeRecordSource())
     said = rows(store, "select r.field, r.start, r.stop, r.quote, w.title from reasons r join works w using (doi)")
     assert said
     assert all(title[start:stop] == quote for field, start, stop, quote, title in said if field == "title")
 
 
 def test_a_second_run_with_nothing_new_changes_no_row_and_says_so(store: Store, go: Callable[..., Outcome]) -> None:
-    go(DictDoor())
+    go(FakeRecordSource())
     before = dump(store, leave=("runs", "requests"))
-    door = DictDoor()
-    outcome = go(door)
+    crossref = FakeRecordSource()
+    outcome = go(crossref)
     assert dump(store, leave=("runs", "requests")) == before
-    assert "Nothing new" in report.summary(outcome)
-    windows = [call[2] for call in door.asked if call[0] == "scan" and call[2]]
+    assert "Nothing new" in sync_summary.sync_summary(outcome)
+    windows = [call[2] for call in crossref.asked if call[0] == "scan" and call[2]]
     assert windows == [Window(indexed_from="2026-11-22")]
     known = tuple(sorted(str(w["DOI"]) for w in WORKS[:4]))
-    assert not [call for call in door.asked[door.asked.index(("check", known)) :] if call[0] == "lookup" and call[1]]
+    assert not [
+        call for call in crossref.asked[crossref.asked.index(("check", known)) :] if call[0] == "lookup" and call[1]
+    ]
 
 
 def test_a_changed_record_is_noticed_wherever_it_was_found_and_a_retraction_is_said_first(
     store: Store, go: Callable[..., Outcome]
 ) -> None:
-    go(DictDoor())
+    go(FakeRecordSource())
     retracted = STANGIER | {
         "indexed": {"date-time": "2026-11-24T09:00:00Z"},
         "updated-by": [{"DOI": "10.5555/retraction", "type": "retraction", "source": "retraction-watch"}],
     }
-    outcome = go(DictDoor([LIPSITZ, FONAGY, MARKOWITZ, retracted]))
+    outcome = go(FakeRecordSource([LIPSITZ, FONAGY, MARKOWITZ, retracted]))
     assert outcome.landed.changed == [STANGIER["DOI"]]
-    assert report.summary(outcome).startswith(f"NOTICE retraction of included work {STANGIER['DOI']}")
+    assert sync_summary.sync_summary(outcome).startswith(f"NOTICE retraction of included work {STANGIER['DOI']}")
     assert rows(store, "select doi, notice from works where notice is not null") == [(STANGIER["DOI"], "retraction")]
     assert rows(store, "select count(*) from snapshots") == [(5,)]
-    again = go(DictDoor([LIPSITZ, FONAGY, MARKOWITZ, retracted]))
+    again = go(FakeRecordSource([LIPSITZ, FONAGY, MARKOWITZ, retracted]))
     assert again.changes == []
 
 
 def test_a_retraction_of_an_excluded_work_is_shown_and_is_no_news_for_the_front_page(
     store: Store, go: Callable[..., Outcome]
 ) -> None:
-    go(DictDoor(), take=[MALARIA])
+    go(FakeRecordSource(), take=[MALARIA])
     retracted = MALARIA | {
         "indexed": {"date-time": "2026-11-24T09:00:00Z"},
         "updated-by": [{"DOI": "10.5555/retraction", "type": "retraction", "source": "retraction-watch"}],
     }
-    outcome = go(DictDoor([*WORKS[:4], retracted]))
+    outcome = go(FakeRecordSource([*WORKS[:4], retracted]))
     assert outcome.changes == []
     assert rows(store, "select doi, notice from works where notice is not null") == [(MALARIA["DOI"], "retraction")]
 
@@ -127,14 +130,14 @@ def test_progress_names_each_source_and_comes_to_its_end(small: Config, go: Call
             self.steps.append((label, done, total))
 
     heard = Heard()
-    go(DictDoor(), progress=heard)
+    go(FakeRecordSource(), progress=heard)
     cited = next(s for s in small.sources if isinstance(s, ReferenceList))
     assert (cited.id, 3, 3) in heard.steps
     assert ("by-name", 1, None) in heard.steps
     assert {label for label, _, _ in heard.steps} >= {source.id for source in small.sources}
 
 
-class FaultyDoor(DictDoor):
+class FaultySource(FakeRecordSource):
     """Fails every search, or every look-up."""
 
     def __init__(self, messages: tuple[Message, ...] = WORKS, fail: str = "scan") -> None:
@@ -146,41 +149,41 @@ class FaultyDoor(DictDoor):
             raise UnavailableError("Crossref kept failing")
         return super().scan(query, window, offset, by_creation=by_creation)
 
-    def lookup(self, dois: Any, since: str | None = None) -> Iterator[tuple[Found, ...]]:
+    def lookup(self, dois: Any, since: str | None = None) -> Iterator[tuple[LookupResult, ...]]:
         if self.fail == "lookup":
             raise UnavailableError("Crossref kept failing")
         return super().lookup(dois, since)
 
 
 def test_since_means_new_or_changed_since(store: Store, go: Callable[..., Outcome]) -> None:
-    go(DictDoor(WORKS))
+    go(FakeRecordSource(WORKS))
     later = {"indexed": {"date-time": "2026-11-24T12:00:00Z"}}
     changed = {**STANGIER, "volume": "69", **later}
     new = message("10.5555/new", "Interpersonal psychotherapy for grief", 2020, **later)
-    go(DictDoor([changed if m is STANGIER else m for m in WORKS] + [new]))
+    go(FakeRecordSource([changed if m is STANGIER else m for m in WORKS] + [new]))
     (started,) = rows(store, "select started from runs where run = 2")[0]
-    shown = queries.Selection(("include", "exclude", "unsure"), since=started)
-    assert {row["doi"] for row in queries.selected(store.conn, shown)} == {STANGIER["DOI"], "10.5555/new"}
-    assert len(list(queries.selected(store.conn, replace(shown, since="2000-01-01")))) > 2
+    shown = Selection(("include", "exclude", "unsure"), since=started)
+    assert {row["doi"] for row in selected_works(store.conn, shown)} == {STANGIER["DOI"], "10.5555/new"}
+    assert len(list(selected_works(store.conn, replace(shown, since="2000-01-01")))) > 2
 
 
 def test_a_source_that_fails_stops_alone_and_keeps_its_bookmark(store: Store, go: Callable[..., Outcome]) -> None:
-    outcome = go(FaultyDoor(fail="scan"))
+    outcome = go(FaultySource(fail="scan"))
     assert outcome.outcome == "partial"
     assert outcome.troubles == [("by-name", "Crossref kept failing")]
     assert rows(store, "select count(*) from works") == [(2,)]
     assert rows(store, "select bookmark, trouble from sources where source = 'by-name'") == [
         (None, "Crossref kept failing")
     ]
-    assert "Stopped, by-name: Crossref kept failing" in report.summary(outcome)
-    healed = go(DictDoor())
+    assert "Stopped, by-name: Crossref kept failing" in sync_summary.sync_summary(outcome)
+    healed = go(FakeRecordSource())
     assert healed.outcome == "complete"
     assert rows(store, "select trouble from sources where source = 'by-name'") == [(None,)]
     assert rows(store, "select count(*) from works") == [(4,)]
 
 
 def test_a_bug_leaves_the_run_crashed_and_is_not_hidden(store: Store, go: Callable[..., Outcome]) -> None:
-    class Broken(DictDoor):
+    class Broken(FakeRecordSource):
         def scan(
             self, query: Query, window: Window | None = None, offset: int = 0, *, by_creation: bool = False
         ) -> Page:
@@ -192,33 +195,33 @@ def test_a_bug_leaves_the_run_crashed_and_is_not_hidden(store: Store, go: Callab
 
 
 def test_what_a_search_no_longer_finds_is_kept_and_said(store: Store, go: Callable[..., Outcome]) -> None:
-    go(DictDoor())
-    outcome = go(DictDoor([LIPSITZ, FONAGY, MARKOWITZ]), full=True)
+    go(FakeRecordSource())
+    outcome = go(FakeRecordSource([LIPSITZ, FONAGY, MARKOWITZ]), full=True)
     assert outcome.gone == 1
-    assert "no longer found" in report.summary(outcome)
+    assert "no longer found" in sync_summary.sync_summary(outcome)
     assert rows(store, f"select verdict from works where doi = '{STANGIER['DOI']}'") == [("include",)]
 
 
 def test_a_file_never_replaces_what_was_indexed_later(store: Store, go: Callable[..., Outcome]) -> None:
-    go(DictDoor())
+    go(FakeRecordSource())
     older = MARKOWITZ | {"title": ["Poorer"], "indexed": {"date-time": "2020-01-01T00:00:00Z"}}
     undated = {key: value for key, value in older.items() if key != "indexed"}
     for record in (older, undated):
-        outcome = go(DictDoor([], name="files"), take=[record])
+        outcome = go(FakeRecordSource([], name="files"), take=[record])
         assert outcome.landed.changed == []
     assert rows(store, f"select title from works where doi = '{MARKOWITZ['DOI']}'") == [(MARKOWITZ["title"][0],)]
 
 
 def test_decisions_beat_rules_and_survive_every_run(store: Store, go: Callable[..., Outcome], book: Taxonomy) -> None:
-    go(DictDoor())
+    go(FakeRecordSource())
     doi = Doi(STANGIER["DOI"])
-    store.decide(
+    store.append_decisions(
         [
             Decision(doi, "verdict", "exclude", None, None, "comparator only", "A. Reader", "2026", book.digest, None),
             Decision(doi, "tag", None, "variant", "ipt-g", "group", "A. Reader", "2026", book.digest, None),
         ]
     )
-    outcome = go(DictDoor())
+    outcome = go(FakeRecordSource())
     assert outcome.rejudged == 1
     for _ in range(2):
         assert rows(store, f"select verdict, decided from works where doi = '{doi}'") == [("exclude", "person")]
@@ -226,14 +229,14 @@ def test_decisions_beat_rules_and_survive_every_run(store: Store, go: Callable[.
             store, f"select facet, value, decided from tags where doi = '{doi}'"
         )
         changed = STANGIER | {"indexed": {"date-time": "2026-11-24T10:00:00Z"}, "volume": "69"}
-        go(DictDoor([LIPSITZ, FONAGY, MARKOWITZ, changed]))
+        go(FakeRecordSource([LIPSITZ, FONAGY, MARKOWITZ, changed]))
 
 
 def test_a_record_that_cannot_be_understood_goes_to_rejects_and_the_run_goes_on(
     store: Store, go: Callable[..., Outcome]
 ) -> None:
     odd: Message = {"title": ["Without a DOI"], "indexed": {"date-time": "2026-11-01T00:00:00Z"}}
-    outcome = go(DictDoor([], name="files"), take=[odd, MARKOWITZ])
+    outcome = go(FakeRecordSource([], name="files"), take=[odd, MARKOWITZ])
     assert outcome.landed.new == [MARKOWITZ["DOI"]]
     assert outcome.landed.rejects == 1
     assert rows(store, "select reason from rejects") == [("the record has no DOI",)]
@@ -242,8 +245,8 @@ def test_a_record_that_cannot_be_understood_goes_to_rejects_and_the_run_goes_on(
 def test_an_entry_removed_from_the_file_is_retired_and_its_works_stay(
     store: Store, go: Callable[..., Outcome], small: Config
 ) -> None:
-    go(DictDoor())
-    go(DictDoor(), Config(None, small.sources[1:], (), ()))
+    go(FakeRecordSource())
+    go(FakeRecordSource(), Config(None, small.sources[1:], (), ()))
     assert rows(store, "select source from sources where retired is not null") == [("article",)]
     assert rows(store, "select count(*) from citations where retired is null") == [(0,)]
     assert rows(store, "select count(*) from works") == [(4,)]
@@ -253,18 +256,18 @@ def test_a_search_that_finds_nothing_shrinks_or_jumps_is_flagged_and_the_flag_st
     store: Store, go: Callable[..., Outcome]
 ) -> None:
     many = tuple(message(f"10.5555/{n}", f"Interpersonal psychotherapy {n}", 2000) for n in range(60))
-    assert go(DictDoor([LIPSITZ, FONAGY])).warnings == []
-    only = go(DictDoor([MARKOWITZ]), full=True)
+    assert go(FakeRecordSource([LIPSITZ, FONAGY])).warnings == []
+    only = go(FakeRecordSource([MARKOWITZ]), full=True)
     assert [source for source, _ in only.warnings] == ["by-name"]
     assert "no longer found" in only.warnings[0][1]
-    nothing = go(DictDoor([]), full=True)
+    nothing = go(FakeRecordSource([]), full=True)
     assert "no work at all" in nothing.warnings[0][1]
-    incremental = go(DictDoor([]))
+    incremental = go(FakeRecordSource([]))
     assert "no work at all" in rows(store, "select warning from sources where source = 'by-name'")[0][0]
     assert incremental.outcome == "complete"
-    go(DictDoor(many[:20]), full=True)
-    assert "leads to 60 works after 20" in go(DictDoor(many), full=True).warnings[0][1]
-    go(DictDoor(many), full=True)
+    go(FakeRecordSource(many[:20]), full=True)
+    assert "leads to 60 works after 20" in go(FakeRecordSource(many), full=True).warnings[0][1]
+    go(FakeRecordSource(many), full=True)
     assert rows(store, "select warning from sources where source = 'by-name'") == [(None,)]
 
 
@@ -285,7 +288,7 @@ def stands(store: Store) -> tuple[Any, ...]:
 
 
 def said_of_depth(store: Store) -> str:
-    return report.depth(queries.search_depths(store.conn)[0])
+    return prisma_report.search_depth(queries.search_depths(store.conn)[0])
 
 
 def on_one_day(count: int, indexed: str = "2026-11-01") -> list[Message]:
@@ -299,15 +302,15 @@ def test_a_search_that_cannot_be_read_to_its_end_is_not_complete_until_it_is(
     tight = one_search(small)
     missing = "not complete: 30 records created on 2015-06-01 match the query and were not read"
     for _ in range(2):
-        run = go(DictDoor(on_one_day(130)), tight)
+        run = go(FakeRecordSource(on_one_day(130)), tight)
         assert run.outcome == "partial"
         assert run.troubles == [("by-name", missing)]
-        assert missing in report.summary(run)
+        assert missing in sync_summary.sync_summary(run)
         assert stands(store) == (None, missing, 100)
-        assert missing in report.status(queries.status(store.conn))
+        assert missing in status_report.status_report(queries.status(store.conn))
         assert said_of_depth(store).endswith("not complete: 30 that match the query were not read")
     assert rows(store, "select run, count(*) from requests where truncated = 1 group by run") == [(1, 1), (2, 1)]
-    healed = go(DictDoor(on_one_day(90)), tight)
+    healed = go(FakeRecordSource(on_one_day(90)), tight)
     assert healed.outcome == "complete"
     assert healed.gone > 0
     assert stands(store) == ("2026-11-22", None, 90)
@@ -318,10 +321,10 @@ def test_an_increment_that_is_cut_keeps_the_bookmark_and_what_it_led_to(
     store: Store, go: Callable[..., Outcome], small: Config
 ) -> None:
     tight = one_search(small)
-    go(DictDoor(on_one_day(20)), tight)
+    go(FakeRecordSource(on_one_day(20)), tight)
     assert stands(store) == ("2026-11-22", None, 20)
     fresh = [*on_one_day(20), *on_one_day(150, "2026-11-23")[20:]]
-    run = go(DictDoor(fresh), tight)
+    run = go(FakeRecordSource(fresh), tight)
     missing = (
         "not complete: 30 records created on 2015-06-01 and indexed since 2026-11-22 match the query and were not read"
     )
@@ -329,7 +332,7 @@ def test_an_increment_that_is_cut_keeps_the_bookmark_and_what_it_led_to(
     assert stands(store) == ("2026-11-22", missing, 120)
 
 
-class CutDoor(DictDoor):
+class CutSource(FakeRecordSource):
     """A Crossref whose searches fail from the page numbered `at` on (from 1); None: never."""
 
     def __init__(
@@ -351,19 +354,19 @@ def test_an_increment_after_a_full_run_that_was_cut_finds_all(
 ) -> None:
     """1,650 records, 50 of them known; 1,600 that no index date since leads to. `--full` is cut after its first page."""
     whole = one_search(small, 1000)
-    go(DictDoor(on_one_day(50)), whole)
+    go(FakeRecordSource(on_one_day(50)), whole)
     works = on_one_day(1650)
     works = [*works[50:], *works[:50]]
     if error is UnavailableError:
-        assert go(CutDoor(works, 2), whole, full=True).outcome == "partial"
+        assert go(CutSource(works, 2), whole, full=True).outcome == "partial"
     else:
         with pytest.raises(ZeroDivisionError):
-            go(CutDoor(works, 2, error), whole, full=True)
+            go(CutSource(works, 2, error), whole, full=True)
     assert 1000 <= stands(store)[2] <= 1050
     assert stands(store)[0] is None
     assert said_of_depth(store) == "not yet read to its end: read 1,000 of 1,650 ranked records so far"
-    assert "not yet read to its end" in report.status(queries.status(store.conn))
-    healed = go(DictDoor(works), whole)
+    assert "not yet read to its end" in status_report.status_report(queries.status(store.conn))
+    healed = go(FakeRecordSource(works), whole)
     assert healed.outcome == "complete"
     assert stands(store) == ("2026-11-22", None, 1650)
 
@@ -371,26 +374,26 @@ def test_an_increment_after_a_full_run_that_was_cut_finds_all(
 def test_each_search_says_how_deep_it_was_read(store: Store, go: Callable[..., Outcome], small: Config) -> None:
     tight = one_search(small)
     assert queries.search_depths(store.conn) == []
-    door = CutDoor([], 1)
-    go(door, tight)
+    crossref = CutSource([], 1)
+    go(crossref, tight)
     assert said_of_depth(store) == "not yet read to its end at Crossref"
     noise = [message(f"10.5555/z{n}", f"Psychotherapy {n}", 2019) for n in range(70)]
-    go(DictDoor([*on_one_day(7), *noise]), tight)
+    go(FakeRecordSource([*on_one_day(7), *noise]), tight)
     deep = (
         "read 30 of 77 ranked records; last match at rank 7; 7 of the last 1,000 matched; "
-        "that it ends there is a guess, a match further down would not have been seen"
+        "reading stopped because matches had become rare; a match further down would be missed"
     )
     assert said_of_depth(store) == deep
-    assert f"depth: {deep}" in report.searches(queries.searches_as_run(store.conn))
-    assert f"Source by-name: 7 works — {deep}" in report.status(queries.status(store.conn))
-    go(DictDoor([*on_one_day(7), *noise]), tight)
+    assert f"depth: {deep}" in prisma_report.searches_report(queries.searches_as_run(store.conn))
+    assert f"Source by-name: 7 works — {deep}" in status_report.status_report(queries.status(store.conn))
+    go(FakeRecordSource([*on_one_day(7), *noise]), tight)
     assert said_of_depth(store) == deep  # an increment that was complete adds nothing
     fresh = {"date-time": "2026-11-23T00:00:00Z"}
-    go(DictDoor([*on_one_day(7), *(m | {"indexed": fresh} for m in noise)]), tight)
-    assert said_of_depth(store) == f"{deep}; 1 later increment ended at such a guess too"
-    go(DictDoor([*on_one_day(7), *noise]), tight, full=True)
+    go(FakeRecordSource([*on_one_day(7), *(m | {"indexed": fresh} for m in noise)]), tight)
+    assert said_of_depth(store) == f"{deep}; 1 later update stopped for the same reason"
+    go(FakeRecordSource([*on_one_day(7), *noise]), tight, full=True)
     assert said_of_depth(store).startswith("read 50 of 77 ranked records")
-    go(DictDoor([]), one_search(small, years=(1990, None)))
+    go(FakeRecordSource([]), one_search(small, years=(1990, None)))
     assert said_of_depth(store) == "read 0 of 0 ranked records; none matched; all were read"
 
 
@@ -401,11 +404,11 @@ def test_a_search_that_was_split_sums_its_windows(store: Store, go: Callable[...
         )
         for n in range(120)
     ]
-    go(DictDoor(works), one_search(small))
+    go(FakeRecordSource(works), one_search(small))
     (depth,) = queries.search_depths(store.conn)
     assert (depth["ended"], depth["windows"], depth["reached"], depth["total"]) == ("complete", 2, 120, 120)
     assert said_of_depth(store).startswith(
-        "read 120 of 120 ranked records in 2 parts by day of creation; last match at rank 10 of its part; 10 of the last 1,000"
+        "read 120 of 120 ranked records in 2 parts by date of creation; last match at rank 10 of its part; 10 of the last 1,000"
     )
 
 
@@ -413,9 +416,9 @@ def test_files_say_nothing_of_how_deep_crossref_was_read(
     store: Store, go: Callable[..., Outcome], small: Config
 ) -> None:
     tight = one_search(small)
-    go(DictDoor(on_one_day(5), name="snapshot"), tight)
+    go(FakeRecordSource(on_one_day(5), name="snapshot"), tight)
     assert said_of_depth(store) == "not yet read to its end at Crossref"
-    assert "depth" not in report.searches(queries.searches_as_run(store.conn))
+    assert "depth" not in prisma_report.searches_report(queries.searches_as_run(store.conn))
 
 
 def test_what_ranks_below_the_quiet_is_still_found_and_what_no_longer_matches_is_not(
@@ -425,12 +428,12 @@ def test_what_ranks_below_the_quiet_is_still_found_and_what_no_longer_matches_is
     therapy = one_search(small, phrases=("interpersonal therap*",))
     deep = [message(f"10.5555/z{n}", f"On psychotherapy: an interpersonal therapy {n}", 2019) for n in range(3)]
     noise = [message(f"10.5555/{n}", f"Interpersonal psychotherapy {n}", 2019) for n in range(60)]
-    go(DictDoor(deep), therapy)
+    go(FakeRecordSource(deep), therapy)
     assert stands(store)[2] == 3
-    run = go(DictDoor([*noise, *deep]), therapy, full=True)
-    assert "guess" in said_of_depth(store)
+    run = go(FakeRecordSource([*noise, *deep]), therapy, full=True)
+    assert "would be missed" in said_of_depth(store)
     assert (run.gone, stands(store)[2]) == (0, 3)
-    run = go(DictDoor([*noise, *deep]), one_search(small, phrases=("interpersonal counsel*",)), full=True)
+    run = go(FakeRecordSource([*noise, *deep]), one_search(small, phrases=("interpersonal counsel*",)), full=True)
     assert (run.gone, stands(store)[2]) == (3, 0)
 
 
@@ -439,13 +442,13 @@ def test_a_file_moves_no_bookmark_ends_no_sighting_and_takes_back_no_verdict(
 ) -> None:
     """A demo first, or offline between two syncs: Crossref is still asked for everything."""
     poor = {key: value for key, value in MARKOWITZ.items() if key not in ("indexed", "volume", "page")}
-    go(DictDoor([poor], name="snapshot"))
+    go(FakeRecordSource([poor], name="snapshot"))
     assert rows(store, "select count(*) from sources where bookmark is not null") == [(0,)]
-    first = go(DictDoor())
+    first = go(FakeRecordSource())
     assert set(first.landed.new) == {LIPSITZ["DOI"], FONAGY["DOI"], STANGIER["DOI"]}
     assert first.landed.changed == [MARKOWITZ["DOI"]]  # the real record replaces the file's
     before = dump(store, leave=("runs", "requests"))
-    offline = go(DictDoor([poor], name="snapshot"))
+    offline = go(FakeRecordSource([poor], name="snapshot"))
     assert (offline.gone, offline.landed.changed, offline.warnings) == (0, [], [])
     assert dict(offline.citations) == {"resolved": 1, "no-doi": 1, "repaired": 1}
     assert dump(store, leave=("runs", "requests")) == before
@@ -453,16 +456,16 @@ def test_a_file_moves_no_bookmark_ends_no_sighting_and_takes_back_no_verdict(
 
 def test_a_record_from_a_file_is_asked_for_as_it_is_now(store: Store, go: Callable[..., Outcome]) -> None:
     """It may be years old: what changed since our last run is the wrong question."""
-    go(DictDoor())
+    go(FakeRecordSource())
     old = message(
         "10.5555/old", "Interpersonal psychotherapy and sleep", 2001, indexed={"date-time": "2015-01-01T00:00:00Z"}
     )
-    go(DictDoor([], name="files"), take=[old])
+    go(FakeRecordSource([], name="files"), take=[old])
     retracted = old | {
         "indexed": {"date-time": "2020-01-01T00:00:00Z"},
         "updated-by": [{"DOI": "10.5555/r", "type": "retraction"}],
     }
-    found = go(DictDoor([*WORKS, retracted])).changes
+    found = go(FakeRecordSource([*WORKS, retracted])).changes
     assert [(c["what"], c["doi"], c["after"].split()[0]) for c in found] == [("notice", "10.5555/old", "retraction")]
 
 
@@ -472,7 +475,7 @@ SECOND = STANGIER | {"DOI": "10.5555/second.registration"}
 def test_two_records_of_one_work_count_once_and_a_person_can_part_them(
     store: Store, go: Callable[..., Outcome]
 ) -> None:
-    go(DictDoor([*WORKS, SECOND]))
+    go(FakeRecordSource([*WORKS, SECOND]))
     pair = "select doi, other, verdict, decided from duplicates"
     assert rows(store, pair) == [(STANGIER["DOI"], SECOND["DOI"], "same", "rule")]
     assert rows(store, "select doi, same_as, screened from works where verdict = 'duplicate'") == [
@@ -480,25 +483,27 @@ def test_two_records_of_one_work_count_once_and_a_person_can_part_them(
     ]
     assert SECOND["DOI"] not in {doi for (doi,) in rows(store, "select doi from studies")}
     before = dump(store, leave=("runs", "requests"))
-    assert "Nothing new" in report.summary(go(DictDoor([*WORKS, SECOND])))
+    assert "Nothing new" in sync_summary.sync_summary(go(FakeRecordSource([*WORKS, SECOND])))
     assert dump(store, leave=("runs", "requests")) == before
     word = Decision(
         Doi(SECOND["DOI"]), "untag", None, SAME_WORK, STANGIER["DOI"], "another paper", "A. Reader", "2026", None, None
     )
-    store.decide([word])
-    go(DictDoor([*WORKS, SECOND]))
+    store.append_decisions([word])
+    go(FakeRecordSource([*WORKS, SECOND]))
     assert rows(store, pair) == [(STANGIER["DOI"], SECOND["DOI"], "apart", "person")]
     assert rows(store, "select count(*) from works where verdict = 'duplicate'") == [(0,)]
-    store.decide([replace(word, action="tag")])
-    go(DictDoor([*WORKS, SECOND]))
+    store.append_decisions([replace(word, action="tag")])
+    go(FakeRecordSource([*WORKS, SECOND]))
     assert rows(store, "select doi from works where verdict = 'duplicate'") == [(SECOND["DOI"],)]
 
 
 def test_a_person_joins_what_the_rules_keep_apart(store: Store, go: Callable[..., Outcome]) -> None:
-    go(DictDoor())
+    go(FakeRecordSource())
     first, second = sorted((str(MARKOWITZ["DOI"]), str(STANGIER["DOI"])))
-    store.decide([Decision(Doi(first), "tag", None, SAME_WORK, second, "one study", "A. Reader", "2026", None, None)])
-    go(DictDoor())
+    store.append_decisions(
+        [Decision(Doi(first), "tag", None, SAME_WORK, second, "one study", "A. Reader", "2026", None, None)]
+    )
+    go(FakeRecordSource())
     assert rows(store, "select doi, other, verdict, decided from duplicates") == [(first, second, "same", "person")]
     assert rows(store, "select count(*) from works where verdict = 'duplicate'") == [(1,)]
 
@@ -525,22 +530,22 @@ def test_after_any_history_a_search_has_all_or_says_that_it_has_not(
     seed: int, records: int, share: float, spread: int, order: str, history: list[tuple[bool, str, int]], book: Taxonomy
 ) -> None:
     """Runs that end, that Crossref refuses in the middle or that are killed there; then one that nothing disturbs."""
-    door = a_world(seed, records, share, spread, order)
-    world_goes_on = door.meanwhile
+    crossref = a_world(seed, records, share, spread, order)
+    world_goes_on = crossref.meanwhile
     tight = one_search(sources.check(strict_yaml.parse(SMALL_YAML, "s.yaml")), 5)
     with tempfile.TemporaryDirectory() as folder, open_store(Path(folder) / "evidence.db") as store:
         for full, fate, after in [*history, (False, "ends", 1)]:
-            there = hits(door)
-            last = len(door.pages) + after
+            there = hits(crossref)
+            last = len(crossref.pages) + after
 
             def meanwhile(asked: int, fate: str = fate, last: int = last) -> None:
                 world_goes_on(asked)
                 if asked >= last and fate != "ends":
                     raise UnavailableError("refused") if fate == "refused" else KeyboardInterrupt
 
-            door.meanwhile = meanwhile
+            crossref.meanwhile = meanwhile
             try:
-                run = sync(tight, store, door, book, now=lambda: datetime(2026, 11, 24, 12, tzinfo=UTC), full=full)
+                run = sync(tight, store, crossref, book, now=lambda: datetime(2026, 11, 24, 12, tzinfo=UTC), full=full)
             except KeyboardInterrupt:
                 continue
             missing = there - {doi for (doi,) in rows(store, "select doi from sightings where last_run is null")}

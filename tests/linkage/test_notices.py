@@ -20,9 +20,11 @@ from hypothesis import strategies as st
 
 from evidence import strict_yaml
 from evidence.crossref.normalise import written
-from evidence.database import change_log, queries
-from evidence.database.store import Landing, Store, open_store
-from evidence.export import report
+from evidence.database import change_log, queries, store_notices
+from evidence.database.rows import HarvestedPage
+from evidence.database.selection import Selection, selected_works
+from evidence.database.store import Store, open_store
+from evidence.export import explanation, sync_summary
 from evidence.harvest import rejudge, sources
 from evidence.harvest.sources import Config
 from evidence.harvest.sync import Outcome, sync
@@ -32,7 +34,7 @@ from evidence.model import SAME_WORK, Decision, Doi, Message
 from evidence.review.decide import add_decisions
 from evidence.rules.taxonomy import Taxonomy
 from tests.publish.test_site import served
-from tests.records import SMALL_YAML, DictDoor, message, person
+from tests.records import SMALL_YAML, FakeRecordSource, message, person
 
 NOW = "2026-11-24T12:00:00Z"
 STUDY = "10.5555/study"
@@ -80,11 +82,11 @@ class Bench:
             text, digest = written(one)
             records.append(rejudge.read_and_judge(one, Doi(one["DOI"]), digest, text, self.book, {}))
         pairs = [(Doi(alias), Doi(doi)) for alias, doi in aliases]
-        self.store.land(self.run(), "s", Landing(records, aliases=pairs))
+        self.store.write_page(self.run(), "s", HarvestedPage(records, aliases=pairs))
 
     def run(self) -> int:
         number = self.store.start_run("crossref", "0", NOW)
-        self.store.register(number, [("s", "search", "S", "{}")])
+        self.store.register_sources(number, [("s", "search", "S", "{}")])
         return number
 
     def judge(self) -> None:
@@ -153,12 +155,12 @@ def test_what_a_notice_says_goes_when_it_says_so_no_more(bench: Bench) -> None:
 def test_a_notice_that_is_gone_says_nothing_but_a_work_that_is_gone_stays_retracted(bench: Bench) -> None:
     """Nobody has said anything else of a work that is gone; a notice that is gone is no notice."""
     bench.land(study(), notice(), study("10.5555/two", updated_by=[update("10.5555/n2")], title="Another IPT trial"))
-    with bench.store._writing():
+    with bench.store.transaction():
         bench.store.conn.execute("update snapshots set last_run = 1 where doi in (?, '10.5555/two')", (NOTICE,))
-        bench.store._derive_notices(1, [Doi(NOTICE), Doi("10.5555/two")])
+        store_notices.update_notices(bench.store.conn, 1, [Doi(NOTICE), Doi("10.5555/two")])
     assert bench.shown() == [("10.5555/two", "retraction", "10.5555/n2")]
     assert bench.rows("select notice_of, basis = '' from works where doi = ?", NOTICE) == [(f"retraction:{STUDY}", 0)]
-    assert bench.store.notices_of([Doi(NOTICE)]) == {NOTICE: (("retraction", STUDY),)}
+    assert bench.store.notice_targets([Doi(NOTICE)]) == {NOTICE: (("retraction", STUDY),)}
 
 
 def test_one_fact_told_by_both_sides_counts_once_with_its_earliest_date_and_all_who_told_it(bench: Bench) -> None:
@@ -200,11 +202,11 @@ def test_judging_again_and_building_anew_change_nothing(bench: Bench) -> None:
     bench.judge()
     settled = bench.derived()
     assert bench.gravest() == {STUDY: "retraction", "10.5555/two": "retraction"}
-    with bench.store._writing():
+    with bench.store.transaction():
         bench.store.conn.execute("update works set basis = ''")
     bench.judge()
     assert bench.derived() == settled
-    with bench.store._writing():
+    with bench.store.transaction():
         bench.store.conn.execute("delete from works")
         bench.store.conn.execute("insert into works_fts (works_fts) values ('delete-all')")
     assert bench.shown() == []
@@ -445,7 +447,7 @@ def perform(bench: Bench, step: tuple[Any, ...]) -> None:
             )
             for key, other, kind, when in updates:
                 fields.setdefault(key, []).append(update(other, kind, (when,)))
-            with bench.store._writing():  # a record that comes back continues the versions it had
+            with bench.store.transaction():  # a record that comes back continues the versions it had
                 bench.store.conn.execute(
                     "update snapshots set last_run = null where doi = ?1 and not exists (select 1 from snapshots "
                     "where doi = ?1 and last_run is null) and version = (select max(version) from snapshots where doi = ?1)",
@@ -455,9 +457,9 @@ def perform(bench: Bench, step: tuple[Any, ...]) -> None:
         case ("alias", alias, doi):
             bench.land(aliases=[(alias, doi)])
         case ("gone", doi):
-            with bench.store._writing():
+            with bench.store.transaction():
                 bench.store.conn.execute("update snapshots set last_run = 1 where doi = ? and last_run is null", (doi,))
-                bench.store._derive_notices(1, [doi])
+                store_notices.update_notices(bench.store.conn, 1, [doi])
         case ("cluster", same_as):
             known = {doi for (doi,) in bench.rows("select doi from works")}
             same = {doi: best for doi, best in same_as.items() if {doi, best} <= known}
@@ -499,7 +501,7 @@ def test_whatever_came_in_whatever_order_the_notices_are_those_of_all_records_at
         assert set(bench.shown("doi, kind, notice_doi, stands_on, relation, undone")) == wanted
         assert bench.gravest() == gravest
         bench.judge()
-        assert queries.unsettled(bench.store.conn) == []
+        assert queries.works_to_judge_again(bench.store.conn) == []
 
 
 told = st.lists(
@@ -625,8 +627,8 @@ def go(tmp_path: Path, book: Taxonomy, clock: Callable[[], datetime]) -> Iterato
     small: Config = sources.check(strict_yaml.parse(SMALL_YAML, "s.yaml"))
     with open_store(tmp_path / "evidence.db") as store:
 
-        def run(door: DictDoor, **more: Any) -> Outcome:
-            return sync(small, store, door, book, now=clock, **more)
+        def run(crossref: FakeRecordSource, **more: Any) -> Outcome:
+            return sync(small, store, crossref, book, now=clock, **more)
 
         run.__dict__["store"] = store
         yield run
@@ -635,34 +637,38 @@ def go(tmp_path: Path, book: Taxonomy, clock: Callable[[], datetime]) -> Iterato
 def noticed(outcome: Outcome) -> list[tuple[str, str]]:
     """(work, DOI the notice was issued for)"""
     return [
-        (c["doi"], change_log.read(c["after"], c["doi"]).stands_on) for c in outcome.changes if c["what"] == "notice"
+        (c["doi"], change_log.parse_notice(c["after"], c["doi"]).stands_on)
+        for c in outcome.changes
+        if c["what"] == "notice"
     ]
 
 
 def test_a_sync_says_once_that_a_work_is_retracted_though_only_its_notice_lands(go: Callable[..., Outcome]) -> None:
-    assert noticed(go(DictDoor([study()]))) == []
-    outcome = go(DictDoor([study(), notice(indexed={"date-time": "2026-11-24T09:00:00Z"})]))
+    assert noticed(go(FakeRecordSource([study()]))) == []
+    outcome = go(FakeRecordSource([study(), notice(indexed={"date-time": "2026-11-24T09:00:00Z"})]))
     assert outcome.landed.changed == []
-    assert report.summary(outcome).startswith(f"NOTICE retraction of included work {STUDY}: {TITLE}\n")
+    assert sync_summary.sync_summary(outcome).startswith(f"NOTICE retraction of included work {STUDY}: {TITLE}\n")
     assert noticed(outcome) == [(STUDY, STUDY)]
-    assert go(DictDoor([study(), notice()])).changes == []
+    assert go(FakeRecordSource([study(), notice()])).changes == []
 
 
 def test_a_sync_says_on_which_record_of_an_included_work_a_retraction_stands(go: Callable[..., Outcome]) -> None:
     twin = study("10.5555/twin") | {"updated-by": [update("10.5555/elsewhere")]}
-    outcome = go(DictDoor([study(), twin]))
-    line = f"NOTICE retraction of included work {STUDY}: {TITLE} (on 10.5555/twin, another record of it)"
-    assert [said for said in report.summary(outcome).splitlines() if said.startswith("NOTICE")] == [line]
+    outcome = go(FakeRecordSource([study(), twin]))
+    line = f"NOTICE retraction of included work {STUDY}: {TITLE} (issued for 10.5555/twin, another record of this work)"
+    assert [said for said in sync_summary.sync_summary(outcome).splitlines() if said.startswith("NOTICE")] == [line]
     store: Store = go.__dict__["store"]
     assert [dict(store.conn.execute("select doi, notice from works where verdict = 'include'"))] == [
         {STUDY: "retraction"}
     ]
-    row = next(queries.selected(store.conn, queries.Selection()))
+    row = next(selected_works(store.conn, Selection()))
     assert (row["doi"], row["notice"]) == (STUDY, "retraction")
-    explained = queries.work(store.conn, Doi(STUDY))
+    explained = queries.work_details(store.conn, Doi(STUDY))
     assert explained is not None
-    assert "(from updated-by) on 10.5555/twin, another record of it" in report.explanation(explained)
-    assert go(DictDoor([study(), twin])).changes == []
+    assert "(from updated-by) issued for 10.5555/twin, another record of this work" in explanation.work_explanation(
+        explained
+    )
+    assert go(FakeRecordSource([study(), twin])).changes == []
     run = store.start_run("judge", "0", "2026-11-25T00:00:00Z")
     store.set_duplicates(run, [(STUDY, "10.5555/twin", "same", "rule", "")], {STUDY: "10.5555/twin"})
     found = store.finish_run(run, "complete", {}, "2026-11-25T00:00:01Z")
@@ -671,15 +677,15 @@ def test_a_sync_says_on_which_record_of_an_included_work_a_retraction_stands(go:
     found = store.finish_run(run, "complete", {}, "2026-11-25T00:00:02Z")
     assert [c.what for c in found] == ["verdict", "duplicate"]
     parted = Decision(Doi("10.5555/twin"), "untag", None, SAME_WORK, STUDY, "another", "A. Reader", "2026", None, None)
-    store.decide([parted])
-    outcome = go(DictDoor([study(), twin]))
+    store.append_decisions([parted])
+    outcome = go(FakeRecordSource([study(), twin]))
     assert ("10.5555/twin", "10.5555/twin") in noticed(outcome)
 
 
 def test_a_preprints_withdrawal_is_not_called_the_articles(go: Callable[..., Outcome]) -> None:
     relation = {"has-preprint": [{"id-type": "doi", "id": "10.5555/pre"}]}
-    outcome = go(DictDoor([study(relation=relation), notice(about="10.5555/pre", kind="withdrawal")]))
-    assert report.summary(outcome).startswith(
+    outcome = go(FakeRecordSource([study(relation=relation), notice(about="10.5555/pre", kind="withdrawal")]))
+    assert sync_summary.sync_summary(outcome).startswith(
         f"NOTICE withdrawal of 10.5555/pre, a preprint of included work {STUDY}: {TITLE}\n"
     )
 
@@ -736,6 +742,6 @@ def test_counting_notices_leaves_out_what_does_not_count(bench: Bench) -> None:
 def test_a_landing_that_says_nothing_new_writes_no_notice(bench: Bench) -> None:
     bench.land(study(), notice())
     before = bench.store.conn.total_changes
-    with bench.store._writing():
-        bench.store._derive_notices(9, [Doi(STUDY), Doi(NOTICE)])
+    with bench.store.transaction():
+        store_notices.update_notices(bench.store.conn, 9, [Doi(STUDY), Doi(NOTICE)])
     assert bench.store.conn.total_changes == before

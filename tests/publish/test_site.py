@@ -678,11 +678,13 @@ async def test_what_is_new_names_each_run(sample: Path) -> None:
     assert re.findall(r'<h2 id="run-(\d+)">', page) == ["2", "1"]
     last, first = page.split('id="run-1"')
     assert "Cognitive therapy vs interpersonal psychotherapy" in last
-    assert "1 notice, 1 decision to look at again, 1 new (1 included, 0 waiting for a decision)." in last
-    noticed, reopened = last.split("Newly retracted, corrected or doubted")[1].split("Decisions to look at again")
+    assert "1 notice, 1 decision to look at again, 1 new work (1 included, 0 waiting for a decision)." in last
+    noticed, reopened = last.split("Retractions, corrections and expressions of concern")[1].split(
+        "Decisions to look at again"
+    )
     assert "The Effect of Interpersonal Psychotherapy and other Psychodynamic Therapies" in noticed
     assert "Couple Therapy for Depression" in reopened.split("</ol>")[0]
-    assert "Newly retracted" not in first
+    assert "Retractions, corrections" not in first
 
 
 NUMBER = re.compile(r"<text[^>]*>([^<(]+)\(n = (?:<a[^>]*>)?([\d,]+)")

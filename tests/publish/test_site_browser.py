@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from evidence.crossref.record_files import snapshot_files
-from evidence.database import queries
+from evidence.database.ledger import read_ledger
 from evidence.harvest import sources
 from evidence.harvest.run import Files, run_sync
 from evidence.harvest.sync import Quiet
@@ -204,9 +204,9 @@ DESK_PAGES = ("/desk", "/desk?queue=second", "/desk?queue=again", "/desk/pairs",
 def desk_address(tmp_path: Path, book: Taxonomy) -> Iterator[tuple[str, str, Path]]:
     """A desk over the bundled works: its address, the link that lets in, and the ledger."""
     db, ledger = tmp_path / "evidence.db", tmp_path / "decisions.db"
-    door = Files("snapshot", snapshot_files())
-    run_sync(db, ledger, sources.load(SHIPPED), book, desk._now, Quiet(), door=door)
-    told, page = desk.for_one(db, ledger, "A. Reader")
+    files = Files("snapshot", snapshot_files())
+    run_sync(db, ledger, sources.load(SHIPPED), book, desk._now, Quiet(), files=files)
+    told, page = desk.local_desk(db, ledger, "A. Reader")
     with served(db, told) as address:
         yield address, address + page, ledger
 
@@ -236,7 +236,7 @@ def test_a_reviewer_works_through_the_queue_by_keyboard(page: Any, desk_address:
     page.wait_for_selector(".last-decision p:has-text('Included')")
     page.keyboard.press("z")
     page.wait_for_selector(".last-decision p:has-text('Excluded')")
-    words = queries.words(ledger)
+    words = read_ledger(ledger)
     assert [(word.action, word.verdict, word.reason) for word in words[:2]] == [
         ("verdict", "exclude", desk.READY["exclude"][0]),
         ("verdict", "include", "seen in the full text"),
@@ -266,7 +266,7 @@ def test_tags_are_corrected_without_javascript(browser: Any, desk_address: tuple
     plain.fill("#reason", "not the standard form")
     plain.click(".send button")
     assert not plain.locator("input[name=tag][value='variant:ipt']").is_checked()
-    (word,) = queries.words(ledger)
+    (word,) = read_ledger(ledger)
     assert (word.action, word.value) == ("untag", "ipt")
     context.close()
 

@@ -1,4 +1,4 @@
-"""Publishing: what is in the copy and what is not, that it serves itself, and that a swap is noticed while it does."""
+"""Publishing: what the copy contains and leaves out, its server, and the switch to a new version while it serves."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def db(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def known(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Published]:
-    """A database and its published copy, for tests that only look."""
+    """A database and its published copy, for tests that only read."""
     place = tmp_path_factory.mktemp("known")
     path = make(place / "work")
     before = path.read_bytes()
@@ -63,7 +63,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Published]:
 
 
 def make(folder: Path) -> Path:
-    """The sample in WAL mode, with raw records, a reject, people's words, and rowids with holes."""
+    """The sample in WAL mode, with raw records, a reject, decisions, and gaps in the rowids."""
     folder.mkdir()
     path = site_sample.make_sample(folder / "evidence.db")
     with writing(path) as conn:
@@ -119,14 +119,14 @@ def below(folder: Path) -> list[str]:
 # ---------------------------------------------------------------------- what is in the copy
 
 
-def test_the_copy_says_what_the_database_says(known: tuple[Path, Published]) -> None:
-    """Every table and view has its rows, but for the columns that are left out."""
+def test_the_copy_has_the_rows_of_the_database(known: tuple[Path, Published]) -> None:
+    """Every table and view has its rows, except for the columns that are left out."""
     db, done = known
     copy = done.folder / "evidence.db"
     left_out = {table for table, _ in site_copy.LEFT_OUT}
     for table in (*schema.RECORD_TABLES, *schema.DERIVED_TABLES, *schema.VIEWS, "_sqlite_migrations"):
         sql = f"select * from {table}"
-        if table in site_copy.KEPT_HOME:
+        if table in site_copy.NOT_COPIED:
             assert rows(copy, sql) == [], table
             continue
         if table in left_out:
@@ -135,7 +135,7 @@ def test_the_copy_says_what_the_database_says(known: tuple[Path, Published]) -> 
     assert done.works == len(site_sample.WORKS)
     assert done.size == copy.stat().st_size
     structure = "select type, name, sql from sqlite_master where name not like 'sqlite_%' order by 1, 2"
-    answers = {*map(precomputed.table_of, (*precomputed.QUESTIONS, *precomputed.VIEWS)), *precomputed.ABOUT}
+    answers = {*map(precomputed.table_of, (*precomputed.QUERIES, *precomputed.VIEWS)), *precomputed.TABLES}
     added = [("index", name, f"CREATE INDEX {name} on {columns}") for name, columns in site_copy.INDEXES.items()]
     kept = [row for row in rows(db, structure) if row[1] not in precomputed.VIEWS and row[0] != "trigger"]
     found = [row for row in rows(copy, structure) if row[1] not in {*answers, *precomputed.VIEWS}]
@@ -144,7 +144,7 @@ def test_the_copy_says_what_the_database_says(known: tuple[Path, Published]) -> 
     assert {*answers, *precomputed.VIEWS} <= names
 
 
-def test_the_copy_is_compact_analysed_and_whole(known: tuple[Path, Published]) -> None:
+def test_the_copy_is_compact_analysed_and_intact(known: tuple[Path, Published]) -> None:
     _, done = known
     copy = done.folder / "evidence.db"
     assert rows(copy, "pragma journal_mode") == [("delete",)]
@@ -169,8 +169,8 @@ def test_full_text_finds_the_same_works(known: tuple[Path, Published]) -> None:
         assert rows(copy, sql) == rows(db, sql) != []
 
 
-def test_raw_records_stay_out(known: tuple[Path, Published]) -> None:
-    """Not only out of the tables: not a byte of them is anywhere in the folder."""
+def test_raw_records_are_not_published(known: tuple[Path, Published]) -> None:
+    """They are neither in the tables nor anywhere else in the folder."""
     db, done = known
     assert RAW.encode() in bytes_below(db.parent)
     copy = done.folder / "evidence.db"
@@ -192,7 +192,7 @@ def test_reviewers_are_hidden_if_asked(db: Path, tmp_path: Path) -> None:
     """
     assert rows(hidden / "evidence.db", told) == [
         ("A reviewer: two reviews, says a reviewer",),
-        ("People should look again at what was decided here.",),
+        ("The decisions on this work need a second look.",),
     ]
     assert rows(hidden / "evidence.db", "select verdict, reviewer, reason from decisions") == [
         ("exclude", "A reviewer", "off topic, a reviewer read the whole text")
@@ -201,8 +201,8 @@ def test_reviewers_are_hidden_if_asked(db: Path, tmp_path: Path) -> None:
     assert rows(hidden / "evidence.db", ruled) == rows(db, ruled)
 
 
-def test_the_ledger_knows_more_reviewers(db: Path, tmp_path: Path) -> None:
-    """Somebody whose verdict no longer stands is named only in another's reason; the ledger itself stays out."""
+def test_names_of_reviewers_with_withdrawn_decisions_are_hidden_too(db: Path, tmp_path: Path) -> None:
+    """A reviewer whose verdict was withdrawn is named only in the reason of another; the decisions database is not published."""
     ledger = tmp_path / "decisions.db"
     with store.open_store(tmp_path / "any.db", ledger):
         pass
@@ -222,14 +222,14 @@ def test_the_ledger_knows_more_reviewers(db: Path, tmp_path: Path) -> None:
 
 @given(name=st.text(min_size=1, max_size=12), reason=st.text(max_size=40))
 @settings(max_examples=60)
-def test_no_signature_stays(name: str, reason: str) -> None:
-    """Whatever a name is made of, what stands before the day is never kept; a sentence of another shape goes whole."""
-    said = site_copy._unsigned(site_copy._SIGNED, f"{name} decided this on 2026-11-20: {reason}.", [])
+def test_no_signature_is_published(name: str, reason: str) -> None:
+    """The text before the date is removed, whatever the name; a sentence of another form is replaced as a whole."""
+    said = site_copy._without_signature(site_copy._SIGNED, f"{name} decided this on 2026-11-20: {reason}.", [])
     assert said.startswith("A reviewer decided this on 2026-11-20: ")
-    assert site_copy._unsigned(site_copy._SIGNED, f"{name} wrote {reason}", []) == "A reviewer decided this."
+    assert site_copy._without_signature(site_copy._SIGNED, f"{name} wrote {reason}", []) == "A reviewer decided this."
 
 
-def test_the_contact_address_stays_out(db: Path, tmp_path: Path) -> None:
+def test_the_contact_address_is_not_published(db: Path, tmp_path: Path) -> None:
     sources = tmp_path / "sources.yaml"
     text = (REPO / "sources.yaml").read_text(encoding="utf-8")
     sources.write_text(f"# a note to ourselves\ncontact: {'librarian@' + 'ipt-review.net'}\n{text}", encoding="utf-8")
@@ -241,8 +241,8 @@ def test_the_contact_address_stays_out(db: Path, tmp_path: Path) -> None:
         site_copy.publish(db, tmp_path / "site", sources=tmp_path / "no-sources.yaml", now=at_noon)
 
 
-def test_a_sync_that_is_under_way_is_not_held_up(db: Path, tmp_path: Path) -> None:
-    """The copy has what is committed, and says which run was at work; the writer neither waits nor is waited for."""
+def test_a_running_sync_need_not_wait(db: Path, tmp_path: Path) -> None:
+    """The copy has what is committed and names the unfinished run; neither process waits for the other."""
     with closing(sqlite3.connect(db, timeout=0)) as conn:
         conn.execute(
             "insert into runs (run, started, outcome, door, version) values (9, 'now', 'running', 'crossref', '0')"
@@ -257,8 +257,8 @@ def test_a_sync_that_is_under_way_is_not_held_up(db: Path, tmp_path: Path) -> No
     assert rows(db, "select count(distinct title) from works") == [(1,)]
 
 
-async def test_lists_lose_no_row_to_the_indexes(known: tuple[Path, Published]) -> None:
-    """Page after page in either direction, over columns that many works share and that the copy has an index on."""
+async def test_lists_have_every_row_with_the_added_indexes(known: tuple[Path, Published]) -> None:
+    """Page by page in either direction, ordered by indexed columns with many equal values."""
     db, done = known
     copy = done.folder / "evidence.db"
     ds = Datasette([], immutables=[str(copy)], config_dir=serve.site_folder())
@@ -284,7 +284,7 @@ async def test_lists_lose_no_row_to_the_indexes(known: tuple[Path, Published]) -
 # ---------------------------------------------------------------------- versions
 
 
-def test_old_versions_go_but_one(db: Path, tmp_path: Path) -> None:
+def test_all_old_versions_but_one_are_deleted(db: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"
     done = [site_copy.publish(db, site, now=at_noon) for _ in range(3)]
     names = [found.folder.name for found in done]
@@ -295,7 +295,7 @@ def test_old_versions_go_but_one(db: Path, tmp_path: Path) -> None:
     assert (site / "current").readlink() == Path("versions") / names[2]
 
 
-def test_what_a_killed_publisher_left_goes(db: Path, tmp_path: Path) -> None:
+def test_what_a_killed_publish_left_is_deleted(db: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"
     site_copy.publish(db, site, now=at_noon)
     (site / "versions" / ".20261124T115959Z").mkdir()
@@ -305,7 +305,7 @@ def test_what_a_killed_publisher_left_goes(db: Path, tmp_path: Path) -> None:
 
 
 def test_the_folder_can_be_read_by_the_server(db: Path, tmp_path: Path) -> None:
-    """The service runs as somebody else: nothing may be for the publisher's eyes alone."""
+    """The service runs as another user: every file must be readable by all."""
     old = os.umask(0o022)
     try:
         done = site_copy.publish(db, tmp_path / "site", now=at_noon)
@@ -342,7 +342,7 @@ def _others(tmp_path: Path) -> Path:
     ],
     ids=["file", "others", "below a file", "no place"],
 )
-def test_a_target_that_cannot_be(
+def test_an_invalid_target_is_refused(
     db: Path, tmp_path: Path, target: Callable[[Path], Path], kind: type[EvidenceError], says: str
 ) -> None:
     place = target(tmp_path)
@@ -361,7 +361,7 @@ def test_a_folder_without_permission(db: Path, tmp_path: Path) -> None:
         site_copy.publish(db, site, now=at_noon)
 
 
-def test_a_database_that_cannot_be(db: Path, tmp_path: Path) -> None:
+def test_an_invalid_database_is_refused(db: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="there is no database yet"):
         site_copy.publish(tmp_path / "no.db", tmp_path / "site", now=at_noon)
     strange = tmp_path / "strange.db"
@@ -390,8 +390,8 @@ def test_a_damaged_database_is_not_published(db: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "site").exists()
 
 
-def test_a_full_disk_leaves_what_was_there(db: Path, tmp_path: Path) -> None:
-    """A limit on the size of files stands for the disk: the last version stays, a new folder is not left behind."""
+def test_a_full_disk_leaves_the_target_unchanged(db: Path, tmp_path: Path) -> None:
+    """A limit on the size of files simulates a full disk: the last version is kept, and no new folder is left."""
     site = tmp_path / "site"
     site_copy.publish(db, site, now=at_noon)
     before = below(site)
@@ -409,7 +409,7 @@ def test_a_full_disk_leaves_what_was_there(db: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "fresh").exists()
 
 
-def test_only_one_publishes_at_a_time(db: Path, tmp_path: Path) -> None:
+def test_only_one_process_publishes_at_a_time(db: Path, tmp_path: Path) -> None:
     site_copy.publish(db, tmp_path / "site", now=at_noon)
     with FileLock(tmp_path / "site" / ".lock"), pytest.raises(BusyError, match="another evidence publish"):
         site_copy.publish(db, tmp_path / "site", now=at_noon)
@@ -419,7 +419,7 @@ def test_only_one_publishes_at_a_time(db: Path, tmp_path: Path) -> None:
 
 
 class Site:
-    """A server started by `sh start`, and what it answers."""
+    """A server started by `sh start`, and requests to it."""
 
     def __init__(self, process: subprocess.Popen[str], port: int) -> None:
         self.process, self.port = process, port
@@ -469,7 +469,7 @@ def started(current: Path) -> Iterator[Site]:
                 process.wait(15)
 
 
-def test_the_folder_serves_and_notices_a_swap(db: Path, tmp_path: Path) -> None:
+def test_the_start_script_serves_and_switches_to_the_next_version(db: Path, tmp_path: Path) -> None:
     target = tmp_path / 'a site, of $HOME\'s "public" copies'
     first = site_copy.publish(db, target, now=at_noon)
     with started(target / "current") as site:
@@ -509,8 +509,8 @@ def test_the_folder_serves_and_notices_a_swap(db: Path, tmp_path: Path) -> None:
         site.get("/")
 
 
-def test_the_start_script_ends_as_its_server_does(db: Path, tmp_path: Path) -> None:
-    """A service manager sees the failure of a server that cannot start, and starts it again."""
+def test_the_start_script_exits_with_the_code_of_its_server(db: Path, tmp_path: Path) -> None:
+    """A service manager needs the exit code to restart a server that could not start."""
     current = site_copy.publish(db, tmp_path / "site", now=at_noon).current
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -521,7 +521,7 @@ def test_the_start_script_ends_as_its_server_does(db: Path, tmp_path: Path) -> N
 
 
 def test_the_copy_needs_no_checkout(db: Path, tmp_path: Path) -> None:
-    """The folder carries the code its plugins call: moved elsewhere, it serves as it did (as in an image)."""
+    """The folder contains the code that its plugins call, so it can be served from elsewhere, as in an image."""
     done = site_copy.publish(db, tmp_path / "site", now=at_noon)
     moved = tmp_path / "image"
     shutil.copytree(done.folder, moved)
@@ -540,8 +540,8 @@ def test_the_copy_needs_no_checkout(db: Path, tmp_path: Path) -> None:
 # ---------------------------------------------------------------------- what goes with it
 
 
-def test_the_options_are_those_of_serve(known: tuple[Path, Published]) -> None:
-    """Whatever `serve` gives a public, immutable instance is in the start script, with this folder's own files."""
+def test_the_start_script_has_the_options_of_serve(known: tuple[Path, Published]) -> None:
+    """The start script has every option that `serve` gives a public, immutable instance, with the files of this folder."""
     _, done = known
     script = (done.folder / "start").read_text(encoding="utf-8")
     assert str(serve.site_folder()) not in script
@@ -553,7 +553,7 @@ def test_the_options_are_those_of_serve(known: tuple[Path, Published]) -> None:
     assert re.findall(r"@\w+@", script) == []
 
 
-def test_the_image_has_what_it_names(known: tuple[Path, Published]) -> None:
+def test_the_dockerfile_copies_existing_files(known: tuple[Path, Published]) -> None:
     folder = known[1].folder
     text = (folder / "Dockerfile").read_text(encoding="utf-8")
     assert f"FROM python:{sys.version_info.major}.{sys.version_info.minor}-slim" in text
@@ -564,7 +564,7 @@ def test_the_image_has_what_it_names(known: tuple[Path, Published]) -> None:
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
-def test_the_unit_is_one(db: Path, tmp_path: Path) -> None:
+def test_the_systemd_unit_is_valid(db: Path, tmp_path: Path) -> None:
     done = site_copy.publish(db, tmp_path / "a site of 100 %", now=at_noon)
     unit = done.folder / "evidence-site.service"
     checked = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False)
@@ -572,7 +572,7 @@ def test_the_unit_is_one(db: Path, tmp_path: Path) -> None:
     assert f'"{tmp_path}/a site of 100 %%/current/start"' in unit.read_text(encoding="utf-8")
 
 
-def test_a_published_version_says_where_it_is(known: tuple[Path, Published]) -> None:
+def test_a_published_version_has_its_files_and_the_link(known: tuple[Path, Published]) -> None:
     db, done = known
     assert done.current == db.parents[1] / "site" / "current"
     named = {
@@ -587,8 +587,8 @@ def test_a_published_version_says_where_it_is(known: tuple[Path, Published]) -> 
     assert named <= {path.name for path in done.folder.iterdir()}
 
 
-def test_warming_up_asks_for_every_page(known: tuple[Path, Published]) -> None:
-    """Each page once and in order, from a server that does not answer at first; a page that fails is left alone."""
+def test_warming_up_requests_every_page(known: tuple[Path, Published]) -> None:
+    """Each page once and in order, although the server does not answer at first; a page with an error is not requested again."""
     asked: list[str] = []
 
     class Answering(http.server.BaseHTTPRequestHandler):
@@ -619,7 +619,7 @@ def test_warming_up_asks_for_every_page(known: tuple[Path, Published]) -> None:
 # ---------------------------------------------------------------------- what is not ours
 
 
-def test_strangers_files_among_the_versions_stay_and_block_nothing(db: Path, tmp_path: Path) -> None:
+def test_other_files_among_the_versions_are_kept(db: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"
     site_copy.publish(db, site, now=at_noon)
     versions = site / "versions"
@@ -640,7 +640,7 @@ def test_strangers_files_among_the_versions_stay_and_block_nothing(db: Path, tmp
     assert (versions / "backup" / "evidence.db").read_text() == "mine"
 
 
-def test_a_name_that_is_taken_by_a_file_is_passed_over(db: Path, tmp_path: Path) -> None:
+def test_a_version_name_that_a_file_has_is_not_used(db: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"
     (site / "versions").mkdir(parents=True)
     (site / site_copy.MARKER).touch()
@@ -648,8 +648,8 @@ def test_a_name_that_is_taken_by_a_file_is_passed_over(db: Path, tmp_path: Path)
     assert site_copy.publish(db, site, now=at_noon).folder.name == "20261124T120000Z-2"
 
 
-def test_a_failure_beside_strangers_files_says_what_failed(db: Path, tmp_path: Path) -> None:
-    """The first version fails: the folder stays with what is somebody else's, and the reason is not lost over it."""
+def test_a_failure_in_a_folder_with_other_files_is_reported(db: Path, tmp_path: Path) -> None:
+    """The first version fails: the folder is kept with the other files, and the error is the original one."""
     site = tmp_path / "site"
     (site / "versions").mkdir(parents=True)
     (site / site_copy.MARKER).touch()
@@ -663,7 +663,7 @@ def test_a_failure_beside_strangers_files_says_what_failed(db: Path, tmp_path: P
     assert below(site) == [site_copy.MARKER, "versions", "versions/.DS_Store"]
 
 
-def test_an_old_version_that_cannot_be_removed_is_told_and_the_new_one_is_served(db: Path, tmp_path: Path) -> None:
+def test_an_old_version_that_cannot_be_deleted_is_reported_and_the_new_one_served(db: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"
     for _ in range(2):
         site_copy.publish(db, site, now=at_noon)
@@ -685,8 +685,8 @@ def test_an_old_version_that_cannot_be_removed_is_told_and_the_new_one_is_served
     assert newest != busy and (site / "current").resolve() == newest.resolve() and busy.is_dir()
 
 
-def test_what_is_to_be_installed_is_no_strangers_package(known: tuple[Path, Published]) -> None:
-    """On PyPI `evidence` is somebody else's, and our own name is nobody's: the copy brings the program itself."""
+def test_requirements_do_not_name_the_other_package_called_evidence(known: tuple[Path, Published]) -> None:
+    """On PyPI, `evidence` is another project and our name is not registered: the copy contains the program itself."""
     _, done = known
     named = {line.partition("==")[0].lower() for line in (done.folder / "requirements.txt").read_text().splitlines()}
     assert {"datasette", "click"} <= named and not named & {"evidence", evidence.DISTRIBUTION}

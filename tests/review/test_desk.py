@@ -16,9 +16,10 @@ import pytest
 from datasette.app import Datasette
 
 from evidence.crossref.record_files import snapshot_files
-from evidence.database import queries
+from evidence.database.connection import open_evidence
+from evidence.database.ledger import read_ledger
 from evidence.database.lock import locked
-from evidence.decisions import standing
+from evidence.decisions import current_decisions
 from evidence.errors import ConfigError
 from evidence.harvest import sources
 from evidence.harvest.run import Files, judge_stale, run_sync
@@ -39,9 +40,9 @@ TOKEN = re.compile(r'name="csrftoken" value="([^"]+)"')
 def harvested(tmp_path_factory: pytest.TempPathFactory, book: Taxonomy) -> Path:
     """The bundled works, judged."""
     folder = tmp_path_factory.mktemp("desk")
-    door = Files("snapshot", snapshot_files())
+    files = Files("snapshot", snapshot_files())
     db = folder / "evidence.db"
-    run_sync(db, folder / "decisions.db", sources.load(SHIPPED), book, desk._now, Quiet(), door=door)
+    run_sync(db, folder / "decisions.db", sources.load(SHIPPED), book, desk._now, Quiet(), files=files)
     return db
 
 
@@ -55,10 +56,10 @@ def db(harvested: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def room(db: Path, monkeypatch: pytest.MonkeyPatch) -> desk.Desk:
     """The desk of `REVIEWER`, opened as `evidence serve` opens it."""
-    told, _ = desk.for_one(db, ledger(db), REVIEWER)
+    told, _ = desk.local_desk(db, ledger(db), REVIEWER)
     for name, value in told.items():
         monkeypatch.setenv(name, value)
-    opened = desk.opened()
+    opened = desk.desk_from_environment()
     assert opened is not None
     return opened
 
@@ -94,7 +95,7 @@ class Browser:
 
 
 def verdict(db: Path, doi: str) -> tuple[str, str]:
-    with closing(queries.connect(db)) as conn:
+    with closing(open_evidence(db)) as conn:
         return conn.execute("select verdict, decided from works where doi = ?", (doi,)).fetchone()  # type: ignore[no-any-return]
 
 
@@ -111,16 +112,16 @@ def had(page: httpx.Response) -> list[str]:
 def test_words_on_an_old_doi_are_words_on_its_work(db: Path, room: desk.Desk) -> None:
     with closing(sqlite3.connect(db)) as conn:
         (found,) = conn.execute("select doi from works where verdict = 'include' order by doi limit 1").fetchone()
-    assert room.decide(REVIEWER, desk.Words(Doi(found), "exclude", (), (), EXCLUDED))
-    assert [word.doi for word in room.of(Doi(found))] == [found]
+    assert room.decide(REVIEWER, desk.Submission(Doi(found), "exclude", (), (), EXCLUDED))
+    assert [word.doi for word in room.decisions_on(Doi(found))] == [found]
     with closing(sqlite3.connect(db)) as conn, conn:
         run = conn.execute("select max(run) from runs").fetchone()[0]
         conn.execute("insert into aliases (alias, doi, first_run) values (?, '10.1002/cpp.1774', ?)", (found, run))
-    assert [word.doi for word in room.of(Doi("10.1002/cpp.1774"))] == ["10.1002/cpp.1774"]
-    assert [act.doi for act in room.said(REVIEWER)] == ["10.1002/cpp.1774"]
-    assert room.kept_under(Doi(found)) == "10.1002/cpp.1774"
-    assert room.undo(REVIEWER, Doi(found), room.said(REVIEWER)[0].made_at)
-    assert room.said(REVIEWER) == []
+    assert [word.doi for word in room.decisions_on(Doi("10.1002/cpp.1774"))] == ["10.1002/cpp.1774"]
+    assert [act.doi for act in room.decided_by(REVIEWER)] == ["10.1002/cpp.1774"]
+    assert room.canonical_doi(Doi(found)) == "10.1002/cpp.1774"
+    assert room.undo(REVIEWER, Doi(found), room.decided_by(REVIEWER)[0].made_at)
+    assert room.decided_by(REVIEWER) == []
 
 
 # ---------------------------------------------------------------------- who may
@@ -149,15 +150,15 @@ async def test_only_a_reviewer_sits_at_it(db: Path, room: desk.Desk) -> None:
     forged = Browser(ds, None)
     forged._client.cookies["ds_actor"] = REVIEWER
     assert (await forged.get("/desk")).status_code == 403
-    assert queries.words(ledger(db)) == ()
+    assert read_ledger(ledger(db)) == ()
 
 
 async def test_the_printed_link_lets_in_and_is_no_secret_of_another_server(db: Path, room: desk.Desk) -> None:
     visitor = Browser(await site(db), None)
     page = await visitor.get(f"/desk/login?token={room._token}")
     assert (page.status_code, page.url.path) == (200, "/desk")
-    assert room.opens("") is None
-    assert room.opens("é") is None
+    assert room.reviewer_of_token("") is None
+    assert room.reviewer_of_token("é") is None
     cookie = page.history[0].headers["set-cookie"]
     assert "HttpOnly" in cookie
     assert "samesite=lax" in cookie.lower()
@@ -177,7 +178,7 @@ async def test_a_form_of_another_site_is_refused(db: Path, room: desk.Desk) -> N
     )
     assert plain.status_code == 403
     assert (await browser.get(f"/desk/decide?doi={doi}&verdict=include&reason=x")).status_code == 403
-    assert queries.words(ledger(db)) == ()
+    assert read_ledger(ledger(db)) == ()
 
 
 # ---------------------------------------------------------------------- what it does
@@ -194,7 +195,7 @@ async def test_a_verdict_goes_to_the_ledger_shows_at_once_and_brings_the_next(db
     assert shown_doi(after) == waiting[1]
     assert "Last decision: Excluded" in after.text
     assert verdict(db, first) == ("exclude", "person")
-    (word,) = queries.words(ledger(db))
+    (word,) = read_ledger(ledger(db))
     assert (word.doi, word.verdict, word.reason, word.reviewer, word.rule_said) == (
         first,
         "exclude",
@@ -226,13 +227,13 @@ async def test_undo_takes_back_and_steps_back(db: Path, room: desk.Desk) -> None
     for doi in waiting[:2]:
         await browser.post("/desk/decide", doi=doi, verdict="include", reason="x", back="waiting")
     for doi in reversed(waiting[:2]):
-        act = room.said(REVIEWER)[0]
+        act = room.decided_by(REVIEWER)[0]
         assert act.doi == doi
         back = await browser.post("/desk/undo", doi=act.doi, made_at=act.made_at, back="waiting")
         assert shown_doi(back) == doi
         assert verdict(db, doi) == ("unsure", "rule")
-    assert room.said(REVIEWER) == []
-    assert len(queries.words(ledger(db))) == 4  # nothing is ever removed
+    assert room.decided_by(REVIEWER) == []
+    assert len(read_ledger(ledger(db))) == 4  # nothing is ever removed
     assert room.queue("waiting", REVIEWER) == waiting
     again = await browser.post("/desk/undo", doi=waiting[0], made_at="2026-01-01T00:00:00Z")
     assert (again.status_code, "already" in again.text) == (409, True)
@@ -250,9 +251,9 @@ async def test_tags_are_ticked_and_unticked(db: Path, room: desk.Desk) -> None:
     )
     assert shown_doi(after) == doi  # tags alone do not move on
     assert set(had(after)) == {*kept, "outcome:cost"}
-    said = {(word.action, word.facet, word.value) for word in queries.words(ledger(db))}
+    said = {(word.action, word.facet, word.value) for word in read_ledger(ledger(db))}
     assert said == {("untag", "variant", "ipt"), ("tag", "outcome", "cost")}
-    act = room.said(REVIEWER)[0]
+    act = room.decided_by(REVIEWER)[0]
     back = await browser.post("/desk/undo", doi=doi, made_at=act.made_at, back="waiting")
     assert had(back) == before
 
@@ -277,7 +278,7 @@ async def test_what_makes_no_sense_is_said_and_nothing_typed_is_lost(db: Path, r
     assert (await browser.get("/desk?doi=10.5555/none")).status_code == 404
     huge = await browser.post("/desk/decide", doi=doi, verdict="include", reason="x" * 300_000)
     assert huge.status_code == 403
-    assert queries.words(ledger(db)) == ()
+    assert read_ledger(ledger(db)) == ()
 
 
 async def test_reviewers_who_disagree_meet_under_look_again(db: Path, room: desk.Desk, book: Taxonomy) -> None:
@@ -306,10 +307,10 @@ async def test_pairs_are_decided(db: Path, room: desk.Desk) -> None:
     assert "the titles are alike" in (await browser.get("/desk/pairs")).text
     after = await browser.post("/desk/decide", doi=first, same=other, reason="Read both records", back="pairs")
     assert "No possible duplicates to check" in after.text
-    (word,) = queries.words(ledger(db))
+    (word,) = read_ledger(ledger(db))
     assert (word.action, word.facet, word.value) == ("tag", SAME_WORK, other)
     assert "duplicate" in {verdict(db, first)[0], verdict(db, other)[0]}
-    act = room.said(REVIEWER)[0]
+    act = room.decided_by(REVIEWER)[0]
     await browser.post("/desk/undo", doi=act.doi, made_at=act.made_at, back="pairs")
     assert "duplicate" not in {verdict(db, first)[0], verdict(db, other)[0]}
 
@@ -355,7 +356,7 @@ def test_of_decisions_within_a_second_the_last_is_the_newest(
     for reason, order in (("first", works), ("then", works[::-1])):
         for doi in order:
             say(db, book, doi, "unsure", REVIEWER, reason)
-        assert [act.doi for act in room.said(REVIEWER)] == order[::-1]
+        assert [act.doi for act in room.decided_by(REVIEWER)] == order[::-1]
 
 
 def test_ready_reasons_learn_from_what_was_written_twice(db: Path, room: desk.Desk, book: Taxonomy) -> None:
@@ -370,12 +371,12 @@ def test_ready_reasons_learn_from_what_was_written_twice(db: Path, room: desk.De
 def test_another_ledger_in_its_place_is_noticed(db: Path, room: desk.Desk, book: Taxonomy) -> None:
     first, second = room.queue("waiting", REVIEWER)[:2]
     say(db, book, first, "exclude", REVIEWER)
-    assert [act.doi for act in room.said(REVIEWER)] == [first]
+    assert [act.doi for act in room.decided_by(REVIEWER)] == [first]
     kept = ledger(db).rename(db.with_name("kept.db"))
     for log in db.parent.glob("decisions.db-*"):
         log.unlink()
     say(db, book, second, "exclude", REVIEWER)
-    assert [act.doi for act in room.said(REVIEWER)] == [second]
+    assert [act.doi for act in room.decided_by(REVIEWER)] == [second]
     assert kept.exists()
 
 
@@ -386,7 +387,7 @@ def test_another_ledger_in_its_place_is_noticed(db: Path, room: desk.Desk, book:
     ],
 )  # fmt: skip
 def test_the_next_goes_round(waiting: str, current: str | None, following: str | None) -> None:
-    assert desk.after([Doi(c) for c in waiting], Doi(current) if current else None) == following
+    assert desk.next_waiting([Doi(c) for c in waiting], Doi(current) if current else None) == following
 
 
 # ---------------------------------------------------------------------- accounts, and the public
@@ -404,7 +405,7 @@ async def test_people_with_passwords_log_in(
     db: Path, accounts: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file, password = accounts
-    told, page = desk.for_accounts(db, ledger(db), file)
+    told, page = desk.accounts_desk(db, ledger(db), file)
     for name, value in told.items():
         monkeypatch.setenv(name, value)
     browser = Browser(await site(db), None)
@@ -422,13 +423,13 @@ def test_accounts_that_cannot_be_are_named(db: Path, tmp_path: Path) -> None:
     pytest.importorskip("datasette_auth_passwords", reason="datasette-auth-passwords is not installed")
     file = tmp_path / "accounts.yaml"
     with pytest.raises(ConfigError, match="there is no such file"):
-        desk.for_accounts(db, ledger(db), file)
+        desk.accounts_desk(db, ledger(db), file)
     file.write_text("A. Reader: secret\n")
     with pytest.raises(ConfigError, match=r"accounts.yaml:1: is not a password hash"):
-        desk.for_accounts(db, ledger(db), file)
+        desk.accounts_desk(db, ledger(db), file)
     file.write_text("")
     with pytest.raises(ConfigError, match="names and password hashes"):
-        desk.for_accounts(db, ledger(db), file)
+        desk.accounts_desk(db, ledger(db), file)
 
 
 def test_a_published_copy_has_no_desk(db: Path, tmp_path: Path) -> None:
@@ -440,4 +441,4 @@ def test_a_published_copy_has_no_desk(db: Path, tmp_path: Path) -> None:
 
 def say(db: Path, book: Taxonomy, doi: str, what: Any, by: str, reason: str = "x") -> None:
     add_decisions(db, ledger(db), book, desk._now, Doi(doi), what, (), (), reason, by)
-    assert any(word.reviewer == by for word in standing(queries.words(ledger(db))))
+    assert any(word.reviewer == by for word in current_decisions(read_ledger(ledger(db))))

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evidence.crossref.normalise import normalise
-from evidence.decisions import chained, identify
+from evidence.decisions import decision_id, infer_seen
 from evidence.errors import RecordError
 from evidence.evaluation.screening import labelled_records
 from evidence.model import SAME_WORK, Decision, Doi, Work
-from evidence.review import decisions_csv
+from evidence.review import agreement
 from evidence.rules import engine
 from evidence.rules.judge import judge, text_digest
 from evidence.rules.taxonomy import Taxonomy
@@ -36,7 +36,7 @@ def said(
 
 def test_a_decision_wins_and_the_newest_counts(book: Taxonomy) -> None:
     old, new = said(verdict="include", at="2025-01-01"), said(verdict="exclude", at="2026-01-01")
-    new = replace(new, seen=(identify(old),))
+    new = replace(new, seen=(decision_id(old),))
     for order in ((old, new), (new, old)):
         judged = judge(WORK, book, order)
         assert (judged.verdict, judged.decided, judged.conflict) == ("exclude", "person", None)
@@ -95,13 +95,13 @@ def test_a_word_that_was_taken_back_is_as_if_never_said(book: Taxonomy) -> None:
     tag: dict[str, Any] = {"verdict": None, "facet": "variant", "value": "ipt-g"}
     first, tagged = said(verdict="exclude", at="2025-01-01"), said("tag", at="2025-01-01", **tag)
     back, untagged = said("withdraw", None, at="2026-01-01"), said("withdraw", at="2026-01-01", **tag)
-    assert judge(WORK, book, list(chained([first, tagged, back, untagged]))) == judge(WORK, book)
-    only_tag = judge(WORK, book, list(chained([first, tagged, back])))
+    assert judge(WORK, book, list(infer_seen([first, tagged, back, untagged]))) == judge(WORK, book)
+    only_tag = judge(WORK, book, list(infer_seen([first, tagged, back])))
     assert only_tag.decided == "rule"
     assert [t.decided for t in only_tag.tags if t.value == "ipt-g"] == ["person"]
-    again = judge(WORK, book, list(chained([first, back, said(verdict="unsure", at="2026-01-01")])))
+    again = judge(WORK, book, list(infer_seen([first, back, said(verdict="unsure", at="2026-01-01")])))
     assert again.verdict == "unsure"
-    others = judge(WORK, book, list(chained([said(verdict="include", by="B", at="2024-01-01"), first, back])))
+    others = judge(WORK, book, list(infer_seen([said(verdict="include", by="B", at="2024-01-01"), first, back])))
     assert (others.verdict, others.conflict) == ("include", None)
 
 
@@ -135,7 +135,7 @@ def test_a_verdict_turns_no_rule_on_tags(book: Taxonomy) -> None:
 )
 def test_kappa_is_at_most_one_and_one_for_perfect_agreement(words: list[tuple[str, str, str]]) -> None:
     decisions = [replace(said(verdict=verdict, by=by), doi=Doi(f"10.1/{doi}")) for by, doi, verdict in words]
-    for pair in decisions_csv.agreement(decisions):
+    for pair in agreement.pairwise_agreement(decisions):
         assert pair.kappa is None or pair.kappa <= 1
         assert pair.observed != 1 or pair.kappa in (None, 1)
 
@@ -153,7 +153,7 @@ def test_kappa_of_a_worked_example() -> None:
         for n, pair in enumerate(both)
         for by, verdict in zip("AB", pair, strict=True)
     ]
-    (found,) = decisions_csv.agreement(decisions)
+    (found,) = agreement.pairwise_agreement(decisions)
     assert (found.works, round(found.observed, 2), round(found.kappa or 0, 2)) == (50, 0.7, 0.4)
 
 

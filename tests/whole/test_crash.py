@@ -23,7 +23,7 @@ from evidence.database.store import open_store
 from evidence.harvest import sources
 from evidence.harvest.sync import sync
 from evidence.rules.taxonomy import Taxonomy
-from tests.records import FONAGY, LIPSITZ, SMALL_YAML, WORKS, DictDoor, message
+from tests.records import FONAGY, LIPSITZ, SMALL_YAML, WORKS, FakeRecordSource, message
 
 MORE = tuple(
     message(f"10.5555/work.{n}", f"Interpersonal psychotherapy for group {n}", 2000 + n % 20) for n in range(25)
@@ -42,10 +42,10 @@ def harvest(folder: Path, book: Taxonomy, clock: Callable[[], datetime], kill_at
         if count == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    door = DictDoor([*WORKS, *MORE])
+    crossref = FakeRecordSource([*WORKS, *MORE])
     with open_store(folder / "evidence.db") as store:
         store.conn.set_trace_callback(trace)
-        sync(sources.check(strict_yaml.parse(SMALL_YAML, "s.yaml")), store, door, book, now=clock)
+        sync(sources.check(strict_yaml.parse(SMALL_YAML, "s.yaml")), store, crossref, book, now=clock)
         store.conn.set_trace_callback(None)
     return count
 

@@ -36,7 +36,7 @@ from hypothesis.stateful import (
 
 from evidence import decisions
 from evidence.crossref.normalise import normalise
-from evidence.database import queries
+from evidence.database.ledger import read_ledger
 from evidence.database.store import open_store
 from evidence.errors import ConfigError
 from evidence.harvest.sync import sync
@@ -47,7 +47,7 @@ from evidence.review.decide import import_decisions
 from evidence.rules import taxonomy
 from evidence.rules.screen import screen
 from evidence.rules.taxonomy import Taxonomy
-from tests.records import FONAGY, MALARIA, MARKOWITZ, STANGIER, DictDoor, message
+from tests.records import FONAGY, MALARIA, MARKOWITZ, STANGIER, FakeRecordSource, message
 from tests.whole.test_two_reviewers import CONFIG, COPY, TWIN, Clock, Review
 
 HISTORIES = int(os.environ.get("EVIDENCE_LEDGER_HISTORIES", "40"))
@@ -152,7 +152,7 @@ class Copy(Review):
     def kept(self) -> Path:
         """The ledger as a CSV file."""
         file = self.folder / "kept.csv"
-        file.write_text("".join(decisions_csv.lines(queries.words(self.ledger))), encoding="utf-8", newline="")
+        file.write_text("".join(decisions_csv.csv_lines(read_ledger(self.ledger))), encoding="utf-8", newline="")
         return file
 
 
@@ -348,7 +348,7 @@ class Histories(RuleBasedStateMachine):
         assert words or (stands is not None and (stands.action, stands.verdict) == (act, said.get("verdict")))
         for word in words:
             assert (word.action, word.verdict, word.facet, word.reviewer) == (act, said.get("verdict"), facet, by)
-            key = decisions.identify(word)
+            key = decisions.decision_id(word)
             assert key not in copy.held
             self.knew[key] = frozenset(group.words)
             copy.held[key] = word
@@ -366,10 +366,10 @@ class Histories(RuleBasedStateMachine):
             self.take_in(here, other.kept(), other.held)
 
     def take_in(self, copy: Copy, file: Path, held: dict[str, Decision]) -> None:
-        entries = decisions_csv.read(file)
-        assert {decisions.identify(d): d for d in entries} == held
+        entries = decisions_csv.read_csv(file)
+        assert {decisions.decision_id(d): d for d in entries} == held
         import_decisions(copy.db, copy.ledger, copy.book, copy.clock, entries)
-        copy.held |= {decisions.identify(d): d for d in decisions.merged([*copy.held.values(), *held.values()])}
+        copy.held |= {decisions.decision_id(d): d for d in decisions.merged([*copy.held.values(), *held.values()])}
 
     def back_up(self, copy: Copy) -> None:
         """Both files as they are now, before the next decision."""
@@ -447,9 +447,11 @@ class Histories(RuleBasedStateMachine):
     def harvest(self, copy: int) -> None:
         here = self.at(copy)
         with open_store(here.db) as store:
-            door = DictDoor(list(self.world.values()))
-            door.aliases = dict(self.moves)
-            outcome = sync(CONFIG, store, door, here.book, now=here.clock, full=True, take=list(self.world.values()))
+            crossref = FakeRecordSource(list(self.world.values()))
+            crossref.aliases = dict(self.moves)
+            outcome = sync(
+                CONFIG, store, crossref, here.book, now=here.clock, full=True, take=list(self.world.values())
+            )
         assert outcome.outcome == "complete"
         here.settled = True
 
@@ -478,8 +480,8 @@ class Histories(RuleBasedStateMachine):
     def nothing_is_lost_changed_or_ignored(self) -> None:
         for copy in [copy for copy in self.copies if copy.touched]:
             copy.touched = False
-            words = decisions.merged(queries.words(copy.ledger))
-            assert {decisions.identify(word): word for word in words} == copy.held
+            words = decisions.merged(read_ledger(copy.ledger))
+            assert {decisions.decision_id(word): word for word in words} == copy.held
             if copy.settled:
                 shown = copy.look()
                 groups = self.groups(copy, shown)
@@ -573,7 +575,7 @@ def first_harvest() -> Path:
     review = Review(folder, books()[0], lambda: datetime(2026, 11, 23, tzinfo=UTC) + timedelta(seconds=next(moments)))
     first = [WORLD[doi] for doi in AT_FIRST]
     with open_store(review.db) as store:
-        sync(CONFIG, store, DictDoor(first), review.book, now=review.clock, full=True, take=first)
+        sync(CONFIG, store, FakeRecordSource(first), review.book, now=review.clock, full=True, take=first)
     return review.db
 
 

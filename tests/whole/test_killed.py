@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 from sqlite_utils import Database
 
-from evidence.database import queries, schema
+from evidence.database import schema
+from evidence.database.connection import open_evidence
 from evidence.database.store import open_store
 from evidence.errors import ConfigError, StoreError
 from tests.killing import JOBS, everything
@@ -129,7 +130,7 @@ def test_an_unfinished_file_of_an_earlier_version_is_finished(tmp_path: Path, st
     unfinished(tmp_path / "left" / "evidence.db", stop_before=stop_before)
     unfinished(tmp_path / "left" / "decisions.db", stop_before=stop_before and stop_before.replace("m00", "d00"))
     with pytest.raises(ConfigError, match="no database yet"):
-        queries.connect(tmp_path / "left" / "evidence.db")
+        open_evidence(tmp_path / "left" / "evidence.db")
     shapes = {}
     for folder in ("clean", "left"):
         open_store(tmp_path / folder / "evidence.db").close()
@@ -163,7 +164,7 @@ def test_what_only_looks_unfinished_is_a_strangers(tmp_path: Path, sql: str) -> 
     conn.executescript(sql)
     conn.close()
     before = path.read_bytes()
-    for opening in (open_store, queries.connect):
+    for opening in (open_store, open_evidence):
         with pytest.raises(StoreError, match="not made by evidence"):
             opening(path)
     assert path.read_bytes() == before

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evidence import strict_yaml
-from evidence.crossref.client import Crossref
+from evidence.crossref.client import CrossrefClient
 from evidence.crossref.normalise import cited_by, indexed_at
 from evidence.database import queries
 from evidence.database.store import Store, open_store
@@ -26,7 +26,7 @@ from evidence.harvest import sources
 from evidence.harvest.run import Files, run_sync
 from evidence.harvest.sources import Config
 from evidence.harvest.sync import Outcome, Quiet, sync
-from evidence.model import Doi, Found, Message, Page, Query, Seen, Window
+from evidence.model import Doi, LookupResult, Message, Page, Query, RecordStatus, Window
 from evidence.rules.taxonomy import Taxonomy
 from tests.loopback import LoopbackCrossref
 from tests.records import LIPSITZ, MARKOWITZ, STANGIER, WORKS, message, person
@@ -119,21 +119,24 @@ def shown(value: Any) -> str:
         return "..."
 
 
-class ShapeDoor:
-    """A door in memory that gives its messages whatever they are; those without a DOI only in a page."""
+class MisshapenSource:
+    """A record source in memory that gives its messages whatever they are; those without a DOI only in a page."""
 
     def __init__(self, items: Sequence[Any], name: str = "crossref", extra: Sequence[Any] = ()) -> None:
         self.name = name
+        self.authoritative = name == "crossref"
         self.requests = self.bytes = 0
         self.date: datetime | None = None
         self.items = [*items, *extra]
         self.by_doi = {m["DOI"]: m for m in items}
 
-    def lookup(self, dois: Sequence[Doi], since: str | None = None) -> Iterator[tuple[Found, ...]]:
-        yield tuple(Found(d, d if d in self.by_doi else None, self.by_doi.get(d)) for d in dois)
+    def lookup(self, dois: Sequence[Doi], since: str | None = None) -> Iterator[tuple[LookupResult, ...]]:
+        yield tuple(LookupResult(d, d if d in self.by_doi else None, self.by_doi.get(d)) for d in dois)
 
-    def check(self, dois: Sequence[Doi]) -> Iterator[tuple[Seen, ...]]:
-        yield tuple(Seen(d, indexed_at(self.by_doi[d]), cited_by(self.by_doi[d])) for d in dois if d in self.by_doi)
+    def check(self, dois: Sequence[Doi]) -> Iterator[tuple[RecordStatus, ...]]:
+        yield tuple(
+            RecordStatus(d, indexed_at(self.by_doi[d]), cited_by(self.by_doi[d])) for d in dois if d in self.by_doi
+        )
 
     def scan(self, query: Query, window: Window | None = None, offset: int = 0, *, by_creation: bool = False) -> Page:
         return Page(self.items[offset : offset + query.rows], len(self.items))
@@ -195,16 +198,16 @@ def test_every_field_with_every_value_in_a_search_page_and_a_batch(
     records = [odd(number, **fields) for number, fields in enumerate(shapes())]
     for start in range(0, len(records), 900):
         part = records[start : start + 900]
-        door = ShapeDoor([NEIGHBOURS[0], *part, *NEIGHBOURS[1:]])
-        twice(store, lambda d=door: sync(by_name, store, d, book, now=clock), [m["DOI"] for m in part])  # type: ignore[misc]
+        crossref = MisshapenSource([NEIGHBOURS[0], *part, *NEIGHBOURS[1:]])
+        twice(store, lambda d=crossref: sync(by_name, store, d, book, now=clock), [m["DOI"] for m in part])  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("stated", [v for v in VALUES if v != "x"], ids=lambda v: type(v).__name__)
 def test_a_record_without_a_usable_doi_is_kept_with_its_rank(
     store: Store, by_name: Config, book: Taxonomy, clock: Callable[[], datetime], stated: Any
 ) -> None:
-    door = ShapeDoor(NEIGHBOURS, extra=[odd(1, DOI=stated), MALFORMED])
-    twice(store, lambda: sync(by_name, store, door, book, now=clock), [])
+    crossref = MisshapenSource(NEIGHBOURS, extra=[odd(1, DOI=stated), MALFORMED])
+    twice(store, lambda: sync(by_name, store, crossref, book, now=clock), [])
     places = {place for (place,) in store.conn.execute("select place from rejects where doi is null")}
     assert places == {f"search by-name, rank {len(NEIGHBOURS) + number}" for number in (1, 2)}
     assert store.conn.execute("select count(*) from rejects where message like ?", (f"%{MARK}%",)).fetchone() == (1,)
@@ -250,17 +253,17 @@ def test_any_record_ends_in_works_or_in_rejects(
     moment = datetime(2026, 11, 24)  # noqa: DTZ001 - only printed
     records = [odd(number) | {k: v for k, v in more.items() if k != "DOI"} for number, more in enumerate(fields)]
     broken = [odd(f"b{number}") | more for number, more in enumerate(fields) if "DOI" in more]
-    door = ShapeDoor([*records, *NEIGHBOURS], extra=[*broken, *items])
+    crossref = MisshapenSource([*records, *NEIGHBOURS], extra=[*broken, *items])
     conf = sources.check(strict_yaml.parse(BY_NAME, "s.yaml"))
     with open_store(tmp_path_factory.mktemp("shapes") / "evidence.db") as store:
-        outcome = sync(conf, store, door, book, now=lambda: moment)
+        outcome = sync(conf, store, crossref, book, now=lambda: moment)
         apart = {m["DOI"] for m in records} - dois(store, "works") - dois(store, "rejects")
         # One that reads well and does not match, by its words or its years, is no business of this search.
         matching = ("title", "subtitle", "abstract", "issued", "published", "published-print", "posted")
         assert all(any(key in fields[int(doi.rpartition(".")[2])] for key in matching) for doi in apart)
         check(store, outcome, [])
         before = size(store)
-        sync(conf, store, door, book, now=lambda: moment)
+        sync(conf, store, crossref, book, now=lambda: moment)
         assert size(store) == before
 
 
@@ -275,8 +278,8 @@ def test_every_field_with_every_value_in_a_file(
     db, ledger = tmp_path / "evidence.db", tmp_path / "decisions.db"
     sizes = []
     for _ in range(2):
-        door = Files("files", (file,), everything)
-        outcome = run_sync(db, ledger, by_name, book, clock, Quiet(), door=door)
+        crossref = Files("files", (file,), everything)
+        outcome = run_sync(db, ledger, by_name, book, clock, Quiet(), files=crossref)
         with open_store(db, ledger) as store:
             wanted = [json.loads(line)["DOI"] for line in lines if line.startswith('{"DOI": "')]
             check(store, outcome, wanted, broken=1)
@@ -302,12 +305,12 @@ def test_every_field_with_every_value_in_a_followed_reference_list(
     entries += [{"key": "x", inner: value} for inner in INSIDE["reference"] for value in VALUES]
     records = [odd(number, **fields) for number, fields in enumerate(shapes())][::7]
     entries += [{"DOI": record["DOI"], "unstructured": record["DOI"]} for record in records]
-    door = ShapeDoor([MARKOWITZ | {"reference": entries}, LIPSITZ, STANGIER, *records])
-    outcome = sync(followed, store, door, book, now=clock)
+    crossref = MisshapenSource([MARKOWITZ | {"reference": entries}, LIPSITZ, STANGIER, *records])
+    outcome = sync(followed, store, crossref, book, now=clock)
     check(store, outcome, [m["DOI"] for m in records], [LIPSITZ, STANGIER])
     assert store.conn.execute("select count(*) from citations").fetchone() == (len(entries),)
     before = size(store)
-    sync(followed, store, door, book, now=clock)
+    sync(followed, store, crossref, book, now=clock)
     assert size(store) == before
 
 
@@ -318,7 +321,7 @@ def test_a_followed_record_whose_list_is_none_is_said_and_kept(
     store: Store, book: Taxonomy, clock: Callable[[], datetime], value: Any
 ) -> None:
     followed = sources.check(strict_yaml.parse(FOLLOWED, "s.yaml"))
-    outcome = sync(followed, store, ShapeDoor([MARKOWITZ | {"reference": value}]), book, now=clock)
+    outcome = sync(followed, store, MisshapenSource([MARKOWITZ | {"reference": value}]), book, now=clock)
     assert "cannot be understood" in outcome.troubles[0][1]
     assert dois(store, "rejects") == {MARKOWITZ["DOI"]}
 
@@ -335,8 +338,8 @@ def test_five_megabytes_in_any_text_are_read(
         {"unknown": long, "indexed": {"date-time": long}},
     ]
     records = [odd(number, **more) for number, more in enumerate(fields)]
-    door = ShapeDoor([*records, *NEIGHBOURS])
-    twice(store, lambda: sync(by_name, store, door, book, now=clock), [f"{ODD}.0", f"{ODD}.1", f"{ODD}.3"])
+    crossref = MisshapenSource([*records, *NEIGHBOURS])
+    twice(store, lambda: sync(by_name, store, crossref, book, now=clock), [f"{ODD}.0", f"{ODD}.1", f"{ODD}.3"])
     ((reason, place),) = store.conn.execute("select reason, place from rejects")
     assert reason.startswith(f"'{ODD}.lorem ipsum") and reason.endswith("…' is no DOI") and len(reason) < 120
     assert place == "search by-name, rank 3"
@@ -349,8 +352,8 @@ def test_over_http_an_answer_without_a_doi_costs_its_own_work_only(
     strange = odd(1)
     with LoopbackCrossref([*NEIGHBOURS, strange]) as server:
         server.works[strange["DOI"]]["DOI"] = stated
-        with Crossref(server.url, sleep=lambda _: None, clock=lambda: 0.0) as door:
-            outcome = sync(by_name, store, door, book, now=clock)
+        with CrossrefClient(server.url, sleep=lambda _: None, clock=lambda: 0.0) as crossref:
+            outcome = sync(by_name, store, crossref, book, now=clock)
             check(store, outcome, [])
             assert store.conn.execute("select count(*) from rejects").fetchone()[0] >= 1
 
@@ -359,11 +362,11 @@ def test_a_known_work_that_is_answered_without_a_doi_is_not_gone(
     store: Store, by_name: Config, book: Taxonomy, clock: Callable[[], datetime]
 ) -> None:
     known = odd(1)
-    with LoopbackCrossref([*NEIGHBOURS, known]) as server, Crossref(server.url, sleep=lambda _: None) as door:
-        check(store, sync(by_name, store, door, book, now=clock), [known["DOI"]])
+    with LoopbackCrossref([*NEIGHBOURS, known]) as server, CrossrefClient(server.url, sleep=lambda _: None) as crossref:
+        check(store, sync(by_name, store, crossref, book, now=clock), [known["DOI"]])
         server.works[known["DOI"]] = known | {"DOI": None, "title": ["Another title"]}
-        check(store, sync(by_name, store, door, book, now=clock), [])
-    assert queries.gone(store.conn) == []
+        check(store, sync(by_name, store, crossref, book, now=clock), [])
+    assert queries.gone_works(store.conn) == []
     assert known["DOI"] in dois(store, "works")
     held = store.conn.execute("select doi, place, reason from rejects where doi is not null").fetchall()
     assert held == [(known["DOI"], f"asked for by {known['DOI']}", "the record has no DOI")]
@@ -373,10 +376,10 @@ def test_the_list_of_a_record_without_a_doi_is_not_followed(
     store: Store, book: Taxonomy, clock: Callable[[], datetime]
 ) -> None:
     followed = sources.check(strict_yaml.parse(FOLLOWED, "s.yaml"))
-    with LoopbackCrossref([MARKOWITZ, LIPSITZ]) as server, Crossref(server.url, sleep=lambda _: None) as door:
+    with LoopbackCrossref([MARKOWITZ, LIPSITZ]) as server, CrossrefClient(server.url, sleep=lambda _: None) as crossref:
         entry = {"DOI": LIPSITZ["DOI"], "unstructured": "Lipsitz"}
         server.works[MARKOWITZ["DOI"]] = MARKOWITZ | {"DOI": 7, "reference": [entry]}
-        outcome = sync(followed, store, door, book, now=clock)
+        outcome = sync(followed, store, crossref, book, now=clock)
     assert [said for said in outcome.troubles if "its DOI is a number, not text" in said[1]] == outcome.troubles != []
     assert dois(store, "rejects") == {MARKOWITZ["DOI"]}
     assert dois(store, "works") == set()

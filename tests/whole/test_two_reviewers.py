@@ -11,6 +11,8 @@ import pytest
 
 from evidence import decisions, strict_yaml
 from evidence.database import queries
+from evidence.database.connection import reading
+from evidence.database.ledger import read_ledger
 from evidence.database.store import open_store
 from evidence.errors import ConfigError
 from evidence.harvest import rejudge, sources
@@ -20,7 +22,7 @@ from evidence.model import SAME_WORK, Decision, Doi, Message
 from evidence.review import decisions_csv
 from evidence.review.decide import add_decisions, import_decisions
 from evidence.rules.taxonomy import Taxonomy
-from tests.records import LIPSITZ, MALARIA, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, DictDoor
+from tests.records import LIPSITZ, MALARIA, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, FakeRecordSource
 
 Clock = Callable[[], datetime]
 DOI = Doi(str(STANGIER["DOI"]))
@@ -38,7 +40,7 @@ class Review:
 
     def sync(self, *messages: Message) -> Outcome:
         with open_store(self.db) as store:
-            return sync(CONFIG, store, DictDoor(messages or WORKS), self.book, now=self.clock, full=True)
+            return sync(CONFIG, store, FakeRecordSource(messages or WORKS), self.book, now=self.clock, full=True)
 
     def decide(self, doi: str, verdict: str | None = None, by: str = "A", **more: object) -> tuple[Decision, ...]:
         words, _ = add_decisions(
@@ -51,13 +53,13 @@ class Review:
         return judge_stale(self.db, self.ledger, self.book, self.clock)[0]
 
     def verdicts(self) -> dict[str, tuple[str, str | None]]:
-        with queries.reading(self.db) as conn:
+        with reading(self.db) as conn:
             return {
                 doi: (verdict, same) for doi, verdict, same in conn.execute("select doi, verdict, same_as from works")
             }
 
     def conflict(self, doi: str) -> str | None:
-        with queries.reading(self.db) as conn:
+        with reading(self.db) as conn:
             (found,) = conn.execute("select conflict from works where doi = ?", (doi,)).fetchone()
         return str(found) if found else None
 
@@ -101,7 +103,7 @@ def test_different_decisions_on_two_records_that_are_one_work_are_a_conflict(rev
     review.decide(COPY, "exclude")
     assert review.conflict(DOI) is None
     with open_store(review.db) as store:  # the record is corrected: now it is plainly the same work
-        sync(CONFIG, store, DictDoor([*WORKS, {**TWIN, "indexed": {"date-time": "2026-11-24T00:00:00Z"}}]), review.book,
+        sync(CONFIG, store, FakeRecordSource([*WORKS, {**TWIN, "indexed": {"date-time": "2026-11-24T00:00:00Z"}}]), review.book,
              now=review.clock)  # fmt: skip
     (stands,) = (
         doi for doi, (verdict, _) in review.verdicts().items() if doi in (DOI, COPY) and verdict != "duplicate"
@@ -145,7 +147,7 @@ def test_a_tag_whose_value_left_the_taxonomy_is_kept_and_shown_and_harms_nothing
     review.book = without(book, "outcome", "cost")
     assert review.judge() > 0
     assert "outcome:cost: this value no longer exists" in (review.conflict(DOI) or "")
-    with queries.reading(review.db) as conn:
+    with reading(review.db) as conn:
         assert conn.execute("select * from facets where facet = 'outcome' and value = 'cost'").fetchall() == []
         assert conn.execute("select * from tags where value = 'cost'").fetchall() == []
     with pytest.raises(ConfigError, match="outcome has no 'cost'"):
@@ -161,10 +163,10 @@ def test_the_same_decision_twice_is_one(review: Review) -> None:
     review.sync()
     assert len(review.decide(DOI, "include")) == 1
     assert review.decide(DOI, "include") == ()
-    assert len(queries.words(review.ledger)) == 1
+    assert len(read_ledger(review.ledger)) == 1
     review.decide(DOI, withdrawn=[None])
     assert len(review.decide(DOI, "include")) == 1  # after it was undone it says something again
-    assert len({decisions.identify(d) for d in queries.words(review.ledger)}) == 3
+    assert len({decisions.decision_id(d) for d in read_ledger(review.ledger)}) == 3
 
 
 def test_decisions_follow_the_work_to_another_database_and_what_finds_no_work_is_named(
@@ -174,15 +176,15 @@ def test_decisions_follow_the_work_to_another_database_and_what_finds_no_work_is
     review.decide(DOI, "exclude")
     elsewhere = Review(tmp_path / "b", book, clock)
     elsewhere.sync(MARKOWITZ)
-    words = queries.words(review.ledger)
+    words = read_ledger(review.ledger)
     assert import_decisions(elsewhere.db, elsewhere.ledger, book, clock, words) == 1
     assert import_decisions(elsewhere.db, elsewhere.ledger, book, clock, words) == 0
-    with queries.reading(elsewhere.db) as conn:
-        assert queries.without_work(conn) == [DOI]
+    with reading(elsewhere.db) as conn:
+        assert queries.decided_but_not_here(conn) == [DOI]
     elsewhere.sync(*WORKS)
     assert elsewhere.verdicts()[DOI][0] == "exclude"
-    with queries.reading(elsewhere.db) as conn:
-        assert queries.without_work(conn) == []
+    with reading(elsewhere.db) as conn:
+        assert queries.decided_but_not_here(conn) == []
 
 
 def test_two_copies_that_exchange_their_ledgers_show_the_same(
@@ -194,7 +196,7 @@ def test_two_copies_that_exchange_their_ledgers_show_the_same(
     review.decide(DOI, "exclude", by="A")
     other.decide(DOI, "include", by="A")
     other.decide(DOI, tags=[("outcome", "cost")], by="B")
-    mine, theirs = queries.words(review.ledger), queries.words(other.ledger)
+    mine, theirs = read_ledger(review.ledger), read_ledger(other.ledger)
     import_decisions(review.db, review.ledger, book, clock, theirs)
     import_decisions(other.db, other.ledger, book, clock, mine)
     assert review.verdicts() == other.verdicts()
@@ -216,22 +218,22 @@ def test_two_copies_that_exchange_their_ledgers_show_the_same(
 )
 def test_an_imported_line_that_makes_no_sense_is_named(tmp_path: Path, column: str, value: str, problem: str) -> None:
     pair = Decision(DOI, "tag", None, SAME_WORK, COPY, "why", "A", "2026-11-24T00:00:00Z", None, None)
-    cells = dict(zip(decisions_csv.COLUMNS, next(decisions_csv.rows([pair])), strict=True)) | {column: value}
+    cells = dict(zip(decisions_csv.COLUMNS, next(decisions_csv.csv_rows([pair])), strict=True)) | {column: value}
     file = tmp_path / "d.csv"
     file.write_text(",".join(decisions_csv.COLUMNS) + "\n" + ",".join(cells.values()) + "\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=rf"d\.csv:2: .*{problem}"):
-        decisions_csv.read(file)
+        decisions_csv.read_csv(file)
 
 
 def test_a_csv_of_decisions_reads_back_as_it_was(tmp_path: Path, review: Review) -> None:
     review.sync()
     review.decide(DOI, "exclude")
     review.decide(DOI, "include", by="B")
-    words = queries.words(review.ledger)
+    words = read_ledger(review.ledger)
     file = tmp_path / "d.csv"
-    lines = [decisions_csv.COLUMNS, *decisions_csv.rows(words)]
+    lines = [decisions_csv.COLUMNS, *decisions_csv.csv_rows(words)]
     file.write_text("\n".join(",".join(line) for line in lines), encoding="utf-8")
-    assert tuple(decisions_csv.read(file)) == words
+    assert tuple(decisions_csv.read_csv(file)) == words
     assert any(word.seen for word in words)
 
 
@@ -246,12 +248,12 @@ def test_a_decision_on_a_ledger_that_was_restored_shows_at_once(review: Review) 
     """The restored ledger gives the numbers of the decisions that it does not have again."""
     review.sync()
     review.decide(DOI, "include")
-    older = queries.words(review.ledger)
+    older = read_ledger(review.ledger)
     backup = review.ledger.read_bytes()
     review.decide(str(MARKOWITZ["DOI"]), "exclude")
     review.ledger.write_bytes(backup)
     review.decide(DOI, "exclude")
-    assert (review.verdicts()[DOI][0], len(queries.words(review.ledger))) == ("exclude", len(older) + 1)
+    assert (review.verdicts()[DOI][0], len(read_ledger(review.ledger))) == ("exclude", len(older) + 1)
     assert review.verdicts()[str(MARKOWITZ["DOI"])][0] == "include"  # nobody has said anything of it any more
 
 
@@ -265,7 +267,7 @@ def test_what_was_taken_back_elsewhere_is_a_conflict(
     review.decide(DOI, "exclude")
     other.decide(DOI, "include")
     other.decide(DOI, withdrawn=[None])
-    words = queries.words(other.ledger)
+    words = read_ledger(other.ledger)
     import_decisions(review.db, review.ledger, book, clock, words)
     assert "exclude" in (review.conflict(DOI) or "") and "withdraw" in (review.conflict(DOI) or "")
 
@@ -280,8 +282,8 @@ def test_a_pair_that_was_taken_back_elsewhere_waits_for_a_person(
     review.decide(DOI, tags=pair)
     other.decide(DOI, tags=pair)
     other.decide(DOI, withdrawn=pair)
-    import_decisions(review.db, review.ledger, book, clock, queries.words(other.ledger))
-    with queries.reading(review.db) as conn:
+    import_decisions(review.db, review.ledger, book, clock, read_ledger(other.ledger))
+    with reading(review.db) as conn:
         (waiting,) = queries.pairs_to_check(conn)
     assert "A: said that they are one work, and took that back" in waiting["reason"]
 
@@ -304,15 +306,15 @@ def test_a_later_word_stands_though_two_records_are_two_works_again(review: Revi
 
 
 def pair_said(review: Review, one: str, other: str) -> tuple[str, str]:
-    with queries.reading(review.db) as conn:
+    with reading(review.db) as conn:
         first, second = sorted((one, other))
-        return queries.paired_by_people(conn)[first, second]
+        return queries.pairs_decided_by_people(conn)[first, second]
 
 
 def test_a_pair_says_what_it_overrules_and_why_it_is_not_joined(review: Review) -> None:
     excluded, third = str(MALARIA["DOI"]), str(MARKOWITZ["DOI"])
     with open_store(review.db) as store:
-        sync(CONFIG, store, DictDoor(WORKS), review.book, now=review.clock, full=True, take=[MALARIA])
+        sync(CONFIG, store, FakeRecordSource(WORKS), review.book, now=review.clock, full=True, take=[MALARIA])
     review.decide(DOI, tags=[(SAME_WORK, excluded)])
     assert pair_said(review, DOI, excluded) == ("same", f"A: why (Not joined: {excluded} is excluded.)")
     assert review.judge() == 0  # and it stays so
@@ -334,36 +336,36 @@ def test_a_pair_of_which_one_record_is_not_here_is_listed(
     review.sync(*WORKS, TWIN)
     review.decide(DOI, untags=[(SAME_WORK, COPY)])
     other.sync()
-    import_decisions(other.db, other.ledger, book, clock, queries.words(review.ledger))
-    with queries.reading(other.db) as conn:
-        assert queries.without_work(conn) == [COPY]
+    import_decisions(other.db, other.ledger, book, clock, read_ledger(review.ledger))
+    with reading(other.db) as conn:
+        assert queries.decided_but_not_here(conn) == [COPY]
         assert len(conn.execute("select * from decisions_without_work").fetchall()) == 1
 
 
 def test_a_database_that_is_made_anew_asks_for_every_work_that_was_decided_on(review: Review) -> None:
     """No source leads to the one any more, and of the other an old DOI is all that the decisions know."""
     with open_store(review.db) as store:
-        sync(CONFIG, store, DictDoor([*WORKS, TWIN]), review.book, now=review.clock, full=True, take=[MALARIA])
+        sync(CONFIG, store, FakeRecordSource([*WORKS, TWIN]), review.book, now=review.clock, full=True, take=[MALARIA])
     review.decide(str(MALARIA["DOI"]), "include")
     review.decide(COPY, "exclude")
     review.db.unlink()
     with open_store(review.db) as store:
-        door = DictDoor(WORKS)
-        door.aliases[COPY] = DOI
-        sync(CONFIG, store, door, review.book, now=review.clock)
+        crossref = FakeRecordSource(WORKS)
+        crossref.aliases[COPY] = DOI
+        sync(CONFIG, store, crossref, review.book, now=review.clock)
     found = review.verdicts()
     assert (found[str(MALARIA["DOI"])][0], found[DOI][0]) == ("include", "exclude")
-    with queries.reading(review.db) as conn:
-        assert queries.without_work(conn) == []
+    with reading(review.db) as conn:
+        assert queries.decided_but_not_here(conn) == []
 
 
 def test_records_that_were_set_apart_and_are_one_record_now_are_a_conflict(review: Review) -> None:
     review.sync(*WORKS, TWIN)
     review.decide(DOI, untags=[(SAME_WORK, COPY)])
     with open_store(review.db) as store:
-        door = DictDoor(WORKS)
-        door.aliases[COPY] = DOI
-        sync(CONFIG, store, door, review.book, now=review.clock, full=True)
+        crossref = FakeRecordSource(WORKS)
+        crossref.aliases[COPY] = DOI
+        sync(CONFIG, store, crossref, review.book, now=review.clock, full=True)
     assert f"{COPY} are two works: both DOIs lead to one record now" in (review.conflict(DOI) or "")
     assert review.judge() == 0
     apart = review.conflict(DOI) or ""
@@ -380,9 +382,9 @@ def test_records_that_were_set_apart_and_are_one_record_now_are_a_conflict(revie
 def test_a_pair_may_be_named_by_an_old_doi(review: Review) -> None:
     review.sync(*WORKS, TWIN)
     with open_store(review.db) as store:
-        door = DictDoor(WORKS)
-        door.aliases[COPY] = DOI
-        sync(CONFIG, store, door, review.book, now=review.clock, full=True)
+        crossref = FakeRecordSource(WORKS)
+        crossref.aliases[COPY] = DOI
+        sync(CONFIG, store, crossref, review.book, now=review.clock, full=True)
     (word,) = review.decide(str(MARKOWITZ["DOI"]), tags=[(SAME_WORK, COPY)])
     assert word.value == DOI
     assert {same for doi, (_, same) in review.verdicts().items() if doi in (DOI, MARKOWITZ["DOI"])} - {None}

@@ -1,8 +1,8 @@
-"""Asks a site that is starting for the pages that count every work, so that no visitor is the first to wait for them.
+"""Requests the slow pages of a site that is starting, so that they are cached before the first visitor opens them.
 
     python warm.py HOST PORT PAGE…
 
-It gives up quietly: a page that cannot be had is the server's to complain about.
+It prints nothing and gives up after a while; errors of a page are in the log of the server.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import http.client
 import sys
 import time
 
-PATIENCE = 30.0
-"""Seconds until a server that does not answer is left alone."""
+TIMEOUT = 30.0
+"""Seconds after which it gives up, and seconds to wait for one response."""
 
 
 def main(host: str, port: int, pages: list[str]) -> None:
-    """Each page once, in order."""
-    deadline = time.monotonic() + PATIENCE
+    """Request each page once, in order; a page that cannot be fetched yet is tried again."""
+    deadline = time.monotonic() + TIMEOUT
     while pages and time.monotonic() < deadline:
-        conn = http.client.HTTPConnection(host, port, timeout=PATIENCE)
+        conn = http.client.HTTPConnection(host, port, timeout=TIMEOUT)
         try:
             conn.request("GET", pages[0])
             conn.getresponse().read()

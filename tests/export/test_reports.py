@@ -1,24 +1,24 @@
-"""What a person reads after a run: true, in order, and no longer than it need be."""
+"""The texts of the reports: complete, in order, singular and plural right."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import Any
 
-from evidence.database.store import Landed
-from evidence.export import report
+from evidence.database.rows import Written
+from evidence.export import changes_report, explanation, prisma_report, sync_summary
 from evidence.harvest.sync import Outcome
 from evidence.model import Doi
 
 
-def test_the_summary_of_a_quiet_run() -> None:
+def test_the_summary_of_a_run_without_changes() -> None:
     outcome = Outcome(
         7, citations=Counter(resolved=7, repaired=1, **{"no-doi": 1}), verdicts={"include": 3, "unsure": 1}
     )
-    assert report.summary(outcome).splitlines() == [
+    assert sync_summary.sync_summary(outcome).splitlines() == [
         "9 citations: 7 resolved, 1 repaired, 1 without a DOI; 0 records matched the searches.",
-        "Nothing new: no row of the evidence changed.",
-        "4 works in the database: 3 included, 0 excluded, 1 waiting for a person.",
+        "Nothing new: no record, verdict or tag has changed.",
+        "4 works in the database: 3 included, 0 excluded, 1 waiting for a decision.",
     ]
 
 
@@ -43,55 +43,55 @@ CHANGES = [
 ]
 
 
-def test_a_summary_says_changes_of_standing_first_and_counts_all() -> None:
-    lines = report.summary(Outcome(7, changes=CHANGES)).splitlines()
+def test_a_summary_has_notable_changes_first_and_counts_all() -> None:
+    lines = sync_summary.sync_summary(Outcome(7, changes=CHANGES)).splitlines()
     assert lines == [
         "NOTICE retraction of included work 10.1/a: A trial",
-        "NOTICE correction of included work 10.1/p: A review (on 10.1/twin, another record of it)",
-        "Taken back, removal: 10.1/b: Another",
+        "NOTICE correction of included work 10.1/p: A review (issued for 10.1/twin, another record of this work)",
+        "Removal withdrawn: 10.1/b: Another",
         "1 decision to look at again (`evidence decisions conflicts`): 10.1/c.",
-        "No longer in Crossref since 2026-11-24: 10.1/d (kept, and marked).",
-        "2 works went from include to exclude: 10.1/e: Out; 10.1/f.",
-        "1 work went from unsure to include: 10.1/g: In.",
-        "1 work found to be another record of a work: 10.1/h: Twice (now 10.1/a).",
-        "10.1/old leads to 10.1/new: Moved now.",
+        "No longer in Crossref since 2026-11-24: 10.1/d (kept and marked).",
+        "2 works changed from include to exclude: 10.1/e: Out; 10.1/f.",
+        "1 work changed from unsure to include: 10.1/g: In.",
+        "1 new duplicate: 10.1/h: Twice (of 10.1/a).",
+        "10.1/old is now 10.1/new: Moved.",
         "0 records matched the searches.",
-        f"Changes: {report.changes(CHANGES).splitlines()[0]}",
-        "0 works in the database: 0 included, 0 excluded, 0 waiting for a person.",
+        f"Changes: {changes_report.changes_report(CHANGES).splitlines()[0]}",
+        "0 works in the database: 0 included, 0 excluded, 0 waiting for a decision.",
     ]
 
 
-def test_the_report_of_changes_has_a_line_for_each_and_the_numbers_of_the_summary() -> None:
-    lines = report.changes(CHANGES).splitlines()
+def test_the_changes_report_has_a_line_per_change_and_the_counts_of_the_summary() -> None:
+    lines = changes_report.changes_report(CHANGES).splitlines()
     assert lines[0] == (
-        "2 notices, 1 notice taken back, 1 decision to look at again, 1 gone from Crossref, 3 verdicts turned, "
-        "1 found to be a duplicate, 1 moved to another DOI, 1 changed record, 2 new."
+        "2 notices, 1 withdrawn notice, 1 decision to look at again, 1 no longer in Crossref, 3 changed verdicts, "
+        "1 new duplicate, 1 changed DOI, 1 changed record, 2 new works."
     )
     assert len([line for line in lines if line.startswith("  ")]) == len(CHANGES)
     assert lines[1:4] == [
         "",
-        "Newly retracted, corrected or doubted (2):",
+        "Retractions, corrections and expressions of concern (2):",
         "  NOTICE retraction of included work 10.1/a: A trial",
     ]
-    for said in ("include → exclude: 10.1/e: Out", "Another record of 10.1/a (include before): 10.1/h: Twice",
-                 "duplicate: 10.1/k", "Verdicts that turned (3):"):  # fmt: skip
+    for said in ("include → exclude: 10.1/e: Out", "Duplicate of 10.1/a (before: include): 10.1/h: Twice",
+                 "duplicate: 10.1/k", "Changed verdicts (3):"):  # fmt: skip
         assert any(said in line for line in lines), said
-    assert report.changes([]) == "Nothing is new or changed."
+    assert changes_report.changes_report([]) == "Nothing is new or changed."
 
 
-def test_what_is_written_without_news_is_not_called_no_change() -> None:
-    said = report.summary(Outcome(7, landed=Landed(changed=[Doi("10.1/a")])))
-    assert "Nothing new: what was written changes nothing that readers are told." in said
+def test_updated_records_without_a_change_of_a_work() -> None:
+    said = sync_summary.sync_summary(Outcome(7, landed=Written(changed=[Doi("10.1/a")])))
+    assert "Nothing new: records were updated, but nothing that counts as a change of a work." in said
 
 
-def test_sources_that_stopped_for_one_reason_share_a_line_and_nothing_new_is_not_claimed() -> None:
+def test_sources_that_stopped_for_the_same_reason_share_a_line() -> None:
     text = (
         "the server cannot be reached (asked http://127.0.0.1:9/works?query=a(b)c,d&rows=1{}, 3 times); use --offline"
     )
     outcome = Outcome(
         7, outcome="partial", troubles=[("one", text.format(1)), ("two", text.format(2)), ("three", "refused")]
     )
-    said = report.summary(outcome)
+    said = sync_summary.sync_summary(outcome)
     assert "Stopped, one, two: the server cannot be reached; use --offline" in said
     assert "Stopped, three: refused" in said
     assert "The run ended partial" in said
@@ -103,32 +103,32 @@ def test_health_warnings_and_duplicates() -> None:
         1, known_total=3, known_found=2, known_missing=("10.1/x",), verdicts={"include": 1, "duplicate": 2}
     )
     outcome.warnings = [("by-name", "it leads to no work at all; look at its phrases")]
-    said = report.summary(outcome)
+    said = sync_summary.sync_summary(outcome)
     assert "2 of 3 known works found; not found: 10.1/x." in said
     assert "Warning, by-name: it leads to no work at all" in said
     assert "2 duplicate records." in said
 
 
-def test_a_search_is_told_as_it_was_run() -> None:
+def test_a_search_is_reported_as_it_was_run() -> None:
     row: dict[str, Any] = {
         "label": "By name", "source": "by-name", "door": "crossref", "query": "query.bibliographic=interpersonal",
         "filters": "", "years": "[1974, null]", "also": '["child*"]', "phrases": '["interpersonal psychotherap*"]',
         "first_asked": "2026-11-01", "last_asked": "2026-11-02", "requests": 1, "scanned": 20, "works": 3, "depth": None,
     }  # fmt: skip
-    assert report.searches([row]).splitlines() == [
+    assert prisma_report.searches_report([row]).splitlines() == [
         "By name (by-name)",
         "  database: Crossref REST API",
         "  query: query.bibliographic=interpersonal",
         "  limits: no filter; years 1974–",
-        "  must say: interpersonal psychotherap*; and also: child*",
-        "  run: 2026-11-01 to 2026-11-02, 1 request, 20 rows read",
-        "  works it leads to: 3",
+        "  title or abstract contains: interpersonal psychotherap*; and also: child*",
+        "  run: 2026-11-01 to 2026-11-02, 1 request, 20 records read",
+        "  works found: 3",
     ]
-    assert "years –1999" in report.searches([row | {"years": "[null, 1999]"}])
-    assert "years any" in report.searches([row | {"years": "[null, null]"}])
+    assert "years –1999" in prisma_report.searches_report([row | {"years": "[null, 1999]"}])
+    assert "years any" in prisma_report.searches_report([row | {"years": "[null, null]"}])
 
 
-def test_a_pair_names_the_other_record_from_either_side_and_a_notice_the_record_it_stands_on() -> None:
+def test_an_explanation_names_the_other_record_of_a_pair_and_of_a_notice() -> None:
     notice = {
         "doi": "10.1/b",
         "kind": "retraction",
@@ -150,9 +150,9 @@ def test_a_pair_names_the_other_record_from_either_side_and_a_notice_the_record_
             notice | {"stands_on": "10.1/twin", "relation": "record", "notice_doi": "10.1/m"},
         ],
     }  # fmt: skip
-    said = report.explanation(work)
+    said = explanation.work_explanation(work)
     assert "doubtful (by rule): 10.1/a: alike" in said
     assert "doubtful (by rule): 10.1/c: alike" in said
     lines = [line for line in said.splitlines() if "retraction" in line]
     assert "on 10.1/b" not in lines[0]
-    assert "on 10.1/twin, another record of it" in lines[1]
+    assert "issued for 10.1/twin, another record of this work" in lines[1]

@@ -1,10 +1,10 @@
-"""What landing costs: normalising, judging, writing and indexing real records, as a ratio to the least it could cost.
+"""The cost of storing records: normalising, judging, writing and indexing real records, as a ratio to the lowest possible cost.
 
-    python benchmarks/landing.py ../shared/data/crossref-works.jsonl.gz [--works 20000]
+    python -m benchmarks.storing CROSSREF_WORKS.jsonl.gz [--works 20000]
 
-Finding duplicates is timed apart: records repeated under fresh DOIs are all duplicates, as no real harvest is.
-The floor, measured in the same run: parse the same JSON, then one `executemany` per table of the very rows that the tracker
-wrote, in one transaction, then the same full-text index. Memory is the process's peak after a quarter and after all.
+Finding duplicates is timed separately, because here nearly every record is a duplicate of another. The lowest possible cost (the
+floor) is measured in the same run: parse the same JSON, insert the same rows with one `executemany` per table in one
+transaction, and build the same full-text index. Memory is the peak of the process after a quarter of the records and after all.
 """
 
 from __future__ import annotations
@@ -27,22 +27,23 @@ from evidence.database.store import open_store
 from evidence.harvest import rejudge
 from evidence.harvest import sync as stages
 from evidence.harvest.sources import Config
-from evidence.model import Doi, Found, Page, Query, Seen, Window
+from evidence.model import Doi, LookupResult, Page, Query, RecordStatus, Window
 from evidence.rules import taxonomy
 
 LIMIT = 2.5
+"""Highest acceptable ratio to the floor."""
 
 
-class NoDoor:
-    """The records come as `take`; nothing is asked."""
+class NoSource:
+    """A record source without records: they are given to `sync` as `take`."""
 
     name = "files"
     requests = bytes = 0
 
-    def lookup(self, dois: list[Doi], since: str | None = None) -> Iterator[tuple[Found, ...]]:
+    def lookup(self, dois: list[Doi], since: str | None = None) -> Iterator[tuple[LookupResult, ...]]:
         return iter(())
 
-    def check(self, dois: list[Doi]) -> Iterator[tuple[Seen, ...]]:
+    def check(self, dois: list[Doi]) -> Iterator[tuple[RecordStatus, ...]]:
         return iter(())
 
     def scan(self, query: Query, window: Window | None = None, offset: int = 0, *, by_creation: bool = False) -> Page:
@@ -53,7 +54,7 @@ class NoDoor:
 
 
 def lines(file: Path, count: int) -> Iterator[str]:
-    """The file's records again and again, each time under fresh DOIs."""
+    """`count` lines: the records of the file, repeated under new DOIs."""
     with gzip.open(file, "rt") as text:
         records = [json.loads(line) for line in text if line.strip()]
     messages = [record.get("work", record) for record in records]
@@ -75,32 +76,32 @@ def main() -> None:
         raw = Path(folder) / "raw.jsonl"
         with raw.open("w") as out:
             out.writelines(line + "\n" for line in lines(arguments.file, arguments.works))
-        ours, apart, memory = tracker(Path(folder), raw, arguments.works)
-        floor, parts = least(Path(folder), raw, "floor.db", tuned=False)
-        tuned, _ = least(Path(folder), raw, "tuned.db", tuned=True)
+        ours, duplicates_seconds, memory = tracker(Path(folder), raw, arguments.works)
+        floor, parts = floor_seconds(Path(folder), raw, "floor.db", tuned=False)
+        tuned, _ = floor_seconds(Path(folder), raw, "tuned.db", tuned=True)
     print(
         f"{arguments.works} works: {ours:.1f} s, floor {floor:.1f} s ({parts}), ratio {ours / floor:.2f} (at most {LIMIT})"
     )
-    print(f"with our cache and log size the floor takes {tuned:.1f} s: ratio {ours / tuned:.2f}")
-    print(f"finding duplicates among records that all are: {apart:.1f} s more")
+    print(f"with the cache and log size of the tracker, the floor takes {tuned:.1f} s: ratio {ours / tuned:.2f}")
+    print(f"finding duplicates, not included: {duplicates_seconds:.1f} s")
     print(
         f"{arguments.works / ours:.0f} works/s; peak memory {memory[0]:.0f} MB after a quarter, {memory[1]:.0f} MB after all"
     )
 
 
 def tracker(folder: Path, raw: Path, count: int) -> tuple[float, float, list[float]]:
-    """Seconds of a whole sync over the records, and of its duplicates; peak memory after a quarter and when all landed."""
+    """Seconds of a whole sync over the records, and of finding duplicates; peak MB after a quarter and after all records."""
     book = taxonomy.load()
     memory: list[float] = []
-    apart = 0.0
+    duplicates_seconds = 0.0
     find = rejudge.find_duplicates
 
     def timed(*arguments: Any, **more: Any) -> int:
-        nonlocal apart
+        nonlocal duplicates_seconds
         memory.append(peak())
         begun = time.perf_counter()
         found = find(*arguments, **more)
-        apart = time.perf_counter() - begun
+        duplicates_seconds = time.perf_counter() - begun
         return found
 
     rejudge.find_duplicates = timed
@@ -114,12 +115,12 @@ def tracker(folder: Path, raw: Path, count: int) -> tuple[float, float, list[flo
 
     start = time.perf_counter()
     with open_store(folder / "evidence.db") as store:
-        stages.sync(Config(None, (), (), ()), store, NoDoor(), book, now=lambda: datetime.now(UTC), take=messages())
-    return time.perf_counter() - start - apart, apart, memory
+        stages.sync(Config(None, (), (), ()), store, NoSource(), book, now=lambda: datetime.now(UTC), take=messages())
+    return time.perf_counter() - start - duplicates_seconds, duplicates_seconds, memory
 
 
-def as_they_came(source: sqlite3.Connection, table: str) -> list[Any]:
-    """A table's rows in the order in which their works came, as whoever inserts them plainly has them."""
+def rows_in_order_of_works(source: sqlite3.Connection, table: str) -> list[Any]:
+    """The rows of a table in the order in which their works were stored."""
     names = [row[1] for row in source.execute(f"pragma table_info({table})")]
     if table in ("cites", "reasons"):
         select = f"select t.* from {table} t join works w on w.doi = t.doi order by w.rowid"
@@ -128,11 +129,11 @@ def as_they_came(source: sqlite3.Connection, table: str) -> list[Any]:
     return source.execute(select).fetchall()
 
 
-def least(folder: Path, raw: Path, name: str, tuned: bool) -> tuple[float, str]:
-    """Seconds for parsing, plain inserts of the same rows, and the same index: into a file as SQLite makes it (in WAL, as
-    ours), or `tuned`, with the cache and log size that `store` sets."""
+def floor_seconds(folder: Path, raw: Path, name: str, tuned: bool) -> tuple[float, str]:
+    """Seconds for parsing, for plain inserts of the same rows, and for the same index, with SQLite's defaults (in WAL mode) or,
+    `tuned`, with the cache and log size that `store` sets."""
     source = sqlite3.connect(folder / "evidence.db")
-    tables = {t: as_they_came(source, t) for t in (*schema.RECORD_TABLES, *schema.DERIVED_TABLES)}
+    tables = {t: rows_in_order_of_works(source, t) for t in (*schema.RECORD_TABLES, *schema.DERIVED_TABLES)}
     source.close()
     open_store(folder / name, folder / "floor-decisions.db").close()
     store = open_store(folder / name, folder / "floor-decisions.db") if tuned else None

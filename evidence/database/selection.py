@@ -1,0 +1,208 @@
+"""Selecting works for exports, reports and downloads, and reading them with everything such a file needs. It never writes.
+
+The filter for tags is `tag_filter`, for command line and site alike; here it becomes a query.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import unicodedata
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+from sqlite_utils import Database
+
+from evidence.database import tag_filter
+from evidence.database.sql import Row, dict_rows
+from evidence.database.tag_filter import TagFilter
+from evidence.errors import ConfigError
+from evidence.model import Doi
+
+_PART = 500
+"""Works that are read at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which works an export or a report is about. All of `tags` must hold. `since` is an ISO date: works that are new, or whose
+    record changed, on or after it. `text` is plain words, all of which must be in the work."""
+
+    verdicts: tuple[str, ...] = ("include",)
+    tags: tuple[TagFilter, ...] = ()
+    since: str | None = None
+    text: str | None = None
+
+
+_AUTHORS = """
+    select doi, family, given, suffix, case when family is null and given is null then credited end as name, role, orcid,
+        affiliation
+    from work_authors where doi in ({marks}) order by doi, position
+"""
+
+_NAME = """case when family is null and given is null then credited
+            else coalesce(nullif(family, '') || ', ' || nullif(given, ''), nullif(family, ''), nullif(given, ''), '')
+                || coalesce(', ' || nullif(suffix, ''), '')
+            end"""
+
+_ROLE = (
+    "case role when 'editor' then ' (ed.)' when 'translator' then ' (trans.)' when 'chair' then ' (chair)' else '' end"
+)
+
+_NAMES = f"""
+    select doi, group_concat(text, '; ') from (
+        select doi, {_NAME} || {_ROLE} as text from work_authors where doi in ({{marks}}) order by doi, position)
+    group by doi
+"""  # noqa: S608 - our own column names, here and below
+
+_OF_PEOPLE = {
+    "orcids": f"""
+        select doi, group_concat(text, '; ') from (
+            select doi, {_NAME} || ': ' || orcid as text from work_authors
+            where orcid is not null and doi in ({{marks}}) order by doi, position)
+        group by doi
+    """,  # noqa: S608
+    "affiliations": f"""
+        select doi, group_concat(text, ' | ') from (
+            select doi, {_NAME} || ': ' || affiliation as text from work_authors
+            where affiliation is not null and doi in ({{marks}}) order by doi, position)
+        group by doi
+    """,  # noqa: S608
+}
+
+_FUNDERS = """
+    select doi, name, funder_doi, awards from funders where doi in ({marks}) order by doi, position
+"""
+"""Authors one by one; `_NAMES` gives them as the text that `reference_formats.names` makes. A test compares the two."""
+
+NOTICES = """
+    select doi, group_concat(text, '; ') from (
+        select doi, kind || coalesce(' ' || issued, '') || iif(notice_doi in (doi, stands_on), '', ' ' || notice_doi)
+            || iif(stands_on = doi, '', case relation when 'record' then ' (on another record, '
+                when 'article' then ' (on the article, ' when 'preprint' then ' (on its preprint, '
+                else ' (on an earlier DOI, ' end || stands_on || ')') || iif(undone, ' (taken back)', '') as text
+        from {notices} where doi {among} order by doi, undone, issued, kind, notice_doi)
+    group by doi
+"""
+
+_ONE_TEXT = {**_OF_PEOPLE, "notice_details": NOTICES.format(notices="notices", among="in ({marks})")}
+"""Columns of an export that hold several facts of a work on one line."""
+
+
+def selected_works(conn: sqlite3.Connection, selection: Selection) -> Iterator[Row]:
+    """The works of a selection, newest first, as `full_rows` gives them."""
+    where = ["w.verdict in (select value from json_each(:verdicts))"]
+    clauses, tags = tag_filter.sql_conditions(selection.tags, "w.doi")
+    where += clauses
+    values: Row = {"verdicts": json.dumps(selection.verdicts), **tags}
+    if selection.since:
+        where.append("w.changed_run in (select run from runs where started >= :since)")
+        values["since"] = selection.since
+    if selection.text is not None:
+        where.append("w.rowid in (select rowid from works_fts where works_fts match :text)")
+        values["text"] = full_text_query(selection.text)
+    keys = [
+        d
+        for (d,) in conn.execute(
+            f"select w.doi from works w where {' and '.join(where)} order by w.year desc, w.doi",  # noqa: S608
+            values,
+        )
+    ]
+    yield from full_rows(conn, keys)
+
+
+def full_rows(conn: sqlite3.Connection, dois: Sequence[Doi], *, flat: bool = False) -> Iterator[Row]:
+    """These works in this order with everything that an export needs, as dictionaries; few are in memory at once. KeyError for a
+    DOI that is not here.
+
+    A row has the columns of `works` and: `authors_full` (a list of dictionaries, or with `flat` one text, which saves a third
+    of the time), `tags` (facet → values), `sources`, `reasons` (one text), `funders`, `funders_full`, `orcids`,
+    `affiliations` and `notice_details`.
+    """
+    for start in range(0, len(dois), _PART):
+        yield from _complete(conn, dois[start : start + _PART], flat)
+
+
+def check_selection(conn: sqlite3.Connection, selection: Selection) -> None:
+    """ConfigError when a selection asks for a tag that the taxonomy does not have, or its text has no word in it."""
+    tag_filter.check_filters(selection.tags, _taxonomy(conn))
+    if selection.text is not None:
+        full_text_query(selection.text)
+
+
+def full_text_query(text: str) -> str:
+    """The text as a query for FTS5, as the site's search box takes it: each word in quotes, so that `IPT-A` or `or` is a word and
+    not an operator; text in quotation marks is a phrase. ConfigError when it has no word: the full-text index knows letters
+    and digits only.
+    """
+    # NUL ends a query. Half a surrogate pair (a byte of the command line that is not UTF-8) cannot be stored as text.
+    words = " ".join(re.sub("[\0\ud800-\udfff]", " ", text).split())
+    if not any(map(_in_words, words)):
+        raise ConfigError(
+            f"--query {text!r}: there is no word in it; write the words to look for, such as --query 'grief'"
+        )
+    with closing(sqlite3.connect(":memory:")) as conn:
+        return str(Database(conn, execute_plugins=False).quote_fts(words))
+
+
+def funder_text(name: str | None, doi: str | None, awards: Sequence[str]) -> str:
+    """`Name (DOI; awards: numbers)`."""
+    about = "; ".join(filter(None, (doi if name else None, f"awards: {', '.join(awards)}" if awards else None)))
+    return f"{name or doi or 'Funder not named'}{f' ({about})' if about else ''}"
+
+
+def _taxonomy(conn: sqlite3.Connection) -> dict[str, list[str]]:
+    """Facet → its values in their order."""
+    return tag_filter.values_by_facet(conn.execute("select facet, value from facets order by facet, position"))
+
+
+def _complete(conn: sqlite3.Connection, keys: Sequence[Doi], flat: bool) -> Iterator[Row]:
+    marks = ", ".join("?" * len(keys))
+    rows = {r["doi"]: r for r in dict_rows(conn, f"select * from works where doi in ({marks})", keys)}  # noqa: S608
+    for row in rows.values():
+        row |= {"authors_full": "" if flat else [], "tags": {}, "sources": (), "reasons": None}
+        row |= {"funders": (), "funders_full": [], **dict.fromkeys(_ONE_TEXT)}
+    if flat:
+        for doi, names in conn.execute(_NAMES.format(marks=marks), keys):
+            rows[doi]["authors_full"] = names
+    else:
+        for author in dict_rows(conn, _AUTHORS.format(marks=marks), keys):
+            rows[author.pop("doi")]["authors_full"].append(author)
+    for name, sql in _ONE_TEXT.items():
+        for doi, text in conn.execute(sql.format(marks=marks), keys):
+            rows[doi][name] = text
+    for doi, name, funder, listed in conn.execute(_FUNDERS.format(marks=marks), keys):
+        row, awards = rows[doi], json.loads(listed)
+        row["funders"] = (*row["funders"], funder_text(name, funder, awards))
+        row["funders_full"].append({"name": name, "doi": funder, "awards": awards})
+    for doi, facet, value in conn.execute(
+        f"select doi, facet, value from tags where doi in ({marks}) order by 1, 2, 3",  # noqa: S608
+        keys,
+    ):
+        tags = rows[doi]["tags"]
+        tags[facet] = (*tags[facet], value) if facet in tags else (value,)
+    for doi, source in conn.execute(
+        f"select doi, source from sightings where last_run is null and doi in ({marks}) order by 1, 2",  # noqa: S608
+        keys,
+    ):
+        row = rows[doi]
+        row["sources"] = (*row["sources"], source)
+    # One row for each work: every row that comes out of SQLite costs a stream as much as making it.
+    for doi, words in conn.execute(
+        f"""
+        select doi, json_group_array(facet || ':' || value || ' “' || quote || '”') from reasons
+        where doi in ({marks}) group by doi
+        """,  # noqa: S608
+        keys,
+    ):
+        rows[doi]["reasons"] = "; ".join(sorted(set(json.loads(words))))
+    for key in keys:
+        yield rows[key]
+
+
+def _in_words(character: str) -> bool:
+    """Whether the tokenizer (unicode61) takes the character as part of a word."""
+    category = unicodedata.category(character)
+    return category[0] in "LN" or category == "Co"

@@ -1,0 +1,80 @@
+"""Why a work is included or excluded, as text. A row in, text out; no SQL, no terminal, no clock."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from evidence import doi
+from evidence.export.changes_report import RELATIONS
+from evidence.export.phrases import decided_by
+
+_CONTEXT = 40
+"""Characters shown before and after the text behind a tag."""
+
+
+def work_explanation(work: dict[str, Any]) -> str:
+    """The text of `evidence explain`: the verdict and tags of a work, each with the text behind it, and how the work was found.
+    `work` is of `queries.work_details`."""
+    lines = [work["title"] or "(no title deposited)", _source_line(work), work["url"] or work["doi"], ""]
+    lines.append(
+        f"Verdict: {work['verdict']} ({decided_by(work['decided'])}, judged on {work['judged_on']}). {work['why']}"
+    )
+    lines += [f"  {line}" for line in _quotations(work, "verdict")]
+    if work["gone"]:
+        lines.append(f"No longer in Crossref since {work['gone']}; kept as last deposited.")
+    if work["aliases"]:
+        lines.append(f"Other DOIs of this record: {', '.join(work['aliases'])}.")
+    if work["same_as"]:
+        lines.append(f"A duplicate of {doi.url(work['same_as'])}, which is the record that counts.")
+    lines += [
+        f"  {pair['verdict']} ({decided_by(pair['decided'])}): {_other_doi(pair, work['doi'])}: {pair['reason']}"
+        for pair in work["duplicates"]
+    ]
+    if work["notices"]:
+        lines.append("Notices:")
+        lines += [f"  {_notice_line(notice)}" for notice in work["notices"]]
+    lines.append("Tags:" if work["tags"] else "Tags: none.")
+    for tag in work["tags"]:
+        lines.append(f"  {tag['facet']}: {tag['value']} ({decided_by(tag['decided'])})")
+        lines += [f"      {line}" for line in _quotations(work, tag["facet"], tag["value"])]
+    lines.append("Found through:")
+    lines += [
+        f"  {s['label']} ({s['via']}{', rank ' + str(s['rank']) if s['rank'] else ''}), since {s['since'][:10]}"
+        + (", no longer" if s["gone"] else "")
+        for s in work["sources"]
+    ]
+    return "\n".join(lines)
+
+
+def _source_line(work: dict[str, Any]) -> str:
+    return ". ".join(str(part) for part in (work["authors"], work["container"], work["issued"]) if part)
+
+
+def _quotations(work: dict[str, Any], facet: str, value: str | None = None) -> list[str]:
+    """The text behind a tag or verdict: one line for each place in the title or abstract, with the rules that matched there."""
+    rules: dict[tuple[str, int, int, str], list[str]] = {}
+    for r in work["reasons"]:
+        if r["facet"] == facet and value in (None, r["value"]):
+            rules.setdefault((r["field"], r["start"], r["stop"], r["quote"]), []).append(r["rule"])
+    return [f"{_quotation(work, *place)} [{', '.join(dict.fromkeys(names))}]" for place, names in rules.items()]
+
+
+def _quotation(work: dict[str, Any], field: str, start: int, stop: int, quote: str) -> str:
+    """The quoted text in brackets, with the text before and after it."""
+    text = work.get(field)
+    if not isinstance(text, str) or text[start:stop] != quote:  # a decision quotes its reason, which is in no field
+        return f"{field}: “{quote}”"
+    return f"{field}: …{text[max(0, start - _CONTEXT) : start]}[{quote}]{text[stop : stop + _CONTEXT]}…"
+
+
+def _other_doi(pair: dict[str, Any], own: str) -> str:
+    return str(pair["other"] if pair["doi"] == own else pair["doi"])
+
+
+def _notice_line(notice: dict[str, Any]) -> str:
+    """A notice: its kind, date, DOI and source; which DOI it was issued for, if not the work's own; whether it was withdrawn."""
+    elsewhere = notice["stands_on"] != notice["doi"]
+    issued_for = f"issued for {notice['stands_on']}, {RELATIONS[notice['relation']]}" if elsewhere else ""
+    details = "; ".join(filter(None, (issued_for, "withdrawn by a reinstatement" if notice["undone"] else "")))
+    parts = (notice["kind"], notice["issued"], notice["notice_doi"], f"(from {notice['evidence']})", details)
+    return " ".join(filter(None, parts))

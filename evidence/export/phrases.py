@@ -1,0 +1,28 @@
+"""Small pieces of text that the reports and the command line share: a number with its noun, a work's name, a short list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+MOST_NAMED = 5
+"""How many works or sources one line names."""
+
+
+def count_noun(count: int, noun: str) -> str:
+    """`1 work`, `2 works`, `1,200 works`: a regular noun in the singular or plural."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def work_name(doi: str, title: str | None) -> str:
+    """`10.1000/x: Title`, or the DOI alone where no title is known."""
+    return f"{doi}: {title}" if title else doi
+
+
+def first_few(names: Sequence[str]) -> str:
+    """The first names of a list, with `…` where there are more."""
+    return "; ".join(names[:MOST_NAMED]) + (" …" if len(names) > MOST_NAMED else "")
+
+
+def decided_by(decided: str) -> str:
+    """Who made a decision, from the column `decided` (`rule` or `person`)."""
+    return "decided by a person" if decided == "person" else "by rule"

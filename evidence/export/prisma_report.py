@@ -1,0 +1,98 @@
+"""What a review reports of its searches, as text: the PRISMA 2020 flow, the searches as run (PRISMA-S), and works found
+through citations.
+
+Values in, text out; no SQL, no terminal, no clock. `database.prisma_flow` counts the boxes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from evidence import doi
+from evidence.database.prisma_flow import Flow
+from evidence.export.phrases import count_noun
+
+_MOST_REASONS = 8
+"""How many reasons for exclusion the report names."""
+
+
+def flow_report(flow: Flow) -> str:
+    """The text of `evidence report prisma`: the boxes of the PRISMA 2020 flow diagram; parts are indented, and parts without a
+    record are left out."""
+    lines = [
+        f"{box['n']:>7}  {'  ' * flow.depth(box['key'])}{box['box']}"
+        for box in flow.boxes
+        if box["n"] or box["part_of"] is None
+    ]
+    lines += ["", "Records per source:"]
+    lines += [f"{s['n']:>7}  {s['label']}{' (no longer a source)' if s['retired'] else ''}" for s in flow.sources]
+    lines += ["", "Reasons for exclusion:"] if flow["excluded"] else []
+    lines += [f"{n:>7}  {why or 'other reasons'}" for why, n in flow.reasons(_MOST_REASONS)]
+    if flow.recorded_from:
+        lines += [
+            "",
+            f"Verdicts have been recorded since {flow.recorded_from[:10]}. For earlier dates, the verdicts of that day are used.",
+        ]
+    return "\n".join(lines)
+
+
+def searches_report(rows: Sequence[dict[str, Any]]) -> str:
+    """The text of `evidence report prisma-s`: each search as it was run. `rows` are of `queries.searches_as_run`."""
+    lines = []
+    for row in rows:
+        contains = ", ".join(json.loads(row["phrases"] or "[]"))
+        if also := ", ".join(json.loads(row["also"] or "[]")):
+            contains += f"; and also: {also}"
+        requests, records = count_noun(row["requests"], "request"), count_noun(row["scanned"], "record")
+        lines += [
+            f"{row['label']} ({row['source']})",
+            f"  database: {'Crossref REST API' if row['door'] == 'crossref' else row['door']}",
+            f"  query: {row['query']}",
+            f"  limits: {row['filters'] or 'no filter'}; years {_years(row['years'])}",
+            f"  title or abstract contains: {contains}",
+            f"  run: {row['first_asked']} to {row['last_asked']}, {requests}, {records} read",
+            f"  works found: {row['works']}",
+            *([f"  depth: {search_depth(row['depth'])}"] if row["depth"] else []),
+        ]
+    return "\n".join(lines) or "No search has been run yet."
+
+
+def search_depth(row: dict[str, Any]) -> str:
+    """How much of its ranked list a search has read, and what it may have missed. `row` is of the view `searches_read`."""
+    if row["ended"] == "unread":
+        return "not yet read to its end at Crossref"
+    read = f"{row['reached']:,} of {row['total']:,} ranked records"
+    if row["ended"] == "unfinished":
+        return f"not yet read to its end: read {read} so far"
+    part = ""
+    if row["windows"] > 1:
+        read, part = f"{read} in {row['windows']} parts by date of creation", " of its part"
+    if row["last_match"] is None:
+        last = "none matched"
+    else:
+        last = f"last match at rank {row['last_match']:,}{part}; {row['recent']:,} of the last 1,000 matched"
+    missed = {
+        "complete": "all were read",
+        "quiet": "reading stopped because matches had become rare; a match further down would be missed",
+        "cut": f"not complete: {row['unread']:,} that match the query were not read",
+    }
+    later = row["quiet_increments"]
+    return f"read {read}; {last}; {missed[row['ended']]}" + (
+        f"; {count_noun(later, 'later update')} stopped for the same reason" if later else ""
+    )
+
+
+def cited_works_report(rows: Sequence[dict[str, Any]], least: int) -> str:
+    """The text of `evidence snowball`: how many included works cite each work, and its link. `rows` are of
+    `queries.cited_but_not_here`, asked for at least `least` citing works."""
+    if not rows:
+        works = "one included work" if least == 1 else f"{least} included works"
+        return f"No work outside the database is cited by at least {works}."
+    return "\n".join(f"{row['cited_by']:>5}  {doi.url(row['doi'])}" for row in rows)
+
+
+def _years(spec: str | None) -> str:
+    first, last = json.loads(spec or "[null, null]")
+    return f"{first or ''}–{last or ''}" if first or last else "any"

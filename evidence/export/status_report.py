@@ -1,0 +1,63 @@
+"""The status of the database as text. Values in, text out; no SQL, no terminal, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from evidence.export.phrases import count_noun, first_few, work_name
+from evidence.export.prisma_report import search_depth
+
+_VERDICTS = {
+    "include": "included",
+    "exclude": "excluded",
+    "unsure": "unsure",
+    "duplicate": "duplicate records",
+    "not-understood": "not understood",
+}
+
+_RECORD_SOURCES = {"crossref": "Crossref", "snapshot": "the bundled snapshot"}
+
+
+def status_report(state: dict[str, Any]) -> str:
+    """The text of `evidence status`; `state` is `queries.status`."""
+    run = state["last_run"]
+    records = run and _RECORD_SOURCES.get(run["door"], run["door"])
+    lines = [f"Last run: {run['outcome']}, {run['started']}, from {records}." if run else "No run yet."]
+    lines.append(
+        f"Works: {_verdict_counts(state['works'])}. Waiting for a decision: {state['waiting']:,}. "
+        f"Decisions to look at again: {state['decisions_to_check']:,}. "
+        f"Records that could not be understood: {state['rejects']:,}."
+    )
+    if state["notices"]:
+        counts = ", ".join(f"{kind.replace('-', ' ')} {n:,}" for kind, n in state["notices"].items())
+        lines.append(f"Works by their most serious notice: {counts}.")
+    if state["gone"]:
+        lines.append(f"No longer in Crossref: {count_noun(len(state['gone']), 'work')}.")
+        lines += [f"  since {row['gone']}: {work_name(row['doi'], row['title'])}" for row in state["gone"]]
+    depths = {row["source"]: search_depth(row) for row in state["searches"]}
+    lines += [
+        f"Source {s['source']}: {count_noun(s['works'], 'work')}"
+        + "".join(f" — {text}" for text in (s["trouble"], s["warning"], depths.get(s["source"])) if text)
+        for s in state["sources"]
+    ]
+    if dois := state["decisions_without_work"]:
+        lines.append(decisions_without_work(dois))
+    lines += [f"Citation {c['source']} {c['position']} is {c['status']}: {c['problem']}" for c in state["citations"]]
+    return "\n".join(lines)
+
+
+def decisions_without_work(dois: Sequence[str]) -> str:
+    """A sentence on decisions about works that are not in the database; `dois` has at least one."""
+    one = len(dois) == 1
+    about, when = ("a DOI", "that work is") if one else (f"{len(dois):,} DOIs", "those works are")
+    return (
+        f"There are decisions on {about} that no work in the database has: {first_few(dois)}. "
+        f"They are kept and apply once {when} harvested."
+    )
+
+
+def _verdict_counts(works: Mapping[str, int]) -> str:
+    named = [f"{works[verdict]:,} {words}" for verdict, words in _VERDICTS.items() if works.get(verdict)]
+    others = [f"{n:,} {verdict}" for verdict, n in works.items() if verdict not in _VERDICTS]
+    return ", ".join(named + others) or "none"

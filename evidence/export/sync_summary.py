@@ -1,0 +1,105 @@
+"""What a sync did, as text. An `Outcome` in, text out; no SQL, no terminal, no clock."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from evidence.database import change_log
+from evidence.export.changes_report import change_counts, notable_changes
+from evidence.export.phrases import MOST_NAMED, count_noun, first_few, work_name
+
+if TYPE_CHECKING:
+    from evidence.harvest.sync import Outcome
+
+_REQUEST = re.compile(r" \((?:asked \S+(?:, [\w ]+)?|not asked again in this run)\)")
+"""What the client appends to a message: the address it asked, which differs from source to source."""
+
+CITATION_STATUSES = {
+    "resolved": "resolved",
+    "repaired": "repaired",
+    "matched": "found by their text",
+    "mismatch": "with the DOI of another work",
+    "ambiguous": "ambiguous",
+    "not-in-crossref": "registered elsewhere",
+    "not-found": "with a DOI that leads nowhere",
+    "not-in-files": "not in these files",
+    "no-doi": "without a DOI",
+}
+"""What follows the count of citations with each status."""
+
+
+def sync_summary(outcome: Outcome) -> str:
+    """What a run did: notable changes first, then citations, records, verdicts, warnings and the sources that stopped."""
+    lines = notable_changes(outcome.changes)
+    parts = [citation_counts(outcome.citations)] if outcome.citations else []
+    if outcome.read is not None:
+        parts.append(f"{count_noun(outcome.read, 'record')} read")
+    parts.append(f"{count_noun(len(outcome.matched), 'record')} matched the searches")
+    lines.append("; ".join(parts) + ".")
+    if outcome.changes:
+        lines.append(f"Changes: {change_counts(change_log.counts_by_kind(outcome.changes))}.")
+    elif outcome.outcome == "complete":
+        lines.append(f"Nothing new: {_what_was_written(outcome)}.")
+    if rejects := outcome.landed.rejects:
+        waits = "waits" if rejects == 1 else "wait"
+        lines.append(f"{count_noun(rejects, 'record')} could not be understood and {waits} in `rejects`.")
+    if outcome.unfound:
+        works = [work_name(doi, title) for doi, title in outcome.unfound]
+        lines.append(
+            f"{count_noun(len(works), 'work')} no longer found by a source that found {'it' if len(works) == 1 else 'them'} "
+            f"before (kept and marked): {first_few(works)}."
+        )
+    if outcome.rejudged:
+        lines.append(f"{count_noun(outcome.rejudged, 'work')} judged again, because rules or decisions changed.")
+    lines.append(_verdict_counts(outcome))
+    if outcome.known_total:
+        missing = f"; not found: {', '.join(outcome.known_missing)}" if outcome.known_missing else ""
+        lines.append(f"Search health: {outcome.known_found} of {outcome.known_total} known works found{missing}.")
+    if outcome.requests:
+        lines.append(f"{count_noun(outcome.requests, 'request')} to Crossref, {outcome.bytes / 1e6:.1f} MB.")
+    lines += [f"Warning, {source}: {text}" for source, text in outcome.warnings]
+    lines += _stopped_sources(outcome.troubles)
+    if outcome.outcome != "complete":
+        lines.append(f"The run ended {outcome.outcome}: the next sync harvests again what stopped.")
+    return "\n".join(lines)
+
+
+def citation_counts(counts: Counter[str]) -> str:
+    """`9 citations: 7 resolved, 1 repaired, 1 without a DOI`."""
+    phrases = [f"{counts[status]:,} {words}" for status, words in CITATION_STATUSES.items() if counts[status]]
+    return f"{count_noun(counts.total(), 'citation')}: {', '.join(phrases)}"
+
+
+def _what_was_written(outcome: Outcome) -> str:
+    """What a run without changes wrote: nothing about works, or only what does not count as a change."""
+    landed = outcome.landed
+    wrote = landed.new or landed.changed or landed.moved or landed.gone or landed.back or landed.sightings
+    if wrote or outcome.rejudged or outcome.gone:
+        return "records were updated, but nothing that counts as a change of a work"
+    return "no record, verdict or tag has changed"
+
+
+def _verdict_counts(outcome: Outcome) -> str:
+    counts = outcome.verdicts
+    duplicates = f", {count_noun(counts['duplicate'], 'duplicate record')}" if counts.get("duplicate") else ""
+    return (
+        f"{count_noun(sum(counts.values()), 'work')} in the database: {counts.get('include', 0):,} included, "
+        f"{counts.get('exclude', 0):,} excluded, {counts.get('unsure', 0):,} waiting for a decision{duplicates}."
+    )
+
+
+def _stopped_sources(troubles: Sequence[tuple[str, str]]) -> list[str]:
+    """Why sources stopped: one line for each reason, without the addresses that were asked."""
+    reasons: dict[str, list[str]] = {}
+    for source, text in troubles:
+        reasons.setdefault(_REQUEST.sub("", text), []).append(source)
+    return [f"Stopped, {_source_names(sources)}: {text}" for text, sources in reasons.items()]
+
+
+def _source_names(sources: Sequence[str]) -> str:
+    """The first names of a long list, and how many more there are; `evidence status` has the whole list."""
+    more = len(sources) - MOST_NAMED
+    return ", ".join(sources) if more < 2 else f"{', '.join(sources[:MOST_NAMED])} and {more} more"
