@@ -23,7 +23,7 @@ import orjson
 
 from evidence import doi as dois
 from evidence import text
-from evidence.characters import whole
+from evidence.characters import without_surrogates
 from evidence.errors import RecordError
 from evidence.linkage import notices as standing
 from evidence.model import (
@@ -174,10 +174,13 @@ def kept(item: object) -> tuple[str, str]:
         text = _encode(item).decode()
     except RecordError as error:
         if isinstance(item, dict) and len(item) > 1:
-            parts = (f"{json.dumps(whole(str(key)))}:{kept({'': value})[0][4:-1]}" for key, value in item.items())
+            parts = (
+                f"{json.dumps(without_surrogates(str(key)))}:{kept({'': value})[0][4:-1]}"
+                for key, value in item.items()
+            )
             text = f"{{{','.join(parts)}}}"
         elif isinstance(item, dict):
-            text = json.dumps({whole(str(key)): f"({error})" for key in item})
+            text = json.dumps({without_surrogates(str(key)): f"({error})" for key in item})
         else:
             text = json.dumps(f"({error})")
     return text, hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
@@ -195,17 +198,17 @@ def _holdable(value: object, depth: int) -> object:
     """The value as JSON, SQLite and UTF-8 can hold it. A number that is none is null, as in every JSON writer; half a
     character is U+FFFD; what is nested deeper than `DEEPEST` is kept as its text. RecordError where that fails."""
     if isinstance(value, str):
-        return whole(value)
+        return without_surrogates(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, (dict, list, tuple)):
         if depth >= DEEPEST:
             try:
-                return whole(json.dumps(value, sort_keys=True, ensure_ascii=False))
+                return without_surrogates(json.dumps(value, sort_keys=True, ensure_ascii=False))
             except (RecursionError, ValueError):
                 raise RecordError("it is nested too deep to be kept") from None
         if isinstance(value, dict):
-            return {whole(str(key)): _holdable(item, depth + 1) for key, item in value.items()}
+            return {without_surrogates(str(key)): _holdable(item, depth + 1) for key, item in value.items()}
         return [_holdable(item, depth + 1) for item in value]
     if isinstance(value, int) and not _printable(value):
         raise RecordError("it holds a number too long to be kept")
@@ -291,7 +294,7 @@ def searchable(message: Message) -> tuple[str | None, str | None]:
             title = subtitle
         elif text.fold(subtitle) not in text.fold(title):
             title = f"{title.rstrip(' :')}{' ' if title.rstrip()[-1] in '?!' else ': '}{subtitle}"
-    abstracts = filter(None, map(text.plain, _strings(message, "abstract")))
+    abstracts = filter(None, map(text.plain_text, _strings(message, "abstract")))
     return title, next(abstracts, None)
 
 
@@ -355,18 +358,18 @@ def _first_of(message: Message, key: str) -> str | None:
 
 def _first(message: Message, key: str) -> str | None:
     """The first text under `key` that says something, on one line."""
-    return next(filter(None, map(text.line, _strings(message, key))), None)
+    return next(filter(None, map(text.plain_line, _strings(message, key))), None)
 
 
 def _oneline(markup: str | None) -> str | None:
-    found = text.plain(markup)
+    found = text.plain_text(markup)
     return found.replace("\n", " ") if found else None
 
 
 def _lines(values: object) -> Iterator[str]:
     """The texts of a list (or one text), each once; anything else in it is left out."""
     items = values if isinstance(values, list) else [values]
-    yield from dict.fromkeys(filter(None, (text.line(item) for item in items if isinstance(item, str))))
+    yield from dict.fromkeys(filter(None, (text.plain_line(item) for item in items if isinstance(item, str))))
 
 
 def _count(value: object) -> int | None:
@@ -478,7 +481,7 @@ def _author(item: Mapping[str, Any], role: Role) -> Author | None:
 
 
 def _line(value: object) -> str | None:
-    return text.line(value) if isinstance(value, str) else None
+    return text.plain_line(value) if isinstance(value, str) else None
 
 
 def _listed(value: object) -> Iterator[Mapping[str, Any]]:
@@ -564,9 +567,9 @@ def _updates(
             notice = _notice(item, key)
             if key == "update-to" and notice.notice_doi not in (None, doi):
                 others.setdefault((notice.notice_doi, replace(notice, notice_doi=doi)))
-            elif notice.notice_doi or not standing.heading(title):
+            elif notice.notice_doi or not standing.title_notice(title):
                 own.setdefault(notice)
-    kind = standing.status(title)
+    kind = standing.title_status(title)
     if kind and not any(notice.kind == kind for notice in own):
         own.setdefault(Notice(kind, None, None, None, "title"))
     return tuple(own), tuple(others)
@@ -574,7 +577,7 @@ def _updates(
 
 def _notice(item: Mapping[str, Any], evidence: Literal["updated-by", "update-to"]) -> Notice:
     return Notice(
-        kind=standing.kind_of((_line(item.get("type")), _line(item.get("label")))),
+        kind=standing.update_kind((_line(item.get("type")), _line(item.get("label")))),
         notice_doi=_registered(item.get("DOI")),
         issued=_date(item.get("updated")),
         source=_line(item.get("source")),
@@ -588,7 +591,7 @@ def _notice_of(
     """What this record is a notice of, as far as it can tell by itself; the DOI is None where only its title, or a journal
     that signs "Retracted: …" itself, says that it is one."""
     statements = [
-        standing.Said(record.doi, about, n.kind, n.notice_doi or record.doi, n.issued, n.source, n.evidence)
+        standing.Statement(record.doi, about, n.kind, n.notice_doi or record.doi, n.issued, n.source, n.evidence)
         for about, n in said
     ]
     found = standing.notice_of(record, statements)
@@ -598,7 +601,9 @@ def _notice_of(
         return ()
     container = _first(message, "container-title")
     by_journal = container and any(" ".join(filter(None, (a.given, a.family or a.name))) == container for a in authors)
-    kind = standing.heading(record.title, certain=True) or (standing.status(record.title) if by_journal else None)
+    kind = standing.title_notice(record.title, certain=True) or (
+        standing.title_status(record.title) if by_journal else None
+    )
     return ((kind, None),) if kind else ()
 
 
@@ -609,7 +614,7 @@ def _relations(message: Message) -> tuple[Relation, ...]:
     for kind, targets in value.items() if isinstance(value, dict) else ():
         for target in targets if isinstance(targets, list) else [targets]:
             stated = target.get("id") if isinstance(target, dict) else None
-            if not isinstance(stated, str) or not (other := text.line(stated)):
+            if not isinstance(stated, str) or not (other := text.plain_line(stated)):
                 continue
             doi = _registered(stated) if target.get("id-type") in ("doi", None) else None
             found.setdefault(Relation(_line(kind) or "relation", doi or other, _line(target.get("asserted-by"))))
@@ -663,7 +668,7 @@ def _reference_doi(item: Mapping[str, Any]) -> Doi | None:
 def _reference_text(item: Mapping[str, Any]) -> str | None:
     """The reference as printed, or put together from its fields. Cleaned once, for lists run to thousands of entries."""
     printed = item.get("unstructured")
-    if isinstance(printed, str) and (cleaned := text.line(printed)):
+    if isinstance(printed, str) and (cleaned := text.plain_line(printed)):
         return cleaned
     fields = {
         key: value.strip(". ") for key, value in item.items() if key in _REFERENCE_FIELDS and isinstance(value, str)
@@ -677,4 +682,4 @@ def _reference_text(item: Mapping[str, Any]) -> str | None:
         title,
         f"{fields.get('journal-title', '')} {where}".strip(),
     )
-    return text.line(". ".join([part for part in parts if part]))
+    return text.plain_line(". ".join([part for part in parts if part]))

@@ -15,7 +15,7 @@ from evidence import doi as dois
 from evidence.crossref.normalise import doi_of, normalise, references, score_of, without_doi
 from evidence.errors import RecordError, RejectedError, UnreadError
 from evidence.harvest.sources import ReferenceList
-from evidence.linkage.citations import Choice, agree, choose
+from evidence.linkage.citations import CitationMatch, compare_citation, match_citation
 from evidence.model import Citation, CitationStatus, Doi, LookupResult, Message, Query, RecordSource, Resolution, Work
 
 ACCEPTED: frozenset[CitationStatus] = frozenset({"resolved", "repaired", "matched"})
@@ -215,7 +215,7 @@ def _verdict(
         return _by_doi_alone(citation, read, records, answers)
     doubts: list[Resolution] = []
     for reading, work in _in_turn(citation, read, records, answers):
-        agreement = agree(citation.text, work)
+        agreement = compare_citation(citation.text, work)
         # Most deposited entries print no title, so its absence alone speaks against none of them.
         if agreement.same or (deposited and not set(agreement.against) - {"title"}):
             return _accepted(citation, reading, work, agreement.score)
@@ -307,7 +307,7 @@ def _unknown(citation: Citation, read: Sequence[Doi], records: RecordSource, ans
     return Resolution(citation, "not-found", None, f"Crossref has no record of {stated}")
 
 
-def _not_in_files(citation: Citation, stated: str, choice: Choice) -> Resolution:
+def _not_in_files(citation: Citation, stated: str, choice: CitationMatch) -> Resolution:
     """The files do not hold the stated DOI. Whether it exists they cannot say, so a well-formed one is never replaced."""
     if choice.doi is None:
         problem = f"{stated} is not in these files, which does not say whether it exists"
@@ -327,14 +327,14 @@ def _with_suggestion(doubt: Resolution, records: RecordSource, answers: _Answers
     return Resolution(doubt.citation, doubt.status, None, problem, doubt.score)
 
 
-def _choose(citation: Citation, records: RecordSource, answers: _Answers) -> Choice:
+def _choose(citation: Citation, records: RecordSource, answers: _Answers) -> CitationMatch:
     """The work that the text alone leads to. Without a text nobody is asked."""
     if _only_a_doi(citation):
-        return choose(citation.text, ())
+        return match_citation(citation.text, ())
     question = " ".join(_LINKS.sub(" ", citation.text).split())
     page = records.scan(Query((("bibliographic", question or citation.text),), rows=CANDIDATES))
     ranked = ((doi_of(m), score_of(m)) for m in page.items) if page.ranks is None else page.ranks
     scores: dict[Doi, float | None] = {doi: score for doi, score in ranked if doi}
     answers.ask(records, list(scores))
     works = [(work, score) for d, score in scores.items() if (work := answers.work(d)) is not None]
-    return choose(citation.text, works)
+    return match_citation(citation.text, works)

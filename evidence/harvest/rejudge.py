@@ -229,9 +229,9 @@ def find_duplicates(store: Store, run: int, moved: bool) -> int:
     apart = sorted(key for key, (verdict, _) in said.items() if verdict == "apart")
     rows = {row["doi"]: row for row in queries.duplicate_candidates(store.conn)}
     candidates = [_candidate(row) for row in rows.values()]
-    ruled = [p for p in duplicates.pairs(candidates) if (p.first, p.second) not in said]
-    clusters = duplicates.clusters(ruled, candidates, apart)
-    waiting = set(duplicates.waiting(ruled, clusters))
+    ruled = [p for p in duplicates.find_pairs(candidates) if (p.first, p.second) not in said]
+    clusters = duplicates.build_clusters(ruled, candidates, apart)
+    waiting = set(duplicates.pairs_to_check(ruled, clusters))
     same_as: dict[str, str] = {}
     same = [key for key, (verdict, _) in said.items() if verdict == "same"]
     groups = _joined(clusters, same, apart, rows)
