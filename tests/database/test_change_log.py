@@ -144,7 +144,7 @@ async def test_what_a_killed_sync_did_is_said_by_the_next(review: Review) -> Non
     assert review.changes() == outcome.changes
     await review.same_everywhere(outcome.changes)
     assert "9 new works</a>" in await review.page("/")
-    assert "3 changes of known works</a>" in await review.page("/")
+    assert "3 changes to known works</a>" in await review.page("/")
     again = review.sync(*world)
     assert (again.changes, review.changes()) == ([], [])
     assert "Nothing new: no record, verdict or tag has changed." in sync_summary.sync_summary(again)
@@ -220,7 +220,7 @@ async def test_a_completed_given_name_is_one_change_everywhere(review: Review) -
     assert told(outcome.changes) == {("content", STANGIER["DOI"], None, None)}
     assert "Changes: 1 changed record." in sync_summary.sync_summary(outcome)
     await review.same_everywhere(outcome.changes)
-    assert "1 change of known works</a>" in await review.page("/")
+    assert "1 change to known works</a>" in await review.page("/")
     with reading(review.db) as conn:
         exported = [w["doi"] for w in selected_works(conn, Selection(since="2026-11-24"))]
         changed = conn.execute("select doi from works where changed_run = 2").fetchall()
