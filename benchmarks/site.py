@@ -2,10 +2,10 @@
 
     python -m benchmarks.site [--works 100000] [--db FILE] [--rounds 20]
 
-It makes a synthetic database (`benchmarks.synthetic`; `--db` keeps or reuses the file), publishes it and serves the copy. It
-requests each page `--rounds` times, one request at a time, each time for other works, tags, words or years, so that the cache of
-the site helps little. `first` is the first request for a page. Then it downloads every work as CSV, and prints the memory of the
-server. Targets: p95 below 200 ms and 20,000 rows/s at 100,000 works, p95 below 1 s at 1,000,000.
+It makes a synthetic database (`benchmarks.synthetic`; `--db` keeps or reuses the file), publishes it and serves the copy as a
+visitor would find it. It requests each page `--rounds` times, one request at a time, each time for other works, tags, words or
+years, so that the cache of the site helps little. `first` is the first request for a page. Then it downloads every work as CSV,
+and prints the memory of the server. Targets: p95 below 200 ms and 20,000 rows/s at 100,000 works, p95 below 1 s at 1,000,000.
 """
 
 from __future__ import annotations
@@ -130,17 +130,20 @@ def ours(c: Corpus) -> dict[str, Address]:
         "reasons, one facet": lambda: f"/evidence/reasons?facet={c.chance.choice(list(c.tags))}",
         "map as a view": lambda: f"/evidence/evidence_map?variant={c.tag('variant').split(':')[1]}",
         "waiting": lambda: f"/evidence/to_check?year={year()}",
-        "question: trials": lambda: f"/evidence/trials?variant={c.tag('variant').split(':')[1]}",
-        "question: a cell": lambda: f"/evidence/map_cell?variant={c.tag('variant').split(':')[1]}",
-        "question: search": lambda: f"/evidence/search?q={c.word(MIDDLE)}",
-        "question: missing": lambda: f"/evidence/cited_but_missing?at_least={c.chance.randint(1, 5)}",
-        "question: two facets": lambda: (
+        "query: trials": lambda: f"/evidence/trials?variant={c.tag('variant').split(':')[1]}",
+        "query: a cell": lambda: f"/evidence/map_cell?variant={c.tag('variant').split(':')[1]}",
+        "query: all trials": lambda: "/evidence/trials",
+        "query: all cells": lambda: "/evidence/map_cell",
+        "query: waiting": lambda: "/evidence/waiting",
+        "query: search": lambda: f"/evidence/search?q={c.word(MIDDLE)}",
+        "query: missing": lambda: f"/evidence/cited_but_missing?at_least={c.chance.randint(1, 5)}",
+        "query: two facets": lambda: (
             "/evidence/cooccurrence?" + urlencode(dict(zip(("rows", "columns"), facets(), strict=True)))
         ),
-        "question: untagged": lambda: f"/evidence/untagged?facet={facets()[0]}",
-        "question: rules": lambda: "/evidence/rules_at_work",
-        "question: sources": lambda: "/evidence/yield_of_sources",
-        "question: new": lambda: f"/evidence/new_in_last_run?run={c.chance.randint(2, synthetic.RUNS)}",
+        "query: untagged": lambda: f"/evidence/untagged?facet={facets()[0]}",
+        "query: rules": lambda: "/evidence/rules_at_work",
+        "query: sources": lambda: "/evidence/yield_of_sources",
+        "query: new": lambda: f"/evidence/new_in_last_run?run={c.chance.randint(2, synthetic.RUNS)}",
         "what is new": lambda: "/changes",
         "feed": lambda: f"/feed.atom?_tag={c.tag('outcome')}",
         "PRISMA": lambda: f"/prisma?as_of=2026-{c.chance.randint(1, 9):02}-{c.chance.randint(1, 28):02}",

@@ -15,7 +15,7 @@ from datasette import hookimpl
 from datasette.utils.asgi import Response
 
 from evidence.publish import work_sets
-from evidence.publish.cache import MEMORY
+from evidence.publish.cache import CACHE
 
 NAME = "evidence"
 FILTERS = ("population", "condition", "format", "comparator", "problem_area")
@@ -76,13 +76,13 @@ def filters_of(request: Any) -> dict[str, str]:
 async def map_data(datasette: Any, wanted: dict[str, str]) -> dict[str, Any]:
     """The map with these filters, cached until the database changes."""
     key = ("map", tuple(sorted(wanted.items())))
-    return await MEMORY.get(datasette.get_database(NAME).path, key, lambda: compute(datasette, wanted))
+    return await CACHE.get(datasette.get_database(NAME).path, key, lambda: compute(datasette, wanted))
 
 
 async def compute(datasette: Any, wanted: dict[str, str]) -> dict[str, Any]:
     """Rows of cells with labels, totals and addresses, and the options for the form."""
     db = datasette.get_database(NAME)
-    known = await work_sets.kept(db)
+    known = await work_sets.of_database(db)
     works = filtered_works(known, wanted)
     found = cells(known, works)
     totals = {facet: dict(known.by_tag(facet, works)) for facet in ("variant", "outcome")}
@@ -121,7 +121,7 @@ async def compute(datasette: Any, wanted: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def filtered_works(known: work_sets.Tallies, wanted: dict[str, str]) -> int:
+def filtered_works(known: work_sets.WorkSets, wanted: dict[str, str]) -> int:
     """The set of included works with these filters."""
     works = known.columns["verdict"].get("include", 0)
     for facet, value in wanted.items():
@@ -137,7 +137,7 @@ def filtered_works(known: work_sets.Tallies, wanted: dict[str, str]) -> int:
     return works
 
 
-def cells(known: work_sets.Tallies, works: int) -> dict[tuple[str, str], tuple[int, int, int]]:
+def cells(known: work_sets.WorkSets, works: int) -> dict[tuple[str, str], tuple[int, int, int]]:
     """(variant, outcome) → the number of works that have both tags, and of these the trials and the reviews."""
     trials = known.either("design", *work_sets.TRIALS)
     reviews = known.either("design", *work_sets.REVIEWS) & ~trials

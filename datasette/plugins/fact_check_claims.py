@@ -88,7 +88,7 @@ async def evidence_for(
     works = [cited[position] for position in claim.cites if position in cited]
     years = [work["year"] for work in works if work["year"] is not None]
     since = max(years, default=None)
-    known = await work_sets.kept(db)
+    known = await work_sets.of_database(db)
     about = known.columns["verdict"].get("include", 0)
     for facet, values in claim.looks_at:
         about &= known.either(facet, *values)
@@ -121,10 +121,10 @@ async def evidence_for(
     }
 
 
-async def latest(db: Any, known: work_sets.Tallies, works: int) -> dict[str, Any] | None:
+async def latest(db: Any, known: work_sets.WorkSets, works: int) -> dict[str, Any] | None:
     """The most recent of these works; None if there are none."""
     latest_year = max((year for year, _ in known.by_column("year", works)), default=None)
     if latest_year is not None:
         works &= known.columns["year"][latest_year]
-    found = (await db.execute(LATEST, {"works": json.dumps(work_sets.numbers_of(works))})).first()
+    found = (await db.execute(LATEST, {"works": json.dumps(work_sets.rowids_of(works))})).first()
     return dict(found) if found else None

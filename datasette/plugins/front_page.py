@@ -10,7 +10,7 @@ from typing import Any
 from datasette import hookimpl
 
 from evidence.publish import work_sets
-from evidence.publish.cache import MEMORY
+from evidence.publish.cache import CACHE
 
 NAME = "evidence"
 
@@ -69,9 +69,9 @@ async def extra_template_vars(datasette: Any, template: str) -> dict[str, Any]:
     if NAME not in datasette.databases:
         return {"site": None}
     db = datasette.get_database(NAME)
-    found = {"site": await MEMORY.get(db.path, "site", lambda: site(datasette, db))}
+    found = {"site": await CACHE.get(db.path, "site", lambda: site(datasette, db))}
     if template == "index.html":
-        found["front"] = await MEMORY.get(db.path, "front", lambda: front(datasette, db))
+        found["front"] = await CACHE.get(db.path, "front", lambda: front(datasette, db))
     return found
 
 
@@ -88,7 +88,7 @@ async def site(datasette: Any, db: Any) -> dict[str, Any]:
 async def front(datasette: Any, db: Any) -> dict[str, Any]:
     """Everything the front page shows except the map."""
     counts = dict((await db.execute(COUNTS)).first())
-    known = await work_sets.kept(db)
+    known = await work_sets.of_database(db)
     included = known.columns["verdict"].get("include", 0)
     trials = included & known.either("design", *work_sets.TRIALS)
     reviews = included & known.either("design", *work_sets.REVIEWS)
@@ -113,7 +113,7 @@ async def front(datasette: Any, db: Any) -> dict[str, Any]:
     }
 
 
-def per_year(known: work_sets.Tallies, included: int, trials: int, reviews: int) -> list[dict[str, int]]:
+def per_year(known: work_sets.WorkSets, included: int, trials: int, reviews: int) -> list[dict[str, int]]:
     """Included works per year of publication, by design; years without works are left out."""
     return [
         {

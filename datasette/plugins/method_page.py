@@ -14,7 +14,7 @@ from datasette.utils.asgi import Response
 from evidence.evaluation import accuracy
 from evidence.export import prisma_report
 from evidence.publish import work_sets
-from evidence.publish.cache import MEMORY
+from evidence.publish.cache import CACHE
 from evidence.rules import taxonomy
 
 NAME = "evidence"
@@ -37,7 +37,7 @@ def register_routes() -> list[tuple[str, Any]]:
 
 async def method(datasette: Any, request: Any) -> Response:
     db = datasette.get_database(NAME)
-    context = await MEMORY.get(db.path, "method", lambda: describe(db))
+    context = await CACHE.get(db.path, "method", lambda: describe(db))
     return Response.html(await datasette.render_template("method.html", context, request=request))
 
 
@@ -51,7 +51,7 @@ async def describe(db: Any) -> dict[str, Any]:
         for row in await db.execute(SEARCHES)
     ]  # fmt: skip
     facets: dict[str, list[dict[str, Any]]] = {}
-    known = await work_sets.kept(db)
+    known = await work_sets.of_database(db)
     included = known.columns["verdict"].get("include", 0)
     for row in await db.execute(TAXONOMY):
         works = (known.either(row["facet"], row["value"]) & included).bit_count()

@@ -19,7 +19,7 @@ from evidence.database import prisma_flow
 from evidence.export import as_of_date
 from evidence.export.formats import guard
 from evidence.publish import work_sets
-from evidence.publish.cache import MEMORY
+from evidence.publish.cache import CACHE
 
 NAME = "evidence"
 
@@ -101,10 +101,10 @@ async def read(datasette: Any, request: Any) -> tuple[str, prisma_flow.Flow, dic
     if day and not as_of_date.is_date(day):
         raise BadRequest(f"as_of={day!r} is not a valid date; write it like 2026-01-31")
     run = await db.execute_fn(lambda conn: prisma_flow.run_of_day(conn, day)) if day else None
-    found = await MEMORY.get(
+    found = await CACHE.get(
         db.path, ("flow", run), lambda: db.execute_fn(lambda conn: prisma_flow.read_flow(conn, run))
     )
-    return day, found, {} if day else await MEMORY.get(db.path, "designs", lambda: designed(db))
+    return day, found, {} if day else await CACHE.get(db.path, "designs", lambda: designed(db))
 
 
 async def designed(db: Any) -> dict[str, int]:

@@ -1,15 +1,14 @@
 """Tags as a facet and as a filter: `?_facet_tags=variant` counts, `?_tag=variant:ipt-a` narrows.
 
 `?_tag=design:rct,cluster-rct` means either value; several `_tag` must all match. Facets are counted from sets of works
-(`evidence.publish.work_sets`), or in the table `tags` while the database is being written. Datasette's own `_through` filter is
-not enough: it compares one column, and the same value can exist in two facets (`grief` is a condition and a problem area, `none`
-a condition and a comparator). Works on the table `works` and on any view with a column `doi`.
+(`evidence.publish.work_sets`). Datasette's own `_through` filter is not enough: it compares one column, and the same value can
+exist in two facets (`grief` is a condition and a problem area, `none` a condition and a comparator). Works on the table `works`
+and on any view with a column `doi`.
 """
 
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -23,7 +22,7 @@ from datasette.utils.asgi import BadRequest
 from evidence.database import tag_filter
 from evidence.errors import ConfigError
 from evidence.publish import work_sets
-from evidence.publish.cache import MEMORY
+from evidence.publish.cache import CACHE
 
 COMPARISONS = {"": "=", "exact": "=", "not": "≠", "gt": ">", "gte": "≥", "lt": "<", "lte": "≤"}
 """Signs for Datasette's comparisons; other comparisons are shown by name."""
@@ -35,11 +34,6 @@ OF_WORKS = re.compile(r"^select .*? from works (?:where (?P<where>.*) )?$", re.D
 """The SQL of a list of works."""
 
 BY_DOI = "doi in (select doi from ({sql}))"
-
-COUNT = """
-    select t.value, count(*) as n from tags t where t.facet = :tag_facet and t.doi in (select doi from ({sql}))
-    group by t.value order by n desc, t.value limit :tag_limit
-"""
 
 LABELS = "select facet, value, label from facets"
 
@@ -63,10 +57,9 @@ class TagFacet(Facet):  # type: ignore[misc]
     async def _count(self, facet: str, *, hideable: bool) -> dict[str, Any]:
         size = self.get_facet_size()
         db = self.ds.get_database(self.database)
-        rows = (
-            await (self._count_sets(db, facet) if MEMORY.keeps(db.path) else self._count_in_sql(db, facet, size + 1))
-        )[: size + 1]
-        labels = await MEMORY.get(db.path, "labels", lambda: labels_of(db))
+        works = await self._works(db)
+        rows = (await work_sets.of_database(db)).by_tag(facet, works)[: size + 1]
+        labels = await CACHE.get(db.path, "labels", lambda: labels_of(db))
         chosen = self.request.args.getlist("_tag")
         values = []
         for value, count in rows[:size]:
@@ -92,32 +85,16 @@ class TagFacet(Facet):  # type: ignore[misc]
             "truncated": len(rows) > size,
         }
 
-    async def _count_sets(self, db: Any, facet: str) -> list[tuple[str, int]]:
-        """(value, number of works), most frequent first, from the set of the list's works."""
+    async def _works(self, db: Any) -> int:
+        """The set of the list's works."""
         found = OF_WORKS.match(self.sql)
         where = (
             (found["where"] or "") if found else BY_DOI.format(sql=ONLY_DOI.sub("select doi from ", self.sql, count=1))
         )
-        try:
-            works = await work_sets.listed(
-                db,
-                where,
-                dict(self.params or {}),
-                limit_ms=self.ds.setting("facet_time_limit_ms"),
-                splits=found is not None and "_where" not in self.request.args,
-            )
-        except sqlite3.OperationalError as error:
-            if error.args == ("interrupted",):
-                raise QueryInterrupted(error, self.sql, self.params) from None
-            raise
-        return (await work_sets.kept(db)).by_tag(facet, works)
-
-    async def _count_in_sql(self, db: Any, facet: str, many: int) -> list[tuple[str, int]]:
-        """The same as `_count_sets`, counted by SQLite."""
-        sql = COUNT.format(sql=ONLY_DOI.sub("select doi from ", self.sql, count=1))
-        params = {**dict(self.params or {}), "tag_facet": facet, "tag_limit": many}
+        if where and "_where" in self.request.args:
+            where = f"({where})"  # somebody's own SQL may hold an `or`
         limit = self.ds.setting("facet_time_limit_ms")
-        return [tuple(row) for row in await db.execute(sql, params, truncate=False, custom_time_limit=limit)]
+        return await work_sets.of_list(db, where, dict(self.params or {}), limit_ms=limit)
 
 
 async def labels_of(db: Any) -> dict[tuple[str, str], str]:
@@ -150,7 +127,7 @@ async def tag_filters(db: Any, request: Any) -> list[tag_filter.TagFilter]:
     texts = [text for text in request.args.getlist("_tag") if text]
     if not texts:
         return []
-    known = await MEMORY.get(db.path, "labels", lambda: labels_of(db))
+    known = await CACHE.get(db.path, "labels", lambda: labels_of(db))
     try:
         return tag_filter.parse_checked(texts, known)
     except ConfigError as error:

@@ -21,7 +21,7 @@ from datasette.utils.asgi import BadRequest, Response
 from evidence.database import change_log, tag_filter
 from evidence.errors import ConfigError
 from evidence.export import changes_report
-from evidence.publish.cache import MEMORY
+from evidence.publish.cache import CACHE
 
 NAME = "evidence"
 RUNS_SHOWN = 12
@@ -79,7 +79,7 @@ def register_routes() -> list[tuple[str, Any]]:
 
 async def updates_page(datasette: Any, request: Any) -> Response:
     db = datasette.get_database(NAME)
-    runs = await MEMORY.get(db.path, "changes", lambda: recent_runs(db))
+    runs = await CACHE.get(db.path, "changes", lambda: recent_runs(db))
     decisions = [dict(row) for row in await db.execute(DECISIONS, {"limit": DECISIONS_SHOWN})]
     context = {"runs": runs, "decisions": decisions}
     return Response.html(await datasette.render_template("updates.html", context, request=request))

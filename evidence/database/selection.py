@@ -10,7 +10,10 @@ import re
 import sqlite3
 import unicodedata
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+
+from sqlite_utils import Database
 
 from evidence.database import tag_filter
 from evidence.database.sql import Row, dict_rows
@@ -130,16 +133,18 @@ def check_selection(conn: sqlite3.Connection, selection: Selection) -> None:
 
 
 def full_text_query(text: str) -> str:
-    """The text as a query for FTS5: each word in quotes, so that `IPT-A` or `or` is a word and not an operator. ConfigError when
-    it has no word: the full-text index knows letters and digits only.
+    """The text as a query for FTS5, as the site's search box takes it: each word in quotes, so that `IPT-A` or `or` is a word and
+    not an operator; text in quotation marks is a phrase. ConfigError when it has no word: the full-text index knows letters
+    and digits only.
     """
     # NUL ends a query. Half a surrogate pair (a byte of the command line that is not UTF-8) cannot be stored as text.
-    words = [word for word in re.sub(r'["\0\ud800-\udfff]', " ", text).split() if any(map(_in_words, word))]
-    if not words:
+    words = " ".join(re.sub("[\0\ud800-\udfff]", " ", text).split())
+    if not any(map(_in_words, words)):
         raise ConfigError(
             f"--query {text!r}: there is no word in it; write the words to look for, such as --query 'grief'"
         )
-    return " ".join(f'"{word}"' for word in words)
+    with closing(sqlite3.connect(":memory:")) as conn:
+        return str(Database(conn, execute_plugins=False).quote_fts(words))
 
 
 def funder_text(name: str | None, doi: str | None, awards: Sequence[str]) -> str:

@@ -1,94 +1,115 @@
-"""What the site counted, kept until the database file changes: pages that look at every work cost that once per sync.
+"""Answers that are costly to compute, kept until the database changes.
 
-It knows no table and no page. It never answers from before a change: the file's and its write-ahead log's sizes and times are
-the stamp of an answer, and an answer made while they moved, or within a second of a write, is not kept. Who asks what
-somebody else is asking already, of the same state, waits for that answer.
+A change is what SQLite says it is: `pragma data_version`, read on a connection of the cache's own, tells of every commit by
+anybody else. An answer during whose computation somebody committed is given out and not kept. This module knows no table and
+no page.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
+import itertools
+import sqlite3
+import weakref
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
-Stamp = tuple[tuple[int, int], ...]
+Version = tuple[int, int]
 
-SETTLED_NS = 1_000_000_000
-"""Age of a write (ns) from which a second one would show in the file's time: clocks of file systems tick coarsely."""
+DATABASES = 8
+"""Databases that are watched at once; a site serves one or two."""
 
 
-class Memory:
-    """At most `size` answers, the least used forgotten first. Not shared between threads."""
+class Cache:
+    """At most `size` answers; the least recently used are dropped first. To be used in one thread, that of the event loop."""
 
     def __init__(self, size: int = 256) -> None:
         self._size = size
-        self._kept: OrderedDict[Hashable, tuple[Stamp, Any]] = OrderedDict()
-        self._under_way: dict[Hashable, asyncio.Task[Any]] = {}
+        self._answers: OrderedDict[Hashable, tuple[Version, asyncio.Task[Any]]] = OrderedDict()
+        self._watched: OrderedDict[str, tuple[int, int, sqlite3.Connection]] = OrderedDict()
+        self._numbers = itertools.count()
+        weakref.finalize(self, _close, self._watched)
 
     async def get(self, database: str | Path | None, key: Hashable, make: Callable[[], Awaitable[T]]) -> T:
-        """The answer to `key`, from memory or from `make`, whose error is that of all who wait for it. A database in memory
-        (None) is always asked."""
-        stamp = stamp_of(database)
-        if stamp is None:
+        """The answer to `key` as the database file is now: a kept one, or that of `make`.
+
+        Who asks while the same answer is being computed waits for it, and gets its error if it has one; errors are not kept.
+        Nothing is kept of a database in memory (None), of one that is missing, nor of one that is locked at this moment.
+        """
+        version = self._version(database)
+        if version is None:
             return await make()
-        known = self._kept.get((str(database), key))
-        if known is not None and known[0] == stamp:
-            self._kept.move_to_end((str(database), key))
-            answer: T = known[1]
-            return answer
-        if not settled(stamp):
-            return await self._made(database, key, stamp, make)
-        asked = (str(database), key, stamp)
-        task = self._under_way.get(asked)
-        if task is None or task.done() or task.get_loop() is not asyncio.get_running_loop():
-            task = self._under_way[asked] = asyncio.ensure_future(self._made(database, key, stamp, make))
-            task.add_done_callback(lambda done: self._forget(asked, done))
-        return cast(T, await asyncio.shield(task))  # a visitor who goes away takes the answer from nobody
+        name = (str(database), key)
+        known = self._answers.get(name)
+        if known is None or known[0] != version or _abandoned(known[1]):
+            task = asyncio.ensure_future(self._compute(database, name, version, make))
+            task.add_done_callback(_retrieve)
+            self._answers[name] = known = (version, task)
+            while len(self._answers) > self._size:
+                self._answers.popitem(last=False)
+        self._answers.move_to_end(name)
+        # A reader who goes away must not cancel what others wait for.
+        return cast(T, await asyncio.shield(known[1]))
 
-    async def _made(
-        self, database: str | Path | None, key: Hashable, stamp: Stamp, make: Callable[[], Awaitable[T]]
+    async def _compute(
+        self, database: str | Path | None, name: Hashable, version: Version, make: Callable[[], Awaitable[T]]
     ) -> T:
-        answer = await make()
-        if stamp_of(database) == stamp and settled(stamp):
-            self._kept[str(database), key] = (stamp, answer)
-            while len(self._kept) > self._size:
-                self._kept.popitem(last=False)
-        return answer
-
-    def _forget(self, asked: Hashable, done: asyncio.Task[Any]) -> None:
-        if self._under_way.get(asked) is done:
-            del self._under_way[asked]
-        if not done.cancelled():
-            done.exception()  # asked for, lest asyncio complains when all who waited have gone
-
-    def keeps(self, database: str | Path | None) -> bool:
-        """Whether an answer made now would be kept: not in memory, and not while somebody writes."""
-        stamp = stamp_of(database)
-        return stamp is not None and settled(stamp)
-
-
-def stamp_of(database: str | Path | None) -> Stamp | None:
-    """Times (ns) and sizes (bytes) of the file and of its write-ahead log, if it has one; None without a file."""
-    if database is None:
-        return None
-    found = []
-    for path in (Path(database), Path(f"{database}-wal")):
+        keep = False
         try:
-            state = path.stat()
-        except FileNotFoundError:
-            continue
-        found.append((state.st_mtime_ns, state.st_size))
-    return tuple(found) or None
+            answer = await make()
+            keep = self._version(database) == version
+            return answer
+        finally:
+            known = self._answers.get(name)
+            if not keep and known is not None and known[1] is asyncio.current_task():
+                del self._answers[name]
+
+    def _version(self, database: str | Path | None) -> Version | None:
+        """A pair that changes with every commit to the file and when another takes its name; None when it cannot be told."""
+        if database is None:
+            return None
+        try:
+            inode = Path(database).stat().st_ino
+            number, known, conn = self._watched.get(str(database), (0, -1, None))
+            if conn is None or known != inode:
+                number, conn = self._watch(str(database), inode)
+            self._watched.move_to_end(str(database))
+            (version,) = conn.execute("pragma data_version").fetchone()
+        except (OSError, sqlite3.Error):
+            return None
+        return number, version
+
+    def _watch(self, database: str, inode: int) -> tuple[int, sqlite3.Connection]:
+        uri = f"{Path(database).absolute().as_uri()}?mode=ro"
+        # Datasette may run the event loop in another thread than the one that imported this.
+        conn = sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None, check_same_thread=False)
+        if database in self._watched:
+            self._watched.pop(database)[2].close()
+        number = next(self._numbers)
+        self._watched[database] = (number, inode, conn)
+        while len(self._watched) > DATABASES:
+            self._watched.popitem(last=False)[1][2].close()
+        return number, conn
 
 
-def settled(stamp: Stamp) -> bool:
-    """Whether the last write is old enough that the next one would change the stamp."""
-    return time.time_ns() - max(changed for changed, _ in stamp) > SETTLED_NS
+def _abandoned(task: asyncio.Task[Any]) -> bool:
+    """Whether nobody will finish this: it was cancelled, or its event loop is not the one that runs."""
+    return task.cancelled() or (not task.done() and task.get_loop() is not asyncio.get_running_loop())
 
 
-MEMORY = Memory()
-"""The site's: plugins live in files of their own and share this one."""
+def _retrieve(task: asyncio.Task[Any]) -> None:
+    """Look at an error, or asyncio complains when all who waited for it have gone."""
+    if not task.cancelled():
+        task.exception()
+
+
+def _close(watched: OrderedDict[str, tuple[int, int, sqlite3.Connection]]) -> None:
+    for _, _, conn in watched.values():
+        conn.close()
+
+
+CACHE = Cache()
+"""The site's: each plugin is a file of its own, and all share this one."""

@@ -70,16 +70,8 @@ WARM = (
     "/prisma",
     "/changes",
     "/method",
-    "/evidence/studies",
-    "/evidence/waiting",
-    "/evidence/cited_but_missing",
-    "/evidence/rules_at_work",
-    "/evidence/yield_of_sources",
-    "/evidence/to_check",
-    "/evidence/evidence_map",
-    "/evidence/reasons",
 )
-"""Pages that are cached and that visitors are most likely to open first; `start` requests them."""
+"""Pages that the server computes once and then has in its cache (`evidence.publish.cache`)."""
 
 _VERSION = re.compile(r"\.?\d{8}T\d{6}Z(?:-\d+)?")
 """Name of a version; it begins with a dot while the version is being written."""
@@ -197,9 +189,6 @@ def copy(source: Path, copied: Path, *, hidden: Sequence[str] | None) -> tuple[i
         if mode != "delete":
             raise StoreError(f"{copied}: stays in journal mode {mode}; please report this as a bug")
         conn.execute("insert into works_fts (works_fts) values ('integrity-check')")
-        conn.execute("begin")
-        precomputed.add_sets(conn)
-        conn.execute("commit")
         (works,) = conn.execute("select count(*) from works").fetchone()
         (run,) = conn.execute("select max(run) from runs where outcome = 'running'").fetchone()
     with copied.open("rb") as file:

@@ -1,4 +1,4 @@
-"""What a published copy has counted is what its own SQL says, for every page that reads it."""
+"""What is computed when a copy is published is what its own SQL says, for every page that reads it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import yaml
 from datasette.app import Datasette
 
 from evidence.database import schema
-from evidence.publish import precomputed, serve, site_copy, work_sets
+from evidence.publish import precomputed, serve, site_copy
 from tests.publish import test_work_sets
 
 FACETS = tuple(test_work_sets.FACETS)
 RULES = tuple(f"rule-{n}" for n in range(7))
 PAGES = (
-    *(f"/evidence/{name}.json?_shape=objects" for name in precomputed.QUESTIONS),
+    *(f"/evidence/{name}.json?_shape=objects" for name in precomputed.QUERIES),
     *(f"/evidence/cited_but_missing.json?_shape=objects&at_least={n}" for n in ("0", "1", "2", "3", "9", "-1", "many", "")),
     *(f"/evidence/{view}.json?_shape=objects&_size=7" for view in precomputed.VIEWS),
     *(f"/evidence/{view}.json?_shape=objects&_size=max" for view in precomputed.VIEWS),
@@ -40,7 +40,7 @@ PAGES = (
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A database with citations, reasons and sightings in it, and the folder of its published copy."""
-    place = tmp_path_factory.mktemp("counted")
+    place = tmp_path_factory.mktemp("precomputed")
     db = test_work_sets.make(place / "evidence.db", 300, 5)
     fill(db, random.Random(5))
     done = site_copy.publish(db, place / "site", now=lambda: datetime(2026, 11, 24, tzinfo=UTC))
@@ -107,28 +107,28 @@ async def test_pages_of_a_copy_say_what_the_working_database_says(both: tuple[Pa
         assert (await published.client.get(plain)).status_code == 200
 
 
-async def test_questions_of_a_copy_read_what_was_counted(both: tuple[Path, Path]) -> None:
+async def test_queries_of_a_copy_read_what_was_computed(both: tuple[Path, Path]) -> None:
     _, folder = both
     about = yaml.safe_load((folder / "site" / "metadata.yaml").read_text(encoding="utf-8"))["databases"]["evidence"]
     with closing(sqlite3.connect(folder / "evidence.db")) as conn:
-        for name in precomputed.QUESTIONS:
+        for name in precomputed.QUERIES:
             sql = about["queries"][name]["sql"]
             plan = conn.execute(f"explain query plan {sql}", {"at_least": ""}).fetchall()
             assert [step[3] for step in plan] == [f"SCAN published_{name}"]
-        for name in (*map(precomputed.table_of, (*precomputed.QUESTIONS, *precomputed.VIEWS)), *precomputed.ABOUT):
+        for name in (*map(precomputed.table_of, (*precomputed.QUERIES, *precomputed.VIEWS)), *precomputed.TABLES):
             columns = {row[1] for row in conn.execute(f"pragma table_info({name})")}
             assert about["tables"][name]["hidden"] is True
             assert set(about["tables"][name]["columns"]) == columns
 
 
-async def test_facets_of_a_whole_table_are_read_off(both: tuple[Path, Path], tmp_path: Path) -> None:
+async def test_facets_of_a_whole_table_are_read_from_the_counts(both: tuple[Path, Path], tmp_path: Path) -> None:
     _, folder = both
     path = tmp_path / "evidence.db"
     path.write_bytes((folder / "evidence.db").read_bytes())
     with closing(sqlite3.connect(path)) as conn, conn:
         conn.execute(f"update {precomputed.VALUES} set n = n + 100000")
     ds = await site(path, folder / "site", immutable=True)
-    for args, read_off in (
+    for args, stored in (
         ("", True),
         ("&_facet_size=3", True),
         ("&facet=variant", True),
@@ -138,15 +138,8 @@ async def test_facets_of_a_whole_table_are_read_off(both: tuple[Path, Path], tmp
         found = (await ds.client.get(f"/evidence/reasons.json?_size=1{args}")).json()["facet_results"]
         assert {"facet", "rule"} <= set(found)
         assert all(
-            (value["count"] > 100000) == read_off for name in ("facet", "rule") for value in found[name]["results"]
+            (value["count"] > 100000) == stored for name in ("facet", "rule") for value in found[name]["results"]
         )
-
-
-def test_stored_sets_are_those_that_are_counted(both: tuple[Path, Path]) -> None:
-    db, folder = both
-    for path in (folder / "evidence.db", db):
-        with closing(sqlite3.connect(path)) as conn:
-            assert work_sets.read_stored(conn) == work_sets.read(conn)
 
 
 async def test_a_copy_that_may_be_written_to_is_counted(both: tuple[Path, Path], tmp_path: Path) -> None:
@@ -162,11 +155,10 @@ async def test_a_copy_that_may_be_written_to_is_counted(both: tuple[Path, Path],
     assert "variant" not in {value["value"] for value in facets}
 
 
-def test_an_empty_database_can_be_counted(tmp_path: Path) -> None:
+def test_an_empty_database_can_be_published(tmp_path: Path) -> None:
     db = test_work_sets.make(tmp_path / "evidence.db", 0, 1)
     done = site_copy.publish(db, tmp_path / "site", now=lambda: datetime(2026, 11, 24, tzinfo=UTC))
     with closing(sqlite3.connect(done.folder / "evidence.db")) as conn:
-        assert work_sets.read_stored(conn) == work_sets.read(conn)
         for view in precomputed.VIEWS:
             assert conn.execute(f"select count(*) from {view}").fetchone() == (0,)
 

@@ -135,7 +135,7 @@ def test_the_copy_has_the_rows_of_the_database(known: tuple[Path, Published]) ->
     assert done.works == len(site_sample.WORKS)
     assert done.size == copy.stat().st_size
     structure = "select type, name, sql from sqlite_master where name not like 'sqlite_%' order by 1, 2"
-    answers = {*map(precomputed.table_of, (*precomputed.QUESTIONS, *precomputed.VIEWS)), *precomputed.ABOUT}
+    answers = {*map(precomputed.table_of, (*precomputed.QUERIES, *precomputed.VIEWS)), *precomputed.TABLES}
     added = [("index", name, f"CREATE INDEX {name} on {columns}") for name, columns in site_copy.INDEXES.items()]
     kept = [row for row in rows(db, structure) if row[1] not in precomputed.VIEWS and row[0] != "trigger"]
     found = [row for row in rows(copy, structure) if row[1] not in {*answers, *precomputed.VIEWS}]

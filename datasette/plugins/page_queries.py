@@ -1,0 +1,206 @@
+"""What Datasette's own pages ask of a database, changed in three places. The only code here that knows Datasette's SQL.
+
+Why: Datasette 0.65 (and 1.0a41) sorts the first page of a table by the chosen column alone, and the pages after it by column
+and key. Rows with equal values then come in no fixed order, and CSV, JSON and pages lose some rows and repeat others. It
+also evaluates the filter of a page once for its rows, once for their number and once for each facet, and prepares thousands
+of rows of a ready-made query of which the page shows 500. Without what follows a search takes up to 0.5 s of processor at
+100,000 works, and a ready-made query 0.4 s at 10,000 (`benchmarks/site.py` measures each page; docs/publishing.md). So:
+
+* the first page of every table and view is sorted by column and key, as the others are;
+* the works on a list are found once, as a set (`evidence.publish.work_sets`): rows are read when it is known which are shown,
+  and numbers are counted from the set. A published copy has the numbers of other tables counted (`precomputed`);
+* of a ready-made query, a page gets the rows it shows, and the number of the others. Files get all.
+
+How: at `startup` each database is replaced (`datasette.add_database`) by one whose `execute` does this, and
+`filters_from_request`, which runs for table pages and nothing else, says which table a page shows. A statement that is not
+recognised runs as Datasette wrote it: it is slower, never wrong. Tests walk every page in every order, and fail when a
+new Datasette writes its statements differently.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from typing import Any
+
+from datasette import hookimpl
+from datasette.database import Database, Results
+from datasette.utils import escape_sqlite
+from datasette.views.database import MagicParameters
+
+from evidence.publish import precomputed, work_sets
+from evidence.publish.cache import CACHE
+
+NAME = "evidence"
+
+ROWS = re.compile(
+    r"select (?P<columns>.*?) from (?:\[[^\]]*\]|\S+)\s+(?:where (?P<where>.*?)\s+)?(?:order by (?P<order>.*?)\s+)?"
+    r"limit (?P<limit>\d+)(?: offset \d+)?",
+    re.DOTALL,
+)
+"""A page's statement for its rows, …"""
+
+COUNT = re.compile(r"select count\(\*\) from (?P<table>\w+) (?:where (?P<where>.*) )?", re.DOTALL)
+"""… for their number, …"""
+
+FACET = re.compile(
+    r"\s*select (?P<column>\w+) as value, count\(\*\) as count from \("
+    r"\s*select .*? from (?P<table>\w+) (?:where (?P<where>.*?) )?\s*\)\s*where (?P=column) is not null"
+    r"\s*group by (?P=column) order by count desc, value limit (?P<limit>\d+)\s*",
+    re.DOTALL,
+)
+"""… and for the values of a column and how many rows have each."""
+
+ONE_COLUMN = re.compile(r" order by (?:\[[^\]]*\]|\"[^\"]*\"|\w+)(?: desc)?(?= limit \d+(?: offset \d+)?$)")
+"""The order of a page that is sorted by one column and nothing else."""
+
+CONDITION = re.compile(r"\"(\w+)\" = :(p\d+)")
+
+FOR_PEOPLE = 1001
+"""Rows up to which a statement is a page for people. More are a part of a file, where each row is read once anyway."""
+
+PAGE = """
+    select {columns} from works where rowid in (select rowid from works {among} order by {order} limit {limit})
+    order by {order}
+"""
+"""Sorted by what an index holds; texts are read of the rows that are shown."""
+
+IN_SET = "where substr(:_works, rowid + 1, 1) = x'31'"
+"""Whether a work is in a set, given `work_sets.flags_of`."""
+
+SHOWN = 500
+"""Rows that the page of a ready-made query shows (query.html)."""
+
+FIRST = "select * from (\n{sql}\n) limit {limit}"
+NUMBER = "select count(*) from (select 1 from (\n{sql}\n) limit {limit})"
+
+
+class TablePage:
+    """The page of a table or view that this request asked for: the table, whether a visitor's own SQL is in its filter,
+    whether its rows were asked for already, and whether its numbers may be counted from sets."""
+
+    def __init__(self, table: str, own_sql: bool) -> None:
+        self.table, self.own_sql = table, own_sql
+        self.rows_asked = False
+        self.counted = False
+
+
+_page: ContextVar[TablePage | None] = ContextVar("page", default=None)
+
+
+@hookimpl
+def filters_from_request(request: Any, table: str) -> None:
+    _page.set(TablePage(table, own_sql="_where" in request.args))
+
+
+@hookimpl(trylast=True)
+def startup(datasette: Any) -> Callable[[], Awaitable[None]]:
+    async def inner() -> None:
+        for name, known in list(datasette.databases.items()):
+            if known.path is not None:
+                datasette.remove_database(name)
+                ours = PageDatabase(datasette, path=known.path, is_mutable=known.is_mutable)
+                datasette.add_database(ours, name=name, route=known.route)
+
+    return inner
+
+
+class PageDatabase(Database):  # type: ignore[misc]
+    """A Datasette database that answers pages as the module says."""
+
+    async def execute(self, sql: str, params: Any = None, *args: Any, **options: Any) -> Results:
+        # Datasette gives these parameters to ready-made queries and to nothing else.
+        if isinstance(params, MagicParameters) and not params._request.url_vars.get("format"):
+            return await self._first_rows(sql, params, *args, **options)
+        page = _page.get()
+        if page is not None and (not params or isinstance(params, dict)):
+            if not page.rows_asked and (rows := ROWS.fullmatch(sql)):
+                page.rows_asked = True  # what looks like it later in this request is not the page's
+                sql, params = await self._rows(page, rows, params or {}, options)
+            elif found := COUNT.fullmatch(sql) or FACET.fullmatch(sql):
+                values = await self._counts(page, found, params or {}, options)
+                if values is not None and "column" in found.groupdict():
+                    limit = int(found["limit"])
+                    return Results([{"value": value, "count": n} for value, n in values[:limit]], False, None)
+                if values is not None:
+                    return Results([(sum(n for _, n in values),)], False, None)
+        return await super().execute(sql, params, *args, **options)
+
+    async def _rows(
+        self, page: TablePage, found: re.Match[str], params: dict[str, Any], options: dict[str, Any]
+    ) -> tuple[str, dict[str, Any]]:
+        """The statement for a page's rows with the key at the end of its order, and its parameters."""
+        sql = found.string
+        if by := ONE_COLUMN.search(sql):
+            key = "".join(f", {escape_sqlite(column)}" for column in await self._key_of(page.table))
+            sql = sql[: by.end()] + key + sql[by.end() :]
+            found = ROWS.fullmatch(sql) or found
+        if (page.table, self.name) != ("works", NAME) or page.own_sql or int(found["limit"]) > FOR_PEOPLE:
+            return sql, params
+        try:
+            works = await work_sets.of_list(self, found["where"] or "", params, limit_ms=self._limit_ms(options))
+        except sqlite3.Error:
+            return sql, params  # a filter that SQLite does not take: Datasette says so
+        page.counted = True
+        among = IN_SET if found["where"] else ""
+        sql = PAGE.format(columns=found["columns"], among=among, order=found["order"], limit=found["limit"])
+        return sql, {**params, "_works": work_sets.flags_of(works)} if among else params
+
+    async def _counts(
+        self, page: TablePage, found: re.Match[str], params: dict[str, Any], options: dict[str, Any]
+    ) -> list[tuple[Any, int]] | None:
+        """(value, number of rows), most first, for FACET; for COUNT with one value; None where SQLite has to count."""
+        column, where = found.groupdict().get("column"), found["where"] or ""
+        if found["table"] != "works":
+            return None if self.is_mutable else await self._counted_before(found["table"], column, where, params)
+        if not page.counted or column not in (None, *work_sets.COLUMNS):
+            return None
+        works = await work_sets.of_list(self, where, params, limit_ms=self._limit_ms(options))
+        if column is None:
+            return [(None, works.bit_count())]
+        return (await work_sets.of_database(self)).by_column(column, works)
+
+    async def _counted_before(
+        self, table: str, column: str | None, where: str, params: dict[str, Any]
+    ) -> list[tuple[Any, int]] | None:
+        """The same from the numbers in a published copy, for a filter that says which values some columns have."""
+        known = await CACHE.get(self.path, "values", lambda: self.execute_fn(precomputed.values))
+        columns, rows = known.get(table, ([], []))
+        conditions = CONDITION.findall(where)
+        if where != " and ".join(f'"{name}" = :{param}' for name, param in conditions):
+            return None
+        wanted = {name: params[param] for name, param in conditions}
+        asked = wanted.keys() | ({column} if column else set())
+        if not columns or not asked <= set(columns) or not all(type(value) is str for value in wanted.values()):
+            return None
+        counts = Counter[Any]()
+        for values, n in rows:
+            row = dict(zip(columns, values, strict=True))
+            if all(row[name] == value for name, value in wanted.items()) and (
+                column is None or row[column] is not None
+            ):
+                counts[column and row[column]] += n
+        return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+
+    async def _first_rows(self, sql: str, params: Any, *args: Any, **options: Any) -> Results:
+        """The rows of a ready-made query that its page shows, and an empty row for each of the others."""
+        first = await super().execute(FIRST.format(sql=sql, limit=SHOWN + 1), params, *args, **options)
+        if len(first.rows) <= SHOWN:
+            return Results(first.rows, False, first.description)
+        most = self.ds.max_returned_rows
+        (n,) = (await super().execute(NUMBER.format(sql=sql, limit=most + 1), params, *args, **options)).rows[0]
+        return Results([*first.rows[:SHOWN], *[()] * (min(n, most) - SHOWN)], n > most, first.description)
+
+    async def _key_of(self, table: str) -> list[str]:
+        """What tells the rows of a table or view apart: its primary key, its rowid; of a view its DOI, else all columns."""
+        columns: list[str] = await self.table_columns(table)
+        if await self.get_view_definition(table):
+            return ["doi"] if "doi" in columns else columns
+        return await self.primary_keys(table) or ["rowid"]
+
+    def _limit_ms(self, options: dict[str, Any]) -> int:
+        most: int = self.ds.sql_time_limit_ms
+        return min(options.get("custom_time_limit") or most, most)
