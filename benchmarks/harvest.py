@@ -93,7 +93,7 @@ def main() -> None:
                 book,
                 lambda: datetime.now(UTC),
                 Quiet(),
-                crossref=None,
+                files=None,
                 url=server.url,
             )
             return outcome, time.perf_counter() - start

@@ -391,7 +391,7 @@ def test_what_a_search_no_longer_finds_is_named(store: Store, go: Callable[..., 
     assert "7 works changed from include to unsure: " in text
     text = next(line for line in text.splitlines() if "no longer found" in line)
     assert "7 works no longer found by a source that found them before (kept and marked): 10.5555/ipt.0: " in text
-    assert "10.5555/ipt.4: Something else …." in text
+    assert "10.5555/ipt.4: Something else and 2 more." in text
     assert "10.5555/ipt.5" not in text
     assert "No longer in Crossref" not in text
 
