@@ -702,7 +702,7 @@ def evaluate_screening(file: Path, brief: bool) -> None:
     """
     from evidence.evaluation import screening
 
-    _measure(file, screening.screening, "has no labels of relevance (label_relevant, relevant)", brief)
+    _measure(file, screening.measure_screening, "has no labels of relevance (label_relevant, relevant)", brief)
 
 
 @evaluations.command("tags", epilog=_example("evidence evaluate tags labelled.jsonl --brief"))
@@ -716,7 +716,7 @@ def evaluate_tags(file: Path, brief: bool) -> None:
     """
     from evidence.evaluation import screening
 
-    _measure(file, screening.tags, "has no labels of tags (labels)", brief)
+    _measure(file, screening.measure_tagging, "has no labels of tags (labels)", brief)
 
 
 @evaluations.command("rct", epilog=_example("evidence evaluate rct labelled.csv --brief"))
@@ -729,7 +729,7 @@ def evaluate_rct(file: Path, brief: bool) -> None:
     """
     from evidence.evaluation import screening
 
-    _measure(file, screening.rct, "has no labels of randomised trials (is_rct_medline)", brief)
+    _measure(file, screening.measure_trials, "has no labels of randomised trials (is_rct_medline)", brief)
 
 
 @evaluations.command("ranking", epilog=_example("evidence evaluate ranking labelled.csv"))
@@ -743,7 +743,7 @@ def evaluate_ranking(file: Path) -> None:
     from evidence.evaluation import screening
     from evidence.rules import taxonomy
 
-    found = screening.ranking(screening.read(file), taxonomy.load())
+    found = screening.measure_ranking(screening.labelled_records(file), taxonomy.load())
     click.echo(
         f"All {count_noun(found.rows, 'record')}, {found.relevant} relevant: a person reads {found.read} to find "
         f"{found.share:.0%} of them; in random order {found.random}."
@@ -754,11 +754,13 @@ def evaluate_ranking(file: Path) -> None:
     )
 
 
-def _measure(file: Path, measure: Callable[[list[screening.Row], Taxonomy], Any], none: str, brief: bool) -> None:
+def _measure(
+    file: Path, measure: Callable[[list[screening.LabelledRecord], Taxonomy], Any], none: str, brief: bool
+) -> None:
     from evidence.evaluation import screening
     from evidence.rules import taxonomy
 
-    measured = measure(screening.read(file), taxonomy.load())
+    measured = measure(screening.labelled_records(file), taxonomy.load())
     text = screening.render(measured, disagreements=not brief)
     if not text.strip():
         raise ConfigError(f"{file}: {none}; the --help of each `evidence evaluate` command names the columns it reads")
@@ -795,7 +797,7 @@ def evaluate_matching_(files: tuple[Path, ...], every: int, show: int) -> None:
     """
     from evidence.evaluation import matching
 
-    rows = [row for file in files for row in matching.read(matching.lines(file), str(file))]
+    rows = [row for file in files for row in matching.labelled_citations(matching.lines(file), str(file))]
     evaluation = matching.evaluate(rows, every)
     click.echo(matching.render(evaluation, show))
     if not evaluation.met:

@@ -186,7 +186,7 @@ def _shorten(value: object) -> None:
 def reference_strings(data: Path) -> Iterator[Row]:
     """Every 140th citation with its work, and for each the other citation whose work resembles it most."""
     rows = list(_json_lines(data, "reference-strings.jsonl"))
-    read = matching.read(json.dumps(row) for row in rows)
+    read = matching.labelled_citations(json.dumps(row) for row in rows)
     index = matching.Index(row.work for row in read if row.work)
     by_doi = {row.work.doi: number for number, row in reversed([*enumerate(read)]) if row.work}
     taken: dict[int, None] = {}
@@ -267,7 +267,7 @@ def duplicate_records(data: Path, name: str, most: int = 18) -> Iterator[Row]:
     gold = csv.DictReader(io.StringIO(texts[evaluation.GOLD], newline=""))
     clusters = [keys for row in gold if (keys := [key for key in row["merged_ids"].split(";") if key in rows])]
     home = {key: number for number, keys in enumerate(clusters) for key in keys}
-    candidates, _ = evaluation.read(texts[evaluation.RECORDS])
+    candidates, _ = evaluation.read_records(texts[evaluation.RECORDS])
     several = [number for number, keys in enumerate(clusters) if len(keys) > 1]
     taken = set(several[:: max(1, len(several) // most)])
     alike = [pair for pair in duplicates.pairs(candidates) if home.get(pair.first, -1) != home.get(pair.second, -2)]
@@ -311,7 +311,7 @@ def main(data: Path, out: Path = SAMPLES) -> None:
         json.dumps(hard_pairs(data), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
     )
     _write_gzipped(out / "bibliography-facts.jsonl.gz", _text(data, "bibliography-facts.jsonl"))
-    accuracy.write(figures(out, taxonomy.load()), out / "accuracy.csv")
+    accuracy.write_table(figures(out, taxonomy.load()), out / "accuracy.csv")
     (out / "crossref-dois.txt").write_text("".join(f"{doi}\n" for doi in real_dois(data)), encoding="utf-8")
     for path in sorted(path for path in out.rglob("*") if path.is_file()):
         print(f"{path.stat().st_size:>8}  {path.relative_to(out)}")

@@ -28,11 +28,11 @@ SETS = {
 
 def figures(folder: Path, rules: Taxonomy) -> Iterator[Figure]:
     """The rows of the table."""
-    labelled, works, trials = (screening.read(_find(folder, name)) for name in SETS)
-    yield from accuracy.screening(screening.screening(labelled, rules), SETS[LABELLED], rules.digest)
-    yield from accuracy.screening(screening.screening(works, rules), SETS[BIBLIOGRAPHY], rules.digest)
-    yield accuracy.trials(screening.rct(trials, rules), SETS[TRIALS], rules.digest)
-    yield from accuracy.tags(screening.tags(works, rules), SETS[BIBLIOGRAPHY], rules.digest)
+    labelled, works, trials = (screening.labelled_records(_find(folder, name)) for name in SETS)
+    yield from accuracy.screening_figures(screening.measure_screening(labelled, rules), SETS[LABELLED], rules.digest)
+    yield from accuracy.screening_figures(screening.measure_screening(works, rules), SETS[BIBLIOGRAPHY], rules.digest)
+    yield accuracy.trial_figure(screening.measure_trials(trials, rules), SETS[TRIALS], rules.digest)
+    yield from accuracy.tag_figures(screening.measure_tagging(works, rules), SETS[BIBLIOGRAPHY], rules.digest)
 
 
 def _find(folder: Path, name: str) -> Path:
@@ -46,9 +46,11 @@ def main() -> None:
     made = tuple(figures(folder, taxonomy.load()))
     if "--check" in sys.argv:
         raise SystemExit(
-            0 if made == accuracy.read() else "evidence/evaluation/accuracy.csv is not what the rules measure today"
+            0
+            if made == accuracy.read_table()
+            else "evidence/evaluation/accuracy.csv is not what the rules measure today"
         )
-    accuracy.write(made)
+    accuracy.write_table(made)
     print(f"{accuracy.TABLE.name}: {len(made)} lines")
 
 

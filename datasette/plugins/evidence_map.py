@@ -16,6 +16,7 @@ from datasette.utils.asgi import Response
 
 from evidence.publish import work_sets
 from evidence.publish.cache import CACHE
+from evidence.rules import designs
 
 NAME = "evidence"
 FILTERS = ("population", "condition", "format", "comparator", "problem_area")
@@ -139,8 +140,8 @@ def filtered_works(known: work_sets.WorkSets, wanted: dict[str, str]) -> int:
 
 def cells(known: work_sets.WorkSets, works: int) -> dict[tuple[str, str], tuple[int, int, int]]:
     """(variant, outcome) → the number of works that have both tags, and of these the trials and the reviews."""
-    trials = known.either("design", *work_sets.TRIALS)
-    reviews = known.either("design", *work_sets.REVIEWS) & ~trials
+    trials = known.either(designs.FACET, *designs.TRIALS)
+    reviews = known.either(designs.FACET, *designs.REVIEWS) & ~trials
     variants, outcomes = (
         [(value, tagged & works) for (facet, value), tagged in known.tags.items() if facet == wanted]
         for wanted in ("variant", "outcome")

@@ -19,6 +19,7 @@ from datasette import hookimpl
 from evidence.errors import ConfigError
 from evidence.harvest import sources
 from evidence.publish import work_sets
+from evidence.rules import designs
 
 NAME = "evidence"
 
@@ -35,8 +36,8 @@ LATEST = """
 """
 LABELS = "select facet, value, label from facets"
 
-TRIALS = "design:rct,cluster-rct"
-REVIEWS = "design:meta-analysis,systematic-review"
+TRIALS = designs.tag_filter(designs.TRIALS)
+REVIEWS = designs.tag_filter(designs.REVIEWS)
 
 
 @hookimpl
@@ -92,14 +93,14 @@ async def evidence_for(
     about = known.columns["verdict"].get("include", 0)
     for facet, values in claim.looks_at:
         about &= known.either(facet, *values)
-    reviews = about & known.either("design", *work_sets.REVIEWS)
+    reviews = about & known.either(designs.FACET, *designs.REVIEWS)
     newer = sum(n for year, n in known.by_column("year", about) if since is not None and year > since)
     pairs = [("verdict", "include"), *(("_tag", f"{facet}:{','.join(values)}") for facet, values in claim.looks_at)]
 
     def number(n: int, one: str, many: str, *more: tuple[str, str]) -> tuple[int, str, str]:
         return n, one if n == 1 else many, f"{datasette.urls.table(NAME, 'works')}?{urlencode([*pairs, *more])}"
 
-    trials = about & known.either("design", *work_sets.TRIALS)
+    trials = about & known.either(designs.FACET, *designs.TRIALS)
     later = f"published after {since}"
 
     return {

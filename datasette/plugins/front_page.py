@@ -11,11 +11,12 @@ from datasette import hookimpl
 
 from evidence.publish import work_sets
 from evidence.publish.cache import CACHE
+from evidence.rules import designs
 
 NAME = "evidence"
 
-TRIALS = "design:rct,cluster-rct"
-REVIEWS = "design:meta-analysis,systematic-review"
+TRIALS = designs.tag_filter(designs.TRIALS)
+REVIEWS = designs.tag_filter(designs.REVIEWS)
 """Filters for the designs that the view `evidence_map` counts as trials and as reviews."""
 
 COUNTS = """
@@ -90,8 +91,8 @@ async def front(datasette: Any, db: Any) -> dict[str, Any]:
     counts = dict((await db.execute(COUNTS)).first())
     known = await work_sets.of_database(db)
     included = known.columns["verdict"].get("include", 0)
-    trials = included & known.either("design", *work_sets.TRIALS)
-    reviews = included & known.either("design", *work_sets.REVIEWS)
+    trials = included & known.either(designs.FACET, *designs.TRIALS)
+    reviews = included & known.either(designs.FACET, *designs.REVIEWS)
     statuses: dict[str, list[tuple[str, int]]] = {}
     for source, status, n in await db.execute(CITATIONS):
         statuses.setdefault(source, []).append((status, n))

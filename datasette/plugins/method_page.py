@@ -59,7 +59,7 @@ async def describe(db: Any) -> dict[str, Any]:
     texts: dict[str, dict[str, int]] = {}
     for text, verdict, n in await db.execute(TEXTS):
         texts.setdefault(text, {})[verdict] = n
-    figures = accuracy.read()
+    figures = accuracy.read_table()
     return {
         "searches": searches,
         "facets": facets,

@@ -18,8 +18,8 @@ from datasette.utils.asgi import BadRequest, Response
 from evidence.database import prisma_flow
 from evidence.export import as_of_date
 from evidence.export.formats import guard
-from evidence.publish import work_sets
 from evidence.publish.cache import CACHE
+from evidence.rules import designs
 
 NAME = "evidence"
 
@@ -49,12 +49,12 @@ def register_routes() -> list[tuple[str, Any]]:
 
 
 async def prisma(datasette: Any, request: Any) -> Response:
-    day, found, designs = await read(datasette, request)
+    day, found, by_design = await read(datasette, request)
     where = Addresses(datasette, found.run, day)
     context = {
         "day": day,
         "flow": found,
-        "diagram": diagram(found, designs, where),
+        "diagram": diagram(found, by_design, where),
         "sources": [{**source, "address": where.source(source)} for source in found.sources],
         "reasons": [(why, n, where.reason(why)) for why, n in found.reasons(REASONS_SHOWN)],
         "query": f"?as_of={day}" if day else "",
@@ -87,8 +87,8 @@ async def prisma_json(datasette: Any, request: Any) -> Response:
 
 
 async def prisma_svg(datasette: Any, request: Any) -> Response:
-    day, found, designs = await read(datasette, request)
-    context = {"diagram": diagram(found, designs, None), "day": day, "alone": True}
+    day, found, by_design = await read(datasette, request)
+    context = {"diagram": diagram(found, by_design, None), "day": day, "alone": True}
     text = await datasette.render_template("_prisma_flow.svg", context, request=request)
     return Response(text, content_type="image/svg+xml; charset=utf-8")
 
@@ -110,7 +110,7 @@ async def read(datasette: Any, request: Any) -> tuple[str, prisma_flow.Flow, dic
 async def designed(db: Any) -> dict[str, int]:
     return {
         what: (await db.execute(DESIGNED, {"designs": json.dumps(values)})).single_value()
-        for what, values in (("trials", work_sets.TRIALS), ("reviews", work_sets.REVIEWS))
+        for what, values in (("trials", designs.TRIALS), ("reviews", designs.REVIEWS))
     }
 
 
@@ -143,8 +143,8 @@ class Addresses:
                 return self._address("decisions_to_check", {})
             return self._as_of({"verdict__in": "include,exclude", "conflict": "1"})
         if key in ("trials", "reviews"):
-            designs = work_sets.TRIALS if key == "trials" else work_sets.REVIEWS
-            return self._works({"verdict": "include", "_tag": f"design:{','.join(designs)}"})
+            which = designs.TRIALS if key == "trials" else designs.REVIEWS
+            return self._works({"verdict": "include", "_tag": designs.tag_filter(which)})
         return None
 
     def source(self, source: dict[str, Any]) -> str:
@@ -179,7 +179,7 @@ class Addresses:
         return f"{address}?{urlencode(filters)}" if filters else address
 
 
-def diagram(found: prisma_flow.Flow, designs: dict[str, int], where: Addresses | None) -> dict[str, Any]:
+def diagram(found: prisma_flow.Flow, by_design: dict[str, int], where: Addresses | None) -> dict[str, Any]:
     """What `_prisma_flow.svg` draws: boxes with position and lines (label, number, address or None, indent level), the stages
     to their left, and arrows as SVG paths. All lengths in SVG units. Without `where` no number is a link."""
 
@@ -189,7 +189,7 @@ def diagram(found: prisma_flow.Flow, designs: dict[str, int], where: Addresses |
         return [(label, found[key], where.box(key) if where else None, found.depth(key)), *parts]
 
     names = {"trials": "randomised trials", "reviews": "systematic reviews and meta-analyses"}
-    tagged = [(names[what], n, where.box(what) if where else None, 1) for what, n in designs.items()]
+    tagged = [(names[what], n, where.box(what) if where else None, 1) for what, n in by_design.items()]
     rows: tuple[tuple[str, list[Line], list[Line]], ...] = (
         ("Identification", lines("identified"), lines("removed")),
         ("Screening", lines("screened"), lines("excluded")),

@@ -24,6 +24,7 @@ from sqlite_utils import Database, Migrations
 from evidence.database import prisma_flow
 from evidence.decisions import decision_id, infer_seen
 from evidence.model import Decision
+from evidence.rules import designs
 
 APPLICATION_ID = 0x49505431
 """`pragma application_id` of both databases (ASCII "IPT1"): how a file is known to be ours."""
@@ -718,6 +719,8 @@ end;
 source's rows begin at run 0 then, and a new source's at the run that met it. A sighting that ended and stands again keeps one
 row; between which runs it did not stand is in `sighting_gaps`."""
 
+_TRIALS, _REVIEWS = designs.TRIALS, designs.REVIEWS  # Python writes a tuple of plain words as SQL writes a list
+
 VIEWS = {
     "studies": f"""
         select w.doi, w.title, w.authors, w.container, w.year,
@@ -733,12 +736,12 @@ VIEWS = {
         from works w
         where w.verdict = 'include'
     """,
-    "evidence_map": """
+    "evidence_map": f"""
         select v.value as variant, o.value as outcome, count(distinct w.doi) as works,
             count(distinct case when exists (select 1 from tags d where d.doi = w.doi and d.facet = 'design'
-                and d.value in ('rct', 'cluster-rct')) then w.doi end) as trials,
+                and d.value in {_TRIALS}) then w.doi end) as trials,
             count(distinct case when exists (select 1 from tags d where d.doi = w.doi and d.facet = 'design'
-                and d.value in ('meta-analysis', 'systematic-review')) then w.doi end) as reviews
+                and d.value in {_REVIEWS}) then w.doi end) as reviews
         from works w
         join tags v on v.doi = w.doi and v.facet = 'variant'
         join tags o on o.doi = w.doi and o.facet = 'outcome'

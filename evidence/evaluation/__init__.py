@@ -1,1 +1,1 @@
-"""How right are the rules, the matching and the duplicate detection, measured on labelled files?"""
+"""How accurate are the rules, the matching of citations and the detection of duplicates? Measured on labelled files."""

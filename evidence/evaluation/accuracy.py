@@ -1,7 +1,7 @@
-"""The measured accuracy of the rules, as published: one table in the repository, which the site shows on its method page.
+"""The published accuracy of the rules: one table in the repository, `accuracy.csv`, which the site shows on its method page.
 
-`scripts/measure.py` makes the table from labelled sets; this room turns measurements into rows and reads them back. It
-measures nothing itself, and it never rounds in the rules' favour: counts stand beside every figure.
+`scripts/measure.py` makes the table from labelled sets. This module turns measurements into rows, writes the table and reads
+it. It may not measure anything. Figures are rounded down, and the counts behind each are in the same row.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from evidence.evaluation.screening import Count, Screening, Tagging, Trials
+from evidence.evaluation.metrics import Counts, rounded_down
+from evidence.evaluation.screening import Screening, Tagging, Trials
 from evidence.rules.taxonomy import FACETS
 
 TABLE = Path(__file__).with_name("accuracy.csv")
@@ -19,7 +20,8 @@ TABLE = Path(__file__).with_name("accuracy.csv")
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line of the table. `precision` is `right` of `said`, `recall` is `found` of `sought`; empty over nothing."""
+    """One row of the table; the fields are its columns. `precision` is `right` of `said`, `recall` is `found` of `sought`,
+    both with three decimals and empty over nothing. `labelled` describes the labelled set, `rules` is the taxonomy's digest."""
 
     question: str
     value: str
@@ -34,31 +36,29 @@ class Figure:
     rules: str
 
 
-def screening(measured: Iterable[Screening], labelled: str, rules: str) -> Iterator[Figure]:
-    """Lines of a screening measurement, one for each kind of text there was to judge."""
+def screening_figures(measured: Iterable[Screening], labelled: str, rules: str) -> Iterator[Figure]:
+    """The rows of a screening measurement, one for each kind of record."""
     for part in measured:
         note = f"{part.unsure} of {part.rows} wait for a person; {part.relevant_excluded} relevant excluded"
         yield _figure("screening", part.basis, labelled, part.counts, part.counts, note, rules)
 
 
-def trials(measured: Trials, labelled: str, rules: str) -> Figure:
-    """The line of a measurement of randomised trials."""
+def trial_figure(measured: Trials, labelled: str, rules: str) -> Figure:
+    """The row of a measurement of randomised trials."""
     return _figure("randomised trial", "", labelled, measured.counts, measured.counts, "any field of medicine", rules)
 
 
-def tags(measured: Tagging, labelled: str, rules: str) -> Iterator[Figure]:
-    """Lines of a measurement of tags: each facet as a whole, then its values."""
+def tag_figures(measured: Tagging, labelled: str, rules: str) -> Iterator[Figure]:
+    """The rows of a measurement of tags: each facet as a whole, then its values."""
     note = "precision against what either reader gave, recall of what both gave"
     for facet in FACETS:
         pairs = [(value, *pair) for (of, value), pair in measured.values.items() if of == facet]
-        said = Count(sum(p.right for _, p, _ in pairs), sum(p.wrong for _, p, _ in pairs))
-        sought = Count(sum(r.right for _, _, r in pairs), 0, sum(r.missed for _, _, r in pairs))
-        yield _figure(facet, "", labelled, said, sought, note, rules)
+        yield _figure(facet, "", labelled, *measured.facet_counts(facet), note, rules)
         for value, precision, recall in sorted(pairs):
             yield _figure(facet, value, labelled, precision, recall, "", rules)
 
 
-def write(figures: Iterable[Figure], path: Path = TABLE) -> None:
+def write_table(figures: Iterable[Figure], path: Path = TABLE) -> None:
     """Write the table."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -66,8 +66,8 @@ def write(figures: Iterable[Figure], path: Path = TABLE) -> None:
         writer.writerows(astuple(figure) for figure in figures)
 
 
-def read(path: Path = TABLE) -> tuple[Figure, ...]:
-    """The published table; empty where none was made."""
+def read_table(path: Path = TABLE) -> tuple[Figure, ...]:
+    """The rows of the published table; empty when there is no table."""
     if not path.exists():
         return ()
     counts = {"right", "said", "found", "sought"}
@@ -76,21 +76,17 @@ def read(path: Path = TABLE) -> tuple[Figure, ...]:
     return tuple(Figure(**row) for row in rows)  # type: ignore[arg-type]
 
 
-def _figure(question: str, value: str, labelled: str, said: Count, sought: Count, note: str, rules: str) -> Figure:
+def _figure(question: str, value: str, labelled: str, given: Counts, expected: Counts, note: str, rules: str) -> Figure:
     return Figure(
         question,
         value,
         labelled,
-        _share(said.precision),
-        _share(sought.recall),
-        said.right,
-        said.right + said.wrong,
-        sought.right,
-        sought.right + sought.missed,
+        rounded_down(given.precision),
+        rounded_down(expected.recall),
+        given.right,
+        given.given,
+        expected.right,
+        expected.expected,
         note,
         rules,
     )
-
-
-def _share(value: float | None) -> str:
-    return "" if value is None else f"{int(value * 1000) / 1000:.3f}"

@@ -1,15 +1,16 @@
-"""How right is `duplicates`? Records whose duplicates are known → precision and recall of pairs, and every disagreement.
+"""How accurate is the detection of duplicates (`linkage.duplicates`)? Records whose duplicates are known → precision and
+recall of pairs, and every disagreement.
 
-It measures and prints; it merges nothing anywhere. Three shapes of files are understood:
+It measures and prints. It may not change a database. Three kinds of files are read:
 
-* a CSV of records (`.csv`, `.csv.gz`) with any of the columns of `COLUMNS`, in any order and case. The gold is a CSV beside it,
-  `merged_record_ids.csv`, with one work a line (`merged_ids`: the records' ids, parted by `;`), or a column of the records
-  themselves (`cluster`, `cluster_id`, `duplicate_id`) that is equal for records of one work. Records the gold does not
-  name are works of their own.
-* a `.tar.gz` that holds both, as the sets of bib-dedupe come.
+* a CSV of records (`.csv`, `.csv.gz`) with any of the columns of `COLUMNS`, in any order and case. The gold standard is a CSV
+  beside it, `merged_record_ids.csv`, with one work per line (`merged_ids`: the records' ids, separated by `;`), or a column of
+  the records themselves (`cluster`, `cluster_id`, `duplicate_id`) that is equal for records of one work. Records that the gold
+  standard does not name are works of their own.
+* a `.tar.gz` with both, as the bib-dedupe sets are published.
 * a `.json` of pairs: `{"cases": [{"id", "record_a", "record_b", "expected_duplicate"}]}`, each judged by itself.
 
-Pairs are counted, after clustering: what the program would merge, not what it would like to.
+Pairs are counted after clustering: a pair counts as merged when both records are in one cluster.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from evidence.errors import ConfigError
+from evidence.evaluation.metrics import Counts, percent
 from evidence.linkage import duplicates
 from evidence.linkage.duplicates import Candidate
 
@@ -55,7 +57,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "isbn": ("isbn",),
     "issn": ("issn",),
 }
-"""A candidate's fields and the columns they are read from: the first that is filled. Without a key the line's number is it."""
+"""A candidate's fields and the columns they are read from: the first that is filled. A record without a key has its line
+number as key."""
 CLUSTER_COLUMNS = ("cluster", "cluster_id", "duplicate_id")
 RECORDS, GOLD = "records_pre_merged.csv", "merged_record_ids.csv"
 _BROKEN = (OSError, EOFError, zlib.error, tarfile.TarError, UnicodeDecodeError)
@@ -66,7 +69,8 @@ Gold = frozenset[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """Two records on which gold and program differ; `reason` is the program's sentence, None when it never paired them."""
+    """Two records on which gold standard and program differ. `reason` is the program's sentence, None when it did not pair
+    them; `waits`: the program leaves the pair to a person."""
 
     first: Candidate
     second: Candidate
@@ -76,10 +80,10 @@ class Disagreement:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """`right`, `wrong` and `missed` pairs of `records` records; `doubtful` questions wait for a person.
+    """`right`, `wrong` and `missed` pairs among `records` records; `doubtful` pairs are left to a person.
 
-    `unknown` are ids in the gold that no record has; `judged` is False when there is no gold, and then `wrong` lists all
-    that would be merged.
+    `unknown` are ids in the gold standard that no record has. `judged` is False when there is no gold standard; then `wrong`
+    has all pairs that would be merged, and there are no figures.
     """
 
     name: str
@@ -92,26 +96,14 @@ class Result:
     judged: bool = True
 
     @property
-    def precision(self) -> float | None:
-        """The share of merged pairs that are right; None when nothing was merged or nobody knows."""
-        merged = self.right + len(self.wrong)
-        return self.right / merged if merged and self.judged else None
-
-    @property
-    def recall(self) -> float | None:
-        """The share of true pairs that were merged; None when there are none or nobody knows."""
-        true = self.right + len(self.missed)
-        return self.right / true if true and self.judged else None
-
-    @property
-    def f1(self) -> float | None:
-        """The harmonic mean of precision and recall."""
-        p, r = self.precision, self.recall
-        return None if p is None or r is None else 2 * p * r / (p + r) if p + r else 0.0
+    def counts(self) -> Counts:
+        """Pairs: merged rightly, merged wrongly, not merged. Without a gold standard there are none."""
+        return Counts(self.right, len(self.wrong), len(self.missed)) if self.judged else Counts()
 
 
 def evaluate_file(path: Path, gold: Path | None = None) -> Result:
-    """The measure of one file; `gold` is looked for beside it unless given. ConfigError when it cannot be read or understood."""
+    """The result for one file. `gold` is the file of the gold standard (None: the one beside it). ConfigError when a file
+    cannot be read."""
     if path.name.lower().endswith(".json"):
         return _evaluate_cases(path)
     if path.name.lower().endswith((".tar.gz", ".tgz")):
@@ -122,17 +114,18 @@ def evaluate_file(path: Path, gold: Path | None = None) -> Result:
         beside = _text(path.parent / GOLD) if gold is None and (path.parent / GOLD).is_file() else None
     if gold is not None:
         beside = _text(gold)
-    records, clusters = read(rows, str(path))
+    records, clusters = read_records(rows, str(path))
     if beside is not None:
         clusters = _gold_rows(beside, str(gold or GOLD))
     return evaluate(records, clusters, path.name)
 
 
-def read(text: str, name: str = "the file") -> tuple[tuple[Candidate, ...], tuple[tuple[str, ...], ...] | None]:
-    """CSV text → candidates, and the works its cluster column tells, None without one. ConfigError names the line."""
+def read_records(text: str, name: str = "the file") -> tuple[tuple[Candidate, ...], tuple[tuple[str, ...], ...] | None]:
+    """CSV text → candidates, and the clusters (ids) by its cluster column, None without that column. ConfigError names the
+    line."""
     reader = csv.DictReader(io.StringIO(text, newline=""))
     candidates: dict[str, Candidate] = {}
-    told: dict[str, list[str]] = defaultdict(list)
+    clusters: dict[str, list[str]] = defaultdict(list)
     try:
         columns = {column: re.sub(r"[\s\-]+", "_", column.strip().lower()) for column in reader.fieldnames or ()}
         if not set(columns.values()) & {*COLUMNS["title"], *COLUMNS["doi"]}:
@@ -142,15 +135,15 @@ def read(text: str, name: str = "the file") -> tuple[tuple[Candidate, ...], tupl
             candidate = _candidate(plain, str(reader.line_num))
             if candidate.key in candidates:
                 raise ConfigError(
-                    f"{name}:{reader.line_num}: the id {candidate.key!r} stands here a second time; ids must be unique"
+                    f"{name}:{reader.line_num}: the id {candidate.key!r} is already on an earlier line; ids must be unique"
                 )
             candidates[candidate.key] = candidate
             if cluster := next((plain[column] for column in CLUSTER_COLUMNS if plain.get(column)), None):
-                told[cluster].append(candidate.key)
+                clusters[cluster].append(candidate.key)
     except csv.Error as error:
         raise ConfigError(f"{name}:{reader.line_num + 1}: not CSV ({error}); check the quotes there") from None
     clustered = set(CLUSTER_COLUMNS) & set(columns.values())
-    return tuple(candidates.values()), tuple(map(tuple, told.values())) if clustered else None
+    return tuple(candidates.values()), tuple(map(tuple, clusters.values())) if clustered else None
 
 
 def _candidate(row: Mapping[str, Any], key: str) -> Candidate:
@@ -165,7 +158,7 @@ def _candidate(row: Mapping[str, Any], key: str) -> Candidate:
 def evaluate(
     candidates: Sequence[Candidate], clusters: Iterable[Sequence[str]] | None, name: str = "records"
 ) -> Result:
-    """Finds the duplicates among `candidates` and compares them with the true `clusters` of keys (None: nobody knows)."""
+    """The duplicates found among `candidates`, compared with the true `clusters` of keys (None: not known)."""
     by_key = {candidate.key: candidate for candidate in candidates}
     true = _pairs(clusters or ())
     known = frozenset(pair for pair in true if pair[0] in by_key and pair[1] in by_key)
@@ -173,14 +166,17 @@ def evaluate(
     made = duplicates.clusters(found, candidates)
     merged = _pairs(cluster.members for cluster in made)
     waiting = duplicates.waiting(found, made)
-    home = {key: cluster.preferred for cluster in made for key in cluster.members}
-    asked = {frozenset(home.get(key, key) for key in (pair.first, pair.second)) for pair in waiting}
+    preferred = {key: cluster.preferred for cluster in made for key in cluster.members}
+    left = {frozenset(preferred.get(key, key) for key in (pair.first, pair.second)) for pair in waiting}
     reasons = {(pair.first, pair.second): pair.reason for pair in found}
 
-    def told(pairs: Gold) -> tuple[Disagreement, ...]:
+    def disagreements(pairs: Gold) -> tuple[Disagreement, ...]:
         return tuple(
             Disagreement(
-                by_key[a], by_key[b], reasons.get((a, b)), frozenset((home.get(a, a), home.get(b, b))) in asked
+                by_key[a],
+                by_key[b],
+                reasons.get((a, b)),
+                frozenset((preferred.get(a, a), preferred.get(b, b))) in left,
             )
             for a, b in sorted(pairs)
         )
@@ -189,8 +185,8 @@ def evaluate(
         name=name,
         records=len(candidates),
         right=len(known & merged),
-        wrong=told(merged - known),
-        missed=told(known - merged),
+        wrong=disagreements(merged - known),
+        missed=disagreements(known - merged),
         doubtful=len(waiting),
         unknown=tuple(sorted({key for pair in true for key in pair} - set(by_key))),
         judged=clusters is not None,
@@ -203,7 +199,7 @@ def _pairs(clusters: Iterable[Sequence[str]]) -> Gold:
 
 
 def _evaluate_cases(path: Path) -> Result:
-    """Pairs judged one by one, under keys that name the case."""
+    """A file of pairs, each judged by itself. The keys of its two records name the case."""
     try:
         cases = json.loads(_text(path))["cases"]
         judged = [_evaluate_case(case, str(number)) for number, case in enumerate(cases, start=1)]
@@ -234,7 +230,7 @@ def _evaluate_case(case: Mapping[str, Any], number: str) -> Result:
 def _gold_rows(text: str, name: str) -> tuple[tuple[str, ...], ...]:
     reader = csv.DictReader(io.StringIO(text, newline=""))
     if "merged_ids" not in (reader.fieldnames or ()):
-        raise ConfigError(f"{name}:1: no column `merged_ids`; it holds the ids of one work, parted by `;`")
+        raise ConfigError(f"{name}:1: no column `merged_ids`; it has the ids of one work, separated by `;`")
     return tuple(tuple(key.strip() for key in row["merged_ids"].split(";")) for row in reader if row["merged_ids"])
 
 
@@ -268,24 +264,29 @@ def render(result: Result, show: int = 20) -> str:
     lines = [f"{result.name}: {result.records} records, {merged} pairs merged, {result.doubtful} left to a person"]
     if result.judged:
         lines.append(
-            f"  precision {_share(result.precision)} ({len(result.wrong)} wrong), recall {_share(result.recall)}"
-            f" ({len(result.missed)} missed), F1 {_share(result.f1)}"
+            f"  precision {percent(result.counts.precision)} ({len(result.wrong)} wrong),"
+            f" recall {percent(result.counts.recall)} ({len(result.missed)} missed), F1 {percent(result.counts.f1)}"
         )
     else:
-        lines.append(f"  nobody says which are right: put {GOLD} beside the file, or add a column `cluster`")
+        lines.append(
+            f"  without a gold standard nothing is measured: put {GOLD} beside the file, or add a column `cluster`"
+        )
     if result.unknown:
         lines.append(
-            f"  {len(result.unknown)} ids of the gold are not among the records: {', '.join(result.unknown[:5])}"
+            f"  {len(result.unknown)} {'id' if len(result.unknown) == 1 else 'ids'} of the gold standard"
+            f" {'is' if len(result.unknown) == 1 else 'are'} not among the records: {', '.join(result.unknown[:5])}"
         )
     for title, pairs in (("wrong" if result.judged else "merged", result.wrong), ("missed", result.missed)):
-        lines += [_told(title, pair) for pair in pairs[:show]]
+        lines += [_lines(title, pair) for pair in pairs[:show]]
         if len(pairs) > show:
             lines.append(f"{title}: and {len(pairs) - show} more")
     return "\n".join(lines)
 
 
-def _told(title: str, pair: Disagreement) -> str:
-    why = pair.reason or ("joined by way of other records" if title != "missed" else "never thought to be one work")
+def _lines(title: str, pair: Disagreement) -> str:
+    why = pair.reason or (
+        "joined through other records" if title != "missed" else "not compared, or taken for two works"
+    )
     waits = " (left to a person)" if pair.waits else ""
     return f"{title}{waits}: {why}\n  {_line(pair.first)}\n  {_line(pair.second)}"
 
@@ -294,7 +295,3 @@ def _line(candidate: Candidate) -> str:
     place = " ".join(filter(None, (candidate.volume, candidate.issue and f"({candidate.issue})", candidate.pages)))
     parts = (candidate.authors, candidate.year, candidate.title, candidate.container, place, candidate.doi)
     return f"[{candidate.key}] " + " | ".join(" ".join(part.split())[:100] for part in parts if part)
-
-
-def _share(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:.2%}"

@@ -1,17 +1,18 @@
-"""How right is `matching`? Citations whose work is known → precision, recall and what was linked though absent.
+"""How accurate is the matching of citations (`linkage.citations`)? Citations whose work is known → precision, recall, and how
+many were linked although their work is not in the index.
 
-It reads the labelled files and measures; it asks nobody. Two shapes of rows are understood, one JSON object a line:
+It reads labelled files and measures. It may not use the network or a database. Each line of a file is one JSON object. There
+are two shapes:
 
 * a citation with the fields of its work: `{"reference", "doi", "atitle", "firstAuthor", "jtitle", "volume", "firstPage"}`.
-  All the works together are the candidate index, so each citation meets real distractors. Every citation is looked up
-  twice: with its work in the index, and with its work taken out, when whatever is linked is wrong.
-* a citation that Crossref checked by hand: `{"kind", "record": {"ref_string" | "reference", "target_gt", "target_test",
-  "score"}}`. No record of the true work comes with it, so here only wrong links are counted, and the answers
-  of Crossref's own matcher are scored at its published thresholds for comparison.
+  All these works together are the index, so each citation meets real wrong candidates. Every citation is looked up twice:
+  with its work in the index, and without it, when every link is wrong.
+* a citation that people at Crossref checked by hand: `{"kind", "record": {"ref_string" | "reference", "target_gt", "target_test",
+  "score"}}`. It comes without a record of the true work, so only wrong links are counted. For comparison, the answers of
+  Crossref's own matcher are scored at its published thresholds.
 
-Labels of the first shape are not all right: a citation may be filed under a work of which it prints neither first author
-nor volume nor page. Such rows are counted apart, by that test alone, never by what `matching` answered; both sets of
-figures are shown.
+Some labels of the first shape are wrong: the citation prints neither first author nor volume nor page of its work. Such
+citations are counted apart, by that test alone and whatever the program answered. Figures are shown with and without them.
 """
 
 from __future__ import annotations
@@ -28,22 +29,24 @@ from typing import Any
 from evidence import doi as dois
 from evidence.crossref import normalise, record_files
 from evidence.errors import ConfigError, RecordError
+from evidence.evaluation.metrics import Counts, percent, ratio
 from evidence.linkage.citations import choose
 from evidence.model import Doi, Work
 from evidence.text import fold
 
 CANDIDATES = 20
-"""How many ranked candidates a citation meets, as in a search of Crossref."""
+"""How many ranked candidates a citation is compared with, as in a search of Crossref."""
 TARGET_PRECISION, TARGET_RECALL, TARGET_ABSENT = 0.995, 0.93, 0.01
 CROSSREF_THRESHOLDS: Mapping[str, tuple[float, ...]] = {"unstructured": (0.34, 0.43, 0.50), "structured": (0.76, 0.90)}
-"""Where Crossref's search-based matching with validation was published (0.34, 0.76), and where it is precise."""
+"""The published thresholds of Crossref's search-based matching with validation (0.34, 0.76), and higher ones."""
 COMMON = 0.25
-"""A word in more than this share of all records ranks nothing."""
+"""A word in more than this share of all records does not count for ranking."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One citation and what it means. `truth` may name several DOIs of one work, or none; `work` is its record."""
+class LabelledCitation:
+    """One citation with its true work: `truth` may have several DOIs of one work, or none; `work` is the record. `answered` and
+    `answer_score` are the answer of Crossref's matcher."""
 
     text: str
     truth: tuple[Doi, ...]
@@ -54,7 +57,7 @@ class Row:
 
     @property
     def doubtful(self) -> bool:
-        """The citation prints neither first author nor volume nor page of the work it is filed under."""
+        """Whether the citation prints neither first author nor volume nor page of the work it is labelled with."""
         if self.work is None:
             return False
         words = {word.lstrip("0") for word in fold(re.sub(r"-\s*\n\s*", "", self.text)).split()}
@@ -65,7 +68,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Outcomes of one pass: linked to the right work, to a wrong one, left to a person, or not linked."""
+    """Citations by outcome: linked to the right work, to a wrong one, ambiguous (left to a person), or not linked."""
 
     right: int = 0
     wrong: int = 0
@@ -73,32 +76,27 @@ class Tally:
     none: int = 0
 
     @property
-    def asked(self) -> int:
+    def counts(self) -> Counts:
+        """Every citation has a work: one that is not linked to it is missed."""
+        return Counts(self.right, self.wrong, self.wrong + self.ambiguous + self.none)
+
+    @property
+    def citations(self) -> int:
         """How many citations were looked up."""
         return self.right + self.wrong + self.ambiguous + self.none
 
     @property
-    def precision(self) -> float | None:
-        """The share of links that are right."""
-        return self.right / (self.right + self.wrong) if self.right + self.wrong else None
-
-    @property
-    def recall(self) -> float | None:
-        """The share of citations that were linked rightly."""
-        return self.right / self.asked if self.asked else None
-
-    @property
     def linked(self) -> float | None:
-        """The share of citations that were linked at all, rightly or not."""
-        return (self.right + self.wrong) / self.asked if self.asked else None
+        """The share of citations that were linked, rightly or wrongly."""
+        return ratio(self.right + self.wrong, self.citations)
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """`present`, `absent`: the true work in the index or taken out; `_sure`: without doubtful labels.
+    """`present`, `absent`: with the true work in the index, and without it; `…_sure`: without doubtful labels.
 
-    `foreign`: hand-checked citations looked up in the same index. `crossref`: Crossref's own answers by kind and
-    threshold. `mistakes`: every wrong link as (citation, its DOIs, linked DOI, why), doubtful labels last.
+    `foreign`: hand-checked citations looked up in the same index. `crossref`: Crossref's own answers as (kind, threshold,
+    outcomes). `mistakes`: every wrong link as (citation, its DOIs, linked DOI, reason), doubtful labels last.
     """
 
     present: Tally
@@ -112,15 +110,16 @@ class Evaluation:
 
     @property
     def met(self) -> bool:
-        """Are the targets met on the rows whose labels are not doubtful?"""
-        precision, recall, absent = self.present_sure.precision, self.present_sure.recall, self.absent_sure.linked
+        """Whether the targets are met on the citations whose labels are not doubtful."""
+        present, absent = self.present_sure.counts, self.absent_sure.linked
+        precision, recall = present.precision, present.recall
         if precision is None or recall is None or absent is None:
             return False
         return precision >= TARGET_PRECISION and recall >= TARGET_RECALL and absent <= TARGET_ABSENT
 
 
 class Index:
-    """Records ranked for a citation by the rarity of the words they share with it: a small stand-in for Crossref."""
+    """A small search engine: ranks records for a citation by the rarity of the words they share with it."""
 
     def __init__(self, works: Iterable[Work]) -> None:
         self.works = tuple(works)
@@ -132,7 +131,7 @@ class Index:
                 self._postings[word].append(number)
 
     def search(self, text: str, rows: int = CANDIDATES, without: Collection[Doi] = ()) -> list[Work]:
-        """The best `rows` works for a citation, best first, leaving out the DOIs in `without`."""
+        """The best `rows` works for a citation, best first; works with a DOI in `without` are left out."""
         scores: Counter[int] = Counter()
         for word in set(fold(re.sub(r"-\s*\n\s*", "", text)).split()):
             postings = self._postings.get(word, ())
@@ -150,8 +149,8 @@ def lines(path: Path) -> Iterator[str]:
         yield from (line.decode(errors="replace") for line in file)
 
 
-def read(lines: Iterable[str], name: str = "the file") -> tuple[Row, ...]:
-    """Rows of either shape; ConfigError names the first line that is neither."""
+def labelled_citations(lines: Iterable[str], name: str = "the file") -> tuple[LabelledCitation, ...]:
+    """The citations of a file, of either shape. ConfigError names the first line that has neither shape."""
     rows = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -166,12 +165,12 @@ def read(lines: Iterable[str], name: str = "the file") -> tuple[Row, ...]:
     return tuple(rows)
 
 
-def _row(entry: Mapping[str, Any]) -> Row:
+def _row(entry: Mapping[str, Any]) -> LabelledCitation:
     if "record" in entry:
         return _checked(entry["kind"], entry["record"])
     doi = dois.candidates(entry["doi"])[:1]
     if not doi:
-        raise ValueError(f"{entry['doi']!r} is no DOI")
+        raise ValueError(f"{entry['doi']!r} is not a valid DOI")
     fields = {
         key: entry[key].strip() for key in ("atitle", "firstAuthor", "jtitle", "volume", "firstPage") if entry.get(key)
     }
@@ -186,17 +185,17 @@ def _row(entry: Mapping[str, Any]) -> Row:
             "page": fields.get("firstPage"),
         }
     )
-    return Row(entry["reference"], doi, work)
+    return LabelledCitation(entry["reference"], doi, work)
 
 
-def _checked(kind: str, record: Mapping[str, Any]) -> Row:
-    """A row of Crossref's own evaluation; a structured reference is printed as `normalise` prints it."""
+def _checked(kind: str, record: Mapping[str, Any]) -> LabelledCitation:
+    """A citation of Crossref's own evaluation. A structured reference is printed as `normalise.references` prints it."""
     truth = record["target_gt"]["DOI"] or []
     text = record.get("ref_string")
     if text is None:
         text = normalise.references({"reference": [record["reference"]]})[0].text or ""
     answered = (record.get("target_test") or {}).get("DOI")
-    return Row(
+    return LabelledCitation(
         text,
         tuple(doi for stated in ([truth] if isinstance(truth, str) else truth) if (doi := dois.exact(stated))),
         kind=kind,
@@ -205,8 +204,8 @@ def _checked(kind: str, record: Mapping[str, Any]) -> Row:
     )
 
 
-def evaluate(rows: Sequence[Row], every: int = 1) -> Evaluation:
-    """Look up every `every`-th citation in the index of all rows' works, true work present and taken out."""
+def evaluate(rows: Sequence[LabelledCitation], every: int = 1) -> Evaluation:
+    """Look up every Nth citation (N is `every`) in the index of all works, with its own work in the index and without it."""
     index = Index({row.work.doi: row.work for row in rows if row.work}.values())
     mistakes: list[tuple[bool, tuple[str, tuple[Doi, ...], Doi, str]]] = []
     counts: dict[str, Counter[str]] = defaultdict(Counter)
@@ -228,7 +227,7 @@ def evaluate(rows: Sequence[Row], every: int = 1) -> Evaluation:
     return Evaluation(**tallies, doubtful=doubtful, crossref=_crossref(rows), mistakes=told)
 
 
-def _look_up(row: Row, found: Sequence[Work]) -> tuple[str, tuple[str, tuple[Doi, ...], Doi, str] | None]:
+def _look_up(row: LabelledCitation, found: Sequence[Work]) -> tuple[str, tuple[str, tuple[Doi, ...], Doi, str] | None]:
     choice = choose(row.text, [(work, None) for work in found])
     if choice.status != "matched" or choice.doi is None:
         return choice.status, None
@@ -237,8 +236,9 @@ def _look_up(row: Row, found: Sequence[Work]) -> tuple[str, tuple[str, tuple[Doi
     return "wrong", (" ".join(row.text.split()), row.truth, choice.doi, choice.sentence)
 
 
-def _crossref(rows: Sequence[Row]) -> tuple[tuple[str, float, Tally], ...]:
-    """Crossref's own answers, accepted from each threshold on; recall over the citations that have a DOI."""
+def _crossref(rows: Sequence[LabelledCitation]) -> tuple[tuple[str, float, Tally], ...]:
+    """Crossref's own answers, accepted from each threshold on: (kind, threshold, outcomes). `none` counts the citations that
+    have a DOI and were not linked to it."""
     found = []
     for kind, thresholds in CROSSREF_THRESHOLDS.items():
         checked = [row for row in rows if row.work is None and row.kind == kind]
@@ -251,39 +251,39 @@ def _crossref(rows: Sequence[Row]) -> tuple[tuple[str, float, Tally], ...]:
 
 
 def render(evaluation: Evaluation, show: int = 20) -> str:
-    """The figures as text, with the first `show` wrong links and why they were made."""
+    """The figures as text, with the first `show` wrong links and the reason for each."""
     lines = ["Citations looked up in the index of all works listed"]
     for title, tally, absent in (
         ("work present", evaluation.present, evaluation.absent),
         ("without doubtful labels", evaluation.present_sure, evaluation.absent_sure),
     ):
         lines.append(
-            f"  {title}: {tally.asked} citations, precision {_share(tally.precision)}, recall {_share(tally.recall)},"
-            f" {tally.ambiguous} for a person; work taken out: {_share(absent.linked)} linked, {absent.ambiguous} for a person"
+            f"  {title}: {tally.citations} citations, precision {percent(tally.counts.precision)},"
+            f" recall {percent(tally.counts.recall)}, {tally.ambiguous} left to a person; without their work in the index:"
+            f" {percent(absent.linked)} linked, {absent.ambiguous} left to a person"
         )
-    lines.append(f"  {evaluation.doubtful} labels are doubtful: neither first author nor volume nor page is printed")
+    lines.append(
+        f"  {evaluation.doubtful} labels are doubtful: the citation prints neither first author nor volume nor page"
+    )
     verdict = "met" if evaluation.met else "not met"
     lines.append(
-        f"  targets {verdict}: precision {TARGET_PRECISION:.1%}, recall {TARGET_RECALL:.1%}, absent but linked"
-        f" {TARGET_ABSENT:.1%} at most, without doubtful labels"
+        f"  targets {verdict}: precision {TARGET_PRECISION:.1%}, recall {TARGET_RECALL:.1%}, linked without their work"
+        f" in the index at most {TARGET_ABSENT:.1%}; doubtful labels left out"
     )
-    if evaluation.foreign.asked:
+    if evaluation.foreign.citations:
         foreign = evaluation.foreign
         lines.append(
-            f"Hand-checked citations in the same index: {foreign.asked}, linked rightly {foreign.right},"
-            f" wrongly {foreign.wrong} ({_share(foreign.wrong / foreign.asked)}), {foreign.ambiguous} for a person"
+            f"Hand-checked citations in the same index: {foreign.citations}, linked rightly {foreign.right},"
+            f" wrongly {foreign.wrong} ({percent(ratio(foreign.wrong, foreign.citations))}),"
+            f" {foreign.ambiguous} left to a person"
         )
     lines += [
-        f"Crossref's own matcher, {kind}, from {threshold:.2f}: precision {_share(tally.precision)},"
-        f" recall {_share(tally.right / (tally.right + tally.none) if tally.right + tally.none else None)}"
+        f"Crossref's own matcher, {kind}, from {threshold:.2f}: precision {percent(tally.counts.precision)},"
+        f" recall {percent(ratio(tally.right, tally.right + tally.none))}"
         for kind, threshold, tally in evaluation.crossref
     ]
     lines += [
-        f"wrong: {text[:200]}\n  filed under {', '.join(truth) or 'none'}, linked to {doi}: {why}"
+        f"wrong: {text[:200]}\n  labelled {', '.join(truth) or 'none'}, linked to {doi}: {why}"
         for text, truth, doi, why in evaluation.mistakes[:show]
     ]
     return "\n".join(lines)
-
-
-def _share(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:.2%}"

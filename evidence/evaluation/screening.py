@@ -1,7 +1,8 @@
-"""How right are the rules? Labelled records and a taxonomy → precision, recall, F1 and every disagreement with its words.
+"""How accurate are the rules? Labelled records and a taxonomy → precision, recall, F1, and every disagreement with the text
+behind it.
 
-It measures and prints; it changes no rule and no database. Rows come from `.csv`, `.csv.gz`, `.jsonl` and `.jsonl.gz`
-files in the shapes described at `Row`; whoever else labels a set can bring it in the same shape.
+It measures and prints. It may not change a rule or a database. Labelled records come from files (`.csv`, `.csv.gz`, `.jsonl`,
+`.jsonl.gz`) in the shapes that `labelled_records` reads, so that others can bring sets of their own.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from evidence.errors import ConfigError
+from evidence.evaluation.metrics import Counts, decimal, f1, percent, ratio
 from evidence.model import Doi, Match, VerdictName, Work
+from evidence.rules import designs
 from evidence.rules.judge import judge
 from evidence.rules.screen import screen
 from evidence.rules.tag import tag
@@ -27,14 +30,13 @@ LABELS = {
     **dict.fromkeys(("1", "1.0", "true", "t", "yes", "y", "include", "included", "relevant"), True),
     **dict.fromkeys(("0", "0.0", "false", "f", "no", "n", "exclude", "excluded", "irrelevant", "not relevant"), False),
 }
-"""How people and their programs write a verdict; anything else is refused, for a label that is misread is a false figure."""
-RANDOMISED = ("rct", "cluster-rct")
-"""What a MEDLINE indexer means by "Randomized Controlled Trial" as a publication type."""
+"""How people and their programs write a verdict. Anything else is refused: a label read wrongly makes every figure wrong."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One labelled record. `readers` hold each reader's labels, facet → values; `relevant` each reader's verdict."""
+class LabelledRecord:
+    """One labelled record. `relevant` has the verdict of each reader, `readers` the tags of each reader (facet → values),
+    `randomised` whether its index says that it is a randomised trial (None: it does not say)."""
 
     id: str
     work: Work
@@ -45,55 +47,28 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
-    """Agreements and disagreements on one question; a figure over nothing is None."""
-
-    right: int = 0
-    wrong: int = 0
-    missed: int = 0
-
-    @property
-    def precision(self) -> float | None:
-        """The share of what was said that is right."""
-        return self.right / (self.right + self.wrong) if self.right + self.wrong else None
-
-    @property
-    def recall(self) -> float | None:
-        """The share of what should be said that is said."""
-        return self.right / (self.right + self.missed) if self.right + self.missed else None
-
-    @property
-    def f1(self) -> float | None:
-        """The harmonic mean of precision and recall."""
-        return _f1(self.precision, self.recall)
-
-
-def _f1(precision: float | None, recall: float | None) -> float | None:
-    if precision is None or recall is None:
-        return None
-    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
-
-
-@dataclass(frozen=True, slots=True)
 class Disagreement:
-    """One record on which rules and readers differ: `problem` is a fragment such as "said, by neither reader"."""
+    """One record on which rules and readers differ. `problem` goes into a sentence: "given by the rules alone". `matches` are
+    the text that made the rules apply."""
 
     row: str
     facet: str
     value: str
     problem: str
     title: str
-    words: tuple[Match, ...]
+    matches: tuple[Match, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Screening:
-    """Screening measured on one kind of record (`title+abstract` or `title`). Unsure is neither right nor wrong."""
+    """Screening measured on one kind of record (`title+abstract` or `title`): how many records there are, how many are
+    relevant, right and wrong inclusions, how many are unsure, how many relevant ones were excluded. An unsure record counts as
+    missed when it is relevant, and else not at all."""
 
     basis: str
     rows: int
     relevant: int
-    counts: Count
+    counts: Counts
     unsure: int
     relevant_excluded: int
     disagreements: tuple[Disagreement, ...]
@@ -101,42 +76,50 @@ class Screening:
 
 @dataclass(frozen=True, slots=True)
 class Tagging:
-    """Tags measured: per value and per facet, precision against what either reader gave, recall on what both gave."""
+    """Tags measured: for each value (counts for precision against tags of either reader, counts for recall of tags of
+    both)."""
 
     rows: int
-    values: Mapping[tuple[str, str], tuple[Count, Count]]
+    values: Mapping[tuple[str, str], tuple[Counts, Counts]]
     disagreements: tuple[Disagreement, ...] = field(repr=False)
 
     def facet(self, name: str) -> tuple[float | None, float | None]:
         """(precision, recall) of a whole facet."""
+        given, expected = self.facet_counts(name)
+        return given.precision, expected.recall
+
+    def facet_counts(self, name: str) -> tuple[Counts, Counts]:
+        """The counts of a whole facet: (for precision, for recall)."""
         pairs = [pair for (facet, _), pair in self.values.items() if facet == name]
-        said = Count(sum(p.right for p, _ in pairs), sum(p.wrong for p, _ in pairs))
-        sought = Count(sum(r.right for _, r in pairs), 0, sum(r.missed for _, r in pairs))
-        return said.precision, sought.recall
+        given = Counts(sum(p.right for p, _ in pairs), sum(p.wrong for p, _ in pairs))
+        return given, Counts(sum(r.right for _, r in pairs), 0, sum(r.missed for _, r in pairs))
 
 
 @dataclass(frozen=True, slots=True)
 class Trials:
-    """How well randomised trials are told from other records."""
+    """How well randomised trials are told from other records: a measurement of `designs.TRIALS`."""
 
-    counts: Count
+    counts: Counts
     disagreements: tuple[Disagreement, ...] = field(repr=False)
 
 
-def screening(rows: Iterable[Row], rules: Taxonomy) -> tuple[Screening, ...]:
-    """Screening on the rows that carry a verdict all readers share, with abstract and on the title alone."""
-    tallies: dict[str, list[tuple[Row, VerdictName, tuple[Match, ...]]]] = {"title+abstract": [], "title": []}
+def measure_screening(rows: Iterable[LabelledRecord], rules: Taxonomy) -> tuple[Screening, ...]:
+    """Screening of the records on whose verdict all readers agree: those with an abstract, and those with a title alone."""
+    tallies: dict[str, list[tuple[LabelledRecord, VerdictName, tuple[Match, ...]]]] = {
+        "title+abstract": [],
+        "title": [],
+    }
     for row in rows:
         if row.relevant and len(set(row.relevant)) == 1 and (row.work.title or row.work.abstract):
-            said = screen(row.work, rules)
-            tallies[said.judged_on].append((row, said.verdict, said.matches))
+            ruled = screen(row.work, rules)
+            tallies[ruled.judged_on].append((row, ruled.verdict, ruled.matches))
     return tuple(_screened(basis, judged) for basis, judged in tallies.items() if judged)
 
 
-def _screened(basis: str, judged: Sequence[tuple[Row, VerdictName, tuple[Match, ...]]]) -> Screening:
+def _screened(basis: str, judged: Sequence[tuple[LabelledRecord, VerdictName, tuple[Match, ...]]]) -> Screening:
     right = wrong = unsure = lost = relevant = 0
     disagreements = []
-    for row, verdict, words in judged:
+    for row, verdict, matches in judged:
         truth = row.relevant[0]
         relevant += truth
         right += truth and verdict == "include"
@@ -145,16 +128,16 @@ def _screened(basis: str, judged: Sequence[tuple[Row, VerdictName, tuple[Match, 
         unsure += verdict == "unsure"
         if (truth and verdict != "include") or (not truth and verdict == "include"):
             problem = f"{verdict}, but the readers say {'relevant' if truth else 'not relevant'}"
-            disagreements.append(Disagreement(row.id, "screen", verdict, problem, row.work.title or "", words))
-    counts = Count(right, wrong, relevant - right)
+            disagreements.append(Disagreement(row.id, "screen", verdict, problem, row.work.title or "", matches))
+    counts = Counts(right, wrong, relevant - right)
     return Screening(basis, len(judged), relevant, counts, unsure, lost, tuple(disagreements))
 
 
-def tags(rows: Iterable[Row], rules: Taxonomy) -> Tagging:
-    """Tags on the relevant rows that readers labelled.
+def measure_tagging(rows: Iterable[LabelledRecord], rules: Taxonomy) -> Tagging:
+    """Tags of the relevant records that readers labelled.
 
-    Where some rows have two readers, those with one are left out: nobody checked what that one left unsaid. With one
-    reader throughout, "either" and "both" are that reader.
+    Where some records have two readers, those with one are left out, because nobody checked what that reader left out. With
+    one reader throughout, "either" and "both" are that reader.
     """
     rows = list(rows)
     readers = max((len(row.readers) for row in rows), default=0)
@@ -165,50 +148,50 @@ def tags(rows: Iterable[Row], rules: Taxonomy) -> Tagging:
         if not row.readers or len(row.readers) < readers or (row.relevant and not all(row.relevant)):
             continue
         seen += 1
-        said = {(t.facet, t.value): t.matches for t in tag(row.work, rules.tagging)}
+        tags = {(t.facet, t.value): t.matches for t in tag(row.work, rules.tagging)}
         for facet in FACETS:
             given = [reader.get(facet, frozenset()) for reader in row.readers]
             either, both = frozenset[str]().union(*given), frozenset.intersection(*given)
-            spoken = {value for name, value in said if name == facet}
-            for value in sorted(spoken | both):
+            by_rules = {value for name, value in tags if name == facet}
+            for value in sorted(by_rules | both):
                 tally = counts.setdefault((facet, value), [0, 0, 0, 0])
-                tally[0] += value in spoken and value in either
-                tally[1] += value in spoken and value not in either
-                tally[2] += value in spoken and value in both
-                tally[3] += value not in spoken
-                if value not in spoken or value not in either:
-                    problem = "not said, but by both readers" if value in both else "said, but by neither reader"
-                    words = said.get((facet, value), ())
+                tally[0] += value in by_rules and value in either
+                tally[1] += value in by_rules and value not in either
+                tally[2] += value in by_rules and value in both
+                tally[3] += value not in by_rules
+                if value not in by_rules or value not in either:
+                    problem = "given by both readers, not by the rules" if value in both else "given by the rules alone"
+                    matches = tags.get((facet, value), ())
                     title = row.work.title or row.work.abstract or ""
-                    disagreements.append(Disagreement(row.id, facet, value, problem, title, words))
-    values = {key: (Count(a, b), Count(c, 0, d)) for key, (a, b, c, d) in sorted(counts.items())}
+                    disagreements.append(Disagreement(row.id, facet, value, problem, title, matches))
+    values = {key: (Counts(a, b), Counts(c, 0, d)) for key, (a, b, c, d) in sorted(counts.items())}
     return Tagging(seen, values, tuple(disagreements))
 
 
-def rct(rows: Iterable[Row], rules: Taxonomy) -> Trials:
-    """Is it a randomised trial? On any field of medicine, so without screening."""
+def measure_trials(rows: Iterable[LabelledRecord], rules: Taxonomy) -> Trials:
+    """Whether the rules tag randomised trials as such, on records of any field of medicine (which are therefore not screened)."""
     right = wrong = missed = 0
     disagreements = []
     for row in rows:
         if row.randomised is None:
             continue
-        found = [t for t in tag(row.work, rules.tagging) if t.facet == "design" and t.value in RANDOMISED]
+        found = [t for t in tag(row.work, rules.tagging) if t.facet == designs.FACET and t.value in designs.TRIALS]
         right += bool(found) and row.randomised
         wrong += bool(found) and not row.randomised
         missed += row.randomised and not found
         if bool(found) != row.randomised:
-            problem = "said, but not indexed so" if found else "not said, but indexed so"
-            words = found[0].matches if found else ()
-            disagreements.append(Disagreement(row.id, "design", "rct", problem, row.work.title or "", words))
-    return Trials(Count(right, wrong, missed), tuple(disagreements))
+            problem = "tagged, but not indexed so" if found else "not tagged, but indexed so"
+            matches = found[0].matches if found else ()
+            disagreements.append(Disagreement(row.id, "design", "rct", problem, row.work.title or "", matches))
+    return Trials(Counts(right, wrong, missed), tuple(disagreements))
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """How far a person reads down a list that is ordered by likelihood until so much of the relevant is found.
+    """How many records a person reads, likeliest first, until the `share` of the relevant ones is found.
 
-    `read` of `rows` in this order, `random` on average in any order. The queue alone, and the whole set (what the rules
-    include first, then the queue, then what they exclude).
+    `read` of `rows` in that order, `random` on average in any order. `queue_…` are the same for the records that the rules
+    leave unsure; the whole set has what the rules include first, then the unsure, then what they exclude.
     """
 
     share: float
@@ -221,8 +204,9 @@ class Ranking:
     queue_read: int
 
 
-def ranking(rows: Iterable[Row], rules: Taxonomy, share: float = 0.95) -> Ranking:
-    """Order labelled rows by words alone, as `to_check` does (sources and citations are not in a labelled file)."""
+def measure_ranking(rows: Iterable[LabelledRecord], rules: Taxonomy, share: float = 0.95) -> Ranking:
+    """Labelled records in the order of the view `to_check`, by their text alone: a labelled file has no sources and no
+    citations."""
     order: list[tuple[tuple[float, ...], bool, bool]] = []
     for row in rows:
         if row.relevant and len(set(row.relevant)) == 1 and (row.work.title or row.work.abstract):
@@ -257,30 +241,31 @@ def _read_until(order: Sequence[bool], needed: int) -> int:
 
 
 def render(measured: Sequence[Screening] | Tagging | Trials, disagreements: bool = True) -> str:
-    """The figures as lines for a terminal, the disagreements with their words after them (or without them)."""
+    """The figures as lines for a terminal; then, unless `disagreements` is False, each disagreement with the text behind it."""
     if isinstance(measured, Tagging):
         lines = _tag_lines(measured)
-        apart: Sequence[Disagreement] = measured.disagreements
+        differing: Sequence[Disagreement] = measured.disagreements
     elif isinstance(measured, Trials):
         lines = [f"randomised trials: {_figures(measured.counts)}"]
-        apart = measured.disagreements
+        differing = measured.disagreements
     else:
         lines = [line for part in measured for line in _screening_lines(part)]
-        apart = [found for part in measured for found in part.disagreements]
-    if disagreements and apart:
-        lines += ["", f"{len(apart)} disagreements:"]
-        for found in apart:
-            words = ", ".join(dict.fromkeys(f"“{match.quote}”" for match in found.words[:4]))
+        differing = [found for part in measured for found in part.disagreements]
+    if disagreements and differing:
+        lines += ["", f"{len(differing)} disagreements:"]
+        for found in differing:
+            quotes = ", ".join(dict.fromkeys(f"“{match.quote}”" for match in found.matches[:4]))
             title = found.title if len(found.title) <= 90 else found.title[:89] + "…"
             lines.append(
-                f"  {found.row}  {found.facet}:{found.value} {found.problem}: {title}{f' ({words})' if words else ''}"
+                f"  {found.row}  {found.facet}:{found.value} {found.problem}: {title}{f' ({quotes})' if quotes else ''}"
             )
     return "\n".join(lines) + "\n"
 
 
 def _screening_lines(part: Screening) -> list[str]:
     basis = "title and abstract" if part.basis == "title+abstract" else "title alone"
-    unsure, lost = _share(part.unsure, part.rows), _share(part.relevant_excluded, part.relevant)
+    unsure = percent(ratio(part.unsure, part.rows), 1)
+    lost = percent(ratio(part.relevant_excluded, part.relevant), 1)
     return [
         f"{basis}: {part.rows} works, {part.relevant} relevant; {_figures(part.counts)}",
         f"  unsure {part.unsure} ({unsure}), relevant but excluded {part.relevant_excluded} ({lost})",
@@ -292,35 +277,31 @@ def _tag_lines(measured: Tagging) -> list[str]:
     for facet in FACETS:
         precision, recall = measured.facet(facet)
         lines.append(
-            f"{facet}: precision {_number(precision)}, recall {_number(recall)}, F1 {_number(_f1(precision, recall))}"
+            f"{facet}: precision {decimal(precision)}, recall {decimal(recall)}, F1 {decimal(f1(precision, recall))}"
         )
-        for (name, value), (said, sought) in measured.values.items():
+        for (name, value), (given, expected) in measured.values.items():
             if name == facet:
                 lines.append(
-                    f"  {value:<26} precision {_number(said.precision)} ({said.right}/{said.right + said.wrong})"
-                    f"  recall {_number(sought.recall)} ({sought.right}/{sought.right + sought.missed})"
-                    f"  F1 {_number(_f1(said.precision, sought.recall))}"
+                    f"  {value:<26} precision {decimal(given.precision)} ({given.right}/{given.given})"
+                    f"  recall {decimal(expected.recall)} ({expected.right}/{expected.expected})"
+                    f"  F1 {decimal(f1(given.precision, expected.recall))}"
                 )
     return lines
 
 
-def _figures(counts: Count) -> str:
+def _figures(counts: Counts) -> str:
     return (
-        f"precision {_number(counts.precision)} ({counts.right}/{counts.right + counts.wrong}), "
-        f"recall {_number(counts.recall)} ({counts.right}/{counts.right + counts.missed}), F1 {_number(counts.f1)}"
+        f"precision {decimal(counts.precision)} ({counts.right}/{counts.given}), "
+        f"recall {decimal(counts.recall)} ({counts.right}/{counts.expected}), F1 {decimal(counts.f1)}"
     )
 
 
-def _number(figure: float | None) -> str:
-    return "  –  " if figure is None else f"{figure:.3f}"
+def labelled_records(path: Path) -> list[LabelledRecord]:
+    """The labelled records of a file. ConfigError when it cannot be read, has no labels, or a label that means nothing.
 
-
-def _share(part: int, whole: int) -> str:
-    return f"{part / whole:.1%}" if whole else "–"
-
-
-def read(path: Path) -> list[Row]:
-    """The labelled rows of a file; ConfigError when it cannot be read, has no labels we know, or a label that is none."""
+    CSV: `label_relevant`, or `is_rct_medline`. JSON Lines: `relevant` and `labels` (facet → values), and the same with
+    `_second_reader`. Both: `title`, `abstract`, `container` or `journal`, `type`, `doi`, `id` or `pmid`.
+    """
     try:
         raw = path.read_bytes()
         text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8-sig")
@@ -346,9 +327,11 @@ def _jsonl(text: str, path: Path) -> Iterator[tuple[int, str, dict[str, Any]]]:
         try:
             record = json.loads(line)
         except (json.JSONDecodeError, RecursionError) as error:
-            raise ConfigError(f"{where}: is no JSON Lines file ({error}); each line is one object") from None
+            raise ConfigError(f"{where}: not a JSON Lines file ({error}); each line must be one object") from None
         if not isinstance(record, dict):
-            raise ConfigError(f'{where}: is no record; each line is an object such as {{"title": …, "relevant": 1}}')
+            raise ConfigError(
+                f'{where}: not a record; each line must be an object such as {{"title": …, "relevant": 1}}'
+            )
         yield number, where, record
 
 
@@ -358,22 +341,22 @@ def _csv(text: str, path: Path) -> Iterator[tuple[int, str, dict[str, Any]]]:
         for number, record in enumerate(reader, start=1):
             yield number, f"{path}:{reader.line_num}", record
     except csv.Error as error:
-        raise ConfigError(f"{path}:{reader.line_num + 1}: is no CSV file ({error})") from None
+        raise ConfigError(f"{path}:{reader.line_num + 1}: not a CSV file ({error}); check the quotes there") from None
 
 
 def _label(raw: object, field: str, where: str) -> bool | None:
-    """What a reader said; None for nothing. JSON may say it as true, 1 or "yes"."""
+    """A reader's verdict; None where the field is empty. JSON may have true, 1 or "yes"."""
     text = "" if raw is None else str(raw).strip().casefold()
     if not text:
         return None
     if text not in LABELS:
         raise ConfigError(
-            f"{where}: {field} is {raw!r}, which is no label; write 1, true, yes or include, or 0, false, no or exclude"
+            f"{where}: {field} is {raw!r}, which is not a label; write 1, true, yes or include, or 0, false, no or exclude"
         )
     return LABELS[text]
 
 
-def _row(number: int, where: str, record: Mapping[str, Any]) -> Row | None:
+def _row(number: int, where: str, record: Mapping[str, Any]) -> LabelledRecord | None:
     work = Work(
         doi=Doi(record.get("doi") or f"10.0/row-{number}"),
         title=None if record.get("title_is_placeholder") else record.get("title") or None,
@@ -383,21 +366,21 @@ def _row(number: int, where: str, record: Mapping[str, Any]) -> Row | None:
     )
     name = str(record.get("id") or record.get("pmid") or record.get("doi") or number)
 
-    def said(*fields: str) -> tuple[bool, ...]:
+    def verdicts(*fields: str) -> tuple[bool, ...]:
         labels = (_label(record.get(field), field, where) for field in fields)
         return tuple(label for label in labels if label is not None)
 
     if "label_relevant" in record:
-        return Row(name, work, said("label_relevant"), note=record.get("hard_negative") or None)
+        return LabelledRecord(name, work, verdicts("label_relevant"), note=record.get("hard_negative") or None)
     if "is_rct_medline" in record:
-        return Row(name, work, randomised=_label(record["is_rct_medline"], "is_rct_medline", where))
+        return LabelledRecord(name, work, randomised=_label(record["is_rct_medline"], "is_rct_medline", where))
     if "labels" not in record and "relevant" not in record:
         return None
     readers = [record.get("labels"), record.get("labels_second_reader")]
-    return Row(
+    return LabelledRecord(
         name,
         work,
-        said("relevant", "relevant_second_reader"),
+        verdicts("relevant", "relevant_second_reader"),
         tuple(_values(labels, where) for labels in readers if labels),
         note=record.get("notes") or None,
     )
@@ -405,5 +388,5 @@ def _row(number: int, where: str, record: Mapping[str, Any]) -> Row | None:
 
 def _values(labels: object, where: str) -> dict[str, frozenset[str]]:
     if not isinstance(labels, dict) or not all(isinstance(values, list) for values in labels.values()):
-        raise ConfigError(f'{where}: the labels are no object of lists; write them like {{"design": ["rct"]}}')
+        raise ConfigError(f'{where}: the labels must be an object of lists; write them like {{"design": ["rct"]}}')
     return {facet: frozenset(map(str, values)) for facet, values in labels.items()}

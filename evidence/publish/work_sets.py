@@ -20,10 +20,6 @@ from datasette.utils import sqlite_timelimit
 
 from evidence.publish.cache import CACHE
 
-TRIALS = ("rct", "cluster-rct")
-REVIEWS = ("meta-analysis", "systematic-review")
-"""The designs that the map, the front page and the claims count apart."""
-
 COLUMNS = ("verdict", "year")
 """Columns of `works` with few values, by which every list is counted."""
 

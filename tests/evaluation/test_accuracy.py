@@ -17,7 +17,7 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 @pytest.fixture(scope="module")
 def published() -> tuple[Figure, ...]:
-    return accuracy.read()
+    return accuracy.read_table()
 
 
 def test_the_table_was_made_with_todays_rules(published: tuple[Figure, ...], book: Taxonomy) -> None:
@@ -56,10 +56,10 @@ def test_measuring_again_gives_the_table(full_data: Path, book: Taxonomy, publis
 def test_the_rules_do_on_the_sample_what_they_did(book: Taxonomy) -> None:
     """Titles only, so this says nothing about accuracy: a changed rule shows here what it changes, for the better or worse."""
     figures = runpy.run_path(str(SCRIPTS / "make_samples.py"))["figures"](SAMPLES, book)
-    assert tuple(figures) == accuracy.read(SAMPLES / "accuracy.csv"), "run scripts/make_samples.py"
+    assert tuple(figures) == accuracy.read_table(SAMPLES / "accuracy.csv"), "run scripts/make_samples.py"
 
 
 def test_it_reads_back_what_it_wrote(tmp_path: Path, published: tuple[Figure, ...]) -> None:
-    accuracy.write(published, tmp_path / "a.csv")
-    assert accuracy.read(tmp_path / "a.csv") == published
-    assert accuracy.read(tmp_path / "none.csv") == ()
+    accuracy.write_table(published, tmp_path / "a.csv")
+    assert accuracy.read_table(tmp_path / "a.csv") == published
+    assert accuracy.read_table(tmp_path / "none.csv") == ()

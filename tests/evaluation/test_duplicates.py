@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from evidence.errors import ConfigError
-from evidence.evaluation.duplicates import GOLD, RECORDS, Result, evaluate, evaluate_file, read, render
+from evidence.evaluation.duplicates import GOLD, RECORDS, Result, evaluate, evaluate_file, read_records, render
 
 HEAD = "ID,title,author,year,journal,volume,number,pages,doi\n"
 TITLE = "Mechanisms of change in interpersonal therapy (IPT)"
@@ -37,7 +37,7 @@ def test_pairs_right_wrong_and_missed(tmp_path: Path) -> None:
     assert (result.records, result.right, result.doubtful) == (4, 0, 1)
     assert [(pair.first.key, pair.second.key) for pair in result.wrong] == [("a", "b")]
     assert [(pair.first.key, pair.second.key, pair.waits) for pair in result.missed] == [("a", "c", True)]
-    assert (result.precision, result.recall, result.f1) == (0.0, 0.0, 0.0)
+    assert (result.counts.precision, result.counts.recall, result.counts.f1) == (0.0, 0.0, 0.0)
     told = render(result)
     assert "records.csv: 4 records, 1 pairs merged, 1 left to a person" in told
     assert "precision 0.00% (1 wrong), recall 0.00% (1 missed), F1 0.00%" in told
@@ -52,15 +52,15 @@ def test_pairs_right_wrong_and_missed(tmp_path: Path) -> None:
 def test_a_perfect_score_and_ids_nobody_has(tmp_path: Path) -> None:
     result = evaluate_file(write(tmp_path, HEAD + LONG + SHORT + COUPLE, "merged_ids\na;b\nd;z\n"))
     assert (result.right, result.wrong, result.missed, result.unknown) == (1, (), (), ("z",))
-    assert (result.precision, result.recall, result.f1) == (1.0, 1.0, 1.0)
-    assert "1 ids of the gold are not among the records: z" in render(result)
+    assert (result.counts.precision, result.counts.recall, result.counts.f1) == (1.0, 1.0, 1.0)
+    assert "1 id of the gold standard is not among the records: z" in render(result)
 
 
 def test_without_gold_it_lists_what_it_would_merge(tmp_path: Path) -> None:
     result = evaluate_file(write(tmp_path, HEAD + LONG + SHORT))
     assert not result.judged
-    assert result.precision is result.recall is result.f1 is None
-    assert "nobody says which are right" in render(result)
+    assert result.counts.precision is result.counts.recall is result.counts.f1 is None
+    assert "without a gold standard nothing is measured" in render(result)
     assert "\nmerged: Titles, authors" in render(result)
 
 
@@ -85,7 +85,7 @@ def test_gold_in_a_column_and_other_names_for_columns(tmp_path: Path) -> None:
 
 
 def test_records_without_ids_are_known_by_their_line() -> None:
-    candidates, clusters = read("title,doi\nCouple therapy,10.1002/jclp.21857\nGroup therapy,\n")
+    candidates, clusters = read_records("title,doi\nCouple therapy,10.1002/jclp.21857\nGroup therapy,\n")
     assert [candidate.key for candidate in candidates] == ["2", "3"]
     assert candidates[1].doi is None
     assert clusters is None
@@ -117,19 +117,19 @@ def test_pairs_are_judged_one_by_one(tmp_path: Path) -> None:
     result = evaluate_file(path)
     assert (result.records, result.right, result.wrong) == (6, 1, ())
     assert [pair.first.key for pair in result.missed] == ["2/record_a"]
-    assert "missed: never thought to be one work" in render(result)
+    assert "missed: not compared, or taken for two works" in render(result)
 
 
 def test_long_lists_are_cut_and_say_so() -> None:
-    candidates, _ = read(HEAD + "".join(COUPLE.replace("d,", f"{key},", 1) for key in "abcd"))
+    candidates, _ = read_records(HEAD + "".join(COUPLE.replace("d,", f"{key},", 1) for key in "abcd"))
     told = render(evaluate(candidates, []), show=2)
     assert "wrong: and 4 more" in told
 
 
 def test_joined_by_way_of_others_is_told() -> None:
-    candidates, _ = read(HEAD + LONG)
+    candidates, _ = read_records(HEAD + LONG)
     result = Result("x", 2, 0, (), (), 0)
-    assert result.precision is None
+    assert result.counts.precision is None
     assert "n/a" in render(result)
     assert evaluate(candidates, None).judged is False
 
@@ -139,7 +139,7 @@ def test_joined_by_way_of_others_is_told() -> None:
     [
         ("x.csv", b"a,b\n1,2\n", "x.csv:1: no column with titles or DOIs"),
         ("x.csv", b"", "x.csv:1: no column with titles or DOIs"),
-        ("x.csv", b"ID,title\n1,A\n1,B\n", "x.csv:3: the id '1' stands here a second time"),
+        ("x.csv", b"ID,title\n1,A\n1,B\n", "x.csv:3: the id '1' is already on an earlier line"),
         ("x.csv", b"title\n\xff\n", "x.csv: cannot be read"),
         ("x.csv", b"title\n" + b"a" * 200_000 + b"\n", "x.csv:2: not CSV"),
         ("x.csv.gz", b"title\n", "x.csv.gz: cannot be read"),

@@ -10,7 +10,7 @@ import pytest
 
 from evidence.errors import ConfigError
 from evidence.evaluation import matching
-from evidence.evaluation.matching import Index, Row, Tally, evaluate, read, render
+from evidence.evaluation.matching import Index, LabelledCitation, Tally, evaluate, labelled_citations, render
 from tests.data import SAMPLES
 from tests.data import read as read_text
 
@@ -74,7 +74,7 @@ HAND_CHECKED = (
 
 
 def test_rows_of_both_shapes_are_read() -> None:
-    rows = read([MECHANISMS, "", *HAND_CHECKED])
+    rows = labelled_citations([MECHANISMS, "", *HAND_CHECKED])
     assert [row.kind for row in rows] == ["unstructured"] * 4 + ["structured"]
     assert rows[0].work is not None
     assert (rows[0].truth, rows[0].work.title) == (
@@ -92,11 +92,11 @@ def test_rows_of_both_shapes_are_read() -> None:
 )
 def test_a_line_that_is_neither_is_named(line: str) -> None:
     with pytest.raises(ConfigError, match=r"^labels\.jsonl:2: not a citation with its DOI"):
-        read([COUPLE, line], "labels.jsonl")
+        labelled_citations([COUPLE, line], "labels.jsonl")
 
 
 def test_a_row_is_doubtful_only_when_it_prints_nothing_of_its_work() -> None:
-    assert [row.doubtful for row in read([MECHANISMS, COUPLE, MISFILED, HAND_CHECKED[0]])] == [
+    assert [row.doubtful for row in labelled_citations([MECHANISMS, COUPLE, MISFILED, HAND_CHECKED[0]])] == [
         False,
         False,
         True,
@@ -105,7 +105,7 @@ def test_a_row_is_doubtful_only_when_it_prints_nothing_of_its_work() -> None:
 
 
 def test_the_index_ranks_by_rare_words_and_leaves_out_what_it_is_told() -> None:
-    rows = read([MECHANISMS, COUPLE, MISFILED])
+    rows = labelled_citations([MECHANISMS, COUPLE, MISFILED])
     index = Index(row.work for row in rows if row.work)
     assert index.search(rows[0].text)[0].doi == "10.1016/j.cpr.2013.09.002"
     assert "10.1016/j.cpr.2013.09.002" not in {work.doi for work in index.search(rows[0].text, without=rows[0].truth)}
@@ -114,7 +114,7 @@ def test_the_index_ranks_by_rare_words_and_leaves_out_what_it_is_told() -> None:
 
 
 def test_right_wrong_and_absent_are_counted() -> None:
-    evaluation = evaluate(read([MECHANISMS, COUPLE, MISFILED, *HAND_CHECKED]))
+    evaluation = evaluate(labelled_citations([MECHANISMS, COUPLE, MISFILED, *HAND_CHECKED]))
     assert evaluation.present == Tally(right=2, wrong=1)
     assert evaluation.absent == Tally(wrong=1, none=2)
     assert evaluation.present_sure == Tally(right=2)
@@ -140,32 +140,32 @@ def test_right_wrong_and_absent_are_counted() -> None:
 def test_targets_are_not_met_by_silence_or_by_a_wrong_link() -> None:
     assert not evaluate(()).met
     wrong = known("10.1234/x", json.loads(COUPLE)["reference"], atitle="Couples", firstAuthor="Whisman", volume="68")
-    assert not evaluate(read([COUPLE, wrong, MECHANISMS])).met
+    assert not evaluate(labelled_citations([COUPLE, wrong, MECHANISMS])).met
 
 
 def test_the_figures_are_told_with_their_mistakes() -> None:
-    told = render(evaluate(read([MECHANISMS, COUPLE, MISFILED, *HAND_CHECKED])))
+    told = render(evaluate(labelled_citations([MECHANISMS, COUPLE, MISFILED, *HAND_CHECKED])))
     assert "work present: 3 citations, precision 66.67%, recall 66.67%" in told
     assert "without doubtful labels: 2 citations, precision 100.00%, recall 100.00%" in told
     assert "1 labels are doubtful" in told
     assert "targets met" in told
     assert "Crossref's own matcher, unstructured, from 0.34: precision 50.00%, recall 50.00%" in told
-    assert "filed under 10.1002/cpp.1774, linked to 10.1002/jclp.21857" in told
-    assert "wrong:" not in render(evaluate(read([MECHANISMS, COUPLE, MISFILED])), show=0)
+    assert "labelled 10.1002/cpp.1774, linked to 10.1002/jclp.21857" in told
+    assert "wrong:" not in render(evaluate(labelled_citations([MECHANISMS, COUPLE, MISFILED])), show=0)
     assert "precision n/a" in render(evaluate(()))
 
 
-def rows_of(folder: Path, name: str) -> tuple[Row, ...]:
-    return read(read_text(folder, name).split("\n"), name)
+def rows_of(folder: Path, name: str) -> tuple[LabelledCitation, ...]:
+    return labelled_citations(read_text(folder, name).split("\n"), name)
 
 
 def test_targets_hold_on_real_citations(data: Path) -> None:
     # One citation of the full set's 199 is 0.5 %, so the two that hold two references each are allowed for.
     every, allowed = (1, 0) if data == SAMPLES else (43, 1)
     evaluation = evaluate(rows_of(data, "reference-strings.jsonl"), every=every)
-    assert evaluation.present.asked > (110 if data == SAMPLES else 180)
+    assert evaluation.present.citations > (110 if data == SAMPLES else 180)
     assert evaluation.present_sure.wrong <= allowed
-    assert (evaluation.present.recall or 0) >= matching.TARGET_RECALL
+    assert (evaluation.present.counts.recall or 0) >= matching.TARGET_RECALL
     assert evaluation.absent_sure.wrong <= allowed
 
 
@@ -178,6 +178,6 @@ def test_crossrefs_own_answers_are_scored_as_published(data: Path) -> None:
         assert scored["structured", 0.90] == Tally(right=42, wrong=0, none=4)
         return
     best = scored["unstructured", 0.34]
-    assert best.precision == pytest.approx(0.98, abs=0.015)
+    assert best.counts.precision == pytest.approx(0.98, abs=0.015)
     assert best.right / (best.right + best.none) == pytest.approx(0.945, abs=0.015)
-    assert scored["structured", 0.76].precision == pytest.approx(0.982, abs=0.005)
+    assert scored["structured", 0.76].counts.precision == pytest.approx(0.982, abs=0.005)

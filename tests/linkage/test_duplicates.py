@@ -535,8 +535,8 @@ def test_no_wrong_merge_and_few_missed(name: str, data: Path) -> None:
 
     result = evaluate_file(data / "dedup" / f"{name}{'.csv' if data == SAMPLES else '.tar.gz'}")
     assert not result.wrong, render(result)
-    assert result.recall is not None
-    assert result.recall >= FLOORS[name], render(result)
+    assert result.counts.recall is not None
+    assert result.counts.recall >= FLOORS[name], render(result)
 
 
 def test_the_hard_pairs(data: Path) -> None:

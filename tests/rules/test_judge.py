@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from evidence.crossref.normalise import normalise
 from evidence.decisions import decision_id, infer_seen
 from evidence.errors import RecordError
-from evidence.evaluation.screening import read
+from evidence.evaluation.screening import labelled_records
 from evidence.model import SAME_WORK, Decision, Doi, Work
 from evidence.review import agreement
 from evidence.rules import engine
@@ -166,7 +166,11 @@ def test_every_quote_on_every_real_record_is_where_it_says(data: Path, book: Tax
     for row in json_lines(data, "crossref-works.jsonl"):
         with contextlib.suppress(RecordError):
             works.append(normalise(row["work"]))
-    labelled = [row.work for name in ("ipt-labelled.csv", "ipt-bibliography.jsonl") for row in read(find(data, name))]
+    labelled = [
+        row.work
+        for name in ("ipt-labelled.csv", "ipt-bibliography.jsonl")
+        for row in labelled_records(find(data, name))
+    ]
     if data == SAMPLES:
         following = zip(
             *(itertools.islice(itertools.cycle(labelled), skip, None) for skip in range(1, 7)), strict=False
