@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from evidence import doi as dois
-from evidence.crossref.normalise import doi_of, normalise, references, score_of, without_doi
+from evidence.crossref.normalise import doi_of, missing_doi_reason, normalise, references, score_of
 from evidence.errors import RecordError, RejectedError, UnreadError
 from evidence.harvest.sources import ReferenceList
 from evidence.linkage.citations import Choice, agree, choose
@@ -135,7 +135,7 @@ def listed(source: ReferenceList, records: RecordSource) -> tuple[Citation, ...]
         raise RejectedError(f"{source.of}: {silence}, so its references are not known")
     try:
         if found.record_doi is None:
-            raise RecordError(without_doi(found.message))
+            raise RecordError(missing_doi_reason(found.message))
         deposited = references(found.message)
     except RecordError as error:
         text = f"{source.of}: its record cannot be understood ({error}), so its references are not known"

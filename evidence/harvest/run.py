@@ -14,7 +14,7 @@ from pathlib import Path
 
 from evidence import __version__
 from evidence.crossref import client
-from evidence.crossref.record_files import Archive, Question
+from evidence.crossref.record_files import ExpectedQuery, RecordFiles
 from evidence.database import queries, store
 from evidence.database.connection import open_evidence
 from evidence.database.lock import locked
@@ -69,10 +69,10 @@ def run_sync(
             )
             return stages.sync(config, opened, crossref, book, now=now, progress=progress, full=full)
         records = stack.enter_context(_record_files(files, config, opened))
-        taken = records.kept if files.everything else ()
+        taken = records.kept_records if files.everything else ()
         outcome = stages.sync(config, opened, records, book, now=now, progress=progress, full=full, take=taken)
         stages.reject(outcome, opened, records.unreadable)
-        outcome.read = records.read
+        outcome.read = records.read_count
         return outcome
 
 
@@ -113,16 +113,16 @@ def _judge_stale(opened: store.Store, book: Taxonomy, now: Clock, progress: Prog
 
 
 @contextmanager
-def _record_files(files: Files, config: Config, opened: store.Store) -> Iterator[Archive]:
+def _record_files(files: Files, config: Config, opened: store.Store) -> Iterator[RecordFiles]:
     """The files as a source that holds whatever this run will ask for."""
-    questions = [Question(s.query, Matcher(s).accepts) for s in config.sources if isinstance(s, Search)]
+    questions = [ExpectedQuery(s.query, Matcher(s).accepts) for s in config.sources if isinstance(s, Search)]
     lists = [s for s in config.sources if isinstance(s, ReferenceList)]
     followed = [s for s in lists if s.of]
     wanted = set(queries.current_dois(opened.conn)) | {s.of for s in followed if s.of}
     for decision in opened.decisions():
         wanted |= {decision.doi} | ({Doi(decision.value)} if decision.facet == SAME_WORK and decision.value else set())
     printed = [c for s in lists for c in s.citations]
-    with Archive(
+    with RecordFiles(
         files.paths,
         name=files.name,
         questions=_distinct(questions),
@@ -132,11 +132,11 @@ def _record_files(files: Files, config: Config, opened: store.Store) -> Iterator
     ) as records:
         cited = [citation for source in followed for citation in _followed(source, records)]
         if cited:
-            records.also(set().union(*map(references.possible, cited)), [c.text for c in cited])
+            records.keep_also(set().union(*map(references.possible, cited)), [c.text for c in cited])
         yield records
 
 
-def _followed(source: ReferenceList, records: Archive) -> tuple[Citation, ...]:
+def _followed(source: ReferenceList, records: RecordFiles) -> tuple[Citation, ...]:
     """The citations of a deposited list that is in the files; the run itself says when it is not."""
     try:
         return references.listed(source, records)
@@ -144,14 +144,14 @@ def _followed(source: ReferenceList, records: Archive) -> tuple[Citation, ...]:
         return ()
 
 
-def _distinct(questions: Sequence[Question]) -> list[Question]:
+def _distinct(questions: Sequence[ExpectedQuery]) -> list[ExpectedQuery]:
     """Two searches may ask Crossref the same and differ in their phrases; the archive answers either for both."""
-    by_query: dict[Query, list[Question]] = {}
+    by_query: dict[Query, list[ExpectedQuery]] = {}
     for question in questions:
         by_query.setdefault(question.query, []).append(question)
     return [
         group[0]
         if len(group) == 1
-        else Question(query, lambda m, t, a, g=tuple(group): any(q.accepts(m, t, a) for q in g))  # type: ignore[misc]
+        else ExpectedQuery(query, lambda m, t, a, g=tuple(group): any(q.accepts(m, t, a) for q in g))  # type: ignore[misc]
         for query, group in by_query.items()
     ]

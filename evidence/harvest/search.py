@@ -206,10 +206,10 @@ class _Reading:
         for rank, message in enumerate(items, start=before + 1):
             doi = normalise.doi_of(message)
             # Without a DOI an item is known again by its content in another pass, and in its own pass by its rank.
-            self.seen.add(doi or normalise.kept(message)[1])
+            self.seen.add(doi or normalise.serialise_any(message)[1])
             self.pass_seen.add(doi or f"no DOI, {rank}")
             if doi is None:
-                unusable.append(Unusable(rank, normalise.without_doi(message), message))
+                unusable.append(Unusable(rank, normalise.missing_doi_reason(message), message))
             elif self._matches(message):
                 place = None if self.by_creation else rank
                 hits.append(Hit(doi, place, normalise.score_of(message), normalise.indexed_at(message)))
@@ -223,7 +223,7 @@ class _Reading:
         if not self.matcher.in_years(message):
             return False
         try:
-            return self.matcher.says(*normalise.searchable(message))
+            return self.matcher.says(*normalise.title_and_abstract(message))
         except RecordError:
             return True
 

@@ -17,8 +17,17 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from evidence import __version__
-from evidence.crossref.normalise import aliases as listed_aliases
-from evidence.crossref.normalise import cited_by, doi_of, indexed_at, kept, normalise, searchable, without_doi, written
+from evidence.crossref.normalise import (
+    cited_by,
+    doi_of,
+    indexed_at,
+    missing_doi_reason,
+    normalise,
+    serialise,
+    serialise_any,
+    title_and_abstract,
+)
+from evidence.crossref.normalise import listed_aliases as listed_aliases
 from evidence.crossref.record_files import Unreadable
 from evidence.database import change_log, queries
 from evidence.database.rows import (
@@ -229,7 +238,7 @@ def _harvest_references(bench: Bench, outcome: Outcome, source: ReferenceList) -
     try:
         citations = references.listed(source, bench.records)
     except UnreadError as error:
-        text, digest = kept(error.message)
+        text, digest = serialise_any(error.message)
         place = error.place or f"asked for by {source.of}"
         of = Reject(digest, source.of, str(error), text, place)
         _land(bench, outcome, source.id, [], [], [], rejects=[of])
@@ -280,7 +289,7 @@ def _harvest_search(bench: Bench, outcome: Outcome, source: Search, state: Sourc
         messages, aliases, held, rejects = _fetch(bench, sweep.hits)
         sightings = [Sighting(held[h.doi], "search", h.rank, h.score) for h in sweep.hits if h.doi in held]
         for odd in sweep.unusable:
-            text, digest = kept(odd.item)
+            text, digest = serialise_any(odd.item)
             rejects.append(Reject(digest, None, odd.reason, text, search.place(source, sweep, odd.number)))
         places = {s.doi: search.place(source, sweep, s.rank) for s in sightings} if bench.records.authoritative else {}
         seen.update(sighting.doi for sighting in sightings)
@@ -322,7 +331,7 @@ def _close(bench: Bench, source: Search, seen: set[Doi], guessed: bool) -> int:
         missed = [doi for doi in queries.works_found_by(bench.store.conn, source.id) if doi not in seen]
         for doi, _, text in queries.current_records(bench.store.conn, missed):
             message = json.loads(text)
-            if matcher.accepts(message, *searchable(message)):
+            if matcher.accepts(message, *title_and_abstract(message)):
                 stands.add(doi)
     return bench.store.end_sightings(bench.run, source.id, stands)
 
@@ -613,8 +622,8 @@ def _records(
     rejects: list[Reject] = []
     for message in messages:
         if (doi := doi_of(message)) is None:
-            text, digest = kept(message)
-            rejects.append(Reject(digest, None, without_doi(message), text))
+            text, digest = serialise_any(message)
+            rejects.append(Reject(digest, None, missing_doi_reason(message), text))
         else:
             latest[doi] = message
     current = bench.store.digests_and_bases(list(latest))
@@ -624,9 +633,9 @@ def _records(
     counted: list[Counted] = []
     for doi, message in latest.items():
         try:
-            raw, checksum = written(message)
+            raw, checksum = serialise(message)
         except RecordError as error:
-            text, digest = kept(message)
+            text, digest = serialise_any(message)
             rejects.append(Reject(digest, doi, str(error), text, places.get(doi) or _place(bench.records, doi)))
             continue
         indexed, before = indexed_at(message), held.get(doi)
@@ -647,7 +656,7 @@ def _records(
 
 def _unread(bench: Bench, message: object, asked: Doi) -> Reject:
     """What was answered when a record was asked for, and cannot be told to be that record, or cannot be understood."""
-    text, digest = kept(message)
+    text, digest = serialise_any(message)
     try:
         normalise(message)  # type: ignore[arg-type]  # it says what is wrong with anything
         reason = "the record has another DOI"

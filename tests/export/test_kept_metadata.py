@@ -19,7 +19,7 @@ from bibtexparser.entrypoint import parse_string
 from bibtexparser.middlewares import SeparateCoAuthors, SplitNameParts
 
 from evidence import text
-from evidence.crossref.normalise import doi_of, normalise, written
+from evidence.crossref.normalise import doi_of, normalise, serialise
 from evidence.database.rows import HarvestedPage, JudgedRecord
 from evidence.database.selection import full_rows
 from evidence.database.store import Store, open_store
@@ -89,7 +89,7 @@ def land(store: Store, messages: list[Message]) -> list[Doi]:
             work = normalise(item)
         except RecordError:
             continue
-        raw, digest = written(item)
+        raw, digest = serialise(item)
         records[work.doi] = JudgedRecord(work.doi, digest, raw, work, JUDGED, "b")
     run = store.start_run("files", "0", "2026-11-01T00:00:00Z")
     store.register_sources(run, [("files", "files", "Files", "{}")])
@@ -238,7 +238,7 @@ def test_judging_after_an_upgrade_fills_the_columns_and_reports_no_change(tmp_pa
         run = store.start_run("files", "0", "2026-11-01T00:00:00Z")
         store.register_sources(run, [("files", "files", "Files", "{}")])
         store.set_facets(rejudge.facet_rows(book))
-        raw, digest = written(FULL)
+        raw, digest = serialise(FULL)
         doi = doi_of(FULL)
         assert doi is not None
         store.write_page(run, "files", HarvestedPage([rejudge.read_and_judge(FULL, doi, digest, raw, book, {})]))

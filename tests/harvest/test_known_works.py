@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evidence import strict_yaml
-from evidence.crossref.normalise import written
+from evidence.crossref.normalise import serialise
 from evidence.database import prisma_flow, queries
 from evidence.database.rows import HarvestedPage
 from evidence.database.selection import Selection, selected_works
@@ -466,7 +466,7 @@ def test_a_score_is_no_part_of_a_record(store: Store, go: Callable[..., Outcome]
         go(FakeRecordSource([], name="files"), take=[MARKOWITZ | {"score": score}])
     go(FakeRecordSource([MARKOWITZ | {"score": 9}]))
     assert [("score" in json.loads(text)) for (text,) in rows(store, "select message from snapshots")] == [False]
-    assert written(MARKOWITZ | {"score": 1}) == written(MARKOWITZ)
+    assert serialise(MARKOWITZ | {"score": 1}) == serialise(MARKOWITZ)
 
 
 # ---------------------------------------------------------------------- records that cannot be understood

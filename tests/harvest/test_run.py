@@ -81,7 +81,7 @@ def test_first_and_second_sync(go: Callable[..., Outcome], server: LoopbackCross
     assert (second.landed.new, second.landed.changed, second.landed.sightings) == ([], [], 0)
     assert contents(tmp_path / "a") == before
     again = server.requests[requests:]
-    refresh = [r for r in again if r.params.get("select") == client.LIGHT]
+    refresh = [r for r in again if r.params.get("select") == client.CHECK_FIELDS]
     assert sum(len(r.dois) for r in refresh) == MANY + 4 == second.refreshed
     assert len(refresh) <= 2 * (len(first.landed.new) / 100)
     assert len(again) - len(refresh) <= 4

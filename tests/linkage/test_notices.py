@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evidence import strict_yaml
-from evidence.crossref.normalise import written
+from evidence.crossref.normalise import serialise
 from evidence.database import change_log, queries, store_notices
 from evidence.database.rows import HarvestedPage
 from evidence.database.selection import Selection, selected_works
@@ -79,7 +79,7 @@ class Bench:
     def land(self, *messages: Message, aliases: Sequence[tuple[str, str]] = ()) -> None:
         records = []
         for one in messages:
-            text, digest = written(one)
+            text, digest = serialise(one)
             records.append(rejudge.read_and_judge(one, Doi(one["DOI"]), digest, text, self.book, {}))
         pairs = [(Doi(alias), Doi(doi)) for alias, doi in aliases]
         self.store.write_page(self.run(), "s", HarvestedPage(records, aliases=pairs))
