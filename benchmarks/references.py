@@ -134,7 +134,7 @@ def same_candidates(records: Sequence[Message], texts: Sequence[str], every: int
 
 
 def settle(citations: Sequence[Citation], crossref: RecordSource) -> Iterator[Resolution]:
-    for settled in references.settle(citations, crossref, {}):
+    for settled in references.resolve(citations, crossref, {}):
         yield from settled.resolutions
 
 
@@ -156,7 +156,7 @@ class Exhaustive(RecordFiles):
         return Page([{**self._load(doi), "score": score} for score, doi in best], len(best))
 
 
-class Forgetful(references._Answers):
+class Forgetful(references._Lookups):
     """Answers without a cache: normalises a record each time it is compared."""
 
     def work(self, doi: Doi) -> Work | None:
@@ -173,7 +173,7 @@ def by_product(citations: Sequence[Citation], crossref: RecordSource) -> Iterato
     for start in range(0, len(citations), references.PART):
         answers = Forgetful()
         for citation in citations[start : start + references.PART]:
-            yield references._verdict(citation, references.readings(citation), crossref, answers, False)
+            yield references._resolve_one(citation, references.candidate_dois(citation), crossref, answers, False)
 
 
 # ---------------------------------------------------------------------- citations and records

@@ -27,19 +27,19 @@ CANDIDATES = 20
 PART = 100
 """Citations settled, and landed, at once."""
 
-WORKS = 20_000
+MAX_WORKS = 20_000
 """Works kept for comparing while a list is settled, about 2 kB each; the one used longest ago goes first."""
 
 NO_TEXT = "(no text deposited)"
 """What stands for the text of a deposited reference that has neither text nor DOI."""
 
-NOTHING = "nothing to compare: the citation is only a DOI"
+NOTHING_TO_COMPARE = "nothing to compare: the citation is only a DOI"
 
 _LINKS = re.compile(r"(https?://\S+|\bdoi\s*:?\s*\S+|\bpmid\s*:?\s*\d+|\bpmc\d+|retrieved\b.*$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class ResolvedPart:
     """Verdicts of part of a list, with the records of the accepted ones and the aliases met on the way. `unread` are records
     that were asked for and cannot be understood, each with the DOI that was asked."""
 
@@ -50,7 +50,7 @@ class Settled:
 
 
 @dataclass(slots=True)
-class _Answers:
+class _Lookups:
     """What was looked up so far, by the DOI requested: whole answers for one part of a list, and for all of the
     list what is compared of each work, so that none is asked for or read twice."""
 
@@ -58,7 +58,7 @@ class _Answers:
     unread: dict[Doi, Message] = field(default_factory=dict)
     works: dict[Doi, Work] = field(default_factory=dict)
     landed: set[Doi] = field(default_factory=set)
-    limit: int = WORKS
+    limit: int = MAX_WORKS
 
     def ask(self, records: RecordSource, wanted: Iterable[Doi]) -> None:
         new = []
@@ -122,7 +122,7 @@ def _compared(work: Work) -> Work:
     )
 
 
-def listed(source: ReferenceList, records: RecordSource) -> tuple[Citation, ...]:
+def citations_of(source: ReferenceList, records: RecordSource) -> tuple[Citation, ...]:
     """The citations of a list: as printed in sources.yaml, or as a publisher deposited them for the work `of`.
 
     RejectedError when that work has no record or deposited no list, UnreadError when its record cannot be understood.
@@ -148,20 +148,20 @@ def listed(source: ReferenceList, records: RecordSource) -> tuple[Citation, ...]
     )
 
 
-def settle(
+def resolve(
     citations: Sequence[Citation], records: RecordSource, settled: Mapping[int, Resolution], *, deposited: bool = False
-) -> Iterator[Settled]:
+) -> Iterator[ResolvedPart]:
     """Verdicts for the citations, part by part. Accepted verdicts in `settled` (by position) with the same text and
     stated DOI stand without a new question. `deposited`: the DOIs were asserted by a publisher or Crossref, so a
     record that the text does not contradict is accepted."""
-    answers = _Answers()
+    answers = _Lookups()
     for start in range(0, len(citations), PART):
         part = citations[start : start + PART]
-        open_ones = [c for c in part if not _stands(c, settled.get(c.position))]
-        read = {c.position: readings(c) for c in open_ones}
+        open_ones = [c for c in part if not _is_unchanged(c, settled.get(c.position))]
+        read = {c.position: candidate_dois(c) for c in open_ones}
         answers.ask(records, [r[0] for r in read.values() if r])
         answers.ask(records, [d for r in read.values() if r and answers.work(r[0]) is None for d in r[1:]])
-        fresh = {c.position: _verdict(c, read[c.position], records, answers, deposited) for c in open_ones}
+        fresh = {c.position: _resolve_one(c, read[c.position], records, answers, deposited) for c in open_ones}
         resolutions = tuple(fresh[c.position] if c.position in fresh else settled[c.position] for c in part)
         aliases = tuple(
             (f.requested, f.record_doi) for f in answers.found.values() if f.record_doi and f.record_doi != f.requested
@@ -169,33 +169,33 @@ def settle(
         messages = answers.messages(records, [r.doi for r in fresh.values() if r.doi])
         unread = tuple(answers.unread.items())
         answers.forget()
-        yield Settled(resolutions, messages, unread, aliases)
+        yield ResolvedPart(resolutions, messages, unread, aliases)
 
 
-def _stands(citation: Citation, before: Resolution | None) -> bool:
+def _is_unchanged(citation: Citation, before: Resolution | None) -> bool:
     return before is not None and before.status in ACCEPTED and before.citation == citation
 
 
-def readings(citation: Citation) -> tuple[Doi, ...]:
+def candidate_dois(citation: Citation) -> tuple[Doi, ...]:
     """The DOIs a citation may mean, best first: of the string stated beside it, else those in its text."""
     if citation.stated_doi:
         return dois.candidates(citation.stated_doi)
     return dois.find(citation.text)
 
 
-def literals(citation: Citation) -> tuple[Doi, ...]:
+def literal_dois(citation: Citation) -> tuple[Doi, ...]:
     """The DOIs it states letter by letter, where they are written otherwise than every reading: the last resort."""
     stated = (
         dois.literal(citation.stated_doi or citation.text) if citation.stated_doi or _only_a_doi(citation) else None
     )
     found = dois.literals(citation.text) if stated is None and not citation.stated_doi else (stated,)
-    cleaned = readings(citation)
+    cleaned = candidate_dois(citation)
     return tuple(d for d in found if d is not None and d not in cleaned)
 
 
-def possible(citation: Citation) -> tuple[Doi, ...]:
+def possible_dois(citation: Citation) -> tuple[Doi, ...]:
     """Every DOI that may be asked for to settle a citation, save those that a search brings up."""
-    return readings(citation) + literals(citation)
+    return candidate_dois(citation) + literal_dois(citation)
 
 
 def _only_a_doi(citation: Citation) -> bool:
@@ -208,13 +208,13 @@ def _only_a_doi(citation: Citation) -> bool:
     return said is not None and (stated is None or said in (*dois.candidates(stated), dois.literal(stated)))
 
 
-def _verdict(
-    citation: Citation, read: Sequence[Doi], records: RecordSource, answers: _Answers, deposited: bool
+def _resolve_one(
+    citation: Citation, read: Sequence[Doi], records: RecordSource, answers: _Lookups, deposited: bool
 ) -> Resolution:
     if _only_a_doi(citation):
         return _by_doi_alone(citation, read, records, answers)
     doubts: list[Resolution] = []
-    for reading, work in _in_turn(citation, read, records, answers):
+    for reading, work in _candidate_works(citation, read, records, answers):
         agreement = agree(citation.text, work)
         # Most deposited entries print no title, so its absence alone speaks against none of them.
         if agreement.same or (deposited and not set(agreement.against) - {"title"}):
@@ -225,38 +225,40 @@ def _verdict(
         return _with_suggestion(doubts[0], records, answers)
     if not read and not citation.stated_doi:
         return _by_text(citation, records, answers)
-    return _unknown(citation, read, records, answers)
+    return _without_record(citation, read, records, answers)
 
 
-def _in_turn(
-    citation: Citation, read: Sequence[Doi], records: RecordSource, answers: _Answers
+def _candidate_works(
+    citation: Citation, read: Sequence[Doi], records: RecordSource, answers: _Lookups
 ) -> Iterator[tuple[Doi, Work]]:
     """Each reading with its work, where it has one; the literal ones are asked for only when the caller comes to them."""
     for reading in read:
         if (work := answers.work(reading)) is not None:
             yield reading, work
-    for reading in literals(citation):
+    for reading in literal_dois(citation):
         answers.ask(records, [reading])
         if (work := answers.work(reading)) is not None:
             yield reading, work
 
 
-def _by_doi_alone(citation: Citation, read: Sequence[Doi], records: RecordSource, answers: _Answers) -> Resolution:
+def _by_doi_alone(citation: Citation, read: Sequence[Doi], records: RecordSource, answers: _Lookups) -> Resolution:
     """Nothing is printed but a DOI, so its record is believed; but not a repaired DOI, which nothing can confirm."""
     stated = citation.stated_doi or citation.text
-    works = dict(_in_turn(citation, read, records, answers))
+    works = dict(_candidate_works(citation, read, records, answers))
     as_stated = [d for d in (dois.parse(stated), dois.literal(stated)) if d in works]
     if len({works[d].doi for d in as_stated}) > 1:
         both = " and ".join(as_stated)
-        return Resolution(citation, "ambiguous", None, f"{both} are different works, and there is {NOTHING}")
+        return Resolution(citation, "ambiguous", None, f"{both} are different works, and there is {NOTHING_TO_COMPARE}")
     if as_stated:
         accepted = _accepted(citation, as_stated[0], works[as_stated[0]], None)
-        return replace(accepted, problem="; ".join(filter(None, (accepted.problem, NOTHING))))
+        return replace(accepted, problem="; ".join(filter(None, (accepted.problem, NOTHING_TO_COMPARE))))
     if works:
-        return Resolution(citation, "ambiguous", None, f"perhaps {next(iter(works))}, but there is {NOTHING}")
+        return Resolution(
+            citation, "ambiguous", None, f"perhaps {next(iter(works))}, but there is {NOTHING_TO_COMPARE}"
+        )
     if not read and not citation.stated_doi:
         return _without_doi(citation, records)
-    return _unknown(citation, read, records, answers)
+    return _without_record(citation, read, records, answers)
 
 
 def _accepted(citation: Citation, reading: Doi, work: Work, score: float | None) -> Resolution:
@@ -269,7 +271,7 @@ def _accepted(citation: Citation, reading: Doi, work: Work, score: float | None)
     )
 
 
-def _by_text(citation: Citation, records: RecordSource, answers: _Answers) -> Resolution:
+def _by_text(citation: Citation, records: RecordSource, answers: _Lookups) -> Resolution:
     choice = _choose(citation, records, answers)
     if choice.status == "matched":
         return Resolution(citation, "matched", choice.doi, choice.sentence, choice.score)
@@ -285,9 +287,9 @@ def _without_doi(citation: Citation, records: RecordSource) -> Resolution:
     return Resolution(citation, "no-doi", None, said)
 
 
-def _unknown(citation: Citation, read: Sequence[Doi], records: RecordSource, answers: _Answers) -> Resolution:
+def _without_record(citation: Citation, read: Sequence[Doi], records: RecordSource, answers: _Lookups) -> Resolution:
     """A stated DOI without a record: another agency's, or a faulty one whose work the text may still find."""
-    for reading in (*read, *literals(citation)):
+    for reading in (*read, *literal_dois(citation)):
         if agency := records.agency(reading):
             return Resolution(
                 citation, "not-in-crossref", None, f"{reading} is registered with {agency}, which is not harvested here"
@@ -319,7 +321,7 @@ def _not_in_files(citation: Citation, stated: str, choice: Choice) -> Resolution
     return Resolution(citation, "not-in-files", None, problem, choice.score)
 
 
-def _with_suggestion(doubt: Resolution, records: RecordSource, answers: _Answers) -> Resolution:
+def _with_suggestion(doubt: Resolution, records: RecordSource, answers: _Lookups) -> Resolution:
     choice = _choose(doubt.citation, records, answers)
     if choice.doi is None:
         return doubt
@@ -327,7 +329,7 @@ def _with_suggestion(doubt: Resolution, records: RecordSource, answers: _Answers
     return Resolution(doubt.citation, doubt.status, None, problem, doubt.score)
 
 
-def _choose(citation: Citation, records: RecordSource, answers: _Answers) -> Choice:
+def _choose(citation: Citation, records: RecordSource, answers: _Lookups) -> Choice:
     """The work that the text alone leads to. Without a text nobody is asked."""
     if _only_a_doi(citation):
         return choose(citation.text, ())

@@ -10,18 +10,19 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 from evidence import __version__
 from evidence.crossref.normalise import normalise
 from evidence.database import queries
 from evidence.database.rows import JudgedRecord, TagUpdate
 from evidence.database.store import Store
-from evidence.decisions import Subject, contradictions, current_decisions, decision_id, merged, subject
+from evidence.decisions import decision_id, merged, subject
 from evidence.errors import RecordError
-from evidence.linkage import duplicates
+from evidence.harvest.deduplicate import find_duplicates
+from evidence.harvest.progress import Progress
 from evidence.model import SAME_WORK, Decision, Doi, Message, Work
 from evidence.rules.judge import PartialJudgement, judge, judge_changed_values
 from evidence.rules.taxonomy import SCREEN, Taxonomy, ValueKey
@@ -33,20 +34,12 @@ ROUNDS = 4
 """How often judging and clustering follow each other at most: each may move the other once, and then they agree."""
 
 JUDGE_PART = 500
-_SETTLING = 2
+NOTICE_ROUNDS = 2
 """How often works are judged again that another record, read after them, shows to be notices or not."""
-ASK_PART = 5_000
+CHANGED_VALUES_PART = 5_000
 
 
-class Progress(Protocol):
-    """Told what is being done; a bar on a terminal, nothing elsewhere."""
-
-    def step(self, label: str, done: int, total: int | None) -> None:
-        """`label` has done so many of so many (None: not known)."""
-        ...
-
-
-def collect_seldom() -> None:
+def reduce_garbage_collection() -> None:
     """For a run over many works: the rules' objects stay as long as the program, and records are no cycles, so neither is
     worth a walk every few pages."""
     gc.freeze()
@@ -76,13 +69,15 @@ def read_and_judge(
     return JudgedRecord(doi, checksum, raw, work, judge(work, book, said), basis(book, said))
 
 
-def settle(store: Store, book: Taxonomy, run: int, progress: Progress, *, moved: bool) -> tuple[int, int]:
+def rejudge_and_deduplicate(
+    store: Store, book: Taxonomy, run: int, progress: Progress, *, moved: bool
+) -> tuple[int, int]:
     """Judge again what is stale, then cluster the records of one work, until neither moves the other: a decision on one
     record of a work holds for all of them. `moved`: works have come or changed. Returns how many works were judged again,
     and how many changed their cluster."""
     judged = clustered = 0
     for _ in range(ROUNDS):
-        count, turned = rejudge(store, book, run, decisions_by_work(store), progress)
+        count, turned = rejudge_stale(store, book, run, decisions_by_work(store), progress)
         judged += count
         changed = find_duplicates(store, run, moved=moved or turned)
         clustered += changed
@@ -92,7 +87,7 @@ def settle(store: Store, book: Taxonomy, run: int, progress: Progress, *, moved:
     return judged, clustered
 
 
-def rejudge(
+def rejudge_stale(
     store: Store,
     book: Taxonomy,
     run: int,
@@ -108,18 +103,22 @@ def rejudge(
     ours = basis(book, ())
     marks, stood_on = queries.rule_digests(store.conn, __version__)
     quick = [doi for doi, before in stale.items() if before == stood_on and doi not in decisions]
-    turned = _ask_again(store, book, run, ours, book.values_changed_since(marks), quick, progress) if quick else []
+    turned = (
+        _rejudge_changed_values(store, book, run, ours, book.values_changed_since(marks), quick, progress)
+        if quick
+        else []
+    )
     whole = [doi for doi in stale if stale[doi] != stood_on or doi in decisions] + turned
-    judged = len(quick) - len(turned) + _judge_whole(store, book, run, decisions, whole, progress)
-    for _ in range(_SETTLING):
-        _judge_whole(store, book, run, decisions, left := queries.works_to_judge_again(store.conn), progress)
+    judged = len(quick) - len(turned) + _rejudge_fully(store, book, run, decisions, whole, progress)
+    for _ in range(NOTICE_ROUNDS):
+        _rejudge_fully(store, book, run, decisions, left := queries.works_to_judge_again(store.conn), progress)
         whole += left
     if stood_on != ours:
         store.set_rule_digests(ours, __version__, book.value_digests)
     return judged, bool(whole)
 
 
-def judge_decided(
+def rejudge_works(
     store: Store,
     book: Taxonomy,
     run: int,
@@ -132,14 +131,16 @@ def judge_decided(
     members = queries.representatives(store.conn, dois)
     dois = sorted(doi for doi in {*dois, *members} if members.get(doi, doi) in {members.get(d, d) for d in dois})
     before = queries.screening_verdicts(store.conn, dois)
-    count = _judge_whole(store, book, run, decisions, dois, progress)
+    count = _rejudge_fully(store, book, run, decisions, dois, progress)
     after = queries.screening_verdicts(store.conn, dois)
     back = any(verdict == "exclude" and after.get(doi) != "exclude" for doi, verdict in before.items())
     clustered = find_duplicates(store, run, moved=back or queries.any_paired(store.conn, dois))
-    return count + clustered + (sum(settle(store, book, run, progress, moved=False)) if clustered else 0)
+    return (
+        count + clustered + (sum(rejudge_and_deduplicate(store, book, run, progress, moved=False)) if clustered else 0)
+    )
 
 
-def _judge_whole(
+def _rejudge_fully(
     store: Store,
     book: Taxonomy,
     run: int,
@@ -157,7 +158,7 @@ def _judge_whole(
             record = read_and_judge(json.loads(message), doi, checksum, message, book, decisions, taken)
             if record.work is None:
                 unread.append(record)
-                record = _understood_before(store, book, decisions, doi, taken) or record
+                record = _last_understood(store, book, decisions, doi, taken) or record
             if record.work is not None:
                 records.append(record)
         store.write_judgements(run, records, unread)
@@ -165,7 +166,7 @@ def _judge_whole(
     return count
 
 
-def _understood_before(
+def _last_understood(
     store: Store,
     book: Taxonomy,
     decisions: Mapping[Doi, tuple[Decision, ...]],
@@ -180,7 +181,7 @@ def _understood_before(
     return None
 
 
-def _ask_again(
+def _rejudge_changed_values(
     store: Store,
     book: Taxonomy,
     run: int,
@@ -194,10 +195,10 @@ def _ask_again(
     screening = any(facet == SCREEN for facet, _ in touched)
     asked = sorted(touched | {("verdict", verdict) for verdict in ("include", "exclude", "unsure") if screening})
     turned: list[Doi] = []
-    for start in range(0, len(dois), ASK_PART):
+    for start in range(0, len(dois), CHANGED_VALUES_PART):
         progress.step("judging", start, len(dois))
         judged, changed = [], []
-        for row in queries.judged_works(store.conn, dois[start : start + ASK_PART], asked):
+        for row in queries.judged_works(store.conn, dois[start : start + CHANGED_VALUES_PART], asked):
             notice = row["notice_of"].partition(":") if row["notice_of"] else None
             texts = {name: row[name] for name in ("title", "abstract", "kind", "container")}
             work = Work(row["doi"], **texts, notice_of=((notice[0], Doi(notice[2]) or None),) if notice else ())
@@ -206,139 +207,18 @@ def _ask_again(
                 turned.append(row["doi"])
                 continue
             judged.append(row["doi"])
-            now = _retagged(row, again)
+            now = _tag_update(row, again)
             if (set(now.tags), set(now.reasons), now.why) != (row["tags"], row["reasons"], row["why"]):
                 changed.append(now)
         store.update_tags(run, ours, asked, judged, changed)
     return turned
 
 
-def _retagged(row: Mapping[str, Any], again: PartialJudgement) -> TagUpdate:
+def _tag_update(row: Mapping[str, Any], again: PartialJudgement) -> TagUpdate:
     words = [("verdict", row["screened"], match) for match in again.matches]
     words += [(tag.facet, tag.value, match) for tag in again.tags for match in tag.matches]
     reasons = {(facet, value, m.rule, m.field, m.start, m.stop, m.quote) for facet, value, m in words}
     return TagUpdate(row["doi"], again.why, [(t.facet, t.value) for t in again.tags], sorted(reasons))
-
-
-def find_duplicates(store: Store, run: int, moved: bool) -> int:
-    """Cluster the records of one work; returns how many works changed. Skipped when no work, no person's word and no crash
-    can have changed anything."""
-    if not moved and not pairs_moved(store) and not queries.previous_run_crashed(store.conn, run):
-        return 0
-    said = _pairs_by_people(store)
-    apart = sorted(key for key, (verdict, _) in said.items() if verdict == "apart")
-    rows = {row["doi"]: row for row in queries.duplicate_candidates(store.conn)}
-    candidates = [_candidate(row) for row in rows.values()]
-    ruled = [p for p in duplicates.pairs(candidates) if (p.first, p.second) not in said]
-    clusters = duplicates.clusters(ruled, candidates, apart)
-    waiting = set(duplicates.waiting(ruled, clusters))
-    same_as: dict[str, str] = {}
-    same = [key for key, (verdict, _) in said.items() if verdict == "same"]
-    groups = _joined(clusters, same, apart, rows)
-    for group in groups:
-        best = next((m for m in group if rows[m]["screened"] == "include"), group[0])
-        same_as |= {member: best for member in group if member != best}
-    pairs = [(p.first, p.second, "doubtful" if p in waiting else "same", "rule", p.reason) for p in ruled]
-    kept_apart = _not_joined(groups, same, apart, rows)
-    pairs += [(*key, verdict, "person", reason + kept_apart.get(key, "")) for key, (verdict, reason) in said.items()]
-    return store.set_duplicates(run, sorted(pairs), same_as)
-
-
-def pairs_moved(store: Store) -> bool:
-    """Whether people have said something of pairs that `duplicates` does not show yet."""
-    shown = queries.pairs_decided_by_people(store.conn)
-    return _pairs_by_people(store) != {key: (said, why.partition(_NOT_JOINED)[0]) for key, (said, why) in shown.items()}
-
-
-def _joined(
-    clusters: Iterable[duplicates.Cluster],
-    same: Sequence[tuple[str, str]],
-    apart: Collection[tuple[str, str]],
-    rows: Mapping[str, Mapping[str, Any]],
-) -> list[list[str]]:
-    """The groups of records of one work, the preferred first. A person's decision joins what the rules would not; no group
-    ever holds two records that a person set apart."""
-    groups = [[c.preferred, *(m for m in c.members if m != c.preferred)] for c in clusters]
-    for pair in same:
-        if not all(doi in rows for doi in pair):
-            continue
-        touched = [group for group in groups if set(group) & set(pair)]
-        joined = list(dict.fromkeys([*(m for group in touched for m in group), *pair]))
-        if any(first in joined and second in joined for first, second in apart):
-            continue
-        groups = [*(group for group in groups if group not in touched), joined]
-    return groups
-
-
-_NOT_JOINED = " (Not joined: "
-
-
-def _not_joined(
-    groups: Sequence[Sequence[str]],
-    same: Iterable[tuple[str, str]],
-    apart: Iterable[tuple[str, str]],
-    rows: Mapping[str, Mapping[str, Any]],
-) -> dict[tuple[str, str], str]:
-    """Of the pairs that a person says are one work and that are not shown as one: why not."""
-    home = {doi: number for number, group in enumerate(groups) for doi in group}
-    said = {}
-    for pair in same:
-        one, two = (home.get(doi, doi) for doi in pair)
-        if one == two:
-            continue
-        if out := [doi for doi in pair if doi not in rows]:
-            said[pair] = f"{_NOT_JOINED}{' and '.join(out)} {'is' if len(out) == 1 else 'are'} excluded.)"
-            continue
-        between = next(p for p in apart if {home.get(doi, doi) for doi in p} == {one, two})
-        said[pair] = f"{_NOT_JOINED}{between[0]} and {between[1]} are two works, as people decided.)"
-    return said
-
-
-def _candidate(row: Mapping[str, Any]) -> duplicates.Candidate:
-    fields = {
-        name: row[name] for name in ("title", "authors", "container", "volume", "issue", "pages", "abstract", "kind")
-    }
-    year = str(row["year"]) if row["year"] is not None else None
-    return duplicates.Candidate(
-        key=row["doi"], doi=row["doi"], year=year, issn=row["issn"], registered=row["registered"], **fields
-    )
-
-
-def _pairs_by_people(store: Store) -> dict[tuple[str, str], tuple[str, str]]:
-    """What people decided on pairs of records, the last decision on each: (doi, other) → (same or apart, reason). `doubtful`:
-    what one said and took back, not knowing the one from the other. What is overruled is told in the reason."""
-    of_pairs = [d for d in store.decisions() if d.facet == SAME_WORK and d.value]
-    if not of_pairs:
-        return {}
-    moved = queries.alias_targets(store.conn, [Doi(doi) for d in of_pairs for doi in (d.doi, d.value) if doi])
-    stand = current_decisions(of_pairs, moved)
-    last = {subject(d, moved): d for d in stand}
-    unknown = [d for words in contradictions(of_pairs, moved) for d in words[:-1] if d.action != "withdraw"]
-    by_pair: dict[Subject, list[Decision]] = {}
-    for decision in (*stand, *unknown):
-        by_pair.setdefault(subject(decision, moved), []).append(decision)
-    said = {
-        (str(first), str(second)): _told(last.get((first, between, second)), words)
-        for (first, between, second), words in by_pair.items()
-        if first != second
-    }
-    known = store.digests_and_bases([Doi(doi) for pair in said for doi in pair])
-    return {pair: words for pair, words in said.items() if all(Doi(doi) in known for doi in pair)}
-
-
-_PAIR = {"tag": ("same", "one work"), "untag": ("apart", "two works")}
-
-
-def _told(counts: Decision | None, words: Sequence[Decision]) -> tuple[str, str]:
-    """What is shown of a pair: the verdict of the decision that counts (None: nobody's stands), with its reason and with
-    what it overrules."""
-    if counts is None:
-        last = words[-1]
-        said = f"said that they are {_PAIR[last.action][1]}, and took that back without knowing of it"
-        return "doubtful", f"{last.reviewer}: {said}."
-    others = sorted({f"{d.reviewer}: {_PAIR[d.action][1]}" for d in words if d.action != counts.action})
-    disagree = f" (People disagree: {', '.join(others)}.)" if others else ""
-    return _PAIR[counts.action][0], f"{counts.reviewer}: {counts.reason}{disagree}"
 
 
 def stale_works(store: Store, book: Taxonomy, decisions: Mapping[Doi, tuple[Decision, ...]]) -> list[tuple[Doi, str]]:

@@ -22,10 +22,12 @@ from evidence.database.sql import Row
 from evidence.errors import RejectedError
 from evidence.harvest import references, rejudge
 from evidence.harvest import sync as stages
-from evidence.harvest.rejudge import Progress
+from evidence.harvest.deduplicate import pairs_need_update
+from evidence.harvest.ingest import ingest_unreadable
+from evidence.harvest.progress import NoProgress, Progress
 from evidence.harvest.search import Matcher
 from evidence.harvest.sources import Config, ReferenceList, Search
-from evidence.harvest.sync import Outcome, Quiet
+from evidence.harvest.sync_run import Outcome
 from evidence.model import SAME_WORK, Citation, Clock, Doi, Query, iso_time
 from evidence.rules.taxonomy import Taxonomy
 
@@ -36,7 +38,7 @@ COUNT_PAUSE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
+class FileInput:
     """Record files to read instead of asking Crossref: their name in the database, the files, and whether every record is
     wanted."""
 
@@ -53,7 +55,7 @@ def run_sync(
     now: Clock,
     progress: Progress,
     *,
-    files: Files | None,
+    files: FileInput | None,
     url: str | None = None,
     mailto: str | None = None,
     full: bool = False,
@@ -71,12 +73,12 @@ def run_sync(
         records = stack.enter_context(_record_files(files, config, opened))
         taken = records.kept_records if files.everything else ()
         outcome = stages.sync(config, opened, records, book, now=now, progress=progress, full=full, take=taken)
-        stages.reject(outcome, opened, records.unreadable)
+        ingest_unreadable(opened, outcome, records.unreadable)
         outcome.read = records.read_count
         return outcome
 
 
-def judge_stale(
+def rejudge_database(
     db: Path, ledger: Path, book: Taxonomy, now: Clock, progress: Progress | None = None
 ) -> tuple[int, list[Row]]:
     """Judge again what changed rules or decisions touch; returns how many works, and what changed by it (as
@@ -84,10 +86,10 @@ def judge_stale(
     announce."""
     open_evidence(db, older=True).close()
     with locked(db), store.open_store(db, ledger) as opened:
-        return _judge_stale(opened, book, now, progress or Quiet())
+        return _judge_stale(opened, book, now, progress or NoProgress())
 
 
-def counts(
+def count_matches(
     config: Config, url: str | None, mailto: str | None, sleep: Callable[[float], None] = time.sleep
 ) -> Iterator[tuple[str, int]]:
     """How many records Crossref says each search matches: (label, count). habanero knows no pace, so it is kept here."""
@@ -101,19 +103,19 @@ def _judge_stale(opened: store.Store, book: Taxonomy, now: Clock, progress: Prog
     said = rejudge.decisions_by_work(opened)
     opened.show_decisions()
     waiting = bool(opened.unannounced())
-    if not rejudge.stale_works(opened, book, said) and not rejudge.pairs_moved(opened) and not waiting:
+    if not rejudge.stale_works(opened, book, said) and not pairs_need_update(opened) and not waiting:
         return 0, []
-    rejudge.collect_seldom()
+    rejudge.reduce_garbage_collection()
     opened.set_facets(rejudge.facet_rows(book))
     run_id = opened.start_run("judge", __version__, iso_time(now()))
-    count = sum(rejudge.settle(opened, book, run_id, progress, moved=waiting))
+    count = sum(rejudge.rejudge_and_deduplicate(opened, book, run_id, progress, moved=waiting))
     opened.set_facets(rejudge.facet_rows(book))  # a value that no tag has any more goes
     found = opened.finish_run(run_id, "complete", {"rejudged": count}, iso_time(now()))
     return count, queries.changes(opened.conn, run=run_id, tags=True) if found else []
 
 
 @contextmanager
-def _record_files(files: Files, config: Config, opened: store.Store) -> Iterator[RecordFiles]:
+def _record_files(files: FileInput, config: Config, opened: store.Store) -> Iterator[RecordFiles]:
     """The files as a source that holds whatever this run will ask for."""
     questions = [ExpectedQuery(s.query, Matcher(s).accepts) for s in config.sources if isinstance(s, Search)]
     lists = [s for s in config.sources if isinstance(s, ReferenceList)]
@@ -126,20 +128,20 @@ def _record_files(files: Files, config: Config, opened: store.Store) -> Iterator
         files.paths,
         name=files.name,
         questions=_distinct(questions),
-        dois=wanted.union(*map(references.possible, printed)),
+        dois=wanted.union(*map(references.possible_dois, printed)),
         citations=[c.text for c in printed],
         everything=files.everything,
     ) as records:
         cited = [citation for source in followed for citation in _followed(source, records)]
         if cited:
-            records.keep_also(set().union(*map(references.possible, cited)), [c.text for c in cited])
+            records.keep_also(set().union(*map(references.possible_dois, cited)), [c.text for c in cited])
         yield records
 
 
 def _followed(source: ReferenceList, records: RecordFiles) -> tuple[Citation, ...]:
     """The citations of a deposited list that is in the files; the run itself says when it is not."""
     try:
-        return references.listed(source, records)
+        return references.citations_of(source, records)
     except RejectedError:
         return ()
 

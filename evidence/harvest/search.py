@@ -42,7 +42,7 @@ RECENT = 1000
 PART = 500
 """Records handled at once; a page from files can be of any length and is handed on in parts, so memory does not grow."""
 
-Ended = Literal["complete", "quiet", "split", "cut"]
+WindowEnd = Literal["complete", "quiet", "split", "cut"]
 """How a window ended; see above."""
 
 
@@ -58,7 +58,7 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
-class Unusable:
+class UnusableItem:
     """An item of a page that cannot be asked for, because it has no usable DOI or is no record: its number in the order that
     was read, why, and the item. It counts as seen and never as a match."""
 
@@ -68,7 +68,7 @@ class Unusable:
 
 
 @dataclass(frozen=True, slots=True)
-class Sweep:
+class SearchPage:
     """What one page, or part of a page, brought, and how the reading of its window stands after it.
 
     `reached` counts the different records of the window seen so far, `last_match` is the rank of the last match so far,
@@ -85,9 +85,9 @@ class Sweep:
     reached: int
     last_match: int | None
     recent: int
-    ended: Ended | None = None
+    ended: WindowEnd | None = None
     unread: int = 0
-    unusable: tuple[Unusable, ...] = ()
+    unusable: tuple[UnusableItem, ...] = ()
 
 
 class Matcher:
@@ -118,25 +118,27 @@ class Matcher:
         return not kinds or message.get("type") in kinds
 
 
-def sweep(search: Search, records: RecordSource, since: str | None, today: date, quiet: int = QUIET) -> Iterator[Sweep]:
+def read_pages(
+    search: Search, records: RecordSource, since: str | None, today: date, quiet: int = QUIET
+) -> Iterator[SearchPage]:
     """Every page of every window of a search. `since` (ISO date) asks only for records indexed that day or later; None asks
     for all. `quiet` is how many whole pages without a match end a window."""
     matcher = Matcher(search)
     windows = [Window(indexed_from=since)]
     while windows:
-        reading = _Reading(search, records, matcher, windows.pop(), today, quiet)
+        reading = _WindowReader(search, records, matcher, windows.pop(), today, quiet)
         halves = yield from reading.pages()
         windows.extend(reversed(halves))
 
 
-def unread(sweep: Sweep) -> str:
+def unread_sentence(sweep: SearchPage) -> str:
     """What a `cut` window left out, in words for a person."""
     one = sweep.unread == 1
     records, match, were = ("record", "matches", "was") if one else ("records", "match", "were")
     return f"{sweep.unread:,} {records}{_limits(sweep.window)} {match} the query and {were} not read"
 
 
-def place(search: Search, sweep: Sweep, number: int | None) -> str:
+def place_sentence(search: Search, sweep: SearchPage, number: int | None) -> str:
     """Where an item of a page stood, in words for a person; `number` is None for a hit that was read in order of creation."""
     where = f"rank {number}" if not sweep.by_creation else f"number {number}" if number else "a record"
     limits = f" of the records{found}" if (found := _limits(sweep.window)) else ""
@@ -156,7 +158,7 @@ def _limits(window: Window) -> str:
     return created + indexed
 
 
-class _Reading:
+class _WindowReader:
     """One window while it is read. A pass goes over its pages from the first one: best first, or in order of creation."""
 
     def __init__(
@@ -177,9 +179,9 @@ class _Reading:
         self.offset = self.asked = self.silent = self.total = self.pass_due = 0
         self.pass_seen: set[str] = set()
 
-    def pages(self) -> Generator[Sweep, None, tuple[Window, ...]]:
+    def pages(self) -> Generator[SearchPage, None, tuple[Window, ...]]:
         """Asks for page after page until the window ended; returns its halves if it was split."""
-        ended: Ended | None = None
+        ended: WindowEnd | None = None
         while ended is None:
             offset, by_creation = self.offset, self.by_creation
             page = self.records.scan(self.search.query, self.window, offset, by_creation=by_creation)
@@ -193,13 +195,13 @@ class _Reading:
                 if last:
                     ended = self._after(len(page.items), matches)
                 missing = max(1, self.due - len(self.seen)) if ended == "cut" else 0
-                yield Sweep(
+                yield SearchPage(
                     self.window, offset + start, by_creation, page.total, len(items), hits, len(self.seen),
                     self.matched[-1] if self.matched else None, self._recent(), ended if last else None, missing, unusable,
                 )  # fmt: skip
         return self.halves
 
-    def _hits(self, items: Sequence[Message], before: int) -> tuple[tuple[Hit, ...], tuple[Unusable, ...]]:
+    def _hits(self, items: Sequence[Message], before: int) -> tuple[tuple[Hit, ...], tuple[UnusableItem, ...]]:
         """The matches of a page, whose first record stands after `before` others, and what has no usable DOI; what was seen is
         noted."""
         hits, unusable = [], []
@@ -209,7 +211,7 @@ class _Reading:
             self.seen.add(doi or normalise.serialise_any(message)[1])
             self.pass_seen.add(doi or f"no DOI, {rank}")
             if doi is None:
-                unusable.append(Unusable(rank, normalise.missing_doi_reason(message), message))
+                unusable.append(UnusableItem(rank, normalise.missing_doi_reason(message), message))
             elif self._matches(message):
                 place = None if self.by_creation else rank
                 hits.append(Hit(doi, place, normalise.score_of(message), normalise.indexed_at(message)))
@@ -230,7 +232,7 @@ class _Reading:
     def _recent(self) -> int:
         return sum(1 for rank in self.matched if rank > self.ranked - RECENT)
 
-    def _after(self, length: int, matches: int) -> Ended | None:
+    def _after(self, length: int, matches: int) -> WindowEnd | None:
         """What is known after a page of this length: how the window ended, or None, and where the next page begins."""
         read = self.offset + length
         everything, last = read >= self.total, self.asked >= PAGES
@@ -258,7 +260,7 @@ class _Reading:
         """Matches in the last tenth of a page that left something behind: more may follow, on either side of its end."""
         return bool(self.matched) and self.matched[-1] > read - max(1, length // 10)
 
-    def _doubt(self, read: int) -> Ended | None:
+    def _doubt(self, read: int) -> WindowEnd | None:
         """The ranking cannot be trusted here. Ten pages are read whole, in order of creation; more are split."""
         if self.due <= PAGES * self.rows:
             self._begin()
@@ -270,7 +272,7 @@ class _Reading:
             return None
         return ended
 
-    def _part(self) -> Ended:
+    def _part(self) -> WindowEnd:
         self.halves = _halves(self.window, self.today)
         return "split" if self.halves else "cut"
 

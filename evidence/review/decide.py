@@ -21,7 +21,7 @@ from evidence.database.ledger import read_ledger
 from evidence.database.lock import locked
 from evidence.errors import BusyError, ConfigError, StoreError
 from evidence.harvest import rejudge
-from evidence.harvest.sync import Quiet
+from evidence.harvest.progress import NoProgress
 from evidence.model import SAME_WORK, Clock, Decision, Doi, VerdictName, iso_time
 from evidence.rules import judge as judging
 from evidence.rules.tag import tag
@@ -215,7 +215,7 @@ def _append(db: Path, ledger: Path, book: Taxonomy, now: Clock, new: Sequence[De
             waiting = opened.unannounced()
             run_id = opened.start_run("judge", __version__, iso_time(now()))
             said = rejudge.decisions_by_work(opened)
-            count = rejudge.judge_decided(opened, book, run_id, said, dois, Quiet())
+            count = rejudge.rejudge_works(opened, book, run_id, said, dois, NoProgress())
             opened.finish_run(run_id, "complete", {"rejudged": count}, iso_time(now()), apart=waiting)
     except BusyError:
         log.warning("A sync is running: the decision is kept, and shows when it is done.")

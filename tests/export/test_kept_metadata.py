@@ -26,7 +26,8 @@ from evidence.database.store import Store, open_store
 from evidence.errors import RecordError
 from evidence.export import formats
 from evidence.export.reference_formats import names
-from evidence.harvest import rejudge, sync
+from evidence.harvest import rejudge
+from evidence.harvest.progress import NoProgress
 from evidence.model import Doi, Event, Funder, Judgement, Licence, Message
 from evidence.rules.taxonomy import Taxonomy
 from tests.data import SAMPLES, json_lines
@@ -247,14 +248,14 @@ def test_judging_after_an_upgrade_fills_the_columns_and_reports_no_change(tmp_pa
     with open_store(path) as store:
         assert store.conn.execute("select isbn, licence from works").fetchone() == (None, None)
         run = store.start_run("judge", "0", "2026-12-01T00:00:00Z")
-        assert rejudge.rejudge(store, book, run, {}, sync.Quiet())[0] == 1
+        assert rejudge.rejudge_stale(store, book, run, {}, NoProgress())[0] == 1
         (found,) = full_rows(store.conn, [doi])
         assert {key: found[key] for key in KEPT} == KEPT
         assert (found["changed_run"], found["funders"]) == (
             1,
             (FUNDERS.partition("; A Trust")[0], "A Trust (awards: T-7)"),
         )
-        assert rejudge.rejudge(store, book, run, {}, sync.Quiet())[0] == 0
+        assert rejudge.rejudge_stale(store, book, run, {}, NoProgress())[0] == 0
 
 
 # ---------------------------------------------------------------- real records
