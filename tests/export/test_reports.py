@@ -174,7 +174,7 @@ def test_a_noun_is_singular_for_one(count: int, written: str) -> None:
     ],
 )
 def test_verbs_agree_with_the_number_of_records(rejects: int, line: str) -> None:
-    assert line in sync_summary.sync_summary(Outcome(7, landed=Written(rejects=rejects))).splitlines()
+    assert line in sync_summary.sync_summary(Outcome(7, written=Written(rejects=rejects))).splitlines()
 
 
 def test_decisions_without_a_work_are_named() -> None:
