@@ -341,9 +341,9 @@ def decisions() -> None:
 def decisions_export(settings: Settings, to: Path | None) -> None:
     """Write every decision as CSV, oldest first."""
     from evidence.review import decisions_csv
-    from evidence.review.decide import read_decisions
+    from evidence.review.decide import read_existing_ledger
 
-    output_file.write(to, (line.encode() for line in decisions_csv.csv_lines(read_decisions(settings.decisions))))
+    output_file.write(to, (line.encode() for line in decisions_csv.csv_lines(read_existing_ledger(settings.decisions))))
 
 
 @decisions.command("import", epilog=_example("evidence decisions import decisions.csv"))
@@ -395,9 +395,9 @@ def decisions_agreement(settings: Settings) -> None:
     Percent agreement and Cohen's kappa, over the works that both gave a verdict.
     """
     from evidence.review import agreement
-    from evidence.review.decide import current_decisions, read_decisions
+    from evidence.review.decide import at_current_dois, read_existing_ledger
 
-    _, latest = current_decisions(settings.db, read_decisions(settings.decisions))
+    _, latest = at_current_dois(settings.db, read_existing_ledger(settings.decisions))
     found = agreement.pairwise_agreement(latest)
     for pair in found:
         kappa = "not defined" if pair.kappa is None else f"{pair.kappa:.2f}"

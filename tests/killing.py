@@ -32,7 +32,7 @@ from evidence.harvest import sources
 from evidence.harvest.progress import NoProgress
 from evidence.harvest.run import FileInput, rejudge_database, run_sync
 from evidence.model import Doi
-from evidence.review.decide import add_decisions, read_decisions
+from evidence.review.decide import add_decisions, read_existing_ledger
 from evidence.rules import taxonomy
 from tests.records import MARKOWITZ, SMALL_YAML, WORKS, message
 from tests.whole.test_crash import contents
@@ -65,7 +65,7 @@ def sync(folder: Path) -> None:
 def decide(folder: Path) -> None:
     """A person's first word, which makes the ledger; as they do who see that it failed, only where it is not kept yet."""
     db, ledger = folder / "evidence.db", folder / "decisions.db"
-    if not (ledger.exists() and read_decisions(ledger)):
+    if not (ledger.exists() and read_existing_ledger(ledger)):
         add_decisions(db, ledger, BOOK, now, WORK, "exclude", [], [], "Not it", "A. Reader")
     rejudge_database(db, ledger, BOOK, now)
 

@@ -51,7 +51,7 @@ def read_and_judge(
     doi: Doi,
     checksum: str,
     raw: str,
-    book: Taxonomy,
+    taxonomy: Taxonomy,
     decisions: Mapping[Doi, tuple[Decision, ...]],
     taken: Mapping[Doi, tuple[tuple[str, Doi], ...]] | None = None,
 ) -> JudgedRecord:
@@ -66,18 +66,18 @@ def read_and_judge(
         return JudgedRecord(doi, checksum, raw, None, None, str(error))
     if taken and doi in taken:
         work = replace(work, notice_of=taken[doi])
-    return JudgedRecord(doi, checksum, raw, work, judge(work, book, said), basis(book, said))
+    return JudgedRecord(doi, checksum, raw, work, judge(work, taxonomy, said), basis(taxonomy, said))
 
 
 def rejudge_and_deduplicate(
-    store: Store, book: Taxonomy, run: int, progress: Progress, *, moved: bool
+    store: Store, taxonomy: Taxonomy, run: int, progress: Progress, *, moved: bool
 ) -> tuple[int, int]:
     """Judge again what is stale, then cluster the records of one work, until neither moves the other: a decision on one
     record of a work holds for all of them. `moved`: works have come or changed. Returns how many works were judged again,
     and how many changed their cluster."""
     judged = clustered = 0
     for _ in range(ROUNDS):
-        count, turned = rejudge_stale(store, book, run, decisions_by_work(store), progress)
+        count, turned = rejudge_stale(store, taxonomy, run, decisions_by_work(store), progress)
         judged += count
         changed = find_duplicates(store, run, moved=moved or turned)
         clustered += changed
@@ -89,7 +89,7 @@ def rejudge_and_deduplicate(
 
 def rejudge_stale(
     store: Store,
-    book: Taxonomy,
+    taxonomy: Taxonomy,
     run: int,
     decisions: Mapping[Doi, tuple[Decision, ...]],
     progress: Progress,
@@ -99,28 +99,28 @@ def rejudge_stale(
 
     Where only rules were edited, a work is asked only what these rules may say otherwise, and written only if they do.
     """
-    stale = dict(stale_works(store, book, decisions))
-    ours = basis(book, ())
+    stale = dict(stale_works(store, taxonomy, decisions))
+    ours = basis(taxonomy, ())
     marks, stood_on = queries.rule_digests(store.conn, __version__)
     quick = [doi for doi, before in stale.items() if before == stood_on and doi not in decisions]
     turned = (
-        _rejudge_changed_values(store, book, run, ours, book.values_changed_since(marks), quick, progress)
+        _rejudge_changed_values(store, taxonomy, run, ours, taxonomy.values_changed_since(marks), quick, progress)
         if quick
         else []
     )
     whole = [doi for doi in stale if stale[doi] != stood_on or doi in decisions] + turned
-    judged = len(quick) - len(turned) + _rejudge_fully(store, book, run, decisions, whole, progress)
+    judged = len(quick) - len(turned) + _rejudge_fully(store, taxonomy, run, decisions, whole, progress)
     for _ in range(NOTICE_ROUNDS):
-        _rejudge_fully(store, book, run, decisions, left := queries.works_to_judge_again(store.conn), progress)
+        _rejudge_fully(store, taxonomy, run, decisions, left := queries.works_to_judge_again(store.conn), progress)
         whole += left
     if stood_on != ours:
-        store.set_rule_digests(ours, __version__, book.value_digests)
+        store.set_rule_digests(ours, __version__, taxonomy.value_digests)
     return judged, bool(whole)
 
 
 def rejudge_works(
     store: Store,
-    book: Taxonomy,
+    taxonomy: Taxonomy,
     run: int,
     decisions: Mapping[Doi, tuple[Decision, ...]],
     dois: Sequence[Doi],
@@ -131,18 +131,20 @@ def rejudge_works(
     members = queries.representatives(store.conn, dois)
     dois = sorted(doi for doi in {*dois, *members} if members.get(doi, doi) in {members.get(d, d) for d in dois})
     before = queries.screening_verdicts(store.conn, dois)
-    count = _rejudge_fully(store, book, run, decisions, dois, progress)
+    count = _rejudge_fully(store, taxonomy, run, decisions, dois, progress)
     after = queries.screening_verdicts(store.conn, dois)
     back = any(verdict == "exclude" and after.get(doi) != "exclude" for doi, verdict in before.items())
     clustered = find_duplicates(store, run, moved=back or queries.any_paired(store.conn, dois))
     return (
-        count + clustered + (sum(rejudge_and_deduplicate(store, book, run, progress, moved=False)) if clustered else 0)
+        count
+        + clustered
+        + (sum(rejudge_and_deduplicate(store, taxonomy, run, progress, moved=False)) if clustered else 0)
     )
 
 
 def _rejudge_fully(
     store: Store,
-    book: Taxonomy,
+    taxonomy: Taxonomy,
     run: int,
     decisions: Mapping[Doi, tuple[Decision, ...]],
     dois: Sequence[Doi],
@@ -155,10 +157,10 @@ def _rejudge_fully(
         taken = store.notice_targets(part)
         records, unread = [], []
         for doi, checksum, message in queries.current_records(store.conn, part):
-            record = read_and_judge(json.loads(message), doi, checksum, message, book, decisions, taken)
+            record = read_and_judge(json.loads(message), doi, checksum, message, taxonomy, decisions, taken)
             if record.work is None:
                 unread.append(record)
-                record = _last_understood(store, book, decisions, doi, taken) or record
+                record = _last_understood(store, taxonomy, decisions, doi, taken) or record
             if record.work is not None:
                 records.append(record)
         store.write_judgements(run, records, unread)
@@ -168,14 +170,14 @@ def _rejudge_fully(
 
 def _last_understood(
     store: Store,
-    book: Taxonomy,
+    taxonomy: Taxonomy,
     decisions: Mapping[Doi, tuple[Decision, ...]],
     doi: Doi,
     taken: Mapping[Doi, tuple[tuple[str, Doi], ...]],
 ) -> JudgedRecord | None:
     """The last record of this work that today's code understands: it stands in for a later one that nobody can read."""
     for checksum, message in queries.earlier_records(store.conn, doi):
-        record = read_and_judge(json.loads(message), doi, checksum, message, book, decisions, taken)
+        record = read_and_judge(json.loads(message), doi, checksum, message, taxonomy, decisions, taken)
         if record.work is not None:
             return record
     return None
@@ -183,7 +185,7 @@ def _last_understood(
 
 def _rejudge_changed_values(
     store: Store,
-    book: Taxonomy,
+    taxonomy: Taxonomy,
     run: int,
     ours: str,
     touched: frozenset[ValueKey],
@@ -191,7 +193,7 @@ def _rejudge_changed_values(
     progress: Progress,
 ) -> list[Doi]:
     """Ask these works what the touched values say of them now; returns those whose verdict turns."""
-    part = book.tagging.restricted_to(touched)
+    part = taxonomy.tagging.restricted_to(touched)
     screening = any(facet == SCREEN for facet, _ in touched)
     asked = sorted(touched | {("verdict", verdict) for verdict in ("include", "exclude", "unsure") if screening})
     turned: list[Doi] = []
@@ -202,7 +204,7 @@ def _rejudge_changed_values(
             notice = row["notice_of"].partition(":") if row["notice_of"] else None
             texts = {name: row[name] for name in ("title", "abstract", "kind", "container")}
             work = Work(row["doi"], **texts, notice_of=((notice[0], Doi(notice[2]) or None),) if notice else ())
-            again = judge_changed_values(work, row["screened"], row["why"], book, part, touched)
+            again = judge_changed_values(work, row["screened"], row["why"], taxonomy, part, touched)
             if again is None:
                 turned.append(row["doi"])
                 continue
@@ -221,22 +223,27 @@ def _tag_update(row: Mapping[str, Any], again: PartialJudgement) -> TagUpdate:
     return TagUpdate(row["doi"], again.why, [(t.facet, t.value) for t in again.tags], sorted(reasons))
 
 
-def stale_works(store: Store, book: Taxonomy, decisions: Mapping[Doi, tuple[Decision, ...]]) -> list[tuple[Doi, str]]:
+def stale_works(
+    store: Store, taxonomy: Taxonomy, decisions: Mapping[Doi, tuple[Decision, ...]]
+) -> list[tuple[Doi, str]]:
     """The works that `rejudge` would judge again, with the basis they stand on. A record that cannot be understood is tried
     again by other code only: rules and people have nothing to say of it."""
-    ours = basis(book, ())
+    ours = basis(taxonomy, ())
     return [
         (doi, stands_on)
         for doi, stands_on, unread in queries.judgement_bases(store.conn)
         if unread not in (None, __version__)
-        or ((stands_on or unread is None) and stands_on != (basis(book, decisions[doi]) if doi in decisions else ours))
+        or (
+            (stands_on or unread is None)
+            and stands_on != (basis(taxonomy, decisions[doi]) if doi in decisions else ours)
+        )
     ]
 
 
-def basis(book: Taxonomy, decisions: Sequence[Decision]) -> str:
+def basis(taxonomy: Taxonomy, decisions: Sequence[Decision]) -> str:
     """What a judgement stands on: code version, rules and the people's decisions about that work."""
     said = repr(decisions) if decisions else ""
-    return hashlib.sha256(f"{__version__}|{book.digest}|{said}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{__version__}|{taxonomy.digest}|{said}".encode()).hexdigest()[:16]
 
 
 def decisions_by_work(store: Store, moving: Mapping[Doi, Doi] | None = None) -> dict[Doi, tuple[Decision, ...]]:
@@ -255,10 +262,10 @@ def decisions_by_work(store: Store, moving: Mapping[Doi, Doi] | None = None) -> 
     return found | {doi: found[work] for doi, work in represented.items() if work in found}
 
 
-def facet_rows(book: Taxonomy) -> list[tuple[str, str, str, str, int]]:
+def facet_rows(taxonomy: Taxonomy) -> list[tuple[str, str, str, str, int]]:
     """The rows of `facets`: what can be said."""
     return [
         (facet.facet, value.id, value.label, value.means, position)
-        for facet in book.facets
+        for facet in taxonomy.facets
         for position, value in enumerate(facet.values, start=1)
     ]

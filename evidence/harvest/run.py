@@ -51,7 +51,7 @@ def run_sync(
     db: Path,
     ledger: Path,
     config: Config,
-    book: Taxonomy,
+    taxonomy: Taxonomy,
     now: Clock,
     progress: Progress,
     *,
@@ -69,24 +69,24 @@ def run_sync(
             crossref = stack.enter_context(
                 client.CrossrefClient(url, mailto, sleep=sleep or time.sleep, on_wait=log.info)
             )
-            return stages.sync(config, opened, crossref, book, now=now, progress=progress, full=full)
+            return stages.sync(config, opened, crossref, taxonomy, now=now, progress=progress, full=full)
         records = stack.enter_context(_record_files(files, config, opened))
         taken = records.kept_records if files.everything else ()
-        outcome = stages.sync(config, opened, records, book, now=now, progress=progress, full=full, take=taken)
+        outcome = stages.sync(config, opened, records, taxonomy, now=now, progress=progress, full=full, take=taken)
         ingest_unreadable(opened, outcome, records.unreadable)
         outcome.read = records.read_count
         return outcome
 
 
 def rejudge_database(
-    db: Path, ledger: Path, book: Taxonomy, now: Clock, progress: Progress | None = None
+    db: Path, ledger: Path, taxonomy: Taxonomy, now: Clock, progress: Progress | None = None
 ) -> tuple[int, list[Row]]:
     """Judge again what changed rules or decisions touch; returns how many works, and what changed by it (as
     `queries.changes`, with tags). A run is opened only if there are any, or if a run that was killed left something to
     announce."""
     open_evidence(db, older=True).close()
     with locked(db), store.open_store(db, ledger) as opened:
-        return _judge_stale(opened, book, now, progress or NoProgress())
+        return _judge_stale(opened, taxonomy, now, progress or NoProgress())
 
 
 def count_matches(
@@ -99,17 +99,17 @@ def count_matches(
             sleep(COUNT_PAUSE)
 
 
-def _judge_stale(opened: store.Store, book: Taxonomy, now: Clock, progress: Progress) -> tuple[int, list[Row]]:
+def _judge_stale(opened: store.Store, taxonomy: Taxonomy, now: Clock, progress: Progress) -> tuple[int, list[Row]]:
     said = rejudge.decisions_by_work(opened)
     opened.show_decisions()
     waiting = bool(opened.unannounced())
-    if not rejudge.stale_works(opened, book, said) and not pairs_need_update(opened) and not waiting:
+    if not rejudge.stale_works(opened, taxonomy, said) and not pairs_need_update(opened) and not waiting:
         return 0, []
     rejudge.reduce_garbage_collection()
-    opened.set_facets(rejudge.facet_rows(book))
+    opened.set_facets(rejudge.facet_rows(taxonomy))
     run_id = opened.start_run("judge", __version__, iso_time(now()))
-    count = sum(rejudge.rejudge_and_deduplicate(opened, book, run_id, progress, moved=waiting))
-    opened.set_facets(rejudge.facet_rows(book))  # a value that no tag has any more goes
+    count = sum(rejudge.rejudge_and_deduplicate(opened, taxonomy, run_id, progress, moved=waiting))
+    opened.set_facets(rejudge.facet_rows(taxonomy))  # a value that no tag has any more goes
     found = opened.finish_run(run_id, "complete", {"rejudged": count}, iso_time(now()))
     return count, queries.changes(opened.conn, run=run_id, tags=True) if found else []
 
