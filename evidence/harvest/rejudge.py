@@ -1,8 +1,8 @@
-"""What stands in the database, judged again: after an edit of the rules, a person's word, or a harvest.
+"""Works in the database, judged again after an edit of the rules, a person's decision, or a harvest.
 
-It asks no record source and reads no clock: everything needed is in the database, the taxonomy and the ledger. Works are judged
-again only where what their judgement stands on has changed; where few rules did, only what these may say is asked. The
-records of one work are clustered here too.
+A judgement has a basis: code version, rules and decisions. Works are judged again only where it has changed; where few rules
+were edited, only on the values that these can give. May not ask a record source or read a clock: everything needed is in the
+database, the taxonomy and the ledger.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ GC_EVERY = 50_000
 """Objects made before a collection is tried (Python's own: 700)."""
 
 ROUNDS = 4
-"""How often judging and clustering follow each other at most: each may move the other once, and then they agree."""
+"""How often judging and clustering alternate at most: each may change the other once, and then they agree."""
 
 JUDGE_PART = 500
 NOTICE_ROUNDS = 2
-"""How often works are judged again that another record, read after them, shows to be notices or not."""
+"""How often works are judged again of which a record read after them shows that they are notices, or are not."""
 CHANGED_VALUES_PART = 5_000
 
 
 def reduce_garbage_collection() -> None:
-    """For a run over many works: the rules' objects stay as long as the program, and records are no cycles, so neither is
-    worth a walk every few pages."""
+    """For a run over many works: the rules' objects live as long as the program, and records have no cycles, so collecting
+    every few pages is wasted time."""
     gc.freeze()
     gc.set_threshold(GC_EVERY)
 
@@ -53,33 +53,33 @@ def read_and_judge(
     raw: str,
     taxonomy: Taxonomy,
     decisions: Mapping[Doi, tuple[Decision, ...]],
-    taken: Mapping[Doi, tuple[tuple[str, Doi], ...]] | None = None,
+    notice_targets: Mapping[Doi, tuple[tuple[str, Doi], ...]] | None = None,
 ) -> JudgedRecord:
     """Normalise and judge one message. A record that cannot be understood has no work, and its basis is the reason.
 
-    `taken` is what records are notices of by all that the database holds, where one record alone may not tell.
+    `notice_targets` says what records are notices of by all that the database holds; one record alone may not tell.
     """
-    said = decisions.get(doi, ())
+    on_work = decisions.get(doi, ())
     try:
         work = normalise(message)
     except RecordError as error:
         return JudgedRecord(doi, checksum, raw, None, None, str(error))
-    if taken and doi in taken:
-        work = replace(work, notice_of=taken[doi])
-    return JudgedRecord(doi, checksum, raw, work, judge(work, taxonomy, said), basis(taxonomy, said))
+    if notice_targets and doi in notice_targets:
+        work = replace(work, notice_of=notice_targets[doi])
+    return JudgedRecord(doi, checksum, raw, work, judge(work, taxonomy, on_work), basis(taxonomy, on_work))
 
 
 def rejudge_and_deduplicate(
     store: Store, taxonomy: Taxonomy, run: int, progress: Progress, *, moved: bool
 ) -> tuple[int, int]:
-    """Judge again what is stale, then cluster the records of one work, until neither moves the other: a decision on one
-    record of a work holds for all of them. `moved`: works have come or changed. Returns how many works were judged again,
-    and how many changed their cluster."""
+    """Judge stale works again, then cluster the records of one work, until neither changes the other: a decision on one record
+    of a work holds for all of them. `moved`: works are new or have changed. Returns how many works were judged again, and how
+    many changed their cluster."""
     judged = clustered = 0
     for _ in range(ROUNDS):
-        count, turned = rejudge_stale(store, taxonomy, run, decisions_by_work(store), progress)
+        count, verdicts_may_change = rejudge_stale(store, taxonomy, run, decisions_by_work(store), progress)
         judged += count
-        changed = find_duplicates(store, run, moved=moved or turned)
+        changed = find_duplicates(store, run, moved=moved or verdicts_may_change)
         clustered += changed
         if not changed:
             break
@@ -94,26 +94,28 @@ def rejudge_stale(
     decisions: Mapping[Doi, tuple[Decision, ...]],
     progress: Progress,
 ) -> tuple[int, bool]:
-    """Judge again, offline, every work whose judgement stands on other rules, code or decisions. Returns how many, and
-    whether the verdict of any may have turned.
+    """Judge again, offline, every work whose judgement has another basis (rules, code or decisions). Returns how many, and
+    whether the verdict of any may have changed.
 
-    Where only rules were edited, a work is asked only what these rules may say otherwise, and written only if they do.
+    Where only rules were edited, a work is judged only on the values that these rules give, and written only if they differ.
     """
     stale = dict(stale_works(store, taxonomy, decisions))
     ours = basis(taxonomy, ())
-    marks, stood_on = queries.rule_digests(store.conn, __version__)
-    quick = [doi for doi, before in stale.items() if before == stood_on and doi not in decisions]
-    turned = (
-        _rejudge_changed_values(store, taxonomy, run, ours, taxonomy.values_changed_since(marks), quick, progress)
+    value_digests, last_basis = queries.rule_digests(store.conn, __version__)
+    quick = [doi for doi, before in stale.items() if before == last_basis and doi not in decisions]
+    to_judge_fully = (
+        _rejudge_changed_values(
+            store, taxonomy, run, ours, taxonomy.values_changed_since(value_digests), quick, progress
+        )
         if quick
         else []
     )
-    whole = [doi for doi in stale if stale[doi] != stood_on or doi in decisions] + turned
-    judged = len(quick) - len(turned) + _rejudge_fully(store, taxonomy, run, decisions, whole, progress)
+    whole = [doi for doi in stale if stale[doi] != last_basis or doi in decisions] + to_judge_fully
+    judged = len(quick) - len(to_judge_fully) + _rejudge_fully(store, taxonomy, run, decisions, whole, progress)
     for _ in range(NOTICE_ROUNDS):
         _rejudge_fully(store, taxonomy, run, decisions, left := queries.works_to_judge_again(store.conn), progress)
         whole += left
-    if stood_on != ours:
+    if last_basis != ours:
         store.set_rule_digests(ours, __version__, taxonomy.value_digests)
     return judged, bool(whole)
 
@@ -126,15 +128,15 @@ def rejudge_works(
     dois: Sequence[Doi],
     progress: Progress,
 ) -> int:
-    """Judge these works again and no other, as a person waits for it; returns how many. Records are clustered anew only
-    where the words can have changed a cluster: of pairs, of a work that stands in one, of one that was excluded."""
+    """Judge only these works again, because a person waits for it; returns how many. Records are clustered again only where
+    decisions can have changed a cluster: on pairs, on a work in a cluster, on one that was excluded."""
     members = queries.representatives(store.conn, dois)
     dois = sorted(doi for doi in {*dois, *members} if members.get(doi, doi) in {members.get(d, d) for d in dois})
     before = queries.screening_verdicts(store.conn, dois)
     count = _rejudge_fully(store, taxonomy, run, decisions, dois, progress)
     after = queries.screening_verdicts(store.conn, dois)
-    back = any(verdict == "exclude" and after.get(doi) != "exclude" for doi, verdict in before.items())
-    clustered = find_duplicates(store, run, moved=back or queries.any_paired(store.conn, dois))
+    no_longer_excluded = any(verdict == "exclude" and after.get(doi) != "exclude" for doi, verdict in before.items())
+    clustered = find_duplicates(store, run, moved=no_longer_excluded or queries.any_paired(store.conn, dois))
     return (
         count
         + clustered
@@ -154,13 +156,13 @@ def _rejudge_fully(
     for start in range(0, len(dois), JUDGE_PART):
         progress.step("judging", start, len(dois))
         part = dois[start : start + JUDGE_PART]
-        taken = store.notice_targets(part)
+        notice_targets = store.notice_targets(part)
         records, unread = [], []
         for doi, checksum, message in queries.current_records(store.conn, part):
-            record = read_and_judge(json.loads(message), doi, checksum, message, taxonomy, decisions, taken)
+            record = read_and_judge(json.loads(message), doi, checksum, message, taxonomy, decisions, notice_targets)
             if record.work is None:
                 unread.append(record)
-                record = _last_understood(store, taxonomy, decisions, doi, taken) or record
+                record = _last_understood(store, taxonomy, decisions, doi, notice_targets) or record
             if record.work is not None:
                 records.append(record)
         store.write_judgements(run, records, unread)
@@ -173,11 +175,11 @@ def _last_understood(
     taxonomy: Taxonomy,
     decisions: Mapping[Doi, tuple[Decision, ...]],
     doi: Doi,
-    taken: Mapping[Doi, tuple[tuple[str, Doi], ...]],
+    notice_targets: Mapping[Doi, tuple[tuple[str, Doi], ...]],
 ) -> JudgedRecord | None:
-    """The last record of this work that today's code understands: it stands in for a later one that nobody can read."""
+    """The latest record of this work that today's code understands; it replaces a later one that cannot be understood."""
     for checksum, message in queries.earlier_records(store.conn, doi):
-        record = read_and_judge(json.loads(message), doi, checksum, message, taxonomy, decisions, taken)
+        record = read_and_judge(json.loads(message), doi, checksum, message, taxonomy, decisions, notice_targets)
         if record.work is not None:
             return record
     return None
@@ -188,46 +190,48 @@ def _rejudge_changed_values(
     taxonomy: Taxonomy,
     run: int,
     ours: str,
-    touched: frozenset[ValueKey],
+    changed_values: frozenset[ValueKey],
     dois: Sequence[Doi],
     progress: Progress,
 ) -> list[Doi]:
-    """Ask these works what the touched values say of them now; returns those whose verdict turns."""
-    part = taxonomy.tagging.restricted_to(touched)
-    screening = any(facet == SCREEN for facet, _ in touched)
-    asked = sorted(touched | {("verdict", verdict) for verdict in ("include", "exclude", "unsure") if screening})
-    turned: list[Doi] = []
+    """Judge these works again on the changed values only; returns those whose verdict may change."""
+    part = taxonomy.tagging.restricted_to(changed_values)
+    screening = any(facet == SCREEN for facet, _ in changed_values)
+    compared = sorted(
+        changed_values | {("verdict", verdict) for verdict in ("include", "exclude", "unsure") if screening}
+    )
+    to_judge_fully: list[Doi] = []
     for start in range(0, len(dois), CHANGED_VALUES_PART):
         progress.step("judging", start, len(dois))
         judged, changed = [], []
-        for row in queries.judged_works(store.conn, dois[start : start + CHANGED_VALUES_PART], asked):
+        for row in queries.judged_works(store.conn, dois[start : start + CHANGED_VALUES_PART], compared):
             notice = row["notice_of"].partition(":") if row["notice_of"] else None
             texts = {name: row[name] for name in ("title", "abstract", "kind", "container")}
             work = Work(row["doi"], **texts, notice_of=((notice[0], Doi(notice[2]) or None),) if notice else ())
-            again = judge_changed_values(work, row["screened"], row["why"], taxonomy, part, touched)
+            again = judge_changed_values(work, row["screened"], row["why"], taxonomy, part, changed_values)
             if again is None:
-                turned.append(row["doi"])
+                to_judge_fully.append(row["doi"])
                 continue
             judged.append(row["doi"])
             now = _tag_update(row, again)
             if (set(now.tags), set(now.reasons), now.why) != (row["tags"], row["reasons"], row["why"]):
                 changed.append(now)
-        store.update_tags(run, ours, asked, judged, changed)
-    return turned
+        store.update_tags(run, ours, compared, judged, changed)
+    return to_judge_fully
 
 
 def _tag_update(row: Mapping[str, Any], again: PartialJudgement) -> TagUpdate:
-    words = [("verdict", row["screened"], match) for match in again.matches]
-    words += [(tag.facet, tag.value, match) for tag in again.tags for match in tag.matches]
-    reasons = {(facet, value, m.rule, m.field, m.start, m.stop, m.quote) for facet, value, m in words}
+    matches = [("verdict", row["screened"], match) for match in again.matches]
+    matches += [(tag.facet, tag.value, match) for tag in again.tags for match in tag.matches]
+    reasons = {(facet, value, m.rule, m.field, m.start, m.stop, m.quote) for facet, value, m in matches}
     return TagUpdate(row["doi"], again.why, [(t.facet, t.value) for t in again.tags], sorted(reasons))
 
 
 def stale_works(
     store: Store, taxonomy: Taxonomy, decisions: Mapping[Doi, tuple[Decision, ...]]
 ) -> list[tuple[Doi, str]]:
-    """The works that `rejudge` would judge again, with the basis they stand on. A record that cannot be understood is tried
-    again by other code only: rules and people have nothing to say of it."""
+    """The works that `rejudge_stale` would judge again, with the basis of their judgement. A record that cannot be understood
+    is tried again only by another code version: rules and decisions make no difference to it."""
     ours = basis(taxonomy, ())
     return [
         (doi, stands_on)
@@ -241,29 +245,29 @@ def stale_works(
 
 
 def basis(taxonomy: Taxonomy, decisions: Sequence[Decision]) -> str:
-    """What a judgement stands on: code version, rules and the people's decisions about that work."""
-    said = repr(decisions) if decisions else ""
-    return hashlib.sha256(f"{__version__}|{taxonomy.digest}|{said}".encode()).hexdigest()[:16]
+    """16 hex digits of what a judgement is made from: code version, rules and the decisions on that work."""
+    on_work = repr(decisions) if decisions else ""
+    return hashlib.sha256(f"{__version__}|{taxonomy.digest}|{on_work}".encode()).hexdigest()[:16]
 
 
 def decisions_by_work(store: Store, moving: Mapping[Doi, Doi] | None = None) -> dict[Doi, tuple[Decision, ...]]:
-    """The decisions on every work: under each DOI of the work, all that people decided on any of them; `moving` are aliases
-    about to land. In an order that does not depend on the ledger's, because a judgement's basis is made of it. What was
-    decided on pairs is `find_duplicates`' to read, but for those that have become one record: that is said of the work."""
-    words = merged(store.decisions())
-    in_pairs = [doi for d in words if d.facet == SAME_WORK for doi in (d.doi, Doi(d.value or ""))]
+    """The decisions on every work: under each DOI of the work, those on any of its DOIs. `moving` are aliases about to be
+    written. The order does not depend on the ledger's, because a judgement's basis is made from it. Decisions on pairs are
+    left to `find_duplicates`, but for pairs that have become one record: these are on the work."""
+    decisions = merged(store.decisions())
+    in_pairs = [doi for d in decisions if d.facet == SAME_WORK for doi in (d.doi, Doi(d.value or ""))]
     aliases = (queries.alias_targets(store.conn, in_pairs) if in_pairs else {}) | dict(moving or {})
-    said = [d for d in words if d.facet != SAME_WORK or len(set(subject(d, aliases)[::2])) == 1]
-    represented = queries.representatives(store.conn, sorted({d.doi for d in said}), moving)
+    on_works = [d for d in decisions if d.facet != SAME_WORK or len(set(subject(d, aliases)[::2])) == 1]
+    represented = queries.representatives(store.conn, sorted({d.doi for d in on_works}), moving)
     by_work: dict[Doi, list[Decision]] = {}
-    for decision in sorted(said, key=decision_id):
+    for decision in sorted(on_works, key=decision_id):
         by_work.setdefault(represented.get(decision.doi, decision.doi), []).append(decision)
-    found = {work: tuple(decisions) for work, decisions in by_work.items()}
+    found = {work: tuple(on_work) for work, on_work in by_work.items()}
     return found | {doi: found[work] for doi, work in represented.items() if work in found}
 
 
 def facet_rows(taxonomy: Taxonomy) -> list[tuple[str, str, str, str, int]]:
-    """The rows of `facets`: what can be said."""
+    """The rows of `facets`: the tags that there are."""
     return [
         (facet.facet, value.id, value.label, value.means, position)
         for facet in taxonomy.facets

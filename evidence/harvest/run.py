@@ -34,7 +34,7 @@ from evidence.rules.taxonomy import Taxonomy
 log = logging.getLogger(__name__)
 
 COUNT_PAUSE = 1.0
-"""Seconds between list questions that the public pool asks for."""
+"""Seconds between list requests, as the public pool wants it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def run_sync(
     full: bool = False,
     sleep: Callable[[float], None] | None = None,
 ) -> Outcome:
-    """A whole sync under the lock, over files or (files None) over HTTP. BusyError when another one is running."""
+    """A whole sync under the lock, from files or (files None) over HTTP. BusyError when another one is running."""
     with ExitStack() as stack:
         stack.enter_context(locked(db))
         opened = stack.enter_context(store.open_store(db, ledger))
@@ -81,9 +81,8 @@ def run_sync(
 def rejudge_database(
     db: Path, ledger: Path, taxonomy: Taxonomy, now: Clock, progress: Progress | None = None
 ) -> tuple[int, list[Row]]:
-    """Judge again what changed rules or decisions touch; returns how many works, and what changed by it (as
-    `queries.changes`, with tags). A run is opened only if there are any, or if a run that was killed left something to
-    announce."""
+    """Judge the works again whose rules or decisions changed; returns how many, and the changes this made (rows of
+    `queries.changes`, with tags). A run is opened only if there are any, or if a killed run left changes to announce."""
     open_evidence(db, older=True).close()
     with locked(db), store.open_store(db, ledger) as opened:
         return _judge_stale(opened, taxonomy, now, progress or NoProgress())
@@ -92,7 +91,7 @@ def rejudge_database(
 def count_matches(
     config: Config, url: str | None, mailto: str | None, sleep: Callable[[float], None] = time.sleep
 ) -> Iterator[tuple[str, int]]:
-    """How many records Crossref says each search matches: (label, count). habanero knows no pace, so it is kept here."""
+    """How many records each search matches at Crossref: (label, count). habanero has no rate limit, so it is kept here."""
     for source in config.sources:
         if isinstance(source, Search):
             yield source.label, client.count(source.query, url, mailto)
@@ -100,23 +99,23 @@ def count_matches(
 
 
 def _judge_stale(opened: store.Store, taxonomy: Taxonomy, now: Clock, progress: Progress) -> tuple[int, list[Row]]:
-    said = rejudge.decisions_by_work(opened)
+    decisions = rejudge.decisions_by_work(opened)
     opened.show_decisions()
-    waiting = bool(opened.unannounced())
-    if not rejudge.stale_works(opened, taxonomy, said) and not pairs_need_update(opened) and not waiting:
+    unannounced = bool(opened.unannounced())
+    if not rejudge.stale_works(opened, taxonomy, decisions) and not pairs_need_update(opened) and not unannounced:
         return 0, []
     rejudge.reduce_garbage_collection()
     opened.set_facets(rejudge.facet_rows(taxonomy))
     run_id = opened.start_run("judge", __version__, iso_time(now()))
-    count = sum(rejudge.rejudge_and_deduplicate(opened, taxonomy, run_id, progress, moved=waiting))
-    opened.set_facets(rejudge.facet_rows(taxonomy))  # a value that no tag has any more goes
+    count = sum(rejudge.rejudge_and_deduplicate(opened, taxonomy, run_id, progress, moved=unannounced))
+    opened.set_facets(rejudge.facet_rows(taxonomy))  # drops a value that no tag has any more
     found = opened.finish_run(run_id, "complete", {"rejudged": count}, iso_time(now()))
     return count, queries.changes(opened.conn, run=run_id, tags=True) if found else []
 
 
 @contextmanager
 def _record_files(files: FileInput, config: Config, opened: store.Store) -> Iterator[RecordFiles]:
-    """The files as a source that holds whatever this run will ask for."""
+    """The files as a record source with everything that this run will ask for."""
     questions = [ExpectedQuery(s.query, Matcher(s).accepts) for s in config.sources if isinstance(s, Search)]
     lists = [s for s in config.sources if isinstance(s, ReferenceList)]
     followed = [s for s in lists if s.of]
@@ -139,7 +138,7 @@ def _record_files(files: FileInput, config: Config, opened: store.Store) -> Iter
 
 
 def _followed(source: ReferenceList, records: RecordFiles) -> tuple[Citation, ...]:
-    """The citations of a deposited list that is in the files; the run itself says when it is not."""
+    """The citations of a deposited list that is in the files; none where it is not, which the run reports itself."""
     try:
         return references.citations_of(source, records)
     except RejectedError:
@@ -147,7 +146,7 @@ def _followed(source: ReferenceList, records: RecordFiles) -> tuple[Citation, ..
 
 
 def _distinct(questions: Sequence[ExpectedQuery]) -> list[ExpectedQuery]:
-    """Two searches may ask Crossref the same and differ in their phrases; the archive answers either for both."""
+    """Searches may have the same query and differ in their phrases; the files then answer them together."""
     by_query: dict[Query, list[ExpectedQuery]] = {}
     for question in questions:
         by_query.setdefault(question.query, []).append(question)

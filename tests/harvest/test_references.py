@@ -299,11 +299,11 @@ def test_works_kept_for_comparing_are_few_and_the_last_used() -> None:
     crossref, answers = FakeRecordSource(), _Lookups(limit=2)
     first, second, third = (Doi(str(m["DOI"])) for m in (LIPSITZ, FONAGY, MARKOWITZ))
     for doi in (first, second, first, third):
-        answers.ask(crossref, [doi])
+        answers.look_up(crossref, [doi])
         assert answers.work(doi) is not None
     assert list(answers.works) == [first, third]
     answers.found.clear()
-    answers.ask(crossref, [second])
+    answers.look_up(crossref, [second])
     assert answers.work(second) is not None
 
 
