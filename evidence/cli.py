@@ -64,7 +64,7 @@ def _example(*lines: str) -> str:
 
 
 class Bar:
-    """`rejudge.Progress` as a progress bar on stderr; nothing is printed where stderr is not a terminal."""
+    """`progress.Progress` as a progress bar on stderr; nothing is printed where stderr is not a terminal."""
 
     def __init__(self, quiet: bool) -> None:
         from tqdm import tqdm
@@ -136,7 +136,7 @@ def check(settings: Settings, online: bool) -> None:
     No request is sent unless you give --online.
     """
     from evidence.harvest import sources
-    from evidence.harvest.run import counts
+    from evidence.harvest.run import count_matches
     from evidence.rules import taxonomy
 
     checked, book = sources.load(settings.sources), taxonomy.load()
@@ -144,7 +144,7 @@ def check(settings: Settings, online: bool) -> None:
     click.echo(f"{settings.sources}: {count_noun(len(checked.sources), 'source')}, no mistakes.")
     click.echo(f"Rules: {count_noun(len(book.facets), 'facet')}, {count_noun(rules, 'rule')}, version {book.digest}.")
     if online:
-        for label, count in counts(checked, _crossref_url(), _mailto(checked)):
+        for label, count in count_matches(checked, _crossref_url(), _mailto(checked)):
             click.echo(f"{count:>12,}  {label}")
 
 
@@ -226,11 +226,11 @@ def judge(settings: Settings) -> None:
     """
     from evidence.database import change_log
     from evidence.export import changes_report
-    from evidence.harvest.run import judge_stale
+    from evidence.harvest.run import rejudge_database
     from evidence.rules import taxonomy
 
     with _bar(settings) as bar:
-        count, changes = judge_stale(settings.db, settings.decisions, taxonomy.load(), _now, bar)
+        count, changes = rejudge_database(settings.db, settings.decisions, taxonomy.load(), _now, bar)
     click.echo(
         f"{count_noun(count, 'work')} judged again."
         if count
@@ -341,9 +341,9 @@ def decisions() -> None:
 def decisions_export(settings: Settings, to: Path | None) -> None:
     """Write every decision as CSV, oldest first."""
     from evidence.review import decisions_csv
-    from evidence.review.decide import read_decisions
+    from evidence.review.decide import read_existing_ledger
 
-    output_file.write(to, (line.encode() for line in decisions_csv.csv_lines(read_decisions(settings.decisions))))
+    output_file.write(to, (line.encode() for line in decisions_csv.csv_lines(read_existing_ledger(settings.decisions))))
 
 
 @decisions.command("import", epilog=_example("evidence decisions import decisions.csv"))
@@ -395,9 +395,9 @@ def decisions_agreement(settings: Settings) -> None:
     Percent agreement and Cohen's kappa, over the works that both gave a verdict.
     """
     from evidence.review import agreement
-    from evidence.review.decide import current_decisions, read_decisions
+    from evidence.review.decide import at_current_dois, read_existing_ledger
 
-    _, latest = current_decisions(settings.db, read_decisions(settings.decisions))
+    _, latest = at_current_dois(settings.db, read_existing_ledger(settings.decisions))
     found = agreement.pairwise_agreement(latest)
     for pair in found:
         kappa = "not defined" if pair.kappa is None else f"{pair.kappa:.2f}"
@@ -858,7 +858,7 @@ def _run_sync(
     full: bool,
 ) -> Any:
     from evidence.crossref import record_files
-    from evidence.harvest.run import Files, run_sync
+    from evidence.harvest.run import FileInput, run_sync
     from evidence.rules import taxonomy
 
     paths = record_files.snapshot_files() if offline else files
@@ -870,7 +870,7 @@ def _run_sync(
             taxonomy.load(),
             _now,
             bar,
-            files=Files("snapshot" if offline else "files", paths, everything) if paths else None,
+            files=FileInput("snapshot" if offline else "files", paths, everything) if paths else None,
             url=_crossref_url(),
             mailto=None if paths else _mailto(checked),
             full=full,

@@ -10,7 +10,7 @@ import pytest
 from evidence.database.rows import Written
 from evidence.export import changes_report, explanation, prisma_report, status_report, sync_summary
 from evidence.export.phrases import count_noun
-from evidence.harvest.sync import Outcome
+from evidence.harvest.sync_run import Outcome
 from evidence.model import Doi
 
 
@@ -83,7 +83,7 @@ def test_the_changes_report_has_a_line_per_change_and_the_counts_of_the_summary(
 
 
 def test_updated_records_without_a_change_of_a_work() -> None:
-    said = sync_summary.sync_summary(Outcome(7, landed=Written(changed=[Doi("10.1/a")])))
+    said = sync_summary.sync_summary(Outcome(7, written=Written(changed=[Doi("10.1/a")])))
     assert "Nothing new: records were updated, but nothing that counts as a change of a work." in said
 
 
@@ -174,7 +174,7 @@ def test_a_noun_is_singular_for_one(count: int, written: str) -> None:
     ],
 )
 def test_verbs_agree_with_the_number_of_records(rejects: int, line: str) -> None:
-    assert line in sync_summary.sync_summary(Outcome(7, landed=Written(rejects=rejects))).splitlines()
+    assert line in sync_summary.sync_summary(Outcome(7, written=Written(rejects=rejects))).splitlines()
 
 
 def test_decisions_without_a_work_are_named() -> None:

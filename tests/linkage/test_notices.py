@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evidence import strict_yaml
-from evidence.crossref.normalise import written
+from evidence.crossref.normalise import serialise
 from evidence.database import change_log, queries, store_notices
 from evidence.database.rows import HarvestedPage
 from evidence.database.selection import Selection, selected_works
@@ -27,7 +27,8 @@ from evidence.database.store import Store, open_store
 from evidence.export import explanation, sync_summary
 from evidence.harvest import rejudge, sources
 from evidence.harvest.sources import Config
-from evidence.harvest.sync import Outcome, sync
+from evidence.harvest.sync import sync
+from evidence.harvest.sync_run import Outcome
 from evidence.linkage import notices
 from evidence.linkage.notices import Facts, Said, World
 from evidence.model import SAME_WORK, Decision, Doi, Message
@@ -79,7 +80,7 @@ class Bench:
     def land(self, *messages: Message, aliases: Sequence[tuple[str, str]] = ()) -> None:
         records = []
         for one in messages:
-            text, digest = written(one)
+            text, digest = serialise(one)
             records.append(rejudge.read_and_judge(one, Doi(one["DOI"]), digest, text, self.book, {}))
         pairs = [(Doi(alias), Doi(doi)) for alias, doi in aliases]
         self.store.write_page(self.run(), "s", HarvestedPage(records, aliases=pairs))
@@ -93,7 +94,7 @@ class Bench:
         class Quiet:
             def step(self, label: str, done: int, total: int | None) -> None: ...
 
-        rejudge.rejudge(self.store, self.book, self.run(), {}, Quiet())
+        rejudge.rejudge_stale(self.store, self.book, self.run(), {}, Quiet())
 
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         return self.store.conn.execute(sql, values).fetchall()
@@ -646,7 +647,7 @@ def noticed(outcome: Outcome) -> list[tuple[str, str]]:
 def test_a_sync_says_once_that_a_work_is_retracted_though_only_its_notice_lands(go: Callable[..., Outcome]) -> None:
     assert noticed(go(FakeRecordSource([study()]))) == []
     outcome = go(FakeRecordSource([study(), notice(indexed={"date-time": "2026-11-24T09:00:00Z"})]))
-    assert outcome.landed.changed == []
+    assert outcome.written.changed == []
     assert sync_summary.sync_summary(outcome).startswith(f"NOTICE retraction of included work {STUDY}: {TITLE}\n")
     assert noticed(outcome) == [(STUDY, STUDY)]
     assert go(FakeRecordSource([study(), notice()])).changes == []
