@@ -22,8 +22,9 @@ from typing import Any
 
 from evidence import strict_yaml
 from evidence.harvest import sources
+from evidence.harvest.progress import NoProgress
 from evidence.harvest.run import run_sync
-from evidence.harvest.sync import Outcome, Quiet
+from evidence.harvest.sync_run import Outcome
 from evidence.rules import taxonomy
 from tests.loopback import LoopbackCrossref
 
@@ -92,8 +93,8 @@ def main() -> None:
                 checked,
                 book,
                 lambda: datetime.now(UTC),
-                Quiet(),
-                crossref=None,
+                NoProgress(),
+                files=None,
                 url=server.url,
             )
             return outcome, time.perf_counter() - start
@@ -102,7 +103,7 @@ def main() -> None:
             outcome, seconds = sync()
             print(
                 f"{name} sync: {outcome.requests} requests, {outcome.bytes / 1e6:.2f} MB, {seconds:.1f} s; "
-                f"{len(outcome.matched)} matched, {len(outcome.landed.new)} new"
+                f"{len(outcome.matched)} matched, {len(outcome.written.new)} new"
             )
             if name == "first":
                 moved = outcome.bytes

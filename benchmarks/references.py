@@ -25,7 +25,7 @@ from typing import Any
 
 from evidence.crossref import normalise, record_files
 from evidence.crossref.normalise import doi_of
-from evidence.crossref.record_files import Archive
+from evidence.crossref.record_files import RecordFiles
 from evidence.errors import RecordError
 from evidence.evaluation.matching import lines
 from evidence.harvest import references
@@ -90,7 +90,7 @@ def main() -> None:
         size = file.stat().st_size
         print(f"{len(citations):,} citations, {len(records):,} records of {size / len(records):,.0f} bytes")
         asked = citations[:: arguments.every]
-        indexed, verdicts = timed(file, citations, Archive)
+        indexed, verdicts = timed(file, citations, RecordFiles)
         brute, floor = timed(file, asked, Exhaustive)
     for name, seconds, of in (("index", indexed, citations), ("every record for every citation", brute, asked)):
         print(f"  {name}: {seconds[0]:.1f} s to read, {seconds[1]:.1f} s to settle {len(of):,}")
@@ -107,7 +107,7 @@ def main() -> None:
 
 
 def timed(
-    file: Path, citations: Sequence[Citation], kind: type[Archive]
+    file: Path, citations: Sequence[Citation], kind: type[RecordFiles]
 ) -> tuple[tuple[float, float], dict[int, Resolution]]:
     """Processor seconds for reading the file and for resolving the citations, and the resolutions by position."""
     began = time.process_time()
@@ -120,7 +120,7 @@ def timed(
 
 def same_candidates(records: Sequence[Message], texts: Sequence[str], every: int) -> bool:
     """Whether the index finds the same candidate records for the citations as comparing each with each; prints both times."""
-    titles = [record_files._words(normalise.searchable(record)[0] or "") for record in records]
+    titles = [record_files._words(normalise.title_and_abstract(record)[0] or "") for record in records]
     cited = list(map(record_files._words, texts))
     began = time.process_time()
     index = record_files._Citations(cited)
@@ -134,21 +134,21 @@ def same_candidates(records: Sequence[Message], texts: Sequence[str], every: int
 
 
 def settle(citations: Sequence[Citation], crossref: RecordSource) -> Iterator[Resolution]:
-    for settled in references.settle(citations, crossref, {}):
+    for settled in references.resolve(citations, crossref, {}):
         yield from settled.resolutions
 
 
 # ---------------------------------------------------------------------- the comparison: version 0.1
 
 
-class Exhaustive(Archive):
+class Exhaustive(RecordFiles):
     """Record files without an index: compares each citation with every record."""
 
     def scan(self, query: Query, window: Window | None = None) -> Page:
         wanted = record_files._words(" ".join(value for _, value in query.fields))
         ranked: list[tuple[float, Doi]] = []
         for doi in self._at:
-            title, _ = normalise.searchable(self._load(doi))
+            title, _ = normalise.title_and_abstract(self._load(doi))
             words = record_files._words(title or "")
             if words and (shared := len(words & wanted)):
                 ranked.append((shared / len(words) + shared / 100, doi))
@@ -156,7 +156,7 @@ class Exhaustive(Archive):
         return Page([{**self._load(doi), "score": score} for score, doi in best], len(best))
 
 
-class Forgetful(references._Answers):
+class Forgetful(references._Lookups):
     """Answers without a cache: normalises a record each time it is compared."""
 
     def work(self, doi: Doi) -> Work | None:
@@ -173,7 +173,7 @@ def by_product(citations: Sequence[Citation], crossref: RecordSource) -> Iterato
     for start in range(0, len(citations), references.PART):
         answers = Forgetful()
         for citation in citations[start : start + references.PART]:
-            yield references._verdict(citation, references.readings(citation), crossref, answers, False)
+            yield references._resolve_one(citation, references.candidate_dois(citation), crossref, answers, False)
 
 
 # ---------------------------------------------------------------------- citations and records

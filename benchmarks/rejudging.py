@@ -23,7 +23,7 @@ from benchmarks import synthetic
 from evidence import __version__
 from evidence.database.store import open_store
 from evidence.harvest import rejudge
-from evidence.harvest.run import judge_stale
+from evidence.harvest.run import rejudge_database
 from evidence.rules import taxonomy
 
 LIMIT = 60.0
@@ -51,7 +51,7 @@ def main() -> None:
         outcome.write_text(written.replace("any: [", "any: [follow-up, ", 1), encoding="utf-8")
         edited = taxonomy.load(rules)
         start = time.perf_counter()
-        count, _ = judge_stale(db, Path(folder) / "decisions.db", edited, lambda: datetime.now(UTC))
+        count, _ = rejudge_database(db, Path(folder) / "decisions.db", edited, lambda: datetime.now(UTC))
         ours = time.perf_counter() - start
         with sqlite3.connect(db) as conn:
             written = conn.execute(

@@ -38,7 +38,9 @@ class NoSource:
     """A record source without records: they are given to `sync` as `take`."""
 
     name = "files"
+    authoritative = False
     requests = bytes = 0
+    date = None
 
     def lookup(self, dois: list[Doi], since: str | None = None) -> Iterator[tuple[LookupResult, ...]]:
         return iter(())

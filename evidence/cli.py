@@ -64,7 +64,7 @@ def _example(*lines: str) -> str:
 
 
 class Bar:
-    """`rejudge.Progress` as a progress bar on stderr; nothing is printed where stderr is not a terminal."""
+    """`progress.Progress` as a progress bar on stderr; nothing is printed where stderr is not a terminal."""
 
     def __init__(self, quiet: bool) -> None:
         from tqdm import tqdm
@@ -136,7 +136,7 @@ def check(settings: Settings, online: bool) -> None:
     No request is sent unless you give --online.
     """
     from evidence.harvest import sources
-    from evidence.harvest.run import counts
+    from evidence.harvest.run import count_matches
     from evidence.rules import taxonomy
 
     checked, book = sources.load(settings.sources), taxonomy.load()
@@ -144,7 +144,7 @@ def check(settings: Settings, online: bool) -> None:
     click.echo(f"{settings.sources}: {count_noun(len(checked.sources), 'source')}, no mistakes.")
     click.echo(f"Rules: {count_noun(len(book.facets), 'facet')}, {count_noun(rules, 'rule')}, version {book.digest}.")
     if online:
-        for label, count in counts(checked, _crossref_url(), _mailto(checked)):
+        for label, count in count_matches(checked, _crossref_url(), _mailto(checked)):
             click.echo(f"{count:>12,}  {label}")
 
 
@@ -179,7 +179,7 @@ def sync(
     from evidence.harvest import sources
 
     checked = sources.load(settings.sources)
-    outcome = _run(settings, checked, offline, files, everything, full)
+    outcome = _run_sync(settings, checked, offline, files, everything, full)
     click.echo(
         json.dumps(outcome.counts() | {"outcome": outcome.outcome}) if as_json else sync_summary.sync_summary(outcome)
     )
@@ -209,7 +209,7 @@ def demo(settings: Settings, host: str, port: int, no_serve: bool, open_browser:
     from evidence.publish import serve
 
     path = settings.sources if settings.sources.exists() else starter()
-    outcome = _run(settings, sources.load(path), True, (), False, False)
+    outcome = _run_sync(settings, sources.load(path), True, (), False, False)
     click.echo(sync_summary.sync_summary(outcome))
     if not no_serve:
         opened = _has_screen() if open_browser is None else open_browser
@@ -226,11 +226,11 @@ def judge(settings: Settings) -> None:
     """
     from evidence.database import change_log
     from evidence.export import changes_report
-    from evidence.harvest.run import judge_stale
+    from evidence.harvest.run import rejudge_database
     from evidence.rules import taxonomy
 
     with _bar(settings) as bar:
-        count, changes = judge_stale(settings.db, settings.decisions, taxonomy.load(), _now, bar)
+        count, changes = rejudge_database(settings.db, settings.decisions, taxonomy.load(), _now, bar)
     click.echo(
         f"{count_noun(count, 'work')} judged again."
         if count
@@ -255,7 +255,7 @@ def explain(settings: Settings, doi_: str, as_json: bool) -> None:
     from evidence.database.connection import reading
     from evidence.export import explanation
 
-    parsed = _doi(doi_)
+    parsed = _parse_doi(doi_)
     with reading(settings.db) as conn:
         work = queries.work_details(conn, queries.canonical_doi(conn, parsed))
     if work is None:
@@ -306,20 +306,20 @@ def decide(
     from evidence.rules import taxonomy
 
     pairs = (
-        [*map(_pair, tags), *((SAME_WORK, _doi(other)) for other in same)],
-        [*map(_pair, untags), *((SAME_WORK, _doi(other)) for other in apart)],
+        [*map(tag_filter.parse_tag, tags), *((SAME_WORK, _parse_doi(other)) for other in same)],
+        [*map(tag_filter.parse_tag, untags), *((SAME_WORK, _parse_doi(other)) for other in apart)],
     )
     made, _ = add_decisions(
         settings.db,
         settings.decisions,
         taxonomy.load(),
         _now,
-        _doi(doi_),
+        _parse_doi(doi_),
         verdict,
         *pairs,
         because,
         reviewer,
-        withdrawn=[None if subject == "verdict" else _pair(subject) for subject in withdrawn],
+        withdrawn=[None if subject == "verdict" else tag_filter.parse_tag(subject) for subject in withdrawn],
     )
     if not made:
         click.echo(f"Nothing to add: {reviewer} has made this decision already, for the same reason.")
@@ -341,9 +341,9 @@ def decisions() -> None:
 def decisions_export(settings: Settings, to: Path | None) -> None:
     """Write every decision as CSV, oldest first."""
     from evidence.review import decisions_csv
-    from evidence.review.decide import read_decisions
+    from evidence.review.decide import read_existing_ledger
 
-    output_file.write(to, (line.encode() for line in decisions_csv.csv_lines(read_decisions(settings.decisions))))
+    output_file.write(to, (line.encode() for line in decisions_csv.csv_lines(read_existing_ledger(settings.decisions))))
 
 
 @decisions.command("import", epilog=_example("evidence decisions import decisions.csv"))
@@ -395,9 +395,9 @@ def decisions_agreement(settings: Settings) -> None:
     Percent agreement and Cohen's kappa, over the works that both gave a verdict.
     """
     from evidence.review import agreement
-    from evidence.review.decide import current_decisions, read_decisions
+    from evidence.review.decide import at_current_dois, read_existing_ledger
 
-    _, latest = current_decisions(settings.db, read_decisions(settings.decisions))
+    _, latest = at_current_dois(settings.db, read_existing_ledger(settings.decisions))
     found = agreement.pairwise_agreement(latest)
     for pair in found:
         kappa = "not defined" if pair.kappa is None else f"{pair.kappa:.2f}"
@@ -448,8 +448,8 @@ def export_(
     from evidence.export.works import export_works
 
     chosen = EXPORTED_VERDICTS if "all" in verdicts else verdicts
-    selection = Selection(chosen, tuple(map(tag_filter.parse, tags)), _day(since), text)
-    day = _day(as_of, "--as-of")
+    selection = Selection(chosen, tuple(map(tag_filter.parse, tags)), _parse_date(since), text)
+    day = _parse_date(as_of, "--as-of")
     count = export_works(settings.db, selection, format_, excel, encoding, to, day)
     if to is not None and not settings.quiet:
         click.echo(f"{count_noun(count, 'work')} written to {to}.", err=True)
@@ -470,7 +470,7 @@ def report_prisma(settings: Settings, as_of: str | None, as_json: bool) -> None:
     from evidence.database.connection import reading
     from evidence.export import prisma_report
 
-    day = _day(as_of, "--as-of")
+    day = _parse_date(as_of, "--as-of")
     with reading(settings.db) as conn:
         found = queries.flow(conn, day)
     click.echo(json.dumps(found.boxes, ensure_ascii=False) if as_json else prisma_report.flow_report(found))
@@ -508,7 +508,7 @@ def report_changes(settings: Settings, since: str | None, tags: bool, as_json: b
     from evidence.database.connection import reading
     from evidence.export import changes_report
 
-    day = _day(since)
+    day = _parse_date(since)
     with reading(settings.db) as conn:
         rows = queries.changes(conn, day, tags=tags)
     click.echo(json.dumps(rows, ensure_ascii=False) if as_json else changes_report.changes_report(rows))
@@ -549,7 +549,7 @@ def cite(doi_: str, style: str) -> None:
     """Print the formatted citation of a work, as Crossref returns it."""
     from evidence.crossref import client
 
-    click.echo(client.bibliography(_doi(doi_), style, _crossref_url()))
+    click.echo(client.bibliography(_parse_doi(doi_), style, _crossref_url()))
 
 
 @cli.command(epilog=_example("evidence status"))
@@ -814,22 +814,22 @@ def main() -> None:
     """The console script: an EvidenceError becomes one sentence on stderr and an exit code."""
     try:
         with output_file.stdout_errors():
-            code = _status()
+            code = _run_command_line()
     except output_file.PipeClosedError as error:
         code = error.exit_code
     except output_file.OutputError as error:
-        code = _complain(error)
+        code = _print_error(error)
     sys.exit(code)
 
 
-def _status() -> int:
+def _run_command_line() -> int:
     """Run the command line and return its exit code."""
     try:
         cli(standalone_mode=False)
     except (output_file.OutputError, output_file.PipeClosedError):
         raise
     except EvidenceError as error:
-        return _complain(error)
+        return _print_error(error)
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
@@ -843,13 +843,13 @@ def _status() -> int:
     return 0
 
 
-def _complain(error: EvidenceError) -> int:
+def _print_error(error: EvidenceError) -> int:
     with suppress(OSError):  # when stderr cannot be written either, the exit code is all there is
         click.echo(f"evidence: {error}", err=True)
     return error.exit_code
 
 
-def _run(
+def _run_sync(
     settings: Settings,
     checked: sources.Config,
     offline: bool,
@@ -858,7 +858,7 @@ def _run(
     full: bool,
 ) -> Any:
     from evidence.crossref import record_files
-    from evidence.harvest.run import Files, run_sync
+    from evidence.harvest.run import FileInput, run_sync
     from evidence.rules import taxonomy
 
     paths = record_files.snapshot_files() if offline else files
@@ -870,7 +870,7 @@ def _run(
             taxonomy.load(),
             _now,
             bar,
-            files=Files("snapshot" if offline else "files", paths, everything) if paths else None,
+            files=FileInput("snapshot" if offline else "files", paths, everything) if paths else None,
             url=_crossref_url(),
             mailto=None if paths else _mailto(checked),
             full=full,
@@ -886,7 +886,7 @@ def _bar(settings: Settings) -> Iterator[Bar]:
         bar.close()
 
 
-def _doi(raw: str) -> Doi:
+def _parse_doi(raw: str) -> Doi:
     from evidence import doi
 
     parsed = doi.parse(raw)
@@ -895,14 +895,7 @@ def _doi(raw: str) -> Doi:
     return parsed
 
 
-def _pair(raw: str) -> tuple[str, str]:
-    facet, colon, value = raw.partition(":")
-    if not (facet and colon and value):
-        raise ConfigError(f"{raw!r} is not a valid tag; write it as facet:value, such as variant:ipt-a")
-    return facet, value
-
-
-def _day(raw: str | None, option: str = "--since") -> str | None:
+def _parse_date(raw: str | None, option: str = "--since") -> str | None:
     if raw is None:
         return None
     try:

@@ -6,11 +6,12 @@ import socket
 import sqlite3
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import partial, partialmethod
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
 import yaml
 from hypothesis import HealthCheck, settings
@@ -21,6 +22,25 @@ from tests.data import FOLDERS, FULL, SAMPLES
 
 if hasattr(yaml, "CSafeLoader"):  # Datasette reads its metadata with the slow reader, fifty milliseconds for each site
     yaml.safe_load = partial(yaml.load, Loader=yaml.CSafeLoader)
+
+
+class _Compiled(jinja2.BytecodeCache):
+    """Templates of the site, compiled once for all the sites that a process makes."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        """Called by Jinja before it compiles."""
+        if kept := self._kept.get(f"{bucket.key}{bucket.checksum}"):
+            bucket.bytecode_from_string(kept)
+
+    def dump_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        """Called by Jinja after it compiled."""
+        self._kept[f"{bucket.key}{bucket.checksum}"] = bucket.bytecode_to_string()
+
+
+jinja2.Environment.__init__ = partialmethod(jinja2.Environment.__init__, bytecode_cache=_Compiled())  # type: ignore[method-assign, assignment]
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
 """No test fails because the machine is busy."""

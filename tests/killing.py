@@ -29,10 +29,10 @@ from evidence.database import backup
 from evidence.database.store import open_store
 from evidence.errors import EvidenceError
 from evidence.harvest import sources
-from evidence.harvest.run import Files, judge_stale, run_sync
-from evidence.harvest.sync import Quiet
+from evidence.harvest.progress import NoProgress
+from evidence.harvest.run import FileInput, rejudge_database, run_sync
 from evidence.model import Doi
-from evidence.review.decide import add_decisions, read_decisions
+from evidence.review.decide import add_decisions, read_existing_ledger
 from evidence.rules import taxonomy
 from tests.records import MARKOWITZ, SMALL_YAML, WORKS, message
 from tests.whole.test_crash import contents
@@ -58,16 +58,16 @@ def create(folder: Path) -> None:
 def sync(folder: Path) -> None:
     """Make the databases and harvest a file into them."""
     small = sources.check(strict_yaml.parse(SMALL_YAML, "s.yaml"))
-    files = Files("files", (folder.parent / "works.jsonl",))
-    run_sync(folder / "evidence.db", folder / "decisions.db", small, BOOK, now, Quiet(), files=files)
+    files = FileInput("files", (folder.parent / "works.jsonl",))
+    run_sync(folder / "evidence.db", folder / "decisions.db", small, BOOK, now, NoProgress(), files=files)
 
 
 def decide(folder: Path) -> None:
     """A person's first word, which makes the ledger; as they do who see that it failed, only where it is not kept yet."""
     db, ledger = folder / "evidence.db", folder / "decisions.db"
-    if not (ledger.exists() and read_decisions(ledger)):
+    if not (ledger.exists() and read_existing_ledger(ledger)):
         add_decisions(db, ledger, BOOK, now, WORK, "exclude", [], [], "Not it", "A. Reader")
-    judge_stale(db, ledger, BOOK, now)
+    rejudge_database(db, ledger, BOOK, now)
 
 
 def back_up(folder: Path) -> None:

@@ -169,7 +169,7 @@ def test_author_text_is_parsed_only_where_it_is_unambiguous(
     ],
 )
 def test_exchanged_names_are_noticed(builder: ModuleType, given: str, family: str, turned: bool) -> None:
-    assert builder._turned_round(given, family) is turned
+    assert builder._exchanged(given, family) is turned
 
 
 def test_facts_that_look_wrong_make_no_record(builder: ModuleType) -> None:

@@ -34,8 +34,9 @@ from evidence.database.store import open_store
 from evidence.errors import ConfigError
 from evidence.export import changes_report
 from evidence.harvest import sources
-from evidence.harvest.run import judge_stale
-from evidence.harvest.sync import Outcome, sync
+from evidence.harvest.run import rejudge_database
+from evidence.harvest.sync import sync
+from evidence.harvest.sync_run import Outcome
 from evidence.model import SAME_WORK, Doi, Message
 from evidence.publish import serve
 from evidence.review import decisions_csv
@@ -225,7 +226,7 @@ class Copy:
         return self.open_site
 
     def judge(self) -> tuple[int, list[Row]]:
-        return judge_stale(self.db, self.ledger, self.book, self.clock)
+        return rejudge_database(self.db, self.ledger, self.book, self.clock)
 
     def decide(self, doi: str, verdict: str | None = None, **more: Any) -> bool:
         """False when there is no such work here."""

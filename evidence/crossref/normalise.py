@@ -56,13 +56,13 @@ VOLATILE = frozenset(
 )
 """Top-level keys that change without an edit of the record (`subject` was Crossref's own, per journal)."""
 
-LARGEST_NUMBER = 2**63 - 1
+MAX_INT = 2**63 - 1
 """The largest whole number that a database can hold."""
 
-DEEPEST = 200
+MAX_DEPTH = 200
 """Levels of objects and lists that are kept as such: what lies deeper is kept as its text."""
 
-SUBTITLES = 20
+MAX_SUBTITLES = 20
 """Subtitles that are read into a title; records have one or two."""
 
 _UNHOLDABLE = re.compile("[\x00\ud800-\udfff\ufffd]")
@@ -107,8 +107,8 @@ def normalise(message: Message) -> Work:
     """The Work that a record describes; RecordError says in words why it cannot be understood."""
     doi = doi_of(message)
     if doi is None:
-        raise RecordError(without_doi(message))
-    title, abstract = searchable(message)
+        raise RecordError(missing_doi_reason(message))
+    title, abstract = title_and_abstract(message)
     issued = _issued(message)
     authors = _authors(message)
     notices, updates = _updates(message, doi, title)
@@ -149,12 +149,12 @@ def normalise(message: Message) -> Work:
     )
 
 
-def digest(message: Message) -> str:
+def record_digest(message: Message) -> str:
     """32 hex digits that change exactly when the record's content does; blind to key order and to `VOLATILE`."""
-    return written(message)[1]
+    return serialise(message)[1]
 
 
-def written(message: Message) -> tuple[str, str]:
+def serialise(message: Message) -> tuple[str, str]:
     """The record as JSON text and its digest. Written once for both: the content in order of its keys, then what is
     volatile. Only `score` is left out: how well a record fits a question is no fact about the record. RecordError when it
     cannot be written: a number of thousands of digits, a thousand levels."""
@@ -165,17 +165,17 @@ def written(message: Message) -> tuple[str, str]:
     return (content[:-1] + comma + volatile[1:]).decode(), digest
 
 
-def kept(item: object) -> tuple[str, str]:
+def serialise_any(item: object) -> tuple[str, str]:
     """Anything that stands where a record belongs, as JSON text, and a digest by which it is known again. Never an error: of
     an object that cannot be written whole, every field is kept that can."""
     try:
         if isinstance(item, dict):
-            return written(item)
+            return serialise(item)
         text = _encode(item).decode()
     except RecordError as error:
         if isinstance(item, dict) and len(item) > 1:
             parts = (
-                f"{json.dumps(without_surrogates(str(key)))}:{kept({'': value})[0][4:-1]}"
+                f"{json.dumps(without_surrogates(str(key)))}:{serialise_any({'': value})[0][4:-1]}"
                 for key, value in item.items()
             )
             text = f"{{{','.join(parts)}}}"
@@ -196,13 +196,13 @@ def _encode(value: object) -> bytes:
 
 def _holdable(value: object, depth: int) -> object:
     """The value as JSON, SQLite and UTF-8 can hold it. A number that is none is null, as in every JSON writer; half a
-    character is U+FFFD; what is nested deeper than `DEEPEST` is kept as its text. RecordError where that fails."""
+    character is U+FFFD; what is nested deeper than `MAX_DEPTH` is kept as its text. RecordError where that fails."""
     if isinstance(value, str):
         return without_surrogates(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, (dict, list, tuple)):
-        if depth >= DEEPEST:
+        if depth >= MAX_DEPTH:
             try:
                 return without_surrogates(json.dumps(value, sort_keys=True, ensure_ascii=False))
             except (RecursionError, ValueError):
@@ -232,7 +232,7 @@ def _registered(stated: object) -> Doi | None:
     return dois.exact(stated) or dois.parse(stated)
 
 
-def without_doi(message: object) -> str:
+def missing_doi_reason(message: object) -> str:
     """Why there is no DOI to know a record by."""
     if not isinstance(message, dict):
         return f"the record is {_article(message)}, not a JSON object"
@@ -245,7 +245,7 @@ def without_doi(message: object) -> str:
 def score_of(message: object) -> float | None:
     """Crossref's relevance of a ranked record, if it says any."""
     score = message.get("score") if isinstance(message, dict) else None
-    if isinstance(score, bool) or not isinstance(score, (int, float)) or abs(score) > LARGEST_NUMBER:
+    if isinstance(score, bool) or not isinstance(score, (int, float)) or abs(score) > MAX_INT:
         return None
     return float(score) if math.isfinite(score) else None
 
@@ -265,7 +265,7 @@ def cited_by(message: Message) -> int | None:
     return _count(message.get("is-referenced-by-count"))
 
 
-def aliases(message: Message) -> tuple[Doi, ...]:
+def listed_aliases(message: Message) -> tuple[Doi, ...]:
     """The other DOIs of this work that its record lists, each once; what is no DOI is left out."""
     listed = message.get("aliases")
     found = dict.fromkeys(filter(None, map(_registered, listed if isinstance(listed, list) else ())))
@@ -286,10 +286,10 @@ def years_of(message: Message) -> frozenset[int]:
     return frozenset(found)
 
 
-def searchable(message: Message) -> tuple[str | None, str | None]:
+def title_and_abstract(message: Message) -> tuple[str | None, str | None]:
     """Title (with its subtitle) and abstract in plain text, from a whole record or a `select`-ed row."""
     title = _oneline(_first_of(message, "title"))
-    for subtitle in filter(None, map(_oneline, islice(_strings(message, "subtitle"), SUBTITLES))):
+    for subtitle in filter(None, map(_oneline, islice(_strings(message, "subtitle"), MAX_SUBTITLES))):
         if title is None:
             title = subtitle
         elif text.fold(subtitle) not in text.fold(title):
@@ -373,7 +373,7 @@ def _lines(values: object) -> Iterator[str]:
 
 
 def _count(value: object) -> int | None:
-    counted = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_NUMBER
+    counted = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_INT
     return value if counted else None  # type: ignore[return-value]  # `counted` says that it is an int
 
 

@@ -1,20 +1,19 @@
-"""How fast Crossref may be asked, how long to pause after a refusal, and when to stop asking: arithmetic on headers, clock
-and sleep.
+"""Rate limit, retry pauses and circuit breaker: how fast to send, how long to pause after a failure, and when to stop.
 
-Two route classes are paced apart, because Crossref limits them apart: `list` (`/works?…`) and `single`
-(`/works/{doi}` and what hangs below it). Requests are sequential, so one minimum interval per class is the whole of it:
+Crossref limits two routes separately: `list` (`/works?…`) and `single` (`/works/{doi}` and below). Requests are sequential, so
+one minimum interval per route is all there is:
 
-* An answer's `x-rate-limit-limit` and `x-rate-limit-interval` (or the spelling of 2022, `x-ratelimit-…`) set the interval
-  of the class that was asked. The numbers moved three times in four years, so none of them is written here.
-* While a class has not answered with headers it is asked gently (`GENTLE`), whatever the host: a loopback server that
-  sends no headers is paced like Crossref. A test that does not want to wait hands the client a fake `sleep`.
-* A 429 doubles the interval of its class (up to `SLOWEST` times); every good answer eases it back a little.
+* A response's `x-rate-limit-limit` and `x-rate-limit-interval` (or the spelling of 2022, `x-ratelimit-…`) set the interval
+  of its route. The numbers changed three times in four years, so none of them is written here.
+* Until a route's first headers, `DEFAULT_INTERVALS` apply, whatever the host: a loopback server that sends no headers is
+  treated like Crossref. A test that does not want to wait gives the client a fake `sleep`.
+* A 429 doubles the interval of its route (up to `MAX_SLOWDOWN` times); every good response shortens it a little.
 
-`Breaker` limits what an outage costs: once one question's tries have all met a fault of the server, each later question
-is tried once, and after `STOP_AFTER` given up in a row no more are asked.
+`CircuitBreaker` limits what an outage costs: once all tries of one request have met a server fault, each later request gets
+one try, and after `STOP_AFTER` failed requests in a row no more are sent.
 
-Jitter is a digest of the question and the try, not a random number: runs can be repeated exactly, yet two users who were
-refused together do not come back together. May not open a connection or know an HTTP library.
+Jitter is a digest of the request and the try, not a random number: runs can be repeated exactly, yet two users who failed
+together do not retry together. May not open a connection or know an HTTP library.
 """
 
 from __future__ import annotations
@@ -28,63 +27,63 @@ from typing import Final, Literal
 
 Route = Literal["list", "single"]
 
-GENTLE: Final[Mapping[Route, float]] = {"list": 1.0, "single": 0.25}
+DEFAULT_INTERVALS: Final[Mapping[Route, float]] = {"list": 1.0, "single": 0.25}
 """Seconds between requests before any header was seen: under the public pool's limits of July 2026 (1/s and 5/s)."""
 
 HEADROOM: Final = 1.1
-"""The announced interval is stretched by this much: the server counts arrivals, and the network bunches them (for a limit
-per second, arrivals may be a tenth of a second early or late). A 429 costs more than the tenth."""
+"""Factor on the announced interval: the server counts arrivals, and on the network these may come a tenth of a second early
+or late. A 429 costs more than the tenth."""
 
-SLOWEST: Final = 8.0
-"""How many times the announced interval a class may be slowed after repeated 429s."""
+MAX_SLOWDOWN: Final = 8.0
+"""Largest factor on the announced interval after repeated 429s."""
 
-LONGEST_INTERVAL: Final = 60.0
-"""Seconds; an announced interval beyond this is taken for nonsense and cut to it."""
+MAX_INTERVAL: Final = 60.0
+"""Seconds; a longer announced interval is implausible and cut to this."""
 
 FIRST_PAUSE: Final = 2.0
 """Seconds before the first retry (less jitter); doubles with each further try."""
 
-TOO_MANY_PAUSE: Final = 5.0
+THROTTLED_PAUSE: Final = 5.0
 """Seconds before the first retry of a 429 without `Retry-After`: Crossref's own advice is "take a pause"."""
 
-LONGEST_PAUSE: Final = 60.0
+MAX_PAUSE: Final = 60.0
 """Seconds; the exponential back-off is capped here."""
 
-SHORTEST_PAUSE: Final = 1.0
+MIN_PAUSE: Final = 1.0
 """Seconds; a `Retry-After: 0` still means that the server was in trouble."""
 
-LONGEST_WAIT: Final = 300.0
-"""Seconds; a server that asks for a longer `Retry-After` is not waited for: the run ends honestly instead."""
+MAX_WAIT: Final = 300.0
+"""Seconds; a longer `Retry-After` is not waited for: the run ends with an error instead."""
 
 Fault = Literal["unreachable", "timeout", "server error", "not JSON"]
-"""Failures that are the server's, or the way's to it, and not the question's: the next question will likely meet it too."""
+"""Failures of the server or the network, not of the request: the next request will likely fail too."""
 
 STOP_AFTER: Final = 3
-"""Questions given up in a row, by one fault of the server, after which a run asks no more."""
+"""Requests failed in a row by server faults, after which a run sends no more."""
 
 _DURATION = re.compile(r"\s*(\d{1,9}(?:\.\d+)?)\s*(ms|s|m|h)?\s*", re.IGNORECASE)
 _UNIT = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _POOLS = ("polite", "public", "plus")
 
 
-class Pace:
-    """Keeps requests of one route class apart by the interval the server announced. Not for use by several threads."""
+class RateLimiter:
+    """Keeps requests of one route apart by the interval that the server announced. Not thread-safe."""
 
     def __init__(self, sleep: Callable[[float], None], clock: Callable[[], float]) -> None:
         self.pool: str | None = None
         self.date: datetime | None = None
         self._sleep = sleep
         self._clock = clock
-        self._interval: dict[Route, float] = dict(GENTLE)
+        self._interval: dict[Route, float] = dict(DEFAULT_INTERVALS)
         self._slowed: dict[Route, float] = {"list": 1.0, "single": 1.0}
         self._last: dict[Route, float] = {}
 
     def interval(self, route: Route) -> float:
-        """Seconds that must lie between two requests of this class as things stand."""
-        return min(self._interval[route] * self._slowed[route], LONGEST_INTERVAL)
+        """Seconds between two requests of this route at present."""
+        return min(self._interval[route] * self._slowed[route], MAX_INTERVAL)
 
     def wait(self, route: Route) -> None:
-        """Sleeps until the class may be asked again, and counts the coming request as sent."""
+        """Sleep until the next request of this route may be sent, and count it as sent."""
         now = self._clock()
         if route in self._last:
             due = self._last[route] + self.interval(route)
@@ -93,36 +92,36 @@ class Pace:
                 now = max(due, self._clock())
         self._last[route] = now
 
-    def learn(self, route: Route, headers: Mapping[str, str]) -> None:
-        """Takes the limits, the pool and, from the first answer, the server's time from the headers (a case-insensitive
+    def read_headers(self, route: Route, headers: Mapping[str, str]) -> None:
+        """Take the limits, the pool and, from the first response, the server's time from the headers (a case-insensitive
         mapping); absent ones change nothing."""
         self.date = self.date or _moment(headers.get("date"))
         limit = _number(headers.get("x-rate-limit-limit") or headers.get("x-ratelimit-limit"))
         span = duration(headers.get("x-rate-limit-interval") or headers.get("x-ratelimit-interval") or "1s")
         if limit and span:
-            self._interval[route] = min(span / limit * HEADROOM, LONGEST_INTERVAL)
+            self._interval[route] = min(span / limit * HEADROOM, MAX_INTERVAL)
         if pool := headers.get("x-api-pool"):
             # `polite` became `polite-single` and `polite-array` in July 2026; the prefix is what lasts.
             self.pool = next((known for known in _POOLS if pool.strip().lower().startswith(known)), pool.strip())
 
-    def refused(self, route: Route) -> None:
-        """The server said 429: ask this class half as often."""
-        self._slowed[route] = min(self._slowed[route] * 2, SLOWEST)
+    def slow_down(self, route: Route) -> None:
+        """After a 429: double the interval of this route."""
+        self._slowed[route] = min(self._slowed[route] * 2, MAX_SLOWDOWN)
 
-    def answered(self, route: Route) -> None:
-        """The server answered: come a tenth of the way back to the announced pace."""
+    def ease_back(self, route: Route) -> None:
+        """After a good response: shorten the interval by a tenth, down to the announced one."""
         self._slowed[route] = max(self._slowed[route] * 0.9, 1.0)
 
 
-class Breaker:
-    """A circuit breaker: how often a question is worth trying while the server is in trouble.
+class CircuitBreaker:
+    """How many tries a request gets while the server fails.
 
-    Closed, a question has all its tries. When all of one question's tries have met such a fault, it opens, and every later
-    question is tried once until one is answered, which closes it again: a server that comes back is used at once. When
-    `STOP_AFTER` questions in a row were given up so, it stops the run's questions for good.
+    While it is closed, a request gets all its tries. When all tries of one request have met a server fault, it opens: every
+    later request gets one try, until one succeeds and closes it. After `STOP_AFTER` failed requests in a row it stops all
+    requests for the rest of the run.
 
-    The two classes of route may fail apart (`/works?…` answers 500 while single works are served), so an answer of the other
-    class proves nothing about this one, except that the server can be reached.
+    The two routes may fail separately (`/works?…` answers 500 while single works are served), so a response on the other
+    route proves only that the server can be reached.
     """
 
     def __init__(self) -> None:
@@ -130,16 +129,16 @@ class Breaker:
         self._doubted: set[Route] = set()
         self._given_up: dict[Route, int] = {}
 
-    def once(self, route: Route) -> bool:
-        """Whether a question of this class is tried only once as things stand."""
+    def single_try(self, route: Route) -> bool:
+        """Whether a request of this route gets only one try at present."""
         return route in self._open or route in self._doubted
 
     def stopped(self, route: Route) -> bool:
-        """Whether no question of this class is asked any more."""
+        """Whether no request of this route is sent any more."""
         return self._given_up.get(route, 0) >= STOP_AFTER
 
-    def answered(self, route: Route) -> None:
-        """The server has answered a question of this class."""
+    def succeeded(self, route: Route) -> None:
+        """The server has answered a request of this route."""
         self._given_up[route] = 0
         self._open.pop(route, None)
         for other in [other for other, fault in self._open.items() if fault == "unreachable"]:
@@ -149,29 +148,29 @@ class Breaker:
         if not self._open:
             self._doubted.clear()
 
-    def gave_up(self, route: Route, faults: Collection[Fault | None]) -> None:
-        """A question has had its tries, which met these faults (None: one that is the question's own)."""
+    def failed(self, route: Route, faults: Collection[Fault | None]) -> None:
+        """A request has failed after tries that met these faults (None: not a server fault)."""
         if not faults or None in faults:
             return
         self._given_up[route] = self._given_up.get(route, 0) + 1
         if route not in self._open:
-            self._doubted |= set(GENTLE) - {route}
+            self._doubted |= set(DEFAULT_INTERVALS) - {route}
         self._open[route] = "unreachable" if set(faults) == {"unreachable"} else "server error"
         if self._open[route] == "unreachable":
-            # There is no network: the other class of route is no way round it.
-            self._given_up = dict.fromkeys(GENTLE, max(self._given_up.values()))
+            # There is no network: the other route cannot work either.
+            self._given_up = dict.fromkeys(DEFAULT_INTERVALS, max(self._given_up.values()))
 
 
 def back_off(attempt: int, first: float, key: str) -> float:
     """Seconds to pause after the failed try number `attempt` (from 0): doubling from `first`, capped, less up to half of
     it as jitter drawn from `key`."""
-    full = min(first * 2.0**attempt, LONGEST_PAUSE)
+    full = min(first * 2.0**attempt, MAX_PAUSE)
     spread = zlib.crc32(f"{key}#{attempt}".encode()) / 2**32
     return float(full * (1 - spread / 2))
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds the server asks to wait, from `Retry-After` as seconds or as an HTTP date (read against the answer's own
+    """Seconds the server asks to wait, from `Retry-After` as seconds or as an HTTP date (compared with the response's own
     `Date` where it has one, so a wrong clock here does no harm); None when absent or unreadable."""
     value = headers.get("retry-after")
     if value is None:

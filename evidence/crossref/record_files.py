@@ -46,7 +46,7 @@ class Unreadable:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ExpectedQuery:
     """A search that will be asked: `accepts(message, title, abstract)` says whether a record counts as found."""
 
     query: Query
@@ -58,7 +58,7 @@ def snapshot_files() -> tuple[Path, ...]:
     return (Path(str(resources.files("evidence") / "snapshot" / SNAPSHOT)),)
 
 
-class Archive:
+class RecordFiles:
     """A record source over files (see `model.RecordSource`). Use as a context manager: the temporary file goes with it.
 
     `dois` are the works that will be looked up, `citations` the texts that will be looked for without a DOI, and
@@ -72,7 +72,7 @@ class Archive:
         paths: Sequence[Path],
         *,
         name: str = "files",
-        questions: Sequence[Question] = (),
+        questions: Sequence[ExpectedQuery] = (),
         dois: Collection[Doi] = (),
         citations: Sequence[str] = (),
         everything: bool = False,
@@ -82,7 +82,7 @@ class Archive:
         self._everything = everything
         self.requests = self.bytes = 0
         self.date = None
-        self.read = 0
+        self.read_count = 0
         self.unreadable: list[Unreadable] = []
         self._spool: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
         self._at: dict[Doi, tuple[int, int, int]] = {}
@@ -95,7 +95,7 @@ class Archive:
             self._spool.close()
             raise
 
-    def __enter__(self) -> Archive:
+    def __enter__(self) -> RecordFiles:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -134,7 +134,7 @@ class Archive:
         """Files do not know who registers a DOI."""
         return None
 
-    def also(self, dois: Collection[Doi], citations: Collection[str]) -> None:
+    def keep_also(self, dois: Collection[Doi], citations: Collection[str]) -> None:
         """Read the files a second time for these: what is wanted may be known only from a record in them, such as one
         whose reference list is followed. Nothing is counted or complained of again."""
         if not self._everything:
@@ -142,26 +142,26 @@ class Archive:
             self._keep((), wanted, _Citations(map(_words, citations)), again=frozenset(self._at))
 
     @property
-    def kept(self) -> Sequence[Message]:
+    def kept_records(self) -> Sequence[Message]:
         """Every record kept aside, loaded one at a time as it is looked at."""
         return _Spooled(self, list(self._at))
 
     def _keep(
         self,
-        questions: Sequence[Question],
+        questions: Sequence[ExpectedQuery],
         dois: frozenset[Doi],
         citations: _Citations,
         again: frozenset[Doi] | None = None,
     ) -> None:
         """One pass over the files. In a second one `again` are the DOIs that the first has kept."""
         for path in self._paths:
-            for where, entry in located(path):
+            for where, entry in read_located(path):
                 doi = None if isinstance(entry, Unreadable) else normalise.doi_of(entry)
                 if again and doi in again:
                     continue
-                looked = _looked_at(where, entry, doi, questions)
+                looked = _inspect(where, entry, doi, questions)
                 if again is None:
-                    self.read += 1
+                    self.read_count += 1
                     self.unreadable += [looked] if isinstance(looked, Unreadable) else []
                 if isinstance(entry, Unreadable) or isinstance(looked, Unreadable) or doi is None:
                     continue
@@ -177,7 +177,7 @@ class Archive:
             self._titles.drop(self._at[doi][2])
         for query in found:
             self._hits[query].setdefault(doi)
-        raw = f"[{json.dumps(where)},{normalise.kept(message)[0]}]".encode()
+        raw = f"[{json.dumps(where)},{normalise.serialise_any(message)[0]}]".encode()
         self._at[doi] = (self._spool.seek(0, 2), len(raw), self._titles.add(doi, words))
         self._spool.write(raw)
 
@@ -195,7 +195,7 @@ class Archive:
 class _Spooled(Sequence[Message]):
     """Records of the temporary file, loaded one at a time as they are looked at."""
 
-    def __init__(self, archive: Archive, dois: list[Doi]) -> None:
+    def __init__(self, archive: RecordFiles, dois: list[Doi]) -> None:
         self._archive, self._dois = archive, dois
 
     def __len__(self) -> int:
@@ -214,7 +214,7 @@ class _Spooled(Sequence[Message]):
 class _Ranked(_Spooled):
     """The same, each record with its score."""
 
-    def __init__(self, archive: Archive, best: Sequence[tuple[Doi, float]]) -> None:
+    def __init__(self, archive: RecordFiles, best: Sequence[tuple[Doi, float]]) -> None:
         super().__init__(archive, [doi for doi, _ in best])
         self._scores = [score for _, score in best]
 
@@ -228,14 +228,14 @@ class _Ranked(_Spooled):
         return {**super().__getitem__(index), "score": self._scores[index]}
 
 
-def read(path: Path) -> Iterator[Message | Unreadable]:
+def read_records(path: Path) -> Iterator[Message | Unreadable]:
     """The records of one file, one at a time; entries that are none come as `Unreadable`."""
-    return (entry for _, entry in located(path))
+    return (entry for _, entry in read_located(path))
 
 
-def located(path: Path) -> Iterator[tuple[str, Message | Unreadable]]:
+def read_located(path: Path) -> Iterator[tuple[str, Message | Unreadable]]:
     """The records of one file, each with where it stands: the file, and its line there where lines are records."""
-    with opened(path) as file:
+    with open_unzipped(path) as file:
         number, first = next(((n, line) for n, line in enumerate(file, start=1) if line.strip()), (0, b""))
         head = _parsed(first)
         if first and isinstance(head, (dict, list)):
@@ -272,7 +272,7 @@ def _entries(value: Any, where: str) -> Iterator[tuple[str, Message | Unreadable
         for number, item in enumerate(value, start=1):
             yield from _entries(item, f"{where}, entry {number}")
     elif not isinstance(value, dict):
-        yield where, Unreadable(where, "this entry is not a JSON object", normalise.kept(value)[0])
+        yield where, Unreadable(where, "this entry is not a JSON object", normalise.serialise_any(value)[0])
     elif "DOI" not in value and (inner := next((k for k in ("message", "items", "work") if k in value), None)):
         yield from _entries(value[inner], where)
     else:
@@ -281,13 +281,13 @@ def _entries(value: Any, where: str) -> Iterator[tuple[str, Message | Unreadable
 
 def _parsed(raw: bytes) -> Any:
     try:
-        return responses.parsed(raw)
+        return responses.parse_json(raw)
     except (ValueError, RecursionError):
         return None
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[IO[bytes]]:
+def open_unzipped(path: Path) -> Iterator[IO[bytes]]:
     """A file, unpacked if it is gzipped; ConfigError when it cannot be read or is cut off."""
     try:
         with path.open("rb") as raw:
@@ -301,19 +301,19 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
         raise ConfigError(f"{path}: cannot be read ({error.strerror or error}); check the path") from None
 
 
-def _looked_at(
-    where: str, entry: Message | Unreadable, doi: Doi | None, questions: Sequence[Question]
+def _inspect(
+    where: str, entry: Message | Unreadable, doi: Doi | None, questions: Sequence[ExpectedQuery]
 ) -> tuple[frozenset[str], list[Query]] | Unreadable:
     """The words of a record's title and the questions that find it; `Unreadable` when nobody can say whether it is wanted."""
     if isinstance(entry, Unreadable):
         return entry
     try:
         if doi is None:
-            raise RecordError(normalise.without_doi(entry))
-        title, abstract = normalise.searchable(entry)
+            raise RecordError(normalise.missing_doi_reason(entry))
+        title, abstract = normalise.title_and_abstract(entry)
         return _words(title or ""), [q.query for q in questions if q.accepts(entry, title, abstract)]
     except RecordError as error:
-        return Unreadable(where, str(error), normalise.kept(entry)[0], doi)
+        return Unreadable(where, str(error), normalise.serialise_any(entry)[0], doi)
 
 
 def _words(value: str) -> frozenset[str]:

@@ -1,8 +1,7 @@
-"""What an answer of Crossref's means: the reading of bodies and redirects, and how each failure is to be treated.
+"""Parses Crossref's responses: bodies, redirects, and how each failure is to be treated.
 
-Pure: bytes and parsed JSON in, values of `model` out, or a `TroubleError` that says what is wrong with the answer and how
-often the question deserves another try. `crossref` does the asking. May not open a connection, wait, or look inside a
-record beyond its DOI and the day it was indexed.
+Pure: bytes and parsed JSON in, values of `model` out, or an `AttemptError` that says what is wrong with the response and how
+often to retry. May not open a connection, wait, or look inside a record beyond its DOI and the day it was indexed.
 """
 
 from __future__ import annotations
@@ -14,20 +13,20 @@ from typing import Any, Final, NoReturn, Self
 from urllib.parse import unquote
 
 from evidence import doi as dois
-from evidence.crossref.rate_limit import FIRST_PAUSE, LONGEST_WAIT, Fault
+from evidence.crossref.rate_limit import FIRST_PAUSE, MAX_WAIT, Fault
 from evidence.errors import RejectedError, UnavailableError
 from evidence.model import Doi, Message, Page
 
-LONGEST_WORDS: Final = 600
-"""Characters of the server's own words that are carried into an error."""
+MAX_ERROR_TEXT: Final = 600
+"""Characters of the server's message that go into an error."""
 
-LONGEST_SHOWN = 160
+MAX_SHOWN_URL = 160
 """Characters of an address in an error."""
 
-LONGEST_NUMBER: Final = 4_000
+MAX_DIGITS: Final = 4_000
 """Digits of a whole number that is read as one; Python refuses some more."""
 
-DEEPEST: Final = 200
+MAX_DEPTH: Final = 200
 """Levels of objects and lists that are read as such, where there are too many to read."""
 
 _NESTING = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
@@ -37,13 +36,13 @@ _ESCAPE = re.compile(
 )
 
 
-class TroubleError(Exception):
-    """One failed try; never leaves the room of `crossref`, which turns it into a `SourceError` with `surface`.
+class AttemptError(Exception):
+    """One failed attempt. Internal to the client, which converts it with `raise_source_error`.
 
-    `tries`: how many tries in all the question deserves, None for as many as the client has. `pause`: seconds the server
-    asked for; else the back-off starts at `first`. `refused`: the server understood and will say the same again.
-    `fault`: what is wrong with the server or the way to it, None when it is this question's own trouble. `page`: what a short
-    page did hold. `unread`: an object that stands where a record belongs and has no DOI.
+    `tries`: how many attempts in all to make, None for as many as the client allows. `pause`: seconds the server asked for;
+    else the back-off starts at `first_pause`. `refused`: the server understood the request, and retrying will not help.
+    `fault`: what is wrong with the server or the network, None when it is this request's own. `page`: the rows of a short page.
+    `record_without_doi`: an object in place of a record, without a DOI. `url` and `attempts` are set by `at`.
     """
 
     def __init__(
@@ -53,56 +52,56 @@ class TroubleError(Exception):
         status: int | None = None,
         tries: int | None = None,
         pause: float | None = None,
-        first: float = FIRST_PAUSE,
+        first_pause: float = FIRST_PAUSE,
         refused: bool = False,
         too_large: bool = False,
         fault: Fault | None = None,
         page: Page | None = None,
-        unread: Message | None = None,
+        record_without_doi: Message | None = None,
     ) -> None:
         super().__init__(text)
         self.text = text
         self.status = status
         self.tries = 1 if refused else tries
         self.pause = pause
-        self.first = first
+        self.first_pause = first_pause
         self.refused = refused
         self.too_large = too_large
         self.fault = fault
         self.page = page
-        self.unread = unread
-        self.where = "nothing"
-        self.tried = 0
+        self.record_without_doi = record_without_doi
+        self.url = "nothing"
+        self.attempts = 0
 
     @property
-    def unreached(self) -> bool:
-        """Whether no answer came at all."""
+    def no_response(self) -> bool:
+        """Whether no response came at all."""
         return self.fault in ("unreachable", "timeout")
 
     @property
-    def hurried(self) -> bool:
-        """Whether the server says that it is asked too fast."""
+    def throttled(self) -> bool:
+        """Whether the server says that requests come too fast."""
         return self.status in (408, 425, 429)
 
-    def unasked(self, where: str) -> TroubleError:
-        """The same trouble for a question that is not sent, because it would meet it too."""
-        again = TroubleError(self.text, status=self.status, fault=self.fault, pause=self.pause, refused=self.refused)
-        return again.at(where, 0)
+    def for_unsent(self, url: str) -> AttemptError:
+        """The same failure for a request that is not sent because it would fail too."""
+        again = AttemptError(self.text, status=self.status, fault=self.fault, pause=self.pause, refused=self.refused)
+        return again.at(url, 0)
 
-    def at(self, where: str, tried: int) -> Self:
-        """Adds the address that was asked, and how many times, when the last try has failed."""
-        self.where, self.tried = where, tried
+    def at(self, url: str, attempts: int) -> Self:
+        """Add the URL, and how many attempts have failed."""
+        self.url, self.attempts = url, attempts
         return self
 
-    def surface(self) -> NoReturn:
-        """Raises what callers of the client see: what happened, to which address, how often it was tried, what to do."""
+    def raise_source_error(self) -> NoReturn:
+        """Raise what callers of the client see: what happened, at which URL, after how many attempts, and what to do."""
         if self.refused:
-            raise RejectedError(f"{self.text} (asked {_short(self.where)})") from self
-        times = "once" if self.tried == 1 else f"{self.tried} times"
-        asked = f"asked {_short(self.where)}, {times}" if self.tried else "not asked again in this run"
-        if self.pause is not None and self.pause > LONGEST_WAIT:
+            raise RejectedError(f"{self.text} (asked {_short(self.url)})") from self
+        times = "once" if self.attempts == 1 else f"{self.attempts} times"
+        asked = f"asked {_short(self.url)}, {times}" if self.attempts else "not asked again in this run"
+        if self.pause is not None and self.pause > MAX_WAIT:
             remedy = f"the server asks to wait {self.pause:.0f} s, run again after that"
-        elif self.unreached:
+        elif self.no_response:
             remedy = "check the network and run again, or work from files with --offline"
         else:
             remedy = "run again later"
@@ -110,59 +109,59 @@ class TroubleError(Exception):
 
 
 def _short(address: str) -> str:
-    """An address for a person to recognise: a batch of fifty DOIs fills a screen."""
-    return address if len(address) <= LONGEST_SHOWN else f"{address[:LONGEST_SHOWN]}…"
+    """A URL cut to what a person can recognise: a batch of fifty DOIs fills a screen."""
+    return address if len(address) <= MAX_SHOWN_URL else f"{address[:MAX_SHOWN_URL]}…"
 
 
-def message(body: bytes) -> Any:
+def parse_message(body: bytes) -> Any:
     """The `message` of Crossref's envelope under status 200."""
     try:
-        envelope = parsed(body)
+        envelope = parse_json(body)
     except (ValueError, RecursionError) as error:
-        kind = "empty" if not body.strip() else "a web page" if is_page(body) else "cut short or not JSON"
-        raise TroubleError(f"200, but the answer is {kind}", fault="not JSON") from error
+        kind = "empty" if not body.strip() else "a web page" if is_web_page(body) else "cut short or not JSON"
+        raise AttemptError(f"200, but the answer is {kind}", fault="not JSON") from error
     if not isinstance(envelope, dict) or envelope.get("status", "ok") != "ok" or "message" not in envelope:
-        raise TroubleError(f"200, but the answer is not Crossref's ({said(body)})", fault="not JSON")
+        raise AttemptError(f"200, but the answer is not Crossref's ({error_text(body)})", fault="not JSON")
     return envelope["message"]
 
 
-def page(rows: int, message: Any, offset: int = 0) -> Page:
-    """A list of works. Where `rows` were asked for after the first `offset`, a page with fewer than are due is a fault, not
-    an answer: it is asked again, and an empty one is never taken. `rows` 0 takes what there is."""
+def parse_page(rows: int, message: Any, offset: int = 0) -> Page:
+    """A list of works. Where `rows` were requested after the first `offset`, a page with fewer than are due is a failure: it is
+    retried, and an empty one is never accepted. `rows` 0 accepts any number."""
     items = message.get("items") if isinstance(message, dict) else None
     total = message.get("total-results") if isinstance(message, dict) else None
     if not isinstance(items, list) or type(total) is not int or not 0 <= total < 2**63:
-        raise TroubleError("200, but the answer is no list of works")
-    # An item that is no object is no reason to refuse the others; whoever reads the page keeps it as it is.
+        raise AttemptError("200, but the answer is no list of works")
+    # An item that is no object is no reason to refuse the others; the caller keeps it as it is.
     page = Page(tuple(items), max(total, offset + len(items) if items else 0))
     due = max(0, min(rows, page.total - offset))
     if len(items) < due:
         text = f"200, but {len(items)} works on a page where {due} are due"
-        raise TroubleError(text, tries=2, page=page) if items else TroubleError(text)
+        raise AttemptError(text, tries=2, page=page) if items else AttemptError(text)
     return page
 
 
-def record(doi: str, message: Any) -> Message:
-    """A single work, if it is the one that was asked for, or one that lists this DOI as its alias. A server may fold the case
-    of other letters than ASCII's."""
+def parse_record(doi: str, message: Any) -> Message:
+    """A single work, if it is the requested one, or one that lists this DOI as its alias. A server may fold the case of other
+    letters than ASCII's."""
     if not isinstance(message, dict) or not message:
-        raise TroubleError("200, but the answer is no work")
+        raise AttemptError("200, but the answer is no work")
     if (answered := doi_of(message)) is None:
-        raise TroubleError("200, but the answer is no work: it has no DOI", tries=2, unread=message)
+        raise AttemptError("200, but the answer is no work: it has no DOI", tries=2, record_without_doi=message)
     known_as = {dois.caseless(name) for name in (answered, *_aliases(message))}
     if dois.caseless(doi) not in known_as:
-        raise TroubleError(f"the answer is the record of another work ({message['DOI']} instead of {doi})")
+        raise AttemptError(f"the answer is the record of another work ({message['DOI']} instead of {doi})")
     return message
 
 
-def agency(doi: str, message: Any) -> str:
-    """The name of the registration agency of the DOI that was asked about."""
+def parse_agency(doi: str, message: Any) -> str:
+    """The name of the registration agency of the requested DOI."""
     agency = message.get("agency") if isinstance(message, dict) else None
     name = (agency.get("label") or agency.get("id")) if isinstance(agency, dict) else None
     if not isinstance(name, str):
-        raise TroubleError("200, but the answer names no agency")
+        raise AttemptError("200, but the answer names no agency")
     if dois.caseless(doi_of(message) or "") != dois.caseless(doi):
-        raise TroubleError(f"the answer is about another DOI ({message.get('DOI')} instead of {doi})")
+        raise AttemptError(f"the answer is about another DOI ({message.get('DOI')} instead of {doi})")
     return name
 
 
@@ -179,13 +178,13 @@ def _aliases(item: Message) -> tuple[str, ...]:
 
 
 def indexed_since(record: Message, since: str) -> bool:
-    """Whether the record was indexed on that day (ISO) or later; one that does not say is not held back."""
+    """Whether the record was indexed on that day (ISO) or later; True where the record does not say."""
     indexed = record.get("indexed")
     stamp = indexed.get("date-time") if isinstance(indexed, dict) else None
     return not isinstance(stamp, str) or stamp[: len(since)] >= since
 
 
-def target(location: str, below: str) -> Doi:
+def redirect_target(location: str, below: str) -> Doi:
     """The DOI a redirect from `/works/{doi}{below}` points at. Crossref sends it relative and un-encoded (recorded), so
     `#`, `?` and `%` in it are its own; a target without a bare slash was encoded after all."""
     _, works, doi = location.partition("/works/")
@@ -193,18 +192,18 @@ def target(location: str, below: str) -> Doi:
     if "/" not in doi:
         doi = unquote(doi)
     if not works or not re.match(r"10\.[0-9.]+/", doi):
-        raise TroubleError(f"sent on to {location}, which is no work: something stands between us and Crossref")
+        raise AttemptError(f"sent on to {location}, which is no work: something stands between us and Crossref")
     return dois.lower(doi)
 
 
-def is_page(body: bytes) -> bool:
-    """Whether a body is HTML or XML: Crossref's own answers on the routes we ask never are."""
+def is_web_page(body: bytes) -> bool:
+    """Whether a body is HTML or XML: Crossref's responses on our routes never are."""
     return body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
 
 
-def said(body: bytes) -> str:
-    """The server's own words about a failure, in one line: Crossref's three JSON shapes (list at 400, object at 500, text),
-    or the text of a page."""
+def error_text(body: bytes) -> str:
+    """The server's message about a failure, on one line: Crossref's three JSON shapes (list at 400, object at 500, text), or
+    the text of a web page."""
     try:
         words = json.loads(body)["message"]
     except (ValueError, RecursionError, KeyError, TypeError):
@@ -213,15 +212,15 @@ def said(body: bytes) -> str:
         words = "; ".join(str(part.get("message", part)) if isinstance(part, dict) else str(part) for part in words)
     elif isinstance(words, dict):
         words = words.get("description") or words.get("message") or words
-    return " ".join(str(words).split())[:LONGEST_WORDS] or "no further words"
+    return " ".join(str(words).split())[:MAX_ERROR_TEXT] or "no message"
 
 
-def parsed(body: bytes) -> Any:
+def parse_json(body: bytes) -> Any:
     """JSON as a value that SQLite can hold; ValueError for what is none, RecursionError for what is nested too deep.
 
-    What one record cannot be held by costs that place, not the page it came on: a byte that is no UTF-8 becomes U+FFFD,
+    A value that cannot be stored is replaced, so that the rest of the page is kept: a byte that is no UTF-8 becomes U+FFFD,
     `NaN`, `Infinity` and `1e999`, which JSON does not have, become null, a whole number of thousands of digits and
-    what is nested deeper than `DEEPEST` become their text.
+    what is nested deeper than `MAX_DEPTH` become their text.
     """
     text = _whole_characters(body).decode("utf-8-sig", "replace")
     try:
@@ -244,21 +243,21 @@ def _no_number(_: str) -> None:
 
 
 def _whole_number(written: str) -> int | str:
-    return int(written) if len(written) < LONGEST_NUMBER else written
+    return int(written) if len(written) < MAX_DIGITS else written
 
 
 def _shallow(text: str) -> str:
-    """JSON text in which every object or list deeper than `DEEPEST` is a string that holds it."""
+    """JSON text in which every object or list deeper than `MAX_DEPTH` is a string that holds it."""
     parts, at, depth, start = [], 0, 0, 0
     for token in _NESTING.finditer(text):
         mark = token[0]
         if mark in "[{":
             depth += 1
-            if depth == DEEPEST + 1:
+            if depth == MAX_DEPTH + 1:
                 start = token.start()
         elif mark in "]}":
             depth -= 1
-            if depth == DEEPEST:
+            if depth == MAX_DEPTH:
                 parts += [text[at:start], json.dumps(text[start : token.end()])]
                 at = token.end()
     return "".join([*parts, text[at:]])

@@ -52,7 +52,7 @@ class Reject:
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
     """One page of a search as run, for PRISMA-S: the query, its limits, and how far its window was read afterwards (see
-    `search.Sweep`). `spec` is the search as sources.yaml had it."""
+    `search.SearchPage`). `spec` is the search as sources.yaml had it."""
 
     query: str
     filters: str

@@ -145,7 +145,7 @@ class Index:
 
 def lines(path: Path) -> Iterator[str]:
     """The lines of a text file, plain or gzipped; ConfigError when it cannot be read."""
-    with record_files.opened(path) as file:
+    with record_files.open_unzipped(path) as file:
         yield from (line.decode(errors="replace") for line in file)
 
 

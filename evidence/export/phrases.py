@@ -19,8 +19,9 @@ def work_name(doi: str, title: str | None) -> str:
 
 
 def first_few(names: Sequence[str]) -> str:
-    """The first names of a list, with `…` where there are more."""
-    return "; ".join(names[:MOST_NAMED]) + (" …" if len(names) > MOST_NAMED else "")
+    """`a; b; c`, or of a long list the first names and the number of the others: `a; b; c; d; e and 2 more`."""
+    more = len(names) - MOST_NAMED
+    return "; ".join(names[:MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def decided_by(decided: str) -> str:

@@ -12,7 +12,7 @@ from evidence.export.changes_report import change_counts, notable_changes
 from evidence.export.phrases import MOST_NAMED, count_noun, first_few, work_name
 
 if TYPE_CHECKING:
-    from evidence.harvest.sync import Outcome
+    from evidence.harvest.sync_run import Outcome
 
 _REQUEST = re.compile(r" \((?:asked \S+(?:, [\w ]+)?|not asked again in this run)\)")
 """What the client appends to a message: the address it asked, which differs from source to source."""
@@ -43,7 +43,7 @@ def sync_summary(outcome: Outcome) -> str:
         lines.append(f"Changes: {change_counts(change_log.counts_by_kind(outcome.changes))}.")
     elif outcome.outcome == "complete":
         lines.append(f"Nothing new: {_what_was_written(outcome)}.")
-    if rejects := outcome.landed.rejects:
+    if rejects := outcome.written.rejects:
         waits = "waits" if rejects == 1 else "wait"
         lines.append(f"{count_noun(rejects, 'record')} could not be understood and {waits} in `rejects`.")
     if outcome.unfound:
@@ -75,7 +75,7 @@ def citation_counts(counts: Counter[str]) -> str:
 
 def _what_was_written(outcome: Outcome) -> str:
     """What a run without changes wrote: nothing about works, or only what does not count as a change."""
-    landed = outcome.landed
+    landed = outcome.written
     wrote = landed.new or landed.changed or landed.moved or landed.gone or landed.back or landed.sightings
     if wrote or outcome.rejudged or outcome.gone:
         return "records were updated, but nothing that counts as a change of a work"

@@ -1,8 +1,7 @@
-"""A reference list → one verdict per citation, none dropped.
+"""A reference list → one resolution per citation, none dropped.
 
-A stated DOI is believed only when its record agrees with the citation's words; a repaired one likewise; a citation without
-a DOI is looked up by its text and accepted only when `matching` says so. This module is given its record source and
-writes nothing.
+A stated or repaired DOI is accepted only when its record agrees with the citation's text. A citation without a DOI is searched
+for by its text and accepted only when `linkage.citations` says so. This module is given its record source and writes nothing.
 """
 
 from __future__ import annotations
@@ -12,36 +11,36 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from evidence import doi as dois
-from evidence.crossref.normalise import doi_of, normalise, references, score_of, without_doi
+from evidence.crossref.normalise import doi_of, missing_doi_reason, normalise, references, score_of
 from evidence.errors import RecordError, RejectedError, UnreadError
 from evidence.harvest.sources import ReferenceList
 from evidence.linkage.citations import CitationMatch, compare_citation, match_citation
 from evidence.model import Citation, CitationStatus, Doi, LookupResult, Message, Query, RecordSource, Resolution, Work
 
 ACCEPTED: frozenset[CitationStatus] = frozenset({"resolved", "repaired", "matched"})
-"""The verdicts that carry a DOI."""
+"""The statuses with a DOI."""
 
 CANDIDATES = 20
-"""Ranked records looked at for a citation without a DOI (Crossref advises few; its own matcher takes twenty)."""
+"""Ranked records compared for a citation without a DOI (Crossref advises few; its own matcher takes twenty)."""
 
 PART = 100
-"""Citations settled, and landed, at once."""
+"""Citations resolved, and written, at once."""
 
-WORKS = 20_000
-"""Works kept for comparing while a list is settled, about 2 kB each; the one used longest ago goes first."""
+MAX_WORKS = 20_000
+"""Works kept for comparison while a list is resolved, about 2 kB each; the least recently used is dropped first."""
 
 NO_TEXT = "(no text deposited)"
-"""What stands for the text of a deposited reference that has neither text nor DOI."""
+"""The text of a deposited reference that has neither text nor DOI."""
 
-NOTHING = "nothing to compare: the citation is only a DOI"
+NOTHING_TO_COMPARE = "nothing to compare: the citation is only a DOI"
 
 _LINKS = re.compile(r"(https?://\S+|\bdoi\s*:?\s*\S+|\bpmid\s*:?\s*\d+|\bpmc\d+|retrieved\b.*$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """Verdicts of part of a list, with the records of the accepted ones and the aliases met on the way. `unread` are records
-    that were asked for and cannot be understood, each with the DOI that was asked."""
+class ResolvedPart:
+    """Resolutions of part of a list, with the records of the accepted ones and the aliases among the lookups. `unread` are
+    records that cannot be understood, each with the requested DOI."""
 
     resolutions: tuple[Resolution, ...]
     messages: tuple[Message, ...]
@@ -50,28 +49,28 @@ class Settled:
 
 
 @dataclass(slots=True)
-class _Answers:
-    """What was looked up so far, by the DOI requested: whole answers for one part of a list, and for all of the
-    list what is compared of each work, so that none is asked for or read twice."""
+class _Lookups:
+    """What was looked up so far, by requested DOI: whole results for one part of a list, and for all of the list the compared
+    fields of each work, so that none is requested or normalised twice."""
 
     found: dict[Doi, LookupResult] = field(default_factory=dict)
     unread: dict[Doi, Message] = field(default_factory=dict)
     works: dict[Doi, Work] = field(default_factory=dict)
-    landed: set[Doi] = field(default_factory=set)
-    limit: int = WORKS
+    returned: set[Doi] = field(default_factory=set)
+    limit: int = MAX_WORKS
 
-    def ask(self, records: RecordSource, wanted: Iterable[Doi]) -> None:
+    def look_up(self, records: RecordSource, wanted: Iterable[Doi]) -> None:
         new = []
         for doi in dict.fromkeys(wanted):
             if doi in self.works:
-                self.works[doi] = self.works.pop(doi)  # used again, so it goes late
+                self.works[doi] = self.works.pop(doi)  # the most recently used is last
             elif doi not in self.found:
                 new.append(doi)
         for batch in records.lookup(new) if new else ():
             self.found.update({f.requested: f for f in batch})
 
     def work(self, doi: Doi) -> Work | None:
-        """What the record asked for as `doi` says for comparing, or None when there is none or it cannot be understood."""
+        """The compared fields of the record of `doi`, or None when there is none or it cannot be understood."""
         work = self.works.pop(doi, None)
         if work is None:
             found = self.found.get(doi)
@@ -88,8 +87,8 @@ class _Answers:
         return work
 
     def messages(self, records: RecordSource, accepted: Iterable[Doi]) -> tuple[Message, ...]:
-        """The records of the accepted works that were not handed over before."""
-        new = [d for d in dict.fromkeys(accepted) if d not in self.landed]
+        """The records of the accepted works that were not returned before."""
+        new = [d for d in dict.fromkeys(accepted) if d not in self.returned]
         held: dict[Doi | None, Message] = {
             doi_of(f.message): f.message for f in self.found.values() if f.message is not None
         }
@@ -98,17 +97,17 @@ class _Answers:
             for found in batch:
                 if found.message is not None:
                     (self.unread if found.record_doi is None else held)[found.requested] = found.message
-        self.landed.update(new)
+        self.returned.update(new)
         return tuple(held[d] for d in new if d in held)
 
     def forget(self) -> None:
-        """The answers of a part that is settled; what is compared of each work stays."""
+        """Drop the results of a resolved part; the compared fields of each work stay."""
         self.found.clear()
         self.unread.clear()
 
 
 def _compared(work: Work) -> Work:
-    """Only what `matching` reads."""
+    """Only the fields that `linkage.citations` compares."""
     return Work(
         work.doi,
         title=work.title,
@@ -122,7 +121,7 @@ def _compared(work: Work) -> Work:
     )
 
 
-def listed(source: ReferenceList, records: RecordSource) -> tuple[Citation, ...]:
+def citations_of(source: ReferenceList, records: RecordSource) -> tuple[Citation, ...]:
     """The citations of a list: as printed in sources.yaml, or as a publisher deposited them for the work `of`.
 
     RejectedError when that work has no record or deposited no list, UnreadError when its record cannot be understood.
@@ -135,7 +134,7 @@ def listed(source: ReferenceList, records: RecordSource) -> tuple[Citation, ...]
         raise RejectedError(f"{source.of}: {silence}, so its references are not known")
     try:
         if found.record_doi is None:
-            raise RecordError(without_doi(found.message))
+            raise RecordError(missing_doi_reason(found.message))
         deposited = references(found.message)
     except RecordError as error:
         text = f"{source.of}: its record cannot be understood ({error}), so its references are not known"
@@ -148,58 +147,58 @@ def listed(source: ReferenceList, records: RecordSource) -> tuple[Citation, ...]
     )
 
 
-def settle(
-    citations: Sequence[Citation], records: RecordSource, settled: Mapping[int, Resolution], *, deposited: bool = False
-) -> Iterator[Settled]:
-    """Verdicts for the citations, part by part. Accepted verdicts in `settled` (by position) with the same text and
-    stated DOI stand without a new question. `deposited`: the DOIs were asserted by a publisher or Crossref, so a
-    record that the text does not contradict is accepted."""
-    answers = _Answers()
+def resolve(
+    citations: Sequence[Citation], records: RecordSource, before: Mapping[int, Resolution], *, deposited: bool = False
+) -> Iterator[ResolvedPart]:
+    """Resolutions of the citations, part by part. Accepted ones in `before` (by position) with the same text and stated DOI are
+    kept without a new request. `deposited`: the DOIs were asserted by a publisher or Crossref, so a record that the text does
+    not contradict is accepted."""
+    lookups = _Lookups()
     for start in range(0, len(citations), PART):
         part = citations[start : start + PART]
-        open_ones = [c for c in part if not _stands(c, settled.get(c.position))]
-        read = {c.position: readings(c) for c in open_ones}
-        answers.ask(records, [r[0] for r in read.values() if r])
-        answers.ask(records, [d for r in read.values() if r and answers.work(r[0]) is None for d in r[1:]])
-        fresh = {c.position: _verdict(c, read[c.position], records, answers, deposited) for c in open_ones}
-        resolutions = tuple(fresh[c.position] if c.position in fresh else settled[c.position] for c in part)
+        open_ones = [c for c in part if not _is_unchanged(c, before.get(c.position))]
+        read = {c.position: candidate_dois(c) for c in open_ones}
+        lookups.look_up(records, [r[0] for r in read.values() if r])
+        lookups.look_up(records, [d for r in read.values() if r and lookups.work(r[0]) is None for d in r[1:]])
+        fresh = {c.position: _resolve_one(c, read[c.position], records, lookups, deposited) for c in open_ones}
+        resolutions = tuple(fresh[c.position] if c.position in fresh else before[c.position] for c in part)
         aliases = tuple(
-            (f.requested, f.record_doi) for f in answers.found.values() if f.record_doi and f.record_doi != f.requested
+            (f.requested, f.record_doi) for f in lookups.found.values() if f.record_doi and f.record_doi != f.requested
         )
-        messages = answers.messages(records, [r.doi for r in fresh.values() if r.doi])
-        unread = tuple(answers.unread.items())
-        answers.forget()
-        yield Settled(resolutions, messages, unread, aliases)
+        messages = lookups.messages(records, [r.doi for r in fresh.values() if r.doi])
+        unread = tuple(lookups.unread.items())
+        lookups.forget()
+        yield ResolvedPart(resolutions, messages, unread, aliases)
 
 
-def _stands(citation: Citation, before: Resolution | None) -> bool:
+def _is_unchanged(citation: Citation, before: Resolution | None) -> bool:
     return before is not None and before.status in ACCEPTED and before.citation == citation
 
 
-def readings(citation: Citation) -> tuple[Doi, ...]:
-    """The DOIs a citation may mean, best first: of the string stated beside it, else those in its text."""
+def candidate_dois(citation: Citation) -> tuple[Doi, ...]:
+    """The DOIs that a citation may mean, best first: those of the string stated beside it, else those in its text."""
     if citation.stated_doi:
         return dois.candidates(citation.stated_doi)
     return dois.find(citation.text)
 
 
-def literals(citation: Citation) -> tuple[Doi, ...]:
-    """The DOIs it states letter by letter, where they are written otherwise than every reading: the last resort."""
+def literal_dois(citation: Citation) -> tuple[Doi, ...]:
+    """The DOIs exactly as it states them, where they differ from every candidate: the last resort."""
     stated = (
         dois.literal(citation.stated_doi or citation.text) if citation.stated_doi or _only_a_doi(citation) else None
     )
     found = dois.literals(citation.text) if stated is None and not citation.stated_doi else (stated,)
-    cleaned = readings(citation)
+    cleaned = candidate_dois(citation)
     return tuple(d for d in found if d is not None and d not in cleaned)
 
 
-def possible(citation: Citation) -> tuple[Doi, ...]:
-    """Every DOI that may be asked for to settle a citation, save those that a search brings up."""
-    return readings(citation) + literals(citation)
+def possible_dois(citation: Citation) -> tuple[Doi, ...]:
+    """Every DOI that may be looked up to resolve a citation, but for those that a search finds."""
+    return candidate_dois(citation) + literal_dois(citation)
 
 
 def _only_a_doi(citation: Citation) -> bool:
-    """Is there nothing to compare a record with: no text, or only the DOI once more?"""
+    """Whether there is nothing to compare a record with: no text, or only the DOI once more."""
     text, stated = citation.text.strip(), citation.stated_doi
     if text in (NO_TEXT, stated):
         return True
@@ -208,55 +207,57 @@ def _only_a_doi(citation: Citation) -> bool:
     return said is not None and (stated is None or said in (*dois.candidates(stated), dois.literal(stated)))
 
 
-def _verdict(
-    citation: Citation, read: Sequence[Doi], records: RecordSource, answers: _Answers, deposited: bool
+def _resolve_one(
+    citation: Citation, read: Sequence[Doi], records: RecordSource, lookups: _Lookups, deposited: bool
 ) -> Resolution:
     if _only_a_doi(citation):
-        return _by_doi_alone(citation, read, records, answers)
+        return _by_doi_alone(citation, read, records, lookups)
     doubts: list[Resolution] = []
-    for reading, work in _in_turn(citation, read, records, answers):
+    for reading, work in _candidate_works(citation, read, records, lookups):
         agreement = compare_citation(citation.text, work)
-        # Most deposited entries print no title, so its absence alone speaks against none of them.
+        # Most deposited entries have no title, so a missing title alone does not contradict.
         if agreement.same or (deposited and not set(agreement.against) - {"title"}):
             return _accepted(citation, reading, work, agreement.score)
         status: CitationStatus = "mismatch" if agreement.other else "ambiguous"
         doubts.append(Resolution(citation, status, None, f"{reading}: {agreement.sentence}", agreement.score))
     if doubts:
-        return _with_suggestion(doubts[0], records, answers)
+        return _with_suggestion(doubts[0], records, lookups)
     if not read and not citation.stated_doi:
-        return _by_text(citation, records, answers)
-    return _unknown(citation, read, records, answers)
+        return _by_text(citation, records, lookups)
+    return _without_record(citation, read, records, lookups)
 
 
-def _in_turn(
-    citation: Citation, read: Sequence[Doi], records: RecordSource, answers: _Answers
+def _candidate_works(
+    citation: Citation, read: Sequence[Doi], records: RecordSource, lookups: _Lookups
 ) -> Iterator[tuple[Doi, Work]]:
-    """Each reading with its work, where it has one; the literal ones are asked for only when the caller comes to them."""
+    """Each candidate DOI with its work, where it has one; the literal ones are looked up only when the caller gets to them."""
     for reading in read:
-        if (work := answers.work(reading)) is not None:
+        if (work := lookups.work(reading)) is not None:
             yield reading, work
-    for reading in literals(citation):
-        answers.ask(records, [reading])
-        if (work := answers.work(reading)) is not None:
+    for reading in literal_dois(citation):
+        lookups.look_up(records, [reading])
+        if (work := lookups.work(reading)) is not None:
             yield reading, work
 
 
-def _by_doi_alone(citation: Citation, read: Sequence[Doi], records: RecordSource, answers: _Answers) -> Resolution:
-    """Nothing is printed but a DOI, so its record is believed; but not a repaired DOI, which nothing can confirm."""
+def _by_doi_alone(citation: Citation, read: Sequence[Doi], records: RecordSource, lookups: _Lookups) -> Resolution:
+    """Resolve a citation that is only a DOI: its record is accepted, but not a repaired DOI, which nothing can confirm."""
     stated = citation.stated_doi or citation.text
-    works = dict(_in_turn(citation, read, records, answers))
+    works = dict(_candidate_works(citation, read, records, lookups))
     as_stated = [d for d in (dois.parse(stated), dois.literal(stated)) if d in works]
     if len({works[d].doi for d in as_stated}) > 1:
         both = " and ".join(as_stated)
-        return Resolution(citation, "ambiguous", None, f"{both} are different works, and there is {NOTHING}")
+        return Resolution(citation, "ambiguous", None, f"{both} are different works, and there is {NOTHING_TO_COMPARE}")
     if as_stated:
         accepted = _accepted(citation, as_stated[0], works[as_stated[0]], None)
-        return replace(accepted, problem="; ".join(filter(None, (accepted.problem, NOTHING))))
+        return replace(accepted, problem="; ".join(filter(None, (accepted.problem, NOTHING_TO_COMPARE))))
     if works:
-        return Resolution(citation, "ambiguous", None, f"perhaps {next(iter(works))}, but there is {NOTHING}")
+        return Resolution(
+            citation, "ambiguous", None, f"perhaps {next(iter(works))}, but there is {NOTHING_TO_COMPARE}"
+        )
     if not read and not citation.stated_doi:
         return _without_doi(citation, records)
-    return _unknown(citation, read, records, answers)
+    return _without_record(citation, read, records, lookups)
 
 
 def _accepted(citation: Citation, reading: Doi, work: Work, score: float | None) -> Resolution:
@@ -269,8 +270,8 @@ def _accepted(citation: Citation, reading: Doi, work: Work, score: float | None)
     )
 
 
-def _by_text(citation: Citation, records: RecordSource, answers: _Answers) -> Resolution:
-    choice = _choose(citation, records, answers)
+def _by_text(citation: Citation, records: RecordSource, lookups: _Lookups) -> Resolution:
+    choice = _choose(citation, records, lookups)
     if choice.status == "matched":
         return Resolution(citation, "matched", choice.doi, choice.sentence, choice.score)
     if choice.status == "ambiguous":
@@ -285,15 +286,15 @@ def _without_doi(citation: Citation, records: RecordSource) -> Resolution:
     return Resolution(citation, "no-doi", None, said)
 
 
-def _unknown(citation: Citation, read: Sequence[Doi], records: RecordSource, answers: _Answers) -> Resolution:
-    """A stated DOI without a record: another agency's, or a faulty one whose work the text may still find."""
-    for reading in (*read, *literals(citation)):
+def _without_record(citation: Citation, read: Sequence[Doi], records: RecordSource, lookups: _Lookups) -> Resolution:
+    """Resolve a stated DOI without a record: another agency's, or a faulty one whose work the text may still find."""
+    for reading in (*read, *literal_dois(citation)):
         if agency := records.agency(reading):
             return Resolution(
                 citation, "not-in-crossref", None, f"{reading} is registered with {agency}, which is not harvested here"
             )
     stated = citation.stated_doi or read[0]
-    choice = _choose(citation, records, answers)
+    choice = _choose(citation, records, lookups)
     short = bool(read) and dois.is_short(read[0])
     if not records.authoritative and not short:
         return _not_in_files(citation, stated, choice)
@@ -308,7 +309,7 @@ def _unknown(citation: Citation, read: Sequence[Doi], records: RecordSource, ans
 
 
 def _not_in_files(citation: Citation, stated: str, choice: CitationMatch) -> Resolution:
-    """The files do not hold the stated DOI. Whether it exists they cannot say, so a well-formed one is never replaced."""
+    """The files do not hold the stated DOI. They do not show whether it exists, so a valid one is never replaced."""
     if choice.doi is None:
         problem = f"{stated} is not in these files, which does not say whether it exists"
         return Resolution(citation, "not-in-files", None, problem)
@@ -319,22 +320,22 @@ def _not_in_files(citation: Citation, stated: str, choice: CitationMatch) -> Res
     return Resolution(citation, "not-in-files", None, problem, choice.score)
 
 
-def _with_suggestion(doubt: Resolution, records: RecordSource, answers: _Answers) -> Resolution:
-    choice = _choose(doubt.citation, records, answers)
+def _with_suggestion(doubt: Resolution, records: RecordSource, lookups: _Lookups) -> Resolution:
+    choice = _choose(doubt.citation, records, lookups)
     if choice.doi is None:
         return doubt
     problem = f"{doubt.problem}; the text fits {choice.doi}"
     return Resolution(doubt.citation, doubt.status, None, problem, doubt.score)
 
 
-def _choose(citation: Citation, records: RecordSource, answers: _Answers) -> CitationMatch:
-    """The work that the text alone leads to. Without a text nobody is asked."""
+def _choose(citation: Citation, records: RecordSource, lookups: _Lookups) -> CitationMatch:
+    """The work that the text alone matches. Without a text no request is made."""
     if _only_a_doi(citation):
         return match_citation(citation.text, ())
     question = " ".join(_LINKS.sub(" ", citation.text).split())
     page = records.scan(Query((("bibliographic", question or citation.text),), rows=CANDIDATES))
     ranked = ((doi_of(m), score_of(m)) for m in page.items) if page.ranks is None else page.ranks
     scores: dict[Doi, float | None] = {doi: score for doi, score in ranked if doi}
-    answers.ask(records, list(scores))
-    works = [(work, score) for d, score in scores.items() if (work := answers.work(d)) is not None]
+    lookups.look_up(records, list(scores))
+    works = [(work, score) for d, score in scores.items() if (work := lookups.work(d)) is not None]
     return match_citation(citation.text, works)

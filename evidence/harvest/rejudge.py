@@ -1,8 +1,8 @@
-"""What stands in the database, judged again: after an edit of the rules, a person's word, or a harvest.
+"""Works in the database, judged again after an edit of the rules, a person's decision, or a harvest.
 
-It asks no record source and reads no clock: everything needed is in the database, the taxonomy and the ledger. Works are judged
-again only where what their judgement stands on has changed; where few rules did, only what these may say is asked. The
-records of one work are clustered here too.
+A judgement has a basis: code version, rules and decisions. Works are judged again only where it has changed; where few rules
+were edited, only on the values that these can give. May not ask a record source or read a clock: everything needed is in the
+database, the taxonomy and the ledger.
 """
 
 from __future__ import annotations
@@ -10,18 +10,19 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 from evidence import __version__
 from evidence.crossref.normalise import normalise
 from evidence.database import queries
 from evidence.database.rows import JudgedRecord, TagUpdate
 from evidence.database.store import Store
-from evidence.decisions import Subject, contradictions, current_decisions, decision_id, merged, subject
+from evidence.decisions import decision_id, merged, subject
 from evidence.errors import RecordError
-from evidence.linkage import duplicates
+from evidence.harvest.deduplicate import find_duplicates
+from evidence.harvest.progress import Progress
 from evidence.model import SAME_WORK, Decision, Doi, Message, Work
 from evidence.rules.judge import PartialJudgement, judge, judge_changed_values
 from evidence.rules.taxonomy import SCREEN, Taxonomy, ValueKey
@@ -30,25 +31,17 @@ GC_EVERY = 50_000
 """Objects made before a collection is tried (Python's own: 700)."""
 
 ROUNDS = 4
-"""How often judging and clustering follow each other at most: each may move the other once, and then they agree."""
+"""How often judging and clustering alternate at most: each may change the other once, and then they agree."""
 
 JUDGE_PART = 500
-_SETTLING = 2
-"""How often works are judged again that another record, read after them, shows to be notices or not."""
-ASK_PART = 5_000
+NOTICE_ROUNDS = 2
+"""How often works are judged again of which a record read after them shows that they are notices, or are not."""
+CHANGED_VALUES_PART = 5_000
 
 
-class Progress(Protocol):
-    """Told what is being done; a bar on a terminal, nothing elsewhere."""
-
-    def step(self, label: str, done: int, total: int | None) -> None:
-        """`label` has done so many of so many (None: not known)."""
-        ...
-
-
-def collect_seldom() -> None:
-    """For a run over many works: the rules' objects stay as long as the program, and records are no cycles, so neither is
-    worth a walk every few pages."""
+def reduce_garbage_collection() -> None:
+    """For a run over many works: the rules' objects live as long as the program, and records have no cycles, so collecting
+    every few pages is wasted time."""
     gc.freeze()
     gc.set_threshold(GC_EVERY)
 
@@ -58,33 +51,35 @@ def read_and_judge(
     doi: Doi,
     checksum: str,
     raw: str,
-    book: Taxonomy,
+    taxonomy: Taxonomy,
     decisions: Mapping[Doi, tuple[Decision, ...]],
-    taken: Mapping[Doi, tuple[tuple[str, Doi], ...]] | None = None,
+    notice_targets: Mapping[Doi, tuple[tuple[str, Doi], ...]] | None = None,
 ) -> JudgedRecord:
     """Normalise and judge one message. A record that cannot be understood has no work, and its basis is the reason.
 
-    `taken` is what records are notices of by all that the database holds, where one record alone may not tell.
+    `notice_targets` says what records are notices of by all that the database holds; one record alone may not tell.
     """
-    said = decisions.get(doi, ())
+    on_work = decisions.get(doi, ())
     try:
         work = normalise(message)
     except RecordError as error:
         return JudgedRecord(doi, checksum, raw, None, None, str(error))
-    if taken and doi in taken:
-        work = replace(work, notice_of=taken[doi])
-    return JudgedRecord(doi, checksum, raw, work, judge(work, book, said), basis(book, said))
+    if notice_targets and doi in notice_targets:
+        work = replace(work, notice_of=notice_targets[doi])
+    return JudgedRecord(doi, checksum, raw, work, judge(work, taxonomy, on_work), basis(taxonomy, on_work))
 
 
-def settle(store: Store, book: Taxonomy, run: int, progress: Progress, *, moved: bool) -> tuple[int, int]:
-    """Judge again what is stale, then cluster the records of one work, until neither moves the other: a decision on one
-    record of a work holds for all of them. `moved`: works have come or changed. Returns how many works were judged again,
-    and how many changed their cluster."""
+def rejudge_and_deduplicate(
+    store: Store, taxonomy: Taxonomy, run: int, progress: Progress, *, moved: bool
+) -> tuple[int, int]:
+    """Judge stale works again, then cluster the records of one work, until neither changes the other: a decision on one record
+    of a work holds for all of them. `moved`: works are new or have changed. Returns how many works were judged again, and how
+    many changed their cluster."""
     judged = clustered = 0
     for _ in range(ROUNDS):
-        count, turned = rejudge(store, book, run, decisions_by_work(store), progress)
+        count, verdicts_may_change = rejudge_stale(store, taxonomy, run, decisions_by_work(store), progress)
         judged += count
-        changed = find_duplicates(store, run, moved=moved or turned)
+        changed = find_duplicates(store, run, moved=moved or verdicts_may_change)
         clustered += changed
         if not changed:
             break
@@ -92,56 +87,66 @@ def settle(store: Store, book: Taxonomy, run: int, progress: Progress, *, moved:
     return judged, clustered
 
 
-def rejudge(
+def rejudge_stale(
     store: Store,
-    book: Taxonomy,
+    taxonomy: Taxonomy,
     run: int,
     decisions: Mapping[Doi, tuple[Decision, ...]],
     progress: Progress,
 ) -> tuple[int, bool]:
-    """Judge again, offline, every work whose judgement stands on other rules, code or decisions. Returns how many, and
-    whether the verdict of any may have turned.
+    """Judge again, offline, every work whose judgement has another basis (rules, code or decisions). Returns how many, and
+    whether the verdict of any may have changed.
 
-    Where only rules were edited, a work is asked only what these rules may say otherwise, and written only if they do.
+    Where only rules were edited, a work is judged only on the values that these rules give, and written only if they differ.
     """
-    stale = dict(stale_works(store, book, decisions))
-    ours = basis(book, ())
-    marks, stood_on = queries.rule_digests(store.conn, __version__)
-    quick = [doi for doi, before in stale.items() if before == stood_on and doi not in decisions]
-    turned = _ask_again(store, book, run, ours, book.values_changed_since(marks), quick, progress) if quick else []
-    whole = [doi for doi in stale if stale[doi] != stood_on or doi in decisions] + turned
-    judged = len(quick) - len(turned) + _judge_whole(store, book, run, decisions, whole, progress)
-    for _ in range(_SETTLING):
-        _judge_whole(store, book, run, decisions, left := queries.works_to_judge_again(store.conn), progress)
+    stale = dict(stale_works(store, taxonomy, decisions))
+    ours = basis(taxonomy, ())
+    value_digests, last_basis = queries.rule_digests(store.conn, __version__)
+    quick = [doi for doi, before in stale.items() if before == last_basis and doi not in decisions]
+    to_judge_fully = (
+        _rejudge_changed_values(
+            store, taxonomy, run, ours, taxonomy.values_changed_since(value_digests), quick, progress
+        )
+        if quick
+        else []
+    )
+    whole = [doi for doi in stale if stale[doi] != last_basis or doi in decisions] + to_judge_fully
+    judged = len(quick) - len(to_judge_fully) + _rejudge_fully(store, taxonomy, run, decisions, whole, progress)
+    for _ in range(NOTICE_ROUNDS):
+        _rejudge_fully(store, taxonomy, run, decisions, left := queries.works_to_judge_again(store.conn), progress)
         whole += left
-    if stood_on != ours:
-        store.set_rule_digests(ours, __version__, book.value_digests)
+    if last_basis != ours:
+        store.set_rule_digests(ours, __version__, taxonomy.value_digests)
     return judged, bool(whole)
 
 
-def judge_decided(
+def rejudge_works(
     store: Store,
-    book: Taxonomy,
+    taxonomy: Taxonomy,
     run: int,
     decisions: Mapping[Doi, tuple[Decision, ...]],
     dois: Sequence[Doi],
     progress: Progress,
 ) -> int:
-    """Judge these works again and no other, as a person waits for it; returns how many. Records are clustered anew only
-    where the words can have changed a cluster: of pairs, of a work that stands in one, of one that was excluded."""
+    """Judge only these works again, because a person waits for it; returns how many. Records are clustered again only where
+    decisions can have changed a cluster: on pairs, on a work in a cluster, on one that was excluded."""
     members = queries.representatives(store.conn, dois)
     dois = sorted(doi for doi in {*dois, *members} if members.get(doi, doi) in {members.get(d, d) for d in dois})
     before = queries.screening_verdicts(store.conn, dois)
-    count = _judge_whole(store, book, run, decisions, dois, progress)
+    count = _rejudge_fully(store, taxonomy, run, decisions, dois, progress)
     after = queries.screening_verdicts(store.conn, dois)
-    back = any(verdict == "exclude" and after.get(doi) != "exclude" for doi, verdict in before.items())
-    clustered = find_duplicates(store, run, moved=back or queries.any_paired(store.conn, dois))
-    return count + clustered + (sum(settle(store, book, run, progress, moved=False)) if clustered else 0)
+    no_longer_excluded = any(verdict == "exclude" and after.get(doi) != "exclude" for doi, verdict in before.items())
+    clustered = find_duplicates(store, run, moved=no_longer_excluded or queries.any_paired(store.conn, dois))
+    return (
+        count
+        + clustered
+        + (sum(rejudge_and_deduplicate(store, taxonomy, run, progress, moved=False)) if clustered else 0)
+    )
 
 
-def _judge_whole(
+def _rejudge_fully(
     store: Store,
-    book: Taxonomy,
+    taxonomy: Taxonomy,
     run: int,
     decisions: Mapping[Doi, tuple[Decision, ...]],
     dois: Sequence[Doi],
@@ -151,13 +156,13 @@ def _judge_whole(
     for start in range(0, len(dois), JUDGE_PART):
         progress.step("judging", start, len(dois))
         part = dois[start : start + JUDGE_PART]
-        taken = store.notice_targets(part)
+        notice_targets = store.notice_targets(part)
         records, unread = [], []
         for doi, checksum, message in queries.current_records(store.conn, part):
-            record = read_and_judge(json.loads(message), doi, checksum, message, book, decisions, taken)
+            record = read_and_judge(json.loads(message), doi, checksum, message, taxonomy, decisions, notice_targets)
             if record.work is None:
                 unread.append(record)
-                record = _understood_before(store, book, decisions, doi, taken) or record
+                record = _last_understood(store, taxonomy, decisions, doi, notice_targets) or record
             if record.work is not None:
                 records.append(record)
         store.write_judgements(run, records, unread)
@@ -165,220 +170,106 @@ def _judge_whole(
     return count
 
 
-def _understood_before(
+def _last_understood(
     store: Store,
-    book: Taxonomy,
+    taxonomy: Taxonomy,
     decisions: Mapping[Doi, tuple[Decision, ...]],
     doi: Doi,
-    taken: Mapping[Doi, tuple[tuple[str, Doi], ...]],
+    notice_targets: Mapping[Doi, tuple[tuple[str, Doi], ...]],
 ) -> JudgedRecord | None:
-    """The last record of this work that today's code understands: it stands in for a later one that nobody can read."""
+    """The latest record of this work that today's code understands; it replaces a later one that cannot be understood."""
     for checksum, message in queries.earlier_records(store.conn, doi):
-        record = read_and_judge(json.loads(message), doi, checksum, message, book, decisions, taken)
+        record = read_and_judge(json.loads(message), doi, checksum, message, taxonomy, decisions, notice_targets)
         if record.work is not None:
             return record
     return None
 
 
-def _ask_again(
+def _rejudge_changed_values(
     store: Store,
-    book: Taxonomy,
+    taxonomy: Taxonomy,
     run: int,
     ours: str,
-    touched: frozenset[ValueKey],
+    changed_values: frozenset[ValueKey],
     dois: Sequence[Doi],
     progress: Progress,
 ) -> list[Doi]:
-    """Ask these works what the touched values say of them now; returns those whose verdict turns."""
-    part = book.tagging.restricted_to(touched)
-    screening = any(facet == SCREEN for facet, _ in touched)
-    asked = sorted(touched | {("verdict", verdict) for verdict in ("include", "exclude", "unsure") if screening})
-    turned: list[Doi] = []
-    for start in range(0, len(dois), ASK_PART):
+    """Judge these works again on the changed values only; returns those whose verdict may change."""
+    part = taxonomy.tagging.restricted_to(changed_values)
+    screening = any(facet == SCREEN for facet, _ in changed_values)
+    compared = sorted(
+        changed_values | {("verdict", verdict) for verdict in ("include", "exclude", "unsure") if screening}
+    )
+    to_judge_fully: list[Doi] = []
+    for start in range(0, len(dois), CHANGED_VALUES_PART):
         progress.step("judging", start, len(dois))
         judged, changed = [], []
-        for row in queries.judged_works(store.conn, dois[start : start + ASK_PART], asked):
+        for row in queries.judged_works(store.conn, dois[start : start + CHANGED_VALUES_PART], compared):
             notice = row["notice_of"].partition(":") if row["notice_of"] else None
             texts = {name: row[name] for name in ("title", "abstract", "kind", "container")}
             work = Work(row["doi"], **texts, notice_of=((notice[0], Doi(notice[2]) or None),) if notice else ())
-            again = judge_changed_values(work, row["screened"], row["why"], book, part, touched)
+            again = judge_changed_values(work, row["screened"], row["why"], taxonomy, part, changed_values)
             if again is None:
-                turned.append(row["doi"])
+                to_judge_fully.append(row["doi"])
                 continue
             judged.append(row["doi"])
-            now = _retagged(row, again)
+            now = _tag_update(row, again)
             if (set(now.tags), set(now.reasons), now.why) != (row["tags"], row["reasons"], row["why"]):
                 changed.append(now)
-        store.update_tags(run, ours, asked, judged, changed)
-    return turned
+        store.update_tags(run, ours, compared, judged, changed)
+    return to_judge_fully
 
 
-def _retagged(row: Mapping[str, Any], again: PartialJudgement) -> TagUpdate:
-    words = [("verdict", row["screened"], match) for match in again.matches]
-    words += [(tag.facet, tag.value, match) for tag in again.tags for match in tag.matches]
-    reasons = {(facet, value, m.rule, m.field, m.start, m.stop, m.quote) for facet, value, m in words}
+def _tag_update(row: Mapping[str, Any], again: PartialJudgement) -> TagUpdate:
+    matches = [("verdict", row["screened"], match) for match in again.matches]
+    matches += [(tag.facet, tag.value, match) for tag in again.tags for match in tag.matches]
+    reasons = {(facet, value, m.rule, m.field, m.start, m.stop, m.quote) for facet, value, m in matches}
     return TagUpdate(row["doi"], again.why, [(t.facet, t.value) for t in again.tags], sorted(reasons))
 
 
-def find_duplicates(store: Store, run: int, moved: bool) -> int:
-    """Cluster the records of one work; returns how many works changed. Skipped when no work, no person's word and no crash
-    can have changed anything."""
-    if not moved and not pairs_moved(store) and not queries.previous_run_crashed(store.conn, run):
-        return 0
-    said = _pairs_by_people(store)
-    apart = sorted(key for key, (verdict, _) in said.items() if verdict == "apart")
-    rows = {row["doi"]: row for row in queries.duplicate_candidates(store.conn)}
-    candidates = [_candidate(row) for row in rows.values()]
-    ruled = [p for p in duplicates.find_pairs(candidates) if (p.first, p.second) not in said]
-    clusters = duplicates.build_clusters(ruled, candidates, apart)
-    waiting = set(duplicates.pairs_to_check(ruled, clusters))
-    same_as: dict[str, str] = {}
-    same = [key for key, (verdict, _) in said.items() if verdict == "same"]
-    groups = _joined(clusters, same, apart, rows)
-    for group in groups:
-        best = next((m for m in group if rows[m]["screened"] == "include"), group[0])
-        same_as |= {member: best for member in group if member != best}
-    pairs = [(p.first, p.second, "doubtful" if p in waiting else "same", "rule", p.reason) for p in ruled]
-    kept_apart = _not_joined(groups, same, apart, rows)
-    pairs += [(*key, verdict, "person", reason + kept_apart.get(key, "")) for key, (verdict, reason) in said.items()]
-    return store.set_duplicates(run, sorted(pairs), same_as)
-
-
-def pairs_moved(store: Store) -> bool:
-    """Whether people have said something of pairs that `duplicates` does not show yet."""
-    shown = queries.pairs_decided_by_people(store.conn)
-    return _pairs_by_people(store) != {key: (said, why.partition(_NOT_JOINED)[0]) for key, (said, why) in shown.items()}
-
-
-def _joined(
-    clusters: Iterable[duplicates.Cluster],
-    same: Sequence[tuple[str, str]],
-    apart: Collection[tuple[str, str]],
-    rows: Mapping[str, Mapping[str, Any]],
-) -> list[list[str]]:
-    """The groups of records of one work, the preferred first. A person's decision joins what the rules would not; no group
-    ever holds two records that a person set apart."""
-    groups = [[c.preferred, *(m for m in c.members if m != c.preferred)] for c in clusters]
-    for pair in same:
-        if not all(doi in rows for doi in pair):
-            continue
-        touched = [group for group in groups if set(group) & set(pair)]
-        joined = list(dict.fromkeys([*(m for group in touched for m in group), *pair]))
-        if any(first in joined and second in joined for first, second in apart):
-            continue
-        groups = [*(group for group in groups if group not in touched), joined]
-    return groups
-
-
-_NOT_JOINED = " (Not joined: "
-
-
-def _not_joined(
-    groups: Sequence[Sequence[str]],
-    same: Iterable[tuple[str, str]],
-    apart: Iterable[tuple[str, str]],
-    rows: Mapping[str, Mapping[str, Any]],
-) -> dict[tuple[str, str], str]:
-    """Of the pairs that a person says are one work and that are not shown as one: why not."""
-    home = {doi: number for number, group in enumerate(groups) for doi in group}
-    said = {}
-    for pair in same:
-        one, two = (home.get(doi, doi) for doi in pair)
-        if one == two:
-            continue
-        if out := [doi for doi in pair if doi not in rows]:
-            said[pair] = f"{_NOT_JOINED}{' and '.join(out)} {'is' if len(out) == 1 else 'are'} excluded.)"
-            continue
-        between = next(p for p in apart if {home.get(doi, doi) for doi in p} == {one, two})
-        said[pair] = f"{_NOT_JOINED}{between[0]} and {between[1]} are two works, as people decided.)"
-    return said
-
-
-def _candidate(row: Mapping[str, Any]) -> duplicates.Candidate:
-    fields = {
-        name: row[name] for name in ("title", "authors", "container", "volume", "issue", "pages", "abstract", "kind")
-    }
-    year = str(row["year"]) if row["year"] is not None else None
-    return duplicates.Candidate(
-        key=row["doi"], doi=row["doi"], year=year, issn=row["issn"], registered=row["registered"], **fields
-    )
-
-
-def _pairs_by_people(store: Store) -> dict[tuple[str, str], tuple[str, str]]:
-    """What people decided on pairs of records, the last decision on each: (doi, other) → (same or apart, reason). `doubtful`:
-    what one said and took back, not knowing the one from the other. What is overruled is told in the reason."""
-    of_pairs = [d for d in store.decisions() if d.facet == SAME_WORK and d.value]
-    if not of_pairs:
-        return {}
-    moved = queries.alias_targets(store.conn, [Doi(doi) for d in of_pairs for doi in (d.doi, d.value) if doi])
-    stand = current_decisions(of_pairs, moved)
-    last = {subject(d, moved): d for d in stand}
-    unknown = [d for words in contradictions(of_pairs, moved) for d in words[:-1] if d.action != "withdraw"]
-    by_pair: dict[Subject, list[Decision]] = {}
-    for decision in (*stand, *unknown):
-        by_pair.setdefault(subject(decision, moved), []).append(decision)
-    said = {
-        (str(first), str(second)): _told(last.get((first, between, second)), words)
-        for (first, between, second), words in by_pair.items()
-        if first != second
-    }
-    known = store.digests_and_bases([Doi(doi) for pair in said for doi in pair])
-    return {pair: words for pair, words in said.items() if all(Doi(doi) in known for doi in pair)}
-
-
-_PAIR = {"tag": ("same", "one work"), "untag": ("apart", "two works")}
-
-
-def _told(counts: Decision | None, words: Sequence[Decision]) -> tuple[str, str]:
-    """What is shown of a pair: the verdict of the decision that counts (None: nobody's stands), with its reason and with
-    what it overrules."""
-    if counts is None:
-        last = words[-1]
-        said = f"said that they are {_PAIR[last.action][1]}, and took that back without knowing of it"
-        return "doubtful", f"{last.reviewer}: {said}."
-    others = sorted({f"{d.reviewer}: {_PAIR[d.action][1]}" for d in words if d.action != counts.action})
-    disagree = f" (People disagree: {', '.join(others)}.)" if others else ""
-    return _PAIR[counts.action][0], f"{counts.reviewer}: {counts.reason}{disagree}"
-
-
-def stale_works(store: Store, book: Taxonomy, decisions: Mapping[Doi, tuple[Decision, ...]]) -> list[tuple[Doi, str]]:
-    """The works that `rejudge` would judge again, with the basis they stand on. A record that cannot be understood is tried
-    again by other code only: rules and people have nothing to say of it."""
-    ours = basis(book, ())
+def stale_works(
+    store: Store, taxonomy: Taxonomy, decisions: Mapping[Doi, tuple[Decision, ...]]
+) -> list[tuple[Doi, str]]:
+    """The works that `rejudge_stale` would judge again, with the basis of their judgement. A record that cannot be understood
+    is tried again only by another code version: rules and decisions make no difference to it."""
+    ours = basis(taxonomy, ())
     return [
         (doi, stands_on)
         for doi, stands_on, unread in queries.judgement_bases(store.conn)
         if unread not in (None, __version__)
-        or ((stands_on or unread is None) and stands_on != (basis(book, decisions[doi]) if doi in decisions else ours))
+        or (
+            (stands_on or unread is None)
+            and stands_on != (basis(taxonomy, decisions[doi]) if doi in decisions else ours)
+        )
     ]
 
 
-def basis(book: Taxonomy, decisions: Sequence[Decision]) -> str:
-    """What a judgement stands on: code version, rules and the people's decisions about that work."""
-    said = repr(decisions) if decisions else ""
-    return hashlib.sha256(f"{__version__}|{book.digest}|{said}".encode()).hexdigest()[:16]
+def basis(taxonomy: Taxonomy, decisions: Sequence[Decision]) -> str:
+    """16 hex digits of what a judgement is made from: code version, rules and the decisions on that work."""
+    on_work = repr(decisions) if decisions else ""
+    return hashlib.sha256(f"{__version__}|{taxonomy.digest}|{on_work}".encode()).hexdigest()[:16]
 
 
 def decisions_by_work(store: Store, moving: Mapping[Doi, Doi] | None = None) -> dict[Doi, tuple[Decision, ...]]:
-    """The decisions on every work: under each DOI of the work, all that people decided on any of them; `moving` are aliases
-    about to land. In an order that does not depend on the ledger's, because a judgement's basis is made of it. What was
-    decided on pairs is `find_duplicates`' to read, but for those that have become one record: that is said of the work."""
-    words = merged(store.decisions())
-    in_pairs = [doi for d in words if d.facet == SAME_WORK for doi in (d.doi, Doi(d.value or ""))]
+    """The decisions on every work: under each DOI of the work, those on any of its DOIs. `moving` are aliases about to be
+    written. The order does not depend on the ledger's, because a judgement's basis is made from it. Decisions on pairs are
+    left to `find_duplicates`, but for pairs that have become one record: these are on the work."""
+    decisions = merged(store.decisions())
+    in_pairs = [doi for d in decisions if d.facet == SAME_WORK for doi in (d.doi, Doi(d.value or ""))]
     aliases = (queries.alias_targets(store.conn, in_pairs) if in_pairs else {}) | dict(moving or {})
-    said = [d for d in words if d.facet != SAME_WORK or len(set(subject(d, aliases)[::2])) == 1]
-    represented = queries.representatives(store.conn, sorted({d.doi for d in said}), moving)
+    on_works = [d for d in decisions if d.facet != SAME_WORK or len(set(subject(d, aliases)[::2])) == 1]
+    represented = queries.representatives(store.conn, sorted({d.doi for d in on_works}), moving)
     by_work: dict[Doi, list[Decision]] = {}
-    for decision in sorted(said, key=decision_id):
+    for decision in sorted(on_works, key=decision_id):
         by_work.setdefault(represented.get(decision.doi, decision.doi), []).append(decision)
-    found = {work: tuple(decisions) for work, decisions in by_work.items()}
+    found = {work: tuple(on_work) for work, on_work in by_work.items()}
     return found | {doi: found[work] for doi, work in represented.items() if work in found}
 
 
-def facet_rows(book: Taxonomy) -> list[tuple[str, str, str, str, int]]:
-    """The rows of `facets`: what can be said."""
+def facet_rows(taxonomy: Taxonomy) -> list[tuple[str, str, str, str, int]]:
+    """The rows of `facets`: the tags that there are."""
     return [
         (facet.facet, value.id, value.label, value.means, position)
-        for facet in book.facets
+        for facet in taxonomy.facets
         for position, value in enumerate(facet.values, start=1)
     ]

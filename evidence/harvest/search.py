@@ -1,15 +1,15 @@
 """A standing query → the records that count as found, window by window, page by page.
 
-Crossref ranks a bag of words and knows no phrases, so each page is completed here by the search's phrases and years. How a
-window is read:
+Crossref ranks by words and has no phrase search, so each page is filtered here by the search's phrases and years. How a window
+is read:
 
-* Pages are read best first. When as many different records were seen as match, the window is `complete`.
+* Pages are read best first. When as many different records were seen as match the query, the window is `complete`.
 * Whole pages without a match are quiet. After `QUIET` of them in a row the window ends there, `quiet`: a guess, because
-  a match may rank further down. How deep it was read is kept for people to see.
+  a match may rank further down. How deep it was read is kept and shown.
 * Matches in the last tenth of a page run on into the next one, and a relevance ranking may change between two requests.
   Such a window is read whole in order of creation, which does not change, where it holds at most ten pages; else it is
   `split` into two halves by the day the records were created. Every record has one such day, and keeps it.
-* What cannot be read in any of these ways is counted: the window is `cut`, and its source is not complete.
+* What cannot be read in any of these ways is counted: the window is `cut`, and its search is not complete.
 
 This module is given its record source and writes nothing.
 """
@@ -28,7 +28,7 @@ from evidence.model import Doi, Message, Page, RecordSource, Window
 from evidence.rules.terms import Phrases
 
 EARLIEST = date(2002, 1, 1)
-"""Crossref's first deposits: where the halves of a window that is open downwards are measured from."""
+"""Crossref's first deposits: the start of a window without one, when it is halved."""
 
 PAGES = 10
 """How many pages of one window can be read: Crossref gives no record beyond 10,000 (ten pages of 1,000)."""
@@ -37,18 +37,18 @@ QUIET, QUIET_FULL = 2, 4
 """How many whole pages in a row without a match end a window; `sync --full` reads twice as far."""
 
 RECENT = 1000
-"""Of how many of the ranks read last it is kept how many matched."""
+"""Among how many of the last ranks read the matches are counted."""
 
 PART = 500
-"""Records handled at once; a page from files can be of any length and is handed on in parts, so memory does not grow."""
+"""Records handled at once; a page from files can have any length and is passed on in parts, so memory does not grow."""
 
-Ended = Literal["complete", "quiet", "split", "cut"]
+WindowEnd = Literal["complete", "quiet", "split", "cut"]
 """How a window ended; see above."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A record that said one of the phrases: its place in the ranking (1-based; None where it was read in order of
+    """A record with one of the phrases: its place in the ranking (1-based; None where it was read in order of
     creation) and Crossref's relevance score."""
 
     doi: Doi
@@ -58,9 +58,9 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
-class Unusable:
-    """An item of a page that cannot be asked for, because it has no usable DOI or is no record: its number in the order that
-    was read, why, and the item. It counts as seen and never as a match."""
+class UnusableItem:
+    """An item of a page without a usable DOI, or that is no record: its number in the order of reading, the reason, and the item.
+    It counts as seen and never as a match."""
 
     number: int
     reason: str
@@ -68,8 +68,8 @@ class Unusable:
 
 
 @dataclass(frozen=True, slots=True)
-class Sweep:
-    """What one page, or part of a page, brought, and how the reading of its window stands after it.
+class SearchPage:
+    """What one page, or part of a page, brought, and how far its window is read after it.
 
     `reached` counts the different records of the window seen so far, `last_match` is the rank of the last match so far,
     `recent` how many of the last `RECENT` ranks read matched. `ended` is None while the window is read on; `unread` counts
@@ -85,25 +85,25 @@ class Sweep:
     reached: int
     last_match: int | None
     recent: int
-    ended: Ended | None = None
+    ended: WindowEnd | None = None
     unread: int = 0
-    unusable: tuple[Unusable, ...] = ()
+    unusable: tuple[UnusableItem, ...] = ()
 
 
 class Matcher:
-    """The local half of a search: does a record say one of its phrases?"""
+    """The local filter of a search: phrases, years and types."""
 
     def __init__(self, search: Search) -> None:
         self.search = search
         self._needed = [Phrases(search.phrases), *([Phrases(search.also)] if search.also else [])]
 
-    def says(self, title: str | None, abstract: str | None) -> bool:
+    def has_phrases(self, title: str | None, abstract: str | None) -> bool:
         """True when the title or the abstract holds a phrase (and, where `also` is given, one of these)."""
         return all(p.first_hit(title) is not None or p.first_hit(abstract) is not None for p in self._needed)
 
     def accepts(self, message: Message, title: str | None, abstract: str | None) -> bool:
         """For records from files, which no server has filtered: phrases, years and the filters a record can answer."""
-        return self.says(title, abstract) and self.in_years(message) and self._passes(message)
+        return self.has_phrases(title, abstract) and self.in_years(message) and self._passes(message)
 
     def in_years(self, message: Message) -> bool:
         """True for a record with a date of publication in the search's years, and for one without any date."""
@@ -118,33 +118,35 @@ class Matcher:
         return not kinds or message.get("type") in kinds
 
 
-def sweep(search: Search, records: RecordSource, since: str | None, today: date, quiet: int = QUIET) -> Iterator[Sweep]:
-    """Every page of every window of a search. `since` (ISO date) asks only for records indexed that day or later; None asks
-    for all. `quiet` is how many whole pages without a match end a window."""
+def read_pages(
+    search: Search, records: RecordSource, since: str | None, today: date, quiet: int = QUIET
+) -> Iterator[SearchPage]:
+    """Every page of every window of a search. `since` (ISO date) limits it to records indexed that day or later; None is no
+    limit. `quiet` is how many whole pages without a match end a window."""
     matcher = Matcher(search)
     windows = [Window(indexed_from=since)]
     while windows:
-        reading = _Reading(search, records, matcher, windows.pop(), today, quiet)
+        reading = _WindowReader(search, records, matcher, windows.pop(), today, quiet)
         halves = yield from reading.pages()
         windows.extend(reversed(halves))
 
 
-def unread(sweep: Sweep) -> str:
-    """What a `cut` window left out, in words for a person."""
+def unread_sentence(sweep: SearchPage) -> str:
+    """A sentence on what a `cut` window left out."""
     one = sweep.unread == 1
     records, match, were = ("record", "matches", "was") if one else ("records", "match", "were")
     return f"{sweep.unread:,} {records}{_limits(sweep.window)} {match} the query and {were} not read"
 
 
-def place(search: Search, sweep: Sweep, number: int | None) -> str:
-    """Where an item of a page stood, in words for a person; `number` is None for a hit that was read in order of creation."""
+def place_sentence(search: Search, sweep: SearchPage, number: int | None) -> str:
+    """Where an item was found, for people; `number` is None for a hit that was read in order of creation."""
     where = f"rank {number}" if not sweep.by_creation else f"number {number}" if number else "a record"
     limits = f" of the records{found}" if (found := _limits(sweep.window)) else ""
     return f"search {search.id}, {where}{limits}{' in order of creation' if sweep.by_creation else ''}"
 
 
 def _limits(window: Window) -> str:
-    """What records a window is limited to, in words that follow the word `records`; nothing for all of them."""
+    """The limits of a window, to follow the word `records`; empty without limits."""
     if window.created_from is None and window.created_until is None:
         created = ""
     elif window.created_from == window.created_until:
@@ -156,7 +158,7 @@ def _limits(window: Window) -> str:
     return created + indexed
 
 
-class _Reading:
+class _WindowReader:
     """One window while it is read. A pass goes over its pages from the first one: best first, or in order of creation."""
 
     def __init__(
@@ -174,16 +176,16 @@ class _Reading:
 
     def _begin(self) -> None:
         """From the first page: what this pass has seen, how many records it should see, and the quiet pages in a row."""
-        self.offset = self.asked = self.silent = self.total = self.pass_due = 0
+        self.offset = self.requested = self.quiet_count = self.total = self.pass_due = 0
         self.pass_seen: set[str] = set()
 
-    def pages(self) -> Generator[Sweep, None, tuple[Window, ...]]:
-        """Asks for page after page until the window ended; returns its halves if it was split."""
-        ended: Ended | None = None
+    def pages(self) -> Generator[SearchPage, None, tuple[Window, ...]]:
+        """Request page after page until the window ends; returns its halves if it was split."""
+        ended: WindowEnd | None = None
         while ended is None:
             offset, by_creation = self.offset, self.by_creation
             page = self.records.scan(self.search.query, self.window, offset, by_creation=by_creation)
-            self.asked += 1
+            self.requested += 1
             self.total = page.total
             self.due, self.pass_due = max(self.due, page.total), max(self.pass_due, page.total)
             matches = 0
@@ -193,23 +195,23 @@ class _Reading:
                 if last:
                     ended = self._after(len(page.items), matches)
                 missing = max(1, self.due - len(self.seen)) if ended == "cut" else 0
-                yield Sweep(
+                yield SearchPage(
                     self.window, offset + start, by_creation, page.total, len(items), hits, len(self.seen),
                     self.matched[-1] if self.matched else None, self._recent(), ended if last else None, missing, unusable,
                 )  # fmt: skip
         return self.halves
 
-    def _hits(self, items: Sequence[Message], before: int) -> tuple[tuple[Hit, ...], tuple[Unusable, ...]]:
-        """The matches of a page, whose first record stands after `before` others, and what has no usable DOI; what was seen is
-        noted."""
+    def _hits(self, items: Sequence[Message], before: int) -> tuple[tuple[Hit, ...], tuple[UnusableItem, ...]]:
+        """The matches of a page, which starts after `before` other records, and the items without a usable DOI. Notes what was
+        seen."""
         hits, unusable = [], []
         for rank, message in enumerate(items, start=before + 1):
             doi = normalise.doi_of(message)
-            # Without a DOI an item is known again by its content in another pass, and in its own pass by its rank.
-            self.seen.add(doi or normalise.kept(message)[1])
+            # An item without a DOI is recognised by its content in another pass, and in its own pass by its rank.
+            self.seen.add(doi or normalise.serialise_any(message)[1])
             self.pass_seen.add(doi or f"no DOI, {rank}")
             if doi is None:
-                unusable.append(Unusable(rank, normalise.without_doi(message), message))
+                unusable.append(UnusableItem(rank, normalise.missing_doi_reason(message), message))
             elif self._matches(message):
                 place = None if self.by_creation else rank
                 hits.append(Hit(doi, place, normalise.score_of(message), normalise.indexed_at(message)))
@@ -219,64 +221,64 @@ class _Reading:
         return tuple(hits), tuple(unusable)
 
     def _matches(self, message: Message) -> bool:
-        """A record whose text cannot be read counts as a match: it is fetched, and kept with the reason."""
+        """Whether a record matches. One whose text cannot be read does: it is fetched, and kept with the reason."""
         if not self.matcher.in_years(message):
             return False
         try:
-            return self.matcher.says(*normalise.searchable(message))
+            return self.matcher.has_phrases(*normalise.title_and_abstract(message))
         except RecordError:
             return True
 
     def _recent(self) -> int:
         return sum(1 for rank in self.matched if rank > self.ranked - RECENT)
 
-    def _after(self, length: int, matches: int) -> Ended | None:
-        """What is known after a page of this length: how the window ended, or None, and where the next page begins."""
+    def _after(self, length: int, matches: int) -> WindowEnd | None:
+        """How the window ended with a page of this length, or None; sets where the next page begins."""
         read = self.offset + length
-        everything, last = read >= self.total, self.asked >= PAGES
-        if everything and self._whole():
+        everything, last = read >= self.total, self.requested >= PAGES
+        if everything and self._all_seen():
             return "complete"
         if self.by_creation or self.to_the_last:
             if everything or last:
-                return self._part()
+                return self._split_or_cut()
         else:
-            self.silent = 0 if matches else self.silent + 1
-            if everything or length < self.rows or self._loud(read, length):
-                return self._doubt(read)
-            if self.silent >= self.quiet:
+            self.quiet_count = 0 if matches else self.quiet_count + 1
+            if everything or length < self.rows or self._ends_with_matches(read, length):
+                return self._change_reading(read)
+            if self.quiet_count >= self.quiet:
                 return "quiet"
             if last:
-                return self._doubt(read)
+                return self._change_reading(read)
         self.offset = read
         return None
 
-    def _whole(self) -> bool:
-        """As many different records were seen as match: in this pass, or in all of them."""
+    def _all_seen(self) -> bool:
+        """Whether as many different records were seen as match the query, in this pass or in all of them."""
         return len(self.pass_seen) >= self.pass_due or len(self.seen) >= self.due
 
-    def _loud(self, read: int, length: int) -> bool:
-        """Matches in the last tenth of a page that left something behind: more may follow, on either side of its end."""
+    def _ends_with_matches(self, read: int, length: int) -> bool:
+        """Whether there are matches in the last tenth of a page that is not the last: more may follow."""
         return bool(self.matched) and self.matched[-1] > read - max(1, length // 10)
 
-    def _doubt(self, read: int) -> Ended | None:
-        """The ranking cannot be trusted here. Ten pages are read whole, in order of creation; more are split."""
+    def _change_reading(self, read: int) -> WindowEnd | None:
+        """The ranking cannot be relied on here. Up to ten pages are read whole, in order of creation; more are split."""
         if self.due <= PAGES * self.rows:
             self._begin()
             self.by_creation = True
             return None
-        ended = self._part()
-        if ended == "cut" and self.asked < PAGES:  # a single day of more than ten pages: its best ones at least
+        ended = self._split_or_cut()
+        if ended == "cut" and self.requested < PAGES:  # a single day of more than ten pages: its best ones at least
             self.to_the_last, self.offset = True, read
             return None
         return ended
 
-    def _part(self) -> Ended:
+    def _split_or_cut(self) -> WindowEnd:
         self.halves = _halves(self.window, self.today)
         return "split" if self.halves else "cut"
 
 
 def _parts(page: Page, rows: int) -> Iterator[tuple[int, Sequence[Message], bool]]:
-    """(records before, records, is it the last): a page that Crossref answered is one part, a longer one is from files."""
+    """(records before, records, whether it is the last part): a page of Crossref's is one part, a longer one is from files."""
     size = max(1, len(page.items) if len(page.items) <= rows else PART)
     starts = range(0, max(len(page.items), 1), size)
     for start in starts:
@@ -284,8 +286,8 @@ def _parts(page: Page, rows: int) -> Iterator[tuple[int, Sequence[Message], bool
 
 
 def _halves(window: Window, today: date) -> tuple[Window, ...]:
-    """Both halves of a window by date of creation, the earlier first; adjacent, and open where the window is. Nothing when
-    it is a single day already."""
+    """Both halves of a window by date of creation, the earlier first; adjacent, and open where the window is. None for a
+    single day."""
     start = date.fromisoformat(window.created_from) if window.created_from else EARLIEST
     stop = date.fromisoformat(window.created_until) if window.created_until else today
     if start >= stop:

@@ -1,149 +1,45 @@
-"""The order of the stages, and what each failure stops.
+"""The order of the stages of a sync, and what each failure stops.
 
-`sync` asks a record source, lets the pure stages interpret the answers, and hands whole pages to the store. Network never
-happens inside a transaction. A source that fails stops alone: the others go on and the run ends `partial`. No SQL here,
-no HTTP, no printing.
+`sync` asks a record source, lets the pure stages interpret the results, and has `ingest` write whole pages. There is no
+request inside a transaction. A source that fails stops alone: the others go on and the run ends `partial`. No SQL here, no
+HTTP, no printing.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import zlib
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from evidence import __version__
-from evidence.crossref.normalise import aliases as listed_aliases
-from evidence.crossref.normalise import cited_by, doi_of, indexed_at, kept, normalise, searchable, without_doi, written
-from evidence.crossref.record_files import Unreadable
-from evidence.database import change_log, queries
-from evidence.database.rows import (
-    Counted,
-    HarvestedPage,
-    JudgedRecord,
-    Reject,
-    SearchRequest,
-    Sighting,
-    SourceState,
-    Written,
-)
-from evidence.database.sql import Row
+from evidence.crossref.normalise import doi_of, serialise_any, title_and_abstract
+from evidence.database import queries
+from evidence.database.rows import Reject, SearchRequest, Sighting, SourceState
 from evidence.database.store import Store
-from evidence.errors import RecordError, SourceError, UnreadError
-from evidence.harvest import references, rejudge, search
-from evidence.harvest.rejudge import Progress
+from evidence.errors import SourceError, UnreadError
+from evidence.harvest import known_works, references, rejudge, search
+from evidence.harvest.ingest import aliases_of, ingest, look_up, messages_of, reject
+from evidence.harvest.progress import NoProgress, Progress
 from evidence.harvest.sources import FILES_SOURCE, REFRESH_SOURCE, Config, ReferenceList, Search
-from evidence.model import Decision, Doi, LookupResult, Message, RecordSource, Resolution, iso_time
+from evidence.harvest.sync_run import Outcome, SyncRun
+from evidence.model import Clock, Doi, Message, RecordSource, Resolution, iso_time
 from evidence.rules.taxonomy import Taxonomy
 
-OVERLAP = timedelta(days=2)
-"""A bookmark lies this far before the start of its run: index dates have day resolution and clocks differ."""
-
 SHRINKAGE, JUMP, JUMP_FROM = 0.2, 2.0, 20
-"""A search is odd when a whole harvest misses a fifth of what it led to, or doubles what was at least twenty works."""
-
-REFRESH_PART = 500
-"""Known works checked, and those that changed fetched and landed, at once."""
-
-ASK_GONE_EVERY = 10
-"""Every so many syncs a work that is gone from Crossref, or a DOI that only a notice names, is asked for by itself again: it may
-have become an alias. That a record is back, the light check of every sync sees."""
+"""There is a warning on a search when a whole harvest no longer finds a fifth of its works, or when their number doubles from
+at least twenty."""
 
 NAMED_WINDOWS = 3
-"""How many windows that were cut a source names."""
-
-
-class Quiet:
-    """Progress for scripts and tests: silence."""
-
-    def step(self, label: str, done: int, total: int | None) -> None:
-        """Say nothing."""
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What a run did, for the summary and the exit code.
-
-    `gone` counts sightings that ended, and `unfound` are their works (doi, title). `changes` are what the run announced, as
-    `catalogue.changes` gives them, but for tags.
-    """
-
-    run: int
-    outcome: str = "complete"
-    citations: Counter[str] = field(default_factory=Counter)
-    matched: set[Doi] = field(default_factory=set)
-    landed: Written = field(default_factory=Written)
-    rejudged: int = 0
-    gone: int = 0
-    unfound: tuple[tuple[Doi, str | None], ...] = ()
-    refreshed: int = 0
-    read: int | None = None
-    changes: list[Row] = field(default_factory=list)
-    troubles: list[tuple[str, str]] = field(default_factory=list)
-    warnings: list[tuple[str, str]] = field(default_factory=list)
-    verdicts: dict[str, int] = field(default_factory=dict)
-    known_found: int = 0
-    known_total: int = 0
-    known_missing: tuple[str, ...] = ()
-    requests: int = 0
-    bytes: int = 0
-
-    def counts(self) -> dict[str, Any]:
-        """What the `runs` row keeps; `changes` are numbers by kind."""
-        return {
-            "citations": dict(sorted(self.citations.items())),
-            "matched": len(self.matched),
-            "changes": change_log.counts_by_kind(self.changes),
-            "sightings": self.landed.sightings,
-            "rejects": self.landed.rejects,
-            "rejudged": self.rejudged,
-            "gone": self.gone,
-            "troubles": len(self.troubles),
-            "verdicts": self.verdicts,
-            "known": [self.known_found, self.known_total],
-            "requests": self.requests,
-            "bytes": self.bytes,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """What every stage of one run needs: where to write, whom to ask, by which rules, and when it is."""
-
-    store: Store
-    records: RecordSource
-    book: Taxonomy
-    run: int
-    now: Callable[[], datetime]
-    started: datetime
-    decisions: Mapping[Doi, tuple[Decision, ...]]
-    progress: Progress
-    quiet: int = search.QUIET
-
-    @property
-    def today(self) -> date:
-        """The day the run started, UTC."""
-        return self.started.date()
-
-    @property
-    def bookmark(self) -> str:
-        """Where a source harvested to its end in this run may begin next time. Index dates are the provider's, so its clock
-        counts where ours is ahead of it."""
-        began = min(self.started, self.records.date or self.started)
-        return (began.date() - OVERLAP).isoformat()
+"""How many of the windows that could not be read are named."""
 
 
 def sync(
     config: Config,
     store: Store,
     records: RecordSource,
-    book: Taxonomy,
+    taxonomy: Taxonomy,
     *,
-    now: Callable[[], datetime],
+    now: Clock,
     progress: Progress | None = None,
     full: bool = False,
     take: Iterable[Message] = (),
@@ -151,55 +47,68 @@ def sync(
     """Harvest every source of `config` from `records`, refresh known works, judge. The caller holds the lock.
 
     `full` forgets the bookmarks and reads searches twice as deep, so what a search no longer finds is noticed. `take` are
-    records wanted whole, whichever source asks for them.
+    records that are taken whole, whichever source finds them.
     """
-    rejudge.collect_seldom()
+    rejudge.reduce_garbage_collection()
     started = now()
-    run = store.start_run(records.name, __version__, iso_time(started))
-    outcome = Outcome(run)
-    bench = Bench(store, records, book, run, now, started, rejudge.decisions_by_work(store), progress or Quiet(),
-                  search.QUIET_FULL if full else search.QUIET)  # fmt: skip
-    # What an earlier run did and could not announce, because it was killed, it could not cluster either.
-    waiting = bool(store.unannounced())
+    number = store.start_run(records.name, __version__, iso_time(started))
+    outcome = Outcome(number)
+    decisions = rejudge.decisions_by_work(store)
+    run = SyncRun(number, store, records, taxonomy, now, started, decisions, progress or NoProgress(), full, outcome)
+    # What a run that was killed could not announce, it could not cluster either.
+    unannounced = bool(store.unannounced())
     try:
-        store.set_facets(rejudge.facet_rows(book))
+        store.set_facets(rejudge.facet_rows(taxonomy))
         if queries.any_without_content(store.conn):
-            outcome.rejudged += _know_contents(bench)
+            outcome.rejudged += _judge_before_harvest(run)
         known = queries.current_dois(store.conn)
-        states = store.register_sources(run, _entries(config))
+        states = store.register_sources(number, _source_rows(config))
         for source in config.sources:
-            state = states[source.id] if not full else SourceState(None, None)
-            _guarded(bench, outcome, source.id, lambda s=source, b=state: _harvest(bench, outcome, s, b))  # type: ignore[misc]
-        _guarded(bench, outcome, FILES_SOURCE, lambda: _take(bench, outcome, take))
-        _guarded(bench, outcome, REFRESH_SOURCE, lambda: _decided(bench, outcome))
-        _guarded(bench, outcome, REFRESH_SOURCE, lambda: _refresh(bench, outcome, known, full))
+            with _continuing(run, source.id):
+                _harvest(run, source, SourceState(None, None) if full else states[source.id])
+        with _continuing(run, FILES_SOURCE):
+            _take(run, take)
+        with _continuing(run, REFRESH_SOURCE):
+            known_works.fetch_decided(run)
+        with _continuing(run, REFRESH_SOURCE):
+            known_works.refresh(run, known)
         store.show_decisions()
         # Decisions are read anew: people decide while a sync runs.
-        landed = outcome.landed
-        moved = bool(waiting or landed.new or landed.changed or landed.moved)
-        outcome.rejudged += rejudge.settle(store, book, run, bench.progress, moved=moved)[0]
-        store.set_facets(rejudge.facet_rows(book))  # a value that no tag has any more goes
-        _health(bench, outcome, config)
+        written = outcome.written
+        changed = bool(unannounced or written.new or written.changed or written.moved)
+        outcome.rejudged += rejudge.rejudge_and_deduplicate(store, taxonomy, number, run.progress, moved=changed)[0]
+        store.set_facets(rejudge.facet_rows(taxonomy))  # drops a value that no tag has any more
+        _check_known(run, config)
         outcome.outcome = "partial" if outcome.troubles else "complete"
     except BaseException:
         outcome.outcome = "crashed"
         raise
     finally:
         outcome.requests, outcome.bytes = records.requests, records.bytes
-        if store.finish_run(run, outcome.outcome, outcome.counts(), iso_time(now())):
-            outcome.changes = queries.changes(store.conn, run=run)
+        if store.finish_run(number, outcome.outcome, outcome.counts(), iso_time(now())):
+            outcome.changes = queries.changes(store.conn, run=number)
     return outcome
 
 
-def _know_contents(bench: Bench) -> int:
-    """After an upgrade: judge the works again before anything is harvested, so that what each said until now is known and a
-    correction that comes in is seen as one. Returns how many."""
-    judged, _ = rejudge.settle(bench.store, bench.book, bench.run, bench.progress, moved=False)
-    bench.store.announce_contents()
+@contextmanager
+def _continuing(run: SyncRun, source: str) -> Iterator[None]:
+    """A failure of the source ends this block and is noted; the run goes on with the next."""
+    try:
+        yield
+    except SourceError as error:
+        run.outcome.troubles.append((source, str(error)))
+        run.store.set_trouble(source, str(error))
+
+
+def _judge_before_harvest(run: SyncRun) -> int:
+    """After an upgrade: judge the works again before anything is harvested, so that their content so far is known and a
+    correction that arrives is recognised as one. Returns how many."""
+    judged, _ = rejudge.rejudge_and_deduplicate(run.store, run.taxonomy, run.number, run.progress, moved=False)
+    run.store.announce_contents()
     return judged
 
 
-def _entries(config: Config) -> list[tuple[str, str, str, str]]:
+def _source_rows(config: Config) -> list[tuple[str, str, str, str]]:
     return [
         *((s.id, s.kind, s.label, s.spec) for s in config.sources),
         (REFRESH_SOURCE, "refresh", "Known works, asked again for changes", "{}"),
@@ -207,54 +116,46 @@ def _entries(config: Config) -> list[tuple[str, str, str, str]]:
     ]
 
 
-def _guarded(bench: Bench, outcome: Outcome, source: str, stage: Callable[[], None]) -> None:
-    try:
-        stage()
-    except SourceError as error:
-        outcome.troubles.append((source, str(error)))
-        bench.store.set_trouble(source, str(error))
-
-
-def _harvest(bench: Bench, outcome: Outcome, source: ReferenceList | Search, state: SourceState) -> None:
+def _harvest(run: SyncRun, source: ReferenceList | Search, state: SourceState) -> None:
     if isinstance(source, ReferenceList):
-        _harvest_references(bench, outcome, source)
+        _harvest_references(run, source)
     else:
-        _harvest_search(bench, outcome, source, state)
+        _harvest_search(run, source, state)
 
 
 # ---------------------------------------------------------------------- reference lists
 
 
-def _harvest_references(bench: Bench, outcome: Outcome, source: ReferenceList) -> None:
+def _harvest_references(run: SyncRun, source: ReferenceList) -> None:
     try:
-        citations = references.listed(source, bench.records)
+        citations = references.citations_of(source, run.records)
     except UnreadError as error:
-        text, digest = kept(error.message)
+        text, digest = serialise_any(error.message)
         place = error.place or f"asked for by {source.of}"
-        of = Reject(digest, source.of, str(error), text, place)
-        _land(bench, outcome, source.id, [], [], [], rejects=[of])
+        ingest(run, source.id, rejects=[Reject(digest, source.of, str(error), text, place)])
         raise
-    before = {r.citation.position: r for r in queries.current_resolutions(bench.store.conn, source.id)}
-    known = set(queries.current_dois(bench.store.conn))
-    stands = {position: r for position, r in before.items() if r.doi in known}
+    conn = run.store.conn
+    before = {r.citation.position: r for r in queries.current_resolutions(conn, source.id)}
+    known = set(queries.current_dois(conn))
+    still_known = {position: r for position, r in before.items() if r.doi in known}
     done = 0
-    for settled in references.settle(citations, bench.records, stands, deposited=source.of is not None):
-        done += len(settled.resolutions)
-        bench.progress.step(source.id, done, len(citations))
-        verdicts = [_kept(bench.records, before.get(r.citation.position), r) for r in settled.resolutions]
-        sightings = [Sighting(r.doi, r.status) for r in verdicts if r.doi]
-        unread = [_unread(bench, message, doi) for doi, message in settled.unread]
-        _land(bench, outcome, source.id, settled.messages, sightings, settled.aliases, verdicts, rejects=unread)
-        outcome.citations.update(r.status for r in verdicts)
-    bench.store.retire_citations(bench.run, source.id, len(citations))
-    accepted = [r.doi for r in queries.current_resolutions(bench.store.conn, source.id) if r.doi]
-    outcome.gone += bench.store.end_sightings(bench.run, source.id, accepted)
-    if bench.records.authoritative:
-        bench.store.complete_source(bench.run, source.id, bench.bookmark, None)
+    for part in references.resolve(citations, run.records, still_known, deposited=source.of is not None):
+        done += len(part.resolutions)
+        run.progress.step(source.id, done, len(citations))
+        resolutions = [_not_overruled(run.records, before.get(r.citation.position), r) for r in part.resolutions]
+        sightings = [Sighting(r.doi, r.status) for r in resolutions if r.doi]
+        rejects = [reject(run, message, doi) for doi, message in part.unread]
+        ingest(run, source.id, part.messages, sightings, part.aliases, resolutions=resolutions, rejects=rejects)
+        run.outcome.citations.update(r.status for r in resolutions)
+    run.store.retire_citations(run.number, source.id, len(citations))
+    accepted = [r.doi for r in queries.current_resolutions(conn, source.id) if r.doi]
+    run.outcome.gone += run.store.end_sightings(run.number, source.id, accepted)
+    if run.records.authoritative:
+        run.store.complete_source(run.number, source.id, run.bookmark, None)
 
 
-def _kept(records: RecordSource, before: Resolution | None, now: Resolution) -> Resolution:
-    """What Crossref said of a citation stands against a file that does not know the work."""
+def _not_overruled(records: RecordSource, before: Resolution | None, now: Resolution) -> Resolution:
+    """The resolution that counts: files that do not hold the work do not overrule what Crossref said of a citation."""
     if before is None or before.citation != now.citation or now.doi or records.authoritative:
         return now
     return before
@@ -263,118 +164,103 @@ def _kept(records: RecordSource, before: Resolution | None, now: Resolution) -> 
 # ---------------------------------------------------------------------- searches
 
 
-def _harvest_search(bench: Bench, outcome: Outcome, source: Search, state: SourceState) -> None:
-    """Read a search to its end. A search that could not be read to its end is not complete: it keeps the bookmark it had
-    (after a whole read none, so the next run reads it whole), says what is missing, and ends no sighting."""
-    since = state.bookmark if bench.records.authoritative else None
-    if since is not None and since > bench.bookmark:
-        since = None  # a clock that was ahead set it, and what was indexed before that day was never asked for
-    if since is None and bench.records.authoritative:
-        bench.store.forget_bookmark(source.id)
-    before = queries.count_found_by(bench.store.conn, source.id)
-    seen: set[Doi] = set()
-    cut: list[search.Sweep] = []
-    guessed = False
-    for number, sweep in enumerate(search.sweep(source, bench.records, since, bench.today, bench.quiet), start=1):
-        bench.progress.step(source.id, number, None)
-        messages, aliases, held, rejects = _fetch(bench, sweep.hits)
+def _harvest_search(run: SyncRun, source: Search, state: SourceState) -> None:
+    """Read a search to its end. One that could not be read to its end is not complete: it keeps its bookmark (after a whole
+    read it has none, so the next run reads it whole), names what is missing, and ends no sighting."""
+    authoritative, conn, outcome = run.records.authoritative, run.store.conn, run.outcome
+    since = state.bookmark if authoritative else None
+    if since is not None and since > run.bookmark:
+        since = None  # set by a clock that was ahead: what was indexed before that day was never requested
+    if since is None and authoritative:
+        run.store.forget_bookmark(source.id)
+    before = queries.count_found_by(conn, source.id)
+    found: set[Doi] = set()
+    cut: list[search.SearchPage] = []
+    ended_quiet = False
+    for number, sweep in enumerate(search.read_pages(source, run.records, since, run.today, run.quiet_pages), start=1):
+        run.progress.step(source.id, number, None)
+        messages, aliases, held, rejects = _fetch(run, sweep.hits)
         sightings = [Sighting(held[h.doi], "search", h.rank, h.score) for h in sweep.hits if h.doi in held]
-        for odd in sweep.unusable:
-            text, digest = kept(odd.item)
-            rejects.append(Reject(digest, None, odd.reason, text, search.place(source, sweep, odd.number)))
-        places = {s.doi: search.place(source, sweep, s.rank) for s in sightings} if bench.records.authoritative else {}
-        seen.update(sighting.doi for sighting in sightings)
-        guessed |= sweep.ended == "quiet"
+        for item in sweep.unusable:
+            text, digest = serialise_any(item.item)
+            rejects.append(Reject(digest, None, item.reason, text, search.place_sentence(source, sweep, item.number)))
+        places = {s.doi: search.place_sentence(source, sweep, s.rank) for s in sightings} if authoritative else {}
+        found.update(sighting.doi for sighting in sightings)
+        ended_quiet |= sweep.ended == "quiet"
         cut += [sweep] if sweep.ended == "cut" else []
-        asked = [_asked(bench, source, sweep)]
-        _land(bench, outcome, source.id, messages, sightings, aliases, asked=asked, rejects=rejects, places=places)
-    outcome.matched |= seen
-    if not bench.records.authoritative:
+        requests = [_request(run, source, sweep)]
+        ingest(run, source.id, messages, sightings, aliases, requests=requests, rejects=rejects, places=places)
+    outcome.matched |= found
+    if not authoritative:
         return
     if cut:
         raise SourceError(_incomplete(cut))
-    gone = _close(bench, source, seen, guessed) if since is None else 0
+    gone = _end_sightings(run, source, found, ended_quiet) if since is None else 0
     outcome.gone += gone
-    said = _unhealthy(before, gone, queries.count_found_by(bench.store.conn, source.id))
-    outcome.warnings += [(source.id, text) for text in said]
-    # What is odd about a whole harvest stays odd until the next one.
-    stays = [state.warning] if since is not None and state.warning else []
-    bench.store.complete_source(bench.run, source.id, bench.bookmark, "; ".join(dict.fromkeys([*stays, *said])) or None)
+    warnings = _count_warnings(before, gone, queries.count_found_by(conn, source.id))
+    outcome.warnings += [(source.id, text) for text in warnings]
+    # A warning on a whole harvest stays until the next one.
+    earlier = [state.warning] if since is not None and state.warning else []
+    warning = "; ".join(dict.fromkeys([*earlier, *warnings])) or None
+    run.store.complete_source(run.number, source.id, run.bookmark, warning)
 
 
-def _incomplete(cut: Sequence[search.Sweep]) -> str:
+def _incomplete(cut: Sequence[search.SearchPage]) -> str:
     """What the windows that were cut left out; the first few by name."""
-    said = [search.unread(sweep) for sweep in cut[:NAMED_WINDOWS]]
+    parts = [search.unread_sentence(sweep) for sweep in cut[:NAMED_WINDOWS]]
     if more := cut[NAMED_WINDOWS:]:
-        said.append(f"{sum(sweep.unread for sweep in more):,} more in {len(more)} other windows")
-    return f"not complete: {'; '.join(said)}"
+        parts.append(f"{sum(sweep.unread for sweep in more):,} more in {len(more)} other windows")
+    return f"not complete: {'; '.join(parts)}"
 
 
-def _close(bench: Bench, source: Search, seen: set[Doi], guessed: bool) -> int:
+def _end_sightings(run: SyncRun, source: Search, found: set[Doi], ended_quiet: bool) -> int:
     """End the sightings of what a whole read no longer found; returns how many.
 
-    Where the read ended at a guess (quiet pages), a work may only rank below them: its sighting stands as long as the
-    record we hold says what the search looks for.
+    Where the read ended at a guess (quiet pages), a work may only rank below them: its sighting stays as long as the record
+    we hold matches the search.
     """
-    stands = set(seen)
-    if guessed:
+    keep = set(found)
+    if ended_quiet:
         matcher = search.Matcher(source)
-        missed = [doi for doi in queries.works_found_by(bench.store.conn, source.id) if doi not in seen]
-        for doi, _, text in queries.current_records(bench.store.conn, missed):
+        missed = [doi for doi in queries.works_found_by(run.store.conn, source.id) if doi not in found]
+        for doi, _, text in queries.current_records(run.store.conn, missed):
             message = json.loads(text)
-            if matcher.accepts(message, *searchable(message)):
-                stands.add(doi)
-    return bench.store.end_sightings(bench.run, source.id, stands)
+            if matcher.accepts(message, *title_and_abstract(message)):
+                keep.add(doi)
+    return run.store.end_sightings(run.number, source.id, keep)
 
 
-def _unhealthy(before: int, gone: int, now: int) -> list[str]:
-    """What is odd about how many works a search leads to: nothing, far fewer, far more than before."""
+def _count_warnings(before: int, gone: int, now: int) -> list[str]:
+    """Warnings on the number of works that a search finds: none, far fewer, or far more than before."""
     if now == 0:
-        return ["it leads to no work at all; look at its phrases"]
+        return ["it finds no work at all; check its phrases"]
     if gone > before * SHRINKAGE:
-        return [f"{gone} of the {before} works it led to are no longer found; was it edited, or did Crossref change?"]
+        return [f"{gone} of the {before} works it found are no longer found; was it edited, or did Crossref change?"]
     if before >= JUMP_FROM and now > before * JUMP:
-        return [f"it leads to {now} works after {before}; are its phrases too wide?"]
+        return [f"it finds {now} works after {before}; are its phrases too wide?"]
     return []
 
 
 def _fetch(
-    bench: Bench, hits: Sequence[search.Hit]
+    run: SyncRun, hits: Sequence[search.Hit]
 ) -> tuple[list[Message], list[tuple[Doi, Doi]], dict[Doi, Doi], list[Reject]]:
-    """Whole records of the hits that are new here or were indexed again since; aliases met; hit → DOI it is kept under; and
-    what was answered instead of a record.
+    """Whole records of the hits that are new here or were indexed again since; aliases; hit → DOI it is kept under; and what
+    came in place of a record.
 
-    A hit without a record (deleted between the two questions) is in none of them.
+    A hit without a record (deleted between the two requests) is in none of them.
     """
-    stamps = queries.indexed_times(bench.store.conn, [hit.doi for hit in hits])
+    stamps = queries.indexed_times(run.store.conn, [hit.doi for hit in hits])
     wanted = [h.doi for h in hits if h.doi not in stamps or h.indexed is None or h.indexed != stamps[h.doi]]
-    found, rejects = _told(bench, (f for batch in bench.records.lookup(wanted) for f in batch))
+    results, rejects = look_up(run, wanted)
     held = {doi: doi for doi in stamps}
-    held |= {f.requested: f.record_doi for f in found if f.record_doi is not None}
-    moved = queries.alias_targets(bench.store.conn, list(held.values()))
-    messages = [f.message for f in found if f.message is not None]
-    aliases = [pair for f in found for pair in _alias(f)]
-    return messages, aliases, {hit: moved.get(doi, doi) for hit, doi in held.items()}, rejects
+    held |= {r.requested: r.record_doi for r in results if r.record_doi is not None}
+    moved = queries.alias_targets(run.store.conn, list(held.values()))
+    kept_under = {hit: moved.get(doi, doi) for hit, doi in held.items()}
+    return messages_of(results), aliases_of(results), kept_under, rejects
 
 
-def _told(bench: Bench, answers: Iterable[LookupResult]) -> tuple[list[LookupResult], list[Reject]]:
-    """The answers that are records or say that there is none, and what was answered instead of the record asked for: it has no
-    usable DOI, so it proves nothing about that record."""
-    found: list[LookupResult] = []
-    rejects: list[Reject] = []
-    for answer in answers:
-        if answer.message is not None and (answer.record_doi is None or doi_of(answer.message) is None):
-            rejects.append(_unread(bench, answer.message, answer.requested))
-        else:
-            found.append(answer)
-    return found, rejects
-
-
-def _alias(found: LookupResult) -> list[tuple[Doi, Doi]]:
-    return [(found.requested, found.record_doi)] if found.record_doi and found.record_doi != found.requested else []
-
-
-def _asked(bench: Bench, source: Search, sweep: search.Sweep) -> SearchRequest:
+def _request(run: SyncRun, source: Search, sweep: search.SearchPage) -> SearchRequest:
+    """One page of a search as PRISMA-S reports it."""
     window = sweep.window
     return SearchRequest(
         query="; ".join(f"query.{name}={value}" for name, value in source.query.fields),
@@ -385,7 +271,7 @@ def _asked(bench: Bench, source: Search, sweep: search.Sweep) -> SearchRequest:
         indexed_from=window.indexed_from,
         offset=sweep.offset,
         sort="created" if sweep.by_creation else "relevance",
-        asked_at=iso_time(bench.now()),
+        asked_at=iso_time(run.now()),
         total=sweep.total,
         scanned=sweep.scanned,
         matched=len(sweep.hits),
@@ -397,291 +283,13 @@ def _asked(bench: Bench, source: Search, sweep: search.Sweep) -> SearchRequest:
     )
 
 
-# ---------------------------------------------------------------------- known works
+# ---------------------------------------------------------------------- files and known works
 
 
-def _decided(bench: Bench, outcome: Outcome) -> None:
-    """Ask for the works that people decided on and that are not here: in a database that is made anew no source may lead to
-    them any more, and an old DOI of a work is known from its decisions alone."""
-    bench.store.show_decisions()
-    wanted = queries.decided_but_not_here(bench.store.conn)
-    if not wanted:
-        return
-    found = [f for batch in bench.records.lookup(wanted) for f in batch]
-    _land(
-        bench,
-        outcome,
-        REFRESH_SOURCE,
-        [f.message for f in found if f.message is not None],
-        [],
-        [pair for f in found for pair in _alias(f)],
-    )
-
-
-def _refresh(bench: Bench, outcome: Outcome, known: Sequence[Doi], full: bool) -> None:
-    """Ask for every work known before this run, so that a retraction is noticed wherever the work was found.
-
-    A light check of all says which were indexed since we read them: those are fetched whole. A work that the check leaves
-    out is asked for by itself: it leads to another DOI now, or Crossref has it no more (404), or no list can carry it.
-    """
-    gone = {row["doi"] for row in queries.gone_works(bench.store.conn)}
-    turn = _whose_turn(bench, gone, full) if bench.records.authoritative else set()
-    # The old DOI of a known work is looked at too: it may have a record of its own again.
-    asked = list(dict.fromkeys([*known, *queries.former_dois(bench.store.conn)]))
-    for start in range(0, len(asked), REFRESH_PART):
-        part = asked[start : start + REFRESH_PART]
-        bench.progress.step(REFRESH_SOURCE, start, len(asked))
-        seen = {s.doi: s for batch in bench.records.check(part) for s in batch}
-        held = queries.indexed_times(bench.store.conn, part)
-        changed = [d for d, s in seen.items() if d in held and (s.indexed is None or s.indexed != held[d])]
-        found, rejects = _told(bench, (f for batch in bench.records.lookup(changed) for f in batch))
-        alone: list[LookupResult] = []
-        counted: list[Counted] = []
-        if bench.records.authoritative:
-            left_out = [d for d in part if (d in held) != (d in seen) and (d not in gone or d in seen or d in turn)]
-            alone, more = _told(bench, (f for doi in left_out for batch in bench.records.lookup([doi]) for f in batch))
-            rejects += more
-            counted = [(s.doi, None, s.cited_by) for s in seen.values() if s.doi in held]
-        outcome.refreshed += len(part)
-        _land(
-            bench,
-            outcome,
-            REFRESH_SOURCE,
-            [f.message for f in (*found, *alone) if f.message is not None],
-            [],
-            [pair for f in (*found, *alone) for pair in _alias(f)],
-            rejects=rejects,
-            counted=counted,
-            absent=[f.requested for f in alone if f.message is None],
-            present=[doi for doi in seen if doi in gone],
-            confirmed={f.requested for f in alone if f.record_doi == f.requested},
-        )
-    if bench.records.authoritative:
-        _ask_what_notices_are_about(bench, outcome, full)
-        bench.store.complete_source(bench.run, REFRESH_SOURCE, bench.bookmark, None)
-
-
-def _ask_what_notices_are_about(bench: Bench, outcome: Outcome, full: bool) -> None:
-    """A notice may name its study by an old DOI that was never known here. So the DOI that a new notice names is asked for where
-    no work has it, and later in turn; an alias of a known work lands, and with it the notice shows."""
-    targets = queries.unknown_notice_targets(bench.store.conn)
-    turn = _whose_turn(bench, targets.keys(), full)
-    before = queries.last_complete_run(bench.store.conn, bench.run)
-    wanted = [doi for doi, run in targets.items() if run > before or doi in turn]
-    found = [f for batch in bench.records.lookup(wanted) for f in batch] if wanted else []
-    moved = [pair for f in found for pair in _alias(f)]
-    here = queries.indexed_times(bench.store.conn, [doi for _, doi in moved])
-    if known := [pair for pair in moved if pair[1] in here]:
-        _land(bench, outcome, REFRESH_SOURCE, [], [], known)
-
-
-def _whose_turn(bench: Bench, dois: Collection[Doi], full: bool) -> set[Doi]:
-    """Those of the DOIs, of which no list has anything to say, that are asked for by themselves in this run: every tenth, or
-    all in a `full` one."""
-    number = queries.sync_count(bench.store.conn)
-    return {doi for doi in dois if full or (zlib.crc32(doi.encode()) + number) % ASK_GONE_EVERY == 0}
-
-
-def _take(bench: Bench, outcome: Outcome, take: Iterable[Message]) -> None:
+def _take(run: SyncRun, take: Iterable[Message]) -> None:
     for part in _parts(take, search.PART):
-        sightings = [Sighting(d, "file") for m in part if (d := doi_of(m))]
-        _land(bench, outcome, FILES_SOURCE, part, sightings, ())
-
-
-# ---------------------------------------------------------------------- landing
-
-
-def _land(
-    bench: Bench,
-    outcome: Outcome,
-    source: str,
-    messages: Sequence[Message],
-    sightings: Sequence[Sighting],
-    aliases: Sequence[tuple[Doi, Doi]],
-    resolutions: Sequence[Resolution] = (),
-    asked: Sequence[SearchRequest] = (),
-    *,
-    rejects: Sequence[Reject] = (),
-    places: Mapping[Doi, str] | None = None,
-    counted: Sequence[Counted] = (),
-    absent: Sequence[Doi] = (),
-    present: Sequence[Doi] = (),
-    confirmed: Collection[Doi] = (),
-) -> None:
-    """Land what a page brought, and all that its aliases move, in one transaction.
-
-    `rejects` were found on the way here; `places` says of a record where it stood, for those that turn out not to be
-    understood. `counted` is what a light check said; `absent` are the known works that Crossref has no record of, `present`
-    those that it lists. `confirmed` are DOIs that were asked for by themselves and answered under their own name.
-    """
-    listed = _listed(bench, messages, confirmed)
-    moved = listed | _leading_elsewhere(bench, messages, sightings, resolutions, confirmed)
-    moved = {alias: moved.get(doi, doi) for alias, doi in moved.items()}
-    messages = [message for message in messages if doi_of(message) not in moved]
-    sightings = [replace(s, doi=moved.get(s.doi, s.doi)) for s in sightings]
-    resolutions = [replace(r, doi=moved.get(r.doi, r.doi)) if r.doi else r for r in resolutions]
-    moving = listed | dict(aliases)
-    arriving, joined, strange = _arriving(bench, messages, moving)
-    records, unread, unchanged = _records(bench, [*messages, *arriving], moving if joined else {}, places or {})
-    records += _joined(bench, joined - {record.doi for record in records}, moving)
-    landing = HarvestedPage(
-        records,
-        sightings,
-        list(moving.items()),
-        [*rejects, *strange, *unread],
-        resolutions,
-        asked,
-        counted=[*counted, *unchanged],
-        absent=absent,
-        present=[*present, *filter(None, map(doi_of, messages))] if bench.records.authoritative else (),
-    )
-    outcome.landed += bench.store.write_page(bench.run, source, landing)
-
-
-def _leading_elsewhere(
-    bench: Bench,
-    messages: Sequence[Message],
-    sightings: Sequence[Sighting],
-    resolutions: Sequence[Resolution],
-    confirmed: Collection[Doi],
-) -> dict[Doi, Doi]:
-    """The DOIs of a page that are aliases of works here. A file may be older than the alias, and a list may show it for a while:
-    only a DOI that was asked for by itself has a record of its own again."""
-    dois = {doi for message in messages if (doi := doi_of(message))} | {s.doi for s in sightings}
-    dois |= {r.doi for r in resolutions if r.doi}
-    moved = queries.alias_targets(bench.store.conn, sorted(dois.difference(confirmed)))
-    here = queries.indexed_times(bench.store.conn, sorted(set(moved.values())))
-    return {alias: doi for alias, doi in moved.items() if doi in here}
-
-
-def _listed(bench: Bench, messages: Sequence[Message], confirmed: Collection[Doi]) -> dict[Doi, Doi]:
-    """The aliases that records list, each with the DOI it leads to; of two records that list each other the first counts. A
-    file does not speak against a record that was indexed after its own, nor a record that cannot be understood at all."""
-    found: dict[Doi, Doi] = {}
-    for message in messages:
-        doi, names = doi_of(message), listed_aliases(message)
-        if doi is None or not names or not _understood(message):
-            continue
-        held = {} if bench.records.authoritative else queries.indexed_times(bench.store.conn, names)
-        indexed = indexed_at(message) or ""
-        for name in names:
-            if name not in confirmed and found.get(doi) != name and (held.get(name) or "") <= indexed:
-                found[name] = doi
-    return found
-
-
-def _understood(message: Message) -> bool:
-    try:
-        normalise(message)
-    except RecordError:
-        return False
-    return True
-
-
-def _arriving(
-    bench: Bench, messages: Sequence[Message], moving: Mapping[Doi, Doi]
-) -> tuple[list[Message], set[Doi], list[Reject]]:
-    """The works that aliases lead known ones to: their records where we have none yet, and their DOIs. They land together with
-    the alias, so that a work is never lost between two DOIs. Also what was answered instead of a record."""
-    conn = bench.store.conn
-    ends = {moving.get(moving[doi], moving[doi]) for doi in queries.indexed_times(conn, sorted(moving))}
-    ends = {queries.canonical_doi(conn, doi) for doi in ends}
-    here = {doi_of(message) for message in messages} | queries.indexed_times(conn, sorted(ends)).keys()
-    wanted = sorted(ends - here)
-    batches = bench.records.lookup(wanted) if wanted else ()
-    found, rejects = _told(bench, (f for batch in batches for f in batch))
-    return [f.message for f in found if f.message is not None], ends, rejects
-
-
-def _joined(bench: Bench, dois: Collection[Doi], moving: Mapping[Doi, Doi]) -> list[JudgedRecord]:
-    """Works whose records stand, judged again with the words that were said of those that move to them."""
-    decisions = rejudge.decisions_by_work(bench.store, moving) if dois else {}
-    return [
-        record
-        for doi, checksum, raw in queries.current_records(bench.store.conn, sorted(dois))
-        if (record := rejudge.read_and_judge(json.loads(raw), doi, checksum, raw, bench.book, decisions)).work
-    ]
-
-
-def _records(
-    bench: Bench, messages: Sequence[Message], moving: Mapping[Doi, Doi], places: Mapping[Doi, str]
-) -> tuple[list[JudgedRecord], list[Reject], list[Counted]]:
-    """The messages whose content is new, normalised and judged; those that cannot be understood, with the reason; what is said
-    anew of those whose content stands. `moving` are aliases about to land with them, and the words said of these count.
-    Whatever a message holds, the others land."""
-    latest: dict[Doi, Message] = {}
-    rejects: list[Reject] = []
-    for message in messages:
-        if (doi := doi_of(message)) is None:
-            text, digest = kept(message)
-            rejects.append(Reject(digest, None, without_doi(message), text))
-        else:
-            latest[doi] = message
-    current = bench.store.digests_and_bases(list(latest))
-    held = queries.indexed_times(bench.store.conn, list(latest))
-    decisions = rejudge.decisions_by_work(bench.store, moving) if moving else bench.decisions
-    records = []
-    counted: list[Counted] = []
-    for doi, message in latest.items():
-        try:
-            raw, checksum = written(message)
-        except RecordError as error:
-            text, digest = kept(message)
-            rejects.append(Reject(digest, doi, str(error), text, places.get(doi) or _place(bench.records, doi)))
-            continue
-        indexed, before = indexed_at(message), held.get(doi)
-        if (indexed or "") < (before or ""):
-            continue  # older than what stands (a file read after a harvest)
-        if current.get(doi, ("", ""))[0] == checksum:
-            anew = indexed if indexed != before else None
-            if anew or bench.records.authoritative:
-                counted.append((doi, anew, cited_by(message)))
-            continue
-        record = rejudge.read_and_judge(message, doi, checksum, raw, bench.book, decisions)
-        if record.work is None:
-            place = places.get(doi) or _place(bench.records, doi)
-            rejects.append(Reject(checksum, doi, record.basis, record.message, place))
-        records.append(record)
-    return records, rejects, counted
-
-
-def _unread(bench: Bench, message: object, asked: Doi) -> Reject:
-    """What was answered when a record was asked for, and cannot be told to be that record, or cannot be understood."""
-    text, digest = kept(message)
-    try:
-        normalise(message)  # type: ignore[arg-type]  # it says what is wrong with anything
-        reason = "the record has another DOI"
-    except RecordError as error:
-        reason = str(error)
-    return Reject(digest, asked, reason, text, _place(bench.records, asked))
-
-
-def _place(records: RecordSource, doi: Doi) -> str:
-    """Where the record of this DOI stands: in a file, on a line; at Crossref, under the DOI it is asked for by."""
-    found = next((f for batch in records.lookup([doi]) for f in batch), None) if not records.authoritative else None
-    return found.place if found and found.place else f"asked for by {doi}"
-
-
-def _health(bench: Bench, outcome: Outcome, config: Config) -> None:
-    conn = bench.store.conn
-    moved = queries.alias_targets(conn, config.known)
-    found = queries.found_by_search(conn, sorted({moved.get(d, d) for d in config.known}))
-    missing = tuple(d for d in config.known if moved.get(d, d) not in found)
-    unfound = queries.works_no_longer_found(conn, bench.run)
-    titles = queries.titles(conn, unfound)
-    outcome.unfound = tuple((doi, titles.get(doi)) for doi in unfound)
-    outcome.known_total, outcome.known_found, outcome.known_missing = len(config.known), len(found), missing
-    outcome.verdicts = queries.verdict_counts(conn)
-
-
-def reject(outcome: Outcome, store: Store, entries: Iterable[Unreadable]) -> None:
-    """Keep the lines and entries of files that are no records."""
-    rejects = [Reject(_sha(e.text), e.doi, e.reason, e.text, e.where) for e in entries]
-    outcome.landed += store.write_page(outcome.run, FILES_SOURCE, HarvestedPage(rejects=rejects))
-
-
-def _sha(text: str) -> str:
-    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]
+        sightings = [Sighting(doi, "file") for message in part if (doi := doi_of(message))]
+        ingest(run, FILES_SOURCE, part, sightings)
 
 
 def _parts(items: Iterable[Message], size: int) -> Iterator[list[Message]]:
@@ -693,3 +301,16 @@ def _parts(items: Iterable[Message], size: int) -> Iterator[list[Message]]:
             part = []
     if part:
         yield part
+
+
+def _check_known(run: SyncRun, config: Config) -> None:
+    """Note which of the `known` studies of sources.yaml no search finds, and which works no source finds any more."""
+    conn, outcome = run.store.conn, run.outcome
+    moved = queries.alias_targets(conn, config.known)
+    found = queries.found_by_search(conn, sorted({moved.get(d, d) for d in config.known}))
+    missing = tuple(d for d in config.known if moved.get(d, d) not in found)
+    unfound = queries.works_no_longer_found(conn, run.number)
+    titles = queries.titles(conn, unfound)
+    outcome.unfound = tuple((doi, titles.get(doi)) for doi in unfound)
+    outcome.known_total, outcome.known_found, outcome.known_missing = len(config.known), len(found), missing
+    outcome.verdicts = queries.verdict_counts(conn)

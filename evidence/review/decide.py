@@ -1,13 +1,13 @@
 """People's decisions: checked, appended to the ledger, and shown on the works they are about.
 
-The ledger is written first and the harvest never in the same step, so no decision is lost. It prints nothing.
+The ledger is written first, before `evidence.db` is opened for writing, so no decision is lost. Prints nothing.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,9 +21,11 @@ from evidence.database.ledger import read_ledger
 from evidence.database.lock import locked
 from evidence.errors import BusyError, ConfigError, StoreError
 from evidence.harvest import rejudge
-from evidence.harvest.sync import Quiet
-from evidence.model import SAME_WORK, Clock, Decision, Doi, VerdictName, iso_time
-from evidence.rules import judge as judging
+from evidence.harvest.progress import NoProgress
+from evidence.model import SAME_WORK, Clock, Decision, Doi, VerdictName, Work, iso_time
+from evidence.rules.engine import WorkTexts
+from evidence.rules.judge import text_digest
+from evidence.rules.screen import screen
 from evidence.rules.tag import tag
 from evidence.rules.taxonomy import Taxonomy
 
@@ -36,7 +38,7 @@ DECIDE_PATIENCE = 10.0
 def add_decisions(
     db: Path,
     ledger: Path,
-    book: Taxonomy,
+    taxonomy: Taxonomy,
     now: Clock,
     doi: Doi,
     verdict: VerdictName | None,
@@ -48,12 +50,12 @@ def add_decisions(
     withdrawn: Sequence[tuple[str, str] | None] = (),
     patience: float = DECIDE_PATIENCE,
 ) -> tuple[tuple[Decision, ...], bool]:
-    """Append a person's words on one work to the ledger, then judge that work. Returns the words, and whether they show
-    already: False when a sync, or another program, has held the database for more than `patience` seconds. ConfigError when
-    there is no such work.
+    """Append a person's decisions on one work to the ledger, then judge that work again.
 
-    A tag or untag of the facet `model.SAME_WORK` names the DOI that is, or is not, another record of this work. `withdrawn`
-    are tags, or None for the verdict, on which the reviewer takes an earlier word back.
+    Returns the decisions that were added, and whether they show already: False when a sync, or another program, has held the
+    database for more than `patience` seconds. A tag or untag of the facet `model.SAME_WORK` names the DOI that is, or is not,
+    another record of this work. `withdrawn` are tags, or None for the verdict, on which the reviewer undoes a decision.
+    ConfigError when there is no such work, tag or decision to undo.
     """
     if not (verdict or tags or untags or withdrawn):
         raise ConfigError(
@@ -61,10 +63,10 @@ def add_decisions(
         )
     reason, reviewer = reason.strip(), reviewer.strip()
     if not reason or not reviewer:
-        raise ConfigError("--because and --by must not be empty: a decision without a reason or a name helps nobody")
+        raise ConfigError("--because and --by must not be empty: a decision needs a reason and a name")
     if both := sorted(set(tags) & set(untags)):
-        raise ConfigError(f"{both[0][0]}:{both[0][1]} cannot be said and taken away at once")
-    known = tag_filter.values_by_facet(book.tags)
+        raise ConfigError(f"{both[0][0]}:{both[0][1]} cannot be added and removed at once")
+    known = tag_filter.values_by_facet(taxonomy.tags)
     for facet, value in (*tags, *untags):
         if facet != SAME_WORK:
             tag_filter.check_tag(facet, value, known)
@@ -74,118 +76,129 @@ def add_decisions(
         if message is None:
             raise ConfigError(f"{doi}: no such work in {db}; a decision needs a work that was harvested")
         tags, untags = (
-            [(facet, queries.canonical_doi(conn, Doi(value)) if facet == SAME_WORK else value) for facet, value in said]
-            for said in (tags, untags)
+            [
+                (facet, queries.canonical_doi(conn, Doi(value)) if facet == SAME_WORK else value)
+                for facet, value in pairs
+            ]
+            for pairs in (tags, untags)
         )
         for facet, other in (*tags, *untags):
             if facet == SAME_WORK and (other == doi or not list(queries.current_records(conn, [Doi(other)]))):
                 raise ConfigError(f"{other}: no other work in {db}; a pair needs two works that were harvested")
-        taken = queries.notice_of(conn, doi)
-        # A decision on one record of a work is a decision on the work: what was decided on its other records is seen too.
+        notice_of = queries.notice_of(conn, doi)
+        # A decision on one record of a work is a decision on the work: `seen` includes those on its other records.
         held = read_ledger(ledger)
         moved = queries.representatives(conn, [doi, *sorted({d.doi for d in held})])
-        aliases = queries.alias_targets(conn, [d for w in held for d in (w.doi, Doi(w.value or ""))])
-    work = replace(normalise(json.loads(message)), notice_of=taken)
-    ruled = judging.judge(work, book)
-    by_rule = {(said.facet, said.value) for said in tag(work, book.tagging)}
-    read, moment = judging.text_digest(work), iso_time(now())
+        aliases = queries.alias_targets(conn, [doi for d in held for doi in (d.doi, Doi(d.value or ""))])
+    work = replace(normalise(json.loads(message)), notice_of=notice_of)
+    rule_says = _rule_statements(work, taxonomy, on_tags=bool(tags or untags or withdrawn))
+    text, moment = text_digest(work), iso_time(now())
 
-    def said(action: str, facet: str | None = None, value: str | None = None) -> Decision:
-        rule_said = ruled.verdict if facet is None else "said" if (facet, value) in by_rule else "unsaid"
-        word = verdict if action == "verdict" else None
-        new = Decision(doi, action, word, facet, value, reason, reviewer, moment, book.digest, read, rule_said)  # type: ignore[arg-type]
-        leading = aliases if facet == SAME_WORK else moved  # a pair is one of records, which clusters do not make one
-        return _named(replace(new, seen=deciding.ids_on_subject(held, deciding.subject(new, leading), leading)), held)
+    def decision(action: str, facet: str | None = None, value: str | None = None) -> Decision:
+        new = Decision(
+            doi, action, verdict if action == "verdict" else None, facet, value, reason, reviewer, moment,  # type: ignore[arg-type]
+            taxonomy.digest, text, rule_says(facet, value),
+        )  # fmt: skip
+        dois = aliases if facet == SAME_WORK else moved  # a pair is of records, also of those in one cluster
+        return _with_own_time(replace(new, seen=deciding.ids_on_subject(held, deciding.subject(new, dois), dois)), held)
 
-    words = (
-        *((said("verdict"),) if verdict else ()),
-        *(said("tag", *pair) for pair in tags),
-        *(said("untag", *pair) for pair in untags),
-        *(said("withdraw", *(pair or ())) for pair in withdrawn),
+    made = (
+        *((decision("verdict"),) if verdict else ()),
+        *(decision("tag", *pair) for pair in tags),
+        *(decision("untag", *pair) for pair in untags),
+        *(decision("withdraw", *(pair or ())) for pair in withdrawn),
     )
-    new = _not_said_before(words, held, reviewer, moved, aliases)
-    return new, _append(db, ledger, book, now, new, patience)
+    new = _without_repetitions(made, held, reviewer, moved, aliases)
+    return new, _append(db, ledger, taxonomy, now, new, patience)
 
 
-def _not_said_before(
-    words: Sequence[Decision],
+def _rule_statements(work: Work, taxonomy: Taxonomy, *, on_tags: bool) -> Callable[[str | None, str | None], str]:
+    """What the rules alone say of a work today, for `Decision.rule_said`: of the verdict (None, None), or of a tag. The rules
+    for tags run only if asked for (`on_tags`)."""
+    texts = WorkTexts(work)
+    verdict = screen(work, taxonomy, texts).verdict
+    tags = {(found.facet, found.value) for found in tag(work, taxonomy.tagging, texts)} if on_tags else set()
+    return lambda facet, value: verdict if facet is None else "said" if (facet, value) in tags else "unsaid"
+
+
+def _without_repetitions(
+    made: Sequence[Decision],
     held: Sequence[Decision],
     reviewer: str,
     moved: Mapping[Doi, Doi],
     aliases: Mapping[Doi, Doi],
 ) -> tuple[Decision, ...]:
-    """The decisions that say something else than what stands of their reviewer's on the same subject. ConfigError when one
-    would undo what does not stand. `moved` and `aliases` are as in `add_decisions`."""
+    """The decisions that differ from their reviewer's current one on the same subject. ConfigError when one undoes a decision
+    that is not current. `moved` leads the DOIs of works, `aliases` those of pairs, to the DOIs they are kept under."""
     of_works = [d for d in held if d.facet != SAME_WORK]
     of_pairs = [d for d in held if d.facet == SAME_WORK]
-    stands = {
+    current = {
         deciding.subject(d, moved): d for d in deciding.current_decisions(of_works, moved) if d.reviewer == reviewer
     }
-    stands |= {
+    current |= {
         deciding.subject(d, aliases): d for d in deciding.current_decisions(of_pairs, aliases) if d.reviewer == reviewer
     }
-    before = [stands.get(deciding.subject(w, aliases if w.facet == SAME_WORK else moved)) for w in words]
-    _check_withdrawn(words, before)
+    before = [current.get(deciding.subject(d, aliases if d.facet == SAME_WORK else moved)) for d in made]
+    _check_withdrawn(made, before)
     own = {deciding.decision_id(d) for d in held if d.reviewer == reviewer}
 
-    def settles(word: Decision) -> bool:
-        """Whether its reviewer has said several things, none knowing of the others: then even a repetition decides."""
-        leading = aliases if word.facet == SAME_WORK else moved
-        return (
-            len(own.intersection(deciding.current_ids_on_subject(held, deciding.subject(word, leading), leading))) > 1
-        )
+    def resolves_contradiction(decision: Decision) -> bool:
+        """Whether its reviewer has several current decisions on its subject (made on copies that had not seen each other):
+        then a repetition counts too."""
+        dois = aliases if decision.facet == SAME_WORK else moved
+        ids = deciding.current_ids_on_subject(held, deciding.subject(decision, dois), dois)
+        return len(own.intersection(ids)) > 1
 
-    return tuple(w for w, b in zip(words, before, strict=True) if settles(w) or not _repeats(w, b))
+    return tuple(d for d, b in zip(made, before, strict=True) if resolves_contradiction(d) or not _repeats(d, b))
 
 
-def _check_withdrawn(words: Sequence[Decision], before: Sequence[Decision | None]) -> None:
-    """ConfigError when there is nothing of the reviewer's to undo."""
-    for word, stands in zip(words, before, strict=True):
-        if word.action == "withdraw" and stands is None:
-            about = f"{word.facet}:{word.value}" if word.facet else "its verdict"
+def _check_withdrawn(made: Sequence[Decision], before: Sequence[Decision | None]) -> None:
+    """ConfigError when the reviewer has no decision to undo."""
+    for decision, current in zip(made, before, strict=True):
+        if decision.action == "withdraw" and current is None:
+            about = f"{decision.facet}:{decision.value}" if decision.facet else "its verdict"
             raise ConfigError(
-                f"{word.doi}: no decision of {word.reviewer} on {about} stands, so there is nothing to undo"
+                f"{decision.doi}: {decision.reviewer} has no decision on {about}, so there is nothing to undo"
             )
 
 
-def _repeats(word: Decision, before: Decision | None) -> bool:
-    """Whether a decision says again what its reviewer's decision that stands says, of the same text."""
+def _repeats(decision: Decision, before: Decision | None) -> bool:
+    """Whether a decision equals its reviewer's current one, with the same reason and of the same text."""
     return before is not None and (
-        (word.action, word.verdict, word.reason, word.record, word.rule_said)
+        (decision.action, decision.verdict, decision.reason, decision.record, decision.rule_said)
         == (before.action, before.verdict, before.reason, before.record, before.rule_said)
     )
 
 
-def _named(word: Decision, held: Sequence[Decision]) -> Decision:
-    """The decision with a time that tells it from an equal one of the same second (decided, undone, decided again)."""
-    taken = {deciding.decision_id(d) for d in held if d.doi == word.doi}
-    made = datetime.fromisoformat(word.made_at)
-    while deciding.decision_id(word) in taken:
+def _with_own_time(decision: Decision, held: Sequence[Decision]) -> Decision:
+    """The decision, moved by microseconds where an equal one was made in the same second (decided, undone, decided again)."""
+    taken = {deciding.decision_id(d) for d in held if d.doi == decision.doi}
+    made = datetime.fromisoformat(decision.made_at)
+    while deciding.decision_id(decision) in taken:
         made += timedelta(microseconds=1)
-        word = replace(word, made_at=made.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
-    return word
+        decision = replace(decision, made_at=made.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+    return decision
 
 
-def read_decisions(ledger: Path) -> tuple[Decision, ...]:
+def read_existing_ledger(ledger: Path) -> tuple[Decision, ...]:
     """The whole ledger, oldest first; ConfigError when there is none."""
     if not ledger.exists():
         raise ConfigError(f"{ledger}: there are no decisions yet; `evidence decide` makes the first")
     return read_ledger(ledger)
 
 
-def current_decisions(db: Path, words: Sequence[Decision]) -> tuple[tuple[Decision, ...], list[Decision]]:
-    """The decisions at the DOIs that their works are kept under now, and those of them that stand; as they are without a
-    database."""
+def at_current_dois(db: Path, decisions: Sequence[Decision]) -> tuple[tuple[Decision, ...], list[Decision]]:
+    """The decisions under the DOIs that their works are kept under now, and those of them that are current. Without a database
+    the DOIs are as written."""
     moved: Mapping[Doi, Doi] = {}
     if db.exists():
         with reading(db) as conn:
-            moved = queries.alias_targets(conn, [d for w in words for d in (w.doi, Doi(w.value or ""))])
-    return deciding.at_current_dois(words, moved), list(
-        deciding.at_current_dois(deciding.current_decisions(words, moved), moved)
-    )
+            moved = queries.alias_targets(conn, [doi for d in decisions for doi in (d.doi, Doi(d.value or ""))])
+    current = deciding.current_decisions(decisions, moved)
+    return deciding.at_current_dois(decisions, moved), list(deciding.at_current_dois(current, moved))
 
 
-def import_decisions(db: Path, ledger: Path, book: Taxonomy, now: Clock, entries: Sequence[Decision]) -> int:
+def import_decisions(db: Path, ledger: Path, taxonomy: Taxonomy, now: Clock, entries: Sequence[Decision]) -> int:
     """Append the decisions that the ledger does not hold yet; returns how many. All or none."""
     open_evidence(db).close()
     held = {deciding.decision_id(d): set(d.seen) for d in deciding.merged(read_ledger(ledger))}
@@ -195,30 +208,30 @@ def import_decisions(db: Path, ledger: Path, book: Taxonomy, now: Clock, entries
         if known is None or not known.issuperset(decision.seen):
             new.append(decision)
     if new:
-        _append(db, ledger, book, now, new, DECIDE_PATIENCE)
+        _append(db, ledger, taxonomy, now, new, DECIDE_PATIENCE)
     return len(new)
 
 
-def _append(db: Path, ledger: Path, book: Taxonomy, now: Clock, new: Sequence[Decision], patience: float) -> bool:
-    """The ledger first, before the harvest is so much as opened: it is what must not be lost. The works decided on are
-    judged at once, or (False) later: by the sync that is running, or with the next word or `judge`."""
+def _append(db: Path, ledger: Path, taxonomy: Taxonomy, now: Clock, new: Sequence[Decision], patience: float) -> bool:
+    """Append to the ledger, then judge the works decided on at once; or, where the database is held (False), leave that to the
+    running sync, the next decision or `evidence judge`. The ledger comes first: a decision must not be lost."""
     if new:
         store.append_to_ledger(ledger, new)
     try:
         with locked(db, patience), store.open_store(db, ledger, wait=patience) as opened:
             dois = sorted({queries.canonical_doi(opened.conn, doi) for doi in opened.works_with_unshown_decisions()})
-            if not new and not dois:  # said before, and shown; after a restore it may not be
+            if not new and not dois:  # decided and shown before; after a restore it may not be shown
                 return True
             opened.show_decisions()
-            opened.set_facets(rejudge.facet_rows(book))
+            opened.set_facets(rejudge.facet_rows(taxonomy))
             # What a killed sync left to announce is for the next sync: a person waits for this decision alone.
-            waiting = opened.unannounced()
+            unannounced = opened.unannounced()
             run_id = opened.start_run("judge", __version__, iso_time(now()))
-            said = rejudge.decisions_by_work(opened)
-            count = rejudge.judge_decided(opened, book, run_id, said, dois, Quiet())
-            opened.finish_run(run_id, "complete", {"rejudged": count}, iso_time(now()), apart=waiting)
+            decisions = rejudge.decisions_by_work(opened)
+            count = rejudge.rejudge_works(opened, taxonomy, run_id, decisions, dois, NoProgress())
+            opened.finish_run(run_id, "complete", {"rejudged": count}, iso_time(now()), apart=unannounced)
     except BusyError:
-        log.warning("A sync is running: the decision is kept, and shows when it is done.")
+        log.warning("A sync is running: the decision is kept, and shows when the sync is done.")
         return False
     except StoreError as error:
         log.warning("The decision is kept in %s, and shows after the next one or `evidence judge`: %s", ledger, error)

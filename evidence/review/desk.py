@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from evidence import doi, strict_yaml
-from evidence.database import queries
+from evidence.database import queries, tag_filter
 from evidence.database.connection import reading
 from evidence.database.ledger import check_ledger, ledger_stamp, read_ledger
 from evidence.decisions import decision_id, parse_time
 from evidence.errors import ConfigError
 from evidence.model import SAME_WORK, Decision, Doi, VerdictName
-from evidence.review.decide import add_decisions, current_decisions
+from evidence.review.decide import add_decisions, at_current_dois
 from evidence.rules import taxonomy
 from evidence.rules.taxonomy import Taxonomy
 
@@ -173,7 +173,7 @@ class Desk:
         with reading(self.db) as conn:
             newest = (*ledger_stamp(self.ledger), *queries.aliases_stamp(conn))
         if newest != self._cached[0]:
-            self._cached = (newest, *current_decisions(self.db, read_ledger(self.ledger)))
+            self._cached = (newest, *at_current_dois(self.db, read_ledger(self.ledger)))
         return self._cached[1:]
 
     def _verdicts(self) -> list[Decision]:
@@ -284,7 +284,9 @@ def parse_form(fields: Mapping[str, Sequence[str]]) -> Submission:
     verdict = _one(fields, "verdict")
     if verdict and verdict not in get_args(VerdictName):
         raise ConfigError(f"{verdict!r} is not a valid verdict; choose include, exclude or unsure")
-    had, ticked = (dict.fromkeys(_pair(text) for text in fields.get(name, ())) for name in ("had", "tag"))
+    had, ticked = (
+        dict.fromkeys(tag_filter.parse_tag(text) for text in fields.get(name, ())) for name in ("had", "tag")
+    )
     tags = [pair for pair in ticked if pair not in had]
     untags = [pair for pair in had if pair not in ticked]
     for name, changed in (("same", tags), ("apart", untags)):
@@ -311,13 +313,6 @@ def _account(number: int) -> str:
 def _one(fields: Mapping[str, Sequence[str]], name: str) -> str:
     values = fields.get(name, ())
     return values[0] if values else ""
-
-
-def _pair(text: str) -> tuple[str, str]:
-    facet, colon, value = text.partition(":")
-    if not (facet and colon and value):
-        raise ConfigError(f"{text!r} is not a valid tag")
-    return facet, value
 
 
 def _now() -> datetime:

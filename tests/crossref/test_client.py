@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from evidence import doi as dois
 from evidence.crossref import client, transport
-from evidence.crossref.client import BATCH, SELECT, CrossrefClient
+from evidence.crossref.client import LOOKUP_BATCH, SCAN_FIELDS, CrossrefClient
 from evidence.errors import ConfigError, EvidenceError, RejectedError, SourceError, UnavailableError
 from evidence.model import Doi, LookupResult, Query, RecordSource, RecordStatus, Window
 from tests.loopback import Fault, LoopbackCrossref, Request
@@ -260,7 +260,7 @@ def test_aliases_without_an_end_are_given_up(server: LoopbackCrossref, crossref:
     with pytest.raises(UnavailableError, match="sent on without an end") as caught:
         one(crossref, "10.5555/v0")
     asked = len(server.requests)
-    assert asked == min(ring, client.HOPS + 1)
+    assert asked == min(ring, client.MAX_ALIASES + 1)
     assert f", {'once' if asked == 1 else f'{asked} times'})" in str(caught.value)
 
 
@@ -399,7 +399,7 @@ def test_a_refused_batch_is_asked_doi_by_doi(server: LoopbackCrossref, crossref:
 
 
 def test_a_batch_too_large_is_asked_doi_by_doi(server: LoopbackCrossref, crossref: CrossrefClient) -> None:
-    server.script([Fault("bomb", size=transport.LARGEST + 1, when=in_list, times=None)])
+    server.script([Fault("bomb", size=transport.MAX_BODY + 1, when=in_list, times=None)])
     assert [found.record_doi for found in flat(crossref, [LIPSITZ, WHISMAN])] == [LIPSITZ, WHISMAN]
     assert crossref.bytes < 1_000_000
 
@@ -412,10 +412,10 @@ def test_a_gateway_down_is_not_asked_doi_by_doi(server: LoopbackCrossref, crossr
 
 
 def test_a_failure_keeps_what_came_before(server: LoopbackCrossref, crossref: CrossrefClient) -> None:
-    dois = [Doi(f"10.5555/w{number}") for number in range(BATCH + 1)]
+    dois = [Doi(f"10.5555/w{number}") for number in range(LOOKUP_BATCH + 1)]
     server.script([Fault("504", when=lambda request: request.route == "single", times=None)])
     batches = crossref.lookup(dois)
-    assert len(next(batches)) == BATCH
+    assert len(next(batches)) == LOOKUP_BATCH
     with pytest.raises(UnavailableError):
         next(batches)
 
@@ -472,7 +472,7 @@ def test_a_scan_is_one_bounded_ranked_page(server: LoopbackCrossref, crossref: C
         "filter": "type:journal-article,type:book-chapter,has-abstract:false,"
         "from-created-date:2001-01-01,until-created-date:2007-12-31,from-index-date:2026-01-01",
         "rows": "3",
-        "select": SELECT,
+        "select": SCAN_FIELDS,
         "mailto": MAILTO,
     }
 
@@ -570,8 +570,8 @@ TRANSIENT = {
     "HTML under 200": Fault("html"),
     "nothing under 200": Fault("empty"),
     "without an end": Fault("drip", seconds=0.01),
-    "oversized": Fault("oversized", size=transport.LARGEST + 1),
-    "gzip bomb": Fault("bomb", size=transport.LARGEST + 1),
+    "oversized": Fault("oversized", size=transport.MAX_BODY + 1),
+    "gzip bomb": Fault("bomb", size=transport.MAX_BODY + 1),
     "204": Fault("raw", status=204),
     "gzip that is none": Fault("raw", body=b"plain", headers={"Content-Encoding": "gzip", "Content-Length": "5"}),
     "gzip cut short": Fault("raw", body=gzip.compress(b"{}")[:-6], headers={"Content-Encoding": "gzip", "Content-Length": "16"}),
@@ -675,7 +675,7 @@ def test_an_exception_of_crossrefs_is_shown(server: LoopbackCrossref, crossref: 
 
 
 def test_an_oversized_answer_is_fetched_twice_at_most(server: LoopbackCrossref, crossref: CrossrefClient) -> None:
-    server.script([Fault("bomb", size=transport.LARGEST + 1, times=None)])
+    server.script([Fault("bomb", size=transport.MAX_BODY + 1, times=None)])
     with pytest.raises(UnavailableError, match="larger than 64 MB"):
         one(crossref, LIPSITZ)
     assert crossref.requests == 2
@@ -761,10 +761,10 @@ def test_a_server_never_seen_gets_fewer_tries(waits: list[float]) -> None:
         with CrossrefClient(url, sleep=waits.append, clock=lambda: 0.0) as crossref:
             with pytest.raises(UnavailableError):
                 one(crossref, LIPSITZ)
-            assert crossref.requests == transport.TRIES_UNSEEN
+            assert crossref.requests == transport.MAX_TRIES_UNREACHED
             with pytest.raises(UnavailableError):
                 one(crossref, LIPSITZ)
-            assert crossref.requests == transport.TRIES_UNSEEN + 1
+            assert crossref.requests == transport.MAX_TRIES_UNREACHED + 1
 
 
 def test_an_outage_is_waited_out_once(server: LoopbackCrossref, crossref: CrossrefClient) -> None:
@@ -809,7 +809,7 @@ def test_dois_too_long_to_share_a_request_lose_no_other(server: LoopbackCrossref
     ],
 )
 def test_what_broke_is_said_in_words(error: httpx.TransportError, words: str) -> None:
-    assert transport._wording(error, 60.0) == words
+    assert transport._describe(error, 60.0) == words
 
 
 @pytest.mark.parametrize("status", [408, 425, 429])
@@ -902,7 +902,7 @@ def test_an_api_that_has_moved_says_so_for_single_works(server: LoopbackCrossref
 def test_the_address_is_crossrefs_unless_told_otherwise() -> None:
     for url, base in ((None, "https://api.crossref.org"), ("http://[::1]:8080/mirror/", "http://[::1]:8080/mirror")):
         with CrossrefClient(url) as crossref:
-            crossref._wire._blocked = "blocked: stop"  # nothing may be sent from here
+            crossref._transport._blocked = "blocked: stop"  # nothing may be sent from here
             with pytest.raises(RejectedError, match=re.escape(f"(asked {base}/works/10.5555%2Fa)")):
                 one(crossref, "10.5555/a")
 

@@ -36,7 +36,7 @@ import pytest
 from habanero import Crossref as Habanero
 from habanero.exceptions import RequestError
 
-from evidence.crossref.client import SELECT, CrossrefClient
+from evidence.crossref.client import SCAN_FIELDS, CrossrefClient
 from evidence.errors import UnavailableError
 from evidence.model import Doi, Query, Window
 from tests.loopback import Fault, LoopbackCrossref
@@ -121,7 +121,7 @@ def test_the_same_search_gives_the_same_items(
             "from-index-date": window.indexed_from,
         }
         chosen |= {name: day for name, day in limits.items() if day}
-    message = theirs.works(filter=chosen or None, limit=25, select=SELECT.split(","), **asked)["message"]
+    message = theirs.works(filter=chosen or None, limit=25, select=SCAN_FIELDS.split(","), **asked)["message"]
     assert page.items
     assert (list(page.items), page.total) == (message["items"], message["total-results"])
 

@@ -195,7 +195,7 @@ def test_csl_json_is_understood() -> None:
 )
 def test_titles_and_subtitles(titles: list[str], subtitles: list[str], expected: str | None) -> None:
     assert work(title=titles, subtitle=subtitles).title == expected
-    assert normalise.searchable({"title": titles, "subtitle": subtitles}) == (expected, None)
+    assert normalise.title_and_abstract({"title": titles, "subtitle": subtitles}) == (expected, None)
 
 
 @pytest.mark.parametrize(
@@ -217,8 +217,8 @@ def test_a_selected_row_is_searchable_without_a_doi() -> None:
         "abstract": "<jats:title>Abstract</jats:title><jats:p>IPT.</jats:p>",
         "score": 9.1,
     }
-    assert normalise.searchable(row) == ("Grief & loss", "IPT.")
-    assert normalise.searchable({}) == (None, None)
+    assert normalise.title_and_abstract(row) == ("Grief & loss", "IPT.")
+    assert normalise.title_and_abstract({}) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -514,15 +514,15 @@ def test_the_digest_is_blind_to_counters_and_key_order_and_to_nothing_else(
     step = 1 if data == SAMPLES else 10
     digests = set()
     for _, deposited in records[::step]:
-        digest = normalise.digest(deposited)
+        digest = normalise.record_digest(deposited)
         digests.add(digest)
         assert re.fullmatch(r"[0-9a-f]{32}", digest)
         later = shuffled(copy.deepcopy(deposited))
         for key in normalise.VOLATILE:
             later[key] = {"date-time": "2031-01-01T00:00:00Z"}
-        assert normalise.digest(later) == digest
+        assert normalise.record_digest(later) == digest
         for key in set(deposited) - normalise.VOLATILE:
-            assert normalise.digest({**deposited, key: "edited"}) != digest
+            assert normalise.record_digest({**deposited, key: "edited"}) != digest
     assert len(digests) == len(records[::step])
 
 
@@ -570,7 +570,7 @@ def test_any_json_is_a_work_or_a_record_error(fields: dict[str, Any]) -> None:
     else:
         assert read.doi == "10.1002/cpp.1774"
         assert normalise.cite_authors(read.authors) != ""
-    assert normalise.digest(fields) == normalise.digest(shuffled(fields))
+    assert normalise.record_digest(fields) == normalise.record_digest(shuffled(fields))
 
 
 @given(
@@ -582,7 +582,7 @@ def test_any_json_is_a_work_or_a_record_error(fields: dict[str, Any]) -> None:
     )
 )
 def test_what_is_written_is_the_record_and_its_digest_sees_the_content_only(record: dict[str, Any]) -> None:
-    text, digest = normalise.written(record)
+    text, digest = normalise.serialise(record)
     assert json.loads(text) == {key: value for key, value in record.items() if key != "score"}
-    assert digest == normalise.digest(record | {"score": 7.5, "indexed": {}})
-    assert digest != normalise.digest(record | {"publisher": "Another"})
+    assert digest == normalise.record_digest(record | {"score": 7.5, "indexed": {}})
+    assert digest != normalise.record_digest(record | {"publisher": "Another"})

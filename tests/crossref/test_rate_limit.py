@@ -11,15 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evidence.crossref.rate_limit import (
+    DEFAULT_INTERVALS,
     FIRST_PAUSE,
-    GENTLE,
     HEADROOM,
-    LONGEST_INTERVAL,
-    LONGEST_PAUSE,
-    SLOWEST,
+    MAX_INTERVAL,
+    MAX_PAUSE,
+    MAX_SLOWDOWN,
     STOP_AFTER,
-    Breaker,
-    Pace,
+    CircuitBreaker,
+    RateLimiter,
     Route,
     back_off,
     duration,
@@ -43,9 +43,9 @@ class Clock:
         self.time += seconds + self.late
 
 
-def pace(clock: Clock | None = None) -> Pace:
+def pace(clock: Clock | None = None) -> RateLimiter:
     clock = clock or Clock()
-    return Pace(clock.sleep, clock.now)
+    return RateLimiter(clock.sleep, clock.now)
 
 
 @pytest.mark.parametrize(
@@ -63,9 +63,9 @@ def pace(clock: Clock | None = None) -> Pace:
 )
 def test_intervals_from_headers(headers: dict[str, str], interval: float) -> None:
     paced = pace()
-    paced.learn("list", headers)
+    paced.read_headers("list", headers)
     assert paced.interval("list") == pytest.approx(interval * HEADROOM)
-    assert paced.interval("single") == GENTLE["single"]
+    assert paced.interval("single") == DEFAULT_INTERVALS["single"]
 
 
 @pytest.mark.parametrize(
@@ -84,14 +84,14 @@ def test_intervals_from_headers(headers: dict[str, str], interval: float) -> Non
 )
 def test_headers_that_say_nothing_change_nothing(headers: dict[str, str]) -> None:
     paced = pace()
-    paced.learn("single", headers)
-    assert paced.interval("single") == GENTLE["single"]
+    paced.read_headers("single", headers)
+    assert paced.interval("single") == DEFAULT_INTERVALS["single"]
 
 
 def test_an_absurd_interval_is_cut() -> None:
     paced = pace()
-    paced.learn("list", {"x-rate-limit-limit": "1", "x-rate-limit-interval": "24h"})
-    assert paced.interval("list") == LONGEST_INTERVAL
+    paced.read_headers("list", {"x-rate-limit-limit": "1", "x-rate-limit-interval": "24h"})
+    assert paced.interval("list") == MAX_INTERVAL
 
 
 @pytest.mark.parametrize(
@@ -110,9 +110,9 @@ def test_an_absurd_interval_is_cut() -> None:
 )
 def test_pools_are_known_by_their_beginning(header: str, pool: str) -> None:
     paced = pace()
-    paced.learn("list", {"x-api-pool": header})
+    paced.read_headers("list", {"x-api-pool": header})
     assert paced.pool == pool
-    paced.learn("list", {})
+    paced.read_headers("list", {})
     assert paced.pool == pool
 
 
@@ -143,7 +143,7 @@ def test_time_spent_otherwise_counts_as_waiting() -> None:
 def test_no_two_requests_are_closer_than_the_interval(gaps: list[float], limit: int, late: float) -> None:
     clock = Clock(late)
     paced = pace(clock)
-    paced.learn("single", {"x-rate-limit-limit": str(limit)})
+    paced.read_headers("single", {"x-rate-limit-limit": str(limit)})
     sent = []
     for gap in gaps:
         paced.wait("single")
@@ -157,21 +157,21 @@ def test_refusals_slow_and_answers_ease(route: Route) -> None:
     paced = pace()
     other: Route = "single" if route == "list" else "list"
     for _ in range(10):
-        paced.refused(route)
-    assert paced.interval(route) == GENTLE[route] * SLOWEST
-    assert paced.interval(other) == GENTLE[other]
-    paced.answered(route)
-    assert paced.interval(route) < GENTLE[route] * SLOWEST
+        paced.slow_down(route)
+    assert paced.interval(route) == DEFAULT_INTERVALS[route] * MAX_SLOWDOWN
+    assert paced.interval(other) == DEFAULT_INTERVALS[other]
+    paced.ease_back(route)
+    assert paced.interval(route) < DEFAULT_INTERVALS[route] * MAX_SLOWDOWN
     for _ in range(50):
-        paced.answered(route)
-    assert paced.interval(route) == GENTLE[route]
+        paced.ease_back(route)
+    assert paced.interval(route) == DEFAULT_INTERVALS[route]
 
 
 @settings(max_examples=100)
 @given(attempt=st.integers(0, 1000), key=st.text(), first=st.sampled_from([FIRST_PAUSE, 5.0]))
 def test_back_off_is_bounded_and_repeatable(attempt: int, key: str, first: float) -> None:
     pause = back_off(attempt, first, key)
-    full = min(first * 2.0 ** min(attempt, 50), LONGEST_PAUSE)
+    full = min(first * 2.0 ** min(attempt, 50), MAX_PAUSE)
     assert full / 2 <= pause <= full
     assert pause == back_off(attempt, first, key)
 
@@ -229,47 +229,47 @@ def test_no_durations(text: str) -> None:
 
 
 def test_a_breaker_opens_closes_and_stops() -> None:
-    breaker = Breaker()
-    assert not breaker.once("list")
-    breaker.gave_up("list", ["server error"] * 5)
-    assert breaker.once("list")
-    assert breaker.once("single")
+    breaker = CircuitBreaker()
+    assert not breaker.single_try("list")
+    breaker.failed("list", ["server error"] * 5)
+    assert breaker.single_try("list")
+    assert breaker.single_try("single")
     assert not breaker.stopped("list")
-    breaker.answered("list")
-    assert not breaker.once("list")
-    assert not breaker.once("single")
+    breaker.succeeded("list")
+    assert not breaker.single_try("list")
+    assert not breaker.single_try("single")
     for _ in range(STOP_AFTER):
         assert not breaker.stopped("list")
-        breaker.gave_up("list", ["server error"])
+        breaker.failed("list", ["server error"])
     assert breaker.stopped("list")
     assert not breaker.stopped("single")
 
 
 def test_a_breaker_minds_only_what_is_the_servers() -> None:
-    breaker = Breaker()
-    breaker.gave_up("list", [None])
-    breaker.gave_up("list", ["timeout", None, "timeout"])
-    breaker.gave_up("list", [])
-    assert not breaker.once("list")
-    breaker.gave_up("list", ["timeout", "server error", "not JSON"])
-    assert breaker.once("list")
+    breaker = CircuitBreaker()
+    breaker.failed("list", [None])
+    breaker.failed("list", ["timeout", None, "timeout"])
+    breaker.failed("list", [])
+    assert not breaker.single_try("list")
+    breaker.failed("list", ["timeout", "server error", "not JSON"])
+    assert breaker.single_try("list")
 
 
 def test_single_works_say_nothing_of_lists_but_that_the_server_can_be_reached() -> None:
-    breaker = Breaker()
-    breaker.gave_up("list", ["not JSON"])
-    breaker.answered("single")
-    assert breaker.once("list")
-    assert not breaker.once("single")
-    breaker.gave_up("list", ["unreachable"])
-    breaker.answered("single")
-    assert not breaker.once("list")
+    breaker = CircuitBreaker()
+    breaker.failed("list", ["not JSON"])
+    breaker.succeeded("single")
+    assert breaker.single_try("list")
+    assert not breaker.single_try("single")
+    breaker.failed("list", ["unreachable"])
+    breaker.succeeded("single")
+    assert not breaker.single_try("list")
 
 
 def test_without_a_network_both_classes_stop() -> None:
-    breaker = Breaker()
+    breaker = CircuitBreaker()
     routes: tuple[Route, ...] = ("list", "single", "list")
     for route in routes:
-        breaker.gave_up(route, ["unreachable"])
+        breaker.failed(route, ["unreachable"])
     assert breaker.stopped("list")
     assert breaker.stopped("single")

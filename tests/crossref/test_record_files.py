@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evidence.crossref import record_files
-from evidence.crossref.record_files import Archive, Question, Unreadable, read, snapshot_files
+from evidence.crossref.record_files import ExpectedQuery, RecordFiles, Unreadable, read_records, snapshot_files
 from evidence.errors import ConfigError
 from evidence.model import Doi, Query
 from tests.records import LIPSITZ, MALARIA, MARKOWITZ, STANGIER, message
@@ -42,13 +42,13 @@ def about_ipt(_: object, title: str | None, __: str | None) -> bool:
 )
 def test_every_shape_is_read(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
-    assert list(read(tmp_path / name)) == [MARKOWITZ, STANGIER]
+    assert list(read_records(tmp_path / name)) == [MARKOWITZ, STANGIER]
 
 
 def test_a_broken_line_is_kept_with_its_place_and_the_rest_is_read(tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
     file.write_bytes(lines(MARKOWITZ) + b'{"DOI": "10.5555/cut\n' + lines(7) + lines(STANGIER))
-    entries = list(read(file))
+    entries = list(read_records(file))
     assert [e for e in entries if not isinstance(e, Unreadable)] == [MARKOWITZ, STANGIER]
     assert [e.where for e in entries if isinstance(e, Unreadable)] == [f"{file}:2", f"{file}:3"]
 
@@ -57,26 +57,26 @@ def test_a_broken_line_is_kept_with_its_place_and_the_rest_is_read(tmp_path: Pat
 def test_what_is_no_json_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.jsonl").write_bytes(content)
     with pytest.raises(ConfigError, match="not JSON"):
-        list(read(tmp_path / "a.jsonl"))
+        list(read_records(tmp_path / "a.jsonl"))
 
 
 def test_a_cut_gzip_and_a_missing_file_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(lines(*[MARKOWITZ] * 50))[:-20])
     with pytest.raises(ConfigError, match="cut off or damaged"):
-        list(read(tmp_path / "a.jsonl.gz"))
+        list(read_records(tmp_path / "a.jsonl.gz"))
     with pytest.raises(ConfigError, match="cannot be read"):
-        list(read(tmp_path / "none.jsonl"))
+        list(read_records(tmp_path / "none.jsonl"))
     (tmp_path / "empty.jsonl").write_bytes(b"")
-    assert list(read(tmp_path / "empty.jsonl")) == []
+    assert list(read_records(tmp_path / "empty.jsonl")) == []
 
 
 def test_only_what_is_asked_for_is_kept(tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
     file.write_bytes(lines(MARKOWITZ, STANGIER, MALARIA, LIPSITZ))
-    question = Question(QUERY, about_ipt)
-    with Archive([file], questions=[question], dois=[Doi(LIPSITZ["DOI"])]) as files:
-        assert files.read == 4
-        assert [m["DOI"] for m in files.kept] == [MARKOWITZ["DOI"], STANGIER["DOI"], LIPSITZ["DOI"]]
+    question = ExpectedQuery(QUERY, about_ipt)
+    with RecordFiles([file], questions=[question], dois=[Doi(LIPSITZ["DOI"])]) as files:
+        assert files.read_count == 4
+        assert [m["DOI"] for m in files.kept_records] == [MARKOWITZ["DOI"], STANGIER["DOI"], LIPSITZ["DOI"]]
         page = files.scan(QUERY)
         assert [m["DOI"] for m in page.items] == [MARKOWITZ["DOI"], STANGIER["DOI"]]
         assert page.complete
@@ -91,7 +91,7 @@ def test_a_citation_without_a_doi_finds_its_candidate(tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
     file.write_bytes(lines(MALARIA, MARKOWITZ, STANGIER))
     text = "Markowitz J, Weissman M. Interpersonal psychotherapy: past, present, and future. 2012;19(2):99-105."
-    with Archive([file], citations=[text]) as files:
+    with RecordFiles([file], citations=[text]) as files:
         page = files.scan(Query((("bibliographic", text),), rows=20))
         assert [m["DOI"] for m in page.items] == [MARKOWITZ["DOI"]]
 
@@ -102,8 +102,8 @@ def test_of_two_records_under_one_doi_the_later_indexed_stands(tmp_path: Path) -
     early = message("10.5555/A", "Earlier", 2020, indexed={"date-time": "2026-04-04T00:00:00Z"})
     for order in ([late, early], [early, late]):
         file.write_bytes(lines(*order))
-        with Archive([file], everything=True) as files:
-            assert [m["title"] for m in files.kept] == [["Later"]]
+        with RecordFiles([file], everything=True) as files:
+            assert [m["title"] for m in files.kept_records] == [["Later"]]
 
 
 def test_half_a_surrogate_pair_costs_its_character_only(tmp_path: Path) -> None:
@@ -111,21 +111,21 @@ def test_half_a_surrogate_pair_costs_its_character_only(tmp_path: Path) -> None:
     file.write_bytes(
         b'{"DOI": "10.5555/a", "title": ["Half \\ud83d here"]}\n{"DOI": "10.5555/b", "title": ["caf\xe9"]}\n'
     )
-    with Archive([file], everything=True) as files:
-        assert [m["title"] for m in files.kept] == [["Half \ufffd here"], ["caf\ufffd"]]
+    with RecordFiles([file], everything=True) as files:
+        assert [m["title"] for m in files.kept_records] == [["Half \ufffd here"], ["caf\ufffd"]]
 
 
 def test_records_without_a_doi_are_said(tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
     file.write_bytes(lines({"title": ["No DOI"]}, MARKOWITZ))
-    with Archive([file], everything=True) as files:
+    with RecordFiles([file], everything=True) as files:
         assert [u.reason for u in files.unreadable] == ["the record has no DOI"]
 
 
 def test_the_snapshot_is_bundled() -> None:
     (path,) = snapshot_files()
     assert path.name == record_files.SNAPSHOT
-    assert sum(1 for _ in read(path)) > 400
+    assert sum(1 for _ in read_records(path)) > 400
 
 
 def test_complaints_name_the_line_of_their_own_file(tmp_path: Path) -> None:
@@ -133,20 +133,20 @@ def test_complaints_name_the_line_of_their_own_file(tmp_path: Path) -> None:
     one.write_bytes(lines(MARKOWITZ, STANGIER, {"title": ["No DOI"]}))
     two.write_bytes(b"\n\n" + lines(LIPSITZ) + b"\n{broken\n" + lines({"items": [MALARIA, {"title": ["No DOI"]}, 7]}))
     three.write_text(json.dumps([MARKOWITZ, {"title": ["No DOI"]}], indent=1))
-    with Archive([one, two, three], everything=True) as files:
+    with RecordFiles([one, two, three], everything=True) as files:
         assert [u.where for u in files.unreadable] == [
             f"{one}:3", f"{two}:5", f"{two}:6, entry 2", f"{two}:6, entry 3", f"{three}, entry 2",
         ]  # fmt: skip
-        assert files.read == 10
+        assert files.read_count == 10
 
 
 def test_more_can_be_wanted_after_a_look_at_what_was_kept(tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
     file.write_bytes(lines(MARKOWITZ, STANGIER, {"title": ["No DOI"]}, MALARIA, LIPSITZ))
-    with Archive([file], dois=[Doi(LIPSITZ["DOI"])]) as files:
-        files.also([Doi(STANGIER["DOI"])], ["Interpersonal psychotherapy: past, present, and future"])
-        assert [m["DOI"] for m in files.kept] == [LIPSITZ["DOI"], MARKOWITZ["DOI"], STANGIER["DOI"]]
-        assert (files.read, len(files.unreadable)) == (5, 1)
+    with RecordFiles([file], dois=[Doi(LIPSITZ["DOI"])]) as files:
+        files.keep_also([Doi(STANGIER["DOI"])], ["Interpersonal psychotherapy: past, present, and future"])
+        assert [m["DOI"] for m in files.kept_records] == [LIPSITZ["DOI"], MARKOWITZ["DOI"], STANGIER["DOI"]]
+        assert (files.read_count, len(files.unreadable)) == (5, 1)
         page = files.scan(Query((("bibliographic", "psychotherapy: past, present, and future"),), rows=20))
         assert page.items[0]["DOI"] == MARKOWITZ["DOI"]
 
@@ -166,17 +166,17 @@ def test_the_index_finds_what_looking_at_every_record_finds(
     file = tmp_path / "a.jsonl"
     file.write_bytes(lines(*(message(f"10.5555/{n % 8}", title, 2000) for n, title in enumerate(titles))))
     texts = [record_files._words(c) for c in citations]
-    with Archive([file], citations=citations) as files:
+    with RecordFiles([file], citations=citations) as files:
         meant = {
             f"10.5555/{n % 8}"
             for n, words in enumerate(map(record_files._words, titles))
             if words and any(len(words & text) >= 0.8 * len(words) for text in texts)
         }
-        assert {m["DOI"] for m in files.kept} == meant
-    with Archive([file], everything=True) as files:
+        assert {m["DOI"] for m in files.kept_records} == meant
+    with RecordFiles([file], everything=True) as files:
         for citation, text in zip(citations, texts, strict=True):
             ranked = []
-            for record in files.kept:
+            for record in files.kept_records:
                 words = record_files._words(str(record["title"][0]))
                 if shared := len(words & text):
                     ranked.append((-(shared / len(words) + shared / 100), record["DOI"]))

@@ -19,8 +19,8 @@ import pytest
 from evidence.crossref import responses
 from evidence.crossref.client import CrossrefClient
 from evidence.crossref.rate_limit import HEADROOM, Route
-from evidence.crossref.responses import TroubleError
-from evidence.crossref.transport import Moved, Wire
+from evidence.crossref.responses import AttemptError
+from evidence.crossref.transport import Redirect, Transport
 from evidence.errors import RejectedError, UnavailableError
 from evidence.model import Doi, LookupResult, Query
 from tests.data import FOLDERS, FULL, json_lines
@@ -82,17 +82,17 @@ def server() -> Iterator[LoopbackCrossref]:
 
 
 @pytest.fixture
-def wire(server: LoopbackCrossref) -> Iterator[Wire]:
+def wire(server: LoopbackCrossref) -> Iterator[Transport]:
     """A new one for each exchange: after failures it asks less."""
-    client = Wire(server.url, None, sleep=lambda _: None, clock=lambda: 0.0, timeout=5.0, tries=2, on_wait=None)
+    client = Transport(server.url, None, sleep=lambda _: None, clock=lambda: 0.0, timeout=5.0, tries=2, on_wait=None)
     yield client
     client.close()
 
 
-def ask(server: LoopbackCrossref, wire: Wire, exchange: Exchange) -> Any:
+def ask(server: LoopbackCrossref, wire: Transport, exchange: Exchange) -> Any:
     server.forget()
     server.script([exchange.fault])
-    return wire.ask(
+    return wire.get(
         exchange.route, "/works" if exchange.route == "list" else "/works/10.5555%2Fx", (), lambda said: said
     )
 
@@ -111,19 +111,19 @@ def test_the_recordings_hold_what_they_are_for() -> None:
 
 
 @pytest.mark.parametrize("exchange", EXCHANGES, ids=lambda exchange: f"{exchange.status}-{exchange.uri[:60]}")
-def test_every_exchange_is_classified(server: LoopbackCrossref, wire: Wire, exchange: Exchange) -> None:
+def test_every_exchange_is_classified(server: LoopbackCrossref, wire: Transport, exchange: Exchange) -> None:
     match exchange.status:
         case 200 if is_envelope(exchange.body):
             assert ask(server, wire, exchange) == json.loads(exchange.body)["message"]
             assert len(server.requests) == 1
         case 200:
-            with pytest.raises(TroubleError, match="200, but the answer is") as caught:
+            with pytest.raises(AttemptError, match="200, but the answer is") as caught:
                 ask(server, wire, exchange)
-            assert (caught.value.refused, caught.value.tried, len(server.requests)) == (False, 2, 2)
+            assert (caught.value.refused, caught.value.attempts, len(server.requests)) == (False, 2, 2)
         case 301:
-            assert ask(server, wire, exchange) == Moved(exchange.headers["location"])
+            assert ask(server, wire, exchange) == Redirect(exchange.headers["location"])
         case 404 if exchange.route == "list":
-            with pytest.raises(TroubleError, match="404: Cursor specified but it is invalid") as caught:
+            with pytest.raises(AttemptError, match="404: Cursor specified but it is invalid") as caught:
                 ask(server, wire, exchange)
             assert (caught.value.refused, len(server.requests)) == (True, 1)
         case 404:
@@ -131,40 +131,42 @@ def test_every_exchange_is_classified(server: LoopbackCrossref, wire: Wire, exch
             assert len(server.requests) == 1
         case 400:
             said = "; ".join(part["message"].strip() for part in json.loads(exchange.body)["message"])
-            with pytest.raises(TroubleError) as caught:
+            with pytest.raises(AttemptError) as caught:
                 ask(server, wire, exchange)
             assert caught.value.refused
             assert caught.value.text == f"400: {' '.join(said.split())}"[: len(caught.value.text)]
             assert len(caught.value.text) > 30
             assert len(server.requests) == 1
             with pytest.raises(RejectedError):
-                caught.value.surface()
+                caught.value.raise_source_error()
         case 500 | 504:
-            with pytest.raises(TroubleError, match=r"ExceptionInfo|Gateway Time-out") as caught:
+            with pytest.raises(AttemptError, match=r"ExceptionInfo|Gateway Time-out") as caught:
                 ask(server, wire, exchange)
             assert (caught.value.refused, len(server.requests)) == (False, 2)
             with pytest.raises(UnavailableError):
-                caught.value.surface()
+                caught.value.raise_source_error()
         case status:
             raise AssertionError(f"no expectation for status {status}")
 
 
-def test_no_cut_body_passes_for_an_answer(server: LoopbackCrossref, wire: Wire) -> None:
+def test_no_cut_body_passes_for_an_answer(server: LoopbackCrossref, wire: Transport) -> None:
     cut = [exchange for exchange in EXCHANGES if exchange.cut and exchange.status == 200]
     assert len(cut) > (50 if FULL.is_dir() else 10)
     for exchange in cut:
-        with pytest.raises(TroubleError):
+        with pytest.raises(AttemptError):
             ask(server, wire, exchange)
 
 
 def test_pools_and_limits_are_read_in_every_recorded_spelling(server: LoopbackCrossref) -> None:
     for exchange in EXCHANGES:
         headers = {name.lower(): value for name, value in exchange.headers.items()}
-        client = Wire(server.url, None, sleep=lambda _: None, clock=lambda: 0.0, timeout=5.0, tries=1, on_wait=None)
-        client.pace.learn("list", headers)
+        client = Transport(
+            server.url, None, sleep=lambda _: None, clock=lambda: 0.0, timeout=5.0, tries=1, on_wait=None
+        )
+        client.rate_limiter.read_headers("list", headers)
         limit = headers.get("x-rate-limit-limit") or headers.get("x-ratelimit-limit")
-        assert client.pace.pool == headers.get("x-api-pool")
-        assert client.pace.interval("list") == (pytest.approx(HEADROOM / int(limit)) if limit else 1.0)
+        assert client.rate_limiter.pool == headers.get("x-api-pool")
+        assert client.rate_limiter.interval("list") == (pytest.approx(HEADROOM / int(limit)) if limit else 1.0)
         client.close()
 
 
@@ -209,7 +211,7 @@ def test_recorded_lists_come_back_as_pages(server: LoopbackCrossref) -> None:
 def test_the_recorded_alias_is_followed(server: LoopbackCrossref) -> None:
     exchange = next(one for one in EXCHANGES if one.status == 301 and one.headers["location"].startswith("/"))
     old, prime = Doi("10.26434/chemrxiv.5406907"), Doi("10.26434/chemrxiv.5406907.v5")
-    assert responses.target(exchange.headers["location"], "") == prime
+    assert responses.redirect_target(exchange.headers["location"], "") == prime
     server.forget()
     server.works = {prime: {"DOI": prime, "title": ["The prime record"]}}
     fault = exchange.fault

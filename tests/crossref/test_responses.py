@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evidence.crossref import responses
-from evidence.crossref.responses import TroubleError
+from evidence.crossref.responses import AttemptError
 from evidence.errors import RejectedError, UnavailableError
 from evidence.model import Page
 
@@ -20,9 +20,9 @@ def body(message: Any, status: str = "ok") -> bytes:
 
 
 def test_an_envelope_is_opened() -> None:
-    assert responses.message(body({"DOI": "10.5555/a"})) == {"DOI": "10.5555/a"}
-    assert responses.message(b"\xef\xbb\xbf" + body({"DOI": "10.5555/ä"})) == {"DOI": "10.5555/ä"}
-    assert responses.message(b'{"message":{}}') == {}
+    assert responses.parse_message(body({"DOI": "10.5555/a"})) == {"DOI": "10.5555/a"}
+    assert responses.parse_message(b"\xef\xbb\xbf" + body({"DOI": "10.5555/ä"})) == {"DOI": "10.5555/ä"}
+    assert responses.parse_message(b'{"message":{}}') == {}
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_an_envelope_is_opened() -> None:
     ],
 )
 def test_half_characters_are_marked_and_the_rest_kept(sent: bytes, read: str) -> None:
-    message = responses.message(b'{"message":{"title":["' + sent + b'"]}}')
+    message = responses.parse_message(b'{"message":{"title":["' + sent + b'"]}}')
     assert message["title"] == [read]
     assert read.encode()
 
@@ -62,22 +62,22 @@ def test_half_characters_are_marked_and_the_rest_kept(sent: bytes, read: str) ->
     ],
 )
 def test_what_is_no_answer(sent: bytes, words: str) -> None:
-    with pytest.raises(TroubleError, match=f"^200, but the answer is {words}") as caught:
-        responses.message(sent)
+    with pytest.raises(AttemptError, match=f"^200, but the answer is {words}") as caught:
+        responses.parse_message(sent)
     assert not caught.value.refused
 
 
 @settings(max_examples=200)
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
 def test_any_bytes_are_read_or_refused(sent: bytes) -> None:
-    """Nothing but `TroubleError` leaves the reading of a body."""
-    responses.said(sent)
-    responses.is_page(sent)
+    """Nothing but `AttemptError` leaves the reading of a body."""
+    responses.error_text(sent)
+    responses.is_web_page(sent)
     try:
-        message = responses.message(sent)
-        responses.page(1, message)
-        responses.record("10.5555/a", message)
-    except TroubleError as trouble:
+        message = responses.parse_message(sent)
+        responses.parse_page(1, message)
+        responses.parse_record("10.5555/a", message)
+    except AttemptError as trouble:
         assert trouble.text
 
 
@@ -98,46 +98,46 @@ JSON = st.recursive(
 @settings(max_examples=200)
 @given(JSON)
 def test_any_json_is_read_or_refused(value: Any) -> None:
-    responses.said(json.dumps(value).encode())
+    responses.error_text(json.dumps(value).encode())
     for read in (
-        lambda: responses.message(json.dumps(value).encode()),
-        lambda: responses.page(20, value),
-        lambda: responses.record("10.5555/a", value),
-        lambda: responses.agency("10.5555/a", value),
+        lambda: responses.parse_message(json.dumps(value).encode()),
+        lambda: responses.parse_page(20, value),
+        lambda: responses.parse_record("10.5555/a", value),
+        lambda: responses.parse_agency("10.5555/a", value),
     ):
         try:
             read()
-        except TroubleError as trouble:
+        except AttemptError as trouble:
             assert trouble.text
 
 
 def test_pages() -> None:
     items = [{"DOI": "10.5555/a"}, {"DOI": "10.5555/b"}]
-    page = responses.page(2, {"items": items, "total-results": 7, "facets": {}})
+    page = responses.parse_page(2, {"items": items, "total-results": 7, "facets": {}})
     assert (page.items, page.total, page.complete) == (tuple(items), 7, False)
-    assert responses.page(20, {"items": items, "total-results": 2}).complete
-    assert responses.page(20, {"items": [], "total-results": 0}).complete
-    assert responses.page(0, {"items": [], "total-results": 9}).total == 9
-    assert responses.page(0, {"items": items, "total-results": 9}).complete is False
+    assert responses.parse_page(20, {"items": items, "total-results": 2}).complete
+    assert responses.parse_page(20, {"items": [], "total-results": 0}).complete
+    assert responses.parse_page(0, {"items": [], "total-results": 9}).total == 9
+    assert responses.parse_page(0, {"items": items, "total-results": 9}).complete is False
     # More items than results is the server's arithmetic, not a page that holds rows back.
-    assert responses.page(20, {"items": items, "total-results": 1}).total == 2
+    assert responses.parse_page(20, {"items": items, "total-results": 1}).total == 2
 
 
 def test_short_pages_are_trouble_that_keeps_what_it_has() -> None:
     items = [{"DOI": "10.5555/a"}, {"DOI": "10.5555/b"}]
-    with pytest.raises(TroubleError, match="2 works on a page where 5 are due") as caught:
-        responses.page(5, {"items": items, "total-results": 7})
+    with pytest.raises(AttemptError, match="2 works on a page where 5 are due") as caught:
+        responses.parse_page(5, {"items": items, "total-results": 7})
     assert caught.value.page == Page(tuple(items), 7)
     assert caught.value.tries == 2
-    with pytest.raises(TroubleError, match="0 works on a page where 5 are due") as caught:
-        responses.page(5, {"items": [], "total-results": 7})
+    with pytest.raises(AttemptError, match="0 works on a page where 5 are due") as caught:
+        responses.parse_page(5, {"items": [], "total-results": 7})
     assert caught.value.page is None
     assert caught.value.tries is None
 
 
 def test_an_item_that_is_no_object_does_not_cost_the_page() -> None:
     items: list[Any] = [{"DOI": "10.5555/a"}, None, "10.5555/b", []]
-    assert list(responses.page(4, {"items": items, "total-results": 4}).items) == items
+    assert list(responses.parse_page(4, {"items": items, "total-results": 4}).items) == items
 
 
 @pytest.mark.parametrize(
@@ -150,17 +150,17 @@ def test_an_item_that_is_no_object_does_not_cost_the_page() -> None:
     ],
 )
 def test_what_json_cannot_say_costs_its_place_only(sent: bytes, read: Any) -> None:
-    assert responses.parsed(sent) == read
+    assert responses.parse_json(sent) == read
 
 
 def test_what_is_nested_too_deep_is_kept_as_its_text() -> None:
     deep = b"[" * 5000 + b'"]\\""' + b"]" * 5000
-    first, second = responses.parsed(b'[{"a": ' + deep + b'}, {"b": 1}]')
+    first, second = responses.parse_json(b'[{"a": ' + deep + b'}, {"b": 1}]')
     assert second == {"b": 1}
     levels, inside = 0, first["a"]
     while isinstance(inside, list):
         levels, inside = levels + 1, inside[0]
-    assert levels == responses.DEEPEST - 2
+    assert levels == responses.MAX_DEPTH - 2
     assert "[" * levels + inside + "]" * levels == deep.decode()
 
 
@@ -181,26 +181,26 @@ def test_what_is_nested_too_deep_is_kept_as_its_text() -> None:
     ],
 )
 def test_no_pages(message: Any) -> None:
-    with pytest.raises(TroubleError, match="no list of works"):
-        responses.page(20, message)
+    with pytest.raises(AttemptError, match="no list of works"):
+        responses.parse_page(20, message)
 
 
 def test_records_are_checked_against_the_question() -> None:
-    assert responses.record("10.5555/a", {"DOI": "10.5555/A"}) == {"DOI": "10.5555/A"}
-    with pytest.raises(TroubleError, match=r"another work \(10.5555/B instead of 10.5555/a\)"):
-        responses.record("10.5555/a", {"DOI": "10.5555/B"})
+    assert responses.parse_record("10.5555/a", {"DOI": "10.5555/A"}) == {"DOI": "10.5555/A"}
+    with pytest.raises(AttemptError, match=r"another work \(10.5555/B instead of 10.5555/a\)"):
+        responses.parse_record("10.5555/a", {"DOI": "10.5555/B"})
     nothing: tuple[Any, ...] = (None, {}, {"DOI": None}, {"DOI": ["10.5555/a"]}, [])
     for message in nothing:
-        with pytest.raises(TroubleError, match="no work"):
-            responses.record("10.5555/a", message)
+        with pytest.raises(AttemptError, match="no work"):
+            responses.parse_record("10.5555/a", message)
 
 
 def test_agencies_are_named_by_label_else_by_id() -> None:
     both = {"DOI": "10.5555/A", "agency": {"id": "datacite", "label": "DataCite"}}
-    assert responses.agency("10.5555/a", both) == "DataCite"
-    assert responses.agency("10.5555/a", {"DOI": "10.5555/a", "agency": {"id": "istic"}}) == "istic"
-    with pytest.raises(TroubleError, match="another DOI"):
-        responses.agency("10.5555/b", both)
+    assert responses.parse_agency("10.5555/a", both) == "DataCite"
+    assert responses.parse_agency("10.5555/a", {"DOI": "10.5555/a", "agency": {"id": "istic"}}) == "istic"
+    with pytest.raises(AttemptError, match="another DOI"):
+        responses.parse_agency("10.5555/b", both)
     nameless: tuple[Any, ...] = (
         None,
         {},
@@ -210,8 +210,8 @@ def test_agencies_are_named_by_label_else_by_id() -> None:
         {"agency": {"label": 1}},
     )
     for message in nameless:
-        with pytest.raises(TroubleError, match="no agency"):
-            responses.agency("10.5555/a", message)
+        with pytest.raises(AttemptError, match="no agency"):
+            responses.parse_agency("10.5555/a", message)
 
 
 @pytest.mark.parametrize(
@@ -229,15 +229,15 @@ def test_agencies_are_named_by_label_else_by_id() -> None:
     ],
 )
 def test_where_a_redirect_points(location: str, below: str, doi: str) -> None:
-    assert responses.target(location, below) == doi
+    assert responses.redirect_target(location, below) == doi
 
 
 @pytest.mark.parametrize(
     "location", ["", "/", "/works", "/works/", "/works/10.5555", "/works/x/y", "https://login.invalid/?to=1"]
 )
 def test_redirects_to_no_work(location: str) -> None:
-    with pytest.raises(TroubleError, match="which is no work"):
-        responses.target(location, "")
+    with pytest.raises(AttemptError, match="which is no work"):
+        responses.redirect_target(location, "")
 
 
 def test_when_a_record_was_indexed() -> None:
@@ -258,22 +258,22 @@ def test_when_a_record_was_indexed() -> None:
         (b'{"message":"slow down"}', "slow down"),
         (b"Resource not found.", "Resource not found."),
         (b"<html>\n<head><title>504 Gateway</title></head>\n<h1>504 Gateway</h1></html>", "504 Gateway 504 Gateway"),
-        (b"", "no further words"),
+        (b"", "no message"),
         (b"\xff\xfe", "\ufffd\ufffd"),
         (b"x" * 10_000, "x" * 600),
     ],
 )
 def test_the_servers_own_words(sent: bytes, words: str) -> None:
-    assert responses.said(sent) == words
+    assert responses.error_text(sent) == words
 
 
 def test_trouble_surfaces_as_what_callers_may_see() -> None:
     where = "https://api.crossref.org/works"
     with pytest.raises(RejectedError, match=r"^400: No\. \(asked https://api\.crossref\.org/works\)$"):
-        TroubleError("400: No.", status=400, refused=True).at(where, 1).surface()
+        AttemptError("400: No.", status=400, refused=True).at(where, 1).raise_source_error()
     with pytest.raises(UnavailableError, match=r"\(asked https://api\.crossref\.org/works, once\); run again later$"):
-        TroubleError("504 (Gateway)", status=504).at(where, 1).surface()
+        AttemptError("504 (Gateway)", status=504).at(where, 1).raise_source_error()
     with pytest.raises(UnavailableError, match=r"5 times\); check the network and run again, or work .*--offline$"):
-        TroubleError("no answer", fault="unreachable").at(where, 5).surface()
+        AttemptError("no answer", fault="unreachable").at(where, 5).raise_source_error()
     with pytest.raises(UnavailableError, match="asks to wait 4000 s, run again after that"):
-        TroubleError("429", status=429, pause=4000.0).at(where, 1).surface()
+        AttemptError("429", status=429, pause=4000.0).at(where, 1).raise_source_error()

@@ -19,7 +19,7 @@ from evidence.database import queries, store
 from evidence.database.backup import backup, target_files
 from evidence.database.connection import open_evidence, reading
 from evidence.errors import BusyError, ConfigError, StoreError
-from evidence.harvest.run import judge_stale
+from evidence.harvest.run import rejudge_database
 from evidence.model import Decision, Doi
 from evidence.review.decide import add_decisions
 from evidence.rules.taxonomy import Taxonomy
@@ -222,10 +222,10 @@ def test_restored_it_goes_on_as_before(db: Path, ledger: Path, tmp_path: Path, b
         file.unlink()
     for copied in safe.glob("*.db"):
         shutil.copy(copied, db.parent)
-    assert judge_stale(db, ledger, book, now)[0] == 0
+    assert rejudge_database(db, ledger, book, now)[0] == 0
     harvest(db.parent, book)
     store.append_to_ledger(ledger, [word(3)])
-    assert judge_stale(db, ledger, book, now)[0] == 1
+    assert rejudge_database(db, ledger, book, now)[0] == 1
     with pytest.raises(ConfigError, match="no backup"):
         backup(safe / "evidence.db", safe / "decisions.db", db)
 

@@ -28,8 +28,9 @@ from evidence.database.store import Store, open_store
 from evidence.errors import SourceError
 from evidence.export import changes_report, sync_summary
 from evidence.harvest import sources
-from evidence.harvest.run import judge_stale
-from evidence.harvest.sync import Outcome, sync
+from evidence.harvest.run import rejudge_database
+from evidence.harvest.sync import sync
+from evidence.harvest.sync_run import Outcome
 from evidence.model import Author, Doi, Work
 from evidence.publish import serve
 from evidence.review.decide import add_decisions
@@ -60,7 +61,7 @@ class Review:
             return sync(CONFIG, store, crossref or FakeRecordSource(messages or WORKS), self.book, now=self.clock)
 
     def judge(self) -> list[Row]:
-        return judge_stale(self.db, self.ledger, self.book, self.clock)[1]
+        return rejudge_database(self.db, self.ledger, self.book, self.clock)[1]
 
     def decide(self, doi: str, verdict: str) -> None:
         add_decisions(self.db, self.ledger, self.book, self.clock, Doi(doi), verdict, (), (), "why", "A")  # type: ignore[arg-type]

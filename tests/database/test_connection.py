@@ -29,8 +29,8 @@ from evidence.database.lock import locked
 from evidence.database.store import append_to_ledger, open_store
 from evidence.errors import LockedError, StoreError
 from evidence.harvest import sources
-from evidence.harvest.run import Files, judge_stale, run_sync
-from evidence.harvest.sync import Quiet
+from evidence.harvest.progress import NoProgress
+from evidence.harvest.run import FileInput, rejudge_database, run_sync
 from evidence.model import Decision, Doi
 from evidence.publish import serve
 from evidence.review.decide import add_decisions
@@ -50,8 +50,8 @@ def harvest(folder: Path, book: Taxonomy, works: tuple[dict[str, Any], ...] = WO
     """A sync from a file of these works; returns the database."""
     (folder / "works.jsonl").write_text("\n".join(json.dumps(work) for work in works))
     db = folder / "evidence.db"
-    files = Files("files", (folder / "works.jsonl",))
-    run_sync(db, folder / "decisions.db", SMALL, book, now, Quiet(), files=files)
+    files = FileInput("files", (folder / "works.jsonl",))
+    run_sync(db, folder / "decisions.db", SMALL, book, now, NoProgress(), files=files)
     return db
 
 
@@ -60,7 +60,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, book: Taxonomy) -> Path:
     folder = tmp_path_factory.mktemp("made")
     harvest(folder, book)
     append_to_ledger(folder / "decisions.db", [WORD])
-    judge_stale(folder / "evidence.db", folder / "decisions.db", book, now)
+    rejudge_database(folder / "evidence.db", folder / "decisions.db", book, now)
     (folder / "sources.yaml").write_text(SMALL_YAML)
     return folder
 
@@ -97,7 +97,7 @@ def test_opening_what_is_up_to_date_writes_nothing(db: Path, book: Taxonomy) -> 
             with open_store(db) as store:
                 assert store.decisions() == (WORD,)
                 assert queries.current_dois(store.conn)
-        judge_stale(db, ledger, book, now)
+        rejudge_database(db, ledger, book, now)
         open_evidence(db).close()
         assert read_ledger(ledger) == (WORD,)
         assert watcher.execute("pragma data_version").fetchone() == version
@@ -235,7 +235,7 @@ def test_a_word_is_kept_while_another_program_writes_the_harvest(
         assert bytes_of(db)["evidence.db"] == before
         assert "kept" in caplog.text
         assert "another program holds this database" in caplog.text
-    assert judge_stale(db, ledger, book, now)[0] == 1
+    assert rejudge_database(db, ledger, book, now)[0] == 1
     assert rows(db, f"select verdict, decided from works where doi = '{FONAGY['DOI']}'") == [("exclude", "person")]
 
 

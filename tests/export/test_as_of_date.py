@@ -35,7 +35,7 @@ from evidence.errors import ConfigError
 from evidence.export import as_of_date, formats
 from evidence.export.works import export_works
 from evidence.harvest import sources
-from evidence.harvest.run import judge_stale
+from evidence.harvest.run import rejudge_database
 from evidence.harvest.sync import sync
 from evidence.model import SAME_WORK, Doi, LookupResult, Message, RecordStatus
 from evidence.publish import serve, site_copy
@@ -186,7 +186,7 @@ class World:
             self.sources = doi
         elif name == "rules":
             self.rules = 1 - self.rules
-            judge_stale(self.db, self.folder / "decisions.db", self.book, self.clock)
+            rejudge_database(self.db, self.folder / "decisions.db", self.book, self.clock)
         elif name == "killed":
             self.sync(kill_after=facts[0])
         else:

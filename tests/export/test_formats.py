@@ -135,6 +135,13 @@ def test_a_spreadsheet_reads_the_cells_as_they_are(title: str, container: str) -
         assert formats.unguard(read["container"]) == container
 
 
+@given(st.lists(st.text(alphabet=st.sampled_from("ab ,;\"\r\n\t\u2028'=")), min_size=2, max_size=6))
+def test_cells_are_quoted_as_the_csv_module_does(cells: list[str]) -> None:
+    out = io.StringIO(newline="")
+    csv.writer(out).writerow(map(formats.guard, cells))
+    assert ",".join(map(formats._cell, cells)) + "\r\n" == out.getvalue()
+
+
 def test_each_row_has_its_own_cells() -> None:
     values = [
         ("=1", 1999, ("a", "b")),

@@ -19,14 +19,15 @@ from bibtexparser.entrypoint import parse_string
 from bibtexparser.middlewares import SeparateCoAuthors, SplitNameParts
 
 from evidence import text
-from evidence.crossref.normalise import doi_of, normalise, written
+from evidence.crossref.normalise import doi_of, normalise, serialise
 from evidence.database.rows import HarvestedPage, JudgedRecord
 from evidence.database.selection import full_rows
 from evidence.database.store import Store, open_store
 from evidence.errors import RecordError
 from evidence.export import formats
 from evidence.export.reference_formats import names
-from evidence.harvest import rejudge, sync
+from evidence.harvest import rejudge
+from evidence.harvest.progress import NoProgress
 from evidence.model import Doi, Event, Funder, Judgement, Licence, Message
 from evidence.rules.taxonomy import Taxonomy
 from tests.data import SAMPLES, json_lines
@@ -89,7 +90,7 @@ def land(store: Store, messages: list[Message]) -> list[Doi]:
             work = normalise(item)
         except RecordError:
             continue
-        raw, digest = written(item)
+        raw, digest = serialise(item)
         records[work.doi] = JudgedRecord(work.doi, digest, raw, work, JUDGED, "b")
     run = store.start_run("files", "0", "2026-11-01T00:00:00Z")
     store.register_sources(run, [("files", "files", "Files", "{}")])
@@ -238,7 +239,7 @@ def test_judging_after_an_upgrade_fills_the_columns_and_reports_no_change(tmp_pa
         run = store.start_run("files", "0", "2026-11-01T00:00:00Z")
         store.register_sources(run, [("files", "files", "Files", "{}")])
         store.set_facets(rejudge.facet_rows(book))
-        raw, digest = written(FULL)
+        raw, digest = serialise(FULL)
         doi = doi_of(FULL)
         assert doi is not None
         store.write_page(run, "files", HarvestedPage([rejudge.read_and_judge(FULL, doi, digest, raw, book, {})]))
@@ -247,14 +248,14 @@ def test_judging_after_an_upgrade_fills_the_columns_and_reports_no_change(tmp_pa
     with open_store(path) as store:
         assert store.conn.execute("select isbn, licence from works").fetchone() == (None, None)
         run = store.start_run("judge", "0", "2026-12-01T00:00:00Z")
-        assert rejudge.rejudge(store, book, run, {}, sync.Quiet())[0] == 1
+        assert rejudge.rejudge_stale(store, book, run, {}, NoProgress())[0] == 1
         (found,) = full_rows(store.conn, [doi])
         assert {key: found[key] for key in KEPT} == KEPT
         assert (found["changed_run"], found["funders"]) == (
             1,
             (FUNDERS.partition("; A Trust")[0], "A Trust (awards: T-7)"),
         )
-        assert rejudge.rejudge(store, book, run, {}, sync.Quiet())[0] == 0
+        assert rejudge.rejudge_stale(store, book, run, {}, NoProgress())[0] == 0
 
 
 # ---------------------------------------------------------------- real records

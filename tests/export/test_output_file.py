@@ -318,7 +318,7 @@ def test_an_unknown_tag_is_refused_with_the_nearest_one(run: Run) -> None:
 
 @pytest.mark.parametrize("text", ["variant", "variant:", ":ipt", "variant:a,,b", ",", ""])
 def test_an_invalid_tag_filter_is_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match="is no tag"):
+    with pytest.raises(ConfigError, match="is not a valid tag"):
         tag_filter.parse(text)
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import pytest
+
 from evidence.database.rows import Written
-from evidence.export import changes_report, explanation, prisma_report, sync_summary
-from evidence.harvest.sync import Outcome
+from evidence.export import changes_report, explanation, prisma_report, status_report, sync_summary
+from evidence.export.phrases import count_noun
+from evidence.harvest.sync_run import Outcome
 from evidence.model import Doi
 
 
@@ -80,7 +83,7 @@ def test_the_changes_report_has_a_line_per_change_and_the_counts_of_the_summary(
 
 
 def test_updated_records_without_a_change_of_a_work() -> None:
-    said = sync_summary.sync_summary(Outcome(7, landed=Written(changed=[Doi("10.1/a")])))
+    said = sync_summary.sync_summary(Outcome(7, written=Written(changed=[Doi("10.1/a")])))
     assert "Nothing new: records were updated, but nothing that counts as a change of a work." in said
 
 
@@ -156,3 +159,30 @@ def test_an_explanation_names_the_other_record_of_a_pair_and_of_a_notice() -> No
     lines = [line for line in said.splitlines() if "retraction" in line]
     assert "on 10.1/b" not in lines[0]
     assert "issued for 10.1/twin, another record of this work" in lines[1]
+
+
+@pytest.mark.parametrize(("count", "written"), [(0, "0 works"), (1, "1 work"), (2, "2 works"), (1200, "1,200 works")])
+def test_a_noun_is_singular_for_one(count: int, written: str) -> None:
+    assert count_noun(count, "work") == written
+
+
+@pytest.mark.parametrize(
+    ("rejects", "line"),
+    [
+        (1, "1 record could not be understood and waits in `rejects`."),
+        (2, "2 records could not be understood and wait in `rejects`."),
+    ],
+)
+def test_verbs_agree_with_the_number_of_records(rejects: int, line: str) -> None:
+    assert line in sync_summary.sync_summary(Outcome(7, written=Written(rejects=rejects))).splitlines()
+
+
+def test_decisions_without_a_work_are_named() -> None:
+    assert status_report.decisions_without_work(["10.1/a"]) == (
+        "There are decisions on a DOI that no work in the database has: 10.1/a. "
+        "They are kept and apply once that work is harvested."
+    )
+    assert status_report.decisions_without_work([f"10.1/{n}" for n in range(7)]) == (
+        "There are decisions on 7 DOIs that no work in the database has: 10.1/0; 10.1/1; 10.1/2; 10.1/3; 10.1/4 and 2 more. "
+        "They are kept and apply once those works are harvested."
+    )

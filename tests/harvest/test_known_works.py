@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evidence import strict_yaml
-from evidence.crossref.normalise import written
+from evidence.crossref.normalise import serialise
 from evidence.database import prisma_flow, queries
 from evidence.database.rows import HarvestedPage
 from evidence.database.selection import Selection, selected_works
@@ -22,9 +22,12 @@ from evidence.database.store import Store, open_store
 from evidence.decisions import decision_id
 from evidence.export import changes_report, explanation, status_report, sync_summary
 from evidence.harvest import rejudge, sources
-from evidence.harvest.run import judge_stale, run_sync
+from evidence.harvest.known_works import LOOK_UP_GONE_EVERY
+from evidence.harvest.progress import NoProgress
+from evidence.harvest.run import rejudge_database, run_sync
 from evidence.harvest.sources import Config, ReferenceList
-from evidence.harvest.sync import ASK_GONE_EVERY, Outcome, Quiet, sync
+from evidence.harvest.sync import sync
+from evidence.harvest.sync_run import Outcome
 from evidence.model import SAME_WORK, Author, Decision, Doi, Message, Work
 from evidence.review.decide import add_decisions
 from evidence.rules.taxonomy import Taxonomy
@@ -86,8 +89,8 @@ def test_a_work_whose_doi_leads_to_another_is_kept_under_that_one(store: Store, 
     before = rows(store, "select source, via, rank, score from sightings where doi = ?", OLD)
     versions = rows(store, "select count(*) from snapshots where doi = ?", OLD)
     outcome = go(leads(*OTHERS, MOVED))
-    assert outcome.landed.moved == [(OLD, NEW)]
-    assert outcome.landed.new == []
+    assert outcome.written.moved == [(OLD, NEW)]
+    assert outcome.written.new == []
     assert rows(store, "select doi from works where doi in (?, ?)", OLD, NEW) == [(NEW,)]
     assert rows(store, "select alias, doi, last_run from aliases") == [(OLD, NEW, None)]
     assert rows(store, "select count(*) from snapshots where doi = ? and last_run is not null", OLD) == versions
@@ -116,7 +119,7 @@ def test_a_record_that_lists_an_alias_moves_the_work(store: Store, go: Callable[
     go(FakeRecordSource([*WORKS, MOVED] if known else WORKS))
     listing = MOVED | {"aliases": [OLD.upper(), NEW], "indexed": {"date-time": "2026-11-24T09:00:00Z"}}
     outcome = go(FakeRecordSource([*OTHERS, listing]))
-    assert outcome.landed.moved == [(OLD, NEW)]
+    assert outcome.written.moved == [(OLD, NEW)]
     assert rows(store, "select doi, verdict, same_as from works where doi in (?, ?)", OLD, NEW) == [
         (NEW, "include", None)
     ]
@@ -148,7 +151,7 @@ def test_an_alias_and_its_work_on_one_page_are_one_work(store: Store, go: Callab
     outcome = go(FakeRecordSource([*OTHERS, *[STANGIER, listing][::order]]))
     assert rows(store, "select doi from works where doi in (?, ?)", OLD, NEW) == [(NEW,)]
     assert rows(store, "select count(*) from sightings where doi = ?", OLD) == [(0,)]
-    assert outcome.landed.new.count(NEW) == 1
+    assert outcome.written.new.count(NEW) == 1
     odd = message("10.5555/odd", "Interpersonal psychotherapy, odd", 2001, aliases=["10.5555/fine"], author="none")
     fine = message("10.5555/fine", "Interpersonal psychotherapy, fine", 2001)
     go(FakeRecordSource([*OTHERS, listing, *[odd, fine][::order]]), full=True)
@@ -295,7 +298,7 @@ def test_a_work_is_never_lost_to_a_record_that_cannot_be_understood(store: Store
     go(FakeRecordSource())
     odd = MOVED | {"author": "not a list"}
     outcome = go(leads(*OTHERS, odd))
-    assert outcome.landed.rejects == 1
+    assert outcome.written.rejects == 1
     assert rows(store, "select doi from works where doi in (?, ?)", OLD, NEW) == [(OLD,)]
     go(leads(*OTHERS, MOVED | {"indexed": {"date-time": "2026-11-24T09:00:00Z"}}))
     assert rows(store, "select doi from works where doi in (?, ?)", OLD, NEW) == [(NEW,)]
@@ -350,11 +353,11 @@ def test_a_work_gone_from_crossref_is_marked_said_once_and_kept(
     store.conn.execute("update works set basis = ''")
     store.conn.commit()
     again = go(FakeRecordSource(OTHERS))
-    assert (again.changes, again.landed.gone, queries.changes(store.conn)) == ([], [], [])
+    assert (again.changes, again.written.gone, queries.changes(store.conn)) == ([], [], [])
     assert rows(store, "select gone from works where doi = ?", OLD) == [("2026-11-24",)]
     # Back again, which is said too.
     back = go(FakeRecordSource())
-    assert back.landed.back == [OLD]
+    assert back.written.back == [OLD]
     assert f"In Crossref again: {OLD}: {title}." in sync_summary.sync_summary(back)
     assert rows(store, "select gone from works where doi = ?", OLD) == [(None,)]
     assert told(back) == [("back", OLD, "2026-11-24", None)]
@@ -372,13 +375,13 @@ def test_a_file_that_lacks_a_work_says_nothing_of_it(store: Store, go: Callable[
 def test_gone_works_are_asked_by_themselves_every_tenth_sync_only(store: Store, go: Callable[..., Outcome]) -> None:
     go(FakeRecordSource())
     crossref = FakeRecordSource(OTHERS)
-    for _ in range(1 + ASK_GONE_EVERY):
+    for _ in range(1 + LOOK_UP_GONE_EVERY):
         go(crossref)
     assert len([call for call in crossref.asked if call[0] == "lookup" and call[1] == (OLD,)]) == 2
     go(crossref, full=True)
     assert len([call for call in crossref.asked if call[0] == "lookup" and call[1] == (OLD,)]) == 3
     crossref = leads(*OTHERS, MOVED)
-    for _ in range(ASK_GONE_EVERY):
+    for _ in range(LOOK_UP_GONE_EVERY):
         go(crossref)
     assert rows(store, "select doi, gone from works where doi in (?, ?)", OLD, NEW) == [(NEW, None)]
 
@@ -391,7 +394,7 @@ def test_what_a_search_no_longer_finds_is_named(store: Store, go: Callable[..., 
     assert "7 works changed from include to unsure: " in text
     text = next(line for line in text.splitlines() if "no longer found" in line)
     assert "7 works no longer found by a source that found them before (kept and marked): 10.5555/ipt.0: " in text
-    assert "10.5555/ipt.4: Something else …." in text
+    assert "10.5555/ipt.4: Something else and 2 more." in text
     assert "10.5555/ipt.5" not in text
     assert "No longer in Crossref" not in text
 
@@ -408,7 +411,7 @@ def test_a_count_is_kept_whenever_it_was_asked_and_is_no_change(
 ) -> None:
     go(cited(10))
     outcome = go(cited(12))
-    assert (outcome.landed.changed, outcome.landed.new) == ([], [])
+    assert (outcome.written.changed, outcome.written.new) == ([], [])
     row = "select cited_by, first_run = changed_run from works where doi = ?"
     assert rows(store, row, OLD) == [(12, 1)]
     assert rows(store, "select count(*) from snapshots where doi = ?", OLD) == [(1,)]
@@ -417,7 +420,7 @@ def test_a_count_is_kept_whenever_it_was_asked_and_is_no_change(
     assert dump(store, leave=KEPT) == before
     store.conn.execute("update works set basis = ''")
     store.conn.commit()
-    judge_stale(store.path, tmp_path / "decisions.db", book, clock)
+    rejudge_database(store.path, tmp_path / "decisions.db", book, clock)
     assert rows(store, row, OLD) == [(12, 1)]
     # A new record says its own count, and the next check another.
     go(cited(13, volume="99", indexed={"date-time": "2026-11-24T09:00:00Z"}))
@@ -466,7 +469,7 @@ def test_a_score_is_no_part_of_a_record(store: Store, go: Callable[..., Outcome]
         go(FakeRecordSource([], name="files"), take=[MARKOWITZ | {"score": score}])
     go(FakeRecordSource([MARKOWITZ | {"score": 9}]))
     assert [("score" in json.loads(text)) for (text,) in rows(store, "select message from snapshots")] == [False]
-    assert written(MARKOWITZ | {"score": 1}) == written(MARKOWITZ)
+    assert serialise(MARKOWITZ | {"score": 1}) == serialise(MARKOWITZ)
 
 
 # ---------------------------------------------------------------------- records that cannot be understood
@@ -477,25 +480,25 @@ def test_a_record_that_cannot_be_understood_is_tried_once(
 ) -> None:
     odd = STANGIER | {"author": "not a list"}
     outcome = go(FakeRecordSource([*OTHERS, odd]))
-    assert OLD not in outcome.landed.new
-    assert outcome.landed.rejects == 1
+    assert OLD not in outcome.written.new
+    assert outcome.written.rejects == 1
     assert rejudge.stale_works(store, book, {}) == []
     runs = rows(store, "select count(*) from runs")
-    assert judge_stale(store.path, tmp_path / "decisions.db", book, clock)[0] == 0
+    assert rejudge_database(store.path, tmp_path / "decisions.db", book, clock)[0] == 0
     assert rows(store, "select count(*) from runs") == runs
     before = dump(store, leave=KEPT)
     again = go(FakeRecordSource([*OTHERS, odd]))
-    assert (again.rejudged, again.landed.rejects) == (0, 0)
+    assert (again.rejudged, again.written.rejects) == (0, 0)
     assert dump(store, leave=KEPT) == before
     # Other code tries again, and once.
     store.conn.execute("update unread set version = '0'")
     store.conn.commit()
     assert len(rejudge.stale_works(store, book, {})) == 1
-    judge_stale(store.path, tmp_path / "decisions.db", book, clock)
+    rejudge_database(store.path, tmp_path / "decisions.db", book, clock)
     assert rejudge.stale_works(store, book, {}) == []
     # Mended at Crossref, it is a new work.
     mended = go(FakeRecordSource([*OTHERS, STANGIER | {"indexed": {"date-time": "2026-11-24T09:00:00Z"}}]))
-    assert mended.landed.new == [OLD]
+    assert mended.written.new == [OLD]
     assert rows(store, "select * from unread") == []
 
 
@@ -505,14 +508,14 @@ def test_the_last_record_that_was_understood_stands_for_one_that_is_not(
     go(FakeRecordSource())
     odd = STANGIER | {"author": "not a list", "indexed": {"date-time": "2026-11-24T09:00:00Z"}}
     outcome = go(FakeRecordSource([*OTHERS, odd]))
-    assert (outcome.landed.changed, outcome.landed.rejects) == ([], 1)
+    assert (outcome.written.changed, outcome.written.rejects) == ([], 1)
     store.append_decisions([verdict(OLD)])
-    judge_stale(store.path, tmp_path / "decisions.db", book, clock)
+    rejudge_database(store.path, tmp_path / "decisions.db", book, clock)
     assert rows(store, "select verdict, authors from works where doi = ?", OLD) == [
         ("exclude", "Stangier U, Schramm E")
     ]
     runs = rows(store, "select count(*) from runs")
-    judge_stale(store.path, tmp_path / "decisions.db", book, clock)
+    rejudge_database(store.path, tmp_path / "decisions.db", book, clock)
     assert rows(store, "select count(*) from runs") == runs
 
 
@@ -576,15 +579,15 @@ def test_a_second_sync_asks_at_most_twice_for_a_hundred_works_and_changes_no_row
     with LoopbackCrossref(works) as server:
 
         def go() -> Outcome:
-            return run_sync(db, tmp_path / "d.db", checked, book, clock, Quiet(), files=None, url=server.url)
+            return run_sync(db, tmp_path / "d.db", checked, book, clock, NoProgress(), files=None, url=server.url)
 
-        assert len(go().landed.new) == 300
+        assert len(go().written.new) == 300
         server.works["10.5555/ipt.7"] = works[7] | {"is-referenced-by-count": 3}
         del server.works["10.5555/ipt.8"]
         server.aliases["10.5555/ipt.9"] = "10.5555/elsewhere"
         server.works["10.5555/elsewhere"] = server.works.pop("10.5555/ipt.9") | {"DOI": "10.5555/elsewhere"}
         second = go()
-        assert second.landed.moved == [("10.5555/ipt.9", "10.5555/elsewhere")]
+        assert second.written.moved == [("10.5555/ipt.9", "10.5555/elsewhere")]
         assert [doi for what, doi, *_ in told(second) if what == "gone"] == ["10.5555/ipt.8"]
         with open_store(db, tmp_path / "d.db") as store:
             before = dump(store, leave=KEPT)

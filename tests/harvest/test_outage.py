@@ -17,9 +17,10 @@ from evidence.database import queries
 from evidence.database.connection import open_evidence, reading
 from evidence.export import sync_summary
 from evidence.harvest import sources
+from evidence.harvest.progress import NoProgress
 from evidence.harvest.run import run_sync
 from evidence.harvest.sources import Config
-from evidence.harvest.sync import Outcome, Quiet
+from evidence.harvest.sync_run import Outcome
 from evidence.rules.taxonomy import Taxonomy
 from tests.loopback import Fault, LoopbackCrossref, Request
 from tests.records import FONAGY, LIPSITZ, MARKOWITZ, STANGIER, WORKS
@@ -68,7 +69,7 @@ def go(tmp_path: Path, book: Taxonomy, clock: Callable[[], datetime], waits: lis
     def run(url: str) -> Outcome:
         waits.clear()
         ledger = db.with_name("decisions.db")
-        return run_sync(db, ledger, twenty(), book, clock, Quiet(), files=None, url=url, sleep=waits.append)
+        return run_sync(db, ledger, twenty(), book, clock, NoProgress(), files=None, url=url, sleep=waits.append)
 
     return run
 

@@ -11,7 +11,7 @@ from evidence import doi as dois
 from evidence.crossref.client import CrossrefClient
 from evidence.errors import RejectedError
 from evidence.export import sync_summary
-from evidence.harvest.references import PART, _Answers, listed, settle
+from evidence.harvest.references import PART, _Lookups, citations_of, resolve
 from evidence.harvest.sources import ReferenceList
 from evidence.model import Citation, CitationStatus, Doi, Message, Resolution
 from tests.loopback import LoopbackCrossref
@@ -35,7 +35,7 @@ def cite(text: str, doi: str | None = None, position: int = 1) -> Citation:
 
 
 def verdict(citation: Citation, crossref: FakeRecordSource | None = None) -> Resolution:
-    (settled,) = settle([citation], crossref or FakeRecordSource(), {})
+    (settled,) = resolve([citation], crossref or FakeRecordSource(), {})
     return settled.resolutions[0]
 
 
@@ -54,7 +54,7 @@ def test_a_malformed_doi_is_repaired_with_before_and_after() -> None:
 
 def test_the_doi_of_another_work_is_a_mismatch_and_never_accepted() -> None:
     crossref = FakeRecordSource()
-    (settled,) = settle([cite(MARKOWITZ_TEXT, str(MALARIA["DOI"]))], crossref, {})
+    (settled,) = resolve([cite(MARKOWITZ_TEXT, str(MALARIA["DOI"]))], crossref, {})
     (found,) = settled.resolutions
     assert (found.status, found.doi) == ("mismatch", None)
     assert settled.messages == ()
@@ -119,7 +119,7 @@ def test_a_short_doi_asks_for_the_full_one() -> None:
 def test_an_alias_is_resolved_and_recorded() -> None:
     crossref = FakeRecordSource()
     crossref.aliases["10.1002/old.1774"] = str(MARKOWITZ["DOI"])
-    (settled,) = settle([cite(MARKOWITZ_TEXT, "10.1002/old.1774")], crossref, {})
+    (settled,) = resolve([cite(MARKOWITZ_TEXT, "10.1002/old.1774")], crossref, {})
     assert settled.resolutions[0].doi == MARKOWITZ["DOI"]
     assert settled.aliases == (("10.1002/old.1774", MARKOWITZ["DOI"]),)
     assert [m["DOI"] for m in settled.messages] == [MARKOWITZ["DOI"]]
@@ -133,10 +133,10 @@ def test_an_accepted_verdict_stands_without_a_new_question_until_the_line_change
     citation = cite(LIPSITZ_TEXT, "10.1016/j.cpr.2013.09.002")
     before = Resolution(citation, "resolved", Doi(LIPSITZ["DOI"]), None, 1.0)
     crossref = FakeRecordSource()
-    (settled,) = settle([citation], crossref, {1: before})
+    (settled,) = resolve([citation], crossref, {1: before})
     assert settled.resolutions == (before,)
     assert [call for call in crossref.asked if call[1]] == []
-    (settled,) = settle([cite(LIPSITZ_TEXT + " Edited.", "10.1016/j.cpr.2013.09.002")], crossref, {1: before})
+    (settled,) = resolve([cite(LIPSITZ_TEXT + " Edited.", "10.1016/j.cpr.2013.09.002")], crossref, {1: before})
     assert any(call[0] == "lookup" and call[1] for call in crossref.asked)
 
 
@@ -160,8 +160,8 @@ def test_a_deposited_list_is_followed() -> None:
         ]
     )
     source = ReferenceList("of", "Of", (), Doi("10.1176/appi.ajp.2015.15091141"))
-    citations = listed(source, crossref)
-    (settled,) = settle(citations, crossref, {}, deposited=True)
+    citations = citations_of(source, crossref)
+    (settled,) = resolve(citations, crossref, {}, deposited=True)
     assert [r.status for r in settled.resolutions] == ["resolved", "matched", "no-doi"]
     assert [r.doi for r in settled.resolutions] == [STANGIER["DOI"], MARKOWITZ["DOI"], None]
 
@@ -169,9 +169,9 @@ def test_a_deposited_list_is_followed() -> None:
 def test_a_work_without_a_deposited_list_is_said() -> None:
     source = ReferenceList("of", "Of", (), Doi("10.1176/appi.ajp.2015.15091141"))
     with pytest.raises(RejectedError, match="no reference list"):
-        listed(source, deposited([]))
+        citations_of(source, deposited([]))
     with pytest.raises(RejectedError, match="no record"):
-        listed(source, FakeRecordSource([]))
+        citations_of(source, FakeRecordSource([]))
 
 
 ODD = ["a b", "a:", "x%7ey", "a\\b", "a|b", "{a}", "a`b", "a^b", "a_b.", "a/"]
@@ -180,7 +180,7 @@ ODD = ["a b", "a:", "x%7ey", "a\\b", "a|b", "{a}", "a`b", "a^b", "a_b.", "a/"]
 def over_http(citations: Sequence[Citation], works: Sequence[Message]) -> tuple[Resolution, ...]:
     """Verdicts over HTTP, from a server that has these works."""
     with LoopbackCrossref(works) as server, CrossrefClient(server.url, sleep=lambda _: None) as crossref:
-        return tuple(r for settled in settle(citations, crossref, {}) for r in settled.resolutions)
+        return tuple(r for settled in resolve(citations, crossref, {}) for r in settled.resolutions)
 
 
 def other_works(suffix: str) -> list[Message]:
@@ -221,8 +221,8 @@ def test_a_deposited_odd_doi_is_asked_for_as_it_stands() -> None:
     crossref = deposited([{"key": "1", "DOI": "10.5555/A_B.", "unstructured": MARKOWITZ_TEXT}])
     for record in (odd, message("10.5555/a_b", "Vaccination in district 9", 1970)):
         crossref.messages[Doi(record["DOI"])] = record
-    citations = listed(ReferenceList("of", "Of", (), Doi("10.1176/appi.ajp.2015.15091141")), crossref)
-    (settled,) = settle(citations, crossref, {})
+    citations = citations_of(ReferenceList("of", "Of", (), Doi("10.1176/appi.ajp.2015.15091141")), crossref)
+    (settled,) = resolve(citations, crossref, {})
     assert [(r.status, r.doi) for r in settled.resolutions] == [("resolved", "10.5555/a_b.")]
 
 
@@ -230,7 +230,7 @@ def test_a_deposited_odd_doi_is_asked_for_as_it_stands() -> None:
 def test_a_doi_with_a_capital_beyond_ascii_is_settled_and_stored_as_registered(registered: str) -> None:
     record = MARKOWITZ | {"DOI": registered}
     with LoopbackCrossref([record]) as server, CrossrefClient(server.url, sleep=lambda _: None) as crossref:
-        (settled,) = settle([cite(MARKOWITZ_TEXT, "10.1000/ÅBC.1")], crossref, {})
+        (settled,) = resolve([cite(MARKOWITZ_TEXT, "10.1000/ÅBC.1")], crossref, {})
     (found,) = settled.resolutions
     assert (found.status, found.doi) == ("resolved", dois.lower(registered))
     assert settled.messages == (record,)
@@ -288,7 +288,7 @@ def test_a_work_is_asked_for_once_in_a_list_and_handed_over_in_the_part_that_acc
     crossref = FakeRecordSource()
     citations = [cite(WEB_PAGE, position=n) for n in range(1, PART + 1)]
     citations += [cite(MARKOWITZ_TEXT, position=PART + n) for n in range(1, 2 * PART + 1)]
-    parts = list(settle(citations, crossref, {}))
+    parts = list(resolve(citations, crossref, {}))
     assert [{r.status for r in part.resolutions} for part in parts] == [{"no-doi"}, {"matched"}, {"matched"}]
     assert [part.messages for part in parts] == [(), (MARKOWITZ,), ()]
     asked = [doi for call in crossref.asked if call[0] == "lookup" for doi in call[1]]
@@ -296,14 +296,14 @@ def test_a_work_is_asked_for_once_in_a_list_and_handed_over_in_the_part_that_acc
 
 
 def test_works_kept_for_comparing_are_few_and_the_last_used() -> None:
-    crossref, answers = FakeRecordSource(), _Answers(limit=2)
+    crossref, answers = FakeRecordSource(), _Lookups(limit=2)
     first, second, third = (Doi(str(m["DOI"])) for m in (LIPSITZ, FONAGY, MARKOWITZ))
     for doi in (first, second, first, third):
-        answers.ask(crossref, [doi])
+        answers.look_up(crossref, [doi])
         assert answers.work(doi) is not None
     assert list(answers.works) == [first, third]
     answers.found.clear()
-    answers.ask(crossref, [second])
+    answers.look_up(crossref, [second])
     assert answers.work(second) is not None
 
 

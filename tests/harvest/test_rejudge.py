@@ -15,8 +15,8 @@ import evidence
 from evidence.crossref.record_files import snapshot_files
 from evidence.database.connection import open_evidence
 from evidence.harvest import sources
-from evidence.harvest.run import Files, judge_stale, run_sync
-from evidence.harvest.sync import Quiet
+from evidence.harvest.progress import NoProgress
+from evidence.harvest.run import FileInput, rejudge_database, run_sync
 from evidence.rules import taxonomy
 from evidence.rules.taxonomy import Taxonomy
 
@@ -50,8 +50,8 @@ def contents(db: Path) -> dict[str, list[Any]]:
 def harvest(folder: Path, book: Taxonomy, clock: Callable[[], datetime]) -> Path:
     folder.mkdir()
     db = folder / "evidence.db"
-    files = Files("snapshot", snapshot_files())
-    run_sync(db, folder / "decisions.db", sources.load(SHIPPED), book, clock, Quiet(), files=files)
+    files = FileInput("snapshot", snapshot_files())
+    run_sync(db, folder / "decisions.db", sources.load(SHIPPED), book, clock, NoProgress(), files=files)
     return db
 
 
@@ -81,7 +81,7 @@ def test_the_quick_way_ends_where_the_whole_way_does(
 ) -> None:
     after = edited(tmp_path / "rules", **edits)
     db = harvest(tmp_path / "a", book, clock)
-    judge_stale(db, tmp_path / "a" / "decisions.db", after, clock)
+    rejudge_database(db, tmp_path / "a" / "decisions.db", after, clock)
     anew = contents(harvest(tmp_path / "b", after, clock))
     assert contents(db) == anew
 
@@ -92,7 +92,7 @@ def test_only_works_that_say_something_else_are_written(
     db = harvest(tmp_path / "a", book, clock)
     after = edited(tmp_path / "rules", format=lambda t: t.replace("any: [", "any: [parkinson*, ", 1))
     assert len(after.values_changed_since(book.value_digests)) >= 1
-    assert judge_stale(db, tmp_path / "a" / "decisions.db", after, clock)[0] == 258
+    assert rejudge_database(db, tmp_path / "a" / "decisions.db", after, clock)[0] == 258
     conn = open_evidence(db)
     last = conn.execute("select max(run) from runs").fetchone()[0]
     written = conn.execute("select title from works where changed_run = ?", (last,)).fetchall()

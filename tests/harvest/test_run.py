@@ -18,9 +18,10 @@ from evidence import strict_yaml
 from evidence.crossref import client
 from evidence.export import sync_summary
 from evidence.harvest import sources
-from evidence.harvest.run import Files, run_sync
+from evidence.harvest.progress import NoProgress
+from evidence.harvest.run import FileInput, run_sync
 from evidence.harvest.sources import Config
-from evidence.harvest.sync import Outcome, Quiet
+from evidence.harvest.sync_run import Outcome
 from evidence.rules.taxonomy import Taxonomy
 from tests.loopback import Fault, LoopbackCrossref, Request
 from tests.records import FONAGY, LIPSITZ, MALARIA, MARKOWITZ, SMALL_YAML, WORKS, message
@@ -59,11 +60,11 @@ def go(
 ) -> Callable[..., Outcome]:
     small = sources.check(strict_yaml.parse(SMALL_YAML, "s.yaml"))
 
-    def run(folder: str = "a", config: Config = small, files: Files | None = None, **more: Any) -> Outcome:
+    def run(folder: str = "a", config: Config = small, files: FileInput | None = None, **more: Any) -> Outcome:
         (tmp_path / folder).mkdir(exist_ok=True)
         db = tmp_path / folder / "evidence.db"
         return run_sync(
-            db, db.with_name("decisions.db"), config, book, clock, Quiet(), files=files, url=server.url, **more
+            db, db.with_name("decisions.db"), config, book, clock, NoProgress(), files=files, url=server.url, **more
         )
 
     return run
@@ -74,16 +75,16 @@ def test_first_and_second_sync(go: Callable[..., Outcome], server: LoopbackCross
     first = go()
     assert first.outcome == "complete"
     assert len(first.matched) == MANY + 4  # every work of the field, beyond the first thousand too
-    assert len(first.landed.new) == MANY + 4
+    assert len(first.written.new) == MANY + 4
     requests = len(server.requests)
     before = contents(tmp_path / "a")
     second = go()
-    assert (second.landed.new, second.landed.changed, second.landed.sightings) == ([], [], 0)
+    assert (second.written.new, second.written.changed, second.written.sightings) == ([], [], 0)
     assert contents(tmp_path / "a") == before
     again = server.requests[requests:]
-    refresh = [r for r in again if r.params.get("select") == client.LIGHT]
+    refresh = [r for r in again if r.params.get("select") == client.CHECK_FIELDS]
     assert sum(len(r.dois) for r in refresh) == MANY + 4 == second.refreshed
-    assert len(refresh) <= 2 * (len(first.landed.new) / 100)
+    assert len(refresh) <= 2 * (len(first.written.new) / 100)
     assert len(again) - len(refresh) <= 4
 
 
@@ -95,7 +96,7 @@ def test_a_change_an_alias_and_a_retraction_arrive(go: Callable[..., Outcome], s
         "updated-by": [{"DOI": "10.5555/n", "type": "retraction", "source": "retraction-watch"}],
     }
     outcome = go()
-    assert outcome.landed.changed == [FONAGY["DOI"]]
+    assert outcome.written.changed == [FONAGY["DOI"]]
     assert [(c["what"], c["doi"], c["after"]) for c in outcome.changes] == [
         ("notice", FONAGY["DOI"], "retraction 10.5555/n")
     ]
@@ -207,15 +208,15 @@ def test_a_followed_list_and_its_works_are_read_from_files(
     file = tmp_path / "records.jsonl"
     file.write_text("\n".join(json.dumps(m) for m in [{"title": ["x"]}, MARKOWITZ, FONAGY, MALARIA, citing]))
     small = sources.check(strict_yaml.parse(FOLLOWED, "s.yaml"))
-    files = Files("files", (file,))
+    files = FileInput("files", (file,))
     outcome = go(config=small, files=files)
-    assert (outcome.troubles, outcome.read, outcome.landed.rejects) == ([], 5, 1)
+    assert (outcome.troubles, outcome.read, outcome.written.rejects) == ([], 5, 1)
     assert dict(outcome.citations) == {"resolved": 1, "matched": 1, "not-in-files": 1}
-    assert MALARIA["DOI"] not in outcome.landed.new
-    assert go("all", config=small, files=Files("files", (file,), everything=True)).citations == outcome.citations
+    assert MALARIA["DOI"] not in outcome.written.new
+    assert go("all", config=small, files=FileInput("files", (file,), everything=True)).citations == outcome.citations
     nowhere = tmp_path / "none.jsonl"
     nowhere.write_text(json.dumps(MARKOWITZ))
-    (trouble,) = go("none", config=small, files=Files("files", (nowhere,))).troubles
+    (trouble,) = go("none", config=small, files=FileInput("files", (nowhere,))).troubles
     assert "10.1016/j.cpr.2013.09.002: this work is not in these files" in trouble[1]
 
 
@@ -227,7 +228,7 @@ def test_what_files_do_not_hold_is_asked_of_crossref_by_the_next_sync(
     small = sources.check(strict_yaml.parse(text, "s.yaml"))
     file = tmp_path / "records.jsonl"
     file.write_text(json.dumps(LIPSITZ))
-    outcome = go(config=small, files=Files("files", (file,)))
+    outcome = go(config=small, files=FileInput("files", (file,)))
     assert dict(outcome.citations) == {"not-in-files": 8}
     assert "8 citations: 8 not in these files" in sync_summary.sync_summary(outcome)
     for row in contents(tmp_path / "a")["citations"]:
@@ -235,7 +236,7 @@ def test_what_files_do_not_hold_is_asked_of_crossref_by_the_next_sync(
     assert "not-in-files" not in go(config=small).citations
     server.works = {}
     assert dict(go("b", config=small).citations) == {"not-found": 8}
-    assert dict(go("b", config=small, files=Files("files", (file,))).citations) == {"not-found": 8}
+    assert dict(go("b", config=small, files=FileInput("files", (file,))).citations) == {"not-found": 8}
 
 
 def test_a_doi_that_files_do_not_hold_is_never_replaced_by_another(tmp_path: Path, go: Callable[..., Outcome]) -> None:
@@ -245,7 +246,7 @@ def test_a_doi_that_files_do_not_hold_is_never_replaced_by_another(tmp_path: Pat
     file = tmp_path / "records.jsonl"
     file.write_text(json.dumps(MARKOWITZ))
     small = sources.check(strict_yaml.parse(yaml, "s.yaml"))
-    outcome = go(config=small, files=Files("files", (file,)))
+    outcome = go(config=small, files=FileInput("files", (file,)))
     assert dict(outcome.citations) == {"not-in-files": 1, "repaired": 1}
     assert "the text fits 10.1002/cpp.1774" in str(contents(tmp_path / "a")["citations"])
 
@@ -262,7 +263,7 @@ def test_a_doi_with_a_capital_beyond_ascii_lands_once(
     first = go(config=small)
     assert (first.outcome, dict(first.citations)) == ("complete", {"resolved": 2})
     stored = "10.1000/Åbc.1" if registered == "10.1000/ÅBC.1" else registered
-    assert first.landed.new == [stored]
+    assert first.written.new == [stored]
     before = contents(tmp_path / "a")
-    assert go(config=small).landed.new == []
+    assert go(config=small).written.new == []
     assert contents(tmp_path / "a") == before

@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from evidence.crossref.client import CrossrefClient
-from evidence.harvest.search import PAGES, QUIET_FULL, Matcher, Sweep, place, sweep, unread
+from evidence.harvest.search import PAGES, QUIET_FULL, Matcher, SearchPage, place_sentence, read_pages, unread_sentence
 from evidence.harvest.sources import Search
 from evidence.model import Doi, Message, Page, Query, Window
 from tests.loopback import Fault, LoopbackCrossref
@@ -59,11 +59,11 @@ def ranked(*groups: tuple[int, str], day: str = "2015-01-01") -> RankedSource:
     return RankedSource([on(day, n, title) for n, title in enumerate(titles)])
 
 
-def read(crossref: FakeRecordSource, rows: int, since: str | None = None, **more: Any) -> list[Sweep]:
-    return list(sweep(a_search(rows), crossref, since, TODAY, **more))
+def read(crossref: FakeRecordSource, rows: int, since: str | None = None, **more: Any) -> list[SearchPage]:
+    return list(read_pages(a_search(rows), crossref, since, TODAY, **more))
 
 
-def found(sweeps: Sequence[Sweep]) -> set[str]:
+def found(sweeps: Sequence[SearchPage]) -> set[str]:
     return {hit.doi for s in sweeps for hit in s.hits}
 
 
@@ -73,7 +73,7 @@ def hits(crossref: FakeRecordSource) -> set[str]:
 
 def test_a_rare_query_costs_one_request() -> None:
     crossref = FakeRecordSource([MARKOWITZ, STANGIER, MALARIA])
-    (only,) = sweep(a_search(), crossref, None, TODAY)
+    (only,) = read_pages(a_search(), crossref, None, TODAY)
     assert found([only]) == {MARKOWITZ["DOI"], STANGIER["DOI"]}
     assert (only.window, only.ended, only.reached, only.total) == (Window(), "complete", 2, 2)
     assert len(crossref.asked) == 1
@@ -98,7 +98,7 @@ def test_a_record_counts_by_any_of_its_dates_and_without_one() -> None:
             dated("online", issued={"date-parts": [[2013]]}, **{"published-online": {"date-parts": [[2012]]}}),
         ]
     )
-    (only,) = sweep(a_search(years=(1974, 2012)), crossref, None, TODAY)
+    (only,) = read_pages(a_search(years=(1974, 2012)), crossref, None, TODAY)
     assert found([only]) == {f"10.5555/{name}" for name in ("undated", "odd", "print", "online")}
 
 
@@ -106,7 +106,7 @@ def test_an_incremental_search_asks_by_index_date_and_keeps_its_years() -> None:
     fresh = {"date-time": "2026-11-23T00:00:00Z"}
     late = message("10.5555/late", HIT, 2024, indexed=fresh)
     early = message("10.5555/early", HIT, 2015, indexed=fresh)
-    (only,) = sweep(a_search(years=(1974, 2020)), FakeRecordSource([MARKOWITZ, late, early]), "2026-11-20", TODAY)
+    (only,) = read_pages(a_search(years=(1974, 2020)), FakeRecordSource([MARKOWITZ, late, early]), "2026-11-20", TODAY)
     assert only.window == Window(indexed_from="2026-11-20")
     assert [hit.doi for hit in only.hits] == ["10.5555/early"]
 
@@ -210,7 +210,7 @@ def test_a_single_day_of_more_is_cut_and_what_was_not_read_is_counted() -> None:
     assert len(cut) == 1
     assert (cut[0].window, cut[0].unread) == (Window("2016-05-01", "2016-05-01"), 45)
     assert len(found(sweeps)) == 100  # the best ten pages
-    assert unread(cut[0]) == "45 records created on 2016-05-01 match the query and were not read"
+    assert unread_sentence(cut[0]) == "45 records created on 2016-05-01 match the query and were not read"
     assert len(crossref.pages) < 50
 
 
@@ -238,7 +238,7 @@ def test_a_single_day_of_more_whose_ranking_is_doubted_is_no_guess() -> None:
     ],
 )
 def test_what_was_not_read_in_words(window: Window, count: int, words: str) -> None:
-    assert unread(Sweep(window, 0, False, 9, 9, (), 9, None, 0, "cut", count)) == words
+    assert unread_sentence(SearchPage(window, 0, False, 9, 9, (), 9, None, 0, "cut", count)) == words
 
 
 @pytest.mark.parametrize("day", ["1999-12-31", "2027-02-01"])
@@ -317,7 +317,7 @@ def test_what_either_order_brought_counts_as_read(second: range, ended: str, lef
             return Page([held[n] for n in (second if by_creation else range(10))], 20)
 
     crossref = Unsteady([on("2026-11-24", n) for n in range(20)])
-    sweeps = list(sweep(a_search(10), crossref, None, date(2002, 1, 1)))
+    sweeps = list(read_pages(a_search(10), crossref, None, date(2002, 1, 1)))
     assert (sweeps[-1].ended, sweeps[-1].unread) == (ended, left)
     assert len(found(sweeps)) == 20 - left
 
@@ -345,7 +345,7 @@ def test_what_has_no_doi_is_seen_and_handed_on_and_is_no_match() -> None:
     crossref = Strange([on("2015-01-01", n, HIT if n < 50 else NOISE) for n in range(1000)], items)
     sweeps = read(crossref, 100)
     assert (sweeps[-1].ended, sweeps[-1].reached, sweeps[-1].last_match) == ("quiet", 299, 50)  # two of them are alike
-    odd = [(place(a_search(), s, u.number), u.reason) for s in sweeps for u in s.unusable]
+    odd = [(place_sentence(a_search(), s, u.number), u.reason) for s in sweeps for u in s.unusable]
     assert odd == [
         ("search s, rank 149", "the record is null, not a JSON object"),
         ("search s, rank 150", "the record has no DOI"),
@@ -359,15 +359,15 @@ def test_what_has_no_doi_keeps_no_window_from_being_complete() -> None:
     crossref = Strange([on("2015-01-01", n) for n in range(150)], {99: None, 100: None})
     sweeps = read(crossref, 100)
     assert [(s.ended, s.by_creation) for s in sweeps] == [(None, False), (None, True), ("complete", True)]
-    assert [place(a_search(), s, u.number) for s in sweeps for u in s.unusable] == [
+    assert [place_sentence(a_search(), s, u.number) for s in sweeps for u in s.unusable] == [
         "search s, rank 99",
         "search s, rank 100",
         "search s, number 99 in order of creation",
         "search s, number 100 in order of creation",
     ]
-    assert place(a_search(), sweeps[-1], None) == "search s, a record in order of creation"
+    assert place_sentence(a_search(), sweeps[-1], None) == "search s, a record in order of creation"
     half = replace(sweeps[0], window=Window(created_until="2014-01-01", indexed_from="2013-01-01"))
-    assert place(a_search(), half, 7) == (
+    assert place_sentence(a_search(), half, 7) == (
         "search s, rank 7 of the records created until 2014-01-01 and indexed since 2013-01-01"
     )
 
@@ -449,7 +449,7 @@ def test_whatever_their_dates_say_all_are_found(
     works: list[Message], years: tuple[int | None, int | None], requests: int
 ) -> None:
     with LoopbackCrossref(works) as server, CrossrefClient(server.url, sleep=lambda _: None) as crossref:
-        assert found(list(sweep(a_search(1000, years), crossref, None, TODAY))) == {w["DOI"] for w in works}
+        assert found(list(read_pages(a_search(1000, years), crossref, None, TODAY))) == {w["DOI"] for w in works}
         assert len(server.requests) == requests
 
 
@@ -462,7 +462,7 @@ def test_forty_matches_behind_a_quiet_tenth_are_found_over_the_wire() -> None:
         CrossrefClient(server.url, sleep=lambda _: None) as crossref,
     ):
         server.rearrange = lambda ranked: sorted(ranked, key=lambda pair: order[pair[0]["DOI"]])
-        sweeps = list(sweep(a_search(1000), crossref, None, TODAY))
+        sweeps = list(read_pages(a_search(1000), crossref, None, TODAY))
     assert found(sweeps) == {w["DOI"] for w in (*first, *behind)}
     last = sweeps[-1]
     assert (last.ended, last.reached, last.total, last.last_match, last.recent) == ("quiet", 4000, 4140, 1240, 0)
@@ -472,7 +472,7 @@ def test_a_server_that_cuts_a_page_short_loses_nothing() -> None:
     works = crowd(1500)
     with LoopbackCrossref(works) as server, CrossrefClient(server.url, sleep=lambda _: None) as crossref:
         server.script([Fault("short", times=2, size=300, when=lambda r: "offset" not in r.params)])
-        assert found(list(sweep(a_search(1000), crossref, None, TODAY))) == {w["DOI"] for w in works}
+        assert found(list(read_pages(a_search(1000), crossref, None, TODAY))) == {w["DOI"] for w in works}
 
 
 # ---------------------------------------------------------------------- random worlds
@@ -545,7 +545,7 @@ def test_all_that_matches_is_found_or_it_is_said_what_was_not_read(
     asked_for = {
         doi: m for doi, m in crossref.messages.items() if m["title"][0] == HIT and within(m, Window(indexed_from=since))
     }
-    sweeps = list(sweep(a_search(20, (1974, None)), crossref, since, TODAY, quiet))
+    sweeps = list(read_pages(a_search(20, (1974, None)), crossref, since, TODAY, quiet))
     ends = [s for s in sweeps if s.ended not in (None, "split")]
     missing = [m for doi, m in asked_for.items() if doi not in found(sweeps)]
     unsaid = []

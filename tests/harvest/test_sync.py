@@ -21,7 +21,8 @@ from evidence.errors import UnavailableError
 from evidence.export import prisma_report, status_report, sync_summary
 from evidence.harvest import sources
 from evidence.harvest.sources import Config, ReferenceList, Search
-from evidence.harvest.sync import Outcome, sync
+from evidence.harvest.sync import sync
+from evidence.harvest.sync_run import Outcome
 from evidence.model import SAME_WORK, Decision, Doi, LookupResult, Message, Page, Query, Window
 from evidence.rules.taxonomy import Taxonomy
 from tests.database.test_store import dump
@@ -100,7 +101,7 @@ def test_a_changed_record_is_noticed_wherever_it_was_found_and_a_retraction_is_s
         "updated-by": [{"DOI": "10.5555/retraction", "type": "retraction", "source": "retraction-watch"}],
     }
     outcome = go(FakeRecordSource([LIPSITZ, FONAGY, MARKOWITZ, retracted]))
-    assert outcome.landed.changed == [STANGIER["DOI"]]
+    assert outcome.written.changed == [STANGIER["DOI"]]
     assert sync_summary.sync_summary(outcome).startswith(f"NOTICE retraction of included work {STANGIER['DOI']}")
     assert rows(store, "select doi, notice from works where notice is not null") == [(STANGIER["DOI"], "retraction")]
     assert rows(store, "select count(*) from snapshots") == [(5,)]
@@ -208,7 +209,7 @@ def test_a_file_never_replaces_what_was_indexed_later(store: Store, go: Callable
     undated = {key: value for key, value in older.items() if key != "indexed"}
     for record in (older, undated):
         outcome = go(FakeRecordSource([], name="files"), take=[record])
-        assert outcome.landed.changed == []
+        assert outcome.written.changed == []
     assert rows(store, f"select title from works where doi = '{MARKOWITZ['DOI']}'") == [(MARKOWITZ["title"][0],)]
 
 
@@ -237,8 +238,8 @@ def test_a_record_that_cannot_be_understood_goes_to_rejects_and_the_run_goes_on(
 ) -> None:
     odd: Message = {"title": ["Without a DOI"], "indexed": {"date-time": "2026-11-01T00:00:00Z"}}
     outcome = go(FakeRecordSource([], name="files"), take=[odd, MARKOWITZ])
-    assert outcome.landed.new == [MARKOWITZ["DOI"]]
-    assert outcome.landed.rejects == 1
+    assert outcome.written.new == [MARKOWITZ["DOI"]]
+    assert outcome.written.rejects == 1
     assert rows(store, "select reason from rejects") == [("the record has no DOI",)]
 
 
@@ -445,11 +446,11 @@ def test_a_file_moves_no_bookmark_ends_no_sighting_and_takes_back_no_verdict(
     go(FakeRecordSource([poor], name="snapshot"))
     assert rows(store, "select count(*) from sources where bookmark is not null") == [(0,)]
     first = go(FakeRecordSource())
-    assert set(first.landed.new) == {LIPSITZ["DOI"], FONAGY["DOI"], STANGIER["DOI"]}
-    assert first.landed.changed == [MARKOWITZ["DOI"]]  # the real record replaces the file's
+    assert set(first.written.new) == {LIPSITZ["DOI"], FONAGY["DOI"], STANGIER["DOI"]}
+    assert first.written.changed == [MARKOWITZ["DOI"]]  # the real record replaces the file's
     before = dump(store, leave=("runs", "requests"))
     offline = go(FakeRecordSource([poor], name="snapshot"))
-    assert (offline.gone, offline.landed.changed, offline.warnings) == (0, [], [])
+    assert (offline.gone, offline.written.changed, offline.warnings) == (0, [], [])
     assert dict(offline.citations) == {"resolved": 1, "no-doi": 1, "repaired": 1}
     assert dump(store, leave=("runs", "requests")) == before
 

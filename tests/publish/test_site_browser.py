@@ -17,8 +17,8 @@ import pytest
 from evidence.crossref.record_files import snapshot_files
 from evidence.database.ledger import read_ledger
 from evidence.harvest import sources
-from evidence.harvest.run import Files, run_sync
-from evidence.harvest.sync import Quiet
+from evidence.harvest.progress import NoProgress
+from evidence.harvest.run import FileInput, run_sync
 from evidence.publish import serve
 from evidence.review import desk
 from evidence.rules.taxonomy import Taxonomy
@@ -204,8 +204,8 @@ DESK_PAGES = ("/desk", "/desk?queue=second", "/desk?queue=again", "/desk/pairs",
 def desk_address(tmp_path: Path, book: Taxonomy) -> Iterator[tuple[str, str, Path]]:
     """A desk over the bundled works: its address, the link that lets in, and the ledger."""
     db, ledger = tmp_path / "evidence.db", tmp_path / "decisions.db"
-    files = Files("snapshot", snapshot_files())
-    run_sync(db, ledger, sources.load(SHIPPED), book, desk._now, Quiet(), files=files)
+    files = FileInput("snapshot", snapshot_files())
+    run_sync(db, ledger, sources.load(SHIPPED), book, desk._now, NoProgress(), files=files)
     told, page = desk.local_desk(db, ledger, "A. Reader")
     with served(db, told) as address:
         yield address, address + page, ledger

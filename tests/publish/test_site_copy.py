@@ -411,7 +411,7 @@ def test_a_full_disk_leaves_the_target_unchanged(db: Path, tmp_path: Path) -> No
 
 def test_only_one_process_publishes_at_a_time(db: Path, tmp_path: Path) -> None:
     site_copy.publish(db, tmp_path / "site", now=at_noon)
-    with FileLock(tmp_path / "site" / ".lock"), pytest.raises(BusyError, match="another evidence publish"):
+    with FileLock(tmp_path / "site" / ".lock"), pytest.raises(BusyError, match="another `evidence publish`"):
         site_copy.publish(db, tmp_path / "site", now=at_noon)
 
 

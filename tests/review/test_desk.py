@@ -22,8 +22,8 @@ from evidence.database.lock import locked
 from evidence.decisions import current_decisions
 from evidence.errors import ConfigError
 from evidence.harvest import sources
-from evidence.harvest.run import Files, judge_stale, run_sync
-from evidence.harvest.sync import Quiet
+from evidence.harvest.progress import NoProgress
+from evidence.harvest.run import FileInput, rejudge_database, run_sync
 from evidence.model import SAME_WORK, Doi
 from evidence.publish import serve, site_copy
 from evidence.review import desk
@@ -40,9 +40,9 @@ TOKEN = re.compile(r'name="csrftoken" value="([^"]+)"')
 def harvested(tmp_path_factory: pytest.TempPathFactory, book: Taxonomy) -> Path:
     """The bundled works, judged."""
     folder = tmp_path_factory.mktemp("desk")
-    files = Files("snapshot", snapshot_files())
+    files = FileInput("snapshot", snapshot_files())
     db = folder / "evidence.db"
-    run_sync(db, folder / "decisions.db", sources.load(SHIPPED), book, desk._now, Quiet(), files=files)
+    run_sync(db, folder / "decisions.db", sources.load(SHIPPED), book, desk._now, NoProgress(), files=files)
     return db
 
 
@@ -327,7 +327,7 @@ async def test_a_word_during_a_sync_is_kept_and_said_to_show_later(
     assert shown_doi(after) != doi
     assert verdict(db, doi) == ("unsure", "rule")
     assert doi not in room.queue("waiting", REVIEWER)
-    judge_stale(db, ledger(db), book, desk._now)
+    rejudge_database(db, ledger(db), book, desk._now)
     assert verdict(db, doi) == ("include", "person")
 
 

@@ -51,11 +51,11 @@ EVERYWHERE = bool(os.environ.get("EVIDENCE_KILL_EVERYWHERE"))
 @pytest.mark.parametrize(
     ("job", "options", "points"),
     [
-        ("create", () if EVERYWHERE else ("--points", "60"), 1000 if EVERYWHERE else 60),
-        ("create", ("--torn", "--points", "40"), 40),
-        ("sync", ("--points", "25"), 25),
-        ("decide", ("--points", "40"), 40),
-        ("backup", ("--points", "25"), 25),
+        ("create", () if EVERYWHERE else ("--points", "40"), 1000 if EVERYWHERE else 40),
+        ("create", ("--torn", "--points", "25"), 25),
+        ("sync", ("--points", "20"), 20),
+        ("decide", ("--points", "30"), 30),
+        ("backup", ("--points", "20"), 20),
     ],
 )
 def test_killed_at_an_exact_write(shim: str, tmp_path: Path, job: str, options: tuple[str, ...], points: int) -> None:

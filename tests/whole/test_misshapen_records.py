@@ -23,9 +23,11 @@ from evidence.crossref.normalise import cited_by, indexed_at
 from evidence.database import queries
 from evidence.database.store import Store, open_store
 from evidence.harvest import sources
-from evidence.harvest.run import Files, run_sync
+from evidence.harvest.progress import NoProgress
+from evidence.harvest.run import FileInput, run_sync
 from evidence.harvest.sources import Config
-from evidence.harvest.sync import Outcome, Quiet, sync
+from evidence.harvest.sync import sync
+from evidence.harvest.sync_run import Outcome
 from evidence.model import Doi, LookupResult, Message, Page, Query, RecordStatus, Window
 from evidence.rules.taxonomy import Taxonomy
 from tests.loopback import LoopbackCrossref
@@ -188,7 +190,7 @@ def check(
 def twice(store: Store, run: Callable[[], Outcome], wanted: Sequence[str]) -> None:
     check(store, run(), wanted)
     before = size(store)
-    assert run().landed.rejects == 0
+    assert run().written.rejects == 0
     assert size(store) == before
 
 
@@ -278,8 +280,8 @@ def test_every_field_with_every_value_in_a_file(
     db, ledger = tmp_path / "evidence.db", tmp_path / "decisions.db"
     sizes = []
     for _ in range(2):
-        crossref = Files("files", (file,), everything)
-        outcome = run_sync(db, ledger, by_name, book, clock, Quiet(), files=crossref)
+        crossref = FileInput("files", (file,), everything)
+        outcome = run_sync(db, ledger, by_name, book, clock, NoProgress(), files=crossref)
         with open_store(db, ledger) as store:
             wanted = [json.loads(line)["DOI"] for line in lines if line.startswith('{"DOI": "')]
             check(store, outcome, wanted, broken=1)

@@ -24,7 +24,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from evidence import strict_yaml
 from evidence.database.store import open_store
 from evidence.harvest import sources
-from evidence.harvest.sync import Outcome, sync
+from evidence.harvest.sync import sync
+from evidence.harvest.sync_run import Outcome
 from evidence.model import Message
 from evidence.rules import taxonomy
 from tests.world import DAY, REFERENCE_LIST, Killed, World, copy_databases, put_back
@@ -151,8 +152,8 @@ class Histories(RuleBasedStateMachine):
         assert outcome.outcome == "complete", outcome.troubles
         self.compare(before)
         again = self.harvest(False)
-        assert (again.landed.new, again.landed.changed, again.changes, again.gone) == ([], [], [], 0)
-        assert (again.landed.moved, again.landed.gone, again.landed.back) == ([], [], [])
+        assert (again.written.new, again.written.changed, again.changes, again.gone) == ([], [], [], 0)
+        assert (again.written.moved, again.written.gone, again.written.back) == ([], [], [])
 
     @rule(at=st.integers(1, 12), lasts=st.integers(1, 40))
     def sync_while_answers_fail(self, at: int, lasts: int) -> None:

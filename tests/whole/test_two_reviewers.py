@@ -16,8 +16,10 @@ from evidence.database.ledger import read_ledger
 from evidence.database.store import open_store
 from evidence.errors import ConfigError
 from evidence.harvest import rejudge, sources
-from evidence.harvest.run import judge_stale
-from evidence.harvest.sync import Outcome, Quiet, sync
+from evidence.harvest.progress import NoProgress
+from evidence.harvest.run import rejudge_database
+from evidence.harvest.sync import sync
+from evidence.harvest.sync_run import Outcome
 from evidence.model import SAME_WORK, Decision, Doi, Message
 from evidence.review import decisions_csv
 from evidence.review.decide import add_decisions, import_decisions
@@ -50,7 +52,7 @@ class Review:
         return words
 
     def judge(self) -> int:
-        return judge_stale(self.db, self.ledger, self.book, self.clock)[0]
+        return rejudge_database(self.db, self.ledger, self.book, self.clock)[0]
 
     def verdicts(self) -> dict[str, tuple[str, str | None]]:
         with reading(self.db) as conn:
@@ -241,7 +243,7 @@ def test_judging_again_settles_in_one_run(review: Review) -> None:
     review.sync(*WORKS, TWIN)
     review.decide(COPY, "exclude")
     with open_store(review.db) as store:
-        assert rejudge.settle(store, review.book, 1, Quiet(), moved=True) == (0, 0)
+        assert rejudge.rejudge_and_deduplicate(store, review.book, 1, NoProgress(), moved=True) == (0, 0)
 
 
 def test_a_decision_on_a_ledger_that_was_restored_shows_at_once(review: Review) -> None:

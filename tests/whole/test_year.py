@@ -200,7 +200,7 @@ class Year:
         if complete:
             since = copy.last_run()
             again = copy.sync()
-            assert again.changes or (again.landed.new, again.landed.changed, again.rejudged) == ([], [], 0)
+            assert again.changes or (again.written.new, again.written.changed, again.rejudged) == ([], [], 0)
             self._compare_told(copy, since, complete=True)
             self._compare_works(copy)
         return complete

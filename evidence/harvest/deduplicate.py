@@ -1,0 +1,138 @@
+"""The records of one work, found by rules and by people's decisions, and written as clusters.
+
+The rules compare pairs (`linkage.duplicates`); a person's decision on a pair beats them. It asks no record source and reads
+no clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from evidence.database import queries
+from evidence.database.store import Store
+from evidence.decisions import Subject, contradictions, current_decisions, subject
+from evidence.linkage import duplicates
+from evidence.model import SAME_WORK, Decision, Doi
+
+
+def find_duplicates(store: Store, run: int, moved: bool) -> int:
+    """Cluster the records of one work; returns how many works changed. Skipped when no work, no decision and no crashed run can
+    have changed anything."""
+    if not moved and not pairs_need_update(store) and not queries.previous_run_crashed(store.conn, run):
+        return 0
+    decided = _decided_pairs(store)
+    apart = sorted(key for key, (verdict, _) in decided.items() if verdict == "apart")
+    rows = {row["doi"]: row for row in queries.duplicate_candidates(store.conn)}
+    candidates = [_candidate(row) for row in rows.values()]
+    ruled = [p for p in duplicates.find_pairs(candidates) if (p.first, p.second) not in decided]
+    clusters = duplicates.build_clusters(ruled, candidates, apart)
+    waiting = set(duplicates.pairs_to_check(ruled, clusters))
+    same_as: dict[str, str] = {}
+    same = [key for key, (verdict, _) in decided.items() if verdict == "same"]
+    groups = _merge_clusters(clusters, same, apart, rows)
+    for group in groups:
+        best = next((m for m in group if rows[m]["screened"] == "include"), group[0])
+        same_as |= {member: best for member in group if member != best}
+    pairs = [(p.first, p.second, "doubtful" if p in waiting else "same", "rule", p.reason) for p in ruled]
+    kept_apart = _reasons_not_joined(groups, same, apart, rows)
+    pairs += [(*key, verdict, "person", reason + kept_apart.get(key, "")) for key, (verdict, reason) in decided.items()]
+    return store.set_duplicates(run, sorted(pairs), same_as)
+
+
+def pairs_need_update(store: Store) -> bool:
+    """Whether people made decisions on pairs that `duplicates` does not show yet."""
+    shown = queries.pairs_decided_by_people(store.conn)
+    return _decided_pairs(store) != {
+        key: (verdict, why.partition(_NOT_JOINED)[0]) for key, (verdict, why) in shown.items()
+    }
+
+
+def _merge_clusters(
+    clusters: Iterable[duplicates.Cluster],
+    same: Sequence[tuple[str, str]],
+    apart: Collection[tuple[str, str]],
+    rows: Mapping[str, Mapping[str, Any]],
+) -> list[list[str]]:
+    """The groups of records of one work, the preferred first. A person's decision joins what the rules do not; no group holds
+    two records that a person set apart."""
+    groups = [[c.preferred, *(m for m in c.members if m != c.preferred)] for c in clusters]
+    for pair in same:
+        if not all(doi in rows for doi in pair):
+            continue
+        touched = [group for group in groups if set(group) & set(pair)]
+        joined = list(dict.fromkeys([*(m for group in touched for m in group), *pair]))
+        if any(first in joined and second in joined for first, second in apart):
+            continue
+        groups = [*(group for group in groups if group not in touched), joined]
+    return groups
+
+
+_NOT_JOINED = " (Not joined: "
+
+
+def _reasons_not_joined(
+    groups: Sequence[Sequence[str]],
+    same: Iterable[tuple[str, str]],
+    apart: Iterable[tuple[str, str]],
+    rows: Mapping[str, Mapping[str, Any]],
+) -> dict[tuple[str, str], str]:
+    """Why pairs that a person decided are one work are not shown as one."""
+    home = {doi: number for number, group in enumerate(groups) for doi in group}
+    reasons = {}
+    for pair in same:
+        one, two = (home.get(doi, doi) for doi in pair)
+        if one == two:
+            continue
+        if out := [doi for doi in pair if doi not in rows]:
+            reasons[pair] = f"{_NOT_JOINED}{' and '.join(out)} {'is' if len(out) == 1 else 'are'} excluded.)"
+            continue
+        between = next(p for p in apart if {home.get(doi, doi) for doi in p} == {one, two})
+        reasons[pair] = f"{_NOT_JOINED}{between[0]} and {between[1]} are two works, as people decided.)"
+    return reasons
+
+
+def _candidate(row: Mapping[str, Any]) -> duplicates.Candidate:
+    fields = {
+        name: row[name] for name in ("title", "authors", "container", "volume", "issue", "pages", "abstract", "kind")
+    }
+    year = str(row["year"]) if row["year"] is not None else None
+    return duplicates.Candidate(
+        key=row["doi"], doi=row["doi"], year=year, issn=row["issn"], registered=row["registered"], **fields
+    )
+
+
+def _decided_pairs(store: Store) -> dict[tuple[str, str], tuple[str, str]]:
+    """People's latest decision on each pair of records: (doi, other) → (same or apart, reason). `doubtful`: one reviewer decided
+    and undid it on copies that had not seen each other. The reason names the decisions that were overruled."""
+    of_pairs = [d for d in store.decisions() if d.facet == SAME_WORK and d.value]
+    if not of_pairs:
+        return {}
+    moved = queries.alias_targets(store.conn, [Doi(doi) for d in of_pairs for doi in (d.doi, d.value) if doi])
+    current = current_decisions(of_pairs, moved)
+    last = {subject(d, moved): d for d in current}
+    contradicted = [d for group in contradictions(of_pairs, moved) for d in group[:-1] if d.action != "withdraw"]
+    by_pair: dict[Subject, list[Decision]] = {}
+    for decision in (*current, *contradicted):
+        by_pair.setdefault(subject(decision, moved), []).append(decision)
+    verdicts = {
+        (str(first), str(second)): _verdict_on_pair(last.get((first, between, second)), decisions)
+        for (first, between, second), decisions in by_pair.items()
+        if first != second
+    }
+    known = store.digests_and_bases([Doi(doi) for pair in verdicts for doi in pair])
+    return {pair: verdict for pair, verdict in verdicts.items() if all(Doi(doi) in known for doi in pair)}
+
+
+_PAIR = {"tag": ("same", "one work"), "untag": ("apart", "two works")}
+
+
+def _verdict_on_pair(counts: Decision | None, decisions: Sequence[Decision]) -> tuple[str, str]:
+    """The verdict and reason shown for a pair: those of the decision that counts (None: there is none), and what it overrules."""
+    if counts is None:
+        last = decisions[-1]
+        sentence = f"said that they are {_PAIR[last.action][1]}, and took that back without knowing of it"
+        return "doubtful", f"{last.reviewer}: {sentence}."
+    others = sorted({f"{d.reviewer}: {_PAIR[d.action][1]}" for d in decisions if d.action != counts.action})
+    disagree = f" (People disagree: {', '.join(others)}.)" if others else ""
+    return _PAIR[counts.action][0], f"{counts.reviewer}: {counts.reason}{disagree}"

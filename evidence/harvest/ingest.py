@@ -1,0 +1,234 @@
+"""One page of harvested records → the database: aliases followed, records normalised and judged, all in one transaction.
+
+A record that cannot be understood is kept among the rejects and never stops the others. May not decide which records are
+harvested; no SQL here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
+
+from evidence.crossref.normalise import (
+    cited_by,
+    doi_of,
+    indexed_at,
+    listed_aliases,
+    missing_doi_reason,
+    normalise,
+    serialise,
+    serialise_any,
+)
+from evidence.crossref.record_files import Unreadable
+from evidence.database import queries
+from evidence.database.rows import Counted, HarvestedPage, JudgedRecord, Reject, SearchRequest, Sighting
+from evidence.database.store import Store
+from evidence.errors import RecordError
+from evidence.harvest import rejudge
+from evidence.harvest.sources import FILES_SOURCE
+from evidence.harvest.sync_run import Outcome, SyncRun
+from evidence.model import Doi, LookupResult, Message, RecordSource, Resolution
+
+
+def ingest(
+    run: SyncRun,
+    source: str,
+    messages: Sequence[Message] = (),
+    sightings: Sequence[Sighting] = (),
+    aliases: Sequence[tuple[Doi, Doi]] = (),
+    *,
+    resolutions: Sequence[Resolution] = (),
+    requests: Sequence[SearchRequest] = (),
+    rejects: Sequence[Reject] = (),
+    places: Mapping[Doi, str] | None = None,
+    counted: Sequence[Counted] = (),
+    absent: Sequence[Doi] = (),
+    present: Sequence[Doi] = (),
+    confirmed: Collection[Doi] = (),
+) -> None:
+    """Write what a page of `source` brought, and all that its aliases move, in one transaction.
+
+    `rejects` were found on the way here; `places` says where a record was, in case it cannot be understood. `counted` are
+    results of a light check; `absent` are the known works that Crossref has no record of, `present` those that it lists.
+    `confirmed` are DOIs that were looked up one by one and have a record of their own.
+    """
+    listed = _aliases_listed(run, messages, confirmed)
+    moved = listed | _known_aliases(run, messages, sightings, resolutions, confirmed)
+    moved = {alias: moved.get(doi, doi) for alias, doi in moved.items()}
+    messages = [message for message in messages if doi_of(message) not in moved]
+    sightings = [replace(s, doi=moved.get(s.doi, s.doi)) for s in sightings]
+    resolutions = [replace(r, doi=moved.get(r.doi, r.doi)) if r.doi else r for r in resolutions]
+    moving = listed | dict(aliases)
+    arriving, targets, unusable = _alias_targets(run, messages, moving)
+    records, not_understood, unchanged = _judged(run, [*messages, *arriving], moving if targets else {}, places or {})
+    records += _judged_again(run, targets - {record.doi for record in records}, moving)
+    page = HarvestedPage(
+        records,
+        sightings,
+        list(moving.items()),
+        [*rejects, *unusable, *not_understood],
+        resolutions,
+        requests,
+        counted=[*counted, *unchanged],
+        absent=absent,
+        present=[*present, *filter(None, map(doi_of, messages))] if run.records.authoritative else (),
+    )
+    run.outcome.written += run.store.write_page(run.number, source, page)
+
+
+def ingest_unreadable(store: Store, outcome: Outcome, entries: Iterable[Unreadable]) -> None:
+    """Keep the lines and entries of files that are no records among the rejects."""
+    rejects = [Reject(_digest(e.text), e.doi, e.reason, e.text, e.where) for e in entries]
+    outcome.written += store.write_page(outcome.run, FILES_SOURCE, HarvestedPage(rejects=rejects))
+
+
+def look_up(run: SyncRun, dois: Sequence[Doi]) -> tuple[list[LookupResult], list[Reject]]:
+    """The results for these DOIs: records, and answers that there is none; and apart from them what came in place of a
+    requested record. That has no usable DOI, so it proves nothing about the record."""
+    results: list[LookupResult] = []
+    rejects: list[Reject] = []
+    for result in chain.from_iterable(run.records.lookup(dois)):
+        if result.message is not None and (result.record_doi is None or doi_of(result.message) is None):
+            rejects.append(reject(run, result.message, result.requested))
+        else:
+            results.append(result)
+    return results, rejects
+
+
+def messages_of(results: Iterable[LookupResult]) -> list[Message]:
+    """The records among the results."""
+    return [result.message for result in results if result.message is not None]
+
+
+def aliases_of(results: Iterable[LookupResult]) -> list[tuple[Doi, Doi]]:
+    """(alias, DOI of its record) of the results for aliases."""
+    return [(r.requested, r.record_doi) for r in results if r.record_doi and r.record_doi != r.requested]
+
+
+def reject(run: SyncRun, message: object, requested: Doi) -> Reject:
+    """What came when the record of a DOI was requested, and is not that record or cannot be understood."""
+    text, digest = serialise_any(message)
+    try:
+        normalise(message)  # type: ignore[arg-type]  # RecordError for whatever is no record
+        reason = "the record has another DOI"
+    except RecordError as error:
+        reason = str(error)
+    return Reject(digest, requested, reason, text, _place(run.records, requested))
+
+
+def _aliases_listed(run: SyncRun, messages: Sequence[Message], confirmed: Collection[Doi]) -> dict[Doi, Doi]:
+    """The aliases that records list, each with the DOI it leads to; of two records that list each other the first counts.
+    A file does not overrule a record that was indexed after its own; a record that cannot be understood overrules none."""
+    found: dict[Doi, Doi] = {}
+    for message in messages:
+        doi, names = doi_of(message), listed_aliases(message)
+        if doi is None or not names or not _is_understood(message):
+            continue
+        held = {} if run.records.authoritative else queries.indexed_times(run.store.conn, names)
+        indexed = indexed_at(message) or ""
+        for name in names:
+            if name not in confirmed and found.get(doi) != name and (held.get(name) or "") <= indexed:
+                found[name] = doi
+    return found
+
+
+def _is_understood(message: Message) -> bool:
+    try:
+        normalise(message)
+    except RecordError:
+        return False
+    return True
+
+
+def _known_aliases(
+    run: SyncRun,
+    messages: Sequence[Message],
+    sightings: Sequence[Sighting],
+    resolutions: Sequence[Resolution],
+    confirmed: Collection[Doi],
+) -> dict[Doi, Doi]:
+    """The DOIs of a page that are aliases of known works. A file may be older than the alias, and a list may show it for a
+    while: only a DOI that was looked up by itself has a record of its own again."""
+    dois = {doi for message in messages if (doi := doi_of(message))} | {s.doi for s in sightings}
+    dois |= {r.doi for r in resolutions if r.doi}
+    moved = queries.alias_targets(run.store.conn, sorted(dois.difference(confirmed)))
+    known = queries.indexed_times(run.store.conn, sorted(set(moved.values())))
+    return {alias: doi for alias, doi in moved.items() if doi in known}
+
+
+def _alias_targets(
+    run: SyncRun, messages: Sequence[Message], moving: Mapping[Doi, Doi]
+) -> tuple[list[Message], set[Doi], list[Reject]]:
+    """The works to which aliases lead known ones: their records where we have none yet, and their DOIs. They are written
+    together with the alias, so that a work is never lost between two DOIs. Also what came instead of a record."""
+    conn = run.store.conn
+    targets = {moving.get(moving[doi], moving[doi]) for doi in queries.indexed_times(conn, sorted(moving))}
+    targets = {queries.canonical_doi(conn, doi) for doi in targets}
+    known = {doi_of(message) for message in messages} | queries.indexed_times(conn, sorted(targets)).keys()
+    wanted = sorted(targets - known)
+    results, rejects = look_up(run, wanted) if wanted else ([], [])
+    return messages_of(results), targets, rejects
+
+
+def _judged(
+    run: SyncRun, messages: Sequence[Message], moving: Mapping[Doi, Doi], places: Mapping[Doi, str]
+) -> tuple[list[JudgedRecord], list[Reject], list[Counted]]:
+    """The records whose content is new, normalised and judged; those that cannot be understood, with the reason; and the
+    new counts of those whose content did not change. `moving` are the aliases written with them, whose decisions count too."""
+    latest: dict[Doi, Message] = {}
+    rejects: list[Reject] = []
+    for message in messages:
+        if (doi := doi_of(message)) is None:
+            text, digest = serialise_any(message)
+            rejects.append(Reject(digest, None, missing_doi_reason(message), text))
+        else:
+            latest[doi] = message
+    current = run.store.digests_and_bases(list(latest))
+    held = queries.indexed_times(run.store.conn, list(latest))
+    decisions = rejudge.decisions_by_work(run.store, moving) if moving else run.decisions
+    records = []
+    counted: list[Counted] = []
+    for doi, message in latest.items():
+        try:
+            raw, checksum = serialise(message)
+        except RecordError as error:
+            text, digest = serialise_any(message)
+            rejects.append(Reject(digest, doi, str(error), text, places.get(doi) or _place(run.records, doi)))
+            continue
+        indexed, before = indexed_at(message), held.get(doi)
+        if (indexed or "") < (before or ""):
+            continue  # older than the current record (a file read after a harvest)
+        if current.get(doi, ("", ""))[0] == checksum:
+            newly_indexed = indexed if indexed != before else None
+            if newly_indexed or run.records.authoritative:
+                counted.append((doi, newly_indexed, cited_by(message)))
+            continue
+        record = rejudge.read_and_judge(message, doi, checksum, raw, run.taxonomy, decisions)
+        if record.work is None:
+            place = places.get(doi) or _place(run.records, doi)
+            rejects.append(Reject(checksum, doi, record.basis, record.message, place))
+        records.append(record)
+    return records, rejects, counted
+
+
+def _judged_again(run: SyncRun, dois: Collection[Doi], moving: Mapping[Doi, Doi]) -> list[JudgedRecord]:
+    """Works whose records do not change, judged again with the decisions on the works that move to them."""
+    decisions = rejudge.decisions_by_work(run.store, moving) if dois else {}
+    return [
+        record
+        for doi, checksum, raw in queries.current_records(run.store.conn, sorted(dois))
+        if (record := rejudge.read_and_judge(json.loads(raw), doi, checksum, raw, run.taxonomy, decisions)).work
+    ]
+
+
+def _place(records: RecordSource, doi: Doi) -> str:
+    """Where the record of this DOI is: file and line; at Crossref, the DOI it is asked for by."""
+    found = next(chain.from_iterable(records.lookup([doi])), None) if not records.authoritative else None
+    return found.place if found and found.place else f"asked for by {doi}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]

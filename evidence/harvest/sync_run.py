@@ -1,0 +1,102 @@
+"""One sync run: what its stages share, and what it did. No SQL, no requests."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from evidence.database import change_log
+from evidence.database.rows import Written
+from evidence.database.sql import Row
+from evidence.database.store import Store
+from evidence.harvest import search
+from evidence.harvest.progress import Progress
+from evidence.model import Clock, Decision, Doi, RecordSource
+from evidence.rules.taxonomy import Taxonomy
+
+OVERLAP = timedelta(days=2)
+"""A bookmark lies this far before the start of its run: index dates have day resolution and clocks differ."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a run did, for the summary and the exit code.
+
+    `outcome` is `complete`, `partial` (a source failed) or `crashed`. `gone` counts sightings that ended, and `unfound` are
+    their works (doi, title). `changes` are the changes that the run announced (rows of `queries.changes`, without tags).
+    `troubles` and `warnings` are (source id, sentence); `read` is the number of records read from files, None over HTTP.
+    """
+
+    run: int
+    outcome: str = "complete"
+    citations: Counter[str] = field(default_factory=Counter)
+    matched: set[Doi] = field(default_factory=set)
+    written: Written = field(default_factory=Written)
+    rejudged: int = 0
+    gone: int = 0
+    unfound: tuple[tuple[Doi, str | None], ...] = ()
+    refreshed: int = 0
+    read: int | None = None
+    changes: list[Row] = field(default_factory=list)
+    troubles: list[tuple[str, str]] = field(default_factory=list)
+    warnings: list[tuple[str, str]] = field(default_factory=list)
+    verdicts: dict[str, int] = field(default_factory=dict)
+    known_found: int = 0
+    known_total: int = 0
+    known_missing: tuple[str, ...] = ()
+    requests: int = 0
+    bytes: int = 0
+
+    def counts(self) -> dict[str, Any]:
+        """What the `runs` row keeps; `changes` are numbers by kind."""
+        return {
+            "citations": dict(sorted(self.citations.items())),
+            "matched": len(self.matched),
+            "changes": change_log.counts_by_kind(self.changes),
+            "sightings": self.written.sightings,
+            "rejects": self.written.rejects,
+            "rejudged": self.rejudged,
+            "gone": self.gone,
+            "troubles": len(self.troubles),
+            "verdicts": self.verdicts,
+            "known": [self.known_found, self.known_total],
+            "requests": self.requests,
+            "bytes": self.bytes,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class SyncRun:
+    """What every stage of one run needs. `number` is the run's in the database; `decisions` are those at its start, by work;
+    `full` forgets the bookmarks and reads searches twice as deep. Stages add to `outcome`."""
+
+    number: int
+    store: Store
+    records: RecordSource
+    taxonomy: Taxonomy
+    now: Clock
+    started: datetime
+    decisions: Mapping[Doi, tuple[Decision, ...]]
+    progress: Progress
+    full: bool
+    outcome: Outcome
+
+    @property
+    def today(self) -> date:
+        """The day the run started, UTC."""
+        return self.started.date()
+
+    @property
+    def quiet_pages(self) -> int:
+        """How many pages in a row without a match end the reading of a search."""
+        return search.QUIET_FULL if self.full else search.QUIET
+
+    @property
+    def bookmark(self) -> str:
+        """From which index date (ISO) a source that this run harvests to its end may be read next time. Index dates are the
+        provider's, so its clock counts where ours is ahead of it."""
+        began = min(self.started, self.records.date or self.started)
+        return (began.date() - OVERLAP).isoformat()
