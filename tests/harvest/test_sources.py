@@ -101,7 +101,7 @@ def test_filters_are_crossrefs_own_spelling() -> None:
         (SEARCH.replace("kind: search", "kind: serch"), 4, "did you mean 'search'"),
         (SEARCH.replace("    kind: search\n", ""), 3, "kind"),
         (SEARCH.replace("id: a", "id: A b"), 3, "lower-case"),
-        (SEARCH.replace("id: a", "id: known-works"), 3, "keeps for itself"),
+        (SEARCH.replace("id: a", "id: known-works"), 3, "is reserved for the program"),
         (SEARCH.replace("    label: A\n", ""), 3, "`label:` is missing"),
         (SEARCH.replace("[interpersonal psychotherap*]", "[]"), 7, "empty"),
         (SEARCH.replace("[interpersonal psychotherap*]", "['/(/']"), 7, ""),
