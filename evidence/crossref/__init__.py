@@ -1,1 +1,1 @@
-"""Crossref: the client, how its responses are read, and a record as a Work. `transport` alone opens the network."""
+"""Crossref: the client, its rate limit and responses, records from files, and a record as a Work. Only `transport` opens the network."""
