@@ -64,12 +64,12 @@ def _number(entity: re.Match[str]) -> str:
     return f"&#{digits};" if len(digits) < 20 else "\ufffd"
 
 
-def whole(text: str) -> str:
+def without_surrogates(text: str) -> str:
     """Halves of surrogate pairs replaced by U+FFFD: alone they are no character, and no file or database can hold them."""
     return text if text.isascii() else _LONE_HALF.sub("\ufffd", text)
 
 
-def repaired(text: str) -> str:
+def repair_encoding(text: str) -> str:
     """`CastaÃ±o` → `Castaño`: text that was written in one encoding and read in another. Other text is left as it is."""
     if text.isascii() or not _SUSPICIOUS.search(text) or not is_bad(text):
         return text

@@ -43,7 +43,7 @@ def first_last(raw: str | None) -> tuple[str | None, str | None]:
     return found[0].first, found[-1].last or (found[-1].first if len(found) > 1 else None)
 
 
-def written(raw: str | None, dash: str) -> str | None:
+def formatted(raw: str | None, dash: str) -> str | None:
     """All pages in one line, ranges with `dash`, articles' numbers with the hyphen they have."""
     return ", ".join(span.first + (dash + span.last if span.last else "") for span in spans(raw)) or None
 

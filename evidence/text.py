@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from evidence.characters import composed, decomposed, repaired, unescape, whole
+from evidence.characters import composed, decomposed, repair_encoding, unescape, without_surrogates
 
 
 def _names(words: str) -> frozenset[str]:
@@ -94,7 +94,7 @@ _PASSES = 3
 """Crossref holds text escaped twice (`&amp;lt;scp&amp;gt;`); more than that has not been seen."""
 
 
-def plain(markup: str | None) -> str | None:
+def plain_text(markup: str | None) -> str | None:
     """The text a reader sees, one line per block and `Heading: text` for sections; None when nothing is left of it."""
     if markup is None:
         return None
@@ -102,7 +102,7 @@ def plain(markup: str | None) -> str | None:
     return None if _TRIVIAL.fullmatch(text) else text
 
 
-def line(markup: str | None) -> str | None:
+def plain_line(markup: str | None) -> str | None:
     """The same on one line, for names and short fields: only emptiness is None (`Na` and `None` are surnames)."""
     if markup is None:
         return None
@@ -111,11 +111,11 @@ def line(markup: str | None) -> str | None:
     ):  # most fields of most records
         return (" ".join(markup.split()) if "  " in markup else markup.strip()) or None
     if not _ODD.search(markup):
-        return composed(" ".join(repaired(markup).split())) or None
+        return composed(" ".join(repair_encoding(markup).split())) or None
     return _read(markup).replace("\n", " ") or None
 
 
-def flat(text: str) -> str:
+def without_accents(text: str) -> str:
     """`text` without accents and capitals; punctuation stays."""
     if text.isascii():
         return text.lower()
@@ -129,7 +129,7 @@ def fold(text: str) -> str:
 
 
 def _folded(text: str) -> str:
-    return " ".join(_WORD.findall(flat(text)))
+    return " ".join(_WORD.findall(without_accents(text)))
 
 
 _KEPT = 10_000
@@ -143,7 +143,7 @@ _WORD = re.compile(r"[^\W_]+")
 
 def _read(markup: str) -> str:
     """Tags and entities undone until none is left, or as often as they are nested in practice."""
-    text = _UNWANTED.sub("", _PRIVATE.sub("", repaired(whole(markup))))
+    text = _UNWANTED.sub("", _PRIVATE.sub("", repair_encoding(without_surrogates(markup))))
     for _ in range(_PASSES):
         if next(_tags(text), None):
             text = _strip(text)
@@ -151,7 +151,7 @@ def _read(markup: str) -> str:
             text = unescape(text)
         else:
             break
-    return _tidy(_UNWANTED.sub("", whole(repaired(text))))
+    return _tidy(_UNWANTED.sub("", without_surrogates(repair_encoding(text))))
 
 
 @dataclass(frozen=True, slots=True)

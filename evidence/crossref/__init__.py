@@ -1,1 +1,1 @@
-"""Crossref: the client, its rate limit and responses, records from files, and a record as a Work. Only `transport` opens the network."""
+"""Crossref: client, rate limit, responses, records from files, records as Works. Only `transport` opens the network."""

@@ -22,7 +22,7 @@ import orjson
 
 from evidence import doi as dois
 from evidence import text
-from evidence.characters import whole
+from evidence.characters import without_surrogates
 from evidence.errors import RecordError
 from evidence.linkage import notices as notice_rules
 from evidence.model import (
@@ -174,11 +174,12 @@ def serialise_any(item: object) -> tuple[str, str]:
     except RecordError as error:
         if isinstance(item, dict) and len(item) > 1:
             parts = (
-                f"{json.dumps(whole(str(key)))}:{serialise_any({'': value})[0][4:-1]}" for key, value in item.items()
+                f"{json.dumps(without_surrogates(str(key)))}:{serialise_any({'': value})[0][4:-1]}"
+                for key, value in item.items()
             )
             text = f"{{{','.join(parts)}}}"
         elif isinstance(item, dict):
-            text = json.dumps({whole(str(key)): f"({error})" for key in item})
+            text = json.dumps({without_surrogates(str(key)): f"({error})" for key in item})
         else:
             text = json.dumps(f"({error})")
     return text, hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
@@ -196,17 +197,17 @@ def _holdable(value: object, depth: int) -> object:
     """The value as JSON, SQLite and UTF-8 can hold it: NaN and infinity become null, half a surrogate pair U+FFFD, and what is
     nested deeper than `MAX_DEPTH` its JSON text. RecordError where that fails."""
     if isinstance(value, str):
-        return whole(value)
+        return without_surrogates(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, (dict, list, tuple)):
         if depth >= MAX_DEPTH:
             try:
-                return whole(json.dumps(value, sort_keys=True, ensure_ascii=False))
+                return without_surrogates(json.dumps(value, sort_keys=True, ensure_ascii=False))
             except (RecursionError, ValueError):
                 raise RecordError("it is nested too deep to be kept") from None
         if isinstance(value, dict):
-            return {whole(str(key)): _holdable(item, depth + 1) for key, item in value.items()}
+            return {without_surrogates(str(key)): _holdable(item, depth + 1) for key, item in value.items()}
         return [_holdable(item, depth + 1) for item in value]
     if isinstance(value, int) and not _printable(value):
         raise RecordError("it holds a number too long to be kept")
@@ -292,7 +293,7 @@ def title_and_abstract(message: Message) -> tuple[str | None, str | None]:
             title = subtitle
         elif text.fold(subtitle) not in text.fold(title):
             title = f"{title.rstrip(' :')}{' ' if title.rstrip()[-1] in '?!' else ': '}{subtitle}"
-    abstracts = filter(None, map(text.plain, _strings(message, "abstract")))
+    abstracts = filter(None, map(text.plain_text, _strings(message, "abstract")))
     return title, next(abstracts, None)
 
 
@@ -329,18 +330,18 @@ def _first_of(message: Message, key: str) -> str | None:
 
 def _first(message: Message, key: str) -> str | None:
     """The first text under `key` that is not empty, on one line."""
-    return next(filter(None, map(text.line, _strings(message, key))), None)
+    return next(filter(None, map(text.plain_line, _strings(message, key))), None)
 
 
 def _oneline(markup: str | None) -> str | None:
-    found = text.plain(markup)
+    found = text.plain_text(markup)
     return found.replace("\n", " ") if found else None
 
 
 def _lines(values: object) -> Iterator[str]:
     """The texts of a list (or one text), each once; anything else in it is left out."""
     items = values if isinstance(values, list) else [values]
-    yield from dict.fromkeys(filter(None, (text.line(item) for item in items if isinstance(item, str))))
+    yield from dict.fromkeys(filter(None, (text.plain_line(item) for item in items if isinstance(item, str))))
 
 
 def _count(value: object) -> int | None:
@@ -452,7 +453,7 @@ def _author(item: Mapping[str, Any], role: Role) -> Author | None:
 
 
 def _line(value: object) -> str | None:
-    return text.line(value) if isinstance(value, str) else None
+    return text.plain_line(value) if isinstance(value, str) else None
 
 
 def _listed(value: object) -> Iterator[Mapping[str, Any]]:
@@ -538,9 +539,9 @@ def _updates(
             notice = _notice(item, key)
             if key == "update-to" and notice.notice_doi not in (None, doi):
                 others.setdefault((notice.notice_doi, replace(notice, notice_doi=doi)))
-            elif notice.notice_doi or not notice_rules.heading(title):
+            elif notice.notice_doi or not notice_rules.title_notice(title):
                 own.setdefault(notice)
-    kind = notice_rules.status(title)
+    kind = notice_rules.title_status(title)
     if kind and not any(notice.kind == kind for notice in own):
         own.setdefault(Notice(kind, None, None, None, "title"))
     return tuple(own), tuple(others)
@@ -548,7 +549,7 @@ def _updates(
 
 def _notice(item: Mapping[str, Any], evidence: Literal["updated-by", "update-to"]) -> Notice:
     return Notice(
-        kind=notice_rules.kind_of((_line(item.get("type")), _line(item.get("label")))),
+        kind=notice_rules.update_kind((_line(item.get("type")), _line(item.get("label")))),
         notice_doi=_registered(item.get("DOI")),
         issued=_date(item.get("updated")),
         source=_line(item.get("source")),
@@ -562,7 +563,7 @@ def _notice_of(
     """What this record is a notice of, as far as it shows by itself; the DOI is None where only its title, or a journal as author
     of "Retracted: …", shows that it is one."""
     statements = [
-        notice_rules.Said(record.doi, about, n.kind, n.notice_doi or record.doi, n.issued, n.source, n.evidence)
+        notice_rules.Statement(record.doi, about, n.kind, n.notice_doi or record.doi, n.issued, n.source, n.evidence)
         for about, n in stated
     ]
     found = notice_rules.notice_of(record, statements)
@@ -572,8 +573,8 @@ def _notice_of(
         return ()
     container = _first(message, "container-title")
     by_journal = container and any(" ".join(filter(None, (a.given, a.family or a.name))) == container for a in authors)
-    kind = notice_rules.heading(record.title, certain=True) or (
-        notice_rules.status(record.title) if by_journal else None
+    kind = notice_rules.title_notice(record.title, certain=True) or (
+        notice_rules.title_status(record.title) if by_journal else None
     )
     return ((kind, None),) if kind else ()
 
@@ -585,7 +586,7 @@ def _relations(message: Message) -> tuple[Relation, ...]:
     for kind, targets in value.items() if isinstance(value, dict) else ():
         for target in targets if isinstance(targets, list) else [targets]:
             stated = target.get("id") if isinstance(target, dict) else None
-            if not isinstance(stated, str) or not (other := text.line(stated)):
+            if not isinstance(stated, str) or not (other := text.plain_line(stated)):
                 continue
             doi = _registered(stated) if target.get("id-type") in ("doi", None) else None
             found.setdefault(Relation(_line(kind) or "relation", doi or other, _line(target.get("asserted-by"))))
@@ -639,7 +640,7 @@ def _reference_doi(item: Mapping[str, Any]) -> Doi | None:
 def _reference_text(item: Mapping[str, Any]) -> str | None:
     """The reference as printed, or put together from its fields. Cleaned once: lists have thousands of entries."""
     printed = item.get("unstructured")
-    if isinstance(printed, str) and (cleaned := text.line(printed)):
+    if isinstance(printed, str) and (cleaned := text.plain_line(printed)):
         return cleaned
     fields = {
         key: value.strip(". ") for key, value in item.items() if key in _REFERENCE_FIELDS and isinstance(value, str)
@@ -653,4 +654,4 @@ def _reference_text(item: Mapping[str, Any]) -> str | None:
         title,
         f"{fields.get('journal-title', '')} {where}".strip(),
     )
-    return text.line(". ".join([part for part in parts if part]))
+    return text.plain_line(". ".join([part for part in parts if part]))

@@ -225,7 +225,7 @@ def _bibtex_fields(row: Row, kind: str) -> Iterator[tuple[str, str]]:
         ("note", " ".join(_notes(row))),
     )
     yield from ((name, _tex(value)) for name, value in _fields(plain))
-    for name, value in _fields((("pages", page_numbers.written(row["pages"], "–")),)):
+    for name, value in _fields((("pages", page_numbers.formatted(row["pages"], "–")),)):
         yield name, _tex(value).replace("–", "--")
     yield from (
         (name, value if _balanced(value) else _tex(value))
@@ -309,7 +309,7 @@ def csl_json(rows: Iterable[Row]) -> Iterator[str]:
 def _csl_item(row: Row) -> dict[str, Any]:
     item: dict[str, Any] = {"id": row["doi"], "type": _CSL_TYPES.get(row["kind"] or "", "document")}
     item |= {field: row[key] for key, field in _CSL_FIELDS.items() if row[key] is not None}
-    if pages := page_numbers.written(row["pages"], "-"):
+    if pages := page_numbers.formatted(row["pages"], "-"):
         item["page"] = pages
     for role in ("author", "editor", "translator", "chair"):
         people = [_csl_name(p) for p in row["authors_full"] if (p.get("role") or "author") == role]

@@ -59,7 +59,7 @@ class Person:
     initials: frozenset[str]
 
 
-def people(raw: str | None) -> tuple[Person, ...]:
+def read_people(raw: str | None) -> tuple[Person, ...]:
     """Authors on one line, as any database joins them: `A, B and C, D`; `A B; C D`; `A B, C D`; `A. B.C. D.`."""
     text = _said(raw)
     if text is None:
@@ -153,7 +153,7 @@ class Container:
     issns: frozenset[str]
 
 
-def container(raw: str | None, numbers: str | None = None) -> Container:
+def read_container(raw: str | None, numbers: str | None = None) -> Container:
     """A journal, book or congress as printed; `numbers` is any text that holds its ISSNs."""
     names, counted = _names(_said(raw[:_LONGEST_CONTAINER] if raw else None))
     issns = frozenset(found.replace("-", "").upper() for found in _ISSN.findall(numbers)) if numbers else frozenset()
@@ -255,7 +255,7 @@ class Pages:
         return max(1, (self.last or self.first) - self.first + 1)
 
 
-def pages(raw: str | None) -> Pages | None:
+def read_pages(raw: str | None) -> Pages | None:
     """`1134-47` → 1134 to 1147; `S12`, `e123` keep their letter; None for what is no page (`t-8`, `215 p`, `01-Jun`)."""
     if raw is None or not (match := _PAGES.match(raw)):
         return None
@@ -279,17 +279,17 @@ def compare_pages(first: Pages | None, second: Pages | None) -> PagesGrade:
     return "other" if ends[0][0] > ends[1][1] or ends[1][0] > ends[0][1] else "overlap"
 
 
-def number(raw: str | None) -> str | None:
+def read_number(raw: str | None) -> str | None:
     """A volume or issue as compared: its first number (`4 (1)` → 4, `Suppl. 1` → s1); None without one (`Jul`)."""
     if raw is None or not (digits := re.search(r"\d{1,9}", raw)):
         return None
     return ("s" if raw.strip()[0] in "sS" else "") + (digits.group().lstrip("0") or "0")
 
 
-def issue(raw: str | None) -> str | None:
+def read_issue(raw: str | None) -> str | None:
     """As `number`, and a month as `m5`: monthlies are numbered by it."""
     month = _MONTH.match(raw or "")
-    return f"m{_MONTHS.index(month.group(1).lower()) + 1}" if month else number(raw)
+    return f"m{_MONTHS.index(month.group(1).lower()) + 1}" if month else read_number(raw)
 
 
 def compare_numbers(first: str | None, second: str | None) -> Grade:
@@ -318,13 +318,13 @@ _VERSION = re.compile(r"(?:\.pub|[-./_]v)(\d{1,4})$|^(?=10\.12688/).*(?<=\.)(\d{
 _COCHRANE = "10.1002/14651858."
 
 
-def doi(raw: str | None) -> str | None:
+def read_doi(raw: str | None) -> str | None:
     """The DOI in canonical form, its doubled slash single; None when the field holds none."""
     found = dois.parse(_said(raw))
     return found.replace("//", "/") if found else None
 
 
-def version(found: str | None) -> int:
+def doi_version(found: str | None) -> int:
     """The version a DOI ends in, else 0."""
     match = _VERSION.search(found or "")
     return int(match.group(1) or match.group(2)) if match else 0
@@ -339,11 +339,11 @@ def compare_dois(first: str | None, second: str | None) -> DoiGrade:
         return "unknown"
     if first == second:
         return "same"
-    protocol = first.startswith(_COCHRANE) and 0 in {version(first), version(second)}
-    return "version" if document(first) == document(second) and not protocol else "other"
+    protocol = first.startswith(_COCHRANE) and 0 in {doi_version(first), doi_version(second)}
+    return "version" if doi_without_version(first) == doi_without_version(second) and not protocol else "other"
 
 
-def document(found: str) -> str:
+def doi_without_version(found: str) -> str:
     """The DOI without its version, the same for all versions of a document."""
     match = _VERSION.search(found)
     return found[: match.start(1) if match.group(1) else match.start(2)].rstrip("./_-vpub") if match else found

@@ -20,7 +20,7 @@ from rapidfuzz import fuzz
 from evidence.linkage import field_comparison, titles
 from evidence.text import fold
 
-Verdict = Literal["same", "doubtful"]
+PairVerdict = Literal["same", "doubtful"]
 
 ABSTRACT_SAME = 92
 """Likeness (0–100) from which two abstracts are the same text; copies differ in headings and rights lines."""
@@ -69,7 +69,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class ComparableRecord:
     """A candidate read into comparable forms. `own_pages`: pages that a paper ahead of its issue counts from 1."""
 
     source: Candidate
@@ -87,25 +87,25 @@ class Record:
     conference: bool
 
 
-def read(source: Candidate) -> Record:
+def comparable_record(source: Candidate) -> ComparableRecord:
     """The candidate, read once."""
     year, volume, pages = (
-        field_comparison.number(source.year),
-        field_comparison.number(source.volume),
-        field_comparison.pages(source.pages),
+        field_comparison.read_number(source.year),
+        field_comparison.read_number(source.volume),
+        field_comparison.read_pages(source.pages),
     )
     own_pages = pages.last if volume is None and pages and pages.first == 1 else None
     kind = (source.kind or "").lower()
-    title = titles.read(source.title, source.container)
-    return Record(
+    title = titles.read_title(source.title, source.container)
+    return ComparableRecord(
         source=source,
-        doi=field_comparison.doi(source.doi),
+        doi=field_comparison.read_doi(source.doi),
         title=title,
-        people=field_comparison.people(source.authors),
+        people=field_comparison.read_people(source.authors),
         year=int(year) if year and year.isdigit() and len(year) == 4 else None,
-        container=field_comparison.container(source.container, f"{source.issn or ''} {source.isbn or ''}"),
+        container=field_comparison.read_container(source.container, f"{source.issn or ''} {source.isbn or ''}"),
         volume=None if volume == year else volume,  # databases write the year where a journal counts no volumes
-        issue=field_comparison.issue(source.issue),
+        issue=field_comparison.read_issue(source.issue),
         pages=None if own_pages else pages,
         own_pages=own_pages,
         notice=NOTICE if kind == NOTICE else title.notice if title else None,
@@ -117,9 +117,9 @@ def read(source: Candidate) -> Record:
 class Comparison:
     """The grades of one pair, and what follows from them."""
 
-    def __init__(self, first: Record, second: Record) -> None:
+    def __init__(self, first: ComparableRecord, second: ComparableRecord) -> None:
         self.first, self.second = first, second
-        self.title = titles.compare(first.title, second.title)
+        self.title = titles.compare_titles(first.title, second.title)
         self.doi = field_comparison.compare_dois(first.doi, second.doi)
         self.volume = field_comparison.compare_numbers(first.volume, second.volume)
         self.issue = field_comparison.compare_issues(first.issue, second.issue)
@@ -179,9 +179,9 @@ class Comparison:
         return all(len(title.telling) >= LONG for title in self.titles)
 
 
-def verdict(of: Comparison) -> Verdict | None:
+def verdict(of: Comparison) -> PairVerdict | None:
     """What is thought of a pair."""
-    if conflict(of):
+    if contradiction(of):
         return None
     if of.doi == "same":
         return _one_doi(of)
@@ -191,7 +191,7 @@ def verdict(of: Comparison) -> Verdict | None:
     return _two_dois(of, found) if of.doi == "other" else found
 
 
-def conflict(of: Comparison) -> str | None:
+def contradiction(of: Comparison) -> str | None:
     """Why the two cannot be one work whatever else agrees, as a fragment of a sentence; else None."""
     first, second = of.first.notice, of.second.notice
     if first != second and not (first and second and NOTICE in {first, second}):
@@ -204,7 +204,7 @@ def conflict(of: Comparison) -> str | None:
     return None
 
 
-def _one_doi(of: Comparison) -> Verdict | None:
+def _one_doi(of: Comparison) -> PairVerdict | None:
     """A DOI typed into the wrong record, or shared by a supplement's abstracts, joins nothing by itself."""
     if of.title in {"same", "spelling"} and of.telling and not of.formula:
         return "same"
@@ -218,7 +218,7 @@ def _one_doi(of: Comparison) -> Verdict | None:
     return "same" if agreed and (of.fills_pages or (of.title == "words" and of.abstract == "same")) else "doubtful"
 
 
-def _two_dois(of: Comparison, found: Verdict | None) -> Verdict | None:
+def _two_dois(of: Comparison, found: PairVerdict | None) -> PairVerdict | None:
     """Registered twice: the same place in print, or a copy posted in a year after the work was out."""
     if found == "same" and of.placed and of.container == "same" and of.issue != "other":
         return "same"
@@ -229,7 +229,7 @@ def _two_dois(of: Comparison, found: Verdict | None) -> Verdict | None:
     return found and "doubtful"
 
 
-def _by_fields(of: Comparison) -> Verdict | None:
+def _by_fields(of: Comparison) -> PairVerdict | None:
     """The verdict without DOIs."""
     if of.title in {"other", "unknown"}:
         return _without_title(of)
@@ -249,7 +249,7 @@ def _by_fields(of: Comparison) -> Verdict | None:
     return _misprint(of) if of.elsewhere else _by_place(of)
 
 
-def _without_title(of: Comparison) -> Verdict | None:
+def _without_title(of: Comparison) -> PairVerdict | None:
     """Other words on the same pages by the same people: one article with its title translated, if the issue agrees too."""
     if not of.fills_pages or of.people != "same" or of.container == "other" or of.year == "other":
         return None
@@ -258,7 +258,7 @@ def _without_title(of: Comparison) -> Verdict | None:
     return "same" if agreed and told else "doubtful"
 
 
-def _words_differ(of: Comparison) -> Verdict | None:
+def _words_differ(of: Comparison) -> PairVerdict | None:
     if of.people != "same" or of.container == "other":
         return None
     if of.fills_pages and of.year in {"same", "near"} and of.issue != "other":
@@ -266,7 +266,7 @@ def _words_differ(of: Comparison) -> Verdict | None:
     return "doubtful" if of.placed else None
 
 
-def _other_people(of: Comparison) -> Verdict | None:
+def _other_people(of: Comparison) -> PairVerdict | None:
     """A group named on one side and its members on the other; else the letters of a correspondence under one title."""
     if not of.placed or of.container == "other":
         return None
@@ -276,7 +276,7 @@ def _other_people(of: Comparison) -> Verdict | None:
     return "same" if agreed and told else "doubtful"
 
 
-def _placed(of: Comparison) -> Verdict:
+def _placed(of: Comparison) -> PairVerdict:
     """Title, volume and page agree, and nobody else is named."""
     if of.title == "shorter" and not (of.fills_pages and of.people == "same"):
         return "doubtful"  # two abstracts of one group on one page
@@ -289,14 +289,14 @@ def _placed(of: Comparison) -> Verdict:
     return "doubtful" if of.container == "other" and of.people != "same" else "same"
 
 
-def _nobody(of: Comparison) -> Verdict | None:
+def _nobody(of: Comparison) -> PairVerdict | None:
     """Nobody named on one side, and not placed: the journal, the year and a volume or a page must agree."""
     if of.elsewhere or of.container != "same" or of.title in {"subtitle", "shorter"}:
         return None
     return "same" if of.year == "same" and "same" in {of.volume, of.pages} and of.issue != "other" else "doubtful"
 
 
-def _shorter(of: Comparison) -> Verdict | None:
+def _shorter(of: Comparison) -> PairVerdict | None:
     """Part of the title missing: enough among the same people in one journal, when a volume, issue or page agrees."""
     overlap = of.volume == "same" and of.pages == "overlap"
     if of.people != "same" or of.year == "other" or not of.telling or (of.elsewhere and not overlap):
@@ -306,7 +306,7 @@ def _shorter(of: Comparison) -> Verdict | None:
     return "same" if agreed and one.numbers == two.numbers else "doubtful"
 
 
-def _misprint(of: Comparison) -> Verdict | None:
+def _misprint(of: Comparison) -> PairVerdict | None:
     """Volume or page differs: a slip if all else agrees; an abstract and its article, or a reprint, if not."""
     if of.people == of.container == "same" and of.year != "other" and of.issue != "other":
         slip = of.pages == "overlap" or (of.year == "same" and of.abstract == "same")
@@ -316,7 +316,7 @@ def _misprint(of: Comparison) -> Verdict | None:
     return "doubtful" if "same" in {of.people, of.container} and not column else None
 
 
-def _by_place(of: Comparison) -> Verdict | None:
+def _by_place(of: Comparison) -> PairVerdict | None:
     """Title and people agree; is there anything that says where, and nothing that says elsewhere?"""
     number = "same" in {of.volume, of.pages}
     if of.people != "same":
@@ -371,7 +371,7 @@ _IN_PART = frozenset(("some", "near", "subtitle", "shorter", "words", "overlap")
 _SHOWN = 80
 
 
-def sentence(of: Comparison) -> str:
+def explanation(of: Comparison) -> str:
     """`Titles, authors and pages agree; the years differ (2003 / 2004).`"""
     agreeing, told = [], []
     for attribute, name, field in _SAID:

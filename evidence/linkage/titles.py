@@ -18,7 +18,7 @@ from typing import Literal
 from rapidfuzz import fuzz
 from rapidfuzz.distance import Levenshtein
 
-from evidence.text import fold, line
+from evidence.text import fold, plain_line
 
 TitleGrade = Literal["same", "spelling", "subtitle", "shorter", "words", "other", "unknown"]
 """`subtitle`: one lacks the other's subtitle; `shorter`: one begins, ends or lies within the other; `words`: alike, but a
@@ -161,13 +161,14 @@ class Title:
     formula: bool
 
 
-def read(raw: str | None, container: str | None = None) -> Title | None:
+def read_title(raw: str | None, container: str | None = None) -> Title | None:
     """The title taken apart; None when there is none, or only a placeholder or the name of its container."""
     if raw is None or _PLACEHOLDER.fullmatch(raw[:LONGEST_RAW].strip()):
         return None
     container = container[:LONGEST] if container else container
     text = _AFTER_BRACKETS.sub(
-        r"\1", _LATER_NEWS.sub("", _OWN_STATUS.sub("", (line(raw[:LONGEST_RAW]) or "")[:LONGEST].translate(_GREEK)))
+        r"\1",
+        _LATER_NEWS.sub("", _OWN_STATUS.sub("", (plain_line(raw[:LONGEST_RAW]) or "")[:LONGEST].translate(_GREEK))),
     )
     while (note := _BRACKETED.search(text)) and note.start() > 0 and _NOTE.fullmatch(note.group()):
         text = text[: note.start()]
@@ -217,7 +218,7 @@ def _numbers(words: Sequence[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def compare(first: Title | None, second: Title | None) -> TitleGrade:
+def compare_titles(first: Title | None, second: Title | None) -> TitleGrade:
     """How alike two titles are, by what differs."""
     if first is None or second is None:
         return "unknown"

@@ -362,7 +362,7 @@ def test_every_real_deposit_reaches_the_database(real: Any) -> None:
     for item in messages:
         row = by_doi.get(str(item.get("DOI", "")).lower(), {})
         for what, said, key in deposited(item) if row else ():
-            if wanted := (text.plain(said) or "").replace("\n", " "):
+            if wanted := (text.plain_text(said) or "").replace("\n", " "):
                 counted[what] += 1
                 held = row[key] if isinstance(row[key], str) else "; ".join(row[key] or ())
                 assert wanted in held, (row["doi"], key)
