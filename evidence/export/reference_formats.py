@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from evidence import page_numbers
+from evidence.authors import full_name
 
 Row = Mapping[str, Any]
 """One work: `formats.KEYS` → str, int or None, except: `authors_full` is a list of mappings (family, given, suffix, name, role);
@@ -28,21 +29,6 @@ def joined(value: str | tuple[str, ...] | list[str] | int | None) -> str:
     if value is None:
         return ""
     return "; ".join(value) if isinstance(value, (tuple, list)) else str(value)
-
-
-def _name(person: Mapping[str, Any]) -> str:
-    """`Family, Given, Suffix`, or the name of a group."""
-    parts = (person.get("family"), person.get("given"), person.get("suffix"))
-    return person.get("name") or ", ".join(part for part in parts if part)
-
-
-def names(people: Iterable[Mapping[str, Any]]) -> str:
-    """All contributors as `Family, Given, Suffix`, joined by `; `; roles other than author are marked."""
-    return "; ".join(_name(person) + ROLE_MARKS.get(person.get("role") or "", "") for person in people)
-
-
-ROLE_MARKS = {"editor": " (ed.)", "translator": " (trans.)", "chair": " (chair)"}
-"""What follows the name of a contributor who is not an author."""
 
 
 def keywords(row: Row) -> list[str]:
@@ -123,7 +109,7 @@ def _ris_fields(row: Row, editor: str) -> Iterator[tuple[str, Any]]:
     yield "TT", row["original_title"]
     roles = {"editor": editor, "chair": editor, "translator": "A4"}
     for person in row["authors_full"]:
-        yield roles.get(person.get("role") or "", "AU"), _name(person)
+        yield roles.get(person.get("role") or "", "AU"), full_name(person)
     yield "AD", _affiliations(row)
     yield "T2", row["container"]
     yield "J2", row["short_container"]
@@ -254,7 +240,7 @@ def _tex(text: str) -> str:
 def _tex_name(person: Mapping[str, Any]) -> str:
     """`Family, Suffix, Given`, as BibTeX splits names; braces protect a part that BibTeX would split."""
     if not (person.get("family") and person.get("given")):
-        return "{" + _tex(_line(_name(person))) + "}"
+        return "{" + _tex(_line(full_name(person))) + "}"
     parts = [_line(person[key]) for key in ("family", "suffix", "given") if person.get(key)]
     return ", ".join(f"{{{_tex(p)}}}" if re.search(r",|\band\b", p) else _tex(p) for p in parts)
 

@@ -1,4 +1,4 @@
-"""The flow of records: its boxes add up in every history, agree with every list, and say later what they said then."""
+"""The flow of records: its boxes add up in every history, agree with every list, and the flow of a past day stays the same."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def take_step(store: Store, run: int, number: int, what: tuple[Any, ...]) -> Non
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(month, min_size=1, max_size=5))
-def test_every_flow_adds_up_and_says_later_what_it_said_then(history: list[list[tuple[Any, ...]]]) -> None:
+def test_every_flow_adds_up_and_the_flow_of_a_past_day_stays_the_same(history: list[list[tuple[Any, ...]]]) -> None:
     with TemporaryDirectory() as folder, open_store(Path(folder) / "evidence.db") as store:
         shown: dict[int, Any] = {}
         for months, steps in enumerate(history, start=1):
@@ -183,7 +183,7 @@ def start(store: Store, month: int) -> int:
     return run
 
 
-def test_each_record_is_counted_where_it_stands(store: Store) -> None:
+def test_each_record_is_counted_in_its_box(store: Store) -> None:
     run = start(store, 1)
     works = [record(DOIS[n], "d", judgement(v)) for n, v in enumerate(["include", "include", "exclude", "unsure"])]
     store.write_page(run, "by-name", HarvestedPage(works, [Sighting(w.doi, "search") for w in works]))

@@ -71,16 +71,16 @@ def found(store: Store, words: str) -> list[str]:
     return [doi for (doi,) in store.conn.execute(sql, (words,))]
 
 
-def test_landing_writes_every_table_and_landing_again_nothing(store: Store) -> None:
+def test_a_page_fills_every_table_and_the_same_page_again_changes_nothing(store: Store) -> None:
     first = run(store)
-    landing = HarvestedPage([record()], [Sighting(WORK.doi, "search", 3, 1.5)], [(Doi("10.5555/old"), WORK.doi)])
-    landed = store.write_page(first, "s", landing)
-    assert (landed.new, landed.changed, landed.sightings) == ([WORK.doi], [], 1)
+    page = HarvestedPage([record()], [Sighting(WORK.doi, "search", 3, 1.5)], [(Doi("10.5555/old"), WORK.doi)])
+    written = store.write_page(first, "s", page)
+    assert (written.new, written.changed, written.sightings) == ([WORK.doi], [], 1)
     before = dump(store)
     assert len(before["authors"]) == 3
     assert before["cites"] == [(WORK.doi, "10.5555/cited", "publisher")]
     assert len(before["reasons"]) == 2
-    again = store.write_page(run(store), "s", landing)
+    again = store.write_page(run(store), "s", page)
     assert (again.new, again.changed, again.sightings) == ([], [], 0)
     assert dump(store) == before
 
@@ -233,7 +233,7 @@ def test_the_two_databases_are_not_mistaken_for_each_other(tmp_path: Path) -> No
         open_store(tmp_path / "decisions.db", tmp_path / "evidence.db")
 
 
-def test_a_damaged_database_is_said_to_be(tmp_path: Path) -> None:
+def test_a_damaged_database_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "evidence.db"
     open_store(path).close()
     raw = bytearray(path.read_bytes())
@@ -243,7 +243,7 @@ def test_a_damaged_database_is_said_to_be(tmp_path: Path) -> None:
         open_store(path)
 
 
-def test_no_folder_and_a_folder_for_a_file_are_said(tmp_path: Path) -> None:
+def test_a_missing_folder_and_a_folder_in_place_of_a_file_are_reported(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot be read"):
         open_store(tmp_path, tmp_path / "d.db")
     with pytest.raises(StoreError, match="folder exists"):
@@ -263,7 +263,7 @@ def test_a_full_disk_leaves_the_database_as_it_was(store: Store) -> None:
     assert store.write_page(number, "s", HarvestedPage(big)).new
 
 
-def test_a_locked_database_is_said_to_be(store: Store) -> None:
+def test_a_locked_database_is_reported(store: Store) -> None:
     store.conn.execute("pragma busy_timeout = 10")
     other = sqlite3.connect(store.path)
     other.execute("begin immediate")
@@ -293,7 +293,7 @@ def test_every_earlier_schema_migrates_to_todays(tmp_path: Path) -> None:
     assert set(schema.RECORD_TABLES) | set(schema.DERIVED_TABLES) <= tables
 
 
-def test_what_files_were_silent_about_is_no_longer_said_to_lead_nowhere(tmp_path: Path) -> None:
+def test_what_is_not_in_the_files_is_no_longer_reported_as_not_found(tmp_path: Path) -> None:
     path = tmp_path / "evidence.db"
     first = Database(path)
     schema.evidence.apply(first, stop_before="m007_not_in_files")
@@ -323,7 +323,7 @@ def test_what_files_were_silent_about_is_no_longer_said_to_lead_nowhere(tmp_path
         assert store.conn.execute("select count(*) from citations_to_check").fetchone() == (4,)
 
 
-def test_the_ledger_of_the_first_schema_keeps_every_word(tmp_path: Path) -> None:
+def test_the_ledger_of_the_first_schema_keeps_every_decision(tmp_path: Path) -> None:
     path = tmp_path / "decisions.db"
     first = Database(path)
     schema.decisions.apply(first, stop_before="d002_withdrawing")
@@ -344,7 +344,7 @@ def test_the_ledger_of_the_first_schema_keeps_every_word(tmp_path: Path) -> None
             store._ledger.conn.execute("delete from decisions")
 
 
-def test_a_ledger_of_before_means_what_it_meant(tmp_path: Path) -> None:
+def test_an_old_ledger_means_what_it_meant(tmp_path: Path) -> None:
     """Undone within the second it was made, stored twice, and with a time that is none: all is kept and read as it was."""
     path = tmp_path / "decisions.db"
     old = Database(path)

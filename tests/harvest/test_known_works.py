@@ -183,7 +183,7 @@ def test_what_people_said_of_the_old_doi_holds_for_the_work(
 
 
 def test_the_words_hold_from_the_moment_the_work_moves(store: Store, go: Callable[..., Outcome]) -> None:
-    """Were the run killed after the landing, an excluded work must not stand as included."""
+    """Were the run killed after the page is written, an excluded work must not stand as included."""
     go(FakeRecordSource())
     store.append_decisions([verdict(OLD)])
     go(FakeRecordSource())

@@ -409,7 +409,7 @@ def test_a_record_whose_text_cannot_be_read_is_fetched() -> None:
     assert [hit.doi for hit in only.hits] == ["10.5555/odd"]
 
 
-# ---------------------------------------------------------------------- over the wire, at full size
+# ---------------------------------------------------------------------- over HTTP, at full size
 
 
 def crowd(count: int, **dates: Any) -> list[Message]:

@@ -267,7 +267,7 @@ def test_a_search_that_finds_nothing_shrinks_or_jumps_is_flagged_and_the_flag_st
     assert "no work at all" in rows(store, "select warning from sources where source = 'by-name'")[0][0]
     assert incremental.outcome == "complete"
     go(FakeRecordSource(many[:20]), full=True)
-    assert "leads to 60 works after 20" in go(FakeRecordSource(many), full=True).warnings[0][1]
+    assert "finds 60 works after 20" in go(FakeRecordSource(many), full=True).warnings[0][1]
     go(FakeRecordSource(many), full=True)
     assert rows(store, "select warning from sources where source = 'by-name'") == [(None,)]
 

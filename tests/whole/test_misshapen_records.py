@@ -343,7 +343,7 @@ def test_five_megabytes_in_any_text_are_read(
     crossref = MisshapenSource([*records, *NEIGHBOURS])
     twice(store, lambda: sync(by_name, store, crossref, book, now=clock), [f"{ODD}.0", f"{ODD}.1", f"{ODD}.3"])
     ((reason, place),) = store.conn.execute("select reason, place from rejects")
-    assert reason.startswith(f"'{ODD}.lorem ipsum") and reason.endswith("…' is no DOI") and len(reason) < 120
+    assert reason.startswith(f"'{ODD}.lorem ipsum") and reason.endswith("…' is not a valid DOI") and len(reason) < 120
     assert place == "search by-name, rank 3"
 
 
