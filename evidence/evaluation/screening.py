@@ -97,7 +97,7 @@ class Tagging:
 
 @dataclass(frozen=True, slots=True)
 class Trials:
-    """How well randomised trials are told from other records: a measurement of `designs.TRIALS`."""
+    """How well randomised trials are distinguished from other records: a measurement of `designs.TRIALS`."""
 
     counts: Counts
     disagreements: tuple[Disagreement, ...] = field(repr=False)
@@ -317,7 +317,7 @@ def labelled_records(path: Path) -> list[LabelledRecord]:
 
 
 def _jsonl(text: str, path: Path) -> Iterator[tuple[int, str, dict[str, Any]]]:
-    """(number, place, record). A line ends at a line feed and nowhere else: other breaks may stand in a text."""
+    """(number, place, record). A line ends at a line feed only: texts may contain other line breaks."""
     number = 0
     for line_number, line in enumerate(text.split("\n"), start=1):
         where = f"{path}:{line_number}"
