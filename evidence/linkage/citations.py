@@ -534,4 +534,4 @@ def _sentence(grades: Mapping[Field, FieldGrade], same: bool, other: bool) -> st
     bad = [words for grade, words in grades.values() if grade is not None and grade < 0.5]
     verdict = "The same work" if same else "Another work" if other else "Not certain"
     agreeing = ", ".join(good) or "nothing agrees"
-    return f"{verdict}: {told}{'; but ' + ', '.join(bad) if bad else ''}."
+    return f"{verdict}: {agreeing}{'; but ' + ', '.join(bad) if bad else ''}."
