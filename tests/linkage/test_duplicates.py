@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from evidence.crossref import normalise
 from evidence.linkage.duplicates import Candidate, Pair, clusters, of_work, pairs, waiting
+from tests.builders import LIPSITZ, message, person
 from tests.data import SAMPLES
-from tests.records import LIPSITZ, message, person
 
 MECHANISMS = Candidate(
     key="a",
