@@ -19,9 +19,9 @@ import pytest
 from filelock import FileLock
 
 from evidence import cli
+from tests.builders import FONAGY, MARKOWITZ, SMALL_YAML, STANGIER, WORKS
 from tests.command_line import Run, runner
 from tests.loopback import LoopbackCrossref
-from tests.records import FONAGY, MARKOWITZ, SMALL_YAML, STANGIER, WORKS
 
 
 @pytest.fixture

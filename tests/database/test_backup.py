@@ -23,9 +23,9 @@ from evidence.harvest.run import rejudge_database
 from evidence.model import Decision, Doi
 from evidence.review.decide import add_decisions
 from evidence.rules.taxonomy import Taxonomy
+from tests.builders import MARKOWITZ, decision
 from tests.database.test_connection import harvest, newer, now
 from tests.killing import dumped
-from tests.records import MARKOWITZ
 
 WORK = Doi(str(MARKOWITZ["DOI"]))
 
@@ -53,7 +53,7 @@ def ledger(db: Path) -> Path:
 
 
 def word(number: int) -> Decision:
-    return Decision(WORK, "verdict", "unsure", None, None, f"reason {number}", "B", "2026-11-25T12:00:00Z", None, None)
+    return decision(WORK, "unsure", "B", reason=f"reason {number}", made_at="2026-11-25T12:00:00Z")
 
 
 def files(folder: Path) -> list[str]:

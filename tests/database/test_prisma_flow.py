@@ -6,14 +6,12 @@ import html
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import pytest
 from datasette.app import Datasette
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -30,8 +28,8 @@ from evidence.model import SAME_WORK, Doi, Judgement, Work
 from evidence.publish import serve
 from evidence.review.decide import add_decisions
 from evidence.rules.taxonomy import Taxonomy
+from tests.builders import MARKOWITZ, SMALL_YAML, STANGIER, FakeRecordSource, message
 from tests.harvest.test_rejudge import edited
-from tests.records import MARKOWITZ, SMALL_YAML, STANGIER, FakeRecordSource, message
 
 SOURCES = (("by-name", "search"), ("by-variant", "search"), ("article", "references"), ("files", "files"))
 DOIS = tuple(Doi(f"10.5555/w{n}") for n in range(8))
@@ -169,12 +167,6 @@ def agrees_with_lists(conn: sqlite3.Connection, found: prisma_flow.Flow) -> None
     assert not conn.execute(
         "select doi from verdict_history where last_run is null group by doi having count(*) > 1"
     ).fetchall()
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with open_store(tmp_path / "evidence.db") as opened:
-        yield opened
 
 
 def start(store: Store, month: int) -> int:
