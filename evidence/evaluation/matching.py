@@ -222,9 +222,9 @@ def evaluate(rows: Sequence[LabelledCitation], every: int = 1) -> Evaluation:
                 counts[key][outcome] += 1
             mistakes += [(row.doubtful, mistake)] if mistake else []
     tallies = {name: Tally(**counts[name]) for name in ("present", "absent", "present_sure", "absent_sure", "foreign")}
-    told = tuple(dict.fromkeys(mistake for _, mistake in sorted(mistakes, key=lambda each: each[0])))
+    wrong_links = tuple(dict.fromkeys(mistake for _, mistake in sorted(mistakes, key=lambda each: each[0])))
     doubtful = sum(row.doubtful for row in rows[::every])
-    return Evaluation(**tallies, doubtful=doubtful, crossref=_crossref(rows), mistakes=told)
+    return Evaluation(**tallies, doubtful=doubtful, crossref=_crossref(rows), mistakes=wrong_links)
 
 
 def _look_up(row: LabelledCitation, found: Sequence[Work]) -> tuple[str, tuple[str, tuple[Doi, ...], Doi, str] | None]:

@@ -497,8 +497,8 @@ def _container(rest: Sequence[str], container: str | None) -> FieldGrade:
     if len(initials) >= 3 and initials in words:
         return 1, f"{container} agrees"
     if len(wanted) == 1:
-        told = any(word == wanted[0] or (len(word) >= 4 and _abbreviates(word, wanted[0])) for word in words)
-        return (1, f"{container} agrees") if told else (None, "the container is not recognised in it")
+        agrees = any(word == wanted[0] or (len(word) >= 4 and _abbreviates(word, wanted[0])) for word in words)
+        return (1, f"{container} agrees") if agrees else (None, "the container is not recognised in it")
     letter = wanted[0][0]
     for start, word in enumerate(words):
         if word[0] != letter:  # neither an abbreviation of it nor abbreviated by it
@@ -533,5 +533,5 @@ def _sentence(grades: Mapping[Field, FieldGrade], same: bool, other: bool) -> st
     good = [words for grade, words in grades.values() if grade is not None and grade >= 0.5]
     bad = [words for grade, words in grades.values() if grade is not None and grade < 0.5]
     verdict = "The same work" if same else "Another work" if other else "Not certain"
-    told = ", ".join(good) or "nothing agrees"
-    return f"{verdict}: {told}{'; but ' + ', '.join(bad) if bad else ''}."
+    agreeing = ", ".join(good) or "nothing agrees"
+    return f"{verdict}: {agreeing}{'; but ' + ', '.join(bad) if bad else ''}."
