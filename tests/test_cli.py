@@ -174,7 +174,7 @@ def test_a_file_that_is_not_a_database_is_refused_and_unchanged(run: Run, small:
     (tmp_path / "evidence.db").write_text("my diary\n" * 100)
     said = run("sync", "--offline")
     assert said.code == 1
-    assert "no SQLite database" in said.err
+    assert "not a SQLite database" in said.err
     assert (tmp_path / "evidence.db").read_text() == "my diary\n" * 100
 
 

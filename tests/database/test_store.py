@@ -209,7 +209,7 @@ def test_a_strangers_database_is_left_as_it_was(tmp_path: Path) -> None:
     other = tmp_path / "other.db"
     Database(other).table("mine").insert({"a": 1})
     (tmp_path / "text.db").write_text("not a database, but long enough to be looked at\n")
-    for path, says in ((other, "not made by evidence"), (tmp_path / "text.db", "no SQLite database")):
+    for path, says in ((other, "not made by evidence"), (tmp_path / "text.db", "not a SQLite database")):
         before = path.read_bytes()
         with pytest.raises(StoreError, match=says):
             open_store(path)
