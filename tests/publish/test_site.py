@@ -469,7 +469,7 @@ async def test_a_claim_stands_beside_what_it_cites_and_what_is_known(
     assert [claim.partition('"')[0] for claim in claims] == ["eases", "none"]
     assert "IPT eases &lt;i&gt;depression" in claims[0]
     assert "Couple Therapy for Depression" in claims[0]
-    assert "no doi" in claims[0]
+    assert "no DOI" in claims[0]
     numbers = [re.findall(r'<a href="([^"]+)"><b>(\d+)</b> ([^<]+)</a>', claim) for claim in claims]
     assert [(int(n), label) for _, n, label in numbers[0]] == [
         (4, "studies in total"), (2, "randomised trials"), (1, "review"), (2, "published after 2012"),
