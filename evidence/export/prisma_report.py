@@ -26,14 +26,14 @@ def flow_report(flow: Flow) -> str:
         for box in flow.boxes
         if box["n"] or box["part_of"] is None
     ]
-    lines += ["", "Records per source:"]
-    lines += [f"{s['n']:>7}  {s['label']}{' (no longer a source)' if s['retired'] else ''}" for s in flow.sources]
+    lines += ["", "Records identified per source:"]
+    lines += [f"{s['n']:>7}  {s['label']}{' (no longer used)' if s['retired'] else ''}" for s in flow.sources]
     lines += ["", "Reasons for exclusion:"] if flow["excluded"] else []
     lines += [f"{n:>7}  {why or 'other reasons'}" for why, n in flow.reasons(_MOST_REASONS)]
     if flow.recorded_from:
         lines += [
             "",
-            f"Verdicts have been recorded since {flow.recorded_from[:10]}. For earlier dates, the verdicts of that day are used.",
+            f"Verdicts have been recorded since {flow.recorded_from[:10]}. For an earlier day, the verdicts of that date are used.",
         ]
     return "\n".join(lines)
 
@@ -62,10 +62,10 @@ def searches_report(rows: Sequence[dict[str, Any]]) -> str:
 def search_depth(row: dict[str, Any]) -> str:
     """How much of its ranked list a search has read, and what it may have missed. `row` is of the view `searches_read`."""
     if row["ended"] == "unread":
-        return "not yet read to its end at Crossref"
+        return "not yet read completely at Crossref"
     read = f"{row['reached']:,} of {row['total']:,} ranked records"
     if row["ended"] == "unfinished":
-        return f"not yet read to its end: read {read} so far"
+        return f"not yet read completely: {read} so far"
     part = ""
     if row["windows"] > 1:
         read, part = f"{read} in {row['windows']} parts by date of creation", " of its part"
