@@ -14,6 +14,8 @@ from evidence import doi
 from evidence.database.prisma_flow import Flow
 from evidence.export.phrases import count_noun
 
+_RECORD_SOURCES = {"crossref": "Crossref REST API", "snapshot": "the bundled snapshot of Crossref records"}
+
 _MOST_REASONS = 8
 """How many reasons for exclusion the report names."""
 
@@ -48,7 +50,7 @@ def searches_report(rows: Sequence[dict[str, Any]]) -> str:
         requests, records = count_noun(row["requests"], "request"), count_noun(row["scanned"], "record")
         lines += [
             f"{row['label']} ({row['source']})",
-            f"  database: {'Crossref REST API' if row['door'] == 'crossref' else row['door']}",
+            f"  database: {_RECORD_SOURCES.get(row['door'], row['door'])}",
             f"  query: {row['query']}",
             f"  limits: {row['filters'] or 'no filter'}; years {_years(row['years'])}",
             f"  title or abstract contains: {contains}",
