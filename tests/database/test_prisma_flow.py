@@ -209,7 +209,7 @@ def test_a_source_that_is_gone_keeps_what_it_found(store: Store) -> None:
     adds_up(found)
     assert (found["identified"], found["screened"], found["included"]) == (1, 1, 1)
     assert [(s["source"], s["retired"], s["n"]) for s in found.sources] == [("by-name", 1, 1)]
-    assert "BY-NAME (no longer a source)" in prisma_report.flow_report(found)
+    assert "BY-NAME (no longer used)" in prisma_report.flow_report(found)
     assert prisma_flow.read_flow(store.conn, 1).sources[0]["retired"] == 0
 
 

@@ -366,8 +366,8 @@ def test_an_increment_after_a_full_run_that_was_cut_finds_all(
             go(CutSource(works, 2, error), whole, full=True)
     assert 1000 <= stands(store)[2] <= 1050
     assert stands(store)[0] is None
-    assert said_of_depth(store) == "not yet read to its end: read 1,000 of 1,650 ranked records so far"
-    assert "not yet read to its end" in status_report.status_report(queries.status(store.conn))
+    assert said_of_depth(store) == "not yet read completely: 1,000 of 1,650 ranked records so far"
+    assert "not yet read completely" in status_report.status_report(queries.status(store.conn))
     healed = go(FakeRecordSource(works), whole)
     assert healed.outcome == "complete"
     assert stands(store) == ("2026-11-22", None, 1650)
@@ -378,7 +378,7 @@ def test_each_search_says_how_deep_it_was_read(store: Store, go: Callable[..., O
     assert queries.search_depths(store.conn) == []
     crossref = CutSource([], 1)
     go(crossref, tight)
-    assert said_of_depth(store) == "not yet read to its end at Crossref"
+    assert said_of_depth(store) == "not yet read completely at Crossref"
     noise = [message(f"10.5555/z{n}", f"Psychotherapy {n}", 2019) for n in range(70)]
     go(FakeRecordSource([*on_one_day(7), *noise]), tight)
     deep = (
@@ -419,7 +419,7 @@ def test_files_say_nothing_of_how_deep_crossref_was_read(
 ) -> None:
     tight = one_search(small)
     go(FakeRecordSource(on_one_day(5), name="snapshot"), tight)
-    assert said_of_depth(store) == "not yet read to its end at Crossref"
+    assert said_of_depth(store) == "not yet read completely at Crossref"
     assert "depth" not in prisma_report.searches_report(queries.searches_as_run(store.conn))
 
 
