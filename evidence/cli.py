@@ -90,7 +90,7 @@ class Bar:
 @click.option("--db", type=click.Path(path_type=Path), default="evidence.db", envvar="EVIDENCE_DB", show_default=True,
               help="The database of harvested records. [env: EVIDENCE_DB]")  # fmt: skip
 @click.option("--decisions", type=click.Path(path_type=Path), envvar="EVIDENCE_DECISIONS",
-              help="People's decisions; default: decisions.db beside the database. [env: EVIDENCE_DECISIONS]")  # fmt: skip
+              help="Reviewers' decisions; default: decisions.db beside the database. [env: EVIDENCE_DECISIONS]")  # fmt: skip
 @click.option("--sources", type=click.Path(path_type=Path), default="sources.yaml", envvar="EVIDENCE_SOURCES",
               show_default=True, help="The reference lists and searches to harvest. [env: EVIDENCE_SOURCES]")  # fmt: skip
 @click.option("-v", "--verbose", is_flag=True, help="Log every request and pause to stderr.")
@@ -168,8 +168,8 @@ def sync(
 ) -> None:
     """Harvest every source, then screen and tag the works.
 
-    Exit code: 0 when every source was harvested to its end, 1 when a source stopped, 2 for a mistake in sources.yaml, 75 when
-    another sync is running.
+    Exit code: 0 when every source was harvested completely, 1 when a source stopped, 2 for a mistake in sources.yaml, 75
+    when another sync is running.
     """
     if everything and not files:
         raise ConfigError("--all needs --from FILE: it takes every record of those files")
@@ -274,10 +274,8 @@ def explain(settings: Settings, doi_: str, as_json: bool) -> None:
 @click.argument("verdict", type=click.Choice(VERDICTS), required=False)
 @click.option("--tag", "tags", multiple=True, metavar="FACET:VALUE", help="Add this tag to the work.")
 @click.option("--untag", "untags", multiple=True, metavar="FACET:VALUE", help="Remove this tag from the work.")
-@click.option("--same", multiple=True, metavar="DOI", help="The record with this DOI is of the same work.")
-@click.option(
-    "--apart", multiple=True, metavar="DOI", help="The record with this DOI is of another work, whatever the rules say."
-)
+@click.option("--same", multiple=True, metavar="DOI", help="The record with this DOI describes the same work.")
+@click.option("--apart", multiple=True, metavar="DOI", help="The record with this DOI describes another work.")
 @click.option("--withdraw", "withdrawn", multiple=True, metavar="verdict|FACET:VALUE",
               help="Undo your earlier decision on this; the rules, or other reviewers, decide again.")  # fmt: skip
 @click.option("--because", required=True, help="The reason, stored with the decision.")
@@ -298,8 +296,8 @@ def decide(
 ) -> None:
     """Record a reviewer's decision on a work.
 
-    A decision is a verdict, a tag, or that two records are, or are not, of one work. It overrides the rules and stays through
-    every sync.
+    A decision gives a verdict, adds or removes a tag, or states whether two records describe the same work. It overrides the
+    rules and is kept by every sync.
     """
     from evidence.model import SAME_WORK
     from evidence.review.decide import add_decisions
@@ -392,7 +390,7 @@ def decisions_conflicts(settings: Settings) -> None:
 def decisions_agreement(settings: Settings) -> None:
     """Print how far each pair of reviewers agrees.
 
-    Percent agreement and Cohen's kappa, over the works that both gave a verdict.
+    Percent agreement and Cohen's kappa, for the works on which both gave a verdict.
     """
     from evidence.review import agreement
     from evidence.review.decide import all_and_current_decisions, read_existing_ledger
@@ -423,7 +421,7 @@ def decisions_agreement(settings: Settings) -> None:
 @click.option("--since", metavar="DATE", help="Only works that are new or changed since this date (YYYY-MM-DD).")
 @click.option("--query", "text", metavar="TEXT", help="Only works with all of these words (full-text search).")
 @click.option("--as-of", metavar="DATE",
-              help="The works at the end of this date (YYYY-MM-DD): verdicts and records of then, tags of today.")  # fmt: skip
+              help="The works at the end of this date (YYYY-MM-DD), with the verdicts and records of that date and the tags of today.")  # fmt: skip
 @click.option("--excel", is_flag=True, help="Start the CSV with a byte order mark, so that Excel reads UTF-8.")
 @click.option("--encoding", default="utf-8", show_default=True, help="The encoding of the file.")
 @_output
@@ -558,7 +556,7 @@ def cite(doi_: str, style: str) -> None:
 def status(settings: Settings, as_json: bool) -> None:
     """Show the status of the database.
 
-    Prints the last run, the number of works, each source, and the citations that need a person.
+    Prints the last run, the number of works, each source, and the citations to check.
     """
     from evidence.database import queries
     from evidence.database.connection import reading
@@ -735,9 +733,9 @@ def evaluate_rct(file: Path, brief: bool) -> None:
 @evaluations.command("ranking", epilog=_example("evidence evaluate ranking labelled.csv"))
 @_labelled
 def evaluate_ranking(file: Path) -> None:
-    """Measure the order in which records are shown to a person.
+    """Measure the order in which records are shown to a reviewer.
 
-    Prints how many records of FILE a person must read, most likely first, to find 95 % of the relevant ones, and how many in
+    Prints how many records of FILE a reviewer must read, most likely first, to find 95 % of the relevant ones, and how many in
     random order.
     """
     from evidence.evaluation import screening
@@ -745,7 +743,7 @@ def evaluate_ranking(file: Path) -> None:
 
     found = screening.measure_ranking(screening.labelled_records(file), taxonomy.load())
     click.echo(
-        f"All {count_noun(found.rows, 'record')}, {found.relevant} relevant: a person reads {found.read} to find "
+        f"All {count_noun(found.rows, 'record')}, {found.relevant} relevant: a reviewer reads {found.read} to find "
         f"{found.share:.0%} of them; in random order {found.random}."
     )
     click.echo(

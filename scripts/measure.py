@@ -20,8 +20,8 @@ LABELLED = "ipt-labelled.csv"
 BIBLIOGRAPHY = "ipt-bibliography.jsonl"
 TRIALS = "rct-labelled.csv"
 SETS = {
-    LABELLED: "2,849 records of trials databases, labelled by their sources",
-    BIBLIOGRAPHY: "263 works of the field, labelled by two readers",
+    LABELLED: "2,849 records of trial databases, labelled by their sources",
+    BIBLIOGRAPHY: "263 works on IPT or similar therapies, labelled by two readers",
     TRIALS: "527 MEDLINE records with publication types",
 }
 

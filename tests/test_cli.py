@@ -19,9 +19,9 @@ import pytest
 from filelock import FileLock
 
 from evidence import cli
+from tests.builders import FONAGY, MARKOWITZ, SMALL_YAML, STANGIER, WORKS
 from tests.command_line import Run, runner
 from tests.loopback import LoopbackCrossref
-from tests.records import FONAGY, MARKOWITZ, SMALL_YAML, STANGIER, WORKS
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_records_from_a_file(run: Run, small: Path, tmp_path: Path) -> None:
     assert said.code == 0
     assert "4 records read" in said.out
     assert "2 new works" in said.out
-    assert "2 records could not be understood" in said.out
+    assert "2 records could not be read" in said.out
     everything = run("sync", "--from", str(file), "--all", "--json")
     assert json.loads(everything.out)["outcome"] == "complete"
 
@@ -174,7 +174,7 @@ def test_a_file_that_is_not_a_database_is_refused_and_unchanged(run: Run, small:
     (tmp_path / "evidence.db").write_text("my diary\n" * 100)
     said = run("sync", "--offline")
     assert said.code == 1
-    assert "no SQLite database" in said.err
+    assert "not a SQLite database" in said.err
     assert (tmp_path / "evidence.db").read_text() == "my diary\n" * 100
 
 
@@ -200,15 +200,15 @@ def test_a_damaged_database_is_reported_in_one_sentence(
 def test_explain_decide_and_judge(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
     run("sync")
     said = run("explain", "https://doi.org/" + str(STANGIER["DOI"]).upper())
-    assert "Verdict: include (by rule, judged on title)" in said.out
+    assert "Verdict: include (by the rules, screened on title)" in said.out
     assert "[interpersonal psychotherapy]" in said.out
     assert "Found through:" in said.out
     doi = str(STANGIER["DOI"])
     decided = run("decide", doi, "exclude", "--tag", "variant:ipt-g", "--because", "comparator", "--by", "A. Reader")
     assert decided.code == 0, decided.err
     said = run("explain", doi)
-    assert "Verdict: exclude (decided by a person" in said.out
-    assert "variant: ipt-g (decided by a person)" in said.out
+    assert "Verdict: exclude (by a reviewer" in said.out
+    assert "variant: ipt-g (by a reviewer)" in said.out
     assert "Nothing to judge" in run("judge").out
     assert "from Crossref" in run("status").out  # judging again is no harvest
     assert run("decide", doi, "--because", "x", "--by", "A").code == 2
@@ -240,11 +240,11 @@ def test_decisions_on_pairs_of_records(run: Run, crossref: LoopbackCrossref, sma
     crossref.works[str(second["DOI"])] = second
     assert "1 duplicate record." in run("sync").out
     doi, other = str(STANGIER["DOI"]), str(second["DOI"])
-    assert f"A duplicate of https://doi.org/{doi}, which is the record that counts." in run("explain", other).out
+    assert f"Duplicate of https://doi.org/{doi}, the record that represents the work." in run("explain", other).out
     assert len(run("export").out.splitlines()) == 5
     assert run("decide", doi, "--apart", other, "--because", "two papers", "--by", "A. Reader").code == 0
     assert len(run("export").out.splitlines()) == 6
-    assert "apart (decided by a person)" in run("explain", other).out
+    assert "apart (by a reviewer)" in run("explain", other).out
     assert "no other work" in run("decide", doi, "--same", "10.5555/none", "--because", "x", "--by", "A").err
     assert "No conflicts" in run("decisions", "conflicts").out
 
@@ -271,8 +271,8 @@ def test_disagreeing_reviewers_and_changed_texts_are_conflicts(
     assert f"1 decision to look at again (`evidence decisions conflicts`): {other}." in run("sync").out
     assert "to look at again" not in run("sync").out
     assert "has changed since" in run("decisions", "conflicts").out
-    assert "Waiting for a decision: 0. Decisions to look at again: 1." in run("status").out
-    assert "Verdict: include (decided by a person" in run("explain", other).out
+    assert "Decisions to look at again: 1." in run("status").out
+    assert "Verdict: include (by a reviewer" in run("explain", other).out
 
 
 def test_decisions_are_exported_and_imported_as_csv(
@@ -316,7 +316,7 @@ def test_status(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
     run("sync")
     said = run("status")
     assert "Last run: complete" in said.out
-    assert "article 2 is no-doi" in said.out
+    assert "Citation 2 of article (no DOI)" in said.out
     assert json.loads(run("status", "--json").out)["works"] == {"include": 4}
 
 

@@ -25,14 +25,14 @@ from evidence.decisions import (
     subject,
 )
 from evidence.model import SAME_WORK, Decision, Doi
+from tests.builders import decision, tagging
 
 WORK, TWIN, OTHER = Doi("10.1/a"), Doi("10.1/b"), Doi("10.1/c")
 START = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 def decided(verdict: str | None, at: str = "2026-11-01T00:00:00Z", by: str = "A", **more: object) -> Decision:
-    action = "verdict" if verdict else "withdraw"
-    return replace(Decision(WORK, action, verdict, None, None, "why", by, at, None, None), **more)  # type: ignore[arg-type]
+    return decision(WORK, verdict, by, made_at=at, **more)
 
 
 def after(held: list[Decision], new: Decision) -> Decision:
@@ -81,7 +81,7 @@ def test_decisions_on_two_records_of_one_work_meet() -> None:
 
 
 def test_a_pair_is_one_subject_from_either_side() -> None:
-    same = Decision(WORK, "tag", None, SAME_WORK, TWIN, "why", "A", "2026-11-01T00:00:00Z", None, None)
+    same = tagging(WORK, SAME_WORK, TWIN, by="A", made_at="2026-11-01T00:00:00Z")
     apart = replace(
         same, doi=TWIN, value=WORK, action="untag", made_at="2026-11-02T00:00:00Z", seen=(decision_id(same),)
     )
@@ -90,7 +90,7 @@ def test_a_pair_is_one_subject_from_either_side() -> None:
 
 
 def test_a_pair_is_shown_from_either_side_until_it_has_become_one_record() -> None:
-    pair = Decision(WORK, "untag", None, SAME_WORK, OTHER, "why", "A", "2026-11-01T00:00:00Z", None, None)
+    pair = tagging(WORK, SAME_WORK, OTHER, untag=True, by="A", made_at="2026-11-01T00:00:00Z")
     back = replace(pair, doi=OTHER, value=WORK)
     assert at_current_dois([pair, back], {}) == (pair, back)
     assert at_current_dois([pair, back], {WORK: TWIN}) == (replace(pair, doi=TWIN), replace(back, value=TWIN))
@@ -170,7 +170,7 @@ def test_merging_is_a_union_whatever_the_order_the_clocks_and_the_exchanges(hist
             union = list(merged([*union, *ledgers[copy]]))
         assert current_decisions(union) == expected
     # A reviewer's decision never gives way to one of their own that they had before them.
-    for decision, held in made:
+    for made_one, held in made:
         for stands in expected:
-            if stands.reviewer == decision.reviewer and decision_id(stands) != decision_id(decision):
+            if stands.reviewer == made_one.reviewer and decision_id(stands) != decision_id(made_one):
                 assert decision_id(stands) not in held

@@ -21,8 +21,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.builders import FONAGY, SMALL_YAML, STANGIER, WORKS
 from tests.loopback import Fault, LoopbackCrossref
-from tests.records import FONAGY, SMALL_YAML, STANGIER, WORKS
 
 ROOT = Path(__file__).parents[1]
 FIRST_WORD = f"{STANGIER['DOI']},verdict,exclude,,,a comparator only,A. Reader,2026-11-20T12:00:00Z"
@@ -186,7 +186,7 @@ def machine(tmp_path: Path, begun: Path, crossref: LoopbackCrossref) -> Machine:
     return Machine(tmp_path, tmp_path / "remote.git", crossref.url)
 
 
-QUICK = ("Publish", "Read what people decided", "Sync")
+QUICK = ("Publish", "Read the decisions", "Sync")
 """Steps that are left out where what follows them is what is looked at."""
 
 
@@ -271,7 +271,7 @@ def test_a_source_that_stopped_is_kept_and_told(machine: Machine, crossref: Loop
     crossref.script([Fault("403", when=lambda request: request.route == "list") for _ in range(50)])
     tip = machine.git("rev-parse data")
     failed, said = machine.run()
-    assert failed == "Say that a source stopped", said
+    assert failed == "Report that a source stopped", said
     assert machine.git("rev-parse data~1") == tip
     assert machine.ask("select outcome from runs order by run desc limit 1") == [("partial",)]
     assert len(words(machine)) == 1
@@ -309,7 +309,7 @@ def test_a_line_without_sense_ends_the_run_before_the_sync(machine: Machine, cro
     machine.commit("decisions.csv", f"{WORD}\n{FIRST_WORD}\n10.1/x,verdict,maybe,,,r,b,2026-11-20T12:00:00Z\n")
     asked = len(crossref.requests)
     failed, said = machine.run()
-    assert failed == "Read what people decided" and "decisions.csv:3" in said
+    assert failed == "Read the decisions" and "decisions.csv:3" in said
     assert len(crossref.requests) == asked
     assert_untouched(machine, tip)
 

@@ -360,7 +360,7 @@ class _Titles:
         return number
 
     def drop(self, number: int) -> None:
-        """Drop a record that another has replaced."""
+        """Discard a record that another has replaced."""
         self._lengths[number] = 0
 
     def best(self, wanted: frozenset[str], rows: int) -> list[tuple[Doi, float]]:

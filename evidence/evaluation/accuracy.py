@@ -39,7 +39,7 @@ class Figure:
 def screening_figures(measured: Iterable[Screening], labelled: str, rules: str) -> Iterator[Figure]:
     """The rows of a screening measurement, one for each kind of record."""
     for part in measured:
-        note = f"{part.unsure} of {part.rows} wait for a person; {part.relevant_excluded} relevant excluded"
+        note = f"{part.unsure} of {part.rows} waiting for a decision; {part.relevant_excluded} relevant excluded"
         yield _figure("screening", part.basis, labelled, part.counts, part.counts, note, rules)
 
 
@@ -50,7 +50,7 @@ def trial_figure(measured: Trials, labelled: str, rules: str) -> Figure:
 
 def tag_figures(measured: Tagging, labelled: str, rules: str) -> Iterator[Figure]:
     """The rows of a measurement of tags: each facet as a whole, then its values."""
-    note = "precision against what either reader gave, recall of what both gave"
+    note = "precision counts a tag as correct if either reader gave it; recall counts the tags that both gave"
     for facet in FACETS:
         pairs = [(value, *pair) for (of, value), pair in measured.values.items() if of == facet]
         yield _figure(facet, "", labelled, *measured.facet_counts(facet), note, rules)

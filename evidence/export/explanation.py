@@ -17,7 +17,7 @@ def work_explanation(work: dict[str, Any]) -> str:
     `work` is of `queries.work_details`."""
     lines = [work["title"] or "(no title deposited)", _source_line(work), work["url"] or work["doi"], ""]
     lines.append(
-        f"Verdict: {work['verdict']} ({decided_by(work['decided'])}, judged on {work['judged_on']}). {work['why']}"
+        f"Verdict: {work['verdict']} ({decided_by(work['decided'])}, screened on {work['judged_on'].replace('+', ' and ')}). {work['why']}"
     )
     lines += [f"  {line}" for line in _quotations(work, "verdict")]
     if work["gone"]:
@@ -25,7 +25,7 @@ def work_explanation(work: dict[str, Any]) -> str:
     if work["aliases"]:
         lines.append(f"Other DOIs of this record: {', '.join(work['aliases'])}.")
     if work["same_as"]:
-        lines.append(f"A duplicate of {doi.url(work['same_as'])}, which is the record that counts.")
+        lines.append(f"Duplicate of {doi.url(work['same_as'])}, the record that represents the work.")
     lines += [
         f"  {pair['verdict']} ({decided_by(pair['decided'])}): {_other_doi(pair, work['doi'])}: {pair['reason']}"
         for pair in work["duplicates"]

@@ -79,8 +79,8 @@ _TAGS = {
 }
 _AFTER_TAGS = (
     Column("why", "The reason for the verdict, in one sentence."),
-    Column("decided", "Who decided the verdict: rule or person."),
-    Column("judged_on", "The text that was judged: title, title+abstract, or nothing."),
+    Column("decided", "Who decided the verdict: rule or person (a reviewer)."),
+    Column("judged_on", "The text that was screened: title, title+abstract, or nothing."),
     Column("notice", "The most serious notice about the work, such as a retraction or a correction."),
     Column("gone", "Date since which Crossref has no record of the work; empty if it has one."),
     Column(
@@ -138,7 +138,7 @@ def columns(facets: Sequence[str] = FACETS, *, past: bool = False) -> tuple[Colu
 
 _AS_OF = (
     Column("as_of", "The date of the export: the row shows the work at the end of that day."),
-    Column("same_as", "For a duplicate on that date: the DOI of the record that counted."),
+    Column("same_as", "For a duplicate on that date: the DOI of the record that represented the work."),
 )
 _PAST = {
     "why": Column(

@@ -26,4 +26,4 @@ def first_few(names: Sequence[str]) -> str:
 
 def decided_by(decided: str) -> str:
     """Who made a decision, from the column `decided` (`rule` or `person`)."""
-    return "decided by a person" if decided == "person" else "by rule"
+    return "by a reviewer" if decided == "person" else "by the rules"

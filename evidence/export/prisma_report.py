@@ -14,6 +14,8 @@ from evidence import doi
 from evidence.database.prisma_flow import Flow
 from evidence.export.phrases import count_noun
 
+_RECORD_SOURCES = {"crossref": "Crossref REST API", "snapshot": "the bundled snapshot of Crossref records"}
+
 _MOST_REASONS = 8
 """How many reasons for exclusion the report names."""
 
@@ -26,14 +28,14 @@ def flow_report(flow: Flow) -> str:
         for box in flow.boxes
         if box["n"] or box["part_of"] is None
     ]
-    lines += ["", "Records per source:"]
-    lines += [f"{s['n']:>7}  {s['label']}{' (no longer a source)' if s['retired'] else ''}" for s in flow.sources]
+    lines += ["", "Records identified per source:"]
+    lines += [f"{s['n']:>7}  {s['label']}{' (no longer used)' if s['retired'] else ''}" for s in flow.sources]
     lines += ["", "Reasons for exclusion:"] if flow["excluded"] else []
     lines += [f"{n:>7}  {why or 'other reasons'}" for why, n in flow.reasons(_MOST_REASONS)]
     if flow.recorded_from:
         lines += [
             "",
-            f"Verdicts have been recorded since {flow.recorded_from[:10]}. For earlier dates, the verdicts of that day are used.",
+            f"Verdicts have been recorded since {flow.recorded_from[:10]}. For an earlier day, the verdicts of that date are used.",
         ]
     return "\n".join(lines)
 
@@ -48,7 +50,7 @@ def searches_report(rows: Sequence[dict[str, Any]]) -> str:
         requests, records = count_noun(row["requests"], "request"), count_noun(row["scanned"], "record")
         lines += [
             f"{row['label']} ({row['source']})",
-            f"  database: {'Crossref REST API' if row['door'] == 'crossref' else row['door']}",
+            f"  database: {_RECORD_SOURCES.get(row['door'], row['door'])}",
             f"  query: {row['query']}",
             f"  limits: {row['filters'] or 'no filter'}; years {_years(row['years'])}",
             f"  title or abstract contains: {contains}",
@@ -62,10 +64,10 @@ def searches_report(rows: Sequence[dict[str, Any]]) -> str:
 def search_depth(row: dict[str, Any]) -> str:
     """How much of its ranked list a search has read, and what it may have missed. `row` is of the view `searches_read`."""
     if row["ended"] == "unread":
-        return "not yet read to its end at Crossref"
+        return "not yet read completely at Crossref"
     read = f"{row['reached']:,} of {row['total']:,} ranked records"
     if row["ended"] == "unfinished":
-        return f"not yet read to its end: read {read} so far"
+        return f"not yet read completely: {read} so far"
     part = ""
     if row["windows"] > 1:
         read, part = f"{read} in {row['windows']} parts by date of creation", " of its part"

@@ -11,9 +11,8 @@ from evidence.export.prisma_report import search_depth
 _VERDICTS = {
     "include": "included",
     "exclude": "excluded",
-    "unsure": "unsure",
+    "unsure": "waiting for a decision",
     "duplicate": "duplicate records",
-    "not-understood": "not understood",
 }
 
 _RECORD_SOURCES = {"crossref": "Crossref", "snapshot": "the bundled snapshot"}
@@ -25,9 +24,9 @@ def status_report(state: dict[str, Any]) -> str:
     records = run and _RECORD_SOURCES.get(run["door"], run["door"])
     lines = [f"Last run: {run['outcome']}, {run['started']}, from {records}." if run else "No run yet."]
     lines.append(
-        f"Works: {_verdict_counts(state['works'])}. Waiting for a decision: {state['waiting']:,}. "
+        f"Works: {_verdict_counts(state['works'])}. "
         f"Decisions to look at again: {state['decisions_to_check']:,}. "
-        f"Records that could not be understood: {state['rejects']:,}."
+        f"Records that could not be read: {state['rejects']:,}."
     )
     if state["notices"]:
         counts = ", ".join(f"{kind.replace('-', ' ')} {n:,}" for kind, n in state["notices"].items())
@@ -43,7 +42,10 @@ def status_report(state: dict[str, Any]) -> str:
     ]
     if dois := state["decisions_without_work"]:
         lines.append(decisions_without_work(dois))
-    lines += [f"Citation {c['source']} {c['position']} is {c['status']}: {c['problem']}" for c in state["citations"]]
+    lines += [
+        f"Citation {c['position']} of {c['source']} ({c['status'].replace('-', ' ').replace('doi', 'DOI')}): {c['problem']}"
+        for c in state["citations"]
+    ]
     return "\n".join(lines)
 
 

@@ -44,8 +44,7 @@ def sync_summary(outcome: Outcome) -> str:
     elif outcome.outcome == "complete":
         lines.append(f"Nothing new: {_what_was_written(outcome)}.")
     if rejects := outcome.written.rejects:
-        waits = "waits" if rejects == 1 else "wait"
-        lines.append(f"{count_noun(rejects, 'record')} could not be understood and {waits} in `rejects`.")
+        lines.append(f"{count_noun(rejects, 'record')} could not be read; the reason is in the table `rejects`.")
     if outcome.unfound:
         works = [work_name(doi, title) for doi, title in outcome.unfound]
         lines.append(
@@ -63,7 +62,7 @@ def sync_summary(outcome: Outcome) -> str:
     lines += [f"Warning, {source}: {text}" for source, text in outcome.warnings]
     lines += _stopped_sources(outcome.troubles)
     if outcome.outcome != "complete":
-        lines.append(f"The run ended {outcome.outcome}: the next sync harvests again what stopped.")
+        lines.append(f"The run ended as {outcome.outcome}: the next sync harvests the stopped sources again.")
     return "\n".join(lines)
 
 

@@ -101,7 +101,7 @@ class _Lookups:
         return tuple(held[d] for d in new if d in held)
 
     def forget(self) -> None:
-        """Drop the results of a resolved part; the compared fields of each work stay."""
+        """Discard the results of a resolved part; the compared fields of each work stay."""
         self.found.clear()
         self.unread.clear()
 

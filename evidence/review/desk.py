@@ -34,7 +34,7 @@ ENVIRONMENT = "EVIDENCE_DESK"
 """How the environment variables begin that configure a desk. `evidence serve` sets them; one from elsewhere must not open it."""
 
 Queue = Literal["waiting", "again", "second"]
-QUEUES: Mapping[Queue, str] = {"waiting": "To check", "again": "Look again", "second": "Second screening"}
+QUEUES: Mapping[Queue, str] = {"waiting": "Waiting for a decision", "again": "Look again", "second": "Second screening"}
 """The queues: as in addresses → as on the page."""
 
 READY: Mapping[VerdictName, tuple[str, ...]] = {

@@ -35,8 +35,8 @@ from evidence.model import Author, Doi, Work
 from evidence.publish import serve
 from evidence.review.decide import add_decisions
 from evidence.rules.taxonomy import Taxonomy
+from tests.builders import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, FakeRecordSource, message, person
 from tests.harvest.test_rejudge import edited
-from tests.records import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, FakeRecordSource, message, person
 
 CONFIG = sources.check(strict_yaml.parse(SMALL_YAML, "s.yaml"))
 ATOM = "{http://www.w3.org/2005/Atom}"

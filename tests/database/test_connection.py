@@ -31,14 +31,14 @@ from evidence.errors import LockedError, StoreError
 from evidence.harvest import sources
 from evidence.harvest.progress import NoProgress
 from evidence.harvest.run import FileInput, rejudge_database, run_sync
-from evidence.model import Decision, Doi
+from evidence.model import Doi
 from evidence.publish import serve
 from evidence.review.decide import add_decisions
 from evidence.rules.taxonomy import Taxonomy
-from tests.records import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, WORKS, message
+from tests.builders import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, WORKS, decision, message
 
 WORK = Doi(str(MARKOWITZ["DOI"]))
-WORD = Decision(WORK, "verdict", "exclude", None, None, "not it", "A. Reader", "2026-11-24T12:00:00Z", None, None)
+WORD = decision(WORK, reason="not it")
 SMALL = sources.check(strict_yaml.parse(SMALL_YAML, "s.yaml"))
 
 

@@ -6,14 +6,12 @@ import html
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import pytest
 from datasette.app import Datasette
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -30,8 +28,8 @@ from evidence.model import SAME_WORK, Doi, Judgement, Work
 from evidence.publish import serve
 from evidence.review.decide import add_decisions
 from evidence.rules.taxonomy import Taxonomy
+from tests.builders import MARKOWITZ, SMALL_YAML, STANGIER, FakeRecordSource, message
 from tests.harvest.test_rejudge import edited
-from tests.records import MARKOWITZ, SMALL_YAML, STANGIER, FakeRecordSource, message
 
 SOURCES = (("by-name", "search"), ("by-variant", "search"), ("article", "references"), ("files", "files"))
 DOIS = tuple(Doi(f"10.5555/w{n}") for n in range(8))
@@ -171,12 +169,6 @@ def agrees_with_lists(conn: sqlite3.Connection, found: prisma_flow.Flow) -> None
     ).fetchall()
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with open_store(tmp_path / "evidence.db") as opened:
-        yield opened
-
-
 def start(store: Store, month: int) -> int:
     run = store.start_run("crossref", "0", f"2026-{month:02d}-01T00:00:00Z")
     store.register_sources(run, [(source, kind, source.upper(), "{}") for source, kind in SOURCES])
@@ -217,7 +209,7 @@ def test_a_source_that_is_gone_keeps_what_it_found(store: Store) -> None:
     adds_up(found)
     assert (found["identified"], found["screened"], found["included"]) == (1, 1, 1)
     assert [(s["source"], s["retired"], s["n"]) for s in found.sources] == [("by-name", 1, 1)]
-    assert "BY-NAME (no longer a source)" in prisma_report.flow_report(found)
+    assert "BY-NAME (no longer used)" in prisma_report.flow_report(found)
     assert prisma_flow.read_flow(store.conn, 1).sources[0]["retired"] == 0
 
 

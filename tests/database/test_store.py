@@ -19,7 +19,8 @@ from evidence.database.connection import open_evidence
 from evidence.database.rows import HarvestedPage, JudgedRecord, Reject, SearchRequest, Sighting
 from evidence.database.store import Store, open_store
 from evidence.errors import StoreError
-from evidence.model import Author, Decision, Doi, Judgement, Match, Notice, Relation, Tag, Work
+from evidence.model import Author, Doi, Judgement, Match, Notice, Relation, Tag, Work
+from tests.builders import decision
 
 NOW = "2026-11-24T12:00:00Z"
 TITLE = "Interpersonal psychotherapy: past, present, and future"
@@ -194,7 +195,7 @@ def test_a_run_left_running_is_known_to_have_crashed(store: Store) -> None:
 
 
 def test_decisions_are_append_only(store: Store) -> None:
-    said = Decision(WORK.doi, "verdict", "exclude", None, None, "wrong therapy", "M. Reader", NOW, "r", "d")
+    said = decision(WORK.doi, rules="r", record="d")
     store.append_decisions([said])
     assert store.decisions() == (said,)
     ledger = sqlite3.connect(store.ledger_path)
@@ -208,7 +209,7 @@ def test_a_strangers_database_is_left_as_it_was(tmp_path: Path) -> None:
     other = tmp_path / "other.db"
     Database(other).table("mine").insert({"a": 1})
     (tmp_path / "text.db").write_text("not a database, but long enough to be looked at\n")
-    for path, says in ((other, "not made by evidence"), (tmp_path / "text.db", "no SQLite database")):
+    for path, says in ((other, "not made by evidence"), (tmp_path / "text.db", "not a SQLite database")):
         before = path.read_bytes()
         with pytest.raises(StoreError, match=says):
             open_store(path)
@@ -375,7 +376,7 @@ def test_an_old_ledger_means_what_it_meant(tmp_path: Path) -> None:
 
 
 def test_another_ledger_is_shown_whole(tmp_path: Path) -> None:
-    word = Decision(WORK.doi, "verdict", "include", None, None, "why", "A", NOW, None, None)
+    word = decision(WORK.doi, "include", "A")
     for name, reviewer in (("one.db", "A"), ("other.db", "B")):
         with open_store(tmp_path / "evidence.db", tmp_path / name) as store:
             store.append_decisions([replace(word, reviewer=reviewer)])

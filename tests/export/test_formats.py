@@ -265,7 +265,7 @@ def test_ris_has_the_layout_that_readers_expect() -> None:
     assert read["secondary_authors"] == ["Smith, Ann"]
     assert read["keywords"] == ["variant:ipt", "outcome:depressive-symptoms", "outcome:quality-of-life"]
     assert (read["start_page"], read["end_page"], read["doi"]) == ("101", "110", "10.5555/trial.1")
-    assert read["notes"][0].startswith("Verdict: include (decided by rule, judged on title).")
+    assert read["notes"][0].startswith("Verdict: include (by the rules, screened on title).")
     assert "Notice: correction" in read["notes"]
 
 

@@ -30,10 +30,10 @@ from evidence.harvest import rejudge
 from evidence.harvest.progress import NoProgress
 from evidence.model import Doi, Event, Funder, Judgement, Licence, Message
 from evidence.rules.taxonomy import Taxonomy
+from tests.builders import message
 from tests.data import SAMPLES, json_lines
 from tests.database.test_prisma_flow import as_before_the_upgrade
 from tests.export.test_formats import unescaped
-from tests.records import message
 
 JUDGED = Judgement("include", "rule", "Included.", "title", (), ())
 
@@ -96,12 +96,6 @@ def land(store: Store, messages: list[Message]) -> list[Doi]:
     store.register_sources(run, [("files", "files", "Files", "{}")])
     store.write_page(run, "files", HarvestedPage(list(records.values())))
     return list(records)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with open_store(tmp_path / "evidence.db") as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -97,7 +97,7 @@ def test_sources_that_stopped_for_the_same_reason_share_a_line() -> None:
     said = sync_summary.sync_summary(outcome)
     assert "Stopped, one, two: the server cannot be reached; use --offline" in said
     assert "Stopped, three: refused" in said
-    assert "The run ended partial" in said
+    assert "The run ended as partial" in said
     assert "Nothing new" not in said
 
 
@@ -154,8 +154,8 @@ def test_an_explanation_names_the_other_record_of_a_pair_and_of_a_notice() -> No
         ],
     }  # fmt: skip
     said = explanation.work_explanation(work)
-    assert "doubtful (by rule): 10.1/a: alike" in said
-    assert "doubtful (by rule): 10.1/c: alike" in said
+    assert "doubtful (by the rules): 10.1/a: alike" in said
+    assert "doubtful (by the rules): 10.1/c: alike" in said
     lines = [line for line in said.splitlines() if "retraction" in line]
     assert "on 10.1/b" not in lines[0]
     assert "issued for 10.1/twin, another record of this work" in lines[1]
@@ -169,8 +169,8 @@ def test_a_noun_is_singular_for_one(count: int, written: str) -> None:
 @pytest.mark.parametrize(
     ("rejects", "line"),
     [
-        (1, "1 record could not be understood and waits in `rejects`."),
-        (2, "2 records could not be understood and wait in `rejects`."),
+        (1, "1 record could not be read; the reason is in the table `rejects`."),
+        (2, "2 records could not be read; the reason is in the table `rejects`."),
     ],
 )
 def test_verbs_agree_with_the_number_of_records(rejects: int, line: str) -> None:

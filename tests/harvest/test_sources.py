@@ -10,7 +10,7 @@ from evidence import strict_yaml
 from evidence.errors import ConfigError
 from evidence.harvest import sources
 from evidence.harvest.sources import ReferenceList, Search
-from tests.records import SMALL_YAML
+from tests.builders import SMALL_YAML
 
 SHIPPED = Path(__file__).parents[2] / "sources.yaml"
 

@@ -23,24 +23,25 @@ from evidence.harvest import sources
 from evidence.harvest.sources import Config, ReferenceList, Search
 from evidence.harvest.sync import sync
 from evidence.harvest.sync_run import Outcome
-from evidence.model import SAME_WORK, Decision, Doi, LookupResult, Message, Page, Query, Window
+from evidence.model import SAME_WORK, Doi, LookupResult, Message, Page, Query, Window
 from evidence.rules.taxonomy import Taxonomy
+from tests.builders import (
+    FONAGY,
+    LIPSITZ,
+    MALARIA,
+    MARKOWITZ,
+    SMALL_YAML,
+    STANGIER,
+    WORKS,
+    FakeRecordSource,
+    decision,
+    message,
+    tagging,
+)
 from tests.database.test_store import dump
 from tests.harvest.test_search import a_world, hits
-from tests.records import FONAGY, LIPSITZ, MALARIA, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, FakeRecordSource, message
 
 Clock = Callable[[], datetime]
-
-
-@pytest.fixture
-def small() -> Config:
-    return sources.check(strict_yaml.parse(SMALL_YAML, "s.yaml"))
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with open_store(tmp_path / "evidence.db") as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -218,8 +219,8 @@ def test_decisions_beat_rules_and_survive_every_run(store: Store, go: Callable[.
     doi = Doi(STANGIER["DOI"])
     store.append_decisions(
         [
-            Decision(doi, "verdict", "exclude", None, None, "comparator only", "A. Reader", "2026", book.digest, None),
-            Decision(doi, "tag", None, "variant", "ipt-g", "group", "A. Reader", "2026", book.digest, None),
+            decision(doi, reason="comparator only", rules=book.digest),
+            tagging(doi, "variant", "ipt-g", rules=book.digest),
         ]
     )
     outcome = go(FakeRecordSource())
@@ -365,8 +366,8 @@ def test_an_increment_after_a_full_run_that_was_cut_finds_all(
             go(CutSource(works, 2, error), whole, full=True)
     assert 1000 <= stands(store)[2] <= 1050
     assert stands(store)[0] is None
-    assert said_of_depth(store) == "not yet read to its end: read 1,000 of 1,650 ranked records so far"
-    assert "not yet read to its end" in status_report.status_report(queries.status(store.conn))
+    assert said_of_depth(store) == "not yet read completely: 1,000 of 1,650 ranked records so far"
+    assert "not yet read completely" in status_report.status_report(queries.status(store.conn))
     healed = go(FakeRecordSource(works), whole)
     assert healed.outcome == "complete"
     assert stands(store) == ("2026-11-22", None, 1650)
@@ -377,7 +378,7 @@ def test_each_search_says_how_deep_it_was_read(store: Store, go: Callable[..., O
     assert queries.search_depths(store.conn) == []
     crossref = CutSource([], 1)
     go(crossref, tight)
-    assert said_of_depth(store) == "not yet read to its end at Crossref"
+    assert said_of_depth(store) == "not yet read completely at Crossref"
     noise = [message(f"10.5555/z{n}", f"Psychotherapy {n}", 2019) for n in range(70)]
     go(FakeRecordSource([*on_one_day(7), *noise]), tight)
     deep = (
@@ -418,7 +419,7 @@ def test_files_say_nothing_of_how_deep_crossref_was_read(
 ) -> None:
     tight = one_search(small)
     go(FakeRecordSource(on_one_day(5), name="snapshot"), tight)
-    assert said_of_depth(store) == "not yet read to its end at Crossref"
+    assert said_of_depth(store) == "not yet read completely at Crossref"
     assert "depth" not in prisma_report.searches_report(queries.searches_as_run(store.conn))
 
 
@@ -486,9 +487,7 @@ def test_two_records_of_one_work_count_once_and_a_person_can_part_them(
     before = dump(store, leave=("runs", "requests"))
     assert "Nothing new" in sync_summary.sync_summary(go(FakeRecordSource([*WORKS, SECOND])))
     assert dump(store, leave=("runs", "requests")) == before
-    word = Decision(
-        Doi(SECOND["DOI"]), "untag", None, SAME_WORK, STANGIER["DOI"], "another paper", "A. Reader", "2026", None, None
-    )
+    word = tagging(SECOND["DOI"], SAME_WORK, STANGIER["DOI"], untag=True)
     store.append_decisions([word])
     go(FakeRecordSource([*WORKS, SECOND]))
     assert rows(store, pair) == [(STANGIER["DOI"], SECOND["DOI"], "apart", "person")]
@@ -501,9 +500,7 @@ def test_two_records_of_one_work_count_once_and_a_person_can_part_them(
 def test_a_person_joins_what_the_rules_keep_apart(store: Store, go: Callable[..., Outcome]) -> None:
     go(FakeRecordSource())
     first, second = sorted((str(MARKOWITZ["DOI"]), str(STANGIER["DOI"])))
-    store.append_decisions(
-        [Decision(Doi(first), "tag", None, SAME_WORK, second, "one study", "A. Reader", "2026", None, None)]
-    )
+    store.append_decisions([tagging(first, SAME_WORK, second)])
     go(FakeRecordSource())
     assert rows(store, "select doi, other, verdict, decided from duplicates") == [(first, second, "same", "person")]
     assert rows(store, "select count(*) from works where verdict = 'duplicate'") == [(1,)]

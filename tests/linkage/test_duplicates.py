@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from evidence.crossref import normalise
 from evidence.linkage.duplicates import Candidate, Pair, build_clusters, candidate_of_work, find_pairs, pairs_to_check
+from tests.builders import LIPSITZ, message, person
 from tests.data import SAMPLES
-from tests.records import LIPSITZ, message, person
 
 MECHANISMS = Candidate(
     key="a",

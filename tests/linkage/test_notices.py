@@ -31,11 +31,11 @@ from evidence.harvest.sync import sync
 from evidence.harvest.sync_run import Outcome
 from evidence.linkage import notices
 from evidence.linkage.notices import Facts, RecordGroup, Statement
-from evidence.model import SAME_WORK, Decision, Doi, Message
+from evidence.model import SAME_WORK, Doi, Message
 from evidence.review.decide import add_decisions
 from evidence.rules.taxonomy import Taxonomy
+from tests.builders import SMALL_YAML, FakeRecordSource, message, person, tagging
 from tests.publish.test_site import served
-from tests.records import SMALL_YAML, FakeRecordSource, message, person
 
 NOW = "2026-11-24T12:00:00Z"
 STUDY = "10.5555/study"
@@ -694,7 +694,7 @@ def test_a_sync_says_on_which_record_of_an_included_work_a_retraction_stands(go:
     store.set_duplicates(run, [(STUDY, "10.5555/twin", "same", "rule", "")], {"10.5555/twin": STUDY})
     found = store.finish_run(run, "complete", {}, "2026-11-25T00:00:02Z")
     assert [c.what for c in found] == ["verdict", "duplicate"]
-    parted = Decision(Doi("10.5555/twin"), "untag", None, SAME_WORK, STUDY, "another", "A. Reader", "2026", None, None)
+    parted = tagging("10.5555/twin", SAME_WORK, STUDY, untag=True)
     store.append_decisions([parted])
     outcome = go(FakeRecordSource([study(), twin]))
     assert ("10.5555/twin", "10.5555/twin") in noticed(outcome)

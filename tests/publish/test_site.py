@@ -469,7 +469,7 @@ async def test_a_claim_stands_beside_what_it_cites_and_what_is_known(
     assert [claim.partition('"')[0] for claim in claims] == ["eases", "none"]
     assert "IPT eases &lt;i&gt;depression" in claims[0]
     assert "Couple Therapy for Depression" in claims[0]
-    assert "no doi" in claims[0]
+    assert "no DOI" in claims[0]
     numbers = [re.findall(r'<a href="([^"]+)"><b>(\d+)</b> ([^<]+)</a>', claim) for claim in claims]
     assert [(int(n), label) for _, n, label in numbers[0]] == [
         (4, "studies in total"), (2, "randomised trials"), (1, "review"), (2, "published after 2012"),
@@ -839,7 +839,7 @@ async def test_the_method_page_names_every_search_and_value(sample: Path) -> Non
     assert "the server kept answering 504" in page
     assert "read 10,000 of 12,345 ranked records; last match at rank 9,876; 12 of the last 1,000 matched" in page
     assert "not complete: 2,345 that match the query were not read" in page
-    assert "not yet read to its end at Crossref" in page  # the search that stopped
+    assert "not yet read completely at Crossref" in page  # the search that stopped
 
 
 async def test_the_database_is_called_evidence_whatever_the_file_is_called(tmp_path: Path) -> None:

@@ -310,7 +310,7 @@ async def test_pairs_are_decided(db: Path, the_desk: desk.Desk) -> None:
     browser = Browser(await site(db), REVIEWER)
     assert "the titles are alike" in (await browser.get("/desk/pairs")).text
     after = await browser.post("/desk/decide", doi=first, same=other, reason="Read both records", back="pairs")
-    assert "No possible duplicates to check" in after.text
+    assert "No possible duplicates are waiting" in after.text
     (word,) = read_ledger(ledger(db))
     assert (word.action, word.facet, word.value) == ("tag", SAME_WORK, other)
     assert "duplicate" in {verdict(db, first)[0], verdict(db, other)[0]}

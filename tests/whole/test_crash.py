@@ -23,7 +23,7 @@ from evidence.database.store import open_store
 from evidence.harvest import sources
 from evidence.harvest.sync import sync
 from evidence.rules.taxonomy import Taxonomy
-from tests.records import FONAGY, LIPSITZ, SMALL_YAML, WORKS, FakeRecordSource, message
+from tests.builders import FONAGY, LIPSITZ, SMALL_YAML, WORKS, FakeRecordSource, message
 
 MORE = tuple(
     message(f"10.5555/work.{n}", f"Interpersonal psychotherapy for group {n}", 2000 + n % 20) for n in range(25)

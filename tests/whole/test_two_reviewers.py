@@ -24,7 +24,7 @@ from evidence.model import SAME_WORK, Decision, Doi, Message
 from evidence.review import decisions_csv
 from evidence.review.decide import add_decisions, import_decisions
 from evidence.rules.taxonomy import Taxonomy
-from tests.records import LIPSITZ, MALARIA, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, FakeRecordSource
+from tests.builders import LIPSITZ, MALARIA, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, FakeRecordSource, tagging
 
 Clock = Callable[[], datetime]
 DOI = Doi(str(STANGIER["DOI"]))
@@ -219,7 +219,7 @@ def test_two_copies_that_exchange_their_ledgers_show_the_same(
     ],
 )
 def test_an_imported_line_that_makes_no_sense_is_named(tmp_path: Path, column: str, value: str, problem: str) -> None:
-    pair = Decision(DOI, "tag", None, SAME_WORK, COPY, "why", "A", "2026-11-24T00:00:00Z", None, None)
+    pair = tagging(DOI, SAME_WORK, COPY, by="A")
     cells = dict(zip(decisions_csv.COLUMNS, next(decisions_csv.csv_rows([pair])), strict=True)) | {column: value}
     file = tmp_path / "d.csv"
     file.write_text(",".join(decisions_csv.COLUMNS) + "\n" + ",".join(cells.values()) + "\n", encoding="utf-8")
