@@ -1,6 +1,6 @@
-"""Characters, before anyone asks what the text says: entities undone, damaged encodings repaired, composed forms.
+"""The characters of a deposited string: entities decoded, damaged encodings repaired, composed forms.
 
-What `text` and `doi` both need of a deposited string. Every function takes time in proportion to its input, also where the
+`text` and `doi` both use it. Every function takes time in proportion to its input, also where the
 standard library does not: a run of combining marks is sorted in quadratic time there, and a numeric entity of thousands of
 digits is refused with an exception.
 """

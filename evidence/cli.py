@@ -275,9 +275,7 @@ def explain(settings: Settings, doi_: str, as_json: bool) -> None:
 @click.option("--tag", "tags", multiple=True, metavar="FACET:VALUE", help="Add this tag to the work.")
 @click.option("--untag", "untags", multiple=True, metavar="FACET:VALUE", help="Remove this tag from the work.")
 @click.option("--same", multiple=True, metavar="DOI", help="The record with this DOI describes the same work.")
-@click.option(
-    "--apart", multiple=True, metavar="DOI", help="The record with this DOI describes another work."
-)
+@click.option("--apart", multiple=True, metavar="DOI", help="The record with this DOI describes another work.")
 @click.option("--withdraw", "withdrawn", multiple=True, metavar="verdict|FACET:VALUE",
               help="Undo your earlier decision on this; the rules, or other reviewers, decide again.")  # fmt: skip
 @click.option("--because", required=True, help="The reason, stored with the decision.")
@@ -423,7 +421,7 @@ def decisions_agreement(settings: Settings) -> None:
 @click.option("--since", metavar="DATE", help="Only works that are new or changed since this date (YYYY-MM-DD).")
 @click.option("--query", "text", metavar="TEXT", help="Only works with all of these words (full-text search).")
 @click.option("--as-of", metavar="DATE",
-              help="The works at the end of this date (YYYY-MM-DD), with the verdicts and records of that date and the tags of today.")  # fmt: skip
+              help="The works at the end of this date (YYYY-MM-DD), with its verdicts and records, and today's tags.")  # fmt: skip
 @click.option("--excel", is_flag=True, help="Start the CSV with a byte order mark, so that Excel reads UTF-8.")
 @click.option("--encoding", default="utf-8", show_default=True, help="The encoding of the file.")
 @_output

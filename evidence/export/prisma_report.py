@@ -1,4 +1,4 @@
-"""What a review reports of its searches, as text: the PRISMA 2020 flow, the searches as run (PRISMA-S), and works found
+"""Reports on the searches of a review, as text: the PRISMA 2020 flow, the searches as run (PRISMA-S), and works found
 through citations.
 
 Values in, text out; no SQL, no terminal, no clock. `database.prisma_flow` counts the boxes.
@@ -35,7 +35,8 @@ def flow_report(flow: Flow) -> str:
     if flow.recorded_from:
         lines += [
             "",
-            f"Verdicts have been recorded since {flow.recorded_from[:10]}. For an earlier day, the verdicts of that date are used.",
+            f"Verdicts have been recorded since {flow.recorded_from[:10]}. "
+            "For an earlier day, the verdicts of that date are used.",
         ]
     return "\n".join(lines)
 

@@ -1,1 +1,1 @@
-"""The order of work: sources.yaml, reference lists, standing searches, sync and judging again."""
+"""The order of work: sources.yaml, reference lists, saved searches, sync and re-judging."""
