@@ -33,11 +33,8 @@ def flow_report(flow: Flow) -> str:
     lines += ["", "Reasons for exclusion:"] if flow["excluded"] else []
     lines += [f"{n:>7}  {why or 'other reasons'}" for why, n in flow.reasons(_MOST_REASONS)]
     if flow.recorded_from:
-        lines += [
-            "",
-            f"Verdicts have been recorded since {flow.recorded_from[:10]}. "
-            "For an earlier day, the verdicts of that date are used.",
-        ]
+        since = f"Verdicts have been recorded since {flow.recorded_from[:10]}."
+        lines += ["", f"{since} For an earlier day, the verdicts of that date are used."]
     return "\n".join(lines)
 
 
