@@ -100,7 +100,7 @@ class Bar:
 def cli(ctx: click.Context, db: Path, decisions: Path | None, sources: Path, verbose: bool, quiet: bool) -> None:
     """The living evidence tracker for interpersonal psychotherapy.
 
-    It looks up the references of reviews and runs saved searches through Crossref. It screens and tags every work by rules, and
+    It looks up the references of reviews and runs standing searches through Crossref. It screens and tags every work by rules, and
     shows the text behind each tag. Datasette publishes the result.
     """
     level = logging.INFO if verbose else logging.ERROR if quiet else logging.WARNING
@@ -421,7 +421,7 @@ def decisions_agreement(settings: Settings) -> None:
 @click.option("--since", metavar="DATE", help="Only works that are new or changed since this date (YYYY-MM-DD).")
 @click.option("--query", "text", metavar="TEXT", help="Only works with all of these words (full-text search).")
 @click.option("--as-of", metavar="DATE",
-              help="The works at the end of this date (YYYY-MM-DD), with the verdicts and records of that date and the tags of today.")  # fmt: skip
+              help="The works at the end of this date (YYYY-MM-DD), with its verdicts and records and today's tags.")  # fmt: skip
 @click.option("--excel", is_flag=True, help="Start the CSV with a byte order mark, so that Excel reads UTF-8.")
 @click.option("--encoding", default="utf-8", show_default=True, help="The encoding of the file.")
 @_output

@@ -1,4 +1,4 @@
-"""People's decisions as a set: which of them are current, and in what order.
+"""Reviewers' decisions as a set: which of them are current, and in what order.
 
 Copies of a review exchange their ledgers at any time and in any order. So nothing here depends on where or when a decision
 was stored: a ledger is a set, merging is its union, and two copies that hold the same decisions come to the same result.

@@ -1,4 +1,4 @@
-"""The errors that this package raises on purpose. Each class stands for what the caller should do next.
+"""The errors that this package raises on purpose. Each class tells the caller how to react.
 
 * EvidenceError
   * ConfigError: the user must edit a file or an argument (exit 2)
@@ -7,16 +7,16 @@
     * LockedError: another program has held the database for longer than the timeout
   * SourceError: this source stops, the others continue, the run ends `partial` (exit 1)
     * RejectedError: the server refused the request; the same request will be refused again
-      * UnreadError: the record that a source depends on cannot be understood
+      * UnreadError: the record that a source depends on cannot be read
     * UnavailableError: the server could not be reached or kept failing; a later run may succeed
-  * RecordError: one record cannot be understood; it is stored in `rejects` and the run continues
+  * RecordError: one record cannot be read; it is stored in `rejects` and the run continues
 
 Errors of other packages are converted to these where they occur. This module imports nothing from the package.
 """
 
 
 class EvidenceError(Exception):
-    """Any error that this package raises on purpose. Its text says what happened, to what, and what to do."""
+    """Any error that this package raises on purpose. Its text states what happened, where, and what to do."""
 
     exit_code = 1
 
@@ -42,7 +42,7 @@ class LockedError(StoreError):
 
 
 class SourceError(EvidenceError):
-    """A source cannot be harvested to its end in this run; the other sources continue."""
+    """A source cannot be harvested completely in this run; the other sources continue."""
 
 
 class RejectedError(SourceError):
@@ -50,7 +50,7 @@ class RejectedError(SourceError):
 
 
 class UnreadError(RejectedError):
-    """The record that a whole source depends on cannot be understood. `message` is that record; `place` says where it was read,
+    """The record that a whole source depends on cannot be read. `message` is that record; `place` says where it was read,
     if that is known."""
 
     def __init__(self, text: str, message: object, place: str | None) -> None:
@@ -64,4 +64,4 @@ class UnavailableError(SourceError):
 
 
 class RecordError(EvidenceError):
-    """One record cannot be understood; the text is stored in `rejects` as `reason`, with the record."""
+    """One record cannot be read; the text is stored in `rejects` as `reason`, with the record."""

@@ -1,4 +1,4 @@
-"""The frozen values that flow between the stages, and what a source of records can be asked.
+"""The frozen values that pass between the stages, and the interface of a source of records.
 
 No parsing, no I/O, no defaults that hide an absent fact. Absent is `None`, never `""`;
 many is a tuple. Dates are ISO text of the precision that was deposited (`2019`, `2019-05`, `2019-05-03`).

@@ -1,4 +1,4 @@
-"""YAML files that people write → plain values with line numbers, checked against pydantic models.
+"""Hand-written YAML files → plain values with line numbers, checked against pydantic models.
 
 Duplicate keys, aliases and YAML tags are refused, because they hide mistakes. No types are guessed: every scalar is text, an
 empty one is None. Every error names file, line and remedy. This module does not know what the values mean: the models are

@@ -1,4 +1,4 @@
-"""The Crossref client: which requests to send, and how no record is mistaken for another, lost or hidden.
+"""The Crossref client: which requests are sent, and how it is checked that no record is lost or mixed up.
 
 `transport` sends, retries and classifies, `rate_limit` waits, `responses` parses. Every request is idempotent: one page, by
 offset; no cursor.

@@ -1,4 +1,4 @@
-"""What counts as a change of a work: the difference between what was last announced and what is now. The one definition.
+"""What counts as a change of a work: the difference between its last announced state and its present state. The only definition.
 
 The summary of a run, `evidence report changes`, the page and the feed show the table `changes`, and `changes` holds what this
 module finds. So a change is announced once, whichever run made it: what a killed run did is announced by the next run that

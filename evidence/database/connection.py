@@ -1,4 +1,4 @@
-"""Opening the two databases: checking whose a file is, making it, bringing it up to date, and connections for reading.
+"""Opening the two databases: checking that a file is one of them, creating it, migrating it, and connections for reading.
 
 Every command that opens `evidence.db` or `decisions.db` calls `examine` first, so that a foreign file, the wrong one of the
 two and a newer one are refused with the same message everywhere. A file is made in one transaction: a program that is killed

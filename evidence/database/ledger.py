@@ -1,4 +1,4 @@
-"""Reading the ledger of people's decisions (`decisions.db`). It never writes; `store` appends.
+"""Reading the ledger of reviewers' decisions (`decisions.db`). It never writes; `store` appends.
 
 `evidence.decisions` says which decisions count.
 """

@@ -1,4 +1,4 @@
-"""The one way to write to the databases: one method for each transaction. No network and no judgement happens inside one.
+"""The only code that writes to the databases: one method for each transaction, without network and without judging.
 
 `Store` holds the harvest (`evidence.db`) and the ledger of people's decisions (`decisions.db`) open together. No transaction
 spans both, and no harvest writes to the ledger. An unchanged record costs no write: a record is added only when the digest of

@@ -6,7 +6,7 @@ from typing import Any
 
 from evidence import doi
 from evidence.export.changes_report import RELATIONS
-from evidence.export.phrases import decided_by
+from evidence.export.phrases import decided_by, screened_on
 
 _CONTEXT = 40
 """Characters shown before and after the text behind a tag."""
@@ -17,7 +17,8 @@ def work_explanation(work: dict[str, Any]) -> str:
     `work` is of `queries.work_details`."""
     lines = [work["title"] or "(no title deposited)", _source_line(work), work["url"] or work["doi"], ""]
     lines.append(
-        f"Verdict: {work['verdict']} ({decided_by(work['decided'])}, screened on {work['judged_on'].replace('+', ' and ')}). {work['why']}"
+        f"Verdict: {work['verdict']} ({decided_by(work['decided'])}, screened on {screened_on(work['judged_on'])}). "
+        f"{work['why']}"
     )
     lines += [f"  {line}" for line in _quotations(work, "verdict")]
     if work["gone"]:

@@ -25,5 +25,10 @@ def first_few(names: Sequence[str]) -> str:
 
 
 def decided_by(decided: str) -> str:
-    """Who made a decision, from the column `decided` (`rule` or `person`)."""
+    """Who decided, from the column `decided` (`rule` or `person`)."""
     return "by a reviewer" if decided == "person" else "by the rules"
+
+
+def screened_on(judged_on: str) -> str:
+    """The text that was screened, from the column `judged_on`: `title`, `title and abstract` or `nothing`."""
+    return judged_on.replace("+", " and ")

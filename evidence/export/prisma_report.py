@@ -1,4 +1,4 @@
-"""What a review reports of its searches, as text: the PRISMA 2020 flow, the searches as run (PRISMA-S), and works found
+"""Reports on the searches of a review, as text: the PRISMA 2020 flow, the searches as run (PRISMA-S), and works found
 through citations.
 
 Values in, text out; no SQL, no terminal, no clock. `database.prisma_flow` counts the boxes.
@@ -33,10 +33,8 @@ def flow_report(flow: Flow) -> str:
     lines += ["", "Reasons for exclusion:"] if flow["excluded"] else []
     lines += [f"{n:>7}  {why or 'other reasons'}" for why, n in flow.reasons(_MOST_REASONS)]
     if flow.recorded_from:
-        lines += [
-            "",
-            f"Verdicts have been recorded since {flow.recorded_from[:10]}. For an earlier day, the verdicts of that date are used.",
-        ]
+        since = f"Verdicts have been recorded since {flow.recorded_from[:10]}."
+        lines += ["", f"{since} For an earlier day, the verdicts of that date are used."]
     return "\n".join(lines)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from evidence import page_numbers
 from evidence.authors import full_name
-from evidence.export.phrases import decided_by
+from evidence.export.phrases import decided_by, screened_on
 
 Row = Mapping[str, Any]
 """One work: `formats.KEYS` → str, int or None, except: `authors_full` is a list of mappings (family, given, suffix, name, role);
@@ -39,8 +39,7 @@ def keywords(row: Row) -> list[str]:
 
 def _notes(row: Row) -> list[str]:
     """Verdict, notices and sources of the work, as sentences for the notes of a reference manager."""
-    screened_on = row["judged_on"].replace("+", " and ")
-    verdict = f"Verdict: {row['verdict']} ({decided_by(row['decided'])}, screened on {screened_on})."
+    verdict = f"Verdict: {row['verdict']} ({decided_by(row['decided'])}, screened on {screened_on(row['judged_on'])})."
     notes = [f"{verdict} {row['why'] or ''}".rstrip()]
     if row.get("as_of"):
         notes.append(f"As of the end of {row['as_of']}; the keywords are today's.")

@@ -42,10 +42,9 @@ def status_report(state: dict[str, Any]) -> str:
     ]
     if dois := state["decisions_without_work"]:
         lines.append(decisions_without_work(dois))
-    lines += [
-        f"Citation {c['position']} of {c['source']} ({c['status'].replace('-', ' ').replace('doi', 'DOI')}): {c['problem']}"
-        for c in state["citations"]
-    ]
+    for c in state["citations"]:
+        status = c["status"].replace("-", " ").replace("doi", "DOI")
+        lines.append(f"Citation {c['position']} of {c['source']} ({status}): {c['problem']}")
     return "\n".join(lines)
 
 

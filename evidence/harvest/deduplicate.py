@@ -1,4 +1,4 @@
-"""The records of one work, found by rules and by people's decisions, and written as clusters.
+"""The records of one work, found by rules and by reviewers' decisions, and written as clusters.
 
 The rules compare pairs (`linkage.duplicates`); a person's decision on a pair beats them. It asks no record source and reads
 no clock.

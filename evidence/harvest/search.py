@@ -1,4 +1,4 @@
-"""A standing query → the records that count as found, window by window, page by page.
+"""A standing search → the records that match it, window by window, page by page.
 
 Crossref ranks by words and has no phrase search, so each page is filtered here by the search's phrases and years. How a window
 is read:

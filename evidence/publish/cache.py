@@ -1,4 +1,4 @@
-"""Answers that are costly to compute, kept until the database changes.
+"""Query cache, emptied when the database changes.
 
 A change is what SQLite says it is: `pragma data_version`, read on a connection of the cache's own, tells of every commit by
 anybody else. An answer during whose computation somebody committed is given out and not kept. This module knows no table and

@@ -1,4 +1,4 @@
-"""What looks at every work or citation, computed once when a copy is published: tables from which pages are read.
+"""Results of queries over all works or citations, computed once when a copy is published and stored as tables.
 
 A copy is never written to, so an answer that is right when it is made stays right. At 100,000 works each of these takes
 0.13 to 1.7 s from the tables themselves: the views `to_check`, `evidence_map` and `prisma_changes`, some ready-made queries,

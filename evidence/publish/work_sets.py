@@ -1,4 +1,4 @@
-"""Sets of works as integers, to count them without joining texts in SQLite.
+"""Bitsets of works by tag and column value, for counting works without joins in SQLite.
 
 A set is one integer with a bit for each work at its rowid, 12.5 kB at 100,000 works: `&` is what two sets have in common,
 `.bit_count()` how many works that is. The sets of the tags and columns are read from the database once for each of its

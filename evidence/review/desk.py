@@ -1,4 +1,4 @@
-"""The reviewers' desk: which works wait for whom, what a submitted form decides, and which decisions can be undone.
+"""The reviewers' desk: which works each reviewer still has to decide on, what a submitted form decides, and what can be undone.
 
 It may not write to a database itself: it decides as `evidence decide` does, so that decisions from the browser and from the
 command line are the same. It knows no HTTP and no HTML; the site says who the reviewer is.

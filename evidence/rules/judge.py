@@ -1,4 +1,4 @@
-"""Rules and people's decisions → one judgement on one work.
+"""Rules and reviewers' decisions → one judgement on one work.
 
 The rules judge first. A person's latest decision overrides them, in every later run too. This module may not read a clock, a
 file or a database: the decisions are handed in.
