@@ -100,8 +100,8 @@ class Bar:
 def cli(ctx: click.Context, db: Path, decisions: Path | None, sources: Path, verbose: bool, quiet: bool) -> None:
     """The living evidence tracker for interpersonal psychotherapy.
 
-    It looks up the references of reviews and runs standing searches through Crossref. It screens and tags every work by rules, and
-    shows the text behind each tag. Datasette publishes the result.
+    It looks up the references of reviews and runs standing searches through Crossref. It screens and tags every work by rules
+    and shows the text behind each tag. Datasette publishes the result.
     """
     level = logging.INFO if verbose else logging.ERROR if quiet else logging.WARNING
     logging.basicConfig(stream=sys.stderr, level=level, format="%(message)s")

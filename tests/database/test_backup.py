@@ -85,12 +85,12 @@ def test_what_the_files_are_called(tmp_path: Path) -> None:
 
 def test_what_is_in_the_log_alone_is_copied_too(db: Path, ledger: Path, tmp_path: Path) -> None:
     """While the site reads and a sync writes."""
-    with closing(open_evidence(db)) as reader, store.open_store(db, ledger) as writer:
+    with closing(open_evidence(db)) as reader, store.open_store(db, ledger) as opened:
         reader.execute("select count(*) from works").fetchone()
-        run = writer.start_run("crossref", "0", "2026-11-25T12:00:00Z")
+        run = opened.start_run("crossref", "0", "2026-11-25T12:00:00Z")
         first, _ = backup(db, ledger, tmp_path / "copy.db")
         assert first.unfinished == run
-        assert writer.conn.execute("select outcome from runs where run = ?", (run,)).fetchone() == ("running",)
+        assert opened.conn.execute("select outcome from runs where run = ?", (run,)).fetchone() == ("running",)
     with closing(sqlite3.connect(first.file)) as conn:
         assert conn.execute("select max(run) from runs").fetchone() == (run,)
 
