@@ -16,7 +16,7 @@ import time
 from dataclasses import replace
 from itertools import accumulate
 
-from evidence.linkage.duplicates import Candidate, clusters, pairs
+from evidence.linkage.duplicates import Candidate, build_clusters, find_pairs
 
 SIZES = (10_000, 30_000, 100_000)
 TWICE = 0.1
@@ -35,8 +35,8 @@ def main() -> None:
     for size in [int(word) for word in sys.argv[1:]] or SIZES:
         works = synthetic_works(size)
         start = time.perf_counter()
-        found = pairs(works)
-        grouped = clusters(found, works)
+        found = find_pairs(works)
+        grouped = build_clusters(found, works)
         seconds = time.perf_counter() - start
         true = sum(work.key.endswith("-b") for work in works)
         right = sum(len({key.removesuffix("-b") for key in cluster.members}) == 1 for cluster in grouped)

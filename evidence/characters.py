@@ -1,8 +1,8 @@
-"""The characters of a deposited string: entities decoded, damaged encodings repaired, composed forms.
+"""Characters of deposited strings: entities replaced, wrong encodings repaired, Unicode normal forms.
 
-`text` and `doi` both use it. Every function takes time in proportion to its input, also where the
-standard library does not: a run of combining marks is sorted in quadratic time there, and a numeric entity of thousands of
-digits is refused with an exception.
+It knows nothing of markup or DOIs; `text` and `doi` build on it. Every function takes time in proportion to its input, where the
+standard library does not: that sorts a run of combining marks in quadratic time, and raises an exception for a numeric entity
+of thousands of digits.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from ftfy import TextFixerConfig, fix_encoding
 from ftfy.badness import is_bad
 
 _LONG_NUMBER = re.compile(r"&#([0-9]{20,}+);?")
-"""More digits than any character has; Python refuses to read a number of thousands of digits."""
+"""More digits than any code point has; Python refuses to parse a number of thousands of digits."""
 _LONE_HALF = re.compile("[\ud800-\udfff]")
-_MARKS = 30
-"""Combining marks in a row that are read (the Stream-Safe Text Format of Unicode's UAX #15); no language has more than a few."""
+_MAX_MARKS = 30
+"""Combining marks in a row that are kept (the Stream-Safe Text Format of Unicode's UAX #15); no language has more than a few."""
 
-_NOT_ASCII_RUN = re.compile(rf"[^\x00-\x7f]{{{_MARKS}}}")
+_NOT_ASCII_RUN = re.compile(rf"[^\x00-\x7f]{{{_MAX_MARKS}}}")
 
 _PIECE = 10_000
-"""Characters whose encoding is repaired at once: one of ftfy's decoders takes quadratic time."""
+"""Characters that are repaired at once, because one of ftfy's decoders takes quadratic time."""
 _PIECES = re.compile(rf"[^\n\ufffd]{{1,{_PIECE}}}+\n?|[\n\ufffd]")  # ftfy would take U+FFFD for a control character
 
 _SUSPICIOUS = re.compile("[^\x00-\x7f]{2}|[\x80-\x9f]|[À-ÿ] ")
-"""Without one of these nothing was read in a wrong encoding: there a character becomes two or more. Much quicker to ask."""
+"""Text without one of these was not decoded with a wrong encoding, which makes two or more characters of one. A quick test."""
 
-# Only a wrong encoding is undone. What was lost on the way stays lost (`Ã�` is not replaced by another mark), and nothing
-# typographic is touched: quotes, ligatures, widths and entities are not ftfy's business here.
+# Only wrong encodings are repaired. Lost characters stay lost (`Ã�` is kept), and quotes, ligatures, widths and entities are
+# left as they are.
 _ENCODING_ONLY = TextFixerConfig(
     unescape_html=False,
     remove_terminal_escapes=False,
@@ -53,7 +53,7 @@ _ENCODING_ONLY = TextFixerConfig(
 
 
 def unescape(text: str) -> str:
-    """HTML entities undone, once. A number that stands for no character becomes U+FFFD, however long it is."""
+    """The text with its HTML entities replaced, once. A number that is no code point becomes U+FFFD, however long it is."""
     if "&#" in text:
         text = _LONG_NUMBER.sub(_number, text)
     return html.unescape(text)
@@ -64,25 +64,25 @@ def _number(entity: re.Match[str]) -> str:
     return f"&#{digits};" if len(digits) < 20 else "\ufffd"
 
 
-def whole(text: str) -> str:
-    """Halves of surrogate pairs replaced by U+FFFD: alone they are no character, and no file or database can hold them."""
+def without_surrogates(text: str) -> str:
+    """The text with lone surrogates replaced by U+FFFD: they are not characters, and no file or database can hold them."""
     return text if text.isascii() else _LONE_HALF.sub("\ufffd", text)
 
 
-def repaired(text: str) -> str:
-    """`CastaÃ±o` → `Castaño`: text that was written in one encoding and read in another. Other text is left as it is."""
+def repair_encoding(text: str) -> str:
+    """Text that was decoded with the wrong encoding, repaired: `CastaÃ±o` → `Castaño`. Other text is returned as it is."""
     if text.isascii() or not _SUSPICIOUS.search(text) or not is_bad(text):
         return text
     return "".join(fix_encoding(piece, _ENCODING_ONLY) if is_bad(piece) else piece for piece in _PIECES.findall(text))
 
 
 def composed(text: str) -> str:
-    """Normalisation form C; of marks that combine with one letter the first `_MARKS`."""
+    """Unicode normal form C, with at most `_MAX_MARKS` combining marks per letter."""
     return text if text.isascii() else unicodedata.normalize("NFC", _few_marks(text))
 
 
 def decomposed(text: str) -> str:
-    """Normalisation form KD; of marks that combine with one letter the first `_MARKS`."""
+    """Unicode normal form KD, with at most `_MAX_MARKS` combining marks per letter."""
     return text if text.isascii() else unicodedata.normalize("NFKD", _few_marks(text))
 
 
@@ -92,13 +92,13 @@ def _few_marks(text: str) -> str:
 
 @cache
 def _too_many_marks() -> re.Pattern[str]:
-    """More combining marks in a row than `_MARKS`. Worked out once: the characters are those that Python's Unicode knows."""
+    """Matches more than `_MAX_MARKS` combining marks in a row, as known to Python's Unicode database. Built once."""
     marks = "".join(f"{chr(first)}-{chr(last)}" for first, last in _combining())
-    return re.compile(rf"([{marks}]{{{_MARKS}}})[{marks}]++")
+    return re.compile(rf"([{marks}]{{{_MAX_MARKS}}})[{marks}]++")
 
 
 def _combining() -> Iterator[tuple[int, int]]:
-    """The ranges of characters with a combining class."""
+    """The ranges (first, last) of code points with a combining class."""
     first = None
     for code in range(0x300, min(sys.maxunicode, 0x20000)):  # none lies beyond the supplementary multilingual plane
         if unicodedata.combining(chr(code)):

@@ -393,9 +393,9 @@ def decisions_agreement(settings: Settings) -> None:
     Percent agreement and Cohen's kappa, for the works on which both gave a verdict.
     """
     from evidence.review import agreement
-    from evidence.review.decide import at_current_dois, read_existing_ledger
+    from evidence.review.decide import all_and_current_decisions, read_existing_ledger
 
-    _, latest = at_current_dois(settings.db, read_existing_ledger(settings.decisions))
+    _, latest = all_and_current_decisions(settings.db, read_existing_ledger(settings.decisions))
     found = agreement.pairwise_agreement(latest)
     for pair in found:
         kappa = "not defined" if pair.kappa is None else f"{pair.kappa:.2f}"

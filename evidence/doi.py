@@ -1,24 +1,24 @@
 """What a DOI is, how to read one from a field or from running text, and how to write it as a link.
 
-This room knows spelling only: it never asks whether a DOI is registered. Whatever it repairs is a *reading* for
-`references` to verify against a record; it never stands by itself.
+It knows spelling only and may not ask whether a DOI is registered. Whatever it repairs is a *reading*, which
+`harvest.references` verifies against a record before it is used.
 
 A DOI is `10.`, a registrant (4–9 digits with optional `.digits`, or the ISBN-A form `10.978.…`), a slash and a suffix
 with at least one letter or digit. Case folds in ASCII only, as ISO 26324 has it.
 
-What is a matter of taste, decided once:
+Choices:
 
-* `parse` reads a whole field: words around a DOI make it None. `find` and `candidates` look inside.
+* `parse` reads a whole field: with other words around the DOI it returns None. `find` and `candidates` look inside.
 * A suffix holds no white space in `parse`; `exact` keeps it for a registered DOI; `candidates` offers a stated `%20`.
-* Letters of any script and typographic dashes are kept, for such DOIs are registered; `candidates` then also offers
-  the reading with plain hyphens. The true hyphens U+2010 and U+2011 are always read as `-`; invisible characters go.
-* Percent-encoding is undone until nothing changes, so `%252F` is a slash and `parse` is idempotent.
-* In a URL `?` starts a query and `#` a fragment; in a bare DOI both may belong to it. Any host will do, and view
-  suffixes (`/full`, `.pdf`) are dropped unless the host is a resolver.
+* Letters of any script and typographic dashes are kept, because such DOIs are registered; `candidates` also offers the
+  reading with plain hyphens. The true hyphens U+2010 and U+2011 are always read as `-`; invisible characters are removed.
+* Percent-encoding is decoded until nothing changes, so `%252F` is a slash and `parse` is idempotent.
+* In a URL `?` starts a query and `#` a fragment; in a bare DOI both may belong to it. Any host is accepted, and view
+  suffixes (`/full`, `.pdf`) are removed unless the host is a resolver.
 * The double slash (`10.1037//…`) is kept: APA and Hogrefe register both forms. `candidates` offers the other one too.
-* A short DOI (`10/gf4gqc`) is an alias, not a name: it is read only where it cannot be a date or a fraction, that is
-  behind a resolver's address or `doi:`, or alone in a field and holding a letter; behind a resolver without its `10/`
-  only when letters and digits mix. `is_short` tells them apart.
+* A short DOI (`10/gf4gqc`) is an alias of a DOI. It is read only where it cannot be a date or a fraction: after a resolver's
+  address or `doi:`, or alone in a field and with a letter in it; after a resolver without its `10/` only with letters and
+  digits. `is_short` recognises it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from evidence.model import Doi
 _PREFIX = r"10\.(?:\d{4,9}(?:\.\d+)*|97[89]\.\d{2,8})"
 _EXACT = re.compile(rf"{_PREFIX}/\S.*", re.DOTALL)
 _BARE = re.compile(rf"({_PREFIX})/(\S+)")
-# What most fields hold; the way through the rest of `parse` would lead to the same.
+# What most fields hold. The rest of `parse` would give the same result.
 _PLAIN = re.compile(
     r"10\.\d{4,9}/(?!\S*PMC?ID)(?:[A-Za-z0-9._\-/]*|[A-Za-z0-9._-]*\(\d+\)[A-Za-z0-9._-]*)[A-Za-z0-9]",
     re.IGNORECASE | re.ASCII,
@@ -57,7 +57,7 @@ _VIEW = re.compile(
     r"(?:/(?:html|pdf))?|\.(?:pdf|full|abstract|short|html?)|\.full\.(?:pdf|html)|\.full-text)/?$",
     re.IGNORECASE,
 )
-# What stands before a DOI in the address of a publisher's page.
+# What comes before a DOI in the address of a publisher's page.
 _PAGE = re.compile(r"https?://(?!(?:www\.)?(?:dx\.)?doi\.org/)[^\s<>]*/$|(?<!doi\.org)/doi/(?:\w+/)?$", re.IGNORECASE)
 # Zero-width and directional marks, soft hyphen, byte-order mark, and the controls C0/C1 except white space.
 _INVISIBLE = re.compile("[\u00ad\u034f\u061c\u115f\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
@@ -66,9 +66,9 @@ _HYPHENS = re.compile("[\u2010\u2011]")
 _ESCAPED = re.compile(r"\\(?=[\[\]()<>{}_&%#/])")  # TeX and Markdown write `\_` and `\[`
 _DASHES = re.compile("[\u2012-\u2015\u2043\u2212\ufe58\ufe63\uff0d\u00ac]")
 _DECODINGS = 10
-"""How often percent-encoding is undone; nothing deposited is encoded more than three times."""
+"""How often percent-encoding is decoded; nothing deposited is encoded more than three times."""
 LONGEST_FIELD = 4096
-"""Characters of a field that can be one DOI, its address around it and all: twice what a DOI may have."""
+"""Characters of a field that is read as one DOI, with its address: twice the length of the longest DOI."""
 _PAIRS = {")": "(", "]": "[", "}": "{", ">": "<", "»": "«", "”": "“", "’": "‘", "）": "（", "】": "【"}
 _TRAILING = ".,;:!?'\"*…´`“‘«|\\†‡§·。，；、"
 _OPENING = re.compile(r"(?:(?!//)[(\[{<\"'“‘«/:]\s*+)*+")
@@ -87,7 +87,7 @@ _SHORT_IN_TEXT = re.compile(
 _NEXT_DOI = re.compile(rf"[;,|&/]?(?:https?:|doi:|(?<=[;,|])(?={_PREFIX}/))", re.IGNORECASE)
 _TWICE = re.compile(r"[/.;,:]?(?:https?://(?:dx\.)?doi\.org/|doi:)?")
 _BETWEEN_TWICE = tuple(range(20, -1, -1))
-"""How many characters `_TWICE` may match, most first."""
+"""The numbers of characters that `_TWICE` may match, largest first."""
 _AFTERWORDS = re.compile(
     r"(?:&amp;|[&?])\w+=|\[(?:doi|pii)\]|(?:\.|(?<=\d))(?:PMID|PMCID|Epub|Available|Accessed|Retrieved|Received|Published"
     r"|Copyright|This|The|In|See)\b"
@@ -95,7 +95,7 @@ _AFTERWORDS = re.compile(
 _QUERY = re.compile(r"\?\w+=\S*$")
 _PMID = re.compile(r"(?<=\w)[\s.,;]*(?:PMID|PMCID)\b.*$", re.IGNORECASE)
 _ENCODED_BLANK = re.compile(r"%(?:20|0a|0d|09)", re.IGNORECASE)
-# What no registered DOI holds: TeX and markup remains, a replacement character, white space still encoded.
+# What no registered DOI has: remains of TeX and markup, a replacement character, encoded white space.
 _NEVER = re.compile(r"[\\{}`^|\ufffd¬]|\">|</|\]\(|%(?:20|0a|0d|09)|[;,|](?:https?:|doi:|10\.\d{4,9}/)", re.IGNORECASE)
 _SPLIT = re.compile(r"(?<=[./_(\-])\s+(?=\w*\d)")
 _LINE_END = re.compile(r"\s*\n\s*|\s+$")
@@ -103,25 +103,25 @@ _RESUMED = re.compile(r"[a-z]+\.\d{4}\.|\d+\.\d+[.\d]|\d{4,}\.\d|0\d+(?![\d.])|(
 _JOINABLE = re.compile(r"(?=[\w.()\-:;/]*\d)[\w(][\w.()\-:;/]*", re.ASCII)
 
 _REGISTERS_DOUBLE_SLASH = ("10.1037", "10.1026", "10.1027")
-"""APA and Hogrefe: DOIs such as 10.1037//0022-3514.49.1.233 exist as they stand."""
+"""APA and Hogrefe: DOIs such as 10.1037//0022-3514.49.1.233 are registered with both slashes."""
 _ONLY_DOUBLE_SLASH = ("10.1026", "10.1027")
 
 LONGEST = 2048
-"""Characters of the longest DOI that Crossref registers; what is longer is no DOI, and no address could carry it."""
+"""Characters of the longest DOI that Crossref registers; anything longer is not a DOI."""
 MAX_CANDIDATES = 8
-"""Every candidate may cost a request; beyond these the string is not a stated DOI any more."""
+"""Readings of one stated DOI at most: each may cost a request."""
 
 
 def lower(raw: str) -> Doi:
-    """The canonical case of a DOI, for storing: capitals of ASCII become small, all others stay (ISO 26324). SQLite's
-    `lower()` does the same. Nothing else is changed or checked; every module that folds a DOI's case uses this."""
+    """The canonical case of a DOI, for storing: ASCII capitals become lower case, all other letters stay (ISO 26324), as in
+    SQLite's `lower()`. Nothing else is changed or checked. Every module that folds a DOI's case uses this."""
     return Doi(raw.lower() if raw.isascii() else raw.translate(_ASCII_LOWER))
 
 
 def caseless(raw: str) -> str:
-    """A key for comparing a server's answer with the question, never for storing: a server may fold all of Unicode.
+    """A key for comparing the DOI in a response with the requested one, never for storing: a server may fold all of Unicode.
 
-    Letters whose other case has another length (`ß`, `SS`) stay, so that no two spellings of a word become one.
+    Letters whose folded form has another length (`ß`, `ss`) stay, so that two spellings of a word do not become one.
     """
     if raw.isascii():
         return raw.lower()
@@ -129,14 +129,15 @@ def caseless(raw: str) -> str:
 
 
 def exact(raw: str) -> Doi | None:
-    """A registered DOI exactly as an agency gives it, folded to lower case; nothing trimmed but outer white space."""
+    """A registered DOI exactly as an agency states it, in canonical case; only outer white space is removed. None for what
+    is not a DOI."""
     raw = raw.strip()
     return lower(raw) if _EXACT.fullmatch(raw) else None
 
 
 def literal(raw: str) -> Doi | None:
-    """The DOI that a field states, letter by letter: nothing undone, trimmed or repaired but the address or label before
-    it. Few DOIs are registered as oddly as they look (`10.5555/a%7eb.`), so this is asked for when `parse` led astray."""
+    """The DOI that a field states, letter by letter: only an address or label before it is removed. Few DOIs are registered with
+    such odd characters (`10.5555/a%7eb.`), so this reading is tried when that of `parse` has no record."""
     text = raw if len(raw) <= LONGEST_FIELD else ""
     while (lead := _LEAD.match(text)) and lead.end():
         text = text[lead.end() :]
@@ -144,7 +145,7 @@ def literal(raw: str) -> Doi | None:
 
 
 def literals(text: str) -> tuple[Doi, ...]:
-    """The same for each DOI in running text: up to the next white space, without the sentence's own punctuation."""
+    """As `literal`, for each DOI in running text: up to the next white space, without the punctuation of the sentence."""
     found: dict[Doi, None] = {}
     end = 0
     for start in _STARTS.finditer(text):
@@ -156,12 +157,12 @@ def literals(text: str) -> tuple[Doi, ...]:
 
 
 def is_short(doi: Doi) -> bool:
-    """Is this a short DOI (`10/gf4gqc`), which only doi.org can resolve?"""
+    """Whether this is a short DOI (`10/gf4gqc`), which only doi.org can resolve."""
     return doi.startswith("10/")
 
 
 def parse(raw: str | None) -> Doi | None:
-    """The DOI that a field holds, in any of the usual spellings, or None when it is not one DOI and nothing else."""
+    """The DOI in a field, in any of the usual spellings; None when the field is not exactly one DOI."""
     if not raw or len(raw) > LONGEST_FIELD:
         return None
     if _PLAIN.fullmatch(raw) and "10." not in raw[2:]:
@@ -169,7 +170,7 @@ def parse(raw: str | None) -> Doi | None:
     text = _unwrap(_clean(raw))
     lead = _LEAD.match(text)
     resolver = bool(lead and lead.group(1))
-    while lead and lead.end():  # `doi:https://doi.org/…` and `http://doi.org/urn:doi:…` wear two
+    while lead and lead.end():  # `doi:https://doi.org/…` and `http://doi.org/urn:doi:…` have two
         text = _unwrap(text[lead.end() :])
         lead = _LEAD.match(text)
         resolver = resolver or bool(lead and lead.group(1))
@@ -184,7 +185,7 @@ def parse(raw: str | None) -> Doi | None:
 
 
 def candidates(raw: str) -> tuple[Doi, ...]:
-    """Readings of a stated DOI worth asking for, best first: exact ones, then repairs. At most `MAX_CANDIDATES`."""
+    """Readings of a stated DOI to look up, best first: exact ones, then repairs. At most `MAX_CANDIDATES`."""
     seen: dict[Doi, None] = {}
     if len(raw) > LONGEST_FIELD:
         return ()
@@ -198,7 +199,7 @@ def candidates(raw: str) -> tuple[Doi, ...]:
 
 
 def find(text: str) -> tuple[Doi, ...]:
-    """Every DOI in running text, in order, each once. Line breaks inside a DOI are healed where that is safe."""
+    """Every DOI in running text, in order, each once. Line breaks inside a DOI are removed where that is safe."""
     text = _clean(text, keep_lines=True)
     found: list[tuple[int, Doi]] = []
     end = 0
@@ -220,13 +221,13 @@ def find(text: str) -> tuple[Doi, ...]:
 def url(doi: Doi) -> str:
     """The link that opens a DOI, encoded so that any browser sends exactly this DOI."""
     prefix, _, suffix = doi.partition("/")
-    # Clients resolve dot segments and fold empty ones away; an encoded slash keeps them.
+    # Clients resolve dot segments and drop empty ones; an encoded slash prevents that.
     plain = not any(part in {".", "..", ""} for part in suffix.split("/"))
     return f"https://doi.org/{prefix}/{quote(suffix, safe='/:;()@!$*,=+' if plain else ':;()@!$*,=+')}"
 
 
 def _canonical(prefix: str, suffix: str) -> Doi | None:
-    """Prefix and suffix as one DOI, the same DOI written twice read once; None when nothing readable is left."""
+    """Prefix and suffix as one DOI; a DOI written twice is read once. None when nothing readable is left."""
     suffix = _trim(suffix)
     if not any(char.isalnum() for char in suffix):
         return None
@@ -234,7 +235,7 @@ def _canonical(prefix: str, suffix: str) -> Doi | None:
 
 
 def _once(doi: str) -> str:
-    """The first half of a DOI that is written twice, with what may stand between; else the DOI."""
+    """The first half of a DOI that is written twice, perhaps with a separator; else the DOI."""
     for between in _BETWEEN_TWICE:
         half, rest = divmod(len(doi) - between, 2)
         if not rest and half > 3 and doi[:half] == doi[-half:] and _TWICE.fullmatch(doi, half, half + between):
@@ -243,14 +244,14 @@ def _once(doi: str) -> str:
 
 
 def _clean(raw: str, *, keep_lines: bool = False) -> str:
-    """Entities undone, invisible characters gone, true hyphens plain, white space as single blanks (or lines)."""
+    """The text with entities replaced, invisible characters removed, plain hyphens, and single blanks (or lines)."""
     text = unescape(unescape(raw)) if "&" in raw else raw
     text = _ESCAPED.sub("", _HYPHENS.sub("-", _INVISIBLE.sub("", text)).translate(_FULL_WIDTH))
     return text if keep_lines else " ".join(text.split())
 
 
 def _decode(text: str) -> str:
-    """Percent-encoding undone until nothing changes; left alone where it is not UTF-8 or would bring white space."""
+    """Percent-encoding decoded until nothing changes; left as it is where it is not UTF-8 or contains white space."""
     for _ in range(_DECODINGS):
         if "%" not in text:
             break
@@ -271,13 +272,13 @@ def _cut_url(text: str) -> str:
 
 
 def _unwrap(text: str) -> str:
-    """Without the brackets or quotes that wrap the whole field, and what may stand before and after them."""
+    """Without outer white space, opening brackets and quotes."""
     text = text.strip(" \t\n")
     return text[_OPENING.match(text).end() :]  # type: ignore[union-attr]  # it matches nothing, too
 
 
 def _trim(text: str) -> str:
-    """Without trailing punctuation and without closing brackets that nothing inside opened."""
+    """Without trailing punctuation and without closing brackets that have no opening one."""
     text = _FIELD_NAME.sub("", text.strip())
     end = len(text)
     counts: dict[str, int] = {}  # of the brackets met at the end: how often each stands before `end`
@@ -309,7 +310,7 @@ def _short(text: str, marked: bool) -> Doi | None:
 
 
 def _short_from(match: re.Match[str]) -> Doi | None:
-    """The short DOI that `_SHORT_IN_TEXT` met."""
+    """The short DOI in a match of `_SHORT_IN_TEXT`."""
     resolver_slash, resolver_code, label_slash, label_code = match.groups()
     return _short(_decode((resolver_slash or label_slash or "") + (resolver_code or label_code)), True)
 
@@ -331,7 +332,7 @@ def _suffix(text: str, start: int) -> tuple[int, str]:
         position = gap.end()
     joined = "".join(parts)
     suffix = _decode(joined)
-    # What decoding reveals (`%3C`, `%3Ftoken=`) is read by the same rules.
+    # Decoded characters (`%3C`, `%3Ftoken=`) are read by the same rules.
     return position - start, _piece(suffix, 0) if suffix != joined else joined
 
 
@@ -368,25 +369,25 @@ def _piece(text: str, start: int) -> str:
 
 
 def _kept(char: str) -> bool:
-    """Beyond Latin letters: dashes, and Greek or Cyrillic letters. Other scripts are text glued to the DOI."""
+    """Whether a character beyond Latin belongs to a DOI: dashes, Greek and Cyrillic letters. Other scripts are text after it."""
     return (bool(_DASHES.match(char)) and char not in "\u2014\u2015") or 0x370 <= ord(char) <= 0x52F
 
 
 def _broken(so_far: str, follow: str) -> bool:
-    """Was a DOI cut by a line break between `so_far` and `follow` (which holds a digit)?"""
+    """Whether a line break between `so_far` and `follow` (which has a digit) is inside a DOI."""
     if not so_far or so_far.endswith("/"):
         return True
     if so_far[-1] in "-_(":
         return True
-    # After a full stop a sentence or a numbered entry may begin; only a token built like a DOI's rest goes on.
+    # After a full stop a sentence or a numbered entry may begin; only a token that looks like the rest of a DOI continues it.
     return so_far.endswith(".") and bool(_RESUMED.match(follow))
 
 
 def _readings(text: str) -> Iterator[Doi | None]:
-    """Readings of one stated string, from exact to bold."""
+    """Readings of one stated string, from exact to speculative."""
     yield parse(text)
     yield parse(_SPLIT.sub("", text))
-    yield from find(text.replace(" ", "\n"))  # a blank may be a line break once pasted
+    yield from find(text.replace(" ", "\n"))  # a blank may have been a line break
     if "%20" in text:
         spaced = unquote(text)
         if start := re.search(rf"{_PREFIX}/", spaced):
@@ -402,7 +403,7 @@ def _readings(text: str) -> Iterator[Doi | None]:
 
 
 def _repair_prefix(text: str) -> str:
-    """`10.` put back where it is missing or misspelt in front of a registrant."""
+    """The text with a missing or misspelt `10.` before a registrant restored."""
     text = text.lstrip(":/.([<\"' ")
     text = re.sub(r"^(?:[1lI][0oO]|[oO0])[.,:;·-]+(?=\d{4,9}(?:\.\d+)*/)", "10.", text)
     text = re.sub(r"^10(?=\d{4,5}/)", "10.", text)

@@ -1,6 +1,6 @@
 """The frozen values that pass between the stages, and the interface of a source of records.
 
-Nothing here does work: no parsing, no I/O, no defaults that hide an absent fact. Absent is `None`, never `""`;
+No parsing, no I/O, no defaults that hide an absent fact. Absent is `None`, never `""`;
 many is a tuple. Dates are ISO text of the precision that was deposited (`2019`, `2019-05`, `2019-05-03`).
 """
 
@@ -18,7 +18,7 @@ Message = dict[str, Any]
 """A Crossref record exactly as deposited; only `normalise` looks inside."""
 
 Clock = Callable[[], datetime]
-"""What time it is, with a zone."""
+"""Returns the current time, with its time zone."""
 
 VerdictName = Literal["include", "exclude", "unsure"]
 SAME_WORK = "same-work"
@@ -48,7 +48,7 @@ class Author:
 
 @dataclass(frozen=True, slots=True)
 class Funder:
-    """Who paid, as deposited: the name, the funder's DOI (Open Funder Registry or ROR) and the numbers of its awards."""
+    """A funder as deposited: the name, the funder's DOI (Open Funder Registry or ROR) and the numbers of its awards."""
 
     name: str | None
     doi: Doi | None
@@ -78,7 +78,7 @@ class Event:
 @dataclass(frozen=True, slots=True)
 class Notice:
     """A retraction, correction, … as one record states it. `notice_doi` is the notice, None where it is not named; `evidence`
-    says how we know: `updated-by`, `update-to` or `title`."""
+    is where it is stated: `updated-by`, `update-to` or `title`."""
 
     kind: str
     notice_doi: Doi | None
@@ -98,8 +98,8 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One entry of a deposited reference list: its DOI if one is asserted, and the text a person would read. `stated` is
-    the DOI as deposited, where that is written otherwise."""
+    """One entry of a deposited reference list: its DOI if one is asserted, and its readable text. `stated` is the DOI as
+    deposited, where its spelling differs."""
 
     position: int
     doi: Doi | None
@@ -214,7 +214,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """One line of a reference list as printed; `stated_doi` is the string beside it, faults included."""
+    """One line of a reference list as printed; `stated_doi` is the DOI printed with it, errors included."""
 
     source: str
     position: int
@@ -224,7 +224,7 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """The verdict on one citation. `doi` only when accepted; `problem` is a sentence for a person; `score` in 0…1."""
+    """The result of resolving one citation. `doi` only when accepted; `problem` is a sentence for a person; `score` in 0…1."""
 
     citation: Citation
     status: CitationStatus

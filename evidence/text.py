@@ -1,12 +1,11 @@
-"""Deposited markup → plain text: JATS, HTML, MathML, double-escaped or plain, all through one door.
+"""Deposited markup (JATS, HTML, MathML, double-escaped or plain) → plain text; and text folded for comparing.
 
-This room decides how deposited text reads; it does not judge or translate it. The one thing it repairs is an encoding
-that was read as another (`CastaÃ±o`): what was written can be told for certain, and the record itself is kept as it came.
-Unclosed tags, unknown names and `n < 5` are borne; what is not a well-formed tag of a known vocabulary
-(`If a<b, then c>d.`) is text.
+It repairs nothing but text that was decoded with the wrong encoding (`CastaÃ±o`), where the original is certain; the record
+itself is kept as it came. Unclosed tags, unknown names and `n < 5` are tolerated: whatever is not a well-formed tag of a known
+vocabulary (`If a<b, then c>d.`) is text.
 
-Time grows in proportion to the text, whatever it holds: every pattern here either cannot give back what it took
-(`*+`) or stops at the next place where it could begin.
+Time grows in proportion to the text, whatever it holds: every pattern is possessive (`*+`) or stops at the next place where it
+could begin.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from evidence.characters import composed, decomposed, repaired, unescape, whole
+from evidence.characters import composed, decomposed, repair_encoding, unescape, without_surrogates
 
 
 def _names(words: str) -> frozenset[str]:
@@ -58,7 +57,7 @@ _TAG = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 _LONGEST_ORDER = 2000
-"""Characters of a processing instruction (`<?tex … ?>`)."""
+"""Characters of a processing instruction (`<?tex … ?>`) at most."""
 _QUOTED = re.compile(r"\"[^\"]*+\"|'[^']*+'")
 _MORE = re.compile(rf"(?:{_ATTRIBUTE})*+(?:\s*+(?P<alone>/)?>|(?P<long>{_VALUE_BEGINS}))", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
@@ -83,7 +82,7 @@ _AFTER_HEADING = re.compile(rf"[\s{_BREAK}{_SOFT}]*+")
 _ABSTRACT = r"(?:structured |author |graphical )?(?:abstract|summary)|zusammenfassung|résumé|resumen|resumo|riassunto"
 _LEADING_HEADING = re.compile(rf"^(?:{_ABSTRACT})(?:\s*+[:.\-–—]\s*+|(?=[^\S\n]*+\n)\s++)(?=\S)", re.IGNORECASE)
 _LONGEST_HEADING = 40
-"""No heading of an abstract as a whole is longer."""
+"""Characters that the heading of a whole abstract has at most."""
 _TRIVIAL = re.compile(
     r"[\W_]*+(?:(?:n\.?/?a\.?|none|null|nil|undefined|abstract|not available|abstract (?:is )?not (?:available|provided)"
     r"|(?:there is )?no abstract(?: is)?(?: available| provided)?(?: for this (?:article|paper|chapter))?)[\W_]*+)?",
@@ -91,19 +90,20 @@ _TRIVIAL = re.compile(
 )
 
 _PASSES = 3
-"""Crossref holds text escaped twice (`&amp;lt;scp&amp;gt;`); more than that has not been seen."""
+"""Crossref has text that is escaped twice (`&amp;lt;scp&amp;gt;`); text escaped more often has not been seen."""
 
 
-def plain(markup: str | None) -> str | None:
-    """The text a reader sees, one line per block and `Heading: text` for sections; None when nothing is left of it."""
+def plain_text(markup: str | None) -> str | None:
+    """The text that a reader sees, one line per block and `Heading: text` for sections. None when nothing is left, or only a
+    placeholder (`No abstract available`)."""
     if markup is None:
         return None
     text = _LEADING_HEADING.sub("", _read(markup))
     return None if _TRIVIAL.fullmatch(text) else text
 
 
-def line(markup: str | None) -> str | None:
-    """The same on one line, for names and short fields: only emptiness is None (`Na` and `None` are surnames)."""
+def plain_line(markup: str | None) -> str | None:
+    """The text on one line, for names and short fields. None only when it is empty: `Na` and `None` are surnames."""
     if markup is None:
         return None
     if (
@@ -111,12 +111,12 @@ def line(markup: str | None) -> str | None:
     ):  # most fields of most records
         return (" ".join(markup.split()) if "  " in markup else markup.strip()) or None
     if not _ODD.search(markup):
-        return composed(" ".join(repaired(markup).split())) or None
+        return composed(" ".join(repair_encoding(markup).split())) or None
     return _read(markup).replace("\n", " ") or None
 
 
-def flat(text: str) -> str:
-    """`text` without accents and capitals; punctuation stays."""
+def without_accents(text: str) -> str:
+    """`text` in lower case and without accents; punctuation stays."""
     if text.isascii():
         return text.lower()
     text = decomposed(decomposed(text).casefold())
@@ -124,16 +124,16 @@ def flat(text: str) -> str:
 
 
 def fold(text: str) -> str:
-    """`text` for comparing: accents, case, dashes, quotes and punctuation aside, words parted by one blank."""
+    """`text` for comparing: its words in lower case and without accents, separated by one blank; no punctuation."""
     return _fold_kept(text) if len(text) <= _KEPT else _folded(text)
 
 
 def _folded(text: str) -> str:
-    return " ".join(_WORD.findall(flat(text)))
+    return " ".join(_WORD.findall(without_accents(text)))
 
 
 _KEPT = 10_000
-"""Characters of a text whose folded form is kept for the next to ask: longer ones would fill the memory."""
+"""Characters of a text whose folded form is cached at most: longer ones would fill the memory."""
 _fold_kept = lru_cache(maxsize=4096)(_folded)
 
 
@@ -142,8 +142,8 @@ _WORD = re.compile(r"[^\W_]+")
 
 
 def _read(markup: str) -> str:
-    """Tags and entities undone until none is left, or as often as they are nested in practice."""
-    text = _UNWANTED.sub("", _PRIVATE.sub("", repaired(whole(markup))))
+    """The text without tags and entities, removed until none is left, `_PASSES` times at most."""
+    text = _UNWANTED.sub("", _PRIVATE.sub("", repair_encoding(without_surrogates(markup))))
     for _ in range(_PASSES):
         if next(_tags(text), None):
             text = _strip(text)
@@ -151,12 +151,12 @@ def _read(markup: str) -> str:
             text = unescape(text)
         else:
             break
-    return _tidy(_UNWANTED.sub("", whole(repaired(text))))
+    return _tidy(_UNWANTED.sub("", without_surrogates(repair_encoding(text))))
 
 
 @dataclass(frozen=True, slots=True)
 class _Tag:
-    """Where a tag, comment or the like stands. `name` in lower case with its prefix, empty for what is no tag."""
+    """The place of a tag, a comment or the like. `name` in lower case with its prefix; empty for what is not a tag."""
 
     start: int
     stop: int
@@ -166,13 +166,13 @@ class _Tag:
 
 
 def _tags(text: str) -> Iterator[_Tag]:
-    """The tags of a known vocabulary, with comments and the like, in order; whatever else begins with `<` is text."""
+    """The tags of a known vocabulary, comments and the like, in order. Whatever else begins with `<` is text."""
     at = order_ends = 0
     dead: set[int] = set()
     while found := _TAG.search(text, at):
         at, alone = found.end(), bool(found["alone"])
         if found["order"]:
-            if order_ends < at:  # looked for once, however many begin before it
+            if order_ends < at:  # searched once, however many begin before it
                 order_ends = (text.find("?>", at) + 1 or len(text) + _LONGEST_ORDER + 2) - 1
             if order_ends - at > _LONGEST_ORDER:
                 continue
@@ -191,8 +191,8 @@ def _tags(text: str) -> Iterator[_Tag]:
 
 
 def _long_tag(text: str, at: int, dead: set[int]) -> re.Match[str] | None:
-    """The end of a tag with `<` in a quoted value, which begins at `at`; None when it never ends well. `dead` remembers the
-    values from which no end is reached, so that a thousand tags inside one another are walked through once."""
+    """The end of a tag with `<` in a quoted value, which begins at `at`; None when the tag does not end properly. `dead` has the
+    values from which no end is reached, so that a thousand nested tags are read once."""
     walked = []
     while at not in dead:
         walked.append(at)
@@ -208,7 +208,7 @@ def _long_tag(text: str, at: int, dead: set[int]) -> re.Match[str] | None:
 
 
 def _strip(text: str) -> str:
-    """One pass of tags taken away, entities undone."""
+    """The text with its tags removed and its entities replaced, once."""
     reader = _Reader()
     end = 0
     for tag in _tags(text):
@@ -228,7 +228,7 @@ def _strip(text: str) -> str:
 
 
 class _Reader:
-    """Collects text into `parts`, with marks where blocks and headings end and where white space is only layout."""
+    """Collects text into `parts`, with markers for the ends of blocks and headings and for white space that is only layout."""
 
     def __init__(self) -> None:
         self.parts: list[str] = []
@@ -275,7 +275,7 @@ class _Reader:
         self._after_tag = True
 
     def data(self, data: str) -> None:
-        """Text between two tags, entities undone."""
+        """Text between two tags, with its entities replaced."""
         if self._silent or not data:
             return
         if self._math:
@@ -296,7 +296,7 @@ class _Reader:
         self._after_tag = False
 
     def _glued(self, data: str) -> bool:
-        """Did the deposit lose a blank here: after a formula, or where a tag parts `in vitro` from `Culture`?"""
+        """Whether the deposit lost a blank here: after a formula, or where a tag separates `in vitro` from `Culture`."""
         if self._left_math and data[0].isalpha():
             return True
         if not self._after_tag or not self.parts or not _CAPITALISED.match(data):
@@ -305,13 +305,13 @@ class _Reader:
         return before is not None and before.group().casefold() not in {"mc", "mac"}
 
     def _part(self) -> None:
-        """A formula is a word of its own: several publishers deposit none of the blanks around it."""
+        """Separates a formula from the word before it: several publishers deposit no blanks around formulas."""
         if not self._math and self.parts and self.parts[-1][-1:].isalpha():
             self.parts.append(_SOFT)
 
 
 def _without_tex(data: str) -> str:
-    """Of a TeX document, what stands between its `\\begin` and its `\\end`."""
+    """The text with only the body of each TeX document, between `\\begin{document}` and `\\end{document}`."""
     parts, at = [], 0
     while (start := data.find("\\documentclass", at)) >= 0:
         begin = data.find("\\begin{document}", start)
@@ -324,7 +324,7 @@ def _without_tex(data: str) -> str:
 
 
 def _tidy(text: str) -> str:
-    """Marks made into colons, lines and blanks; white space collapsed; NFC."""
+    """The markers replaced with colons, line breaks and blanks; white space collapsed; NFC."""
     text = _TIGHT_BEFORE.sub("", _TIGHT_AFTER.sub("", _SOFT_RUN.sub(_SOFT, text)))
     text = text.replace(_SOFT, " ")
     if _COLON in text:
@@ -334,7 +334,7 @@ def _tidy(text: str) -> str:
 
 
 def _headings(text: str) -> str:
-    """Headings joined to the text below them: `Background: …`; one that ends the text stands alone."""
+    """Headings joined to the text below them: `Background: …`. A heading at the end of the text stays alone."""
     done: list[str] = []
     line: list[str] = []  # what stands since the last break, before the heading's end that comes next
     parts = text.split(_COLON)
@@ -354,13 +354,13 @@ def _headings(text: str) -> str:
 
 
 def _without_end(heading: str) -> str:
-    """The heading without one mark at its end."""
+    """The heading without one punctuation mark at its end."""
     heading = heading.rstrip(" ")
     return heading[:-1].rstrip(" ") if heading[-1:] and heading[-1] in _HEADING_ENDS else heading
 
 
 def _join(done: list[str], line: list[str], below: str) -> None:
-    """Puts between the heading that `line` is and the text below it what belongs there."""
+    """Adds what belongs between a heading (`line`) and the text below it."""
     last = next((stripped for piece in reversed(line) if (stripped := piece.rstrip())), "")
     if not last or not below.strip():
         done += [*line, _BREAK]

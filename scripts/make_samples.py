@@ -270,7 +270,9 @@ def duplicate_records(data: Path, name: str, most: int = 18) -> Iterator[Row]:
     candidates, _ = evaluation.read_records(texts[evaluation.RECORDS])
     several = [number for number, keys in enumerate(clusters) if len(keys) > 1]
     taken = set(several[:: max(1, len(several) // most)])
-    alike = [pair for pair in duplicates.pairs(candidates) if home.get(pair.first, -1) != home.get(pair.second, -2)]
+    alike = [
+        pair for pair in duplicates.find_pairs(candidates) if home.get(pair.first, -1) != home.get(pair.second, -2)
+    ]
     chosen = {key for number in taken for key in clusters[number]}
     chosen |= {key for pair in alike[: most // 2] for key in (pair.first, pair.second)}
     chosen |= {key for number, keys in enumerate(clusters) if set(keys) & chosen for key in clusters[number]}

@@ -16,8 +16,13 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, settings
 
+from evidence import strict_yaml
+from evidence.database.store import Store, open_store
+from evidence.harvest import sources
+from evidence.harvest.sources import Config
 from evidence.rules import taxonomy
 from evidence.rules.taxonomy import Taxonomy
+from tests.builders import SMALL_YAML
 from tests.data import FOLDERS, FULL, SAMPLES
 
 if hasattr(yaml, "CSafeLoader"):  # Datasette reads its metadata with the slow reader, fifty milliseconds for each site
@@ -81,6 +86,19 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def book() -> Taxonomy:
     """The bundled rules, compiled once."""
     return taxonomy.load()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """A new database, open for writing."""
+    with open_store(tmp_path / "evidence.db") as opened:
+        yield opened
+
+
+@pytest.fixture
+def small() -> Config:
+    """The sources of `builders.SMALL_YAML`: one list of references and one search."""
+    return sources.check(strict_yaml.parse(SMALL_YAML, "s.yaml"))
 
 
 @pytest.fixture

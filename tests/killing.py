@@ -34,7 +34,7 @@ from evidence.harvest.run import FileInput, rejudge_database, run_sync
 from evidence.model import Doi
 from evidence.review.decide import add_decisions, read_existing_ledger
 from evidence.rules import taxonomy
-from tests.records import MARKOWITZ, SMALL_YAML, WORKS, message
+from tests.builders import MARKOWITZ, SMALL_YAML, WORKS, message
 from tests.whole.test_crash import contents
 
 MORE = tuple(

@@ -47,26 +47,28 @@ def _lesser(long: str) -> object:
 
 def _pair(long: str) -> object:
     one, two = (pairs.Candidate("k", None, long, long, "2000", long, "1", "1", long, long + end) for end in ("", " b"))
-    return pairs.verdict(pairs.Comparison(pairs.read(one), pairs.read(two)))
+    return pairs.verdict(pairs.Comparison(pairs.comparable_record(one), pairs.comparable_record(two)))
 
 
 def _cited(long: str) -> object:
     people = (Author(long, long), Author(name=long))
     work = Work(DOI, long, long, container=long, year=2000, volume=long, issue=long, pages=long, authors=people)
-    return citations.agree(long, work)
+    return citations.compare_citation(long, work)
 
 
 READERS: dict[str, Callable[[], Callable[[str], object]]] = {
-    "plain": lambda: text.plain,
-    "line": lambda: text.line,
+    "plain": lambda: text.plain_text,
+    "line": lambda: text.plain_line,
     "fold": lambda: text.fold,
     "find": lambda: doi.find,
     "parse": lambda: lambda long: (doi.parse(long), doi.candidates(long), doi.parse(long[:4000])),
     "lesser fields": lambda: _lesser,
     "references": lambda: lambda long: normalise.references({"reference": [{"unstructured": long}, {"author": long}]}),
-    "titles": lambda: lambda long: titles.compare(titles.read(long, long), titles.read("On " + long)),
-    "people": lambda: field_comparison.people,
-    "container": lambda: lambda long: field_comparison.container(long, long),
+    "titles": lambda: (
+        lambda long: titles.compare_titles(titles.read_title(long, long), titles.read_title("On " + long))
+    ),
+    "people": lambda: field_comparison.read_people,
+    "container": lambda: lambda long: field_comparison.read_container(long, long),
     "pair": lambda: _pair,
     "citation": lambda: _cited,
     "phrases": lambda: (

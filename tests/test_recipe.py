@@ -21,8 +21,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.builders import FONAGY, SMALL_YAML, STANGIER, WORKS
 from tests.loopback import Fault, LoopbackCrossref
-from tests.records import FONAGY, SMALL_YAML, STANGIER, WORKS
 
 ROOT = Path(__file__).parents[1]
 FIRST_WORD = f"{STANGIER['DOI']},verdict,exclude,,,a comparator only,A. Reader,2026-11-20T12:00:00Z"

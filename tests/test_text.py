@@ -19,7 +19,7 @@ CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202
 
 def test_markup_cases(data: Path) -> None:
     for row in table(data, "text/markup_cases.csv"):
-        assert text.plain(row["input"]) == row["expected"]
+        assert text.plain_text(row["input"]) == row["expected"]
 
 
 def test_no_markup_is_left_in_real_records(data: Path) -> None:
@@ -28,7 +28,7 @@ def test_no_markup_is_left_in_real_records(data: Path) -> None:
         work = row["work"]
         for field in ("title", "subtitle", "container-title", "abstract"):
             for deposited in [work[field]] if isinstance(work.get(field), str) else work.get(field) or ():
-                read = text.plain(deposited) or ""
+                read = text.plain_text(deposited) or ""
                 if MARKUP_LEFT.search(read) or CONTROL.search(read) or "  " in read or read != read.strip():
                     left.append((deposited, read))
     assert left == []
@@ -37,7 +37,7 @@ def test_no_markup_is_left_in_real_records(data: Path) -> None:
 @pytest.mark.parametrize("source", JATS, ids=lambda path: path.stem)
 def test_jats_abstracts_keep_every_word(source: Path) -> None:
     wanted = source.with_name(source.stem + "_out.txt").read_text(encoding="utf-8")
-    read = text.plain(source.read_text(encoding="utf-8")) or ""
+    read = text.plain_text(source.read_text(encoding="utf-8")) or ""
     # TeX annotations of MathML are left out, so only words of three and more letters are compared.
     words = [word for word in re.findall(r"[^\W\d_]{3,}", wanted) if word not in {"times", "rightarrow", "infty"}]
     assert re.findall(r"[^\W\d_]{3,}", read) == words
@@ -79,7 +79,7 @@ def test_jats_abstracts_keep_every_word(source: Path) -> None:
     ],
 )
 def test_what_a_reader_sees(markup: str, expected: str) -> None:
-    assert text.plain(markup) == expected
+    assert text.plain_text(markup) == expected
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_what_a_reader_sees(markup: str, expected: str) -> None:
     ],
 )
 def test_headings(markup: str, expected: str) -> None:
-    assert text.plain(markup) == expected
+    assert text.plain_text(markup) == expected
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_headings(markup: str, expected: str) -> None:
     ],
 )
 def test_nothing_is_none(markup: str | None) -> None:
-    assert text.plain(markup) is None
+    assert text.plain_text(markup) is None
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_nothing_is_none(markup: str | None) -> None:
     ],
 )
 def test_a_line_keeps_names_that_look_like_nothing(markup: str | None, expected: str | None) -> None:
-    assert text.line(markup) == expected
+    assert text.plain_line(markup) == expected
 
 
 @pytest.mark.parametrize(
@@ -170,8 +170,8 @@ def test_folding_leaves_words(one: str, other: str) -> None:
     ],
 )
 def test_an_encoding_read_as_another_is_undone_and_nothing_else(deposited: str, read: str) -> None:
-    assert text.plain(deposited) == read
-    assert text.line(deposited) == read
+    assert text.plain_text(deposited) == read
+    assert text.plain_line(deposited) == read
 
 
 @pytest.mark.parametrize(
@@ -189,8 +189,8 @@ def test_an_encoding_read_as_another_is_undone_and_nothing_else(deposited: str, 
     ],
 )
 def test_what_is_no_wrong_encoding_stays(printed: str) -> None:
-    assert text.plain(printed) == printed
-    assert text.line(printed) == printed
+    assert text.plain_text(printed) == printed
+    assert text.plain_line(printed) == printed
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_what_is_no_wrong_encoding_stays(printed: str) -> None:
     ],
 )
 def test_odd_text_is_read(markup: str, expected: str) -> None:
-    assert text.plain(markup) == expected
+    assert text.plain_text(markup) == expected
 
 
 MARKED = st.lists(
@@ -222,7 +222,7 @@ MARKED = st.lists(
 @settings(max_examples=200, deadline=None)
 @given(MARKED)
 def test_reading_ends_clean_and_keeps_its_letters(markup: str) -> None:
-    read = text.plain(markup)
+    read = text.plain_text(markup)
     if read is not None:
         assert read == read.strip()
         assert "  " not in read
@@ -234,6 +234,6 @@ def test_reading_ends_clean_and_keeps_its_letters(markup: str) -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=80))
 def test_any_text_can_be_read(raw: str) -> None:
-    read = text.plain(raw)
+    read = text.plain_text(raw)
     assert read is None or read.strip()
     assert text.fold(text.fold(raw)) == text.fold(raw)

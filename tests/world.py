@@ -123,7 +123,7 @@ class World:
         self.touch(doi)
 
     def unsay(self, doi: str) -> None:
-        """Whatever this record said of notices is taken back."""
+        """This record no longer states any notice."""
         for key in ("updated-by", "update-to"):
             self.records[doi].pop(key, None)
         self.touch(doi)

@@ -1,9 +1,9 @@
-"""A year of a living review over a small Crossref that changes, and a small model of what readers must be told of it.
+"""A year of a living review over a small Crossref that changes, and a small model of what must be announced of it.
 
-`Copy` is one copy of the review: a reviewer with databases, rules, sources.yaml and a clock. `Told` is the model: what this copy
-has told its readers so far, from which it knows what a complete sync must tell next. `shown` reads the same numbers from every
-place that shows them and compares them. The model knows nothing of the code under test but the names of the kinds of changes.
-"""
+`Copy` is one copy of the review: a reviewer with databases, rules, sources.yaml and a clock. `Announced` is the model: what
+this copy has announced so far, from which it knows what a complete sync must announce next. `shown` reads the same numbers
+from every place that shows them and compares them. The model knows nothing of the code under test but the names of the kinds
+of changes."""
 
 from __future__ import annotations
 
@@ -87,8 +87,8 @@ def text(record: Message) -> str:
 
 
 @dataclass
-class Told:
-    """What one copy has told its readers of the world, DOI by DOI, and what it must tell now."""
+class Announced:
+    """What one copy has announced of the world, DOI by DOI, and what it must announce now."""
 
     news: set[str] = field(default_factory=set)
     gone: set[str] = field(default_factory=set)
@@ -97,7 +97,7 @@ class Told:
     notices: dict[Notice, str] = field(default_factory=dict)
 
     def led(self, world: World) -> set[str]:
-        """The known DOIs that lead to another record now, and were not told to."""
+        """The known DOIs that lead to another record now, which was not announced yet."""
         return {
             d
             for d in self.news - self.moved
@@ -107,7 +107,8 @@ class Told:
     def due(
         self, world: World, phrases: Iterable[str], notices: Mapping[Notice, str], led: set[str]
     ) -> dict[str, set[Any]]:
-        """What a complete sync tells: DOIs new, gone, back or changed, old ones that moved (`led`), notices that came or went."""
+        """What a complete sync announces: DOIs new, gone, back or changed, old ones that moved (`led`), notices that came or
+        went."""
         records = world.records
         asked = {d for d, m in records.items() if any(p in m["title"][0].lower() for p in phrases)}
         taken_over = {world.prime(d): d for d in sorted(led)}
@@ -126,8 +127,8 @@ class Told:
             "notice-ended": self.notices.keys() - notices.keys(),
         }
 
-    def hear(self, world: World, rows: list[Row], notices: Mapping[Notice, str]) -> dict[str, set[Any]]:
-        """Take what was told for known; returns it in the form of `due`. That a new preprint shows the notices of its article is
+    def take(self, world: World, rows: list[Row], notices: Mapping[Notice, str]) -> dict[str, set[Any]]:
+        """Note what was announced; returns it in the form of `due`. That a new preprint shows the notices of its article is
         left out."""
         said: dict[str, set[Any]] = defaultdict(set)
         new = {row["doi"] for row in rows if row["what"] == "new"}
@@ -157,8 +158,8 @@ class Told:
 
 
 @dataclass(frozen=True)
-class Word:
-    """A verdict that a person gave: on which DOI, and which words on the work that person had seen."""
+class Given:
+    """A verdict that a person gave: on which DOI, and which verdicts on the work that person had seen."""
 
     number: int
     who: str
@@ -169,7 +170,7 @@ class Word:
 
 @dataclass
 class Copy:
-    """One copy of the review. `known` are the numbers of the words that are in its ledger; `waits` are the works that are gone
+    """One copy of the review. `known` are the numbers of the verdicts that are in its ledger; `waits` are the works that are gone
     and lead to another record, which it does not know yet, with how many syncs passed since."""
 
     folder: Path
@@ -179,7 +180,7 @@ class Copy:
     sources: str = "as it was"
     skew: timedelta = timedelta(0)
     ticks: int = 0
-    told: Told = field(default_factory=Told)
+    announced: Announced = field(default_factory=Announced)
     known: set[int] = field(default_factory=set)
     waits: Counter[str] = field(default_factory=Counter)
     open_site: Datasette | None = None
@@ -332,7 +333,7 @@ async def shown(db: Path, ds: Datasette) -> dict[str, Any]:
 
 
 async def front_page(ds: Datasette) -> dict[str, int]:
-    """The numbers of the front page by what stands under them."""
+    """The numbers of the front page by the text under them."""
     page = (await ds.client.get("/")).text
     found = re.findall(r"<li><a href=[^>]+><b>([\d,]+)</b> <span>([^<]+)</span>", page)
     return {label: int(n.replace(",", "")) for n, label in found}

@@ -1,1 +1,1 @@
-"""Crossref: the client, how its responses are read, and a record as a Work. `transport` alone opens the network."""
+"""Crossref: client, rate limit, responses, records from files, records as Works. Only `transport` opens the network."""

@@ -151,10 +151,10 @@ class CrossrefClient:
         that day or later come back and the rest are left out, so a tuple may be empty; aliases are not followed then,
         save for the few DOIs that no filter can carry.
         """
-        asked: dict[str, Doi] = {}
+        by_spelling: dict[str, Doi] = {}
         for doi in dois:
-            asked.setdefault(spelling.lower(doi), doi)
-        unique = tuple(asked.values())
+            by_spelling.setdefault(spelling.lower(doi), doi)
+        unique = tuple(by_spelling.values())
         for start in range(0, len(unique), LOOKUP_BATCH):
             yield self._lookup_batch(unique[start : start + LOOKUP_BATCH], since)
 
@@ -245,21 +245,21 @@ class CrossrefClient:
             raise AssertionError("a list is neither redirected nor absent: the transport has raised")
         return page
 
-    def _get_following_aliases(self, doi: Doi, below: str, read: Callable[[str, Any], T]) -> T | None:
-        """The response to `/works/{doi}{below}`, after following the redirects of aliases by hand."""
-        way = [spelling.lower(doi)]
+    def _get_following_aliases(self, doi: Doi, suffix: str, read: Callable[[str, Any], T]) -> T | None:
+        """The response to `/works/{doi}{suffix}`, after following the redirects of aliases by hand."""
+        chain = [spelling.lower(doi)]
         try:
             while True:
-                path = f"/works/{quote(way[-1], safe='', errors='replace')}{below}"
-                answer = self._transport.get("single", path, (), partial(read, way[-1]))
+                path = f"/works/{quote(chain[-1], safe='', errors='replace')}{suffix}"
+                answer = self._transport.get("single", path, (), partial(read, chain[-1]))
                 if not isinstance(answer, Redirect):
                     return answer
-                way.append(responses.redirect_target(answer.location, below))
-                if way[-1] in way[:-1] or len(way) > MAX_ALIASES + 1:
-                    trail = " → ".join(way)
+                chain.append(responses.redirect_target(answer.location, suffix))
+                if chain[-1] in chain[:-1] or len(chain) > MAX_ALIASES + 1:
+                    trail = " → ".join(chain)
                     moved = "" if answer.location.startswith("/") else "; has the address of the API itself moved?"
                     raise AttemptError(f"sent on without an end: {trail}{moved}").at(
-                        self._transport.base + path, len(way) - 1
+                        self._transport.base + path, len(chain) - 1
                     )
         except AttemptError as failure:
             failure.raise_source_error()

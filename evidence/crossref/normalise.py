@@ -1,10 +1,9 @@
-"""A Crossref message → a Work: the only room that knows what a deposited record looks like.
+"""A Crossref message → a Work. The only module that knows what a deposited record looks like.
 
-It reads, it does not repair: names stay as deposited (but for an encoding read as another, which `text` undoes), dates
-keep their precision, what is absent is None. A record
-without a usable DOI, or whose title, abstract, authors or dates are not even of the right type, raises RecordError; an
-oddity in a lesser field leaves that field out. CSL-JSON items (a title that is a string) are understood too, for
-archives hold them. The facts about Crossref records are from its REST API's documentation and from 14,700 real records.
+It does not repair: names stay as deposited (but for a wrongly decoded encoding, which `text` undoes), dates keep their precision,
+what is absent is None. A record without a usable DOI, or whose title, abstract, authors or dates are of a wrong type, raises
+RecordError; a wrong type in a lesser field leaves that field out. CSL-JSON items (a title that is a string) are understood too,
+because files of records hold them. Sources: Crossref's REST API documentation and 14,700 real records.
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ import orjson
 
 from evidence import doi as dois
 from evidence import text
-from evidence.characters import whole
+from evidence.characters import without_surrogates
 from evidence.errors import RecordError
-from evidence.linkage import notices as standing
+from evidence.linkage import notices as notice_rules
 from evidence.model import (
     Author,
     Doi,
@@ -54,19 +53,19 @@ VOLATILE = frozenset(
         "_id",
     }
 )
-"""Top-level keys that change without an edit of the record (`subject` was Crossref's own, per journal)."""
+"""Top-level keys that change without an edit of the record (`subject` was Crossref's own, by journal)."""
 
 MAX_INT = 2**63 - 1
 """The largest whole number that a database can hold."""
 
 MAX_DEPTH = 200
-"""Levels of objects and lists that are kept as such: what lies deeper is kept as its text."""
+"""Levels of objects and lists that are kept as such; deeper ones are kept as JSON text."""
 
 MAX_SUBTITLES = 20
 """Subtitles that are read into a title; records have one or two."""
 
 _UNHOLDABLE = re.compile("[\x00\ud800-\udfff\ufffd]")
-"""In a DOI: what can be no part of it, and what some database or server cannot hold."""
+"""Characters that cannot be in a DOI, or that some databases or servers cannot hold."""
 
 _DATES = ("published", "published-print", "published-online", "published-other", "posted", "content-created")
 _CSL_KINDS = {
@@ -84,7 +83,7 @@ _LESSER = {
     "short_container": "short-container-title",
     "publisher_place": "publisher-location",
 }
-"""Fields that are kept for readers and exports; one of a wrong type is left out, for nothing depends on it."""
+"""Fields kept for display and exports; one of a wrong type is left out, because nothing depends on it."""
 _ORCID = re.compile(r"(\d{4})-?(\d{4})-?(\d{4})-?(\d{3}[\dXx])(?!\d)")
 _BEGINS_AS_DATE = re.compile(r"[12]\d{3}-\d\d-\d\d", re.ASCII)
 _ISO_DATE = re.compile(r"(\d{4})(?:[-/.](\d{1,2})(?:[-/.](\d{1,2}))?)?(?![\d/.-])")
@@ -104,7 +103,7 @@ _REFERENCE_FIELDS = frozenset(
 
 
 def normalise(message: Message) -> Work:
-    """The Work that a record describes; RecordError says in words why it cannot be understood."""
+    """The Work that a record describes; RecordError says why it cannot be understood."""
     doi = doi_of(message)
     if doi is None:
         raise RecordError(missing_doi_reason(message))
@@ -112,7 +111,7 @@ def normalise(message: Message) -> Work:
     issued = _issued(message)
     authors = _authors(message)
     notices, updates = _updates(message, doi, title)
-    record = standing.Facts(doi, title, _kind(message), issued)
+    record = notice_rules.Facts(doi, title, _kind(message), issued)
     notice_of = _notice_of(message, record, [*((doi, notice) for notice in notices), *updates], authors)
     return Work(
         doi=doi,
@@ -150,14 +149,14 @@ def normalise(message: Message) -> Work:
 
 
 def record_digest(message: Message) -> str:
-    """32 hex digits that change exactly when the record's content does; blind to key order and to `VOLATILE`."""
+    """32 hex digits that change exactly when the record's content does; key order and `VOLATILE` keys do not count."""
     return serialise(message)[1]
 
 
 def serialise(message: Message) -> tuple[str, str]:
-    """The record as JSON text and its digest. Written once for both: the content in order of its keys, then what is
-    volatile. Only `score` is left out: how well a record fits a question is no fact about the record. RecordError when it
-    cannot be written: a number of thousands of digits, a thousand levels."""
+    """The record as JSON text, and its digest: the content sorted by key, then the volatile keys. Only `score` is left out: how
+    well a record matches a query is no fact about the record. RecordError when it cannot be written: a number of thousands of
+    digits, a thousand levels."""
     content = _encode({key: value for key, value in message.items() if key not in VOLATILE})
     volatile = _encode({key: value for key, value in message.items() if key in VOLATILE and key != "score"})
     digest = hashlib.blake2b(content, digest_size=16).hexdigest()
@@ -166,8 +165,8 @@ def serialise(message: Message) -> tuple[str, str]:
 
 
 def serialise_any(item: object) -> tuple[str, str]:
-    """Anything that stands where a record belongs, as JSON text, and a digest by which it is known again. Never an error: of
-    an object that cannot be written whole, every field is kept that can."""
+    """Any value in place of a record, as JSON text, and a digest to recognise it. Never an error: of an object that cannot be
+    written whole, every field is kept that can be."""
     try:
         if isinstance(item, dict):
             return serialise(item)
@@ -175,11 +174,12 @@ def serialise_any(item: object) -> tuple[str, str]:
     except RecordError as error:
         if isinstance(item, dict) and len(item) > 1:
             parts = (
-                f"{json.dumps(whole(str(key)))}:{serialise_any({'': value})[0][4:-1]}" for key, value in item.items()
+                f"{json.dumps(without_surrogates(str(key)))}:{serialise_any({'': value})[0][4:-1]}"
+                for key, value in item.items()
             )
             text = f"{{{','.join(parts)}}}"
         elif isinstance(item, dict):
-            text = json.dumps({whole(str(key)): f"({error})" for key in item})
+            text = json.dumps({without_surrogates(str(key)): f"({error})" for key in item})
         else:
             text = json.dumps(f"({error})")
     return text, hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
@@ -194,20 +194,20 @@ def _encode(value: object) -> bytes:
 
 
 def _holdable(value: object, depth: int) -> object:
-    """The value as JSON, SQLite and UTF-8 can hold it. A number that is none is null, as in every JSON writer; half a
-    character is U+FFFD; what is nested deeper than `MAX_DEPTH` is kept as its text. RecordError where that fails."""
+    """The value as JSON, SQLite and UTF-8 can hold it: NaN and infinity become null, half a surrogate pair U+FFFD, and what is
+    nested deeper than `MAX_DEPTH` its JSON text. RecordError where that fails."""
     if isinstance(value, str):
-        return whole(value)
+        return without_surrogates(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, (dict, list, tuple)):
         if depth >= MAX_DEPTH:
             try:
-                return whole(json.dumps(value, sort_keys=True, ensure_ascii=False))
+                return without_surrogates(json.dumps(value, sort_keys=True, ensure_ascii=False))
             except (RecursionError, ValueError):
                 raise RecordError("it is nested too deep to be kept") from None
         if isinstance(value, dict):
-            return {whole(str(key)): _holdable(item, depth + 1) for key, item in value.items()}
+            return {without_surrogates(str(key)): _holdable(item, depth + 1) for key, item in value.items()}
         return [_holdable(item, depth + 1) for item in value]
     if isinstance(value, int) and not _printable(value):
         raise RecordError("it holds a number too long to be kept")
@@ -220,29 +220,29 @@ def _printable(number: int) -> bool:
 
 
 def doi_of(message: object) -> Doi | None:
-    """The record's own DOI as registered (a trailing full stop may belong to it); None for what has none, or is no record."""
+    """The record's own DOI as registered (a trailing full stop may belong to it); None where there is none."""
     return _registered(message.get("DOI")) if isinstance(message, dict) else None
 
 
 def _registered(stated: object) -> Doi | None:
-    """The DOI that a field holds, be it as registered or in another spelling."""
+    """The DOI in a field, as registered or in another spelling."""
     if not isinstance(stated, str) or len(stated) > dois.LONGEST or _UNHOLDABLE.search(stated):
         return None
     return dois.exact(stated) or dois.parse(stated)
 
 
 def missing_doi_reason(message: object) -> str:
-    """Why there is no DOI to know a record by."""
+    """Why a record has no usable DOI."""
     if not isinstance(message, dict):
         return f"the record is {_article(message)}, not a JSON object"
     stated = message.get("DOI")
     if isinstance(stated, str) and stated.strip():
-        return f"{stated if len(stated) <= 80 else stated[:80] + '…'!r} is no DOI"
+        return f"{stated if len(stated) <= 80 else stated[:80] + '…'!r} is not a valid DOI"
     return f"its DOI is {_article(stated)}, not text" if stated else "the record has no DOI"
 
 
 def score_of(message: object) -> float | None:
-    """Crossref's relevance of a ranked record, if it says any."""
+    """Crossref's relevance score of a ranked record; None without one."""
     score = message.get("score") if isinstance(message, dict) else None
     if isinstance(score, bool) or not isinstance(score, (int, float)) or abs(score) > MAX_INT:
         return None
@@ -255,7 +255,7 @@ def indexed_at(message: Message) -> str | None:
     if not isinstance(indexed, dict):
         return None
     moment = indexed.get("date-time")
-    # What does not begin as a date does would come after every real one, and its record would never be replaced.
+    # Text that is no date would sort after every date, and its record would never be replaced.
     return moment if isinstance(moment, str) and _BEGINS_AS_DATE.match(moment) and moment.isascii() else _date(indexed)
 
 
@@ -265,15 +265,15 @@ def cited_by(message: Message) -> int | None:
 
 
 def listed_aliases(message: Message) -> tuple[Doi, ...]:
-    """The other DOIs of this work that its record lists, each once; what is no DOI is left out."""
+    """The other DOIs of this work that its record lists, each once; anything else is left out."""
     listed = message.get("aliases")
     found = dict.fromkeys(filter(None, map(_registered, listed if isinstance(listed, list) else ())))
     return tuple(doi for doi in found if doi != doi_of(message))
 
 
 def years_of(message: Message) -> frozenset[int]:
-    """The years of all dates of publication that a record gives, without normalising the rest: a record in print in one
-    year and online in another has both. A date that is none, or of no known shape, says nothing."""
+    """The years of all publication dates of a record, without normalising the rest: one printed in one year and online in
+    another has both. An invalid date is left out."""
     found = set()
     for key in ("issued", *_DATES):
         try:
@@ -293,39 +293,12 @@ def title_and_abstract(message: Message) -> tuple[str | None, str | None]:
             title = subtitle
         elif text.fold(subtitle) not in text.fold(title):
             title = f"{title.rstrip(' :')}{' ' if title.rstrip()[-1] in '?!' else ': '}{subtitle}"
-    abstracts = filter(None, map(text.plain, _strings(message, "abstract")))
+    abstracts = filter(None, map(text.plain_text, _strings(message, "abstract")))
     return title, next(abstracts, None)
 
 
-def cite_authors(authors: tuple[Author, ...]) -> str | None:
-    """The authors on one line as medical journals cite them: `Cuijpers P, Donker T, STAR*D Group`.
-
-    Editors stand in only where there are no authors. None when nobody is named.
-    """
-    credited = [author for author in authors if author.role == "author"] or list(authors)
-    return ", ".join(filter(None, map(_cited_name, credited))) or None
-
-
-def _cited_name(author: Author) -> str:
-    if author.name:
-        return author.name
-    if not author.family:
-        return author.given or ""
-    given = _initials(author.given or "")
-    return " ".join(filter(None, (author.family, given, author.suffix)))
-
-
-def _initials(given: str) -> str:
-    """`Myrna M.` → `MM`, `Jean-Paul` → `JP`, `PC` → `PC`; scripts without capitals keep the whole name."""
-    if given == given.lower() == given.upper():
-        return given
-    parts: list[str] = re.findall(r"[^\W\d_][^\s.\-‐‑–]*", given)
-    # `MM` is two initials, but MARY is one.
-    return "".join(part if part.isupper() and len(given) <= 4 else part[0].upper() for part in parts)
-
-
 def _article(value: object) -> str:
-    """What a wrongly typed value is, in words."""
+    """The type of a value of a wrong type, for messages."""
     names = {"list": "a list", "str": "text", "NoneType": "null", "dict": "an object", "bool": "true or false"}
     return names.get(type(value).__name__, "a number")
 
@@ -345,7 +318,7 @@ def _strings(message: Message, key: str) -> Iterator[str]:
 
 
 def _number(value: int | float) -> str | None:
-    """A number where text belongs (a volume, a page), as printed; None for one that is none, or that fills pages."""
+    """A number in place of text (a volume, a page) as text; None for NaN, infinity, and one of thousands of digits."""
     if isinstance(value, int):
         return str(value) if _printable(value) else None
     return str(value) if math.isfinite(value) else None
@@ -356,19 +329,19 @@ def _first_of(message: Message, key: str) -> str | None:
 
 
 def _first(message: Message, key: str) -> str | None:
-    """The first text under `key` that says something, on one line."""
-    return next(filter(None, map(text.line, _strings(message, key))), None)
+    """The first text under `key` that is not empty, on one line."""
+    return next(filter(None, map(text.plain_line, _strings(message, key))), None)
 
 
 def _oneline(markup: str | None) -> str | None:
-    found = text.plain(markup)
+    found = text.plain_text(markup)
     return found.replace("\n", " ") if found else None
 
 
 def _lines(values: object) -> Iterator[str]:
     """The texts of a list (or one text), each once; anything else in it is left out."""
     items = values if isinstance(values, list) else [values]
-    yield from dict.fromkeys(filter(None, (text.line(item) for item in items if isinstance(item, str))))
+    yield from dict.fromkeys(filter(None, (text.plain_line(item) for item in items if isinstance(item, str))))
 
 
 def _count(value: object) -> int | None:
@@ -382,7 +355,7 @@ def _kind(message: Message) -> str | None:
 
 
 def _issued(message: Message) -> str | None:
-    """Crossref's `issued`, or where that says nothing the earliest date of publication."""
+    """Crossref's `issued`, or without it the earliest date of publication."""
     issued = _date(message.get("issued"))
     if issued:
         return issued
@@ -390,7 +363,7 @@ def _issued(message: Message) -> str | None:
 
 
 def _date(value: object) -> str | None:
-    """ISO text of the precision deposited; a month 13 or a 31 February is cut back to what is valid."""
+    """An ISO date of the precision deposited; a month 13 or a 31 February is cut to what is valid."""
     if value is None:
         return None
     if isinstance(value, str):
@@ -450,12 +423,12 @@ _ROLES: tuple[Role, ...] = ("author", "editor", "translator", "chair")
 
 
 def _credited(message: Message, role: Role) -> Iterator[Mapping[str, Any]]:
-    """The people in one role. Without authors or editors a record is not understood; the others are left out when odd."""
+    """The contributors in one role. Wrong types under author or editor are a RecordError; in other roles they are left out."""
     return _objects(message, role) if role in ("author", "editor") else _listed(message.get(role))
 
 
 def _author(item: Mapping[str, Any], role: Role) -> Author | None:
-    """One contributor; None when the deposit names nobody."""
+    """One contributor; None without a name."""
     family, given, suffix = (_line(item.get(key)) for key in ("family", "given", "suffix"))
     particle = _line(item.get("non-dropping-particle"))
     name = _line(item.get("name")) or _line(item.get("literal"))
@@ -480,11 +453,11 @@ def _author(item: Mapping[str, Any], role: Role) -> Author | None:
 
 
 def _line(value: object) -> str | None:
-    return text.line(value) if isinstance(value, str) else None
+    return text.plain_line(value) if isinstance(value, str) else None
 
 
 def _listed(value: object) -> Iterator[Mapping[str, Any]]:
-    """The objects in a list, or one object by itself; anything else says nothing."""
+    """The objects in a list, or a single object; anything else is left out."""
     yield from (item for item in (value if isinstance(value, list) else [value]) if isinstance(item, dict))
 
 
@@ -509,7 +482,7 @@ def _institution(message: Message) -> str | None:
 
 
 def _event(message: Message) -> Event | None:
-    """The conference; None when nothing is said of it."""
+    """The conference, or None."""
     for item in _listed(message.get("event")):
         first, last = _lesser_date(item.get("start")), _lesser_date(item.get("end"))
         dates = "/".join(dict.fromkeys(filter(None, (first, last)))) or None
@@ -554,10 +527,10 @@ def _registrations(message: Message) -> tuple[str, ...]:
 def _updates(
     message: Message, doi: Doi, title: str | None
 ) -> tuple[tuple[Notice, ...], tuple[tuple[Doi, Notice], ...]]:
-    """What this record says was done to its own work, and to which other works: every statement, as deposited.
+    """The notices that this record states on its own work, and on other works, as deposited.
 
-    `updated-by` speaks of this work, and so does `update-to` when it names this very DOI. A relation without a usable DOI
-    speaks of this work unless the title is a notice's.
+    `updated-by` is about this work, and so is `update-to` when it names this DOI. A statement without a usable DOI is about
+    this work unless the title is a notice's.
     """
     own: dict[Notice, None] = {}
     others: dict[tuple[Doi, Notice], None] = {}
@@ -566,9 +539,9 @@ def _updates(
             notice = _notice(item, key)
             if key == "update-to" and notice.notice_doi not in (None, doi):
                 others.setdefault((notice.notice_doi, replace(notice, notice_doi=doi)))
-            elif notice.notice_doi or not standing.heading(title):
+            elif notice.notice_doi or not notice_rules.title_notice(title):
                 own.setdefault(notice)
-    kind = standing.status(title)
+    kind = notice_rules.title_status(title)
     if kind and not any(notice.kind == kind for notice in own):
         own.setdefault(Notice(kind, None, None, None, "title"))
     return tuple(own), tuple(others)
@@ -576,7 +549,7 @@ def _updates(
 
 def _notice(item: Mapping[str, Any], evidence: Literal["updated-by", "update-to"]) -> Notice:
     return Notice(
-        kind=standing.kind_of((_line(item.get("type")), _line(item.get("label")))),
+        kind=notice_rules.update_kind((_line(item.get("type")), _line(item.get("label")))),
         notice_doi=_registered(item.get("DOI")),
         issued=_date(item.get("updated")),
         source=_line(item.get("source")),
@@ -585,33 +558,35 @@ def _notice(item: Mapping[str, Any], evidence: Literal["updated-by", "update-to"
 
 
 def _notice_of(
-    message: Message, record: standing.Facts, said: Sequence[tuple[Doi, Notice]], authors: tuple[Author, ...]
+    message: Message, record: notice_rules.Facts, stated: Sequence[tuple[Doi, Notice]], authors: tuple[Author, ...]
 ) -> tuple[tuple[str, Doi | None], ...]:
-    """What this record is a notice of, as far as it can tell by itself; the DOI is None where only its title, or a journal
-    that signs "Retracted: …" itself, says that it is one."""
+    """What this record is a notice of, as far as it shows by itself; the DOI is None where only its title, or a journal as author
+    of "Retracted: …", shows that it is one."""
     statements = [
-        standing.Said(record.doi, about, n.kind, n.notice_doi or record.doi, n.issued, n.source, n.evidence)
-        for about, n in said
+        notice_rules.Statement(record.doi, about, n.kind, n.notice_doi or record.doi, n.issued, n.source, n.evidence)
+        for about, n in stated
     ]
-    found = standing.notice_of(record, statements)
+    found = notice_rules.notice_of(record, statements)
     if found:
         return tuple((kind, Doi(about)) for kind, about in found)
     if any(statement.evidence != "title" for statement in statements):
         return ()
     container = _first(message, "container-title")
     by_journal = container and any(" ".join(filter(None, (a.given, a.family or a.name))) == container for a in authors)
-    kind = standing.heading(record.title, certain=True) or (standing.status(record.title) if by_journal else None)
+    kind = notice_rules.title_notice(record.title, certain=True) or (
+        notice_rules.title_status(record.title) if by_journal else None
+    )
     return ((kind, None),) if kind else ()
 
 
 def _relations(message: Message) -> tuple[Relation, ...]:
-    """Deposited links, DOIs in canonical form; a link to itself says nothing and is left out."""
+    """Deposited links, DOIs in canonical form."""
     value = message.get("relation")
     found: dict[Relation, None] = {}
     for kind, targets in value.items() if isinstance(value, dict) else ():
         for target in targets if isinstance(targets, list) else [targets]:
             stated = target.get("id") if isinstance(target, dict) else None
-            if not isinstance(stated, str) or not (other := text.line(stated)):
+            if not isinstance(stated, str) or not (other := text.plain_line(stated)):
                 continue
             doi = _registered(stated) if target.get("id-type") in ("doi", None) else None
             found.setdefault(Relation(_line(kind) or "relation", doi or other, _line(target.get("asserted-by"))))
@@ -619,7 +594,7 @@ def _relations(message: Message) -> tuple[Relation, ...]:
 
 
 def _cites(message: Message) -> tuple[tuple[Doi, str | None], ...]:
-    """The cited DOIs, each once. The entries' texts are left to `references`: few works' lists are ever followed."""
+    """The cited DOIs, each once. The text of the entries is left to `references`, because few lists are followed."""
     found: dict[Doi, str | None] = {}
     for item in _objects(message, "reference"):
         if "DOI" in item and (doi := _reference_doi(item)) and doi not in found:
@@ -629,11 +604,11 @@ def _cites(message: Message) -> tuple[tuple[Doi, str | None], ...]:
 
 
 _ASSERTERS = ("publisher", "crossref")
-"""Who asserts nearly every reference's DOI: not worth cleaning a million times."""
+"""Who asserts nearly every reference's DOI: not cleaned, to save time."""
 
 
 def references(message: Message) -> tuple[Reference, ...]:
-    """The deposited reference list in order, with the text a person would read; positions count from 1."""
+    """The deposited reference list in order, with readable text; positions count from 1."""
     return tuple(
         Reference(
             position,
@@ -647,7 +622,7 @@ def references(message: Message) -> tuple[Reference, ...]:
 
 
 def _entries(message: Message) -> Iterator[Mapping[str, Any]]:
-    """The entries of the deposited list. One that is no object keeps its place: a text is what was printed."""
+    """The entries of the deposited list. One that is no object keeps its position: text is taken as printed."""
     value = message.get("reference")
     if value is not None and not isinstance(value, list):
         raise RecordError(f"`reference` is {_article(value)}, not a list")
@@ -655,7 +630,7 @@ def _entries(message: Message) -> Iterator[Mapping[str, Any]]:
 
 
 def _reference_doi(item: Mapping[str, Any]) -> Doi | None:
-    """The asserted DOI; a malformed one (blanks inside, twice, a URL) in its best reading."""
+    """The asserted DOI; of a malformed one (blanks inside, twice, a URL) the best candidate."""
     stated = item.get("DOI")
     if not isinstance(stated, str) or len(stated) > dois.LONGEST or _UNHOLDABLE.search(stated):
         return None
@@ -663,9 +638,9 @@ def _reference_doi(item: Mapping[str, Any]) -> Doi | None:
 
 
 def _reference_text(item: Mapping[str, Any]) -> str | None:
-    """The reference as printed, or put together from its fields. Cleaned once, for lists run to thousands of entries."""
+    """The reference as printed, or put together from its fields. Cleaned once: lists have thousands of entries."""
     printed = item.get("unstructured")
-    if isinstance(printed, str) and (cleaned := text.line(printed)):
+    if isinstance(printed, str) and (cleaned := text.plain_line(printed)):
         return cleaned
     fields = {
         key: value.strip(". ") for key, value in item.items() if key in _REFERENCE_FIELDS and isinstance(value, str)
@@ -679,4 +654,4 @@ def _reference_text(item: Mapping[str, Any]) -> str | None:
         title,
         f"{fields.get('journal-title', '')} {where}".strip(),
     )
-    return text.line(". ".join([part for part in parts if part]))
+    return text.plain_line(". ".join([part for part in parts if part]))

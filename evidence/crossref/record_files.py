@@ -1,9 +1,8 @@
-"""Crossref records from files: the same verbs as `crossref`, without a network.
+"""Crossref records from files: a record source like the client, without a network.
 
-It reads JSON Lines (plain or gzip), the older `{"items": […]}` files of Crossref's public data file, saved answers of the
-API, and plain lists. One pass over the files keeps aside, in a temporary file, the records that somebody asks for; only
-their positions and an index of their titles' words stay in memory, so a file of any size can be read. It judges nothing
-and writes no database.
+It reads JSON Lines (plain or gzip), the older `{"items": […]}` files of Crossref's public data file, saved responses of the API,
+and plain lists. One pass over the files copies the records that will be requested to a temporary file; only their positions and
+an index of their titles' words stay in memory, so a file of any size can be read. May not judge a record or write a database.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ _ENOUGH_OF_A_TITLE = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A line or entry that is no record, or one that cannot be read: where it stood, why, its text, and its DOI if any."""
+    """A line or entry that is no record or cannot be read: file and line, reason, text, and DOI if any."""
 
     where: str
     reason: str
@@ -47,7 +46,7 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedQuery:
-    """A search that will be asked: `accepts(message, title, abstract)` says whether a record counts as found."""
+    """A search that will be run: `accepts(message, title, abstract)` says whether a record matches."""
 
     query: Query
     accepts: Callable[[Message, str | None, str | None], bool]
@@ -61,7 +60,7 @@ def snapshot_files() -> tuple[Path, ...]:
 class RecordFiles:
     """A record source over files (see `model.RecordSource`). Use as a context manager: the temporary file goes with it.
 
-    `dois` are the works that will be looked up, `citations` the texts that will be looked for without a DOI, and
+    `dois` are the works that will be looked up, `citations` the texts that will be searched for without a DOI, and
     `everything` keeps every record. ConfigError when a file is missing or holds no JSON.
     """
 
@@ -86,7 +85,7 @@ class RecordFiles:
         self.unreadable: list[Unreadable] = []
         self._spool: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
         self._at: dict[Doi, tuple[int, int, int]] = {}
-        """Start and length in the temporary file, and the number among the titles."""
+        """By DOI: start and length in the temporary file, and the number among the titles."""
         self._hits: dict[Query, dict[Doi, None]] = {question.query: {} for question in questions}
         self._titles = _Titles()
         try:
@@ -102,7 +101,7 @@ class RecordFiles:
         self._spool.close()
 
     def lookup(self, dois: Sequence[Doi], since: str | None = None) -> Iterator[tuple[LookupResult, ...]]:
-        """See `model.RecordSource.lookup`. A record without an `indexed` date may have changed at any time, so it is given."""
+        """See `model.RecordSource.lookup`. A record without an `indexed` date may have changed at any time, so it is included."""
         asked = list(dict.fromkeys(dois))
         for start in range(0, len(asked), _BATCH):
             batch: list[LookupResult] = []
@@ -122,8 +121,8 @@ class RecordFiles:
             yield tuple(RecordStatus(doi, normalise.indexed_at(m), normalise.cited_by(m)) for doi, m in held)
 
     def scan(self, query: Query, window: Window | None = None, offset: int = 0, *, by_creation: bool = False) -> Page:
-        """See `model.RecordSource.scan`; always complete, so there is no second page and no other order to ask for. A query that
-        was no `Question` is ranked by the words it shares."""
+        """See `model.RecordSource.scan`; always complete, so there is no second page and no other order. A query that is not
+        expected is ranked by the words it shares with titles."""
         if query in self._hits:
             hits = list(self._hits[query])
             return Page(_Spooled(self, hits), len(hits))
@@ -131,19 +130,19 @@ class RecordFiles:
         return Page(_Ranked(self, best), len(best), tuple(best))
 
     def agency(self, doi: Doi) -> str | None:
-        """Files do not know who registers a DOI."""
+        """None: files do not know who registers a DOI."""
         return None
 
     def keep_also(self, dois: Collection[Doi], citations: Collection[str]) -> None:
-        """Read the files a second time for these: what is wanted may be known only from a record in them, such as one
-        whose reference list is followed. Nothing is counted or complained of again."""
+        """Read the files a second time for these: what is wanted may be known only from a record in them, such as one whose
+        reference list is followed. Nothing is counted or reported again."""
         if not self._everything:
             wanted = frozenset(dois) - self._at.keys()
             self._keep((), wanted, _Citations(map(_words, citations)), again=frozenset(self._at))
 
     @property
     def kept_records(self) -> Sequence[Message]:
-        """Every record kept aside, loaded one at a time as it is looked at."""
+        """Every record in the temporary file, loaded one at a time."""
         return _Spooled(self, list(self._at))
 
     def _keep(
@@ -153,7 +152,7 @@ class RecordFiles:
         citations: _Citations,
         again: frozenset[Doi] | None = None,
     ) -> None:
-        """One pass over the files. In a second one `again` are the DOIs that the first has kept."""
+        """One pass over the files. In a second one `again` are the DOIs that the first kept."""
         for path in self._paths:
             for where, entry in read_located(path):
                 doi = None if isinstance(entry, Unreadable) else normalise.doi_of(entry)
@@ -170,7 +169,7 @@ class RecordFiles:
                     self._put(doi, entry, found, words, where)
 
     def _put(self, doi: Doi, message: Message, found: Sequence[Query], words: frozenset[str], where: str) -> None:
-        """Of two records under one DOI the one indexed later stands, and of equals the one read later."""
+        """Of two records with one DOI keep the one indexed later, and of equals the one read later."""
         if doi in self._at:
             if (normalise.indexed_at(self._load(doi)) or "") > (normalise.indexed_at(message) or ""):
                 return
@@ -185,7 +184,7 @@ class RecordFiles:
         return self._located(doi)[1]
 
     def _located(self, doi: Doi) -> tuple[str, Message]:
-        """Where a kept record stands, and the record."""
+        """File and line of a kept record, and the record."""
         start, length, _ = self._at[doi]
         self._spool.seek(start)
         where, message = json.loads(self._spool.read(length))
@@ -193,7 +192,7 @@ class RecordFiles:
 
 
 class _Spooled(Sequence[Message]):
-    """Records of the temporary file, loaded one at a time as they are looked at."""
+    """Records in the temporary file, loaded one at a time."""
 
     def __init__(self, archive: RecordFiles, dois: list[Doi]) -> None:
         self._archive, self._dois = archive, dois
@@ -229,12 +228,12 @@ class _Ranked(_Spooled):
 
 
 def read_records(path: Path) -> Iterator[Message | Unreadable]:
-    """The records of one file, one at a time; entries that are none come as `Unreadable`."""
+    """The records of one file, one at a time; other entries come as `Unreadable`."""
     return (entry for _, entry in read_located(path))
 
 
 def read_located(path: Path) -> Iterator[tuple[str, Message | Unreadable]]:
-    """The records of one file, each with where it stands: the file, and its line there where lines are records."""
+    """The records of one file, each with its place: the file, and the line where lines are records."""
     with open_unzipped(path) as file:
         number, first = next(((n, line) for n, line in enumerate(file, start=1) if line.strip()), (0, b""))
         head = _parsed(first)
@@ -267,7 +266,7 @@ def _lines(path: Path, file: IO[bytes], first: int) -> Iterator[tuple[str, Messa
 
 
 def _entries(value: Any, where: str) -> Iterator[tuple[str, Message | Unreadable]]:
-    """A record, a list of them, or what wraps them: an API answer (`message`), `items`, or a labelled `work`."""
+    """The records in a value: a record, a list, or a wrapper (`message` of the API, `items`, or a labelled `work`)."""
     if isinstance(value, list):
         for number, item in enumerate(value, start=1):
             yield from _entries(item, f"{where}, entry {number}")
@@ -288,7 +287,7 @@ def _parsed(raw: bytes) -> Any:
 
 @contextmanager
 def open_unzipped(path: Path) -> Iterator[IO[bytes]]:
-    """A file, unpacked if it is gzipped; ConfigError when it cannot be read or is cut off."""
+    """Open a file, unzipped if it is gzipped; ConfigError when it cannot be read or is cut off."""
     try:
         with path.open("rb") as raw:
             zipped = raw.read(2) == b"\x1f\x8b"
@@ -304,7 +303,7 @@ def open_unzipped(path: Path) -> Iterator[IO[bytes]]:
 def _inspect(
     where: str, entry: Message | Unreadable, doi: Doi | None, questions: Sequence[ExpectedQuery]
 ) -> tuple[frozenset[str], list[Query]] | Unreadable:
-    """The words of a record's title and the questions that find it; `Unreadable` when nobody can say whether it is wanted."""
+    """The words of a record's title and the queries that find it; `Unreadable` when it cannot be told whether it is wanted."""
     if isinstance(entry, Unreadable):
         return entry
     try:
@@ -321,10 +320,10 @@ def _words(value: str) -> frozenset[str]:
 
 
 class _Citations:
-    """Texts of citations by their words: which titles may be printed in one of them?
+    """An index of the words of citations: which titles may be cited by one of them?
 
-    A citation with enough of a title's words lacks only a few, so it has at least one of any few and one more. Only the
-    citations that have one of the rarest such words are looked at: the time goes with records plus citations.
+    A citation with enough of a title's words lacks at most k of them, so it has one of any k + 1. Only the citations with one
+    of the k + 1 rarest words are compared, so the time grows with records plus citations.
     """
 
     def __init__(self, texts: Iterable[frozenset[str]]) -> None:
@@ -335,7 +334,7 @@ class _Citations:
                 self._with[word].append(number)
 
     def may_mean(self, title: frozenset[str]) -> bool:
-        """Does one of them have at least `_ENOUGH_OF_A_TITLE` of these words?"""
+        """Whether a citation has at least `_ENOUGH_OF_A_TITLE` of these words."""
         if not title or not self._texts:
             return False
         enough = math.ceil(_ENOUGH_OF_A_TITLE * len(title))
@@ -344,7 +343,7 @@ class _Citations:
 
 
 class _Titles:
-    """Kept records by the words of their titles; about fifty bytes a record beside its DOI."""
+    """An index of kept records by the words of their titles; about fifty bytes a record besides its DOI."""
 
     def __init__(self) -> None:
         self._with: defaultdict[str, array[int]] = defaultdict(partial(array, "I"))
@@ -352,7 +351,7 @@ class _Titles:
         self._dois: list[Doi] = []
 
     def add(self, doi: Doi, words: frozenset[str]) -> int:
-        """Index a record; returns its number."""
+        """Add a record; returns its number."""
         number = len(self._dois)
         self._dois.append(doi)
         self._lengths.append(len(words))
@@ -361,7 +360,7 @@ class _Titles:
         return number
 
     def drop(self, number: int) -> None:
-        """A record that another has replaced is found no more."""
+        """Discard a record that another has replaced."""
         self._lengths[number] = 0
 
     def best(self, wanted: frozenset[str], rows: int) -> list[tuple[Doi, float]]:

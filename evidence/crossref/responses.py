@@ -184,11 +184,11 @@ def indexed_since(record: Message, since: str) -> bool:
     return not isinstance(stamp, str) or stamp[: len(since)] >= since
 
 
-def redirect_target(location: str, below: str) -> Doi:
-    """The DOI a redirect from `/works/{doi}{below}` points at. Crossref sends it relative and un-encoded (recorded), so
+def redirect_target(location: str, suffix: str) -> Doi:
+    """The DOI a redirect from `/works/{doi}{suffix}` points at. Crossref sends it relative and un-encoded (recorded), so
     `#`, `?` and `%` in it are its own; a target without a bare slash was encoded after all."""
     _, works, doi = location.partition("/works/")
-    doi = re.sub(r"\?mailto=[^?#]*$", "", doi).removesuffix(below)
+    doi = re.sub(r"\?mailto=[^?#]*$", "", doi).removesuffix(suffix)
     if "/" not in doi:
         doi = unquote(doi)
     if not works or not re.match(r"10\.[0-9.]+/", doi):

@@ -239,19 +239,19 @@ class Transport:
             )
         inflate = zlib.decompressobj(wbits=31) if "gzip" in encoding else None
         parts: list[bytes] = []
-        size = wire = 0
+        size = received = 0
         for raw in response.iter_raw():
             self.bytes += len(raw)
-            wire += len(raw)
+            received += len(raw)
             part = raw if inflate is None else _decompress(inflate, raw, most - size + 1)
             size += len(part)
-            if max(size, wire) > most:
+            if max(size, received) > most:
                 raise AttemptError(f"the answer is larger than {most / 2**20:g} MB", tries=2, too_large=True)
             if time.monotonic() > deadline:
                 text = f"the answer was still coming after {BODY_TIMEOUTS * self._timeout:g} s"
                 raise AttemptError(text, fault="timeout")
             parts.append(part)
-        if inflate is not None and wire and not inflate.eof:
+        if inflate is not None and received and not inflate.eof:
             raise AttemptError("the answer is gzip cut short", fault="not JSON")
         return b"".join(parts)
 

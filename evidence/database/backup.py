@@ -47,7 +47,7 @@ def backup(db: Path, ledger: Path, target: Path, *, force: bool = False) -> tupl
     """Copy the harvest to `target` and the ledger, where there is one, beside it; `target_files` has their names.
 
     BusyError when another backup to this target is at work. ConfigError when there is no database, or when a target holds
-    something that is no backup (with `force` it is overwritten all the same). StoreError when a database is not ours or
+    something that is not a backup (with `force` it is overwritten). StoreError when a database is not ours or
     damaged, or the copy cannot be written or is not what was copied. Then both targets are as they were.
     """
     if not _holds(db, schema.evidence):
@@ -58,7 +58,8 @@ def backup(db: Path, ledger: Path, target: Path, *, force: bool = False) -> tupl
         jobs.append((ledger, second))
     elif second.exists() and not force:
         raise ConfigError(
-            f"{second}: has decisions, but {ledger} is not there: restore it, or name another FILE (--force: go on without)"
+            f"{second}: is a backup of decisions, but {ledger} does not exist; restore it, or name another FILE "
+            "(--force: continue without)"
         )
     for _, file in jobs:
         _may_replace(file, (db, ledger), force)
@@ -94,9 +95,11 @@ def _may_replace(file: Path, sources: tuple[Path, ...], force: bool) -> None:
     if any(source.exists() and file.exists() and source.samefile(file) for source in sources):
         raise ConfigError(f"{file}: is the database itself; name another FILE")
     if file.exists() and not file.is_file():
-        raise ConfigError(f"{file}: is no file; name another")
+        raise ConfigError(f"{file}: is not a file; name another FILE")
     if file.exists() and not force and not _is_backup(file):
-        raise ConfigError(f"{file}: is there already, and no backup; name another FILE, or overwrite it with --force")
+        raise ConfigError(
+            f"{file}: already exists and is not a backup; name another FILE, or overwrite it with --force"
+        )
 
 
 def _is_backup(file: Path) -> bool:
@@ -116,9 +119,11 @@ def _alone(file: Path) -> Iterator[None]:
         file.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout:
-        raise BusyError(f"{file}: another evidence backup is at work there; try again when it has finished") from None
+        raise BusyError(f"{file}: another evidence backup is writing there; try again when it has finished") from None
     except OSError as error:
-        raise StoreError(f"{file}: cannot be written ({error.strerror}); name a FILE in a folder of yours") from None
+        raise StoreError(
+            f"{file}: cannot be written ({error.strerror}); name a FILE in a folder that you may write to"
+        ) from None
     try:
         yield
     finally:
@@ -159,7 +164,7 @@ def _copied(source: Path, file: Path, draft: Path) -> tuple[Path, BackedUp]:
                     f"{source}: the database is damaged ({problems[0]}); the earlier backup was left as it is"
                 )
             if _counted(copy) != rows:
-                raise StoreError(f"{file}: the copy has other rows than {source}; nothing was written. Report this")
+                raise StoreError(f"{file}: the copy differs from {source}; nothing was written. Please report this")
         shutil.copymode(source, draft)
         with draft.open("rb") as opened:
             os.fsync(opened.fileno())
@@ -191,7 +196,9 @@ def _put(draft: Path, file: Path) -> None:
             finally:
                 os.close(folder)
     except OSError as error:
-        raise StoreError(f"{file}: cannot be written ({error.strerror}); check its place and permissions") from error
+        raise StoreError(
+            f"{file}: cannot be written ({error.strerror}); check that its folder exists and may be written to"
+        ) from error
 
 
 def _beside(file: Path) -> list[Path]:

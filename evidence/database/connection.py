@@ -70,7 +70,7 @@ def refuse_newer(path: Path, migrations: Migrations, applied: Iterable[str]) -> 
 
 def open_for_writing(path: Path, migrations: Migrations, wait: float = WAIT) -> Database:
     """Open a file for writing and examine it, without writing yet; `bring_up_to_date` must follow. StoreError as from `examine`,
-    and when the file is no database, damaged or cannot be reached."""
+    and when the file is not a database, is damaged or cannot be reached."""
     _check_head(path, migrations)
     try:
         conn = sqlite3.connect(path, timeout=wait)
@@ -231,7 +231,7 @@ def _known(migrations: Migrations) -> tuple[str, ...]:
 
 
 def _check_head(path: Path, migrations: Migrations) -> None:
-    """StoreError when the file is no database: SQLite's own message would say less."""
+    """StoreError when the file is not a database: SQLite's own message would say less."""
     if not path.exists() or (path.is_file() and path.stat().st_size == 0):
         return
     try:
@@ -242,7 +242,7 @@ def _check_head(path: Path, migrations: Migrations) -> None:
         raise StoreError(f"{path}: cannot be read ({error.strerror}); name another file with {option}") from None
     # With a journal the first page may be missing: SQLite rolls back before it reads.
     if head != _HEAD and not path.with_name(f"{path.name}-journal").exists():
-        raise StoreError(f"{path}: this file is no SQLite database; name another with {_option(migrations)}")
+        raise StoreError(f"{path}: this file is not a SQLite database; name another with {_option(migrations)}")
 
 
 def _option(migrations: Migrations) -> str:

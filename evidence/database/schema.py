@@ -1,17 +1,16 @@
-"""The shape of the two databases: migrations, views, full text. DDL only, no rows and no decisions.
+"""The schema of the two databases: migrations, views and full text. DDL only; it may not write rows but in a migration.
 
-`evidence.db` has two kinds of tables. RECORDS are what the outside said; they are appended to or closed, never
-rewritten. DERIVED tables are what today's code, rules and decisions make of the records; `evidence judge` can rebuild
-every one of them offline. `decisions.db` holds what people decided and is never touched by a harvest.
+`evidence.db` has two kinds of tables. RECORDS are what Crossref, files and runs supplied; rows are added or closed, never
+rewritten. DERIVED tables are what today's code, rules and decisions make of the records; `evidence judge` can rebuild all of
+them offline. `decisions.db` holds what people decided; no harvest writes to it.
 
-Migrations are append-only: a released one is never edited, a change is a new function at the end. Views are dropped and
-made anew after every migration, so they may change freely.
+Migrations are append-only: a released one is never edited, and a change is a new function at the end. Views are made again
+whenever their text changes, so they may be edited.
 
-Validity is written as (first_run, last_run): `last_run` is empty while the fact still stands, and names the run that
-found it gone or replaced. An unchanged record therefore costs no write at all, and "a second run changed no row" is
-literally true; DESIGN §3 would touch `last_run` on every sighting instead. Two record tables are kept at their last value:
-`counters` holds what Crossref last said of a record whose content did not change, and the history of a count is not worth
-a row a week; `announced` holds what was last announced of each work, and its history is `changes`.
+A fact is valid from its `first_run` on. `last_run` is empty while it is current, and else names the run that found it gone or
+replaced. So an unchanged record costs no write, and a second run changes no row. Two record tables keep only the last value:
+`counters` has what Crossref last said of records whose content did not change, because the history of a count is not worth a
+row a week; `announced` has what was last announced of each work, and its history is `changes`.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from evidence.model import Decision
 from evidence.rules import designs
 
 APPLICATION_ID = 0x49505431
-"""`pragma application_id` of both databases (ASCII "IPT1"): how a file is known to be ours."""
+"""`pragma application_id` of both databases (ASCII "IPT1"): marks a file as ours."""
 
 evidence = Migrations("evidence")
 decisions = Migrations("decisions")
@@ -372,8 +371,8 @@ begin select raise(abort, 'decisions are append-only: add a new one'); end;
 """
 
 WAITING = "verdict = 'unsure' or (conflict is not null and verdict <> 'duplicate')"
-"""Which works a person should look at: the condition of an index, which is used where it is asked in these very words. Those
-that wait for a person are the unsure among them; the others are decisions to look at again."""
+"""Which works a person should look at: the unsure wait for a decision, the others have one to look at again. It is the condition
+of an index, which SQLite uses only for a query with exactly this text."""
 
 SHOWN_DECISIONS_DDL = f"""
 create table decisions (
@@ -406,8 +405,8 @@ alter table requests add column ended text check (ended in ('complete', 'quiet',
 alter table requests add column unread integer;
 update sources set bookmark = null where kind = 'search';
 """
-"""Until here a search was read by dates of publication (`window_by`, `since`, `until`), which lost records: every search is
-read whole once more."""
+"""Before this migration a search was read by dates of publication (`window_by`, `since`, `until`), which missed records: so every
+search is read from the beginning once more."""
 
 UPDATES_DDL = """
 create table updates (
@@ -441,7 +440,7 @@ insert or ignore into notices select doi, kind, notice_doi, doi, 'own', issued, 
 drop table notices_before;
 update works set basis = '';
 """
-"""What records say was done to works, and what each work shows of it. Every work is judged again, so that `updates` fills."""
+"""The updates that records state, and the notices that each work shows. Every work is judged again, which fills `updates`."""
 
 KNOWN_WORKS_DDL = """
 alter table works add column gone text;
@@ -558,7 +557,7 @@ update works set basis = '';
 
 
 def _tags_of(facet: str) -> str:
-    """One facet's values of work `w` on one line. Asked for each work by itself: grouping all tags first took a second."""
+    """One facet's values of work `w` as one text. A subquery for each work: grouping all tags first took a second."""
     return f"""(select group_concat(value, '; ') from
                 (select value from tags t where t.doi = w.doi and t.facet = '{facet}' order by value)) as {facet}"""
 
@@ -660,10 +659,10 @@ select run, doi, what, after, verdict from (
 ) order by run, what desc, doi;
 update works set basis = '';
 """
-"""What was announced of each work, and every change of it that was said. `unannounced` names the works of which something may
-have changed since: the triggers see every writer, and a run that is killed leaves them there. A later migration that makes
-one of these tables anew has to make its triggers anew too. What stands on the day of the upgrade was announced, in the run that
-first brought a work and the last one that changed it, as far as that is known."""
+"""What was announced of each work, and every announced change. `unannounced` lists the works of which something may have changed
+since. Triggers fill it, so that no writer is missed and a killed run leaves it complete; a later migration that makes one of
+these tables again has to make its triggers again. The state on the day of the upgrade counts as announced, by the run that first
+brought a work and by the last one that changed it, as far as they are known."""
 
 AS_OF_DDL = """
 create table notice_history (
@@ -715,9 +714,9 @@ begin
     values (old.source, old.doi, old.last_run, (select max(run) from runs));
 end;
 """
-"""What is not known of before is taken to have been always as it is on the day of the upgrade; `noted` says when that was. A
-source's rows begin at run 0 then, and a new source's at the run that met it. A sighting that ended and stands again keeps one
-row; between which runs it did not stand is in `sighting_gaps`."""
+"""What is not known of earlier runs is taken to have been as on the day of the upgrade; `noted` is the last run of that day.
+Rows of a source that existed then begin at run 0, those of a new source at its first run. A sighting that ended and is
+current again keeps its one row; the runs between are in `sighting_gaps`."""
 
 _TRIALS, _REVIEWS = designs.TRIALS, designs.REVIEWS  # Python writes a tuple of plain words as SQL writes a list
 
@@ -848,7 +847,7 @@ VIEWS = {
     """,
     **prisma_flow.VIEWS,
 }
-"""Views for readers, by name; remade when a database is opened for writing and they have another text."""
+"""Views for readers, by name. A view is made again when a database is opened for writing and its text has changed."""
 
 
 @evidence()
@@ -865,55 +864,55 @@ def d001_first_schema(db: Database) -> None:
 
 @evidence()
 def m002_decisions_shown(db: Database) -> None:
-    """What people decided, copied from the ledger: a site has this file alone. And what waits for them, found at once."""
+    """A copy of the ledger for the site, which has this file alone, and an index of the works that wait for a person."""
     _run_script(db.conn, SHOWN_DECISIONS_DDL)
 
 
 @decisions()
 def d002_withdrawing(db: Database) -> None:
-    """A person may take a word back; every earlier decision is kept as it is."""
+    """A decision can be withdrawn. Every earlier decision is kept as it is."""
     _run_script(db.conn, WITHDRAWING_DDL)
 
 
 @evidence()
 def m003_search_depth(db: Database) -> None:
-    """What each request of a search was limited to, how deep it read and how its window ended."""
+    """The limits of each request of a search, how deep it read and how its window ended."""
     _run_script(db.conn, SEARCH_DEPTH_DDL)
 
 
 @evidence()
 def m004_updates(db: Database) -> None:
-    """A notice shows on every record of the work it is about, whichever record states it and whichever came first."""
+    """Notices show on every record of the work they are about, whichever record states them and whichever came first."""
     _run_script(db.conn, UPDATES_DDL)
 
 
 @evidence()
 def m005_known_works(db: Database) -> None:
-    """What Crossref says of known works when it is asked again: gone, moved, indexed and counted anew. Which records today's
-    code cannot read. Authors under the names that records give now."""
+    """What a sync learns about known works: gone, moved, indexed again, cited more often. Which records today's code cannot
+    understand. Authors with the names of the current records."""
     _run_script(db.conn, KNOWN_WORKS_DDL)
 
 
 @evidence()
 def m006_rejects_where(db: Database) -> None:
-    """Where a record that could not be understood stood: a file and line, or a place among the answers."""
+    """Where a record that could not be understood came from: a file and line, or a place in the results."""
     _run_script(db.conn, REJECTS_WHERE_DDL)
 
 
 @evidence()
 def m007_not_in_files(db: Database) -> None:
-    """A verdict of its own for a stated DOI that the files read do not hold: whether it exists they cannot say."""
+    """A status of its own for a stated DOI that is not in the files that were read: they cannot tell whether it exists."""
     for (name,) in db.conn.execute("select name from sqlite_master where type = 'view'").fetchall():
-        db.conn.execute(f"drop view {name}")  # one that reads the old table would forbid its renaming
+        db.conn.execute(f"drop view {name}")  # SQLite does not rename a table that a view reads
     _run_script(db.conn, NOT_IN_FILES_DDL)
 
 
 @evidence()
 def m008_kept_metadata(db: Database) -> None:
-    """How verdicts stood in each run, and what was deposited beyond what is judged: the next `judge` fills it from the records.
+    """The history of verdicts, and more metadata than judging needs: the next `judge` fills them from the records.
 
-    Verdicts of before are not known: those of the day of the upgrade are taken to have stood from the work's first run on,
-    and `noted` says so. The views go before their tables change, and are remade by `make_views`.
+    Earlier verdicts are not known: those of the day of the upgrade are taken to hold from the work's first run on, and `noted`
+    says so. Views are dropped before their tables change, and made again by `make_views`.
     """
     for (name,) in db.conn.execute("select name from sqlite_master where type = 'view'").fetchall():
         db.conn.execute(f"drop view {name}")
@@ -922,21 +921,21 @@ def m008_kept_metadata(db: Database) -> None:
 
 @evidence()
 def m010_changes(db: Database) -> None:
-    """Every change of a work, said once: what was announced, and what has been since. What stands today was announced; every
-    work is judged again, so that its content is known."""
+    """Every change of a work is announced once. The state of today counts as announced; every work is judged again, so that its
+    content is known."""
     _run_script(db.conn, CHANGES_DDL)
 
 
 @evidence()
 def m011_as_of(db: Database) -> None:
-    """Which notices stood on a work in each run, and what each source was: a past list shows them as they were."""
+    """The history of notices and of sources, so that a list of a past day shows them as they were."""
     _run_script(db.conn, AS_OF_DDL)
 
 
 @decisions()
 def d003_what_a_decision_had_seen(db: Database) -> None:
-    """A decision names those it had before it, so that copies may be merged in any order. Every earlier decision is kept; it
-    is taken to have seen its reviewer's one before it on the same subject, by the time given, as they were read until now."""
+    """A decision names the decisions its reviewer had seen, so that copies can be merged in any order. Every earlier decision is
+    kept; each is taken to have seen its reviewer's previous one on the same subject, by the times given."""
     db.conn.execute("drop trigger decisions_are_append_only_update")
     _run_script(db.conn, SEEN_DDL)
     columns = "doi, action, verdict, facet, value, reason, reviewer, made_at, rules, record, rule_said"
@@ -950,8 +949,8 @@ def d003_what_a_decision_had_seen(db: Database) -> None:
 
 
 def migrate(db: Database, migrations: Migrations) -> None:
-    """Make the tables of a database, or bring them to today's schema, with its views, and sign the file as ours. Inside the
-    caller's transaction, so that a file is never half of it."""
+    """Make the tables and views of a database, or bring them to today's schema, and mark the file as ours. Called inside the
+    caller's transaction, so that a file never has half of them."""
     conn, listed = db.conn, Migrations.migrations_table
     if db.table(listed).exists() and not db.table(listed).count:
         conn.execute(f"drop table {listed}")  # left by an earlier version that was killed, perhaps without its index
@@ -964,7 +963,7 @@ def migrate(db: Database, migrations: Migrations) -> None:
 
 
 def make_views(conn: sqlite3.Connection) -> None:
-    """Bring the views to today's text; called inside the caller's transaction."""
+    """Make the views again if their text has changed; called inside the caller's transaction."""
     if has_views(conn):
         return
     for name in _stored_views(conn):
@@ -983,12 +982,12 @@ def _stored_views(conn: sqlite3.Connection) -> dict[str, str]:
 
 
 def _wanted_views() -> dict[str, str]:
-    # In capitals, as SQLite keeps it: it would not compare equal otherwise, and every open would make all views anew.
+    # In capitals, as SQLite stores it: otherwise the texts would differ, and every opening would make all views again.
     return {name: f"CREATE VIEW {name} as{body.rstrip()}" for name, body in VIEWS.items()}
 
 
 def _run_script(conn: sqlite3.Connection, script: str) -> None:
-    """Statement by statement: `executescript` would commit the migration's transaction."""
+    """Run the statements one by one: `executescript` would commit the migration's transaction."""
     statement = ""
     for line in script.splitlines(keepends=True):
         statement += line

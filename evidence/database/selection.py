@@ -75,7 +75,7 @@ _OF_PEOPLE = {
 _FUNDERS = """
     select doi, name, funder_doi, awards from funders where doi in ({marks}) order by doi, position
 """
-"""Authors one by one; `_NAMES` gives them as the text that `reference_formats.names` makes. A test compares the two."""
+"""Authors one by one; `_NAMES` gives them as the text that `authors.full_names` makes. A test compares the two."""
 
 NOTICES = """
     select doi, group_concat(text, '; ') from (

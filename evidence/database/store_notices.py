@@ -42,7 +42,7 @@ def update_notices(conn: sqlite3.Connection, run: int, touched: Iterable[str]) -
     """
     dois = connected_dois(conn, touched)
     known = _known_of(conn, dois)
-    found = notices.shown(known) if known.said else {}
+    found = notices.notices_of_works(known) if known.statements else {}
     held: dict[str, set[tuple[Any, ...]]] = {}
     for row in rows_for(conn, "select n.* from {j} join notices n on n.doi = j.value", dois):
         held.setdefault(row[0], set()).add(row)
@@ -57,10 +57,10 @@ def update_notices(conn: sqlite3.Connection, run: int, touched: Iterable[str]) -
                 sorted(wanted, key=repr),
             )
             note_notices(conn, run, doi, wanted)
-        gravest.append((kind := notices.gravest(rows), run, doi, kind))
+        gravest.append((kind := notices.gravest_kind(rows), run, doi, kind))
     conn.executemany("update works set notice = ?, changed_run = ? where doi = ? and notice is not ?", gravest)
     # Another record may show that a record is a notice, or is none: it was judged as something else, and is judged again.
-    corrected = [(text := notice_text(of), doi, text) for doi, of in notices.decided(known).items()]
+    corrected = [(text := notice_text(of), doi, text) for doi, of in notices.notice_targets(known).items()]
     conn.executemany("update works set notice_of = ?, basis = '' where doi = ? and notice_of is not ?", corrected)
 
 
@@ -74,7 +74,7 @@ def notice_targets(conn: sqlite3.Connection, dois: Sequence[Doi]) -> dict[Doi, t
     ]  # fmt: skip
     if not stating:
         return {}
-    found = notices.decided(_known_of(conn, connected_dois(conn, stating)))
+    found = notices.notice_targets(_known_of(conn, connected_dois(conn, stating)))
     return {doi: tuple((kind, Doi(other)) for kind, other in found.get(doi, ())) for doi in stating}
 
 
@@ -104,7 +104,7 @@ def note_notices(conn: sqlite3.Connection, run: int, doi: str, wanted: Collectio
     )
 
 
-def _known_of(conn: sqlite3.Connection, dois: Sequence[str]) -> notices.World:
+def _known_of(conn: sqlite3.Connection, dois: Sequence[str]) -> notices.RecordGroup:
     """What the database knows of these DOIs, which are all that are connected."""
     said, silent = [], set()
     for *row, present in rows_for(
@@ -117,11 +117,11 @@ def _known_of(conn: sqlite3.Connection, dois: Sequence[str]) -> notices.World:
         """,
         dois,
     ):
-        said.append(notices.Said(*row))
+        said.append(notices.Statement(*row))
         if not present:
             silent.add(row[0])
     if not said:
-        return notices.World({}, (), {}, ())
+        return notices.RecordGroup({}, (), {}, ())
     works = {}
     for doi, title, kind, issued, same_as, notice_of in rows_for(
         conn, "select doi, title, kind, issued, same_as, notice_of from {j} join works on doi = j.value", dois
@@ -139,7 +139,7 @@ def _known_of(conn: sqlite3.Connection, dois: Sequence[str]) -> notices.World:
             dois,
         )
     }
-    return notices.World(works, said, aliases, preprints, silent)
+    return notices.RecordGroup(works, said, aliases, preprints, silent)
 
 
 def notice_text(notice_of: Sequence[tuple[str, str | None]]) -> str | None:

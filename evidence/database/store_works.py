@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from evidence.crossref.normalise import cite_authors
+from evidence.authors import cite_authors
 from evidence.database import change_log, store_notices
 from evidence.database.rows import JudgedRecord
 from evidence.database.sql import chunks, placeholders

@@ -162,10 +162,10 @@ def evaluate(
     by_key = {candidate.key: candidate for candidate in candidates}
     true = _pairs(clusters or ())
     known = frozenset(pair for pair in true if pair[0] in by_key and pair[1] in by_key)
-    found = duplicates.pairs(candidates)
-    made = duplicates.clusters(found, candidates)
+    found = duplicates.find_pairs(candidates)
+    made = duplicates.build_clusters(found, candidates)
     merged = _pairs(cluster.members for cluster in made)
-    waiting = duplicates.waiting(found, made)
+    waiting = duplicates.pairs_to_check(found, made)
     preferred = {key: cluster.preferred for cluster in made for key in cluster.members}
     left = {frozenset(preferred.get(key, key) for key in (pair.first, pair.second)) for pair in waiting}
     reasons = {(pair.first, pair.second): pair.reason for pair in found}

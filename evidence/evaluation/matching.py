@@ -30,7 +30,7 @@ from evidence import doi as dois
 from evidence.crossref import normalise, record_files
 from evidence.errors import ConfigError, RecordError
 from evidence.evaluation.metrics import Counts, percent, ratio
-from evidence.linkage.citations import choose
+from evidence.linkage.citations import match_citation
 from evidence.model import Doi, Work
 from evidence.text import fold
 
@@ -222,13 +222,13 @@ def evaluate(rows: Sequence[LabelledCitation], every: int = 1) -> Evaluation:
                 counts[key][outcome] += 1
             mistakes += [(row.doubtful, mistake)] if mistake else []
     tallies = {name: Tally(**counts[name]) for name in ("present", "absent", "present_sure", "absent_sure", "foreign")}
-    told = tuple(dict.fromkeys(mistake for _, mistake in sorted(mistakes, key=lambda each: each[0])))
+    wrong_links = tuple(dict.fromkeys(mistake for _, mistake in sorted(mistakes, key=lambda each: each[0])))
     doubtful = sum(row.doubtful for row in rows[::every])
-    return Evaluation(**tallies, doubtful=doubtful, crossref=_crossref(rows), mistakes=told)
+    return Evaluation(**tallies, doubtful=doubtful, crossref=_crossref(rows), mistakes=wrong_links)
 
 
 def _look_up(row: LabelledCitation, found: Sequence[Work]) -> tuple[str, tuple[str, tuple[Doi, ...], Doi, str] | None]:
-    choice = choose(row.text, [(work, None) for work in found])
+    choice = match_citation(row.text, [(work, None) for work in found])
     if choice.status != "matched" or choice.doi is None:
         return choice.status, None
     if choice.doi in row.truth:

@@ -97,13 +97,13 @@ class Tagging:
 
 @dataclass(frozen=True, slots=True)
 class Trials:
-    """How well randomised trials are told from other records: a measurement of `designs.TRIALS`."""
+    """How well randomised trials are distinguished from other records: a measurement of `designs.TRIALS`."""
 
     counts: Counts
     disagreements: tuple[Disagreement, ...] = field(repr=False)
 
 
-def measure_screening(rows: Iterable[LabelledRecord], rules: Taxonomy) -> tuple[Screening, ...]:
+def measure_screening(rows: Iterable[LabelledRecord], taxonomy: Taxonomy) -> tuple[Screening, ...]:
     """Screening of the records on whose verdict all readers agree: those with an abstract, and those with a title alone."""
     tallies: dict[str, list[tuple[LabelledRecord, VerdictName, tuple[Match, ...]]]] = {
         "title+abstract": [],
@@ -111,7 +111,7 @@ def measure_screening(rows: Iterable[LabelledRecord], rules: Taxonomy) -> tuple[
     }
     for row in rows:
         if row.relevant and len(set(row.relevant)) == 1 and (row.work.title or row.work.abstract):
-            ruled = screen(row.work, rules)
+            ruled = screen(row.work, taxonomy)
             tallies[ruled.judged_on].append((row, ruled.verdict, ruled.matches))
     return tuple(_screened(basis, judged) for basis, judged in tallies.items() if judged)
 
@@ -133,7 +133,7 @@ def _screened(basis: str, judged: Sequence[tuple[LabelledRecord, VerdictName, tu
     return Screening(basis, len(judged), relevant, counts, unsure, lost, tuple(disagreements))
 
 
-def measure_tagging(rows: Iterable[LabelledRecord], rules: Taxonomy) -> Tagging:
+def measure_tagging(rows: Iterable[LabelledRecord], taxonomy: Taxonomy) -> Tagging:
     """Tags of the relevant records that readers labelled.
 
     Where some records have two readers, those with one are left out, because nobody checked what that reader left out. With
@@ -148,7 +148,7 @@ def measure_tagging(rows: Iterable[LabelledRecord], rules: Taxonomy) -> Tagging:
         if not row.readers or len(row.readers) < readers or (row.relevant and not all(row.relevant)):
             continue
         seen += 1
-        tags = {(t.facet, t.value): t.matches for t in tag(row.work, rules.tagging)}
+        tags = {(t.facet, t.value): t.matches for t in tag(row.work, taxonomy.tagging)}
         for facet in FACETS:
             given = [reader.get(facet, frozenset()) for reader in row.readers]
             either, both = frozenset[str]().union(*given), frozenset.intersection(*given)
@@ -168,14 +168,14 @@ def measure_tagging(rows: Iterable[LabelledRecord], rules: Taxonomy) -> Tagging:
     return Tagging(seen, values, tuple(disagreements))
 
 
-def measure_trials(rows: Iterable[LabelledRecord], rules: Taxonomy) -> Trials:
+def measure_trials(rows: Iterable[LabelledRecord], taxonomy: Taxonomy) -> Trials:
     """Whether the rules tag randomised trials as such, on records of any field of medicine (which are therefore not screened)."""
     right = wrong = missed = 0
     disagreements = []
     for row in rows:
         if row.randomised is None:
             continue
-        found = [t for t in tag(row.work, rules.tagging) if t.facet == designs.FACET and t.value in designs.TRIALS]
+        found = [t for t in tag(row.work, taxonomy.tagging) if t.facet == designs.FACET and t.value in designs.TRIALS]
         right += bool(found) and row.randomised
         wrong += bool(found) and not row.randomised
         missed += row.randomised and not found
@@ -204,13 +204,13 @@ class Ranking:
     queue_read: int
 
 
-def measure_ranking(rows: Iterable[LabelledRecord], rules: Taxonomy, share: float = 0.95) -> Ranking:
+def measure_ranking(rows: Iterable[LabelledRecord], taxonomy: Taxonomy, share: float = 0.95) -> Ranking:
     """Labelled records in the order of the view `to_check`, by their text alone: a labelled file has no sources and no
     citations."""
     order: list[tuple[tuple[float, ...], bool, bool]] = []
     for row in rows:
         if row.relevant and len(set(row.relevant)) == 1 and (row.work.title or row.work.abstract):
-            judged = judge(row.work, rules)
+            judged = judge(row.work, taxonomy)
             place = {"include": 0, "unsure": 1, "exclude": 2}[judged.verdict]
             likely = 4.0 * bool(judged.matches) + 0.5 * min(len(judged.tags), 6)
             order.append(((place, -likely), row.relevant[0], judged.verdict == "unsure"))
@@ -317,7 +317,7 @@ def labelled_records(path: Path) -> list[LabelledRecord]:
 
 
 def _jsonl(text: str, path: Path) -> Iterator[tuple[int, str, dict[str, Any]]]:
-    """(number, place, record). A line ends at a line feed and nowhere else: other breaks may stand in a text."""
+    """(number, place, record). A line ends at a line feed only: texts may contain other line breaks."""
     number = 0
     for line_number, line in enumerate(text.split("\n"), start=1):
         where = f"{path}:{line_number}"

@@ -16,6 +16,7 @@ from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any
 
+from evidence.authors import full_name
 from evidence.crossref.normalise import normalise
 from evidence.database import tag_filter
 from evidence.database.prisma_flow import run_of_day
@@ -24,7 +25,6 @@ from evidence.database.sql import Row
 from evidence.database.store_works import record_columns
 from evidence.database.tag_filter import TagFilter
 from evidence.errors import ConfigError, RecordError
-from evidence.export.reference_formats import names
 from evidence.linkage.notices import GRAVITY
 from evidence.model import Author, Doi, Work
 
@@ -218,8 +218,8 @@ def _record_columns(work: Work) -> Row:
     return record_columns(work) | {
         "judged_on": "title+abstract" if work.abstract else "title" if work.title else "nothing",
         "authors_full": people,
-        "orcids": "; ".join(f"{_full_name(p)}: {p['orcid']}" for p in people if p["orcid"]) or None,
-        "affiliations": " | ".join(f"{_full_name(p)}: {p['affiliation']}" for p in people if p["affiliation"]) or None,
+        "orcids": "; ".join(f"{full_name(p)}: {p['orcid']}" for p in people if p["orcid"]) or None,
+        "affiliations": " | ".join(f"{full_name(p)}: {p['affiliation']}" for p in people if p["affiliation"]) or None,
         "funders": tuple(funder_text(f.name, f.doi, f.awards) for f in work.funders),
         "funders_full": [{"name": f.name, "doi": f.doi, "awards": list(f.awards)} for f in work.funders],
     }
@@ -242,10 +242,6 @@ def _author_row(author: Author) -> Row:
         "orcid": author.orcid,
         "affiliation": author.affiliation,
     }
-
-
-def _full_name(person: Row) -> str:
-    return names([{**person, "role": None}])
 
 
 def _cursor(conn: sqlite3.Connection) -> sqlite3.Cursor:

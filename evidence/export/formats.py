@@ -17,8 +17,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from evidence.authors import full_names
 from evidence.errors import ConfigError
-from evidence.export.reference_formats import Row, bibtex, csl_json, joined, keywords, names, ris
+from evidence.export.reference_formats import Row, bibtex, csl_json, joined, keywords, ris
 
 __all__ = [
     "COLUMNS",
@@ -215,7 +216,7 @@ def asreview(rows: Iterable[Row]) -> Iterator[str]:
         {
             **row,
             "record_id": row["doi"],
-            "authors": names(row["authors_full"]),
+            "authors": full_names(row["authors_full"]),
             "keywords": keywords(row),
             "included": labels.get(row["verdict"], ""),
         }
@@ -234,7 +235,7 @@ def _csv(wanted: Sequence[Column], rows: Iterable[Row], facets: Sequence[str], e
         values = {
             **row,
             **{facet: tags.get(facet) for facet in facets},
-            "authors_full": people if type(people) is str else names(people),
+            "authors_full": people if type(people) is str else full_names(people),
         }
         cells = list(map(_cell, values_of(values)))
         for place in misread:

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from evidence import page_numbers
+from evidence.authors import full_name
 from evidence.export.phrases import decided_by, screened_on
 
 Row = Mapping[str, Any]
@@ -29,21 +30,6 @@ def joined(value: str | tuple[str, ...] | list[str] | int | None) -> str:
     if value is None:
         return ""
     return "; ".join(value) if isinstance(value, (tuple, list)) else str(value)
-
-
-def _name(person: Mapping[str, Any]) -> str:
-    """`Family, Given, Suffix`, or the name of a group."""
-    parts = (person.get("family"), person.get("given"), person.get("suffix"))
-    return person.get("name") or ", ".join(part for part in parts if part)
-
-
-def names(people: Iterable[Mapping[str, Any]]) -> str:
-    """All contributors as `Family, Given, Suffix`, joined by `; `; roles other than author are marked."""
-    return "; ".join(_name(person) + ROLE_MARKS.get(person.get("role") or "", "") for person in people)
-
-
-ROLE_MARKS = {"editor": " (ed.)", "translator": " (trans.)", "chair": " (chair)"}
-"""What follows the name of a contributor who is not an author."""
 
 
 def keywords(row: Row) -> list[str]:
@@ -123,7 +109,7 @@ def _ris_fields(row: Row, editor: str) -> Iterator[tuple[str, Any]]:
     yield "TT", row["original_title"]
     roles = {"editor": editor, "chair": editor, "translator": "A4"}
     for person in row["authors_full"]:
-        yield roles.get(person.get("role") or "", "AU"), _name(person)
+        yield roles.get(person.get("role") or "", "AU"), full_name(person)
     yield "AD", _affiliations(row)
     yield "T2", row["container"]
     yield "J2", row["short_container"]
@@ -239,7 +225,7 @@ def _bibtex_fields(row: Row, kind: str) -> Iterator[tuple[str, str]]:
         ("note", " ".join(_notes(row))),
     )
     yield from ((name, _tex(value)) for name, value in _fields(plain))
-    for name, value in _fields((("pages", page_numbers.written(row["pages"], "–")),)):
+    for name, value in _fields((("pages", page_numbers.formatted(row["pages"], "–")),)):
         yield name, _tex(value).replace("–", "--")
     yield from (
         (name, value if _balanced(value) else _tex(value))
@@ -254,7 +240,7 @@ def _tex(text: str) -> str:
 def _tex_name(person: Mapping[str, Any]) -> str:
     """`Family, Suffix, Given`, as BibTeX splits names; braces protect a part that BibTeX would split."""
     if not (person.get("family") and person.get("given")):
-        return "{" + _tex(_line(_name(person))) + "}"
+        return "{" + _tex(_line(full_name(person))) + "}"
     parts = [_line(person[key]) for key in ("family", "suffix", "given") if person.get(key)]
     return ", ".join(f"{{{_tex(p)}}}" if re.search(r",|\band\b", p) else _tex(p) for p in parts)
 
@@ -323,7 +309,7 @@ def csl_json(rows: Iterable[Row]) -> Iterator[str]:
 def _csl_item(row: Row) -> dict[str, Any]:
     item: dict[str, Any] = {"id": row["doi"], "type": _CSL_TYPES.get(row["kind"] or "", "document")}
     item |= {field: row[key] for key, field in _CSL_FIELDS.items() if row[key] is not None}
-    if pages := page_numbers.written(row["pages"], "-"):
+    if pages := page_numbers.formatted(row["pages"], "-"):
         item["page"] = pages
     for role in ("author", "editor", "translator", "chair"):
         people = [_csl_name(p) for p in row["authors_full"] if (p.get("role") or "author") == role]

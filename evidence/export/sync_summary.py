@@ -74,8 +74,8 @@ def citation_counts(counts: Counter[str]) -> str:
 
 def _what_was_written(outcome: Outcome) -> str:
     """What a run without changes wrote: nothing about works, or only what does not count as a change."""
-    landed = outcome.written
-    wrote = landed.new or landed.changed or landed.moved or landed.gone or landed.back or landed.sightings
+    written = outcome.written
+    wrote = written.new or written.changed or written.moved or written.gone or written.back or written.sightings
     if wrote or outcome.rejudged or outcome.gone:
         return "records were updated, but nothing that counts as a change of a work"
     return "no record, verdict or tag has changed"

@@ -1,1 +1,1 @@
-"""The order of work: sources.yaml, reference lists, saved searches, sync and re-judging."""
+"""The order of work: sources.yaml, reference lists, saved searches, sync, re-judging and deduplication."""

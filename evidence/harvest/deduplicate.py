@@ -25,9 +25,9 @@ def find_duplicates(store: Store, run: int, moved: bool) -> int:
     apart = sorted(key for key, (verdict, _) in decided.items() if verdict == "apart")
     rows = {row["doi"]: row for row in queries.duplicate_candidates(store.conn)}
     candidates = [_candidate(row) for row in rows.values()]
-    ruled = [p for p in duplicates.pairs(candidates) if (p.first, p.second) not in decided]
-    clusters = duplicates.clusters(ruled, candidates, apart)
-    waiting = set(duplicates.waiting(ruled, clusters))
+    ruled = [p for p in duplicates.find_pairs(candidates) if (p.first, p.second) not in decided]
+    clusters = duplicates.build_clusters(ruled, candidates, apart)
+    waiting = set(duplicates.pairs_to_check(ruled, clusters))
     same_as: dict[str, str] = {}
     same = [key for key, (verdict, _) in decided.items() if verdict == "same"]
     groups = _merge_clusters(clusters, same, apart, rows)

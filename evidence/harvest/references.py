@@ -14,7 +14,7 @@ from evidence import doi as dois
 from evidence.crossref.normalise import doi_of, missing_doi_reason, normalise, references, score_of
 from evidence.errors import RecordError, RejectedError, UnreadError
 from evidence.harvest.sources import ReferenceList
-from evidence.linkage.citations import Choice, agree, choose
+from evidence.linkage.citations import CitationMatch, compare_citation, match_citation
 from evidence.model import Citation, CitationStatus, Doi, LookupResult, Message, Query, RecordSource, Resolution, Work
 
 ACCEPTED: frozenset[CitationStatus] = frozenset({"resolved", "repaired", "matched"})
@@ -101,7 +101,7 @@ class _Lookups:
         return tuple(held[d] for d in new if d in held)
 
     def forget(self) -> None:
-        """Drop the results of a resolved part; the compared fields of each work stay."""
+        """Discard the results of a resolved part; the compared fields of each work stay."""
         self.found.clear()
         self.unread.clear()
 
@@ -214,7 +214,7 @@ def _resolve_one(
         return _by_doi_alone(citation, read, records, lookups)
     doubts: list[Resolution] = []
     for reading, work in _candidate_works(citation, read, records, lookups):
-        agreement = agree(citation.text, work)
+        agreement = compare_citation(citation.text, work)
         # Most deposited entries have no title, so a missing title alone does not contradict.
         if agreement.same or (deposited and not set(agreement.against) - {"title"}):
             return _accepted(citation, reading, work, agreement.score)
@@ -308,7 +308,7 @@ def _without_record(citation: Citation, read: Sequence[Doi], records: RecordSour
     return Resolution(citation, "not-found", None, f"Crossref has no record of {stated}")
 
 
-def _not_in_files(citation: Citation, stated: str, choice: Choice) -> Resolution:
+def _not_in_files(citation: Citation, stated: str, choice: CitationMatch) -> Resolution:
     """The files do not hold the stated DOI. They do not show whether it exists, so a valid one is never replaced."""
     if choice.doi is None:
         problem = f"{stated} is not in these files, which does not say whether it exists"
@@ -328,14 +328,14 @@ def _with_suggestion(doubt: Resolution, records: RecordSource, lookups: _Lookups
     return Resolution(doubt.citation, doubt.status, None, problem, doubt.score)
 
 
-def _choose(citation: Citation, records: RecordSource, lookups: _Lookups) -> Choice:
+def _choose(citation: Citation, records: RecordSource, lookups: _Lookups) -> CitationMatch:
     """The work that the text alone matches. Without a text no request is made."""
     if _only_a_doi(citation):
-        return choose(citation.text, ())
+        return match_citation(citation.text, ())
     question = " ".join(_LINKS.sub(" ", citation.text).split())
     page = records.scan(Query((("bibliographic", question or citation.text),), rows=CANDIDATES))
     ranked = ((doi_of(m), score_of(m)) for m in page.items) if page.ranks is None else page.ranks
     scores: dict[Doi, float | None] = {doi: score for doi, score in ranked if doi}
     lookups.look_up(records, list(scores))
     works = [(work, score) for d, score in scores.items() if (work := lookups.work(d)) is not None]
-    return choose(citation.text, works)
+    return match_citation(citation.text, works)

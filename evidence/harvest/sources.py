@@ -1,7 +1,7 @@
-"""`sources.yaml` → checked, frozen values; every complaint names file, line and remedy.
+"""`sources.yaml` → checked, frozen values; every error names file, line and remedy.
 
-It reads what a person wrote and says what is wrong with it before any request is made; it opens no connection and no
-database. Crossref's vocabulary (filters, field queries) is habanero's.
+May not open a connection or a database: mistakes are found before any request. The names of Crossref's filters and field
+queries are habanero's.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from evidence.strict_yaml import Loc, YamlText, nearest, validated
 REFRESH_SOURCE = "known-works"
 FILES_SOURCE = "files"
 RESERVED = {REFRESH_SOURCE, FILES_SOURCE}
-"""Ids of the sources that `sync` keeps for itself: the refresh of known works, and records taken whole from files."""
+"""Ids of the sources that `sync` adds: the refresh of known works, and records taken whole from files."""
 
 _DOTTED = ("license", "full-text", "award", "relation")
 _WINDOW_FILTERS = re.compile(r"(from|until)-(index|pub|issued|print-pub|online-pub|created)-date|doi|updates")
@@ -50,8 +50,8 @@ class ReferenceList:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A standing search: a ranked query that Crossref answers, completed here by `phrases` (one must be said) and,
-    where given, `also` (one of these too)."""
+    """A standing search: a ranked query to Crossref, whose results are filtered here by `phrases` (one must occur) and, where
+    given, `also` (one of these too)."""
 
     id: str
     label: str
@@ -135,9 +135,9 @@ def check(text: YamlText) -> Config:
 
 
 def contact_address(raw: str) -> str:
-    """An address for Crossref's polite pool; ValueError with the remedy for one that nobody reads."""
+    """An e-mail address for Crossref's polite pool; ValueError with the remedy for an invalid or made-up one."""
     if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", raw):
-        raise ValueError(f"{raw!r} is no e-mail address; write yours, or leave `contact` out")
+        raise ValueError(f"{raw!r} is not an e-mail address; write yours, or leave `contact` out")
     if _EXAMPLE_ADDRESS.search(raw) or raw == "you@your-institution.edu":
         raise ValueError(f"{raw!r} is an example, and Crossref blocks made-up addresses; write yours or leave it out")
     return raw
@@ -162,7 +162,7 @@ def field_query_names() -> frozenset[str]:
 
 def _not_reserved(value: str) -> str:
     if value in RESERVED:
-        raise ValueError(f"{value!r} is a name the program keeps for itself; choose another")
+        raise ValueError(f"{value!r} is reserved for the program; choose another")
     return value
 
 
@@ -246,7 +246,7 @@ def _reference_list(text: YamlText, loc: Loc, entry: _ReferencesEntry) -> Refere
         if cited.doi and not doi.candidates(cited.doi):
             raise text.complain(
                 (*loc, "citations", i, "doi"),
-                f"{cited.doi!r} holds no DOI, not even a damaged one; write what the list prints, or leave `doi:` out",
+                f"{cited.doi!r} contains no DOI, not even a damaged one; write what the list prints, or leave `doi:` out",
             )
     citations = tuple(
         Citation(entry.id, i, c.text or _address(c.doi or ""), c.doi) for i, c in enumerate(entry.citations, start=1)
@@ -255,7 +255,7 @@ def _reference_list(text: YamlText, loc: Loc, entry: _ReferencesEntry) -> Refere
 
 
 def _address(stated: str) -> str:
-    """What stands for the text of a citation that has only a DOI: its address, or the string itself if it is damaged."""
+    """The text of a citation that has only a DOI: its URL, or the string itself if it is damaged."""
     parsed = doi.parse(stated)
     return doi.url(parsed) if parsed and not doi.is_short(parsed) else stated
 
@@ -336,14 +336,14 @@ def _contact(text: YamlText, written: str | None) -> str | None:
 def _doi(text: YamlText, loc: Loc, raw: str) -> Doi:
     parsed = doi.parse(raw)
     if parsed is None:
-        raise text.complain(loc, f"{raw!r} is no DOI; write it like 10.1176/appi.ajp.2015.15091141")
+        raise text.complain(loc, f"{raw!r} is not a valid DOI; write it like 10.1176/appi.ajp.2015.15091141")
     return parsed
 
 
 def _unique(text: YamlText, what: str, ids: list[str]) -> None:
     for value in ids:
         if ids.count(value) > 1:
-            raise text.complain((what,), f"the id {value!r} stands twice in {what}; ids must differ")
+            raise text.complain((what,), f"the id {value!r} is used twice in {what}; ids must differ")
 
 
 def _json(value: Any) -> str:

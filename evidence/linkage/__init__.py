@@ -1,1 +1,1 @@
-"""Record linkage: is this record the cited work, are two records one work, which work is a notice about? Pure."""
+"""Record linkage: is this record the cited work, are two records one work, which work is a notice about?"""

@@ -1,12 +1,12 @@
-"""Does this record agree with this citation, and which of several candidates is the cited work?
+"""Is this record the cited work, and which of several candidates is?
 
-The relevance score of a search is never evidence: Crossref's top hit is the wrong work for 13–23 % of real references.
-So a candidate is *validated* field by field, as search-based matching with validation does (Tkaczyk 2018; Crossref's
-`crossref-matcher`): title, first author, year, volume, issue, first page and container, each found in the printed
-citation, missing from it, or contradicted by it. Between "the same work" and "some other work" lies a lane for people.
+The relevance score of a search is not evidence: Crossref's first hit is the wrong work for 13–23 % of real references. So each
+candidate is validated field by field, as in search-based matching with validation (Tkaczyk 2018; Crossref's `crossref-matcher`):
+title, first author, year, volume, issue, first page and container are each found in the printed citation, missing from it, or
+contradicted by it. The result is the same work, another work, or a case for a person.
 
-Pure text comparison: nothing here asks anybody, and nothing is accepted because nothing better was at hand. One module,
-though a long one: the verdict weighs what every comparison below it found. `evaluate_matching` measures it.
+This module compares text. It may not use the network or a database, and it never accepts a candidate only because there is no
+better one. It is long because the verdict weighs every comparison in it. `evaluation.matching` measures it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Literal
 from rapidfuzz import fuzz, process
 
 from evidence.model import Author, Doi, Work
-from evidence.text import flat, fold
+from evidence.text import fold, without_accents
 
 Field = Literal["title", "author", "year", "volume", "issue", "page", "container"]
 
@@ -35,28 +35,29 @@ WEIGHTS: Mapping[Field, float] = {
     "container": 0.07,
     "issue": 0.03,
 }
-"""What a field says about identity, from the most to the least telling; a score is their weighted mean."""
+"""How much each field counts for the score, which is their weighted mean. They add up to 1."""
 SILENT = 0.35
-"""What a field is worth that the record or the citation does not give: less than agreement, more than contradiction."""
+"""The grade of a field that record or citation do not have: less than agreement, more than contradiction."""
 
 TITLE_SAME = 0.88
-"""Similarity (0–1) from which a title counts as printed in the citation: bears typing errors and line breaks."""
+"""Similarity (0–1) from which a title counts as printed in the citation: allows for typing errors and line breaks."""
 TITLE_EXACT = 0.97
-"""From here on only spelling differs; below, a word may (`electrical` and `mechanical responses` of one study)."""
+"""Similarity from which only the spelling differs. Below, a word may differ (`electrical` and `mechanical responses`)."""
 TITLE_LIKE = 0.72
-"""Below this the citation's title is another one (or it prints none)."""
+"""Similarity below which the citation prints another title, or none."""
 LONG_TITLE_WORDS, LONG_TITLE_LETTERS = 4, 22
-"""A title at least this long is seldom borne by two works."""
+"""Two works seldom share a title of at least this length."""
 TIE = 0.04
-"""Two candidates that score this close are inconclusive (the window of Crossref's preprint matching)."""
+"""Two candidates whose scores differ by less than this are ambiguous (as in Crossref's preprint matching)."""
 LONGEST = 3000
-"""Characters of a citation or title that are read (the longest of 9,500 real citations has 2,945): cost grows as a square."""
+"""Characters of a citation or title that are compared, because the cost grows with the square. The longest of 9,500 real
+citations has 2,945."""
 MIN_RELEVANCE = 0.4
-"""Relevance per character of the citation below which a hit that is not the first is noise (Tkaczyk 2018)."""
+"""Relevance per character of the citation below which a hit other than the first is ignored (Tkaczyk 2018)."""
 NOT_WORKS = frozenset(
     ["component", "journal-issue", "journal-volume", "journal", "peer-review", "book-series", "dataset", "database"]
 )
-"""Crossref types that a reference list does not cite when it cites a study."""
+"""Crossref types that are not what a reference list means when it cites a study."""
 
 _HYPHENATED = re.compile(r"(?<=[a-z])-\s*\n\s*(?=[a-z])")
 _NOISE = re.compile(
@@ -68,7 +69,7 @@ _MARKER = re.compile(r"^\s*[\[(]?\d{1,3}[\]).]+\s+")
 _PARTS = re.compile(r"[^\s\w'’\-‐‑]")
 _WORD = re.compile(r"[^\W_]+")
 _STATUS = re.compile(r"^\W*(?:retracted|withdrawn|removed)(?: (?:article|chapter|paper))?\W+", re.IGNORECASE)
-# The same before a citation, as reference managers print it; without capitals or punctuation it may begin a title.
+# The same before a citation, as reference managers print it. Without capitals or punctuation it may be part of the title.
 _PRINTED_STATUS = re.compile(
     r"^\W*(?:(?i:retracted|withdrawn|removed)(?: (?i:article|chapter|paper))?\s*[^\w\s]\W*"
     r"|(?:RETRACTED|WITHDRAWN|REMOVED)(?: (?:ARTICLE|CHAPTER|PAPER))?\s+)"
@@ -87,10 +88,11 @@ _STOP = frozenset("a an and the of for in on de la le les des du der die das und
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
-    """How a citation and a record agree: `score` in 0…1; `support` and `against` name fields; `sentence` for a person.
+class CitationComparison:
+    """A citation compared with a record. `score` in 0…1; `support` and `against` are the fields that agree and contradict;
+    `sentence` explains it to a person.
 
-    `same`: may be accepted as the cited work. `other`: clearly some other work. Neither: a person must look.
+    `same`: the record may be accepted as the cited work. `other`: it is another work. Neither: a person must look.
     """
 
     score: float
@@ -102,8 +104,8 @@ class Agreement:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """The outcome of looking a citation up: `doi` only when matched; `runner_up` is the next best candidate."""
+class CitationMatch:
+    """The result of matching a citation: `doi` only when matched; `runner_up` is the next best candidate."""
 
     status: Literal["matched", "ambiguous", "none"]
     doi: Doi | None
@@ -114,10 +116,10 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class _Printed:
-    """A citation taken apart once: folded words, where each starts in `folded`, and the punctuation before each.
+    """A parsed citation: its folded words, the offset of each in `folded`, and the punctuation before each (`parted`).
 
-    `numbers` has each word that holds a digit, without leading zeros, and None for the others; `letters` are the longer
-    words without one.
+    `numbers` has each word with a digit, without leading zeros, and None for the others. `letters` are the longer words
+    without a digit.
     """
 
     words: tuple[str, ...]
@@ -130,7 +132,7 @@ class _Printed:
 
 @dataclass(frozen=True, slots=True)
 class _Title:
-    """How a record's title stands in the citation: similarity 0…1 and the words (from, to) it covers there."""
+    """A record's title in the citation: similarity 0…1, and the words (from, to) that it covers there."""
 
     likeness: float
     span: tuple[int, int]
@@ -139,58 +141,58 @@ class _Title:
     contradicted: bool
 
 
-Grade = tuple[float | None, str]
-"""1 found, 0.5 nearly, 0 contradicted, None silent; and the words for a person."""
+FieldGrade = tuple[float | None, str]
+"""(1 found, 0.5 nearly found, 0 contradicted, None missing; a fragment of a sentence for a person)"""
 
 
-def agree(citation: str, work: Work, *, structured: Mapping[str, str] | None = None) -> Agreement:
-    """Compare a printed citation with a record whose DOI it states (or is thought to mean).
+def compare_citation(citation: str, work: Work, *, structured: Mapping[str, str] | None = None) -> CitationComparison:
+    """Compare a printed citation with the record of the DOI that it states, or that it may mean.
 
-    `structured` holds fields of a deposited reference under Crossref's names (`article-title`, `first-page`, …); they
-    are compared beside what `citation` prints, which may then be empty.
+    `structured` has the fields of a deposited reference under Crossref's names (`article-title`, `first-page`, …). They are
+    compared in addition to `citation`, which may then be empty.
     """
-    return _judge(_take_apart(citation, structured or {}), work)[0]
+    return _compare(_parse(citation, structured or {}), work)[0]
 
 
-def choose(citation: str, candidates: Sequence[tuple[Work, float | None]]) -> Choice:
+def match_citation(citation: str, candidates: Sequence[tuple[Work, float | None]]) -> CitationMatch:
     """The cited work among search results (best first, each with the server's relevance score where there is one).
 
-    Every candidate is validated, whatever its rank; a low relevance only spares a person from looking at a doubtful one.
+    Every candidate is validated, whatever its rank. A doubtful one of low relevance is not shown to a person.
     """
-    printed = _take_apart(citation, {})
-    judged: list[tuple[Agreement, Work, bool]] = []
+    printed = _parse(citation, {})
+    judged: list[tuple[CitationComparison, Work, bool]] = []
     for rank, (work, relevance) in enumerate(candidates):
         if work.kind in NOT_WORKS:
             continue
-        agreement, certain = _judge(printed, work)
+        agreement, certain = _compare(printed, work)
         noise = rank and relevance is not None and relevance / max(len(citation), 1) < MIN_RELEVANCE
         if certain or not noise:
             judged.append((agreement, work, certain))
     judged.sort(key=lambda each: (each[0].same, each[0].score), reverse=True)
     if not judged:
-        return Choice("none", None, None, "The search found no work like it.", None)
+        return CitationMatch("none", None, None, "The search found no work like it.", None)
     best, work, certain = judged[0]
     runner_up = judged[1][1].doi if len(judged) > 1 else None
     if certain:
         rival = next((each for each in judged[1:] if not each[0].other and best.score - each[0].score < TIE), None)
         if rival is None:
-            return Choice("matched", work.doi, best.score, best.sentence, runner_up)
+            return CitationMatch("matched", work.doi, best.score, best.sentence, runner_up)
         sentence = f"Both {work.doi} and {rival[1].doi} agree with it; which one is meant needs a person."
-        return Choice("ambiguous", None, best.score, sentence, rival[1].doi)
+        return CitationMatch("ambiguous", None, best.score, sentence, rival[1].doi)
     if best.other or not _plausible(best):
-        return Choice(
+        return CitationMatch(
             "none", None, best.score, f"The best candidate, {work.doi}, is another work. {best.sentence}", work.doi
         )
-    return Choice("ambiguous", None, best.score, f"Perhaps {work.doi}. {best.sentence}", work.doi)
+    return CitationMatch("ambiguous", None, best.score, f"Perhaps {work.doi}. {best.sentence}", work.doi)
 
 
-def _take_apart(citation: str, fields: Mapping[str, str]) -> _Printed:
-    """The citation without identifiers and links, hyphenation undone; a structured reference is strung together."""
+def _parse(citation: str, fields: Mapping[str, str]) -> _Printed:
+    """The citation without identifiers, links and hyphenation. The fields of a structured reference are joined to it."""
     if fields:
         order = ("author", "year", "article-title", "volume-title", "journal-title", "volume", "issue", "first-page")
         citation = ". ".join(filter(None, (citation, *(fields.get(key) for key in order))))
     text = _NOISE.sub(" ", _HYPHENATED.sub("", citation[:LONGEST]))
-    text = flat(_PRINTED_STATUS.sub("", _MARKER.sub("", text)))
+    text = without_accents(_PRINTED_STATUS.sub("", _MARKER.sub("", text)))
     words, starts, parted = [], [], []
     end = length = 0
     for match in _WORD.finditer(text):
@@ -204,12 +206,12 @@ def _take_apart(citation: str, fields: Mapping[str, str]) -> _Printed:
     return _Printed(tuple(words), tuple(starts), tuple(parted), " ".join(words), numbers, letters)
 
 
-def _judge(printed: _Printed, work: Work) -> tuple[Agreement, bool]:
-    """Field by field, then the verdict; and whether it is certain enough to accept what only a search brought up."""
+def _compare(printed: _Printed, work: Work) -> tuple[CitationComparison, bool]:
+    """The comparison, and whether it is certain enough to accept a record that only a search found."""
     title = _title(printed, work)
     first, last = title.span
     numbers = [number for number in printed.numbers[:first] + printed.numbers[last:] if number is not None]
-    grades: dict[Field, Grade] = {"title": _title_grade(title, work), "author": _author(printed, title, work)}
+    grades: dict[Field, FieldGrade] = {"title": _title_grade(title, work), "author": _author(printed, title, work)}
     grades |= _numbers(numbers, work)
     grades["container"] = _container(printed.words[last:] or printed.words[:first], work.container)
     score = sum(WEIGHTS[name] * (SILENT if grade is None else grade) for name, (grade, _) in grades.items())
@@ -218,13 +220,13 @@ def _judge(printed: _Printed, work: Work) -> tuple[Agreement, bool]:
     titled = _prints_a_title(printed, work)
     same = _same(title, support, against) and (title.same or not titled or _telling(title, work))
     other = not same and _other(title, support, against, titled)
-    agreement = Agreement(round(score, 3), support, against, same, other, _sentence(grades, same, other))
+    agreement = CitationComparison(round(score, 3), support, against, same, other, _sentence(grades, same, other))
     unplaced = work.kind == "posted-content" and sum(not _YEAR.fullmatch(number) for number in numbers) >= 2
     return agreement, same and not unplaced and _enough(title, agreement, grades, work)
 
 
 def _same(title: _Title, support: tuple[Field, ...], against: tuple[Field, ...]) -> bool:
-    """Enough to believe a DOI that the citation states."""
+    """Whether the record agrees well enough to accept a DOI that the citation states."""
     found = set(support) - {"title", "issue"}
     if title.contradicted:
         return False
@@ -234,13 +236,13 @@ def _same(title: _Title, support: tuple[Field, ...], against: tuple[Field, ...])
         return bool(found) or title.likeness >= TITLE_EXACT
     if title.same:
         return len(found) >= (2 if "author" in found else 3) and not against
-    # Physicists and chemists print no title; where one was printed and differs, the place must leave no doubt.
+    # Citations in physics and chemistry have no title. Where one is printed and differs, volume and page must agree.
     placed = {"volume", "page"} <= found and bool({"author", "container", "year"} & found)
     return placed and len(found) >= (3 if title.likeness >= TITLE_LIKE else 4) and not set(against) - {"title"}
 
 
 def _other(title: _Title, support: tuple[Field, ...], against: tuple[Field, ...], prints_a_title: bool) -> bool:
-    """Enough to say that the record is not what the citation means."""
+    """Whether the record is clearly not the cited work."""
     found = set(support) - {"title", "issue", "container"}
     if title.contradicted or title.same:
         return len(against) >= 2 and not found - {"year"}
@@ -252,41 +254,42 @@ def _other(title: _Title, support: tuple[Field, ...], against: tuple[Field, ...]
 
 
 def _telling(title: _Title, work: Work) -> bool:
-    """May place and author outweigh a printed title that differs (a translation, a damaged deposit)?
+    """Whether place and author may outweigh a printed title that differs (a translation, a damaged deposit).
 
-    Only with a page number of three digits, or a letter: small numbers stand in many titles.
+    Only with a page number of three digits or with a letter: small numbers occur in many titles.
     """
     return title.likeness >= TITLE_LIKE or bool(re.match(r"\W*(?:[A-Za-z]+\d|\d{3})", work.pages or ""))
 
 
 def _prints_a_title(printed: _Printed, work: Work) -> bool:
-    """Does the citation hold words enough for a title, beside this record's authors and container?"""
+    """Whether the citation has enough words for a title, besides this record's authors and container."""
     known = tuple(fold(" ".join(filter(None, (work.container, *map(_surname, work.authors))))).split())
     strange = (word for word in printed.letters if not any(name.startswith(word) for name in known))
     return sum(1 for _ in itertools.islice(strange, 4)) == 4
 
 
-def _enough(title: _Title, agreement: Agreement, grades: Mapping[Field, Grade], work: Work) -> bool:
-    """Support as Crossref's matcher counts it: four fields for an article, three for other works and bare records."""
+def _enough(title: _Title, agreement: CitationComparison, grades: Mapping[Field, FieldGrade], work: Work) -> bool:
+    """Whether enough fields agree, counted as Crossref's matcher does: four for an article, three for other works and for records
+    with few fields."""
     held = (work.title, work.authors, work.year, work.volume, work.pages, work.container)
     full = work.kind in {None, "journal-article"} and sum(map(bool, held)) >= 5
     count = sum(1 if grades[name][0] != 0.5 and name != "issue" else 0.5 for name in agreement.support)
     return count >= (3 if not full and (title.long or not title.same) else 4)
 
 
-def _plausible(agreement: Agreement) -> bool:
+def _plausible(agreement: CitationComparison) -> bool:
     return agreement.same or "title" in agreement.support or len(agreement.support) >= 3
 
 
 def _title(printed: _Printed, work: Work) -> _Title:
-    """Where the record's title, or else its main part before a colon, stands in the citation."""
+    """The place of the record's title in the citation, or else of its main part before a colon."""
     whole = _without_status(work.title or "")
     best = _locate(fold(whole), printed)
     if not best.same:
         main, subtitle = _subtitled(whole)
         shorter = _locate(main, printed)
         if shorter.likeness >= max(TITLE_EXACT, best.likeness):
-            # A short main part is no title yet, and another subtitle makes another work.
+            # A short main part is not yet a title, and another subtitle means another work.
             same = shorter.same and shorter.long and not _other_subtitle(printed, shorter.span[1], subtitle)
             likeness = shorter.likeness if same else TITLE_SAME - 0.01
             best = replace(shorter, likeness=likeness, same=same)
@@ -304,27 +307,27 @@ def _without_status(title: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _subtitled(title: str) -> tuple[str, str]:
-    """Main title and subtitle, folded; no main part where there is no subtitle."""
+    """Main title and subtitle, folded; both empty where there is no subtitle."""
     parts = re.split(r"\s*[:?!.]\s+|\s[–—-]\s", title, maxsplit=1)
     return (fold(parts[0]), fold(parts[1])) if len(parts) == 2 else ("", "")
 
 
 def _other_subtitle(printed: _Printed, start: int, subtitle: str) -> bool:
-    """Does the citation go on, after a colon, with words that are not the record's subtitle?"""
+    """Whether the citation continues after a colon with words other than the record's subtitle."""
     if start >= len(printed.words) or not set(printed.parted[start]) & set(":?!–—"):
         return False
     return fuzz.partial_ratio(subtitle, " ".join(printed.words[start:])[: len(subtitle) + 10]) < 100 * TITLE_LIKE
 
 
 def _locate(title: str, printed: _Printed) -> _Title:
-    """The best place of `title` among the citation's words, snapped to whole words."""
+    """The best place of `title` among the citation's words, in whole words."""
     fits = bool(title) and len(title) <= len(printed.folded)
     alignment = fuzz.partial_ratio_alignment(title, printed.folded, score_cutoff=60) if fits else None
     if alignment is None:
         return _Title(0, (0, 0), False, False, False)
     first = max(0, bisect_right(printed.starts, alignment.dest_start) - 1)
     last = bisect_right(printed.starts, alignment.dest_end - 1)
-    # The window has the title's length; insertions (a hyphenated word) push its edges a word or so off.
+    # The window has the title's length; an insertion (a hyphenated word) moves its edges by a word or so.
     spans = [
         (begin, end)
         for begin in range(max(0, first - 1), first + 2)
@@ -339,7 +342,7 @@ def _locate(title: str, printed: _Printed) -> _Title:
 
 
 def _likeness(title: str, words: Sequence[str]) -> float:
-    """0…1; blanks do not count where a line break or a hyphen put them."""
+    """Similarity 0…1. Blanks are ignored if that helps: line breaks and hyphens leave some."""
     return max(fuzz.ratio(title, " ".join(words)), fuzz.ratio(title.replace(" ", ""), "".join(words))) / 100
 
 
@@ -348,14 +351,14 @@ def _is_long(title: str) -> bool:
 
 
 def _ordinals(text: str) -> list[str]:
-    """Numbers and Roman numerals of a title, which tell `Part I` from `Part II`."""
+    """The numbers and Roman numerals of a title, which distinguish `Part I` from `Part II`."""
     return [word for word in text.split() if word.isdigit() or re.fullmatch(r"i{2,3}|iv|vi{0,3}|ix|x", word)]
 
 
 def _notice_word(title: str, printed: _Printed, first: int) -> bool:
-    """Is one of the two, record or citation, a notice about (or a reply to) what the other is?
+    """Whether one of the two, record or citation, is a notice about the other, or a reply to it.
 
-    `first` is the word of the citation at which the title begins.
+    `first` is the index of the citation's word at which the title begins.
     """
     recorded = _NOTICE.match(title)
     if recorded:
@@ -367,7 +370,7 @@ def _notice_word(title: str, printed: _Printed, first: int) -> bool:
     return bool(_PRINTED_NOTICE.search(before))
 
 
-def _title_grade(title: _Title, work: Work) -> Grade:
+def _title_grade(title: _Title, work: Work) -> FieldGrade:
     if not work.title:
         return None, "the record has no title"
     if title.contradicted:
@@ -379,7 +382,7 @@ def _title_grade(title: _Title, work: Work) -> Grade:
     return 0, f"the title “{work.title[:80]}” is not in it"
 
 
-def _author(printed: _Printed, title: _Title, work: Work) -> Grade:
+def _author(printed: _Printed, title: _Title, work: Work) -> FieldGrade:
     """The record's first author, or several others, among the words outside the title."""
     people = [author for author in work.authors if author.role == "author"] or list(work.authors)
     before = printed.words[: title.span[0]] if title.span[1] else printed.words
@@ -403,7 +406,7 @@ def _surname(author: Author) -> str:
 
 
 class _Names:
-    """Words among which authors are looked for, in the forms that several authors need."""
+    """Words among which authors are searched, in the forms that `_named` needs."""
 
     def __init__(self, words: Sequence[str]) -> None:
         self.single = set(words)
@@ -412,9 +415,9 @@ class _Names:
 
 
 def _named(author: Author, names: _Names) -> bool:
-    """Does the family (or group) name stand among `names`? Bears one or two wrong letters in a long name."""
+    """Whether the family (or group) name is among `names`. One or two letters of a long name may be wrong."""
     parts = fold(author.name or author.family or "").split()
-    if len("".join(parts)) <= 2 and author.given:  # initials and family name swapped by the depositor
+    if len("".join(parts)) <= 2 and author.given:  # the depositor swapped initials and family name
         parts = max(parts, fold(author.given).split(), key=lambda words: len("".join(words)))
     if not parts:
         return False
@@ -428,9 +431,10 @@ def _named(author: Author, names: _Names) -> bool:
     return process.extractOne(joined, names.all, scorer=fuzz.ratio, score_cutoff=82) is not None
 
 
-def _numbers(numbers: list[str], work: Work) -> dict[Field, Grade]:
-    """Page, year, volume and issue among the numbers outside the title; each number serves once and is taken away."""
-    grades: dict[Field, Grade] = {"year": _year(numbers, work)}
+def _numbers(numbers: list[str], work: Work) -> dict[Field, FieldGrade]:
+    """Grades of page, year, volume and issue, searched among the numbers outside the title. Each number is used once and removed
+    from `numbers`."""
+    grades: dict[Field, FieldGrade] = {"year": _year(numbers, work)}
     first_page = re.match(r"\W*([A-Za-z]{0,4}\d+[A-Za-z]?)", work.pages or "")
     wanted: tuple[tuple[Field, str | None], ...] = (
         ("page", first_page.group(1) if first_page else None),
@@ -449,8 +453,8 @@ def _numbers(numbers: list[str], work: Work) -> dict[Field, Grade]:
         else:
             missing.append((name, value or ""))
     for name, value in missing:
-        speaks = name != "issue" and not all(map(_YEAR.fullmatch, numbers))
-        grades[name] = (0, f"{name} {value} is not in it") if speaks else (None, f"it prints no {name}")
+        contradicts = name != "issue" and not all(map(_YEAR.fullmatch, numbers))
+        grades[name] = (0, f"{name} {value} is not in it") if contradicts else (None, f"it prints no {name}")
     return grades
 
 
@@ -460,14 +464,14 @@ def _number(word: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _spellings(value: str | None) -> frozenset[str]:
-    """How a volume, issue or page may be printed: `S41` also as `41`, `101-B` as `101`."""
+    """The ways in which a volume, issue or page may be printed: `S41` also as `41`, `101-B` as `101`."""
     folded = fold(value or "")
     digits = re.findall(r"\d+", folded)
     options = (folded, folded.replace(" ", ""), *digits[:1])
     return frozenset(_number(option) for option in options if any(map(str.isdigit, option)))
 
 
-def _year(numbers: list[str], work: Work) -> Grade:
+def _year(numbers: list[str], work: Work) -> FieldGrade:
     years = [number for number in numbers if _YEAR.fullmatch(number)]
     if work.year is None:
         return None, "the record has no year"
@@ -483,8 +487,8 @@ def _year(numbers: list[str], work: Work) -> Grade:
     return 1, f"the year {work.year} agrees"
 
 
-def _container(rest: Sequence[str], container: str | None) -> Grade:
-    """The journal or book, full or abbreviated, on either side."""
+def _container(rest: Sequence[str], container: str | None) -> FieldGrade:
+    """The journal or book, written out or abbreviated in either of the two."""
     wanted = [word for word in fold(container or "").split() if word not in _STOP]
     words = [word for word in rest if word not in _STOP and not word.isdigit()]
     if not wanted:
@@ -493,11 +497,11 @@ def _container(rest: Sequence[str], container: str | None) -> Grade:
     if len(initials) >= 3 and initials in words:
         return 1, f"{container} agrees"
     if len(wanted) == 1:
-        told = any(word == wanted[0] or (len(word) >= 4 and _abbreviates(word, wanted[0])) for word in words)
-        return (1, f"{container} agrees") if told else (None, "the container is not recognised in it")
+        agrees = any(word == wanted[0] or (len(word) >= 4 and _abbreviates(word, wanted[0])) for word in words)
+        return (1, f"{container} agrees") if agrees else (None, "the container is not recognised in it")
     letter = wanted[0][0]
     for start, word in enumerate(words):
-        if word[0] != letter:  # no abbreviation of it, nor abbreviated by it
+        if word[0] != letter:  # neither an abbreviation of it nor abbreviated by it
             continue
         length = _run(words[start:], wanted)
         telling = max(map(len, words[start : start + length]), default=0) >= 3
@@ -507,7 +511,7 @@ def _container(rest: Sequence[str], container: str | None) -> Grade:
 
 
 def _run(words: Sequence[str], wanted: Sequence[str]) -> int:
-    """How many words from the start abbreviate, or are abbreviated by, the wanted ones."""
+    """The number of words from the start that abbreviate the wanted ones, or are abbreviated by them."""
     length = 0
     for word, want in zip(words, wanted, strict=False):
         if not (_abbreviates(word, want) or _abbreviates(want, word)):
@@ -524,10 +528,10 @@ def _abbreviates(short: str, full: str) -> bool:
     return full.startswith(short) or (len(short) >= 3 and all(letter in letters for letter in short))
 
 
-def _sentence(grades: Mapping[Field, Grade], same: bool, other: bool) -> str:
+def _sentence(grades: Mapping[Field, FieldGrade], same: bool, other: bool) -> str:
     """One sentence: what agrees, then what does not."""
     good = [words for grade, words in grades.values() if grade is not None and grade >= 0.5]
     bad = [words for grade, words in grades.values() if grade is not None and grade < 0.5]
     verdict = "The same work" if same else "Another work" if other else "Not certain"
-    told = ", ".join(good) or "nothing agrees"
-    return f"{verdict}: {told}{'; but ' + ', '.join(bad) if bad else ''}."
+    agreeing = ", ".join(good) or "nothing agrees"
+    return f"{verdict}: {agreeing}{'; but ' + ', '.join(bad) if bad else ''}."

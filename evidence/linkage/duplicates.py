@@ -1,18 +1,18 @@
-"""The same work under two DOIs, or in two exports: which pairs, why, and which record stands for the work.
+"""Duplicates: which records are one work, why, and which record represents it.
 
-It proposes and explains; it stores nothing, asks nobody, and any cluster can be undone by leaving a pair out. What was
-decided once (how, is `identity`'s):
+It proposes pairs and clusters and explains them. It may not store anything or read a database. `pairs` judges one pair; the
+policy is:
 
-* Title and year alone never merge, and nothing without a title does unless the DOI is the same. The authors must agree as
-  well, and where it was printed (volume and pages, or container and year) must not speak against it. Two records with *two*
-  DOIs must agree in their place in print; else they wait for a person.
-* A notice (erratum, retraction, reply, comment, book review) is never the study. Nor is Part 2 Part 1, a protocol its
-  review, a conference abstract the later article, another edition or a reprint elsewhere the original: they are doubtful
-  at most. One article whose title was translated is one work: nothing else fills its pages.
-* A preprint is a relation of its article, not a duplicate: doubtful, for a person to see. A *posted copy* of a work that was
-  in print in an earlier year is the same text (some prefixes register them for famous papers) and is merged into it.
-* Versions of one document (Cochrane's `.pub2` and `.pub3`, a preprint's `.v1` and `.v2`) are one work, for which the latest
-  stands. A Cochrane DOI without `.pub` is often the protocol: doubtful.
+* Title and year alone are never enough, and records without a title are merged only if their DOI is the same. The authors must
+  agree too, and the place in print (volume and pages, or container and year) must not contradict. Two records with *two* DOIs
+  must agree in their place in print; otherwise a person decides.
+* A notice (erratum, retraction, reply, comment, book review) is never the study. Part 2 is not Part 1, a protocol not its review,
+  a conference abstract not the later article, another edition or a reprint elsewhere not the original: such pairs are
+  doubtful at most. An article with a translated title is the same work: nothing else fills its pages.
+* A preprint is related to its article, but is not a duplicate: doubtful. A *posted copy* of a work that was in print in an
+  earlier year is the same text (some registrants do this for famous papers) and is merged into it.
+* Versions of one document (Cochrane's `.pub2` and `.pub3`, a preprint's `.v1` and `.v2`) are one work, represented by the
+  latest. A Cochrane DOI without `.pub` is often the protocol: doubtful.
 """
 
 from __future__ import annotations
@@ -23,24 +23,34 @@ from dataclasses import dataclass, fields
 from itertools import combinations, pairwise
 
 from evidence.linkage import field_comparison
-from evidence.linkage.pairs import NOTICE, Candidate, Comparison, Record, Verdict, conflict, read, sentence, verdict
+from evidence.linkage.pairs import (
+    NOTICE,
+    Candidate,
+    ComparableRecord,
+    Comparison,
+    PairVerdict,
+    comparable_record,
+    contradiction,
+    explanation,
+    verdict,
+)
 from evidence.model import Work
 
-__all__ = ["Candidate", "Cluster", "Pair", "clusters", "of_work", "pairs", "waiting"]
+__all__ = ["Candidate", "Cluster", "Pair", "build_clusters", "candidate_of_work", "find_pairs", "pairs_to_check"]
 
 MAX_BLOCK = 40
-"""Records that share a key and are compared each with each; a larger block is divided by author, year and place first."""
+"""Records of one block are compared each with each. A block with more records than this is divided by author, year and place."""
 RARE_WORDS = 3
-"""How many of its rarest words a title is found by, two at a time."""
+"""The number of a title's rarest words that are used as keys, two at a time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two keys, the smaller first, and what is thought of them; `reason` is a sentence saying what agrees and what not."""
+    """Two keys, the smaller first, with a verdict. `reason` is a sentence: what agrees and what does not."""
 
     first: str
     second: str
-    verdict: Verdict
+    verdict: PairVerdict
     reason: str
 
 
@@ -53,8 +63,8 @@ class Cluster:
     reasons: tuple[str, ...]
 
 
-def of_work(work: Work) -> Candidate:
-    """The candidate a normalised Crossref record makes; its key is its DOI."""
+def candidate_of_work(work: Work) -> Candidate:
+    """A Crossref record as a candidate; its key is its DOI."""
     authors = (
         ", ".join(filter(None, (author.family, author.given))) or author.name
         for author in work.authors
@@ -77,12 +87,12 @@ def of_work(work: Work) -> Candidate:
     )
 
 
-def pairs(candidates: Iterable[Candidate]) -> tuple[Pair, ...]:
-    """Every pair that is one work or may be, sorted by keys. ValueError when a key stands for two candidates.
+def find_pairs(candidates: Iterable[Candidate]) -> tuple[Pair, ...]:
+    """Every pair that is one work or may be, sorted by keys. ValueError when two candidates have the same key.
 
-    Only records that share a key of `_keys` are compared, so the cost grows with the records, not with their square.
+    Only records that share one of their `_keys` are compared, so the cost does not grow with the square of the records.
     """
-    records = [read(candidate) for candidate in candidates]
+    records = [comparable_record(candidate) for candidate in candidates]
     key, times = next(iter(Counter(record.source.key for record in records).most_common(1)), ("", 0))
     if times > 1:
         raise ValueError(f"the key {key!r} stands for {times} candidates; keys must be unique")
@@ -90,17 +100,17 @@ def pairs(candidates: Iterable[Candidate]) -> tuple[Pair, ...]:
     return tuple(sorted(filter(None, found), key=lambda pair: (pair.first, pair.second)))
 
 
-def _pair(one: Record, two: Record) -> Pair | None:
+def _pair(one: ComparableRecord, two: ComparableRecord) -> Pair | None:
     first, second = sorted((one, two), key=lambda record: record.source.key)
     of = Comparison(first, second)
-    thought = verdict(of)
-    return None if thought is None else Pair(first.source.key, second.source.key, thought, sentence(of))
+    found = verdict(of)
+    return None if found is None else Pair(first.source.key, second.source.key, found, explanation(of))
 
 
-# --- who is compared with whom ---------------------------------------------------------------------------------------
+# --- which records are compared ---------------------------------------------------------------------------------------
 
 
-def _blocked(records: Sequence[Record]) -> set[tuple[int, int]]:
+def _blocked(records: Sequence[ComparableRecord]) -> set[tuple[int, int]]:
     """Index pairs worth comparing."""
     rarity = Counter(word for record in records if record.title for word in record.title.telling)
     blocks: dict[tuple[str, ...], list[int]] = defaultdict(list)
@@ -114,10 +124,10 @@ def _blocked(records: Sequence[Record]) -> set[tuple[int, int]]:
     return found
 
 
-def _keys(record: Record, rarity: Counter[str]) -> Iterator[tuple[str, ...]]:
-    """What a duplicate shares with its twin, whichever one field is misspelt or missing."""
+def _keys(record: ComparableRecord, rarity: Counter[str]) -> Iterator[tuple[str, ...]]:
+    """Keys of which two records of one work share at least one, even if one field is misspelt or missing."""
     if record.doi:
-        yield "doi", field_comparison.document(record.doi)
+        yield "doi", field_comparison.doi_without_version(record.doi)
     names = record.people[0].names[:2] if record.people else ()
     if record.pages and record.volume:
         yield "place", record.volume, str(record.pages.first)
@@ -136,15 +146,16 @@ def _keys(record: Record, rarity: Counter[str]) -> Iterator[tuple[str, ...]]:
             yield "author", name[:5], word
 
 
-_DIVISIONS: tuple[Callable[[Record], object], ...] = (
+_DIVISIONS: tuple[Callable[[ComparableRecord], object], ...] = (
     lambda record: record.people[:1],
     lambda record: record.year,
     lambda record: (record.volume, record.pages),
 )
 
 
-def _divided(members: list[int], records: Sequence[Record]) -> Iterator[list[int]]:
-    """A block of bearable size, or its parts; what is still too large agrees in everything, and is chained."""
+def _divided(members: list[int], records: Sequence[ComparableRecord]) -> Iterator[list[int]]:
+    """The block, or its parts if it is too large. A part that is still too large agrees in everything: each of its records
+    is compared with the next."""
     parts = [members]
     for division in _DIVISIONS:
         smaller = []
@@ -164,18 +175,18 @@ def _divided(members: list[int], records: Sequence[Record]) -> Iterator[list[int
 # --- which pairs make one work ---------------------------------------------------------------------------------------
 
 
-def clusters(
+def build_clusters(
     pairs: Iterable[Pair], candidates: Iterable[Candidate], apart: Collection[tuple[str, str]] = ()
 ) -> tuple[Cluster, ...]:
     """Works with two records or more, sorted by the preferred key. KeyError when a pair names no candidate.
 
-    `same` pairs are followed in order of their keys; two groups are joined only if no record of one contradicts a record
-    of the other, so a vague record cannot glue Part 1 to Part 2. `apart` are pairs of keys, the smaller first, that a person
-    says are two works: a contradiction too. What was refused is among `waiting`.
+    `same` pairs are taken in order of their keys. Two groups are joined only if no record of one contradicts a record of the
+    other, so that a vague record cannot join Part 1 and Part 2. `apart` are pairs of keys, the smaller first, that a person
+    decided are two works; they count as contradictions. Pairs that were not joined are among `pairs_to_check`.
     """
     same = sorted((pair for pair in pairs if pair.verdict == "same"), key=lambda pair: (pair.first, pair.second))
     named = {key for pair in same for key in (pair.first, pair.second)}
-    records = {candidate.key: read(candidate) for candidate in candidates if candidate.key in named}
+    records = {candidate.key: comparable_record(candidate) for candidate in candidates if candidate.key in named}
     group = {key: [key] for key in records}
     reasons: dict[int, list[str]] = defaultdict(list)
     for pair in same:
@@ -194,24 +205,24 @@ def clusters(
     return tuple(sorted(made, key=lambda cluster: cluster.preferred))
 
 
-def waiting(pairs: Iterable[Pair], clusters: Iterable[Cluster]) -> tuple[Pair, ...]:
-    """What waits for a person: doubtful pairs, and `same` pairs that a contradiction kept apart.
+def pairs_to_check(pairs: Iterable[Pair], clusters: Iterable[Cluster]) -> tuple[Pair, ...]:
+    """The pairs for a person to check: doubtful pairs, and `same` pairs that a contradiction kept apart.
 
-    Two clusters are one question, asked once: by the pair of their preferred records, else by the first pair.
+    Of the pairs between two clusters only one is returned: that of their preferred records, or else the first.
     """
-    home = {key: cluster.preferred for cluster in clusters for key in cluster.members}
-    asked: dict[tuple[str, ...], Pair] = {}
+    preferred = {key: cluster.preferred for cluster in clusters for key in cluster.members}
+    chosen: dict[tuple[str, ...], Pair] = {}
     for pair in pairs:
-        homes = tuple(sorted((home.get(pair.first, pair.first), home.get(pair.second, pair.second))))
-        if homes[0] != homes[1] and (homes not in asked or homes == (pair.first, pair.second)):
-            asked[homes] = pair
-    return tuple(sorted(asked.values(), key=lambda pair: (pair.first, pair.second)))
+        ends = tuple(sorted((preferred.get(pair.first, pair.first), preferred.get(pair.second, pair.second))))
+        if ends[0] != ends[1] and (ends not in chosen or ends == (pair.first, pair.second)):
+            chosen[ends] = pair
+    return tuple(sorted(chosen.values(), key=lambda pair: (pair.first, pair.second)))
 
 
-def _contradict(first: Record, second: Record) -> bool:
-    """Would a person, shown these two side by side, say that they are two works?"""
+def _contradict(first: ComparableRecord, second: ComparableRecord) -> bool:
+    """Whether the two are clearly two works, as a person would say who sees them side by side."""
     of = Comparison(first, second)
-    if conflict(of):
+    if contradiction(of):
         return True
     if verdict(of) == "same":
         return False
@@ -222,16 +233,16 @@ def _contradict(first: Record, second: Record) -> bool:
     return of.elsewhere
 
 
-def _preferred(records: Sequence[Record]) -> str:
-    """The key of the record that stands for the work: an article before other kinds and these before posted content, the
-    latest version of one document, the most complete, the first registered, the earliest, the smallest key."""
+def _preferred(records: Sequence[ComparableRecord]) -> str:
+    """The key of the record that represents the work. In this order: articles, other kinds, posted content; the latest version
+    of a document; the most fields; the first registered; the earliest year; the smallest key."""
 
-    def rank(record: Record) -> tuple[int, int, int, str, int, str]:
+    def rank(record: ComparableRecord) -> tuple[int, int, int, str, int, str]:
         source = record.source
         kind = 2 if record.posted else 0 if (source.kind or "").lower() in _ARTICLES else 1
         filled = sum(getattr(source, field.name) is not None for field in fields(source))
         registered, year = source.registered or "9999", record.year or 9999
-        return kind, -field_comparison.version(record.doi), -filled, registered, year, source.key
+        return kind, -field_comparison.doi_version(record.doi), -filled, registered, year, source.key
 
     return min(records, key=rank).source.key
 

@@ -1,8 +1,10 @@
-"""Do two records agree on who wrote it and where it stands? Names, containers, pages, volumes, issues, DOIs.
+"""Fields of two records compared: people, containers, pages, volumes, issues, DOIs.
 
-Every field is read once into a comparable form and compared in grades; what a record does not say is `unknown`, which is
-never taken for agreement. Databases abbreviate journals and given names, join author lists in their own way, and put
-things where they do not belong; none of that is a difference. Pure text: what the grades mean for a pair, `identity` says.
+Every field is parsed once into a comparable form, and two forms are compared with a grade. A missing field is `unknown`, which
+is never taken for agreement. Databases abbreviate journals and given names, join author lists in their own ways and put values
+into the wrong fields; none of that counts as a difference.
+
+This module compares text. It may not decide what the grades mean for a pair: `pairs` does.
 """
 
 from __future__ import annotations
@@ -28,8 +30,8 @@ DoiGrade = Literal["same", "version", "other", "unknown"]
 _NOTHING = re.compile(r"(?:unknown|n/?a|none|nan|null|no authors? listed|anon(?:ymous)?|\W*)", re.IGNORECASE)
 
 
-def _said(raw: str | None) -> str | None:
-    """The field without outer white space, None where it only says that nothing is known."""
+def _value(raw: str | None) -> str | None:
+    """The field without outer white space; None where it is empty or a placeholder (`n/a`, `unknown`)."""
     text = (raw or "").strip()
     return None if _NOTHING.fullmatch(text) else text
 
@@ -42,26 +44,26 @@ _UNSPACED = re.compile(r"(?<=[A-ZÀ-Þ]\.)(?=[A-ZÀ-Þ][\w'’\-]+)")
 _ET_AL = re.compile(r"(?<![\s,;])[\s,;]*+\b(?:et\.? al\.?|and others)\s*$", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]+(?:['’`][^\W\d_]+)*")
 _TITLES = frozenset(("jr", "sr", "phd", "md"))
-_MOST = 40
-"""People of a list that are read; a collaboration's thousand tell no more."""
+_MAX_PEOPLE = 40
+"""People of a list that are compared; a collaboration has thousands."""
 _LONGEST_LIST = 10_000
-"""Characters of a list of people that are read; forty names take a tenth of it."""
+"""Characters of a list of people that are parsed; forty names have a tenth of that."""
 _LONGEST_NAME = 200
-_ENOUGH = 0.6
-"""The share of the shorter list that must be in the longer; indexers swap and misspell the rest."""
+_SUFFICIENT_SHARE = 0.6
+"""The share of the shorter list that must be in the longer one; databases swap and misspell the rest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Full names in printed order, and the initials of all names; which is the family name is not assumed."""
+    """Full names in printed order, and the initials of all names. Which one is the family name is not assumed."""
 
     names: tuple[str, ...]
     initials: frozenset[str]
 
 
-def people(raw: str | None) -> tuple[Person, ...]:
-    """Authors on one line, as any database joins them: `A, B and C, D`; `A B; C D`; `A B, C D`; `A. B.C. D.`."""
-    text = _said(raw)
+def read_people(raw: str | None) -> tuple[Person, ...]:
+    """The authors on one line, however a database joins them: `A, B and C, D`; `A B; C D`; `A B, C D`; `A. B.C. D.`."""
+    text = _value(raw)
     if text is None:
         return ()
     if len(text) > _LONGEST_LIST:  # up to its last whole name
@@ -69,7 +71,9 @@ def people(raw: str | None) -> tuple[Person, ...]:
     parts = [part for part in _AND.split(_ET_AL.sub("", text)) if part.strip()]
     if len(parts) == 1:
         parts = parts[0].split(",") if _VANCOUVER.fullmatch(parts[0]) else _UNSPACED.split(parts[0])
-    return tuple(person for person in map(_person, (part[:_LONGEST_NAME] for part in parts[:_MOST])) if person.names)
+    return tuple(
+        person for person in map(_person, (part[:_LONGEST_NAME] for part in parts[:_MAX_PEOPLE])) if person.names
+    )
 
 
 @lru_cache(maxsize=65536)
@@ -93,7 +97,7 @@ def _person(text: str) -> Person:
 
 
 def compare_people(first: Sequence[Person], second: Sequence[Person]) -> PeopleGrade:
-    """Compares lists that may be cut short, reordered by one, or hold a name split the wrong way."""
+    """Two lists of authors compared. A list may be cut short, have another order, or have a name split in the wrong place."""
     if not first or not second:
         return "unknown"
     if first == second:
@@ -104,17 +108,17 @@ def compare_people(first: Sequence[Person], second: Sequence[Person]) -> PeopleG
         shared = {name for person in first for name in person.names} & {
             name for person in second for name in person.names
         }
-        return "some" if shared or sum(map(_swapped, first, second)) >= _ENOUGH * len(short) else "other"
+        return "some" if shared or sum(map(_swapped, first, second)) >= _SUFFICIENT_SHARE * len(short) else "other"
     share = found / len(short)
     fraction = len(short) < 3 and len(short) * 2 <= len(long)
-    if share < _ENOUGH or fraction or not (_same_person(first[0], second[0]) or share >= 0.75):
+    if share < _SUFFICIENT_SHARE or fraction or not (_same_person(first[0], second[0]) or share >= 0.75):
         return "some"
     return "same"
 
 
 @lru_cache(maxsize=65536)
 def _same_person(one: Person, two: Person) -> bool:
-    """A name in common, or nearly, and no initial that speaks against it (`Hall, Laura` and `Hall, Gillian`)."""
+    """Whether they have a name in common, or nearly, and no contradicting initial (`Hall, Laura` and `Hall, Gillian`)."""
     shared = set(one.names) & set(two.names)
     if not shared:
         near = any(fuzz.ratio(a, b) >= 80 for a in one.names for b in two.names if min(len(a), len(b)) > 3)
@@ -127,7 +131,7 @@ def _same_person(one: Person, two: Person) -> bool:
 
 
 def _swapped(one: Person, two: Person) -> bool:
-    """Family name and initials changed places (`Kneese, T.` and `Tamara, K.`): the initials of both are the same letters."""
+    """Whether family name and initials may be swapped (`Kneese, T.` and `Tamara, K.`): both have the same initials."""
     return min(len(one.initials), len(two.initials)) > 1 and (
         one.initials <= two.initials or two.initials <= one.initials
     )
@@ -135,9 +139,9 @@ def _swapped(one: Person, two: Person) -> bool:
 
 # --- containers ------------------------------------------------------------------------------------------------------
 
-_SAYS_NOTHING = STOP_WORDS | {"proceedings", "proc", "annual"}
+_NEGLIGIBLE = STOP_WORDS | {"proceedings", "proc", "annual"}
 _LONGEST_CONTAINER = 1000
-"""Characters of a container that are read; more is no name of one."""
+"""Characters of a container that are compared; no name is longer."""
 _REMARK = re.compile(r"\([^)]*\)|\[[^\]]*\]")
 _PARTS = re.compile(r"\s*(?:\bConference:|[:=;.])\s*")
 _YEAR_OR_ORDINAL = re.compile(r"\d+(?=st|nd|rd|th)|(?:19|20)\d\d$")
@@ -146,16 +150,16 @@ _ISSN = re.compile(r"\b\d{4}-?\d{3}[\dXx]\b")
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """The names a container goes by, whole and in parts, without remarks; the years or ordinals of a congress; ISSNs."""
+    """A container's names, whole and in parts, without remarks in brackets; the years or ordinals of a congress; ISSNs."""
 
     names: tuple[tuple[str, ...], ...]
     counted: frozenset[str]
     issns: frozenset[str]
 
 
-def container(raw: str | None, numbers: str | None = None) -> Container:
-    """A journal, book or congress as printed; `numbers` is any text that holds its ISSNs."""
-    names, counted = _names(_said(raw[:_LONGEST_CONTAINER] if raw else None))
+def read_container(raw: str | None, numbers: str | None = None) -> Container:
+    """A journal, book or congress as printed. `numbers` is any text with its ISSNs."""
+    names, counted = _names(_value(raw[:_LONGEST_CONTAINER] if raw else None))
     issns = frozenset(found.replace("-", "").upper() for found in _ISSN.findall(numbers)) if numbers else frozenset()
     return Container(names, counted, issns)
 
@@ -166,7 +170,7 @@ def _names(text: str | None) -> tuple[tuple[tuple[str, ...], ...], frozenset[str
         return (), frozenset()
     plain = _REMARK.sub(" ", text)
     names = [plain, *(part for part in (*_PARTS.split(plain), *_REMARK.findall(text)) if len(part) > 3)]
-    split = [tuple(word for word in fold(name).split() if word not in _SAYS_NOTHING) for name in names]
+    split = [tuple(word for word in fold(name).split() if word not in _NEGLIGIBLE) for name in names]
     counted = (match.group() for word in split[0] if (match := _YEAR_OR_ORDINAL.match(word)))
     bare = (tuple(word for word in name if not word[0].isdigit()) for name in split)
     return tuple(dict.fromkeys(name for name in bare if name)), frozenset(counted)
@@ -209,7 +213,7 @@ def _same_name(one: tuple[str, ...], two: tuple[str, ...]) -> bool:
 
 @lru_cache(maxsize=65536)
 def _abbreviates(one: str, two: str) -> bool:
-    """`natl` for `national`, `psychiat` for `psychiatry`: the same first letter and the rest in order."""
+    """Whether one abbreviates the other (`natl` for `national`): the same first letter and the other letters in order."""
     short, long = sorted((one, two), key=len)
     if long.startswith(short):
         return True
@@ -220,7 +224,7 @@ def _abbreviates(one: str, two: str) -> bool:
 
 
 def _acronym(short: str, words: Sequence[str]) -> bool:
-    """Is `short` made of the beginnings of all the words, in order (`jama`, `plos`)?"""
+    """Whether `short` consists of the beginnings of all the words, in order (`jama`, `plos`)."""
     reached = {0}
     for word in words:
         begins = [word[:size] for size in range(1, min(len(word), 3) + 1)]
@@ -237,13 +241,13 @@ _PAGES = re.compile(
 )
 _MONTH = re.compile(r"\W*(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)", re.IGNORECASE)
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_WEEKLY = 60
-"""No journal has more issues a year; a larger number is counted through the years, or is some database's own."""
+_MAX_ISSUES = 60
+"""No journal has more issues a year. A larger number is counted through the years, or is a database's own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pages:
-    """The first page, the letters before it (`s`, `e`), and the last page where a range is printed."""
+    """The first page as a number, the letters before it (`s`, `e`), and the last page where a range is printed."""
 
     letters: str
     first: int
@@ -251,12 +255,17 @@ class Pages:
 
     @property
     def span(self) -> int:
-        """How many pages a range takes; 1 for a single page."""
+        """The number of pages in the range; 1 for a single page."""
         return max(1, (self.last or self.first) - self.first + 1)
 
 
-def pages(raw: str | None) -> Pages | None:
-    """`1134-47` → 1134 to 1147; `S12`, `e123` keep their letter; None for what is no page (`t-8`, `215 p`, `01-Jun`)."""
+def read_pages(raw: str | None) -> Pages | None:
+    """`1134-47` → 1134 to 1147; `S12`, `e123` keep their letter; None for what is not a page (`t-8`, `215 p`, `01-Jun`).
+
+    Not the reader of `page_numbers`: that one keeps what a publisher deposited and refuses what is not plainly pages. This one
+    reads the first number that any database puts there, also before remarks (`A540 [Poster 909]`, `44-+`), because two records
+    that begin on the same page are worth comparing.
+    """
     if raw is None or not (match := _PAGES.match(raw)):
         return None
     letters, first, last = match.groups()
@@ -266,7 +275,7 @@ def pages(raw: str | None) -> Pages | None:
 
 
 def compare_pages(first: Pages | None, second: Pages | None) -> PagesGrade:
-    """Print pages and an online article number of one paper contradict nothing: the two systems are not compared."""
+    """Pages compared. Print pages and an online article number are never compared: one article may have both."""
     if first is None or second is None:
         return "unknown"
     if first.first == second.first and (first.letters == second.letters or not (first.letters and second.letters)):
@@ -279,34 +288,34 @@ def compare_pages(first: Pages | None, second: Pages | None) -> PagesGrade:
     return "other" if ends[0][0] > ends[1][1] or ends[1][0] > ends[0][1] else "overlap"
 
 
-def number(raw: str | None) -> str | None:
-    """A volume or issue as compared: its first number (`4 (1)` → 4, `Suppl. 1` → s1); None without one (`Jul`)."""
+def read_number(raw: str | None) -> str | None:
+    """The first number of a volume or issue (`4 (1)` → `4`, `Suppl. 1` → `s1`); None without one (`Jul`)."""
     if raw is None or not (digits := re.search(r"\d{1,9}", raw)):
         return None
     return ("s" if raw.strip()[0] in "sS" else "") + (digits.group().lstrip("0") or "0")
 
 
-def issue(raw: str | None) -> str | None:
-    """As `number`, and a month as `m5`: monthlies are numbered by it."""
+def read_issue(raw: str | None) -> str | None:
+    """As `read_number`; a month becomes `m5`, because monthly journals are numbered by it."""
     month = _MONTH.match(raw or "")
-    return f"m{_MONTHS.index(month.group(1).lower()) + 1}" if month else number(raw)
+    return f"m{_MONTHS.index(month.group(1).lower()) + 1}" if month else read_number(raw)
 
 
 def compare_numbers(first: str | None, second: str | None) -> Grade:
-    """Volumes."""
+    """Volumes compared."""
     if first is None or second is None:
         return "unknown"
     return "same" if first == second else "other"
 
 
 def compare_issues(first: str | None, second: str | None) -> Grade:
-    """Differing issues speak against a match only where both can be issues, or supplements, of one year."""
+    """Issues compared. They contradict only where both can be issues, or supplements, of one year."""
     if first is None or second is None:
         return "unknown"
     if first.removeprefix("m") == second.removeprefix("m"):
         return "same"
     counted_apart = "m" in first + second or first.startswith("s") != second.startswith("s")
-    if counted_apart or max(int(each.lstrip("s")) for each in (first, second)) > _WEEKLY:
+    if counted_apart or max(int(each.lstrip("s")) for each in (first, second)) > _MAX_ISSUES:
         return "unknown"
     return "other"
 
@@ -318,20 +327,20 @@ _VERSION = re.compile(r"(?:\.pub|[-./_]v)(\d{1,4})$|^(?=10\.12688/).*(?<=\.)(\d{
 _COCHRANE = "10.1002/14651858."
 
 
-def doi(raw: str | None) -> str | None:
-    """The DOI in canonical form, its doubled slash single; None when the field holds none."""
-    found = dois.parse(_said(raw))
+def read_doi(raw: str | None) -> str | None:
+    """The DOI in canonical form, with a double slash made single; None when the field is not a DOI."""
+    found = dois.parse(_value(raw))
     return found.replace("//", "/") if found else None
 
 
-def version(found: str | None) -> int:
-    """The version a DOI ends in, else 0."""
+def doi_version(found: str | None) -> int:
+    """The version number at the end of a DOI; 0 without one."""
     match = _VERSION.search(found or "")
     return int(match.group(1) or match.group(2)) if match else 0
 
 
 def compare_dois(first: str | None, second: str | None) -> DoiGrade:
-    """`version` when they differ by a version at the end.
+    """DOIs compared: `version` when they differ only in a version number at the end.
 
     A Cochrane DOI without `.pub` is often the protocol, another document than the review: `other`.
     """
@@ -339,11 +348,11 @@ def compare_dois(first: str | None, second: str | None) -> DoiGrade:
         return "unknown"
     if first == second:
         return "same"
-    protocol = first.startswith(_COCHRANE) and 0 in {version(first), version(second)}
-    return "version" if document(first) == document(second) and not protocol else "other"
+    protocol = first.startswith(_COCHRANE) and 0 in {doi_version(first), doi_version(second)}
+    return "version" if doi_without_version(first) == doi_without_version(second) and not protocol else "other"
 
 
-def document(found: str) -> str:
-    """The DOI without its version, the same for all versions of a document."""
+def doi_without_version(found: str) -> str:
+    """The DOI without its version number: the same for all versions of a document."""
     match = _VERSION.search(found)
     return found[: match.start(1) if match.group(1) else match.start(2)].rstrip("./_-vpub") if match else found

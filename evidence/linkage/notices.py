@@ -1,8 +1,10 @@
-"""Retractions, corrections and other notices: which record is the notice, which the study, and which work a notice shows on.
+"""Retractions, corrections and other notices: which record is the notice, which is the study, and which works show the notice.
 
-A record says what was done to it (`updated-by`, its title) or to another work (`update-to`); publishers turn the direction
-round, give a notice the title of its study, and assert a notice on one of several records of a work. Here the statements
-of a set of records that hang together become the notices of each work. Pure: the records are handed in, nothing is stored.
+A record states what was done to it (`updated-by`, its title) or to another work (`update-to`). Publishers reverse the
+direction, give a notice the title of its study, and state a notice on only one of several records of a work. This module turns
+the statements of a group of connected records into the notices of each work.
+
+It may not store anything, read a database or ask Crossref: the records are handed in.
 """
 
 from __future__ import annotations
@@ -17,8 +19,8 @@ from typing import Literal
 
 Evidence = Literal["updated-by", "update-to", "title"]
 Relation = Literal["own", "record", "article", "preprint"]
-"""How the DOI that a notice was issued for belongs to the work it is shown on: it is the work's own DOI, another record of
-the same work, the article of which the work is a preprint, or a preprint of the work."""
+"""How the DOI that a notice was issued for is related to the work that shows it: `own` is the work's own DOI, `record` another
+record of the same work, `article` the article of which the work is a preprint, `preprint` a preprint of the work."""
 
 GRAVITY = (
     "retraction",
@@ -31,13 +33,13 @@ GRAVITY = (
     "corrigendum",
     "erratum",
 )
-"""Kinds of notices worth a banner, gravest first; `works.notice` holds the gravest. Others are only listed."""
+"""Kinds of notices that are shown with a warning, gravest first; `works.notice` holds the gravest. Others are only listed."""
 
 REINSTATEMENT = "reinstatement"
 _UNDONE = frozenset({"retraction", "partial-retraction", "withdrawal", "removal", "expression-of-concern"})
 """Kinds that a later reinstatement undoes."""
 VERSIONS = frozenset({"new-version", "new-edition", "version-of-record", "preprint"})
-"""Kinds of updates that are studies themselves: a record that is a new version of another is no notice."""
+"""Kinds of updates that are studies themselves: a new version of another record is not a notice."""
 _NEVER_NOTICES = frozenset(
     {
         "posted-content",
@@ -51,14 +53,14 @@ _NEVER_NOTICES = frozenset(
         "grant",
     }
 )
-"""Crossref types that a notice has only when its title says so."""
+"""Crossref types that are taken for notices only when the title says so."""
 
 _STRENGTH: tuple[Evidence, ...] = ("updated-by", "update-to", "title")
 _NEARNESS: tuple[Relation, ...] = ("own", "record", "article", "preprint")
 _SLACK = timedelta(days=183)
-"""Online and print dates of one publication may lie this far apart: less is no evidence of which came first."""
+"""Online and print dates of one publication may differ by this much: a smaller difference does not tell which came first."""
 
-# What publishers put before or after the title of the *work* that was retracted; a notice says "Retraction of".
+# What publishers put before or after the title of the *study* that was retracted. A notice has "Retraction of" instead.
 _STATUS = re.compile(
     r"^\W*(?P<before>retracted|withdrawn|removed|temporary removal)\b(?:\s+(?:article|chapter|paper|manuscript))?\s*"
     r"(?:[:—–|\])]|-\s)|[(\[]\s*(?P<after>retracted|withdrawn|removed)\b(?:\s+article)?[^()\[\]]{0,80}[)\]]\W*$",
@@ -87,7 +89,7 @@ _ANY_HEAD = tuple(
     (kind, re.compile(rf"{_BY}(?:{name}\b|(?:notice|statement|note) of (?:\w+ )?{name}\b)", re.IGNORECASE))
     for kind, name in _NAMES
 )
-"""A title that may be a study's too ("Withdrawal of antidepressants")."""
+"""Beginnings of notices' titles that a study may have too ("Withdrawal of antidepressants")."""
 _FORMAL = r"\s+(?:notice|note|statement)\b"
 _FOLLOWS = {
     "corrigendum": r"\b",
@@ -110,14 +112,15 @@ _HEAD = (
         for kind, name in _NAMES
     ),
 )
-"""A title that only a notice has, whatever the record says."""
+"""Beginnings of titles that only notices have."""
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """One statement of a record: that the work `doi` was updated by the notice `notice_doi`, both as stated."""
+class Statement:
+    """What one record states: the work `doi` was updated by the notice `notice_doi`, both as stated. `stated_by` is the DOI of
+    the record, `issued` an ISO date, `source` who made the assertion."""
 
-    said_by: str
+    stated_by: str
     doi: str
     kind: str
     notice_doi: str
@@ -128,8 +131,8 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of one record: `same_as` is the record that represents the work, where another does; `notice_of` what
-    the record was taken to be a notice of, when it was judged: (kind, DOI or None where it is not known)."""
+    """What is known of one record. `same_as` is the record that represents the work, where that is another one. `notice_of` is
+    what the record was found to be a notice of when it was judged: (kind, DOI, or None where the DOI is not known)."""
 
     doi: str
     title: str | None = None
@@ -140,9 +143,9 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """A notice as a work shows it. `stands_on` is the DOI it was issued for, `issued` the earliest date stated, `source`
-    all who stated it; `undone`: a later reinstatement of the same record takes it back."""
+class ShownNotice:
+    """A notice as a work shows it. `stands_on` is the DOI it was issued for, `issued` the earliest date stated, `source` all
+    who asserted it, separated by `; `. `undone`: a later reinstatement of the same record revokes it."""
 
     doi: str
     kind: str
@@ -156,74 +159,81 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class World:
-    """Records that hang together: `works` by DOI; `aliases` lead from a DOI to the one that answers for it; `said` are the
-    statements of all records; `preprints` are (preprint, article).
+class RecordGroup:
+    """Connected records: `works` by DOI; `statements` of all records; `aliases` from a DOI to the DOI that replaces it;
+    `preprints` as (preprint, article).
 
-    `silent` are records that no longer stand. What they said of others does not count. What they said of their own work
-    does, unless another record answers for it now: nobody has said anything else of it since.
+    `withdrawn` are records that no source holds any more. Their statements on other works do not count. Those on their own work
+    do, unless another record has replaced them: no later record says otherwise.
     """
 
     works: Mapping[str, Facts]
-    said: Sequence[Said]
+    statements: Sequence[Statement]
     aliases: Mapping[str, str]
     preprints: Collection[tuple[str, str]]
-    silent: Collection[str] = ()
+    withdrawn: Collection[str] = ()
 
-    def counts(self, said: Said) -> bool:
-        """Whether a statement is to be shown."""
-        return said.said_by not in self.silent or (said.doi == said.said_by and said.said_by not in self.aliases)
-
-
-def kind_of(stated: Iterable[str | None]) -> str:
-    """The kind of an update from what a record calls it (type, label): the gravest, in our spelling; `update` when nothing
-    is said."""
-    said = [re.sub(r"[\s_]+", "-", text.strip().lower()) for text in stated if text]
-    return next((kind for kind in GRAVITY if kind in said), said[0] if said else "update")
+    def counts(self, statement: Statement) -> bool:
+        """Whether a statement counts."""
+        return statement.stated_by not in self.withdrawn or (
+            statement.doi == statement.stated_by and statement.stated_by not in self.aliases
+        )
 
 
-def status(title: str | None) -> str | None:
-    """What a publisher wrote into a study's title: `RETRACTED: …` → retraction."""
+def update_kind(stated: Iterable[str | None]) -> str:
+    """The kind of an update from the names that a record gives it (type, label): the gravest, spelled as in `GRAVITY`; `update`
+    when there are none."""
+    names = [re.sub(r"[\s_]+", "-", text.strip().lower()) for text in stated if text]
+    return next((kind for kind in GRAVITY if kind in names), names[0] if names else "update")
+
+
+def title_status(title: str | None) -> str | None:
+    """The notice that a publisher wrote into a study's title: `RETRACTED: …` → `retraction`; None without one."""
     found = _STATUS.search(title or "")
     return _STATUS_KIND[(found["before"] or found["after"]).lower()] if found else None
 
 
-def heading(title: str | None, *, certain: bool = False) -> str | None:
-    """The kind of notice that a title heads (`Retraction notice to: …`); `certain`: only where no study is called so."""
+def title_notice(title: str | None, *, certain: bool = False) -> str | None:
+    """The kind of notice that a title belongs to (`Retraction notice to: …` → `retraction`); None for others. With
+    `certain`, only titles that no study has."""
     heads = _HEAD if certain else _ANY_HEAD
     return next((kind for kind, head in heads if head.search(title or "")), None)
 
 
-def notice_of(record: Facts, said: Sequence[Said], world: World | None = None) -> tuple[tuple[str, str], ...]:
-    """What `record` is a notice of, (kind, DOI as stated) each; nothing when it is a study. `said` are its own statements;
-    `world` holds the other records, as far as they are known.
+def notice_of(
+    record: Facts, statements: Sequence[Statement], group: RecordGroup | None = None
+) -> tuple[tuple[str, str], ...]:
+    """What `record` is a notice of, each as (kind, DOI as stated); empty when it is a study. `statements` are its own; `group`
+    has the other records, as far as they are known.
 
-    A title that names a notice settles it. Else a record that was itself updated, that is of a type notices do not have, or
-    that was published long before the update it states, is the study, and its relation points the wrong way.
+    A record whose title names a notice is one. Otherwise it is the study, with the relation in the wrong direction, when it was
+    itself updated, has a type that notices do not have, or was published long before the update it states.
     """
-    return _notice_of(record, said, _Known(world or World({}, said, {}, ())))
+    return _notice_of(record, statements, _Known(group or RecordGroup({}, statements, {}, ())))
 
 
-def _notice_of(record: Facts, said: Sequence[Said], known: _Known) -> tuple[tuple[str, str], ...]:
-    others = [s for s in said if _of_another(s) and known.canonical(s.doi) != known.canonical(record.doi)]
-    return tuple(dict.fromkeys((s.kind, s.doi) for s in others)) if _is_notice(record, others, said, known) else ()
+def _notice_of(record: Facts, statements: Sequence[Statement], known: _Known) -> tuple[tuple[str, str], ...]:
+    others = [s for s in statements if _of_another(s) and known.canonical(s.doi) != known.canonical(record.doi)]
+    return (
+        tuple(dict.fromkeys((s.kind, s.doi) for s in others)) if _is_notice(record, others, statements, known) else ()
+    )
 
 
-def _of_another(said: Said) -> bool:
-    return said.evidence == "update-to" and said.doi != said.said_by and said.kind not in VERSIONS
+def _of_another(statement: Statement) -> bool:
+    return statement.evidence == "update-to" and statement.doi != statement.stated_by and statement.kind not in VERSIONS
 
 
-def _is_notice(record: Facts, others: Sequence[Said], said: Sequence[Said], known: _Known) -> bool:
-    if not others or heading(record.title, certain=True):
+def _is_notice(record: Facts, others: Sequence[Statement], statements: Sequence[Statement], known: _Known) -> bool:
+    if not others or title_notice(record.title, certain=True):
         return bool(others)
     targets = [target for s in others if (target := known.work(s.doi))]
-    if any(heading(t.title, certain=True) or _long_before(record.issued, t.issued) for t in targets):
+    if any(title_notice(t.title, certain=True) or _long_before(record.issued, t.issued) for t in targets):
         return False
-    titled = status(record.title)
+    titled = title_status(record.title)
     if not titled and any(known.names(target, record) for target in targets):
         return True
-    updated = {s.kind for s in said if s.doi == record.doi and s.evidence != "title"} - VERSIONS
-    if heading(record.title):  # the title is more a notice's than a study's: a correction of a correction is no wonder
+    updated = {s.kind for s in statements if s.doi == record.doi and s.evidence != "title"} - VERSIONS
+    if title_notice(record.title):  # the title is rather a notice's, and corrections are corrected too
         updated &= _UNDONE
     elif not titled and record.kind in _NEVER_NOTICES:
         return False
@@ -233,122 +243,125 @@ def _is_notice(record: Facts, others: Sequence[Said], said: Sequence[Said], know
 
 
 def _long_before(first: str | None, second: str | None) -> bool:
-    """Is the first date certainly, and by more than `_SLACK`, before the second? Unknown dates are not."""
+    """Whether the first date is certainly more than `_SLACK` before the second; False when one is unknown."""
     if not first or not second:
         return False
     return _day(first, last=True) + _SLACK < _day(second, last=False)
 
 
 def _day(iso: str, *, last: bool) -> date:
-    """The first or last day that a date of reduced precision may mean."""
+    """The first or last day that a date such as `2019` or `2019-05` may mean."""
     year, month, day = (*map(int, iso[:10].split("-")), 0, 0)[:3]
     month = month or (12 if last else 1)
     return date(year, month, day or (calendar.monthrange(year, month)[1] if last else 1))
 
 
-# --- from statements to what each work shows ---------------------------------------------------------------------------
+# --- from statements to the notices of each work ---------------------------------------------------------------------------
 
 
-def decided(world: World) -> dict[str, tuple[tuple[str, str], ...]]:
-    """For each record that states an update of another work: what it is a notice of, judged with all records at hand."""
-    return _decided(_Known(world))
+def notice_targets(group: RecordGroup) -> dict[str, tuple[tuple[str, str], ...]]:
+    """For each record that states an update of another work: what it is a notice of (see `notice_of`), judged with the whole
+    group."""
+    return _decided(_Known(group))
 
 
 def _decided(known: _Known) -> dict[str, tuple[tuple[str, str], ...]]:
     return {
-        doi: _notice_of(known.works[doi], said, known)
-        for doi, said in known.said_by.items()
-        if doi in known.works and any(map(_of_another, said))
+        doi: _notice_of(known.works[doi], statements, known)
+        for doi, statements in known.statements_of.items()
+        if doi in known.works and any(map(_of_another, statements))
     }
 
 
-def shown(world: World) -> dict[str, list[Shown]]:
-    """The notices of every work of `world`, in no order; a work without one is not in it."""
-    known = _Known(world)
+def notices_of_works(group: RecordGroup) -> dict[str, list[ShownNotice]]:
+    """Work → its notices, in no order, for every work of the group that has one."""
+    known = _Known(group)
     for doi, of in _decided(known).items():
         known.works[doi] = replace(known.works[doi], notice_of=of)
-    facts = _facts([said for said in world.said if world.counts(said)], known)
+    facts = _facts([statement for statement in group.statements if group.counts(statement)], known)
     if not facts:
         return {}
     near: dict[str, set[tuple[Relation, str]]] = defaultdict(set)
-    for preprint, article in ((known.home(one), known.home(other)) for one, other in world.preprints):
+    for preprint, article in (
+        (known.representative(one), known.representative(other)) for one, other in group.preprints
+    ):
         if preprint != article:
             near[preprint].add(("article", article))
             near[article].add(("preprint", preprint))
-    found: dict[str, list[Shown]] = {}
-    for doi in world.works:
+    found: dict[str, list[ShownNotice]] = {}
+    for doi in group.works:
         own = known.canonical(doi)
         rows = [
             replace(fact, doi=doi, relation="own" if fact.doi == own else "record")
-            for fact in facts.get(known.home(doi), ())
+            for fact in facts.get(known.representative(doi), ())
         ]
         rows += [
             replace(fact, doi=doi, relation=relation)
-            for relation, group in near.get(known.home(doi), ())
-            for fact in facts.get(group, ())
+            for relation, other in near.get(known.representative(doi), ())
+            for fact in facts.get(other, ())
         ]
         if rows:
-            found[doi] = _once(rows)
+            found[doi] = _one_row_each(rows)
     return found
 
 
-def gravest(rows: Iterable[Shown]) -> str | None:
-    """The kind of the gravest notice that stands on the work. One on its preprint is shown, but is not the work's own."""
+def gravest_kind(rows: Iterable[ShownNotice]) -> str | None:
+    """The kind of the gravest notice in force. One on a preprint of the work is shown, but does not count here."""
     kinds = {row.kind for row in rows if not row.undone and row.relation != "preprint"}
     return next((kind for kind in GRAVITY if kind in kinds), None)
 
 
 class _Known:
-    """A world made ready: which DOI a DOI leads to, which record represents its work, who said what."""
+    """A record group with lookups: which DOI a DOI leads to, which record represents its work, who stated what."""
 
-    def __init__(self, world: World) -> None:
-        self.works = dict(world.works)
-        self.said_by: dict[str, list[Said]] = defaultdict(list)
-        for said in world.said:
-            self.said_by[said.said_by].append(said)
-        self._aliases = world.aliases
+    def __init__(self, group: RecordGroup) -> None:
+        self.works = dict(group.works)
+        self.statements_of: dict[str, list[Statement]] = defaultdict(list)
+        for statement in group.statements:
+            self.statements_of[statement.stated_by].append(statement)
+        self._aliases = group.aliases
 
     def canonical(self, doi: str) -> str:
-        """The end of the chain of aliases; of a ring, its smallest DOI."""
+        """The DOI at the end of the chain of aliases; the smallest one, if the chain is a ring."""
         seen = [doi]
         while (doi := self._aliases.get(doi, doi)) not in seen:
             seen.append(doi)
         return doi if doi == seen[-1] else min(seen[seen.index(doi) :])
 
     def work(self, doi: str) -> Facts | None:
-        """The record that a DOI leads to, if it is here."""
+        """The record that a DOI leads to; None when it is not in the group."""
         return self.works.get(self.canonical(doi))
 
-    def home(self, doi: str) -> str:
+    def representative(self, doi: str) -> str:
         """The DOI of the record that represents the work."""
         found = self.work(doi)
         return self.canonical(found.same_as) if found and found.same_as else self.canonical(doi)
 
     def names(self, record: Facts, notice: Facts) -> bool:
-        """Does the record name this notice itself?"""
+        """Whether the record itself states this notice."""
         return any(
-            said.evidence == "updated-by"
-            and said.kind not in VERSIONS
-            and self.canonical(said.notice_doi) == self.canonical(notice.doi)
-            for said in self.said_by.get(record.doi, ())
+            statement.evidence == "updated-by"
+            and statement.kind not in VERSIONS
+            and self.canonical(statement.notice_doi) == self.canonical(notice.doi)
+            for statement in self.statements_of.get(record.doi, ())
         )
 
 
-def _facts(said: Sequence[Said], known: _Known) -> dict[str, list[Shown]]:
-    """What was stated, each fact once however many told it, by the record that represents the work."""
-    told: dict[tuple[str, str, str], list[tuple[str, Said]]] = defaultdict(list)
-    for one in said:
-        if one.evidence == "title" and known.works[one.said_by].notice_of:
-            continue  # some journals head the notice itself "Retracted: …"
-        about, notice = _settled(one, known)
-        told[known.canonical(about), one.kind, known.canonical(notice)].append((about, one))
-    facts: dict[str, list[Shown]] = defaultdict(list)
-    for (doi, kind, notice), witnesses in told.items():
+def _facts(statements: Sequence[Statement], known: _Known) -> dict[str, list[ShownNotice]]:
+    """The notices that were stated, by the record that represents the work; one that several records state is there once."""
+    stated: dict[tuple[str, str, str], list[tuple[str, Statement]]] = defaultdict(list)
+    for one in statements:
+        if one.evidence == "title" and known.works[one.stated_by].notice_of:
+            continue  # some journals put "Retracted: …" on the notice itself
+        about, notice = _direction(one, known)
+        stated[known.canonical(about), one.kind, known.canonical(notice)].append((about, one))
+    facts: dict[str, list[ShownNotice]] = defaultdict(list)
+    for (doi, kind, notice), witnesses in stated.items():
         dates = [one.issued for _, one in witnesses if one.issued]
         sources = sorted({one.source for _, one in witnesses if one.source})
         abouts = {about for about, _ in witnesses}
-        facts[known.home(doi)].append(
-            Shown(
+        facts[known.representative(doi)].append(
+            ShownNotice(
                 doi,
                 kind,
                 notice,
@@ -360,41 +373,41 @@ def _facts(said: Sequence[Said], known: _Known) -> dict[str, list[Shown]]:
                 undone=False,
             )
         )
-    return {home: _reinstated(_without_weak(rows)) for home, rows in facts.items()}
+    return {doi: _reinstated(_without_titles_alone(rows)) for doi, rows in facts.items()}
 
 
-def _settled(said: Said, known: _Known) -> tuple[str, str]:
-    """(work, notice) of a statement: as stated, unless the relation points the wrong way between these two records."""
-    one = known.works[said.said_by]
-    as_stated, turned = (said.doi, said.notice_doi), (said.notice_doi, said.doi)
+def _direction(statement: Statement, known: _Known) -> tuple[str, str]:
+    """(work, notice) of a statement: as stated, or reversed where the relation has the wrong direction."""
+    one = known.works[statement.stated_by]
+    as_stated, reversed_ = (statement.doi, statement.notice_doi), (statement.notice_doi, statement.doi)
     if (
-        said.evidence == "title"
-        or known.canonical(said.doi) == known.canonical(said.notice_doi)
-        or said.kind in VERSIONS
+        statement.evidence == "title"
+        or known.canonical(statement.doi) == known.canonical(statement.notice_doi)
+        or statement.kind in VERSIONS
     ):
         return as_stated
-    other = known.work(said.doi if said.evidence == "update-to" else said.notice_doi)
-    if said.evidence == "update-to" and not _a_notice(one):
+    other = known.work(statement.doi if statement.evidence == "update-to" else statement.notice_doi)
+    if statement.evidence == "update-to" and not _a_notice(one):
         if other is None:
-            return turned if _long_before(one.issued, said.issued) else as_stated
-        return turned if _a_notice(other) or _long_before(one.issued, other.issued) else as_stated
-    if said.evidence == "updated-by" and other and _a_notice(one) and not _a_notice(other):
-        return turned if _long_before(other.issued, one.issued) else as_stated
+            return reversed_ if _long_before(one.issued, statement.issued) else as_stated
+        return reversed_ if _a_notice(other) or _long_before(one.issued, other.issued) else as_stated
+    if statement.evidence == "updated-by" and other and _a_notice(one) and not _a_notice(other):
+        return reversed_ if _long_before(other.issued, one.issued) else as_stated
     return as_stated
 
 
 def _a_notice(record: Facts) -> bool:
-    return bool(record.notice_of) or heading(record.title, certain=True) is not None
+    return bool(record.notice_of) or title_notice(record.title, certain=True) is not None
 
 
-def _without_weak(rows: list[Shown]) -> list[Shown]:
-    """A title is believed only where nobody states such a notice."""
+def _without_titles_alone(rows: list[ShownNotice]) -> list[ShownNotice]:
+    """Without notices known from a title alone, where a notice of that kind is also stated."""
     stated = {row.kind for row in rows if row.evidence != "title"}
     return [row for row in rows if row.evidence != "title" or row.kind not in stated]
 
 
-def _reinstated(rows: list[Shown]) -> list[Shown]:
-    """What a reinstatement of the same record takes back: all but what is known to be later."""
+def _reinstated(rows: list[ShownNotice]) -> list[ShownNotice]:
+    """The rows, those marked `undone` that a reinstatement of the same record revokes: all that are not known to be later."""
     since: dict[str, str] = {}
     for row in rows:
         if row.kind == REINSTATEMENT:
@@ -408,14 +421,14 @@ def _reinstated(rows: list[Shown]) -> list[Shown]:
 
 
 def _after(first: str, second: str) -> bool:
-    """Is the first date later, as far as both are known? A dated notice is later than an undated one."""
+    """Whether the first date is later, compared at the precision of both. A dated notice is later than an undated one."""
     known = min(len(first), len(second)) or len(first)
     return first[:known] > second[:known]
 
 
-def _once(rows: list[Shown]) -> list[Shown]:
-    """One row for each notice, however many of the work's records it was issued for: what stands first, then the nearest."""
-    best: dict[tuple[str, str], Shown] = {}
+def _one_row_each(rows: list[ShownNotice]) -> list[ShownNotice]:
+    """One row for each notice, however many of the work's records it was issued for: rows in force first, then by relation."""
+    best: dict[tuple[str, str], ShownNotice] = {}
     for row in sorted(rows, key=lambda r: (r.undone, _NEARNESS.index(r.relation), r.stands_on)):
         best.setdefault((row.kind, row.notice_doi), row)
     return list(best.values())

@@ -1,10 +1,10 @@
 """Are two records one work? A verdict on one pair, and the sentence that explains it to a person.
 
-Three answers: `same`, `doubtful` (a person should look), or None: not the same, not worth anybody's time. It rests on four
-kinds of evidence (title, people, where it stands, DOI), and on what cannot be: a notice is not the study, Part 2 is not
-Part 1, two papers do not fill the same pages. What is a matter of policy is told in `duplicates`.
+The verdict is `same`, `doubtful` (a person should look), or None (two works). It rests on title, people, place in print and DOI,
+and on what is impossible: a notice is not the study, Part 2 is not Part 1, two articles do not fill the same pages. The policy is
+described in `duplicates`.
 
-It compares two records and knows nothing of others; it reads no file and keeps nothing.
+This module compares two records. It may not look at others, read files or store anything.
 """
 
 from __future__ import annotations
@@ -20,33 +20,34 @@ from rapidfuzz import fuzz
 from evidence.linkage import field_comparison, titles
 from evidence.text import fold
 
-Verdict = Literal["same", "doubtful"]
+PairVerdict = Literal["same", "doubtful"]
 
 ABSTRACT_SAME = 92
-"""Likeness (0–100) from which two abstracts are the same text; copies differ in headings and rights lines."""
+"""Similarity (0–100) from which two abstracts are the same text; copies differ in headings and copyright lines."""
 ABSTRACT_LENGTH = 200
-"""Letters below which an abstract says too little to tell."""
+"""Characters from which an abstract is long enough to be compared."""
 FILLS_PAGES = 3
-"""Pages of a range that leaves no room for a second paper; on one or two, abstracts and letters share a page."""
+"""Pages from which a range is taken by one article. Abstracts and letters share one or two pages."""
 LONGEST = 60
-"""Pages of an article; a longer range is a whole supplement's, which all its abstracts share."""
+"""Pages of an article at most; a longer range is that of a supplement, which all its abstracts share."""
 TELLING, LONG = 3, 5
-"""Words of a title, small words aside, from which it is known by itself, and from which it is unlike any other."""
+"""Words of a title, without stop words, from which it identifies a work together with its authors, and from which
+it is unique."""
 _GROUP = re.compile(
     r"\b(?:group|stud(?:y|ies)|trial|investigators?|consortium|committee|collabora\w+|network|association|society|institutes?"
     r"|organi[sz]ation|team|cent(?:re|er)|alliance|initiative|program(?:me)?)\b",
     re.IGNORECASE,
 )
-"""Words of a group that signs in place of its members."""
+"""Words in the name of a group that is listed in place of its members."""
 NOTICE = "notice"
-"""The kind of a candidate that a registry, not its title, says to be some notice of another work."""
+"""The kind of a candidate that Crossref states to be a notice of another work, whatever its title is."""
 _CONFERENCE = frozenset(("inproceedings", "proceedings-article", "conference", "conference paper"))
 _POSTED = frozenset(("posted-content", "preprint"))
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What identifies a work, as one source prints it. `key` is unique among the candidates (a DOI, a row's id).
+    """The bibliographic fields of a record, as its source has them. `key` is unique among the candidates (a DOI, a row's id).
 
     `authors` on one line as given; `kind` in the words of Crossref or BibTeX, or `NOTICE`; `registered` the ISO date on
     which its DOI was registered, if known; `isbn` and `issn` any text that holds them.
@@ -69,8 +70,9 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """A candidate read into comparable forms. `own_pages`: pages that a paper ahead of its issue counts from 1."""
+class ComparableRecord:
+    """A candidate with its fields parsed for comparison. `own_pages`: the number of pages of an article published ahead
+    of its issue, which are counted from 1."""
 
     source: Candidate
     doi: str | None
@@ -87,25 +89,25 @@ class Record:
     conference: bool
 
 
-def read(source: Candidate) -> Record:
-    """The candidate, read once."""
+def comparable_record(source: Candidate) -> ComparableRecord:
+    """The candidate with its fields parsed."""
     year, volume, pages = (
-        field_comparison.number(source.year),
-        field_comparison.number(source.volume),
-        field_comparison.pages(source.pages),
+        field_comparison.read_number(source.year),
+        field_comparison.read_number(source.volume),
+        field_comparison.read_pages(source.pages),
     )
     own_pages = pages.last if volume is None and pages and pages.first == 1 else None
     kind = (source.kind or "").lower()
-    title = titles.read(source.title, source.container)
-    return Record(
+    title = titles.read_title(source.title, source.container)
+    return ComparableRecord(
         source=source,
-        doi=field_comparison.doi(source.doi),
+        doi=field_comparison.read_doi(source.doi),
         title=title,
-        people=field_comparison.people(source.authors),
+        people=field_comparison.read_people(source.authors),
         year=int(year) if year and year.isdigit() and len(year) == 4 else None,
-        container=field_comparison.container(source.container, f"{source.issn or ''} {source.isbn or ''}"),
-        volume=None if volume == year else volume,  # databases write the year where a journal counts no volumes
-        issue=field_comparison.issue(source.issue),
+        container=field_comparison.read_container(source.container, f"{source.issn or ''} {source.isbn or ''}"),
+        volume=None if volume == year else volume,  # databases put the year where a journal has no volumes
+        issue=field_comparison.read_issue(source.issue),
         pages=None if own_pages else pages,
         own_pages=own_pages,
         notice=NOTICE if kind == NOTICE else title.notice if title else None,
@@ -115,11 +117,11 @@ def read(source: Candidate) -> Record:
 
 
 class Comparison:
-    """The grades of one pair, and what follows from them."""
+    """The fields of two records compared, each with a grade, and what follows from the grades."""
 
-    def __init__(self, first: Record, second: Record) -> None:
+    def __init__(self, first: ComparableRecord, second: ComparableRecord) -> None:
         self.first, self.second = first, second
-        self.title = titles.compare(first.title, second.title)
+        self.title = titles.compare_titles(first.title, second.title)
         self.doi = field_comparison.compare_dois(first.doi, second.doi)
         self.volume = field_comparison.compare_numbers(first.volume, second.volume)
         self.issue = field_comparison.compare_issues(first.issue, second.issue)
@@ -133,17 +135,17 @@ class Comparison:
 
     @property
     def placed(self) -> bool:
-        """Volume and first page agree: no other paper of that journal is there, but for abstracts and letters."""
+        """Volume and first page agree: except for abstracts and letters, no other article is there."""
         return self.volume == "same" and self.pages == "same"
 
     @property
     def elsewhere(self) -> bool:
-        """Volume or pages speak against it."""
+        """Volume or pages contradict."""
         return self.volume == "other" or self.pages in {"other", "overlap"}
 
     @property
     def fills_pages(self) -> bool:
-        """First and last page of an article agree, in one volume, or in one container and year."""
+        """First and last page agree, in one volume (or one container and year), on enough pages for an article."""
         one, two = self.first.pages, self.second.pages
         if self.pages != "same" or not one or not two or one.last != two.last:
             return False
@@ -152,7 +154,7 @@ class Comparison:
 
     @cached_property
     def abstract(self) -> field_comparison.Grade:
-        """`same` when both carry the same abstract; never `other`, for abstracts are rewritten and translated."""
+        """`same` or `unknown`, never `other`: abstracts are rewritten and translated."""
         one, two = (fold((record.source.abstract or "")[:1500]) for record in (self.first, self.second))
         if min(len(one), len(two)) < ABSTRACT_LENGTH:
             return "unknown"
@@ -160,28 +162,28 @@ class Comparison:
 
     @property
     def titles(self) -> tuple[titles.Title, ...]:
-        """Those of the two titles that say something."""
+        """Those of the two titles that could be parsed."""
         return tuple(title for title in (self.first.title, self.second.title) if title)
 
     @property
     def formula(self) -> bool:
-        """Does either title head many works (`Editorial`)?"""
+        """Whether either title is one that many works have (`Editorial`)."""
         return any(title.formula for title in self.titles)
 
     @property
     def telling(self) -> bool:
-        """Do both titles say enough to know a work by, without its place?"""
+        """Whether both titles are long enough to identify a work without its place in print."""
         return all(len(title.telling) >= TELLING for title in self.titles)
 
     @property
     def long(self) -> bool:
-        """Do they say enough that nothing else, not even a column in every issue, is called so?"""
+        """Whether both titles are so long that no other work has them, not even a regular column."""
         return all(len(title.telling) >= LONG for title in self.titles)
 
 
-def verdict(of: Comparison) -> Verdict | None:
-    """What is thought of a pair."""
-    if conflict(of):
+def verdict(of: Comparison) -> PairVerdict | None:
+    """Whether the two records are one work: `same`, `doubtful`, or None for two works."""
+    if contradiction(of):
         return None
     if of.doi == "same":
         return _one_doi(of)
@@ -191,8 +193,8 @@ def verdict(of: Comparison) -> Verdict | None:
     return _two_dois(of, found) if of.doi == "other" else found
 
 
-def conflict(of: Comparison) -> str | None:
-    """Why the two cannot be one work whatever else agrees, as a fragment of a sentence; else None."""
+def contradiction(of: Comparison) -> str | None:
+    """Why the two cannot be one work, whatever else agrees (a fragment of a sentence); None when they can."""
     first, second = of.first.notice, of.second.notice
     if first != second and not (first and second and NOTICE in {first, second}):
         return f"only one of them is a {first or second}"
@@ -204,8 +206,8 @@ def conflict(of: Comparison) -> str | None:
     return None
 
 
-def _one_doi(of: Comparison) -> Verdict | None:
-    """A DOI typed into the wrong record, or shared by a supplement's abstracts, joins nothing by itself."""
+def _one_doi(of: Comparison) -> PairVerdict | None:
+    """One DOI alone is not enough: it may be in the wrong record, or shared by the abstracts of a supplement."""
     if of.title in {"same", "spelling"} and of.telling and not of.formula:
         return "same"
     if of.title in {"same", "spelling", "subtitle", "shorter"}:
@@ -218,8 +220,8 @@ def _one_doi(of: Comparison) -> Verdict | None:
     return "same" if agreed and (of.fills_pages or (of.title == "words" and of.abstract == "same")) else "doubtful"
 
 
-def _two_dois(of: Comparison, found: Verdict | None) -> Verdict | None:
-    """Registered twice: the same place in print, or a copy posted in a year after the work was out."""
+def _two_dois(of: Comparison, found: PairVerdict | None) -> PairVerdict | None:
+    """Registered twice: `same` for the same place in print, or for a copy posted in a later year than the work."""
     if found == "same" and of.placed and of.container == "same" and of.issue != "other":
         return "same"
     if found and of.first.posted != of.second.posted and of.title in {"same", "spelling"} and of.people == "same":
@@ -229,8 +231,8 @@ def _two_dois(of: Comparison, found: Verdict | None) -> Verdict | None:
     return found and "doubtful"
 
 
-def _by_fields(of: Comparison) -> Verdict | None:
-    """The verdict without DOIs."""
+def _by_fields(of: Comparison) -> PairVerdict | None:
+    """The verdict without regard to DOIs."""
     if of.title in {"other", "unknown"}:
         return _without_title(of)
     if of.formula:
@@ -249,16 +251,16 @@ def _by_fields(of: Comparison) -> Verdict | None:
     return _misprint(of) if of.elsewhere else _by_place(of)
 
 
-def _without_title(of: Comparison) -> Verdict | None:
-    """Other words on the same pages by the same people: one article with its title translated, if the issue agrees too."""
+def _without_title(of: Comparison) -> PairVerdict | None:
+    """Another title on the same pages by the same people: one article with a translated title, if the issue agrees too."""
     if not of.fills_pages or of.people != "same" or of.container == "other" or of.year == "other":
         return None
     agreed = of.title == "other" and of.container == "same" and of.year == "same"
-    told = of.issue == "same" or (of.issue == "unknown" and of.abstract == "same")
-    return "same" if agreed and told else "doubtful"
+    supported = of.issue == "same" or (of.issue == "unknown" and of.abstract == "same")
+    return "same" if agreed and supported else "doubtful"
 
 
-def _words_differ(of: Comparison) -> Verdict | None:
+def _words_differ(of: Comparison) -> PairVerdict | None:
     if of.people != "same" or of.container == "other":
         return None
     if of.fills_pages and of.year in {"same", "near"} and of.issue != "other":
@@ -266,18 +268,18 @@ def _words_differ(of: Comparison) -> Verdict | None:
     return "doubtful" if of.placed else None
 
 
-def _other_people(of: Comparison) -> Verdict | None:
-    """A group named on one side and its members on the other; else the letters of a correspondence under one title."""
+def _other_people(of: Comparison) -> PairVerdict | None:
+    """Other names: a group in one record and its members in the other. Otherwise letters to the editor under one title."""
     if not of.placed or of.container == "other":
         return None
     group, other = (bool(_GROUP.search(record.source.authors or "")) for record in (of.first, of.second))
-    told = (of.fills_pages and group != other) or of.abstract == "same"
+    supported = (of.fills_pages and group != other) or of.abstract == "same"
     agreed = of.title in {"same", "spelling"} and of.container == of.year == "same"
-    return "same" if agreed and told else "doubtful"
+    return "same" if agreed and supported else "doubtful"
 
 
-def _placed(of: Comparison) -> Verdict:
-    """Title, volume and page agree, and nobody else is named."""
+def _placed(of: Comparison) -> PairVerdict:
+    """Title, volume and page agree, and no other people are named."""
     if of.title == "shorter" and not (of.fills_pages and of.people == "same"):
         return "doubtful"  # two abstracts of one group on one page
     if of.title == "subtitle" and of.people != "same":
@@ -289,15 +291,15 @@ def _placed(of: Comparison) -> Verdict:
     return "doubtful" if of.container == "other" and of.people != "same" else "same"
 
 
-def _nobody(of: Comparison) -> Verdict | None:
-    """Nobody named on one side, and not placed: the journal, the year and a volume or a page must agree."""
+def _nobody(of: Comparison) -> PairVerdict | None:
+    """One record has no authors, and volume and page do not both agree: journal, year, and a volume or page must agree."""
     if of.elsewhere or of.container != "same" or of.title in {"subtitle", "shorter"}:
         return None
     return "same" if of.year == "same" and "same" in {of.volume, of.pages} and of.issue != "other" else "doubtful"
 
 
-def _shorter(of: Comparison) -> Verdict | None:
-    """Part of the title missing: enough among the same people in one journal, when a volume, issue or page agrees."""
+def _shorter(of: Comparison) -> PairVerdict | None:
+    """Part of the title is missing: `same` for the same people in one journal, when a volume, issue or page agrees."""
     overlap = of.volume == "same" and of.pages == "overlap"
     if of.people != "same" or of.year == "other" or not of.telling or (of.elsewhere and not overlap):
         return None
@@ -306,8 +308,8 @@ def _shorter(of: Comparison) -> Verdict | None:
     return "same" if agreed and one.numbers == two.numbers else "doubtful"
 
 
-def _misprint(of: Comparison) -> Verdict | None:
-    """Volume or page differs: a slip if all else agrees; an abstract and its article, or a reprint, if not."""
+def _misprint(of: Comparison) -> PairVerdict | None:
+    """Volume or page differs: an error if all else agrees; otherwise an abstract and its article, or a reprint."""
     if of.people == of.container == "same" and of.year != "other" and of.issue != "other":
         slip = of.pages == "overlap" or (of.year == "same" and of.abstract == "same")
         if (of.volume == "same" and slip) or (of.volume == "other" and of.pages == of.year == "same"):
@@ -316,8 +318,8 @@ def _misprint(of: Comparison) -> Verdict | None:
     return "doubtful" if "same" in {of.people, of.container} and not column else None
 
 
-def _by_place(of: Comparison) -> Verdict | None:
-    """Title and people agree; is there anything that says where, and nothing that says elsewhere?"""
+def _by_place(of: Comparison) -> PairVerdict | None:
+    """Title and people agree: `same` if the place in print agrees in something and contradicts in nothing."""
     number = "same" in {of.volume, of.pages}
     if of.people != "same":
         return "same" if number and of.telling and of.container == of.year == "same" else "doubtful"
@@ -340,10 +342,10 @@ def _by_place(of: Comparison) -> Verdict | None:
 
 
 def _ahead(of: Comparison) -> bool:
-    """Online one year, in an issue the next: one journal, and the same volume or as many pages.
+    """Whether an article was online in one year and in an issue the next: one journal, and the same volume or as many pages.
 
-    A congress has no volumes: there a long title under the year before or after is a slip of the year, if the one record is
-    so bare that it has no pages. A paper in progress and the full one, a year later, would both have some.
+    Conferences have no volumes. There a long title in the year before or after is an error in the year, if one record has no
+    pages. A preliminary paper and the full one, a year later, would both have some.
     """
     if of.container != "same":
         return False
@@ -355,7 +357,7 @@ def _ahead(of: Comparison) -> bool:
     return of.volume == "same" or counted
 
 
-_SAID: tuple[tuple[str, str, str], ...] = (
+_COMPARED: tuple[tuple[str, str, str], ...] = (
     ("title", "titles", "title"),
     ("people", "authors", "authors"),
     ("year", "years", "year"),
@@ -371,20 +373,20 @@ _IN_PART = frozenset(("some", "near", "subtitle", "shorter", "words", "overlap")
 _SHOWN = 80
 
 
-def sentence(of: Comparison) -> str:
+def explanation(of: Comparison) -> str:
     """`Titles, authors and pages agree; the years differ (2003 / 2004).`"""
-    agreeing, told = [], []
-    for attribute, name, field in _SAID:
+    agreeing, others = [], []
+    for attribute, name, field in _COMPARED:
         grade = getattr(of, attribute)
         if grade in _AGREES:
             agreeing.append(name)
         elif grade == "version":
-            told.append("the DOIs are versions of one document")
+            others.append("the DOIs are versions of one document")
         elif grade != "unknown":
             values = " / ".join(_short(getattr(record.source, field)) for record in (of.first, of.second))
-            told.append(f"the {name} differ{' in part' if grade in _IN_PART else ''} ({values})")
-    said = f"{_listed(agreeing)} agree" if agreeing else "nothing agrees in full"
-    return "; ".join((said[0].upper() + said[1:], *told)) + "."
+            others.append(f"the {name} differ{' in part' if grade in _IN_PART else ''} ({values})")
+    first = f"{_listed(agreeing)} agree" if agreeing else "nothing agrees in full"
+    return "; ".join((first[0].upper() + first[1:], *others)) + "."
 
 
 def _short(value: str | None) -> str:

@@ -1,8 +1,10 @@
-"""Titles as records print them: without their notes, with their numbers, and how alike two of them are.
+"""Titles parsed and compared: without notes, with their numbers, and how similar two of them are.
 
-Databases add to a title (`[Review] [31 refs]`, `[Erratum appears in …]`, `(vol 360, pg 542, 2009)`), drop its subtitle
-or its accents, and misspell it. What they add is read, not compared; what they misspell is told from what differs, word
-by word, for likeness alone would join `therapy-sensitive` with `therapy-resistant`. Pure text; it judges no record.
+Databases add notes to a title (`[Review] [31 refs]`, `[Erratum appears in …]`, `(vol 360, pg 542, 2009)`), drop its subtitle or
+its accents, and misspell it. Notes are removed before titles are compared. Misspelt words are distinguished from other words
+one by one, because similarity alone would join `therapy-sensitive` and `therapy-resistant`.
+
+This module compares text. It may not judge records: `pairs` does.
 """
 
 from __future__ import annotations
@@ -18,31 +20,31 @@ from typing import Literal
 from rapidfuzz import fuzz
 from rapidfuzz.distance import Levenshtein
 
-from evidence.text import fold, line
+from evidence.text import fold, plain_line
 
 TitleGrade = Literal["same", "spelling", "subtitle", "shorter", "words", "other", "unknown"]
-"""`subtitle`: one lacks the other's subtitle; `shorter`: one begins, ends or lies within the other; `words`: alike, but a
-word that says something differs."""
+"""`spelling`: only the spelling differs; `subtitle`: one lacks the subtitle of the other; `shorter`: one is the beginning, the
+end or a part of the other; `words`: similar, but a word other than a stop word differs."""
 
 MARK = 1
-"""Letters of a footnote's mark, which stays behind a title."""
+"""Letters of a footnote mark that may be left at the end of a title."""
 LONGEST = 1000
-"""Letters of a title that are read; more is no title."""
+"""Characters of a title that are compared; no title is longer."""
 LONGEST_RAW = 10_000
-"""Characters of a title with its markup that are looked at."""
+"""Characters of a title with markup that are parsed."""
 ALIKE = 80
-"""Likeness (0–100) from which two titles with other words are told apart as `words`, not `other`."""
+"""Similarity (0–100) from which two titles with different words are `words`, not `other`."""
 
 ORDERED = 90
-"""Likeness from which the same words are in the same order but for one (`anxiety on depression`, the other way round)."""
+"""Similarity from which the same words are in nearly the same order (not `anxiety on depression` and `depression on anxiety`)."""
 
 STOP_WORDS = frozenset((
     "a", "an", "and", "as", "at", "by", "de", "del", "der", "des", "di", "die", "du", "e", "el", "et", "for", "from", "in",
     "into", "is", "la", "le", "les", "of", "on", "or", "the", "to", "und", "van", "via", "with", "y",
 ))  # fmt: skip
 
-_SAYS_NOTHING = STOP_WORDS - {"by", "from", "into", "via", "with"}
-"""Words whose lack or change leaves a title the same; `with` and `from` can turn it round."""
+_NEGLIGIBLE = STOP_WORDS - {"by", "from", "into", "via", "with"}
+"""Words that may be missing or different in the same title. `with` and `from` may not: they change its meaning."""
 _GREEK = str.maketrans(
     {"α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "κ": "kappa", "λ": "lambda", "ω": "omega"}
 )
@@ -73,7 +75,7 @@ _NOTICE_TAILS = (
     ("reply", r"(?:the )?(?:authors? (?:s )?)?(?:reply|rejoinder)|authors? (?:s )?response"),
     ("comment", r"(?:invited )?(?:comment|commentary)"),
 )
-"""What a notice is called before the title of the work it speaks of, and after it, in folded words."""
+"""Names of notices before the title of the work they are about, and after it, folded."""
 _HEADS = tuple((name, re.compile(rf"(?:{pattern})(?= |$)")) for name, pattern in _NOTICE_HEADS)
 _TAILS = tuple((name, re.compile(rf"(?<= )(?:{pattern})$")) for name, pattern in _NOTICE_TAILS)
 _PRINTED_AT = re.compile(
@@ -81,7 +83,7 @@ _PRINTED_AT = re.compile(
     r"|[^()\[\]]+\(\d{4}\),? \w+(?::\w+)? ?\([^()]*\)(?:[^()]*\([^()]*\))*)[\])]\.?$",
     re.IGNORECASE,
 )
-"""Where the corrected work stood, as Web of Science and Scopus put it after a correction's title."""
+"""The place of the corrected work, as Web of Science and Scopus add it to the title of a correction."""
 _OWN_STATUS = re.compile(r"^\W*(?:retracted|withdrawn)(?: article| paper| chapter)?\s*[:.\-–—\]]+\s*", re.IGNORECASE)
 _BRACKETED = re.compile(r"\s*[\[(](?:[^\[\]()]|\([^()]*\))*[\])]\s*\.?\s*$")
 _LANGUAGE = (
@@ -100,14 +102,14 @@ _LATER_NEWS = re.compile(
     r"\W*[\[(](?:(?:published )?(?:errat(?:um|a)|corrections?|retraction)|comment) (?:appears? )?in\b.*|\s*<original>.*",
     re.IGNORECASE | re.DOTALL,
 )
-"""What an indexer appended about later notices, or the title in its own language."""
+"""What a database appended: a later notice, or the title in its original language."""
 _ASIDE = re.compile(r"[\[(](?![IVX]+[\])])([A-Za-z]*[A-Z][A-Za-z]*[A-Z][A-Za-z]*)[\])]")
-"""An abbreviation in brackets, which some databases leave out; two capitals, no Roman numeral."""
+"""An abbreviation in brackets, which some databases leave out: two capitals or more, and not a Roman numeral."""
 _VERSUS = re.compile(r"\bvs\b")
 _AFTER_BRACKETS = re.compile(r"^\s*(\[[^\[\]]{20,}\])\.?\s*.{1,10}$", re.DOTALL)
-"""A translated title stands in brackets; a few letters after it are some database's own."""
+"""A translated title in brackets; the few letters after it are a database's own."""
 _CUT_OFF = re.compile(r"(?<=.{40})\s*[\[(][^\[\]()]*(?:\([^()]*)?$", re.DOTALL)
-"""A remark that a field of fixed length cut off."""
+"""A remark that was cut off by a field of fixed length."""
 _BREAK = re.compile(r"\s*(?::|\?|\.\s|;|\s[-–—]\s|—)")
 _FORMULA = re.compile(
     r"(?:guest |from the )?editor(?:ial)?s?(?: \w+){0,2}|introduction|preface|foreword|abstracts?|(?:book|film|media) reviews?"
@@ -117,7 +119,7 @@ _FORMULA = re.compile(
     r"|correction|corrigendum|errata|summary|conclusions?|references|acknowledg\w+"
 )
 _FORMULA_WORDS = 8
-"""Up to how many words a title that speaks of an editor or an editorial is a formula."""
+"""A title that mentions an editor or editorial and has at most this many words is a formula."""
 
 _ROMAN = {
     roman: value for value, roman in enumerate(("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x"), start=1)
@@ -135,20 +137,20 @@ _OPPOSITES = (
     ("", "in"), ("", "un"), ("", "non"), ("", "anti"), ("", "ant"), ("", "im"), ("", "dis"), ("", "a"), ("wo", ""), ("fe", ""),
 )  # fmt: skip
 _SLIPS = ((5, 1), (11, 2))
-"""From which length on a word may differ by how many letters and still be a slip."""
+"""(length of a word, letters that may differ in a misspelling of it)."""
 
 
 STEM, ENDING = 6, 3
-"""Letters two forms of one word share, and how many may follow (`effusions`, `effusing`)."""
+"""Two forms of one word (`effusions`, `effusing`) share at least `STEM` letters, and at most `ENDING` follow."""
 
 
 @dataclass(frozen=True, slots=True)
 class Title:
     """A folded title without its notes.
 
-    `glued` has no blanks; `halves` are title and subtitle, glued; `telling` are the words that say something; `numbers` tell
-    Part 1 from Part 2; `asides` are abbreviations in brackets (`(IPT)`); `notice` says what kind of notice it heads; a
-    `formula` (`Editorial`) heads many works.
+    `glued` is the title without blanks, `halves` are title and subtitle without blanks; `telling` are the words without stop
+    words; `numbers` distinguish Part 1 from Part 2; `asides` are abbreviations in brackets (`(IPT)`); `notice` is the kind of
+    notice that the title belongs to, if any; a `formula` (`Editorial`) is the title of many works.
     """
 
     glued: str
@@ -161,13 +163,14 @@ class Title:
     formula: bool
 
 
-def read(raw: str | None, container: str | None = None) -> Title | None:
-    """The title taken apart; None when there is none, or only a placeholder or the name of its container."""
+def read_title(raw: str | None, container: str | None = None) -> Title | None:
+    """The parsed title; None when there is none, or only a placeholder or the name of its container."""
     if raw is None or _PLACEHOLDER.fullmatch(raw[:LONGEST_RAW].strip()):
         return None
     container = container[:LONGEST] if container else container
     text = _AFTER_BRACKETS.sub(
-        r"\1", _LATER_NEWS.sub("", _OWN_STATUS.sub("", (line(raw[:LONGEST_RAW]) or "")[:LONGEST].translate(_GREEK)))
+        r"\1",
+        _LATER_NEWS.sub("", _OWN_STATUS.sub("", (plain_line(raw[:LONGEST_RAW]) or "")[:LONGEST].translate(_GREEK))),
     )
     while (note := _BRACKETED.search(text)) and note.start() > 0 and _NOTE.fullmatch(note.group()):
         text = text[: note.start()]
@@ -179,7 +182,7 @@ def read(raw: str | None, container: str | None = None) -> Title | None:
     bare = folded.replace(fold(container), " ") if container and fold(container) else folded
     if all(word.isdigit() or word in _LABELS_OF_A_JOURNAL for word in bare.split()):
         return None
-    spoken_of = any(word.startswith("editor") for word in words)
+    editorial = any(word.startswith("editor") for word in words)
     return Title(
         glued="".join(words),
         halves=frozenset("".join(fold(half).split()) for half in _BREAK.split(text, maxsplit=1)),
@@ -188,12 +191,12 @@ def read(raw: str | None, container: str | None = None) -> Title | None:
         numbers=_numbers(words),
         asides=frozenset(fold(aside) for aside in _ASIDE.findall(text)),
         notice="correction" if printed_at else notice,
-        formula=bool(_FORMULA.fullmatch(folded)) or (spoken_of and len(words) <= _FORMULA_WORDS),
+        formula=bool(_FORMULA.fullmatch(folded)) or (editorial and len(words) <= _FORMULA_WORDS),
     )
 
 
 def _without_notice(folded: str) -> tuple[tuple[str, ...], str | None]:
-    """The words without those that say what notice this is; all of them when hardly another is left."""
+    """(words without the name of a notice, kind of notice or None). All words where fewer than two would be left."""
     for patterns, cut in ((_HEADS, re.Pattern.match), (_TAILS, re.Pattern.search)):
         for name, pattern in patterns:
             if match := cut(pattern, folded):
@@ -203,7 +206,7 @@ def _without_notice(folded: str) -> tuple[tuple[str, ...], str | None]:
 
 
 def _numbers(words: Sequence[str]) -> tuple[str, ...]:
-    """Numerals, Roman numerals and counted parts, in order, as digits; the letter of `part b` counts."""
+    """Numbers, Roman numerals and counted parts, in order, as digits, and the letter of `part b`."""
     found: list[str] = []
     for before, word in zip(("", *words), words, strict=False):
         if not word.isalpha():
@@ -217,8 +220,8 @@ def _numbers(words: Sequence[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def compare(first: Title | None, second: Title | None) -> TitleGrade:
-    """How alike two titles are, by what differs."""
+def compare_titles(first: Title | None, second: Title | None) -> TitleGrade:
+    """Two titles compared, by what differs; `unknown` where one is missing."""
     if first is None or second is None:
         return "unknown"
     if first.glued == second.glued:
@@ -242,7 +245,7 @@ def _within(short: Title, long: Title) -> bool:
 
 
 def _spelled(first: Title, second: Title) -> bool:
-    """Is every word of one that is not in the other a spelling of some word there, or a word that says nothing?"""
+    """Whether every word of one title that is not in the other is a stop word, or another spelling of a word there."""
     left, right = _only_in(first, second), _only_in(second, first)
     if not left and not right:
         return fuzz.ratio(first.glued, second.glued) >= ORDERED
@@ -260,12 +263,12 @@ def _spelled(first: Title, second: Title) -> bool:
 
 
 def _only_in(one: Title, other: Title) -> list[str]:
-    return [word for word in (Counter(one.words) - Counter(other.words)).elements() if word not in _SAYS_NOTHING]
+    return [word for word in (Counter(one.words) - Counter(other.words)).elements() if word not in _NEGLIGIBLE]
 
 
 @lru_cache(maxsize=65536)
 def _one_word(one: str, two: str) -> bool:
-    """Two spellings of one word: a slip, a plural, British or American; never a number, never its opposite."""
+    """Whether the two are spellings of one word: a misspelling, a plural, British or American. Not numbers, not opposites."""
     if not one or not two or any(char.isdigit() for char in one + two) or _opposed(one, two):
         return False
     short, long = sorted((one, two), key=len)
@@ -280,7 +283,7 @@ def _one_word(one: str, two: str) -> bool:
 
 
 def _opposed(one: str, two: str) -> bool:
-    """`hypertension` and `hypotension`, `men` and `women`, `treated` and `untreated`."""
+    """Whether the two are opposites: `hypertension` and `hypotension`, `men` and `women`, `treated` and `untreated`."""
     return any(
         a.startswith(left) and b.startswith(right) and a[len(left) :] == b[len(right) :]
         for left, right in _OPPOSITES

@@ -18,7 +18,7 @@ from typing import Any
 from datasette.database import QueryInterrupted
 from datasette.utils import sqlite_timelimit
 
-from evidence.publish.cache import CACHE
+from evidence.publish.cache import CACHE, Cache
 
 COLUMNS = ("verdict", "year")
 """Columns of `works` with few values, by which every list is counted."""
@@ -31,6 +31,9 @@ ROWID_IN = re.compile(r"rowid in \((select rowid from works_fts where [^()]*(?:\
 """A search, as Datasette writes it. Its rowids are the works' own."""
 
 PARAMETER = re.compile(r":(\w+)")
+
+CONDITIONS = Cache()
+"""A cache of their own: there are as many as readers think of, and they must not push out what every page needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,7 @@ async def _of_condition(db: Any, condition: str, params: Mapping[str, Any], limi
             return sets.set_of(cursor.execute(sql, used))
 
     try:
-        found: int = await CACHE.get(db.path, (sql, tuple(sorted(used.items()))), lambda: db.execute_fn(find))
+        found: int = await CONDITIONS.get(db.path, (sql, tuple(sorted(used.items()))), lambda: db.execute_fn(find))
     except sqlite3.OperationalError as error:
         if error.args == ("interrupted",):
             raise QueryInterrupted(error, sql, used) from None

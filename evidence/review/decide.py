@@ -187,9 +187,9 @@ def read_existing_ledger(ledger: Path) -> tuple[Decision, ...]:
     return read_ledger(ledger)
 
 
-def at_current_dois(db: Path, decisions: Sequence[Decision]) -> tuple[tuple[Decision, ...], list[Decision]]:
-    """The decisions under the DOIs that their works are kept under now, and those of them that are current. Without a database
-    the DOIs are as written."""
+def all_and_current_decisions(db: Path, decisions: Sequence[Decision]) -> tuple[tuple[Decision, ...], list[Decision]]:
+    """All these decisions, and the current ones among them, with the DOIs that their works are kept under now. Without a
+    database the DOIs are as written."""
     moved: Mapping[Doi, Doi] = {}
     if db.exists():
         with reading(db) as conn:

@@ -26,7 +26,7 @@ from evidence.database.ledger import check_ledger, ledger_stamp, read_ledger
 from evidence.decisions import decision_id, parse_time
 from evidence.errors import ConfigError
 from evidence.model import SAME_WORK, Decision, Doi, VerdictName
-from evidence.review.decide import add_decisions, at_current_dois
+from evidence.review.decide import add_decisions, all_and_current_decisions
 from evidence.rules import taxonomy
 from evidence.rules.taxonomy import Taxonomy
 
@@ -173,7 +173,7 @@ class Desk:
         with reading(self.db) as conn:
             newest = (*ledger_stamp(self.ledger), *queries.aliases_stamp(conn))
         if newest != self._cached[0]:
-            self._cached = (newest, *at_current_dois(self.db, read_ledger(self.ledger)))
+            self._cached = (newest, *all_and_current_decisions(self.db, read_ledger(self.ledger)))
         return self._cached[1:]
 
     def _verdicts(self) -> list[Decision]:

@@ -1,1 +1,1 @@
-"""Screening and tagging: the taxonomy, its terms, and the judgement of one work. Pure: no network, no database, no clock."""
+"""Screening and tagging: the taxonomy, its terms, and the judgement of one work. No network, no database, no clock."""

@@ -28,7 +28,7 @@ class PartialJudgement:
     tags: tuple[Tag, ...]
 
 
-def judge(work: Work, rules: Taxonomy, decisions: Sequence[Decision] = ()) -> Judgement:
+def judge(work: Work, taxonomy: Taxonomy, decisions: Sequence[Decision] = ()) -> Judgement:
     """The judgement on `work`. `decisions` are those on any record of it, and on pairs of records that are one record now,
     in any order.
 
@@ -40,7 +40,7 @@ def judge(work: Work, rules: Taxonomy, decisions: Sequence[Decision] = ()) -> Ju
     latest = current_decisions(decisions, one_work)
     on_work = [d for d in latest if d.facet != SAME_WORK]
     texts = WorkTexts(work)
-    ruled = screen(work, rules, texts)
+    ruled = screen(work, taxonomy, texts)
     verdict, decided, why = ruled.verdict, "rule", ruled.why
     person = next((d for d in reversed(on_work) if d.verdict), None)
     if person is not None and person.verdict:
@@ -50,15 +50,15 @@ def judge(work: Work, rules: Taxonomy, decisions: Sequence[Decision] = ()) -> Ju
     tagged = verdict != "exclude" and (decided == "person" or _may_be_about_therapy(ruled))
     # Decisions on tags are compared with the rules whatever the verdict is: that a person excluded the work changes no rule.
     compared = any(d.facet for d in on_work)
-    tags = tag(work, rules.tagging, texts) if tagged or compared else ()
+    tags = tag(work, taxonomy.tagging, texts) if tagged or compared else ()
     conflict = None
     if decisions:
         # In a fixed order: two copies of the review with the same decisions have the same text.
         conflicts = [
-            *_not_in_taxonomy(on_work, rules),
-            *_divided(contradictions(decisions, one_work), rules),
+            *_not_in_taxonomy(on_work, taxonomy),
+            *_unaware_contradictions(contradictions(decisions, one_work), taxonomy),
             *_one_record(latest),
-            *_conflicts(work, ruled.verdict, {(t.facet, t.value) for t in tags}, on_work, rules),
+            *_conflicts(work, ruled.verdict, {(t.facet, t.value) for t in tags}, on_work, taxonomy),
         ]
         conflict = " ".join(dict.fromkeys(conflicts)) or None
     return Judgement(
@@ -67,13 +67,13 @@ def judge(work: Work, rules: Taxonomy, decisions: Sequence[Decision] = ()) -> Ju
         why,
         ruled.judged_on,
         ruled.matches,
-        _corrected(tags if tagged else (), [d for d in on_work if (d.facet, d.value) in rules.tags]),
+        _corrected(tags if tagged else (), [d for d in on_work if (d.facet, d.value) in taxonomy.tags]),
         conflict,
     )
 
 
 def judge_changed_values(
-    work: Work, verdict: str, why: str, rules: Taxonomy, part: Ruleset, changed: frozenset[ValueKey]
+    work: Work, verdict: str, why: str, taxonomy: Taxonomy, part: Ruleset, changed: frozenset[ValueKey]
 ) -> PartialJudgement | None:
     """Judge a work anew on the `changed` values alone. `verdict` and `why` are those it has; nobody has decided on it. `part`
     is the ruleset of the changed tags. None when its verdict changes or may change: then it has to be judged as a whole."""
@@ -81,7 +81,7 @@ def judge_changed_values(
     rescreened = any(facet == SCREEN for facet, _ in changed)
     if rescreened and verdict == "unsure":  # edited rules may also change whether it gets tags at all
         return None
-    ruled = screen(work, rules, texts) if rescreened or verdict == "unsure" else None
+    ruled = screen(work, taxonomy, texts) if rescreened or verdict == "unsure" else None
     if ruled is not None and ruled.verdict != verdict:
         return None
     tagged = verdict != "exclude" and (ruled is None or _may_be_about_therapy(ruled))
@@ -106,21 +106,21 @@ def text_digest(work: Work) -> str:
 # The texts below are stored as a work's conflict. A changed wording would be announced as a new conflict of every such work.
 
 
-def _not_in_taxonomy(on_work: Sequence[Decision], rules: Taxonomy) -> list[str]:
+def _not_in_taxonomy(on_work: Sequence[Decision], taxonomy: Taxonomy) -> list[str]:
     """The decisions on tags that the taxonomy does not have any more."""
     return sorted(
         f"{decision.reviewer} decided on {_about(decision)}: this value no longer exists."
         for decision in on_work
-        if not _exists(decision, rules)
+        if not _exists(decision, taxonomy)
     )
 
 
-def _divided(found: Sequence[tuple[Decision, ...]], rules: Taxonomy) -> list[str]:
+def _unaware_contradictions(found: Sequence[tuple[Decision, ...]], taxonomy: Taxonomy) -> list[str]:
     """One reviewer, two decisions: on two copies of the review, or on two records that are one work."""
     conflicts = []
     for decisions in found:
         last = decisions[-1]
-        if last.facet == SAME_WORK or _exists(last, rules):
+        if last.facet == SAME_WORK or _exists(last, taxonomy):
             decided = ", ".join(f"{d.verdict or d.action} ({d.doi}, {d.made_at[:10]})" for d in decisions)
             conflicts.append(
                 f"{last.reviewer} decided twice on {_about(last)}, without having seen the other: {decided}."
@@ -138,13 +138,15 @@ def _one_record(latest: Sequence[Decision]) -> list[str]:
     ]
 
 
-def _conflicts(work: Work, ruled: str, tags: set[ValueKey], on_work: Sequence[Decision], rules: Taxonomy) -> list[str]:
+def _conflicts(
+    work: Work, ruled: str, tags: set[ValueKey], on_work: Sequence[Decision], taxonomy: Taxonomy
+) -> list[str]:
     """Why people should look again, for each subject: they disagree, the text they read has changed, or a rule that agreed
     with a person no longer does. `ruled` and `tags` are what the rules alone make of the work. The verdict comes first, then
     the tags by name."""
     by_subject: dict[tuple[str, str], list[Decision]] = {}
     for decision in on_work:
-        if _exists(decision, rules):
+        if _exists(decision, taxonomy):
             by_subject.setdefault((decision.facet or "", decision.value or ""), []).append(decision)
     conflicts = []
     for (facet, value), decisions in sorted(by_subject.items()):
@@ -170,9 +172,9 @@ def _about(decision: Decision) -> str:
     return f"{decision.facet}:{decision.value}" if decision.facet else "this work"
 
 
-def _exists(decision: Decision, rules: Taxonomy) -> bool:
+def _exists(decision: Decision, taxonomy: Taxonomy) -> bool:
     """Whether the decision is on a verdict, or on a tag that the taxonomy has."""
-    return decision.facet is None or (decision.facet, decision.value) in rules.tags
+    return decision.facet is None or (decision.facet, decision.value) in taxonomy.tags
 
 
 def _corrected(tags: tuple[Tag, ...], on_tags: Sequence[Decision]) -> tuple[Tag, ...]:

@@ -43,7 +43,7 @@ class Clock:
         self.time += seconds + self.late
 
 
-def pace(clock: Clock | None = None) -> RateLimiter:
+def rate_limiter(clock: Clock | None = None) -> RateLimiter:
     clock = clock or Clock()
     return RateLimiter(clock.sleep, clock.now)
 
@@ -62,10 +62,10 @@ def pace(clock: Clock | None = None) -> RateLimiter:
     ],
 )
 def test_intervals_from_headers(headers: dict[str, str], interval: float) -> None:
-    paced = pace()
-    paced.read_headers("list", headers)
-    assert paced.interval("list") == pytest.approx(interval * HEADROOM)
-    assert paced.interval("single") == DEFAULT_INTERVALS["single"]
+    limiter = rate_limiter()
+    limiter.read_headers("list", headers)
+    assert limiter.interval("list") == pytest.approx(interval * HEADROOM)
+    assert limiter.interval("single") == DEFAULT_INTERVALS["single"]
 
 
 @pytest.mark.parametrize(
@@ -83,15 +83,15 @@ def test_intervals_from_headers(headers: dict[str, str], interval: float) -> Non
     ],
 )
 def test_headers_that_say_nothing_change_nothing(headers: dict[str, str]) -> None:
-    paced = pace()
-    paced.read_headers("single", headers)
-    assert paced.interval("single") == DEFAULT_INTERVALS["single"]
+    limiter = rate_limiter()
+    limiter.read_headers("single", headers)
+    assert limiter.interval("single") == DEFAULT_INTERVALS["single"]
 
 
 def test_an_absurd_interval_is_cut() -> None:
-    paced = pace()
-    paced.read_headers("list", {"x-rate-limit-limit": "1", "x-rate-limit-interval": "24h"})
-    assert paced.interval("list") == MAX_INTERVAL
+    limiter = rate_limiter()
+    limiter.read_headers("list", {"x-rate-limit-limit": "1", "x-rate-limit-interval": "24h"})
+    assert limiter.interval("list") == MAX_INTERVAL
 
 
 @pytest.mark.parametrize(
@@ -109,28 +109,28 @@ def test_an_absurd_interval_is_cut() -> None:
     ],
 )
 def test_pools_are_known_by_their_beginning(header: str, pool: str) -> None:
-    paced = pace()
-    paced.read_headers("list", {"x-api-pool": header})
-    assert paced.pool == pool
-    paced.read_headers("list", {})
-    assert paced.pool == pool
+    limiter = rate_limiter()
+    limiter.read_headers("list", {"x-api-pool": header})
+    assert limiter.pool == pool
+    limiter.read_headers("list", {})
+    assert limiter.pool == pool
 
 
 def test_waiting_keeps_requests_of_a_class_apart() -> None:
     clock = Clock()
-    paced = pace(clock)
+    limiter = rate_limiter(clock)
     for route in ("list", "list", "single", "single", "list"):
-        paced.wait(route)
+        limiter.wait(route)
     # The two classes are asked in between each other: the last list request waits only for what is left of its second.
     assert clock.slept == pytest.approx([1.0, 0.25, 0.75])
 
 
 def test_time_spent_otherwise_counts_as_waiting() -> None:
     clock = Clock()
-    paced = pace(clock)
-    paced.wait("list")
+    limiter = rate_limiter(clock)
+    limiter.wait("list")
     clock.time += 5
-    paced.wait("list")
+    limiter.wait("list")
     assert clock.slept == []
 
 
@@ -142,11 +142,11 @@ def test_time_spent_otherwise_counts_as_waiting() -> None:
 )
 def test_no_two_requests_are_closer_than_the_interval(gaps: list[float], limit: int, late: float) -> None:
     clock = Clock(late)
-    paced = pace(clock)
-    paced.read_headers("single", {"x-rate-limit-limit": str(limit)})
+    limiter = rate_limiter(clock)
+    limiter.read_headers("single", {"x-rate-limit-limit": str(limit)})
     sent = []
     for gap in gaps:
-        paced.wait("single")
+        limiter.wait("single")
         sent.append(clock.time)
         clock.time += gap
     assert all(after - before >= 1 / limit for before, after in pairwise(sent))
@@ -154,17 +154,17 @@ def test_no_two_requests_are_closer_than_the_interval(gaps: list[float], limit: 
 
 @pytest.mark.parametrize("route", ["list", "single"])
 def test_refusals_slow_and_answers_ease(route: Route) -> None:
-    paced = pace()
+    limiter = rate_limiter()
     other: Route = "single" if route == "list" else "list"
     for _ in range(10):
-        paced.slow_down(route)
-    assert paced.interval(route) == DEFAULT_INTERVALS[route] * MAX_SLOWDOWN
-    assert paced.interval(other) == DEFAULT_INTERVALS[other]
-    paced.ease_back(route)
-    assert paced.interval(route) < DEFAULT_INTERVALS[route] * MAX_SLOWDOWN
+        limiter.slow_down(route)
+    assert limiter.interval(route) == DEFAULT_INTERVALS[route] * MAX_SLOWDOWN
+    assert limiter.interval(other) == DEFAULT_INTERVALS[other]
+    limiter.ease_back(route)
+    assert limiter.interval(route) < DEFAULT_INTERVALS[route] * MAX_SLOWDOWN
     for _ in range(50):
-        paced.ease_back(route)
-    assert paced.interval(route) == DEFAULT_INTERVALS[route]
+        limiter.ease_back(route)
+    assert limiter.interval(route) == DEFAULT_INTERVALS[route]
 
 
 @settings(max_examples=100)

@@ -14,7 +14,7 @@ from evidence.crossref import record_files
 from evidence.crossref.record_files import ExpectedQuery, RecordFiles, Unreadable, read_records, snapshot_files
 from evidence.errors import ConfigError
 from evidence.model import Doi, Query
-from tests.records import LIPSITZ, MALARIA, MARKOWITZ, STANGIER, message
+from tests.builders import LIPSITZ, MALARIA, MARKOWITZ, STANGIER, message
 
 QUERY = Query((("bibliographic", "interpersonal"),))
 

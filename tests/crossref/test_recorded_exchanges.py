@@ -82,17 +82,17 @@ def server() -> Iterator[LoopbackCrossref]:
 
 
 @pytest.fixture
-def wire(server: LoopbackCrossref) -> Iterator[Transport]:
+def transport(server: LoopbackCrossref) -> Iterator[Transport]:
     """A new one for each exchange: after failures it asks less."""
     client = Transport(server.url, None, sleep=lambda _: None, clock=lambda: 0.0, timeout=5.0, tries=2, on_wait=None)
     yield client
     client.close()
 
 
-def ask(server: LoopbackCrossref, wire: Transport, exchange: Exchange) -> Any:
+def send(server: LoopbackCrossref, transport: Transport, exchange: Exchange) -> Any:
     server.forget()
     server.script([exchange.fault])
-    return wire.get(
+    return transport.get(
         exchange.route, "/works" if exchange.route == "list" else "/works/10.5555%2Fx", (), lambda said: said
     )
 
@@ -111,28 +111,28 @@ def test_the_recordings_hold_what_they_are_for() -> None:
 
 
 @pytest.mark.parametrize("exchange", EXCHANGES, ids=lambda exchange: f"{exchange.status}-{exchange.uri[:60]}")
-def test_every_exchange_is_classified(server: LoopbackCrossref, wire: Transport, exchange: Exchange) -> None:
+def test_every_exchange_is_classified(server: LoopbackCrossref, transport: Transport, exchange: Exchange) -> None:
     match exchange.status:
         case 200 if is_envelope(exchange.body):
-            assert ask(server, wire, exchange) == json.loads(exchange.body)["message"]
+            assert send(server, transport, exchange) == json.loads(exchange.body)["message"]
             assert len(server.requests) == 1
         case 200:
             with pytest.raises(AttemptError, match="200, but the answer is") as caught:
-                ask(server, wire, exchange)
+                send(server, transport, exchange)
             assert (caught.value.refused, caught.value.attempts, len(server.requests)) == (False, 2, 2)
         case 301:
-            assert ask(server, wire, exchange) == Redirect(exchange.headers["location"])
+            assert send(server, transport, exchange) == Redirect(exchange.headers["location"])
         case 404 if exchange.route == "list":
             with pytest.raises(AttemptError, match="404: Cursor specified but it is invalid") as caught:
-                ask(server, wire, exchange)
+                send(server, transport, exchange)
             assert (caught.value.refused, len(server.requests)) == (True, 1)
         case 404:
-            assert ask(server, wire, exchange) is None
+            assert send(server, transport, exchange) is None
             assert len(server.requests) == 1
         case 400:
             said = "; ".join(part["message"].strip() for part in json.loads(exchange.body)["message"])
             with pytest.raises(AttemptError) as caught:
-                ask(server, wire, exchange)
+                send(server, transport, exchange)
             assert caught.value.refused
             assert caught.value.text == f"400: {' '.join(said.split())}"[: len(caught.value.text)]
             assert len(caught.value.text) > 30
@@ -141,7 +141,7 @@ def test_every_exchange_is_classified(server: LoopbackCrossref, wire: Transport,
                 caught.value.raise_source_error()
         case 500 | 504:
             with pytest.raises(AttemptError, match=r"ExceptionInfo|Gateway Time-out") as caught:
-                ask(server, wire, exchange)
+                send(server, transport, exchange)
             assert (caught.value.refused, len(server.requests)) == (False, 2)
             with pytest.raises(UnavailableError):
                 caught.value.raise_source_error()
@@ -149,12 +149,12 @@ def test_every_exchange_is_classified(server: LoopbackCrossref, wire: Transport,
             raise AssertionError(f"no expectation for status {status}")
 
 
-def test_no_cut_body_passes_for_an_answer(server: LoopbackCrossref, wire: Transport) -> None:
+def test_no_cut_body_passes_for_an_answer(server: LoopbackCrossref, transport: Transport) -> None:
     cut = [exchange for exchange in EXCHANGES if exchange.cut and exchange.status == 200]
     assert len(cut) > (50 if FULL.is_dir() else 10)
     for exchange in cut:
         with pytest.raises(AttemptError):
-            ask(server, wire, exchange)
+            send(server, transport, exchange)
 
 
 def test_pools_and_limits_are_read_in_every_recorded_spelling(server: LoopbackCrossref) -> None:

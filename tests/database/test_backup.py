@@ -23,9 +23,9 @@ from evidence.harvest.run import rejudge_database
 from evidence.model import Decision, Doi
 from evidence.review.decide import add_decisions
 from evidence.rules.taxonomy import Taxonomy
+from tests.builders import MARKOWITZ, decision
 from tests.database.test_connection import harvest, newer, now
 from tests.killing import dumped
-from tests.records import MARKOWITZ
 
 WORK = Doi(str(MARKOWITZ["DOI"]))
 
@@ -53,7 +53,7 @@ def ledger(db: Path) -> Path:
 
 
 def word(number: int) -> Decision:
-    return Decision(WORK, "verdict", "unsure", None, None, f"reason {number}", "B", "2026-11-25T12:00:00Z", None, None)
+    return decision(WORK, "unsure", "B", reason=f"reason {number}", made_at="2026-11-25T12:00:00Z")
 
 
 def files(folder: Path) -> list[str]:
@@ -102,7 +102,7 @@ def test_an_earlier_backup_is_replaced_and_nothing_else(db: Path, ledger: Path, 
     assert backup(db, ledger, target)[1].rows["decisions"] == 2
     # It was used: a word in it is nowhere else.
     store.append_to_ledger(target_files(target)[1], [word(2)])
-    with pytest.raises(ConfigError, match=r"copy-decisions\.db: is there already, and no backup.*--force"):
+    with pytest.raises(ConfigError, match=r"copy-decisions\.db: already exists and is not a backup.*--force"):
         backup(db, ledger, target)
     assert backup(db, ledger, target, force=True)[1].rows["decisions"] == 2
     assert files(tmp_path) == ["copy-decisions.db", "copy.db", "work"]
@@ -122,7 +122,7 @@ def test_what_is_no_backup_is_left_alone(kind: str, db: Path, ledger: Path, tmp_
     if kind in ("text", "empty"):
         target.write_text("notes\n" if kind == "text" else "")
     before = target.read_bytes()
-    with pytest.raises(ConfigError, match="no backup"):
+    with pytest.raises(ConfigError, match="not a backup"):
         backup(db, ledger, target)
     assert target.read_bytes() == before
     assert files(tmp_path) == ["target.db", "work"]
@@ -169,7 +169,7 @@ def test_a_harvest_without_a_ledger(db: Path, ledger: Path, tmp_path: Path) -> N
     backup(db, ledger, target)
     before = target_files(target)[1].read_bytes()
     ledger.unlink()
-    with pytest.raises(ConfigError, match=r"copy-decisions\.db: has decisions.*restore it"):
+    with pytest.raises(ConfigError, match=r"copy-decisions\.db: is a backup of decisions.*restore it"):
         backup(db, ledger, target)
     assert len(backup(db, ledger, target, force=True)) == 1
     assert target_files(target)[1].read_bytes() == before
@@ -226,7 +226,7 @@ def test_restored_it_goes_on_as_before(db: Path, ledger: Path, tmp_path: Path, b
     harvest(db.parent, book)
     store.append_to_ledger(ledger, [word(3)])
     assert rejudge_database(db, ledger, book, now)[0] == 1
-    with pytest.raises(ConfigError, match="no backup"):
+    with pytest.raises(ConfigError, match="not a backup"):
         backup(safe / "evidence.db", safe / "decisions.db", db)
 
 

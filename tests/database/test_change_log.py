@@ -1,4 +1,4 @@
-"""A change is said once, in the same words and numbers everywhere: summary, report, page, feed and front page."""
+"""A change is announced once, with the same text and numbers everywhere: summary, report, page, feed and front page."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ from evidence.model import Author, Doi, Work
 from evidence.publish import serve
 from evidence.review.decide import add_decisions
 from evidence.rules.taxonomy import Taxonomy
+from tests.builders import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, FakeRecordSource, message, person
 from tests.harvest.test_rejudge import edited
-from tests.records import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, FakeRecordSource, message, person
 
 CONFIG = sources.check(strict_yaml.parse(SMALL_YAML, "s.yaml"))
 ATOM = "{http://www.w3.org/2005/Atom}"
@@ -51,7 +51,7 @@ TWIN = STANGIER | {"DOI": "10.5555/twin", "indexed": LATER}
 
 
 class Review:
-    """A database with its ledger, rules and clock, and what readers are told of it."""
+    """A database with its ledger, rules and clock, and what is announced of it."""
 
     def __init__(self, folder: Path, book: Taxonomy, clock: Callable[[], datetime]) -> None:
         self.db, self.ledger, self.book, self.clock = folder / "evidence.db", folder / "decisions.db", book, clock
@@ -105,13 +105,13 @@ def review(tmp_path: Path, book: Taxonomy, clock: Callable[[], datetime]) -> Rev
     return Review(tmp_path, book, clock)
 
 
-def told(rows: list[Row]) -> set[tuple[str, str, str | None, str | None]]:
+def announced(rows: list[Row]) -> set[tuple[str, str, str | None, str | None]]:
     assert len({(row["what"], row["doi"], row["before"], row["after"]) for row in rows}) == len(rows)
     return {(row["what"], row["doi"], row["before"], row["after"]) for row in rows}
 
 
 class DyingSource(FakeRecordSource):
-    """Kills the program at the light check of the known works, when the searches have landed."""
+    """Kills the program at the light check of the known works, after the searches were written."""
 
     def check(self, dois: Any) -> Iterator[Any]:
         raise KeyboardInterrupt
@@ -127,7 +127,7 @@ class FailingSource(FakeRecordSource):
 # ---------------------------------------------------------------------- killed and failed runs
 
 
-async def test_what_a_killed_sync_did_is_said_by_the_next(review: Review) -> None:
+async def test_the_next_sync_announces_what_a_killed_sync_did(review: Review) -> None:
     review.sync()
     review.decide(MARKOWITZ["DOI"], "include")
     world = [LIPSITZ, FONAGY, REWORDED, RETRACTED, *MORE]
@@ -151,37 +151,37 @@ async def test_what_a_killed_sync_did_is_said_by_the_next(review: Review) -> Non
     assert "Nothing new: no record, verdict or tag has changed." in sync_summary.sync_summary(again)
 
 
-def test_a_killed_sync_is_said_by_judge_and_not_by_a_decision(review: Review) -> None:
+def test_judge_announces_what_a_killed_sync_did_and_a_decision_does_not(review: Review) -> None:
     review.sync()
     with pytest.raises(KeyboardInterrupt):
         review.sync(crossref=DyingSource([*WORKS, MORE[0], TWIN]))
     review.decide(LIPSITZ["DOI"], "exclude")
-    assert told(review.changes()) == {
+    assert announced(review.changes()) == {
         *((("new", w["DOI"], None, "include")) for w in WORKS[:4]),
         ("verdict", LIPSITZ["DOI"], "include", "exclude"),
     }
-    assert told(review.judge()) == {
+    assert announced(review.judge()) == {
         ("new", MORE[0]["DOI"], None, "include"),
         ("new", TWIN["DOI"], None, f"duplicate {STANGIER['DOI']}"),
     }, "also clustered, which the killed run had no time for"
     assert review.judge() == []
 
 
-def test_after_a_month_of_failures_nothing_is_said_twice_and_nothing_is_left_out(review: Review) -> None:
+def test_after_a_month_of_failures_everything_is_announced_once(review: Review) -> None:
     review.sync()
     world = [LIPSITZ, FONAGY, MARKOWITZ, RETRACTED, *MORE]
     partial = review.sync(crossref=FailingSource(world))
     assert (partial.outcome, change_log.counts_by_kind(partial.changes)) == ("partial", {"notice": 1, "new": 9})
     assert review.sync(crossref=FailingSource(world)).changes == []
     gone = review.sync(LIPSITZ, FONAGY, RETRACTED, *MORE)
-    assert told(gone.changes) == {("gone", MARKOWITZ["DOI"], None, "2026-11-24")}
+    assert announced(gone.changes) == {("gone", MARKOWITZ["DOI"], None, "2026-11-24")}
     assert review.sync(LIPSITZ, FONAGY, RETRACTED, *MORE).changes == []
 
 
 # ---------------------------------------------------------------------- each kind, the same everywhere
 
 
-async def test_judge_makes_news_of_verdicts_and_reopened_decisions(review: Review, tmp_path: Path) -> None:
+async def test_judge_announces_verdicts_and_reopened_decisions(review: Review, tmp_path: Path) -> None:
     two = [message(f"10.5555/t.{n}", f"Interpersonal therapy for depression {n}", 2001) for n in range(2)]
     review.sync(*WORKS, *two)
     review.decide(LIPSITZ["DOI"], "include")
@@ -200,7 +200,7 @@ async def test_judge_makes_news_of_verdicts_and_reopened_decisions(review: Revie
     assert review.sync(*WORKS, *two).changes == []
 
 
-async def test_tags_are_said_on_request_and_are_not_in_the_feed(review: Review, tmp_path: Path) -> None:
+async def test_changes_of_tags_are_shown_on_request_and_are_not_in_the_feed(review: Review, tmp_path: Path) -> None:
     many = [message(f"10.5555/n.{n}", f"Interpersonal psychotherapy in Ruritania {n}", 2001) for n in range(100)]
     review.sync(*WORKS, *many)
     feed, page = await review.feed(), await review.page("/changes")
@@ -218,7 +218,7 @@ async def test_a_completed_given_name_is_one_change_everywhere(review: Review) -
     review.sync()
     named = STANGIER | {"indexed": LATER, "author": [person("Stangier", "Ulrich"), person("Schramm", "E.")]}
     outcome = review.sync(LIPSITZ, FONAGY, MARKOWITZ, named)
-    assert told(outcome.changes) == {("content", STANGIER["DOI"], None, None)}
+    assert announced(outcome.changes) == {("content", STANGIER["DOI"], None, None)}
     assert "Changes: 1 changed record." in sync_summary.sync_summary(outcome)
     await review.same_everywhere(outcome.changes)
     assert "1 change to known works</a>" in await review.page("/")
@@ -240,7 +240,7 @@ async def test_a_record_that_becomes_a_duplicate_names_the_one_that_represents_i
     await review.same_everywhere(outcome.changes)
 
 
-def test_what_was_taken_back_before_it_was_announced_is_no_news(review: Review) -> None:
+def test_what_was_undone_before_it_was_announced_is_not_announced(review: Review) -> None:
     review.sync()
     with pytest.raises(KeyboardInterrupt):
         review.sync(crossref=DyingSource([LIPSITZ, FONAGY, REWORDED, STANGIER]))
@@ -273,7 +273,7 @@ def test_an_upgrade_announces_nothing_and_the_first_sync_after_it_all(review: Re
         conn.execute("update works set content = null, basis = ''")
         conn.execute("delete from unannounced")
     outcome = review.sync(LIPSITZ, FONAGY, REWORDED, STANGIER)
-    assert told(outcome.changes) == {("content", MARKOWITZ["DOI"], None, None)}
+    assert announced(outcome.changes) == {("content", MARKOWITZ["DOI"], None, None)}
 
 
 # ---------------------------------------------------------------------- the definition
@@ -318,7 +318,7 @@ RETRACTION = WorkNotice("retraction", "10.1/n", "a", "own")
 
 
 def test_a_notice_is_known_again_wherever_its_work_shows_it() -> None:
-    """Another record represents the work, or its DOI has moved: that is said, and the notice is not said again."""
+    """Another record represents the work, or its DOI has moved: that is announced, and the notice is not announced again."""
     a, b = WorkState("include", notices=(RETRACTION,)), WorkState("duplicate", same_as="a")
     other = WorkNotice("retraction", "10.1/n", "a", "record")
     now = {"a": WorkState("duplicate", same_as="b"), "b": WorkState("include", notices=(other,))}
@@ -356,7 +356,7 @@ def test_only_a_new_reason_to_look_again_is_announced() -> None:
     ]
 
 
-def test_a_duplicate_of_a_work_that_moved_is_no_news() -> None:
+def test_a_duplicate_of_a_work_that_moved_is_not_announced() -> None:
     assert changed({"a": WorkState("duplicate", same_as="b")}, {"a": WorkState("duplicate", same_as="c")}, b="c") == []
 
 
@@ -368,7 +368,7 @@ def test_a_duplicate_of_a_work_that_moved_is_no_news() -> None:
         WorkNotice("x", "a", "b", "preprint"),
     ],
 )
-def test_a_notice_is_read_as_it_was_said(notice: WorkNotice) -> None:
+def test_the_text_of_a_notice_is_read_back(notice: WorkNotice) -> None:
     assert change_log.parse_notice(change_log.notice_text(notice, "a"), "a") == notice
 
 
@@ -415,7 +415,7 @@ def step(store: Store, what: str, doi: str | None, value: str | None) -> None:
 
 
 def replayed(rows: list[tuple[Any, ...]]) -> dict[str, dict[str, Any]]:
-    """Every work's state from the changes alone; a change that is said though it is so already is an error."""
+    """Every work's state from the changes alone; a change to what is so already is an error."""
     works: dict[str, dict[str, Any]] = {}
     for doi, what, before, after in rows:
         if what == "new":
@@ -438,7 +438,7 @@ def replayed(rows: list[tuple[Any, ...]]) -> dict[str, dict[str, Any]]:
 
 @settings(max_examples=40, deadline=None)
 @given(steps=st.lists(STEP, max_size=30))
-def test_the_changes_of_any_history_make_the_state_that_stands(
+def test_the_changes_of_any_history_lead_to_the_current_state(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, str | None, str | None]]
 ) -> None:
     moment = datetime(2026, 1, 1, tzinfo=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -451,7 +451,7 @@ def test_the_changes_of_any_history_make_the_state_that_stands(
             assert value is not None
             store.finish_run(run, value, {}, moment)
             if value != "crashed":
-                assert store.finish_run(run, value, {}, moment) == [], "said once"
+                assert store.finish_run(run, value, {}, moment) == [], "announced once"
             run = store.start_run("crossref", "0", moment)
         told = store.conn.execute(
             "select doi, what, before, after from changes order by run, what <> 'new', change"

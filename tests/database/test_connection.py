@@ -31,14 +31,14 @@ from evidence.errors import LockedError, StoreError
 from evidence.harvest import sources
 from evidence.harvest.progress import NoProgress
 from evidence.harvest.run import FileInput, rejudge_database, run_sync
-from evidence.model import Decision, Doi
+from evidence.model import Doi
 from evidence.publish import serve
 from evidence.review.decide import add_decisions
 from evidence.rules.taxonomy import Taxonomy
-from tests.records import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, WORKS, message
+from tests.builders import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, WORKS, decision, message
 
 WORK = Doi(str(MARKOWITZ["DOI"]))
-WORD = Decision(WORK, "verdict", "exclude", None, None, "not it", "A. Reader", "2026-11-24T12:00:00Z", None, None)
+WORD = decision(WORK, reason="not it")
 SMALL = sources.check(strict_yaml.parse(SMALL_YAML, "s.yaml"))
 
 
@@ -154,7 +154,7 @@ def newer(path: Path, name: str) -> None:
 def run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., tuple[int, str]]:
-    """A command in the folder of the databases: its exit code and what it said on stderr."""
+    """A command in the folder of the databases: its exit code and its output on stderr."""
     monkeypatch.chdir(tmp_path)
 
     def call(*arguments: str) -> tuple[int, str]:
@@ -218,7 +218,7 @@ def test_a_newer_database_is_refused_by_every_command(
 # The ledger first
 
 
-def test_a_word_is_kept_while_another_program_writes_the_harvest(
+def test_a_decision_is_kept_while_another_program_writes_the_harvest(
     db: Path, book: Taxonomy, caplog: pytest.LogCaptureFixture
 ) -> None:
     ledger = db.with_name("decisions.db")
@@ -239,7 +239,7 @@ def test_a_word_is_kept_while_another_program_writes_the_harvest(
     assert rows(db, f"select verdict, decided from works where doi = '{FONAGY['DOI']}'") == [("exclude", "person")]
 
 
-def test_a_word_that_had_to_wait_shows_with_the_next(db: Path, book: Taxonomy) -> None:
+def test_a_decision_that_had_to_wait_shows_with_the_next(db: Path, book: Taxonomy) -> None:
     ledger = db.with_name("decisions.db")
     first, second = (Doi(str(work["DOI"])) for work in (FONAGY, LIPSITZ))
     with locked(db):
@@ -249,7 +249,7 @@ def test_a_word_that_had_to_wait_shows_with_the_next(db: Path, book: Taxonomy) -
     assert found == sorted((doi, "exclude") for doi in (WORK, first, second))
 
 
-def test_a_word_that_cannot_be_kept_is_an_error_and_changes_nothing(db: Path, book: Taxonomy) -> None:
+def test_a_decision_that_cannot_be_kept_is_an_error_and_changes_nothing(db: Path, book: Taxonomy) -> None:
     ledger = db.with_name("decisions.db")
     before = bytes_of(db)
     with closing(sqlite3.connect(ledger, isolation_level=None)) as other:

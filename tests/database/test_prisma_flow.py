@@ -1,4 +1,4 @@
-"""The flow of records: its boxes add up in every history, agree with every list, and say later what they said then."""
+"""The flow of records: its boxes add up in every history, agree with every list, and the flow of a past day stays the same."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ import html
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import pytest
 from datasette.app import Datasette
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -30,8 +28,8 @@ from evidence.model import SAME_WORK, Doi, Judgement, Work
 from evidence.publish import serve
 from evidence.review.decide import add_decisions
 from evidence.rules.taxonomy import Taxonomy
+from tests.builders import MARKOWITZ, SMALL_YAML, STANGIER, FakeRecordSource, message
 from tests.harvest.test_rejudge import edited
-from tests.records import MARKOWITZ, SMALL_YAML, STANGIER, FakeRecordSource, message
 
 SOURCES = (("by-name", "search"), ("by-variant", "search"), ("article", "references"), ("files", "files"))
 DOIS = tuple(Doi(f"10.5555/w{n}") for n in range(8))
@@ -116,7 +114,7 @@ def take_step(store: Store, run: int, number: int, what: tuple[Any, ...]) -> Non
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(month, min_size=1, max_size=5))
-def test_every_flow_adds_up_and_says_later_what_it_said_then(history: list[list[tuple[Any, ...]]]) -> None:
+def test_every_flow_adds_up_and_the_flow_of_a_past_day_stays_the_same(history: list[list[tuple[Any, ...]]]) -> None:
     with TemporaryDirectory() as folder, open_store(Path(folder) / "evidence.db") as store:
         shown: dict[int, Any] = {}
         for months, steps in enumerate(history, start=1):
@@ -171,19 +169,13 @@ def agrees_with_lists(conn: sqlite3.Connection, found: prisma_flow.Flow) -> None
     ).fetchall()
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with open_store(tmp_path / "evidence.db") as opened:
-        yield opened
-
-
 def start(store: Store, month: int) -> int:
     run = store.start_run("crossref", "0", f"2026-{month:02d}-01T00:00:00Z")
     store.register_sources(run, [(source, kind, source.upper(), "{}") for source, kind in SOURCES])
     return run
 
 
-def test_each_record_is_counted_where_it_stands(store: Store) -> None:
+def test_each_record_is_counted_in_its_box(store: Store) -> None:
     run = start(store, 1)
     works = [record(DOIS[n], "d", judgement(v)) for n, v in enumerate(["include", "include", "exclude", "unsure"])]
     store.write_page(run, "by-name", HarvestedPage(works, [Sighting(w.doi, "search") for w in works]))

@@ -19,7 +19,8 @@ from evidence.database.connection import open_evidence
 from evidence.database.rows import HarvestedPage, JudgedRecord, Reject, SearchRequest, Sighting
 from evidence.database.store import Store, open_store
 from evidence.errors import StoreError
-from evidence.model import Author, Decision, Doi, Judgement, Match, Notice, Relation, Tag, Work
+from evidence.model import Author, Doi, Judgement, Match, Notice, Relation, Tag, Work
+from tests.builders import decision
 
 NOW = "2026-11-24T12:00:00Z"
 TITLE = "Interpersonal psychotherapy: past, present, and future"
@@ -71,16 +72,16 @@ def found(store: Store, words: str) -> list[str]:
     return [doi for (doi,) in store.conn.execute(sql, (words,))]
 
 
-def test_landing_writes_every_table_and_landing_again_nothing(store: Store) -> None:
+def test_a_page_fills_every_table_and_the_same_page_again_changes_nothing(store: Store) -> None:
     first = run(store)
-    landing = HarvestedPage([record()], [Sighting(WORK.doi, "search", 3, 1.5)], [(Doi("10.5555/old"), WORK.doi)])
-    landed = store.write_page(first, "s", landing)
-    assert (landed.new, landed.changed, landed.sightings) == ([WORK.doi], [], 1)
+    page = HarvestedPage([record()], [Sighting(WORK.doi, "search", 3, 1.5)], [(Doi("10.5555/old"), WORK.doi)])
+    written = store.write_page(first, "s", page)
+    assert (written.new, written.changed, written.sightings) == ([WORK.doi], [], 1)
     before = dump(store)
     assert len(before["authors"]) == 3
     assert before["cites"] == [(WORK.doi, "10.5555/cited", "publisher")]
     assert len(before["reasons"]) == 2
-    again = store.write_page(run(store), "s", landing)
+    again = store.write_page(run(store), "s", page)
     assert (again.new, again.changed, again.sightings) == ([], [], 0)
     assert dump(store) == before
 
@@ -194,7 +195,7 @@ def test_a_run_left_running_is_known_to_have_crashed(store: Store) -> None:
 
 
 def test_decisions_are_append_only(store: Store) -> None:
-    said = Decision(WORK.doi, "verdict", "exclude", None, None, "wrong therapy", "M. Reader", NOW, "r", "d")
+    said = decision(WORK.doi, rules="r", record="d")
     store.append_decisions([said])
     assert store.decisions() == (said,)
     ledger = sqlite3.connect(store.ledger_path)
@@ -208,7 +209,7 @@ def test_a_strangers_database_is_left_as_it_was(tmp_path: Path) -> None:
     other = tmp_path / "other.db"
     Database(other).table("mine").insert({"a": 1})
     (tmp_path / "text.db").write_text("not a database, but long enough to be looked at\n")
-    for path, says in ((other, "not made by evidence"), (tmp_path / "text.db", "no SQLite database")):
+    for path, says in ((other, "not made by evidence"), (tmp_path / "text.db", "not a SQLite database")):
         before = path.read_bytes()
         with pytest.raises(StoreError, match=says):
             open_store(path)
@@ -233,7 +234,7 @@ def test_the_two_databases_are_not_mistaken_for_each_other(tmp_path: Path) -> No
         open_store(tmp_path / "decisions.db", tmp_path / "evidence.db")
 
 
-def test_a_damaged_database_is_said_to_be(tmp_path: Path) -> None:
+def test_a_damaged_database_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "evidence.db"
     open_store(path).close()
     raw = bytearray(path.read_bytes())
@@ -243,7 +244,7 @@ def test_a_damaged_database_is_said_to_be(tmp_path: Path) -> None:
         open_store(path)
 
 
-def test_no_folder_and_a_folder_for_a_file_are_said(tmp_path: Path) -> None:
+def test_a_missing_folder_and_a_folder_in_place_of_a_file_are_reported(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot be read"):
         open_store(tmp_path, tmp_path / "d.db")
     with pytest.raises(StoreError, match="folder exists"):
@@ -263,7 +264,7 @@ def test_a_full_disk_leaves_the_database_as_it_was(store: Store) -> None:
     assert store.write_page(number, "s", HarvestedPage(big)).new
 
 
-def test_a_locked_database_is_said_to_be(store: Store) -> None:
+def test_a_locked_database_is_reported(store: Store) -> None:
     store.conn.execute("pragma busy_timeout = 10")
     other = sqlite3.connect(store.path)
     other.execute("begin immediate")
@@ -293,7 +294,7 @@ def test_every_earlier_schema_migrates_to_todays(tmp_path: Path) -> None:
     assert set(schema.RECORD_TABLES) | set(schema.DERIVED_TABLES) <= tables
 
 
-def test_what_files_were_silent_about_is_no_longer_said_to_lead_nowhere(tmp_path: Path) -> None:
+def test_what_is_not_in_the_files_is_no_longer_reported_as_not_found(tmp_path: Path) -> None:
     path = tmp_path / "evidence.db"
     first = Database(path)
     schema.evidence.apply(first, stop_before="m007_not_in_files")
@@ -323,7 +324,7 @@ def test_what_files_were_silent_about_is_no_longer_said_to_lead_nowhere(tmp_path
         assert store.conn.execute("select count(*) from citations_to_check").fetchone() == (4,)
 
 
-def test_the_ledger_of_the_first_schema_keeps_every_word(tmp_path: Path) -> None:
+def test_the_ledger_of_the_first_schema_keeps_every_decision(tmp_path: Path) -> None:
     path = tmp_path / "decisions.db"
     first = Database(path)
     schema.decisions.apply(first, stop_before="d002_withdrawing")
@@ -344,7 +345,7 @@ def test_the_ledger_of_the_first_schema_keeps_every_word(tmp_path: Path) -> None
             store._ledger.conn.execute("delete from decisions")
 
 
-def test_a_ledger_of_before_means_what_it_meant(tmp_path: Path) -> None:
+def test_an_old_ledger_means_what_it_meant(tmp_path: Path) -> None:
     """Undone within the second it was made, stored twice, and with a time that is none: all is kept and read as it was."""
     path = tmp_path / "decisions.db"
     old = Database(path)
@@ -375,7 +376,7 @@ def test_a_ledger_of_before_means_what_it_meant(tmp_path: Path) -> None:
 
 
 def test_another_ledger_is_shown_whole(tmp_path: Path) -> None:
-    word = Decision(WORK.doi, "verdict", "include", None, None, "why", "A", NOW, None, None)
+    word = decision(WORK.doi, "include", "A")
     for name, reviewer in (("one.db", "A"), ("other.db", "B")):
         with open_store(tmp_path / "evidence.db", tmp_path / name) as store:
             store.append_decisions([replace(word, reviewer=reviewer)])

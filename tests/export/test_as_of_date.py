@@ -42,8 +42,8 @@ from evidence.publish import serve, site_copy
 from evidence.review.decide import add_decisions
 from evidence.rules import taxonomy
 from evidence.rules.taxonomy import Taxonomy
+from tests.builders import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, STANGIER, FakeRecordSource, message, person
 from tests.harvest.test_rejudge import edited
-from tests.records import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, STANGIER, FakeRecordSource, message, person
 
 NEW_NAME = SMALL_YAML.replace("label: By name", "label: Anew")
 WITHOUT_SEARCH = SMALL_YAML[: SMALL_YAML.index("  - id: by-name")]

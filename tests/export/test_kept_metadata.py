@@ -19,21 +19,21 @@ from bibtexparser.entrypoint import parse_string
 from bibtexparser.middlewares import SeparateCoAuthors, SplitNameParts
 
 from evidence import text
+from evidence.authors import full_names
 from evidence.crossref.normalise import doi_of, normalise, serialise
 from evidence.database.rows import HarvestedPage, JudgedRecord
 from evidence.database.selection import full_rows
 from evidence.database.store import Store, open_store
 from evidence.errors import RecordError
 from evidence.export import formats
-from evidence.export.reference_formats import names
 from evidence.harvest import rejudge
 from evidence.harvest.progress import NoProgress
 from evidence.model import Doi, Event, Funder, Judgement, Licence, Message
 from evidence.rules.taxonomy import Taxonomy
+from tests.builders import message
 from tests.data import SAMPLES, json_lines
 from tests.database.test_prisma_flow import as_before_the_upgrade
 from tests.export.test_formats import unescaped
-from tests.records import message
 
 JUDGED = Judgement("include", "rule", "Included.", "title", (), ())
 
@@ -96,12 +96,6 @@ def land(store: Store, messages: list[Message]) -> list[Doi]:
     store.register_sources(run, [("files", "files", "Files", "{}")])
     store.write_page(run, "files", HarvestedPage(list(records.values())))
     return list(records)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with open_store(tmp_path / "evidence.db") as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -176,7 +170,7 @@ def test_the_csv_has_each_field(row: dict[str, Any]) -> None:
 def test_names_on_one_line_are_the_same_from_the_database_and_one_by_one(store: Store) -> None:
     keys = land(store, [FULL])
     (flat,), (whole,) = full_rows(store.conn, keys, flat=True), full_rows(store.conn, keys)
-    assert flat["authors_full"] == names(whole["authors_full"])
+    assert flat["authors_full"] == full_names(whole["authors_full"])
     assert "".join(formats.csv_rows([flat])) == "".join(formats.csv_rows([whole]))
 
 
@@ -332,7 +326,7 @@ def says_what_the_row_says(
         if column.name not in (*formats.FACETS, "authors_full", "sources", "funders")
     ):
         assert formats.unguard(cell[name]) == str(row[name] if row[name] is not None else ""), (doi, name)
-    assert formats.unguard(cell["authors_full"]) == names(row["authors_full"]), doi
+    assert formats.unguard(cell["authors_full"]) == full_names(row["authors_full"]), doi
     assert formats.unguard(cell["funders"]) == "; ".join(row["funders"]), doi
 
 
@@ -357,12 +351,12 @@ def deposited(item: Message) -> Iterator[tuple[str, str, str]]:
 
 def test_every_real_deposit_reaches_the_database(real: Any) -> None:
     messages, rows, _ = real
-    by_doi = {row["doi"]: row | {"authors_full": names(row["authors_full"])} for row in rows}
+    by_doi = {row["doi"]: row | {"authors_full": full_names(row["authors_full"])} for row in rows}
     counted: Counter[str] = Counter()
     for item in messages:
         row = by_doi.get(str(item.get("DOI", "")).lower(), {})
         for what, said, key in deposited(item) if row else ():
-            if wanted := (text.plain(said) or "").replace("\n", " "):
+            if wanted := (text.plain_text(said) or "").replace("\n", " "):
                 counted[what] += 1
                 held = row[key] if isinstance(row[key], str) else "; ".join(row[key] or ())
                 assert wanted in held, (row["doi"], key)

@@ -77,7 +77,7 @@ def test_the_changes_report_has_a_line_per_change_and_the_counts_of_the_summary(
         "  NOTICE retraction of included work 10.1/a: A trial",
     ]
     for said in ("included → excluded: 10.1/e: Out", "Duplicate of 10.1/a (before: included): 10.1/h: Twice",
-                 "duplicate: 10.1/k", "Changed verdicts (3):"):  # fmt: skip
+                 "duplicate record: 10.1/k", "Changed verdicts (3):"):  # fmt: skip
         assert any(said in line for line in lines), said
     assert changes_report.changes_report([]) == "Nothing is new or changed."
 

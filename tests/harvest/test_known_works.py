@@ -31,27 +31,26 @@ from evidence.harvest.sync_run import Outcome
 from evidence.model import SAME_WORK, Author, Decision, Doi, Message, Work
 from evidence.review.decide import add_decisions
 from evidence.rules.taxonomy import Taxonomy
+from tests.builders import (
+    FONAGY,
+    LIPSITZ,
+    MARKOWITZ,
+    STANGIER,
+    WORKS,
+    FakeRecordSource,
+    decision,
+    message,
+    tagging,
+)
 from tests.database.test_store import JUDGED, dump, record
 from tests.database.test_store import run as start
 from tests.loopback import LoopbackCrossref
-from tests.records import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, FakeRecordSource, message
 
 Clock = Callable[[], datetime]
 OLD, NEW = Doi(STANGIER["DOI"]), Doi("10.5555/new.address")
 MOVED = STANGIER | {"DOI": NEW, "URL": f"https://doi.org/{NEW}"}
 OTHERS = tuple(w for w in WORKS if w is not STANGIER)
 KEPT = ("runs", "requests")
-
-
-@pytest.fixture
-def small() -> Config:
-    return sources.check(strict_yaml.parse(SMALL_YAML, "s.yaml"))
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with open_store(tmp_path / "evidence.db") as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -73,7 +72,7 @@ def leads(*messages: Message, **aliases: str) -> FakeRecordSource:
 
 
 def verdict(doi: Doi, verdict: str = "exclude", by: str = "A. Reader", at: str = "2026-01-01T00:00:00Z") -> Decision:
-    return Decision(doi, "verdict", verdict, None, None, "comparator only", by, at, None, None)  # type: ignore[arg-type]
+    return decision(doi, verdict, by, reason="comparator only", made_at=at)
 
 
 def told(outcome: Outcome) -> list[tuple[str, str, str | None, str | None]]:
@@ -164,8 +163,8 @@ def test_what_people_said_of_the_old_doi_holds_for_the_work(
     go(FakeRecordSource())
     words = [
         verdict(OLD),
-        Decision(OLD, "tag", None, "variant", "ipt-g", "group", "A. Reader", "2026", None, None),
-        Decision(Doi(MARKOWITZ["DOI"]), "untag", None, SAME_WORK, OLD, "two papers", "A. Reader", "2026", None, None),
+        tagging(OLD, "variant", "ipt-g"),
+        tagging(MARKOWITZ["DOI"], SAME_WORK, OLD, untag=True),
     ]
     store.append_decisions(words)
     go(FakeRecordSource())
@@ -183,7 +182,7 @@ def test_what_people_said_of_the_old_doi_holds_for_the_work(
 
 
 def test_the_words_hold_from_the_moment_the_work_moves(store: Store, go: Callable[..., Outcome]) -> None:
-    """Were the run killed after the landing, an excluded work must not stand as included."""
+    """Were the run killed after the page is written, an excluded work must not stand as included."""
     go(FakeRecordSource())
     store.append_decisions([verdict(OLD)])
     go(FakeRecordSource())

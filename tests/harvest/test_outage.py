@@ -22,8 +22,8 @@ from evidence.harvest.run import run_sync
 from evidence.harvest.sources import Config
 from evidence.harvest.sync_run import Outcome
 from evidence.rules.taxonomy import Taxonomy
+from tests.builders import FONAGY, LIPSITZ, MARKOWITZ, STANGIER, WORKS
 from tests.loopback import Fault, LoopbackCrossref, Request
-from tests.records import FONAGY, LIPSITZ, MARKOWITZ, STANGIER, WORKS
 
 LISTS, SEARCHES = 4, 16
 TRIES, UNSEEN = 5, 3

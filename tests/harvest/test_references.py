@@ -14,8 +14,8 @@ from evidence.export import sync_summary
 from evidence.harvest.references import PART, _Lookups, citations_of, resolve
 from evidence.harvest.sources import ReferenceList
 from evidence.model import Citation, CitationStatus, Doi, Message, Resolution
+from tests.builders import FONAGY, LIPSITZ, MALARIA, MARKOWITZ, STANGIER, FakeRecordSource, message
 from tests.loopback import LoopbackCrossref
-from tests.records import FONAGY, LIPSITZ, MALARIA, MARKOWITZ, STANGIER, FakeRecordSource, message
 
 LIPSITZ_TEXT = (
     "Lipsitz J, Markowitz J. Mechanisms of change in interpersonal therapy (IPT). Clin Psychol Rev. 2013;33(8):1134-47."

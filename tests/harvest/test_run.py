@@ -23,8 +23,8 @@ from evidence.harvest.run import FileInput, run_sync
 from evidence.harvest.sources import Config
 from evidence.harvest.sync_run import Outcome
 from evidence.rules.taxonomy import Taxonomy
+from tests.builders import FONAGY, LIPSITZ, MALARIA, MARKOWITZ, SMALL_YAML, WORKS, message
 from tests.loopback import Fault, LoopbackCrossref, Request
-from tests.records import FONAGY, LIPSITZ, MALARIA, MARKOWITZ, SMALL_YAML, WORKS, message
 from tests.whole.test_crash import contents
 
 FEW, MANY = 120, 1300

@@ -17,8 +17,8 @@ from evidence.crossref.client import CrossrefClient
 from evidence.harvest.search import PAGES, QUIET_FULL, Matcher, SearchPage, place_sentence, read_pages, unread_sentence
 from evidence.harvest.sources import Search
 from evidence.model import Doi, Message, Page, Query, Window
+from tests.builders import MALARIA, MARKOWITZ, STANGIER, FakeRecordSource, created, message, within
 from tests.loopback import Fault, LoopbackCrossref
-from tests.records import MALARIA, MARKOWITZ, STANGIER, FakeRecordSource, created, message, within
 
 TODAY = date(2026, 11, 24)
 HIT, NOISE = "Interpersonal psychotherapy for depression", "Interpersonal violence"
@@ -409,7 +409,7 @@ def test_a_record_whose_text_cannot_be_read_is_fetched() -> None:
     assert [hit.doi for hit in only.hits] == ["10.5555/odd"]
 
 
-# ---------------------------------------------------------------------- over the wire, at full size
+# ---------------------------------------------------------------------- over HTTP, at full size
 
 
 def crowd(count: int, **dates: Any) -> list[Message]:

@@ -10,7 +10,7 @@ from evidence import strict_yaml
 from evidence.errors import ConfigError
 from evidence.harvest import sources
 from evidence.harvest.sources import ReferenceList, Search
-from tests.records import SMALL_YAML
+from tests.builders import SMALL_YAML
 
 SHIPPED = Path(__file__).parents[2] / "sources.yaml"
 
@@ -88,7 +88,7 @@ def test_filters_are_crossrefs_own_spelling() -> None:
         ("- a\n", 1, "sources"),
         ("sources: []\n", 1, "empty"),
         ("contact: me@example.org\n" + SEARCH.lstrip(), 1, "example"),
-        ("contact: nobody\n" + SEARCH.lstrip(), 1, "no e-mail"),
+        ("contact: nobody\n" + SEARCH.lstrip(), 1, "not an e-mail"),
         (SEARCH + "    flter: {type: x}\n", 8, "did you mean 'filter'"),
         (SEARCH + "    filter: {typ: x}\n", 8, "did you mean 'type'"),
         (SEARCH + "    filter: {has_abstract: true}\n", 8, "did you mean 'has-abstract'"),
@@ -101,17 +101,17 @@ def test_filters_are_crossrefs_own_spelling() -> None:
         (SEARCH.replace("kind: search", "kind: serch"), 4, "did you mean 'search'"),
         (SEARCH.replace("    kind: search\n", ""), 3, "kind"),
         (SEARCH.replace("id: a", "id: A b"), 3, "lower-case"),
-        (SEARCH.replace("id: a", "id: known-works"), 3, "keeps for itself"),
+        (SEARCH.replace("id: a", "id: known-works"), 3, "is reserved for the program"),
         (SEARCH.replace("    label: A\n", ""), 3, "`label:` is missing"),
         (SEARCH.replace("[interpersonal psychotherap*]", "[]"), 7, "empty"),
         (SEARCH.replace("[interpersonal psychotherap*]", "['/(/']"), 7, ""),
         (SEARCH + SEARCH.replace("sources:\n", "", 1).lstrip("\n"), 8, "line 3"),
         ("sources:\n  - {id: a, kind: references, label: A}\n", 2, "citations"),
-        ("sources:\n  - {id: a, kind: references, label: A, of: none}\n", 2, "no DOI"),
+        ("sources:\n  - {id: a, kind: references, label: A, of: none}\n", 2, "not a valid DOI"),
         (LIST + "    citations:\n      - {text: T, doi: nonsense}\n", 6, "no DOI"),
         (LIST + "    citations:\n      - {text: T}\n      - {}\n", 7, "`text:` as printed, its `doi:`"),
         (LIST + "    citations:\n      - {text: '', doi: 10.1/x}\n", 6, "`text:` is empty"),
-        (SEARCH + "known: [10.1002/cpp.1774, what]\n", 8, "no DOI"),
+        (SEARCH + "known: [10.1002/cpp.1774, what]\n", 8, "not a valid DOI"),
         (SEARCH + "articles:\n  - {id: x, title: T, references: b}\n", 9, "no reference list"),
         (SMALL_YAML + CLAIM, 20, "3 citations"),
     ],

@@ -23,24 +23,25 @@ from evidence.harvest import sources
 from evidence.harvest.sources import Config, ReferenceList, Search
 from evidence.harvest.sync import sync
 from evidence.harvest.sync_run import Outcome
-from evidence.model import SAME_WORK, Decision, Doi, LookupResult, Message, Page, Query, Window
+from evidence.model import SAME_WORK, Doi, LookupResult, Message, Page, Query, Window
 from evidence.rules.taxonomy import Taxonomy
+from tests.builders import (
+    FONAGY,
+    LIPSITZ,
+    MALARIA,
+    MARKOWITZ,
+    SMALL_YAML,
+    STANGIER,
+    WORKS,
+    FakeRecordSource,
+    decision,
+    message,
+    tagging,
+)
 from tests.database.test_store import dump
 from tests.harvest.test_search import a_world, hits
-from tests.records import FONAGY, LIPSITZ, MALARIA, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, FakeRecordSource, message
 
 Clock = Callable[[], datetime]
-
-
-@pytest.fixture
-def small() -> Config:
-    return sources.check(strict_yaml.parse(SMALL_YAML, "s.yaml"))
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with open_store(tmp_path / "evidence.db") as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -218,8 +219,8 @@ def test_decisions_beat_rules_and_survive_every_run(store: Store, go: Callable[.
     doi = Doi(STANGIER["DOI"])
     store.append_decisions(
         [
-            Decision(doi, "verdict", "exclude", None, None, "comparator only", "A. Reader", "2026", book.digest, None),
-            Decision(doi, "tag", None, "variant", "ipt-g", "group", "A. Reader", "2026", book.digest, None),
+            decision(doi, reason="comparator only", rules=book.digest),
+            tagging(doi, "variant", "ipt-g", rules=book.digest),
         ]
     )
     outcome = go(FakeRecordSource())
@@ -267,7 +268,7 @@ def test_a_search_that_finds_nothing_shrinks_or_jumps_is_flagged_and_the_flag_st
     assert "no work at all" in rows(store, "select warning from sources where source = 'by-name'")[0][0]
     assert incremental.outcome == "complete"
     go(FakeRecordSource(many[:20]), full=True)
-    assert "leads to 60 works after 20" in go(FakeRecordSource(many), full=True).warnings[0][1]
+    assert "finds 60 works after 20" in go(FakeRecordSource(many), full=True).warnings[0][1]
     go(FakeRecordSource(many), full=True)
     assert rows(store, "select warning from sources where source = 'by-name'") == [(None,)]
 
@@ -486,9 +487,7 @@ def test_two_records_of_one_work_count_once_and_a_person_can_part_them(
     before = dump(store, leave=("runs", "requests"))
     assert "Nothing new" in sync_summary.sync_summary(go(FakeRecordSource([*WORKS, SECOND])))
     assert dump(store, leave=("runs", "requests")) == before
-    word = Decision(
-        Doi(SECOND["DOI"]), "untag", None, SAME_WORK, STANGIER["DOI"], "another paper", "A. Reader", "2026", None, None
-    )
+    word = tagging(SECOND["DOI"], SAME_WORK, STANGIER["DOI"], untag=True)
     store.append_decisions([word])
     go(FakeRecordSource([*WORKS, SECOND]))
     assert rows(store, pair) == [(STANGIER["DOI"], SECOND["DOI"], "apart", "person")]
@@ -501,9 +500,7 @@ def test_two_records_of_one_work_count_once_and_a_person_can_part_them(
 def test_a_person_joins_what_the_rules_keep_apart(store: Store, go: Callable[..., Outcome]) -> None:
     go(FakeRecordSource())
     first, second = sorted((str(MARKOWITZ["DOI"]), str(STANGIER["DOI"])))
-    store.append_decisions(
-        [Decision(Doi(first), "tag", None, SAME_WORK, second, "one study", "A. Reader", "2026", None, None)]
-    )
+    store.append_decisions([tagging(first, SAME_WORK, second)])
     go(FakeRecordSource())
     assert rows(store, "select doi, other, verdict, decided from duplicates") == [(first, second, "same", "person")]
     assert rows(store, "select count(*) from works where verdict = 'duplicate'") == [(1,)]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from evidence import doi as dois
 from evidence.crossref.normalise import normalise
-from evidence.linkage.citations import NOT_WORKS, agree, choose
+from evidence.linkage.citations import NOT_WORKS, compare_citation, match_citation
 from evidence.model import Author, Doi, Work
 
 SNAPSHOT = Path(__file__).parents[2] / "evidence" / "snapshot" / "records.jsonl.gz"
@@ -102,21 +102,21 @@ PRINTED = (
 
 @pytest.mark.parametrize(("citation", "work"), [*zip(PRINTED, WORKS, strict=True)])
 def test_the_articles_citations_agree_with_their_own_records_only(citation: str, work: Work) -> None:
-    agreement = agree(citation, work)
+    agreement = compare_citation(citation, work)
     assert agreement.same
     assert set(agreement.support) == {"title", "author", "year", "volume", "issue", "page", "container"}
     assert agreement.against == ()
     assert agreement.score > 0.9
     for another in set(WORKS) - {work}:
-        assert agree(citation, another).other
-    choice = choose(citation, [(candidate, None) for candidate in WORKS])
+        assert compare_citation(citation, another).other
+    choice = match_citation(citation, [(candidate, None) for candidate in WORKS])
     assert (choice.status, choice.doi) == ("matched", work.doi)
 
 
 def test_a_repaired_doi_is_proved_by_its_record() -> None:
     (repaired,) = dois.candidates("1017/S0033291719000928")
     assert repaired == FONAGY.doi
-    agreement = agree(PRINTED[3], FONAGY)
+    agreement = compare_citation(PRINTED[3], FONAGY)
     assert agreement.same
     assert "the year is one off (2019)" in agreement.sentence
 
@@ -145,8 +145,8 @@ def test_a_repaired_doi_is_proved_by_its_record() -> None:
     ],
 )
 def test_other_styles_and_damaged_print(citation: str) -> None:
-    assert agree(citation, CUIJPERS).same
-    assert choose(citation, [(CUIJPERS, None), (MARKOWITZ, None)]).doi == CUIJPERS.doi
+    assert compare_citation(citation, CUIJPERS).same
+    assert match_citation(citation, [(CUIJPERS, None), (MARKOWITZ, None)]).doi == CUIJPERS.doi
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_other_styles_and_damaged_print(citation: str) -> None:
     ],
 )
 def test_a_stated_doi_is_believed_on_a_sparse_record(sparse: Work) -> None:
-    assert agree(PRINTED[2], sparse).same
+    assert compare_citation(PRINTED[2], sparse).same
 
 
 STATUS = ["RETRACTED: ", "WITHDRAWN: ", "Retracted article: ", "RETRACTED ARTICLE: ", "[Retracted] ", "RETRACTED "]
@@ -179,15 +179,15 @@ def test_the_status_before_a_citation_is_no_part_of_it(before: str, recorded: st
         f"{CUIJPERS.title} (2016) American Journal of Psychiatry",
         f"{CUIJPERS.title}. Am J Psychiatry 2016;173(7):680-687.",
     ):
-        plain, marked = (choose(c, [(work, None)]) for c in (citation, before + citation))
-        assert (agree(before + citation, work).same, marked.status) == (True, plain.status)
+        plain, marked = (match_citation(c, [(work, None)]) for c in (citation, before + citation))
+        assert (compare_citation(before + citation, work).same, marked.status) == (True, plain.status)
     retraction = dataclasses.replace(CUIJPERS, title="Retraction: " + str(CUIJPERS.title))
-    assert not agree(before + PRINTED[2], retraction).same
+    assert not compare_citation(before + PRINTED[2], retraction).same
 
 
 def test_a_title_that_begins_with_such_a_word_keeps_it() -> None:
     work = dataclasses.replace(CUIJPERS, title="Withdrawn patients in group psychotherapy: who stays and who leaves?")
-    assert agree(f"{work.title} American Journal of Psychiatry 2016;173:680.", work).support[0] == "title"
+    assert compare_citation(f"{work.title} American Journal of Psychiatry 2016;173:680.", work).support[0] == "title"
 
 
 @pytest.mark.parametrize(
@@ -216,8 +216,8 @@ def test_a_title_that_begins_with_such_a_word_keeps_it() -> None:
     ],
 )
 def test_another_work_is_never_the_same(another: Work) -> None:
-    assert not agree(PRINTED[2], another).same
-    assert choose(PRINTED[2], [(another, 90.0)]).status != "matched"
+    assert not compare_citation(PRINTED[2], another).same
+    assert match_citation(PRINTED[2], [(another, 90.0)]).status != "matched"
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_siblings_by_the_same_authors_are_told_apart(printed: str, recorded: str
     sibling = Work(
         Doi("10.1234/sibling"), title=recorded, year=2010, kind="journal-article", authors=people("Ann Miller")
     )
-    assert not agree(f"Miller A. {printed} 2010.", sibling).same
+    assert not compare_citation(f"Miller A. {printed} 2010.", sibling).same
 
 
 @pytest.mark.parametrize(
@@ -253,8 +253,8 @@ def test_siblings_by_the_same_authors_are_told_apart(printed: str, recorded: str
 )
 def test_a_cited_notice_is_itself(title: str) -> None:
     notice = Work(Doi("10.1234/notice"), title=title, year=2010, volume="3", pages="412", authors=people("Ann Miller"))
-    assert agree(f"Miller A. {title}. J Grief. 2010;3:412.", notice).same
-    assert not agree("Miller A. Grief in late life. J Grief. 2010;3:112-20.", notice).same
+    assert compare_citation(f"Miller A. {title}. J Grief. 2010;3:412.", notice).same
+    assert not compare_citation("Miller A. Grief in late life. J Grief. 2010;3:112-20.", notice).same
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,7 @@ def test_a_cited_notice_is_itself(title: str) -> None:
     ],
 )
 def test_citations_that_print_no_title_or_a_translated_one(citation: str, same: bool, other: bool) -> None:
-    agreement = agree(citation, WHISMAN)
+    agreement = compare_citation(citation, WHISMAN)
     assert (agreement.same, agreement.other) == (same, other)
 
 
@@ -288,14 +288,16 @@ def test_a_structured_reference_is_compared_by_its_fields() -> None:
         "volume": "33",
         "first-page": "1134",
     }
-    assert agree("", LIPSITZ, structured=fields).same
-    assert agree("", LIPSITZ, structured={**fields, "first-page": "99", "volume": "7", "author": "Frank"}).other
+    assert compare_citation("", LIPSITZ, structured=fields).same
+    assert compare_citation(
+        "", LIPSITZ, structured={**fields, "first-page": "99", "volume": "7", "author": "Frank"}
+    ).other
 
 
 def test_a_short_title_needs_more_than_itself() -> None:
     short = dataclasses.replace(WHISMAN, title="Depression")
-    assert not agree("Frank E. Depression. Lancet. 1990;1(2):3-4.", short).same
-    assert agree("Whisman M. Depression. J Clin Psychol. 2012;68:526.", short).same
+    assert not compare_citation("Frank E. Depression. Lancet. 1990;1(2):3-4.", short).same
+    assert compare_citation("Whisman M. Depression. J Clin Psychol. 2012;68:526.", short).same
 
 
 def test_groups_and_swapped_names_are_recognised() -> None:
@@ -306,22 +308,22 @@ def test_groups_and_swapped_names_are_recognised() -> None:
         authors=(Author(name="The IPT Study Group"),),
     )
     swapped = dataclasses.replace(group, authors=(Author(family="F", given="Andarkhora"),))
-    assert "author" in agree("IPT Study Group. Quality of care in eating disorders. 2004.", group).support
-    assert "author" in agree("Andarkhora F. Quality of care in eating disorders. 2004.", swapped).support
-    assert "author" in agree("Miller A. Quality of care in eating disorders. 2004.", group).against
+    assert "author" in compare_citation("IPT Study Group. Quality of care in eating disorders. 2004.", group).support
+    assert "author" in compare_citation("Andarkhora F. Quality of care in eating disorders. 2004.", swapped).support
+    assert "author" in compare_citation("Miller A. Quality of care in eating disorders. 2004.", group).against
     nobody = dataclasses.replace(group, authors=(Author(orcid="0000-0002-1825-0097"),))
-    assert agree("Miller A. Quality of care in eating disorders. 2004.", nobody).support == ("title", "year")
+    assert compare_citation("Miller A. Quality of care in eating disorders. 2004.", nobody).support == ("title", "year")
 
 
 def test_types_that_are_no_works_are_passed_over() -> None:
     for kind in NOT_WORKS:
-        assert choose(PRINTED[0], [(dataclasses.replace(LIPSITZ, kind=kind), 100.0)]).status == "none"
-    assert choose(PRINTED[0], []).sentence == "The search found no work like it."
+        assert match_citation(PRINTED[0], [(dataclasses.replace(LIPSITZ, kind=kind), 100.0)]).status == "none"
+    assert match_citation(PRINTED[0], []).sentence == "The search found no work like it."
 
 
 def test_two_records_of_one_work_are_left_to_a_person() -> None:
     twin = dataclasses.replace(CUIJPERS, doi=Doi("10.1234/twin"))
-    choice = choose(PRINTED[2], [(CUIJPERS, 80.0), (twin, 80.0)])
+    choice = match_citation(PRINTED[2], [(CUIJPERS, 80.0), (twin, 80.0)])
     assert (choice.status, choice.doi) == ("ambiguous", None)
     assert "10.1234/twin" in choice.sentence
     assert CUIJPERS.doi in choice.sentence
@@ -329,16 +331,16 @@ def test_two_records_of_one_work_are_left_to_a_person() -> None:
 
 def test_a_preprint_or_copy_yields_to_the_printed_article() -> None:
     copy = Work(Doi("10.1234/copy"), title=CUIJPERS.title, year=2016, kind="posted-content", authors=CUIJPERS.authors)
-    choice = choose(PRINTED[2], [(copy, 120.0), (CUIJPERS, 110.0)])
+    choice = match_citation(PRINTED[2], [(copy, 120.0), (CUIJPERS, 110.0)])
     assert (choice.doi, choice.runner_up) == (CUIJPERS.doi, copy.doi)
-    assert choose(PRINTED[2], [(copy, 120.0)]).status == "ambiguous"
+    assert match_citation(PRINTED[2], [(copy, 120.0)]).status == "ambiguous"
 
 
 def test_a_low_rank_hides_nothing_that_is_certain_and_bothers_nobody_with_doubts() -> None:
-    assert choose(PRINTED[2], [(MARKOWITZ, 50.0), (CUIJPERS, 1.0)]).doi == CUIJPERS.doi
+    assert match_citation(PRINTED[2], [(MARKOWITZ, 50.0), (CUIJPERS, 1.0)]).doi == CUIJPERS.doi
     doubtful = Work(Doi("10.1234/d"), title=CUIJPERS.title)
-    assert choose(PRINTED[2], [(doubtful, 50.0)]).status == "ambiguous"
-    assert choose(PRINTED[2], [(MARKOWITZ, 50.0), (doubtful, 1.0)]).status == "none"
+    assert match_citation(PRINTED[2], [(doubtful, 50.0)]).status == "ambiguous"
+    assert match_citation(PRINTED[2], [(MARKOWITZ, 50.0), (doubtful, 1.0)]).status == "none"
 
 
 def test_every_known_work_agrees_with_its_citation_and_no_other_does() -> None:
@@ -350,9 +352,9 @@ def test_every_known_work_agrees_with_its_citation_and_no_other_does() -> None:
         for doi, work in works.items()
     }
     assert len(works) > 400
-    assert sum(agree(printed[doi], work).same for doi, work in works.items()) >= 0.99 * len(works)
+    assert sum(compare_citation(printed[doi], work).same for doi, work in works.items()) >= 0.99 * len(works)
     shifted = [*works][1:] + [*works][:1]
-    false = [(a, b) for a, b in zip(works, shifted, strict=True) if agree(printed[a], works[b]).same]
+    false = [(a, b) for a, b in zip(works, shifted, strict=True) if compare_citation(printed[a], works[b]).same]
     titles = {doi: (work.title or "").casefold().replace("‐", "-") for doi, work in works.items()}
     assert [pair for pair in false if titles[pair[0]] != titles[pair[1]]] == []
 
@@ -360,11 +362,11 @@ def test_every_known_work_agrees_with_its_citation_and_no_other_does() -> None:
 @settings(max_examples=150, deadline=None)
 @given(st.text(max_size=80), st.sampled_from(WORKS))
 def test_any_text_can_be_compared(citation: str, work: Work) -> None:
-    agreement = agree(citation, work)
+    agreement = compare_citation(citation, work)
     assert 0 <= agreement.score <= 1
     assert not (agreement.same and agreement.other)
     assert not set(agreement.support) & set(agreement.against)
-    choice = choose(citation, [(candidate, None) for candidate in WORKS])
+    choice = match_citation(citation, [(candidate, None) for candidate in WORKS])
     assert (choice.doi is not None) == (choice.status == "matched")
 
 
@@ -376,4 +378,4 @@ def test_one_typing_error_in_the_title_changes_nothing(which: int, seed: int) ->
     start = citation.casefold().index(title)
     place = start + seed % len(title)
     damaged = citation[:place] + citation[place + 1 :]
-    assert agree(damaged, work).same
+    assert compare_citation(damaged, work).same

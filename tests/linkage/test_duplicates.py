@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evidence.crossref import normalise
-from evidence.linkage.duplicates import Candidate, Pair, clusters, of_work, pairs, waiting
+from evidence.linkage.duplicates import Candidate, Pair, build_clusters, candidate_of_work, find_pairs, pairs_to_check
+from tests.builders import LIPSITZ, message, person
 from tests.data import SAMPLES
-from tests.records import LIPSITZ, message, person
 
 MECHANISMS = Candidate(
     key="a",
@@ -53,7 +53,7 @@ COCHRANE = Candidate(
 
 def thought(first: Candidate, second: Candidate) -> str | None:
     """The verdict on two candidates, whichever comes first."""
-    one, other = pairs([first, second]), pairs([second, first])
+    one, other = find_pairs([first, second]), find_pairs([second, first])
     assert one == other
     return one[0].verdict if one else None
 
@@ -145,7 +145,7 @@ def test_a_formula_heads_many_works(title: str) -> None:
 
 
 def test_the_reason_names_what_agrees_and_what_differs() -> None:
-    (pair,) = pairs([MECHANISMS, replace(MECHANISMS, key="b", year="2014", issue=None)])
+    (pair,) = find_pairs([MECHANISMS, replace(MECHANISMS, key="b", year="2014", issue=None)])
     assert pair == Pair(
         "a",
         "b",
@@ -325,7 +325,7 @@ def test_a_preprint_is_a_relation_and_a_later_copy_a_duplicate(posted: str, expe
         kind="posted-content",
     )
     assert thought(SOTSKY, copy) == expected
-    for cluster in clusters(pairs([copy, SOTSKY]), [copy, SOTSKY]):
+    for cluster in build_clusters(find_pairs([copy, SOTSKY]), [copy, SOTSKY]):
         assert cluster.preferred == SOTSKY.key
 
 
@@ -334,14 +334,14 @@ def test_two_posted_copies_join_the_article() -> None:
         Candidate(key=doi, doi=doi, title=SOTSKY.title, authors=SOTSKY.authors, year="2025", kind="posted-content")
         for doi in ("10.65215/copy", "10.65215/another")
     ]
-    (cluster,) = clusters(pairs([*copies, SOTSKY]), [*copies, SOTSKY])
+    (cluster,) = build_clusters(find_pairs([*copies, SOTSKY]), [*copies, SOTSKY])
     assert cluster.preferred == SOTSKY.key
     assert len(cluster.members) == 3
 
 
 def test_versions_of_one_document_and_the_protocol() -> None:
     later = replace(COCHRANE, key="b", doi="10.1002/14651858.CD002273.pub3", year="2005", issue="2")
-    (cluster,) = clusters(pairs([COCHRANE, later]), [COCHRANE, later])
+    (cluster,) = build_clusters(find_pairs([COCHRANE, later]), [COCHRANE, later])
     assert cluster.preferred == "b"
     assert cluster.members == (COCHRANE.key, "b")
     assert "versions of one document" in cluster.reasons[0]
@@ -374,15 +374,15 @@ def test_numbers_at_the_end_of_other_dois_are_no_versions() -> None:
 def test_a_vague_record_does_not_glue_two_papers() -> None:
     abstract, article = replace(MECHANISMS, pages="12", issue=None), replace(MECHANISMS, key="c", issue=None)
     vague = replace(MECHANISMS, key="b", pages=None, issue=None)
-    found = pairs([abstract, article, vague])
+    found = find_pairs([abstract, article, vague])
     assert {(pair.first, pair.second): pair.verdict for pair in found} == {
         ("a", "b"): "same",
         ("b", "c"): "same",
         ("a", "c"): "doubtful",
     }
-    (cluster,) = clusters(found, [abstract, article, vague])
+    (cluster,) = build_clusters(found, [abstract, article, vague])
     assert cluster.members == ("a", "b")
-    assert [(pair.first, pair.second) for pair in waiting(found, [cluster])] == [("a", "c")]
+    assert [(pair.first, pair.second) for pair in pairs_to_check(found, [cluster])] == [("a", "c")]
 
 
 def test_the_article_stands_then_the_most_complete_the_first_registered_and_the_smallest_key() -> None:
@@ -391,46 +391,46 @@ def test_the_article_stands_then_the_most_complete_the_first_registered_and_the_
         replace(MECHANISMS, key="1", registered="2014-01-01"),
         replace(MECHANISMS, key="2", registered="2013-09-20"),
     )
-    (cluster,) = clusters(pairs([bare, late, early]), [bare, late, early])
+    (cluster,) = build_clusters(find_pairs([bare, late, early]), [bare, late, early])
     assert cluster.preferred == "2"
     bare, other = (
         replace(MECHANISMS, key="3", issue=None),
         replace(MECHANISMS, key="0", kind="dataset", abstract="All of it."),
     )
-    assert clusters(pairs([bare, other]), [bare, other])[0].preferred == "3"
+    assert build_clusters(find_pairs([bare, other]), [bare, other])[0].preferred == "3"
     twins = [replace(MECHANISMS, key=key) for key in ("z", "y")]
-    assert clusters(pairs(twins), twins)[0].preferred == "y"
+    assert build_clusters(find_pairs(twins), twins)[0].preferred == "y"
 
 
 def test_a_pair_left_out_undoes_the_cluster() -> None:
     records = [MECHANISMS, replace(MECHANISMS, key="b")]
-    assert clusters((), records) == ()
+    assert build_clusters((), records) == ()
 
 
 def test_a_key_stands_for_one_candidate() -> None:
     with pytest.raises(ValueError, match="'a' stands for 2 candidates"):
-        pairs([MECHANISMS, MECHANISMS])
+        find_pairs([MECHANISMS, MECHANISMS])
 
 
 def test_nothing_makes_nothing() -> None:
-    assert pairs([]) == ()
-    assert clusters((), []) == ()
+    assert find_pairs([]) == ()
+    assert build_clusters((), []) == ()
 
 
 def test_a_work_as_candidate() -> None:
-    candidate = of_work(normalise.normalise(LIPSITZ))
+    candidate = candidate_of_work(normalise.normalise(LIPSITZ))
     assert candidate == replace(MECHANISMS, key="10.1016/j.cpr.2013.09.002", doi="10.1016/j.cpr.2013.09.002")
     group = message(
         "10.5555/group", "A trial", 2001, author=[{"name": "The Study Group"}], editor=[person("Weissman", "Myrna M.")]
     )
-    assert of_work(normalise.normalise(group)).authors == "The Study Group"
+    assert candidate_of_work(normalise.normalise(group)).authors == "The Study Group"
 
 
 def test_a_registered_notice_is_not_its_work_whatever_its_title() -> None:
     update = {"update-to": [{"DOI": "10.1016/j.cpr.2013.09.002", "type": "erratum", "source": "publisher"}]}
-    notice = of_work(normalise.normalise({**LIPSITZ, "DOI": "10.1016/j.cpr.2014.01.001", **update}))
+    notice = candidate_of_work(normalise.normalise({**LIPSITZ, "DOI": "10.1016/j.cpr.2014.01.001", **update}))
     assert notice.kind == "notice"
-    assert thought(of_work(normalise.normalise(LIPSITZ)), notice) is None
+    assert thought(candidate_of_work(normalise.normalise(LIPSITZ)), notice) is None
     titled = replace(
         notice, key="c", doi=None, title="Erratum: Mechanisms of change in interpersonal therapy (IPT)", kind=None
     )
@@ -464,11 +464,11 @@ def test_clusters_are_apart_and_the_order_of_records_does_not_matter(
     rows: list[dict[str, str]], chance: random.Random
 ) -> None:
     records = [Candidate(key=f"{number}", **row) for number, row in enumerate(rows)]
-    found = pairs(records)
-    made = clusters(found, records)
+    found = find_pairs(records)
+    made = build_clusters(found, records)
     shuffled = chance.sample(records, len(records))
-    assert pairs(shuffled) == found
-    assert clusters(found, shuffled) == made
+    assert find_pairs(shuffled) == found
+    assert build_clusters(found, shuffled) == made
     members = [key for cluster in made for key in cluster.members]
     assert len(members) == len(set(members))
     assert all(
@@ -477,7 +477,9 @@ def test_clusters_are_apart_and_the_order_of_records_does_not_matter(
     same = {(pair.first, pair.second) for pair in found if pair.verdict == "same"}
     held = {pair for pair in same if any({*pair} <= {*cluster.members} for cluster in made)}
     home = {key: cluster.preferred for cluster in made for key in cluster.members}
-    asked = [{home.get(pair.first, pair.first), home.get(pair.second, pair.second)} for pair in waiting(found, made)]
+    asked = [
+        {home.get(pair.first, pair.first), home.get(pair.second, pair.second)} for pair in pairs_to_check(found, made)
+    ]
     assert all({home.get(first, first), home.get(second, second)} in asked for first, second in same - held)
     assert all(asked.count(question) == 1 and len(question) == 2 for question in asked)
 
@@ -514,7 +516,7 @@ def test_many_records_of_one_title_are_not_compared_each_with_each(monkeypatch: 
         )
         for number in range(3000)
     ]
-    assert pairs(records) == ()
+    assert find_pairs(records) == ()
     assert compared < 30 * len(records)
 
 

@@ -29,10 +29,10 @@ from evidence.linkage.field_comparison import Pages
     ],
 )
 def test_one_list_of_authors_in_many_forms(raw: str) -> None:
-    people = field_comparison.people("Weissman, Myrna M.; Markowitz, John C.; Klerman, Gerald L.")
-    assert len(field_comparison.people(raw)) == 3
-    assert field_comparison.compare_people(people, field_comparison.people(raw)) == "same"
-    assert field_comparison.compare_people(field_comparison.people(raw), people) == "same"
+    people = field_comparison.read_people("Weissman, Myrna M.; Markowitz, John C.; Klerman, Gerald L.")
+    assert len(field_comparison.read_people(raw)) == 3
+    assert field_comparison.compare_people(people, field_comparison.read_people(raw)) == "same"
+    assert field_comparison.compare_people(field_comparison.read_people(raw), people) == "same"
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,10 @@ def test_one_list_of_authors_in_many_forms(raw: str) -> None:
     ],
 )
 def test_people(first: str, second: str, expected: field_comparison.PeopleGrade) -> None:
-    assert field_comparison.compare_people(field_comparison.people(first), field_comparison.people(second)) == expected
+    assert (
+        field_comparison.compare_people(field_comparison.read_people(first), field_comparison.read_people(second))
+        == expected
+    )
 
 
 @pytest.mark.parametrize(
@@ -78,14 +81,16 @@ def test_people(first: str, second: str, expected: field_comparison.PeopleGrade)
     ],
 )
 def test_containers(first: str, second: str | None, expected: field_comparison.Grade) -> None:
-    one, two = field_comparison.container(first), field_comparison.container(second)
+    one, two = field_comparison.read_container(first), field_comparison.read_container(second)
     assert field_comparison.compare_containers(one, two) == expected
     assert field_comparison.compare_containers(two, one) == expected
 
 
 def test_a_shared_issn_outweighs_the_names() -> None:
-    one = field_comparison.container("Jinko Chino Gakkai Ronbunshi", "1346-0714 (Print)\n1346-0714")
-    two = field_comparison.container("Transactions of the Japanese Society for Artificial Intelligence", "13460714")
+    one = field_comparison.read_container("Jinko Chino Gakkai Ronbunshi", "1346-0714 (Print)\n1346-0714")
+    two = field_comparison.read_container(
+        "Transactions of the Japanese Society for Artificial Intelligence", "13460714"
+    )
     assert field_comparison.compare_containers(one, two) == "same"
 
 
@@ -113,7 +118,7 @@ def test_a_shared_issn_outweighs_the_names() -> None:
     ],
 )
 def test_pages(raw: str | None, expected: Pages | None) -> None:
-    assert field_comparison.pages(raw) == expected
+    assert field_comparison.read_pages(raw) == expected
 
 
 @pytest.mark.parametrize(
@@ -131,14 +136,20 @@ def test_pages(raw: str | None, expected: Pages | None) -> None:
     ],
 )
 def test_pages_compared(first: str, second: str, expected: field_comparison.PagesGrade) -> None:
-    assert field_comparison.compare_pages(field_comparison.pages(first), field_comparison.pages(second)) == expected
-    assert field_comparison.compare_pages(field_comparison.pages(second), field_comparison.pages(first)) == expected
+    assert (
+        field_comparison.compare_pages(field_comparison.read_pages(first), field_comparison.read_pages(second))
+        == expected
+    )
+    assert (
+        field_comparison.compare_pages(field_comparison.read_pages(second), field_comparison.read_pages(first))
+        == expected
+    )
 
 
 def test_numbers_and_issues() -> None:
-    assert field_comparison.number("4 (1) (no pagination)") == field_comparison.number("04") == "4"
-    assert field_comparison.number("Suppl. 1") == "s1"
-    assert field_comparison.number("(Jul)") is None
+    assert field_comparison.read_number("4 (1) (no pagination)") == field_comparison.read_number("04") == "4"
+    assert field_comparison.read_number("Suppl. 1") == "s1"
+    assert field_comparison.read_number("(Jul)") is None
     for first, second, expected in (
         ("3", "3", "same"),
         ("Pt 3", "3", "same"),
@@ -151,7 +162,8 @@ def test_numbers_and_issues() -> None:
         (None, "4", "unknown"),
     ):
         assert (
-            field_comparison.compare_issues(field_comparison.issue(first), field_comparison.issue(second)) == expected
+            field_comparison.compare_issues(field_comparison.read_issue(first), field_comparison.read_issue(second))
+            == expected
         ), (first, second)
 
 
@@ -172,27 +184,31 @@ def test_numbers_and_issues() -> None:
     ],
 )
 def test_dois(first: str, second: str, expected: field_comparison.DoiGrade) -> None:
-    assert field_comparison.compare_dois(field_comparison.doi(first), field_comparison.doi(second)) == expected
-    assert field_comparison.compare_dois(field_comparison.doi(second), field_comparison.doi(first)) == expected
+    assert (
+        field_comparison.compare_dois(field_comparison.read_doi(first), field_comparison.read_doi(second)) == expected
+    )
+    assert (
+        field_comparison.compare_dois(field_comparison.read_doi(second), field_comparison.read_doi(first)) == expected
+    )
 
 
 def test_the_version_at_the_end() -> None:
-    assert field_comparison.version("10.1002/14651858.cd002273.pub3") == 3
-    assert field_comparison.version("10.12688/f1000research.7431.2") == 2
-    assert field_comparison.version("10.1176/ajp.148.8.997") == 0
-    assert field_comparison.version(None) == 0
+    assert field_comparison.doi_version("10.1002/14651858.cd002273.pub3") == 3
+    assert field_comparison.doi_version("10.12688/f1000research.7431.2") == 2
+    assert field_comparison.doi_version("10.1176/ajp.148.8.997") == 0
+    assert field_comparison.doi_version(None) == 0
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_any_text_is_read_and_compared_both_ways(first: str, second: str) -> None:
     fields: tuple[tuple[Callable[[str], Any], Callable[[Any, Any], str]], ...] = (
-        (field_comparison.people, field_comparison.compare_people),
-        (field_comparison.container, field_comparison.compare_containers),
-        (field_comparison.pages, field_comparison.compare_pages),
-        (field_comparison.number, field_comparison.compare_numbers),
-        (field_comparison.issue, field_comparison.compare_issues),
-        (field_comparison.doi, field_comparison.compare_dois),
+        (field_comparison.read_people, field_comparison.compare_people),
+        (field_comparison.read_container, field_comparison.compare_containers),
+        (field_comparison.read_pages, field_comparison.compare_pages),
+        (field_comparison.read_number, field_comparison.compare_numbers),
+        (field_comparison.read_issue, field_comparison.compare_issues),
+        (field_comparison.read_doi, field_comparison.compare_dois),
     )
     for read, compare in fields:
         one, two = read(first), read(second)

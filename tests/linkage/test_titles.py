@@ -11,9 +11,9 @@ from evidence.linkage import titles
 
 def grade(first: str, second: str) -> titles.TitleGrade:
     """The grade, whichever title comes first."""
-    one, two = titles.read(first), titles.read(second)
-    assert titles.compare(one, two) == titles.compare(two, one)
-    return titles.compare(one, two)
+    one, two = titles.read_title(first), titles.read_title(second)
+    assert titles.compare_titles(one, two) == titles.compare_titles(two, one)
+    return titles.compare_titles(one, two)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_grades(first: str, second: str, expected: titles.TitleGrade) -> None:
     ],
 )
 def test_notices_and_notes(raw: str, notice: str | None) -> None:
-    title = titles.read(raw)
+    title = titles.read_title(raw)
     assert title is not None
     assert title.notice == notice
     assert title.words == ("couple", "therapy", "for", "depression")
@@ -100,14 +100,14 @@ def test_a_remark_that_the_field_cut_off_is_left_out() -> None:
 
 @pytest.mark.parametrize("raw", [None, "", "  ", "UNKNOWN", "n/a", "[Not available].", "Untitled"])
 def test_placeholders_are_no_titles(raw: str | None) -> None:
-    assert titles.read(raw) is None
+    assert titles.read_title(raw) is None
 
 
 def test_the_name_of_the_container_is_no_title() -> None:
     journal = "Communications of the Association for Information Systems"
-    assert titles.read(f"{journal} {journal} Volume 52 Paper 41", journal) is None
-    assert titles.read(journal, journal) is None
-    assert titles.read(journal, "Another journal") is not None
+    assert titles.read_title(f"{journal} {journal} Volume 52 Paper 41", journal) is None
+    assert titles.read_title(journal, journal) is None
+    assert titles.read_title(journal, "Another journal") is not None
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_the_name_of_the_container_is_no_title() -> None:
     ],
 )
 def test_numbers_tell_parts_apart(raw: str, numbers: tuple[str, ...]) -> None:
-    title = titles.read(raw)
+    title = titles.read_title(raw)
     assert title is not None
     assert title.numbers == numbers
 
@@ -141,7 +141,7 @@ def test_numbers_tell_parts_apart(raw: str, numbers: tuple[str, ...]) -> None:
     ],
 )
 def test_formulas(raw: str, formula: bool) -> None:
-    title = titles.read(raw)
+    title = titles.read_title(raw)
     assert title is not None
     assert title.formula is formula
 
@@ -149,6 +149,6 @@ def test_formulas(raw: str, formula: bool) -> None:
 @settings(max_examples=100, deadline=None)
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_any_text_is_read_and_compared_both_ways(first: str, second: str) -> None:
-    one, two = titles.read(first), titles.read(second)
-    assert titles.compare(one, two) == titles.compare(two, one)
-    assert titles.compare(one, one) == ("same" if one else "unknown")
+    one, two = titles.read_title(first), titles.read_title(second)
+    assert titles.compare_titles(one, two) == titles.compare_titles(two, one)
+    assert titles.compare_titles(one, one) == ("same" if one else "unknown")

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from datasette.app import Datasette
 
+from evidence.authors import full_names
 from evidence.database.connection import open_evidence
 from evidence.database.selection import full_rows
 from evidence.export import formats
-from evidence.export.reference_formats import names
 from evidence.model import Doi
 from evidence.publish import serve
 from tests import site_sample
@@ -64,6 +64,6 @@ async def test_a_cell_of_authors_is_the_names_one_by_one(tmp_path: Path) -> None
     with closing(open_evidence(path)) as conn:
         dois = [Doi(work[0]) for work in site_sample.WORKS]
         whole, flat = list(full_rows(conn, dois)), list(full_rows(conn, dois, flat=True))
-    assert [row | {"authors_full": names(row["authors_full"])} for row in whole] == flat
+    assert [row | {"authors_full": full_names(row["authors_full"])} for row in whole] == flat
     assert "Credited 2; " in next(row["authors_full"] for row in flat if row["doi"] == "10.1002/cpp.1774")
     assert list(formats.csv_rows(whole)) == list(formats.csv_rows(flat))

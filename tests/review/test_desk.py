@@ -54,7 +54,7 @@ def db(harvested: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def room(db: Path, monkeypatch: pytest.MonkeyPatch) -> desk.Desk:
+def the_desk(db: Path, monkeypatch: pytest.MonkeyPatch) -> desk.Desk:
     """The desk of `REVIEWER`, opened as `evidence serve` opens it."""
     told, _ = desk.local_desk(db, ledger(db), REVIEWER)
     for name, value in told.items():
@@ -109,19 +109,19 @@ def had(page: httpx.Response) -> list[str]:
     return re.findall(r'name="had" value="([^"]+)"', page.text)
 
 
-def test_words_on_an_old_doi_are_words_on_its_work(db: Path, room: desk.Desk) -> None:
+def test_a_decision_on_an_old_doi_is_one_on_its_work(db: Path, the_desk: desk.Desk) -> None:
     with closing(sqlite3.connect(db)) as conn:
         (found,) = conn.execute("select doi from works where verdict = 'include' order by doi limit 1").fetchone()
-    assert room.decide(REVIEWER, desk.Submission(Doi(found), "exclude", (), (), EXCLUDED))
-    assert [word.doi for word in room.decisions_on(Doi(found))] == [found]
+    assert the_desk.decide(REVIEWER, desk.Submission(Doi(found), "exclude", (), (), EXCLUDED))
+    assert [word.doi for word in the_desk.decisions_on(Doi(found))] == [found]
     with closing(sqlite3.connect(db)) as conn, conn:
         run = conn.execute("select max(run) from runs").fetchone()[0]
         conn.execute("insert into aliases (alias, doi, first_run) values (?, '10.1002/cpp.1774', ?)", (found, run))
-    assert [word.doi for word in room.decisions_on(Doi("10.1002/cpp.1774"))] == ["10.1002/cpp.1774"]
-    assert [act.doi for act in room.decided_by(REVIEWER)] == ["10.1002/cpp.1774"]
-    assert room.canonical_doi(Doi(found)) == "10.1002/cpp.1774"
-    assert room.undo(REVIEWER, Doi(found), room.decided_by(REVIEWER)[0].made_at)
-    assert room.decided_by(REVIEWER) == []
+    assert [word.doi for word in the_desk.decisions_on(Doi("10.1002/cpp.1774"))] == ["10.1002/cpp.1774"]
+    assert [act.doi for act in the_desk.decided_by(REVIEWER)] == ["10.1002/cpp.1774"]
+    assert the_desk.canonical_doi(Doi(found)) == "10.1002/cpp.1774"
+    assert the_desk.undo(REVIEWER, Doi(found), the_desk.decided_by(REVIEWER)[0].made_at)
+    assert the_desk.decided_by(REVIEWER) == []
 
 
 # ---------------------------------------------------------------------- who may
@@ -136,7 +136,7 @@ async def test_without_a_desk_there_is_no_route_that_writes(db: Path, monkeypatc
     assert "Desk" not in (await stranger.get("/")).text
 
 
-async def test_only_a_reviewer_sits_at_it(db: Path, room: desk.Desk) -> None:
+async def test_only_reviewers_can_use_the_desk(db: Path, the_desk: desk.Desk) -> None:
     ds = await site(db)
     for who in (None, "M. Allory", ""):
         visitor = Browser(ds, who)
@@ -153,20 +153,20 @@ async def test_only_a_reviewer_sits_at_it(db: Path, room: desk.Desk) -> None:
     assert read_ledger(ledger(db)) == ()
 
 
-async def test_the_printed_link_lets_in_and_is_no_secret_of_another_server(db: Path, room: desk.Desk) -> None:
+async def test_the_printed_link_logs_in_at_this_server_only(db: Path, the_desk: desk.Desk) -> None:
     visitor = Browser(await site(db), None)
-    page = await visitor.get(f"/desk/login?token={room._token}")
+    page = await visitor.get(f"/desk/login?token={the_desk._token}")
     assert (page.status_code, page.url.path) == (200, "/desk")
-    assert room.reviewer_of_token("") is None
-    assert room.reviewer_of_token("é") is None
+    assert the_desk.reviewer_of_token("") is None
+    assert the_desk.reviewer_of_token("é") is None
     cookie = page.history[0].headers["set-cookie"]
     assert "HttpOnly" in cookie
     assert "samesite=lax" in cookie.lower()
-    assert str(room._token) not in (await visitor.get("/-/metadata.json")).text
-    assert str(room._token) not in page.text
+    assert str(the_desk._token) not in (await visitor.get("/-/metadata.json")).text
+    assert str(the_desk._token) not in page.text
 
 
-async def test_a_form_of_another_site_is_refused(db: Path, room: desk.Desk) -> None:
+async def test_a_form_of_another_site_is_refused(db: Path, the_desk: desk.Desk) -> None:
     browser = Browser(await site(db), REVIEWER)
     doi = shown_doi(await browser.get("/desk"))
     good = browser.token
@@ -184,9 +184,11 @@ async def test_a_form_of_another_site_is_refused(db: Path, room: desk.Desk) -> N
 # ---------------------------------------------------------------------- what it does
 
 
-async def test_a_verdict_goes_to_the_ledger_shows_at_once_and_brings_the_next(db: Path, room: desk.Desk) -> None:
+async def test_a_verdict_is_in_the_ledger_shows_at_once_and_the_next_work_follows(
+    db: Path, the_desk: desk.Desk
+) -> None:
     browser = Browser(await site(db), REVIEWER)
-    waiting = room.queue("waiting", REVIEWER)
+    waiting = the_desk.queue("waiting", REVIEWER)
     assert len(waiting) > 2
     first = shown_doi(await browser.get("/desk"))
     assert first == waiting[0]
@@ -203,43 +205,43 @@ async def test_a_verdict_goes_to_the_ledger_shows_at_once_and_brings_the_next(db
         REVIEWER,
         "unsure",
     )
-    assert room.queue("waiting", REVIEWER) == waiting[1:]
+    assert the_desk.queue("waiting", REVIEWER) == waiting[1:]
     page = await browser.get(f"/doi/{first}")
     assert "Reviewers’ decisions" in page.text
     assert EXCLUDED in page.text
     assert "Reviewers’ decisions" in (await browser.get("/changes")).text
 
 
-async def test_who_is_unsure_is_not_asked_again_and_another_is(db: Path, room: desk.Desk) -> None:
+async def test_an_unsure_work_waits_for_other_reviewers_only(db: Path, the_desk: desk.Desk) -> None:
     browser = Browser(await site(db), REVIEWER)
-    waiting = room.queue("waiting", REVIEWER)
+    waiting = the_desk.queue("waiting", REVIEWER)
     await browser.get("/desk")
     await browser.post("/desk/decide", doi=waiting[0], verdict="unsure", reason=UNSURE, back="waiting")
-    assert room.queue("waiting", REVIEWER) == waiting[1:]
-    assert room.queue("waiting", OTHER) == waiting
+    assert the_desk.queue("waiting", REVIEWER) == waiting[1:]
+    assert the_desk.queue("waiting", OTHER) == waiting
     assert verdict(db, waiting[0]) == ("unsure", "person")
 
 
-async def test_undo_takes_back_and_steps_back(db: Path, room: desk.Desk) -> None:
+async def test_undo_withdraws_and_goes_back_to_the_work(db: Path, the_desk: desk.Desk) -> None:
     browser = Browser(await site(db), REVIEWER)
-    waiting = room.queue("waiting", REVIEWER)
+    waiting = the_desk.queue("waiting", REVIEWER)
     await browser.get("/desk")
     for doi in waiting[:2]:
         await browser.post("/desk/decide", doi=doi, verdict="include", reason="x", back="waiting")
     for doi in reversed(waiting[:2]):
-        act = room.decided_by(REVIEWER)[0]
+        act = the_desk.decided_by(REVIEWER)[0]
         assert act.doi == doi
         back = await browser.post("/desk/undo", doi=act.doi, made_at=act.made_at, back="waiting")
         assert shown_doi(back) == doi
         assert verdict(db, doi) == ("unsure", "rule")
-    assert room.decided_by(REVIEWER) == []
+    assert the_desk.decided_by(REVIEWER) == []
     assert len(read_ledger(ledger(db))) == 4  # nothing is ever removed
-    assert room.queue("waiting", REVIEWER) == waiting
+    assert the_desk.queue("waiting", REVIEWER) == waiting
     again = await browser.post("/desk/undo", doi=waiting[0], made_at="2026-01-01T00:00:00Z")
     assert (again.status_code, "already" in again.text) == (409, True)
 
 
-async def test_tags_are_ticked_and_unticked(db: Path, room: desk.Desk) -> None:
+async def test_ticked_and_unticked_tags_are_decisions(db: Path, the_desk: desk.Desk) -> None:
     browser = Browser(await site(db), REVIEWER)
     doi = "10.1002/cpp.1774"
     page = await browser.get(f"/desk?doi={doi}")
@@ -253,12 +255,12 @@ async def test_tags_are_ticked_and_unticked(db: Path, room: desk.Desk) -> None:
     assert set(had(after)) == {*kept, "outcome:cost"}
     said = {(word.action, word.facet, word.value) for word in read_ledger(ledger(db))}
     assert said == {("untag", "variant", "ipt"), ("tag", "outcome", "cost")}
-    act = room.decided_by(REVIEWER)[0]
+    act = the_desk.decided_by(REVIEWER)[0]
     back = await browser.post("/desk/undo", doi=doi, made_at=act.made_at, back="waiting")
     assert had(back) == before
 
 
-async def test_what_makes_no_sense_is_said_and_nothing_typed_is_lost(db: Path, room: desk.Desk) -> None:
+async def test_an_invalid_form_is_shown_again_with_what_was_typed(db: Path, the_desk: desk.Desk) -> None:
     browser = Browser(await site(db), REVIEWER)
     doi = shown_doi(await browser.get("/desk"))
     for fields, problem in (
@@ -281,11 +283,13 @@ async def test_what_makes_no_sense_is_said_and_nothing_typed_is_lost(db: Path, r
     assert read_ledger(ledger(db)) == ()
 
 
-async def test_reviewers_who_disagree_meet_under_look_again(db: Path, room: desk.Desk, book: Taxonomy) -> None:
+async def test_works_on_which_reviewers_disagree_are_under_look_again(
+    db: Path, the_desk: desk.Desk, book: Taxonomy
+) -> None:
     browser = Browser(await site(db), REVIEWER)
-    doi = room.queue("waiting", REVIEWER)[0]
+    doi = the_desk.queue("waiting", REVIEWER)[0]
     say(db, book, doi, "include", OTHER)
-    assert room.queue("second", REVIEWER) == [doi]
+    assert the_desk.queue("second", REVIEWER) == [doi]
     blind = await browser.get("/desk?queue=second")
     assert shown_doi(blind) == doi
     assert OTHER not in blind.text
@@ -299,7 +303,7 @@ async def test_reviewers_who_disagree_meet_under_look_again(db: Path, room: desk
     assert verdict(db, doi) == ("include", "person")
 
 
-async def test_pairs_are_decided(db: Path, room: desk.Desk) -> None:
+async def test_pairs_are_decided(db: Path, the_desk: desk.Desk) -> None:
     first, other = "10.1002/cpp.1774", "10.1016/j.cpr.2013.09.002"
     with closing(sqlite3.connect(db)) as conn, conn:
         conn.execute("insert into duplicates values (?, ?, 'doubtful', 'rule', 'the titles are alike')", (first, other))
@@ -310,13 +314,13 @@ async def test_pairs_are_decided(db: Path, room: desk.Desk) -> None:
     (word,) = read_ledger(ledger(db))
     assert (word.action, word.facet, word.value) == ("tag", SAME_WORK, other)
     assert "duplicate" in {verdict(db, first)[0], verdict(db, other)[0]}
-    act = room.decided_by(REVIEWER)[0]
+    act = the_desk.decided_by(REVIEWER)[0]
     await browser.post("/desk/undo", doi=act.doi, made_at=act.made_at, back="pairs")
     assert "duplicate" not in {verdict(db, first)[0], verdict(db, other)[0]}
 
 
-async def test_a_word_during_a_sync_is_kept_and_said_to_show_later(
-    db: Path, room: desk.Desk, book: Taxonomy, monkeypatch: pytest.MonkeyPatch
+async def test_a_decision_during_a_sync_is_kept_and_shows_later(
+    db: Path, the_desk: desk.Desk, book: Taxonomy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(desk, "PATIENCE", 0.01)
     browser = Browser(await site(db), REVIEWER)
@@ -326,12 +330,12 @@ async def test_a_word_during_a_sync_is_kept_and_said_to_show_later(
     assert "A sync is running" in after.text
     assert shown_doi(after) != doi
     assert verdict(db, doi) == ("unsure", "rule")
-    assert doi not in room.queue("waiting", REVIEWER)
+    assert doi not in the_desk.queue("waiting", REVIEWER)
     rejudge_database(db, ledger(db), book, desk._now)
     assert verdict(db, doi) == ("include", "person")
 
 
-async def test_hostile_text_is_inert(db: Path, room: desk.Desk) -> None:
+async def test_hostile_text_is_escaped(db: Path, the_desk: desk.Desk) -> None:
     bad = '"><script>window.ran=1</script>\u202e'
     browser = Browser(await site(db), REVIEWER)
     doi = shown_doi(await browser.get("/desk"))
@@ -349,34 +353,34 @@ async def test_hostile_text_is_inert(db: Path, room: desk.Desk) -> None:
 
 
 def test_of_decisions_within_a_second_the_last_is_the_newest(
-    db: Path, room: desk.Desk, book: Taxonomy, monkeypatch: pytest.MonkeyPatch
+    db: Path, the_desk: desk.Desk, book: Taxonomy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(desk, "_now", lambda: datetime(2026, 11, 24, 9, tzinfo=UTC))
     works = ["10.1002/cpp.1774", "10.1002/jclp.21857", "10.1016/j.cpr.2013.09.002"]
     for reason, order in (("first", works), ("then", works[::-1])):
         for doi in order:
             say(db, book, doi, "unsure", REVIEWER, reason)
-        assert [act.doi for act in room.decided_by(REVIEWER)] == order[::-1]
+        assert [act.doi for act in the_desk.decided_by(REVIEWER)] == order[::-1]
 
 
-def test_ready_reasons_learn_from_what_was_written_twice(db: Path, room: desk.Desk, book: Taxonomy) -> None:
-    dois = room.queue("waiting", REVIEWER)
+def test_reasons_written_twice_are_offered(db: Path, the_desk: desk.Desk, book: Taxonomy) -> None:
+    dois = the_desk.queue("waiting", REVIEWER)
     for doi in dois[:2]:
         say(db, book, doi, "exclude", REVIEWER, "A letter only")
     say(db, book, dois[2], "exclude", REVIEWER, "Said once")
-    assert room.reasons(REVIEWER)["exclude"] == [*desk.READY["exclude"], "A letter only"]
-    assert room.reasons(OTHER)["exclude"] == [*desk.READY["exclude"]]
+    assert the_desk.reasons(REVIEWER)["exclude"] == [*desk.READY["exclude"], "A letter only"]
+    assert the_desk.reasons(OTHER)["exclude"] == [*desk.READY["exclude"]]
 
 
-def test_another_ledger_in_its_place_is_noticed(db: Path, room: desk.Desk, book: Taxonomy) -> None:
-    first, second = room.queue("waiting", REVIEWER)[:2]
+def test_a_replaced_ledger_is_read_again(db: Path, the_desk: desk.Desk, book: Taxonomy) -> None:
+    first, second = the_desk.queue("waiting", REVIEWER)[:2]
     say(db, book, first, "exclude", REVIEWER)
-    assert [act.doi for act in room.decided_by(REVIEWER)] == [first]
+    assert [act.doi for act in the_desk.decided_by(REVIEWER)] == [first]
     kept = ledger(db).rename(db.with_name("kept.db"))
     for log in db.parent.glob("decisions.db-*"):
         log.unlink()
     say(db, book, second, "exclude", REVIEWER)
-    assert [act.doi for act in room.decided_by(REVIEWER)] == [second]
+    assert [act.doi for act in the_desk.decided_by(REVIEWER)] == [second]
     assert kept.exists()
 
 

@@ -22,6 +22,7 @@ from evidence.rules import engine
 from evidence.rules.judge import judge, text_digest
 from evidence.rules.taxonomy import Taxonomy
 from evidence.rules.terms import Text
+from tests.builders import decision
 from tests.data import SAMPLES, find, json_lines
 
 WORK = Work(Doi("10.1002/cpp.1774"), title="Interpersonal psychotherapy: past, present, and future")
@@ -30,8 +31,8 @@ WORK = Work(Doi("10.1002/cpp.1774"), title="Interpersonal psychotherapy: past, p
 def said(
     action: str = "verdict", verdict: str | None = "include", by: str = "A", at: str = "2026-01-01", **more: object
 ) -> Decision:
-    base = Decision(WORK.doi, action, verdict, None, None, "why", by, at, None, text_digest(WORK))  # type: ignore[arg-type]
-    return replace(base, **more)  # type: ignore[arg-type]
+    of_today: dict[str, object] = {"record": text_digest(WORK)}
+    return decision(WORK.doi, verdict, by, action=action, made_at=at, **of_today | more)
 
 
 def test_a_decision_wins_and_the_newest_counts(book: Taxonomy) -> None:

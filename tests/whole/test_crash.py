@@ -23,7 +23,7 @@ from evidence.database.store import open_store
 from evidence.harvest import sources
 from evidence.harvest.sync import sync
 from evidence.rules.taxonomy import Taxonomy
-from tests.records import FONAGY, LIPSITZ, SMALL_YAML, WORKS, FakeRecordSource, message
+from tests.builders import FONAGY, LIPSITZ, SMALL_YAML, WORKS, FakeRecordSource, message
 
 MORE = tuple(
     message(f"10.5555/work.{n}", f"Interpersonal psychotherapy for group {n}", 2000 + n % 20) for n in range(25)
@@ -91,7 +91,7 @@ def test_killed_anywhere_and_resumed_equals_an_undisturbed_run(
     assert died == POINTS
 
 
-def test_the_crashed_run_is_said(tmp_path: Path, book: Taxonomy, clock: Callable[[], datetime]) -> None:
+def test_a_crashed_run_is_recorded(tmp_path: Path, book: Taxonomy, clock: Callable[[], datetime]) -> None:
     with open_store(tmp_path / "evidence.db") as store:
         store.start_run("crossref", "0", "2026-11-24T00:00:00Z")
     harvest(tmp_path, book, clock)

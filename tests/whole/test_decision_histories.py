@@ -47,7 +47,7 @@ from evidence.review.decide import import_decisions
 from evidence.rules import taxonomy
 from evidence.rules.screen import screen
 from evidence.rules.taxonomy import Taxonomy
-from tests.records import FONAGY, MALARIA, MARKOWITZ, STANGIER, FakeRecordSource, message
+from tests.builders import FONAGY, MALARIA, MARKOWITZ, STANGIER, FakeRecordSource, message
 from tests.whole.test_two_reviewers import CONFIG, COPY, TWIN, Clock, Review
 
 HISTORIES = int(os.environ.get("EVIDENCE_LEDGER_HISTORIES", "40"))

@@ -30,8 +30,8 @@ from evidence.harvest.sync import sync
 from evidence.harvest.sync_run import Outcome
 from evidence.model import Doi, LookupResult, Message, Page, Query, RecordStatus, Window
 from evidence.rules.taxonomy import Taxonomy
+from tests.builders import LIPSITZ, MARKOWITZ, STANGIER, WORKS, message, person
 from tests.loopback import LoopbackCrossref
-from tests.records import LIPSITZ, MARKOWITZ, STANGIER, WORKS, message, person
 
 BY_NAME = """
 sources:
@@ -150,12 +150,6 @@ class MisshapenSource:
 @pytest.fixture
 def by_name() -> Config:
     return sources.check(strict_yaml.parse(BY_NAME, "s.yaml"))
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with open_store(tmp_path / "evidence.db") as opened:
-        yield opened
 
 
 def size(store: Store) -> dict[str, int]:
@@ -343,7 +337,7 @@ def test_five_megabytes_in_any_text_are_read(
     crossref = MisshapenSource([*records, *NEIGHBOURS])
     twice(store, lambda: sync(by_name, store, crossref, book, now=clock), [f"{ODD}.0", f"{ODD}.1", f"{ODD}.3"])
     ((reason, place),) = store.conn.execute("select reason, place from rejects")
-    assert reason.startswith(f"'{ODD}.lorem ipsum") and reason.endswith("…' is no DOI") and len(reason) < 120
+    assert reason.startswith(f"'{ODD}.lorem ipsum") and reason.endswith("…' is not a valid DOI") and len(reason) < 120
     assert place == "search by-name, rank 3"
 
 

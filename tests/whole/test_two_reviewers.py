@@ -1,4 +1,4 @@
-"""People's decisions over the months: they hold for the work, under whichever DOI it stands, and nothing silences them."""
+"""People's decisions over months: they hold for the work, whichever DOI it is kept under, and none is silently ignored."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from evidence.model import SAME_WORK, Decision, Doi, Message
 from evidence.review import decisions_csv
 from evidence.review.decide import add_decisions, import_decisions
 from evidence.rules.taxonomy import Taxonomy
-from tests.records import LIPSITZ, MALARIA, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, FakeRecordSource
+from tests.builders import LIPSITZ, MALARIA, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, FakeRecordSource, tagging
 
 Clock = Callable[[], datetime]
 DOI = Doi(str(STANGIER["DOI"]))
@@ -219,7 +219,7 @@ def test_two_copies_that_exchange_their_ledgers_show_the_same(
     ],
 )
 def test_an_imported_line_that_makes_no_sense_is_named(tmp_path: Path, column: str, value: str, problem: str) -> None:
-    pair = Decision(DOI, "tag", None, SAME_WORK, COPY, "why", "A", "2026-11-24T00:00:00Z", None, None)
+    pair = tagging(DOI, SAME_WORK, COPY, by="A")
     cells = dict(zip(decisions_csv.COLUMNS, next(decisions_csv.csv_rows([pair])), strict=True)) | {column: value}
     file = tmp_path / "d.csv"
     file.write_text(",".join(decisions_csv.COLUMNS) + "\n" + ",".join(cells.values()) + "\n", encoding="utf-8")
@@ -259,10 +259,10 @@ def test_a_decision_on_a_ledger_that_was_restored_shows_at_once(review: Review) 
     assert review.verdicts()[str(MARKOWITZ["DOI"])][0] == "include"  # nobody has said anything of it any more
 
 
-def test_what_was_taken_back_elsewhere_is_a_conflict(
+def test_a_withdrawal_on_another_copy_is_a_conflict(
     review: Review, tmp_path: Path, book: Taxonomy, clock: Clock
 ) -> None:
-    """A decision, and the withdrawal of another one by somebody who did not know of it: neither goes without a word."""
+    """A decision, and the withdrawal of another one by somebody who did not know of it: both are reported."""
     other = Review(tmp_path / "b", book, clock)
     for copy in (review, other):
         copy.sync()
@@ -274,7 +274,7 @@ def test_what_was_taken_back_elsewhere_is_a_conflict(
     assert "exclude" in (review.conflict(DOI) or "") and "withdraw" in (review.conflict(DOI) or "")
 
 
-def test_a_pair_that_was_taken_back_elsewhere_waits_for_a_person(
+def test_a_pair_that_was_withdrawn_on_another_copy_waits_for_a_person(
     review: Review, tmp_path: Path, book: Taxonomy, clock: Clock
 ) -> None:
     other = Review(tmp_path / "b", book, clock)
@@ -290,8 +290,8 @@ def test_a_pair_that_was_taken_back_elsewhere_waits_for_a_person(
     assert "A: said that they are one work, and took that back" in waiting["reason"]
 
 
-def test_a_later_word_stands_though_two_records_are_two_works_again(review: Review) -> None:
-    """Its reviewer had the first word before them by way of the second, which is now one on another work."""
+def test_a_later_decision_counts_though_two_records_are_two_works_again(review: Review) -> None:
+    """Its reviewer had seen the first decision by way of the second, which is now on another work."""
     ticks, day = review.clock, [29]
     review.clock = lambda: ticks().replace(day=day[0])
     review.sync(*WORKS, TWIN)
@@ -307,26 +307,26 @@ def test_a_later_word_stands_though_two_records_are_two_works_again(review: Revi
     assert (found[stands][0], found[hidden][0]) == ("exclude", "unsure")
 
 
-def pair_said(review: Review, one: str, other: str) -> tuple[str, str]:
+def decided_pair(review: Review, one: str, other: str) -> tuple[str, str]:
     with reading(review.db) as conn:
         first, second = sorted((one, other))
         return queries.pairs_decided_by_people(conn)[first, second]
 
 
-def test_a_pair_says_what_it_overrules_and_why_it_is_not_joined(review: Review) -> None:
+def test_the_reason_of_a_pair_names_what_it_overrules_and_why_it_is_not_joined(review: Review) -> None:
     excluded, third = str(MALARIA["DOI"]), str(MARKOWITZ["DOI"])
     with open_store(review.db) as store:
         sync(CONFIG, store, FakeRecordSource(WORKS), review.book, now=review.clock, full=True, take=[MALARIA])
     review.decide(DOI, tags=[(SAME_WORK, excluded)])
-    assert pair_said(review, DOI, excluded) == ("same", f"A: why (Not joined: {excluded} is excluded.)")
+    assert decided_pair(review, DOI, excluded) == ("same", f"A: why (Not joined: {excluded} is excluded.)")
     assert review.judge() == 0  # and it stays so
     review.decide(DOI, tags=[(SAME_WORK, third)])
     review.decide(DOI, untags=[(SAME_WORK, third)], by="B")
-    assert pair_said(review, DOI, third) == ("apart", "B: why (People disagree: A: one work.)")
+    assert decided_pair(review, DOI, third) == ("apart", "B: why (People disagree: A: one work.)")
     between = str(LIPSITZ["DOI"])
     review.decide(DOI, tags=[(SAME_WORK, between)])
     review.decide(between, tags=[(SAME_WORK, third)])
-    said = [pair_said(review, between, doi) for doi in (DOI, third)]
+    said = [decided_pair(review, between, doi) for doi in (DOI, third)]
     assert {verdict for verdict, _ in said} == {"same"}
     assert sum("(Not joined: " in reason and "two works, as people decided" in reason for _, reason in said) == 1
 
@@ -394,7 +394,7 @@ def test_a_pair_may_be_named_by_an_old_doi(review: Review) -> None:
         review.decide(DOI, tags=[(SAME_WORK, COPY)])
 
 
-def test_what_is_said_again_shows_in_a_harvest_that_was_restored(review: Review) -> None:
+def test_a_repeated_decision_shows_in_a_restored_harvest(review: Review) -> None:
     review.sync()
     backup = review.db.read_bytes()
     review.decide(DOI, "exclude")

@@ -27,7 +27,7 @@ from evidence.rules.taxonomy import Taxonomy
 from tests import year as showing
 from tests.harvest.test_rejudge import edited
 from tests.world import DAY, World
-from tests.year import SOURCES, VERDICTS, Copy, Notice, Word, same_work
+from tests.year import SOURCES, VERDICTS, Copy, Given, Notice, same_work
 
 RECORDS = 60
 """How many studies there are in January."""
@@ -64,7 +64,7 @@ class Year:
         self.about: dict[Notice, str] = {}
         self.family: dict[str, str] = {}
         self.kinds: dict[str, set[str]] = defaultdict(set)
-        self.words: list[Word] = []
+        self.given: list[Given] = []
         self.kept: dict[str, dict[str, Any]] = {}
         self.number = 0
         for _ in range(records):
@@ -138,13 +138,13 @@ class Year:
     # ------------------------------------------------------------------ reviewers
 
     def decide(self, copy: Copy, doi: str, verdict: str) -> None:
-        """A verdict comes after all that the reviewer has seen of the work, and replaces what the same reviewer said."""
+        """A verdict comes after all that the reviewer has seen of the work, and replaces the same reviewer's earlier ones."""
         of_the_work, heads = self.of_the_work(copy, doi), copy.heads()
         if copy.decide(doi, verdict):
-            known = [w for w in self.words if w.number in copy.known]
+            known = [w for w in self.given if w.number in copy.known]
             seen = {w.number for w in known if (w.doi if w.doi in heads else self.world.prime(w.doi)) in of_the_work}
-            self.words.append(Word(len(self.words), copy.who, doi, verdict, frozenset(seen)))
-            copy.known.add(len(self.words) - 1)
+            self.given.append(Given(len(self.given), copy.who, doi, verdict, frozenset(seen)))
+            copy.known.add(len(self.given) - 1)
 
     def of_the_work(self, copy: Copy, doi: str) -> set[str]:
         """All records of the work, as this copy groups them."""
@@ -183,7 +183,7 @@ class Year:
         return f"{self.world.now:%Y-%m}-28"
 
     def harvest(self, copy: Copy, *, fail_at: int | None = None, kill_at: int | None = None) -> bool:
-        """A sync, which told what it should have; then another one, which tells nothing. Whether it was complete."""
+        """A sync, which announces what it should; then another one, which announces nothing. Whether it was complete."""
         since = copy.last_run()
         if killed := kill_at is not None and copy.killed_sync(kill_at):
             assert copy.changes(since) == [], "a killed sync announced something"
@@ -196,24 +196,24 @@ class Year:
         assert complete or fail_at is not None, outcome.troubles
         if killed or not complete:
             copy.waits.clear()
-        self._compare_told(copy, since, complete=complete)
+        self._compare_announced(copy, since, complete=complete)
         if complete:
             since = copy.last_run()
             again = copy.sync()
             assert again.changes or (again.written.new, again.written.changed, again.rejudged) == ([], [], 0)
-            self._compare_told(copy, since, complete=True)
+            self._compare_announced(copy, since, complete=True)
             self._compare_works(copy)
         return complete
 
-    def _compare_told(self, copy: Copy, since: int, *, complete: bool) -> None:
-        """The runs after `since` told what they should have. A work that is gone is asked for in turn only, and so it may take
-        several syncs until it is known to lead to another record."""
+    def _compare_announced(self, copy: Copy, since: int, *, complete: bool) -> None:
+        """The runs after `since` announced what they should have. A work that is gone is asked for in turn only, and so it
+        may take several syncs until it is known to lead to another record."""
         changes = copy.changes(since)
-        led = copy.told.led(self.world)
-        late = led & copy.told.gone - {row["before"] for row in changes if row["what"] == "moved"}
-        due = copy.told.due(self.world, SOURCES[copy.sources][1], self.notices, led - late)
+        led = copy.announced.led(self.world)
+        late = led & copy.announced.gone - {row["before"] for row in changes if row["what"] == "moved"}
+        due = copy.announced.due(self.world, SOURCES[copy.sources][1], self.notices, led - late)
         self._compare_notices(copy, since)
-        said = copy.told.hear(self.world, changes, self.notices)
+        said = copy.announced.take(self.world, changes, self.notices)
         if not complete:  # a record may be found under its new DOI, and where the old one leads not be known yet
             due["new"] |= {self.world.prime(doi) for doi in due["moved"]}
         to_one = Counter(self.world.prime(doi) for doi in due["moved"])
@@ -230,8 +230,8 @@ class Year:
             assert all(n < ASKED_WITHIN for n in copy.waits.values()), (copy.who, copy.waits)
 
     def _undecided(self, notices: set[Notice]) -> set[Notice]:
-        """Those on works that nobody decided on: of an excluded work no notice is told before it is included again."""
-        decided = {self.family[word.doi] for word in self.words}
+        """Those on works that nobody decided on: a notice on an excluded work is announced only when it is included again."""
+        decided = {self.family[word.doi] for word in self.given}
         return {notice for notice in notices if self.family[self.about[notice]] not in decided}
 
     def _compare_notices(self, copy: Copy, since: int) -> None:
@@ -242,10 +242,10 @@ class Year:
                 assert row["verdict"] in ("include", "unsure")
 
     def _compare_works(self, copy: Copy) -> None:
-        """After a complete sync the works are those that were told, where they are today."""
+        """After a complete sync the works are those that were announced, under the DOIs of today."""
         works = {doi: (gone, verdict) for doi, gone, verdict in copy.rows("select doi, gone, verdict from works")}
-        assert works.keys() == copy.told.news - copy.told.moved
-        assert {doi for doi, (gone, _) in works.items() if gone} == copy.told.gone
+        assert works.keys() == copy.announced.news - copy.announced.moved
+        assert {doi for doi, (gone, _) in works.items() if gone} == copy.announced.gone
         heads = copy.heads()
         for doi, verdict in ((doi, verdict) for doi, (_, verdict) in works.items()):
             assert self.family.get(doi) == self.family.get(heads[doi]), "records of two studies are one work"
@@ -254,7 +254,7 @@ class Year:
     def look(self, *, exchanged: bool) -> None:
         """Everything that is shown at the end of the month, on both copies."""
         for copy in (self.ann, self.bob):
-            self._compare_words(copy)
+            self._compare_verdicts(copy)
             assert copy.judge() == (0, []), "something was left to judge"
         if exchanged and not (self.ann.waits or self.bob.waits):
             self._compare_copies()
@@ -266,9 +266,9 @@ class Year:
         await showing.changes_shown(copy.db, ds, runs, f"{self.world.now:%Y-%m}-01")
         return await showing.shown(copy.db, ds)
 
-    def _compare_words(self, copy: Copy) -> None:
-        """Of each work: what people said last of it, having seen the rest, is its verdict; people who differ are named."""
-        known = [w for w in self.words if w.number in copy.known]
+    def _compare_verdicts(self, copy: Copy) -> None:
+        """The verdict of each work is the last one that people gave, having seen the others; people who disagree are named."""
+        known = [w for w in self.given if w.number in copy.known]
         after = {(number, w.who) for w in known for number in w.seen}
         heads = copy.heads()
         last: dict[str, set[str]] = defaultdict(set)
@@ -325,7 +325,7 @@ class Year:
         assert asyncio.run(look()) == self.kept[self.day]
 
     def look_back(self) -> None:
-        """At the end: every month stands as it was shown then."""
+        """At the end: every month is shown as it was shown then."""
         for day, before in self.kept.items():
             works = showing.listed(self.ann.db, day)
             boxes = showing.command(self.ann.db, "report", "prisma", "--as-of", day, "--json")
@@ -336,12 +336,12 @@ class Year:
 
     def known(self, *, kind: str = "psychotherapy") -> list[str]:
         """Studies of this kind that Crossref has and both copies know."""
-        both = self.ann.told.news & self.bob.told.news
+        both = self.ann.announced.news & self.bob.announced.news
         return sorted(self.kinds[kind] & self.world.records.keys() & both)
 
     def plain(self, *, kind: str = "psychotherapy") -> list[str]:
-        """Those of them with no notice and no word on any record of the study, and nothing else that is one of a study's."""
-        marked = {self.family[doi] for doi in self.notices.values()} | {self.family[w.doi] for w in self.words}
+        """Those of them with no notice and no verdict on any record of the study, and nothing else that is one of a study's."""
+        marked = {self.family[doi] for doi in self.notices.values()} | {self.family[w.doi] for w in self.given}
         return [doi for doi in self.known(kind=kind) if self.family[doi] not in marked]
 
 
@@ -381,11 +381,11 @@ def march(year: Year) -> None:
 
 def april(year: Year) -> None:
     """Ann saw in March's exchange that Bob says otherwise, and decides once more."""
-    disputed = year.words[2].doi
+    disputed = year.given[2].doi
     year.decide(year.ann, disputed, "include")
     year.back(min(year.world.gone))
-    year.move(year.words[0].doi, listed=False)
-    year.twin(year.words[1].doi)
+    year.move(year.given[0].doi, listed=False)
+    year.twin(year.given[1].doi)
     for _ in range(6):
         year.add()
 
@@ -416,7 +416,7 @@ def july(year: Year) -> None:
 
 
 def august(year: Year) -> None:
-    year.decide(year.ann, year.words[-2].doi, "include")
+    year.decide(year.ann, year.given[-2].doi, "include")
     study = year.plain()
     assert year.ann.decide(study[5], tags=same_work(study[6])) and year.ann.decide(study[5], untags=same_work(study[6]))
     year.twin(study[7])
@@ -536,8 +536,8 @@ def unsay(year: Year, dice: random.Random, dois: list[str]) -> None:
 
 
 def vanish(year: Year, dice: random.Random, dois: list[str]) -> None:
-    """What a record said of notices in the month in which it vanishes nobody has read: only told notices stand."""
-    told = year.ann.told.notices.keys() & year.bob.told.notices.keys() & year.notices.keys()
+    """Nobody has read what a record states of notices in the month in which it vanishes: only announced notices stay."""
+    told = year.ann.announced.notices.keys() & year.bob.announced.notices.keys() & year.notices.keys()
     untold = {year.family[year.about[notice]] for notice in year.about.keys() - told}
     if known := [doi for doi in year.known() if year.family[doi] not in untold]:
         year.vanish(dice.choice(known))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from evidence import doi as spelling
 from evidence.crossref.normalise import cited_by, indexed_at
-from evidence.model import Doi, LookupResult, Message, Page, Query, RecordStatus, Window
+from evidence.model import Decision, Doi, LookupResult, Message, Page, Query, RecordStatus, Window
 
 SMALL_YAML = """
 sources:
@@ -42,6 +43,20 @@ def message(doi: str, title: str, year: int, **more: Any) -> Message:
         "indexed": {"date-time": "2026-11-01T00:00:00Z", "date-parts": [[2026, 11, 1]]},
         "URL": f"https://doi.org/{doi}",
     } | more
+
+
+def decision(doi: str, /, verdict: str | None = "exclude", by: str = "A. Reader", **more: Any) -> Decision:
+    """A reviewer's verdict on a work (None: they take their verdict back); `more` replaces fields of the decision."""
+    action = "verdict" if verdict else "withdraw"
+    base = Decision(Doi(doi), action, verdict, None, None, "why", by, "2026-11-24T12:00:00Z", None, None)  # type: ignore[arg-type]
+    return replace(base, **more)
+
+
+def tagging(
+    doi: str, /, facet: str, value: str, *, untag: bool = False, by: str = "A. Reader", **more: Any
+) -> Decision:
+    """A reviewer's tag on a work, or (with `untag`) their decision that it does not apply; a pair where `facet` is SAME_WORK."""
+    return decision(doi, None, by, action="untag" if untag else "tag", facet=facet, value=value, **more)
 
 
 def person(family: str, given: str) -> dict[str, str]:
