@@ -343,7 +343,7 @@ def test_reports(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
     assert "years 1974–" in said
     said = run("report", "changes").out
     assert said.startswith("4 new works.\n\nNew works (4):\n")
-    assert said.count("\n  include: 10.") == 4
+    assert said.count("\n  included: 10.") == 4
     assert run("report", "changes", "--tags").out == said
     assert len(json.loads(run("report", "changes", "--since", "2000-01-01", "--json").out)) == 4
     assert "Nothing is new" in run("report", "changes", "--since", "2999-01-01").out

@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Any
 
 from evidence.database import change_log
-from evidence.export.phrases import count_noun, first_few, work_name
+from evidence.export.phrases import count_noun, first_few, verdict_label, work_name
 
 RELATIONS = {
     "own": "an earlier DOI of this work",
@@ -105,20 +105,20 @@ def change_sentence(row: Mapping[str, Any]) -> str:
         case "back":
             return f"In Crossref again: {work}."
         case "verdict":
-            return f"{before} → {after}: {work}"
+            return f"{verdict_label(before)} → {verdict_label(after)}: {work}"
         case "duplicate":
-            return f"Duplicate of {after} (before: {before}): {work}"
+            return f"Duplicate of {after} (before: {verdict_label(before)}): {work}"
         case "moved":
             return f"{before} is now {work}."
         case "tags":
             return f"{'; '.join(_tag_changes(before, after))}: {work}"
         case "new":
-            return f"{after.partition(' ')[0]}: {work}"
+            return f"{verdict_label(after.partition(' ')[0])}: {work}"
     return work
 
 
 def change_label(row: Mapping[str, Any]) -> str:
-    """A change in a few words, for use beside the work's title: `retraction`, `include → exclude`, `changed`."""
+    """A change in a few words, for use beside the work's title: `retraction`, `included → excluded`, `changed`."""
     before, after = row["before"], row["after"]
     match row["what"]:
         case "notice":
@@ -133,7 +133,7 @@ def change_label(row: Mapping[str, Any]) -> str:
         case "back":
             return "in Crossref again"
         case "verdict":
-            return f"{before} → {after}"
+            return f"{verdict_label(before)} → {verdict_label(after)}"
         case "duplicate":
             return f"duplicate of {after}"
         case "moved":
@@ -155,12 +155,12 @@ def _tag_changes(removed: str | None, added: str | None) -> list[str]:
 
 
 def _verdict_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """`2 works changed from include to exclude: …`, a line for each pair of verdicts, included works first."""
+    """`2 works changed from included to excluded: …`, a line for each pair of verdicts, included works first."""
     by_verdicts: dict[tuple[str, str], list[str]] = {}
     for row in sorted(rows, key=lambda row: "include" not in (row["before"], row["after"])):
         by_verdicts.setdefault((row["before"], row["after"]), []).append(work_name(row["doi"], row["title"]))
     return [
-        f"{count_noun(len(names), 'work')} changed from {before} to {after}: {first_few(names)}."
+        f"{count_noun(len(names), 'work')} changed from {verdict_label(before)} to {verdict_label(after)}: {first_few(names)}."
         for (before, after), names in by_verdicts.items()
     ]
 

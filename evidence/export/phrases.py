@@ -7,6 +7,13 @@ from collections.abc import Sequence
 MOST_NAMED = 5
 """How many works or sources one line names."""
 
+_VERDICTS = {
+    "include": "included",
+    "exclude": "excluded",
+    "unsure": "waiting for a decision",
+    "duplicate": "duplicate record",
+}
+
 
 def count_noun(count: int, noun: str) -> str:
     """`1 work`, `2 works`, `1,200 works`: a regular noun in the singular or plural."""
@@ -27,6 +34,11 @@ def first_few(names: Sequence[str]) -> str:
 def decided_by(decided: str) -> str:
     """Who decided, from the column `decided` (`rule` or `person`)."""
     return "by a reviewer" if decided == "person" else "by the rules"
+
+
+def verdict_label(verdict: str) -> str:
+    """A verdict as the site names it: `included`, `waiting for a decision`, …; any other text as it is."""
+    return _VERDICTS.get(verdict, verdict)
 
 
 def screened_on(judged_on: str) -> str:

@@ -193,7 +193,7 @@ async def test_judge_announces_verdicts_and_reopened_decisions(review: Review, t
     assert {row["doi"] for row in changes if row["what"] == "verdict"} == {"10.5555/t.0", "10.5555/t.1"}
     assert [row["doi"] for row in changes if row["what"] == "reopened"] == [LIPSITZ["DOI"]]
     assert {row["before"] for row in changes if row["what"] == "verdict"} == {"include"}
-    assert any(line.startswith("2 works changed from include to ") for line in changes_report.notable_changes(changes))
+    assert any(line.startswith("2 works changed from included to ") for line in changes_report.notable_changes(changes))
     await review.same_everywhere([row for row in changes if row["what"] != "tags"])
     assert {row["run"] for row in changes} < {row["run"] for row in review.changes()}, "since the last sync: both runs"
     assert review.judge() == []

@@ -54,8 +54,8 @@ def test_a_summary_has_notable_changes_first_and_counts_all() -> None:
         "Removal withdrawn: 10.1/b: Another",
         "1 decision to look at again (`evidence decisions conflicts`): 10.1/c.",
         "No longer in Crossref since 2026-11-24: 10.1/d (kept and marked).",
-        "2 works changed from include to exclude: 10.1/e: Out; 10.1/f.",
-        "1 work changed from unsure to include: 10.1/g: In.",
+        "2 works changed from included to excluded: 10.1/e: Out; 10.1/f.",
+        "1 work changed from waiting for a decision to included: 10.1/g: In.",
         "1 new duplicate: 10.1/h: Twice (of 10.1/a).",
         "10.1/old is now 10.1/new: Moved.",
         "0 records matched the searches.",
@@ -76,8 +76,8 @@ def test_the_changes_report_has_a_line_per_change_and_the_counts_of_the_summary(
         "Retractions, corrections and expressions of concern (2):",
         "  NOTICE retraction of included work 10.1/a: A trial",
     ]
-    for said in ("include → exclude: 10.1/e: Out", "Duplicate of 10.1/a (before: include): 10.1/h: Twice",
-                 "duplicate: 10.1/k", "Changed verdicts (3):"):  # fmt: skip
+    for said in ("included → excluded: 10.1/e: Out", "Duplicate of 10.1/a (before: included): 10.1/h: Twice",
+                 "duplicate record: 10.1/k", "Changed verdicts (3):"):  # fmt: skip
         assert any(said in line for line in lines), said
     assert changes_report.changes_report([]) == "Nothing is new or changed."
 

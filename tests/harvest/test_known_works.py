@@ -390,7 +390,7 @@ def test_what_a_search_no_longer_finds_is_named(store: Store, go: Callable[..., 
     go(FakeRecordSource([*WORKS, *many]))
     other = [m | {"title": ["Something else"], "indexed": {"date-time": "2026-11-24T09:00:00Z"}} for m in many]
     text = sync_summary.sync_summary(go(FakeRecordSource([*WORKS, *other]), full=True))
-    assert "7 works changed from include to unsure: " in text
+    assert "7 works changed from included to waiting for a decision: " in text
     text = next(line for line in text.splitlines() if "no longer found" in line)
     assert "7 works no longer found by a source that found them before (kept and marked): 10.5555/ipt.0: " in text
     assert "10.5555/ipt.4: Something else and 2 more." in text
