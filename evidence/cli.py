@@ -23,13 +23,13 @@ import click
 from evidence import __version__
 from evidence.database import tag_filter
 from evidence.errors import ConfigError, EvidenceError
-from evidence.export import formats, output_file
-from evidence.export.phrases import count_noun
+from evidence.export import atomic_output, file_formats
+from evidence.export.wording import count_noun
 
 if TYPE_CHECKING:
-    from evidence.evaluation import screening
+    from evidence.data_model import Doi, VerdictName
+    from evidence.evaluation import screening_accuracy
     from evidence.harvest import sources
-    from evidence.model import Doi, VerdictName
     from evidence.rules.taxonomy import Taxonomy
 
 # A command imports what it needs when it runs: importing the network, the database and the rules takes longer than most
@@ -123,7 +123,7 @@ def init(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"{folder}: cannot be written ({error.strerror}); name another folder") from None
-    output_file.write_whole(target, [starter().read_bytes()])
+    atomic_output.write_whole(target, [starter().read_bytes()])
     click.echo(f"Wrote {target}. Edit it, then: evidence check && evidence sync")
 
 
@@ -136,7 +136,7 @@ def check(settings: Settings, online: bool) -> None:
     No request is sent unless you give --online.
     """
     from evidence.harvest import sources
-    from evidence.harvest.run import count_matches
+    from evidence.harvest.locked_run import count_matches
     from evidence.rules import taxonomy
 
     checked, book = sources.load(settings.sources), taxonomy.load()
@@ -226,7 +226,7 @@ def judge(settings: Settings) -> None:
     """
     from evidence.database import change_log
     from evidence.export import changes_report
-    from evidence.harvest.run import rejudge_database
+    from evidence.harvest.locked_run import rejudge_database
     from evidence.rules import taxonomy
 
     with _bar(settings) as bar:
@@ -251,13 +251,13 @@ def explain(settings: Settings, doi_: str, as_json: bool) -> None:
 
     The text behind the verdict and behind every tag is quoted.
     """
-    from evidence.database import queries
+    from evidence.database import read_queries
     from evidence.database.connection import reading
     from evidence.export import explanation
 
     parsed = _parse_doi(doi_)
     with reading(settings.db) as conn:
-        work = queries.work_details(conn, queries.canonical_doi(conn, parsed))
+        work = read_queries.work_details(conn, read_queries.canonical_doi(conn, parsed))
     if work is None:
         raise ConfigError(f"{doi_}: no such work in {settings.db}; `evidence export --verdict all` lists the works")
     click.echo(json.dumps(work, ensure_ascii=False) if as_json else explanation.work_explanation(work))
@@ -299,8 +299,8 @@ def decide(
     A decision gives a verdict, adds or removes a tag, or states whether two records describe the same work. It overrides the
     rules and is kept by every sync.
     """
-    from evidence.model import SAME_WORK
-    from evidence.review.decide import add_decisions
+    from evidence.data_model import SAME_WORK
+    from evidence.review.record_decision import add_decisions
     from evidence.rules import taxonomy
 
     pairs = (
@@ -339,9 +339,11 @@ def decisions() -> None:
 def decisions_export(settings: Settings, to: Path | None) -> None:
     """Write every decision as CSV, oldest first."""
     from evidence.review import decisions_csv
-    from evidence.review.decide import read_existing_ledger
+    from evidence.review.record_decision import read_existing_ledger
 
-    output_file.write(to, (line.encode() for line in decisions_csv.csv_lines(read_existing_ledger(settings.decisions))))
+    atomic_output.write(
+        to, (line.encode() for line in decisions_csv.csv_lines(read_existing_ledger(settings.decisions)))
+    )
 
 
 @decisions.command("import", epilog=_example("evidence decisions import decisions.csv"))
@@ -352,17 +354,17 @@ def decisions_import(settings: Settings, file: Path) -> None:
 
     The works that they affect are judged again.
     """
-    from evidence.database import queries
+    from evidence.database import read_queries
     from evidence.database.connection import reading
     from evidence.export import status_report
     from evidence.review import decisions_csv
-    from evidence.review.decide import import_decisions
+    from evidence.review.record_decision import import_decisions
     from evidence.rules import taxonomy
 
     count = import_decisions(settings.db, settings.decisions, taxonomy.load(), _now, decisions_csv.read_csv(file))
     click.echo(f"{count_noun(count, 'decision')} added.")
     with reading(settings.db) as conn:
-        if without := queries.decided_but_not_here(conn):
+        if without := read_queries.decided_but_not_here(conn):
             click.echo(status_report.decisions_without_work(without))
 
 
@@ -371,12 +373,12 @@ def decisions_import(settings: Settings, file: Path) -> None:
 def decisions_conflicts(settings: Settings) -> None:
     """List the works whose decisions need a second look, and why."""
     from evidence import doi
-    from evidence.database import queries
+    from evidence.database import read_queries
     from evidence.database.connection import reading
     from evidence.export import status_report
 
     with reading(settings.db) as conn:
-        found, without = queries.works_with_conflicts(conn), queries.decided_but_not_here(conn)
+        found, without = read_queries.works_with_conflicts(conn), read_queries.decided_but_not_here(conn)
     for row in found:
         click.echo(f"{doi.url(row['doi'])}  {row['conflict']}")
     if without:
@@ -393,7 +395,7 @@ def decisions_agreement(settings: Settings) -> None:
     Percent agreement and Cohen's kappa, for the works on which both gave a verdict.
     """
     from evidence.review import agreement
-    from evidence.review.decide import all_and_current_decisions, read_existing_ledger
+    from evidence.review.record_decision import all_and_current_decisions, read_existing_ledger
 
     _, latest = all_and_current_decisions(settings.db, read_existing_ledger(settings.decisions))
     found = agreement.pairwise_agreement(latest)
@@ -412,7 +414,7 @@ def decisions_agreement(settings: Settings) -> None:
         "evidence export --format ris -o included.ris",
     ),
 )
-@click.option("--format", "format_", type=click.Choice(sorted(formats.FORMATS)), default="csv", show_default=True,
+@click.option("--format", "format_", type=click.Choice(sorted(file_formats.FORMATS)), default="csv", show_default=True,
               help="csv has every column; ris is for Zotero, Rayyan and Covidence.")  # fmt: skip
 @click.option("--tag", "tags", multiple=True, metavar="FACET:VALUE[,…]",
               help="Only works with this tag; several values: any of them; several --tag: all of them.")  # fmt: skip
@@ -443,7 +445,7 @@ def export_(
     Included works are exported unless you ask for other verdicts.
     """
     from evidence.database.selection import Selection
-    from evidence.export.works import export_works
+    from evidence.export.export_works import export_works
 
     chosen = EXPORTED_VERDICTS if "all" in verdicts else verdicts
     selection = Selection(chosen, tuple(map(tag_filter.parse, tags)), _parse_date(since), text)
@@ -464,13 +466,13 @@ def reports() -> None:
 @click.pass_obj
 def report_prisma(settings: Settings, as_of: str | None, as_json: bool) -> None:
     """Print the numbers of the PRISMA 2020 flow diagram."""
-    from evidence.database import queries
+    from evidence.database import read_queries
     from evidence.database.connection import reading
     from evidence.export import prisma_report
 
     day = _parse_date(as_of, "--as-of")
     with reading(settings.db) as conn:
-        found = queries.flow(conn, day)
+        found = read_queries.flow(conn, day)
     click.echo(json.dumps(found.boxes, ensure_ascii=False) if as_json else prisma_report.flow_report(found))
 
 
@@ -479,12 +481,12 @@ def report_prisma(settings: Settings, as_of: str | None, as_json: bool) -> None:
 @click.pass_obj
 def report_prisma_s(settings: Settings, as_json: bool) -> None:
     """Print every search as it was run, as PRISMA-S asks."""
-    from evidence.database import queries
+    from evidence.database import read_queries
     from evidence.database.connection import reading
     from evidence.export import prisma_report
 
     with reading(settings.db) as conn:
-        rows = queries.searches_as_run(conn)
+        rows = read_queries.searches_as_run(conn)
     click.echo(json.dumps(rows, ensure_ascii=False) if as_json else prisma_report.searches_report(rows))
 
 
@@ -502,13 +504,13 @@ def report_changes(settings: Settings, since: str | None, tags: bool, as_json: b
 
     Retractions and other notices come first. Changes of tags are left out unless you give --tags.
     """
-    from evidence.database import queries
+    from evidence.database import read_queries
     from evidence.database.connection import reading
     from evidence.export import changes_report
 
     day = _parse_date(since)
     with reading(settings.db) as conn:
-        rows = queries.changes(conn, day, tags=tags)
+        rows = read_queries.changes(conn, day, tags=tags)
     click.echo(json.dumps(rows, ensure_ascii=False) if as_json else changes_report.changes_report(rows))
 
 
@@ -529,12 +531,12 @@ def snowball(settings: Settings, least: int, as_json: bool) -> None:
     The most cited come first. Only reference lists deposited with Crossref are read, and only their entries with a DOI. To add
     such a work, put it into a reference list in sources.yaml.
     """
-    from evidence.database import queries
+    from evidence.database import read_queries
     from evidence.database.connection import reading
     from evidence.export import prisma_report
 
     with reading(settings.db) as conn:
-        found = queries.cited_but_not_here(conn, least)
+        found = read_queries.cited_but_not_here(conn, least)
     click.echo(json.dumps(found, ensure_ascii=False) if as_json else prisma_report.cited_works_report(found, least))
 
 
@@ -558,12 +560,12 @@ def status(settings: Settings, as_json: bool) -> None:
 
     Prints the last run, the number of works, each source, and the citations to check.
     """
-    from evidence.database import queries
+    from evidence.database import read_queries
     from evidence.database.connection import reading
     from evidence.export import status_report
 
     with reading(settings.db) as conn:
-        state = queries.status(conn)
+        state = read_queries.status(conn)
     click.echo(json.dumps(state, ensure_ascii=False) if as_json else status_report.status_report(state))
 
 
@@ -599,16 +601,16 @@ def serve_(
     The site is read-only, unless you open the reviewer's desk with --reviewer or --accounts.
     """
     from evidence.publish import serve
-    from evidence.review import desk
+    from evidence.review import reviewer_desk
 
     if sum((public, reviewer is not None, accounts is not None)) > 1:
         raise ConfigError("give only one of --public, --reviewer and --accounts: a public site has no reviewer's desk")
     opened: Mapping[str, str] = {}
     page = "/"
     if reviewer is not None:
-        opened, page = desk.local_desk(settings.db, settings.decisions, reviewer)
+        opened, page = reviewer_desk.local_desk(settings.db, settings.decisions, reviewer)
     elif accounts is not None:
-        opened, page = desk.accounts_desk(settings.db, settings.decisions, accounts)
+        opened, page = reviewer_desk.accounts_desk(settings.db, settings.decisions, accounts)
     if opened:
         serve.check(settings.db, host, port)
         click.echo(f"Reviewer's desk: {serve.address(host, port, page)}", err=True)
@@ -636,9 +638,9 @@ def publish_(settings: Settings, folder: Path, hide_reviewers: bool) -> None:
     A server that runs from DIR switches to the new copy by itself. Start one with `sh DIR/current/start`; a systemd unit and a
     Dockerfile are in the same folder. The copy leaves out the raw Crossref records.
     """
-    from evidence.publish import site_copy
+    from evidence.publish import immutable_copy
 
-    done = site_copy.publish(
+    done = immutable_copy.publish(
         settings.db,
         folder,
         decisions=settings.decisions if settings.decisions.exists() else None,
@@ -698,9 +700,9 @@ def evaluate_screening(file: Path, brief: bool) -> None:
     FILE (.csv or .jsonl, plain or gzipped) has the columns title, abstract and label_relevant (0 or 1); or `relevant` and, if
     there was a second reader, `relevant_second_reader`.
     """
-    from evidence.evaluation import screening
+    from evidence.evaluation import screening_accuracy
 
-    _measure(file, screening.measure_screening, "has no labels of relevance (label_relevant, relevant)", brief)
+    _measure(file, screening_accuracy.measure_screening, "has no labels of relevance (label_relevant, relevant)", brief)
 
 
 @evaluations.command("tags", epilog=_example("evidence evaluate tags labelled.jsonl --brief"))
@@ -712,9 +714,9 @@ def evaluate_tags(file: Path, brief: bool) -> None:
     Recall counts the tags that all readers gave; precision counts those that any reader gave. FILE (.jsonl, plain or gzipped)
     has title, abstract and `labels` (facet → values) and, if there was a second reader, `labels_second_reader`.
     """
-    from evidence.evaluation import screening
+    from evidence.evaluation import screening_accuracy
 
-    _measure(file, screening.measure_tagging, "has no labels of tags (labels)", brief)
+    _measure(file, screening_accuracy.measure_tagging, "has no labels of tags (labels)", brief)
 
 
 @evaluations.command("rct", epilog=_example("evidence evaluate rct labelled.csv --brief"))
@@ -725,9 +727,9 @@ def evaluate_rct(file: Path, brief: bool) -> None:
 
     FILE has title, abstract and is_rct_medline (0 or 1).
     """
-    from evidence.evaluation import screening
+    from evidence.evaluation import screening_accuracy
 
-    _measure(file, screening.measure_trials, "has no labels of randomised trials (is_rct_medline)", brief)
+    _measure(file, screening_accuracy.measure_trials, "has no labels of randomised trials (is_rct_medline)", brief)
 
 
 @evaluations.command("ranking", epilog=_example("evidence evaluate ranking labelled.csv"))
@@ -738,10 +740,10 @@ def evaluate_ranking(file: Path) -> None:
     Prints how many records of FILE a reviewer must read, most likely first, to find 95 % of the relevant ones, and how many in
     random order.
     """
-    from evidence.evaluation import screening
+    from evidence.evaluation import screening_accuracy
     from evidence.rules import taxonomy
 
-    found = screening.measure_ranking(screening.labelled_records(file), taxonomy.load())
+    found = screening_accuracy.measure_ranking(screening_accuracy.labelled_records(file), taxonomy.load())
     click.echo(
         f"All {count_noun(found.rows, 'record')}, {found.relevant} relevant: a reviewer reads {found.read} to find "
         f"{found.share:.0%} of them; in random order {found.random}."
@@ -753,13 +755,13 @@ def evaluate_ranking(file: Path) -> None:
 
 
 def _measure(
-    file: Path, measure: Callable[[list[screening.LabelledRecord], Taxonomy], Any], none: str, brief: bool
+    file: Path, measure: Callable[[list[screening_accuracy.LabelledRecord], Taxonomy], Any], none: str, brief: bool
 ) -> None:
-    from evidence.evaluation import screening
+    from evidence.evaluation import screening_accuracy
     from evidence.rules import taxonomy
 
-    measured = measure(screening.labelled_records(file), taxonomy.load())
-    text = screening.render(measured, disagreements=not brief)
+    measured = measure(screening_accuracy.labelled_records(file), taxonomy.load())
+    text = screening_accuracy.render(measured, disagreements=not brief)
     if not text.strip():
         raise ConfigError(f"{file}: {none}; the --help of each `evidence evaluate` command names the columns it reads")
     click.echo(text)
@@ -775,9 +777,9 @@ def evaluate_duplicates_(file: Path, gold: Path | None) -> None:
 
     Prints the wrong and the missed pairs, each with the reason. FILE is any CSV with title, author, year and cluster.
     """
-    from evidence.evaluation import duplicates
+    from evidence.evaluation import duplicate_accuracy
 
-    click.echo(duplicates.render(duplicates.evaluate_file(file, gold)))
+    click.echo(duplicate_accuracy.render(duplicate_accuracy.evaluate_file(file, gold)))
 
 
 @evaluations.command("matching", epilog=_example("evidence evaluate matching citations.jsonl.gz --every 10"))
@@ -793,11 +795,13 @@ def evaluate_matching_(files: tuple[Path, ...], every: int, show: int) -> None:
     that work: atitle, firstAuthor, jtitle, volume, firstPage, year. Exit code: 1 when a target is missed (precision .995,
     recall .93, at most 1 % of absent works linked).
     """
-    from evidence.evaluation import matching
+    from evidence.evaluation import citation_accuracy
 
-    rows = [row for file in files for row in matching.labelled_citations(matching.lines(file), str(file))]
-    evaluation = matching.evaluate(rows, every)
-    click.echo(matching.render(evaluation, show))
+    rows = [
+        row for file in files for row in citation_accuracy.labelled_citations(citation_accuracy.lines(file), str(file))
+    ]
+    evaluation = citation_accuracy.evaluate(rows, every)
+    click.echo(citation_accuracy.render(evaluation, show))
     if not evaluation.met:
         raise SystemExit(1)
 
@@ -811,11 +815,11 @@ def starter() -> Path:
 def main() -> None:
     """The console script: an EvidenceError becomes one sentence on stderr and an exit code."""
     try:
-        with output_file.stdout_errors():
+        with atomic_output.stdout_errors():
             code = _run_command_line()
-    except output_file.PipeClosedError as error:
+    except atomic_output.PipeClosedError as error:
         code = error.exit_code
-    except output_file.OutputError as error:
+    except atomic_output.OutputError as error:
         code = _print_error(error)
     sys.exit(code)
 
@@ -824,7 +828,7 @@ def _run_command_line() -> int:
     """Run the command line and return its exit code."""
     try:
         cli(standalone_mode=False)
-    except (output_file.OutputError, output_file.PipeClosedError):
+    except (atomic_output.OutputError, atomic_output.PipeClosedError):
         raise
     except EvidenceError as error:
         return _print_error(error)
@@ -855,11 +859,11 @@ def _run_sync(
     everything: bool,
     full: bool,
 ) -> Any:
-    from evidence.crossref import record_files
-    from evidence.harvest.run import FileInput, run_sync
+    from evidence.crossref import records_from_files
+    from evidence.harvest.locked_run import FileInput, run_sync
     from evidence.rules import taxonomy
 
-    paths = record_files.snapshot_files() if offline else files
+    paths = records_from_files.snapshot_files() if offline else files
     with _bar(settings) as bar:
         return run_sync(
             settings.db,

@@ -1,7 +1,7 @@
 """What a DOI is, how to read one from a field or from running text, and how to write it as a link.
 
 It knows spelling only and may not ask whether a DOI is registered. Whatever it repairs is a *reading*, which
-`harvest.references` verifies against a record before it is used.
+`harvest/reference_lists.py` verifies against a record before it is used.
 
 A DOI is `10.`, a registrant (4–9 digits with optional `.digits`, or the ISBN-A form `10.978.…`), a slash and a suffix
 with at least one letter or digit. Case folds in ASCII only, as ISO 26324 has it.
@@ -27,8 +27,8 @@ import re
 from collections.abc import Iterator
 from urllib.parse import quote, unquote
 
-from evidence.characters import unescape
-from evidence.model import Doi
+from evidence.data_model import Doi
+from evidence.unicode_repair import unescape
 
 _PREFIX = r"10\.(?:\d{4,9}(?:\.\d+)*|97[89]\.\d{2,8})"
 _EXACT = re.compile(rf"{_PREFIX}/\S.*", re.DOTALL)

@@ -9,7 +9,7 @@ from typing import Any
 
 from evidence import doi as spelling
 from evidence.crossref.normalise import cited_by, indexed_at
-from evidence.model import Decision, Doi, LookupResult, Message, Page, Query, RecordStatus, Window
+from evidence.data_model import Decision, Doi, LookupResult, Message, Page, Query, RecordStatus, Window
 
 SMALL_YAML = """
 sources:
@@ -114,7 +114,7 @@ WORKS: tuple[Message, ...] = (LIPSITZ, FONAGY, MARKOWITZ, STANGIER, MALARIA)
 
 
 class FakeRecordSource:
-    """A `model.RecordSource` over messages in memory. Ranks by words shared; `asked` keeps every request."""
+    """A `data_model.RecordSource` over messages in memory. Ranks by words shared; `asked` keeps every request."""
 
     def __init__(self, messages: Sequence[Message] = WORKS, name: str = "crossref") -> None:
         self.name = name

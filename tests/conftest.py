@@ -17,7 +17,7 @@ import yaml
 from hypothesis import HealthCheck, settings
 
 from evidence import strict_yaml
-from evidence.database.store import Store, open_store
+from evidence.database.writer import Store, open_store
 from evidence.harvest import sources
 from evidence.harvest.sources import Config
 from evidence.rules import taxonomy

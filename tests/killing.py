@@ -25,14 +25,14 @@ from pathlib import Path
 from typing import Any
 
 from evidence import strict_yaml
+from evidence.data_model import Doi
 from evidence.database import backup
-from evidence.database.store import open_store
+from evidence.database.writer import open_store
 from evidence.errors import EvidenceError
 from evidence.harvest import sources
+from evidence.harvest.locked_run import FileInput, rejudge_database, run_sync
 from evidence.harvest.progress import NoProgress
-from evidence.harvest.run import FileInput, rejudge_database, run_sync
-from evidence.model import Doi
-from evidence.review.decide import add_decisions, read_existing_ledger
+from evidence.review.record_decision import add_decisions, read_existing_ledger
 from evidence.rules import taxonomy
 from tests.builders import MARKOWITZ, SMALL_YAML, WORKS, message
 from tests.whole.test_crash import contents

@@ -19,8 +19,8 @@ from pydantic import BaseModel
 
 import evidence
 from evidence import strict_yaml
+from evidence.data_model import Doi, Work
 from evidence.harvest import sources
-from evidence.model import Doi, Work
 from evidence.rules import taxonomy
 from evidence.rules.tag import tag
 

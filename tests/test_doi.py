@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from evidence import doi
-from evidence.model import Doi
+from evidence.data_model import Doi
 from tests.data import table
 
 WILEY = "10.1002/(sici)1097-4679(199805)54:3<395::aid-jclp12>3.0.co;2-c"

@@ -17,13 +17,22 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "evidence"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 PURE = (
-    *("doi", "text", "characters", "model", "decisions", "page_numbers", "strict_yaml"),
+    *(
+        "doi",
+        "plain_text",
+        "unicode_repair",
+        "data_model",
+        "current_decisions",
+        "page_ranges",
+        "author_names",
+        "strict_yaml",
+    ),
     *(
         "crossref/normalise",
-        "export/formats",
-        "export/reference_formats",
+        "export/file_formats",
+        "export/ris_bibtex_csl",
         "database/change_log",
-        "database/rows",
+        "database/written_values",
         "database/tag_filter",
     ),
     *(f"{room}/{path.stem}" for room in ("rules", "linkage") for path in sorted((PACKAGE / room).glob("*.py"))),
@@ -69,9 +78,9 @@ def test_import_contracts_hold() -> None:
 @pytest.mark.parametrize(
     ("module", "line", "contract"),
     [
-        ("text", "import sqlite3", "The middle is pure"),
-        ("export/formats", "import httpx", "The middle is pure"),
-        ("doi", "from evidence.database import store", "Imports run one way"),
+        ("plain_text", "import sqlite3", "The middle is pure"),
+        ("export/file_formats", "import httpx", "The middle is pure"),
+        ("doi", "from evidence.database import writer", "Imports run one way"),
         ("a_new_module", "", "not listed as layers"),
     ],
 )
@@ -108,16 +117,16 @@ def test_a_planted_lint_error_is_caught(rule: str, code: str) -> None:
 
 
 def test_one_module_opens_the_network() -> None:
-    """`transport` alone imports httpx; httpx2 is habanero's, and its errors are known where habanero is called."""
+    """`retrying_transport` alone imports httpx; httpx2 is habanero's, and its errors are known where habanero is called."""
 
     def users(*packages: str) -> set[str]:
         return {path.stem for path in MODULES if {name.split(".")[0] for name in imported(path)} & set(packages)}
 
-    assert users("httpx") == {"transport"}
+    assert users("httpx") == {"retrying_transport"}
     assert users("httpx2", "habanero") <= {"client", "sources"}
     assert users("requests", "aiohttp", "urllib3") == set()
-    # `warm` belongs to a published copy, where it asks the copy's own server for its first pages.
-    assert [path.stem for path in MODULES if {"urllib.request", "http.client"} & set(imported(path))] == ["warm"]
+    # `warm_pages` belongs to a published copy, where it asks the copy's own server for its first pages.
+    assert [path.stem for path in MODULES if {"urllib.request", "http.client"} & set(imported(path))] == ["warm_pages"]
 
 
 @pytest.mark.parametrize("name", PURE)
@@ -131,9 +140,10 @@ def test_the_middle_reads_no_clock(name: str) -> None:
     assert not calls & CLOCKS
 
 
-def test_only_the_store_and_the_schema_write_sql_that_changes_rows() -> None:
-    """`store` and its parts (`store_…`) write, `schema` shapes; `site_copy` thins out its own copy and `precomputed` writes
-    answers into it; `as_of_date` fills a full-text index in memory. Nobody else changes a database."""
+def test_only_the_writer_and_the_schema_write_sql_that_changes_rows() -> None:
+    """`writer` and its parts (`write_…`) write, `schema` shapes; `immutable_copy` thins out its own copy and
+    `precomputed_counts` writes answers into it; `works_as_of_date` fills a full-text index in memory. Nobody else changes a
+    database."""
     # In lower case, as SQL is written here: a docstring may begin with "Drop".
     changes = re.compile(r"\s*(?:insert (?:or \w+ )?into|update \w+\s+set|delete from|drop \w+|alter table)\b")
     writers = {
@@ -142,20 +152,20 @@ def test_only_the_store_and_the_schema_write_sql_that_changes_rows() -> None:
         for node in ast.walk(tree(path))
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and changes.match(node.value)
     }
-    parts = {f"database/{path.stem}" for path in (PACKAGE / "database").glob("store_*.py")}
-    ours = {"database/store", "database/schema"} | parts
+    parts = {f"database/{path.stem}" for path in (PACKAGE / "database").glob("write_*.py")}
+    ours = {"database/writer", "database/schema"} | parts
     assert ours == {name for name in writers if name.startswith("database/")}
-    assert writers - ours <= {"publish/site_copy", "publish/precomputed", "export/as_of_date"}
+    assert writers - ours <= {"publish/immutable_copy", "publish/precomputed_counts", "export/works_as_of_date"}
 
 
-def test_only_the_store_calls_its_parts() -> None:
-    """So that every change is made inside a transaction of `store`. `record_columns` of `store_works` only reads."""
+def test_only_the_writer_calls_its_parts() -> None:
+    """So that every change is made inside a transaction of `writer`. `record_columns` of `write_works` only reads."""
     users = {
         path.relative_to(PACKAGE).as_posix()
         for path in MODULES
-        if any(name.startswith("evidence.database.store_") for name in imported(path))
+        if any(name.startswith("evidence.database.write_") for name in imported(path))
     }
-    assert {user for user in users if not user.startswith("database/store")} == {"export/as_of_date.py"}
+    assert {user for user in users if not user.startswith("database/writ")} == {"export/works_as_of_date.py"}
 
 
 def test_generated_docs_are_current() -> None:

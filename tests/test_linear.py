@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from evidence import doi, text
+from evidence import doi, plain_text
 from evidence.crossref import normalise
-from evidence.linkage import citations, field_comparison, pairs, titles
-from evidence.model import Author, Doi, Work
-from evidence.rules import screen, tag, taxonomy, terms
+from evidence.data_model import Author, Doi, Work
+from evidence.linkage import citation_matching, field_comparison, same_work, title_similarity
+from evidence.rules import phrase_matching, screen, tag, taxonomy
 
 CPU = 20
 LENGTH = 60_000
@@ -46,33 +46,37 @@ def _lesser(long: str) -> object:
 
 
 def _pair(long: str) -> object:
-    one, two = (pairs.Candidate("k", None, long, long, "2000", long, "1", "1", long, long + end) for end in ("", " b"))
-    return pairs.verdict(pairs.Comparison(pairs.comparable_record(one), pairs.comparable_record(two)))
+    one, two = (
+        same_work.Candidate("k", None, long, long, "2000", long, "1", "1", long, long + end) for end in ("", " b")
+    )
+    return same_work.verdict(same_work.Comparison(same_work.comparable_record(one), same_work.comparable_record(two)))
 
 
 def _cited(long: str) -> object:
     people = (Author(long, long), Author(name=long))
     work = Work(DOI, long, long, container=long, year=2000, volume=long, issue=long, pages=long, authors=people)
-    return citations.compare_citation(long, work)
+    return citation_matching.compare_citation(long, work)
 
 
 READERS: dict[str, Callable[[], Callable[[str], object]]] = {
-    "plain": lambda: text.plain_text,
-    "line": lambda: text.plain_line,
-    "fold": lambda: text.fold,
+    "plain": lambda: plain_text.plain_text,
+    "line": lambda: plain_text.plain_line,
+    "fold": lambda: plain_text.fold,
     "find": lambda: doi.find,
     "parse": lambda: lambda long: (doi.parse(long), doi.candidates(long), doi.parse(long[:4000])),
     "lesser fields": lambda: _lesser,
     "references": lambda: lambda long: normalise.references({"reference": [{"unstructured": long}, {"author": long}]}),
     "titles": lambda: (
-        lambda long: titles.compare_titles(titles.read_title(long, long), titles.read_title("On " + long))
+        lambda long: title_similarity.compare_titles(
+            title_similarity.read_title(long, long), title_similarity.read_title("On " + long)
+        )
     ),
     "people": lambda: field_comparison.read_people,
     "container": lambda: lambda long: field_comparison.read_container(long, long),
     "pair": lambda: _pair,
     "citation": lambda: _cited,
     "phrases": lambda: (
-        terms.Phrases(("interpersonal psychotherap*", "interpersonal (therapy|group) <3> IPT")).first_hit
+        phrase_matching.Phrases(("interpersonal psychotherap*", "interpersonal (therapy|group) <3> IPT")).first_hit
     ),
     "screening": lambda: _with_rules(lambda work, rules: screen.screen(work, rules)),
     "tagging": lambda: _with_rules(lambda work, rules: tag.tag(work, rules.tagging)),

@@ -1,6 +1,6 @@
 """A small Crossref in memory that changes as the years do, and what a database of it should hold.
 
-`World` is a `model.RecordSource`: records appear, change, move to another DOI, vanish and come back; answers fail or the
+`World` is a `data_model.RecordSource`: records appear, change, move to another DOI, vanish and come back; answers fail or the
 program is killed at a chosen request. `expected_notices` is the model that the database is compared with. It knows nothing of the
 code under test.
 """
@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from evidence.data_model import Doi, LookupResult, Message, Page, Query, RecordStatus, Window
 from evidence.errors import UnavailableError
-from evidence.model import Doi, LookupResult, Message, Page, Query, RecordStatus, Window
 
 TOPICS = (
     "depressed adolescents", "bereaved spouses", "women after childbirth", "bulimia nervosa", "panic attacks",

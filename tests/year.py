@@ -26,21 +26,21 @@ from datasette.app import Datasette
 
 from evidence import strict_yaml
 from evidence.cli import cli
-from evidence.database import change_log, queries
+from evidence.data_model import SAME_WORK, Doi, Message
+from evidence.database import change_log, read_queries
 from evidence.database.connection import reading
-from evidence.database.ledger import read_ledger
-from evidence.database.sql import Row
-from evidence.database.store import open_store
+from evidence.database.decisions_ledger import read_ledger
+from evidence.database.sql_helpers import Row
+from evidence.database.writer import open_store
 from evidence.errors import ConfigError
 from evidence.export import changes_report
 from evidence.harvest import sources
-from evidence.harvest.run import rejudge_database
+from evidence.harvest.locked_run import rejudge_database
 from evidence.harvest.sync import sync
 from evidence.harvest.sync_run import Outcome
-from evidence.model import SAME_WORK, Doi, Message
 from evidence.publish import serve
 from evidence.review import decisions_csv
-from evidence.review.decide import add_decisions, import_decisions
+from evidence.review.record_decision import add_decisions, import_decisions
 from evidence.rules.taxonomy import Taxonomy
 from tests.world import REFERENCE_LIST, Killed, World, copy_databases, put_back
 
@@ -262,7 +262,7 @@ class Copy:
     def changes(self, since: int) -> list[Row]:
         """The changes of the runs after `since`."""
         with reading(self.db) as conn:
-            return [row for run in range(since + 1, self.last_run() + 1) for row in queries.changes(conn, run=run)]
+            return [row for run in range(since + 1, self.last_run() + 1) for row in read_queries.changes(conn, run=run)]
 
     def command(self, *words: str) -> str:
         """What the command line prints."""
@@ -343,8 +343,8 @@ async def changes_shown(db: Path, ds: Datasette, runs: Iterable[int], first_day:
     """The changes of these runs, all that there are since `first_day`, are the same in table, report, page and feed."""
     page, feed = (await ds.client.get("/changes")).text, (await ds.client.get("/feed.atom")).text
     with reading(db) as conn:
-        by_run = {run: queries.changes(conn, run=run) for run in runs}
-        since = queries.changes(conn, first_day)
+        by_run = {run: read_queries.changes(conn, run=run) for run in runs}
+        since = read_queries.changes(conn, first_day)
         doors = dict(conn.execute("select run, door from runs where outcome in ('complete', 'partial')"))
     told = [row for found in by_run.values() for row in found]
     assert sorted(row["change"] for row in told) == sorted(row["change"] for row in since)

@@ -15,7 +15,7 @@ from datasette.utils import tilde_encode
 from markupsafe import Markup
 
 from evidence import doi
-from evidence.model import Doi
+from evidence.data_model import Doi
 
 DOI_COLUMNS = frozenset({"doi", "notice_doi", "stands_on", "said_by", "cited", "alias", "other"})
 DOI = re.compile(r"10\.\d{4,9}/\S+")

@@ -1,9 +1,9 @@
 """The reviewer's desk in the browser: queues, decision form, possible duplicates, own decisions, undo.
 
-It has routes only when `evidence serve --reviewer` or `--accounts` opened a desk, and a published copy does not contain this
-file. A signed cookie identifies the reviewer, set by the login link of this machine's reviewer or by
-datasette-auth-passwords. Datasette's CSRF token protects the forms. `evidence.review.desk` reads the forms and stores the
-decisions.
+It has routes only when `evidence serve --reviewer` or `--accounts` opened a desk, and a published copy does not contain
+this file. A signed cookie identifies the reviewer, set by the login link of this machine's reviewer or by
+datasette-auth-passwords. Datasette's CSRF token protects the forms. `evidence.review.reviewer_desk` reads the forms and
+stores the decisions.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from datasette import Forbidden, hookimpl
 from datasette.utils.asgi import NotFound, Response
 
 from evidence import doi as dois
+from evidence.data_model import SAME_WORK
 from evidence.errors import ConfigError, EvidenceError
-from evidence.model import SAME_WORK
-from evidence.review import desk as review_desk
+from evidence.review import reviewer_desk as review_desk
 
 NAME = "evidence"
 LARGEST_FORM = 200_000
@@ -155,7 +155,7 @@ async def pairs_page(datasette: Any, request: Any) -> Response:
         "pairs": await asyncio.to_thread(desk.pairs_to_check),
         **await header_data(datasette, request, None, None, entries),
     }
-    return Response.html(await datasette.render_template("desk_pairs.html", page, request=request))
+    return Response.html(await datasette.render_template("desk_duplicates.html", page, request=request))
 
 
 async def decisions_page(datasette: Any, request: Any) -> Response:

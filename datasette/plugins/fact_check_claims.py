@@ -19,7 +19,7 @@ from datasette import hookimpl
 from evidence.errors import ConfigError
 from evidence.harvest import sources
 from evidence.publish import work_sets
-from evidence.rules import designs
+from evidence.rules import trial_designs
 
 NAME = "evidence"
 
@@ -36,8 +36,8 @@ LATEST = """
 """
 LABELS = "select facet, value, label from facets"
 
-TRIALS = designs.tag_filter(designs.TRIALS)
-REVIEWS = designs.tag_filter(designs.REVIEWS)
+TRIALS = trial_designs.tag_filter(trial_designs.TRIALS)
+REVIEWS = trial_designs.tag_filter(trial_designs.REVIEWS)
 
 
 @hookimpl
@@ -93,14 +93,14 @@ async def evidence_for(
     about = known.columns["verdict"].get("include", 0)
     for facet, values in claim.looks_at:
         about &= known.either(facet, *values)
-    reviews = about & known.either(designs.FACET, *designs.REVIEWS)
+    reviews = about & known.either(trial_designs.FACET, *trial_designs.REVIEWS)
     newer = sum(n for year, n in known.by_column("year", about) if since is not None and year > since)
     pairs = [("verdict", "include"), *(("_tag", f"{facet}:{','.join(values)}") for facet, values in claim.looks_at)]
 
     def number(n: int, one: str, many: str, *more: tuple[str, str]) -> tuple[int, str, str]:
         return n, one if n == 1 else many, f"{datasette.urls.table(NAME, 'works')}?{urlencode([*pairs, *more])}"
 
-    trials = about & known.either(designs.FACET, *designs.TRIALS)
+    trials = about & known.either(trial_designs.FACET, *trial_designs.TRIALS)
     later = f"published after {since}"
 
     return {

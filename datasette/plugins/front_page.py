@@ -10,13 +10,13 @@ from typing import Any
 from datasette import hookimpl
 
 from evidence.publish import work_sets
-from evidence.publish.cache import CACHE
-from evidence.rules import designs
+from evidence.publish.query_cache import CACHE
+from evidence.rules import trial_designs
 
 NAME = "evidence"
 
-TRIALS = designs.tag_filter(designs.TRIALS)
-REVIEWS = designs.tag_filter(designs.REVIEWS)
+TRIALS = trial_designs.tag_filter(trial_designs.TRIALS)
+REVIEWS = trial_designs.tag_filter(trial_designs.REVIEWS)
 """Filters for the designs that the view `evidence_map` counts as trials and as reviews."""
 
 COUNTS = """
@@ -91,8 +91,8 @@ async def front(datasette: Any, db: Any) -> dict[str, Any]:
     counts = dict((await db.execute(COUNTS)).first())
     known = await work_sets.of_database(db)
     included = known.columns["verdict"].get("include", 0)
-    trials = included & known.either(designs.FACET, *designs.TRIALS)
-    reviews = included & known.either(designs.FACET, *designs.REVIEWS)
+    trials = included & known.either(trial_designs.FACET, *trial_designs.TRIALS)
+    reviews = included & known.either(trial_designs.FACET, *trial_designs.REVIEWS)
     statuses: dict[str, list[tuple[str, int]]] = {}
     for source, status, n in await db.execute(CITATIONS):
         statuses.setdefault(source, []).append((status, n))

@@ -11,10 +11,10 @@ from typing import Any
 from datasette import hookimpl
 from datasette.utils.asgi import Response
 
-from evidence.evaluation import accuracy
+from evidence.evaluation import published_accuracy
 from evidence.export import prisma_report
 from evidence.publish import work_sets
-from evidence.publish.cache import CACHE
+from evidence.publish.query_cache import CACHE
 from evidence.rules import taxonomy
 
 NAME = "evidence"
@@ -59,7 +59,7 @@ async def describe(db: Any) -> dict[str, Any]:
     texts: dict[str, dict[str, int]] = {}
     for text, verdict, n in await db.execute(TEXTS):
         texts.setdefault(text, {})[verdict] = n
-    figures = accuracy.read_table()
+    figures = published_accuracy.read_table()
     return {
         "searches": searches,
         "facets": facets,

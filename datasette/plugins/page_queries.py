@@ -4,7 +4,7 @@ Why: Datasette 0.65 (and 1.0a41) sorts the first page of a table by the chosen c
 and key. Rows with equal values then come in no fixed order, and CSV, JSON and pages lose some rows and repeat others. It
 also evaluates the filter of a page once for its rows, once for their number and once for each facet, and prepares thousands
 of rows of a ready-made query of which the page shows 500. Without what follows a search takes up to 0.5 s of processor at
-100,000 works, and a ready-made query 0.4 s at 10,000 (`benchmarks/site.py` measures each page; docs/publishing.md). So:
+100,000 works, and a ready-made query 0.4 s at 10,000 (`benchmarks/page_times.py` measures each page; docs/publishing.md). So:
 
 * the first page of every table and view is sorted by column and key, as the others are;
 * the works on a list are found once, as a set (`evidence.publish.work_sets`): rows are read when it is known which are shown,
@@ -31,8 +31,8 @@ from datasette.database import Database, Results
 from datasette.utils import escape_sqlite
 from datasette.views.database import MagicParameters
 
-from evidence.publish import precomputed, work_sets
-from evidence.publish.cache import CACHE
+from evidence.publish import precomputed_counts, work_sets
+from evidence.publish.query_cache import CACHE
 
 NAME = "evidence"
 
@@ -167,7 +167,7 @@ class PageDatabase(Database):  # type: ignore[misc]
         self, table: str, column: str | None, where: str, params: dict[str, Any]
     ) -> list[tuple[Any, int]] | None:
         """The same from the numbers in a published copy, for a filter that says which values some columns have."""
-        known = await CACHE.get(self.path, "values", lambda: self.execute_fn(precomputed.values))
+        known = await CACHE.get(self.path, "values", lambda: self.execute_fn(precomputed_counts.values))
         columns, rows = known.get(table, ([], []))
         conditions = CONDITION.findall(where)
         if where != " and ".join(f'"{name}" = :{param}' for name, param in conditions):

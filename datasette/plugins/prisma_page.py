@@ -16,10 +16,10 @@ from datasette import hookimpl
 from datasette.utils.asgi import BadRequest, Response
 
 from evidence.database import prisma_flow
-from evidence.export import as_of_date
-from evidence.export.formats import guard
-from evidence.publish.cache import CACHE
-from evidence.rules import designs
+from evidence.export import works_as_of_date
+from evidence.export.file_formats import guard
+from evidence.publish.query_cache import CACHE
+from evidence.rules import trial_designs
 
 NAME = "evidence"
 
@@ -98,7 +98,7 @@ async def read(datasette: Any, request: Any) -> tuple[str, prisma_flow.Flow, dic
     have no history). BadRequest when the day is not a valid date."""
     db = datasette.get_database(NAME)
     day = request.args.get("as_of") or ""
-    if day and not as_of_date.is_date(day):
+    if day and not works_as_of_date.is_date(day):
         raise BadRequest(f"as_of={day!r} is not a valid date; write it like 2026-01-31")
     run = await db.execute_fn(lambda conn: prisma_flow.run_of_day(conn, day)) if day else None
     found = await CACHE.get(
@@ -110,7 +110,7 @@ async def read(datasette: Any, request: Any) -> tuple[str, prisma_flow.Flow, dic
 async def designed(db: Any) -> dict[str, int]:
     return {
         what: (await db.execute(DESIGNED, {"designs": json.dumps(values)})).single_value()
-        for what, values in (("trials", designs.TRIALS), ("reviews", designs.REVIEWS))
+        for what, values in (("trials", trial_designs.TRIALS), ("reviews", trial_designs.REVIEWS))
     }
 
 
@@ -143,8 +143,8 @@ class Addresses:
                 return self._address("decisions_to_check", {})
             return self._as_of({"verdict__in": "include,exclude", "conflict": "1"})
         if key in ("trials", "reviews"):
-            which = designs.TRIALS if key == "trials" else designs.REVIEWS
-            return self._works({"verdict": "include", "_tag": designs.tag_filter(which)})
+            which = trial_designs.TRIALS if key == "trials" else trial_designs.REVIEWS
+            return self._works({"verdict": "include", "_tag": trial_designs.tag_filter(which)})
         return None
 
     def source(self, source: dict[str, Any]) -> str:

@@ -22,7 +22,7 @@ from datasette.utils.asgi import BadRequest
 from evidence.database import tag_filter
 from evidence.errors import ConfigError
 from evidence.publish import work_sets
-from evidence.publish.cache import CACHE
+from evidence.publish.query_cache import CACHE
 
 COMPARISONS = {"": "=", "exact": "=", "not": "≠", "gt": ">", "gte": "≥", "lt": "<", "lte": "≤"}
 """Signs for Datasette's comparisons; other comparisons are shown by name."""

@@ -21,7 +21,7 @@ from datasette.utils.asgi import BadRequest, Response
 from evidence.database import change_log, tag_filter
 from evidence.errors import ConfigError
 from evidence.export import changes_report
-from evidence.publish.cache import CACHE
+from evidence.publish.query_cache import CACHE
 
 NAME = "evidence"
 RUNS_SHOWN = 12

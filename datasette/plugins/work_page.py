@@ -17,7 +17,7 @@ from datasette.utils import tilde_decode, tilde_encode
 from datasette.utils.asgi import NotFound, Response
 
 from evidence import doi as dois
-from evidence import page_numbers
+from evidence import page_ranges
 
 NAME = "evidence"
 
@@ -281,7 +281,7 @@ async def metadata_for_machines(datasette: Any, row: Any) -> dict[str, Any]:
         "license": row["licence"],
         "isPartOf": {"@type": "PublicationVolume", "name": row["container"]} if row["container"] else None,
     }
-    first, last = page_numbers.first_last(row["pages"])
+    first, last = page_ranges.first_last(row["pages"])
     return {
         "authors": [p["name"] for p in people],
         "first_page": first,

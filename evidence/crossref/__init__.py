@@ -1,1 +1,1 @@
-"""Crossref: client, rate limit, responses, records from files, records as Works. Only `transport` opens the network."""
+"""Crossref: client, rate limit, responses, records from files, records as Works. Only `retrying_transport` opens the network."""

@@ -1,7 +1,7 @@
 """The Crossref client: which requests are sent, and how it is checked that no record is lost or mixed up.
 
-`transport` sends, retries and classifies, `rate_limit` waits, `responses` parses. Every request is idempotent: one page, by
-offset; no cursor.
+`retrying_transport` sends, retries and classifies, `rate_limit` waits, `responses` parses. Every request is idempotent: one
+page, by offset; no cursor.
 
 * A DOI goes into a batch where a filter can carry it, else into a path of its own, every character encoded. The record must
   have the requested DOI, or list it as an alias; another work's record is never returned.
@@ -35,9 +35,9 @@ from evidence import doi as spelling
 from evidence.crossref import responses
 from evidence.crossref.normalise import cited_by, indexed_at
 from evidence.crossref.responses import AttemptError
-from evidence.crossref.transport import Params, Redirect, Transport
+from evidence.crossref.retrying_transport import Params, Redirect, Transport
+from evidence.data_model import Doi, LookupResult, Page, Query, RecordStatus, Window
 from evidence.errors import RejectedError, UnavailableError
-from evidence.model import Doi, LookupResult, Page, Query, RecordStatus, Window
 
 API_URL: Final = "https://api.crossref.org"
 RESOLVER: Final = "https://doi.org"
@@ -80,7 +80,7 @@ T = TypeVar("T")
 
 
 class CrossrefClient:
-    """A client of one Crossref API with rate limit and retries; a context manager, and a `model.RecordSource`.
+    """A client of one Crossref API with rate limit and retries; a context manager, and a `data_model.RecordSource`.
 
     `base_url` points at a mirror or a test server (no proxy is used for a loopback address). `mailto` is sent with every
     request, for the polite pool. `timeout` is seconds for a connection and for each wait for bytes. `sleep` and `clock` are
@@ -135,7 +135,7 @@ class CrossrefClient:
 
     @property
     def date(self) -> datetime | None:
-        """See `model.RecordSource.date`: the `Date` of the first response."""
+        """See `data_model.RecordSource.date`: the `Date` of the first response."""
         return self._transport.rate_limiter.date
 
     @property

@@ -1,9 +1,10 @@
 """A Crossref message → a Work. The only module that knows what a deposited record looks like.
 
-It does not repair: names stay as deposited (but for a wrongly decoded encoding, which `text` undoes), dates keep their precision,
-what is absent is None. A record without a usable DOI, or whose title, abstract, authors or dates are of a wrong type, raises
-RecordError; a wrong type in a lesser field leaves that field out. CSL-JSON items (a title that is a string) are understood too,
-because files of records hold them. Sources: Crossref's REST API documentation and 14,700 real records.
+It does not repair: names stay as deposited (but for a wrongly decoded encoding, which `plain_text` undoes), dates keep
+their precision, what is absent is None. A record without a usable DOI, or whose title, abstract, authors or dates are of a
+wrong type, raises RecordError; a wrong type in a lesser field leaves that field out. CSL-JSON items (a title that is a
+string) are understood too, because files of records hold them. Sources: Crossref's REST API documentation and 14,700 real
+records.
 """
 
 from __future__ import annotations
@@ -21,11 +22,8 @@ from typing import Any, Literal
 import orjson
 
 from evidence import doi as dois
-from evidence import text
-from evidence.characters import without_surrogates
-from evidence.errors import RecordError
-from evidence.linkage import notices as notice_rules
-from evidence.model import (
+from evidence import plain_text
+from evidence.data_model import (
     Author,
     Doi,
     Event,
@@ -38,6 +36,9 @@ from evidence.model import (
     Role,
     Work,
 )
+from evidence.errors import RecordError
+from evidence.linkage import retraction_notices as notice_rules
+from evidence.unicode_repair import without_surrogates
 
 VOLATILE = frozenset(
     {
@@ -291,9 +292,9 @@ def title_and_abstract(message: Message) -> tuple[str | None, str | None]:
     for subtitle in filter(None, map(_oneline, islice(_strings(message, "subtitle"), MAX_SUBTITLES))):
         if title is None:
             title = subtitle
-        elif text.fold(subtitle) not in text.fold(title):
+        elif plain_text.fold(subtitle) not in plain_text.fold(title):
             title = f"{title.rstrip(' :')}{' ' if title.rstrip()[-1] in '?!' else ': '}{subtitle}"
-    abstracts = filter(None, map(text.plain_text, _strings(message, "abstract")))
+    abstracts = filter(None, map(plain_text.plain_text, _strings(message, "abstract")))
     return title, next(abstracts, None)
 
 
@@ -330,18 +331,18 @@ def _first_of(message: Message, key: str) -> str | None:
 
 def _first(message: Message, key: str) -> str | None:
     """The first text under `key` that is not empty, on one line."""
-    return next(filter(None, map(text.plain_line, _strings(message, key))), None)
+    return next(filter(None, map(plain_text.plain_line, _strings(message, key))), None)
 
 
 def _oneline(markup: str | None) -> str | None:
-    found = text.plain_text(markup)
+    found = plain_text.plain_text(markup)
     return found.replace("\n", " ") if found else None
 
 
 def _lines(values: object) -> Iterator[str]:
     """The texts of a list (or one text), each once; anything else in it is left out."""
     items = values if isinstance(values, list) else [values]
-    yield from dict.fromkeys(filter(None, (text.plain_line(item) for item in items if isinstance(item, str))))
+    yield from dict.fromkeys(filter(None, (plain_text.plain_line(item) for item in items if isinstance(item, str))))
 
 
 def _count(value: object) -> int | None:
@@ -453,7 +454,7 @@ def _author(item: Mapping[str, Any], role: Role) -> Author | None:
 
 
 def _line(value: object) -> str | None:
-    return text.plain_line(value) if isinstance(value, str) else None
+    return plain_text.plain_line(value) if isinstance(value, str) else None
 
 
 def _listed(value: object) -> Iterator[Mapping[str, Any]]:
@@ -586,7 +587,7 @@ def _relations(message: Message) -> tuple[Relation, ...]:
     for kind, targets in value.items() if isinstance(value, dict) else ():
         for target in targets if isinstance(targets, list) else [targets]:
             stated = target.get("id") if isinstance(target, dict) else None
-            if not isinstance(stated, str) or not (other := text.plain_line(stated)):
+            if not isinstance(stated, str) or not (other := plain_text.plain_line(stated)):
                 continue
             doi = _registered(stated) if target.get("id-type") in ("doi", None) else None
             found.setdefault(Relation(_line(kind) or "relation", doi or other, _line(target.get("asserted-by"))))
@@ -594,7 +595,7 @@ def _relations(message: Message) -> tuple[Relation, ...]:
 
 
 def _cites(message: Message) -> tuple[tuple[Doi, str | None], ...]:
-    """The cited DOIs, each once. The text of the entries is left to `references`, because few lists are followed."""
+    """The cited DOIs, each once. The text of the entries is left to `reference_lists`, because few lists are followed."""
     found: dict[Doi, str | None] = {}
     for item in _objects(message, "reference"):
         if "DOI" in item and (doi := _reference_doi(item)) and doi not in found:
@@ -640,7 +641,7 @@ def _reference_doi(item: Mapping[str, Any]) -> Doi | None:
 def _reference_text(item: Mapping[str, Any]) -> str | None:
     """The reference as printed, or put together from its fields. Cleaned once: lists have thousands of entries."""
     printed = item.get("unstructured")
-    if isinstance(printed, str) and (cleaned := text.plain_line(printed)):
+    if isinstance(printed, str) and (cleaned := plain_text.plain_line(printed)):
         return cleaned
     fields = {
         key: value.strip(". ") for key, value in item.items() if key in _REFERENCE_FIELDS and isinstance(value, str)
@@ -654,4 +655,4 @@ def _reference_text(item: Mapping[str, Any]) -> str | None:
         title,
         f"{fields.get('journal-title', '')} {where}".strip(),
     )
-    return text.plain_line(". ".join([part for part in parts if part]))
+    return plain_text.plain_line(". ".join([part for part in parts if part]))

@@ -1,6 +1,6 @@
 """Parses Crossref's responses: bodies, redirects, and how each failure is to be treated.
 
-Pure: bytes and parsed JSON in, values of `model` out, or an `AttemptError` that says what is wrong with the response and how
+Pure: bytes and parsed JSON in, values of `data_model` out, or an `AttemptError` that says what is wrong with the response and how
 often to retry. May not open a connection, wait, or look inside a record beyond its DOI and the day it was indexed.
 """
 
@@ -14,8 +14,8 @@ from urllib.parse import unquote
 
 from evidence import doi as dois
 from evidence.crossref.rate_limit import FIRST_PAUSE, MAX_WAIT, Fault
+from evidence.data_model import Doi, Message, Page
 from evidence.errors import RejectedError, UnavailableError
-from evidence.model import Doi, Message, Page
 
 MAX_ERROR_TEXT: Final = 600
 """Characters of the server's message that go into an error."""

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
-from evidence.model import Work
+from evidence.data_model import Work
 
 ChangeKind = Literal[
     "notice", "notice-ended", "reopened", "gone", "back", "verdict", "duplicate", "moved", "content", "new", "tags"
@@ -48,7 +48,7 @@ _NOTICE_TEXT = re.compile(r"(\S+) (.+?)(?: \((own|record|article|preprint) (.+)\
 
 class WorkNotice(NamedTuple):
     """A notice that a work shows: its kind, its own DOI, the DOI it was issued for, and how that DOI belongs to the work (see
-    `linkage.notices`). The names are those of the columns of `notices`."""
+    `linkage/retraction_notices.py`). The names are those of the columns of `notices`."""
 
     kind: str
     notice_doi: str

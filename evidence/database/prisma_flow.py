@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from evidence.database.sql import dict_rows
+from evidence.database.sql_helpers import dict_rows
 
 _FOUND_BY = "case o.kind when 'search' then 'search' when 'references' then 'list' else 'other' end"
 _WAS = "o.source = {0}.source and o.first_run <= {0}.first_run and coalesce(o.last_run > {0}.first_run, 1)"

@@ -20,10 +20,10 @@ import sqlite3
 
 from sqlite_utils import Database, Migrations
 
+from evidence.current_decisions import decision_id, infer_seen
+from evidence.data_model import Decision
 from evidence.database import prisma_flow
-from evidence.decisions import decision_id, infer_seen
-from evidence.model import Decision
-from evidence.rules import designs
+from evidence.rules import trial_designs
 
 APPLICATION_ID = 0x49505431
 """`pragma application_id` of both databases (ASCII "IPT1"): marks a file as ours."""
@@ -718,7 +718,10 @@ end;
 Rows of a source that existed then begin at run 0, those of a new source at its first run. A sighting that ended and is
 current again keeps its one row; the runs between are in `sighting_gaps`."""
 
-_TRIALS, _REVIEWS = designs.TRIALS, designs.REVIEWS  # Python writes a tuple of plain words as SQL writes a list
+_TRIALS, _REVIEWS = (
+    trial_designs.TRIALS,
+    trial_designs.REVIEWS,
+)  # Python writes a tuple of plain words as SQL writes a list
 
 VIEWS = {
     "studies": f"""

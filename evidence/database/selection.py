@@ -15,11 +15,11 @@ from dataclasses import dataclass
 
 from sqlite_utils import Database
 
+from evidence.data_model import Doi
 from evidence.database import tag_filter
-from evidence.database.sql import Row, dict_rows
+from evidence.database.sql_helpers import Row, dict_rows
 from evidence.database.tag_filter import TagFilter
 from evidence.errors import ConfigError
-from evidence.model import Doi
 
 _PART = 500
 """Works that are read at once."""

@@ -1,6 +1,6 @@
 """Changes of works as text: the report of `evidence report changes`, the lines of a summary, the labels on the site.
 
-Rows of `queries.changes` in, text out; no SQL, no terminal, no clock. `database.change_log` decides what a change is.
+Rows of `read_queries.changes` in, text out; no SQL, no terminal, no clock. `database.change_log` decides what a change is.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Any
 
 from evidence.database import change_log
-from evidence.export.phrases import count_noun, first_few, verdict_label, work_name
+from evidence.export.wording import count_noun, first_few, verdict_label, work_name
 
 RELATIONS = {
     "own": "an earlier DOI of this work",

@@ -6,7 +6,7 @@ from typing import Any
 
 from evidence import doi
 from evidence.export.changes_report import RELATIONS
-from evidence.export.phrases import decided_by, screened_on
+from evidence.export.wording import decided_by, screened_on
 
 _CONTEXT = 40
 """Characters shown before and after the text behind a tag."""
@@ -14,7 +14,7 @@ _CONTEXT = 40
 
 def work_explanation(work: dict[str, Any]) -> str:
     """The text of `evidence explain`: the verdict and tags of a work, each with the text behind it, and how the work was found.
-    `work` is of `queries.work_details`."""
+    `work` is of `read_queries.work_details`."""
     lines = [work["title"] or "(no title deposited)", _source_line(work), work["url"] or work["doi"], ""]
     lines.append(
         f"Verdict: {work['verdict']} ({decided_by(work['decided'])}, screened on {screened_on(work['judged_on'])}). "

@@ -12,7 +12,7 @@ from typing import Any
 
 from evidence import doi
 from evidence.database.prisma_flow import Flow
-from evidence.export.phrases import count_noun
+from evidence.export.wording import count_noun
 
 _RECORD_SOURCES = {"crossref": "Crossref REST API", "snapshot": "the bundled snapshot of Crossref records"}
 
@@ -39,7 +39,7 @@ def flow_report(flow: Flow) -> str:
 
 
 def searches_report(rows: Sequence[dict[str, Any]]) -> str:
-    """The text of `evidence report prisma-s`: each search as it was run. `rows` are of `queries.searches_as_run`."""
+    """The text of `evidence report prisma-s`: each search as it was run. `rows` are of `read_queries.searches_as_run`."""
     lines = []
     for row in rows:
         contains = ", ".join(json.loads(row["phrases"] or "[]"))
@@ -86,7 +86,7 @@ def search_depth(row: dict[str, Any]) -> str:
 
 def cited_works_report(rows: Sequence[dict[str, Any]], least: int) -> str:
     """The text of `evidence snowball`: how many included works cite each work, and its link. `rows` are of
-    `queries.cited_but_not_here`, asked for at least `least` citing works."""
+    `read_queries.cited_but_not_here`, asked for at least `least` citing works."""
     if not rows:
         works = "one included work" if least == 1 else f"{least} included works"
         return f"No work outside the database is cited by at least {works}."

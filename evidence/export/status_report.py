@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from evidence.export.phrases import count_noun, first_few, work_name
 from evidence.export.prisma_report import search_depth
+from evidence.export.wording import count_noun, first_few, work_name
 
 _VERDICTS = {
     "include": "included",
@@ -19,7 +19,7 @@ _RECORD_SOURCES = {"crossref": "Crossref", "snapshot": "the bundled snapshot"}
 
 
 def status_report(state: dict[str, Any]) -> str:
-    """The text of `evidence status`; `state` is `queries.status`."""
+    """The text of `evidence status`; `state` is `read_queries.status`."""
     run = state["last_run"]
     records = run and _RECORD_SOURCES.get(run["door"], run["door"])
     lines = [f"Last run: {run['outcome']}, {run['started']}, from {records}." if run else "No run yet."]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from evidence.database import change_log
 from evidence.export.changes_report import change_counts, notable_changes
-from evidence.export.phrases import MOST_NAMED, count_noun, first_few, work_name
+from evidence.export.wording import MOST_NAMED, count_noun, first_few, work_name
 
 if TYPE_CHECKING:
     from evidence.harvest.sync_run import Outcome

@@ -1,7 +1,7 @@
 """The records of one work, found by rules and by reviewers' decisions, and written as clusters.
 
-The rules compare pairs (`linkage.duplicates`); a person's decision on a pair beats them. It asks no record source and reads
-no clock.
+The rules compare pairs (`linkage/duplicate_clusters.py`); a person's decision on a pair beats them. It asks no record
+source and reads no clock.
 """
 
 from __future__ import annotations
@@ -9,25 +9,25 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from evidence.database import queries
-from evidence.database.store import Store
-from evidence.decisions import Subject, contradictions, current_decisions, subject
-from evidence.linkage import duplicates
-from evidence.model import SAME_WORK, Decision, Doi
+from evidence.current_decisions import Subject, contradictions, current_decisions, subject
+from evidence.data_model import SAME_WORK, Decision, Doi
+from evidence.database import read_queries
+from evidence.database.writer import Store
+from evidence.linkage import duplicate_clusters
 
 
 def find_duplicates(store: Store, run: int, moved: bool) -> int:
     """Cluster the records of one work; returns how many works changed. Skipped when no work, no decision and no crashed run can
     have changed anything."""
-    if not moved and not pairs_need_update(store) and not queries.previous_run_crashed(store.conn, run):
+    if not moved and not pairs_need_update(store) and not read_queries.previous_run_crashed(store.conn, run):
         return 0
     decided = _decided_pairs(store)
     apart = sorted(key for key, (verdict, _) in decided.items() if verdict == "apart")
-    rows = {row["doi"]: row for row in queries.duplicate_candidates(store.conn)}
+    rows = {row["doi"]: row for row in read_queries.duplicate_candidates(store.conn)}
     candidates = [_candidate(row) for row in rows.values()]
-    ruled = [p for p in duplicates.find_pairs(candidates) if (p.first, p.second) not in decided]
-    clusters = duplicates.build_clusters(ruled, candidates, apart)
-    waiting = set(duplicates.pairs_to_check(ruled, clusters))
+    ruled = [p for p in duplicate_clusters.find_pairs(candidates) if (p.first, p.second) not in decided]
+    clusters = duplicate_clusters.build_clusters(ruled, candidates, apart)
+    waiting = set(duplicate_clusters.pairs_to_check(ruled, clusters))
     same_as: dict[str, str] = {}
     same = [key for key, (verdict, _) in decided.items() if verdict == "same"]
     groups = _merge_clusters(clusters, same, apart, rows)
@@ -42,14 +42,14 @@ def find_duplicates(store: Store, run: int, moved: bool) -> int:
 
 def pairs_need_update(store: Store) -> bool:
     """Whether people made decisions on pairs that `duplicates` does not show yet."""
-    shown = queries.pairs_decided_by_people(store.conn)
+    shown = read_queries.pairs_decided_by_people(store.conn)
     return _decided_pairs(store) != {
         key: (verdict, why.partition(_NOT_JOINED)[0]) for key, (verdict, why) in shown.items()
     }
 
 
 def _merge_clusters(
-    clusters: Iterable[duplicates.Cluster],
+    clusters: Iterable[duplicate_clusters.Cluster],
     same: Sequence[tuple[str, str]],
     apart: Collection[tuple[str, str]],
     rows: Mapping[str, Mapping[str, Any]],
@@ -92,12 +92,12 @@ def _reasons_not_joined(
     return reasons
 
 
-def _candidate(row: Mapping[str, Any]) -> duplicates.Candidate:
+def _candidate(row: Mapping[str, Any]) -> duplicate_clusters.Candidate:
     fields = {
         name: row[name] for name in ("title", "authors", "container", "volume", "issue", "pages", "abstract", "kind")
     }
     year = str(row["year"]) if row["year"] is not None else None
-    return duplicates.Candidate(
+    return duplicate_clusters.Candidate(
         key=row["doi"], doi=row["doi"], year=year, issn=row["issn"], registered=row["registered"], **fields
     )
 
@@ -108,7 +108,7 @@ def _decided_pairs(store: Store) -> dict[tuple[str, str], tuple[str, str]]:
     of_pairs = [d for d in store.decisions() if d.facet == SAME_WORK and d.value]
     if not of_pairs:
         return {}
-    moved = queries.alias_targets(store.conn, [Doi(doi) for d in of_pairs for doi in (d.doi, d.value) if doi])
+    moved = read_queries.alias_targets(store.conn, [Doi(doi) for d in of_pairs for doi in (d.doi, d.value) if doi])
     current = current_decisions(of_pairs, moved)
     last = {subject(d, moved): d for d in current}
     contradicted = [d for group in contradictions(of_pairs, moved) for d in group[:-1] if d.action != "withdraw"]

@@ -22,15 +22,15 @@ from evidence.crossref.normalise import (
     serialise,
     serialise_any,
 )
-from evidence.crossref.record_files import Unreadable
-from evidence.database import queries
-from evidence.database.rows import Counted, HarvestedPage, JudgedRecord, Reject, SearchRequest, Sighting
-from evidence.database.store import Store
+from evidence.crossref.records_from_files import Unreadable
+from evidence.data_model import Doi, LookupResult, Message, RecordSource, Resolution
+from evidence.database import read_queries
+from evidence.database.writer import Store
+from evidence.database.written_values import Counted, HarvestedPage, JudgedRecord, Reject, SearchRequest, Sighting
 from evidence.errors import RecordError
 from evidence.harvest import rejudge
 from evidence.harvest.sources import FILES_SOURCE
 from evidence.harvest.sync_run import Outcome, SyncRun
-from evidence.model import Doi, LookupResult, Message, RecordSource, Resolution
 
 
 def ingest(
@@ -127,7 +127,7 @@ def _aliases_listed(run: SyncRun, messages: Sequence[Message], confirmed: Collec
         doi, names = doi_of(message), listed_aliases(message)
         if doi is None or not names or not _is_understood(message):
             continue
-        held = {} if run.records.authoritative else queries.indexed_times(run.store.conn, names)
+        held = {} if run.records.authoritative else read_queries.indexed_times(run.store.conn, names)
         indexed = indexed_at(message) or ""
         for name in names:
             if name not in confirmed and found.get(doi) != name and (held.get(name) or "") <= indexed:
@@ -154,8 +154,8 @@ def _known_aliases(
     while: only a DOI that was looked up by itself has a record of its own again."""
     dois = {doi for message in messages if (doi := doi_of(message))} | {s.doi for s in sightings}
     dois |= {r.doi for r in resolutions if r.doi}
-    moved = queries.alias_targets(run.store.conn, sorted(dois.difference(confirmed)))
-    known = queries.indexed_times(run.store.conn, sorted(set(moved.values())))
+    moved = read_queries.alias_targets(run.store.conn, sorted(dois.difference(confirmed)))
+    known = read_queries.indexed_times(run.store.conn, sorted(set(moved.values())))
     return {alias: doi for alias, doi in moved.items() if doi in known}
 
 
@@ -165,9 +165,9 @@ def _alias_targets(
     """The works to which aliases lead known ones: their records where we have none yet, and their DOIs. They are written
     together with the alias, so that a work is never lost between two DOIs. Also what came instead of a record."""
     conn = run.store.conn
-    targets = {moving.get(moving[doi], moving[doi]) for doi in queries.indexed_times(conn, sorted(moving))}
-    targets = {queries.canonical_doi(conn, doi) for doi in targets}
-    known = {doi_of(message) for message in messages} | queries.indexed_times(conn, sorted(targets)).keys()
+    targets = {moving.get(moving[doi], moving[doi]) for doi in read_queries.indexed_times(conn, sorted(moving))}
+    targets = {read_queries.canonical_doi(conn, doi) for doi in targets}
+    known = {doi_of(message) for message in messages} | read_queries.indexed_times(conn, sorted(targets)).keys()
     wanted = sorted(targets - known)
     results, rejects = look_up(run, wanted) if wanted else ([], [])
     return messages_of(results), targets, rejects
@@ -187,7 +187,7 @@ def _judged(
         else:
             latest[doi] = message
     current = run.store.digests_and_bases(list(latest))
-    held = queries.indexed_times(run.store.conn, list(latest))
+    held = read_queries.indexed_times(run.store.conn, list(latest))
     decisions = rejudge.decisions_by_work(run.store, moving) if moving else run.decisions
     records = []
     counted: list[Counted] = []
@@ -219,7 +219,7 @@ def _judged_again(run: SyncRun, dois: Collection[Doi], moving: Mapping[Doi, Doi]
     decisions = rejudge.decisions_by_work(run.store, moving) if dois else {}
     return [
         record
-        for doi, checksum, raw in queries.current_records(run.store.conn, sorted(dois))
+        for doi, checksum, raw in read_queries.current_records(run.store.conn, sorted(dois))
         if (record := rejudge.read_and_judge(json.loads(raw), doi, checksum, raw, run.taxonomy, decisions)).work
     ]
 

@@ -9,12 +9,12 @@ import zlib
 from collections.abc import Collection, Sequence
 from itertools import chain
 
-from evidence.database import queries
-from evidence.database.rows import Counted
+from evidence.data_model import Doi, LookupResult
+from evidence.database import read_queries
+from evidence.database.written_values import Counted
 from evidence.harvest.ingest import aliases_of, ingest, look_up, messages_of
 from evidence.harvest.sources import REFRESH_SOURCE
 from evidence.harvest.sync_run import SyncRun
-from evidence.model import Doi, LookupResult
 
 REFRESH_PART = 500
 """Known works checked, and those that changed fetched and written, at once."""
@@ -28,7 +28,7 @@ def fetch_decided(run: SyncRun) -> None:
     """Look up the works that people decided on and that are not in the database. In a new database no source may find them
     any more, and an old DOI of a work is known from its decisions alone."""
     run.store.show_decisions()
-    wanted = queries.decided_but_not_here(run.store.conn)
+    wanted = read_queries.decided_but_not_here(run.store.conn)
     if wanted:
         results = list(chain.from_iterable(run.records.lookup(wanted)))
         ingest(run, REFRESH_SOURCE, messages_of(results), aliases=aliases_of(results))
@@ -40,15 +40,15 @@ def refresh(run: SyncRun, known: Sequence[Doi]) -> None:
     A light check says which records were indexed since we read them: these are fetched whole. A work that the check leaves
     out is looked up by itself: it leads to another DOI now, or Crossref no longer has it (404), or no list can carry it.
     """
-    gone = {row["doi"] for row in queries.gone_works(run.store.conn)}
+    gone = {row["doi"] for row in read_queries.gone_works(run.store.conn)}
     due = _due_for_lookup(run, gone) if run.records.authoritative else set()
     # The old DOI of a known work is checked too: it may have a record of its own again.
-    dois = list(dict.fromkeys([*known, *queries.former_dois(run.store.conn)]))
+    dois = list(dict.fromkeys([*known, *read_queries.former_dois(run.store.conn)]))
     for start in range(0, len(dois), REFRESH_PART):
         part = dois[start : start + REFRESH_PART]
         run.progress.step(REFRESH_SOURCE, start, len(dois))
         listed = {status.doi: status for batch in run.records.check(part) for status in batch}
-        held = queries.indexed_times(run.store.conn, part)
+        held = read_queries.indexed_times(run.store.conn, part)
         changed = [d for d, s in listed.items() if d in held and (s.indexed is None or s.indexed != held[d])]
         results, rejects = look_up(run, changed)
         single: list[LookupResult] = []
@@ -80,17 +80,17 @@ def refresh(run: SyncRun, known: Sequence[Doi]) -> None:
 def _look_up_notice_targets(run: SyncRun) -> None:
     """A notice may name its study by an old DOI that was never known here. So a DOI that a new notice names and no work has is
     looked up, and again every tenth sync. If it is an alias of a known work, it is written, and the notice shows there."""
-    targets = queries.unknown_notice_targets(run.store.conn)
+    targets = read_queries.unknown_notice_targets(run.store.conn)
     due = _due_for_lookup(run, targets.keys())
-    before = queries.last_complete_run(run.store.conn, run.number)
+    before = read_queries.last_complete_run(run.store.conn, run.number)
     wanted = [doi for doi, named_in in targets.items() if named_in > before or doi in due]
     aliases = aliases_of(chain.from_iterable(run.records.lookup(wanted))) if wanted else []
-    known = queries.indexed_times(run.store.conn, [doi for _, doi in aliases])
+    known = read_queries.indexed_times(run.store.conn, [doi for _, doi in aliases])
     if of_known := [pair for pair in aliases if pair[1] in known]:
         ingest(run, REFRESH_SOURCE, aliases=of_known)
 
 
 def _due_for_lookup(run: SyncRun, dois: Collection[Doi]) -> set[Doi]:
     """Those of the DOIs, all missing from lists, that are looked up one by one in this run: a tenth, or all in a full one."""
-    number = queries.sync_count(run.store.conn)
+    number = read_queries.sync_count(run.store.conn)
     return {d for d in dois if run.full or (zlib.crc32(d.encode()) + number) % LOOK_UP_GONE_EVERY == 0}

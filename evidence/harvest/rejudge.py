@@ -16,14 +16,14 @@ from typing import Any
 
 from evidence import __version__
 from evidence.crossref.normalise import normalise
-from evidence.database import queries
-from evidence.database.rows import JudgedRecord, TagUpdate
-from evidence.database.store import Store
-from evidence.decisions import decision_id, merged, subject
+from evidence.current_decisions import decision_id, merged, subject
+from evidence.data_model import SAME_WORK, Decision, Doi, Message, Work
+from evidence.database import read_queries
+from evidence.database.writer import Store
+from evidence.database.written_values import JudgedRecord, TagUpdate
 from evidence.errors import RecordError
 from evidence.harvest.deduplicate import find_duplicates
 from evidence.harvest.progress import Progress
-from evidence.model import SAME_WORK, Decision, Doi, Message, Work
 from evidence.rules.judge import PartialJudgement, judge, judge_changed_values
 from evidence.rules.taxonomy import SCREEN, Taxonomy, ValueKey
 
@@ -101,7 +101,7 @@ def rejudge_stale(
     """
     stale = dict(stale_works(store, taxonomy, decisions))
     ours = basis(taxonomy, ())
-    value_digests, last_basis = queries.rule_digests(store.conn, __version__)
+    value_digests, last_basis = read_queries.rule_digests(store.conn, __version__)
     quick = [doi for doi, before in stale.items() if before == last_basis and doi not in decisions]
     to_judge_fully = (
         _rejudge_changed_values(
@@ -113,7 +113,7 @@ def rejudge_stale(
     whole = [doi for doi in stale if stale[doi] != last_basis or doi in decisions] + to_judge_fully
     judged = len(quick) - len(to_judge_fully) + _rejudge_fully(store, taxonomy, run, decisions, whole, progress)
     for _ in range(NOTICE_ROUNDS):
-        _rejudge_fully(store, taxonomy, run, decisions, left := queries.works_to_judge_again(store.conn), progress)
+        _rejudge_fully(store, taxonomy, run, decisions, left := read_queries.works_to_judge_again(store.conn), progress)
         whole += left
     if last_basis != ours:
         store.set_rule_digests(ours, __version__, taxonomy.value_digests)
@@ -130,13 +130,13 @@ def rejudge_works(
 ) -> int:
     """Judge only these works again, because a person waits for it; returns how many. Records are clustered again only where
     decisions can have changed a cluster: on pairs, on a work in a cluster, on one that was excluded."""
-    members = queries.representatives(store.conn, dois)
+    members = read_queries.representatives(store.conn, dois)
     dois = sorted(doi for doi in {*dois, *members} if members.get(doi, doi) in {members.get(d, d) for d in dois})
-    before = queries.screening_verdicts(store.conn, dois)
+    before = read_queries.screening_verdicts(store.conn, dois)
     count = _rejudge_fully(store, taxonomy, run, decisions, dois, progress)
-    after = queries.screening_verdicts(store.conn, dois)
+    after = read_queries.screening_verdicts(store.conn, dois)
     no_longer_excluded = any(verdict == "exclude" and after.get(doi) != "exclude" for doi, verdict in before.items())
-    clustered = find_duplicates(store, run, moved=no_longer_excluded or queries.any_paired(store.conn, dois))
+    clustered = find_duplicates(store, run, moved=no_longer_excluded or read_queries.any_paired(store.conn, dois))
     return (
         count
         + clustered
@@ -158,7 +158,7 @@ def _rejudge_fully(
         part = dois[start : start + JUDGE_PART]
         notice_targets = store.notice_targets(part)
         records, unread = [], []
-        for doi, checksum, message in queries.current_records(store.conn, part):
+        for doi, checksum, message in read_queries.current_records(store.conn, part):
             record = read_and_judge(json.loads(message), doi, checksum, message, taxonomy, decisions, notice_targets)
             if record.work is None:
                 unread.append(record)
@@ -178,7 +178,7 @@ def _last_understood(
     notice_targets: Mapping[Doi, tuple[tuple[str, Doi], ...]],
 ) -> JudgedRecord | None:
     """The latest record of this work that today's code understands; it replaces a later one that cannot be understood."""
-    for checksum, message in queries.earlier_records(store.conn, doi):
+    for checksum, message in read_queries.earlier_records(store.conn, doi):
         record = read_and_judge(json.loads(message), doi, checksum, message, taxonomy, decisions, notice_targets)
         if record.work is not None:
             return record
@@ -204,7 +204,7 @@ def _rejudge_changed_values(
     for start in range(0, len(dois), CHANGED_VALUES_PART):
         progress.step("judging", start, len(dois))
         judged, changed = [], []
-        for row in queries.judged_works(store.conn, dois[start : start + CHANGED_VALUES_PART], compared):
+        for row in read_queries.judged_works(store.conn, dois[start : start + CHANGED_VALUES_PART], compared):
             notice = row["notice_of"].partition(":") if row["notice_of"] else None
             texts = {name: row[name] for name in ("title", "abstract", "kind", "container")}
             work = Work(row["doi"], **texts, notice_of=((notice[0], Doi(notice[2]) or None),) if notice else ())
@@ -235,7 +235,7 @@ def stale_works(
     ours = basis(taxonomy, ())
     return [
         (doi, stands_on)
-        for doi, stands_on, unread in queries.judgement_bases(store.conn)
+        for doi, stands_on, unread in read_queries.judgement_bases(store.conn)
         if unread not in (None, __version__)
         or (
             (stands_on or unread is None)
@@ -256,9 +256,9 @@ def decisions_by_work(store: Store, moving: Mapping[Doi, Doi] | None = None) -> 
     left to `find_duplicates`, but for pairs that have become one record: these are on the work."""
     decisions = merged(store.decisions())
     in_pairs = [doi for d in decisions if d.facet == SAME_WORK for doi in (d.doi, Doi(d.value or ""))]
-    aliases = (queries.alias_targets(store.conn, in_pairs) if in_pairs else {}) | dict(moving or {})
+    aliases = (read_queries.alias_targets(store.conn, in_pairs) if in_pairs else {}) | dict(moving or {})
     on_works = [d for d in decisions if d.facet != SAME_WORK or len(set(subject(d, aliases)[::2])) == 1]
-    represented = queries.representatives(store.conn, sorted({d.doi for d in on_works}), moving)
+    represented = read_queries.representatives(store.conn, sorted({d.doi for d in on_works}), moving)
     by_work: dict[Doi, list[Decision]] = {}
     for decision in sorted(on_works, key=decision_id):
         by_work.setdefault(represented.get(decision.doi, decision.doi), []).append(decision)

@@ -16,9 +16,9 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from evidence import doi, strict_yaml
+from evidence.data_model import Citation, Doi, Query
 from evidence.errors import ConfigError
-from evidence.model import Citation, Doi, Query
-from evidence.rules.terms import Phrases
+from evidence.rules.phrase_matching import Phrases
 from evidence.strict_yaml import Loc, YamlText, nearest, validated
 
 REFRESH_SOURCE = "known-works"

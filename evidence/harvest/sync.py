@@ -13,16 +13,16 @@ from contextlib import contextmanager
 
 from evidence import __version__
 from evidence.crossref.normalise import doi_of, serialise_any, title_and_abstract
-from evidence.database import queries
-from evidence.database.rows import Reject, SearchRequest, Sighting, SourceState
-from evidence.database.store import Store
+from evidence.data_model import Clock, Doi, Message, RecordSource, Resolution, iso_time
+from evidence.database import read_queries
+from evidence.database.writer import Store
+from evidence.database.written_values import Reject, SearchRequest, Sighting, SourceState
 from evidence.errors import SourceError, UnreadError
-from evidence.harvest import known_works, references, rejudge, search
+from evidence.harvest import known_works, reference_lists, rejudge, standing_searches
 from evidence.harvest.ingest import aliases_of, ingest, look_up, messages_of, reject
 from evidence.harvest.progress import NoProgress, Progress
 from evidence.harvest.sources import FILES_SOURCE, REFRESH_SOURCE, Config, ReferenceList, Search
 from evidence.harvest.sync_run import Outcome, SyncRun
-from evidence.model import Clock, Doi, Message, RecordSource, Resolution, iso_time
 from evidence.rules.taxonomy import Taxonomy
 
 SHRINKAGE, JUMP, JUMP_FROM = 0.2, 2.0, 20
@@ -59,9 +59,9 @@ def sync(
     unannounced = bool(store.unannounced())
     try:
         store.set_facets(rejudge.facet_rows(taxonomy))
-        if queries.any_without_content(store.conn):
+        if read_queries.any_without_content(store.conn):
             outcome.rejudged += _judge_before_harvest(run)
-        known = queries.current_dois(store.conn)
+        known = read_queries.current_dois(store.conn)
         states = store.register_sources(number, _source_rows(config))
         for source in config.sources:
             with _continuing(run, source.id):
@@ -86,7 +86,7 @@ def sync(
     finally:
         outcome.requests, outcome.bytes = records.requests, records.bytes
         if store.finish_run(number, outcome.outcome, outcome.counts(), iso_time(now())):
-            outcome.changes = queries.changes(store.conn, run=number)
+            outcome.changes = read_queries.changes(store.conn, run=number)
     return outcome
 
 
@@ -128,18 +128,18 @@ def _harvest(run: SyncRun, source: ReferenceList | Search, state: SourceState) -
 
 def _harvest_references(run: SyncRun, source: ReferenceList) -> None:
     try:
-        citations = references.citations_of(source, run.records)
+        citations = reference_lists.citations_of(source, run.records)
     except UnreadError as error:
         text, digest = serialise_any(error.message)
         place = error.place or f"asked for by {source.of}"
         ingest(run, source.id, rejects=[Reject(digest, source.of, str(error), text, place)])
         raise
     conn = run.store.conn
-    before = {r.citation.position: r for r in queries.current_resolutions(conn, source.id)}
-    known = set(queries.current_dois(conn))
+    before = {r.citation.position: r for r in read_queries.current_resolutions(conn, source.id)}
+    known = set(read_queries.current_dois(conn))
     still_known = {position: r for position, r in before.items() if r.doi in known}
     done = 0
-    for part in references.resolve(citations, run.records, still_known, deposited=source.of is not None):
+    for part in reference_lists.resolve(citations, run.records, still_known, deposited=source.of is not None):
         done += len(part.resolutions)
         run.progress.step(source.id, done, len(citations))
         resolutions = [_not_overruled(run.records, before.get(r.citation.position), r) for r in part.resolutions]
@@ -148,7 +148,7 @@ def _harvest_references(run: SyncRun, source: ReferenceList) -> None:
         ingest(run, source.id, part.messages, sightings, part.aliases, resolutions=resolutions, rejects=rejects)
         run.outcome.citations.update(r.status for r in resolutions)
     run.store.retire_citations(run.number, source.id, len(citations))
-    accepted = [r.doi for r in queries.current_resolutions(conn, source.id) if r.doi]
+    accepted = [r.doi for r in read_queries.current_resolutions(conn, source.id) if r.doi]
     run.outcome.gone += run.store.end_sightings(run.number, source.id, accepted)
     if run.records.authoritative:
         run.store.complete_source(run.number, source.id, run.bookmark, None)
@@ -173,18 +173,24 @@ def _harvest_search(run: SyncRun, source: Search, state: SourceState) -> None:
         since = None  # set by a clock that was ahead: what was indexed before that day was never requested
     if since is None and authoritative:
         run.store.forget_bookmark(source.id)
-    before = queries.count_found_by(conn, source.id)
+    before = read_queries.count_found_by(conn, source.id)
     found: set[Doi] = set()
-    cut: list[search.SearchPage] = []
+    cut: list[standing_searches.SearchPage] = []
     ended_quiet = False
-    for number, sweep in enumerate(search.read_pages(source, run.records, since, run.today, run.quiet_pages), start=1):
+    for number, sweep in enumerate(
+        standing_searches.read_pages(source, run.records, since, run.today, run.quiet_pages), start=1
+    ):
         run.progress.step(source.id, number, None)
         messages, aliases, held, rejects = _fetch(run, sweep.hits)
         sightings = [Sighting(held[h.doi], "search", h.rank, h.score) for h in sweep.hits if h.doi in held]
         for item in sweep.unusable:
             text, digest = serialise_any(item.item)
-            rejects.append(Reject(digest, None, item.reason, text, search.place_sentence(source, sweep, item.number)))
-        places = {s.doi: search.place_sentence(source, sweep, s.rank) for s in sightings} if authoritative else {}
+            rejects.append(
+                Reject(digest, None, item.reason, text, standing_searches.place_sentence(source, sweep, item.number))
+            )
+        places = (
+            {s.doi: standing_searches.place_sentence(source, sweep, s.rank) for s in sightings} if authoritative else {}
+        )
         found.update(sighting.doi for sighting in sightings)
         ended_quiet |= sweep.ended == "quiet"
         cut += [sweep] if sweep.ended == "cut" else []
@@ -197,7 +203,7 @@ def _harvest_search(run: SyncRun, source: Search, state: SourceState) -> None:
         raise SourceError(_incomplete(cut))
     gone = _end_sightings(run, source, found, ended_quiet) if since is None else 0
     outcome.gone += gone
-    warnings = _count_warnings(before, gone, queries.count_found_by(conn, source.id))
+    warnings = _count_warnings(before, gone, read_queries.count_found_by(conn, source.id))
     outcome.warnings += [(source.id, text) for text in warnings]
     # A warning on a whole harvest stays until the next one.
     earlier = [state.warning] if since is not None and state.warning else []
@@ -205,9 +211,9 @@ def _harvest_search(run: SyncRun, source: Search, state: SourceState) -> None:
     run.store.complete_source(run.number, source.id, run.bookmark, warning)
 
 
-def _incomplete(cut: Sequence[search.SearchPage]) -> str:
+def _incomplete(cut: Sequence[standing_searches.SearchPage]) -> str:
     """What the windows that were cut left out; the first few by name."""
-    parts = [search.unread_sentence(sweep) for sweep in cut[:NAMED_WINDOWS]]
+    parts = [standing_searches.unread_sentence(sweep) for sweep in cut[:NAMED_WINDOWS]]
     if more := cut[NAMED_WINDOWS:]:
         parts.append(f"{sum(sweep.unread for sweep in more):,} more in {len(more)} other windows")
     return f"not complete: {'; '.join(parts)}"
@@ -221,9 +227,9 @@ def _end_sightings(run: SyncRun, source: Search, found: set[Doi], ended_quiet: b
     """
     keep = set(found)
     if ended_quiet:
-        matcher = search.Matcher(source)
-        missed = [doi for doi in queries.works_found_by(run.store.conn, source.id) if doi not in found]
-        for doi, _, text in queries.current_records(run.store.conn, missed):
+        matcher = standing_searches.Matcher(source)
+        missed = [doi for doi in read_queries.works_found_by(run.store.conn, source.id) if doi not in found]
+        for doi, _, text in read_queries.current_records(run.store.conn, missed):
             message = json.loads(text)
             if matcher.accepts(message, *title_and_abstract(message)):
                 keep.add(doi)
@@ -242,24 +248,24 @@ def _count_warnings(before: int, gone: int, now: int) -> list[str]:
 
 
 def _fetch(
-    run: SyncRun, hits: Sequence[search.Hit]
+    run: SyncRun, hits: Sequence[standing_searches.Hit]
 ) -> tuple[list[Message], list[tuple[Doi, Doi]], dict[Doi, Doi], list[Reject]]:
     """Whole records of the hits that are new here or were indexed again since; aliases; hit → DOI it is kept under; and what
     came in place of a record.
 
     A hit without a record (deleted between the two requests) is in none of them.
     """
-    stamps = queries.indexed_times(run.store.conn, [hit.doi for hit in hits])
+    stamps = read_queries.indexed_times(run.store.conn, [hit.doi for hit in hits])
     wanted = [h.doi for h in hits if h.doi not in stamps or h.indexed is None or h.indexed != stamps[h.doi]]
     results, rejects = look_up(run, wanted)
     held = {doi: doi for doi in stamps}
     held |= {r.requested: r.record_doi for r in results if r.record_doi is not None}
-    moved = queries.alias_targets(run.store.conn, list(held.values()))
+    moved = read_queries.alias_targets(run.store.conn, list(held.values()))
     kept_under = {hit: moved.get(doi, doi) for hit, doi in held.items()}
     return messages_of(results), aliases_of(results), kept_under, rejects
 
 
-def _request(run: SyncRun, source: Search, sweep: search.SearchPage) -> SearchRequest:
+def _request(run: SyncRun, source: Search, sweep: standing_searches.SearchPage) -> SearchRequest:
     """One page of a search as PRISMA-S reports it."""
     window = sweep.window
     return SearchRequest(
@@ -287,7 +293,7 @@ def _request(run: SyncRun, source: Search, sweep: search.SearchPage) -> SearchRe
 
 
 def _take(run: SyncRun, take: Iterable[Message]) -> None:
-    for part in _parts(take, search.PART):
+    for part in _parts(take, standing_searches.PART):
         sightings = [Sighting(doi, "file") for message in part if (doi := doi_of(message))]
         ingest(run, FILES_SOURCE, part, sightings)
 
@@ -306,11 +312,11 @@ def _parts(items: Iterable[Message], size: int) -> Iterator[list[Message]]:
 def _check_known(run: SyncRun, config: Config) -> None:
     """Note which of the `known` studies of sources.yaml no search finds, and which works no source finds any more."""
     conn, outcome = run.store.conn, run.outcome
-    moved = queries.alias_targets(conn, config.known)
-    found = queries.found_by_search(conn, sorted({moved.get(d, d) for d in config.known}))
+    moved = read_queries.alias_targets(conn, config.known)
+    found = read_queries.found_by_search(conn, sorted({moved.get(d, d) for d in config.known}))
     missing = tuple(d for d in config.known if moved.get(d, d) not in found)
-    unfound = queries.works_no_longer_found(conn, run.number)
-    titles = queries.titles(conn, unfound)
+    unfound = read_queries.works_no_longer_found(conn, run.number)
+    titles = read_queries.titles(conn, unfound)
     outcome.unfound = tuple((doi, titles.get(doi)) for doi in unfound)
     outcome.known_total, outcome.known_found, outcome.known_missing = len(config.known), len(found), missing
-    outcome.verdicts = queries.verdict_counts(conn)
+    outcome.verdicts = read_queries.verdict_counts(conn)

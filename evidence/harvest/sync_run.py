@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from evidence.data_model import Clock, Decision, Doi, RecordSource
 from evidence.database import change_log
-from evidence.database.rows import Written
-from evidence.database.sql import Row
-from evidence.database.store import Store
-from evidence.harvest import search
+from evidence.database.sql_helpers import Row
+from evidence.database.writer import Store
+from evidence.database.written_values import Written
+from evidence.harvest import standing_searches
 from evidence.harvest.progress import Progress
-from evidence.model import Clock, Decision, Doi, RecordSource
 from evidence.rules.taxonomy import Taxonomy
 
 OVERLAP = timedelta(days=2)
@@ -26,7 +26,7 @@ class Outcome:
     """What a run did, for the summary and the exit code.
 
     `outcome` is `complete`, `partial` (a source failed) or `crashed`. `gone` counts sightings that ended, and `unfound` are
-    their works (doi, title). `changes` are the changes that the run announced (rows of `queries.changes`, without tags).
+    their works (doi, title). `changes` are the changes that the run announced (rows of `read_queries.changes`, without tags).
     `troubles` and `warnings` are (source id, sentence); `read` is the number of records read from files, None over HTTP.
     """
 
@@ -92,7 +92,7 @@ class SyncRun:
     @property
     def quiet_pages(self) -> int:
         """How many pages in a row without a match end the reading of a search."""
-        return search.QUIET_FULL if self.full else search.QUIET
+        return standing_searches.QUIET_FULL if self.full else standing_searches.QUIET
 
     @property
     def bookmark(self) -> str:

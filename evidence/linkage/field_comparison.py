@@ -4,7 +4,7 @@ Every field is parsed once into a comparable form, and two forms are compared wi
 is never taken for agreement. Databases abbreviate journals and given names, join author lists in their own ways and put values
 into the wrong fields; none of that counts as a difference.
 
-This module compares text. It may not decide what the grades mean for a pair: `pairs` does.
+This module compares text. It may not decide what the grades mean for a pair: `same_work` does.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Literal
 from rapidfuzz import fuzz
 
 from evidence import doi as dois
-from evidence.linkage.titles import STOP_WORDS
-from evidence.text import fold
+from evidence.linkage.title_similarity import STOP_WORDS
+from evidence.plain_text import fold
 
 Grade = Literal["same", "near", "other", "unknown"]
 PeopleGrade = Literal["same", "some", "other", "unknown"]
@@ -262,7 +262,7 @@ class Pages:
 def read_pages(raw: str | None) -> Pages | None:
     """`1134-47` → 1134 to 1147; `S12`, `e123` keep their letter; None for what is not a page (`t-8`, `215 p`, `01-Jun`).
 
-    Not the reader of `page_numbers`: that one keeps what a publisher deposited and refuses what is not plainly pages. This one
+    Not the reader of `page_ranges`: that one keeps what a publisher deposited and refuses what is not plainly pages. This one
     reads the first number that any database puts there, also before remarks (`A540 [Poster 909]`, `44-+`), because two records
     that begin on the same page are worth comparing.
     """

@@ -21,7 +21,7 @@ from types import FrameType
 
 from evidence.database.connection import open_evidence
 from evidence.errors import ConfigError
-from evidence.review.desk import ENVIRONMENT as DESK_ENVIRONMENT
+from evidence.review.reviewer_desk import ENVIRONMENT as DESK_ENVIRONMENT
 
 PUBLIC_SETTINGS = {"default_allow_sql": "off", "allow_download": "off"}
 """Settings of a public site: no SQL from visitors, because it can use up memory and processor, and no download of the file."""

@@ -18,7 +18,7 @@ from typing import Any
 from datasette.database import QueryInterrupted
 from datasette.utils import sqlite_timelimit
 
-from evidence.publish.cache import CACHE, Cache
+from evidence.publish.query_cache import CACHE, Cache
 
 COLUMNS = ("verdict", "year")
 """Columns of `works` with few values, by which every list is counted."""

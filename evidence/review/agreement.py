@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from evidence.model import Decision, VerdictName
+from evidence.data_model import Decision, VerdictName
 
 VERDICTS = get_args(VerdictName)
 

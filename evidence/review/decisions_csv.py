@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from evidence import doi
-from evidence.decisions import decision_id, infer_seen
+from evidence.current_decisions import decision_id, infer_seen
+from evidence.data_model import SAME_WORK, Decision
 from evidence.errors import ConfigError
-from evidence.model import SAME_WORK, Decision
 
 COLUMNS = (*(field.name for field in fields(Decision)), "id")
 """One row is one decision; an empty cell is None. `seen` has the `id` of each decision before it, separated by blanks."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from itertools import accumulate
 
-from evidence.model import Match, Work
+from evidence.data_model import Match, Work
+from evidence.rules.phrase_matching import Span, Text
 from evidence.rules.taxonomy import Rule, Ruleset, ValueKey
-from evidence.rules.terms import Span, Text
 
 MATCHES_PER_RULE = 6
 """How many places one rule shows at most: enough to check it, few enough to read."""

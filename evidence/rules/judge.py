@@ -10,8 +10,8 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evidence.decisions import contradictions, current_decisions
-from evidence.model import SAME_WORK, Decision, Doi, Judgement, Match, Tag, Work
+from evidence.current_decisions import contradictions, current_decisions
+from evidence.data_model import SAME_WORK, Decision, Doi, Judgement, Match, Tag, Work
 from evidence.rules.engine import WorkTexts
 from evidence.rules.screen import Verdict, screen
 from evidence.rules.tag import tag

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from evidence.model import Match, VerdictName, Work
+from evidence.data_model import Match, VerdictName, Work
 from evidence.rules.engine import TITLE, RuleMatches, WorkTexts
 from evidence.rules.taxonomy import SCREEN, Taxonomy
 

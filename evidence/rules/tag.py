@@ -5,7 +5,7 @@ It reads one work at a time. It may not know the verdict, people's decisions, th
 
 from __future__ import annotations
 
-from evidence.model import Tag, Work
+from evidence.data_model import Tag, Work
 from evidence.rules.engine import RuleMatches, WorkTexts
 from evidence.rules.taxonomy import Ruleset
 

@@ -2,7 +2,7 @@
 
 A file is a facet: `facet, label, values: [{id, label, means, rules, examples, counterexamples}]`. `screen.yaml` has the same
 form, its values are the verdicts. `shared_phrases.yaml` holds the named lists that rules share. The rule language is
-described in `terms`.
+described in `phrase_matching`.
 
 This module reads files and prepares rules. It may not apply them: `engine`, `screen` and `tag` do.
 """
@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from evidence import strict_yaml
 from evidence.errors import ConfigError
-from evidence.rules import terms
+from evidence.rules import phrase_matching
 from evidence.strict_yaml import Id, Loc, YamlText, nearest, validated
 
 SCREEN = "screen"
@@ -37,10 +37,10 @@ BUNDLED = Path(__file__).parents[1] / "taxonomy"
 PHRASES_FILE = "shared_phrases.yaml"
 """The file of the named lists that rules share."""
 
-_FILE_NAMES = {"variant": "therapy_variant.yaml", "format": "delivery_format.yaml"}
+_FILE_NAMES = {"variant": "therapy_variant.yaml", "format": "delivery_format.yaml", "design": "study_design.yaml"}
 """Facets whose file has a clearer name than the facet."""
 
-_OLD_NAMES = {"words.yaml": PHRASES_FILE, "variant.yaml": "therapy_variant.yaml", "format.yaml": "delivery_format.yaml"}
+_OLD_NAMES = {"words.yaml": PHRASES_FILE} | {f"{facet}.yaml": name for facet, name in _FILE_NAMES.items()}
 """File names of earlier versions → names of today."""
 
 FIELDS = ("title", "abstract", "kind", "container")
@@ -105,7 +105,7 @@ class Ruleset:
     """
 
     values: Mapping[ValueKey, Value]
-    finder: terms.Finder
+    finder: phrase_matching.Finder
     fields: tuple[str, ...]
     order: tuple[ValueKey, ...]
     values_by_term: Mapping[int, tuple[int, ...]]
@@ -258,7 +258,7 @@ def _renumbered(rule: Rule, new: Mapping[int, int]) -> Rule:
     )
 
 
-def _ruleset(values: Mapping[ValueKey, Value], parsed: Sequence[terms.Term]) -> Ruleset:
+def _ruleset(values: Mapping[ValueKey, Value], parsed: Sequence[phrase_matching.Term]) -> Ruleset:
     read = {field for value in values.values() for rule in value.rules for field in (*rule.fields, "title")}
     by_term: dict[int, dict[int, None]] = {}
     always: dict[int, None] = {}
@@ -272,7 +272,7 @@ def _ruleset(values: Mapping[ValueKey, Value], parsed: Sequence[terms.Term]) -> 
                 always[place] = None
     return Ruleset(
         values,
-        terms.Finder(parsed),
+        phrase_matching.Finder(parsed),
         tuple(field for field in FIELDS if field in read),
         tuple(values),
         {number: tuple(places) for number, places in by_term.items()},
@@ -284,13 +284,13 @@ class _TermNumbers:
     """The terms of a ruleset, each once. A term's number is its place in `terms`."""
 
     def __init__(self, lists: dict[str, list[str]]) -> None:
-        self.lists, self.terms, self._numbers = lists, list[terms.Term](), dict[str, int]()
-        self._parsed_lists: terms.ParsedLists = {}
+        self.lists, self.terms, self._numbers = lists, list[phrase_matching.Term](), dict[str, int]()
+        self._parsed_lists: phrase_matching.ParsedLists = {}
 
     def number(self, source: str) -> int:
         """The number of this term; ValueError when it cannot be read."""
         if source not in self._numbers:
-            self.terms.append(terms.parse_term(source, self.lists, self._parsed_lists))
+            self.terms.append(phrase_matching.parse_term(source, self.lists, self._parsed_lists))
             self._numbers[source] = len(self.terms) - 1
         return self._numbers[source]
 
@@ -344,11 +344,11 @@ _FACET_SHAPE = (
 
 def _phrase_lists(text: YamlText) -> dict[str, list[str]]:
     lists = validated(_PhrasesFile, text, remedy=_PHRASES_SHAPE).lists
-    parsed: terms.ParsedLists = {}
+    parsed: phrase_matching.ParsedLists = {}
     for name, listed in lists.items():
         for i, term in enumerate(listed):
             try:
-                terms.parse_term(term, lists, parsed)
+                phrase_matching.parse_term(term, lists, parsed)
             except ValueError as error:
                 raise text.complain(("lists", name, i), str(error)) from None
     return lists

@@ -37,8 +37,8 @@ from habanero import Crossref as Habanero
 from habanero.exceptions import RequestError
 
 from evidence.crossref.client import SCAN_FIELDS, CrossrefClient
+from evidence.data_model import Doi, Query, Window
 from evidence.errors import UnavailableError
-from evidence.model import Doi, Query, Window
 from tests.loopback import Fault, LoopbackCrossref
 
 TITLES = [

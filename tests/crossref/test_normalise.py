@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evidence.authors import cite_authors
+from evidence.author_names import cite_authors
 from evidence.crossref import normalise
+from evidence.data_model import Author, Message, Notice, Reference, Relation, Work
 from evidence.errors import RecordError
-from evidence.model import Author, Message, Notice, Reference, Relation, Work
 from tests.data import SAMPLES, json_lines, table
 
 MARKUP_LEFT = re.compile(r"</?(?:jats:|mml:)?[a-z]+(?: [^<>]*)?/?>|&(?:#\d+|#x[0-9a-f]+|[a-z]+[0-9]*);", re.IGNORECASE)

@@ -20,9 +20,9 @@ from evidence.crossref import responses
 from evidence.crossref.client import CrossrefClient
 from evidence.crossref.rate_limit import HEADROOM, Route
 from evidence.crossref.responses import AttemptError
-from evidence.crossref.transport import Redirect, Transport
+from evidence.crossref.retrying_transport import Redirect, Transport
+from evidence.data_model import Doi, LookupResult, Query
 from evidence.errors import RejectedError, UnavailableError
-from evidence.model import Doi, LookupResult, Query
 from tests.data import FOLDERS, FULL, json_lines
 from tests.loopback import Fault, LoopbackCrossref
 

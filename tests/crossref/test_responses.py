@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from evidence.crossref import responses
 from evidence.crossref.responses import AttemptError
+from evidence.data_model import Page
 from evidence.errors import RejectedError, UnavailableError
-from evidence.model import Page
 
 
 def body(message: Any, status: str = "ok") -> bytes:

@@ -15,13 +15,13 @@ import pytest
 from filelock import FileLock
 
 from evidence import cli
-from evidence.database import queries, store
+from evidence.data_model import Decision, Doi
+from evidence.database import read_queries, writer
 from evidence.database.backup import backup, target_files
 from evidence.database.connection import open_evidence, reading
 from evidence.errors import BusyError, ConfigError, StoreError
-from evidence.harvest.run import rejudge_database
-from evidence.model import Decision, Doi
-from evidence.review.decide import add_decisions
+from evidence.harvest.locked_run import rejudge_database
+from evidence.review.record_decision import add_decisions
 from evidence.rules.taxonomy import Taxonomy
 from tests.builders import MARKOWITZ, decision
 from tests.database.test_connection import harvest, newer, now
@@ -74,7 +74,7 @@ def test_a_copy_of_both_with_nothing_else_beside(db: Path, ledger: Path, tmp_pat
     assert first.file.stat().st_mode == db.stat().st_mode
     assert [db.read_bytes(), ledger.read_bytes()] == before
     with reading(first.file) as conn:
-        assert queries.status(conn)["works"] == {"exclude": 1, "include": 3}
+        assert read_queries.status(conn)["works"] == {"exclude": 1, "include": 3}
 
 
 def test_what_the_files_are_called(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_what_the_files_are_called(tmp_path: Path) -> None:
 
 def test_what_is_in_the_log_alone_is_copied_too(db: Path, ledger: Path, tmp_path: Path) -> None:
     """While the site reads and a sync writes."""
-    with closing(open_evidence(db)) as reader, store.open_store(db, ledger) as opened:
+    with closing(open_evidence(db)) as reader, writer.open_store(db, ledger) as opened:
         reader.execute("select count(*) from works").fetchone()
         run = opened.start_run("crossref", "0", "2026-11-25T12:00:00Z")
         first, _ = backup(db, ledger, tmp_path / "copy.db")
@@ -98,10 +98,10 @@ def test_what_is_in_the_log_alone_is_copied_too(db: Path, ledger: Path, tmp_path
 def test_an_earlier_backup_is_replaced_and_nothing_else(db: Path, ledger: Path, tmp_path: Path) -> None:
     target = tmp_path / "copy.db"
     backup(db, ledger, target)
-    store.append_to_ledger(ledger, [word(1)])
+    writer.append_to_ledger(ledger, [word(1)])
     assert backup(db, ledger, target)[1].rows["decisions"] == 2
     # It was used: a word in it is nowhere else.
-    store.append_to_ledger(target_files(target)[1], [word(2)])
+    writer.append_to_ledger(target_files(target)[1], [word(2)])
     with pytest.raises(ConfigError, match=r"copy-decisions\.db: already exists and is not a backup.*--force"):
         backup(db, ledger, target)
     assert backup(db, ledger, target, force=True)[1].rows["decisions"] == 2
@@ -224,7 +224,7 @@ def test_restored_it_goes_on_as_before(db: Path, ledger: Path, tmp_path: Path, b
         shutil.copy(copied, db.parent)
     assert rejudge_database(db, ledger, book, now)[0] == 0
     harvest(db.parent, book)
-    store.append_to_ledger(ledger, [word(3)])
+    writer.append_to_ledger(ledger, [word(3)])
     assert rejudge_database(db, ledger, book, now)[0] == 1
     with pytest.raises(ConfigError, match="not a backup"):
         backup(safe / "evidence.db", safe / "decisions.db", db)

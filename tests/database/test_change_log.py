@@ -19,21 +19,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evidence import strict_yaml
-from evidence.database import change_log, queries
+from evidence.data_model import Author, Doi, Work
+from evidence.database import change_log, read_queries
 from evidence.database.change_log import Change, WorkNotice, WorkState
 from evidence.database.connection import reading
 from evidence.database.selection import Selection, selected_works
-from evidence.database.sql import Row
-from evidence.database.store import Store, open_store
+from evidence.database.sql_helpers import Row
+from evidence.database.writer import Store, open_store
 from evidence.errors import SourceError
 from evidence.export import changes_report, sync_summary
 from evidence.harvest import sources
-from evidence.harvest.run import rejudge_database
+from evidence.harvest.locked_run import rejudge_database
 from evidence.harvest.sync import sync
 from evidence.harvest.sync_run import Outcome
-from evidence.model import Author, Doi, Work
 from evidence.publish import serve
-from evidence.review.decide import add_decisions
+from evidence.review.record_decision import add_decisions
 from evidence.rules.taxonomy import Taxonomy
 from tests.builders import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, FakeRecordSource, message, person
 from tests.harvest.test_rejudge import edited
@@ -68,7 +68,7 @@ class Review:
 
     def changes(self, **more: Any) -> list[Row]:
         with reading(self.db) as conn:
-            return queries.changes(conn, **more)
+            return read_queries.changes(conn, **more)
 
     async def page(self, address: str) -> str:
         site = Datasette([str(self.db)], config_dir=serve.site_folder())

@@ -22,18 +22,18 @@ from datasette.app import Datasette
 from datasette.utils import tilde_encode
 
 from evidence import UPGRADE, cli, strict_yaml
-from evidence.database import connection, queries
+from evidence.data_model import Doi
+from evidence.database import connection, read_queries
 from evidence.database.connection import open_evidence
-from evidence.database.ledger import read_ledger
-from evidence.database.lock import locked
-from evidence.database.store import append_to_ledger, open_store
+from evidence.database.decisions_ledger import read_ledger
+from evidence.database.run_lock import locked
+from evidence.database.writer import append_to_ledger, open_store
 from evidence.errors import LockedError, StoreError
 from evidence.harvest import sources
+from evidence.harvest.locked_run import FileInput, rejudge_database, run_sync
 from evidence.harvest.progress import NoProgress
-from evidence.harvest.run import FileInput, rejudge_database, run_sync
-from evidence.model import Doi
 from evidence.publish import serve
-from evidence.review.decide import add_decisions
+from evidence.review.record_decision import add_decisions
 from evidence.rules.taxonomy import Taxonomy
 from tests.builders import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, WORKS, decision, message
 
@@ -96,7 +96,7 @@ def test_opening_what_is_up_to_date_writes_nothing(db: Path, book: Taxonomy) -> 
         for _ in range(3):
             with open_store(db) as store:
                 assert store.decisions() == (WORD,)
-                assert queries.current_dois(store.conn)
+                assert read_queries.current_dois(store.conn)
         rejudge_database(db, ledger, book, now)
         open_evidence(db).close()
         assert read_ledger(ledger) == (WORD,)

@@ -17,16 +17,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evidence import strict_yaml
-from evidence.database import prisma_flow, queries
+from evidence.data_model import SAME_WORK, Doi, Judgement, Work
+from evidence.database import prisma_flow, read_queries
 from evidence.database.connection import reading
-from evidence.database.rows import HarvestedPage, JudgedRecord, Reject, Sighting
-from evidence.database.store import Store, open_store
+from evidence.database.writer import Store, open_store
+from evidence.database.written_values import HarvestedPage, JudgedRecord, Reject, Sighting
 from evidence.export import prisma_report
 from evidence.harvest import sources
 from evidence.harvest.sync import sync
-from evidence.model import SAME_WORK, Doi, Judgement, Work
 from evidence.publish import serve
-from evidence.review.decide import add_decisions
+from evidence.review.record_decision import add_decisions
 from evidence.rules.taxonomy import Taxonomy
 from tests.builders import MARKOWITZ, SMALL_YAML, STANGIER, FakeRecordSource, message
 from tests.harvest.test_rejudge import edited
@@ -128,11 +128,11 @@ def test_every_flow_adds_up_and_the_flow_of_a_past_day_stays_the_same(history: l
             agrees_with_lists(store.conn, now)
             shown[months] = (now.boxes, now.excluded, {(s["source"], s["found_by"]): s["n"] for s in now.sources})
         for months, before in shown.items():
-            then = queries.flow(store.conn, f"2026-{months:02d}-28")
+            then = read_queries.flow(store.conn, f"2026-{months:02d}-28")
             adds_up(then)
             found = (then.boxes, then.excluded, {(s["source"], s["found_by"]): s["n"] for s in then.sources})
             assert found == before
-        assert queries.flow(store.conn, "2025-12-31")["identified"] == 0
+        assert read_queries.flow(store.conn, "2025-12-31")["identified"] == 0
 
 
 def agrees_with_lists(conn: sqlite3.Connection, found: prisma_flow.Flow) -> None:
@@ -150,7 +150,7 @@ def agrees_with_lists(conn: sqlite3.Connection, found: prisma_flow.Flow) -> None
     assert found["included"] == count("works where verdict = 'include'")
     assert found["excluded"] == count("works where verdict = 'exclude'")
     assert found["excluded_by_person"] == count("works where verdict = 'exclude' and decided = 'person'")
-    state = queries.status(conn)
+    state = read_queries.status(conn)
     assert found["waiting"] == count("to_check") == count("works where verdict = 'unsure'") == state["waiting"]
     assert found["decisions_to_check"] == count("decisions_to_check") == state["decisions_to_check"]
     assert found["reports"] - found["included"] == count(
@@ -241,7 +241,7 @@ def test_an_upgrade_takes_the_verdicts_of_its_day_for_those_of_before(tmp_path: 
     with closing(sqlite3.connect(path)) as conn, conn:
         as_before_the_upgrade(conn)
     with open_store(path) as store:
-        then = queries.flow(store.conn, "2026-01-31")
+        then = read_queries.flow(store.conn, "2026-01-31")
         assert (then["included"], then["waiting"]) == (1, 0)
         assert then.recorded_from == "2026-02-01T00:00:00Z"
         assert "recorded since 2026-02-01" in prisma_report.flow_report(then)
@@ -328,7 +328,7 @@ async def test_each_month_of_a_review_is_shown_later_as_it_was_shown_then(tmp_pa
 
     async def look(number: int) -> None:
         with reading(db) as conn:
-            found, works = queries.flow(conn), queries.verdict_counts(conn)
+            found, works = read_queries.flow(conn), read_queries.verdict_counts(conn)
         adds_up(found)
         assert found["waiting"] == works.get("unsure", 0) and found["included"] == works.get("include", 0)
         csv_text, lists = await shown_on_site(db, None)
@@ -369,6 +369,6 @@ async def test_each_month_of_a_review_is_shown_later_as_it_was_shown_then(tmp_pa
     for number, (boxes, excluded, csv_text, lists) in shown.items():
         day = f"2026-{number:02d}-28"
         with reading(db) as conn:
-            then = queries.flow(conn, day)
+            then = read_queries.flow(conn, day)
         assert (then.boxes, then.excluded) == (boxes, excluded), day
         assert await shown_on_site(db, day) == (csv_text, lists), day

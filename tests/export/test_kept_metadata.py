@@ -18,22 +18,22 @@ import rispy
 from bibtexparser.entrypoint import parse_string
 from bibtexparser.middlewares import SeparateCoAuthors, SplitNameParts
 
-from evidence import text
-from evidence.authors import full_names
+from evidence import plain_text
+from evidence.author_names import full_names
 from evidence.crossref.normalise import doi_of, normalise, serialise
-from evidence.database.rows import HarvestedPage, JudgedRecord
+from evidence.data_model import Doi, Event, Funder, Judgement, Licence, Message
 from evidence.database.selection import full_rows
-from evidence.database.store import Store, open_store
+from evidence.database.writer import Store, open_store
+from evidence.database.written_values import HarvestedPage, JudgedRecord
 from evidence.errors import RecordError
-from evidence.export import formats
+from evidence.export import file_formats
 from evidence.harvest import rejudge
 from evidence.harvest.progress import NoProgress
-from evidence.model import Doi, Event, Funder, Judgement, Licence, Message
 from evidence.rules.taxonomy import Taxonomy
 from tests.builders import message
 from tests.data import SAMPLES, json_lines
 from tests.database.test_prisma_flow import as_before_the_upgrade
-from tests.export.test_formats import unescaped
+from tests.export.test_file_formats import unescaped
 
 JUDGED = Judgement("include", "rule", "Included.", "title", (), ())
 
@@ -156,7 +156,7 @@ def test_a_licence_for_text_mining_is_not_the_licence_of_the_text(store: Store) 
 
 
 def test_the_csv_has_each_field(row: dict[str, Any]) -> None:
-    (read,) = csv.DictReader(io.StringIO("".join(formats.csv_rows([row])), newline=""))
+    (read,) = csv.DictReader(io.StringIO("".join(file_formats.csv_rows([row])), newline=""))
     assert {key: read[key] for key in KEPT} == KEPT
     assert read["funders"] == FUNDERS
     assert read["authors_full"] == (
@@ -171,11 +171,11 @@ def test_names_on_one_line_are_the_same_from_the_database_and_one_by_one(store: 
     keys = land(store, [FULL])
     (flat,), (whole,) = full_rows(store.conn, keys, flat=True), full_rows(store.conn, keys)
     assert flat["authors_full"] == full_names(whole["authors_full"])
-    assert "".join(formats.csv_rows([flat])) == "".join(formats.csv_rows([whole]))
+    assert "".join(file_formats.csv_rows([flat])) == "".join(file_formats.csv_rows([whole]))
 
 
 def test_ris_reads_back(row: dict[str, Any]) -> None:
-    (read,) = rispy.loads("".join(formats.ris([row])).replace("\r\n", "\n"))
+    (read,) = rispy.loads("".join(file_formats.ris([row])).replace("\r\n", "\n"))
     assert read["authors"] == ["Weissman, Myrna M., Jr.", "Klerman, Gerald L., IV", "Smith, Sr.", "IPT Study Group"]
     assert read["secondary_authors"] == ["Doe, Ann, II", "Gao, Li"]
     assert read["subsidiary_authors"] == ["Ba, Mariama"]
@@ -191,7 +191,7 @@ def test_ris_reads_back(row: dict[str, Any]) -> None:
 
 def test_bibtex_reads_back(row: dict[str, Any]) -> None:
     (entry,) = parse_string(
-        "".join(formats.bibtex([row])), append_middleware=[SeparateCoAuthors(), SplitNameParts()]
+        "".join(file_formats.bibtex([row])), append_middleware=[SeparateCoAuthors(), SplitNameParts()]
     ).entries
     fields = {field.key: field.value for field in entry.fields}
     assert [(" ".join(n.last), " ".join(n.jr), " ".join(n.first)) for n in fields["author"][:2]] == [
@@ -207,7 +207,7 @@ def test_bibtex_reads_back(row: dict[str, Any]) -> None:
 
 
 def test_csl_json_reads_back(row: dict[str, Any]) -> None:
-    (item,) = json.loads("".join(formats.csl_json([row])))
+    (item,) = json.loads("".join(file_formats.csl_json([row])))
     assert item["author"][:2] == [
         {"family": "Weissman", "given": "Myrna M.", "suffix": "Jr."},
         {"family": "Klerman", "given": "Gerald L.", "suffix": "IV"},
@@ -274,11 +274,11 @@ def one_line(value: object) -> str:
 def test_every_real_record_reads_back_from_every_format(real: Any, data: Path) -> None:
     _, rows, flat = real
     assert len(rows) > (75 if data == SAMPLES else 1450)
-    risen = rispy.loads("".join(formats.ris(rows)).replace("\r\n", "\n"))
-    library = parse_string("".join(formats.bibtex(rows)))
+    risen = rispy.loads("".join(file_formats.ris(rows)).replace("\r\n", "\n"))
+    library = parse_string("".join(file_formats.bibtex(rows)))
     assert not library.failed_blocks
-    items = json.loads("".join(formats.csl_json(rows)))
-    cells = list(csv.DictReader(io.StringIO("".join(formats.csv_rows(flat)), newline="")))
+    items = json.loads("".join(file_formats.csl_json(rows)))
+    cells = list(csv.DictReader(io.StringIO("".join(file_formats.csv_rows(flat)), newline="")))
     assert {len(found) for found in (risen, library.entries, items, cells)} == {len(rows)}
     for row, ris, entry, item, cell in zip(rows, risen, library.entries, items, cells, strict=True):
         says_what_the_row_says(row, ris, {field.key: field.value for field in entry.fields}, item, cell)
@@ -322,12 +322,12 @@ def says_what_the_row_says(
     assert row["article_number"] in (None, one_line(unescaped(bib.get("eid", ""))), row["pages"]), doi
     for name in (
         column.name
-        for column in formats.COLUMNS
-        if column.name not in (*formats.FACETS, "authors_full", "sources", "funders")
+        for column in file_formats.COLUMNS
+        if column.name not in (*file_formats.FACETS, "authors_full", "sources", "funders")
     ):
-        assert formats.unguard(cell[name]) == str(row[name] if row[name] is not None else ""), (doi, name)
-    assert formats.unguard(cell["authors_full"]) == full_names(row["authors_full"]), doi
-    assert formats.unguard(cell["funders"]) == "; ".join(row["funders"]), doi
+        assert file_formats.unguard(cell[name]) == str(row[name] if row[name] is not None else ""), (doi, name)
+    assert file_formats.unguard(cell["authors_full"]) == full_names(row["authors_full"]), doi
+    assert file_formats.unguard(cell["funders"]) == "; ".join(row["funders"]), doi
 
 
 def deposited(item: Message) -> Iterator[tuple[str, str, str]]:
@@ -356,7 +356,7 @@ def test_every_real_deposit_reaches_the_database(real: Any) -> None:
     for item in messages:
         row = by_doi.get(str(item.get("DOI", "")).lower(), {})
         for what, said, key in deposited(item) if row else ():
-            if wanted := (text.plain_text(said) or "").replace("\n", " "):
+            if wanted := (plain_text.plain_text(said) or "").replace("\n", " "):
                 counted[what] += 1
                 held = row[key] if isinstance(row[key], str) else "; ".join(row[key] or ())
                 assert wanted in held, (row["doi"], key)

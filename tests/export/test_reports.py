@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from evidence.database.rows import Written
+from evidence.data_model import Doi
+from evidence.database.written_values import Written
 from evidence.export import changes_report, explanation, prisma_report, status_report, sync_summary
-from evidence.export.phrases import count_noun
+from evidence.export.wording import count_noun
 from evidence.harvest.sync_run import Outcome
-from evidence.model import Doi
 
 
 def test_the_summary_of_a_run_without_changes() -> None:

@@ -15,21 +15,21 @@ from hypothesis import strategies as st
 
 from evidence import strict_yaml
 from evidence.crossref.normalise import serialise
-from evidence.database import prisma_flow, queries
-from evidence.database.rows import HarvestedPage
+from evidence.current_decisions import decision_id
+from evidence.data_model import SAME_WORK, Author, Decision, Doi, Message, Work
+from evidence.database import prisma_flow, read_queries
 from evidence.database.selection import Selection, selected_works
-from evidence.database.store import Store, open_store
-from evidence.decisions import decision_id
+from evidence.database.writer import Store, open_store
+from evidence.database.written_values import HarvestedPage
 from evidence.export import changes_report, explanation, status_report, sync_summary
 from evidence.harvest import rejudge, sources
 from evidence.harvest.known_works import LOOK_UP_GONE_EVERY
+from evidence.harvest.locked_run import rejudge_database, run_sync
 from evidence.harvest.progress import NoProgress
-from evidence.harvest.run import rejudge_database, run_sync
 from evidence.harvest.sources import Config, ReferenceList
 from evidence.harvest.sync import sync
 from evidence.harvest.sync_run import Outcome
-from evidence.model import SAME_WORK, Author, Decision, Doi, Message, Work
-from evidence.review.decide import add_decisions
+from evidence.review.record_decision import add_decisions
 from evidence.rules.taxonomy import Taxonomy
 from tests.builders import (
     FONAGY,
@@ -42,8 +42,8 @@ from tests.builders import (
     message,
     tagging,
 )
-from tests.database.test_store import JUDGED, dump, record
-from tests.database.test_store import run as start
+from tests.database.test_writer import JUDGED, dump, record
+from tests.database.test_writer import run as start
 from tests.loopback import LoopbackCrossref
 
 Clock = Callable[[], datetime]
@@ -97,13 +97,13 @@ def test_a_work_whose_doi_leads_to_another_is_kept_under_that_one(store: Store, 
         rows(store, "select source, via, rank, score from sightings where doi = ? and last_run is null", NEW) == before
     )
     assert rows(store, "select count(*) from sightings where doi = ? and last_run is null", OLD) == [(0,)]
-    assert queries.canonical_doi(store.conn, OLD) == NEW
+    assert read_queries.canonical_doi(store.conn, OLD) == NEW
     text = sync_summary.sync_summary(outcome)
     assert f"{OLD} is now {NEW}: {STANGIER['title'][0]}." in text
     assert "Nothing new" not in text
     assert "no longer found" not in text
     assert told(outcome) == [("moved", NEW, OLD, None)]
-    assert queries.changes(store.conn) == outcome.changes
+    assert read_queries.changes(store.conn) == outcome.changes
     found = prisma_flow.read_flow(store.conn)
     assert (found["screened"], found["aliases"]) == (4, 1)
     assert found["identified"] - found["removed"] == found["screened"]
@@ -281,7 +281,7 @@ def test_a_doi_with_a_record_of_its_own_again_is_no_alias(store: Store, go: Call
         (2, 1),
     ]
     assert rows(store, "select source from sightings where doi = ? and last_run is null", OLD) == first
-    assert queries.canonical_doi(store.conn, OLD) == OLD
+    assert read_queries.canonical_doi(store.conn, OLD) == OLD
 
 
 def test_a_file_does_not_bring_the_old_doi_back(store: Store, go: Callable[..., Outcome]) -> None:
@@ -325,7 +325,7 @@ def test_a_person_decides_and_explains_under_the_old_doi(
     decide(withdrawn=[None])
     assert rows(store, "select decided from works where doi = ?", NEW) == [("rule",)]
     assert decide(untags=[(SAME_WORK, str(MARKOWITZ["DOI"]))]).doi == NEW
-    found = queries.work_details(store.conn, queries.canonical_doi(store.conn, OLD))
+    found = read_queries.work_details(store.conn, read_queries.canonical_doi(store.conn, OLD))
     assert found
     assert f"Other DOIs of this record: {OLD}." in explanation.work_explanation(found)
 
@@ -342,17 +342,17 @@ def test_a_work_gone_from_crossref_is_marked_said_once_and_kept(
     assert told(outcome) == [("gone", OLD, None, "2026-11-24")]
     assert f"No longer in Crossref since 2026-11-24: {OLD}: {title}" in sync_summary.sync_summary(outcome)
     assert rows(store, "select verdict, gone from works where doi = ?", OLD) == [("include", "2026-11-24")]
-    listed = queries.changes(store.conn)
+    listed = read_queries.changes(store.conn)
     assert listed == outcome.changes
     assert f"No longer in Crossref since 2026-11-24: {OLD}: {title}" in changes_report.changes_report(listed)
-    assert f"since 2026-11-24: {OLD}: {title}" in status_report.status_report(queries.status(store.conn))
+    assert f"since 2026-11-24: {OLD}: {title}" in status_report.status_report(read_queries.status(store.conn))
     (exported,) = (r for r in selected_works(store.conn, Selection()) if r["doi"] == OLD)
     assert exported["gone"] == "2026-11-24"
     # Nothing is said again, and judging anew forgets nothing.
     store.conn.execute("update works set basis = ''")
     store.conn.commit()
     again = go(FakeRecordSource(OTHERS))
-    assert (again.changes, again.written.gone, queries.changes(store.conn)) == ([], [], [])
+    assert (again.changes, again.written.gone, read_queries.changes(store.conn)) == ([], [], [])
     assert rows(store, "select gone from works where doi = ?", OLD) == [("2026-11-24",)]
     # Back again, which is said too.
     back = go(FakeRecordSource())

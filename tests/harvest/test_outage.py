@@ -13,12 +13,12 @@ import pytest
 
 from evidence import strict_yaml
 from evidence.crossref.rate_limit import STOP_AFTER
-from evidence.database import queries
+from evidence.database import read_queries
 from evidence.database.connection import open_evidence, reading
 from evidence.export import sync_summary
 from evidence.harvest import sources
+from evidence.harvest.locked_run import run_sync
 from evidence.harvest.progress import NoProgress
-from evidence.harvest.run import run_sync
 from evidence.harvest.sources import Config
 from evidence.harvest.sync_run import Outcome
 from evidence.rules.taxonomy import Taxonomy
@@ -94,7 +94,7 @@ def stopped(outcome: Outcome, db: Path) -> None:
     assert "more: " in line
     assert "http://" not in line
     with reading(db) as conn:
-        said = {row["source"]: row["trouble"] for row in queries.status(conn)["sources"]}
+        said = {row["source"]: row["trouble"] for row in read_queries.status(conn)["sources"]}
     assert all(said[source.id] for source in twenty().sources)
     assert "not asked again in this run" in said["search-15"]
 

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 import evidence
-from evidence.crossref.record_files import snapshot_files
+from evidence.crossref.records_from_files import snapshot_files
 from evidence.database.connection import open_evidence
 from evidence.harvest import sources
+from evidence.harvest.locked_run import FileInput, rejudge_database, run_sync
 from evidence.harvest.progress import NoProgress
-from evidence.harvest.run import FileInput, rejudge_database, run_sync
 from evidence.rules import taxonomy
 from evidence.rules.taxonomy import Taxonomy
 

@@ -14,16 +14,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from evidence import strict_yaml
-from evidence.database import queries
+from evidence.data_model import SAME_WORK, Doi, LookupResult, Message, Page, Query, Window
+from evidence.database import read_queries
 from evidence.database.selection import Selection, selected_works
-from evidence.database.store import Store, open_store
+from evidence.database.writer import Store, open_store
 from evidence.errors import UnavailableError
 from evidence.export import prisma_report, status_report, sync_summary
 from evidence.harvest import sources
 from evidence.harvest.sources import Config, ReferenceList, Search
 from evidence.harvest.sync import sync
 from evidence.harvest.sync_run import Outcome
-from evidence.model import SAME_WORK, Doi, LookupResult, Message, Page, Query, Window
 from evidence.rules.taxonomy import Taxonomy
 from tests.builders import (
     FONAGY,
@@ -38,8 +38,8 @@ from tests.builders import (
     message,
     tagging,
 )
-from tests.database.test_store import dump
-from tests.harvest.test_search import a_world, hits
+from tests.database.test_writer import dump
+from tests.harvest.test_standing_searches import a_world, hits
 
 Clock = Callable[[], datetime]
 
@@ -290,7 +290,7 @@ def stands(store: Store) -> tuple[Any, ...]:
 
 
 def said_of_depth(store: Store) -> str:
-    return prisma_report.search_depth(queries.search_depths(store.conn)[0])
+    return prisma_report.search_depth(read_queries.search_depths(store.conn)[0])
 
 
 def on_one_day(count: int, indexed: str = "2026-11-01") -> list[Message]:
@@ -309,7 +309,7 @@ def test_a_search_that_cannot_be_read_to_its_end_is_not_complete_until_it_is(
         assert run.troubles == [("by-name", missing)]
         assert missing in sync_summary.sync_summary(run)
         assert stands(store) == (None, missing, 100)
-        assert missing in status_report.status_report(queries.status(store.conn))
+        assert missing in status_report.status_report(read_queries.status(store.conn))
         assert said_of_depth(store).endswith("not complete: 30 that match the query were not read")
     assert rows(store, "select run, count(*) from requests where truncated = 1 group by run") == [(1, 1), (2, 1)]
     healed = go(FakeRecordSource(on_one_day(90)), tight)
@@ -367,7 +367,7 @@ def test_an_increment_after_a_full_run_that_was_cut_finds_all(
     assert 1000 <= stands(store)[2] <= 1050
     assert stands(store)[0] is None
     assert said_of_depth(store) == "not yet read completely: 1,000 of 1,650 ranked records so far"
-    assert "not yet read completely" in status_report.status_report(queries.status(store.conn))
+    assert "not yet read completely" in status_report.status_report(read_queries.status(store.conn))
     healed = go(FakeRecordSource(works), whole)
     assert healed.outcome == "complete"
     assert stands(store) == ("2026-11-22", None, 1650)
@@ -375,7 +375,7 @@ def test_an_increment_after_a_full_run_that_was_cut_finds_all(
 
 def test_each_search_says_how_deep_it_was_read(store: Store, go: Callable[..., Outcome], small: Config) -> None:
     tight = one_search(small)
-    assert queries.search_depths(store.conn) == []
+    assert read_queries.search_depths(store.conn) == []
     crossref = CutSource([], 1)
     go(crossref, tight)
     assert said_of_depth(store) == "not yet read completely at Crossref"
@@ -386,8 +386,8 @@ def test_each_search_says_how_deep_it_was_read(store: Store, go: Callable[..., O
         "reading stopped because matches had become rare; a match further down would be missed"
     )
     assert said_of_depth(store) == deep
-    assert f"depth: {deep}" in prisma_report.searches_report(queries.searches_as_run(store.conn))
-    assert f"Source by-name: 7 works — {deep}" in status_report.status_report(queries.status(store.conn))
+    assert f"depth: {deep}" in prisma_report.searches_report(read_queries.searches_as_run(store.conn))
+    assert f"Source by-name: 7 works — {deep}" in status_report.status_report(read_queries.status(store.conn))
     go(FakeRecordSource([*on_one_day(7), *noise]), tight)
     assert said_of_depth(store) == deep  # an increment that was complete adds nothing
     fresh = {"date-time": "2026-11-23T00:00:00Z"}
@@ -407,7 +407,7 @@ def test_a_search_that_was_split_sums_its_windows(store: Store, go: Callable[...
         for n in range(120)
     ]
     go(FakeRecordSource(works), one_search(small))
-    (depth,) = queries.search_depths(store.conn)
+    (depth,) = read_queries.search_depths(store.conn)
     assert (depth["ended"], depth["windows"], depth["reached"], depth["total"]) == ("complete", 2, 120, 120)
     assert said_of_depth(store).startswith(
         "read 120 of 120 ranked records in 2 parts by date of creation; last match at rank 10 of its part; 10 of the last 1,000"
@@ -420,7 +420,7 @@ def test_files_say_nothing_of_how_deep_crossref_was_read(
     tight = one_search(small)
     go(FakeRecordSource(on_one_day(5), name="snapshot"), tight)
     assert said_of_depth(store) == "not yet read completely at Crossref"
-    assert "depth" not in prisma_report.searches_report(queries.searches_as_run(store.conn))
+    assert "depth" not in prisma_report.searches_report(read_queries.searches_as_run(store.conn))
 
 
 def test_what_ranks_below_the_quiet_is_still_found_and_what_no_longer_matches_is_not(
@@ -548,7 +548,7 @@ def test_after_any_history_a_search_has_all_or_says_that_it_has_not(
                 continue
             missing = there - {doi for (doi,) in rows(store, "select doi from sightings where last_run is null")}
             bookmark, trouble, _ = stands(store)
-            (depth,) = queries.search_depths(store.conn)
+            (depth,) = read_queries.search_depths(store.conn)
             assert (run.outcome == "partial") is bool(run.troubles) is (trouble is not None)
             assert not missing or trouble or depth["ended"] == "quiet" or depth["quiet_increments"]
             assert (bookmark is not None) or trouble

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from datasette.app import Datasette
 
-from evidence.authors import full_names
+from evidence.author_names import full_names
+from evidence.data_model import Doi
 from evidence.database.connection import open_evidence
 from evidence.database.selection import full_rows
-from evidence.export import formats
-from evidence.model import Doi
+from evidence.export import file_formats
 from evidence.publish import serve
 from tests import site_sample
 
@@ -66,4 +66,4 @@ async def test_a_cell_of_authors_is_the_names_one_by_one(tmp_path: Path) -> None
         whole, flat = list(full_rows(conn, dois)), list(full_rows(conn, dois, flat=True))
     assert [row | {"authors_full": full_names(row["authors_full"])} for row in whole] == flat
     assert "Credited 2; " in next(row["authors_full"] for row in flat if row["doi"] == "10.1002/cpp.1774")
-    assert list(formats.csv_rows(whole)) == list(formats.csv_rows(flat))
+    assert list(file_formats.csv_rows(whole)) == list(file_formats.csv_rows(flat))

@@ -33,9 +33,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlite_utils import Database
 
-from evidence.database import prisma_flow, queries, schema
+from evidence.data_model import CitationStatus
+from evidence.database import prisma_flow, read_queries, schema
 from evidence.errors import ConfigError, StoreError
-from evidence.model import CitationStatus
 from evidence.publish import serve
 from tests import site_sample
 
@@ -770,7 +770,7 @@ async def test_each_number_of_the_flow_leads_to_as_many_rows_and_every_form_says
     assert {row["box"]: int(row["n"]) for row in table if not row["key"].startswith("source:")} == boxes
     assert sum(int(row["n"]) for row in table if row["key"].startswith("source:")) == boxes["Records identified"]
     with closing(sqlite3.connect(path)) as conn:
-        found = queries.flow(conn, day or None)
+        found = read_queries.flow(conn, day or None)
     assert {box["box"]: box["n"] for box in found.boxes} == boxes
 
 
@@ -812,7 +812,7 @@ async def test_what_waits_is_one_number_everywhere(tmp_path: Path) -> None:
     enrich(path)
     ds = await served(path)
     with closing(sqlite3.connect(path)) as conn:
-        state, found = queries.status(conn), queries.flow(conn)
+        state, found = read_queries.status(conn), read_queries.flow(conn)
     shown = re.findall(r"<b>([\d,]+)</b> <span>([^<]+)</span>", (await ds.client.get("/")).text)
     front = {label: int(n) for n, label in shown}
     view = {row["key"]: row["n"] for row in (await ds.client.get("/evidence/prisma.json?_shape=array")).json()}

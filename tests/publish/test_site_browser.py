@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from evidence.crossref.record_files import snapshot_files
-from evidence.database.ledger import read_ledger
+from evidence.crossref.records_from_files import snapshot_files
+from evidence.database.decisions_ledger import read_ledger
 from evidence.harvest import sources
+from evidence.harvest.locked_run import FileInput, run_sync
 from evidence.harvest.progress import NoProgress
-from evidence.harvest.run import FileInput, run_sync
 from evidence.publish import serve
-from evidence.review import desk
+from evidence.review import reviewer_desk
 from evidence.rules.taxonomy import Taxonomy
 from tests import site_sample
 
@@ -205,8 +205,8 @@ def desk_address(tmp_path: Path, book: Taxonomy) -> Iterator[tuple[str, str, Pat
     """A desk over the bundled works: its address, the link that lets in, and the ledger."""
     db, ledger = tmp_path / "evidence.db", tmp_path / "decisions.db"
     files = FileInput("snapshot", snapshot_files())
-    run_sync(db, ledger, sources.load(SHIPPED), book, desk._now, NoProgress(), files=files)
-    told, page = desk.local_desk(db, ledger, "A. Reader")
+    run_sync(db, ledger, sources.load(SHIPPED), book, reviewer_desk._now, NoProgress(), files=files)
+    told, page = reviewer_desk.local_desk(db, ledger, "A. Reader")
     with served(db, told) as address:
         yield address, address + page, ledger
 
@@ -222,7 +222,7 @@ def test_a_reviewer_works_through_the_queue_by_keyboard(page: Any, desk_address:
     assert page.locator("input[value=exclude]").is_checked()
     assert page.locator(".standard-reasons:visible").count() == 1
     page.keyboard.press("1")
-    assert page.input_value("#reason") == desk.READY["exclude"][0]
+    assert page.input_value("#reason") == reviewer_desk.READY["exclude"][0]
     page.keyboard.press("Enter")
     page.wait_for_selector("#undo-form")
     second = page.locator("#desk-title").inner_text()
@@ -238,7 +238,7 @@ def test_a_reviewer_works_through_the_queue_by_keyboard(page: Any, desk_address:
     page.wait_for_selector(".last-decision p:has-text('Excluded')")
     words = read_ledger(ledger)
     assert [(word.action, word.verdict, word.reason) for word in words[:2]] == [
-        ("verdict", "exclude", desk.READY["exclude"][0]),
+        ("verdict", "exclude", reviewer_desk.READY["exclude"][0]),
         ("verdict", "include", "seen in the full text"),
     ]
     assert [word.action for word in words[2:]] == ["withdraw"]

@@ -13,15 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evidence.crossref.normalise import normalise
-from evidence.decisions import decision_id, infer_seen
+from evidence.current_decisions import decision_id, infer_seen
+from evidence.data_model import SAME_WORK, Decision, Doi, Work
 from evidence.errors import RecordError
-from evidence.evaluation.screening import labelled_records
-from evidence.model import SAME_WORK, Decision, Doi, Work
+from evidence.evaluation.screening_accuracy import labelled_records
 from evidence.review import agreement
 from evidence.rules import engine
 from evidence.rules.judge import judge, text_digest
+from evidence.rules.phrase_matching import Text
 from evidence.rules.taxonomy import Taxonomy
-from evidence.rules.terms import Text
 from tests.builders import decision
 from tests.data import SAMPLES, find, json_lines
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evidence.model import Decision, Doi, VerdictName, Work
+from evidence.data_model import Decision, Doi, VerdictName, Work
 from evidence.rules import taxonomy
 from evidence.rules.judge import judge
 from evidence.rules.screen import screen

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from evidence.model import Doi, Work
+from evidence.data_model import Doi, Work
 from evidence.rules import taxonomy
 from evidence.rules.engine import RuleMatches, WorkTexts
 from evidence.rules.tag import tag

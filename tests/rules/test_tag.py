@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from evidence.model import Doi, Match, Work
+from evidence.data_model import Doi, Match, Work
 from evidence.rules import taxonomy
 from evidence.rules.engine import MATCHES_PER_RULE
 from evidence.rules.tag import tag

@@ -47,7 +47,7 @@ def test_facets_are_found_by_name() -> None:
         ("shared_phrases.yaml", "- psycho-therap*", "- psycho-therapies"),
         ("therapy_variant.yaml", "IPT-CM", "IPT-CMX"),
         ("screen.yaml", "because: it names the therapy\n", "because: the therapy is named\n"),
-        ("design.yaml", "means: The results", "means: All the results"),
+        ("study_design.yaml", "means: The results", "means: All the results"),
     ],
 )
 def test_the_digest_changes_with_any_edit(folder: Path, name: str, before: str, after: str) -> None:

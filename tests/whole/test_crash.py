@@ -19,7 +19,7 @@ import pytest
 
 from evidence import strict_yaml
 from evidence.database import schema
-from evidence.database.store import open_store
+from evidence.database.writer import open_store
 from evidence.harvest import sources
 from evidence.harvest.sync import sync
 from evidence.rules.taxonomy import Taxonomy

@@ -34,16 +34,16 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from evidence import decisions
+from evidence import current_decisions
 from evidence.crossref.normalise import normalise
-from evidence.database.ledger import read_ledger
-from evidence.database.store import open_store
+from evidence.data_model import SAME_WORK, Decision, Doi, Message
+from evidence.database.decisions_ledger import read_ledger
+from evidence.database.writer import open_store
 from evidence.errors import ConfigError
 from evidence.harvest.sync import sync
-from evidence.model import SAME_WORK, Decision, Doi, Message
-from evidence.publish import site_copy
+from evidence.publish import immutable_copy
 from evidence.review import decisions_csv
-from evidence.review.decide import import_decisions
+from evidence.review.record_decision import import_decisions
 from evidence.rules import taxonomy
 from evidence.rules.screen import screen
 from evidence.rules.taxonomy import Taxonomy
@@ -348,7 +348,7 @@ class Histories(RuleBasedStateMachine):
         assert words or (stands is not None and (stands.action, stands.verdict) == (act, said.get("verdict")))
         for word in words:
             assert (word.action, word.verdict, word.facet, word.reviewer) == (act, said.get("verdict"), facet, by)
-            key = decisions.decision_id(word)
+            key = current_decisions.decision_id(word)
             assert key not in copy.held
             self.knew[key] = frozenset(group.words)
             copy.held[key] = word
@@ -367,9 +367,11 @@ class Histories(RuleBasedStateMachine):
 
     def take_in(self, copy: Copy, file: Path, held: dict[str, Decision]) -> None:
         entries = decisions_csv.read_csv(file)
-        assert {decisions.decision_id(d): d for d in entries} == held
+        assert {current_decisions.decision_id(d): d for d in entries} == held
         import_decisions(copy.db, copy.ledger, copy.book, copy.clock, entries)
-        copy.held |= {decisions.decision_id(d): d for d in decisions.merged([*copy.held.values(), *held.values()])}
+        copy.held |= {
+            current_decisions.decision_id(d): d for d in current_decisions.merged([*copy.held.values(), *held.values()])
+        }
 
     def back_up(self, copy: Copy) -> None:
         """Both files as they are now, before the next decision."""
@@ -422,7 +424,7 @@ class Histories(RuleBasedStateMachine):
         here = self.at(copy)
         target = here.folder / f"published-{next(self.edits)}.db"
         self.published = True  # once in a history: it takes as long as all the rest
-        site_copy.copy(here.db, target, hidden=None if named else ["A", "B"])
+        immutable_copy.copy(here.db, target, hidden=None if named else ["A", "B"])
         with closing(sqlite3.connect(target)) as conn:
             found = conn.execute("select doi, verdict, same_as from works").fetchall()
         assert {doi: (verdict, same) for doi, verdict, same in found} == here.verdicts()
@@ -480,8 +482,8 @@ class Histories(RuleBasedStateMachine):
     def nothing_is_lost_changed_or_ignored(self) -> None:
         for copy in [copy for copy in self.copies if copy.touched]:
             copy.touched = False
-            words = decisions.merged(read_ledger(copy.ledger))
-            assert {decisions.decision_id(word): word for word in words} == copy.held
+            words = current_decisions.merged(read_ledger(copy.ledger))
+            assert {current_decisions.decision_id(word): word for word in words} == copy.held
             if copy.settled:
                 shown = copy.look()
                 groups = self.groups(copy, shown)

@@ -21,7 +21,7 @@ from sqlite_utils import Database
 
 from evidence.database import schema
 from evidence.database.connection import open_evidence
-from evidence.database.store import open_store
+from evidence.database.writer import open_store
 from evidence.errors import ConfigError, StoreError
 from tests.killing import JOBS, everything
 

@@ -20,15 +20,15 @@ from hypothesis import strategies as st
 from evidence import strict_yaml
 from evidence.crossref.client import CrossrefClient
 from evidence.crossref.normalise import cited_by, indexed_at
-from evidence.database import queries
-from evidence.database.store import Store, open_store
+from evidence.data_model import Doi, LookupResult, Message, Page, Query, RecordStatus, Window
+from evidence.database import read_queries
+from evidence.database.writer import Store, open_store
 from evidence.harvest import sources
+from evidence.harvest.locked_run import FileInput, run_sync
 from evidence.harvest.progress import NoProgress
-from evidence.harvest.run import FileInput, run_sync
 from evidence.harvest.sources import Config
 from evidence.harvest.sync import sync
 from evidence.harvest.sync_run import Outcome
-from evidence.model import Doi, LookupResult, Message, Page, Query, RecordStatus, Window
 from evidence.rules.taxonomy import Taxonomy
 from tests.builders import LIPSITZ, MARKOWITZ, STANGIER, WORKS, message, person
 from tests.loopback import LoopbackCrossref
@@ -362,7 +362,7 @@ def test_a_known_work_that_is_answered_without_a_doi_is_not_gone(
         check(store, sync(by_name, store, crossref, book, now=clock), [known["DOI"]])
         server.works[known["DOI"]] = known | {"DOI": None, "title": ["Another title"]}
         check(store, sync(by_name, store, crossref, book, now=clock), [])
-    assert queries.gone_works(store.conn) == []
+    assert read_queries.gone_works(store.conn) == []
     assert known["DOI"] in dois(store, "works")
     held = store.conn.execute("select doi, place, reason from rejects where doi is not null").fetchall()
     assert held == [(known["DOI"], f"asked for by {known['DOI']}", "the record has no DOI")]

@@ -22,11 +22,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from evidence import strict_yaml
-from evidence.database.store import open_store
+from evidence.data_model import Message
+from evidence.database.writer import open_store
 from evidence.harvest import sources
 from evidence.harvest.sync import sync
 from evidence.harvest.sync_run import Outcome
-from evidence.model import Message
 from evidence.rules import taxonomy
 from tests.world import DAY, REFERENCE_LIST, Killed, World, copy_databases, put_back
 

@@ -9,20 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from evidence import decisions, strict_yaml
-from evidence.database import queries
+from evidence import current_decisions, strict_yaml
+from evidence.data_model import SAME_WORK, Decision, Doi, Message
+from evidence.database import read_queries
 from evidence.database.connection import reading
-from evidence.database.ledger import read_ledger
-from evidence.database.store import open_store
+from evidence.database.decisions_ledger import read_ledger
+from evidence.database.writer import open_store
 from evidence.errors import ConfigError
 from evidence.harvest import rejudge, sources
+from evidence.harvest.locked_run import rejudge_database
 from evidence.harvest.progress import NoProgress
-from evidence.harvest.run import rejudge_database
 from evidence.harvest.sync import sync
 from evidence.harvest.sync_run import Outcome
-from evidence.model import SAME_WORK, Decision, Doi, Message
 from evidence.review import decisions_csv
-from evidence.review.decide import add_decisions, import_decisions
+from evidence.review.record_decision import add_decisions, import_decisions
 from evidence.rules.taxonomy import Taxonomy
 from tests.builders import LIPSITZ, MALARIA, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, FakeRecordSource, tagging
 
@@ -168,7 +168,7 @@ def test_the_same_decision_twice_is_one(review: Review) -> None:
     assert len(read_ledger(review.ledger)) == 1
     review.decide(DOI, withdrawn=[None])
     assert len(review.decide(DOI, "include")) == 1  # after it was undone it says something again
-    assert len({decisions.decision_id(d) for d in read_ledger(review.ledger)}) == 3
+    assert len({current_decisions.decision_id(d) for d in read_ledger(review.ledger)}) == 3
 
 
 def test_decisions_follow_the_work_to_another_database_and_what_finds_no_work_is_named(
@@ -182,11 +182,11 @@ def test_decisions_follow_the_work_to_another_database_and_what_finds_no_work_is
     assert import_decisions(elsewhere.db, elsewhere.ledger, book, clock, words) == 1
     assert import_decisions(elsewhere.db, elsewhere.ledger, book, clock, words) == 0
     with reading(elsewhere.db) as conn:
-        assert queries.decided_but_not_here(conn) == [DOI]
+        assert read_queries.decided_but_not_here(conn) == [DOI]
     elsewhere.sync(*WORKS)
     assert elsewhere.verdicts()[DOI][0] == "exclude"
     with reading(elsewhere.db) as conn:
-        assert queries.decided_but_not_here(conn) == []
+        assert read_queries.decided_but_not_here(conn) == []
 
 
 def test_two_copies_that_exchange_their_ledgers_show_the_same(
@@ -286,7 +286,7 @@ def test_a_pair_that_was_withdrawn_on_another_copy_waits_for_a_person(
     other.decide(DOI, withdrawn=pair)
     import_decisions(review.db, review.ledger, book, clock, read_ledger(other.ledger))
     with reading(review.db) as conn:
-        (waiting,) = queries.pairs_to_check(conn)
+        (waiting,) = read_queries.pairs_to_check(conn)
     assert "A: said that they are one work, and took that back" in waiting["reason"]
 
 
@@ -310,7 +310,7 @@ def test_a_later_decision_counts_though_two_records_are_two_works_again(review: 
 def decided_pair(review: Review, one: str, other: str) -> tuple[str, str]:
     with reading(review.db) as conn:
         first, second = sorted((one, other))
-        return queries.pairs_decided_by_people(conn)[first, second]
+        return read_queries.pairs_decided_by_people(conn)[first, second]
 
 
 def test_the_reason_of_a_pair_names_what_it_overrules_and_why_it_is_not_joined(review: Review) -> None:
@@ -340,7 +340,7 @@ def test_a_pair_of_which_one_record_is_not_here_is_listed(
     other.sync()
     import_decisions(other.db, other.ledger, book, clock, read_ledger(review.ledger))
     with reading(other.db) as conn:
-        assert queries.decided_but_not_here(conn) == [COPY]
+        assert read_queries.decided_but_not_here(conn) == [COPY]
         assert len(conn.execute("select * from decisions_without_work").fetchall()) == 1
 
 
@@ -358,7 +358,7 @@ def test_a_database_that_is_made_anew_asks_for_every_work_that_was_decided_on(re
     found = review.verdicts()
     assert (found[str(MALARIA["DOI"])][0], found[DOI][0]) == ("include", "exclude")
     with reading(review.db) as conn:
-        assert queries.decided_but_not_here(conn) == []
+        assert read_queries.decided_but_not_here(conn) == []
 
 
 def test_records_that_were_set_apart_and_are_one_record_now_are_a_conflict(review: Review) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from evidence.database import change_log
-from evidence.publish import site_copy
+from evidence.publish import immutable_copy
 from evidence.rules import taxonomy
 from evidence.rules.taxonomy import Taxonomy
 from tests import year as showing
@@ -308,7 +308,7 @@ class Year:
 
     def publish(self) -> None:
         """The published copy shows what the working database shows."""
-        done = site_copy.publish(self.ann.db, self.folder / "site", decisions=self.ann.ledger, now=self.ann.clock)
+        done = immutable_copy.publish(self.ann.db, self.folder / "site", decisions=self.ann.ledger, now=self.ann.clock)
         copied = done.folder / "evidence.db"
         for sql in (
             "select doi, title, authors, verdict, decided, why, same_as, conflict, notice, gone from works",

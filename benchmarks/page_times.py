@@ -1,0 +1,327 @@
+"""The speed of the published site on a large database, and of plain Datasette on the same file.
+
+    python -m benchmarks.page_times [--works 100000] [--db FILE] [--rounds 20]
+
+It makes a synthetic database (`benchmarks.synthetic_database`; `--db` keeps or reuses the file), publishes it and serves
+the copy as a visitor would find it. It requests each page `--rounds` times, one request at a time, each time for other
+works, tags, words or years, so that the cache of the site helps little. `first` is the first request for a page. Then it
+downloads every work as CSV, and prints the memory of the server. Targets: p95 below 200 ms and 20,000 rows/s at 100,000
+works, p95 below 1 s at 1,000,000.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import random
+import signal
+import socket
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote, urlencode
+
+from datasette.utils import tilde_encode
+
+from benchmarks import synthetic
+from evidence.publish.immutable_copy import publish
+
+T = TypeVar("T")
+Address = Callable[[], str]
+
+COMMON, MIDDLE, RARE = 0, 12, 400
+"""Ranks of words in the synthetic vocabulary: words of most works, of some, and of few."""
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """A sample of the database, from which the addresses are made: DOIs, tags by facet, words by rank."""
+
+    dois: list[str]
+    tags: dict[str, list[str]]
+    words: list[str]
+    chance: random.Random
+
+    def tag(self, facet: str) -> str:
+        return f"{facet}:{self.chance.choice(self.tags[facet])}"
+
+    def word(self, rank: int) -> str:
+        return self.words[min(rank + self.chance.randrange(max(3, rank // 2)), len(self.words) - 1)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--works", type=int, default=100_000)
+    parser.add_argument("--db", type=Path, help="keep the database here, or use the one that is")
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--only", default="", help="only pages whose name has this in it")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        db = arguments.db or Path(folder) / "evidence.db"
+        if not db.exists():
+            print(f"made in {timed(lambda: synthetic.make(db, arguments.works))[0]:.1f} s")
+        seconds, done = timed(lambda: publish(db, Path(folder) / "site", now=lambda: datetime.now(UTC)))
+        copy = done.folder / "evidence.db"
+        print(
+            f"{done.works:,} works; {db.stat().st_size / 1e6:,.0f} MB, published {done.size / 1e6:,.0f} MB in {seconds:.1f} s"
+        )
+        corpus = read(copy)
+        print("\nThe published site")
+        with served(["sh", str(done.folder / "start")], environment=True) as server:
+            server.report(ours(corpus), arguments.rounds, arguments.only)
+            for name, address in (
+                ("CSV of the list", "/evidence/works.csv?_stream=on&_size=max"),
+                ("CSV export", "/download/csv"),
+            ):
+                if arguments.only in name:
+                    server.stream(name, address)
+        print("\nPlain Datasette, same file")
+        inspected = str(done.folder / "inspect.json")
+        plain = [sys.executable, "-m", "datasette", "serve", "-i", str(copy), "--inspect-file", inspected]
+        with served(plain, environment=False) as server:
+            server.report(theirs(corpus), arguments.rounds, arguments.only)
+            if arguments.only in "CSV of the list":
+                server.stream("CSV of the list", "/evidence/works.csv?_stream=on")
+
+
+def ours(c: Corpus) -> dict[str, Address]:
+    """Addresses of the site's pages, by name; each call returns another address."""
+    works = "/evidence/works?"
+
+    def year() -> int:
+        return c.chance.randint(1980, 2024)
+
+    def facets() -> list[str]:
+        return c.chance.sample(sorted(c.tags), 2)
+
+    def listed(*pairs: tuple[str, str]) -> str:
+        return works + urlencode([("verdict", "include"), *pairs])
+
+    return {
+        "front page": lambda: "/",
+        "map": lambda: "/map",
+        "map, filtered": lambda: f"/map?{urlencode({'condition': c.tag('condition').split(':')[1], 'since': year()})}",
+        "works": lambda: f"{works}_facet_size={c.chance.randint(3, 12)}",
+        "works, included": lambda: listed(("year__gte", str(year()))),
+        "works, one tag": lambda: listed(("_tag", c.tag("condition"))),
+        "works, two tags": lambda: listed(("_tag", c.tag("variant")), ("_tag", c.tag("outcome"))),
+        "works, by title": lambda: listed(("_sort", "title"), ("year__gte", str(year()))),
+        "works, by citations": lambda: listed(("_sort_desc", "cited_by"), ("year__lte", str(year()))),
+        "works, further on": lambda: listed(("_next", f"{year()},{tilde_encode(c.chance.choice(c.dois))}")),
+        "works, title has": lambda: listed(("title__contains", c.word(MIDDLE))),
+        "search, common word": lambda: f"{works}_search={c.word(COMMON)}",
+        "search, some works": lambda: f"{works}_search={c.word(MIDDLE)}",
+        "search, rare word": lambda: f"{works}_search={c.word(RARE)}",
+        "search, two words": lambda: f"{works}verdict=include&_search={c.word(COMMON)}+{c.word(MIDDLE)}",
+        "a work": lambda: f"/evidence/works/{tilde_encode(c.chance.choice(c.dois))}",
+        "a short address": lambda: f"/doi/{quote(c.chance.choice(c.dois))}",
+        "studies": lambda: f"/evidence/studies?year={year()}",
+        "tags": lambda: f"/evidence/tags?value={c.tag('design').split(':')[1]}",
+        "an author": lambda: f"/evidence/work_authors?author={quote(f'Author {c.chance.randrange(5000)}, A')}",
+        "reasons": lambda: "/evidence/reasons",
+        "reasons, one facet": lambda: f"/evidence/reasons?facet={c.chance.choice(list(c.tags))}",
+        "map as a view": lambda: f"/evidence/evidence_map?variant={c.tag('variant').split(':')[1]}",
+        "waiting": lambda: f"/evidence/to_check?year={year()}",
+        "query: trials": lambda: f"/evidence/trials?variant={c.tag('variant').split(':')[1]}",
+        "query: a cell": lambda: f"/evidence/map_cell?variant={c.tag('variant').split(':')[1]}",
+        "query: all trials": lambda: "/evidence/trials",
+        "query: all cells": lambda: "/evidence/map_cell",
+        "query: waiting": lambda: "/evidence/waiting",
+        "query: search": lambda: f"/evidence/search?q={c.word(MIDDLE)}",
+        "query: missing": lambda: f"/evidence/cited_but_missing?at_least={c.chance.randint(1, 5)}",
+        "query: two facets": lambda: (
+            "/evidence/cooccurrence?" + urlencode(dict(zip(("rows", "columns"), facets(), strict=True)))
+        ),
+        "query: untagged": lambda: f"/evidence/untagged?facet={facets()[0]}",
+        "query: rules": lambda: "/evidence/rules_at_work",
+        "query: sources": lambda: "/evidence/yield_of_sources",
+        "query: new": lambda: f"/evidence/new_in_last_run?run={c.chance.randint(2, synthetic.RUNS)}",
+        "what is new": lambda: "/changes",
+        "feed": lambda: f"/feed.atom?_tag={c.tag('outcome')}",
+        "PRISMA": lambda: f"/prisma?as_of=2026-{c.chance.randint(1, 9):02}-{c.chance.randint(1, 28):02}",
+        "method": lambda: "/method",
+        "the article": lambda: "/article/list",
+        "data": lambda: "/evidence",
+        "one work as RIS": lambda: f"/download/ris?doi={quote(c.chance.choice(c.dois))}",
+        "JSON": lambda: f"/evidence/works.json?_shape=array&year={year()}",
+    }
+
+
+def theirs(c: Corpus) -> dict[str, Address]:
+    """Addresses of plain Datasette that correspond to the site's pages."""
+    works = "/evidence/works?"
+    return {
+        "front page": lambda: "/",
+        "works": lambda: f"{works}_size={c.chance.randint(50, 100)}",
+        "works, facets": lambda: f"{works}_facet=verdict&_facet=year&year__gte={c.chance.randint(1980, 2024)}",
+        "search, common word": lambda: f"{works}_search={c.word(COMMON)}",
+        "search, some works": lambda: f"{works}_search={c.word(MIDDLE)}",
+        "search, rare word": lambda: f"{works}_search={c.word(RARE)}",
+        "a work": lambda: f"/evidence/works/{tilde_encode(c.chance.choice(c.dois))}",
+        "map as a view": lambda: "/evidence/evidence_map",
+        "studies": lambda: f"/evidence/studies?year={c.chance.randint(1980, 2024)}",
+        "data": lambda: "/evidence",
+    }
+
+
+class RefusedError(Exception):
+    """An error in place of a page, most likely because the time limit of a query was reached."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"refused after {seconds:.1f} s")
+        self.seconds = seconds
+
+
+class Server:
+    """A running server on a loopback port."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
+        self.process, self.port = process, port
+
+    def report(self, pages: dict[str, Address], rounds: int, only: str) -> None:
+        """Print a line for each page: first request, p50 and p95 in milliseconds, and its size. The first requests of all pages
+        are sent before the others. An error counts with the time it took."""
+        wanted = {name: address for name, address in pages.items() if only in name}
+        first = {name: self.ask(address()) for name, address in wanted.items()}
+        print(f"{'':22}{'first':>9}{'p50':>9}{'p95':>9}  ms{'kB':>9}{'refused':>9}")
+        for name, address in wanted.items():
+            asked = [self.ask(address()) for _ in range(rounds)]
+            took = sorted(seconds * 1000 for seconds, _ in asked)
+            slow = took[min(len(took) - 1, round(0.95 * len(took)))]
+            seconds, size = first[name]
+            refused = sum(size is None for _, size in asked)
+            print(
+                f"{name:22}{seconds * 1000:9.0f}{statistics.median(took):9.0f}{slow:9.0f}{(size or 0) / 1000:13.0f}"
+                f"{refused or '':>9}",
+                flush=True,
+            )
+        print(f"memory {self.memory():.0f} MB")
+
+    def ask(self, address: str) -> tuple[float, int | None]:
+        """Seconds until the response was complete, and its bytes; None for an error."""
+        try:
+            return timed(lambda: self.get(address))
+        except RefusedError as error:
+            return error.seconds, None
+
+    def get(self, address: str) -> int:
+        """The bytes of a response; RefusedError unless it is a page or a redirect."""
+        start = time.perf_counter()
+        conn = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
+        conn.request("GET", address)
+        answer = conn.getresponse()
+        size = len(answer.read())
+        conn.close()
+        if answer.status not in (200, 302):
+            raise RefusedError(time.perf_counter() - start)
+        return size
+
+    def stream(self, name: str, address: str) -> None:
+        """Print the rows per second of a CSV (no value here has a line break), the time to the first byte, and the memory before
+        and at its peak."""
+        before = self.memory()
+        conn = http.client.HTTPConnection("127.0.0.1", self.port, timeout=600)
+        start = time.perf_counter()
+        conn.request("GET", address)
+        answer = conn.getresponse()
+        lines = size = 0
+        first = peak = 0.0
+        while chunk := answer.read1(1 << 20):
+            first = first or time.perf_counter() - start
+            lines += chunk.count(b"\n")
+            if size // 10_000_000 != (size + len(chunk)) // 10_000_000:
+                peak = max(peak, self.memory())
+            size += len(chunk)
+        seconds = time.perf_counter() - start
+        conn.close()
+        print(
+            f"{name}: {lines - 1:,} rows, {(lines - 1) / seconds:,.0f} rows/s, {size / 1e6 / seconds:.0f} MB/s, first byte "
+            f"after {first * 1000:.0f} ms, memory {before:.0f} MB, at most {max(peak, self.memory()):.0f} MB",
+            flush=True,
+        )
+
+    def memory(self) -> float:
+        """Resident MB of the server process and its children; `start` is a shell, and the server its child."""
+        kilobytes = 0
+        for pid in self.pids():
+            status = Path(f"/proc/{pid}/status").read_text()
+            kilobytes += sum(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:"))
+        return kilobytes / 1000
+
+    def pids(self) -> list[int]:
+        """The process and its descendants."""
+        found = [self.process.pid]
+        for pid in found:
+            found += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+        return found
+
+
+@contextmanager
+def served(command: list[str], *, environment: bool) -> Iterator[Server]:
+    """A server that answers. The port is passed in the environment or as an option. Prints the seconds until it answers."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    told = {"env": {"PORT": str(port), "PATH": "/usr/bin:/bin"}} if environment else {}
+    start = time.perf_counter()
+    line = command if environment else [*command, "--port", str(port)]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(line, stdout=quiet, stderr=quiet, **told) as process:  # type: ignore[call-overload]
+        try:
+            while process.poll() is None:
+                try:
+                    socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                    break
+                except OSError:
+                    time.sleep(0.01)
+            print(f"answers after {time.perf_counter() - start:.2f} s")
+            server = Server(process, port)
+            while environment and any(b"warm.py" in Path(f"/proc/{pid}/cmdline").read_bytes() for pid in server.pids()):
+                time.sleep(0.1)
+            print(f"warm after {time.perf_counter() - start:.2f} s")
+            yield server
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+
+
+def read(db: Path) -> Corpus:
+    """A sample of the database, the same at every call."""
+    chance = random.Random(7)
+    with closing(sqlite3.connect(f"{db.absolute().as_uri()}?immutable=1", uri=True)) as conn:
+        count = conn.execute("select max(rowid) from works").fetchone()[0]
+        marks = [chance.randint(1, count) for _ in range(500)]
+        dois = [
+            doi for mark in marks for (doi,) in conn.execute("select doi from works where rowid >= ? limit 1", (mark,))
+        ]
+        tags: dict[str, list[str]] = {}
+        for facet, value in conn.execute("select facet, value from tags group by 1, 2 having count(*) > 20"):
+            tags.setdefault(facet, []).append(value)
+        conn.execute("create virtual table temp.vocabulary using fts5vocab(main, works_fts, row)")
+        words = [
+            word
+            for (word,) in conn.execute(
+                "select term from vocabulary where term glob '[a-z]*' order by doc desc, term limit 2000"
+            )
+        ]
+    return Corpus(dois, tags, words, chance)
+
+
+def timed(work: Callable[[], T]) -> tuple[float, T]:
+    """Seconds that the call took, and its result."""
+    start = time.perf_counter()
+    result = work()
+    return time.perf_counter() - start, result
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""The cost of storing records: normalising, judging, writing and indexing real records, as a ratio to the lowest possible cost.
+
+    python -m benchmarks.store_records CROSSREF_WORKS.jsonl.gz [--works 20000]
+
+Finding duplicates is timed separately, because here nearly every record is a duplicate of another. The lowest possible cost (the
+floor) is measured in the same run: parse the same JSON, insert the same rows with one `executemany` per table in one
+transaction, and build the same full-text index. Memory is the peak of the process after a quarter of the records and after all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import itertools
+import json
+import resource
+import sqlite3
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from evidence.data_model import Doi, LookupResult, Page, Query, RecordStatus, Window
+from evidence.database import schema
+from evidence.database.writer import open_store
+from evidence.harvest import rejudge
+from evidence.harvest import sync as stages
+from evidence.harvest.sources import Config
+from evidence.rules import taxonomy
+
+LIMIT = 2.5
+"""Highest acceptable ratio to the floor."""
+
+
+class NoSource:
+    """A record source without records: they are given to `sync` as `take`."""
+
+    name = "files"
+    authoritative = False
+    requests = bytes = 0
+    date = None
+
+    def lookup(self, dois: list[Doi], since: str | None = None) -> Iterator[tuple[LookupResult, ...]]:
+        return iter(())
+
+    def check(self, dois: list[Doi]) -> Iterator[tuple[RecordStatus, ...]]:
+        return iter(())
+
+    def scan(self, query: Query, window: Window | None = None, offset: int = 0, *, by_creation: bool = False) -> Page:
+        return Page((), 0)
+
+    def agency(self, doi: Doi) -> str | None:
+        return None
+
+
+def lines(file: Path, count: int) -> Iterator[str]:
+    """`count` lines: the records of the file, repeated under new DOIs."""
+    with gzip.open(file, "rt") as text:
+        records = [json.loads(line) for line in text if line.strip()]
+    messages = [record.get("work", record) for record in records]
+    for number in itertools.islice(itertools.count(), count):
+        message = messages[number % len(messages)]
+        yield json.dumps(message | {"DOI": f"{message['DOI']}.{number // len(messages)}"}, ensure_ascii=False)
+
+
+def peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--works", type=int, default=20_000)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        raw = Path(folder) / "raw.jsonl"
+        with raw.open("w") as out:
+            out.writelines(line + "\n" for line in lines(arguments.file, arguments.works))
+        ours, duplicates_seconds, memory = tracker(Path(folder), raw, arguments.works)
+        floor, parts = floor_seconds(Path(folder), raw, "floor.db", tuned=False)
+        tuned, _ = floor_seconds(Path(folder), raw, "tuned.db", tuned=True)
+    print(
+        f"{arguments.works} works: {ours:.1f} s, floor {floor:.1f} s ({parts}), ratio {ours / floor:.2f} (at most {LIMIT})"
+    )
+    print(f"with the cache and log size of the tracker, the floor takes {tuned:.1f} s: ratio {ours / tuned:.2f}")
+    print(f"finding duplicates, not included: {duplicates_seconds:.1f} s")
+    print(
+        f"{arguments.works / ours:.0f} works/s; peak memory {memory[0]:.0f} MB after a quarter, {memory[1]:.0f} MB after all"
+    )
+
+
+def tracker(folder: Path, raw: Path, count: int) -> tuple[float, float, list[float]]:
+    """Seconds of a whole sync over the records, and of finding duplicates; peak MB after a quarter and after all records."""
+    book = taxonomy.load()
+    memory: list[float] = []
+    duplicates_seconds = 0.0
+    find = rejudge.find_duplicates
+
+    def timed(*arguments: Any, **more: Any) -> int:
+        nonlocal duplicates_seconds
+        memory.append(peak())
+        begun = time.perf_counter()
+        found = find(*arguments, **more)
+        duplicates_seconds = time.perf_counter() - begun
+        return found
+
+    rejudge.find_duplicates = timed
+
+    def messages() -> Iterator[dict[str, Any]]:
+        with raw.open() as file:
+            for number, line in enumerate(file):
+                if number == count // 4:
+                    memory.append(peak())
+                yield json.loads(line)
+
+    start = time.perf_counter()
+    with open_store(folder / "evidence.db") as store:
+        stages.sync(Config(None, (), (), ()), store, NoSource(), book, now=lambda: datetime.now(UTC), take=messages())
+    return time.perf_counter() - start - duplicates_seconds, duplicates_seconds, memory
+
+
+def rows_in_order_of_works(source: sqlite3.Connection, table: str) -> list[Any]:
+    """The rows of a table in the order in which their works were stored."""
+    names = [row[1] for row in source.execute(f"pragma table_info({table})")]
+    if table in ("cites", "reasons"):
+        select = f"select t.* from {table} t join works w on w.doi = t.doi order by w.rowid"
+    else:
+        select = f"select {', '.join(names)} from {table}"
+    return source.execute(select).fetchall()
+
+
+def floor_seconds(folder: Path, raw: Path, name: str, tuned: bool) -> tuple[float, str]:
+    """Seconds for parsing, for plain inserts of the same rows, and for the same index, with SQLite's defaults (in WAL mode) or,
+    `tuned`, with the cache and log size that `store` sets."""
+    source = sqlite3.connect(folder / "evidence.db")
+    tables = {t: rows_in_order_of_works(source, t) for t in (*schema.RECORD_TABLES, *schema.DERIVED_TABLES)}
+    source.close()
+    open_store(folder / name, folder / "floor-decisions.db").close()
+    store = open_store(folder / name, folder / "floor-decisions.db") if tuned else None
+    conn = store.conn if store else sqlite3.connect(folder / name)
+    conn.execute("pragma synchronous = normal")
+    conn.execute("pragma foreign_keys = off")
+    marks = [time.perf_counter()]
+    with raw.open() as file:
+        for line in file:
+            json.loads(line)
+    marks.append(time.perf_counter())
+    conn.execute("begin")
+    for table, rows in tables.items():
+        if rows:
+            conn.executemany(f"insert into {table} values ({', '.join('?' * len(rows[0]))})", rows)
+    conn.execute("commit")
+    marks.append(time.perf_counter())
+    conn.execute("insert into works_fts (works_fts) values ('rebuild')")
+    conn.commit()
+    marks.append(time.perf_counter())
+    conn.close()
+    names = ("parsing", "inserting", "indexing")
+    parts = ", ".join(f"{n} {b - a:.1f}" for n, a, b in zip(names, marks, marks[1:], strict=False))
+    return marks[-1] - marks[0], parts
+
+
+if __name__ == "__main__":
+    main()

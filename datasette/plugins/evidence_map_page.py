@@ -1,0 +1,179 @@
+"""The evidence map: variant × outcome, split by design, with filters; as a page, as SVG and as CSV.
+
+A cell counts the included works that have both tags, and links to the list of these works with the same filters. Empty cells
+are kept, because they show what has not been studied.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+from urllib.parse import urlencode
+
+from datasette import hookimpl
+from datasette.utils.asgi import Response
+
+from evidence.publish import work_sets
+from evidence.publish.query_cache import CACHE
+from evidence.rules import trial_designs
+
+NAME = "evidence"
+FILTERS = ("population", "condition", "format", "comparator", "problem_area")
+
+VALUES = """
+    select facet, value, label, meaning from facets order by facet, position, value
+"""
+
+CELL = 34
+"""Side of a cell in the SVG; the largest square is four fifths of it."""
+
+
+@hookimpl
+def register_routes() -> list[tuple[str, Any]]:
+    return [(r"^/map$", map_page), (r"^/map\.csv$", as_csv), (r"^/map\.svg$", as_svg)]
+
+
+@hookimpl
+def extra_template_vars(datasette: Any, template: str) -> dict[str, Any]:
+    async def evidence_map() -> dict[str, Any]:
+        return await map_data(datasette, {})
+
+    return {"evidence_map": evidence_map} if template == "index.html" else {}
+
+
+async def map_page(datasette: Any, request: Any) -> Response:
+    chart = await map_data(datasette, filters_of(request))
+    return Response.html(await datasette.render_template("evidence_map.html", {"map": chart}, request=request))
+
+
+async def as_csv(datasette: Any, request: Any) -> Response:
+    chart = await map_data(datasette, filters_of(request))
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(["variant", "outcome", "works", "trials", "reviews"])
+    for row in chart["rows"]:
+        for cell in row["cells"]:
+            writer.writerow([row["value"], cell["outcome"], cell["works"], cell["trials"], cell["reviews"]])
+    return Response(
+        out.getvalue(),
+        content_type="text/csv; charset=utf-8",
+        headers={"content-disposition": 'attachment; filename="evidence-map.csv"'},
+    )
+
+
+async def as_svg(datasette: Any, request: Any) -> Response:
+    chart = await map_data(datasette, filters_of(request))
+    text = await datasette.render_template("evidence_map.svg", {"map": chart, "cell": CELL}, request=request)
+    return Response(text, content_type="image/svg+xml; charset=utf-8")
+
+
+def filters_of(request: Any) -> dict[str, str]:
+    """The valid filters in the address: facet → value, `since` and `until` → year."""
+    wanted = {name: request.args.get(name) or "" for name in (*FILTERS, "since", "until")}
+    return {name: value for name, value in wanted.items() if value and (name in FILTERS or value.isdecimal())}
+
+
+async def map_data(datasette: Any, wanted: dict[str, str]) -> dict[str, Any]:
+    """The map with these filters, cached until the database changes."""
+    key = ("map", tuple(sorted(wanted.items())))
+    return await CACHE.get(datasette.get_database(NAME).path, key, lambda: compute(datasette, wanted))
+
+
+async def compute(datasette: Any, wanted: dict[str, str]) -> dict[str, Any]:
+    """Rows of cells with labels, totals and addresses, and the options for the form."""
+    db = datasette.get_database(NAME)
+    known = await work_sets.of_database(db)
+    works = filtered_works(known, wanted)
+    found = cells(known, works)
+    totals = {facet: dict(known.by_tag(facet, works)) for facet in ("variant", "outcome")}
+    values: dict[str, list[dict[str, Any]]] = {}
+    for row in await db.execute(VALUES):
+        values.setdefault(row["facet"], []).append(dict(row))
+    most = max((n for n, _, _ in found.values()), default=0)
+    base = address(datasette, wanted)
+    rows = [
+        {
+            **variant,
+            "works": totals["variant"].get(variant["value"], 0),
+            "address": f"{base}&{urlencode({'_tag': 'variant:' + variant['value']})}",
+            "cells": [cell(found, variant["value"], outcome, most, base) for outcome in values.get("outcome", [])],
+        }
+        for variant in values.get("variant", [])
+    ]
+    outcomes = [
+        {
+            **outcome,
+            "works": totals["outcome"].get(outcome["value"], 0),
+            "address": f"{base}&{urlencode({'_tag': 'outcome:' + outcome['value']})}",
+        }
+        for outcome in values.get("outcome", [])
+    ]
+    choices = {facet: [v for v in values.get(facet, []) if (facet, v["value"]) in known.tags] for facet in FILTERS}
+    return {
+        "rows": rows,
+        "outcomes": outcomes,
+        "most": most,
+        "works": works.bit_count(),
+        "wanted": wanted,
+        "query": urlencode(wanted),
+        "choices": choices,
+        "works_address": base,
+    }
+
+
+def filtered_works(known: work_sets.WorkSets, wanted: dict[str, str]) -> int:
+    """The set of included works with these filters."""
+    works = known.columns["verdict"].get("include", 0)
+    for facet, value in wanted.items():
+        if facet in FILTERS:
+            works &= known.either(facet, value)
+    if "since" in wanted or "until" in wanted:
+        since, until = (int(wanted[year][:6]) if year in wanted else None for year in ("since", "until"))
+        years = 0
+        for year, in_year in known.columns["year"].items():
+            if (since is None or year >= since) and (until is None or year <= until):
+                years |= in_year
+        works &= years
+    return works
+
+
+def cells(known: work_sets.WorkSets, works: int) -> dict[tuple[str, str], tuple[int, int, int]]:
+    """(variant, outcome) → the number of works that have both tags, and of these the trials and the reviews."""
+    trials = known.either(trial_designs.FACET, *trial_designs.TRIALS)
+    reviews = known.either(trial_designs.FACET, *trial_designs.REVIEWS) & ~trials
+    variants, outcomes = (
+        [(value, tagged & works) for (facet, value), tagged in known.tags.items() if facet == wanted]
+        for wanted in ("variant", "outcome")
+    )
+    found = {}
+    for variant, with_variant in variants:
+        for outcome, with_outcome in outcomes:
+            if both := with_variant & with_outcome:
+                found[variant, outcome] = (both.bit_count(), (both & trials).bit_count(), (both & reviews).bit_count())
+    return found
+
+
+def cell(found: Any, variant: str, outcome: dict[str, Any], most: int, base: str) -> dict[str, Any]:
+    """One cell: counts, the side of its square (0 to 1; area proportional to the count), and the address of its works."""
+    works, trials, reviews = found.get((variant, outcome["value"]), (0, 0, 0))
+    tags = urlencode([("_tag", f"variant:{variant}"), ("_tag", f"outcome:{outcome['value']}")])
+    return {
+        "outcome": outcome["value"],
+        "label": outcome["label"],
+        "works": works,
+        "trials": trials,
+        "reviews": reviews,
+        "others": works - trials - reviews,
+        "side": round((works / most) ** 0.5, 3) if works else 0,
+        "address": f"{base}&{tags}",
+    }
+
+
+def address(datasette: Any, wanted: dict[str, str]) -> str:
+    """The list of included works with the map's filters."""
+    pairs = [("verdict", "include")]
+    pairs += [("_tag", f"{facet}:{value}") for facet, value in wanted.items() if facet in FILTERS]
+    pairs += [("year__gte", wanted["since"])] if "since" in wanted else []
+    pairs += [("year__lte", wanted["until"])] if "until" in wanted else []
+    return f"{datasette.urls.table(NAME, 'works')}?{urlencode(pairs)}"

@@ -1,0 +1,157 @@
+"""The list of works as of a past day: `/past?as_of=2026-03-31&verdict=include`, as a page, as JSON and as files.
+
+The PRISMA numbers of a past day link to this list, and `/evidence/works?as_of=…` redirects to it, because that table only
+holds the works of today. `evidence.export.works_as_of_date` reconstructs the list; this file reads the filters and formats
+the result.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from datasette import hookimpl
+from datasette.utils import tilde_encode
+from datasette.utils.asgi import BadRequest, NotFound, Response
+
+from evidence.database import tag_filter
+from evidence.database.prisma_flow import run_of_day
+from evidence.errors import ConfigError
+from evidence.export import file_formats, works_as_of_date
+
+NAME = "evidence"
+PAGE_SIZE = 100
+"""Records on one page."""
+
+LISTS_OF_TODAY = re.compile(rf"/(?:{NAME}/works(?P<end>\.json|\.csv)?|download/(?P<format>[a-z-]+))$")
+"""Addresses of the list of works of today, as a page or a file."""
+
+TAXONOMY = "select facet, value from facets order by facet, position"
+JSON_KEYS = (
+    "doi",
+    "title",
+    "authors",
+    "container",
+    "year",
+    "verdict",
+    "decided",
+    "same_as",
+    "why",
+    "conflict",
+    "notice",
+    "gone",
+)
+PARAMETERS = frozenset({"as_of", "verdict", "decided", "why", "conflict", "_tag", "page"})
+
+App = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+@hookimpl
+def register_routes() -> list[tuple[str, Any]]:
+    return [(r"^/past$", works_page), (r"^/past\.json$", as_json), (r"^/past/(?P<format>[a-z-]+)$", download)]
+
+
+@hookimpl
+def asgi_wrapper(datasette: Any) -> Callable[[App], App]:
+    """Redirects a list of works with `as_of` to the list of that day: the table ignores `as_of` and would show today."""
+
+    def wrap(app: App) -> App:
+        async def wrapped(scope: Any, receive: Any, send: Any) -> None:
+            of_a_day = scope["type"] == "http" and b"as_of=" in scope.get("query_string", b"")
+            if of_a_day and (found := LISTS_OF_TODAY.search(scope["path"])):
+                format_ = "csv" if found["end"] == ".csv" else found["format"]
+                target = datasette.urls.path(f"/past/{format_}" if format_ else f"/past{found['end'] or ''}")
+                query = scope["query_string"].decode("latin-1")
+                await Response.redirect(f"{target}?{query}").asgi_send(send)
+                return
+            await app(scope, receive, send)
+
+        return wrapped
+
+    return wrap
+
+
+async def works_page(datasette: Any, request: Any) -> Response:
+    day, wanted = await read(datasette, request.query_string)
+    number = request.args.get("page") or "1"
+    if not number.isdecimal() or not 0 < int(number) < 10**6:
+        raise BadRequest(f"page={number!r} is not a page number; pages are counted from 1")
+    start = (int(number) - 1) * PAGE_SIZE
+    count, rows = await rows_of(datasette, day, wanted, start, PAGE_SIZE)
+    pairs = [(key, text) for key, text in parse_qsl(request.query_string) if key != "page"]
+    context = {
+        "day": day,
+        "wanted": wanted,
+        "tags": [str(tag) for tag in wanted.tags],
+        "count": count,
+        "rows": [
+            {**row, "address": f"{datasette.urls.table(NAME, 'works')}/{tilde_encode(row['doi'])}"} for row in rows
+        ],
+        "query": urlencode(pairs),
+        "last": f"?{urlencode([*pairs, ('page', int(number) - 1)])}" if start else None,
+        "next": f"?{urlencode([*pairs, ('page', int(number) + 1)])}" if start + PAGE_SIZE < count else None,
+        "formats": tuple(file_formats.FORMATS),
+    }
+    return Response.html(await datasette.render_template("works_as_of_date.html", context, request=request))
+
+
+async def as_json(datasette: Any, request: Any) -> Response:
+    """All records of the list, with the facts of that day."""
+    day, wanted = await read(datasette, request.query_string)
+    _, rows = await rows_of(datasette, day, wanted, 0, None)
+    return Response.json({"as_of": day, "rows": [{key: row[key] for key in JSON_KEYS} for row in rows]})
+
+
+async def download(datasette: Any, request: Any) -> Response:
+    """The list in one of the export formats."""
+    form = file_formats.FORMATS.get(request.url_vars["format"])
+    if form is None:
+        raise NotFound(f"Files come in these formats: {', '.join(file_formats.FORMATS)}")
+    day, wanted = await read(datasette, request.query_string)
+    _, rows = await rows_of(datasette, day, wanted, 0, None)
+    chunks = file_formats.csv_rows(rows, past=True) if form.write is file_formats.csv_rows else form(rows)
+    headers = {"content-disposition": f'attachment; filename="works-{day}.{form.extension}"'}
+    return Response("".join(chunks), content_type=f"{form.media_type}; charset=utf-8", headers=headers)
+
+
+async def read(datasette: Any, query: str) -> tuple[str, works_as_of_date.AsOfFilter]:
+    """The day and the filters in an address; BadRequest names the parameter that is not valid."""
+    pairs = parse_qsl(query, keep_blank_values=True)
+    one = dict(pairs)
+    if unknown := sorted({key for key, _ in pairs} - PARAMETERS):
+        raise BadRequest(
+            f"a list of a past day has no parameter {unknown[0]!r}; it takes {', '.join(sorted(PARAMETERS))}"
+        )
+    verdicts = tuple(text for key, text in pairs if key == "verdict")
+    for text in verdicts:
+        if text not in works_as_of_date.VERDICTS:
+            raise BadRequest(f"verdict={text!r} is not valid; choose one of {', '.join(works_as_of_date.VERDICTS)}")
+    if one.get("decided") not in (None, "rule", "person") or one.get("conflict") not in (None, "1"):
+        raise BadRequest("decided must be rule or person, and conflict must be 1")
+    texts = [text for key, text in pairs if key == "_tag" and text]
+    rows = await datasette.get_database(NAME).execute(TAXONOMY) if texts else ()
+    try:
+        tags = tag_filter.parse_checked(texts, [tuple(row) for row in rows])
+        day = works_as_of_date.checked_date(one.get("as_of", ""))
+    except ConfigError as error:
+        raise BadRequest(str(error)) from None
+    chosen = verdicts or ("include", "exclude", "unsure", "duplicate")
+    return day, works_as_of_date.AsOfFilter(chosen, one.get("decided"), one.get("why"), "conflict" in one, tuple(tags))
+
+
+async def rows_of(
+    datasette: Any, day: str, wanted: works_as_of_date.AsOfFilter, start: int, most: int | None
+) -> tuple[int, list[dict[str, Any]]]:
+    """The number of records in the list, and up to `most` of them (None: all) from index `start`."""
+
+    def query(conn: sqlite3.Connection) -> tuple[int, list[dict[str, Any]]]:
+        run = run_of_day(conn, day)
+        matching = works_as_of_date.verdicts_as_of(conn, run, wanted)
+        shown = matching[start:] if most is None else matching[start : start + most]
+        return len(matching), list(works_as_of_date.rows_as_of(conn, run, shown, day))
+
+    answer: tuple[int, list[dict[str, Any]]] = await datasette.get_database(NAME).execute_fn(query)
+    return answer

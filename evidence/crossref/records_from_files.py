@@ -1,0 +1,376 @@
+"""Crossref records from files: a record source like the client, without a network.
+
+It reads JSON Lines (plain or gzip), the older `{"items": […]}` files of Crossref's public data file, saved responses of the API,
+and plain lists. One pass over the files copies the records that will be requested to a temporary file; only their positions and
+an index of their titles' words stay in memory, so a file of any size can be read. May not judge a record or write a database.
+"""
+
+from __future__ import annotations
+
+import gzip
+import heapq
+import json
+import math
+import re
+import tempfile
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from importlib import resources
+from pathlib import Path
+from typing import IO, Any, overload
+
+from evidence import plain_text
+from evidence.crossref import normalise, responses
+from evidence.data_model import Doi, LookupResult, Message, Page, Query, RecordStatus, Window
+from evidence.errors import ConfigError, RecordError
+
+SNAPSHOT = "records.jsonl.gz"
+_BATCH = 50
+_WORD = re.compile(r"[^\W\d_]{4,}|\d{4}")
+_ENOUGH_OF_A_TITLE = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A line or entry that is no record or cannot be read: file and line, reason, text, and DOI if any."""
+
+    where: str
+    reason: str
+    text: str
+    doi: Doi | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedQuery:
+    """A search that will be run: `accepts(message, title, abstract)` says whether a record matches."""
+
+    query: Query
+    accepts: Callable[[Message, str | None, str | None], bool]
+
+
+def snapshot_files() -> tuple[Path, ...]:
+    """The bundled snapshot."""
+    return (Path(str(resources.files("evidence") / "bundled_records" / SNAPSHOT)),)
+
+
+class RecordFiles:
+    """A record source over files (see `data_model.RecordSource`). Use as a context manager: the temporary file goes with it.
+
+    `dois` are the works that will be looked up, `citations` the texts that will be searched for without a DOI, and
+    `everything` keeps every record. ConfigError when a file is missing or holds no JSON.
+    """
+
+    authoritative = False
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        *,
+        name: str = "files",
+        questions: Sequence[ExpectedQuery] = (),
+        dois: Collection[Doi] = (),
+        citations: Sequence[str] = (),
+        everything: bool = False,
+    ) -> None:
+        self.name = name
+        self._paths = tuple(paths)
+        self._everything = everything
+        self.requests = self.bytes = 0
+        self.date = None
+        self.read_count = 0
+        self.unreadable: list[Unreadable] = []
+        self._spool: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
+        self._at: dict[Doi, tuple[int, int, int]] = {}
+        """By DOI: start and length in the temporary file, and the number among the titles."""
+        self._hits: dict[Query, dict[Doi, None]] = {question.query: {} for question in questions}
+        self._titles = _Titles()
+        try:
+            self._keep(questions, frozenset(dois), _Citations(map(_words, citations)))
+        except BaseException:
+            self._spool.close()
+            raise
+
+    def __enter__(self) -> RecordFiles:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._spool.close()
+
+    def lookup(self, dois: Sequence[Doi], since: str | None = None) -> Iterator[tuple[LookupResult, ...]]:
+        """See `data_model.RecordSource.lookup`. A record without an `indexed` date may have changed at any time, so it is
+        included."""
+        asked = list(dict.fromkeys(dois))
+        for start in range(0, len(asked), _BATCH):
+            batch: list[LookupResult] = []
+            for doi in asked[start : start + _BATCH]:
+                where, message = self._located(doi) if doi in self._at else (None, None)
+                if since is None:
+                    batch.append(LookupResult(doi, doi if message else None, message, where))
+                elif message and (normalise.indexed_at(message) or since) >= since:
+                    batch.append(LookupResult(doi, doi, message, where))
+            yield tuple(batch)
+
+    def check(self, dois: Sequence[Doi]) -> Iterator[tuple[RecordStatus, ...]]:
+        """See `data_model.RecordSource.check`; what the files do not hold is left out."""
+        asked = [doi for doi in dict.fromkeys(dois) if doi in self._at]
+        for start in range(0, len(asked), _BATCH):
+            held = ((doi, self._load(doi)) for doi in asked[start : start + _BATCH])
+            yield tuple(RecordStatus(doi, normalise.indexed_at(m), normalise.cited_by(m)) for doi, m in held)
+
+    def scan(self, query: Query, window: Window | None = None, offset: int = 0, *, by_creation: bool = False) -> Page:
+        """See `data_model.RecordSource.scan`; always complete, so there is no second page and no other order. A query that is not
+        expected is ranked by the words it shares with titles."""
+        if query in self._hits:
+            hits = list(self._hits[query])
+            return Page(_Spooled(self, hits), len(hits))
+        best = self._titles.best(_words(" ".join(value for _, value in query.fields)), query.rows)
+        return Page(_Ranked(self, best), len(best), tuple(best))
+
+    def agency(self, doi: Doi) -> str | None:
+        """None: files do not know who registers a DOI."""
+        return None
+
+    def keep_also(self, dois: Collection[Doi], citations: Collection[str]) -> None:
+        """Read the files a second time for these: what is wanted may be known only from a record in them, such as one whose
+        reference list is followed. Nothing is counted or reported again."""
+        if not self._everything:
+            wanted = frozenset(dois) - self._at.keys()
+            self._keep((), wanted, _Citations(map(_words, citations)), again=frozenset(self._at))
+
+    @property
+    def kept_records(self) -> Sequence[Message]:
+        """Every record in the temporary file, loaded one at a time."""
+        return _Spooled(self, list(self._at))
+
+    def _keep(
+        self,
+        questions: Sequence[ExpectedQuery],
+        dois: frozenset[Doi],
+        citations: _Citations,
+        again: frozenset[Doi] | None = None,
+    ) -> None:
+        """One pass over the files. In a second one `again` are the DOIs that the first kept."""
+        for path in self._paths:
+            for where, entry in read_located(path):
+                doi = None if isinstance(entry, Unreadable) else normalise.doi_of(entry)
+                if again and doi in again:
+                    continue
+                looked = _inspect(where, entry, doi, questions)
+                if again is None:
+                    self.read_count += 1
+                    self.unreadable += [looked] if isinstance(looked, Unreadable) else []
+                if isinstance(entry, Unreadable) or isinstance(looked, Unreadable) or doi is None:
+                    continue
+                words, found = looked
+                if self._everything or found or doi in dois or citations.may_mean(words):
+                    self._put(doi, entry, found, words, where)
+
+    def _put(self, doi: Doi, message: Message, found: Sequence[Query], words: frozenset[str], where: str) -> None:
+        """Of two records with one DOI keep the one indexed later, and of equals the one read later."""
+        if doi in self._at:
+            if (normalise.indexed_at(self._load(doi)) or "") > (normalise.indexed_at(message) or ""):
+                return
+            self._titles.drop(self._at[doi][2])
+        for query in found:
+            self._hits[query].setdefault(doi)
+        raw = f"[{json.dumps(where)},{normalise.serialise_any(message)[0]}]".encode()
+        self._at[doi] = (self._spool.seek(0, 2), len(raw), self._titles.add(doi, words))
+        self._spool.write(raw)
+
+    def _load(self, doi: Doi) -> Message:
+        return self._located(doi)[1]
+
+    def _located(self, doi: Doi) -> tuple[str, Message]:
+        """File and line of a kept record, and the record."""
+        start, length, _ = self._at[doi]
+        self._spool.seek(start)
+        where, message = json.loads(self._spool.read(length))
+        return where, message
+
+
+class _Spooled(Sequence[Message]):
+    """Records in the temporary file, loaded one at a time."""
+
+    def __init__(self, archive: RecordFiles, dois: list[Doi]) -> None:
+        self._archive, self._dois = archive, dois
+
+    def __len__(self) -> int:
+        return len(self._dois)
+
+    @overload
+    def __getitem__(self, index: int) -> Message: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Message]: ...
+    def __getitem__(self, index: int | slice) -> Message | Sequence[Message]:
+        if isinstance(index, slice):
+            return _Spooled(self._archive, self._dois[index])
+        return self._archive._load(self._dois[index])
+
+
+class _Ranked(_Spooled):
+    """The same, each record with its score."""
+
+    def __init__(self, archive: RecordFiles, best: Sequence[tuple[Doi, float]]) -> None:
+        super().__init__(archive, [doi for doi, _ in best])
+        self._scores = [score for _, score in best]
+
+    @overload
+    def __getitem__(self, index: int) -> Message: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Message]: ...
+    def __getitem__(self, index: int | slice) -> Message | Sequence[Message]:
+        if isinstance(index, slice):
+            return _Ranked(self._archive, list(zip(self._dois[index], self._scores[index], strict=True)))
+        return {**super().__getitem__(index), "score": self._scores[index]}
+
+
+def read_records(path: Path) -> Iterator[Message | Unreadable]:
+    """The records of one file, one at a time; other entries come as `Unreadable`."""
+    return (entry for _, entry in read_located(path))
+
+
+def read_located(path: Path) -> Iterator[tuple[str, Message | Unreadable]]:
+    """The records of one file, each with its place: the file, and the line where lines are records."""
+    with open_unzipped(path) as file:
+        number, first = next(((n, line) for n, line in enumerate(file, start=1) if line.strip()), (0, b""))
+        head = _parsed(first)
+        if first and isinstance(head, (dict, list)):
+            yield from _entries(head, f"{path}:{number}")
+            yield from _lines(path, file, number + 1)
+            return
+        rest = first + file.read()
+    if not rest.strip():
+        return
+    whole = _parsed(rest)
+    if not isinstance(whole, (dict, list)):
+        raise ConfigError(
+            f"{path}: this is not JSON; give Crossref records as .jsonl, .jsonl.gz, or a .json(.gz) with a list of them"
+        )
+    yield from _entries(whole, str(path))
+
+
+def _lines(path: Path, file: IO[bytes], first: int) -> Iterator[tuple[str, Message | Unreadable]]:
+    for number, line in enumerate(file, start=first):
+        if not line.strip():
+            continue
+        where = f"{path}:{number}"
+        value = _parsed(line)
+        if isinstance(value, (dict, list)):
+            yield from _entries(value, where)
+        else:
+            said = line.decode(errors="replace").strip()
+            yield where, Unreadable(where, "this line is not a JSON record", said)
+
+
+def _entries(value: Any, where: str) -> Iterator[tuple[str, Message | Unreadable]]:
+    """The records in a value: a record, a list, or a wrapper (`message` of the API, `items`, or a labelled `work`)."""
+    if isinstance(value, list):
+        for number, item in enumerate(value, start=1):
+            yield from _entries(item, f"{where}, entry {number}")
+    elif not isinstance(value, dict):
+        yield where, Unreadable(where, "this entry is not a JSON object", normalise.serialise_any(value)[0])
+    elif "DOI" not in value and (inner := next((k for k in ("message", "items", "work") if k in value), None)):
+        yield from _entries(value[inner], where)
+    else:
+        yield where, value
+
+
+def _parsed(raw: bytes) -> Any:
+    try:
+        return responses.parse_json(raw)
+    except (ValueError, RecursionError):
+        return None
+
+
+@contextmanager
+def open_unzipped(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file, unzipped if it is gzipped; ConfigError when it cannot be read or is cut off."""
+    try:
+        with path.open("rb") as raw:
+            zipped = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            with gzip.open(raw) if zipped else raw as file:
+                yield file  # type: ignore[misc]
+    except (EOFError, gzip.BadGzipFile) as error:
+        raise ConfigError(f"{path}: the gzip file is cut off or damaged ({error}); get it again") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror or error}); check the path") from None
+
+
+def _inspect(
+    where: str, entry: Message | Unreadable, doi: Doi | None, questions: Sequence[ExpectedQuery]
+) -> tuple[frozenset[str], list[Query]] | Unreadable:
+    """The words of a record's title and the queries that find it; `Unreadable` when it cannot be told whether it is wanted."""
+    if isinstance(entry, Unreadable):
+        return entry
+    try:
+        if doi is None:
+            raise RecordError(normalise.missing_doi_reason(entry))
+        title, abstract = normalise.title_and_abstract(entry)
+        return _words(title or ""), [q.query for q in questions if q.accepts(entry, title, abstract)]
+    except RecordError as error:
+        return Unreadable(where, str(error), normalise.serialise_any(entry)[0], doi)
+
+
+def _words(value: str) -> frozenset[str]:
+    return frozenset(_WORD.findall(plain_text.fold(value)))
+
+
+class _Citations:
+    """An index of the words of citations: which titles may be cited by one of them?
+
+    A citation with enough of a title's words lacks at most k of them, so it has one of any k + 1. Only the citations with one
+    of the k + 1 rarest words are compared, so the time grows with records plus citations.
+    """
+
+    def __init__(self, texts: Iterable[frozenset[str]]) -> None:
+        self._texts = tuple(texts)
+        self._with: defaultdict[str, list[int]] = defaultdict(list)
+        for number, words in enumerate(self._texts):
+            for word in words:
+                self._with[word].append(number)
+
+    def may_mean(self, title: frozenset[str]) -> bool:
+        """Whether a citation has at least `_ENOUGH_OF_A_TITLE` of these words."""
+        if not title or not self._texts:
+            return False
+        enough = math.ceil(_ENOUGH_OF_A_TITLE * len(title))
+        places = sorted((self._with.get(word, ()) for word in title), key=len)[: len(title) - enough + 1]
+        return any(len(title & self._texts[number]) >= enough for number in {n for place in places for n in place})
+
+
+class _Titles:
+    """An index of kept records by the words of their titles; about fifty bytes a record besides its DOI."""
+
+    def __init__(self) -> None:
+        self._with: defaultdict[str, array[int]] = defaultdict(partial(array, "I"))
+        self._lengths = array("I")
+        self._dois: list[Doi] = []
+
+    def add(self, doi: Doi, words: frozenset[str]) -> int:
+        """Add a record; returns its number."""
+        number = len(self._dois)
+        self._dois.append(doi)
+        self._lengths.append(len(words))
+        for word in words:
+            self._with[word].append(number)
+        return number
+
+    def drop(self, number: int) -> None:
+        """Discard a record that another has replaced."""
+        self._lengths[number] = 0
+
+    def best(self, wanted: frozenset[str], rows: int) -> list[tuple[Doi, float]]:
+        """The records that share most of their title with these words, best first, each with its score."""
+        shared: Counter[int] = Counter()
+        for word in wanted & self._with.keys():
+            shared.update(self._with[word])
+        lengths, dois = self._lengths, self._dois
+        scored = (
+            (-(n / length + n / 100), dois[number]) for number, n in shared.items() if (length := lengths[number])
+        )
+        return [(doi, -score) for score, doi in heapq.nsmallest(rows, scored)]

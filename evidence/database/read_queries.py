@@ -1,0 +1,511 @@
+"""Reading `evidence.db`, for harvesting, judging, `explain`, `status` and reports. It never writes.
+
+Every function takes an open connection, so that readers and the writer see the same state of a run in progress. Opening is
+`connection`'s; works for exports are `selection`'s; people's decisions are `decisions_ledger`'s.
+
+A row of a history table is current while its `last_run` is empty.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+
+from evidence.data_model import Citation, Doi, Resolution
+from evidence.database import change_log, schema
+from evidence.database.prisma_flow import Flow, read_flow, run_of_day
+from evidence.database.sql_helpers import Row, dict_rows, in_chunks
+
+# ---------------------------------------------------------------------- for harvesting and judging
+
+
+def current_dois(conn: sqlite3.Connection) -> list[Doi]:
+    """Every DOI with a current record, in order."""
+    return [d for (d,) in conn.execute("select doi from snapshots where last_run is null order by doi")]
+
+
+def judgement_bases(conn: sqlite3.Connection) -> Iterator[tuple[Doi, str, str | None]]:
+    """Every DOI with a current record, the basis of its judgement (`""`: none), and the version of the code that last failed to
+    understand the record (None: none did)."""
+    yield from conn.execute(
+        """
+        select s.doi, coalesce(w.basis, ''), u.version from snapshots s
+        left join works w on w.doi = s.doi left join unread u on u.doi = s.doi
+        where s.last_run is null order by s.doi
+        """
+    )
+
+
+def earlier_records(conn: sqlite3.Connection, doi: Doi) -> Iterator[tuple[str, str]]:
+    """(digest, message JSON) of a work's records before the current one, the newest first."""
+    sql = "select digest, message from snapshots where doi = ? and last_run is not null order by version desc"
+    yield from conn.execute(sql, (doi,)).fetchall()
+
+
+def current_records(conn: sqlite3.Connection, dois: Sequence[Doi]) -> Iterator[tuple[Doi, str, str]]:
+    """(doi, digest, message JSON) of the current records of these works."""
+    yield from in_chunks(
+        conn, "select doi, digest, message from snapshots where last_run is null and doi in ({})", dois
+    )
+
+
+def indexed_times(conn: sqlite3.Connection, dois: Sequence[Doi]) -> dict[Doi, str | None]:
+    """When Crossref last indexed the current records of these DOIs, as far as we know (None: not known). DOIs without a record
+    here are left out."""
+    sql = """
+        select s.doi, coalesce(c.indexed, case when json_type(s.message, '$.indexed."date-time"') = 'text'
+            and json_extract(s.message, '$.indexed."date-time"') glob '[12][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*'
+            then json_extract(s.message, '$.indexed."date-time"') end)
+        from snapshots s left join counters c on c.doi = s.doi
+        where s.last_run is null and s.doi in ({})
+    """
+    return dict(in_chunks(conn, sql, dois))
+
+
+def current_resolutions(conn: sqlite3.Connection, source: str) -> list[Resolution]:
+    """What the lines of a reference list are resolved to, in order; retired lines are left out."""
+    rows = conn.execute(
+        """
+        select source, position, text, stated_doi, status, doi, problem, score from citations
+        where source = ? and retired is null order by position
+        """,
+        (source,),
+    )
+    return [Resolution(Citation(*row[:4]), *row[4:]) for row in rows]
+
+
+def notice_of(conn: sqlite3.Connection, doi: Doi) -> tuple[tuple[str, Doi | None], ...]:
+    """What a record is a notice of: (kind, DOI of the study or None where it is not known); empty for a study."""
+    row = conn.execute("select notice_of from works where doi = ?", (doi,)).fetchone()
+    if row is None or row[0] is None:
+        return ()
+    kind, _, about = row[0].partition(":")
+    return ((kind, Doi(about) if about else None),)
+
+
+def works_to_judge_again(conn: sqlite3.Connection) -> list[Doi]:
+    """The works whose judgement has no basis any more: other records changed what they cite, or whether they are notices."""
+    sql = """
+        select w.doi from works w join snapshots s on s.doi = w.doi and s.last_run is null where w.basis = '' order by w.doi
+    """
+    return [doi for (doi,) in conn.execute(sql)]
+
+
+def gone_works(conn: sqlite3.Connection) -> list[Row]:
+    """The works that Crossref has no record of any more, the latest first: doi, title, verdict, and as `gone` the day (ISO) on
+    which that was first noticed."""
+    sql = """
+        select a.doi, w.title, w.verdict, substr(r.started, 1, 10) as gone
+        from absences a join runs r on r.run = a.first_run left join works w on w.doi = a.doi
+        where a.last_run is null order by a.first_run desc, a.doi
+    """
+    return list(dict_rows(conn, sql, {}))
+
+
+def titles(conn: sqlite3.Connection, dois: Sequence[Doi]) -> dict[Doi, str]:
+    """DOI → title, of the works that are here and have one."""
+    sql = "select doi, title from works where title is not null and doi in ({})"
+    return dict(in_chunks(conn, sql, dois))
+
+
+def alias_targets(conn: sqlite3.Connection, dois: Sequence[Doi]) -> dict[Doi, Doi]:
+    """Alias → the DOI it leads to, of those of these DOIs that are aliases."""
+    sql = "select alias, doi from aliases where last_run is null and alias in ({})"
+    return dict(in_chunks(conn, sql, dois))
+
+
+def aliases_stamp(conn: sqlite3.Connection) -> tuple[int, int, int]:
+    """Number of current aliases, of all aliases ever, and the last run that added one. Equal stamps mean equal aliases."""
+    sql = "select count(*) filter (where last_run is null), count(*), coalesce(max(first_run), 0) from aliases"
+    stamp: tuple[int, int, int] = conn.execute(sql).fetchone()
+    return stamp
+
+
+def former_dois(conn: sqlite3.Connection) -> list[Doi]:
+    """The aliases under which a work was known here before."""
+    sql = """
+        select alias from aliases a where last_run is null and exists (select 1 from snapshots s where s.doi = a.alias)
+        order by alias
+    """
+    return [alias for (alias,) in conn.execute(sql)]
+
+
+def unknown_notice_targets(conn: sqlite3.Connection) -> dict[Doi, int]:
+    """The DOIs that notices are about and that are neither a work nor an alias here, each with the run that wrote the latest
+    record naming it."""
+    sql = """
+        select u.doi, max(s.first_run) from updates u join snapshots s on s.doi = u.said_by and s.last_run is null
+        where u.evidence = 'update-to' and u.doi <> u.said_by
+            and not exists (select 1 from works w where w.doi = u.doi)
+            and not exists (select 1 from aliases a where a.alias = u.doi and a.last_run is null)
+        group by u.doi order by u.doi
+    """
+    return dict(conn.execute(sql).fetchall())
+
+
+def last_complete_run(conn: sqlite3.Connection, run: int) -> int:
+    """The last complete run on Crossref before this one; 0 when there is none."""
+    sql = "select coalesce(max(run), 0) from runs where run < ? and outcome = 'complete' and door = 'crossref'"
+    return int(conn.execute(sql, (run,)).fetchone()[0])
+
+
+def sync_count(conn: sqlite3.Connection) -> int:
+    """How many runs on Crossref there were, this one included."""
+    return int(conn.execute("select count(*) from runs where door = 'crossref'").fetchone()[0])
+
+
+def works_no_longer_found(conn: sqlite3.Connection, run: int) -> list[Doi]:
+    """The works that some source found until this run and does not find any more; works that have moved are left out."""
+    sql = """
+        select distinct doi from sightings
+        where last_run = ? and doi not in (select alias from aliases where last_run is null) order by doi
+    """
+    return [doi for (doi,) in conn.execute(sql, (run,))]
+
+
+def found_by_search(conn: sqlite3.Connection, dois: Sequence[Doi]) -> set[Doi]:
+    """Which of these works are found by a search of sources.yaml."""
+    sql = """
+        select distinct s.doi from sightings s join sources o on o.source = s.source
+        where o.kind = 'search' and s.last_run is null and o.retired is null and s.doi in ({})
+    """
+    return {d for (d,) in in_chunks(conn, sql, dois)}
+
+
+def works_found_by(conn: sqlite3.Connection, source: str) -> list[Doi]:
+    """The works that a source finds, in order."""
+    sql = "select doi from sightings where source = ? and last_run is null order by doi"
+    return [Doi(found) for (found,) in conn.execute(sql, (source,))]
+
+
+def count_found_by(conn: sqlite3.Connection, source: str) -> int:
+    """How many works a source finds."""
+    sql = "select count(*) from sightings where source = ? and last_run is null"
+    return int(conn.execute(sql, (source,)).fetchone()[0])
+
+
+def rule_digests(conn: sqlite3.Connection, version: str) -> tuple[dict[tuple[str, str], str], str | None]:
+    """(facet, value) → digest of the rules by which works were last judged with this version of the code, and the basis of those
+    judgements (None: this version has not judged yet)."""
+    rows = conn.execute("select facet, value, mark, basis from rule_marks where version = ?", (version,)).fetchall()
+    return {(facet, value): digest for facet, value, digest, _ in rows}, rows[0][3] if rows else None
+
+
+def judged_works(conn: sqlite3.Connection, dois: Sequence[Doi], values: Sequence[tuple[str, str]]) -> Iterator[Row]:
+    """What these works were judged by, their screening verdict, and which of the values they have, with the reasons."""
+    sql = """
+        select doi, title, abstract, kind, container, notice_of, screened, why from works where doi in ({})
+    """
+    names = ("doi", "title", "abstract", "kind", "container", "notice_of", "screened", "why")
+    rows = {
+        row[0]: dict(zip(names, row, strict=True)) | {"tags": set(), "reasons": set()}
+        for row in in_chunks(conn, sql, dois)
+    }
+    asked = set(values)
+    for doi, facet, value in in_chunks(conn, "select doi, facet, value from tags where doi in ({})", dois):
+        if (facet, value) in asked:
+            rows[doi]["tags"].add((facet, value))
+    sql = "select doi, facet, value, rule, field, start, stop, quote from reasons where doi in ({})"
+    for doi, facet, value, *match in in_chunks(conn, sql, dois):
+        if (facet, value) in asked:
+            rows[doi]["reasons"].add((facet, value, *match))
+    yield from rows.values()
+
+
+def duplicate_candidates(conn: sqlite3.Connection) -> Iterator[Row]:
+    """Every work that is not excluded by rule, with the fields by which duplicates are found and its screening verdict.
+
+    Works that a person excluded are among them: another record of such a work is excluded with it.
+    """
+    yield from dict_rows(
+        conn,
+        """
+        select w.doi, w.title, w.year, w.container, w.volume, w.issue, w.pages, w.abstract,
+            iif(w.notice_of is null, w.kind, 'notice') as kind, w.issn, w.screened,
+            (select group_concat(credited, '; ') from
+                (select credited from work_authors a where a.doi = w.doi and a.role = 'author' order by position)) as authors,
+            (select substr(json_extract(message, '$.created."date-time"'), 1, 10) from snapshots s
+                where s.doi = w.doi and s.last_run is null) as registered
+        from works w where w.screened <> 'exclude' or w.decided = 'person' order by w.doi
+        """,
+        {},
+    )
+
+
+def screening_verdicts(conn: sqlite3.Connection, dois: Sequence[Doi]) -> dict[Doi, str]:
+    """DOI → verdict of screening, before duplicates were merged."""
+    return dict(in_chunks(conn, "select doi, screened from works where doi in ({})", dois))
+
+
+def any_paired(conn: sqlite3.Connection, dois: Sequence[Doi]) -> bool:
+    """Whether any of these works is in a pair of records that are, may be, or were decided not to be one work."""
+    pairs = ("select 1 from duplicates where doi in ({})", "select 1 from duplicates where other in ({})")
+    return any(next(iter(in_chunks(conn, sql, dois)), None) is not None for sql in pairs)
+
+
+def previous_run_crashed(conn: sqlite3.Connection, run: int) -> bool:
+    """Whether the run before this one crashed."""
+    row = conn.execute("select outcome from runs where run < ? order by run desc limit 1", (run,)).fetchone()
+    return row is not None and row[0] == "crashed"
+
+
+def pairs_decided_by_people(conn: sqlite3.Connection) -> dict[tuple[str, str], tuple[str, str]]:
+    """The pairs that a person decided on: (doi, other) → verdict, reason."""
+    sql = "select doi, other, verdict, reason from duplicates where decided = 'person'"
+    return {(doi, other): (verdict, reason) for doi, other, verdict, reason in conn.execute(sql)}
+
+
+def verdict_counts(conn: sqlite3.Connection) -> dict[str, int]:
+    """Verdict → number of works."""
+    return dict(conn.execute("select verdict, count(*) from works group by verdict order by verdict").fetchall())
+
+
+# ---------------------------------------------------------------------- for people
+
+
+def canonical_doi(conn: sqlite3.Connection, doi: Doi) -> Doi:
+    """The DOI that a work is kept under: `doi` itself, or the one it is an alias of."""
+    row = conn.execute("select doi from aliases where alias = ? and last_run is null", (doi,)).fetchone()
+    return Doi(row[0]) if row else doi
+
+
+def representatives(
+    conn: sqlite3.Connection, dois: Sequence[Doi], moving: Mapping[Doi, Doi] | None = None
+) -> dict[Doi, Doi]:
+    """Each of these DOIs, and every other record of its work, → the DOI that represents the work. Works with one record and no
+    alias are left out. `moving` are aliases about to be written."""
+    moving = moving or {}
+    aliases = {old: moving.get(new, new) for old, new in alias_targets(conn, dois).items()}
+    aliases |= {doi: moving[doi] for doi in dois if doi in moving}
+    here = [aliases.get(doi, doi) for doi in dois]
+    heads = dict(in_chunks(conn, "select doi, same_as from works where same_as is not null and doi in ({})", here))
+    found = {doi: Doi(heads.get(aliases.get(doi, doi), aliases.get(doi, doi))) for doi in dois}
+    members = in_chunks(conn, "select doi, same_as from works where same_as in ({})", sorted(set(found.values())))
+    found |= {Doi(doi): Doi(head) for doi, head in members}
+    grouped = {head for doi, head in found.items() if doi != head}
+    return {doi: head for doi, head in (found | {head: head for head in grouped}).items() if head in grouped}
+
+
+def work_details(conn: sqlite3.Connection, doi: Doi) -> Row | None:
+    """One row of `works` with its tags, reasons, sources, notices and citations; None when it is not here."""
+    rows = list(dict_rows(conn, "select * from works where doi = :doi", {"doi": doi}))
+    if not rows:
+        return None
+    found = rows[0]
+    found["tags"] = list(
+        dict_rows(conn, "select facet, value, decided from tags where doi = :doi order by 1, 2", {"doi": doi})
+    )
+    found["reasons"] = list(
+        dict_rows(
+            conn,
+            """
+            select facet, value, rule, field, start, stop, quote from reasons where doi = :doi
+            order by facet = 'verdict' desc, facet, value, field, start
+            """,
+            {"doi": doi},
+        )
+    )
+    found["sources"] = list(
+        dict_rows(
+            conn,
+            """
+            select s.source, o.label, s.via, s.rank, r.started as since, s.last_run is not null as gone
+            from sightings s join sources o on o.source = s.source join runs r on r.run = s.first_run
+            where s.doi = :doi order by s.source
+            """,
+            {"doi": doi},
+        )
+    )
+    found["notices"] = list(
+        dict_rows(conn, "select * from notices where doi = :doi order by issued, kind", {"doi": doi})
+    )
+    found["citations"] = list(
+        dict_rows(
+            conn, "select * from citations where doi = :doi and retired is null order by source, position", {"doi": doi}
+        )
+    )
+    found["duplicates"] = list(
+        dict_rows(conn, "select * from duplicates where :doi in (doi, other) order by doi, other", {"doi": doi})
+    )
+    found["aliases"] = [
+        alias
+        for (alias,) in conn.execute(
+            "select alias from aliases where doi = ? and last_run is null order by alias", (doi,)
+        )
+    ]
+    found["versions"] = list(dict_rows(conn, "select * from history where doi = :doi order by version", {"doi": doi}))
+    return found
+
+
+def cited_but_not_here(conn: sqlite3.Connection, least: int) -> list[Row]:
+    """DOIs that at least `least` included works cite and that are not here, most cited first: doi, `cited_by` (a number) and
+    `citing` (DOIs, separated by blanks)."""
+    return list(
+        dict_rows(
+            conn,
+            """
+            select c.cited as doi, count(*) as cited_by, group_concat(c.doi, ' ') as citing
+            from cites c join works w on w.doi = c.doi and w.verdict = 'include'
+            where not exists (select 1 from snapshots s where s.doi = c.cited)
+                and not exists (select 1 from aliases a where a.alias = c.cited and a.last_run is null)
+            group by c.cited having count(*) >= :least order by cited_by desc, c.cited
+            """,
+            {"least": least},
+        )
+    )
+
+
+def works_with_conflicts(conn: sqlite3.Connection) -> list[Row]:
+    """The works with a `conflict`, duplicates included: doi, title, verdict and conflict."""
+    sql = "select doi, title, verdict, conflict from works where conflict is not null order by doi"
+    return list(dict_rows(conn, sql, {}))
+
+
+def decided_but_not_here(conn: sqlite3.Connection) -> list[Doi]:
+    """The DOIs that people decided on and that are no work here, because they were not harvested (yet)."""
+    sql = """
+        select doi from (select doi from decisions_without_work
+            union select value from decisions_without_work where facet = 'same-work') d
+        where not exists (select 1 from works w where w.doi = d.doi) and not exists
+            (select 1 from aliases a join works w on w.doi = a.doi where a.alias = d.doi and a.last_run is null)
+        order by doi
+    """
+    return [doi for (doi,) in conn.execute(sql)]
+
+
+def waiting_ranked(conn: sqlite3.Connection) -> list[Doi]:
+    """The works that wait for a decision, the likeliest to be relevant first."""
+    return [found for (found,) in conn.execute("select doi from to_check")]
+
+
+def waiting_works(conn: sqlite3.Connection) -> set[Doi]:
+    """The same works as a set, found by an index: ranking them is slow."""
+    sql = f"select doi from works where ({schema.WAITING}) and verdict = 'unsure'"  # noqa: S608 - our own condition
+    return {found for (found,) in conn.execute(sql)}
+
+
+def works_with_decisions_to_check(conn: sqlite3.Connection) -> set[Doi]:
+    """The works with a decision to look at again, whatever their verdict; duplicates are left out."""
+    sql = f"select doi from works where ({schema.WAITING}) and conflict is not null"  # noqa: S608 - our own condition
+    return {found for (found,) in conn.execute(sql)}
+
+
+def last_sync_run(conn: sqlite3.Connection) -> int | None:
+    """The number of the last sync (a run that asked for records); None before the first."""
+    row: tuple[int | None] = conn.execute("select max(run) from runs where door <> 'judge'").fetchone()
+    return row[0]
+
+
+def pairs_to_check(conn: sqlite3.Connection) -> list[Row]:
+    """The pairs of records that may be one work."""
+    return list(dict_rows(conn, "select * from pairs_to_check order by doi, other", {}))
+
+
+def searches_as_run(conn: sqlite3.Connection) -> list[Row]:
+    """Every search as run, one row for each query and kind of record source: what PRISMA-S asks to report. `depth`, on the
+    newest row of a search, is how deep its results were read (a row of `searches_read`)."""
+    found = list(
+        dict_rows(
+            conn,
+            """
+            select o.source, o.label, q.query, q.filters, json_extract(o.spec, '$.phrases') as phrases,
+                json_extract(o.spec, '$.also') as also, json_extract(o.spec, '$.years') as years,
+                min(q.asked_at) as first_asked, max(q.asked_at) as last_asked, count(*) as requests,
+                sum(q.scanned) as scanned, r.door,
+                (select count(*) from sightings s where s.source = o.source and s.last_run is null) as works
+            from requests q join sources o on o.source = q.source join runs r on r.run = q.run
+            group by o.source, q.query, q.filters, r.door order by o.source, first_asked
+            """,
+            {},
+        )
+    )
+    depths = {row["source"]: row for row in search_depths(conn)}
+    for row in reversed(found):
+        row["depth"] = depths.pop(row["source"], None) if row["door"] == "crossref" else None
+    return found
+
+
+def search_depths(conn: sqlite3.Connection) -> list[Row]:
+    """How deep the results of each search were last read: the rows of the view `searches_read`."""
+    return list(dict_rows(conn, "select * from searches_read order by source", {}))
+
+
+def flow(conn: sqlite3.Connection, day: str | None = None) -> Flow:
+    """The PRISMA 2020 flow of today, or as it was at the end of a day (ISO)."""
+    return read_flow(conn, run_of_day(conn, day) if day else None)
+
+
+def changes(
+    conn: sqlite3.Connection, since: str | None = None, *, run: int | None = None, tags: bool = False
+) -> list[Row]:
+    """Announced changes of works, the most serious first (see `change_log`): since a day (ISO), of one run, or (neither) of the
+    last sync that ended and of all runs after it. Changes of tags only with `tags`.
+
+    A row has `change` (its number), run, `announced` (a day), doi (the one its work is kept under now), what, before, after,
+    `verdict` (of the work after the change), and title and year as they are today.
+    """
+    sql = f"""
+        select c.change, c.run, substr(r.started, 1, 10) as announced, coalesce(a.doi, c.doi) as doi, c.what, c.before,
+            c.after, c.verdict, w.title, w.year
+        from changes c join runs r on r.run = c.run left join aliases a on a.alias = c.doi and a.last_run is null
+            left join works w on w.doi = coalesce(a.doi, c.doi)
+        where {"c.run = :run" if run is not None else "r.started >= :since" if since else "c.run >= :last"}
+            and (:tags or c.what <> :aside)
+        order by (select key from json_each(:kinds) where value = c.what), c.verdict is not 'include', c.verdict is not 'unsure',
+            w.year desc, c.doi, c.change
+    """  # noqa: S608 - our own conditions
+    last = None if run is not None or since else last_finished_sync(conn)
+    values = {"run": run, "since": since, "last": last or 0, "tags": tags, "aside": change_log.ON_REQUEST}
+    return list(dict_rows(conn, sql, values | {"kinds": json.dumps(change_log.KINDS)}))
+
+
+def last_finished_sync(conn: sqlite3.Connection) -> int | None:
+    """The number of the last sync that ended, complete or partial; None before the first."""
+    sql = "select max(run) from runs where door <> 'judge' and outcome in ('complete', 'partial')"
+    row: tuple[int | None] = conn.execute(sql).fetchone()
+    return row[0]
+
+
+def any_without_content(conn: sqlite3.Connection) -> bool:
+    """Whether the content of any work is not known yet: an older version judged it last."""
+    sql = "select 1 from works w where w.content is null and not exists (select 1 from unread u where u.doi = w.doi) limit 1"
+    return conn.execute(sql).fetchone() is not None
+
+
+def status(conn: sqlite3.Connection) -> Row:
+    """What `evidence status` shows: last run, works by verdict, sources with trouble, citations that need a person."""
+    runs = list(dict_rows(conn, "select * from runs where door <> 'judge' order by run desc limit 1", {}))
+    last = runs[0] if runs else None
+    if last:
+        last["counts"] = json.loads(last["counts"])
+    return {
+        "last_run": last,
+        "works": verdict_counts(conn),
+        "waiting": len(waiting_works(conn)),
+        "decisions_to_check": conn.execute("select count(*) from decisions_to_check").fetchone()[0],
+        "notices": dict(
+            conn.execute(
+                """
+                select notice, count(*) from works where notice is not null and verdict in ('include', 'unsure')
+                group by 1
+                """
+            ).fetchall()
+        ),
+        "rejects": conn.execute("select count(*) from rejects").fetchone()[0],
+        "gone": gone_works(conn),
+        "sources": list(
+            dict_rows(
+                conn,
+                """
+                select o.source, o.kind, o.label, o.bookmark, o.trouble, o.warning, count(s.doi) as works
+                from sources o left join sightings s on s.source = o.source and s.last_run is null
+                where o.retired is null group by o.source order by o.kind, o.source
+                """,
+                {},
+            )
+        ),
+        "searches": search_depths(conn),
+        "citations": list(dict_rows(conn, "select * from citations_to_check order by source, position", {})),
+        "decisions_without_work": decided_but_not_here(conn),
+    }

@@ -1,0 +1,154 @@
+"""Writing changes: what changed of each work since it was last announced.
+
+`change_log` decides what counts as a change; here its input is read and its result written. Called by `writer` inside its
+transactions; nothing here begins or ends one.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from evidence.data_model import Doi
+from evidence.database import change_log
+from evidence.database.sql_helpers import rows_for
+
+_DIFFERS = """
+    select u.doi from unannounced u left join works w on w.doi = u.doi left join announced a on a.doi = u.doi
+    where w.doi is null or a.doi is null
+        or (coalesce(w.content, a.content), w.verdict, w.same_as, w.gone, iif(w.verdict <> 'duplicate', w.conflict, null))
+            is not (a.content, a.verdict, a.same_as, a.gone, a.conflict)
+        or a.tags <> (select json_group_array(tag) from (
+            select facet || ':' || value as tag from tags t where t.doi = u.doi order by 1))
+        or a.notices <> iif(w.verdict in ('include', 'unsure'), (
+            select json_group_array(json_array(kind, notice_doi, stands_on, relation)) from (
+                select * from notices n where n.doi = u.doi and n.undone = 0 order by kind, notice_doi)), '[]')
+"""
+"""Of the works that were written, those that differ from what was announced: most that are judged again do not. One too many
+costs only time, because `change_log` compares them once more."""
+
+_ANNOUNCE = """
+    insert into announced (doi, verdict, content, same_as, notices, gone, conflict, tags) values (?, ?, ?, ?, ?, ?, ?, ?)
+    on conflict (doi) do update set verdict = excluded.verdict, content = coalesce(excluded.content, content),
+        same_as = excluded.same_as, notices = excluded.notices, gone = excluded.gone, conflict = excluded.conflict,
+        tags = excluded.tags
+    where (verdict, content, same_as, notices, gone, conflict, tags) is not (excluded.verdict, excluded.content,
+        excluded.same_as, excluded.notices, excluded.gone, excluded.conflict, excluded.tags)
+"""
+
+
+def unannounced(conn: sqlite3.Connection) -> set[Doi]:
+    """The works of which something may have changed since the last announcement."""
+    return {doi for (doi,) in conn.execute("select doi from unannounced")}
+
+
+def announce_contents(conn: sqlite3.Connection) -> None:
+    """After an upgrade: what was announced before contents were known is taken to have had today's content."""
+    conn.execute(
+        """
+        update announced set content = w.content from works w
+        where w.doi = announced.doi and announced.content is null and w.content is not null
+        """
+    )
+
+
+def announce(conn: sqlite3.Connection, run: int, apart: set[str]) -> list[change_log.Change]:
+    """Write what changed since the last announcement as changes of this run, but for the works `apart`; returns the changes."""
+    if not unannounced(conn) - apart:
+        return []
+    dois = sorted({doi for (doi,) in conn.execute(_DIFFERS)} - apart)
+    now = _current_states(conn, dois)
+    targets = rows_for(conn, "select alias, doi from {j} join aliases on alias = j.value where last_run is null", dois)
+    leading = rows_for(
+        conn, "select a.alias, a.doi from {j} join aliases a on a.doi = j.value where a.last_run is null", dois
+    )
+    records = [doi for (doi,) in rows_for(conn, "select w.doi from {j} join works w on w.same_as = j.value", dois)]
+    before = _announced_states(conn, {*dois, *records, *(alias for alias, _ in leading)})
+    named = {state.same_as for state in before.values() if state.same_as}
+    named |= {notice.notice_doi for state in before.values() for notice in state.notices}
+    aliases = dict(targets) | dict(leading)
+    aliases |= dict(
+        rows_for(
+            conn, "select alias, doi from {j} join aliases on alias = j.value where last_run is null", sorted(named)
+        )
+    )
+    verdicts = dict(
+        rows_for(conn, "select doi, verdict from {j} join works on doi = j.value", sorted({doi for _, doi in targets}))
+    )
+    found = change_log.find_changes(before, now, aliases, verdicts)
+    conn.executemany(
+        "insert into changes (run, doi, what, before, after, verdict) values (?, ?, ?, ?, ?, ?)",
+        [(run, c.doi, c.what, c.before, c.after, c.verdict) for c in found],
+    )
+    conn.executemany("delete from announced where doi = ?", [(d,) for d in dois if now[d] is None])
+    conn.executemany(_ANNOUNCE, [_announced_row(doi, state.shown) for doi, state in now.items() if state is not None])
+    conn.execute(
+        "delete from unannounced where doi not in (select value from json_each(?))", (json.dumps(sorted(apart)),)
+    )
+    return found
+
+
+def _current_states(conn: sqlite3.Connection, dois: Sequence[str]) -> dict[str, change_log.WorkState | None]:
+    """The state of these records; None for one that is not a work any more."""
+    found: dict[str, change_log.WorkState | None] = dict.fromkeys(dois)
+    notices: dict[str, list[change_log.WorkNotice]] = {}
+    for doi, *notice in rows_for(
+        conn,
+        "select doi, kind, notice_doi, stands_on, relation from {j} join notices on doi = j.value where undone = 0",
+        dois,
+    ):
+        notices.setdefault(doi, []).append(change_log.WorkNotice(*notice))
+    tags: dict[str, list[str]] = {}
+    for doi, tag in rows_for(
+        conn, "select t.doi, t.facet || ':' || t.value from {j} join tags t on t.doi = j.value", dois
+    ):
+        tags.setdefault(doi, []).append(tag)
+    for doi, verdict, content, same_as, gone, conflict in rows_for(
+        conn, "select doi, verdict, content, same_as, gone, conflict from {j} join works on doi = j.value", dois
+    ):
+        found[doi] = change_log.WorkState(
+            verdict,
+            content,
+            same_as,
+            tuple(sorted(notices.get(doi, ()))),
+            gone,
+            conflict,
+            tuple(sorted(tags.get(doi, ()))),
+        )
+    return found
+
+
+def _announced_states(conn: sqlite3.Connection, dois: Iterable[str]) -> dict[str, change_log.WorkState]:
+    """What was last announced of these records; those that never were are left out."""
+    return {
+        doi: change_log.WorkState(
+            verdict,
+            content,
+            same_as,
+            tuple(sorted(change_log.WorkNotice(*notice) for notice in json.loads(notices))),
+            gone,
+            conflict,
+            tuple(sorted(json.loads(tags))),
+        )
+        for doi, verdict, content, same_as, notices, gone, conflict, tags in rows_for(
+            conn,
+            "select doi, verdict, content, same_as, notices, gone, conflict, tags"
+            " from {j} join announced on doi = j.value",
+            sorted(dois),
+        )
+    }
+
+
+def _announced_row(doi: str, state: change_log.WorkState) -> tuple[Any, ...]:
+    return (
+        doi,
+        state.verdict,
+        state.content,
+        state.same_as,
+        json.dumps(state.notices, ensure_ascii=False, separators=(",", ":")),
+        state.gone,
+        state.conflict,
+        json.dumps(state.tags, ensure_ascii=False, separators=(",", ":")),
+    )

@@ -1,0 +1,314 @@
+"""Writing works: the row of `works`, the tables that belong to it, its authors and its full text.
+
+Called by `writer` inside its transactions; nothing here begins or ends one. `record_columns` is also for exports.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from evidence.author_names import cite_authors
+from evidence.data_model import Doi, Judgement, Work
+from evidence.database import change_log, write_notices
+from evidence.database.sql_helpers import chunks, placeholders
+from evidence.database.written_values import JudgedRecord
+
+_COLUMNS = tuple(
+    """
+    title abstract authors container issued year kind verdict screened decided why judged_on conflict notice_of language
+    publisher volume issue pages issn registrations url gone
+    subtitle original_title short_title edition isbn article_number short_container publisher_place institution
+    event event_place event_dates published_print published_online licence content cited_by basis
+    """.split()  # noqa: SIM905 - one list to read beside the DDL
+)
+
+_COUNTED_AS_CHANGE = _COLUMNS[: _COLUMNS.index("gone") + 1]
+"""Columns that count as a change of a work. A work that is cited once more, or judged again with the same result, has not
+changed (`cited_by`, `basis`). Columns kept only for readers and exports do not count either: an upgrade that fills them would
+be a change of every work. Nor does a `content` that was not known before."""
+
+_UPSERT_WORK = f"""
+    insert into works (doi, {", ".join(_COLUMNS)}, first_run, changed_run)
+    values (:doi, {", ".join(":" + c for c in _COLUMNS)}, :run, :run)
+    on conflict (doi) do update set {", ".join(f"{c} = excluded.{c}" for c in _COLUMNS)},
+        changed_run = case when ({", ".join(_COUNTED_AS_CHANGE)}, coalesce(content, excluded.content)) is
+            ({", ".join("excluded." + c for c in _COUNTED_AS_CHANGE)}, excluded.content)
+            then changed_run else excluded.changed_run end
+    where ({", ".join(_COLUMNS)}) is not ({", ".join("excluded." + c for c in _COLUMNS)})
+"""  # noqa: S608 - our own column names
+
+
+# The fullest name that the current records give, then the alphabet: the order in which they were written must not matter.
+_UPSERT_AUTHORS = """
+    insert into authors (author, name, family, given, orcid, kind)
+    select author, credited, family, given,
+        case when author glob '[0-9][0-9][0-9][0-9]-[0-9][0-9][0-9][0-9]-[0-9][0-9][0-9][0-9]-[0-9][0-9][0-9][0-9X]'
+            then author end,
+        case when family is null and given is null then 'group' else 'person' end
+    from (
+        select author, credited, family, given,
+            row_number() over (partition by author order by length(credited) desc, credited, family, given) as place
+        from work_authors where author in (select value from json_each(:touched))
+    ) where place = 1
+    on conflict (author) do update set name = excluded.name, family = excluded.family, given = excluded.given,
+        orcid = excluded.orcid, kind = excluded.kind
+    where (name, family, given, orcid, kind) is not
+        (excluded.name, excluded.family, excluded.given, excluded.orcid, excluded.kind)
+"""
+
+_COPIED = (
+    "subtitle",
+    "original_title",
+    "short_title",
+    "edition",
+    "article_number",
+    "short_container",
+    "publisher_place",
+    "institution",
+    "published_print",
+    "published_online",
+)
+"""Columns of `works` that hold a field of the Work as it is."""
+
+_VERSIONS = ("vor", "unspecified", "am")
+
+
+def write_works(conn: sqlite3.Connection, run: int, records: Sequence[JudgedRecord]) -> None:
+    """Write the works of these records with all their child rows and their full text; unchanged rows are left alone. Records
+    that cannot be understood are left out."""
+    pairs = [(r, r.work, r.judgement) for r in records if r.work is not None and r.judgement is not None]
+    dois = [r.doi for r, _, _ in pairs]
+    old = _indexed_text(conn, dois)
+    facts = _counts_and_absences(conn, dois)
+    rows = [_work_row(run, r, work, judgement, *facts[r.doi]) for r, work, judgement in pairs]
+    new_text = {row["doi"]: (row["title"], row["abstract"], row["authors"], row["container"]) for row in rows}
+    stale = [(rowid, *text) for doi, (rowid, text) in old.items() if new_text[doi] != text]
+    conn.executemany(
+        "insert into works_fts (works_fts, rowid, title, abstract, authors, container)"
+        " values ('delete', ?, ?, ?, ?, ?)",
+        stale,
+    )
+    conn.executemany(_UPSERT_WORK, rows)
+    _replace_children(conn, pairs, {doi for doi in dois if doi in old})
+    _index_text(conn, [doi for doi in dois if doi not in old or new_text[doi] != old[doi][1]])
+
+
+def show_absences(conn: sqlite3.Connection, run: int, dois: Sequence[Doi]) -> None:
+    """Bring `works.gone` of these works up to date; it counts as a change of the work."""
+    facts = _counts_and_absences(conn, dois)
+    conn.executemany(
+        "update works set gone = :gone, changed_run = :run where doi = :doi and gone is not :gone",
+        [{"doi": doi, "gone": facts[doi][1], "run": run} for doi in dois],
+    )
+
+
+def delete_work(conn: sqlite3.Connection, doi: Doi) -> None:
+    """Take one work out of the derived tables; its full text first, which is found by its rowid."""
+    authors = _authors_of(conn, [doi])
+    for rowid, text in _indexed_text(conn, [doi]).values():
+        conn.execute(
+            "insert into works_fts (works_fts, rowid, title, abstract, authors, container)"
+            " values ('delete', ?, ?, ?, ?, ?)",
+            (rowid, *text),
+        )
+    conn.execute("delete from works where doi = ?", (doi,))
+    _name_authors(conn, authors)
+
+
+def record_columns(work: Work) -> dict[str, Any]:
+    """The columns of `works` that come from the record alone, for the table and for exports."""
+    return {
+        "title": work.title,
+        "abstract": work.abstract,
+        "authors": cite_authors(work.authors),
+        "container": work.container,
+        "issued": work.issued,
+        "year": work.year,
+        "kind": work.kind,
+        "language": work.language,
+        "publisher": work.publisher,
+        "volume": work.volume,
+        "issue": work.issue,
+        "pages": work.pages,
+        "issn": "; ".join(work.issn) or None,
+        "registrations": "; ".join(work.registrations) or None,
+        "url": work.url,
+        "cited_by": work.cited_by,
+        "isbn": "; ".join(work.isbn) or None,
+        "event": work.event.name if work.event else None,
+        "event_place": work.event.place if work.event else None,
+        "event_dates": work.event.dates if work.event else None,
+        "licence": _licence_of(work),
+        "content": change_log.content_digest(work),
+        **{name: getattr(work, name) for name in _COPIED},
+    }
+
+
+def _counts_and_absences(conn: sqlite3.Connection, dois: Sequence[Doi]) -> dict[Doi, tuple[int | None, str | None]]:
+    """Of each work: how often it is cited, where Crossref has counted since its record was written (else None), and the day (ISO)
+    since which Crossref has no record of it (None: it has one)."""
+    counts: dict[str, int | None] = {}
+    gone: dict[str, str] = {}
+    for chunk in chunks(dois):
+        marks = placeholders(chunk)
+        counts.update(conn.execute(f"select doi, cited_by from counters where doi in ({marks})", chunk))  # noqa: S608
+        rows = conn.execute(
+            f"""
+            select a.doi, substr(r.started, 1, 10) from absences a join runs r on r.run = a.first_run
+            where a.last_run is null and a.doi in ({marks})
+            """,  # noqa: S608
+            chunk,
+        )
+        gone.update(rows)
+    return {doi: (counts.get(doi), gone.get(doi)) for doi in dois}
+
+
+def _indexed_text(conn: sqlite3.Connection, dois: Sequence[Doi]) -> dict[str, tuple[int, tuple[Any, ...]]]:
+    """DOI → rowid and the text of the full-text index, of the works that are here."""
+    found: dict[str, tuple[int, tuple[Any, ...]]] = {}
+    for chunk in chunks(dois):
+        rows = conn.execute(
+            f"select doi, rowid, title, abstract, authors, container from works where doi in ({placeholders(chunk)})",  # noqa: S608
+            chunk,
+        )
+        found.update({doi: (rowid, tuple(text)) for doi, rowid, *text in rows})
+    return found
+
+
+def _index_text(conn: sqlite3.Connection, dois: Sequence[Doi]) -> None:
+    for chunk in chunks(dois):
+        conn.execute(
+            f"""
+            insert into works_fts (rowid, title, abstract, authors, container)
+            select rowid, title, abstract, authors, container from works where doi in ({placeholders(chunk)})
+            """,  # noqa: S608
+            chunk,
+        )
+
+
+def _replace_children(
+    conn: sqlite3.Connection, pairs: Sequence[tuple[JudgedRecord, Work, Judgement]], known: set[Doi]
+) -> None:
+    """Write the rows of the tables that belong to a work; `known` are the works that have some."""
+    again = [(doi,) for doi in sorted(known)]
+    touched = _authors_of(conn, sorted(known))
+    moved = dict(conn.execute("select alias, doi from aliases where last_run is null").fetchall())
+    for table in ("work_authors", "funders", "licences", "relations", "cites", "tags", "reasons"):
+        conn.executemany(f"delete from {table} where doi = ?", again)  # noqa: S608 - our own table names
+    conn.executemany("delete from updates where said_by = ?", again)
+    authors: list[tuple[Any, ...]] = []
+    credited_as: list[tuple[Any, ...]] = []
+    updates: list[tuple[Any, ...]] = []
+    funders: list[tuple[Any, ...]] = []
+    licences: list[tuple[Any, ...]] = []
+    relations: list[tuple[Any, ...]] = []
+    cites: list[tuple[Any, ...]] = []
+    tags: list[tuple[Any, ...]] = []
+    reasons: list[tuple[Any, ...]] = []
+    for record, work, judgement in pairs:
+        doi = record.doi
+        for position, author in enumerate(work.authors, start=1):
+            credited = author.name or ", ".join(p for p in (author.family, author.given) if p)
+            key = author.orcid or credited
+            kind = "group" if author.name else "person"
+            authors.append((key, credited, author.family, author.given, author.orcid, kind))
+            credited_as.append(
+                (doi, position, key, credited, author.family, author.given, author.role, author.affiliation,
+                 author.suffix, author.orcid)
+            )  # fmt: skip
+        funders += [
+            (doi, n, f.name, f.doi, json.dumps(f.awards, ensure_ascii=False)) for n, f in enumerate(work.funders, 1)
+        ]
+        licences += [
+            (doi, n, licence.url, licence.version, licence.starts, licence.delay_days)
+            for n, licence in enumerate(work.licences, 1)
+        ]
+        updates += [
+            (doi, about, n.kind, n.notice_doi or doi, n.issued, n.source, n.evidence)
+            for about, n in [*((doi, notice) for notice in work.notices), *work.updates]
+        ]
+        relations += [(doi, r.kind, r.other, r.asserted_by) for r in work.relations]
+        cites += _cited(work, moved)
+        tags += [(doi, t.facet, t.value, t.decided) for t in judgement.tags]
+        reasons += [
+            (doi, "verdict", judgement.verdict, m.rule, m.field, m.start, m.stop, m.quote) for m in judgement.matches
+        ]
+        reasons += [
+            (doi, t.facet, t.value, m.rule, m.field, m.start, m.stop, m.quote)
+            for t in judgement.tags
+            for m in t.matches
+        ]
+    run_many = conn.executemany
+    # `work_authors` refers to `authors`; `_name_authors` chooses the names when all rows are written.
+    run_many("insert or ignore into authors values (?, ?, ?, ?, ?, ?)", authors)
+    run_many("insert into work_authors values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", credited_as)
+    run_many("insert into funders values (?, ?, ?, ?, ?)", funders)
+    run_many("insert into licences values (?, ?, ?, ?, ?, ?)", licences)
+    run_many("insert into updates values (?, ?, ?, ?, ?, ?, ?)", updates)
+    run_many("insert or ignore into relations values (?, ?, ?, ?)", relations)
+    # In the order of the key: fewer pages of the file are touched.
+    run_many("insert into cites values (?, ?, ?)", sorted(cites))
+    run_many("insert into tags values (?, ?, ?, ?)", tags)
+    run_many("insert or ignore into reasons values (?, ?, ?, ?, ?, ?, ?, ?)", reasons)
+    _name_authors(conn, touched | {row[0] for row in authors})
+
+
+def _authors_of(conn: sqlite3.Connection, dois: Sequence[str]) -> set[str]:
+    found: set[str] = set()
+    for chunk in chunks(dois):
+        sql = f"select distinct author from work_authors where doi in ({placeholders(chunk)})"  # noqa: S608
+        found.update(author for (author,) in conn.execute(sql, chunk))
+    return found
+
+
+def _name_authors(conn: sqlite3.Connection, touched: Collection[str]) -> None:
+    """Name these authors as the current records do, and drop those that no work names any more."""
+    keys = {"touched": json.dumps(sorted(touched), ensure_ascii=False)}
+    conn.execute(_UPSERT_AUTHORS, keys)
+    conn.execute(
+        """
+        delete from authors where author in (select value from json_each(:touched))
+            and not exists (select 1 from work_authors w where w.author = authors.author)
+        """,
+        keys,
+    )
+
+
+def _work_row(
+    run: int, record: JudgedRecord, work: Work, judgement: Judgement, counted: int | None, gone: str | None
+) -> dict[str, Any]:
+    return {
+        "doi": record.doi,
+        "run": run,
+        "verdict": judgement.verdict,
+        "screened": judgement.verdict,
+        "decided": judgement.decided,
+        "why": judgement.why,
+        "judged_on": judgement.judged_on,
+        "conflict": judgement.conflict,
+        "notice_of": write_notices.notice_text(work.notice_of),
+        "gone": gone,
+        **record_columns(work),  # `cited_by` too, unless Crossref has counted since
+        "cited_by": work.cited_by if counted is None else counted,
+        "basis": record.basis,
+    }
+
+
+def _cited(work: Work, moved: Mapping[str, str]) -> list[tuple[str, str, str | None]]:
+    """The rows of `cites`, under the DOIs that the cited works are kept under."""
+    direct = {cited: asserted_by for cited, asserted_by in work.cites if cited not in moved}
+    by_alias = {moved[cited]: asserted_by for cited, asserted_by in reversed(work.cites) if cited in moved}
+    return [(work.doi, cited, asserted_by) for cited, asserted_by in (by_alias | direct).items() if cited != work.doi]
+
+
+def _licence_of(work: Work) -> str | None:
+    """The URL of the licence that matters to a reader: of the version of record first, the latest to begin. A licence for text
+    mining alone does not count."""
+    for version in _VERSIONS:
+        found = [licence for licence in work.licences if (licence.version or "unspecified") == version]
+        if found:
+            return max(found, key=lambda licence: licence.starts or "").url
+    return None

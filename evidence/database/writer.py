@@ -1,0 +1,340 @@
+"""The only code that writes to the databases: one method for each transaction, without network and without judging.
+
+`Store` holds the harvest (`evidence.db`) and the ledger of people's decisions (`decisions.db`) open together. No transaction
+spans both, and no harvest writes to the ledger. An unchanged record costs no write: a record is added only when the digest of
+its content differs, a derived row is replaced only when it differs.
+
+The SQL is in the `write_…` modules, one for each subject; they are called from here alone. Reading is in `read_queries`,
+`selection` and `decisions_ledger`.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import astuple, replace
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils import Database
+
+from evidence.data_model import SAME_WORK, Decision, Doi
+from evidence.database import (
+    change_log,
+    connection,
+    schema,
+    write_aliases,
+    write_changes,
+    write_history,
+    write_judgements,
+    write_notices,
+    write_records,
+    write_sources,
+    write_works,
+)
+from evidence.database.sql_helpers import chunks, placeholders
+from evidence.database.written_values import HarvestedPage, JudgedRecord, SourceState, TagUpdate, Written
+
+_SHOWN_COLUMNS = "decision, doi, action, verdict, facet, value, reason, reviewer, made_at, rule_said"
+"""The columns of `decisions` in `evidence.db`."""
+
+_INSERT_DECISION = """
+    insert into decisions (doi, action, verdict, facet, value, reason, reviewer, made_at, rules, record, rule_said, seen)
+    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+
+def open_store(path: Path, decisions: Path | None = None, *, wait: float = connection.WAIT) -> Store:
+    """Open (or make) both databases for writing and bring them up to date. `wait` is how many seconds a write waits for
+    another program. StoreError when one is not ours, newer, damaged or read-only; then neither was written to."""
+    ledger_path = decisions or path.with_name("decisions.db")
+    with ExitStack() as opened:
+        db = connection.open_for_writing(path, schema.evidence, wait)
+        opened.callback(db.close)
+        ledger = connection.open_for_writing(ledger_path, schema.decisions, wait)
+        opened.callback(ledger.close)
+        connection.bring_up_to_date(ledger, ledger_path, schema.decisions)
+        connection.bring_up_to_date(db, path, schema.evidence)
+        opened.pop_all()
+    return Store(db, ledger, path, ledger_path)
+
+
+def append_to_ledger(path: Path, decisions: Sequence[Decision], *, wait: float = connection.WAIT) -> None:
+    """Append decisions to the ledger and touch no other file. When it returns they are on the disk; StoreError when they are
+    not kept."""
+    with closing(connection.open_for_writing(path, schema.decisions, wait)) as ledger:
+        connection.bring_up_to_date(ledger, path, schema.decisions)
+        try:
+            with ledger.atomic():
+                ledger.conn.executemany(_INSERT_DECISION, map(_decision_row, decisions))
+        except sqlite3.Error as error:
+            raise connection.store_error(path, error) from error
+        connection.checkpoint(ledger.conn)
+
+
+class Store:
+    """Both databases, open for writing. Use `open_store`; close it, or use it in a `with`."""
+
+    def __init__(self, db: Database, ledger: Database, path: Path, ledger_path: Path) -> None:
+        self._db, self._ledger = db, ledger
+        self.path, self.ledger_path = path, ledger_path
+        self._checkpointed = 0
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Write both logs back into their files, where there is something to write, and close them."""
+        for db, written in ((self._db, self._checkpointed), (self._ledger, 0)):
+            if db.conn.total_changes != written:
+                connection.checkpoint(db.conn)
+            db.close()
+
+    @property
+    def conn(self) -> sqlite3.Connection:
+        """The connection to `evidence.db`, for reading."""
+        return self._db.conn
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """A transaction on `evidence.db`; StoreError when SQLite fails in it."""
+        with _store_errors(self.path), self._db.atomic():
+            yield
+
+    # ------------------------------------------------------------------ runs
+
+    def start_run(self, door: str, version: str, now: str) -> int:
+        """Open a run and return its number. The caller holds the lock, so a run that is still `running` has crashed."""
+        with self.transaction():
+            self.conn.execute("update runs set outcome = 'crashed' where outcome = 'running'")
+            cursor = self.conn.execute(
+                "insert into runs (started, outcome, door, version) values (:now, 'running', :door, :version)",
+                {"now": now, "door": door, "version": version},
+            )
+            return int(cursor.lastrowid or 0)
+
+    def finish_run(
+        self, run: int, outcome: str, counts: dict[str, Any], now: str, *, apart: Collection[str] = ()
+    ) -> list[change_log.Change]:
+        """Close a run with its outcome and counts, and write the log back, so that the one file has everything.
+
+        A run that ended (`complete` or `partial`) announces in the same transaction all that has changed since the last
+        announcement, but for the works `apart`, and returns it; the counts say how many changes of each kind (`changes`).
+        """
+        with self.transaction():
+            found = write_changes.announce(self.conn, run, set(apart)) if outcome in ("complete", "partial") else []
+            counts = counts | {"changes": change_log.counts_by_kind(found)}
+            self.conn.execute(
+                "update runs set finished = :now, outcome = :outcome, counts = :counts where run = :run",
+                {"now": now, "outcome": outcome, "counts": json.dumps(counts, ensure_ascii=False), "run": run},
+            )
+        connection.checkpoint(self.conn)
+        self._checkpointed = self.conn.total_changes
+        return found
+
+    def unannounced(self) -> set[Doi]:
+        """The works of which something may have changed since the last announcement."""
+        return write_changes.unannounced(self.conn)
+
+    def announce_contents(self) -> None:
+        """After an upgrade: what was announced before contents were known is taken to have had today's content."""
+        with self.transaction():
+            write_changes.announce_contents(self.conn)
+
+    # ------------------------------------------------------------------ sources
+
+    def register_sources(self, run: int, entries: Sequence[tuple[str, str, str, str]]) -> dict[str, SourceState]:
+        """Make `sources` agree with sources.yaml: entries are (id, kind, label, spec JSON). Returns the state of every
+        source."""
+        with self.transaction():
+            return write_sources.register(self.conn, run, entries)
+
+    def forget_bookmark(self, source: str) -> None:
+        """A source is read from the beginning: it has no bookmark until some run has read it to its end."""
+        with self.transaction():
+            write_sources.forget_bookmark(self.conn, source)
+
+    def complete_source(self, run: int, source: str, bookmark: str, warning: str | None) -> None:
+        """This source was harvested to its end: move its bookmark. `warning` is what a person should look at."""
+        with self.transaction():
+            write_sources.complete(self.conn, run, source, bookmark, warning)
+
+    def set_trouble(self, source: str, trouble: str) -> None:
+        """Note why the source stopped; its bookmark stays where it was."""
+        with self.transaction():
+            write_sources.set_trouble(self.conn, source, trouble)
+
+    def end_sightings(self, run: int, source: str, seen: Iterable[Doi]) -> int:
+        """After a complete harvest: end the sightings of all works but `seen`. Returns how many ended."""
+        with self.transaction():
+            return write_sources.end_sightings(self.conn, run, source, seen)
+
+    def retire_citations(self, run: int, source: str, length: int) -> None:
+        """A reference list has become shorter: retire the lines after `length`."""
+        with self.transaction():
+            write_sources.retire_citations(self.conn, run, source, length)
+
+    # ------------------------------------------------------------------ records
+
+    def digests_and_bases(self, dois: Sequence[Doi]) -> dict[Doi, tuple[str, str]]:
+        """Of those of these DOIs that have a current record: its digest, and the basis of its judgement (`""`: none)."""
+        found: dict[Doi, tuple[str, str]] = {}
+        for chunk in chunks(dois):
+            rows = self.conn.execute(
+                f"""
+                select s.doi, s.digest, coalesce(w.basis, '') from snapshots s left join works w on w.doi = s.doi
+                where s.last_run is null and s.doi in ({placeholders(chunk)})
+                """,  # noqa: S608 - only question marks are pasted
+                chunk,
+            )
+            found.update({doi: (digest, basis) for doi, digest, basis in rows})
+        return found
+
+    def write_page(self, run: int, source: str, page: HarvestedPage) -> Written:
+        """Write what one page brought, and every row derived from it, in one transaction."""
+        written = Written()
+        aliased = [doi for pair in page.aliases for doi in pair]
+        dois = [record.doi for record in page.records]
+        conn = self.conn
+        with self.transaction():
+            touched = write_notices.connected_dois(conn, [*dois, *aliased, *page.absent, *page.present])
+            write_records.add_requests(conn, run, source, page.requests)
+            write_records.add_records(conn, run, page.records, written)
+            write_records.update_absences(conn, run, page, written)
+            write_aliases.end_aliases(conn, run, page.records)
+            write_records.update_unread(conn, page.records)
+            write_works.write_works(conn, run, page.records)
+            write_records.update_counters(conn, run, page.counted)
+            write_works.show_absences(conn, run, (*written.gone, *written.back))
+            write_aliases.follow_aliases(conn, run, page.aliases, written)
+            written.sightings = write_records.add_sightings(conn, run, source, page.sightings)
+            written.rejects = write_records.add_rejects(conn, run, source, page.rejects)
+            write_records.set_citations(conn, run, page.citations)
+            write_history.note_verdicts(conn, run, [*dois, *aliased])
+            write_notices.update_notices(conn, run, touched)
+        return written
+
+    # ------------------------------------------------------------------ judgements
+
+    def write_judgements(self, run: int, records: Sequence[JudgedRecord], unread: Sequence[JudgedRecord] = ()) -> None:
+        """Replace the derived rows of works whose records did not change. `unread` are current records that today's code
+        cannot understand: they are noted, and not tried again by the same code."""
+        dois = [record.doi for record in records]
+        with self.transaction():
+            touched = write_notices.connected_dois(self.conn, dois)
+            write_records.update_unread(self.conn, (*records, *unread))
+            write_works.write_works(self.conn, run, records)
+            write_notices.update_notices(self.conn, run, touched)
+            write_history.note_verdicts(self.conn, run, dois)
+
+    def notice_targets(self, dois: Sequence[Doi]) -> dict[Doi, tuple[tuple[str, Doi], ...]]:
+        """Of the records that state an update of another work: what they are notices of, judged by all records in the
+        database (empty for a study). Records that state no update are left out: they are judged by themselves."""
+        return write_notices.notice_targets(self.conn, dois)
+
+    def update_tags(
+        self,
+        run: int,
+        basis: str,
+        touched: Collection[tuple[str, str]],
+        judged: Sequence[Doi],
+        changed: Sequence[TagUpdate],
+    ) -> None:
+        """After an edit of a few rules: the works `judged` have the basis `basis` now, and those `changed` have other tags or
+        reasons among the values `touched`. No other row is written."""
+        with self.transaction():
+            write_judgements.update_tags(self.conn, run, basis, touched, judged, changed)
+
+    def set_rule_digests(self, basis: str, version: str, digests: Mapping[tuple[str, str], str]) -> None:
+        """Note by which rules every work that no person decided on has been judged: (facet, value) → digest of its rules."""
+        with self.transaction():
+            write_judgements.set_rule_digests(self.conn, basis, version, digests)
+
+    def set_facets(self, rows: Sequence[tuple[str, str, str, str, int]]) -> None:
+        """Replace the taxonomy: (facet, value, label, meaning, position). A value that is not in it stays while a tag has
+        it."""
+        with self.transaction():
+            write_judgements.set_facets(self.conn, rows)
+
+    def set_duplicates(
+        self, run: int, pairs: Sequence[tuple[str, str, str, str, str]], same_as: Mapping[str, str]
+    ) -> int:
+        """Replace all pairs and clusters: pairs are (doi, other, verdict, decided, reason) with doi < other, `same_as` leads
+        from a record to the one that represents its work. Returns how many works changed."""
+        with self.transaction():
+            return write_judgements.set_duplicates(self.conn, run, pairs, same_as)
+
+    # ------------------------------------------------------------------ people's decisions
+
+    def append_decisions(self, decisions: Sequence[Decision]) -> None:
+        """Append to the ledger; nothing there is ever changed or removed."""
+        with _store_errors(self.ledger_path), self._ledger.atomic():
+            self._ledger.conn.executemany(_INSERT_DECISION, map(_decision_row, decisions))
+
+    def decisions(self) -> tuple[Decision, ...]:
+        """The whole ledger, oldest first."""
+        rows = self._ledger.conn.execute(
+            """
+            select doi, action, verdict, facet, value, reason, reviewer, made_at, rules, record, rule_said, seen
+            from decisions order by decision
+            """
+        )
+        return tuple(replace(Decision(*row[:-1]), seen=tuple(json.loads(row[-1]))) for row in rows)
+
+    def works_with_unshown_decisions(self) -> list[Doi]:
+        """The works whose decisions in `evidence.db` are not those of the ledger (see `show_decisions`), in order. Decisions on
+        pairs do not count, unless the pair has become one record. A ledger that was restored gives its numbers anew, so whole
+        rows are compared."""
+        kept, shown = self._decision_rows()
+        aliases = self._aliases()
+        return sorted(
+            {
+                Doi(doi)
+                for _, doi, _, _, facet, value, *_ in kept ^ shown
+                if facet != SAME_WORK or aliases.get(value, value) == aliases.get(doi, doi)
+            }
+        )
+
+    def show_decisions(self) -> int:
+        """Copy the ledger to `decisions` in `evidence.db`, for readers; returns how many rows that changed. The digests, which
+        no reader needs, are left out; a decision on an alias is shown at the DOI that the work is kept under."""
+        kept, shown = self._decision_rows()
+        if kept != shown:
+            with self.transaction():
+                gone = [(row[0],) for row in shown - kept]
+                self.conn.executemany("delete from decisions where decision = ?", gone)
+                values = placeholders(_SHOWN_COLUMNS.split(", "))
+                insert = f"insert into decisions ({_SHOWN_COLUMNS}) values ({values})"  # noqa: S608
+                self.conn.executemany(insert, sorted(kept - shown))
+        return len(kept ^ shown)
+
+    def _aliases(self) -> dict[str, str]:
+        return dict(self.conn.execute("select alias, doi from aliases where last_run is null").fetchall())
+
+    def _decision_rows(self) -> tuple[set[tuple[Any, ...]], set[tuple[Any, ...]]]:
+        """The rows of `decisions` as the ledger has them, and as `evidence.db` shows them."""
+        columns = _SHOWN_COLUMNS.partition(", ")[2]
+        # A decision that was stored twice (merged from two copies) is shown once.
+        each = f"select min(decision), {columns} from decisions group by {columns}, rules, record order by 1"  # noqa: S608
+        select = f"select {_SHOWN_COLUMNS} from decisions order by decision"  # noqa: S608 - our own column names
+        aliases = self._aliases()
+        kept = {(number, aliases.get(doi, doi), *rest) for number, doi, *rest in self._ledger.conn.execute(each)}
+        return kept, set(self.conn.execute(select))
+
+
+@contextmanager
+def _store_errors(path: Path) -> Iterator[None]:
+    """What SQLite raises inside becomes a StoreError about this file."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise connection.store_error(path, error) from error
+
+
+def _decision_row(decision: Decision) -> tuple[Any, ...]:
+    return (*astuple(decision)[:-1], json.dumps(decision.seen))

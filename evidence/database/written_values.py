@@ -1,0 +1,148 @@
+"""What a harvest hands to the store, and what the store returns: frozen values, no SQL and no database.
+
+Names and order of the fields follow the columns of the tables they are written to (`schema`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from evidence.data_model import Doi, Judgement, Resolution, Work
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedRecord:
+    """A record ready to be written: the message as deposited (JSON text), its digest, and what today's code makes of it.
+
+    `basis` is the digest of what the judgement was made from (code, rules, decisions). Of a record that cannot be understood
+    `work` and `judgement` are None and `basis` is the reason: it is kept in `snapshots` all the same.
+    """
+
+    doi: Doi
+    digest: str
+    message: str
+    work: Work | None
+    judgement: Judgement | None
+    basis: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A source found a work: `via` says how; `rank` (1-based) and `score` are those of the first time."""
+
+    doi: Doi
+    via: str
+    rank: int | None = None
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A record that could not be understood, whole, with the reason. `place` says where it was: a file and line, a rank in
+    the results of a search, or the DOI it was asked for by."""
+
+    digest: str
+    doi: str | None
+    reason: str
+    message: str
+    place: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """One page of a search as run, for PRISMA-S: the query, its limits, and how far its window was read afterwards (see
+    `search.SearchPage`). `spec` is the search as sources.yaml had it."""
+
+    query: str
+    filters: str
+    spec: str
+    created_from: str | None
+    created_until: str | None
+    indexed_from: str | None
+    offset: int
+    sort: str
+    asked_at: str
+    total: int
+    scanned: int
+    matched: int
+    reached: int
+    last_match: int | None
+    recent: int
+    ended: str | None
+    unread: int
+
+
+Counted = tuple[Doi, str | None, int | None]
+"""A row of `counters`: DOI, when Crossref indexed the record, how often the work is cited; None where Crossref did not say."""
+
+ReasonRow = tuple[str, str, str, str, int, int, str]
+"""A row of `reasons` without its DOI: facet, value, rule, field, start, stop, quote."""
+
+
+@dataclass(frozen=True, slots=True)
+class TagUpdate:
+    """The tags and reasons that a work has now, of the values that edited rules can give; `why` explains its verdict."""
+
+    doi: Doi
+    why: str
+    tags: Sequence[tuple[str, str]]
+    reasons: Sequence[ReasonRow]
+
+
+@dataclass(frozen=True, slots=True)
+class HarvestedPage:
+    """All that one page of results brought, written in one transaction.
+
+    `aliases` are (alias, DOI it leads to). `counted` is what Crossref said of records whose content did not change; `absent`
+    are known works of which Crossref has no record, and `present` those of which it has one.
+    """
+
+    records: Sequence[JudgedRecord] = ()
+    sightings: Sequence[Sighting] = ()
+    aliases: Sequence[tuple[Doi, Doi]] = ()
+    rejects: Sequence[Reject] = ()
+    citations: Sequence[Resolution] = ()
+    requests: Sequence[SearchRequest] = ()
+    counted: Sequence[Counted] = ()
+    absent: Sequence[Doi] = ()
+    present: Sequence[Doi] = ()
+
+
+@dataclass(slots=True)
+class Written:
+    """What writing a page changed: DOIs of works that are new or whose record changed, and how many sightings and rejects
+    are new.
+
+    `moved`: works known under a DOI that now leads to another, as (old DOI, new DOI); over a run the new DOI is not among
+    the `new`. `gone` and `back`: works that Crossref has no record of any more, or has again.
+    """
+
+    new: list[Doi] = field(default_factory=list)
+    changed: list[Doi] = field(default_factory=list)
+    sightings: int = 0
+    rejects: int = 0
+    moved: list[tuple[Doi, Doi]] = field(default_factory=list)
+    gone: list[Doi] = field(default_factory=list)
+    back: list[Doi] = field(default_factory=list)
+
+    def __iadd__(self, other: Written) -> Written:
+        """Add up the pages of a run."""
+        self.new += other.new
+        self.changed += other.changed
+        self.sightings += other.sightings
+        self.rejects += other.rejects
+        self.moved += other.moved
+        moved = {doi for _, doi in self.moved}  # known before, under another DOI
+        self.new = [doi for doi in self.new if doi not in moved]
+        self.gone += other.gone
+        self.back += other.back
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """What the database holds of a source: its bookmark (None: not yet harvested to its end), and the warning on it."""
+
+    bookmark: str | None
+    warning: str | None

@@ -1,0 +1,43 @@
+"""Export of works: a selection is read from the database and written to a file in one of the formats."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from evidence.database.connection import reading
+from evidence.database.selection import Selection, check_selection, selected_works
+from evidence.export import atomic_output, file_formats, works_as_of_date
+
+
+def export_works(
+    db: Path,
+    selection: Selection,
+    format_: str,
+    excel: bool,
+    encoding: str,
+    output: Path | None,
+    as_of: str | None = None,
+) -> int:
+    """Write the selected works to a file (completely or not at all), or with None to stdout; returns how many.
+
+    `as_of` is a date (ISO): the works as of the end of that day. ConfigError when the selection names an unknown tag or the file
+    cannot be written.
+    """
+    count = 0
+
+    def counted_rows() -> Iterator[dict[str, object]]:
+        nonlocal count
+        for row in (
+            works_as_of_date.selected_as_of(conn, selection, as_of) if as_of else selected_works(conn, selection)
+        ):
+            count += 1
+            yield row
+
+    with reading(db) as conn:
+        check_selection(conn, selection)
+        writer = file_formats.FORMATS[format_]
+        rows = counted_rows()
+        chunks = file_formats.csv_rows(rows, excel=excel, past=as_of is not None) if format_ == "csv" else writer(rows)
+        atomic_output.write(output, file_formats.encode(chunks, encoding))
+    return count

@@ -1,0 +1,281 @@
+"""The works as of a past date: the verdict each had at the end of that day, and its Crossref record of that day.
+
+The history tables are read: `verdict_history`, `notice_history`, `snapshots`, `absences`, `sightings`. Their rows are added and
+ended, never rewritten. Today's code normalises the old records. Tags and the text behind them have no history: they are today's.
+
+A published copy has no records (`snapshots.message`). There, titles and the other facts of a record are today's.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, fields
+from datetime import date
+from typing import Any
+
+from evidence.author_names import full_name
+from evidence.crossref.normalise import normalise
+from evidence.data_model import Author, Doi, Work
+from evidence.database import tag_filter
+from evidence.database.prisma_flow import run_of_day
+from evidence.database.selection import NOTICES, Selection, full_text_query, funder_text
+from evidence.database.sql_helpers import Row
+from evidence.database.tag_filter import TagFilter
+from evidence.database.write_works import record_columns
+from evidence.errors import ConfigError, RecordError
+from evidence.linkage.retraction_notices import GRAVITY
+
+VERDICTS = ("include", "exclude", "unsure", "duplicate", "not-understood", "alias")
+"""Every verdict that a record can have."""
+
+BATCH = 500
+"""Number of works whose records are in memory at once."""
+
+_TRUE_AFTER_RUN = "{0}.first_run <= :run and coalesce({0}.last_run > :run, 1)"
+"""SQL condition on a history table: the row was true after the run `:run`."""
+
+
+@dataclass(frozen=True, slots=True)
+class AsOfFilter:
+    """Which works to list; all conditions must hold.
+
+    `verdicts`, `decided` (`rule` or `person`), `why` (the reason for an exclusion by rule) and `conflict` (a decision to look at
+    again) are of the past date, `tags` of today. `since`: new, changed or with another verdict on this date (ISO) or later.
+    """
+
+    verdicts: Sequence[str] = ("include",)
+    decided: str | None = None
+    why: str | None = None
+    conflict: bool = False
+    tags: tuple[TagFilter, ...] = ()
+    since: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PastVerdict:
+    """The verdict on one record at the end of a past day. `work_doi` is the DOI under which its work is stored today; `why` is
+    None where no reason was recorded; `unchanged`: it is also the verdict of today."""
+
+    doi: str
+    work_doi: str
+    verdict: str
+    decided: str
+    why: str | None
+    same_as: str | None
+    conflict: int
+    unchanged: int
+
+
+def is_date(text: str) -> bool:
+    """Whether this is a date written as YYYY-MM-DD."""
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
+def checked_date(text: str) -> str:
+    """The date itself; ConfigError when it is not valid."""
+    if not is_date(text):
+        raise ConfigError(f"as_of={text!r} is not a valid date; write it like 2026-01-31")
+    return text
+
+
+def verdicts_as_of(conn: sqlite3.Connection, run: int, wanted: AsOfFilter) -> list[PastVerdict]:
+    """The verdicts after the run that match the filter, newest work first (by today's year); none after run 0."""
+    where = ["h.verdict in (select value from json_each(:verdicts))"]
+    values: Row = {"run": run, "verdicts": json.dumps(list(wanted.verdicts))}
+    clauses, tags = tag_filter.sql_conditions(wanted.tags, "coalesce(a.doi, h.doi)")
+    where += clauses
+    values |= tags
+    for column in ("decided", "why"):
+        if (value := getattr(wanted, column)) is not None:
+            where.append(f"h.{column} = :{column}")
+            values[column] = value
+    if wanted.conflict:
+        where.append("h.conflict")
+    if wanted.since:
+        values["since"] = wanted.since
+        where.append(
+            f"""exists (select 1 from runs r where r.started >= :since and r.run <= :run and r.run in (h.first_run,
+                (select max(s.first_run) from snapshots s where s.doi = h.doi and s.first_run <= :run),
+                (select max(n.first_run) from notice_history n where n.doi = h.doi and {_TRUE_AFTER_RUN.format("n")})))"""  # noqa: S608
+        )
+    columns = ", ".join(f"h.{field.name}" for field in fields(PastVerdict)[2:-1])
+    rows = _cursor(conn).execute(
+        f"""
+        select h.doi, coalesce(a.doi, h.doi), {columns}, h.last_run is null
+        from verdict_history h left join aliases a on a.alias = h.doi and a.last_run is null
+            left join works w on w.doi = coalesce(a.doi, h.doi)
+        where {_TRUE_AFTER_RUN.format("h")} and {" and ".join(where)} order by w.year desc, h.doi
+        """,  # noqa: S608 - built from our own names
+        values,
+    )
+    return [PastVerdict(*row) for row in rows]
+
+
+def rows_as_of(conn: sqlite3.Connection, run: int, verdicts: Sequence[PastVerdict], day: str) -> Iterator[Row]:
+    """The export rows of these records, in this order, with `as_of` (the date) and `same_as`; `BATCH` are in memory at once."""
+    for start in range(0, len(verdicts), BATCH):
+        yield from _full_rows(_cursor(conn), run, verdicts[start : start + BATCH], day)
+
+
+def selected_as_of(conn: sqlite3.Connection, selection: Selection, day: str) -> Iterator[Row]:
+    """The export rows of a selection as of the end of a day (ISO): verdicts and text of then, tags of today."""
+    run = run_of_day(conn, day)
+    wanted = AsOfFilter(selection.verdicts, tags=selection.tags, since=selection.since)
+    rows = rows_as_of(conn, run, verdicts_as_of(conn, run, wanted), day)
+    yield from rows if selection.text is None else _with_words(rows, full_text_query(selection.text))
+
+
+def _with_words(rows: Iterable[Row], words: str) -> Iterator[Row]:
+    """The rows whose text of then has all of these words, found as the full-text index of today finds them."""
+    with closing(sqlite3.connect(":memory:")) as index:
+        index.execute(
+            "create virtual table texts using fts5 (title, abstract, authors, container,"
+            ' tokenize="porter unicode61 remove_diacritics 2")'
+        )
+        for row in rows:
+            text = tuple(row[name] for name in ("title", "abstract", "authors", "container"))
+            index.execute("insert into texts values (?, ?, ?, ?)", text)
+            if index.execute("select 1 from texts where texts match ?", (words,)).fetchone():
+                yield row
+            index.execute("delete from texts")
+
+
+def _full_rows(cursor: sqlite3.Cursor, run: int, part: Sequence[PastVerdict], day: str) -> Iterator[Row]:
+    values = {
+        "run": run,
+        "dois": json.dumps([one.doi for one in part]),
+        "work_dois": json.dumps([one.work_doi for one in part]),
+    }
+
+    def each(sql: str) -> list[Any]:
+        return cursor.execute(sql, values).fetchall()
+
+    versions = dict(each(_CURRENT_VERSIONS))
+    today = {row["doi"]: row for row in _dicts(cursor, _WORKS_OF_TODAY, values)}
+    details, gone = dict(each(_DETAILS)), dict(each(_GONE))
+    kinds: dict[str, set[str]] = {}
+    for doi, kind in each(_KINDS):
+        kinds.setdefault(doi, set()).add(kind)
+    sources: dict[str, tuple[str, ...]] = {}
+    for doi, source in each(_SOURCES):
+        sources[doi] = (*sources.get(doi, ()), source)
+    tags: dict[str, dict[str, tuple[str, ...]]] = {}
+    for doi, facet, value in each(_TAGS):
+        of_work = tags.setdefault(doi, {})
+        of_work[facet] = (*of_work.get(facet, ()), value)
+    reasons = {doi: "; ".join(sorted(set(json.loads(quotes)))) for doi, quotes in each(_REASONS)}
+    for one in part:
+        now = today.get(one.doi)
+        work, version = _past_record(cursor, run, one.doi)
+        same = bool(one.unchanged and now and version == versions.get(one.doi))
+        yield {
+            **(_record_columns(work) if work else _columns_of_today(now or {})),
+            "doi": one.doi,
+            "as_of": day,
+            "verdict": one.verdict,
+            "decided": one.decided,
+            "same_as": one.same_as,
+            "why": one.why or (now["why"] if same and now else None),
+            "conflict": one.conflict,
+            "notice": next((kind for kind in GRAVITY if kind in kinds.get(one.doi, ())), None),
+            "notice_details": details.get(one.doi),
+            "gone": gone.get(one.doi),
+            "sources": sources.get(one.doi, ()),
+            "tags": tags.get(one.work_doi, {}),
+            "reasons": reasons.get(one.doi) if same else None,
+        }
+
+
+def _past_record(cursor: sqlite3.Cursor, run: int, doi: str) -> tuple[Work | None, int | None]:
+    """The record of a work after a run, and the number of its newest version then.
+
+    The newest version that can be understood is taken, because one that cannot changes nothing about a work. The work is None
+    where the database has no records.
+    """
+    newest = None
+    sql = "select version, message from snapshots where doi = ? and first_run <= ? order by version desc"
+    for version, message in cursor.execute(sql, (doi, run)).fetchall():
+        newest = newest or version
+        record = json.loads(message)
+        if set(record) <= {"DOI"}:  # a published copy
+            continue
+        try:
+            return normalise(record), newest
+        except RecordError:
+            continue
+    return None, newest
+
+
+def _record_columns(work: Work) -> Row:
+    """The columns of a row that come from its record."""
+    people = [_author_row(author) for author in work.authors]
+    return record_columns(work) | {
+        "judged_on": "title+abstract" if work.abstract else "title" if work.title else "nothing",
+        "authors_full": people,
+        "orcids": "; ".join(f"{full_name(p)}: {p['orcid']}" for p in people if p["orcid"]) or None,
+        "affiliations": " | ".join(f"{full_name(p)}: {p['affiliation']}" for p in people if p["affiliation"]) or None,
+        "funders": tuple(funder_text(f.name, f.doi, f.awards) for f in work.funders),
+        "funders_full": [{"name": f.name, "doi": f.doi, "awards": list(f.awards)} for f in work.funders],
+    }
+
+
+def _columns_of_today(now: Row) -> Row:
+    """The same columns where there is no record of then: today's, or empty for a work that is no longer in the database."""
+    absent: Row = dict.fromkeys(_record_columns(Work(Doi(""))))
+    return absent | {"authors_full": [], "funders": (), "funders_full": [], "judged_on": "nothing"} | now
+
+
+def _author_row(author: Author) -> Row:
+    nobody = author.family is None and author.given is None
+    return {
+        "family": author.family,
+        "given": author.given,
+        "suffix": author.suffix,
+        "name": author.name if nobody else None,
+        "role": author.role,
+        "orcid": author.orcid,
+        "affiliation": author.affiliation,
+    }
+
+
+def _cursor(conn: sqlite3.Connection) -> sqlite3.Cursor:
+    cursor = conn.cursor()
+    cursor.row_factory = None  # Datasette's connections return sqlite3.Row
+    return cursor
+
+
+def _dicts(cursor: sqlite3.Cursor, sql: str, values: Row) -> list[Row]:
+    cursor.execute(sql, values)
+    columns = [column[0] for column in cursor.description]
+    return [dict(zip(columns, row, strict=True)) for row in cursor]
+
+
+_OF_THESE = "in (select value from json_each(:dois))"
+_NOTICES_OF_THESE = f"(select * from notice_history n where n.doi {_OF_THESE} and {_TRUE_AFTER_RUN.format('n')})"  # noqa: S608 - our own names
+_CURRENT_VERSIONS = f"select doi, version from snapshots where last_run is null and doi {_OF_THESE}"  # noqa: S608
+_WORKS_OF_TODAY = f"select * from works where doi {_OF_THESE}"  # noqa: S608
+_DETAILS = NOTICES.format(notices=_NOTICES_OF_THESE, among=_OF_THESE)
+_KINDS = f"select doi, kind from {_NOTICES_OF_THESE} where undone = 0 and relation <> 'preprint'"  # noqa: S608
+_GONE = f"""
+    select a.doi, substr(r.started, 1, 10) from absences a join runs r on r.run = a.first_run
+    where a.doi {_OF_THESE} and {_TRUE_AFTER_RUN.format("a")}
+"""  # noqa: S608
+_SOURCES = f"""
+    select s.doi, s.source from sightings s where s.doi {_OF_THESE} and {_TRUE_AFTER_RUN.format("s")}
+        and not exists
+            (select 1 from sighting_gaps g where (g.source, g.doi) = (s.source, s.doi) and {_TRUE_AFTER_RUN.format("g")})
+    order by 1, 2
+"""  # noqa: S608
+_TAGS = """
+    select doi, facet, value from tags where doi in (select value from json_each(:work_dois)) order by 1, 2, 3
+"""
+_REASONS = f"""
+    select doi, json_group_array(facet || ':' || value || ' “' || quote || '”') from reasons
+    where doi {_OF_THESE} group by doi
+"""  # noqa: S608

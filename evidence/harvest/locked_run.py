@@ -1,0 +1,158 @@
+"""What the commands that harvest do with lock, databases and source: lock, open, choose the source, run, close.
+
+It decides nothing about records (`sync` has the order of the stages) and prints nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from evidence import __version__
+from evidence.crossref import client
+from evidence.crossref.records_from_files import ExpectedQuery, RecordFiles
+from evidence.data_model import SAME_WORK, Citation, Clock, Doi, Query, iso_time
+from evidence.database import read_queries, writer
+from evidence.database.connection import open_evidence
+from evidence.database.run_lock import locked
+from evidence.database.sql_helpers import Row
+from evidence.errors import RejectedError
+from evidence.harvest import reference_lists, rejudge
+from evidence.harvest import sync as stages
+from evidence.harvest.deduplicate import pairs_need_update
+from evidence.harvest.ingest import ingest_unreadable
+from evidence.harvest.progress import NoProgress, Progress
+from evidence.harvest.sources import Config, ReferenceList, Search
+from evidence.harvest.standing_searches import Matcher
+from evidence.harvest.sync_run import Outcome
+from evidence.rules.taxonomy import Taxonomy
+
+log = logging.getLogger(__name__)
+
+COUNT_PAUSE = 1.0
+"""Seconds between list requests, as the public pool wants it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileInput:
+    """Record files to read instead of asking Crossref: their name in the database, the files, and whether every record is
+    wanted."""
+
+    name: str
+    paths: tuple[Path, ...]
+    everything: bool = False
+
+
+def run_sync(
+    db: Path,
+    ledger: Path,
+    config: Config,
+    taxonomy: Taxonomy,
+    now: Clock,
+    progress: Progress,
+    *,
+    files: FileInput | None,
+    url: str | None = None,
+    mailto: str | None = None,
+    full: bool = False,
+    sleep: Callable[[float], None] | None = None,
+) -> Outcome:
+    """A whole sync under the lock, from files or (files None) over HTTP. BusyError when another one is running."""
+    with ExitStack() as stack:
+        stack.enter_context(locked(db))
+        opened = stack.enter_context(writer.open_store(db, ledger))
+        if files is None:
+            crossref = stack.enter_context(
+                client.CrossrefClient(url, mailto, sleep=sleep or time.sleep, on_wait=log.info)
+            )
+            return stages.sync(config, opened, crossref, taxonomy, now=now, progress=progress, full=full)
+        records = stack.enter_context(_record_files(files, config, opened))
+        taken = records.kept_records if files.everything else ()
+        outcome = stages.sync(config, opened, records, taxonomy, now=now, progress=progress, full=full, take=taken)
+        ingest_unreadable(opened, outcome, records.unreadable)
+        outcome.read = records.read_count
+        return outcome
+
+
+def rejudge_database(
+    db: Path, ledger: Path, taxonomy: Taxonomy, now: Clock, progress: Progress | None = None
+) -> tuple[int, list[Row]]:
+    """Judge the works again whose rules or decisions changed; returns how many, and the changes this made (rows of
+    `read_queries.changes`, with tags). A run is opened only if there are any, or if a killed run left changes to announce."""
+    open_evidence(db, older=True).close()
+    with locked(db), writer.open_store(db, ledger) as opened:
+        return _judge_stale(opened, taxonomy, now, progress or NoProgress())
+
+
+def count_matches(
+    config: Config, url: str | None, mailto: str | None, sleep: Callable[[float], None] = time.sleep
+) -> Iterator[tuple[str, int]]:
+    """How many records each search matches at Crossref: (label, count). habanero has no rate limit, so it is kept here."""
+    for source in config.sources:
+        if isinstance(source, Search):
+            yield source.label, client.count(source.query, url, mailto)
+            sleep(COUNT_PAUSE)
+
+
+def _judge_stale(opened: writer.Store, taxonomy: Taxonomy, now: Clock, progress: Progress) -> tuple[int, list[Row]]:
+    decisions = rejudge.decisions_by_work(opened)
+    opened.show_decisions()
+    unannounced = bool(opened.unannounced())
+    if not rejudge.stale_works(opened, taxonomy, decisions) and not pairs_need_update(opened) and not unannounced:
+        return 0, []
+    rejudge.reduce_garbage_collection()
+    opened.set_facets(rejudge.facet_rows(taxonomy))
+    run_id = opened.start_run("judge", __version__, iso_time(now()))
+    count = sum(rejudge.rejudge_and_deduplicate(opened, taxonomy, run_id, progress, moved=unannounced))
+    opened.set_facets(rejudge.facet_rows(taxonomy))  # drops a value that no tag has any more
+    found = opened.finish_run(run_id, "complete", {"rejudged": count}, iso_time(now()))
+    return count, read_queries.changes(opened.conn, run=run_id, tags=True) if found else []
+
+
+@contextmanager
+def _record_files(files: FileInput, config: Config, opened: writer.Store) -> Iterator[RecordFiles]:
+    """The files as a record source with everything that this run will ask for."""
+    questions = [ExpectedQuery(s.query, Matcher(s).accepts) for s in config.sources if isinstance(s, Search)]
+    lists = [s for s in config.sources if isinstance(s, ReferenceList)]
+    followed = [s for s in lists if s.of]
+    wanted = set(read_queries.current_dois(opened.conn)) | {s.of for s in followed if s.of}
+    for decision in opened.decisions():
+        wanted |= {decision.doi} | ({Doi(decision.value)} if decision.facet == SAME_WORK and decision.value else set())
+    printed = [c for s in lists for c in s.citations]
+    with RecordFiles(
+        files.paths,
+        name=files.name,
+        questions=_distinct(questions),
+        dois=wanted.union(*map(reference_lists.possible_dois, printed)),
+        citations=[c.text for c in printed],
+        everything=files.everything,
+    ) as records:
+        cited = [citation for source in followed for citation in _followed(source, records)]
+        if cited:
+            records.keep_also(set().union(*map(reference_lists.possible_dois, cited)), [c.text for c in cited])
+        yield records
+
+
+def _followed(source: ReferenceList, records: RecordFiles) -> tuple[Citation, ...]:
+    """The citations of a deposited list that is in the files; none where it is not, which the run reports itself."""
+    try:
+        return reference_lists.citations_of(source, records)
+    except RejectedError:
+        return ()
+
+
+def _distinct(questions: Sequence[ExpectedQuery]) -> list[ExpectedQuery]:
+    """Searches may have the same query and differ in their phrases; the files then answer them together."""
+    by_query: dict[Query, list[ExpectedQuery]] = {}
+    for question in questions:
+        by_query.setdefault(question.query, []).append(question)
+    return [
+        group[0]
+        if len(group) == 1
+        else ExpectedQuery(query, lambda m, t, a, g=tuple(group): any(q.accepts(m, t, a) for q in g))  # type: ignore[misc]
+        for query, group in by_query.items()
+    ]

@@ -1,0 +1,373 @@
+"""Deposited markup (JATS, HTML, MathML, double-escaped or plain) → plain text; and text folded for comparing.
+
+It repairs nothing but text that was decoded with the wrong encoding (`CastaÃ±o`), where the original is certain; the record
+itself is kept as it came. Unclosed tags, unknown names and `n < 5` are tolerated: whatever is not a well-formed tag of a known
+vocabulary (`If a<b, then c>d.`) is text.
+
+Time grows in proportion to the text, whatever it holds: every pattern is possessive (`*+`) or stops at the next place where it
+could begin.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from evidence.unicode_repair import composed, decomposed, repair_encoding, unescape, without_surrogates
+
+
+def _names(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+_BLOCK = _names(
+    "abstract address article blockquote body boxed-text caption center dd def-item disp-formula disp-quote div dl dt"
+    " fig figcaption figure footer h1 h2 h3 h4 h5 h6 head header hr html label-block li list list-item main ol p para"
+    " pre section sec simplesect speech statement table table-wrap tbody td tfoot th thead tr trans-abstract ul"
+    " verse-group verse-line abstract-section br break simplepara"
+)
+_HEADING = _names("title h1 h2 h3 h4 h5 h6")
+_INLINE = _names(
+    "a abbr acronym alternatives article-title b bdi bdo big bold bold-italic button chem-struct cite code"
+    " collab colspec data dfn del em email emphasis ext-link fixed-case font fn graphic image i img inf inline"
+    " inline-formula inline-graphic inline-supplementary-material ins institution it italic kbd label mark media"
+    " monospace named-content nobr nlm note overline person-group private-char q related-article related-object roman"
+    " rom ruby rb rp rt s samp sans-serif sc scp small smallcaps small-caps source span strike string-name strong"
+    " styled-content sub sup subscript superscript tex-math tt u underline uri var xref year time wbr"
+)
+_MATH = _names(
+    "math mi mn mo ms mtext mrow msub msup msubsup mfrac msqrt mroot mover munder munderover mfenced menclose mstyle"
+    " mspace mpadded mphantom mtable mtr mtd mlabeledtr mmultiscripts mprescripts none semantics annotation"
+    " annotation-xml merror maction mglyph malignmark maligngroup"
+)
+_SILENT = _names("script style annotation annotation-xml object noscript template")
+_KNOWN = _BLOCK | _HEADING | _INLINE | _MATH | _SILENT
+
+# A tag with its attributes. A quoted value may hold `<`, but the pattern stops before it: see `_long_tag`.
+_NAME = r"(?P<close>/)?(?P<name>(?P<prefix>[A-Za-z][\w.-]*+:)?[A-Za-z][\w.-]*+)"
+_ATTRIBUTE = r"\s++[\w:.-]++(?:\s*+=\s*+(?:\"[^\"<]*+\"|'[^'<]*+'|[^\s\"'<>=]++)|(?!\s*+=))"
+_VALUE_BEGINS = r"\s++[\w:.-]++\s*+=\s*+(?=[\"'])"
+_TAG = re.compile(
+    rf"<(?:{_NAME}(?:{_ATTRIBUTE})*+(?:\s*+(?P<alone>/)?>|(?P<long>{_VALUE_BEGINS}))"
+    r"|!--(?:(?!<!--).)*?-->|!\[CDATA\[(?:(?!<!\[CDATA).)*?\]\]>|(?P<order>\?[A-Za-z])|!DOCTYPE[^<>]*+>)",
+    re.DOTALL | re.IGNORECASE,
+)
+_LONGEST_ORDER = 2000
+"""Characters of a processing instruction (`<?tex … ?>`) at most."""
+_QUOTED = re.compile(r"\"[^\"]*+\"|'[^']*+'")
+_MORE = re.compile(rf"(?:{_ATTRIBUTE})*+(?:\s*+(?P<alone>/)?>|(?P<long>{_VALUE_BEGINS}))", re.IGNORECASE)
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+# Directional and zero-width marks, byte-order mark, soft hyphen, C0/C1 controls and specials: never part of a text.
+_UNWANTED = re.compile(
+    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
+)
+_ODD = re.compile(f"{_UNWANTED.pattern}|[<&\ue000-\ue002\ud800-\udfff]")
+_SOFT = "\ue000"  # white space of a pretty-printed source beside a tag; private use, removed from every input first
+_BREAK = "\ue001"  # the end of a block
+_COLON = "\ue002"  # the end of a heading
+_PRIVATE = re.compile("[\ue000-\ue002]|&#(?:x0*e00[0-2]|0*5734[4-6]);?", re.IGNORECASE)
+_INDENTED = re.compile(r"(?=[^\S\n]*+\n)\s++|\s{2,}+")
+_SOFT_RUN = re.compile(rf"{_SOFT}{_SOFT}+")
+_TIGHT_AFTER = re.compile(rf"{_SOFT}(?=[.,;:!?)\]}}%’”\-–/])")
+_TIGHT_BEFORE = re.compile(rf"(?<=[(\[{{‘“/]){_SOFT}")
+_CAPITALISED = re.compile(r"[^\W\d_a-zà-öø-ÿ][^\W\d_A-ZÀ-ÖØ-Þ]{2}")
+_LOWER_END = re.compile(r"(?<![^\W\d_])[^\W\d_]+[^\W\d_A-ZÀ-ÖØ-Þ]$")
+_HEADING_ENDS = ":.-–—"
+_AFTER_HEADING = re.compile(rf"[\s{_BREAK}{_SOFT}]*+")
+
+_ABSTRACT = r"(?:structured |author |graphical )?(?:abstract|summary)|zusammenfassung|résumé|resumen|resumo|riassunto"
+_LEADING_HEADING = re.compile(rf"^(?:{_ABSTRACT})(?:\s*+[:.\-–—]\s*+|(?=[^\S\n]*+\n)\s++)(?=\S)", re.IGNORECASE)
+_LONGEST_HEADING = 40
+"""Characters that the heading of a whole abstract has at most."""
+_TRIVIAL = re.compile(
+    r"[\W_]*+(?:(?:n\.?/?a\.?|none|null|nil|undefined|abstract|not available|abstract (?:is )?not (?:available|provided)"
+    r"|(?:there is )?no abstract(?: is)?(?: available| provided)?(?: for this (?:article|paper|chapter))?)[\W_]*+)?",
+    re.IGNORECASE,
+)
+
+_PASSES = 3
+"""Crossref has text that is escaped twice (`&amp;lt;scp&amp;gt;`); text escaped more often has not been seen."""
+
+
+def plain_text(markup: str | None) -> str | None:
+    """The text that a reader sees, one line per block and `Heading: text` for sections. None when nothing is left, or only a
+    placeholder (`No abstract available`)."""
+    if markup is None:
+        return None
+    text = _LEADING_HEADING.sub("", _read(markup))
+    return None if _TRIVIAL.fullmatch(text) else text
+
+
+def plain_line(markup: str | None) -> str | None:
+    """The text on one line, for names and short fields. None only when it is empty: `Na` and `None` are surnames."""
+    if markup is None:
+        return None
+    if (
+        markup.isascii() and markup.isprintable() and "<" not in markup and "&" not in markup
+    ):  # most fields of most records
+        return (" ".join(markup.split()) if "  " in markup else markup.strip()) or None
+    if not _ODD.search(markup):
+        return composed(" ".join(repair_encoding(markup).split())) or None
+    return _read(markup).replace("\n", " ") or None
+
+
+def without_accents(text: str) -> str:
+    """`text` in lower case and without accents; punctuation stays."""
+    if text.isascii():
+        return text.lower()
+    text = decomposed(decomposed(text).casefold())
+    return "".join(char for char in text if not unicodedata.combining(char)).translate(_LETTERS)
+
+
+def fold(text: str) -> str:
+    """`text` for comparing: its words in lower case and without accents, separated by one blank; no punctuation."""
+    return _fold_kept(text) if len(text) <= _KEPT else _folded(text)
+
+
+def _folded(text: str) -> str:
+    return " ".join(_WORD.findall(without_accents(text)))
+
+
+_KEPT = 10_000
+"""Characters of a text whose folded form is cached at most: longer ones would fill the memory."""
+_fold_kept = lru_cache(maxsize=4096)(_folded)
+
+
+_LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "ħ": "h"})
+_WORD = re.compile(r"[^\W_]+")
+
+
+def _read(markup: str) -> str:
+    """The text without tags and entities, removed until none is left, `_PASSES` times at most."""
+    text = _UNWANTED.sub("", _PRIVATE.sub("", repair_encoding(without_surrogates(markup))))
+    for _ in range(_PASSES):
+        if next(_tags(text), None):
+            text = _strip(text)
+        elif _ENTITY.search(text):
+            text = unescape(text)
+        else:
+            break
+    return _tidy(_UNWANTED.sub("", without_surrogates(repair_encoding(text))))
+
+
+@dataclass(frozen=True, slots=True)
+class _Tag:
+    """The place of a tag, a comment or the like. `name` in lower case with its prefix; empty for what is not a tag."""
+
+    start: int
+    stop: int
+    name: str = ""
+    close: bool = False
+    alone: bool = False
+
+
+def _tags(text: str) -> Iterator[_Tag]:
+    """The tags of a known vocabulary, comments and the like, in order. Whatever else begins with `<` is text."""
+    at = order_ends = 0
+    dead: set[int] = set()
+    while found := _TAG.search(text, at):
+        at, alone = found.end(), bool(found["alone"])
+        if found["order"]:
+            if order_ends < at:  # searched once, however many begin before it
+                order_ends = (text.find("?>", at) + 1 or len(text) + _LONGEST_ORDER + 2) - 1
+            if order_ends - at > _LONGEST_ORDER:
+                continue
+            at = order_ends + 2
+        if found["long"]:
+            rest = _long_tag(text, at, dead)
+            if rest is None:
+                at = found.start() + 1
+                continue
+            at, alone = rest.end(), bool(rest["alone"])
+        name = (found["name"] or "").lower()
+        if not name:
+            yield _Tag(found.start(), at)
+        elif found["prefix"] or name in _KNOWN:
+            yield _Tag(found.start(), at, name, bool(found["close"]), alone)
+
+
+def _long_tag(text: str, at: int, dead: set[int]) -> re.Match[str] | None:
+    """The end of a tag with `<` in a quoted value, which begins at `at`; None when the tag does not end properly. `dead` has the
+    values from which no end is reached, so that a thousand nested tags are read once."""
+    walked = []
+    while at not in dead:
+        walked.append(at)
+        value = _QUOTED.match(text, at)
+        rest = _MORE.match(text, value.end()) if value else None
+        if rest is None:
+            break
+        if not rest["long"]:
+            return rest
+        at = rest.end()
+    dead.update(walked)
+    return None
+
+
+def _strip(text: str) -> str:
+    """The text with its tags removed and its entities replaced, once."""
+    reader = _Reader()
+    end = 0
+    for tag in _tags(text):
+        reader.data(unescape(text[end : tag.start]))
+        if not tag.name:
+            if text.startswith("<![CDATA[", tag.start):
+                reader.data(text[tag.start + 9 : tag.stop - 3])
+        elif tag.close:
+            reader.closed(tag.name)
+        elif tag.alone:
+            reader.alone(tag.name)
+        else:
+            reader.opened(tag.name)
+        end = tag.stop
+    reader.data(unescape(text[end:]))
+    return "".join(reader.parts)
+
+
+class _Reader:
+    """Collects text into `parts`, with markers for the ends of blocks and headings and for white space that is only layout."""
+
+    def __init__(self) -> None:
+        self.parts: list[str] = []
+        self._silent: Counter[str] = Counter()
+        self._math = 0
+        self._after_tag = False
+        self._left_math = False
+
+    def opened(self, tag: str) -> None:
+        """A tag that opens."""
+        name = tag.rpartition(":")[2]
+        if name in _SILENT:
+            self._silent[name] += 1
+        elif name == "math":
+            self._part()
+            self._math += 1
+        elif name in _BLOCK or name in _HEADING:
+            self.parts.append(_BREAK)
+        elif name in {"sub", "sup"} and self.parts and self.parts[-1] == _SOFT:
+            self.parts.pop()
+        self._after_tag = True
+
+    def alone(self, tag: str) -> None:
+        """A tag that opens and closes: `<br/>`."""
+        name = tag.rpartition(":")[2]
+        if name in _BLOCK:
+            self.parts.append(_BREAK)
+        self._after_tag = True
+
+    def closed(self, tag: str) -> None:
+        """A tag that closes."""
+        name = tag.rpartition(":")[2]
+        if name in _SILENT:
+            self._silent[name] -= 1
+            if self._silent[name] <= 0:
+                del self._silent[name]
+        elif name == "math":
+            self._math = max(0, self._math - 1)
+            self._left_math = True
+        elif name in _HEADING:
+            self.parts.append(_COLON)
+        elif name in _BLOCK:
+            self.parts.append(_BREAK)
+        self._after_tag = True
+
+    def data(self, data: str) -> None:
+        """Text between two tags, with its entities replaced."""
+        if self._silent or not data:
+            return
+        if self._math:
+            self.parts.append(data.strip())
+            self._after_tag = False
+            return
+        if self._glued(data):
+            self.parts.append(_SOFT)
+        self._left_math = False
+        if "\\begin{document}" in data:
+            data = _without_tex(data)
+        lead = _INDENTED.match(data) if self._after_tag else None
+        if lead:
+            self.parts.append(_SOFT)
+            data = data[lead.end() :]
+        tail = _INDENTED.search(data, len(data.rstrip()))
+        self.parts.extend((data[: tail.start()], _SOFT) if tail else (data,))
+        self._after_tag = False
+
+    def _glued(self, data: str) -> bool:
+        """Whether the deposit lost a blank here: after a formula, or where a tag separates `in vitro` from `Culture`."""
+        if self._left_math and data[0].isalpha():
+            return True
+        if not self._after_tag or not self.parts or not _CAPITALISED.match(data):
+            return False
+        before = _LOWER_END.search(self.parts[-1])
+        return before is not None and before.group().casefold() not in {"mc", "mac"}
+
+    def _part(self) -> None:
+        """Separates a formula from the word before it: several publishers deposit no blanks around formulas."""
+        if not self._math and self.parts and self.parts[-1][-1:].isalpha():
+            self.parts.append(_SOFT)
+
+
+def _without_tex(data: str) -> str:
+    """The text with only the body of each TeX document, between `\\begin{document}` and `\\end{document}`."""
+    parts, at = [], 0
+    while (start := data.find("\\documentclass", at)) >= 0:
+        begin = data.find("\\begin{document}", start)
+        end = data.find("\\end{document}", begin)
+        if begin < 0 or end < 0:
+            break
+        parts += [data[at:start], data[begin + 16 : end]]
+        at = end + 14
+    return "".join([*parts, data[at:]])
+
+
+def _tidy(text: str) -> str:
+    """The markers replaced with colons, line breaks and blanks; white space collapsed; NFC."""
+    text = _TIGHT_BEFORE.sub("", _TIGHT_AFTER.sub("", _SOFT_RUN.sub(_SOFT, text)))
+    text = text.replace(_SOFT, " ")
+    if _COLON in text:
+        text = _headings(text)
+    lines = (" ".join(line.split()) for line in text.split(_BREAK))
+    return composed("\n".join(line for line in lines if line))
+
+
+def _headings(text: str) -> str:
+    """Headings joined to the text below them: `Background: …`. A heading at the end of the text stays alone."""
+    done: list[str] = []
+    line: list[str] = []  # what stands since the last break, before the heading's end that comes next
+    parts = text.split(_COLON)
+    for number, part in enumerate(parts):
+        if number:
+            part = part[_AFTER_HEADING.match(part).end() :]  # type: ignore[union-attr]  # it matches nothing, too
+        if number < len(parts) - 1:
+            part = _without_end(part)
+        if number:
+            _join(done, line, part)
+        broken, mark, rest = part.rpartition(_BREAK)
+        if mark:
+            done += [*line, broken, mark]
+            line = []
+        line.append(rest)
+    return "".join([*done, *line])
+
+
+def _without_end(heading: str) -> str:
+    """The heading without one punctuation mark at its end."""
+    heading = heading.rstrip(" ")
+    return heading[:-1].rstrip(" ") if heading[-1:] and heading[-1] in _HEADING_ENDS else heading
+
+
+def _join(done: list[str], line: list[str], below: str) -> None:
+    """Adds what belongs between a heading (`line`) and the text below it."""
+    last = next((stripped for piece in reversed(line) if (stripped := piece.rstrip())), "")
+    if not last or not below.strip():
+        done += [*line, _BREAK]
+        line.clear()
+    elif (
+        len(line) == 1 and len(line[0]) <= _LONGEST_HEADING and re.fullmatch(_ABSTRACT, line[0].strip(), re.IGNORECASE)
+    ):
+        line.clear()
+    else:
+        line.append(("" if last[-1] in "?!" else ":") + " ")

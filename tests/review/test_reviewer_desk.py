@@ -1,0 +1,448 @@
+"""The reviewer's desk: who may sit at it, what its forms do to the ledger, and that no other site can write."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from datasette.app import Datasette
+
+from evidence.crossref.records_from_files import snapshot_files
+from evidence.current_decisions import current_decisions
+from evidence.data_model import SAME_WORK, Doi
+from evidence.database.connection import open_evidence
+from evidence.database.decisions_ledger import read_ledger
+from evidence.database.run_lock import locked
+from evidence.errors import ConfigError
+from evidence.harvest import sources
+from evidence.harvest.locked_run import FileInput, rejudge_database, run_sync
+from evidence.harvest.progress import NoProgress
+from evidence.publish import immutable_copy, serve
+from evidence.review import reviewer_desk
+from evidence.review.record_decision import add_decisions
+from evidence.rules.taxonomy import Taxonomy
+
+SHIPPED = Path(__file__).resolve().parents[2] / "sources.yaml"
+REVIEWER, OTHER = "A. Reader", "B. Reader"
+EXCLUDED, UNSURE = "Not about interpersonal psychotherapy", "The full text is needed"
+TOKEN = re.compile(r'name="csrftoken" value="([^"]+)"')
+
+
+@pytest.fixture(scope="module")
+def harvested(tmp_path_factory: pytest.TempPathFactory, book: Taxonomy) -> Path:
+    """The bundled works, judged."""
+    folder = tmp_path_factory.mktemp("desk")
+    files = FileInput("snapshot", snapshot_files())
+    db = folder / "evidence.db"
+    run_sync(db, folder / "decisions.db", sources.load(SHIPPED), book, reviewer_desk._now, NoProgress(), files=files)
+    return db
+
+
+@pytest.fixture
+def db(harvested: Path, tmp_path: Path) -> Path:
+    for file in harvested.parent.glob("*.db*"):
+        shutil.copy(file, tmp_path / file.name)
+    return tmp_path / "evidence.db"
+
+
+@pytest.fixture
+def the_desk(db: Path, monkeypatch: pytest.MonkeyPatch) -> reviewer_desk.Desk:
+    """The desk of `REVIEWER`, opened as `evidence serve` opens it."""
+    told, _ = reviewer_desk.local_desk(db, ledger(db), REVIEWER)
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    opened = reviewer_desk.desk_from_environment()
+    assert opened is not None
+    return opened
+
+
+def ledger(db: Path) -> Path:
+    return db.with_name("decisions.db")
+
+
+async def site(db: Path) -> Datasette:
+    ds = Datasette([str(db)], config_dir=serve.site_folder())
+    await ds.invoke_startup()
+    return ds
+
+
+class Browser:
+    """A visitor with cookies, who fills in forms that a page has shown."""
+
+    def __init__(self, ds: Datasette, reviewer: str | None) -> None:
+        cookies = {} if reviewer is None else {"ds_actor": ds.sign({"a": {"id": reviewer}}, "actor")}
+        self._client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=ds.app()), base_url="http://site", cookies=cookies, follow_redirects=True
+        )
+        self.token = ""
+
+    async def get(self, address: str) -> httpx.Response:
+        answer = await self._client.get(address)
+        if found := TOKEN.search(answer.text):
+            self.token = found[1]
+        return answer
+
+    async def post(self, address: str, **fields: Any) -> httpx.Response:
+        return await self._client.post(address, data={"csrftoken": self.token, **fields})
+
+
+def verdict(db: Path, doi: str) -> tuple[str, str]:
+    with closing(open_evidence(db)) as conn:
+        return conn.execute("select verdict, decided from works where doi = ?", (doi,)).fetchone()  # type: ignore[no-any-return]
+
+
+def shown_doi(page: httpx.Response) -> str:
+    found = re.search(r'<form class="decision".*?name="doi" value="([^"]+)"', page.text, re.DOTALL)
+    assert found is not None, page.text[:3000]
+    return found[1]
+
+
+def had(page: httpx.Response) -> list[str]:
+    return re.findall(r'name="had" value="([^"]+)"', page.text)
+
+
+def test_a_decision_on_an_old_doi_is_one_on_its_work(db: Path, the_desk: reviewer_desk.Desk) -> None:
+    with closing(sqlite3.connect(db)) as conn:
+        (found,) = conn.execute("select doi from works where verdict = 'include' order by doi limit 1").fetchone()
+    assert the_desk.decide(REVIEWER, reviewer_desk.Submission(Doi(found), "exclude", (), (), EXCLUDED))
+    assert [word.doi for word in the_desk.decisions_on(Doi(found))] == [found]
+    with closing(sqlite3.connect(db)) as conn, conn:
+        run = conn.execute("select max(run) from runs").fetchone()[0]
+        conn.execute("insert into aliases (alias, doi, first_run) values (?, '10.1002/cpp.1774', ?)", (found, run))
+    assert [word.doi for word in the_desk.decisions_on(Doi("10.1002/cpp.1774"))] == ["10.1002/cpp.1774"]
+    assert [act.doi for act in the_desk.decided_by(REVIEWER)] == ["10.1002/cpp.1774"]
+    assert the_desk.canonical_doi(Doi(found)) == "10.1002/cpp.1774"
+    assert the_desk.undo(REVIEWER, Doi(found), the_desk.decided_by(REVIEWER)[0].made_at)
+    assert the_desk.decided_by(REVIEWER) == []
+
+
+# ---------------------------------------------------------------------- who may
+
+
+async def test_without_a_desk_there_is_no_route_that_writes(db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(reviewer_desk.ENVIRONMENT, raising=False)
+    stranger = Browser(await site(db), REVIEWER)
+    for path in ("/desk", "/desk/decide", "/desk/undo", "/desk/login?token=x"):
+        assert (await stranger.get(path)).status_code == 404
+        assert (await stranger.post(path)).status_code in (403, 404)
+    assert "Desk" not in (await stranger.get("/")).text
+
+
+async def test_only_reviewers_can_use_the_desk(db: Path, the_desk: reviewer_desk.Desk) -> None:
+    ds = await site(db)
+    for who in (None, "M. Allory", ""):
+        visitor = Browser(ds, who)
+        for path in ("/desk", "/desk/pairs", "/desk/said", "/desk/login?token=guess", "/desk/login"):
+            assert (await visitor.get(path)).status_code == 403, (who, path)
+        assert "/desk" not in (await visitor.get("/")).text
+        await visitor.get("/evidence")
+        assert (
+            await visitor.post("/desk/decide", doi="10.1002/jclp.21857", verdict="include", reason="x")
+        ).status_code == 403
+    forged = Browser(ds, None)
+    forged._client.cookies["ds_actor"] = REVIEWER
+    assert (await forged.get("/desk")).status_code == 403
+    assert read_ledger(ledger(db)) == ()
+
+
+async def test_the_printed_link_logs_in_at_this_server_only(db: Path, the_desk: reviewer_desk.Desk) -> None:
+    visitor = Browser(await site(db), None)
+    page = await visitor.get(f"/desk/login?token={the_desk._token}")
+    assert (page.status_code, page.url.path) == (200, "/desk")
+    assert the_desk.reviewer_of_token("") is None
+    assert the_desk.reviewer_of_token("é") is None
+    cookie = page.history[0].headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "samesite=lax" in cookie.lower()
+    assert str(the_desk._token) not in (await visitor.get("/-/metadata.json")).text
+    assert str(the_desk._token) not in page.text
+
+
+async def test_a_form_of_another_site_is_refused(db: Path, the_desk: reviewer_desk.Desk) -> None:
+    browser = Browser(await site(db), REVIEWER)
+    doi = shown_doi(await browser.get("/desk"))
+    good = browser.token
+    for token in ("", "guess", good[:-1]):
+        browser.token = token
+        assert (await browser.post("/desk/decide", doi=doi, verdict="include", reason="x")).status_code == 403
+    plain = await browser._client.post(
+        "/desk/decide", content=f"doi={doi}&verdict=include&reason=x", headers={"content-type": "text/plain"}
+    )
+    assert plain.status_code == 403
+    assert (await browser.get(f"/desk/decide?doi={doi}&verdict=include&reason=x")).status_code == 403
+    assert read_ledger(ledger(db)) == ()
+
+
+# ---------------------------------------------------------------------- what it does
+
+
+async def test_a_verdict_is_in_the_ledger_shows_at_once_and_the_next_work_follows(
+    db: Path, the_desk: reviewer_desk.Desk
+) -> None:
+    browser = Browser(await site(db), REVIEWER)
+    waiting = the_desk.queue("waiting", REVIEWER)
+    assert len(waiting) > 2
+    first = shown_doi(await browser.get("/desk"))
+    assert first == waiting[0]
+    after = await browser.post("/desk/decide", doi=first, verdict="exclude", reason=f" {EXCLUDED} ", back="waiting")
+    assert after.history[0].status_code == 303
+    assert shown_doi(after) == waiting[1]
+    assert "Last decision: Excluded" in after.text
+    assert verdict(db, first) == ("exclude", "person")
+    (word,) = read_ledger(ledger(db))
+    assert (word.doi, word.verdict, word.reason, word.reviewer, word.rule_said) == (
+        first,
+        "exclude",
+        EXCLUDED,
+        REVIEWER,
+        "unsure",
+    )
+    assert the_desk.queue("waiting", REVIEWER) == waiting[1:]
+    page = await browser.get(f"/doi/{first}")
+    assert "Reviewers’ decisions" in page.text
+    assert EXCLUDED in page.text
+    assert "Reviewers’ decisions" in (await browser.get("/changes")).text
+
+
+async def test_an_unsure_work_waits_for_other_reviewers_only(db: Path, the_desk: reviewer_desk.Desk) -> None:
+    browser = Browser(await site(db), REVIEWER)
+    waiting = the_desk.queue("waiting", REVIEWER)
+    await browser.get("/desk")
+    await browser.post("/desk/decide", doi=waiting[0], verdict="unsure", reason=UNSURE, back="waiting")
+    assert the_desk.queue("waiting", REVIEWER) == waiting[1:]
+    assert the_desk.queue("waiting", OTHER) == waiting
+    assert verdict(db, waiting[0]) == ("unsure", "person")
+
+
+async def test_undo_withdraws_and_goes_back_to_the_work(db: Path, the_desk: reviewer_desk.Desk) -> None:
+    browser = Browser(await site(db), REVIEWER)
+    waiting = the_desk.queue("waiting", REVIEWER)
+    await browser.get("/desk")
+    for doi in waiting[:2]:
+        await browser.post("/desk/decide", doi=doi, verdict="include", reason="x", back="waiting")
+    for doi in reversed(waiting[:2]):
+        act = the_desk.decided_by(REVIEWER)[0]
+        assert act.doi == doi
+        back = await browser.post("/desk/undo", doi=act.doi, made_at=act.made_at, back="waiting")
+        assert shown_doi(back) == doi
+        assert verdict(db, doi) == ("unsure", "rule")
+    assert the_desk.decided_by(REVIEWER) == []
+    assert len(read_ledger(ledger(db))) == 4  # nothing is ever removed
+    assert the_desk.queue("waiting", REVIEWER) == waiting
+    again = await browser.post("/desk/undo", doi=waiting[0], made_at="2026-01-01T00:00:00Z")
+    assert (again.status_code, "already" in again.text) == (409, True)
+
+
+async def test_ticked_and_unticked_tags_are_decisions(db: Path, the_desk: reviewer_desk.Desk) -> None:
+    browser = Browser(await site(db), REVIEWER)
+    doi = "10.1002/cpp.1774"
+    page = await browser.get(f"/desk?doi={doi}")
+    before = had(page)
+    assert "variant:ipt" in before
+    kept = [pair for pair in before if pair != "variant:ipt"]
+    after = await browser.post(
+        "/desk/decide", doi=doi, verdict="", reason="read", had=before, tag=[*kept, "outcome:cost"], back="waiting"
+    )
+    assert shown_doi(after) == doi  # tags alone do not move on
+    assert set(had(after)) == {*kept, "outcome:cost"}
+    said = {(word.action, word.facet, word.value) for word in read_ledger(ledger(db))}
+    assert said == {("untag", "variant", "ipt"), ("tag", "outcome", "cost")}
+    act = the_desk.decided_by(REVIEWER)[0]
+    back = await browser.post("/desk/undo", doi=doi, made_at=act.made_at, back="waiting")
+    assert had(back) == before
+
+
+async def test_an_invalid_form_is_shown_again_with_what_was_typed(db: Path, the_desk: reviewer_desk.Desk) -> None:
+    browser = Browser(await site(db), REVIEWER)
+    doi = shown_doi(await browser.get("/desk"))
+    for fields, problem in (
+        ({"verdict": "exclude", "reason": " "}, "give a reason"),
+        ({"verdict": "", "reason": "typed"}, "choose a verdict or change a tag"),
+        ({"verdict": "perhaps", "reason": "typed"}, "not a valid verdict"),
+        ({"verdict": "", "reason": "typed", "tag": "variant:nonsense"}, "has no &#39;nonsense&#39;"),
+        ({"verdict": "", "reason": "typed", "tag": "nonsense"}, "is not a valid tag"),
+    ):
+        answer = await browser.post("/desk/decide", doi=doi, back="waiting", **fields)
+        assert answer.status_code == 400, fields
+        assert problem in answer.text, fields
+        assert shown_doi(answer) == doi
+        assert f'value="{str(fields["reason"]).strip() or fields["reason"]}"' in answer.text
+    assert (await browser.post("/desk/decide", doi="no doi", verdict="include", reason="x")).status_code == 400
+    assert (await browser.post("/desk/decide", doi="10.5555/none", verdict="include", reason="x")).status_code == 404
+    assert (await browser.get("/desk?doi=10.5555/none")).status_code == 404
+    huge = await browser.post("/desk/decide", doi=doi, verdict="include", reason="x" * 300_000)
+    assert huge.status_code == 403
+    assert read_ledger(ledger(db)) == ()
+
+
+async def test_works_on_which_reviewers_disagree_are_under_look_again(
+    db: Path, the_desk: reviewer_desk.Desk, book: Taxonomy
+) -> None:
+    browser = Browser(await site(db), REVIEWER)
+    doi = the_desk.queue("waiting", REVIEWER)[0]
+    say(db, book, doi, "include", OTHER)
+    assert the_desk.queue("second", REVIEWER) == [doi]
+    blind = await browser.get("/desk?queue=second")
+    assert shown_doi(blind) == doi
+    assert OTHER not in blind.text
+    after = await browser.post("/desk/decide", doi=doi, verdict="exclude", reason="x", back="second")
+    assert "No works need a second screening" in after.text
+    again = await browser.get("/desk?queue=again")
+    assert shown_doi(again) == doi
+    assert f"People disagree on this work ({REVIEWER}: exclude, {OTHER}: include)" in again.text
+    done = await browser.post("/desk/decide", doi=doi, verdict="include", reason="seen together", back="again")
+    assert "No decisions to look at again" in done.text
+    assert verdict(db, doi) == ("include", "person")
+
+
+async def test_pairs_are_decided(db: Path, the_desk: reviewer_desk.Desk) -> None:
+    first, other = "10.1002/cpp.1774", "10.1016/j.cpr.2013.09.002"
+    with closing(sqlite3.connect(db)) as conn, conn:
+        conn.execute("insert into duplicates values (?, ?, 'doubtful', 'rule', 'the titles are alike')", (first, other))
+    browser = Browser(await site(db), REVIEWER)
+    assert "the titles are alike" in (await browser.get("/desk/pairs")).text
+    after = await browser.post("/desk/decide", doi=first, same=other, reason="Read both records", back="pairs")
+    assert "No possible duplicates are waiting" in after.text
+    (word,) = read_ledger(ledger(db))
+    assert (word.action, word.facet, word.value) == ("tag", SAME_WORK, other)
+    assert "duplicate" in {verdict(db, first)[0], verdict(db, other)[0]}
+    act = the_desk.decided_by(REVIEWER)[0]
+    await browser.post("/desk/undo", doi=act.doi, made_at=act.made_at, back="pairs")
+    assert "duplicate" not in {verdict(db, first)[0], verdict(db, other)[0]}
+
+
+async def test_a_decision_during_a_sync_is_kept_and_shows_later(
+    db: Path, the_desk: reviewer_desk.Desk, book: Taxonomy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reviewer_desk, "PATIENCE", 0.01)
+    browser = Browser(await site(db), REVIEWER)
+    doi = shown_doi(await browser.get("/desk"))
+    with locked(db):
+        after = await browser.post("/desk/decide", doi=doi, verdict="include", reason="x", back="waiting")
+    assert "A sync is running" in after.text
+    assert shown_doi(after) != doi
+    assert verdict(db, doi) == ("unsure", "rule")
+    assert doi not in the_desk.queue("waiting", REVIEWER)
+    rejudge_database(db, ledger(db), book, reviewer_desk._now)
+    assert verdict(db, doi) == ("include", "person")
+
+
+async def test_hostile_text_is_escaped(db: Path, the_desk: reviewer_desk.Desk) -> None:
+    bad = '"><script>window.ran=1</script>\u202e'
+    browser = Browser(await site(db), REVIEWER)
+    doi = shown_doi(await browser.get("/desk"))
+    pages = [await browser.post("/desk/decide", doi=doi, verdict="unsure", reason=bad, back=bad)]
+    with closing(sqlite3.connect(db)) as conn, conn:
+        conn.execute("update works set title = ?, abstract = ?, conflict = ? where doi = ?", (bad, bad * 9, bad, doi))
+    pages += [
+        await browser.get(path)
+        for path in (f"/desk?doi={doi}", "/desk/said", "/desk?queue=again", f"/doi/{doi}", "/changes")
+    ]
+    for page in pages:
+        assert page.status_code == 200
+        assert "<script>window" not in page.text
+        assert "script-src 'self'" in page.headers["content-security-policy"]
+
+
+def test_of_decisions_within_a_second_the_last_is_the_newest(
+    db: Path, the_desk: reviewer_desk.Desk, book: Taxonomy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reviewer_desk, "_now", lambda: datetime(2026, 11, 24, 9, tzinfo=UTC))
+    works = ["10.1002/cpp.1774", "10.1002/jclp.21857", "10.1016/j.cpr.2013.09.002"]
+    for reason, order in (("first", works), ("then", works[::-1])):
+        for doi in order:
+            say(db, book, doi, "unsure", REVIEWER, reason)
+        assert [act.doi for act in the_desk.decided_by(REVIEWER)] == order[::-1]
+
+
+def test_reasons_written_twice_are_offered(db: Path, the_desk: reviewer_desk.Desk, book: Taxonomy) -> None:
+    dois = the_desk.queue("waiting", REVIEWER)
+    for doi in dois[:2]:
+        say(db, book, doi, "exclude", REVIEWER, "A letter only")
+    say(db, book, dois[2], "exclude", REVIEWER, "Said once")
+    assert the_desk.reasons(REVIEWER)["exclude"] == [*reviewer_desk.READY["exclude"], "A letter only"]
+    assert the_desk.reasons(OTHER)["exclude"] == [*reviewer_desk.READY["exclude"]]
+
+
+def test_a_replaced_ledger_is_read_again(db: Path, the_desk: reviewer_desk.Desk, book: Taxonomy) -> None:
+    first, second = the_desk.queue("waiting", REVIEWER)[:2]
+    say(db, book, first, "exclude", REVIEWER)
+    assert [act.doi for act in the_desk.decided_by(REVIEWER)] == [first]
+    kept = ledger(db).rename(db.with_name("kept.db"))
+    for log in db.parent.glob("decisions.db-*"):
+        log.unlink()
+    say(db, book, second, "exclude", REVIEWER)
+    assert [act.doi for act in the_desk.decided_by(REVIEWER)] == [second]
+    assert kept.exists()
+
+
+@pytest.mark.parametrize(
+    ("waiting", "current", "following"),
+    [
+        ("abc", "a", "b"), ("abc", "c", "a"), ("abc", "x", "a"), ("abc", None, "a"), ("a", "a", None), ("", "a", None),
+    ],
+)  # fmt: skip
+def test_the_next_goes_round(waiting: str, current: str | None, following: str | None) -> None:
+    assert reviewer_desk.next_waiting([Doi(c) for c in waiting], Doi(current) if current else None) == following
+
+
+# ---------------------------------------------------------------------- accounts, and the public
+
+
+@pytest.fixture
+def accounts(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    utils = pytest.importorskip("datasette_auth_passwords.utils", reason="datasette-auth-passwords is not installed")
+    file = tmp_path / "accounts.yaml"
+    file.write_text(f"{REVIEWER}: {utils.hash_password('correct horse')}\n{OTHER}: {utils.hash_password('staple')}\n")
+    yield file, "correct horse"
+
+
+async def test_people_with_passwords_log_in(
+    db: Path, accounts: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, password = accounts
+    told, page = reviewer_desk.accounts_desk(db, ledger(db), file)
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    browser = Browser(await site(db), None)
+    await browser.get(page)
+    assert "Invalid username or password" in (await browser.post(page, username=REVIEWER, password="staple")).text
+    assert (await browser.get("/desk")).status_code == 403
+    await browser.get(page)
+    await browser.post(page, username=REVIEWER, password=password)
+    assert shown_doi(await browser.get("/desk"))
+    assert "pbkdf2" not in (await browser.get("/-/metadata.json")).text
+    assert (await browser.get("/desk/login?token=None")).status_code == 403
+
+
+def test_accounts_that_cannot_be_are_named(db: Path, tmp_path: Path) -> None:
+    pytest.importorskip("datasette_auth_passwords", reason="datasette-auth-passwords is not installed")
+    file = tmp_path / "accounts.yaml"
+    with pytest.raises(ConfigError, match="there is no such file"):
+        reviewer_desk.accounts_desk(db, ledger(db), file)
+    file.write_text("A. Reader: secret\n")
+    with pytest.raises(ConfigError, match=r"accounts.yaml:1: is not a password hash"):
+        reviewer_desk.accounts_desk(db, ledger(db), file)
+    file.write_text("")
+    with pytest.raises(ConfigError, match="names and password hashes"):
+        reviewer_desk.accounts_desk(db, ledger(db), file)
+
+
+def test_a_published_copy_has_no_desk(db: Path, tmp_path: Path) -> None:
+    folder = immutable_copy.publish(db, tmp_path / "site", decisions=ledger(db), now=reviewer_desk._now).folder
+    assert not [path for path in (folder / "site").rglob("*") if "desk" in path.name]
+    assert not list(folder.rglob("decisions.db"))
+    assert "auth" not in (folder / "requirements.txt").read_text()
+
+
+def say(db: Path, book: Taxonomy, doi: str, what: Any, by: str, reason: str = "x") -> None:
+    add_decisions(db, ledger(db), book, reviewer_desk._now, Doi(doi), what, (), (), reason, by)
+    assert any(word.reviewer == by for word in current_decisions(read_ledger(ledger(db))))

@@ -1,0 +1,203 @@
+"""The bundled records: Crossref-shaped, without abstracts, each fact traceable, and rebuilt byte for byte."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import importlib.util
+import json
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from evidence.crossref.normalise import normalise
+from tests.data import SAMPLES
+
+ROOT = Path(__file__).parents[1]
+SNAPSHOT = ROOT / "evidence" / "bundled_records"
+
+CITED = (
+    "10.1016/j.cpr.2013.09.002",
+    "10.1002/jclp.21857",
+    "10.1176/appi.ajp.2015.15091141",
+    "10.1017/s0033291719000928",
+    "10.1097/nmd.0000000000000789",
+    "10.1007/s00520-016-3118-1",
+    "10.1017/s0033291716002774",
+    "10.1002/cpp.1774",
+)
+DEPOSITED = {"DOI", "URL", "type", "title", "container-title", "author", "issued", "published", "volume", "issue"}
+DEPOSITED |= {"publisher", "language", "page", "source", "updated-by", "update-to"}
+
+
+@pytest.fixture(scope="module")
+def records() -> list[dict[str, Any]]:
+    with gzip.open(SNAPSHOT / "records.jsonl.gz", "rt", encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+@pytest.fixture(scope="module")
+def builder() -> ModuleType:
+    spec = importlib.util.spec_from_file_location(
+        "build_bundled_records", ROOT / "scripts" / "build_bundled_records.py"
+    )
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_record_normalises(records: list[dict[str, Any]]) -> None:
+    works = [normalise(record) for record in records]
+    assert [work.doi for work in works] == sorted({record["DOI"] for record in records})
+    for work, record in zip(works, records, strict=True):
+        assert work.title and work.abstract is None
+        assert len(work.authors) == len(record.get("author", ()))
+        assert (work.year is None) == ("issued" not in record)
+
+
+def test_only_facts_are_in_a_record(records: list[dict[str, Any]]) -> None:
+    """No abstract, counter or deposit date; no empty value standing for an absent one."""
+    for record in records:
+        assert set(record) <= DEPOSITED
+        assert all(record.values())
+        assert all(author.get("family") for author in record.get("author", ()))
+        assert "Crossref" not in record["source"]
+
+
+def test_at_least_150_works_name_ipt_in_the_title(records: list[dict[str, Any]]) -> None:
+    named = re.compile(
+        r"interpersonal (?:psychotherap|psychological therap|therap|counsel|and social rhythm)|\bIPT\b", re.I
+    )
+    elsewhere = re.compile(r"preventive|malaria|isoniazid", re.I)
+    titles = [record["title"][0] for record in records]
+    assert sum(bool(named.search(title)) and not elsewhere.search(title) for title in titles) >= 150
+
+
+def test_the_cited_works_are_there_and_complete(records: list[dict[str, Any]]) -> None:
+    by_doi = {record["DOI"]: record for record in records}
+    for doi in CITED:
+        assert by_doi[doi].keys() >= {"title", "author", "issued", "container-title", "volume", "issue", "page"}
+
+
+def test_a_correction_is_told_in_both_directions(records: list[dict[str, Any]]) -> None:
+    by_doi = {record["DOI"]: record for record in records}
+    corrected = [record for record in records if "updated-by" in record]
+    assert len(corrected) == 3
+    for record in corrected:
+        notice = by_doi.get(record["updated-by"][0]["DOI"])
+        if notice is not None:
+            assert notice["update-to"][0]["DOI"] == record["DOI"]
+    assert sum("update-to" in record for record in records) == 1
+
+
+def test_every_record_has_its_provenance(records: list[dict[str, Any]]) -> None:
+    with (SNAPSHOT / "where_found.csv").open(encoding="utf-8", newline="") as file:
+        rows = {row["doi"]: row for row in csv.DictReader(file)}
+    assert list(rows) == [record["DOI"] for record in records]
+    for record in records:
+        row = rows[record["DOI"]]
+        assert row["seen"].strip()
+        assert set(row["facts"].split()) == set(record) - {"DOI", "URL", "source"}
+
+
+def test_what_was_left_out_is_in_no_record(records: list[dict[str, Any]]) -> None:
+    by_doi = {record["DOI"]: record for record in records}
+    with (SNAPSHOT / "not_bundled.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        assert row["reason"]
+        assert row["doi"] not in by_doi if row["fact"] == "record" else row["fact"] not in by_doi[row["doi"]]
+
+
+def test_the_note_tells_the_right_numbers(records: list[dict[str, Any]]) -> None:
+    note = (SNAPSHOT / "README.md").read_text(encoding="utf-8")
+    assert f"{len(records)} real works" in note
+    with (SNAPSHOT / "where_found.csv").open(encoding="utf-8", newline="") as file:
+        seen = {row["doi"]: row["seen"] for row in csv.DictReader(file)}
+    nowhere_else = sum(seen[doi].startswith("reference list of the article") for doi in CITED)
+    assert nowhere_else == 5 and "Five of the eight cited works" in note
+
+
+def test_the_same_facts_build_the_same_bytes(builder: ModuleType) -> None:
+    facts = SAMPLES / "bibliography-facts.jsonl.gz"
+    built = builder.files(facts, ROOT / "sources.yaml")
+    assert built == builder.files(facts, ROOT / "sources.yaml")
+    for name in ("where_found.csv", "not_bundled.csv"):
+        assert built[name] == (SNAPSHOT / name).read_bytes()
+    # Another zlib may pack the same bytes differently, so the committed file is compared unpacked.
+    committed = (SNAPSHOT / "records.jsonl.gz").read_bytes()
+    assert gzip.decompress(built["records.jsonl.gz"]) == gzip.decompress(committed)
+    assert committed[4:8] == bytes(4), "the gzip header carries a time"
+
+
+@pytest.mark.parametrize(
+    ("text", "people"),
+    [
+        ("Doe AB; van der Berg C", [("AB", "Doe"), ("C", "van der Berg")]),
+        ("O'Hara MW, Stuart S", [("MW", "O'Hara"), ("S", "Stuart")]),
+        ("Doe A. B.; Roe C.", [("A. B.", "Doe"), ("C.", "Roe")]),
+        ("Doe, A. B., Roe, C., & Grosse Poe, M", [("A. B.", "Doe"), ("C.", "Roe"), ("M", "Grosse Poe")]),
+        ("Doe, A. B.; Roe, C.", [("A. B.", "Doe"), ("C.", "Roe")]),
+        ("Doe A, Roe B, et al", None),
+        ("Doe, A. B., ... Roe, C.", None),
+        ("Smith, Mary Jane", None),
+        ("Research Group on Grief", None),
+    ],
+)
+def test_author_text_is_parsed_only_where_it_is_unambiguous(
+    builder: ModuleType, text: str, people: list[tuple[str, str]] | None
+) -> None:
+    parsed = builder._from_text(text)
+    assert (parsed and [(person["given"], person["family"]) for person in parsed]) == people
+
+
+@pytest.mark.parametrize(
+    ("given", "family", "turned"),
+    [
+        ("Mary", "Doe", False),
+        ("MJ", "Doe", False),
+        ("", "Gao", False),
+        ("DOE", "J.", True),
+        ("Doe", "LHJM", True),
+        ("III", "Charles Doe", True),
+        ("WANG", "Yahong", True),
+        ("J.", "DOE-ROE", False),
+    ],
+)
+def test_exchanged_names_are_noticed(builder: ModuleType, given: str, family: str, turned: bool) -> None:
+    assert builder._exchanged(given, family) is turned
+
+
+def test_facts_that_look_wrong_make_no_record(builder: ModuleType) -> None:
+    good: dict[str, Any] = {"title": "A trial", "type": "journal-article", "seen_in": "a list"}
+    rows = [
+        {**good, "doi": "10.5555/whole.one", "pages": "12 – 15", "month": "4"},
+        {**good, "doi": "10.5555/cut-"},
+        {**good, "doi": "10.5555/placeholder", "title": "[A trial (title not displayed)]"},
+        {**good, "doi": "10.5555//whole.one"},
+    ]
+    records, left_out = builder.build(rows, [])
+    assert [record.message["DOI"] for record in records] == ["10.5555/whole.one"]
+    assert records[0].message["page"] == "12-15" and "issued" not in records[0].message
+    assert [(row[0], row[1]) for row in left_out] == [
+        ("10.5555//whole.one", "record"),
+        ("10.5555/cut-", "record"),
+        ("10.5555/placeholder", "record"),
+        ("10.5555/whole.one", "issued"),
+    ]
+
+
+def test_a_printed_citation_fills_gaps_and_overrules_nothing(builder: ModuleType) -> None:
+    row = {"doi": "10.5555/1", "title": "A Trial: of two", "type": "journal-article", "seen_in": "a page", "year": 2015}
+    printed = "Doe J, Roe R, et al. A trial. Of two. J Trials. 2016;3(2):12-9."
+    (record,), _ = builder.build([row], [printed])
+    assert record.message["issued"] == {"date-parts": [[2015]]}
+    assert (record.message["volume"], record.message["issue"], record.message["page"]) == ("3", "2", "12-9")
+    assert record.message["container-title"] == ["J Trials"]
+    assert "container, volume, issue, pages" in record.seen[1]
