@@ -1,4 +1,4 @@
-"""Works in the database, judged again after an edit of the rules, a person's decision, or a harvest.
+"""Works in the database, judged again after an edit of the rules, a reviewer's decision, or a harvest.
 
 A judgement has a basis: code version, rules and decisions. Works are judged again only where it has changed; where few rules
 were edited, only on the values that these can give. May not ask a record source or read a clock: everything needed is in the

@@ -1,4 +1,4 @@
-"""Are two records one work? A verdict on one pair, and the sentence that explains it to a person.
+"""Are two records one work? A verdict on one pair, and the sentence that explains it to a reviewer.
 
 The verdict is `same`, `doubtful` (a person should look), or None (two works). It rests on title, people, place in print and DOI,
 and on what is impossible: a notice is not the study, Part 2 is not Part 1, two articles do not fill the same pages. The policy is

@@ -55,7 +55,7 @@ def test_measuring_again_gives_the_table(full_data: Path, book: Taxonomy, publis
 
 def test_the_rules_do_on_the_sample_what_they_did(book: Taxonomy) -> None:
     """Titles only, so this says nothing about accuracy: a changed rule shows here what it changes, for the better or worse."""
-    figures = runpy.run_path(str(SCRIPTS / "make_samples.py"))["figures"](SAMPLES, book)
+    figures = runpy.run_path(str(SCRIPTS / "make_test_samples.py"))["figures"](SAMPLES, book)
     assert tuple(figures) == published_accuracy.read_table(SAMPLES / "accuracy.csv"), "run scripts/make_test_samples.py"
 
 

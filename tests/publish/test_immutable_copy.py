@@ -404,10 +404,10 @@ def test_a_full_disk_leaves_the_target_unchanged(db: Path, tmp_path: Path) -> No
     immutable_copy.publish(db, site, now=at_noon)
     before = below(site)
     code = (
-        "import datetime, pathlib, resource, sys; from evidence.publish import site_copy\n"
+        "import datetime, pathlib, resource, sys; from evidence.publish import immutable_copy\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
         "now = lambda: datetime.datetime.now(datetime.timezone.utc)\n"
-        "site_copy.publish(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), now=now)\n"
+        "immutable_copy.publish(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), now=now)\n"
     )
     for target in (site, tmp_path / "fresh"):
         command = [sys.executable, "-c", code, str(db), str(target)]

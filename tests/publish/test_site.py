@@ -213,7 +213,7 @@ async def test_an_empty_search_lists_everything(sample: Path) -> None:
 @given(st.text(alphabet='a" \n*\t\0\r)(A\u2028:^-+{}', max_size=12))
 @settings(max_examples=200, deadline=None)
 def test_whatever_is_typed_is_a_search(typed: str) -> None:
-    search_query = plugin("search_query")
+    search_query = plugin("search_box")
     query = search_query.valid_search("/evidence/works", urlencode({"_search": typed, "verdict": "include"}).encode())
     kept = dict(parse_qsl(query.decode(), keep_blank_values=True))
     assert kept["verdict"] == "include"
@@ -224,7 +224,7 @@ def test_whatever_is_typed_is_a_search(typed: str) -> None:
 
 
 def test_other_addresses_stay_as_they_are() -> None:
-    search_query = plugin("search_query")
+    search_query = plugin("search_box")
     for path, query in (
         ("/evidence/works", b"verdict=include&_tag=variant%3aipt&x"), ("/evidence/works", b"_search=IPT-A+%C3%A9"),
         ("/evidence/works", b"_search=grief+OR+loss&_searchmode=raw"), ("/evidence/works", b"q="), ("/", b""),
@@ -1009,7 +1009,7 @@ async def test_the_policy_allows_the_scripts_we_ship_and_no_other(sample: Path) 
         loaded += re.findall(r'<link rel="stylesheet" href="([^"]*)"', answer.text)
         assert loaded
         assert [source for source in loaded if not re.match(r"/(?!/)", source)] == [], address
-    assert found == set(plugin("security").INLINE_SCRIPTS)
+    assert found == set(plugin("security_headers").INLINE_SCRIPTS)
 
 
 async def test_a_query_cannot_take_all_memory_or_another_file(sample: Path) -> None:
