@@ -102,7 +102,7 @@ def test_the_example_of_a_rule_does_what_it_says(tmp_path: Path) -> None:
     shown = yaml.safe_load(example)
     (value,) = shown["values"]
     folder = shutil.copytree(ROOT / "evidence" / "taxonomy", tmp_path / "taxonomy")
-    path = folder / f"{shown['facet']}.yaml"
+    path = folder / taxonomy.file_name(shown["facet"])
     facet = yaml.load(path.read_text(encoding="utf-8"), yaml.BaseLoader)
     facet["values"] = [value if other["id"] == value["id"] else other for other in facet["values"]]
     path.write_text(yaml.safe_dump(facet, allow_unicode=True), encoding="utf-8")

@@ -49,7 +49,7 @@ def register_routes() -> list[tuple[str, Any]]:
 
 
 async def prisma(datasette: Any, request: Any) -> Response:
-    day, found, by_design = await read(datasette, request)
+    day, found, by_design = await flow_of_request(datasette, request)
     where = Addresses(datasette, found.run, day)
     context = {
         "day": day,
@@ -64,7 +64,7 @@ async def prisma(datasette: Any, request: Any) -> Response:
 
 async def prisma_csv(datasette: Any, request: Any) -> Response:
     """The boxes, and below them the sources: `data` is the box's name in the PRISMA2020 R package."""
-    day, found, _ = await read(datasette, request)
+    day, found, _ = await flow_of_request(datasette, request)
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(["key", "box", "n", "part_of", "data"])
@@ -79,7 +79,7 @@ async def prisma_csv(datasette: Any, request: Any) -> Response:
 
 
 async def prisma_json(datasette: Any, request: Any) -> Response:
-    day, found, _ = await read(datasette, request)
+    day, found, _ = await flow_of_request(datasette, request)
     reasons = [{"why": why, "n": n} for why, n in found.excluded]
     return Response.json(
         {"as_of": day or None, "run": found.run, "boxes": found.boxes, "sources": found.sources, "excluded": reasons}
@@ -87,13 +87,13 @@ async def prisma_json(datasette: Any, request: Any) -> Response:
 
 
 async def prisma_svg(datasette: Any, request: Any) -> Response:
-    day, found, by_design = await read(datasette, request)
+    day, found, by_design = await flow_of_request(datasette, request)
     context = {"diagram": diagram(found, by_design, None), "day": day, "alone": True}
     text = await datasette.render_template("_prisma_flow.svg", context, request=request)
     return Response(text, content_type="image/svg+xml; charset=utf-8")
 
 
-async def read(datasette: Any, request: Any) -> tuple[str, prisma_flow.Flow, dict[str, int]]:
+async def flow_of_request(datasette: Any, request: Any) -> tuple[str, prisma_flow.Flow, dict[str, int]]:
     """The requested day ("" for now), its flow, and the numbers of included trials and reviews (empty for a past day: tags
     have no history). BadRequest when the day is not a valid date."""
     db = datasette.get_database(NAME)

@@ -75,7 +75,7 @@ def asgi_wrapper(datasette: Any) -> Callable[[App], App]:
 
 
 async def works_page(datasette: Any, request: Any) -> Response:
-    day, wanted = await read(datasette, request.query_string)
+    day, wanted = await requested_filter(datasette, request.query_string)
     number = request.args.get("page") or "1"
     if not number.isdecimal() or not 0 < int(number) < 10**6:
         raise BadRequest(f"page={number!r} is not a page number; pages are counted from 1")
@@ -100,7 +100,7 @@ async def works_page(datasette: Any, request: Any) -> Response:
 
 async def as_json(datasette: Any, request: Any) -> Response:
     """All records of the list, with the facts of that day."""
-    day, wanted = await read(datasette, request.query_string)
+    day, wanted = await requested_filter(datasette, request.query_string)
     _, rows = await rows_of(datasette, day, wanted, 0, None)
     return Response.json({"as_of": day, "rows": [{key: row[key] for key in JSON_KEYS} for row in rows]})
 
@@ -110,14 +110,14 @@ async def download(datasette: Any, request: Any) -> Response:
     form = file_formats.FORMATS.get(request.url_vars["format"])
     if form is None:
         raise NotFound(f"Files come in these formats: {', '.join(file_formats.FORMATS)}")
-    day, wanted = await read(datasette, request.query_string)
+    day, wanted = await requested_filter(datasette, request.query_string)
     _, rows = await rows_of(datasette, day, wanted, 0, None)
     chunks = file_formats.csv_rows(rows, past=True) if form.write is file_formats.csv_rows else form(rows)
     headers = {"content-disposition": f'attachment; filename="works-{day}.{form.extension}"'}
     return Response("".join(chunks), content_type=f"{form.media_type}; charset=utf-8", headers=headers)
 
 
-async def read(datasette: Any, query: str) -> tuple[str, works_as_of_date.AsOfFilter]:
+async def requested_filter(datasette: Any, query: str) -> tuple[str, works_as_of_date.AsOfFilter]:
     """The day and the filters in an address; BadRequest names the parameter that is not valid."""
     pairs = parse_qsl(query, keep_blank_values=True)
     one = dict(pairs)

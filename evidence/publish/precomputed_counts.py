@@ -93,7 +93,7 @@ def add(conn: sqlite3.Connection, metadata: Mapping[str, Any]) -> None:
 
 
 def _add_pairs(conn: sqlite3.Connection) -> None:
-    sets = work_sets.read(conn)
+    sets = work_sets.read_sets(conn)
     included = sets.columns["verdict"].get("include", 0)
     tagged = [(facet, value, both) for (facet, value), works in sets.tags.items() if (both := works & included)]
     conn.execute(

@@ -69,7 +69,7 @@ class WorkSets:
 
 async def of_database(db: Any) -> WorkSets:
     """The sets of a Datasette database as it is now."""
-    found: WorkSets = await CACHE.get(db.path, "work sets", lambda: db.execute_fn(read))
+    found: WorkSets = await CACHE.get(db.path, "work sets", lambda: db.execute_fn(read_sets))
     return found
 
 
@@ -120,7 +120,7 @@ async def _of_condition(db: Any, condition: str, params: Mapping[str, Any], limi
     return found
 
 
-def read(conn: sqlite3.Connection) -> WorkSets:
+def read_sets(conn: sqlite3.Connection) -> WorkSets:
     """The sets of all tags and of `COLUMNS`."""
     cursor = conn.cursor()
     cursor.row_factory = None

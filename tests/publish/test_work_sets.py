@@ -253,7 +253,7 @@ def test_sets_count_as_sql_does(tmp_path_factory: pytest.TempPathFactory, seed: 
     path = make(tmp_path_factory.mktemp("sets") / "a.db", count, seed)
     chance = random.Random(seed)
     with closing(sqlite3.connect(path)) as conn:
-        known = work_sets.read(conn)
+        known = work_sets.read_sets(conn)
         assert known.works.bit_count() == count
         rows = conn.execute("select rowid from works").fetchall()
         few = chance.sample(rows, chance.randint(0, count))
