@@ -12,7 +12,7 @@ test: .venv/.installed-test      ## run the tests
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
 check: .venv/.installed-test .venv/.installed-docs   ## run every check: lint, format, types, import contracts, docs, tests with coverage
-	scripts/check
+	scripts/run_all_checks
 
 docs: .venv/.installed-docs      ## build the documentation as a site in build/docs; warnings are errors
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs

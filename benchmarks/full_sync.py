@@ -24,7 +24,7 @@ from evidence import strict_yaml
 from evidence.harvest import sources
 from evidence.harvest.locked_run import run_sync
 from evidence.harvest.progress import NoProgress
-from evidence.harvest.sync_run import Outcome
+from evidence.harvest.run_outcome import Outcome
 from evidence.rules import taxonomy
 from tests.loopback import LoopbackCrossref
 

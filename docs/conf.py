@@ -1,4 +1,4 @@
-"""How Sphinx makes a site of these pages: `make docs`, or see scripts/check. Warnings are errors."""
+"""How Sphinx makes a site of these pages: `make docs`, or see scripts/run_all_checks. Warnings are errors."""
 
 project = "evidence"
 html_title = "evidence"

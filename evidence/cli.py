@@ -28,7 +28,7 @@ from evidence.export.wording import count_noun
 
 if TYPE_CHECKING:
     from evidence.data_model import Doi, VerdictName
-    from evidence.evaluation import screening_accuracy
+    from evidence.evaluation import screening_and_tagging_accuracy
     from evidence.harvest import sources
     from evidence.rules.taxonomy import Taxonomy
 
@@ -224,7 +224,7 @@ def judge(settings: Settings) -> None:
 
     Only the works that the changes affect are judged. No request is sent.
     """
-    from evidence.database import change_log
+    from evidence.database import changes_since_last_run
     from evidence.export import changes_report
     from evidence.harvest.locked_run import rejudge_database
     from evidence.rules import taxonomy
@@ -239,7 +239,7 @@ def judge(settings: Settings) -> None:
     for line in changes_report.notable_changes(changes):
         click.echo(line)
     if count or changes:
-        click.echo(f"Changes: {changes_report.change_counts(change_log.counts_by_kind(changes))}.")
+        click.echo(f"Changes: {changes_report.change_counts(changes_since_last_run.counts_by_kind(changes))}.")
 
 
 @cli.command(epilog=_example("evidence explain 10.1001/jamapsychiatry.2023.0702"))
@@ -444,7 +444,7 @@ def export_(
 
     Included works are exported unless you ask for other verdicts.
     """
-    from evidence.database.selection import Selection
+    from evidence.database.select_works import Selection
     from evidence.export.export_works import export_works
 
     chosen = EXPORTED_VERDICTS if "all" in verdicts else verdicts
@@ -700,9 +700,14 @@ def evaluate_screening(file: Path, brief: bool) -> None:
     FILE (.csv or .jsonl, plain or gzipped) has the columns title, abstract and label_relevant (0 or 1); or `relevant` and, if
     there was a second reader, `relevant_second_reader`.
     """
-    from evidence.evaluation import screening_accuracy
+    from evidence.evaluation import screening_and_tagging_accuracy
 
-    _measure(file, screening_accuracy.measure_screening, "has no labels of relevance (label_relevant, relevant)", brief)
+    _measure(
+        file,
+        screening_and_tagging_accuracy.measure_screening,
+        "has no labels of relevance (label_relevant, relevant)",
+        brief,
+    )
 
 
 @evaluations.command("tags", epilog=_example("evidence evaluate tags labelled.jsonl --brief"))
@@ -714,9 +719,9 @@ def evaluate_tags(file: Path, brief: bool) -> None:
     Recall counts the tags that all readers gave; precision counts those that any reader gave. FILE (.jsonl, plain or gzipped)
     has title, abstract and `labels` (facet → values) and, if there was a second reader, `labels_second_reader`.
     """
-    from evidence.evaluation import screening_accuracy
+    from evidence.evaluation import screening_and_tagging_accuracy
 
-    _measure(file, screening_accuracy.measure_tagging, "has no labels of tags (labels)", brief)
+    _measure(file, screening_and_tagging_accuracy.measure_tagging, "has no labels of tags (labels)", brief)
 
 
 @evaluations.command("rct", epilog=_example("evidence evaluate rct labelled.csv --brief"))
@@ -727,9 +732,14 @@ def evaluate_rct(file: Path, brief: bool) -> None:
 
     FILE has title, abstract and is_rct_medline (0 or 1).
     """
-    from evidence.evaluation import screening_accuracy
+    from evidence.evaluation import screening_and_tagging_accuracy
 
-    _measure(file, screening_accuracy.measure_trials, "has no labels of randomised trials (is_rct_medline)", brief)
+    _measure(
+        file,
+        screening_and_tagging_accuracy.measure_trials,
+        "has no labels of randomised trials (is_rct_medline)",
+        brief,
+    )
 
 
 @evaluations.command("ranking", epilog=_example("evidence evaluate ranking labelled.csv"))
@@ -740,10 +750,12 @@ def evaluate_ranking(file: Path) -> None:
     Prints how many records of FILE a reviewer must read, most likely first, to find 95 % of the relevant ones, and how many in
     random order.
     """
-    from evidence.evaluation import screening_accuracy
+    from evidence.evaluation import screening_and_tagging_accuracy
     from evidence.rules import taxonomy
 
-    found = screening_accuracy.measure_ranking(screening_accuracy.labelled_records(file), taxonomy.load())
+    found = screening_and_tagging_accuracy.measure_ranking(
+        screening_and_tagging_accuracy.labelled_records(file), taxonomy.load()
+    )
     click.echo(
         f"All {count_noun(found.rows, 'record')}, {found.relevant} relevant: a reviewer reads {found.read} to find "
         f"{found.share:.0%} of them; in random order {found.random}."
@@ -755,13 +767,16 @@ def evaluate_ranking(file: Path) -> None:
 
 
 def _measure(
-    file: Path, measure: Callable[[list[screening_accuracy.LabelledRecord], Taxonomy], Any], none: str, brief: bool
+    file: Path,
+    measure: Callable[[list[screening_and_tagging_accuracy.LabelledRecord], Taxonomy], Any],
+    none: str,
+    brief: bool,
 ) -> None:
-    from evidence.evaluation import screening_accuracy
+    from evidence.evaluation import screening_and_tagging_accuracy
     from evidence.rules import taxonomy
 
-    measured = measure(screening_accuracy.labelled_records(file), taxonomy.load())
-    text = screening_accuracy.render(measured, disagreements=not brief)
+    measured = measure(screening_and_tagging_accuracy.labelled_records(file), taxonomy.load())
+    text = screening_and_tagging_accuracy.render(measured, disagreements=not brief)
     if not text.strip():
         raise ConfigError(f"{file}: {none}; the --help of each `evidence evaluate` command names the columns it reads")
     click.echo(text)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from evidence.evaluation import published_accuracy, screening_accuracy
+from evidence.evaluation import published_accuracy, screening_and_tagging_accuracy
 from evidence.evaluation.published_accuracy import Figure
 from evidence.rules import taxonomy
 from evidence.rules.taxonomy import Taxonomy
@@ -28,16 +28,18 @@ SETS = {
 
 def figures(folder: Path, rules: Taxonomy) -> Iterator[Figure]:
     """The rows of the table."""
-    labelled, works, trials = (screening_accuracy.labelled_records(_find(folder, name)) for name in SETS)
+    labelled, works, trials = (screening_and_tagging_accuracy.labelled_records(_find(folder, name)) for name in SETS)
     yield from published_accuracy.screening_figures(
-        screening_accuracy.measure_screening(labelled, rules), SETS[LABELLED], rules.digest
+        screening_and_tagging_accuracy.measure_screening(labelled, rules), SETS[LABELLED], rules.digest
     )
     yield from published_accuracy.screening_figures(
-        screening_accuracy.measure_screening(works, rules), SETS[BIBLIOGRAPHY], rules.digest
+        screening_and_tagging_accuracy.measure_screening(works, rules), SETS[BIBLIOGRAPHY], rules.digest
     )
-    yield published_accuracy.trial_figure(screening_accuracy.measure_trials(trials, rules), SETS[TRIALS], rules.digest)
+    yield published_accuracy.trial_figure(
+        screening_and_tagging_accuracy.measure_trials(trials, rules), SETS[TRIALS], rules.digest
+    )
     yield from published_accuracy.tag_figures(
-        screening_accuracy.measure_tagging(works, rules), SETS[BIBLIOGRAPHY], rules.digest
+        screening_and_tagging_accuracy.measure_tagging(works, rules), SETS[BIBLIOGRAPHY], rules.digest
     )
 
 

@@ -31,8 +31,8 @@ PURE = (
         "crossref/normalise",
         "export/file_formats",
         "export/ris_bibtex_csl",
-        "database/change_log",
-        "database/written_values",
+        "database/changes_since_last_run",
+        "database/values_for_writer",
         "database/tag_filter",
     ),
     *(f"{room}/{path.stem}" for room in ("rules", "linkage") for path in sorted((PACKAGE / room).glob("*.py"))),
@@ -226,6 +226,6 @@ def test_a_planted_path_would_be_found(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_every_script_can_be_run() -> None:
-    for script in (ROOT / ".ci" / "run", ROOT / "scripts" / "check"):
+    for script in (ROOT / ".ci" / "run", ROOT / "scripts" / "run_all_checks"):
         assert os.access(script, os.X_OK)
         assert subprocess.run(["bash", "-n", str(script)], check=False).returncode == 0

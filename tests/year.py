@@ -27,17 +27,17 @@ from datasette.app import Datasette
 from evidence import strict_yaml
 from evidence.cli import cli
 from evidence.data_model import SAME_WORK, Doi, Message
-from evidence.database import change_log, read_queries
+from evidence.database import changes_since_last_run, read_queries
 from evidence.database.connection import reading
-from evidence.database.decisions_ledger import read_ledger
+from evidence.database.read_decisions import read_ledger
 from evidence.database.sql_helpers import Row
 from evidence.database.writer import open_store
 from evidence.errors import ConfigError
 from evidence.export import changes_report
 from evidence.harvest import sources
 from evidence.harvest.locked_run import rejudge_database
+from evidence.harvest.run_outcome import Outcome
 from evidence.harvest.sync import sync
-from evidence.harvest.sync_run import Outcome
 from evidence.publish import serve
 from evidence.review import decisions_csv
 from evidence.review.record_decision import add_decisions, import_decisions
@@ -141,7 +141,7 @@ class Announced:
                 self.news.add(doi)
                 self.content.setdefault(doi, self.content[row["before"]])
             elif what in ("notice", "notice-ended"):
-                found = change_log.parse_notice(row["after"] or row["before"], doi)
+                found = changes_since_last_run.parse_notice(row["after"] or row["before"], doi)
                 notice = found.kind, found.notice_doi
                 if not (doi in new and notice in self.notices):
                     said[what].add(notice)
@@ -355,7 +355,7 @@ async def changes_shown(db: Path, ds: Datasette, runs: Iterable[int], first_day:
         if not found and doors.get(run) == "judge":
             assert f'id="run-{run}"' not in page
         elif run in doors:
-            words = changes_report.change_counts(change_log.counts_by_kind(found))
+            words = changes_report.change_counts(changes_since_last_run.counts_by_kind(found))
             section = page.split(f'id="run-{run}"')[1].split("</section>")[0]
             assert f"<p>{words[:1].upper()}{words[1:]}" in section, (run, words)
     titles = [entry.findtext(f"{ATOM}title") for entry in ElementTree.fromstring(feed).findall(f"{ATOM}entry")]

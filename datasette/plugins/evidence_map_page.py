@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from datasette import hookimpl
 from datasette.utils.asgi import Response
 
-from evidence.publish import work_sets
+from evidence.publish import bitset_counts
 from evidence.publish.query_cache import CACHE
 from evidence.rules import trial_designs
 
@@ -83,7 +83,7 @@ async def map_data(datasette: Any, wanted: dict[str, str]) -> dict[str, Any]:
 async def compute(datasette: Any, wanted: dict[str, str]) -> dict[str, Any]:
     """Rows of cells with labels, totals and addresses, and the options for the form."""
     db = datasette.get_database(NAME)
-    known = await work_sets.of_database(db)
+    known = await bitset_counts.of_database(db)
     works = filtered_works(known, wanted)
     found = cells(known, works)
     totals = {facet: dict(known.by_tag(facet, works)) for facet in ("variant", "outcome")}
@@ -122,7 +122,7 @@ async def compute(datasette: Any, wanted: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def filtered_works(known: work_sets.WorkSets, wanted: dict[str, str]) -> int:
+def filtered_works(known: bitset_counts.WorkSets, wanted: dict[str, str]) -> int:
     """The set of included works with these filters."""
     works = known.columns["verdict"].get("include", 0)
     for facet, value in wanted.items():
@@ -138,7 +138,7 @@ def filtered_works(known: work_sets.WorkSets, wanted: dict[str, str]) -> int:
     return works
 
 
-def cells(known: work_sets.WorkSets, works: int) -> dict[tuple[str, str], tuple[int, int, int]]:
+def cells(known: bitset_counts.WorkSets, works: int) -> dict[tuple[str, str], tuple[int, int, int]]:
     """(variant, outcome) → the number of works that have both tags, and of these the trials and the reviews."""
     trials = known.either(trial_designs.FACET, *trial_designs.TRIALS)
     reviews = known.either(trial_designs.FACET, *trial_designs.REVIEWS) & ~trials

@@ -21,7 +21,7 @@ from datasette.utils.asgi import AsgiStream, NotFound, Response
 
 from evidence.data_model import Doi
 from evidence.database.connection import open_evidence
-from evidence.database.selection import full_rows
+from evidence.database.select_works import full_rows
 from evidence.export import file_formats
 
 NAME = "evidence"

@@ -18,7 +18,7 @@ from datasette import hookimpl
 
 from evidence.errors import ConfigError
 from evidence.harvest import sources
-from evidence.publish import work_sets
+from evidence.publish import bitset_counts
 from evidence.rules import trial_designs
 
 NAME = "evidence"
@@ -89,7 +89,7 @@ async def evidence_for(
     works = [cited[position] for position in claim.cites if position in cited]
     years = [work["year"] for work in works if work["year"] is not None]
     since = max(years, default=None)
-    known = await work_sets.of_database(db)
+    known = await bitset_counts.of_database(db)
     about = known.columns["verdict"].get("include", 0)
     for facet, values in claim.looks_at:
         about &= known.either(facet, *values)
@@ -122,10 +122,10 @@ async def evidence_for(
     }
 
 
-async def latest(db: Any, known: work_sets.WorkSets, works: int) -> dict[str, Any] | None:
+async def latest(db: Any, known: bitset_counts.WorkSets, works: int) -> dict[str, Any] | None:
     """The most recent of these works; None if there are none."""
     latest_year = max((year for year, _ in known.by_column("year", works)), default=None)
     if latest_year is not None:
         works &= known.columns["year"][latest_year]
-    found = (await db.execute(LATEST, {"works": json.dumps(work_sets.rowids_of(works))})).first()
+    found = (await db.execute(LATEST, {"works": json.dumps(bitset_counts.rowids_of(works))})).first()
     return dict(found) if found else None

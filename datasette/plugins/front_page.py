@@ -9,7 +9,7 @@ from typing import Any
 
 from datasette import hookimpl
 
-from evidence.publish import work_sets
+from evidence.publish import bitset_counts
 from evidence.publish.query_cache import CACHE
 from evidence.rules import trial_designs
 
@@ -89,7 +89,7 @@ async def site(datasette: Any, db: Any) -> dict[str, Any]:
 async def front(datasette: Any, db: Any) -> dict[str, Any]:
     """Everything the front page shows except the map."""
     counts = dict((await db.execute(COUNTS)).first())
-    known = await work_sets.of_database(db)
+    known = await bitset_counts.of_database(db)
     included = known.columns["verdict"].get("include", 0)
     trials = included & known.either(trial_designs.FACET, *trial_designs.TRIALS)
     reviews = included & known.either(trial_designs.FACET, *trial_designs.REVIEWS)
@@ -114,7 +114,7 @@ async def front(datasette: Any, db: Any) -> dict[str, Any]:
     }
 
 
-def per_year(known: work_sets.WorkSets, included: int, trials: int, reviews: int) -> list[dict[str, int]]:
+def per_year(known: bitset_counts.WorkSets, included: int, trials: int, reviews: int) -> list[dict[str, int]]:
     """Included works per year of publication, by design; years without works are left out."""
     return [
         {

@@ -13,7 +13,7 @@ from datasette.utils.asgi import Response
 
 from evidence.evaluation import published_accuracy
 from evidence.export import prisma_report
-from evidence.publish import work_sets
+from evidence.publish import bitset_counts
 from evidence.publish.query_cache import CACHE
 from evidence.rules import taxonomy
 
@@ -51,7 +51,7 @@ async def describe(db: Any) -> dict[str, Any]:
         for row in await db.execute(SEARCHES)
     ]  # fmt: skip
     facets: dict[str, list[dict[str, Any]]] = {}
-    known = await work_sets.of_database(db)
+    known = await bitset_counts.of_database(db)
     included = known.columns["verdict"].get("include", 0)
     for row in await db.execute(TAXONOMY):
         works = (known.either(row["facet"], row["value"]) & included).bit_count()

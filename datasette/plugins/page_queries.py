@@ -7,7 +7,7 @@ of rows of a ready-made query of which the page shows 500. Without what follows 
 100,000 works, and a ready-made query 0.4 s at 10,000 (`benchmarks/page_times.py` measures each page; docs/publishing.md). So:
 
 * the first page of every table and view is sorted by column and key, as the others are;
-* the works on a list are found once, as a set (`evidence.publish.work_sets`): rows are read when it is known which are shown,
+* the works on a list are found once, as a set (`evidence.publish.bitset_counts`): rows are read when it is known which are shown,
   and numbers are counted from the set. A published copy has the numbers of other tables counted (`precomputed`);
 * of a ready-made query, a page gets the rows it shows, and the number of the others. Files get all.
 
@@ -31,7 +31,7 @@ from datasette.database import Database, Results
 from datasette.utils import escape_sqlite
 from datasette.views.database import MagicParameters
 
-from evidence.publish import precomputed_counts, work_sets
+from evidence.publish import bitset_counts, precomputed_counts
 from evidence.publish.query_cache import CACHE
 
 NAME = "evidence"
@@ -141,13 +141,13 @@ class PageDatabase(Database):  # type: ignore[misc]
         if (page.table, self.name) != ("works", NAME) or page.own_sql or int(found["limit"]) > FOR_PEOPLE:
             return sql, params
         try:
-            works = await work_sets.of_list(self, found["where"] or "", params, limit_ms=self._limit_ms(options))
+            works = await bitset_counts.of_list(self, found["where"] or "", params, limit_ms=self._limit_ms(options))
         except sqlite3.Error:
             return sql, params  # a filter that SQLite does not take: Datasette says so
         page.counted = True
         among = IN_SET if found["where"] else ""
         sql = PAGE.format(columns=found["columns"], among=among, order=found["order"], limit=found["limit"])
-        return sql, {**params, "_works": work_sets.flags_of(works)} if among else params
+        return sql, {**params, "_works": bitset_counts.flags_of(works)} if among else params
 
     async def _counts(
         self, page: TablePage, found: re.Match[str], params: dict[str, Any], options: dict[str, Any]
@@ -156,12 +156,12 @@ class PageDatabase(Database):  # type: ignore[misc]
         column, where = found.groupdict().get("column"), found["where"] or ""
         if found["table"] != "works":
             return None if self.is_mutable else await self._counted_before(found["table"], column, where, params)
-        if not page.counted or column not in (None, *work_sets.COLUMNS):
+        if not page.counted or column not in (None, *bitset_counts.COLUMNS):
             return None
-        works = await work_sets.of_list(self, where, params, limit_ms=self._limit_ms(options))
+        works = await bitset_counts.of_list(self, where, params, limit_ms=self._limit_ms(options))
         if column is None:
             return [(None, works.bit_count())]
-        return (await work_sets.of_database(self)).by_column(column, works)
+        return (await bitset_counts.of_database(self)).by_column(column, works)
 
     async def _counted_before(
         self, table: str, column: str | None, where: str, params: dict[str, Any]

@@ -1,9 +1,9 @@
 """Tags as a facet and as a filter: `?_facet_tags=variant` counts, `?_tag=variant:ipt-a` narrows.
 
 `?_tag=design:rct,cluster-rct` means either value; several `_tag` must all match. Facets are counted from sets of works
-(`evidence.publish.work_sets`). Datasette's own `_through` filter is not enough: it compares one column, and the same value can
-exist in two facets (`grief` is a condition and a problem area, `none` a condition and a comparator). Works on the table `works`
-and on any view with a column `doi`.
+(`evidence.publish.bitset_counts`). Datasette's own `_through` filter is not enough: it compares one column, and the same
+value can exist in two facets (`grief` is a condition and a problem area, `none` a condition and a comparator). Works on the
+table `works` and on any view with a column `doi`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from datasette.utils.asgi import BadRequest
 
 from evidence.database import tag_filter
 from evidence.errors import ConfigError
-from evidence.publish import work_sets
+from evidence.publish import bitset_counts
 from evidence.publish.query_cache import CACHE
 
 COMPARISONS = {"": "=", "exact": "=", "not": "≠", "gt": ">", "gte": "≥", "lt": "<", "lte": "≤"}
@@ -58,7 +58,7 @@ class TagFacet(Facet):  # type: ignore[misc]
         size = self.get_facet_size()
         db = self.ds.get_database(self.database)
         works = await self._works(db)
-        rows = (await work_sets.of_database(db)).by_tag(facet, works)[: size + 1]
+        rows = (await bitset_counts.of_database(db)).by_tag(facet, works)[: size + 1]
         labels = await CACHE.get(db.path, "labels", lambda: labels_of(db))
         chosen = self.request.args.getlist("_tag")
         values = []
@@ -94,7 +94,7 @@ class TagFacet(Facet):  # type: ignore[misc]
         if where and "_where" in self.request.args:
             where = f"({where})"  # somebody's own SQL may hold an `or`
         limit = self.ds.setting("facet_time_limit_ms")
-        return await work_sets.of_list(db, where, dict(self.params or {}), limit_ms=limit)
+        return await bitset_counts.of_list(db, where, dict(self.params or {}), limit_ms=limit)
 
 
 async def labels_of(db: Any) -> dict[tuple[str, str], str]:

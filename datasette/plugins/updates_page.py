@@ -18,7 +18,7 @@ from datasette import hookimpl
 from datasette.utils import tilde_encode
 from datasette.utils.asgi import BadRequest, Response
 
-from evidence.database import change_log, tag_filter
+from evidence.database import changes_since_last_run, tag_filter
 from evidence.errors import ConfigError
 from evidence.export import changes_report
 from evidence.publish.query_cache import CACHE
@@ -96,7 +96,7 @@ async def recent_runs(db: Any) -> list[dict[str, Any]]:
     for row in await db.execute(FIRST_OF_EACH, params):
         change = dict(row) | {"label": changes_report.change_label(row)}
         if row["what"] == "notice":
-            change["notice"] = change_log.parse_notice(row["after"], row["doi"]).kind
+            change["notice"] = changes_since_last_run.parse_notice(row["after"], row["doi"]).kind
         found.setdefault((row["run"], row["what"]), []).append(change)
     for run in runs:
         by_kind = {what: sum(n.values()) for what, n in counts.get(run["run"], {}).items()}
@@ -112,7 +112,7 @@ async def recent_runs(db: Any) -> list[dict[str, Any]]:
                     "n": by_kind[what],
                     "works": found[run["run"], what],
                 }
-                for what in change_log.KINDS
+                for what in changes_since_last_run.KINDS
                 if found.get((run["run"], what))
             ],
         }

@@ -1,7 +1,7 @@
 """Reading `evidence.db`, for harvesting, judging, `explain`, `status` and reports. It never writes.
 
 Every function takes an open connection, so that readers and the writer see the same state of a run in progress. Opening is
-`connection`'s; works for exports are `selection`'s; people's decisions are `decisions_ledger`'s.
+`connection`'s; works for exports are `select_works`'s; people's decisions are `read_decisions`'s.
 
 A row of a history table is current while its `last_run` is empty.
 """
@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 
 from evidence.data_model import Citation, Doi, Resolution
-from evidence.database import change_log, schema
+from evidence.database import changes_since_last_run, schema
 from evidence.database.prisma_flow import Flow, read_flow, run_of_day
 from evidence.database.sql_helpers import Row, dict_rows, in_chunks
 
@@ -439,8 +439,8 @@ def flow(conn: sqlite3.Connection, day: str | None = None) -> Flow:
 def changes(
     conn: sqlite3.Connection, since: str | None = None, *, run: int | None = None, tags: bool = False
 ) -> list[Row]:
-    """Announced changes of works, the most serious first (see `change_log`): since a day (ISO), of one run, or (neither) of the
-    last sync that ended and of all runs after it. Changes of tags only with `tags`.
+    """Announced changes of works, the most serious first (see `changes_since_last_run`): since a day (ISO), of one run, or
+    (neither) of the last sync that ended and of all runs after it. Changes of tags only with `tags`.
 
     A row has `change` (its number), run, `announced` (a day), doi (the one its work is kept under now), what, before, after,
     `verdict` (of the work after the change), and title and year as they are today.
@@ -456,8 +456,8 @@ def changes(
             w.year desc, c.doi, c.change
     """  # noqa: S608 - our own conditions
     last = None if run is not None or since else last_finished_sync(conn)
-    values = {"run": run, "since": since, "last": last or 0, "tags": tags, "aside": change_log.ON_REQUEST}
-    return list(dict_rows(conn, sql, values | {"kinds": json.dumps(change_log.KINDS)}))
+    values = {"run": run, "since": since, "last": last or 0, "tags": tags, "aside": changes_since_last_run.ON_REQUEST}
+    return list(dict_rows(conn, sql, values | {"kinds": json.dumps(changes_since_last_run.KINDS)}))
 
 
 def last_finished_sync(conn: sqlite3.Connection) -> int | None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from evidence.data_model import Doi
 from evidence.database import write_history, write_notices, write_records, write_works
-from evidence.database.written_values import JudgedRecord, Written
+from evidence.database.values_for_writer import JudgedRecord, Written
 
 
 def end_aliases(conn: sqlite3.Connection, run: int, records: Sequence[JudgedRecord]) -> None:

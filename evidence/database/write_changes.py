@@ -1,7 +1,7 @@
 """Writing changes: what changed of each work since it was last announced.
 
-`change_log` decides what counts as a change; here its input is read and its result written. Called by `writer` inside its
-transactions; nothing here begins or ends one.
+`changes_since_last_run` decides what counts as a change; here its input is read and its result written. Called by `writer`
+inside its transactions; nothing here begins or ends one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from evidence.data_model import Doi
-from evidence.database import change_log
+from evidence.database import changes_since_last_run
 from evidence.database.sql_helpers import rows_for
 
 _DIFFERS = """
@@ -27,7 +27,7 @@ _DIFFERS = """
                 select * from notices n where n.doi = u.doi and n.undone = 0 order by kind, notice_doi)), '[]')
 """
 """Of the works that were written, those that differ from what was announced: most that are judged again do not. One too many
-costs only time, because `change_log` compares them once more."""
+costs only time, because `changes_since_last_run` compares them once more."""
 
 _ANNOUNCE = """
     insert into announced (doi, verdict, content, same_as, notices, gone, conflict, tags) values (?, ?, ?, ?, ?, ?, ?, ?)
@@ -54,7 +54,7 @@ def announce_contents(conn: sqlite3.Connection) -> None:
     )
 
 
-def announce(conn: sqlite3.Connection, run: int, apart: set[str]) -> list[change_log.Change]:
+def announce(conn: sqlite3.Connection, run: int, apart: set[str]) -> list[changes_since_last_run.Change]:
     """Write what changed since the last announcement as changes of this run, but for the works `apart`; returns the changes."""
     if not unannounced(conn) - apart:
         return []
@@ -77,7 +77,7 @@ def announce(conn: sqlite3.Connection, run: int, apart: set[str]) -> list[change
     verdicts = dict(
         rows_for(conn, "select doi, verdict from {j} join works on doi = j.value", sorted({doi for _, doi in targets}))
     )
-    found = change_log.find_changes(before, now, aliases, verdicts)
+    found = changes_since_last_run.find_changes(before, now, aliases, verdicts)
     conn.executemany(
         "insert into changes (run, doi, what, before, after, verdict) values (?, ?, ?, ?, ?, ?)",
         [(run, c.doi, c.what, c.before, c.after, c.verdict) for c in found],
@@ -90,16 +90,18 @@ def announce(conn: sqlite3.Connection, run: int, apart: set[str]) -> list[change
     return found
 
 
-def _current_states(conn: sqlite3.Connection, dois: Sequence[str]) -> dict[str, change_log.WorkState | None]:
+def _current_states(
+    conn: sqlite3.Connection, dois: Sequence[str]
+) -> dict[str, changes_since_last_run.WorkState | None]:
     """The state of these records; None for one that is not a work any more."""
-    found: dict[str, change_log.WorkState | None] = dict.fromkeys(dois)
-    notices: dict[str, list[change_log.WorkNotice]] = {}
+    found: dict[str, changes_since_last_run.WorkState | None] = dict.fromkeys(dois)
+    notices: dict[str, list[changes_since_last_run.WorkNotice]] = {}
     for doi, *notice in rows_for(
         conn,
         "select doi, kind, notice_doi, stands_on, relation from {j} join notices on doi = j.value where undone = 0",
         dois,
     ):
-        notices.setdefault(doi, []).append(change_log.WorkNotice(*notice))
+        notices.setdefault(doi, []).append(changes_since_last_run.WorkNotice(*notice))
     tags: dict[str, list[str]] = {}
     for doi, tag in rows_for(
         conn, "select t.doi, t.facet || ':' || t.value from {j} join tags t on t.doi = j.value", dois
@@ -108,7 +110,7 @@ def _current_states(conn: sqlite3.Connection, dois: Sequence[str]) -> dict[str, 
     for doi, verdict, content, same_as, gone, conflict in rows_for(
         conn, "select doi, verdict, content, same_as, gone, conflict from {j} join works on doi = j.value", dois
     ):
-        found[doi] = change_log.WorkState(
+        found[doi] = changes_since_last_run.WorkState(
             verdict,
             content,
             same_as,
@@ -120,14 +122,14 @@ def _current_states(conn: sqlite3.Connection, dois: Sequence[str]) -> dict[str, 
     return found
 
 
-def _announced_states(conn: sqlite3.Connection, dois: Iterable[str]) -> dict[str, change_log.WorkState]:
+def _announced_states(conn: sqlite3.Connection, dois: Iterable[str]) -> dict[str, changes_since_last_run.WorkState]:
     """What was last announced of these records; those that never were are left out."""
     return {
-        doi: change_log.WorkState(
+        doi: changes_since_last_run.WorkState(
             verdict,
             content,
             same_as,
-            tuple(sorted(change_log.WorkNotice(*notice) for notice in json.loads(notices))),
+            tuple(sorted(changes_since_last_run.WorkNotice(*notice) for notice in json.loads(notices))),
             gone,
             conflict,
             tuple(sorted(json.loads(tags))),
@@ -141,7 +143,7 @@ def _announced_states(conn: sqlite3.Connection, dois: Iterable[str]) -> dict[str
     }
 
 
-def _announced_row(doi: str, state: change_log.WorkState) -> tuple[Any, ...]:
+def _announced_row(doi: str, state: changes_since_last_run.WorkState) -> tuple[Any, ...]:
     return (
         doi,
         state.verdict,

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from evidence.data_model import Doi
 from evidence.database import write_history, write_notices
-from evidence.database.written_values import TagUpdate
+from evidence.database.values_for_writer import TagUpdate
 
 
 def set_duplicates(

@@ -14,7 +14,7 @@ from typing import Any
 from evidence import __version__
 from evidence.data_model import Doi, Resolution
 from evidence.database.sql_helpers import chunks, placeholders
-from evidence.database.written_values import (
+from evidence.database.values_for_writer import (
     Counted,
     HarvestedPage,
     JudgedRecord,

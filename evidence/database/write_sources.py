@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from evidence.data_model import Doi
 from evidence.database import write_history
-from evidence.database.written_values import SourceState
+from evidence.database.values_for_writer import SourceState
 
 
 def register(

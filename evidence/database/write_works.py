@@ -12,9 +12,9 @@ from typing import Any
 
 from evidence.author_names import cite_authors
 from evidence.data_model import Doi, Judgement, Work
-from evidence.database import change_log, write_notices
+from evidence.database import changes_since_last_run, write_notices
 from evidence.database.sql_helpers import chunks, placeholders
-from evidence.database.written_values import JudgedRecord
+from evidence.database.values_for_writer import JudgedRecord
 
 _COLUMNS = tuple(
     """
@@ -142,7 +142,7 @@ def record_columns(work: Work) -> dict[str, Any]:
         "event_place": work.event.place if work.event else None,
         "event_dates": work.event.dates if work.event else None,
         "licence": _licence_of(work),
-        "content": change_log.content_digest(work),
+        "content": changes_since_last_run.content_digest(work),
         **{name: getattr(work, name) for name in _COPIED},
     }
 

@@ -5,7 +5,7 @@ spans both, and no harvest writes to the ledger. An unchanged record costs no wr
 its content differs, a derived row is replaced only when it differs.
 
 The SQL is in the `write_…` modules, one for each subject; they are called from here alone. Reading is in `read_queries`,
-`selection` and `decisions_ledger`.
+`select_works` and `read_decisions`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sqlite_utils import Database
 
 from evidence.data_model import SAME_WORK, Decision, Doi
 from evidence.database import (
-    change_log,
+    changes_since_last_run,
     connection,
     schema,
     write_aliases,
@@ -35,7 +35,7 @@ from evidence.database import (
     write_works,
 )
 from evidence.database.sql_helpers import chunks, placeholders
-from evidence.database.written_values import HarvestedPage, JudgedRecord, SourceState, TagUpdate, Written
+from evidence.database.values_for_writer import HarvestedPage, JudgedRecord, SourceState, TagUpdate, Written
 
 _SHOWN_COLUMNS = "decision, doi, action, verdict, facet, value, reason, reviewer, made_at, rule_said"
 """The columns of `decisions` in `evidence.db`."""
@@ -120,7 +120,7 @@ class Store:
 
     def finish_run(
         self, run: int, outcome: str, counts: dict[str, Any], now: str, *, apart: Collection[str] = ()
-    ) -> list[change_log.Change]:
+    ) -> list[changes_since_last_run.Change]:
         """Close a run with its outcome and counts, and write the log back, so that the one file has everything.
 
         A run that ended (`complete` or `partial`) announces in the same transaction all that has changed since the last
@@ -128,7 +128,7 @@ class Store:
         """
         with self.transaction():
             found = write_changes.announce(self.conn, run, set(apart)) if outcome in ("complete", "partial") else []
-            counts = counts | {"changes": change_log.counts_by_kind(found)}
+            counts = counts | {"changes": changes_since_last_run.counts_by_kind(found)}
             self.conn.execute(
                 "update runs set finished = :now, outcome = :outcome, counts = :counts where run = :run",
                 {"now": now, "outcome": outcome, "counts": json.dumps(counts, ensure_ascii=False), "run": run},

@@ -12,7 +12,7 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 from evidence.evaluation.metrics import Counts, rounded_down
-from evidence.evaluation.screening_accuracy import Screening, Tagging, Trials
+from evidence.evaluation.screening_and_tagging_accuracy import Screening, Tagging, Trials
 from evidence.rules.taxonomy import FACETS
 
 TABLE = Path(__file__).with_name("published_accuracy.csv")

@@ -1,6 +1,7 @@
 """Changes of works as text: the report of `evidence report changes`, the lines of a summary, the labels on the site.
 
-Rows of `read_queries.changes` in, text out; no SQL, no terminal, no clock. `database.change_log` decides what a change is.
+Rows of `read_queries.changes` in, text out; no SQL, no terminal, no clock. `database/changes_since_last_run.py` decides
+what a change is.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from evidence.database import change_log
+from evidence.database import changes_since_last_run
 from evidence.export.wording import count_noun, first_few, verdict_label, work_name
 
 RELATIONS = {
@@ -55,7 +56,7 @@ def changes_report(rows: Sequence[dict[str, Any]]) -> str:
     """The text of `evidence report changes`: the number of each kind, then one line per change, most serious kind first."""
     if not rows:
         return "Nothing is new or changed."
-    lines = [f"{change_counts(change_log.counts_by_kind(rows))}."]
+    lines = [f"{change_counts(changes_since_last_run.counts_by_kind(rows))}."]
     for what, group in groupby(rows, lambda row: row["what"]):
         found = list(group)
         lines += ["", f"{HEADINGS[what]} ({len(found):,}):", *(f"  {change_sentence(row)}" for row in found)]
@@ -86,7 +87,11 @@ def notable_changes(rows: Sequence[dict[str, Any]]) -> list[str]:
 
 def change_counts(counts: Mapping[str, int]) -> str:
     """`1 notice, 2 changed verdicts, 9 new works`: the number of each kind, most serious first; `nothing` where there is none."""
-    phrases = [f"{counts[what]:,} {_COUNTED[what][counts[what] != 1]}" for what in change_log.KINDS if counts.get(what)]
+    phrases = [
+        f"{counts[what]:,} {_COUNTED[what][counts[what] != 1]}"
+        for what in changes_since_last_run.KINDS
+        if counts.get(what)
+    ]
     return ", ".join(phrases) or "nothing"
 
 
@@ -97,7 +102,7 @@ def change_sentence(row: Mapping[str, Any]) -> str:
         case "notice":
             return _notice_sentence(row)
         case "notice-ended":
-            return f"{_kind(change_log.parse_notice(before, row['doi'])).capitalize()} withdrawn: {work}"
+            return f"{_kind(changes_since_last_run.parse_notice(before, row['doi'])).capitalize()} withdrawn: {work}"
         case "reopened":
             return f"{work} — {after}"
         case "gone":
@@ -122,10 +127,10 @@ def change_label(row: Mapping[str, Any]) -> str:
     before, after = row["before"], row["after"]
     match row["what"]:
         case "notice":
-            notice = change_log.parse_notice(after, row["doi"])
+            notice = changes_since_last_run.parse_notice(after, row["doi"])
             return f"{_kind(notice)}{' of its preprint' if notice.relation == 'preprint' else ''}"
         case "notice-ended":
-            return f"{_kind(change_log.parse_notice(before, row['doi']))} withdrawn"
+            return f"{_kind(changes_since_last_run.parse_notice(before, row['doi']))} withdrawn"
         case "reopened":
             return "decision to look at again"
         case "gone":
@@ -145,7 +150,7 @@ def change_label(row: Mapping[str, Any]) -> str:
     return str(row["what"])
 
 
-def _kind(notice: change_log.WorkNotice) -> str:
+def _kind(notice: changes_since_last_run.WorkNotice) -> str:
     return notice.kind.replace("-", " ")
 
 
@@ -167,7 +172,7 @@ def _verdict_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
 
 def _notice_sentence(row: Mapping[str, Any]) -> str:
     """`NOTICE retraction of included work 10.1000/x: Title`, with the DOI it was issued for where that is another."""
-    doi, notice = row["doi"], change_log.parse_notice(row["after"], row["doi"])
+    doi, notice = row["doi"], changes_since_last_run.parse_notice(row["after"], row["doi"])
     work = {"include": "included work", "unsure": "a work waiting for a decision:"}.get(row["verdict"], "work")
     if notice.relation == "preprint":
         return f"NOTICE {notice.kind} of {notice.stands_on}, a preprint of {work} {work_name(doi, row['title'])}"

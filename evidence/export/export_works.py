@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from evidence.database.connection import reading
-from evidence.database.selection import Selection, check_selection, selected_works
+from evidence.database.select_works import Selection, check_selection, selected_works
 from evidence.export import atomic_output, file_formats, works_as_of_date
 
 

@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from evidence.database import change_log
+from evidence.database import changes_since_last_run
 from evidence.export.changes_report import change_counts, notable_changes
 from evidence.export.wording import MOST_NAMED, count_noun, first_few, work_name
 
 if TYPE_CHECKING:
-    from evidence.harvest.sync_run import Outcome
+    from evidence.harvest.run_outcome import Outcome
 
 _REQUEST = re.compile(r" \((?:asked \S+(?:, [\w ]+)?|not asked again in this run)\)")
 """What the client appends to a message: the address it asked, which differs from source to source."""
@@ -40,7 +40,7 @@ def sync_summary(outcome: Outcome) -> str:
     parts.append(f"{count_noun(len(outcome.matched), 'record')} matched the searches")
     lines.append("; ".join(parts) + ".")
     if outcome.changes:
-        lines.append(f"Changes: {change_counts(change_log.counts_by_kind(outcome.changes))}.")
+        lines.append(f"Changes: {change_counts(changes_since_last_run.counts_by_kind(outcome.changes))}.")
     elif outcome.outcome == "complete":
         lines.append(f"Nothing new: {_what_was_written(outcome)}.")
     if rejects := outcome.written.rejects:

@@ -21,7 +21,7 @@ from evidence.crossref.normalise import normalise
 from evidence.data_model import Author, Doi, Work
 from evidence.database import tag_filter
 from evidence.database.prisma_flow import run_of_day
-from evidence.database.selection import NOTICES, Selection, full_text_query, funder_text
+from evidence.database.select_works import NOTICES, Selection, full_text_query, funder_text
 from evidence.database.sql_helpers import Row
 from evidence.database.tag_filter import TagFilter
 from evidence.database.write_works import record_columns

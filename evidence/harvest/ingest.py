@@ -25,12 +25,12 @@ from evidence.crossref.normalise import (
 from evidence.crossref.records_from_files import Unreadable
 from evidence.data_model import Doi, LookupResult, Message, RecordSource, Resolution
 from evidence.database import read_queries
+from evidence.database.values_for_writer import Counted, HarvestedPage, JudgedRecord, Reject, SearchRequest, Sighting
 from evidence.database.writer import Store
-from evidence.database.written_values import Counted, HarvestedPage, JudgedRecord, Reject, SearchRequest, Sighting
 from evidence.errors import RecordError
 from evidence.harvest import rejudge
+from evidence.harvest.run_outcome import Outcome, SyncRun
 from evidence.harvest.sources import FILES_SOURCE
-from evidence.harvest.sync_run import Outcome, SyncRun
 
 
 def ingest(

@@ -11,10 +11,10 @@ from itertools import chain
 
 from evidence.data_model import Doi, LookupResult
 from evidence.database import read_queries
-from evidence.database.written_values import Counted
+from evidence.database.values_for_writer import Counted
 from evidence.harvest.ingest import aliases_of, ingest, look_up, messages_of
+from evidence.harvest.run_outcome import SyncRun
 from evidence.harvest.sources import REFRESH_SOURCE
-from evidence.harvest.sync_run import SyncRun
 
 REFRESH_PART = 500
 """Known works checked, and those that changed fetched and written, at once."""

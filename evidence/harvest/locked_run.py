@@ -26,9 +26,9 @@ from evidence.harvest import sync as stages
 from evidence.harvest.deduplicate import pairs_need_update
 from evidence.harvest.ingest import ingest_unreadable
 from evidence.harvest.progress import NoProgress, Progress
+from evidence.harvest.run_outcome import Outcome
 from evidence.harvest.sources import Config, ReferenceList, Search
 from evidence.harvest.standing_searches import Matcher
-from evidence.harvest.sync_run import Outcome
 from evidence.rules.taxonomy import Taxonomy
 
 log = logging.getLogger(__name__)

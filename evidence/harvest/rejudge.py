@@ -19,8 +19,8 @@ from evidence.crossref.normalise import normalise
 from evidence.current_decisions import decision_id, merged, subject
 from evidence.data_model import SAME_WORK, Decision, Doi, Message, Work
 from evidence.database import read_queries
+from evidence.database.values_for_writer import JudgedRecord, TagUpdate
 from evidence.database.writer import Store
-from evidence.database.written_values import JudgedRecord, TagUpdate
 from evidence.errors import RecordError
 from evidence.harvest.deduplicate import find_duplicates
 from evidence.harvest.progress import Progress

@@ -15,14 +15,14 @@ from evidence import __version__
 from evidence.crossref.normalise import doi_of, serialise_any, title_and_abstract
 from evidence.data_model import Clock, Doi, Message, RecordSource, Resolution, iso_time
 from evidence.database import read_queries
+from evidence.database.values_for_writer import Reject, SearchRequest, Sighting, SourceState
 from evidence.database.writer import Store
-from evidence.database.written_values import Reject, SearchRequest, Sighting, SourceState
 from evidence.errors import SourceError, UnreadError
 from evidence.harvest import known_works, reference_lists, rejudge, standing_searches
 from evidence.harvest.ingest import aliases_of, ingest, look_up, messages_of, reject
 from evidence.harvest.progress import NoProgress, Progress
+from evidence.harvest.run_outcome import Outcome, SyncRun
 from evidence.harvest.sources import FILES_SOURCE, REFRESH_SOURCE, Config, ReferenceList, Search
-from evidence.harvest.sync_run import Outcome, SyncRun
 from evidence.rules.taxonomy import Taxonomy
 
 SHRINKAGE, JUMP, JUMP_FROM = 0.2, 2.0, 20

@@ -33,7 +33,7 @@ from sqlite_utils import Database
 from evidence import DISTRIBUTION, INSTALL, strict_yaml
 from evidence.database import connection, schema
 from evidence.database.connection import open_evidence
-from evidence.database.decisions_ledger import check_ledger, read_ledger
+from evidence.database.read_decisions import check_ledger, read_ledger
 from evidence.errors import BusyError, ConfigError, StoreError
 from evidence.export import atomic_output
 from evidence.harvest import sources

@@ -14,7 +14,7 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
-from evidence.publish import work_sets
+from evidence.publish import bitset_counts
 
 VIEWS = ("evidence_map", "to_check", "prisma_changes")
 """Views that are stored whole and in their order."""
@@ -93,7 +93,7 @@ def add(conn: sqlite3.Connection, metadata: Mapping[str, Any]) -> None:
 
 
 def _add_pairs(conn: sqlite3.Connection) -> None:
-    sets = work_sets.read_sets(conn)
+    sets = bitset_counts.read_sets(conn)
     included = sets.columns["verdict"].get("include", 0)
     tagged = [(facet, value, both) for (facet, value), works in sets.tags.items() if (both := works & included)]
     conn.execute(

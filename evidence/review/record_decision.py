@@ -18,13 +18,13 @@ from evidence.crossref.normalise import normalise
 from evidence.data_model import SAME_WORK, Clock, Decision, Doi, VerdictName, Work, iso_time
 from evidence.database import read_queries, tag_filter, writer
 from evidence.database.connection import open_evidence, reading
-from evidence.database.decisions_ledger import read_ledger
+from evidence.database.read_decisions import read_ledger
 from evidence.database.run_lock import locked
 from evidence.errors import BusyError, ConfigError, StoreError
 from evidence.harvest import rejudge
 from evidence.harvest.progress import NoProgress
-from evidence.rules.engine import WorkTexts
 from evidence.rules.judge import text_digest
+from evidence.rules.rule_matches import WorkTexts
 from evidence.rules.screen import screen
 from evidence.rules.tag import tag
 from evidence.rules.taxonomy import Taxonomy

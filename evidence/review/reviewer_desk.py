@@ -24,7 +24,7 @@ from evidence.current_decisions import decision_id, parse_time
 from evidence.data_model import SAME_WORK, Decision, Doi, VerdictName
 from evidence.database import read_queries, tag_filter
 from evidence.database.connection import reading
-from evidence.database.decisions_ledger import check_ledger, ledger_stamp, read_ledger
+from evidence.database.read_decisions import check_ledger, ledger_stamp, read_ledger
 from evidence.errors import ConfigError
 from evidence.review.record_decision import add_decisions, all_and_current_decisions
 from evidence.rules import taxonomy

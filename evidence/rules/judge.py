@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from evidence.current_decisions import contradictions, current_decisions
 from evidence.data_model import SAME_WORK, Decision, Doi, Judgement, Match, Tag, Work
-from evidence.rules.engine import WorkTexts
+from evidence.rules.rule_matches import WorkTexts
 from evidence.rules.screen import Verdict, screen
 from evidence.rules.tag import tag
 from evidence.rules.taxonomy import SCREEN, Ruleset, Taxonomy, ValueKey

@@ -1,7 +1,7 @@
 """The rule language: what a term means, and where it occurs in a text.
 
 This module parses terms and finds them. It may not read files, and it knows no facets and no rules: `taxonomy` reads the
-terms, `engine` applies the rules made of them.
+terms, `rule_matches` applies the rules made of them.
 
 A **term** is what a person writes in a rule (or under `phrases` in sources.yaml):
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from evidence.data_model import Match, VerdictName, Work
-from evidence.rules.engine import TITLE, RuleMatches, WorkTexts
+from evidence.rules.rule_matches import TITLE, RuleMatches, WorkTexts
 from evidence.rules.taxonomy import SCREEN, Taxonomy
 
 Basis = Literal["title", "title+abstract", "nothing"]

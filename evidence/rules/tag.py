@@ -6,7 +6,7 @@ It reads one work at a time. It may not know the verdict, people's decisions, th
 from __future__ import annotations
 
 from evidence.data_model import Tag, Work
-from evidence.rules.engine import RuleMatches, WorkTexts
+from evidence.rules.rule_matches import RuleMatches, WorkTexts
 from evidence.rules.taxonomy import Ruleset
 
 

@@ -4,7 +4,7 @@ A file is a facet: `facet, label, values: [{id, label, means, rules, examples, c
 form, its values are the verdicts. `shared_phrases.yaml` holds the named lists that rules share. The rule language is
 described in `phrase_matching`.
 
-This module reads files and prepares rules. It may not apply them: `engine`, `screen` and `tag` do.
+This module reads files and prepares rules. It may not apply them: `rule_matches`, `screen` and `tag` do.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from evidence import UPGRADE, cli, strict_yaml
 from evidence.data_model import Doi
 from evidence.database import connection, read_queries
 from evidence.database.connection import open_evidence
-from evidence.database.decisions_ledger import read_ledger
+from evidence.database.read_decisions import read_ledger
 from evidence.database.run_lock import locked
 from evidence.database.writer import append_to_ledger, open_store
 from evidence.errors import LockedError, StoreError

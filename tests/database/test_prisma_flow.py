@@ -20,8 +20,8 @@ from evidence import strict_yaml
 from evidence.data_model import SAME_WORK, Doi, Judgement, Work
 from evidence.database import prisma_flow, read_queries
 from evidence.database.connection import reading
+from evidence.database.values_for_writer import HarvestedPage, JudgedRecord, Reject, Sighting
 from evidence.database.writer import Store, open_store
-from evidence.database.written_values import HarvestedPage, JudgedRecord, Reject, Sighting
 from evidence.export import prisma_report
 from evidence.harvest import sources
 from evidence.harvest.sync import sync

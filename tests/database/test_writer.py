@@ -17,8 +17,8 @@ from evidence import current_decisions
 from evidence.data_model import Author, Doi, Judgement, Match, Notice, Relation, Tag, Work
 from evidence.database import read_queries, schema
 from evidence.database.connection import open_evidence
+from evidence.database.values_for_writer import HarvestedPage, JudgedRecord, Reject, SearchRequest, Sighting
 from evidence.database.writer import Store, open_store
-from evidence.database.written_values import HarvestedPage, JudgedRecord, Reject, SearchRequest, Sighting
 from evidence.errors import StoreError
 from tests.builders import decision
 

@@ -22,9 +22,9 @@ from evidence import plain_text
 from evidence.author_names import full_names
 from evidence.crossref.normalise import doi_of, normalise, serialise
 from evidence.data_model import Doi, Event, Funder, Judgement, Licence, Message
-from evidence.database.selection import full_rows
+from evidence.database.select_works import full_rows
+from evidence.database.values_for_writer import HarvestedPage, JudgedRecord
 from evidence.database.writer import Store, open_store
-from evidence.database.written_values import HarvestedPage, JudgedRecord
 from evidence.errors import RecordError
 from evidence.export import file_formats
 from evidence.harvest import rejudge

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from evidence.data_model import Doi
-from evidence.database.written_values import Written
+from evidence.database.values_for_writer import Written
 from evidence.export import changes_report, explanation, prisma_report, status_report, sync_summary
 from evidence.export.wording import count_noun
-from evidence.harvest.sync_run import Outcome
+from evidence.harvest.run_outcome import Outcome
 
 
 def test_the_summary_of_a_run_without_changes() -> None:

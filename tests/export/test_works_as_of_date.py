@@ -29,7 +29,7 @@ from evidence import strict_yaml
 from evidence.data_model import SAME_WORK, Doi, LookupResult, Message, RecordStatus
 from evidence.database import read_queries
 from evidence.database.connection import reading
-from evidence.database.selection import Selection, selected_works
+from evidence.database.select_works import Selection, selected_works
 from evidence.database.tag_filter import TagFilter
 from evidence.database.writer import open_store
 from evidence.errors import ConfigError

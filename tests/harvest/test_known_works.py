@@ -18,17 +18,17 @@ from evidence.crossref.normalise import serialise
 from evidence.current_decisions import decision_id
 from evidence.data_model import SAME_WORK, Author, Decision, Doi, Message, Work
 from evidence.database import prisma_flow, read_queries
-from evidence.database.selection import Selection, selected_works
+from evidence.database.select_works import Selection, selected_works
+from evidence.database.values_for_writer import HarvestedPage
 from evidence.database.writer import Store, open_store
-from evidence.database.written_values import HarvestedPage
 from evidence.export import changes_report, explanation, status_report, sync_summary
 from evidence.harvest import rejudge, sources
 from evidence.harvest.known_works import LOOK_UP_GONE_EVERY
 from evidence.harvest.locked_run import rejudge_database, run_sync
 from evidence.harvest.progress import NoProgress
+from evidence.harvest.run_outcome import Outcome
 from evidence.harvest.sources import Config, ReferenceList
 from evidence.harvest.sync import sync
-from evidence.harvest.sync_run import Outcome
 from evidence.review.record_decision import add_decisions
 from evidence.rules.taxonomy import Taxonomy
 from tests.builders import (

@@ -19,8 +19,8 @@ from evidence.export import sync_summary
 from evidence.harvest import sources
 from evidence.harvest.locked_run import run_sync
 from evidence.harvest.progress import NoProgress
+from evidence.harvest.run_outcome import Outcome
 from evidence.harvest.sources import Config
-from evidence.harvest.sync_run import Outcome
 from evidence.rules.taxonomy import Taxonomy
 from tests.builders import FONAGY, LIPSITZ, MARKOWITZ, STANGIER, WORKS
 from tests.loopback import Fault, LoopbackCrossref, Request

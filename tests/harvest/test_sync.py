@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from evidence import strict_yaml
 from evidence.data_model import SAME_WORK, Doi, LookupResult, Message, Page, Query, Window
 from evidence.database import read_queries
-from evidence.database.selection import Selection, selected_works
+from evidence.database.select_works import Selection, selected_works
 from evidence.database.writer import Store, open_store
 from evidence.errors import UnavailableError
 from evidence.export import prisma_report, status_report, sync_summary
 from evidence.harvest import sources
+from evidence.harvest.run_outcome import Outcome
 from evidence.harvest.sources import Config, ReferenceList, Search
 from evidence.harvest.sync import sync
-from evidence.harvest.sync_run import Outcome
 from evidence.rules.taxonomy import Taxonomy
 from tests.builders import (
     FONAGY,

@@ -21,15 +21,15 @@ from hypothesis import strategies as st
 from evidence import strict_yaml
 from evidence.crossref.normalise import serialise
 from evidence.data_model import SAME_WORK, Doi, Message
-from evidence.database import change_log, read_queries, write_notices
-from evidence.database.selection import Selection, selected_works
+from evidence.database import changes_since_last_run, read_queries, write_notices
+from evidence.database.select_works import Selection, selected_works
+from evidence.database.values_for_writer import HarvestedPage
 from evidence.database.writer import Store, open_store
-from evidence.database.written_values import HarvestedPage
 from evidence.export import explanation, sync_summary
 from evidence.harvest import rejudge, sources
+from evidence.harvest.run_outcome import Outcome
 from evidence.harvest.sources import Config
 from evidence.harvest.sync import sync
-from evidence.harvest.sync_run import Outcome
 from evidence.linkage import retraction_notices
 from evidence.linkage.retraction_notices import Facts, RecordGroup, Statement
 from evidence.review.record_decision import add_decisions
@@ -660,7 +660,7 @@ def go(tmp_path: Path, book: Taxonomy, clock: Callable[[], datetime]) -> Iterato
 def noticed(outcome: Outcome) -> list[tuple[str, str]]:
     """(work, DOI the notice was issued for)"""
     return [
-        (c["doi"], change_log.parse_notice(c["after"], c["doi"]).stands_on)
+        (c["doi"], changes_since_last_run.parse_notice(c["after"], c["doi"]).stands_on)
         for c in outcome.changes
         if c["what"] == "notice"
     ]

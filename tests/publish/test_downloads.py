@@ -14,7 +14,7 @@ from datasette.app import Datasette
 from evidence.author_names import full_names
 from evidence.data_model import Doi
 from evidence.database.connection import open_evidence
-from evidence.database.selection import full_rows
+from evidence.database.select_works import full_rows
 from evidence.export import file_formats
 from evidence.publish import serve
 from tests import site_sample

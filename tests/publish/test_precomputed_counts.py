@@ -16,9 +16,9 @@ from datasette.app import Datasette
 
 from evidence.database import schema
 from evidence.publish import immutable_copy, precomputed_counts, serve
-from tests.publish import test_work_sets
+from tests.publish import test_bitset_counts
 
-FACETS = tuple(test_work_sets.FACETS)
+FACETS = tuple(test_bitset_counts.FACETS)
 RULES = tuple(f"rule-{n}" for n in range(7))
 PAGES = (
     *(f"/evidence/{name}.json?_shape=objects" for name in precomputed_counts.QUERIES),
@@ -41,7 +41,7 @@ PAGES = (
 def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A database with citations, reasons and sightings in it, and the folder of its published copy."""
     place = tmp_path_factory.mktemp("precomputed")
-    db = test_work_sets.make(place / "evidence.db", 300, 5)
+    db = test_bitset_counts.make(place / "evidence.db", 300, 5)
     fill(db, random.Random(5))
     done = immutable_copy.publish(db, place / "site", now=lambda: datetime(2026, 11, 24, tzinfo=UTC))
     return db, done.folder
@@ -159,7 +159,7 @@ async def test_a_copy_that_may_be_written_to_is_counted(both: tuple[Path, Path],
 
 
 def test_an_empty_database_can_be_published(tmp_path: Path) -> None:
-    db = test_work_sets.make(tmp_path / "evidence.db", 0, 1)
+    db = test_bitset_counts.make(tmp_path / "evidence.db", 0, 1)
     done = immutable_copy.publish(db, tmp_path / "site", now=lambda: datetime(2026, 11, 24, tzinfo=UTC))
     with closing(sqlite3.connect(done.folder / "evidence.db")) as conn:
         for view in precomputed_counts.VIEWS:

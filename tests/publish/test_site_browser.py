@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from evidence.crossref.records_from_files import snapshot_files
-from evidence.database.decisions_ledger import read_ledger
+from evidence.database.read_decisions import read_ledger
 from evidence.harvest import sources
 from evidence.harvest.locked_run import FileInput, run_sync
 from evidence.harvest.progress import NoProgress

@@ -19,7 +19,7 @@ from evidence.crossref.records_from_files import snapshot_files
 from evidence.current_decisions import current_decisions
 from evidence.data_model import SAME_WORK, Doi
 from evidence.database.connection import open_evidence
-from evidence.database.decisions_ledger import read_ledger
+from evidence.database.read_decisions import read_ledger
 from evidence.database.run_lock import locked
 from evidence.errors import ConfigError
 from evidence.harvest import sources

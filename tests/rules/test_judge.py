@@ -16,9 +16,9 @@ from evidence.crossref.normalise import normalise
 from evidence.current_decisions import decision_id, infer_seen
 from evidence.data_model import SAME_WORK, Decision, Doi, Work
 from evidence.errors import RecordError
-from evidence.evaluation.screening_accuracy import labelled_records
+from evidence.evaluation.screening_and_tagging_accuracy import labelled_records
 from evidence.review import agreement
-from evidence.rules import engine
+from evidence.rules import rule_matches
 from evidence.rules.judge import judge, text_digest
 from evidence.rules.phrase_matching import Text
 from evidence.rules.taxonomy import Taxonomy
@@ -114,7 +114,7 @@ def test_each_field_is_prepared_once_for_screening_and_tagging(book: Taxonomy, m
             prepared.append(text)
             super().__init__(text)
 
-    monkeypatch.setattr(engine, "Text", CountedText)
+    monkeypatch.setattr(rule_matches, "Text", CountedText)
     work = replace(WORK, abstract="Interpersonal psychotherapy for depression.", kind="journal-article")
     judge(work, book, [said("tag", None, facet="format", value="group")])
     assert len(prepared) == len(set(prepared)) >= 2

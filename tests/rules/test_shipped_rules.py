@@ -8,7 +8,7 @@ import pytest
 
 from evidence.data_model import Doi, Work
 from evidence.rules import taxonomy
-from evidence.rules.engine import RuleMatches, WorkTexts
+from evidence.rules.rule_matches import RuleMatches, WorkTexts
 from evidence.rules.tag import tag
 from evidence.rules.taxonomy import Taxonomy, Value
 

@@ -8,7 +8,7 @@ import pytest
 
 from evidence.data_model import Doi, Match, Work
 from evidence.rules import taxonomy
-from evidence.rules.engine import MATCHES_PER_RULE
+from evidence.rules.rule_matches import MATCHES_PER_RULE
 from evidence.rules.tag import tag
 from evidence.rules.taxonomy import Taxonomy
 

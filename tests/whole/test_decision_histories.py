@@ -37,7 +37,7 @@ from hypothesis.stateful import (
 from evidence import current_decisions
 from evidence.crossref.normalise import normalise
 from evidence.data_model import SAME_WORK, Decision, Doi, Message
-from evidence.database.decisions_ledger import read_ledger
+from evidence.database.read_decisions import read_ledger
 from evidence.database.writer import open_store
 from evidence.errors import ConfigError
 from evidence.harvest.sync import sync

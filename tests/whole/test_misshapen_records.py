@@ -26,9 +26,9 @@ from evidence.database.writer import Store, open_store
 from evidence.harvest import sources
 from evidence.harvest.locked_run import FileInput, run_sync
 from evidence.harvest.progress import NoProgress
+from evidence.harvest.run_outcome import Outcome
 from evidence.harvest.sources import Config
 from evidence.harvest.sync import sync
-from evidence.harvest.sync_run import Outcome
 from evidence.rules.taxonomy import Taxonomy
 from tests.builders import LIPSITZ, MARKOWITZ, STANGIER, WORKS, message, person
 from tests.loopback import LoopbackCrossref

@@ -25,8 +25,8 @@ from evidence import strict_yaml
 from evidence.data_model import Message
 from evidence.database.writer import open_store
 from evidence.harvest import sources
+from evidence.harvest.run_outcome import Outcome
 from evidence.harvest.sync import sync
-from evidence.harvest.sync_run import Outcome
 from evidence.rules import taxonomy
 from tests.world import DAY, REFERENCE_LIST, Killed, World, copy_databases, put_back
 

@@ -13,14 +13,14 @@ from evidence import current_decisions, strict_yaml
 from evidence.data_model import SAME_WORK, Decision, Doi, Message
 from evidence.database import read_queries
 from evidence.database.connection import reading
-from evidence.database.decisions_ledger import read_ledger
+from evidence.database.read_decisions import read_ledger
 from evidence.database.writer import open_store
 from evidence.errors import ConfigError
 from evidence.harvest import rejudge, sources
 from evidence.harvest.locked_run import rejudge_database
 from evidence.harvest.progress import NoProgress
+from evidence.harvest.run_outcome import Outcome
 from evidence.harvest.sync import sync
-from evidence.harvest.sync_run import Outcome
 from evidence.review import decisions_csv
 from evidence.review.record_decision import add_decisions, import_decisions
 from evidence.rules.taxonomy import Taxonomy

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from evidence.database import change_log
+from evidence.database import changes_since_last_run
 from evidence.publish import immutable_copy
 from evidence.rules import taxonomy
 from evidence.rules.taxonomy import Taxonomy
@@ -479,7 +479,7 @@ def test_a_year_that_is_written_down(tmp_path: Path) -> None:
     year.look_back()
     assert len(year.kept) == 12
     happened = {what for (what,) in year.ann.rows("select what from changes")}
-    assert happened == set(change_log.KINDS), "a kind of change that no month had"
+    assert happened == set(changes_since_last_run.KINDS), "a kind of change that no month had"
     outcomes = Counter(outcome for (outcome,) in year.ann.rows("select outcome from runs"))
     assert (outcomes["partial"], outcomes["crashed"], outcomes["running"]) == (1, 2, 0), outcomes
     assert year.kept["2026-12-28"]["boxes"]["same_work"] > 2

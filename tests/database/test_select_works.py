@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evidence.database.selection import full_text_query
+from evidence.database.select_works import full_text_query
 from evidence.errors import ConfigError
 
 TEXT = "Grief in interpersonal psychotherapy: IPT-A or not"

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from sqlite_utils import Database
 
 from evidence.database import schema
-from evidence.publish import serve, work_sets
+from evidence.publish import bitset_counts, serve
 from evidence.rules import trial_designs
 
 SITE = serve.site_folder()
@@ -253,13 +253,15 @@ def test_sets_count_as_sql_does(tmp_path_factory: pytest.TempPathFactory, seed: 
     path = make(tmp_path_factory.mktemp("sets") / "a.db", count, seed)
     chance = random.Random(seed)
     with closing(sqlite3.connect(path)) as conn:
-        known = work_sets.read_sets(conn)
+        known = bitset_counts.read_sets(conn)
         assert known.works.bit_count() == count
         rows = conn.execute("select rowid from works").fetchall()
         few = chance.sample(rows, chance.randint(0, count))
         works = known.set_of([*few, (0,), (-3,), (10**6,)])
-        assert work_sets.rowids_of(works) == sorted(number for (number,) in few)
-        assert [n for n, mark in enumerate(work_sets.flags_of(works)) if mark == ord("1")] == work_sets.rowids_of(works)
+        assert bitset_counts.rowids_of(works) == sorted(number for (number,) in few)
+        assert [
+            n for n, mark in enumerate(bitset_counts.flags_of(works)) if mark == ord("1")
+        ] == bitset_counts.rowids_of(works)
         listed = ", ".join(str(number) for (number,) in few)
         for facet in (*FACETS, "nothing"):
             sql = f"""
@@ -267,7 +269,7 @@ def test_sets_count_as_sql_does(tmp_path_factory: pytest.TempPathFactory, seed: 
                 where facet = ? and works.rowid in ({listed}) group by value order by n desc, value
             """
             assert known.by_tag(facet, works) == conn.execute(sql, (facet,)).fetchall()
-        for column in work_sets.COLUMNS:
+        for column in bitset_counts.COLUMNS:
             sql = f"""
                 select {column}, count(*) as n from works where {column} is not null and rowid in ({listed})
                 group by 1 order by n desc, 1
@@ -287,7 +289,7 @@ def test_sets_count_as_sql_does(tmp_path_factory: pytest.TempPathFactory, seed: 
     ],
 )  # fmt: skip
 def test_a_where_clause_is_split_at_its_own_ands(where: str, expected: list[str]) -> None:
-    assert work_sets.conditions(where) == expected
+    assert bitset_counts.conditions(where) == expected
 
 
 MAP = """

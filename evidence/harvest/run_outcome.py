@@ -9,10 +9,10 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from evidence.data_model import Clock, Decision, Doi, RecordSource
-from evidence.database import change_log
+from evidence.database import changes_since_last_run
 from evidence.database.sql_helpers import Row
+from evidence.database.values_for_writer import Written
 from evidence.database.writer import Store
-from evidence.database.written_values import Written
 from evidence.harvest import standing_searches
 from evidence.harvest.progress import Progress
 from evidence.rules.taxonomy import Taxonomy
@@ -55,7 +55,7 @@ class Outcome:
         return {
             "citations": dict(sorted(self.citations.items())),
             "matched": len(self.matched),
-            "changes": change_log.counts_by_kind(self.changes),
+            "changes": changes_since_last_run.counts_by_kind(self.changes),
             "sightings": self.written.sightings,
             "rejects": self.written.rejects,
             "rejudged": self.rejudged,

@@ -20,18 +20,18 @@ from hypothesis import strategies as st
 
 from evidence import strict_yaml
 from evidence.data_model import Author, Doi, Work
-from evidence.database import change_log, read_queries
-from evidence.database.change_log import Change, WorkNotice, WorkState
+from evidence.database import changes_since_last_run, read_queries
+from evidence.database.changes_since_last_run import Change, WorkNotice, WorkState
 from evidence.database.connection import reading
-from evidence.database.selection import Selection, selected_works
+from evidence.database.select_works import Selection, selected_works
 from evidence.database.sql_helpers import Row
 from evidence.database.writer import Store, open_store
 from evidence.errors import SourceError
 from evidence.export import changes_report, sync_summary
 from evidence.harvest import sources
 from evidence.harvest.locked_run import rejudge_database
+from evidence.harvest.run_outcome import Outcome
 from evidence.harvest.sync import sync
-from evidence.harvest.sync_run import Outcome
 from evidence.publish import serve
 from evidence.review.record_decision import add_decisions
 from evidence.rules.taxonomy import Taxonomy
@@ -84,11 +84,11 @@ class Review:
         """Report, page, front page and feed say these changes, which one run announced; returns the page of that run."""
         (run,) = {row["run"] for row in rows}
         assert self.changes(run=run) == rows
-        words = changes_report.change_counts(change_log.counts_by_kind(rows))
+        words = changes_report.change_counts(changes_since_last_run.counts_by_kind(rows))
         assert changes_report.changes_report(rows).startswith(f"{words}.\n")
         shown = (await self.page("/changes")).split(f'id="run-{run}"')[1].split("</section>")[0]
         assert words[1:] in shown  # the page begins with a capital
-        kinds = change_log.counts_by_kind(rows)
+        kinds = changes_since_last_run.counts_by_kind(rows)
         for what, n in kinds.items():
             part = shown.split(f"<h3>{changes_report.HEADINGS[what]}</h3>")[1].split("</ol>")[0]
             assert part.count("<li>") == n, what
@@ -137,7 +137,12 @@ async def test_the_next_sync_announces_what_a_killed_sync_did(review: Review) ->
         assert conn.execute("select outcome from runs order by run desc limit 1").fetchone() == ("crashed",)
         assert conn.execute("select count(*) from works where doi like '10.5555/work.%'").fetchone() == (9,)
     outcome = review.sync(*world)
-    assert change_log.counts_by_kind(outcome.changes) == {"notice": 1, "reopened": 1, "content": 1, "new": 9}
+    assert changes_since_last_run.counts_by_kind(outcome.changes) == {
+        "notice": 1,
+        "reopened": 1,
+        "content": 1,
+        "new": 9,
+    }
     said = sync_summary.sync_summary(outcome)
     assert said.startswith(f"NOTICE retraction of included work {STANGIER['DOI']}")
     assert f"1 decision to look at again (`evidence decisions conflicts`): {MARKOWITZ['DOI']}." in said
@@ -171,7 +176,10 @@ def test_after_a_month_of_failures_everything_is_announced_once(review: Review) 
     review.sync()
     world = [LIPSITZ, FONAGY, MARKOWITZ, RETRACTED, *MORE]
     partial = review.sync(crossref=FailingSource(world))
-    assert (partial.outcome, change_log.counts_by_kind(partial.changes)) == ("partial", {"notice": 1, "new": 9})
+    assert (partial.outcome, changes_since_last_run.counts_by_kind(partial.changes)) == (
+        "partial",
+        {"notice": 1, "new": 9},
+    )
     assert review.sync(crossref=FailingSource(world)).changes == []
     gone = review.sync(LIPSITZ, FONAGY, RETRACTED, *MORE)
     assert announced(gone.changes) == {("gone", MARKOWITZ["DOI"], None, "2026-11-24")}
@@ -206,7 +214,7 @@ async def test_changes_of_tags_are_shown_on_request_and_are_not_in_the_feed(revi
     feed, page = await review.feed(), await review.page("/changes")
     review.book = edited(tmp_path / "rules", format=lambda t: t.replace("any: [", "any: [ruritania*, ", 1))
     changes = review.judge()
-    assert change_log.counts_by_kind(changes) == {"tags": 100}
+    assert changes_since_last_run.counts_by_kind(changes) == {"tags": 100}
     assert all(row["before"] is None and row["after"].startswith("format:") for row in changes)
     assert await review.feed() == feed
     assert re.sub(r"\d+", "", await review.page("/changes")) == re.sub(r"\d+", "", page)
@@ -292,23 +300,23 @@ def test_an_upgrade_announces_nothing_and_the_first_sync_after_it_all(review: Re
 def test_what_counts_as_content_of_an_author(other: dict[str, Any], differs: bool) -> None:
     base = {"family": "Stangier", "given": "U."}
     one, two = (Work(Doi("10.1/a"), title="T", authors=(Author(**said),)) for said in (base, base | other))
-    assert (change_log.content_digest(one) != change_log.content_digest(two)) is differs
+    assert (changes_since_last_run.content_digest(one) != changes_since_last_run.content_digest(two)) is differs
 
 
 def test_what_counts_as_content_of_a_work() -> None:
     work = Work(Doi("10.1/a"), "T", "A", "C", "P", "2020", 2020, "journal-article")
     others = [replace(work, title="x"), replace(work, abstract="x"), replace(work, container="x"),
               replace(work, issued="x"), replace(work, kind="x")]  # fmt: skip
-    assert len({change_log.content_digest(other) for other in (work, *others)}) == 6
-    assert change_log.content_digest(
+    assert len({changes_since_last_run.content_digest(other) for other in (work, *others)}) == 6
+    assert changes_since_last_run.content_digest(
         replace(work, volume="3", publisher="Q", doi=Doi("10.1/b"))
-    ) == change_log.content_digest(work)
+    ) == changes_since_last_run.content_digest(work)
 
 
 def changed(before: Mapping[str, WorkState], now: Mapping[str, WorkState | None], **aliases: str) -> list[Change]:
     return [
         Change(c.doi, c.what, c.before, c.after)
-        for c in change_log.find_changes(
+        for c in changes_since_last_run.find_changes(
             before, now, {key.replace("_", "/"): value for key, value in aliases.items()}, {}
         )
     ]
@@ -369,7 +377,7 @@ def test_a_duplicate_of_a_work_that_moved_is_not_announced() -> None:
     ],
 )
 def test_the_text_of_a_notice_is_read_back(notice: WorkNotice) -> None:
-    assert change_log.parse_notice(change_log.notice_text(notice, "a"), "a") == notice
+    assert changes_since_last_run.parse_notice(changes_since_last_run.notice_text(notice, "a"), "a") == notice
 
 
 # ---------------------------------------------------------------------- any history

@@ -12,9 +12,9 @@ import pytest
 
 from evidence.data_model import Doi, Work
 from evidence.errors import ConfigError
-from evidence.evaluation import screening_accuracy
+from evidence.evaluation import screening_and_tagging_accuracy
 from evidence.evaluation.metrics import Counts
-from evidence.evaluation.screening_accuracy import LabelledRecord
+from evidence.evaluation.screening_and_tagging_accuracy import LabelledRecord
 from evidence.rules import taxonomy
 from evidence.rules.taxonomy import Taxonomy
 from tests.data import SAMPLES, find
@@ -45,7 +45,7 @@ def test_screening_counts_by_what_there_was_to_read() -> None:
         row("e", "Interpersonal psychotherapy", False, abstract=SILENT),
         row("f", "Interpersonal psychotherapy", True, False),
     ]
-    both, title = screening_accuracy.measure_screening(rows, BOOK)
+    both, title = screening_and_tagging_accuracy.measure_screening(rows, BOOK)
     assert (both.basis, both.rows, both.relevant, both.unsure, both.relevant_excluded) == ("title+abstract", 3, 1, 0, 1)
     assert (both.counts.right, both.counts.wrong, both.counts.missed) == (0, 1, 1)
     assert (title.basis, title.rows, title.relevant, title.unsure, title.relevant_excluded) == ("title", 2, 2, 1, 0)
@@ -61,7 +61,7 @@ def test_tags_count_precision_on_either_and_recall_on_both() -> None:
         ({"format": frozenset({"group"}), "condition": frozenset()}, {"format": frozenset({"group", "individual"})}),
     )
     alone = row("y", "Interpersonal psychotherapy by telephone", True, format=["couple"])
-    measured = screening_accuracy.measure_tagging([one, alone], BOOK)
+    measured = screening_and_tagging_accuracy.measure_tagging([one, alone], BOOK)
     assert measured.rows == 1  # the row that only one reader labelled is left out
     given, expected = measured.values["format", "group"]
     assert (given.right, given.wrong, expected.right, expected.missed) == (1, 0, 1, 0)
@@ -85,7 +85,7 @@ def test_trials_are_told_on_any_subject() -> None:
         LabelledRecord("3", Work(doi=Doi("10.1000/3"), title="Garlic as an insect repellent"), randomised=True),
         row("4", "Not labelled", True),
     ]
-    measured = screening_accuracy.measure_trials(rows, BOOK)
+    measured = screening_and_tagging_accuracy.measure_trials(rows, BOOK)
     assert (measured.counts.right, measured.counts.wrong, measured.counts.missed) == (1, 0, 1)
     assert [d.row for d in measured.disagreements] == ["3"]
 
@@ -96,11 +96,11 @@ def test_files_of_every_shape_are_read(tmp_path: Path) -> None:
         writer = csv.writer(file)
         writer.writerow(["id", "doi", "title", "abstract", "label_relevant", "hard_negative"])
         writer.writerow(["G1", "", "A title", "", "1", ""])
-    (first,) = screening_accuracy.labelled_records(labelled)
+    (first,) = screening_and_tagging_accuracy.labelled_records(labelled)
     assert (first.id, first.relevant, first.work.abstract, first.note) == ("G1", (True,), None, None)
     trials = tmp_path / "trials.csv"
     trials.write_text("pmid,title,abstract,is_rct_medline\n7,A title,Words,0\n", encoding="utf-8")
-    assert screening_accuracy.labelled_records(trials)[0].randomised is False
+    assert screening_and_tagging_accuracy.labelled_records(trials)[0].randomised is False
     bibliography = tmp_path / "bibliography.jsonl"
     record = {
         "doi": "10.1000/z",
@@ -114,7 +114,7 @@ def test_files_of_every_shape_are_read(tmp_path: Path) -> None:
         "labels_second_reader": {"format": []},
     }
     bibliography.write_text(json.dumps(record) + "\n", encoding="utf-8")
-    (third,) = screening_accuracy.labelled_records(bibliography)
+    (third,) = screening_and_tagging_accuracy.labelled_records(bibliography)
     assert (third.work.title, third.work.kind, third.relevant) == (None, "book", (True, True))
     assert [reader["format"] for reader in third.readers] == [frozenset({"group"}), frozenset()]
 
@@ -138,9 +138,9 @@ def test_a_file_that_cannot_serve_is_refused(tmp_path: Path, name: str, text: st
     path = tmp_path / name
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=complaint):
-        screening_accuracy.labelled_records(path)
+        screening_and_tagging_accuracy.labelled_records(path)
     with pytest.raises(ConfigError, match="cannot be read"):
-        screening_accuracy.labelled_records(tmp_path / "nowhere.csv")
+        screening_and_tagging_accuracy.labelled_records(tmp_path / "nowhere.csv")
 
 
 @pytest.mark.parametrize(
@@ -155,13 +155,13 @@ def test_a_label_means_what_it_says(tmp_path: Path, label: object, means: bool |
     path = tmp_path / "labelled.jsonl"
     records = [{"title": "A", field: label} for field in ("label_relevant", "is_rct_medline", "relevant")]
     path.write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
-    labelled, trial, read = screening_accuracy.labelled_records(path)
+    labelled, trial, read = screening_and_tagging_accuracy.labelled_records(path)
     wanted = () if means is None else (means,)
     assert (labelled.relevant, trial.randomised, read.relevant) == (wanted, means, wanted)
     if isinstance(label, str):
         table = tmp_path / "labelled.csv"
         table.write_text(f"title,label_relevant\nA,{label}\n", encoding="utf-8")
-        assert screening_accuracy.labelled_records(table)[0].relevant == wanted
+        assert screening_and_tagging_accuracy.labelled_records(table)[0].relevant == wanted
 
 
 @pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\r"])
@@ -170,18 +170,18 @@ def test_a_line_ends_at_a_line_feed_alone(tmp_path: Path, mark: str) -> None:
     record = {"title": f"A{mark}B", "label_relevant": 1}
     text = json.dumps(record, ensure_ascii=False).replace(json.dumps(mark)[1:-1], mark if mark > " " else "\\n")
     path.write_bytes(f"{text}\r\n{text}\n".encode())
-    assert [row.relevant for row in screening_accuracy.labelled_records(path)] == [(True,), (True,)]
+    assert [row.relevant for row in screening_and_tagging_accuracy.labelled_records(path)] == [(True,), (True,)]
 
 
 def test_what_is_printed_has_figures_and_disagreements() -> None:
     rows = [row("a", "Interpersonal psychotherapy", True), row("b", "Interpersonal psychotherapy", False)]
-    text = screening_accuracy.render(screening_accuracy.measure_screening(rows, BOOK))
+    text = screening_and_tagging_accuracy.render(screening_and_tagging_accuracy.measure_screening(rows, BOOK))
     assert "title alone" in text and "precision 0.500" in text and "“Interpersonal psychotherapy”" in text
     tagged = row("x", "Group interpersonal psychotherapy for depression", True, format=["couple"])
-    text = screening_accuracy.render(screening_accuracy.measure_tagging([tagged], BOOK))
+    text = screening_and_tagging_accuracy.render(screening_and_tagging_accuracy.measure_tagging([tagged], BOOK))
     assert "format" in text and "given by the rules alone" in text and "given by both readers" in text
-    text = screening_accuracy.render(
-        screening_accuracy.measure_trials(
+    text = screening_and_tagging_accuracy.render(
+        screening_and_tagging_accuracy.measure_trials(
             [LabelledRecord("3", Work(doi=Doi("10.1000/3"), title="Garlic"), randomised=True)], BOOK
         )
     )
@@ -192,7 +192,9 @@ def test_what_is_printed_has_figures_and_disagreements() -> None:
 def test_screening_reaches_its_targets(name: str, data: Path) -> None:
     measured = {
         part.basis: part
-        for part in screening_accuracy.measure_screening(screening_accuracy.labelled_records(find(data, name)), BOOK)
+        for part in screening_and_tagging_accuracy.measure_screening(
+            screening_and_tagging_accuracy.labelled_records(find(data, name)), BOOK
+        )
     }
     title = measured["title"]
     assert (title.counts.precision or 0) >= 0.99 and title.relevant_excluded == 0
@@ -204,17 +206,17 @@ def test_screening_reaches_its_targets(name: str, data: Path) -> None:
 
 def test_trials_reach_their_target(data: Path) -> None:
     """Few titles call a trial randomised, so on the titles of the sample only precision has a target."""
-    counts = screening_accuracy.measure_trials(
-        screening_accuracy.labelled_records(find(data, "rct-labelled.csv")), BOOK
+    counts = screening_and_tagging_accuracy.measure_trials(
+        screening_and_tagging_accuracy.labelled_records(find(data, "rct-labelled.csv")), BOOK
     ).counts
     assert (counts.precision or 0) >= 0.95
     assert data == SAMPLES or (counts.f1 or 0) >= 0.95
 
 
 @cache
-def bibliography(data: Path) -> screening_accuracy.Tagging:
-    return screening_accuracy.measure_tagging(
-        screening_accuracy.labelled_records(find(data, "ipt-bibliography.jsonl")), BOOK
+def bibliography(data: Path) -> screening_and_tagging_accuracy.Tagging:
+    return screening_and_tagging_accuracy.measure_tagging(
+        screening_and_tagging_accuracy.labelled_records(find(data, "ipt-bibliography.jsonl")), BOOK
     )
 
 
@@ -233,10 +235,10 @@ def test_the_queue_is_read_likeliest_first(book: Taxonomy) -> None:
         + ["Interpersonal psychotherapy for depression"] * 3
     )
     rows = [
-        screening_accuracy.LabelledRecord(str(n), Work(Doi(f"10.5555/{n}"), title=title), (n >= 30,))
+        screening_and_tagging_accuracy.LabelledRecord(str(n), Work(Doi(f"10.5555/{n}"), title=title), (n >= 30,))
         for n, title in enumerate(titles)
     ]
-    found = screening_accuracy.measure_ranking(rows, book)
+    found = screening_and_tagging_accuracy.measure_ranking(rows, book)
     assert (found.rows, found.relevant, found.read) == (34, 4, 4)
     assert (found.queue_rows, found.queue_relevant, found.queue_read) == (31, 1, 1)
     assert found.random > 20
