@@ -122,10 +122,13 @@ class World:
         self.records[doi]["updated-by"] = [*self.records[doi].get("updated-by", []), said]
         self.touch(doi)
 
-    def unsay(self, doi: str) -> None:
-        """This record no longer states any notice."""
+    def unsay(self, doi: str, other: str | None = None) -> None:
+        """This record no longer states any notice; with `other`, none that names this DOI."""
+        record = self.records[doi]
         for key in ("updated-by", "update-to"):
-            self.records[doi].pop(key, None)
+            kept = [said for said in record.pop(key, []) if other not in (None, said["DOI"])]
+            if kept:
+                record[key] = kept
         self.touch(doi)
 
     def edit(self, doi: str) -> None:

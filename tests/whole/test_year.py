@@ -110,11 +110,12 @@ class Year:
         return kind, name
 
     def unsay(self, notice: Notice) -> None:
+        """The records that state this notice no longer do; other notices of the study stay."""
         doi = self.notices.pop(notice)
-        for one in {doi, notice[1]} & self.world.records.keys():
-            record = self.world.records[one]
-            if any(u["DOI"] in (notice[1], doi) for u in [*record.get("updated-by", []), *record.get("update-to", [])]):
-                self.world.unsay(one)
+        for one, other in ((doi, notice[1]), (notice[1], doi)):
+            record = self.world.records.get(one, {})
+            if any(said["DOI"] == other for said in [*record.get("updated-by", []), *record.get("update-to", [])]):
+                self.world.unsay(one, other)
 
     def move(self, doi: str, *, listed: bool) -> str:
         """The study is registered anew, and its DOI becomes an alias of the new one."""
@@ -348,6 +349,11 @@ class Year:
 # ---------------------------------------------------------------------- a year that is written down
 
 
+def retracted(year: Year) -> list[tuple[Notice, str]]:
+    """Retractions and their studies, in the order in which they came."""
+    return [(notice, doi) for notice, doi in year.notices.items() if notice[0] == "retraction"]
+
+
 def january(year: Year) -> None:
     for _ in range(4):
         year.add("therapy")
@@ -397,13 +403,15 @@ def may(year: Year) -> None:
         year.add()
     year.notice(study[8], "retraction", "both")
     year.edit(study[9])
+    year.notice(retracted(year)[1][1], "correction", "record")
 
 
 def june(year: Year) -> None:
     study = year.plain()
     year.move(study[20], listed=False)
     year.notice(study[21], "correction", "notice")
-    year.unsay(next(notice for notice in year.notices if notice[0] == "retraction"))
+    for notice, _ in retracted(year)[:2]:  # the second study keeps its correction
+        year.unsay(notice)
 
 
 def july(year: Year) -> None:
