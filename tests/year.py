@@ -108,7 +108,7 @@ class Announced:
         self, world: World, phrases: Iterable[str], notices: Mapping[Notice, str], led: set[str]
     ) -> dict[str, set[Any]]:
         """What a complete sync announces: DOIs new, gone, back or changed, old ones that moved (`led`), notices that came or
-        went."""
+        went. A new DOI goes on from the state announced of the old one: if that was gone, the work is back."""
         records = world.records
         asked = {d for d, m in records.items() if any(p in m["title"][0].lower() for p in phrases)}
         taken_over = {world.prime(d): d for d in sorted(led)}
@@ -116,7 +116,8 @@ class Announced:
         return {
             "new": asked - self.news - taken_over.keys(),
             "gone": standing - records.keys() - self.gone,
-            "back": standing & self.gone & records.keys(),
+            "back": (standing & self.gone & records.keys())
+            | {new for new, old in taken_over.items() if new not in self.news and old in self.gone},
             "moved": led,
             "content": {
                 d

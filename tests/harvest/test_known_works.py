@@ -385,6 +385,21 @@ def test_gone_works_are_asked_by_themselves_every_tenth_sync_only(store: Store, 
     assert rows(store, "select doi, gone from works where doi in (?, ?)", OLD, NEW) == [(NEW, None)]
 
 
+@pytest.mark.parametrize("known", [False, True], ids=["a new record", "a record announced before"])
+def test_a_gone_work_that_leads_to_a_new_record_is_announced_as_back(
+    store: Store, go: Callable[..., Outcome], known: bool
+) -> None:
+    """Readers were told that the work is gone, and the new record goes on from there. A record that was announced by itself
+    never was gone."""
+    beside = [MOVED] if known else []
+    go(FakeRecordSource([*WORKS, *beside]))
+    assert ("gone", OLD, None, "2026-11-24") in told(go(FakeRecordSource([*OTHERS, *beside])))
+    found = [change for change in told(go(leads(*OTHERS, MOVED), full=True)) if change[0] != "verdict"]
+    assert found == [*([] if known else [("back", NEW, "2026-11-24", None)]), ("moved", NEW, OLD, None)]
+    assert rows(store, "select doi, gone from works where doi in (?, ?)", OLD, NEW) == [(NEW, None)]
+    assert told(go(leads(*OTHERS, MOVED), full=True)) == []
+
+
 def test_what_a_search_no_longer_finds_is_named(store: Store, go: Callable[..., Outcome]) -> None:
     many = [message(f"10.5555/ipt.{n}", f"Interpersonal psychotherapy in setting {n}", 2000 + n) for n in range(7)]
     go(FakeRecordSource([*WORKS, *many]))

@@ -219,8 +219,9 @@ class Year:
             due["new"] |= {self.world.prime(doi) for doi in due["moved"]}
         to_one = Counter(self.world.prime(doi) for doi in due["moved"])
         for doi in (doi for doi, n in to_one.items() if n > 1):  # with which of the two the new one is compared is open
-            due["content"].discard(doi)
-            said["content"].discard(doi)
+            for kind in ("content", "back"):
+                due[kind].discard(doi)
+                said[kind].discard(doi)
         for kind, expected in due.items():
             if kind in ("notice", "notice-ended"):
                 expected, said[kind] = self._undecided(expected), self._undecided(said[kind])
