@@ -1106,7 +1106,9 @@ def test_it_serves_until_it_is_stopped_and_ends_well(sample: Path, stop: signal.
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
         port = free.getsockname()[1]
     code = (
-        "import sys; from pathlib import Path; from evidence.publish import serve; "
+        # A shell that starts the tests in the background has its children ignore SIGINT.
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from pathlib import Path; from evidence.publish import serve; "
         f"sys.exit(serve.run(Path({str(sample)!r}), '127.0.0.1', {port}, open_browser=False))"
     )
     with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True) as server:
