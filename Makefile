@@ -3,13 +3,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check docs clean
+.PHONY: demo test test-all check docs clean
 
 demo: .venv/.installed           ## run the main job on the bundled records and open the site
 	$(BIN)/evidence demo
 
-test: .venv/.installed-test      ## run the tests
+test: .venv/.installed-test      ## run the tests, but for the slow ones
 	$(BIN)/python -m pytest -n auto --dist worksteal
+
+test-all: .venv/.installed-test  ## run every test, as continuous integration does
+	$(BIN)/python -m pytest -n auto --dist worksteal -m ""
 
 check: .venv/.installed-test .venv/.installed-docs   ## run every check: lint, format, types, import contracts, docs, tests with coverage
 	scripts/run_all_checks

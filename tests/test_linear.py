@@ -21,6 +21,8 @@ from evidence.data_model import Author, Doi, Work
 from evidence.linkage import citation_matching, field_comparison, same_work, title_similarity
 from evidence.rules import phrase_matching, screen, tag, taxonomy
 
+pytestmark = pytest.mark.slow
+
 CPU = 20
 LENGTH = 60_000
 DOI = Doi("10.5555/x")

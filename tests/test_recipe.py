@@ -30,6 +30,7 @@ SECOND_WORD = f"{FONAGY['DOI']},verdict,exclude,,,another therapy,A. Reader,2026
 WORD = "doi,action,verdict,facet,value,reason,reviewer,made_at"
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.timeout(900),  # each run is six commands, each a process of its own
     pytest.mark.skipif(not shutil.which("git"), reason="git is not here, and the recipe is made of it"),
     pytest.mark.skipif(not shutil.which("bash"), reason="bash is not here, and runs the recipe's steps"),

@@ -282,6 +282,7 @@ def books() -> tuple[Taxonomy, ...]:
     return taxonomy.load(), narrower
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @given(HISTORY)
 @example(YEAR)

@@ -25,6 +25,8 @@ from evidence.harvest.sync import sync
 from evidence.rules.taxonomy import Taxonomy
 from tests.builders import FONAGY, LIPSITZ, SMALL_YAML, WORKS, FakeRecordSource, message
 
+pytestmark = pytest.mark.slow
+
 MORE = tuple(
     message(f"10.5555/work.{n}", f"Interpersonal psychotherapy for group {n}", 2000 + n % 20) for n in range(25)
 )

@@ -24,6 +24,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -49,6 +50,8 @@ from evidence.rules.screen import screen
 from evidence.rules.taxonomy import Taxonomy
 from tests.builders import FONAGY, MALARIA, MARKOWITZ, STANGIER, FakeRecordSource, message
 from tests.whole.test_two_reviewers import CONFIG, COPY, TWIN, Clock, Review
+
+pytestmark = pytest.mark.slow
 
 HISTORIES = int(os.environ.get("EVIDENCE_LEDGER_HISTORIES", "40"))
 STEPS = 14

@@ -25,6 +25,8 @@ from evidence.database.writer import open_store
 from evidence.errors import ConfigError, StoreError
 from tests.killing import JOBS, everything
 
+pytestmark = pytest.mark.slow
+
 SOURCE = Path(__file__).parents[1] / "kill_at_write.c"
 COMPILER = next((found for name in ("cc", "gcc", "clang") if (found := shutil.which(name))), None)
 

@@ -33,6 +33,8 @@ from evidence.rules.taxonomy import Taxonomy
 from tests.builders import LIPSITZ, MARKOWITZ, STANGIER, WORKS, message, person
 from tests.loopback import LoopbackCrossref
 
+pytestmark = pytest.mark.slow
+
 BY_NAME = """
 sources:
   - id: by-name

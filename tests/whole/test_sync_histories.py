@@ -17,6 +17,7 @@ from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -29,6 +30,8 @@ from evidence.harvest.run_outcome import Outcome
 from evidence.harvest.sync import sync
 from evidence.rules import taxonomy
 from tests.world import DAY, REFERENCE_LIST, Killed, World, copy_databases, put_back
+
+pytestmark = pytest.mark.slow
 
 YAML = (
     REFERENCE_LIST
