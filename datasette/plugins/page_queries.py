@@ -8,7 +8,7 @@ of rows of a ready-made query of which the page shows 500. Without what follows 
 
 * the first page of every table and view is sorted by column and key, as the others are;
 * the works on a list are found once, as a set (`evidence.publish.bitset_counts`): rows are read when it is known which are shown,
-  and numbers are counted from the set. A published copy has the numbers of other tables counted (`precomputed`);
+  and numbers are counted from the set. A published copy has the numbers of other tables counted (`precomputed_counts`);
 * of a ready-made query, a page gets the rows it shows, and the number of the others. Files get all.
 
 How: at `startup` each database is replaced (`datasette.add_database`) by one whose `execute` does this, and
@@ -69,7 +69,7 @@ PAGE = """
 """Sorted by what an index holds; texts are read of the rows that are shown."""
 
 IN_SET = "where substr(:_works, rowid + 1, 1) = x'31'"
-"""Whether a work is in a set, given `work_sets.flags_of`."""
+"""Whether a work is in a set, given `bitset_counts.flags_of`."""
 
 SHOWN = 500
 """Rows that the page of a ready-made query shows (query.html)."""
