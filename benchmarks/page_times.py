@@ -32,7 +32,7 @@ from urllib.parse import quote, urlencode
 
 from datasette.utils import tilde_encode
 
-from benchmarks import synthetic
+from benchmarks import synthetic_database
 from evidence.publish.immutable_copy import publish
 
 T = TypeVar("T")
@@ -68,7 +68,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         db = arguments.db or Path(folder) / "evidence.db"
         if not db.exists():
-            print(f"made in {timed(lambda: synthetic.make(db, arguments.works))[0]:.1f} s")
+            print(f"made in {timed(lambda: synthetic_database.make(db, arguments.works))[0]:.1f} s")
         seconds, done = timed(lambda: publish(db, Path(folder) / "site", now=lambda: datetime.now(UTC)))
         copy = done.folder / "evidence.db"
         print(
@@ -144,7 +144,7 @@ def ours(c: Corpus) -> dict[str, Address]:
         "query: untagged": lambda: f"/evidence/untagged?facet={facets()[0]}",
         "query: rules": lambda: "/evidence/rules_at_work",
         "query: sources": lambda: "/evidence/yield_of_sources",
-        "query: new": lambda: f"/evidence/new_in_last_run?run={c.chance.randint(2, synthetic.RUNS)}",
+        "query: new": lambda: f"/evidence/new_in_last_run?run={c.chance.randint(2, synthetic_database.RUNS)}",
         "what is new": lambda: "/changes",
         "feed": lambda: f"/feed.atom?_tag={c.tag('outcome')}",
         "PRISMA": lambda: f"/prisma?as_of=2026-{c.chance.randint(1, 9):02}-{c.chance.randint(1, 28):02}",

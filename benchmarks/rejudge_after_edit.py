@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import evidence
-from benchmarks import synthetic
+from benchmarks import synthetic_database
 from evidence import __version__
 from evidence.database.writer import open_store
 from evidence.harvest import rejudge
@@ -36,7 +36,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         db = Path(folder) / "evidence.db"
-        synthetic.make(db, arguments.works)
+        synthetic_database.make(db, arguments.works)
         book = taxonomy.load()
         with open_store(db) as store:
             basis = rejudge.basis(book, ())
