@@ -96,9 +96,8 @@ def _purpose(folder: Path) -> str:
 
 def accuracy() -> str:
     """The measured accuracy of screening, trial recognition and each facet of tags."""
-    (path,) = PACKAGE.rglob("published_accuracy.csv")
     rows = []
-    with path.open(encoding="utf-8", newline="") as file:
+    with (PACKAGE / "topics" / "ipt" / "accuracy.csv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             screening = row["question"] == "screening"
             if row["value"] and not screening:

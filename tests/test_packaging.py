@@ -71,7 +71,7 @@ def test_the_wheel_carries_what_the_program_needs(wheel: Path) -> None:
     wanted |= {"evidence/starter/sources.yaml"}
     assert wanted <= names
     assert {"evidence/site/metadata.yaml", "evidence/bundled_records/records.jsonl.gz", "evidence/py.typed"} <= names
-    assert any(name.startswith("evidence/taxonomy/") for name in names)
+    assert any(name.startswith("evidence/topics/ipt/") for name in names)
 
 
 def kept(path: Path) -> bool:

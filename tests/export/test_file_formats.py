@@ -27,7 +27,7 @@ from evidence.errors import ConfigError, RecordError
 from evidence.export import file_formats
 from tests.data import SAMPLES, json_lines
 
-TAXONOMY = Path(__file__).parents[2] / "evidence" / "taxonomy"
+TAXONOMY = Path(__file__).parents[2] / "evidence" / "topics" / "ipt"
 
 
 def row(**changes: Any) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def test_columns_are_the_documented_ones() -> None:
 
 
 def test_the_facets_are_those_of_the_taxonomy() -> None:
-    files = [strict_yaml.parse_file(path).data for path in TAXONOMY.glob("*.yaml")]
+    files = [strict_yaml.parse_file(path).data for path in TAXONOMY.glob("*.yaml") if path.name != "topic.yaml"]
     facets = {data["facet"] for data in files if "facet" in data} - {"screen"}
     if not facets:
         pytest.skip("no facet is written yet")
