@@ -18,7 +18,7 @@ from evidence.crossref.normalise import normalise
 from tests.data import SAMPLES
 
 ROOT = Path(__file__).parents[1]
-SNAPSHOT = ROOT / "evidence" / "bundled_records"
+SNAPSHOT = ROOT / "evidence" / "topics" / "ipt" / "bundled_records"
 
 CITED = (
     "10.1016/j.cpr.2013.09.002",

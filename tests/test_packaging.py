@@ -68,9 +68,13 @@ def test_the_wheel_carries_what_the_program_needs(wheel: Path) -> None:
         for path in (ROOT / "datasette").rglob("*.*")
         if kept(path)
     }
-    wanted |= {"evidence/starter/sources.yaml"}
+    wanted |= {"evidence/topics/ipt/sources.yaml"}
     assert wanted <= names
-    assert {"evidence/site/metadata.yaml", "evidence/bundled_records/records.jsonl.gz", "evidence/py.typed"} <= names
+    assert {
+        "evidence/site/metadata.yaml",
+        "evidence/topics/ipt/bundled_records/records.jsonl.gz",
+        "evidence/py.typed",
+    } <= names
     assert any(name.startswith("evidence/topics/ipt/") for name in names)
 
 

@@ -20,6 +20,7 @@ from datasette.utils import sqlite_timelimit
 from datasette.utils.asgi import AsgiStream, NotFound, Response
 
 from evidence.data_model import Doi
+from evidence.database import schema
 from evidence.database.connection import open_evidence
 from evidence.database.select_works import full_rows
 from evidence.export import file_formats
@@ -110,6 +111,6 @@ def file_chunks(path: Path, dois: list[Doi], wanted: file_formats.Format) -> Gen
     """The file in chunks; the connection closes after the last one."""
     conn = open_evidence(path)
     try:
-        yield from wanted(full_rows(conn, dois, flat=wanted.flat))
+        yield from wanted(full_rows(conn, dois, flat=wanted.flat), schema.read_topic(conn))
     finally:
         conn.close()

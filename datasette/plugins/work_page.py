@@ -18,6 +18,7 @@ from datasette.utils.asgi import NotFound, Response
 
 from evidence import doi as dois
 from evidence import page_ranges
+from evidence.publish import site_metadata, site_topic
 
 NAME = "evidence"
 
@@ -101,8 +102,6 @@ AUTHORS = """
 
 ALIAS_OF = "select doi from aliases where alias = :doi and last_run is null"
 
-LIST_FACETS = ("variant", "outcome", "design")
-
 
 @hookimpl
 def register_routes() -> list[tuple[str, Any]]:
@@ -154,6 +153,7 @@ def extra_template_vars(datasette: Any) -> dict[str, Any]:
         "work_page": work_page,
         "work_facts": work_facts,
         "tags_of": tags_of,
+        "list_facets": site_metadata.counted_facets,
     }
 
 
@@ -179,7 +179,7 @@ async def page_data(datasette: Any, row: Any) -> dict[str, Any]:
     return {
         "title": highlighted(row["title"], [reason for reason in reasons if reason["field"] == "title"]),
         "abstract": highlighted(row["abstract"], [reason for reason in reasons if reason["field"] == "abstract"]),
-        "facets": facets,
+        "facets": (await site_topic.of_database(db)).in_order(facets),
         "verdict_reasons": by_field([reason for reason in reasons if reason["facet"] == "verdict"]),
         "publication": publication_facts(row, await rows(PEOPLE), await rows(FUNDERS), await rows(LICENCES)),
         "notices": await rows(NOTICES),
@@ -308,9 +308,10 @@ def highlighted(text: str | None, reasons: Sequence[dict[str, Any]]) -> list[tup
 
 
 async def tags_for_list(datasette: Any, dois: list[str]) -> dict[str, dict[str, list[dict[str, str]]]]:
-    """DOI → facet → tags with labels, for the facets that the list of works shows (`LIST_FACETS`)."""
+    """DOI → facet → tags with labels, for the facets that the list of works shows."""
     marks = ", ".join(f":d{i}" for i in range(len(dois)))
-    facets = ", ".join(f"'{facet}'" for facet in LIST_FACETS)
+    topic = await site_topic.of_database(datasette.get_database(NAME))
+    facets = ", ".join(f"'{facet}'" for facet in site_metadata.counted_facets(topic))
     sql = f"""
         select t.doi, t.facet, t.value, coalesce(f.label, t.value) as label from tags t
         left join facets f on f.facet = t.facet and f.value = t.value

@@ -21,6 +21,7 @@ from evidence.database import tag_filter
 from evidence.database.prisma_flow import run_of_day
 from evidence.errors import ConfigError
 from evidence.export import file_formats, works_as_of_date
+from evidence.publish import site_topic
 
 NAME = "evidence"
 PAGE_SIZE = 100
@@ -112,7 +113,8 @@ async def download(datasette: Any, request: Any) -> Response:
         raise NotFound(f"Files come in these formats: {', '.join(file_formats.FORMATS)}")
     day, wanted = await requested_filter(datasette, request.query_string)
     _, rows = await rows_of(datasette, day, wanted, 0, None)
-    chunks = file_formats.csv_rows(rows, past=True) if form.write is file_formats.csv_rows else form(rows)
+    topic = await site_topic.of_database(datasette.get_database(NAME))
+    chunks = file_formats.csv_rows(rows, topic=topic, past=True) if form.write is file_formats.csv_rows else form(rows)
     headers = {"content-disposition": f'attachment; filename="works-{day}.{form.extension}"'}
     return Response("".join(chunks), content_type=f"{form.media_type}; charset=utf-8", headers=headers)
 

@@ -224,6 +224,7 @@ def _append(db: Path, ledger: Path, taxonomy: Taxonomy, now: Clock, new: Sequenc
             )
             if not new and not dois:  # decided and shown before; after a restore it may not be shown
                 return True
+            opened.set_topic(taxonomy.topic)
             opened.show_decisions()
             opened.set_facets(rejudge.facet_rows(taxonomy))
             # What a killed sync left to announce is for the next sync: a person waits for this decision alone.

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 import evidence
-from evidence.crossref.records_from_files import snapshot_files
 from evidence.database.connection import open_evidence
 from evidence.harvest import sources
 from evidence.harvest.locked_run import FileInput, rejudge_database, run_sync
@@ -49,7 +48,7 @@ def contents(db: Path) -> dict[str, list[Any]]:
 def harvest(folder: Path, book: Taxonomy, clock: Callable[[], datetime]) -> Path:
     folder.mkdir()
     db = folder / "evidence.db"
-    files = FileInput("snapshot", snapshot_files())
+    files = FileInput("snapshot", topic.load().snapshot())
     run_sync(db, folder / "decisions.db", sources.load(SHIPPED), book, clock, NoProgress(), files=files)
     return db
 

@@ -1,0 +1,32 @@
+"""The topic of the database that a site shows, for its plugins. It only reads."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from evidence.database import schema
+from evidence.errors import ConfigError
+from evidence.harvest import sources
+from evidence.publish.query_cache import CACHE
+from evidence.rules import topic as topics
+from evidence.rules.topic import Topic
+
+
+async def of_database(db: Any) -> Topic:
+    """The topic of a Datasette database as it is now."""
+    found: Topic = await CACHE.get(db.path, "topic", lambda: db.execute_fn(schema.read_topic))
+    return found
+
+
+def with_files(topic: Topic) -> Topic | None:
+    """The same topic with its files: one that comes with the program, or the one that sources.yaml names (`EVIDENCE_SOURCES`,
+    else the file in the working folder). None where they are not on this machine, as on a server of a published copy."""
+    try:
+        if topic.id in topics.shipped():
+            return topics.load(topic.id)
+        named = sources.topic_of(Path(os.environ.get("EVIDENCE_SOURCES") or "sources.yaml"))
+    except ConfigError:
+        return None
+    return named if named.id == topic.id else None
