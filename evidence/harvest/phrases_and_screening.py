@@ -1,4 +1,4 @@
-"""Do the searches and the screening rules speak of the same thing? Each phrase of a search is screened as a title.
+"""Do the searches and the screening rules speak of the same thing? Each phrase of a search is screened as if it were a work.
 
 A search whose phrases never lead to a work that is included, or at least waits because of its words, finds works that all are
 excluded. This module decides nothing about works.
@@ -6,55 +6,55 @@ excluded. This module decides nothing about works.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
 from evidence.data_model import Doi, Work
 from evidence.errors import ConfigError
 from evidence.harvest.sources import Config, Search
-from evidence.rules.screen import screen
+from evidence.rules.screen import SUFFICIENT_ABSTRACT, screen
 from evidence.rules.taxonomy import Taxonomy
 
 _NOBODYS = Doi("10.5555/phrase")
-_MOST = 200
-"""Pairs of a phrase and a word of `also` that are tried for one search."""
+_ENDINGS = ("y", "", "s", "e", "ies", "ion", "ing", "ed", "al", "ral")
+_MOST = 500
+"""Pairs of a phrase and a word of the query, and of a phrase and a word of `also`, that are tried for one search."""
 
 
 def refuse_other_topics(config: Config, taxonomy: Taxonomy, path: Path) -> None:
-    """ConfigError when the works that some search looks for would all be excluded, or would wait without a word of theirs that
-    tells why."""
+    """ConfigError when the works that some search looks for would all be excluded."""
     for source in config.sources:
         if isinstance(source, Search) and not speaks_of_topic(source, taxonomy):
             raise ConfigError(
-                f"{path}: the search {source.id!r} and the screening rules speak of different things: read as titles, none of "
-                f"its phrases is included or left open by a word ({_some(source.phrases)}). The topic is {taxonomy.topic.id!r} "
+                f"{path}: the search {source.id!r} and the screening rules speak of different things: a work that says "
+                f"only what its phrases and its query do ({_some(source.phrases)}) is excluded. The topic is {taxonomy.topic.id!r} "
                 f"({taxonomy.topic.about}); name another with `topic:`, or edit {taxonomy.topic.screen_path}"
             )
 
 
 def speaks_of_topic(search: Search, taxonomy: Taxonomy) -> bool:
     """Whether one of the search's phrases, alone or beside a word of `also`, is included by the screening rules or left unsure
-    because of its words."""
-    for title in _titles(search):
-        verdict = screen(Work(doi=_NOBODYS, title=title), taxonomy)
-        if verdict.verdict == "include" or (verdict.verdict == "unsure" and verdict.matches):
+    because of its words. It is read as a title and as an abstract, because much is unsure where there is no abstract."""
+    for text in _texts(search):
+        abstract = f"{text}. " * (SUFFICIENT_ABSTRACT // len(text) + 1)
+        if screen(Work(doi=_NOBODYS, title=text, abstract=abstract), taxonomy).verdict != "exclude":
             return True
     return False
 
 
-def _titles(search: Search) -> Iterator[str]:
-    phrases, also = [[_read_out(text) for text in texts] for texts in (search.phrases, search.also)]
+def _texts(search: Search) -> Iterator[str]:
+    phrases, also = [[new for text in texts for new in _spelled_out(text)] for texts in (search.phrases, search.also)]
     yield from phrases
-    pairs = ((phrase, word) for phrase in phrases for word in also)
-    for number, (phrase, word) in enumerate(pairs):
-        if number == _MOST:
-            return
-        yield f"{phrase} {word}"
+    # A phrase may need a word beside it ("cognitive and interpersonal"), and the words that the search ranks by are such words.
+    words = [word for _, query in search.query.fields for word in query.split()]
+    yield from itertools.islice((f"{phrase} {word}" for word in words for phrase in phrases), _MOST)
+    yield from itertools.islice((f"{phrase} {word}" for word in also for phrase in phrases), _MOST)
 
 
-def _read_out(phrase: str) -> str:
-    """A phrase as it would stand in a title: `psychotherap*` has no ending there, and rules mostly allow any."""
-    return phrase.replace("*", "")
+def _spelled_out(phrase: str) -> list[str]:
+    """A phrase as it may stand in a work: `psychotherap*` with common endings."""
+    return [phrase.replace("*", ending) for ending in _ENDINGS] if "*" in phrase else [phrase]
 
 
 def _some(phrases: tuple[str, ...]) -> str:

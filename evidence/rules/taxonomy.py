@@ -176,10 +176,12 @@ def load(of: Topic | Path | str = topics.DEFAULT) -> Taxonomy:
 
 
 def _read(path: Path, remedy: str, topic: Topic) -> str:
-    """The text of a file of the topic. A topic may do without named lists."""
-    if path == topic.phrases_path and not path.exists():
-        return "lists: {}"
-    return strict_yaml.read_text(path, remedy)
+    """The text of a file of the topic. A topic may do without named lists; a facet of another topic brings its own."""
+    if path != topic.phrases_path:
+        return strict_yaml.read_text(path, remedy)
+    files = dict.fromkeys((*(f.path.parent / topics.PHRASES_FILE for f in topic.facets if f.borrowed), path))
+    found = [file.read_text(encoding="utf-8").partition("\nlists:")[2] for file in files if file.exists()]
+    return "\n".join(("lists:", *found)) if found else "lists: {}"
 
 
 @lru_cache(maxsize=4)
@@ -190,6 +192,10 @@ def _taxonomy(topic: Topic, files: tuple[tuple[str, str], ...]) -> Taxonomy:
     screen_terms, tag_terms = _TermNumbers(lists), _TermNumbers(lists)
     verdicts = _facet(texts[0], SCREEN, screen_terms)
     facets = tuple(_facet(text, name, tag_terms) for text, name in zip(texts[1:], topic.facet_ids, strict=True))
+    facets = tuple(
+        _with_known_references(facet, _by_key(facets)) if about.borrowed else facet
+        for facet, about in zip(facets, topic.facets, strict=True)
+    )
     _check_references(texts[:1], (verdicts,))
     _check_references(texts[1:], facets)
     topic.check_values({facet.facet: [value.id for value in facet.values] for facet in facets})
@@ -203,6 +209,20 @@ def _taxonomy(topic: Topic, files: tuple[tuple[str, str], ...]) -> Taxonomy:
         {key: digest for text in texts for key, digest in _value_digests(text.data, lists)},
         topic,
     )
+
+
+def _with_known_references(facet: Facet, known: Mapping[ValueKey, Value]) -> Facet:
+    """A facet of another topic without what its rules say about facets that this topic does not have."""
+    values = []
+    for value in facet.values:
+        rules = []
+        for rule in value.rules:
+            given = tuple(choice for choice in rule.given if all(key in known for key in choice))
+            if given or not rule.given:
+                unless = tuple(key for key in rule.unless if key in known)
+                rules.append(replace(rule, given=given, unless=unless))
+        values.append(replace(value, rules=tuple(rules)))
+    return replace(facet, values=tuple(values))
 
 
 def _by_key(facets: tuple[Facet, ...]) -> dict[ValueKey, Value]:

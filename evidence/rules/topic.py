@@ -37,8 +37,34 @@ SOURCES_FILE = "sources.yaml"
 ACCURACY_FILE = "accuracy.csv"
 RECORDS = "bundled_records/records.jsonl.gz"
 
-_OF_TABLES = ("doi", "title", "authors", "container", "year", "kind", "notice", "why", "judged_on", "decided", "url", "abstract")
-_OF_PAGES = ("tags", "reasons", "works", "trials", "reviews", "since", "until", "as_of", "page", "gone", "verdict", "screen")
+_OF_TABLES = (
+    "doi",
+    "title",
+    "authors",
+    "container",
+    "year",
+    "kind",
+    "notice",
+    "why",
+    "judged_on",
+    "decided",
+    "url",
+    "abstract",
+)
+_OF_PAGES = (
+    "tags",
+    "reasons",
+    "works",
+    "trials",
+    "reviews",
+    "since",
+    "until",
+    "as_of",
+    "page",
+    "gone",
+    "verdict",
+    "screen",
+)
 RESERVED = frozenset((*_OF_TABLES, *_OF_PAGES))
 """Names that a facet may not have: in tables, exports or addresses they stand for something else."""
 
@@ -56,13 +82,14 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class TopicFacet:
-    """A facet of the topic: its id, what a column of its values holds, the groups of its values (may be empty), and its
-    file."""
+    """A facet of the topic: its id, what a column of its values holds, the groups of its values (may be empty), its file, and
+    whether that is another topic's."""
 
     id: str
     holds: str
     groups: tuple[Group, ...] = ()
     path: Path = field(default=Path(), compare=False)
+    borrowed: bool = field(default=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -131,8 +158,8 @@ class Topic:
         """All of it but the files, as JSON that `from_json` reads."""
         kept = asdict(self)
         for of in (kept, *kept["facets"]):
-            of.pop("path", None)
-            of.pop("folder", None)
+            for name in ("path", "folder", "borrowed"):
+                of.pop(name, None)
         return json.dumps(kept, ensure_ascii=False, sort_keys=True)
 
     @property
@@ -322,7 +349,7 @@ def _facet(text: YamlText, loc: Loc, entry: _FacetEntry, folder: Path) -> TopicF
     if entry.id not in theirs:
         raise text.complain((*loc, "id"), f"the topic {source!r} has no facet {entry.id!r}{nearest(entry.id, theirs)}")
     borrowed = theirs[entry.id]
-    return TopicFacet(entry.id, entry.holds or borrowed.holds, groups or borrowed.groups, borrowed.path)
+    return TopicFacet(entry.id, entry.holds or borrowed.holds, groups or borrowed.groups, borrowed.path, True)
 
 
 def _refuse_unknown_value(
