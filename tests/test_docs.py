@@ -80,6 +80,11 @@ def test_every_key_of_sources_is_explained() -> None:
     assert keys("sources.md", "key") == fields(sources)
 
 
+def test_every_key_of_a_topic_is_explained() -> None:
+    assert keys("topics.md", "key of a topic") == fields(topic, "about")
+    assert keys("topics.md", "key of a facet of a topic") == fields(topic, "holds")
+
+
 def test_every_key_of_a_rule_is_explained() -> None:
     assert keys("rules.md", "key of a rule") == fields(taxonomy, "because")
     assert keys("rules.md", "key of a value") == fields(taxonomy, "counterexamples")

@@ -5,12 +5,13 @@ It reads both files and writes neither.
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 from evidence.database import schema
 from evidence.database.connection import open_evidence
-from evidence.errors import ConfigError
+from evidence.errors import ConfigError, StoreError
 from evidence.harvest import sources
 from evidence.rules import topic as topics
 from evidence.rules.topic import Topic
@@ -36,9 +37,11 @@ def topic_of_review(sources_file: Path, db: Path) -> Topic:
 
 
 def _stored(db: Path) -> tuple[str, bool] | None:
-    """The id of the database's topic and whether it has works; None without a database."""
-    if not db.exists():
+    """The id of the database's topic and whether it has works; None without a database, and for one that cannot be read: who
+    opens it for writing says why."""
+    try:
+        with closing(open_evidence(db, older=True)) as conn:
+            any_work = bool(conn.execute("select exists (select 1 from works)").fetchone()[0])
+            return schema.read_topic(conn).id, any_work
+    except (ConfigError, StoreError, sqlite3.Error):
         return None
-    with closing(open_evidence(db, older=True)) as conn:
-        any_work = bool(conn.execute("select exists (select 1 from works)").fetchone()[0])
-        return schema.read_topic(conn).id, any_work

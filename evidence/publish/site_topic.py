@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,10 @@ async def of_database(db: Any) -> Topic:
 
 
 def with_files(topic: Topic) -> Topic | None:
-    """The same topic with its files: one that comes with the program, or the one that sources.yaml names (`EVIDENCE_SOURCES`,
-    else the file in the working folder). None where they are not on this machine, as on a server of a published copy."""
-    try:
-        if topic.id in topics.shipped():
-            return topics.load(topic.id)
+    """The same topic with its files: the one that sources.yaml names (`EVIDENCE_SOURCES`, else the file in the working folder),
+    or one that comes with the program. None where they are not on this machine, as on a server of a published copy."""
+    with suppress(ConfigError):
         named = sources.topic_of(Path(os.environ.get("EVIDENCE_SOURCES") or "sources.yaml"))
-    except ConfigError:
-        return None
-    return named if named.id == topic.id else None
+        if named.id == topic.id:
+            return named
+    return topics.load(topic.id) if topic.id in topics.shipped() else None
