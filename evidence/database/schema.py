@@ -559,7 +559,7 @@ update works set basis = '';
 def _tags_of(facet: str) -> str:
     """One facet's values of work `w` as one text. A subquery for each work: grouping all tags first took a second."""
     return f"""(select group_concat(value, '; ') from
-                (select value from tags t where t.doi = w.doi and t.facet = '{facet}' order by value)) as {facet}"""
+                (select value from shown_tags t where t.doi = w.doi and t.facet = '{facet}' order by value)) as {facet}"""
 
 
 REJECTS_WHERE_DDL = """
@@ -718,12 +718,28 @@ end;
 Rows of a source that existed then begin at run 0, those of a new source at its first run. A sighting that ended and is
 current again keeps its one row; the runs between are in `sighting_gaps`."""
 
+STRENGTH_DDL = """
+alter table tags add column strength text not null default 'stated' check (strength in ('stated', 'likely', 'implied'));
+alter table tags add column certainty real check (certainty between 0 and 1);
+alter table tags add column how text;
+drop index tags_value;
+create index tags_value on tags (facet, value, doi, strength);
+create trigger tags_change after update of strength on tags when old.strength <> new.strength begin
+    insert into unannounced select new.doi where not exists (select 1 from unannounced where doi = new.doi);
+end;
+update works set basis = '';
+"""
+"""Every tag counts as stated until its work is judged again."""
+
 _TRIALS, _REVIEWS = (
     trial_designs.TRIALS,
     trial_designs.REVIEWS,
 )  # Python writes a tuple of plain words as SQL writes a list
 
 VIEWS = {
+    "shown_tags": """
+        select doi, facet, value, decided, strength, certainty, how from tags where strength <> 'implied'
+    """,
     "studies": f"""
         select w.doi, w.title, w.authors, w.container, w.year,
             {_tags_of("variant")},
@@ -740,13 +756,13 @@ VIEWS = {
     """,
     "evidence_map": f"""
         select v.value as variant, o.value as outcome, count(distinct w.doi) as works,
-            count(distinct case when exists (select 1 from tags d where d.doi = w.doi and d.facet = 'design'
+            count(distinct case when exists (select 1 from shown_tags d where d.doi = w.doi and d.facet = 'design'
                 and d.value in {_TRIALS}) then w.doi end) as trials,
-            count(distinct case when exists (select 1 from tags d where d.doi = w.doi and d.facet = 'design'
+            count(distinct case when exists (select 1 from shown_tags d where d.doi = w.doi and d.facet = 'design'
                 and d.value in {_REVIEWS}) then w.doi end) as reviews
         from works w
-        join tags v on v.doi = w.doi and v.facet = 'variant'
-        join tags o on o.doi = w.doi and o.facet = 'outcome'
+        join shown_tags v on v.doi = w.doi and v.facet = 'variant'
+        join shown_tags o on o.doi = w.doi and o.facet = 'outcome'
         where w.verdict = 'include'
         group by v.value, o.value
     """,
@@ -763,7 +779,7 @@ VIEWS = {
                     union select c.doi from cites c where c.cited = w.doi)) as neighbours,
                 (select count(*) from sightings s join sources o on o.source = s.source
                     where s.doi = w.doi and s.last_run is null and o.kind = 'references') as listed,
-                (select count(*) from tags t where t.doi = w.doi) as tags
+                (select count(*) from shown_tags t where t.doi = w.doi) as tags
             from works w
             where ({WAITING}) and w.verdict = 'unsure'
         )
@@ -933,6 +949,12 @@ def m010_changes(db: Database) -> None:
 def m011_as_of(db: Database) -> None:
     """The history of notices and of sources, so that a list of a past day shows them as they were."""
     _run_script(db.conn, AS_OF_DDL)
+
+
+@evidence()
+def m012_strength(db: Database) -> None:
+    """How surely the text says each tag, and by what. Every work is judged again, which tells it."""
+    _run_script(db.conn, STRENGTH_DDL)
 
 
 @decisions()

@@ -66,7 +66,7 @@ def make(path: Path, count: int, seed: int) -> Path:
                 "insert into facets values (?, ?, ?, 'what it means', 1)",
                 [(facet, value, value.upper()) for facet, values in FACETS.items() for value in values],
             )
-            conn.executemany("insert into tags values (?, ?, ?, 'rule')", sorted(tags))
+            conn.executemany("insert into tags (doi, facet, value, decided) values (?, ?, ?, 'rule')", sorted(tags))
             conn.execute("insert into works_fts (works_fts) values ('rebuild')")
         conn.execute("pragma journal_mode = delete")
     return path
