@@ -1,7 +1,8 @@
 """The evidence map: variant × outcome, split by design, with filters; as a page, as SVG and as CSV.
 
-A cell counts the included works that have both tags, and links to the list of these works with the same filters. Empty cells
-are kept, because they show what has not been studied.
+A cell counts the included works that have both tags, stated or likely, and links to the list of these works with the same
+filters. With `implied=1`, works for which a tag is only implied are counted beside them and drawn hollow. Empty cells are kept,
+because they show what has not been studied.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from urllib.parse import urlencode
 from datasette import hookimpl
 from datasette.utils.asgi import Response
 
+from evidence.data_model import STRENGTHS
 from evidence.publish import bitset_counts
 from evidence.publish.query_cache import CACHE
 from evidence.rules import trial_designs
@@ -51,10 +53,11 @@ async def as_csv(datasette: Any, request: Any) -> Response:
     chart = await map_data(datasette, filters_of(request))
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow(["variant", "outcome", "works", "trials", "reviews"])
+    columns = ["works", "trials", "reviews", *(["implied"] if "implied" in chart["wanted"] else [])]
+    writer.writerow(["variant", "outcome", *columns])
     for row in chart["rows"]:
         for cell in row["cells"]:
-            writer.writerow([row["value"], cell["outcome"], cell["works"], cell["trials"], cell["reviews"]])
+            writer.writerow([row["value"], cell["outcome"], *(cell[column] for column in columns)])
     return Response(
         out.getvalue(),
         content_type="text/csv; charset=utf-8",
@@ -69,9 +72,12 @@ async def as_svg(datasette: Any, request: Any) -> Response:
 
 
 def filters_of(request: Any) -> dict[str, str]:
-    """The valid filters in the address: facet → value, `since` and `until` → year."""
-    wanted = {name: request.args.get(name) or "" for name in (*FILTERS, "since", "until")}
-    return {name: value for name, value in wanted.items() if value and (name in FILTERS or value.isdecimal())}
+    """The valid filters in the address: facet → value, `since` and `until` → year, `implied` → 1."""
+    wanted = {name: request.args.get(name) or "" for name in (*FILTERS, "since", "until", "implied")}
+    found = {name: value for name, value in wanted.items() if value and (name in FILTERS or value.isdecimal())}
+    if found.get("implied") != "1":
+        found.pop("implied", None)
+    return found
 
 
 async def map_data(datasette: Any, wanted: dict[str, str]) -> dict[str, Any]:
@@ -87,24 +93,37 @@ async def compute(datasette: Any, wanted: dict[str, str]) -> dict[str, Any]:
     works = filtered_works(known, wanted)
     found = cells(known, works)
     totals = {facet: dict(known.by_tag(facet, works)) for facet in ("variant", "outcome")}
+    everything, all_found, all_totals = works, found, totals
+    if "implied" in wanted:
+        tagged = known.tagged(STRENGTHS)
+        everything = filtered_works(known, wanted, tagged)
+        all_found = cells(known, everything, tagged)
+        all_totals = {facet: dict(known.by_tag(facet, everything, STRENGTHS)) for facet in totals}
     values: dict[str, list[dict[str, Any]]] = {}
     for row in await db.execute(VALUES):
         values.setdefault(row["facet"], []).append(dict(row))
-    most = max((n for n, _, _ in found.values()), default=0)
+    most = max((n for n, _, _ in all_found.values()), default=0)
+
+    def counts(facet: str, value: str) -> dict[str, int]:
+        n = totals[facet].get(value, 0)
+        return {"works": n, "implied": all_totals[facet].get(value, 0) - n}
+
     base = address(datasette, wanted)
     rows = [
         {
             **variant,
-            "works": totals["variant"].get(variant["value"], 0),
+            **counts("variant", variant["value"]),
             "address": f"{base}&{urlencode({'_tag': 'variant:' + variant['value']})}",
-            "cells": [cell(found, variant["value"], outcome, most, base) for outcome in values.get("outcome", [])],
+            "cells": [
+                cell(found, all_found, variant["value"], outcome, most, base) for outcome in values.get("outcome", [])
+            ],
         }
         for variant in values.get("variant", [])
     ]
     outcomes = [
         {
             **outcome,
-            "works": totals["outcome"].get(outcome["value"], 0),
+            **counts("outcome", outcome["value"]),
             "address": f"{base}&{urlencode({'_tag': 'outcome:' + outcome['value']})}",
         }
         for outcome in values.get("outcome", [])
@@ -115,6 +134,7 @@ async def compute(datasette: Any, wanted: dict[str, str]) -> dict[str, Any]:
         "outcomes": outcomes,
         "most": most,
         "works": works.bit_count(),
+        "implied": everything.bit_count() - works.bit_count(),
         "wanted": wanted,
         "query": urlencode(wanted),
         "choices": choices,
@@ -122,12 +142,12 @@ async def compute(datasette: Any, wanted: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def filtered_works(known: bitset_counts.WorkSets, wanted: dict[str, str]) -> int:
-    """The set of included works with these filters."""
+def filtered_works(known: bitset_counts.WorkSets, wanted: dict[str, str], tagged: Any = None) -> int:
+    """The set of included works with these filters. `tagged` has the works of each tag (None: stated or likely)."""
     works = known.columns["verdict"].get("include", 0)
     for facet, value in wanted.items():
         if facet in FILTERS:
-            works &= known.either(facet, value)
+            works &= bitset_counts.either(known.tags if tagged is None else tagged, facet, value)
     if "since" in wanted or "until" in wanted:
         since, until = (int(wanted[year][:6]) if year in wanted else None for year in ("since", "until"))
         years = 0
@@ -138,12 +158,13 @@ def filtered_works(known: bitset_counts.WorkSets, wanted: dict[str, str]) -> int
     return works
 
 
-def cells(known: bitset_counts.WorkSets, works: int) -> dict[tuple[str, str], tuple[int, int, int]]:
-    """(variant, outcome) → the number of works that have both tags, and of these the trials and the reviews."""
+def cells(known: bitset_counts.WorkSets, works: int, tagged: Any = None) -> dict[tuple[str, str], tuple[int, int, int]]:
+    """(variant, outcome) → the number of works that have both tags, and of these the trials and the reviews. `tagged` has the
+    works of each tag (None: stated or likely)."""
     trials = known.either(trial_designs.FACET, *trial_designs.TRIALS)
     reviews = known.either(trial_designs.FACET, *trial_designs.REVIEWS) & ~trials
     variants, outcomes = (
-        [(value, tagged & works) for (facet, value), tagged in known.tags.items() if facet == wanted]
+        [(value, tagging & works) for (facet, value), tagging in (tagged or known.tags).items() if facet == wanted]
         for wanted in ("variant", "outcome")
     )
     found = {}
@@ -154,9 +175,11 @@ def cells(known: bitset_counts.WorkSets, works: int) -> dict[tuple[str, str], tu
     return found
 
 
-def cell(found: Any, variant: str, outcome: dict[str, Any], most: int, base: str) -> dict[str, Any]:
-    """One cell: counts, the side of its square (0 to 1; area proportional to the count), and the address of its works."""
+def cell(found: Any, all_found: Any, variant: str, outcome: dict[str, Any], most: int, base: str) -> dict[str, Any]:
+    """One cell: counts, the sides of its filled square and of the outline around it (0 to 1; area proportional to the count,
+    without and with what is implied), and the address of its works."""
     works, trials, reviews = found.get((variant, outcome["value"]), (0, 0, 0))
+    together = all_found.get((variant, outcome["value"]), (0, 0, 0))[0]
     tags = urlencode([("_tag", f"variant:{variant}"), ("_tag", f"outcome:{outcome['value']}")])
     return {
         "outcome": outcome["value"],
@@ -165,7 +188,10 @@ def cell(found: Any, variant: str, outcome: dict[str, Any], most: int, base: str
         "trials": trials,
         "reviews": reviews,
         "others": works - trials - reviews,
+        "implied": together - works,
+        "together": together,
         "side": round((works / most) ** 0.5, 3) if works else 0,
+        "outline": round((together / most) ** 0.5, 3) if together > works else 0,
         "address": f"{base}&{tags}",
     }
 
@@ -176,4 +202,5 @@ def address(datasette: Any, wanted: dict[str, str]) -> str:
     pairs += [("_tag", f"{facet}:{value}") for facet, value in wanted.items() if facet in FILTERS]
     pairs += [("year__gte", wanted["since"])] if "since" in wanted else []
     pairs += [("year__lte", wanted["until"])] if "until" in wanted else []
+    pairs += [("_strength", ",".join(STRENGTHS))] if "implied" in wanted else []
     return f"{datasette.urls.table(NAME, 'works')}?{urlencode(pairs)}"

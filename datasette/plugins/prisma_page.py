@@ -25,7 +25,7 @@ NAME = "evidence"
 
 DESIGNED = """
     select count(*) from works
-    where verdict = 'include' and doi in (select doi from tags where facet = 'design'
+    where verdict = 'include' and doi in (select doi from shown_tags where facet = 'design'
         and value in (select value from json_each(:designs)))
 """
 REASONS_SHOWN = 8
