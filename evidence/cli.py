@@ -418,6 +418,9 @@ def decisions_agreement(settings: Settings) -> None:
               help="csv has every column; ris is for Zotero, Rayyan and Covidence.")  # fmt: skip
 @click.option("--tag", "tags", multiple=True, metavar="FACET:VALUE[,…]",
               help="Only works with this tag; several values: any of them; several --tag: all of them.")  # fmt: skip
+@click.option("--strength", metavar="STRENGTH[,…]",
+              help="Only tags of this strength are exported and count for --tag: stated, likely or implied; "
+                   "default: stated,likely.")  # fmt: skip
 @click.option("--verdict", "verdicts", multiple=True, type=click.Choice(EXPORTED_VERDICTS), default=("include",),
               show_default=True, help="Only works with this verdict; several --verdict: any of them.")  # fmt: skip
 @click.option("--since", metavar="DATE", help="Only works that are new or changed since this date (YYYY-MM-DD).")
@@ -432,6 +435,7 @@ def export_(
     settings: Settings,
     format_: str,
     tags: tuple[str, ...],
+    strength: str | None,
     verdicts: tuple[str, ...],
     since: str | None,
     text: str | None,
@@ -448,7 +452,8 @@ def export_(
     from evidence.export.export_works import export_works
 
     chosen = EXPORTED_VERDICTS if "all" in verdicts else verdicts
-    selection = Selection(chosen, tuple(map(tag_filter.parse, tags)), _parse_date(since), text)
+    strengths = tag_filter.parse_strengths(strength)
+    selection = Selection(chosen, tuple(map(tag_filter.parse, tags)), _parse_date(since), text, strengths)
     day = _parse_date(as_of, "--as-of")
     count = export_works(settings.db, selection, format_, excel, encoding, to, day)
     if to is not None and not settings.quiet:

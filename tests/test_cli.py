@@ -208,7 +208,7 @@ def test_explain_decide_and_judge(run: Run, crossref: LoopbackCrossref, small: P
     assert decided.code == 0, decided.err
     said = run("explain", doi)
     assert "Verdict: exclude (by a reviewer" in said.out
-    assert "variant: ipt-g (by a reviewer)" in said.out
+    assert "variant: ipt-g (stated, by a reviewer)" in said.out
     assert "Nothing to judge" in run("judge").out
     assert "from Crossref" in run("status").out  # judging again is no harvest
     assert run("decide", doi, "--because", "x", "--by", "A").code == 2

@@ -31,7 +31,7 @@ VERDICT_TEXTS = {"include": "Included", "exclude": "Excluded", "unsure": "Left u
 WORK = "select * from works where doi = :doi"
 TAG_VALUES = """
     select f.facet, f.value, f.label, f.meaning, t.doi is not null as assigned from facets f
-    left join tags t on t.doi = :doi and t.facet = f.facet and t.value = f.value
+    left join shown_tags t on t.doi = :doi and t.facet = f.facet and t.value = f.value
     order by f.facet, f.position, f.value
 """
 TITLES = "select doi, title from works where doi in (select value from json_each(:dois))"

@@ -24,7 +24,7 @@ NAME = "evidence"
 
 CITED = """
     select c.position, c.status, w.doi, w.title, w.authors, w.container, w.year, w.verdict, w.notice,
-        (select group_concat(coalesce(f.label, t.value), ', ') from tags t left join facets f on f.facet = t.facet
+        (select group_concat(coalesce(f.label, t.value), ', ') from shown_tags t left join facets f on f.facet = t.facet
             and f.value = t.value where t.doi = w.doi and t.facet = :design) as design
     from citations c left join works w on w.doi = c.doi
     where c.source = :source and c.retired is null

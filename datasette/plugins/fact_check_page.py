@@ -23,9 +23,9 @@ SOURCE = "select source, label, kind, trouble from sources where source = :sourc
 CITATIONS = """
     select c.position, c.text, c.stated_doi, c.doi, c.status, c.problem, c.score, w.doi as known, w.title, w.authors,
         w.container, w.year, w.verdict, w.why, w.notice,
-        (select group_concat(coalesce(f.label, t.value), ', ') from tags t left join facets f on f.facet = t.facet
+        (select group_concat(coalesce(f.label, t.value), ', ') from shown_tags t left join facets f on f.facet = t.facet
             and f.value = t.value where t.doi = w.doi and t.facet = :design) as design,
-        (select group_concat(coalesce(f.label, t.value), ', ') from tags t left join facets f on f.facet = t.facet
+        (select group_concat(coalesce(f.label, t.value), ', ') from shown_tags t left join facets f on f.facet = t.facet
             and f.value = t.value where t.doi = w.doi and t.facet = :intervention) as intervention
     from citations c left join works w on w.doi = c.doi
     where c.source = :source and c.retired is null order by c.position

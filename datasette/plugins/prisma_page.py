@@ -26,7 +26,7 @@ NAME = "evidence"
 
 DESIGNED = """
     select count(*) from works
-    where verdict = 'include' and doi in (select doi from tags where facet = :facet
+    where verdict = 'include' and doi in (select doi from shown_tags where facet = :facet
         and value in (select value from json_each(:designs)))
 """
 REASONS_SHOWN = 8

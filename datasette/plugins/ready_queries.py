@@ -12,7 +12,7 @@ NAME = "evidence"
 
 VALUES = """
     select f.value, f.label from facets f where f.facet = :facet
-        and exists (select 1 from tags t where t.facet = f.facet and t.value = f.value)
+        and exists (select 1 from shown_tags t where t.facet = f.facet and t.value = f.value)
     order by f.position, f.value
 """
 FACETS = "select distinct facet, replace(facet, '_', ' ') from facets order by facet"

@@ -18,14 +18,15 @@ from datasette.utils.asgi import NotFound, Response
 
 from evidence import doi as dois
 from evidence import page_ranges
+from evidence.data_model import Strength
 from evidence.publish import site_metadata, site_topic
 
 NAME = "evidence"
 
 TAGS = """
-    select t.facet, t.value, t.decided, coalesce(f.label, t.value) as label, f.meaning, f.position
+    select t.facet, t.value, t.decided, t.strength, t.how, coalesce(f.label, t.value) as label, f.meaning, f.position
     from tags t left join facets f on f.facet = t.facet and f.value = t.value
-    where t.doi = :doi order by t.facet, f.position, t.value
+    where t.doi = :doi order by t.facet, t.strength = 'implied', f.position, t.value
 """
 REASONS = """
     select facet, value, rule, field, start, stop, quote from reasons where doi = :doi
@@ -145,8 +146,8 @@ def extra_template_vars(datasette: Any) -> dict[str, Any]:
     async def work_facts(row: Any) -> dict[str, Any]:
         return await metadata_for_machines(datasette, row)
 
-    async def tags_of(rows: Iterable[Any]) -> dict[str, dict[str, list[dict[str, str]]]]:
-        return await tags_for_list(datasette, [row["doi"] for row in rows])
+    async def tags_of(rows: Iterable[Any], strengths: Sequence[Strength]) -> dict[str, dict[str, list[dict[str, str]]]]:
+        return await tags_for_list(datasette, [row["doi"] for row in rows], strengths)
 
     return {
         "work_address": lambda doi: work_address(datasette, doi),
@@ -247,7 +248,8 @@ def licence_text(licence: dict[str, Any]) -> tuple[str, str | None]:
 
 
 def by_field(reasons: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Reasons of one tag or verdict, one entry per field, with its quotes and rules in order and without repeats."""
+    """Reasons of one tag or verdict, one entry per field, with its quotes and their rules or roles in order and without
+    repeats."""
     found: dict[str, dict[str, Any]] = {}
     for reason in reasons:
         entry = found.setdefault(reason["field"], {"field": reason["field"], "quotes": {}, "rules": {}})
@@ -307,20 +309,23 @@ def highlighted(text: str | None, reasons: Sequence[dict[str, Any]]) -> list[tup
     return pieces
 
 
-async def tags_for_list(datasette: Any, dois: list[str]) -> dict[str, dict[str, list[dict[str, str]]]]:
-    """DOI → facet → tags with labels, for the facets that the list of works shows."""
+async def tags_for_list(
+    datasette: Any, dois: list[str], strengths: Sequence[Strength]
+) -> dict[str, dict[str, list[dict[str, str]]]]:
+    """DOI → facet → tags of these strengths with labels, for the facets that the list of works shows."""
     marks = ", ".join(f":d{i}" for i in range(len(dois)))
-    topic = await site_topic.of_database(datasette.get_database(NAME))
-    facets = ", ".join(f"'{facet}'" for facet in site_metadata.counted_facets(topic))
+    listed = site_metadata.counted_facets(await site_topic.of_database(datasette.get_database(NAME)))
+    facets, sure = (", ".join(f"'{name}'" for name in names) for names in (listed, strengths))
     sql = f"""
-        select t.doi, t.facet, t.value, coalesce(f.label, t.value) as label from tags t
+        select t.doi, t.facet, t.value, t.strength, coalesce(f.label, t.value) as label from tags t
         left join facets f on f.facet = t.facet and f.value = t.value
-        where t.doi in ({marks}) and t.facet in ({facets}) order by t.doi, t.facet, f.position, t.value
-    """  # noqa: S608 (parameter names and our own facets)
+        where t.doi in ({marks}) and t.facet in ({facets}) and t.strength in ({sure})
+        order by t.doi, t.facet, t.strength = 'implied', f.position, t.value
+    """  # noqa: S608 (parameter names, our own facets and strengths)
     found: dict[str, dict[str, list[dict[str, str]]]] = {}
     if dois:
         for row in await datasette.get_database(NAME).execute(sql, {f"d{i}": doi for i, doi in enumerate(dois)}):
             found.setdefault(row["doi"], {}).setdefault(row["facet"], []).append(
-                {"value": row["value"], "label": row["label"]}
+                {"value": row["value"], "label": row["label"], "strength": row["strength"]}
             )
     return found

@@ -560,7 +560,7 @@ update works set basis = '';
 
 def _tags_of(facet: str) -> str:
     """One facet's values of work `w` as one text. A subquery for each work: grouping all tags first took a second."""
-    values = f"select value from tags t where t.doi = w.doi and t.facet = '{facet}' order by value"
+    values = f"select value from shown_tags t where t.doi = w.doi and t.facet = '{facet}' order by value"
     return f"(select group_concat(value, '; ') from\n                ({values})) as \"{facet}\""
 
 
@@ -720,6 +720,19 @@ end;
 Rows of a source that existed then begin at run 0, those of a new source at its first run. A sighting that ended and is
 current again keeps its one row; the runs between are in `sighting_gaps`."""
 
+STRENGTH_DDL = """
+alter table tags add column strength text not null default 'stated' check (strength in ('stated', 'likely', 'implied'));
+alter table tags add column certainty real check (certainty between 0 and 1);
+alter table tags add column how text;
+drop index tags_value;
+create index tags_value on tags (facet, value, doi, strength);
+create trigger tags_change after update of strength on tags when old.strength <> new.strength begin
+    insert into unannounced select new.doi where not exists (select 1 from unannounced where doi = new.doi);
+end;
+update works set basis = '';
+"""
+"""Every tag counts as stated until its work is judged again."""
+
 TOPIC_DDL = """
 create table topic (
     topic text primary key not null,
@@ -742,7 +755,7 @@ def _topic_views(topic: Topic) -> dict[str, str]:
 
     def counted(values: tuple[str, ...]) -> str:
         listed = ", ".join(f"'{value}'" for value in values)
-        return f"""count(distinct case when exists (select 1 from tags d where d.doi = w.doi and d.facet = '{topic.design}'
+        return f"""count(distinct case when exists (select 1 from shown_tags d where d.doi = w.doi and d.facet = '{topic.design}'
                 and d.value in ({listed})) then w.doi end)"""
 
     return {
@@ -757,8 +770,8 @@ def _topic_views(topic: Topic) -> dict[str, str]:
             {counted(topic.trials)} as trials,
             {counted(topic.reviews)} as reviews
         from works w
-        join tags r on r.doi = w.doi and r.facet = '{rows}'
-        join tags c on c.doi = w.doi and c.facet = '{columns}'
+        join shown_tags r on r.doi = w.doi and r.facet = '{rows}'
+        join shown_tags c on c.doi = w.doi and c.facet = '{columns}'
         where w.verdict = 'include'
         group by r.value, c.value
     """,
@@ -766,6 +779,9 @@ def _topic_views(topic: Topic) -> dict[str, str]:
 
 
 _VIEWS = {
+    "shown_tags": """
+        select doi, facet, value, decided, strength, certainty, how from tags where strength <> 'implied'
+    """,
     "to_check": f"""
         select doi, title, authors, container, year, why, judged_on, url, sources, open_words, neighbours, listed, tags,
             4 * (open_words > 0) + 2 * min(neighbours, 3) + 2 * (listed > 0) + 0.5 * min(tags, 6) as likely
@@ -779,7 +795,7 @@ _VIEWS = {
                     union select c.doi from cites c where c.cited = w.doi)) as neighbours,
                 (select count(*) from sightings s join sources o on o.source = s.source
                     where s.doi = w.doi and s.last_run is null and o.kind = 'references') as listed,
-                (select count(*) from tags t where t.doi = w.doi) as tags
+                (select count(*) from shown_tags t where t.doi = w.doi) as tags
             from works w
             where ({WAITING}) and w.verdict = 'unsure'
         )
@@ -952,7 +968,13 @@ def m011_as_of(db: Database) -> None:
 
 
 @evidence()
-def m012_topic(db: Database) -> None:
+def m012_strength(db: Database) -> None:
+    """How surely the text says each tag, and by what. Every work is judged again, which tells it."""
+    _run_script(db.conn, STRENGTH_DDL)
+
+
+@evidence()
+def m013_topic(db: Database) -> None:
     """The database knows its topic. Until now there was one, and a new database has it until its first sync."""
     _run_script(db.conn, TOPIC_DDL)
     write_topic(db.conn, topics.load())

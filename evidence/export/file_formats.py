@@ -66,6 +66,10 @@ _BEFORE_TAGS = (
     Column("verdict", "include, exclude, unsure (waiting for a decision) or duplicate."),
 )
 _AFTER_TAGS = (
+    Column("likely_tags", "Which of the tags are likely rather than stated, as facet:value, joined by “; ”."),
+    Column(
+        "implied_tags", "Which of the tags are only implied, as facet:value, joined by “; ”; empty unless asked for."
+    ),
     Column("why", "The reason for the verdict, in one sentence."),
     Column("decided", "Who decided the verdict: rule or person (a reviewer)."),
     Column("judged_on", "The text that was screened: title, title+abstract, or nothing."),
@@ -140,6 +144,16 @@ _PAST = {
     "why": Column(
         "why",
         "The reason for the verdict, if it is known for that date: for exclusions by rule, and for verdicts that are unchanged.",
+    ),
+    "likely_tags": Column(
+        "likely_tags_today",
+        "Which of the tags of today are likely rather than stated, as facet:value, joined by “; ”.",
+        "likely_tags",
+    ),
+    "implied_tags": Column(
+        "implied_tags_today",
+        "Which of the tags of today are only implied, as facet:value, joined by “; ”; empty unless asked for.",
+        "implied_tags",
     ),
     "cited_by": Column("cited_by", "Number of works that cite this one, in the record of that date."),
     "reasons": Column(

@@ -25,11 +25,12 @@ _MOST = 500
 def refuse_other_topics(config: Config, taxonomy: Taxonomy, path: Path) -> None:
     """ConfigError when the works that some search looks for would all be excluded."""
     for source in config.sources:
+        topic = taxonomy.topic
         if isinstance(source, Search) and not speaks_of_topic(source, taxonomy):
             raise ConfigError(
                 f"{path}: the search {source.id!r} and the screening rules speak of different things: a work that says "
                 f"only what its phrases and its query do ({_some(source.phrases)}) is excluded. The topic is "
-                f"{taxonomy.topic.id!r} ({taxonomy.topic.about}); name another with `topic:`, or edit {taxonomy.topic.screen_path}"
+                f"{topic.id!r} ({topic.about}); name another with `topic:`, or edit {topic.screen_path}"
             )
 
 

@@ -86,6 +86,6 @@ def _sql_list(values: tuple[str, ...]) -> str:
 
 def _tags_column(facet: str) -> str:
     return (  # the facet's id is checked where the topic is read
-        "(select group_concat(value, '; ') from (select t.value from tags t where t.doi = w.doi\n"
+        "(select group_concat(value, '; ') from (select t.value from shown_tags t where t.doi = w.doi\n"
         f"    and t.facet = '{facet}' order by t.value)) as {facet},\n  "
     )

@@ -179,6 +179,8 @@ def _read(path: Path, remedy: str, topic: Topic) -> str:
     """The text of a file of the topic. A topic may do without named lists; a facet of another topic brings its own."""
     if path != topic.phrases_path:
         return strict_yaml.read_text(path, remedy)
+    if not any(facet.borrowed for facet in topic.facets):
+        return strict_yaml.read_text(path) if path.exists() else "lists: {}"
     files = dict.fromkeys((*(f.path.parent / topics.PHRASES_FILE for f in topic.facets if f.borrowed), path))
     found = [file.read_text(encoding="utf-8").partition("\nlists:")[2] for file in files if file.exists()]
     return "\n".join(("lists:", *found)) if found else "lists: {}"

@@ -38,33 +38,10 @@ ACCURACY_FILE = "accuracy.csv"
 RECORDS = "bundled_records/records.jsonl.gz"
 
 _OF_TABLES = (
-    "doi",
-    "title",
-    "authors",
-    "container",
-    "year",
-    "kind",
-    "notice",
-    "why",
-    "judged_on",
-    "decided",
-    "url",
-    "abstract",
-)
-_OF_PAGES = (
-    "tags",
-    "reasons",
-    "works",
-    "trials",
-    "reviews",
-    "since",
-    "until",
-    "as_of",
-    "page",
-    "gone",
-    "verdict",
-    "screen",
-)
+    "doi", "title", "abstract", "authors", "container", "year", "kind", "notice", "gone", "why", "judged_on", "decided", "url",
+    "verdict", "tags", "likely_tags", "implied_tags", "reasons", "works", "trials", "reviews",
+)  # fmt: skip
+_OF_PAGES = ("since", "until", "implied", "as_of", "page", "screen")
 RESERVED = frozenset((*_OF_TABLES, *_OF_PAGES))
 """Names that a facet may not have: in tables, exports or addresses they stand for something else."""
 

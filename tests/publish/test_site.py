@@ -931,7 +931,8 @@ async def test_hostile_text_is_inert_everywhere(tmp_path: Path) -> None:
         )
         conn.execute("insert into facets values ('variant', 'x', ?, ?, 99)", (HOSTILE, HOSTILE))
         conn.execute(
-            "insert into tags values (?, 'variant', 'x', 'rule'), (?, 'outcome', 'anxiety', 'rule')", (doi, doi)
+            "insert into tags (doi, facet, value, decided) values (?, 'variant', 'x', 'rule'), (?, 'outcome', 'anxiety', 'rule')",
+            (doi, doi),
         )
         conn.execute("insert into reasons values (?, 'variant', 'x', ?, 'title', 0, 8, '<script>')", (doi, HOSTILE))
         conn.execute(

@@ -34,7 +34,7 @@ PAGES = (
 ELSEWHERE = re.compile(
     r"\bIPT\b|psychotherapy \(IPT|interpersonal (?:psycho)?therap|\bvariant|problem area|\$[a-z_]+[a-z]", re.IGNORECASE
 )
-"""Words of the first topic, and names in metadata.yaml that were not filled in. `interpersonal problems` is an outcome here too."""
+"""Words of the first topic, and names in metadata.yaml that were not filled in. `interpersonal problems` is an outcome."""
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +140,7 @@ def test_a_new_title_reaches_the_database_with_the_next_judging(
     run: Run = runner(tmp_path, monkeypatch, capsys)
     assert run("init", "--topic", "blank").code == 0
     (tmp_path / "works.jsonl").write_text(
-        '{"DOI": "10.1234/ba", "title": ["Behavioural activation for depression: a randomised trial"], "type": "journal-article"}\n'
+        '{"DOI": "10.1234/ba", "title": ["Behavioural activation for depression: an RCT"], "type": "journal-article"}\n'
         '{"DOI": "10.1234/other", "title": ["Behavioural activation scale, a review"], "type": "journal-article"}\n'
     )
     assert run("check").code == 0
