@@ -30,7 +30,7 @@ def parse_tag(raw: str) -> tuple[str, str]:
     """(facet, value) of one tag written as `facet:value`; ConfigError for anything else."""
     facet, _, value = raw.partition(":")
     if not (facet and value):
-        raise ConfigError(f"{raw!r} is not a valid tag; write it as facet:value, such as variant:ipt-a")
+        raise ConfigError(f"{raw!r} is not a valid tag; write it as facet:value, such as design:rct")
     return facet, value
 
 
@@ -40,7 +40,7 @@ def parse(raw: str) -> TagFilter:
     values = tuple(dict.fromkeys(value.strip() for value in rest.split(",")))
     if not facet.strip() or not all(values):
         raise ConfigError(
-            f"{raw!r} is not a valid tag; write it as facet:value, such as variant:ipt-a, or facet:value,value for either of them"
+            f"{raw!r} is not a valid tag; write it as facet:value, such as design:rct, or facet:value,value for either of them"
         )
     return TagFilter(facet.strip(), values)
 
