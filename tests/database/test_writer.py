@@ -27,7 +27,8 @@ from evidence.database.values_for_writer import (
     tag_row,
 )
 from evidence.database.writer import Store, open_store
-from evidence.errors import StoreError
+from evidence.errors import ConfigError, StoreError
+from evidence.rules import topic
 from tests.builders import decision
 
 NOW = "2026-11-24T12:00:00Z"
@@ -508,3 +509,18 @@ def test_searches_of_an_earlier_version_are_read_whole_once_more_and_their_log_s
         assert bookmarks == {"s": None, "known-works": "2026-11-01", "list": "2026-11-01"}
         assert store.conn.execute(f"select {columns} from requests").fetchall() == [log]
         assert store.conn.execute("select ended, reached from searches_read").fetchall() == [("unread", None)]
+
+
+def test_the_topic_is_kept_and_another_is_refused_once_there_are_works(store: Store) -> None:
+    ipt, other = topic.load(), topic.load("mindfulness")
+    before = store.conn.total_changes
+    store.set_topic(ipt)
+    assert store.conn.total_changes == before, "a new database has this topic already"
+    store.set_topic(other)
+    assert schema.read_topic(store.conn) == other
+    assert "programme" in [row[1] for row in store.conn.execute("pragma table_info(studies)")]
+    store.write_page(run(store), "s", HarvestedPage([record()]))
+    with pytest.raises(ConfigError, match=r"its works are of the topic 'mindfulness', and sources\.yaml names 'ipt'"):
+        store.set_topic(ipt)
+    store.set_topic(replace(other, title="Another title"))
+    assert schema.read_topic(store.conn).title == "Another title"
