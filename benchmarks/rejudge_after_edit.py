@@ -43,8 +43,8 @@ def main() -> None:
             store.set_rule_digests(basis, __version__, book.value_digests)
             store.conn.execute("update works set basis = ?", (basis,))
             store.conn.commit()
-        rules = Path(folder) / "taxonomy"
-        shutil.copytree(Path(evidence.__file__).parent / "taxonomy", rules)
+        rules = Path(folder) / "ipt"
+        shutil.copytree(Path(evidence.__file__).parent / "topics" / "ipt", rules)
         outcome = rules / "outcome.yaml"
         written = outcome.read_text(encoding="utf-8")
         assert "any: [" in written

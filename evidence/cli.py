@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from evidence.evaluation import screening_and_tagging_accuracy
     from evidence.harvest import sources
     from evidence.rules.taxonomy import Taxonomy
+    from evidence.rules.topic import Topic
 
 # A command imports what it needs when it runs: importing the network, the database and the rules takes longer than most
 # commands, and `evidence --help` needs none of them.
@@ -98,7 +98,7 @@ class Bar:
 @click.version_option(__version__, prog_name="evidence")
 @click.pass_context
 def cli(ctx: click.Context, db: Path, decisions: Path | None, sources: Path, verbose: bool, quiet: bool) -> None:
-    """The living evidence tracker for interpersonal psychotherapy.
+    """A living evidence tracker.
 
     It looks up the references of reviews and runs standing searches through Crossref. It screens and tags every work by rules
     and shows the text behind each tag. Datasette publishes the result.
@@ -109,22 +109,21 @@ def cli(ctx: click.Context, db: Path, decisions: Path | None, sources: Path, ver
     ctx.obj = Settings(db, decisions or db.with_name("decisions.db"), sources, quiet)
 
 
-@cli.command(epilog=_example("evidence init my-review"))
+@cli.command(epilog=_example("evidence init my-review", "evidence init my-review --topic blank"))
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=".")
-def init(folder: Path) -> None:
+@click.option("--topic", "name", metavar="NAME", default="ipt", show_default=True,
+              help="A topic that comes with the program, or blank for one of your own.")  # fmt: skip
+def init(folder: Path, name: str) -> None:
     """Write a first sources.yaml into FOLDER.
 
-    FOLDER is the current folder unless you name another. Edit the file to name your own reference lists and searches.
+    FOLDER is the current folder unless you name another. Edit the file to name your own reference lists and searches. With
+    --topic blank, a folder `topic` with the rules of a topic of your own is written beside it.
     """
-    target = folder / "sources.yaml"
-    if target.exists():
-        raise ConfigError(f"{target}: already exists; edit it, or name another folder")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"{folder}: cannot be written ({error.strerror}); name another folder") from None
-    atomic_output.write_whole(target, [starter().read_bytes()])
-    click.echo(f"Wrote {target}. Edit it, then: evidence check && evidence sync")
+    from evidence.export import starter_files
+
+    written = starter_files.write(folder, name)
+    them = "it" if len(written) == 1 else "them"
+    click.echo(f"Wrote {' and '.join(map(str, written))}. Edit {them}, then: evidence check && evidence sync")
 
 
 @cli.command(epilog=_example("evidence check --online"))
@@ -135,13 +134,17 @@ def check(settings: Settings, online: bool) -> None:
 
     No request is sent unless you give --online.
     """
-    from evidence.harvest import sources
+    from evidence.harvest import phrases_and_screening, sources
     from evidence.harvest.locked_run import count_matches
     from evidence.rules import taxonomy
 
-    checked, book = sources.load(settings.sources), taxonomy.load()
+    checked = sources.load(settings.sources)
+    topic = sources.topic_of(settings.sources)
+    book = taxonomy.load(topic)
+    phrases_and_screening.refuse_other_topics(checked, book, settings.sources)
     rules = sum(len(value.rules) for facet in book.facets for value in facet.values)
     click.echo(f"{settings.sources}: {count_noun(len(checked.sources), 'source')}, no mistakes.")
+    click.echo(f"Topic: {topic.id}, {topic.title}.")
     click.echo(f"Rules: {count_noun(len(book.facets), 'facet')}, {count_noun(rules, 'rule')}, version {book.digest}.")
     if online:
         for label, count in count_matches(checked, _crossref_url(), _mailto(checked)):
@@ -179,7 +182,7 @@ def sync(
     from evidence.harvest import sources
 
     checked = sources.load(settings.sources)
-    outcome = _run_sync(settings, checked, offline, files, everything, full)
+    outcome = _run_sync(settings, checked, _taxonomy(settings), offline, files, everything, full)
     click.echo(
         json.dumps(outcome.counts() | {"outcome": outcome.outcome}) if as_json else sync_summary.sync_summary(outcome)
     )
@@ -204,12 +207,12 @@ def demo(settings: Settings, host: str, port: int, no_serve: bool, open_browser:
 
     No network is needed. The site runs until Ctrl-C.
     """
-    from evidence.export import sync_summary
+    from evidence.export import starter_files, sync_summary
     from evidence.harvest import sources
     from evidence.publish import serve
 
-    path = settings.sources if settings.sources.exists() else starter()
-    outcome = _run_sync(settings, sources.load(path), True, (), False, False)
+    path = settings.sources if settings.sources.exists() else starter_files.sources_of(_topic(settings))
+    outcome = _run_sync(settings, sources.load(path), _taxonomy(settings), True, (), False, False)
     click.echo(sync_summary.sync_summary(outcome))
     if not no_serve:
         opened = _has_screen() if open_browser is None else open_browser
@@ -227,10 +230,9 @@ def judge(settings: Settings) -> None:
     from evidence.database import changes_since_last_run
     from evidence.export import changes_report
     from evidence.harvest.locked_run import rejudge_database
-    from evidence.rules import taxonomy
 
     with _bar(settings) as bar:
-        count, changes = rejudge_database(settings.db, settings.decisions, taxonomy.load(), _now, bar)
+        count, changes = rejudge_database(settings.db, settings.decisions, _taxonomy(settings), _now, bar)
     click.echo(
         f"{count_noun(count, 'work')} judged again."
         if count
@@ -301,7 +303,6 @@ def decide(
     """
     from evidence.data_model import SAME_WORK
     from evidence.review.record_decision import add_decisions
-    from evidence.rules import taxonomy
 
     pairs = (
         [*map(tag_filter.parse_tag, tags), *((SAME_WORK, _parse_doi(other)) for other in same)],
@@ -310,7 +311,7 @@ def decide(
     made, _ = add_decisions(
         settings.db,
         settings.decisions,
-        taxonomy.load(),
+        _taxonomy(settings),
         _now,
         _parse_doi(doi_),
         verdict,
@@ -359,9 +360,8 @@ def decisions_import(settings: Settings, file: Path) -> None:
     from evidence.export import status_report
     from evidence.review import decisions_csv
     from evidence.review.record_decision import import_decisions
-    from evidence.rules import taxonomy
 
-    count = import_decisions(settings.db, settings.decisions, taxonomy.load(), _now, decisions_csv.read_csv(file))
+    count = import_decisions(settings.db, settings.decisions, _taxonomy(settings), _now, decisions_csv.read_csv(file))
     click.echo(f"{count_noun(count, 'decision')} added.")
     with reading(settings.db) as conn:
         if without := read_queries.decided_but_not_here(conn):
@@ -418,6 +418,9 @@ def decisions_agreement(settings: Settings) -> None:
               help="csv has every column; ris is for Zotero, Rayyan and Covidence.")  # fmt: skip
 @click.option("--tag", "tags", multiple=True, metavar="FACET:VALUE[,…]",
               help="Only works with this tag; several values: any of them; several --tag: all of them.")  # fmt: skip
+@click.option("--strength", metavar="STRENGTH[,…]",
+              help="Only tags of this strength are exported and count for --tag: stated, likely or implied; "
+                   "default: stated,likely.")  # fmt: skip
 @click.option("--verdict", "verdicts", multiple=True, type=click.Choice(EXPORTED_VERDICTS), default=("include",),
               show_default=True, help="Only works with this verdict; several --verdict: any of them.")  # fmt: skip
 @click.option("--since", metavar="DATE", help="Only works that are new or changed since this date (YYYY-MM-DD).")
@@ -432,6 +435,7 @@ def export_(
     settings: Settings,
     format_: str,
     tags: tuple[str, ...],
+    strength: str | None,
     verdicts: tuple[str, ...],
     since: str | None,
     text: str | None,
@@ -448,7 +452,8 @@ def export_(
     from evidence.export.export_works import export_works
 
     chosen = EXPORTED_VERDICTS if "all" in verdicts else verdicts
-    selection = Selection(chosen, tuple(map(tag_filter.parse, tags)), _parse_date(since), text)
+    strengths = tag_filter.parse_strengths(strength)
+    selection = Selection(chosen, tuple(map(tag_filter.parse, tags)), _parse_date(since), text, strengths)
     day = _parse_date(as_of, "--as-of")
     count = export_works(settings.db, selection, format_, excel, encoding, to, day)
     if to is not None and not settings.quiet:
@@ -751,10 +756,9 @@ def evaluate_ranking(file: Path) -> None:
     random order.
     """
     from evidence.evaluation import screening_and_tagging_accuracy
-    from evidence.rules import taxonomy
 
     found = screening_and_tagging_accuracy.measure_ranking(
-        screening_and_tagging_accuracy.labelled_records(file), taxonomy.load()
+        screening_and_tagging_accuracy.labelled_records(file), _rules_to_measure()
     )
     click.echo(
         f"All {count_noun(found.rows, 'record')}, {found.relevant} relevant: a reviewer reads {found.read} to find "
@@ -766,6 +770,15 @@ def evaluate_ranking(file: Path) -> None:
     )
 
 
+def _rules_to_measure() -> Taxonomy:
+    """The rules of the topic that sources.yaml names, or of the default one."""
+    from evidence.harvest import sources
+    from evidence.rules import taxonomy, topic
+
+    path = click.get_current_context().find_object(Settings).sources  # type: ignore[union-attr]
+    return taxonomy.load(sources.topic_of(path) if path.exists() else topic.load())
+
+
 def _measure(
     file: Path,
     measure: Callable[[list[screening_and_tagging_accuracy.LabelledRecord], Taxonomy], Any],
@@ -773,9 +786,8 @@ def _measure(
     brief: bool,
 ) -> None:
     from evidence.evaluation import screening_and_tagging_accuracy
-    from evidence.rules import taxonomy
 
-    measured = measure(screening_and_tagging_accuracy.labelled_records(file), taxonomy.load())
+    measured = measure(screening_and_tagging_accuracy.labelled_records(file), _rules_to_measure())
     text = screening_and_tagging_accuracy.render(measured, disagreements=not brief)
     if not text.strip():
         raise ConfigError(f"{file}: {none}; the --help of each `evidence evaluate` command names the columns it reads")
@@ -821,12 +833,6 @@ def evaluate_matching_(files: tuple[Path, ...], every: int, show: int) -> None:
         raise SystemExit(1)
 
 
-def starter() -> Path:
-    """The path of the sources.yaml that `evidence init` copies: inside an installed package, or at the top of a checkout."""
-    bundled = Path(str(resources.files("evidence") / "starter" / "sources.yaml"))
-    return bundled if bundled.exists() else Path(__file__).parents[1] / "sources.yaml"
-
-
 def main() -> None:
     """The console script: an EvidenceError becomes one sentence on stderr and an exit code."""
     try:
@@ -869,22 +875,21 @@ def _print_error(error: EvidenceError) -> int:
 def _run_sync(
     settings: Settings,
     checked: sources.Config,
+    book: Taxonomy,
     offline: bool,
     files: tuple[Path, ...],
     everything: bool,
     full: bool,
 ) -> Any:
-    from evidence.crossref import records_from_files
     from evidence.harvest.locked_run import FileInput, run_sync
-    from evidence.rules import taxonomy
 
-    paths = records_from_files.snapshot_files() if offline else files
+    paths = book.topic.snapshot() if offline else files
     with _bar(settings) as bar:
         return run_sync(
             settings.db,
             settings.decisions,
             checked,
-            taxonomy.load(),
+            book,
             _now,
             bar,
             files=FileInput("snapshot" if offline else "files", paths, everything) if paths else None,
@@ -892,6 +897,20 @@ def _run_sync(
             mailto=None if paths else _mailto(checked),
             full=full,
         )
+
+
+def _topic(settings: Settings) -> Topic:
+    """The topic of the review (see `chosen_topic`)."""
+    from evidence.harvest.chosen_topic import topic_of_review
+
+    return topic_of_review(settings.sources, settings.db)
+
+
+def _taxonomy(settings: Settings) -> Taxonomy:
+    """The rules of the review's topic."""
+    from evidence.rules import taxonomy
+
+    return taxonomy.load(_topic(settings))
 
 
 @contextmanager

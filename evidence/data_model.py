@@ -21,6 +21,13 @@ Clock = Callable[[], datetime]
 """Returns the current time, with its time zone."""
 
 VerdictName = Literal["include", "exclude", "unsure"]
+Strength = Literal["stated", "likely", "implied"]
+"""How surely a text says a tag about this study: in so many words, probably, or only by its design, condition or title."""
+
+STRENGTHS: tuple[Strength, ...] = ("stated", "likely", "implied")
+SHOWN_STRENGTHS: tuple[Strength, ...] = ("stated", "likely")
+"""Tags of these strengths are in lists, counts and exports unless a reader asks for others. The view `shown_tags` has them."""
+
 SAME_WORK = "same-work"
 """The facet of a decision on duplicates: `tag` says that two records are one work, `untag` that they are not; the value is
 the other DOI. It is no facet of the taxonomy."""
@@ -155,7 +162,8 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The text a rule matched: `text[start:stop] == quote` of the stored field, offsets in characters."""
+    """The text behind a verdict or a tag: `text[start:stop] == quote` of the stored field, offsets in characters. `rule` is
+    the id of the screening rule for a verdict, the role of the mention (`measure`, `finding`, `arm`, …) for a tag."""
 
     rule: str
     field: str
@@ -166,12 +174,18 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """One value of one facet on a work, with the text behind it (none when a person added it)."""
+    """One value of one facet on a work, with the text behind it (none when a person added it).
+
+    `certainty` is the probability, 0 to 1, that readers of the text would give the tag, and `how` says in one sentence what
+    the text says it by. A tag that a person added or confirmed is `stated` and has neither."""
 
     facet: str
     value: str
     matches: tuple[Match, ...]
     decided: Literal["rule", "person"] = "rule"
+    strength: Strength = "stated"
+    certainty: float | None = None
+    how: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

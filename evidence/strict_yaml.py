@@ -2,7 +2,7 @@
 
 Duplicate keys, aliases and YAML tags are refused, because they hide mistakes. No types are guessed: every scalar is text, an
 empty one is None. Every error names file, line and remedy. This module does not know what the values mean: the models are
-those of `harvest.sources` and `rules.taxonomy`.
+those of `harvest.sources`, `rules.topic` and `rules.taxonomy`.
 """
 
 from __future__ import annotations

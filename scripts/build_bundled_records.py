@@ -1,6 +1,6 @@
 """Builds the bundled snapshot: `python scripts/build_bundled_records.py tests/samples/bibliography-facts.jsonl.gz`.
 
-It writes three files into `evidence/bundled_records/`: `records.jsonl.gz` (one record in Crossref's format per line,
+It writes three files into `evidence/topics/ipt/bundled_records/`: `records.jsonl.gz` (one record in Crossref's format per line,
 ordered by DOI), `where_found.csv` (the source of the facts of each record) and `not_bundled.csv` (every fact that looked
 wrong, with the reason). It copies facts and changes only their format: a fact that is not in the input is absent from the
 record, and no abstract is written. `README.md` in that folder describes the input and how reliable it is.
@@ -240,7 +240,10 @@ def main() -> None:
         "--sources", type=Path, default=ROOT / "sources.yaml", help="the reference list that completes facts"
     )
     parser.add_argument(
-        "--out", type=Path, default=ROOT / "evidence" / "bundled_records", help="the folder to write to"
+        "--out",
+        type=Path,
+        default=ROOT / "evidence" / "topics" / "ipt" / "bundled_records",
+        help="the folder to write to",
     )
     arguments = parser.parse_args()
     for name, content in files(arguments.facts, arguments.sources).items():

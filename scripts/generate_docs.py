@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "evidence"
@@ -56,11 +55,17 @@ def _help(command: click.Command, name: str, parent: click.Context | None, path:
 def tables() -> str:
     """Every table and view of evidence.db: kind, description, columns. The words are those of datasette/metadata.yaml."""
     from evidence.database import schema
+    from evidence.publish import site_metadata
+    from evidence.rules import topic
 
-    site = yaml.safe_load((ROOT / "datasette" / "metadata.yaml").read_text(encoding="utf-8"))
+    site = site_metadata.read(ROOT / "datasette", topic.load())
     described: dict[str, Any] = next(iter(site["databases"].values()))["tables"]
     parts = []
-    for kind, names in (("Record", schema.RECORD_TABLES), ("Derived", schema.DERIVED_TABLES), ("View", schema.VIEWS)):
+    for kind, names in (
+        ("Record", schema.RECORD_TABLES),
+        ("Derived", schema.DERIVED_TABLES),
+        ("View", schema.views(topic.load())),
+    ):
         parts.append(f"\n## {kind} tables\n" if kind != "View" else "\n## Views\n")
         for name in names:
             said = described[name]
@@ -96,9 +101,8 @@ def _purpose(folder: Path) -> str:
 
 def accuracy() -> str:
     """The measured accuracy of screening, trial recognition and each facet of tags."""
-    (path,) = PACKAGE.rglob("published_accuracy.csv")
     rows = []
-    with path.open(encoding="utf-8", newline="") as file:
+    with (PACKAGE / "topics" / "ipt" / "accuracy.csv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             screening = row["question"] == "screening"
             if row["value"] and not screening:

@@ -1,4 +1,4 @@
-"""Measures the rules on labelled records and writes evidence/evaluation/published_accuracy.csv, which the site shows.
+"""Measures the rules on labelled records and writes evidence/topics/ipt/accuracy.csv, which the site shows.
 
     python scripts/measure_accuracy.py [FOLDER]        # default: ../shared/data
 
@@ -56,7 +56,7 @@ def main() -> None:
         raise SystemExit(
             0
             if made == published_accuracy.read_table()
-            else "evidence/evaluation/published_accuracy.csv is not what the rules measure today"
+            else "evidence/topics/ipt/accuracy.csv is not what the rules measure today"
         )
     published_accuracy.write_table(made)
     print(f"{published_accuracy.TABLE.name}: {len(made)} lines")

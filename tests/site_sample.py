@@ -126,6 +126,21 @@ TAGS = (
     ("10.1007/s00520-016-3118-1", "problem_area", "grief", "grief"),
 )
 
+STRENGTHS = (
+    ("10.1001/archgenpsychiatry.2011.67", "outcome", "anxiety", "likely", 0.71, "Anxiety: finding (“anxiety”)."),
+    (
+        "10.1371/journal.pone.0019044",
+        "condition",
+        "depression",
+        "likely",
+        0.93,
+        "Depression: participants (“Depressive”).",
+    ),
+    ("10.1016/j.cpr.2013.09.002", "outcome", "depressive-symptoms", "implied", 0.3, "Depressive symptoms: title only."),
+    ("10.1001/archpsyc.56.6.573", "outcome", "anxiety", "implied", 0.41, "Anxiety: title only."),
+)
+"""Tags that are not stated; those that are implied are not among `TAGS`."""
+
 NOTICES = (
     ("10.1371/journal.pone.0019044", "correction", "10.1371/annotation/d74286e2-e872-4a7b-87d1-dfa230ff612d", None),
     ("10.1186/s13063-016-1187-6", "correction", "10.1186/s13063-016-1289-1", "2016"),
@@ -304,6 +319,14 @@ def _tags(conn: sqlite3.Connection) -> None:
             "insert into reasons (doi, facet, value, rule, field, start, stop, quote) "
             "values (?, ?, ?, ?, 'title', ?, ?, ?)",
             (doi, facet, value, f"{value}-named", start, start + len(quote), quote),
+        )
+    for doi, facet, value, *sure in STRENGTHS:
+        conn.execute(
+            "insert or ignore into tags (doi, facet, value, decided) values (?, ?, ?, 'rule')", (doi, facet, value)
+        )
+        conn.execute(
+            "update tags set strength = ?, certainty = ?, how = ? where (doi, facet, value) = (?, ?, ?)",
+            (*sure, doi, facet, value),
         )
     for doi, title in titles.items():
         start = title.lower().find("interpersonal")

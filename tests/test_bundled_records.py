@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 
 from evidence.crossref.normalise import normalise
+from evidence.rules import topic
 from tests.data import SAMPLES
 
 ROOT = Path(__file__).parents[1]
-SNAPSHOT = ROOT / "evidence" / "bundled_records"
+SNAPSHOT = ROOT / "evidence" / "topics" / "ipt" / "bundled_records"
 
 CITED = (
     "10.1016/j.cpr.2013.09.002",
@@ -124,16 +125,32 @@ def test_the_note_tells_the_right_numbers(records: list[dict[str, Any]]) -> None
     assert nowhere_else == 5 and "Five of the eight cited works" in note
 
 
-def test_the_same_facts_build_the_same_bytes(builder: ModuleType) -> None:
-    facts = SAMPLES / "bibliography-facts.jsonl.gz"
-    built = builder.files(facts, ROOT / "sources.yaml")
-    assert built == builder.files(facts, ROOT / "sources.yaml")
-    for name in ("where_found.csv", "not_bundled.csv"):
-        assert built[name] == (SNAPSHOT / name).read_bytes()
+@pytest.mark.parametrize(
+    ("name", "facts", "sources"),
+    [
+        ("ipt", "bibliography-facts.jsonl.gz", ROOT / "sources.yaml"),
+        ("mindfulness", "mindfulness-facts.jsonl.gz", topic.SHIPPED / "mindfulness" / "sources.yaml"),
+    ],
+)
+def test_the_same_facts_build_the_same_bytes(builder: ModuleType, name: str, facts: str, sources: Path) -> None:
+    folder = topic.load(name).records_path.parent
+    built = builder.files(SAMPLES / facts, sources)
+    assert built == builder.files(SAMPLES / facts, sources)
+    for file in ("where_found.csv", "not_bundled.csv"):
+        assert built[file] == (folder / file).read_bytes()
     # Another zlib may pack the same bytes differently, so the committed file is compared unpacked.
-    committed = (SNAPSHOT / "records.jsonl.gz").read_bytes()
+    committed = (folder / "records.jsonl.gz").read_bytes()
     assert gzip.decompress(built["records.jsonl.gz"]) == gzip.decompress(committed)
     assert committed[4:8] == bytes(4), "the gzip header carries a time"
+
+
+def test_the_second_topics_records_are_facts_too() -> None:
+    with gzip.open(topic.load("mindfulness").records_path, "rt", encoding="utf-8") as file:
+        records = [json.loads(line) for line in file]
+    note = (topic.load("mindfulness").records_path.parent / "README.md").read_text(encoding="utf-8")
+    assert len(records) >= 30 and f"{len(records)} real works" in note
+    for record in records:
+        assert set(record) <= DEPOSITED and all(record.values())
 
 
 @pytest.mark.parametrize(

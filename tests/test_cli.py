@@ -163,6 +163,47 @@ def test_init_names_the_file_it_cannot_write(run: Run, tmp_path: Path) -> None:
     assert "already exists" in run("init", "review").err
 
 
+def test_init_writes_the_files_of_a_topic(run: Run, tmp_path: Path) -> None:
+    said = run("init", "one", "--topic", "mindfullness")
+    assert (said.code, said.err) == (
+        2,
+        "evidence: there is no topic 'mindfullness'; choose one of ipt, mindfulness, blank\n",
+    )
+    assert not (tmp_path / "one").exists()
+    assert run("init", "two", "--topic", "mindfulness").out.startswith(
+        "Wrote two/sources.yaml. Edit it, then: evidence check"
+    )
+    assert [path.name for path in (tmp_path / "two").iterdir()] == ["sources.yaml"]
+    assert run("init", "own", "--topic", "blank").out.startswith(
+        "Wrote own/sources.yaml and own/topic. Edit them, then:"
+    )
+    assert {path.name for path in (tmp_path / "own" / "topic").iterdir()} == {
+        "topic.yaml", "screen.yaml", "intervention.yaml",
+    }  # fmt: skip
+    (tmp_path / "own" / "sources.yaml").unlink()
+    assert "own/topic: already exists" in run("init", "own", "--topic", "blank").err
+
+
+def test_check_names_the_topic_and_what_does_not_fit_it(run: Run, tmp_path: Path) -> None:
+    assert run("init").code == 0
+    assert "Topic: ipt, Living evidence on interpersonal psychotherapy." in run("check").out
+    file = tmp_path / "sources.yaml"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(f"topic: mindfulness\n{text}", encoding="utf-8")
+    said = run("check")
+    assert (said.code, said.out) == (2, "")
+    assert "the search 'ipt-by-name' and the screening rules speak of different things" in said.err
+    file.write_text(f"topic: nowhere\n{text}", encoding="utf-8")
+    assert run("check").err == (
+        "evidence: sources.yaml:1: 'nowhere' is not a topic that comes with the program; name one of ipt, mindfulness, "
+        "or a folder with a topic.yaml\n"
+    )
+    (tmp_path / "nowhere").mkdir()
+    assert "'nowhere' is a folder without topic.yaml" in run("check").err
+    file.write_text(f"topic: [ipt]\n{text}", encoding="utf-8")
+    assert "`topic:` must be text" in run("check").err
+
+
 def test_two_syncs_at_once(run: Run, small: Path, tmp_path: Path) -> None:
     with FileLock(str(tmp_path / "evidence.db.lock")):
         said = run("sync", "--offline")
@@ -208,7 +249,7 @@ def test_explain_decide_and_judge(run: Run, crossref: LoopbackCrossref, small: P
     assert decided.code == 0, decided.err
     said = run("explain", doi)
     assert "Verdict: exclude (by a reviewer" in said.out
-    assert "variant: ipt-g (by a reviewer)" in said.out
+    assert "variant: ipt-g (stated, by a reviewer)" in said.out
     assert "Nothing to judge" in run("judge").out
     assert "from Crossref" in run("status").out  # judging again is no harvest
     assert run("decide", doi, "--because", "x", "--by", "A").code == 2

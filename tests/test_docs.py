@@ -21,7 +21,7 @@ import evidence
 from evidence import strict_yaml
 from evidence.data_model import Doi, Work
 from evidence.harvest import sources
-from evidence.rules import taxonomy
+from evidence.rules import taxonomy, topic
 from evidence.rules.tag import tag
 
 ROOT = Path(__file__).parents[1]
@@ -80,13 +80,18 @@ def test_every_key_of_sources_is_explained() -> None:
     assert keys("sources.md", "key") == fields(sources)
 
 
+def test_every_key_of_a_topic_is_explained() -> None:
+    assert keys("topics.md", "key of a topic") == fields(topic, "about")
+    assert keys("topics.md", "key of a facet of a topic") == fields(topic, "holds")
+
+
 def test_every_key_of_a_rule_is_explained() -> None:
     assert keys("rules.md", "key of a rule") == fields(taxonomy, "because")
     assert keys("rules.md", "key of a value") == fields(taxonomy, "counterexamples")
 
 
 def test_every_file_of_the_taxonomy_is_explained() -> None:
-    files = {path.name for path in (ROOT / "evidence" / "taxonomy").glob("*.yaml")}
+    files = {path.name for path in (ROOT / "evidence" / "topics" / "ipt").glob("*.yaml")} - {topic.FILE}
     assert files == set(re.findall(r"^\| `(\w+\.yaml)` \|", text("docs", "rules.md"), flags=re.M))
 
 
@@ -101,8 +106,8 @@ def test_the_example_of_a_rule_does_what_it_says(tmp_path: Path) -> None:
     (example,) = re.findall(r"^```yaml\n(.*?)^```", text("docs", "rules.md"), flags=re.S | re.M)
     shown = yaml.safe_load(example)
     (value,) = shown["values"]
-    folder = shutil.copytree(ROOT / "evidence" / "taxonomy", tmp_path / "taxonomy")
-    path = folder / taxonomy.file_name(shown["facet"])
+    folder = shutil.copytree(ROOT / "evidence" / "topics" / "ipt", tmp_path / "ipt")
+    path = next(facet.path for facet in topic.load(folder).facets if facet.id == shown["facet"])
     facet = yaml.load(path.read_text(encoding="utf-8"), yaml.BaseLoader)
     facet["values"] = [value if other["id"] == value["id"] else other for other in facet["values"]]
     path.write_text(yaml.safe_dump(facet, allow_unicode=True), encoding="utf-8")

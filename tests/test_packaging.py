@@ -68,10 +68,14 @@ def test_the_wheel_carries_what_the_program_needs(wheel: Path) -> None:
         for path in (ROOT / "datasette").rglob("*.*")
         if kept(path)
     }
-    wanted |= {"evidence/starter/sources.yaml"}
+    wanted |= {"evidence/topics/ipt/sources.yaml"}
     assert wanted <= names
-    assert {"evidence/site/metadata.yaml", "evidence/bundled_records/records.jsonl.gz", "evidence/py.typed"} <= names
-    assert any(name.startswith("evidence/taxonomy/") for name in names)
+    assert {
+        "evidence/site/metadata.yaml",
+        "evidence/topics/ipt/bundled_records/records.jsonl.gz",
+        "evidence/py.typed",
+    } <= names
+    assert any(name.startswith("evidence/topics/ipt/") for name in names)
 
 
 def kept(path: Path) -> bool:

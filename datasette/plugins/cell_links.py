@@ -21,7 +21,7 @@ DOI_COLUMNS = frozenset({"doi", "notice_doi", "stands_on", "said_by", "cited", "
 DOI = re.compile(r"10\.\d{4,9}/\S+")
 TABLES_OF_WORKS = frozenset(
     {"tags", "reasons", "work_authors", "funders", "licences", "notices", "relations", "studies", "to_check"}
-    | {"decisions_to_check", "citations", "history"}
+    | {"decisions_to_check", "citations", "history", "shown_tags"}
 )
 """Tables and views whose column `doi` holds DOIs of works in this database."""
 

@@ -19,6 +19,7 @@ from datasette.utils.asgi import NotFound, Response
 from evidence import doi as dois
 from evidence.data_model import SAME_WORK
 from evidence.errors import ConfigError, EvidenceError
+from evidence.publish import site_topic
 from evidence.review import reviewer_desk as review_desk
 
 NAME = "evidence"
@@ -30,7 +31,7 @@ VERDICT_TEXTS = {"include": "Included", "exclude": "Excluded", "unsure": "Left u
 WORK = "select * from works where doi = :doi"
 TAG_VALUES = """
     select f.facet, f.value, f.label, f.meaning, t.doi is not null as assigned from facets f
-    left join tags t on t.doi = :doi and t.facet = f.facet and t.value = f.value
+    left join shown_tags t on t.doi = :doi and t.facet = f.facet and t.value = f.value
     order by f.facet, f.position, f.value
 """
 TITLES = "select doi, title from works where doi in (select value from json_each(:dois))"
@@ -129,15 +130,16 @@ async def show(
     facets: dict[str, list[dict[str, Any]]] = {}
     for value in values:
         facets.setdefault(value["facet"], []).append({"ticked": bool(value["assigned"])} | value)
+    topic = await site_topic.of_database(db)
     page = {
         "work": work,
         "columns": list(work.keys()) if work is not None else [],
-        "facets": facets,
+        "facets": topic.in_order(facets),
         "assigned": [value["label"] for value in values if value["assigned"]],
         "history": history,
         # A second reviewer should not see the first reviewer's decision.
         "blind": queue == "second" and not mine,
-        "standard_reasons": await asyncio.to_thread(desk.reasons, reviewer),
+        "standard_reasons": await asyncio.to_thread(desk.reasons, reviewer, topic),
         "next": review_desk.next_waiting(waiting, wanted),
         "place": waiting.index(wanted) + 1 if wanted in waiting else None,
         "problem": problem,

@@ -19,7 +19,8 @@ from datasette import hookimpl
 from datasette.utils import sqlite_timelimit
 from datasette.utils.asgi import AsgiStream, NotFound, Response
 
-from evidence.data_model import Doi
+from evidence.data_model import Doi, Strength
+from evidence.database import schema, tag_filter
 from evidence.database.connection import open_evidence
 from evidence.database.select_works import full_rows
 from evidence.export import file_formats
@@ -53,11 +54,13 @@ async def download(datasette: Any, request: Any, send: Any) -> Response | None:
     dois, error = await dois_of_list(datasette, request.query_string)
     if error is not None:
         return Response.text(error, status=400)
+    # The list has already refused strengths that do not exist.
+    strengths = tag_filter.parse_strengths(",".join(request.args.getlist("_strength")))
 
     async def stream(out: Any) -> None:
         with ThreadPoolExecutor(max_workers=1) as thread:  # a SQLite connection stays in the thread that opened it
             loop = asyncio.get_running_loop()
-            chunks = await loop.run_in_executor(thread, file_chunks, Path(path), dois, wanted)
+            chunks = await loop.run_in_executor(thread, file_chunks, Path(path), dois, strengths, wanted)
 
             def next_batch() -> asyncio.Future[str]:
                 return loop.run_in_executor(thread, lambda: "".join(itertools.islice(chunks, BATCH)))
@@ -106,10 +109,12 @@ async def dois_of_list(datasette: Any, query: str) -> tuple[list[Doi], str | Non
         return [], f"The list could not be sorted: {error}"
 
 
-def file_chunks(path: Path, dois: list[Doi], wanted: file_formats.Format) -> Generator[str, None, None]:
+def file_chunks(
+    path: Path, dois: list[Doi], strengths: tuple[Strength, ...], wanted: file_formats.Format
+) -> Generator[str, None, None]:
     """The file in chunks; the connection closes after the last one."""
     conn = open_evidence(path)
     try:
-        yield from wanted(full_rows(conn, dois, flat=wanted.flat))
+        yield from wanted(full_rows(conn, dois, strengths, flat=wanted.flat), schema.read_topic(conn))
     finally:
         conn.close()

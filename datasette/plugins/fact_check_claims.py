@@ -18,15 +18,14 @@ from datasette import hookimpl
 
 from evidence.errors import ConfigError
 from evidence.harvest import sources
-from evidence.publish import bitset_counts
-from evidence.rules import trial_designs
+from evidence.publish import bitset_counts, site_topic
 
 NAME = "evidence"
 
 CITED = """
     select c.position, c.status, w.doi, w.title, w.authors, w.container, w.year, w.verdict, w.notice,
-        (select group_concat(coalesce(f.label, t.value), ', ') from tags t left join facets f on f.facet = t.facet
-            and f.value = t.value where t.doi = w.doi and t.facet = 'design') as design
+        (select group_concat(coalesce(f.label, t.value), ', ') from shown_tags t left join facets f on f.facet = t.facet
+            and f.value = t.value where t.doi = w.doi and t.facet = :design) as design
     from citations c left join works w on w.doi = c.doi
     where c.source = :source and c.retired is null
 """
@@ -35,9 +34,6 @@ LATEST = """
     order by year desc, doi limit 1
 """
 LABELS = "select facet, value, label from facets"
-
-TRIALS = trial_designs.tag_filter(trial_designs.TRIALS)
-REVIEWS = trial_designs.tag_filter(trial_designs.REVIEWS)
 
 
 @hookimpl
@@ -62,7 +58,8 @@ async def claims_of_list(datasette: Any, source: str) -> dict[str, Any]:
             "problem": "The claims cannot be shown because sources.yaml has an error. Run `evidence check` for details.",
         }
     db = datasette.get_database(NAME)
-    cited = {row["position"]: dict(row) for row in await db.execute(CITED, {"source": source})}
+    topic = await site_topic.of_database(db)
+    cited = {row["position"]: dict(row) for row in await db.execute(CITED, {"source": source, "design": topic.design})}
     labels = {(row["facet"], row["value"]): row["label"] for row in await db.execute(LABELS)}
     shown = [
         {
@@ -93,14 +90,15 @@ async def evidence_for(
     about = known.columns["verdict"].get("include", 0)
     for facet, values in claim.looks_at:
         about &= known.either(facet, *values)
-    reviews = about & known.either(trial_designs.FACET, *trial_designs.REVIEWS)
+    topic = await site_topic.of_database(db)
+    reviews = about & known.either(topic.design, *topic.reviews)
     newer = sum(n for year, n in known.by_column("year", about) if since is not None and year > since)
     pairs = [("verdict", "include"), *(("_tag", f"{facet}:{','.join(values)}") for facet, values in claim.looks_at)]
 
     def number(n: int, one: str, many: str, *more: tuple[str, str]) -> tuple[int, str, str]:
         return n, one if n == 1 else many, f"{datasette.urls.table(NAME, 'works')}?{urlencode([*pairs, *more])}"
 
-    trials = about & known.either(trial_designs.FACET, *trial_designs.TRIALS)
+    trials = about & known.either(topic.design, *topic.trials)
     later = f"published after {since}"
 
     return {
@@ -114,8 +112,14 @@ async def evidence_for(
         "since": since,
         "numbers": [
             number(about.bit_count(), "study in total", "studies in total"),
-            number(trials.bit_count(), "randomised trial", "randomised trials", ("_tag", TRIALS)),
-            number(reviews.bit_count(), "review", "reviews", ("_tag", REVIEWS)),
+            *(
+                number(trials.bit_count(), "randomised trial", "randomised trials", ("_tag", tag))
+                for tag in filter(None, [topic.trial_filter])
+            ),
+            *(
+                number(reviews.bit_count(), "review", "reviews", ("_tag", tag))
+                for tag in filter(None, [topic.review_filter])
+            ),
             *([number(newer, later, later, ("year__gt", str(since)))] if since else []),
         ],
         "review": await latest(db, known, reviews),

@@ -11,6 +11,8 @@ from typing import Any
 from datasette import hookimpl
 from datasette.utils.asgi import NotFound, Response
 
+from evidence.publish import site_topic
+
 NAME = "evidence"
 
 FIRST_LIST = """
@@ -21,10 +23,10 @@ SOURCE = "select source, label, kind, trouble from sources where source = :sourc
 CITATIONS = """
     select c.position, c.text, c.stated_doi, c.doi, c.status, c.problem, c.score, w.doi as known, w.title, w.authors,
         w.container, w.year, w.verdict, w.why, w.notice,
-        (select group_concat(coalesce(f.label, t.value), ', ') from tags t left join facets f on f.facet = t.facet
-            and f.value = t.value where t.doi = w.doi and t.facet = 'design') as design,
-        (select group_concat(coalesce(f.label, t.value), ', ') from tags t left join facets f on f.facet = t.facet
-            and f.value = t.value where t.doi = w.doi and t.facet = 'variant') as variant
+        (select group_concat(coalesce(f.label, t.value), ', ') from shown_tags t left join facets f on f.facet = t.facet
+            and f.value = t.value where t.doi = w.doi and t.facet = :design) as design,
+        (select group_concat(coalesce(f.label, t.value), ', ') from shown_tags t left join facets f on f.facet = t.facet
+            and f.value = t.value where t.doi = w.doi and t.facet = :intervention) as intervention
     from citations c left join works w on w.doi = c.doi
     where c.source = :source and c.retired is null order by c.position
 """
@@ -64,7 +66,9 @@ async def fact_check_page(datasette: Any, request: Any) -> Response:
     db = datasette.get_database(NAME)
     params = {"source": request.url_vars["source"]}
     source = (await db.execute(SOURCE, params)).first()
-    citations = [dict(row) for row in await db.execute(CITATIONS, params)]
+    topic = await site_topic.of_database(db)
+    about = {"design": topic.design, "intervention": topic.intervention}
+    citations = [dict(row) for row in await db.execute(CITATIONS, params | about)]
     if source is None or not citations:
         raise NotFound("No such reference list")
     counts: dict[str, int] = {}

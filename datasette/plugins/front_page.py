@@ -9,15 +9,10 @@ from typing import Any
 
 from datasette import hookimpl
 
-from evidence.publish import bitset_counts
+from evidence.publish import bitset_counts, site_topic
 from evidence.publish.query_cache import CACHE
-from evidence.rules import trial_designs
 
 NAME = "evidence"
-
-TRIALS = trial_designs.tag_filter(trial_designs.TRIALS)
-REVIEWS = trial_designs.tag_filter(trial_designs.REVIEWS)
-"""Filters for the designs that the view `evidence_map` counts as trials and as reviews."""
 
 COUNTS = """
     select count(*) filter (where verdict = 'unsure') as waiting,
@@ -91,8 +86,10 @@ async def front(datasette: Any, db: Any) -> dict[str, Any]:
     counts = dict((await db.execute(COUNTS)).first())
     known = await bitset_counts.of_database(db)
     included = known.columns["verdict"].get("include", 0)
-    trials = included & known.either(trial_designs.FACET, *trial_designs.TRIALS)
-    reviews = included & known.either(trial_designs.FACET, *trial_designs.REVIEWS)
+    topic = await site_topic.of_database(db)
+    trials = included & known.either(topic.design, *topic.trials)
+    reviews = included & known.either(topic.design, *topic.reviews)
+    designs = {"trials": trials, "reviews": reviews}
     statuses: dict[str, list[tuple[str, int]]] = {}
     for source, status, n in await db.execute(CITATIONS):
         statuses.setdefault(source, []).append((status, n))
@@ -100,8 +97,10 @@ async def front(datasette: Any, db: Any) -> dict[str, Any]:
     return {
         "numbers": [
             (included.bit_count(), "works included", f"{works}?verdict=include"),
-            (trials.bit_count(), "randomised trials", f"{works}?verdict=include&_tag={TRIALS}"),
-            (reviews.bit_count(), "systematic reviews and meta-analyses", f"{works}?verdict=include&_tag={REVIEWS}"),
+            *(
+                (designs[key].bit_count(), label, f"{works}?verdict=include&_tag={filter_}")
+                for key, label, filter_ in topic.designs
+            ),
             (counts["noticed"], "retracted or corrected", f"{works}?verdict=include&notice__notblank=1"),
             (counts["waiting"], "waiting for a decision", datasette.urls.query(NAME, "waiting")),
             *([(counts["again"], "decisions to look at again", again)] if counts["again"] else []),

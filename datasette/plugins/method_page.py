@@ -13,7 +13,7 @@ from datasette.utils.asgi import Response
 
 from evidence.evaluation import published_accuracy
 from evidence.export import prisma_report
-from evidence.publish import bitset_counts
+from evidence.publish import bitset_counts, site_topic
 from evidence.publish.query_cache import CACHE
 from evidence.rules import taxonomy
 
@@ -59,12 +59,16 @@ async def describe(db: Any) -> dict[str, Any]:
     texts: dict[str, dict[str, int]] = {}
     for text, verdict, n in await db.execute(TEXTS):
         texts.setdefault(text, {})[verdict] = n
-    figures = published_accuracy.read_table()
+    topic = await site_topic.of_database(db)
+    files = site_topic.with_files(topic)
+    figures = published_accuracy.read_table(files.accuracy_path) if files else ()
     return {
         "searches": searches,
-        "facets": facets,
+        "facets": topic.in_order(facets),
         "texts": texts,
         "figures": [figure for figure in figures if figure.question not in facets or not figure.value],
         "values_measured": {(figure.question, figure.value): figure for figure in figures if figure.value},
-        "measured_with_these_rules": {figure.rules for figure in figures} == {taxonomy.load().digest},
+        "measured_with_these_rules": bool(
+            files and {figure.rules for figure in figures} == {taxonomy.load(files).digest}
+        ),
     }

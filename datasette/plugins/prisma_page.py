@@ -18,20 +18,23 @@ from datasette.utils.asgi import BadRequest, Response
 from evidence.database import prisma_flow
 from evidence.export import works_as_of_date
 from evidence.export.file_formats import guard
+from evidence.publish import site_topic
 from evidence.publish.query_cache import CACHE
-from evidence.rules import trial_designs
+from evidence.rules.topic import Topic
 
 NAME = "evidence"
 
 DESIGNED = """
     select count(*) from works
-    where verdict = 'include' and doi in (select doi from tags where facet = 'design'
+    where verdict = 'include' and doi in (select doi from shown_tags where facet = :facet
         and value in (select value from json_each(:designs)))
 """
 REASONS_SHOWN = 8
 
 Line = tuple[str, int, str | None, int]
 """A line in a box: label, number, address or None, indent level."""
+Designed = tuple[str, int, str]
+"""Included works of some designs: what they are called, how many they are, and their tags as a filter."""
 LEFT, RIGHT, GAP, LINE = (50, 430), (540, 400), 40, 22
 """SVG units: the columns of the diagram (x, width), the space between rows, the height of a line."""
 FIRST = 94
@@ -93,9 +96,9 @@ async def prisma_svg(datasette: Any, request: Any) -> Response:
     return Response(text, content_type="image/svg+xml; charset=utf-8")
 
 
-async def flow_of_request(datasette: Any, request: Any) -> tuple[str, prisma_flow.Flow, dict[str, int]]:
-    """The requested day ("" for now), its flow, and the numbers of included trials and reviews (empty for a past day: tags
-    have no history). BadRequest when the day is not a valid date."""
+async def flow_of_request(datasette: Any, request: Any) -> tuple[str, prisma_flow.Flow, list[Designed]]:
+    """The requested day ("" for now), its flow, and the included trials and reviews (none for a past day: tags have no
+    history). BadRequest when the day is not a valid date."""
     db = datasette.get_database(NAME)
     day = request.args.get("as_of") or ""
     if day and not works_as_of_date.is_date(day):
@@ -104,14 +107,17 @@ async def flow_of_request(datasette: Any, request: Any) -> tuple[str, prisma_flo
     found = await CACHE.get(
         db.path, ("flow", run), lambda: db.execute_fn(lambda conn: prisma_flow.read_flow(conn, run))
     )
-    return day, found, {} if day else await CACHE.get(db.path, "designs", lambda: designed(db))
+    return day, found, [] if day else await CACHE.get(db.path, "designs", lambda: designed(db))
 
 
-async def designed(db: Any) -> dict[str, int]:
-    return {
-        what: (await db.execute(DESIGNED, {"designs": json.dumps(values)})).single_value()
-        for what, values in (("trials", trial_designs.TRIALS), ("reviews", trial_designs.REVIEWS))
-    }
+async def designed(db: Any) -> list[Designed]:
+    topic: Topic = await site_topic.of_database(db)
+    values = {"trials": topic.trials, "reviews": topic.reviews}
+    found = []
+    for key, label, tags in topic.designs:
+        params = {"facet": topic.design, "designs": json.dumps(values[key])}
+        found.append((label, (await db.execute(DESIGNED, params)).single_value(), tags))
+    return found
 
 
 class Addresses:
@@ -142,10 +148,11 @@ class Addresses:
             if self._run is None:
                 return self._address("decisions_to_check", {})
             return self._as_of({"verdict__in": "include,exclude", "conflict": "1"})
-        if key in ("trials", "reviews"):
-            which = trial_designs.TRIALS if key == "trials" else trial_designs.REVIEWS
-            return self._works({"verdict": "include", "_tag": trial_designs.tag_filter(which)})
         return None
+
+    def tagged(self, tags: str) -> str:
+        """Address of the included works with these tags, written as a filter."""
+        return self._works({"verdict": "include", "_tag": tags})
 
     def source(self, source: dict[str, Any]) -> str:
         """Address of the records identified through one source (a row of `prisma_flow.SOURCES_SQL`)."""
@@ -179,7 +186,7 @@ class Addresses:
         return f"{address}?{urlencode(filters)}" if filters else address
 
 
-def diagram(found: prisma_flow.Flow, by_design: dict[str, int], where: Addresses | None) -> dict[str, Any]:
+def diagram(found: prisma_flow.Flow, by_design: list[Designed], where: Addresses | None) -> dict[str, Any]:
     """What `_prisma_flow.svg` draws: boxes with position and lines (label, number, address or None, indent level), the stages
     to their left, and arrows as SVG paths. All lengths in SVG units. Without `where` no number is a link."""
 
@@ -188,8 +195,7 @@ def diagram(found: prisma_flow.Flow, by_design: dict[str, int], where: Addresses
         label = next(box["box"] for box in found.boxes if box["key"] == key)
         return [(label, found[key], where.box(key) if where else None, found.depth(key)), *parts]
 
-    names = {"trials": "randomised trials", "reviews": "systematic reviews and meta-analyses"}
-    tagged = [(names[what], n, where.box(what) if where else None, 1) for what, n in by_design.items()]
+    tagged = [(label, n, where.tagged(tags) if where else None, 1) for label, n, tags in by_design]
     rows: tuple[tuple[str, list[Line], list[Line]], ...] = (
         ("Identification", lines("identified"), lines("removed")),
         ("Screening", lines("screened"), lines("excluded")),

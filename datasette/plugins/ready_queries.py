@@ -6,12 +6,13 @@ from typing import Any
 
 from datasette import hookimpl
 
+from evidence.publish import site_topic
+
 NAME = "evidence"
-FACET_OF = {"variant": "variant", "outcome": "outcome"}
 
 VALUES = """
     select f.value, f.label from facets f where f.facet = :facet
-        and exists (select 1 from tags t where t.facet = f.facet and t.value = f.value)
+        and exists (select 1 from shown_tags t where t.facet = f.facet and t.value = f.value)
     order by f.position, f.value
 """
 FACETS = "select distinct facet, replace(facet, '_', ' ') from facets order by facet"
@@ -22,8 +23,9 @@ LISTS = "select source, label from sources where kind = 'references' and retired
 def extra_template_vars(datasette: Any, template: str) -> dict[str, Any]:
     async def parameter_choices(name: str) -> list[tuple[str, str]]:
         db = datasette.get_database(NAME)
-        if name in FACET_OF:
-            rows = await db.execute(VALUES, {"facet": FACET_OF[name]})
+        topic = await site_topic.of_database(db)
+        if name in (topic.intervention, *topic.map):
+            rows = await db.execute(VALUES, {"facet": name})
         elif name in ("facet", "rows", "columns"):
             rows = await db.execute(FACETS)
         elif name == "source":

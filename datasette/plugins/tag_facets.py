@@ -1,6 +1,7 @@
 """Tags as a facet and as a filter: `?_facet_tags=variant` counts, `?_tag=variant:ipt-a` narrows.
 
-`?_tag=design:rct,cluster-rct` means either value; several `_tag` must all match. Facets are counted from sets of works
+`?_tag=design:rct,cluster-rct` means either value; several `_tag` must all match. Both look at stated and likely tags;
+`?_strength=stated` narrows them and `?_strength=stated,likely,implied` widens them. Facets are counted from sets of works
 (`evidence.publish.bitset_counts`). Datasette's own `_through` filter is not enough: it compares one column, and the same
 value can exist in two facets (`grief` is a condition and a problem area, `none` a condition and a comparator). Works on the
 table `works` and on any view with a column `doi`.
@@ -19,6 +20,7 @@ from datasette.filters import FilterArguments
 from datasette.utils import path_with_added_args, path_with_removed_args
 from datasette.utils.asgi import BadRequest
 
+from evidence.data_model import Strength
 from evidence.database import tag_filter
 from evidence.errors import ConfigError
 from evidence.publish import bitset_counts
@@ -58,7 +60,7 @@ class TagFacet(Facet):  # type: ignore[misc]
         size = self.get_facet_size()
         db = self.ds.get_database(self.database)
         works = await self._works(db)
-        rows = (await bitset_counts.of_database(db)).by_tag(facet, works)[: size + 1]
+        rows = (await bitset_counts.of_database(db)).by_tag(facet, works, strengths_of(self.request))[: size + 1]
         labels = await CACHE.get(db.path, "labels", lambda: labels_of(db))
         chosen = self.request.args.getlist("_tag")
         values = []
@@ -112,10 +114,11 @@ def filters_from_request(
     request: Any, database: str, table: str, datasette: Any
 ) -> Callable[[], Awaitable[FilterArguments | None]]:
     async def inner() -> FilterArguments | None:
+        strengths_of(request)  # an unknown strength is refused, with tags or without
         wanted = await tag_filters(datasette.get_database(database), request)
         if not wanted:
             return None
-        clauses, params = tag_filter.sql_conditions(wanted)
+        clauses, params = tag_filter.sql_conditions(wanted, strengths=strengths_of(request))
         descriptions = [f"tagged {tag.facet}: {' or '.join(tag.values)}" for tag in wanted]
         return FilterArguments(clauses, params, descriptions)
 
@@ -134,14 +137,23 @@ async def tag_filters(db: Any, request: Any) -> list[tag_filter.TagFilter]:
         raise BadRequest(str(error)) from None
 
 
+def strengths_of(request: Any) -> tuple[Strength, ...]:
+    """The strengths of tags that the address asks for, as `evidence export --strength` reads them; BadRequest for an unknown
+    one."""
+    try:
+        return tag_filter.parse_strengths(",".join(request.args.getlist("_strength")))
+    except ConfigError as error:
+        raise BadRequest(str(error)) from None
+
+
 @hookimpl
 def extra_template_vars() -> dict[str, Any]:
-    return {"active_filters": active_filters, "filter_label": filter_label}
+    return {"active_filters": active_filters, "filter_label": filter_label, "strengths_of": strengths_of}
 
 
 def active_filters(request: Any) -> list[tuple[str, str]]:
-    """The filters in a list's address, as (parameter, value): columns, search and tags."""
-    special = ("_search", "_tag", "_through", "_where")
+    """The filters in a list's address, as (parameter, value): columns, search, tags and their strengths."""
+    special = ("_search", "_tag", "_strength", "_through", "_where")
     return [
         (key, text)
         for key in request.args
@@ -155,6 +167,8 @@ def filter_label(key: str, text: str) -> str:
     """A filter as people read it: "variant: ipt" for `_tag=variant:ipt`, "year ≥ 2010" for `year__gte=2010`."""
     if key == "_tag":
         return text.replace(":", ": ", 1).replace(",", " or ")
+    if key == "_strength":
+        return f"tags: {text.replace(',', ' or ')}"
     if key.startswith("_"):
         return f"{key.strip('_')}: {text}"
     column, _, comparison = key.partition("__")

@@ -63,7 +63,7 @@ TAXONOMY = "select facet, value from facets order by facet, position"
 ENTRIES = """
     select c.change, c.what, c.before, c.after, w.doi, w.title, w.authors, w.container, w.year, r.started,
         coalesce(r.finished, r.started) as updated,
-        (select group_concat(t.facet || ': ' || t.value, '; ') from tags t where t.doi = w.doi) as tags
+        (select group_concat(t.facet || ': ' || t.value, '; ') from shown_tags t where t.doi = w.doi) as tags
     from changes c cross join runs r on r.run = c.run
     left join aliases a on a.alias = c.doi and a.last_run is null cross join works w on w.doi = coalesce(a.doi, c.doi)
     where c.what <> 'tags' and (c.verdict = 'include' or c.before = 'include') {tagged}
@@ -122,15 +122,18 @@ async def recent_runs(db: Any) -> list[dict[str, Any]]:
 async def feed(datasette: Any, request: Any) -> Response:
     """The latest changes of included works as an Atom feed; each `_tag` in the address is a filter."""
     tags = [tag for tag in request.args.getlist("_tag") if tag]
+    strength = ",".join(request.args.getlist("_strength"))
     db = datasette.get_database(NAME)
     try:
         wanted = tag_filter.parse_checked(tags, [tuple(row) for row in await db.execute(TAXONOMY)] if tags else [])
+        strengths = tag_filter.parse_strengths(strength)
     except ConfigError as error:
         raise BadRequest(str(error)) from None
-    clauses, params = tag_filter.sql_conditions(wanted, "w.doi")
+    clauses, params = tag_filter.sql_conditions(wanted, "w.doi", strengths)
     tagged = " ".join(f"and {clause}" for clause in clauses)
     rows = await db.execute(ENTRIES.format(tagged=tagged), {"limit": FEED_LENGTH, **params})
-    query = f"?{urlencode([('_tag', tag) for tag in tags])}" if tags else ""
+    filters = urlencode([*(("_tag", tag) for tag in tags), *([("_strength", strength)] if strength else [])])
+    query = f"?{filters}" if filters else ""
 
     def absolute(path: str) -> str:
         return str(datasette.absolute_url(request, datasette.urls.path(path)))

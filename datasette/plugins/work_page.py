@@ -18,13 +18,15 @@ from datasette.utils.asgi import NotFound, Response
 
 from evidence import doi as dois
 from evidence import page_ranges
+from evidence.data_model import Strength
+from evidence.publish import site_metadata, site_topic
 
 NAME = "evidence"
 
 TAGS = """
-    select t.facet, t.value, t.decided, coalesce(f.label, t.value) as label, f.meaning, f.position
+    select t.facet, t.value, t.decided, t.strength, t.how, coalesce(f.label, t.value) as label, f.meaning, f.position
     from tags t left join facets f on f.facet = t.facet and f.value = t.value
-    where t.doi = :doi order by t.facet, f.position, t.value
+    where t.doi = :doi order by t.facet, t.strength = 'implied', f.position, t.value
 """
 REASONS = """
     select facet, value, rule, field, start, stop, quote from reasons where doi = :doi
@@ -101,8 +103,6 @@ AUTHORS = """
 
 ALIAS_OF = "select doi from aliases where alias = :doi and last_run is null"
 
-LIST_FACETS = ("variant", "outcome", "design")
-
 
 @hookimpl
 def register_routes() -> list[tuple[str, Any]]:
@@ -146,14 +146,15 @@ def extra_template_vars(datasette: Any) -> dict[str, Any]:
     async def work_facts(row: Any) -> dict[str, Any]:
         return await metadata_for_machines(datasette, row)
 
-    async def tags_of(rows: Iterable[Any]) -> dict[str, dict[str, list[dict[str, str]]]]:
-        return await tags_for_list(datasette, [row["doi"] for row in rows])
+    async def tags_of(rows: Iterable[Any], strengths: Sequence[Strength]) -> dict[str, dict[str, list[dict[str, str]]]]:
+        return await tags_for_list(datasette, [row["doi"] for row in rows], strengths)
 
     return {
         "work_address": lambda doi: work_address(datasette, doi),
         "work_page": work_page,
         "work_facts": work_facts,
         "tags_of": tags_of,
+        "list_facets": site_metadata.counted_facets,
     }
 
 
@@ -179,7 +180,7 @@ async def page_data(datasette: Any, row: Any) -> dict[str, Any]:
     return {
         "title": highlighted(row["title"], [reason for reason in reasons if reason["field"] == "title"]),
         "abstract": highlighted(row["abstract"], [reason for reason in reasons if reason["field"] == "abstract"]),
-        "facets": facets,
+        "facets": (await site_topic.of_database(db)).in_order(facets),
         "verdict_reasons": by_field([reason for reason in reasons if reason["facet"] == "verdict"]),
         "publication": publication_facts(row, await rows(PEOPLE), await rows(FUNDERS), await rows(LICENCES)),
         "notices": await rows(NOTICES),
@@ -247,7 +248,8 @@ def licence_text(licence: dict[str, Any]) -> tuple[str, str | None]:
 
 
 def by_field(reasons: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Reasons of one tag or verdict, one entry per field, with its quotes and rules in order and without repeats."""
+    """Reasons of one tag or verdict, one entry per field, with its quotes and their rules or roles in order and without
+    repeats."""
     found: dict[str, dict[str, Any]] = {}
     for reason in reasons:
         entry = found.setdefault(reason["field"], {"field": reason["field"], "quotes": {}, "rules": {}})
@@ -307,19 +309,23 @@ def highlighted(text: str | None, reasons: Sequence[dict[str, Any]]) -> list[tup
     return pieces
 
 
-async def tags_for_list(datasette: Any, dois: list[str]) -> dict[str, dict[str, list[dict[str, str]]]]:
-    """DOI → facet → tags with labels, for the facets that the list of works shows (`LIST_FACETS`)."""
+async def tags_for_list(
+    datasette: Any, dois: list[str], strengths: Sequence[Strength]
+) -> dict[str, dict[str, list[dict[str, str]]]]:
+    """DOI → facet → tags of these strengths with labels, for the facets that the list of works shows."""
     marks = ", ".join(f":d{i}" for i in range(len(dois)))
-    facets = ", ".join(f"'{facet}'" for facet in LIST_FACETS)
+    listed = site_metadata.counted_facets(await site_topic.of_database(datasette.get_database(NAME)))
+    facets, sure = (", ".join(f"'{name}'" for name in names) for names in (listed, strengths))
     sql = f"""
-        select t.doi, t.facet, t.value, coalesce(f.label, t.value) as label from tags t
+        select t.doi, t.facet, t.value, t.strength, coalesce(f.label, t.value) as label from tags t
         left join facets f on f.facet = t.facet and f.value = t.value
-        where t.doi in ({marks}) and t.facet in ({facets}) order by t.doi, t.facet, f.position, t.value
-    """  # noqa: S608 (parameter names and our own facets)
+        where t.doi in ({marks}) and t.facet in ({facets}) and t.strength in ({sure})
+        order by t.doi, t.facet, t.strength = 'implied', f.position, t.value
+    """  # noqa: S608 (parameter names, our own facets and strengths)
     found: dict[str, dict[str, list[dict[str, str]]]] = {}
     if dois:
         for row in await datasette.get_database(NAME).execute(sql, {f"d{i}": doi for i, doi in enumerate(dois)}):
             found.setdefault(row["doi"], {}).setdefault(row["facet"], []).append(
-                {"value": row["value"], "label": row["label"]}
+                {"value": row["value"], "label": row["label"], "strength": row["strength"]}
             )
     return found

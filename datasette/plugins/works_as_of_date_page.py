@@ -21,6 +21,7 @@ from evidence.database import tag_filter
 from evidence.database.prisma_flow import run_of_day
 from evidence.errors import ConfigError
 from evidence.export import file_formats, works_as_of_date
+from evidence.publish import site_topic
 
 NAME = "evidence"
 PAGE_SIZE = 100
@@ -44,7 +45,7 @@ JSON_KEYS = (
     "notice",
     "gone",
 )
-PARAMETERS = frozenset({"as_of", "verdict", "decided", "why", "conflict", "_tag", "page"})
+PARAMETERS = frozenset({"as_of", "verdict", "decided", "why", "conflict", "_tag", "_strength", "page"})
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -112,7 +113,8 @@ async def download(datasette: Any, request: Any) -> Response:
         raise NotFound(f"Files come in these formats: {', '.join(file_formats.FORMATS)}")
     day, wanted = await requested_filter(datasette, request.query_string)
     _, rows = await rows_of(datasette, day, wanted, 0, None)
-    chunks = file_formats.csv_rows(rows, past=True) if form.write is file_formats.csv_rows else form(rows)
+    topic = await site_topic.of_database(datasette.get_database(NAME))
+    chunks = file_formats.csv_rows(rows, topic=topic, past=True) if form.write is file_formats.csv_rows else form(rows)
     headers = {"content-disposition": f'attachment; filename="works-{day}.{form.extension}"'}
     return Response("".join(chunks), content_type=f"{form.media_type}; charset=utf-8", headers=headers)
 
@@ -135,11 +137,14 @@ async def requested_filter(datasette: Any, query: str) -> tuple[str, works_as_of
     rows = await datasette.get_database(NAME).execute(TAXONOMY) if texts else ()
     try:
         tags = tag_filter.parse_checked(texts, [tuple(row) for row in rows])
+        strengths = tag_filter.parse_strengths(",".join(text for key, text in pairs if key == "_strength"))
         day = works_as_of_date.checked_date(one.get("as_of", ""))
     except ConfigError as error:
         raise BadRequest(str(error)) from None
     chosen = verdicts or ("include", "exclude", "unsure", "duplicate")
-    return day, works_as_of_date.AsOfFilter(chosen, one.get("decided"), one.get("why"), "conflict" in one, tuple(tags))
+    return day, works_as_of_date.AsOfFilter(
+        chosen, one.get("decided"), one.get("why"), "conflict" in one, tuple(tags), strengths=strengths
+    )
 
 
 async def rows_of(
@@ -151,7 +156,7 @@ async def rows_of(
         run = run_of_day(conn, day)
         matching = works_as_of_date.verdicts_as_of(conn, run, wanted)
         shown = matching[start:] if most is None else matching[start : start + most]
-        return len(matching), list(works_as_of_date.rows_as_of(conn, run, shown, day))
+        return len(matching), list(works_as_of_date.rows_as_of(conn, run, shown, day, wanted.strengths))
 
     answer: tuple[int, list[dict[str, Any]]] = await datasette.get_database(NAME).execute_fn(query)
     return answer

@@ -19,7 +19,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from importlib import resources
 from pathlib import Path
 from typing import IO, Any, overload
 
@@ -50,11 +49,6 @@ class ExpectedQuery:
 
     query: Query
     accepts: Callable[[Message, str | None, str | None], bool]
-
-
-def snapshot_files() -> tuple[Path, ...]:
-    """The bundled snapshot."""
-    return (Path(str(resources.files("evidence") / "bundled_records" / SNAPSHOT)),)
 
 
 class RecordFiles:

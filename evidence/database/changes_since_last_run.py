@@ -60,7 +60,8 @@ class WorkNotice(NamedTuple):
 class WorkState:
     """What is announced of one record. `content` is its digest, None where it is not known; `same_as` is the record that
     represents a duplicate; `notices` are those not undone; `gone` is the day since which Crossref has no record of it;
-    `conflict` is why its decisions should be looked at again, sentence by sentence; `tags` are `facet:value`."""
+    `conflict` is why its decisions should be looked at again, sentence by sentence; `tags` are
+    `facet:value`, without the implied ones: a tag that becomes implied is announced as removed, as it leaves the lists."""
 
     verdict: str
     content: str | None = None

@@ -193,7 +193,8 @@ def rule_digests(conn: sqlite3.Connection, version: str) -> tuple[dict[tuple[str
 
 
 def judged_works(conn: sqlite3.Connection, dois: Sequence[Doi], values: Sequence[tuple[str, str]]) -> Iterator[Row]:
-    """What these works were judged by, their screening verdict, and which of the values they have, with the reasons."""
+    """What these works were judged by, their screening verdict, and which of the values they have (`tags`: rows as of
+    `values_for_writer.TagRow`), with the reasons."""
     sql = """
         select doi, title, abstract, kind, container, notice_of, screened, why from works where doi in ({})
     """
@@ -203,9 +204,10 @@ def judged_works(conn: sqlite3.Connection, dois: Sequence[Doi], values: Sequence
         for row in in_chunks(conn, sql, dois)
     }
     asked = set(values)
-    for doi, facet, value in in_chunks(conn, "select doi, facet, value from tags where doi in ({})", dois):
+    sql = "select doi, facet, value, strength, certainty, how from tags where doi in ({})"
+    for doi, facet, value, *how_sure in in_chunks(conn, sql, dois):
         if (facet, value) in asked:
-            rows[doi]["tags"].add((facet, value))
+            rows[doi]["tags"].add((facet, value, *how_sure))
     sql = "select doi, facet, value, rule, field, start, stop, quote from reasons where doi in ({})"
     for doi, facet, value, *match in in_chunks(conn, sql, dois):
         if (facet, value) in asked:
@@ -294,7 +296,14 @@ def work_details(conn: sqlite3.Connection, doi: Doi) -> Row | None:
         return None
     found = rows[0]
     found["tags"] = list(
-        dict_rows(conn, "select facet, value, decided from tags where doi = :doi order by 1, 2", {"doi": doi})
+        dict_rows(
+            conn,
+            """
+            select facet, value, decided, strength, certainty, how from tags where doi = :doi
+            order by facet, strength = 'implied', value
+            """,
+            {"doi": doi},
+        )
     )
     found["reasons"] = list(
         dict_rows(

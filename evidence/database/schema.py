@@ -23,7 +23,8 @@ from sqlite_utils import Database, Migrations
 from evidence.current_decisions import decision_id, infer_seen
 from evidence.data_model import Decision
 from evidence.database import prisma_flow
-from evidence.rules import trial_designs
+from evidence.rules import topic as topics
+from evidence.rules.topic import Topic
 
 APPLICATION_ID = 0x49505431
 """`pragma application_id` of both databases (ASCII "IPT1"): marks a file as ours."""
@@ -63,6 +64,7 @@ DERIVED_TABLES = (
     "facets",
     "tags",
     "reasons",
+    "topic",
     "rule_marks",
     "decisions",
     "unread",
@@ -558,8 +560,8 @@ update works set basis = '';
 
 def _tags_of(facet: str) -> str:
     """One facet's values of work `w` as one text. A subquery for each work: grouping all tags first took a second."""
-    return f"""(select group_concat(value, '; ') from
-                (select value from tags t where t.doi = w.doi and t.facet = '{facet}' order by value)) as {facet}"""
+    values = f"select value from shown_tags t where t.doi = w.doi and t.facet = '{facet}' order by value"
+    return f"(select group_concat(value, '; ') from\n                ({values})) as \"{facet}\""
 
 
 REJECTS_WHERE_DDL = """
@@ -718,37 +720,67 @@ end;
 Rows of a source that existed then begin at run 0, those of a new source at its first run. A sighting that ended and is
 current again keeps its one row; the runs between are in `sighting_gaps`."""
 
-_TRIALS, _REVIEWS = (
-    trial_designs.TRIALS,
-    trial_designs.REVIEWS,
-)  # Python writes a tuple of plain words as SQL writes a list
+STRENGTH_DDL = """
+alter table tags add column strength text not null default 'stated' check (strength in ('stated', 'likely', 'implied'));
+alter table tags add column certainty real check (certainty between 0 and 1);
+alter table tags add column how text;
+drop index tags_value;
+create index tags_value on tags (facet, value, doi, strength);
+create trigger tags_change after update of strength on tags when old.strength <> new.strength begin
+    insert into unannounced select new.doi where not exists (select 1 from unannounced where doi = new.doi);
+end;
+update works set basis = '';
+"""
+"""Every tag counts as stated until its work is judged again."""
 
-VIEWS = {
-    "studies": f"""
+TOPIC_DDL = """
+create table topic (
+    topic text primary key not null,
+    title text not null,
+    content text not null
+) strict;
+"""
+"""One row: the topic that the works are judged by, as `Topic.to_json` writes it."""
+
+
+def views(topic: Topic) -> dict[str, str]:
+    """Views for readers: name → SQL. Two of them have columns for the topic's facets. A view is made again when a database is
+    opened for writing and its text has changed."""
+    return {**_topic_views(topic), **_VIEWS}
+
+
+def _topic_views(topic: Topic) -> dict[str, str]:
+    tags = "".join(f"{_tags_of(facet)},\n            " for facet in topic.facet_ids)
+    rows, columns = topic.map
+
+    def counted(values: tuple[str, ...]) -> str:
+        listed = ", ".join(f"'{value}'" for value in values)
+        return f"""count(distinct case when exists (select 1 from shown_tags d where d.doi = w.doi and d.facet = '{topic.design}'
+                and d.value in ({listed})) then w.doi end)"""
+
+    return {
+        "studies": f"""
         select w.doi, w.title, w.authors, w.container, w.year,
-            {_tags_of("variant")},
-            {_tags_of("outcome")},
-            {_tags_of("design")},
-            {_tags_of("condition")},
-            {_tags_of("population")},
-            {_tags_of("format")},
-            {_tags_of("comparator")},
-            {_tags_of("problem_area")},
-            w.notice, w.judged_on, w.decided, w.kind, w.url
+            {tags}w.notice, w.judged_on, w.decided, w.kind, w.url
         from works w
         where w.verdict = 'include'
     """,
-    "evidence_map": f"""
-        select v.value as variant, o.value as outcome, count(distinct w.doi) as works,
-            count(distinct case when exists (select 1 from tags d where d.doi = w.doi and d.facet = 'design'
-                and d.value in {_TRIALS}) then w.doi end) as trials,
-            count(distinct case when exists (select 1 from tags d where d.doi = w.doi and d.facet = 'design'
-                and d.value in {_REVIEWS}) then w.doi end) as reviews
+        "evidence_map": f"""
+        select r.value as "{rows}", c.value as "{columns}", count(distinct w.doi) as works,
+            {counted(topic.trials)} as trials,
+            {counted(topic.reviews)} as reviews
         from works w
-        join tags v on v.doi = w.doi and v.facet = 'variant'
-        join tags o on o.doi = w.doi and o.facet = 'outcome'
+        join shown_tags r on r.doi = w.doi and r.facet = '{rows}'
+        join shown_tags c on c.doi = w.doi and c.facet = '{columns}'
         where w.verdict = 'include'
-        group by v.value, o.value
+        group by r.value, c.value
+    """,
+    }
+
+
+_VIEWS = {
+    "shown_tags": """
+        select doi, facet, value, decided, strength, certainty, how from tags where strength <> 'implied'
     """,
     "to_check": f"""
         select doi, title, authors, container, year, why, judged_on, url, sources, open_words, neighbours, listed, tags,
@@ -763,7 +795,7 @@ VIEWS = {
                     union select c.doi from cites c where c.cited = w.doi)) as neighbours,
                 (select count(*) from sightings s join sources o on o.source = s.source
                     where s.doi = w.doi and s.last_run is null and o.kind = 'references') as listed,
-                (select count(*) from tags t where t.doi = w.doi) as tags
+                (select count(*) from shown_tags t where t.doi = w.doi) as tags
             from works w
             where ({WAITING}) and w.verdict = 'unsure'
         )
@@ -850,7 +882,7 @@ VIEWS = {
     """,
     **prisma_flow.VIEWS,
 }
-"""Views for readers, by name. A view is made again when a database is opened for writing and its text has changed."""
+"""The views that are the same for every topic."""
 
 
 @evidence()
@@ -935,6 +967,19 @@ def m011_as_of(db: Database) -> None:
     _run_script(db.conn, AS_OF_DDL)
 
 
+@evidence()
+def m012_strength(db: Database) -> None:
+    """How surely the text says each tag, and by what. Every work is judged again, which tells it."""
+    _run_script(db.conn, STRENGTH_DDL)
+
+
+@evidence()
+def m013_topic(db: Database) -> None:
+    """The database knows its topic. Until now there was one, and a new database has it until its first sync."""
+    _run_script(db.conn, TOPIC_DDL)
+    write_topic(db.conn, topics.load())
+
+
 @decisions()
 def d003_what_a_decision_had_seen(db: Database) -> None:
     """A decision names the decisions its reviewer had seen, so that copies can be merged in any order. Every earlier decision is
@@ -971,22 +1016,38 @@ def make_views(conn: sqlite3.Connection) -> None:
         return
     for name in _stored_views(conn):
         conn.execute(f"drop view {name}")
-    for sql in _wanted_views().values():
+    for sql in _wanted_views(conn).values():
         conn.execute(sql)
 
 
 def has_views(conn: sqlite3.Connection) -> bool:
     """Whether every view has today's text."""
-    return _stored_views(conn) == _wanted_views()
+    return _stored_views(conn) == _wanted_views(conn)
+
+
+def read_topic(conn: sqlite3.Connection) -> Topic:
+    """The topic of `evidence.db`, without files; for a database of an earlier version the only one there was."""
+    if not conn.execute("select 1 from sqlite_master where name = 'topic'").fetchone():
+        return topics.load()
+    (content,) = conn.execute("select content from topic").fetchone()
+    return topics.from_json(content)
+
+
+def write_topic(conn: sqlite3.Connection, topic: Topic) -> None:
+    """Replace the topic, if it differs; called inside the caller's transaction, and `make_views` must follow."""
+    row = (topic.id, topic.title, topic.to_json())
+    if conn.execute("select topic, title, content from topic").fetchone() != row:
+        conn.execute("delete from topic")
+        conn.execute("insert into topic (topic, title, content) values (?, ?, ?)", row)
 
 
 def _stored_views(conn: sqlite3.Connection) -> dict[str, str]:
     return dict(conn.execute("select name, sql from sqlite_master where type = 'view'").fetchall())
 
 
-def _wanted_views() -> dict[str, str]:
+def _wanted_views(conn: sqlite3.Connection) -> dict[str, str]:
     # In capitals, as SQLite stores it: otherwise the texts would differ, and every opening would make all views again.
-    return {name: f"CREATE VIEW {name} as{body.rstrip()}" for name, body in VIEWS.items()}
+    return {name: f"CREATE VIEW {name} as{body.rstrip()}" for name, body in views(read_topic(conn)).items()}
 
 
 def _run_script(conn: sqlite3.Connection, script: str) -> None:

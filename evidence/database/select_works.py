@@ -9,13 +9,13 @@ import json
 import re
 import sqlite3
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
 from sqlite_utils import Database
 
-from evidence.data_model import Doi
+from evidence.data_model import SHOWN_STRENGTHS, Doi, Strength
 from evidence.database import tag_filter
 from evidence.database.sql_helpers import Row, dict_rows
 from evidence.database.tag_filter import TagFilter
@@ -28,12 +28,14 @@ _PART = 500
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Which works an export or a report is about. All of `tags` must hold. `since` is an ISO date: works that are new, or whose
-    record changed, on or after it. `text` is plain words, all of which must be in the work."""
+    record changed, on or after it. `text` is plain words, all of which must be in the work. Tags of other `strengths` neither
+    count nor are exported."""
 
     verdicts: tuple[str, ...] = ("include",)
     tags: tuple[TagFilter, ...] = ()
     since: str | None = None
     text: str | None = None
+    strengths: tuple[Strength, ...] = SHOWN_STRENGTHS
 
 
 _AUTHORS = """
@@ -94,7 +96,7 @@ _ONE_TEXT = {**_OF_PEOPLE, "notice_details": NOTICES.format(notices="notices", a
 def selected_works(conn: sqlite3.Connection, selection: Selection) -> Iterator[Row]:
     """The works of a selection, newest first, as `full_rows` gives them."""
     where = ["w.verdict in (select value from json_each(:verdicts))"]
-    clauses, tags = tag_filter.sql_conditions(selection.tags, "w.doi")
+    clauses, tags = tag_filter.sql_conditions(selection.tags, "w.doi", selection.strengths)
     where += clauses
     values: Row = {"verdicts": json.dumps(selection.verdicts), **tags}
     if selection.since:
@@ -110,19 +112,25 @@ def selected_works(conn: sqlite3.Connection, selection: Selection) -> Iterator[R
             values,
         )
     ]
-    yield from full_rows(conn, keys)
+    yield from full_rows(conn, keys, selection.strengths)
 
 
-def full_rows(conn: sqlite3.Connection, dois: Sequence[Doi], *, flat: bool = False) -> Iterator[Row]:
+def full_rows(
+    conn: sqlite3.Connection,
+    dois: Sequence[Doi],
+    strengths: Sequence[Strength] = SHOWN_STRENGTHS,
+    *,
+    flat: bool = False,
+) -> Iterator[Row]:
     """These works in this order with everything that an export needs, as dictionaries; few are in memory at once. KeyError for a
     DOI that is not here.
 
     A row has the columns of `works` and: `authors_full` (a list of dictionaries, or with `flat` one text, which saves a third
-    of the time), `tags` (facet → values), `sources`, `reasons` (one text), `funders`, `funders_full`, `orcids`,
-    `affiliations` and `notice_details`.
+    of the time), `tags` (facet → values; those of these `strengths`), `likely_tags` and `implied_tags` (those of them, as
+    `facet:value`), `sources`, `reasons` (one text), `funders`, `funders_full`, `orcids`, `affiliations` and `notice_details`.
     """
     for start in range(0, len(dois), _PART):
-        yield from _complete(conn, dois[start : start + _PART], flat)
+        yield from _complete(conn, dois[start : start + _PART], strengths, flat)
 
 
 def check_selection(conn: sqlite3.Connection, selection: Selection) -> None:
@@ -158,11 +166,37 @@ def _taxonomy(conn: sqlite3.Connection) -> dict[str, list[str]]:
     return tag_filter.values_by_facet(conn.execute("select facet, value from facets order by facet, position"))
 
 
-def _complete(conn: sqlite3.Connection, keys: Sequence[Doi], flat: bool) -> Iterator[Row]:
+def add_tags(
+    rows: Mapping[str, Row], tags: Iterable[tuple[str, str, str, Strength]], strengths: Sequence[Strength]
+) -> dict[str, set[str]]:
+    """Add tags (DOI, facet, value, strength) of these `strengths` to the rows of an export (by DOI): to `tags`, and to
+    `likely_tags` or `implied_tags`. Returns the others: DOI → `facet:value`."""
+    left_out: dict[str, set[str]] = {}
+    for doi, facet, value, strength in tags:
+        if strength not in strengths:
+            left_out.setdefault(doi, set()).add(f"{facet}:{value}")
+            continue
+        row = rows[doi]
+        row["tags"][facet] = (*row["tags"].get(facet, ()), value)
+        if strength != "stated":
+            row[f"{strength}_tags"] = (*row[f"{strength}_tags"], f"{facet}:{value}")
+    return left_out
+
+
+def reasons_text(words: str, left_out: Collection[str]) -> str | None:
+    """The text behind the verdict and tags of a work on one line, without that of the tags `left_out` (as `facet:value`). `words`
+    are JSON: `facet:value “quote”`."""
+    return "; ".join(sorted({text for text in json.loads(words) if text.partition(" “")[0] not in left_out})) or None
+
+
+def _complete(
+    conn: sqlite3.Connection, keys: Sequence[Doi], strengths: Sequence[Strength], flat: bool
+) -> Iterator[Row]:
     marks = ", ".join("?" * len(keys))
     rows = {r["doi"]: r for r in dict_rows(conn, f"select * from works where doi in ({marks})", keys)}  # noqa: S608
     for row in rows.values():
         row |= {"authors_full": "" if flat else [], "tags": {}, "sources": (), "reasons": None}
+        row |= {"likely_tags": (), "implied_tags": ()}
         row |= {"funders": (), "funders_full": [], **dict.fromkeys(_ONE_TEXT)}
     if flat:
         for doi, names in conn.execute(_NAMES.format(marks=marks), keys):
@@ -177,12 +211,14 @@ def _complete(conn: sqlite3.Connection, keys: Sequence[Doi], flat: bool) -> Iter
         row, awards = rows[doi], json.loads(listed)
         row["funders"] = (*row["funders"], funder_text(name, funder, awards))
         row["funders_full"].append({"name": name, "doi": funder, "awards": awards})
-    for doi, facet, value in conn.execute(
-        f"select doi, facet, value from tags where doi in ({marks}) order by 1, 2, 3",  # noqa: S608
-        keys,
-    ):
-        tags = rows[doi]["tags"]
-        tags[facet] = (*tags[facet], value) if facet in tags else (value,)
+    left_out = add_tags(
+        rows,
+        conn.execute(
+            f"select doi, facet, value, strength from tags where doi in ({marks}) order by 1, 2, 3",  # noqa: S608
+            keys,
+        ),
+        strengths,
+    )
     for doi, source in conn.execute(
         f"select doi, source from sightings where last_run is null and doi in ({marks}) order by 1, 2",  # noqa: S608
         keys,
@@ -197,7 +233,7 @@ def _complete(conn: sqlite3.Connection, keys: Sequence[Doi], flat: bool) -> Iter
         """,  # noqa: S608
         keys,
     ):
-        rows[doi]["reasons"] = "; ".join(sorted(set(json.loads(words))))
+        rows[doi]["reasons"] = reasons_text(words, left_out.get(doi, ()))
     for key in keys:
         yield rows[key]
 

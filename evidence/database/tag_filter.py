@@ -1,7 +1,7 @@
 """The filter for tags: `design:rct,cluster-rct` means either value, and of several filters all must hold.
 
-The one grammar of `--tag` on the command line and `_tag` in the site's lists, downloads and feed. Text in, SQL conditions out;
-it may not read a database.
+The one grammar of `--tag` on the command line and `_tag` in the site's lists, downloads and feed, and of `--strength` and
+`_strength`, which say how sure a tag must be. Text in, SQL conditions out; it may not read a database.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from evidence.data_model import SHOWN_STRENGTHS, STRENGTHS, Strength
 from evidence.errors import ConfigError
 
 
@@ -29,7 +30,7 @@ def parse_tag(raw: str) -> tuple[str, str]:
     """(facet, value) of one tag written as `facet:value`; ConfigError for anything else."""
     facet, _, value = raw.partition(":")
     if not (facet and value):
-        raise ConfigError(f"{raw!r} is not a valid tag; write it as facet:value, such as variant:ipt-a")
+        raise ConfigError(f"{raw!r} is not a valid tag; write it as facet:value, such as design:rct")
     return facet, value
 
 
@@ -39,9 +40,20 @@ def parse(raw: str) -> TagFilter:
     values = tuple(dict.fromkeys(value.strip() for value in rest.split(",")))
     if not facet.strip() or not all(values):
         raise ConfigError(
-            f"{raw!r} is not a valid tag; write it as facet:value, such as variant:ipt-a, or facet:value,value for either of them"
+            f"{raw!r} is not a valid tag; write it as facet:value, such as design:rct, or facet:value,value for either of them"
         )
     return TagFilter(facet.strip(), values)
+
+
+def parse_strengths(raw: str | None) -> tuple[Strength, ...]:
+    """The strengths in `stated,likely`, any of which a tag must have; without text those that lists show. ConfigError for a word
+    that is no strength."""
+    wanted = {word.strip() for word in (raw or "").split(",")} - {""}
+    if unknown := sorted(wanted.difference(STRENGTHS)):
+        raise ConfigError(
+            f"{unknown[0]!r} is not a strength of a tag; write one or more of {', '.join(STRENGTHS)}, such as stated,likely"
+        )
+    return tuple(strength for strength in STRENGTHS if strength in wanted) or SHOWN_STRENGTHS
 
 
 def parse_checked(texts: Sequence[str], known: Iterable[tuple[str, str]]) -> list[TagFilter]:
@@ -85,14 +97,19 @@ def _nearest(written: str, known: Mapping[str, Sequence[str]] | Sequence[str]) -
     return f" (did you mean {plain[found[0]]!r}?)" if found else ""
 
 
-def sql_conditions(filters: Sequence[TagFilter], doi: str = "doi") -> tuple[list[str], dict[str, str]]:
-    """One condition for each filter, to be joined by `and`, and their parameters. `doi` is the column of the work's DOI."""
+def sql_conditions(
+    filters: Sequence[TagFilter], doi: str = "doi", strengths: Sequence[Strength] = SHOWN_STRENGTHS
+) -> tuple[list[str], dict[str, str]]:
+    """One condition for each filter, to be joined by `and`, and their parameters. `doi` is the column of the work's DOI; tags of
+    other `strengths` do not count."""
+    sure = ", ".join(f"'{strength}'" for strength in strengths)
     clauses = []
     params: dict[str, str] = {}
     for number, wanted in enumerate(filters):
         names = [f"tag_value_{number}_{place}" for place in range(len(wanted.values))]
         placeholders = ", ".join(f":{name}" for name in names)
-        sql = f"select doi from tags where facet = :tag_facet_{number} and value in ({placeholders})"  # noqa: S608 - only numbers are pasted
+        sql = f"select doi from tags where facet = :tag_facet_{number} and value in ({placeholders})"  # noqa: S608 - only numbers and strengths are pasted
+        sql += f" and strength in ({sure})"
         clauses.append(f"{doi} in ({sql})")
         params |= {f"tag_facet_{number}": wanted.facet, **dict(zip(names, wanted.values, strict=True))}
     return clauses, params

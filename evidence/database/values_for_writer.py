@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from evidence.data_model import Doi, Judgement, Resolution, Work
+from evidence.data_model import Doi, Judgement, Resolution, Tag, Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,14 @@ Counted = tuple[Doi, str | None, int | None]
 ReasonRow = tuple[str, str, str, str, int, int, str]
 """A row of `reasons` without its DOI: facet, value, rule, field, start, stop, quote."""
 
+TagRow = tuple[str, str, str, float | None, str | None]
+"""A row of `tags` without its DOI and who decided: facet, value, strength, certainty, how."""
+
+
+def tag_row(tag: Tag) -> TagRow:
+    """The row of a tag. Its certainty is kept to three digits: smaller differences are no change of a work."""
+    return tag.facet, tag.value, tag.strength, None if tag.certainty is None else round(tag.certainty, 3), tag.how
+
 
 @dataclass(frozen=True, slots=True)
 class TagUpdate:
@@ -86,7 +94,7 @@ class TagUpdate:
 
     doi: Doi
     why: str
-    tags: Sequence[tuple[str, str]]
+    tags: Sequence[TagRow]
     reasons: Sequence[ReasonRow]
 
 

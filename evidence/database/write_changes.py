@@ -21,7 +21,7 @@ _DIFFERS = """
         or (coalesce(w.content, a.content), w.verdict, w.same_as, w.gone, iif(w.verdict <> 'duplicate', w.conflict, null))
             is not (a.content, a.verdict, a.same_as, a.gone, a.conflict)
         or a.tags <> (select json_group_array(tag) from (
-            select facet || ':' || value as tag from tags t where t.doi = u.doi order by 1))
+            select facet || ':' || value as tag from shown_tags t where t.doi = u.doi order by 1))
         or a.notices <> iif(w.verdict in ('include', 'unsure'), (
             select json_group_array(json_array(kind, notice_doi, stands_on, relation)) from (
                 select * from notices n where n.doi = u.doi and n.undone = 0 order by kind, notice_doi)), '[]')
@@ -104,7 +104,7 @@ def _current_states(
         notices.setdefault(doi, []).append(changes_since_last_run.WorkNotice(*notice))
     tags: dict[str, list[str]] = {}
     for doi, tag in rows_for(
-        conn, "select t.doi, t.facet || ':' || t.value from {j} join tags t on t.doi = j.value", dois
+        conn, "select t.doi, t.facet || ':' || t.value from {j} join shown_tags t on t.doi = j.value", dois
     ):
         tags.setdefault(doi, []).append(tag)
     for doi, verdict, content, same_as, gone, conflict in rows_for(

@@ -78,7 +78,7 @@ def update_tags(
             [(work.doi, values) for work in changed],
         )
     conn.executemany(
-        "insert into tags (doi, facet, value, decided) values (?, ?, ?, 'rule')",
+        "insert into tags (doi, decided, facet, value, strength, certainty, how) values (?, 'rule', ?, ?, ?, ?, ?)",
         [(work.doi, *tag) for work in changed for tag in work.tags],
     )
     conn.executemany(

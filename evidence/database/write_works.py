@@ -14,7 +14,7 @@ from evidence.author_names import cite_authors
 from evidence.data_model import Doi, Judgement, Work
 from evidence.database import changes_since_last_run, write_notices
 from evidence.database.sql_helpers import chunks, placeholders
-from evidence.database.values_for_writer import JudgedRecord
+from evidence.database.values_for_writer import JudgedRecord, tag_row
 
 _COLUMNS = tuple(
     """
@@ -232,7 +232,7 @@ def _replace_children(
         ]
         relations += [(doi, r.kind, r.other, r.asserted_by) for r in work.relations]
         cites += _cited(work, moved)
-        tags += [(doi, t.facet, t.value, t.decided) for t in judgement.tags]
+        tags += [(doi, t.decided, *tag_row(t)) for t in judgement.tags]
         reasons += [
             (doi, "verdict", judgement.verdict, m.rule, m.field, m.start, m.stop, m.quote) for m in judgement.matches
         ]
@@ -251,7 +251,9 @@ def _replace_children(
     run_many("insert or ignore into relations values (?, ?, ?, ?)", relations)
     # In the order of the key: fewer pages of the file are touched.
     run_many("insert into cites values (?, ?, ?)", sorted(cites))
-    run_many("insert into tags values (?, ?, ?, ?)", tags)
+    run_many(
+        "insert into tags (doi, decided, facet, value, strength, certainty, how) values (?, ?, ?, ?, ?, ?, ?)", tags
+    )
     run_many("insert or ignore into reasons values (?, ?, ?, ?, ?, ?, ?, ?)", reasons)
     _name_authors(conn, touched | {row[0] for row in authors})
 

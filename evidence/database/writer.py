@@ -36,6 +36,9 @@ from evidence.database import (
 )
 from evidence.database.sql_helpers import chunks, placeholders
 from evidence.database.values_for_writer import HarvestedPage, JudgedRecord, SourceState, TagUpdate, Written
+from evidence.errors import ConfigError
+from evidence.rules import topic as topics
+from evidence.rules.topic import Topic
 
 _SHOWN_COLUMNS = "decision, doi, action, verdict, facet, value, reason, reviewer, made_at, rule_said"
 """The columns of `decisions` in `evidence.db`."""
@@ -254,6 +257,18 @@ class Store:
         """Note by which rules every work that no person decided on has been judged: (facet, value) → digest of its rules."""
         with self.transaction():
             write_judgements.set_rule_digests(self.conn, basis, version, digests)
+
+    def set_topic(self, topic: Topic) -> None:
+        """Keep the topic that the works are judged by, and make the views for it. ConfigError when the database has works of
+        another topic: their tags and the decisions on them speak of other facets."""
+        stored = schema.read_topic(self.conn)
+        if stored == topic:
+            return
+        if stored.id != topic.id and self.conn.execute("select exists (select 1 from works)").fetchone()[0]:
+            raise ConfigError(topics.another_topic(self.path, stored.id, topic.id))
+        with self.transaction():
+            schema.write_topic(self.conn, topic)
+            schema.make_views(self.conn)
 
     def set_facets(self, rows: Sequence[tuple[str, str, str, str, int]]) -> None:
         """Replace the taxonomy: (facet, value, label, meaning, position). A value that is not in it stays while a tag has

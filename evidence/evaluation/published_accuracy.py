@@ -1,4 +1,4 @@
-"""The published accuracy of the rules: one table in the repository, `published_accuracy.csv`, shown on the method page.
+"""The published accuracy of the rules: one table beside the rules of a topic, `accuracy.csv`, shown on the method page.
 
 `scripts/measure_accuracy.py` makes the table from labelled sets. This module turns measurements into rows, writes the table
 and reads it. It may not measure anything. Figures are rounded down, and the counts behind each are in the same row.
@@ -13,9 +13,9 @@ from pathlib import Path
 
 from evidence.evaluation.metrics import Counts, rounded_down
 from evidence.evaluation.screening_and_tagging_accuracy import Screening, Tagging, Trials
-from evidence.rules.taxonomy import FACETS
+from evidence.rules import topic
 
-TABLE = Path(__file__).with_name("published_accuracy.csv")
+TABLE = topic.SHIPPED / topic.DEFAULT / topic.ACCURACY_FILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def trial_figure(measured: Trials, labelled: str, rules: str) -> Figure:
 def tag_figures(measured: Tagging, labelled: str, rules: str) -> Iterator[Figure]:
     """The rows of a measurement of tags: each facet as a whole, then its values."""
     note = "precision counts a tag as correct if either reader gave it; recall counts the tags that both gave"
-    for facet in FACETS:
+    for facet in measured.facets:
         pairs = [(value, *pair) for (of, value), pair in measured.values.items() if of == facet]
         yield _figure(facet, "", labelled, *measured.facet_counts(facet), note, rules)
         for value, precision, recall in sorted(pairs):

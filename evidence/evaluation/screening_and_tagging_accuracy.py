@@ -20,11 +20,10 @@ from typing import Any
 from evidence.data_model import Doi, Match, VerdictName, Work
 from evidence.errors import ConfigError
 from evidence.evaluation.metrics import Counts, decimal, f1, percent, ratio
-from evidence.rules import trial_designs
 from evidence.rules.judge import judge
 from evidence.rules.screen import screen
 from evidence.rules.tag import tag
-from evidence.rules.taxonomy import FACETS, Taxonomy
+from evidence.rules.taxonomy import Taxonomy
 
 LABELS = {
     **dict.fromkeys(("1", "1.0", "true", "t", "yes", "y", "include", "included", "relevant"), True),
@@ -77,9 +76,10 @@ class Screening:
 @dataclass(frozen=True, slots=True)
 class Tagging:
     """Tags measured: for each value (counts for precision against tags of either reader, counts for recall of tags of
-    both)."""
+    both). `facets` are those of the topic, in its order."""
 
     rows: int
+    facets: tuple[str, ...]
     values: Mapping[tuple[str, str], tuple[Counts, Counts]]
     disagreements: tuple[Disagreement, ...] = field(repr=False)
 
@@ -97,7 +97,7 @@ class Tagging:
 
 @dataclass(frozen=True, slots=True)
 class Trials:
-    """How well randomised trials are distinguished from other records: a measurement of `designs.TRIALS`."""
+    """How well randomised trials are distinguished from other records: a measurement of the topic's `trials`."""
 
     counts: Counts
     disagreements: tuple[Disagreement, ...] = field(repr=False)
@@ -149,7 +149,7 @@ def measure_tagging(rows: Iterable[LabelledRecord], taxonomy: Taxonomy) -> Taggi
             continue
         seen += 1
         tags = {(t.facet, t.value): t.matches for t in tag(row.work, taxonomy.tagging)}
-        for facet in FACETS:
+        for facet in taxonomy.topic.facet_ids:
             given = [reader.get(facet, frozenset()) for reader in row.readers]
             either, both = frozenset[str]().union(*given), frozenset.intersection(*given)
             by_rules = {value for name, value in tags if name == facet}
@@ -165,7 +165,7 @@ def measure_tagging(rows: Iterable[LabelledRecord], taxonomy: Taxonomy) -> Taggi
                     title = row.work.title or row.work.abstract or ""
                     disagreements.append(Disagreement(row.id, facet, value, problem, title, matches))
     values = {key: (Counts(a, b), Counts(c, 0, d)) for key, (a, b, c, d) in sorted(counts.items())}
-    return Tagging(seen, values, tuple(disagreements))
+    return Tagging(seen, taxonomy.topic.facet_ids, values, tuple(disagreements))
 
 
 def measure_trials(rows: Iterable[LabelledRecord], taxonomy: Taxonomy) -> Trials:
@@ -178,7 +178,7 @@ def measure_trials(rows: Iterable[LabelledRecord], taxonomy: Taxonomy) -> Trials
         found = [
             t
             for t in tag(row.work, taxonomy.tagging)
-            if t.facet == trial_designs.FACET and t.value in trial_designs.TRIALS
+            if t.facet == taxonomy.topic.design and t.value in taxonomy.topic.trials
         ]
         right += bool(found) and row.randomised
         wrong += bool(found) and not row.randomised
@@ -186,7 +186,9 @@ def measure_trials(rows: Iterable[LabelledRecord], taxonomy: Taxonomy) -> Trials
         if bool(found) != row.randomised:
             problem = "tagged, but not indexed so" if found else "not tagged, but indexed so"
             matches = found[0].matches if found else ()
-            disagreements.append(Disagreement(row.id, "design", "rct", problem, row.work.title or "", matches))
+            disagreements.append(
+                Disagreement(row.id, taxonomy.topic.design, "rct", problem, row.work.title or "", matches)
+            )
     return Trials(Counts(right, wrong, missed), tuple(disagreements))
 
 
@@ -278,7 +280,7 @@ def _screening_lines(part: Screening) -> list[str]:
 
 def _tag_lines(measured: Tagging) -> list[str]:
     lines = [f"{measured.rows} works; precision against what either reader gave, recall of what both gave"]
-    for facet in FACETS:
+    for facet in measured.facets:
         precision, recall = measured.facet(facet)
         lines.append(
             f"{facet}: precision {decimal(precision)}, recall {decimal(recall)}, F1 {decimal(f1(precision, recall))}"

@@ -36,7 +36,8 @@ def work_explanation(work: dict[str, Any]) -> str:
         lines += [f"  {_notice_line(notice)}" for notice in work["notices"]]
     lines.append("Tags:" if work["tags"] else "Tags: none.")
     for tag in work["tags"]:
-        lines.append(f"  {tag['facet']}: {tag['value']} ({decided_by(tag['decided'])})")
+        lines.append(f"  {tag['facet']}: {tag['value']} ({tag['strength']}, {decided_by(tag['decided'])})")
+        lines += [f"      {tag['how']}"] if tag["how"] else []
         lines += [f"      {line}" for line in _quotations(work, tag["facet"], tag["value"])]
     lines.append("Found through:")
     lines += [
@@ -52,12 +53,16 @@ def _source_line(work: dict[str, Any]) -> str:
 
 
 def _quotations(work: dict[str, Any], facet: str, value: str | None = None) -> list[str]:
-    """The text behind a tag or verdict: one line for each place in the title or abstract, with the rules that matched there."""
+    """The text behind a tag or verdict: one line for each place in the title or abstract; for a verdict with the rules that
+    matched there."""
     rules: dict[tuple[str, int, int, str], list[str]] = {}
     for r in work["reasons"]:
         if r["facet"] == facet and value in (None, r["value"]):
             rules.setdefault((r["field"], r["start"], r["stop"], r["quote"]), []).append(r["rule"])
-    return [f"{_quotation(work, *place)} [{', '.join(dict.fromkeys(names))}]" for place, names in rules.items()]
+    return [
+        _quotation(work, *place) + (f" [{', '.join(dict.fromkeys(names))}]" if facet == "verdict" else "")
+        for place, names in rules.items()
+    ]
 
 
 def _quotation(work: dict[str, Any], field: str, start: int, stop: int, quote: str) -> str:

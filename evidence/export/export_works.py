@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from evidence.database import schema
 from evidence.database.connection import reading
 from evidence.database.select_works import Selection, check_selection, selected_works
 from evidence.export import atomic_output, file_formats, works_as_of_date
@@ -38,6 +39,10 @@ def export_works(
         check_selection(conn, selection)
         writer = file_formats.FORMATS[format_]
         rows = counted_rows()
-        chunks = file_formats.csv_rows(rows, excel=excel, past=as_of is not None) if format_ == "csv" else writer(rows)
+        chunks = (
+            file_formats.csv_rows(rows, excel=excel, topic=schema.read_topic(conn), past=as_of is not None)
+            if format_ == "csv"
+            else writer(rows)
+        )
         atomic_output.write(output, file_formats.encode(chunks, encoding))
     return count

@@ -15,15 +15,16 @@ import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evidence.author_names import full_names
 from evidence.errors import ConfigError
 from evidence.export.ris_bibtex_csl import Row, bibtex, csl_json, joined, keywords, ris
 
+if TYPE_CHECKING:
+    from evidence.rules.topic import Topic
+
 __all__ = [
-    "COLUMNS",
-    "FACETS",
     "FORMATS",
     "KEYS",
     "Column",
@@ -39,9 +40,6 @@ __all__ = [
     "ris",
     "unguard",
 ]
-
-FACETS = ("variant", "outcome", "problem_area", "format", "population", "condition", "comparator", "design")
-"""The facets of the taxonomy as shipped, in the order of their columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +65,11 @@ _BEFORE_TAGS = (
     Column("container", "Journal, book or proceedings in which the work appeared."),
     Column("verdict", "include, exclude, unsure (waiting for a decision) or duplicate."),
 )
-_TAGS = {
-    "variant": "Variants of interpersonal psychotherapy studied, joined by “; ”.",
-    "outcome": "Outcomes measured or reported, joined by “; ”.",
-    "problem_area": "Interpersonal problem areas named, joined by “; ”.",
-    "format": "Formats in which the therapy was given, joined by “; ”.",
-    "population": "Groups of people studied, joined by “; ”.",
-    "condition": "Disorders treated or prevented, joined by “; ”.",
-    "comparator": "What the therapy was compared with, joined by “; ”.",
-    "design": "Study designs or kinds of report, joined by “; ”.",
-}
 _AFTER_TAGS = (
+    Column("likely_tags", "Which of the tags are likely rather than stated, as facet:value, joined by “; ”."),
+    Column(
+        "implied_tags", "Which of the tags are only implied, as facet:value, joined by “; ”; empty unless asked for."
+    ),
     Column("why", "The reason for the verdict, in one sentence."),
     Column("decided", "Who decided the verdict: rule or person (a reviewer)."),
     Column("judged_on", "The text that was screened: title, title+abstract, or nothing."),
@@ -127,13 +119,21 @@ _AFTER_TAGS = (
 )
 
 
-def columns(facets: Sequence[str] = FACETS, *, past: bool = False) -> tuple[Column, ...]:
-    """The columns of the CSV for a taxonomy with these facets. `past` is for an export as of a past date: it adds that date, and
-    the names of columns that hold today's values end in `_today`."""
+def columns(topic: Topic | None = None, *, past: bool = False) -> tuple[Column, ...]:
+    """The columns of the CSV for a topic (None: the default one). `past` is for an export as of a past date: it adds that date,
+    and the names of columns that hold today's values end in `_today`."""
+    topic = topic or _default_topic()
     if past:
-        return (*_AS_OF, *(_PAST.get(column.name) or _tags_of_today(column, facets) for column in columns(facets)))
-    tags = (Column(facet, _TAGS.get(facet, f"Values of the facet {facet}, joined by “; ”.")) for facet in facets)
+        of_today = (_PAST.get(column.name) or _tags_of_today(column, topic.facet_ids) for column in columns(topic))
+        return (*_AS_OF, *of_today)
+    tags = (Column(facet.id, f"{facet.holds}, joined by “; ”.") for facet in topic.facets)
     return (*_BEFORE_TAGS, *tags, *_AFTER_TAGS)
+
+
+def _default_topic() -> Topic:
+    from evidence.rules import topic as topics  # reads YAML, which most commands need not
+
+    return topics.load()
 
 
 _AS_OF = (
@@ -144,6 +144,16 @@ _PAST = {
     "why": Column(
         "why",
         "The reason for the verdict, if it is known for that date: for exclusions by rule, and for verdicts that are unchanged.",
+    ),
+    "likely_tags": Column(
+        "likely_tags_today",
+        "Which of the tags of today are likely rather than stated, as facet:value, joined by “; ”.",
+        "likely_tags",
+    ),
+    "implied_tags": Column(
+        "implied_tags_today",
+        "Which of the tags of today are only implied, as facet:value, joined by “; ”; empty unless asked for.",
+        "implied_tags",
     ),
     "cited_by": Column("cited_by", "Number of works that cite this one, in the record of that date."),
     "reasons": Column(
@@ -161,7 +171,6 @@ def _tags_of_today(column: Column, facets: Sequence[str]) -> Column:
     return Column(f"{column.name}_today", f"{column.description} As of today.", column.name)
 
 
-COLUMNS: tuple[Column, ...] = columns()
 KEYS = (*(column.name for column in (*_BEFORE_TAGS, *_AFTER_TAGS)), "tags")
 """The keys that every row must have; an absent fact is None."""
 
@@ -197,7 +206,7 @@ def unguard(cell: str) -> str:
 
 
 def csv_rows(
-    rows: Iterable[Row], *, excel: bool = False, facets: Sequence[str] = FACETS, past: bool = False
+    rows: Iterable[Row], *, excel: bool = False, topic: Topic | None = None, past: bool = False
 ) -> Iterator[str]:
     """RFC 4180 lines (CRLF), the header first even when there are no rows; absent facts are empty cells.
 
@@ -205,7 +214,8 @@ def csv_rows(
     volume, issue, pages and of a date without a day, without which Excel turns `3-15` into the 15th of March and `2019-05` into
     1 May 2019. Other programs need neither.
     """
-    yield from _csv(columns(facets, past=past), rows, facets, excel)
+    topic = topic or _default_topic()
+    yield from _csv(columns(topic, past=past), rows, topic.facet_ids, excel)
 
 
 def asreview(rows: Iterable[Row]) -> Iterator[str]:
@@ -272,8 +282,9 @@ class Format:
     description: str
     flat: bool = False
 
-    def __call__(self, rows: Iterable[Row]) -> Iterator[str]:
-        return self.write(rows)
+    def __call__(self, rows: Iterable[Row], topic: Topic | None = None) -> Iterator[str]:
+        """The file. Only CSV has columns that depend on the topic (None: the default one)."""
+        return csv_rows(rows, topic=topic) if self.write is csv_rows else self.write(rows)
 
 
 FORMATS: dict[str, Format] = {

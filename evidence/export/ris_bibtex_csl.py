@@ -21,8 +21,8 @@ from evidence.export.wording import decided_by, screened_on
 Row = Mapping[str, Any]
 """One work: `file_formats.KEYS` → str, int or None, except: `authors_full` is a list of mappings (family, given, suffix,
 name, role); `funders_full`, which may be missing, a list of mappings (name, doi, awards); `sources` a tuple of ids; `tags`
-a mapping facet → tuple of values; `issn`, `isbn` and `registrations` one str or a tuple. `as_of` is the past date of the
-row, and missing in a row of today."""
+a mapping facet → tuple of values; `likely_tags` and `implied_tags` a tuple of `facet:value`; `issn`, `isbn` and
+`registrations` one str or a tuple. `as_of` is the past date of the row, and missing in a row of today."""
 
 
 def joined(value: str | tuple[str, ...] | list[str] | int | None) -> str:

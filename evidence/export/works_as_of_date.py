@@ -18,10 +18,17 @@ from typing import Any
 
 from evidence.author_names import full_name
 from evidence.crossref.normalise import normalise
-from evidence.data_model import Author, Doi, Work
+from evidence.data_model import SHOWN_STRENGTHS, Author, Doi, Strength, Work
 from evidence.database import tag_filter
 from evidence.database.prisma_flow import run_of_day
-from evidence.database.select_works import NOTICES, Selection, full_text_query, funder_text
+from evidence.database.select_works import (
+    NOTICES,
+    Selection,
+    add_tags,
+    full_text_query,
+    funder_text,
+    reasons_text,
+)
 from evidence.database.sql_helpers import Row
 from evidence.database.tag_filter import TagFilter
 from evidence.database.write_works import record_columns
@@ -43,7 +50,8 @@ class AsOfFilter:
     """Which works to list; all conditions must hold.
 
     `verdicts`, `decided` (`rule` or `person`), `why` (the reason for an exclusion by rule) and `conflict` (a decision to look at
-    again) are of the past date, `tags` of today. `since`: new, changed or with another verdict on this date (ISO) or later.
+    again) are of the past date, `tags` and their `strengths` of today. `since`: new, changed or with another verdict on this
+    date (ISO) or later.
     """
 
     verdicts: Sequence[str] = ("include",)
@@ -52,6 +60,7 @@ class AsOfFilter:
     conflict: bool = False
     tags: tuple[TagFilter, ...] = ()
     since: str | None = None
+    strengths: tuple[Strength, ...] = SHOWN_STRENGTHS
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +97,7 @@ def verdicts_as_of(conn: sqlite3.Connection, run: int, wanted: AsOfFilter) -> li
     """The verdicts after the run that match the filter, newest work first (by today's year); none after run 0."""
     where = ["h.verdict in (select value from json_each(:verdicts))"]
     values: Row = {"run": run, "verdicts": json.dumps(list(wanted.verdicts))}
-    clauses, tags = tag_filter.sql_conditions(wanted.tags, "coalesce(a.doi, h.doi)")
+    clauses, tags = tag_filter.sql_conditions(wanted.tags, "coalesce(a.doi, h.doi)", wanted.strengths)
     where += clauses
     values |= tags
     for column in ("decided", "why"):
@@ -117,17 +126,23 @@ def verdicts_as_of(conn: sqlite3.Connection, run: int, wanted: AsOfFilter) -> li
     return [PastVerdict(*row) for row in rows]
 
 
-def rows_as_of(conn: sqlite3.Connection, run: int, verdicts: Sequence[PastVerdict], day: str) -> Iterator[Row]:
+def rows_as_of(
+    conn: sqlite3.Connection,
+    run: int,
+    verdicts: Sequence[PastVerdict],
+    day: str,
+    strengths: Sequence[Strength] = SHOWN_STRENGTHS,
+) -> Iterator[Row]:
     """The export rows of these records, in this order, with `as_of` (the date) and `same_as`; `BATCH` are in memory at once."""
     for start in range(0, len(verdicts), BATCH):
-        yield from _full_rows(_cursor(conn), run, verdicts[start : start + BATCH], day)
+        yield from _full_rows(_cursor(conn), run, verdicts[start : start + BATCH], day, strengths)
 
 
 def selected_as_of(conn: sqlite3.Connection, selection: Selection, day: str) -> Iterator[Row]:
     """The export rows of a selection as of the end of a day (ISO): verdicts and text of then, tags of today."""
     run = run_of_day(conn, day)
-    wanted = AsOfFilter(selection.verdicts, tags=selection.tags, since=selection.since)
-    rows = rows_as_of(conn, run, verdicts_as_of(conn, run, wanted), day)
+    wanted = AsOfFilter(selection.verdicts, tags=selection.tags, since=selection.since, strengths=selection.strengths)
+    rows = rows_as_of(conn, run, verdicts_as_of(conn, run, wanted), day, wanted.strengths)
     yield from rows if selection.text is None else _with_words(rows, full_text_query(selection.text))
 
 
@@ -146,7 +161,9 @@ def _with_words(rows: Iterable[Row], words: str) -> Iterator[Row]:
             index.execute("delete from texts")
 
 
-def _full_rows(cursor: sqlite3.Cursor, run: int, part: Sequence[PastVerdict], day: str) -> Iterator[Row]:
+def _full_rows(
+    cursor: sqlite3.Cursor, run: int, part: Sequence[PastVerdict], day: str, strengths: Sequence[Strength]
+) -> Iterator[Row]:
     values = {
         "run": run,
         "dois": json.dumps([one.doi for one in part]),
@@ -165,11 +182,9 @@ def _full_rows(cursor: sqlite3.Cursor, run: int, part: Sequence[PastVerdict], da
     sources: dict[str, tuple[str, ...]] = {}
     for doi, source in each(_SOURCES):
         sources[doi] = (*sources.get(doi, ()), source)
-    tags: dict[str, dict[str, tuple[str, ...]]] = {}
-    for doi, facet, value in each(_TAGS):
-        of_work = tags.setdefault(doi, {})
-        of_work[facet] = (*of_work.get(facet, ()), value)
-    reasons = {doi: "; ".join(sorted(set(json.loads(quotes)))) for doi, quotes in each(_REASONS)}
+    tags: dict[str, Row] = {one.work_doi: {"tags": {}, "likely_tags": (), "implied_tags": ()} for one in part}
+    left_out = add_tags(tags, each(_TAGS), strengths)
+    reasons = {doi: reasons_text(quotes, left_out.get(doi, ())) for doi, quotes in each(_REASONS)}
     for one in part:
         now = today.get(one.doi)
         work, version = _past_record(cursor, run, one.doi)
@@ -187,7 +202,7 @@ def _full_rows(cursor: sqlite3.Cursor, run: int, part: Sequence[PastVerdict], da
             "notice_details": details.get(one.doi),
             "gone": gone.get(one.doi),
             "sources": sources.get(one.doi, ()),
-            "tags": tags.get(one.work_doi, {}),
+            **tags[one.work_doi],
             "reasons": reasons.get(one.doi) if same else None,
         }
 
@@ -273,7 +288,7 @@ _SOURCES = f"""
     order by 1, 2
 """  # noqa: S608
 _TAGS = """
-    select doi, facet, value from tags where doi in (select value from json_each(:work_dois)) order by 1, 2, 3
+    select doi, facet, value, strength from tags where doi in (select value from json_each(:work_dois)) order by 1, 2, 3
 """
 _REASONS = f"""
     select doi, json_group_array(facet || ':' || value || ' “' || quote || '”') from reasons

@@ -99,6 +99,7 @@ def count_matches(
 
 
 def _judge_stale(opened: writer.Store, taxonomy: Taxonomy, now: Clock, progress: Progress) -> tuple[int, list[Row]]:
+    opened.set_topic(taxonomy.topic)
     decisions = rejudge.decisions_by_work(opened)
     opened.show_decisions()
     unannounced = bool(opened.unannounced())

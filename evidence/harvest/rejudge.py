@@ -19,7 +19,7 @@ from evidence.crossref.normalise import normalise
 from evidence.current_decisions import decision_id, merged, subject
 from evidence.data_model import SAME_WORK, Decision, Doi, Message, Work
 from evidence.database import read_queries
-from evidence.database.values_for_writer import JudgedRecord, TagUpdate
+from evidence.database.values_for_writer import JudgedRecord, TagUpdate, tag_row
 from evidence.database.writer import Store
 from evidence.errors import RecordError
 from evidence.harvest.deduplicate import find_duplicates
@@ -224,7 +224,7 @@ def _tag_update(row: Mapping[str, Any], again: PartialJudgement) -> TagUpdate:
     matches = [("verdict", row["screened"], match) for match in again.matches]
     matches += [(tag.facet, tag.value, match) for tag in again.tags for match in tag.matches]
     reasons = {(facet, value, m.rule, m.field, m.start, m.stop, m.quote) for facet, value, m in matches}
-    return TagUpdate(row["doi"], again.why, [(t.facet, t.value) for t in again.tags], sorted(reasons))
+    return TagUpdate(row["doi"], again.why, [tag_row(t) for t in again.tags], sorted(reasons))
 
 
 def stale_works(

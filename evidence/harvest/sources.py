@@ -18,7 +18,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from evidence import doi, strict_yaml
 from evidence.data_model import Citation, Doi, Query
 from evidence.errors import ConfigError
+from evidence.rules import topic as topics
 from evidence.rules.phrase_matching import Phrases
+from evidence.rules.topic import Topic
 from evidence.strict_yaml import Loc, YamlText, nearest, validated
 
 REFRESH_SOURCE = "known-works"
@@ -98,17 +100,30 @@ class Article:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A whole sources.yaml. `contact` is the address Crossref may write to, or None (the public pool)."""
+    """A whole sources.yaml. `contact` is the address Crossref may write to, or None (the public pool). `topic` is as written:
+    a name or a folder (see `topic_of`)."""
 
     contact: str | None
     sources: tuple[ReferenceList | Search, ...]
     known: tuple[Doi, ...]
     articles: tuple[Article, ...]
+    topic: str = topics.DEFAULT
 
 
 def load(path: Path) -> Config:
     """The checked configuration at `path`; ConfigError with file, line and remedy."""
     return check(strict_yaml.parse_file(path, "`evidence init` writes a starter sources.yaml"))
+
+
+def topic_of(path: Path) -> Topic:
+    """The topic that the sources.yaml at `path` names, or the default one; ConfigError with file, line and remedy."""
+    text = strict_yaml.parse_file(path, "`evidence init` writes a starter sources.yaml")
+    written = text.data.get("topic") if isinstance(text.data, dict) else None
+    try:
+        topics.find(written or topics.DEFAULT, path.parent)
+    except (ValueError, TypeError) as error:
+        raise text.complain(("topic",), str(error)) from None
+    return topics.load(written or topics.DEFAULT, path.parent)
 
 
 def check(text: YamlText) -> Config:
@@ -131,7 +146,7 @@ def check(text: YamlText) -> Config:
     known = tuple(_doi(text, ("known", i), raw) for i, raw in enumerate(file.known))
     articles = tuple(_article(text, ("articles", i), a, sources) for i, a in enumerate(file.articles))
     _unique(text, "articles", [a.id for a in articles])
-    return Config(_contact(text, file.contact), tuple(sources), known, articles)
+    return Config(_contact(text, file.contact), tuple(sources), known, articles, file.topic or topics.DEFAULT)
 
 
 def contact_address(raw: str) -> str:
@@ -179,6 +194,7 @@ class _Strict(BaseModel):
 
 
 class _File(_Strict):
+    topic: str | None = None
     contact: str | None = None
     sources: Annotated[list[dict[str, Any]], Field(min_length=1)]
     known: list[str] = []
@@ -362,4 +378,5 @@ __all__ = [
     "field_query_names",
     "filter_names",
     "load",
+    "topic_of",
 ]

@@ -50,6 +50,7 @@ def sync(
     records that are taken whole, whichever source finds them.
     """
     rejudge.reduce_garbage_collection()
+    store.set_topic(taxonomy.topic)
     started = now()
     number = store.start_run(records.name, __version__, iso_time(started))
     outcome = Outcome(number)

@@ -11,19 +11,20 @@ from __future__ import annotations
 import re
 import sqlite3
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from datasette.database import QueryInterrupted
 from datasette.utils import sqlite_timelimit
 
+from evidence.data_model import SHOWN_STRENGTHS, Strength
 from evidence.publish.query_cache import CACHE, Cache
 
 COLUMNS = ("verdict", "year")
 """Columns of `works` with few values, by which every list is counted."""
 
-TAGS = "select w.rowid, t.facet, t.value from works w cross join tags t on t.doi = w.doi"
+TAGS = "select w.rowid, t.facet, t.value, t.strength from works w cross join tags t on t.doi = w.doi"
 """`cross join` keeps this order: one look-up for each work instead of one for each tag."""
 
 
@@ -38,24 +39,28 @@ CONDITIONS = Cache()
 
 @dataclass(frozen=True, slots=True)
 class WorkSets:
-    """`tags`: (facet, value) → the set of its works; `columns`: column → value → the set of works with it (works where it
-    is null are in none); `works`: all of them; `top`: the highest rowid."""
+    """`tags`: (facet, value) → the set of the works with this tag, stated or likely; `columns`: column → value → the set of works
+    with it (works where it is null are in none); `works`: all of them; `top`: the highest rowid; `by_strength`: strength →
+    (facet, value) → the set of the works with this tag at this strength."""
 
     tags: Mapping[tuple[str, str], int]
     columns: Mapping[str, Mapping[Any, int]]
     works: int
     top: int
+    by_strength: Mapping[Strength, Mapping[tuple[str, str], int]]
+
+    def tagged(self, strengths: Sequence[Strength] = SHOWN_STRENGTHS) -> Mapping[tuple[str, str], int]:
+        """(facet, value) → the set of the works with this tag at one of these strengths."""
+        return self.tags if strengths == SHOWN_STRENGTHS else _union(self.by_strength, strengths)
 
     def either(self, facet: str, *values: str) -> int:
-        """The works with any of these values."""
-        works = 0
-        for value in values:
-            works |= self.tags.get((facet, value), 0)
-        return works
+        """The works with any of these values, stated or likely."""
+        return either(self.tags, facet, *values)
 
-    def by_tag(self, facet: str, works: int) -> list[tuple[str, int]]:
-        """(value, how many of `works` have it), most first; values that none has are left out."""
-        return _counted(((value, mask) for (name, value), mask in self.tags.items() if name == facet), works)
+    def by_tag(self, facet: str, works: int, strengths: Sequence[Strength] = SHOWN_STRENGTHS) -> list[tuple[str, int]]:
+        """(value, how many of `works` have it at one of these strengths), most first; values that none has are left out."""
+        tagged = self.tagged(strengths)
+        return _counted(((value, mask) for (name, value), mask in tagged.items() if name == facet), works)
 
     def by_column(self, column: str, works: int) -> list[tuple[Any, int]]:
         """(value, how many of `works` have it), most first; nulls and values that none has are left out."""
@@ -65,6 +70,14 @@ class WorkSets:
         """The set of these works, from rows of one number (a cursor is fine); numbers of no work are left out."""
         top = self.top
         return _set((number for (number,) in rowids if 0 < number <= top), top) & self.works
+
+
+def either(tagged: Mapping[tuple[str, str], int], facet: str, *values: str) -> int:
+    """The works with any of these values; `tagged` as `WorkSets.tagged`."""
+    works = 0
+    for value in values:
+        works |= tagged.get((facet, value), 0)
+    return works
 
 
 async def of_database(db: Any) -> WorkSets:
@@ -132,19 +145,23 @@ def read_sets(conn: sqlite3.Connection) -> WorkSets:
         for column, value in zip(columns.values(), values, strict=True):
             if value is not None:
                 column.setdefault(value, array("q")).append(number)
-    tags: dict[tuple[str, str], array[int]] = {}
-    for number, facet, value in cursor.execute(TAGS):
-        tags.setdefault((facet, value), array("q")).append(number)
+    tags: dict[tuple[str, str, Strength], array[int]] = {}
+    for number, facet, value, strength in cursor.execute(TAGS):
+        tags.setdefault((facet, value, strength), array("q")).append(number)
     # A work that was stored between two of these statements has a number beyond the first one's answer.
     top = max(top, *(max(numbers, default=0) for numbers in (works, *tags.values())))
+    by_strength: dict[Strength, dict[tuple[str, str], int]] = {}
+    for (facet, value, strength), numbers in tags.items():
+        by_strength.setdefault(strength, {})[facet, value] = _set(numbers, top)
     return WorkSets(
-        {tag: _set(numbers, top) for tag, numbers in tags.items()},
+        _union(by_strength, SHOWN_STRENGTHS),
         {
             column: {value: _set(numbers, top) for value, numbers in values.items()}
             for column, values in columns.items()
         },
         _set(works, top),
         top,
+        by_strength,
     )
 
 
@@ -164,6 +181,16 @@ def _set(numbers: Iterable[int], top: int) -> int:
         flags[number] = ord("1")
     flags.reverse()
     return int(flags, 2)  # of a base that is a power of two, this takes linear time
+
+
+def _union(
+    by_strength: Mapping[Strength, Mapping[tuple[str, str], int]], strengths: Sequence[Strength]
+) -> dict[tuple[str, str], int]:
+    found: dict[tuple[str, str], int] = {}
+    for strength in strengths:
+        for tag, works in by_strength.get(strength, {}).items():
+            found[tag] = found.get(tag, 0) | works
+    return found
 
 
 def _counted(sets: Iterable[tuple[Any, int]], works: int) -> list[tuple[Any, int]]:

@@ -24,7 +24,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import yaml
 from filelock import FileLock, Timeout
@@ -37,7 +37,7 @@ from evidence.database.read_decisions import check_ledger, read_ledger
 from evidence.errors import BusyError, ConfigError, StoreError
 from evidence.export import atomic_output
 from evidence.harvest import sources
-from evidence.publish import precomputed_counts, serve
+from evidence.publish import precomputed_counts, serve, site_metadata
 
 MARKER = ".made-by-evidence-publish"
 """The file that marks a folder that `publish` may change."""
@@ -179,7 +179,8 @@ def copy(source: Path, copied: Path, *, hidden: Sequence[str] | None) -> tuple[i
             conn.execute(f"create index {index} on {columns}")
         conn.execute("analyze")
         conn.execute("begin")
-        precomputed_counts.add(conn, _metadata(serve.site_folder())["databases"]["evidence"])
+        metadata = site_metadata.read(serve.site_folder(), schema.read_topic(conn))
+        precomputed_counts.add(conn, metadata["databases"]["evidence"])
         conn.execute("commit")
         conn.execute("vacuum into ?", (str(copied.absolute()),))
     draft.unlink()
@@ -341,20 +342,14 @@ def _shell_quoted(word: str) -> str:
 
 def _update_metadata(folder: Path) -> None:
     """Describe the left-out columns in the site's metadata.yaml, and let its queries read the precomputed results."""
-    about = _metadata(folder / "site")
-    ours = about["databases"]["evidence"]
-    for table, column in LEFT_OUT:
-        ours["tables"][table]["columns"][column] = _LEFT_OUT_NOTE
     with closing(open_evidence(folder / "evidence.db")) as conn:
-        precomputed_counts.describe(conn, ours)
+        about = site_metadata.read(folder / "site", topic := schema.read_topic(conn))
+        ours = about["databases"]["evidence"]
+        for table, column in LEFT_OUT:
+            ours["tables"][table]["columns"][column] = _LEFT_OUT_NOTE
+        precomputed_counts.describe(conn, ours, topic)
     text = yaml.safe_dump(about, allow_unicode=True, sort_keys=False, width=120)
     (folder / "site" / "metadata.yaml").write_text(text, encoding="utf-8")
-
-
-def _metadata(site: Path) -> dict[str, Any]:
-    """The site's metadata.yaml: descriptions of tables, and ready-made queries."""
-    about: dict[str, Any] = yaml.safe_load((site / "metadata.yaml").read_text(encoding="utf-8"))
-    return about
 
 
 def _without_contact(path: Path) -> str:

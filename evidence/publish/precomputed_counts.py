@@ -14,7 +14,8 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
-from evidence.publish import bitset_counts
+from evidence.publish import bitset_counts, site_metadata
+from evidence.rules.topic import Topic
 
 VIEWS = ("evidence_map", "to_check", "prisma_changes")
 """Views that are stored whole and in their order."""
@@ -38,10 +39,10 @@ PAIRS = "published_cooccurrence"
 PAIRS_SQL = """
 select row_value, column_value, works
 from published_cooccurrence
-where row_facet = coalesce(nullif(:rows, ''), 'condition') and column_facet = coalesce(nullif(:columns, ''), 'variant')
+where row_facet = coalesce(nullif(:rows, ''), '$pair_rows') and column_facet = coalesce(nullif(:columns, ''), '$pair_columns')
 order by works desc, row_value, column_value
 """
-"""The query `cooccurrence`, asked of the pairs of all facets."""
+"""The query `cooccurrence`, asked of the pairs of all facets; `site_metadata` fills in the names."""
 
 TABLES = {
     VALUES: (
@@ -121,7 +122,7 @@ def values(conn: sqlite3.Connection) -> dict[str, tuple[list[str], list[tuple[li
     return found
 
 
-def describe(conn: sqlite3.Connection, metadata: dict[str, Any]) -> None:
+def describe(conn: sqlite3.Connection, metadata: dict[str, Any], topic: Topic) -> None:
     """Change what metadata.yaml says of the database to what this copy has: the queries read the stored answers, and the
     tables with them are described and hidden."""
     for name in (*QUERIES, *VIEWS):
@@ -139,7 +140,7 @@ def describe(conn: sqlite3.Connection, metadata: dict[str, Any]) -> None:
             NARROWED.get(name, ""), "order by rowid",
         )  # fmt: skip
         metadata["queries"][name]["sql"] = "\n".join(line for line in lines if line)
-    metadata["queries"]["cooccurrence"]["sql"] = f"{_COMMENT}{PAIRS_SQL.rstrip()}"
+    metadata["queries"]["cooccurrence"]["sql"] = site_metadata.fill(f"{_COMMENT}{PAIRS_SQL.rstrip()}", topic)
 
 
 def table_of(name: str) -> str:

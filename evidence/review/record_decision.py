@@ -23,7 +23,7 @@ from evidence.database.run_lock import locked
 from evidence.errors import BusyError, ConfigError, StoreError
 from evidence.harvest import rejudge
 from evidence.harvest.progress import NoProgress
-from evidence.rules.judge import text_digest
+from evidence.rules.judge import said, text_digest
 from evidence.rules.rule_matches import WorkTexts
 from evidence.rules.screen import screen
 from evidence.rules.tag import tag
@@ -117,7 +117,7 @@ def _rule_statements(work: Work, taxonomy: Taxonomy, *, on_tags: bool) -> Callab
     for tags run only if asked for (`on_tags`)."""
     texts = WorkTexts(work)
     verdict = screen(work, taxonomy, texts).verdict
-    tags = {(found.facet, found.value) for found in tag(work, taxonomy.tagging, texts)} if on_tags else set()
+    tags = said(tag(work, taxonomy.tagging, texts)) if on_tags else set()
     return lambda facet, value: verdict if facet is None else "said" if (facet, value) in tags else "unsaid"
 
 
@@ -224,6 +224,7 @@ def _append(db: Path, ledger: Path, taxonomy: Taxonomy, now: Clock, new: Sequenc
             )
             if not new and not dois:  # decided and shown before; after a restore it may not be shown
                 return True
+            opened.set_topic(taxonomy.topic)
             opened.show_decisions()
             opened.set_facets(rejudge.facet_rows(taxonomy))
             # What a killed sync left to announce is for the next sync: a person waits for this decision alone.

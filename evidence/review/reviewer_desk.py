@@ -26,9 +26,11 @@ from evidence.database import read_queries, tag_filter
 from evidence.database.connection import reading
 from evidence.database.read_decisions import check_ledger, ledger_stamp, read_ledger
 from evidence.errors import ConfigError
+from evidence.harvest.chosen_topic import topic_of_review
 from evidence.review.record_decision import add_decisions, all_and_current_decisions
 from evidence.rules import taxonomy
 from evidence.rules.taxonomy import Taxonomy
+from evidence.rules.topic import Topic
 
 ENVIRONMENT = "EVIDENCE_DESK"
 """How the environment variables begin that configure a desk. `evidence serve` sets them; one from elsewhere must not open it."""
@@ -36,18 +38,6 @@ ENVIRONMENT = "EVIDENCE_DESK"
 Queue = Literal["waiting", "again", "second"]
 QUEUES: Mapping[Queue, str] = {"waiting": "Waiting for a decision", "again": "Look again", "second": "Second screening"}
 """The queues: as in addresses → as on the page."""
-
-READY: Mapping[VerdictName, tuple[str, ...]] = {
-    "include": ("About interpersonal psychotherapy", "Interpersonal psychotherapy under another name"),
-    "exclude": (
-        "Not about interpersonal psychotherapy",
-        "IPT stands for something else",
-        "Mentions the therapy only in passing",
-        "Not about research or practice",
-    ),
-    "unsure": ("The full text is needed", "A second reviewer is needed"),
-}
-"""Reasons to choose from. Reasons that a reviewer has given twice come after them."""
 
 OWN_REASONS = 3
 PATIENCE = 0.5
@@ -133,11 +123,13 @@ class Desk:
                 row for row in read_queries.pairs_to_check(conn) if frozenset((row["doi"], row["other"])) not in decided
             ]
 
-    def reasons(self, reviewer: str) -> dict[str, list[str]]:
-        """Reasons to choose from for each verdict; those that this reviewer has written at least twice come last."""
+    def reasons(self, reviewer: str, topic: Topic) -> dict[str, list[str]]:
+        """Reasons to choose from for each verdict: those of the topic, then those that this reviewer has written at least
+        twice."""
         mine = [d for d in self._verdicts() if d.reviewer == reviewer]
         found: dict[str, list[str]] = {}
-        for verdict, ready in READY.items():
+        for verdict in get_args(VerdictName):
+            ready = topic.reasons_for(verdict)
             own = Counter(d.reason for d in mine if d.verdict == verdict and d.reason not in ready)
             found[verdict] = [*ready, *(reason for reason, n in own.most_common(OWN_REASONS) if n > 1)]
         return found
@@ -226,7 +218,8 @@ class Desk:
 
     def _rules(self) -> Taxonomy:
         if self._book is None:
-            self._book = taxonomy.load()
+            named = Path(os.environ.get("EVIDENCE_SOURCES") or "sources.yaml")
+            self._book = taxonomy.load(topic_of_review(named, self.db))
         return self._book
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evidence.current_decisions import contradictions, current_decisions
-from evidence.data_model import SAME_WORK, Decision, Doi, Judgement, Match, Tag, Work
+from evidence.data_model import SAME_WORK, SHOWN_STRENGTHS, Decision, Doi, Judgement, Match, Tag, Work
 from evidence.rules.rule_matches import WorkTexts
 from evidence.rules.screen import Verdict, screen
 from evidence.rules.tag import tag
@@ -58,7 +58,7 @@ def judge(work: Work, taxonomy: Taxonomy, decisions: Sequence[Decision] = ()) ->
             *_not_in_taxonomy(on_work, taxonomy),
             *_unaware_contradictions(contradictions(decisions, one_work), taxonomy),
             *_one_record(latest),
-            *_conflicts(work, ruled.verdict, {(t.facet, t.value) for t in tags}, on_work, taxonomy),
+            *_conflicts(work, ruled.verdict, said(tags), on_work, taxonomy),
         ]
         conflict = " ".join(dict.fromkeys(conflicts)) or None
     return Judgement(
@@ -95,6 +95,12 @@ def _may_be_about_therapy(ruled: Verdict) -> bool:
     """Whether any screening rule applied that includes the work or leaves it open. A tag says something about a study of the
     therapy. No tags are given to a work whose title is about something else before a person has looked at it."""
     return ruled.verdict == "include" or bool(ruled.matches)
+
+
+def said(tags: Sequence[Tag]) -> set[ValueKey]:
+    """The values that the rules say, for comparing them with a decision: those that lists show. What is only implied is not
+    said, so a person who never saw it is not asked again because of it."""
+    return {(tag.facet, tag.value) for tag in tags if tag.strength in SHOWN_STRENGTHS}
 
 
 def text_digest(work: Work) -> str:
@@ -178,7 +184,8 @@ def _exists(decision: Decision, taxonomy: Taxonomy) -> bool:
 
 
 def _corrected(tags: tuple[Tag, ...], on_tags: Sequence[Decision]) -> tuple[Tag, ...]:
-    """The rules' tags with those that people added and without those they removed; the latest decision on a tag counts."""
+    """The rules' tags with those that people added and without those they removed; the latest decision on a tag counts. What a
+    person added or confirmed is stated."""
     kept = {(t.facet, t.value): t for t in tags}
     for decision in on_tags:
         if decision.facet is None or decision.value is None:

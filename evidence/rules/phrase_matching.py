@@ -13,7 +13,7 @@ A **term** is what a person writes in a rule (or under `phrases` in sources.yaml
 `(brief|short term) IPT`    one of several; each may be more than one word
 `[group|brief] IPT`         one of several, or nothing
 `compared with <3> IPT`     at most three words between the two, inside one sentence
-`{ipt} for <2> couples`     `{ipt}` is a list with that name in `taxonomy/shared_phrases.yaml`
+`{ipt} for <2> couples`     `{ipt}` is a list with that name in `shared_phrases.yaml`
 `{school}+ therapies`       one or more terms of the list, side by side: "cognitive, supportive and brief dynamic therapies"
 `/ipt.{0,9}\\bvs\\b/`       a regular expression, in any case, for what nothing above can say
 ==========================  ===========================================================================================

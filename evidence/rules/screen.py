@@ -1,7 +1,7 @@
 """A work's text and the screening rules → a verdict, its reason, and the matches behind it.
 
-An exclusion beats an inclusion. Where no rule applies, a work whose abstract does not name the therapy is excluded, and a work
-with a title alone is `unsure`: many key trials do not name the therapy in their titles. The letters "IPT" alone never include.
+An exclusion beats an inclusion. Where no rule applies, a work whose abstract does not name the topic is excluded, and a work
+with a title alone is `unsure`: many key trials do not name the therapy in their titles.
 
 It may not know people's decisions (`judge` does), the database or the network.
 """
@@ -18,7 +18,7 @@ from evidence.rules.taxonomy import SCREEN, Taxonomy
 Basis = Literal["title", "title+abstract", "nothing"]
 
 SUFFICIENT_ABSTRACT = 100
-"""Characters from which an abstract is long enough to name the therapy. Shorter ones are lines such as "No abstract
+"""Characters from which an abstract is long enough to name the topic. Shorter ones are lines such as "No abstract
 available"."""
 
 
@@ -49,10 +49,12 @@ def screen(work: Work, taxonomy: Taxonomy, texts: WorkTexts | None = None) -> Ve
                 continue  # the abstract has settled what the title leaves open
             return Verdict(verdict, _why(verdict, rule.because, matches), basis, matches)
     if sufficient:
-        return Verdict("exclude", "Neither the title nor the abstract names the therapy.", basis, ())
+        return Verdict("exclude", f"Neither the title nor the abstract names {taxonomy.topic.about}.", basis, ())
     if work.abstract:
-        return Verdict("unsure", "Title and abstract are too short to tell whether it is about the therapy.", basis, ())
-    return Verdict("unsure", "No abstract; the title does not mention the therapy.", basis, ())
+        return Verdict(
+            "unsure", f"Title and abstract are too short to tell whether it is about {taxonomy.topic.about}.", basis, ()
+        )
+    return Verdict("unsure", f"No abstract; the title does not mention {taxonomy.topic.about}.", basis, ())
 
 
 _PARTICIPLES = {"include": "Included", "exclude": "Excluded", "unsure": "Unsure"}
@@ -62,5 +64,5 @@ def _why(verdict: VerdictName, because: str | None, matches: tuple[Match, ...]) 
     """`Included: it names the therapy: “interpersonal psychotherapy” in the title.`"""
     quotes = " and ".join(f"“{quote}”" for quote in list(dict.fromkeys(match.quote for match in matches))[:3])
     fields = " and ".join(dict.fromkeys(match.field for match in matches))
-    reason = (because or "it names the therapy").rstrip(". \n")
+    reason = (because or "it names the topic").rstrip(". \n")
     return f"{_PARTICIPLES[verdict]}: {reason}" + (f": {quotes} in the {fields}." if quotes else ".")

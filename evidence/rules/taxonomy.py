@@ -1,8 +1,8 @@
 """The taxonomy's YAML files → a checked, frozen `Taxonomy`. Every error names file, line and remedy.
 
 A file is a facet: `facet, label, values: [{id, label, means, rules, examples, counterexamples}]`. `screen.yaml` has the same
-form, its values are the verdicts. `shared_phrases.yaml` holds the named lists that rules share. The rule language is
-described in `phrase_matching`.
+form, its values are the verdicts. `shared_phrases.yaml` holds the named lists that rules share. Which files there are, `topic`
+knows. The rule language is described in `phrase_matching`.
 
 This module reads files and prepares rules. It may not apply them: `rule_matches`, `screen` and `tag` do.
 """
@@ -21,27 +21,14 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from evidence import strict_yaml
-from evidence.errors import ConfigError
 from evidence.rules import phrase_matching
+from evidence.rules import topic as topics
+from evidence.rules.topic import Topic
 from evidence.strict_yaml import Id, Loc, YamlText, nearest, validated
 
 SCREEN = "screen"
 """The facet name of the verdicts, and of the rules that lead to them."""
 
-FACETS = ("variant", "outcome", "problem_area", "format", "population", "condition", "comparator", "design")
-"""The facets in the order in which people see them. Each is a file beside `screen.yaml`."""
-
-BUNDLED = Path(__file__).parents[1] / "taxonomy"
-"""The folder of the taxonomy that comes with the program."""
-
-PHRASES_FILE = "shared_phrases.yaml"
-"""The file of the named lists that rules share."""
-
-_FILE_NAMES = {"variant": "therapy_variant.yaml", "format": "delivery_format.yaml", "design": "study_design.yaml"}
-"""Facets whose file has a clearer name than the facet."""
-
-_OLD_NAMES = {"words.yaml": PHRASES_FILE} | {f"{facet}.yaml": name for facet, name in _FILE_NAMES.items()}
-"""File names of earlier versions → names of today."""
 
 FIELDS = ("title", "abstract", "kind", "container")
 """The fields of a work that a rule may read."""
@@ -141,7 +128,7 @@ class Ruleset:
 
 @dataclass(frozen=True, slots=True)
 class Taxonomy:
-    """All facets and their rules. `digest` (16 hexadecimal digits) changes with any edit but that of a comment;
+    """All facets of a topic and their rules. `digest` (16 hexadecimal digits) changes with any edit but that of a comment;
     `value_digests` has one for each value, of its rules and of the phrase lists that these use."""
 
     digest: str
@@ -150,6 +137,7 @@ class Taxonomy:
     screening: Ruleset
     tagging: Ruleset
     value_digests: Mapping[ValueKey, str]
+    topic: Topic
 
     @property
     def tags(self) -> Collection[ValueKey]:
@@ -175,33 +163,44 @@ class Taxonomy:
         return next((facet for facet in (self.verdicts, *self.facets) if facet.facet == name), None)
 
 
-def file_name(facet: str) -> str:
-    """The name of the file of a facet: `variant` → `therapy_variant.yaml`, `screen` → `screen.yaml`."""
-    return _FILE_NAMES.get(facet, f"{facet}.yaml")
-
-
-def load(folder: Path | None = None) -> Taxonomy:
-    """The taxonomy in `folder` (None: the one that comes with the program); ConfigError with file, line and remedy.
+def load(of: Topic | Path | str = topics.DEFAULT) -> Taxonomy:
+    """The taxonomy of a topic, of the topic in this folder, or of the shipped topic with this name; ConfigError with file,
+    line and remedy.
 
     Files with the same text give the same taxonomy, made once a process.
     """
-    folder = folder or BUNDLED
-    _refuse_old_names(folder)
-    missing = f"copy it from {BUNDLED}"
-    paths = [folder / name for name in (PHRASES_FILE, *map(file_name, (SCREEN, *FACETS)))]
-    return _taxonomy(tuple((str(path), strict_yaml.read_text(path, missing)) for path in paths))
+    topic = of if isinstance(of, Topic) else topics.load(of)
+    remedy = "write it, or name another file in topic.yaml"
+    paths = (topic.phrases_path, topic.screen_path, *(facet.path for facet in topic.facets))
+    return _taxonomy(topic, tuple((str(path), _read(path, remedy, topic)) for path in paths))
+
+
+def _read(path: Path, remedy: str, topic: Topic) -> str:
+    """The text of a file of the topic. A topic may do without named lists; a facet of another topic brings its own."""
+    if path != topic.phrases_path:
+        return strict_yaml.read_text(path, remedy)
+    if not any(facet.borrowed for facet in topic.facets):
+        return strict_yaml.read_text(path) if path.exists() else "lists: {}"
+    files = dict.fromkeys((*(f.path.parent / topics.PHRASES_FILE for f in topic.facets if f.borrowed), path))
+    found = [file.read_text(encoding="utf-8").partition("\nlists:")[2] for file in files if file.exists()]
+    return "\n".join(("lists:", *found)) if found else "lists: {}"
 
 
 @lru_cache(maxsize=4)
-def _taxonomy(files: tuple[tuple[str, str], ...]) -> Taxonomy:
+def _taxonomy(topic: Topic, files: tuple[tuple[str, str], ...]) -> Taxonomy:
     """The taxonomy of these files, each its name and its text: the named lists, screening, then the facets."""
     phrases, *texts = (strict_yaml.parse(text, name) for name, text in files)
     lists = _phrase_lists(phrases)
     screen_terms, tag_terms = _TermNumbers(lists), _TermNumbers(lists)
     verdicts = _facet(texts[0], SCREEN, screen_terms)
-    facets = tuple(_facet(text, name, tag_terms) for text, name in zip(texts[1:], FACETS, strict=True))
+    facets = tuple(_facet(text, name, tag_terms) for text, name in zip(texts[1:], topic.facet_ids, strict=True))
+    facets = tuple(
+        _with_known_references(facet, _by_key(facets)) if about.borrowed else facet
+        for facet, about in zip(facets, topic.facets, strict=True)
+    )
     _check_references(texts[:1], (verdicts,))
     _check_references(texts[1:], facets)
+    topic.check_values({facet.facet: [value.id for value in facet.values] for facet in facets})
     source = json.dumps([text.data for text in (phrases, *texts)], ensure_ascii=False, sort_keys=True)
     return Taxonomy(
         hashlib.sha256(source.encode()).hexdigest()[:16],
@@ -210,13 +209,22 @@ def _taxonomy(files: tuple[tuple[str, str], ...]) -> Taxonomy:
         _ruleset(_by_key((verdicts,)), screen_terms.terms),
         _ruleset(_by_key(facets), tag_terms.terms),
         {key: digest for text in texts for key, digest in _value_digests(text.data, lists)},
+        topic,
     )
 
 
-def _refuse_old_names(folder: Path) -> None:
-    old = [f"{name} is now called {new}" for name, new in _OLD_NAMES.items() if (folder / name).exists()]
-    if old:
-        raise ConfigError(f"{folder}: {', '.join(old)}: rename {'it' if len(old) == 1 else 'them'}")
+def _with_known_references(facet: Facet, known: Mapping[ValueKey, Value]) -> Facet:
+    """A facet of another topic without what its rules say about facets that this topic does not have."""
+    values = []
+    for value in facet.values:
+        rules = []
+        for rule in value.rules:
+            given = tuple(choice for choice in rule.given if all(key in known for key in choice))
+            if given or not rule.given:
+                unless = tuple(key for key in rule.unless if key in known)
+                rules.append(replace(rule, given=given, unless=unless))
+        values.append(replace(value, rules=tuple(rules)))
+    return replace(facet, values=tuple(values))
 
 
 def _by_key(facets: tuple[Facet, ...]) -> dict[ValueKey, Value]:

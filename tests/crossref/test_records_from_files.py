@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evidence.crossref import records_from_files
-from evidence.crossref.records_from_files import ExpectedQuery, RecordFiles, Unreadable, read_records, snapshot_files
+from evidence.crossref.records_from_files import ExpectedQuery, RecordFiles, Unreadable, read_records
 from evidence.data_model import Doi, Query
 from evidence.errors import ConfigError
+from evidence.rules import topic
 from tests.builders import LIPSITZ, MALARIA, MARKOWITZ, STANGIER, message
 
 QUERY = Query((("bibliographic", "interpersonal"),))
@@ -123,7 +124,7 @@ def test_records_without_a_doi_are_said(tmp_path: Path) -> None:
 
 
 def test_the_snapshot_is_bundled() -> None:
-    (path,) = snapshot_files()
+    (path,) = topic.load().snapshot()
     assert path.name == records_from_files.SNAPSHOT
     assert sum(1 for _ in read_records(path)) > 400
 

@@ -212,7 +212,7 @@ async def test_changes_of_tags_are_shown_on_request_and_are_not_in_the_feed(revi
     many = [message(f"10.5555/n.{n}", f"Interpersonal psychotherapy in Ruritania {n}", 2001) for n in range(100)]
     review.sync(*WORKS, *many)
     feed, page = await review.feed(), await review.page("/changes")
-    review.book = edited(tmp_path / "rules", format=lambda t: t.replace("any: [", "any: [ruritania*, ", 1))
+    review.book = edited(tmp_path / "rules", delivery_format=lambda t: t.replace("any: [", "any: [ruritania*, ", 1))
     changes = review.judge()
     assert changes_since_last_run.counts_by_kind(changes) == {"tags": 100}
     assert all(row["before"] is None and row["after"].startswith("format:") for row in changes)

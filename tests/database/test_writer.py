@@ -14,12 +14,21 @@ import pytest
 from sqlite_utils import Database
 
 from evidence import current_decisions
-from evidence.data_model import Author, Doi, Judgement, Match, Notice, Relation, Tag, Work
+from evidence.data_model import Author, Doi, Judgement, Match, Notice, Relation, Strength, Tag, Work
 from evidence.database import read_queries, schema
 from evidence.database.connection import open_evidence
-from evidence.database.values_for_writer import HarvestedPage, JudgedRecord, Reject, SearchRequest, Sighting
+from evidence.database.values_for_writer import (
+    HarvestedPage,
+    JudgedRecord,
+    Reject,
+    SearchRequest,
+    Sighting,
+    TagUpdate,
+    tag_row,
+)
 from evidence.database.writer import Store, open_store
-from evidence.errors import StoreError
+from evidence.errors import ConfigError, StoreError
+from evidence.rules import topic
 from tests.builders import decision
 
 NOW = "2026-11-24T12:00:00Z"
@@ -160,6 +169,43 @@ def test_rejudging_replaces_tags_and_keeps_when_the_work_last_changed(store: Sto
     assert store.conn.execute("select value from tags").fetchall() == [("mit",)]
 
 
+def test_a_tag_is_written_with_its_strength_certainty_and_sentence(store: Store) -> None:
+    likely = Tag("variant", "ipt", (), "rule", "likely", 0.91849, "IPT: arm (“IPT”).")
+    confirmed = Tag("variant", "mit", (), "person")
+    store.write_page(run(store), "s", HarvestedPage([record(judgement=replace(JUDGED, tags=(likely, confirmed)))]))
+    columns = "value, decided, strength, certainty, how"
+    assert store.conn.execute(f"select {columns} from tags order by 1").fetchall() == [
+        ("ipt", "rule", "likely", 0.918, "IPT: arm (“IPT”)."),
+        ("mit", "person", "stated", None, None),
+    ]
+    implied = replace(likely, strength="implied", certainty=0.5)
+    of_ipt = TagUpdate(WORK.doi, "so", [tag_row(implied)], [])
+    store.update_tags(run(store), "b2", [("variant", "ipt")], [WORK.doi], [of_ipt])
+    (row,) = read_queries.judged_works(store.conn, [WORK.doi], [("variant", "ipt")])
+    assert row["tags"] == {tag_row(implied)}
+    assert store.conn.execute("select value from shown_tags").fetchall() == [("mit",)]
+    with pytest.raises(sqlite3.IntegrityError):
+        store.conn.execute("update tags set strength = 'certain'")
+
+
+def test_only_tags_that_lists_show_are_announced(store: Store) -> None:
+    """A tag that becomes implied leaves the lists, and one that is likely instead of stated does not."""
+    tag = Tag("variant", "ipt", ())
+    announced: list[list[tuple[Any, ...]]] = []
+    strengths: tuple[Strength, ...] = ("implied", "likely", "stated", "implied", "implied", "stated")
+    for strength in strengths:
+        number = run(store)
+        judged = record(replace(WORK, notices=()), replace(JUDGED, tags=(replace(tag, strength=strength),)))
+        if announced:
+            store.write_judgements(number, [judged])
+        else:
+            store.write_page(number, "s", HarvestedPage([judged]))
+        changes = store.finish_run(number, "complete", {}, NOW)
+        announced.append([(change.what, change.before, change.after) for change in changes])
+    comes, goes = ("tags", None, "variant:ipt"), ("tags", "variant:ipt", None)
+    assert announced == [[("new", None, "include")], [comes], [], [goes], [], [comes]]
+
+
 def test_a_record_that_cannot_be_understood_is_kept_whole(store: Store) -> None:
     raw = JudgedRecord(Doi("10.5555/odd"), "d", '{"DOI": "10.5555/odd"}', None, None, "no title")
     page = HarvestedPage([raw], rejects=[Reject("x", "10.5555/odd", "no title", raw.message)])
@@ -292,6 +338,32 @@ def test_every_earlier_schema_migrates_to_todays(tmp_path: Path) -> None:
     assert shapes[0] == shapes[1]
     tables = {name for kind, name, _ in shapes[0] if kind == "table"}
     assert set(schema.RECORD_TABLES) | set(schema.DERIVED_TABLES) <= tables
+
+
+def test_tags_of_an_earlier_schema_count_as_stated_until_their_works_are_judged_again(tmp_path: Path) -> None:
+    path = tmp_path / "evidence.db"
+    first = Database(path)
+    schema.evidence.apply(first, stop_before="m012_strength")
+    first.conn.execute(f"pragma application_id = {schema.APPLICATION_ID}")
+    first.conn.executescript(
+        """
+        insert into runs (run, started, outcome, door, version) values (1, '2026-11-24', 'complete', 'files', '0');
+        insert into works (doi, title, verdict, screened, decided, why, judged_on, first_run, changed_run, basis)
+            values ('10.1/a', 'T', 'include', 'include', 'rule', 'so', 'title', 1, 1, 'b1');
+        insert into facets values ('variant', 'ipt', 'IPT', 'The therapy', 1);
+        insert into tags values ('10.1/a', 'variant', 'ipt', 'rule');
+        delete from unannounced;
+        """
+    )
+    first.close()
+    with open_store(path, tmp_path / "decisions.db") as store:
+        assert store.conn.execute("select * from tags").fetchall() == [
+            ("10.1/a", "variant", "ipt", "rule", "stated", None, None)
+        ]
+        assert store.conn.execute("select basis from works").fetchall() == [("",)]
+        assert store.unannounced() == set()
+        assert store.conn.execute("pragma integrity_check").fetchall() == [("ok",)]
+        assert store.conn.execute("pragma foreign_key_check").fetchall() == []
 
 
 def test_what_is_not_in_the_files_is_no_longer_reported_as_not_found(tmp_path: Path) -> None:
@@ -437,3 +509,18 @@ def test_searches_of_an_earlier_version_are_read_whole_once_more_and_their_log_s
         assert bookmarks == {"s": None, "known-works": "2026-11-01", "list": "2026-11-01"}
         assert store.conn.execute(f"select {columns} from requests").fetchall() == [log]
         assert store.conn.execute("select ended, reached from searches_read").fetchall() == [("unread", None)]
+
+
+def test_the_topic_is_kept_and_another_is_refused_once_there_are_works(store: Store) -> None:
+    ipt, other = topic.load(), topic.load("mindfulness")
+    before = store.conn.total_changes
+    store.set_topic(ipt)
+    assert store.conn.total_changes == before, "a new database has this topic already"
+    store.set_topic(other)
+    assert schema.read_topic(store.conn) == other
+    assert "programme" in [row[1] for row in store.conn.execute("pragma table_info(studies)")]
+    store.write_page(run(store), "s", HarvestedPage([record()]))
+    with pytest.raises(ConfigError, match=r"its works are of the topic 'mindfulness', and sources\.yaml names 'ipt'"):
+        store.set_topic(ipt)
+    store.set_topic(replace(other, title="Another title"))
+    assert schema.read_topic(store.conn).title == "Another title"

@@ -220,7 +220,7 @@ def bibliography(data: Path) -> screening_and_tagging_accuracy.Tagging:
     )
 
 
-@pytest.mark.parametrize("facet", taxonomy.FACETS)
+@pytest.mark.parametrize("facet", BOOK.topic.facet_ids)
 def test_every_facet_reaches_its_target(facet: str, data: Path) -> None:
     """The readers saw abstracts: recall has a target only where the rules see them too."""
     precision, recall = bibliography(data).facet(facet)

@@ -9,7 +9,7 @@ import json
 import re
 import tracemalloc
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,14 @@ from bibtexparser.middlewares import LatexDecodingMiddleware, SeparateCoAuthors,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evidence import page_ranges, strict_yaml
+from evidence import page_ranges
 from evidence.crossref.normalise import normalise
 from evidence.errors import ConfigError, RecordError
 from evidence.export import file_formats
+from evidence.rules import topic
 from tests.data import SAMPLES, json_lines
 
-TAXONOMY = Path(__file__).parents[2] / "evidence" / "taxonomy"
+TAXONOMY = Path(__file__).parents[2] / "evidence" / "topics" / "ipt"
 
 
 def row(**changes: Any) -> dict[str, Any]:
@@ -99,27 +100,21 @@ def read_bibtex(chunks: Iterator[str]) -> Any:
 
 def test_columns_are_the_documented_ones() -> None:
     (read,) = read_csv(file_formats.csv_rows([FULL]))
-    assert list(read) == [column.name for column in file_formats.COLUMNS]
-    assert set(file_formats.FACETS) <= set(read)
-    for column in file_formats.COLUMNS:
+    assert list(read) == [column.name for column in file_formats.columns()]
+    assert set(topic.load().facet_ids) <= set(read)
+    for column in file_formats.columns():
         assert re.fullmatch(r"[^\n]+\.", column.description), column.name
     assert read["variant"] == "ipt" and read["outcome"] == "depressive-symptoms; quality-of-life"
     assert read["authors_full"] == "Doe, Jane, Jr; van der Berg, C.; Grief and Loss Study Group; Smith, Ann (ed.)"
     assert read["issn"] == "1234-5678; 8765-4321" and read["cited_by"] == "7" and read["format"] == ""
 
 
-def test_the_facets_are_those_of_the_taxonomy() -> None:
-    files = [strict_yaml.parse_file(path).data for path in TAXONOMY.glob("*.yaml")]
-    facets = {data["facet"] for data in files if "facet" in data} - {"screen"}
-    if not facets:
-        pytest.skip("no facet is written yet")
-    assert set(file_formats.FACETS) == facets
-
-
 def test_another_taxonomy_has_its_own_columns() -> None:
-    (read,) = read_csv(file_formats.csv_rows([row(tags={"setting": ("school",)})], facets=("setting",)))
+    schools = replace(topic.load(), facets=(topic.TopicFacet("setting", "Where it took place"),))
+    (read,) = read_csv(file_formats.csv_rows([row(tags={"setting": ("school",)})], topic=schools))
     assert read["setting"] == "school" and "variant" not in read
-    assert [column.name for column in file_formats.columns(("setting",))] == list(read)
+    assert [column.name for column in file_formats.columns(schools)] == list(read)
+    assert file_formats.columns(schools)[6].description == "Where it took place, joined by “; ”."
 
 
 def test_no_rows_are_a_header() -> None:

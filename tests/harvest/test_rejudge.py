@@ -12,25 +12,23 @@ from typing import Any
 import pytest
 
 import evidence
-from evidence.crossref.records_from_files import snapshot_files
 from evidence.database.connection import open_evidence
 from evidence.harvest import sources
 from evidence.harvest.locked_run import FileInput, rejudge_database, run_sync
 from evidence.harvest.progress import NoProgress
-from evidence.rules import taxonomy
+from evidence.rules import taxonomy, topic
 from evidence.rules.taxonomy import Taxonomy
 
-TAXONOMY = taxonomy.BUNDLED
 SHIPPED = Path(evidence.__file__).parents[1] / "sources.yaml"
 TABLES = ("works", "tags", "reasons", "facets", "rule_marks", "duplicates")
 APART = {"first_run", "changed_run"}
 
 
 def edited(folder: Path, **edits: Callable[[str], str]) -> Taxonomy:
-    """The bundled rules with the text of some files edited: `outcome=lambda text: …`."""
-    shutil.copytree(TAXONOMY, folder)
+    """The bundled rules with the text of some files edited: `study_design=lambda text: …`."""
+    shutil.copytree(topic.load().folder, folder)
     for name, edit in edits.items():
-        path = folder / taxonomy.file_name(name)
+        path = folder / f"{name}.yaml"
         text = path.read_text(encoding="utf-8")
         assert edit(text) != text
         path.write_text(edit(text), encoding="utf-8")
@@ -50,7 +48,7 @@ def contents(db: Path) -> dict[str, list[Any]]:
 def harvest(folder: Path, book: Taxonomy, clock: Callable[[], datetime]) -> Path:
     folder.mkdir()
     db = folder / "evidence.db"
-    files = FileInput("snapshot", snapshot_files())
+    files = FileInput("snapshot", topic.load().snapshot())
     run_sync(db, folder / "decisions.db", sources.load(SHIPPED), book, clock, NoProgress(), files=files)
     return db
 
@@ -60,7 +58,7 @@ def harvest(folder: Path, book: Taxonomy, clock: Callable[[], datetime]) -> Path
     [
         {"delivery_format": lambda t: t.replace("any: [", "any: [randomi*, ", 1)},
         {"shared_phrases": lambda t: t.replace("\n  ", "\n  # nothing but a comment\n  ", 1)},
-        {"design": lambda t: t.replace("randomi", "randomly-not", 3)},
+        {"study_design": lambda t: t.replace("randomi", "randomly-not", 3)},
         {"screen": lambda t: t.replace("counterexamples:", "counterexamples:\n      - A new one that says nothing", 1)},
         {"screen": lambda t: t.replace('          - "{ipt-name}"\n', "          - interpersonal psychotherap*\n", 1)},
         {"therapy_variant": lambda t: t.replace("label: ", "label: New ", 2)},
@@ -90,7 +88,7 @@ def test_only_works_that_say_something_else_are_written(
     tmp_path: Path, book: Taxonomy, clock: Callable[[], datetime]
 ) -> None:
     db = harvest(tmp_path / "a", book, clock)
-    after = edited(tmp_path / "rules", format=lambda t: t.replace("any: [", "any: [parkinson*, ", 1))
+    after = edited(tmp_path / "rules", delivery_format=lambda t: t.replace("any: [", "any: [parkinson*, ", 1))
     assert len(after.values_changed_since(book.value_digests)) >= 1
     assert rejudge_database(db, tmp_path / "a" / "decisions.db", after, clock)[0] == 258
     conn = open_evidence(db)

@@ -16,7 +16,7 @@ from evidence.crossref.normalise import normalise
 from evidence.data_model import Author, Doi, Work
 from evidence.linkage.citation_matching import NOT_WORKS, compare_citation, match_citation
 
-SNAPSHOT = Path(__file__).parents[2] / "evidence" / "bundled_records" / "records.jsonl.gz"
+SNAPSHOT = Path(__file__).parents[2] / "evidence" / "topics" / "ipt" / "bundled_records" / "records.jsonl.gz"
 
 
 def people(*names: str) -> tuple[Author, ...]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
 import random
 import re
 import sqlite3
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from datasette.app import Datasette
@@ -20,9 +23,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlite_utils import Database
 
+from evidence.data_model import SHOWN_STRENGTHS, STRENGTHS
 from evidence.database import schema
 from evidence.publish import bitset_counts, serve
-from evidence.rules import trial_designs
+from evidence.rules import topic
 
 SITE = serve.site_folder()
 FACETS = {"variant": "abcdefg", "outcome": "uvwxyz", "design": ("rct", "cluster-rct", "meta-analysis", "protocol"),
@@ -66,7 +70,10 @@ def make(path: Path, count: int, seed: int) -> Path:
                 "insert into facets values (?, ?, ?, 'what it means', 1)",
                 [(facet, value, value.upper()) for facet, values in FACETS.items() for value in values],
             )
-            conn.executemany("insert into tags values (?, ?, ?, 'rule')", sorted(tags))
+            conn.executemany(
+                "insert into tags (doi, facet, value, decided, strength) values (?, ?, ?, 'rule', ?)",
+                [(*tag, chance.choice(STRENGTHS)) for tag in sorted(tags)],
+            )
             conn.execute("insert into works_fts (works_fts) values ('rebuild')")
         conn.execute("pragma journal_mode = delete")
     return path
@@ -87,7 +94,7 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
 SEEN = ("rows", "filtered_table_rows_count", "facet_results", "next", "columns")
 
 
-def tag_counts(db: Path, facets: dict[str, Any], dois: list[str]) -> None:
+def tag_counts(db: Path, facets: dict[str, Any], dois: list[str], strengths: Sequence[str] = SHOWN_STRENGTHS) -> None:
     """The tag facets among `facets` of a page say what SQL counts for these works."""
     with closing(sqlite3.connect(db)) as conn:
         for facet in facets.values():
@@ -95,9 +102,9 @@ def tag_counts(db: Path, facets: dict[str, Any], dois: list[str]) -> None:
                 continue
             sql = """
                 select value, count(*) as n from tags where facet = ? and doi in (select value from json_each(?))
-                group by value order by n desc, value
+                and strength in (select value from json_each(?)) group by value order by n desc, value
             """
-            expected = conn.execute(sql, (facet["name"], json.dumps(dois))).fetchall()
+            expected = conn.execute(sql, (facet["name"], json.dumps(dois), json.dumps(strengths))).fetchall()
             found = [(value["value"], value["count"]) for value in facet["results"]]
             assert found == expected[: len(found)]
             assert (len(found) < len(expected)) == facet["truncated"]
@@ -113,6 +120,8 @@ FILTERS = (
     "_tag=variant:a&_search=group&verdict=include&verdict=include", "verdict=include&verdict=exclude",
     OR, "_where=title+is+null", "verdict__not=exclude", "year=2005&_facet=cited_by",
     "doi__contains=7", "cited_by__in=1,2&_tag=outcome:u", "_facet_tags=condition&_facet_size=2",
+    "_tag=variant:a&_strength=stated", "_strength=implied&verdict=include&_tag=variant:a,b",
+    "_strength=stated,likely,implied", "_strength=stated&_strength=likely",
 )  # fmt: skip
 
 
@@ -141,7 +150,8 @@ async def test_every_page_and_facet_is_what_datasette_alone_says(
         if filters != OR:
             assert len(dois) == len(set(dois)) == first.json()["filtered_table_rows_count"], (filters, order)
             for start, counted in facets:  # a page's facets count the works from there on
-                tag_counts(crowd, counted, dois[start:])
+                asked = ",".join(parse_qs(filters).get("_strength", ()))
+                tag_counts(crowd, counted, dois[start:], asked.split(",") if asked else SHOWN_STRENGTHS)
 
 
 async def test_views_by_doi_count_tags_as_sql_does(crowd: Path) -> None:
@@ -265,7 +275,7 @@ def test_sets_count_as_sql_does(tmp_path_factory: pytest.TempPathFactory, seed: 
         listed = ", ".join(str(number) for (number,) in few)
         for facet in (*FACETS, "nothing"):
             sql = f"""
-                select value, count(*) as n from tags join works using (doi)
+                select value, count(*) as n from shown_tags join works using (doi)
                 where facet = ? and works.rowid in ({listed}) group by value order by n desc, value
             """
             assert known.by_tag(facet, works) == conn.execute(sql, (facet,)).fetchall()
@@ -275,8 +285,15 @@ def test_sets_count_as_sql_does(tmp_path_factory: pytest.TempPathFactory, seed: 
                 group by 1 order by n desc, 1
             """
             assert known.by_column(column, works) == conn.execute(sql).fetchall()
-        sql = "select count(distinct doi) from tags where facet = 'design' and value in ('rct', 'cluster-rct')"
-        assert known.either(trial_designs.FACET, *trial_designs.TRIALS).bit_count() == conn.execute(sql).fetchone()[0]
+        for strengths in (("stated",), ("implied",), STRENGTHS):
+            counted = Counter(
+                value
+                for number, facet, value, strength in conn.execute(bitset_counts.TAGS)
+                if facet == "variant" and strength in strengths and (number,) in few
+            )
+            assert dict(known.by_tag("variant", works, strengths)) == counted
+        sql = "select count(distinct doi) from shown_tags where facet = 'design' and value in ('rct', 'cluster-rct')"
+        assert known.either("design", *topic.load().trials).bit_count() == conn.execute(sql).fetchone()[0]
 
 
 @pytest.mark.parametrize(
@@ -294,13 +311,15 @@ def test_a_where_clause_is_split_at_its_own_ands(where: str, expected: list[str]
 
 MAP = """
     with chosen as (
-        select doi, doi in (select doi from tags where facet = 'design' and value in ('rct', 'cluster-rct')) as trial,
-            doi in (select doi from tags where facet = 'design' and value in ('meta-analysis', 'systematic-review')) as review
+        select doi, doi in (select doi from shown_tags where facet = 'design' and value in ('rct', 'cluster-rct')) as trial,
+            doi in (select doi from shown_tags where facet = 'design' and value in ('meta-analysis', 'systematic-review'))
+                as review
         from works where verdict = 'include' and (:since is null or year >= :since) and (:until is null or year <= :until)
-            and (:population is null or doi in (select doi from tags where facet = 'population' and value = :population))
+            and (:population is null or doi in (select doi from {tags} where facet = 'population' and value = :population))
     )
     select v.value, o.value, count(*), sum(trial), sum(review and not trial)
-    from chosen c join tags v on v.doi = c.doi and v.facet = 'variant' join tags o on o.doi = c.doi and o.facet = 'outcome'
+    from chosen c join {tags} v on v.doi = c.doi and v.facet = 'variant'
+        join {tags} o on o.doi = c.doi and o.facet = 'outcome'
     group by v.value, o.value
 """
 
@@ -316,9 +335,46 @@ async def test_the_map_counts_as_sql_does(crowd: Path, wanted: dict[str, Any]) -
     found = {(row[0], row[1]): tuple(map(int, row[2:])) for row in list(table)[1:]}
     with closing(sqlite3.connect(crowd)) as conn:
         known = {"since": None, "until": None, "population": None} | wanted
-        expected = {(row[0], row[1]): row[2:] for row in conn.execute(MAP, known)}
+        expected = {(row[0], row[1]): row[2:] for row in conn.execute(MAP.format(tags="shown_tags"), known)}
     assert {cell: counts for cell, counts in found.items() if counts[0]} == expected
     assert bool(expected) == (wanted != {"population": "no"})
+
+
+@pytest.mark.parametrize("wanted", [{}, {"until": 2005, "population": "men"}])
+async def test_the_map_counts_implied_tags_beside_the_others_and_its_links_lead_to_both(
+    crowd: Path, wanted: dict[str, Any]
+) -> None:
+    ds = Datasette([str(crowd)], config_dir=SITE)
+    await ds.invoke_startup()
+    table = list(csv.DictReader(io.StringIO((await ds.client.get("/map.csv", params=wanted | {"implied": "1"})).text)))
+    with closing(sqlite3.connect(crowd)) as conn:
+        known = {"since": None, "until": None, "population": None} | wanted
+        shown, together = (
+            {(row[0], row[1]): row[2] for row in conn.execute(MAP.format(tags=tags), known)}
+            for tags in ("shown_tags", "tags")
+        )
+    found = {(row["variant"], row["outcome"]): (int(row["works"]), int(row["implied"])) for row in table}
+    cells = {cell: (shown.get(cell, 0), n - shown.get(cell, 0)) for cell, n in together.items()}
+    assert {cell: counts for cell, counts in found.items() if any(counts)} == cells
+    assert any(implied for _, implied in cells.values())
+    page = (await ds.client.get("/map", params=wanted | {"implied": "1"})).text
+    links = re.findall(
+        r'<a href="(/evidence/works[^"]*)" aria-label="[^"]*"[^>]*>(?:\s*<svg.*?</svg><span class="n">)?(\d+)<', page
+    )
+    assert len(links) >= len(cells)
+    for address, n in links:
+        rows = await ds.client.get(html.unescape(address).replace("/works?", "/works.json?_size=0&"))
+        assert rows.json()["filtered_table_rows_count"] == int(n), address
+
+
+async def test_an_unknown_strength_is_refused(crowd: Path) -> None:
+    ds = Datasette([str(crowd)], config_dir=SITE)
+    await ds.invoke_startup()
+    for address in ("/evidence/works?_strength=sure", "/download/csv?_strength=sure", "/feed.atom?_strength=sure",
+                    "/past?as_of=2026-11-21&_strength=sure"):  # fmt: skip
+        answer = await ds.client.get(address)
+        assert answer.status_code == 400, address
+        assert "is not a strength of a tag" in html.unescape(answer.text)
 
 
 async def test_years_on_the_front_page_are_counted_as_sql_does(crowd: Path) -> None:

@@ -26,7 +26,6 @@ from urllib.parse import parse_qsl, urlencode, urljoin
 from xml.etree import ElementTree
 
 import pytest
-import yaml
 from datasette.app import Datasette
 from datasette.utils import escape_fts
 from hypothesis import given, settings
@@ -36,11 +35,12 @@ from sqlite_utils import Database
 from evidence.data_model import CitationStatus
 from evidence.database import prisma_flow, read_queries, schema
 from evidence.errors import ConfigError, StoreError
-from evidence.publish import serve
+from evidence.publish import serve, site_metadata
+from evidence.rules import topic
 from tests import site_sample
 
 SITE = serve.site_folder()
-METADATA = yaml.safe_load((SITE / "metadata.yaml").read_text(encoding="utf-8"))
+METADATA = site_metadata.read(SITE, topic.load())
 TABLES: dict[str, Any] = METADATA["databases"]["evidence"]["tables"]
 QUERIES: dict[str, Any] = METADATA["databases"]["evidence"]["queries"]
 
@@ -931,7 +931,8 @@ async def test_hostile_text_is_inert_everywhere(tmp_path: Path) -> None:
         )
         conn.execute("insert into facets values ('variant', 'x', ?, ?, 99)", (HOSTILE, HOSTILE))
         conn.execute(
-            "insert into tags values (?, 'variant', 'x', 'rule'), (?, 'outcome', 'anxiety', 'rule')", (doi, doi)
+            "insert into tags (doi, facet, value, decided) values (?, 'variant', 'x', 'rule'), (?, 'outcome', 'anxiety', 'rule')",
+            (doi, doi),
         )
         conn.execute("insert into reasons values (?, 'variant', 'x', ?, 'title', 0, 8, '<script>')", (doi, HOSTILE))
         conn.execute(

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from evidence.crossref.records_from_files import snapshot_files
 from evidence.database.read_decisions import read_ledger
 from evidence.harvest import sources
 from evidence.harvest.locked_run import FileInput, run_sync
 from evidence.harvest.progress import NoProgress
 from evidence.publish import serve
 from evidence.review import reviewer_desk
+from evidence.rules import topic
 from evidence.rules.taxonomy import Taxonomy
 from tests import site_sample
 
@@ -204,7 +204,7 @@ DESK_PAGES = ("/desk", "/desk?queue=second", "/desk?queue=again", "/desk/pairs",
 def desk_address(tmp_path: Path, book: Taxonomy) -> Iterator[tuple[str, str, Path]]:
     """A desk over the bundled works: its address, the link that lets in, and the ledger."""
     db, ledger = tmp_path / "evidence.db", tmp_path / "decisions.db"
-    files = FileInput("snapshot", snapshot_files())
+    files = FileInput("snapshot", topic.load().snapshot())
     run_sync(db, ledger, sources.load(SHIPPED), book, reviewer_desk._now, NoProgress(), files=files)
     told, page = reviewer_desk.local_desk(db, ledger, "A. Reader")
     with served(db, told) as address:
@@ -222,7 +222,7 @@ def test_a_reviewer_works_through_the_queue_by_keyboard(page: Any, desk_address:
     assert page.locator("input[value=exclude]").is_checked()
     assert page.locator(".standard-reasons:visible").count() == 1
     page.keyboard.press("1")
-    assert page.input_value("#reason") == reviewer_desk.READY["exclude"][0]
+    assert page.input_value("#reason") == topic.load().reasons_for("exclude")[0]
     page.keyboard.press("Enter")
     page.wait_for_selector("#undo-form")
     second = page.locator("#desk-title").inner_text()
@@ -238,7 +238,7 @@ def test_a_reviewer_works_through_the_queue_by_keyboard(page: Any, desk_address:
     page.wait_for_selector(".last-decision p:has-text('Excluded')")
     words = read_ledger(ledger)
     assert [(word.action, word.verdict, word.reason) for word in words[:2]] == [
-        ("verdict", "exclude", reviewer_desk.READY["exclude"][0]),
+        ("verdict", "exclude", topic.load().reasons_for("exclude")[0]),
         ("verdict", "include", "seen in the full text"),
     ]
     assert [word.action for word in words[2:]] == ["withdraw"]

@@ -15,7 +15,6 @@ import httpx
 import pytest
 from datasette.app import Datasette
 
-from evidence.crossref.records_from_files import snapshot_files
 from evidence.current_decisions import current_decisions
 from evidence.data_model import SAME_WORK, Doi
 from evidence.database.connection import open_evidence
@@ -28,6 +27,7 @@ from evidence.harvest.progress import NoProgress
 from evidence.publish import immutable_copy, serve
 from evidence.review import reviewer_desk
 from evidence.review.record_decision import add_decisions
+from evidence.rules import topic
 from evidence.rules.taxonomy import Taxonomy
 
 SHIPPED = Path(__file__).resolve().parents[2] / "sources.yaml"
@@ -40,7 +40,7 @@ TOKEN = re.compile(r'name="csrftoken" value="([^"]+)"')
 def harvested(tmp_path_factory: pytest.TempPathFactory, book: Taxonomy) -> Path:
     """The bundled works, judged."""
     folder = tmp_path_factory.mktemp("desk")
-    files = FileInput("snapshot", snapshot_files())
+    files = FileInput("snapshot", topic.load().snapshot())
     db = folder / "evidence.db"
     run_sync(db, folder / "decisions.db", sources.load(SHIPPED), book, reviewer_desk._now, NoProgress(), files=files)
     return db
@@ -368,8 +368,11 @@ def test_reasons_written_twice_are_offered(db: Path, the_desk: reviewer_desk.Des
     for doi in dois[:2]:
         say(db, book, doi, "exclude", REVIEWER, "A letter only")
     say(db, book, dois[2], "exclude", REVIEWER, "Said once")
-    assert the_desk.reasons(REVIEWER)["exclude"] == [*reviewer_desk.READY["exclude"], "A letter only"]
-    assert the_desk.reasons(OTHER)["exclude"] == [*reviewer_desk.READY["exclude"]]
+    assert the_desk.reasons(REVIEWER, topic.load())["exclude"] == [
+        *topic.load().reasons_for("exclude"),
+        "A letter only",
+    ]
+    assert the_desk.reasons(OTHER, topic.load())["exclude"] == [*topic.load().reasons_for("exclude")]
 
 
 def test_a_replaced_ledger_is_read_again(db: Path, the_desk: reviewer_desk.Desk, book: Taxonomy) -> None:

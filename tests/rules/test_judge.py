@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 from evidence.crossref.normalise import normalise
 from evidence.current_decisions import decision_id, infer_seen
-from evidence.data_model import SAME_WORK, Decision, Doi, Work
+from evidence.data_model import SAME_WORK, Decision, Doi, Tag, Work
 from evidence.errors import RecordError
 from evidence.evaluation.screening_and_tagging_accuracy import labelled_records
 from evidence.review import agreement
 from evidence.rules import rule_matches
 from evidence.rules.judge import judge, text_digest
+from evidence.rules.judge import said as said_by_rules
 from evidence.rules.phrase_matching import Text
 from evidence.rules.taxonomy import Taxonomy
 from tests.builders import decision
@@ -50,6 +51,21 @@ def test_the_rule_that_was_confirmed_and_changed_is_a_conflict_and_the_person_st
     assert changed.verdict == "exclude"
     assert "now say include" in (changed.conflict or "")
     assert judge(WORK, book, [said(verdict="exclude", rule_said="include")]).conflict is None  # overruled knowingly
+
+
+def test_what_a_person_confirms_is_stated_and_what_is_only_implied_was_not_said(
+    book: Taxonomy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    implied = Tag("outcome", "anxiety", (), "rule", "implied", 0.4, "Anxiety: title.")
+    monkeypatch.setattr("evidence.rules.judge.tag", lambda *_: (implied,))
+    assert judge(WORK, book).tags == (implied,)
+    assert said_by_rules([implied, replace(implied, strength="likely", value="cost")]) == {("outcome", "cost")}
+    about: dict[str, Any] = {"verdict": None, "facet": "outcome", "value": "anxiety"}
+    confirmed = judge(WORK, book, [said("tag", rule_said="unsaid", **about)])
+    assert (confirmed.tags, confirmed.conflict) == ((Tag("outcome", "anxiety", (), "person"),), None)
+    refused = judge(WORK, book, [said("untag", rule_said="unsaid", **about)])
+    assert (refused.tags, refused.conflict) == ((), None)
+    assert "now say unsaid" in (judge(WORK, book, [said("tag", rule_said="said", **about)]).conflict or "")
 
 
 def test_a_changed_text_is_a_conflict_and_a_changed_volume_is_not(book: Taxonomy) -> None:

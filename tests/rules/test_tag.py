@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 
 import pytest
 
 from evidence.data_model import Doi, Match, Work
-from evidence.rules import taxonomy
+from evidence.rules import taxonomy, topic
 from evidence.rules.rule_matches import MATCHES_PER_RULE
 from evidence.rules.tag import tag
 from evidence.rules.taxonomy import Taxonomy
@@ -41,14 +42,18 @@ values:
 @pytest.fixture(scope="module")
 def book(tmp_path_factory: pytest.TempPathFactory) -> Taxonomy:
     """A taxonomy whose facet `format` is the one above; the other facets are empty of meaning."""
-    folder = tmp_path_factory.mktemp("taxonomy")
-    bundled = taxonomy.BUNDLED
-    for name in (taxonomy.PHRASES_FILE, taxonomy.file_name(taxonomy.SCREEN)):
-        shutil.copy(bundled / name, folder)
-    for name in taxonomy.FACETS:
+    folder = tmp_path_factory.mktemp("fruit")
+    ipt = topic.load()
+    for path in (ipt.folder / topic.FILE, ipt.phrases_path, ipt.screen_path):
+        shutil.copy(path, folder)
+    text = (folder / topic.FILE).read_text(encoding="utf-8")
+    (folder / topic.FILE).write_text(
+        re.sub(r"(?s)    groups:.*?(?=  - \{id: problem)|designs:.*?\n\n", "", text), encoding="utf-8"
+    )
+    for facet in ipt.facets:
         nothing = "{id: x, label: X, means: X, rules: [{id: r, any: [zzz]}], examples: [a, b], counterexamples: [c]}"
-        text = RULES if name == "format" else f"facet: {name}\nlabel: L\nvalues:\n  - {nothing}\n"
-        (folder / taxonomy.file_name(name)).write_text(text, encoding="utf-8")
+        text = RULES if facet.id == "format" else f"facet: {facet.id}\nlabel: L\nvalues:\n  - {nothing}\n"
+        (folder / facet.path.name).write_text(text, encoding="utf-8")
     return taxonomy.load(folder)
 
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from evidence.errors import ConfigError
-from evidence.rules import taxonomy
+from evidence.rules import taxonomy, topic
 
-BUNDLED = taxonomy.BUNDLED
+BUNDLED = topic.load().folder
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(BUNDLED, tmp_path / "taxonomy"))
+    return Path(shutil.copytree(BUNDLED, tmp_path / "ipt"))
 
 
 def edit(folder: Path, name: str, before: str, after: str) -> None:
@@ -29,7 +29,7 @@ def test_the_bundled_taxonomy_is_the_default() -> None:
     rules = taxonomy.load()
     assert rules.digest == taxonomy.load(BUNDLED).digest
     assert len(rules.digest) == 16 and int(rules.digest, 16)
-    assert [facet.facet for facet in rules.facets] == list(taxonomy.FACETS)
+    assert [facet.facet for facet in rules.facets] == list(rules.topic.facet_ids)
     assert all(facet.label and value.label and value.means for facet in rules.facets for value in facet.values)
 
 
@@ -133,19 +133,4 @@ def test_too_few_examples_are_refused(folder: Path) -> None:
 def test_a_missing_file_is_named(folder: Path) -> None:
     (folder / "outcome.yaml").unlink()
     with pytest.raises(ConfigError, match=r"outcome\.yaml"):
-        taxonomy.load(folder)
-
-
-def test_files_under_their_old_names_are_named_in_one_complaint(folder: Path) -> None:
-    for old, new in (("words", "shared_phrases"), ("variant", "therapy_variant"), ("format", "delivery_format")):
-        (folder / f"{new}.yaml").rename(folder / f"{old}.yaml")
-    with pytest.raises(ConfigError) as caught:
-        taxonomy.load(folder)
-    assert str(caught.value) == (
-        f"{folder}: words.yaml is now called shared_phrases.yaml, variant.yaml is now called therapy_variant.yaml, "
-        "format.yaml is now called delivery_format.yaml: rename them"
-    )
-    (folder / "words.yaml").rename(folder / "shared_phrases.yaml")
-    (folder / "format.yaml").rename(folder / "delivery_format.yaml")
-    with pytest.raises(ConfigError, match=r"variant\.yaml is now called therapy_variant\.yaml: rename it$"):
         taxonomy.load(folder)
