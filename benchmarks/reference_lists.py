@@ -146,7 +146,7 @@ def settle(citations: Sequence[Citation], crossref: RecordSource) -> Iterator[Re
 class Exhaustive(RecordFiles):
     """Record files without an index: compares each citation with every record."""
 
-    def scan(self, query: Query, window: Window | None = None) -> Page:
+    def scan(self, query: Query, window: Window | None = None, offset: int = 0, *, by_creation: bool = False) -> Page:
         wanted = records_from_files._words(" ".join(value for _, value in query.fields))
         ranked: list[tuple[float, Doi]] = []
         for doi in self._at:

@@ -1,9 +1,9 @@
-"""The processor time of starting the command line (`--version`, `--help`, the help of commands), and of loading the rules.
+"""The processor time of starting the command line (`--version`, `--help`, the help of commands), and to the first tag.
 
     python -m benchmarks.startup_time [--runs 10]
 
 Each is the user and system time of a new process, the median of the runs. The floor is an interpreter that imports only click.
-Limits: 0.25 s for `--version` and `--help`, 3 s for the rules (on an idle core they take half a second).
+Limits: 0.25 s for `--version` and `--help`, and 0.5 s until the first work is judged.
 """
 
 from __future__ import annotations
@@ -15,10 +15,21 @@ import subprocess
 import sys
 
 LIMIT = 0.25
-RULES_LIMIT = 3.0
+TAG_LIMIT = 0.5
 
 FLOOR = ("-c", "import click")
-RULES = ("-c", "from evidence.rules import taxonomy; taxonomy.load()")
+FIRST_TAG = (
+    "-c",
+    """
+from evidence.data_model import Doi, Work
+from evidence.rules import taxonomy
+from evidence.rules.judge import judge
+title = "Interpersonal psychotherapy for depressed adolescents: a randomised trial"
+abstract = "METHODS: 48 adolescents had interpersonal therapy or usual care. RESULTS: Depressive symptoms fell."
+assert judge(Work(Doi("10.5555/x"), title=title, abstract=abstract), taxonomy.load()).tags
+""",
+)
+LOADING = ("-c", "from evidence.rules import taxonomy; taxonomy.load()")
 HELP = (
     ("--version",),
     ("--help",),
@@ -40,9 +51,10 @@ def main() -> None:
         took = median(("-m", "evidence", *words), runs)
         missed |= words in HELP[:2] and took > LIMIT
         print(f"evidence {' '.join(words)}: {took:.3f} s, {took / floor:.1f} times the floor (at most {LIMIT} s)")
-    took = median(RULES, runs)
-    missed |= took > RULES_LIMIT
-    print(f"the taxonomy: {took:.3f} s (at most {RULES_LIMIT:.0f} s)")
+    print(f"the taxonomy: {median(LOADING, runs):.3f} s")
+    took = median(FIRST_TAG, runs)
+    missed |= took > TAG_LIMIT
+    print(f"the first tag: {took:.3f} s (at most {TAG_LIMIT} s)")
     sys.exit(missed)
 
 

@@ -17,7 +17,7 @@ import resource
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from evidence.database import schema
 from evidence.database.writer import open_store
 from evidence.harvest import rejudge
 from evidence.harvest import sync as stages
+from evidence.harvest.deduplicate import find_duplicates
 from evidence.harvest.sources import Config
 from evidence.rules import taxonomy
 
@@ -42,10 +43,10 @@ class NoSource:
     requests = bytes = 0
     date = None
 
-    def lookup(self, dois: list[Doi], since: str | None = None) -> Iterator[tuple[LookupResult, ...]]:
+    def lookup(self, dois: Sequence[Doi], since: str | None = None) -> Iterator[tuple[LookupResult, ...]]:
         return iter(())
 
-    def check(self, dois: list[Doi]) -> Iterator[tuple[RecordStatus, ...]]:
+    def check(self, dois: Sequence[Doi]) -> Iterator[tuple[RecordStatus, ...]]:
         return iter(())
 
     def scan(self, query: Query, window: Window | None = None, offset: int = 0, *, by_creation: bool = False) -> Page:
@@ -96,7 +97,7 @@ def tracker(folder: Path, raw: Path, count: int) -> tuple[float, float, list[flo
     book = taxonomy.load()
     memory: list[float] = []
     duplicates_seconds = 0.0
-    find = rejudge.find_duplicates
+    find = find_duplicates
 
     def timed(*arguments: Any, **more: Any) -> int:
         nonlocal duplicates_seconds
@@ -106,7 +107,7 @@ def tracker(folder: Path, raw: Path, count: int) -> tuple[float, float, list[flo
         duplicates_seconds = time.perf_counter() - begun
         return found
 
-    rejudge.find_duplicates = timed
+    rejudge.find_duplicates = timed  # type: ignore[attr-defined]
 
     def messages() -> Iterator[dict[str, Any]]:
         with raw.open() as file:
@@ -150,7 +151,7 @@ def floor_seconds(folder: Path, raw: Path, name: str, tuned: bool) -> tuple[floa
     conn.execute("begin")
     for table, rows in tables.items():
         if rows:
-            conn.executemany(f"insert into {table} values ({', '.join('?' * len(rows[0]))})", rows)
+            conn.executemany(f"insert or ignore into {table} values ({', '.join('?' * len(rows[0]))})", rows)
     conn.execute("commit")
     marks.append(time.perf_counter())
     conn.execute("insert into works_fts (works_fts) values ('rebuild')")

@@ -132,23 +132,35 @@ def init(folder: Path, name: str) -> None:
 def check(settings: Settings, online: bool) -> None:
     """Check sources.yaml and the rules for mistakes.
 
-    No request is sent unless you give --online.
+    The examples of every value are read too.
+
+    Exit code: 0 when everything is in order, 1 when an example does not get its value, 2 for a mistake in a file. No request
+    is sent unless you give --online.
     """
     from evidence.harvest import phrases_and_screening, sources
     from evidence.harvest.locked_run import count_matches
     from evidence.rules import taxonomy
+    from evidence.rules.value_examples import mistaken_examples
 
     checked = sources.load(settings.sources)
     topic = sources.topic_of(settings.sources)
     book = taxonomy.load(topic)
     phrases_and_screening.refuse_other_topics(checked, book, settings.sources)
-    rules = sum(len(value.rules) for facet in book.facets for value in facet.values)
+    values = sum(len(facet.values) for facet in book.facets)
+    rules = sum(len(verdict.rules) for verdict in book.verdicts.values)
     click.echo(f"{settings.sources}: {count_noun(len(checked.sources), 'source')}, no mistakes.")
     click.echo(f"Topic: {topic.id}, {topic.title}.")
-    click.echo(f"Rules: {count_noun(len(book.facets), 'facet')}, {count_noun(rules, 'rule')}, version {book.digest}.")
+    click.echo(
+        f"Taxonomy: {count_noun(len(book.facets), 'facet')}, {count_noun(values, 'value')}, "
+        f"{count_noun(rules, 'screening rule')}, version {book.digest}."
+    )
+    mistaken = mistaken_examples(book)
+    for sentence in mistaken:
+        click.echo(sentence)
     if online:
         for label, count in count_matches(checked, _crossref_url(), _mailto(checked)):
             click.echo(f"{count:>12,}  {label}")
+    raise SystemExit(1 if mistaken else 0)
 
 
 @cli.command(epilog=_example("evidence sync --offline", "evidence sync --from records.jsonl.gz --json"))
@@ -220,19 +232,29 @@ def demo(settings: Settings, host: str, port: int, no_serve: bool, open_browser:
         raise SystemExit(serve.run(settings.db, host, port, open_browser=opened, sources=path))
 
 
-@cli.command(epilog=_example("evidence judge"))
+@cli.command(epilog=_example("evidence judge --report tags.csv"))
+@click.option("--report", "report", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Write every tag that appears, disappears or changes its strength to FILE (CSV), "
+                   "and count them by value.")  # fmt: skip
 @click.pass_obj
-def judge(settings: Settings) -> None:
+def judge(settings: Settings, report: Path | None) -> None:
     """Screen and tag again after rules or decisions changed.
 
     Only the works that the changes affect are judged. No request is sent.
     """
     from evidence.database import changes_since_last_run
-    from evidence.export import changes_report
-    from evidence.harvest.locked_run import rejudge_database
+    from evidence.export import changes_report, tag_changes
+    from evidence.harvest.locked_run import rejudge_database, rejudge_with_tags
 
+    by_value = None
     with _bar(settings) as bar:
-        count, changes = rejudge_database(settings.db, settings.decisions, _taxonomy(settings), _now, bar)
+        if report is None:
+            count, changes = rejudge_database(settings.db, settings.decisions, _taxonomy(settings), _now, bar)
+        else:
+            count, changes, before, after = rejudge_with_tags(
+                settings.db, settings.decisions, _taxonomy(settings), _now, bar
+            )
+            by_value = tag_changes.write_report(before, after, report)
     click.echo(
         f"{count_noun(count, 'work')} judged again."
         if count
@@ -242,6 +264,8 @@ def judge(settings: Settings) -> None:
         click.echo(line)
     if count or changes:
         click.echo(f"Changes: {changes_report.change_counts(changes_since_last_run.counts_by_kind(changes))}.")
+    if by_value is not None:
+        click.echo(by_value)
 
 
 @cli.command(epilog=_example("evidence explain 10.1001/jamapsychiatry.2023.0702"))
@@ -263,6 +287,43 @@ def explain(settings: Settings, doi_: str, as_json: bool) -> None:
     if work is None:
         raise ConfigError(f"{doi_}: no such work in {settings.db}; `evidence export --verdict all` lists the works")
     click.echo(json.dumps(work, ensure_ascii=False) if as_json else explanation.work_explanation(work))
+
+
+@cli.command(
+    "read",
+    epilog=_example("evidence read abstract.txt", "evidence read records.jsonl.gz -f jsonl", "evidence read - -f text"),
+)
+@click.argument("file", metavar="FILE|-")
+@click.option("-f", "--format", "format_", type=click.Choice(("text", "jsonl")),
+              help="text is a page to read, jsonl a line for programs; default: text on a terminal, else jsonl.")  # fmt: skip
+@click.option("--topic", "topic_name", metavar="NAME|FOLDER",
+              help="The topic whose words are read; default: that of sources.yaml, else ipt.")  # fmt: skip
+@_output
+@click.pass_obj
+def read_(settings: Settings, file: str, format_: str | None, topic_name: str | None, to: Path | None) -> None:
+    """Show what the rules read in titles and abstracts.
+
+    For each record: the verdict, the sentences with their roles, the arms, each mention of a value with its role, and the tags
+    with their strength. No database is needed and nothing is stored.
+
+    FILE holds JSON lines with id, title and abstract, or the plain text of one abstract, its title in the first line. It may be
+    gzipped; - is stdin. Positions count characters of title and abstract as given.
+    """
+    import shutil
+
+    from evidence.export import read_text, texts_to_read
+    from evidence.rules import taxonomy, topic
+
+    book = taxonomy.load(topic.load(topic_name)) if topic_name else _rules_to_measure()
+    found = (read_text.read_record(record, book) for record in texts_to_read.records(file))
+    if format_ is None:
+        format_ = "text" if to is None and sys.stdout.isatty() else "jsonl"
+    lines = (
+        read_text.pages(found, shutil.get_terminal_size((100, 24)).columns)
+        if format_ == "text"
+        else (read_text.json_line(one) + "\n" for one in found)
+    )
+    atomic_output.write(to, (line.encode(errors="replace") for line in lines))
 
 
 @cli.command(

@@ -115,6 +115,11 @@ def plain_line(markup: str | None) -> str | None:
     return _read(markup).replace("\n", " ") or None
 
 
+def markup_places(text: str) -> Iterator[tuple[int, int]]:
+    """Where the tags, comments and the like stand that `plain_text` takes out in its first pass: (start, stop), in order."""
+    return ((tag.start, tag.stop) for tag in _tags(text))
+
+
 def without_accents(text: str) -> str:
     """`text` in lower case and without accents; punctuation stays."""
     if text.isascii():

@@ -100,23 +100,37 @@ def _purpose(folder: Path) -> str:
 
 
 def accuracy() -> str:
-    """The measured accuracy of screening, trial recognition and each facet of tags."""
-    rows = []
+    """The measured accuracy of tags at first sight, with that of each strength, and of screening."""
     with (PACKAGE / "topics" / "ipt" / "accuracy.csv").open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            screening = row["question"] == "screening"
-            if row["value"] and not screening:
-                continue  # the values of a facet are on the site's method page
-            question = (
-                f"screening, {row['value'].replace('+', ' and ')}" if screening else row["question"].replace("_", " ")
+        measured = list(csv.DictReader(file))
+    by_strength = {(row["labelled"], row["question"], row["strength"]): row for row in measured if not row["value"]}
+    rows = []
+    for row in measured:
+        screening = row["question"] == "screening"
+        of_tags = not screening and row["question"] != "randomised trial"
+        if row["strength"] or (
+            of_tags
+            and (
+                row["value"]
+                or row["labelled"].startswith("the titles alone")
+                or not row["labelled"].endswith("at first sight")
             )
-            found = [
-                f"{row[a]} ({row[b]} of {row[c]})"
-                for a, b, c in (("precision", "right", "said"), ("recall", "found", "sought"))
-            ]
-            waits = f"; {row['note'].split(';')[0]}" if screening else ""
-            rows.append((question, *found, row["labelled"] + waits))
-    return "\n" + table(("question", "precision", "recall", "measured on"), rows)
+        ):
+            continue  # the rest is on the site's method page
+        question = (
+            f"screening, {row['value'].replace('+', ' and ')}" if screening else row["question"].replace("_", " ")
+        )
+        strengths = [
+            by_strength.get((row["labelled"], row["question"], strength), {}).get("precision", "")
+            for strength in ("stated", "likely")
+        ]
+        rows.append((question, _share(row, "precision"), _share(row, "recall"), *strengths, row["labelled"]))
+    return "\n" + table(("question", "precision", "recall", "stated", "likely", "measured on"), rows)
+
+
+def _share(row: dict[str, str], name: str) -> str:
+    """`0.840 (0.789 to 0.881)`."""
+    return f"{row[name]} ({row[f'{name}_range'].replace('-', ' to ')})"
 
 
 def examples(*lines: tuple[str, int]) -> str:

@@ -13,7 +13,6 @@ import csv
 import gzip
 import io
 import json
-import runpy
 import sys
 import tarfile
 from collections import Counter
@@ -24,6 +23,7 @@ from typing import Any
 
 from evidence.evaluation import citation_accuracy, published_accuracy
 from evidence.evaluation import duplicate_accuracy as evaluation
+from evidence.evaluation import screening_and_tagging_accuracy as accuracy
 from evidence.linkage import duplicate_clusters
 from evidence.rules import taxonomy
 from evidence.rules.taxonomy import Taxonomy
@@ -48,6 +48,8 @@ PARAGRAPHS = (
 )
 """Our own words, in the forms of markup in which abstracts are deposited. They stand where a record had an abstract."""
 
+MEASURED = ("ipt-labelled.csv", "ipt-bibliography.jsonl", "rct-labelled.csv")
+"""The samples on which the rules are measured."""
 PERMISSIVE = ("MIT", "ISC", "Apache-2.0", "BSD-3")
 DROPPED = frozenset({"abstract", "assertion", "description", "link", "content-domain", "resource", "deposited", "_id"})
 """Keys of a record that may hold a publisher's sentences, or that no test reads."""
@@ -295,10 +297,16 @@ def hard_pairs(data: Path) -> Row:
 
 
 def figures(folder: Path, book: Taxonomy) -> list[published_accuracy.Figure]:
-    """What the rules measure on the titles. Neither the rules' digest nor the size of the full sets is in it."""
-    measure = runpy.run_path(str(Path(__file__).with_name("measure_accuracy.py")))
-    names = {label: name for name, label in measure["SETS"].items()}
-    return [replace(figure, labelled=names[figure.labelled], rules="") for figure in measure["figures"](folder, book)]
+    """What the rules measure on the titles. The rules' digest is not in it."""
+    labelled, works, trials = (accuracy.labelled_records(folder / name) for name in MEASURED)
+    of_labelled, of_works, of_trials = MEASURED
+    found = [
+        *published_accuracy.screening_figures(accuracy.measure_screening(labelled, book), of_labelled, ""),
+        *published_accuracy.screening_figures(accuracy.measure_screening(works, book), of_works, ""),
+        published_accuracy.trial_figure(accuracy.measure_trials(trials, book), of_trials, ""),
+        *published_accuracy.tag_figures(works, book, of_works, book.topic.facet_ids),
+    ]
+    return [replace(figure, rules="") for figure in found]
 
 
 def main(data: Path, out: Path = SAMPLES) -> None:

@@ -2,7 +2,8 @@
 
     python scripts/measure_accuracy.py [FOLDER]        # default: ../shared/data
 
-Run it after every change of a rule; a test fails when the table was made with other rules. `--check` compares and writes nothing.
+FOLDER has the texts; `labelled_texts` says where the labels are. Run it after every change of a rule, a word or a weight; a test
+fails when the table was made with others. `--check` compares and writes nothing.
 """
 
 from __future__ import annotations
@@ -11,36 +12,39 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from evidence.evaluation import published_accuracy, screening_and_tagging_accuracy
+sys.path.insert(0, str(Path(__file__).parent))
+from labelled_texts import Texts, titles_alone
+
+from evidence.evaluation import published_accuracy
 from evidence.evaluation.published_accuracy import Figure
+from evidence.evaluation.screening_and_tagging_accuracy import labelled_records, measure_screening, measure_trials
 from evidence.rules import taxonomy
 from evidence.rules.taxonomy import Taxonomy
 
-LABELLED = "ipt-labelled.csv"
-BIBLIOGRAPHY = "ipt-bibliography.jsonl"
-TRIALS = "rct-labelled.csv"
-SETS = {
-    LABELLED: "2,849 records of trial databases, labelled by their sources",
-    BIBLIOGRAPHY: "263 works on IPT or similar therapies, labelled by two readers",
-    TRIALS: "527 MEDLINE records with publication types",
-}
+SCREENED = "2,849 records of trial databases, labelled by their sources; the screening rules were written with them"
+WORKS = "263 works on IPT or similar therapies with condensed abstracts, labelled by two readers; learnt from"
+TRIALS = "527 MEDLINE records with publication types; learnt from"
+FIRST_SIGHT = "120 genuine abstracts on mental health, labelled by two readers, at first sight"
+FIRST_TITLES = "the titles alone of 120 works labelled by their abstracts, at first sight"
+REGISTERED = "16 registrations of trials of IPT, labelled by two readers, at first sight"
+OF_ANY_STUDY = ("outcome", "format", "population", "condition", "comparator", "design")
 
 
 def figures(folder: Path, rules: Taxonomy) -> Iterator[Figure]:
     """The rows of the table."""
-    labelled, works, trials = (screening_and_tagging_accuracy.labelled_records(_find(folder, name)) for name in SETS)
-    yield from published_accuracy.screening_figures(
-        screening_and_tagging_accuracy.measure_screening(labelled, rules), SETS[LABELLED], rules.digest
-    )
-    yield from published_accuracy.screening_figures(
-        screening_and_tagging_accuracy.measure_screening(works, rules), SETS[BIBLIOGRAPHY], rules.digest
-    )
-    yield published_accuracy.trial_figure(
-        screening_and_tagging_accuracy.measure_trials(trials, rules), SETS[TRIALS], rules.digest
-    )
+    texts = Texts(folder)
+    first_sight = texts.labelled("first_sight")
+    yield from published_accuracy.tag_figures(first_sight, rules, FIRST_SIGHT, OF_ANY_STUDY)
+    yield from published_accuracy.tag_figures(titles_alone(first_sight), rules, FIRST_TITLES, OF_ANY_STUDY)
     yield from published_accuracy.tag_figures(
-        screening_and_tagging_accuracy.measure_tagging(works, rules), SETS[BIBLIOGRAPHY], rules.digest
+        texts.labelled("registrations"), rules, REGISTERED, ("variant", "comparator")
     )
+    works = labelled_records(_find(folder, "ipt-bibliography.jsonl"))
+    yield from published_accuracy.tag_figures(works, rules, WORKS, ("variant", "problem_area"))
+    for labelled, records in ((SCREENED, labelled_records(_find(folder, "ipt-labelled.csv"))), (WORKS, works)):
+        yield from published_accuracy.screening_figures(measure_screening(records, rules), labelled, rules.digest)
+    trials = labelled_records(_find(folder, "rct-labelled.csv"))
+    yield published_accuracy.trial_figure(measure_trials(trials, rules), TRIALS, rules.digest)
 
 
 def _find(folder: Path, name: str) -> Path:

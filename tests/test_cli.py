@@ -251,10 +251,51 @@ def test_explain_decide_and_judge(run: Run, crossref: LoopbackCrossref, small: P
     assert "Verdict: exclude (by a reviewer" in said.out
     assert "variant: ipt-g (stated, by a reviewer)" in said.out
     assert "Nothing to judge" in run("judge").out
+    assert "No tag has appeared" in run("judge", "--report", "tags.csv").out
     assert "from Crossref" in run("status").out  # judging again is no harvest
     assert run("decide", doi, "--because", "x", "--by", "A").code == 2
     assert "has no 'ipt-z'" in run("decide", doi, "--tag", "variant:ipt-z", "--because", "x", "--by", "A").err
     assert "no such work" in run("decide", "10.5555/none", "include", "--because", "x", "--by", "A").err
+
+
+def test_tags_are_explained_and_exported_with_their_strength(
+    run: Run, crossref: LoopbackCrossref, small: Path, tmp_path: Path
+) -> None:
+    run("sync")
+    doi = str(STANGIER["DOI"])
+    with closing(sqlite3.connect("evidence.db")) as conn, conn:
+        conn.execute("delete from tags")
+        conn.executemany(
+            "insert into tags values (?, ?, ?, 'rule', ?, ?, ?)",
+            [
+                (doi, "variant", "ipt", "stated", 0.99, None),
+                (doi, "outcome", "anxiety", "likely", 0.8, "Anxiety: finding (“anxiety”)."),
+                (doi, "outcome", "cost", "implied", 0.3, "Cost: title only."),
+            ],
+        )
+    said = run("explain", doi).out
+    assert "outcome: anxiety (likely, by the rules)\n      Anxiety: finding (“anxiety”).\n" in said
+    tags = {tag["value"]: tag for tag in json.loads(run("explain", doi, "--json").out)["tags"]}
+    assert (tags["cost"]["strength"], tags["cost"]["certainty"], tags["cost"]["how"]) == (
+        "implied", 0.3, "Cost: title only.",
+    )  # fmt: skip
+
+    def exported(*options: str) -> list[tuple[str, str, str, str]]:
+        table = csv.DictReader(io.StringIO(run("export", *options).out))
+        return [(r["variant"], r["outcome"], r["likely_tags"], r["implied_tags"]) for r in table if r["doi"] == doi]
+
+    assert exported() == [("ipt", "anxiety", "outcome:anxiety", "")]
+    assert exported("--strength", "stated") == [("ipt", "", "", "")]
+    assert exported("--strength", "stated,likely,implied") == [
+        ("ipt", "anxiety; cost", "outcome:anxiety", "outcome:cost")
+    ]
+    assert exported("--tag", "outcome:cost") == []
+    assert len(exported("--tag", "outcome:cost", "--strength", "implied")) == 1
+    assert exported("--as-of", "2999-01-01", "--tag", "outcome:anxiety", "--strength", "stated") == []
+    assert "KW  - outcome:anxiety" in run("export", "--format", "ris").out
+    assert "outcome:anxiety" not in run("export", "--format", "bibtex", "--strength", "stated").out
+    refused = run("export", "--strength", "sure")
+    assert (refused.code, "is not a strength of a tag" in refused.err) == (2, True)
 
 
 def test_a_decision_can_be_withdrawn(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
@@ -447,3 +488,59 @@ def test_a_public_site_has_no_reviewers_desk(run: Run, crossref: LoopbackCrossre
         answer = run("serve", *options)
         assert (answer.code, said in answer.err) == (2, True), options
         assert "Reviewer's desk:" not in answer.err
+
+
+class StdinBytes:
+    """A stdin with these bytes, for `monkeypatch`."""
+
+    def __init__(self, content: bytes) -> None:
+        self.buffer = io.BufferedReader(io.BytesIO(content))
+
+
+def test_read_prints_a_json_line_for_each_record_without_a_database(run: Run, tmp_path: Path) -> None:
+    records = [
+        {"id": "a", "title": "Interpersonal psychotherapy for depression", "abstract": None},
+        {"id": 2, "title": "Cognitive therapy", "abstract": "We gave 20 adults cognitive therapy.", "doi": "10.1/x"},
+    ]
+    (tmp_path / "records.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    said = run("read", "records.jsonl")
+    assert said.code == 0, said.err
+    lines = [json.loads(line) for line in said.out.splitlines()]
+    assert [line["id"] for line in lines] == ["a", 2]
+    assert lines[0]["verdict"] == "include"
+    assert {"facet": "variant", "value": "ipt"}.items() <= lines[0]["tags"][0].items()
+    assert [path.name for path in tmp_path.iterdir()] == ["records.jsonl"]
+
+
+def test_read_of_stdin_shows_a_page(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        sys, "stdin", StdinBytes(b"Interpersonal psychotherapy for depression\n\nWe treated 20 adults.\n")
+    )
+    said = run("read", "-", "-f", "text")
+    assert said.code == 0, said.err
+    assert "[Interpersonal psychotherapy] for [depression]" in said.out
+    assert "title, aim (0–42)" in said.out
+
+
+def test_read_stops_at_a_bad_line_with_its_number(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "records.jsonl").write_text('{"id": 1, "title": "a"}\n{"id": 2,\n')
+    said = run("read", "records.jsonl")
+    assert said.code == 2
+    assert said.out.count("\n") == 1
+    assert said.err.startswith("evidence: records.jsonl:2: ")
+
+
+def test_read_uses_the_topic_that_is_named(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("A mindfulness-based intervention for tinnitus\n")
+    facets = {tag["facet"] for tag in json.loads(run("read", "a.txt", "--topic", "mindfulness").out)["tags"]}
+    assert facets
+    said = run("read", "a.txt", "--topic", "nothing")
+    assert said.code == 2
+    assert "nothing" in said.err
+
+
+def test_read_writes_a_file(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("Interpersonal psychotherapy\n")
+    said = run("read", "a.txt", "-o", "out.jsonl")
+    assert (said.code, said.out) == (0, "")
+    assert json.loads((tmp_path / "out.jsonl").read_text())["verdict"] == "include"

@@ -9,9 +9,11 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 import tomllib
 from pathlib import Path
 from types import ModuleType
+from typing import get_args
 
 import pytest
 import yaml
@@ -19,9 +21,11 @@ from pydantic import BaseModel
 
 import evidence
 from evidence import strict_yaml
-from evidence.data_model import Doi, Work
+from evidence.data_model import SHOWN_STRENGTHS, Doi, Work
 from evidence.harvest import sources
 from evidence.rules import taxonomy, topic
+from evidence.rules.mention_roles import ROLES, About, TextKind
+from evidence.rules.rule_matches import RuleMatches, WorkTexts
 from evidence.rules.tag import tag
 
 ROOT = Path(__file__).parents[1]
@@ -87,7 +91,15 @@ def test_every_key_of_a_topic_is_explained() -> None:
 
 def test_every_key_of_a_rule_is_explained() -> None:
     assert keys("rules.md", "key of a rule") == fields(taxonomy, "because")
-    assert keys("rules.md", "key of a value") == fields(taxonomy, "counterexamples")
+    assert keys("rules.md", "key of a value") | {"rules"} == fields(taxonomy, "counterexamples")
+    assert keys("rules.md", "key of a facet") == fields(taxonomy, "about")
+
+
+def test_every_role_and_kind_of_words_is_explained() -> None:
+    page = text("docs", "rules.md")
+    assert keys("rules.md", "`about`") - {"about"} == set(get_args(About))
+    assert [role for role in ROLES if role not in page.replace("\n   ", " ")] == []
+    assert [kind for kind in get_args(TextKind) if f"`{kind}`" not in page] == []
 
 
 def test_every_file_of_the_taxonomy_is_explained() -> None:
@@ -101,24 +113,49 @@ def test_the_example_of_sources_is_accepted() -> None:
     assert (len(checked.sources), len(checked.known), len(checked.articles)) == (3, 1, 1)
 
 
-def test_the_example_of_a_rule_does_what_it_says(tmp_path: Path) -> None:
-    """The example takes the place of the bundled value with its id."""
-    (example,) = re.findall(r"^```yaml\n(.*?)^```", text("docs", "rules.md"), flags=re.S | re.M)
-    shown = yaml.safe_load(example)
-    (value,) = shown["values"]
-    folder = shutil.copytree(ROOT / "evidence" / "topics" / "ipt", tmp_path / "ipt")
-    path = next(facet.path for facet in topic.load(folder).facets if facet.id == shown["facet"])
-    facet = yaml.load(path.read_text(encoding="utf-8"), yaml.BaseLoader)
-    facet["values"] = [value if other["id"] == value["id"] else other for other in facet["values"]]
-    path.write_text(yaml.safe_dump(facet, allow_unicode=True), encoding="utf-8")
+def examples_of_rules() -> list[str]:
+    """The YAML that docs/rules.md shows, a block each: screening, then the words of a value."""
+    blocks = re.findall(r"^( *)```yaml\n(.*?)^ *```", text("docs", "rules.md"), flags=re.S | re.M)
+    return [textwrap.dedent(block) for _, block in blocks]
+
+
+def test_the_example_of_screening_does_what_it_says(tmp_path: Path) -> None:
+    """Its rules are added to those of the verdict with its id."""
+    (value,) = yaml.safe_load(examples_of_rules()[0])["values"]
+    folder = Path(shutil.copytree(topic.load().folder, tmp_path / "ipt"))
+    path = folder / topic.SCREEN_FILE
+    screening = yaml.safe_load(path.read_text(encoding="utf-8"))
+    verdict = next(other for other in screening["values"] if other["id"] == value["id"])
+    verdict["rules"] += value["rules"]
+    path.write_text(yaml.safe_dump(screening, allow_unicode=True), encoding="utf-8")
     book = taxonomy.load(folder)
+    (rule,) = value["rules"]
 
-    def tagged(title: str) -> bool:
-        tags = tag(Work(doi=Doi("10.1000/example"), title=title), book.tagging)
-        return (shown["facet"], value["id"]) in {(found.facet, found.value) for found in tags}
+    def applies(title: str) -> bool:
+        found = RuleMatches(WorkTexts(Work(doi=Doi("10.1000/example"), title=title)), book.screening)
+        return rule["id"] in {applied.id for applied, _ in found.rules_for((taxonomy.SCREEN, value["id"]))}
 
-    assert all(map(tagged, value["examples"]))
-    assert not any(map(tagged, value["counterexamples"]))
+    assert all(map(applies, value["examples"]))
+    assert not any(map(applies, value["counterexamples"]))
+
+
+def test_the_example_of_words_does_what_it_says(tmp_path: Path) -> None:
+    """The block is pasted at the end of outcome.yaml, as the page tells."""
+    folder = Path(shutil.copytree(topic.load().folder, tmp_path / "ipt"))
+    path = folder / "outcome.yaml"
+    path.write_text(path.read_text(encoding="utf-8") + "\n" + textwrap.indent(examples_of_rules()[1], "  "), "utf-8")
+    book = taxonomy.load(folder)
+    facet = book.facet("outcome")
+    assert facet is not None
+    value = facet.values[-1]
+    assert isinstance(value, taxonomy.Value) and value.id == "self-compassion"
+
+    def strengths(title: str) -> set[str]:
+        tags = tag(Work(doi=Doi("10.1000/example"), title=title), book)
+        return {found.strength for found in tags if (found.facet, found.value) == ("outcome", value.id)}
+
+    assert all(map(strengths, value.examples))
+    assert not any(strengths(title) & set(SHOWN_STRENGTHS) for title in value.counterexamples)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

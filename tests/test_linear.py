@@ -7,7 +7,9 @@ minutes on texts of this length, so the limit tells the two apart on any machine
 
 from __future__ import annotations
 
+import itertools
 import resource
+import string
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -31,7 +33,9 @@ TOKENS = (
     "\ue000", "\ue001", "\ue002", "\u200c", "\u0301\u0316", "a", "é", "<!--", "<![CDATA[", "<?a", "<i>", "<title>", "</title>",
     '<a b="', "<a b='<i> ", "<script>", "&lt;", "&#", "&#1", "10.1234/", "10.1234/a-\n1", "10.1234.", "doi.org/abc/", "https://",
     "/full", "PMID", "A B, ", "Ab and ", "vol 1 ", "for ", "for/", "interpersonal-", "placebo effect ", "et al ", "Ã±",
-    "\\documentclass", "Σ", "(a (b) ", "retracted ", "<p>&#0",
+    "\\documentclass", "Σ", "(a (b) ", "retracted ", "<p>&#0", "depression, ", "depression and ", "mood disorder ",
+    "IPT plus CBT, ", "cognitive therapy/", "IPT versus ", "interpersonal psychotherapy (IPT) ", "aged 12 to 18, ",
+    "no depression. ",
 )  # fmt: skip
 
 
@@ -81,18 +85,21 @@ READERS: dict[str, Callable[[], Callable[[str], object]]] = {
         phrase_matching.Phrases(("interpersonal psychotherap*", "interpersonal (therapy|group) <3> IPT")).first_hit
     ),
     "screening": lambda: _with_rules(lambda work, rules: screen.screen(work, rules)),
-    "tagging": lambda: _with_rules(lambda work, rules: tag.tag(work, rules.tagging)),
+    "tagging": lambda: _with_rules(lambda work, rules: tag.tag(work, rules)),
 }
-SHORTER = {"tagging": 6, "pair": 2, "screening": 2}
+SHORTER = {"tagging": 3, "pair": 2, "screening": 2}
 """Readers that ask a thousand things of a text get one that many times shorter; it is long enough to tell."""
 
 
 def texts(length: int) -> Iterator[str]:
-    """A long run of each token, alone before a word and inside a paragraph, so that nothing matches at once."""
+    """A long run of each token, alone before a word and inside a paragraph, so that nothing matches at once; and a text that
+    defines one abbreviation after another."""
     for token in TOKENS:
         run = token * (length // len(token))
         yield f"{run} end"
         yield f"<p>interpersonal {run}</title> end"
+    letters = itertools.product(string.ascii_uppercase, repeat=3)
+    yield "".join(f"{a}a {b}a {c}a ({a}{b}{c}), " for a, b, c in itertools.islice(letters, length // 16))
 
 
 @pytest.mark.parametrize("reader", READERS)

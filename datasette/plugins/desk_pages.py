@@ -26,15 +26,30 @@ NAME = "evidence"
 LARGEST_FORM = 200_000
 """Bytes. The largest form of the desk, with all tags ticked, has about 10 kB."""
 DECISIONS_SHOWN = 100
+TAGS_SHOWN = 20
+CONTEXT = 120
+"""Characters shown before and after the text behind a tag."""
 VERDICT_TEXTS = {"include": "Included", "exclude": "Excluded", "unsure": "Left unsure"}
 
 WORK = "select * from works where doi = :doi"
 TAG_VALUES = """
-    select f.facet, f.value, f.label, f.meaning, t.doi is not null as assigned from facets f
-    left join shown_tags t on t.doi = :doi and t.facet = f.facet and t.value = f.value
+    select f.facet, f.value, f.label, f.meaning, t.strength, coalesce(t.strength <> 'implied', 0) as assigned from facets f
+    left join tags t on t.doi = :doi and t.facet = f.facet and t.value = f.value
     order by f.facet, f.position, f.value
 """
+LIKELY_TAG = """
+    select w.doi, w.title, w.abstract, w.authors, w.container, w.year, t.facet, t.value, t.how, f.label, f.meaning
+    from tags t join works w on w.doi = t.doi left join facets f on f.facet = t.facet and f.value = t.value
+    where t.doi = :doi and t.facet = :facet and t.value = :value
+"""
+REASONS = """
+    select facet, value, field, start, stop, quote from reasons where doi = :doi and facet = :facet and value = :value
+    order by field desc, start
+"""
 TITLES = "select doi, title from works where doi in (select value from json_each(:dois))"
+
+OTHER_PAGES = ("pairs", "tags")
+"""Pages of the desk with a form for each of many decisions; a decision leads back to them."""
 
 _writing = asyncio.Lock()
 """Decisions are written one at a time: each needs the lock that a sync also takes."""
@@ -47,6 +62,7 @@ def register_routes() -> list[tuple[str, Any]]:
     return [
         (r"^/desk$", work_page),
         (r"^/desk/pairs$", pairs_page),
+        (r"^/desk/tags$", tags_page),
         (r"^/desk/said$", decisions_page),
         (r"^/desk/login$", login),
         (r"^/desk/decide$", decide),
@@ -160,6 +176,40 @@ async def pairs_page(datasette: Any, request: Any) -> Response:
     return Response.html(await datasette.render_template("desk_duplicates.html", page, request=request))
 
 
+async def tags_page(datasette: Any, request: Any) -> Response:
+    desk, reviewer = reviewer_of(request)
+    entries = await asyncio.to_thread(desk.decided_by, reviewer)
+    db = datasette.get_database(NAME)
+    waiting = await asyncio.to_thread(desk.tags_to_check, await site_topic.of_database(db))
+    likely = []
+    for tag in waiting[:TAGS_SHOWN]:
+        params = dict(zip(("doi", "facet", "value"), tag, strict=True))
+        found = (await db.execute(LIKELY_TAG, params)).first()
+        if found is not None:
+            reasons = [dict(row) for row in await db.execute(REASONS, params)]
+            likely.append({**dict(found), "passages": passages(dict(found), reasons)})
+    page = {
+        "likely": likely,
+        "more": max(0, len(waiting) - TAGS_SHOWN),
+        **await header_data(datasette, request, None, None, entries),
+    }
+    return Response.html(await datasette.render_template("desk_tags.html", page, request=request))
+
+
+def passages(work: dict[str, Any], reasons: list[dict[str, Any]]) -> list[tuple[str, str, str, str]]:
+    """The text behind a tag with what stands around it: (field, before, text, after). Text that is no longer at its place is
+    shown alone."""
+    found = []
+    for reason in reasons:
+        text, start, stop = work.get(reason["field"]) or "", reason["start"], reason["stop"]
+        at_place = text[start:stop] == reason["quote"]
+        before, after = (text[:start], text[stop:]) if at_place else ("", "")
+        before = before if len(before) <= CONTEXT else f"…{before[-CONTEXT:]}"
+        after = after if len(after) <= CONTEXT else f"{after[:CONTEXT]}…"
+        found.append((reason["field"], before, reason["quote"], after))
+    return found
+
+
 async def decisions_page(datasette: Any, request: Any) -> Response:
     desk, reviewer = reviewer_of(request)
     entries = await asyncio.to_thread(desk.decided_by, reviewer)
@@ -178,6 +228,7 @@ async def header_data(
 ) -> dict[str, Any]:
     """What _desk_header.html shows: the queues with their lengths, and the reviewer's last decision."""
     desk, reviewer = reviewer_of(request)
+    topic = await site_topic.of_database(datasette.get_database(NAME))
     lengths = {
         name: length
         if name == queue and length is not None
@@ -190,6 +241,7 @@ async def header_data(
         "queue": queue,
         "queues": [(name, label, lengths[name]) for name, label in review_desk.QUEUES.items()],
         "pairs_waiting": len(await asyncio.to_thread(desk.pairs_to_check)),
+        "tags_waiting": len(await asyncio.to_thread(desk.tags_to_check, topic)),
         "last": last,
         "last_title": (await titles(datasette, [last.doi])).get(last.doi) if last else None,
         "describe_entry": describe_entry,
@@ -212,7 +264,8 @@ def describe_entry(entry: review_desk.Entry) -> str:
             parts.append(f"{'Same work as' if decision.action == 'tag' else 'Different work from'} {decision.value}")
         else:
             facet = (decision.facet or "").replace("_", " ")
-            parts.append(f"{facet}: {decision.value} {'added' if decision.action == 'tag' else 'removed'}")
+            added = "confirmed" if decision.rule_said == "said" else "added"
+            parts.append(f"{facet}: {decision.value} {added if decision.action == 'tag' else 'removed'}")
     return "; ".join(parts)
 
 
@@ -224,22 +277,22 @@ async def decide(datasette: Any, request: Any) -> Response:
     fields = await fields_of(request)
     back = fields.get("back", [""])[0]
     queue = queue_of(back)
-    waiting = [] if back == "pairs" else await asyncio.to_thread(desk.queue, queue, reviewer)
+    waiting = [] if back in OTHER_PAGES else await asyncio.to_thread(desk.queue, queue, reviewer)
     try:
         form = review_desk.parse_form(fields)
         async with _writing:
             is_visible = await asyncio.to_thread(desk.decide, reviewer, form)
     except ConfigError as error:
         wanted = dois.parse(fields.get("doi", [""])[0])
-        if back == "pairs" or wanted is None:
+        if back in OTHER_PAGES or wanted is None:
             return await error_page(datasette, request, str(error), 400)
         return await show(datasette, request, queue, wanted, waiting, str(error), fields)
     except EvidenceError as error:
         return await error_page(datasette, request, str(error), 503)
     if not is_visible:
         add_delay_message(datasette, request)
-    if back == "pairs":
-        return Response.redirect(datasette.urls.path("/desk/pairs"), status=303)
+    if back in OTHER_PAGES:
+        return Response.redirect(datasette.urls.path(f"/desk/{back}"), status=303)
     following = review_desk.next_waiting(waiting, form.doi) if form.verdict else form.doi
     return Response.redirect(address(datasette, queue, following), status=303)
 
@@ -260,7 +313,7 @@ async def undo(datasette: Any, request: Any) -> Response:
     if not is_visible:
         add_delay_message(datasette, request)
     back = fields.get("back", [""])[0]
-    if back in ("said", "pairs"):
+    if back in ("said", *OTHER_PAGES):
         return Response.redirect(datasette.urls.path(f"/desk/{back}"), status=303)
     return Response.redirect(address(datasette, queue_of(back), found), status=303)
 

@@ -67,7 +67,8 @@ async def describe(db: Any) -> dict[str, Any]:
         "facets": topic.in_order(facets),
         "texts": texts,
         "figures": [figure for figure in figures if figure.question not in facets or not figure.value],
-        "values_measured": {(figure.question, figure.value): figure for figure in figures if figure.value},
+        # The first set in which a value was measured: the table begins with the text that nothing was learnt from.
+        "values_measured": {(figure.question, figure.value): figure for figure in reversed(figures) if figure.value},
         "measured_with_these_rules": bool(
             files and {figure.rules for figure in figures} == {taxonomy.load(files).digest}
         ),

@@ -54,6 +54,14 @@ RELATIONS = """
     left join works w on w.doi = coalesce(a.doi, r.other)
     where r.doi = :doi order by r.kind, r.other
 """
+SAME_STUDY = """
+    select w.doi, w.title, w.authors, w.year, w.verdict, group_concat(a.number, ', ') as numbers
+    from registrations a join registrations b on b.number = a.number and b.doi <> a.doi join works w on w.doi = b.doi
+    where a.doi = :doi and w.verdict <> 'duplicate'
+    group by w.doi order by w.verdict <> 'include', w.year, w.doi limit 200
+"""
+REGISTRATIONS = "select number from registrations where doi = :doi order by number"
+INCLUDED_LINKS = "select included, included_title, link from linked_to_included where doi = :doi"
 RECORDS = """
     select w.doi, w.title, w.container, w.year, d.verdict, d.decided, d.reason
     from duplicates d join works w on w.doi = case when d.doi = :doi then d.other else d.doi end
@@ -143,6 +151,11 @@ def extra_template_vars(datasette: Any) -> dict[str, Any]:
     async def work_page(row: Any) -> dict[str, Any]:
         return await page_data(datasette, row)
 
+    async def included_links(doi: str) -> list[dict[str, Any]]:
+        """The included works that a work which was left out belongs to; for the desk."""
+        found = await datasette.get_database(NAME).execute(INCLUDED_LINKS, {"doi": doi})
+        return [dict(row) for row in found]
+
     async def work_facts(row: Any) -> dict[str, Any]:
         return await metadata_for_machines(datasette, row)
 
@@ -152,6 +165,7 @@ def extra_template_vars(datasette: Any) -> dict[str, Any]:
     return {
         "work_address": lambda doi: work_address(datasette, doi),
         "work_page": work_page,
+        "included_links": included_links,
         "work_facts": work_facts,
         "tags_of": tags_of,
         "list_facets": site_metadata.counted_facets,
@@ -187,6 +201,8 @@ async def page_data(datasette: Any, row: Any) -> dict[str, Any]:
         "sources": await rows(SOURCES),
         "cited_in": await rows(CITED_IN),
         "relations": await rows(RELATIONS),
+        "registrations": [found["number"] for found in await rows(REGISTRATIONS)],
+        "same_study": await rows(SAME_STUDY),
         "records": await rows(RECORDS),
         "cites": await rows(CITES),
         "cited_by": await rows(CITED_BY),

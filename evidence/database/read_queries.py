@@ -185,11 +185,22 @@ def count_found_by(conn: sqlite3.Connection, source: str) -> int:
     return int(conn.execute(sql, (source,)).fetchone()[0])
 
 
-def rule_digests(conn: sqlite3.Connection, version: str) -> tuple[dict[tuple[str, str], str], str | None]:
-    """(facet, value) → digest of the rules by which works were last judged with this version of the code, and the basis of those
-    judgements (None: this version has not judged yet)."""
+def rule_marks(conn: sqlite3.Connection, version: str) -> tuple[dict[tuple[str, str], str], str | None]:
+    """(facet, value) → the mark of the rules by which works were last judged with this version of the code, and the basis of
+    those judgements (None: this version has not judged yet)."""
     rows = conn.execute("select facet, value, mark, basis from rule_marks where version = ?", (version,)).fetchall()
-    return {(facet, value): digest for facet, value, digest, _ in rows}, rows[0][3] if rows else None
+    return {(facet, value): mark for facet, value, mark, _ in rows}, rows[0][3] if rows else None
+
+
+def basis_of_judgements(conn: sqlite3.Connection) -> str | None:
+    """The basis of the judgements of works that no person decided on; another one after an edit of the rules."""
+    row = conn.execute("select max(basis) from rule_marks").fetchone()
+    return None if row is None else row[0]
+
+
+def texts_of(conn: sqlite3.Connection, dois: Sequence[Doi]) -> Iterator[tuple[Doi, str | None, str | None]]:
+    """(DOI, title, abstract) of these works."""
+    yield from in_chunks(conn, "select doi, title, abstract from works where doi in ({})", dois)
 
 
 def judged_works(conn: sqlite3.Connection, dois: Sequence[Doi], values: Sequence[tuple[str, str]]) -> Iterator[Row]:
@@ -347,6 +358,32 @@ def work_details(conn: sqlite3.Connection, doi: Doi) -> Row | None:
     return found
 
 
+def all_tags(conn: sqlite3.Connection) -> list[Row]:
+    """Every tag: doi, title, facet, value, strength, how."""
+    sql = """
+        select t.doi, w.title, t.facet, t.value, t.strength, t.how from tags t join works w on w.doi = t.doi
+    """
+    return list(dict_rows(conn, sql, {}))
+
+
+def values_of(conn: sqlite3.Connection, facets: Sequence[str]) -> list[tuple[str, str]]:
+    """The values of these facets in the taxonomy, as (facet, value)."""
+    sql = "select facet, value from facets where facet in (select value from json_each(?)) order by facet, position"
+    return conn.execute(sql, (json.dumps(list(facets)),)).fetchall()
+
+
+def likely_tags(conn: sqlite3.Connection, wanted: Sequence[tuple[str, str]]) -> list[tuple[Doi, str, str]]:
+    """The tags (DOI, facet, value) of included works that are only likely, no person having decided, of these (facet, value): the
+    least certain first, which are the nearest to being left out of lists."""
+    sql = """
+        select t.doi, t.facet, t.value from tags t join works w on w.doi = t.doi
+        where t.strength = 'likely' and t.decided = 'rule' and w.verdict = 'include' and (t.facet, t.value) in
+            (select json_extract(value, '$[0]'), json_extract(value, '$[1]') from json_each(?))
+        order by t.certainty is null, t.certainty, w.year desc, t.doi, t.facet, t.value
+    """
+    return conn.execute(sql, (json.dumps([list(pair) for pair in wanted]),)).fetchall()
+
+
 def cited_but_not_here(conn: sqlite3.Connection, least: int) -> list[Row]:
     """DOIs that at least `least` included works cite and that are not here, most cited first: doi, `cited_by` (a number) and
     `citing` (DOIs, separated by blanks)."""
@@ -398,6 +435,16 @@ def works_with_decisions_to_check(conn: sqlite3.Connection) -> set[Doi]:
     """The works with a decision to look at again, whatever their verdict; duplicates are left out."""
     sql = f"select doi from works where ({schema.WAITING}) and conflict is not null"  # noqa: S608 - our own condition
     return {found for (found,) in conn.execute(sql)}
+
+
+def works_linked_to_included(conn: sqlite3.Connection) -> list[Doi]:
+    """The works that the rules left out and that belong to an included work (the view `linked_to_included`): those that share a
+    registration first, then the newest."""
+    sql = """
+        select doi from linked_to_included
+        group by doi order by max(link like 'registration %') desc, max(year) desc, doi
+    """
+    return [found for (found,) in conn.execute(sql)]
 
 
 def last_sync_run(conn: sqlite3.Connection) -> int | None:

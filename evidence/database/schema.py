@@ -59,6 +59,7 @@ DERIVED_TABLES = (
     "licences",
     "notices",
     "relations",
+    "registrations",
     "duplicates",
     "cites",
     "facets",
@@ -726,6 +727,7 @@ alter table tags add column certainty real check (certainty between 0 and 1);
 alter table tags add column how text;
 drop index tags_value;
 create index tags_value on tags (facet, value, doi, strength);
+create index tags_likely on tags (certainty) where strength = 'likely';
 create trigger tags_change after update of strength on tags when old.strength <> new.strength begin
     insert into unannounced select new.doi where not exists (select 1 from unannounced where doi = new.doi);
 end;
@@ -741,6 +743,30 @@ create table topic (
 ) strict;
 """
 """One row: the topic that the works are judged by, as `Topic.to_json` writes it."""
+
+REGISTRATIONS_DDL = """
+create table registrations (
+    doi text not null references works (doi) on delete cascade,
+    number text not null,
+    stated_in text not null check (stated_in in ('record', 'text')),
+    primary key (doi, number)
+) strict, without rowid;
+create index registrations_number on registrations (number);
+update works set basis = '';
+"""
+"""The numbers under which the study of each work is registered. Every work is judged again, which fills the table."""
+
+SHORT_LIST = 3
+"""A work that cites at most as many works is a comment or a digest of one of them."""
+
+_RELATED = (
+    "is-comment-on", "has-comment", "is-reply-to", "has-reply", "is-preprint-of", "has-preprint", "is-version-of", "has-version",
+    "is-translation-of", "has-translation", "is-derived-from", "has-derivation", "is-based-on", "is-basis-for", "continues",
+    "is-continued-by", "is-supplement-to", "is-supplemented-by", "is-manuscript-of", "has-manuscript", "is-related-material",
+    "has-related-material", "is-original-form-of", "is-variant-form-of",
+)  # fmt: skip
+"""Relations of Crossref that link a work to one about the same study; not those of reviewers' reports, or of mere citations."""
+_NO_WORKS = ("component", "grant", "peer-review")
 
 
 def views(topic: Topic) -> dict[str, str]:
@@ -800,6 +826,29 @@ _VIEWS = {
             where ({WAITING}) and w.verdict = 'unsure'
         )
         order by likely desc, year desc, doi
+    """,
+    "linked_to_included": f"""
+        select w.doi, w.title, w.authors, w.container, w.year, w.verdict, w.why, l.included, i.title as included_title,
+            l.link, w.url
+        from (
+            select b.doi, a.doi as included, 'registration ' || a.number as link
+            from registrations a join registrations b on b.number = a.number and b.doi <> a.doi
+            union all
+            select r.other, r.doi, r.kind from relations r where r.kind in {_RELATED}
+            union all
+            select al.doi, r.doi, r.kind from aliases al join relations r on r.other = al.alias
+            where al.last_run is null and r.kind in {_RELATED}
+            union all
+            select r.doi, coalesce(al.doi, r.other), r.kind
+            from relations r left join aliases al on al.alias = r.other and al.last_run is null where r.kind in {_RELATED}
+            union all
+            select c.doi, c.cited, 'one of at most {SHORT_LIST} references' from works k join cites c on c.cited = k.doi
+            where k.verdict = 'include' and (select count(*) from cites e where e.doi = c.doi) <= {SHORT_LIST}
+        ) l
+        join works i on i.doi = l.included and i.verdict = 'include'
+        join works w on w.doi = l.doi
+        where w.verdict in ('unsure', 'exclude') and w.decided = 'rule' and w.notice_of is null
+            and coalesce(w.kind, '') not in {_NO_WORKS}
     """,
     "decisions_to_check": f"""
         select w.doi, w.title, w.authors, w.container, w.year, w.verdict, w.conflict, w.decided, w.url
@@ -978,6 +1027,12 @@ def m013_topic(db: Database) -> None:
     """The database knows its topic. Until now there was one, and a new database has it until its first sync."""
     _run_script(db.conn, TOPIC_DDL)
     write_topic(db.conn, topics.load())
+
+
+@evidence()
+def m014_registrations(db: Database) -> None:
+    """The registration numbers of each work's study, deposited or named in its text, so that works of one study are linked."""
+    _run_script(db.conn, REGISTRATIONS_DDL)
 
 
 @decisions()

@@ -93,14 +93,13 @@ def update_tags(
     write_history.note_verdicts(conn, run, [work.doi for work in changed])
 
 
-def set_rule_digests(
-    conn: sqlite3.Connection, basis: str, version: str, digests: Mapping[tuple[str, str], str]
-) -> None:
-    """Note by which rules every work that no person decided on has been judged: (facet, value) → digest of its rules."""
+def set_rule_marks(conn: sqlite3.Connection, basis: str, version: str, marks: Mapping[tuple[str, str], str]) -> None:
+    """Note by which rules every work that no person decided on has been judged: (facet, value) → a text that changes with what
+    its tags depend on."""
     conn.execute("delete from rule_marks")
     conn.executemany(
         "insert into rule_marks (facet, value, mark, basis, version) values (?, ?, ?, ?, ?)",
-        [(*value, digest, basis, version) for value, digest in sorted(digests.items())],
+        [(*value, mark, basis, version) for value, mark in sorted(marks.items())],
     )
 
 

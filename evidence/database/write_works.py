@@ -15,6 +15,7 @@ from evidence.data_model import Doi, Judgement, Work
 from evidence.database import changes_since_last_run, write_notices
 from evidence.database.sql_helpers import chunks, placeholders
 from evidence.database.values_for_writer import JudgedRecord, tag_row
+from evidence.linkage.trial_numbers import own_trial_numbers
 
 _COLUMNS = tuple(
     """
@@ -196,7 +197,7 @@ def _replace_children(
     again = [(doi,) for doi in sorted(known)]
     touched = _authors_of(conn, sorted(known))
     moved = dict(conn.execute("select alias, doi from aliases where last_run is null").fetchall())
-    for table in ("work_authors", "funders", "licences", "relations", "cites", "tags", "reasons"):
+    for table in ("work_authors", "funders", "licences", "relations", "registrations", "cites", "tags", "reasons"):
         conn.executemany(f"delete from {table} where doi = ?", again)  # noqa: S608 - our own table names
     conn.executemany("delete from updates where said_by = ?", again)
     authors: list[tuple[Any, ...]] = []
@@ -205,6 +206,7 @@ def _replace_children(
     funders: list[tuple[Any, ...]] = []
     licences: list[tuple[Any, ...]] = []
     relations: list[tuple[Any, ...]] = []
+    registrations: list[tuple[Any, ...]] = []
     cites: list[tuple[Any, ...]] = []
     tags: list[tuple[Any, ...]] = []
     reasons: list[tuple[Any, ...]] = []
@@ -231,6 +233,8 @@ def _replace_children(
             for about, n in [*((doi, notice) for notice in work.notices), *work.updates]
         ]
         relations += [(doi, r.kind, r.other, r.asserted_by) for r in work.relations]
+        own = own_trial_numbers(work.registrations, (work.title, work.abstract))
+        registrations += [(doi, number, stated_in) for number, stated_in in own.items()]
         cites += _cited(work, moved)
         tags += [(doi, t.decided, *tag_row(t)) for t in judgement.tags]
         reasons += [
@@ -249,6 +253,7 @@ def _replace_children(
     run_many("insert into licences values (?, ?, ?, ?, ?, ?)", licences)
     run_many("insert into updates values (?, ?, ?, ?, ?, ?, ?)", updates)
     run_many("insert or ignore into relations values (?, ?, ?, ?)", relations)
+    run_many("insert into registrations values (?, ?, ?)", registrations)
     # In the order of the key: fewer pages of the file are touched.
     run_many("insert into cites values (?, ?, ?)", sorted(cites))
     run_many(

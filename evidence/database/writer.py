@@ -253,10 +253,11 @@ class Store:
         with self.transaction():
             write_judgements.update_tags(self.conn, run, basis, touched, judged, changed)
 
-    def set_rule_digests(self, basis: str, version: str, digests: Mapping[tuple[str, str], str]) -> None:
-        """Note by which rules every work that no person decided on has been judged: (facet, value) → digest of its rules."""
+    def set_rule_marks(self, basis: str, version: str, marks: Mapping[tuple[str, str], str]) -> None:
+        """Note by which rules every work that no person decided on has been judged: (facet, value) → a text that changes
+        with what its tags depend on."""
         with self.transaction():
-            write_judgements.set_rule_digests(self.conn, basis, version, digests)
+            write_judgements.set_rule_marks(self.conn, basis, version, marks)
 
     def set_topic(self, topic: Topic) -> None:
         """Keep the topic that the works are judged by, and make the views for it. ConfigError when the database has works of

@@ -3,6 +3,7 @@ duplicates. A figure over nothing is None, never 0 or 1."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -44,6 +45,18 @@ class Counts:
 def ratio(part: int, whole: int) -> float | None:
     """`part` of `whole` as a share (0…1); None where `whole` is 0."""
     return part / whole if whole else None
+
+
+def wilson(part: int, whole: int) -> tuple[float, float] | None:
+    """The 95 % confidence interval of a share, by Wilson's score (E. B. Wilson, 1927); None where `whole` is 0."""
+    if not whole:
+        return None
+    z = 1.959964
+    share = part / whole
+    middle = share + z * z / (2 * whole)
+    half = z * math.sqrt(share * (1 - share) / whole + z * z / (4 * whole * whole))
+    below = 1 + z * z / whole
+    return max(0.0, (middle - half) / below), min(1.0, (middle + half) / below)
 
 
 def f1(precision: float | None, recall: float | None) -> float | None:

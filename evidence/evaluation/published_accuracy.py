@@ -7,27 +7,41 @@ and reads it. It may not measure anything. Figures are rounded down, and the cou
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
+from typing import get_args
 
-from evidence.evaluation.metrics import Counts, rounded_down
-from evidence.evaluation.screening_and_tagging_accuracy import Screening, Tagging, Trials
+from evidence.data_model import Strength
+from evidence.evaluation.metrics import Counts, rounded_down, wilson
+from evidence.evaluation.screening_and_tagging_accuracy import (
+    LabelledRecord,
+    Screening,
+    Trials,
+    measure_tagging,
+)
 from evidence.rules import topic
+from evidence.rules.taxonomy import Taxonomy
 
+TAGS_NOTE = "precision counts a tag as correct if either reader gave it; recall counts the tags that both gave"
 TABLE = topic.SHIPPED / topic.DEFAULT / topic.ACCURACY_FILE
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
     """One row of the table; the fields are its columns. `precision` is `right` of `said`, `recall` is `found` of `sought`,
-    both with three decimals and empty over nothing. `labelled` describes the labelled set, `rules` is the taxonomy's digest."""
+    both with three decimals and empty over nothing; `precision_range` and `recall_range` are their 95 % confidence intervals
+    (`0.812-0.901`). `strength` is empty for the tags that lists show, or the one strength that the row counts. `labelled`
+    describes the labelled set, `rules` is the taxonomy's digest."""
 
     question: str
     value: str
+    strength: str
     labelled: str
     precision: str
     recall: str
+    precision_range: str
+    recall_range: str
     right: int
     said: int
     found: int
@@ -48,14 +62,22 @@ def trial_figure(measured: Trials, labelled: str, rules: str) -> Figure:
     return _figure("randomised trial", "", labelled, measured.counts, measured.counts, "any field of medicine", rules)
 
 
-def tag_figures(measured: Tagging, labelled: str, rules: str) -> Iterator[Figure]:
-    """The rows of a measurement of tags: each facet as a whole, then its values."""
-    note = "precision counts a tag as correct if either reader gave it; recall counts the tags that both gave"
-    for facet in measured.facets:
-        pairs = [(value, *pair) for (of, value), pair in measured.values.items() if of == facet]
-        yield _figure(facet, "", labelled, *measured.facet_counts(facet), note, rules)
+def tag_figures(
+    rows: Sequence[LabelledRecord], taxonomy: Taxonomy, labelled: str, facets: Collection[str]
+) -> Iterator[Figure]:
+    """The rows of a measurement of tags: each of these facets as a whole, by strength, then its values."""
+    shown = measure_tagging(rows, taxonomy)
+    by_strength = {strength: measure_tagging(rows, taxonomy, [strength]) for strength in get_args(Strength)}
+    for facet in shown.facets:
+        if facet not in facets:
+            continue
+        pairs = [(value, *pair) for (of, value), pair in shown.values.items() if of == facet]
+        yield _figure(facet, "", labelled, *shown.facet_counts(facet), TAGS_NOTE, taxonomy.digest)
+        for strength, measured in by_strength.items():
+            given, _ = measured.facet_counts(facet)
+            yield _figure(facet, "", labelled, given, Counts(), "", taxonomy.digest, strength)
         for value, precision, recall in sorted(pairs):
-            yield _figure(facet, value, labelled, precision, recall, "", rules)
+            yield _figure(facet, value, labelled, precision, recall, "", taxonomy.digest)
 
 
 def write_table(figures: Iterable[Figure], path: Path = TABLE) -> None:
@@ -76,13 +98,18 @@ def read_table(path: Path = TABLE) -> tuple[Figure, ...]:
     return tuple(Figure(**row) for row in rows)  # type: ignore[arg-type]
 
 
-def _figure(question: str, value: str, labelled: str, given: Counts, expected: Counts, note: str, rules: str) -> Figure:
+def _figure(
+    question: str, value: str, labelled: str, given: Counts, expected: Counts, note: str, rules: str, strength: str = ""
+) -> Figure:
     return Figure(
         question,
         value,
+        strength,
         labelled,
         rounded_down(given.precision),
         rounded_down(expected.recall),
+        _range(given.right, given.given),
+        _range(expected.right, expected.expected),
         given.right,
         given.given,
         expected.right,
@@ -90,3 +117,8 @@ def _figure(question: str, value: str, labelled: str, given: Counts, expected: C
         note,
         rules,
     )
+
+
+def _range(part: int, whole: int) -> str:
+    interval = wilson(part, whole)
+    return "" if interval is None else f"{rounded_down(interval[0])}-{rounded_down(interval[1])}"

@@ -12,15 +12,15 @@ import gzip
 import io
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evidence.data_model import Doi, Match, VerdictName, Work
+from evidence.data_model import SHOWN_STRENGTHS, Doi, Match, Strength, VerdictName, Work
 from evidence.errors import ConfigError
 from evidence.evaluation.metrics import Counts, decimal, f1, percent, ratio
-from evidence.rules.judge import judge
+from evidence.rules.judge import judge, said
 from evidence.rules.screen import screen
 from evidence.rules.tag import tag
 from evidence.rules.taxonomy import Taxonomy
@@ -133,8 +133,11 @@ def _screened(basis: str, judged: Sequence[tuple[LabelledRecord, VerdictName, tu
     return Screening(basis, len(judged), relevant, counts, unsure, lost, tuple(disagreements))
 
 
-def measure_tagging(rows: Iterable[LabelledRecord], taxonomy: Taxonomy) -> Tagging:
-    """Tags of the relevant records that readers labelled.
+def measure_tagging(
+    rows: Iterable[LabelledRecord], taxonomy: Taxonomy, strengths: Collection[Strength] = SHOWN_STRENGTHS
+) -> Tagging:
+    """Tags of these strengths on the relevant records that readers labelled. A facet counts on the records on which every reader
+    labelled it.
 
     Where some records have two readers, those with one are left out, because nobody checked what that reader left out. With
     one reader throughout, "either" and "both" are that reader.
@@ -148,9 +151,11 @@ def measure_tagging(rows: Iterable[LabelledRecord], taxonomy: Taxonomy) -> Taggi
         if not row.readers or len(row.readers) < readers or (row.relevant and not all(row.relevant)):
             continue
         seen += 1
-        tags = {(t.facet, t.value): t.matches for t in tag(row.work, taxonomy.tagging)}
+        tags = {(t.facet, t.value): t.matches for t in tag(row.work, taxonomy) if t.strength in strengths}
         for facet in taxonomy.topic.facet_ids:
-            given = [reader.get(facet, frozenset()) for reader in row.readers]
+            if any(facet not in reader for reader in row.readers):
+                continue
+            given = [reader[facet] for reader in row.readers]
             either, both = frozenset[str]().union(*given), frozenset.intersection(*given)
             by_rules = {value for name, value in tags if name == facet}
             for value in sorted(by_rules | both):
@@ -177,8 +182,8 @@ def measure_trials(rows: Iterable[LabelledRecord], taxonomy: Taxonomy) -> Trials
             continue
         found = [
             t
-            for t in tag(row.work, taxonomy.tagging)
-            if t.facet == taxonomy.topic.design and t.value in taxonomy.topic.trials
+            for t in tag(row.work, taxonomy)
+            if t.facet == taxonomy.topic.design and t.value in taxonomy.topic.trials and t.strength in SHOWN_STRENGTHS
         ]
         right += bool(found) and row.randomised
         wrong += bool(found) and not row.randomised
@@ -218,7 +223,7 @@ def measure_ranking(rows: Iterable[LabelledRecord], taxonomy: Taxonomy, share: f
         if row.relevant and len(set(row.relevant)) == 1 and (row.work.title or row.work.abstract):
             judged = judge(row.work, taxonomy)
             place = {"include": 0, "unsure": 1, "exclude": 2}[judged.verdict]
-            likely = 4.0 * bool(judged.matches) + 0.5 * min(len(judged.tags), 6)
+            likely = 4.0 * bool(judged.matches) + 0.5 * min(len(said(judged.tags)), 6)
             order.append(((place, -likely), row.relevant[0], judged.verdict == "unsure"))
     order.sort(key=lambda entry: entry[0])
     everything = [relevant for _, relevant, _ in order]

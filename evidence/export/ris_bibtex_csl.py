@@ -51,6 +51,8 @@ _NOTE_LABELS = {
     "notice": "Notice",
     "notice_details": "Notices",
     "gone": "No longer in Crossref since",
+    "likely_tags": "Of the keywords, likely rather than stated",
+    "implied_tags": "Of the keywords, only implied",
     "reasons": "Text behind verdict and tags",
     "registrations": "Registrations",
     "sources": "Found through",
@@ -333,6 +335,8 @@ _CSL_CUSTOM = {
     "institution": "institution",
     "article_number": "article-number",
     "published_print": "published-print",
+    "likely_tags": "likely-tags",
+    "implied_tags": "implied-tags",
 }
 """Columns for which CSL has no variable; its schema has the field `custom` for them."""
 

@@ -88,6 +88,18 @@ def rejudge_database(
         return _judge_stale(opened, taxonomy, now, progress or NoProgress())
 
 
+def rejudge_with_tags(
+    db: Path, ledger: Path, taxonomy: Taxonomy, now: Clock, progress: Progress | None = None
+) -> tuple[int, list[Row], list[Row], list[Row]]:
+    """As `rejudge_database`, and all tags before and after it (rows of `read_queries.all_tags`). The tags of an older database
+    count as stated before."""
+    open_evidence(db, older=True).close()
+    with locked(db), writer.open_store(db, ledger) as opened:
+        before = read_queries.all_tags(opened.conn)
+        count, changes = _judge_stale(opened, taxonomy, now, progress or NoProgress())
+        return count, changes, before, read_queries.all_tags(opened.conn)
+
+
 def count_matches(
     config: Config, url: str | None, mailto: str | None, sleep: Callable[[float], None] = time.sleep
 ) -> Iterator[tuple[str, int]]:

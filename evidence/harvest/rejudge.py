@@ -1,8 +1,8 @@
 """Works in the database, judged again after an edit of the rules, a reviewer's decision, or a harvest.
 
 A judgement has a basis: code version, rules and decisions. Works are judged again only where it has changed; where few rules
-were edited, only on the values that these can give. May not ask a record source or read a clock: everything needed is in the
-database, the taxonomy and the ledger.
+were edited, only those that hold a word of an edited value. May not ask a record source or read a clock: everything needed is
+in the database, the taxonomy and the ledger.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 from evidence import __version__
 from evidence.crossref.normalise import normalise
 from evidence.current_decisions import decision_id, merged, subject
-from evidence.data_model import SAME_WORK, Decision, Doi, Message, Work
+from evidence.data_model import SAME_WORK, Decision, Doi, Message, VerdictName, Work
 from evidence.database import read_queries
 from evidence.database.values_for_writer import JudgedRecord, TagUpdate, tag_row
 from evidence.database.writer import Store
@@ -25,7 +25,7 @@ from evidence.errors import RecordError
 from evidence.harvest.deduplicate import find_duplicates
 from evidence.harvest.progress import Progress
 from evidence.rules.judge import PartialJudgement, judge, judge_changed_values
-from evidence.rules.taxonomy import SCREEN, Taxonomy, ValueKey
+from evidence.rules.taxonomy import SCREEN, Taxonomy, TouchedTexts, ValueKey
 
 GC_EVERY = 50_000
 """Objects made before a collection is tried (Python's own: 700)."""
@@ -36,7 +36,7 @@ ROUNDS = 4
 JUDGE_PART = 500
 NOTICE_ROUNDS = 2
 """How often works are judged again of which a record read after them shows that they are notices, or are not."""
-CHANGED_VALUES_PART = 5_000
+TOUCHED_PART = 5_000
 
 
 def reduce_garbage_collection() -> None:
@@ -97,26 +97,21 @@ def rejudge_stale(
     """Judge again, offline, every work whose judgement has another basis (rules, code or decisions). Returns how many, and
     whether the verdict of any may have changed.
 
-    Where only rules were edited, a work is judged only on the values that these rules give, and written only if they differ.
+    Where only rules were edited, a work is judged only if it holds a word of an edited value, and written only if its tags
+    differ.
     """
     stale = dict(stale_works(store, taxonomy, decisions))
     ours = basis(taxonomy, ())
-    value_digests, last_basis = read_queries.rule_digests(store.conn, __version__)
+    marks, last_basis = read_queries.rule_marks(store.conn, __version__)
     quick = [doi for doi, before in stale.items() if before == last_basis and doi not in decisions]
-    to_judge_fully = (
-        _rejudge_changed_values(
-            store, taxonomy, run, ours, taxonomy.values_changed_since(value_digests), quick, progress
-        )
-        if quick
-        else []
-    )
+    touched, to_judge_fully = _rejudge_touched(store, taxonomy, run, ours, marks, quick, progress) if quick else (0, [])
     whole = [doi for doi in stale if stale[doi] != last_basis or doi in decisions] + to_judge_fully
-    judged = len(quick) - len(to_judge_fully) + _rejudge_fully(store, taxonomy, run, decisions, whole, progress)
+    judged = touched - len(to_judge_fully) + _rejudge_fully(store, taxonomy, run, decisions, whole, progress)
     for _ in range(NOTICE_ROUNDS):
         _rejudge_fully(store, taxonomy, run, decisions, left := read_queries.works_to_judge_again(store.conn), progress)
         whole += left
     if last_basis != ours:
-        store.set_rule_digests(ours, __version__, taxonomy.value_digests)
+        store.set_rule_marks(ours, __version__, taxonomy.value_marks)
     return judged, bool(whole)
 
 
@@ -185,39 +180,48 @@ def _last_understood(
     return None
 
 
-def _rejudge_changed_values(
+def _rejudge_touched(
     store: Store,
     taxonomy: Taxonomy,
     run: int,
     ours: str,
-    changed_values: frozenset[ValueKey],
+    before: Mapping[ValueKey, str],
     dois: Sequence[Doi],
     progress: Progress,
-) -> list[Doi]:
-    """Judge these works again on the changed values only; returns those whose verdict may change."""
-    part = taxonomy.tagging.restricted_to(changed_values)
+) -> tuple[int, list[Doi]]:
+    """Judge again those of these works that an edit since `before` touches. Returns how many, and those whose verdict may
+    change: they are still to be judged as a whole."""
+    changed_values = taxonomy.values_changed_since(before)
+    texts = TouchedTexts(changed_values, before, taxonomy.value_marks)
     screening = any(facet == SCREEN for facet, _ in changed_values)
-    compared = sorted(
-        changed_values | {("verdict", verdict) for verdict in ("include", "exclude", "unsure") if screening}
-    )
+    verdicts = [("verdict", verdict) for verdict in get_args(VerdictName) if screening]
+    compared = sorted({*changed_values, *taxonomy.tags, *verdicts})
+    count = 0
     to_judge_fully: list[Doi] = []
-    for start in range(0, len(dois), CHANGED_VALUES_PART):
+    for start in range(0, len(dois), TOUCHED_PART):
         progress.step("judging", start, len(dois))
-        judged, changed = [], []
-        for row in read_queries.judged_works(store.conn, dois[start : start + CHANGED_VALUES_PART], compared):
+        part = dois[start : start + TOUCHED_PART]
+        touched = [
+            doi
+            for doi, title, abstract in read_queries.texts_of(store.conn, part)
+            if screening or texts.touched(title, abstract)
+        ]
+        count += len(touched)
+        changed = []
+        for row in read_queries.judged_works(store.conn, touched, compared):
             notice = row["notice_of"].partition(":") if row["notice_of"] else None
-            texts = {name: row[name] for name in ("title", "abstract", "kind", "container")}
-            work = Work(row["doi"], **texts, notice_of=((notice[0], Doi(notice[2]) or None),) if notice else ())
-            again = judge_changed_values(work, row["screened"], row["why"], taxonomy, part, changed_values)
+            fields = {name: row[name] for name in ("title", "abstract", "kind", "container")}
+            work = Work(row["doi"], **fields, notice_of=((notice[0], Doi(notice[2]) or None),) if notice else ())
+            again = judge_changed_values(work, row["screened"], row["why"], taxonomy, changed_values)
             if again is None:
                 to_judge_fully.append(row["doi"])
                 continue
-            judged.append(row["doi"])
             now = _tag_update(row, again)
             if (set(now.tags), set(now.reasons), now.why) != (row["tags"], row["reasons"], row["why"]):
                 changed.append(now)
+        judged = sorted(set(part) - set(to_judge_fully))
         store.update_tags(run, ours, compared, judged, changed)
-    return to_judge_fully
+    return count, to_judge_fully
 
 
 def _tag_update(row: Mapping[str, Any], again: PartialJudgement) -> TagUpdate:

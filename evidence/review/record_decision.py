@@ -24,7 +24,6 @@ from evidence.errors import BusyError, ConfigError, StoreError
 from evidence.harvest import rejudge
 from evidence.harvest.progress import NoProgress
 from evidence.rules.judge import said, text_digest
-from evidence.rules.rule_matches import WorkTexts
 from evidence.rules.screen import screen
 from evidence.rules.tag import tag
 from evidence.rules.taxonomy import Taxonomy
@@ -115,9 +114,8 @@ def add_decisions(
 def _rule_statements(work: Work, taxonomy: Taxonomy, *, on_tags: bool) -> Callable[[str | None, str | None], str]:
     """What the rules alone say of a work today, for `Decision.rule_said`: of the verdict (None, None), or of a tag. The rules
     for tags run only if asked for (`on_tags`)."""
-    texts = WorkTexts(work)
-    verdict = screen(work, taxonomy, texts).verdict
-    tags = said(tag(work, taxonomy.tagging, texts)) if on_tags else set()
+    verdict = screen(work, taxonomy).verdict
+    tags = said(tag(work, taxonomy)) if on_tags else set()
     return lambda facet, value: verdict if facet is None else "said" if (facet, value) in tags else "unsaid"
 
 

@@ -35,8 +35,13 @@ from evidence.rules.topic import Topic
 ENVIRONMENT = "EVIDENCE_DESK"
 """How the environment variables begin that configure a desk. `evidence serve` sets them; one from elsewhere must not open it."""
 
-Queue = Literal["waiting", "again", "second"]
-QUEUES: Mapping[Queue, str] = {"waiting": "Waiting for a decision", "again": "Look again", "second": "Second screening"}
+Queue = Literal["waiting", "linked", "again", "second"]
+QUEUES: Mapping[Queue, str] = {
+    "waiting": "Waiting for a decision",
+    "linked": "Linked to an included work",
+    "again": "Look again",
+    "second": "Second screening",
+}
 """The queues: as in addresses → as on the page."""
 
 OWN_REASONS = 3
@@ -73,6 +78,8 @@ class Desk:
         self._token = token
         self._book: Taxonomy | None = None
         self._order: tuple[int | None, list[Doi]] = (None, [])
+        self._likely: tuple[object, list[tuple[Doi, str, str]]] = (None, [])
+        self._linked: tuple[object, list[Doi]] = (None, [])
         self._cached: tuple[tuple[int, ...], tuple[Decision, ...], list[Decision]] = ((), (), [])
 
     @property
@@ -89,8 +96,9 @@ class Desk:
 
     def queue(self, name: Queue, reviewer: str) -> list[Doi]:
         """The works of this queue for this reviewer. `waiting`: works waiting for a decision, without those this reviewer has
-        given a verdict on, the likeliest to be relevant first. `again`: works with a decision to look at again. `second`:
-        works that others have given a verdict on and this reviewer has not."""
+        given a verdict on, the likeliest to be relevant first. `linked`: works that the rules left out and that belong to
+        an included work, without those that anybody has given a verdict on. `again`: works with a decision to look at again.
+        `second`: works that others have given a verdict on and this reviewer has not."""
         given = self._verdicts()
         with reading(self.db) as conn:
             heads = read_queries.representatives(conn, sorted({d.doi for d in given}))
@@ -99,6 +107,9 @@ class Desk:
             if name == "waiting":
                 waiting = read_queries.waiting_works(conn)
                 return [found for found in self._ranked(conn, waiting) if found in waiting and found not in mine]
+            if name == "linked":
+                decided = {d.doi for d in given}
+                return [found for found in self._linked_works(conn) if found not in decided]
             if name == "again":
                 return sorted(read_queries.works_with_decisions_to_check(conn))
             others = dict.fromkeys(d.doi for d in given if d.doi not in mine)
@@ -114,6 +125,14 @@ class Desk:
             self._order = (sync, order)
         return order
 
+    def _linked_works(self, conn: sqlite3.Connection) -> list[Doi]:
+        """The works of the view `linked_to_included`. It reads the citations of all included works, so the list is made again
+        only after a sync or an edit of the rules."""
+        state = (read_queries.last_sync_run(conn), read_queries.basis_of_judgements(conn))
+        if self._linked[0] != state:
+            self._linked = (state, read_queries.works_linked_to_included(conn))
+        return self._linked[1]
+
     def pairs_to_check(self) -> list[dict[str, Any]]:
         """The rows of the view `pairs_to_check` (records that may be one work), without the pairs that somebody has decided
         on."""
@@ -122,6 +141,19 @@ class Desk:
             return [
                 row for row in read_queries.pairs_to_check(conn) if frozenset((row["doi"], row["other"])) not in decided
             ]
+
+    def tags_to_check(self, topic: Topic) -> list[tuple[Doi, str, str]]:
+        """The tags (DOI, facet, value) that are only likely and that the map and the counts of trials rest on, the most doubtful
+        first; without those that somebody has decided on."""
+        decided = {(d.doi, d.facet, d.value) for d in self._decisions()[1]}
+        with reading(self.db) as conn:
+            # All works are looked up, so the list is made again only after a sync or an edit of the rules.
+            judged = (read_queries.last_sync_run(conn), read_queries.basis_of_judgements(conn))
+            if self._likely[0] != judged:
+                known = read_queries.values_of(conn, topic.map)
+                designs = [(topic.design, value) for value in topic.trials]
+                self._likely = (judged, read_queries.likely_tags(conn, [*known, *designs]))
+        return [tag for tag in self._likely[1] if tag not in decided]
 
     def reasons(self, reviewer: str, topic: Topic) -> dict[str, list[str]]:
         """Reasons to choose from for each verdict: those of the topic, then those that this reviewer has written at least

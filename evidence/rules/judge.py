@@ -12,16 +12,15 @@ from dataclasses import dataclass
 
 from evidence.current_decisions import contradictions, current_decisions
 from evidence.data_model import SAME_WORK, SHOWN_STRENGTHS, Decision, Doi, Judgement, Match, Tag, Work
-from evidence.rules.rule_matches import WorkTexts
 from evidence.rules.screen import Verdict, screen
 from evidence.rules.tag import tag
-from evidence.rules.taxonomy import SCREEN, Ruleset, Taxonomy, ValueKey
+from evidence.rules.taxonomy import SCREEN, Taxonomy, ValueKey
 
 
 @dataclass(frozen=True, slots=True)
 class PartialJudgement:
     """What edited rules make of a work whose verdict stays: the new `why`; `matches` behind the verdict, if screening rules
-    were edited; the tags among the edited values."""
+    were edited; its tags."""
 
     why: str
     matches: tuple[Match, ...]
@@ -39,8 +38,7 @@ def judge(work: Work, taxonomy: Taxonomy, decisions: Sequence[Decision] = ()) ->
     one_work |= {Doi(d.value): work.doi for d in decisions if d.facet == SAME_WORK and d.value}
     latest = current_decisions(decisions, one_work)
     on_work = [d for d in latest if d.facet != SAME_WORK]
-    texts = WorkTexts(work)
-    ruled = screen(work, taxonomy, texts)
+    ruled = screen(work, taxonomy)
     verdict, decided, why = ruled.verdict, "rule", ruled.why
     person = next((d for d in reversed(on_work) if d.verdict), None)
     if person is not None and person.verdict:
@@ -50,7 +48,7 @@ def judge(work: Work, taxonomy: Taxonomy, decisions: Sequence[Decision] = ()) ->
     tagged = verdict != "exclude" and (decided == "person" or _may_be_about_therapy(ruled))
     # Decisions on tags are compared with the rules whatever the verdict is: that a person excluded the work changes no rule.
     compared = any(d.facet for d in on_work)
-    tags = tag(work, taxonomy.tagging, texts) if tagged or compared else ()
+    tags = tag(work, taxonomy) if tagged or compared else ()
     conflict = None
     if decisions:
         # In a fixed order: two copies of the review with the same decisions have the same text.
@@ -73,19 +71,18 @@ def judge(work: Work, taxonomy: Taxonomy, decisions: Sequence[Decision] = ()) ->
 
 
 def judge_changed_values(
-    work: Work, verdict: str, why: str, taxonomy: Taxonomy, part: Ruleset, changed: frozenset[ValueKey]
+    work: Work, verdict: str, why: str, taxonomy: Taxonomy, changed: frozenset[ValueKey]
 ) -> PartialJudgement | None:
-    """Judge a work anew on the `changed` values alone. `verdict` and `why` are those it has; nobody has decided on it. `part`
-    is the ruleset of the changed tags. None when its verdict changes or may change: then it has to be judged as a whole."""
-    texts = WorkTexts(work)
+    """Judge a work anew after an edit of the values `changed`. `verdict` and `why` are those it has; nobody has decided on it.
+    None when its verdict changes or may change: then it has to be judged as a whole."""
     rescreened = any(facet == SCREEN for facet, _ in changed)
     if rescreened and verdict == "unsure":  # edited rules may also change whether it gets tags at all
         return None
-    ruled = screen(work, taxonomy, texts) if rescreened or verdict == "unsure" else None
+    ruled = screen(work, taxonomy) if rescreened or verdict == "unsure" else None
     if ruled is not None and ruled.verdict != verdict:
         return None
     tagged = verdict != "exclude" and (ruled is None or _may_be_about_therapy(ruled))
-    tags = tuple(t for t in tag(work, part, texts) if (t.facet, t.value) in changed) if tagged else ()
+    tags = tag(work, taxonomy) if tagged else ()
     if rescreened and ruled is not None:
         return PartialJudgement(ruled.why, ruled.matches, tags)
     return PartialJudgement(why, (), tags)

@@ -1,6 +1,6 @@
 """One work and one ruleset → which rules apply, and the places in the text that made them apply.
 
-It may not decide what follows from that: `screen` makes a verdict of it, `tag` makes tags. No database, no network, no
+It may not decide what follows from that: `screen` makes a verdict of it. No database, no network, no
 decisions of people.
 """
 
@@ -44,18 +44,15 @@ class RuleMatches:
         self._hits = {field: ruleset.finder.hits(text) for field, text in self._texts.items()}
         self._found = frozenset(number for hits in self._hits.values() for number in hits)
         self._values = ruleset.values
-        self._to_check = dict.fromkeys(ruleset.values_to_check(self._found))
         self._applied: dict[ValueKey, tuple[AppliedRule, ...]] = {}
         self._covers: dict[tuple[str, tuple[int, ...]], tuple[list[int], list[int]]] = {}
 
     def values(self) -> tuple[ValueKey, ...]:
-        """The values that apply to the work, in the taxonomy's order."""
-        return tuple(key for key in self._to_check if self.rules_for(key))
+        """The verdicts to which a rule leads."""
+        return tuple(key for key in self._values if self.rules_for(key))
 
     def rules_for(self, key: ValueKey) -> tuple[AppliedRule, ...]:
-        """The rules of this value that apply to the work, with their matches; empty when none does."""
-        if key not in self._to_check:
-            return ()
+        """The rules of this verdict that apply to the work, with their matches; empty when none does."""
         if key not in self._applied:
             found = ((rule, self._matches(rule)) for rule in self._values[key].rules)
             self._applied[key] = tuple((rule, matches) for rule, matches in found if matches is not None)
@@ -82,13 +79,6 @@ class RuleMatches:
                 if not hits:
                     return None
                 matches += hits
-        if any(self.rules_for(key) for key in rule.unless):
-            return None
-        if rule.given:
-            given = self._given(rule)
-            if given is None:
-                return None
-            matches += given
         return tuple(dict.fromkeys(matches))[:MATCHES_PER_RULE]
 
     def _has_required_terms(self, rule: Rule) -> bool:
@@ -97,14 +87,6 @@ class RuleMatches:
         if (rule.any and found.isdisjoint(rule.any)) or (rule.title and found.isdisjoint(rule.title)):
             return False
         return found.issuperset(rule.all)
-
-    def _given(self, rule: Rule) -> list[Match] | None:
-        """The matches behind the first choice of `given` whose values all apply, under this rule's id; else None."""
-        for choice in rule.given:
-            if all(self.rules_for(key) for key in choice):
-                behind = [match for key in choice for match in self.rules_for(key)[0][1]]
-                return [Match(rule.id, match.field, match.start, match.stop, match.quote) for match in behind]
-        return None
 
     def _first(self, rule: Rule, number: int, fields: tuple[str, ...]) -> Match | None:
         """The first place in these fields where this term counts for this rule; None when there is none."""

@@ -32,8 +32,8 @@ class Verdict:
     matches: tuple[Match, ...]
 
 
-def screen(work: Work, taxonomy: Taxonomy, texts: WorkTexts | None = None) -> Verdict:
-    """The verdict of the screening rules on `work`. `texts` are those of `work`, where a caller has them already."""
+def screen(work: Work, taxonomy: Taxonomy) -> Verdict:
+    """The verdict of the screening rules on `work`."""
     basis: Basis = "title+abstract" if work.abstract else "title" if work.title else "nothing"
     if work.notice_of:
         kind, other = work.notice_of[0]
@@ -41,7 +41,7 @@ def screen(work: Work, taxonomy: Taxonomy, texts: WorkTexts | None = None) -> Ve
         return Verdict("exclude", f"This is a notice ({kind}) about {about}, not the study itself.", basis, ())
     if basis == "nothing":
         return Verdict("unsure", "There is neither a title nor an abstract to judge.", basis, ())
-    found = RuleMatches(WorkTexts(work) if texts is None else texts, taxonomy.screening)
+    found = RuleMatches(WorkTexts(work), taxonomy.screening)
     sufficient = len(work.abstract or "") >= SUFFICIENT_ABSTRACT
     for verdict in ("exclude", "include", "unsure"):
         for rule, matches in found.rules_for((SCREEN, verdict)):

@@ -1,24 +1,187 @@
-"""A work's text and the facets' rules → tags, each with the matches behind it.
+"""A work's title and abstract → its tags, each with its strength, the words behind it, and a sentence that says how.
 
 It reads one work at a time. It may not know the verdict, people's decisions, the database or the network.
 """
 
 from __future__ import annotations
 
-from evidence.data_model import Tag, Work
-from evidence.rules.rule_matches import RuleMatches, WorkTexts
-from evidence.rules.taxonomy import Ruleset
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from evidence.data_model import SHOWN_STRENGTHS, Match, Tag, Work
+from evidence.rules.abstract_reader import FacetReading, Reading, read_abstract
+from evidence.rules.decide import FULL, TITLE, Model, WordWeights, models
+from evidence.rules.mention_roles import MentionRole
+from evidence.rules.mentions import LOOSE
+from evidence.rules.signs import TEXT_SIGN, ReadMention
+from evidence.rules.taxonomy import Taxonomy
+
+MATCHES_PER_TAG = 2
+"""How many places show a tag: enough to check it, few enough to read."""
+
+_SAID: Mapping[MentionRole, str] = {
+    "aim": "named in the aim", "eligibility": "who could take part", "participants": "who took part",
+    "arm": "a treatment of the study",
+    "comparator": "a comparison", "shared by both arms": "given to both arms", "measure": "measured", "finding": "a finding",
+    "secondary finding": "a further finding", "predictor or moderator": "a predictor", "prior treatment": "earlier treatment",
+    "background": "named in the background", "other people's": "what others report",
+    "implication or plan": "named in the conclusions",
+    "design": "the design",
+}  # fmt: skip
+_BEST: tuple[MentionRole, ...] = (
+    "measure", "finding", "design", "comparator", "arm", "participants", "eligibility", "aim", "shared by both arms",
+    "secondary finding", "implication or plan", "predictor or moderator", "prior treatment", "background", "other people's",
+)  # fmt: skip
+_MEASURES: frozenset[MentionRole | None] = frozenset(("measure", "finding"))
+OFTEN_NAMED = 4
+"""Mentions from which a tag is often named."""
+_PLACE = {role: place for place, role in enumerate(_BEST)}
 
 
-def tag(work: Work, rules: Ruleset, texts: WorkTexts | None = None) -> tuple[Tag, ...]:
-    """Every tag that `rules` (a taxonomy's `tagging`, or a part of it) give to `work`, in the taxonomy's order. `texts` are
-    those of `work`, where a caller has them already."""
-    found = RuleMatches(WorkTexts(work) if texts is None else texts, rules)
-    return tuple(
-        Tag(
-            facet,
-            value,
-            tuple(dict.fromkeys(match for _, matches in found.rules_for((facet, value)) for match in matches)),
-        )
-        for facet, value in found.values()
+def tag(work: Work, taxonomy: Taxonomy) -> tuple[Tag, ...]:
+    """Every tag of `work` by its title and abstract, in the taxonomy's order."""
+    given = tags_of(read(work.title, work.abstract, taxonomy), taxonomy) if work.title or work.abstract else ()
+    if work.kind is None or work.kind not in taxonomy.of_records:
+        return given
+    by_record = [_of_record(work.kind, taxonomy, number) for number in taxonomy.of_records[work.kind]]
+    by_key = {(tag.facet, tag.value): tag for tag in (*given, *by_record)}
+    return tuple(by_key[key] for key in taxonomy.keys if key in by_key)
+
+
+def _of_record(kind: str, taxonomy: Taxonomy, number: int) -> Tag:
+    """The tag of a value that the type of the record states."""
+    how = f"{taxonomy.values[number].label}: the type of the record (“{kind}”)."
+    return Tag(*taxonomy.keys[number], (Match("design", "kind", 0, len(kind), kind),), "rule", "stated", 1.0, how)
+
+
+def read(title: str | None, abstract: str | None, taxonomy: Taxonomy) -> Reading:
+    """What is read in a title and an abstract with the words of this taxonomy."""
+    return read_abstract(title, abstract, taxonomy.vocabulary, taxonomy.readings, taxonomy.studied)
+
+
+def tags_of(reading: Reading, taxonomy: Taxonomy) -> tuple[Tag, ...]:
+    """The tags that follow from what was read."""
+    text = FULL if any(field.field == "abstract" for field in reading.fields) else TITLE
+    given: dict[int, Tag] = {}
+    for facet in sorted(taxonomy.readings, key=lambda facet: bool(facet.made)):
+        model, words = models()[facet.about, text], taxonomy.word_weights.get((facet.facet, text))
+        given.update(_of_facet(facet, model, words, reading, taxonomy, given))
+    return tuple(given[number] for number in sorted(given))
+
+
+def _of_facet(
+    facet: FacetReading,
+    model: Model,
+    words: WordWeights | None,
+    reading: Reading,
+    taxonomy: Taxonomy,
+    given: Mapping[int, Tag],
+) -> dict[int, Tag]:
+    found: dict[int, Tag] = {}
+    shown = {number: tag for number, tag in given.items() if tag.strength in SHOWN_STRENGTHS}
+    possible = candidates(facet, reading, shown)
+    first = {number: model.first(candidate.signs) for number, candidate in possible.items()}
+    if words is not None:
+        first = {
+            number: words.probability(number, p, phrases(possible[number], reading)) for number, p in first.items()
+        }
+    for number, probability in model.beside_rivals(first, facet.gives_way_to).items():
+        candidate, strength = possible[number], model.strength(probability)
+        if strength is not None:
+            matches = _matches(candidate.mentions, reading)
+            if candidate.made_with is not None:
+                matches = (matches + shown[candidate.made_with].matches)[:MATCHES_PER_TAG]
+            how = _how(taxonomy.values[number].label, matches)
+            found[number] = Tag(*taxonomy.keys[number], matches, "rule", strength, round(probability, 3), how)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A value that may apply: the signs for and against it, its mentions, and the value of another facet that helped to make
+    it."""
+
+    signs: int
+    mentions: tuple[ReadMention, ...]
+    made_with: int | None = None
+
+
+def candidates(facet: FacetReading, reading: Reading, given: Collection[int]) -> dict[int, Candidate]:
+    """The values of a facet for which anything speaks. `given` are the tags of the other facets, with some of which the general
+    value makes a special one."""
+    general = facet.general if facet.general in reading.signs else None
+    made = {}
+    if general is not None:
+        made = {value: other for value, others in facet.made.items() for other in others if other in given}
+    found = {}
+    for number in facet.values:
+        signs = reading.signs.get(number, 0)
+        mentions = _affirmed(reading, number)
+        if number in made and general is not None:
+            signs |= reading.signs[general] | _made_signs(_affirmed(reading, general), _affirmed(reading, made[number]))
+            mentions += _affirmed(reading, general)
+        elif number == general and made:
+            signs |= TEXT_SIGN["a value made of it applies"]
+            if any(_in_title(_affirmed(reading, other)) for other in made.values()):
+                signs |= TEXT_SIGN["a value made of it stands in the title"]
+        if signs:
+            found[number] = Candidate(signs, mentions, made.get(number))
+    return found
+
+
+def _affirmed(reading: Reading, number: int) -> tuple[ReadMention, ...]:
+    """The mentions of a value that the text does not negate."""
+    return tuple(mention for mention in reading.mentions.get(number, ()) if not mention.negated)
+
+
+def _made_signs(general: Sequence[ReadMention], other: Sequence[ReadMention]) -> int:
+    """The signs for a value that the general one makes with a tag of another facet: how firmly the text joins the two."""
+    signs = TEXT_SIGN["made with a tag of another facet"]
+    if _in_title(other):
+        signs |= TEXT_SIGN["made with a tag that the title has"]
+    if len(other) >= OFTEN_NAMED:
+        signs |= TEXT_SIGN["made with a tag named four times or more"]
+    if {m.place for m in general} & {m.place for m in other}:
+        signs |= TEXT_SIGN["made with words of one sentence"]
+    return signs
+
+
+def _in_title(read: Sequence[ReadMention]) -> bool:
+    return any(mention.sentence == 0 for mention in read)
+
+
+def phrases(candidate: Candidate, reading: Reading) -> frozenset[str]:
+    """The words that name a value in a text, in their normal forms."""
+    return frozenset(
+        " ".join(reading.fields[m.field].normal.words[m.mention.first : m.mention.last]) for m in candidate.mentions
     )
+
+
+def _matches(mentions: Sequence[ReadMention], reading: Reading) -> tuple[Match, ...]:
+    """The places that say it best, each word once: those of the best role, names before loose words.
+
+    What is measured and what is found are both reasons; of other roles one is enough.
+    """
+    order = sorted(mentions, key=lambda m: (_PLACE[m.role], m.mention.family == LOOSE, m.field, m.mention.first))
+    best = order[0].role if order else None
+    roles = _MEASURES if best in _MEASURES else frozenset((best,))
+    telling = [mention for mention in order if mention.role in roles]
+    if any(mention.mention.family != LOOSE for mention in telling):
+        telling = [m for m in telling if m.mention.family != LOOSE]
+    kept: dict[str, Match] = {}
+    for mention in telling:
+        text = reading.fields[mention.field]
+        start, stop = text.normal.starts[mention.mention.first], text.normal.stops[mention.mention.last - 1]
+        quote = text.normal.text[start:stop]
+        if quote.lower() not in kept and len(kept) < MATCHES_PER_TAG:
+            kept[quote.lower()] = Match(mention.role, text.field, start, stop, quote)
+    return tuple(kept.values())
+
+
+def _how(label: str, matches: Iterable[Match]) -> str:
+    """`Depressive symptoms: measured (“HAM-D”), a finding (“depression”).`"""
+    by_role: dict[str, list[str]] = {}
+    for match in matches:
+        said = "in the title" if match.field == "title" else _SAID[match.rule]  # type: ignore[index]
+        by_role.setdefault(said, []).append(f"“{match.quote}”")
+    return f"{label}: " + ", ".join(f"{said} ({', '.join(quotes)})" for said, quotes in by_role.items()) + "."

@@ -1,20 +1,21 @@
 """The taxonomy's YAML files → a checked, frozen `Taxonomy`. Every error names file, line and remedy.
 
-A file is a facet: `facet, label, values: [{id, label, means, rules, examples, counterexamples}]`. `screen.yaml` has the same
-form, its values are the verdicts. `shared_phrases.yaml` holds the named lists that rules share. Which files there are, `topic`
-knows. The rule language is described in `phrase_matching`.
+A facet file has values made of words: `facet, label, about, values: [{id, label, means, words, instruments, loose, not, ages,
+with, gives_way_to, text, records, examples, counterexamples}]`; `word_finder` describes a term. `screen.yaml` has verdicts made
+of rules, whose language `phrase_matching` describes; `shared_phrases.yaml` holds the named lists that these rules share. Which
+files there are, `topic` knows.
 
-This module reads files and prepares rules. It may not apply them: `rule_matches`, `screen` and `tag` do.
+This module reads files and prepares words and rules. It may not apply them: `rule_matches`, `screen`, `abstract_reader` and
+`tag` do.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,20 +24,23 @@ from pydantic import BaseModel, ConfigDict, Field
 from evidence import strict_yaml
 from evidence.rules import phrase_matching
 from evidence.rules import topic as topics
-from evidence.rules.topic import Topic
+from evidence.rules.abstract_reader import FacetReading
+from evidence.rules.decide import WordWeights, weights_digest
+from evidence.rules.mention_roles import About, TextKind
+from evidence.rules.mentions import Vocabulary, Words
+from evidence.rules.topic import Topic, TopicFacet
+from evidence.rules.word_finder import WordFinder, term_forms
 from evidence.strict_yaml import Id, Loc, YamlText, nearest, validated
 
 SCREEN = "screen"
 """The facet name of the verdicts, and of the rules that lead to them."""
 
-
 FIELDS = ("title", "abstract", "kind", "container")
-"""The fields of a work that a rule may read."""
+"""The fields of a work that a screening rule may read."""
 
 TEXT_FIELDS = ("title", "abstract")
-"""The fields that a rule reads unless it names others."""
+"""The fields that a screening rule reads unless it names others."""
 
-_LIST = re.compile(r"\{([a-z0-9-]+)\}")
 _TERM_KEYS = ("any", "all", "none", "except", "title", "not_title")
 
 ValueKey = tuple[str, str]
@@ -45,8 +49,8 @@ ValueKey = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule. Its terms are numbers: places in the finder of its ruleset. The names are those of the rule language, but for
-    `except_`. `given` is a choice of sets: all values of one of these sets must apply to the work."""
+    """One screening rule. Its terms are numbers: places in the finder of the ruleset. The names are those of the rule language,
+    but for `except_`."""
 
     id: str
     any: tuple[int, ...]
@@ -55,15 +59,13 @@ class Rule:
     except_: tuple[int, ...]
     title: tuple[int, ...]
     not_title: tuple[int, ...]
-    given: tuple[tuple[ValueKey, ...], ...]
-    unless: tuple[ValueKey, ...]
     fields: tuple[str, ...]
     because: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
-    """One tag (or verdict): its id, label and meaning, and the rules that give it to a work."""
+class Verdict:
+    """One verdict: its id, label and meaning, and the rules that lead to it."""
 
     id: str
     label: str
@@ -74,93 +76,228 @@ class Value:
 
 
 @dataclass(frozen=True, slots=True)
+class Value:
+    """One tag: its id, label and meaning, and its words.
+
+    `words` name it outright, `instruments` measure it, `loose` ones mean it only in a fitting role, and nothing counts inside
+    one of `never` (`not` in the file). `ages` is a range of years. `with_`: the general value of the facet together with one of
+    these tags is this value. `gives_way_to`: values of the facet that, where they apply, speak against this one. `text`: the
+    kind of text in which it is reported. `records`: the types of
+    record that are this value, whatever the text says.
+    """
+
+    id: str
+    label: str
+    means: str
+    words: tuple[str, ...]
+    instruments: tuple[str, ...]
+    loose: tuple[str, ...]
+    never: tuple[str, ...]
+    ages: tuple[float, float] | None
+    with_: tuple[ValueKey, ...]
+    gives_way_to: tuple[str, ...]
+    text: TextKind | None
+    records: tuple[str, ...]
+    examples: tuple[str, ...]
+    counterexamples: tuple[str, ...]
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """Every term of the value, those of `not` included."""
+        return (*self.words, *self.instruments, *self.loose, *self.never)
+
+
+@dataclass(frozen=True, slots=True)
 class Facet:
-    """One property of a study (variant of the therapy, design, …) and its possible values."""
+    """One property of a study (variant of the therapy, design, …) and its possible values. `about` says what its words name;
+    `general` is the value that gives way to every other one of the facet, where there is one."""
 
     facet: str
     label: str
     values: tuple[Value, ...]
+    about: About
+    general: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """The verdicts of screening."""
+
+    facet: str
+    label: str
+    values: tuple[Verdict, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Ruleset:
-    """Values whose rules are applied together, with the finder of their terms and the fields that are read.
+    """The screening rules by verdict, with the finder of their terms and the fields that they read."""
 
-    The rest saves time, as most values can be skipped for most works. `order` has the keys of `values`.
-    `values_by_term`: term number → places in `order` of the values that a rule with this term may give. `always_checked`:
-    the places of values that a rule gives without any term of its own.
-    """
-
-    values: Mapping[ValueKey, Value]
+    values: Mapping[ValueKey, Verdict]
     finder: phrase_matching.Finder
     fields: tuple[str, ...]
-    order: tuple[ValueKey, ...]
-    values_by_term: Mapping[int, tuple[int, ...]]
-    always_checked: tuple[int, ...]
-
-    def values_to_check(self, found: Iterable[int]) -> list[ValueKey]:
-        """The values that may apply to a work in which the terms `found` occur, in the taxonomy's order."""
-        by_term = self.values_by_term
-        places = set(self.always_checked).union(*(by_term[number] for number in found if number in by_term))
-        return [self.order[place] for place in sorted(places)]
-
-    def restricted_to(self, wanted: Iterable[ValueKey]) -> Ruleset:
-        """The smallest ruleset that can tell whether the `wanted` values apply: these, and the values that their rules name
-        under `given` and `unless`. Values that it does not have are left out."""
-        kept: set[ValueKey] = set()
-        pending = [key for key in wanted if key in self.values]
-        while pending:
-            key = pending.pop()
-            if key not in kept:
-                kept.add(key)
-                pending += [other for rule in self.values[key].rules for other in _values_named_by(rule)]
-        remaining = {key: self.values[key] for key in self.order if key in kept}
-        used = sorted(
-            {number for value in remaining.values() for rule in value.rules for number in _term_numbers(rule)}
-        )
-        new_numbers = {number: place for place, number in enumerate(used)}
-        values = {
-            key: replace(value, rules=tuple(_renumbered(rule, new_numbers) for rule in value.rules))
-            for key, value in remaining.items()
-        }
-        return _ruleset(values, [self.finder.terms[number] for number in used])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Taxonomy:
-    """All facets of a topic and their rules. `digest` (16 hexadecimal digits) changes with any edit but that of a comment;
-    `value_digests` has one for each value, of its rules and of the phrase lists that these use."""
+    """All facets of a topic and its screening rules. `digest` (16 hexadecimal digits) changes with any edit but that of a
+    comment, and with the reader's weights; `value_marks` has for each value a text that changes with what its tags depend on.
+    `learnt`: facet → what was learnt about its words, as JSON (`word_weights` has it read)."""
 
     digest: str
     facets: tuple[Facet, ...]
-    verdicts: Facet
+    verdicts: Verdicts
     screening: Ruleset
-    tagging: Ruleset
-    value_digests: Mapping[ValueKey, str]
     topic: Topic
+    screening_marks: Mapping[ValueKey, str]
+    learnt: Mapping[str, str] = field(default_factory=dict)
 
-    @property
+    @cached_property
+    def keys(self) -> tuple[ValueKey, ...]:
+        """Every tag there is, in the taxonomy's order: a value's place here is its number in `vocabulary`."""
+        return tuple((facet.facet, value.id) for facet in self.facets for value in facet.values)
+
+    @cached_property
     def tags(self) -> Collection[ValueKey]:
         """Every tag there is; verdicts are not among them."""
-        return self.tagging.values.keys()
+        return frozenset(self.keys)
+
+    @cached_property
+    def values(self) -> tuple[Value, ...]:
+        """The values by number."""
+        return tuple(value for facet in self.facets for value in facet.values)
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The words of all values, prepared to be found. Made when first asked for."""
+        return Vocabulary(
+            [
+                Words(facet.facet, v.id, v.words, v.instruments, v.loose, v.never, v.ages)
+                for facet in self.facets
+                for v in facet.values
+            ]
+        )
+
+    @cached_property
+    def readings(self) -> tuple[FacetReading, ...]:
+        """How each facet's mentions are read."""
+        numbers = {key: number for number, key in enumerate(self.keys)}
+        found = []
+        for facet in self.facets:
+            own = {value.id: numbers[facet.facet, value.id] for value in facet.values}
+            yields: dict[int, tuple[int, ...]] = {}
+            for value in facet.values:
+                to = [own[other] for other in value.gives_way_to if other in own]
+                if value.id == facet.general:
+                    to += [number for name, number in own.items() if name != value.id]
+                yields[own[value.id]] = tuple(dict.fromkeys(to))
+            made = {
+                own[value.id]: tuple(numbers[key] for key in value.with_ if key in numbers)
+                for value in facet.values
+                if value.with_
+            }
+            general = own.get(facet.general) if facet.general else None
+            text = {own[value.id]: value.text for value in facet.values if value.text}
+            found.append(FacetReading(facet.facet, facet.about, tuple(own.values()), yields, general, made, text))
+        return tuple(found)
+
+    @cached_property
+    def word_weights(self) -> Mapping[tuple[str, str], WordWeights]:
+        """What the topic has learnt about its words: (facet, kind of text) → weights."""
+        found = {}
+        for facet, written in self.learnt.items():
+            for entry in json.loads(written):
+                words = {
+                    number: {phrase: weight / 1000 for phrase, weight in entry["words"][value].items()}
+                    for number, (of, value) in enumerate(self.keys)
+                    if of == facet and value in entry["words"]
+                }
+                found[facet, entry["text"]] = WordWeights(entry["bias"] / 1000, entry["score"] / 1000, words)
+        return found
+
+    @cached_property
+    def of_records(self) -> Mapping[str, tuple[int, ...]]:
+        """For each type of record the numbers of the values that it states."""
+        found: dict[str, tuple[int, ...]] = {}
+        for number, value in enumerate(self.values):
+            for kind in value.records:
+                found[kind] = (*found.get(kind, ()), number)
+        return found
+
+    @cached_property
+    def studied(self) -> frozenset[int]:
+        """The numbers of the interventions that the topic is about."""
+        return frozenset(number for number, (facet, _) in enumerate(self.keys) if facet == self.topic.intervention)
+
+    @cached_property
+    def value_marks(self) -> Mapping[ValueKey, str]:
+        """For each verdict and tag a text that changes with what it depends on: rules, or words and weights. That of a tag is
+        JSON, with its terms by family under `terms` (`TouchedTexts` reads them)."""
+        marks = dict(self.screening_marks)
+        for facet in self.facets:
+            for value in facet.values:
+                mark = {
+                    "terms": [value.words, value.instruments, value.loose, value.never],
+                    "ages": value.ages,
+                    "with": value.with_,
+                    "gives_way_to": value.gives_way_to,
+                    "text": value.text,
+                    "records": value.records,
+                    "facet": [facet.about, facet.general],
+                    "label": value.label,
+                    "intervention": self.topic.intervention,
+                    "weights": [weights_digest(), _digest(self.learnt.get(facet.facet, ""))],
+                }
+                marks[facet.facet, value.id] = json.dumps(mark, ensure_ascii=False, sort_keys=True)
+        return marks
 
     def values_changed_since(self, before: Mapping[ValueKey, str]) -> frozenset[ValueKey]:
-        """The values that may apply to other works than they did by rules with the value digests `before`: their own rules
-        or phrase lists differ, or their rules name a value whose do. Verdicts are among them."""
-        digests = self.value_digests
-        changed = {key for key in before.keys() | digests.keys() if before.get(key) != digests.get(key)}
-        named = {
-            key: {other for rule in value.rules for other in _values_named_by(rule)}
-            for ruleset in (self.screening, self.tagging)
-            for key, value in ruleset.values.items()
-        }
-        while more := {key for key, others in named.items() if key not in changed and others & changed}:
-            changed |= more
-        return frozenset(changed)
+        """The verdicts and tags whose mark is another than in `before`."""
+        marks = self.value_marks
+        return frozenset(key for key in before.keys() | marks.keys() if before.get(key) != marks.get(key))
 
-    def facet(self, name: str) -> Facet | None:
+    def facet(self, name: str) -> Facet | Verdicts | None:
         """The facet of that name (`screen`: the verdicts); None when there is no such facet."""
-        return next((facet for facet in (self.verdicts, *self.facets) if facet.facet == name), None)
+        every: tuple[Facet | Verdicts, ...] = (self.verdicts, *self.facets)
+        return next((facet for facet in every if facet.facet == name), None)
+
+
+class TouchedTexts:
+    """Which texts hold a word of values that have changed? Only their tags can be others than before: a reading is made of
+    mentions.
+
+    `before` and `after` are the marks of the values then and now; `changed` names the values.
+    """
+
+    def __init__(
+        self, changed: Collection[ValueKey], before: Mapping[ValueKey, str], after: Mapping[ValueKey, str]
+    ) -> None:
+        terms: dict[str, None] = {}
+        self._all = False
+        for key in changed:
+            if key[0] == SCREEN:
+                continue
+            marks = [json.loads(side[key]) for side in (before, after) if key in side]
+            words = [[frozenset(family) for family in mark["terms"]] for mark in marks]
+            if len(marks) == 2 and words[0] != words[1] and _but_for_terms(marks[0]) == _but_for_terms(marks[1]):
+                # A text that has none of the words that came or went is read as before.
+                for old, new in zip(*words, strict=True):
+                    terms.update(dict.fromkeys(old ^ new))
+                continue
+            for mark in marks:
+                # Ages and types of record are no words, and a value made with another tag has none of its own.
+                self._all = self._all or bool(mark["ages"] or mark["with"] or mark.get("records"))
+                terms.update(dict.fromkeys(term for family in mark["terms"] for term in family))
+        self._finder = WordFinder(list(terms)) if terms else None
+
+    def touched(self, title: str | None, abstract: str | None) -> bool:
+        """Whether the tags of a work with this text may have changed."""
+        if self._all:
+            return True
+        return self._finder is not None and any(self._finder.any_hit(text) for text in (title, abstract) if text)
+
+
+def _but_for_terms(mark: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: entry for name, entry in mark.items() if name != "terms"}
 
 
 def load(of: Topic | Path | str = topics.DEFAULT) -> Taxonomy:
@@ -172,120 +309,54 @@ def load(of: Topic | Path | str = topics.DEFAULT) -> Taxonomy:
     topic = of if isinstance(of, Topic) else topics.load(of)
     remedy = "write it, or name another file in topic.yaml"
     paths = (topic.phrases_path, topic.screen_path, *(facet.path for facet in topic.facets))
-    return _taxonomy(topic, tuple((str(path), _read(path, remedy, topic)) for path in paths))
+    learnt = tuple((facet.id, _learnt(facet)) for facet in topic.facets)
+    return _taxonomy(topic, tuple((str(path), _read(path, remedy, topic)) for path in paths), learnt)
 
 
 def _read(path: Path, remedy: str, topic: Topic) -> str:
-    """The text of a file of the topic. A topic may do without named lists; a facet of another topic brings its own."""
-    if path != topic.phrases_path:
-        return strict_yaml.read_text(path, remedy)
-    if not any(facet.borrowed for facet in topic.facets):
-        return strict_yaml.read_text(path) if path.exists() else "lists: {}"
-    files = dict.fromkeys((*(f.path.parent / topics.PHRASES_FILE for f in topic.facets if f.borrowed), path))
-    found = [file.read_text(encoding="utf-8").partition("\nlists:")[2] for file in files if file.exists()]
-    return "\n".join(("lists:", *found)) if found else "lists: {}"
+    """The text of a file of the topic. A topic may do without named lists."""
+    if path == topic.phrases_path and not path.exists():
+        return "lists: {}"
+    return strict_yaml.read_text(path, remedy)
+
+
+def _learnt(facet: TopicFacet) -> str:
+    """What was learnt about the words of a facet, in the folder of its file; empty where nothing was."""
+    path = facet.path.with_name(topics.WORD_WEIGHTS_FILE)
+    if not path.exists():
+        return ""
+    entries = json.loads(strict_yaml.read_text(path)).get(facet.id)
+    return json.dumps(entries, ensure_ascii=False) if entries else ""
 
 
 @lru_cache(maxsize=4)
-def _taxonomy(topic: Topic, files: tuple[tuple[str, str], ...]) -> Taxonomy:
-    """The taxonomy of these files, each its name and its text: the named lists, screening, then the facets."""
-    phrases, *texts = (strict_yaml.parse(text, name) for name, text in files)
+def _taxonomy(topic: Topic, files: tuple[tuple[str, str], ...], learnt: tuple[tuple[str, str], ...]) -> Taxonomy:
+    """The taxonomy of these files, each its name and its text: the named lists, screening, then the facets; `learnt` is what was
+    learnt about the words of each facet."""
+    phrases, screen, *texts = (strict_yaml.parse(text, name) for name, text in files)
     lists = _phrase_lists(phrases)
-    screen_terms, tag_terms = _TermNumbers(lists), _TermNumbers(lists)
-    verdicts = _facet(texts[0], SCREEN, screen_terms)
-    facets = tuple(_facet(text, name, tag_terms) for text, name in zip(texts[1:], topic.facet_ids, strict=True))
-    facets = tuple(
-        _with_known_references(facet, _by_key(facets)) if about.borrowed else facet
-        for facet, about in zip(facets, topic.facets, strict=True)
-    )
-    _check_references(texts[:1], (verdicts,))
-    _check_references(texts[1:], facets)
+    terms = _TermNumbers(lists)
+    verdicts = _verdicts(screen, terms)
+    facets = tuple(_facet(text, name) for text, name in zip(texts, topic.facet_ids, strict=True))
+    _check_references(texts, facets, frozenset(facet.id for facet in topic.facets if facet.borrowed))
     topic.check_values({facet.facet: [value.id for value in facet.values] for facet in facets})
-    source = json.dumps([text.data for text in (phrases, *texts)], ensure_ascii=False, sort_keys=True)
+    source = json.dumps([text.data for text in (phrases, screen, *texts)], ensure_ascii=False, sort_keys=True)
+    by_key = {(SCREEN, value.id): value for value in verdicts.values}
+    read = {field for value in verdicts.values for rule in value.rules for field in (*rule.fields, "title")}
+    rules = json.dumps([phrases.data, screen.data], ensure_ascii=False, sort_keys=True)
     return Taxonomy(
-        hashlib.sha256(source.encode()).hexdigest()[:16],
+        _digest(source + topic.intervention + weights_digest() + repr(learnt)),
         facets,
         verdicts,
-        _ruleset(_by_key((verdicts,)), screen_terms.terms),
-        _ruleset(_by_key(facets), tag_terms.terms),
-        {key: digest for text in texts for key, digest in _value_digests(text.data, lists)},
+        Ruleset(by_key, phrase_matching.Finder(terms.terms), tuple(field for field in FIELDS if field in read)),
         topic,
+        dict.fromkeys(by_key, _digest(rules)),
+        {facet: written for facet, written in learnt if written},
     )
 
 
-def _with_known_references(facet: Facet, known: Mapping[ValueKey, Value]) -> Facet:
-    """A facet of another topic without what its rules say about facets that this topic does not have."""
-    values = []
-    for value in facet.values:
-        rules = []
-        for rule in value.rules:
-            given = tuple(choice for choice in rule.given if all(key in known for key in choice))
-            if given or not rule.given:
-                unless = tuple(key for key in rule.unless if key in known)
-                rules.append(replace(rule, given=given, unless=unless))
-        values.append(replace(value, rules=tuple(rules)))
-    return replace(facet, values=tuple(values))
-
-
-def _by_key(facets: tuple[Facet, ...]) -> dict[ValueKey, Value]:
-    return {(facet.facet, value.id): value for facet in facets for value in facet.values}
-
-
-def _value_digests(data: Any, lists: Mapping[str, Sequence[str]]) -> Iterator[tuple[ValueKey, str]]:
-    """Each value of a facet file with a digest of its rules and of the phrase lists they use."""
-    for value in data["values"]:
-        written = json.dumps(value["rules"], ensure_ascii=False, sort_keys=True)
-        used: dict[str, Sequence[str]] = {}
-        pending = _LIST.findall(written)
-        while pending:
-            name = pending.pop()
-            if name not in used and name in lists:
-                used[name] = lists[name]
-                pending += _LIST.findall(json.dumps(lists[name], ensure_ascii=False))
-        source = written + json.dumps(used, ensure_ascii=False, sort_keys=True)
-        yield (data["facet"], value["id"]), hashlib.sha256(source.encode()).hexdigest()[:16]
-
-
-def _term_numbers(rule: Rule) -> Iterator[int]:
-    for numbers in (rule.any, rule.all, rule.none, rule.except_, rule.title, rule.not_title):
-        yield from numbers
-
-
-def _renumbered(rule: Rule, new: Mapping[int, int]) -> Rule:
-    def numbers(old: tuple[int, ...]) -> tuple[int, ...]:
-        return tuple(new[number] for number in old)
-
-    return replace(
-        rule,
-        any=numbers(rule.any),
-        all=numbers(rule.all),
-        none=numbers(rule.none),
-        except_=numbers(rule.except_),
-        title=numbers(rule.title),
-        not_title=numbers(rule.not_title),
-    )
-
-
-def _ruleset(values: Mapping[ValueKey, Value], parsed: Sequence[phrase_matching.Term]) -> Ruleset:
-    read = {field for value in values.values() for rule in value.rules for field in (*rule.fields, "title")}
-    by_term: dict[int, dict[int, None]] = {}
-    always: dict[int, None] = {}
-    for place, value in enumerate(values.values()):
-        for rule in value.rules:
-            # Without one of these terms the rule cannot apply: one of `any` or `title`, or the first of `all`.
-            required = rule.any or rule.title or rule.all[:1]
-            for number in required:
-                by_term.setdefault(number, {})[place] = None
-            if not required:
-                always[place] = None
-    return Ruleset(
-        values,
-        phrase_matching.Finder(parsed),
-        tuple(field for field in FIELDS if field in read),
-        tuple(values),
-        {number: tuple(places) for number, places in by_term.items()},
-        tuple(always),
-    )
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 class _TermNumbers:
@@ -318,13 +389,11 @@ class _RuleEntry(_Strict):
     except_: list[_Sentence] = Field(default=[], alias="except")
     title: list[_Sentence] = []
     not_title: list[_Sentence] = []
-    given: list[_Sentence] = []
-    unless: list[_Sentence] = []
     fields: list[_Sentence] = list(TEXT_FIELDS)
     because: _Sentence | None = None
 
 
-class _ValueEntry(_Strict):
+class _VerdictEntry(_Strict):
     id: Id
     label: _Sentence
     means: _Sentence
@@ -333,9 +402,42 @@ class _ValueEntry(_Strict):
     counterexamples: list[_Sentence] = Field(min_length=1)
 
 
+class _ScreenFile(_Strict):
+    facet: _Sentence
+    label: _Sentence
+    values: list[_VerdictEntry] = Field(min_length=1)
+
+
+_Years = Annotated[float, Field(strict=False, ge=0, le=120)]
+
+
+class _AgesEntry(_Strict):
+    from_: _Years = Field(default=0, alias="from")
+    to: _Years = 120
+
+
+class _ValueEntry(_Strict):
+    id: Id
+    label: _Sentence
+    means: _Sentence
+    words: list[_Sentence] = []
+    instruments: list[_Sentence] = []
+    loose: list[_Sentence] = []
+    not_: list[_Sentence] = Field(default=[], alias="not")
+    ages: _AgesEntry | None = None
+    with_: list[_Sentence] = Field(default=[], alias="with")
+    gives_way_to: list[_Sentence] = []
+    text: TextKind | None = None
+    records: list[_Sentence] = []
+    examples: list[_Sentence] = Field(min_length=2)
+    counterexamples: list[_Sentence] = Field(min_length=1)
+
+
 class _FacetFile(_Strict):
     facet: _Sentence
     label: _Sentence
+    about: About
+    general: _Sentence | None = None
     values: list[_ValueEntry] = Field(min_length=1)
 
 
@@ -344,9 +446,13 @@ class _PhrasesFile(_Strict):
 
 
 _PHRASES_SHAPE = "write it like `lists: {name: [term, term]}`"
+_SCREEN_SHAPE = (
+    "write it like `values: [{id, label, means, rules: [{id, any, all, none, except, title, not_title, fields, because}], "
+    "examples: two or more, counterexamples: one or more}]`"
+)
 _FACET_SHAPE = (
-    "write it like `values: [{id, label, means, rules: [{id, any, all, none, except, title, not_title, given, "
-    "unless, fields, because}], examples: two or more, counterexamples: one or more}]`"
+    "write it like `about: measure` and `values: [{id, label, means, words, instruments, loose, not, ages, with, "
+    "gives_way_to, text, records, examples: two or more, counterexamples: one or more}]`"
 )
 
 
@@ -362,21 +468,72 @@ def _phrase_lists(text: YamlText) -> dict[str, list[str]]:
     return lists
 
 
-def _facet(text: YamlText, name: str, numbers: _TermNumbers) -> Facet:
-    file = validated(_FacetFile, text, remedy=_FACET_SHAPE)
-    if file.facet != name:
-        raise text.complain(("facet",), f"this file is the facet {name!r}; write `facet: {name}`")
-    values: list[Value] = []
+def _verdicts(text: YamlText, numbers: _TermNumbers) -> Verdicts:
+    file = validated(_ScreenFile, text, remedy=_SCREEN_SHAPE)
+    _check_name(text, file.facet, SCREEN)
+    values: list[Verdict] = []
     lines: dict[str, int] = {}
     for i, entry in enumerate(file.values):
         _refuse_repeated(text, ("values", i, "id"), entry.id, lines)
         rules = []
         for j, rule in enumerate(entry.rules):
             _refuse_repeated(text, ("values", i, "rules", j, "id"), f"{entry.id}/{rule.id}", lines)
-            rules.append(_rule(text, ("values", i, "rules", j), rule, numbers, name))
+            rules.append(_rule(text, ("values", i, "rules", j), rule, numbers))
         texts = (tuple(entry.examples), tuple(entry.counterexamples))
-        values.append(Value(entry.id, entry.label, entry.means, tuple(rules), *texts))
-    return Facet(name, file.label, tuple(values))
+        values.append(Verdict(entry.id, entry.label, entry.means, tuple(rules), *texts))
+    return Verdicts(SCREEN, file.label, tuple(values))
+
+
+def _facet(text: YamlText, name: str) -> Facet:
+    file = validated(_FacetFile, text, remedy=_FACET_SHAPE)
+    _check_name(text, file.facet, name)
+    values: list[Value] = []
+    lines: dict[str, int] = {}
+    for i, entry in enumerate(file.values):
+        _refuse_repeated(text, ("values", i, "id"), entry.id, lines)
+        for key, terms in (
+            ("words", entry.words),
+            ("instruments", entry.instruments),
+            ("loose", entry.loose),
+            ("not", entry.not_),
+        ):
+            for j, term in enumerate(terms):
+                try:
+                    term_forms(term)
+                except ValueError as error:
+                    raise text.complain(("values", i, key, j), str(error)) from None
+        if not (entry.words or entry.instruments or entry.loose or entry.ages or entry.with_ or entry.records):
+            raise text.complain(
+                ("values", i),
+                f"the value {entry.id!r} has no words; give it `words:`, `instruments:`, `loose:`, `ages:` or `with:`",
+            )
+        ages = (float(entry.ages.from_), float(entry.ages.to)) if entry.ages else None
+        if ages and ages[0] > ages[1]:
+            raise text.complain(("values", i, "ages"), "`from:` is greater than `to:`; swap them")
+        values.append(
+            Value(
+                entry.id,
+                entry.label,
+                entry.means,
+                tuple(entry.words),
+                tuple(entry.instruments),
+                tuple(entry.loose),
+                tuple(entry.not_),
+                ages,
+                tuple(_value_key(written, name) for written in entry.with_),
+                tuple(entry.gives_way_to),
+                entry.text,
+                tuple(entry.records),
+                tuple(entry.examples),
+                tuple(entry.counterexamples),
+            )
+        )
+    return Facet(name, file.label, tuple(values), file.about, file.general)
+
+
+def _check_name(text: YamlText, written: str, name: str) -> None:
+    if written != name:
+        raise text.complain(("facet",), f"this file is the facet {name!r}; write `facet: {name}`")
 
 
 def _refuse_repeated(text: YamlText, loc: Loc, name: str, lines: dict[str, int]) -> None:
@@ -385,14 +542,12 @@ def _refuse_repeated(text: YamlText, loc: Loc, name: str, lines: dict[str, int])
     lines[name] = text.line(loc)
 
 
-def _rule(text: YamlText, loc: Loc, entry: _RuleEntry, numbers: _TermNumbers, facet: str) -> Rule:
-    if not (entry.any or entry.all or entry.title or entry.given):
-        raise text.complain(
-            loc, f"the rule {entry.id!r} requires nothing; give it `any:`, `all:`, `title:` or `given:`"
-        )
-    for i, field in enumerate(entry.fields):
-        if field not in FIELDS:
-            raise text.complain((*loc, "fields", i), f"there is no field {field!r}; the fields are {', '.join(FIELDS)}")
+def _rule(text: YamlText, loc: Loc, entry: _RuleEntry, numbers: _TermNumbers) -> Rule:
+    if not (entry.any or entry.all or entry.title):
+        raise text.complain(loc, f"the rule {entry.id!r} requires nothing; give it `any:`, `all:` or `title:`")
+    for i, name in enumerate(entry.fields):
+        if name not in FIELDS:
+            raise text.complain((*loc, "fields", i), f"there is no field {name!r}; the fields are {', '.join(FIELDS)}")
     by_key: dict[str, tuple[int, ...]] = {}
     lists = (entry.any, entry.all, entry.none, entry.except_, entry.title, entry.not_title)
     for key, written in zip(_TERM_KEYS, lists, strict=True):
@@ -411,8 +566,6 @@ def _rule(text: YamlText, loc: Loc, entry: _RuleEntry, numbers: _TermNumbers, fa
         except_=by_key["except"],
         title=by_key["title"],
         not_title=by_key["not_title"],
-        given=tuple(tuple(_value_key(part, facet) for part in choice.split(" + ")) for choice in entry.given),
-        unless=tuple(_value_key(written, facet) for written in entry.unless),
         fields=tuple(entry.fields),
         because=entry.because,
     )
@@ -424,44 +577,30 @@ def _value_key(written: str, facet: str) -> ValueKey:
     return (name if colon else facet, value)
 
 
-def _check_references(texts: list[YamlText], facets: tuple[Facet, ...]) -> None:
-    """ConfigError unless `given` and `unless` name values that exist, and no value depends on itself."""
-    known = _by_key(facets)
+def _check_references(texts: Sequence[YamlText], facets: tuple[Facet, ...], borrowed: Collection[str]) -> None:
+    """ConfigError unless `general`, `with` and `gives_way_to` name values that exist. `borrowed` facets of another topic may name
+    values of facets that this topic does not have: these never apply."""
+    known = {(facet.facet, value.id) for facet in facets for value in facet.values}
     for text, facet in zip(texts, facets, strict=True):
+        own = [value.id for value in facet.values]
+        if facet.general is not None and facet.general not in own:
+            raise text.complain(("general",), f"there is no value {facet.general!r}{nearest(facet.general, own)}")
         for i, value in enumerate(facet.values):
-            for j, rule in enumerate(value.rules):
-                for key in _values_named_by(rule):
-                    if key not in known:
-                        name = ":".join(key)
-                        hint = nearest(name, map(":".join, known))
-                        raise text.complain(("values", i, "rules", j), f"there is no value {name!r}{hint}")
-            if cycle := _cycle((facet.facet, value.id), known):
-                raise text.complain(
-                    ("values", i),
-                    f"`given` and `unless` run in a circle ({' → '.join(map(':'.join, cycle))}); remove one of them",
-                )
-
-
-def _values_named_by(rule: Rule) -> Iterator[ValueKey]:
-    """The values under `given` and `unless`."""
-    for choice in rule.given:
-        yield from choice
-    yield from rule.unless
-
-
-def _cycle(start: ValueKey, known: dict[ValueKey, Value]) -> list[ValueKey] | None:
-    """The values by which `start` depends on itself, from `start` to `start`; None when it does not."""
-    done: set[ValueKey] = set()
-
-    def walk(key: ValueKey, path: list[ValueKey]) -> list[ValueKey] | None:
-        for rule in known[key].rules if key in known else ():
-            for other in _values_named_by(rule):
-                if other == start:
-                    return [*path, other]
-                if other not in done:
-                    done.add(other)
-                    if found := walk(other, [*path, other]):
-                        return found
-        return None
-
-    return walk(start, [start])
+            for j, other in enumerate(value.gives_way_to):
+                if other not in own:
+                    raise text.complain(
+                        ("values", i, "gives_way_to", j), f"there is no value {other!r}{nearest(other, own)}"
+                    )
+            for j, key in enumerate(value.with_):
+                name = ":".join(key)
+                if facet.facet in borrowed and key[0] not in {other.facet for other in facets}:
+                    continue
+                if key not in known:
+                    raise text.complain(
+                        ("values", i, "with", j), f"there is no value {name!r}{nearest(name, map(':'.join, known))}"
+                    )
+                if facet.general is None or key[0] == facet.facet:
+                    raise text.complain(
+                        ("values", i, "with", j),
+                        "`with` needs `general:` in its facet, and names a value of another facet",
+                    )

@@ -35,6 +35,7 @@ SCREEN_FILE = "screen.yaml"
 PHRASES_FILE = "shared_phrases.yaml"
 SOURCES_FILE = "sources.yaml"
 ACCURACY_FILE = "accuracy.csv"
+WORD_WEIGHTS_FILE = "word_weights.json"
 RECORDS = "bundled_records/records.jsonl.gz"
 
 _OF_TABLES = (

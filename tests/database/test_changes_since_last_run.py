@@ -36,7 +36,7 @@ from evidence.publish import serve
 from evidence.review.record_decision import add_decisions
 from evidence.rules.taxonomy import Taxonomy
 from tests.builders import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, FakeRecordSource, message, person
-from tests.harvest.test_rejudge import edited
+from tests.edited_topic import add, edited, only_psychotherapy
 
 CONFIG = sources.check(strict_yaml.parse(SMALL_YAML, "s.yaml"))
 ATOM = "{http://www.w3.org/2005/Atom}"
@@ -193,10 +193,7 @@ async def test_judge_announces_verdicts_and_reopened_decisions(review: Review, t
     two = [message(f"10.5555/t.{n}", f"Interpersonal therapy for depression {n}", 2001) for n in range(2)]
     review.sync(*WORKS, *two)
     review.decide(LIPSITZ["DOI"], "include")
-    narrower = {
-        "screen": lambda t: t.replace('          - "{ipt-name}"\n', "          - interpersonal psychotherap*\n", 1)
-    }
-    review.book = edited(tmp_path / "rules", **narrower)
+    review.book = edited(tmp_path / "rules", screen=only_psychotherapy)
     changes = review.judge()
     assert {row["doi"] for row in changes if row["what"] == "verdict"} == {"10.5555/t.0", "10.5555/t.1"}
     assert [row["doi"] for row in changes if row["what"] == "reopened"] == [LIPSITZ["DOI"]]
@@ -212,10 +209,10 @@ async def test_changes_of_tags_are_shown_on_request_and_are_not_in_the_feed(revi
     many = [message(f"10.5555/n.{n}", f"Interpersonal psychotherapy in Ruritania {n}", 2001) for n in range(100)]
     review.sync(*WORKS, *many)
     feed, page = await review.feed(), await review.page("/changes")
-    review.book = edited(tmp_path / "rules", delivery_format=lambda t: t.replace("any: [", "any: [ruritania*, ", 1))
+    review.book = edited(tmp_path / "rules", population=add("veterans", "words", "Ruritania"))
     changes = review.judge()
     assert changes_since_last_run.counts_by_kind(changes) == {"tags": 100}
-    assert all(row["before"] is None and row["after"].startswith("format:") for row in changes)
+    assert all(row["before"] is None and row["after"].startswith("population:veterans") for row in changes)
     assert await review.feed() == feed
     assert re.sub(r"\d+", "", await review.page("/changes")) == re.sub(r"\d+", "", page)
     assert len(review.changes()) == 104

@@ -29,7 +29,7 @@ from evidence.publish import serve
 from evidence.review.record_decision import add_decisions
 from evidence.rules.taxonomy import Taxonomy
 from tests.builders import MARKOWITZ, SMALL_YAML, STANGIER, FakeRecordSource, message
-from tests.harvest.test_rejudge import edited
+from tests.edited_topic import edited, only_psychotherapy
 
 SOURCES = (("by-name", "search"), ("by-variant", "search"), ("article", "references"), ("files", "files"))
 DOIS = tuple(Doi(f"10.5555/w{n}") for n in range(8))
@@ -313,7 +313,7 @@ async def shown_on_site(db: Path, day: str | None) -> tuple[str, dict[str, int]]
 async def test_each_month_of_a_review_is_shown_later_as_it_was_shown_then(tmp_path: Path, book: Taxonomy) -> None:
     db, ledger = tmp_path / "evidence.db", tmp_path / "decisions.db"
     crossref = FakeRecordSource()
-    narrower = edited(tmp_path / "rules", screen=lambda t: t.replace('"{ipt-name}"', "interpersonal psychotherap*", 1))
+    narrower = edited(tmp_path / "rules", screen=only_psychotherapy)
 
     def month(number: int, rules: Taxonomy = book, text: str = SMALL_YAML) -> None:
         settings = sources.check(strict_yaml.parse(text, "s.yaml"))

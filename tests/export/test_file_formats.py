@@ -576,3 +576,28 @@ def test_an_unwritable_character_is_refused_or_replaced_on_request() -> None:
         list(file_formats.encode(["\ud800"], "utf-8"))
     with pytest.raises(ConfigError, match="only `replace`"):
         file_formats.encode(["x"], "latin-1:ignore")
+
+
+# ---------------------------------------------------------------- strength
+
+
+def test_every_format_for_people_says_which_tags_are_not_stated() -> None:
+    """Read back by other programs: RIS and BibTeX in notes, CSL-JSON in a list, CSV in columns."""
+    work = row(
+        tags={"variant": ("ipt",), "outcome": ("anxiety", "cost"), "design": ("rct",)},
+        likely_tags=("outcome:anxiety", "design:rct"),
+        implied_tags=("outcome:cost",),
+    )
+    (ris,) = read_ris(file_formats.ris([work]))
+    fields = {field.key: field.value for field in read_bibtex(file_formats.bibtex([work])).entries[0].fields}
+    (item,) = json.loads("".join(file_formats.csl_json([work])))
+    for note in (" ".join(ris["notes"]), fields["note"], item["note"]):
+        assert "likely rather than stated: outcome:anxiety; design:rct" in note
+        assert "only implied: outcome:cost" in note
+    assert item["custom"] == {"likely-tags": ["outcome:anxiety", "design:rct"], "implied-tags": ["outcome:cost"]}
+    (cells,) = read_csv(file_formats.csv_rows([work]))
+    assert (cells["likely_tags"], cells["implied_tags"]) == ("outcome:anxiety; design:rct", "outcome:cost")
+
+
+def test_a_work_with_stated_tags_alone_has_no_note_on_strength() -> None:
+    assert "implied" not in "".join(file_formats.ris([FULL])) and "likely" not in "".join(file_formats.bibtex([FULL]))

@@ -43,7 +43,7 @@ from evidence.review.record_decision import add_decisions
 from evidence.rules import taxonomy, topic
 from evidence.rules.taxonomy import Taxonomy
 from tests.builders import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, STANGIER, FakeRecordSource, message, person
-from tests.harvest.test_rejudge import edited
+from tests.edited_topic import edited, only_psychotherapy
 
 NEW_NAME = SMALL_YAML.replace("label: By name", "label: Anew")
 WITHOUT_SEARCH = SMALL_YAML[: SMALL_YAML.index("  - id: by-name")]
@@ -276,9 +276,7 @@ async def shown(db: Path, day: str | None) -> dict[str, Any]:
 def books() -> tuple[Taxonomy, ...]:
     """The shipped rules, and narrower ones."""
     with TemporaryDirectory() as folder:
-        narrower = edited(
-            Path(folder) / "rules", screen=lambda t: t.replace('"{ipt-name}"', "interpersonal psychotherap*", 1)
-        )
+        narrower = edited(Path(folder) / "rules", screen=only_psychotherapy)
     return taxonomy.load(), narrower
 
 

@@ -1,11 +1,12 @@
-"""After an edit of the rules: what the quick way leaves in the database is what judging everything anew would."""
+"""After an edit of the taxonomy: what the quick way leaves in the database is what judging everything anew would."""
 
 from __future__ import annotations
 
+import gzip
+import json
 import shutil
 import sqlite3
-from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +19,31 @@ from evidence.harvest.locked_run import FileInput, rejudge_database, run_sync
 from evidence.harvest.progress import NoProgress
 from evidence.rules import taxonomy, topic
 from evidence.rules.taxonomy import Taxonomy
+from tests.edited_topic import Edit, add, drop, edited, of
 
 SHIPPED = Path(evidence.__file__).parents[1] / "sources.yaml"
 TABLES = ("works", "tags", "reasons", "facets", "rule_marks", "duplicates")
 APART = {"first_run", "changed_run"}
+WORKS = 120
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
-def edited(folder: Path, **edits: Callable[[str], str]) -> Taxonomy:
-    """The bundled rules with the text of some files edited: `study_design=lambda text: …`."""
-    shutil.copytree(topic.load().folder, folder)
-    for name, edit in edits.items():
-        path = folder / f"{name}.yaml"
-        text = path.read_text(encoding="utf-8")
-        assert edit(text) != text
-        path.write_text(edit(text), encoding="utf-8")
-    return taxonomy.load(folder)
+def halve(file: Any) -> None:
+    """Take every second word, scale and loose word from every value that has several."""
+    for entry in file["values"]:
+        for key in ("words", "instruments", "loose"):
+            if len(entry.get(key, ())) > 1:
+                entry[key] = entry[key][::2]
+
+
+def remove_cost(file: Any) -> None:
+    file["values"] = [entry for entry in file["values"] if entry["id"] != "cost"]
+
+
+def ungroup_cost(file: Any) -> None:
+    for facet in file["facets"]:
+        for group in facet.get("groups", ()):
+            group["values"] = [value for value in group["values"] if value != "cost"]
 
 
 def contents(db: Path) -> dict[str, list[Any]]:
@@ -45,72 +56,123 @@ def contents(db: Path) -> dict[str, list[Any]]:
     return found
 
 
-def harvest(folder: Path, book: Taxonomy, clock: Callable[[], datetime]) -> Path:
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Bundled records. Every second one gets an abstract, made of the titles that follow it: the words of the field."""
+    lines = gzip.decompress(topic.load().records_path.read_bytes()).decode().splitlines()
+    found = [json.loads(line) for line in lines[:WORKS]]
+    titles = [record["title"][0] for record in found]
+    for place, record in enumerate(found[::2]):
+        record["abstract"] = "<jats:p>" + ". ".join(titles[2 * place + 1 : 2 * place + 7]) + ".</jats:p>"
+    path = tmp_path_factory.mktemp("records") / "records.jsonl"
+    path.write_text("".join(json.dumps(record) + "\n" for record in found), encoding="utf-8")
+    return path
+
+
+def harvest(folder: Path, records: Path, book: Taxonomy) -> Path:
+    folder.mkdir(exist_ok=True)
     db = folder / "evidence.db"
-    files = FileInput("snapshot", topic.load().snapshot())
-    run_sync(db, folder / "decisions.db", sources.load(SHIPPED), book, clock, NoProgress(), files=files)
+    files = FileInput("files", (records,))
+    run_sync(db, folder / "decisions.db", sources.load(SHIPPED), book, lambda: NOW, NoProgress(), files=files)
     return db
+
+
+@pytest.fixture(scope="module")
+def harvested(tmp_path_factory: pytest.TempPathFactory, records: Path) -> Path:
+    return harvest(tmp_path_factory.mktemp("harvested"), records, taxonomy.load())
+
+
+@pytest.fixture
+def db(harvested: Path, tmp_path: Path) -> Path:
+    """A database of its own, judged by the bundled taxonomy."""
+    return Path(shutil.copytree(harvested.parent, tmp_path / "review")) / harvested.name
+
+
+def rejudge(db: Path, book: Taxonomy) -> int:
+    return rejudge_database(db, db.with_name("decisions.db"), book, lambda: NOW)[0]
 
 
 @pytest.mark.parametrize(
     "edits",
     [
-        {"delivery_format": lambda t: t.replace("any: [", "any: [randomi*, ", 1)},
-        {"shared_phrases": lambda t: t.replace("\n  ", "\n  # nothing but a comment\n  ", 1)},
-        {"study_design": lambda t: t.replace("randomi", "randomly-not", 3)},
-        {"screen": lambda t: t.replace("counterexamples:", "counterexamples:\n      - A new one that says nothing", 1)},
-        {"screen": lambda t: t.replace('          - "{ipt-name}"\n', "          - interpersonal psychotherap*\n", 1)},
-        {"therapy_variant": lambda t: t.replace("label: ", "label: New ", 2)},
-        {"shared_phrases": lambda t: t.replace("    - grief\n", "    - griefless\n")},
+        {"format": add("group", "words", "schizophreni*")},
+        {"format": lambda file: of(file, "group").update(words=["in groups"])},
+        {"condition": add("depression", "not", "major depression", "postpartum depression")},
+        {"outcome": add("cost", "loose", "effectiveness"), "design": add("rct", "words", "follow-up")},
+        {"outcome": drop("depressive-symptoms", "instruments")},
+        {"population": lambda file: of(file, "older-adults").update(ages={"from": 30, "to": 90})},
+        {"variant": lambda file: of(file, "ipt-g").update(gives_way_to=["ipt-a"])},
+        {"variant": drop("ipt-a", "with")},
+        {"variant": lambda file: file.pop("general") and [entry.pop("with", None) for entry in file["values"]]},
+        {"comparator": lambda file: file.update(about="treatment")},
+        {"outcome": remove_cost, "topic": ungroup_cost},
+        {"variant": lambda file: of(file, "ipt").update(label="A new label")},
+        {"format": lambda file: of(file, "group")["counterexamples"].append("A new one that says nothing")},
+        {"screen": lambda file: of(file, "include")["rules"][0].update(any=["interpersonal psychotherap*"])},
+        {"shared_phrases": lambda file: file["lists"].update(therapy=["therapy"])},
+        *({facet: halve} for facet in topic.load().facet_ids),
     ],
     ids=[
-        "a term more",
-        "a comment",
-        "a term less",
-        "an example",
-        "screening narrower",
+        "words more",
+        "nearly no words",
+        "words that do not count",
+        "words of two facets",
+        "no scales",
+        "other ages",
+        "a value gives way",
+        "a value is not made of another",
+        "no value is general",
+        "words about something else",
+        "a value less",
         "a label",
-        "an open title silent",
+        "a counterexample",
+        "screening narrower",
+        "shared phrases fewer",
+        *(f"half of {facet}" for facet in topic.load().facet_ids),
     ],
 )
 def test_the_quick_way_ends_where_the_whole_way_does(
-    edits: dict[str, Callable[[str], str]], tmp_path: Path, book: Taxonomy, clock: Callable[[], datetime]
+    edits: dict[str, Edit], tmp_path: Path, db: Path, records: Path
 ) -> None:
     after = edited(tmp_path / "rules", **edits)
-    db = harvest(tmp_path / "a", book, clock)
-    rejudge_database(db, tmp_path / "a" / "decisions.db", after, clock)
-    anew = contents(harvest(tmp_path / "b", after, clock))
-    assert contents(db) == anew
+    rejudge(db, after)
+    assert contents(db) == contents(harvest(tmp_path / "anew", records, after))
 
 
-def test_only_works_that_say_something_else_are_written(
-    tmp_path: Path, book: Taxonomy, clock: Callable[[], datetime]
-) -> None:
-    db = harvest(tmp_path / "a", book, clock)
-    after = edited(tmp_path / "rules", delivery_format=lambda t: t.replace("any: [", "any: [parkinson*, ", 1))
-    assert len(after.values_changed_since(book.value_digests)) >= 1
-    assert rejudge_database(db, tmp_path / "a" / "decisions.db", after, clock)[0] == 258
+def test_a_comment_changes_nothing(tmp_path: Path, db: Path) -> None:
+    folder = Path(shutil.copytree(topic.load().folder, tmp_path / "rules"))
+    path = folder / "outcome.yaml"
+    path.write_text("# A comment.\n" + path.read_text(encoding="utf-8"), encoding="utf-8")
+    before = contents(db)
+    assert rejudge(db, taxonomy.load(folder)) == 0
+    assert contents(db) == before
+
+
+def test_only_works_that_say_something_else_are_written(tmp_path: Path, db: Path, book: Taxonomy) -> None:
+    after = edited(tmp_path / "rules", format=add("group", "words", "obesity"))
+    assert after.values_changed_since(book.value_marks) == {("format", "group")}
+    judged = rejudge(db, after)
     conn = open_evidence(db)
+    assert conn.execute("select count(*) from works").fetchone()[0] > 80
     last = conn.execute("select max(run) from runs").fetchone()[0]
-    written = conn.execute("select title from works where changed_run = ?", (last,)).fetchall()
-    assert 1 <= len(written) <= 5
-    assert all("Parkinson" in title for (title,) in written)
+    written = conn.execute("select title || coalesce(abstract, '') from works where changed_run = ?", (last,))
+    texts = [text for (text,) in written]
     conn.close()
+    assert 1 <= len(texts) <= judged <= 20
+    assert all("obesity" in text.lower() for text in texts)
 
 
-def test_what_asks_about_an_edited_value_is_touched_too(tmp_path: Path, book: Taxonomy) -> None:
-    asking = {
-        asked: said
-        for said, value in book.tagging.values.items()
-        for rule in value.rules
-        for asked in rule.unless
-        if asked != said
-    }
-    asked, said = next(iter(asking.items()))
-    changed = dict(book.value_digests) | {asked: "another"}
-    assert {asked, said} <= book.values_changed_since(changed)
-    assert book.values_changed_since(book.value_digests) == frozenset()
-    part = book.tagging.restricted_to([said])
-    assert {asked, said} <= set(part.values)
-    assert len(part.finder.terms) < len(book.tagging.finder.terms)
+def test_another_strength_alone_is_written_too(tmp_path: Path, db: Path) -> None:
+    said = "select doi, strength, certainty from tags where facet = 'format' and value = 'group' order by doi"
+    conn = sqlite3.connect(db)
+    before = conn.execute(said).fetchall()
+    with conn:
+        sql = "update tags set strength = 'implied', certainty = 0.2, how = 'so' where facet = 'format' and value = 'group'"
+        assert conn.execute(sql).rowcount > 0
+    assert conn.execute(said).fetchall() != before
+    # Another label: the tags are what they were, but their works are looked at again.
+    rejudge(db, edited(tmp_path / "rules", format=lambda file: of(file, "group").update(label="In a group")))
+    assert conn.execute(said).fetchall() == before
+    how = conn.execute("select how from tags where facet = 'format' and value = 'group'").fetchall()
+    assert all(sentence.startswith("In a group: ") for (sentence,) in how)
+    conn.close()

@@ -499,6 +499,22 @@ async def test_a_work_is_shown_with_its_words_notices_and_sources(sample: Path) 
     assert (await ds.client.get("/doi/10.1000/182")).status_code == 404
 
 
+async def test_a_work_says_how_sure_each_tag_is_and_lists_leave_out_what_is_implied(sample: Path) -> None:
+    page = (await get(sample, "/evidence/works/10~2E1001~2Farchpsyc~2E56~2E6~2E573")).text
+    assert "Anxiety: title only." in page
+    assert '<td class="strength">implied</td>' in page
+    assert "depressive-symptoms-named" not in page, "the rules and roles behind a tag are not for readers"
+    listed = "/evidence/works?verdict=include&_tag=outcome:anxiety"
+    assert "573" not in (await get(sample, f"{listed}&_size=max")).text
+    widened = (await get(sample, f"{listed}&_strength=stated,likely,implied")).text
+    assert '<span class="unseen"> (implied)</span>' in widened
+    assert "tags: stated or likely or implied ✕" in widened
+    chart = (await get(sample, "/map.svg?implied=1")).text
+    assert "only implied by design, condition or title" in chart
+    assert "1 more by implied tags" in chart
+    assert "implied" not in (await get(sample, "/map.svg")).text
+
+
 async def test_a_work_shows_the_other_records_of_it(tmp_path: Path) -> None:
     path = site_sample.make_sample(tmp_path / "evidence.db")
     with closing(sqlite3.connect(path)) as conn, conn:

@@ -197,7 +197,7 @@ def test_axe_finds_no_barrier(browser: Any, address: str, scheme: str, paths: tu
 
 # ---------------------------------------------------------------------- the reviewer's desk
 
-DESK_PAGES = ("/desk", "/desk?queue=second", "/desk?queue=again", "/desk/pairs", "/desk/said")
+DESK_PAGES = ("/desk", "/desk?queue=second", "/desk?queue=again", "/desk/pairs", "/desk/tags", "/desk/said")
 
 
 @pytest.fixture

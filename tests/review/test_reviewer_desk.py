@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from evidence.publish import immutable_copy, serve
 from evidence.review import reviewer_desk
 from evidence.review.record_decision import add_decisions
 from evidence.rules import topic
+from evidence.rules.tag import tag
 from evidence.rules.taxonomy import Taxonomy
 
 SHIPPED = Path(__file__).resolve().parents[2] / "sources.yaml"
@@ -140,7 +142,7 @@ async def test_only_reviewers_can_use_the_desk(db: Path, the_desk: reviewer_desk
     ds = await site(db)
     for who in (None, "M. Allory", ""):
         visitor = Browser(ds, who)
-        for path in ("/desk", "/desk/pairs", "/desk/said", "/desk/login?token=guess", "/desk/login"):
+        for path in ("/desk", "/desk/pairs", "/desk/tags", "/desk/said", "/desk/login?token=guess", "/desk/login"):
             assert (await visitor.get(path)).status_code == 403, (who, path)
         assert "/desk" not in (await visitor.get("/")).text
         await visitor.get("/evidence")
@@ -317,6 +319,42 @@ async def test_pairs_are_decided(db: Path, the_desk: reviewer_desk.Desk) -> None
     act = the_desk.decided_by(REVIEWER)[0]
     await browser.post("/desk/undo", doi=act.doi, made_at=act.made_at, back="pairs")
     assert "duplicate" not in {verdict(db, first)[0], verdict(db, other)[0]}
+
+
+async def test_likely_tags_are_confirmed_or_refused_the_most_doubtful_first(
+    db: Path, the_desk: reviewer_desk.Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "evidence.rules.judge.tag", lambda *given: tuple(replace(found, strength="stated") for found in tag(*given))
+    )
+    with closing(sqlite3.connect(db)) as conn, conn:
+        sql = """
+            select t.doi, t.facet, min(t.value) from tags t join works w on w.doi = t.doi
+            where w.verdict = 'include' and t.facet = ? group by t.doi order by t.doi limit 2
+        """
+        conn.execute("update tags set strength = 'stated'")
+        tags = [row for facet in ("outcome", "condition") for row in conn.execute(sql, (facet,))]
+        for number, row in enumerate(tags):
+            conn.execute(
+                "update tags set strength = 'likely', certainty = ?, how = ? where (doi, facet, value) = (?, ?, ?)",
+                (0.9 - number / 10, f"Sentence {number}.", *row),
+            )
+    first, second = tags[1], tags[0]  # the less certain one comes first; nobody is asked about conditions
+    assert the_desk.tags_to_check(topic.load()) == [first, second]
+    browser = Browser(await site(db), REVIEWER)
+    page = await browser.get("/desk/tags")
+    assert page.text.index("Sentence 1.") < page.text.index("Sentence 0.")
+    assert "<mark>" in page.text
+    answer = {"reason": "Read title and abstract", "back": "tags"}
+    await browser.post("/desk/decide", doi=first[0], tag=":".join(first[1:]), **answer)
+    after = await browser.post("/desk/decide", doi=second[0], had=":".join(second[1:]), **answer)
+    assert "No likely tags are waiting" in after.text
+    confirmed, refused = read_ledger(ledger(db))
+    assert [(d.action, d.facet, d.value) for d in (confirmed, refused)] == [("tag", *first[1:]), ("untag", *second[1:])]
+    with closing(open_evidence(db)) as conn:
+        sql = "select decided, strength, certainty, how from tags where (doi, facet, value) = (?, ?, ?)"
+        assert conn.execute(sql, first).fetchall() == [("person", "stated", None, None)]
+        assert conn.execute(sql, second).fetchall() == []
 
 
 async def test_a_decision_during_a_sync_is_kept_and_shows_later(

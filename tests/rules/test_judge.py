@@ -136,9 +136,10 @@ def test_each_field_is_prepared_once_for_screening_and_tagging(book: Taxonomy, m
     assert len(prepared) == len(set(prepared)) >= 2
 
 
-def test_a_verdict_turns_no_rule_on_tags(book: Taxonomy) -> None:
+def test_a_verdict_turns_no_rule_on_tags(book: Taxonomy, monkeypatch: pytest.MonkeyPatch) -> None:
     """Excluding a work is no reason to look at its tags again."""
     silent = replace(WORK, title="Unresolved grief of teenagers")
+    monkeypatch.setattr("evidence.rules.judge.tag", lambda *_: (Tag("problem_area", "grief", ()),))
     tag: dict[str, Any] = {"verdict": None, "facet": "problem_area", "value": "grief", "record": text_digest(silent)}
     for verdict in ("include", "exclude", "unsure"):
         decided = [said(verdict=verdict, record=text_digest(silent)), said("tag", rule_said="said", **tag)]

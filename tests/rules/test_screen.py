@@ -66,6 +66,46 @@ def test_the_letters_alone_never_include() -> None:
         assert screen(work("A report", f"{text}. {SILENT}"), BOOK).verdict != "include"
 
 
+@pytest.mark.parametrize(
+    "beside",
+    [
+        "Therapists describe how IPT was learnt under supervision.",
+        "Adherence to IPT was rated for research and training purposes.",
+        "Clients valued the sessions of IPT.",
+        "Implementing IPT in several countries met barriers.",
+        "IPT and the interpersonal psychological theory of suicide are compared.",
+        "IPT was given to depressed people with TB.",
+    ],
+)
+def test_the_letters_beside_words_of_therapy_never_exclude(beside: str) -> None:
+    assert screen(
+        work("A report", f"{beside} It was done over one year in three places by a small team of people."), BOOK
+    ).verdict in (
+        "unsure",
+        "include",
+    )
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        "Completion of IPT among people with TB.",
+        "IPT of malaria was given to pregnant women at antenatal visits.",
+        "Isoniazid preventive therapy (IPT) was taken by patients with depression.",
+        "The ipt gene of isopentenyl transferase was cloned.",
+    ],
+)
+def test_other_meanings_of_the_letters_exclude(beside: str) -> None:
+    assert screen(
+        work("A report", f"{beside} It was done over one year in three places by a small team of people."), BOOK
+    ).verdict == ("exclude")
+
+
+def test_the_name_in_full_outweighs_other_meanings_of_the_letters() -> None:
+    text = "Interpersonal psychotherapy (IPT) was given to depressed patients on isoniazid preventive therapy. " * 2
+    assert screen(work("A trial in Peru", text), BOOK).verdict == "include"
+
+
 @pytest.mark.parametrize("dash", "-\u2010\u2011\u2012\u2013\u2014\u2212")
 def test_every_dash_joins(dash: str) -> None:
     assert screen(work(f"Interpersonal{dash}psychotherapy"), BOOK).verdict == "include"

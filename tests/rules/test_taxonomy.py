@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 
 from evidence.errors import ConfigError
 from evidence.rules import taxonomy, topic
+from evidence.rules.taxonomy import TouchedTexts, Value
+from tests.rules.small_topic import write_topic
 
 BUNDLED = topic.load().folder
 
@@ -16,6 +19,11 @@ BUNDLED = topic.load().folder
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return Path(shutil.copytree(BUNDLED, tmp_path / "ipt"))
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    return write_topic(tmp_path / "small")
 
 
 def edit(folder: Path, name: str, before: str, after: str) -> None:
@@ -63,71 +71,132 @@ def test_a_comment_is_no_edit(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "before", "after", "complaint"),
     [
-        ("therapy_variant.yaml", "facet: variant", "facet: variation", "write `facet: variant`"),
-        ("therapy_variant.yaml", "label: Form of the therapy\n", "", "`label:` is missing; write it like"),
-        (
-            "therapy_variant.yaml",
-            "    means: IPT given to a group.\n",
-            "    meens: IPT given to a group.\n",
-            "unknown key 'meens'; did you mean 'means'?",
-        ),
-        ("therapy_variant.yaml", "  - id: ipt-g\n", "  - id: IPT G\n", "is not a valid id; write"),
-        ("therapy_variant.yaml", "  - id: ipt-g\n", "  - id: ipt\n", "is already on line"),
-        ("therapy_variant.yaml", "IPT-CM, ", '"(IPT-CM", ', "a bracket is not closed"),
-        (
-            "therapy_variant.yaml",
-            'given: ["population:perinatal"]',
-            'given: ["population:perinatle"]',
-            "did you mean 'population:perinatal'?",
-        ),
-        (
-            "therapy_variant.yaml",
-            'given: ["population:perinatal"]',
-            'given: ["variant:ipt-perinatal"]',
-            "run in a circle",
-        ),
-        (
-            "delivery_format.yaml",
-            "      - id: named\n",
-            "      - id: named\n        fields: [author]\n",
-            "there is no field 'author'",
-        ),
-        (
-            "delivery_format.yaml",
-            "      - id: named\n",
-            "      - id: named\n        colour: red\n",
-            "unknown key 'colour'; the known names are all, any, because",
-        ),
-        ("shared_phrases.yaml", "- psycho-therap*", "- psycho*therap", "must be at the end of a word"),
-        ("shared_phrases.yaml", "lists:", "list:", "unknown key 'list'; did you mean 'lists'?"),
-        ("problem_area.yaml", "    counterexamples:\n", "    counterexample:\n", "unknown key 'counterexample'"),
+        ("therapy.yaml", "facet: therapy", "facet: variation", "write `facet: therapy`"),
+        ("therapy.yaml", "label: therapy\n", "", "`label:` is missing; write it like"),
+        ("therapy.yaml", "  means: ipt.\n", "  meens: ipt.\n", "unknown key 'meens'; did you mean 'means'?"),
+        ("therapy.yaml", "  id: ipt-group\n", "  id: IPT G\n", "is not a valid id; write"),
+        ("therapy.yaml", "id: ipt-group", "id: ipt", "is already on line"),
+        ("therapy.yaml", "- IPT\n", "- (IPT\n", "a bracket is not closed"),
+        ("therapy.yaml", "- IPT\n", "- IPT <3> therapy\n", "a term is plain words"),
+        ("therapy.yaml", "- IPT\n", "- psycho*therapy\n", "`*` is allowed only at the end"),
+        ("therapy.yaml", "people:adolescents", "people:adolescent", "did you mean 'people:adolescents'?"),
+        ("therapy.yaml", "people:adolescents", "therapy:ipt-group", "names a value of another facet"),
+        ("therapy.yaml", "general: ipt\n", "", "`with` needs `general:`"),
+        ("therapy.yaml", "general: ipt\n", "general: ipd\n", "there is no value 'ipd'; did you mean 'ipt'?"),
+        ("therapy.yaml", "about: treatment", "about: treatments", "`about:`"),
+        ("people.yaml", "from: 12", "from: twelve", "`from:`"),
+        ("people.yaml", "from: 12", "from: 20", "`from:` is greater than `to:`"),
+        ("people.yaml", "  words:\n  - older adults\n", "", None),
+        ("outcome.yaml", "  words:\n  - cost*\n", "", "the value 'cost' has no words; give it `words:`, `instruments:`"),
+        ("outcome.yaml", "  examples:\n  - a\n", "  examples:\n", "needs at least 2"),
+        ("outcome.yaml", "- counterexamples:\n", "- counterexample:\n", "unknown key 'counterexample'"),
+        ("screen.yaml", "- id: named\n", "- id: named\n        fields: [author]\n", "there is no field 'author'"),
+        ("screen.yaml", "- id: named\n", "- id: named\n        colour: red\n", "unknown key 'colour'; the known names are all"),
+        ("screen.yaml", "      - id: named\n", "      - id: empty\n      - id: named\n", "requires nothing"),
     ],
-)
+)  # fmt: skip
 def test_a_complaint_names_file_line_and_remedy(
-    folder: Path, name: str, before: str, after: str, complaint: str
+    small: Path, name: str, before: str, after: str, complaint: str | None
 ) -> None:
-    edit(folder, name, before, after)
+    edit(small, name, before, after)
+    if complaint is None:  # ages alone are enough
+        assert taxonomy.load(small).digest
+        return
     with pytest.raises(ConfigError) as caught:
-        taxonomy.load(folder)
+        taxonomy.load(small)
     message = str(caught.value)
     assert f"{name}:" in message
     assert int(message.split(f"{name}:")[1].split(":")[0]) > 0
     assert complaint in message
 
 
-def test_a_rule_that_requires_nothing_is_refused(folder: Path) -> None:
-    edit(folder, "delivery_format.yaml", "      - id: named\n", "      - id: empty\n      - id: named\n")
-    with pytest.raises(ConfigError, match="requires nothing"):
+@pytest.mark.parametrize(
+    ("before", "after", "complaint"),
+    [
+        ("- psycho-therap*", "- psycho*therap", "must be at the end of a word"),
+        ("lists:", "list:", "unknown key 'list'; did you mean 'lists'?"),
+    ],
+)
+def test_shared_phrases_are_checked_too(folder: Path, before: str, after: str, complaint: str) -> None:
+    edit(folder, "shared_phrases.yaml", before, after)
+    with pytest.raises(ConfigError, match=re.escape(complaint)):
         taxonomy.load(folder)
 
 
-def test_too_few_examples_are_refused(folder: Path) -> None:
-    path = folder / "problem_area.yaml"
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    at = next(i for i, line in enumerate(lines) if line == "    examples:\n")
-    path.write_text("".join(lines[: at + 1] + lines[at + 2 :]), encoding="utf-8")
-    with pytest.raises(ConfigError, match="needs at least 2"):
-        taxonomy.load(folder)
+def test_a_value_says_what_its_words_are(small: Path) -> None:
+    book = taxonomy.load(small)
+    facet = book.facet("outcome")
+    assert facet is not None
+    depression = next(value for value in facet.values if value.id == "depression")
+    assert isinstance(depression, Value)
+    assert depression.terms == (
+        "depressive symptoms", "Hamilton depression", "HAM-D", "depression", "depression clinic",
+    )  # fmt: skip
+    ages = {value.id: value.ages for value in book.values if value.ages}
+    assert ages == {"adolescents": (12, 17), "older": (60, 120)}
+    assert book.keys.index(("outcome", "depression")) == book.values.index(depression)
+    assert {book.keys[number] for number in book.studied} == {
+        ("therapy", name) for name in ("ipt", "ipt-group", "ipt-young")
+    }
+
+
+EDITS: dict[str, tuple[str, str, str, set[tuple[str, str]]]] = {
+    "a word": ("outcome.yaml", "- anxiety\n", "- anxiety\n  - worry\n", {("outcome", "anxiety")}),
+    "a scale": ("outcome.yaml", "- BAI\n", "- BAI\n  - GAD-7\n", {("outcome", "anxiety")}),
+    "ages": ("people.yaml", "from: 12", "from: 13", {("people", "adolescents")}),
+    "a label": ("outcome.yaml", "label: Anxiety", "label: Worry", {("outcome", "anxiety")}),
+    "a meaning": ("outcome.yaml", "means: anxiety.", "means: Worry.", set()),
+    "what words are about": ("design.yaml", "about: design", "about: theme", {("design", "rct")}),
+    "another value to be made with": ("therapy.yaml", "people:adolescents", "people:older", {("therapy", "ipt-young")}),
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_a_mark_changes_with_what_a_value_depends_on(small: Path, name: str) -> None:
+    before = taxonomy.load(small)
+    file, old, new, expected = EDITS[name]
+    edit(small, file, old, new)
+    after = taxonomy.load(small)
+    assert after.values_changed_since(before.value_marks) == expected
+    assert after.digest != before.digest
+    assert after.values_changed_since(after.value_marks) == frozenset()
+
+
+def test_another_studied_intervention_is_another_reading_of_every_value(small: Path) -> None:
+    before = taxonomy.load(small)
+    edit(small, "topic.yaml", "intervention: therapy", "intervention: versus")
+    after = taxonomy.load(small)
+    assert after.digest != before.digest
+    assert after.values_changed_since(before.value_marks) == after.tags
+
+
+def test_only_texts_with_a_word_of_an_edited_value_are_touched(small: Path) -> None:
+    before = taxonomy.load(small).value_marks
+    edit(small, "outcome.yaml", "- anxiety\n", "- worries\n")
+    after = taxonomy.load(small).value_marks
+    texts = TouchedTexts({("outcome", "anxiety")}, before, after)
+    assert texts.touched("Anxiety disorders", None), "a word that was taken out"
+    assert texts.touched(None, "Much worry was seen."), "a word that is new, in another form"
+    assert not texts.touched("A note", "The BAI was used."), "a word that stayed"
+    assert not texts.touched("Depressive symptoms", "The HAM-D was used.")
+    assert not TouchedTexts(set(), before, after).touched("Anxiety", "Worry")
+
+
+def test_all_words_of_a_value_count_where_it_is_read_differently(small: Path) -> None:
+    before = taxonomy.load(small).value_marks
+    edit(small, "outcome.yaml", "about: measure", "about: theme")
+    edit(small, "outcome.yaml", "- anxiety\n", "- worries\n")
+    after = taxonomy.load(small).value_marks
+    texts = TouchedTexts({("outcome", "anxiety")}, before, after)
+    assert texts.touched("A note", "The BAI was used.")
+    assert texts.touched("Anxiety", None) and texts.touched("Worry", None)
+
+
+def test_every_text_is_touched_where_ages_or_another_tag_can_make_the_value(small: Path) -> None:
+    marks = taxonomy.load(small).value_marks
+    for key in (("people", "older"), ("therapy", "ipt-young")):
+        assert TouchedTexts({key}, marks, marks).touched("A note on trains", None)
+    assert not TouchedTexts({("screen", "include")}, marks, marks).touched("A note on trains", None)
 
 
 def test_a_missing_file_is_named(folder: Path) -> None:

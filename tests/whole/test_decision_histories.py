@@ -100,10 +100,7 @@ def books() -> tuple[Taxonomy, ...]:
 
 def _without(book: Taxonomy, gone: tuple[str, str]) -> Taxonomy:
     facets = tuple(replace(f, values=tuple(v for v in f.values if (f.facet, v.id) != gone)) for f in book.facets)
-    digests = {key: digest for key, digest in book.value_digests.items() if key != gone}
-    part = book.tagging.restricted_to([said for said in book.tagging.order if said != gone])
-    assert gone not in part.values
-    return replace(book, facets=facets, tagging=part, value_digests=digests, digest=f"{gone[1]:0<16.16}")
+    return replace(book, facets=facets, digest=f"{gone[1]:0<16.16}")
 
 
 def _renamed(book: Taxonomy, old: tuple[str, str], new: tuple[str, str]) -> Taxonomy:
@@ -111,10 +108,7 @@ def _renamed(book: Taxonomy, old: tuple[str, str], new: tuple[str, str]) -> Taxo
         replace(f, values=tuple(replace(v, id=new[1]) if (f.facet, v.id) == old else v for v in f.values))
         for f in book.facets
     )
-    values = {new if said == old else said: value for said, value in book.tagging.values.items()}
-    tagging = replace(book.tagging, values=values, order=tuple(new if s == old else s for s in book.tagging.order))
-    digests = {new if key == old else key: digest for key, digest in book.value_digests.items()}
-    return replace(book, facets=facets, tagging=tagging, value_digests=digests, digest="e" * 16)
+    return replace(book, facets=facets, digest="e" * 16)
 
 
 class Copy(Review):

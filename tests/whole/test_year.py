@@ -25,7 +25,7 @@ from evidence.publish import immutable_copy
 from evidence.rules import taxonomy
 from evidence.rules.taxonomy import Taxonomy
 from tests import year as showing
-from tests.harvest.test_rejudge import edited
+from tests.edited_topic import edited, only_psychotherapy
 from tests.world import DAY, World
 from tests.year import SOURCES, VERDICTS, Copy, Given, Notice, same_work
 
@@ -47,9 +47,7 @@ YEARS = int(os.environ.get("EVIDENCE_YEARS", "0"))
 def books() -> tuple[Taxonomy, Taxonomy]:
     """The rules, and rules for which `interpersonal therapy` is no name of the therapy."""
     with tempfile.TemporaryDirectory() as folder:
-        narrower = edited(
-            Path(folder) / "rules", screen=lambda t: t.replace('"{ipt-name}"', "interpersonal psychotherap*", 1)
-        )
+        narrower = edited(Path(folder) / "rules", screen=only_psychotherapy)
     return taxonomy.load(), narrower
 
 

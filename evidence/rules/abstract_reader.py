@@ -1,0 +1,236 @@
+"""A title and an abstract, read once for all values: sentences and mentions with their roles, arms, and signs for each value.
+
+It may not decide (`decide` does) and may not know people's decisions, the database or the network.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from evidence.rules.annotated_text import AnnotatedText
+from evidence.rules.arms import OTHER, Arm, read_arms
+from evidence.rules.cues import cue_reader
+from evidence.rules.mention_roles import TREATMENTS, About, TextKind, mention_role
+from evidence.rules.mentions import INSTRUMENT, LOOSE, Mention, Vocabulary
+from evidence.rules.negation import named_places, negated
+from evidence.rules.signs import (
+    TEXT_SIGN,
+    ReadMention,
+    company_signs,
+    joined_signs,
+    mention_signs,
+    sentence_number,
+    span_signs,
+    text_kind_signs,
+    title_signs,
+)
+
+SHORT_ABSTRACT = 500
+"""Characters below which an abstract is short: it rarely says what was measured."""
+OFTEN = 3
+"""Sentences in which a cue must stand to tell what kind of text this is."""
+
+
+@dataclass(frozen=True, slots=True)
+class FacetReading:
+    """How the mentions of one facet are read: what its words are about, and for each of its values (numbers of the vocabulary)
+    the values it gives way to. `general` is the value that any other goes before; `made`: a value → values of other facets, any
+    of which makes it of the general one. `text`: a value → the kind of text in which it is reported."""
+
+    facet: str
+    about: About
+    values: tuple[int, ...]
+    gives_way_to: Mapping[int, tuple[int, ...]]
+    general: int | None = None
+    made: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    text: Mapping[int, TextKind] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read in one work: the annotated fields, the arms, the mentions of each value (by number), and the signs for it (a
+    number with a bit for each, see `signs`). Mentions that the text negates give no signs."""
+
+    fields: tuple[AnnotatedText, ...]
+    arms: tuple[Arm, ...]
+    mentions: Mapping[int, tuple[ReadMention, ...]]
+    signs: Mapping[int, int]
+
+
+def read_abstract(
+    title: str | None,
+    abstract: str | None,
+    vocabulary: Vocabulary,
+    facets: Sequence[FacetReading],
+    studied: frozenset[int],
+) -> Reading:
+    """Read a title, an abstract, or both. `studied` are the values that the topic is about (its interventions)."""
+    cues = cue_reader()
+    fields = tuple(AnnotatedText(name, text, cues) for name, text in (("title", title), ("abstract", abstract)) if text)
+    found = vocabulary.mentions([field.normal for field in fields])
+    about = {number: facet.about for facet in facets for number in facet.values}
+    treatments = frozenset(number for number, kind in about.items() if kind in TREATMENTS)
+    arms, arm_signs = read_arms(fields, found, treatments, studied)
+    read = _read_mentions(fields, found, arm_signs, about)
+    mentions = {
+        number: affirmed
+        for number, of_value in read.items()
+        if (affirmed := [mention for mention in of_value if not mention.negated])
+    }
+    whole, kinds = _text_signs(fields)
+    if len(arms) > 1:
+        whole |= TEXT_SIGN["a comparison is made"]
+    if any(not arm.studied for arm in arms) or any(sign & OTHER for signs in arm_signs for sign in signs.values()):
+        whole |= TEXT_SIGN["another treatment is compared"]
+    if treatments.isdisjoint(mentions):
+        whole |= TEXT_SIGN["no treatment named"]
+    spans = Counter(_span(mention) for of_value in mentions.values() for mention in of_value)
+    shared = {number for number, of_value in mentions.items() if any(spans[_span(m)] > 1 for m in of_value)}
+    signs = {
+        number: of_value | whole | (TEXT_SIGN["its words name something else too"] if number in shared else 0)
+        for facet in facets
+        for number, of_value in _facet_signs(facet, mentions, kinds).items()
+    }
+    return Reading(fields, arms, {number: tuple(of_value) for number, of_value in read.items()}, signs)
+
+
+def _span(read: ReadMention) -> tuple[int, int, int]:
+    return read.field, read.mention.first, read.mention.last
+
+
+def _read_mentions(
+    fields: Sequence[AnnotatedText],
+    found: Sequence[Sequence[Mention]],
+    arm_signs: Sequence[Mapping[Mention, int]],
+    about: Mapping[int, About],
+) -> dict[int, list[ReadMention]]:
+    """The mentions with their roles and signs, by value."""
+    mentions: dict[int, list[ReadMention]] = {}
+    for place, (text, of_field, of_arms) in enumerate(zip(fields, found, arm_signs, strict=True)):
+        named = named_places(of_field)
+        of_spans: dict[tuple[int, int], tuple[int, int, int, int, int]] = {}
+        for mention in of_field:
+            span = mention.first, mention.last
+            if span not in of_spans:
+                sentence = sentence_number(text, mention.first)
+                near = text.before(mention.first) | text.after(mention.last)
+                clause = text.clause_masks[text.clause_of[mention.first]]
+                in_work = (place << 20) + text.sentence_of[mention.first]
+                of_spans[span] = sentence, near, clause, in_work, span_signs(text, *span, sentence)
+            sentence, near, clause, in_work, signs = of_spans[span]
+            in_arms = of_arms.get(mention, 0)
+            role = mention_role(text, mention, about[mention.value], in_arms, near, clause)
+            inside = about[mention.inside] if mention.inside >= 0 else None
+            signs |= mention_signs(mention, role, sentence, in_arms, inside)
+            no = negated(text, mention, named)
+            mentions.setdefault(mention.value, []).append(
+                ReadMention(mention, place, role, sentence, in_work, signs, no)
+            )
+    return mentions
+
+
+def _text_signs(fields: Sequence[AnnotatedText]) -> tuple[int, frozenset[TextKind]]:
+    """The signs of a text as a whole, and what kinds of text it is."""
+    title = next((field for field in fields if field.field == "title"), None)
+    abstract = next((field for field in fields if field.field == "abstract"), None)
+    signs, in_title = (title_signs(title), title.sentence_masks[0]) if title is not None else (0, 0)
+    if abstract is None:
+        signs |= TEXT_SIGN["title alone"]
+    else:
+        if all(sentence.role != "results" for sentence in abstract.sentences):
+            signs |= TEXT_SIGN["no results"]
+        if len(abstract.normal.text) < SHORT_ABSTRACT:
+            signs |= TEXT_SIGN["the abstract is short"]
+    bit = cue_reader().bit
+
+    def count(kind: str) -> int:
+        return sum(bool(mask & bit[kind]) for field in fields for mask in field.sentence_masks)
+
+    kinds = set[TextKind]()
+    if planned := count("future") >= OFTEN:
+        signs |= TEXT_SIGN["written as a plan"]
+    if planned or in_title & bit["plan-title"]:
+        kinds.add("plan")
+    if many := count("many-studies") >= OFTEN:
+        signs |= TEXT_SIGN["about many studies"]
+    if many or in_title & bit["review-title"]:
+        kinds.add("review")
+    if count("assign"):
+        signs |= TEXT_SIGN["people are assigned to arms"]
+        kinds.add("trial")
+    return signs, frozenset(kinds or {"observation"})
+
+
+def _facet_signs(
+    facet: FacetReading, mentions: Mapping[int, Sequence[ReadMention]], kinds: frozenset[TextKind]
+) -> dict[int, int]:
+    """The signs for each value of a facet that is mentioned: those of its mentions, and how it stands among its rivals."""
+    present = [number for number in facet.values if number in mentions]
+    if not present:
+        return {}
+    in_title = {number for number in present if any(m.sentence == 0 for m in mentions[number])}
+    outright = {number for number in present if any(m.mention.family != LOOSE for m in mentions[number])}
+    if facet.general is not None and not outright:
+        return {}  # loose words say which form is meant, and nothing is named that has a form
+    values_in, instruments_in = _company(present, mentions)
+    total = sum(len(mentions[number]) for number in present)
+    most = max(len(mentions[number]) for number in present)
+    first = min(present, key=lambda number: _span(mentions[number][0])[:2])
+    of_facet = 0
+    if len(present) == 1:
+        of_facet |= TEXT_SIGN["the only value"]
+    if not outright:
+        of_facet |= TEXT_SIGN["no value of its facet is named outright"]
+    if facet.general is not None and facet.general not in outright:
+        of_facet |= TEXT_SIGN["the general value is not named"]
+    found = {}
+    for number in present:
+        read = mentions[number]
+        signs = of_facet | joined_signs(read) | company_signs(read, values_in, instruments_in)
+        signs |= _share_signs(len(read), most, total)
+        if number in facet.text:
+            signs |= text_kind_signs(facet.text[number], kinds)
+        if number == first:
+            signs |= TEXT_SIGN["the first of its facet"]
+        if in_title - {number}:
+            signs |= TEXT_SIGN["a rival in the title"]
+        if outright - {number}:
+            signs |= TEXT_SIGN["a rival is named outright"]
+        for other in facet.gives_way_to.get(number, ()):
+            signs |= _yielding_signs(mentions.get(other, ()))
+        found[number] = signs
+    return found
+
+
+def _company(
+    present: Sequence[int], mentions: Mapping[int, Sequence[ReadMention]]
+) -> tuple[dict[int, set[int]], set[int]]:
+    """For each sentence the values of a facet there; and the sentences with an instrument."""
+    values_in: dict[int, set[int]] = {}
+    instruments_in: set[int] = set()
+    for number in present:
+        for mention in mentions[number]:
+            values_in.setdefault(mention.place, set()).add(number)
+            if mention.mention.family == INSTRUMENT:
+                instruments_in.add(mention.place)
+    return values_in, instruments_in
+
+
+def _share_signs(count: int, most: int, total: int) -> int:
+    """The signs for how many of the `total` mentions of a facet are those of one value; `most` has the most mentioned one."""
+    signs = TEXT_SIGN["the most mentioned of its facet"] if count == most else 0
+    if 2 * count >= total:
+        return signs | TEXT_SIGN["half of the mentions of its facet"]
+    return signs | TEXT_SIGN["a tenth of the mentions of its facet"] if 10 * count < total else signs
+
+
+def _yielding_signs(read: Sequence[ReadMention]) -> int:
+    """The signs for a value that gives way to another, from the mentions of that one."""
+    sentences = {mention.sentence for mention in read if mention.mention.family != LOOSE}
+    if 0 in sentences:
+        return TEXT_SIGN["gives way to a value in the title"]
+    if sentences & {2, 3}:
+        return TEXT_SIGN["gives way to a value in aim or methods"]
+    return TEXT_SIGN["gives way to a value elsewhere"] if sentences else 0

@@ -1,0 +1,86 @@
+"""Statements of age in a text: "aged 13 to 17", "60 years and over", "mean age 45.2".
+
+It may not know what an age means; the ranges of a taxonomy's values do (`ages: {from, to}`).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from evidence.rules.normal_forms import Normalised
+
+_NUMBER = r"(\d{1,2})(?:\.\d{1,2})?"
+_TO = r"\s{0,2}(?:-|to|and|through|–)\s{0,2}"
+_YEARS = r"[\s-]{0,2}(?:years?|yrs?|year-olds?|yo)\b"
+_SAYS = r"(?:(?:of|between|from|range|ranged|ranging|was|were|is)\s){0,2}"
+_LEAST_WORD = r"over|older than|at least|minimum age"
+_LEAST = r"(?:of |over |above |at least |>=? ?|≥ ?|⩾ ?){0,2}"
+_AND_OLDER = rf"{_YEARS}(?: of age)?(?:,? (?:and|or) (?:over|older|above))?"
+_STATEMENTS = (
+    (re.compile(rf"\b(?:aged|ages?|age range)\b[\s:(=]{{0,3}}{_SAYS}{_NUMBER}{_TO}{_NUMBER}\b"), "range"),
+    (re.compile(rf"\b{_NUMBER}{_TO}{_NUMBER}{_YEARS}"), "range"),
+    (re.compile(rf"\b(?:mean|average|median)[\s-](?:\w+\s)?ages?\b[^.;\d]{{0,25}}{_NUMBER}"), "mean"),
+    (re.compile(rf"\b{_NUMBER}(?:\s|-)?(?:years?|yrs?)?\s?(?:of age\s)?(?:and|or) (?:over|older|above|more)\b"), "from"),
+    (re.compile(rf"\b(?:aged?|ages|{_LEAST_WORD})[\s:(]{{0,3}}{_LEAST}{_NUMBER}(?:\+|{_AND_OLDER})"), "from"),
+    (re.compile(rf"(?:≥|>=|⩾|>)\s?{_NUMBER}{_YEARS}"), "from"),
+    (re.compile(rf"\b{_NUMBER}\+"), "from"),
+    (re.compile(rf"\bM(?:age)?\s?=\s?{_NUMBER}\s?(?:years|yrs)"), "mean"),
+    (re.compile(rf"\b{_NUMBER}[\s-]year[\s-]olds?\b"), "mean"),
+    (re.compile(rf"\baged (?:about |around )?{_NUMBER}\b"), "mean"),
+)  # fmt: skip
+_HINT = re.compile(
+    r"(?<![a-z])(?:ages?|aged|years?|yrs?|year-olds?|yo)\b|\d\+|[≥⩾>]|\b(?:over|older|above|more|least)\b|\bM(?:age)?\s?="
+)
+_AROUND = 80
+"""Characters on either side of a hint; no statement is longer."""
+OPEN = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class AgeStatement:
+    """People are `youngest` to `oldest` years old (infinite: no upper bound; both equal: a mean); offsets in characters."""
+
+    youngest: float
+    oldest: float
+    start: int
+    stop: int
+
+
+def age_statements(text: Normalised) -> Iterator[AgeStatement]:
+    """The statements of age in reading order of their forms; overlapping ones once."""
+    taken = bytearray(len(text.folded))
+    windows = _windows(text.folded)
+    for pattern, form in _STATEMENTS if windows else ():
+        for first, last in windows:
+            for found in pattern.finditer(text.folded, first, last):
+                start, stop = found.span()
+                if any(taken[start:stop]):
+                    continue
+                low = float(found[1])
+                high = float(found[2]) if form == "range" else OPEN if form == "from" else low
+                if high >= low and low >= 2:
+                    taken[start:stop] = b"\x01" * (stop - start)
+                    yield AgeStatement(low, high, start, stop)
+
+
+def _windows(text: str) -> list[tuple[int, int]]:
+    """The parts of a text that can hold a statement of age: those around a word or a sign that every statement has."""
+    windows: list[tuple[int, int]] = []
+    for hint in _HINT.finditer(text):
+        first, last = max(0, hint.start() - _AROUND), hint.end() + _AROUND
+        if windows and first <= windows[-1][1]:
+            windows[-1] = windows[-1][0], last
+        else:
+            windows.append((first, last))
+    return windows
+
+
+def fits(statement: AgeStatement, youngest: float, oldest: float) -> bool:
+    """Whether people of these ages are in the range: a mean or a lower bound inside it, or at least 40 % of the years stated."""
+    if statement.oldest in (OPEN, statement.youngest):
+        return youngest <= statement.youngest < oldest + 1
+    shared = min(statement.oldest, oldest) - max(statement.youngest, youngest)
+    return shared > 0 and shared >= 0.4 * (statement.oldest - statement.youngest)

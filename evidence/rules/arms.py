@@ -1,0 +1,189 @@
+"""The arms of a study as its sentences name them: "randomised to A, B or C", "A plus D versus B", "A added to usual care".
+
+It works on mentions of treatments and the words between them. It may not know which treatments there are: which facets name
+treatments is handed in, and which of them is the studied one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from evidence.rules.annotated_text import AnnotatedText
+from evidence.rules.mentions import LOOSE, Mention
+
+STUDIED, OTHER, WITH_STUDIED, AFTER_VERSUS, BEFORE_VERSUS, SHARED, COMPARED, CONTROL, FIRST_NAMED = (
+    1 << n for n in range(9)
+)
+"""What the arms say of a mention: its treatment is the studied one; stands in another arm; in one arm with the studied one;
+after or before "versus" or its like; is given to all; stands in a sentence that compares or assigns; is called a control; is
+the first treatment that title or aim name."""
+ARM_SIGNS = (
+    "studied",
+    "other-arm",
+    "with-studied",
+    "after-versus",
+    "before-versus",
+    "shared",
+    "compared",
+    "control",
+    "first-named",
+)
+
+_JOINED = frozenset(
+    [
+        "plus",
+        "with",
+        "and",
+        "combined",
+        "combination",
+        "in",
+        "addition",
+        "to",
+        "added",
+        "together",
+        "alongside",
+        "adjunct",
+        "adjunctive",
+        "augmented",
+        "by",
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One arm: the field and the words it is named with, its treatments (value numbers), whether it holds the studied one."""
+
+    field: str
+    start: int
+    stop: int
+    values: tuple[int, ...]
+    studied: bool
+
+
+def read_arms(
+    fields: Sequence[AnnotatedText],
+    mentions: Sequence[Sequence[Mention]],
+    treatments: Collection[int],
+    studied: Collection[int],
+) -> tuple[tuple[Arm, ...], list[dict[Mention, int]]]:
+    """The arms, and for each field the signs (a mask) of each mention of a treatment.
+
+    `treatments` and `studied` are numbers of values: all treatments, and those the topic is about. Where the text names none of
+    the latter, the first treatment of title or aim is taken for the studied one.
+    """
+    named = [[m for m in found if m.value in treatments] for found in mentions]
+    first = _first_named(fields, named)
+    there = {m.value for found in named for m in found if m.value in studied}
+    index = frozenset(there or ([first.value] if first is not None else ()))
+    signs: list[dict[Mention, int]] = []
+    arms: dict[tuple[int, ...], Arm] = {}
+    for text, found in zip(fields, named, strict=True):
+        signs.append(of_field := {})
+        for mention in found:
+            of_field[mention] = (STUDIED if mention.value in index else 0) | (
+                FIRST_NAMED if first and mention.value == first.value else 0
+            )
+        by_sentence: dict[int, list[Mention]] = {}
+        for mention in found:
+            by_sentence.setdefault(text.sentence_of[mention.first], []).append(mention)
+        for number, inside in by_sentence.items():
+            _read_sentence(text, number, inside, index, of_field, arms)
+    return tuple(arms.values()), signs
+
+
+def _first_named(fields: Sequence[AnnotatedText], named: Sequence[Sequence[Mention]]) -> Mention | None:
+    for wanted in ("title", "aim", "methods", "results"):
+        for text, found in zip(fields, named, strict=True):
+            for mention in found:
+                role = "title" if text.field == "title" else text.sentences[text.sentence_of[mention.first]].role
+                if role == wanted and mention.family != LOOSE:
+                    return mention
+    return None
+
+
+def _read_sentence(
+    text: AnnotatedText,
+    number: int,
+    inside: Sequence[Mention],
+    index: frozenset[int],
+    signs: dict[Mention, int],
+    arms: dict[tuple[int, ...], Arm],
+) -> None:
+    bit = text.cues.bit
+    compares = bool(text.sentence_masks[number] & (bit["assign"] | bit["versus"]))
+    compares = compares and text.sentences[number].role != "background"
+    groups = _groups(text, inside)
+    versus_at = [place for place in range(inside[0].first, inside[-1].last) if text.masks[place] & bit["versus"]]
+    for group in groups:
+        studied = any(m.value in index for m in group)
+        for mention in group:
+            sign = _around(text, mention, versus_at)
+            if compares:
+                sign |= COMPARED
+            if studied and mention.value not in index:
+                sign |= WITH_STUDIED
+            elif mention.value not in index and (len(groups) > 1 or compares):
+                sign |= OTHER
+            signs[mention] |= sign
+        if compares and len(groups) > 1:
+            values = tuple(sorted({m.value for m in group}))
+            if values not in arms:
+                start, stop = text.normal.starts[group[0].first], text.normal.stops[max(m.last for m in group) - 1]
+                arms[values] = Arm(text.field, start, stop, values, studied)
+    if compares and len(groups) > 1:
+        everywhere = set.intersection(*({m.value for m in group} for group in groups))
+        for mention in inside:
+            if mention.value in everywhere:
+                signs[mention] |= SHARED
+
+
+def _groups(text: AnnotatedText, inside: Sequence[Mention]) -> list[list[Mention]]:
+    """The mentions of a sentence by arm. Two values of one word are in one arm."""
+    groups: list[list[Mention]] = []
+    for mention in inside:
+        before = groups[-1][-1] if groups else None
+        if before is not None and (mention.first < before.last or _same_arm(text, before, mention)):
+            groups[-1].append(mention)
+        else:
+            groups.append([mention])
+    return groups
+
+
+def _around(text: AnnotatedText, mention: Mention, versus_at: Sequence[int]) -> int:
+    """What the words around a mention say of it. `versus_at`: the places of "versus" or its like among the treatments."""
+    bit = text.cues.bit
+    before, after = text.before(mention.first, 4), text.after(mention.last, 4)
+    sign = 0
+    if before & bit["versus"] or (versus_at and versus_at[0] < mention.first):
+        sign |= AFTER_VERSUS
+    if after & bit["versus"] or (versus_at and versus_at[-1] >= mention.last):
+        sign |= BEFORE_VERSUS
+    if (before | text.after(mention.last, 3)) & bit["control"]:
+        sign |= CONTROL
+    return sign | SHARED if before & bit["shared"] else sign
+
+
+def _same_arm(text: AnnotatedText, left: Mention, right: Mention) -> bool:
+    """Whether only words such as "plus" or "combined with" stand between two treatments."""
+    words = text.normal.words[left.last : right.first]
+    between = text.normal.folded[text.normal.stops[left.last - 1] : text.normal.starts[right.first]]
+    if len(words) > 4 or any(mark in between for mark in ",;/("):
+        return "+" in between and len(words) <= 4
+    if not words:
+        return "+" in between
+    if words == ["and"] or (words[0] in ("with", "to") and _being_compared(text, left)):
+        return False
+    return all(word in _JOINED or word in ("a", "the", "it") for word in words)
+
+
+def _being_compared(text: AnnotatedText, mention: Mention) -> bool:
+    """Whether "compare" or its like has this treatment for its object: what "with" adds is then the other arm."""
+    for place in range(mention.first - 1, max(-1, mention.first - 5), -1):
+        word = text.normal.words[place]
+        if word in ("with", "to") or text.sentence_of[place] != text.sentence_of[mention.first]:
+            return False
+        if word.startswith("compar"):
+            return True
+    return False

@@ -1,0 +1,319 @@
+"""What a text says for and against a value, as numbered signs: the features of the decision.
+
+A sign says something about mentions (their role, sentence, cues, family of words, arms) or about the whole text (a title alone, a
+plan, many studies). No sign names a facet's value, so that one decision serves any topic. `decide` weighs the signs. Several
+signs together are one whole number with a bit for each, so that the signs of many mentions are joined by `|`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple, get_args
+
+from evidence.rules import arms
+from evidence.rules.annotated_text import AnnotatedText
+from evidence.rules.cues import cue_reader
+from evidence.rules.mention_roles import ROLES, About, MentionRole, TextKind
+from evidence.rules.mentions import FAMILIES, LOOSE, Mention
+
+SENTENCES = ("title", "background", "aim", "methods", "results", "conclusions")
+_CUES = cue_reader().kinds
+_ROLE_NUMBER = {role: number for number, role in enumerate(ROLES)}
+_KIND_NUMBER = {kind: number for number, kind in enumerate(get_args(About))}
+_SENTENCE_NUMBER = {name: number for number, name in enumerate(SENTENCES)}
+_BEFORE_WORDS = (
+    "of",
+    "with",
+    "for",
+    "in",
+    "on",
+    "and",
+    "or",
+    "to",
+    "from",
+    "by",
+    "a",
+    "the",
+    "as",
+    "using",
+    "versus",
+    "than",
+    "no",
+    "non",
+    "their",
+    "his",
+    "her",
+    "between",
+    "about",
+    "during",
+    "at",
+    "including",
+)
+_AFTER_WORDS = (
+    "was",
+    "were",
+    "is",
+    "and",
+    "or",
+    "in",
+    "at",
+    "for",
+    "of",
+    "with",
+    "score",
+    "symptom",
+    "rate",
+    "group",
+    "patient",
+    "outcome",
+    "disorder",
+    "treatment",
+    "trial",
+    "study",
+    "scale",
+    "who",
+    "to",
+    "as",
+    "among",
+    "level",
+)
+_BEFORE_NUMBER = {word: number for number, word in enumerate(_BEFORE_WORDS)}
+_AFTER_NUMBER = {word: number for number, word in enumerate(_AFTER_WORDS)}
+
+
+def _names() -> list[str]:
+    names = [f"role: {role}" for role in ROLES]
+    names += [f"{family} as {role}" for family in FAMILIES for role in ROLES]
+    names += [f"{family} in {sentence}" for family in FAMILIES for sentence in SENTENCES]
+    for place in ("just before", "just after", "before the list", "after the list"):
+        names += [f"{place}: {cue}" for cue in _CUES]
+    names += [f"same clause in {sentence}: {cue}" for sentence in SENTENCES for cue in _CUES]
+    names += [f"treatment {sign} in {sentence}" for sentence in SENTENCES for sign in arms.ARM_SIGNS]
+    names += [f"after “{word}”" for word in _BEFORE_WORDS]
+    names += [f"before “{word}”" for word in _AFTER_WORDS]
+    names += [f"inside a word of {kind} ({family})" for kind in KINDS for family in FAMILIES]
+    names += [f"{company} in {sentence}" for sentence in SENTENCES for company in COMPANY]
+    names += [f"the title has: {cue}" for cue in _CUES]
+    names += [f"same sentence: {cue}" for cue in _CUES]
+    names += [
+        f"of a {kind}, in a text that {'is' if there else 'is not'} a {of}"
+        for kind in TEXT_KINDS
+        for of in TEXT_KINDS
+        for there in (True, False)
+    ]
+    names += ["an abbreviation of the text", "in brackets", "first words of its sentence", "last words of its sentence"]
+    return names + list(TEXT_SIGNS)
+
+
+KINDS: tuple[About, ...] = get_args(About)
+
+TEXT_KINDS: tuple[TextKind, ...] = get_args(TextKind)
+COMPANY = (
+    "alone of its facet",
+    "one other value of its facet",
+    "two other values of its facet",
+    "more values of its facet",
+    "an instrument of its facet",
+)
+"""Who else stands in the sentence of a mention."""
+TEXT_SIGNS = (
+    "one mention",
+    "two mentions",
+    "three or four mentions",
+    "five or more mentions",
+    "all mentions in the background",
+    "all mentions in results or conclusions",
+    "title alone",
+    "no mention in title or aim",
+    "mentioned in title and abstract",
+    "people are assigned to arms",
+    "written as a plan",
+    "about many studies",
+    "no results",
+    "a rival in the title",
+    "a rival is named outright",
+    "gives way to a value in the title",
+    "gives way to a value in aim or methods",
+    "gives way to a value elsewhere",
+    "the only value",
+    "named outright and loosely",
+    "two families",
+    "mentioned in three kinds of sentence",
+    "no treatment named",
+    "a comparison is made",
+    "another treatment is compared",
+    "the abstract is short",
+    "made with a tag of another facet",
+    "a value made of it applies",
+    "made with a tag that the title has",
+    "made with a tag named four times or more",
+    "made with words of one sentence",
+    "a value made of it stands in the title",
+    "the most mentioned of its facet",
+    "half of the mentions of its facet",
+    "a tenth of the mentions of its facet",
+    "the first of its facet",
+    "no value of its facet is named outright",
+    "the general value is not named",
+    "a number after it",
+    "per cent after it",
+    "its words name something else too",
+)
+NAMES: tuple[str, ...] = tuple(_names())
+"""The name of each sign; a sign's number is its place here."""
+
+_R = len(ROLES)
+_S = len(SENTENCES)
+_C = len(_CUES)
+_F = len(FAMILIES)
+_ROLE_FAMILY = _R
+_SENTENCE_FAMILY = _ROLE_FAMILY + _F * _R
+_NEAR = _SENTENCE_FAMILY + _F * _S
+_CLAUSE = _NEAR + 4 * _C
+_ARMS = _CLAUSE + _S * _C
+_BEFORE = _ARMS + _S * len(arms.ARM_SIGNS)
+_AFTER = _BEFORE + len(_BEFORE_WORDS)
+_INSIDE = _AFTER + len(_AFTER_WORDS)
+_COMPANY = _INSIDE + len(KINDS) * _F
+_TITLE_CUES = _COMPANY + _S * len(COMPANY)
+_SENTENCE_CUES = _TITLE_CUES + _C
+_KINDS_OF_TEXT = _SENTENCE_CUES + _C
+_MORE = _KINDS_OF_TEXT + 2 * len(TEXT_KINDS) ** 2
+_TEXT = _MORE + 4
+TEXT_SIGN = {name: 1 << _TEXT + number for number, name in enumerate(TEXT_SIGNS)}
+"""Signs of the whole text or of a value, by name."""
+_FIRST_WORDS, _LAST_WORDS, _SHORT, _BRACKETED = 1 << _MORE + 2, 1 << _MORE + 3, 1 << _MORE, 1 << _MORE + 1
+_NUMBER_AFTER, _PER_CENT_AFTER = TEXT_SIGN["a number after it"], TEXT_SIGN["per cent after it"]
+
+
+class ReadMention(NamedTuple):
+    """A mention with its role and the cues around it. `sentence` is the number of its kind of sentence in `SENTENCES`, `place`
+    that of the sentence in the work. `negated`: the text says that it is not so ("no suicidal ideation")."""
+
+    mention: Mention
+    field: int
+    role: MentionRole
+    sentence: int
+    place: int
+    signs: int
+    negated: bool = False
+
+
+def numbers(signs: int) -> list[int]:
+    """The numbers of these signs, in order: their places in `NAMES`."""
+    found = []
+    while signs:
+        low = signs & -signs
+        found.append(low.bit_length() - 1)
+        signs ^= low
+    return found
+
+
+def sentence_number(text: AnnotatedText, place: int) -> int:
+    """The kind of sentence in which a word stands: its number in `SENTENCES`."""
+    return 0 if text.field == "title" else _SENTENCE_NUMBER[text.sentences[text.sentence_of[place]].role]
+
+
+def span_signs(text: AnnotatedText, first: int, last: int, sentence: int) -> int:
+    """The signs of the words `first` to `last` (exclusive) in a sentence of this kind, whatever they name."""
+    start, stop = text.enclosing_list(first, last)
+    signs = text.before(first) << _NEAR | text.after(last) << _NEAR + _C
+    if start != first:
+        signs |= text.before(start) << _NEAR + 2 * _C
+    if stop != last:
+        signs |= text.after(stop) << _NEAR + 3 * _C
+    same = text.sentence_of[first]
+    signs |= text.clause_masks[text.clause_of[first]] << _CLAUSE + sentence * _C
+    signs |= text.sentence_masks[same] << _SENTENCE_CUES
+    words = text.normal.words
+    if first and text.sentence_of[first - 1] == same:
+        if words[first - 1] in _BEFORE_NUMBER:
+            signs |= 1 << _BEFORE + _BEFORE_NUMBER[words[first - 1]]
+        if text.separator[first - 1] == "(":
+            signs |= _BRACKETED
+    else:
+        signs |= _FIRST_WORDS
+    if last < len(words) and text.sentence_of[last] == same:
+        if words[last] in _AFTER_NUMBER:
+            signs |= 1 << _AFTER + _AFTER_NUMBER[words[last]]
+    else:
+        signs |= _LAST_WORDS
+    for word in words[last : last + 4]:
+        if word[0].isdigit():
+            signs |= _NUMBER_AFTER
+    normal = text.normal
+    if "%" in normal.folded[normal.stops[last - 1] : normal.stops[min(last + 4, len(words)) - 1] + 2]:
+        signs |= _PER_CENT_AFTER
+    return signs
+
+
+def mention_signs(mention: Mention, role: MentionRole, sentence: int, arm_signs: int, inside: About | None) -> int:
+    """The signs of one mention beside those of its words: role, family, arms, and what the longer word is about that it is
+    inside."""
+    family, number = mention.family, _ROLE_NUMBER[role]
+    signs = 1 << number | 1 << _ROLE_FAMILY + family * _R + number | 1 << _SENTENCE_FAMILY + family * _S + sentence
+    signs |= arm_signs << _ARMS + sentence * len(arms.ARM_SIGNS)
+    if inside is not None:
+        signs |= 1 << _INSIDE + _KIND_NUMBER[inside] * _F + max(mention.inside_family, 0)
+    return signs | _SHORT if mention.short else signs
+
+
+def title_signs(text: AnnotatedText) -> int:
+    """The signs that the cues of a title are."""
+    return text.sentence_masks[0] << _TITLE_CUES
+
+
+def text_kind_signs(expected: TextKind, there: Collection[TextKind]) -> int:
+    """The signs for a value that is reported in a kind of text, where the text is of the kinds `there`."""
+    base = _KINDS_OF_TEXT + 2 * len(TEXT_KINDS) * TEXT_KINDS.index(expected)
+    return sum(1 << base + 2 * place + (kind not in there) for place, kind in enumerate(TEXT_KINDS))
+
+
+def company_signs(
+    read: Sequence[ReadMention], values_in: Mapping[int, set[int]], instruments_in: Collection[int]
+) -> int:
+    """The signs for who else stands in the sentences of these mentions. `values_in`: for each sentence the values of the facet
+    there; `instruments_in`: the sentences with an instrument of the facet."""
+    signs = 0
+    for mention in read:
+        base = _COMPANY + mention.sentence * len(COMPANY)
+        signs |= 1 << base + min(3, len(values_in[mention.place]) - 1)
+        if mention.place in instruments_in:
+            signs |= 1 << base + 4
+    return signs
+
+
+def joined_signs(read: Sequence[ReadMention]) -> int:
+    """The signs of the mentions of one value together."""
+    signs = 0
+    sentences, families = set(), set()
+    for mention in read:
+        signs |= mention.signs
+        sentences.add(mention.sentence)
+        families.add(mention.mention.family)
+    signs |= TEXT_SIGN[_COUNTS[min(len(read), 5)]]
+    if sentences == {1}:
+        signs |= TEXT_SIGN["all mentions in the background"]
+    if sentences <= {4, 5}:
+        signs |= TEXT_SIGN["all mentions in results or conclusions"]
+    if not sentences & {0, 2}:
+        signs |= TEXT_SIGN["no mention in title or aim"]
+    if 0 in sentences and len(sentences) > 1:
+        signs |= TEXT_SIGN["mentioned in title and abstract"]
+    if len(sentences) > 2:
+        signs |= TEXT_SIGN["mentioned in three kinds of sentence"]
+    if LOOSE in families and len(families) > 1:
+        signs |= TEXT_SIGN["named outright and loosely"]
+    if len(families) > 1:
+        signs |= TEXT_SIGN["two families"]
+    return signs
+
+
+_COUNTS = (
+    "",
+    "one mention",
+    "two mentions",
+    "three or four mentions",
+    "three or four mentions",
+    "five or more mentions",
+)

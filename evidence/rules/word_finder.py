@@ -1,0 +1,176 @@
+"""Many terms, found together in a text by one automaton over normal forms.
+
+A **term** is what a person writes under `words` (or `instruments`, `loose`, `not`) of a value:
+
+=========================  ==========================================================================================
+`depressive symptoms`      these words, in any case, singular or plural, British or American spelling
+`post-partum`              a hyphen also matches a space and nothing: post-partum, post partum, postpartum
+`psychotherap*`            a last word with any ending
+`HAM-D`                    a word with two or more capitals is case-sensitive, with the letters joined to it
+`(pregnant|expectant) women`  one of several
+`[major] depression`       a word that may be missing
+=========================  ==========================================================================================
+
+It may not know facets or roles; `mentions` gives the hits a meaning.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+from typing import NamedTuple
+
+import ahocorasick_rs
+
+from evidence.rules.normal_forms import WORD, Normalised, normal_form, normal_line
+from evidence.rules.phrase_matching import fold_same_length
+
+MAX_FORMS = 64
+"""Literal phrases that one term may stand for."""
+
+_PIECE = re.compile(r"\(([^()\[\]]*)\)|\[([^()\[\]]*)\]|([^\s()\[\]]+)|(\s+)|(.)")
+_HYPHEN = re.compile(r"(?<=[^\W\d_])-(?=[^\W\d_])")
+"""A hyphen between letters."""
+_SPECIAL = re.compile(r"[<>{}/?^$\\]|\|(?![^(\[]*[)\]])")
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One literal phrase of a term: its normal forms, whether the last stands for any ending, and the words whose case counts (a
+    place in the phrase and the word as written)."""
+
+    words: tuple[str, ...]
+    stem: bool
+    cased: tuple[tuple[int, str], ...]
+
+
+class Hit(NamedTuple):
+    """One occurrence of a term: its number, and the first and last word (exclusive) of the text it covers."""
+
+    term: int
+    first: int
+    last: int
+
+
+@lru_cache(maxsize=100_000)
+def term_forms(term: str) -> tuple[Form, ...]:
+    """The literal phrases a term stands for; ValueError with what is wrong and what to do when it is no term."""
+    if _SPECIAL.search(term):
+        raise ValueError(
+            f"{term!r}: a term is plain words, no pattern; write out what `<`, `{{`, `/`, `?`, `^`, `$`, `\\` or a `|` "
+            "outside brackets stood for"
+        )
+    choices: list[tuple[str, ...]] = []
+    for group, optional, word, space, bad in _PIECE.findall(term.strip()):
+        if bad:
+            raise ValueError(f"{term!r}: a bracket is not closed, or stands inside another; write two terms instead")
+        if group:
+            choices.append(tuple(choice.strip() for choice in group.split("|")))
+        elif optional:
+            choices.append(("", *(choice.strip() for choice in optional.split("|"))))
+        else:
+            choices.append((word or space,))
+    count = 1
+    for choice in choices:
+        count *= len(choice)
+    if not choices or count > MAX_FORMS:
+        raise ValueError(
+            f"{term!r} stands for {count if choices else 0} phrases; write 1 to {MAX_FORMS}, or several terms"
+        )
+    phrases = dict.fromkeys(" ".join("".join(parts).split()) for parts in product(*choices))
+    forms = dict.fromkeys(
+        form for phrase in phrases for variant in _spellings(phrase) for form in (_form(term, variant),)
+    )
+    return tuple(forms)
+
+
+def _spellings(phrase: str) -> Iterator[str]:
+    """The phrase, and with every hyphen dropped where letters stand on both sides of it."""
+    yield phrase
+    if "-" in phrase:
+        glued = _HYPHEN.sub("", phrase)
+        if glued != phrase:
+            yield glued
+
+
+def _form(term: str, phrase: str) -> Form:
+    stem = phrase.endswith("*")
+    if "*" in phrase[:-1]:
+        raise ValueError(f"{term!r}: `*` is allowed only at the end of a term")
+    written = [found[0] for found in WORD.finditer(fold_same_length(phrase.rstrip("*")))]
+    if "'s" in phrase:
+        written = [word for i, word in enumerate(written) if not (word == "s" and i)]
+    if not written:
+        raise ValueError(f"{term!r} has no word; write one, or remove it")
+    cased: tuple[tuple[int, str], ...] = ()
+    if phrase != phrase.lower():
+        cased = tuple(
+            (i, word)
+            for i, word in enumerate(written)
+            if sum(map(str.isupper, word)) > 1 or _in_abbreviation(word, phrase)
+        )
+    words = [normal_form(word) for word in written]
+    if stem:
+        words[-1] = written[-1].lower()
+    return Form(tuple(words), stem, cased)
+
+
+def _in_abbreviation(word: str, phrase: str) -> bool:
+    """Whether a capital letter is part of a hyphenated abbreviation: the A of "IPT-A" is not the article in "IPT, a therapy"."""
+    return (
+        len(word) == 1
+        and word.isupper()
+        and any(word in part.split("-") and part.upper() == part for part in phrase.split())
+    )
+
+
+class WordFinder:
+    """Finds many terms at once. A term's number is its place in `terms`."""
+
+    def __init__(self, terms: Sequence[str]) -> None:
+        self.terms = tuple(terms)
+        by_pattern: dict[str, list[tuple[int, Form]]] = {}
+        for number, term in enumerate(self.terms):
+            for form in term_forms(term):
+                pattern = " " + " ".join(form.words) + ("" if form.stem else " ")
+                by_pattern.setdefault(pattern, []).append((number, form))
+        self._owners = list(by_pattern.values())
+        self._automaton = ahocorasick_rs.AhoCorasick(
+            list(by_pattern), implementation=ahocorasick_rs.Implementation.ContiguousNFA
+        )
+
+    def hits(self, text: Normalised) -> list[Hit]:
+        """Every occurrence of every term, in reading order; overlapping ones included."""
+        found: list[Hit] = []
+        places = text.places
+        for pattern, start, _ in self._automaton.find_matches_as_indexes(text.line, overlapping=True):
+            first = bisect_left(places, start)
+            if first >= len(places) or places[first] != start:
+                continue
+            for number, form in self._owners[pattern]:
+                last = first + len(form.words)
+                if not form.cased or _same_case(text, first, form.cased):
+                    found.append(Hit(number, first, last))
+        found.sort(key=_reading_order)
+        return list(dict.fromkeys(found))
+
+    def any_hit(self, text: str) -> bool:
+        """Whether any term may occur in this text; the case of abbreviations is not looked at."""
+        return bool(self._automaton.find_matches_as_indexes(normal_line(text)))
+
+
+def _reading_order(hit: Hit) -> tuple[int, int, int]:
+    return hit.first, -hit.last, hit.term
+
+
+def _same_case(text: Normalised, first: int, cased: Iterable[tuple[int, str]]) -> bool:
+    """Whether the text has these words as written; a plural s may follow ("RCTs")."""
+    for place, word in cased:
+        written = text.folded[text.starts[first + place] : text.stops[first + place]]
+        if written not in (word, word + "s"):
+            return False
+    return True

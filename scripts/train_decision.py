@@ -1,0 +1,317 @@
+"""Learns the weights of `evidence/rules/decide.py` from labelled abstracts: `python scripts/train_decision.py [FOLDER]`.
+
+FOLDER (default: ../shared/data) has the texts; `labelled_texts` says where the labels are. The same data make the same files: the
+reader's weights, and `word_weights.json` of the topic `ipt`. Three logistic regressions follow each other: over signs, over the
+words of the facet, over the rivals of a value; for title and abstract, and for titles alone. A tag that one of two readers gave
+counts half. The probabilities that the thresholds of strength rest on come from ten-fold cross-validation: no text is judged by
+a model that has seen it. Needs the `train` extra (scikit-learn, numpy, scipy). `--report` prints the figures and writes
+nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from labelled_texts import Texts, titles_alone
+from scipy.sparse import csr_matrix, hstack, vstack
+from sklearn.linear_model import LogisticRegression
+
+from evidence.evaluation.screening_and_tagging_accuracy import LabelledRecord
+from evidence.rules import taxonomy, topic
+from evidence.rules.decide import FILE, FULL, TITLE, rival_signs, score_of
+from evidence.rules.signs import NAMES, numbers
+from evidence.rules.tag import candidates, phrases, read
+from evidence.rules.taxonomy import Taxonomy
+
+FOLDS = 10
+SIGN_WEIGHTS, WORD_WEIGHTS, RIVAL_WEIGHTS = 0.05, 0.2, 1.0
+"""Inverse of the regularisation (scikit-learn's C) of the three steps."""
+WORD_SCALE, SCORE_SCALE = 2.0, 3.0
+"""Features are multiplied by these, so that the score of the first step is hardly regularised and words are less than signs."""
+TEXTS_OF_A_WORD = 3
+"""Texts that a word must stand in for a weight of its own."""
+STATED, IMPLIED = 0.97, 0.5
+LEAST_LIKELY, LEAST_IMPLIED = 0.45, 0.2
+"""Probabilities below which nothing is likely, or implied, however precise the tags above were."""
+LIKELY_UNMEASURED = 0.7
+"""The least probability of what is likely where too few tags were labelled to measure their precision."""
+SHOWN = {"variant": 0.88, "condition": 0.9, "outcome": 0.84, "comparator": 0.82}
+SHOWN_OTHERWISE = 0.86
+"""The precision wanted of what is stated and likely together (`SHOWN`) and of what is stated; the share of the least
+probability of what is likely that suffices for what is implied."""
+FROM_PARAPHRASES = ("variant", "comparator", "condition", "outcome", "problem_area")
+"""Facets for which there are too few genuine abstracts: they learn from condensed paraphrases too."""
+FEWEST, FEWEST_TO_LEARN = 20, 8
+"""Tags below which a precision says nothing, and below which nothing can be learnt."""
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A value that may apply to a text, with its number in the vocabulary. `truth` is the share of readers who gave it, or
+    not a number where nobody was asked."""
+
+    text: int
+    number: int
+    value: str
+    signs: tuple[int, ...]
+    phrases: frozenset[str]
+    truth: float
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """The examples of one facet; `labelled`: for each text what either reader gave, and what both gave; `checked`: the texts
+    that two readers labelled."""
+
+    examples: tuple[Example, ...]
+    labelled: Mapping[int, tuple[frozenset[str], frozenset[str]]]
+    checked: frozenset[int]
+    gives_way_to: Mapping[int, tuple[int, ...]]
+
+
+def data(rows: Sequence[LabelledRecord], book: Taxonomy, facet: str) -> Data:
+    """The examples of `facet` in the texts for which readers labelled it."""
+    (reading_of,) = (reading for reading in book.readings if reading.facet == facet)
+    number_of = {key: number for number, key in enumerate(book.keys)}
+    examples, labelled = [], {}
+    for place, row in enumerate(rows):
+        if not row.readers or any(facet not in reader for reader in row.readers):
+            continue
+        given = [reader[facet] for reader in row.readers]
+        labelled[place] = (frozenset[str]().union(*given), frozenset.intersection(*given))
+        others = {
+            number_of[of, value]
+            for of, values in row.readers[0].items()
+            for value in values
+            if of != facet and (of, value) in number_of
+        }
+        reading = read(row.work.title, row.work.abstract, book)
+        for number, candidate in candidates(reading_of, reading, others).items():
+            value = book.keys[number][1]
+            truth = sum(value in values for values in given) / len(given)
+            examples.append(
+                Example(place, number, value, tuple(numbers(candidate.signs)), phrases(candidate, reading), truth)
+            )
+    checked = frozenset(place for place in labelled if len(rows[place].readers) > 1)
+    return Data(tuple(examples), labelled, checked, reading_of.gives_way_to)
+
+
+def with_trials(of: Data, rows: Sequence[LabelledRecord], first: int, book: Taxonomy) -> Data:
+    """The same with records of which only is known whether they are randomised trials. `first` is the number of the first of
+    them."""
+    (reading_of,) = (reading for reading in book.readings if reading.facet == book.topic.design)
+    examples = list(of.examples)
+    for place, row in enumerate(rows, start=first):
+        if row.randomised is None:
+            continue
+        reading = read(row.work.title, row.work.abstract, book)
+        for number, candidate in candidates(reading_of, reading, ()).items():
+            value = book.keys[number][1]
+            known = value in book.topic.trials and (value == book.topic.trials[0] or not row.randomised)
+            truth = float(row.randomised) if known else math.nan
+            signs = tuple(numbers(candidate.signs))
+            examples.append(Example(place, number, value, signs, phrases(candidate, reading), truth))
+    return replace(of, examples=tuple(examples))
+
+
+def matrix(examples: Sequence[Example]) -> Any:
+    """The signs of the examples as a sparse matrix, one row an example."""
+    columns = [sign for example in examples for sign in example.signs]
+    ends = np.cumsum([0, *(len(example.signs) for example in examples)])
+    return csr_matrix((np.ones(len(columns)), columns, ends), shape=(len(examples), len(NAMES)))
+
+
+def rivals(of: Data, probabilities: Array) -> Any:
+    """What the second step weighs, one row an example, from the probabilities of the first."""
+    by_text: dict[int, dict[int, float]] = {}
+    for example, probability in zip(of.examples, probabilities, strict=True):
+        by_text.setdefault(example.text, {})[example.number] = probability
+    return csr_matrix([rival_signs(e.number, by_text[e.text], of.gives_way_to.get(e.number, ())) for e in of.examples])
+
+
+def fitted(features: Any, truth: Array, strength: float) -> LogisticRegression:
+    """A logistic regression. An example on which the readers differ counts half for and half against."""
+    asked = ~np.isnan(truth)
+    features, truth = features[asked], truth[asked]
+    weights = np.concatenate([truth, 1 - truth])
+    used = weights > 0
+    answers = np.concatenate([np.ones(len(truth)), np.zeros(len(truth))])
+    model = LogisticRegression(C=strength, max_iter=1000, solver="liblinear")
+    return model.fit(vstack([features, features]).tocsr()[used], answers[used], sample_weight=weights[used])
+
+
+def cross_validated(of: Data, features: Any, truth: Array, strength: float) -> Array:
+    """The probability of each example by a model that has not seen its text."""
+    texts = sorted({example.text for example in of.examples})
+    fold_of = dict(zip(texts, np.random.RandomState(0).permutation(len(texts)) % FOLDS, strict=True))
+    folds = np.array([fold_of[example.text] for example in of.examples])
+    found = np.zeros(len(of.examples))
+    for fold in range(FOLDS):
+        model = fitted(features[folds != fold], truth[folds != fold], strength)
+        if (folds == fold).any():
+            found[folds == fold] = model.predict_proba(features[folds == fold])[:, 1]
+    return found
+
+
+def word_numbers(of: Data) -> dict[tuple[str, str], int]:
+    """The words with a weight of their own, (value, phrase), each with its column."""
+    counts = Counter((example.value, phrase) for example in of.examples for phrase in example.phrases)
+    kept = sorted(key for key, count in counts.items() if count >= TEXTS_OF_A_WORD)
+    return {key: column for column, key in enumerate(kept)}
+
+
+def words_beside(of: Data, probabilities: Array) -> Any:
+    """What the step over words weighs, one row an example: the score of the first step, then a column for each word."""
+    numbers = word_numbers(of)
+    rows = [sorted(numbers[e.value, p] for p in e.phrases if (e.value, p) in numbers) for e in of.examples]
+    columns = [column for row in rows for column in row]
+    words = csr_matrix(
+        (np.full(len(columns), WORD_SCALE), columns, np.cumsum([0, *map(len, rows)])), shape=(len(rows), len(numbers))
+    )
+    scores = SCORE_SCALE * np.array([[score_of(probability)] for probability in probabilities])
+    return hstack([csr_matrix(scores), words]).tocsr()
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """What each step weighs (one row an example), from cross-validated probabilities of the step before, and the last ones."""
+
+    truth: Array
+    signs: Any
+    words: Any
+    rivals: Any
+    probabilities: Array
+
+
+def steps(of: Data) -> Steps:
+    """The three steps, cross-validated."""
+    truth, signs = np.array([example.truth for example in of.examples]), matrix(of.examples)
+    words = words_beside(of, cross_validated(of, signs, truth, SIGN_WEIGHTS))
+    beside = rivals(of, cross_validated(of, words, truth, WORD_WEIGHTS))
+    return Steps(truth, signs, words, beside, cross_validated(of, beside, truth, RIVAL_WEIGHTS))
+
+
+def precision_and_recall(of: Data, given: Iterable[Example]) -> tuple[int, int, int, int]:
+    """(right, given, found, sought) over the checked texts: precision counts what either reader gave, recall what both gave."""
+    by_text: dict[int, set[str]] = {}
+    for example in given:
+        if example.text in of.checked:
+            by_text.setdefault(example.text, set()).add(example.value)
+    right = sum(len(values & of.labelled[text][0]) for text, values in by_text.items())
+    found = sum(len(of.labelled[text][1] & by_text.get(text, set())) for text in of.checked)
+    return right, sum(map(len, by_text.values())), found, sum(len(of.labelled[text][1]) for text in of.checked)
+
+
+def least_probability(of: Data, probabilities: Array, precision: float) -> float | None:
+    """The lowest probability (in hundredths) from which on the tags of the checked texts are this precise; None: there is
+    none."""
+    for least in np.arange(0.05, 0.99, 0.01):
+        right, given, _, _ = _at(of, probabilities, least)
+        if given >= FEWEST and right / given >= precision:
+            return round(float(least), 2)
+    return None
+
+
+def _at(of: Data, probabilities: Array, least: float) -> tuple[int, int, int, int]:
+    return precision_and_recall(of, [e for e, p in zip(of.examples, probabilities, strict=True) if p >= least])
+
+
+def thresholds(of: Data, probabilities: Array, shown_precision: float) -> dict[str, float]:
+    """The least probability of each strength."""
+    stated, shown = (least_probability(of, probabilities, wanted) for wanted in (STATED, shown_precision))
+    found = {"stated": stated if stated is not None else 0.99}
+    found["likely"] = min(found["stated"], max(LEAST_LIKELY, shown if shown is not None else LIKELY_UNMEASURED))
+    return {**found, "implied": round(max(LEAST_IMPLIED, IMPLIED * found["likely"]), 2)}
+
+
+def learnt(of: Data, shown: float) -> tuple[dict[str, Any], dict[str, Any], Array]:
+    """The model of one kind of facet, the weights of its words, both as they are stored, and the cross-validated
+    probabilities."""
+    through = steps(of)
+    first = fitted(through.signs, through.truth, SIGN_WEIGHTS)
+    second = fitted(through.words, through.truth, WORD_WEIGHTS)
+    third = fitted(through.rivals, through.truth, RIVAL_WEIGHTS)
+    model = {
+        "bias": _rounded(first.intercept_[0]),
+        "weights": list(map(_rounded, first.coef_[0])),
+        "rivals": list(map(_rounded, [third.intercept_[0], *third.coef_[0]])),
+        "least": thresholds(of, through.probabilities, shown),
+    }
+    by_value: dict[str, dict[str, int]] = {}
+    for (value, phrase), column in word_numbers(of).items():
+        by_value.setdefault(value, {})[phrase] = _rounded(WORD_SCALE * second.coef_[0][column + 1])
+    words = {
+        "bias": _rounded(second.intercept_[0]),
+        "score": _rounded(SCORE_SCALE * second.coef_[0][0]),
+        "words": by_value,
+    }
+    return model, words, through.probabilities
+
+
+def _rounded(weight: float) -> int:
+    return round(1000 * float(weight))
+
+
+def report(facet: str, text: str, of: Data, probabilities: Array, least: Mapping[str, float]) -> str:
+    """One line: how many texts and tags, how many of them are mentioned, precision and recall at each strength and along the
+    curve."""
+    _, _, mentioned, sought = precision_and_recall(of, of.examples)
+    texts = f"{len(of.checked)} of {len(of.labelled)} texts, {sought} tags, mentioned {mentioned / max(1, sought):.3f}"
+    line = [f"{facet:12} {text:18} {texts}"]
+    before = (0, 0)
+    for strength, at in least.items():
+        right, given, found, _ = _at(of, probabilities, at)
+        own = (right - before[0]) / max(1, given - before[1])
+        line.append(f"{strength}≥{at:.2f} {own:.2f} (to here {right / max(1, given):.2f}/{found / max(1, sought):.2f})")
+        before = (right, given)
+    curve = []
+    for wanted in (0.8, 0.85, 0.88, 0.9, 0.93, 0.95, 0.97):
+        at_least = least_probability(of, probabilities, wanted)
+        found = _at(of, probabilities, at_least)[2] if at_least is not None else 0
+        curve.append(f"{wanted}:{found / max(1, sought):.2f}")
+    return "  ".join(line) + "\n             recall at precision " + " ".join(curve)
+
+
+def main() -> None:
+    arguments = [a for a in sys.argv[1:] if not a.startswith("--")]
+    folder = Path(arguments[0]) if arguments else Path(__file__).parents[2] / "shared" / "data"
+    book, texts = taxonomy.load(), Texts(folder)
+    learning = [*texts.genuine(), *texts.labelled("learning"), *texts.labelled("learning_wider")]
+    bibliography, trials = texts.bibliography(), texts.trials()
+    entries: list[dict[str, Any]] = []
+    of_topic: dict[str, list[dict[str, Any]]] = {}
+    for facet in book.facets:
+        for text, rows in (
+            (FULL, [*learning, *(bibliography if facet.facet in FROM_PARAPHRASES else [])]),
+            (TITLE, titles_alone([*learning, *bibliography])),
+        ):
+            of = data(rows, book, facet.facet)
+            if facet.facet == book.topic.design:
+                of = with_trials(of, trials if text == FULL else titles_alone(trials), len(rows), book)
+            if sum(example.truth > 0.5 for example in of.examples) < FEWEST_TO_LEARN:
+                print(f"{facet.facet}, {text}: too few examples to learn from")
+                continue
+            entry, words, probabilities = learnt(of, SHOWN.get(facet.facet, SHOWN_OTHERWISE))
+            entries.append({"for": facet.about, "text": text, **entry})
+            of_topic.setdefault(facet.facet, []).append({"text": text, **words})
+            print(report(facet.facet, text, of, probabilities, entry["least"]))
+    if "--report" not in sys.argv:
+        FILE.parent.mkdir(exist_ok=True)
+        written = json.dumps({"signs": NAMES, "models": entries}, ensure_ascii=False)
+        FILE.write_text(written.replace('{"for"', '\n{"for"') + "\n", encoding="utf-8")
+        of_words = json.dumps(of_topic, ensure_ascii=False).replace('{"text"', '\n{"text"')
+        (book.topic.folder / topic.WORD_WEIGHTS_FILE).write_text(of_words + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""The arms of a study as its text names them, and which of them is given the studied treatment."""
+
+from __future__ import annotations
+
+import pytest
+
+from evidence.rules.tag import read
+from evidence.rules.taxonomy import Taxonomy
+from tests.rules.small_topic import small_taxonomy
+
+Arm = tuple[frozenset[str], bool]
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Taxonomy:
+    return small_taxonomy(tmp_path_factory.mktemp("small"))
+
+
+def arms(book: Taxonomy, abstract: str, title: str | None = None) -> set[Arm]:
+    """The values of each arm, and whether the studied treatment is among them."""
+    reading = read(title, abstract, book)
+    return {(frozenset(book.keys[number][1] for number in arm.values), arm.studied) for arm in reading.arms}
+
+
+def arm(*values: str, studied: bool = False) -> Arm:
+    return frozenset(values), studied
+
+
+def roles(book: Taxonomy, abstract: str, value: str, title: str | None = None) -> set[str]:
+    reading = read(title, abstract, book)
+    number = next(place for place, key in enumerate(book.keys) if key[1] == value and key[0] in ("therapy", "versus"))
+    return {mention.role for mention in reading.mentions.get(number, ())}
+
+
+IPT = arm("ipt", studied=True)
+
+
+@pytest.mark.parametrize(
+    ("abstract", "expected"),
+    [
+        (
+            "METHODS: Patients were randomised to interpersonal psychotherapy, cognitive therapy or a waiting list.",
+            {IPT, arm("cbt"), arm("waiting-list")},
+        ),
+        ("METHODS: Patients were randomly assigned to IPT or usual care.", {IPT, arm("usual-care")}),
+        ("AIM: To compare IPT with CBT.", {IPT, arm("cbt")}),
+        ("METHODS: IPT was compared with CBT.", {IPT, arm("cbt")}),
+        ("AIM: IPT versus CBT for depression.", {IPT, arm("cbt")}),
+        ("METHODS: Usual care was compared with IPT with fluoxetine.", {arm("usual-care"), arm("ipt", "drug", studied=True)}),
+        (
+            "METHODS: Patients were randomised to IPT plus fluoxetine or to fluoxetine alone.",
+            {arm("ipt", "drug", studied=True), arm("drug")},
+        ),
+        ("METHODS: Women received interpersonal psychotherapy.", set()),
+        ("BACKGROUND: IPT and CBT are widely used.", set()),
+    ],
+)  # fmt: skip
+def test_the_arms_of_a_sentence(small: Taxonomy, abstract: str, expected: set[Arm]) -> None:
+    assert arms(small, abstract) == expected
+
+
+def test_what_an_arm_is_compared_with_is_a_comparator(small: Taxonomy) -> None:
+    abstract = "METHODS: Patients were randomised to interpersonal psychotherapy or to usual care."
+    assert roles(small, abstract, "ipt") == {"arm"}
+    assert roles(small, abstract, "usual-care") == {"comparator"}
+
+
+def test_what_is_given_with_the_studied_treatment_is_no_comparator(small: Taxonomy) -> None:
+    abstract = "METHODS: Patients were randomised to IPT plus fluoxetine or to a waiting list."
+    assert "comparator" not in roles(small, abstract, "drug")
+    assert roles(small, abstract, "waiting-list") == {"comparator"}
+
+
+def test_what_every_arm_has_is_shared(small: Taxonomy) -> None:
+    abstract = "METHODS: Patients were randomised to fluoxetine plus IPT or to fluoxetine plus CBT."
+    assert roles(small, abstract, "drug") == {"shared by both arms"}
+
+
+def test_where_the_topic_is_not_named_the_first_treatment_is_the_studied_one(small: Taxonomy) -> None:
+    found = arms(
+        small, "METHODS: Patients were randomised to cognitive therapy or usual care.", "Cognitive therapy for mothers"
+    )
+    assert found == {arm("cbt", studied=True), arm("usual-care")}
+
+
+def test_an_arm_is_quoted_where_it_is_named(small: Taxonomy) -> None:
+    abstract = "METHODS: Patients were randomised to IPT plus fluoxetine or to usual care."
+    quotes = {abstract[found.start : found.stop] for found in read(None, abstract, small).arms}
+    assert quotes == {"IPT plus fluoxetine", "usual care"}
