@@ -229,7 +229,7 @@ def exported(db: Path, day: str | None) -> dict[str, dict[str, str]]:
         rows = works_as_of_date.selected_as_of(conn, selection, day) if day else selected_works(conn, selection)
         text = "".join(file_formats.csv_rows(rows, past=day is not None))
         same = dict(conn.execute("select doi, coalesce(same_as, '') from works").fetchall())
-    leave = {"as_of", *NOT_OF_THEN, *topic.load().facet_ids}
+    leave = {"as_of", "likely_tags", "implied_tags", *NOT_OF_THEN, *topic.load().facet_ids}
     found = {}
     for row in csv.DictReader(io.StringIO(text)):
         found[row["doi"]] = {key: said for key, said in row.items() if key not in leave and not key.endswith("_today")}
