@@ -47,6 +47,9 @@ def main() -> None:
             store.set_rule_marks(basis, __version__, book.value_marks)
             store.conn.execute("update works set basis = ?", (basis,))
             store.conn.commit()
+        # The first pass finds the duplicates of the synthetic database, which a sync would have found before. It is not counted.
+        settling = taxonomy.load(edited_topic(Path(folder) / "settling", "settling"))
+        rejudge_database(db, Path(folder) / "decisions.db", settling, lambda: datetime.now(UTC))
         missed = False
         for word in (RARE, FREQUENT):
             edited = taxonomy.load(edited_topic(Path(folder) / word, word))

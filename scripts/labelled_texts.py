@@ -22,6 +22,8 @@ LABELS = Path(__file__).resolve().parents[1] / "tests" / "labels"
 GENUINE = "reading/genuine-labelled.jsonl.gz"
 BIBLIOGRAPHY = "ipt-bibliography.jsonl.gz"
 TRIALS = "rct-labelled.csv.gz"
+LONGEST_FIELD = 10**9
+"""Characters that a field of a CSV file may have; Python's own limit is less than some abstracts have."""
 OF_THE_TOPIC = frozenset({"comparator"})
 """Facets that are labelled in some sets only for studies of the topic."""
 
@@ -92,10 +94,13 @@ def _without(
 
 
 def _records(path: Path) -> Iterator[dict[str, Any]]:
-    csv.field_size_limit(10**9)
     with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
         if ".csv" in path.suffixes:
-            yield from csv.DictReader(file)
+            limit = csv.field_size_limit(LONGEST_FIELD)
+            try:
+                yield from csv.DictReader(file)
+            finally:
+                csv.field_size_limit(limit)
         else:
             yield from (record for line in file if line.strip() and isinstance(record := json.loads(line), dict))
 

@@ -38,15 +38,17 @@ WORD_SCALE, SCORE_SCALE = 2.0, 3.0
 """Features are multiplied by these, so that the score of the first step is hardly regularised and words are less than signs."""
 TEXTS_OF_A_WORD = 3
 """Texts that a word must stand in for a weight of its own."""
-STATED, IMPLIED = 0.97, 0.5
+STATED = dict.fromkeys(("condition", "population", "comparator", "format"), 0.985)
+STATED_OTHERWISE, IMPLIED = 0.97, 0.5
 LEAST_LIKELY, LEAST_IMPLIED = 0.45, 0.2
 """Probabilities below which nothing is likely, or implied, however precise the tags above were."""
 LIKELY_UNMEASURED = 0.7
 """The least probability of what is likely where too few tags were labelled to measure their precision."""
 SHOWN = {"variant": 0.88, "condition": 0.9, "outcome": 0.84, "comparator": 0.82}
 SHOWN_OTHERWISE = 0.86
-"""The precision wanted of what is stated and likely together (`SHOWN`) and of what is stated; the share of the least
-probability of what is likely that suffices for what is implied."""
+"""The precision wanted of what is stated and likely together (`SHOWN`) and of what is stated (higher where the words fit the
+texts that they were chosen with better than others); the share of the least probability of what is likely that suffices for
+what is implied."""
 FROM_PARAPHRASES = ("variant", "comparator", "condition", "outcome", "problem_area")
 """Facets for which there are too few genuine abstracts: they learn from condensed paraphrases too."""
 FEWEST, FEWEST_TO_LEARN = 20, 8
@@ -226,15 +228,18 @@ def _at(of: Data, probabilities: Array, least: float) -> tuple[int, int, int, in
     return precision_and_recall(of, [e for e, p in zip(of.examples, probabilities, strict=True) if p >= least])
 
 
-def thresholds(of: Data, probabilities: Array, shown_precision: float) -> dict[str, float]:
+def thresholds(of: Data, probabilities: Array, facet: str) -> dict[str, float]:
     """The least probability of each strength."""
-    stated, shown = (least_probability(of, probabilities, wanted) for wanted in (STATED, shown_precision))
+    stated, shown = (
+        least_probability(of, probabilities, wanted)
+        for wanted in (STATED.get(facet, STATED_OTHERWISE), SHOWN.get(facet, SHOWN_OTHERWISE))
+    )
     found = {"stated": stated if stated is not None else 0.99}
     found["likely"] = min(found["stated"], max(LEAST_LIKELY, shown if shown is not None else LIKELY_UNMEASURED))
     return {**found, "implied": round(max(LEAST_IMPLIED, IMPLIED * found["likely"]), 2)}
 
 
-def learnt(of: Data, shown: float) -> tuple[dict[str, Any], dict[str, Any], Array]:
+def learnt(of: Data, facet: str) -> tuple[dict[str, Any], dict[str, Any], Array]:
     """The model of one kind of facet, the weights of its words, both as they are stored, and the cross-validated
     probabilities."""
     through = steps(of)
@@ -245,7 +250,7 @@ def learnt(of: Data, shown: float) -> tuple[dict[str, Any], dict[str, Any], Arra
         "bias": _rounded(first.intercept_[0]),
         "weights": list(map(_rounded, first.coef_[0])),
         "rivals": list(map(_rounded, [third.intercept_[0], *third.coef_[0]])),
-        "least": thresholds(of, through.probabilities, shown),
+        "least": thresholds(of, through.probabilities, facet),
     }
     by_value: dict[str, dict[str, int]] = {}
     for (value, phrase), column in word_numbers(of).items():
@@ -301,7 +306,7 @@ def main() -> None:
             if sum(example.truth > 0.5 for example in of.examples) < FEWEST_TO_LEARN:
                 print(f"{facet.facet}, {text}: too few examples to learn from")
                 continue
-            entry, words, probabilities = learnt(of, SHOWN.get(facet.facet, SHOWN_OTHERWISE))
+            entry, words, probabilities = learnt(of, facet.facet)
             entries.append({"for": facet.about, "text": text, **entry})
             of_topic.setdefault(facet.facet, []).append({"text": text, **words})
             print(report(facet.facet, text, of, probabilities, entry["least"]))

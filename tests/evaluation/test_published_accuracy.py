@@ -50,7 +50,7 @@ LEAST = {
     "design": (0.83, 0.78),
 }
 """Facet → the least precision and recall, at first sight, of the tags that lists show. The goal is .93 and .88."""
-LEAST_OF_STRENGTH = {"stated": 0.90, "likely": 0.56}
+LEAST_OF_STRENGTH = {"stated": 0.92, "likely": 0.58}
 """The goals are .97 and .90."""
 
 
