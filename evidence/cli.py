@@ -251,10 +251,10 @@ def judge(settings: Settings, report: Path | None) -> None:
         if report is None:
             count, changes = rejudge_database(settings.db, settings.decisions, _taxonomy(settings), _now, bar)
         else:
-            count, changes, before, after = rejudge_with_tags(
+            count, changes, before, after, why_gone = rejudge_with_tags(
                 settings.db, settings.decisions, _taxonomy(settings), _now, bar
             )
-            by_value = tag_changes.write_report(before, after, report)
+            by_value = tag_changes.write_report(before, after, why_gone, report)
     click.echo(
         f"{count_noun(count, 'work')} judged again."
         if count

@@ -34,7 +34,7 @@ class TagState(NamedTuple):
 
 class TagChange(NamedTuple):
     """A tag that appeared, disappeared or changed its strength. `before` and `after` are strengths, None where there is no
-    tag."""
+    tag. `how` says how the text gives it, or why it does not any more."""
 
     doi: str
     facet: str
@@ -45,15 +45,20 @@ class TagChange(NamedTuple):
     how: str | None
 
 
-def write_report(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]], file: Path) -> str:
+def write_report(
+    before: Sequence[Mapping[str, Any]],
+    after: Sequence[Mapping[str, Any]],
+    why_gone: Mapping[TagKey, str],
+    file: Path,
+) -> str:
     """Write the differences of two lists of tags (rows of `read_queries.all_tags`) to a CSV file; returns them counted by
-    value. ConfigError when the file cannot be written."""
+    value. `why_gone` says why a tag has disappeared. ConfigError when the file cannot be written."""
     titles = {row["doi"]: row["title"] for row in (*before, *after)}
     old, new = (
         {(r["doi"], r["facet"], r["value"]): TagState(r["strength"], r["how"]) for r in rows}
         for rows in (before, after)
     )
-    changes = tag_changes(old, new)
+    changes = [change._replace(how=why_gone.get(change[:3], change.how)) for change in tag_changes(old, new)]
     atomic_output.write_whole(file, [changes_csv(changes, titles).encode()])
     return changes_by_value(old, new, changes)
 

@@ -29,6 +29,7 @@ from evidence.harvest.progress import NoProgress, Progress
 from evidence.harvest.run_outcome import Outcome
 from evidence.harvest.sources import Config, ReferenceList, Search
 from evidence.harvest.standing_searches import Matcher
+from evidence.rules.tag import why_without
 from evidence.rules.taxonomy import Taxonomy
 
 log = logging.getLogger(__name__)
@@ -90,14 +91,34 @@ def rejudge_database(
 
 def rejudge_with_tags(
     db: Path, ledger: Path, taxonomy: Taxonomy, now: Clock, progress: Progress | None = None
-) -> tuple[int, list[Row], list[Row], list[Row]]:
-    """As `rejudge_database`, and all tags before and after it (rows of `read_queries.all_tags`). The tags of an older database
-    count as stated before."""
+) -> tuple[int, list[Row], list[Row], list[Row], dict[tuple[str, str, str], str]]:
+    """As `rejudge_database`, and all tags before and after it (rows of `read_queries.all_tags`), and for each tag that has gone
+    (DOI, facet, value) why. The tags of an older database count as stated before."""
     open_evidence(db, older=True).close()
     with locked(db), writer.open_store(db, ledger) as opened:
         before = read_queries.all_tags(opened.conn)
         count, changes = _judge_stale(opened, taxonomy, now, progress or NoProgress())
-        return count, changes, before, read_queries.all_tags(opened.conn)
+        after = read_queries.all_tags(opened.conn)
+        return count, changes, before, after, _why_gone(opened, taxonomy, before, after)
+
+
+def _why_gone(
+    opened: writer.Store, taxonomy: Taxonomy, before: list[Row], after: list[Row]
+) -> dict[tuple[str, str, str], str]:
+    kept = {(row["doi"], row["facet"], row["value"]) for row in after}
+    gone = [key for row in before if (key := (row["doi"], row["facet"], row["value"])) not in kept]
+    dois = sorted({doi for doi, _, _ in gone})
+    texts = {doi: (title, abstract) for doi, title, abstract in read_queries.texts_of(opened.conn, dois)}
+    excluded = {
+        doi for doi, verdict in read_queries.screening_verdicts(opened.conn, dois).items() if verdict == "exclude"
+    }
+    return {
+        (doi, facet, value): "The work is excluded."
+        if doi in excluded
+        else why_without(*texts[doi], (facet, value), taxonomy)
+        for doi, facet, value in gone
+        if doi in texts
+    }
 
 
 def count_matches(

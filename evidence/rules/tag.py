@@ -14,7 +14,7 @@ from evidence.rules.decide import FULL, TITLE, Model, WordWeights, models
 from evidence.rules.mention_roles import MentionRole
 from evidence.rules.mentions import LOOSE
 from evidence.rules.signs import TEXT_SIGN, ReadMention
-from evidence.rules.taxonomy import Taxonomy
+from evidence.rules.taxonomy import Taxonomy, ValueKey
 
 MATCHES_PER_TAG = 2
 """How many places show a tag: enough to check it, few enough to read."""
@@ -67,6 +67,21 @@ def tags_of(reading: Reading, taxonomy: Taxonomy) -> tuple[Tag, ...]:
         model, words = models()[facet.about, text], taxonomy.word_weights.get((facet.facet, text))
         given.update(_of_facet(facet, model, words, reading, taxonomy, given))
     return tuple(given[number] for number in sorted(given))
+
+
+def why_without(title: str | None, abstract: str | None, key: ValueKey, taxonomy: Taxonomy) -> str:
+    """Why a text does not get this tag: a sentence for whoever misses it."""
+    if key not in taxonomy.tags:
+        return "There is no such value any more."
+    number = taxonomy.keys.index(key)
+    reading = read(title, abstract, taxonomy)
+    mentions = reading.mentions.get(number, ())
+    affirmed = _affirmed(reading, number)
+    if not mentions:
+        return "No word of it stands in title or abstract."
+    if not affirmed:
+        return f"The text negates it: {_said(_matches(mentions, reading))}."
+    return f"Too little for a tag: {_said(_matches(affirmed, reading))}."
 
 
 def _of_facet(
@@ -180,8 +195,13 @@ def _matches(mentions: Sequence[ReadMention], reading: Reading) -> tuple[Match, 
 
 def _how(label: str, matches: Iterable[Match]) -> str:
     """`Depressive symptoms: measured (“HAM-D”), a finding (“depression”).`"""
+    return f"{label}: {_said(matches)}."
+
+
+def _said(matches: Iterable[Match]) -> str:
+    """`measured (“HAM-D”), a finding (“depression”)`"""
     by_role: dict[str, list[str]] = {}
     for match in matches:
         said = "in the title" if match.field == "title" else _SAID[match.rule]  # type: ignore[index]
         by_role.setdefault(said, []).append(f"“{match.quote}”")
-    return f"{label}: " + ", ".join(f"{said} ({', '.join(quotes)})" for said, quotes in by_role.items()) + "."
+    return ", ".join(f"{said} ({', '.join(quotes)})" for said, quotes in by_role.items())

@@ -27,7 +27,7 @@ AFTER = [
 
 def test_every_change_is_a_row_and_every_value_that_changed_a_line(tmp_path: Path) -> None:
     file = tmp_path / "tags.csv"
-    summary = tag_changes.write_report(BEFORE, AFTER, file)
+    summary = tag_changes.write_report(BEFORE, AFTER, {("10.1/b", "outcome", "anxiety"): "No word of it."}, file)
     rows = list(csv.DictReader(io.StringIO(file.read_text(encoding="utf-8"))))
     assert list(rows[0]) == list(tag_changes.COLUMNS)
     assert [(row["doi"], row["change"], row["before"], row["after"]) for row in rows] == [
@@ -36,6 +36,7 @@ def test_every_change_is_a_row_and_every_value_that_changed_a_line(tmp_path: Pat
         ("10.1/a", "strength", "stated", "implied"),
     ]
     assert rows[-1]["how"] == "Anxiety: title only."
+    assert rows[-2]["how"] == "No word of it."
     assert {row["title"][:2] for row in rows} == {"'="}, "no spreadsheet runs a title"
     assert summary == (
         "outcome:anxiety: 2 → 5 works; 5 appeared (10.1/0, 10.1/1, 10.1/2, …); 1 disappeared (10.1/b);"
@@ -44,5 +45,5 @@ def test_every_change_is_a_row_and_every_value_that_changed_a_line(tmp_path: Pat
 
 
 def test_another_sentence_is_no_change(tmp_path: Path) -> None:
-    summary = tag_changes.write_report(BEFORE[2:], AFTER[-2:], tmp_path / "tags.csv")
+    summary = tag_changes.write_report(BEFORE[2:], AFTER[-2:], {}, tmp_path / "tags.csv")
     assert summary == "No tag has appeared, disappeared or changed its strength."

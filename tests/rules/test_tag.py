@@ -9,7 +9,7 @@ from evidence.rules import taxonomy
 from evidence.rules.decide import FULL, RIVAL_SIGNS, TITLE, Model
 from evidence.rules.mention_roles import ROLES
 from evidence.rules.signs import KINDS, NAMES
-from evidence.rules.tag import MATCHES_PER_TAG, tag
+from evidence.rules.tag import MATCHES_PER_TAG, tag, why_without
 from evidence.rules.taxonomy import Taxonomy
 from tests.rules.small_topic import small_taxonomy
 
@@ -138,3 +138,13 @@ def test_what_nobody_could_doubt_is_shown_with_the_shipped_words(book: Taxonomy)
 def test_the_shipped_words_are_read_in_both_topics() -> None:
     found = tags(taxonomy.load("mindfulness"), "Mindfulness-based cognitive therapy for recurrent depression")
     assert ("programme", "mbct") in found
+
+
+def test_why_a_text_does_not_get_a_tag(small: Taxonomy) -> None:
+    key = ("outcome", "depression")
+    assert why_without("A study of sleep", None, key, small) == "No word of it stands in title or abstract."
+    assert why_without("A study of sleep", None, ("outcome", "gone"), small) == "There is no such value any more."
+    background = why_without(
+        "Sleep", "BACKGROUND: Depressive symptoms are common. METHODS: We measured sleep.", key, small
+    )
+    assert background == "Too little for a tag: what others report (“Depressive symptoms”)."
