@@ -74,6 +74,7 @@ def test_no_change_reads_worse(published: tuple[Figure, ...]) -> None:
     assert not worse, "\n".join(worse)
 
 
+@pytest.mark.slow
 def test_measuring_again_gives_the_table(full_data: Path, book: Taxonomy, published: tuple[Figure, ...]) -> None:
     measure = runpy.run_path(str(SCRIPTS / "measure_accuracy.py"))
     assert tuple(measure["figures"](full_data, book)) == published

@@ -478,6 +478,7 @@ def started(current: Path) -> Iterator[Site]:
                 process.wait(15)
 
 
+@pytest.mark.slow
 def test_the_start_script_serves_and_switches_to_the_next_version(db: Path, tmp_path: Path) -> None:
     target = tmp_path / 'a site, of $HOME\'s "public" copies'
     first = immutable_copy.publish(db, target, now=at_noon)

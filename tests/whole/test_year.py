@@ -479,6 +479,7 @@ def play(year: Year, happens: Callable[[Year], None], *, skew: int = 0, exchange
         year.publish()
 
 
+@pytest.mark.slow
 def test_a_year_that_is_written_down(tmp_path: Path) -> None:
     year = Year(tmp_path, RECORDS)
     for happens, how in YEAR:
