@@ -22,7 +22,7 @@ Clock = Callable[[], datetime]
 
 VerdictName = Literal["include", "exclude", "unsure"]
 Strength = Literal["stated", "likely", "implied"]
-"""How surely a text says a tag about this study: in so many words, probably, or only by its design, condition or title."""
+"""How surely a text says a tag about this study: in so many words, probably, or perhaps."""
 
 STRENGTHS: tuple[Strength, ...] = ("stated", "likely", "implied")
 SHOWN_STRENGTHS: tuple[Strength, ...] = ("stated", "likely")

@@ -1,4 +1,4 @@
-"""A work's title and abstract → its tags, each with its strength, the words behind it, and a sentence that says how.
+"""A work's title, abstract and type of record → its tags: each with its strength, its words and a sentence that says how.
 
 It reads one work at a time. It may not know the verdict, people's decisions, the database or the network.
 """
@@ -39,7 +39,7 @@ _PLACE = {role: place for place, role in enumerate(_BEST)}
 
 
 def tag(work: Work, taxonomy: Taxonomy) -> tuple[Tag, ...]:
-    """Every tag of `work` by its title and abstract, in the taxonomy's order."""
+    """Every tag of `work` by its title, its abstract and the type of its record, in the taxonomy's order."""
     given = tags_of(read(work.title, work.abstract, taxonomy), taxonomy) if work.title or work.abstract else ()
     if work.kind is None or work.kind not in taxonomy.of_records:
         return given

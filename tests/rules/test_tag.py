@@ -140,6 +140,16 @@ def test_the_shipped_words_are_read_in_both_topics() -> None:
     assert ("programme", "mbct") in found
 
 
+def test_the_type_of_the_record_states_a_value() -> None:
+    book = taxonomy.load()
+    (chapter,) = tag(Work(doi=DOI, title="Research note", kind="book-chapter"), book)
+    assert (chapter.facet, chapter.value, chapter.strength) == ("design", "book-chapter", "stated")
+    assert chapter.matches == (Match("design", "kind", 0, len("book-chapter"), "book-chapter"),)
+    assert chapter.how is not None and "type of the record" in chapter.how
+    assert tag(Work(doi=DOI, title="Research note", kind="journal-article"), book) == ()
+    assert tag(Work(doi=DOI, kind="book-chapter"), book) == (chapter,), "a record without words"
+
+
 def test_why_a_text_does_not_get_a_tag(small: Taxonomy) -> None:
     key = ("outcome", "depression")
     assert why_without("A study of sleep", None, key, small) == "No word of it stands in title or abstract."
