@@ -82,16 +82,61 @@ class Event:
     dates: str | None
 
 
+Evidence = Literal["updated-by", "update-to", "title", "comments-corrections", "publication-type", "retraction-watch"]
+"""Where a notice is stated: the first three in a Crossref record, `comments-corrections` and `publication-type` in a record of
+PubMed or Europe PMC, `retraction-watch` in the file of Retraction Watch."""
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A retraction, correction, … as one record states it. `notice_doi` is the notice, None where it is not named; `evidence`
-    is where it is stated: `updated-by`, `update-to` or `title`."""
+    """A retraction, correction, … as one record states it. `notice_doi` is the notice, None where it is not named; `notice_id`
+    is its identifier elsewhere (`PMID:123`, `RW:456`)."""
 
     kind: str
     notice_doi: Doi | None
     issued: str | None
     source: str | None
-    evidence: Literal["updated-by", "update-to", "title"]
+    evidence: Evidence
+    notice_id: str | None = None
+
+
+ProviderName = Literal["europepmc", "pubmed", "openalex", "datacite", "clinicaltrials", "retraction-watch"]
+"""A service or a file that adds to works which Crossref has."""
+
+PROVIDER_LABELS: dict[str, str] = {
+    "crossref": "Crossref",
+    "europepmc": "Europe PMC",
+    "pubmed": "PubMed",
+    "openalex": "OpenAlex",
+    "datacite": "DataCite",
+    "clinicaltrials": "ClinicalTrials.gov",
+    "retraction-watch": "Retraction Watch",
+}
+"""The names that people read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identifier:
+    """A name that a work, or the study it reports, has elsewhere. `value` is in the form of `linkage.identifiers`; `source` says
+    who states it: a provider, `crossref` (deposited) or `text` (read in title or abstract)."""
+
+    kind: Literal["pmid", "pmcid", "openalex", "registration"]
+    value: str
+    source: str
+
+
+FactKind = Literal["publication-type", "mesh", "country", "funder", "open-access", "licence"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What a provider says about a work beside its text: a MEDLINE publication type, a MeSH heading (`major`: a main topic), the
+    country of an affiliation, a funder with its grant, a link to an open-access copy, or its licence."""
+
+    kind: FactKind
+    value: str
+    source: ProviderName
+    major: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +165,8 @@ class Work:
     """One work as one Crossref record describes it, in plain text. `title` includes the subtitle; `kind` is Crossref's `type`;
     `authors` in order; `pages` is the article number where there are no pages; `cites` holds the DOIs of its deposited
     references and who asserted each. `notices` are those on this work, `updates` those it makes on others; `notice_of` says
-    what it is a notice of, nothing for a study."""
+    what it is a notice of, nothing for a study. `abstract_source` is `publisher` for an abstract deposited with Crossref, else
+    the provider it is from; `identifiers` and `facts` are those that providers state."""
 
     doi: Doi
     title: str | None = None
@@ -158,6 +204,9 @@ class Work:
     event: Event | None = None
     funders: tuple[Funder, ...] = ()
     licences: tuple[Licence, ...] = ()
+    abstract_source: str | None = None
+    identifiers: tuple[Identifier, ...] = ()
+    facts: tuple[Fact, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,7 @@ def normalise(message: Message) -> Work:
     notices, updates = _updates(message, doi, title)
     record = notice_rules.Facts(doi, title, _kind(message), issued)
     notice_of = _notice_of(message, record, [*((doi, notice) for notice in notices), *updates], authors)
+    lesser: dict[str, Any] = {field: _lesser(message, key) for field, key in _LESSER.items()}
     return Work(
         doi=doi,
         title=title,
@@ -139,13 +140,14 @@ def normalise(message: Message) -> Work:
         relations=_relations(message),
         cites=_cites(message),
         subtitle="; ".join(dict.fromkeys(filter(None, map(_oneline, _strings(message, "subtitle"))))) or None,
-        **{field: _lesser(message, key) for field, key in _LESSER.items()},
+        **lesser,
         institution=_institution(message),
         published_print=_lesser_date(message.get("published-print")),
         published_online=_lesser_date(message.get("published-online")),
         event=_event(message),
         funders=_funders(message),
         licences=_licences(message),
+        abstract_source="publisher" if abstract else None,
     )
 
 

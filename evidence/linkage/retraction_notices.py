@@ -17,7 +17,8 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Literal
 
-Evidence = Literal["updated-by", "update-to", "title"]
+from evidence.data_model import Evidence
+
 Relation = Literal["own", "record", "article", "preprint"]
 """How the DOI that a notice was issued for is related to the work that shows it: `own` is the work's own DOI, `record` another
 record of the same work, `article` the article of which the work is a preprint, `preprint` a preprint of the work."""
