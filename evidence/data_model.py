@@ -166,7 +166,8 @@ class Work:
     `authors` in order; `pages` is the article number where there are no pages; `cites` holds the DOIs of its deposited
     references and who asserted each. `notices` are those on this work, `updates` those it makes on others; `notice_of` says
     what it is a notice of, nothing for a study. `abstract_source` is `publisher` for an abstract deposited with Crossref, else
-    the provider it is from; `identifiers` and `facts` are those that providers state."""
+    the provider it is from, and `abstract_at` when that one was fetched (ISO time); `identifiers` and `facts` are those that
+    providers state."""
 
     doi: Doi
     title: str | None = None
@@ -205,6 +206,7 @@ class Work:
     funders: tuple[Funder, ...] = ()
     licences: tuple[Licence, ...] = ()
     abstract_source: str | None = None
+    abstract_at: str | None = None
     identifiers: tuple[Identifier, ...] = ()
     facts: tuple[Fact, ...] = ()
 

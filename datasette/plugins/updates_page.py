@@ -36,7 +36,7 @@ DIRECTION_MARKS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 RUNS = """
     select r.run, r.started, r.finished, r.outcome, r.door from runs r
-    where r.outcome <> 'running' and (r.door <> 'judge'
+    where r.outcome <> 'running' and (r.door not in ('judge', 'providers')
         or exists (select 1 from changes c where c.run = r.run and c.what <> 'tags'))
     order by r.run desc limit :limit
 """

@@ -20,7 +20,18 @@ from typing import Literal, NamedTuple
 from evidence.data_model import Work
 
 ChangeKind = Literal[
-    "notice", "notice-ended", "reopened", "gone", "back", "verdict", "duplicate", "moved", "content", "new", "tags"
+    "notice",
+    "notice-ended",
+    "reopened",
+    "gone",
+    "back",
+    "verdict",
+    "duplicate",
+    "moved",
+    "content",
+    "new",
+    "abstract",
+    "tags",
 ]
 KINDS: tuple[ChangeKind, ...] = (
     "notice",
@@ -33,6 +44,7 @@ KINDS: tuple[ChangeKind, ...] = (
     "moved",
     "content",
     "new",
+    "abstract",
     "tags",
 )
 """Kinds of changes, the most serious first: the order in which they are shown."""
@@ -61,7 +73,8 @@ class WorkState:
     """What is announced of one record. `content` is its digest, None where it is not known; `same_as` is the record that
     represents a duplicate; `notices` are those not undone; `gone` is the day since which Crossref has no record of it;
     `conflict` is why its decisions should be looked at again, sentence by sentence; `tags` are
-    `facet:value`, without the implied ones: a tag that becomes implied is announced as removed, as it leaves the lists."""
+    `facet:value`, without the implied ones: a tag that becomes implied is announced as removed, as it leaves the lists.
+    `abstract_source` says where the abstract is from, None where there is none."""
 
     verdict: str
     content: str | None = None
@@ -70,6 +83,7 @@ class WorkState:
     gone: str | None = None
     conflict: str | None = None
     tags: tuple[str, ...] = ()
+    abstract_source: str | None = None
 
     @property
     def shown(self) -> WorkState:
@@ -86,7 +100,8 @@ class Change:
     new: after is the verdict (`duplicate 10.1000/x`: of which record); verdict: both verdicts; duplicate: after is the DOI that
     represents the work, before the verdict or the DOI that did; notice: after is `kind DOI`, with `(relation DOI)` where it
     was issued for another DOI; notice-ended: the same in before; reopened: after is the reason; gone: after is the day; back:
-    before is the day; moved: before is the old DOI; tags: those removed and those added. Content has neither.
+    before is the day; moved: before is the old DOI; tags: those removed and those added; abstract: where it was from and is
+    from now (`publisher`, a provider, None for no abstract). Content has neither.
     """
 
     doi: str
@@ -97,10 +112,12 @@ class Change:
 
 
 def content_digest(work: Work) -> str:
-    """16 hex digits of what counts as a work's content: title, abstract, container, date, type, and the authors with full
-    names, suffixes and roles. An ORCID or an affiliation that is added later does not count."""
+    """16 hex digits of what counts as a work's content: title, deposited abstract, container, date, type, and the authors with
+    full names, suffixes and roles. An ORCID or an affiliation that is added later does not count, nor does the abstract of
+    another provider: that it came is a change of its own."""
     authors = [(a.family, a.given, a.suffix, a.name, a.role) for a in work.authors]
-    content = [work.title, work.abstract, work.container, work.issued, work.kind, authors]
+    abstract = work.abstract if work.abstract_source in (None, "publisher") else None
+    content = [work.title, abstract, work.container, work.issued, work.kind, authors]
     return hashlib.sha256(json.dumps(content, ensure_ascii=True).encode()).hexdigest()[:16]
 
 
@@ -209,6 +226,8 @@ def _of_one(doi: str, state: WorkState, known: _Announced) -> Iterator[Change]:
         yield Change(doi, "back", before=base.gone)
     if base.content and state.content and base.content != state.content:
         yield Change(doi, "content")
+    elif base.abstract_source != state.abstract_source and {base.verdict, state.verdict} <= set(SHOWN_VERDICTS):
+        yield Change(doi, "abstract", base.abstract_source, state.abstract_source)
     if base.tags != state.tags and {base.verdict, state.verdict} <= set(SHOWN_VERDICTS):
         lost, added = {*base.tags} - {*state.tags}, {*state.tags} - {*base.tags}
         yield Change(doi, "tags", "; ".join(sorted(lost)) or None, "; ".join(sorted(added)) or None)

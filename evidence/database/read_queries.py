@@ -12,10 +12,11 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 
-from evidence.data_model import Citation, Doi, Resolution
+from evidence.data_model import Citation, Doi, Fact, Resolution
 from evidence.database import changes_since_last_run, schema
 from evidence.database.prisma_flow import Flow, read_flow, run_of_day
-from evidence.database.sql_helpers import Row, dict_rows, in_chunks
+from evidence.database.sql_helpers import Row, dict_rows, in_chunks, rows_for
+from evidence.providers.combine import ProviderRecord
 
 # ---------------------------------------------------------------------- for harvesting and judging
 
@@ -48,6 +49,23 @@ def current_records(conn: sqlite3.Connection, dois: Sequence[Doi]) -> Iterator[t
     yield from in_chunks(
         conn, "select doi, digest, message from snapshots where last_run is null and doi in ({})", dois
     )
+
+
+def provider_records(conn: sqlite3.Connection, dois: Sequence[Doi]) -> dict[Doi, list[ProviderRecord]]:
+    """DOI → what other providers have on the work, under this DOI or an alias that leads to it. Works that no provider has are
+    left out."""
+    found: dict[Doi, list[ProviderRecord]] = {}
+    sql = """
+        select p.subject, p.provider, p.message, p.fetched_at
+        from {j} join provider_records p on p.subject = j.value where p.last_run is null and p.provider <> 'clinicaltrials'
+        union all
+        select a.doi, p.provider, p.message, p.fetched_at
+        from {j} join aliases a on a.doi = j.value join provider_records p on p.subject = a.alias
+        where a.last_run is null and p.last_run is null
+    """
+    for doi, provider, message, fetched_at in rows_for(conn, sql, dois):
+        found.setdefault(Doi(doi), []).append(ProviderRecord(provider, message, fetched_at))
+    return found
 
 
 def indexed_times(conn: sqlite3.Connection, dois: Sequence[Doi]) -> dict[Doi, str | None]:
@@ -205,13 +223,13 @@ def texts_of(conn: sqlite3.Connection, dois: Sequence[Doi]) -> Iterator[tuple[Do
 
 def judged_works(conn: sqlite3.Connection, dois: Sequence[Doi], values: Sequence[tuple[str, str]]) -> Iterator[Row]:
     """What these works were judged by, their screening verdict, and which of the values they have (`tags`: rows as of
-    `values_for_writer.TagRow`), with the reasons."""
+    `values_for_writer.TagRow`), with the reasons. `facts` are those of providers that rules may ask for."""
     sql = """
         select doi, title, abstract, kind, container, notice_of, screened, why from works where doi in ({})
     """
     names = ("doi", "title", "abstract", "kind", "container", "notice_of", "screened", "why")
     rows = {
-        row[0]: dict(zip(names, row, strict=True)) | {"tags": set(), "reasons": set()}
+        row[0]: dict(zip(names, row, strict=True)) | {"tags": set(), "reasons": set(), "facts": []}
         for row in in_chunks(conn, sql, dois)
     }
     asked = set(values)
@@ -223,6 +241,9 @@ def judged_works(conn: sqlite3.Connection, dois: Sequence[Doi], values: Sequence
     for doi, facet, value, *match in in_chunks(conn, sql, dois):
         if (facet, value) in asked:
             rows[doi]["reasons"].add((facet, value, *match))
+    sql = "select doi, kind, fact, source, major from facts where kind in ('publication-type', 'mesh') and doi in ({})"
+    for doi, kind, fact, source, major in in_chunks(conn, sql, dois):
+        rows[doi]["facts"].append(Fact(kind, fact, source, bool(major)))
     yield from rows.values()
 
 
@@ -272,6 +293,67 @@ def pairs_decided_by_people(conn: sqlite3.Connection) -> dict[tuple[str, str], t
 def verdict_counts(conn: sqlite3.Connection) -> dict[str, int]:
     """Verdict → number of works."""
     return dict(conn.execute("select verdict, count(*) from works group by verdict order by verdict").fetchall())
+
+
+# ---------------------------------------------------------------------- for asking other providers
+
+
+def works_to_ask_about(conn: sqlite3.Connection, provider: str, now: str, stale: str) -> list[Row]:
+    """The included and unsure works about which a provider is to be asked: doi, title, year, kind, and pmid where it is known.
+
+    A work is due if the provider was never asked, if it could not be asked and the time of the next try has come, or if it was
+    last asked before `stale`. Both times are ISO times in UTC. In order of the DOIs.
+    """
+    sql = """
+        select w.doi, w.title, w.year, w.kind,
+            (select min(identifier) from identifiers i where i.doi = w.doi and i.kind = 'pmid' and i.source <> 'openalex') as pmid
+        from works w left join provider_answers p on p.subject = w.doi and p.provider = :provider
+        where w.verdict in ('include', 'unsure') and (p.subject is null
+            or (p.state = 'could not ask' and coalesce(p.next_try, '') <= :now)
+            or (p.state = 'asked' and p.asked_at < :stale))
+        order by w.doi
+    """
+    return list(dict_rows(conn, sql, {"provider": provider, "now": now, "stale": stale}))
+
+
+def registrations_to_ask_about(conn: sqlite3.Connection, provider: str, now: str, stale: str) -> list[str]:
+    """The registration numbers of ClinicalTrials.gov of included and unsure works about which it is to be asked, in order; which
+    are due is decided as in `works_to_ask_about`."""
+    sql = """
+        select distinct i.identifier from identifiers i join works w on w.doi = i.doi
+        left join provider_answers p on p.subject = i.identifier and p.provider = :provider
+        where i.kind = 'registration' and i.identifier glob 'NCT[0-9]*' and w.verdict in ('include', 'unsure')
+            and (p.subject is null or (p.state = 'could not ask' and coalesce(p.next_try, '') <= :now)
+                or (p.state = 'asked' and p.asked_at < :stale))
+        order by 1
+    """
+    return [number for (number,) in conn.execute(sql, {"provider": provider, "now": now, "stale": stale})]
+
+
+def foreign_dois_to_ask_about(conn: sqlite3.Connection, provider: str, now: str, stale: str) -> list[str]:
+    """The DOIs in reference lists that exist and that Crossref has no record of: another agency registered them. In order."""
+    sql = """
+        select distinct lower(c.stated_doi) from citations c
+        left join provider_answers p on p.subject = lower(c.stated_doi) and p.provider = :provider
+        where c.retired is null and c.status = 'not-in-crossref' and c.stated_doi glob '10.*/*'
+            and (p.subject is null or (p.state = 'could not ask' and coalesce(p.next_try, '') <= :now)
+                or (p.state = 'asked' and p.asked_at < :stale))
+        order by 1
+    """
+    return [doi for (doi,) in conn.execute(sql, {"provider": provider, "now": now, "stale": stale})]
+
+
+def last_step_of(conn: sqlite3.Connection, provider: str) -> str | None:
+    """What the log says a provider was last asked; None when it never was."""
+    sql = "select asked from provider_requests where provider = ? order by request desc limit 1"
+    row = conn.execute(sql, (provider,)).fetchone()
+    return None if row is None else str(row[0])
+
+
+def current_provider_records(conn: sqlite3.Connection, provider: str) -> Iterator[tuple[str, str]]:
+    """(subject, record as sent) of the current records of a provider, in order."""
+    sql = "select subject, message from provider_records where provider = ? and last_run is null order by subject"
+    yield from conn.execute(sql, (provider,)).fetchall()
 
 
 # ---------------------------------------------------------------------- for people
@@ -449,7 +531,9 @@ def works_linked_to_included(conn: sqlite3.Connection) -> list[Doi]:
 
 def last_sync_run(conn: sqlite3.Connection) -> int | None:
     """The number of the last sync (a run that asked for records); None before the first."""
-    row: tuple[int | None] = conn.execute("select max(run) from runs where door <> 'judge'").fetchone()
+    row: tuple[int | None] = conn.execute(
+        "select max(run) from runs where door not in ('judge', 'providers')"
+    ).fetchone()
     return row[0]
 
 
@@ -518,7 +602,7 @@ def changes(
 
 def last_finished_sync(conn: sqlite3.Connection) -> int | None:
     """The number of the last sync that ended, complete or partial; None before the first."""
-    sql = "select max(run) from runs where door <> 'judge' and outcome in ('complete', 'partial')"
+    sql = "select max(run) from runs where door not in ('judge', 'providers') and outcome in ('complete', 'partial')"
     row: tuple[int | None] = conn.execute(sql).fetchone()
     return row[0]
 
@@ -531,7 +615,9 @@ def any_without_content(conn: sqlite3.Connection) -> bool:
 
 def status(conn: sqlite3.Connection) -> Row:
     """What `evidence status` shows: last run, works by verdict, sources with trouble, citations that need a person."""
-    runs = list(dict_rows(conn, "select * from runs where door <> 'judge' order by run desc limit 1", {}))
+    runs = list(
+        dict_rows(conn, "select * from runs where door not in ('judge', 'providers') order by run desc limit 1", {})
+    )
     last = runs[0] if runs else None
     if last:
         last["counts"] = json.loads(last["counts"])

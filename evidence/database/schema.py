@@ -1,16 +1,17 @@
 """The schema of the two databases: migrations, views and full text. DDL only; it may not write rows but in a migration.
 
-`evidence.db` has two kinds of tables. RECORDS are what Crossref, files and runs supplied; rows are added or closed, never
-rewritten. DERIVED tables are what today's code, rules and decisions make of the records; `evidence judge` can rebuild all of
-them offline. `decisions.db` holds what people decided; no harvest writes to it.
+`evidence.db` has two kinds of tables. RECORDS are what Crossref, other providers, files and runs supplied; rows are added or
+closed, never rewritten. DERIVED tables are what today's code, rules and decisions make of the records; `evidence judge` can
+rebuild all of them offline. `decisions.db` holds what people decided; no harvest writes to it.
 
 Migrations are append-only: a released one is never edited, and a change is a new function at the end. Views are made again
 whenever their text changes, so they may be edited.
 
 A fact is valid from its `first_run` on. `last_run` is empty while it is current, and else names the run that found it gone or
-replaced. So an unchanged record costs no write, and a second run changes no row. Two record tables keep only the last value:
+replaced. So an unchanged record costs no write, and a second run changes no row. Three record tables keep only the last value:
 `counters` has what Crossref last said of records whose content did not change, because the history of a count is not worth a
-row a week; `announced` has what was last announced of each work, and its history is `changes`.
+row a week; `announced` has what was last announced of each work, and its history is `changes`; `provider_answers` says when each
+provider was last asked about each work, and `provider_requests` has the log.
 """
 
 from __future__ import annotations
@@ -49,6 +50,9 @@ RECORD_TABLES = (
     "sighting_gaps",
     "changes",
     "announced",
+    "provider_records",
+    "provider_answers",
+    "provider_requests",
 )
 DERIVED_TABLES = (
     "works",
@@ -59,7 +63,10 @@ DERIVED_TABLES = (
     "licences",
     "notices",
     "relations",
-    "registrations",
+    "identifiers",
+    "facts",
+    "registered_studies",
+    "datacite_works",
     "duplicates",
     "cites",
     "facets",
@@ -756,6 +763,208 @@ update works set basis = '';
 """
 """The numbers under which the study of each work is registered. Every work is judged again, which fills the table."""
 
+_EVIDENCE = "'updated-by', 'update-to', 'title', 'comments-corrections', 'publication-type', 'retraction-watch'"
+
+PROVIDERS_DDL = f"""
+create table provider_records (
+    provider text not null,
+    subject text not null check (subject <> ''),
+    version integer not null,
+    digest text not null,
+    message text not null,
+    fetched_at text not null,
+    first_run integer not null references runs (run),
+    last_run integer references runs (run),
+    primary key (provider, subject, version)
+) strict;
+create unique index provider_records_current on provider_records (provider, subject) where last_run is null;
+create index provider_records_subject on provider_records (subject);
+create table provider_answers (
+    provider text not null,
+    subject text not null check (subject <> ''),
+    state text not null check (state in ('asked', 'could not ask')),
+    found integer check (found in (0, 1)),
+    problem text,
+    asked_at text,
+    failed_since text,
+    next_try text,
+    run integer not null references runs (run),
+    primary key (provider, subject),
+    check ((state = 'asked') = (failed_since is null)),
+    check ((asked_at is null) = (found is null))
+) strict, without rowid;
+create index provider_answers_subject on provider_answers (subject);
+create table provider_requests (
+    request integer primary key,
+    run integer not null references runs (run),
+    provider text not null,
+    asked text not null,
+    requests integer not null,
+    found integer not null,
+    none integer not null,
+    refused integer not null,
+    failed integer not null,
+    asked_at text not null
+) strict;
+create index provider_requests_run on provider_requests (run);
+
+alter table works add column abstract_source text;
+alter table works add column abstract_at text;
+alter table works add column open_access text;
+drop trigger works_change;
+create trigger works_change after update of content, verdict, same_as, gone, conflict, abstract_source on works
+when (old.content, old.verdict, old.same_as, old.gone, old.conflict, old.abstract_source) is not
+    (new.content, new.verdict, new.same_as, new.gone, new.conflict, new.abstract_source) begin
+    insert into unannounced select new.doi where not exists (select 1 from unannounced where doi = new.doi);
+end;
+alter table announced add column abstract_source text;
+update announced set abstract_source = 'publisher'
+where exists (select 1 from works w where w.doi = announced.doi and w.abstract is not null);
+update works set abstract_source = 'publisher' where abstract is not null;
+
+create table identifiers (
+    doi text not null references works (doi) on delete cascade,
+    kind text not null check (kind in ('pmid', 'pmcid', 'openalex', 'registration')),
+    identifier text not null,
+    source text not null,
+    primary key (doi, kind, identifier, source)
+) strict, without rowid;
+create index identifiers_identifier on identifiers (identifier, kind);
+insert into identifiers select doi, 'registration', number, iif(stated_in = 'record', 'crossref', 'text') from registrations;
+drop table registrations;
+create table facts (
+    doi text not null references works (doi) on delete cascade,
+    kind text not null check (kind in ('publication-type', 'mesh', 'country', 'funder', 'open-access', 'licence')),
+    fact text not null,
+    source text not null,
+    major integer not null default 0 check (major in (0, 1)),
+    primary key (doi, kind, fact, source)
+) strict, without rowid;
+create index facts_fact on facts (kind, fact);
+create table registered_studies (
+    number text primary key not null,
+    title text,
+    status text,
+    enrolment integer,
+    started text,
+    completed text,
+    primary_outcomes text not null check (json_valid(primary_outcomes)),
+    secondary_outcomes text not null check (json_valid(secondary_outcomes)),
+    result_pmids text not null check (json_valid(result_pmids)),
+    source text not null
+) strict;
+create table datacite_works (
+    doi text primary key not null check (doi = lower(doi)),
+    title text,
+    kind text,
+    container text,
+    published text
+) strict;
+
+alter table updates rename to updates_before;
+drop index updates_said_by;
+drop index updates_doi;
+drop index updates_notice_doi;
+create table updates (
+    said_by text not null references works (doi) on delete cascade,
+    doi text not null,
+    kind text not null,
+    notice_doi text not null,
+    issued text,
+    source text,
+    evidence text not null check (evidence in ({_EVIDENCE})),
+    notice_id text
+) strict;
+insert into updates select *, null from updates_before;
+drop table updates_before;
+create index updates_said_by on updates (said_by);
+create index updates_doi on updates (doi);
+create index updates_notice_doi on updates (notice_doi);
+
+alter table notices rename to notices_before;
+drop trigger notices_come;
+drop trigger notices_leave;
+create table notices (
+    doi text not null references works (doi) on delete cascade,
+    kind text not null,
+    notice_doi text not null,
+    stands_on text not null,
+    relation text not null check (relation in ('own', 'record', 'article', 'preprint')),
+    issued text,
+    source text,
+    evidence text not null check (evidence in ({_EVIDENCE})),
+    undone integer not null default 0 check (undone in (0, 1)),
+    notice_id text,
+    primary key (doi, kind, notice_doi)
+) strict;
+insert into notices select *, null from notices_before;
+drop table notices_before;
+create trigger notices_come after insert on notices begin
+    insert into unannounced select new.doi where not exists (select 1 from unannounced where doi = new.doi);
+end;
+create trigger notices_leave after delete on notices begin
+    insert into unannounced select old.doi where not exists (select 1 from unannounced where doi = old.doi);
+end;
+
+alter table notice_history rename to notice_history_before;
+create table notice_history (
+    doi text not null check (doi = lower(doi)),
+    first_run integer not null references runs (run),
+    last_run integer references runs (run),
+    kind text not null,
+    notice_doi text not null,
+    stands_on text not null,
+    relation text not null check (relation in ('own', 'record', 'article', 'preprint')),
+    issued text,
+    source text,
+    evidence text not null check (evidence in ({_EVIDENCE})),
+    undone integer not null default 0 check (undone in (0, 1)),
+    notice_id text,
+    noted integer references runs (run),
+    primary key (doi, kind, notice_doi, first_run)
+) strict;
+insert into notice_history
+select doi, first_run, last_run, kind, notice_doi, stands_on, relation, issued, source, evidence, undone, null, noted
+from notice_history_before;
+drop table notice_history_before;
+
+alter table reasons rename to reasons_before;
+create table reasons (
+    doi text not null references works (doi) on delete cascade,
+    facet text not null,
+    value text not null,
+    rule text not null,
+    field text not null check (field in ('title', 'abstract', 'kind', 'container', 'person', 'publication-type', 'mesh')),
+    start integer not null,
+    stop integer not null,
+    quote text not null,
+    primary key (doi, facet, value, rule, field, start, stop, quote)
+) strict, without rowid;
+insert into reasons select * from reasons_before;
+drop table reasons_before;
+
+alter table changes rename to changes_before;
+drop index changes_run;
+drop index changes_doi;
+create table changes (
+    change integer primary key,
+    run integer not null references runs (run),
+    doi text not null,
+    what text not null check (what in ('new', 'content', 'verdict', 'duplicate', 'notice', 'notice-ended', 'reopened', 'gone',
+        'back', 'moved', 'abstract', 'tags')),
+    before text,
+    after text,
+    verdict text
+) strict;
+insert into changes select * from changes_before;
+drop table changes_before;
+create index changes_run on changes (run, what, verdict);
+create index changes_doi on changes (doi);
+update works set basis = '';
+"""
+"""What other providers add to works: their records as sent, when each was asked about each work, and what today's code reads in
+the records. Every work is judged again. Tables are made again where a check names one value more."""
+
 SHORT_LIST = 3
 """A work that cites at most as many works is a comment or a digest of one of them."""
 
@@ -827,12 +1036,16 @@ _VIEWS = {
         )
         order by likely desc, year desc, doi
     """,
+    "registrations": """
+        select distinct doi, identifier as number from identifiers where kind = 'registration'
+    """,
     "linked_to_included": f"""
         select w.doi, w.title, w.authors, w.container, w.year, w.verdict, w.why, l.included, i.title as included_title,
             l.link, w.url
         from (
-            select b.doi, a.doi as included, 'registration ' || a.number as link
-            from registrations a join registrations b on b.number = a.number and b.doi <> a.doi
+            select b.doi, a.doi as included, 'registration ' || a.identifier as link
+            from identifiers a join identifiers b on b.identifier = a.identifier and b.kind = a.kind and b.doi <> a.doi
+            where a.kind = 'registration'
             union all
             select r.other, r.doi, r.kind from relations r where r.kind in {_RELATED}
             union all
@@ -1033,6 +1246,12 @@ def m013_topic(db: Database) -> None:
 def m014_registrations(db: Database) -> None:
     """The registration numbers of each work's study, deposited or named in its text, so that works of one study are linked."""
     _run_script(db.conn, REGISTRATIONS_DDL)
+
+
+@evidence()
+def m015_providers(db: Database) -> None:
+    """Records of other providers beside Crossref's: abstracts, identifiers, notices and facts."""
+    _run_script(db.conn, PROVIDERS_DDL)
 
 
 @decisions()

@@ -5,10 +5,11 @@ Names and order of the fields follow the columns of the tables they are written 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from evidence.data_model import Doi, Judgement, Resolution, Tag, Work
+from evidence.data_model import Doi, Judgement, ProviderName, Resolution, Tag, Work
+from evidence.providers.answers import Batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,21 @@ class HarvestedPage:
     counted: Sequence[Counted] = ()
     absent: Sequence[Doi] = ()
     present: Sequence[Doi] = ()
+
+
+DataciteRow = tuple[str, str | None, str | None, str | None, str | None]
+"""A row of `datacite_works`: DOI, title, kind, container, date of publication."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderStep:
+    """What one step of asking a provider brought, written in one transaction: the batch of answers, when it was asked (ISO time),
+    and for each subject that could not be asked the time of the next try."""
+
+    provider: ProviderName
+    batch: Batch
+    asked_at: str
+    next_tries: Mapping[str, str]
 
 
 @dataclass(slots=True)

@@ -18,8 +18,8 @@ from evidence.database.sql_helpers import rows_for
 _DIFFERS = """
     select u.doi from unannounced u left join works w on w.doi = u.doi left join announced a on a.doi = u.doi
     where w.doi is null or a.doi is null
-        or (coalesce(w.content, a.content), w.verdict, w.same_as, w.gone, iif(w.verdict <> 'duplicate', w.conflict, null))
-            is not (a.content, a.verdict, a.same_as, a.gone, a.conflict)
+        or (coalesce(w.content, a.content), w.verdict, w.same_as, w.gone, iif(w.verdict <> 'duplicate', w.conflict, null),
+            w.abstract_source) is not (a.content, a.verdict, a.same_as, a.gone, a.conflict, a.abstract_source)
         or a.tags <> (select json_group_array(tag) from (
             select facet || ':' || value as tag from shown_tags t where t.doi = u.doi order by 1))
         or a.notices <> iif(w.verdict in ('include', 'unsure'), (
@@ -30,12 +30,14 @@ _DIFFERS = """
 costs only time, because `changes_since_last_run` compares them once more."""
 
 _ANNOUNCE = """
-    insert into announced (doi, verdict, content, same_as, notices, gone, conflict, tags) values (?, ?, ?, ?, ?, ?, ?, ?)
+    insert into announced (doi, verdict, content, same_as, notices, gone, conflict, tags, abstract_source)
+    values (?, ?, ?, ?, ?, ?, ?, ?, ?)
     on conflict (doi) do update set verdict = excluded.verdict, content = coalesce(excluded.content, content),
         same_as = excluded.same_as, notices = excluded.notices, gone = excluded.gone, conflict = excluded.conflict,
-        tags = excluded.tags
-    where (verdict, content, same_as, notices, gone, conflict, tags) is not (excluded.verdict, excluded.content,
-        excluded.same_as, excluded.notices, excluded.gone, excluded.conflict, excluded.tags)
+        tags = excluded.tags, abstract_source = excluded.abstract_source
+    where (verdict, content, same_as, notices, gone, conflict, tags, abstract_source) is not (excluded.verdict,
+        excluded.content, excluded.same_as, excluded.notices, excluded.gone, excluded.conflict, excluded.tags,
+        excluded.abstract_source)
 """
 
 
@@ -107,8 +109,10 @@ def _current_states(
         conn, "select t.doi, t.facet || ':' || t.value from {j} join shown_tags t on t.doi = j.value", dois
     ):
         tags.setdefault(doi, []).append(tag)
-    for doi, verdict, content, same_as, gone, conflict in rows_for(
-        conn, "select doi, verdict, content, same_as, gone, conflict from {j} join works on doi = j.value", dois
+    for doi, verdict, content, same_as, gone, conflict, abstract_source in rows_for(
+        conn,
+        "select doi, verdict, content, same_as, gone, conflict, abstract_source from {j} join works on doi = j.value",
+        dois,
     ):
         found[doi] = changes_since_last_run.WorkState(
             verdict,
@@ -118,6 +122,7 @@ def _current_states(
             gone,
             conflict,
             tuple(sorted(tags.get(doi, ()))),
+            abstract_source,
         )
     return found
 
@@ -133,10 +138,11 @@ def _announced_states(conn: sqlite3.Connection, dois: Iterable[str]) -> dict[str
             gone,
             conflict,
             tuple(sorted(json.loads(tags))),
+            abstract_source,
         )
-        for doi, verdict, content, same_as, notices, gone, conflict, tags in rows_for(
+        for doi, verdict, content, same_as, notices, gone, conflict, tags, abstract_source in rows_for(
             conn,
-            "select doi, verdict, content, same_as, notices, gone, conflict, tags"
+            "select doi, verdict, content, same_as, notices, gone, conflict, tags, abstract_source"
             " from {j} join announced on doi = j.value",
             sorted(dois),
         )
@@ -153,4 +159,5 @@ def _announced_row(doi: str, state: changes_since_last_run.WorkState) -> tuple[A
         state.gone,
         state.conflict,
         json.dumps(state.tags, ensure_ascii=False, separators=(",", ":")),
+        state.abstract_source,
     )

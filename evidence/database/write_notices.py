@@ -18,7 +18,7 @@ from evidence.linkage import retraction_notices
 PREPRINT = ("is-preprint-of", "has-preprint")
 """Relations between a preprint and its article: as the preprint states it, and as the article does."""
 
-_NOTICE_COLUMNS = "doi, kind, notice_doi, stands_on, relation, issued, source, evidence, undone"
+_NOTICE_COLUMNS = "doi, kind, notice_doi, stands_on, relation, issued, source, evidence, undone, notice_id"
 
 _CONNECTED = f"""
     select a.doi from {{j}} join aliases a on a.alias = j.value where a.last_run is null
@@ -49,11 +49,11 @@ def update_notices(conn: sqlite3.Connection, run: int, touched: Iterable[str]) -
     gravest: list[tuple[Any, ...]] = []
     for doi in found.keys() | held.keys():
         rows = found.get(doi, [])
-        wanted = {(*astuple(row)[:-1], int(row.undone)) for row in rows}
+        wanted = {(*astuple(row)[:-2], int(row.undone), row.notice_id) for row in rows}
         if wanted != held.get(doi, set()):
             conn.execute("delete from notices where doi = ?", (doi,))
             conn.executemany(
-                f"insert into notices ({_NOTICE_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+                f"insert into notices ({_NOTICE_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
                 sorted(wanted, key=repr),
             )
             note_notices(conn, run, doi, wanted)
@@ -99,7 +99,7 @@ def note_notices(conn: sqlite3.Connection, run: int, doi: str, wanted: Collectio
         [(run, *row[:3]) for row in noted - set(wanted)],
     )
     conn.executemany(
-        f"insert into notice_history ({_NOTICE_COLUMNS}, first_run) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+        f"insert into notice_history ({_NOTICE_COLUMNS}, first_run) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
         [(*row, run) for row in sorted(set(wanted) - noted, key=repr)],
     )
 
@@ -110,7 +110,7 @@ def _known_of(conn: sqlite3.Connection, dois: Sequence[str]) -> retraction_notic
     for *row, present in rows_for(
         conn,
         """
-        select u.said_by, u.doi, u.kind, u.notice_doi, u.issued, u.source, u.evidence,
+        select u.said_by, u.doi, u.kind, u.notice_doi, u.issued, u.source, u.evidence, u.notice_id,
             exists (select 1 from snapshots s where s.doi = u.said_by and s.last_run is null)
                 and not exists (select 1 from absences a where a.doi = u.said_by and a.last_run is null)
         from {j} join updates u on u.said_by = j.value

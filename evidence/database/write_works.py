@@ -22,7 +22,8 @@ _COLUMNS = tuple(
     title abstract authors container issued year kind verdict screened decided why judged_on conflict notice_of language
     publisher volume issue pages issn registrations url gone
     subtitle original_title short_title edition isbn article_number short_container publisher_place institution
-    event event_place event_dates published_print published_online licence content cited_by basis
+    event event_place event_dates published_print published_online licence abstract_source abstract_at open_access
+    content cited_by basis
     """.split()  # noqa: SIM905 - one list to read beside the DDL
 )
 
@@ -73,6 +74,11 @@ _COPIED = (
     "published_online",
 )
 """Columns of `works` that hold a field of the Work as it is."""
+
+_CHILDREN = (
+    "work_authors", "funders", "licences", "relations", "identifiers", "facts", "cites", "tags", "reasons",
+)  # fmt: skip
+"""Tables whose rows belong to one work each, and are replaced with it."""
 
 _VERSIONS = ("vor", "unspecified", "am")
 
@@ -143,6 +149,9 @@ def record_columns(work: Work) -> dict[str, Any]:
         "event_place": work.event.place if work.event else None,
         "event_dates": work.event.dates if work.event else None,
         "licence": _licence_of(work),
+        "abstract_source": work.abstract_source,
+        "abstract_at": work.abstract_at,
+        "open_access": next((fact.value for fact in work.facts if fact.kind == "open-access"), None),
         "content": changes_since_last_run.content_digest(work),
         **{name: getattr(work, name) for name in _COPIED},
     }
@@ -197,7 +206,7 @@ def _replace_children(
     again = [(doi,) for doi in sorted(known)]
     touched = _authors_of(conn, sorted(known))
     moved = dict(conn.execute("select alias, doi from aliases where last_run is null").fetchall())
-    for table in ("work_authors", "funders", "licences", "relations", "registrations", "cites", "tags", "reasons"):
+    for table in _CHILDREN:
         conn.executemany(f"delete from {table} where doi = ?", again)  # noqa: S608 - our own table names
     conn.executemany("delete from updates where said_by = ?", again)
     authors: list[tuple[Any, ...]] = []
@@ -206,7 +215,8 @@ def _replace_children(
     funders: list[tuple[Any, ...]] = []
     licences: list[tuple[Any, ...]] = []
     relations: list[tuple[Any, ...]] = []
-    registrations: list[tuple[Any, ...]] = []
+    identifiers: list[tuple[Any, ...]] = []
+    facts: list[tuple[Any, ...]] = []
     cites: list[tuple[Any, ...]] = []
     tags: list[tuple[Any, ...]] = []
     reasons: list[tuple[Any, ...]] = []
@@ -229,12 +239,14 @@ def _replace_children(
             for n, licence in enumerate(work.licences, 1)
         ]
         updates += [
-            (doi, about, n.kind, n.notice_doi or doi, n.issued, n.source, n.evidence)
+            (doi, about, n.kind, n.notice_doi or doi, n.issued, n.source, n.evidence, n.notice_id)
             for about, n in [*((doi, notice) for notice in work.notices), *work.updates]
         ]
         relations += [(doi, r.kind, r.other, r.asserted_by) for r in work.relations]
         own = own_trial_numbers(work.registrations, (work.title, work.abstract))
-        registrations += [(doi, number, stated_in) for number, stated_in in own.items()]
+        identifiers += [(doi, "registration", number, source) for number, source in own.items()]
+        identifiers += [(doi, one.kind, one.value, one.source) for one in work.identifiers]
+        facts += [(doi, fact.kind, fact.value, fact.source, int(fact.major)) for fact in work.facts]
         cites += _cited(work, moved)
         tags += [(doi, t.decided, *tag_row(t)) for t in judgement.tags]
         reasons += [
@@ -251,9 +263,10 @@ def _replace_children(
     run_many("insert into work_authors values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", credited_as)
     run_many("insert into funders values (?, ?, ?, ?, ?)", funders)
     run_many("insert into licences values (?, ?, ?, ?, ?, ?)", licences)
-    run_many("insert into updates values (?, ?, ?, ?, ?, ?, ?)", updates)
+    run_many("insert into updates values (?, ?, ?, ?, ?, ?, ?, ?)", updates)
     run_many("insert or ignore into relations values (?, ?, ?, ?)", relations)
-    run_many("insert into registrations values (?, ?, ?)", registrations)
+    run_many("insert or ignore into identifiers values (?, ?, ?, ?)", identifiers)
+    run_many("insert or ignore into facts values (?, ?, ?, ?, ?)", facts)
     # In the order of the key: fewer pages of the file are touched.
     run_many("insert into cites values (?, ?, ?)", sorted(cites))
     run_many(

@@ -30,13 +30,23 @@ from evidence.database import (
     write_history,
     write_judgements,
     write_notices,
+    write_provider_answers,
     write_records,
     write_sources,
     write_works,
 )
 from evidence.database.sql_helpers import chunks, placeholders
-from evidence.database.values_for_writer import HarvestedPage, JudgedRecord, SourceState, TagUpdate, Written
+from evidence.database.values_for_writer import (
+    DataciteRow,
+    HarvestedPage,
+    JudgedRecord,
+    ProviderStep,
+    SourceState,
+    TagUpdate,
+    Written,
+)
 from evidence.errors import ConfigError
+from evidence.providers.answers import Registration
 from evidence.rules import topic as topics
 from evidence.rules.topic import Topic
 
@@ -221,6 +231,23 @@ class Store:
             write_history.note_verdicts(conn, run, [*dois, *aliased])
             write_notices.update_notices(conn, run, touched)
         return written
+
+    # ------------------------------------------------------------------ other providers
+
+    def write_provider_step(self, run: int, step: ProviderStep) -> list[str]:
+        """Write what one step of asking a provider brought, in one transaction; returns the subjects whose record is new or has
+        changed. Their works have no basis any more: they are judged again by whoever judges next."""
+        with self.transaction():
+            return write_provider_answers.write_step(self.conn, run, step)
+
+    def set_provider_tables(
+        self, studies: Mapping[str, Sequence[Registration]], datacite: Sequence[DataciteRow]
+    ) -> None:
+        """Replace what registries (by provider) say about studies, and what DataCite says about DOIs that are not Crossref's."""
+        with self.transaction():
+            for source, found in studies.items():
+                write_provider_answers.set_registered_studies(self.conn, source, found)
+            write_provider_answers.set_datacite_works(self.conn, datacite)
 
     # ------------------------------------------------------------------ judgements
 

@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Any
 
 from evidence.database import changes_since_last_run
-from evidence.export.wording import count_noun, first_few, verdict_label, work_name
+from evidence.export.wording import abstract_source_label, count_noun, first_few, verdict_label, work_name
 
 RELATIONS = {
     "own": "an earlier DOI of this work",
@@ -32,6 +32,7 @@ _COUNTED = {
     "moved": ("changed DOI", "changed DOIs"),
     "content": ("changed record", "changed records"),
     "new": ("new work", "new works"),
+    "abstract": ("new abstract", "new abstracts"),
     "tags": ("with changed tags", "with changed tags"),
 }
 """What follows a count of each kind of change: of one, and of more."""
@@ -47,6 +48,7 @@ HEADINGS = {
     "moved": "Changed DOIs",
     "content": "Changed title, abstract, authors, journal, date or type",
     "new": "New works",
+    "abstract": "New abstracts",
     "tags": "Changed tags",
 }
 """The heading of each kind of change."""
@@ -80,7 +82,7 @@ def notable_changes(rows: Sequence[dict[str, Any]]) -> list[str]:
         elif what == "duplicate":
             names = [f"{work_name(row['doi'], row['title'])} (of {row['after']})" for row in found]
             lines.append(f"{count_noun(len(found), 'new duplicate')}: {first_few(names)}.")
-        elif what not in ("content", "new", "tags"):
+        elif what not in ("content", "new", "abstract", "tags"):
             lines += [change_sentence(row) for row in found]
     return lines
 
@@ -119,6 +121,8 @@ def change_sentence(row: Mapping[str, Any]) -> str:
             return f"{'; '.join(_tag_changes(before, after))}: {work}"
         case "new":
             return f"{verdict_label(after.partition(' ')[0])}: {work}"
+        case "abstract":
+            return f"A{_abstract_change(before, after)[1:]}: {work}"
     return work
 
 
@@ -145,6 +149,8 @@ def change_label(row: Mapping[str, Any]) -> str:
             return f"earlier DOI: {before}"
         case "content":
             return "changed"
+        case "abstract":
+            return _abstract_change(before, after)
         case "tags":
             return "; ".join(_tag_changes(before, after))
     return str(row["what"])
@@ -152,6 +158,12 @@ def change_label(row: Mapping[str, Any]) -> str:
 
 def _kind(notice: changes_since_last_run.WorkNotice) -> str:
     return notice.kind.replace("-", " ")
+
+
+def _abstract_change(before: str | None, after: str | None) -> str:
+    if after is None:
+        return f"abstract of {abstract_source_label(before)} no longer there"
+    return f"abstract from {abstract_source_label(after)}"
 
 
 def _tag_changes(removed: str | None, added: str | None) -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from evidence.data_model import PROVIDER_LABELS
+
 MOST_NAMED = 5
 """How many works or sources one line names."""
 
@@ -44,3 +46,8 @@ def verdict_label(verdict: str) -> str:
 def screened_on(judged_on: str) -> str:
     """The text that was screened, from the column `judged_on`: `title`, `title and abstract` or `nothing`."""
     return judged_on.replace("+", " and ")
+
+
+def abstract_source_label(source: str | None) -> str:
+    """Where an abstract is from, from the column `abstract_source`: `the publisher`, `PubMed`, …"""
+    return "the publisher" if source == "publisher" else PROVIDER_LABELS.get(source or "", source or "nowhere")

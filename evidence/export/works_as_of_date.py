@@ -34,6 +34,7 @@ from evidence.database.tag_filter import TagFilter
 from evidence.database.write_works import record_columns
 from evidence.errors import ConfigError, RecordError
 from evidence.linkage.retraction_notices import GRAVITY
+from evidence.providers.combine import ProviderRecord, combine
 
 VERDICTS = ("include", "exclude", "unsure", "duplicate", "not-understood", "alias")
 """Every verdict that a record can have."""
@@ -221,10 +222,16 @@ def _past_record(cursor: sqlite3.Cursor, run: int, doi: str) -> tuple[Work | Non
         if set(record) <= {"DOI"}:  # a published copy
             continue
         try:
-            return normalise(record), newest
+            return combine(normalise(record), _past_additions(cursor, run, doi)), newest
         except RecordError:
             continue
     return None, newest
+
+
+def _past_additions(cursor: sqlite3.Cursor, run: int, doi: str) -> list[ProviderRecord]:
+    """What other providers had on a work after a run, under this DOI or one that leads to it today."""
+    found = cursor.execute(_ADDITIONS, {"run": run, "doi": doi}).fetchall()
+    return [ProviderRecord(*row) for row in found]
 
 
 def _record_columns(work: Work) -> Row:
@@ -273,6 +280,11 @@ def _dicts(cursor: sqlite3.Cursor, sql: str, values: Row) -> list[Row]:
 
 _OF_THESE = "in (select value from json_each(:dois))"
 _NOTICES_OF_THESE = f"(select * from notice_history n where n.doi {_OF_THESE} and {_TRUE_AFTER_RUN.format('n')})"  # noqa: S608 - our own names
+_ADDITIONS = f"""
+    select provider, message, fetched_at from provider_records p
+    where (subject = :doi or subject in (select alias from aliases where doi = :doi and last_run is null))
+        and message <> '' and {_TRUE_AFTER_RUN.format("p")}
+"""  # noqa: S608
 _CURRENT_VERSIONS = f"select doi, version from snapshots where last_run is null and doi {_OF_THESE}"  # noqa: S608
 _WORKS_OF_TODAY = f"select * from works where doi {_OF_THESE}"  # noqa: S608
 _DETAILS = NOTICES.format(notices=_NOTICES_OF_THESE, among=_OF_THESE)

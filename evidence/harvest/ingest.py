@@ -31,6 +31,7 @@ from evidence.errors import RecordError
 from evidence.harvest import rejudge
 from evidence.harvest.run_outcome import Outcome, SyncRun
 from evidence.harvest.sources import FILES_SOURCE
+from evidence.providers.combine import ProviderRecord
 
 
 def ingest(
@@ -189,6 +190,7 @@ def _judged(
     current = run.store.digests_and_bases(list(latest))
     held = read_queries.indexed_times(run.store.conn, list(latest))
     decisions = rejudge.decisions_by_work(run.store, moving) if moving else run.decisions
+    added = _added(run, list(latest), moving)
     records = []
     counted: list[Counted] = []
     for doi, message in latest.items():
@@ -206,7 +208,7 @@ def _judged(
             if newly_indexed or run.records.authoritative:
                 counted.append((doi, newly_indexed, cited_by(message)))
             continue
-        record = rejudge.read_and_judge(message, doi, checksum, raw, run.taxonomy, decisions)
+        record = rejudge.read_and_judge(message, doi, checksum, raw, run.taxonomy, decisions, added=added)
         if record.work is None:
             place = places.get(doi) or _place(run.records, doi)
             rejects.append(Reject(checksum, doi, record.basis, record.message, place))
@@ -217,11 +219,20 @@ def _judged(
 def _judged_again(run: SyncRun, dois: Collection[Doi], moving: Mapping[Doi, Doi]) -> list[JudgedRecord]:
     """Works whose records do not change, judged again with the decisions on the works that move to them."""
     decisions = rejudge.decisions_by_work(run.store, moving) if dois else {}
-    return [
-        record
+    added = _added(run, sorted(dois), moving) if dois else {}
+    judged = (
+        rejudge.read_and_judge(json.loads(raw), doi, checksum, raw, run.taxonomy, decisions, added=added)
         for doi, checksum, raw in read_queries.current_records(run.store.conn, sorted(dois))
-        if (record := rejudge.read_and_judge(json.loads(raw), doi, checksum, raw, run.taxonomy, decisions)).work
-    ]
+    )
+    return [record for record in judged if record.work]
+
+
+def _added(run: SyncRun, dois: Sequence[Doi], moving: Mapping[Doi, Doi]) -> dict[Doi, list[ProviderRecord]]:
+    """What other providers have on these works, also under the aliases that are written with them."""
+    held = read_queries.provider_records(run.store.conn, [*dois, *moving])
+    for alias, doi in moving.items():
+        held[doi] = [*held.get(doi, ()), *held.pop(alias, ())]
+    return held
 
 
 def _place(records: RecordSource, doi: Doi) -> str:

@@ -10,20 +10,22 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, get_args
 
 from evidence import __version__
 from evidence.crossref.normalise import normalise
 from evidence.current_decisions import decision_id, merged, subject
-from evidence.data_model import SAME_WORK, Decision, Doi, Message, VerdictName, Work
+from evidence.data_model import SAME_WORK, Decision, Doi, Message, ProviderName, VerdictName, Work
 from evidence.database import read_queries
 from evidence.database.values_for_writer import JudgedRecord, TagUpdate, tag_row
 from evidence.database.writer import Store
 from evidence.errors import RecordError
 from evidence.harvest.deduplicate import find_duplicates
 from evidence.harvest.progress import Progress
+from evidence.providers.answers import Described, Registration
+from evidence.providers.combine import ProviderRecord, combine, describe
 from evidence.rules.judge import PartialJudgement, judge, judge_changed_values
 from evidence.rules.taxonomy import SCREEN, Taxonomy, TouchedTexts, ValueKey
 
@@ -54,14 +56,17 @@ def read_and_judge(
     taxonomy: Taxonomy,
     decisions: Mapping[Doi, tuple[Decision, ...]],
     notice_targets: Mapping[Doi, tuple[tuple[str, Doi], ...]] | None = None,
+    *,
+    added: Mapping[Doi, Sequence[ProviderRecord]],
 ) -> JudgedRecord:
     """Normalise and judge one message. A record that cannot be understood has no work, and its basis is the reason.
 
-    `notice_targets` says what records are notices of by all that the database holds; one record alone may not tell.
+    `notice_targets` says what records are notices of by all that the database holds; one record alone may not tell. `added` are
+    the records of other providers on the works.
     """
     on_work = decisions.get(doi, ())
     try:
-        work = normalise(message)
+        work = combine(normalise(message), added.get(doi, ()))
     except RecordError as error:
         return JudgedRecord(doi, checksum, raw, None, None, str(error))
     if notice_targets and doi in notice_targets:
@@ -85,6 +90,24 @@ def rejudge_and_deduplicate(
             break
         moved = False
     return judged, clustered
+
+
+def read_provider_tables(store: Store) -> None:
+    """Bring the tables on registered studies and on DOIs of DataCite to what today's code reads in the providers' records."""
+    studies: list[Registration] = []
+    for _, described in _described(store, "clinicaltrials"):
+        if described.registration is not None:
+            studies.append(described.registration)
+    datacite = [(doi, d.title, d.kind, d.container, d.published) for doi, d in _described(store, "datacite")]
+    store.set_provider_tables({"clinicaltrials": studies}, datacite)
+
+
+def _described(store: Store, provider: ProviderName) -> Iterator[tuple[str, Described]]:
+    for asked_for, message in read_queries.current_provider_records(store.conn, provider):
+        try:
+            yield asked_for, describe(provider, message)
+        except RecordError:
+            continue
 
 
 def rejudge_stale(
@@ -112,6 +135,7 @@ def rejudge_stale(
         whole += left
     if last_basis != ours:
         store.set_rule_marks(ours, __version__, taxonomy.value_marks)
+        read_provider_tables(store)
     return judged, bool(whole)
 
 
@@ -152,12 +176,15 @@ def _rejudge_fully(
         progress.step("judging", start, len(dois))
         part = dois[start : start + JUDGE_PART]
         notice_targets = store.notice_targets(part)
+        added = read_queries.provider_records(store.conn, part)
         records, unread = [], []
         for doi, checksum, message in read_queries.current_records(store.conn, part):
-            record = read_and_judge(json.loads(message), doi, checksum, message, taxonomy, decisions, notice_targets)
+            record = read_and_judge(
+                json.loads(message), doi, checksum, message, taxonomy, decisions, notice_targets, added=added
+            )
             if record.work is None:
                 unread.append(record)
-                record = _last_understood(store, taxonomy, decisions, doi, notice_targets) or record
+                record = _last_understood(store, taxonomy, decisions, doi, notice_targets, added) or record
             if record.work is not None:
                 records.append(record)
         store.write_judgements(run, records, unread)
@@ -171,10 +198,13 @@ def _last_understood(
     decisions: Mapping[Doi, tuple[Decision, ...]],
     doi: Doi,
     notice_targets: Mapping[Doi, tuple[tuple[str, Doi], ...]],
+    added: Mapping[Doi, Sequence[ProviderRecord]],
 ) -> JudgedRecord | None:
     """The latest record of this work that today's code understands; it replaces a later one that cannot be understood."""
     for checksum, message in read_queries.earlier_records(store.conn, doi):
-        record = read_and_judge(json.loads(message), doi, checksum, message, taxonomy, decisions, notice_targets)
+        record = read_and_judge(
+            json.loads(message), doi, checksum, message, taxonomy, decisions, notice_targets, added=added
+        )
         if record.work is not None:
             return record
     return None
@@ -211,7 +241,8 @@ def _rejudge_touched(
         for row in read_queries.judged_works(store.conn, touched, compared):
             notice = row["notice_of"].partition(":") if row["notice_of"] else None
             fields = {name: row[name] for name in ("title", "abstract", "kind", "container")}
-            work = Work(row["doi"], **fields, notice_of=((notice[0], Doi(notice[2]) or None),) if notice else ())
+            notice_of = ((notice[0], Doi(notice[2]) or None),) if notice else ()
+            work = Work(row["doi"], **fields, notice_of=notice_of, facts=tuple(row["facts"]))
             again = judge_changed_values(work, row["screened"], row["why"], taxonomy, changed_values)
             if again is None:
                 to_judge_fully.append(row["doi"])

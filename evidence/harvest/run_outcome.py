@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from evidence.data_model import Clock, Decision, Doi, RecordSource
+from evidence.data_model import Clock, Decision, Doi, ProviderName, RecordSource
 from evidence.database import changes_since_last_run
 from evidence.database.sql_helpers import Row
 from evidence.database.values_for_writer import Written
@@ -28,6 +28,8 @@ class Outcome:
     `outcome` is `complete`, `partial` (a source failed) or `crashed`. `gone` counts sightings that ended, and `unfound` are
     their works (doi, title). `changes` are the changes that the run announced (rows of `read_queries.changes`, without tags).
     `troubles` and `warnings` are (source id, sentence); `read` is the number of records read from files, None over HTTP.
+    `providers` has for each other provider how many works were found, none, refused and failed, and the requests it took;
+    `provider_problems` the first reason why one could not be asked.
     """
 
     run: int
@@ -49,10 +51,12 @@ class Outcome:
     known_missing: tuple[str, ...] = ()
     requests: int = 0
     bytes: int = 0
+    providers: dict[ProviderName, Counter[str]] = field(default_factory=dict)
+    provider_problems: dict[ProviderName, str] = field(default_factory=dict)
 
     def counts(self) -> dict[str, Any]:
         """What the `runs` row keeps; `changes` are numbers by kind."""
-        return {
+        counts = {
             "citations": dict(sorted(self.citations.items())),
             "matched": len(self.matched),
             "changes": changes_since_last_run.counts_by_kind(self.changes),
@@ -66,6 +70,9 @@ class Outcome:
             "requests": self.requests,
             "bytes": self.bytes,
         }
+        if self.providers:
+            counts["providers"] = {name: dict(sorted(states.items())) for name, states in self.providers.items()}
+        return counts
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,12 @@ from evidence.database import read_queries
 from evidence.database.values_for_writer import Reject, SearchRequest, Sighting, SourceState
 from evidence.database.writer import Store
 from evidence.errors import SourceError, UnreadError
-from evidence.harvest import known_works, reference_lists, rejudge, standing_searches
+from evidence.harvest import enrich, known_works, reference_lists, rejudge, standing_searches
 from evidence.harvest.ingest import aliases_of, ingest, look_up, messages_of, reject
 from evidence.harvest.progress import NoProgress, Progress
 from evidence.harvest.run_outcome import Outcome, SyncRun
 from evidence.harvest.sources import FILES_SOURCE, REFRESH_SOURCE, Config, ReferenceList, Search
+from evidence.providers.answers import Provider
 from evidence.rules.taxonomy import Taxonomy
 
 SHRINKAGE, JUMP, JUMP_FROM = 0.2, 2.0, 20
@@ -43,11 +44,13 @@ def sync(
     progress: Progress | None = None,
     full: bool = False,
     take: Iterable[Message] = (),
+    providers: Sequence[Provider] = (),
 ) -> Outcome:
-    """Harvest every source of `config` from `records`, refresh known works, judge. The caller holds the lock.
+    """Harvest every source of `config` from `records`, refresh known works, judge, ask other providers. The caller holds the
+    lock.
 
     `full` forgets the bookmarks and reads searches twice as deep, so what a search no longer finds is noticed. `take` are
-    records that are taken whole, whichever source finds them.
+    records that are taken whole, whichever source finds them. `providers` are asked about the works that are due.
     """
     rejudge.reduce_garbage_collection()
     store.set_topic(taxonomy.topic)
@@ -78,14 +81,16 @@ def sync(
         written = outcome.written
         changed = bool(unannounced or written.new or written.changed or written.moved)
         outcome.rejudged += rejudge.rejudge_and_deduplicate(store, taxonomy, number, run.progress, moved=changed)[0]
-        store.set_facets(rejudge.facet_rows(taxonomy))  # drops a value that no tag has any more
         _check_known(run, config)
+        if providers:
+            enrich.ask_providers(enrich.EnrichRun(number, store, taxonomy, now, run.progress, outcome), providers)
+        store.set_facets(rejudge.facet_rows(taxonomy))  # drops a value that no tag has any more
         outcome.outcome = "partial" if outcome.troubles else "complete"
     except BaseException:
         outcome.outcome = "crashed"
         raise
     finally:
-        outcome.requests, outcome.bytes = records.requests, records.bytes
+        outcome.requests, outcome.bytes = records.requests, records.bytes + outcome.bytes
         if store.finish_run(number, outcome.outcome, outcome.counts(), iso_time(now())):
             outcome.changes = read_queries.changes(store.conn, run=number)
     return outcome

@@ -56,7 +56,21 @@ _NEVER_NOTICES = frozenset(
 )
 """Crossref types that are taken for notices only when the title says so."""
 
-_STRENGTH: tuple[Evidence, ...] = ("updated-by", "update-to", "title")
+_STRENGTH: tuple[Evidence, ...] = (
+    "updated-by",
+    "update-to",
+    "retraction-watch",
+    "comments-corrections",
+    "publication-type",
+    "title",
+)
+_OF_PROVIDERS = frozenset(("retraction-watch", "comments-corrections", "publication-type"))
+"""Evidence in records of other providers than Crossref. They often name the notice by a number of their own, or not at all."""
+_SAME_ACT = (
+    frozenset(("correction", "corrigendum", "erratum")),
+    frozenset(("retraction", "partial-retraction", "withdrawal", "removal")),
+)
+"""Kinds that different providers give one notice."""
 _NEARNESS: tuple[Relation, ...] = ("own", "record", "article", "preprint")
 _SLACK = timedelta(days=183)
 """Online and print dates of one publication may differ by this much: a smaller difference does not tell which came first."""
@@ -119,7 +133,7 @@ _HEAD = (
 @dataclass(frozen=True, slots=True)
 class Statement:
     """What one record states: the work `doi` was updated by the notice `notice_doi`, both as stated. `stated_by` is the DOI of
-    the record, `issued` an ISO date, `source` who made the assertion."""
+    the record, `issued` an ISO date, `source` who made the assertion, `notice_id` the notice's identifier elsewhere."""
 
     stated_by: str
     doi: str
@@ -128,6 +142,7 @@ class Statement:
     issued: str | None
     source: str | None
     evidence: Evidence
+    notice_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +161,8 @@ class Facts:
 @dataclass(frozen=True, slots=True)
 class ShownNotice:
     """A notice as a work shows it. `stands_on` is the DOI it was issued for, `issued` the earliest date stated, `source` all
-    who asserted it, separated by `; `. `undone`: a later reinstatement of the same record revokes it."""
+    who asserted it, separated by `; `. `undone`: a later reinstatement of the same record revokes it. `notice_id` are the
+    notice's identifiers elsewhere (`PMID:123; RW:456`)."""
 
     doi: str
     kind: str
@@ -157,6 +173,7 @@ class ShownNotice:
     source: str | None
     evidence: Evidence
     undone: bool
+    notice_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,11 +368,21 @@ class _Known:
 def _facts(statements: Sequence[Statement], known: _Known) -> dict[str, list[ShownNotice]]:
     """The notices that were stated, by the record that represents the work; one that several records state is there once."""
     stated: dict[tuple[str, str, str], list[tuple[str, Statement]]] = defaultdict(list)
+    from_providers: list[tuple[str, str, str, Statement]] = []
     for one in statements:
         if one.evidence == "title" and known.works[one.stated_by].notice_of:
             continue  # some journals put "Retracted: …" on the notice itself
         about, notice = _direction(one, known)
-        stated[known.canonical(about), one.kind, known.canonical(notice)].append((about, one))
+        key = (known.canonical(about), one.kind, known.canonical(notice))
+        if one.evidence in _OF_PROVIDERS:
+            from_providers.append((about, *key[1:], one))
+        else:
+            stated[key].append((about, one))
+    # Those that name the notice first: one that does not is about the same notice.
+    for about, kind, notice, one in sorted(
+        from_providers, key=lambda row: (row[2] == known.canonical(row[0]), repr(row))
+    ):
+        stated[_same_notice(known.canonical(about), kind, notice, stated)].append((about, one))
     facts: dict[str, list[ShownNotice]] = defaultdict(list)
     for (doi, kind, notice), witnesses in stated.items():
         dates = [one.issued for _, one in witnesses if one.issued]
@@ -372,9 +399,25 @@ def _facts(statements: Sequence[Statement], known: _Known) -> dict[str, list[Sho
                 source="; ".join(sources) or None,
                 evidence=min((one.evidence for _, one in witnesses), key=_STRENGTH.index),
                 undone=False,
+                notice_id="; ".join(sorted({one.notice_id for _, one in witnesses if one.notice_id})) or None,
             )
         )
     return {doi: _reinstated(_without_titles_alone(rows)) for doi, rows in facts.items()}
+
+
+def _same_notice(
+    doi: str, kind: str, notice: str, stated: Mapping[tuple[str, str, str], Sequence[object]]
+) -> tuple[str, str, str]:
+    """The key in `stated` of the notice that a provider states: one of the same DOI or, where the provider names none, one of its
+    kind that is known from elsewhere; else a new key."""
+    alike = next((kinds for kinds in _SAME_ACT if kind in kinds), frozenset((kind,)))
+    of_work = sorted(key for key in stated if key[0] == doi and key[1] in alike)
+    named = [key for key in of_work if key[2] == notice != doi]
+    if named:
+        return named[0]
+    if notice == doi and of_work:
+        return next((key for key in of_work if key[1] == kind), of_work[0])
+    return doi, kind, notice
 
 
 def _direction(statement: Statement, known: _Known) -> tuple[str, str]:

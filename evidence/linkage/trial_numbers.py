@@ -43,11 +43,11 @@ def trial_numbers(text: str | None) -> tuple[str, ...]:
 
 
 def own_trial_numbers(deposited: Iterable[str], texts: Iterable[str | None]) -> dict[str, str]:
-    """The numbers under which a work's study is registered → `record` where they were deposited as such, else `text`.
+    """The numbers under which a work's study is registered → `crossref` where they were deposited as such, else `text`.
 
     `texts` are its title and abstract. More than `MOST_OWN` numbers in them are those of other studies.
     """
-    own = {number: "record" for stated in deposited for number in trial_numbers(stated) or (stated,)}
+    own = {number: "crossref" for stated in deposited for number in trial_numbers(stated) or (stated,)}
     named = dict.fromkeys(number for text in texts for number in trial_numbers(text))
     if len(named) <= MOST_OWN:
         own |= {number: "text" for number in named if number not in own}

@@ -95,6 +95,8 @@ class Provider(Protocol):
     unusable address."""
 
     name: ProviderName
+    edition: str | None
+    """Which edition of a file this is, as `Batch.asked` says it; None for a service, which always has today's."""
 
     @property
     def requests(self) -> int:

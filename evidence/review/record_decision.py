@@ -23,6 +23,7 @@ from evidence.database.run_lock import locked
 from evidence.errors import BusyError, ConfigError, StoreError
 from evidence.harvest import rejudge
 from evidence.harvest.progress import NoProgress
+from evidence.providers.combine import combine
 from evidence.rules.judge import said, text_digest
 from evidence.rules.screen import screen
 from evidence.rules.tag import tag
@@ -85,11 +86,12 @@ def add_decisions(
             if facet == SAME_WORK and (other == doi or not list(read_queries.current_records(conn, [Doi(other)]))):
                 raise ConfigError(f"{other}: no other work in {db}; a pair needs two works that were harvested")
         notice_of = read_queries.notice_of(conn, doi)
+        added = read_queries.provider_records(conn, [doi]).get(doi, ())
         # A decision on one record of a work is a decision on the work: `seen` includes those on its other records.
         held = read_ledger(ledger)
         moved = read_queries.representatives(conn, [doi, *sorted({d.doi for d in held})])
         aliases = read_queries.alias_targets(conn, [doi for d in held for doi in (d.doi, Doi(d.value or ""))])
-    work = replace(normalise(json.loads(message)), notice_of=notice_of)
+    work = replace(combine(normalise(json.loads(message)), added), notice_of=notice_of)
     rule_says = _rule_statements(work, taxonomy, on_tags=bool(tags or untags or withdrawn))
     text, moment = text_digest(work), iso_time(now())
 

@@ -237,7 +237,9 @@ def test_judging_after_an_upgrade_fills_the_columns_and_reports_no_change(tmp_pa
         raw, digest = serialise(FULL)
         doi = doi_of(FULL)
         assert doi is not None
-        store.write_page(run, "files", HarvestedPage([rejudge.read_and_judge(FULL, doi, digest, raw, book, {})]))
+        store.write_page(
+            run, "files", HarvestedPage([rejudge.read_and_judge(FULL, doi, digest, raw, book, {}, added={})])
+        )
     with closing(sqlite3.connect(path)) as conn, conn:
         as_before_the_upgrade(conn)
     with open_store(path) as store:

@@ -7,9 +7,7 @@ import io
 import itertools
 import json
 import re
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,11 +15,12 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from sqlite_utils import Database
 
 from evidence import strict_yaml
 from evidence.crossref.normalise import serialise
 from evidence.data_model import SAME_WORK, Doi, Message
-from evidence.database import changes_since_last_run, read_queries, write_notices
+from evidence.database import changes_since_last_run, read_queries, schema, write_notices
 from evidence.database.select_works import Selection, selected_works
 from evidence.database.values_for_writer import HarvestedPage
 from evidence.database.writer import Store, open_store
@@ -81,7 +80,7 @@ class Bench:
         records = []
         for one in messages:
             text, digest = serialise(one)
-            records.append(rejudge.read_and_judge(one, Doi(one["DOI"]), digest, text, self.book, {}))
+            records.append(rejudge.read_and_judge(one, Doi(one["DOI"]), digest, text, self.book, {}, added={}))
         pairs = [(Doi(alias), Doi(doi)) for alias, doi in aliases]
         self.store.write_page(self.run(), "s", HarvestedPage(records, aliases=pairs))
 
@@ -734,19 +733,18 @@ def test_a_database_made_before_is_filled_by_judging_it(tmp_path: Path, book: Ta
     with bench.store:
         bench.land(study(), notice())
         after = bench.derived()
-    with closing(sqlite3.connect(path)) as conn, conn:
-        conn.executescript(
-            """
-            drop table updates; drop table notices; drop index works_same_as; drop index works_unsettled;
-            create table notices (
-                doi text not null references works (doi) on delete cascade, kind text not null, notice_doi text not null,
-                issued text, source text, evidence text not null, primary key (doi, kind, notice_doi, evidence)
-            ) strict;
-            update works set notice = null;
-            delete from _sqlite_migrations where name = 'm004_updates';
-            """
-        )
-    bench = Bench(path, book)
+    older = tmp_path / "older.db"
+    made_before = Database(older)
+    schema.evidence.apply(made_before, stop_before="m004_updates")
+    made_before.conn.execute(f"pragma application_id = {schema.APPLICATION_ID}")
+    made_before.conn.execute("attach ? as later", (str(path),))
+    for table in ("runs", "snapshots", "works"):
+        columns = ", ".join(column.name for column in made_before[table].columns)
+        made_before.conn.execute(f"insert into {table} ({columns}) select {columns} from later.{table}")
+    made_before.conn.execute("update works set notice = null")
+    made_before.conn.commit()
+    made_before.close()
+    bench = Bench(older, book)
     with bench.store:
         assert bench.rows("select count(*) from works where basis = ''") == [(2,)]
         bench.judge()

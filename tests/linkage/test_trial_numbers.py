@@ -40,12 +40,12 @@ def test_what_only_looks_like_a_number_is_none(text: str | None) -> None:
 
 def test_a_work_is_registered_under_what_was_deposited_and_what_its_text_names() -> None:
     own = own_trial_numbers(["NCT01234567", "A-7"], ["A trial", "Registered as ISRCTN12345678 (NCT01234567)."])
-    assert own == {"NCT01234567": "record", "A-7": "record", "ISRCTN12345678": "text"}
+    assert own == {"NCT01234567": "crossref", "A-7": "crossref", "ISRCTN12345678": "text"}
 
 
 def test_many_numbers_in_a_text_are_those_of_other_studies() -> None:
     text = " ".join(f"NCT0000000{n}" for n in range(4))
-    assert own_trial_numbers(["CRD42012003331"], [None, text]) == {"CRD42012003331": "record"}
+    assert own_trial_numbers(["CRD42012003331"], [None, text]) == {"CRD42012003331": "crossref"}
 
 
 @pytest.mark.parametrize("piece", ["NCT ", "ACTRN1", "EudraCT ", "CTRI/2017", "1", "NCT:::"])

@@ -952,12 +952,23 @@ async def test_hostile_text_is_inert_everywhere(tmp_path: Path) -> None:
         )
         conn.execute("insert into reasons values (?, 'variant', 'x', ?, 'title', 0, 8, '<script>')", (doi, HOSTILE))
         conn.execute(
-            "insert into notices values (?1, ?2, ?2, ?2, 'record', ?2, ?2, 'title', 1), (?1, 'removal', ?2, ?2, 'own', ?2, ?2,"
-            " 'update-to', 0)",
+            "insert into notices values (?1, ?2, ?2, ?2, 'record', ?2, ?2, 'title', 1, ?2),"
+            " (?1, 'removal', ?2, ?2, 'own', ?2, ?2, 'update-to', 0, ?2)",
             (doi, HOSTILE),
         )
-        conn.execute("insert into updates values (?1, ?2, ?2, ?2, ?2, ?2, 'title')", (doi, HOSTILE))
+        conn.execute("insert into updates values (?1, ?2, ?2, ?2, ?2, ?2, 'title', ?2)", (doi, HOSTILE))
         conn.execute("insert into relations values (?, ?, ?, ?)", (doi, HOSTILE, HOSTILE, HOSTILE))
+        conn.execute("insert into identifiers values (?1, 'registration', ?2, ?2)", (doi, HOSTILE))
+        conn.execute(
+            "insert into facts values (?1, 'mesh', ?2, ?2, 0), (?1, 'licence', ?2, 'europepmc', 0)", (doi, HOSTILE)
+        )
+        conn.execute(
+            "insert into provider_answers values ('europepmc', ?1, 'asked', 0, ?2, '2026-11-24T00:00:00Z', null, null, 2)",
+            (doi, HOSTILE),
+        )
+        conn.execute(
+            "update works set abstract_source = ?2, open_access = 'javascript:alert(4)' where doi = ?1", (doi, HOSTILE)
+        )
         conn.execute(
             "update citations set text = ?, stated_doi = ?, problem = ?, doi = ? where position = 5",
             (HOSTILE, HOSTILE, HOSTILE, doi),
@@ -969,7 +980,7 @@ async def test_hostile_text_is_inert_everywhere(tmp_path: Path) -> None:
     assert [r["title"] for r in row if r["doi"] == doi] == [HOSTILE]
     redirect = await ds.client.get("/doi/" + "10.1000/%3Cscript%3E%22onmouseover=alert(3)")
     addresses = [*PAGES, redirect.headers["location"], "/map.svg", "/feed.atom", "/evidence/notices", "/evidence/reasons",
-                 "/evidence/updates",
+                 "/evidence/updates", "/evidence/identifiers", "/evidence/facts", "/evidence/provider_answers",
                  "/evidence/relations", *(f"/evidence/{name}" for name in QUERIES)]  # fmt: skip
     shown = 0
     for address in addresses:
