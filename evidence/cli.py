@@ -26,9 +26,10 @@ from evidence.export import atomic_output, file_formats
 from evidence.export.wording import count_noun
 
 if TYPE_CHECKING:
-    from evidence.data_model import Doi, VerdictName
+    from evidence.data_model import Doi, ProviderName, VerdictName
     from evidence.evaluation import screening_and_tagging_accuracy
     from evidence.harvest import sources
+    from evidence.harvest.chosen_providers import ChosenProviders
     from evidence.rules.taxonomy import Taxonomy
     from evidence.rules.topic import Topic
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 # commands, and `evidence --help` needs none of them.
 
 VERDICTS = ("include", "exclude", "unsure")
+SERVICES = ("europepmc", "pubmed", "openalex", "datacite", "clinicaltrials")
 EXPORTED_VERDICTS = (*VERDICTS, "duplicate", "all")
 
 
@@ -163,6 +165,12 @@ def check(settings: Settings, online: bool) -> None:
     raise SystemExit(1 if mistaken else 0)
 
 
+_retraction_watch = click.option(
+    "--retraction-watch", type=click.Path(path_type=Path), metavar="FILE",
+    help="Read the notices in the CSV of Retraction Watch; default: the file that sources.yaml names.",
+)  # fmt: skip
+
+
 @cli.command(epilog=_example("evidence sync --offline", "evidence sync --from records.jsonl.gz --json"))
 @click.option("--offline", is_flag=True, help="Read the bundled snapshot instead of asking Crossref.")
 @click.option("--from", "files", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
@@ -176,12 +184,30 @@ def check(settings: Settings, online: bool) -> None:
     help="Ignore where the last sync stopped: harvest every source from its start, read searches twice as deep, and find "
     "records that Crossref no longer has.",
 )
+@click.option(
+    "--enrich/--no-enrich",
+    default=True,
+    envvar="EVIDENCE_ENRICH",
+    show_default=True,
+    help="Ask other providers about the works, as sources.yaml says (`enrich:`). [env: EVIDENCE_ENRICH]",
+)
+@_retraction_watch
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
 @click.pass_obj
 def sync(
-    settings: Settings, offline: bool, files: tuple[Path, ...], everything: bool, full: bool, as_json: bool
+    settings: Settings,
+    offline: bool,
+    files: tuple[Path, ...],
+    everything: bool,
+    full: bool,
+    enrich: bool,
+    retraction_watch: Path | None,
+    as_json: bool,
 ) -> None:
     """Harvest every source, then screen and tag the works.
+
+    Then Europe PMC, PubMed and other providers are asked what they add to the works: abstracts, identifiers, retractions and
+    registrations. With --offline or --from none is asked.
 
     Exit code: 0 when every source was harvested completely, 1 when a source stopped, 2 for a mistake in sources.yaml, 75
     when another sync is running.
@@ -194,7 +220,9 @@ def sync(
     from evidence.harvest import sources
 
     checked = sources.load(settings.sources)
-    outcome = _run_sync(settings, checked, _taxonomy(settings), offline, files, everything, full)
+    outcome = _run_sync(
+        settings, checked, _taxonomy(settings), offline, files, everything, full, enrich, retraction_watch
+    )
     click.echo(
         json.dumps(outcome.counts() | {"outcome": outcome.outcome}) if as_json else sync_summary.sync_summary(outcome)
     )
@@ -213,23 +241,48 @@ _port = click.option("--port", default=8001, show_default=True, help="The port o
 @click.option(
     "--open/--no-open", "open_browser", default=None, help="Open a browser; default: only where there is a screen."
 )
+@click.option("--without-decisions", is_flag=True, help="Leave out the decisions that come with the snapshot.")
 @click.pass_obj
-def demo(settings: Settings, host: str, port: int, no_serve: bool, open_browser: bool | None) -> None:
+def demo(
+    settings: Settings, host: str, port: int, no_serve: bool, open_browser: bool | None, without_decisions: bool
+) -> None:
     """Run every step on the bundled snapshot and serve the site.
 
-    No network is needed. The site runs until Ctrl-C.
+    The decisions of two readers that come with the snapshot are added to those stored. No network is needed. The site runs
+    until Ctrl-C.
     """
     from evidence.export import starter_files, sync_summary
     from evidence.harvest import sources
     from evidence.publish import serve
 
     path = settings.sources if settings.sources.exists() else starter_files.sources_of(_topic(settings))
-    outcome = _run_sync(settings, sources.load(path), _taxonomy(settings), True, (), False, False)
+    book = _taxonomy(settings)
+    outcome = _run_sync(settings, sources.load(path), book, True)
     click.echo(sync_summary.sync_summary(outcome))
+    if book.topic.decisions_path.exists() and not without_decisions:
+        click.echo(_add_bundled_decisions(settings, book))
     if not no_serve:
         opened = _has_screen() if open_browser is None else open_browser
         click.echo(f"The site is at http://{host}:{port}/ until you press Ctrl-C.")
         raise SystemExit(serve.run(settings.db, host, port, open_browser=opened, sources=path))
+
+
+def _add_bundled_decisions(settings: Settings, book: Taxonomy) -> str:
+    """Add the decisions that come with the snapshot, and say what people's reading adds."""
+    from evidence.database import read_queries
+    from evidence.database.connection import reading
+    from evidence.review import decisions_csv
+    from evidence.review.record_decision import import_on_known_works
+
+    entries = decisions_csv.read_csv(book.topic.decisions_path)
+    added = import_on_known_works(settings.db, settings.decisions, book, _now, entries)
+    with reading(settings.db) as conn:
+        tags, works = read_queries.tags_from_people(conn)
+    readers = " and ".join(sorted({entry.reviewer for entry in entries}))
+    stored = (
+        f"{count_noun(added, 'decision')} by {readers} added" if added else f"Decisions by {readers} were there already"
+    )
+    return f"{stored}: {count_noun(tags, 'tag')} on {count_noun(works, 'work')} come from people."
 
 
 @cli.command(epilog=_example("evidence judge --report tags.csv"))
@@ -268,21 +321,83 @@ def judge(settings: Settings, report: Path | None) -> None:
         click.echo(by_value)
 
 
-@cli.command(epilog=_example("evidence explain 10.1001/jamapsychiatry.2023.0702"))
-@click.argument("doi_", metavar="DOI")
+@cli.command(
+    epilog=_example("evidence enrich", "evidence enrich --only pubmed --again", "evidence enrich --from pubmed.xml")
+)
+@click.option("--only", "only", multiple=True, type=click.Choice(SERVICES),
+              help="Ask only this provider; may be repeated. Default: those that sources.yaml names.")  # fmt: skip
+@click.option("--from", "files", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
+              help="Read records of these providers from FILE instead of asking: JSON, JSON lines or PubMed's XML, plain or "
+                   ".gz; may be repeated.")  # fmt: skip
+@_retraction_watch
+@click.option("--again", is_flag=True, help="Ask about every work, also about those that were asked about lately.")
+@_as_json
+@click.pass_obj
+def enrich(
+    settings: Settings,
+    only: tuple[ProviderName, ...],
+    files: tuple[Path, ...],
+    retraction_watch: Path | None,
+    again: bool,
+    as_json: bool,
+) -> None:
+    """Ask other providers what they add to the works.
+
+    Europe PMC and PubMed give abstracts, publication types, identifiers and retractions; OpenAlex an identifier and a free copy;
+    DataCite DOIs that are not Crossref's; ClinicalTrials.gov registered studies. Only included works and works waiting for a
+    decision are asked about, and only what was not asked about lately. `evidence sync` does the same at its end.
+
+    Exit code: 0 when every due work was asked about, 1 when a provider could not be asked, 2 for a mistake in a file, 75 when
+    another run is going on.
+    """
+    from evidence.export import sync_summary
+    from evidence.harvest import sources
+    from evidence.harvest.chosen_providers import ChosenProviders
+    from evidence.harvest.locked_run import run_enrich
+
+    if files and only:
+        raise ConfigError("give --from or --only, not both: files say themselves whose records they hold")
+    checked = sources.load(settings.sources) if settings.sources.exists() else None
+    if files:
+        chosen = ChosenProviders(files=files, retraction_watch=retraction_watch)
+    else:
+        named = checked.enrich if checked else sources.SERVICES
+        watched = retraction_watch or (checked.retraction_watch if checked else None)
+        chosen = ChosenProviders(only or named, _mailto(checked), os.environ, watched)
+    with _bar(settings) as bar:
+        outcome = run_enrich(settings.db, settings.decisions, _taxonomy(settings), _now, bar, chosen, again=again)
+    click.echo(
+        json.dumps(outcome.counts() | {"outcome": outcome.outcome}) if as_json else sync_summary.enrich_summary(outcome)
+    )
+    if outcome.outcome != "complete":
+        raise SystemExit(1)
+
+
+@cli.command(epilog=_example("evidence explain 10.1001/jamapsychiatry.2023.0702", "evidence explain PMID:19411513"))
+@click.argument("doi_", metavar="DOI|PMID:…|NCT…")
 @click.option("--json", "as_json", is_flag=True, help="Print everything that is known about the work as JSON.")
 @click.pass_obj
 def explain(settings: Settings, doi_: str, as_json: bool) -> None:
     """Explain why a work is included or excluded.
 
-    The text behind the verdict and behind every tag is quoted.
+    The text behind the verdict and behind every tag is quoted. Besides a DOI, the work may be named by a PubMed identifier
+    (PMID:…), a PMCID, an OpenAlex identifier or the registration number of its study.
     """
     from evidence.database import read_queries
     from evidence.database.connection import reading
     from evidence.export import explanation
+    from evidence.linkage.identifiers import read_identifier
 
-    parsed = _parse_doi(doi_)
+    named = read_identifier(doi_)
     with reading(settings.db) as conn:
+        if named is None:
+            parsed = _parse_doi(doi_)
+        else:
+            found = read_queries.works_with_identifier(conn, *named)
+            if len(found) != 1:
+                many = f"{count_noun(len(found), 'work')} have it; name one by its DOI: {', '.join(found)}"
+                raise ConfigError(f"{doi_}: {many if found else f'no work in {settings.db} has this identifier'}")
+            parsed = found[0]
         work = read_queries.work_details(conn, read_queries.canonical_doi(conn, parsed))
     if work is None:
         raise ConfigError(f"{doi_}: no such work in {settings.db}; `evidence export --verdict all` lists the works")
@@ -938,10 +1053,13 @@ def _run_sync(
     checked: sources.Config,
     book: Taxonomy,
     offline: bool,
-    files: tuple[Path, ...],
-    everything: bool,
-    full: bool,
+    files: tuple[Path, ...] = (),
+    everything: bool = False,
+    full: bool = False,
+    enrich: bool = False,
+    retraction_watch: Path | None = None,
 ) -> Any:
+    from evidence.harvest.chosen_providers import ChosenProviders
     from evidence.harvest.locked_run import FileInput, run_sync
 
     paths = book.topic.snapshot() if offline else files
@@ -957,7 +1075,21 @@ def _run_sync(
             url=_crossref_url(),
             mailto=None if paths else _mailto(checked),
             full=full,
+            chosen=ChosenProviders(
+                files=book.topic.bundled_facts() if offline else (), retraction_watch=retraction_watch
+            )
+            if paths
+            else _chosen(checked, enrich, retraction_watch),
         )
+
+
+def _chosen(checked: sources.Config, enrich: bool, retraction_watch: Path | None) -> ChosenProviders:
+    """The other providers that sources.yaml names, none of them without `enrich`, and the file of Retraction Watch."""
+    from evidence.harvest.chosen_providers import ChosenProviders
+
+    if not enrich:
+        return ChosenProviders(retraction_watch=retraction_watch)
+    return ChosenProviders(checked.enrich, _mailto(checked), os.environ, retraction_watch or checked.retraction_watch)
 
 
 def _topic(settings: Settings) -> Topic:
@@ -1011,12 +1143,12 @@ def _crossref_url() -> str | None:
     return os.environ.get("EVIDENCE_CROSSREF_URL") or None
 
 
-def _mailto(checked: sources.Config) -> str | None:
+def _mailto(checked: sources.Config | None) -> str | None:
     from evidence.harvest import sources
 
     raw = os.environ.get("EVIDENCE_MAILTO")
     if not raw:
-        return checked.contact
+        return checked.contact if checked else None
     try:
         return sources.contact_address(raw)
     except ValueError as error:

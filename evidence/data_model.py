@@ -100,8 +100,8 @@ class Notice:
     notice_id: str | None = None
 
 
-ProviderName = Literal["europepmc", "pubmed", "openalex", "datacite", "clinicaltrials", "retraction-watch"]
-"""A service or a file that adds to works which Crossref has."""
+ProviderName = Literal["europepmc", "pubmed", "openalex", "datacite", "clinicaltrials", "retraction-watch", "bundled"]
+"""A service or a file that adds to works which Crossref has. `bundled` are the facts that come with the bundled snapshot."""
 
 PROVIDER_LABELS: dict[str, str] = {
     "crossref": "Crossref",
@@ -111,6 +111,7 @@ PROVIDER_LABELS: dict[str, str] = {
     "datacite": "DataCite",
     "clinicaltrials": "ClinicalTrials.gov",
     "retraction-watch": "Retraction Watch",
+    "bundled": "the bundled facts",
 }
 """The names that people read."""
 

@@ -78,6 +78,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("EVIDENCE_ENRICH", "no")
     for name in ("DB", "DECISIONS", "SOURCES", "CROSSREF_URL", "MAILTO", "REVIEWER"):
         monkeypatch.delenv(f"EVIDENCE_{name}", raising=False)
 

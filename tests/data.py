@@ -9,11 +9,26 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
 
 SAMPLES = Path(__file__).parent / "samples"
 FULL = Path(__file__).parents[2] / "shared" / "data"
 FOLDERS = (SAMPLES, FULL) if FULL.is_dir() else (SAMPLES,)
 """A guard runs on each of these. tests/samples/README.md says what they hold."""
+
+
+PROVIDERS = FULL / "doors"
+"""Recorded answers of providers, a folder for each; only where the full sets are."""
+
+
+def recorded(provider: str, host: str) -> Iterator[tuple[str, str]]:
+    """The address and the body of each answer of `host` in a provider's recordings (cassettes of vcr)."""
+    for path in sorted((PROVIDERS / provider).glob("*.yaml")):
+        for exchange in yaml.safe_load(path.read_text(encoding="utf-8"))["interactions"]:
+            if urlsplit(exchange["request"]["uri"]).hostname == host:
+                yield exchange["request"]["uri"], exchange["response"]["body"]["string"]
 
 
 def find(folder: Path, name: str) -> Path:

@@ -30,11 +30,13 @@ from evidence.database import backup
 from evidence.database.writer import open_store
 from evidence.errors import EvidenceError
 from evidence.harvest import sources
-from evidence.harvest.locked_run import FileInput, rejudge_database, run_sync
+from evidence.harvest.chosen_providers import ChosenProviders
+from evidence.harvest.locked_run import FileInput, rejudge_database, run_enrich, run_sync
 from evidence.harvest.progress import NoProgress
 from evidence.review.record_decision import add_decisions, read_existing_ledger
 from evidence.rules import taxonomy
 from tests.builders import MARKOWITZ, SMALL_YAML, WORKS, message
+from tests.provider_records import pubmed
 from tests.whole.test_crash import contents
 
 MORE = tuple(
@@ -62,6 +64,12 @@ def sync(folder: Path) -> None:
     run_sync(folder / "evidence.db", folder / "decisions.db", small, BOOK, now, NoProgress(), files=files)
 
 
+def enrich(folder: Path) -> None:
+    """Read what PubMed has on the works from a file."""
+    chosen = ChosenProviders(files=(folder.parent / "pubmed.xml",))
+    run_enrich(folder / "evidence.db", folder / "decisions.db", BOOK, now, NoProgress(), chosen)
+
+
 def decide(folder: Path) -> None:
     """A person's first word, which makes the ledger; as they do who see that it failed, only where it is not kept yet."""
     db, ledger = folder / "evidence.db", folder / "decisions.db"
@@ -75,8 +83,18 @@ def back_up(folder: Path) -> None:
     backup.backup(folder / "evidence.db", folder / "decisions.db", folder / "copy.db")
 
 
-JOBS: dict[str, Callable[[Path], None]] = {"create": create, "sync": sync, "decide": decide, "backup": back_up}
-BEFORE: dict[str, tuple[Callable[[Path], None], ...]] = {"decide": (sync,), "backup": (sync, back_up, decide)}
+JOBS: dict[str, Callable[[Path], None]] = {
+    "create": create,
+    "sync": sync,
+    "enrich": enrich,
+    "decide": decide,
+    "backup": back_up,
+}
+BEFORE: dict[str, tuple[Callable[[Path], None], ...]] = {
+    "enrich": (sync,),
+    "decide": (sync,),
+    "backup": (sync, back_up, decide),
+}
 """What is done in the folder, undisturbed, before the job."""
 
 
@@ -109,6 +127,12 @@ class Killer:
         self._whole: dict[str, list[list[str]]] = {}
         lines = [json.dumps(work) for work in (*WORKS, *MORE)]
         (folder / "works.jsonl").write_text("\n".join(lines))
+        articles = (
+            pubmed(str(work["DOI"]), work["title"][0], str(n))
+            for n, work in enumerate((*WORKS, *MORE), start=1)
+            if n % 3
+        )
+        (folder / "pubmed.xml").write_text(f"<PubmedArticleSet>{''.join(articles)}</PubmedArticleSet>")
         self._start = folder / "start"
         self._start.mkdir()
         for step in self._before:

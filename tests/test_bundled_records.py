@@ -15,7 +15,11 @@ from typing import Any
 import pytest
 
 from evidence.crossref.normalise import normalise
-from evidence.rules import topic
+from evidence.current_decisions import decision_id
+from evidence.data_model import Decision
+from evidence.linkage.identifiers import identifier_url, read_identifier
+from evidence.review import decisions_csv
+from evidence.rules import taxonomy, topic
 from tests.data import SAMPLES
 
 ROOT = Path(__file__).parents[1]
@@ -31,6 +35,7 @@ CITED = (
     "10.1017/s0033291716002774",
     "10.1002/cpp.1774",
 )
+WORDS = ("one", "two", "three", "four", "five")
 DEPOSITED = {"DOI", "URL", "type", "title", "container-title", "author", "issued", "published", "volume", "issue"}
 DEPOSITED |= {"publisher", "language", "page", "source", "updated-by", "update-to"}
 
@@ -41,16 +46,19 @@ def records() -> list[dict[str, Any]]:
         return [json.loads(line) for line in file]
 
 
-@pytest.fixture(scope="module")
-def builder() -> ModuleType:
-    spec = importlib.util.spec_from_file_location(
-        "build_bundled_records", ROOT / "scripts" / "build_bundled_records.py"
-    )
+def script(name: str) -> ModuleType:
+    """A script of the project, as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def builder() -> ModuleType:
+    return script("build_bundled_records")
 
 
 def test_every_record_normalises(records: list[dict[str, Any]]) -> None:
@@ -142,6 +150,152 @@ def test_the_same_facts_build_the_same_bytes(builder: ModuleType, name: str, fac
     committed = (folder / "records.jsonl.gz").read_bytes()
     assert gzip.decompress(built["records.jsonl.gz"]) == gzip.decompress(committed)
     assert committed[4:8] == bytes(4), "the gzip header carries a time"
+
+
+@pytest.fixture(scope="module")
+def facts() -> list[dict[str, Any]]:
+    packed = (SNAPSHOT / "facts.jsonl.gz").read_bytes()
+    assert packed[4:8] == bytes(4), "the gzip header carries a time"
+    return [json.loads(line) for line in gzip.decompress(packed).decode().splitlines()]
+
+
+def test_facts_are_of_works_of_the_snapshot_and_nothing_but_facts(
+    facts: list[dict[str, Any]], records: list[dict[str, Any]]
+) -> None:
+    found = [line["doi"] for line in facts]
+    assert found == sorted(set(found)) and set(found) <= {record["DOI"] for record in records}
+    for line in facts:
+        assert list(line) == ["doi", "identifiers", "publication_types", "seen_in"]
+        assert line["identifiers"] and line["seen_in"]
+        assert all(list(one) == ["kind", "value", "source"] for one in line["identifiers"])
+        assert all(re.fullmatch(r"[A-Z][\w ,'()-]{2,80}", name) for name in line["publication_types"])
+
+
+def test_identifiers_of_the_snapshot_are_in_their_form(facts: list[dict[str, Any]]) -> None:
+    for line in facts:
+        kinds = [one["kind"] for one in line["identifiers"]]
+        assert all(kinds.count(kind) == 1 for kind in set(kinds) - {"registration"})
+        for one in line["identifiers"]:
+            assert read_identifier(one["value"], bare_pmid=True) == (one["kind"], one["value"])
+            assert identifier_url(one["kind"], one["value"])
+            assert one["source"] == ("text" if one["kind"] == "registration" else "pubmed")
+    identifiers = [one["value"] for line in facts for one in line["identifiers"] if one["kind"] != "registration"]
+    assert len(identifiers) == len(set(identifiers)), "two works with one identifier"
+
+
+def test_the_note_tells_how_many_identifiers_there_are(facts: list[dict[str, Any]]) -> None:
+    note = (SNAPSHOT / "README.md").read_text(encoding="utf-8")
+    kinds = [one["kind"] for line in facts for one in line["identifiers"]]
+    assert f"the {len(facts)} works" in note
+    assert f"({kinds.count('pmid')} and {kinds.count('pmcid')} works)" in note
+    assert f"({kinds.count('registration')} works)" in note and not any(line["publication_types"] for line in facts)
+
+
+def test_identifiers_are_taken_only_where_title_and_other_rows_agree(tmp_path: Path) -> None:
+    builder = script("build_bundled_facts")
+    pmc = "https://pmc.ncbi.nlm.nih.gov/articles/PMC"
+    pages = [
+        {"doi": "10.5555/a", "title": "A trial of one therapy", "source_url": f"{pmc}11"},
+        {"doi": "10.5555/b", "title": "Another thing altogether", "source_url": f"{pmc}12"},
+        {"doi": "10.5555/c", "title": "A trial of three therapies", "source_url": f"{pmc}13"},
+        {"doi": "10.5555/d", "title": "A trial of four therapies", "source_url": f"{pmc}13"},
+        {"doi": "10.5555/e", "title": "A trial of five therapies", "source_url": f"{pmc}15"},
+        {"doi": "10.5555/e", "title": "A trial of five therapies", "source_url": f"{pmc}16"},
+        {"doi": "10.5555/gone", "title": "A trial", "source_url": f"{pmc}17"},
+    ]
+    (tmp_path / "bibliography-facts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in pages))
+    (tmp_path / "ipt-bibliography.jsonl.gz").write_bytes(gzip.compress(b""))
+    labelled = (
+        "doi,title,abstract,source,notes\n"
+        "10.5555/A,A trial of one therapy,Registered as ISRCTN10804772.,a set,reference list of PMC99.nxml; PMID 7\n"
+        "10.5555/b,,,a set,PMID 8\n"
+    )
+    (tmp_path / "ipt-labelled.csv.gz").write_bytes(gzip.compress(labelled.encode()))
+    (tmp_path / "reading").mkdir()
+    (tmp_path / "reading" / "sentence-roles.jsonl.gz").write_bytes(gzip.compress(b""))
+    titles = {
+        f"10.5555/{n}": f"A trial of {word} therap{'y' if n == 'a' else 'ies'}"
+        for n, word in zip("abcde", WORDS, strict=True)
+    }
+    (line,) = builder.build(titles, tmp_path)
+    assert line["doi"] == "10.5555/a" and line["seen_in"] == f"{pmc}11 | a set"
+    assert [(one["kind"], one["value"]) for one in line["identifiers"]] == [
+        ("pmcid", "PMC11"),
+        ("pmid", "7"),
+        ("registration", "ISRCTN10804772"),
+    ]
+
+
+READERS = ("reading 1", "reading 2")
+
+
+@pytest.fixture(scope="module")
+def decisions() -> list[Decision]:
+    return decisions_csv.read_csv(SNAPSHOT / "decisions.csv")
+
+
+def test_decisions_are_of_two_readers_on_works_of_the_snapshot(
+    decisions: list[Decision], records: list[dict[str, Any]]
+) -> None:
+    known = taxonomy.load(topic.load("ipt")).tags
+    assert {decision.doi for decision in decisions} <= {record["DOI"] for record in records}
+    assert len({decision_id(decision) for decision in decisions}) == len(decisions)
+    verdicts: dict[str, list[str]] = {}
+    tags: dict[tuple[str, str, str], dict[str, str]] = {}
+    for one in decisions:
+        assert one.reviewer in READERS and re.fullmatch(r"Read in the title( and a condensed abstract)?\.", one.reason)
+        assert (one.made_at, one.seen, one.record, one.rules, one.rule_said) == (
+            "2026-11-01T00:00:00Z",
+            (),
+            None,
+            None,
+            None,
+        )
+        if one.facet and one.value:
+            assert (one.facet, one.value) in known
+            tags.setdefault((one.doi, one.facet, one.value), {})[one.reviewer] = one.action
+        else:
+            verdicts.setdefault(one.doi, []).append(one.reviewer)
+    assert all(tuple(readers) == READERS for readers in verdicts.values())
+    for (doi, facet, _), by_reader in tags.items():
+        assert doi in verdicts and tuple(by_reader) == READERS
+        assert set(by_reader.values()) == {"tag"} or facet in {"outcome", "design"}
+        assert "tag" in by_reader.values()
+
+
+def test_the_note_tells_how_many_decisions_there_are(decisions: list[Decision]) -> None:
+    note = (SNAPSHOT / "README.md").read_text(encoding="utf-8")
+    assert f"labelled {len({decision.doi for decision in decisions})} works" in note
+    assert f"({sum(decision.action == 'untag' for decision in decisions)} tags)" in note
+
+
+def test_only_what_both_read_becomes_a_decision() -> None:
+    builder = script("build_bundled_decisions")
+    read = {"doi": "10.5555/A", "title_is_placeholder": False, "relevant": True, "label_basis": "title"}
+    read["labels"] = {"outcome": ["anxiety"], "format": ["group"], "condition": ["depression", "gone"]}
+    second = {
+        "relevant_second_reader": False,
+        "labels_second_reader": {"outcome": [], "format": [], "condition": ["depression"]},
+    }
+    rows = [
+        {**read, **second},
+        {**read, "doi": "10.5555/one-reader"},
+        {**read, **second, "doi": "10.5555/placeholder", "title_is_placeholder": True},
+        {**read, **second, "doi": "10.5555/elsewhere"},
+        {**read, **second, "doi": None},
+    ]
+    snapshot = {"10.5555/a", "10.5555/one-reader", "10.5555/placeholder"}
+    known = {("outcome", "anxiety"), ("format", "group"), ("condition", "depression")}
+    made = builder.build(rows, snapshot, known)
+    assert {decision.doi for decision in made} == {"10.5555/a"}
+    assert [(d.reviewer[-1], d.action, d.verdict or f"{d.facet}:{d.value}") for d in made] == [
+        ("1", "verdict", "include"),
+        ("1", "tag", "condition:depression"),
+        ("1", "tag", "outcome:anxiety"),
+        ("2", "verdict", "exclude"),
+        ("2", "tag", "condition:depression"),
+        ("2", "untag", "outcome:anxiety"),
+    ]
 
 
 def test_the_second_topics_records_are_facts_too() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shlex
 import sqlite3
 import subprocess
@@ -95,6 +96,51 @@ def test_the_demo_from_an_empty_folder(run: Run) -> None:
     again = run("sync", "--offline")
     assert again.code == 0
     assert "Nothing new: no record, verdict or tag has changed." in again.out
+
+
+def people_s_tags() -> int:
+    """How many tags of the database in this folder come from people."""
+    found: int = (
+        sqlite3.connect("evidence.db").execute("select count(*) from tags where decided = 'person'").fetchone()[0]
+    )
+    return found
+
+
+def test_the_demo_has_what_two_readers_decided(run: Run) -> None:
+    first = run("demo", "--no-serve")
+    assert first.code == 0, first.err
+    added = re.search(r"([\d,]+) decisions by reading 1 and reading 2 added: ([\d,]+) tags on [\d,]+ works", first.out)
+    assert added, first.out
+    assert int(added[2].replace(",", "")) == people_s_tags() > 300
+    again = run("demo", "--no-serve")
+    assert "Decisions by reading 1 and reading 2 were there already" in again.out and "Nothing new" in again.out
+    assert "reading 1 and reading 2:" in run("decisions", "agreement").out
+    assert "People disagree on outcome:" in run("decisions", "conflicts").out
+    assert len(run("decisions", "export").out.splitlines()) == 1 + int(added[1].replace(",", ""))
+    assert "no work in the database" not in run("status").out
+
+
+def test_the_demo_leaves_what_a_person_decided_as_it_is(run: Run) -> None:
+    assert run("demo", "--no-serve", "--without-decisions").code == 0
+    assert people_s_tags() == 0
+    assert len(run("decisions", "export").out.splitlines()) == 1, "only the header"
+    doi = "10.1001/archgenpsychiatry.2011.67"
+    assert run("decide", doi, "--untag", "comparator:cbt", "--because", "not compared", "--by", "A. Reviewer").code == 0
+    own = run("decisions", "export").out.splitlines()[1]
+    assert run("demo", "--no-serve", "--without-decisions").code == 0
+    assert run("decisions", "export").out.splitlines()[1:] == [own]
+    assert run("demo", "--no-serve").code == 0
+    assert own in run("decisions", "export").out.splitlines()
+    assert f"{doi}  People disagree on comparator:cbt" in run("decisions", "conflicts").out
+    sql = "select count(*) from tags where doi = ? and facet = 'comparator' and value = 'cbt'"
+    assert sqlite3.connect("evidence.db").execute(sql, (doi,)).fetchone()[0] == 0, "the later decision counts"
+
+
+def test_a_topic_without_decisions_has_a_demo_too(run: Run) -> None:
+    assert run("init", "--topic", "mindfulness").code == 0
+    said = run("demo", "--no-serve")
+    assert said.code == 0, said.err
+    assert "from people" not in said.out and people_s_tags() == 0
 
 
 def test_sync_over_http_and_again(run: Run, crossref: LoopbackCrossref, small: Path) -> None:

@@ -73,6 +73,7 @@ class Machine:
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_TERMINAL_PROMPT": "0",
             "EVIDENCE_CROSSREF_URL": self.crossref,
+            "EVIDENCE_ENRICH": "no",
         }
         return subprocess.run(
             ["bash", "-e", "-c", line], cwd=cwd, env=said | environment, capture_output=True, text=True, check=False

@@ -1,1 +1,1 @@
-"""Crossref: client, rate limit, responses, records from files, records as Works. Only `retrying_transport` opens the network."""
+"""Crossref: client, responses, records from files, records as Works. Requests are sent by `evidence/http`."""

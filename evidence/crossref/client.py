@@ -1,7 +1,7 @@
 """The Crossref client: which requests are sent, and how it is checked that no record is lost or mixed up.
 
-`retrying_transport` sends, retries and classifies, `rate_limit` waits, `responses` parses. Every request is idempotent: one
-page, by offset; no cursor.
+`evidence/http/transport.py` sends, retries and classifies, its `rate_limit.py` waits, `responses` parses. Every request is
+idempotent: one page, by offset; no cursor.
 
 * A DOI goes into a batch where a filter can carry it, else into a path of its own, every character encoded. The record must
   have the requested DOI, or list it as an alias; another work's record is never returned.
@@ -25,6 +25,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from types import TracebackType
@@ -34,12 +35,24 @@ from urllib.parse import quote
 from evidence import doi as spelling
 from evidence.crossref import responses
 from evidence.crossref.normalise import cited_by, indexed_at
-from evidence.crossref.responses import AttemptError
-from evidence.crossref.retrying_transport import Params, Redirect, Transport
 from evidence.data_model import Doi, LookupResult, Page, Query, RecordStatus, Window
 from evidence.errors import RejectedError, UnavailableError
+from evidence.http.failures import AttemptError
+from evidence.http.json_body import error_text, is_web_page
+from evidence.http.transport import Params, Redirect, Service, Transport
 
 API_URL: Final = "https://api.crossref.org"
+SERVICE: Final = Service(
+    "Crossref",
+    API_URL,
+    # Before any header was seen: under the public pool's limits of July 2026 (1/s and 5/s), which change every other year.
+    intervals={"list": 1.0, "single": 0.25},
+    absent_routes=frozenset({"single"}),
+    redirect_routes=frozenset({"single"}),
+    announces_rate=True,
+)
+"""Crossref limits two routes separately: `list` (`/works?…`) and `single` (`/works/{doi}` and below)."""
+
 RESOLVER: Final = "https://doi.org"
 """Where formatted citations come from: it redirects a DOI to the agency that registered it."""
 
@@ -102,8 +115,9 @@ class CrossrefClient:
         tries: int = 5,
         on_wait: Callable[[str], None] | None = None,
     ) -> None:
+        service = replace(SERVICE, private_params=(("mailto", mailto),)) if mailto else SERVICE
         self._transport = Transport(
-            base_url or API_URL, mailto, sleep=sleep, clock=clock, timeout=timeout, tries=tries, on_wait=on_wait
+            service, base_url, mailto, sleep=sleep, clock=clock, timeout=timeout, tries=tries, on_wait=on_wait
         )
 
     def __enter__(self) -> Self:
@@ -184,9 +198,9 @@ class CrossrefClient:
             params += [("sort", "created"), ("order", "asc")]
         try:
             return self._get_list([*params, ("rows", str(query.rows)), ("select", SCAN_FIELDS)], query.rows, offset)
+        except responses.ShortPageError as failure:
+            return failure.page
         except AttemptError as failure:
-            if failure.page is not None:
-                return failure.page
             failure.raise_source_error()
 
     def agency(self, doi: Doi) -> str | None:
@@ -234,13 +248,14 @@ class CrossrefClient:
             found = self._get_following_aliases(doi, "", responses.parse_record)
         except UnavailableError as error:
             failure = error.__cause__
-            if isinstance(failure, AttemptError) and failure.record_without_doi is not None:
-                return LookupResult(doi, None, failure.record_without_doi)
+            if isinstance(failure, responses.NoDoiError):
+                return LookupResult(doi, None, failure.record)
             raise
         return LookupResult(doi, None, None) if found is None else LookupResult(doi, responses.doi_of(found), found)
 
     def _get_list(self, params: Params, due: int, offset: int = 0) -> Page:
-        page = self._transport.get("list", "/works", params, partial(responses.parse_page, due, offset=offset))
+        read = _in_envelope(partial(responses.parse_page, due, offset=offset))
+        page = self._transport.request("list", "/works", params, read)
         if not isinstance(page, Page):
             raise AssertionError("a list is neither redirected nor absent: the transport has raised")
         return page
@@ -251,7 +266,7 @@ class CrossrefClient:
         try:
             while True:
                 path = f"/works/{quote(chain[-1], safe='', errors='replace')}{suffix}"
-                answer = self._transport.get("single", path, (), partial(read, chain[-1]))
+                answer = self._transport.request("single", path, (), _in_envelope(partial(read, chain[-1])))
                 if not isinstance(answer, Redirect):
                     return answer
                 chain.append(responses.redirect_target(answer.location, suffix))
@@ -263,6 +278,11 @@ class CrossrefClient:
                     )
         except AttemptError as failure:
             failure.raise_source_error()
+
+
+def _in_envelope(read: Callable[[Any], T]) -> Callable[[bytes], T]:
+    """What reads a message → what reads the body that it comes in."""
+    return lambda body: read(responses.parse_message(body))
 
 
 def _limits(window: Window | None) -> list[str]:
@@ -323,7 +343,7 @@ def bibliography(doi: Doi, style: str = "apa", base_url: str | None = None) -> s
     where, path = (RESOLVER, encoded) if base_url is None else (f"{base_url.rstrip('/')}/works", f"{encoded}/transform")
     with _habanero(f"{where}/{path}", style):
         text = cn.content_negotiation(path, format="text", style=style, url=where, timeout=INTERACTIVE_TIMEOUT)
-    if not isinstance(text, str) or not text.strip() or responses.is_web_page(text.encode()):
+    if not isinstance(text, str) or not text.strip() or is_web_page(text.encode()):
         raise UnavailableError(
             f"{where}/{path} answered without a citation; try again, or another style than {style!r}"
         )
@@ -341,7 +361,7 @@ def _habanero(where: str, style: str | None = None) -> Iterator[None]:
         yield
     except (RequestError, httpx2.HTTPStatusError) as error:
         status = error.status_code if isinstance(error, RequestError) else error.response.status_code
-        said = error.error if isinstance(error, RequestError) else responses.error_text(error.response.content)
+        said = error.error if isinstance(error, RequestError) else error_text(error.response.content)
         text = f"{status}: {said} (asked {where})"
         if status == 404 and style:
             raise RejectedError(f"{text}; no agency knows this DOI") from error

@@ -23,9 +23,10 @@ from pathlib import Path
 from typing import IO, Any, overload
 
 from evidence import plain_text
-from evidence.crossref import normalise, responses
+from evidence.crossref import normalise
 from evidence.data_model import Doi, LookupResult, Message, Page, Query, RecordStatus, Window
 from evidence.errors import ConfigError, RecordError
+from evidence.http.json_body import parse_json
 
 SNAPSHOT = "records.jsonl.gz"
 _BATCH = 50
@@ -275,7 +276,7 @@ def _entries(value: Any, where: str) -> Iterator[tuple[str, Message | Unreadable
 
 def _parsed(raw: bytes) -> Any:
     try:
-        return responses.parse_json(raw)
+        return parse_json(raw)
     except (ValueError, RecursionError):
         return None
 

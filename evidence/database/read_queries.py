@@ -322,7 +322,8 @@ def registrations_to_ask_about(conn: sqlite3.Connection, provider: str, now: str
     sql = """
         select distinct i.identifier from identifiers i join works w on w.doi = i.doi
         left join provider_answers p on p.subject = i.identifier and p.provider = :provider
-        where i.kind = 'registration' and i.identifier glob 'NCT[0-9]*' and w.verdict in ('include', 'unsure')
+        where i.kind = 'registration' and i.identifier glob 'NCT[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]'
+            and w.verdict in ('include', 'unsure')
             and (p.subject is null or (p.state = 'could not ask' and coalesce(p.next_try, '') <= :now)
                 or (p.state = 'asked' and p.asked_at < :stale))
         order by 1
@@ -341,6 +342,36 @@ def foreign_dois_to_ask_about(conn: sqlite3.Connection, provider: str, now: str,
         order by 1
     """
     return [doi for (doi,) in conn.execute(sql, {"provider": provider, "now": now, "stale": stale})]
+
+
+def provider_states(conn: sqlite3.Connection) -> list[Row]:
+    """What each provider was asked about the included and unsure works, a row for each provider that was ever asked about works:
+    `found`, `none` and `refused` (the last answer about the work), `could_not_ask` and since when (`failed_since`, with one
+    `problem`), `not_asked`, and `asked_at`, the last answer of all. The counts of a row add up to the number of those works."""
+    sql = """
+        with concerned as (select doi from works where verdict in ('include', 'unsure')),
+        answered as (
+            select p.*, p.state = 'could not ask' as failed from provider_answers p join concerned c on c.doi = p.subject
+        )
+        select provider, count(*) filter (where not failed and found) as found,
+            count(*) filter (where not failed and not found and problem is null) as none,
+            count(*) filter (where not failed and not found and problem is not null) as refused,
+            count(*) filter (where failed) as could_not_ask,
+            min(failed_since) as failed_since, max(iif(failed, problem, null)) as problem,
+            (select count(*) from concerned) - count(*) as not_asked, max(asked_at) as asked_at
+        from answered group by provider order by provider
+    """
+    return list(dict_rows(conn, sql, {}))
+
+
+def works_with_identifier(conn: sqlite3.Connection, kind: str, identifier: str) -> list[Doi]:
+    """The works that have this identifier (see `linkage.identifiers`), in order; of records of one work only the one that
+    represents it."""
+    sql = """
+        select distinct coalesce(w.same_as, w.doi) from identifiers i join works w on w.doi = i.doi
+        where i.identifier = ? and i.kind = ? order by 1
+    """
+    return [doi for (doi,) in conn.execute(sql, (identifier, kind))]
 
 
 def last_step_of(conn: sqlite3.Connection, provider: str) -> str | None:
@@ -436,6 +467,20 @@ def work_details(conn: sqlite3.Connection, doi: Doi) -> Row | None:
             "select alias from aliases where doi = ? and last_run is null order by alias", (doi,)
         )
     ]
+    found["identifiers"] = list(
+        dict_rows(
+            conn,
+            """
+            select kind, identifier, group_concat(source, '; ') as sources from
+                (select * from identifiers where doi = :doi order by source)
+            group by kind, identifier order by kind, identifier
+            """,
+            {"doi": doi},
+        )
+    )
+    found["asked"] = list(
+        dict_rows(conn, "select * from provider_answers where subject = :doi order by provider", {"doi": doi})
+    )
     found["versions"] = list(dict_rows(conn, "select * from history where doi = :doi order by version", {"doi": doi}))
     return found
 
@@ -500,6 +545,20 @@ def decided_but_not_here(conn: sqlite3.Connection) -> list[Doi]:
         order by doi
     """
     return [doi for (doi,) in conn.execute(sql)]
+
+
+def known_dois(conn: sqlite3.Connection, dois: Sequence[Doi]) -> set[Doi]:
+    """Those of these DOIs that a work has, as its own or as an alias."""
+    distinct = list(dict.fromkeys(dois))
+    works = in_chunks(conn, "select doi from works where doi in ({})", distinct)
+    return {Doi(doi) for (doi,) in works} | set(alias_targets(conn, distinct))
+
+
+def tags_from_people(conn: sqlite3.Connection) -> tuple[int, int]:
+    """How many tags people gave or confirmed, and on how many works."""
+    sql = "select count(*), count(distinct doi) from tags where decided = 'person'"
+    tags, works = conn.execute(sql).fetchone()
+    return tags, works
 
 
 def waiting_ranked(conn: sqlite3.Connection) -> list[Doi]:
@@ -648,6 +707,7 @@ def status(conn: sqlite3.Connection) -> Row:
             )
         ),
         "searches": search_depths(conn),
+        "providers": provider_states(conn),
         "citations": list(dict_rows(conn, "select * from citations_to_check order by source, position", {})),
         "decisions_without_work": decided_but_not_here(conn),
     }

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from evidence import doi
+from evidence.data_model import PROVIDER_LABELS
 from evidence.export.changes_report import RELATIONS
-from evidence.export.wording import decided_by, screened_on
+from evidence.export.wording import abstract_source_label, decided_by, screened_on
+
+_KINDS = {"pmid": "PMID ", "openalex": "OpenAlex "}
+"""What comes before an identifier whose kind does not show in itself."""
 
 _CONTEXT = 40
 """Characters shown before and after the text behind a tag."""
@@ -31,6 +36,13 @@ def work_explanation(work: dict[str, Any]) -> str:
         f"  {pair['verdict']} ({decided_by(pair['decided'])}): {_other_doi(pair, work['doi'])}: {pair['reason']}"
         for pair in work["duplicates"]
     ]
+    if work["identifiers"]:
+        named = [f"{_KINDS.get(one['kind'], '')}{one['identifier']}" for one in work["identifiers"]]
+        lines.append(f"Also known as: {', '.join(named)}.")
+    if work["abstract_source"]:
+        fetched = f", {work['abstract_at'][:10]}" if work["abstract_at"] else ""
+        lines.append(f"Abstract: {abstract_source_label(work['abstract_source'])}{fetched}.")
+    lines += [f"{answer_sentence(row)}" for row in work["asked"]]
     if work["notices"]:
         lines.append("Notices:")
         lines += [f"  {_notice_line(notice)}" for notice in work["notices"]]
@@ -46,6 +58,21 @@ def work_explanation(work: dict[str, Any]) -> str:
         for s in work["sources"]
     ]
     return "\n".join(lines)
+
+
+def answer_sentence(row: Mapping[str, Any]) -> str:
+    """What a provider was asked about a work: a row of `provider_answers` as a sentence. A work without a row was not asked
+    about."""
+    label = PROVIDER_LABELS.get(row["provider"], row["provider"])
+    label = label[:1].upper() + label[1:]
+    if row["state"] != "asked":
+        before = f"; last answer {row['asked_at'][:10]}" if row["asked_at"] else ""
+        why = f": {row['problem'].rstrip('.')}" if row["problem"] else ""
+        return f"{label} could not be asked since {row['failed_since'][:10]}{why}{before}."
+    what = "has a record" if row["found"] else "has no record"
+    if row["problem"]:
+        what = f"answered with another work, which was refused ({row['problem'].rstrip('.')})"
+    return f"{label} {what} (asked {row['asked_at'][:10]})."
 
 
 def _source_line(work: dict[str, Any]) -> str:
@@ -81,6 +108,9 @@ def _notice_line(notice: dict[str, Any]) -> str:
     """A notice: its kind, date, DOI and source; which DOI it was issued for, if not the work's own; whether it was withdrawn."""
     elsewhere = notice["stands_on"] != notice["doi"]
     issued_for = f"issued for {notice['stands_on']}, {RELATIONS[notice['relation']]}" if elsewhere else ""
-    details = "; ".join(filter(None, (issued_for, "withdrawn by a reinstatement" if notice["undone"] else "")))
-    parts = (notice["kind"], notice["issued"], notice["notice_doi"], f"(from {notice['evidence']})", details)
+    stated = f"stated by {notice['source']}" if notice["source"] else ""
+    undone = "withdrawn by a reinstatement" if notice["undone"] else ""
+    details = "; ".join(filter(None, (issued_for, undone, stated)))
+    names = (notice["notice_doi"], notice["notice_id"])
+    parts = (notice["kind"], notice["issued"], *names, f"(from {notice['evidence']})", details)
     return " ".join(filter(None, parts))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from evidence.data_model import PROVIDER_LABELS
 from evidence.export.prisma_report import search_depth
 from evidence.export.wording import count_noun, first_few, work_name
 
@@ -40,12 +41,30 @@ def status_report(state: dict[str, Any]) -> str:
         + "".join(f" — {text}" for text in (s["trouble"], s["warning"], depths.get(s["source"])) if text)
         for s in state["sources"]
     ]
+    lines += [provider_state(row) for row in state["providers"]]
     if dois := state["decisions_without_work"]:
         lines.append(decisions_without_work(dois))
     for c in state["citations"]:
         status = c["status"].replace("-", " ").replace("doi", "DOI")
         lines.append(f"Citation {c['position']} of {c['source']} ({status}): {c['problem']}")
     return "\n".join(lines)
+
+
+def provider_state(row: Mapping[str, Any]) -> str:
+    """What a provider was asked about the included and unsure works; `row` is one of `read_queries.provider_states`."""
+    label = PROVIDER_LABELS.get(row["provider"], row["provider"])
+    parts = [f"{count_noun(row['found'], 'work')} with a record", f"{row['none']:,} without"]
+    if row["refused"]:
+        parts.append(f"{row['refused']:,} with the record of another work, which was refused")
+    if row["could_not_ask"]:
+        parts.append(
+            f"{row['could_not_ask']:,} could not be asked about since {row['failed_since'][:10]} "
+            f"({(row['problem'] or 'no reason given').rstrip('.')})"
+        )
+    if row["not_asked"]:
+        parts.append(f"{row['not_asked']:,} not asked about")
+    when = f", last answer {row['asked_at'][:10]}" if row["asked_at"] else ""
+    return f"{label[:1].upper()}{label[1:]}: {', '.join(parts)}{when}."
 
 
 def decisions_without_work(dois: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from evidence.data_model import PROVIDER_LABELS
 from evidence.database import changes_since_last_run
 from evidence.export.changes_report import change_counts, notable_changes
 from evidence.export.wording import MOST_NAMED, count_noun, first_few, work_name
@@ -57,6 +58,7 @@ def sync_summary(outcome: Outcome) -> str:
     if outcome.known_total:
         missing = f"; not found: {', '.join(outcome.known_missing)}" if outcome.known_missing else ""
         lines.append(f"Search health: {outcome.known_found} of {outcome.known_total} known works found{missing}.")
+    lines += _providers(outcome)
     if outcome.requests:
         lines.append(f"{count_noun(outcome.requests, 'request')} to Crossref, {outcome.bytes / 1e6:.1f} MB.")
     lines += [f"Warning, {source}: {text}" for source, text in outcome.warnings]
@@ -64,6 +66,40 @@ def sync_summary(outcome: Outcome) -> str:
     if outcome.outcome != "complete":
         lines.append(f"The run ended as {outcome.outcome}: the next sync harvests the stopped sources again.")
     return "\n".join(lines)
+
+
+def enrich_summary(outcome: Outcome) -> str:
+    """What asking other providers did: notable changes first, then what each provider answered, then the works."""
+    lines = notable_changes(outcome.changes)
+    lines += _providers(outcome) or ["Nothing new: every work was asked about lately, or the files hold none of them."]
+    if outcome.rejudged:
+        lines.append(f"{count_noun(outcome.rejudged, 'work')} judged again with what they answered.")
+    if outcome.changes:
+        lines.append(f"Changes: {change_counts(changes_since_last_run.counts_by_kind(outcome.changes))}.")
+    lines.append(_verdict_counts(outcome))
+    return "\n".join(lines)
+
+
+def _providers(outcome: Outcome) -> list[str]:
+    """What each provider answered: `PubMed: 9 asked about, 7 with a record, 2 without, 3 requests.`"""
+    lines = []
+    for name, counts in outcome.providers.items():
+        asked = counts["found"] + counts["none"] + counts["refused"]
+        parts = [f"{asked:,} asked about"]
+        if asked:
+            parts += [f"{counts['found']:,} with a record", f"{counts['none']:,} without"]
+        if counts["refused"]:
+            parts.append(f"{counts['refused']:,} with the record of another work, which was refused")
+        if counts["requests"]:
+            parts.append(count_noun(counts["requests"], "request"))
+        label = PROVIDER_LABELS[name]
+        lines.append(f"{label[:1].upper()}{label[1:]}: {', '.join(parts)}.")
+        if counts["failed"]:
+            lines.append(
+                f"Warning, {label}: {counts['failed']:,} could not be asked about, so nothing is known of them there; the next "
+                f"sync asks again. {outcome.provider_problems.get(name, '')}".rstrip()
+            )
+    return lines
 
 
 def citation_counts(counts: Counter[str]) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from evidence.data_model import Clock, Doi, ProviderName, iso_time
 from evidence.database import read_queries
@@ -35,7 +35,7 @@ RECHECK_DAYS: Mapping[ProviderName, int] = {
 """Days after which a work is asked about again. The two that report retractions cost one request or less for a hundred works, so
 a weekly sync asks them each time; OpenAlex costs one request a work."""
 
-ABOUT_WORKS: tuple[ProviderName, ...] = ("europepmc", "pubmed", "openalex", "retraction-watch")
+ABOUT_WORKS: tuple[ProviderName, ...] = ("europepmc", "pubmed", "openalex", "retraction-watch", "bundled")
 """The providers that are asked about works, in this order: Europe PMC tells the PubMed identifiers. The others are asked about
 registration numbers and foreign DOIs, once the works have been judged with what these brought."""
 
@@ -61,41 +61,44 @@ def ask_providers(run: EnrichRun, providers: Sequence[Provider], *, again: bool 
     judged = 0
     pmids: dict[Doi, str] = {}
     about_works = [p for name in ABOUT_WORKS for p in providers if p.name == name]
-    if sum(_ask(run, provider, _due_works(run, provider, pmids, again), pmids) for provider in about_works):
+    if sum(_ask(run, p, due(run.store, p, run.now(), pmids, again=again), pmids) for p in about_works):
         judged = rejudge.rejudge_and_deduplicate(run.store, run.taxonomy, run.number, run.progress, moved=True)[0]
         run.outcome.verdicts = read_queries.verdict_counts(run.store.conn)
     for provider in providers:
         if provider not in about_works:
-            _ask(run, provider, _due_others(run, provider, again), {})
+            _ask(run, provider, due(run.store, provider, run.now(), again=again), {})
     rejudge.read_provider_tables(run.store)
     return judged
 
 
-def _due_works(run: EnrichRun, provider: Provider, pmids: Mapping[Doi, str], again: bool) -> list[Wanted]:
-    now, stale = _times(run, provider, again)
-    rows = read_queries.works_to_ask_about(run.store.conn, provider.name, now, stale)
-    return [Wanted(r["doi"], r["title"], r["year"], r["kind"], pmids.get(r["doi"]) or r["pmid"]) for r in rows]
+def due(
+    store: Store,
+    provider: Provider,
+    now: datetime,
+    pmids: Mapping[Doi, str] | None = None,
+    *,
+    again: bool = False,
+) -> list[Wanted]:
+    """What this provider is to be asked about at this moment, in order. `pmids` are PubMed identifiers that are newer than those
+    in the database."""
+    times = (iso_time(now), _ALWAYS_STALE if again else _stale_before(store, provider, now))
+    if provider.name == "clinicaltrials":
+        return [Wanted(number) for number in read_queries.registrations_to_ask_about(store.conn, provider.name, *times)]
+    if provider.name == "datacite":
+        return [Wanted(doi) for doi in read_queries.foreign_dois_to_ask_about(store.conn, provider.name, *times)]
+    known = pmids or {}
+    return [
+        Wanted(row["doi"], row["title"], row["year"], row["kind"], known.get(row["doi"]) or row["pmid"])
+        for row in read_queries.works_to_ask_about(store.conn, provider.name, *times)
+    ]
 
 
-def _due_others(run: EnrichRun, provider: Provider, again: bool) -> list[Wanted]:
-    now, stale = _times(run, provider, again)
-    due = (
-        read_queries.registrations_to_ask_about
-        if provider.name == "clinicaltrials"
-        else read_queries.foreign_dois_to_ask_about
-    )
-    return [Wanted(subject) for subject in due(run.store.conn, provider.name, now, stale)]
-
-
-def _times(run: EnrichRun, provider: Provider, again: bool) -> tuple[str, str]:
-    """The present time, and the time before which an answer is too old (both ISO). A file is asked again when it has changed."""
-    now = run.now()
-    if again:
-        return iso_time(now), _ALWAYS_STALE
-    if provider.name == "retraction-watch":
-        unchanged = read_queries.last_step_of(run.store.conn, provider.name) == provider.edition
-        return iso_time(now), _NEVER_STALE if unchanged else _ALWAYS_STALE
-    return iso_time(now), iso_time(now - timedelta(days=RECHECK_DAYS[provider.name]))
+def _stale_before(store: Store, provider: Provider, now: datetime) -> str:
+    """The time (ISO) before which an answer is too old. A file is asked again when it has changed."""
+    if provider.name in RECHECK_DAYS and provider.edition is None:
+        return iso_time(now - timedelta(days=RECHECK_DAYS[provider.name]))
+    unchanged = read_queries.last_step_of(store.conn, provider.name) == provider.edition
+    return _NEVER_STALE if unchanged else _ALWAYS_STALE
 
 
 def _ask(run: EnrichRun, provider: Provider, wanted: Sequence[Wanted], pmids: dict[Doi, str]) -> int:
@@ -103,7 +106,7 @@ def _ask(run: EnrichRun, provider: Provider, wanted: Sequence[Wanted], pmids: di
     many records are new or have changed."""
     if not wanted:
         return 0
-    counts = run.outcome.providers.setdefault(provider.name, Counter())
+    counts: Counter[str] = Counter()
     requests, received = provider.requests, provider.bytes
     changed = done = 0
     for batch in provider.ask(wanted):
@@ -124,6 +127,8 @@ def _ask(run: EnrichRun, provider: Provider, wanted: Sequence[Wanted], pmids: di
         done += len(batch.answers)
         run.progress.step(provider.name, done, len(wanted))
     counts["requests"] += provider.requests - requests
+    if counts.total():
+        run.outcome.providers[provider.name] = counts
     run.outcome.bytes += provider.bytes - received
     return changed
 

@@ -21,8 +21,10 @@ from evidence.database.connection import open_evidence
 from evidence.database.run_lock import locked
 from evidence.database.sql_helpers import Row
 from evidence.errors import RejectedError
-from evidence.harvest import reference_lists, rejudge
+from evidence.harvest import enrich, reference_lists, rejudge
 from evidence.harvest import sync as stages
+from evidence.harvest.chosen_providers import NO_PROVIDERS, ChosenProviders
+from evidence.harvest.chosen_providers import opened as opened_providers
 from evidence.harvest.deduplicate import pairs_need_update
 from evidence.harvest.ingest import ingest_unreadable
 from evidence.harvest.progress import NoProgress, Progress
@@ -61,21 +63,63 @@ def run_sync(
     mailto: str | None = None,
     full: bool = False,
     sleep: Callable[[float], None] | None = None,
+    chosen: ChosenProviders = NO_PROVIDERS,
 ) -> Outcome:
-    """A whole sync under the lock, from files or (files None) over HTTP. BusyError when another one is running."""
+    """A whole sync under the lock, from files or (files None) over HTTP. BusyError when another one is running. `chosen` are
+    the other providers to ask about the works."""
     with ExitStack() as stack:
         stack.enter_context(locked(db))
         opened = stack.enter_context(writer.open_store(db, ledger))
+        wait = sleep or time.sleep
+        asked = stack.enter_context(opened_providers(chosen, sleep=wait, on_wait=log.info)) if chosen.any else ()
         if files is None:
-            crossref = stack.enter_context(
-                client.CrossrefClient(url, mailto, sleep=sleep or time.sleep, on_wait=log.info)
+            crossref = stack.enter_context(client.CrossrefClient(url, mailto, sleep=wait, on_wait=log.info))
+            return stages.sync(
+                config, opened, crossref, taxonomy, now=now, progress=progress, full=full, providers=asked
             )
-            return stages.sync(config, opened, crossref, taxonomy, now=now, progress=progress, full=full)
         records = stack.enter_context(_record_files(files, config, opened))
         taken = records.kept_records if files.everything else ()
-        outcome = stages.sync(config, opened, records, taxonomy, now=now, progress=progress, full=full, take=taken)
+        outcome = stages.sync(
+            config, opened, records, taxonomy, now=now, progress=progress, full=full, take=taken, providers=asked
+        )
         ingest_unreadable(opened, outcome, records.unreadable)
         outcome.read = records.read_count
+        return outcome
+
+
+def run_enrich(
+    db: Path,
+    ledger: Path,
+    taxonomy: Taxonomy,
+    now: Clock,
+    progress: Progress,
+    chosen: ChosenProviders,
+    *,
+    again: bool = False,
+    sleep: Callable[[float], None] | None = None,
+) -> Outcome:
+    """Ask other providers about the works, in a run of its own under the lock. A run is opened only where anything is due.
+    BusyError when another run is going on; ConfigError when there is no database."""
+    open_evidence(db, older=True).close()
+    with ExitStack() as stack:
+        stack.enter_context(locked(db))
+        opened = stack.enter_context(writer.open_store(db, ledger))
+        asked = stack.enter_context(opened_providers(chosen, sleep=sleep or time.sleep, on_wait=log.info))
+        _judge_stale(opened, taxonomy, now, progress)
+        if not any(enrich.due(opened, provider, now(), again=again) for provider in asked):
+            return Outcome(0, verdicts=read_queries.verdict_counts(opened.conn))
+        rejudge.reduce_garbage_collection()
+        outcome = Outcome(opened.start_run("providers", __version__, iso_time(now())))
+        outcome.outcome = "crashed"
+        try:
+            run = enrich.EnrichRun(outcome.run, opened, taxonomy, now, progress, outcome)
+            outcome.rejudged = enrich.ask_providers(run, asked, again=again)
+            opened.set_facets(rejudge.facet_rows(taxonomy))
+            outcome.verdicts = read_queries.verdict_counts(opened.conn)
+            outcome.outcome = "partial" if outcome.provider_problems else "complete"
+        finally:
+            if opened.finish_run(outcome.run, outcome.outcome, outcome.counts(), iso_time(now())):
+                outcome.changes = read_queries.changes(opened.conn, run=outcome.run)
         return outcome
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,7 +16,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from evidence import doi, strict_yaml
-from evidence.data_model import Citation, Doi, Query
+from evidence.data_model import Citation, Doi, ProviderName, Query
 from evidence.errors import ConfigError
 from evidence.rules import topic as topics
 from evidence.rules.phrase_matching import Phrases
@@ -27,6 +27,9 @@ REFRESH_SOURCE = "known-works"
 FILES_SOURCE = "files"
 RESERVED = {REFRESH_SOURCE, FILES_SOURCE}
 """Ids of the sources that `sync` adds: the refresh of known works, and records taken whole from files."""
+
+SERVICES: tuple[ProviderName, ...] = ("europepmc", "pubmed", "openalex", "datacite", "clinicaltrials")
+"""The other providers that are asked over the network, in the order of asking."""
 
 _DOTTED = ("license", "full-text", "award", "relation")
 _WINDOW_FILTERS = re.compile(r"(from|until)-(index|pub|issued|print-pub|online-pub|created)-date|doi|updates")
@@ -100,19 +103,24 @@ class Article:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A whole sources.yaml. `contact` is the address Crossref may write to, or None (the public pool). `topic` is as written:
-    a name or a folder (see `topic_of`)."""
+    """A whole sources.yaml. `contact` is the address that providers may write to, or None (Crossref's public pool). `topic` is as
+    written: a name or a folder (see `topic_of`). `enrich` are the other providers that a sync asks about the works, and
+    `retraction_watch` is the file of Retraction Watch, or None."""
 
     contact: str | None
     sources: tuple[ReferenceList | Search, ...]
     known: tuple[Doi, ...]
     articles: tuple[Article, ...]
     topic: str = topics.DEFAULT
+    enrich: tuple[ProviderName, ...] = SERVICES
+    retraction_watch: Path | None = None
 
 
 def load(path: Path) -> Config:
     """The checked configuration at `path`; ConfigError with file, line and remedy."""
-    return check(strict_yaml.parse_file(path, "`evidence init` writes a starter sources.yaml"))
+    checked = check(strict_yaml.parse_file(path, "`evidence init` writes a starter sources.yaml"))
+    listed = checked.retraction_watch
+    return replace(checked, retraction_watch=path.parent / listed) if listed else checked
 
 
 def topic_of(path: Path) -> Topic:
@@ -146,7 +154,15 @@ def check(text: YamlText) -> Config:
     known = tuple(_doi(text, ("known", i), raw) for i, raw in enumerate(file.known))
     articles = tuple(_article(text, ("articles", i), a, sources) for i, a in enumerate(file.articles))
     _unique(text, "articles", [a.id for a in articles])
-    return Config(_contact(text, file.contact), tuple(sources), known, articles, file.topic or topics.DEFAULT)
+    return Config(
+        _contact(text, file.contact),
+        tuple(sources),
+        known,
+        articles,
+        file.topic or topics.DEFAULT,
+        _enrich(text, file.enrich),
+        Path(file.retraction_watch) if file.retraction_watch else None,
+    )
 
 
 def contact_address(raw: str) -> str:
@@ -199,6 +215,8 @@ class _File(_Strict):
     sources: Annotated[list[dict[str, Any]], Field(min_length=1)]
     known: list[str] = []
     articles: list[dict[str, Any]] = []
+    enrich: str | list[_Text] = "yes"
+    retraction_watch: _Text | None = None
 
 
 class _CitationEntry(_Strict):
@@ -340,6 +358,19 @@ def _article(text: YamlText, loc: Loc, raw: dict[str, Any], sources: list[Refere
     )
     _unique(text, f"claims of {entry.id}", [c.id for c in claims])
     return Article(entry.id, entry.title, entry.references, claims)
+
+
+def _enrich(text: YamlText, written: str | list[str]) -> tuple[ProviderName, ...]:
+    if isinstance(written, str):
+        if written not in ("yes", "no"):
+            raise text.complain(
+                ("enrich",), f"{written!r} is neither yes nor no; write one of them, or a list of {', '.join(SERVICES)}"
+            )
+        return SERVICES if written == "yes" else ()
+    for i, name in enumerate(written):
+        if name not in SERVICES:
+            raise text.complain(("enrich", i), f"no provider has the name {name!r}{nearest(name, SERVICES)}")
+    return tuple(name for name in SERVICES if name in written)
 
 
 def _contact(text: YamlText, written: str | None) -> str | None:

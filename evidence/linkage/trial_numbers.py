@@ -1,7 +1,9 @@
 """Registration numbers of trials and reviews in texts: `NCT03797326`, `ISRCTN12345678`, `CRD42012003331`, …
 
-The numbers are those of the registries of the WHO's platform (ICTRP) and of PROSPERO, in the form in which each registry writes
-them. It finds numbers; it may not say what a work is or which works belong together.
+The numbers are those of the registries of the WHO's platform (ICTRP) and its predecessors, of PROSPERO, and the WHO's Universal
+Trial Number, in the form in which each registry writes them. Their check digits, where they have any, follow rules that no
+registry has published, so the form alone is checked: length, year, and the digits that every number of the registry begins with.
+It finds numbers; it may not say what a work is or which works belong together.
 """
 
 from __future__ import annotations
@@ -12,34 +14,85 @@ from collections.abc import Iterable
 MOST_OWN = 3
 """Numbers in one text from which on they are those of other studies, as in a review."""
 
-_GAP = r"[\s:#№._‐‑–-]{0,3}"
-_DIGITS = r"(?!\d)"
-_FORMS = (
-    rf"(?P<plain>NCT|ISRCTN|DRKS|KCT|RPCEC){_GAP}(?P<plain_number>\d{{7,8}}){_DIGITS}",
-    rf"(?P<long>ACTRN|PACTR|TCTR|UMIN|JRCTS?|CRD){_GAP}(?P<long_number>\d{{9,16}}){_DIGITS}",
-    rf"(?P<dutch>NTR){_GAP}(?P<dutch_number>\d{{3,5}}){_DIGITS}",
-    rf"(?P<chinese>CHICTR)(?P<chinese_number>(?:[-‐‑–][A-Z]{{2,5}})?[-‐‑–]?\d{{8,10}}){_DIGITS}",
-    rf"(?P<iranian>IRCT){_GAP}(?P<iranian_number>\d{{8,16}}N\d{{1,3}}){_DIGITS}",
-    rf"(?P<slashed>CTRI|SLCTR)(?P<slashed_number>/\d{{4}}(?:/\d{{2,3}})?/\d{{3,6}}){_DIGITS}",
-    rf"(?P<european>EUDRA-?CT|EUCTR)(?:\s(?:no|number|nr))?{_GAP}(?P<european_number>\d{{4}}[-‐‑–]\d{{6}}[-‐‑–]\d{{2}}){_DIGITS}",
-    r"(?P<brazilian>RBR)(?P<brazilian_number>[-‐‑–][0-9A-Z]{5,10})\b",
+_DASH = r"[-‐‑–]"
+_CLOSE = r"[\s:#№._‐‑–-]{0,3}"
+_LOOSE = r"[\s:#№.,;_()‐‑–-]{0,3}(?:(?:numbers?|no|nr|id|identifier)[\s:#№._()‐‑–-]{0,3})?"
+"""Between a registry's name and the number: `ISRCTN 12345678`, `(ISRCTN): 12345678`, `NCT number: 01234567`."""
+
+# The registry as written in the result, its names, what may stand before the number, and the number. Case does not matter,
+# except where a form says `(?-i:…)`.
+_FORMS: tuple[tuple[str, str, str, str], ...] = (
+    ("NCT", "NCT", _LOOSE, r"\d{8}"),
+    ("ISRCTN", "ISRCTN", _LOOSE, r"\d{8}"),
+    ("DRKS", "DRKS", _LOOSE, r"\d{8}"),
+    ("KCT", "KCT", _LOOSE, r"\d{7}"),
+    ("RPCEC", "RPCEC", _LOOSE, r"\d{8}"),
+    ("ACTRN", "ACTRN|ANZCTRN?", _LOOSE, r"126\d{11}"),
+    ("PACTR", "PACTR", _LOOSE, r"20\d{13,14}"),
+    ("TCTR", "TCTR", _LOOSE, r"20\d{9}"),
+    ("ITMCTR", "ITMCTR", _LOOSE, r"\d{10}"),
+    ("LBCTR", "LBCTR", _LOOSE, r"20\d{8}"),
+    ("UMIN", f"UMIN(?:{_DASH}?CTR)?", _LOOSE, r"\d{9}"),
+    ("JRCTS", "JRCTS", _CLOSE, r"\d{9}"),
+    ("JRCT", "JRCT", _CLOSE, r"\d{10}"),
+    ("JPRN-C", f"JPRN{_DASH}C", "", r"\d{9}"),
+    ("JAPICCTI-", rf"Japic(?:{_DASH}|\s)?CTI", _CLOSE, r"\d{6}"),
+    ("JMA-IIA", f"JMA{_DASH}IIA", "", r"\d{5}"),
+    ("CRD", "CRD|PROSPERO", _LOOSE, r"420[123]\d{7,8}"),
+    ("NTR", "NTR", _CLOSE, r"\d{3,5}"),
+    ("NL", r"trial\s?regist(?:er|ry)[\s:,()]{0,3}NL", "", r"\d{3,5}(?!\.\d)"),
+    ("NL-OMON", f"NL{_DASH}OMON", "", r"\d{5}"),
+    ("CHICTR", "CHICTR", rf"(?:{_DASH}|\s)?", r"\d{10}"),
+    ("CHICTR-", "CHICTR", rf"(?:{_DASH}|\s)?", rf"[A-Z]{{2,5}}{_DASH}?\d{{8}}"),
+    ("IRCT", "IRCT", _CLOSE, r"\d{11,14}N\d{1,3}"),
+    ("CTRI/", "CTRI", rf"\s?(?:/|{_DASH})\s?", rf"20\d\d\s?(?:/|{_DASH})\s?\d{{2,3}}\s?(?:/|{_DASH})\s?\d{{6}}"),
+    ("SLCTR/", "SLCTR", rf"\s?(?:/|{_DASH})\s?", rf"20\d\d\s?(?:/|{_DASH})\s?\d{{3}}"),
+    ("EUDRACT", rf"(?:EUDRA{_DASH}?CT|EUCTR)?", _LOOSE, rf"20[012]\d{_DASH}0\d{{5}}{_DASH}\d\d(?!{_DASH}?\d)"),
+    ("CTIS", "(?:CTIS)?", _LOOSE, rf"20[2-4]\d{_DASH}5\d{{5}}{_DASH}\d\d{_DASH}\d\d"),
+    ("RBR-", "RBR", f"{_DASH}?", r"(?-i:\d[0-9a-z]{5,7}(?![0-9a-z])|\d[0-9A-Z]{5,7}(?!\w))"),
+    ("PER-", "(?-i:PER)", f"{_DASH}?", rf"\d{{3}}{_DASH}\d\d"),
+    ("U1111-", "U1111", _DASH, rf"\d{{4}}{_DASH}\d{{4}}"),
 )
-_NUMBER = re.compile(rf"(?<![^\W_])(?:{'|'.join(_FORMS)})", re.IGNORECASE)
+_ANY = "|".join(rf"(?:{names}){gap}(?P<form{at}>{number})(?!\d)" for at, (_, names, gap, number) in enumerate(_FORMS))
+# A digit is one of ASCII, a blank is any.
+_NUMBER = re.compile(rf"(?:(?<![^\W_])|(?<=number))(?:{_ANY})".replace(r"\d", "[0-9]"), re.IGNORECASE)
+_LABELS = re.compile(
+    r"(?:trial regist(?:ration|ry)|clinicaltrials\.gov|current controlled trials|JPRN|ICTRP|EU ?CT|PROSPERO|ReBEC|UTN)"
+    r"(?: (?:identifier|id|number|no))?[\s:.,‐‑–-]*",
+    re.IGNORECASE,
+)
+_PAGE = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
 _DASHES = str.maketrans("‐‑–", "---")
-_SIZES = {"NCT": 8, "ISRCTN": 8, "DRKS": 8, "KCT": 7, "RPCEC": 8, "ACTRN": 14}
-"""Digits of the registries whose numbers all have as many: any other number is a slip."""
 
 
 def trial_numbers(text: str | None) -> tuple[str, ...]:
     """The registration numbers in a text, in order, each once, in capitals and without blanks: `NCT 0379-7326` is none,
     `ISRCTN: 12345678` is `ISRCTN12345678`."""
-    found: dict[str, None] = {}
-    for match in _NUMBER.finditer(text or ""):
-        parts = [part for part in match.groups() if part]
-        registry, number = parts[0].upper().replace("-", ""), parts[1].upper().translate(_DASHES)
-        if _SIZES.get(registry, len(number)) == len(number):
-            found.setdefault("EUDRACT" + number if registry == "EUCTR" else registry + number)
-    return tuple(found)
+    return tuple(dict.fromkeys(_written(match) for match in _NUMBER.finditer(text or "")))
+
+
+def trial_number(text: str) -> str | None:
+    """The registration number that a whole field is, alone, behind a registry's name, or as the address of its page; else
+    None."""
+    text = text.strip()
+    if _PAGE.fullmatch(text):
+        found = trial_numbers(text)
+        return found[0] if len(found) == 1 else None
+    label = _LABELS.match(text)
+    match = _NUMBER.fullmatch(text) or _NUMBER.fullmatch(text, label.end() if label else 0)
+    return _written(match) if match else None
+
+
+def _written(match: re.Match[str]) -> str:
+    """A number as this module writes it."""
+    form = match.lastgroup or ""
+    registry = _FORMS[int(form.removeprefix("form"))][0]
+    number = re.sub(r"\s", "", match[form]).translate(_DASHES).upper()
+    if registry.endswith("/"):
+        number = number.replace("-", "/")
+    elif registry == "CHICTR-":
+        number = re.sub(r"-?(?=\d{8}$)", "-", number, count=1)
+    return registry + number
 
 
 def own_trial_numbers(deposited: Iterable[str], texts: Iterable[str | None]) -> dict[str, str]:

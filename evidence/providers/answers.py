@@ -109,7 +109,8 @@ class Provider(Protocol):
         ...
 
     def ask(self, wanted: Sequence[Wanted]) -> Iterator[Batch]:
-        """Ask about all of these, a batch at a time; every subject is answered exactly once."""
+        """Ask about all of these, a batch at a time. A service answers about every subject exactly once. Files leave out what
+        they do not hold: it was not asked about."""
         ...
 
     def close(self) -> None:

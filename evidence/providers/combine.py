@@ -26,6 +26,7 @@ _READERS: dict[str, str] = {
     "datacite": "datacite",
     "clinicaltrials": "clinicaltrials",
     "retraction-watch": "retraction_watch",
+    "bundled": "bundled_facts",
 }
 """The module that reads the records of each provider. It is imported when the first record comes: most commands read none."""
 

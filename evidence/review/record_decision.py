@@ -212,6 +212,14 @@ def import_decisions(db: Path, ledger: Path, taxonomy: Taxonomy, now: Clock, ent
     return len(new)
 
 
+def import_on_known_works(db: Path, ledger: Path, taxonomy: Taxonomy, now: Clock, entries: Sequence[Decision]) -> int:
+    """As `import_decisions`, but only of the decisions on works that the database has: a decision on any other work would make
+    the next sync look for it."""
+    with reading(db) as conn:
+        known = read_queries.known_dois(conn, [decision.doi for decision in entries])
+    return import_decisions(db, ledger, taxonomy, now, [decision for decision in entries if decision.doi in known])
+
+
 def _append(db: Path, ledger: Path, taxonomy: Taxonomy, now: Clock, new: Sequence[Decision], patience: float) -> bool:
     """Append to the ledger, then judge the works decided on at once; or, where the database is held (False), leave that to the
     running sync, the next decision or `evidence judge`. The ledger comes first: a decision must not be lost."""

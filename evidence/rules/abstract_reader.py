@@ -115,10 +115,11 @@ def _read_mentions(
             span = mention.first, mention.last
             if span not in of_spans:
                 sentence = sentence_number(text, mention.first)
-                near = text.before(mention.first) | text.after(mention.last)
+                before, after = text.before(mention.first), text.after(mention.last)
                 clause = text.clause_masks[text.clause_of[mention.first]]
                 in_work = (place << 20) + text.sentence_of[mention.first]
-                of_spans[span] = sentence, near, clause, in_work, span_signs(text, *span, sentence)
+                signs = span_signs(text, *span, sentence, before, after)
+                of_spans[span] = sentence, before | after, clause, in_work, signs
             sentence, near, clause, in_work, signs = of_spans[span]
             in_arms = of_arms.get(mention, 0)
             role = mention_role(text, mention, about[mention.value], in_arms, near, clause)

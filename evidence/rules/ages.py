@@ -20,20 +20,25 @@ _LEAST_WORD = r"over|older than|at least|minimum age"
 _LEAST = r"(?:of |over |above |at least |>=? ?|≥ ?|⩾ ?){0,2}"
 _AND_OLDER = rf"{_YEARS}(?: of age)?(?:,? (?:and|or) (?:over|older|above))?"
 _STATEMENTS = (
-    (re.compile(rf"\b(?:aged|ages?|age range)\b[\s:(=]{{0,3}}{_SAYS}{_NUMBER}{_TO}{_NUMBER}\b"), "range"),
-    (re.compile(rf"\b{_NUMBER}{_TO}{_NUMBER}{_YEARS}"), "range"),
-    (re.compile(rf"\b(?:mean|average|median)[\s-](?:\w+\s)?ages?\b[^.;\d]{{0,25}}{_NUMBER}"), "mean"),
-    (re.compile(rf"\b{_NUMBER}(?:\s|-)?(?:years?|yrs?)?\s?(?:of age\s)?(?:and|or) (?:over|older|above|more)\b"), "from"),
-    (re.compile(rf"\b(?:aged?|ages|{_LEAST_WORD})[\s:(]{{0,3}}{_LEAST}{_NUMBER}(?:\+|{_AND_OLDER})"), "from"),
-    (re.compile(rf"(?:≥|>=|⩾|>)\s?{_NUMBER}{_YEARS}"), "from"),
-    (re.compile(rf"\b{_NUMBER}\+"), "from"),
-    (re.compile(rf"\bM(?:age)?\s?=\s?{_NUMBER}\s?(?:years|yrs)"), "mean"),
-    (re.compile(rf"\b{_NUMBER}[\s-]year[\s-]olds?\b"), "mean"),
-    (re.compile(rf"\baged (?:about |around )?{_NUMBER}\b"), "mean"),
+    (re.compile(rf"\b(?:aged|ages?|age range)\b[\s:(=]{{0,3}}{_SAYS}{_NUMBER}{_TO}{_NUMBER}\b"), "range", "age"),
+    (re.compile(rf"\b{_NUMBER}{_TO}{_NUMBER}{_YEARS}"), "range", "y"),
+    (re.compile(rf"\b(?:mean|average|median)[\s-](?:\w+\s)?ages?\b[^.;\d]{{0,25}}{_NUMBER}"), "mean", "age"),
+    (re.compile(rf"\b{_NUMBER}(?:\s|-)?(?:years?|yrs?)?\s?(?:of age\s)?(?:and|or) (?:over|older|above|more)\b"), "from", "o"),
+    (re.compile(rf"\b(?:aged?|ages|{_LEAST_WORD})[\s:(]{{0,3}}{_LEAST}{_NUMBER}(?:\+|{_AND_OLDER})"), "from", ""),
+    (re.compile(rf"(?:≥|>=|⩾|>)\s?{_NUMBER}{_YEARS}"), "from", ""),
+    (re.compile(rf"\b{_NUMBER}\+"), "from", "+"),
+    (re.compile(rf"\bM(?:age)?\s?=\s?{_NUMBER}\s?(?:years|yrs)"), "mean", "M"),
+    (re.compile(rf"\b{_NUMBER}[\s-]year[\s-]olds?\b"), "mean", "year"),
+    (re.compile(rf"\baged (?:about |around )?{_NUMBER}\b"), "mean", "aged "),
 )  # fmt: skip
+"""Each with its kind, and with letters that it cannot do without: most parts of a text have none of them."""
 _HINT = re.compile(
-    r"(?<![a-z])(?:ages?|aged|years?|yrs?|year-olds?|yo)\b|\d\+|[≥⩾>]|\b(?:over|older|above|more|least)\b|\bM(?:age)?\s?="
+    r"a(?<![a-z]a)ge[sd]?\b|y(?<![a-z]y)(?:ears?|rs?|o)\b|\+(?<=\d\+)|≥|⩾|>"
+    r"|o(?<=\bo)(?:ver|lder)\b|a(?<=\ba)bove\b|m(?<=\bm)ore\b|l(?<=\bl)east\b|M(?<=\bM)(?:age)?\s?="
 )
+"""Every choice begins with a letter or sign, and what must stand before it is asked afterwards: so `re` skips all other
+characters, and takes a third of the time."""
+_DIGIT = re.compile(r"\d")
 _AROUND = 80
 """Characters on either side of a hint; no statement is longer."""
 OPEN = math.inf
@@ -53,8 +58,10 @@ def age_statements(text: Normalised) -> Iterator[AgeStatement]:
     """The statements of age in reading order of their forms; overlapping ones once."""
     taken = bytearray(len(text.folded))
     windows = _windows(text.folded)
-    for pattern, form in _STATEMENTS if windows else ():
+    for pattern, form, letters in _STATEMENTS if windows else ():
         for first, last in windows:
+            if text.folded.find(letters, first, last) < 0:
+                continue
             for found in pattern.finditer(text.folded, first, last):
                 start, stop = found.span()
                 if any(taken[start:stop]):
@@ -70,12 +77,13 @@ def _windows(text: str) -> list[tuple[int, int]]:
     """The parts of a text that can hold a statement of age: those around a word or a sign that every statement has."""
     windows: list[tuple[int, int]] = []
     for hint in _HINT.finditer(text):
-        first, last = max(0, hint.start() - _AROUND), hint.end() + _AROUND
+        start = hint.start() - (hint[0] == "+")  # a plus is a hint with the digit before it
+        first, last = max(0, start - _AROUND), hint.end() + _AROUND
         if windows and first <= windows[-1][1]:
             windows[-1] = windows[-1][0], last
         else:
             windows.append((first, last))
-    return windows
+    return [window for window in windows if _DIGIT.search(text, *window)]
 
 
 def fits(statement: AgeStatement, youngest: float, oldest: float) -> bool:

@@ -7,6 +7,7 @@ The kinds and their words are data (`cue_words.yaml`). This module may not know 
 from __future__ import annotations
 
 from functools import cache
+from itertools import repeat
 from pathlib import Path
 
 from evidence import strict_yaml
@@ -15,9 +16,14 @@ from evidence.rules.word_finder import WordFinder, term_forms
 
 FILE = Path(__file__).with_name("cue_words.yaml")
 
+_BEFORE_LAST_PART = ("and", "or")
+_INSIDE_PARTS = frozenset(("of", "in", "with", "to", "for", "from"))
+
 
 class CueReader:
-    """The cue words, prepared. `kinds` are the names of the kinds; a mask has the bit `1 << kinds.index(name)` of each kind."""
+    """The cue words, prepared. `kinds` are the names of the kinds; a mask has the bit `1 << kinds.index(name)` of each kind.
+    `list_letters` says what a word is in a list ("A, B and C"): `b` begins a part; `a` is an auxiliary and ends the list, `A`
+    is both; `i` is one that a part may have inside; other words are not there."""
 
     def __init__(self) -> None:
         data = strict_yaml.parse(FILE.read_text(encoding="utf-8"), FILE.name).data
@@ -40,14 +46,15 @@ class CueReader:
         self.auxiliaries = frozenset(
             form.words[0] for term in map(str, data["auxiliaries"]) for form in term_forms(term)
         )
+        self.list_letters = {word: "i" if word in _INSIDE_PARTS else "a" for word in self.auxiliaries}
+        self.list_letters |= {word: "A" if word in self.auxiliaries else "b" for word in _BEFORE_LAST_PART}
 
     def masks(self, text: Normalised) -> list[int]:
         """One mask for each word of the text."""
-        single = self._single
-        masks = [single.get(word, 0) for word in text.words]
-        for hit in self._longer.hits(text):
-            bits = self._longer_bits[hit.term]
-            for place in range(hit.first, hit.last):
+        masks = list(map(self._single.get, text.words, repeat(0)))
+        for first, last, number in self._longer.spans(text):
+            bits = self._longer_bits[number]
+            for place in range(first, -last):
                 masks[place] |= bits
         return masks
 

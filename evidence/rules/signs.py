@@ -18,7 +18,6 @@ from evidence.rules.mentions import FAMILIES, LOOSE, Mention
 
 SENTENCES = ("title", "background", "aim", "methods", "results", "conclusions")
 _CUES = cue_reader().kinds
-_ROLE_NUMBER = {role: number for number, role in enumerate(ROLES)}
 _KIND_NUMBER = {kind: number for number, kind in enumerate(get_args(About))}
 _SENTENCE_NUMBER = {name: number for number, name in enumerate(SENTENCES)}
 _BEFORE_WORDS = (
@@ -77,8 +76,6 @@ _AFTER_WORDS = (
     "among",
     "level",
 )
-_BEFORE_NUMBER = {word: number for number, word in enumerate(_BEFORE_WORDS)}
-_AFTER_NUMBER = {word: number for number, word in enumerate(_AFTER_WORDS)}
 
 
 def _names() -> list[str]:
@@ -182,6 +179,17 @@ _MORE = _KINDS_OF_TEXT + 2 * len(TEXT_KINDS) ** 2
 _TEXT = _MORE + 4
 TEXT_SIGN = {name: 1 << _TEXT + number for number, name in enumerate(TEXT_SIGNS)}
 """Signs of the whole text or of a value, by name."""
+# Signs and places that are asked for at every mention.
+_ROLE_SIGNS = {
+    (family, role): 1 << number | 1 << _ROLE_FAMILY + family * _R + number
+    for family in range(_F)
+    for number, role in enumerate(ROLES)
+}
+_SENTENCE_SIGNS = [[1 << _SENTENCE_FAMILY + family * _S + sentence for sentence in range(_S)] for family in range(_F)]
+_CLAUSE_IN = [_CLAUSE + sentence * _C for sentence in range(_S)]
+_ARMS_IN = [_ARMS + sentence * len(arms.ARM_SIGNS) for sentence in range(_S)]
+_BEFORE_SIGN = {word: 1 << _BEFORE + number for number, word in enumerate(_BEFORE_WORDS)}
+_AFTER_SIGN = {word: 1 << _AFTER + number for number, word in enumerate(_AFTER_WORDS)}
 _FIRST_WORDS, _LAST_WORDS, _SHORT, _BRACKETED = 1 << _MORE + 2, 1 << _MORE + 3, 1 << _MORE, 1 << _MORE + 1
 _NUMBER_AFTER, _PER_CENT_AFTER = TEXT_SIGN["a number after it"], TEXT_SIGN["per cent after it"]
 
@@ -214,34 +222,34 @@ def sentence_number(text: AnnotatedText, place: int) -> int:
     return 0 if text.field == "title" else _SENTENCE_NUMBER[text.sentences[text.sentence_of[place]].role]
 
 
-def span_signs(text: AnnotatedText, first: int, last: int, sentence: int) -> int:
-    """The signs of the words `first` to `last` (exclusive) in a sentence of this kind, whatever they name."""
+def span_signs(text: AnnotatedText, first: int, last: int, sentence: int, before: int, after: int) -> int:
+    """The signs of the words `first` to `last` (exclusive) in a sentence of this kind, whatever they name. `before` and `after`
+    are the cues beside them."""
     start, stop = text.enclosing_list(first, last)
-    signs = text.before(first) << _NEAR | text.after(last) << _NEAR + _C
+    near = before | after << _C  # joined while the numbers are short, then shifted to their place once
     if start != first:
-        signs |= text.before(start) << _NEAR + 2 * _C
+        near |= text.before(start) << 2 * _C
     if stop != last:
-        signs |= text.after(stop) << _NEAR + 3 * _C
+        near |= text.after(stop) << 3 * _C
     same = text.sentence_of[first]
-    signs |= text.clause_masks[text.clause_of[first]] << _CLAUSE + sentence * _C
-    signs |= text.sentence_masks[same] << _SENTENCE_CUES
-    words = text.normal.words
-    if first and text.sentence_of[first - 1] == same:
-        if words[first - 1] in _BEFORE_NUMBER:
-            signs |= 1 << _BEFORE + _BEFORE_NUMBER[words[first - 1]]
+    signs = (
+        near << _NEAR
+        | text.clause_masks[text.clause_of[first]] << _CLAUSE_IN[sentence]
+        | text.sentence_masks[same] << _SENTENCE_CUES
+    )
+    normal = text.normal
+    words = normal.words
+    if first > text.bounds[same]:
+        signs |= _BEFORE_SIGN.get(words[first - 1], 0)
         if text.separator[first - 1] == "(":
             signs |= _BRACKETED
     else:
         signs |= _FIRST_WORDS
-    if last < len(words) and text.sentence_of[last] == same:
-        if words[last] in _AFTER_NUMBER:
-            signs |= 1 << _AFTER + _AFTER_NUMBER[words[last]]
-    else:
-        signs |= _LAST_WORDS
+    signs |= _AFTER_SIGN.get(words[last], 0) if last < text.bounds[same + 1] else _LAST_WORDS
     for word in words[last : last + 4]:
         if word[0].isdigit():
             signs |= _NUMBER_AFTER
-    normal = text.normal
+            break
     if "%" in normal.folded[normal.stops[last - 1] : normal.stops[min(last + 4, len(words)) - 1] + 2]:
         signs |= _PER_CENT_AFTER
     return signs
@@ -250,9 +258,10 @@ def span_signs(text: AnnotatedText, first: int, last: int, sentence: int) -> int
 def mention_signs(mention: Mention, role: MentionRole, sentence: int, arm_signs: int, inside: About | None) -> int:
     """The signs of one mention beside those of its words: role, family, arms, and what the longer word is about that it is
     inside."""
-    family, number = mention.family, _ROLE_NUMBER[role]
-    signs = 1 << number | 1 << _ROLE_FAMILY + family * _R + number | 1 << _SENTENCE_FAMILY + family * _S + sentence
-    signs |= arm_signs << _ARMS + sentence * len(arms.ARM_SIGNS)
+    family = mention.family
+    signs = _ROLE_SIGNS[family, role] | _SENTENCE_SIGNS[family][sentence]
+    if arm_signs:
+        signs |= arm_signs << _ARMS_IN[sentence]
     if inside is not None:
         signs |= 1 << _INSIDE + _KIND_NUMBER[inside] * _F + max(mention.inside_family, 0)
     return signs | _SHORT if mention.short else signs

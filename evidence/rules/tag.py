@@ -1,4 +1,4 @@
-"""A work's title, abstract and type of record → its tags: each with its strength, its words and a sentence that says how.
+"""A work's title, abstract and stated facts → its tags: each with its strength, its words and a sentence that says how.
 
 It reads one work at a time. It may not know the verdict, people's decisions, the database or the network.
 """
@@ -8,16 +8,20 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from evidence.data_model import SHOWN_STRENGTHS, Match, Tag, Work
+from evidence.data_model import SHOWN_STRENGTHS, STRENGTHS, Match, Strength, Tag, Work
 from evidence.rules.abstract_reader import FacetReading, Reading, read_abstract
 from evidence.rules.decide import FULL, TITLE, Model, WordWeights, models
 from evidence.rules.mention_roles import MentionRole
 from evidence.rules.mentions import LOOSE
 from evidence.rules.signs import TEXT_SIGN, ReadMention
+from evidence.rules.stated_facts import StatedFact, said_by, stated_facts
 from evidence.rules.taxonomy import Taxonomy, ValueKey
 
 MATCHES_PER_TAG = 2
-"""How many places show a tag: enough to check it, few enough to read."""
+"""How many places in the text show a tag: enough to check it, few enough to read."""
+
+_FACT_CERTAINTY: Mapping[Strength, float] = {"stated": 1.0, "likely": 0.7, "implied": 0.4}
+"""The certainty of a tag that facts give: set, not measured, so that such tags have a place among those of the text."""
 
 _SAID: Mapping[MentionRole, str] = {
     "aim": "named in the aim", "eligibility": "who could take part", "participants": "who took part",
@@ -39,19 +43,51 @@ _PLACE = {role: place for place, role in enumerate(_BEST)}
 
 
 def tag(work: Work, taxonomy: Taxonomy) -> tuple[Tag, ...]:
-    """Every tag of `work` by its title, its abstract and the type of its record, in the taxonomy's order."""
+    """Every tag of `work` by its title, its abstract and its facts (type of record, publication types, MeSH headings), in the
+    taxonomy's order."""
     given = tags_of(read(work.title, work.abstract, taxonomy), taxonomy) if work.title or work.abstract else ()
-    if work.kind is None or work.kind not in taxonomy.of_records:
-        return given
-    by_record = [_of_record(work.kind, taxonomy, number) for number in taxonomy.of_records[work.kind]]
-    by_key = {(tag.facet, tag.value): tag for tag in (*given, *by_record)}
-    return tuple(by_key[key] for key in taxonomy.keys if key in by_key)
+    by_value: dict[int, list[StatedFact]] = {}
+    for key, fact in stated_facts(work).items():
+        for number in taxonomy.of_facts.get(key, ()):
+            by_value.setdefault(number, []).append(fact)
+    return _with_facts(given, by_value, taxonomy) if by_value else given
 
 
-def _of_record(kind: str, taxonomy: Taxonomy, number: int) -> Tag:
-    """The tag of a value that the type of the record states."""
-    how = f"{taxonomy.values[number].label}: the type of the record (“{kind}”)."
-    return Tag(*taxonomy.keys[number], (Match("design", "kind", 0, len(kind), kind),), "rule", "stated", 1.0, how)
+def _with_facts(
+    given: tuple[Tag, ...], by_value: Mapping[int, Sequence[StatedFact]], taxonomy: Taxonomy
+) -> tuple[Tag, ...]:
+    """The tags that the text gives, and those that facts give. A tag of both has the places of both and the stronger strength.
+
+    Where a value applies to which another one gives way, a fact of that other one only implies it: PubMed calls the protocol
+    and the follow-up of a trial a randomised trial too, and a systematic review a review.
+    """
+    by_text = {(tag.facet, tag.value): tag for tag in given}
+    found = dict(by_text)
+    applying = by_value.keys() | {
+        number
+        for number, key in enumerate(taxonomy.keys)
+        if key in by_text and by_text[key].strength in SHOWN_STRENGTHS
+    }
+    gives_way_to = {number: to for facet in taxonomy.readings for number, to in facet.gives_way_to.items()}
+    for number, facts in by_value.items():
+        key = taxonomy.keys[number]
+        strength = min((fact.strength for fact in facts), key=STRENGTHS.index)
+        if applying.intersection(gives_way_to[number]):
+            strength = "implied"
+        certainty = _FACT_CERTAINTY[strength]
+        matches = tuple(fact.match for fact in facts)
+        said = said_by(facts)
+        if text := by_text.get(key):
+            strength, certainty = min(
+                (strength, certainty),
+                (text.strength, text.certainty or 0.0),
+                key=lambda sure: (STRENGTHS.index(sure[0]), -sure[1]),
+            )
+            said = f"{_said(text.matches)}, {said}"
+            matches = text.matches + matches
+        how = f"{taxonomy.values[number].label}: {said}."
+        found[key] = Tag(*key, matches, "rule", strength, certainty, how)
+    return tuple(found[key] for key in taxonomy.keys if key in found)
 
 
 def read(title: str | None, abstract: str | None, taxonomy: Taxonomy) -> Reading:
@@ -131,6 +167,8 @@ def candidates(facet: FacetReading, reading: Reading, given: Collection[int]) ->
     found = {}
     for number in facet.values:
         signs = reading.signs.get(number, 0)
+        if not signs and number not in made:
+            continue
         mentions = _affirmed(reading, number)
         if number in made and general is not None:
             signs |= reading.signs[general] | _made_signs(_affirmed(reading, general), _affirmed(reading, made[number]))

@@ -1,9 +1,9 @@
 """The taxonomy's YAML files → a checked, frozen `Taxonomy`. Every error names file, line and remedy.
 
-A facet file has values made of words: `facet, label, about, values: [{id, label, means, words, instruments, loose, not, ages,
-with, gives_way_to, text, records, examples, counterexamples}]`; `word_finder` describes a term. `screen.yaml` has verdicts made
-of rules, whose language `phrase_matching` describes; `shared_phrases.yaml` holds the named lists that these rules share. Which
-files there are, `topic` knows.
+A facet file has values made of words and facts: `facet, label, about, values: [{id, label, means, words, instruments, loose,
+not, ages, with, gives_way_to, text, records, publication_types, mesh, examples, counterexamples}]`; `word_finder` describes a
+term, `stated_facts` a fact. `screen.yaml` has verdicts made of rules, whose language `phrase_matching` describes;
+`shared_phrases.yaml` holds the named lists that these rules share. Which files there are, `topic` knows.
 
 This module reads files and prepares words and rules. It may not apply them: `rule_matches`, `screen`, `abstract_reader` and
 `tag` do.
@@ -28,6 +28,7 @@ from evidence.rules.abstract_reader import FacetReading
 from evidence.rules.decide import WordWeights, weights_digest
 from evidence.rules.mention_roles import About, TextKind
 from evidence.rules.mentions import Vocabulary, Words
+from evidence.rules.stated_facts import FactField, FactKey, fact_key
 from evidence.rules.topic import Topic, TopicFacet
 from evidence.rules.word_finder import WordFinder, term_forms
 from evidence.strict_yaml import Id, Loc, YamlText, nearest, validated
@@ -82,8 +83,8 @@ class Value:
     `words` name it outright, `instruments` measure it, `loose` ones mean it only in a fitting role, and nothing counts inside
     one of `never` (`not` in the file). `ages` is a range of years. `with_`: the general value of the facet together with one of
     these tags is this value. `gives_way_to`: values of the facet that, where they apply, speak against this one. `text`: the
-    kind of text in which it is reported. `records`: the types of
-    record that are this value, whatever the text says.
+    kind of text in which it is reported. `facts`: the types of record, publication types and MeSH headings that state this value,
+    whatever the text says.
     """
 
     id: str
@@ -97,7 +98,7 @@ class Value:
     with_: tuple[ValueKey, ...]
     gives_way_to: tuple[str, ...]
     text: TextKind | None
-    records: tuple[str, ...]
+    facts: tuple[FactKey, ...]
     examples: tuple[str, ...]
     counterexamples: tuple[str, ...]
 
@@ -215,12 +216,12 @@ class Taxonomy:
         return found
 
     @cached_property
-    def of_records(self) -> Mapping[str, tuple[int, ...]]:
-        """For each type of record the numbers of the values that it states."""
-        found: dict[str, tuple[int, ...]] = {}
+    def of_facts(self) -> Mapping[FactKey, tuple[int, ...]]:
+        """For each fact the numbers of the values that it states."""
+        found: dict[FactKey, tuple[int, ...]] = {}
         for number, value in enumerate(self.values):
-            for kind in value.records:
-                found[kind] = (*found.get(kind, ()), number)
+            for fact in value.facts:
+                found[fact] = (*found.get(fact, ()), number)
         return found
 
     @cached_property
@@ -241,7 +242,7 @@ class Taxonomy:
                     "with": value.with_,
                     "gives_way_to": value.gives_way_to,
                     "text": value.text,
-                    "records": value.records,
+                    "facts": value.facts,
                     "facet": [facet.about, facet.general],
                     "label": value.label,
                     "intervention": self.topic.intervention,
@@ -284,8 +285,8 @@ class TouchedTexts:
                     terms.update(dict.fromkeys(old ^ new))
                 continue
             for mark in marks:
-                # Ages and types of record are no words, and a value made with another tag has none of its own.
-                self._all = self._all or bool(mark["ages"] or mark["with"] or mark.get("records"))
+                # Ages and facts are no words, and a value made with another tag has none of its own.
+                self._all = self._all or bool(mark["ages"] or mark["with"] or mark.get("facts"))
                 terms.update(dict.fromkeys(term for family in mark["terms"] for term in family))
         self._finder = WordFinder(list(terms)) if terms else None
 
@@ -429,6 +430,8 @@ class _ValueEntry(_Strict):
     gives_way_to: list[_Sentence] = []
     text: TextKind | None = None
     records: list[_Sentence] = []
+    publication_types: list[_Sentence] = []
+    mesh: list[_Sentence] = []
     examples: list[_Sentence] = Field(min_length=2)
     counterexamples: list[_Sentence] = Field(min_length=1)
 
@@ -452,7 +455,7 @@ _SCREEN_SHAPE = (
 )
 _FACET_SHAPE = (
     "write it like `about: measure` and `values: [{id, label, means, words, instruments, loose, not, ages, with, "
-    "gives_way_to, text, records, examples: two or more, counterexamples: one or more}]`"
+    "gives_way_to, text, records, publication_types, mesh, examples: two or more, counterexamples: one or more}]`"
 )
 
 
@@ -489,8 +492,10 @@ def _facet(text: YamlText, name: str) -> Facet:
     _check_name(text, file.facet, name)
     values: list[Value] = []
     lines: dict[str, int] = {}
+    stated: dict[FactKey, int] = {}
     for i, entry in enumerate(file.values):
         _refuse_repeated(text, ("values", i, "id"), entry.id, lines)
+        facts = _facts(text, i, entry, stated)
         for key, terms in (
             ("words", entry.words),
             ("instruments", entry.instruments),
@@ -502,7 +507,7 @@ def _facet(text: YamlText, name: str) -> Facet:
                     term_forms(term)
                 except ValueError as error:
                     raise text.complain(("values", i, key, j), str(error)) from None
-        if not (entry.words or entry.instruments or entry.loose or entry.ages or entry.with_ or entry.records):
+        if not (entry.words or entry.instruments or entry.loose or entry.ages or entry.with_ or facts):
             raise text.complain(
                 ("values", i),
                 f"the value {entry.id!r} has no words; give it `words:`, `instruments:`, `loose:`, `ages:` or `with:`",
@@ -523,12 +528,39 @@ def _facet(text: YamlText, name: str) -> Facet:
                 tuple(_value_key(written, name) for written in entry.with_),
                 tuple(entry.gives_way_to),
                 entry.text,
-                tuple(entry.records),
+                facts,
                 tuple(entry.examples),
                 tuple(entry.counterexamples),
             )
         )
     return Facet(name, file.label, tuple(values), file.about, file.general)
+
+
+def _facts(text: YamlText, place: int, entry: _ValueEntry, lines: dict[FactKey, int]) -> tuple[FactKey, ...]:
+    """The facts that state this value. `lines` has those of the facet so far: a fact states one value of a facet."""
+    by_field: dict[FactField, tuple[str, list[str]]] = {
+        "kind": ("records", entry.records),
+        "publication-type": ("publication_types", entry.publication_types),
+        "mesh": ("mesh", entry.mesh),
+    }
+    found = []
+    for name, (key, written) in by_field.items():
+        for j, fact in enumerate(written):
+            loc = ("values", place, key, j)
+            if name == "mesh" and "/" in fact:
+                heading = fact.partition("/")[0].strip()
+                raise text.complain(loc, f"a MeSH heading is named without its qualifier; write {heading!r}")
+            stated = fact_key(name, fact)
+            if not stated[1]:
+                raise text.complain(loc, "this is empty; name what is stated, or take the line away")
+            if stated in lines:
+                raise text.complain(
+                    loc,
+                    f"{fact!r} already states a value of this facet on line {lines[stated]}; leave it in one of them",
+                )
+            lines[stated] = text.line(loc)
+            found.append(stated)
+    return tuple(found)
 
 
 def _check_name(text: YamlText, written: str, name: str) -> None:

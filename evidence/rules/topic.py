@@ -37,6 +37,8 @@ SOURCES_FILE = "sources.yaml"
 ACCURACY_FILE = "accuracy.csv"
 WORD_WEIGHTS_FILE = "word_weights.json"
 RECORDS = "bundled_records/records.jsonl.gz"
+FACTS = "bundled_records/facts.jsonl.gz"
+DECISIONS = "bundled_records/decisions.csv"
 
 _OF_TABLES = (
     "doi", "title", "abstract", "authors", "container", "year", "kind", "notice", "gone", "why", "judged_on", "decided", "url",
@@ -168,6 +170,16 @@ class Topic:
                 "`evidence sync --from FILE`"
             )
         return (self.records_path,)
+
+    def bundled_facts(self) -> tuple[Path, ...]:
+        """The file of facts from other providers that comes with the records; nothing where there is none."""
+        path = self.folder / FACTS
+        return (path,) if path.exists() else ()
+
+    @property
+    def decisions_path(self) -> Path:
+        """Decisions on the records that come with the topic, for `evidence demo`; a topic need not have any."""
+        return self.folder / DECISIONS
 
     @property
     def trial_filter(self) -> str:

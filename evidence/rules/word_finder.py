@@ -48,6 +48,10 @@ class Form:
     cased: tuple[tuple[int, str], ...]
 
 
+_Owner = tuple[int, int, tuple[tuple[int, str], ...]]
+"""A term that a literal phrase stands for: its number, the phrase's number of words, and those whose case counts."""
+
+
 class Hit(NamedTuple):
     """One occurrence of a term: its number, and the first and last word (exclusive) of the text it covers."""
 
@@ -133,11 +137,11 @@ class WordFinder:
 
     def __init__(self, terms: Sequence[str]) -> None:
         self.terms = tuple(terms)
-        by_pattern: dict[str, list[tuple[int, Form]]] = {}
+        by_pattern: dict[str, list[_Owner]] = {}
         for number, term in enumerate(self.terms):
             for form in term_forms(term):
                 pattern = " " + " ".join(form.words) + ("" if form.stem else " ")
-                by_pattern.setdefault(pattern, []).append((number, form))
+                by_pattern.setdefault(pattern, []).append((number, len(form.words), form.cased))
         self._owners = list(by_pattern.values())
         self._automaton = ahocorasick_rs.AhoCorasick(
             list(by_pattern), implementation=ahocorasick_rs.Implementation.ContiguousNFA
@@ -145,26 +149,24 @@ class WordFinder:
 
     def hits(self, text: Normalised) -> list[Hit]:
         """Every occurrence of every term, in reading order; overlapping ones included."""
-        found: list[Hit] = []
-        places = text.places
+        return [Hit(number, first, -last) for first, last, number in sorted(set(self.spans(text)))]
+
+    def spans(self, text: Normalised) -> list[tuple[int, int, int]]:
+        """The same in any order, some perhaps twice: (first word, minus the word after the last, number of the term)."""
+        found = []
+        places, owners = text.places, self._owners
         for pattern, start, _ in self._automaton.find_matches_as_indexes(text.line, overlapping=True):
             first = bisect_left(places, start)
             if first >= len(places) or places[first] != start:
                 continue
-            for number, form in self._owners[pattern]:
-                last = first + len(form.words)
-                if not form.cased or _same_case(text, first, form.cased):
-                    found.append(Hit(number, first, last))
-        found.sort(key=_reading_order)
-        return list(dict.fromkeys(found))
+            for number, size, cased in owners[pattern]:
+                if not cased or _same_case(text, first, cased):
+                    found.append((first, -first - size, number))
+        return found
 
     def any_hit(self, text: str) -> bool:
         """Whether any term may occur in this text; the case of abbreviations is not looked at."""
         return bool(self._automaton.find_matches_as_indexes(normal_line(text)))
-
-
-def _reading_order(hit: Hit) -> tuple[int, int, int]:
-    return hit.first, -hit.last, hit.term
 
 
 def _same_case(text: Normalised, first: int, cased: Iterable[tuple[int, str]]) -> bool:

@@ -18,10 +18,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from evidence import doi as dois
-from evidence.crossref import client, retrying_transport
+from evidence.crossref import client
 from evidence.crossref.client import LOOKUP_BATCH, SCAN_FIELDS, CrossrefClient
 from evidence.data_model import Doi, LookupResult, Query, RecordSource, RecordStatus, Window
 from evidence.errors import ConfigError, EvidenceError, RejectedError, SourceError, UnavailableError
+from evidence.http import transport
 from tests.loopback import Fault, LoopbackCrossref, Request
 
 MAILTO = "reader@loopback.invalid"
@@ -399,7 +400,7 @@ def test_a_refused_batch_is_asked_doi_by_doi(server: LoopbackCrossref, crossref:
 
 
 def test_a_batch_too_large_is_asked_doi_by_doi(server: LoopbackCrossref, crossref: CrossrefClient) -> None:
-    server.script([Fault("bomb", size=retrying_transport.MAX_BODY + 1, when=in_list, times=None)])
+    server.script([Fault("bomb", size=transport.MAX_BODY + 1, when=in_list, times=None)])
     assert [found.record_doi for found in flat(crossref, [LIPSITZ, WHISMAN])] == [LIPSITZ, WHISMAN]
     assert crossref.bytes < 1_000_000
 
@@ -570,8 +571,8 @@ TRANSIENT = {
     "HTML under 200": Fault("html"),
     "nothing under 200": Fault("empty"),
     "without an end": Fault("drip", seconds=0.01),
-    "oversized": Fault("oversized", size=retrying_transport.MAX_BODY + 1),
-    "gzip bomb": Fault("bomb", size=retrying_transport.MAX_BODY + 1),
+    "oversized": Fault("oversized", size=transport.MAX_BODY + 1),
+    "gzip bomb": Fault("bomb", size=transport.MAX_BODY + 1),
     "204": Fault("raw", status=204),
     "gzip that is none": Fault("raw", body=b"plain", headers={"Content-Encoding": "gzip", "Content-Length": "5"}),
     "gzip cut short": Fault("raw", body=gzip.compress(b"{}")[:-6], headers={"Content-Encoding": "gzip", "Content-Length": "16"}),
@@ -675,7 +676,7 @@ def test_an_exception_of_crossrefs_is_shown(server: LoopbackCrossref, crossref: 
 
 
 def test_an_oversized_answer_is_fetched_twice_at_most(server: LoopbackCrossref, crossref: CrossrefClient) -> None:
-    server.script([Fault("bomb", size=retrying_transport.MAX_BODY + 1, times=None)])
+    server.script([Fault("bomb", size=transport.MAX_BODY + 1, times=None)])
     with pytest.raises(UnavailableError, match="larger than 64 MB"):
         one(crossref, LIPSITZ)
     assert crossref.requests == 2
@@ -761,10 +762,10 @@ def test_a_server_never_seen_gets_fewer_tries(waits: list[float]) -> None:
         with CrossrefClient(url, sleep=waits.append, clock=lambda: 0.0) as crossref:
             with pytest.raises(UnavailableError):
                 one(crossref, LIPSITZ)
-            assert crossref.requests == retrying_transport.MAX_TRIES_UNREACHED
+            assert crossref.requests == transport.MAX_TRIES_UNREACHED
             with pytest.raises(UnavailableError):
                 one(crossref, LIPSITZ)
-            assert crossref.requests == retrying_transport.MAX_TRIES_UNREACHED + 1
+            assert crossref.requests == transport.MAX_TRIES_UNREACHED + 1
 
 
 def test_an_outage_is_waited_out_once(server: LoopbackCrossref, crossref: CrossrefClient) -> None:
@@ -809,7 +810,7 @@ def test_dois_too_long_to_share_a_request_lose_no_other(server: LoopbackCrossref
     ],
 )
 def test_what_broke_is_said_in_words(error: httpx.TransportError, words: str) -> None:
-    assert retrying_transport._describe(error, 60.0) == words
+    assert transport._describe(error, 60.0) == words
 
 
 @pytest.mark.parametrize("status", [408, 425, 429])

@@ -17,14 +17,14 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from evidence.crossref import responses
-from evidence.crossref.client import CrossrefClient
-from evidence.crossref.rate_limit import HEADROOM, Route
-from evidence.crossref.responses import AttemptError
-from evidence.crossref.retrying_transport import Redirect, Transport
+from evidence.crossref.client import SERVICE, CrossrefClient
 from evidence.data_model import Doi, LookupResult, Query
 from evidence.errors import RejectedError, UnavailableError
+from evidence.http.failures import AttemptError
+from evidence.http.rate_limit import HEADROOM
+from evidence.http.transport import Redirect, Transport
 from tests.data import FOLDERS, FULL, json_lines
-from tests.loopback import Fault, LoopbackCrossref
+from tests.loopback import Fault, LoopbackCrossref, Route
 
 HOP_BY_HOP = {"transfer-encoding", "content-length", "content-encoding", "connection", "status"}
 """Headers that spoke of the recorded transfer, not of the answer: bodies were recorded decoded."""
@@ -84,7 +84,7 @@ def server() -> Iterator[LoopbackCrossref]:
 @pytest.fixture
 def transport(server: LoopbackCrossref) -> Iterator[Transport]:
     """A new one for each exchange: after failures it asks less."""
-    client = Transport(server.url, None, sleep=lambda _: None, clock=lambda: 0.0, timeout=5.0, tries=2, on_wait=None)
+    client = Transport(SERVICE, server.url, sleep=lambda _: None, clock=lambda: 0.0, timeout=5.0, tries=2)
     yield client
     client.close()
 
@@ -92,9 +92,8 @@ def transport(server: LoopbackCrossref) -> Iterator[Transport]:
 def send(server: LoopbackCrossref, transport: Transport, exchange: Exchange) -> Any:
     server.forget()
     server.script([exchange.fault])
-    return transport.get(
-        exchange.route, "/works" if exchange.route == "list" else "/works/10.5555%2Fx", (), lambda said: said
-    )
+    path = "/works" if exchange.route == "list" else "/works/10.5555%2Fx"
+    return transport.request(exchange.route, path, (), responses.parse_message)
 
 
 def is_envelope(body: bytes) -> bool:
@@ -160,9 +159,7 @@ def test_no_cut_body_passes_for_an_answer(server: LoopbackCrossref, transport: T
 def test_pools_and_limits_are_read_in_every_recorded_spelling(server: LoopbackCrossref) -> None:
     for exchange in EXCHANGES:
         headers = {name.lower(): value for name, value in exchange.headers.items()}
-        client = Transport(
-            server.url, None, sleep=lambda _: None, clock=lambda: 0.0, timeout=5.0, tries=1, on_wait=None
-        )
+        client = Transport(SERVICE, server.url, sleep=lambda _: None, clock=lambda: 0.0, timeout=5.0, tries=1)
         client.rate_limiter.read_headers("list", headers)
         limit = headers.get("x-rate-limit-limit") or headers.get("x-ratelimit-limit")
         assert client.rate_limiter.pool == headers.get("x-api-pool")

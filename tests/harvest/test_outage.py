@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from evidence import strict_yaml
-from evidence.crossref.rate_limit import STOP_AFTER
 from evidence.database import read_queries
 from evidence.database.connection import open_evidence, reading
 from evidence.export import sync_summary
@@ -21,6 +20,7 @@ from evidence.harvest.locked_run import run_sync
 from evidence.harvest.progress import NoProgress
 from evidence.harvest.run_outcome import Outcome
 from evidence.harvest.sources import Config
+from evidence.http.rate_limit import STOP_AFTER
 from evidence.rules.taxonomy import Taxonomy
 from tests.builders import FONAGY, LIPSITZ, MARKOWITZ, STANGIER, WORKS
 from tests.loopback import Fault, LoopbackCrossref, Request

@@ -15,16 +15,20 @@ import pytest
 import evidence
 from evidence.database.connection import open_evidence
 from evidence.harvest import sources
-from evidence.harvest.locked_run import FileInput, rejudge_database, run_sync
+from evidence.harvest.chosen_providers import ChosenProviders
+from evidence.harvest.locked_run import FileInput, rejudge_database, run_enrich, run_sync
 from evidence.harvest.progress import NoProgress
 from evidence.rules import taxonomy, topic
 from evidence.rules.taxonomy import Taxonomy
 from tests.edited_topic import Edit, add, drop, edited, of
+from tests.provider_records import pubmed
 
 SHIPPED = Path(evidence.__file__).parents[1] / "sources.yaml"
 TABLES = ("works", "tags", "reasons", "facets", "rule_marks", "duplicates")
 APART = {"first_run", "changed_run"}
 WORKS = 120
+TYPES = ("Randomized Controlled Trial", "Meta-Analysis", "Journal Article", "Review")
+MESH = (("Depressive Disorder, Major", True), ("Depressive Disorder, Major", False), ("Humans", False))
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
@@ -66,6 +70,18 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
         record["abstract"] = "<jats:p>" + ". ".join(titles[2 * place + 1 : 2 * place + 7]) + ".</jats:p>"
     path = tmp_path_factory.mktemp("records") / "records.jsonl"
     path.write_text("".join(json.dumps(record) + "\n" for record in found), encoding="utf-8")
+    articles = [
+        pubmed(
+            record["DOI"],
+            record["title"][0],
+            str(n),
+            abstract=(),
+            types=(TYPES[n % len(TYPES)],),
+            mesh=(MESH[n % len(MESH)],),
+        )
+        for n, record in enumerate(found[::3], start=1)
+    ]
+    path.with_suffix(".xml").write_text(f"<PubmedArticleSet>{''.join(articles)}</PubmedArticleSet>", encoding="utf-8")
     return path
 
 
@@ -73,7 +89,9 @@ def harvest(folder: Path, records: Path, book: Taxonomy) -> Path:
     folder.mkdir(exist_ok=True)
     db = folder / "evidence.db"
     files = FileInput("files", (records,))
-    run_sync(db, folder / "decisions.db", sources.load(SHIPPED), book, lambda: NOW, NoProgress(), files=files)
+    ledger, progress = folder / "decisions.db", NoProgress()
+    run_sync(db, ledger, sources.load(SHIPPED), book, lambda: NOW, progress, files=files)
+    run_enrich(db, ledger, book, lambda: NOW, progress, ChosenProviders(files=(records.with_suffix(".xml"),)))
     return db
 
 
@@ -108,6 +126,8 @@ def rejudge(db: Path, book: Taxonomy) -> int:
         {"outcome": remove_cost, "topic": ungroup_cost},
         {"variant": lambda file: of(file, "ipt").update(label="A new label")},
         {"format": lambda file: of(file, "group")["counterexamples"].append("A new one that says nothing")},
+        {"design": lambda file: of(file, "rct").pop("publication_types")},
+        {"design": lambda file: of(file, "narrative-review").update(publication_types=["Journal Article"])},
         {"screen": lambda file: of(file, "include")["rules"][0].update(any=["interpersonal psychotherap*"])},
         {"shared_phrases": lambda file: file["lists"].update(therapy=["therapy"])},
         *({facet: halve} for facet in topic.load().facet_ids),
@@ -126,6 +146,8 @@ def rejudge(db: Path, book: Taxonomy) -> int:
         "a value less",
         "a label",
         "a counterexample",
+        "no publication type",
+        "another publication type",
         "screening narrower",
         "shared phrases fewer",
         *(f"half of {facet}" for facet in topic.load().facet_ids),

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from evidence.crossref.normalise import normalise
 from evidence.current_decisions import decision_id, infer_seen
-from evidence.data_model import SAME_WORK, Decision, Doi, Tag, Work
+from evidence.data_model import SAME_WORK, Decision, Doi, Fact, Tag, Work
 from evidence.errors import RecordError
 from evidence.evaluation.screening_and_tagging_accuracy import labelled_records
 from evidence.review import agreement
 from evidence.rules import rule_matches
-from evidence.rules.judge import judge, text_digest
+from evidence.rules.judge import judge, judge_changed_values, text_digest
 from evidence.rules.judge import said as said_by_rules
 from evidence.rules.phrase_matching import Text
 from evidence.rules.taxonomy import Taxonomy
@@ -51,6 +51,33 @@ def test_the_rule_that_was_confirmed_and_changed_is_a_conflict_and_the_person_st
     assert changed.verdict == "exclude"
     assert "now say include" in (changed.conflict or "")
     assert judge(WORK, book, [said(verdict="exclude", rule_said="include")]).conflict is None  # overruled knowingly
+
+
+TRIAL = Fact("publication-type", "Randomized Controlled Trial", "pubmed")
+
+
+def test_facts_give_no_tags_to_excluded_works(book: Taxonomy) -> None:
+    about = replace(WORK, facts=(TRIAL,))
+    assert ("design", "rct") in {(t.facet, t.value) for t in judge(about, book).tags}
+    assert judge(about, book, [said(verdict="exclude")]).tags == ()
+    other = replace(about, title="Sleep in trains", abstract="We counted how many passengers slept. " * 5)
+    judged = judge(other, book)
+    assert (judged.verdict, judged.tags) == ("exclude", ())
+
+
+def test_facts_count_where_only_some_values_were_edited(book: Taxonomy) -> None:
+    about = replace(WORK, facts=(TRIAL,))
+    judged = judge(about, book)
+    again = judge_changed_values(about, judged.verdict, judged.why, book, frozenset({("design", "rct")}))
+    assert again is not None and again.tags == judged.tags
+    excluded = judge_changed_values(about, "exclude", "", book, frozenset({("design", "rct")}))
+    assert excluded is not None and excluded.tags == ()
+
+
+def test_a_person_takes_away_a_tag_of_a_fact(book: Taxonomy) -> None:
+    about = replace(WORK, facts=(TRIAL,))
+    untagged = judge(about, book, [said("untag", None, facet="design", value="rct")])
+    assert ("design", "rct") not in {(t.facet, t.value) for t in untagged.tags}
 
 
 def test_what_a_person_confirms_is_stated_and_what_is_only_implied_was_not_said(

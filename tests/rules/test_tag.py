@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from evidence.data_model import Doi, Match, Tag, Work
+from evidence.data_model import Doi, Fact, Match, Tag, Work
 from evidence.rules import taxonomy
 from evidence.rules.decide import FULL, RIVAL_SIGNS, TITLE, Model
 from evidence.rules.mention_roles import ROLES
 from evidence.rules.signs import KINDS, NAMES
 from evidence.rules.tag import MATCHES_PER_TAG, tag, why_without
 from evidence.rules.taxonomy import Taxonomy
-from tests.rules.small_topic import small_taxonomy
+from tests.rules.small_topic import FACETS, small_taxonomy
 
 DOI = Doi("10.1000/x")
 ALONE = (0.0, 1.0, *(0.0 for _ in RIVAL_SIGNS[1:]))
@@ -144,10 +144,150 @@ def test_the_type_of_the_record_states_a_value() -> None:
     book = taxonomy.load()
     (chapter,) = tag(Work(doi=DOI, title="Research note", kind="book-chapter"), book)
     assert (chapter.facet, chapter.value, chapter.strength) == ("design", "book-chapter", "stated")
-    assert chapter.matches == (Match("design", "kind", 0, len("book-chapter"), "book-chapter"),)
+    assert chapter.matches == (Match("fact", "kind", 0, len("book-chapter"), "book-chapter"),)
     assert chapter.how is not None and "type of the record" in chapter.how
     assert tag(Work(doi=DOI, title="Research note", kind="journal-article"), book) == ()
     assert tag(Work(doi=DOI, kind="book-chapter"), book) == (chapter,), "a record without words"
+
+
+WITH_FACTS = FACETS | {
+    "design": {
+        "about": "design",
+        "values": {
+            "rct": {
+                "words": ["randomised (trial|controlled trial)"],
+                "publication_types": ["Randomized Controlled Trial"],
+                "gives_way_to": ["follow-up", "protocol"],
+            },
+            "follow-up": {"words": ["follow-up of a trial"]},
+            "protocol": {"words": ["study protocol"], "publication_types": ["Clinical Trial Protocol"]},
+            "comment": {"words": ["comment"], "records": ["peer-review"], "publication_types": ["Letter", "Comment"]},
+        },
+    },
+    "disorder": {
+        "about": "condition",
+        "values": {"depression": {"words": ["major depression"], "mesh": ["Depressive Disorder, Major"]}},
+    },
+}
+RCT, DEPRESSION = ("design", "rct"), ("disorder", "depression")
+TRIAL = Fact("publication-type", "Randomized Controlled Trial", "pubmed")
+BY_TYPE = Match("fact", "publication-type", 0, 27, "Randomized Controlled Trial")
+
+
+@pytest.fixture(scope="module")
+def with_facts(tmp_path_factory: pytest.TempPathFactory) -> Taxonomy:
+    return small_taxonomy(tmp_path_factory.mktemp("facts"), WITH_FACTS)
+
+
+def tags_by(book: Taxonomy, title: str | None, *facts: Fact, kind: str | None = None) -> dict[tuple[str, str], Tag]:
+    return {(t.facet, t.value): t for t in tag(Work(doi=DOI, title=title, kind=kind, facts=facts), book)}
+
+
+def test_a_publication_type_states_a_value(with_facts: Taxonomy) -> None:
+    how = "Rct: PubMed's publication type (“Randomized Controlled Trial”)."
+    expected = {RCT: Tag(*RCT, (BY_TYPE,), "rule", "stated", 1.0, how)}
+    assert tags_by(with_facts, "A note on trains", TRIAL) == expected
+    assert tags_by(with_facts, None, TRIAL) == expected, "a work without words"
+    assert tags_by(with_facts, "A note on trains", Fact("publication-type", "Clinical Trial", "pubmed")) == {}
+    assert tags_by(with_facts, "A note on trains", Fact("mesh", "Randomized Controlled Trial", "pubmed")) == {}
+
+
+def test_a_heading_states_a_value_only_as_a_main_topic(with_facts: Taxonomy) -> None:
+    major = tags_by(with_facts, None, Fact("mesh", "Depressive Disorder, Major/therapy", "europepmc", major=True))
+    assert (major[DEPRESSION].strength, major[DEPRESSION].certainty) == ("stated", 1.0)
+    assert major[DEPRESSION].how == "Depression: Europe PMC's main topic (“Depressive Disorder, Major”)."
+    minor = tags_by(with_facts, None, Fact("mesh", "Depressive Disorder, Major", "europepmc"))
+    assert (minor[DEPRESSION].strength, minor[DEPRESSION].certainty) == ("likely", 0.7)
+    assert minor[DEPRESSION].how == "Depression: Europe PMC's MeSH heading (“Depressive Disorder, Major”)."
+
+
+def test_facts_of_several_fields_state_one_value_together(with_facts: Taxonomy) -> None:
+    facts = (Fact("publication-type", "Comment", "pubmed"), Fact("publication-type", "Letter", "pubmed"))
+    for order in (facts, facts[::-1]):
+        (found,) = tags_by(with_facts, None, *order, kind="peer-review").values()
+        assert found.how == (
+            "Comment: the type of the record (“peer-review”), PubMed's publication type (“Comment”, “Letter”)."
+        )
+        assert [match.quote for match in found.matches] == ["peer-review", "Comment", "Letter"]
+
+
+def test_a_tag_of_text_and_fact_has_the_places_of_both(with_facts: Taxonomy, monkeypatch: pytest.MonkeyPatch) -> None:
+    title = "A randomised trial, and a randomised controlled trial, and randomised trials"
+    use(monkeypatch, leaning(title_alone=1.0))
+    alone, both = tags_by(with_facts, title)[RCT], tags_by(with_facts, title, TRIAL)[RCT]
+    assert (alone.strength, both.strength, both.certainty) == ("likely", "stated", 1.0)
+    assert len(alone.matches) == MATCHES_PER_TAG
+    assert both.matches == (*alone.matches, BY_TYPE), "the text comes first"
+    assert both.how == (
+        "Rct: in the title (“randomised trial”, “randomised controlled trial”), "
+        "PubMed's publication type (“Randomized Controlled Trial”)."
+    )
+
+
+def test_the_text_keeps_its_strength_where_the_fact_says_less(with_facts: Taxonomy, sure: None) -> None:
+    heading = Fact("mesh", "Depressive Disorder, Major", "pubmed")
+    alone = tags_by(with_facts, "Major depression")[DEPRESSION]
+    both = tags_by(with_facts, "Major depression", heading)[DEPRESSION]
+    assert (alone.strength, both.strength, both.certainty) == ("stated", "stated", alone.certainty)
+    assert len(both.matches) == 2 and both.how is not None and "MeSH heading" in both.how
+
+
+def test_a_fact_only_implies_a_value_that_gives_way_to_another_that_applies(with_facts: Taxonomy, sure: None) -> None:
+    by_text = tags_by(with_facts, "A follow-up of a trial", TRIAL)
+    assert (by_text["design", "follow-up"].strength, by_text[RCT].strength) == ("stated", "implied")
+    protocol = Fact("publication-type", "Clinical Trial Protocol", "pubmed")
+    by_fact = tags_by(with_facts, "A note on trains", TRIAL, protocol)
+    assert (by_fact["design", "protocol"].strength, by_fact[RCT].strength) == ("stated", "implied")
+    said_too = tags_by(with_facts, "Study protocol of a randomised trial", TRIAL)
+    assert said_too[RCT].strength == "stated", "what the text says by itself stays"
+
+
+def test_an_implied_value_takes_nothing_from_a_fact(with_facts: Taxonomy, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, leaning(title_alone=-0.5))
+    found = tags_by(with_facts, "A follow-up of a trial", TRIAL)
+    assert (found["design", "follow-up"].strength, found[RCT].strength) == ("implied", "stated")
+
+
+def test_tags_of_text_and_facts_come_in_the_order_of_the_taxonomy(with_facts: Taxonomy, sure: None) -> None:
+    found = list(
+        tags_by(with_facts, "Anxiety and a comment", TRIAL, Fact("mesh", "Depressive Disorder, Major", "pubmed"))
+    )
+    assert found == [("outcome", "anxiety"), DEPRESSION, RCT, ("design", "comment")]
+
+
+@pytest.mark.parametrize("topic", ["ipt", "mindfulness"])
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("Randomized Controlled Trial", "rct"),
+        ("Clinical Trial Protocol", "protocol"),
+        ("Observational Study", "cohort"),
+        ("Case Reports", "case-report-series"),
+        ("Meta-Analysis", "meta-analysis"),
+        ("Systematic Review", "systematic-review"),
+        ("Review", "narrative-review"),
+        ("Practice Guideline", "guideline"),
+        ("Editorial", "commentary"),
+        ("Randomized Controlled Trial, Veterinary", None),
+        ("Controlled Clinical Trial", None),
+        ("Pragmatic Clinical Trial", None),
+        ("Journal Article", None),
+    ],
+)
+def test_what_the_publication_types_of_medline_state(topic: str, written: str, value: str | None) -> None:
+    found = tags_by(taxonomy.load(topic), None, Fact("publication-type", written, "pubmed"))
+    assert [key for key in found if found[key].strength == "stated"] == ([("design", value)] if value else [])
+
+
+def test_a_systematic_review_is_no_narrative_review_because_it_is_a_review(book: Taxonomy) -> None:
+    types = [Fact("publication-type", written, "pubmed") for written in ("Review", "Systematic Review")]
+    found = tags_by(book, "Psychotherapies for depression", *types)
+    assert found["design", "narrative-review"].strength == "implied"
+
+
+@pytest.mark.parametrize("heading", ["Adolescent", "Adult", "Aged", "Female", "Pregnancy", "Child"])
+def test_check_tags_say_nothing(book: Taxonomy, heading: str) -> None:
+    assert tags_by(book, None, Fact("mesh", heading, "pubmed")) == {}
 
 
 def test_why_a_text_does_not_get_a_tag(small: Taxonomy) -> None:

@@ -90,6 +90,14 @@ def test_a_comment_is_no_edit(folder: Path) -> None:
         ("outcome.yaml", "  words:\n  - cost*\n", "", "the value 'cost' has no words; give it `words:`, `instruments:`"),
         ("outcome.yaml", "  examples:\n  - a\n", "  examples:\n", "needs at least 2"),
         ("outcome.yaml", "- counterexamples:\n", "- counterexample:\n", "unknown key 'counterexample'"),
+        ("outcome.yaml", "label: Cost", "publication_types: Review\n  label: Cost", "`publication_types:`"),
+        ("outcome.yaml", "label: Cost", "publication_types: [[Review]]\n  label: Cost", "`publication_types:`"),
+        ("outcome.yaml", "label: Cost", "mesh: {a: b}\n  label: Cost", "`mesh:`"),
+        ("outcome.yaml", "label: Cost", "mesh: ['']\n  label: Cost", "`mesh:`"),
+        ("outcome.yaml", "label: Cost", "mesh: [' ']\n  label: Cost", "this is empty"),
+        ("outcome.yaml", "label: Cost", "mesh: [Cost of Illness/trends]\n  label: Cost", "write 'Cost of Illness'"),
+        ("outcome.yaml", "label: Cost", "publication_type: [Review]\n  label: Cost", "did you mean 'publication_types'?"),
+        ("outcome.yaml", "label: Cost", "publication_types: [Review, review]\n  label: Cost", "'review' already states a value"),
         ("screen.yaml", "- id: named\n", "- id: named\n        fields: [author]\n", "there is no field 'author'"),
         ("screen.yaml", "- id: named\n", "- id: named\n        colour: red\n", "unknown key 'colour'; the known names are all"),
         ("screen.yaml", "      - id: named\n", "      - id: empty\n      - id: named\n", "requires nothing"),
@@ -123,6 +131,24 @@ def test_shared_phrases_are_checked_too(folder: Path, before: str, after: str, c
         taxonomy.load(folder)
 
 
+@pytest.mark.parametrize("key", ["records", "publication_types", "mesh"])
+def test_one_fact_states_one_value_of_a_facet(small: Path, key: str) -> None:
+    edit(small, "outcome.yaml", "label: Anxiety", f"{key}: [Meta-Analysis]\n  label: Anxiety")
+    line = (small / "outcome.yaml").read_text(encoding="utf-8").splitlines().index(f"  {key}: [Meta-Analysis]") + 1
+    assert taxonomy.load(small).digest
+    edit(small, "disorder.yaml", "label: Depression", f"{key}: [Meta-Analysis]\n  label: Depression")
+    assert taxonomy.load(small).digest, "values of two facets may share it"
+    edit(small, "outcome.yaml", "label: Cost", f"{key}: [meta-analysis]\n  label: Cost")
+    with pytest.raises(ConfigError, match=rf"outcome\.yaml:\d+: 'meta-analysis' already states .* on line {line};"):
+        taxonomy.load(small)
+
+
+def test_facts_alone_are_enough_for_a_value(small: Path) -> None:
+    edit(small, "outcome.yaml", "  words:\n  - cost*\n", "  publication_types: [Review]\n")
+    book = taxonomy.load(small)
+    assert book.of_facts == {("publication-type", "review"): (book.keys.index(("outcome", "cost")),)}
+
+
 def test_a_value_says_what_its_words_are(small: Path) -> None:
     book = taxonomy.load(small)
     facet = book.facet("outcome")
@@ -144,6 +170,14 @@ EDITS: dict[str, tuple[str, str, str, set[tuple[str, str]]]] = {
     "a word": ("outcome.yaml", "- anxiety\n", "- anxiety\n  - worry\n", {("outcome", "anxiety")}),
     "a scale": ("outcome.yaml", "- BAI\n", "- BAI\n  - GAD-7\n", {("outcome", "anxiety")}),
     "ages": ("people.yaml", "from: 12", "from: 13", {("people", "adolescents")}),
+    "a type of record": ("outcome.yaml", "label: Cost", "records: [dataset]\n  label: Cost", {("outcome", "cost")}),
+    "a publication type": (
+        "outcome.yaml",
+        "label: Cost",
+        "publication_types: [Review]\n  label: Cost",
+        {("outcome", "cost")},
+    ),
+    "a heading": ("outcome.yaml", "label: Cost", "mesh: [Health Care Costs]\n  label: Cost", {("outcome", "cost")}),
     "a label": ("outcome.yaml", "label: Anxiety", "label: Worry", {("outcome", "anxiety")}),
     "a meaning": ("outcome.yaml", "means: anxiety.", "means: Worry.", set()),
     "what words are about": ("design.yaml", "about: design", "about: theme", {("design", "rct")}),
@@ -197,6 +231,25 @@ def test_every_text_is_touched_where_ages_or_another_tag_can_make_the_value(smal
     for key in (("people", "older"), ("therapy", "ipt-young")):
         assert TouchedTexts({key}, marks, marks).touched("A note on trains", None)
     assert not TouchedTexts({("screen", "include")}, marks, marks).touched("A note on trains", None)
+
+
+@pytest.mark.parametrize("key", ["records", "publication_types", "mesh"])
+def test_every_text_is_touched_where_a_fact_of_the_value_comes_or_goes(small: Path, key: str) -> None:
+    cost = {("outcome", "cost")}
+    without = taxonomy.load(small).value_marks
+    edit(small, "outcome.yaml", "label: Cost", f"{key}: [Dataset]\n  label: Cost")
+    one = taxonomy.load(small).value_marks
+    edit(small, "outcome.yaml", f"{key}: [Dataset]", f"{key}: [Dataset, Letter]")
+    two = taxonomy.load(small).value_marks
+    for before, after in ((without, one), (one, without), (one, two), (two, one)):
+        assert TouchedTexts(cost, before, after).touched("A note on trains", None)
+    gone = {name: mark for name, mark in one.items() if name not in cost}
+    assert TouchedTexts(cost, one, gone).touched("A note on trains", None), "a value that is gone"
+    assert TouchedTexts(cost, gone, one).touched("A note on trains", None), "a value that is new"
+    edit(small, "outcome.yaml", "- cost*\n", "- price\n")
+    words = TouchedTexts(cost, two, taxonomy.load(small).value_marks)
+    assert words.touched("The price", None) and words.touched("The costs", None)
+    assert not words.touched("A note on trains", None), "a fact that stayed gives what it gave"
 
 
 def test_a_missing_file_is_named(folder: Path) -> None:

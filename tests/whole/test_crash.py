@@ -24,6 +24,7 @@ from evidence.harvest import sources
 from evidence.harvest.sync import sync
 from evidence.rules.taxonomy import Taxonomy
 from tests.builders import FONAGY, LIPSITZ, SMALL_YAML, WORKS, FakeRecordSource, message
+from tests.provider_records import FakeProvider, pubmed
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +32,7 @@ MORE = tuple(
     message(f"10.5555/work.{n}", f"Interpersonal psychotherapy for group {n}", 2000 + n % 20) for n in range(25)
 )
 POINTS = 45
-APART = re.compile(r"(first|last|changed)_run|run|retired|asked_at|request|started|finished")
+APART = re.compile(r"(first|last|changed)_run|run|retired|(asked|fetched|abstract)_at|request|started|finished")
 
 
 def harvest(folder: Path, book: Taxonomy, clock: Callable[[], datetime], kill_at: int | None = None) -> int:
@@ -47,7 +48,12 @@ def harvest(folder: Path, book: Taxonomy, clock: Callable[[], datetime], kill_at
     crossref = FakeRecordSource([*WORKS, *MORE])
     with open_store(folder / "evidence.db") as store:
         store.conn.set_trace_callback(trace)
-        sync(sources.check(strict_yaml.parse(SMALL_YAML, "s.yaml")), store, crossref, book, now=clock)
+        records = {
+            str(work["DOI"]): pubmed(str(work["DOI"]), work["title"][0], str(n)) for n, work in enumerate(MORE[::2], 1)
+        }
+        medline = FakeProvider("pubmed", records, batch=5)
+        small = sources.check(strict_yaml.parse(SMALL_YAML, "s.yaml"))
+        sync(small, store, crossref, book, now=clock, providers=[medline])
         store.conn.set_trace_callback(None)
     return count
 
@@ -56,7 +62,11 @@ def contents(folder: Path) -> dict[str, list[Any]]:
     conn = sqlite3.connect(folder / "evidence.db")
     result = {}
     for table in (*schema.RECORD_TABLES, *schema.DERIVED_TABLES):
-        if table in ("runs", "requests"):  # logs of what was asked and when, not of what was learnt
+        if table in (
+            "runs",
+            "requests",
+            "provider_requests",
+        ):  # logs of what was asked and when, not of what was learnt
             continue
         names = [row[1] for row in conn.execute(f"pragma table_info({table})") if not APART.fullmatch(row[1])]
         result[table] = sorted(set(conn.execute(f"select {', '.join(names)} from {table}")), key=repr)

@@ -1,12 +1,13 @@
 """Rate limit, retry pauses and circuit breaker: how fast to send, how long to pause after a failure, and when to stop.
 
-Crossref limits two routes separately: `list` (`/works?…`) and `single` (`/works/{doi}` and below). Requests are sequential, so
-one minimum interval per route is all there is:
+A service limits its routes separately (Crossref: lists and single works). Requests are sequential, so one minimum interval
+per route is all there is:
 
-* A response's `x-rate-limit-limit` and `x-rate-limit-interval` (or the spelling of 2022, `x-ratelimit-…`) set the interval
-  of its route. The numbers changed three times in four years, so none of them is written here.
-* Until a route's first headers, `DEFAULT_INTERVALS` apply, whatever the host: a loopback server that sends no headers is
-  treated like Crossref. A test that does not want to wait gives the client a fake `sleep`.
+* Where a service announces its pace, as Crossref does, a response's `x-rate-limit-limit` and `x-rate-limit-interval` (or the
+  spelling of 2022, `x-ratelimit-…`) set the interval of its route. Other services count the quota of a day in headers of
+  these names; theirs are not read.
+* Until a route's first headers, the intervals that the service is described with apply, whatever the host: a loopback server
+  that sends no headers is treated like the service. A test that does not want to wait gives the client a fake `sleep`.
 * A 429 doubles the interval of its route (up to `MAX_SLOWDOWN` times); every good response shortens it a little.
 
 `CircuitBreaker` limits what an outage costs: once all tries of one request have met a server fault, each later request gets
@@ -23,12 +24,9 @@ import zlib
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Final, Literal
+from typing import Final
 
-Route = Literal["list", "single"]
-
-DEFAULT_INTERVALS: Final[Mapping[Route, float]] = {"list": 1.0, "single": 0.25}
-"""Seconds between requests before any header was seen: under the public pool's limits of July 2026 (1/s and 5/s)."""
+from evidence.http.failures import Fault
 
 HEADROOM: Final = 1.1
 """Factor on the announced interval: the server counts arrivals, and on the network these may come a tenth of a second early
@@ -44,19 +42,13 @@ FIRST_PAUSE: Final = 2.0
 """Seconds before the first retry (less jitter); doubles with each further try."""
 
 THROTTLED_PAUSE: Final = 5.0
-"""Seconds before the first retry of a 429 without `Retry-After`: Crossref's own advice is "take a pause"."""
+"""Seconds before the first retry of a 429 without `Retry-After`: Crossref's advice is "take a pause"."""
 
 MAX_PAUSE: Final = 60.0
 """Seconds; the exponential back-off is capped here."""
 
 MIN_PAUSE: Final = 1.0
 """Seconds; a `Retry-After: 0` still means that the server was in trouble."""
-
-MAX_WAIT: Final = 300.0
-"""Seconds; a longer `Retry-After` is not waited for: the run ends with an error instead."""
-
-Fault = Literal["unreachable", "timeout", "server error", "not JSON"]
-"""Failures of the server or the network, not of the request: the next request will likely fail too."""
 
 STOP_AFTER: Final = 3
 """Requests failed in a row by server faults, after which a run sends no more."""
@@ -67,22 +59,31 @@ _POOLS = ("polite", "public", "plus")
 
 
 class RateLimiter:
-    """Keeps requests of one route apart by the interval that the server announced. Not thread-safe."""
+    """Keeps requests of one route apart. `intervals`: route → seconds between its requests; `announced`: whether the server's
+    headers may change them. Not thread-safe."""
 
-    def __init__(self, sleep: Callable[[float], None], clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        sleep: Callable[[float], None],
+        clock: Callable[[], float],
+        intervals: Mapping[str, float],
+        *,
+        announced: bool,
+    ) -> None:
         self.pool: str | None = None
         self.date: datetime | None = None
         self._sleep = sleep
         self._clock = clock
-        self._interval: dict[Route, float] = dict(DEFAULT_INTERVALS)
-        self._slowed: dict[Route, float] = {"list": 1.0, "single": 1.0}
-        self._last: dict[Route, float] = {}
+        self._interval = dict(intervals)
+        self._announced = announced
+        self._slowed = dict.fromkeys(intervals, 1.0)
+        self._last: dict[str, float] = {}
 
-    def interval(self, route: Route) -> float:
+    def interval(self, route: str) -> float:
         """Seconds between two requests of this route at present."""
         return min(self._interval[route] * self._slowed[route], MAX_INTERVAL)
 
-    def wait(self, route: Route) -> None:
+    def wait(self, route: str) -> None:
         """Sleep until the next request of this route may be sent, and count it as sent."""
         now = self._clock()
         if route in self._last:
@@ -92,23 +93,24 @@ class RateLimiter:
                 now = max(due, self._clock())
         self._last[route] = now
 
-    def read_headers(self, route: Route, headers: Mapping[str, str]) -> None:
+    def read_headers(self, route: str, headers: Mapping[str, str]) -> None:
         """Take the limits, the pool and, from the first response, the server's time from the headers (a case-insensitive
         mapping); absent ones change nothing."""
         self.date = self.date or _moment(headers.get("date"))
-        limit = _number(headers.get("x-rate-limit-limit") or headers.get("x-ratelimit-limit"))
-        span = duration(headers.get("x-rate-limit-interval") or headers.get("x-ratelimit-interval") or "1s")
-        if limit and span:
-            self._interval[route] = min(span / limit * HEADROOM, MAX_INTERVAL)
+        if self._announced:
+            limit = _number(headers.get("x-rate-limit-limit") or headers.get("x-ratelimit-limit"))
+            span = duration(headers.get("x-rate-limit-interval") or headers.get("x-ratelimit-interval") or "1s")
+            if limit and span:
+                self._interval[route] = min(span / limit * HEADROOM, MAX_INTERVAL)
         if pool := headers.get("x-api-pool"):
             # `polite` became `polite-single` and `polite-array` in July 2026; the prefix is what lasts.
             self.pool = next((known for known in _POOLS if pool.strip().lower().startswith(known)), pool.strip())
 
-    def slow_down(self, route: Route) -> None:
+    def slow_down(self, route: str) -> None:
         """After a 429: double the interval of this route."""
         self._slowed[route] = min(self._slowed[route] * 2, MAX_SLOWDOWN)
 
-    def ease_back(self, route: Route) -> None:
+    def ease_back(self, route: str) -> None:
         """After a good response: shorten the interval by a tenth, down to the announced one."""
         self._slowed[route] = max(self._slowed[route] * 0.9, 1.0)
 
@@ -120,24 +122,25 @@ class CircuitBreaker:
     later request gets one try, until one succeeds and closes it. After `STOP_AFTER` failed requests in a row it stops all
     requests for the rest of the run.
 
-    The two routes may fail separately (`/works?…` answers 500 while single works are served), so a response on the other
+    The routes may fail separately (Crossref's lists answer 500 while single works are served), so a response on another
     route proves only that the server can be reached.
     """
 
-    def __init__(self) -> None:
-        self._open: dict[Route, Fault] = {}
-        self._doubted: set[Route] = set()
-        self._given_up: dict[Route, int] = {}
+    def __init__(self, routes: Collection[str]) -> None:
+        self._routes = frozenset(routes)
+        self._open: dict[str, Fault] = {}
+        self._doubted: set[str] = set()
+        self._given_up: dict[str, int] = {}
 
-    def single_try(self, route: Route) -> bool:
+    def single_try(self, route: str) -> bool:
         """Whether a request of this route gets only one try at present."""
         return route in self._open or route in self._doubted
 
-    def stopped(self, route: Route) -> bool:
+    def stopped(self, route: str) -> bool:
         """Whether no request of this route is sent any more."""
         return self._given_up.get(route, 0) >= STOP_AFTER
 
-    def succeeded(self, route: Route) -> None:
+    def succeeded(self, route: str) -> None:
         """The server has answered a request of this route."""
         self._given_up[route] = 0
         self._open.pop(route, None)
@@ -148,17 +151,17 @@ class CircuitBreaker:
         if not self._open:
             self._doubted.clear()
 
-    def failed(self, route: Route, faults: Collection[Fault | None]) -> None:
+    def failed(self, route: str, faults: Collection[Fault | None]) -> None:
         """A request has failed after tries that met these faults (None: not a server fault)."""
         if not faults or None in faults:
             return
         self._given_up[route] = self._given_up.get(route, 0) + 1
         if route not in self._open:
-            self._doubted |= set(DEFAULT_INTERVALS) - {route}
+            self._doubted |= self._routes - {route}
         self._open[route] = "unreachable" if set(faults) == {"unreachable"} else "server error"
         if self._open[route] == "unreachable":
-            # There is no network: the other route cannot work either.
-            self._given_up = dict.fromkeys(DEFAULT_INTERVALS, max(self._given_up.values()))
+            # There is no network: the other routes cannot work either.
+            self._given_up = dict.fromkeys(self._routes, max(self._given_up.values()))
 
 
 def back_off(attempt: int, first: float, key: str) -> float:

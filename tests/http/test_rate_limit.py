@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evidence.crossref.rate_limit import (
-    DEFAULT_INTERVALS,
+from evidence.http.rate_limit import (
     FIRST_PAUSE,
     HEADROOM,
     MAX_INTERVAL,
@@ -20,11 +19,12 @@ from evidence.crossref.rate_limit import (
     STOP_AFTER,
     CircuitBreaker,
     RateLimiter,
-    Route,
     back_off,
     duration,
     retry_after,
 )
+
+INTERVALS = {"list": 1.0, "single": 0.25}
 
 
 class Clock:
@@ -43,9 +43,9 @@ class Clock:
         self.time += seconds + self.late
 
 
-def rate_limiter(clock: Clock | None = None) -> RateLimiter:
+def rate_limiter(clock: Clock | None = None, *, announced: bool = True) -> RateLimiter:
     clock = clock or Clock()
-    return RateLimiter(clock.sleep, clock.now)
+    return RateLimiter(clock.sleep, clock.now, INTERVALS, announced=announced)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_intervals_from_headers(headers: dict[str, str], interval: float) -> Non
     limiter = rate_limiter()
     limiter.read_headers("list", headers)
     assert limiter.interval("list") == pytest.approx(interval * HEADROOM)
-    assert limiter.interval("single") == DEFAULT_INTERVALS["single"]
+    assert limiter.interval("single") == INTERVALS["single"]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,13 @@ def test_intervals_from_headers(headers: dict[str, str], interval: float) -> Non
 def test_headers_that_say_nothing_change_nothing(headers: dict[str, str]) -> None:
     limiter = rate_limiter()
     limiter.read_headers("single", headers)
-    assert limiter.interval("single") == DEFAULT_INTERVALS["single"]
+    assert limiter.interval("single") == INTERVALS["single"]
+
+
+def test_headers_that_count_a_quota_set_no_pace() -> None:
+    limiter = rate_limiter(announced=False)
+    limiter.read_headers("list", {"x-ratelimit-limit": "100000", "x-ratelimit-remaining": "99990"})
+    assert limiter.interval("list") == INTERVALS["list"]
 
 
 def test_an_absurd_interval_is_cut() -> None:
@@ -153,18 +159,18 @@ def test_no_two_requests_are_closer_than_the_interval(gaps: list[float], limit: 
 
 
 @pytest.mark.parametrize("route", ["list", "single"])
-def test_refusals_slow_and_answers_ease(route: Route) -> None:
+def test_refusals_slow_and_answers_ease(route: str) -> None:
     limiter = rate_limiter()
-    other: Route = "single" if route == "list" else "list"
+    other = "single" if route == "list" else "list"
     for _ in range(10):
         limiter.slow_down(route)
-    assert limiter.interval(route) == DEFAULT_INTERVALS[route] * MAX_SLOWDOWN
-    assert limiter.interval(other) == DEFAULT_INTERVALS[other]
+    assert limiter.interval(route) == INTERVALS[route] * MAX_SLOWDOWN
+    assert limiter.interval(other) == INTERVALS[other]
     limiter.ease_back(route)
-    assert limiter.interval(route) < DEFAULT_INTERVALS[route] * MAX_SLOWDOWN
+    assert limiter.interval(route) < INTERVALS[route] * MAX_SLOWDOWN
     for _ in range(50):
         limiter.ease_back(route)
-    assert limiter.interval(route) == DEFAULT_INTERVALS[route]
+    assert limiter.interval(route) == INTERVALS[route]
 
 
 @settings(max_examples=100)
@@ -229,7 +235,7 @@ def test_no_durations(text: str) -> None:
 
 
 def test_a_breaker_opens_closes_and_stops() -> None:
-    breaker = CircuitBreaker()
+    breaker = CircuitBreaker(INTERVALS)
     assert not breaker.single_try("list")
     breaker.failed("list", ["server error"] * 5)
     assert breaker.single_try("list")
@@ -246,18 +252,18 @@ def test_a_breaker_opens_closes_and_stops() -> None:
 
 
 def test_a_breaker_minds_only_what_is_the_servers() -> None:
-    breaker = CircuitBreaker()
+    breaker = CircuitBreaker(INTERVALS)
     breaker.failed("list", [None])
     breaker.failed("list", ["timeout", None, "timeout"])
     breaker.failed("list", [])
     assert not breaker.single_try("list")
-    breaker.failed("list", ["timeout", "server error", "not JSON"])
+    breaker.failed("list", ["timeout", "server error", "unreadable"])
     assert breaker.single_try("list")
 
 
 def test_single_works_say_nothing_of_lists_but_that_the_server_can_be_reached() -> None:
-    breaker = CircuitBreaker()
-    breaker.failed("list", ["not JSON"])
+    breaker = CircuitBreaker(INTERVALS)
+    breaker.failed("list", ["unreadable"])
     breaker.succeeded("single")
     assert breaker.single_try("list")
     assert not breaker.single_try("single")
@@ -267,9 +273,8 @@ def test_single_works_say_nothing_of_lists_but_that_the_server_can_be_reached() 
 
 
 def test_without_a_network_both_classes_stop() -> None:
-    breaker = CircuitBreaker()
-    routes: tuple[Route, ...] = ("list", "single", "list")
-    for route in routes:
+    breaker = CircuitBreaker(INTERVALS)
+    for route in ("list", "single", "list"):
         breaker.failed(route, ["unreachable"])
     assert breaker.stopped("list")
     assert breaker.stopped("single")

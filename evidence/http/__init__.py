@@ -1,0 +1,1 @@
+"""HTTP for every service that is asked: one transport with rate limit and retries. Only `transport` opens the network."""
