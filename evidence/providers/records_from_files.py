@@ -20,7 +20,7 @@ from typing import Any, Final
 from evidence import doi as dois
 from evidence.data_model import ProviderName
 from evidence.errors import ConfigError, RecordError
-from evidence.providers.agreement import why_not_about
+from evidence.providers.agreement import choose
 from evidence.providers.answers import Answer, Batch, Described, Wanted
 from evidence.providers.combine import describe
 from evidence.providers.pubmed_records import split
@@ -58,19 +58,10 @@ class RecordsFromFiles:
         """There is nothing to close."""
 
     def _answer(self, wanted: Wanted) -> Answer | None:
-        found = self._by_key.get(_key(wanted.subject)) or self._by_key.get(f"pmid:{wanted.pmid}") or []
-        refusal = None
-        for described, text in found:
-            if described.preprint and wanted.kind != "posted-content":
-                refusal = refusal or "the record is one of a preprint of the work"
-                continue
-            if described.registration is not None:
-                return Answer(wanted.subject, "found", text)
-            why_not = why_not_about(wanted, described.doi, described.title)
-            if why_not is None:
-                return Answer(wanted.subject, "found", text)
-            refusal = refusal or why_not
-        return Answer(wanted.subject, "refused", problem=refusal) if refusal else None
+        by_doi = self._by_key.get(_key(wanted.subject))
+        if by_doi and (study := next((text for described, text in by_doi if described.registration), None)):
+            return Answer(wanted.subject, "found", study)
+        return choose(wanted, by_doi or self._by_key.get(f"pmid:{wanted.pmid}") or [], named=not by_doi)
 
 
 class RetractionWatchRecords:
