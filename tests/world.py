@@ -51,6 +51,8 @@ class World:
         self.now = START
         self.records: dict[str, Message] = {}
         self.aliases: dict[str, str] = {}
+        self.abstracts: dict[str, str] = {}
+        """Abstracts that PubMed has, by DOI."""
         self.moved_at: dict[str, str] = {}
         self.gone: dict[str, Message] = {}
         self.made = 0

@@ -42,6 +42,7 @@ from evidence.publish import serve
 from evidence.review import decisions_csv
 from evidence.review.record_decision import add_decisions, import_decisions
 from evidence.rules.taxonomy import Taxonomy
+from tests.provider_records import FakeProvider, pubmed
 from tests.world import REFERENCE_LIST, Killed, World, copy_databases, put_back
 
 VERDICTS = ("include", "exclude", "unsure", "duplicate")
@@ -95,6 +96,7 @@ class Announced:
     moved: set[str] = field(default_factory=set)
     content: dict[str, str] = field(default_factory=dict)
     notices: dict[Notice, str] = field(default_factory=dict)
+    abstracts: set[str] = field(default_factory=set)
 
     def led(self, world: World) -> set[str]:
         """The known DOIs that lead to another record now, which was not announced yet."""
@@ -124,6 +126,7 @@ class Announced:
                 for d in (standing | taken_over.keys()) & records.keys()
                 if text(records[d]) != self.content[d if d in self.content else taken_over[d]]
             },
+            "abstract": world.abstracts.keys() & (standing | asked) - self.abstracts,
             "notice": notices.keys() - self.notices.keys(),
             "notice-ended": self.notices.keys() - notices.keys(),
         }
@@ -135,7 +138,7 @@ class Announced:
         new = {row["doi"] for row in rows if row["what"] == "new"}
         for row in rows:
             what, doi = row["what"], row["doi"]
-            if what in ("new", "gone", "back", "content"):
+            if what in ("new", "gone", "back", "content", "abstract"):
                 said[what].add(doi)
             elif what == "moved":
                 said[what].add(row["before"])
@@ -147,6 +150,7 @@ class Announced:
                 if not (doi in new and notice in self.notices):
                     said[what].add(notice)
         self.news |= said["new"]
+        self.abstracts |= said["abstract"]
         self.gone = (self.gone | said["gone"]) - said["back"] - said["moved"]
         self.moved |= said["moved"]
         for doi in said["new"] | said["content"]:
@@ -167,6 +171,16 @@ class Given:
     doi: str
     verdict: str
     seen: frozenset[int]
+
+
+class PubMed(FakeProvider):
+    """PubMed in this world: it has abstracts of the studies in `world.abstracts`, under the titles that they have now."""
+
+    def __init__(self, world: World) -> None:
+        known = {doi: text for doi, text in world.abstracts.items() if doi in world.records}
+        titled = {doi: world.records[doi]["title"][0] for doi in known}
+        records = {doi: pubmed(doi, titled[doi], abstract=(("RESULTS", text),)) for doi, text in known.items()}
+        super().__init__("pubmed", records, batch=50)
 
 
 @dataclass
@@ -204,7 +218,7 @@ class Copy:
     def sync(self) -> Outcome:
         checked = sources.check(strict_yaml.parse(SOURCES[self.sources][0], "sources.yaml"))
         with open_store(self.db, self.ledger) as store:
-            return sync(checked, store, self.world, self.book, now=self.clock)
+            return sync(checked, store, self.world, self.book, now=self.clock, providers=(PubMed(self.world),))
 
     def killed_sync(self, at: int) -> bool:
         """The program is killed at its request `at`; what was on disk then is what there is. False when it ended before."""

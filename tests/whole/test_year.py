@@ -95,6 +95,10 @@ class Year:
     def edit(self, doi: str) -> None:
         self.world.edit(doi)
 
+    def abstract(self, doi: str) -> None:
+        """PubMed has an abstract of the study from now on."""
+        self.world.abstracts[doi] = "We compared interpersonal psychotherapy with a waiting list."
+
     def notice(self, doi: str, kind: str, said_by: str) -> Notice:
         """`said_by`: the notice's own record, the study's record, or both."""
         if said_by == "record":
@@ -419,6 +423,7 @@ def july(year: Year) -> None:
     year.edit(study[0])
     year.decide(year.ann, study[25], "exclude")
     year.decide(year.bob, study[26], "include")
+    year.abstract(study[30])
     year.add("therapy")
 
 
