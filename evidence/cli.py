@@ -389,16 +389,15 @@ def explain(settings: Settings, doi_: str, as_json: bool) -> None:
     from evidence.linkage.identifiers import read_identifier
 
     named = read_identifier(doi_)
+    parsed = _parse_doi(doi_) if named is None else None
     with reading(settings.db) as conn:
-        if named is None:
-            parsed = _parse_doi(doi_)
-        else:
+        if named is not None:
             found = read_queries.works_with_identifier(conn, *named)
             if len(found) != 1:
                 many = f"{count_noun(len(found), 'work')} have it; name one by its DOI: {', '.join(found)}"
                 raise ConfigError(f"{doi_}: {many if found else f'no work in {settings.db} has this identifier'}")
             parsed = found[0]
-        work = read_queries.work_details(conn, read_queries.canonical_doi(conn, parsed))
+        work = read_queries.work_details(conn, read_queries.canonical_doi(conn, parsed)) if parsed else None
     if work is None:
         raise ConfigError(f"{doi_}: no such work in {settings.db}; `evidence export --verdict all` lists the works")
     click.echo(json.dumps(work, ensure_ascii=False) if as_json else explanation.work_explanation(work))

@@ -139,11 +139,14 @@ def test_an_explanation_names_the_other_record_of_a_pair_and_of_a_notice() -> No
         "notice_doi": "10.1/n",
         "evidence": "updated-by",
         "undone": 0,
+        "source": None,
+        "notice_id": None,
     }
     work: dict[str, Any] = {
         "doi": "10.1/b", "title": "A trial", "authors": None, "container": None, "issued": None, "url": None,
         "verdict": "include", "decided": "rule", "judged_on": "title", "why": "It says so.", "reasons": [], "gone": None,
-        "aliases": [], "same_as": None, "tags": [], "sources": [],
+        "aliases": [], "same_as": None, "tags": [], "sources": [], "identifiers": [], "asked": [],
+        "abstract_source": None, "abstract_at": None,
         "duplicates": [
             {"doi": a, "other": b, "verdict": "doubtful", "decided": "rule", "reason": "alike"}
             for a, b in (("10.1/a", "10.1/b"), ("10.1/b", "10.1/c"))
