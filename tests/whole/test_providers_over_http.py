@@ -42,7 +42,6 @@ KNOWN = (
     "notices",
     "registered_studies",
     "provider_records",
-    "changes",
 )
 """The tables of what is known of the works."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z?")
@@ -101,7 +100,7 @@ class Library:
                 conn.row_factory = sqlite3.Row
                 rows = [dict(row) for row in conn.execute(f"select * from {table}")]
             for row in rows:
-                for key in {"run", "changed_run"} & row.keys():
+                for key in {"run", "changed_run", "first_run", "last_run"} & row.keys():
                     del row[key]
             found[table] = sorted(_TIME.sub("TIME", json.dumps(row, sort_keys=True, default=repr)) for row in rows)
         return found
