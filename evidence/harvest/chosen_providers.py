@@ -75,11 +75,15 @@ def opened(
             stack.callback(made[-1].close)
         from evidence.providers.records_from_files import RetractionWatchRecords, read_files
 
+        unread: list[str] = []
         if chosen.retraction_watch:
-            made.append(RetractionWatchRecords(chosen.retraction_watch))
+            watch = RetractionWatchRecords(chosen.retraction_watch)
+            made.append(watch)
+            unread += watch.unread
         if chosen.files:
-            found, unread = read_files(chosen.files)
+            found, unread_records = read_files(chosen.files)
             made += found
-            for sentence in unread:
-                log.warning("%s", sentence)
+            unread += unread_records
+        for sentence in unread:
+            log.warning("%s", sentence)
         yield made

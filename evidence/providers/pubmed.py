@@ -1,7 +1,7 @@
 """PubMed: asks NCBI's E-utilities for works, by PMID where it is known, else by DOI.
 
 `efetch` gives two hundred records by PMID. It leaves out unknown PMIDs without a word, so a record that is missing is searched
-for by its DOI. `esearch` tells the PMIDs of fifty DOIs, but not which belongs to which: the records that are then fetched tell.
+for by its DOI. `esearch` tells the PMIDs of a hundred DOIs, but not which belongs to which: the records that are then fetched do.
 Only a search that found nothing, or whose records were all fetched, says "none". What a record says is read by
 `pubmed_records`.
 """
@@ -40,7 +40,7 @@ SERVICE: Final = Service(
 STEP: Final = 200
 """Works of one batch, and records of one `efetch`: more is to be asked for by other ways."""
 
-SEARCH: Final = 50
+SEARCH: Final = 100
 """DOIs of one `esearch`."""
 
 MOST: Final = 1000

@@ -20,7 +20,7 @@ from typing import Any, Final
 from evidence import doi as dois
 from evidence.data_model import ProviderName
 from evidence.errors import ConfigError, RecordError
-from evidence.providers.agreement import choose
+from evidence.providers.agreement import choose, why_not_about
 from evidence.providers.answers import Answer, Batch, Described, Wanted
 from evidence.providers.combine import describe
 from evidence.providers.pubmed_records import split
@@ -73,6 +73,8 @@ class RetractionWatchRecords:
 
     def __init__(self, path: Path) -> None:
         self._file = read_file(path)
+        self.unread = tuple(f"{path}, line {line}: {why}; this row is not read" for line, why in self._file.unread)
+        """A sentence for each row that cannot be read."""
         self.edition: str | None = f"the file {path.name}, digest {self._file.digest[:12]}"
 
     def ask(self, wanted: Sequence[Wanted]) -> Iterator[Batch]:
@@ -84,10 +86,24 @@ class RetractionWatchRecords:
         """There is nothing to close."""
 
     def _answer(self, wanted: Wanted) -> Answer:
-        entries = self._file.about(wanted.subject, (wanted.pmid,) if wanted.pmid else ())
-        if not entries:
-            return Answer(wanted.subject, "none")
-        return Answer(wanted.subject, "found", f"[{','.join(entry.record for entry in entries)}]")
+        pmids = (wanted.pmid,) if wanted.pmid else ()
+        refusals = [reason for _, reason in self._file.refused(wanted.subject, pmids)]
+        about = []
+        for entry in self._file.about(wanted.subject, pmids):
+            reason = why_not_about(wanted, entry.doi or wanted.subject, entry.title)
+            if reason is None:
+                about.append(entry.record)
+            else:
+                refusals.append(f"entry {entry.record_id}: {reason}")
+        if about:
+            return Answer(wanted.subject, "found", f"[{','.join(about)}]")
+        if (line := self._file.unread_about(wanted.subject, pmids)) is not None:
+            return Answer(
+                wanted.subject, "failed", problem=f"line {line} of the file names the work and cannot be read"
+            )
+        if refusals:
+            return Answer(wanted.subject, "refused", problem=refusals[0])
+        return Answer(wanted.subject, "none")
 
 
 def read_files(paths: Sequence[Path]) -> tuple[list[RecordsFromFiles | RetractionWatchRecords], list[str]]:
@@ -99,7 +115,9 @@ def read_files(paths: Sequence[Path]) -> tuple[list[RecordsFromFiles | Retractio
     for path in paths:
         body = _read(path)
         if b"RetractionNature" in body[:4000]:
-            found.append(RetractionWatchRecords(path))
+            watch = RetractionWatchRecords(path)
+            found.append(watch)
+            unread += watch.unread
             continue
         before = sum(map(len, by_provider.values())) + len(unread)
         for number, (provider, text) in enumerate(_records(body, path), start=1):

@@ -48,11 +48,12 @@ _ISO_DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[T\s].*)?", re.ASCII)
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A row of the file: `line` is where it begins (1-based), `doi` and `pmid` are those of the work that the notice is about,
-    None where it has none; `cells` are in the order of `columns`."""
+    None where it has none; `title` is the work's; `cells` are in the order of `columns`."""
 
     record_id: str
     doi: Doi | None
     pmid: str | None
+    title: str | None
     line: int
     columns: tuple[str, ...] = field(repr=False)
     cells: tuple[str, ...] = field(repr=False)
@@ -73,6 +74,7 @@ class RetractionWatchFile:
     entries: tuple[Entry, ...]
     digest: str
     unread: tuple[tuple[int, str], ...]
+    _unread_text: Mapping[int, str] = field(repr=False)
     _by_doi: Mapping[str, tuple[Entry, ...]] = field(repr=False)
     _by_pmid: Mapping[str, tuple[Entry, ...]] = field(repr=False)
 
@@ -90,6 +92,13 @@ class RetractionWatchFile:
             if entry.doi is not None and dois.caseless(entry.doi) != dois.caseless(doi)
         )
 
+    def unread_about(self, doi: str, pmids: Iterable[str] = ()) -> int | None:
+        """The line of a row that names this DOI or one of these PMIDs and cannot be read; None without one."""
+        names = [re.compile(rf"(?<!\w){re.escape(name)}(?!\w)") for name in (dois.caseless(doi), *pmids)]
+        return next(
+            (line for line, text in self._unread_text.items() if any(name.search(text) for name in names)), None
+        )
+
     def _with(self, pmids: Iterable[str]) -> Iterator[Entry]:
         for pmid in pmids:
             yield from self._by_pmid.get(pmid, ())
@@ -101,7 +110,7 @@ def read_file(path: Path) -> RetractionWatchFile:
     try:
         digest, encoding = _digest_and_encoding(path)
         with _open(path) as raw, io.TextIOWrapper(raw, encoding, errors="replace", newline="") as text:
-            entries, unread = _rows(text, path)
+            entries, unread, unread_text = _rows(text, path)
     except (EOFError, gzip.BadGzipFile) as error:
         raise ConfigError(f"{path}: the gzip file is cut off or damaged ({error}); get it again") from None
     except OSError as error:
@@ -119,6 +128,7 @@ def read_file(path: Path) -> RetractionWatchFile:
         tuple(entries),
         digest,
         tuple(unread),
+        unread_text,
         {doi: tuple(found) for doi, found in by_doi.items()},
         {pmid: tuple(found) for pmid, found in by_pmid.items()},
     )
@@ -212,8 +222,8 @@ def _digest_and_encoding(path: Path) -> tuple[str, str]:
     return digest.hexdigest(), encoding
 
 
-def _rows(text: IO[str], path: Path) -> tuple[list[Entry], list[tuple[int, str]]]:
-    """The rows of the file, and the lines that cannot be read."""
+def _rows(text: IO[str], path: Path) -> tuple[list[Entry], list[tuple[int, str]], dict[int, str]]:
+    """The rows of the file, the lines that cannot be read and why, and their text in small letters, as far as it is known."""
     reader = csv.reader(text)
     columns = _columns(reader, path)
     at = {_key(name): index for index, name in enumerate(columns) if name}
@@ -222,14 +232,17 @@ def _rows(text: IO[str], path: Path) -> tuple[list[Entry], list[tuple[int, str]]
     )
     entries: list[Entry] = []
     unread: list[tuple[int, str]] = []
+    unread_text: dict[int, str] = {}
     for line, row in _lines(reader, unread):
         if problem := _problem(row, len(columns), wanted[0], wanted[3]):
             unread.append((line, problem))
+            unread_text[line] = "\n".join(row).lower()
             continue
         cells = (*row[: len(columns)], *[""] * (len(columns) - len(row)))
         record_id, doi, pmid = (cells[index] for index in wanted[:3])
-        entries.append(Entry(record_id.strip(), _doi(doi), _pmid(pmid), line, columns, cells))
-    return entries, unread
+        title = " ".join(cells[at["title"]].split()) if "title" in at else ""
+        entries.append(Entry(record_id.strip(), _doi(doi), _pmid(pmid), title or None, line, columns, cells))
+    return entries, unread, unread_text
 
 
 def _columns(reader: Any, path: Path) -> tuple[str, ...]:

@@ -228,7 +228,7 @@ def test_a_doi_with_a_quotation_mark_cannot_be_searched_for(server: ProviderLoop
     assert "quotation mark" in str(found['10.5555/"e"'].problem)
 
 
-@pytest.mark.parametrize(("known", "requests"), [(True, 5), (False, 25)])
+@pytest.mark.parametrize(("known", "requests"), [(True, 5), (False, 15)])
 def test_a_thousand_works(server: ProviderLoopback, records: list[str], known: bool, requests: int) -> None:
     works = [wanted(f"10.5555/w{number}", str(number) if known else None) for number in range(1, 1001)]
     records[:] = [pubmed(one.subject, TITLE, str(number)) for number, one in enumerate(works, start=1)]

@@ -13,6 +13,8 @@ import pytest
 
 from evidence.data_model import Notice
 from evidence.errors import ConfigError, RecordError
+from evidence.providers.answers import Answer, Wanted
+from evidence.providers.records_from_files import RetractionWatchRecords
 from evidence.providers.retraction_watch import describe, read_file
 
 COLUMNS = [
@@ -250,3 +252,33 @@ def test_seventy_thousand_rows_are_read_in_seconds(tmp_path: Path) -> None:
     assert len(file.entries) == 70_000
     # Three seconds are the aim; a busy machine may take longer.
     assert time.perf_counter() - began < 10
+
+
+def answer(
+    path: Path, doi: str = "10.5555/study.1", title: str = "A trial of a treatment", pmid: str | None = None
+) -> Answer:
+    (batch,) = RetractionWatchRecords(path).ask([Wanted(doi, title, 2015, "journal-article", pmid)])
+    return batch.answers[0]
+
+
+def test_a_work_is_answered_about_by_its_doi_and_title(tmp_path: Path) -> None:
+    path = written(tmp_path, table({}, {"Record ID": "102", "OriginalPaperDOI": "unavailable"}))
+    assert answer(path).state == "found"
+    assert answer(path, "10.5555/none", pmid="7").state == "none"
+    by_pmid = answer(path, "10.5555/old", pmid="1234567")
+    assert json.loads(by_pmid.record or "")[0]["Record ID"] == "102"
+    other = answer(path, title="Sleep and shift work in nurses")
+    assert (other.state, other.problem) == (
+        "refused",
+        "entry 101: the record has another title (“A trial of a treatment”)",
+    )
+    wrong = answer(written(tmp_path, table({})), "10.5555/other", pmid="1234567")
+    assert (wrong.state, "is about 10.5555/study.1" in str(wrong.problem)) == ("refused", True)
+
+
+def test_a_row_that_cannot_be_read_is_no_proof_that_there_is_none(tmp_path: Path) -> None:
+    path = written(tmp_path, table({"OriginalPaperDOI": "10.5555/fine"}, {"RetractionNature": "?", "Record ID": "9"}))
+    found = answer(path, pmid="1234567")
+    assert (found.state, found.problem) == ("failed", "line 3 of the file names the work and cannot be read")
+    assert answer(path, "10.5555/study.12", title="Another trial").state == "none"
+    assert RetractionWatchRecords(path).unread == (f"{path}, line 3: has no RetractionNature; this row is not read",)
