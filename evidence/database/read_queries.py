@@ -418,6 +418,19 @@ def provider_states(conn: sqlite3.Connection) -> list[Row]:
     return list(dict_rows(conn, sql, {}))
 
 
+def other_provider_states(conn: sqlite3.Connection) -> list[Row]:
+    """What the providers were asked that are not asked about works but about studies (ClinicalTrials.gov) or foreign DOIs
+    (DataCite): counts as in `provider_states`, and `asked`, the number of subjects."""
+    sql = """
+        select provider, count(*) as asked, count(*) filter (where state = 'asked' and found) as found,
+            count(*) filter (where state = 'asked' and not found) as none,
+            count(*) filter (where state <> 'asked') as could_not_ask, min(failed_since) as failed_since,
+            max(iif(state <> 'asked', problem, null)) as problem, max(asked_at) as asked_at
+        from provider_answers where provider in ('clinicaltrials', 'datacite') group by provider order by provider
+    """
+    return list(dict_rows(conn, sql, {}))
+
+
 def works_with_identifier(conn: sqlite3.Connection, kind: str, identifier: str) -> list[Doi]:
     """The works that have this identifier (see `linkage.identifiers`), in order; of records of one work only the one that
     represents it."""

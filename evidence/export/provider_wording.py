@@ -31,7 +31,7 @@ _EVIDENCE: dict[str, str] = {
     "update-to": "from the notice’s record",
     "title": "from the title alone",
     "retraction-watch": "from Retraction Watch’s file",
-    "comments-corrections": "from the links of PubMed’s record",
+    "comments-corrections": "linked in a record of PubMed or Europe PMC",
     "publication-type": "from the publication type alone",
 }
 
@@ -97,8 +97,9 @@ def witnesses(answers: Iterable[Row], statements: Sequence[Row], notices: Sequen
         row = rows.get(witness)
         label = provider_label(witness) + ("’s file" if witness == "retraction-watch" else "")
         state = row["state"] if row else "not asked"
+        asked = "not asked: its record is from files" if witness == CROSSREF and row is None else _asked(row)
         said = _said_by(witness, statements, notices)
-        found.append({"label": label, "state": state, "asked": _asked(row), "says": said or _silence(row)})
+        found.append({"label": label, "state": state, "asked": asked, "says": said or _silence(row)})
     return found
 
 
