@@ -393,7 +393,7 @@ def abstract_sources(conn: sqlite3.Connection) -> list[Row]:
     abstract), `concerned` (how many included and unsure works) and `works` (of all works)."""
     sql = """
         select abstract_source as source, count(*) filter (where verdict in ('include', 'unsure')) as concerned, count(*) as works
-        from works group by 1 order by 1 is null, works desc, 1
+        from works group by abstract_source order by source is null, works desc, source
     """
     return list(dict_rows(conn, sql, {}))
 

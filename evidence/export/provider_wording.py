@@ -198,4 +198,4 @@ def _is_witness(witness: str, notice: Row, agreeing: Iterable[Row]) -> bool:
 
 
 def _stated_by(source: str | None) -> str:
-    return _STATED_BY.get(source, source) if source else PROVIDER_LABELS[CROSSREF]
+    return _STATED_BY.get(source, source.replace("-", " ")) if source else PROVIDER_LABELS[CROSSREF]
