@@ -8,6 +8,7 @@ import re
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -78,7 +79,7 @@ def providers() -> list[FakeProvider]:
     medline.refusing[DENIED] = "its title is “Bridges”"
     links = {"commentCorrection": [{"type": "Retraction in", "reference": "BMJ. 2020 May;1:2", "id": "30000002"}]}
     copy = {"url": "https://europepmc.org/articles/PMC1234567", "availabilityCode": "OA", "documentStyle": "html"}
-    free = {
+    free: dict[str, Any] = {
         "pmcid": "PMC1234567",
         "license": "cc by",
         "isOpenAccess": "Y",
@@ -107,10 +108,11 @@ def reviewed(tmp_path_factory: pytest.TempPathFactory, book: Taxonomy) -> Path:
     (folder / "sources.yaml").write_text(REVIEW, encoding="utf-8")
     config = sources.check(strict_yaml.parse(REVIEW, "sources.yaml"))
     crossref = FakeRecordSource([message(doi, title, 2012) for doi, title in TITLES.items()])
-    for day, asked in ((19, []), (20, providers())):
+    days: list[tuple[int, list[FakeProvider]]] = [(19, []), (20, providers())]
+    for day, asked in days:
         with open_store(folder / "evidence.db", folder / "decisions.db") as store:
-            moment = datetime(2026, 11, day, 6, tzinfo=UTC)
-            sync(config, store, crossref, book, now=lambda moment=moment: moment, providers=asked)
+            clock = partial(datetime, 2026, 11, day, 6, tzinfo=UTC)
+            sync(config, store, crossref, book, now=clock, providers=asked)
     return folder / "evidence.db"
 
 
