@@ -65,6 +65,23 @@ def europepmc(doi: str, title: str, pmid: str = "12345678", abstract: str | None
     return json.dumps(record | ({"abstractText": abstract} if abstract else {}))
 
 
+def retraction_watch(doi: str, title: str, number: str = "7", kind: str = "Retraction", day: str = "3/1/2019") -> str:
+    """The rows about a work in the file of Retraction Watch, as they are stored."""
+    row = {"Record ID": number, "Title": title, "OriginalPaperDOI": doi, "RetractionDOI": "unavailable"}
+    return json.dumps([row | {"RetractionNature": kind, "RetractionDate": f"{day} 0:00"}])
+
+
+def registered(number: str, title: str, outcomes: Sequence[str] = (), enrolment: int = 120) -> str:
+    """A completed study of ClinicalTrials.gov."""
+    protocol = {
+        "identificationModule": {"nctId": number, "officialTitle": title},
+        "statusModule": {"overallStatus": "COMPLETED", "startDateStruct": {"date": "2016-07"}},
+        "designModule": {"enrollmentInfo": {"count": enrolment}},
+        "outcomesModule": {"primaryOutcomes": [{"measure": one, "timeFrame": "12 weeks"} for one in outcomes]},
+    }
+    return json.dumps({"protocolSection": protocol})
+
+
 class FakeProvider:
     """A provider that answers from a dictionary (subject → record), `batch` subjects at a time.
 

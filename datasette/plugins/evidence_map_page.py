@@ -1,8 +1,8 @@
 """The evidence map: the two facets that the topic names, split by design, with filters; as a page, as SVG and as CSV.
 
 A cell counts the included works that have both tags, stated or likely, and links to the list of these works with the same
-filters. With `implied=1`, works for which a tag is only implied are counted beside them and drawn hollow. Empty cells are kept,
-because they show what has not been studied.
+filters. Cells with retracted works are marked. With `implied=1`, works for which a tag is only implied are counted beside them
+and drawn hollow. Empty cells are kept, because they show what has not been studied.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ async def as_csv(datasette: Any, request: Any) -> Response:
     chart = await map_data(datasette, await filters_of(datasette, request))
     out = io.StringIO()
     writer = csv.writer(out)
-    columns = ["works", "trials", "reviews", *(["implied"] if "implied" in chart["wanted"] else [])]
+    columns = ["works", "trials", "reviews", "retracted", *(["implied"] if "implied" in chart["wanted"] else [])]
     writer.writerow([*chart["axes"], *columns])
     for row in chart["rows"]:
         for cell in row["cells"]:
@@ -100,13 +100,14 @@ async def compute(datasette: Any, wanted: dict[str, str]) -> dict[str, Any]:
     topic = await site_topic.of_database(db)
     row_facet, column_facet = topic.map
     works = filtered_works(known, wanted)
-    found = cells(topic, known, works)
+    retracted = await bitset_counts.retracted(db)
+    found = cells(topic, known, works, retracted)
     totals = {facet: dict(known.by_tag(facet, works)) for facet in topic.map}
     everything, all_found, all_totals = works, found, totals
     if "implied" in wanted:
         tagged = known.tagged(STRENGTHS)
         everything = filtered_works(known, wanted, tagged)
-        all_found = cells(topic, known, everything, tagged)
+        all_found = cells(topic, known, everything, retracted, tagged)
         all_totals = {facet: dict(known.by_tag(facet, everything, STRENGTHS)) for facet in totals}
     values: dict[str, list[dict[str, Any]]] = {}
     for row in await db.execute(VALUES):
@@ -114,7 +115,7 @@ async def compute(datasette: Any, wanted: dict[str, str]) -> dict[str, Any]:
     by_value = {value["value"]: value for value in values.get(column_facet, [])}
     groups = topic.in_groups(column_facet, by_value)
     values[column_facet] = [by_value[value] for _, inside in groups for value in inside]
-    most = max((n for n, _, _ in all_found.values()), default=0)
+    most = max((n for n, *_ in all_found.values()), default=0)
 
     def counts(facet: str, value: str) -> dict[str, int]:
         n = totals[facet].get(value, 0)
@@ -154,6 +155,7 @@ async def compute(datasette: Any, wanted: dict[str, str]) -> dict[str, Any]:
         "most": most,
         "works": works.bit_count(),
         "implied": everything.bit_count() - works.bit_count(),
+        "retracted": any(marked for *_, marked in all_found.values()),
         "wanted": wanted,
         "query": urlencode(wanted),
         "choices": choices,
@@ -178,21 +180,22 @@ def filtered_works(known: bitset_counts.WorkSets, wanted: dict[str, str], tagged
 
 
 def cells(
-    topic: Topic, known: bitset_counts.WorkSets, works: int, tagged: Any = None
-) -> dict[tuple[str, str], tuple[int, int, int]]:
-    """(row, column) → the number of works that have both tags, and of these the trials and the reviews. `tagged` has the works of
-    each tag (None: stated or likely)."""
+    topic: Topic, known: bitset_counts.WorkSets, works: int, retracted: int, tagged: Any = None
+) -> dict[tuple[str, str], tuple[int, int, int, int]]:
+    """(row, column) → the number of works that have both tags, and of these the trials, the reviews and those in `retracted`.
+    `tagged` has the works of each tag (None: stated or likely)."""
     trials = known.either(topic.design, *topic.trials)
     reviews = known.either(topic.design, *topic.reviews) & ~trials
     rows, columns = (
         [(value, tagging & works) for (facet, value), tagging in (tagged or known.tags).items() if facet == wanted]
         for wanted in topic.map
     )
-    found = {}
+    found: dict[tuple[str, str], Any] = {}
     for row, in_row in rows:
         for column, in_column in columns:
             if both := in_row & in_column:
-                found[row, column] = (both.bit_count(), (both & trials).bit_count(), (both & reviews).bit_count())
+                parts = (both, both & trials, both & reviews, both & retracted)
+                found[row, column] = tuple(part.bit_count() for part in parts)
     return found
 
 
@@ -201,8 +204,8 @@ def cell(
 ) -> dict[str, Any]:
     """One cell: counts, the sides of its filled square and of the outline around it (0 to 1; area proportional to the count,
     without and with what is implied), and the address of its works."""
-    works, trials, reviews = found.get((row, column["value"]), (0, 0, 0))
-    together = all_found.get((row, column["value"]), (0, 0, 0))[0]
+    works, trials, reviews, _ = found.get((row, column["value"]), (0, 0, 0, 0))
+    together, _, _, retracted = all_found.get((row, column["value"]), (0, 0, 0, 0))
     pairs = zip(topic.map, (row, column["value"]), strict=True)
     tags = urlencode([("_tag", f"{facet}:{value}") for facet, value in pairs])
     return {
@@ -213,6 +216,7 @@ def cell(
         "reviews": reviews,
         "others": works - trials - reviews,
         "implied": together - works,
+        "retracted": retracted,
         "together": together,
         "side": round((works / most) ** 0.5, 3) if works else 0,
         "outline": round((together / most) ** 0.5, 3) if together > works else 0,

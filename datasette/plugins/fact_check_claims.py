@@ -18,6 +18,7 @@ from datasette import hookimpl
 
 from evidence.errors import ConfigError
 from evidence.harvest import sources
+from evidence.linkage.retraction_notices import RETRACTIONS
 from evidence.publish import bitset_counts, site_topic
 
 NAME = "evidence"
@@ -30,7 +31,7 @@ CITED = """
     where c.source = :source and c.retired is null
 """
 LATEST = """
-    select doi, title, authors, container, year from works where rowid in (select value from json_each(:works))
+    select doi, title, authors, container, year, notice from works where rowid in (select value from json_each(:works))
     order by year desc, doi limit 1
 """
 LABELS = "select facet, value, label from facets"
@@ -80,8 +81,8 @@ def load_articles(path: Path, modified: int) -> tuple[sources.Article, ...]:
 async def evidence_for(
     datasette: Any, claim: sources.Claim, cited: dict[int, Any], labels: dict[Any, str]
 ) -> dict[str, Any]:
-    """One claim for the template: the cited works, and counts of included works with its tags, by design and by year (after
-    the latest cited work). `cited` maps position → citation, `labels` (facet, value) → label."""
+    """One claim for the template: the cited works, and counts of included works with its tags, by design, by year (after the
+    latest cited work), and those that are retracted. `cited` maps position → citation, `labels` (facet, value) → label."""
     db = datasette.get_database(NAME)
     works = [cited[position] for position in claim.cites if position in cited]
     years = [work["year"] for work in works if work["year"] is not None]
@@ -99,6 +100,7 @@ async def evidence_for(
         return n, one if n == 1 else many, f"{datasette.urls.table(NAME, 'works')}?{urlencode([*pairs, *more])}"
 
     trials = about & known.either(topic.design, *topic.trials)
+    retracted = (about & await bitset_counts.retracted(db)).bit_count()
     later = f"published after {since}"
 
     return {
@@ -119,6 +121,11 @@ async def evidence_for(
             *(
                 number(reviews.bit_count(), "review", "reviews", ("_tag", tag))
                 for tag in filter(None, [topic.review_filter])
+            ),
+            *(
+                [number(retracted, "retracted", "retracted", ("notice__in", ",".join(RETRACTIONS)))]
+                if retracted
+                else []
             ),
             *([number(newer, later, later, ("year__gt", str(since)))] if since else []),
         ],

@@ -1,4 +1,5 @@
-"""The method page, `/method`: the searches, what they cannot find, the accuracy of the rules, and all tag definitions.
+"""The method page, `/method`: the searches, what they cannot find, what other providers were asked, the accuracy of the rules,
+and all tag definitions.
 
 Every number comes from the tables or from the shipped accuracy measurements; this file estimates nothing.
 """
@@ -6,13 +7,17 @@ Every number comes from the tables or from the shipped accuracy measurements; th
 from __future__ import annotations
 
 import json
+import sqlite3
 from typing import Any
 
 from datasette import hookimpl
 from datasette.utils.asgi import Response
 
+from evidence.database import read_queries
 from evidence.evaluation import published_accuracy
-from evidence.export import prisma_report
+from evidence.export import prisma_report, provider_wording
+from evidence.export.wording import abstract_source_label, count_noun
+from evidence.providers.answers import ABOUT_WORKS
 from evidence.publish import bitset_counts, site_topic
 from evidence.publish.query_cache import CACHE
 from evidence.rules import taxonomy
@@ -28,6 +33,12 @@ SEARCHES = """
 DEPTHS = "select * from searches_read order by source"
 TAXONOMY = "select facet, value, label, meaning from facets order by facet, position, value"
 TEXTS = "select judged_on, verdict, count(*) as n from works group by judged_on, verdict order by judged_on, verdict"
+
+SUBJECTS = {
+    "clinicaltrials": ("registration number", ""),
+    "datacite": ("DOI", " that another agency than Crossref registered"),
+}
+"""What the providers are asked about that are not asked about works."""
 
 
 @hookimpl
@@ -59,11 +70,13 @@ async def describe(db: Any) -> dict[str, Any]:
     texts: dict[str, dict[str, int]] = {}
     for text, verdict, n in await db.execute(TEXTS):
         texts.setdefault(text, {})[verdict] = n
+    providers = await db.execute_fn(asked_providers)
     topic = await site_topic.of_database(db)
     files = site_topic.with_files(topic)
     figures = published_accuracy.read_table(files.accuracy_path) if files else ()
     return {
         "searches": searches,
+        **providers,
         "facets": topic.in_order(facets),
         "texts": texts,
         "figures": [figure for figure in figures if figure.question not in facets or not figure.value],
@@ -72,4 +85,36 @@ async def describe(db: Any) -> dict[str, Any]:
         "measured_with_these_rules": bool(
             files and {figure.rules for figure in figures} == {taxonomy.load(files).digest}
         ),
+    }
+
+
+def asked_providers(conn: sqlite3.Connection) -> dict[str, Any]:
+    """What each provider was asked about the included and unsure works (those never asked too), what the others were asked, and
+    where abstracts are from."""
+    counts = read_queries.verdict_counts(conn)
+    concerned = counts.get("include", 0) + counts.get("unsure", 0)
+    asked = {row["provider"]: row for row in read_queries.provider_states(conn)}
+    never = {"found": 0, "none": 0, "refused": 0, "could_not_ask": 0, "not_asked": concerned, "asked_at": None}
+    # The facts that come with the program are named only where they were used.
+    names = list(dict.fromkeys((*(name for name in ABOUT_WORKS if name != "bundled"), *asked)))
+    return {
+        "concerned": concerned,
+        "providers": [
+            {"label": provider_wording.provider_label(name), "failed_since": None, "problem": None}
+            | asked.get(name, never)
+            for name in names
+        ],
+        "other_providers": [
+            {
+                **row,
+                "label": provider_wording.provider_label(row["provider"]),
+                "subjects": count_noun(row["asked"], SUBJECTS[row["provider"]][0]) + SUBJECTS[row["provider"]][1],
+            }
+            for row in read_queries.other_provider_states(conn)
+        ],
+        "abstracts": [
+            {**row, "label": abstract_source_label(row["source"]) if row["source"] else "none"}
+            for row in read_queries.abstract_sources(conn)
+        ],
+        "all_works": sum(counts.values()),
     }

@@ -1,12 +1,15 @@
-"""Makes every text in a search box a valid full-text search (FTS5). An empty search lists everything.
+"""Makes every text in a search box a valid full-text search (FTS5). An empty search lists everything. A DOI, PMID, PMCID,
+OpenAlex identifier or registration number leads to the work that has it; to the list of these works, if they are several.
 
 Datasette quotes each word for FTS5. Blanks or a single quotation mark leave nothing to search for, and a null character or a
 line break splits a quotation; each would be a syntax error. In raw mode (`?_searchmode=raw`, for `or` and `near`), an expression
-that FTS5 rejects is searched word by word. Only the query string of the address is changed, before Datasette reads it.
+that FTS5 rejects is searched word by word. Only the query string of the address is changed, before Datasette reads it. An
+identifier that no work has is searched for as words.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 from collections.abc import Awaitable, Callable
@@ -15,27 +18,68 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from datasette import hookimpl
+from datasette.utils import tilde_encode
+from datasette.utils.asgi import Response
+
+from evidence import doi as dois
+from evidence.database import read_queries
+from evidence.linkage.identifiers import read_identifier
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
 SEARCH_QUERY = re.compile(r"/evidence/search(\.\w+)?$")
 """The ready-made query whose parameter `q` is a search."""
 
+SEARCH_PAGE = re.compile(r"/evidence/(?P<page>works|search)(?P<form>\.\w+)?$")
+"""The pages of the search boxes: the list of works, and the ready-made query."""
+
 EMPTY = re.compile(r'[\s"]*')
+NAME = "evidence"
+BARE_PMID = re.compile(r"[1-9][0-9]{4,7}")
+"""Digits alone that may be a PMID. Shorter ones are rather a year or a page; PMIDs of works of this field are longer."""
 INDEX_LIKE_OURS = "create virtual table works using fts5 (title, abstract, authors, container)"
 
 
 @hookimpl
-def asgi_wrapper() -> Callable[[App], App]:
+def asgi_wrapper(datasette: Any) -> Callable[[App], App]:
     def wrap(app: App) -> App:
         async def wrapped(scope: Any, receive: Any, send: Any) -> None:
             if scope["type"] == "http" and (query := scope["query_string"]):
+                if address := await address_of_identified(datasette, scope["path"], query):
+                    await Response.redirect(address).asgi_send(send)
+                    return
                 scope = {**scope, "query_string": valid_search(scope["path"], query)}
             await app(scope, receive, send)
 
         return wrapped
 
     return wrap
+
+
+async def address_of_identified(datasette: Any, path: str, query: bytes) -> str | None:
+    """Where a search for an identifier leads: the page of its work, or the list of its works; None for other searches and for
+    data (`.json`, `.csv`)."""
+    found = SEARCH_PAGE.search(path)
+    if not found or found["form"] or NAME not in datasette.databases:
+        return None
+    wanted = "q" if found["page"] == "search" else "_search"
+    text = next((text for key, text in parse_qsl(query.decode("latin-1")) if key == wanted), "").strip()
+    if not any(character.isdigit() for character in text):
+        return None
+    works = await datasette.get_database(NAME).execute_fn(lambda conn: works_named(conn, text))
+    table = datasette.urls.table(NAME, "works")
+    if len(works) > 1:
+        return f"{table}?{urlencode({'doi__in': json.dumps(works)})}"
+    return f"{table}/{tilde_encode(works[0])}" if works else None
+
+
+def works_named(conn: sqlite3.Connection, text: str) -> list[str]:
+    """The works that a text is an identifier of, none if it is none."""
+    if doi := dois.parse(text):
+        here = read_queries.canonical_doi(conn, doi)
+        return [here] if read_queries.known_dois(conn, [here]) else []
+    named = read_identifier(text, bare_pmid=bool(BARE_PMID.fullmatch(text)))
+    return [str(doi) for doi in read_queries.works_with_identifier(conn, *named)] if named else []
 
 
 def valid_search(path: str, query: bytes) -> bytes:

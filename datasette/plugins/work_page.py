@@ -18,7 +18,11 @@ from datasette.utils.asgi import NotFound, Response
 
 from evidence import doi as dois
 from evidence import page_ranges
-from evidence.data_model import Strength
+from evidence.data_model import PROVIDER_LABELS, Strength
+from evidence.database import read_queries
+from evidence.export import provider_wording
+from evidence.export.wording import in_words
+from evidence.linkage.identifiers import identifier_url
 from evidence.publish import site_metadata, site_topic
 
 NAME = "evidence"
@@ -33,7 +37,7 @@ REASONS = """
     order by facet, value, field, start, stop, rule
 """
 NOTICES = """
-    select n.kind, n.notice_doi, n.issued, n.source, n.evidence, n.stands_on, n.relation, n.undone, w.doi as known
+    select n.kind, n.notice_doi, n.notice_id, n.issued, n.source, n.evidence, n.stands_on, n.relation, n.undone, w.doi as known
     from notices n left join works w on w.doi = n.stands_on
     where n.doi = :doi order by n.undone, n.issued, n.kind, n.notice_doi
 """
@@ -55,24 +59,38 @@ RELATIONS = """
     where r.doi = :doi order by r.kind, r.other
 """
 SAME_STUDY = """
-    select w.doi, w.title, w.authors, w.year, w.verdict, group_concat(a.number, ', ') as numbers
+    select w.doi, w.title, w.authors, w.year, w.verdict, w.notice, group_concat(a.number, ', ') as numbers
     from registrations a join registrations b on b.number = a.number and b.doi <> a.doi join works w on w.doi = b.doi
     where a.doi = :doi and w.verdict <> 'duplicate'
     group by w.doi order by w.verdict <> 'include', w.year, w.doi limit 200
 """
-REGISTRATIONS = "select number from registrations where doi = :doi order by number"
+IDENTIFIERS = """
+    select kind, identifier, json_group_array(source) as sources from
+        (select * from identifiers where doi = :doi order by source)
+    group by kind, identifier order by instr('pmid pmcid openalex registration', kind), identifier
+"""
+PROVIDER_FACTS = """
+    select kind, fact, max(major) as major, json_group_array(source) as sources from
+        (select * from facts where doi = :doi order by source)
+    group by kind, fact order by kind, major desc, fact
+"""
+REGISTERED_STUDIES = """
+    select s.number, s.title, s.status, s.enrolment, s.started, s.completed, s.primary_outcomes, s.source
+    from registered_studies s
+    where s.number in (select identifier from identifiers where doi = :doi and kind = 'registration') order by s.number
+"""
 INCLUDED_LINKS = "select included, included_title, link from linked_to_included where doi = :doi"
 RECORDS = """
-    select w.doi, w.title, w.container, w.year, d.verdict, d.decided, d.reason
+    select w.doi, w.title, w.container, w.year, w.notice, d.verdict, d.decided, d.reason
     from duplicates d join works w on w.doi = case when d.doi = :doi then d.other else d.doi end
     where :doi in (d.doi, d.other) order by d.verdict = 'apart', d.verdict, w.doi
 """
 CITES = """
-    select w.doi, w.title, w.authors, w.year, w.verdict from cites c join works w on w.doi = c.cited
+    select w.doi, w.title, w.authors, w.year, w.verdict, w.notice from cites c join works w on w.doi = c.cited
     where c.doi = :doi order by w.verdict <> 'include', w.year desc, w.doi limit 200
 """
 CITED_BY = """
-    select w.doi, w.title, w.authors, w.year, w.verdict from cites c join works w on w.doi = c.doi
+    select w.doi, w.title, w.authors, w.year, w.verdict, w.notice from cites c join works w on w.doi = c.doi
     where c.cited = :doi order by w.verdict <> 'include', w.year desc, w.doi limit 200
 """
 CITED_OUTSIDE = """
@@ -185,6 +203,18 @@ async def page_data(datasette: Any, row: Any) -> dict[str, Any]:
     async def rows(sql: str) -> list[dict[str, Any]]:
         return [dict(found) for found in await db.execute(sql, params)]
 
+    def asked(conn: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]], dict[str, Any] | None]:
+        return (
+            read_queries.provider_answers(conn, row["doi"]),
+            read_queries.notice_statements(conn, row["doi"]),
+            read_queries.crossref_answer(conn, row["doi"]),
+        )
+
+    answers, statements, crossref = await db.execute_fn(asked)
+    all_answers = [*filter(None, [crossref]), *answers]
+    notices = await rows(NOTICES)
+    history = await rows(HISTORY)
+    identifiers = [identifier(found) for found in await rows(IDENTIFIERS)]
     reasons = await rows(REASONS)
     tags = await rows(TAGS)
     facets: dict[str, list[dict[str, Any]]] = {}
@@ -193,24 +223,113 @@ async def page_data(datasette: Any, row: Any) -> dict[str, Any]:
         facets.setdefault(tag["facet"], []).append({**tag, "reasons": by_field(its_reasons)})
     return {
         "title": highlighted(row["title"], [reason for reason in reasons if reason["field"] == "title"]),
-        "abstract": highlighted(row["abstract"], [reason for reason in reasons if reason["field"] == "abstract"]),
+        "abstract": paragraphs(
+            highlighted(row["abstract"], [reason for reason in reasons if reason["field"] == "abstract"])
+        ),
+        "abstract_line": abstract_line(row, history),
+        "no_abstract": provider_wording.no_abstract(answers),
         "facets": (await site_topic.of_database(db)).in_order(facets),
         "verdict_reasons": by_field([reason for reason in reasons if reason["facet"] == "verdict"]),
         "publication": publication_facts(row, await rows(PEOPLE), await rows(FUNDERS), await rows(LICENCES)),
-        "notices": await rows(NOTICES),
+        "notices": [
+            {
+                **notice,
+                **provider_wording.notice_witnesses(notice, statements, all_answers),
+                "ids": notice_links(notice),
+            }
+            for notice in notices
+        ],
+        "witnesses": provider_wording.witnesses(all_answers, statements, notices),
+        "identifiers": identifiers,
+        "provider_facts": provider_facts(await rows(PROVIDER_FACTS)),
+        "registered_studies": [registered_study(found) for found in await rows(REGISTERED_STUDIES)],
         "sources": await rows(SOURCES),
         "cited_in": await rows(CITED_IN),
         "relations": await rows(RELATIONS),
-        "registrations": [found["number"] for found in await rows(REGISTRATIONS)],
+        "registrations": [found for found in identifiers if found["kind"] == "registration"],
         "same_study": await rows(SAME_STUDY),
         "records": await rows(RECORDS),
         "cites": await rows(CITES),
         "cited_by": await rows(CITED_BY),
         "cites_elsewhere": (await db.execute(CITED_OUTSIDE, params)).single_value(),
         "aliases": await rows(ALIASES),
-        "history": await rows(HISTORY),
+        "history": history,
         "decisions": await rows(DECISIONS),
     }
+
+
+IDENTIFIER_LABELS = {"pmid": "PMID", "pmcid": "PMCID", "openalex": "OpenAlex", "registration": "Registration"}
+SOURCE_LABELS = PROVIDER_LABELS | {"text": "read in title or abstract"}
+FACT_LABELS = {
+    "publication-type": "Publication types",
+    "funder": "Funders",
+    "country": "Countries",
+    "licence": "Licence",
+    "open-access": "Free copy",
+    "mesh": "MeSH headings",
+}
+
+
+def identifier(row: dict[str, Any]) -> dict[str, Any]:
+    """An identifier with its label, its page (or None) and who states it."""
+    return {
+        "kind": row["kind"],
+        "label": IDENTIFIER_LABELS[row["kind"]],
+        "text": row["identifier"],
+        "address": identifier_url(row["kind"], row["identifier"]),
+        "source": sources_in_words(row["sources"]),
+    }
+
+
+def provider_facts(rows: Iterable[dict[str, Any]]) -> list[tuple[str, str, list[dict[str, Any]]]]:
+    """The facts that providers state, in the order of `FACT_LABELS`: kind, label and the facts, each with its text, who states
+    it, a link if it is a web address, and whether it is a main topic."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        address = row["fact"] if is_web(row["fact"]) else None
+        found.setdefault(row["kind"], []).append(
+            {"text": row["fact"], "address": address, "major": row["major"], "source": sources_in_words(row["sources"])}
+        )
+    return [(kind, label, found[kind]) for kind, label in FACT_LABELS.items() if kind in found]
+
+
+def registered_study(row: dict[str, Any]) -> dict[str, Any]:
+    """What a registry says about the study, with its page there."""
+    outcomes = json.loads(row["primary_outcomes"])
+    source = SOURCE_LABELS.get(row["source"], row["source"])
+    address = identifier_url("registration", row["number"])
+    return {**row, "primary_outcomes": outcomes, "source": source, "address": address}
+
+
+def sources_in_words(sources: str) -> str:
+    """Who states something, from a JSON list of sources: `PubMed and Europe PMC`."""
+    return in_words(list(dict.fromkeys(SOURCE_LABELS.get(source, source) for source in json.loads(sources))))
+
+
+def notice_links(notice: dict[str, Any]) -> list[tuple[str, str | None]]:
+    """The notice's identifiers beside its DOI, each with its page or None: `PMID 123`, `Retraction Watch’s record 7`."""
+    found: list[tuple[str, str | None]] = []
+    for stated in filter(None, (notice["notice_id"] or "").split("; ")):
+        name, _, number = stated.partition(":")
+        if name == "RW":
+            found.append((f"Retraction Watch’s record {number}", None))
+        else:
+            found.append((f"{name} {number}", identifier_url("pmid", number) if name == "PMID" else None))
+    return found
+
+
+def abstract_line(row: Any, history: Sequence[dict[str, Any]]) -> str | None:
+    """Whose abstract is shown, and of which day; None without one. The publisher's is of the day of the record."""
+    source = row["abstract_source"] or "publisher"
+    if not row["abstract"]:
+        return None
+    day = row["abstract_at"] or next((version["started"] for version in history if not version["last_run"]), None)
+    return provider_wording.abstract_line(source, day)
+
+
+def is_web(text: str) -> bool:
+    """Whether a text is a web address."""
+    return text.lower().startswith(("https://", "http://"))
 
 
 ROLES = {"editor": "Editors", "translator": "Translators", "chair": "Chairs"}
@@ -259,8 +378,7 @@ def licence_text(licence: dict[str, Any]) -> tuple[str, str | None]:
     version, starts = VERSIONS.get(licence["version"] or ""), licence["starts"]
     limits = ", ".join(filter(None, (version, starts and f"from {starts}")))
     url = licence["url"]
-    is_web = url.lower().startswith(("https://", "http://"))
-    return f"{url}{f' ({limits})' if limits else ''}", url if is_web else None
+    return f"{url}{f' ({limits})' if limits else ''}", url if is_web(url) else None
 
 
 def by_field(reasons: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -323,6 +441,16 @@ def highlighted(text: str | None, reasons: Sequence[dict[str, Any]]) -> list[tup
                         if r["start"] <= start and stop <= r["stop"]})  # fmt: skip
         pieces.append((text[start:stop], names))
     return pieces
+
+
+def paragraphs(pieces: Iterable[tuple[str, list[str]]]) -> list[list[tuple[str, list[str]]]]:
+    """The pieces of `highlighted` in paragraphs, divided at line breaks. A labelled section is one, with its label."""
+    found: list[list[tuple[str, list[str]]]] = [[]]
+    for text, names in pieces:
+        first, *rest = text.split("\n")
+        found[-1] += [(first, names)] if first else []
+        found += [[(line, names)] if line else [] for line in rest]
+    return [paragraph for paragraph in found if paragraph]
 
 
 async def tags_for_list(

@@ -344,6 +344,60 @@ def foreign_dois_to_ask_about(conn: sqlite3.Connection, provider: str, now: str,
     return [doi for (doi,) in conn.execute(sql, {"provider": provider, "now": now, "stale": stale})]
 
 
+def provider_answers(conn: sqlite3.Connection, doi: Doi) -> list[Row]:
+    """What each provider was asked about a work: the rows of `provider_answers`, in order. Those who were not asked have none."""
+    return list(dict_rows(conn, "select * from provider_answers where subject = :doi order by provider", {"doi": doi}))
+
+
+def crossref_answer(conn: sqlite3.Connection, doi: Doi) -> Row | None:
+    """When Crossref was last asked about a work, as a row like those of `provider_answers`; None if it was never asked (the
+    record is from files). Every sync checks all known works, unless it stops there, which the source of known works then says."""
+    sql = """
+        with ended as (select run, started from runs where door = 'crossref' and outcome in ('complete', 'partial')),
+        known as (
+            select trouble, (select max(run) from runs where door = 'crossref' and outcome = 'complete') as complete
+            from (select max(trouble) as trouble from sources where kind = 'refresh')
+        ), checked as (
+            select max(started) as at from (
+                select max(started) as started from ended, known where trouble is null or run <= complete
+                union all
+                select r.started from snapshots s join runs r on r.run = s.first_run and r.door = 'crossref'
+                where s.doi = :doi and s.last_run is null)
+        ), failed as (
+            select min(started) as since, trouble from ended, known
+            where trouble is not null and run > coalesce(complete, 0) and started > coalesce((select at from checked), '')
+        )
+        select 'crossref' as provider, iif(failed.since is null, 'asked', 'could not ask') as state,
+            iif(at is null, null, not exists (select 1 from works where doi = :doi and gone is not null)) as found,
+            iif(failed.since is null, null, failed.trouble) as problem, at as asked_at, failed.since as failed_since,
+            null as next_try
+        from checked, failed where at is not null or failed.since is not null
+    """
+    return next(iter(dict_rows(conn, sql, {"doi": doi})), None)
+
+
+def notice_statements(conn: sqlite3.Connection, doi: Doi) -> list[Row]:
+    """What single records state of notices on a work, under any of its DOIs: rows of `updates`. Its `notices` are made of
+    them."""
+    sql = """
+        select u.* from updates u where u.doi in (
+            select :doi union select alias from aliases where doi = :doi and last_run is null
+            union select stands_on from notices where doi = :doi)
+        order by u.issued, u.kind, u.evidence, u.source, u.said_by
+    """
+    return list(dict_rows(conn, sql, {"doi": doi}))
+
+
+def abstract_sources(conn: sqlite3.Connection) -> list[Row]:
+    """Where abstracts are from, a row for each source, the most first: `source` (as in `works.abstract_source`; None: no
+    abstract), `concerned` (how many included and unsure works) and `works` (of all works)."""
+    sql = """
+        select abstract_source as source, count(*) filter (where verdict in ('include', 'unsure')) as concerned, count(*) as works
+        from works group by abstract_source order by source is null, works desc, source
+    """
+    return list(dict_rows(conn, sql, {}))
+
+
 def provider_states(conn: sqlite3.Connection) -> list[Row]:
     """What each provider was asked about the included and unsure works, a row for each provider that was ever asked about works:
     `found`, `none` and `refused` (the last answer about the work), `could_not_ask` and since when (`failed_since`, with one
@@ -360,6 +414,19 @@ def provider_states(conn: sqlite3.Connection) -> list[Row]:
             min(failed_since) as failed_since, max(iif(failed, problem, null)) as problem,
             (select count(*) from concerned) - count(*) as not_asked, max(asked_at) as asked_at
         from answered group by provider order by provider
+    """
+    return list(dict_rows(conn, sql, {}))
+
+
+def other_provider_states(conn: sqlite3.Connection) -> list[Row]:
+    """What the providers were asked that are not asked about works but about studies (ClinicalTrials.gov) or foreign DOIs
+    (DataCite): counts as in `provider_states`, and `asked`, the number of subjects."""
+    sql = """
+        select provider, count(*) as asked, count(*) filter (where state = 'asked' and found) as found,
+            count(*) filter (where state = 'asked' and not found) as none,
+            count(*) filter (where state <> 'asked') as could_not_ask, min(failed_since) as failed_since,
+            max(iif(state <> 'asked', problem, null)) as problem, max(asked_at) as asked_at
+        from provider_answers where provider in ('clinicaltrials', 'datacite') group by provider order by provider
     """
     return list(dict_rows(conn, sql, {}))
 
@@ -478,9 +545,7 @@ def work_details(conn: sqlite3.Connection, doi: Doi) -> Row | None:
             {"doi": doi},
         )
     )
-    found["asked"] = list(
-        dict_rows(conn, "select * from provider_answers where subject = :doi order by provider", {"doi": doi})
-    )
+    found["asked"] = provider_answers(conn, doi)
     found["versions"] = list(dict_rows(conn, "select * from history where doi = :doi order by version", {"doi": doi}))
     return found
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from evidence import doi
-from evidence.data_model import PROVIDER_LABELS
 from evidence.export.changes_report import RELATIONS
+from evidence.export.provider_wording import answer_sentence
 from evidence.export.wording import abstract_source_label, decided_by, screened_on
 
 _KINDS = {"pmid": "PMID ", "openalex": "OpenAlex "}
@@ -58,21 +57,6 @@ def work_explanation(work: dict[str, Any]) -> str:
         for s in work["sources"]
     ]
     return "\n".join(lines)
-
-
-def answer_sentence(row: Mapping[str, Any]) -> str:
-    """What a provider was asked about a work: a row of `provider_answers` as a sentence. A work without a row was not asked
-    about."""
-    label = PROVIDER_LABELS.get(row["provider"], row["provider"])
-    label = label[:1].upper() + label[1:]
-    if row["state"] != "asked":
-        before = f"; last answer {row['asked_at'][:10]}" if row["asked_at"] else ""
-        why = f": {row['problem'].rstrip('.')}" if row["problem"] else ""
-        return f"{label} could not be asked since {row['failed_since'][:10]}{why}{before}."
-    what = "has a record" if row["found"] else "has no record"
-    if row["problem"]:
-        what = f"answered with another work, which was refused ({row['problem'].rstrip('.')})"
-    return f"{label} {what} (asked {row['asked_at'][:10]})."
 
 
 def _source_line(work: dict[str, Any]) -> str:

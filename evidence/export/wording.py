@@ -16,6 +16,10 @@ _VERDICTS = {
     "duplicate": "duplicate record",
 }
 
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
+
 
 def count_noun(count: int, noun: str) -> str:
     """`1 work`, `2 works`, `1,200 works`: a regular noun in the singular or plural."""
@@ -31,6 +35,17 @@ def first_few(names: Sequence[str]) -> str:
     """`a; b; c`, or of a long list the first names and the number of the others: `a; b; c; d; e and 2 more`."""
     more = len(names) - MOST_NAMED
     return "; ".join(names[:MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def in_words(names: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+
+
+def day_in_words(iso: str) -> str:
+    """The day of an ISO time or date: `20 November 2026`."""
+    year, month, day = iso[:10].split("-")
+    return f"{int(day)} {_MONTHS[int(month) - 1]} {year}"
 
 
 def decided_by(decided: str) -> str:

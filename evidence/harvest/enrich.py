@@ -21,7 +21,7 @@ from evidence.errors import RecordError
 from evidence.harvest import rejudge
 from evidence.harvest.progress import Progress
 from evidence.harvest.run_outcome import Outcome
-from evidence.providers.answers import Provider, Wanted
+from evidence.providers.answers import ABOUT_WORKS, Provider, Wanted
 from evidence.providers.combine import describe
 from evidence.rules.taxonomy import Taxonomy
 
@@ -34,10 +34,6 @@ RECHECK_DAYS: Mapping[ProviderName, int] = {
 }
 """Days after which a work is asked about again. The two that report retractions cost one request or less for a hundred works, so
 a weekly sync asks them each time; OpenAlex costs one request a work."""
-
-ABOUT_WORKS: tuple[ProviderName, ...] = ("europepmc", "pubmed", "openalex", "retraction-watch", "bundled")
-"""The providers that are asked about works, in this order: Europe PMC tells the PubMed identifiers. The others are asked about
-registration numbers and foreign DOIs, once the works have been judged with what these brought."""
 
 _NEVER_STALE = ""
 _ALWAYS_STALE = "9999"

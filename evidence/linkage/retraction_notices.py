@@ -37,8 +37,8 @@ GRAVITY = (
 """Kinds of notices that are shown with a warning, gravest first; `works.notice` holds the gravest. Others are only listed."""
 
 REINSTATEMENT = "reinstatement"
-_UNDONE = frozenset({"retraction", "partial-retraction", "withdrawal", "removal", "expression-of-concern"})
-"""Kinds that a later reinstatement undoes."""
+GRAVE = frozenset({"retraction", "partial-retraction", "withdrawal", "removal", "expression-of-concern"})
+"""Kinds that warn of the work itself. A later reinstatement undoes them."""
 VERSIONS = frozenset({"new-version", "new-edition", "version-of-record", "preprint"})
 """Kinds of updates that are studies themselves: a new version of another record is not a notice."""
 _NEVER_NOTICES = frozenset(
@@ -66,10 +66,9 @@ _STRENGTH: tuple[Evidence, ...] = (
 )
 _OF_PROVIDERS = frozenset(("retraction-watch", "comments-corrections", "publication-type"))
 """Evidence in records of other providers than Crossref. They often name the notice by a number of their own, or not at all."""
-_SAME_ACT = (
-    frozenset(("correction", "corrigendum", "erratum")),
-    frozenset(("retraction", "partial-retraction", "withdrawal", "removal")),
-)
+RETRACTIONS = ("retraction", "partial-retraction", "withdrawal", "removal")
+"""Kinds by which a work, or a part of it, is taken back."""
+_SAME_ACT = (frozenset(("correction", "corrigendum", "erratum")), frozenset(RETRACTIONS))
 """Kinds that different providers give one notice."""
 _NEARNESS: tuple[Relation, ...] = ("own", "record", "article", "preprint")
 _SLACK = timedelta(days=183)
@@ -218,6 +217,11 @@ def title_notice(title: str | None, *, certain: bool = False) -> str | None:
     return next((kind for kind, head in heads if head.search(title or "")), None)
 
 
+def same_act(kind: str) -> frozenset[str]:
+    """The kinds that providers give to one notice, of which this is one."""
+    return next((kinds for kinds in _SAME_ACT if kind in kinds), frozenset((kind,)))
+
+
 def notice_of(
     record: Facts, statements: Sequence[Statement], group: RecordGroup | None = None
 ) -> tuple[tuple[str, str], ...]:
@@ -252,7 +256,7 @@ def _is_notice(record: Facts, others: Sequence[Statement], statements: Sequence[
         return True
     updated = {s.kind for s in statements if s.doi == record.doi and s.evidence != "title"} - VERSIONS
     if title_notice(record.title):  # the title is rather a notice's, and corrections are corrected too
-        updated &= _UNDONE
+        updated &= GRAVE
     elif not titled and record.kind in _NEVER_NOTICES:
         return False
     if updated:
@@ -410,7 +414,7 @@ def _same_notice(
 ) -> tuple[str, str, str]:
     """The key in `stated` of the notice that a provider states: one of the same DOI or, where the provider names none, one of its
     kind that is known from elsewhere; else a new key."""
-    alike = next((kinds for kinds in _SAME_ACT if kind in kinds), frozenset((kind,)))
+    alike = same_act(kind)
     of_work = sorted(key for key in stated if key[0] == doi and key[1] in alike)
     named = [key for key in of_work if key[2] == notice != doi]
     if named:
@@ -458,7 +462,7 @@ def _reinstated(rows: list[ShownNotice]) -> list[ShownNotice]:
             since[row.doi] = max(since.get(row.doi, ""), row.issued or "")
     return [
         replace(row, undone=True)
-        if row.kind in _UNDONE and row.doi in since and not _after(row.issued or "", since[row.doi])
+        if row.kind in GRAVE and row.doi in since and not _after(row.issued or "", since[row.doi])
         else row
         for row in rows
     ]

@@ -8,6 +8,7 @@ decides which works are in a list. This module shows no page and judges nothing.
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 from array import array
@@ -19,6 +20,7 @@ from datasette.database import QueryInterrupted
 from datasette.utils import sqlite_timelimit
 
 from evidence.data_model import SHOWN_STRENGTHS, Strength
+from evidence.linkage.retraction_notices import RETRACTIONS
 from evidence.publish.query_cache import CACHE, Cache
 
 COLUMNS = ("verdict", "year")
@@ -27,6 +29,11 @@ COLUMNS = ("verdict", "year")
 TAGS = "select w.rowid, t.facet, t.value, t.strength from works w cross join tags t on t.doi = w.doi"
 """`cross join` keeps this order: one look-up for each work instead of one for each tag."""
 
+
+RETRACTED = """
+    select w.rowid from json_each(?) j join notices n on n.kind = j.value join works w on w.doi = n.doi and w.notice = n.kind
+"""
+"""From the table of notices, which is short."""
 
 ROWID_IN = re.compile(r"rowid in \((select rowid from works_fts where [^()]*(?:\([^()]*\)[^()]*)?)\)")
 """A search, as Datasette writes it. Its rowids are the works' own."""
@@ -83,6 +90,19 @@ def either(tagged: Mapping[tuple[str, str], int], facet: str, *values: str) -> i
 async def of_database(db: Any) -> WorkSets:
     """The sets of a Datasette database as it is now."""
     found: WorkSets = await CACHE.get(db.path, "work sets", lambda: db.execute_fn(read_sets))
+    return found
+
+
+async def retracted(db: Any) -> int:
+    """The works that anyone who was asked calls retracted, withdrawn or removed, unless a later reinstatement undoes it."""
+    sets = await of_database(db)
+    found: int = await CACHE.get(
+        db.path,
+        "retracted",
+        lambda: db.execute_fn(
+            lambda conn: sets.set_of(map(tuple, conn.execute(RETRACTED, (json.dumps(RETRACTIONS),))))
+        ),
+    )
     return found
 
 

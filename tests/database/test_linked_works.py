@@ -133,7 +133,10 @@ async def test_the_desk_offers_them_and_says_why(db: Path, monkeypatch: pytest.M
         assert "registered under the same number, NCT01234567" in page
         assert "Interpersonal psychotherapy for depression: a randomised trial" in page
         shown = (await browser.get(f"/doi/{TRIAL}", follow_redirects=True)).text
-        assert "registered as NCT01234567" in shown
+        assert (
+            'registered as <a href="https://clinicaltrials.gov/study/NCT01234567" rel="noreferrer">NCT01234567</a>'
+            in shown
+        )
         same = shown.partition("Same study")[2].partition("</section>")[0]
         assert "Interpersonal psychotherapy and sleep" in same and "Cortisol after talking" in same
         assert "Walking in the clinic" not in same

@@ -609,7 +609,7 @@ async def test_the_site_shows_a_notice_on_every_record_of_the_work_and_says_wher
     assert grave.startswith(
         '<p class="banner banner-grave" role="note"><strong>Retraction</strong> of another record of'
     )
-    assert f">{twin}</a>, 2020-05-03, source: publisher: <a" in grave
+    assert f">{twin}</a>, 2020-05-03, stated by <bdi>the publisher</bdi>: <a" in grave
     assert f">{NOTICE}</a>" in grave
     assert mild.startswith('<p class="banner banner-mild" role="note"><strong>Withdrawal</strong> of its preprint <a')
     assert f'href="https://doi.org/{pre}"' in mild
@@ -638,7 +638,7 @@ async def test_a_retraction_that_was_taken_back_is_shown_as_that(bench: Bench, t
     ds = await served(tmp_path / "evidence.db")
     page = (await ds.client.get(f"/doi/{STUDY}", follow_redirects=True)).text
     assert "banner-grave" not in page
-    assert "2020-05-03, source: publisher, reversed by a later reinstatement" in page
+    assert "2020-05-03, reversed by a later reinstatement, stated by <bdi>the publisher</bdi>" in page
 
 
 # --- the summary and the old database ----------------------------------------------------------------------------------

@@ -313,11 +313,11 @@ MAP = """
     with chosen as (
         select doi, doi in (select doi from shown_tags where facet = 'design' and value in ('rct', 'cluster-rct')) as trial,
             doi in (select doi from shown_tags where facet = 'design' and value in ('meta-analysis', 'systematic-review'))
-                as review
+                as review, notice = 'retraction' as retracted
         from works where verdict = 'include' and (:since is null or year >= :since) and (:until is null or year <= :until)
             and (:population is null or doi in (select doi from {tags} where facet = 'population' and value = :population))
     )
-    select v.value, o.value, count(*), sum(trial), sum(review and not trial)
+    select v.value, o.value, count(*), sum(trial), sum(review and not trial), coalesce(sum(retracted), 0)
     from chosen c join {tags} v on v.doi = c.doi and v.facet = 'variant'
         join {tags} o on o.doi = c.doi and o.facet = 'outcome'
     group by v.value, o.value
