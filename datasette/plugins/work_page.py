@@ -19,6 +19,8 @@ from datasette.utils.asgi import NotFound, Response
 from evidence import doi as dois
 from evidence import page_ranges
 from evidence.data_model import Strength
+from evidence.export.wording import abstract_source_label
+from evidence.linkage import identifiers
 from evidence.publish import site_metadata, site_topic
 
 NAME = "evidence"
@@ -61,6 +63,13 @@ SAME_STUDY = """
     group by w.doi order by w.verdict <> 'include', w.year, w.doi limit 200
 """
 REGISTRATIONS = "select number from registrations where doi = :doi order by number"
+ABSTRACT_PAGE = """
+    select i.kind, i.identifier from works w join identifiers i on i.doi = w.doi
+        and i.kind = iif(w.abstract_source = 'openalex', 'openalex', 'pmid')
+    where w.doi = :doi and w.abstract is null and w.abstract_source is not null
+    order by i.source = 'openalex', i.identifier limit 1
+"""
+"""The identifier of the record whose abstract is not in a published copy."""
 INCLUDED_LINKS = "select included, included_title, link from linked_to_included where doi = :doi"
 RECORDS = """
     select w.doi, w.title, w.container, w.year, d.verdict, d.decided, d.reason
@@ -194,6 +203,7 @@ async def page_data(datasette: Any, row: Any) -> dict[str, Any]:
     return {
         "title": highlighted(row["title"], [reason for reason in reasons if reason["field"] == "title"]),
         "abstract": highlighted(row["abstract"], [reason for reason in reasons if reason["field"] == "abstract"]),
+        "abstract_elsewhere": abstract_elsewhere(row, await rows(ABSTRACT_PAGE)),
         "facets": (await site_topic.of_database(db)).in_order(facets),
         "verdict_reasons": by_field([reason for reason in reasons if reason["facet"] == "verdict"]),
         "publication": publication_facts(row, await rows(PEOPLE), await rows(FUNDERS), await rows(LICENCES)),
@@ -211,6 +221,15 @@ async def page_data(datasette: Any, row: Any) -> dict[str, Any]:
         "history": await rows(HISTORY),
         "decisions": await rows(DECISIONS),
     }
+
+
+def abstract_elsewhere(row: Any, found: list[dict[str, Any]]) -> tuple[str, str] | None:
+    """Whose the abstract is that a published copy has not, and a page that shows it; None for a work that has its abstract, or
+    none anywhere."""
+    if row["abstract"] is not None or not row["abstract_source"]:
+        return None
+    page = identifiers.identifier_url(found[0]["kind"], found[0]["identifier"]) if found else None
+    return abstract_source_label(row["abstract_source"]), page or dois.url(row["doi"])
 
 
 ROLES = {"editor": "Editors", "translator": "Translators", "chair": "Chairs"}
