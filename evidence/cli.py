@@ -806,6 +806,12 @@ def serve_(
     if opened:
         serve.check(settings.db, host, port)
         click.echo(f"Reviewer's desk: {serve.address(host, port, page)}", err=True)
+    if (public or accounts is not None) and (withheld := serve.withheld_abstracts(settings.db)):
+        click.echo(
+            f"Warning: {count_noun(withheld, 'abstract')} in this database may not be passed on; visitors should get the site that "
+            "`evidence publish` makes, which leaves them out.",
+            err=True,
+        )
     raise SystemExit(
         serve.run(
             settings.db,

@@ -19,8 +19,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 
-from evidence.database.connection import open_evidence
+from evidence.database.connection import open_evidence, reading
 from evidence.errors import ConfigError
+from evidence.export import abstract_rights
 from evidence.review.reviewer_desk import ENVIRONMENT as DESK_ENVIRONMENT
 
 PUBLIC_SETTINGS = {"default_allow_sql": "off", "allow_download": "off"}
@@ -109,6 +110,12 @@ def check(db: Path, host: str, port: int) -> None:
     """ConfigError or StoreError when `db` cannot be served at this address."""
     open_evidence(db).close()
     _check_port(host, port)
+
+
+def withheld_abstracts(db: Path) -> int:
+    """How many abstracts the pages of a working database show that may not be passed on to visitors."""
+    with reading(db) as conn:
+        return len(abstract_rights.withheld(conn))
 
 
 def address(host: str, port: int, page: str = "/") -> str:
