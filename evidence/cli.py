@@ -808,7 +808,7 @@ def serve_(
         click.echo(f"Reviewer's desk: {serve.address(host, port, page)}", err=True)
     if (public or accounts is not None) and (withheld := serve.withheld_abstracts(settings.db)):
         click.echo(
-            f"Warning: {count_noun(withheld, 'abstract')} in this database may not be passed on; visitors should get the site that "
+            f"Warning: {count_noun(withheld, 'abstract')} in this database may not be passed on; give visitors the site that "
             "`evidence publish` makes, which leaves them out.",
             err=True,
         )

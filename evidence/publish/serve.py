@@ -1,7 +1,8 @@
 """Serves the site: finds its folder, builds the `datasette` command line, and runs it until Ctrl-C.
 
-It reads no table and writes nothing. Datasette renders the pages, with the configuration in the site's folder; the database is
-opened once before, so that a database that cannot be served is reported in one sentence.
+It writes nothing, and reads no table but to count what visitors should not get. Datasette renders the pages, with the
+configuration in the site's folder; the database is opened once before, so that a database that cannot be served is reported in
+one sentence.
 """
 
 from __future__ import annotations

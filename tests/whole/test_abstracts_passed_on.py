@@ -127,6 +127,17 @@ async def test_the_downloads_of_the_site_never_have_it_and_its_page_has(review: 
     assert "Zygomatic smiles" in page and "not shown here" not in page
 
 
+@pytest.mark.parametrize(("options", "warned"), [((), False), (("--public",), True)])
+def test_whoever_serves_a_working_database_to_visitors_is_warned(
+    review: Review, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    options: tuple[str, ...], warned: bool,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(serve, "run", lambda *_, **__: 0)
+    said = runner(tmp_path, monkeypatch, capsys)("--db", str(review.db), "serve", *options)
+    assert said.code == 0
+    assert ("Warning: 1 abstract in this database may not be passed on" in said.err) == warned
+
+
 def files_below(folder: Path) -> dict[Path, bytes]:
     """Every file, and its content unpacked where it is gzipped."""
     found = {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
