@@ -136,7 +136,8 @@ def _ris_fields(row: Row, editor: str) -> Iterator[tuple[str, Any]]:
     yield "SN", "; ".join(filter(None, (joined(row["isbn"]), joined(row["issn"]))))
     yield "DO", row["doi"]
     yield "AN", first_of(row["pmid"])
-    yield "C2", first_of(row["pmcid"])
+    # C2 is the PMCID of a journal article; of other types of reference it is another field.
+    yield ("C2", first_of(row["pmcid"])) if row["kind"] == "journal-article" else ("N1", _labelled_pmcid(row))
     yield "UR", (row["url"] or "").replace(";", "%3B")  # in UR a semicolon separates two links
     yield "LA", row["language"]
     yield "AB", row["abstract"]
@@ -152,6 +153,10 @@ _RIS_NOTE_LABELS = {
     "licence": "Licence",
 }
 """Columns for which RIS has no tag."""
+
+
+def _labelled_pmcid(row: Row) -> str | None:
+    return f"PMCID: {first_of(row['pmcid'])}" if row["pmcid"] else None
 
 
 def _affiliations(row: Row) -> str:

@@ -442,10 +442,13 @@ def test_no_text_breaks_the_parser_of_pages(text: str) -> None:
 
 
 def test_identifiers_are_where_reference_managers_look_for_them() -> None:
-    """As in PubMed's own files for EndNote: AN has the PMID, C2 the PMCID. A field for one identifier gets the surest."""
+    """In RIS, AN is the accession number, and C2 where EndNote has the PMCID of a journal article. A field for one identifier
+    gets the surest."""
     (read,) = read_ris(file_formats.ris([FULL]))
     assert (read["accession_number"], read["custom2"]) == ("22018333", "PMC3308108")
     assert "Registrations: NCT01234567" in read["notes"]
+    (chapter,) = read_ris(file_formats.ris([{**FULL, "kind": "book-chapter"}]))
+    assert "custom2" not in chapter and "PMCID: PMC3308108" in chapter["notes"]
     fields = {field.key: field.value for field in read_bibtex(file_formats.bibtex([FULL])).entries[0].fields}
     assert (fields["pmid"], fields["pmcid"]) == ("22018333", "PMC3308108")
     (item,) = json.loads("".join(file_formats.csl_json([FULL])))
