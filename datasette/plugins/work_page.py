@@ -20,7 +20,7 @@ from evidence import doi as dois
 from evidence import page_ranges
 from evidence.data_model import Strength
 from evidence.export.wording import abstract_source_label
-from evidence.linkage import identifiers
+from evidence.linkage.identifiers import identifier_url
 from evidence.publish import site_metadata, site_topic
 
 NAME = "evidence"
@@ -63,13 +63,6 @@ SAME_STUDY = """
     group by w.doi order by w.verdict <> 'include', w.year, w.doi limit 200
 """
 REGISTRATIONS = "select number from registrations where doi = :doi order by number"
-ABSTRACT_PAGE = """
-    select i.kind, i.identifier from works w join identifiers i on i.doi = w.doi
-        and i.kind = iif(w.abstract_source = 'openalex', 'openalex', 'pmid')
-    where w.doi = :doi and w.abstract is null and w.abstract_source is not null
-    order by i.source = 'openalex', i.identifier limit 1
-"""
-"""The identifier of the record whose abstract is not in a published copy."""
 INCLUDED_LINKS = "select included, included_title, link from linked_to_included where doi = :doi"
 RECORDS = """
     select w.doi, w.title, w.container, w.year, d.verdict, d.decided, d.reason
@@ -106,6 +99,13 @@ DECISIONS = """
 """
 FUNDERS = "select name, funder_doi, awards from funders where doi = :doi order by position"
 LICENCES = "select url, version, starts from licences where doi = :doi order by version = 'tdm', position"
+ABSTRACT_PAGE = """
+    select i.kind, i.identifier from works w join identifiers i on i.doi = w.doi
+        and i.kind = iif(w.abstract_source = 'openalex', 'openalex', 'pmid')
+    where w.doi = :doi and w.abstract is null and w.abstract_source is not null
+    order by i.source = 'openalex', i.identifier limit 1
+"""
+"""The identifier of the record whose abstract is not in a published copy."""
 PEOPLE = """
     select coalesce(nullif(concat_name, ''), credited) as name, role, suffix from (
         select credited, trim(coalesce(given, '') || ' ' || coalesce(family, '')) as concat_name, role, suffix, position
@@ -203,7 +203,6 @@ async def page_data(datasette: Any, row: Any) -> dict[str, Any]:
     return {
         "title": highlighted(row["title"], [reason for reason in reasons if reason["field"] == "title"]),
         "abstract": highlighted(row["abstract"], [reason for reason in reasons if reason["field"] == "abstract"]),
-        "abstract_elsewhere": abstract_elsewhere(row, await rows(ABSTRACT_PAGE)),
         "facets": (await site_topic.of_database(db)).in_order(facets),
         "verdict_reasons": by_field([reason for reason in reasons if reason["facet"] == "verdict"]),
         "publication": publication_facts(row, await rows(PEOPLE), await rows(FUNDERS), await rows(LICENCES)),
@@ -220,16 +219,8 @@ async def page_data(datasette: Any, row: Any) -> dict[str, Any]:
         "aliases": await rows(ALIASES),
         "history": await rows(HISTORY),
         "decisions": await rows(DECISIONS),
+        "abstract_elsewhere": abstract_elsewhere(row, await rows(ABSTRACT_PAGE)),
     }
-
-
-def abstract_elsewhere(row: Any, found: list[dict[str, Any]]) -> tuple[str, str] | None:
-    """Whose the abstract is that a published copy has not, and a page that shows it; None for a work that has its abstract, or
-    none anywhere."""
-    if row["abstract"] is not None or not row["abstract_source"]:
-        return None
-    page = identifiers.identifier_url(found[0]["kind"], found[0]["identifier"]) if found else None
-    return abstract_source_label(row["abstract_source"]), page or dois.url(row["doi"])
 
 
 ROLES = {"editor": "Editors", "translator": "Translators", "chair": "Chairs"}
@@ -264,6 +255,15 @@ def publication_facts(
     if licences:
         found.append(("Licence", [licence_text(licence) for licence in licences]))
     return found
+
+
+def abstract_elsewhere(row: Any, found: list[dict[str, Any]]) -> tuple[str, str] | None:
+    """Whose the abstract is that a published copy has not, and a page that shows it; None for a work that has its abstract, or
+    none anywhere."""
+    if row["abstract"] is not None or not row["abstract_source"]:
+        return None
+    page = identifier_url(found[0]["kind"], found[0]["identifier"]) if found else None
+    return abstract_source_label(row["abstract_source"]), page or dois.url(row["doi"])
 
 
 def funder_text(funder: dict[str, Any]) -> tuple[str, str | None]:
