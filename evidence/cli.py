@@ -602,6 +602,8 @@ def decisions_agreement(settings: Settings) -> None:
 @click.option("--query", "text", metavar="TEXT", help="Only works with all of these words (full-text search).")
 @click.option("--as-of", metavar="DATE",
               help="The works at the end of this date (YYYY-MM-DD), with its verdicts and records and today's tags.")  # fmt: skip
+@click.option("--with-abstracts", is_flag=True,
+              help="Include the abstracts that may not be passed on: for your own screening, not for others.")  # fmt: skip
 @click.option("--excel", is_flag=True, help="Start the CSV with a byte order mark, so that Excel reads UTF-8.")
 @click.option("--encoding", default="utf-8", show_default=True, help="The encoding of the file.")
 @_output
@@ -615,13 +617,15 @@ def export_(
     since: str | None,
     text: str | None,
     as_of: str | None,
+    with_abstracts: bool,
     excel: bool,
     encoding: str,
     to: Path | None,
 ) -> None:
     """Export works for spreadsheets, reference managers and ASReview.
 
-    Included works are exported unless you ask for other verdicts.
+    Included works are exported unless you ask for other verdicts. Abstracts of PubMed, Europe PMC and OpenAlex are left out
+    unless an open licence is known: they belong to their publishers.
     """
     from evidence.database.select_works import Selection
     from evidence.export.export_works import export_works
@@ -630,9 +634,16 @@ def export_(
     strengths = tag_filter.parse_strengths(strength)
     selection = Selection(chosen, tuple(map(tag_filter.parse, tags)), _parse_date(since), text, strengths)
     day = _parse_date(as_of, "--as-of")
-    count = export_works(settings.db, selection, format_, excel, encoding, to, day)
-    if to is not None and not settings.quiet:
-        click.echo(f"{count_noun(count, 'work')} written to {to}.", err=True)
+    done = export_works(settings.db, selection, format_, excel, encoding, to, day, with_abstracts=with_abstracts)
+    if settings.quiet:
+        return
+    if to is not None:
+        click.echo(f"{count_noun(done.works, 'work')} written to {to}.", err=True)
+    if done.abstracts_left_out:
+        left_out = count_noun(done.abstracts_left_out, "abstract")
+        click.echo(
+            f"{left_out} left out, which may not be passed on; for your own screening: --with-abstracts.", err=True
+        )
 
 
 @cli.group("report", epilog=_example("evidence report prisma"))
@@ -794,6 +805,12 @@ def serve_(
     if opened:
         serve.check(settings.db, host, port)
         click.echo(f"Reviewer's desk: {serve.address(host, port, page)}", err=True)
+    if (public or accounts is not None) and (withheld := serve.withheld_abstracts(settings.db)):
+        click.echo(
+            f"Warning: {count_noun(withheld, 'abstract')} in this database may not be passed on; give visitors the site that "
+            "`evidence publish` makes, which leaves them out.",
+            err=True,
+        )
     raise SystemExit(
         serve.run(
             settings.db,

@@ -23,7 +23,7 @@ from evidence.data_model import Doi, Strength
 from evidence.database import schema, tag_filter
 from evidence.database.connection import open_evidence
 from evidence.database.select_works import full_rows
-from evidence.export import file_formats
+from evidence.export import abstract_rights, file_formats
 
 NAME = "evidence"
 BATCH = 200
@@ -112,9 +112,10 @@ async def dois_of_list(datasette: Any, query: str) -> tuple[list[Doi], str | Non
 def file_chunks(
     path: Path, dois: list[Doi], strengths: tuple[Strength, ...], wanted: file_formats.Format
 ) -> Generator[str, None, None]:
-    """The file in chunks; the connection closes after the last one."""
+    """The file in chunks, without abstracts that may not be passed on; the connection closes after the last one."""
     conn = open_evidence(path)
     try:
-        yield from wanted(full_rows(conn, dois, strengths, flat=wanted.flat), schema.read_topic(conn))
+        rows = abstract_rights.LeavingOut().rows(full_rows(conn, dois, strengths, flat=wanted.flat))
+        yield from wanted(rows, schema.read_topic(conn))
     finally:
         conn.close()

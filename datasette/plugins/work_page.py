@@ -21,7 +21,7 @@ from evidence import page_ranges
 from evidence.data_model import PROVIDER_LABELS, Strength
 from evidence.database import read_queries
 from evidence.export import provider_wording
-from evidence.export.wording import in_words
+from evidence.export.wording import abstract_source_label, in_words
 from evidence.linkage.identifiers import identifier_url
 from evidence.publish import site_metadata, site_topic
 
@@ -115,6 +115,13 @@ DECISIONS = """
 """
 FUNDERS = "select name, funder_doi, awards from funders where doi = :doi order by position"
 LICENCES = "select url, version, starts from licences where doi = :doi order by version = 'tdm', position"
+ABSTRACT_PAGE = """
+    select i.kind, i.identifier from works w join identifiers i on i.doi = w.doi
+        and i.kind = iif(w.abstract_source = 'openalex', 'openalex', 'pmid')
+    where w.doi = :doi and w.abstract is null and w.abstract_source is not null
+    order by i.source = 'openalex', i.identifier limit 1
+"""
+"""The identifier of the record whose abstract is not in a published copy."""
 PEOPLE = """
     select coalesce(nullif(concat_name, ''), credited) as name, role, suffix from (
         select credited, trim(coalesce(given, '') || ' ' || coalesce(family, '')) as concat_name, role, suffix, position
@@ -255,6 +262,7 @@ async def page_data(datasette: Any, row: Any) -> dict[str, Any]:
         "aliases": await rows(ALIASES),
         "history": history,
         "decisions": await rows(DECISIONS),
+        "abstract_elsewhere": abstract_elsewhere(row, await rows(ABSTRACT_PAGE)),
     }
 
 
@@ -364,6 +372,15 @@ def publication_facts(
     if licences:
         found.append(("Licence", [licence_text(licence) for licence in licences]))
     return found
+
+
+def abstract_elsewhere(row: Any, found: list[dict[str, Any]]) -> tuple[str, str] | None:
+    """Whose the abstract is that a published copy has not, and a page that shows it; None for a work that has its abstract, or
+    none anywhere."""
+    if row["abstract"] is not None or not row["abstract_source"]:
+        return None
+    page = identifier_url(found[0]["kind"], found[0]["identifier"]) if found else None
+    return abstract_source_label(row["abstract_source"]), page or dois.url(row["doi"])
 
 
 def funder_text(funder: dict[str, Any]) -> tuple[str, str | None]:

@@ -20,7 +20,7 @@ from datasette.utils.asgi import BadRequest, NotFound, Response
 from evidence.database import tag_filter
 from evidence.database.prisma_flow import run_of_day
 from evidence.errors import ConfigError
-from evidence.export import file_formats, works_as_of_date
+from evidence.export import abstract_rights, file_formats, works_as_of_date
 from evidence.publish import site_topic
 
 NAME = "evidence"
@@ -150,13 +150,15 @@ async def requested_filter(datasette: Any, query: str) -> tuple[str, works_as_of
 async def rows_of(
     datasette: Any, day: str, wanted: works_as_of_date.AsOfFilter, start: int, most: int | None
 ) -> tuple[int, list[dict[str, Any]]]:
-    """The number of records in the list, and up to `most` of them (None: all) from index `start`."""
+    """The number of records in the list, and up to `most` of them (None: all) from index `start`, without abstracts that may not
+    be passed on."""
 
     def query(conn: sqlite3.Connection) -> tuple[int, list[dict[str, Any]]]:
         run = run_of_day(conn, day)
         matching = works_as_of_date.verdicts_as_of(conn, run, wanted)
         shown = matching[start:] if most is None else matching[start : start + most]
-        return len(matching), list(works_as_of_date.rows_as_of(conn, run, shown, day, wanted.strengths))
+        found = works_as_of_date.rows_as_of(conn, run, shown, day, wanted.strengths)
+        return len(matching), list(abstract_rights.LeavingOut().rows(found))
 
     answer: tuple[int, list[dict[str, Any]]] = await datasette.get_database(NAME).execute_fn(query)
     return answer

@@ -19,6 +19,7 @@ from evidence.data_model import SHOWN_STRENGTHS, Doi, Strength
 from evidence.database import tag_filter
 from evidence.database.sql_helpers import Row, dict_rows
 from evidence.database.tag_filter import TagFilter
+from evidence.database.values_for_writer import BOOKMARK_OVERLAP
 from evidence.errors import ConfigError
 
 _PART = 500
@@ -82,12 +83,63 @@ _FUNDERS = """
 NOTICES = """
     select doi, group_concat(text, '; ') from (
         select doi, kind || coalesce(' ' || issued, '') || iif(notice_doi in (doi, stands_on), '', ' ' || notice_doi)
+            || coalesce(' ' || replace(notice_id, '; ', ' '), '')
             || iif(stands_on = doi, '', case relation when 'record' then ' (on another record, '
                 when 'article' then ' (on the article, ' when 'preprint' then ' (on its preprint, '
-                else ' (on an earlier DOI, ' end || stands_on || ')') || iif(undone, ' (taken back)', '') as text
+                else ' (on an earlier DOI, ' end || stands_on || ')') || iif(undone, ' (taken back)', '')
+            || coalesce(' [stated by ' || replace(source, '; ', ', ') || ']', '') as text
         from {notices} where doi {among} order by doi, undone, issued, kind, notice_doi)
     group by doi
 """
+
+IDENTIFIER_COLUMNS = {"pmid": "pmid", "pmcid": "pmcid", "openalex": "openalex", "registration": "registrations"}
+FACT_COLUMNS = {"publication-type": "publication_types", "mesh": "mesh"}
+"""Kinds of identifiers and facts (`data_model`) → the columns of an export that hold them."""
+
+_IDENTIFIERS = """
+    select doi, kind, group_concat(identifier, '; ') from (
+        select doi, kind, identifier from identifiers where doi in (select value from json_each(:dois))
+        group by doi, kind, identifier order by doi, kind, min(source = 'openalex'), identifier)
+    group by doi, kind
+"""
+_FACTS = """
+    select doi, kind, group_concat(fact, '; ') from (
+        select distinct doi, kind, fact from facts
+        where kind in ('publication-type', 'mesh') and doi in (select value from json_each(:dois)) order by doi, kind, fact)
+    group by doi, kind
+"""
+_LICENCES = """
+    select doi, json_group_array(licence) from (
+        select doi, fact as licence from facts where kind = 'licence' and doi in (select value from json_each(:dois))
+        union
+        select doi, url from licences where doi in (select value from json_each(:dois))
+            and coalesce(version, 'unspecified') in ('vor', 'unspecified')
+            and coalesce(starts, '') <= (select max(started) from runs)
+        order by 1, 2)
+    group by doi
+"""
+"""The licences that are stated for each work: by providers, and those deposited with Crossref for the version of record that had
+begun at the last run."""
+
+ASKED_COLUMNS = {"pubmed": "asked_pubmed", "europepmc": "asked_europepmc", "retraction-watch": "asked_retraction_watch"}
+"""Providers → the columns that say when each last answered about a work. `asked_crossref` is read from `_ASKED_CROSSREF`."""
+_ASKED = """
+    select subject, provider, substr(asked_at, 1, 10) from provider_answers
+    where asked_at is not null and subject in (select value from json_each(:dois))
+"""
+_ASKED_CROSSREF = """
+    with refresh as (select date(bookmark, :overlap) as day from sources where kind = 'refresh' and bookmark is not null),
+    checked as (
+        select day, (select max(run) from runs where door = 'crossref' and substr(started, 1, 10) <= day) as run from refresh
+    )
+    select w.doi, nullif(max(
+        coalesce((select substr(r.started, 1, 10) from snapshots s join runs r on r.run = s.first_run
+            where s.doi = w.doi and s.last_run is null and r.door = 'crossref'), ''),
+        coalesce((select day from checked where w.first_run <= checked.run), '')), '')
+    from works w where w.doi in (select value from json_each(:dois))
+"""
+"""The day on which Crossref last answered about each work: its current record was read, or all known works were checked to the
+end. The bookmark of that check lies `BOOKMARK_OVERLAP` before its run."""
 
 _ONE_TEXT = {**_OF_PEOPLE, "notice_details": NOTICES.format(notices="notices", among="in ({marks})")}
 """Columns of an export that hold several facts of a work on one line."""
@@ -127,10 +179,51 @@ def full_rows(
 
     A row has the columns of `works` and: `authors_full` (a list of dictionaries, or with `flat` one text, which saves a third
     of the time), `tags` (facet → values; those of these `strengths`), `likely_tags` and `implied_tags` (those of them, as
-    `facet:value`), `sources`, `reasons` (one text), `funders`, `funders_full`, `orcids`, `affiliations` and `notice_details`.
+    `facet:value`), `sources`, `reasons` (one text), `funders`, `funders_full`, `orcids`, `affiliations`, `notice_details`,
+    those of `IDENTIFIER_COLUMNS` and `FACT_COLUMNS` (one text each), `stated_licences`, and those of `asked_days`. The abstract
+    is there whether or not it may be passed on.
     """
     for start in range(0, len(dois), _PART):
         yield from _complete(conn, dois[start : start + _PART], strengths, flat)
+
+
+def add_identifiers_and_facts(conn: sqlite3.Connection | sqlite3.Cursor, rows: Mapping[str, Row]) -> None:
+    """Add to rows of an export (by DOI) what providers state: identifiers, facts and `stated_licences`."""
+    values = {"dois": json.dumps(list(rows))}
+    for row in rows.values():
+        stated = dict.fromkeys((*IDENTIFIER_COLUMNS.values(), *FACT_COLUMNS.values()))
+        row |= stated | {"registrations": row.get("registrations"), "stated_licences": ()}
+    for sql, names in ((_IDENTIFIERS, IDENTIFIER_COLUMNS), (_FACTS, FACT_COLUMNS)):
+        for doi, kind, text in conn.execute(sql, values).fetchall():
+            rows[doi][names[kind]] = text
+    for doi, licences in conn.execute(_LICENCES, values).fetchall():
+        rows[doi]["stated_licences"] = tuple(json.loads(licences))
+
+
+def asked_days(conn: sqlite3.Connection | sqlite3.Cursor, dois: Sequence[str]) -> dict[str, dict[str, str | None]]:
+    """DOI → the columns `asked_…`: the day (ISO) on which Crossref and each provider of `ASKED_COLUMNS` last answered about the
+    work; None for one that never did."""
+    values = {"dois": json.dumps(list(dois)), "overlap": f"+{BOOKMARK_OVERLAP.days} days"}
+    found: dict[str, dict[str, str | None]] = {
+        doi: dict.fromkeys(("asked_crossref", *ASKED_COLUMNS.values())) for doi in dois
+    }
+    for doi, day in conn.execute(_ASKED_CROSSREF, values).fetchall():
+        found[doi]["asked_crossref"] = day
+    for doi, provider, day in conn.execute(_ASKED, values).fetchall():
+        if provider in ASKED_COLUMNS:
+            found[doi][ASKED_COLUMNS[provider]] = day
+    return found
+
+
+def abstracts_of_providers(conn: sqlite3.Connection) -> Iterator[tuple[Doi, str | None, tuple[str, ...]]]:
+    """The works whose abstract was not deposited with Crossref: DOI, where the abstract is from, and the licences stated."""
+    sources = dict(
+        conn.execute("select doi, abstract_source from works where abstract is not null and abstract_source is not 'publisher'")
+        .fetchall()
+    )  # fmt: skip
+    licences = dict(conn.execute(_LICENCES, {"dois": json.dumps(list(sources))}).fetchall())
+    for doi, source in sources.items():
+        yield Doi(doi), source, tuple(json.loads(licences.get(doi, "[]")))
 
 
 def check_selection(conn: sqlite3.Connection, selection: Selection) -> None:
@@ -198,6 +291,9 @@ def _complete(
         row |= {"authors_full": "" if flat else [], "tags": {}, "sources": (), "reasons": None}
         row |= {"likely_tags": (), "implied_tags": ()}
         row |= {"funders": (), "funders_full": [], **dict.fromkeys(_ONE_TEXT)}
+    add_identifiers_and_facts(conn, rows)
+    for doi, days in asked_days(conn, keys).items():
+        rows[doi] |= days
     if flat:
         for doi, names in conn.execute(_NAMES.format(marks=marks), keys):
             rows[doi]["authors_full"] = names

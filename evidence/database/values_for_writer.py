@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from evidence.data_model import Doi, Judgement, ProviderName, Resolution, Tag, Work
 from evidence.providers.answers import Batch
+
+BOOKMARK_OVERLAP = timedelta(days=2)
+"""A bookmark (`sources.bookmark`) is this long before the start of its run: index dates have day resolution and clocks differ."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from evidence.database import schema
 from evidence.database.connection import reading
 from evidence.database.select_works import Selection, check_selection, selected_works
-from evidence.export import atomic_output, file_formats, works_as_of_date
+from evidence.export import abstract_rights, atomic_output, file_formats, works_as_of_date
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What an export wrote: the number of works, and of abstracts that were left out because they may not be passed on."""
+
+    works: int
+    abstracts_left_out: int
 
 
 def export_works(
@@ -19,13 +28,17 @@ def export_works(
     encoding: str,
     output: Path | None,
     as_of: str | None = None,
-) -> int:
-    """Write the selected works to a file (completely or not at all), or with None to stdout; returns how many.
+    *,
+    with_abstracts: bool = False,
+) -> Exported:
+    """Write the selected works to a file (completely or not at all), or with None to stdout.
 
-    `as_of` is a date (ISO): the works as of the end of that day. ConfigError when the selection names an unknown tag or the file
+    `as_of` is a date (ISO): the works as of the end of that day. `with_abstracts` keeps the abstracts that may not be passed on
+    (`abstract_rights`), for the reader's own screening. ConfigError when the selection names an unknown tag or the file
     cannot be written.
     """
     count = 0
+    leaving_out = abstract_rights.LeavingOut()
 
     def counted_rows() -> Iterator[dict[str, object]]:
         nonlocal count
@@ -38,11 +51,11 @@ def export_works(
     with reading(db) as conn:
         check_selection(conn, selection)
         writer = file_formats.FORMATS[format_]
-        rows = counted_rows()
+        rows = counted_rows() if with_abstracts else leaving_out.rows(counted_rows())
         chunks = (
             file_formats.csv_rows(rows, excel=excel, topic=schema.read_topic(conn), past=as_of is not None)
             if format_ == "csv"
             else writer(rows)
         )
         atomic_output.write(output, file_formats.encode(chunks, encoding))
-    return count
+    return Exported(count, leaving_out.count)

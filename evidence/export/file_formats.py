@@ -65,6 +65,15 @@ _BEFORE_TAGS = (
     Column("container", "Journal, book or proceedings in which the work appeared."),
     Column("verdict", "include, exclude, unsure (waiting for a decision) or duplicate."),
 )
+_ASKED = tuple(
+    Column(f"asked_{key}", f"Date on which {name} last answered about this work; empty if it never did.")
+    for key, name in (
+        ("crossref", "Crossref"),
+        ("pubmed", "PubMed"),
+        ("europepmc", "Europe PMC"),
+        ("retraction_watch", "the file of Retraction Watch"),
+    )
+)
 _AFTER_TAGS = (
     Column("likely_tags", "Which of the tags are likely rather than stated, as facet:value, joined by “; ”."),
     Column(
@@ -77,8 +86,10 @@ _AFTER_TAGS = (
     Column("gone", "Date since which Crossref has no record of the work; empty if it has one."),
     Column(
         "notice_details",
-        "Every notice with its date and DOI, and the DOI it was issued for if that is another; joined by “; ”.",
+        "Every notice with its date, DOI or other number, the DOI it was issued for if that is another, and who states it; "
+        "joined by “; ”.",
     ),
+    *_ASKED,
     Column("reasons", "The text in title and abstract behind the verdict and the tags."),
     Column("kind", "Crossref's type of work, such as journal-article."),
     Column("issued", "Date of first publication, as precise as deposited: 2019, 2019-05 or 2019-05-03."),
@@ -104,7 +115,16 @@ _AFTER_TAGS = (
     Column("licence", "Link to the licence of the text."),
     Column("funders", "Funders as “Name (DOI; awards: numbers)”, joined by “; ”."),
     Column("language", "Language of the work as deposited, such as en."),
-    Column("registrations", "Trial registrations named in the record, joined by “; ”."),
+    Column(
+        "registrations",
+        "Registration numbers of the study: deposited, listed by PubMed, or read in title and abstract; joined by “; ”.",
+    ),
+    Column("pmid", "PubMed identifier."),
+    Column("pmcid", "Identifier in PubMed Central, such as PMC3308108."),
+    Column("openalex", "OpenAlex identifier, such as W2741809807."),
+    Column("publication_types", "Publication types in PubMed or Europe PMC, joined by “; ”."),
+    Column("mesh", "MeSH headings, joined by “; ”."),
+    Column("open_access", "Link to a freely readable copy."),
     Column("cited_by", "Number of works that cite this one, as last counted by Crossref."),
     Column("url", "Link to the work."),
     Column("sources", "Reference lists and searches of sources.yaml that found the work, joined by “; ”."),
@@ -115,7 +135,12 @@ _AFTER_TAGS = (
     ),
     Column("orcids", "ORCID iDs as “Family, Given: number”, joined by “; ”."),
     Column("affiliations", "Affiliations as “Family, Given: affiliation”, joined by “ | ”."),
-    Column("abstract", "Abstract in plain text, if one is deposited."),
+    Column(
+        "abstract_source",
+        "Where the abstract is from: publisher (deposited with Crossref), pubmed, europepmc or openalex; also where the abstract "
+        "itself is left out.",
+    ),
+    Column("abstract", "Abstract in plain text, if there is one that may be passed on."),
 )
 
 
@@ -161,6 +186,10 @@ _PAST = {
         "The text behind the verdict and the tags today, if record and verdict are unchanged.",
         "reasons",
     ),
+    **{
+        column.name: Column(f"{column.name}_today", f"{column.description} As of today.", column.name)
+        for column in _ASKED
+    },
 }
 
 

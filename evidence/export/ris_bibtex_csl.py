@@ -22,7 +22,8 @@ Row = Mapping[str, Any]
 """One work: `file_formats.KEYS` → str, int or None, except: `authors_full` is a list of mappings (family, given, suffix,
 name, role); `funders_full`, which may be missing, a list of mappings (name, doi, awards); `sources` a tuple of ids; `tags`
 a mapping facet → tuple of values; `likely_tags` and `implied_tags` a tuple of `facet:value`; `issn`, `isbn` and
-`registrations` one str or a tuple. `as_of` is the past date of the row, and missing in a row of today."""
+`registrations` one str or a tuple. `pmid` and `pmcid` may name several, the surest first, joined by “; ”. `as_of` is the past
+date of the row, and missing in a row of today."""
 
 
 def joined(value: str | tuple[str, ...] | list[str] | int | None) -> str:
@@ -30,6 +31,11 @@ def joined(value: str | tuple[str, ...] | list[str] | int | None) -> str:
     if value is None:
         return ""
     return "; ".join(value) if isinstance(value, (tuple, list)) else str(value)
+
+
+def first_of(value: str | None) -> str | None:
+    """The first of several values in one text, for a field that takes one."""
+    return value.partition("; ")[0] if value else None
 
 
 def keywords(row: Row) -> list[str]:
@@ -129,6 +135,9 @@ def _ris_fields(row: Row, editor: str) -> Iterator[tuple[str, Any]]:
     yield "EP", last
     yield "SN", "; ".join(filter(None, (joined(row["isbn"]), joined(row["issn"]))))
     yield "DO", row["doi"]
+    yield "AN", first_of(row["pmid"])
+    # C2 is the PMCID of a journal article; of other types of reference it is another field.
+    yield ("C2", first_of(row["pmcid"])) if row["kind"] == "journal-article" else ("N1", _labelled_pmcid(row))
     yield "UR", (row["url"] or "").replace(";", "%3B")  # in UR a semicolon separates two links
     yield "LA", row["language"]
     yield "AB", row["abstract"]
@@ -144,6 +153,10 @@ _RIS_NOTE_LABELS = {
     "licence": "Licence",
 }
 """Columns for which RIS has no tag."""
+
+
+def _labelled_pmcid(row: Row) -> str | None:
+    return f"PMCID: {first_of(row['pmcid'])}" if row["pmcid"] else None
 
 
 def _affiliations(row: Row) -> str:
@@ -222,6 +235,8 @@ def _bibtex_fields(row: Row, kind: str) -> Iterator[tuple[str, str]]:
         ("isbn", joined(row["isbn"])),
         ("issn", joined(row["issn"])),
         ("language", row["language"]),
+        ("pmid", first_of(row["pmid"])),
+        ("pmcid", first_of(row["pmcid"])),
         ("abstract", row["abstract"]),
         ("keywords", ", ".join(keywords(row))),
         ("note", " ".join(_notes(row))),
@@ -319,6 +334,7 @@ def _csl_item(row: Row) -> dict[str, Any]:
             item[role] = people
     item |= {field: _csl_date(row[key]) for key, field in _CSL_DATES.items() if row[key]}
     item |= {field: joined(row[key]) for key, field in (("issn", "ISSN"), ("isbn", "ISBN")) if row[key]}
+    item |= {field: first_of(row[key]) for key, field in (("pmid", "PMID"), ("pmcid", "PMCID")) if row[key]}
     if row["institution"] and not row["publisher"]:
         item["publisher"] = row["institution"]
     if row["tags"]:
@@ -337,6 +353,12 @@ _CSL_CUSTOM = {
     "published_print": "published-print",
     "likely_tags": "likely-tags",
     "implied_tags": "implied-tags",
+    "registrations": "registrations",
+    "openalex": "openalex",
+    "publication_types": "publication-types",
+    "mesh": "mesh",
+    "open_access": "open-access",
+    "abstract_source": "abstract-source",
 }
 """Columns for which CSL has no variable; its schema has the field `custom` for them."""
 

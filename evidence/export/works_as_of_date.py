@@ -22,9 +22,13 @@ from evidence.data_model import SHOWN_STRENGTHS, Author, Doi, Strength, Work
 from evidence.database import tag_filter
 from evidence.database.prisma_flow import run_of_day
 from evidence.database.select_works import (
+    FACT_COLUMNS,
+    IDENTIFIER_COLUMNS,
     NOTICES,
     Selection,
+    add_identifiers_and_facts,
     add_tags,
+    asked_days,
     full_text_query,
     funder_text,
     reasons_text,
@@ -34,6 +38,7 @@ from evidence.database.tag_filter import TagFilter
 from evidence.database.write_works import record_columns
 from evidence.errors import ConfigError, RecordError
 from evidence.linkage.retraction_notices import GRAVITY
+from evidence.linkage.trial_numbers import own_trial_numbers
 from evidence.providers.combine import ProviderRecord, combine
 
 VERDICTS = ("include", "exclude", "unsure", "duplicate", "not-understood", "alias")
@@ -176,6 +181,8 @@ def _full_rows(
 
     versions = dict(each(_CURRENT_VERSIONS))
     today = {row["doi"]: row for row in _dicts(cursor, _WORKS_OF_TODAY, values)}
+    add_identifiers_and_facts(cursor, today)
+    asked = asked_days(cursor, [one.doi for one in part])
     details, gone = dict(each(_DETAILS)), dict(each(_GONE))
     kinds: dict[str, set[str]] = {}
     for doi, kind in each(_KINDS):
@@ -191,7 +198,7 @@ def _full_rows(
         work, version = _past_record(cursor, run, one.doi)
         same = bool(one.unchanged and now and version == versions.get(one.doi))
         yield {
-            **(_record_columns(work) if work else _columns_of_today(now or {})),
+            **(_record_columns(work, day) if work else _columns_of_today(now or {})),
             "doi": one.doi,
             "as_of": day,
             "verdict": one.verdict,
@@ -204,6 +211,7 @@ def _full_rows(
             "gone": gone.get(one.doi),
             "sources": sources.get(one.doi, ()),
             **tags[one.work_doi],
+            **asked[one.doi],
             "reasons": reasons.get(one.doi) if same else None,
         }
 
@@ -234,23 +242,56 @@ def _past_additions(cursor: sqlite3.Cursor, run: int, doi: str) -> list[Provider
     return [ProviderRecord(*row) for row in found]
 
 
-def _record_columns(work: Work) -> Row:
-    """The columns of a row that come from its record."""
+def _record_columns(work: Work, day: str) -> Row:
+    """The columns of a row that come from its record, and from those of other providers."""
     people = [_author_row(author) for author in work.authors]
-    return record_columns(work) | {
-        "judged_on": "title+abstract" if work.abstract else "title" if work.title else "nothing",
-        "authors_full": people,
-        "orcids": "; ".join(f"{full_name(p)}: {p['orcid']}" for p in people if p["orcid"]) or None,
-        "affiliations": " | ".join(f"{full_name(p)}: {p['affiliation']}" for p in people if p["affiliation"]) or None,
-        "funders": tuple(funder_text(f.name, f.doi, f.awards) for f in work.funders),
-        "funders_full": [{"name": f.name, "doi": f.doi, "awards": list(f.awards)} for f in work.funders],
+    return (
+        record_columns(work)
+        | _stated_columns(work, day)
+        | {
+            "judged_on": "title+abstract" if work.abstract else "title" if work.title else "nothing",
+            "authors_full": people,
+            "orcids": "; ".join(f"{full_name(p)}: {p['orcid']}" for p in people if p["orcid"]) or None,
+            "affiliations": " | ".join(f"{full_name(p)}: {p['affiliation']}" for p in people if p["affiliation"])
+            or None,
+            "funders": tuple(funder_text(f.name, f.doi, f.awards) for f in work.funders),
+            "funders_full": [{"name": f.name, "doi": f.doi, "awards": list(f.awards)} for f in work.funders],
+        }
+    )
+
+
+def _stated_columns(work: Work, day: str) -> Row:
+    """The columns that `add_identifiers_and_facts` reads from the tables, of a work as of a day."""
+    own = own_trial_numbers(work.registrations, (work.title, work.abstract))
+    named = [("registration", number, source) for number, source in own.items()]
+    named += [(one.kind, one.value, one.source) for one in work.identifiers]
+    ranks: dict[str, dict[str, bool]] = {}
+    for kind, value, source in named:
+        values = ranks.setdefault(kind, {})
+        values[value] = values.get(value, True) and source == "openalex"
+    columns: Row = {
+        column: "; ".join(sorted(ranks.get(kind, ()), key=lambda value, of=kind: (ranks[of][value], value))) or None
+        for kind, column in IDENTIFIER_COLUMNS.items()
     }
+    for kind, column in FACT_COLUMNS.items():
+        columns[column] = "; ".join(sorted({fact.value for fact in work.facts if fact.kind == kind})) or None
+    deposited = {
+        licence.url
+        for licence in work.licences
+        if licence.version in (None, "vor", "unspecified") and (licence.starts or "") <= day
+    }
+    stated = {fact.value for fact in work.facts if fact.kind == "licence"}
+    return columns | {"stated_licences": tuple(sorted(stated | deposited))}
 
 
 def _columns_of_today(now: Row) -> Row:
     """The same columns where there is no record of then: today's, or empty for a work that is no longer in the database."""
-    absent: Row = dict.fromkeys(_record_columns(Work(Doi(""))))
-    return absent | {"authors_full": [], "funders": (), "funders_full": [], "judged_on": "nothing"} | now
+    absent: Row = dict.fromkeys(_record_columns(Work(Doi("")), ""))
+    return (
+        absent
+        | {"authors_full": [], "stated_licences": (), "funders": (), "funders_full": [], "judged_on": "nothing"}
+        | now
+    )
 
 
 def _author_row(author: Author) -> Row:

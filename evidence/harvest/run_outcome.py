@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 from evidence.data_model import Clock, Decision, Doi, ProviderName, RecordSource
 from evidence.database import changes_since_last_run
 from evidence.database.sql_helpers import Row
-from evidence.database.values_for_writer import Written
+from evidence.database.values_for_writer import BOOKMARK_OVERLAP, Written
 from evidence.database.writer import Store
 from evidence.harvest import standing_searches
 from evidence.harvest.progress import Progress
 from evidence.rules.taxonomy import Taxonomy
-
-OVERLAP = timedelta(days=2)
-"""A bookmark lies this far before the start of its run: index dates have day resolution and clocks differ."""
 
 
 @dataclass(slots=True)
@@ -106,4 +103,4 @@ class SyncRun:
         """From which index date (ISO) a source that this run harvests to its end may be read next time. Index dates are the
         provider's, so its clock counts where ours is ahead of it."""
         began = min(self.started, self.records.date or self.started)
-        return (began.date() - OVERLAP).isoformat()
+        return (began.date() - BOOKMARK_OVERLAP).isoformat()

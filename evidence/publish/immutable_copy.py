@@ -35,16 +35,20 @@ from evidence.database import connection, schema
 from evidence.database.connection import open_evidence
 from evidence.database.read_decisions import check_ledger, read_ledger
 from evidence.errors import BusyError, ConfigError, StoreError
-from evidence.export import atomic_output
+from evidence.export import abstract_rights, atomic_output
 from evidence.harvest import sources
 from evidence.publish import precomputed_counts, serve, site_metadata
 
 MARKER = ".made-by-evidence-publish"
 """The file that marks a folder that `publish` may change."""
 
-LEFT_OUT = {("snapshots", "message"): "json_object('DOI', doi)", ("rejects", "message"): "'{}'"}
-"""Columns that are not published, and the SQL of the value published instead. Crossref has the records themselves, and they are
-most of a working database. The rows are copied, so that versions, counts and views are unchanged."""
+LEFT_OUT = {
+    ("snapshots", "message"): "json_object('DOI', doi)",
+    ("rejects", "message"): "'{}'",
+    ("provider_records", "message"): "''",
+}
+"""Columns that are not published, and the SQL of the value published instead. Crossref and the other providers have the records
+themselves, and they are most of a working database. The rows are copied, so that versions, counts and views are unchanged."""
 
 NOT_COPIED = ("announced", "unannounced")
 """Tables whose rows are not published: only the next run needs them. The table `changes` has what they led to."""
@@ -76,6 +80,7 @@ WARM = (
 _VERSION = re.compile(r"\.?\d{8}T\d{6}Z(?:-\d+)?")
 """Name of a version; it begins with a dot while the version is being written."""
 _LEFT_OUT_NOTE = "Left out of the published copy: Crossref has the record."
+_PROVIDER_NOTE = "Left out of the published copy: the provider has the record."
 _SIGNED = re.compile(r"(.*?)( decided this on \d{4}-\d{2}-\d{2}: )(.*)", re.DOTALL)
 _SIGNED_PAIR = re.compile(r"(.*?)(: )(.*)", re.DOTALL)
 """How a person's verdict on a work is signed in `works.why`, and a decision on a pair in `duplicates.reason`: the name, the text
@@ -152,7 +157,8 @@ def copy(source: Path, copied: Path, *, hidden: Sequence[str] | None) -> tuple[i
 
     `hidden` None leaves reviewers named; otherwise every signature is removed, and so are these names from the reasons. The rows
     are copied to a draft in one read transaction, so the draft never holds what is left out; `VACUUM INTO` makes it compact. The
-    full-text index is checked afterwards, because it refers to row numbers and VACUUM may change them.
+    full-text index is made from what was copied. It is checked afterwards, because it refers to row numbers and VACUUM may change
+    them.
     """
     draft = copied.with_suffix(".draft")
     with closing(sqlite3.connect(draft.absolute().as_uri(), uri=True, isolation_level=None)) as conn:
@@ -199,25 +205,36 @@ def copy(source: Path, copied: Path, *, hidden: Sequence[str] | None) -> tuple[i
 
 def _copy_rows(conn: sqlite3.Connection, source: Path) -> None:
     """Copy tables, rows and indexes of the attached database `working`. The full-text table is created empty; its shadow tables
-    and the views are not copied."""
+    and the views are not copied. Of the works, abstracts that may not be passed on are not copied."""
     made = conn.execute("select type, name, sql from working.sqlite_master where sql is not null").fetchall()
     virtual = {name for _, name, sql in made if sql.lower().startswith("create virtual table")}
     shadow = tuple(f"{name}_" for name in virtual)
     kept = [row for row in made if not row[1].startswith(("sqlite_", *shadow))]
     tables = [name for kind, name, _ in kept if kind == "table" and name not in virtual]
     _check_not_newer(conn, source, tables)
+    _list_withheld(conn)
     for kind, _, sql in kept:
         if kind == "table":
             conn.execute(sql)
+    left_out = LEFT_OUT | {("works", "abstract"): "iif(doi in (select doi from temp.withheld), null, abstract)"}
     for table in tables:
         if table in NOT_COPIED:
             continue
         columns = [name for _, name, *_ in conn.execute(f'pragma working.table_info("{table}")')]
-        values = ", ".join(LEFT_OUT.get((table, column), f'"{column}"') for column in columns)
+        values = ", ".join(left_out.get((table, column), f'"{column}"') for column in columns)
         conn.execute(f'insert into main."{table}" select {values} from working."{table}"')  # noqa: S608 - names of ours
     for kind, _, sql in kept:
         if kind == "index":
             conn.execute(sql)
+
+
+def _list_withheld(conn: sqlite3.Connection) -> None:
+    """Fill the temporary table `withheld` with the works whose abstract may not be passed on. Called while `main` has no tables,
+    so that the names mean those of `working`."""
+    conn.execute("create temp table withheld (doi text primary key not null)")
+    columns = {name for _, name, *_ in conn.execute("pragma working.table_info(works)")}
+    if "abstract_source" in columns:  # before there was this column, every abstract was one deposited with Crossref
+        conn.executemany("insert into withheld values (?)", [(doi,) for doi in abstract_rights.withheld(conn)])
 
 
 def _check_not_newer(conn: sqlite3.Connection, source: Path, tables: Sequence[str]) -> None:
@@ -346,7 +363,8 @@ def _update_metadata(folder: Path) -> None:
         about = site_metadata.read(folder / "site", topic := schema.read_topic(conn))
         ours = about["databases"]["evidence"]
         for table, column in LEFT_OUT:
-            ours["tables"][table]["columns"][column] = _LEFT_OUT_NOTE
+            note = _PROVIDER_NOTE if table == "provider_records" else _LEFT_OUT_NOTE
+            ours["tables"][table]["columns"][column] = note
         precomputed_counts.describe(conn, ours, topic)
     text = yaml.safe_dump(about, allow_unicode=True, sort_keys=False, width=120)
     (folder / "site" / "metadata.yaml").write_text(text, encoding="utf-8")

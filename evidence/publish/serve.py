@@ -1,7 +1,8 @@
 """Serves the site: finds its folder, builds the `datasette` command line, and runs it until Ctrl-C.
 
-It reads no table and writes nothing. Datasette renders the pages, with the configuration in the site's folder; the database is
-opened once before, so that a database that cannot be served is reported in one sentence.
+It writes nothing, and reads no table but to count what visitors should not get. Datasette renders the pages, with the
+configuration in the site's folder; the database is opened once before, so that a database that cannot be served is reported in
+one sentence.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 
-from evidence.database.connection import open_evidence
+from evidence.database.connection import open_evidence, reading
 from evidence.errors import ConfigError
+from evidence.export import abstract_rights
 from evidence.review.reviewer_desk import ENVIRONMENT as DESK_ENVIRONMENT
 
 PUBLIC_SETTINGS = {"default_allow_sql": "off", "allow_download": "off"}
@@ -109,6 +111,12 @@ def check(db: Path, host: str, port: int) -> None:
     """ConfigError or StoreError when `db` cannot be served at this address."""
     open_evidence(db).close()
     _check_port(host, port)
+
+
+def withheld_abstracts(db: Path) -> int:
+    """How many abstracts the pages of a working database show that may not be passed on to visitors."""
+    with reading(db) as conn:
+        return len(abstract_rights.withheld(conn))
 
 
 def address(host: str, port: int, page: str = "/") -> str:

@@ -71,6 +71,14 @@ FULL = row(
     pages="101-110",
     issn=("1234-5678", "8765-4321"),
     registrations="NCT01234567",
+    pmid="22018333; 31415926",
+    pmcid="PMC3308108",
+    openalex="W2741809807",
+    publication_types="Journal Article",
+    mesh="Grief; Depressive Disorder, Major",
+    open_access="https://example.org/free.pdf",
+    abstract_source="publisher",
+    asked_pubmed="2026-11-24",
     url="https://doi.org/10.5555/trial.1",
     notice="correction",
     notice_details="correction 2020 10.5555/notice",
@@ -433,6 +441,25 @@ def test_no_text_breaks_the_parser_of_pages(text: str) -> None:
     assert all(span.first and span.last != "" for span in page_ranges.spans(text))
 
 
+def test_identifiers_are_where_reference_managers_look_for_them() -> None:
+    """In RIS, AN is the accession number, and C2 where EndNote has the PMCID of a journal article. A field for one identifier
+    gets the surest."""
+    (read,) = read_ris(file_formats.ris([FULL]))
+    assert (read["accession_number"], read["custom2"]) == ("22018333", "PMC3308108")
+    assert "Registrations: NCT01234567" in read["notes"]
+    (chapter,) = read_ris(file_formats.ris([{**FULL, "kind": "book-chapter"}]))
+    assert "custom2" not in chapter and "PMCID: PMC3308108" in chapter["notes"]
+    fields = {field.key: field.value for field in read_bibtex(file_formats.bibtex([FULL])).entries[0].fields}
+    assert (fields["pmid"], fields["pmcid"]) == ("22018333", "PMC3308108")
+    (item,) = json.loads("".join(file_formats.csl_json([FULL])))
+    assert (item["PMID"], item["PMCID"]) == ("22018333", "PMC3308108")
+    assert item["custom"]["openalex"] == "W2741809807" and item["custom"]["mesh"] == FULL["mesh"]
+    (line,) = read_csv(file_formats.csv_rows([FULL]))
+    assert (line["pmid"], line["asked_pubmed"], line["asked_crossref"]) == ("22018333; 31415926", "2026-11-24", "")
+    none = "".join(chunk for name in ("ris", "bibtex", "csl-json") for chunk in file_formats.FORMATS[name]([row()]))
+    assert not re.search(r"AN  -|C2  -|pmc?id", none, re.IGNORECASE)
+
+
 def test_a_link_with_a_semicolon_stays_one_link() -> None:
     (read,) = read_ris(file_formats.ris([row(url="https://doi.org/10.1002/(sici)1097;2-x")]))
     assert read["urls"] == ["https://doi.org/10.1002/(sici)1097%3B2-x"]
@@ -455,7 +482,7 @@ CSL_KEYS = {
         "title-short",
         "original-title",
     ),
-    *("container-title-short", "publisher-place", "available-date", "custom"),
+    *("PMID", "PMCID", "container-title-short", "publisher-place", "available-date", "custom"),
 }
 
 

@@ -621,8 +621,8 @@ async def test_the_site_shows_a_notice_on_every_record_of_the_work_and_says_wher
     rows = list(csv.DictReader(io.StringIO(await text("/download/csv?verdict=include"))))
     assert [(row["doi"], row["notice"]) for row in rows] == [(STUDY, "retraction")]
     assert rows[0]["notice_details"] == (
-        f"retraction 2020-05-03 {NOTICE} (on another record, {twin}); "
-        f"withdrawal 2020-05-03 10.5555/w (on its preprint, {pre})"
+        f"retraction 2020-05-03 {NOTICE} (on another record, {twin}) [stated by publisher]; "
+        f"withdrawal 2020-05-03 10.5555/w (on its preprint, {pre}) [stated by publisher]"
     )
     ready = json.loads(await text("/evidence/retracted_or_corrected.json?_shape=array"))
     assert [(row["kind"], row["doi"], row["stands_on"]) for row in ready] == [

@@ -131,7 +131,7 @@ def test_the_copy_has_the_rows_of_the_database(known: tuple[Path, Published]) ->
             assert rows(copy, sql) == [], table
             continue
         if table in left_out:
-            sql = f"select doi, first_run from {table}"
+            sql = f"select {'subject' if table == 'provider_records' else 'doi'}, first_run from {table}"
         assert sorted(rows(copy, sql), key=repr) == sorted(rows(db, sql), key=repr), table
     assert done.works == len(site_sample.WORKS)
     assert done.size == copy.stat().st_size
