@@ -232,7 +232,11 @@ def exported(db: Path, day: str | None) -> dict[str, dict[str, str]]:
     leave = {"as_of", "likely_tags", "implied_tags", *NOT_OF_THEN, *topic.load().facet_ids}
     found = {}
     for row in csv.DictReader(io.StringIO(text)):
-        found[row["doi"]] = {key: said for key, said in row.items() if key not in leave and not key.endswith("_today")}
+        found[row["doi"]] = {
+            key: said
+            for key, said in row.items()
+            if key not in leave and not key.startswith("asked_") and not key.endswith("_today")
+        }
         if day is None:
             found[row["doi"]]["same_as"] = same[row["doi"]]
     return found
