@@ -5,7 +5,6 @@ It may not decide (`decide` does) and may not know people's decisions, the datab
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -14,7 +13,7 @@ from evidence.rules.arms import OTHER, Arm, read_arms
 from evidence.rules.cues import cue_reader
 from evidence.rules.mention_roles import TREATMENTS, About, TextKind, mention_role
 from evidence.rules.mentions import INSTRUMENT, LOOSE, Mention, Vocabulary
-from evidence.rules.negation import named_places, negated
+from evidence.rules.negation import NEGATING, named_places, negated
 from evidence.rules.signs import (
     TEXT_SIGN,
     ReadMention,
@@ -51,11 +50,12 @@ class FacetReading:
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What was read in one work: the annotated fields, the arms, the mentions of each value (by number), and the signs for it (a
-    number with a bit for each, see `signs`). Mentions that the text negates give no signs."""
+    number with a bit for each, see `signs`). Mentions that the text negates give no signs; `affirmed` are the others."""
 
     fields: tuple[AnnotatedText, ...]
     arms: tuple[Arm, ...]
     mentions: Mapping[int, tuple[ReadMention, ...]]
+    affirmed: Mapping[int, tuple[ReadMention, ...]]
     signs: Mapping[int, int]
 
 
@@ -73,31 +73,25 @@ def read_abstract(
     about = {number: facet.about for facet in facets for number in facet.values}
     treatments = frozenset(number for number, kind in about.items() if kind in TREATMENTS)
     arms, arm_signs = read_arms(fields, found, treatments, studied)
-    read = _read_mentions(fields, found, arm_signs, about)
-    mentions = {
-        number: affirmed
-        for number, of_value in read.items()
-        if (affirmed := [mention for mention in of_value if not mention.negated])
+    mentions, shared = _read_mentions(fields, found, arm_signs, about)
+    affirmed = {
+        number: kept
+        for number, of_value in mentions.items()
+        if (kept := tuple([mention for mention in of_value if not mention.negated]))
     }
     whole, kinds = _text_signs(fields)
     if len(arms) > 1:
         whole |= TEXT_SIGN["a comparison is made"]
     if any(not arm.studied for arm in arms) or any(sign & OTHER for signs in arm_signs for sign in signs.values()):
         whole |= TEXT_SIGN["another treatment is compared"]
-    if treatments.isdisjoint(mentions):
+    if treatments.isdisjoint(affirmed):
         whole |= TEXT_SIGN["no treatment named"]
-    spans = Counter(_span(mention) for of_value in mentions.values() for mention in of_value)
-    shared = {number for number, of_value in mentions.items() if any(spans[_span(m)] > 1 for m in of_value)}
     signs = {
         number: of_value | whole | (TEXT_SIGN["its words name something else too"] if number in shared else 0)
         for facet in facets
-        for number, of_value in _facet_signs(facet, mentions, kinds).items()
+        for number, of_value in _facet_signs(facet, affirmed, kinds).items()
     }
-    return Reading(fields, arms, {number: tuple(of_value) for number, of_value in read.items()}, signs)
-
-
-def _span(read: ReadMention) -> tuple[int, int, int]:
-    return read.field, read.mention.first, read.mention.last
+    return Reading(fields, arms, {number: tuple(of_value) for number, of_value in mentions.items()}, affirmed, signs)
 
 
 def _read_mentions(
@@ -105,31 +99,38 @@ def _read_mentions(
     found: Sequence[Sequence[Mention]],
     arm_signs: Sequence[Mapping[Mention, int]],
     about: Mapping[int, About],
-) -> dict[int, list[ReadMention]]:
-    """The mentions with their roles and signs, by value."""
+) -> tuple[dict[int, list[ReadMention]], set[int]]:
+    """The mentions with their roles and signs, by value; and the values of which a word names another value too, where the text
+    does not negate it."""
     mentions: dict[int, list[ReadMention]] = {}
+    shared: set[int] = set()
     for place, (text, of_field, of_arms) in enumerate(zip(fields, found, arm_signs, strict=True)):
-        named = named_places(of_field)
-        of_spans: dict[tuple[int, int], tuple[int, int, int, int, int]] = {}
+        named: Mapping[int, int] | None = None
+        # What is the same for all mentions of the same words is read once; the last entry is the first value that they name.
+        of_spans: dict[tuple[int, int], tuple[int, int, int, int, int, bool, int]] = {}
         for mention in of_field:
-            span = mention.first, mention.last
-            if span not in of_spans:
-                sentence = sentence_number(text, mention.first)
-                before, after = text.before(mention.first), text.after(mention.last)
-                clause = text.clause_masks[text.clause_of[mention.first]]
-                in_work = (place << 20) + text.sentence_of[mention.first]
-                signs = span_signs(text, *span, sentence, before, after)
-                of_spans[span] = sentence, before | after, clause, in_work, signs
-            sentence, near, clause, in_work, signs = of_spans[span]
+            value, _, first, last, inside, _, _ = mention
+            read = of_spans.get((first, last))
+            if read is None:
+                sentence = sentence_number(text, first)
+                before, after = text.before(first), text.after(last)
+                clause = text.clause_masks[text.clause_of[first]]
+                in_work = (place << 20) + text.sentence_of[first]
+                signs = span_signs(text, first, last, sentence, before, after)
+                no = False
+                if clause & NEGATING:
+                    if named is None:
+                        named = named_places(of_field)
+                    no = negated(text, mention, named)
+                read = of_spans[first, last] = sentence, before | after, clause, in_work, signs, no, value
+            elif not read[5]:
+                shared |= {value, read[6]}
+            sentence, near, clause, in_work, signs, no, _ = read
             in_arms = of_arms.get(mention, 0)
-            role = mention_role(text, mention, about[mention.value], in_arms, near, clause)
-            inside = about[mention.inside] if mention.inside >= 0 else None
-            signs |= mention_signs(mention, role, sentence, in_arms, inside)
-            no = negated(text, mention, named)
-            mentions.setdefault(mention.value, []).append(
-                ReadMention(mention, place, role, sentence, in_work, signs, no)
-            )
-    return mentions
+            role = mention_role(text, mention, about[value], in_arms, near, clause)
+            signs |= mention_signs(mention, role, sentence, in_arms, about[inside] if inside >= 0 else None)
+            mentions.setdefault(value, []).append(ReadMention(mention, place, role, sentence, in_work, signs, no))
+    return mentions, shared
 
 
 def _text_signs(fields: Sequence[AnnotatedText]) -> tuple[int, frozenset[TextKind]]:
@@ -178,7 +179,7 @@ def _facet_signs(
     values_in, instruments_in = _company(present, mentions)
     total = sum(len(mentions[number]) for number in present)
     most = max(len(mentions[number]) for number in present)
-    first = min(present, key=lambda number: _span(mentions[number][0])[:2])
+    first = min(present, key=lambda number: (mentions[number][0].field, mentions[number][0].mention.first))
     of_facet = 0
     if len(present) == 1:
         of_facet |= TEXT_SIGN["the only value"]

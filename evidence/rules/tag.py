@@ -112,7 +112,7 @@ def why_without(title: str | None, abstract: str | None, key: ValueKey, taxonomy
     number = taxonomy.keys.index(key)
     reading = read(title, abstract, taxonomy)
     mentions = reading.mentions.get(number, ())
-    affirmed = _affirmed(reading, number)
+    affirmed = reading.affirmed.get(number, ())
     if not mentions:
         return "No word of it stands in title or abstract."
     if not affirmed:
@@ -164,27 +164,23 @@ def candidates(facet: FacetReading, reading: Reading, given: Collection[int]) ->
     made = {}
     if general is not None:
         made = {value: other for value, others in facet.made.items() for other in others if other in given}
+    affirmed = reading.affirmed
     found = {}
     for number in facet.values:
         signs = reading.signs.get(number, 0)
         if not signs and number not in made:
             continue
-        mentions = _affirmed(reading, number)
+        mentions = affirmed.get(number, ())
         if number in made and general is not None:
-            signs |= reading.signs[general] | _made_signs(_affirmed(reading, general), _affirmed(reading, made[number]))
-            mentions += _affirmed(reading, general)
+            signs |= reading.signs[general] | _made_signs(affirmed[general], affirmed.get(made[number], ()))
+            mentions += affirmed[general]
         elif number == general and made:
             signs |= TEXT_SIGN["a value made of it applies"]
-            if any(_in_title(_affirmed(reading, other)) for other in made.values()):
+            if any(_in_title(affirmed.get(other, ())) for other in made.values()):
                 signs |= TEXT_SIGN["a value made of it stands in the title"]
         if signs:
             found[number] = Candidate(signs, mentions, made.get(number))
     return found
-
-
-def _affirmed(reading: Reading, number: int) -> tuple[ReadMention, ...]:
-    """The mentions of a value that the text does not negate."""
-    return tuple(mention for mention in reading.mentions.get(number, ()) if not mention.negated)
 
 
 def _made_signs(general: Sequence[ReadMention], other: Sequence[ReadMention]) -> int:
@@ -205,9 +201,8 @@ def _in_title(read: Sequence[ReadMention]) -> bool:
 
 def phrases(candidate: Candidate, reading: Reading) -> frozenset[str]:
     """The words that name a value in a text, in their normal forms."""
-    return frozenset(
-        " ".join(reading.fields[m.field].normal.words[m.mention.first : m.mention.last]) for m in candidate.mentions
-    )
+    texts = [field.normal for field in reading.fields]
+    return frozenset([texts[m.field].phrase(m.mention.first, m.mention.last) for m in candidate.mentions])
 
 
 def _matches(mentions: Sequence[ReadMention], reading: Reading) -> tuple[Match, ...]:
@@ -215,12 +210,11 @@ def _matches(mentions: Sequence[ReadMention], reading: Reading) -> tuple[Match, 
 
     What is measured and what is found are both reasons; of other roles one is enough.
     """
-    order = sorted(mentions, key=lambda m: (_PLACE[m.role], m.mention.family == LOOSE, m.field, m.mention.first))
-    best = order[0].role if order else None
-    roles = _MEASURES if best in _MEASURES else frozenset((best,))
-    telling = [mention for mention in order if mention.role in roles]
-    if any(mention.mention.family != LOOSE for mention in telling):
-        telling = [m for m in telling if m.mention.family != LOOSE]
+    best = min([mention.role for mention in mentions], key=_PLACE.__getitem__, default=None)
+    roles = _MEASURES if best in _MEASURES else (best,)
+    telling = [mention for mention in mentions if mention.role in roles]
+    telling = [mention for mention in telling if mention.mention.family != LOOSE] or telling
+    telling.sort(key=lambda m: (_PLACE[m.role], m.field, m.mention.first))
     kept: dict[str, Match] = {}
     for mention in telling:
         text = reading.fields[mention.field]
