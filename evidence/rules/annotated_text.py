@@ -6,7 +6,7 @@ It may not know facets, values or mentions.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from functools import reduce
 from itertools import compress, count, pairwise, repeat
@@ -69,7 +69,7 @@ class AnnotatedText:
 
     def __init__(self, field: str, text: str, cues: CueReader) -> None:
         self.field = field
-        self._lists: tuple[list[int], list[int], list[int], list[int]] | None = None
+        self._lists: tuple[list[int], list[int]] | None = None
         self.cues = cues
         self.normal = normal = Normalised(text)
         self.masks = masks = cues.masks(normal)
@@ -105,16 +105,12 @@ class AnnotatedText:
         """The words of the list ("A, B and C") that these words stand in, or these words: what is said of one is said of all."""
         if self._lists is None:
             self._lists = self._find_lists()
-        starts, stops, firsts, lasts = self._lists
-        left, right = bisect_right(starts, first) - 1, bisect_left(lasts, last)
-        return (
-            starts[left] if left >= 0 and first < stops[left] else first,
-            lasts[right] if right < len(lasts) and firsts[right] <= last else last,
-        )
+        starts, stops = self._lists
+        return starts[first], stops[last]
 
-    def _find_lists(self) -> tuple[list[int], list[int], list[int], list[int]]:
-        """The first words and the ends of lists, for what stands in them; and the places from which on a list goes on up to its
-        end, with these ends.
+    def _find_lists(self) -> tuple[list[int], list[int]]:
+        """For each word the first one of the list that it stands in, or itself; and for each place the end of the list that goes on
+        there, or itself.
 
         A comma, a slash, "and" or "or" begins a part of a list. A verb, a preposition, the end of the sentence or a part of
         more than `LONGEST_LIST_PART` words ends the list; to the right of a part, prepositions belong to it ("severity of
@@ -126,16 +122,15 @@ class AnnotatedText:
         for place in self.bounds[:-1]:
             letters[place : place + 1] = "s"
         line = "".join(letters[: len(self.masks)])  # a sentence without words at the end has added a letter
-        spans = [found.span() for found in _LIST.finditer(line)]
         size = len(line)
-        backwards = [found.span() for found in _LIST_BACKWARDS.finditer("s" + line[::-1])]
-        backwards.reverse()
-        return (
-            [start for start, _ in spans],
-            [stop for _, stop in spans],
-            [size - stop + 1 for _, stop in backwards],
-            [size - start for start, _ in backwards],
-        )
+        starts, stops = list(range(size)), list(range(size + 1))
+        for found in _LIST.finditer(line):
+            start, stop = found.span()
+            starts[start:stop] = [start] * (stop - start)
+        for found in _LIST_BACKWARDS.finditer("s" + line[::-1]):
+            start, stop = found.span()
+            stops[size - stop + 1 : size - start + 1] = [size - start] * (stop - start)
+        return starts, stops
 
 
 def _numbered(limits: Sequence[int]) -> list[int]:
