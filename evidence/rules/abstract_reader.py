@@ -64,14 +64,14 @@ def read_abstract(
     abstract: str | None,
     vocabulary: Vocabulary,
     facets: Sequence[FacetReading],
+    about: Mapping[int, About],
     studied: frozenset[int],
 ) -> Reading:
-    """Read a title, an abstract, or both. `studied` are the values that the topic is about (its interventions)."""
+    """Read a title, an abstract, or both. `about`: what the words of each value name; `studied` are the values that the topic is about (its interventions)."""
     cues = cue_reader()
     fields = tuple(AnnotatedText(name, text, cues) for name, text in (("title", title), ("abstract", abstract)) if text)
     found = vocabulary.mentions([field.normal for field in fields])
-    about = {number: facet.about for facet in facets for number in facet.values}
-    treatments = frozenset(number for number, kind in about.items() if kind in TREATMENTS)
+    treatments = frozenset([number for number, kind in about.items() if kind in TREATMENTS])
     arms, arm_signs = read_arms(fields, found, treatments, studied)
     mentions, shared = _read_mentions(fields, found, arm_signs, about)
     affirmed = {

@@ -92,15 +92,16 @@ def _with_facts(
 
 def read(title: str | None, abstract: str | None, taxonomy: Taxonomy) -> Reading:
     """What is read in a title and an abstract with the words of this taxonomy."""
-    return read_abstract(title, abstract, taxonomy.vocabulary, taxonomy.readings, taxonomy.studied)
+    return read_abstract(title, abstract, taxonomy.vocabulary, taxonomy.readings, taxonomy.about, taxonomy.studied)
 
 
 def tags_of(reading: Reading, taxonomy: Taxonomy) -> tuple[Tag, ...]:
     """The tags that follow from what was read."""
     text = FULL if any(field.field == "abstract" for field in reading.fields) else TITLE
     given: dict[int, Tag] = {}
+    known = models()
     for facet in sorted(taxonomy.readings, key=lambda facet: bool(facet.made)):
-        model, words = models()[facet.about, text], taxonomy.word_weights.get((facet.facet, text))
+        model, words = known[facet.about, text], taxonomy.word_weights.get((facet.facet, text))
         given.update(_of_facet(facet, model, words, reading, taxonomy, given))
     return tuple(given[number] for number in sorted(given))
 
@@ -129,12 +130,15 @@ def _of_facet(
     given: Mapping[int, Tag],
 ) -> dict[int, Tag]:
     found: dict[int, Tag] = {}
-    shown = {number: tag for number, tag in given.items() if tag.strength in SHOWN_STRENGTHS}
+    shown = {number: tag for number, tag in given.items() if tag.strength in SHOWN_STRENGTHS} if facet.made else {}
     possible = candidates(facet, reading, shown)
+    if not possible:
+        return found
     first = {number: model.first(candidate.signs) for number, candidate in possible.items()}
     if words is not None:
         first = {
-            number: words.probability(number, p, phrases(possible[number], reading)) for number, p in first.items()
+            number: words.probability(number, p, phrases(possible[number], reading) if number in words.words else ())
+            for number, p in first.items()
         }
     for number, probability in model.beside_rivals(first, facet.gives_way_to).items():
         candidate, strength = possible[number], model.strength(probability)
@@ -166,7 +170,7 @@ def candidates(facet: FacetReading, reading: Reading, given: Collection[int]) ->
         made = {value: other for value, others in facet.made.items() for other in others if other in given}
     affirmed = reading.affirmed
     found = {}
-    for number in facet.values:
+    for number in facet.values if made else [number for number in facet.values if number in reading.signs]:
         signs = reading.signs.get(number, 0)
         if not signs and number not in made:
             continue
