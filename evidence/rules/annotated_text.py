@@ -50,9 +50,11 @@ _SEPARATORS = _Separators()
 class AnnotatedText:
     """One field of a work. `sentence_of[i]` is the number of the sentence that word `i` belongs to, `clause_of[i]` that of the
     clause (numbered through the field), `separator[i]` what stands between word `i` and the next: `,` or `/` or `(` … or
-    nothing. Words `bounds[n]` to `bounds[n + 1]` are those of sentence `n`."""
+    nothing. Words `bounds[n]` to `bounds[n + 1]` are those of sentence `n`. `_fours[i]` are the cues of word `i` and the next three,
+joined once, as the cues near a word are asked for most."""
 
     __slots__ = (
+        "_fours",
         "_lists",
         "bounds",
         "clause_masks",
@@ -73,6 +75,8 @@ class AnnotatedText:
         self.cues = cues
         self.normal = normal = Normalised(text)
         self.masks = masks = cues.masks(normal)
+        twos = list(map(or_, masks, masks[1:]))
+        self._fours = list(map(or_, twos, twos[2:]))
         self.sentences = (Sentence(0, len(text), "aim", False),) if field == "title" else tuple(read_sentences(text))
         starts, words = normal.starts, normal.words
         self.bounds = bounds = [
@@ -95,11 +99,17 @@ class AnnotatedText:
 
     def before(self, first: int, size: int = NEAR) -> int:
         """The cues in the last `size` words before this place, inside its sentence."""
-        return reduce(or_, self.masks[max(first - size, self.bounds[self.sentence_of[first]]) : first], 0)
+        begins = self.bounds[self.sentence_of[first]]
+        if size == NEAR and first - NEAR >= begins:
+            return self._fours[first - NEAR] | self.masks[first - 1]
+        return reduce(or_, self.masks[max(first - size, begins) : first], 0)
 
     def after(self, last: int, size: int = NEAR) -> int:
         """The cues in the first `size` words from this place on, inside the sentence of the word before it."""
-        return reduce(or_, self.masks[last : min(last + size, self.bounds[self.sentence_of[last - 1] + 1])], 0)
+        ends = self.bounds[self.sentence_of[last - 1] + 1]
+        if size == NEAR and last + NEAR <= ends:
+            return self._fours[last] | self.masks[last + NEAR - 1]
+        return reduce(or_, self.masks[last : min(last + size, ends)], 0)
 
     def enclosing_list(self, first: int, last: int) -> tuple[int, int]:
         """The words of the list ("A, B and C") that these words stand in, or these words: what is said of one is said of all."""
