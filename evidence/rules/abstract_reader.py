@@ -5,6 +5,7 @@ It may not decide (`decide` does) and may not know people's decisions, the datab
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,18 +13,19 @@ from evidence.rules.annotated_text import AnnotatedText
 from evidence.rules.arms import OTHER, Arm, read_arms
 from evidence.rules.cues import cue_reader
 from evidence.rules.mention_roles import TREATMENTS, About, TextKind, mention_role
-from evidence.rules.mentions import INSTRUMENT, LOOSE, Mention, Vocabulary
+from evidence.rules.mentions import Mention, Vocabulary
 from evidence.rules.negation import NEGATING, named_places, negated
 from evidence.rules.signs import (
     TEXT_SIGN,
     ReadMention,
     company_signs,
-    joined_signs,
     mention_signs,
     sentence_number,
     span_signs,
+    spread_signs,
     text_kind_signs,
     title_signs,
+    together,
 )
 
 SHORT_ABSTRACT = 500
@@ -169,14 +171,15 @@ def _facet_signs(
     facet: FacetReading, mentions: Mapping[int, Sequence[ReadMention]], kinds: frozenset[TextKind]
 ) -> dict[int, int]:
     """The signs for each value of a facet that is mentioned: those of its mentions, and how it stands among its rivals."""
-    present = [number for number in facet.values if number in mentions]
+    present = {number: together(mentions[number]) for number in facet.values if number in mentions}
     if not present:
         return {}
-    in_title = {number for number in present if any(m.sentence == 0 for m in mentions[number])}
-    outright = {number for number in present if any(m.mention.family != LOOSE for m in mentions[number])}
+    in_title = {number for number, joined in present.items() if joined.sentences & 1}
+    outright = {number for number, joined in present.items() if joined.outright}
     if facet.general is not None and not outright:
         return {}  # loose words say which form is meant, and nothing is named that has a form
-    values_in, instruments_in = _company(present, mentions)
+    values_in = Counter(place for joined in present.values() for place in joined.places)
+    instruments_in = {place for joined in present.values() for place in joined.instruments}
     total = sum(len(mentions[number]) for number in present)
     most = max(len(mentions[number]) for number in present)
     first = min(present, key=lambda number: (mentions[number][0].field, mentions[number][0].mention.first))
@@ -188,10 +191,10 @@ def _facet_signs(
     if facet.general is not None and facet.general not in outright:
         of_facet |= TEXT_SIGN["the general value is not named"]
     found = {}
-    for number in present:
-        read = mentions[number]
-        signs = of_facet | joined_signs(read) | company_signs(read, values_in, instruments_in)
-        signs |= _share_signs(len(read), most, total)
+    for number, joined in present.items():
+        count = len(mentions[number])
+        signs = of_facet | joined.signs | spread_signs(min(count, 5), joined.sentences, joined.families)
+        signs |= company_signs(joined.places, values_in, instruments_in) | _share_signs(count, most, total)
         if number in facet.text:
             signs |= text_kind_signs(facet.text[number], kinds)
         if number == first:
@@ -201,23 +204,10 @@ def _facet_signs(
         if outright - {number}:
             signs |= TEXT_SIGN["a rival is named outright"]
         for other in facet.gives_way_to.get(number, ()):
-            signs |= _yielding_signs(mentions.get(other, ()))
+            if other in present:
+                signs |= _yielding_signs(present[other].outright)
         found[number] = signs
     return found
-
-
-def _company(
-    present: Sequence[int], mentions: Mapping[int, Sequence[ReadMention]]
-) -> tuple[dict[int, set[int]], set[int]]:
-    """For each sentence the values of a facet there; and the sentences with an instrument."""
-    values_in: dict[int, set[int]] = {}
-    instruments_in: set[int] = set()
-    for number in present:
-        for mention in mentions[number]:
-            values_in.setdefault(mention.place, set()).add(number)
-            if mention.mention.family == INSTRUMENT:
-                instruments_in.add(mention.place)
-    return values_in, instruments_in
 
 
 def _share_signs(count: int, most: int, total: int) -> int:
@@ -228,11 +218,10 @@ def _share_signs(count: int, most: int, total: int) -> int:
     return signs | TEXT_SIGN["a tenth of the mentions of its facet"] if 10 * count < total else signs
 
 
-def _yielding_signs(read: Sequence[ReadMention]) -> int:
-    """The signs for a value that gives way to another, from the mentions of that one."""
-    sentences = {mention.sentence for mention in read if mention.mention.family != LOOSE}
-    if 0 in sentences:
+def _yielding_signs(sentences: int) -> int:
+    """The signs for a value that gives way to another, from the kinds of sentence that name that one outright."""
+    if sentences & 1:
         return TEXT_SIGN["gives way to a value in the title"]
-    if sentences & {2, 3}:
+    if sentences & (1 << 2 | 1 << 3):
         return TEXT_SIGN["gives way to a value in aim or methods"]
     return TEXT_SIGN["gives way to a value elsewhere"] if sentences else 0

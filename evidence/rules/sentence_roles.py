@@ -252,7 +252,11 @@ _CAPITALISED = re.compile(
     r"[^\W\d_a-zß-öø-ÿ]"
     r"(?:[a-zß-öø-ÿ]++|[A-ZÀ-ÖØ-Þ]+(?<=[SNDE])(?=A\s)|[A-ZÀ-ÖØ-Þ]++(?![a-zß-öø-ÿ])|[A-ZÀ-ÖØ-Þ]+(?=[A-ZÀ-ÖØ-Þ][a-zß-öø-ÿ]))"
 )
-"""A capitalised word or one in capitals; a word glued to the next ends before it (`MethodsWe`, `METHODSWe`, `METHODSA total`)."""
+_ASCII_CAPITALISED = re.compile(
+    r"[A-Z](?:[a-z]++|[A-Z]+(?<=[SNDE])(?=A\s)|[A-Z]++(?![a-z])|[A-Z]+(?=[A-Z][a-z]))"
+)
+"""A capitalised word or one in capitals; a word glued to the next ends before it (`MethodsWe`, `METHODSWe`, `METHODSA total`).
+The second is for ASCII text, and faster."""
 _WORD = re.compile(r"(?:[^\W\d_a-zß-öø-ÿ]?[a-zß-öø-ÿ]++|[^\W\d_a-zß-öø-ÿ]++)(?:['’]s\b|['’](?=\s))?+")
 _COLON = re.compile(r"\s?+[:：]++\s*+|\s?+[—–]\s*+|\s-{1,2}\s++|[ \t\r]{0,3}\n\s*+")
 _LONE = re.compile(r"\.\s++(?=[^\W_a-z])")
@@ -304,7 +308,7 @@ def headings(text: str) -> list[Heading]:
     found: list[Heading] = []
     words = _WORDS_OF_HEADINGS
     at = 0
-    for word in _CAPITALISED.finditer(text):
+    for word in (_ASCII_CAPITALISED if text.isascii() else _CAPITALISED).finditer(text):
         start = word.start()
         if start < at:
             continue
