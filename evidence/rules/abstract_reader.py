@@ -69,7 +69,8 @@ def read_abstract(
     about: Mapping[int, About],
     studied: frozenset[int],
 ) -> Reading:
-    """Read a title, an abstract, or both. `about`: what the words of each value name; `studied` are the values that the topic is about (its interventions)."""
+    """Read a title, an abstract, or both. `about`: what the words of each value name; `studied`: the values that the topic is
+    about (its interventions)."""
     cues = cue_reader()
     fields = tuple(AnnotatedText(name, text, cues) for name, text in (("title", title), ("abstract", abstract)) if text)
     found = vocabulary.mentions([field.normal for field in fields])
@@ -203,9 +204,8 @@ def _facet_signs(
             signs |= TEXT_SIGN["a rival in the title"]
         if outright - {number}:
             signs |= TEXT_SIGN["a rival is named outright"]
-        for other in facet.gives_way_to.get(number, ()):
-            if other in present:
-                signs |= _yielding_signs(present[other].outright)
+        for other in present.keys() & facet.gives_way_to.get(number, ()):
+            signs |= _yielding_signs(present[other].outright)
         found[number] = signs
     return found
 

@@ -33,7 +33,9 @@ _STATEMENTS = (
     (re.compile(rf"\baged (?:about |around )?{_NUMBER}\b"), "mean", "aged "),
 )  # fmt: skip
 """Each with its kind, and with letters that it cannot do without: most parts of a text have none of them."""
-_HINT_WORDS = frozenset(map(normal_form, "age aged ages year years yr yrs yo over older above more least".split()))
+_HINT_WORDS = frozenset(
+    map(normal_form, ("age", "aged", "year", "years", "yr", "yrs", "yo", "over", "older", "above", "more", "least"))
+)
 _HINT_SIGNS = re.compile(r"\+(?<=\d\+)|≥|⩾|>|M(?<=\bM)(?:age)?\s?=")
 """Every statement has one of these words or signs. What must stand before a sign is asked afterwards: so `re` skips all other
 characters."""
@@ -76,8 +78,8 @@ def _windows(text: Normalised) -> list[tuple[int, int]]:
     """The parts of a text that can hold a statement of age: those around a word or a sign that every statement has."""
     words = map(_HINT_WORDS.__contains__, text.words)
     hints = list(compress(zip(text.starts, text.stops, strict=True), words))
-    for sign in _HINT_SIGNS.finditer(text.folded):
-        hints.append((sign.start() - (sign[0] == "+"), sign.end()))  # a plus is a hint with the digit before it
+    # A plus is a hint with the digit before it.
+    hints += [(sign.start() - (sign[0] == "+"), sign.end()) for sign in _HINT_SIGNS.finditer(text.folded)]
     hints.sort()
     windows: list[tuple[int, int]] = []
     for start, stop in hints:

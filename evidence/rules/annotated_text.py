@@ -50,8 +50,8 @@ _SEPARATORS = _Separators()
 class AnnotatedText:
     """One field of a work. `sentence_of[i]` is the number of the sentence that word `i` belongs to, `clause_of[i]` that of the
     clause (numbered through the field), `separator[i]` what stands between word `i` and the next: `,` or `/` or `(` … or
-    nothing. Words `bounds[n]` to `bounds[n + 1]` are those of sentence `n`. `_fours[i]` are the cues of word `i` and the next three,
-joined once, as the cues near a word are asked for most."""
+    nothing. Words `bounds[n]` to `bounds[n + 1]` are those of sentence `n`. `_fours[i]` are the cues of word `i` and the
+    next three, joined once: the cues near a word are asked for most."""
 
     __slots__ = (
         "_fours",
@@ -75,8 +75,8 @@ joined once, as the cues near a word are asked for most."""
         self.cues = cues
         self.normal = normal = Normalised(text)
         self.masks = masks = cues.masks(normal)
-        twos = list(map(or_, masks, masks[1:]))
-        self._fours = list(map(or_, twos, twos[2:]))
+        twos: list[int] = list(map(or_, masks, masks[1:]))
+        self._fours: list[int] = list(map(or_, twos, twos[2:]))
         self.sentences = (Sentence(0, len(text), "aim", False),) if field == "title" else tuple(read_sentences(text))
         starts, words = normal.starts, normal.words
         self.bounds = bounds = [
@@ -119,8 +119,8 @@ joined once, as the cues near a word are asked for most."""
         return starts[first], stops[last]
 
     def _find_lists(self) -> tuple[list[int], list[int]]:
-        """For each word the first one of the list that it stands in, or itself; and for each place the end of the list that goes on
-        there, or itself.
+        """For each word the first one of the list that it stands in, or itself; and for each place the end of the list that goes
+        on there, or itself.
 
         A comma, a slash, "and" or "or" begins a part of a list. A verb, a preposition, the end of the sentence or a part of
         more than `LONGEST_LIST_PART` words ends the list; to the right of a part, prepositions belong to it ("severity of

@@ -155,7 +155,9 @@ def _groups(text: AnnotatedText, inside: Sequence[Mention]) -> list[list[Mention
 def _around(text: AnnotatedText, mention: Mention, versus_at: Sequence[int]) -> int:
     """What the words around a mention say of it. `versus_at`: the places of "versus" or its like among the treatments."""
     bit = text.cues.bit
-    there = text.sentence_masks[text.sentence_of[mention.first]] | text.sentence_masks[text.sentence_of[mention.last - 1]]
+    there = (
+        text.sentence_masks[text.sentence_of[mention.first]] | text.sentence_masks[text.sentence_of[mention.last - 1]]
+    )
     if not versus_at and not there & (bit["versus"] | bit["control"] | bit["shared"]):
         return 0
     before, after = text.before(mention.first, 4), text.after(mention.last, 4)

@@ -252,9 +252,7 @@ _CAPITALISED = re.compile(
     r"[^\W\d_a-zß-öø-ÿ]"
     r"(?:[a-zß-öø-ÿ]++|[A-ZÀ-ÖØ-Þ]+(?<=[SNDE])(?=A\s)|[A-ZÀ-ÖØ-Þ]++(?![a-zß-öø-ÿ])|[A-ZÀ-ÖØ-Þ]+(?=[A-ZÀ-ÖØ-Þ][a-zß-öø-ÿ]))"
 )
-_ASCII_CAPITALISED = re.compile(
-    r"[A-Z](?:[a-z]++|[A-Z]+(?<=[SNDE])(?=A\s)|[A-Z]++(?![a-z])|[A-Z]+(?=[A-Z][a-z]))"
-)
+_ASCII_CAPITALISED = re.compile(r"[A-Z](?:[a-z]++|[A-Z]+(?<=[SNDE])(?=A\s)|[A-Z]++(?![a-z])|[A-Z]+(?=[A-Z][a-z]))")
 """A capitalised word or one in capitals; a word glued to the next ends before it (`MethodsWe`, `METHODSWe`, `METHODSA total`).
 The second is for ASCII text, and faster."""
 _WORD = re.compile(r"(?:[^\W\d_a-zß-öø-ÿ]?[a-zß-öø-ÿ]++|[^\W\d_a-zß-öø-ÿ]++)(?:['’]s\b|['’](?=\s))?+")

@@ -280,9 +280,9 @@ def text_kind_signs(expected: TextKind, there: Collection[TextKind]) -> int:
 
 
 class Together(NamedTuple):
-    """The mentions of one value together: their signs, their kinds of sentence (a bit for each of `SENTENCES`), families (a bit for
-    each of `FAMILIES`), the kinds of sentence that name the value outright, the sentences (numbers in the work) with their kinds,
-    and those of them that have an instrument."""
+    """The mentions of one value together: their signs, their kinds of sentence (a bit for each of `SENTENCES`), families (a bit
+    for each of `FAMILIES`), the kinds of sentence that name the value outright, the sentences (numbers in the work) with their
+    kinds, and those of them that have an instrument."""
 
     signs: int
     sentences: int
@@ -310,8 +310,8 @@ def together(read: Sequence[ReadMention]) -> Together:
 
 
 def company_signs(places: Mapping[int, int], values_in: Mapping[int, int], instruments_in: Collection[int]) -> int:
-    """The signs for who else stands in the sentences of a value. `places`: these sentences with their kinds; `values_in`: for each
-    sentence how many values of the facet are there; `instruments_in`: the sentences with an instrument of the facet."""
+    """The signs for who else stands in the sentences of a value. `places`: these sentences with their kinds; `values_in`: for
+    each sentence how many values of the facet are there; `instruments_in`: the sentences with an instrument of the facet."""
     signs = 0
     for place, sentence in places.items():
         base = _COMPANY + sentence * len(COMPANY)
