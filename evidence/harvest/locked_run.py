@@ -28,6 +28,7 @@ from evidence.harvest.chosen_providers import opened as opened_providers
 from evidence.harvest.deduplicate import pairs_need_update
 from evidence.harvest.ingest import ingest_unreadable
 from evidence.harvest.progress import NoProgress, Progress
+from evidence.harvest.reader_processes import reduce_garbage_collection
 from evidence.harvest.run_outcome import Outcome
 from evidence.harvest.sources import Config, ReferenceList, Search
 from evidence.harvest.standing_searches import Matcher
@@ -108,7 +109,7 @@ def run_enrich(
         _judge_stale(opened, taxonomy, now, progress)
         if not any(enrich.due(opened, provider, now(), again=again) for provider in asked):
             return Outcome(0, verdicts=read_queries.verdict_counts(opened.conn))
-        rejudge.reduce_garbage_collection()
+        reduce_garbage_collection()
         outcome = Outcome(opened.start_run("providers", __version__, iso_time(now())))
         outcome.outcome = "crashed"
         try:
@@ -182,7 +183,7 @@ def _judge_stale(opened: writer.Store, taxonomy: Taxonomy, now: Clock, progress:
     unannounced = bool(opened.unannounced())
     if not rejudge.stale_works(opened, taxonomy, decisions) and not pairs_need_update(opened) and not unannounced:
         return 0, []
-    rejudge.reduce_garbage_collection()
+    reduce_garbage_collection()
     opened.set_facets(rejudge.facet_rows(taxonomy))
     run_id = opened.start_run("judge", __version__, iso_time(now()))
     count = sum(rejudge.rejudge_and_deduplicate(opened, taxonomy, run_id, progress, moved=unannounced))

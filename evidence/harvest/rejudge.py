@@ -7,30 +7,29 @@ in the database, the taxonomy and the ledger.
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from evidence import __version__
 from evidence.crossref.normalise import normalise
 from evidence.current_decisions import decision_id, merged, subject
 from evidence.data_model import SAME_WORK, Decision, Doi, Message, ProviderName, VerdictName, Work
 from evidence.database import read_queries
+from evidence.database.sql_helpers import Row
 from evidence.database.values_for_writer import JudgedRecord, TagUpdate, tag_row
 from evidence.database.writer import Store
 from evidence.errors import RecordError
 from evidence.harvest.deduplicate import find_duplicates
 from evidence.harvest.progress import Progress
+from evidence.harvest.reader_processes import Reader, Readers, readers
 from evidence.providers.answers import Described, Registration
 from evidence.providers.combine import ProviderRecord, combine, describe
-from evidence.rules.judge import PartialJudgement, judge, judge_changed_values
-from evidence.rules.taxonomy import SCREEN, Taxonomy, TouchedTexts, ValueKey
-
-GC_EVERY = 50_000
-"""Objects made before a collection is tried (Python's own: 700)."""
+from evidence.rules.judge import PartialJudgement, judge
+from evidence.rules.taxonomy import Taxonomy, ValueKey
 
 ROUNDS = 4
 """How often judging and clustering alternate at most: each may change the other once, and then they agree."""
@@ -40,12 +39,7 @@ NOTICE_ROUNDS = 2
 """How often works are judged again of which a record read after them shows that they are notices, or are not."""
 TOUCHED_PART = 5_000
 
-
-def reduce_garbage_collection() -> None:
-    """For a run over many works: the rules' objects live as long as the program, and records have no cycles, so collecting
-    every few pages is wasted time."""
-    gc.freeze()
-    gc.set_threshold(GC_EVERY)
+Item = TypeVar("Item")
 
 
 def read_and_judge(
@@ -221,38 +215,61 @@ def _rejudge_touched(
 ) -> tuple[int, list[Doi]]:
     """Judge again those of these works that an edit since `before` touches. Returns how many, and those whose verdict may
     change: they are still to be judged as a whole."""
-    changed_values = taxonomy.values_changed_since(before)
-    texts = TouchedTexts(changed_values, before, taxonomy.value_marks)
-    screening = any(facet == SCREEN for facet, _ in changed_values)
-    verdicts = [("verdict", verdict) for verdict in get_args(VerdictName) if screening]
-    compared = sorted({*changed_values, *taxonomy.tags, *verdicts})
-    count = 0
+    count = done = 0
     to_judge_fully: list[Doi] = []
-    for start in range(0, len(dois), TOUCHED_PART):
-        progress.step("judging", start, len(dois))
-        part = dois[start : start + TOUCHED_PART]
-        touched = [
-            doi
-            for doi, title, abstract in read_queries.texts_of(store.conn, part)
-            if screening or texts.touched(title, abstract)
-        ]
-        count += len(touched)
-        changed = []
-        for row in read_queries.judged_works(store.conn, touched, compared):
-            notice = row["notice_of"].partition(":") if row["notice_of"] else None
-            fields = {name: row[name] for name in ("title", "abstract", "kind", "container")}
-            notice_of = ((notice[0], Doi(notice[2]) or None),) if notice else ()
-            work = Work(row["doi"], **fields, notice_of=notice_of, facts=tuple(row["facts"]))
-            again = judge_changed_values(work, row["screened"], row["why"], taxonomy, changed_values)
-            if again is None:
-                to_judge_fully.append(row["doi"])
-                continue
-            now = _tag_update(row, again)
-            if (set(now.tags), set(now.reasons), now.why) != (row["tags"], row["reasons"], row["why"]):
-                changed.append(now)
-        judged = sorted(set(part) - set(to_judge_fully))
-        store.update_tags(run, ours, compared, judged, changed)
+    with readers(taxonomy, before, len(dois)) as opened:
+        verdicts = [("verdict", verdict) for verdict in get_args(VerdictName) if opened.here.screening]
+        compared = sorted({*opened.here.changed, *taxonomy.tags, *verdicts})
+        parts = [dois[start : start + TOUCHED_PART] for start in range(0, len(dois), TOUCHED_PART)]
+        progress.step("judging", 0, len(dois))
+        for part, rows, judgements in _ahead(_asked(store, compared, parts, opened)):
+            progress.step("judging", done, len(dois))
+            changed, left = [], []
+            for row, again in zip(rows, judgements(), strict=True):
+                if again is None:
+                    left.append(row["doi"])
+                    continue
+                now = _tag_update(row, again)
+                if (set(now.tags), set(now.reasons), now.why) != (row["tags"], row["reasons"], row["why"]):
+                    changed.append(now)
+            store.update_tags(run, ours, compared, sorted(set(part) - set(left)), changed)
+            count += len(rows)
+            to_judge_fully += left
+            done += len(part)
     return count, to_judge_fully
+
+
+Asked = tuple[Sequence[Doi], list[Row], Callable[[], list[PartialJudgement | None]]]
+"""Works of which some are read again, the rows of those, and the judgements to be waited for."""
+
+
+def _asked(
+    store: Store, compared: Sequence[ValueKey], parts: Iterable[Sequence[Doi]], opened: Readers
+) -> Iterator[Asked]:
+    """For each part those of its works that the edit touches, and what is made of them. Of the part after it the texts are
+    asked about already."""
+    texts = ((part, opened.ask(Reader.touched, list(read_queries.texts_of(store.conn, part)))) for part in parts)
+    for part, touched in _ahead(texts):
+        rows = list(read_queries.judged_works(store.conn, touched(), compared))
+        yield part, rows, opened.ask(Reader.judged, [(_as_read(row), row["screened"], row["why"]) for row in rows])
+
+
+def _ahead(items: Iterable[Item]) -> Iterator[Item]:
+    """The same items, of which the next is always made before one is given: other processes work on it meanwhile."""
+    made: deque[Item] = deque()
+    for item in items:
+        made.append(item)
+        if len(made) > 1:
+            yield made.popleft()
+    yield from made
+
+
+def _as_read(row: Mapping[str, Any]) -> Work:
+    """What the rules read of a work, from its row."""
+    notice = row["notice_of"].partition(":") if row["notice_of"] else None
+    fields = {name: row[name] for name in ("title", "abstract", "kind", "container")}
+    notice_of = ((notice[0], Doi(notice[2]) or None),) if notice else ()
+    return Work(row["doi"], **fields, notice_of=notice_of, facts=tuple(row["facts"]))
 
 
 def _tag_update(row: Mapping[str, Any], again: PartialJudgement) -> TagUpdate:

@@ -21,6 +21,7 @@ from evidence.errors import SourceError, UnreadError
 from evidence.harvest import enrich, known_works, reference_lists, rejudge, standing_searches
 from evidence.harvest.ingest import aliases_of, ingest, look_up, messages_of, reject
 from evidence.harvest.progress import NoProgress, Progress
+from evidence.harvest.reader_processes import reduce_garbage_collection
 from evidence.harvest.run_outcome import Outcome, SyncRun
 from evidence.harvest.sources import FILES_SOURCE, REFRESH_SOURCE, Config, ReferenceList, Search
 from evidence.providers.answers import Provider
@@ -52,7 +53,7 @@ def sync(
     `full` forgets the bookmarks and reads searches twice as deep, so what a search no longer finds is noticed. `take` are
     records that are taken whole, whichever source finds them. `providers` are asked about the works that are due.
     """
-    rejudge.reduce_garbage_collection()
+    reduce_garbage_collection()
     store.set_topic(taxonomy.topic)
     started = now()
     number = store.start_run(records.name, __version__, iso_time(started))

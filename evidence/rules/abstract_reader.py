@@ -13,18 +13,19 @@ from evidence.rules.annotated_text import AnnotatedText
 from evidence.rules.arms import OTHER, Arm, read_arms
 from evidence.rules.cues import cue_reader
 from evidence.rules.mention_roles import TREATMENTS, About, TextKind, mention_role
-from evidence.rules.mentions import INSTRUMENT, LOOSE, Mention, Vocabulary
-from evidence.rules.negation import named_places, negated
+from evidence.rules.mentions import Mention, Vocabulary
+from evidence.rules.negation import NEGATING, named_places, negated
 from evidence.rules.signs import (
     TEXT_SIGN,
     ReadMention,
     company_signs,
-    joined_signs,
     mention_signs,
     sentence_number,
     span_signs,
+    spread_signs,
     text_kind_signs,
     title_signs,
+    together,
 )
 
 SHORT_ABSTRACT = 500
@@ -51,11 +52,12 @@ class FacetReading:
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What was read in one work: the annotated fields, the arms, the mentions of each value (by number), and the signs for it (a
-    number with a bit for each, see `signs`). Mentions that the text negates give no signs."""
+    number with a bit for each, see `signs`). Mentions that the text negates give no signs; `affirmed` are the others."""
 
     fields: tuple[AnnotatedText, ...]
     arms: tuple[Arm, ...]
     mentions: Mapping[int, tuple[ReadMention, ...]]
+    affirmed: Mapping[int, tuple[ReadMention, ...]]
     signs: Mapping[int, int]
 
 
@@ -64,40 +66,35 @@ def read_abstract(
     abstract: str | None,
     vocabulary: Vocabulary,
     facets: Sequence[FacetReading],
+    about: Mapping[int, About],
     studied: frozenset[int],
 ) -> Reading:
-    """Read a title, an abstract, or both. `studied` are the values that the topic is about (its interventions)."""
+    """Read a title, an abstract, or both. `about`: what the words of each value name; `studied`: the values that the topic is
+    about (its interventions)."""
     cues = cue_reader()
     fields = tuple(AnnotatedText(name, text, cues) for name, text in (("title", title), ("abstract", abstract)) if text)
     found = vocabulary.mentions([field.normal for field in fields])
-    about = {number: facet.about for facet in facets for number in facet.values}
-    treatments = frozenset(number for number, kind in about.items() if kind in TREATMENTS)
+    treatments = frozenset([number for number, kind in about.items() if kind in TREATMENTS])
     arms, arm_signs = read_arms(fields, found, treatments, studied)
-    read = _read_mentions(fields, found, arm_signs, about)
-    mentions = {
-        number: affirmed
-        for number, of_value in read.items()
-        if (affirmed := [mention for mention in of_value if not mention.negated])
+    mentions, shared = _read_mentions(fields, found, arm_signs, about)
+    affirmed = {
+        number: kept
+        for number, of_value in mentions.items()
+        if (kept := tuple([mention for mention in of_value if not mention.negated]))
     }
     whole, kinds = _text_signs(fields)
     if len(arms) > 1:
         whole |= TEXT_SIGN["a comparison is made"]
     if any(not arm.studied for arm in arms) or any(sign & OTHER for signs in arm_signs for sign in signs.values()):
         whole |= TEXT_SIGN["another treatment is compared"]
-    if treatments.isdisjoint(mentions):
+    if treatments.isdisjoint(affirmed):
         whole |= TEXT_SIGN["no treatment named"]
-    spans = Counter(_span(mention) for of_value in mentions.values() for mention in of_value)
-    shared = {number for number, of_value in mentions.items() if any(spans[_span(m)] > 1 for m in of_value)}
     signs = {
         number: of_value | whole | (TEXT_SIGN["its words name something else too"] if number in shared else 0)
         for facet in facets
-        for number, of_value in _facet_signs(facet, mentions, kinds).items()
+        for number, of_value in _facet_signs(facet, affirmed, kinds).items()
     }
-    return Reading(fields, arms, {number: tuple(of_value) for number, of_value in read.items()}, signs)
-
-
-def _span(read: ReadMention) -> tuple[int, int, int]:
-    return read.field, read.mention.first, read.mention.last
+    return Reading(fields, arms, {number: tuple(of_value) for number, of_value in mentions.items()}, affirmed, signs)
 
 
 def _read_mentions(
@@ -105,31 +102,38 @@ def _read_mentions(
     found: Sequence[Sequence[Mention]],
     arm_signs: Sequence[Mapping[Mention, int]],
     about: Mapping[int, About],
-) -> dict[int, list[ReadMention]]:
-    """The mentions with their roles and signs, by value."""
+) -> tuple[dict[int, list[ReadMention]], set[int]]:
+    """The mentions with their roles and signs, by value; and the values of which a word names another value too, where the text
+    does not negate it."""
     mentions: dict[int, list[ReadMention]] = {}
+    shared: set[int] = set()
     for place, (text, of_field, of_arms) in enumerate(zip(fields, found, arm_signs, strict=True)):
-        named = named_places(of_field)
-        of_spans: dict[tuple[int, int], tuple[int, int, int, int, int]] = {}
+        named: Mapping[int, int] | None = None
+        # What is the same for all mentions of the same words is read once; the last entry is the first value that they name.
+        of_spans: dict[tuple[int, int], tuple[int, int, int, int, int, bool, int]] = {}
         for mention in of_field:
-            span = mention.first, mention.last
-            if span not in of_spans:
-                sentence = sentence_number(text, mention.first)
-                before, after = text.before(mention.first), text.after(mention.last)
-                clause = text.clause_masks[text.clause_of[mention.first]]
-                in_work = (place << 20) + text.sentence_of[mention.first]
-                signs = span_signs(text, *span, sentence, before, after)
-                of_spans[span] = sentence, before | after, clause, in_work, signs
-            sentence, near, clause, in_work, signs = of_spans[span]
+            value, _, first, last, inside, _, _ = mention
+            read = of_spans.get((first, last))
+            if read is None:
+                sentence = sentence_number(text, first)
+                before, after = text.before(first), text.after(last)
+                clause = text.clause_masks[text.clause_of[first]]
+                in_work = (place << 20) + text.sentence_of[first]
+                signs = span_signs(text, first, last, sentence, before, after)
+                no = False
+                if clause & NEGATING:
+                    if named is None:
+                        named = named_places(of_field)
+                    no = negated(text, mention, named)
+                read = of_spans[first, last] = sentence, before | after, clause, in_work, signs, no, value
+            elif not read[5]:
+                shared |= {value, read[6]}
+            sentence, near, clause, in_work, signs, no, _ = read
             in_arms = of_arms.get(mention, 0)
-            role = mention_role(text, mention, about[mention.value], in_arms, near, clause)
-            inside = about[mention.inside] if mention.inside >= 0 else None
-            signs |= mention_signs(mention, role, sentence, in_arms, inside)
-            no = negated(text, mention, named)
-            mentions.setdefault(mention.value, []).append(
-                ReadMention(mention, place, role, sentence, in_work, signs, no)
-            )
-    return mentions
+            role = mention_role(text, mention, about[value], in_arms, near, clause)
+            signs |= mention_signs(mention, role, sentence, in_arms, about[inside] if inside >= 0 else None)
+            mentions.setdefault(value, []).append(ReadMention(mention, place, role, sentence, in_work, signs, no))
+    return mentions, shared
 
 
 def _text_signs(fields: Sequence[AnnotatedText]) -> tuple[int, frozenset[TextKind]]:
@@ -168,17 +172,18 @@ def _facet_signs(
     facet: FacetReading, mentions: Mapping[int, Sequence[ReadMention]], kinds: frozenset[TextKind]
 ) -> dict[int, int]:
     """The signs for each value of a facet that is mentioned: those of its mentions, and how it stands among its rivals."""
-    present = [number for number in facet.values if number in mentions]
+    present = {number: together(mentions[number]) for number in facet.values if number in mentions}
     if not present:
         return {}
-    in_title = {number for number in present if any(m.sentence == 0 for m in mentions[number])}
-    outright = {number for number in present if any(m.mention.family != LOOSE for m in mentions[number])}
+    in_title = {number for number, joined in present.items() if joined.sentences & 1}
+    outright = {number for number, joined in present.items() if joined.outright}
     if facet.general is not None and not outright:
         return {}  # loose words say which form is meant, and nothing is named that has a form
-    values_in, instruments_in = _company(present, mentions)
+    values_in = Counter(place for joined in present.values() for place in joined.places)
+    instruments_in = {place for joined in present.values() for place in joined.instruments}
     total = sum(len(mentions[number]) for number in present)
     most = max(len(mentions[number]) for number in present)
-    first = min(present, key=lambda number: _span(mentions[number][0])[:2])
+    first = min(present, key=lambda number: (mentions[number][0].field, mentions[number][0].mention.first))
     of_facet = 0
     if len(present) == 1:
         of_facet |= TEXT_SIGN["the only value"]
@@ -187,10 +192,10 @@ def _facet_signs(
     if facet.general is not None and facet.general not in outright:
         of_facet |= TEXT_SIGN["the general value is not named"]
     found = {}
-    for number in present:
-        read = mentions[number]
-        signs = of_facet | joined_signs(read) | company_signs(read, values_in, instruments_in)
-        signs |= _share_signs(len(read), most, total)
+    for number, joined in present.items():
+        count = len(mentions[number])
+        signs = of_facet | joined.signs | spread_signs(min(count, 5), joined.sentences, joined.families)
+        signs |= company_signs(joined.places, values_in, instruments_in) | _share_signs(count, most, total)
         if number in facet.text:
             signs |= text_kind_signs(facet.text[number], kinds)
         if number == first:
@@ -199,24 +204,10 @@ def _facet_signs(
             signs |= TEXT_SIGN["a rival in the title"]
         if outright - {number}:
             signs |= TEXT_SIGN["a rival is named outright"]
-        for other in facet.gives_way_to.get(number, ()):
-            signs |= _yielding_signs(mentions.get(other, ()))
+        for other in present.keys() & facet.gives_way_to.get(number, ()):
+            signs |= _yielding_signs(present[other].outright)
         found[number] = signs
     return found
-
-
-def _company(
-    present: Sequence[int], mentions: Mapping[int, Sequence[ReadMention]]
-) -> tuple[dict[int, set[int]], set[int]]:
-    """For each sentence the values of a facet there; and the sentences with an instrument."""
-    values_in: dict[int, set[int]] = {}
-    instruments_in: set[int] = set()
-    for number in present:
-        for mention in mentions[number]:
-            values_in.setdefault(mention.place, set()).add(number)
-            if mention.mention.family == INSTRUMENT:
-                instruments_in.add(mention.place)
-    return values_in, instruments_in
 
 
 def _share_signs(count: int, most: int, total: int) -> int:
@@ -227,11 +218,10 @@ def _share_signs(count: int, most: int, total: int) -> int:
     return signs | TEXT_SIGN["a tenth of the mentions of its facet"] if 10 * count < total else signs
 
 
-def _yielding_signs(read: Sequence[ReadMention]) -> int:
-    """The signs for a value that gives way to another, from the mentions of that one."""
-    sentences = {mention.sentence for mention in read if mention.mention.family != LOOSE}
-    if 0 in sentences:
+def _yielding_signs(sentences: int) -> int:
+    """The signs for a value that gives way to another, from the kinds of sentence that name that one outright."""
+    if sentences & 1:
         return TEXT_SIGN["gives way to a value in the title"]
-    if sentences & {2, 3}:
+    if sentences & (1 << 2 | 1 << 3):
         return TEXT_SIGN["gives way to a value in aim or methods"]
     return TEXT_SIGN["gives way to a value elsewhere"] if sentences else 0

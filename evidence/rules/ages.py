@@ -9,8 +9,9 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import compress
 
-from evidence.rules.normal_forms import Normalised
+from evidence.rules.normal_forms import Normalised, normal_form
 
 _NUMBER = r"(\d{1,2})(?:\.\d{1,2})?"
 _TO = r"\s{0,2}(?:-|to|and|through|–)\s{0,2}"
@@ -32,12 +33,12 @@ _STATEMENTS = (
     (re.compile(rf"\baged (?:about |around )?{_NUMBER}\b"), "mean", "aged "),
 )  # fmt: skip
 """Each with its kind, and with letters that it cannot do without: most parts of a text have none of them."""
-_HINT = re.compile(
-    r"a(?<![a-z]a)ge[sd]?\b|y(?<![a-z]y)(?:ears?|rs?|o)\b|\+(?<=\d\+)|≥|⩾|>"
-    r"|o(?<=\bo)(?:ver|lder)\b|a(?<=\ba)bove\b|m(?<=\bm)ore\b|l(?<=\bl)east\b|M(?<=\bM)(?:age)?\s?="
+_HINT_WORDS = frozenset(
+    map(normal_form, ("age", "aged", "year", "years", "yr", "yrs", "yo", "over", "older", "above", "more", "least"))
 )
-"""Every choice begins with a letter or sign, and what must stand before it is asked afterwards: so `re` skips all other
-characters, and takes a third of the time."""
+_HINT_SIGNS = re.compile(r"\+(?<=\d\+)|≥|⩾|>|M(?<=\bM)(?:age)?\s?=")
+"""Every statement has one of these words or signs. What must stand before a sign is asked afterwards: so `re` skips all other
+characters."""
 _DIGIT = re.compile(r"\d")
 _AROUND = 80
 """Characters on either side of a hint; no statement is longer."""
@@ -57,7 +58,7 @@ class AgeStatement:
 def age_statements(text: Normalised) -> Iterator[AgeStatement]:
     """The statements of age in reading order of their forms; overlapping ones once."""
     taken = bytearray(len(text.folded))
-    windows = _windows(text.folded)
+    windows = _windows(text)
     for pattern, form, letters in _STATEMENTS if windows else ():
         for first, last in windows:
             if text.folded.find(letters, first, last) < 0:
@@ -73,17 +74,21 @@ def age_statements(text: Normalised) -> Iterator[AgeStatement]:
                     yield AgeStatement(low, high, start, stop)
 
 
-def _windows(text: str) -> list[tuple[int, int]]:
+def _windows(text: Normalised) -> list[tuple[int, int]]:
     """The parts of a text that can hold a statement of age: those around a word or a sign that every statement has."""
+    words = map(_HINT_WORDS.__contains__, text.words)
+    hints = list(compress(zip(text.starts, text.stops, strict=True), words))
+    # A plus is a hint with the digit before it.
+    hints += [(sign.start() - (sign[0] == "+"), sign.end()) for sign in _HINT_SIGNS.finditer(text.folded)]
+    hints.sort()
     windows: list[tuple[int, int]] = []
-    for hint in _HINT.finditer(text):
-        start = hint.start() - (hint[0] == "+")  # a plus is a hint with the digit before it
-        first, last = max(0, start - _AROUND), hint.end() + _AROUND
+    for start, stop in hints:
+        first, last = max(0, start - _AROUND), stop + _AROUND
         if windows and first <= windows[-1][1]:
             windows[-1] = windows[-1][0], last
         else:
             windows.append((first, last))
-    return [window for window in windows if _DIGIT.search(text, *window)]
+    return [window for window in windows if _DIGIT.search(text.folded, *window)]
 
 
 def fits(statement: AgeStatement, youngest: float, oldest: float) -> bool:

@@ -6,7 +6,7 @@ It may not know facets, values or mentions.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from functools import reduce
 from itertools import compress, count, pairwise, repeat
@@ -50,9 +50,11 @@ _SEPARATORS = _Separators()
 class AnnotatedText:
     """One field of a work. `sentence_of[i]` is the number of the sentence that word `i` belongs to, `clause_of[i]` that of the
     clause (numbered through the field), `separator[i]` what stands between word `i` and the next: `,` or `/` or `(` … or
-    nothing. Words `bounds[n]` to `bounds[n + 1]` are those of sentence `n`."""
+    nothing. Words `bounds[n]` to `bounds[n + 1]` are those of sentence `n`. `_fours[i]` are the cues of word `i` and the
+    next three, joined once: the cues near a word are asked for most."""
 
     __slots__ = (
+        "_fours",
         "_lists",
         "bounds",
         "clause_masks",
@@ -69,10 +71,12 @@ class AnnotatedText:
 
     def __init__(self, field: str, text: str, cues: CueReader) -> None:
         self.field = field
-        self._lists: tuple[list[int], list[int], list[int], list[int]] | None = None
+        self._lists: tuple[list[int], list[int]] | None = None
         self.cues = cues
         self.normal = normal = Normalised(text)
         self.masks = masks = cues.masks(normal)
+        twos: list[int] = list(map(or_, masks, masks[1:]))
+        self._fours: list[int] = list(map(or_, twos, twos[2:]))
         self.sentences = (Sentence(0, len(text), "aim", False),) if field == "title" else tuple(read_sentences(text))
         starts, words = normal.starts, normal.words
         self.bounds = bounds = [
@@ -95,26 +99,28 @@ class AnnotatedText:
 
     def before(self, first: int, size: int = NEAR) -> int:
         """The cues in the last `size` words before this place, inside its sentence."""
-        return reduce(or_, self.masks[max(first - size, self.bounds[self.sentence_of[first]]) : first], 0)
+        begins = self.bounds[self.sentence_of[first]]
+        if size == NEAR and first - NEAR >= begins:
+            return self._fours[first - NEAR] | self.masks[first - 1]
+        return reduce(or_, self.masks[max(first - size, begins) : first], 0)
 
     def after(self, last: int, size: int = NEAR) -> int:
         """The cues in the first `size` words from this place on, inside the sentence of the word before it."""
-        return reduce(or_, self.masks[last : min(last + size, self.bounds[self.sentence_of[last - 1] + 1])], 0)
+        ends = self.bounds[self.sentence_of[last - 1] + 1]
+        if size == NEAR and last + NEAR <= ends:
+            return self._fours[last] | self.masks[last + NEAR - 1]
+        return reduce(or_, self.masks[last : min(last + size, ends)], 0)
 
     def enclosing_list(self, first: int, last: int) -> tuple[int, int]:
         """The words of the list ("A, B and C") that these words stand in, or these words: what is said of one is said of all."""
         if self._lists is None:
             self._lists = self._find_lists()
-        starts, stops, firsts, lasts = self._lists
-        left, right = bisect_right(starts, first) - 1, bisect_left(lasts, last)
-        return (
-            starts[left] if left >= 0 and first < stops[left] else first,
-            lasts[right] if right < len(lasts) and firsts[right] <= last else last,
-        )
+        starts, stops = self._lists
+        return starts[first], stops[last]
 
-    def _find_lists(self) -> tuple[list[int], list[int], list[int], list[int]]:
-        """The first words and the ends of lists, for what stands in them; and the places from which on a list goes on up to its
-        end, with these ends.
+    def _find_lists(self) -> tuple[list[int], list[int]]:
+        """For each word the first one of the list that it stands in, or itself; and for each place the end of the list that goes
+        on there, or itself.
 
         A comma, a slash, "and" or "or" begins a part of a list. A verb, a preposition, the end of the sentence or a part of
         more than `LONGEST_LIST_PART` words ends the list; to the right of a part, prepositions belong to it ("severity of
@@ -126,16 +132,15 @@ class AnnotatedText:
         for place in self.bounds[:-1]:
             letters[place : place + 1] = "s"
         line = "".join(letters[: len(self.masks)])  # a sentence without words at the end has added a letter
-        spans = [found.span() for found in _LIST.finditer(line)]
         size = len(line)
-        backwards = [found.span() for found in _LIST_BACKWARDS.finditer("s" + line[::-1])]
-        backwards.reverse()
-        return (
-            [start for start, _ in spans],
-            [stop for _, stop in spans],
-            [size - stop + 1 for _, stop in backwards],
-            [size - start for start, _ in backwards],
-        )
+        starts, stops = list(range(size)), list(range(size + 1))
+        for found in _LIST.finditer(line):
+            start, stop = found.span()
+            starts[start:stop] = [start] * (stop - start)
+        for found in _LIST_BACKWARDS.finditer("s" + line[::-1]):
+            start, stop = found.span()
+            stops[size - stop + 1 : size - start + 1] = [size - start] * (stop - start)
+        return starts, stops
 
 
 def _numbered(limits: Sequence[int]) -> list[int]:

@@ -115,7 +115,8 @@ def _read_sentence(
     compares = bool(text.sentence_masks[number] & (bit["assign"] | bit["versus"]))
     compares = compares and text.sentences[number].role != "background"
     groups = _groups(text, inside)
-    versus_at = [place for place in range(inside[0].first, inside[-1].last) if text.masks[place] & bit["versus"]]
+    versus = bit["versus"]
+    versus_at = [place for place in range(inside[0].first, inside[-1].last) if text.masks[place] & versus]
     for group in groups:
         studied = any(m.value in index for m in group)
         for mention in group:
@@ -154,6 +155,11 @@ def _groups(text: AnnotatedText, inside: Sequence[Mention]) -> list[list[Mention
 def _around(text: AnnotatedText, mention: Mention, versus_at: Sequence[int]) -> int:
     """What the words around a mention say of it. `versus_at`: the places of "versus" or its like among the treatments."""
     bit = text.cues.bit
+    there = (
+        text.sentence_masks[text.sentence_of[mention.first]] | text.sentence_masks[text.sentence_of[mention.last - 1]]
+    )
+    if not versus_at and not there & (bit["versus"] | bit["control"] | bit["shared"]):
+        return 0
     before, after = text.before(mention.first, 4), text.after(mention.last, 4)
     sign = 0
     if before & bit["versus"] or (versus_at and versus_at[0] < mention.first):

@@ -15,6 +15,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import compress
 from operator import getitem, mul
 from pathlib import Path
 
@@ -85,7 +86,8 @@ class Model:
     def first(self, signs: int) -> float:
         """How probable (0…1) a value with these signs is, by itself."""
         fours = f"{signs:0{len(self.tables)}x}".encode().translate(_DIGITS)
-        return _probability(self.bias + sum(map(getitem, self.tables, fours)))
+        there = map(getitem, compress(self.tables, fours), filter(None, fours))  # two in three are zero
+        return _probability(self.bias + sum(there))
 
     def beside_rivals(self, first: Mapping[int, float], gives_way_to: Mapping[int, Sequence[int]]) -> dict[int, float]:
         """How probable each value of a facet is (number → 0…1) beside its rivals, from how probable each is by itself."""
@@ -108,8 +110,10 @@ class Model:
 def rival_signs(number: int, first: Mapping[int, float], gives_way_to: Iterable[int]) -> tuple[float, ...]:
     """The numbers behind `RIVAL_SIGNS` for one value, from the probabilities of the first step."""
     own = first[number]
+    if len(first) == 1:
+        return score_of(own), _LOWEST_SCORE, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     rivals = [probability for other, probability in first.items() if other != number]
-    best = max(rivals) if rivals else 0.0
+    best = max(rivals)
     earlier = [first[other] for other in gives_way_to if other in first]
     before = max(earlier) if earlier else 0.0
     return (
@@ -132,6 +136,9 @@ def score_of(probability: float) -> float:
     """The score of a probability: its logarithmic odds, within limits."""
     inside = min(1 - _LOWEST, max(_LOWEST, probability))
     return math.log(inside / (1 - inside))
+
+
+_LOWEST_SCORE = score_of(0.0)
 
 
 @cache

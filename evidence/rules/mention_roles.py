@@ -38,7 +38,7 @@ def mention_role(
             return role
     if sentence == "background":
         return "other people's" if around & bit["others"] else "background"
-    if about in (*TREATMENTS, "condition", "delivery") and near & bit["history"]:
+    if about in _MAY_BE_EARLIER and near & bit["history"]:
         return "prior treatment"
     if about == "measure" and near & bit["predict"]:
         return "predictor or moderator"
@@ -57,6 +57,8 @@ def mention_role(
     return _ROLES_IN_CONCLUSIONS.get(about, "implication or plan")
 
 
+_MAY_BE_EARLIER: frozenset[About] = frozenset((*TREATMENTS, "condition", "delivery"))
+"""The kinds of facets whose words may name what people had before the study."""
 _DESIGN_ROLES: Mapping[str, MentionRole] = {
     "aim": "design",
     "methods": "design",

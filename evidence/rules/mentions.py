@@ -81,12 +81,12 @@ class Vocabulary:
     def _found(self, text: Normalised) -> list[Mention]:
         mentions: list[Mention] = []
         never: dict[int, list[tuple[int, int]]] = {}
-        for hit in self._finder.hits(text):
-            for number, family in self._owners[hit.term]:
+        for first, minus_last, term in sorted(set(self._finder.spans(text))):
+            for number, family in self._owners[term]:
                 if family < 0:
-                    never.setdefault(number, []).append((hit.first, hit.last))
+                    never.setdefault(number, []).append((first, -minus_last))
                 else:
-                    mentions.append(Mention(number, family, hit.first, hit.last))
+                    mentions.append(Mention(number, family, first, -minus_last))
         if never:
             covers = {number: _Cover(spans) for number, spans in never.items()}
             mentions = [m for m in mentions if m.value not in covers or not covers[m.value].holds(m.first, m.last)]
@@ -104,14 +104,15 @@ class Vocabulary:
         if "(" not in text.text and "[" not in text.text:
             return {}
         ending: dict[int, Mention] = {}
-        for mention in mentions:
-            if mention.last not in ending or mention.first < ending[mention.last].first:
-                ending[mention.last] = mention
         defined: dict[str, tuple[int, int] | None] = {}
         for found in _ABBREVIATION.finditer(text.folded):
             short = found[1].rstrip("s") if found[1][:-1].isupper() else found[1]
             if sum(map(str.isupper, short)) < 2:
                 continue
+            if not ending:
+                for mention in mentions:
+                    if mention.last not in ending or mention.first < ending[mention.last].first:
+                        ending[mention.last] = mention
             before = bisect_left(text.starts, found.start())
             long_form = ending.get(before)
             if long_form is not None:
@@ -131,10 +132,12 @@ class Vocabulary:
             return mentions
         meant: dict[tuple[int, int], tuple[int, int] | None] = {}
         longest = max(map(len, defined))
-        for place, start in enumerate(text.starts):
-            for stop in range(start + 2, start + longest + 1) if text.folded[start].isupper() else ():
-                short = text.folded[start:stop]
-                if short in defined and not text.folded[stop : stop + 1].isalpha():
+        folded, initials = text.folded, {short[0] for short in defined}
+        for place in [place for place, start in enumerate(text.starts) if folded[start] in initials]:
+            start = text.starts[place]
+            for stop in range(start + 2, start + longest + 1):
+                short = folded[start:stop]
+                if short in defined and not folded[stop : stop + 1].isalpha():
                     size = max(1, len([part for part in re.split(r"[-‐\d]+", short) if part]))
                     meant[place, place + size] = defined[short]
         kept = []
@@ -158,7 +161,12 @@ class Vocabulary:
         """Of mentions inside longer ones: those of the same facet are dropped, those of other facets say what they are inside."""
         mentions.sort(key=_reading_order)
         kept: list[Mention] = []
+        reach = 0  # the furthest word of those before: a mention that goes beyond is inside none
         for mention in mentions:
+            if mention.last > reach:
+                reach = mention.last
+                kept.append(mention)
+                continue
             cover: Mention | None = None
             dropped = False
             for other in reversed(kept):

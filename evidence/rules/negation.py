@@ -10,9 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from evidence.rules.annotated_text import NEAR, AnnotatedText
+from evidence.rules.cues import cue_reader
 from evidence.rules.mentions import Mention
 
-_FINDINGS = ("change", "effect", "difference", "predict", "associate")
+_BIT = cue_reader().bit
+NEGATING = _BIT["negated"] | _BIT["exclude"]
+"""The cues without which a clause negates nothing."""
+_NEGATED = _BIT["negated"]
+_FINDING = sum(_BIT[kind] for kind in ("change", "effect", "difference", "predict", "associate"))
 """Kinds of cue words that a negation may belong to instead."""
 _EFFECTS = frozenset(("affect", "affected", "alter", "altered", "influence", "influenced"))
 """Words that say an effect and are no cue of one, because they are often nouns."""
@@ -45,11 +50,10 @@ def named_places(mentions: Iterable[Mention]) -> dict[int, int]:
 def negated(text: AnnotatedText, mention: Mention, named: Mapping[int, int]) -> bool:
     """Whether the text says of the mention that it is not so. `named` is of `named_places`, for the mentions of this
     field."""
-    bit, masks, words = text.cues.bit, text.masks, text.normal.words
+    masks, words = text.masks, text.normal.words
     clause = text.clause_of[mention.first]
-    if not text.clause_masks[clause] & (bit["negated"] | bit["exclude"]):
+    if not text.clause_masks[clause] & NEGATING:
         return False
-    finding = sum(bit[kind] for kind in _FINDINGS)
     start, _ = text.enclosing_list(mention.first, mention.last)
     link = False  # whether a word such as "who" or "received" stands between the mention and the place
     for place in range(mention.first - 1, max(0, start - NEAR) - 1, -1):
@@ -61,20 +65,20 @@ def negated(text: AnnotatedText, mention: Mention, named: Mapping[int, int]) -> 
         if name_ends <= mention.first:  # a name before the mention: only a list goes on past it
             if link:
                 return False
-        elif (masks[place] & bit["negated"] and word not in _OF_AN_EFFECT) or word == _WITHOUT:
+        elif (masks[place] & _NEGATED and word not in _OF_AN_EFFECT) or word == _WITHOUT:
             follows = words[place + 1]
             if follows in _NO_LIMIT or follows.startswith(_INFERIOR):
                 return False
             if word in _PREFIXES and place + 1 < mention.first:
                 return False
-            return not _says_finding(text, mention, finding, word)
-        elif (masks[place] & finding and word not in _LINKING) or word in _EFFECTS:
+            return not _says_finding(text, mention, word)
+        elif (masks[place] & _FINDING and word not in _LINKING) or word in _EFFECTS:
             return False
         else:
             link |= word in text.cues.auxiliaries
     return False
 
 
-def _says_finding(text: AnnotatedText, mention: Mention, finding: int, word: str) -> bool:
+def _says_finding(text: AnnotatedText, mention: Mention, word: str) -> bool:
     """Whether "neither A nor B" is the subject of a finding: "neither A nor B improved"."""
-    return word in ("neither", "nor") and bool(text.after(mention.last) & finding)
+    return word in ("neither", "nor") and bool(text.after(mention.last) & _FINDING)

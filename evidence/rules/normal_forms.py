@@ -99,22 +99,20 @@ class Normalised:
         words = list(map(normal_form, parts[1::2]))
         self.starts, self.stops, self.gaps = ends[:-1:2], ends[1::2], parts[2::2]
         if "s" in words:
-            words = self._without_possessives(words)
+            self._drop_possessives(words)
         self.words = words
         self.places = list(accumulate([len(word) + 1 for word in words], initial=0))[:-1]
         self.line = f" {' '.join(words)} " if words else ""
 
-    def _without_possessives(self, words: list[str]) -> list[str]:
-        """The words without the marks of possessives, which are no words; the places of the others stay as they are."""
-        kept = [
-            place
-            for place, word in enumerate(words)
-            if not (word == "s" and place and self.gaps[place - 1].endswith("'"))
-        ]
-        self.starts = [self.starts[place] for place in kept]
-        self.stops = [self.stops[place] for place in kept]
-        self.gaps = [
-            self.folded[stop:start]
-            for stop, start in zip(self.stops, [*self.starts[1:], len(self.folded)], strict=True)
-        ]
-        return [words[place] for place in kept]
+    def _drop_possessives(self, words: list[str]) -> None:
+        """Drop the marks of possessives, which are no words; the places of the others stay as they are."""
+        starts, stops, gaps = self.starts, self.stops, self.gaps
+        # From the end, so that what is dropped moves no place that is still to be looked at.
+        for place in range(len(words) - 1, 0, -1):
+            if words[place] == "s" and gaps[place - 1].endswith("'"):
+                gaps[place - 1] += self.folded[starts[place] : stops[place]] + gaps[place]
+                del words[place], starts[place], stops[place], gaps[place]
+
+    def phrase(self, first: int, last: int) -> str:
+        """The words `first` to `last` (exclusive, at least one) with a space between them."""
+        return self.line[self.places[first] + 1 : self.places[last - 1] + 1 + len(self.words[last - 1])]

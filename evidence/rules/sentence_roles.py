@@ -148,8 +148,11 @@ def _past_blanks(text: str, at: int, stop: int) -> int:
 
 def _word_before(text: str, begin: int, at: int) -> str:
     """The word that ends at `at`, with the stops inside it (`i.e`); at most 12 characters are looked at."""
-    start = at
     least = max(begin, at - 12)
+    word = text[least:at].rpartition(" ")[2]
+    if word.isalnum():
+        return word
+    start = at
     while start > least and (text[start - 1].isalnum() or text[start - 1] == "."):
         start -= 1
     return text[start:at].lstrip(".")
@@ -249,7 +252,9 @@ _CAPITALISED = re.compile(
     r"[^\W\d_a-zß-öø-ÿ]"
     r"(?:[a-zß-öø-ÿ]++|[A-ZÀ-ÖØ-Þ]+(?<=[SNDE])(?=A\s)|[A-ZÀ-ÖØ-Þ]++(?![a-zß-öø-ÿ])|[A-ZÀ-ÖØ-Þ]+(?=[A-ZÀ-ÖØ-Þ][a-zß-öø-ÿ]))"
 )
-"""A capitalised word or one in capitals; a word glued to the next ends before it (`MethodsWe`, `METHODSWe`, `METHODSA total`)."""
+_ASCII_CAPITALISED = re.compile(r"[A-Z](?:[a-z]++|[A-Z]+(?<=[SNDE])(?=A\s)|[A-Z]++(?![a-z])|[A-Z]+(?=[A-Z][a-z]))")
+"""A capitalised word or one in capitals; a word glued to the next ends before it (`MethodsWe`, `METHODSWe`, `METHODSA total`).
+The second is for ASCII text, and faster."""
 _WORD = re.compile(r"(?:[^\W\d_a-zß-öø-ÿ]?[a-zß-öø-ÿ]++|[^\W\d_a-zß-öø-ÿ]++)(?:['’]s\b|['’](?=\s))?+")
 _COLON = re.compile(r"\s?+[:：]++\s*+|\s?+[—–]\s*+|\s-{1,2}\s++|[ \t\r]{0,3}\n\s*+")
 _LONE = re.compile(r"\.\s++(?=[^\W_a-z])")
@@ -301,7 +306,7 @@ def headings(text: str) -> list[Heading]:
     found: list[Heading] = []
     words = _WORDS_OF_HEADINGS
     at = 0
-    for word in _CAPITALISED.finditer(text):
+    for word in (_ASCII_CAPITALISED if text.isascii() else _CAPITALISED).finditer(text):
         start = word.start()
         if start < at:
             continue
@@ -499,7 +504,8 @@ def parse_weights(text: str) -> Model:
 
 def best_roles(sentences: list[str], allowed: list[int], model: Model) -> list[int]:
     """The best sequence of roles (places in `ROLES`) among those allowed (sets of bits)."""
-    word, pair, place = model.words.get, model.pairs.get, model.places.get
+    word_weights, pair_weights, place_weights = model.words, model.pairs, model.places
+    words_known, pairs_known, places_known = word_weights.keys(), pair_weights.keys(), place_weights.keys()
     count = len(sentences)
     # A sentence weighs on its own role and on its neighbours'. Where headings decide all three it is not looked at: their
     # scores are the same for every sequence that is allowed.
@@ -511,8 +517,10 @@ def best_roles(sentences: list[str], allowed: list[int], model: Model) -> list[i
         if not is_weighed:
             sums.append(_NOTHING)
             continue
-        total = sum(filter(None, map(word, set(own))), _MIDDLE)
-        total += sum(filter(None, map(pair, set(pairwise(own))))) + sum(filter(None, map(place, where)))
+        # Each word and pair counts once in a sentence; whole numbers add up to the same in any order.
+        total = sum(map(word_weights.__getitem__, words_known & own), _MIDDLE)
+        total += sum(map(pair_weights.__getitem__, pairs_known & pairwise(own)))
+        total += sum(map(place_weights.__getitem__, places_known & where))
         for weights, token in zip(model.first, own, strict=False):
             total += weights.get(token, 0)
         sums.append(_UNPACK(total.to_bytes(_BITS * _FIELDS // 8, "little")))

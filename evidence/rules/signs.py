@@ -8,13 +8,14 @@ signs together are one whole number with a bit for each, so that the signs of ma
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from typing import NamedTuple, get_args
 
 from evidence.rules import arms
 from evidence.rules.annotated_text import AnnotatedText
 from evidence.rules.cues import cue_reader
 from evidence.rules.mention_roles import ROLES, About, MentionRole, TextKind
-from evidence.rules.mentions import FAMILIES, LOOSE, Mention
+from evidence.rules.mentions import FAMILIES, INSTRUMENT, LOOSE, Mention
 
 SENTENCES = ("title", "background", "aim", "methods", "results", "conclusions")
 _CUES = cue_reader().kinds
@@ -278,42 +279,68 @@ def text_kind_signs(expected: TextKind, there: Collection[TextKind]) -> int:
     return sum(1 << base + 2 * place + (kind not in there) for place, kind in enumerate(TEXT_KINDS))
 
 
-def company_signs(
-    read: Sequence[ReadMention], values_in: Mapping[int, set[int]], instruments_in: Collection[int]
-) -> int:
-    """The signs for who else stands in the sentences of these mentions. `values_in`: for each sentence the values of the facet
-    there; `instruments_in`: the sentences with an instrument of the facet."""
+class Together(NamedTuple):
+    """The mentions of one value together: their signs, their kinds of sentence (a bit for each of `SENTENCES`), families (a bit
+    for each of `FAMILIES`), the kinds of sentence that name the value outright, the sentences (numbers in the work) with their
+    kinds, and those of them that have an instrument."""
+
+    signs: int
+    sentences: int
+    families: int
+    outright: int
+    places: Mapping[int, int]
+    instruments: Collection[int]
+
+
+def together(read: Sequence[ReadMention]) -> Together:
+    """The mentions of one value together."""
+    signs = sentences = families = outright = 0
+    places: dict[int, int] = {}
+    instruments: list[int] = []
+    for mention, _, _, sentence, place, of_mention, _ in read:
+        signs |= of_mention
+        sentences |= 1 << sentence
+        families |= 1 << mention.family
+        places[place] = sentence
+        if mention.family != LOOSE:
+            outright |= 1 << sentence
+            if mention.family == INSTRUMENT:
+                instruments.append(place)
+    return Together(signs, sentences, families, outright, places, instruments)
+
+
+def company_signs(places: Mapping[int, int], values_in: Mapping[int, int], instruments_in: Collection[int]) -> int:
+    """The signs for who else stands in the sentences of a value. `places`: these sentences with their kinds; `values_in`: for
+    each sentence how many values of the facet are there; `instruments_in`: the sentences with an instrument of the facet."""
     signs = 0
-    for mention in read:
-        base = _COMPANY + mention.sentence * len(COMPANY)
-        signs |= 1 << base + min(3, len(values_in[mention.place]) - 1)
-        if mention.place in instruments_in:
+    for place, sentence in places.items():
+        base = _COMPANY + sentence * len(COMPANY)
+        signs |= 1 << base + min(3, values_in[place] - 1)
+        if place in instruments_in:
             signs |= 1 << base + 4
     return signs
 
 
-def joined_signs(read: Sequence[ReadMention]) -> int:
-    """The signs of the mentions of one value together."""
-    signs = 0
-    sentences, families = set(), set()
-    for mention in read:
-        signs |= mention.signs
-        sentences.add(mention.sentence)
-        families.add(mention.mention.family)
-    signs |= TEXT_SIGN[_COUNTS[min(len(read), 5)]]
-    if sentences == {1}:
+@cache
+def spread_signs(count: int, sentences: int, families: int) -> int:
+    """The signs for how the mentions of a value are spread: how many (5: or more), in which kinds of sentence and families (a bit
+    for each)."""
+    signs = TEXT_SIGN[_COUNTS[count]]
+    kinds = {number for number in range(_S) if sentences >> number & 1}
+    if kinds == {1}:
         signs |= TEXT_SIGN["all mentions in the background"]
-    if sentences <= {4, 5}:
+    if kinds <= {4, 5}:
         signs |= TEXT_SIGN["all mentions in results or conclusions"]
-    if not sentences & {0, 2}:
+    if not kinds & {0, 2}:
         signs |= TEXT_SIGN["no mention in title or aim"]
-    if 0 in sentences and len(sentences) > 1:
+    if 0 in kinds and len(kinds) > 1:
         signs |= TEXT_SIGN["mentioned in title and abstract"]
-    if len(sentences) > 2:
+    if len(kinds) > 2:
         signs |= TEXT_SIGN["mentioned in three kinds of sentence"]
-    if LOOSE in families and len(families) > 1:
+    several = families.bit_count() > 1
+    if several and families >> LOOSE & 1:
         signs |= TEXT_SIGN["named outright and loosely"]
-    if len(families) > 1:
+    if several:
         signs |= TEXT_SIGN["two families"]
     return signs
 

@@ -92,15 +92,16 @@ def _with_facts(
 
 def read(title: str | None, abstract: str | None, taxonomy: Taxonomy) -> Reading:
     """What is read in a title and an abstract with the words of this taxonomy."""
-    return read_abstract(title, abstract, taxonomy.vocabulary, taxonomy.readings, taxonomy.studied)
+    return read_abstract(title, abstract, taxonomy.vocabulary, taxonomy.readings, taxonomy.about, taxonomy.studied)
 
 
 def tags_of(reading: Reading, taxonomy: Taxonomy) -> tuple[Tag, ...]:
     """The tags that follow from what was read."""
     text = FULL if any(field.field == "abstract" for field in reading.fields) else TITLE
     given: dict[int, Tag] = {}
+    known = models()
     for facet in sorted(taxonomy.readings, key=lambda facet: bool(facet.made)):
-        model, words = models()[facet.about, text], taxonomy.word_weights.get((facet.facet, text))
+        model, words = known[facet.about, text], taxonomy.word_weights.get((facet.facet, text))
         given.update(_of_facet(facet, model, words, reading, taxonomy, given))
     return tuple(given[number] for number in sorted(given))
 
@@ -112,7 +113,7 @@ def why_without(title: str | None, abstract: str | None, key: ValueKey, taxonomy
     number = taxonomy.keys.index(key)
     reading = read(title, abstract, taxonomy)
     mentions = reading.mentions.get(number, ())
-    affirmed = _affirmed(reading, number)
+    affirmed = reading.affirmed.get(number, ())
     if not mentions:
         return "No word of it stands in title or abstract."
     if not affirmed:
@@ -129,12 +130,15 @@ def _of_facet(
     given: Mapping[int, Tag],
 ) -> dict[int, Tag]:
     found: dict[int, Tag] = {}
-    shown = {number: tag for number, tag in given.items() if tag.strength in SHOWN_STRENGTHS}
+    shown = {number: tag for number, tag in given.items() if tag.strength in SHOWN_STRENGTHS} if facet.made else {}
     possible = candidates(facet, reading, shown)
+    if not possible:
+        return found
     first = {number: model.first(candidate.signs) for number, candidate in possible.items()}
     if words is not None:
         first = {
-            number: words.probability(number, p, phrases(possible[number], reading)) for number, p in first.items()
+            number: words.probability(number, p, phrases(possible[number], reading) if number in words.words else ())
+            for number, p in first.items()
         }
     for number, probability in model.beside_rivals(first, facet.gives_way_to).items():
         candidate, strength = possible[number], model.strength(probability)
@@ -164,27 +168,23 @@ def candidates(facet: FacetReading, reading: Reading, given: Collection[int]) ->
     made = {}
     if general is not None:
         made = {value: other for value, others in facet.made.items() for other in others if other in given}
+    affirmed = reading.affirmed
     found = {}
-    for number in facet.values:
+    for number in facet.values if made else [number for number in facet.values if number in reading.signs]:
         signs = reading.signs.get(number, 0)
         if not signs and number not in made:
             continue
-        mentions = _affirmed(reading, number)
+        mentions = affirmed.get(number, ())
         if number in made and general is not None:
-            signs |= reading.signs[general] | _made_signs(_affirmed(reading, general), _affirmed(reading, made[number]))
-            mentions += _affirmed(reading, general)
+            signs |= reading.signs[general] | _made_signs(affirmed[general], affirmed.get(made[number], ()))
+            mentions += affirmed[general]
         elif number == general and made:
             signs |= TEXT_SIGN["a value made of it applies"]
-            if any(_in_title(_affirmed(reading, other)) for other in made.values()):
+            if any(_in_title(affirmed.get(other, ())) for other in made.values()):
                 signs |= TEXT_SIGN["a value made of it stands in the title"]
         if signs:
             found[number] = Candidate(signs, mentions, made.get(number))
     return found
-
-
-def _affirmed(reading: Reading, number: int) -> tuple[ReadMention, ...]:
-    """The mentions of a value that the text does not negate."""
-    return tuple(mention for mention in reading.mentions.get(number, ()) if not mention.negated)
 
 
 def _made_signs(general: Sequence[ReadMention], other: Sequence[ReadMention]) -> int:
@@ -205,9 +205,8 @@ def _in_title(read: Sequence[ReadMention]) -> bool:
 
 def phrases(candidate: Candidate, reading: Reading) -> frozenset[str]:
     """The words that name a value in a text, in their normal forms."""
-    return frozenset(
-        " ".join(reading.fields[m.field].normal.words[m.mention.first : m.mention.last]) for m in candidate.mentions
-    )
+    texts = [field.normal for field in reading.fields]
+    return frozenset([texts[m.field].phrase(m.mention.first, m.mention.last) for m in candidate.mentions])
 
 
 def _matches(mentions: Sequence[ReadMention], reading: Reading) -> tuple[Match, ...]:
@@ -215,12 +214,11 @@ def _matches(mentions: Sequence[ReadMention], reading: Reading) -> tuple[Match, 
 
     What is measured and what is found are both reasons; of other roles one is enough.
     """
-    order = sorted(mentions, key=lambda m: (_PLACE[m.role], m.mention.family == LOOSE, m.field, m.mention.first))
-    best = order[0].role if order else None
-    roles = _MEASURES if best in _MEASURES else frozenset((best,))
-    telling = [mention for mention in order if mention.role in roles]
-    if any(mention.mention.family != LOOSE for mention in telling):
-        telling = [m for m in telling if m.mention.family != LOOSE]
+    best = min([mention.role for mention in mentions], key=_PLACE.__getitem__, default=None)
+    roles = _MEASURES if best in _MEASURES else (best,)
+    telling = [mention for mention in mentions if mention.role in roles]
+    telling = [mention for mention in telling if mention.mention.family != LOOSE] or telling
+    telling.sort(key=lambda m: (_PLACE[m.role], m.field, m.mention.first))
     kept: dict[str, Match] = {}
     for mention in telling:
         text = reading.fields[mention.field]

@@ -202,6 +202,11 @@ class Taxonomy:
         return tuple(found)
 
     @cached_property
+    def about(self) -> Mapping[int, About]:
+        """What the words of each value name."""
+        return {number: facet.about for facet in self.readings for number in facet.values}
+
+    @cached_property
     def word_weights(self) -> Mapping[tuple[str, str], WordWeights]:
         """What the topic has learnt about its words: (facet, kind of text) → weights."""
         found = {}

@@ -14,7 +14,8 @@ import pytest
 
 import evidence
 from evidence.database.connection import open_evidence
-from evidence.harvest import sources
+from evidence.harvest import reader_processes, sources
+from evidence.harvest import rejudge as rejudge_module
 from evidence.harvest.chosen_providers import ChosenProviders
 from evidence.harvest.locked_run import FileInput, rejudge_database, run_enrich, run_sync
 from evidence.harvest.progress import NoProgress
@@ -159,6 +160,31 @@ def test_the_quick_way_ends_where_the_whole_way_does(
     after = edited(tmp_path / "rules", **edits)
     rejudge(db, after)
     assert contents(db) == contents(harvest(tmp_path / "anew", records, after))
+
+
+@pytest.mark.parametrize(
+    ("processes", "edits"),
+    [
+        (1, {}),
+        (3, {"screen": lambda file: of(file, "include")["rules"][0].update(any=["interpersonal psychotherap*"])}),
+    ],
+    ids=["one beside", "three beside, and edited screening"],
+)
+def test_several_processes_leave_the_same_database_as_one(
+    processes: int, edits: dict[str, Edit], tmp_path: Path, harvested: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    after = edited(tmp_path / "rules", outcome=halve, **edits)
+    found = []
+    for folder, others in (("one", 0), ("several", processes)):
+        db = Path(shutil.copytree(harvested.parent, tmp_path / folder)) / harvested.name
+        monkeypatch.setattr(reader_processes, "FROM_WORKS", 1)
+        monkeypatch.setattr(reader_processes, "CHUNK", 9)
+        monkeypatch.setattr(rejudge_module, "TOUCHED_PART", 50)
+        monkeypatch.setattr(reader_processes, "_processes", lambda others=others: others)
+        judged = rejudge(db, after)
+        found.append((judged, contents(db)))
+    assert found[0][0] > 40
+    assert found[0] == found[1]
 
 
 def test_a_comment_changes_nothing(tmp_path: Path, db: Path) -> None:

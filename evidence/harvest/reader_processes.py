@@ -1,0 +1,195 @@
+"""Works of a large database, read again by several processes after an edit of rules: one process uses one core.
+
+Each is a fresh interpreter that loads the same taxonomy and answers through its pipes. It gets texts and gives judgements; it
+opens no database, as that has one writer. What a process leaves unanswered, because it could not start or was killed, is
+answered here: that takes longer and changes nothing. A process ends when its pipe is closed, so none outlives a killed run.
+
+May not open a database.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+from evidence.data_model import Doi, Work
+from evidence.rules import taxonomy as taxonomies
+from evidence.rules.judge import PartialJudgement, judge_changed_values
+from evidence.rules.taxonomy import SCREEN, Taxonomy, TouchedTexts, ValueKey
+
+FROM_WORKS = 5_000
+"""Works from which other processes are started: for fewer, starting them takes as long as reading."""
+MOST_PROCESSES = 8
+CHUNK = 250
+"""Works a question."""
+GC_EVERY = 50_000
+"""Objects made before a collection is tried (Python's own: 700)."""
+
+Asked = TypeVar("Asked")
+Answer = TypeVar("Answer")
+JudgedText = tuple[Doi, str | None, str | None]
+JudgedWork = tuple[Work, str, str]
+"""A work, its verdict and why it has it."""
+
+_SERVE = "from evidence.harvest.reader_processes import serve; serve()"
+
+
+def reduce_garbage_collection() -> None:
+    """For a run over many works: the rules' objects live as long as the program, and records have no cycles, so collecting
+    every few pages is wasted time."""
+    gc.freeze()
+    gc.set_threshold(GC_EVERY)
+
+
+class Reader:
+    """What can be asked of works after an edit of rules. `before` are the marks of the values before it."""
+
+    def __init__(self, taxonomy: Taxonomy, before: Mapping[ValueKey, str]) -> None:
+        self.taxonomy = taxonomy
+        self.before = before
+        self.changed = taxonomy.values_changed_since(before)
+        self.screening = any(facet == SCREEN for facet, _ in self.changed)
+        self._texts = TouchedTexts(self.changed, before, taxonomy.value_marks)
+
+    def touched(self, works: Sequence[JudgedText]) -> list[Doi]:
+        """Those of these works (DOI, title, abstract) whose judgement may be another now."""
+        return [doi for doi, title, abstract in works if self.screening or self._texts.touched(title, abstract)]
+
+    def judged(self, works: Sequence[JudgedWork]) -> list[PartialJudgement | None]:
+        """For each of these works what is made of it now; None where its verdict may change."""
+        return [judge_changed_values(work, verdict, why, self.taxonomy, self.changed) for work, verdict, why in works]
+
+
+class Readers:
+    """A reader in this process, and with `processes` others that do its work."""
+
+    def __init__(self, here: Reader, processes: int) -> None:
+        self.here = here
+        self._idle: SimpleQueue[_Process | None] = SimpleQueue()
+        for _ in range(processes):
+            self._idle.put(_Process(here))
+        # A thread for each process writes the question and waits for the answer.
+        self._threads = ThreadPoolExecutor(processes) if processes else None
+
+    def ask(
+        self, question: Callable[[Reader, Sequence[Asked]], list[Answer]], works: Sequence[Asked]
+    ) -> Callable[[], list[Answer]]:
+        """Ask this method of `Reader` about works. Call the result for the answers, in the order of the works: other
+        processes read meanwhile."""
+        if self._threads is None:
+            return partial(question, self.here, works)
+        parts = [works[start : start + CHUNK] for start in range(0, len(works), CHUNK)]
+        answers = [self._threads.submit(self._answer, question, part) for part in parts]
+        return lambda: [answer for part in answers for answer in _result(part)]
+
+    def _answer(
+        self, question: Callable[[Reader, Sequence[Asked]], list[Answer]], works: Sequence[Asked]
+    ) -> list[Answer]:
+        process = self._idle.get()
+        try:
+            if process is not None:
+                try:
+                    return process.answer(question, works)
+                except (OSError, EOFError, pickle.PickleError):
+                    process.close()
+                    process = None
+            return question(self.here, works)
+        finally:
+            self._idle.put(process)
+
+    def close(self) -> None:
+        """End the other processes."""
+        if self._threads is not None:
+            self._threads.shutdown(cancel_futures=True)
+        while not self._idle.empty():
+            if process := self._idle.get():
+                process.close()
+
+
+def _result(answers: Future[list[Answer]]) -> list[Answer]:
+    return answers.result()
+
+
+@contextmanager
+def readers(taxonomy: Taxonomy, before: Mapping[ValueKey, str], works: int) -> Iterator[Readers]:
+    """The readers for so many works: other processes only where these save more time than it takes to start them."""
+    opened = Readers(Reader(taxonomy, before), _processes() if works >= FROM_WORKS else 0)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def _processes() -> int:
+    """How many other processes are worth it: one for each core, or none where there is one core."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, MOST_PROCESSES) if cores > 1 else 0
+
+
+class _Process:
+    """Another interpreter that answers questions. It is told the rules with the first question."""
+
+    def __init__(self, here: Reader) -> None:
+        self._rules: Any = (here.taxonomy.topic, here.taxonomy.digest, here.before)
+        path = os.pathsep.join(filter(None, sys.path))
+        self._process = subprocess.Popen(  # noqa: S603 (our own interpreter)
+            [sys.executable, "-c", _SERVE],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": path},
+        )
+
+    def answer(
+        self, question: Callable[[Reader, Sequence[Asked]], list[Answer]], works: Sequence[Asked]
+    ) -> list[Answer]:
+        """The answer; OSError or EOFError when the process has ended."""
+        asks, tells = self._process.stdin, self._process.stdout
+        assert asks is not None and tells is not None  # noqa: S101 (both are pipes)
+        if self._rules is not None:
+            pickle.dump(self._rules, asks)
+            self._rules = None
+        pickle.dump((question.__name__, works), asks, protocol=pickle.HIGHEST_PROTOCOL)
+        asks.flush()
+        found: list[Answer] = pickle.load(tells)  # noqa: S301 (our own process)
+        return found
+
+    def close(self) -> None:
+        """End the process: it ends by itself when its pipes are closed."""
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                try:
+                    pipe.close()
+                except OSError:  # it has ended, and something was still to be written
+                    continue
+        self._process.wait()
+
+
+def serve() -> None:
+    """Answer the questions that come by standard input until it is closed: what another process does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the run that asks, and with it this process
+    asked, told = sys.stdin.buffer, sys.stdout.buffer
+    sys.stdout = sys.stderr  # nothing but answers goes into the pipe
+    topic, digest, before = pickle.load(asked)  # noqa: S301 (our own process)
+    taxonomy = taxonomies.load(topic)
+    if taxonomy.digest != digest:  # the files have been edited since
+        return
+    reader = Reader(taxonomy, before)
+    reduce_garbage_collection()
+    while True:
+        try:
+            question, works = pickle.load(asked)  # noqa: S301 (our own process)
+        except EOFError:
+            return
+        pickle.dump(getattr(reader, question)(works), told, protocol=pickle.HIGHEST_PROTOCOL)
+        told.flush()
