@@ -115,6 +115,10 @@ PROVIDER_LABELS: dict[str, str] = {
 }
 """The names that people read."""
 
+ABOUT_WORKS: tuple[ProviderName, ...] = ("europepmc", "pubmed", "openalex", "retraction-watch", "bundled")
+"""The providers that are asked about works, in this order: Europe PMC tells the PubMed identifiers. The others are asked about
+registration numbers and foreign DOIs, once the works have been judged with what these brought."""
+
 
 @dataclass(frozen=True, slots=True)
 class Identifier:

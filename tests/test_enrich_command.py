@@ -41,7 +41,10 @@ def test_records_from_files_are_taken_and_shown(run: Run, tmp_path: Path) -> Non
     assert explained.startswith(TITLE)
     assert "Abstract: PubMed, " in explained and "PubMed has a record (asked " in explained
     assert run("explain", "https://pubmed.ncbi.nlm.nih.gov/21747004/").out == explained
-    assert "PubMed: 1 work with a record, 0 without" in run("status").out
+    status = run("status").out
+    assert "PubMed: 1 work with a record, 0 without" in status
+    assert "Not asked about any work: Europe PMC, OpenAlex and Retraction Watch." in status
+    assert "Abstracts of included works and those waiting: 1 from PubMed, 256 without one." in status
     again = run("enrich", "--from", str(file), "--json")
     assert json.loads(again.out)["outcome"] == "complete" and "providers" not in json.loads(again.out)
 

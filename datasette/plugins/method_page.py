@@ -17,7 +17,6 @@ from evidence.database import read_queries
 from evidence.evaluation import published_accuracy
 from evidence.export import prisma_report, provider_wording
 from evidence.export.wording import abstract_source_label, count_noun
-from evidence.providers.answers import ABOUT_WORKS
 from evidence.publish import bitset_counts, site_topic
 from evidence.publish.query_cache import CACHE
 from evidence.rules import taxonomy
@@ -93,16 +92,11 @@ def asked_providers(conn: sqlite3.Connection) -> dict[str, Any]:
     where abstracts are from."""
     counts = read_queries.verdict_counts(conn)
     concerned = counts.get("include", 0) + counts.get("unsure", 0)
-    asked = {row["provider"]: row for row in read_queries.provider_states(conn)}
-    never = {"found": 0, "none": 0, "refused": 0, "could_not_ask": 0, "not_asked": concerned, "asked_at": None}
-    # The facts that come with the program are named only where they were used.
-    names = list(dict.fromkeys((*(name for name in ABOUT_WORKS if name != "bundled"), *asked)))
     return {
         "concerned": concerned,
         "providers": [
-            {"label": provider_wording.provider_label(name), "failed_since": None, "problem": None}
-            | asked.get(name, never)
-            for name in names
+            {**row, "label": provider_wording.provider_label(row["provider"])}
+            for row in read_queries.provider_states(conn)
         ],
         "other_providers": [
             {

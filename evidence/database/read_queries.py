@@ -12,7 +12,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 
-from evidence.data_model import Citation, Doi, Fact, Resolution
+from evidence.data_model import ABOUT_WORKS, Citation, Doi, Fact, Resolution
 from evidence.database import changes_since_last_run, schema
 from evidence.database.prisma_flow import Flow, read_flow, run_of_day
 from evidence.database.sql_helpers import Row, dict_rows, in_chunks, rows_for
@@ -399,7 +399,8 @@ def abstract_sources(conn: sqlite3.Connection) -> list[Row]:
 
 
 def provider_states(conn: sqlite3.Connection) -> list[Row]:
-    """What each provider was asked about the included and unsure works, a row for each provider that was ever asked about works:
+    """What each provider was asked about the included and unsure works, a row for each of `ABOUT_WORKS`, those that were
+    never asked too (the facts that come with the program only where they were used):
     `found`, `none` and `refused` (the last answer about the work), `could_not_ask` and since when (`failed_since`, with one
     `problem`), `not_asked`, and `asked_at`, the last answer of all. The counts of a row add up to the number of those works."""
     sql = """
@@ -407,15 +408,16 @@ def provider_states(conn: sqlite3.Connection) -> list[Row]:
         answered as (
             select p.*, p.state = 'could not ask' as failed from provider_answers p join concerned c on c.doi = p.subject
         )
-        select provider, count(*) filter (where not failed and found) as found,
+        select n.value as provider, count(*) filter (where not failed and found) as found,
             count(*) filter (where not failed and not found and problem is null) as none,
             count(*) filter (where not failed and not found and problem is not null) as refused,
             count(*) filter (where failed) as could_not_ask,
             min(failed_since) as failed_since, max(iif(failed, problem, null)) as problem,
-            (select count(*) from concerned) - count(*) as not_asked, max(asked_at) as asked_at
-        from answered group by provider order by provider
+            (select count(*) from concerned) - count(subject) as not_asked, max(asked_at) as asked_at
+        from json_each(:names) n left join answered a on a.provider = n.value
+        where n.value <> 'bundled' or subject is not null group by n.key order by n.key
     """
-    return list(dict_rows(conn, sql, {}))
+    return list(dict_rows(conn, sql, {"names": json.dumps(ABOUT_WORKS)}))
 
 
 def other_provider_states(conn: sqlite3.Connection) -> list[Row]:
@@ -773,6 +775,7 @@ def status(conn: sqlite3.Connection) -> Row:
         ),
         "searches": search_depths(conn),
         "providers": provider_states(conn),
+        "abstracts": abstract_sources(conn),
         "citations": list(dict_rows(conn, "select * from citations_to_check order by source, position", {})),
         "decisions_without_work": decided_but_not_here(conn),
     }

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from evidence.data_model import PROVIDER_LABELS, Evidence
+from evidence.data_model import ABOUT_WORKS, PROVIDER_LABELS, Evidence
 from evidence.export.wording import abstract_source_label, day_in_words, in_words
 from evidence.linkage.retraction_notices import GRAVE, same_act
-from evidence.providers.answers import ABOUT_WORKS
 from evidence.providers.combine import ABSTRACT_ORDER
 
 Row = Mapping[str, Any]

@@ -7,7 +7,7 @@ from typing import Any
 
 from evidence.data_model import PROVIDER_LABELS
 from evidence.export.prisma_report import search_depth
-from evidence.export.wording import count_noun, first_few, work_name
+from evidence.export.wording import abstract_source_label, count_noun, first_few, in_words, work_name
 
 _VERDICTS = {
     "include": "included",
@@ -41,13 +41,27 @@ def status_report(state: dict[str, Any]) -> str:
         + "".join(f" — {text}" for text in (s["trouble"], s["warning"], depths.get(s["source"])) if text)
         for s in state["sources"]
     ]
-    lines += [provider_state(row) for row in state["providers"]]
+    never = [row["provider"] for row in state["providers"] if not row["asked_at"] and not row["could_not_ask"]]
+    lines += [provider_state(row) for row in state["providers"] if row["provider"] not in never]
+    if never:
+        lines.append(f"Not asked about any work: {in_words([PROVIDER_LABELS[name] for name in never])}.")
+    if state["abstracts"]:
+        lines.append(f"Abstracts of included works and those waiting: {_abstract_counts(state['abstracts'])}.")
     if dois := state["decisions_without_work"]:
         lines.append(decisions_without_work(dois))
     for c in state["citations"]:
         status = c["status"].replace("-", " ").replace("doi", "DOI")
         lines.append(f"Citation {c['position']} of {c['source']} ({status}): {c['problem']}")
     return "\n".join(lines)
+
+
+def _abstract_counts(rows: Sequence[Mapping[str, Any]]) -> str:
+    """`12 from PubMed, 242 without one`; rows of `read_queries.abstract_sources`."""
+    counts = {row["source"]: row["concerned"] for row in rows if row["concerned"]}
+    without = counts.pop(None, 0)
+    return ", ".join(
+        [f"{n:,} from {abstract_source_label(source)}" for source, n in counts.items()] + [f"{without:,} without one"]
+    )
 
 
 def provider_state(row: Mapping[str, Any]) -> str:

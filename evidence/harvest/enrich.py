@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from evidence.data_model import Clock, Doi, ProviderName, iso_time
+from evidence.data_model import ABOUT_WORKS, Clock, Doi, ProviderName, iso_time
 from evidence.database import read_queries
 from evidence.database.values_for_writer import ProviderStep
 from evidence.database.writer import Store
@@ -21,7 +21,7 @@ from evidence.errors import RecordError
 from evidence.harvest import rejudge
 from evidence.harvest.progress import Progress
 from evidence.harvest.run_outcome import Outcome
-from evidence.providers.answers import ABOUT_WORKS, Provider, Wanted
+from evidence.providers.answers import Provider, Wanted
 from evidence.providers.combine import describe
 from evidence.rules.taxonomy import Taxonomy
 

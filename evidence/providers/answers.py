@@ -16,10 +16,6 @@ State = Literal["found", "none", "refused", "failed"]
 """What came of asking about one subject. `found`: a record about it. `none`: the provider has no record. `refused`: the provider
 answered with a record of another work, which is not taken. `failed`: it could not be asked, so nothing is known."""
 
-ABOUT_WORKS: tuple[ProviderName, ...] = ("europepmc", "pubmed", "openalex", "retraction-watch", "bundled")
-"""The providers that are asked about works, in this order: Europe PMC tells the PubMed identifiers. The others are asked about
-registration numbers and foreign DOIs, once the works have been judged with what these brought."""
-
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
