@@ -95,9 +95,10 @@ def _providers(outcome: Outcome) -> list[str]:
         label = PROVIDER_LABELS[name]
         lines.append(f"{label[:1].upper()}{label[1:]}: {', '.join(parts)}.")
         if counts["failed"]:
+            problem = outcome.provider_problems.get(name)
             lines.append(
                 f"Warning, {label}: {counts['failed']:,} could not be asked about, so nothing is known of them there; the next "
-                f"sync asks again. {outcome.provider_problems.get(name, '')}".rstrip()
+                f"sync asks again." + (f" Reason: {problem}." if problem else "")
             )
     return lines
 
