@@ -262,6 +262,7 @@ async def page_data(datasette: Any, row: Any) -> dict[str, Any]:
         "aliases": await rows(ALIASES),
         "history": history,
         "decisions": await rows(DECISIONS),
+        "free_full_text": row["open_access"] if is_web(row["open_access"] or "") else None,
         "abstract_elsewhere": abstract_elsewhere(row, await rows(ABSTRACT_PAGE)),
     }
 

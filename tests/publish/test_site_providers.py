@@ -253,6 +253,22 @@ async def test_a_record_from_files_was_not_asked_about_at_crossref(reviewed: Pat
     assert row == ["Crossref", "not asked: its record is from files", "not known"]
 
 
+async def test_the_abstract_comes_before_the_tags_and_free_full_text_is_linked_at_the_top(reviewed: Path) -> None:
+    page = await work_page(reviewed, GRIEF)
+    places = [
+        "https://europepmc.org/articles/PMC1234567",
+        'id="abstract-heading"',
+        'id="tags-heading"',
+        'id="witnesses-heading"',
+    ]
+    assert sorted(map(page.index, places)) == [page.index(place) for place in places]
+    assert (
+        '<a class="full-text" href="https://europepmc.org/articles/PMC1234567" rel="noreferrer">free full text</a>'
+        in page
+    )
+    assert "free full text" not in await work_page(reviewed, TEENS)
+
+
 async def test_identifiers_facts_and_the_registered_study_are_shown_with_sources_and_links(reviewed: Path) -> None:
     page = await work_page(reviewed, GRIEF)
     for address, text, source in (
