@@ -21,9 +21,7 @@ from datasette import hookimpl
 from datasette.utils import tilde_encode
 from datasette.utils.asgi import Response
 
-from evidence import doi as dois
-from evidence.database import read_queries
-from evidence.linkage.identifiers import read_identifier
+from evidence.publish.search_works import works_named
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -35,8 +33,6 @@ SEARCH_PAGE = re.compile(r"/evidence/(?P<page>works|search)(?P<form>\.\w+)?$")
 
 EMPTY = re.compile(r'[\s"]*')
 NAME = "evidence"
-BARE_PMID = re.compile(r"[1-9][0-9]{4,7}")
-"""Digits alone that may be a PMID. Shorter ones are rather a year or a page; PMIDs of works of this field are longer."""
 INDEX_LIKE_OURS = "create virtual table works using fts5 (title, abstract, authors, container)"
 
 
@@ -71,15 +67,6 @@ async def address_of_identified(datasette: Any, path: str, query: bytes) -> str 
     if len(works) > 1:
         return f"{table}?{urlencode({'doi__in': json.dumps(works)})}"
     return f"{table}/{tilde_encode(works[0])}" if works else None
-
-
-def works_named(conn: sqlite3.Connection, text: str) -> list[str]:
-    """The works that a text is an identifier of, none if it is none."""
-    if doi := dois.parse(text):
-        here = read_queries.canonical_doi(conn, doi)
-        return [here] if read_queries.known_dois(conn, [here]) else []
-    named = read_identifier(text, bare_pmid=bool(BARE_PMID.fullmatch(text)))
-    return [str(doi) for doi in read_queries.works_with_identifier(conn, *named)] if named else []
 
 
 def valid_search(path: str, query: bytes) -> bytes:

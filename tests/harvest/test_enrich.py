@@ -387,8 +387,8 @@ def test_the_states_of_a_provider_add_up_to_the_works_of_the_review(review: Revi
     assert list(states) == ["europepmc", "pubmed", "openalex", "retraction-watch"]
     assert {states[name]["not_asked"] for name in states if name != "pubmed"} == {2}
     row = states["pubmed"]
-    states = ("found", "none", "refused", "could_not_ask", "not_asked")
-    assert [row[name] for name in states] == [1, 1, 0, 0, 0]
+    counted = ("found", "none", "refused", "could_not_ask", "not_asked")
+    assert [row[name] for name in counted] == [1, 1, 0, 0, 0]
     assert review.rows("select run, found, none, failed, requests from provider_requests") == [(1, 1, 1, 0, 1)]
 
 

@@ -119,8 +119,8 @@ def test_the_keyboard_reaches_search_and_a_cell_of_the_map(page: Any, address: s
     assert page.evaluate("document.activeElement.id") == "front-search"
     page.keyboard.type("adolescents")
     page.keyboard.press("Enter")
-    page.wait_for_url("**/evidence/works?*")
-    assert page.locator(".works-table tbody tr").count() == 1
+    page.wait_for_url("**/search?q=adolescents")
+    assert page.locator(".works-list li").count() == 1
     page.goto(address + "/map")
     cell = page.locator(".map td a").nth(1)
     cell.focus()
