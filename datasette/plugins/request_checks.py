@@ -1,4 +1,5 @@
-"""Refuses requests that another site made a browser send, limits tries at a password, and keeps raw records from visitors.
+"""Refuses requests that another site made a browser send or that cannot be read, limits tries at a password, and keeps raw
+records from visitors.
 
 The rules are in `evidence.publish.site_access`; `evidence serve` says in the environment which host names the site answers to,
 and whether it is public. This file does not know who a request is from: that is Datasette's cookie, and the desk.
@@ -10,10 +11,13 @@ import os
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
 from datasette import hookimpl
+from datasette.utils.asgi import Response
+from datasette.views.base import DatasetteError
 
 from evidence.publish import site_access
 
@@ -22,6 +26,8 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 READING = ("GET", "HEAD", "OPTIONS", "TRACE")
 """Methods that change nothing."""
 PASSWORD_FORMS = ("/-/login", "/-/password-tool")
+OWN_CODE = frozenset({"evidence", *(path.stem for path in Path(__file__).parent.glob("*.py"))})
+"""The package, and the site's plugins."""
 LARGEST_LOGIN = 10_000
 """Bytes."""
 
@@ -30,6 +36,7 @@ OTHER_HOST = (
     "--allow-host."
 )
 OTHER_ORIGIN = "The form was not sent from a page of this site, so nothing was saved."
+UNREADABLE = "A parameter in this address cannot be read."
 TOO_MANY = "Too many tries at a password; wait {minutes} before the next."
 
 
@@ -64,6 +71,41 @@ def asgi_wrapper() -> Callable[[App], App]:
         return wrapped
 
     return wrap
+
+
+@hookimpl
+def handle_exception(datasette: Any, request: Any, exception: Exception) -> Any:
+    """An answer 400 where Datasette fails to read a parameter in the address; its own would be 500. An error in the site's own
+    code stays an error, but for what SQLite does not take. Datasette prints the traceback as before."""
+    refused = isinstance(exception, DatasetteError) and exception.status == 500  # such as an unknown column in `_sort`
+    too_odd = isinstance(exception, OverflowError) or "null character" in str(exception)  # for SQLite
+    said = str(exception) if refused else UNREADABLE
+    unreadable = (
+        refused
+        or too_odd
+        or (isinstance(exception, (ValueError, TypeError, KeyError, IndexError)) and not in_own_code(exception))
+    )
+    if not (request.query_string and unreadable):
+        return None
+
+    async def answer() -> Response:
+        if request.path.endswith(".json"):
+            return Response.json({"ok": False, "error": said, "status": 400, "title": None}, status=400)
+        page = {"title": None, "error": said, "status": 400, "ok": False}
+        return Response.html(await datasette.render_template("error.html", page, request=request), status=400)
+
+    return answer()
+
+
+def in_own_code(exception: BaseException) -> bool:
+    """Whether the site's code raised it, or called what raised it, and not Datasette."""
+    packages = []
+    frame = exception.__traceback__
+    while frame is not None:
+        packages.append(str(frame.tb_frame.f_globals.get("__name__", "")).partition(".")[0])
+        frame = frame.tb_next
+    deepest = [package for package in packages if package == "datasette" or package in OWN_CODE]
+    return bool(deepest) and deepest[-1] in OWN_CODE
 
 
 @hookimpl(trylast=True)  # SQLite has one authorizer for each connection: the last one set

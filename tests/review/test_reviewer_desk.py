@@ -25,7 +25,7 @@ from evidence.errors import ConfigError
 from evidence.harvest import sources
 from evidence.harvest.locked_run import FileInput, rejudge_database, run_sync
 from evidence.harvest.progress import NoProgress
-from evidence.publish import immutable_copy, serve
+from evidence.publish import immutable_copy, serve, site_access
 from evidence.review import reviewer_desk
 from evidence.review.record_decision import add_decisions
 from evidence.rules import topic
@@ -513,6 +513,78 @@ async def test_people_with_passwords_log_in(
     assert shown_doi(await browser.get("/desk"))
     assert "pbkdf2" not in (await browser.get("/-/metadata.json")).text
     assert (await Browser(ds, None).get("/desk/login?token=None")).status_code == 403
+
+
+class At(Browser):
+    """A visitor whose browser has this address."""
+
+    def __init__(self, ds: Datasette, client: str) -> None:
+        super().__init__(ds, None)
+        self._client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=ds.app(), client=(client, 1)),
+            base_url="https://site",
+            follow_redirects=True,
+        )
+
+    async def try_password(self, name: str, password: str) -> httpx.Response:
+        await self.get("/-/login")
+        return await self.post("/-/login", username=name, password=password)
+
+
+async def accounts_site(db: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> Datasette:
+    for name, value in reviewer_desk.accounts_desk(db, ledger(db), file)[0].items():
+        monkeypatch.setenv(name, value)
+    return await site(db)
+
+
+async def test_many_tries_at_a_password_are_refused(
+    db: Path, accounts: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, password = accounts
+    ds = await accounts_site(db, file, monkeypatch)
+    app = ds.app()
+    monkeypatch.setattr(ds, "app", lambda: app)  # one server, many visitors
+    working = At(ds, "10.0.0.1")
+    await working.try_password(REVIEWER, password)
+    assert (await working.get("/desk")).status_code == 200
+    guesser = At(ds, "10.0.0.2")
+    for n in range(site_access.TRIES):
+        wrong = await guesser.try_password(f"nobody {n}", "guess")  # one address, many names
+        assert (wrong.status_code, "Invalid username or password" in wrong.text) == (200, True)
+    refused = await guesser.try_password(REVIEWER, password)
+    assert (refused.status_code, "Too many tries" in refused.text) == (429, True)
+    assert 0 < int(refused.headers["retry-after"]) <= site_access.WINDOW + 1
+    assert (await guesser.get("/desk")).status_code == 403
+    for n in range(site_access.TRIES):  # one name, many addresses
+        await At(ds, f"10.0.1.{n}").try_password(OTHER, "guess")
+    assert (await At(ds, "10.0.0.3").try_password(OTHER, "staple")).status_code == 429
+    assert (await working.get("/desk")).status_code == 200  # who is logged in stays so
+    assert (await At(ds, "10.0.0.4").try_password(REVIEWER, password)).status_code == 200
+    huge = await At(ds, "10.0.0.5").post("/-/login", username=REVIEWER, password="x" * 20_000)
+    assert huge.status_code == 413
+
+
+async def test_logging_out_ends_it(db: Path, accounts: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    file, password = accounts
+    visitor = At(await accounts_site(db, file, monkeypatch), "10.0.0.1")
+    logged_in = await visitor.try_password(REVIEWER, password)
+    (cookie,) = (
+        value for value in logged_in.history[0].headers.get_list("set-cookie") if value.startswith("ds_actor=")
+    )
+    assert {"HttpOnly", "Secure"} <= {part.strip() for part in cookie.split(";")}
+    assert (await visitor.get("/desk")).status_code == 200
+    visitor.token, good = "guess", visitor.token
+    await visitor.post("/-/logout")
+    assert (await visitor.get("/desk")).status_code == 200  # another site cannot log a reviewer out
+    visitor.token = good
+    await visitor.post("/-/logout")
+    assert "ds_actor" not in visitor._client.cookies
+    assert (await visitor.get("/desk")).status_code == 403
+    # Another site cannot log somebody in as somebody else, either.
+    fields = {"username": OTHER, "password": "staple"}
+    foreign = await visitor._client.post("/-/login", data=fields, headers={"origin": "https://other.example"})
+    assert foreign.status_code == 403
+    assert "ds_actor" not in visitor._client.cookies
 
 
 def test_accounts_that_cannot_be_are_named(db: Path, tmp_path: Path) -> None:
