@@ -777,6 +777,10 @@ def status(settings: Settings, as_json: bool) -> None:
 @click.option("--reviewer", metavar="NAME", help="Open the reviewer's desk for NAME, on this machine only.")
 @click.option("--accounts", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Open the desk for the people in FILE (YAML, name: password hash); others as --public.")  # fmt: skip
+@click.option(
+    "--allow-host", "allow_hosts", multiple=True, metavar="NAME",
+    help="Answer to this host name, too, such as that of a proxy in front; may be repeated.",
+)  # fmt: skip
 @click.pass_obj
 def serve_(
     settings: Settings,
@@ -786,10 +790,12 @@ def serve_(
     public: bool,
     reviewer: str | None,
     accounts: Path | None,
+    allow_hosts: tuple[str, ...],
 ) -> None:
     """Serve the site until Ctrl-C.
 
-    The site is read-only, unless you open the reviewer's desk with --reviewer or --accounts.
+    The site is read-only, unless you open the reviewer's desk with --reviewer or --accounts. On this machine's own address it
+    answers to localhost and 127.0.0.1 only, and to the names of --allow-host.
     """
     from evidence.publish import serve
     from evidence.review import reviewer_desk
@@ -802,6 +808,7 @@ def serve_(
         opened, page = reviewer_desk.local_desk(settings.db, settings.decisions, reviewer)
     elif accounts is not None:
         opened, page = reviewer_desk.accounts_desk(settings.db, settings.decisions, accounts)
+    serve.environment(host, allow_hosts)
     if opened:
         serve.check(settings.db, host, port)
         click.echo(f"Reviewer's desk: {serve.address(host, port, page)}", err=True)
@@ -820,6 +827,7 @@ def serve_(
             public=public or accounts is not None,
             sources=settings.sources,
             desk=opened,
+            allow_hosts=allow_hosts,
             page=page,
         )
     )

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import re
 from typing import Any, get_args
 from urllib.parse import parse_qs, urlencode
 
@@ -51,8 +53,27 @@ TITLES = "select doi, title from works where doi in (select value from json_each
 OTHER_PAGES = ("pairs", "tags")
 """Pages of the desk with a form for each of many decisions; a decision leads back to them."""
 
+SECRET = re.compile(r"(/desk/login\?).*")
+"""The login link's query string."""
+
 _writing = asyncio.Lock()
 """Decisions are written one at a time: each needs the lock that a sync also takes."""
+
+
+class WithoutSecret(logging.Filter):
+    """Takes the secret of the login link out of the lines of the access log."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(SECRET.sub(r"\1…", arg) if isinstance(arg, str) else arg for arg in record.args)
+        return True
+
+
+@hookimpl
+def startup() -> None:
+    log = logging.getLogger("uvicorn.access")
+    if not any(isinstance(found, WithoutSecret) for found in log.filters):
+        log.addFilter(WithoutSecret())
 
 
 @hookimpl
@@ -99,13 +120,20 @@ def reviewer_of(request: Any) -> tuple[review_desk.Desk, str]:
 
 
 async def login(datasette: Any, request: Any) -> Response:
-    """Exchanges the secret in the link that `evidence serve --reviewer` prints for a signed cookie."""
+    """Exchanges the secret in the link that `evidence serve --reviewer` prints for a signed cookie, once. The address that the
+    browser keeps is the desk's, without the secret."""
     desk = review_desk.desk_from_environment()
-    reviewer = desk.reviewer_of_token(request.args.get("token") or "") if desk else None
-    if reviewer is None:
-        raise Forbidden("This login link is out of date. Open the link that `evidence serve` printed last.")
     response = Response.redirect(datasette.urls.path("/desk"))
-    response.set_cookie("ds_actor", datasette.sign({"a": {"id": reviewer}}, "actor"), httponly=True, samesite="lax")
+    response.headers["cache-control"] = "no-store"
+    if current_reviewer(request) is not None:
+        return response
+    reviewer = desk.use_token(request.args.get("token") or "") if desk and request.method == "GET" else None
+    if reviewer is None:
+        raise Forbidden(
+            "This login link is not valid, or was used before: it opens the desk once. Go on in the browser that used it, or "
+            "start `evidence serve` again for a new link."
+        )
+    response.set_cookie("ds_actor", datasette.sign({"a": {"id": reviewer}}, "actor"), httponly=True, samesite="strict")
     return response
 
 

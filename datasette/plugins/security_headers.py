@@ -19,11 +19,20 @@ INLINE_SCRIPTS = (
 )
 """Hashes of Datasette 0.65's inline scripts (menus, facet menu, SQL editor). The site has none of its own."""
 
+INLINE_STYLES = (
+    "sha256-TXfZa2iEDh7RjLEkHF0hbLRi6v8RqRhS7It7YMbLtOE=",
+    "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+    "sha256-38xqj8N9cygggde3AvM+xVgS15DUXTOhM9fjk0hLOS0=",
+    "sha256-r1FXztyXW/vLyxt4f02DmaAr7AjgbhiHt45+6+t3V3M=",
+)
+"""Hashes of the inline styles of Datasette 0.65's SQL editor (one of its page, two that its script adds, the first of them empty)
+and of the login form of datasette-auth-passwords. The site has none of its own, and no style attributes."""
+
 POLICY = "; ".join(
     (
         "default-src 'none'",
         "script-src 'self' " + " ".join(f"'{digest}'" for digest in INLINE_SCRIPTS),
-        "style-src 'self' 'unsafe-inline'",  # Datasette's tables have style attributes; styles run no code
+        "style-src 'self' " + " ".join(f"'{digest}'" for digest in INLINE_STYLES),
         "img-src 'self' data:",
         "connect-src 'self'",
         "form-action 'self'",
@@ -36,7 +45,8 @@ HEADERS = (
     (b"content-security-policy", POLICY.encode("ascii")),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
+    # Not no-referrer: then a browser sends the site's own forms with the origin null, which is what a foreign form has.
+    (b"referrer-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
 )
 _HEADER_NAMES = frozenset(name for name, _ in HEADERS)

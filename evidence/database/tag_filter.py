@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from evidence.data_model import SHOWN_STRENGTHS, STRENGTHS, Strength
 from evidence.errors import ConfigError
 
+MOST_FILTERS = 50
+"""The most filters of one request: each is a condition of its own in the SQL."""
+
 
 @dataclass(frozen=True, slots=True)
 class TagFilter:
@@ -59,6 +62,8 @@ def parse_strengths(raw: str | None) -> tuple[Strength, ...]:
 def parse_checked(texts: Sequence[str], known: Iterable[tuple[str, str]]) -> list[TagFilter]:
     """The filters of a URL or a command line; ConfigError when one is not written like a filter or asks for a (facet, value) that
     is not among the `known`."""
+    if len(texts) > MOST_FILTERS:
+        raise ConfigError(f"{len(texts)} tags are asked for; at most {MOST_FILTERS} can be")
     filters = [parse(text) for text in texts]
     check_filters(filters, values_by_facet(known))
     return filters

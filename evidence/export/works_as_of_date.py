@@ -226,7 +226,7 @@ def _past_record(cursor: sqlite3.Cursor, run: int, doi: str) -> tuple[Work | Non
     sql = "select version, message from snapshots where doi = ? and first_run <= ? order by version desc"
     for version, message in cursor.execute(sql, (doi, run)).fetchall():
         newest = newest or version
-        record = json.loads(message)
+        record = json.loads(message or "{}")  # null: hidden from visitors of a public site
         if set(record) <= {"DOI"}:  # a published copy
             continue
         try:

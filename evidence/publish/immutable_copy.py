@@ -53,6 +53,9 @@ themselves, and they are most of a working database. The rows are copied, so tha
 NOT_COPIED = ("announced", "unannounced")
 """Tables whose rows are not published: only the next run needs them. The table `changes` has what they led to."""
 
+OWN_TABLES = ("works_fts", "_sqlite_migrations")
+"""Tables of a copy besides those of the schema's lists; a table that is in neither is not published."""
+
 INDEXES = {
     "published_lists": "works (verdict, year, doi, first_run, changed_run, notice, judged_on, conflict)",
     "published_newest": "works (year desc, doi, verdict)",
@@ -172,6 +175,7 @@ def copy(source: Path, copied: Path, *, hidden: Sequence[str] | None) -> tuple[i
         # A database of an older version is migrated in the copy; the working database stays unchanged.
         schema.evidence.apply(Database(conn, execute_plugins=False))
         conn.execute("begin")
+        _drop_other_tables(conn)
         if hidden is not None:
             _hide_reviewers(conn, hidden)
         for table in NOT_COPIED:  # the migration of an older database fills them
@@ -226,6 +230,18 @@ def _copy_rows(conn: sqlite3.Connection, source: Path) -> None:
     for kind, _, sql in kept:
         if kind == "index":
             conn.execute(sql)
+
+
+def _drop_other_tables(conn: sqlite3.Connection) -> None:
+    """Remove every table that is not one of this program's: another tool, such as a plugin, may have made it in the working
+    database, and nobody has said that it is public. Done after the migration, which may need tables of an older version."""
+    ours = {*schema.RECORD_TABLES, *schema.DERIVED_TABLES, *OWN_TABLES}
+    made = conn.execute("select name, sql from main.sqlite_master where type = 'table'").fetchall()
+    virtual = [name for name, sql in made if (sql or "").lower().startswith("create virtual table")]
+    shadow = tuple(f"{name}_" for name in virtual)
+    for name, _ in made:
+        if name not in ours and not name.startswith(("sqlite_", *shadow)):
+            conn.execute('drop table main."{}"'.format(name.replace('"', '""')))
 
 
 def _list_withheld(conn: sqlite3.Connection) -> None:

@@ -16,13 +16,14 @@ import subprocess
 import sys
 import time
 import webbrowser
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
 from evidence.database.connection import open_evidence, reading
 from evidence.errors import ConfigError
 from evidence.export import abstract_rights
+from evidence.publish import site_access
 from evidence.review.reviewer_desk import ENVIRONMENT as DESK_ENVIRONMENT
 
 PUBLIC_SETTINGS = {"default_allow_sql": "off", "allow_download": "off"}
@@ -80,21 +81,24 @@ def run(
     public: bool = False,
     sources: Path | None = None,
     desk: Mapping[str, str] | None = None,
+    allow_hosts: Sequence[str] = (),
     page: str = "/",
 ) -> int:
     """Serve `db` until Ctrl-C (SIGTERM, SIGHUP) and return the exit code: 0 when it was stopped, else the server's own.
 
     `sources` is the sources.yaml whose fact-checked claims the site shows (None: `EVIDENCE_SOURCES`, else the one in the working
-    folder). `desk` has the environment variables that open the reviewer's desk (None: the site is read-only). `page` is opened
-    in the browser once the server answers; Datasette's `--open` would open it too early. ConfigError when the database is missing
-    or the port is taken, StoreError when the file is not a database of this program.
+    folder). `desk` has the environment variables that open the reviewer's desk (None: the site is read-only). `allow_hosts` are
+    further host names to answer to (`site_access.allowed_hosts`). `page` is opened in the browser once the server answers;
+    Datasette's `--open` would open it too early. ConfigError when the database is missing or the port is taken, StoreError when
+    the file is not a database of this program.
     """
+    access = environment(host, allow_hosts, public=public)
     check(db, host, port)
     line = command(db, host, port, open_browser=False, immutable=immutable, public=public)
     previous = {number: signal.signal(number, _stop) for number in _STOP_SIGNALS}
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(DESK_ENVIRONMENT)}
-    environment |= {} if sources is None else {"EVIDENCE_SOURCES": str(sources.absolute())}
-    server = subprocess.Popen(line, start_new_session=True, stdout=2, env={**environment, **(desk or {})})  # noqa: S603 (our own interpreter)
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(DESK_ENVIRONMENT)}
+    variables |= access | ({} if sources is None else {"EVIDENCE_SOURCES": str(sources.absolute())})
+    server = subprocess.Popen(line, start_new_session=True, stdout=2, env={**variables, **(desk or {})})  # noqa: S603 (our own interpreter)
     try:
         if open_browser and _wait_until_it_listens(server, host, port):
             webbrowser.open(address(host, port, page))
@@ -105,6 +109,12 @@ def run(
         _shut_down(server)
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def environment(host: str, allow_hosts: Sequence[str] = (), *, public: bool = False) -> dict[str, str]:
+    """The environment variables that tell the site's plugins what is protected. ConfigError for an invalid host name."""
+    hosts = site_access.allowed_hosts(host, allow_hosts, public=public)
+    return site_access.environment(hosts, public=public)
 
 
 def check(db: Path, host: str, port: int) -> None:

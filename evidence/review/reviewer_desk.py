@@ -75,7 +75,7 @@ class Desk:
 
     def __init__(self, db: Path, ledger: Path, reviewers: Sequence[str], token: str | None) -> None:
         self.db, self.ledger, self.reviewers = db, ledger, tuple(reviewers)
-        self._token = token
+        self._token, self._used = token, False
         self._book: Taxonomy | None = None
         self._order: tuple[int | None, list[Doi]] = (None, [])
         self._likely: tuple[object, list[tuple[Doi, str, str]]] = (None, [])
@@ -87,10 +87,12 @@ class Desk:
         """Reviewer → the environment variable with the hash of their password; empty where a token is used instead."""
         return {} if self._token else {name: _account(n) for n, name in enumerate(self.reviewers)}
 
-    def reviewer_of_token(self, token: str) -> str | None:
-        """The reviewer whom this token authenticates; None when it is not valid."""
-        valid = self._token is not None and secrets.compare_digest(token.encode(), self._token.encode())
-        return self.reviewers[0] if valid else None
+    def use_token(self, token: str) -> str | None:
+        """The reviewer whom this token authenticates; None when it is not valid, or was used before."""
+        if self._token is None or not secrets.compare_digest(token.encode(), self._token.encode()) or self._used:
+            return None
+        self._used = True
+        return self.reviewers[0]
 
     # ------------------------------------------------------------------ what waits for a decision
 

@@ -183,6 +183,22 @@ def test_raw_records_are_not_published(known: tuple[Path, Published]) -> None:
     assert RAW.encode() not in bytes_below(done.folder)
 
 
+def test_a_table_of_another_tool_is_not_published(db: Path, tmp_path: Path) -> None:
+    with writing(db) as conn:
+        conn.execute("create table plugin_notes (note text)")
+        conn.execute("insert into plugin_notes values ('a note to ourselves')")
+        conn.execute("create index plugin_notes_note on plugin_notes (note)")
+        conn.execute('create table "odd name" (note text)')
+        conn.execute("create virtual table plugin_search using fts5 (note)")
+        conn.execute("insert into plugin_search values ('a note to ourselves')")
+    copy = immutable_copy.publish(db, tmp_path / "site", now=at_noon).folder / "evidence.db"
+    assert b"a note to ourselves" not in copy.read_bytes()
+    names = {str(name) for (name,) in rows(copy, "select name from sqlite_master where type = 'table'")}
+    public = {*schema.RECORD_TABLES, *schema.DERIVED_TABLES, *immutable_copy.OWN_TABLES}
+    others = {name for name in names - public if not name.startswith(("sqlite_", "works_fts_"))}
+    assert [name for name in others if not name.startswith("published_")] == []  # what publishing itself adds
+
+
 def test_reviewers_are_hidden_if_asked(db: Path, tmp_path: Path) -> None:
     named = immutable_copy.publish(db, tmp_path / "named", now=at_noon).folder
     assert REVIEWER.encode() in bytes_below(named)

@@ -1032,7 +1032,11 @@ async def test_the_policy_allows_the_scripts_we_ship_and_no_other(sample: Path) 
         assert "frame-ancestors 'none'" in policy
         script_source = re.search(r"script-src ([^;]*)", policy)
         assert script_source is not None
-        assert "unsafe" not in script_source[1]
+        assert "unsafe" not in policy
+        assert not re.search(r"<[^>]*\sstyle=", answer.text), address
+        for style in re.findall(r"<style[^>]*>(.*?)</style>", answer.text, re.S):
+            digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+            assert f"'sha256-{digest}'" in policy, address
         loaded = re.findall(r'<(?:script|img|iframe)[^>]*\ssrc="([^"]*)"', answer.text)
         loaded += re.findall(r'<link rel="stylesheet" href="([^"]*)"', answer.text)
         assert loaded

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +13,11 @@ from evidence.database.read_decisions import read_ledger
 from evidence.harvest import sources
 from evidence.harvest.locked_run import FileInput, run_sync
 from evidence.harvest.progress import NoProgress
-from evidence.publish import serve
 from evidence.review import reviewer_desk
 from evidence.rules import topic
 from evidence.rules.taxonomy import Taxonomy
 from tests import site_sample
+from tests.publish.site_server import served
 
 SHIPPED = Path(__file__).resolve().parents[2] / "sources.yaml"
 CHROMIUM = shutil.which("chromium")
@@ -44,27 +39,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     db = site_sample.make_sample(tmp_path_factory.mktemp("browser") / "evidence.db")
     with served(db, {}) as found:
         yield found
-
-
-@contextmanager
-def served(db: Path, environment: dict[str, str]) -> Iterator[str]:
-    """The site in a process of its own: its address."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        port = free.getsockname()[1]
-    command = serve.command(db, "127.0.0.1", port, open_browser=False)
-    quiet = subprocess.DEVNULL
-    with subprocess.Popen(command, stdout=quiet, stderr=quiet, env={**os.environ, **environment}) as server:
-        try:
-            deadline = time.monotonic() + 20
-            while time.monotonic() < deadline:
-                try:
-                    socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                    break
-                except OSError:
-                    time.sleep(0.05)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.terminate()
 
 
 @pytest.fixture(scope="module")
@@ -278,9 +252,10 @@ def test_the_desk_has_no_barrier_and_fits_a_phone(
     axe = pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
     script = (Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
     address, link, _ = desk_address
+    context = browser.new_context(color_scheme=scheme, bypass_csp=True)
     for width in (1280, 360):
-        context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme, bypass_csp=True)
         page = context.new_page()
+        page.set_viewport_size({"width": width, "height": 800})
         page.goto(link)
         page.check("input[value=exclude]")
         page.fill("#reason", "x")
@@ -296,4 +271,4 @@ def test_the_desk_has_no_barrier_and_fits_a_phone(
                 "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})"
             )
             assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in found["violations"]] == [], path
-        context.close()
+    context.close()

@@ -25,7 +25,7 @@ from evidence.errors import ConfigError
 from evidence.harvest import sources
 from evidence.harvest.locked_run import FileInput, rejudge_database, run_sync
 from evidence.harvest.progress import NoProgress
-from evidence.publish import immutable_copy, serve
+from evidence.publish import immutable_copy, serve, site_access
 from evidence.review import reviewer_desk
 from evidence.review.record_decision import add_decisions
 from evidence.rules import topic
@@ -155,17 +155,67 @@ async def test_only_reviewers_can_use_the_desk(db: Path, the_desk: reviewer_desk
     assert read_ledger(ledger(db)) == ()
 
 
-async def test_the_printed_link_logs_in_at_this_server_only(db: Path, the_desk: reviewer_desk.Desk) -> None:
-    visitor = Browser(await site(db), None)
-    page = await visitor.get(f"/desk/login?token={the_desk._token}")
-    assert (page.status_code, page.url.path) == (200, "/desk")
-    assert the_desk.reviewer_of_token("") is None
-    assert the_desk.reviewer_of_token("é") is None
-    cookie = page.history[0].headers["set-cookie"]
-    assert "HttpOnly" in cookie
-    assert "samesite=lax" in cookie.lower()
+async def test_the_printed_link_logs_in_once(db: Path, the_desk: reviewer_desk.Desk) -> None:
+    ds = await site(db)
+    visitor = Browser(ds, None)
+    link = f"/desk/login?token={the_desk._token}"
+    assert the_desk.use_token("") is None
+    assert the_desk.use_token("é") is None
+    assert (await visitor._client.head(link)).status_code in (403, 405)  # a look ahead does not use it up
+    page = await visitor.get(link)
+    assert (page.status_code, str(page.url)) == (200, "http://site/desk")
+    cookie = page.history[0].headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
     assert str(the_desk._token) not in (await visitor.get("/-/metadata.json")).text
     assert str(the_desk._token) not in page.text
+    again = await visitor.get(link)  # the cookie is enough
+    assert (again.status_code, str(again.url), "set-cookie" in again.history[0].headers) == (
+        200,
+        "http://site/desk",
+        False,
+    )
+    stranger = Browser(ds, None)
+    refused = await stranger.get(link)
+    assert (refused.status_code, "was used before" in refused.text) == (403, True)
+    assert (await stranger.get("/desk")).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "https://other.example"},
+        {"origin": "http://site:8002"},
+        {"origin": "null"},
+        {"origin": "http://site.other.example"},
+        {"origin": "http://site@other.example"},
+        {"referer": "https://other.example/http://site/"},
+        {"origin": "https://other.example", "referer": "http://site/desk"},
+        {"origin": "https://other.example", "authorization": "Bearer x"},
+    ],
+)
+async def test_a_form_from_elsewhere_is_refused_even_with_a_good_token(
+    db: Path, the_desk: reviewer_desk.Desk, headers: dict[str, str]
+) -> None:
+    browser = Browser(await site(db), REVIEWER)
+    doi = shown_doi(await browser.get("/desk"))
+    fields = {"csrftoken": browser.token, "doi": doi, "verdict": "include", "reason": "x", "back": "waiting"}
+    for path in ("/desk/decide", "/desk/undo", "/-/logout"):
+        answer = await browser._client.post(path, data=fields, headers=headers)
+        assert (answer.status_code, "not sent from a page of this site" in answer.text) == (403, True), path
+    assert read_ledger(ledger(db)) == ()
+    for own in ({"origin": "http://site"}, {"origin": "https://site:443"}, {"referer": "http://site/desk"}):
+        assert (await browser._client.post("/desk/decide", data=fields, headers=own)).status_code == 200, own
+
+
+async def test_a_bearer_token_does_not_stand_for_the_token_of_the_form(db: Path, the_desk: reviewer_desk.Desk) -> None:
+    browser = Browser(await site(db), REVIEWER)
+    doi = shown_doi(await browser.get("/desk"))
+    for sent in ("Bearer x", "bearer x"):
+        fields = {"doi": doi, "verdict": "include", "reason": "x", "csrftoken": "guess"}
+        answer = await browser._client.post("/desk/decide", data=fields, headers={"authorization": sent})
+        assert answer.status_code == 403
+    assert read_ledger(ledger(db)) == ()
 
 
 async def test_a_form_of_another_site_is_refused(db: Path, the_desk: reviewer_desk.Desk) -> None:
@@ -453,7 +503,8 @@ async def test_people_with_passwords_log_in(
     told, page = reviewer_desk.accounts_desk(db, ledger(db), file)
     for name, value in told.items():
         monkeypatch.setenv(name, value)
-    browser = Browser(await site(db), None)
+    ds = await site(db)
+    browser = Browser(ds, None)
     await browser.get(page)
     assert "Invalid username or password" in (await browser.post(page, username=REVIEWER, password="staple")).text
     assert (await browser.get("/desk")).status_code == 403
@@ -461,7 +512,79 @@ async def test_people_with_passwords_log_in(
     await browser.post(page, username=REVIEWER, password=password)
     assert shown_doi(await browser.get("/desk"))
     assert "pbkdf2" not in (await browser.get("/-/metadata.json")).text
-    assert (await browser.get("/desk/login?token=None")).status_code == 403
+    assert (await Browser(ds, None).get("/desk/login?token=None")).status_code == 403
+
+
+class At(Browser):
+    """A visitor whose browser has this address."""
+
+    def __init__(self, ds: Datasette, client: str) -> None:
+        super().__init__(ds, None)
+        self._client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=ds.app(), client=(client, 1)),
+            base_url="https://site",
+            follow_redirects=True,
+        )
+
+    async def try_password(self, name: str, password: str) -> httpx.Response:
+        await self.get("/-/login")
+        return await self.post("/-/login", username=name, password=password)
+
+
+async def accounts_site(db: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> Datasette:
+    for name, value in reviewer_desk.accounts_desk(db, ledger(db), file)[0].items():
+        monkeypatch.setenv(name, value)
+    return await site(db)
+
+
+async def test_many_tries_at_a_password_are_refused(
+    db: Path, accounts: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, password = accounts
+    ds = await accounts_site(db, file, monkeypatch)
+    app = ds.app()
+    monkeypatch.setattr(ds, "app", lambda: app)  # one server, many visitors
+    working = At(ds, "10.0.0.1")
+    await working.try_password(REVIEWER, password)
+    assert (await working.get("/desk")).status_code == 200
+    guesser = At(ds, "10.0.0.2")
+    for n in range(site_access.TRIES):
+        wrong = await guesser.try_password(f"nobody {n}", "guess")  # one address, many names
+        assert (wrong.status_code, "Invalid username or password" in wrong.text) == (200, True)
+    refused = await guesser.try_password(REVIEWER, password)
+    assert (refused.status_code, "Too many tries" in refused.text) == (429, True)
+    assert 0 < int(refused.headers["retry-after"]) <= site_access.WINDOW + 1
+    assert (await guesser.get("/desk")).status_code == 403
+    for n in range(site_access.TRIES):  # one name, many addresses
+        await At(ds, f"10.0.1.{n}").try_password(OTHER, "guess")
+    assert (await At(ds, "10.0.0.3").try_password(OTHER, "staple")).status_code == 429
+    assert (await working.get("/desk")).status_code == 200  # who is logged in stays so
+    assert (await At(ds, "10.0.0.4").try_password(REVIEWER, password)).status_code == 200
+    huge = await At(ds, "10.0.0.5").post("/-/login", username=REVIEWER, password="x" * 20_000)
+    assert huge.status_code == 413
+
+
+async def test_logging_out_ends_it(db: Path, accounts: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    file, password = accounts
+    visitor = At(await accounts_site(db, file, monkeypatch), "10.0.0.1")
+    logged_in = await visitor.try_password(REVIEWER, password)
+    (cookie,) = (
+        value for value in logged_in.history[0].headers.get_list("set-cookie") if value.startswith("ds_actor=")
+    )
+    assert {"HttpOnly", "Secure"} <= {part.strip() for part in cookie.split(";")}
+    assert (await visitor.get("/desk")).status_code == 200
+    visitor.token, good = "guess", visitor.token
+    await visitor.post("/-/logout")
+    assert (await visitor.get("/desk")).status_code == 200  # another site cannot log a reviewer out
+    visitor.token = good
+    await visitor.post("/-/logout")
+    assert "ds_actor" not in visitor._client.cookies
+    assert (await visitor.get("/desk")).status_code == 403
+    # Another site cannot log somebody in as somebody else, either.
+    fields = {"username": OTHER, "password": "staple"}
+    foreign = await visitor._client.post("/-/login", data=fields, headers={"origin": "https://other.example"})
+    assert foreign.status_code == 403
+    assert "ds_actor" not in visitor._client.cookies
 
 
 def test_accounts_that_cannot_be_are_named(db: Path, tmp_path: Path) -> None:
