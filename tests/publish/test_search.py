@@ -129,7 +129,7 @@ async def test_an_identifier_leads_to_its_work(folder: Path) -> None:
 
 async def test_a_misspelling_is_said(folder: Path) -> None:
     said = " ".join((await text_of(folder, q="interpersnal psychotherapy bulimia")).split())
-    assert "Nothing has all words as typed. Shown are works for interpersonal psychotherapy bulimia ." in said
+    assert "No work has all words as typed. Shown are works for interpersonal psychotherapy bulimia ." in said
 
 
 async def test_nothing_found_says_where_it_was_searched_and_offers_more(folder: Path) -> None:
