@@ -84,6 +84,17 @@ def test_pages_fit_a_phone_and_follow_the_colour_scheme(browser: Any, address: s
     context.close()
 
 
+@pytest.mark.parametrize("path", ["/", "/map"])
+def test_nothing_that_is_slow_to_print_is_printed(page: Any, address: str, path: str) -> None:
+    """A repeating gradient in hundreds of cells takes minutes and gigabytes; the page must end as a PDF."""
+    page.goto(address + path)
+    page.emulate_media(media="print")
+    backgrounds = page.eval_on_selector_all("*", "all => all.map(one => getComputedStyle(one).backgroundImage)")
+    assert [one for one in backgrounds if "gradient" in one] == []
+    assert page.pdf().startswith(b"%PDF")
+    page.emulate_media(media="screen")
+
+
 def test_the_keyboard_reaches_search_and_a_cell_of_the_map(page: Any, address: str) -> None:
     page.goto(address + "/")
     page.keyboard.press("Tab")
