@@ -20,6 +20,7 @@ import pytest
 from filelock import FileLock
 
 from evidence import cli
+from evidence.harvest import sources
 from tests.builders import FONAGY, MARKOWITZ, SMALL_YAML, STANGIER, WORKS
 from tests.command_line import Run, runner
 from tests.loopback import LoopbackCrossref
@@ -590,3 +591,8 @@ def test_read_writes_a_file(run: Run, tmp_path: Path) -> None:
     said = run("read", "a.txt", "-o", "out.jsonl")
     assert (said.code, said.out) == (0, "")
     assert json.loads((tmp_path / "out.jsonl").read_text())["verdict"] == "include"
+
+
+def test_the_services_of_the_command_are_those_of_sources_yaml() -> None:
+    """The command line names them again, because it imports nothing that its help does not need."""
+    assert cli.SERVICES == sources.SERVICES

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from evidence.data_model import ABOUT_WORKS, Citation, Doi, Fact, Resolution
 from evidence.database import changes_since_last_run, schema
 from evidence.database.prisma_flow import Flow, read_flow, run_of_day
+from evidence.database.select_works import asked_days
 from evidence.database.sql_helpers import Row, dict_rows, in_chunks, rows_for
 from evidence.providers.combine import ProviderRecord
 
@@ -351,29 +352,28 @@ def provider_answers(conn: sqlite3.Connection, doi: Doi) -> list[Row]:
 
 def crossref_answer(conn: sqlite3.Connection, doi: Doi) -> Row | None:
     """When Crossref was last asked about a work, as a row like those of `provider_answers`; None if it was never asked (the
-    record is from files). Every sync checks all known works, unless it stops there, which the source of known works then says."""
+    record is from files). The day is that of exports (`select_works.asked_days`). Every sync checks all known works; if it
+    stops there, the source of known works says why."""
+    day = asked_days(conn, [doi])[doi]["asked_crossref"]
     sql = """
-        with ended as (select run, started from runs where door = 'crossref' and outcome in ('complete', 'partial')),
-        known as (
-            select trouble, (select max(run) from runs where door = 'crossref' and outcome = 'complete') as complete
-            from (select max(trouble) as trouble from sources where kind = 'refresh')
-        ), checked as (
-            select max(started) as at from (
-                select max(started) as started from ended, known where trouble is null or run <= complete
-                union all
-                select r.started from snapshots s join runs r on r.run = s.first_run and r.door = 'crossref'
-                where s.doi = :doi and s.last_run is null)
-        ), failed as (
-            select min(started) as since, trouble from ended, known
-            where trouble is not null and run > coalesce(complete, 0) and started > coalesce((select at from checked), '')
-        )
-        select 'crossref' as provider, iif(failed.since is null, 'asked', 'could not ask') as state,
-            iif(at is null, null, not exists (select 1 from works where doi = :doi and gone is not null)) as found,
-            iif(failed.since is null, null, failed.trouble) as problem, at as asked_at, failed.since as failed_since,
-            null as next_try
-        from checked, failed where at is not null or failed.since is not null
+        select trouble, coalesce(min(started) filter (where substr(started, 1, 10) > :day), max(started)) as since
+        from (select max(trouble) as trouble from sources where kind = 'refresh'),
+            (select started from runs where door = 'crossref' and outcome in ('complete', 'partial'))
+        where trouble is not null group by trouble
     """
-    return next(iter(dict_rows(conn, sql, {"doi": doi})), None)
+    failed = next(iter(dict_rows(conn, sql, {"day": day or ""})), None)
+    if day is None and failed is None:
+        return None
+    gone = conn.execute("select 1 from works where doi = ? and gone is not null", (doi,)).fetchone()
+    return {
+        "provider": "crossref",
+        "state": "could not ask" if failed else "asked",
+        "found": None if day is None else int(gone is None),
+        "problem": failed["trouble"] if failed else None,
+        "asked_at": day,
+        "failed_since": failed["since"] if failed else None,
+        "next_try": None,
+    }
 
 
 def notice_statements(conn: sqlite3.Connection, doi: Doi) -> list[Row]:

@@ -69,9 +69,8 @@ def opened(
         for name in chosen.names:
             key = environment.get(_KEYS.get(name, "")) or None
             url = environment.get(f"EVIDENCE_{name.upper()}_URL") or None
-            options = {"key": key} if name in _KEYS else {}
             client = getattr(import_module(f"evidence.providers.{name}"), _CLIENTS[name])
-            made.append(client(url, chosen.mailto, sleep=sleep, tries=TRIES, on_wait=on_wait, **options))
+            made.append(client(url, chosen.mailto, key, sleep=sleep, tries=TRIES, on_wait=on_wait))
             stack.callback(made[-1].close)
         from evidence.providers.records_from_files import RetractionWatchRecords, read_files
 

@@ -7,13 +7,13 @@ DERIVED is found by matching numbers in PubMed, and is a guess.
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from evidence.data_model import Identifier, ProviderName
 from evidence.errors import RecordError
 from evidence.http.transport import Service
+from evidence.providers import medline
 from evidence.providers.answers import Batch, Described, Registration, Wanted
 from evidence.providers.countries import country_name
 from evidence.providers.record_values import at, facts, iso_date, line, objects, read_object
@@ -38,30 +38,15 @@ MAX_OUTCOMES: Final = 200
 """Outcomes of one rank, or results, that are taken from a registration."""
 
 _NUMBER = re.compile(r"NCT\d{8}", re.ASCII)
-_PMID = re.compile(r"[1-9]\d{0,8}", re.ASCII)
 
 
 class ClinicalTrialsClient(SingleRecordClient):
     """See `SingleRecordClient`; subjects are registration numbers. `mailto` is sent in the User-Agent only."""
 
     name: ProviderName = "clinicaltrials"
+    service = SERVICE
     route = "study"
     params = (("format", "json"), ("fields", ",".join(MODULES)))
-
-    def __init__(
-        self,
-        base_url: str | None = None,
-        mailto: str | None = None,
-        *,
-        sleep: Callable[[float], None] = time.sleep,
-        clock: Callable[[], float] = time.monotonic,
-        timeout: float = 60.0,
-        tries: int = 5,
-        on_wait: Callable[[str], None] | None = None,
-    ) -> None:
-        super().__init__(
-            SERVICE, base_url, mailto, sleep=sleep, clock=clock, timeout=timeout, tries=tries, on_wait=on_wait
-        )
 
     def ask(self, wanted: Sequence[Wanted]) -> Iterator[Batch]:
         """As `SingleRecordClient.ask`. ValueError, before anything is asked, for a subject that is not `NCT` and eight digits:
@@ -137,4 +122,4 @@ def _measures(outcomes: Any) -> tuple[str, ...]:
 def _results(references: Any) -> tuple[str, ...]:
     """The PubMed identifiers of the publications that are given as results."""
     stated = (str(one.get("pmid")).strip() for one in objects(references) if one.get("type") == "RESULT")
-    return tuple(dict.fromkeys(pmid for pmid in stated if _PMID.fullmatch(pmid)))[:MAX_OUTCOMES]
+    return tuple(dict.fromkeys(pmid for pmid in stated if medline.pmid(pmid)))[:MAX_OUTCOMES]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -30,22 +28,8 @@ class DataCiteClient(SingleRecordClient):
     """See `SingleRecordClient`. `mailto` is sent in the User-Agent only."""
 
     name: ProviderName = "datacite"
+    service = SERVICE
     route = "doi"
-
-    def __init__(
-        self,
-        base_url: str | None = None,
-        mailto: str | None = None,
-        *,
-        sleep: Callable[[float], None] = time.sleep,
-        clock: Callable[[], float] = time.monotonic,
-        timeout: float = 60.0,
-        tries: int = 5,
-        on_wait: Callable[[str], None] | None = None,
-    ) -> None:
-        super().__init__(
-            SERVICE, base_url, mailto, sleep=sleep, clock=clock, timeout=timeout, tries=tries, on_wait=on_wait
-        )
 
     def path(self, subject: str) -> str:
         """`/dois/…`."""

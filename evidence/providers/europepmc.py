@@ -7,8 +7,7 @@ one article. `batches` sees to it that no such list reads as "none". What a reco
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -55,21 +54,7 @@ class EuropePmcClient(ProviderClient):
     """See `ProviderClient`. `mailto` is sent in the User-Agent only."""
 
     name: ProviderName = "europepmc"
-
-    def __init__(
-        self,
-        base_url: str | None = None,
-        mailto: str | None = None,
-        *,
-        sleep: Callable[[float], None] = time.sleep,
-        clock: Callable[[], float] = time.monotonic,
-        timeout: float = 60.0,
-        tries: int = 5,
-        on_wait: Callable[[str], None] | None = None,
-    ) -> None:
-        super().__init__(
-            SERVICE, base_url, mailto, sleep=sleep, clock=clock, timeout=timeout, tries=tries, on_wait=on_wait
-        )
+    service = SERVICE
 
     def ask(self, wanted: Sequence[Wanted]) -> Iterator[Batch]:
         """Ask about all of these, `STEP` at a time; a subject given twice is asked once."""

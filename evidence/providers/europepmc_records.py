@@ -17,6 +17,7 @@ from evidence.errors import RecordError
 from evidence.plain_text import plain_line, plain_text
 from evidence.providers import medline
 from evidence.providers.answers import Described
+from evidence.providers.record_values import facts
 
 LONGEST = 8 * 1024 * 1024
 """Characters of one record that are read; the longest abstract with a thousand authors has a tenth of them."""
@@ -49,11 +50,11 @@ def describe(text: str) -> Described:
         preprint=is_preprint(record),
         identifiers=_identifiers(pmid, _line(record, "pmcid")),
         facts=(
-            *medline.facts("publication-type", types, "europepmc"),
+            *facts("publication-type", "europepmc", types),
             *_headings(record),
-            *medline.facts("funder", _grants(record), "europepmc"),
-            *medline.facts("open-access", [_open_access(record)], "europepmc"),
-            *medline.facts("licence", [_line(record, "license")], "europepmc"),
+            *facts("funder", "europepmc", _grants(record)),
+            *facts("open-access", "europepmc", [_open_access(record)]),
+            *facts("licence", "europepmc", [_line(record, "license")]),
         ),
         notices=medline.notices(_links(record), types, "Europe PMC"),
     )

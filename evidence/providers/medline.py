@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from evidence import doi as dois
-from evidence.data_model import Doi, Fact, FactKind, Notice, ProviderName
+from evidence.data_model import Doi, Notice
 
 NOTICE_KINDS = {
     "retractionin": "retraction",
@@ -102,15 +102,6 @@ def heading(descriptor: str, qualifiers: Sequence[str]) -> str:
 def grant(agency: str | None, number: str | None) -> str | None:
     """A funder with its grant: `NIMH NIH HHS R01 MH012345`; None when neither is known."""
     return " ".join(part for part in (agency, number) if part) or None
-
-
-def facts(kind: FactKind, values: Iterable[str | None], source: ProviderName) -> tuple[Fact, ...]:
-    """A fact for each value, each once whatever its case, in order."""
-    found: dict[str, Fact] = {}
-    for value in values:
-        if value:
-            found.setdefault(value.lower(), Fact(kind, value, source))
-    return tuple(found.values())
 
 
 def stated_doi(raw: str | None) -> Doi | None:

@@ -10,8 +10,6 @@ is a list of places for each word, and only where the publisher allows: that one
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import quote
@@ -51,29 +49,17 @@ _PMCID = re.compile(r"(?:https?://\S{1,80}/)?(?:PMC)?([1-9]\d{0,9})/?", re.IGNOR
 
 
 class OpenAlexClient(SingleRecordClient):
-    """See `SingleRecordClient`. `key` is an API key; it and `mailto` are sent with each request and shown nowhere."""
+    """See `SingleRecordClient`. `key` is an API key of OpenAlex."""
 
     name: ProviderName = "openalex"
+    service = SERVICE
     route = "work"
     params = (("select", FIELDS),)
 
-    def __init__(
-        self,
-        base_url: str | None = None,
-        mailto: str | None = None,
-        key: str | None = None,
-        *,
-        sleep: Callable[[float], None] = time.sleep,
-        clock: Callable[[], float] = time.monotonic,
-        timeout: float = 60.0,
-        tries: int = 5,
-        on_wait: Callable[[str], None] | None = None,
-    ) -> None:
+    def service_for(self, mailto: str | None, key: str | None) -> Service:
+        """With the address and the key as parameters."""
         private = tuple((name, value) for name, value in (("mailto", mailto), ("api_key", key)) if value)
-        service = replace(SERVICE, private_params=private)
-        super().__init__(
-            service, base_url, mailto, sleep=sleep, clock=clock, timeout=timeout, tries=tries, on_wait=on_wait
-        )
+        return replace(SERVICE, private_params=private)
 
     def path(self, subject: str) -> str:
         """`/works/doi:…`."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Self, TypeVar
+from typing import ClassVar, Self, TypeVar
 
 from evidence.data_model import ProviderName
 from evidence.http.failures import AttemptError
@@ -21,21 +21,23 @@ Reader = Callable[[bytes], T]
 
 
 class ProviderClient:
-    """A client of one provider; a context manager, and a `Provider`. The subclass gives `name` and `ask`.
+    """A client of one provider; a context manager, and a `Provider`. The subclass gives `name`, `service` and `ask`.
 
-    `base_url` points at a mirror or a test server. `mailto` goes into the User-Agent. `timeout` is seconds for a connection and
-    for each wait for bytes; `sleep` and `clock` are those of rate limit and pauses; `on_wait` gets one sentence before each
-    pause that follows a failure. ConfigError for an address that is none.
+    `base_url` points at a mirror or a test server. `mailto` goes into the User-Agent, and is sent with each request where the
+    provider wants it; `key` is an API key, of those that give out any. Neither is shown anywhere. `timeout` is seconds for a
+    connection and for each wait for bytes; `sleep` and `clock` are those of rate limit and pauses; `on_wait` gets one sentence
+    before each pause that follows a failure. ConfigError for an address that is none.
     """
 
     name: ProviderName
+    service: ClassVar[Service]
     edition: str | None = None
 
     def __init__(
         self,
-        service: Service,
-        base_url: str | None,
-        mailto: str | None,
+        base_url: str | None = None,
+        mailto: str | None = None,
+        key: str | None = None,
         *,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
@@ -44,7 +46,14 @@ class ProviderClient:
         on_wait: Callable[[str], None] | None = None,
     ) -> None:
         self._transport = Transport(
-            service, base_url, mailto, sleep=sleep, clock=clock, timeout=timeout, tries=tries, on_wait=on_wait
+            self.service_for(mailto, key),
+            base_url,
+            mailto,
+            sleep=sleep,
+            clock=clock,
+            timeout=timeout,
+            tries=tries,
+            on_wait=on_wait,
         )
         self._throttled: list[AttemptError] = []
 
@@ -53,6 +62,10 @@ class ProviderClient:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def service_for(self, mailto: str | None, key: str | None) -> Service:
+        """The service as it is asked by somebody with this address and key."""
+        return self.service
 
     def close(self) -> None:
         """Close the connection; the counters stay."""

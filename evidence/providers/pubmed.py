@@ -8,8 +8,7 @@ Only a search that found nothing, or whose records were all fetched, says "none"
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -70,35 +69,17 @@ class _Record:
 
 
 class PubmedClient(ProviderClient):
-    """See `ProviderClient`. `key` is an API key of NCBI; it and `mailto` are sent with each request and shown nowhere."""
+    """See `ProviderClient`. `key` is an API key of NCBI."""
 
     name: ProviderName = "pubmed"
+    service = SERVICE
 
-    def __init__(
-        self,
-        base_url: str | None = None,
-        mailto: str | None = None,
-        key: str | None = None,
-        *,
-        sleep: Callable[[float], None] = time.sleep,
-        clock: Callable[[], float] = time.monotonic,
-        timeout: float = 60.0,
-        tries: int = 5,
-        on_wait: Callable[[str], None] | None = None,
-    ) -> None:
+    def service_for(self, mailto: str | None, key: str | None) -> Service:
+        """With the address and the key as parameters, and the pace that is allowed with a key."""
         stated = (("tool", "evidence"), ("email", mailto), ("api_key", key))
         private = tuple((name, value) for name, value in stated if value)
         intervals = {"request": INTERVAL_WITH_KEY if key else INTERVAL}
-        super().__init__(
-            replace(SERVICE, private_params=private, intervals=intervals),
-            base_url,
-            mailto,
-            sleep=sleep,
-            clock=clock,
-            timeout=timeout,
-            tries=tries,
-            on_wait=on_wait,
-        )
+        return replace(SERVICE, private_params=private, intervals=intervals)
 
     def ask(self, wanted: Sequence[Wanted]) -> Iterator[Batch]:
         """Ask about all of these, `STEP` at a time; a subject given twice is asked once."""

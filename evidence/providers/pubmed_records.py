@@ -22,6 +22,7 @@ from evidence.linkage.trial_numbers import trial_numbers
 from evidence.plain_text import plain_line, plain_text
 from evidence.providers import medline
 from evidence.providers.answers import Described
+from evidence.providers.record_values import facts
 
 LONGEST: Final = 8 * 1024 * 1024
 """Characters of one record that are read; one with a thousand references has a tenth of them."""
@@ -75,9 +76,9 @@ def describe(text: str) -> Described:
         preprint=any(stated.lower() == "preprint" for stated in types),
         identifiers=(Identifier("pmid", pmid, "pubmed"), *_pmcids(ids), *_registrations(article)),
         facts=(
-            *medline.facts("publication-type", types, "pubmed"),
+            *facts("publication-type", "pubmed", types),
             *_headings(citation),
-            *medline.facts("funder", map(_grant, article.iterfind("GrantList/Grant")), "pubmed"),
+            *facts("funder", "pubmed", map(_grant, article.iterfind("GrantList/Grant"))),
         ),
         notices=medline.notices(_links(citation), types, "PubMed"),
     )

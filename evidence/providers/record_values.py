@@ -74,6 +74,9 @@ def iso_date(value: Any) -> str | None:
 
 
 def facts(kind: FactKind, source: ProviderName, values: Iterable[str | None]) -> tuple[Fact, ...]:
-    """Facts of one kind in the order of `values`, each once."""
-    found = dict.fromkeys(value for value in values if value)
-    return tuple(Fact(kind, value, source) for value in list(found)[:MAX_FACTS])
+    """Facts of one kind in the order of `values`, each once whatever its case."""
+    found: dict[str, str] = {}
+    for value in values:
+        if value:
+            found.setdefault(value.lower(), value)
+    return tuple(Fact(kind, value, source) for value in list(found.values())[:MAX_FACTS])

@@ -8,6 +8,7 @@ from evidence.data_model import Fact, Notice
 from evidence.linkage.retraction_notices import GRAVITY
 from evidence.providers import medline
 from evidence.providers.medline import Link
+from evidence.providers.record_values import facts
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_a_notice_that_is_listed_twice_is_one() -> None:
 
 
 def test_facts_are_there_once_whatever_their_case() -> None:
-    found = medline.facts("publication-type", ["Journal Article", None, "journal article", ""], "europepmc")
+    found = facts("publication-type", "europepmc", ["Journal Article", None, "journal article", ""])
     assert found == (Fact("publication-type", "Journal Article", "europepmc"),)
 
 

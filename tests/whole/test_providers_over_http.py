@@ -17,13 +17,13 @@ import pytest
 from click.testing import CliRunner
 
 from evidence.cli import cli
-from evidence.data_model import ProviderName
 from evidence.database.connection import open_evidence
 from evidence.errors import BusyError
 from evidence.harvest.chosen_providers import ChosenProviders
 from evidence.harvest.locked_run import run_enrich
 from evidence.harvest.progress import NoProgress
 from evidence.harvest.run_outcome import Outcome
+from evidence.harvest.sources import SERVICES
 from evidence.rules import taxonomy
 from evidence.rules.taxonomy import Taxonomy
 from tests.loopback_server import Fault, Request
@@ -32,7 +32,6 @@ from tests.provider_records import europepmc, pubmed
 from tests.provider_services import europe_pmc, pub_med
 from tests.providers.asking import PASSING, copy
 
-SERVICES: tuple[ProviderName, ...] = ("europepmc", "pubmed", "openalex", "datacite", "clinicaltrials")
 KNOWN = (
     "works",
     "tags",
