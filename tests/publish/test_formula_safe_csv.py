@@ -98,7 +98,9 @@ async def test_a_streamed_list_is_safe_on_each_of_its_pages_and_can_be_restored(
 
 async def test_numbers_dois_and_headings_of_a_query(sample: Path) -> None:
     ds = await site(sample)
-    sql = """select -1.5 as n, '-1.5' as "=text", -2 as whole, '10.1/a' as doi, null as absent, '' as empty, '+x' as x"""
+    sql = (
+        """select -1.5 as n, '-1.5' as "=text", -2 as whole, '10.1/a' as doi, null as absent, '' as empty, '+x' as x"""
+    )
     answer = await ds.client.get(f"/evidence.csv?{urlencode({'sql': sql})}")
     assert cells(answer.text) == [
         ["n", "'=text", "whole", "doi", "absent", "empty", "x"],
