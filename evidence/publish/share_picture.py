@@ -52,7 +52,7 @@ def discs(table: list[list[int]]) -> list[bytearray]:
         return pixels
     across = (WIDTH - 2 * MARGIN) / len(table[0])
     down = (HEIGHT - BAND - 2 * MARGIN) / len(table)
-    largest = min(across, down) * 0.62  # the largest may reach into its neighbours, which are smaller
+    largest = min(across, down) * 0.8  # the largest may reach into its neighbours, which are smaller
     for i, row in enumerate(table):
         for j, n in enumerate(row):
             x, y = MARGIN + across * (j + 0.5), BAND + MARGIN + down * (i + 0.5)
