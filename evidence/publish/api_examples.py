@@ -176,7 +176,7 @@ writeLines(readLines("@site@/download/bibtex?doi=10.1002/cpp.1774"))
     Example(
         "unchanged",
         "Ask again only what has changed",
-        "Each answer that is not streamed has an ETag. Sent back as `If-None-Match`, it is answered 304 without a body while "
+        "An answer that is not streamed has an ETag. Sent back as `If-None-Match`, it is answered 304 without a body while "
         "nothing has changed.",
         """
 etag=$(curl --silent --fail --output /dev/null --dump-header - "@site@/map.csv" | tr -d '\\r' | sed -n 's/^[Ee][Tt]ag: //p')
