@@ -36,8 +36,19 @@ def register_routes() -> list[tuple[str, Any]]:
         (r"^/sitemap-(?P<part>pages|works-[1-9][0-9]{0,5})\.xml$", sitemap_part),
     ]
     if site_access.is_public(os.environ):
-        routes += [(rf"^{re.escape(page)}(\.json)?$", closed) for page in site_access.CLOSED_PAGES]
+        closed_pages = [
+            *site_access.CLOSED_PAGES,
+            *([site_access.LOGIN_PAGE] if site_access.is_shared(os.environ) else []),
+        ]
+        routes += [(rf"^{re.escape(page)}(\.json)?$", closed) for page in closed_pages]
     return routes
+
+
+@hookimpl
+def extra_template_vars(datasette: Any) -> dict[str, Any]:
+    """`hidden_links` are entries of the menu that lead to a closed page."""
+    login = str(datasette.urls.path(site_access.LOGIN_PAGE))
+    return {"hidden_links": [login] if site_access.is_shared(os.environ) else []}
 
 
 async def closed() -> Response:

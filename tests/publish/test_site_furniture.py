@@ -93,10 +93,10 @@ async def test_every_page_about_the_server_is_decided_and_closed_to_visitors(sam
     served_pages = {
         f"/-/{name}" for pattern, _ in ds._routes() for name in re.findall(r"^\^?/-/([a-z-]+)", pattern.pattern)
     }
-    decided = {*site_access.CLOSED_PAGES, *site_access.OPEN_PAGES}
+    decided = {*site_access.CLOSED_PAGES, *site_access.OPEN_PAGES, site_access.LOGIN_PAGE}
     assert served_pages - decided == set()
     assert not set(site_access.CLOSED_PAGES) & set(site_access.OPEN_PAGES)
-    for page in site_access.CLOSED_PAGES:
+    for page in (*site_access.CLOSED_PAGES, site_access.LOGIN_PAGE):
         for form in ("", ".json"):
             answer = await ds.client.get(page + form, headers=HOST)
             assert answer.status_code == 404, page + form
@@ -104,6 +104,17 @@ async def test_every_page_about_the_server_is_decided_and_closed_to_visitors(sam
     posted = await ds.client.post("/-/password-tool", data={"password": "x"}, headers=HOST)
     assert posted.status_code == 404
     assert (await ds.client.get("/-/metadata.json", headers=HOST)).status_code == 200
+
+
+async def test_reviewers_of_a_desk_can_log_in(sample: Path, public: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("datasette_auth_passwords")
+    visitor = await site(sample)
+    assert "/-/login" not in (await visitor.client.get("/", headers=HOST)).text
+    monkeypatch.setenv(f"{reviewer_desk.ENVIRONMENT}_TEST", "x")
+    desk = await site(sample)
+    assert (await desk.client.get("/-/login", headers=HOST)).status_code == 200
+    assert 'href="/-/login"' in (await desk.client.get("/", headers=HOST)).text
+    assert (await desk.client.get("/-/plugins", headers=HOST)).status_code == 404
 
 
 async def test_on_ones_own_machine_they_are_open(sample: Path) -> None:
@@ -159,6 +170,20 @@ async def test_about_says_who_publishes_and_how_to_cite(sample: Path, configured
     assert f"{included} are included" in text
 
 
+async def test_the_links_of_the_new_pages_lead_somewhere(sample: Path, public: None) -> None:
+    ds = await site(sample, default_allow_sql=False)
+    seen = set()
+    for page in ("/about", "/api", "/nothing", "/evidence?sql=select+1", "/doi/10.1000/xyz"):
+        text = (await ds.client.get(page, headers=HOST)).text
+        for link in map(html.unescape, re.findall(r'href="(/[^"]*)"', text)):
+            address, _, place = link.partition("#")
+            answer = await ds.client.get(address, headers=HOST, follow_redirects=True)
+            assert answer.status_code == 200, (page, link)
+            assert not place or f'id="{place}"' in answer.text, (page, link)
+            seen.add(link)
+    assert len(seen) > 20
+
+
 async def test_about_says_plainly_what_is_not_given(sample: Path, bare: None) -> None:
     page = text_of((await (await site(sample)).client.get("/about")).text)
     for sentence in (
@@ -186,6 +211,17 @@ async def test_a_visitor_gets_no_cookie_and_nothing_from_another_server(sample: 
                 assert 'href="/' in tag, (page, tag)
         if "html" in answer.headers["content-type"]:
             assert "default-src 'none'" in answer.headers["content-security-policy"]
+    for page in (
+        "/-/login",
+        "/-/logout",
+        "/-/messages",
+        "/desk",
+        "/desk/login",
+        "/_internal",
+        "/_memory",
+        "/evidence.db",
+    ):
+        assert "set-cookie" not in (await ds.client.get(page, headers=HOST)).headers, page
     assert "sets no cookie" in (await ds.client.get("/about", headers=HOST)).text
 
 
