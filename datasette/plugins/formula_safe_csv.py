@@ -20,13 +20,20 @@ RAW = "_raw"
 """The parameter that asks for values as they are."""
 
 
+class BrokenOffError(BaseException):
+    """A stream failed after its first page. No `Exception`, which Datasette would write into the file as if it were a last row:
+    this one closes the connection, so that whoever downloads the file sees that it is not whole."""
+
+
 class GuardedCsv:
     """Mixed into a view of Datasette, before it."""
 
     guarding = False
+    as_file = False
+    pages = 0
 
     async def as_csv(self, request: Any, database: str) -> Any:
-        self.guarding = request.args.get(RAW) not in ("on", "1")
+        self.as_file, self.guarding = True, request.args.get(RAW) not in ("on", "1")
         answer = await super().as_csv(request, database)  # type: ignore[misc]
         name = answer.headers.get("content-disposition")
         if name and not self.guarding:
@@ -35,7 +42,13 @@ class GuardedCsv:
 
     async def data(self, request: Any, **options: Any) -> Any:
         """What the view shows, guarded if it becomes a CSV. A stream asks for each of its pages in this way."""
-        answer = await super().data(request, **options)  # type: ignore[misc]
+        try:
+            answer = await super().data(request, **options)  # type: ignore[misc]
+        except Exception as error:
+            if self.as_file and self.pages:
+                raise BrokenOffError(str(error)) from error
+            raise
+        self.pages += 1
         if self.guarding and isinstance(answer, tuple):
             found = answer[0]
             found["columns"] = [guarded(column) for column in found["columns"]]

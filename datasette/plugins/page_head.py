@@ -7,6 +7,7 @@ HTML, and they escape.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from datasette.utils.asgi import Response
 
 from evidence.database import tag_filter
 from evidence.errors import ConfigError
-from evidence.publish import list_titles, share_picture, site_details, site_topic
+from evidence.publish import bitset_counts, list_titles, share_picture, site_details, site_topic
 from evidence.publish.query_cache import CACHE
 
 NAME = "evidence"
@@ -167,5 +168,11 @@ async def icon() -> Response:
 async def picture(datasette: Any) -> Response:
     """The picture of the site for link previews: its evidence map as discs."""
     db = datasette.get_database(NAME)
-    data = await CACHE.get(db.path, "share picture", lambda: db.execute_fn(share_picture.draw))
+    known = await bitset_counts.of_database(db)
+    topic = await site_topic.of_database(db)
+
+    async def drawn() -> bytes:
+        return await asyncio.to_thread(share_picture.draw, known, topic)
+
+    data = await CACHE.get(db.path, "share picture", drawn)
     return Response(data, content_type="image/png", headers={"cache-control": "max-age=3600"})

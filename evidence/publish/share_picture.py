@@ -1,15 +1,17 @@
 """The picture that goes with a link to the site: the evidence map as discs, whose area is true to the number of works.
 
 A PNG of 1200 × 630 pixels (what link previews show), written here without a graphics library and without text: the preview shows
-the title of the page beside it. It reads the view `evidence_map` and nothing else.
+the title of the page beside it. It reads no database.
 """
 
 from __future__ import annotations
 
 import math
-import sqlite3
 import struct
 import zlib
+
+from evidence.publish.bitset_counts import WorkSets
+from evidence.rules.topic import Topic
 
 WIDTH, HEIGHT = 1200, 630
 MARGIN = 70
@@ -24,23 +26,15 @@ EMPTY = 12
 """Shade of the dot of an empty cell, of `SHADES`."""
 DOT = 3.0
 
-COUNTS = "select * from evidence_map"
 
-
-def draw(conn: sqlite3.Connection) -> bytes:
-    """The picture of this database."""
-    cells = [tuple(row)[:3] for row in conn.execute(COUNTS)]
-    counts = {(str(row), str(column)): int(n) for row, column, n in cells}
-    rows = _largest([(row, n) for (row, _), n in counts.items()], ROWS)
-    columns = _largest([(column, n) for (_, column), n in counts.items()], COLUMNS)
-    return png(discs([[counts.get((row, column), 0) for column in columns] for row in rows]))
-
-
-def _largest(found: list[tuple[str, int]], most: int) -> list[str]:
-    totals: dict[str, int] = {}
-    for name, n in found:
-        totals[name] = totals.get(name, 0) + n
-    return sorted(totals, key=lambda name: (-totals[name], name))[:most]
+def draw(known: WorkSets, topic: Topic) -> bytes:
+    """The picture of a database with these sets of works: the rows and columns of the topic's map with the most works."""
+    included = known.columns["verdict"].get("include", 0)
+    rows, columns = (
+        [included & known.tags[facet, value] for value, _ in known.by_tag(facet, included)[:most]]
+        for facet, most in zip(topic.map, (ROWS, COLUMNS), strict=True)
+    )
+    return png(discs([[(row & column).bit_count() for column in columns] for row in rows if columns]))
 
 
 def discs(table: list[list[int]]) -> list[bytearray]:

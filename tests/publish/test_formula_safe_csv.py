@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import html
 import io
+import json
 import re
 import sqlite3
 from contextlib import closing
@@ -146,3 +147,19 @@ async def test_what_the_view_refuses_is_refused_as_before(sample: Path) -> None:
     assert (await ds.client.get("/evidence/no_such_table.csv")).status_code == 404
     assert (await ds.client.get("/nothing.csv")).status_code == 404
     assert (await ds.client.get("/map.csv")).text.startswith("variant,outcome,works")
+
+
+async def test_a_stream_that_fails_does_not_look_like_a_whole_file(sample: Path) -> None:
+    """The works of the second page take longer than a query may."""
+    every = json.loads((serve.site_folder() / "settings.json").read_text())
+    ds = Datasette(
+        [str(sample)],
+        config_dir=serve.site_folder(),
+        settings=every | {"max_returned_rows": 2, "sql_time_limit_ms": 100},
+    )
+    await ds.invoke_startup()
+    forever = "(with recursive c(n) as (select 1 union all select n + 1 from c where n < 1e12 + length(doi)) select count(*) from c)"
+    query = urlencode({"_where": f"iif(doi < '10.1007', 1, {forever})", "_sort": "doi", "_size": "2", "_col": "title"})
+    assert len(cells((await ds.client.get(f"/evidence/works.csv?{query}")).text)) == 3
+    with pytest.raises(BaseException, match="interrupted"):
+        await ds.client.get(f"/evidence/works.csv?{query}&_stream=on")

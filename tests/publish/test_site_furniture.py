@@ -734,3 +734,18 @@ def test_a_published_copy_keeps_what_the_site_says_of_itself_but_not_the_contact
     assert sources.load(path).site == sources.Published(
         ADDRESS, "Living Review & Group", "review@university.edu", "https://creativecommons.org/licenses/by/4.0/"
     )
+
+
+@pytest.mark.skipif(
+    shutil.which("sqlite3") is None or shutil.which("curl") is None, reason="sqlite3 or curl is not installed"
+)
+def test_the_data_can_be_queried_at_home_as_it_is_printed(address: str, sample: Path, tmp_path: Path) -> None:
+    section = httpx.get(f"{address}/api").text.partition('<h2 id="sql">')[2]
+    found = re.search(r'<pre class="code"[^>]*>(.*?)</pre>', section, re.DOTALL)
+    assert found is not None
+    command = [*LANGUAGES["curl"], html.unescape(found[1])]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    with closing(sqlite3.connect(sample)) as conn:
+        expected = conn.execute("select value, count(*) from tags where facet = 'variant' group by value").fetchall()
+    assert done.stdout.splitlines() == [f"{value}|{n}" for value, n in expected]
