@@ -1,7 +1,7 @@
 """The title of a list of works from its filters, as a person would write it: “Randomised trials of IPT-A, newest first”.
 
 Filters and labels in, text out. It may not read a database, and it leaves no filter out: what has no place in the sentence stands
-in parentheses.
+in parentheses, cut where it is long.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ VERDICTS = {
     "unsure": "Works waiting for a decision",
     "duplicate": "Duplicate records",
 }
+LONGEST = 80
+"""Characters of a search or a value; a list of chosen DOIs may be long."""
 _ENDINGS = {
     "year": "year",
     "cited_by": "number of citations",
@@ -70,10 +72,10 @@ def list_title(
         for tag in tags
         if tag is not designs and tag is not forms
     ]
-    rest += [f"{name.replace('__', ' ').replace('_', ' ')}: {value}" for name, value in left.items()]
+    rest += [f"{name.replace('__', ' ').replace('_', ' ')}: {_cut(value)}" for name, value in left.items()]
     rest += others
     if search:
-        title += f" with the words “{search}”"
+        title += f" with the words “{_cut(search)}”"
     beside = "; ".join(rest)
     return title + (f" ({beside})" if beside else "") + order(sort, descending)
 
@@ -106,6 +108,10 @@ def order(sort: str | None, descending: str | None) -> str:
     if sort and sort != "doi":
         return f", {'oldest first' if sort == 'year' else f'by {_column(sort)}'}"
     return ""
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def _column(name: str) -> str:

@@ -158,7 +158,8 @@ async def test_a_stream_that_fails_does_not_look_like_a_whole_file(sample: Path)
         settings=every | {"max_returned_rows": 2, "sql_time_limit_ms": 100},
     )
     await ds.invoke_startup()
-    forever = "(with recursive c(n) as (select 1 union all select n + 1 from c where n < 1e12 + length(doi)) select count(*) from c)"
+    numbers = "select 1 union all select n + 1 from c where n < 1e12 + length(doi)"
+    forever = f"(with recursive c(n) as ({numbers}) select count(*) from c)"
     query = urlencode({"_where": f"iif(doi < '10.1007', 1, {forever})", "_sort": "doi", "_size": "2", "_col": "title"})
     assert len(cells((await ds.client.get(f"/evidence/works.csv?{query}")).text)) == 3
     with pytest.raises(BaseException, match="interrupted"):
