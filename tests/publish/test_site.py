@@ -470,16 +470,7 @@ async def test_a_claim_stands_beside_what_it_cites_and_what_is_known(
     assert "IPT eases &lt;i&gt;depression" in claims[0]
     assert "Couple Therapy for Depression" in claims[0]
     assert "no DOI" in claims[0]
-    numbers = [re.findall(r'<a href="([^"]+)"><b>(\d+)</b> ([^<]+)</a>', claim) for claim in claims]
-    assert [(int(n), label) for _, n, label in numbers[0]] == [
-        (4, "studies in total"), (2, "randomised trials"), (1, "review"), (2, "published after 2012"),
-    ]  # fmt: skip
-    assert [(int(n), label) for _, n, label in numbers[1]] == [
-        (0, "studies in total"), (0, "randomised trials"), (0, "reviews"),
-    ]  # fmt: skip
-    for link, n, _ in [number for claim in numbers for number in claim]:
-        assert rows_of((await ds.client.get(html.unescape(link))).text) == int(n), link
-    assert "Comprehensive Meta-Analysis" in claims[0].split("Latest review")[1]
+    assert "Comprehensive Meta-Analysis" in claims[0].split("Newest review")[1]
 
     path.write_text("sources: nonsense", encoding="utf-8")
     assert "`evidence check`" in (await ds.client.get("/article/article-references")).text
