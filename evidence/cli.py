@@ -648,7 +648,7 @@ def export_(
 
 @cli.group("report", epilog=_example("evidence report prisma"))
 def reports() -> None:
-    """Print the PRISMA flow, the searches as run, the changes, or the claims of an article."""
+    """Print the PRISMA flow, searches, changes or claims."""
 
 
 @reports.command("prisma", epilog=_example("evidence report prisma --as-of 2026-12-31"))

@@ -97,7 +97,8 @@ def draw(marks: Sequence[tuple[int, str]], since: int | None, axis: Axis) -> Tim
             if of_kind == kind:
                 # Works of one year stand side by side, closer where there is no room.
                 for place in range(n):
-                    x = axis.x(year) + (place - (n - 1) / 2) * 7
+                    x = axis.x(year) + (place - (n - 1) / 2) * min(7, WIDTH / 4 / n)
+                    x = min(max(x, CITED_LANE / 2), WIDTH - CITED_LANE / 2)
                     paths[kind] = paths.get(kind, "") + _mark(kind, x, line + CITED_LANE / 2 + 1, 4)
     return Timeline(
         height=round(line + CITED_LANE + LABEL_LANE, 2),
