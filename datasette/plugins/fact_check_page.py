@@ -101,7 +101,7 @@ async def fact_check_page(datasette: Any, request: Any) -> Response:
     citations = [
         {
             **row,
-            "short": short_citation(row["authors"], row["year"], row["text"]),
+            "short": short_citation(row["authors"], row["year"], row["title"] or row["text"]),
             "glyph": GLYPHS[row["status"]],
             "grave": row["notice"] in GRAVE,
             "notices": notices.get(row["known"], []),

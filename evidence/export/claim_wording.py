@@ -235,11 +235,11 @@ def summary(claims: Sequence[ClaimEvidence]) -> str:
     reviews = sum(1 for claim in claims if claim.counts.newer_reviews and claim.counts.newer_reviews.n)
     retracted = sum(1 for claim in claims if claim.counts.warned)
     parts = [
-        f"{trials} {'has' if trials == 1 else 'have'} newer trials than the article cites",
-        f"{reviews} {'has' if reviews == 1 else 'have'} newer systematic reviews",
+        f"{trials or 'none'} {'have' if trials > 1 else 'has'} newer trials than the article cites",
+        f"{reviews or 'none'} {'have' if reviews > 1 else 'has'} newer systematic reviews",
     ]
     if retracted:
-        parts.append(f"{retracted} {'rests' if retracted == 1 else 'rest'} on a work that was retracted or doubted")
+        parts.append(f"{retracted} {'rest' if retracted > 1 else 'rests'} on a work that was retracted or doubted")
     return f"Of {count_noun(len(claims), 'claim')}, {in_words(parts)}."
 
 
@@ -352,7 +352,8 @@ def _noticed(counts: ClaimCounts, *, grave: bool) -> list[Sentence]:
         if (kind in GRAVE) == grave:
             one, many = _DONE.get(kind, _CORRECTED)
             if counts.cited.n == 1:
-                found.append((Piece("the cited work", count.filters), Piece(f" {one}")))
+                # The first part of the sentence names the work.
+                found.append((Piece("the cited work" if grave else "it", count.filters), Piece(f" {one}")))
             else:
                 found.append((*_of(count, counts.cited), Piece(f" {one if count.n == 1 else many}")))
     return found
@@ -381,7 +382,7 @@ def _cited(counts: ClaimCounts) -> list[Sentence]:
 def _cited_about(counts: ClaimCounts) -> Sentence:
     cited, about = counts.cited, counts.cited_about
     if cited.n == 1:
-        work = Piece("the cited work", cited.filters)
+        work = Piece("it" if counts.warned else "the cited work", cited.filters)
         if about.n:
             return (work, Piece(" is about this"))
         if counts.cited_unread:

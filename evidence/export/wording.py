@@ -10,7 +10,7 @@ from evidence.data_model import PROVIDER_LABELS
 MOST_NAMED = 5
 """How many works or sources one line names."""
 
-LONGEST_NAME = 40
+LONGEST_NAME = 24
 """How many characters of a citation's text stand for its author."""
 
 _VERDICTS = {

@@ -57,11 +57,11 @@ ONE_CITED = ClaimCounts(
         ),
         (
             {"notices": (("retraction", Count(1)),)},
-            "The cited work was retracted; the cited work is about this; 4 newer trials; no newer review",
+            "The cited work was retracted; it is about this; 4 newer trials; no newer review",
         ),
         (
             {"notices": (("correction", Count(1)),)},
-            "The cited work is about this; the cited work was corrected; 4 newer trials; no newer review",
+            "The cited work is about this; it was corrected; 4 newer trials; no newer review",
         ),
         (
             {
@@ -138,7 +138,7 @@ def test_the_works_here_are_never_counted_without_a_word_on_the_cited_ones() -> 
             None,
             None,
             "A very long beginning of a citation that never ends at all",
-            "A very long beginning of a citation …",
+            "A very long beginning …",
         ),
         ("Óskarsdóttir ÁÞ", 2001, "", "Óskarsdóttir 2001"),
     ],
