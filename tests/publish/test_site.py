@@ -766,6 +766,9 @@ async def test_each_number_of_the_flow_leads_to_as_many_rows_and_every_form_says
     for address, n in linked:
         assert await count_at(ds, address) == int(n.replace(",", "")), (day, address)
     shown = [(label.strip(), int(n)) for label, n in NUMBER.findall(page)]
+    number = r'\(n = (?:<a href="([^"]+)">)?([\d,]+)'
+    drawn = re.findall(rf"<text[^>]*>([^<]+) {number}", page)
+    assert drawn and drawn == re.findall(rf'<li class="depth-\d">([^<]+) <span>{number}', page), "for a narrow screen"
     picture = await ds.client.get(f"/prisma.svg{query}")
     assert [(label.strip(), int(n)) for label, n in NUMBER.findall(picture.text)] == shown
     assert ElementTree.fromstring(picture.text).tag == "{http://www.w3.org/2000/svg}svg"

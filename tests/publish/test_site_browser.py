@@ -137,6 +137,22 @@ def test_a_square_leads_to_its_citation_and_a_timeline_has_its_table(browser: An
     context.close()
 
 
+@pytest.mark.parametrize(
+    ("width", "seen", "hidden"), [(360, ".flow-steps", "svg.flow"), (1280, "svg.flow", ".flow-steps")]
+)
+def test_the_flow_is_a_diagram_or_on_a_phone_a_column(
+    browser: Any, address: str, width: int, seen: str, hidden: str
+) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 800})
+    page = context.new_page()
+    page.goto(address + "/prisma")
+    assert page.locator(seen).is_visible() and not page.locator(hidden).is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    box = page.locator(seen).bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= width, "all of it can be seen without scrolling sideways"
+    context.close()
+
+
 def test_the_keyboard_reaches_search_and_a_cell_of_the_map(page: Any, address: str) -> None:
     page.goto(address + "/")
     page.keyboard.press("Tab")
