@@ -55,15 +55,12 @@ async def claims_of_list(datasette: Any, source: str) -> dict[str, Any]:
     sets, noticed = await bitset_counts.of_database(db), await bitset_counts.by_notice(db)
     topic = await site_topic.of_database(db)
 
-    async def read() -> list[tuple[str, list[claim_wording.ClaimEvidence]]]:
-        found: list[tuple[str, list[claim_wording.ClaimEvidence]]] = await db.execute_fn(
-            lambda conn: claim_evidence.read(conn, articles, sets, noticed, topic)
-        )
-        return found
+    def read(conn: Any) -> list[dict[str, Any]]:
+        return [shown(*found) for found in claim_evidence.read(conn, articles, sets, noticed, topic)]
 
-    found = await CACHE.get(db.path, ("claims", source, path, modified), read)
+    found = await CACHE.get(db.path, ("claims", source, path, modified), lambda: db.execute_fn(read))
     titles_only = claim_wording.titles_only(*claim_evidence.untexted(sets))
-    return {"articles": [shown(title, claims) for title, claims in found], "titles_only": titles_only, "problem": None}
+    return {"articles": found, "titles_only": titles_only, "problem": None}
 
 
 @lru_cache(maxsize=4)

@@ -20,14 +20,15 @@ _CITATIONS = """
         r.rowid as number, r.doi as record, r.year as record_year, r.verdict as record_verdict, r.judged_on,
         exists (select 1 from tags t where t.doi = r.doi and t.decided = 'person') as read_by_person,
         (select group_concat(coalesce(f.label, t.value), ', ') from shown_tags t left join facets f on f.facet = t.facet
-            and f.value = t.value where t.doi = r.doi and t.facet = :design) as design,
+            and f.value = t.value where t.doi = r.doi and +t.facet = :design) as design,
         (select group_concat(coalesce(f.label, t.value), ', ') from shown_tags t left join facets f on f.facet = t.facet
-            and f.value = t.value where t.doi = r.doi and t.facet = :intervention) as intervention
+            and f.value = t.value where t.doi = r.doi and +t.facet = :intervention) as intervention
     from citations c left join aliases a on a.alias = c.doi and a.last_run is null
     left join works w on w.doi = coalesce(a.doi, c.doi)
     left join works r on r.doi = coalesce(w.same_as, w.doi)
     where c.source = :source and c.retired is null order by c.position
 """
+"""`+t.facet`: SQLite would else go through all tags of the facet for each citation, and not through those of the work."""
 _NOTICES = """
     select n.doi, n.kind, n.notice_doi, n.notice_id, n.issued, n.source, n.evidence, n.stands_on, n.relation, n.undone,
         w.doi as known
@@ -40,9 +41,10 @@ _ASKED = """
         and (found = 1 or provider = 'retraction-watch')
     group by provider
 """
+_DOIS = "select w.rowid, w.doi from json_each(:numbers) j cross join works w on w.rowid = j.value"
 _WORKS = """
     select w.rowid as number, w.doi, w.title, w.authors, w.container, w.year, w.notice
-    from json_each(:numbers) j cross join works w on w.rowid = j.value order by w.doi
+    from json_each(:numbers) j cross join works w on w.rowid = j.value
 """
 
 
@@ -77,6 +79,11 @@ def asked_about(conn: sqlite3.Connection, dois: Sequence[str]) -> dict[str, tupl
     return found | ({"crossref": (len(days), min(days))} if days else {})
 
 
-def works_by_number(conn: sqlite3.Connection, numbers: Sequence[int]) -> list[Row]:
-    """These works, by rowid (`number`), in the order of their DOIs."""
-    return list(dict_rows(conn, _WORKS, {"numbers": json.dumps(list(numbers))}))
+def dois_by_number(conn: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, str]:
+    """Rowid → DOI of these works."""
+    return dict(map(tuple, conn.execute(_DOIS, {"numbers": json.dumps(list(numbers))})))
+
+
+def works_by_number(conn: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, Row]:
+    """Rowid → what is shown of these works."""
+    return {row["number"]: row for row in dict_rows(conn, _WORKS, {"numbers": json.dumps(list(numbers))})}

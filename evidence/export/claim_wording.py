@@ -111,8 +111,8 @@ class ClaimEvidence:
     counts: ClaimCounts
     years: tuple[YearCounts, ...]
     newest: tuple[tuple[str, Mapping[str, Any]], ...]
-    marks: tuple[tuple[int, str], ...]
-    """(year, kind of mark) of each work for the timeline: see `evidence.publish.claim_timeline`."""
+    marks: tuple[tuple[int, str, int], ...]
+    """(year, kind of mark, how many works) for the timeline: see `evidence.publish.claim_timeline`."""
 
 
 _DONE = {

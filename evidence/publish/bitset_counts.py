@@ -208,7 +208,12 @@ def flags_of(works: int) -> bytes:
 
 def rowids_of(works: int) -> list[int]:
     """The rowids in a set, rising."""
-    return [number for number, flag in enumerate(flags_of(works)) if flag == ord("1")]
+    flags, found = flags_of(works), []
+    number = flags.find(b"1")
+    while number >= 0:
+        found.append(number)
+        number = flags.find(b"1", number + 1)
+    return found
 
 
 def _set(numbers: Iterable[int], top: int) -> int:

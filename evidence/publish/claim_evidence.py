@@ -203,10 +203,10 @@ class _Counted:
             if (these := works & self.works)
         )
 
-    def marks(self) -> tuple[tuple[int, str], ...]:
-        """(year, kind of mark) of each work with a year: the cited ones, and the included ones about the claim."""
+    def marks(self) -> tuple[tuple[int, str, int], ...]:
+        """(year, kind of mark, how many works) for the timeline: the cited works, and the included ones about the claim."""
         found = [
-            (row["year"], "cited-retracted" if row["notice"] in RETRACTIONS else "cited")
+            (row["year"], "cited-retracted" if row["notice"] in RETRACTIONS else "cited", 1)
             for row in self.cited.values()
             if row["year"] is not None
         ]
@@ -221,7 +221,7 @@ class _Counted:
                 parts |= {"trial": left & trials, "review": left & reviews, "newer": left & ~trials & ~reviews}
             else:
                 parts |= {"earlier": left}
-            found += [(year, kind) for kind, works in parts.items() for _ in range(works.bit_count())]
+            found += [(year, kind, n) for kind, works in parts.items() if (n := works.bit_count())]
         return tuple(found)
 
     def newest(self) -> tuple[tuple[str, int], ...]:
@@ -244,12 +244,13 @@ class _Counted:
 
 def _with_newest(conn: sqlite3.Connection, counted: Sequence[_Counted]) -> list[ClaimEvidence]:
     """The claims with the newest work of each kind, of which the texts are read at once."""
-    newest = [claim.newest() for claim in counted]
-    numbers = {number for found in newest for _, works in found for number in rowids_of(works)}
-    rows = read_citations.works_by_number(conn, sorted(numbers))
+    newest = [[(kind, rowids_of(works)) for kind, works in claim.newest()] for claim in counted]
+    dois = read_citations.dois_by_number(conn, sorted({one for kinds in newest for _, found in kinds for one in found}))
+    chosen = [[(kind, min(found, key=dois.__getitem__)) for kind, found in kinds] for kinds in newest]
+    rows = read_citations.works_by_number(conn, sorted({number for kinds in chosen for _, number in kinds}))
     found = []
-    for claim, kinds in zip(counted, newest, strict=True):
-        first = tuple((kind, next(row for row in rows if works >> row["number"] & 1)) for kind, works in kinds)
+    for claim, kinds in zip(counted, chosen, strict=True):
+        first = tuple((kind, rows[number]) for kind, number in kinds)
         cited = tuple({**row, "about": claim.about(row)} for row in claim.citations)
         found.append(
             ClaimEvidence(

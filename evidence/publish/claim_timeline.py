@@ -22,6 +22,10 @@ KINDS = ("earlier", "newer", "review", "trial", "retracted")
 """The kinds of marks above the axis, from below: a stack begins with the first."""
 
 
+Mark = tuple[int, str, int]
+"""(year, kind of mark, how many works)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Axis:
     """The years from `first` to `last` across the drawing."""
@@ -62,18 +66,22 @@ class Timeline:
     said: str
 
 
-def axis_of(marks: Iterable[tuple[int, str]]) -> Axis | None:
+def axis_of(marks: Iterable[Mark]) -> Axis | None:
     """The axis on which all these marks have a place; None without marks."""
-    years = {year for year, _ in marks}
+    years = {year for year, _, _ in marks}
     return Axis(min(years), max(years)) if years else None
 
 
-def draw(marks: Sequence[tuple[int, str]], since: int | None, axis: Axis) -> Timeline | None:
+def draw(marks: Sequence[Mark], since: int | None, axis: Axis) -> Timeline | None:
     """The timeline of a claim with these marks (`ClaimEvidence.marks`); None where there is nothing to draw."""
     if not marks:
         return None
-    counts = Counter(marks)
-    stacks = Counter(year for year, kind in marks if kind in KINDS)
+    counts: Counter[tuple[int, str]] = Counter()
+    stacks: Counter[int] = Counter()
+    for year, kind, n in marks:
+        counts[year, kind] += n
+        if kind in KINDS:
+            stacks[year] += n
     most = max(stacks.values(), default=0)
     bars = most > MOST or axis.step < 3
     rows = min(most, MOST)
@@ -109,11 +117,11 @@ def draw(marks: Sequence[tuple[int, str]], since: int | None, axis: Axis) -> Tim
         paths=tuple((kind, data) for kind, data in paths.items() if data),
         years=tuple(
             (round(axis.x(year) - axis.step / 2, 2), f"{year}: {_words(counts, year)}")
-            for year in sorted({year for year, _ in marks})
+            for year in sorted({year for year, _ in counts})
         ),
         ticks=tuple(axis.ticks()),
         most=most if bars else None,
-        said=_said(marks, since),
+        said=_said(counts, since),
     )
 
 
@@ -139,18 +147,21 @@ def _plural(name: str, n: int) -> str:
     return f"{first}s{of}{rest}"
 
 
-def _said(marks: Sequence[tuple[int, str]], since: int | None) -> str:
+def _said(counts: Counter[tuple[int, str]], since: int | None) -> str:
     """The timeline in words, for those who do not see it."""
-    cited = sorted(year for year, kind in marks if kind.startswith("cited"))
-    newer = [year for year, kind in marks if since is not None and year > since and kind in KINDS]
-    earlier = sum(1 for year, kind in marks if kind in KINDS) - len(newer)
+    cited = sorted(year for (year, kind), n in counts.items() if kind.startswith("cited") for _ in range(n))
+    newer = {year for year, kind in counts if since is not None and year > since and kind in KINDS}
+    n_newer = sum(n for (year, kind), n in counts.items() if year in newer and kind in KINDS)
+    earlier = sum(n for (_, kind), n in counts.items() if kind in KINDS) - n_newer
+    retracted = sum(n for (_, kind), n in counts.items() if kind.endswith("retracted"))
+    nothing = ["nothing newer"] if cited else []
     parts = [
         f"cited: {', '.join(map(str, cited))}" if cited else "no cited work with a year",
-        *([f"newer: {len(newer)}, {min(newer)} to {max(newer)}"] if newer else ["nothing newer"] if cited else []),
-        *([f"other works: {earlier}"] if earlier else []),
+        *([f"newer: {n_newer:,}, {min(newer)} to {max(newer)}"] if newer else nothing),
+        *([f"other works: {earlier:,}"] if earlier else []),
+        *([f"retracted: {retracted:,}"] if retracted else []),
     ]
-    retracted = sum(1 for _, kind in marks if kind.endswith("retracted"))
-    return "Timeline. " + "; ".join([*parts, *([f"retracted: {retracted}"] if retracted else [])])
+    return f"Timeline. {'; '.join(parts)}"
 
 
 def _bar(axis: Axis, year: int, bottom: float, height: float) -> str:

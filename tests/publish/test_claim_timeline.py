@@ -26,11 +26,12 @@ def strokes(path: str) -> int:
 @given(MARKS, YEARS)
 @settings(max_examples=150)
 def test_each_work_has_one_mark_of_its_kind_within_the_drawing(marks: list[tuple[int, str]], since: int) -> None:
-    axis = claim_timeline.axis_of(marks)
+    counted = [(year, kind, 1) for year, kind in marks]
+    axis = claim_timeline.axis_of(counted)
     if axis is None:
         assert marks == []
         return
-    drawn = claim_timeline.draw(marks, since, axis)
+    drawn = claim_timeline.draw(counted, since, axis)
     assert drawn is not None
     kinds = [kind for _, kind in marks]
     for kind, path in drawn.paths:
@@ -44,7 +45,13 @@ def test_each_work_has_one_mark_of_its_kind_within_the_drawing(marks: list[tuple
 
 
 def test_marks_stand_at_their_year_and_what_is_newer_right_of_the_line() -> None:
-    marks = [(2016, "cited"), (2012, "earlier"), (2018, "trial"), (2018, "review"), (2017, "retracted")]
+    marks = [
+        (2016, "cited", 1),
+        (2012, "earlier", 1),
+        (2018, "trial", 1),
+        (2018, "review", 1),
+        (2017, "retracted", 1),
+    ]
     axis = claim_timeline.Axis(1990, 2026)
     drawn = claim_timeline.draw(marks, 2016, axis)
     assert drawn is not None and drawn.newer_from is not None and drawn.most is None
@@ -56,7 +63,7 @@ def test_marks_stand_at_their_year_and_what_is_newer_right_of_the_line() -> None
 
 
 def test_a_year_with_many_works_is_a_bar_true_to_the_number() -> None:
-    marks = [(2020, "newer")] * 300 + [(2021, "newer")] * 150 + [(2020, "trial")] * 100
+    marks = [(2020, "newer", 300), (2021, "newer", 150), (2020, "trial", 100)]
     drawn = claim_timeline.draw(marks, 2016, claim_timeline.Axis(2016, 2021))
     assert drawn is not None and drawn.most == 400
     heights = {kind: [float(h) for h in re.findall(r"v-([\d.]+)", path)] for kind, path in drawn.paths}

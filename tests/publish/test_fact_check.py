@@ -344,7 +344,7 @@ async def test_the_table_behind_a_timeline_has_all_works_of_its_claim(
         assert sum(row.works.n for row in claim.years if row.year is not None) == (
             counts.newer.n if counts.since is not None else counts.works.n - counts.undated.n
         )
-        drawn = [kind for _, kind in claim.marks]
+        drawn = [kind for _, kind, n in claim.marks for _ in range(n)]
         newer = [kind for kind in drawn if kind in ("trial", "review", "newer")]
         assert len(newer) == counts.newer.n - counts.newer_retracted.n
         cited = sum(1 for kind in drawn if kind.startswith("cited"))
