@@ -8,7 +8,6 @@ decides which works are in a list. This module shows no page and judges nothing.
 
 from __future__ import annotations
 
-import json
 import re
 import sqlite3
 from array import array
@@ -23,16 +22,14 @@ from evidence.data_model import SHOWN_STRENGTHS, Strength
 from evidence.linkage.retraction_notices import RETRACTIONS
 from evidence.publish.query_cache import CACHE, Cache
 
-COLUMNS = ("verdict", "year")
+COLUMNS = ("verdict", "year", "judged_on")
 """Columns of `works` with few values, by which every list is counted."""
 
 TAGS = "select w.rowid, t.facet, t.value, t.strength from works w cross join tags t on t.doi = w.doi"
 """`cross join` keeps this order: one look-up for each work instead of one for each tag."""
 
 
-RETRACTED = """
-    select w.rowid from json_each(?) j join notices n on n.kind = j.value join works w on w.doi = n.doi and w.notice = n.kind
-"""
+NOTICED = "select distinct n.kind, w.rowid from notices n join works w on w.doi = n.doi and w.notice = n.kind"
 """From the table of notices, which is short."""
 
 ROWID_IN = re.compile(r"rowid in \((select rowid from works_fts where [^()]*(?:\([^()]*\)[^()]*)?)\)")
@@ -93,17 +90,18 @@ async def of_database(db: Any) -> WorkSets:
     return found
 
 
-async def retracted(db: Any) -> int:
-    """The works that anyone who was asked calls retracted, withdrawn or removed, unless a later reinstatement undoes it."""
+async def by_notice(db: Any) -> Mapping[str, int]:
+    """Kind of notice → the set of the works of which it is the gravest."""
     sets = await of_database(db)
-    found: int = await CACHE.get(
-        db.path,
-        "retracted",
-        lambda: db.execute_fn(
-            lambda conn: sets.set_of(map(tuple, conn.execute(RETRACTED, (json.dumps(RETRACTIONS),))))
-        ),
+    found: Mapping[str, int] = await CACHE.get(
+        db.path, "notices", lambda: db.execute_fn(lambda conn: read_notices(conn, sets))
     )
     return found
+
+
+async def retracted(db: Any) -> int:
+    """The works that anyone who was asked calls retracted, withdrawn or removed, unless a later reinstatement undoes it."""
+    return retracted_of(await by_notice(db))
 
 
 async def of_list(db: Any, where: str, params: Mapping[str, Any], *, limit_ms: int) -> int:
@@ -185,6 +183,24 @@ def read_sets(conn: sqlite3.Connection) -> WorkSets:
     )
 
 
+def read_notices(conn: sqlite3.Connection, sets: WorkSets) -> dict[str, int]:
+    """Kind of notice → the set of the works of which it is the gravest, whoever states it."""
+    cursor = conn.cursor()
+    cursor.row_factory = None
+    numbers: dict[str, list[tuple[int]]] = {}
+    for kind, number in cursor.execute(NOTICED):
+        numbers.setdefault(kind, []).append((number,))
+    return {kind: sets.set_of(found) for kind, found in numbers.items()}
+
+
+def retracted_of(noticed: Mapping[str, int]) -> int:
+    """The retracted works; `noticed` as `read_notices` returns it."""
+    works = 0
+    for kind in RETRACTIONS:
+        works |= noticed.get(kind, 0)
+    return works
+
+
 def flags_of(works: int) -> bytes:
     """A byte for each rowid from 0: `1` where it is in the set."""
     return format(works, "b")[::-1].encode("ascii")
@@ -192,7 +208,12 @@ def flags_of(works: int) -> bytes:
 
 def rowids_of(works: int) -> list[int]:
     """The rowids in a set, rising."""
-    return [number for number, flag in enumerate(flags_of(works)) if flag == ord("1")]
+    flags, found = flags_of(works), []
+    number = flags.find(b"1")
+    while number >= 0:
+        found.append(number)
+        number = flags.find(b"1", number + 1)
+    return found
 
 
 def _set(numbers: Iterable[int], top: int) -> int:
