@@ -1,20 +1,23 @@
-"""The updates page (`/changes`) and the Atom feed (`/feed.atom`), both of what each run changed.
+"""The updates page (`/changes`): what each run changed, by month, with the design of each work as a glyph.
 
-The feed takes the tag filters of the list of works: `/feed.atom?_tag=variant:ipt-a&_tag=design:rct`. Both read the table
-`changes`, as the summary of a sync and `evidence report changes` do, so all show the same changes. Reviewers' decisions are
-listed separately. This file only reads the database.
+It reads the table `changes`, as the Atom feed, the summary of a sync and `evidence report changes` do, so all show the same
+changes. Reviewers' decisions are listed separately. This file only reads the database.
 """
 
 from __future__ import annotations
 
 import json
+from datetime import date
+from itertools import groupby
 from typing import Any
+from urllib.parse import urlencode
 
 from datasette import hookimpl
 from datasette.utils.asgi import Response
 
 from evidence.database import changes_since_last_run
 from evidence.export import changes_report
+from evidence.publish import bitset_counts, site_topic
 from evidence.publish.query_cache import CACHE
 
 NAME = "evidence"
@@ -49,6 +52,17 @@ FIRST_OF_EACH = """
 """
 
 
+MONTHS = """
+    select substr(started, 1, 7) as month, min(run) as first, max(run) as last from runs
+    where outcome <> 'running' group by month
+"""
+ADDED = "select rowid as number from works where first_run between :first and :last"
+DESIGNS = """
+    select t.doi, t.value, f.label from shown_tags t join facets f on f.facet = t.facet and f.value = t.value
+    where t.facet = :facet and t.doi in (select value from json_each(:dois)) order by t.doi, f.position
+"""
+
+
 @hookimpl
 def register_routes() -> list[tuple[str, Any]]:
     return [(r"^/changes$", updates_page)]
@@ -56,10 +70,47 @@ def register_routes() -> list[tuple[str, Any]]:
 
 async def updates_page(datasette: Any, request: Any) -> Response:
     db = datasette.get_database(NAME)
-    runs = await CACHE.get(db.path, "changes", lambda: recent_runs(db))
+    months = await CACHE.get(db.path, "changes", lambda: recent_months(datasette, db))
     decisions = [dict(row) for row in await db.execute(DECISIONS, {"limit": DECISIONS_SHOWN})]
-    context = {"runs": runs, "decisions": decisions}
+    context = {"months": months, "decisions": decisions}
     return Response.html(await datasette.render_template("updates.html", context, request=request))
+
+
+async def recent_months(datasette: Any, db: Any) -> list[dict[str, Any]]:
+    """The months of the last runs, newest first: their runs, and how many included works came in them, by design."""
+    known = {row["month"]: dict(row) for row in await db.execute(MONTHS)}
+    found: list[dict[str, Any]] = []
+    for name, runs in groupby(await recent_runs(db), lambda run: run["started"][:7]):
+        month = known[name]
+        title = date.fromisoformat(f"{name}-01").strftime("%B %Y")
+        added = await added_in(datasette, db, month["first"], month["last"])
+        found.append({"month": name, "title": title, "added": added, "runs": list(runs)})
+    return found
+
+
+async def added_in(datasette: Any, db: Any, first: int, last: int) -> list[dict[str, Any]]:
+    """How many included works came in these runs: all, and by design, each with its glyph, its name and the list of these works
+    (None where a list has no filter for it)."""
+    sets, topic = await bitset_counts.of_database(db), await site_topic.of_database(db)
+    numbers = await db.execute_fn(
+        lambda conn: list(bitset_counts.read_rowids(conn, ADDED, {"first": first, "last": last}))
+    )
+    works = sets.set_of_numbers(numbers) & sets.with_column("verdict", ["include"])
+    filters = [("verdict", "include"), ("first_run__gte", first), ("first_run__lte", last)]
+    base = f"{datasette.urls.table(NAME, 'works')}?{urlencode(filters)}"
+    of_design = {"trials": ("trial", topic.trials), "reviews": ("review", topic.reviews)}
+    parts: list[dict[str, Any]] = [{"glyph": None, "n": works.bit_count(), "name": "works", "address": base}]
+    others = works
+    for key, name, tags in topic.designs:
+        glyph, values = of_design[key]
+        having = works & sets.either(topic.design, *values)
+        others &= ~having
+        parts.append(
+            {"glyph": glyph, "n": having.bit_count(), "name": name, "address": f"{base}&{urlencode({'_tag': tags})}"}
+        )
+    if topic.designs and others:
+        parts.append({"glyph": "other", "n": others.bit_count(), "name": "other", "address": None})
+    return [part for part in parts if part["n"] or part["glyph"] is None]
 
 
 async def recent_runs(db: Any) -> list[dict[str, Any]]:
@@ -75,6 +126,9 @@ async def recent_runs(db: Any) -> list[dict[str, Any]]:
         if row["what"] == "notice":
             change["notice"] = changes_since_last_run.parse_notice(row["after"], row["doi"]).kind
         found.setdefault((row["run"], row["what"]), []).append(change)
+    designs = await designs_of(db, [work for works in found.values() for work in works])
+    for work in (work for works in found.values() for work in works):
+        work |= designs.get(work["doi"], {"glyph": "unknown", "design": "design unknown"})
     for run in runs:
         by_kind = {what: sum(n.values()) for what, n in counts.get(run["run"], {}).items()}
         new = counts.get(run["run"], {}).get("new", {})
@@ -94,3 +148,19 @@ async def recent_runs(db: Any) -> list[dict[str, Any]]:
             ],
         }
     return runs
+
+
+async def designs_of(db: Any, works: list[dict[str, Any]]) -> dict[str, dict[str, str]]:
+    """DOI → the glyph and the words for the design of a work. A trial that is a review, too, has the glyph of a trial, as in the
+    map."""
+    topic = await site_topic.of_database(db)
+    params = {"facet": topic.design, "dois": json.dumps([work["doi"] for work in works])}
+    labels: dict[str, dict[str, str]] = {}
+    for doi, value, label in await db.execute(DESIGNS, params):
+        labels.setdefault(doi, {})[value] = label
+    found = {}
+    for doi, values in labels.items():
+        kinds = (("trial", topic.trials), ("review", topic.reviews))
+        glyph = next((kind for kind, wanted in kinds if values.keys() & set(wanted)), "other")
+        found[doi] = {"glyph": glyph, "design": ", ".join(values.values())}
+    return found
