@@ -20,6 +20,8 @@ from evidence.publish.query_cache import CACHE
 
 NAME = "evidence"
 FEED_LENGTH = 100
+NOT_NAMED = (("verdict", "include"), ("verdict__notnull", "1"))
+"""Filters that the title of a feed leaves out: what most are about, and none."""
 FEW = 2_000
 """Works up to which their changes are looked up; of more, changes are read from the latest back until there are enough."""
 VERDICTS = ("include", "unsure", "exclude", "duplicate")
@@ -91,7 +93,7 @@ async def feed(datasette: Any, request: Any) -> Response:
         return str(datasette.absolute_url(request, datasette.urls.path(path)))
 
     query = f"?{urlencode(asked)}" if asked else ""
-    labels = [listed_works.filter_label(*pair) for pair in asked if pair != ("verdict__notnull", "1")]
+    labels = [listed_works.filter_label(*pair) for pair in asked if pair not in NOT_NAMED]
     about = atom_feed.About(
         title=" · ".join([datasette.metadata("title") or NAME, *labels]),
         subtitle=f"What is new or has changed: {'; '.join(labels) or 'included works'}. The latest {FEED_LENGTH} changes.",

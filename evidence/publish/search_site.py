@@ -22,9 +22,9 @@ async def found_with_contexts(
     db: Any, text: str, scope: str | None, among: int | None = None, *, contexts: bool = True
 ) -> tuple[search_works.Found, dict[int, str]]:
     """The same, with the words around what was found in the abstracts of the best works."""
-    words = await vocabulary.KEPT.get(db)
     files = site_topic.with_files(await site_topic.of_database(db))
     sets = await bitset_counts.of_database(db)
+    words = await vocabulary.KEPT.get(db, sets.works.bit_count())
     verdicts = search_works.scope_named(scope).verdicts
 
     def search(conn: sqlite3.Connection) -> tuple[search_works.Found, dict[int, str]]:
@@ -38,4 +38,4 @@ async def found_with_contexts(
 
 async def knows_words(db: Any) -> bool:
     """Whether a search of this database recognises misspelt words by now."""
-    return await vocabulary.KEPT.get(db) is not None
+    return await vocabulary.KEPT.get(db, (await bitset_counts.of_database(db)).works.bit_count()) is not None

@@ -271,7 +271,7 @@ def _spellings(typed: str, vocabulary: Vocabulary) -> tuple[str, ...]:
     parts = _PARTS.findall(fold(typed))
     joined = "".join(parts)
     found = dict.fromkeys((" ".join(parts), joined))
-    for one in (joined, *([parts[0]] if len(parts) == 2 and len(parts[1]) == 1 else [])):
+    for one in (joined, *([parts[0]] if len(parts) == 2 and parts[1] == "s" else [])):
         found |= dict.fromkeys(vocabulary.by_form.get(normal_form(one), ()))
     return tuple(found)
 
@@ -309,7 +309,13 @@ def _with_values(units: tuple[Unit, ...], taxonomy: Taxonomy | None) -> tuple[Un
             for mention in mentions:
                 if start < mention.stop and mention.start < stop - 1:
                     named[number][mention.facet, mention.value] = None
-    return tuple(replace(unit, values=tuple(named[number])) for number, unit in enumerate(units))
+    return tuple(replace(unit, values=_meant(tuple(named[number]), taxonomy)) for number, unit in enumerate(units))
+
+
+def _meant(values: tuple[tuple[str, str], ...], taxonomy: Taxonomy) -> tuple[tuple[str, str], ...]:
+    """Of the values that a word names, those of the intervention where there are any: who types IPT-A does not ask for trials in
+    which a psychotherapy is the comparator."""
+    return tuple(value for value in values if value[0] == taxonomy.topic.intervention) or values
 
 
 def _as_abbreviation(word: str) -> str:

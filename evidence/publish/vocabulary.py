@@ -25,8 +25,8 @@ TABLE: Final = "published_words"
 WORD: Final = re.compile(r"[^\W_]+")
 SHORTEST_MISSPELT: Final = 5
 """Letters of a word that may be a misspelling or what was meant; shorter words have too many neighbours."""
-PATIENCE: Final = 0.1
-"""Seconds that a search waits for words that were never read: those of a small database are there by then."""
+QUICK: Final = 5_000
+"""Works up to which a search waits for words: reading them takes a tenth of a second or two."""
 REST: Final = 20
 """Words are not read again for this many times the time that reading them took."""
 
@@ -92,13 +92,14 @@ class Kept:
     def __init__(self) -> None:
         self._last: dict[str, _Read] = {}
 
-    async def get(self, db: Any) -> Vocabulary | None:
-        """The vocabulary of a Datasette database, which may be that of some moments ago; None while none was ever read."""
+    async def get(self, db: Any, works: int) -> Vocabulary | None:
+        """The vocabulary of a Datasette database with so many works, which may be that of some moments ago; None while none was ever
+        read."""
         last = self._last.get(str(db.path))
         if last is not None and (not db.is_mutable or time.monotonic() < last.until):
             return last.words
         reading = asyncio.ensure_future(self._read(db))
-        await asyncio.wait({reading}, timeout=PATIENCE if last is None else 0)
+        await asyncio.wait({reading}, timeout=None if works <= QUICK else 0)
         if reading.done():
             return reading.result()
         reading.add_done_callback(_retrieve)

@@ -90,6 +90,16 @@ def test_a_name_of_a_value_finds_what_is_tagged_with_it(conn: sqlite3.Connection
     }
 
 
+def test_works_tagged_with_a_value_come_before_those_that_have_a_part_of_its_name(
+    conn: sqlite3.Connection, words: vocabulary.Vocabulary
+) -> None:
+    tagged = "select 1 from shown_tags where (doi, facet, value) = (?, 'variant', 'ipt-a')"
+    for text in ("IPT-A", "IPT-A depression"):
+        found = first(conn, words, text, 10)
+        assert len(found) == 10
+        assert [doi for doi in found if not conn.execute(tagged, (doi,)).fetchone()] == [], text
+
+
 def included(conn: sqlite3.Connection) -> set[str]:
     return {doi for (doi,) in conn.execute("select doi from works where verdict in ('include', 'unsure')")}
 
@@ -119,7 +129,7 @@ async def test_the_page_shows_the_works_and_leads_to_them_as_a_list(folder: Path
     answer = await page(folder, q="mufson 1999")
     assert ">1 work</h2>" in answer.text
     assert 'href="/evidence/works/10~2E1001~2Farchpsyc~2E56~2E6~2E573"' in answer.text
-    assert "These works as a list" in answer.text
+    assert "This work as a list" in answer.text
 
 
 async def test_an_identifier_leads_to_its_work(folder: Path) -> None:
