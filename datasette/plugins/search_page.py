@@ -35,14 +35,13 @@ def register_routes() -> list[tuple[str, Any]]:
 
 
 @hookimpl
-def extra_template_vars(datasette: Any, template: str, request: Any) -> dict[str, Any]:
-    """`search_form` gives the front page and the search page what their form shows; `search_kept` is what the box at the top of
-    the search page takes along."""
-    if template not in ("index.html", "search.html") or NAME not in datasette.databases:
+def extra_template_vars(datasette: Any, template: str) -> dict[str, Any]:
+    """`search_form` gives the front page what its form shows."""
+    if template != "index.html" or NAME not in datasette.databases:
         return {}
 
     async def search_form() -> dict[str, Any]:
-        return await form_of(datasette, request)
+        return await form_of(datasette, search_works.INCLUDED, [])
 
     return {"search_form": search_form}
 
@@ -50,7 +49,6 @@ def extra_template_vars(datasette: Any, template: str, request: Any) -> dict[str
 async def search_page(datasette: Any, request: Any) -> Response:
     text = text_of(request)
     db = datasette.get_database(NAME)
-    context: dict[str, Any] = {"search": text, "scope": scope_of(request)}
     if text:
         named = await db.execute_fn(lambda conn: search_works.works_named(conn, text))
         if len(named) == 1:
@@ -59,8 +57,13 @@ async def search_page(datasette: Any, request: Any) -> Response:
             return Response.redirect(
                 f"{datasette.urls.table(NAME, 'works')}?{urlencode({'doi__in': json.dumps(named)})}"
             )
-        context |= await found_works(datasette, db, request, text)
-    context["search_kept"] = [("scope", context["scope"]), *filters_of(request)]
+    scope, filters = scope_of(request), filters_of(request, await db.table_columns("works"))
+    # What the box at the top of this page takes along.
+    context: dict[str, Any] = {"search": text, "scope": scope, "search_kept": [("scope", scope), *filters]}
+    if text:
+        context |= await found_works(datasette, db, text, scope, filters)
+    else:
+        context["form"] = await form_of(datasette, scope, filters)
     return Response.html(await datasette.render_template("search.html", context, request=request))
 
 
@@ -73,19 +76,19 @@ def scope_of(request: Any) -> str:
     return asked if asked in search_works.SCOPES else search_works.INCLUDED
 
 
-def filters_of(request: Any) -> list[tuple[str, str]]:
-    """The filters of the list of works in the address of a search."""
+def filters_of(request: Any, columns: list[str]) -> list[tuple[str, str]]:
+    """The filters of the list of works in the address of a search. What is neither a column nor one of ours, such as what a
+    newsletter adds to a link, is left out."""
     return [
         (key, text)
         for key, text in listed_works.filters(parse_qsl(request.query_string))
-        if key not in ("q", "scope", "_q", "_scope")
+        if key not in ("_q", "_scope") and (key.startswith("_") or key.partition("__")[0] in columns)
     ]
 
 
-async def found_works(datasette: Any, db: Any, request: Any, text: str) -> dict[str, Any]:
+async def found_works(datasette: Any, db: Any, text: str, scope: str, filters: list[tuple[str, str]]) -> dict[str, Any]:
     """What the page shows of a search."""
-    scope, filters = scope_of(request), filters_of(request)
-    among, _ = await filtered(datasette, db, filters) if filters else (None, [])
+    among, without_each = await filtered(datasette, filters) if filters else (None, {})
     found, contexts = await search_site.found_with_contexts(db, text, scope, among)
     rows = await db.execute(WORKS, {"rows": json.dumps(found.rowids)})
     works = [dict(row) | {"context": contexts.get(row["number"], "").split(search_works.MARK)} for row in rows]
@@ -93,7 +96,7 @@ async def found_works(datasette: Any, db: Any, request: Any, text: str) -> dict[
     query = urlencode([("_q", text), ("_scope", scope), *filters])
     address = f"{datasette.urls.path('/search')}?"
     return {
-        "found": found.works,
+        "form": await form_of(datasette, scope, filters, found.works, among, without_each),
         "count": (found.works if among is None else found.works & among).bit_count(),
         "unfiltered": found.works.bit_count(),
         "works": works,
@@ -119,32 +122,41 @@ async def found_works(datasette: Any, db: Any, request: Any, text: str) -> dict[
     }
 
 
-async def filtered(datasette: Any, db: Any, filters: listed_works.Pairs) -> tuple[int, list[tuple[str, int]]]:
+async def filtered(datasette: Any, filters: list[tuple[str, str]]) -> tuple[int, dict[str, int]]:
     """The set of the works that filters let through, and for each facet that has filters, what the others let through."""
-    try:
-        wanted = await listed_works.query(datasette, filters)
-    except listed_works.RefusedError as error:
-        raise BadRequest(str(error)) from None
-    works = await listed_works.works(datasette, wanted, wanted.where)
+
+    async def through(pairs: list[tuple[str, str]]) -> int:
+        try:
+            wanted = await listed_works.query(datasette, pairs)
+        except listed_works.RefusedError as error:
+            raise BadRequest(str(error)) from None
+        return await listed_works.works(datasette, wanted, wanted.where)
+
     facets = dict.fromkeys(text.partition(":")[0] for key, text in filters if key == "_tag")
-    without = []
-    for facet in facets:
-        others = [pair for pair in filters if not (pair[0] == "_tag" and pair[1].startswith(f"{facet}:"))]
-        by_others = await listed_works.query(datasette, others)
-        without.append((facet, await listed_works.works(datasette, by_others, by_others.where)))
-    return works, without
+    without = {
+        facet: await through([pair for pair in filters if pair[0] != "_tag" or not pair[1].startswith(f"{facet}:")])
+        for facet in facets
+    }
+    return await through(filters), without
 
 
-async def form_of(datasette: Any, request: Any) -> dict[str, Any]:
-    """The search form: scopes, and for each facet of the lists its values, with the number of works that a search would find with
-    this value and the other filters. Without a search, all works of the scope are counted."""
+async def form_of(
+    datasette: Any,
+    scope: str,
+    filters: list[tuple[str, str]],
+    found: int | None = None,
+    among: int | None = None,
+    without_each: dict[str, int] | None = None,
+) -> dict[str, Any]:
+    """The search form: scopes, and for each facet of the lists its values, with the number of works that the search would find
+    with this value and the other filters. `found` are the works of the search (None: all of the scope); `among` and
+    `without_each` are `filtered` of these filters."""
     db = datasette.get_database(NAME)
     topic, sets = await site_topic.of_database(db), await bitset_counts.of_database(db)
-    text, scope, filters = text_of(request), scope_of(request), filters_of(request)
-    base = sets.with_column("verdict", search_works.scope_named(scope).verdicts)
-    if text:
-        base = (await search_site.found(db, text, scope)).works
-    works, without = await filtered(datasette, db, filters) if filters else (sets.works, [])
+    base = sets.with_column("verdict", search_works.scope_named(scope).verdicts) if found is None else found
+    if filters and among is None:
+        among, without_each = await filtered(datasette, filters)
+    works = sets.works if among is None else among
     labels: dict[str, list[tuple[str, str]]] = {}
     for facet, value, label in await CACHE.get(db.path, "search values", lambda: db.execute(VALUES)):
         labels.setdefault(facet, []).append((value, label))
@@ -155,10 +167,10 @@ async def form_of(datasette: Any, request: Any) -> dict[str, Any]:
     tagged = sets.tagged(strengths)
     facets: list[dict[str, Any]] = []
     for facet in site_metadata.counted_facets(topic):
-        among = base & dict(without).get(facet, works)
+        countable = base & (without_each or {}).get(facet, works)
         chosen = [text for key, text in filters if key == "_tag" and text.startswith(f"{facet}:")]
         options = [
-            {"tag": f"{facet}:{value}", "label": label, "n": (tagged.get((facet, value), 0) & among).bit_count()}
+            {"tag": f"{facet}:{value}", "label": label, "n": (tagged.get((facet, value), 0) & countable).bit_count()}
             for value, label in labels.get(facet, [])
         ]
         known = [option for option in options if option["n"] or option["tag"] in chosen]

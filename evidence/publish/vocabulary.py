@@ -93,8 +93,8 @@ class Kept:
         self._last: dict[str, _Read] = {}
 
     async def get(self, db: Any, works: int) -> Vocabulary | None:
-        """The vocabulary of a Datasette database with so many works, which may be that of some moments ago; None while none was ever
-        read."""
+        """The vocabulary of a Datasette database with so many works, which may be that of some moments ago; None while none was
+        ever read."""
         last = self._last.get(str(db.path))
         if last is not None and (not db.is_mutable or time.monotonic() < last.until):
             return last.words

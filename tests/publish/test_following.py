@@ -216,6 +216,17 @@ async def test_many_works_and_few_are_followed_alike(db: Path, monkeypatch: pyte
     assert entries(await feed_of(ds, "/feed.atom?verdict=include&year__gte=2000")) == few != []
 
 
+async def test_the_map_leads_to_the_feed_of_its_works(db: Path) -> None:
+    ds = await site(db)
+    page = (await ds.client.get("/map?condition=depression&since=2000")).text
+    address = re.search(r'<link rel="alternate" type="application/atom\+xml"[^>]* href="([^"]+)"', page)
+    assert address is not None
+    works = await listed(ds, "verdict=include&_tag=condition:depression&year__gte=2000")
+    feed = await feed_of(ds, html.unescape(address[1]))
+    assert works
+    assert works - {WAITING} <= dois(feed)
+
+
 # ---------------------------------------------------------------------- added since
 
 
@@ -336,3 +347,28 @@ async def test_a_search_is_a_list_with_the_same_number(db: Path) -> None:
             query = urlencode([("q", "interpersonal depression"), *others, ("_tag", tag)])
             found = re.search(r'<h2 id="found">([\d,]+) work', (await ds.client.get(f"/search?{query}")).text)
             assert int(found[1] if found else 0) == int(n), query
+
+
+async def test_what_is_no_filter_is_left_out_of_a_search_and_of_the_front_page(db: Path) -> None:
+    ds = await site(db)
+    assert (await ds.client.get("/?utm_source=letter&_tag=nonsense")).status_code == 200
+    plain, more = [(await ds.client.get(f"/search?q=depression{end}")).text for end in ("", "&utm_source=letter")]
+    found = re.compile(r'<h2 id="found">([^<]+)')
+    assert found.findall(plain) == found.findall(more) != []
+    refused = await ds.client.get("/search?q=depression&_tag=design:rtc")
+    assert (refused.status_code, "did you mean 'rct'?" in html.unescape(refused.text)) == (400, True)
+
+
+async def test_the_box_at_the_top_keeps_scope_and_filters(db: Path) -> None:
+    page = (await (await site(db)).client.get("/search?q=depression&scope=waiting&_tag=design:rct&year__gte=1990")).text
+    box = page.partition('class="site-search"')[2].partition("</form>")[0]
+    kept = [("q", "depression"), ("scope", "waiting"), ("_tag", "design:rct"), ("year__gte", "1990")]
+    assert re.findall(r'name="(\w+)"[^>]* value="([^"]*)"', box) == kept
+
+
+async def test_the_front_page_counts_what_its_filters_find(db: Path) -> None:
+    ds = await site(db)
+    options = re.findall(r'<option value="(\w+:[\w-]+)">[^<]*\((\d+)\)</option>', (await ds.client.get("/")).text)
+    assert len(options) > 5
+    for tag, n in options:
+        assert len(await listed(ds, urlencode([("verdict", "include"), ("_tag", tag)]))) == int(n), tag
