@@ -176,7 +176,7 @@ def ours(c: Corpus) -> dict[str, Address]:
 
 def misspelt(c: Corpus) -> str:
     """A common word with two letters in the wrong order."""
-    word = c.word(COMMON) + "ion"
+    word = c.chance.choice([word for word in synthetic_database.DOMAIN.split() if len(word) > 6 and word.isalpha()])
     place = c.chance.randrange(1, len(word) - 2)
     return word[:place] + word[place + 1] + word[place] + word[place + 2 :]
 

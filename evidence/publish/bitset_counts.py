@@ -223,10 +223,25 @@ def flags_of(works: int) -> bytes:
     return format(works, "b")[::-1].encode("ascii")
 
 
+def set_of(rowids: array[int]) -> int:
+    """The set of these rowids."""
+    return _set(rowids, max(rowids, default=0))
+
+
 def rowids_of(works: int) -> list[int]:
     """The rowids in a set, rising."""
     flags = flags_of(works)
     return list(itertools.compress(range(len(flags)), map(_ONE.__eq__, flags)))
+
+
+def first_rowids(works: int, most: int) -> list[int]:
+    """The first of the rowids in a set, at most so many."""
+    flags = flags_of(works)
+    found, place = [], flags.find(b"1")
+    while place >= 0 and len(found) < most:
+        found.append(place)
+        place = flags.find(b"1", place + 1)
+    return found
 
 
 def read_rowids(conn: sqlite3.Connection, sql: str, params: Mapping[str, Any]) -> Iterator[int]:

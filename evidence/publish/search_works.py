@@ -13,11 +13,13 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
-from heapq import merge
-from itertools import accumulate, chain, compress, islice
+from heapq import nsmallest
+from itertools import accumulate, compress
 from math import log
 from typing import Final
 
@@ -52,6 +54,9 @@ COMMON: Final = 1_000
 MOST_KEPT: Final = 500
 """Works that have a word from which on they are kept, and how many such sets."""
 
+MOST_PATTERNS: Final = 400
+"""Patterns of units and places into which the works are split; where there are more, works are looked at one by one."""
+
 ENOUGH: Final = 0.6
 ENOUGH_WITH_UNKNOWN: Final = 0.35
 ENOUGH_OF_A_REFERENCE: Final = 0.35
@@ -78,6 +83,7 @@ BARE_PMID: Final = re.compile(r"[1-9][0-9]{4,7}")
 """Digits alone that may be a PMID. Shorter ones are rather a year or a page; PMIDs of works of this field are longer."""
 
 _YEAR = re.compile(r"(?:19|20)\d\d")
+_TOKENIZE = re.compile(r'tokenize="[^"]*"')
 _ONE = ord("1")
 
 
@@ -187,57 +193,84 @@ def search(
         enough = max(ENOUGH * known, ENOUGH_WITH_UNKNOWN * (known + unknown))
     else:
         enough = ENOUGH_OF_A_REFERENCE * known
-    scored = _scored(having, enough)
-    if partial := not scored and known > 0:
-        scored = _scored(having, ENOUGH_WITH_UNKNOWN * (known + unknown))
-    works = sets.set_of_numbers(chain.from_iterable(rows for _, rows in scored))
-    best = _best(scored, works if among is None else works & among)
+    works, best = _ranked(having, enough, among)
+    if partial := not works and known > 0:
+        works, best = _ranked(having, ENOUGH_WITH_UNKNOWN * (known + unknown), among)
     typed = " ".join(unit.corrected or unit.typed for unit in units)
     corrected = typed if any(unit.corrected for unit in units) else None
     return Found(works, best, tuple(read), corrected, partial=partial and bool(works))
 
 
-def _scored(having: Sequence[_Having], enough: float) -> list[tuple[float, list[int]]]:
-    """(weight, row numbers, rising) of the works that have enough.
-
-    Works that have the same units in the same places have the same weight, so it is added up once for each such pattern."""
-    enough -= ROUNDING
+def _ranked(having: Sequence[_Having], enough: float, among: int | None) -> tuple[int, tuple[int, ...]]:
+    """The set of the works that have enough, and the best of those `among` others: those of the highest weights, of equal ones
+    the first."""
     candidates, rest = 0, sum(unit.weight for unit in having)
     for unit in sorted(having, key=lambda unit: -unit.weight):
-        if rest < enough:
+        if rest < enough - ROUNDING:
             break  # who has none of the units so far cannot have enough
         candidates |= unit.works
         rest -= unit.weight
+    by_weight = _split(having, candidates, enough - ROUNDING)
+    if by_weight is None:
+        return _one_by_one(having, candidates, enough - ROUNDING, among)
+    works, best = 0, list[int]()
+    for _, having_it in sorted(by_weight.items(), reverse=True):
+        works |= having_it
+        if len(best) < MOST_SHOWN:
+            shown = having_it if among is None else having_it & among
+            best += bitset_counts.first_rowids(shown, MOST_SHOWN - len(best))
+    return works, tuple(best)
+
+
+def _split(having: Sequence[_Having], candidates: int, enough: float) -> dict[float, int] | None:
+    """Weight → the works that have it, of those that have enough; None where there are too many patterns of units and places: the
+    works are split by one unit after the other."""
+    groups = [(0.0, candidates)] if candidates else []
+    rest = sum(unit.weight for unit in having)
+    for unit in having:
+        rest -= unit.weight
+        split = []
+        for weight, works in groups:
+            others = works & ~unit.works
+            parts = ((1.0, unit.full), (BY_TAG, unit.by_tag), (IN_ABSTRACT, unit.in_abstract))
+            split += [(weight + unit.weight * share, works & part) for share, part in parts]
+            split.append((weight, others))
+        groups = [(weight, works) for weight, works in split if works and weight + rest >= enough]
+        if len(groups) > MOST_PATTERNS:
+            return None
+    found: defaultdict[float, int] = defaultdict(int)
+    for weight, works in groups:
+        found[round(weight, 9)] |= works
+    return found
+
+
+def _one_by_one(
+    having: Sequence[_Having], candidates: int, enough: float, among: int | None
+) -> tuple[int, tuple[int, ...]]:
+    """The same as `_ranked`, for searches of many words."""
     places = [
-        (works & candidates, unit.weight * weight)
+        (works & candidates, unit.weight * share)
         for unit in having
-        for works, weight in ((unit.full, 1.0), (unit.by_tag, BY_TAG), (unit.in_abstract, IN_ABSTRACT))
-        if works & candidates
+        for works, share in ((unit.full, 1.0), (unit.by_tag, BY_TAG), (unit.in_abstract, IN_ABSTRACT))
     ]
+    places = [(works, weight) for works, weight in places if works]
+    weights = [weight for _, weight in places]
     flags = bitset_counts.flags_of(candidates)
     chosen = list(map(_ONE.__eq__, flags))
     columns = [compress(bitset_counts.flags_of(works).ljust(len(flags), b"0"), chosen) for works, _ in places]
-    by_pattern: defaultdict[tuple[int, ...], list[int]] = defaultdict(list)
-    for row, pattern in zip(compress(range(len(flags)), chosen), zip(*columns, strict=True), strict=bool(columns)):
-        by_pattern[pattern].append(row)
-    weights = [weight for _, weight in places]
-    scored = ((sum(compress(weights, map(_ONE.__eq__, pattern))), rows) for pattern, rows in by_pattern.items())
-    return [(score, rows) for score, rows in scored if score >= enough]
-
-
-def _best(scored: Iterable[tuple[float, list[int]]], among: int) -> tuple[int, ...]:
-    """The works of the highest weights, of those with equal ones the first."""
-    flags = bitset_counts.flags_of(among)
-    by_score: defaultdict[float, list[list[int]]] = defaultdict(list)
-    for score, rows in scored:
-        by_score[round(score, 9)].append(rows)
-    best: list[int] = []
-    for _, found in sorted(by_score.items(), reverse=True):
-        shown = (row for row in merge(*found) if flags[row : row + 1] == b"1")
-        best += islice(shown, MOST_SHOWN - len(best))
-        if len(best) == MOST_SHOWN:
-            break
-    return tuple(best)
+    known: dict[tuple[int, ...], float] = {}
+    found, scores = array("q"), array("d")
+    for row, pattern in zip(compress(range(len(flags)), chosen), zip(*columns, strict=True), strict=True):
+        score = known.get(pattern)
+        if score is None:
+            score = known[pattern] = round(sum(compress(weights, map(_ONE.__eq__, pattern))), 9)
+        if score >= enough:
+            found.append(row)
+            scores.append(score)
+    works = bitset_counts.set_of(found)
+    shown = bitset_counts.flags_of(works if among is None else works & among)
+    ranked = ((-score, row) for row, score in zip(found, scores, strict=True) if shown[row : row + 1] == b"1")
+    return works, tuple(row for _, row in nsmallest(MOST_SHOWN, ranked))
 
 
 def read_units(
@@ -355,16 +388,17 @@ def contexts(conn: sqlite3.Connection, found: Found) -> dict[int, str]:
     words = [word for unit in found.units for word in unit.words]
     if not words:
         return {}
-    sql = """
-        select rowid, snippet(works_fts, 1, :mark, :mark, '…', 24) from works_fts
-        where works_fts match :words and rowid in (select value from json_each(:rows))
-    """
-    values = {
-        "mark": MARK,
-        "words": f"{{abstract}} : ({_quoted(words)})",
-        "rows": json.dumps(found.rowids),
-    }
-    return dict(conn.execute(sql, values))
+    abstracts = conn.execute(
+        "select rowid, abstract from works where abstract is not null and rowid in (select value from json_each(?))",
+        (json.dumps(found.rowids),),
+    ).fetchall()
+    (index,) = conn.execute("select sql from sqlite_master where name = 'works_fts'").fetchone()
+    # The index of all works would read the list of works of each word once for each of these; an index of them alone need not.
+    with closing(sqlite3.connect(":memory:")) as few:
+        few.execute(f"create virtual table few using fts5 (abstract, {_TOKENIZE.search(index)[0]})")  # type: ignore[index]
+        few.executemany("insert into few (rowid, abstract) values (?, ?)", map(tuple, abstracts))
+        sql = "select rowid, snippet(few, 0, :mark, :mark, '…', 24) from few where few match :words"
+        return dict(few.execute(sql, {"mark": MARK, "words": _quoted(words)}))
 
 
 def _quoted(words: Iterable[str]) -> str:
