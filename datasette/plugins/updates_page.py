@@ -108,8 +108,15 @@ async def added_in(datasette: Any, db: Any, first: int, last: int) -> list[dict[
         parts.append(
             {"glyph": glyph, "n": having.bit_count(), "name": name, "address": f"{base}&{urlencode({'_tag': tags})}"}
         )
-    if topic.designs and others:
-        parts.append({"glyph": "other", "n": others.bit_count(), "name": "other", "address": None})
+    if topic.designs:
+        known = 0
+        for (facet, _), tagged in sets.tags.items():
+            known |= tagged if facet == topic.design else 0
+        for glyph, name, rest in (
+            ("other", "of another design", others & known),
+            ("unknown", "of unknown design", others & ~known),
+        ):
+            parts.append({"glyph": glyph, "n": rest.bit_count(), "name": name, "address": None})
     return [part for part in parts if part["n"] or part["glyph"] is None]
 
 

@@ -237,7 +237,8 @@ def rowids_of(works: int) -> list[int]:
 def first_rowids(works: int, most: int) -> list[int]:
     """The first of the rowids in a set, at most so many."""
     flags = flags_of(works)
-    found, place = [], flags.find(b"1")
+    found: list[int] = []
+    place = flags.find(b"1")
     while place >= 0 and len(found) < most:
         found.append(place)
         place = flags.find(b"1", place + 1)

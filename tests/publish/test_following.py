@@ -296,6 +296,14 @@ async def test_what_is_new_is_grouped_by_month_and_its_numbers_are_those_of_thei
             works = await listed(ds, html.unescape(address).partition("?")[2])
             assert len(works) == int(n), address
             checked += 1
+        glyphs = dict(re.findall(r'glyph (other|unknown)".*?</svg> ([\d,]+) ', line))
+        first = re.search(r'<a href="([^"]+)"', line)
+        works = await listed(ds, html.unescape(first[1]).partition("?")[2]) if first else set()
+        with closing(sqlite3.connect(db)) as conn:
+            designs = dict.fromkeys(works, "") | dict(
+                conn.execute("select doi, value from shown_tags where facet = 'design'")
+            )
+        assert int(glyphs.get("unknown", 0)) == sum(not designs[doi] for doi in works)
     assert checked >= 3
 
 
