@@ -109,7 +109,10 @@ async def query(datasette: Any, pairs: Iterable[tuple[str, str]]) -> ListQuery:
     answer = await datasette.client.get(
         f"{datasette.urls.table(NAME, 'works', format='json')}?{urlencode([*kept, *_ONLY_SQL])}"
     )
-    page = answer.json()
+    try:
+        page = answer.json()
+    except ValueError:  # Datasette answers some mistakes with a page, whatever was asked for
+        raise RefusedError("A parameter in this address cannot be read.", max(answer.status_code, 400)) from None
     if answer.status_code != 200:
         raise RefusedError(str(page.get("error")), answer.status_code)
     statement, _, _ = page["query"]["sql"].rpartition(" limit ")
