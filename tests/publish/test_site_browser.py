@@ -101,7 +101,7 @@ def test_the_keyboard_reaches_search_and_a_cell_of_the_map(page: Any, address: s
     assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.id") == "front-search"
+    assert page.evaluate("document.activeElement.id") == "big-search"
     page.keyboard.type("adolescents")
     page.keyboard.press("Enter")
     page.wait_for_url("**/search?q=adolescents")
