@@ -47,6 +47,10 @@ def extra_template_vars(datasette: Any, template: str) -> dict[str, Any]:
 
 
 async def search_page(datasette: Any, request: Any) -> Response:
+    asked = parse_qsl(request.query_string, keep_blank_values=True)
+    said = [pair for pair in asked if pair[1] and pair != ("scope", search_works.INCLUDED)]
+    if len(asked) - len(said) > 1:  # a form sends its empty fields, too: people share the address without them
+        return Response.redirect(f"{datasette.urls.path('/search')}{'?' if said else ''}{urlencode(said)}")
     text = text_of(request)
     db = datasette.get_database(NAME)
     if text:

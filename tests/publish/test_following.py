@@ -380,3 +380,11 @@ async def test_the_front_page_counts_what_its_filters_find(db: Path) -> None:
     assert len(options) > 5
     for tag, n in options:
         assert len(await listed(ds, urlencode([("verdict", "include"), ("_tag", tag)]))) == int(n), tag
+
+
+async def test_the_address_of_a_search_has_no_empty_fields(db: Path) -> None:
+    ds = await site(db)
+    sent = "q=a+%26+b&scope=include&_tag=design%3Arct&_tag=&year__gte=&year__lte="
+    answer = await ds.client.get(f"/search?{sent}")
+    assert (answer.status_code, answer.headers["location"]) == (302, "/search?q=a+%26+b&_tag=design%3Arct")
+    assert (await ds.client.get(answer.headers["location"])).status_code == 200
