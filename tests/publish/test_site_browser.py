@@ -29,7 +29,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 PAGES = (
     "/", "/article/article-references", "/evidence", "/method", "/evidence/works?verdict=include",
     "/doi/10.1371/journal.pone.0019044", "/evidence/trials", "/prisma", "/map", "/changes", "/evidence/tags",
-    "/evidence/runs/1", "/evidence?sql=select+doi,+title+from+works", "/about", "/api",
+    "/evidence/runs/1", "/search?q=depression", "/evidence?sql=select+doi,+title+from+works", "/about", "/api",
 )  # fmt: skip
 PHONE = {"width": 360, "height": 780}
 
@@ -159,7 +159,7 @@ def test_the_keyboard_reaches_search_and_a_cell_of_the_map(page: Any, address: s
     assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.id") == "front-search"
+    assert page.evaluate("document.activeElement.id") == "big-search"
     page.keyboard.type("adolescents")
     page.keyboard.press("Enter")
     page.wait_for_url("**/search?q=adolescents")
