@@ -14,7 +14,7 @@ import json
 import re
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from math import log
@@ -130,12 +130,18 @@ def read_vocabulary(conn: sqlite3.Connection) -> Vocabulary:
 
 
 def search(
-    conn: sqlite3.Connection, text: str, vocabulary: Vocabulary, taxonomy: Taxonomy | None, verdicts: Sequence[str]
+    conn: sqlite3.Connection,
+    text: str,
+    vocabulary: Vocabulary,
+    taxonomy: Taxonomy | None,
+    verdicts: Sequence[str],
+    among: Set[int] | None = None,
 ) -> Found:
-    """The works of these verdicts that fit a search best. Without a taxonomy, names of values are words like others."""
+    """The works of these verdicts (and `among` these row numbers) that fit a search best. Without a taxonomy, names of values are
+    words like others."""
     units = read_units(conn, " ".join(text[:LONGEST].split()), vocabulary, taxonomy)
     of_these = "select rowid from works where verdict in (select value from json_each(?))"
-    allowed = {row for (row,) in conn.execute(of_these, (json.dumps(verdicts),))}
+    allowed = {row for (row,) in conn.execute(of_these, (json.dumps(verdicts),)) if among is None or row in among}
     total = len(allowed)
     scores: defaultdict[int, float] = defaultdict(float)
     known = unknown = 0.0
