@@ -53,12 +53,13 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """`parts`: how many, from the bottom, filled as `FILLS`; `said`: the bar in words; `marked`: its label is shown."""
+    """`parts`: how many, from the bottom, filled as `FILLS`; `said`: the bar in words; `address`: where it leads, if anywhere;
+    `marked`: its label is shown."""
 
     label: str
     parts: tuple[int, ...]
     said: str
-    address: str
+    address: str | None = None
     marked: bool = False
 
 
@@ -99,7 +100,8 @@ def bars(
         if bar.marked:
             x, anchor = _anchored(number, len(drawn))
             inside.append(_tag("text", escape(bar.label), x=f"{x:.2f}%", y=height + 15, text_anchor=anchor))
-    return _drawing("bars lean" if lean else "bars", height + 20, "group", said, inside)
+    role = "group" if any(bar.address for bar in drawn) else "img"
+    return _drawing("bars lean" if lean else "bars", height + 20, role, said, inside)
 
 
 def dots(rows: Sequence[tuple[str, Sequence[Dot]]], said: str) -> Markup:
@@ -158,20 +160,21 @@ def year_ticks(first: int, last: int, at_most: int = 7) -> Collection[int]:
 
 
 def _bar(bar: Bar, name: str, x: float, step: float, height: int, highest: int) -> Markup:
-    """A bar with a link from the whole of its height. The table of the chart has the same links for the keyboard."""
-    inside = [
-        _tag("title", escape(bar.said)),
-        _tag("rect", class_="hit", x=f"{x:.3f}%", y=0, width=f"{step:.3f}%", height=height),
-    ]
+    """A bar; one with an address is a link from the whole of its height. The table has the same links for the keyboard."""
+    inside = [_tag("title", escape(bar.said))]
+    if bar.address:
+        inside.append(_tag("rect", class_="hit", x=f"{x:.2f}%", y=0, width=f"{step:.2f}%", height=height))
     y = float(height)
     for number, n in enumerate(bar.parts):
         if n:
             size = height * n / highest
             y -= size
             inside.append(
-                _filled(name, number, x=f"{x + step * 0.1:.3f}%", y=y, width=f"{step * 0.8:.3f}%", height=size)
+                _filled(name, number, x=f"{x + step * 0.1:.2f}%", y=y, width=f"{step * 0.8:.2f}%", height=size)
             )
-    return _tag("a", *inside, href=bar.address, aria_label=bar.said, tabindex=-1)
+    if bar.address:
+        return _tag("a", *inside, href=bar.address, aria_label=bar.said, tabindex=-1)
+    return _tag("g", *inside) if any(bar.parts) else Markup("")
 
 
 def _dot(dot: Dot, y: float) -> Markup:

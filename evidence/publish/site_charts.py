@@ -119,10 +119,12 @@ def trials_over_time(known: WorkSets, topic: Topic, labels: Mapping[str, str], w
         tags = [f"{topic.intervention}:{value}", of_trials]
         drawn, dated = [], []
         for place, works in zip(span.places, per_year[value], strict=True):
-            n, address = works.bit_count(), _list(works_list, tags, span.filter(place))
-            said = f"{labels[value]}, {span.label(place)}: {count_noun(n, 'trial')}"
-            drawn.append(Bar(span.label(place), (n,), said, address, place in (span.places[0], span.last)))
-            dated += [(f"{span.label(place)}: {n}", address)] if n else []
+            n, label = works.bit_count(), span.label(place)
+            # Without links: thousands of bars would make the page heavy, and the table has them.
+            drawn.append(
+                Bar(label, (n,), f"{label}, {count_noun(n, 'trial')}", marked=place in (span.places[0], span.last))
+            )
+            dated += [(f"{label}: {n}", _list(works_list, tags, span.filter(place)))] if n else []
         total = of_value[value].bit_count()
         none = (of_value[value] & ~span.dated).bit_count()
         no_year = cell(none, _list(works_list, tags, [("year__isnull", "1")])) if none else cell(0)
