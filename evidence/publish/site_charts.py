@@ -47,12 +47,12 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Panels:
-    """Trials of each intervention that has any, most first; `without`: (label, address) of the interventions that have none;
+    """Trials of each intervention that has any, most first; `without`: the labels of those that have none;
     `undated`: trials with an intervention and without a year; `most`: trials in the highest bar of any panel."""
 
     panels: tuple[Panel, ...]
     table: Table
-    without: tuple[tuple[str, str], ...]
+    without: tuple[str, ...]
     undated: int
     most: int
     first: int
@@ -132,9 +132,7 @@ def trials_over_time(known: WorkSets, topic: Topic, labels: Mapping[str, str], w
         said = f"Trials of {labels[value]} per year, {span.first} to {span.last}"
         svg = charts.bars(drawn, f"trials-{value}", said, height=48, top=most, lean=True)
         panels.append(Panel(labels[value], total, _list(works_list, tags), svg))
-    without = tuple(
-        (labels[value], _list(works_list, [f"{topic.intervention}:{value}"])) for value in labels if value not in shown
-    )
+    without = tuple(label for value, label in labels.items() if value not in shown)
     table = Table((topic.facet(topic.intervention).name.capitalize(), "Trials", "By year", "No year"), tuple(rows))
     undated = (every & ~span.dated).bit_count()
     return Panels(tuple(panels), table, without, undated, most, span.first, span.last)
