@@ -15,7 +15,7 @@ from datasette.utils.asgi import Forbidden, Request
 from pydantic import Field
 
 from evidence.errors import ConfigError
-from evidence.publish import agent_answers, bitset_counts, search_works, site_topic
+from evidence.publish import agent_answers, bitset_counts, search_works, site_topic, vocabulary
 from evidence.publish.query_cache import CACHE
 from evidence.rules import taxonomy
 
@@ -79,7 +79,7 @@ def register_mcp_tools(datasette: Any, mcp: Any) -> None:
         refused with those that exist. `since` and `until`: years of publication. Without `text` the newest come first. Cite
         `page` of a work and `list_page` of a number. A work that is not found here may still exist."""
         db = datasette.get_database(NAME)
-        words = await words_of(db) if text.strip() else (None, None)
+        words = await words_of(db)
         return await answer(
             ctx,
             lambda conn, site: agent_answers.find_works(
@@ -119,7 +119,6 @@ async def site_of(datasette: Any, db: Any, request: Request | None) -> agent_ans
     labels = await CACHE.get(db.path, "agents' labels", lambda: labels_of(db))
     return agent_answers.Site(
         works=address(datasette.urls.table(NAME, "works")),
-        search=address(datasette.urls.path("/search")),
         known=await bitset_counts.of_database(db),
         retracted=await bitset_counts.retracted(db),
         topic=await site_topic.of_database(db),
@@ -131,8 +130,8 @@ async def labels_of(db: Any) -> dict[tuple[str, str], str]:
     return {(facet, value): label for facet, value, label in await db.execute(LABELS)}
 
 
-async def words_of(db: Any) -> tuple[search_works.Vocabulary, taxonomy.Taxonomy | None]:
+async def words_of(db: Any) -> tuple[vocabulary.Vocabulary, taxonomy.Taxonomy | None]:
     """What a search is read with, as on the search page."""
-    vocabulary = await CACHE.get(db.path, "vocabulary", lambda: db.execute_fn(search_works.read_vocabulary))
+    words = await vocabulary.KEPT.get(db, (await bitset_counts.of_database(db)).works.bit_count())
     files = site_topic.with_files(await site_topic.of_database(db))
-    return vocabulary, taxonomy.load(files) if files else None
+    return words or vocabulary.NONE, taxonomy.load(files) if files else None

@@ -26,7 +26,7 @@ from evidence.export.explanation import work_explanation
 from evidence.linkage.retraction_notices import RETRACTIONS
 from evidence.publish import bitset_counts, search_works
 from evidence.publish.bitset_counts import WorkSets
-from evidence.publish.search_works import Vocabulary
+from evidence.publish.vocabulary import Vocabulary
 from evidence.rules.taxonomy import Taxonomy
 from evidence.rules.topic import Topic
 
@@ -55,11 +55,9 @@ TITLE_ONLY = """
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What the answers are made from. `works` and `search` are the addresses of the list of works and of the search page;
-    `labels`: (facet, value) → label, in order."""
+    """What the answers are made from. `works` is the address of the list of works; `labels`: (facet, value) → label, in order."""
 
     works: str
-    search: str
     known: WorkSets
     retracted: int
     topic: Topic
@@ -92,10 +90,8 @@ class FoundWorks(BaseModel):
     """Works that fit. `count` is how many do; `works` has the first of them."""
 
     count: int = Field(description="how many included works fit")
-    more_may_fit: bool = Field(description="the search stops at this count")
     works: list[Work]
-    list_page: str = Field(description="the page of the site with these works")
-    on_list_page: int = Field(description="how many works that page lists")
+    list_page: str = Field(description="the page of the site that lists all of them")
 
 
 class Number(BaseModel):
@@ -151,7 +147,7 @@ class Explained(BaseModel):
 def find_works(
     conn: sqlite3.Connection,
     site: Site,
-    vocabulary: Vocabulary | None,
+    vocabulary: Vocabulary,
     taxonomy: Taxonomy | None,
     *,
     text: str = "",
@@ -160,8 +156,7 @@ def find_works(
     until: int | None = None,
     most: int = 20,
 ) -> FoundWorks:
-    """The included works that fit a search, tags and years: the best first, or without a search the newest. `vocabulary` is only
-    needed for a search."""
+    """The included works that fit a search, tags and years: the best first, or without a search the newest."""
     _check_size("limit", most, MOST_WORKS)
     _check_size("tags", len(tags), MOST_TAGS, least=0)
     if len(text) > search_works.LONGEST:
@@ -177,26 +172,13 @@ def find_works(
     asked += [("year__lte", str(until))] if until is not None else []
     text = " ".join(text.replace("\0", " ").split())
     if not text:
-        count = works.bit_count()
         newest = _listed(conn, site, NEWEST_FIRST, bitset_counts.rowids_of(works), most)
-        return FoundWorks(
-            count=count, more_may_fit=False, works=newest, list_page=site.list(*asked), on_list_page=count
-        )
-    if vocabulary is None:
-        raise TypeError("a search needs a vocabulary")
-    among = set(bitset_counts.rowids_of(works)) if asked else None
-    found = search_works.search(conn, text, vocabulary, taxonomy, ("include",), among).rowids
-    best = _listed(conn, site, BY_RANK, found, most)
-    if asked:  # the search page has no filters
-        page, on_page = site.list(("doi__in", json.dumps([work.doi for work in best]))), len(best)
-    else:
-        page, on_page = f"{site.search}?{urlencode({'q': text})}", len(found)
+        return FoundWorks(count=works.bit_count(), works=newest, list_page=site.list(*asked))
+    found = search_works.search(conn, text, vocabulary, taxonomy, site.known, ("include",), works)
     return FoundWorks(
-        count=len(found),
-        more_may_fit=len(found) == search_works.MOST_FOUND,
-        works=best,
-        list_page=page,
-        on_list_page=on_page,
+        count=(found.works & works).bit_count(),
+        works=_listed(conn, site, BY_RANK, found.rowids, most),
+        list_page=site.list(*asked, ("_q", text)),
     )
 
 

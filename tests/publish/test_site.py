@@ -562,7 +562,7 @@ async def test_a_work_gone_from_crossref_says_so(tmp_path: Path) -> None:
         "No longer in Crossref</strong> since 2026-11-24"
         in (await get(path, "/evidence/works/10~2E1002~2Fcpp~2E1774")).text
     )
-    assert "<h3>No longer in Crossref</h3>" in (await get(path, "/changes")).text
+    assert "<h4>No longer in Crossref</h4>" in (await get(path, "/changes")).text
     assert "In Crossref again" not in (await get(path, "/changes")).text
 
 
@@ -691,7 +691,7 @@ async def test_a_feed_follows_a_filter(sample: Path) -> None:
 
 async def test_what_is_new_names_each_run(sample: Path) -> None:
     page = (await get(sample, "/changes")).text
-    assert re.findall(r'<h2 id="run-(\d+)">', page) == ["2", "1"]
+    assert re.findall(r'<h3 id="run-(\d+)">', page) == ["2", "1"]
     last, first = page.split('id="run-1"')
     assert "Cognitive therapy vs interpersonal psychotherapy" in last
     assert "1 notice, 1 decision to look at again, 1 new work (1 included, 0 waiting for a decision)." in last

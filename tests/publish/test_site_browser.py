@@ -28,7 +28,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 PAGES = (
     "/", "/article/article-references", "/evidence", "/method", "/evidence/works?verdict=include",
     "/doi/10.1371/journal.pone.0019044", "/evidence/trials", "/prisma", "/map", "/changes", "/evidence/tags",
-    "/evidence/runs/1", "/evidence?sql=select+doi,+title+from+works",
+    "/evidence/runs/1", "/search?q=depression", "/evidence?sql=select+doi,+title+from+works",
 )  # fmt: skip
 PHONE = {"width": 360, "height": 780}
 
