@@ -153,7 +153,7 @@ def extra_template_vars() -> dict[str, Any]:
 
 def active_filters(request: Any) -> list[tuple[str, str]]:
     """The filters in a list's address, as (parameter, value): columns, search, tags and their strengths."""
-    special = ("_search", "_tag", "_strength", "_through", "_where")
+    special = ("_search", "_tag", "_strength", "_cites", "_cited_by", "_through", "_where")
     return [
         (key, text)
         for key in request.args
@@ -169,6 +169,8 @@ def filter_label(key: str, text: str) -> str:
         return text.replace(":", ": ", 1).replace(",", " or ")
     if key == "_strength":
         return f"tags: {text.replace(',', ' or ')}"
+    if key in ("_cites", "_cited_by"):
+        return f"{key.strip('_').replace('_', ' ')} {text}"
     if key.startswith("_"):
         return f"{key.strip('_')}: {text}"
     column, _, comparison = key.partition("__")
