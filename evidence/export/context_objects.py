@@ -15,6 +15,9 @@ from evidence.export.embedded_metadata import BOOKS, CHAPTERS, parts, written_na
 
 Row = Mapping[str, Any]
 
+MOST_AUTHORS, LONGEST = 100, 1_000
+"""Authors, and characters of a value: there is a ContextObject for each row of a list. The downloads have all."""
+
 _FORMAT = "info:ofi/fmt:kev:mtx:"
 _OTHERS = {"posted-content": "preprint", "dataset": "dataset"}
 """Types of Crossref that OpenURL has no format for, as Zotero names them."""
@@ -23,12 +26,12 @@ _OTHERS = {"posted-content": "preprint", "dataset": "dataset"}
 def context_object(work: Row, people: Sequence[Row]) -> str:
     """The ContextObject of one work (`read_work_page.rows_of`) with its contributors (`read_work_page.credited`)."""
     pairs = [("ctx_ver", "Z39.88-2004"), ("rft_id", f"info:doi/{work['doi']}"), *_referent(work)]
-    authors = [person for person in people if person["role"] == "author"]
+    authors = [person for person in people if person["role"] == "author"][:MOST_AUTHORS]
     first = authors[0] if authors else None
     if first and first["kind"] != "group" and first["family"] and first["given"]:
         pairs += [("rft.aulast", first["family"]), ("rft.aufirst", first["given"])]
     pairs += [("rft.au", written_name(person)) for person in authors]
-    return "&".join(f"{key}={quote(str(value), safe='')}" for key, value in pairs if value)
+    return "&".join(f"{key}={quote(str(value)[:LONGEST], safe='')}" for key, value in pairs if value)
 
 
 def _referent(work: Row) -> Iterator[tuple[str, Any]]:

@@ -6,7 +6,6 @@ the width of the page without its text becoming small. It knows no page, and rea
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,8 @@ ROW, HEAD, FOOT = 26, 30, 30
 """Heights in pixels: a work (a finger hits it), the titles above, and what is left over below."""
 LEAST_ROWS = 2
 _LONGEST_NAME, _LONGEST_TITLE = 13, 30
-_INITIALS = re.compile(r"(?<=\S) [^\W\d_a-zß-öø-ÿ][^\W\d_a-zß-öø-ÿ\-‐]{0,3}(?: (?:Jr|Sr|2nd|3rd|I{1,3}|IV)\.?)?$")
+_MOST_INITIALS = 4
+_SUFFIXES = frozenset({"Jr", "Sr", "II", "III", "IV"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,12 @@ def network(links: CitationLinks, pairs: Iterable[tuple[str, str]]) -> Network |
 
 def first_author(authors: str | None) -> str:
     """The family name of the first of the authors as cited (`Mufson L, Weissman MM`), or the name of a group; empty without."""
-    return _INITIALS.sub("", (authors or "").split(", ")[0])
+    words = (authors or "").split(", ")[0].split()
+    while len(words) > 1 and words[-1].rstrip(".") in _SUFFIXES:
+        words.pop()
+    if len(words) > 1 and words[-1].isupper() and len(words[-1]) <= _MOST_INITIALS:
+        words.pop()
+    return " ".join(words)
 
 
 def _side(works: Sequence[Row], rows: int, linked: Linked) -> Side:
