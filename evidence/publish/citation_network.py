@@ -22,7 +22,7 @@ Mark = Literal["retracted", "doubted", "included", "other"]
 ROW, HEAD, FOOT = 26, 30, 30
 """Heights in pixels: a work (a finger hits it), the titles above, and what is left over below."""
 LEAST_ROWS = 2
-_LONGEST_NAME, _LONGEST_TITLE = 13, 30
+_LONGEST_NAME, _LONGEST_SHORT_NAME, _LONGEST_TITLE = 20, 10, 27
 _MOST_INITIALS = 4
 _SUFFIXES = frozenset({"Jr", "Sr", "II", "III", "IV"})
 
@@ -30,11 +30,12 @@ _SUFFIXES = frozenset({"Jr", "Sr", "II", "III", "IV"})
 @dataclass(frozen=True, slots=True)
 class Node:
     """A work as drawn: `mark` says its state by shape, `warning` is the kind of a grave notice in words or None. `name` is the
-    first author; a work without has the first words of its title as its `stand_in`, for where there is no room for titles."""
+    first author, if there is one, and `short_name` is for where there is no room for titles: the first author or the first words
+    of the title."""
 
     doi: str
     name: str
-    stand_in: str
+    short_name: str
     year: str
     title: str
     short_title: str
@@ -45,7 +46,7 @@ class Node:
     @property
     def label(self) -> str:
         """`Mufson 1999`."""
-        return " ".join(filter(None, (self.name or self.stand_in, self.year)))
+        return " ".join(filter(None, (self.name or self.short_name, self.year)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,7 @@ def _node(work: Row, y: int) -> Node:
     return Node(
         doi=work["doi"],
         name=_cut(name, _LONGEST_NAME),
-        stand_in="" if name else _cut(title, _LONGEST_NAME),
+        short_name=_cut(name or title, _LONGEST_SHORT_NAME),
         year=str(work["year"] or ""),
         title=title,
         short_title=_cut(title, _LONGEST_TITLE),
