@@ -26,7 +26,10 @@ _THERE: Mapping[Direction, str] = {
     "_cites": "select doi from cites where cited = {value}",
     "_cited_by": "select cited from cites where doi = {value}",
 }
-_COUNT = "select count(*) from works where doi in ({there})"
+_COUNT: Mapping[Direction, str] = {
+    "_cites": "select count(*) from cites where cited = :doi",  # whoever cites is a work: `cites.doi` refers to one
+    "_cited_by": "select count(*) from cites c join works w on w.doi = c.cited where c.doi = :doi",
+}
 _FIRST = """
     select doi, title, authors, container, year, verdict, notice from works where doi in ({there})
     order by notice is null or notice not in (select value from json_each(:grave)), verdict <> 'include', year desc, doi
@@ -78,5 +81,5 @@ def sql_condition(direction: Direction, parameter: str) -> str:
 def _linked(conn: sqlite3.Connection, direction: Direction, doi: Doi) -> Linked:
     there = _THERE[direction].format(value=":doi")
     values = {"doi": doi, "limit": LISTED, "grave": json.dumps(sorted(GRAVE))}
-    (count,) = conn.execute(_COUNT.format(there=there), {"doi": doi}).fetchone()
+    (count,) = conn.execute(_COUNT[direction], {"doi": doi}).fetchone()
     return Linked(count, list(dict_rows(conn, _FIRST.format(there=there), values)))
