@@ -110,6 +110,10 @@ async def test_citations_are_drawn_and_listed_capped_and_every_number_agrees_wit
     for link in section.select("h3 a"):
         counted = int(re.sub(r"\D", "", words(link)))
         counts[words(link)] = await rows_behind(hub, str(link["href"])) == counted
+    outside = section.select_one("p.fine a[href*='/cites?']")
+    assert outside is not None
+    assert words(outside) == "all 2 cited DOIs"
+    assert await rows_behind(hub, str(outside["href"])) == 2
     assert counts == {"It cites 1 work": True, "3,001 works cite it": True}
     more = section.select_one("ol + p a")
     assert more is not None
@@ -170,7 +174,7 @@ async def test_a_work_without_citations_says_so_and_draws_nothing(sample: Path) 
     assert "No citations between this work and others in this database are known." in words(section)
     assert page.select("svg.network") == []
     elsewhere = await soup(sample, f"/doi/{LEAF}")
-    assert "It also cites 1 work that is not in this database" in words(elsewhere)
+    assert "1 work that it cites is not in this database: the cited DOI ." in words(elsewhere)
 
 
 @pytest.mark.parametrize(
