@@ -66,9 +66,6 @@ def extra_template_vars(datasette: Any, request: Any) -> dict[str, Any]:
     async def work_page(row: Any) -> dict[str, Any]:
         return await page_data(datasette, row)
 
-    async def work_citations(doi: Doi) -> dict[str, Any]:
-        return await citations(datasette, doi)
-
     async def included_links(doi: Doi) -> list[dict[str, Any]]:
         """The included works that a work which was left out belongs to; for the desk."""
         db = datasette.get_database(NAME)
@@ -88,7 +85,6 @@ def extra_template_vars(datasette: Any, request: Any) -> dict[str, Any]:
     return {
         "work_address": lambda doi: work_address(datasette, doi),
         "work_page": work_page,
-        "work_citations": work_citations,
         "included_links": included_links,
         "cite_page": cite_page,
         "tags_of": tags_of,
@@ -102,8 +98,9 @@ def work_address(datasette: Any, doi: str) -> str:
 
 
 async def page_data(datasette: Any, row: Any) -> dict[str, Any]:
-    """Everything the page shows of the work in `row` (a row of `works`), but for its citations."""
+    """Everything the page shows of the work in `row` (a row of `works`)."""
     db = datasette.get_database(NAME)
+    cited = await citations(datasette, row["doi"])
     found = await db.execute_fn(lambda conn: read_work_page.read(conn, row["doi"]))
     text = work_page_text
     answers, statements, notices = found["answers"], found["statements"], found["notices"]
@@ -129,6 +126,8 @@ async def page_data(datasette: Any, row: Any) -> dict[str, Any]:
         "registrations": [each for each in identifiers if each["kind"] == "registration"],
         "same_study": found["same_study"],
         "records": found["records"],
+        "citations": cited,
+        "cited_by": sorted(cited["links"].cited_by.works, key=lambda work: work["verdict"] != "include"),
         "aliases": found["aliases"],
         "history": found["history"],
         "decisions": found["decisions"],
