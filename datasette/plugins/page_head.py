@@ -18,7 +18,7 @@ from datasette.utils.asgi import Response
 
 from evidence.database import tag_filter
 from evidence.errors import ConfigError
-from evidence.publish import bitset_counts, list_titles, share_picture, site_details, site_topic
+from evidence.publish import bitset_counts, list_titles, listed_works, share_picture, site_details, site_topic
 from evidence.publish.query_cache import CACHE
 
 NAME = "evidence"
@@ -140,8 +140,11 @@ async def list_title(datasette: Any, request: Any, sort: str | None, descending:
         tags = []
     pairs = [(key, text) for key in request.args for text in request.args.getlist(key)]
     columns = [(key, text) for key, text in pairs if not key.startswith("_") or "__" in key]
-    others = [f"tags: {text.replace(',', ' or ')}" for key, text in pairs if key == "_strength" and text]
-    others += [f"{key.strip('_')}: {text}" for key, text in pairs if key in ("_through", "_where")]
+    others = [
+        listed_works.filter_label(key, text)
+        for key, text in pairs
+        if text and key in listed_works.SPECIAL_FILTERS and key not in ("_tag", "_search", "_searchmode")
+    ]
     return list_titles.list_title(
         tags,
         columns,

@@ -119,7 +119,8 @@ def asked_sentence(asked: Mapping[str, tuple[int, str]], works: int) -> str:
 
 def notice_witnesses(notice: Row, statements: Sequence[Row], answers: Iterable[Row]) -> dict[str, str]:
     """Who states a notice (`stated_by`, with the dates where they differ), where it was found (`found_in`), and who was asked and
-    has no such notice (`silent`, a sentence; empty if there is no one, and for kinds that do not warn)."""
+    has no such notice (`silent`, a sentence; empty if there is no one, and for kinds that do not warn). `dates_differ` is a
+    sentence or empty."""
     agreeing = [row for row in statements if _states(row, notice)]
     dates = {row["issued"] for row in agreeing}
     labels: dict[str, set[str]] = {}
@@ -143,6 +144,7 @@ def notice_witnesses(notice: Row, statements: Sequence[Row], answers: Iterable[R
         "stated_by": in_words(stated),
         "found_in": _EVIDENCE.get(notice["evidence"], ""),
         "silent": f"{in_words(silent)} {'has' if len(silent) == 1 else 'have'} no such notice." if silent else "",
+        "dates_differ": "The dates differ." if len(set(filter(None, dates))) > 1 else "",
     }
 
 

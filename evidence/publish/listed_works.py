@@ -25,7 +25,19 @@ Pairs = Sequence[tuple[str, str]]
 COMPARISONS: Final = {"": "=", "exact": "=", "not": "≠", "gt": ">", "gte": "≥", "lt": "<", "lte": "≤"}
 """Signs for Datasette's comparisons; other comparisons are shown by name."""
 
-SPECIAL_FILTERS: Final = ("_search", "_searchmode", "_tag", "_strength", "_since", "_q", "_scope", "_through", "_where")
+SPECIAL_FILTERS: Final = (
+    "_search",
+    "_searchmode",
+    "_tag",
+    "_strength",
+    "_since",
+    "_q",
+    "_scope",
+    "_cites",
+    "_cited_by",
+    "_through",
+    "_where",
+)
 """Filters whose names begin with an underscore; other such names change how a list is shown, not what is in it."""
 
 _ONLY_SQL: Final = (("_col", "doi"), ("_size", "1"), ("_shape", "objects"), ("_nofacet", "1"), ("_nocount", "1"))
@@ -84,6 +96,8 @@ def filter_label(key: str, text: str) -> str:
         return f"added since {text}"
     if key == "_q":
         return f"search: {text}"
+    if key in ("_cites", "_cited_by"):
+        return f"{key.strip('_').replace('_', ' ')} {text}"
     if key == "_scope":
         return f"in {search_works.scope_named(text).label}"
     if key.startswith("_"):

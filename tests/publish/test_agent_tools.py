@@ -18,7 +18,6 @@ from datasette.app import Datasette
 from datasette.plugins import pm
 
 from evidence.errors import ConfigError
-from evidence.linkage.retraction_notices import RETRACTIONS
 from evidence.publish import agent_answers, bitset_counts, serve, vocabulary
 from evidence.rules import taxonomy, topic
 from tests import site_sample
@@ -93,10 +92,8 @@ class Asked:
         ) as rows:
             labels = {(facet, value): label for facet, value, label in rows}
         known = bitset_counts.read_sets(self.conn)
-        retracted = self.conn.execute(bitset_counts.RETRACTED, (json.dumps(RETRACTIONS),))
-        self.site = agent_answers.Site(
-            "/evidence/works", known, known.set_of(retracted.fetchall()), topic.load(), labels
-        )
+        retracted = bitset_counts.retracted_of(bitset_counts.read_notices(self.conn))
+        self.site = agent_answers.Site("/evidence/works", known, retracted, topic.load(), labels)
         self.vocabulary = vocabulary.read(self.conn)
         self.taxonomy = taxonomy.load(topic.load())
 

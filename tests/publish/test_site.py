@@ -35,7 +35,7 @@ from sqlite_utils import Database
 from evidence.data_model import CitationStatus
 from evidence.database import prisma_flow, read_queries, schema
 from evidence.errors import ConfigError, StoreError
-from evidence.publish import serve, site_metadata
+from evidence.publish import serve, site_metadata, work_page_text
 from evidence.rules import topic
 from tests import site_sample
 
@@ -493,7 +493,7 @@ async def test_a_work_is_shown_with_its_words_notices_and_sources(sample: Path) 
 async def test_a_work_says_how_sure_each_tag_is_and_lists_leave_out_what_is_implied(sample: Path) -> None:
     page = (await get(sample, "/evidence/works/10~2E1001~2Farchpsyc~2E56~2E6~2E573")).text
     assert "<bdi>Title only.</bdi>" in page
-    assert '<td class="strength">implied</td>' in page
+    assert '<span class="strength">implied</span>' in page
     assert "depressive-symptoms-named" not in page, "the rules and roles behind a tag are not for readers"
     listed = "/evidence/works?verdict=include&_tag=outcome:anxiety"
     assert "573" not in (await get(sample, f"{listed}&_size=max")).text
@@ -898,7 +898,7 @@ def test_marking_never_changes_the_text(text: str, places: list[tuple[int, int]]
     assert {i for i, on in enumerate(marked) if on} >= fitting
 
 
-HIGHLIGHTED = plugin("work_page").highlighted
+HIGHLIGHTED = work_page_text.highlighted
 
 
 async def test_a_citation_that_files_do_not_hold_is_not_called_wrong(tmp_path: Path) -> None:
