@@ -23,7 +23,7 @@ from evidence.data_model import SHOWN_STRENGTHS, Strength
 from evidence.linkage.retraction_notices import RETRACTIONS
 from evidence.publish.query_cache import CACHE, Cache
 
-COLUMNS = ("verdict", "year")
+COLUMNS = ("verdict", "year", "judged_on")
 """Columns of `works` with few values, by which every list is counted."""
 
 TAGS = "select w.rowid, t.facet, t.value, t.strength from works w cross join tags t on t.doi = w.doi"

@@ -107,12 +107,13 @@ def test_the_keyboard_reaches_search_and_a_cell_of_the_map(page: Any, address: s
     page.wait_for_url("**/search?q=adolescents")
     assert page.locator(".works-list li").count() == 1
     page.goto(address + "/map")
-    cell = page.locator(".map td a").nth(1)
-    cell.focus()
+    page.locator(".map td a").first.focus()
+    page.keyboard.press("ArrowRight")
     outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
     assert outline != "none"
     page.keyboard.press("Enter")
-    page.wait_for_url("**/evidence/works?*")
+    page.wait_for_url("**/map?row=*")
+    assert page.evaluate("document.activeElement.id") == "map-panel"
 
 
 def test_everything_reads_without_javascript(browser: Any, address: str) -> None:
