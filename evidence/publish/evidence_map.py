@@ -189,8 +189,8 @@ class DesignLine:
 @dataclass(frozen=True, slots=True)
 class Detail:
     """A cell in detail: its lines (a row or column that was not asked for is None), its numbers, its works as a set, its trials
-    and its reviews (a work may be both), its designs with most works first, how many works have no year, and for each line how many
-    works it has and of how many only the title could be read."""
+    and its reviews (a work may be both), its designs with most works first, how many works have no year, and for each line how
+    many works it has and of how many only the title could be read."""
 
     row: Line | None
     column: Line | None

@@ -58,6 +58,7 @@ def test_an_unknown_name_is_refused_with_the_list(name: str) -> None:
         ("{id: outcome, from: ipt}", "{id: outcome}", "needs either `file:`, its file in this folder, or `from:`"),
         ("{id: condition, from", "{id: outcome, from", "the facet 'outcome' is there twice"),
         ("{id: programme,", "{id: title,", "'title' is reserved for the program"),
+        ("{id: programme,", "{id: folded,", "'folded' is reserved for the program"),
         ("{id: programme,", "{id: Programme-name,", "cannot be a column's name"),
         ("  include: [About", "  included: [About", "there is no verdict 'included'; did you mean 'include'?"),
         ("file: programme.yaml", "file: programs.yaml", "programs.yaml: there is no such file"),
