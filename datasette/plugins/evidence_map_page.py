@@ -179,6 +179,7 @@ async def chart_of(datasette: Any, view: View) -> dict[str, Any]:
         "all_rows": topic.facet(row_facet).names,
         "rows": rows,
         "columns": columns,
+        "most_in_row": max((row.total.together for row in counted.rows), default=0),
         "row_groups": any(row.line.group for row in counted.rows),
         "folds": folds(datasette, topic, view),
         "facets": [(facet, topic.facet(facet).name) for facet in topic.facet_ids],

@@ -87,7 +87,7 @@ def test_values_of_groups_are_checked(folder: Path) -> None:
 def test_values_come_in_groups_and_facets_in_order() -> None:
     ipt = topic.load()
     assert [label for label, _ in ipt.in_groups("outcome", ["cost", "anxiety", "new"])] == [
-        "Symptoms", "Process, acceptability, cost", "",
+        "Symptoms", "Acceptability and cost", "",
     ]  # fmt: skip
     assert ipt.in_groups("design", ["rct"]) == [("", ["rct"])]
     assert list(ipt.in_order({"else": 1, "design": 2, "variant": 3})) == ["variant", "design", "else"]
