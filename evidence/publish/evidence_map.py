@@ -229,11 +229,12 @@ def read_view(args: Mapping[str, Sequence[str]], topic: Topic) -> View:
         values.pop("", None)
         if values:
             filters[facet] = tuple(values)
+    labels = {FOLD_ALL, *(group.label for facet in topic.facets for group in facet.groups)}
     since, until = (int(year[:6]) if (year := first.get(name, "")).isdecimal() else None for name in ("since", "until"))
     return View(
         rows, columns, filters, since, until,
         implied=first.get("implied") == "1",
-        folded=tuple(dict.fromkeys(label for label in args.get("folded", ()) if label)),
+        folded=tuple(dict.fromkeys(label for label in args.get("folded", ()) if label in labels)),
         hide_empty=first.get("hide_empty") == "1",
         row=first.get("row", ""),
         column=first.get("column", ""),

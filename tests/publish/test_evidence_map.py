@@ -93,6 +93,7 @@ def test_an_address_is_read_back_as_it_was_written(args: dict[str, list[str]]) -
         again.setdefault(name, []).append(value)
     assert evidence_map.read_view(again, IPT) == view
     assert bool(again) == bool(args)
+    assert evidence_map.read_view({**args, "folded": ["Weather"]}, IPT).folded == ()
 
 
 def test_two_axes_are_two_facets_and_the_one_asked_for_stays() -> None:
