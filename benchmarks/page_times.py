@@ -110,6 +110,12 @@ def ours(c: Corpus) -> dict[str, Address]:
         "front page": lambda: "/",
         "map": lambda: "/map",
         "map, filtered": lambda: f"/map?{urlencode({'condition': c.tag('condition').split(':')[1], 'since': year()})}",
+        "map, two facets": lambda: (
+            f"/map?{urlencode({**dict(zip(('rows', 'columns'), facets(), strict=True)), 'until': year()})}"
+        ),
+        "map, a cell": lambda: (
+            f"/map/panel?row={c.tag('variant').split(':')[1]}&column={c.tag('outcome').split(':')[1]}&since={year()}"
+        ),
         "works": lambda: f"{works}_facet_size={c.chance.randint(3, 12)}",
         "works, included": lambda: listed(("year__gte", str(year()))),
         "works, one tag": lambda: listed(("_tag", c.tag("condition"))),

@@ -1,64 +1,90 @@
-"""The evidence map: the two facets that the topic names, split by design, with filters; as a page, as SVG and as CSV.
+"""The evidence map: two facets against each other, split by design, with filters; as a page, as SVG and as CSV.
 
-A cell counts the included works that have both tags, stated or likely, and links to the list of these works with the same
-filters. Cells with retracted works are marked. With `implied=1`, works for which a tag is only implied are counted beside them
-and drawn hollow. Empty cells are kept, because they show what has not been studied.
+A cell counts the included works that have both tags, and opens a panel beside the map: its newest works, its works by design
+and year, and the list of them all. Everything a reader chooses is in the address, so that it can be shared and works without
+JavaScript; `static/map.js` fetches the same addresses without a reload. `evidence.publish.evidence_map` counts; this file
+writes addresses and sizes of marks.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import json
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
 from datasette import hookimpl
-from datasette.utils.asgi import Response
+from datasette.utils.asgi import BadRequest, Response
 
 from evidence.data_model import STRENGTHS
-from evidence.publish import bitset_counts, site_topic
+from evidence.publish import bitset_counts, evidence_map, site_topic
+from evidence.publish.evidence_map import DesignLine, Detail, Line, Map, Values, View
 from evidence.publish.query_cache import CACHE
 from evidence.rules.topic import Topic
 
 NAME = "evidence"
-OTHER_FILTERS = ("since", "until", "implied")
-"""Filters of the map that are no facets."""
 
 VALUES = """
     select facet, value, label, meaning from facets order by facet, position, value
 """
 
-CELL = 34
-"""Side of a cell in the SVG; the largest square is four fifths of it."""
+NEWEST = """
+    select doi, title, authors, container, year, notice from works where rowid in (select value from json_each(?))
+    order by year desc, doi limit ?
+"""
+SHOWN = 5
+"""Works in the panel."""
+
+MARK, CELL_WIDTH, CELL_HEIGHT, NUMBER = 28, 38, 48, 42
+"""In the SVG: the side of the largest mark, the size of a cell, and the baseline of its number below the mark."""
+
+PICTURE = {"bar": 18, "line": 26, "label": 168, "plot": 150, "number": 34, "foot": 18, "step": 12}
+"""Sizes of the picture of designs and years: the highest bar and a line of bars, labels, the width of all years and of the number
+behind them, the axis, and the widest step of a year."""
 
 
 @hookimpl
 def register_routes() -> list[tuple[str, Any]]:
-    return [(r"^/map$", map_page), (r"^/map\.csv$", as_csv), (r"^/map\.svg$", as_svg)]
+    return [(r"^/map$", map_page), (r"^/map/panel$", panel_alone), (r"^/map\.csv$", as_csv), (r"^/map\.svg$", as_svg)]
 
 
 @hookimpl
 def extra_template_vars(datasette: Any, template: str) -> dict[str, Any]:
-    async def evidence_map() -> dict[str, Any]:
-        return await map_data(datasette, {})
+    async def front_map() -> dict[str, Any]:
+        topic = await site_topic.of_database(datasette.get_database(NAME))
+        return await chart_of(datasette, View(*topic.map, filters={}, folded=(evidence_map.FOLD_ALL,)))
 
-    return {"evidence_map": evidence_map} if template == "index.html" else {}
+    return {"evidence_map": front_map} if template == "index.html" else {}
 
 
 async def map_page(datasette: Any, request: Any) -> Response:
-    chart = await map_data(datasette, await filters_of(datasette, request))
-    return Response.html(await datasette.render_template("evidence_map.html", {"map": chart}, request=request))
+    view = await view_of(datasette, request)
+    panel = await panel_of(datasette, view)
+    page = {"map": await chart_of(datasette, view if panel else view.counted()), "panel": panel}
+    return Response.html(await datasette.render_template("evidence_map.html", page, request=request))
+
+
+async def panel_alone(datasette: Any, request: Any) -> Response:
+    """The panel of the page with the same parameters, without the page."""
+    page = {"panel": await panel_of(datasette, await view_of(datasette, request))}
+    return Response.html(await datasette.render_template("_map_panel.html", page, request=request))
 
 
 async def as_csv(datasette: Any, request: Any) -> Response:
-    chart = await map_data(datasette, await filters_of(datasette, request))
+    """Every value of both facets, whatever is folded or hidden on the page."""
+    view = replace(await view_of(datasette, request), folded=(), hide_empty=False)
+    counted = await map_of(datasette, view)
     out = io.StringIO()
     writer = csv.writer(out)
-    columns = ["works", "trials", "reviews", "retracted", *(["implied"] if "implied" in chart["wanted"] else [])]
-    writer.writerow([*chart["axes"], *columns])
-    for row in chart["rows"]:
-        for cell in row["cells"]:
-            writer.writerow([row["value"], cell["value"], *(cell[column] for column in columns)])
+    columns = ["works", "trials", "reviews", "retracted", *(["implied"] if view.implied else [])]
+    writer.writerow([*view.axes, *columns, "empty_because"])
+    for row in counted.rows:
+        for line, cell in zip(counted.columns, row.cells, strict=True):
+            why = EMPTY_IN_CSV[cell.nothing]
+            writer.writerow([row.line.key, line.key, *(getattr(cell, column) for column in columns), why])
     return Response(
         out.getvalue(),
         content_type="text/csv; charset=utf-8",
@@ -66,169 +92,245 @@ async def as_csv(datasette: Any, request: Any) -> Response:
     )
 
 
+EMPTY_IN_CSV = {
+    "studied": "",
+    "none": "none found",
+    "partly": "none found, some read by title only",
+    "titles": "titles only",
+}
+
+
 async def as_svg(datasette: Any, request: Any) -> Response:
-    chart = await map_data(datasette, await filters_of(datasette, request))
-    text = await datasette.render_template("evidence_map.svg", {"map": chart, "cell": CELL}, request=request)
+    chart = await chart_of(datasette, await view_of(datasette, request))
+    text = await datasette.render_template("evidence_map.svg", {"map": chart, "svg": drawing(chart)}, request=request)
     return Response(text, content_type="image/svg+xml; charset=utf-8")
 
 
-def filter_facets(topic: Topic) -> tuple[str, ...]:
-    """The facets by which the map can be narrowed: those that are neither on it nor shown in its cells."""
-    return tuple(facet for facet in topic.facet_ids if facet not in (*topic.map, topic.design))
+async def view_of(datasette: Any, request: Any) -> View:
+    """What the address asks for; BadRequest for a facet that the topic has not."""
+    topic = await site_topic.of_database(datasette.get_database(NAME))
+    try:
+        return evidence_map.read_view({name: request.args.getlist(name) for name in request.args}, topic)
+    except KeyError as error:
+        raise BadRequest(f"There is no facet {error}; the facets are {', '.join(topic.facet_ids)}.") from None
 
 
-async def filters_of(datasette: Any, request: Any) -> dict[str, str]:
-    """The valid filters in the address: facet → value, `since` and `until` → year, `implied` → 1."""
-    facets = filter_facets(await site_topic.of_database(datasette.get_database(NAME)))
-    wanted = {name: request.args.get(name) or "" for name in (*facets, *OTHER_FILTERS)}
-    found = {name: value for name, value in wanted.items() if value and (name in facets or value.isdecimal())}
-    if found.get("implied") != "1":
-        found.pop("implied", None)
-    return found
+async def values_of(db: Any) -> Values:
+    """Facet → its values in order, with labels and meanings."""
+
+    async def read() -> Values:
+        found: dict[str, list[dict[str, str]]] = {}
+        for row in await db.execute(VALUES):
+            found.setdefault(row["facet"], []).append(dict(row))
+        return found
+
+    return await CACHE.get(db.path, "values of facets", read)
 
 
-async def map_data(datasette: Any, wanted: dict[str, str]) -> dict[str, Any]:
-    """The map with these filters, cached until the database changes."""
-    key = ("map", tuple(sorted(wanted.items())))
-    return await CACHE.get(datasette.get_database(NAME).path, key, lambda: compute(datasette, wanted))
-
-
-async def compute(datasette: Any, wanted: dict[str, str]) -> dict[str, Any]:
-    """Rows of cells with labels, totals and addresses, and the options for the form."""
+async def map_of(datasette: Any, view: View) -> Map:
+    """The map of a view, cached until the database changes."""
     db = datasette.get_database(NAME)
-    known = await bitset_counts.of_database(db)
-    topic = await site_topic.of_database(db)
-    row_facet, column_facet = topic.map
-    works = filtered_works(known, wanted)
+    topic, known, values = await site_topic.of_database(db), await bitset_counts.of_database(db), await values_of(db)
     retracted = await bitset_counts.retracted(db)
-    found = cells(topic, known, works, retracted)
-    totals = {facet: dict(known.by_tag(facet, works)) for facet in topic.map}
-    everything, all_found, all_totals = works, found, totals
-    if "implied" in wanted:
-        tagged = known.tagged(STRENGTHS)
-        everything = filtered_works(known, wanted, tagged)
-        all_found = cells(topic, known, everything, retracted, tagged)
-        all_totals = {facet: dict(known.by_tag(facet, everything, STRENGTHS)) for facet in totals}
-    values: dict[str, list[dict[str, Any]]] = {}
-    for row in await db.execute(VALUES):
-        values.setdefault(row["facet"], []).append(dict(row))
-    by_value = {value["value"]: value for value in values.get(column_facet, [])}
-    groups = topic.in_groups(column_facet, by_value)
-    values[column_facet] = [by_value[value] for _, inside in groups for value in inside]
-    most = max((n for n, *_ in all_found.values()), default=0)
 
-    def counts(facet: str, value: str) -> dict[str, int]:
-        n = totals[facet].get(value, 0)
-        return {"works": n, "implied": all_totals[facet].get(value, 0) - n}
+    async def make() -> Map:
+        return evidence_map.count(topic, known, retracted, values, view.counted())
 
-    base = address(datasette, wanted)
+    return await CACHE.get(db.path, ("map", *view.counted().pairs(topic)), make)
+
+
+async def chart_of(datasette: Any, view: View) -> dict[str, Any]:
+    """The map with what a template needs: labels, addresses, sizes of marks, and the options for the form."""
+    db = datasette.get_database(NAME)
+    topic, known, values = await site_topic.of_database(db), await bitset_counts.of_database(db), await values_of(db)
+    counted = await map_of(datasette, view)
+    row_facet, column_facet = view.axes
+    base = page_address(datasette, topic, view.counted())
+    more = f"{base}&" if "?" in base else f"{base}?"
+    most = counted.most or 1
     rows = [
         {
-            **row,
-            **counts(row_facet, row["value"]),
-            "address": f"{base}&{urlencode({'_tag': row_facet + ':' + row['value']})}",
+            "line": row.line,
+            "total": row.total,
+            "address": list_address(datasette, view, [(row_facet, row.line)]),
             "cells": [
-                cell(topic, found, all_found, row["value"], column, most, base)
-                for column in values.get(column_facet, [])
+                {
+                    "cell": cell,
+                    "line": column,
+                    "address": more + urlencode({"row": row.line.key, "column": column.key}),
+                    "side": round((cell.works / most) ** 0.5, 3),
+                    "outline": round((cell.together / most) ** 0.5, 3) if cell.implied else 0,
+                    "open": (row.line.key, column.key) == (view.row, view.column),
+                }
+                for column, cell in zip(counted.columns, row.cells, strict=True)
             ],
         }
-        for row in values.get(row_facet, [])
+        for row in counted.rows
     ]
     columns = [
-        {
-            **column,
-            **counts(column_facet, column["value"]),
-            "address": f"{base}&{urlencode({'_tag': column_facet + ':' + column['value']})}",
-        }
-        for column in values.get(column_facet, [])
+        {"line": column, "total": total, "address": list_address(datasette, view, [(column_facet, column)])}
+        for column, total in zip(counted.columns, counted.column_totals, strict=True)
     ]
-    choices = {
-        facet: [v for v in values.get(facet, []) if (facet, v["value"]) in known.tags] for facet in filter_facets(topic)
-    }
     return {
-        "axes": topic.map,
-        "names": tuple(topic.facet(facet).name for facet in topic.map),
+        "view": view,
+        "counted": counted,
+        "axes": view.axes,
+        "names": tuple(topic.facet(facet).name for facet in view.axes),
         "all_rows": topic.facet(row_facet).names,
         "rows": rows,
         "columns": columns,
-        "groups": [(label, len(inside)) for label, inside in groups] if len(groups) > 1 else [],
-        "most": most,
-        "works": works.bit_count(),
-        "implied": everything.bit_count() - works.bit_count(),
-        "retracted": any(marked for *_, marked in all_found.values()),
-        "wanted": wanted,
-        "query": urlencode(wanted),
-        "choices": choices,
-        "works_address": base,
+        "most_in_row": max((row.total.together for row in counted.rows), default=0),
+        "row_groups": any(row.line.group for row in counted.rows),
+        "folds": folds(datasette, topic, view),
+        "facets": [(facet, topic.facet(facet).name) for facet in topic.facet_ids],
+        "choices": {
+            facet: [value for value in values.get(facet, ()) if (facet, value["value"]) in known.tags]
+            for facet in evidence_map.filter_facets(topic, view.axes)
+        },
+        "design": topic.design,
+        "filters_in_words": in_words(topic, values, view),
+        "query": urlencode(view.counted().pairs(topic)),
+        "shown_at": page_address(datasette, topic, view),
+        "works_address": list_address(datasette, view, []),
+        "unread_address": list_address(datasette, view, [], [("judged_on__not", evidence_map.READ)]),
     }
 
 
-def filtered_works(known: bitset_counts.WorkSets, wanted: dict[str, str], tagged: Any = None) -> int:
-    """The set of included works with these filters. `tagged` has the works of each tag (None: stated or likely)."""
-    works = known.columns["verdict"].get("include", 0)
-    for facet, value in wanted.items():
-        if facet not in OTHER_FILTERS:
-            works &= bitset_counts.either(known.tags if tagged is None else tagged, facet, value)
-    if "since" in wanted or "until" in wanted:
-        since, until = (int(wanted[year][:6]) if year in wanted else None for year in ("since", "until"))
-        years = 0
-        for year, in_year in known.columns["year"].items():
-            if (since is None or year >= since) and (until is None or year <= until):
-                years |= in_year
-        works &= years
-    return works
+def in_words(topic: Topic, values: Values, view: View) -> str:
+    """The filters of a view as one line; empty without filters."""
+    labels = {(facet, value["value"]): value["label"] for facet in view.filters for value in values.get(facet, ())}
+    parts = [
+        f"{topic.facet(facet).name}: {' or '.join(labels.get((facet, value), value) for value in chosen)}"
+        for facet, chosen in view.filters.items()
+    ]
+    parts += [f"from {view.since}"] if view.since is not None else []
+    parts += [f"to {view.until}"] if view.until is not None else []
+    return "; ".join([*parts, *(["with implied tags"] if view.implied else [])])
 
 
-def cells(
-    topic: Topic, known: bitset_counts.WorkSets, works: int, retracted: int, tagged: Any = None
-) -> dict[tuple[str, str], tuple[int, int, int, int]]:
-    """(row, column) → the number of works that have both tags, and of these the trials, the reviews and those in `retracted`.
-    `tagged` has the works of each tag (None: stated or likely)."""
-    trials = known.either(topic.design, *topic.trials)
-    reviews = known.either(topic.design, *topic.reviews) & ~trials
-    rows, columns = (
-        [(value, tagging & works) for (facet, value), tagging in (tagged or known.tags).items() if facet == wanted]
-        for wanted in topic.map
-    )
-    found: dict[tuple[str, str], Any] = {}
-    for row, in_row in rows:
-        for column, in_column in columns:
-            if both := in_row & in_column:
-                parts = (both, both & trials, both & reviews, both & retracted)
-                found[row, column] = tuple(part.bit_count() for part in parts)
-    return found
+def folds(datasette: Any, topic: Topic, view: View) -> dict[str, Any]:
+    """For each group: whether it is folded and the address that changes that; `all`, `none`: the addresses that fold all or
+    none."""
+    labels = [group.label for facet in view.axes for group in topic.facet(facet).groups]
+    if not labels:
+        return {}
 
+    def with_folded(folded: Iterable[str]) -> str:
+        return page_address(datasette, topic, replace(view.counted(), folded=tuple(folded)))
 
-def cell(
-    topic: Topic, found: Any, all_found: Any, row: str, column: dict[str, Any], most: int, base: str
-) -> dict[str, Any]:
-    """One cell: counts, the sides of its filled square and of the outline around it (0 to 1; area proportional to the count,
-    without and with what is implied), and the address of its works."""
-    works, trials, reviews, _ = found.get((row, column["value"]), (0, 0, 0, 0))
-    together, _, _, retracted = all_found.get((row, column["value"]), (0, 0, 0, 0))
-    pairs = zip(topic.map, (row, column["value"]), strict=True)
-    tags = urlencode([("_tag", f"{facet}:{value}") for facet, value in pairs])
+    def toggled(label: str) -> list[str]:
+        return [other for other in labels if view.is_folded(other) != (other == label)]
+
     return {
-        "value": column["value"],
-        "label": column["label"],
-        "works": works,
-        "trials": trials,
-        "reviews": reviews,
-        "others": works - trials - reviews,
-        "implied": together - works,
-        "retracted": retracted,
-        "together": together,
-        "side": round((works / most) ** 0.5, 3) if works else 0,
-        "outline": round((together / most) ** 0.5, 3) if together > works else 0,
-        "address": f"{base}&{tags}",
+        "groups": {label: (view.is_folded(label), with_folded(toggled(label))) for label in labels},
+        "all": with_folded([evidence_map.FOLD_ALL]) if not all(map(view.is_folded, labels)) else "",
+        "none": with_folded([]) if any(map(view.is_folded, labels)) else "",
     }
 
 
-def address(datasette: Any, wanted: dict[str, str]) -> str:
-    """The list of included works with the map's filters."""
+async def panel_of(datasette: Any, view: View) -> dict[str, Any] | None:
+    """What the panel shows of the cell that a view names; None without one."""
+    db = datasette.get_database(NAME)
+    topic, known, values = await site_topic.of_database(db), await bitset_counts.of_database(db), await values_of(db)
+    found = evidence_map.detail(topic, known, await bitset_counts.retracted(db), values, view)
+    if found is None:
+        return None
+    named = [(facet, line) for facet, line in zip(view.axes, (found.row, found.column), strict=True) if line]
+    newest = json.dumps(evidence_map.newest(known, found.works, SHOWN))
+    return {
+        "detail": found,
+        "title": " × ".join(line.label for _, line in named),
+        "address": list_address(datasette, view, named, [("_sort_desc", "year")]),
+        "trials_address": list_address(datasette, view, named, [("_tag", topic.trial_filter)]),
+        "reviews_address": list_address(datasette, view, named, [("_tag", topic.review_filter)]),
+        "near": [
+            (line, n, list_address(datasette, view, [each]), unread,
+             list_address(datasette, view, [each], [("judged_on__not", evidence_map.READ)]))
+            for each, (line, n, unread) in zip(named, found.near, strict=True)
+        ],
+        "newest": [dict(row) for row in await db.execute(NEWEST, [newest, SHOWN])],
+        "share": page_address(datasette, topic, view),
+        "close": page_address(datasette, topic, view.counted()),
+        "picture": picture(datasette, topic, view, found, values, named),
+    }  # fmt: skip
+
+
+def picture(
+    datasette: Any, topic: Topic, view: View, found: Detail, values: Values, named: list[tuple[str, Line]]
+) -> dict[str, Any] | None:
+    """A line of bars for each design: how many works in each year. None without works."""
+    if not found.works:
+        return None
+    labels = {value["value"]: value["label"] for value in values.get(topic.design, ())}
+    years = [year for line in found.designs for year, _ in line.years]
+    first, last = (min(years), max(years)) if years else (0, -1)
+    most = max((n for line in found.designs for _, n in line.years), default=1)
+    step = min(PICTURE["plot"] / (last - first + 1), PICTURE["step"]) if years else 0
+
+    def address(line: DesignLine, year: tuple[str, str]) -> str:
+        """The list of these works; empty where no filter finds them."""
+        tag = [("_tag", f"{topic.design}:{line.value}")] if line.value else []
+        return "" if topic.design and not tag else list_address(datasette, view, named, [*tag, year])
+
+    def label(line: DesignLine) -> str:
+        return labels.get(line.value, line.value) or ("Study design unknown" if topic.design else "All works")
+
+    return {
+        **PICTURE,
+        "lines": [
+            {
+                "label": label(line), "kind": line.kind, "works": line.works,
+                "bars": [
+                    {"year": year, "works": n, "x": round(PICTURE["label"] + (year - first) * step, 2),
+                     "height": round(PICTURE["bar"] * n / most, 2), "address": address(line, ("year", str(year)))}
+                    for year, n in line.years
+                ],
+                "undated": line.undated, "undated_address": address(line, ("year__isnull", "1")),
+            }
+            for line in found.designs
+        ],
+        "first": first, "last": last, "thick": round(max(step - 1, step * 0.8), 2),
+        "end": round(PICTURE["label"] + step * (last - first + 1), 2),
+        "width": PICTURE["label"] + PICTURE["plot"] + PICTURE["number"],
+        "height": PICTURE["line"] * len(found.designs) + PICTURE["foot"],
+    }  # fmt: skip
+
+
+def list_address(
+    datasette: Any, view: View, lines: Iterable[tuple[str, Line]], more: Iterable[tuple[str, str]] = ()
+) -> str:
+    """The list of the included works with the map's filters and, of each of these facets, a value of the line."""
     pairs = [("verdict", "include")]
-    pairs += [("_tag", f"{facet}:{value}") for facet, value in wanted.items() if facet not in OTHER_FILTERS]
-    pairs += [("year__gte", wanted["since"])] if "since" in wanted else []
-    pairs += [("year__lte", wanted["until"])] if "until" in wanted else []
-    pairs += [("_strength", ",".join(STRENGTHS))] if "implied" in wanted else []
-    return f"{datasette.urls.table(NAME, 'works')}?{urlencode(pairs)}"
+    pairs += [("_tag", f"{facet}:{','.join(values)}") for facet, values in view.filters.items()]
+    pairs += [("year__gte", str(view.since))] if view.since is not None else []
+    pairs += [("year__lte", str(view.until))] if view.until is not None else []
+    pairs += [("_strength", ",".join(STRENGTHS))] if view.implied else []
+    pairs += [("_tag", f"{facet}:{','.join(line.values)}") for facet, line in lines]
+    return f"{datasette.urls.table(NAME, 'works')}?{urlencode([*pairs, *more])}"
+
+
+def page_address(datasette: Any, topic: Topic, view: View) -> str:
+    """The page of the map with this view."""
+    pairs = view.pairs(topic)
+    address: str = datasette.urls.path("/map")
+    return f"{address}?{urlencode(pairs)}" if pairs else address
+
+
+def drawing(chart: dict[str, Any]) -> dict[str, Any]:
+    """Sizes of the SVG, with room for every label."""
+    row_labels = [row["line"].label for row in chart["rows"]]
+    column_labels = [column["line"].label for column in chart["columns"]]
+    longest = max(map(evidence_map.width_of, column_labels), default=0)
+    left = round(max(map(evidence_map.width_of, row_labels), default=0)) + 24
+    top = 60 + round(0.87 * longest) + 12
+    over = max(
+        (0.5 * evidence_map.width_of(label) - CELL_WIDTH * (len(column_labels) - place - 0.5)
+         for place, label in enumerate(column_labels)),
+        default=0,
+    )  # fmt: skip
+    grid = CELL_WIDTH * len(column_labels)
+    return {
+        "mark": MARK, "cell_width": CELL_WIDTH, "cell_height": CELL_HEIGHT, "number": NUMBER, "left": left, "top": top,
+        "width": max(left + grid + round(max(over, 0)) + 20, 760), "below": top + CELL_HEIGHT * len(row_labels),
+        "height": top + CELL_HEIGHT * len(row_labels) + 120,
+    }  # fmt: skip

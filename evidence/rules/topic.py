@@ -44,7 +44,9 @@ _OF_TABLES = (
     "doi", "title", "abstract", "authors", "container", "year", "kind", "notice", "gone", "why", "judged_on", "decided", "url",
     "verdict", "tags", "likely_tags", "implied_tags", "reasons", "works", "trials", "reviews",
 )  # fmt: skip
-_OF_PAGES = ("since", "until", "implied", "as_of", "page", "screen")
+_OF_PAGES = (
+    "since", "until", "implied", "as_of", "page", "screen", "rows", "columns", "row", "column", "folded", "hide_empty",
+)  # fmt: skip
 RESERVED = frozenset((*_OF_TABLES, *_OF_PAGES))
 """Names that a facet may not have: in tables, exports or addresses they stand for something else."""
 

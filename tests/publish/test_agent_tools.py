@@ -92,7 +92,7 @@ class Asked:
         ) as rows:
             labels = {(facet, value): label for facet, value, label in rows}
         known = bitset_counts.read_sets(self.conn)
-        retracted = bitset_counts.retracted_of(bitset_counts.read_notices(self.conn))
+        retracted = bitset_counts.retracted_of(bitset_counts.read_notices(self.conn, known))
         self.site = agent_answers.Site("/evidence/works", known, retracted, topic.load(), labels)
         self.vocabulary = vocabulary.read(self.conn)
         self.taxonomy = taxonomy.load(topic.load())

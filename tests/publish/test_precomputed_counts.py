@@ -34,6 +34,7 @@ PAGES = (
     "/evidence/reasons.json?_size=3", "/evidence/tags.json?_facet_size=2",
     "/evidence/reasons.json?_size=3&_facet=field", "/evidence/reasons.json?facet=variant", "/evidence/sightings.json?_size=5",
     "/evidence/tags.json?_facet=decided&facet=variant", "/evidence/works.json?verdict=include&_tag=variant:a", "/map.csv",
+    "/map.csv?rows=population&columns=outcome&implied=1",
 )  # fmt: skip
 
 
@@ -85,7 +86,7 @@ async def site(db: Path, folder: Path, *, immutable: bool) -> Datasette:
 
 def seen(answer: Any, address: str) -> Any:
     assert answer.status_code == 200, (address, answer.text)
-    if address.endswith(".csv"):
+    if "/map.csv" in address:
         return answer.text
     page = answer.json()
     facets = {

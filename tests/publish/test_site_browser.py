@@ -165,12 +165,13 @@ def test_the_keyboard_reaches_search_and_a_cell_of_the_map(page: Any, address: s
     page.wait_for_url("**/search?q=adolescents")
     assert page.locator(".works-list li").count() == 1
     page.goto(address + "/map")
-    cell = page.locator(".map td a").nth(1)
-    cell.focus()
+    page.locator(".map td a").first.focus()
+    page.keyboard.press("ArrowRight")
     outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
     assert outline != "none"
     page.keyboard.press("Enter")
-    page.wait_for_url("**/evidence/works?*")
+    page.wait_for_url("**/map?row=*")
+    assert page.evaluate("document.activeElement.id") == "map-panel"
 
 
 def test_everything_reads_without_javascript(browser: Any, address: str) -> None:
@@ -341,3 +342,108 @@ def test_the_desk_has_no_barrier_and_fits_a_phone(
             )
             assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in found["violations"]] == [], path
     context.close()
+
+
+# ---------------------------------------------------------------------- the evidence map
+
+
+def test_a_cell_opens_and_filters_apply_without_a_reload(page: Any, address: str) -> None:
+    page.goto(address + "/map")
+    page.evaluate("window.notReloaded = true")
+    page.locator('.map td a:has(svg)[tabindex="0"], .map td a:has(svg)').first.click()
+    page.wait_for_selector("#panel-heading")
+    assert page.evaluate("document.activeElement.id") == "map-panel"
+    assert page.locator('.map td a[aria-current="true"]').count() == 1
+    opened = page.url
+    page.select_option("#f-condition", "depression")
+    page.wait_for_url("**condition=depression**")
+    page.wait_for_selector("#panel-heading")
+    assert page.evaluate("document.activeElement.id") in ("map-panel", "f-condition")
+    assert "work" in page.locator("#map-status").text_content()
+    page.click("#fold-1")
+    page.wait_for_url("**folded=Symptoms**")
+    assert page.evaluate("document.activeElement.id") == "fold-1"
+    page.go_back()
+    page.go_back()
+    page.wait_for_url(opened)
+    page.wait_for_selector("#panel-heading")
+    page.keyboard.press("Escape")
+    page.wait_for_url(address + "/map")
+    assert page.locator("#panel-heading").count() == 0
+    assert page.evaluate("window.notReloaded")
+    page.goto(opened)
+    assert page.locator("#panel-heading").is_visible(), "the link can be shared"
+
+
+def test_all_cells_are_one_tab_stop_and_arrows_move_among_them(page: Any, address: str) -> None:
+    for path in ("/map", "/"):
+        page.goto(address + path)
+        assert page.locator(".map td a").count() > page.locator('.map td a[tabindex="0"]').count() == 1
+        page.locator('.map td a[tabindex="0"]').focus()
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("ArrowRight")
+        assert page.evaluate("document.activeElement.closest('.map td') !== null")
+        assert page.locator('.map td a[tabindex="0"]').count() == 1
+
+
+def test_a_cell_and_a_group_open_and_close_without_javascript(browser: Any, address: str) -> None:
+    context = browser.new_context(java_script_enabled=False, viewport={"width": 1280, "height": 900})
+    plain = context.new_page()
+    plain.goto(address + "/map")
+    plain.locator(".map td a:has(svg)").first.click()
+    assert plain.locator("#panel-heading").is_visible() and "row=" in plain.url
+    plain.click("#panel-close")
+    assert plain.url == address + "/map"
+    plain.click("#fold-all")
+    assert "folded=" in plain.url and plain.locator('.fold[aria-expanded="false"]').count() > 2
+    plain.select_option("#f-rows", "population")
+    plain.click("#f-go")
+    assert "rows=population" in plain.url and "folded=" in plain.url
+    context.close()
+
+
+def test_head_and_first_column_stay_in_sight_and_no_number_is_covered(page: Any, address: str) -> None:
+    page.set_viewport_size({"width": 900, "height": 700})
+    page.goto(address + "/map?implied=1")
+    before = page.locator(".map tbody th").nth(3).bounding_box()
+    head = page.locator(".map thead tr:last-child th").nth(3).bounding_box()
+    page.evaluate("document.getElementById('map-scroll').scrollTo(300, 200)")
+    assert abs(page.locator(".map tbody th").nth(3).bounding_box()["x"] - before["x"]) < 1
+    assert abs(page.locator(".map thead tr:last-child th").nth(3).bounding_box()["y"] - head["y"]) < 1
+    for path in ("/map?implied=1", "/"):
+        page.goto(address + path)
+        gaps = page.evaluate("""() => [...document.querySelectorAll('.map td a')].filter(a => a.querySelector('svg')).map(a => {
+            const n = a.querySelector('.n').getBoundingClientRect();
+            const marks = [...a.querySelectorAll('svg rect')].map(one => one.getBoundingClientRect());
+            return Math.min(...marks.map(one => Math.max(n.top - one.bottom, one.left - n.right)));
+        })""")
+        assert gaps and min(gaps) >= 2, path
+
+
+def test_a_phone_gets_a_list_with_bars_and_a_printer_the_table(browser: Any, address: str) -> None:
+    context = browser.new_context(viewport=PHONE)
+    phone = context.new_page()
+    for path in ("/map", "/"):
+        phone.goto(address + path)
+        assert not phone.locator(".map-scroll").is_visible()
+        phone.locator(".map-list details:not([open]) summary").first.click()
+        link = phone.locator(".map-list details[open] li a").first
+        assert link.is_visible() and link.locator("svg").bounding_box()["width"] > 200
+        link.click()
+        phone.wait_for_selector("#panel-heading")
+        assert phone.locator("#panel-heading").is_visible()
+        assert phone.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    phone.emulate_media(media="print")
+    phone.goto(address + "/map")
+    assert phone.locator(".map").is_visible() and not phone.locator(".map-list").is_visible()
+    context.close()
+
+
+def test_every_text_of_the_picture_is_inside_it(page: Any, address: str) -> None:
+    for path in ("/map.svg", "/map.svg?rows=population&columns=condition&implied=1"):
+        page.goto(address + path)
+        outside = page.evaluate("""() => { const all = document.documentElement.getBoundingClientRect();
+            return [...document.querySelectorAll('text')].filter(one => { const box = one.getBoundingClientRect();
+                return box.left < all.left || box.right > all.right || box.top < all.top || box.bottom > all.bottom;
+            }).map(one => one.textContent); }""")
+        assert outside == [], path

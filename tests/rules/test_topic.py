@@ -58,6 +58,7 @@ def test_an_unknown_name_is_refused_with_the_list(name: str) -> None:
         ("{id: outcome, from: ipt}", "{id: outcome}", "needs either `file:`, its file in this folder, or `from:`"),
         ("{id: condition, from", "{id: outcome, from", "the facet 'outcome' is there twice"),
         ("{id: programme,", "{id: title,", "'title' is reserved for the program"),
+        ("{id: programme,", "{id: folded,", "'folded' is reserved for the program"),
         ("{id: programme,", "{id: Programme-name,", "cannot be a column's name"),
         ("  include: [About", "  included: [About", "there is no verdict 'included'; did you mean 'include'?"),
         ("file: programme.yaml", "file: programs.yaml", "programs.yaml: there is no such file"),
@@ -85,7 +86,9 @@ def test_values_of_groups_are_checked(folder: Path) -> None:
 
 def test_values_come_in_groups_and_facets_in_order() -> None:
     ipt = topic.load()
-    assert [label for label, _ in ipt.in_groups("outcome", ["cost", "anxiety", "new"])] == ["Symptoms", "Treatment", ""]
+    assert [label for label, _ in ipt.in_groups("outcome", ["cost", "anxiety", "new"])] == [
+        "Symptoms", "Acceptability and cost", "",
+    ]  # fmt: skip
     assert ipt.in_groups("design", ["rct"]) == [("", ["rct"])]
     assert list(ipt.in_order({"else": 1, "design": 2, "variant": 3})) == ["variant", "design", "else"]
 
