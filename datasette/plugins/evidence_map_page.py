@@ -18,11 +18,12 @@ from urllib.parse import urlencode
 
 from datasette import hookimpl
 from datasette.utils.asgi import BadRequest, Response
+from markupsafe import Markup, escape
 
 from evidence.data_model import STRENGTHS
 from evidence.publish import bitset_counts, evidence_map, site_topic
 from evidence.publish.evidence_map import DesignLine, Detail, Line, Map, Values, View
-from evidence.publish.query_cache import CACHE
+from evidence.publish.query_cache import CACHE, Cache
 from evidence.rules.topic import Topic
 
 NAME = "evidence"
@@ -35,6 +36,9 @@ NEWEST = """
     select doi, title, authors, container, year, notice from works where rowid in (select value from json_each(?))
     order by year desc, doi limit ?
 """
+BODIES = Cache(16)
+"""Maps as HTML, half a megabyte each: writing one takes ten times as long as counting it."""
+
 SHOWN = 5
 """Works in the panel."""
 
@@ -53,9 +57,10 @@ def register_routes() -> list[tuple[str, Any]]:
 
 @hookimpl
 def extra_template_vars(datasette: Any, template: str) -> dict[str, Any]:
-    async def front_map() -> dict[str, Any]:
+    async def front_map() -> Markup:
         topic = await site_topic.of_database(datasette.get_database(NAME))
-        return await chart_of(datasette, View(*topic.map, filters={}, folded=(evidence_map.FOLD_ALL,)))
+        view = View(*topic.map, filters={}, folded=(evidence_map.FOLD_ALL,))
+        return await body_of(datasette, view, front=True)
 
     return {"evidence_map": front_map} if template == "index.html" else {}
 
@@ -63,8 +68,26 @@ def extra_template_vars(datasette: Any, template: str) -> dict[str, Any]:
 async def map_page(datasette: Any, request: Any) -> Response:
     view = await view_of(datasette, request)
     panel = await panel_of(datasette, view)
-    page = {"map": await chart_of(datasette, view if panel else view.counted()), "panel": panel}
+    view = view if panel else view.counted()
+    page = {"map": await about_map(datasette, view), "panel": panel, "body": await body_of(datasette, view)}
     return Response.html(await datasette.render_template("evidence_map.html", page, request=request))
+
+
+async def body_of(datasette: Any, view: View, *, front: bool = False) -> Markup:
+    """The map of a view as HTML, with the open cell marked."""
+    db = datasette.get_database(NAME)
+    topic = await site_topic.of_database(db)
+
+    async def make() -> str:
+        page = {"map": await chart_of(datasette, view.counted()), "front": front}
+        text: str = await datasette.render_template("_map_body.html", page)
+        return text
+
+    text = await BODIES.get(db.path, (front, *view.counted().pairs(topic)), make)
+    if view.row and view.column:
+        cell = f'href="{escape(cell_address(datasette, topic, view, view.row, view.column))}"'
+        text = text.replace(cell, f'{cell} aria-current="true"')
+    return Markup(text)  # noqa: S704 - a rendered template
 
 
 async def panel_alone(datasette: Any, request: Any) -> Response:
@@ -139,48 +162,14 @@ async def map_of(datasette: Any, view: View) -> Map:
     return await CACHE.get(db.path, ("map", *view.counted().pairs(topic)), make)
 
 
-async def chart_of(datasette: Any, view: View) -> dict[str, Any]:
-    """The map with what a template needs: labels, addresses, sizes of marks, and the options for the form."""
+async def about_map(datasette: Any, view: View) -> dict[str, Any]:
+    """What the page says about the map and above it: numbers, addresses, and the options for the form."""
     db = datasette.get_database(NAME)
     topic, known, values = await site_topic.of_database(db), await bitset_counts.of_database(db), await values_of(db)
-    counted = await map_of(datasette, view)
-    row_facet, column_facet = view.axes
-    base = page_address(datasette, topic, view.counted())
-    more = f"{base}&" if "?" in base else f"{base}?"
-    most = counted.most or 1
-    rows = [
-        {
-            "line": row.line,
-            "total": row.total,
-            "address": list_address(datasette, view, [(row_facet, row.line)]),
-            "cells": [
-                {
-                    "cell": cell,
-                    "line": column,
-                    "address": more + urlencode({"row": row.line.key, "column": column.key}),
-                    "side": round((cell.works / most) ** 0.5, 3),
-                    "outline": round((cell.together / most) ** 0.5, 3) if cell.implied else 0,
-                    "open": (row.line.key, column.key) == (view.row, view.column),
-                }
-                for column, cell in zip(counted.columns, row.cells, strict=True)
-            ],
-        }
-        for row in counted.rows
-    ]
-    columns = [
-        {"line": column, "total": total, "address": list_address(datasette, view, [(column_facet, column)])}
-        for column, total in zip(counted.columns, counted.column_totals, strict=True)
-    ]
     return {
         "view": view,
-        "counted": counted,
-        "axes": view.axes,
+        "counted": await map_of(datasette, view),
         "names": tuple(topic.facet(facet).name for facet in view.axes),
-        "all_rows": topic.facet(row_facet).names,
-        "rows": rows,
-        "columns": columns,
-        "most_in_row": max((row.total.together for row in counted.rows), default=0),
-        "row_groups": any(row.line.group for row in counted.rows),
         "folds": folds(datasette, topic, view),
         "facets": [(facet, topic.facet(facet).name) for facet in topic.facet_ids],
         "choices": {
@@ -193,6 +182,45 @@ async def chart_of(datasette: Any, view: View) -> dict[str, Any]:
         "shown_at": page_address(datasette, topic, view),
         "works_address": list_address(datasette, view, []),
         "unread_address": list_address(datasette, view, [], [("judged_on__not", evidence_map.READ)]),
+    }
+
+
+async def chart_of(datasette: Any, view: View) -> dict[str, Any]:
+    """The same with rows and columns: labels, addresses and sizes of marks."""
+    about = await about_map(datasette, view)
+    topic = await site_topic.of_database(datasette.get_database(NAME))
+    counted: Map = about["counted"]
+    row_facet, column_facet = view.axes
+    most = counted.most or 1
+    rows = [
+        {
+            "line": row.line,
+            "total": row.total,
+            "address": list_address(datasette, view, [(row_facet, row.line)]),
+            "cells": [
+                {
+                    "cell": cell,
+                    "line": column,
+                    "address": cell_address(datasette, topic, view, row.line.key, column.key),
+                    "side": round((cell.works / most) ** 0.5, 3),
+                    "outline": round((cell.together / most) ** 0.5, 3) if cell.implied else 0,
+                }
+                for column, cell in zip(counted.columns, row.cells, strict=True)
+            ],
+        }
+        for row in counted.rows
+    ]
+    columns = [
+        {"line": column, "total": total, "address": list_address(datasette, view, [(column_facet, column)])}
+        for column, total in zip(counted.columns, counted.column_totals, strict=True)
+    ]
+    return {
+        **about,
+        "all_rows": topic.facet(row_facet).names,
+        "rows": rows,
+        "columns": columns,
+        "most_in_row": max((row.total.together for row in counted.rows), default=0),
+        "row_groups": any(row.line.group for row in counted.rows),
     }
 
 
@@ -307,6 +335,11 @@ def list_address(
     pairs += [("_strength", ",".join(STRENGTHS))] if view.implied else []
     pairs += [("_tag", f"{facet}:{','.join(line.values)}") for facet, line in lines]
     return f"{datasette.urls.table(NAME, 'works')}?{urlencode([*pairs, *more])}"
+
+
+def cell_address(datasette: Any, topic: Topic, view: View, row: str, column: str) -> str:
+    """The page of the map with this view and this cell open."""
+    return page_address(datasette, topic, replace(view, row=row, column=column))
 
 
 def page_address(datasette: Any, topic: Topic, view: View) -> str:

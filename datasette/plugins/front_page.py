@@ -53,7 +53,7 @@ PROBLEMS = """
 RECENTLY_ADDED = """
     select w.doi, w.title, w.authors, w.container, w.year, w.notice from works w
     where w.verdict = 'include' and w.first_run = (select max(first_run) from works where verdict = 'include')
-    order by w.year desc, w.doi limit 8
+    order by w.year desc, w.doi limit 5
 """
 
 DESIGNS = ("randomised trials", "systematic reviews and meta-analyses", "other designs")
