@@ -94,10 +94,10 @@ def canonical_query(request: Any) -> str:
 async def description(datasette: Any, path: str, shown: dict[str, Any]) -> str:
     if work := shown.get("work"):
         known = dict(work)
+        if not known.get("abstract"):  # reference managers take a description for the abstract where there is none
+            return ""
         where = ", ".join(str(known[part]) for part in ("container", "year") if known.get(part))
-        return (
-            " ".join(f"{part}." for part in (known.get("authors"), where) if part) + f" {known.get('abstract') or ''}"
-        )
+        return " ".join([*(f"{part}." for part in (known.get("authors"), where) if part), known["abstract"]])
     if shown.get("list_title"):
         return f"{shown['list_title']}: {shown['number']}, each with its verdict, tags and the text behind them."
     if path in DESCRIPTIONS and NAME in datasette.databases:

@@ -306,7 +306,8 @@ async def test_each_page_has_a_title_a_description_and_a_picture(sample: Path, c
         assert title is not None
         assert html.unescape(title[1]) == meta(text, "og:title"), page
         said = meta(text, "description")
-        assert said and 20 < len(said) <= 301, (page, said)
+        if page != WORK or said:  # a work without an abstract has none: Zotero would take it for the abstract
+            assert said and 20 < len(said) <= 301, (page, said)
         assert said == meta(text, "og:description")
         assert meta(text, "og:image") == f"{ADDRESS}/share.png"
         assert canonical(text) == f"{ADDRESS}{page}", page
