@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 from datasette.app import Datasette
+from markupsafe import escape
 
 from evidence.current_decisions import current_decisions
 from evidence.data_model import SAME_WORK, Doi
@@ -122,7 +123,7 @@ def test_a_decision_on_an_old_doi_is_one_on_its_work(db: Path, the_desk: reviewe
     assert [word.doi for word in the_desk.decisions_on(Doi("10.1002/cpp.1774"))] == ["10.1002/cpp.1774"]
     assert [act.doi for act in the_desk.decided_by(REVIEWER)] == ["10.1002/cpp.1774"]
     assert the_desk.canonical_doi(Doi(found)) == "10.1002/cpp.1774"
-    assert the_desk.undo(REVIEWER, Doi(found), the_desk.decided_by(REVIEWER)[0].made_at)
+    assert the_desk.undo(REVIEWER, the_desk.decided_by(REVIEWER)[0].name)[1]
     assert the_desk.decided_by(REVIEWER) == []
 
 
@@ -283,14 +284,138 @@ async def test_undo_withdraws_and_goes_back_to_the_work(db: Path, the_desk: revi
     for doi in reversed(waiting[:2]):
         act = the_desk.decided_by(REVIEWER)[0]
         assert act.doi == doi
-        back = await browser.post("/desk/undo", doi=act.doi, made_at=act.made_at, back="waiting")
+        back = await browser.post("/desk/undo", decision=act.name, back="waiting")
         assert shown_doi(back) == doi
         assert verdict(db, doi) == ("unsure", "rule")
     assert the_desk.decided_by(REVIEWER) == []
     assert len(read_ledger(ledger(db))) == 4  # nothing is ever removed
     assert the_desk.queue("waiting", REVIEWER) == waiting
-    again = await browser.post("/desk/undo", doi=waiting[0], made_at="2026-01-01T00:00:00Z")
+    again = await browser.post("/desk/undo", decision=act.name)
     assert (again.status_code, "already" in again.text) == (409, True)
+
+
+async def test_an_old_page_does_not_undo_another_decision_than_it_shows(db: Path, the_desk: reviewer_desk.Desk) -> None:
+    browser = Browser(await site(db), REVIEWER)
+    first, second = the_desk.queue("waiting", REVIEWER)[:2]
+    await browser.get("/desk")
+    page = await browser.post("/desk/decide", doi=first, verdict="include", reason="x", back="waiting")
+    fields = dict(re.findall(r'name="(decision|last|back)" value="([^"]*)"', page.text[page.text.index("undo-form") :]))
+    assert fields == {"decision": the_desk.decided_by(REVIEWER)[0].name, "last": "1", "back": "waiting"}
+    # The second decision is saved before the undo that the first page offers arrives, as by a key pressed in between.
+    await browser.post("/desk/decide", doi=second, verdict="exclude", reason="y", back="waiting")
+    refused = await browser.post("/desk/undo", **fields)
+    assert (refused.status_code, "Nothing was undone" in refused.text) == (409, True)
+    assert [entry.doi for entry in the_desk.decided_by(REVIEWER)] == [second, first]
+    for nothing in ({}, {"last": "1"}, {"decision": ""}, {"decision": "0" * 16}, {"doi": second}):
+        assert (await browser.post("/desk/undo", **nothing)).status_code == 409, nothing
+    # “Your decisions” names each, and any of them can be undone there.
+    listed = await browser.get("/desk/said")
+    assert re.findall(r'name="decision" value="([^"]+)"', listed.text) == [
+        e.name for e in the_desk.decided_by(REVIEWER)
+    ]
+    assert 'name="last"' not in listed.text
+    await browser.post("/desk/undo", decision=fields["decision"], back="said")
+    assert [entry.doi for entry in the_desk.decided_by(REVIEWER)] == [second]
+    other = Browser(await site(db), OTHER)
+    assert (await other.get("/desk")).status_code == 403  # and nobody else's
+
+
+async def test_a_page_of_another_window_replaces_no_decision_that_it_does_not_show(
+    db: Path, the_desk: reviewer_desk.Desk
+) -> None:
+    browser = Browser(await site(db), REVIEWER)
+    doi = shown_doi(await browser.get("/desk"))
+    fields = {"doi": doi, "back": "waiting", "shown": ""}
+    await browser.post("/desk/decide", verdict="include", reason="read it", **fields)
+    stale = await browser.post("/desk/decide", verdict="exclude", reason="y", **fields)
+    assert (stale.status_code, "in another window you decided to include it (read it)" in stale.text) == (400, True)
+    assert shown_doi(stale) == doi
+    assert [word.verdict for word in read_ledger(ledger(db))] == ["include"]
+    twice = await browser.post("/desk/decide", verdict="include", reason="read it", **fields)  # a form sent twice
+    assert twice.status_code == 200
+    shown = re.search(r'name="shown" value="([^"]+)"', stale.text)
+    assert shown is not None
+    await browser.post("/desk/decide", **fields | {"verdict": "exclude", "reason": "y", "shown": shown[1]})
+    assert [word.verdict for word in read_ledger(ledger(db))] == ["include", "exclude"]
+
+
+async def test_several_works_are_decided_and_undone_in_one_act(db: Path, the_desk: reviewer_desk.Desk) -> None:
+    browser = Browser(await site(db), REVIEWER)
+    waiting = the_desk.queue("waiting", REVIEWER)
+    chosen, left = waiting[:-1], waiting[-1]
+    listed = await browser.get("/desk/several")
+    assert re.findall(r'type="checkbox" name="doi" value="([^"]+)"', listed.text) == waiting
+    fields = {"doi": chosen, "verdict": "exclude", "reason": EXCLUDED}
+    asked = await browser.post("/desk/decide-several", step="confirm", **fields)
+    assert f"Exclude these {len(chosen)} works?" in asked.text
+    assert re.findall(r'type="hidden" name="doi" value="([^"]+)"', asked.text) == chosen
+    with closing(open_evidence(db)) as conn:
+        for (title,) in conn.execute("select title from works where doi in (?, ?)", chosen):
+            assert title in asked.text
+    assert read_ledger(ledger(db)) == ()  # asking saves nothing
+    changed = await browser.post("/desk/decide-several", step="change", **fields)
+    assert re.findall(r'name="doi" value="([^"]+)" checked', changed.text) == chosen
+    saved = await browser.post("/desk/decide-several", step="save", **fields)
+    assert f"Last decision: Excluded {len(chosen)} works together" in saved.text
+    assert re.findall(r'type="checkbox" name="doi" value="([^"]+)"', saved.text) == [left]
+    assert [verdict(db, doi) for doi in waiting] == [("exclude", "person")] * len(chosen) + [("unsure", "rule")]
+    (act,) = the_desk.decided_by(REVIEWER)
+    assert act.dois == tuple(chosen)
+    again = await browser.post("/desk/decide-several", step="save", **fields | {"doi": waiting})
+    assert (again.status_code, "is not waiting for your decision any more" in again.text) == (400, True)
+    assert len(read_ledger(ledger(db))) == len(chosen)  # all or none
+    await browser.post("/desk/undo", decision=act.name, last="1", back="several")
+    assert the_desk.decided_by(REVIEWER) == []
+    assert the_desk.queue("waiting", REVIEWER) == waiting
+    assert [verdict(db, doi) for doi in waiting] == [("unsure", "rule")] * len(waiting)
+
+
+async def test_what_is_missing_for_several_is_said_and_kept(db: Path, the_desk: reviewer_desk.Desk) -> None:
+    browser = Browser(await site(db), REVIEWER)
+    waiting = the_desk.queue("waiting", REVIEWER)
+    await browser.get("/desk/several")
+    for fields, problem in (
+        ({"verdict": "exclude", "reason": "typed"}, "Choose at least one work"),
+        ({"doi": waiting[:2], "reason": "typed"}, "Choose a verdict"),
+        ({"doi": waiting[:2], "verdict": "perhaps", "reason": "typed"}, "Choose a verdict"),
+        ({"doi": waiting[:2], "verdict": "exclude", "reason": " "}, "Give a reason"),
+        ({"doi": [f"10.5555/{n}" for n in range(101)], "verdict": "exclude", "reason": "typed"}, "at most 100 works"),
+    ):
+        for step in ("confirm", "save"):
+            answer = await browser.post("/desk/decide-several", step=step, **fields)
+            assert (answer.status_code, problem in answer.text) == (400, True), (fields, step)
+        kept = [doi for doi in fields.get("doi", ()) if doi in waiting]
+        assert re.findall(r'name="doi" value="([^"]+)" checked', answer.text) == kept
+    assert read_ledger(ledger(db)) == ()
+    found = await browser.get("/desk/several?words=couple+THERAPY&all=1")
+    assert re.findall(r'name="doi" value="([^"]+)" checked', found.text) == ["10.1002/jclp.21857"]
+    assert "No waiting work has these words" in (await browser.get("/desk/several?words=%22%3E%3Cscript%3E")).text
+
+
+def test_of_several_works_what_was_replaced_since_stays(db: Path, the_desk: reviewer_desk.Desk, book: Taxonomy) -> None:
+    waiting = the_desk.queue("waiting", REVIEWER)
+    the_desk.decide_together(REVIEWER, reviewer_desk.Batch(tuple(waiting), "exclude", EXCLUDED))
+    (act,) = the_desk.decided_by(REVIEWER)
+    say(db, book, waiting[0], "include", REVIEWER, "read it")
+    newer, rest = the_desk.decided_by(REVIEWER)
+    assert (newer.dois, rest.dois) == ((waiting[0],), tuple(waiting[1:]))
+    with pytest.raises(ConfigError, match="replaced by a newer one"):
+        the_desk.undo(REVIEWER, act.name)
+    the_desk.undo(REVIEWER, rest.name)
+    assert [entry.name for entry in the_desk.decided_by(REVIEWER)] == [newer.name]
+
+
+def test_works_decided_one_by_one_are_undone_one_by_one(
+    db: Path, the_desk: reviewer_desk.Desk, book: Taxonomy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reviewer_desk, "_now", lambda: datetime(2026, 11, 24, 9, tzinfo=UTC))
+    waiting = the_desk.queue("waiting", REVIEWER)
+    for _ in range(2):  # the second time with microseconds, because the second is taken
+        for doi in waiting:
+            say(db, book, doi, "exclude", REVIEWER, "x")
+        assert [entry.dois for entry in the_desk.decided_by(REVIEWER)] == [(doi,) for doi in reversed(waiting)]
+        for entry in the_desk.decided_by(REVIEWER):
+            the_desk.undo(REVIEWER, entry.name)
 
 
 async def test_ticked_and_unticked_tags_are_decisions(db: Path, the_desk: reviewer_desk.Desk) -> None:
@@ -308,7 +433,7 @@ async def test_ticked_and_unticked_tags_are_decisions(db: Path, the_desk: review
     said = {(word.action, word.facet, word.value) for word in read_ledger(ledger(db))}
     assert said == {("untag", "variant", "ipt"), ("tag", "outcome", "cost")}
     act = the_desk.decided_by(REVIEWER)[0]
-    back = await browser.post("/desk/undo", doi=doi, made_at=act.made_at, back="waiting")
+    back = await browser.post("/desk/undo", decision=act.name, back="waiting")
     assert had(back) == before
 
 
@@ -367,8 +492,54 @@ async def test_pairs_are_decided(db: Path, the_desk: reviewer_desk.Desk) -> None
     assert (word.action, word.facet, word.value) == ("tag", SAME_WORK, other)
     assert "duplicate" in {verdict(db, first)[0], verdict(db, other)[0]}
     act = the_desk.decided_by(REVIEWER)[0]
-    await browser.post("/desk/undo", doi=act.doi, made_at=act.made_at, back="pairs")
+    await browser.post("/desk/undo", decision=act.name, back="pairs")
     assert "duplicate" not in {verdict(db, first)[0], verdict(db, other)[0]}
+
+
+@pytest.mark.parametrize("path", ["/desk/pairs", "/desk/tags", "/desk", "/desk/several"])
+async def test_no_reason_is_filled_in_that_nobody_gave(db: Path, the_desk: reviewer_desk.Desk, path: str) -> None:
+    with closing(sqlite3.connect(db)) as conn, conn:
+        pair = ("10.1002/cpp.1774", "10.1016/j.cpr.2013.09.002")
+        conn.execute("insert into duplicates values (?, ?, 'doubtful', 'rule', 'the titles are alike')", pair)
+    page = await Browser(await site(db), REVIEWER).get(path)
+    fields = re.findall(r'<input type="text"[^>]*name="reason"[^>]*>', page.text)
+    assert fields
+    assert all("required" in field and re.search(r'value="[^"]', field) is None for field in fields)
+
+
+async def test_the_criteria_are_in_sight(db: Path, the_desk: reviewer_desk.Desk, book: Taxonomy) -> None:
+    page = await Browser(await site(db), REVIEWER).get("/desk")
+    for found in book.verdicts.values:
+        assert f"<strong>{found.label}</strong>: {escape(found.means)}" in page.text
+        assert all(str(escape(rule.because)) in page.text for rule in found.rules if rule.because)
+
+
+def test_the_rules_are_loaded_before_the_first_decision(
+    the_desk: reviewer_desk.Desk, book: Taxonomy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[object] = []
+
+    def load(topic: object) -> Taxonomy:
+        loaded.append(topic)
+        return book
+
+    monkeypatch.setattr("evidence.rules.taxonomy.load", load)
+    the_desk.warm()
+    assert len(loaded) == 1
+    the_desk.decide(REVIEWER, reviewer_desk.Submission(the_desk.queue("waiting", REVIEWER)[0], "exclude", (), (), "x"))
+    assert len(loaded) == 1
+
+
+def test_a_server_whose_rules_are_broken_starts_and_says_so_at_the_first_decision(
+    the_desk: reviewer_desk.Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "broken.yaml").write_text("topic: nothing-of-this-name\n")
+    monkeypatch.setenv("EVIDENCE_SOURCES", str(tmp_path / "broken.yaml"))
+    waiting = the_desk.queue("waiting", REVIEWER)
+    the_desk.warm()
+    assert "could not be loaded" in caplog.text
+    with pytest.raises(ConfigError):
+        the_desk.decide(REVIEWER, reviewer_desk.Submission(waiting[0], "exclude", (), (), "x"))
 
 
 async def test_likely_tags_are_confirmed_or_refused_the_most_doubtful_first(
