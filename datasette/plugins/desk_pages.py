@@ -23,6 +23,7 @@ from evidence import doi as dois
 from evidence.data_model import SAME_WORK
 from evidence.errors import ConfigError, EvidenceError
 from evidence.publish import site_topic
+from evidence.review import agreement, pace, stopping_rule
 from evidence.review import reviewer_desk as review_desk
 
 NAME = "evidence"
@@ -55,7 +56,7 @@ LISTED = """
     where doi in (select value from json_each(:dois))
 """
 
-OTHER_PAGES = ("pairs", "tags", "several")
+OTHER_PAGES = ("pairs", "tags", "several", "progress")
 """Pages of the desk with a form for each of many decisions; a decision leads back to them."""
 
 SECRET = re.compile(r"(/desk/login\?).*")
@@ -93,6 +94,7 @@ def register_routes() -> list[tuple[str, Any]]:
         (r"^/desk/pairs$", pairs_page),
         (r"^/desk/tags$", tags_page),
         (r"^/desk/several$", several_page),
+        (r"^/desk/progress$", progress_page),
         (r"^/desk/said$", decisions_page),
         (r"^/desk/login$", login),
         (r"^/desk/decide$", decide),
@@ -297,6 +299,26 @@ async def show_several(
     }
     status = 400 if problem else 200
     return Response.html(await datasette.render_template("desk_several.html", page, request=request), status=status)
+
+
+async def progress_page(datasette: Any, request: Any) -> Response:
+    desk, reviewer = reviewer_of(request)
+    entries = await asyncio.to_thread(desk.decided_by, reviewer)
+    waiting = await asyncio.to_thread(desk.queue, "waiting", reviewer)
+    far = await asyncio.to_thread(desk.how_far)
+    page = {
+        "progress": await asyncio.to_thread(desk.progress, reviewer, len(waiting)),
+        "far": far,
+        "error": stopping_rule.in_words(far.error) if far.error is not None else None,
+        "to_go": await asyncio.to_thread(lambda: far.works_to_go) if far.error is not None else None,
+        "target": stopping_rule.TARGET,
+        "factor": stopping_rule.FACTOR,
+        "enough_for_pace": pace.ENOUGH,
+        "agreement": await asyncio.to_thread(desk.agreement),
+        "in_words": agreement.in_words,
+        **await header_data(datasette, request, None, None, entries),
+    }
+    return Response.html(await datasette.render_template("desk_progress.html", page, request=request))
 
 
 async def decisions_page(datasette: Any, request: Any) -> Response:

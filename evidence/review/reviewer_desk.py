@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
+from statistics import median
 from typing import Any, Literal, get_args
 
 from evidence import doi, strict_yaml
@@ -30,6 +31,7 @@ from evidence.database.connection import reading
 from evidence.database.read_decisions import check_ledger, ledger_stamp, read_ledger
 from evidence.errors import ConfigError, EvidenceError
 from evidence.harvest.chosen_topic import topic_of_review
+from evidence.review.agreement import PairAgreement, pairwise_agreement
 from evidence.review.pace import Pace, in_words, pace
 from evidence.review.record_decision import (
     OnWork,
@@ -38,6 +40,7 @@ from evidence.review.record_decision import (
     made_in_one_act,
     rehearse,
 )
+from evidence.review.stopping_rule import ERROR, Screening, Together, stated_error, works_until_stated
 from evidence.rules import taxonomy
 from evidence.rules.taxonomy import Taxonomy
 from evidence.rules.topic import Topic
@@ -57,6 +60,8 @@ QUEUES: Mapping[Queue, str] = {
 """The queues: as in addresses → as on the page."""
 
 OWN_REASONS = 3
+LATEST_DECIDED = 20
+"""Of how many works, those decided last, the median place on the list is what others are passed over against."""
 LARGEST_BATCH = 100
 """Works that one act may decide on: as many as one page lists, so that each title can be read."""
 WARMED_WORKS = 20
@@ -122,6 +127,34 @@ class Progress:
     def time_left(self) -> str | None:
         """`about 20 minutes`; None where the pace is not known or nothing is left."""
         return in_words(self.pace.minutes_for(self.left)) if self.pace and self.left else None
+
+
+@dataclass(frozen=True, slots=True)
+class HowFar:
+    """A screening as the stopping rule sees it, of which `waiting` works nobody has decided on. Some may be relevant and are
+    counted as relevant works that were not found: `disputed` ones were left unsure, or reviewers disagree on them; `passed_over`
+    ones stand clearly higher on the list than those decided last."""
+
+    screening: Screening
+    waiting: int
+    disputed: int
+    passed_over: int
+
+    @property
+    def error(self) -> float | None:
+        """The error with which enough works are found (`stated_error`); None where there is nothing to say: no relevant work was
+        found in order, or none is left."""
+        return stated_error(self.screening) if self.waiting and any(self.screening.relevant) else None
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether it can be said that enough works are found."""
+        return self.error is not None and self.error <= ERROR
+
+    @property
+    def works_to_go(self) -> int | None:
+        """`works_until_stated`."""
+        return works_until_stated(self.screening)
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +295,50 @@ class Desk:
             if any(d.verdict for d in entry.decisions)
         ]
         return Progress(len(done), left, pace(acts))
+
+    def how_far(self) -> HowFar:
+        """How far the works that waited for a decision are screened, by all reviewers together, as the stopping rule sees it."""
+        ledger, current = self._decisions()
+        with reading(self.db) as conn:
+            heads = read_queries.representatives(conn, sorted({d.doi for d in ledger}))
+            verdicts: dict[Doi, set[str]] = {}
+            for d in current:
+                if d.verdict:
+                    verdicts.setdefault(heads.get(d.doi, d.doi), set()).add(d.verdict)
+            known = read_queries.screening_verdicts(conn, sorted(verdicts))
+            first: dict[Doi, Decision] = {}
+            for d in ledger:  # a decision on a work that waited says that the rules left it unsure
+                found = heads.get(d.doi, d.doi)
+                if d.verdict and d.rule_said == "unsure" and found in known:
+                    first.setdefault(found, d)
+            waiting = sorted(read_queries.waiting_works(conn) - verdicts.keys())
+            acts: dict[tuple[str, str], list[Doi]] = {}
+            first = dict(sorted(first.items(), key=lambda entry: parse_time(entry[1].made_at)))
+            for found, d in first.items():
+                acts.setdefault((d.made_at, d.reviewer), []).append(found)
+            relevant: list[bool] = []
+            together: list[Together] = []
+            unsettled = 0
+            for dois in acts.values():
+                settled = [found for found in dois if verdicts[found] in ({"include"}, {"exclude"})]
+                unsettled += len(dois) - len(settled)
+                answers = ["include" in verdicts[found] for found in settled]
+                if len(dois) > 1 and made_in_one_act([first[found] for found in dois]):
+                    together.append(Together(len(relevant), len(answers), sum(answers)))
+                else:
+                    relevant += answers
+            latest = list(first)[-LATEST_DECIDED:]
+            points = read_queries.ranking_points(conn, [*waiting, *latest])
+        passed_over = 0
+        if latest:
+            usual = median(points[found] for found in latest) + read_queries.MOST_POINTS_OF_TAGS
+            passed_over = sum(points[found] > usual for found in waiting)
+        screening = Screening(tuple(relevant), len(waiting) - passed_over, tuple(together), unsettled + passed_over)
+        return HowFar(screening, len(waiting), unsettled, passed_over)
+
+    def agreement(self) -> list[PairAgreement]:
+        """How far each two reviewers agree."""
+        return pairwise_agreement(self._decisions()[1])
 
     def criteria(self) -> tuple[Criterion, ...]:
         """What each verdict stands for, from the screening rules of the topic."""

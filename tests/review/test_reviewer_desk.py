@@ -18,17 +18,20 @@ from datasette.app import Datasette
 from markupsafe import escape
 
 from evidence.current_decisions import current_decisions
-from evidence.data_model import SAME_WORK, Doi
+from evidence.data_model import SAME_WORK, Decision, Doi
+from evidence.database import read_queries
 from evidence.database.connection import open_evidence
 from evidence.database.read_decisions import read_ledger
 from evidence.database.run_lock import locked
+from evidence.database.writer import append_to_ledger
 from evidence.errors import ConfigError
 from evidence.harvest import sources
 from evidence.harvest.locked_run import FileInput, rejudge_database, run_sync
 from evidence.harvest.progress import NoProgress
 from evidence.publish import immutable_copy, serve, site_access
-from evidence.review import reviewer_desk
+from evidence.review import reviewer_desk, stopping_rule
 from evidence.review.record_decision import add_decisions
+from evidence.review.stopping_rule import Together
 from evidence.rules import topic
 from evidence.rules.tag import tag
 from evidence.rules.taxonomy import Taxonomy
@@ -143,7 +146,16 @@ async def test_only_reviewers_can_use_the_desk(db: Path, the_desk: reviewer_desk
     ds = await site(db)
     for who in (None, "M. Allory", ""):
         visitor = Browser(ds, who)
-        for path in ("/desk", "/desk/pairs", "/desk/tags", "/desk/said", "/desk/login?token=guess", "/desk/login"):
+        for path in (
+            "/desk",
+            "/desk/pairs",
+            "/desk/tags",
+            "/desk/several",
+            "/desk/progress",
+            "/desk/said",
+            "/desk/login?token=guess",
+            "/desk/login",
+        ):
             assert (await visitor.get(path)).status_code == 403, (who, path)
         assert "/desk" not in (await visitor.get("/")).text
         await visitor.get("/evidence")
@@ -494,6 +506,104 @@ async def test_pairs_are_decided(db: Path, the_desk: reviewer_desk.Desk) -> None
     act = the_desk.decided_by(REVIEWER)[0]
     await browser.post("/desk/undo", decision=act.name, back="pairs")
     assert "duplicate" not in {verdict(db, first)[0], verdict(db, other)[0]}
+
+
+def judged_unsure(db: Path, count: int) -> list[str]:
+    """Works that wait for a decision: this many, which the rules included, are made unsure."""
+    with closing(sqlite3.connect(db)) as conn, conn:
+        sql = "select doi from works where verdict = 'include' order by doi limit ?"
+        found = [doi for (doi,) in conn.execute(sql, (count,))]
+        conn.executemany(
+            "update works set verdict = 'unsure', screened = 'unsure' where doi = ?", [(d,) for d in found]
+        )
+    return found
+
+
+def decided(doi: str, verdict: Any, made_at: str, by: str = REVIEWER, reason: str = "x") -> Decision:
+    return Decision(Doi(doi), "verdict", verdict, None, None, reason, by, made_at, None, None, "unsure")
+
+
+async def test_the_progress_page_says_how_far_a_screening_is(db: Path, the_desk: reviewer_desk.Desk) -> None:
+    works = judged_unsure(db, 120)
+    browser = Browser(await site(db), REVIEWER)
+    assert "Nothing can be said yet" in (await browser.get("/desk/progress")).text
+    waiting = len(the_desk.queue("waiting", REVIEWER))
+    verdicts = ["include"] * 40 + ["exclude"] * 70
+    append_to_ledger(
+        ledger(db),
+        [
+            decided(doi, given, f"2026-11-24T09:{n // 2:02}:{30 * (n % 2):02}Z")
+            for n, (doi, given) in enumerate(zip(works, verdicts, strict=False))
+        ],
+    )
+    far = the_desk.how_far()
+    assert far.screening.relevant == tuple(given == "include" for given in verdicts)
+    assert far.waiting == waiting - 110 == far.screening.left + far.passed_over
+    page = (await browser.get("/desk/progress")).text
+    # The works of the sync have not been judged again, so they still wait there; the ledger says what is decided.
+    assert f"<dd>{len(verdicts)} works, 40 relevant</dd>" in page
+    assert f"110 of {110 + len(the_desk.queue('waiting', REVIEWER))} decided, about" in page
+    assert "a mean of 30 seconds" in page
+    assert f"{stopping_rule.in_words(far.error or 0)}" in page
+
+
+def test_who_decided_what_together_and_who_disagrees_is_known_to_the_stopping_rule(
+    db: Path, the_desk: reviewer_desk.Desk
+) -> None:
+    works = judged_unsure(db, 30)
+    single = [decided(doi, "include", f"2026-11-24T09:00:{n:02}Z") for n, doi in enumerate(works[:10])]
+    batch = [decided(doi, "exclude", "2026-11-24T09:10:00.123456Z") for doi in works[10:15]]
+    unsure = [decided(works[15], "unsure", "2026-11-24T09:20:00Z")]
+    other = [decided(works[0], "exclude", "2026-11-24T09:30:00Z", OTHER)]
+    ruled = [replace(decided(works[16], "include", "2026-11-24T09:40:00Z"), rule_said="include")]
+    append_to_ledger(ledger(db), [*single, *batch, *unsure, *other, *ruled])
+    far = the_desk.how_far()
+    assert far.screening.relevant == (True,) * 9
+    assert far.screening.together == (Together(9, 5, 0),)
+    assert far.disputed == 2
+    assert far.screening.unsettled == 2 + far.passed_over
+
+
+def test_works_clearly_higher_on_the_list_than_those_decided_are_passed_over(
+    db: Path, the_desk: reviewer_desk.Desk
+) -> None:
+    works = judged_unsure(db, 40)
+    with closing(sqlite3.connect(db)) as conn, conn:
+        for table in ("reasons", "cites"):
+            conn.execute(f"delete from {table}")
+        conn.execute("update sightings set last_run = first_run")
+        conn.executemany(
+            "insert into reasons (doi, facet, value, rule, field, start, stop, quote) "
+            "values (?, 'verdict', 'unsure', 'x', 'title', 0, 1, 'x')",
+            [(doi,) for doi in works[30:35]],
+        )
+    low, high = works[:10], works[30:35]
+    append_to_ledger(ledger(db), [decided(doi, "include", f"2026-11-24T09:00:{n:02}Z") for n, doi in enumerate(low)])
+    assert the_desk.how_far().passed_over == len(high)
+    append_to_ledger(ledger(db), [decided(doi, "include", f"2026-11-24T10:00:{n:02}Z") for n, doi in enumerate(high)])
+    assert the_desk.how_far().passed_over == 0
+
+
+def test_the_points_are_those_of_the_list_without_its_tags(db: Path) -> None:
+    judged_unsure(db, 60)
+    with closing(open_evidence(db)) as conn:
+        listed = conn.execute("select doi, likely, tags from to_check").fetchall()
+        found = read_queries.ranking_points(conn, [Doi(doi) for doi, *_ in listed])
+    assert len({likely for _, likely, _ in listed}) > 2
+    for doi, likely, tags in listed:
+        counted = 0.5 * min(tags, 6)
+        assert found[Doi(doi)] == likely - counted
+        assert counted <= read_queries.MOST_POINTS_OF_TAGS
+
+
+async def test_agreement_is_shown_to_reviewers(db: Path, the_desk: reviewer_desk.Desk) -> None:
+    browser = Browser(await site(db), REVIEWER)
+    assert "No work has decisions by two reviewers" in (await browser.get("/desk/progress")).text
+    for by, given in ((REVIEWER, "include"), ("<b>", "exclude")):
+        append_to_ledger(ledger(db), [decided("10.1002/cpp.1774", given, "2026-11-24T09:00:00Z", by)])
+    page = (await browser.get("/desk/progress")).text
+    assert "<bdi>&lt;b&gt;</bdi> and <bdi>A. Reader</bdi>" in page
+    assert "<td>1</td><td>0.00 (0.00 to 0.79)</td><td>0.00 (" in page
 
 
 @pytest.mark.parametrize("path", ["/desk/pairs", "/desk/tags", "/desk", "/desk/several"])
