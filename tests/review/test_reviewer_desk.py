@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -508,6 +511,61 @@ async def test_pairs_are_decided(db: Path, the_desk: reviewer_desk.Desk) -> None
     assert "duplicate" not in {verdict(db, first)[0], verdict(db, other)[0]}
 
 
+def test_two_reviewers_at_once_both_decide(db: Path, the_desk: reviewer_desk.Desk) -> None:
+    """Two servers or programs, one ledger: every decision is kept, and the work shows that they disagree."""
+    waiting = the_desk.queue("waiting", REVIEWER)
+    other = reviewer_desk.Desk(db, ledger(db), [OTHER], "y")
+    for opened in (the_desk, other):
+        opened.warm()
+
+    def work(opened: reviewer_desk.Desk, by: str, given: Any) -> None:
+        for doi in waiting:
+            opened.decide(by, reviewer_desk.Submission(doi, given, (), (), "x"))
+        opened.undo(by, opened.decided_by(by)[0].name, only_last=True)
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(work, the_desk, REVIEWER, "include"), pool.submit(work, other, OTHER, "exclude")]:
+            done.result()
+    assert len(read_ledger(ledger(db))) == 2 * len(waiting) + 2
+    for by, opened in ((REVIEWER, other), (OTHER, the_desk)):  # each sees what the other did
+        assert [entry.doi for entry in opened.decided_by(by)] == list(reversed(waiting[:-1]))
+    assert set(waiting[:-1]) <= set(the_desk.queue("again", REVIEWER))
+
+
+def test_a_server_killed_while_it_saves_has_saved_all_of_an_act_or_nothing(
+    db: Path, the_desk: reviewer_desk.Desk
+) -> None:
+    waiting = the_desk.queue("waiting", REVIEWER)
+    program = f"""
+import os, sys
+from pathlib import Path
+from evidence.database import writer
+from evidence.review import record_decision, reviewer_desk
+moment = sys.argv[1]
+if moment == "before":  # the rows are written and not committed
+    insert = writer._decision_row
+    left = [{len(waiting)}]
+    def row(decision):
+        left[0] -= 1
+        return insert(decision) if left[0] else os._exit(9)
+    writer._decision_row = row
+else:  # the ledger has it, the works have not been judged again
+    record_decision.locked = lambda *given: os._exit(9)
+desk = reviewer_desk.Desk(Path({str(db)!r}), Path({str(ledger(db))!r}), [{REVIEWER!r}], "x")
+desk.decide_together({REVIEWER!r}, reviewer_desk.Batch(tuple({[str(doi) for doi in waiting]!r}), "exclude", "x"))
+"""
+    for moment, kept in (("before", 0), ("after", len(waiting))):
+        ended = subprocess.run([sys.executable, "-c", program, moment], check=False)
+        assert ended.returncode == 9
+        assert len(read_ledger(ledger(db))) == kept, moment
+        assert the_desk.queue("waiting", REVIEWER) == ([] if kept else waiting)
+    (act,) = the_desk.decided_by(REVIEWER)
+    assert act.dois == tuple(waiting)
+    assert [verdict(db, doi)[1] for doi in waiting] == ["rule"] * len(waiting)
+    the_desk.undo(REVIEWER, act.name, only_last=True)  # the next act shows what was kept, too
+    assert the_desk.queue("waiting", REVIEWER) == waiting
+
+
 def judged_unsure(db: Path, count: int) -> list[str]:
     """Works that wait for a decision: this many, which the rules included, are made unsure."""
     with closing(sqlite3.connect(db)) as conn, conn:
@@ -603,7 +661,9 @@ async def test_agreement_is_shown_to_reviewers(db: Path, the_desk: reviewer_desk
         append_to_ledger(ledger(db), [decided("10.1002/cpp.1774", given, "2026-11-24T09:00:00Z", by)])
     page = (await browser.get("/desk/progress")).text
     assert "<bdi>&lt;b&gt;</bdi> and <bdi>A. Reader</bdi>" in page
-    assert "<td>1</td><td>0.00 (0.00 to 0.79)</td><td>0.00 (" in page
+    shown = re.findall(r'<td data-label="([^"]+)">([^<]+)</td>', page)
+    assert [name for name, _ in shown] == ["Works", "Same verdict", "Cohen’s kappa", "Gwet’s AC1", "PABAK"]
+    assert [value for _, value in shown[:2]] == ["1", "0.00 (0.00 to 0.79)"]
 
 
 @pytest.mark.parametrize("path", ["/desk/pairs", "/desk/tags", "/desk", "/desk/several"])
