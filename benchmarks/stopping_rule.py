@@ -30,9 +30,9 @@ class Review:
 
 
 REVIEWS = (
-    Review(60, 10), Review(200, 10), Review(200, 57), Review(500, 76), Review(1000, 19), Review(1000, 76), Review(1000, 200),
-    Review(2000, 95), Review(2000, 19, 1.5), Review(1000, 76, 1.5), Review(1000, 76, 3), Review(1000, 76, 10),
-    Review(200, 57, unsure=0.05), Review(500, 76, batch=5), Review(500, 76, 3, batch=5),
+    Review(60, 10), Review(200, 10), Review(200, 57), Review(500, 76), Review(1000, 19), Review(1000, 76), Review(2000, 95),
+    Review(2000, 19, 1.5), Review(1000, 76, 1.5), Review(1000, 76, 3), Review(1000, 76, 10), Review(200, 57, unsure=0.05),
+    Review(500, 76, batch=5), Review(500, 76, 3, batch=5),
 )  # fmt: skip
 
 

@@ -52,8 +52,7 @@ REASONS = """
 """
 TITLES = "select doi, title from works where doi in (select value from json_each(:dois))"
 LISTED = """
-    select doi, title, authors, container, year, why, judged_on, notice from works
-    where doi in (select value from json_each(:dois))
+    select doi, title, authors, container, year, why from works where doi in (select value from json_each(:dois))
 """
 
 OTHER_PAGES = ("pairs", "tags", "several", "progress")
@@ -194,8 +193,10 @@ async def show(
         "assigned": [value["label"] for value in values if value["assigned"]],
         "history": history,
         "shown": await asyncio.to_thread(desk.decided_on, reviewer, wanted) if wanted else "",
-        "criteria": await asyncio.to_thread(desk.criteria),
-        "progress": await asyncio.to_thread(desk.progress, reviewer, len(waiting)) if queue == "waiting" else None,
+        **await criteria(desk),
+        "progress": await asyncio.to_thread(desk.progress, reviewer, entries, len(waiting))
+        if queue == "waiting"
+        else None,
         # A second reviewer should not see the first reviewer's decision.
         "blind": queue == "second" and not mine,
         "standard_reasons": await asyncio.to_thread(desk.reasons, reviewer, topic),
@@ -253,6 +254,14 @@ def passages(work: dict[str, Any], reasons: list[dict[str, Any]]) -> list[tuple[
     return found
 
 
+async def criteria(desk: review_desk.Desk) -> dict[str, Any]:
+    """The criteria of the review, or why its rules cannot be read: the page is shown without them."""
+    try:
+        return {"criteria": await asyncio.to_thread(desk.criteria)}
+    except EvidenceError as error:
+        return {"criteria": (), "criteria_problem": str(error)}
+
+
 async def several_page(datasette: Any, request: Any) -> Response:
     """The works that wait, to choose several and give them one verdict for one reason."""
     words, all_of_them = request.args.get("words") or "", bool(request.args.get("all"))
@@ -294,7 +303,7 @@ async def show_several(
         "problem": problem,
         "form": {name: values[0] for name, values in sent.items() if values},
         "standard_reasons": await asyncio.to_thread(desk.reasons, reviewer, topic),
-        "criteria": await asyncio.to_thread(desk.criteria),
+        **await criteria(desk),
         **await header_data(datasette, request, None, None, entries),
     }
     status = 400 if problem else 200
@@ -307,7 +316,7 @@ async def progress_page(datasette: Any, request: Any) -> Response:
     waiting = await asyncio.to_thread(desk.queue, "waiting", reviewer)
     far = await asyncio.to_thread(desk.how_far)
     page = {
-        "progress": await asyncio.to_thread(desk.progress, reviewer, len(waiting)),
+        "progress": await asyncio.to_thread(desk.progress, reviewer, entries, len(waiting)),
         "far": far,
         "error": stopping_rule.in_words(far.error) if far.error is not None else None,
         "to_go": await asyncio.to_thread(lambda: far.works_to_go) if far.error is not None else None,
@@ -353,7 +362,6 @@ async def header_data(
         "queues": [(name, label, lengths[name]) for name, label in review_desk.QUEUES.items()],
         "pairs_waiting": len(await asyncio.to_thread(desk.pairs_to_check)),
         "tags_waiting": len(await asyncio.to_thread(desk.tags_to_check, topic)),
-        "several_waiting": lengths["waiting"],
         "last": last,
         "last_title": (await titles(datasette, [last.doi])).get(last.doi) if last else None,
         "describe_entry": describe_entry,

@@ -176,6 +176,7 @@ class Desk:
         self._token, self._used = token, False
         self._book: Taxonomy | None = None
         self._loading = threading.Lock()
+        self._far: tuple[object, HowFar] | None = None
         self._order: tuple[int | None, list[Doi]] = (None, [])
         self._likely: tuple[object, list[tuple[Doi, str, str]]] = (None, [])
         self._linked: tuple[object, list[Doi]] = (None, [])
@@ -281,18 +282,17 @@ class Desk:
             entries += [Entry(made_at, tuple(part)) for part in parts]
         return sorted(
             entries,
-            key=lambda entry: (parse_time(entry.made_at), max(place[decision_id(d)] for d in entry.decisions)),
+            key=lambda entry: (_second(entry.made_at), max(place[decision_id(d)] for d in entry.decisions)),
             reverse=True,
         )
 
-    def progress(self, reviewer: str, left: int) -> Progress:
-        """How far this reviewer is with the works that waited for a decision, of which `left` are left."""
+    def progress(self, reviewer: str, entries: Sequence[Entry], left: int) -> Progress:
+        """How far this reviewer is with the works that waited for a decision, of which `left` are left. `entries` are those of
+        `decided_by`."""
         # A decision on a work that waited says that the rules left it unsure.
         done = {d.doi for d in self._verdicts() if d.reviewer == reviewer and d.rule_said == "unsure"}
         acts = [
-            (parse_time(entry.made_at), len(entry.dois))
-            for entry in self.decided_by(reviewer)
-            if any(d.verdict for d in entry.decisions)
+            (parse_time(entry.made_at), len(entry.dois)) for entry in entries if any(d.verdict for d in entry.decisions)
         ]
         return Progress(len(done), left, pace(acts))
 
@@ -300,6 +300,10 @@ class Desk:
         """How far the works that waited for a decision are screened, by all reviewers together, as the stopping rule sees it."""
         ledger, current = self._decisions()
         with reading(self.db) as conn:
+            # The citations of all waiting works are read, so it is found again only after a decision, a sync or an edit.
+            state = (self._cached[0], read_queries.last_sync_run(conn), read_queries.basis_of_judgements(conn))
+            if self._far is not None and self._far[0] == state:
+                return self._far[1]
             heads = read_queries.representatives(conn, sorted({d.doi for d in ledger}))
             verdicts: dict[Doi, set[str]] = {}
             for d in current:
@@ -313,7 +317,7 @@ class Desk:
                     first.setdefault(found, d)
             waiting = sorted(read_queries.waiting_works(conn) - verdicts.keys())
             acts: dict[tuple[str, str], list[Doi]] = {}
-            first = dict(sorted(first.items(), key=lambda entry: parse_time(entry[1].made_at)))
+            first = dict(sorted(first.items(), key=lambda entry: _second(entry[1].made_at)))
             for found, d in first.items():
                 acts.setdefault((d.made_at, d.reviewer), []).append(found)
             relevant: list[bool] = []
@@ -334,7 +338,8 @@ class Desk:
             usual = median(points[found] for found in latest) + read_queries.MOST_POINTS_OF_TAGS
             passed_over = sum(points[found] > usual for found in waiting)
         screening = Screening(tuple(relevant), len(waiting) - passed_over, tuple(together), unsettled + passed_over)
-        return HowFar(screening, len(waiting), unsettled, passed_over)
+        self._far = (state, HowFar(screening, len(waiting), unsettled, passed_over))
+        return self._far[1]
 
     def agreement(self) -> list[PairAgreement]:
         """How far each two reviewers agree."""
@@ -559,6 +564,11 @@ def _account(number: int) -> str:
 def _one(fields: Mapping[str, Sequence[str]], name: str) -> str:
     values = fields.get(name, ())
     return values[0] if values else ""
+
+
+def _second(made_at: str) -> datetime:
+    """The second of a time: only decisions on several works, and repeated ones, have a more exact time."""
+    return parse_time(made_at).replace(microsecond=0)
 
 
 def _now() -> datetime:

@@ -8,9 +8,9 @@ better than chance errs on the safe side. Of fifteen rules it was the only one t
 2026).
 
 It looks after every work and takes the best of many points, and where the order is no better than chance that shows: at p = .05
-it stops too early in up to half of simulated reviews (`benchmarks/stopping_rule.py`). So what is stated here differs in two ways:
-a point counts only if at least as many works were screened after it as are left, and the error is `FACTOR` times the p of the
-test. With both, no simulated order stops too early more often than stated.
+it stops too early in 14 % of simulated reviews of 1,000 works with 76 relevant ones (`benchmarks/stopping_rule.py`). So what is
+stated here differs in two ways: a point counts only if at least as many works were screened after it as are left, and the error
+is `FACTOR` times the p of the test. With both, no simulated order stops too early more often than stated.
 """
 
 from __future__ import annotations

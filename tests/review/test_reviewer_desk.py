@@ -700,7 +700,7 @@ def test_the_rules_are_loaded_before_the_first_decision(
     assert len(loaded) == 1
 
 
-def test_a_server_whose_rules_are_broken_starts_and_says_so_at_the_first_decision(
+async def test_a_server_whose_rules_are_broken_starts_and_says_so_at_the_first_decision(
     the_desk: reviewer_desk.Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "broken.yaml").write_text("topic: nothing-of-this-name\n")
@@ -708,8 +708,11 @@ def test_a_server_whose_rules_are_broken_starts_and_says_so_at_the_first_decisio
     waiting = the_desk.queue("waiting", REVIEWER)
     the_desk.warm()
     assert "could not be loaded" in caplog.text
-    with pytest.raises(ConfigError):
-        the_desk.decide(REVIEWER, reviewer_desk.Submission(waiting[0], "exclude", (), (), "x"))
+    browser = Browser(await site(the_desk.db), REVIEWER)
+    assert "The rules cannot be read" in (await browser.get("/desk")).text
+    refused = await browser.post("/desk/decide", doi=waiting[0], verdict="exclude", reason="x")
+    assert (refused.status_code, "nothing-of-this-name" in refused.text) == (400, True)
+    assert the_desk.decided_by(REVIEWER) == []
 
 
 async def test_likely_tags_are_confirmed_or_refused_the_most_doubtful_first(
