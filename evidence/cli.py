@@ -567,7 +567,9 @@ def decisions_conflicts(settings: Settings) -> None:
 def decisions_agreement(settings: Settings) -> None:
     """Print how far each pair of reviewers agrees.
 
-    Percent agreement and Cohen's kappa, for the works on which both gave a verdict.
+    The share of works with the same verdict, and agreement beyond chance as Cohen's kappa, Gwet's AC1 and PABAK, each with its
+    95 % confidence interval, for the works on which both gave a verdict. Where nearly all works get the same verdict, kappa is
+    low or not defined, however well two reviewers agree; AC1 and PABAK are not.
     """
     from evidence.review import agreement
     from evidence.review.record_decision import all_and_current_decisions, read_existing_ledger
@@ -575,9 +577,11 @@ def decisions_agreement(settings: Settings) -> None:
     _, latest = all_and_current_decisions(settings.db, read_existing_ledger(settings.decisions))
     found = agreement.pairwise_agreement(latest)
     for pair in found:
-        kappa = "not defined" if pair.kappa is None else f"{pair.kappa:.2f}"
-        works = count_noun(pair.works, "work")
-        click.echo(f"{pair.first} and {pair.second}: {works}, {pair.observed:.0%} agreement, kappa {kappa}")
+        click.echo(
+            f"{pair.first} and {pair.second}: {count_noun(pair.works, 'work')}, "
+            f"same verdict {agreement.in_words(pair.observed)}, kappa {agreement.in_words(pair.kappa)}, "
+            f"AC1 {agreement.in_words(pair.ac1)}, PABAK {agreement.in_words(pair.pabak)}"
+        )
     if not found:
         click.echo("No work has decisions by two reviewers.")
 

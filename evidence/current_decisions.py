@@ -20,6 +20,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from evidence.data_model import SAME_WORK, Decision, Doi
 
@@ -30,6 +31,7 @@ smaller first, with `SAME_WORK` between them."""
 _UNKNOWN_TIME = datetime.min.replace(tzinfo=UTC)
 
 
+@lru_cache(maxsize=1 << 16)
 def decision_id(decision: Decision) -> str:
     """16 hex digits, the digest of all fields but `seen`. Two decisions with equal fields are one decision."""
     values = [

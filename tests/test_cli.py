@@ -390,7 +390,10 @@ def test_disagreeing_reviewers_and_changed_texts_are_conflicts(
     assert run("decisions", "conflicts").out.splitlines() == [
         f"https://doi.org/{doi}  People disagree on this work (A. Reader: include, B. Reader: exclude)."
     ]
-    assert "A. Reader and B. Reader: 2 works, 50% agreement, kappa 0.00" in run("decisions", "agreement").out
+    assert run("decisions", "agreement").out == (
+        "A. Reader and B. Reader: 2 works, same verdict 0.50 (0.09 to 0.91), kappa 0.00 (-0.81 to 0.81), "
+        "AC1 0.38 (-0.11 to 0.88), PABAK 0.25 (-0.36 to 0.86)\n"
+    )
     run("decide", doi, "exclude", "--because", "seen together", "--by", "A. Reader")
     assert run("decisions", "conflicts").out == "No conflicts.\n"
     crossref.works[other] = FONAGY | {

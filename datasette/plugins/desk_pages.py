@@ -12,6 +12,7 @@ import asyncio
 import json
 import logging
 import re
+import threading
 from typing import Any, get_args
 from urllib.parse import parse_qs, urlencode
 
@@ -22,6 +23,7 @@ from evidence import doi as dois
 from evidence.data_model import SAME_WORK
 from evidence.errors import ConfigError, EvidenceError
 from evidence.publish import site_topic
+from evidence.review import agreement, pace, stopping_rule
 from evidence.review import reviewer_desk as review_desk
 
 NAME = "evidence"
@@ -49,8 +51,11 @@ REASONS = """
     order by field desc, start
 """
 TITLES = "select doi, title from works where doi in (select value from json_each(:dois))"
+LISTED = """
+    select doi, title, authors, container, year, why from works where doi in (select value from json_each(:dois))
+"""
 
-OTHER_PAGES = ("pairs", "tags")
+OTHER_PAGES = ("pairs", "tags", "several", "progress")
 """Pages of the desk with a form for each of many decisions; a decision leads back to them."""
 
 SECRET = re.compile(r"(/desk/login\?).*")
@@ -74,6 +79,9 @@ def startup() -> None:
     log = logging.getLogger("uvicorn.access")
     if not any(isinstance(found, WithoutSecret) for found in log.filters):
         log.addFilter(WithoutSecret())
+    desk = review_desk.desk_from_environment()
+    if desk is not None:  # the rules take a second to load: not while a reviewer waits for the first decision
+        threading.Thread(target=desk.warm, name="load-rules", daemon=True).start()
 
 
 @hookimpl
@@ -84,9 +92,12 @@ def register_routes() -> list[tuple[str, Any]]:
         (r"^/desk$", work_page),
         (r"^/desk/pairs$", pairs_page),
         (r"^/desk/tags$", tags_page),
+        (r"^/desk/several$", several_page),
+        (r"^/desk/progress$", progress_page),
         (r"^/desk/said$", decisions_page),
         (r"^/desk/login$", login),
         (r"^/desk/decide$", decide),
+        (r"^/desk/decide-several$", decide_several),
         (r"^/desk/undo$", undo),
     ]
 
@@ -166,7 +177,7 @@ async def show(
         raise NotFound(f"{wanted} is not in this database")
     entries = await asyncio.to_thread(desk.decided_by, reviewer)
     history = await asyncio.to_thread(desk.decisions_on, wanted) if wanted else []
-    mine = any(entry.doi == wanted and any(decision.verdict for decision in entry.decisions) for entry in entries)
+    mine = any(decision.doi == wanted and decision.verdict for entry in entries for decision in entry.decisions)
     values = [dict(row) for row in await db.execute(TAG_VALUES, {"doi": wanted})]
     if form:
         ticked = set(form.get("tag", ()))
@@ -181,6 +192,11 @@ async def show(
         "facets": topic.in_order(facets),
         "assigned": [value["label"] for value in values if value["assigned"]],
         "history": history,
+        "shown": await asyncio.to_thread(desk.decided_on, reviewer, wanted) if wanted else "",
+        **await criteria(desk),
+        "progress": await asyncio.to_thread(desk.progress, reviewer, entries, len(waiting))
+        if queue == "waiting"
+        else None,
         # A second reviewer should not see the first reviewer's decision.
         "blind": queue == "second" and not mine,
         "standard_reasons": await asyncio.to_thread(desk.reasons, reviewer, topic),
@@ -238,14 +254,90 @@ def passages(work: dict[str, Any], reasons: list[dict[str, Any]]) -> list[tuple[
     return found
 
 
+async def criteria(desk: review_desk.Desk) -> dict[str, Any]:
+    """The criteria of the review, or why its rules cannot be read: the page is shown without them."""
+    try:
+        return {"criteria": await asyncio.to_thread(desk.criteria)}
+    except EvidenceError as error:
+        return {"criteria": (), "criteria_problem": str(error)}
+
+
+async def several_page(datasette: Any, request: Any) -> Response:
+    """The works that wait, to choose several and give them one verdict for one reason."""
+    words, all_of_them = request.args.get("words") or "", bool(request.args.get("all"))
+    return await show_several(datasette, request, words, all_of_them)
+
+
+async def show_several(
+    datasette: Any,
+    request: Any,
+    words: str,
+    all_of_them: bool = False,
+    problem: str | None = None,
+    form: dict[str, list[str]] | None = None,
+    confirm: review_desk.Batch | None = None,
+) -> Response:
+    """The list to choose from; or, to `confirm`, the chosen works alone. After a `problem` it is filled with `form`, the fields
+    as sent."""
+    desk, reviewer = reviewer_of(request)
+    waiting = await asyncio.to_thread(desk.queue, "waiting", reviewer)
+    db = datasette.get_database(NAME)
+    rows = {row["doi"]: dict(row) for row in await db.execute(LISTED, {"dois": json.dumps(waiting)})}
+    wanted = words.casefold().split()
+    found = [
+        rows[doi]
+        for doi in waiting
+        if doi in rows and all(word in f"{rows[doi]['title']} {rows[doi]['container']}".casefold() for word in wanted)
+    ]
+    sent = form or {}
+    ticked = {str(doi) for doi in map(dois.parse, sent.get("doi", ())) if doi}
+    shown = found[: review_desk.LARGEST_BATCH]
+    topic = await site_topic.of_database(db)
+    entries = await asyncio.to_thread(desk.decided_by, reviewer)
+    page = {
+        "listed": [rows[doi] for doi in confirm.dois if doi in rows] if confirm else shown,
+        "matching": len(found),
+        "title_words": words,
+        "confirm": confirm,
+        "ticked": {work["doi"] for work in shown} if all_of_them else ticked,
+        "problem": problem,
+        "form": {name: values[0] for name, values in sent.items() if values},
+        "standard_reasons": await asyncio.to_thread(desk.reasons, reviewer, topic),
+        **await criteria(desk),
+        **await header_data(datasette, request, None, None, entries),
+    }
+    status = 400 if problem else 200
+    return Response.html(await datasette.render_template("desk_several.html", page, request=request), status=status)
+
+
+async def progress_page(datasette: Any, request: Any) -> Response:
+    desk, reviewer = reviewer_of(request)
+    entries = await asyncio.to_thread(desk.decided_by, reviewer)
+    waiting = await asyncio.to_thread(desk.queue, "waiting", reviewer)
+    far = await asyncio.to_thread(desk.how_far)
+    page = {
+        "progress": await asyncio.to_thread(desk.progress, reviewer, entries, len(waiting)),
+        "far": far,
+        "error": stopping_rule.in_words(far.error) if far.error is not None else None,
+        "to_go": await asyncio.to_thread(lambda: far.works_to_go) if far.error is not None else None,
+        "target": stopping_rule.TARGET,
+        "factor": stopping_rule.FACTOR,
+        "enough_for_pace": pace.ENOUGH,
+        "agreement": await asyncio.to_thread(desk.agreement),
+        "in_words": agreement.in_words,
+        **await header_data(datasette, request, None, None, entries),
+    }
+    return Response.html(await datasette.render_template("desk_progress.html", page, request=request))
+
+
 async def decisions_page(datasette: Any, request: Any) -> Response:
     desk, reviewer = reviewer_of(request)
     entries = await asyncio.to_thread(desk.decided_by, reviewer)
     shown = entries[:DECISIONS_SHOWN]
     page = {
         "entries": shown,
-        "works": len({entry.doi for entry in entries}),
-        "titles": await titles(datasette, [entry.doi for entry in shown]),
+        "works": len({doi for entry in entries for doi in entry.dois}),
+        "titles": await titles(datasette, [doi for entry in shown for doi in entry.dois]),
         **await header_data(datasette, request, None, None, entries),
     }
     return Response.html(await datasette.render_template("desk_decisions.html", page, request=request))
@@ -285,9 +377,10 @@ async def titles(datasette: Any, wanted: list[Any]) -> dict[str, str | None]:
 def describe_entry(entry: review_desk.Entry) -> str:
     """The decisions of one submitted form as text, such as "Excluded; variant: ipt-g added"."""
     parts = []
-    for decision in entry.decisions:
+    together = f" {len(entry.dois)} works together" if len(entry.dois) > 1 else ""
+    for decision in entry.decisions[:1] if together else entry.decisions:
         if decision.verdict:
-            parts.append(VERDICT_TEXTS[decision.verdict])
+            parts.append(f"{VERDICT_TEXTS[decision.verdict]}{together}")
         elif decision.facet == SAME_WORK:
             parts.append(f"{'Same work as' if decision.action == 'tag' else 'Different work from'} {decision.value}")
         else:
@@ -309,7 +402,7 @@ async def decide(datasette: Any, request: Any) -> Response:
     try:
         form = review_desk.parse_form(fields)
         async with _writing:
-            is_visible = await asyncio.to_thread(desk.decide, reviewer, form)
+            is_visible = await asyncio.to_thread(desk.decide, reviewer, form, fields.get("shown", [None])[0])
     except ConfigError as error:
         wanted = dois.parse(fields.get("doi", [""])[0])
         if back in OTHER_PAGES or wanted is None:
@@ -325,15 +418,38 @@ async def decide(datasette: Any, request: Any) -> Response:
     return Response.redirect(address(datasette, queue, following), status=303)
 
 
-async def undo(datasette: Any, request: Any) -> Response:
+async def decide_several(datasette: Any, request: Any) -> Response:
+    """Shows the chosen works and asks again; saves them when that was confirmed."""
     desk, reviewer = reviewer_of(request)
     fields = await fields_of(request)
-    found = dois.parse(fields.get("doi", [""])[0])
-    if found is None:
-        return await error_page(datasette, request, "The form has no valid DOI.", 400)
+    words = fields.get("words", [""])[0]
+    step = fields.get("step", [""])[0]
+    try:
+        form = review_desk.parse_batch(fields)
+        if step == "change":
+            return await show_several(datasette, request, words, form=fields)
+        if step != "save":
+            return await show_several(datasette, request, words, form=fields, confirm=form)
+        async with _writing:
+            is_visible = await asyncio.to_thread(desk.decide_together, reviewer, form)
+    except ConfigError as error:
+        return await show_several(datasette, request, words, problem=str(error), form=fields)
+    except EvidenceError as error:
+        return await error_page(datasette, request, str(error), 503)
+    if not is_visible:
+        add_delay_message(datasette, request)
+    return Response.redirect(several_address(datasette, words), status=303)
+
+
+async def undo(datasette: Any, request: Any) -> Response:
+    """Undoes the decision that the form names. The form of the last decision (`last`) says so: it is refused when another one has
+    been saved since."""
+    desk, reviewer = reviewer_of(request)
+    fields = await fields_of(request)
+    name, only_last = (fields.get(field, [""])[0] for field in ("decision", "last"))
     try:
         async with _writing:
-            is_visible = await asyncio.to_thread(desk.undo, reviewer, found, fields.get("made_at", [""])[0])
+            entry, is_visible = await asyncio.to_thread(desk.undo, reviewer, name, only_last=bool(only_last))
     except ConfigError as error:
         return await error_page(datasette, request, str(error), 409)
     except EvidenceError as error:
@@ -343,7 +459,7 @@ async def undo(datasette: Any, request: Any) -> Response:
     back = fields.get("back", [""])[0]
     if back in ("said", *OTHER_PAGES):
         return Response.redirect(datasette.urls.path(f"/desk/{back}"), status=303)
-    return Response.redirect(address(datasette, queue_of(back), found), status=303)
+    return Response.redirect(address(datasette, queue_of(back), entry.doi), status=303)
 
 
 async def fields_of(request: Any) -> dict[str, list[str]]:
@@ -357,7 +473,13 @@ async def fields_of(request: Any) -> dict[str, list[str]]:
 
 
 async def error_page(datasette: Any, request: Any, problem: str, status: int) -> Response:
-    page = {"title": "The decision was not saved", "error": problem, "status": status}
+    title = "Nothing was undone" if request.path.endswith("/undo") else "The decision was not saved"
+    page = {
+        "title": title,
+        "error": f"{problem[:1].upper()}{problem[1:]}.".replace("..", "."),
+        "status": status,
+        "at_desk": True,
+    }
     return Response.html(await datasette.render_template("error.html", page, request=request), status=status)
 
 
@@ -367,6 +489,11 @@ def add_delay_message(datasette: Any, request: Any) -> None:
         "that is done."
     )
     datasette.add_message(request, message, datasette.WARNING)
+
+
+def several_address(datasette: Any, words: str) -> str:
+    query = f"?{urlencode({'words': words})}" if words else ""
+    return f"{datasette.urls.path('/desk/several')}{query}"
 
 
 def queue_of(text: str | None) -> review_desk.Queue:

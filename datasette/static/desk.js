@@ -1,4 +1,5 @@
-// Keyboard shortcuts of the desk. Each does what a control on the page does; whether they are on is kept in this browser.
+// The desk: while a decision is being saved, keys and buttons do nothing; and keyboard shortcuts, each of which does what a
+// control on the page does. Whether they are on is kept in this browser.
 (() => {
     const form = document.getElementById("decision");
     const keys = document.getElementById("keys");
@@ -6,9 +7,35 @@
     const lists = [...document.querySelectorAll(".standard-reasons")];
     const storageKey = "desk-keyboard-shortcuts";
 
+    // The page still shows the decision before the one being saved: "Undo" would undo that one.
+    const status = document.getElementById("saving");
+    let saving = false;
+    let patience;
+    const setSaving = (on, text) => {
+        saving = on;
+        clearTimeout(patience);
+        for (const part of document.querySelectorAll("main > :not(#saving)")) part.inert = on;
+        if (status) status.textContent = on ? text : "";
+        if (on) patience = setTimeout(() => {
+            status.textContent = "Still saving. If this goes on, reload the page: it shows whether the decision was saved.";
+        }, 10000);
+    };
+    if (status) {
+        document.addEventListener("submit", (event) => {
+            if (event.target.method !== "post") return;
+            if (saving) event.preventDefault();
+            else setSaving(true, event.target.dataset.status ?? "Saving…");
+        });
+        // Back from an error page: the browser may show this page as it was left.
+        window.addEventListener("pageshow", (event) => { if (event.persisted) setSaving(false); });
+    }
+
+    let keysAreOn = true;
+    try { keysAreOn = localStorage.getItem(storageKey) !== "off"; } catch { /* storage may be forbidden; then the choice is not kept */ }
     if (keys) {
-        try { keys.checked = localStorage.getItem(storageKey) !== "off"; } catch { /* storage may be forbidden; then the choice is not kept */ }
+        keys.checked = keysAreOn;
         keys.addEventListener("change", () => {
+            keysAreOn = keys.checked;
             try { localStorage.setItem(storageKey, keys.checked ? "on" : "off"); } catch { /* see above */ }
             document.body.classList.toggle("no-keys", !keys.checked);
         });
@@ -32,8 +59,8 @@
     const isTextField = (element) => element.matches("input[type=text], input[type=search], textarea, select") || element.isContentEditable;
 
     document.addEventListener("keydown", (event) => {
-        if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || isTextField(event.target)) return;
-        if (keys && !keys.checked) return;
+        if (saving || event.repeat || event.ctrlKey || event.metaKey || event.altKey || event.isComposing || isTextField(event.target)) return;
+        if (!keysAreOn) return;
         const key = event.key.toLowerCase();
         const radio = form?.querySelector(`input[data-key="${CSS.escape(key)}"]`);
         const reason = /^[1-9]$/.test(key) ? lists.find((list) => !list.hidden)?.querySelectorAll("button")[Number(key) - 1] : null;
@@ -53,7 +80,7 @@
             document.getElementById("skip")?.click();
         } else if (key === "o") {
             document.getElementById("open-doi")?.click();
-        } else if (key === "z" && undo) {
+        } else if (key === "z" && undo?.querySelector("kbd")) {
             undo.click();
         } else {
             return;

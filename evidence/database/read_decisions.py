@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ def read_ledger(ledger: Path) -> tuple[Decision, ...]:
         return ()
     columns = ", ".join(field.name for field in fields(Decision))
     rows = _query(ledger, f"select {columns} from decisions order by decision")  # noqa: S608
-    return tuple(replace(Decision(*row[:-1]), seen=tuple(json.loads(row[-1]))) for row in rows)
+    return tuple(Decision(*(*row[:-1], tuple(json.loads(row[-1])))) for row in rows)
 
 
 def ledger_stamp(ledger: Path) -> tuple[int, int]:

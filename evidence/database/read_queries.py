@@ -633,6 +633,25 @@ def waiting_ranked(conn: sqlite3.Connection) -> list[Doi]:
     return [found for (found,) in conn.execute("select doi from to_check")]
 
 
+def ranking_points(conn: sqlite3.Connection, dois: Sequence[Doi]) -> dict[Doi, float]:
+    """DOI → the points by which the view `to_check` ranks a waiting work, without those for its tags: an excluded work has lost
+    its tags, so they do not compare works that were decided with works that wait."""
+    sql = """
+        select w.doi, 4 * exists (select 1 from reasons r where r.doi = w.doi and r.facet = 'verdict')
+            + 2 * min(3, (select count(*) from works i where i.verdict = 'include' and i.doi in (
+                select c.cited from cites c where c.doi = w.doi
+                union select c.doi from cites c where c.cited = w.doi)))
+            + 2 * exists (select 1 from sightings s join sources o on o.source = s.source
+                where s.doi = w.doi and s.last_run is null and o.kind = 'references')
+        from works w where w.doi in ({})
+    """
+    return dict(in_chunks(conn, sql, dois))
+
+
+MOST_POINTS_OF_TAGS = 3.0
+"""What the tags of a work add to its points in the view `to_check`, at most."""
+
+
 def waiting_works(conn: sqlite3.Connection) -> set[Doi]:
     """The same works as a set, found by an index: ranking them is slow."""
     sql = f"select doi from works where ({schema.WAITING}) and verdict = 'unsure'"  # noqa: S608 - our own condition

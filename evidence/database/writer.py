@@ -14,7 +14,7 @@ import json
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import astuple, replace
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -327,7 +327,7 @@ class Store:
             from decisions order by decision
             """
         )
-        return tuple(replace(Decision(*row[:-1]), seen=tuple(json.loads(row[-1]))) for row in rows)
+        return tuple(Decision(*(*row[:-1], tuple(json.loads(row[-1])))) for row in rows)
 
     def works_with_unshown_decisions(self) -> list[Doi]:
         """The works whose decisions in `evidence.db` are not those of the ledger (see `show_decisions`), in order. Decisions on

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -35,6 +36,19 @@ DECIDE_PATIENCE = 10.0
 """Seconds that a decision waits for a running sync before it is left to the next `judge`."""
 
 
+@dataclass(frozen=True, slots=True)
+class OnWork:
+    """What a person decides on one work: a verdict, tags added and removed, and the subjects (a tag, or None for the verdict) on
+    which they withdraw what they decided before. A tag of the facet `data_model.SAME_WORK` names the DOI that is, or is not,
+    another record of this work."""
+
+    doi: Doi
+    verdict: VerdictName | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+    untags: tuple[tuple[str, str], ...] = ()
+    withdrawn: tuple[tuple[str, str] | None, ...] = ()
+
+
 def add_decisions(
     db: Path,
     ledger: Path,
@@ -47,70 +61,131 @@ def add_decisions(
     reason: str,
     reviewer: str,
     *,
+    patience: float = DECIDE_PATIENCE,
     withdrawn: Sequence[tuple[str, str] | None] = (),
+) -> tuple[tuple[Decision, ...], bool]:
+    """Append a person's decisions on one work to the ledger, then judge that work again: `add_together` with one work."""
+    on_work = OnWork(doi, verdict, tuple(tags), tuple(untags), tuple(withdrawn))
+    return add_together(db, ledger, taxonomy, now, [on_work], reason, reviewer, patience=patience)
+
+
+def add_together(
+    db: Path,
+    ledger: Path,
+    taxonomy: Taxonomy,
+    now: Clock,
+    on_works: Sequence[OnWork],
+    reason: str,
+    reviewer: str,
+    *,
     patience: float = DECIDE_PATIENCE,
 ) -> tuple[tuple[Decision, ...], bool]:
-    """Append a person's decisions on one work to the ledger, then judge that work again.
+    """Append a person's decisions on one or several works to the ledger, all or none, then judge these works again.
 
     Returns the decisions that were added, and whether they show already: False when a sync, or another program, has held
-    the database for more than `patience` seconds. A tag or untag of the facet `data_model.SAME_WORK` names the DOI that is,
-    or is not, another record of this work. `withdrawn` are tags, or None for the verdict, on which the reviewer undoes a
-    decision. ConfigError when there is no such work, tag or decision to undo.
+    the database for more than `patience` seconds. Decisions on several works have one time, to the microsecond
+    (`made_in_one_act`). ConfigError when there is no such work, tag or decision to undo.
     """
-    if not (verdict or tags or untags or withdrawn):
+    reason, reviewer = reason.strip(), reviewer.strip()
+    if not all(on.verdict or on.tags or on.untags or on.withdrawn for on in on_works):
         raise ConfigError(
             "nothing to decide: give a verdict (include, exclude, unsure), --tag, --untag, --same, --apart or --withdraw"
         )
-    reason, reviewer = reason.strip(), reviewer.strip()
     if not reason or not reviewer:
         raise ConfigError("--because and --by must not be empty: a decision needs a reason and a name")
-    if both := sorted(set(tags) & set(untags)):
-        raise ConfigError(f"{both[0][0]}:{both[0][1]} cannot be added and removed at once")
     known = tag_filter.values_by_facet(taxonomy.tags)
-    for facet, value in (*tags, *untags):
-        if facet != SAME_WORK:
-            tag_filter.check_tag(facet, value, known)
+    for on in on_works:
+        if both := sorted(set(on.tags) & set(on.untags)):
+            raise ConfigError(f"{both[0][0]}:{both[0][1]} cannot be added and removed at once")
+        for facet, value in (*on.tags, *on.untags):
+            if facet != SAME_WORK:
+                tag_filter.check_tag(facet, value, known)
+    held = read_ledger(ledger)
+    moment = _moment_of_several(now()) if len(on_works) > 1 else iso_time(now())
     with reading(db) as conn:
-        doi = read_queries.alias_targets(conn, [doi]).get(doi, doi)
-        message = next((message for _, _, message in read_queries.current_records(conn, [doi])), None)
-        if message is None:
-            raise ConfigError(f"{doi}: no such work in {db}; a decision needs a work that was harvested")
-        tags, untags = (
-            [
-                (facet, read_queries.canonical_doi(conn, Doi(value)) if facet == SAME_WORK else value)
-                for facet, value in pairs
-            ]
-            for pairs in (tags, untags)
-        )
-        for facet, other in (*tags, *untags):
-            if facet == SAME_WORK and (other == doi or not list(read_queries.current_records(conn, [Doi(other)]))):
-                raise ConfigError(f"{other}: no other work in {db}; a pair needs two works that were harvested")
-        notice_of = read_queries.notice_of(conn, doi)
-        added = read_queries.provider_records(conn, [doi]).get(doi, ())
+        on_works = [_at_current_doi(conn, on, db) for on in on_works]
         # A decision on one record of a work is a decision on the work: `seen` includes those on its other records.
-        held = read_ledger(ledger)
-        moved = read_queries.representatives(conn, [doi, *sorted({d.doi for d in held})])
+        moved = read_queries.representatives(conn, sorted({*(on.doi for on in on_works), *(d.doi for d in held)}))
         aliases = read_queries.alias_targets(conn, [doi for d in held for doi in (d.doi, Doi(d.value or ""))])
-    work = replace(combine(normalise(json.loads(message)), added), notice_of=notice_of)
-    rule_says = _rule_statements(work, taxonomy, on_tags=bool(tags or untags or withdrawn))
-    text, moment = text_digest(work), iso_time(now())
+        made = [
+            decision
+            for on in on_works
+            for decision in _made(on, _stored_work(conn, on.doi, db), taxonomy, reason, reviewer, moment)
+        ]
+    with_seen = []
+    for decision in made:
+        dois = aliases if decision.facet == SAME_WORK else moved  # a pair is of records, also of those in one cluster
+        seen = deciding.ids_on_subject(held, deciding.subject(decision, dois), dois)
+        with_seen.append(_with_own_time(replace(decision, seen=seen), held))
+    new = _without_repetitions(with_seen, held, reviewer, moved, aliases)
+    return new, _append(db, ledger, taxonomy, now, new, patience)
+
+
+def rehearse(db: Path, dois: Sequence[Doi], taxonomy: Taxonomy) -> None:
+    """Apply the rules to stored works as a decision on them does, and keep nothing. The first work that needs a pattern of the
+    rules compiles it."""
+    with reading(db) as conn:
+        for doi in dois:
+            _rule_statements(_stored_work(conn, doi, db), taxonomy, on_tags=True)
+
+
+def made_in_one_act(decisions: Sequence[Decision]) -> bool:
+    """Whether decisions of one reviewer with one time, on different works, are one act of `add_together`. Decisions on single
+    works have a time in whole seconds, or a few microseconds later (`_with_own_time`): of these each is an act."""
+    several = all(deciding.parse_time(d.made_at).microsecond >= _FEW_MICROSECONDS for d in decisions)
+    return several and len({(d.action, d.verdict, d.reason) for d in decisions}) == 1
+
+
+_FEW_MICROSECONDS = 1000
+
+
+def _moment_of_several(now: datetime) -> str:
+    """The time of decisions on several works, by which `made_in_one_act` knows them."""
+    return now.replace(microsecond=max(now.microsecond, _FEW_MICROSECONDS)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _at_current_doi(conn: sqlite3.Connection, on: OnWork, db: Path) -> OnWork:
+    """The same with the DOIs that its work, and the works of its pairs, are kept under. ConfigError when a pair has no other
+    work."""
+    doi = read_queries.alias_targets(conn, [on.doi]).get(on.doi, on.doi)
+    tags, untags = (
+        tuple(
+            (facet, read_queries.canonical_doi(conn, Doi(value)) if facet == SAME_WORK else value)
+            for facet, value in pairs
+        )
+        for pairs in (on.tags, on.untags)
+    )
+    for facet, other in (*tags, *untags):
+        if facet == SAME_WORK and (other == doi or not list(read_queries.current_records(conn, [Doi(other)]))):
+            raise ConfigError(f"{other}: no other work in {db}; a pair needs two works that were harvested")
+    return replace(on, doi=doi, tags=tags, untags=untags)
+
+
+def _stored_work(conn: sqlite3.Connection, doi: Doi, db: Path) -> Work:
+    """The work as its records describe it; ConfigError when it was not harvested."""
+    message = next((message for _, _, message in read_queries.current_records(conn, [doi])), None)
+    if message is None:
+        raise ConfigError(f"{doi}: no such work in {db}; a decision needs a work that was harvested")
+    added = read_queries.provider_records(conn, [doi]).get(doi, ())
+    return replace(combine(normalise(json.loads(message)), added), notice_of=read_queries.notice_of(conn, doi))
+
+
+def _made(on: OnWork, work: Work, taxonomy: Taxonomy, reason: str, reviewer: str, moment: str) -> Iterator[Decision]:
+    """The decisions on one work, without what they had `seen`."""
+    rule_says = _rule_statements(work, taxonomy, on_tags=bool(on.tags or on.untags or on.withdrawn))
+    text = text_digest(work)
 
     def decision(action: str, facet: str | None = None, value: str | None = None) -> Decision:
-        new = Decision(
-            doi, action, verdict if action == "verdict" else None, facet, value, reason, reviewer, moment,  # type: ignore[arg-type]
+        return Decision(
+            on.doi, action, on.verdict if action == "verdict" else None, facet, value, reason, reviewer, moment,  # type: ignore[arg-type]
             taxonomy.digest, text, rule_says(facet, value),
         )  # fmt: skip
-        dois = aliases if facet == SAME_WORK else moved  # a pair is of records, also of those in one cluster
-        return _with_own_time(replace(new, seen=deciding.ids_on_subject(held, deciding.subject(new, dois), dois)), held)
 
-    made = (
-        *((decision("verdict"),) if verdict else ()),
-        *(decision("tag", *pair) for pair in tags),
-        *(decision("untag", *pair) for pair in untags),
-        *(decision("withdraw", *(pair or ())) for pair in withdrawn),
-    )
-    new = _without_repetitions(made, held, reviewer, moved, aliases)
-    return new, _append(db, ledger, taxonomy, now, new, patience)
+    if on.verdict:
+        yield decision("verdict")
+    yield from (decision("tag", *pair) for pair in on.tags)
+    yield from (decision("untag", *pair) for pair in on.untags)
+    yield from (decision("withdraw", *(pair or ())) for pair in on.withdrawn)
 
 
 def _rule_statements(work: Work, taxonomy: Taxonomy, *, on_tags: bool) -> Callable[[str | None, str | None], str]:

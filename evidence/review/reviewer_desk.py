@@ -6,17 +6,21 @@ command line are the same. It knows no HTTP and no HTML; the site says who the r
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
+import logging
 import os
 import secrets
 import sqlite3
+import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
+from statistics import median
 from typing import Any, Literal, get_args
 
 from evidence import doi, strict_yaml
@@ -25,12 +29,23 @@ from evidence.data_model import SAME_WORK, Decision, Doi, VerdictName
 from evidence.database import read_queries, tag_filter
 from evidence.database.connection import reading
 from evidence.database.read_decisions import check_ledger, ledger_stamp, read_ledger
-from evidence.errors import ConfigError
+from evidence.errors import ConfigError, EvidenceError
 from evidence.harvest.chosen_topic import topic_of_review
-from evidence.review.record_decision import add_decisions, all_and_current_decisions
+from evidence.review.agreement import PairAgreement, pairwise_agreement
+from evidence.review.pace import Pace, in_words, pace
+from evidence.review.record_decision import (
+    OnWork,
+    add_together,
+    all_and_current_decisions,
+    made_in_one_act,
+    rehearse,
+)
+from evidence.review.stopping_rule import ERROR, Screening, Together, stated_error, works_until_stated
 from evidence.rules import taxonomy
 from evidence.rules.taxonomy import Taxonomy
 from evidence.rules.topic import Topic
+
+log = logging.getLogger(__name__)
 
 ENVIRONMENT = "EVIDENCE_DESK"
 """How the environment variables begin that configure a desk. `evidence serve` sets them; one from elsewhere must not open it."""
@@ -45,6 +60,12 @@ QUEUES: Mapping[Queue, str] = {
 """The queues: as in addresses → as on the page."""
 
 OWN_REASONS = 3
+LATEST_DECIDED = 20
+"""Of how many works, those decided last, the median place on the list is what others are passed over against."""
+LARGEST_BATCH = 100
+"""Works that one act may decide on: as many as one page lists, so that each title can be read."""
+WARMED_WORKS = 20
+"""How many waiting works `warm` rehearses: enough for the patterns that the first decisions need."""
 PATIENCE = 0.5
 """Seconds that a page waits for a running sync; then the decision shows only when the sync is done."""
 
@@ -61,12 +82,89 @@ class Submission:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """What one reviewer decided on one work at one time, without what has been withdrawn or replaced since."""
+class Batch:
+    """What a submitted form decides on several works."""
 
-    doi: Doi
+    dois: tuple[Doi, ...]
+    verdict: VerdictName
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What one reviewer decided in one act, on one work or on several together, without what has been withdrawn or replaced
+    since."""
+
     made_at: str
     decisions: tuple[Decision, ...]
+
+    @property
+    def dois(self) -> tuple[Doi, ...]:
+        """The works, in the order of the ledger."""
+        return tuple(dict.fromkeys(decision.doi for decision in self.decisions))
+
+    @property
+    def doi(self) -> Doi:
+        """The work; of several the first."""
+        return self.decisions[0].doi
+
+    @property
+    def name(self) -> str:
+        """16 hexadecimal digits that an undo names it by, made of the identifiers of its decisions: when one of them is undone or
+        replaced, what is left has another name."""
+        return hashlib.sha256(" ".join(sorted(map(decision_id, self.decisions))).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How many of the works that waited a reviewer has decided on, how many are `left`, and their pace, where it is known."""
+
+    decided: int
+    left: int
+    pace: Pace | None
+
+    @property
+    def time_left(self) -> str | None:
+        """`about 20 minutes`; None where the pace is not known or nothing is left."""
+        return in_words(self.pace.minutes_for(self.left)) if self.pace and self.left else None
+
+
+@dataclass(frozen=True, slots=True)
+class HowFar:
+    """A screening as the stopping rule sees it, of which `waiting` works nobody has decided on. Some may be relevant and are
+    counted as relevant works that were not found: `disputed` ones were left unsure, or reviewers disagree on them; `passed_over`
+    ones stand clearly higher on the list than those decided last."""
+
+    screening: Screening
+    waiting: int
+    disputed: int
+    passed_over: int
+
+    @property
+    def error(self) -> float | None:
+        """The error with which enough works are found (`stated_error`); None where there is nothing to say: no relevant work was
+        found in order, or none is left."""
+        return stated_error(self.screening) if self.waiting and any(self.screening.relevant) else None
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether it can be said that enough works are found."""
+        return self.error is not None and self.error <= ERROR
+
+    @property
+    def works_to_go(self) -> int | None:
+        """`works_until_stated`."""
+        return works_until_stated(self.screening)
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """What a verdict of screening stands for in this review, in words: `means`, and what each of its rules looks for."""
+
+    verdict: str
+    label: str
+    means: str
+    because: tuple[str, ...]
 
 
 class Desk:
@@ -77,6 +175,8 @@ class Desk:
         self.db, self.ledger, self.reviewers = db, ledger, tuple(reviewers)
         self._token, self._used = token, False
         self._book: Taxonomy | None = None
+        self._loading = threading.Lock()
+        self._far: tuple[object, HowFar] | None = None
         self._order: tuple[int | None, list[Doi]] = (None, [])
         self._likely: tuple[object, list[tuple[Doi, str, str]]] = (None, [])
         self._linked: tuple[object, list[Doi]] = (None, [])
@@ -172,16 +272,86 @@ class Desk:
         """What this reviewer decided and has not undone, the newest first; within one second in the order of the ledger."""
         ledger, current = self._decisions()
         place = {decision_id(d): number for number, d in enumerate(ledger)}
-        entries: dict[tuple[Doi, str], list[Decision]] = {}
-        for decision in current:
-            if decision.reviewer == reviewer:
-                entries.setdefault((decision.doi, decision.made_at), []).append(decision)
-        newest = sorted(
+        acts: dict[str, dict[Doi, list[Decision]]] = {}
+        for decision in sorted((d for d in current if d.reviewer == reviewer), key=lambda d: place[decision_id(d)]):
+            acts.setdefault(decision.made_at, {}).setdefault(decision.doi, []).append(decision)
+        entries = []
+        for made_at, by_work in acts.items():
+            together = [d for decisions in by_work.values() for d in decisions]
+            parts = [together] if made_in_one_act(together) else list(by_work.values())
+            entries += [Entry(made_at, tuple(part)) for part in parts]
+        return sorted(
             entries,
-            key=lambda key: (parse_time(key[1]), max(place[decision_id(d)] for d in entries[key])),
+            key=lambda entry: (_second(entry.made_at), max(place[decision_id(d)] for d in entry.decisions)),
             reverse=True,
         )
-        return [Entry(found, at, tuple(entries[found, at])) for found, at in newest]
+
+    def progress(self, reviewer: str, entries: Sequence[Entry], left: int) -> Progress:
+        """How far this reviewer is with the works that waited for a decision, of which `left` are left. `entries` are those of
+        `decided_by`."""
+        # A decision on a work that waited says that the rules left it unsure.
+        done = {d.doi for d in self._verdicts() if d.reviewer == reviewer and d.rule_said == "unsure"}
+        acts = [
+            (parse_time(entry.made_at), len(entry.dois)) for entry in entries if any(d.verdict for d in entry.decisions)
+        ]
+        return Progress(len(done), left, pace(acts))
+
+    def how_far(self) -> HowFar:
+        """How far the works that waited for a decision are screened, by all reviewers together, as the stopping rule sees it."""
+        ledger, current = self._decisions()
+        with reading(self.db) as conn:
+            # The citations of all waiting works are read, so it is found again only after a decision, a sync or an edit.
+            state = (self._cached[0], read_queries.last_sync_run(conn), read_queries.basis_of_judgements(conn))
+            if self._far is not None and self._far[0] == state:
+                return self._far[1]
+            heads = read_queries.representatives(conn, sorted({d.doi for d in ledger}))
+            verdicts: dict[Doi, set[str]] = {}
+            for d in current:
+                if d.verdict:
+                    verdicts.setdefault(heads.get(d.doi, d.doi), set()).add(d.verdict)
+            known = read_queries.screening_verdicts(conn, sorted(verdicts))
+            first: dict[Doi, Decision] = {}
+            for d in ledger:  # a decision on a work that waited says that the rules left it unsure
+                found = heads.get(d.doi, d.doi)
+                if d.verdict and d.rule_said == "unsure" and found in known:
+                    first.setdefault(found, d)
+            waiting = sorted(read_queries.waiting_works(conn) - verdicts.keys())
+            acts: dict[tuple[str, str], list[Doi]] = {}
+            first = dict(sorted(first.items(), key=lambda entry: _second(entry[1].made_at)))
+            for found, d in first.items():
+                acts.setdefault((d.made_at, d.reviewer), []).append(found)
+            relevant: list[bool] = []
+            together: list[Together] = []
+            unsettled = 0
+            for dois in acts.values():
+                settled = [found for found in dois if verdicts[found] in ({"include"}, {"exclude"})]
+                unsettled += len(dois) - len(settled)
+                answers = ["include" in verdicts[found] for found in settled]
+                if len(dois) > 1 and made_in_one_act([first[found] for found in dois]):
+                    together.append(Together(len(relevant), len(answers), sum(answers)))
+                else:
+                    relevant += answers
+            latest = list(first)[-LATEST_DECIDED:]
+            points = read_queries.ranking_points(conn, [*waiting, *latest])
+        passed_over = 0
+        if latest:
+            usual = median(points[found] for found in latest) + read_queries.MOST_POINTS_OF_TAGS
+            passed_over = sum(points[found] > usual for found in waiting)
+        screening = Screening(tuple(relevant), len(waiting) - passed_over, tuple(together), unsettled + passed_over)
+        self._far = (state, HowFar(screening, len(waiting), unsettled, passed_over))
+        return self._far[1]
+
+    def agreement(self) -> list[PairAgreement]:
+        """How far each two reviewers agree."""
+        return pairwise_agreement(self._decisions()[1])
+
+    def criteria(self) -> tuple[Criterion, ...]:
+        """What each verdict stands for, from the screening rules of the topic."""
+        found = []
+        for verdict in self._rules().verdicts.values:
+            because = dict.fromkeys(rule.because for rule in verdict.rules if rule.because)
+            found.append(Criterion(verdict.id, verdict.label, verdict.means, tuple(because)))
+        return tuple(found)
 
     def canonical_doi(self, found: Doi) -> Doi:
         """The DOI that the work is kept under: another one when `found` is an alias."""
@@ -209,52 +379,89 @@ class Desk:
 
     # ------------------------------------------------------------------ deciding
 
-    def decide(self, reviewer: str, form: Submission) -> bool:
-        """Decide. Returns whether the decision shows already; ConfigError when it is not valid."""
-        _, shows = add_decisions(
-            self.db,
-            self.ledger,
-            self._rules(),
-            _now,
-            form.doi,
-            form.verdict,
-            form.tags,
-            form.untags,
-            form.reason,
-            reviewer,
-            patience=PATIENCE,
-        )
-        return shows
+    def decide(self, reviewer: str, form: Submission, shown: str | None = None) -> bool:
+        """Decide. Returns whether the decision shows already; ConfigError when it is not valid.
 
-    def undo(self, reviewer: str, found: Doi, made_at: str) -> bool:
-        """Withdraw what this reviewer decided on the work at that time. Returns whether that shows already; ConfigError when
-        nothing is left of it."""
+        `shown` is what the page said of the reviewer's own decisions on the work (`decided_on`). Where they have decided
+        otherwise since, in another window, nothing is decided: they would replace what they do not see.
+        """
+        if shown is not None and form.verdict and self.decided_on(reviewer, form.doi) != shown:
+            own = self._own_verdict(reviewer, form.doi)
+            if own is None or (own.verdict, own.reason) != (form.verdict, form.reason):
+                said = f"to {own.verdict} it ({own.reason})" if own else "to undo your decision"
+                raise ConfigError(
+                    f"in another window you decided {said} since this page was shown; this page now shows it: save again "
+                    "if you mean it"
+                )
+        return self._add([OnWork(form.doi, form.verdict, form.tags, form.untags)], form.reason, reviewer)
+
+    def decided_on(self, reviewer: str, found: Doi) -> str:
+        """The identifier of this reviewer's current verdict on a work; empty where there is none."""
+        own = self._own_verdict(reviewer, found)
+        return decision_id(own) if own else ""
+
+    def _own_verdict(self, reviewer: str, found: Doi) -> Decision | None:
         found = self.canonical_doi(found)
-        entry = next((e for e in self.decided_by(reviewer) if (e.doi, e.made_at) == (found, made_at)), None)
+        return next((d for d in reversed(self._verdicts()) if d.reviewer == reviewer and d.doi == found), None)
+
+    def decide_together(self, reviewer: str, form: Batch) -> bool:
+        """Give several works one verdict for one reason, in one act that is undone as one. Returns whether it shows already.
+
+        ConfigError when a work is not among those waiting for this reviewer any more: then nothing is decided.
+        """
+        waiting = set(self.queue("waiting", reviewer))
+        if gone := [found for found in form.dois if found not in waiting]:
+            raise ConfigError(
+                f"nothing was saved: {gone[0]} is not waiting for your decision any more"
+                + (f", and {len(gone) - 1} more" if len(gone) > 1 else "")
+                + "; choose again from the list as it is now"
+            )
+        return self._add([OnWork(found, form.verdict) for found in form.dois], form.reason, reviewer)
+
+    def undo(self, reviewer: str, name: str, *, only_last: bool = False) -> tuple[Entry, bool]:
+        """Withdraw the entry of this reviewer with this name (`Entry.name`). Returns it, and whether that shows already.
+
+        ConfigError when nothing is left of it; and with `only_last`, when the reviewer has decided something else since. A page
+        that offers to undo the last decision may be older than the last decision.
+        """
+        entries = self.decided_by(reviewer)
+        entry = next((entry for entry in entries if name and entry.name == name), None)
         if entry is None:
             raise ConfigError("this decision has already been undone, or replaced by a newer one")
-        subjects = [(d.facet, d.value) if d.facet and d.value else None for d in entry.decisions]
-        _, shows = add_decisions(
-            self.db,
-            self.ledger,
-            self._rules(),
-            _now,
-            found,
-            None,
-            (),
-            (),
-            "undone at the desk",
-            reviewer,
-            withdrawn=subjects,
-            patience=PATIENCE,
+        if only_last and entry != entries[0]:
+            raise ConfigError(
+                "nothing was undone: another decision has been saved since this page was shown. “Your decisions” lists each with "
+                "its own Undo"
+            )
+        withdrawn: dict[Doi, list[tuple[str, str] | None]] = {}
+        for d in entry.decisions:
+            withdrawn.setdefault(d.doi, []).append((d.facet, d.value) if d.facet and d.value else None)
+        on_works = [OnWork(found, withdrawn=tuple(subjects)) for found, subjects in withdrawn.items()]
+        return entry, self._add(on_works, "undone at the desk", reviewer)
+
+    def _add(self, on_works: Sequence[OnWork], reason: str, reviewer: str) -> bool:
+        _, shows = add_together(
+            self.db, self.ledger, self._rules(), _now, on_works, reason, reviewer, patience=PATIENCE
         )
         return shows
 
+    def warm(self) -> None:
+        """Load the rules and rehearse decisions on a few waiting works, so that the first decision need not wait for
+        it. What goes wrong here goes wrong again at the first decision, which then says so."""
+        try:
+            book = self._rules()
+            with reading(self.db) as conn:
+                waiting = sorted(read_queries.waiting_works(conn))[:WARMED_WORKS]
+            rehearse(self.db, waiting, book)
+        except EvidenceError as error:
+            log.warning("The rules could not be loaded before the first decision: %s", error)
+
     def _rules(self) -> Taxonomy:
-        if self._book is None:
-            named = Path(os.environ.get("EVIDENCE_SOURCES") or "sources.yaml")
-            self._book = taxonomy.load(topic_of_review(named, self.db))
-        return self._book
+        with self._loading:
+            if self._book is None:
+                named = Path(os.environ.get("EVIDENCE_SOURCES") or "sources.yaml")
+                self._book = taxonomy.load(topic_of_review(named, self.db))
+            return self._book
 
 
 def next_waiting(waiting: Sequence[Doi], current: Doi | None) -> Doi | None:
@@ -329,6 +536,21 @@ def parse_form(fields: Mapping[str, Sequence[str]]) -> Submission:
     return Submission(found, verdict or None, tuple(tags), tuple(untags), reason)  # type: ignore[arg-type]
 
 
+def parse_batch(fields: Mapping[str, Sequence[str]]) -> Batch:
+    """The fields of a submitted form on several works. ConfigError when the form is not valid."""
+    chosen = tuple(dict.fromkeys(found for text in fields.get("doi", ()) if (found := doi.parse(text))))
+    if not chosen:
+        raise ConfigError("choose at least one work")
+    if len(chosen) > LARGEST_BATCH:
+        raise ConfigError(f"choose at most {LARGEST_BATCH} works at once")
+    verdict, reason = _one(fields, "verdict"), _one(fields, "reason").strip()
+    if verdict not in get_args(VerdictName):
+        raise ConfigError("choose a verdict: include, exclude or unsure")
+    if not reason:
+        raise ConfigError("give a reason: a decision needs one")
+    return Batch(chosen, verdict, reason)  # type: ignore[arg-type]
+
+
 def _configuration(db: Path, ledger: Path, reviewers: Sequence[str], token: str | None) -> str:
     check_ledger(ledger)
     values = {"db": str(db.absolute()), "ledger": str(ledger.absolute()), "reviewers": list(reviewers), "token": token}
@@ -342,6 +564,11 @@ def _account(number: int) -> str:
 def _one(fields: Mapping[str, Sequence[str]], name: str) -> str:
     values = fields.get(name, ())
     return values[0] if values else ""
+
+
+def _second(made_at: str) -> datetime:
+    """The second of a time: only decisions on several works, and repeated ones, have a more exact time."""
+    return parse_time(made_at).replace(microsecond=0)
 
 
 def _now() -> datetime:

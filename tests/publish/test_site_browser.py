@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -241,7 +243,15 @@ def test_axe_finds_no_barrier(browser: Any, address: str, scheme: str, paths: tu
 
 # ---------------------------------------------------------------------- the reviewer's desk
 
-DESK_PAGES = ("/desk", "/desk?queue=second", "/desk?queue=again", "/desk/pairs", "/desk/tags", "/desk/said")
+DESK_PAGES = (
+    "/desk",
+    "/desk?queue=second",
+    "/desk?queue=again",
+    "/desk/pairs",
+    "/desk/tags",
+    "/desk/several",
+    "/desk/said",
+)
 
 
 @pytest.fixture
@@ -287,6 +297,116 @@ def test_a_reviewer_works_through_the_queue_by_keyboard(page: Any, desk_address:
     ]
     assert [word.action for word in words[2:]] == ["withdraw"]
     assert said == []
+
+
+PRESS_WHILE_SAVING = """() => document.addEventListener("submit", () => setTimeout(() => {
+    for (const key of ["z", "s", "e", "1", "Enter"])
+        document.body.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true}));
+    document.getElementById("undo").click();
+    document.getElementById("decision").requestSubmit();
+    sessionStorage.setItem("seen", JSON.stringify({
+        last: document.querySelector(".last-decision").innerText,
+        status: document.getElementById("saving").innerText,
+        live: [...document.querySelectorAll("main a, main button, main input:not([type=hidden]), main summary")]
+            .filter((control) => !control.closest("[inert]")).map((control) => control.outerHTML),
+        verdict: document.querySelector("input[name=verdict]:checked").value,
+        reason: document.getElementById("reason").value,
+    }));
+}, 200), {once: true})"""
+
+
+def slowly(route: Any) -> None:
+    time.sleep(1)
+    route.continue_()
+
+
+def test_keys_and_buttons_do_nothing_while_a_decision_is_saved(page: Any, desk_address: tuple[str, str, Path]) -> None:
+    _, link, ledger = desk_address
+    page.goto(link)
+    first = decide(page, "e")
+    page.route("**/desk/decide", slowly)
+    page.evaluate(PRESS_WHILE_SAVING)
+    page.keyboard.press("i")
+    page.keyboard.press("r")
+    page.keyboard.type("the second")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".last-decision p:has-text('Included')")
+    seen = json.loads(page.evaluate("sessionStorage.getItem('seen')"))
+    assert first in seen.pop("last")  # "Undo" was still that of the first
+    assert seen == {"status": "Saving…", "live": [], "verdict": "include", "reason": "the second"}
+    assert [(word.action, word.verdict) for word in read_ledger(ledger)] == [
+        ("verdict", "exclude"),
+        ("verdict", "include"),
+    ]
+    page.keyboard.press("z")  # and now it undoes the second, which the page shows
+    page.wait_for_selector(".last-decision p:has-text('Excluded')")
+    assert [word.action for word in read_ledger(ledger)] == ["verdict", "verdict", "withdraw"]
+
+
+def test_after_a_lost_connection_the_desk_works_again(page: Any, desk_address: tuple[str, str, Path]) -> None:
+    _, link, ledger = desk_address
+    page.goto(link)
+    page.route("**/desk/decide", lambda route: route.abort("connectionreset"), times=1)
+    address = page.url
+    page.keyboard.press("e")
+    page.keyboard.press("1")
+    with page.expect_event("requestfailed"):
+        page.keyboard.press("Enter")
+    page.wait_for_url("chrome-error://**")
+    page.goto(address)
+    assert read_ledger(ledger) == ()
+    decide(page, "e")
+    assert len(read_ledger(ledger)) == 1
+
+
+def test_an_undo_of_another_window_leaves_what_it_does_not_show(page: Any, desk_address: tuple[str, str, Path]) -> None:
+    address, link, ledger = desk_address
+    page.goto(link)
+    decide(page, "e")
+    old = page.context.new_page()
+    old.goto(f"{address}/desk")
+    decide(page, "i")
+    old.keyboard.press("z")
+    old.wait_for_selector("h1:has-text('Nothing was undone')")
+    assert [word.action for word in read_ledger(ledger)] == ["verdict", "verdict"]
+    old.click("main a:text-is('Your decisions')")
+    old.wait_for_selector(".decisions-table")
+    assert old.locator(".decisions-table tbody tr").count() == 2
+
+
+def test_several_works_are_chosen_saved_and_undone_without_javascript(
+    browser: Any, desk_address: tuple[str, str, Path]
+) -> None:
+    address, link, ledger = desk_address
+    context = browser.new_context(java_script_enabled=False)
+    plain = context.new_page()
+    plain.goto(link)
+    plain.goto(f"{address}/desk/several")
+    boxes = plain.locator(".choices input")
+    titles = [plain.locator(".choices li bdi").nth(0).inner_text()]
+    for place in range(2):
+        boxes.nth(place).check()
+    plain.check("input[name=verdict][value=exclude]")
+    plain.fill("#reason", "the same for both")
+    plain.click("text=Look at the chosen works")
+    assert titles[0] in plain.locator(".several ol").inner_text()
+    plain.click("text=Save 2 decisions")
+    assert [word.reason for word in read_ledger(ledger)] == ["the same for both"] * 2
+    assert plain.locator(".choices input").count() == 1
+    plain.click("#undo")
+    assert plain.locator(".choices input").count() == 3
+    assert [word.action for word in read_ledger(ledger)] == ["verdict"] * 2 + ["withdraw"] * 2
+    context.close()
+
+
+def decide(page: Any, verdict: str) -> str:
+    """Decide on the work shown with its first standard reason; its title."""
+    title: str = page.locator("#desk-title").inner_text()
+    page.keyboard.press(verdict)
+    page.keyboard.press("1")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(f".last-decision a:has-text({json.dumps(title[:60])})")
+    return title[:60]
 
 
 def test_single_keys_can_be_switched_off_and_stay_off(page: Any, desk_address: tuple[str, str, Path]) -> None:

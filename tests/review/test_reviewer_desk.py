@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,19 +18,23 @@ from typing import Any
 import httpx
 import pytest
 from datasette.app import Datasette
+from markupsafe import escape
 
 from evidence.current_decisions import current_decisions
-from evidence.data_model import SAME_WORK, Doi
+from evidence.data_model import SAME_WORK, Decision, Doi
+from evidence.database import read_queries
 from evidence.database.connection import open_evidence
 from evidence.database.read_decisions import read_ledger
 from evidence.database.run_lock import locked
+from evidence.database.writer import append_to_ledger
 from evidence.errors import ConfigError
 from evidence.harvest import sources
 from evidence.harvest.locked_run import FileInput, rejudge_database, run_sync
 from evidence.harvest.progress import NoProgress
 from evidence.publish import immutable_copy, serve, site_access
-from evidence.review import reviewer_desk
+from evidence.review import reviewer_desk, stopping_rule
 from evidence.review.record_decision import add_decisions
+from evidence.review.stopping_rule import Together
 from evidence.rules import topic
 from evidence.rules.tag import tag
 from evidence.rules.taxonomy import Taxonomy
@@ -122,7 +129,7 @@ def test_a_decision_on_an_old_doi_is_one_on_its_work(db: Path, the_desk: reviewe
     assert [word.doi for word in the_desk.decisions_on(Doi("10.1002/cpp.1774"))] == ["10.1002/cpp.1774"]
     assert [act.doi for act in the_desk.decided_by(REVIEWER)] == ["10.1002/cpp.1774"]
     assert the_desk.canonical_doi(Doi(found)) == "10.1002/cpp.1774"
-    assert the_desk.undo(REVIEWER, Doi(found), the_desk.decided_by(REVIEWER)[0].made_at)
+    assert the_desk.undo(REVIEWER, the_desk.decided_by(REVIEWER)[0].name)[1]
     assert the_desk.decided_by(REVIEWER) == []
 
 
@@ -142,7 +149,16 @@ async def test_only_reviewers_can_use_the_desk(db: Path, the_desk: reviewer_desk
     ds = await site(db)
     for who in (None, "M. Allory", ""):
         visitor = Browser(ds, who)
-        for path in ("/desk", "/desk/pairs", "/desk/tags", "/desk/said", "/desk/login?token=guess", "/desk/login"):
+        for path in (
+            "/desk",
+            "/desk/pairs",
+            "/desk/tags",
+            "/desk/several",
+            "/desk/progress",
+            "/desk/said",
+            "/desk/login?token=guess",
+            "/desk/login",
+        ):
             assert (await visitor.get(path)).status_code == 403, (who, path)
         assert "/desk" not in (await visitor.get("/")).text
         await visitor.get("/evidence")
@@ -283,14 +299,138 @@ async def test_undo_withdraws_and_goes_back_to_the_work(db: Path, the_desk: revi
     for doi in reversed(waiting[:2]):
         act = the_desk.decided_by(REVIEWER)[0]
         assert act.doi == doi
-        back = await browser.post("/desk/undo", doi=act.doi, made_at=act.made_at, back="waiting")
+        back = await browser.post("/desk/undo", decision=act.name, back="waiting")
         assert shown_doi(back) == doi
         assert verdict(db, doi) == ("unsure", "rule")
     assert the_desk.decided_by(REVIEWER) == []
     assert len(read_ledger(ledger(db))) == 4  # nothing is ever removed
     assert the_desk.queue("waiting", REVIEWER) == waiting
-    again = await browser.post("/desk/undo", doi=waiting[0], made_at="2026-01-01T00:00:00Z")
+    again = await browser.post("/desk/undo", decision=act.name)
     assert (again.status_code, "already" in again.text) == (409, True)
+
+
+async def test_an_old_page_does_not_undo_another_decision_than_it_shows(db: Path, the_desk: reviewer_desk.Desk) -> None:
+    browser = Browser(await site(db), REVIEWER)
+    first, second = the_desk.queue("waiting", REVIEWER)[:2]
+    await browser.get("/desk")
+    page = await browser.post("/desk/decide", doi=first, verdict="include", reason="x", back="waiting")
+    fields = dict(re.findall(r'name="(decision|last|back)" value="([^"]*)"', page.text[page.text.index("undo-form") :]))
+    assert fields == {"decision": the_desk.decided_by(REVIEWER)[0].name, "last": "1", "back": "waiting"}
+    # The second decision is saved before the undo that the first page offers arrives, as by a key pressed in between.
+    await browser.post("/desk/decide", doi=second, verdict="exclude", reason="y", back="waiting")
+    refused = await browser.post("/desk/undo", **fields)
+    assert (refused.status_code, "Nothing was undone" in refused.text) == (409, True)
+    assert [entry.doi for entry in the_desk.decided_by(REVIEWER)] == [second, first]
+    for nothing in ({}, {"last": "1"}, {"decision": ""}, {"decision": "0" * 16}, {"doi": second}):
+        assert (await browser.post("/desk/undo", **nothing)).status_code == 409, nothing
+    # “Your decisions” names each, and any of them can be undone there.
+    listed = await browser.get("/desk/said")
+    assert re.findall(r'name="decision" value="([^"]+)"', listed.text) == [
+        e.name for e in the_desk.decided_by(REVIEWER)
+    ]
+    assert 'name="last"' not in listed.text
+    await browser.post("/desk/undo", decision=fields["decision"], back="said")
+    assert [entry.doi for entry in the_desk.decided_by(REVIEWER)] == [second]
+    other = Browser(await site(db), OTHER)
+    assert (await other.get("/desk")).status_code == 403  # and nobody else's
+
+
+async def test_a_page_of_another_window_replaces_no_decision_that_it_does_not_show(
+    db: Path, the_desk: reviewer_desk.Desk
+) -> None:
+    browser = Browser(await site(db), REVIEWER)
+    doi = shown_doi(await browser.get("/desk"))
+    fields = {"doi": doi, "back": "waiting", "shown": ""}
+    await browser.post("/desk/decide", verdict="include", reason="read it", **fields)
+    stale = await browser.post("/desk/decide", verdict="exclude", reason="y", **fields)
+    assert (stale.status_code, "in another window you decided to include it (read it)" in stale.text) == (400, True)
+    assert shown_doi(stale) == doi
+    assert [word.verdict for word in read_ledger(ledger(db))] == ["include"]
+    twice = await browser.post("/desk/decide", verdict="include", reason="read it", **fields)  # a form sent twice
+    assert twice.status_code == 200
+    shown = re.search(r'name="shown" value="([^"]+)"', stale.text)
+    assert shown is not None
+    await browser.post("/desk/decide", **fields | {"verdict": "exclude", "reason": "y", "shown": shown[1]})
+    assert [word.verdict for word in read_ledger(ledger(db))] == ["include", "exclude"]
+
+
+async def test_several_works_are_decided_and_undone_in_one_act(db: Path, the_desk: reviewer_desk.Desk) -> None:
+    browser = Browser(await site(db), REVIEWER)
+    waiting = the_desk.queue("waiting", REVIEWER)
+    chosen, left = waiting[:-1], waiting[-1]
+    listed = await browser.get("/desk/several")
+    assert re.findall(r'type="checkbox" name="doi" value="([^"]+)"', listed.text) == waiting
+    fields = {"doi": chosen, "verdict": "exclude", "reason": EXCLUDED}
+    asked = await browser.post("/desk/decide-several", step="confirm", **fields)
+    assert f"Exclude these {len(chosen)} works?" in asked.text
+    assert re.findall(r'type="hidden" name="doi" value="([^"]+)"', asked.text) == chosen
+    with closing(open_evidence(db)) as conn:
+        for (title,) in conn.execute("select title from works where doi in (?, ?)", chosen):
+            assert title in asked.text
+    assert read_ledger(ledger(db)) == ()  # asking saves nothing
+    changed = await browser.post("/desk/decide-several", step="change", **fields)
+    assert re.findall(r'name="doi" value="([^"]+)" checked', changed.text) == chosen
+    saved = await browser.post("/desk/decide-several", step="save", **fields)
+    assert f"Last decision: Excluded {len(chosen)} works together" in saved.text
+    assert re.findall(r'type="checkbox" name="doi" value="([^"]+)"', saved.text) == [left]
+    assert [verdict(db, doi) for doi in waiting] == [("exclude", "person")] * len(chosen) + [("unsure", "rule")]
+    (act,) = the_desk.decided_by(REVIEWER)
+    assert act.dois == tuple(chosen)
+    again = await browser.post("/desk/decide-several", step="save", **fields | {"doi": waiting})
+    assert (again.status_code, "is not waiting for your decision any more" in again.text) == (400, True)
+    assert len(read_ledger(ledger(db))) == len(chosen)  # all or none
+    await browser.post("/desk/undo", decision=act.name, last="1", back="several")
+    assert the_desk.decided_by(REVIEWER) == []
+    assert the_desk.queue("waiting", REVIEWER) == waiting
+    assert [verdict(db, doi) for doi in waiting] == [("unsure", "rule")] * len(waiting)
+
+
+async def test_what_is_missing_for_several_is_said_and_kept(db: Path, the_desk: reviewer_desk.Desk) -> None:
+    browser = Browser(await site(db), REVIEWER)
+    waiting = the_desk.queue("waiting", REVIEWER)
+    await browser.get("/desk/several")
+    for fields, problem in (
+        ({"verdict": "exclude", "reason": "typed"}, "Choose at least one work"),
+        ({"doi": waiting[:2], "reason": "typed"}, "Choose a verdict"),
+        ({"doi": waiting[:2], "verdict": "perhaps", "reason": "typed"}, "Choose a verdict"),
+        ({"doi": waiting[:2], "verdict": "exclude", "reason": " "}, "Give a reason"),
+        ({"doi": [f"10.5555/{n}" for n in range(101)], "verdict": "exclude", "reason": "typed"}, "at most 100 works"),
+    ):
+        for step in ("confirm", "save"):
+            answer = await browser.post("/desk/decide-several", step=step, **fields)
+            assert (answer.status_code, problem in answer.text) == (400, True), (fields, step)
+        kept = [doi for doi in fields.get("doi", ()) if doi in waiting]
+        assert re.findall(r'name="doi" value="([^"]+)" checked', answer.text) == kept
+    assert read_ledger(ledger(db)) == ()
+    found = await browser.get("/desk/several?words=couple+THERAPY&all=1")
+    assert re.findall(r'name="doi" value="([^"]+)" checked', found.text) == ["10.1002/jclp.21857"]
+    assert "No waiting work has these words" in (await browser.get("/desk/several?words=%22%3E%3Cscript%3E")).text
+
+
+def test_of_several_works_what_was_replaced_since_stays(db: Path, the_desk: reviewer_desk.Desk, book: Taxonomy) -> None:
+    waiting = the_desk.queue("waiting", REVIEWER)
+    the_desk.decide_together(REVIEWER, reviewer_desk.Batch(tuple(waiting), "exclude", EXCLUDED))
+    (act,) = the_desk.decided_by(REVIEWER)
+    say(db, book, waiting[0], "include", REVIEWER, "read it")
+    newer, rest = the_desk.decided_by(REVIEWER)
+    assert (newer.dois, rest.dois) == ((waiting[0],), tuple(waiting[1:]))
+    with pytest.raises(ConfigError, match="replaced by a newer one"):
+        the_desk.undo(REVIEWER, act.name)
+    the_desk.undo(REVIEWER, rest.name)
+    assert [entry.name for entry in the_desk.decided_by(REVIEWER)] == [newer.name]
+
+
+def test_works_decided_one_by_one_are_undone_one_by_one(
+    db: Path, the_desk: reviewer_desk.Desk, book: Taxonomy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reviewer_desk, "_now", lambda: datetime(2026, 11, 24, 9, tzinfo=UTC))
+    waiting = the_desk.queue("waiting", REVIEWER)
+    for _ in range(2):  # the second time with microseconds, because the second is taken
+        for doi in waiting:
+            say(db, book, doi, "exclude", REVIEWER, "x")
+        assert [entry.dois for entry in the_desk.decided_by(REVIEWER)] == [(doi,) for doi in reversed(waiting)]
+        for entry in the_desk.decided_by(REVIEWER):
+            the_desk.undo(REVIEWER, entry.name)
 
 
 async def test_ticked_and_unticked_tags_are_decisions(db: Path, the_desk: reviewer_desk.Desk) -> None:
@@ -308,7 +448,7 @@ async def test_ticked_and_unticked_tags_are_decisions(db: Path, the_desk: review
     said = {(word.action, word.facet, word.value) for word in read_ledger(ledger(db))}
     assert said == {("untag", "variant", "ipt"), ("tag", "outcome", "cost")}
     act = the_desk.decided_by(REVIEWER)[0]
-    back = await browser.post("/desk/undo", doi=doi, made_at=act.made_at, back="waiting")
+    back = await browser.post("/desk/undo", decision=act.name, back="waiting")
     assert had(back) == before
 
 
@@ -367,8 +507,212 @@ async def test_pairs_are_decided(db: Path, the_desk: reviewer_desk.Desk) -> None
     assert (word.action, word.facet, word.value) == ("tag", SAME_WORK, other)
     assert "duplicate" in {verdict(db, first)[0], verdict(db, other)[0]}
     act = the_desk.decided_by(REVIEWER)[0]
-    await browser.post("/desk/undo", doi=act.doi, made_at=act.made_at, back="pairs")
+    await browser.post("/desk/undo", decision=act.name, back="pairs")
     assert "duplicate" not in {verdict(db, first)[0], verdict(db, other)[0]}
+
+
+def test_two_reviewers_at_once_both_decide(db: Path, the_desk: reviewer_desk.Desk) -> None:
+    """Two servers or programs, one ledger: every decision is kept, and the work shows that they disagree."""
+    waiting = the_desk.queue("waiting", REVIEWER)
+    other = reviewer_desk.Desk(db, ledger(db), [OTHER], "y")
+    for opened in (the_desk, other):
+        opened.warm()
+
+    def work(opened: reviewer_desk.Desk, by: str, given: Any) -> None:
+        for doi in waiting:
+            opened.decide(by, reviewer_desk.Submission(doi, given, (), (), "x"))
+        opened.undo(by, opened.decided_by(by)[0].name, only_last=True)
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(work, the_desk, REVIEWER, "include"), pool.submit(work, other, OTHER, "exclude")]:
+            done.result()
+    assert len(read_ledger(ledger(db))) == 2 * len(waiting) + 2
+    for by, opened in ((REVIEWER, other), (OTHER, the_desk)):  # each sees what the other did
+        assert [entry.doi for entry in opened.decided_by(by)] == list(reversed(waiting[:-1]))
+    assert set(waiting[:-1]) <= set(the_desk.queue("again", REVIEWER))
+
+
+def test_a_server_killed_while_it_saves_has_saved_all_of_an_act_or_nothing(
+    db: Path, the_desk: reviewer_desk.Desk
+) -> None:
+    waiting = the_desk.queue("waiting", REVIEWER)
+    program = f"""
+import os, sys
+from pathlib import Path
+from evidence.database import writer
+from evidence.review import record_decision, reviewer_desk
+moment = sys.argv[1]
+if moment == "before":  # the rows are written and not committed
+    insert = writer._decision_row
+    left = [{len(waiting)}]
+    def row(decision):
+        left[0] -= 1
+        return insert(decision) if left[0] else os._exit(9)
+    writer._decision_row = row
+else:  # the ledger has it, the works have not been judged again
+    record_decision.locked = lambda *given: os._exit(9)
+desk = reviewer_desk.Desk(Path({str(db)!r}), Path({str(ledger(db))!r}), [{REVIEWER!r}], "x")
+desk.decide_together({REVIEWER!r}, reviewer_desk.Batch(tuple({[str(doi) for doi in waiting]!r}), "exclude", "x"))
+"""
+    for moment, kept in (("before", 0), ("after", len(waiting))):
+        ended = subprocess.run([sys.executable, "-c", program, moment], check=False)
+        assert ended.returncode == 9
+        assert len(read_ledger(ledger(db))) == kept, moment
+        assert the_desk.queue("waiting", REVIEWER) == ([] if kept else waiting)
+    (act,) = the_desk.decided_by(REVIEWER)
+    assert act.dois == tuple(waiting)
+    assert [verdict(db, doi)[1] for doi in waiting] == ["rule"] * len(waiting)
+    the_desk.undo(REVIEWER, act.name, only_last=True)  # the next act shows what was kept, too
+    assert the_desk.queue("waiting", REVIEWER) == waiting
+
+
+def judged_unsure(db: Path, count: int) -> list[str]:
+    """Works that wait for a decision: this many, which the rules included, are made unsure."""
+    with closing(sqlite3.connect(db)) as conn, conn:
+        sql = "select doi from works where verdict = 'include' order by doi limit ?"
+        found = [doi for (doi,) in conn.execute(sql, (count,))]
+        conn.executemany(
+            "update works set verdict = 'unsure', screened = 'unsure' where doi = ?", [(d,) for d in found]
+        )
+    return found
+
+
+def decided(doi: str, verdict: Any, made_at: str, by: str = REVIEWER, reason: str = "x") -> Decision:
+    return Decision(Doi(doi), "verdict", verdict, None, None, reason, by, made_at, None, None, "unsure")
+
+
+async def test_the_progress_page_says_how_far_a_screening_is(db: Path, the_desk: reviewer_desk.Desk) -> None:
+    works = judged_unsure(db, 120)
+    browser = Browser(await site(db), REVIEWER)
+    assert "Nothing can be said yet" in (await browser.get("/desk/progress")).text
+    waiting = len(the_desk.queue("waiting", REVIEWER))
+    verdicts = ["include"] * 40 + ["exclude"] * 70
+    append_to_ledger(
+        ledger(db),
+        [
+            decided(doi, given, f"2026-11-24T09:{n // 2:02}:{30 * (n % 2):02}Z")
+            for n, (doi, given) in enumerate(zip(works, verdicts, strict=False))
+        ],
+    )
+    far = the_desk.how_far()
+    assert far.screening.relevant == tuple(given == "include" for given in verdicts)
+    assert far.waiting == waiting - 110 == far.screening.left + far.passed_over
+    page = (await browser.get("/desk/progress")).text
+    # The works of the sync have not been judged again, so they still wait there; the ledger says what is decided.
+    assert f"<dd>{len(verdicts)} works, 40 relevant</dd>" in page
+    assert f"110 of {110 + len(the_desk.queue('waiting', REVIEWER))} decided, about" in page
+    assert "a mean of 30 seconds" in page
+    assert f"{stopping_rule.in_words(far.error or 0)}" in page
+
+
+def test_who_decided_what_together_and_who_disagrees_is_known_to_the_stopping_rule(
+    db: Path, the_desk: reviewer_desk.Desk
+) -> None:
+    works = judged_unsure(db, 30)
+    single = [decided(doi, "include", f"2026-11-24T09:00:{n:02}Z") for n, doi in enumerate(works[:10])]
+    batch = [decided(doi, "exclude", "2026-11-24T09:10:00.123456Z") for doi in works[10:15]]
+    unsure = [decided(works[15], "unsure", "2026-11-24T09:20:00Z")]
+    other = [decided(works[0], "exclude", "2026-11-24T09:30:00Z", OTHER)]
+    ruled = [replace(decided(works[16], "include", "2026-11-24T09:40:00Z"), rule_said="include")]
+    append_to_ledger(ledger(db), [*single, *batch, *unsure, *other, *ruled])
+    far = the_desk.how_far()
+    assert far.screening.relevant == (True,) * 9
+    assert far.screening.together == (Together(9, 5, 0),)
+    assert far.disputed == 2
+    assert far.screening.unsettled == 2 + far.passed_over
+
+
+def test_works_clearly_higher_on_the_list_than_those_decided_are_passed_over(
+    db: Path, the_desk: reviewer_desk.Desk
+) -> None:
+    works = judged_unsure(db, 40)
+    with closing(sqlite3.connect(db)) as conn, conn:
+        for table in ("reasons", "cites"):
+            conn.execute(f"delete from {table}")
+        conn.execute("update sightings set last_run = first_run")
+        conn.executemany(
+            "insert into reasons (doi, facet, value, rule, field, start, stop, quote) "
+            "values (?, 'verdict', 'unsure', 'x', 'title', 0, 1, 'x')",
+            [(doi,) for doi in works[30:35]],
+        )
+    low, high = works[:10], works[30:35]
+    append_to_ledger(ledger(db), [decided(doi, "include", f"2026-11-24T09:00:{n:02}Z") for n, doi in enumerate(low)])
+    assert the_desk.how_far().passed_over == len(high)
+    append_to_ledger(ledger(db), [decided(doi, "include", f"2026-11-24T10:00:{n:02}Z") for n, doi in enumerate(high)])
+    assert the_desk.how_far().passed_over == 0
+
+
+def test_the_points_are_those_of_the_list_without_its_tags(db: Path) -> None:
+    judged_unsure(db, 60)
+    with closing(open_evidence(db)) as conn:
+        listed = conn.execute("select doi, likely, tags from to_check").fetchall()
+        found = read_queries.ranking_points(conn, [Doi(doi) for doi, *_ in listed])
+    assert len({likely for _, likely, _ in listed}) > 2
+    for doi, likely, tags in listed:
+        counted = 0.5 * min(tags, 6)
+        assert found[Doi(doi)] == likely - counted
+        assert counted <= read_queries.MOST_POINTS_OF_TAGS
+
+
+async def test_agreement_is_shown_to_reviewers(db: Path, the_desk: reviewer_desk.Desk) -> None:
+    browser = Browser(await site(db), REVIEWER)
+    assert "No work has decisions by two reviewers" in (await browser.get("/desk/progress")).text
+    for by, given in ((REVIEWER, "include"), ("<b>", "exclude")):
+        append_to_ledger(ledger(db), [decided("10.1002/cpp.1774", given, "2026-11-24T09:00:00Z", by)])
+    page = (await browser.get("/desk/progress")).text
+    assert "<bdi>&lt;b&gt;</bdi> and <bdi>A. Reader</bdi>" in page
+    shown = re.findall(r'<td data-label="([^"]+)">([^<]+)</td>', page)
+    assert [name for name, _ in shown] == ["Works", "Same verdict", "Cohen’s kappa", "Gwet’s AC1", "PABAK"]
+    assert [value for _, value in shown[:2]] == ["1", "0.00 (0.00 to 0.79)"]
+
+
+@pytest.mark.parametrize("path", ["/desk/pairs", "/desk/tags", "/desk", "/desk/several"])
+async def test_no_reason_is_filled_in_that_nobody_gave(db: Path, the_desk: reviewer_desk.Desk, path: str) -> None:
+    with closing(sqlite3.connect(db)) as conn, conn:
+        pair = ("10.1002/cpp.1774", "10.1016/j.cpr.2013.09.002")
+        conn.execute("insert into duplicates values (?, ?, 'doubtful', 'rule', 'the titles are alike')", pair)
+    page = await Browser(await site(db), REVIEWER).get(path)
+    fields = re.findall(r'<input type="text"[^>]*name="reason"[^>]*>', page.text)
+    assert fields
+    assert all("required" in field and re.search(r'value="[^"]', field) is None for field in fields)
+
+
+async def test_the_criteria_are_in_sight(db: Path, the_desk: reviewer_desk.Desk, book: Taxonomy) -> None:
+    page = await Browser(await site(db), REVIEWER).get("/desk")
+    for found in book.verdicts.values:
+        assert f"<strong>{found.label}</strong>: {escape(found.means)}" in page.text
+        assert all(str(escape(rule.because)) in page.text for rule in found.rules if rule.because)
+
+
+def test_the_rules_are_loaded_before_the_first_decision(
+    the_desk: reviewer_desk.Desk, book: Taxonomy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[object] = []
+
+    def load(topic: object) -> Taxonomy:
+        loaded.append(topic)
+        return book
+
+    monkeypatch.setattr("evidence.rules.taxonomy.load", load)
+    the_desk.warm()
+    assert len(loaded) == 1
+    the_desk.decide(REVIEWER, reviewer_desk.Submission(the_desk.queue("waiting", REVIEWER)[0], "exclude", (), (), "x"))
+    assert len(loaded) == 1
+
+
+async def test_a_server_whose_rules_are_broken_starts_and_says_so_at_the_first_decision(
+    the_desk: reviewer_desk.Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "broken.yaml").write_text("topic: nothing-of-this-name\n")
+    monkeypatch.setenv("EVIDENCE_SOURCES", str(tmp_path / "broken.yaml"))
+    waiting = the_desk.queue("waiting", REVIEWER)
+    the_desk.warm()
+    assert "could not be loaded" in caplog.text
+    browser = Browser(await site(the_desk.db), REVIEWER)
+    assert "The rules cannot be read" in (await browser.get("/desk")).text
+    refused = await browser.post("/desk/decide", doi=waiting[0], verdict="exclude", reason="x")
+    assert (refused.status_code, "nothing-of-this-name" in refused.text) == (400, True)
+    assert the_desk.decided_by(REVIEWER) == []
 
 
 async def test_likely_tags_are_confirmed_or_refused_the_most_doubtful_first(

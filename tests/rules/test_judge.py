@@ -9,15 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from evidence.crossref.normalise import normalise
 from evidence.current_decisions import decision_id, infer_seen
 from evidence.data_model import SAME_WORK, Decision, Doi, Fact, Tag, Work
 from evidence.errors import RecordError
 from evidence.evaluation.screening_and_tagging_accuracy import labelled_records
-from evidence.review import agreement
 from evidence.rules import rule_matches
 from evidence.rules.judge import judge, judge_changed_values, text_digest
 from evidence.rules.judge import said as said_by_rules
@@ -171,35 +168,6 @@ def test_a_verdict_turns_no_rule_on_tags(book: Taxonomy, monkeypatch: pytest.Mon
     for verdict in ("include", "exclude", "unsure"):
         decided = [said(verdict=verdict, record=text_digest(silent)), said("tag", rule_said="said", **tag)]
         assert judge(silent, book, decided).conflict is None
-
-
-@given(
-    st.lists(
-        st.tuples(st.sampled_from("AB"), st.sampled_from("xyz"), st.sampled_from(["include", "exclude", "unsure"]))
-    )
-)
-def test_kappa_is_at_most_one_and_one_for_perfect_agreement(words: list[tuple[str, str, str]]) -> None:
-    decisions = [replace(said(verdict=verdict, by=by), doi=Doi(f"10.1/{doi}")) for by, doi, verdict in words]
-    for pair in agreement.pairwise_agreement(decisions):
-        assert pair.kappa is None or pair.kappa <= 1
-        assert pair.observed != 1 or pair.kappa in (None, 1)
-
-
-def test_kappa_of_a_worked_example() -> None:
-    """20 both include, 15 both exclude, 5 and 10 apart: observed .70, chance .50, kappa .40."""
-    both = (
-        [("include", "include")] * 20
-        + [("include", "exclude")] * 5
-        + [("exclude", "include")] * 10
-        + [("exclude", "exclude")] * 15
-    )
-    decisions = [
-        replace(said(verdict=verdict, by=by), doi=Doi(f"10.1/{n}"))
-        for n, pair in enumerate(both)
-        for by, verdict in zip("AB", pair, strict=True)
-    ]
-    (found,) = agreement.pairwise_agreement(decisions)
-    assert (found.works, round(found.observed, 2), round(found.kappa or 0, 2)) == (50, 0.7, 0.4)
 
 
 def test_every_quote_on_every_real_record_is_where_it_says(data: Path, book: Taxonomy) -> None:
