@@ -26,7 +26,7 @@ from evidence.data_model import (
 )
 from evidence.errors import RecordError, RejectedError, UnreadError
 from evidence.harvest.sources import ReferenceList
-from evidence.linkage.citation_matching import CitationMatch, compare_citation, match_citation
+from evidence.linkage.citation_matching import CitationComparison, CitationMatch, compare_citation, match_citation
 
 ACCEPTED: frozenset[CitationStatus] = frozenset({"resolved", "repaired", "matched"})
 """The statuses with a DOI."""
@@ -228,7 +228,7 @@ def _resolve_one(
         agreement = compare_citation(citation.text, work)
         # Most deposited entries have no title, so a missing title alone does not contradict.
         if agreement.same or (deposited and not set(agreement.against) - {"title"}):
-            return _accepted(citation, reading, work, agreement.score)
+            return _with_errors(_accepted(citation, reading, work, agreement.score), agreement)
         status: CitationStatus = "mismatch" if agreement.other else "ambiguous"
         doubts.append(Resolution(citation, status, None, f"{reading}: {agreement.sentence}", agreement.score))
     if doubts:
@@ -279,6 +279,14 @@ def _accepted(citation: Citation, reading: Doi, work: Work, score: float | None)
     return Resolution(
         citation, "repaired", work.doi, f"the list prints {stated}; the DOI of this work is {work.doi}", score
     )
+
+
+def _with_errors(accepted: Resolution, agreement: CitationComparison) -> Resolution:
+    """The same resolution, saying what the citation prints wrongly."""
+    if not agreement.errors:
+        return accepted
+    wrong = f"found with errors: it prints {', '.join(map(str, agreement.errors))}"
+    return replace(accepted, problem="; ".join(filter(None, (accepted.problem, wrong))))
 
 
 def _by_text(citation: Citation, records: RecordSource, lookups: _Lookups) -> Resolution:
