@@ -743,6 +743,79 @@ def cite(doi_: str, style: str) -> None:
     click.echo(client.bibliography(_parse_doi(doi_), style, _crossref_url()))
 
 
+@cli.command(
+    "check-references",
+    epilog=_example(
+        "evidence check-references references.bib",
+        "evidence check-references manuscript.docx -f markdown -o report.md",
+        "evidence check-references - --from records.jsonl.gz -f json",
+        "evidence check-references --of 10.1001/jamapsychiatry.2023.0702",
+    ),
+)
+@click.argument("file", metavar="FILE|-", required=False)
+@click.option("--of", "of", metavar="DOI", help="Check the reference list that was deposited for this work.")
+@click.option("-f", "--format", "format_", type=click.Choice(("text", "json", "csv", "markdown", "html")), default="text",
+              show_default=True, help="How the verdicts are written.")  # fmt: skip
+@click.option("--from", "files", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
+              help="Ask these files of Crossref records instead of Crossref; several times if needed.")  # fmt: skip
+@_retraction_watch
+@_output
+@click.pass_obj
+def check_references_(
+    settings: Settings,
+    file: str | None,
+    of: str | None,
+    format_: str,
+    files: tuple[Path, ...],
+    retraction_watch: Path | None,
+    to: Path | None,
+) -> None:
+    """Check references: is each one real, right, and not retracted?
+
+    FILE holds references: a .bib, .ris, .nbib, CSL-JSON, .docx (its reference list), a saved web page, or text as pasted; - is
+    stdin. Each reference is looked up in Crossref and compared with the record field by field. No database is needed and
+    nothing is stored.
+
+    Verdicts: found; found, with errors; found, but retracted, corrected or under concern; the DOI leads to another work;
+    nothing agrees; could not ask.
+
+    Exit code: 0 when every reference is found as it is, 1 when one needs a look, 2 for a file that cannot be read, 3 when one
+    could not be asked about.
+    """
+    if (file is None) == (of is None):
+        raise ConfigError("give a file of references, - for stdin, or --of DOI")
+    from evidence.export import reference_report
+    from evidence.harvest import check_references
+    from evidence.references import read_references
+
+    given = None
+    if file is not None:
+        data, name = _read_input(file)
+        _, given = read_references.read(data, name)
+    with _bar(settings) as bar:
+        checked = check_references.run(
+            given,
+            _parse_doi(of) if of else None,
+            files=files,
+            url=_crossref_url(),
+            mailto=_mailto(None),
+            retraction_watch=retraction_watch,
+            progress=bar,
+        )
+    atomic_output.write(to, (line.encode(errors="replace") for line in reference_report.REPORTS[format_](checked)))
+    raise SystemExit(reference_report.exit_code(checked))
+
+
+def _read_input(file: str) -> tuple[bytes, str]:
+    """The bytes of a file or of stdin, and what to call it."""
+    if file == "-":
+        return sys.stdin.buffer.read(), "stdin"
+    try:
+        return Path(file).read_bytes(), file
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror or error}") from None
+
+
 @cli.command(epilog=_example("evidence status"))
 @_as_json
 @click.pass_obj

@@ -21,7 +21,7 @@ from typing import Literal
 
 from rapidfuzz import fuzz, process
 
-from evidence.data_model import Author, Doi, Work
+from evidence.data_model import Author, CitationError, Doi, Work
 from evidence.plain_text import fold, without_accents
 
 Field = Literal["title", "author", "year", "volume", "issue", "page", "container"]
@@ -54,6 +54,8 @@ TIE = 0.04
 LONGEST = 3000
 """Characters of a citation or title that are compared, because the cost grows with the square. The longest of 9,500 real
 citations has 2,945."""
+NEAREST = 3
+"""Candidates that are shown to a person where none is accepted."""
 MIN_RELEVANCE = 0.4
 """Relevance per character of the citation below which a hit other than the first is ignored (Tkaczyk 2018)."""
 NOT_WORKS = frozenset(
@@ -91,21 +93,6 @@ _STOP = frozenset("a an and the of for in on de la le les des du der die das und
 
 
 @dataclass(frozen=True, slots=True)
-class CitationError:
-    """One field that a citation of a work prints wrongly. `given` is what it prints, None where that cannot be read; `found` is
-    what the record has."""
-
-    field: Field
-    given: str | None
-    found: str
-
-    def __str__(self) -> str:
-        return (
-            f"{self.field} {self.given}, the record has {self.found}" if self.given else f"no {self.field} {self.found}"
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class CitationComparison:
     """A citation compared with a record. `score` in 0…1; `support` and `against` are the fields that agree and contradict;
     `sentence` explains it to a person.
@@ -125,13 +112,16 @@ class CitationComparison:
 
 @dataclass(frozen=True, slots=True)
 class CitationMatch:
-    """The result of matching a citation: `doi` only when matched; `runner_up` is the next best candidate."""
+    """The result of matching a citation: `doi` only when matched, with the `errors` of the citation. `runner_up` is the next
+    best candidate, `nearest` the best few, whatever the result."""
 
     status: Literal["matched", "ambiguous", "none"]
     doi: Doi | None
     score: float | None
     sentence: str
     runner_up: Doi | None
+    nearest: tuple[Doi, ...] = ()
+    errors: tuple[CitationError, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,17 +183,17 @@ def match_citation(citation: str, candidates: Sequence[tuple[Work, float | None]
         return CitationMatch("none", None, None, "The search found no work like it.", None)
     best, work, certain = judged[0]
     runner_up = judged[1][1].doi if len(judged) > 1 else None
+    nearest = tuple(each[1].doi for each in judged if each[0].same or _plausible(each[0]))[:NEAREST]
     if certain:
         rival = next((each for each in judged[1:] if not each[0].other and best.score - each[0].score < TIE), None)
         if rival is None:
-            return CitationMatch("matched", work.doi, best.score, best.sentence, runner_up)
+            return CitationMatch("matched", work.doi, best.score, best.sentence, runner_up, nearest, best.errors)
         sentence = f"Both {work.doi} and {rival[1].doi} agree with it; which one is meant needs a person."
-        return CitationMatch("ambiguous", None, best.score, sentence, rival[1].doi)
+        return CitationMatch("ambiguous", None, best.score, sentence, rival[1].doi, nearest)
     if best.other or not _plausible(best):
-        return CitationMatch(
-            "none", None, best.score, f"The best candidate, {work.doi}, is another work. {best.sentence}", work.doi
-        )
-    return CitationMatch("ambiguous", None, best.score, f"Perhaps {work.doi}. {best.sentence}", work.doi)
+        sentence = f"The best candidate, {work.doi}, is another work. {best.sentence}"
+        return CitationMatch("none", None, best.score, sentence, work.doi, nearest)
+    return CitationMatch("ambiguous", None, best.score, f"Perhaps {work.doi}. {best.sentence}", work.doi, nearest)
 
 
 def _parse(citation: str, fields: Mapping[str, str]) -> _Printed:
