@@ -758,6 +758,9 @@ def cite(doi_: str, style: str) -> None:
               show_default=True, help="How the verdicts are written.")  # fmt: skip
 @click.option("--from", "files", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
               help="Ask these files of Crossref records instead of Crossref; several times if needed.")  # fmt: skip
+@click.option("--fix", is_flag=True,
+              help="Write FILE with the wrong fields corrected; the changes go to stderr.")  # fmt: skip
+@click.option("--fresh", is_flag=True, help="Ask again about what was asked in the last seven days.")
 @_retraction_watch
 @_output
 @click.pass_obj
@@ -767,6 +770,8 @@ def check_references_(
     of: str | None,
     format_: str,
     files: tuple[Path, ...],
+    fix: bool,
+    fresh: bool,
     retraction_watch: Path | None,
     to: Path | None,
 ) -> None:
@@ -776,6 +781,9 @@ def check_references_(
     stdin. Each reference is looked up in Crossref and compared with the record field by field. No database is needed and
     nothing is stored.
 
+    Crossref's answers are kept for seven days in a file of your user's cache folder, so that a second check of the same list
+    is quick; the verdict says when it was asked. [env: EVIDENCE_CACHE, a file, or no]
+
     Verdicts: found; found, with errors; found, but retracted, corrected or under concern; the DOI leads to another work;
     nothing agrees; could not ask.
 
@@ -784,11 +792,15 @@ def check_references_(
     """
     if (file is None) == (of is None):
         raise ConfigError("give a file of references, - for stdin, or --of DOI")
-    from evidence.export import reference_report
+    if fresh and files:
+        raise ConfigError("--fresh asks Crossref again, and --from asks files")
+    if fix and of:
+        raise ConfigError("--fix corrects the references of a FILE, and --of has none")
+    from evidence.export import corrected_references, reference_report
     from evidence.harvest import check_references
     from evidence.references import read_references
 
-    given = None
+    given, data, name = None, b"", ""
     if file is not None:
         data, name = _read_input(file)
         _, given = read_references.read(data, name)
@@ -800,10 +812,34 @@ def check_references_(
             url=_crossref_url(),
             mailto=_mailto(None),
             retraction_watch=retraction_watch,
+            cache=_answer_cache(),
+            fresh=fresh,
             progress=bar,
         )
-    atomic_output.write(to, (line.encode(errors="replace") for line in reference_report.REPORTS[format_](checked)))
+    if fix:
+        corrected, changes = corrected_references.correct(data, name, checked)
+        for change in changes:
+            click.echo(change, err=True)
+        click.echo(reference_report.summary(checked), err=True)
+        lines: Iterator[str] = iter([corrected])
+    else:
+        lines = reference_report.REPORTS[format_](checked)
+    atomic_output.write(to, (line.encode(errors="replace") for line in lines))
     raise SystemExit(reference_report.exit_code(checked))
+
+
+def _answer_cache() -> Path | None:
+    """Where Crossref's answers about references are kept; None where EVIDENCE_CACHE says no."""
+    chosen = os.environ.get("EVIDENCE_CACHE")
+    if chosen:
+        return None if chosen.lower() in ("no", "off", "0") else Path(chosen)
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "evidence" / "crossref-answers.db"
 
 
 def _read_input(file: str) -> tuple[bytes, str]:

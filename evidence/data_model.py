@@ -327,11 +327,13 @@ class Resolution:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A ranked query to Crossref: `fields` such as ("bibliographic", "…"), `filters` such as ("type", ("…",))."""
+    """A ranked query to Crossref: `fields` such as ("bibliographic", "…"), `filters` such as ("type", ("…",)). `for_citation`:
+    the items carry what a citation is compared with, authors and pages among it."""
 
     fields: tuple[tuple[str, str], ...]
     filters: tuple[tuple[str, tuple[str, ...]], ...] = ()
     rows: int = 1000
+    for_citation: bool = False
 
 
 @dataclass(frozen=True, slots=True)

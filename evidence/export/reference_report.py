@@ -61,7 +61,9 @@ def summary(checked: Sequence[CheckedReference]) -> str:
     """One sentence: how many references, and how many of each verdict."""
     counts = Counter(each.verdict for each in checked)
     parts = [f"{counts[verdict]} {words}" for verdict, words in SUMMARY_WORDS.items() if counts[verdict]]
-    return f"{count_noun(len(checked), 'reference')}: {', '.join(parts) or 'none'}."
+    earlier = [each.asked_at for each in checked if each.asked_at]
+    age = f" Crossref was asked about {len(earlier)} of them earlier, first on {min(earlier)[:10]}." if earlier else ""
+    return f"{count_noun(len(checked), 'reference')}: {', '.join(parts) or 'none'}.{age}"
 
 
 def as_dict(checked: CheckedReference) -> dict[str, Any]:
@@ -86,6 +88,7 @@ def as_dict(checked: CheckedReference) -> dict[str, Any]:
         ],
         "leads_to": _work_dict(checked.leads_to) if checked.leads_to else None,
         "candidates": [_work_dict(work) for work in checked.candidates],
+        "asked_at": checked.asked_at,
     }
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from evidence.crossref import client
+from evidence.crossref.answer_cache import CachedRecords
 from evidence.crossref.normalise import normalise
 from evidence.crossref.records_from_files import RecordFiles
 from evidence.data_model import Citation, CitationError, Doi, Message, Notice, RecordSource, Resolution, Work
@@ -57,6 +58,7 @@ class CheckedReference:
     notices: tuple[ShownNotice, ...] = ()
     leads_to: Work | None = None
     candidates: tuple[Work, ...] = ()
+    asked_at: str | None = None
 
 
 def citations(given: Iterable[GivenReference]) -> tuple[Citation, ...]:
@@ -89,10 +91,14 @@ def run(
     url: str | None = None,
     mailto: str | None = None,
     retraction_watch: Path | None = None,
+    cache: Path | None = None,
+    fresh: bool = False,
     progress: Progress | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> tuple[CheckedReference, ...]:
     """The verdicts on these references, or on the list deposited for the work `of`, from Crossref or from record files.
+
+    `cache` remembers Crossref's answers for a week; with `fresh` it is not asked, only filled.
 
     ConfigError when a file cannot be read, SourceError when the list of `of` cannot be had.
     """
@@ -104,6 +110,8 @@ def run(
             records: RecordSource = stack.enter_context(RecordFiles(files, dois=wanted, citations=texts))
         else:
             records = stack.enter_context(client.CrossrefClient(url, mailto, sleep=sleep, on_wait=log.info))
+            if cache is not None:
+                records = stack.enter_context(CachedRecords(records, cache, url or "crossref", fresh=fresh))
         if given is None and of is not None:
             given = _deposited(of, records)
             if isinstance(records, RecordFiles):
@@ -146,7 +154,17 @@ def _checked(
             yield from _checked([one], records, known_notices)
         return
     for reference, (resolution, works) in zip(part, resolved, strict=True):
-        yield _verdict(reference, resolution, works, records, known_notices)
+        verdict = _verdict(reference, resolution, works, known_notices)
+        yield replace(verdict, asked_at=_asked_at(resolution, records))
+
+
+def _asked_at(resolution: Resolution, records: RecordSource) -> str | None:
+    """When the oldest answer used was given; None where all were given now."""
+    if not isinstance(records, CachedRecords):
+        return None
+    citation = resolution.citation
+    used = (*reference_lists.possible_dois(citation), resolution.doi, reference_lists.search_text(citation))
+    return min((at for key in used if key and (at := records.answered_at.get(key))), default=None)
 
 
 def _resolved(part: Sequence[GivenReference], records: RecordSource) -> list[tuple[Resolution, Mapping[Doi, Work]]]:
@@ -178,7 +196,6 @@ def _verdict(
     given: GivenReference,
     resolution: Resolution,
     works: Mapping[Doi, Work],
-    records: RecordSource,
     known_notices: Callable[[Doi], Sequence[Notice]],
 ) -> CheckedReference:
     candidates = tuple(works[doi] for doi in resolution.candidates if doi in works)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from evidence import doi as dois
@@ -83,6 +84,15 @@ class _Lookups:
         for batch in records.lookup(new) if new else ():
             self.found.update({f.requested: f for f in batch})
 
+    def keep_items(self, items: Iterable[Message]) -> None:
+        """Remember the compared fields of search results. One that cannot be understood is left to a lookup."""
+        for item in items:
+            doi = doi_of(item)
+            if doi is None or doi in self.works or doi in self.found:
+                continue
+            with suppress(RecordError):
+                self._remember(doi, _compared(normalise(item)))
+
     def work(self, doi: Doi) -> Work | None:
         """The compared fields of the record of `doi`, or None when there is none or it cannot be understood."""
         work = self.works.pop(doi, None)
@@ -95,10 +105,13 @@ class _Lookups:
             except RecordError:
                 self.unread[doi] = found.message
                 return None
-            if len(self.works) >= self.limit:
-                del self.works[next(iter(self.works))]
-        self.works[doi] = work
+        self._remember(doi, work)
         return work
+
+    def _remember(self, doi: Doi, work: Work) -> None:
+        if len(self.works) >= self.limit:
+            del self.works[next(iter(self.works))]
+        self.works[doi] = work
 
     def messages(self, records: RecordSource, accepted: Iterable[Doi]) -> tuple[Message, ...]:
         """The records of the accepted works that were not returned before."""
@@ -182,7 +195,8 @@ def resolve(
         messages = lookups.messages(records, [r.doi for r in fresh.values() if r.doi])
         unread = tuple(lookups.unread.items())
         named = dict.fromkeys(doi for r in fresh.values() for doi in (r.leads_to, *r.candidates) if doi)
-        works = tuple(work for doi in named if (work := lookups.work(doi)) is not None)
+        by_doi = {work.doi: work for work in lookups.works.values()}
+        works = tuple(work for doi in named if (work := lookups.work(doi) or by_doi.get(doi)) is not None)
         lookups.forget()
         yield ResolvedPart(resolutions, messages, unread, aliases, works)
 
@@ -362,14 +376,20 @@ def _with_suggestion(doubt: Resolution, records: RecordSource, lookups: _Lookups
     return replace(doubt, problem=f"{doubt.problem}; the text fits {choice.doi}", candidates=candidates)
 
 
+def search_text(citation: Citation) -> str:
+    """What is searched for: the text without links and identifiers."""
+    return " ".join(_LINKS.sub(" ", citation.text).split()) or citation.text
+
+
 def _choose(citation: Citation, records: RecordSource, lookups: _Lookups) -> CitationMatch:
     """The work that the text alone matches. Without a text no request is made."""
     if _only_a_doi(citation):
         return match_citation(citation.text, ())
-    question = " ".join(_LINKS.sub(" ", citation.text).split())
-    page = records.scan(Query((("bibliographic", question or citation.text),), rows=CANDIDATES))
+    page = records.scan(Query((("bibliographic", search_text(citation)),), rows=CANDIDATES, for_citation=True))
     ranked = ((doi_of(m), score_of(m)) for m in page.items) if page.ranks is None else page.ranks
     scores: dict[Doi, float | None] = {doi: score for doi, score in ranked if doi}
+    if page.ranks is None:  # the items carry the compared fields; only the accepted record is asked for whole
+        lookups.keep_items(page.items)
     lookups.look_up(records, list(scores))
     works = [(work, score) for d, score in scores.items() if (work := lookups.work(d)) is not None]
     return match_citation(citation.text, works)

@@ -30,13 +30,14 @@ class Fields:
 class GivenReference:
     """One reference. `number` counts from 1 in the file; `text` is what is compared with a record, for a file of fields a
     citation made of them; `doi` is the DOI stated in a field of its own, errors included. `key` is the file's own name for it
-    (BibTeX key, printed number)."""
+    (BibTeX key, printed number), `raw` its own text in a BibTeX file."""
 
     number: int
     text: str
     doi: str | None = None
     key: str | None = None
     fields: Fields = field(default_factory=Fields)
+    raw: str = ""
 
 
 def citation(fields: Fields) -> str:

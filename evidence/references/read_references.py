@@ -61,15 +61,16 @@ def read(data: bytes, name: str) -> tuple[Format, tuple[GivenReference, ...]]:
         raise ConfigError(
             f"{name}: this format is not read; export .ris or .bib, save as .docx, or paste the reference list"
         )
-    text = _decoded(data, name)
+    text = decoded(data, name)
     kind = kind if kind not in (None, "text") else _sniffed(text)
     if kind == "bibtex":
         found: Iterable[GivenReference] = _bibtex(text)
     elif kind == "ris":
         found = _given((tagged_lines.ris_fields(record), None) for record in tagged_lines.ris_records(text))
     elif kind == "nbib":
+        pubmed = tagged_lines.nbib_records(text)
         found = _given(
-            (tagged_lines.nbib_fields(r), (r.get("PMID") or [None])[0]) for r in tagged_lines.nbib_records(text)
+            (tagged_lines.nbib_fields(record), " ".join(record.get("PMID", ())) or None) for record in pubmed
         )
     elif kind == "csl-json":
         found = _csl_json(text, name)
@@ -85,7 +86,8 @@ def read(data: bytes, name: str) -> tuple[Format, tuple[GivenReference, ...]]:
     return kind, references
 
 
-def _decoded(data: bytes, name: str) -> str:
+def decoded(data: bytes, name: str) -> str:
+    """The text of a file, whichever of the usual encodings it has. ConfigError when it is not text."""
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return data.decode("utf-16", errors="replace")
     try:
@@ -132,18 +134,19 @@ def _bibtex(text: str) -> Iterator[GivenReference]:
     # Imported here: it takes longer to import than most commands to run.
     from bibtexparser.entrypoint import parse_string
     from bibtexparser.middlewares import LatexDecodingMiddleware
+    from bibtexparser.model import Entry
 
     logging.getLogger("bibtexparser").setLevel(logging.CRITICAL)  # what it cannot read is in failed_blocks
     library = parse_string(text, append_middleware=[LatexDecodingMiddleware()])
-    found = [(entry.start_line or 0, entry.key, _bibtex_fields(entry), "") for entry in library.entries]
-    for block in library.failed_blocks:
-        twin = getattr(block, "ignore_error_block", None)
-        if twin is not None and hasattr(twin, "fields_dict"):  # a key that occurs twice
-            found.append((block.start_line or 0, twin.key, _bibtex_fields(twin), ""))
+    blocks = sorted((*library.entries, *library.failed_blocks), key=lambda block: block.start_line or 0)
+    for number, block in enumerate(blocks, start=1):
+        entry = getattr(block, "ignore_error_block", None) or block  # the entry whose key occurs twice
+        raw = block.raw or ""
+        if isinstance(entry, Entry):
+            fields, key = _bibtex_fields(entry), entry.key
+            yield GivenReference(number, citation(fields) or fields.doi or "", fields.doi, key, fields, raw)
         else:  # a damaged entry still has words to compare
-            found.append((block.start_line or 0, "", Fields(), _unbraced(_ENTRY.sub(" ", block.raw or ""))))
-    for number, (_, key, fields, raw) in enumerate(sorted(found, key=lambda each: each[0]), start=1):
-        yield GivenReference(number, citation(fields) or raw or fields.doi or "", fields.doi, key or None, fields)
+            yield GivenReference(number, _unbraced(_ENTRY.sub(" ", raw)), raw=raw)
 
 
 def _unbraced(value: str) -> str:
@@ -178,12 +181,17 @@ def _csl_json(text: str, name: str) -> Iterator[GivenReference]:
         items = json.loads(text)
     except ValueError as error:
         raise ConfigError(f"{name} is not JSON ({error}); export the references again as CSL-JSON") from None
-    if isinstance(items, dict):
-        items = items.get("items") or items.get("references") or items.get("message") or items
-        items = items if isinstance(items, list) else [items]
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+    found = csl_items(items)
+    if not all(isinstance(item, dict) for item in found):
         raise ConfigError(f"{name} is not CSL-JSON: a list of references, each an object")
-    return _given((_csl_fields(item), str(item["id"]) if item.get("id") else None) for item in items)
+    return _given((_csl_fields(item), str(item["id"]) if item.get("id") else None) for item in found)
+
+
+def csl_items(document: Any) -> list[Any]:
+    """The items of a CSL-JSON document: a list, an object that holds one, or a single item."""
+    if isinstance(document, dict):
+        document = document.get("items") or document.get("references") or document.get("message") or document
+    return document if isinstance(document, list) else [document]
 
 
 def _csl_fields(item: dict[str, Any]) -> Fields:

@@ -9,8 +9,9 @@ Pure: text in, records out. It may not guess a tag that is not there.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from typing import Literal
 
 from evidence.references.given_reference import Fields
 
@@ -34,24 +35,91 @@ def nbib_records(text: str) -> Iterator[Record]:
 
 
 def _records(text: str, line_form: re.Pattern[str], *, start: str, end: str | None) -> Iterator[Record]:
-    record: dict[str, list[str]] = {}
-    last: list[str] | None = None
-    for line in text.splitlines():
-        tagged = line_form.match(line)
-        if tagged is None:
-            if last is not None and line.strip():  # the value continues
-                last[-1] = f"{last[-1]} {line.strip()}".strip()
-            continue
-        tag, value = tagged.group(1), (tagged.group(2) or "").strip()
-        if tag in (start, end) and record:
+    for lines in _groups(text.splitlines(), line_form, start=start, end=end):
+        record: dict[str, list[str]] = {}
+        last: list[str] | None = None
+        for line in lines:
+            tagged = line_form.match(line)
+            if tagged is None:
+                if last is not None and line.strip():  # the value continues
+                    last[-1] = f"{last[-1]} {line.strip()}".strip()
+            elif tagged.group(1) != end:
+                last = record.setdefault(tagged.group(1), [])
+                last.append((tagged.group(2) or "").strip())
+        if record:
             yield record
-            record, last = {}, None
-        if tag == end:
-            continue
-        last = record.setdefault(tag, [])
-        last.append(value)
-    if record:
-        yield record
+
+
+def _groups(lines: Iterable[str], line_form: re.Pattern[str], *, start: str, end: str | None) -> Iterator[list[str]]:
+    """The lines of each record, those between two records with the record before them."""
+    group: list[str] = []
+    ended = False
+    for line in lines:
+        tagged = line_form.match(line)
+        tag = tagged.group(1) if tagged else None
+        if group and ((tag == start and any(map(line_form.match, group))) or (ended and tag)):
+            yield group
+            group = []
+        ended = (ended and tag is None) or (tag == end and end is not None)
+        group.append(line)
+    if group:
+        yield group
+
+
+def with_corrections(
+    text: str, kind: Literal["ris", "nbib"], corrections: Mapping[int, Mapping[str, Sequence[str]]]
+) -> str:
+    """The file with other values: by number of the record (from 1) and field (a key of `TAGS`). Every other line stays as it
+    is. A field that the record does not have is added as its last line."""
+    form, start, end = (_RIS, "TY", "ER") if kind == "ris" else (_NBIB, "PMID", None)
+    number, out = 0, []
+    for lines in _groups(text.splitlines(keepends=True), form, start=start, end=end):
+        if any((tagged := form.match(line)) and tagged.group(1) != end for line in lines):
+            number += 1
+            lines = _corrected(lines, kind, form, end, corrections.get(number, {}))
+        out += lines
+    return "".join(out)
+
+
+def _corrected(
+    lines: list[str],
+    kind: Literal["ris", "nbib"],
+    form: re.Pattern[str],
+    end: str | None,
+    wanted: Mapping[str, Sequence[str]],
+) -> list[str]:
+    tags = [found.group(1) if (found := form.match(line)) else None for line in lines]
+    for field, values in wanted.items():
+        tag = next((tag for tag in TAGS[kind][field] if tag in tags), TAGS[kind][field][0])
+        newline = "\r\n" if lines and lines[0].endswith("\r\n") else "\n"
+        new = [f"{tag}  - {value}{newline}" if kind == "ris" else f"{tag:<4}- {value}{newline}" for value in values]
+        at = tags.index(tag) if tag in tags else None
+        if at is None:
+            filled = [n for n, line in enumerate(lines) if line.strip() and tags[n] != end]
+            at = filled[-1] + 1 if filled else len(lines)
+            kept = list(range(len(lines)))
+        else:
+            if field == "year" and (found := form.match(lines[at])):  # month and day stay
+                rest = re.sub(r"\d{4}", values[0], (found.group(2) or "").strip(), count=1)
+                new = [f"{tag}  - {rest}{newline}" if kind == "ris" else f"{tag:<4}- {rest}{newline}"]
+            owner: str | None = None
+            kept = []
+            for n, each in enumerate(tags):
+                owner = each or owner
+                if owner != tag or not lines[n].strip():
+                    kept.append(n)
+        before, after = [n for n in kept if n < at], [n for n in kept if n >= at]
+        lines = [*(lines[n] for n in before), *new, *(lines[n] for n in after)]
+        tags = [found.group(1) if (found := form.match(line)) else None for line in lines]
+    return lines
+
+
+TAGS: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "ris": {"author": ("AU", "A1"), "year": ("PY", "Y1", "DA"), "volume": ("VL",), "page": ("SP",), "last_page": ("EP",),
+            "doi": ("DO",)},
+    "nbib": {"author": ("FAU",), "year": ("DP",), "volume": ("VI",), "page": ("PG",), "doi": ("LID",)},
+}  # fmt: skip
+"""The tags of each field, the usual one first."""
 
 
 def ris_fields(record: Record) -> Fields:
