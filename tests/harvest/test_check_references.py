@@ -25,7 +25,8 @@ from tests.loopback_server import Fault
 LIPSITZ_TEXT = (
     "Lipsitz J, Markowitz J. Mechanisms of change in interpersonal therapy (IPT). Clin Psychol Rev. 2013;33(8):1134-47."
 )
-MARKOWITZ_TEXT = "Markowitz J, Weissman M. Interpersonal psychotherapy: past, present, and future. "
+MARKOWITZ_TEXT = (
+    "Markowitz J, Weissman M. Interpersonal psychotherapy: past, present, and future. "
     "Clin Psychol Psychother. 2012;19(2):99-105."
 )
 STANGIER_TEXT = (
@@ -249,6 +250,7 @@ def test_the_command_says_3_when_crossref_cannot_be_asked(
 
 def test_a_bibtex_file_is_checked_by_its_fields() -> None:
     text = """@article{l, title={Mechanisms of change in interpersonal therapy (IPT)},
-    author={Lipsitz, Joshua and Markowitz, John}, journal={Clinical Psychology Review}, year={2003}, volume={33}, pages={1134--1147}, doi={10.1016/j.cpr.2013.09.002}}"""
+    author={Lipsitz, Joshua and Markowitz, John}, journal={Clinical Psychology Review}, year={2003}, volume={33},
+    pages={1134--1147}, doi={10.1016/j.cpr.2013.09.002}}"""
     (found,) = check(read(text.encode(), "x.bib")[1], FakeRecordSource())
     assert [(e.field, e.given, e.found) for e in found.errors] == [("year", "2003", "2013")]
