@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 VERDICTS = ("include", "exclude", "unsure")
 SERVICES = ("europepmc", "pubmed", "openalex", "datacite", "clinicaltrials")
+REFERENCE_REPORTS = ("text", "json", "csv", "markdown", "html", "sarif")
 EXPORTED_VERDICTS = (*VERDICTS, "duplicate", "all")
 
 
@@ -752,25 +753,27 @@ def cite(doi_: str, style: str) -> None:
         "evidence check-references --of 10.1001/jamapsychiatry.2023.0702",
     ),
 )
-@click.argument("file", metavar="FILE|-", required=False)
+@click.argument("given_files", metavar="FILE|-", nargs=-1)
 @click.option("--of", "of", metavar="DOI", help="Check the reference list that was deposited for this work.")
-@click.option("-f", "--format", "format_", type=click.Choice(("text", "json", "csv", "markdown", "html")), default="text",
-              show_default=True, help="How the verdicts are written.")  # fmt: skip
+@click.option("-f", "--format", "format_", type=click.Choice(REFERENCE_REPORTS), default="text", show_default=True,
+              help="How the verdicts are written.")  # fmt: skip
 @click.option("--from", "files", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
               help="Ask these files of Crossref records instead of Crossref; several times if needed.")  # fmt: skip
 @click.option("--fix", is_flag=True,
               help="Write FILE with the wrong fields corrected; the changes go to stderr.")  # fmt: skip
+@click.option("--add", metavar="ID", help="Add them to sources.yaml as a reference list with this id.")
 @click.option("--fresh", is_flag=True, help="Ask again about what was asked in the last seven days.")
 @_retraction_watch
 @_output
 @click.pass_obj
 def check_references_(
     settings: Settings,
-    file: str | None,
+    given_files: tuple[str, ...],
     of: str | None,
     format_: str,
     files: tuple[Path, ...],
     fix: bool,
+    add: str | None,
     fresh: bool,
     retraction_watch: Path | None,
     to: Path | None,
@@ -790,23 +793,24 @@ def check_references_(
     Exit code: 0 when every reference is found as it is, 1 when one needs a look, 2 for a file that cannot be read, 3 when one
     could not be asked about.
     """
-    if (file is None) == (of is None):
+    if bool(given_files) == bool(of):
         raise ConfigError("give a file of references, - for stdin, or --of DOI")
     if fresh and files:
         raise ConfigError("--fresh asks Crossref again, and --from asks files")
-    if fix and of:
-        raise ConfigError("--fix corrects the references of a FILE, and --of has none")
-    from evidence.export import corrected_references, reference_report
+    if fix and len(given_files) != 1:
+        raise ConfigError("--fix corrects the references of one FILE")
+    from dataclasses import replace
+
+    from evidence.export import add_reference_list, corrected_references, reference_report
     from evidence.harvest import check_references
     from evidence.references import read_references
 
-    given, data, name = None, b"", ""
-    if file is not None:
-        data, name = _read_input(file)
-        _, given = read_references.read(data, name)
+    given, inputs = [], [_read_input(file) for file in given_files]
+    for data, name in inputs:
+        given += [replace(each, file=name) for each in read_references.read(data, name)[1]]
     with _bar(settings) as bar:
         checked = check_references.run(
-            given,
+            None if of else given,
             _parse_doi(of) if of else None,
             files=files,
             url=_crossref_url(),
@@ -817,13 +821,16 @@ def check_references_(
             progress=bar,
         )
     if fix:
-        corrected, changes = corrected_references.correct(data, name, checked)
+        corrected, changes = corrected_references.correct(*inputs[0], checked)
         for change in changes:
             click.echo(change, err=True)
         click.echo(reference_report.summary(checked), err=True)
         lines: Iterator[str] = iter([corrected])
     else:
         lines = reference_report.REPORTS[format_](checked)
+    if add:
+        label = f"References checked on {datetime.now(UTC):%Y-%m-%d}, from {of or given_files[0]}"
+        click.echo(add_reference_list.add(settings.sources, add, label, [each.given for each in checked]), err=True)
     atomic_output.write(to, (line.encode(errors="replace") for line in lines))
     raise SystemExit(reference_report.exit_code(checked))
 

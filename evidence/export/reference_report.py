@@ -1,4 +1,4 @@
-"""Checked references as text, JSON, CSV, Markdown or a web page.
+"""Checked references as text, JSON, CSV, Markdown, a web page, or SARIF for code review.
 
 It may not judge a reference. The words for each verdict are here once, for the command and the site.
 """
@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from evidence import __version__
 from evidence.data_model import Work
 from evidence.export.file_formats import guard
 from evidence.export.wording import count_noun
@@ -69,6 +70,7 @@ def summary(checked: Sequence[CheckedReference]) -> str:
 def as_dict(checked: CheckedReference) -> dict[str, Any]:
     """One verdict as JSON has it."""
     return {
+        "file": checked.given.file,
         "n": checked.given.number,
         "key": checked.given.key,
         "text": checked.given.text,
@@ -126,8 +128,10 @@ def details(checked: CheckedReference) -> Iterator[str]:
 
 def as_text(checked: Sequence[CheckedReference]) -> Iterator[str]:
     """A page to read: each reference with its verdict, then how many of each."""
+    several = len({each.given.file for each in checked}) > 1
     for each in checked:
-        yield f"{each.given.number}. {verdict_words(each).upper()}\n"
+        where = f"{each.given.file}: " if several else ""
+        yield f"{where}{each.given.number}. {verdict_words(each).upper()}\n"
         yield f"   {each.given.text[:300]}\n"
         for line in details(each):
             yield f"   - {line}\n"
@@ -142,7 +146,20 @@ def as_json(checked: Sequence[CheckedReference]) -> Iterator[str]:
     yield json.dumps([as_dict(each) for each in checked], ensure_ascii=False, indent=1) + "\n"
 
 
-COLUMNS = ("n", "key", "verdict", "doi", "text", "stated_doi", "errors", "notices", "leads_to", "candidates", "reason")
+COLUMNS = (
+    "file",
+    "n",
+    "key",
+    "verdict",
+    "doi",
+    "text",
+    "stated_doi",
+    "errors",
+    "notices",
+    "leads_to",
+    "candidates",
+    "reason",
+)
 
 
 def as_csv(checked: Sequence[CheckedReference]) -> Iterator[str]:
@@ -195,10 +212,54 @@ def as_html(checked: Sequence[CheckedReference]) -> Iterator[str]:
     yield "</html>\n"
 
 
+SARIF_LEVELS: dict[ReferenceVerdict, str] = {
+    "found-with-errors": "warning",
+    "retracted": "error",
+    "other-work": "error",
+    "nothing-agrees": "warning",
+    "could-not-ask": "note",
+}
+"""How loudly each verdict is shown beside the line of the file. A retraction must not be missed."""
+
+
+def as_sarif(checked: Sequence[CheckedReference]) -> Iterator[str]:
+    """SARIF 2.1.0: a result for each reference that needs a look, at its line of its file."""
+    results = [
+        {
+            "ruleId": each.verdict,
+            "level": SARIF_LEVELS[each.verdict],
+            "message": {"text": f"{_label(each)}: {verdict_words(each)}. {'; '.join(details(each))}"},
+            "locations": [
+                {
+                    "physicalLocation": {
+                        "artifactLocation": {"uri": each.given.file or "references"},
+                        "region": {"startLine": each.given.line or 1},
+                    }
+                }
+            ],
+        }
+        for each in checked
+        if each.verdict in SARIF_LEVELS
+    ]
+    rules = [{"id": verdict, "shortDescription": {"text": VERDICT_WORDS[verdict]}} for verdict in SARIF_LEVELS]
+    driver = {"name": "evidence check-references", "version": __version__, "rules": rules}
+    log = {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{"tool": {"driver": driver}, "results": results}],
+    }
+    yield json.dumps(log, ensure_ascii=False, indent=1) + "\n"
+
+
+def _label(checked: CheckedReference) -> str:
+    return checked.given.key or f"reference {checked.given.number}"
+
+
 REPORTS: dict[str, Callable[[Sequence[CheckedReference]], Iterator[str]]] = {
     "text": as_text,
     "json": as_json,
     "csv": as_csv,
     "markdown": as_markdown,
     "html": as_html,
+    "sarif": as_sarif,
 }

@@ -62,8 +62,11 @@ class CheckedReference:
 
 
 def citations(given: Iterable[GivenReference]) -> tuple[Citation, ...]:
-    """The references in the form that `reference_lists` resolves."""
-    return tuple(Citation(SOURCE, g.number, g.text or g.doi or reference_lists.NO_TEXT, g.doi) for g in given)
+    """The references in the form that `reference_lists` resolves. Positions count anew: several files may be checked at once."""
+    return tuple(
+        Citation(SOURCE, position, g.text or g.doi or reference_lists.NO_TEXT, g.doi)
+        for position, g in enumerate(given, start=1)
+    )
 
 
 def check(

@@ -30,7 +30,8 @@ class Fields:
 class GivenReference:
     """One reference. `number` counts from 1 in the file; `text` is what is compared with a record, for a file of fields a
     citation made of them; `doi` is the DOI stated in a field of its own, errors included. `key` is the file's own name for it
-    (BibTeX key, printed number), `raw` its own text in a BibTeX file."""
+    (BibTeX key, printed number), `raw` its own text in a BibTeX file, `line` where that begins
+    (from 1). `file` is the file it is from."""
 
     number: int
     text: str
@@ -38,6 +39,8 @@ class GivenReference:
     key: str | None = None
     fields: Fields = field(default_factory=Fields)
     raw: str = ""
+    line: int | None = None
+    file: str | None = None
 
 
 def citation(fields: Fields) -> str:

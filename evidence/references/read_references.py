@@ -141,12 +141,12 @@ def _bibtex(text: str) -> Iterator[GivenReference]:
     blocks = sorted((*library.entries, *library.failed_blocks), key=lambda block: block.start_line or 0)
     for number, block in enumerate(blocks, start=1):
         entry = getattr(block, "ignore_error_block", None) or block  # the entry whose key occurs twice
-        raw = block.raw or ""
+        raw, line = block.raw or "", (block.start_line or 0) + 1
         if isinstance(entry, Entry):
             fields, key = _bibtex_fields(entry), entry.key
-            yield GivenReference(number, citation(fields) or fields.doi or "", fields.doi, key, fields, raw)
+            yield GivenReference(number, citation(fields) or fields.doi or "", fields.doi, key, fields, raw, line)
         else:  # a damaged entry still has words to compare
-            yield GivenReference(number, _unbraced(_ENTRY.sub(" ", raw)), raw=raw)
+            yield GivenReference(number, _unbraced(_ENTRY.sub(" ", raw)), raw=raw, line=line)
 
 
 def _unbraced(value: str) -> str:

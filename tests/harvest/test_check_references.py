@@ -254,3 +254,17 @@ def test_a_bibtex_file_is_checked_by_its_fields() -> None:
     pages={1134--1147}, doi={10.1016/j.cpr.2013.09.002}}"""
     (found,) = check(read(text.encode(), "x.bib")[1], FakeRecordSource())
     assert [(e.field, e.given, e.found) for e in found.errors] == [("year", "2003", "2013")]
+
+
+def test_several_files_are_checked_together_each_with_its_own_numbers(run: Run, tmp_path: Path) -> None:
+    records = tmp_path / "records.jsonl"
+    records.write_text("".join(json.dumps(m) + "\n" for m in WORKS))
+    for name, text in (("a.txt", LIPSITZ_TEXT), ("b.txt", MARKOWITZ_TEXT.replace("2012", "1999"))):
+        (tmp_path / name).write_text(f"1. {text}\n")
+    said = run("check-references", "a.txt", "b.txt", "--from", str(records), "-f", "json")
+    rows = json.loads(said.out)
+    assert [(r["file"], r["n"], r["doi"]) for r in rows] == [
+        ("a.txt", 1, LIPSITZ["DOI"]),
+        ("b.txt", 1, MARKOWITZ["DOI"]),
+    ]
+    assert rows[1]["verdict"] == "found-with-errors"
