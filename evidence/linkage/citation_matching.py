@@ -228,7 +228,8 @@ def _compare(printed: _Printed, work: Work) -> tuple[CitationComparison, bool]:
     score = sum(WEIGHTS[name] * (SILENT if grade is None else grade) for name, (grade, _) in grades.items())
     support = tuple(name for name, (grade, _) in grades.items() if grade is not None and grade >= 0.5)
     against = tuple(name for name, (grade, _) in grades.items() if grade == 0)
-    another = not title.same and title.likeness < TITLE_LIKE and _prints_another(printed, work)
+    # A record whose title ends at the first markup has the beginning of the printed one, word for word.
+    another = title.likeness < TITLE_SAME and _prints_another(printed, title, work)
     titled = another or _prints_a_title(printed, work)
     agrees = _same(title, support, against) and (title.same or not titled or (not another and _telling(title, work)))
     same = agrees or _same_with_errors(title, support)
@@ -339,15 +340,18 @@ def _telling(title: _Title, work: Work) -> bool:
     return title.likeness >= TITLE_LIKE or bool(re.match(r"\W*(?:[A-Za-z]+\d|\d{3})", work.pages or ""))
 
 
-def _prints_another(printed: _Printed, work: Work) -> bool:
+def _prints_another(printed: _Printed, title: _Title, work: Work) -> bool:
     """Whether a stretch of the citation between two marks reads as a title: several longer words that are neither a name nor
-    the container. An author list has a mark after every name."""
+    the container, nor in the place of the record's title. An author list has a mark after every name."""
     names = " ".join(filter(None, (work.container, *map(_surname, work.authors))))
     known = tuple(fold(names).split())
+    first, last = title.span
     run = 0
-    for word, number, mark in zip(printed.words, printed.numbers, printed.parted, strict=True):
-        if number or set(mark) & _ENDS_A_PART:
+    for at, (word, number, mark) in enumerate(zip(printed.words, printed.numbers, printed.parted, strict=True)):
+        if number or set(mark) & _ENDS_A_PART or first <= at < last:
             run = 0
+        if first <= at < last:
+            continue
         if number is None and len(word) > 3 and not any(name.startswith(word) for name in known):
             run += 1
         if run >= TITLE_RUN:
