@@ -1,4 +1,4 @@
-"""The level that `scripts/measure_references.py` measured holds on a part of the benchmark, and the file is what its script makes."""
+"""The level that `scripts/measure_references.py` measured holds on a part of the benchmark, and its script makes its file."""
 
 from __future__ import annotations
 
