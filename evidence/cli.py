@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 VERDICTS = ("include", "exclude", "unsure")
 SERVICES = ("europepmc", "pubmed", "openalex", "datacite", "clinicaltrials")
+REFERENCE_REPORTS = ("text", "json", "csv", "markdown", "html", "sarif")
 EXPORTED_VERDICTS = (*VERDICTS, "duplicate", "all")
 
 
@@ -765,6 +766,121 @@ def cite(doi_: str, style: str) -> None:
     from evidence.crossref import client
 
     click.echo(client.bibliography(_parse_doi(doi_), style, _crossref_url()))
+
+
+@cli.command(
+    "check-references",
+    epilog=_example(
+        "evidence check-references references.bib",
+        "evidence check-references manuscript.docx -f markdown -o report.md",
+        "evidence check-references - --from records.jsonl.gz -f json",
+        "evidence check-references --of 10.1001/jamapsychiatry.2023.0702",
+    ),
+)
+@click.argument("given_files", metavar="FILE|-", nargs=-1)
+@click.option("--of", "of", metavar="DOI", help="Check the reference list that was deposited for this work.")
+@click.option("-f", "--format", "format_", type=click.Choice(REFERENCE_REPORTS), default="text", show_default=True,
+              help="How the verdicts are written.")  # fmt: skip
+@click.option("--from", "files", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
+              help="Ask these files of Crossref records instead of Crossref; several times if needed.")  # fmt: skip
+@click.option("--fix", is_flag=True,
+              help="Write FILE with the wrong fields corrected; the changes go to stderr.")  # fmt: skip
+@click.option("--add", metavar="ID", help="Add them to sources.yaml as a reference list with this id.")
+@click.option("--fresh", is_flag=True, help="Ask again about what was asked in the last seven days.")
+@_retraction_watch
+@_output
+@click.pass_obj
+def check_references_(
+    settings: Settings,
+    given_files: tuple[str, ...],
+    of: str | None,
+    format_: str,
+    files: tuple[Path, ...],
+    fix: bool,
+    add: str | None,
+    fresh: bool,
+    retraction_watch: Path | None,
+    to: Path | None,
+) -> None:
+    """Check references: is each one real, right, and not retracted?
+
+    FILE holds references: a .bib, .ris, .nbib, CSL-JSON, .docx (its reference list), a saved web page, or text as pasted; - is
+    stdin. Each reference is looked up in Crossref and compared with the record field by field. No database is needed and
+    nothing is stored.
+
+    Crossref's answers are kept for seven days in a file of your user's cache folder, so that a second check of the same list
+    is quick; the verdict says when it was asked. [env: EVIDENCE_CACHE, a file, or no]
+
+    Verdicts: found; found, with errors; found, but retracted, corrected or under concern; the DOI leads to another work;
+    nothing agrees; could not ask.
+
+    Exit code: 0 when every reference is found as it is, 1 when one needs a look, 2 for a file that cannot be read, 3 when one
+    could not be asked about.
+    """
+    if bool(given_files) == bool(of):
+        raise ConfigError("give a file of references, - for stdin, or --of DOI")
+    if fresh and files:
+        raise ConfigError("--fresh asks Crossref again, and --from asks files")
+    if fix and len(given_files) != 1:
+        raise ConfigError("--fix corrects the references of one FILE")
+    from dataclasses import replace
+
+    from evidence.export import add_reference_list, corrected_references, reference_report
+    from evidence.harvest import check_references
+    from evidence.references import read_references
+
+    given, inputs = [], [_read_input(file) for file in given_files]
+    for data, name in inputs:
+        given += [replace(each, file=name) for each in read_references.read(data, name)[1]]
+    with _bar(settings) as bar:
+        checked = check_references.run(
+            None if of else given,
+            _parse_doi(of) if of else None,
+            files=files,
+            url=_crossref_url(),
+            mailto=_mailto(None),
+            retraction_watch=retraction_watch,
+            cache=_answer_cache(),
+            fresh=fresh,
+            progress=bar,
+        )
+    if fix:
+        corrected, changes = corrected_references.correct(*inputs[0], checked)
+        for change in changes:
+            click.echo(change, err=True)
+        click.echo(reference_report.summary(checked), err=True)
+        lines: Iterator[str] = iter([corrected])
+    else:
+        lines = reference_report.REPORTS[format_](checked)
+    if add:
+        label = f"References checked on {datetime.now(UTC):%Y-%m-%d}, from {of or given_files[0]}"
+        click.echo(add_reference_list.add(settings.sources, add, label, [each.given for each in checked]), err=True)
+    atomic_output.write(to, (line.encode(errors="replace") for line in lines))
+    raise SystemExit(reference_report.exit_code(checked))
+
+
+def _answer_cache() -> Path | None:
+    """Where Crossref's answers about references are kept; None where EVIDENCE_CACHE says no."""
+    chosen = os.environ.get("EVIDENCE_CACHE")
+    if chosen:
+        return None if chosen.lower() in ("no", "off", "0") else Path(chosen)
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "evidence" / "crossref-answers.db"
+
+
+def _read_input(file: str) -> tuple[bytes, str]:
+    """The bytes of a file or of stdin, and what to call it."""
+    if file == "-":
+        return sys.stdin.buffer.read(), "stdin"
+    try:
+        return Path(file).read_bytes(), file
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror or error}") from None
 
 
 @cli.command(epilog=_example("evidence status"))

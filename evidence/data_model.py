@@ -293,23 +293,47 @@ class Citation:
 
 
 @dataclass(frozen=True, slots=True)
+class CitationError:
+    """One field that a citation of a work prints wrongly: `doi`, `author`, `year`, `volume` or `page`. `given` is what it
+    prints, None where that cannot be read; `found` is what the record has."""
+
+    field: str
+    given: str | None
+    found: str
+
+    def __str__(self) -> str:
+        if self.given is None:
+            return f"not the {self.field} {self.found}"
+        return f"the {self.field} {self.given} (the record: {self.found})"
+
+
+@dataclass(frozen=True, slots=True)
 class Resolution:
-    """The result of resolving one citation. `doi` only when accepted; `problem` is a sentence for a person; `score` in 0…1."""
+    """The result of resolving one citation. `doi` only when accepted; `problem` is a sentence for a person; `score` in 0…1.
+
+    Not stored, and so empty for one read from the database: `errors` of an accepted citation; `leads_to`, the work of the
+    stated DOI where it was not accepted; `candidates`, the works that the text may mean, best first.
+    """
 
     citation: Citation
     status: CitationStatus
     doi: Doi | None = None
     problem: str | None = None
     score: float | None = None
+    errors: tuple[CitationError, ...] = ()
+    leads_to: Doi | None = None
+    candidates: tuple[Doi, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A ranked query to Crossref: `fields` such as ("bibliographic", "…"), `filters` such as ("type", ("…",))."""
+    """A ranked query to Crossref: `fields` such as ("bibliographic", "…"), `filters` such as ("type", ("…",)). `for_citation`:
+    the items carry what a citation is compared with, authors and pages among it."""
 
     fields: tuple[tuple[str, str], ...]
     filters: tuple[tuple[str, tuple[str, ...]], ...] = ()
     rows: int = 1000
+    for_citation: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,12 @@ SCAN_FIELDS: Final = (
 """The fields that `scan` requests: enough to test a search's phrases and years. `language`, `subtype` and `published-other`
 cannot be selected."""
 
+CITATION_FIELDS: Final = (
+    "DOI,title,subtitle,container-title,short-container-title,author,editor,volume,issue,page,article-number,type,score,"
+    "issued,published,published-print,published-online"
+)
+"""The fields that `scan` requests for a citation: those that it is compared with."""
+
 CHECK_FIELDS: Final = "DOI,indexed,is-referenced-by-count"
 """The fields that `check` requests. The aliases of a record cannot be selected."""
 
@@ -185,9 +191,9 @@ class CrossrefClient:
             yield tuple(RecordStatus(doi, indexed_at(rows[doi]), cited_by(rows[doi])) for doi in group if doi in rows)
 
     def scan(self, query: Query, window: Window | None = None, offset: int = 0, *, by_creation: bool = False) -> Page:
-        """`query.rows` records after the first `offset`, with the fields of `SCAN_FIELDS` only: best first, or
-        `by_creation` oldest first. One page; `total` is the server's, so a page with fewer rows than are due is never
-        `complete`."""
+        """`query.rows` records after the first `offset`: best first, or `by_creation` oldest first. They have the fields of
+        `SCAN_FIELDS` only, or those of `CITATION_FIELDS` if the query is for a citation. One page; `total` is the server's, so
+        a page with fewer rows than are due is never `complete`."""
         filters = [f"{name}:{value}" for name, values in query.filters for value in values] + _limits(window)
         params = [("query" if name == "query" else f"query.{name}", text) for name, text in query.fields]
         if filters:
@@ -196,8 +202,9 @@ class CrossrefClient:
             params.append(("offset", str(offset)))
         if by_creation:
             params += [("sort", "created"), ("order", "asc")]
+        params += [("rows", str(query.rows)), ("select", CITATION_FIELDS if query.for_citation else SCAN_FIELDS)]
         try:
-            return self._get_list([*params, ("rows", str(query.rows)), ("select", SCAN_FIELDS)], query.rows, offset)
+            return self._get_list(params, query.rows, offset)
         except responses.ShortPageError as failure:
             return failure.page
         except AttemptError as failure:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from evidence import doi as dois
 from evidence.crossref.normalise import doi_of, missing_doi_reason, normalise, references, score_of
 from evidence.data_model import (
     Citation,
+    CitationError,
     CitationStatus,
     Doi,
     LookupResult,
@@ -26,7 +28,7 @@ from evidence.data_model import (
 )
 from evidence.errors import RecordError, RejectedError, UnreadError
 from evidence.harvest.sources import ReferenceList
-from evidence.linkage.citation_matching import CitationMatch, compare_citation, match_citation
+from evidence.linkage.citation_matching import CitationComparison, CitationMatch, compare_citation, match_citation
 
 ACCEPTED: frozenset[CitationStatus] = frozenset({"resolved", "repaired", "matched"})
 """The statuses with a DOI."""
@@ -51,12 +53,14 @@ _LINKS = re.compile(r"(https?://\S+|\bdoi\s*:?\s*\S+|\bpmid\s*:?\s*\d+|\bpmc\d+|
 @dataclass(frozen=True, slots=True)
 class ResolvedPart:
     """Resolutions of part of a list, with the records of the accepted ones and the aliases among the lookups. `unread` are
-    records that cannot be understood, each with the requested DOI."""
+    records that cannot be understood, each with the requested DOI. `works` has the compared fields of the works that a
+    resolution names without accepting them."""
 
     resolutions: tuple[Resolution, ...]
     messages: tuple[Message, ...]
     unread: tuple[tuple[Doi, Message], ...]
     aliases: tuple[tuple[Doi, Doi], ...]
+    works: tuple[Work, ...] = ()
 
 
 @dataclass(slots=True)
@@ -80,6 +84,15 @@ class _Lookups:
         for batch in records.lookup(new) if new else ():
             self.found.update({f.requested: f for f in batch})
 
+    def keep_items(self, items: Iterable[Message]) -> None:
+        """Remember the compared fields of search results. One that cannot be understood is left to a lookup."""
+        for item in items:
+            doi = doi_of(item)
+            if doi is None or doi in self.works or doi in self.found:
+                continue
+            with suppress(RecordError):
+                self._remember(doi, _compared(normalise(item)))
+
     def work(self, doi: Doi) -> Work | None:
         """The compared fields of the record of `doi`, or None when there is none or it cannot be understood."""
         work = self.works.pop(doi, None)
@@ -92,10 +105,13 @@ class _Lookups:
             except RecordError:
                 self.unread[doi] = found.message
                 return None
-            if len(self.works) >= self.limit:
-                del self.works[next(iter(self.works))]
-        self.works[doi] = work
+        self._remember(doi, work)
         return work
+
+    def _remember(self, doi: Doi, work: Work) -> None:
+        if len(self.works) >= self.limit:
+            del self.works[next(iter(self.works))]
+        self.works[doi] = work
 
     def messages(self, records: RecordSource, accepted: Iterable[Doi]) -> tuple[Message, ...]:
         """The records of the accepted works that were not returned before."""
@@ -178,8 +194,11 @@ def resolve(
         )
         messages = lookups.messages(records, [r.doi for r in fresh.values() if r.doi])
         unread = tuple(lookups.unread.items())
+        named = dict.fromkeys(doi for r in fresh.values() for doi in (r.leads_to, *r.candidates) if doi)
+        by_doi = {work.doi: work for work in lookups.works.values()}
+        works = tuple(work for doi in named if (work := lookups.work(doi) or by_doi.get(doi)) is not None)
         lookups.forget()
-        yield ResolvedPart(resolutions, messages, unread, aliases)
+        yield ResolvedPart(resolutions, messages, unread, aliases, works)
 
 
 def _is_unchanged(citation: Citation, before: Resolution | None) -> bool:
@@ -228,9 +247,10 @@ def _resolve_one(
         agreement = compare_citation(citation.text, work)
         # Most deposited entries have no title, so a missing title alone does not contradict.
         if agreement.same or (deposited and not set(agreement.against) - {"title"}):
-            return _accepted(citation, reading, work, agreement.score)
+            return _with_errors(_accepted(citation, reading, work, agreement.score), agreement)
         status: CitationStatus = "mismatch" if agreement.other else "ambiguous"
-        doubts.append(Resolution(citation, status, None, f"{reading}: {agreement.sentence}", agreement.score))
+        problem = f"{reading}: {agreement.sentence}"
+        doubts.append(Resolution(citation, status, None, problem, agreement.score, leads_to=work.doi))
     if doubts:
         return _with_suggestion(doubts[0], records, lookups)
     if not read and not citation.stated_doi:
@@ -276,18 +296,26 @@ def _accepted(citation: Citation, reading: Doi, work: Work, score: float | None)
     if stated is None or reading in (dois.parse(stated), dois.literal(stated)):
         moved = None if work.doi == reading else f"this DOI now leads to {work.doi}"
         return Resolution(citation, "resolved", work.doi, moved, score)
-    return Resolution(
-        citation, "repaired", work.doi, f"the list prints {stated}; the DOI of this work is {work.doi}", score
-    )
+    problem = f"the list prints {stated}; the DOI of this work is {work.doi}"
+    return Resolution(citation, "repaired", work.doi, problem, score, (CitationError("doi", stated, work.doi),))
+
+
+def _with_errors(accepted: Resolution, agreement: CitationComparison) -> Resolution:
+    """The same resolution, saying what the citation prints wrongly."""
+    if not agreement.errors:
+        return accepted
+    wrong = f"found with errors: it prints {', '.join(map(str, agreement.errors))}"
+    problem = "; ".join(filter(None, (accepted.problem, wrong)))
+    return replace(accepted, problem=problem, errors=(*accepted.errors, *agreement.errors))
 
 
 def _by_text(citation: Citation, records: RecordSource, lookups: _Lookups) -> Resolution:
     choice = _choose(citation, records, lookups)
     if choice.status == "matched":
-        return Resolution(citation, "matched", choice.doi, choice.sentence, choice.score)
+        return Resolution(citation, "matched", choice.doi, choice.sentence, choice.score, choice.errors)
     if choice.status == "ambiguous":
-        return Resolution(citation, "ambiguous", None, choice.sentence, choice.score)
-    return _without_doi(citation, records)
+        return Resolution(citation, "ambiguous", None, choice.sentence, choice.score, candidates=choice.nearest)
+    return replace(_without_doi(citation, records), candidates=choice.nearest)
 
 
 def _without_doi(citation: Citation, records: RecordSource) -> Resolution:
@@ -312,41 +340,56 @@ def _without_record(citation: Citation, read: Sequence[Doi], records: RecordSour
     if choice.doi:
         nowhere = "a short DOI, which only doi.org resolves" if short else "which leads nowhere"
         problem = f"the list prints {stated}, {nowhere}; the text leads to {choice.doi}"
-        return Resolution(citation, "repaired", choice.doi, problem, choice.score)
+        return _repaired(citation, stated, choice, problem)
     if short:
         problem = f"{read[0]} is a short DOI, which only doi.org resolves; write the full DOI it leads to"
-        return Resolution(citation, "not-found" if records.authoritative else "not-in-files", None, problem)
-    return Resolution(citation, "not-found", None, f"Crossref has no record of {stated}")
+        status: CitationStatus = "not-found" if records.authoritative else "not-in-files"
+        return Resolution(citation, status, None, problem, candidates=choice.nearest)
+    problem = f"Crossref has no record of {stated}"
+    return Resolution(citation, "not-found", None, problem, candidates=choice.nearest)
+
+
+def _repaired(citation: Citation, stated: str, choice: CitationMatch, problem: str) -> Resolution:
+    """The work that the text leads to, where the DOI does not."""
+    doi = choice.doi
+    errors = (CitationError("doi", stated, doi), *choice.errors) if doi else choice.errors
+    return Resolution(citation, "repaired", doi, problem, choice.score, errors)
 
 
 def _not_in_files(citation: Citation, stated: str, choice: CitationMatch) -> Resolution:
     """The files do not hold the stated DOI. They do not show whether it exists, so a valid one is never replaced."""
     if choice.doi is None:
         problem = f"{stated} is not in these files, which does not say whether it exists"
-        return Resolution(citation, "not-in-files", None, problem)
+        return Resolution(citation, "not-in-files", None, problem, candidates=choice.nearest)
     if dois.parse(stated) is None:
         problem = f"the list prints {stated}, which is not a valid DOI; the text leads to {choice.doi}"
-        return Resolution(citation, "repaired", choice.doi, problem, choice.score)
+        return _repaired(citation, stated, choice, problem)
     problem = f"{stated} is not in these files, which does not say whether it exists; the text fits {choice.doi}"
-    return Resolution(citation, "not-in-files", None, problem, choice.score)
+    return Resolution(citation, "not-in-files", None, problem, choice.score, candidates=choice.nearest)
 
 
 def _with_suggestion(doubt: Resolution, records: RecordSource, lookups: _Lookups) -> Resolution:
     choice = _choose(doubt.citation, records, lookups)
+    candidates = tuple(doi for doi in choice.nearest if doi != doubt.leads_to)
     if choice.doi is None:
-        return doubt
-    problem = f"{doubt.problem}; the text fits {choice.doi}"
-    return Resolution(doubt.citation, doubt.status, None, problem, doubt.score)
+        return replace(doubt, candidates=candidates)
+    return replace(doubt, problem=f"{doubt.problem}; the text fits {choice.doi}", candidates=candidates)
+
+
+def search_text(citation: Citation) -> str:
+    """What is searched for: the text without links and identifiers."""
+    return " ".join(_LINKS.sub(" ", citation.text).split()) or citation.text
 
 
 def _choose(citation: Citation, records: RecordSource, lookups: _Lookups) -> CitationMatch:
     """The work that the text alone matches. Without a text no request is made."""
     if _only_a_doi(citation):
         return match_citation(citation.text, ())
-    question = " ".join(_LINKS.sub(" ", citation.text).split())
-    page = records.scan(Query((("bibliographic", question or citation.text),), rows=CANDIDATES))
+    page = records.scan(Query((("bibliographic", search_text(citation)),), rows=CANDIDATES, for_citation=True))
     ranked = ((doi_of(m), score_of(m)) for m in page.items) if page.ranks is None else page.ranks
     scores: dict[Doi, float | None] = {doi: score for doi, score in ranked if doi}
+    if page.ranks is None:  # the items carry the compared fields; only the accepted record is asked for whole
+        lookups.keep_items(page.items)
     lookups.look_up(records, list(scores))
     works = [(work, score) for d, score in scores.items() if (work := lookups.work(d)) is not None]
     return match_citation(citation.text, works)

@@ -264,8 +264,9 @@ def test_a_cited_notice_is_itself(title: str) -> None:
         ("Whisman et al., J. Clin. Psychol. 2012", False, False),
         ("Frank et al., Arch. Gen. Psychiatry 47, 1093 (1990)", False, True),
         (
+            # A translated title is for a person: the place agrees, but so it does in an invented reference.
             "Whisman M. Paartherapie bei depressiven Erkrankungen im Erwachsenenalter. J Clin Psychol. 2012;68(5):526-35.",
-            True,
+            False,
             False,
         ),
         (
@@ -278,6 +279,64 @@ def test_a_cited_notice_is_itself(title: str) -> None:
 def test_citations_that_print_no_title_or_a_translated_one(citation: str, same: bool, other: bool) -> None:
     agreement = compare_citation(citation, WHISMAN)
     assert (agreement.same, agreement.other) == (same, other)
+
+
+TITLE = "Couple therapy for depression and marital distress in later life"
+RECORD = Work(
+    Doi("10.1234/couple"),
+    title=TITLE,
+    year=2012,
+    volume="68",
+    issue="5",
+    pages="526-535",
+    container="Journal of Clinical Psychology",
+    kind="journal-article",
+    authors=people("Mark Whisman", "Steven Beach"),
+)
+
+
+@pytest.mark.parametrize(
+    ("citation", "errors"),
+    [
+        (f"Whisman M, Beach S. {TITLE}. J Clin Psychol. 2012;68(5):526-35.", []),
+        (f"Whisman M, Beach S. {TITLE}. J Clin Psychol. 2005;68(5):526-35.", [("year", "2005", "2012")]),
+        (f"Miller A, Jones B. {TITLE}. J Clin Psychol. 2012;68(5):526-35.", [("author", "Miller", "Whisman")]),
+        (
+            f"Whisman, M., & Beach, S. (2012). {TITLE}. Journal of Clinical Psychology, 71(2), 99–107.",
+            [("page", "99", "526-535"), ("volume", "71", "68")],
+        ),
+        (
+            f'M. Whisman and S. Beach, "{TITLE}," J. Clin. Psychol., vol. 2003, pp. 526-535, 2012.',
+            [("volume", "2003", "68")],
+        ),
+    ],
+)
+def test_what_a_citation_of_the_same_work_prints_wrongly_is_named(
+    citation: str, errors: list[tuple[str, str, str]]
+) -> None:
+    agreement = compare_citation(citation, RECORD)
+    assert agreement.same
+    assert [(e.field, e.given, e.found) for e in agreement.errors] == errors
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Nortriptyline for bereavement in old age",
+        "Grief and mourning",
+        "The skin as an endocrine target",
+        "Sleep: a review",
+    ],
+)
+def test_another_title_in_the_right_place_is_not_the_same_work(title: str) -> None:
+    agreement = compare_citation(f"Whisman M, Beach S. {title}. J Clin Psychol. 2012;68(5):526-35.", RECORD)
+    assert not agreement.same
+
+
+def test_a_search_result_with_wrong_place_is_not_accepted_by_title_and_author_alone() -> None:
+    abstract = f"Whisman M, Beach S. {TITLE}. Congress of Couple Therapy. 2010;3(2):12."
+    assert compare_citation(abstract, RECORD).same  # where it states this record's DOI
+    assert match_citation(abstract, [(RECORD, None)]).status == "ambiguous"
 
 
 def test_a_structured_reference_is_compared_by_its_fields() -> None:

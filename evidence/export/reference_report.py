@@ -1,0 +1,265 @@
+"""Checked references as text, JSON, CSV, Markdown, a web page, or SARIF for code review.
+
+It may not judge a reference. The words for each verdict are here once, for the command and the site.
+"""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from evidence import __version__
+from evidence.data_model import Work
+from evidence.export.file_formats import guard
+from evidence.export.wording import count_noun
+from evidence.harvest.check_references import CheckedReference, ReferenceVerdict
+from evidence.linkage.retraction_notices import GRAVE
+
+VERDICT_WORDS: dict[ReferenceVerdict, str] = {
+    "found": "found",
+    "found-with-errors": "found, with errors",
+    "retracted": "found, but a notice was published on it",
+    "other-work": "the DOI leads to another work",
+    "nothing-agrees": "nothing agrees",
+    "could-not-ask": "could not ask",
+}
+SUMMARY_WORDS: dict[ReferenceVerdict, str] = VERDICT_WORDS | {
+    "retracted": "found, with a notice on them",
+    "other-work": "with the DOI of another work",
+    "nothing-agrees": "with which no record agrees",
+    "could-not-ask": "that could not be asked about",
+}
+NOT_INVENTED = (
+    "That no record agrees does not mean that the reference is invented: books, reports and web pages often have none."
+)
+
+
+def verdict_words(checked: CheckedReference) -> str:
+    """The verdict in words: `found, but retracted (2019-03-01)`."""
+    if checked.verdict != "retracted":
+        return VERDICT_WORDS[checked.verdict]
+    first = checked.notices[0]
+    participle = {"retraction": "retracted", "partial-retraction": "retracted in part", "withdrawal": "withdrawn"}
+    word = participle.get(first.kind, "removed" if first.kind == "removal" else None)
+    word = word or ("under an expression of concern" if first.kind in GRAVE else "corrected")
+    return f"found, but {word}{f' ({first.issued})' if first.issued else ''}"
+
+
+def exit_code(checked: Sequence[CheckedReference]) -> int:
+    """0 when every reference is found as it is, 1 when one needs a look, 3 when one could not be asked about."""
+    verdicts = {each.verdict for each in checked}
+    if "could-not-ask" in verdicts:
+        return 3
+    return 0 if verdicts <= {"found"} else 1
+
+
+def summary(checked: Sequence[CheckedReference]) -> str:
+    """One sentence: how many references, and how many of each verdict."""
+    counts = Counter(each.verdict for each in checked)
+    parts = [f"{counts[verdict]} {words}" for verdict, words in SUMMARY_WORDS.items() if counts[verdict]]
+    earlier = [each.asked_at for each in checked if each.asked_at]
+    age = f" Crossref was asked about {len(earlier)} of them earlier, first on {min(earlier)[:10]}." if earlier else ""
+    return f"{count_noun(len(checked), 'reference')}: {', '.join(parts) or 'none'}.{age}"
+
+
+def as_dict(checked: CheckedReference) -> dict[str, Any]:
+    """One verdict as JSON has it."""
+    return {
+        "file": checked.given.file,
+        "n": checked.given.number,
+        "key": checked.given.key,
+        "text": checked.given.text,
+        "stated_doi": checked.given.doi,
+        "verdict": checked.verdict,
+        "doi": checked.work.doi if checked.work else None,
+        "reason": checked.reason,
+        "errors": [{"field": e.field, "given": e.given, "found": e.found} for e in checked.errors],
+        "notices": [
+            {
+                "kind": n.kind,
+                "date": n.issued,
+                "source": n.source,
+                "doi": None if n.notice_doi == n.doi else n.notice_doi,
+            }
+            for n in checked.notices
+        ],
+        "leads_to": _work_dict(checked.leads_to) if checked.leads_to else None,
+        "candidates": [_work_dict(work) for work in checked.candidates],
+        "asked_at": checked.asked_at,
+    }
+
+
+def _work_dict(work: Work) -> dict[str, Any]:
+    return {"doi": work.doi, "title": work.title, "year": work.year, "citation": short_citation(work)}
+
+
+def short_citation(work: Work) -> str:
+    """A work in one line: `Whisman and Beach. Couple therapy for depression. J Clin Psychol 2012.`"""
+    people = [author.family or author.name or author.given or "" for author in work.authors]
+    names = f"{people[0]} and others" if len(people) > 2 else " and ".join(people)
+    place = " ".join(filter(None, (work.container, str(work.year) if work.year else "")))
+    return " ".join(f"{part.rstrip('.')}." for part in (names, work.title, place) if part)
+
+
+def details(checked: CheckedReference) -> Iterator[str]:
+    """What a person needs to know beside the verdict, a sentence each."""
+    if checked.work:
+        yield f"https://doi.org/{checked.work.doi}"
+    for error in checked.errors:
+        printed = f"{error.given} is printed" if error.given else "it is not the one printed"
+        yield f"{error.field}: {printed}, the record has {error.found}"
+    for notice in checked.notices:
+        name = notice.kind.replace("-", " ")
+        where = "" if notice.notice_doi == notice.doi else f", https://doi.org/{notice.notice_doi}"
+        yield f"{name} of {notice.issued or 'an unknown date'}, according to {notice.source or 'the record'}{where}"
+    if checked.leads_to:
+        yield f"the DOI leads to: {short_citation(checked.leads_to)} https://doi.org/{checked.leads_to.doi}"
+    if checked.verdict in ("other-work", "nothing-agrees", "could-not-ask"):
+        yield checked.reason
+    for work in checked.candidates:
+        if checked.work is None or work.doi != checked.work.doi:
+            yield f"nearest: {short_citation(work)} https://doi.org/{work.doi}"
+
+
+def as_text(checked: Sequence[CheckedReference]) -> Iterator[str]:
+    """A page to read: each reference with its verdict, then how many of each."""
+    several = len({each.given.file for each in checked}) > 1
+    for each in checked:
+        where = f"{each.given.file}: " if several else ""
+        yield f"{where}{each.given.number}. {verdict_words(each).upper()}\n"
+        yield f"   {each.given.text[:300]}\n"
+        for line in details(each):
+            yield f"   - {line}\n"
+        yield "\n"
+    yield summary(checked) + "\n"
+    if any(each.verdict == "nothing-agrees" for each in checked):
+        yield NOT_INVENTED + "\n"
+
+
+def as_json(checked: Sequence[CheckedReference]) -> Iterator[str]:
+    """A list, one object for each reference."""
+    yield json.dumps([as_dict(each) for each in checked], ensure_ascii=False, indent=1) + "\n"
+
+
+COLUMNS = (
+    "file",
+    "n",
+    "key",
+    "verdict",
+    "doi",
+    "text",
+    "stated_doi",
+    "errors",
+    "notices",
+    "leads_to",
+    "candidates",
+    "reason",
+)
+
+
+def as_csv(checked: Sequence[CheckedReference]) -> Iterator[str]:
+    """A row for each reference. Several values in one cell are separated by `; `, and no cell starts a formula."""
+    yield _csv_line(COLUMNS)
+    for each in checked:
+        row = as_dict(each)
+        row["errors"] = "; ".join(map(str, each.errors))
+        row["notices"] = "; ".join(" ".join(filter(None, (n.kind, n.issued, n.source))) for n in each.notices)
+        row["leads_to"] = each.leads_to.doi if each.leads_to else None
+        row["candidates"] = "; ".join(work.doi for work in each.candidates)
+        yield _csv_line(["" if row[name] is None else guard(str(row[name])) for name in COLUMNS])
+
+
+def _csv_line(cells: Sequence[str]) -> str:
+    line = io.StringIO()
+    csv.writer(line).writerow(cells)
+    return line.getvalue()
+
+
+def as_markdown(checked: Sequence[CheckedReference]) -> Iterator[str]:
+    """A list for an issue, an e-mail or a notebook."""
+    yield f"{summary(checked)}\n\n"
+    for each in checked:
+        yield f"{each.given.number}. **{verdict_words(each)}**: {_escaped(each.given.text)}\n"
+        for line in details(each):
+            yield f"   - {_escaped(line)}\n"
+    if any(each.verdict == "nothing-agrees" for each in checked):
+        yield f"\n{NOT_INVENTED}\n"
+
+
+def _escaped(text: str) -> str:
+    return "".join(f"\\{c}" if c in "\\`*_[]<>|#" else c for c in text)
+
+
+def as_html(checked: Sequence[CheckedReference]) -> Iterator[str]:
+    """A page of its own, without scripts and without anything from another address."""
+    yield '<!doctype html>\n<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">\n'
+    yield "<title>References checked</title>\n<h1>References checked</h1>\n"
+    yield f"<p>{html.escape(summary(checked))}</p>\n<ol>\n"
+    for each in checked:
+        yield f'<li value="{each.given.number}"><strong>{html.escape(verdict_words(each))}</strong>: '
+        yield f"<bdi>{html.escape(each.given.text)}</bdi>\n<ul>\n"
+        for line in details(each):
+            yield f"<li>{html.escape(line)}</li>\n"
+        yield "</ul></li>\n"
+    yield "</ol>\n"
+    if any(each.verdict == "nothing-agrees" for each in checked):
+        yield f"<p>{html.escape(NOT_INVENTED)}</p>\n"
+    yield "</html>\n"
+
+
+SARIF_LEVELS: dict[ReferenceVerdict, str] = {
+    "found-with-errors": "warning",
+    "retracted": "error",
+    "other-work": "error",
+    "nothing-agrees": "warning",
+    "could-not-ask": "note",
+}
+"""How loudly each verdict is shown beside the line of the file. A retraction must not be missed."""
+
+
+def as_sarif(checked: Sequence[CheckedReference]) -> Iterator[str]:
+    """SARIF 2.1.0: a result for each reference that needs a look, at its line of its file."""
+    results = [
+        {
+            "ruleId": each.verdict,
+            "level": SARIF_LEVELS[each.verdict],
+            "message": {"text": f"{_label(each)}: {verdict_words(each)}. {'; '.join(details(each))}"},
+            "locations": [
+                {
+                    "physicalLocation": {
+                        "artifactLocation": {"uri": each.given.file or "references"},
+                        "region": {"startLine": each.given.line or 1},
+                    }
+                }
+            ],
+        }
+        for each in checked
+        if each.verdict in SARIF_LEVELS
+    ]
+    rules = [{"id": verdict, "shortDescription": {"text": VERDICT_WORDS[verdict]}} for verdict in SARIF_LEVELS]
+    driver = {"name": "evidence check-references", "version": __version__, "rules": rules}
+    log = {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{"tool": {"driver": driver}, "results": results}],
+    }
+    yield json.dumps(log, ensure_ascii=False, indent=1) + "\n"
+
+
+def _label(checked: CheckedReference) -> str:
+    return checked.given.key or f"reference {checked.given.number}"
+
+
+REPORTS: dict[str, Callable[[Sequence[CheckedReference]], Iterator[str]]] = {
+    "text": as_text,
+    "json": as_json,
+    "csv": as_csv,
+    "markdown": as_markdown,
+    "html": as_html,
+    "sarif": as_sarif,
+}

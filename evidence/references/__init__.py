@@ -1,0 +1,1 @@
+"""References as people have them: pasted text and files of reference managers, read into one shape."""
