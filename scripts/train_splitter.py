@@ -27,7 +27,7 @@ EVERY = 12
 """Of the places that no reference begins at inside a line, every how-manieth is learnt from: one may begin a line."""
 SEEN = 4
 """Times that a feature must be seen."""
-STRENGTH = 0.25
+STRENGTH = 1.0
 """Inverse of the regularisation (scikit-learn's C)."""
 LEAST = 0.02
 """Weights closer to zero are left out."""
@@ -73,7 +73,7 @@ def main() -> None:
     data = csr_matrix((np.ones(ends[-1]), np.concatenate(columns), ends), shape=(len(made), len(names)))
     truth = np.array([boundary for _, boundary, _ in made])
     counts = np.array([count for _, _, count in made])
-    model = LogisticRegression(penalty="l1", C=STRENGTH, solver="liblinear", fit_intercept=False, random_state=SEED, max_iter=200)
+    model = LogisticRegression(l1_ratio=1, C=STRENGTH, solver="liblinear", fit_intercept=False, random_state=SEED, max_iter=200)
     model.fit(data, truth, sample_weight=counts)
     learnt = {name: round(float(model.coef_[0, number]), 2) for name, number in names.items()}
     # The odds of the sample become those of a text in which one of `BASE` places is a boundary.

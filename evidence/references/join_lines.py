@@ -16,6 +16,7 @@ _ADDRESS = re.compile(r"https?:/|www\.|\bdoi\.org|(?<![\d.])10\.\d{4,9}/", re.IG
 _OPEN_ADDRESS = re.compile(r"https?:/{0,2}|(?<![\d.])10\.\d{0,9}", re.IGNORECASE)
 _GOES_ON = re.compile(r"[\w(][\w.()\-:;/%<>+]*\d[\w.()\-:;/%<>+]*|[a-z0-9%._~-]+/[\w./%~?=&#-]*|[a-z]+\.(?:html?|pdf|php|aspx?)\W?", re.ASCII)
 _RESUMED = re.compile(r"[./_\-=?&#%]\w|\d{5,}\W?\Z")
+_YEAR_ALONE = re.compile(r"\(?(?:19|20)\d\d[a-z]?[.,;:)]*")
 _RANGE = re.compile(r"\d[-–—‐−]\Z")
 _WORD = re.compile(r"[^\W\d_]+(?:[-‐][^\W\d_]+)*")
 _CJK = re.compile("[\u3000-\u30ff\u3400-\u9fff\uff00-\uffef]")
@@ -57,7 +58,7 @@ def _break(left: str, right: str, words: Container[str]) -> tuple[int, str]:
     if last == _SOFT:
         return 1, ""
     left, right = left[-200:], right[:200]
-    if _in_address(left, right) or _RANGE.search(left) and right[0].isdigit():
+    if in_address(left, right) or _RANGE.search(left) and right[0].isdigit():
         return 0, ""
     if last in _HYPHEN and len(left) > 1 and left[-2].isalpha() and right[0].isalpha():
         return (1 if right[0].islower() and _is_hyphenation(left[:-1], right, words) else 0), ""
@@ -68,14 +69,17 @@ def _break(left: str, right: str, words: Container[str]) -> tuple[int, str]:
     return 0, " "
 
 
-def _in_address(left: str, right: str) -> bool:
-    """Whether a break is inside a DOI or a URL."""
+def in_address(left: str, right: str) -> bool:
+    """Whether a line break between these two words is inside a DOI or a URL."""
+    left, right = left[-200:], right[:200]
     if _OPEN_ADDRESS.fullmatch(left):
         return right[0].isalnum() or right[0] == "/"
-    if not _ADDRESS.search(left):
+    found = _ADDRESS.search(left)
+    if not found or (left[-1] in ")]>" and not _RESUMED.match(right)):
         return False
     if left[-1] in "/_-=?&#%:(":
-        return right[0].isalnum() or right[0] in "(<%~"
+        plain = right.rstrip(".,;:)]").isalpha() and right[0].isupper() or _YEAR_ALONE.fullmatch(right) and "10." not in left
+        return not plain and (right[0].isalnum() or right[0] in "(<%~")
     if left[-1] == ".":
         return bool(_GOES_ON.fullmatch(right)) and not right[0].isupper()
     return bool(_RESUMED.match(right))

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from evidence.references import page_furniture
-from evidence.references.join_lines import joined, words_of
+from evidence.references.join_lines import in_address, joined, words_of
 from evidence.references.reference_shapes import BASE, Shapes
 
 Cue = tuple[str | int, ...]
@@ -160,6 +160,8 @@ class _Place:
     number: int | None = None
     chained: bool = False
     score: float = 0.0
+    inside: bool = False
+    """Whether a DOI or a URL goes on here."""
 
 
 _RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹"
@@ -173,6 +175,7 @@ _IN_LINE = re.compile(
     rf"(?P<square>\[\d{{1,4}}\])|(?P<round>\(\d{{1,4}}\)\Z)|(?P<dot>\d{{1,4}}\.(?=\Z|[^\W\d_]))|(?P<paren>\d{{1,4}}\)\Z)"
     rf"|(?P<raised>[{_RAISED}]+)|(?P<bare>\d{{1,4}}\Z)|(?P<glued>\d{{1,4}}(?=[^\W\d_a-z][^\W\d_A-Z]))"
 )
+_MARKER_ALONE = re.compile(r"\[?\(?\d{1,3}[.)\]]{1,2}")
 _ONLY_COUNTED = frozenset({"bare", "glued"})
 """Kinds of markers that are one only where they count on."""
 _EXPECTED = {
@@ -182,6 +185,11 @@ _EXPECTED = {
 }  # fmt: skip
 """What share of the places with a cue are boundaries, before this text is looked at, and how many places that is worth."""
 _ROUNDS = 12
+_IN_LINE_CUE: Cue = ("in line",)
+_BESIDE = 0.05
+"""How much rarer a boundary is expected to be without what begins the other references of the text."""
+_MOSTLY = 1.5
+"""How many more boundaries at the beginnings of lines than inside them make a text one of lines."""
 
 
 class _Block:
@@ -220,7 +228,7 @@ class _Block:
         for word in text.split():
             if (found := _IN_LINE.match(word)) and len(self.words) > after:
                 self._add(found.group(), number)
-                self.places.append(inside := _Place(len(self.words) - 1, len(self.words), ("in line",)))
+                self.places.append(inside := _Place(len(self.words) - 1, len(self.words), _IN_LINE_CUE))
                 self._mark(inside, found)
                 if rest := word[found.end() :]:
                     self.glued.add(len(self.words))
@@ -251,16 +259,17 @@ class _Block:
                 if place.cue[0] != "in line" or (place.kind and shapes.begins(place.after)):
                     after_marker = place.after
                     place.read = shapes.score(at, place.after)
+                    place.inside = at > 0 and self._inside_address(at)
                     places.append(place)
             elif at != after_marker and shapes.may_begin(at):
-                places.append(_Place(at, at, ("in line",), shapes.score(at)))
+                places.append(_Place(at, at, _IN_LINE_CUE, shapes.score(at)))
         self.places = places
 
     def _count_markers(self) -> None:
         """Finds the markers that count on. The others of the kinds that need it are words."""
         kinds: dict[str, list[_Place]] = defaultdict(list)
         for place in self.places:
-            if place.number is not None:
+            if place.number is not None and (place.number < _FIRST_YEAR or place.cue[0] != "in line"):
                 kinds[place.kind].append(place)
         for kind, places in kinds.items():
             for place in _counting(places, 3 if kind in _ONLY_COUNTED else 2):
@@ -270,6 +279,8 @@ class _Block:
             in_line = place.cue[0] == "in line"
             if kept and kept[-1].kind and kept[-1].after == place.at:
                 continue  # the marker stands alone in the line above
+            if place.inside and not place.chained:
+                continue
             if place.chained:
                 place.cue = ("counted in line" if in_line else "counted", place.kind)
             elif place.kind in _ONLY_COUNTED or (place.kind and in_line):
@@ -282,22 +293,32 @@ class _Block:
             kept.append(place)
         self.places = kept
 
+    def _inside_address(self, at: int) -> bool:
+        """Whether a DOI or a URL goes on in this line."""
+        left, right = self.words[at - 1], self.words[at]
+        if at + 1 in self.glued:
+            right += self.words[at + 1]
+        if right[0].isupper() or not in_address(left, right):
+            return False
+        # `34.` below a DOI that ends a sentence is a marker, or a line of digits that belongs to the DOI.
+        return not (_MARKER_ALONE.fullmatch(self.words[at]) and (left[-1] == "." or "10." not in left))
+
     def _weigh(self) -> None:
-        """The score of each place: how it reads, and how reliable its layout is in this text (expectation-maximisation)."""
+        """The score of each place: how it reads, and how reliable its layout is in this text."""
         cues: dict[Cue, list[_Place]] = defaultdict(list)
         for place in self.places[1:]:
+            place.read = _tempered(place.read, counted=place.chained)
             cues[place.cue].append(place)
+        marks = {place.cue for place in self.places if place.chained or place.kind == "bullet"}
+        marked = sum(len(cues[cue]) for cue in marks) >= 1
+        in_lines = cues.pop(_IN_LINE_CUE, [])
+        begun = 0.0
         for cue, places in cues.items():
             share, worth = _EXPECTED[str(cue[0] if cue[0] in _EXPECTED else cue[-1])]
-            odds = [math.exp(min(50.0, max(-50.0, place.read))) * (1 - BASE) / BASE for place in places]
-            expected, estimate = share * worth, share
-            for _ in range(_ROUNDS):
-                prior = estimate / (1 - estimate)
-                boundaries = sum(one * prior / (1 + one * prior) for one in odds)
-                estimate = min(0.9999, max(0.0001, (boundaries + expected) / (len(places) + worth)))
-            shift = math.log(estimate / (1 - estimate)) - math.log(BASE / (1 - BASE))
-            for place in places:
-                place.score = place.read + shift
+            begun += _rely(places, share if cue in marks or not marked else share * _BESIDE, worth)
+        # Where lines, not sentences, begin the references, a sentence that reads like one is hardly ever one.
+        alike = sum(_chance(place.read, BASE) for place in in_lines)
+        _rely(in_lines, BASE if begun < _MOSTLY * alike or begun < 0.5 else BASE * _BESIDE, _EXPECTED["in line"][1])
 
     def _best(self) -> list[_Place]:
         """The places that divide the block best."""
@@ -350,12 +371,42 @@ class _Block:
         return 2 * good > len(self.chosen)
 
 
+_SURE = 3.0
+_BEYOND = 0.35
+"""The score up to which words are believed, and how much of the rest is: any reference may be printed oddly."""
 _HOPELESS = -6.0
 """The score below which a place is not tried."""
 _REACH = 24
 """Places that a reference may pass over at most."""
+_FIRST_YEAR = 1500
 _HIGHEST_ALONE = 1000
 """The number from which a marker is not one unless it counts on: it could be a year."""
+
+
+def _tempered(read: float, counted: bool) -> float:
+    """A score of words alone, for or against a boundary, not surer than words can be. Markers that count on are surer still."""
+    if counted:
+        return max(read, -_SURE)
+    return read if abs(read) <= _SURE else math.copysign(_SURE + (abs(read) - _SURE) * _BEYOND, read)
+
+
+def _chance(read: float, share: float) -> float:
+    """The probability that a place is a boundary where this share of such places is."""
+    odds = math.exp(read) * (1 - BASE) / BASE * share / (1 - share)
+    return odds / (1 + odds)
+
+
+def _rely(places: Sequence[_Place], share: float, worth: float) -> float:
+    """Sets the scores of places with the same cue, and gives how many of them are boundaries. `share` of them are expected to
+    be, which weighs as much as `worth` places; how many really are is estimated from all of them (expectation-maximisation)."""
+    estimate, boundaries = share, 0.0
+    for _ in range(_ROUNDS):
+        boundaries = sum(_chance(place.read, estimate) for place in places)
+        estimate = min(0.9999, max(0.0001, (boundaries + share * worth) / (len(places) + worth)))
+    shift = math.log(estimate / (1 - estimate)) - math.log(BASE / (1 - BASE))
+    for place in places:
+        place.score = place.read + shift
+    return boundaries
 
 
 def _widths(lengths: Sequence[int]) -> list[int]:
@@ -383,15 +434,15 @@ def _counting(places: Sequence[_Place], least: int) -> list[_Place]:
     back: list[int | None] = []
     for number, place in enumerate(places):
         value = place.number or 0
-        own = min(4.0, max(-4.0, place.read + 3))
+        own = min(4.0, max(-4.0, place.read + 3)) - (6.0 if place.inside else 0.0)
         ways: list[tuple[float, int | None]] = [(-1.0 if value == 1 else -3.0, None)]
         ways += [
             (scores[best[value - step]] + bonus, best[value - step])
             for step, bonus in ((1, 3.0), (2, 0.0), (3, -1.0))
             if value - step in best
         ]
-        if top is not None:
-            ways.append((scores[top] - (1 if value == 1 else 3), top))
+        if top is not None and (place.cue[0] != "in line" or value == 1):
+            ways.append((scores[top] - (1 if value == 1 else 6), top))
         gain, before = max(ways, key=lambda way: way[0])
         scores.append(gain + own)
         back.append(before)
