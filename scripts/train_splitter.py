@@ -25,6 +25,8 @@ from evidence.references.reference_shapes import BASE, FILE, Shapes
 SEED = 17
 EVERY = 12
 """Of the places that no reference begins at inside a line, every how-manieth is learnt from: one may begin a line."""
+NEAR = 3
+"""Places this many words from a boundary are all learnt from."""
 SEEN = 4
 """Times that a feature must be seen."""
 STRENGTH = 1.0
@@ -56,7 +58,7 @@ def places(lists: Sequence[Sequence[str]], rng: random.Random) -> Iterator[tuple
             words += text.split()
         shapes = Shapes(words)
         for at in range(1, len(words)):
-            if at in starts or shapes.may_begin(at):
+            if at in starts or shapes.may_begin(at) or not starts.isdisjoint(range(at - NEAR, at + NEAR + 1)):
                 yield [*map(sys.intern, shapes.features(at))], at in starts, 1.0
             elif rng.random() < 1 / EVERY:
                 yield [*map(sys.intern, shapes.features(at))], False, float(EVERY)

@@ -69,6 +69,13 @@ def _break(left: str, right: str, words: Container[str]) -> tuple[int, str]:
     return 0, " "
 
 
+def is_inside_word(left: str, right: str) -> bool:
+    """Whether a line break between these two words is inside a word or a range of pages."""
+    if left[-1] not in "-‐–\u00ad" or len(left) < 2:
+        return False
+    return (left[-2].isalpha() and right[0].islower()) or (left[-2].isdigit() and right[0].isdigit())
+
+
 def in_address(left: str, right: str) -> bool:
     """Whether a line break between these two words is inside a DOI or a URL."""
     left, right = left[-200:], right[:200]

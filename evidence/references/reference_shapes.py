@@ -116,9 +116,9 @@ class Shapes:
         self.to_year = list(_distances(self.kinds[::-1], "Yy"))[::-1]
         self.depth = list(_depths(words))
 
-    def begins(self, at: int) -> bool:
-        """Whether word `at` is of a kind that references begin with."""
-        return self.kinds[at] in _BEGINS
+    def begins(self, at: int, counted: bool = False) -> bool:
+        """Whether word `at` is of a kind that references begin with, after a marker that may count on or without one."""
+        return self.kinds[at] in _BEGINS or (counted and self.kinds[at] in "Y.")
 
     def may_begin(self, at: int) -> bool:
         """Whether a reference could begin with word `at` inside a line, by the two words at the place alone."""

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from evidence.references import page_furniture
-from evidence.references.join_lines import in_address, joined, words_of
+from evidence.references.join_lines import in_address, is_inside_word, joined, words_of
 from evidence.references.reference_shapes import BASE, Shapes
 
 Cue = tuple[str | int, ...]
@@ -161,18 +161,18 @@ class _Place:
     chained: bool = False
     score: float = 0.0
     inside: bool = False
-    """Whether a DOI or a URL goes on here."""
+    """Whether a word, a DOI or a URL goes on here."""
 
 
 _RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 _DIGITS = str.maketrans(_RAISED, "0123456789")
 _AT_LINE = re.compile(
-    rf"(?P<square>\[\d{{1,5}}\][.:]?)|(?P<round>\(\d{{1,5}}\)[.:]?)|(?P<dot>\d{{1,5}}\s?\.\)?(?!\d))|(?P<paren>\d{{1,5}}\))"
+    rf"(?P<square>\[\d{{1,5}}\][.:]?)|(?P<round>\(\d{{1,5}}\)[.:]?)|(?P<dot>(?!0\d\d)\d{{1,5}}\s?\.\)?(?!\d))|(?P<paren>\d{{1,5}}\))"
     rf"|(?P<raised>[{_RAISED}]+)|(?P<bare>\d{{1,4}}(?=\s|\Z))|(?P<glued>\d{{1,4}}(?=[^\W\d_a-z]))"
     r"|(?P<bullet>[•◦▪■□●○‣∙·⁃➢➤✓►▸◆♦\uf0b7\uf0a7](?!\w\w?[\s.])|[-–*^↑](?=\s+[^\s\-–—_])|o(?=\t))|(?P<label>\[[^\]\s]{2,20}\](?=\s))"
 )
 _IN_LINE = re.compile(
-    rf"(?P<square>\[\d{{1,4}}\])|(?P<round>\(\d{{1,4}}\)\Z)|(?P<dot>\d{{1,4}}\.(?=\Z|[^\W\d_]))|(?P<paren>\d{{1,4}}\)\Z)"
+    rf"(?P<square>\[\d{{1,4}}\])|(?P<round>\(\d{{1,4}}\)\Z)|(?P<dot>(?!0\d\d)\d{{1,4}}\.(?=\Z|[^\W\d_]))|(?P<paren>\d{{1,4}}\)\Z)"
     rf"|(?P<raised>[{_RAISED}]+)|(?P<bare>\d{{1,4}}\Z)|(?P<glued>\d{{1,4}}(?=[^\W\d_a-z][^\W\d_A-Z]))"
 )
 _MARKER_ALONE = re.compile(r"\[?\(?\d{1,3}[.)\]]{1,2}")
@@ -256,10 +256,10 @@ class _Block:
             if place is not None:
                 if place.after == len(self.words):  # a marker that nothing follows is a word
                     place.kind, place.number, place.after = "", None, at
-                if place.cue[0] != "in line" or (place.kind and shapes.begins(place.after)):
+                if place.cue[0] != "in line" or (place.kind and (place.kind == "square" or shapes.begins(place.after, counted=True))):
                     after_marker = place.after
                     place.read = shapes.score(at, place.after)
-                    place.inside = at > 0 and self._inside_address(at)
+                    place.inside = at > 0 and self._goes_on(at)
                     places.append(place)
             elif at != after_marker and shapes.may_begin(at):
                 places.append(_Place(at, at, _IN_LINE_CUE, shapes.score(at)))
@@ -277,13 +277,13 @@ class _Block:
         kept = []
         for place in self.places:
             in_line = place.cue[0] == "in line"
-            if kept and kept[-1].kind and kept[-1].after == place.at:
+            if kept and kept[-1].kind and kept[-1].after == place.at and kept[-1].chained >= place.chained:
                 continue  # the marker stands alone in the line above
             if place.inside and not place.chained:
                 continue
             if place.chained:
                 place.cue = ("counted in line" if in_line else "counted", place.kind)
-            elif place.kind in _ONLY_COUNTED or (place.kind and in_line):
+            elif place.kind in _ONLY_COUNTED or (place.kind and in_line) or (place.number or 0) >= _HIGHEST_ALONE:
                 if in_line:
                     continue
                 place.kind, place.number, place.after = "", None, place.at
@@ -293,11 +293,13 @@ class _Block:
             kept.append(place)
         self.places = kept
 
-    def _inside_address(self, at: int) -> bool:
-        """Whether a DOI or a URL goes on in this line."""
+    def _goes_on(self, at: int) -> bool:
+        """Whether a word, a range, a DOI or a URL goes on in this line."""
         left, right = self.words[at - 1], self.words[at]
         if at + 1 in self.glued:
             right += self.words[at + 1]
+        if is_inside_word(left, right):
+            return True
         if right[0].isupper() or not in_address(left, right):
             return False
         # `34.` below a DOI that ends a sentence is a marker, or a line of digits that belongs to the DOI.
@@ -344,7 +346,7 @@ class _Block:
         """The references, in order."""
         for place, end in zip(self.chosen, [*(after.at for after in self.chosen[1:]), len(self.words)], strict=True):
             start, number = place.after, place.number
-            if place.kind and not place.chained and (place.kind == "label" or (number or 0) >= _HIGHEST_ALONE):
+            if place.kind and not place.chained and (place.kind == "label" or start == end):
                 start, number = place.at, None
             text = joined(self._lines_of(start, end), words)
             if text:
