@@ -15,7 +15,7 @@ _HYPHEN = "-\u2010"
 _ADDRESS = re.compile(r"https?:/|www\.|\bdoi\.org|(?<![\d.])10\.\d{4,9}/", re.IGNORECASE)
 _OPEN_ADDRESS = re.compile(r"https?:/{0,2}|(?<![\d.])10\.\d{0,9}", re.IGNORECASE)
 _GOES_ON = re.compile(r"[\w(][\w.()\-:;/%<>+]*\d[\w.()\-:;/%<>+]*|[a-z0-9%._~-]+/[\w./%~?=&#-]*|[a-z]+\.(?:html?|pdf|php|aspx?)\W?", re.ASCII)
-_RESUMED = re.compile(r"[./_\-=?&#%]\w|\d{5,}\W?\Z")
+_RESUMED = re.compile(r"[./_\-=?&#%][^\W_]|\d{5,}\W?\Z")
 _YEAR_ALONE = re.compile(r"\(?(?:19|20)\d\d[a-z]?[.,;:)]*")
 _RANGE = re.compile(r"\d[-–—‐−]\Z")
 _WORD = re.compile(r"[^\W\d_]+(?:[-‐][^\W\d_]+)*")

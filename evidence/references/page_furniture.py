@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
 
 PAGE = 10
 """Lines that a printed page has at least."""
@@ -30,6 +30,8 @@ _NUMBERED = re.compile(r"(?:(?P<first>\d{1,4})\s+)?(?P<words>\S(?:.*\S)?)", re.D
 _LAST_NUMBER = re.compile(r"\s+(\d{1,4})\Z")
 _FAR_NUMBER = re.compile(r"[^\W\d_].*(?:\s{3,}|\t\s*)\d{1,4}")
 _YEAR = re.compile(r"1[5-9]\d\d|20\d\d")
+
+_NAMED = re.compile(r"[^\W\d_][\w'’-]+,? (?:[^\W\d_a-z]{1,3}|(?:[^\W\d_a-z]\.[ -]?)+)[,.:;& ]")
 
 _LISTS = (
     "references|reference list|list of references|references and notes|references cited|cited references|literature cited|"
@@ -155,15 +157,59 @@ def _beside(lines: Sequence[str], bare: Sequence[str], number: int, pages: set[i
 
 
 def _lonely(lines: Sequence[str], bare: Sequence[str], found: set[int]) -> set[int]:
-    """Numbers alone in their lines that stand beside other furniture, or apart between blank lines where few lines do."""
-    blanks = sum(not line for line in bare)
-    apart = blanks * 5 <= len(bare)
-    more: set[int] = set()
-    for number, line in enumerate(bare):
-        if number in found or not _ALONE.fullmatch(line):
-            continue
-        before = number == 0 or not bare[number - 1]
-        after = number + 1 >= len(bare) or not bare[number + 1]
-        if "\f" in lines[number] or (apart and before and after) or _beside(lines, bare, number, found):
-            more.add(number)
+    """Page numbers and headers that stand once: a number alone where a column had room above it, or what stands apart between
+    blank lines in a text that has hardly any."""
+    apart = 5 * sum(not line for line in bare) <= len(bare)
+    alone = [number for number, line in enumerate(bare) if _ALONE.fullmatch(line)]
+    near = {
+        line
+        for before, after in zip(alone, alone[1:], strict=False)
+        if int(bare[after]) == int(bare[before]) + 1 and after - before < PAGE
+        for line in (before, after)
+    }  # markers in lines of their own
+    more = {
+        number
+        for number in alone
+        if number not in found | near
+        and ("\f" in lines[number] or _beside(lines, bare, number, found) or _had_room(lines, number))
+    }
+    if apart:
+        first = {line.split(maxsplit=1)[0].strip("[]().") for line in bare if line}
+        for block in _between_blanks(bare):
+            if len(block) <= 3 and 1 < len(bare) - len(block) and any(
+                number in found | more or _is_counted_title(bare[number], first) for number in block
+            ):
+                more.update(number for number in block if _may_be_title(bare[number]))
     return more
+
+
+def _had_room(lines: Sequence[str], number: int) -> bool:
+    """Whether a number alone in its line would have fitted into the line above, had it been part of its text."""
+    above = lines[number - 1].rstrip() if number else ""
+    near = sorted(len(line.rstrip()) for line in lines[max(0, number - 6) : number + 6])
+    return bool(above) and len(near) > 4 and len(above) + 1 + len(lines[number].strip()) <= 0.9 * near[-2]
+
+
+def _between_blanks(bare: Sequence[str]) -> Iterator[list[int]]:
+    block: list[int] = []
+    for number, line in enumerate(bare):
+        if line:
+            block.append(number)
+        elif block:
+            yield block
+            block = []
+    if block:
+        yield block
+
+
+def _is_counted_title(line: str, first: Container[str]) -> bool:
+    """Whether a line may be a header with the number of its page, and not one of a list of numbered lines."""
+    parts = _NUMBERED.fullmatch(line)
+    last = _LAST_NUMBER.search(line)
+    page = parts["first"] if parts and parts["first"] else last.group(1) if last else None
+    return page is not None and not _YEAR.fullmatch(page) and not any(str(int(page) + step) in first for step in (-1, 1))
+
+
+def _may_be_title(line: str) -> bool:
+    """Whether a line apart from all others may be a header: it neither begins nor ends as a reference does."""
+    return len(line) <= 100 and line[-1] not in ".,;:-–" and not _NAMED.match(line)

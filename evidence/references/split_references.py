@@ -309,7 +309,8 @@ class _Block:
         """The score of each place: how it reads, and how reliable its layout is in this text."""
         cues: dict[Cue, list[_Place]] = defaultdict(list)
         for place in self.places[1:]:
-            place.read = _tempered(place.read, counted=place.chained)
+            if place.cue != _IN_LINE_CUE:
+                place.read = _tempered(place.read, counted=place.chained)
             cues[place.cue].append(place)
         marks = {place.cue for place in self.places if place.chained or place.kind == "bullet"}
         marked = sum(len(cues[cue]) for cue in marks) >= 1
@@ -376,9 +377,9 @@ class _Block:
 _SURE = 3.0
 _BEYOND = 0.35
 """The score up to which words are believed, and how much of the rest is: any reference may be printed oddly."""
-_HOPELESS = -6.0
+_HOPELESS = -5.0
 """The score below which a place is not tried."""
-_REACH = 24
+_REACH = 40
 """Places that a reference may pass over at most."""
 _FIRST_YEAR = 1500
 _HIGHEST_ALONE = 1000
@@ -394,7 +395,7 @@ def _tempered(read: float, counted: bool) -> float:
 
 def _chance(read: float, share: float) -> float:
     """The probability that a place is a boundary where this share of such places is."""
-    odds = math.exp(read) * (1 - BASE) / BASE * share / (1 - share)
+    odds = math.exp(min(read, 50.0)) * (1 - BASE) / BASE * share / (1 - share)
     return odds / (1 + odds)
 
 
