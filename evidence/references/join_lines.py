@@ -35,7 +35,7 @@ def words_of(lines: Iterable[str]) -> frozenset[str]:
 
 def joined(lines: Iterable[str], words: Container[str]) -> str:
     """The lines as one; `words` are those of the whole text."""
-    return _INVISIBLE.sub("", "".join(_parts(lines, words)))
+    return " ".join(_INVISIBLE.sub("", "".join(_parts(lines, words))).split())
 
 
 def _parts(lines: Iterable[str], words: Container[str]) -> Iterator[str]:

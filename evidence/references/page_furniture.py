@@ -171,6 +171,7 @@ def _lonely(lines: Sequence[str], bare: Sequence[str], found: set[int]) -> set[i
         number
         for number in alone
         if number not in found | near
+        and not (number and bare[number - 1] and bare[number - 1][-1] in "-–—,:;(/&")
         and ("\f" in lines[number] or _beside(lines, bare, number, found) or _had_room(lines, number))
     }
     if apart:

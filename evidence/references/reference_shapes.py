@@ -32,6 +32,7 @@ _SHAPES = tuple(
         ("N", r"\d{1,4}"),
         ("R", r"[A-Za-z]?\d+[-–—‐−]+[A-Za-z]?\d*"),
         ("Z", r"[A-Z]?\d+(?:(?:[-–—:;,./(]|\)[:,.]?)+[A-Za-z]?\d*)+"),
+        ("x", r"[^\W\d_a-z]{2,}\w*[-–]?\d.*"),
         ("X", r"\w*\d.*"),
         ("I", r"(?:[^\W\d_a-z][a-z]?\.[-‐–]?)*[^\W\d_a-z](?:\.[-‐–]?[^\W\d_a-z])*"),
     )
@@ -174,7 +175,7 @@ class Shapes:
         yield f"d{depth}"
 
 
-_BEGINS = frozenset("CSAiIPQK—mbjgen&")
+_BEGINS = frozenset("CSAiIPQK—mbjgenx&")
 _GOES_ON = frozenset("&Pcv")
 """Kinds of words that a reference may begin with, and kinds that none ends with unless punctuation follows."""
 _EDGE = "#"

@@ -107,7 +107,7 @@ def _lines(raw: Sequence[str], dropped: set[int]) -> list[_Line]:
     return made
 
 
-_WHITE = " \t\f\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000\ufeff\u200b"
+_WHITE = " \t\f\x1c\x1d\x1e\x1f\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000\ufeff\u200b"
 
 
 def _blocks(lines: Sequence[_Line], left_out: list[tuple[int, str]]) -> Iterator[tuple[list[_Line], bool]]:
@@ -175,7 +175,6 @@ _IN_LINE = re.compile(
     rf"(?P<square>\[\d{{1,4}}\])|(?P<round>\(\d{{1,4}}\)\Z)|(?P<dot>(?!0\d\d)\d{{1,4}}\.(?=\Z|[^\W\d_]))|(?P<paren>\d{{1,4}}\)\Z)"
     rf"|(?P<raised>[{_RAISED}]+)|(?P<bare>\d{{1,4}}\Z)|(?P<glued>\d{{1,4}}(?=[^\W\d_a-z][^\W\d_A-Z]))"
 )
-_MARKER_ALONE = re.compile(r"\[?\(?\d{1,3}[.)\]]{1,2}")
 _ONLY_COUNTED = frozenset({"bare", "glued"})
 """Kinds of markers that are one only where they count on."""
 _EXPECTED = {
@@ -188,8 +187,10 @@ _ROUNDS = 12
 _IN_LINE_CUE: Cue = ("in line",)
 _BESIDE = 0.05
 """How much rarer a boundary is expected to be without what begins the other references of the text."""
-_MOSTLY = 1.5
-"""How many more boundaries at the beginnings of lines than inside them make a text one of lines."""
+_RUN_ON = 0.2
+"""The same for the beginning of a line in a paragraph of references."""
+_MOSTLY = 2.0
+"""How many times more of the places that read like boundaries make a text one of lines, or one of sentences."""
 
 
 class _Block:
@@ -250,18 +251,16 @@ class _Block:
         """Adds the places inside lines, and says of each place how much it reads like a boundary."""
         shapes, marked = self.shapes, {place.at: place for place in self.places}
         places: list[_Place] = []
-        after_marker = -1
         for at in range(len(self.words)):
             place = marked.get(at)
             if place is not None:
                 if place.after == len(self.words):  # a marker that nothing follows is a word
                     place.kind, place.number, place.after = "", None, at
                 if place.cue[0] != "in line" or (place.kind and (place.kind == "square" or shapes.begins(place.after, counted=True))):
-                    after_marker = place.after
                     place.read = shapes.score(at, place.after)
                     place.inside = at > 0 and self._goes_on(at)
                     places.append(place)
-            elif at != after_marker and shapes.may_begin(at):
+            if (place is None or (places and places[-1] is not place)) and at and shapes.may_begin(at):
                 places.append(_Place(at, at, _IN_LINE_CUE, shapes.score(at)))
         self.places = places
 
@@ -298,12 +297,9 @@ class _Block:
         left, right = self.words[at - 1], self.words[at]
         if at + 1 in self.glued:
             right += self.words[at + 1]
-        if is_inside_word(left, right):
-            return True
-        if right[0].isupper() or not in_address(left, right):
+        if right[0].isupper() and not ("10." in left and any(map(str.isdigit, right))):
             return False
-        # `34.` below a DOI that ends a sentence is a marker, or a line of digits that belongs to the DOI.
-        return not (_MARKER_ALONE.fullmatch(self.words[at]) and (left[-1] == "." or "10." not in left))
+        return is_inside_word(left, right) or in_address(left, right)
 
     def _weigh(self) -> None:
         """The score of each place: how it reads, and how reliable its layout is in this text."""
@@ -313,15 +309,18 @@ class _Block:
                 place.read = _tempered(place.read, counted=place.chained)
             cues[place.cue].append(place)
         marks = {place.cue for place in self.places if place.chained or place.kind == "bullet"}
-        marked = sum(len(cues[cue]) for cue in marks) >= 1
+        marked = any(cues[cue] for cue in marks)
         in_lines = cues.pop(_IN_LINE_CUE, [])
-        begun = 0.0
+        # Where lines begin the references, a sentence that reads like one is hardly ever one; where sentences do, a line is not.
+        at_lines = sum(_chance(place.read, BASE) for places in cues.values() for place in places)
+        inside = sum(_chance(place.read, BASE) for place in in_lines)
         for cue, places in cues.items():
             share, worth = _EXPECTED[str(cue[0] if cue[0] in _EXPECTED else cue[-1])]
-            begun += _rely(places, share if cue in marks or not marked else share * _BESIDE, worth)
-        # Where lines, not sentences, begin the references, a sentence that reads like one is hardly ever one.
-        alike = sum(_chance(place.read, BASE) for place in in_lines)
-        _rely(in_lines, BASE if begun < _MOSTLY * alike or begun < 0.5 else BASE * _BESIDE, _EXPECTED["in line"][1])
+            if cue not in marks:
+                share *= _BESIDE if marked else _RUN_ON if inside > _MOSTLY * max(at_lines, 0.5) else 1
+            _rely(places, share, worth)
+        of_lines = marked or at_lines > _MOSTLY * inside
+        _rely(in_lines, BASE * _BESIDE if of_lines else BASE, _EXPECTED["in line"][1])
 
     def _best(self) -> list[_Place]:
         """The places that divide the block best."""
@@ -399,17 +398,16 @@ def _chance(read: float, share: float) -> float:
     return odds / (1 + odds)
 
 
-def _rely(places: Sequence[_Place], share: float, worth: float) -> float:
-    """Sets the scores of places with the same cue, and gives how many of them are boundaries. `share` of them are expected to
-    be, which weighs as much as `worth` places; how many really are is estimated from all of them (expectation-maximisation)."""
-    estimate, boundaries = share, 0.0
+def _rely(places: Sequence[_Place], share: float, worth: float) -> None:
+    """Sets the scores of places with the same cue. `share` of them are expected to be boundaries, which weighs as much as `worth`
+    places; how many really are is estimated from all of them (expectation-maximisation)."""
+    estimate = share
     for _ in range(_ROUNDS):
         boundaries = sum(_chance(place.read, estimate) for place in places)
         estimate = min(0.9999, max(0.0001, (boundaries + share * worth) / (len(places) + worth)))
     shift = math.log(estimate / (1 - estimate)) - math.log(BASE / (1 - BASE))
     for place in places:
         place.score = place.read + shift
-    return boundaries
 
 
 def _widths(lengths: Sequence[int]) -> list[int]:
@@ -437,7 +435,7 @@ def _counting(places: Sequence[_Place], least: int) -> list[_Place]:
     back: list[int | None] = []
     for number, place in enumerate(places):
         value = place.number or 0
-        own = min(4.0, max(-4.0, place.read + 3)) - (6.0 if place.inside else 0.0)
+        own = min(4.0, max(-4.0, place.read + 3)) - (2.0 if place.inside else 0.0)
         ways: list[tuple[float, int | None]] = [(-1.0 if value == 1 else -3.0, None)]
         ways += [
             (scores[best[value - step]] + bonus, best[value - step])
