@@ -21,6 +21,7 @@ from evidence import doi, plain_text
 from evidence.crossref import normalise
 from evidence.data_model import Author, Doi, Work
 from evidence.linkage import citation_matching, field_comparison, same_work, title_similarity
+from evidence.references import split_references
 from evidence.rules import phrase_matching, screen, tag, taxonomy
 
 pytestmark = pytest.mark.slow
@@ -83,6 +84,7 @@ READERS: dict[str, Callable[[], Callable[[str], object]]] = {
     "container": lambda: lambda long: field_comparison.read_container(long, long),
     "pair": lambda: _pair,
     "citation": lambda: _cited,
+    "split references": lambda: split_references.split,
     "phrases": lambda: (
         phrase_matching.Phrases(("interpersonal psychotherap*", "interpersonal (therapy|group) <3> IPT")).first_hit
     ),

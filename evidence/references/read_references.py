@@ -127,7 +127,7 @@ def _lines_given(lines: Iterable[str]) -> Iterator[GivenReference]:
 
 def _split_given(text: str) -> Iterator[GivenReference]:
     for number, given in enumerate(split(text), start=1):
-        yield GivenReference(number, given.text, key=given.number)
+        yield GivenReference(number, given.text, key=str(given.number) if given.number is not None else None)
 
 
 def _bibtex(text: str) -> Iterator[GivenReference]:

@@ -1,0 +1,224 @@
+"""Which lines of a pasted text are no part of a reference: headings, page headers, page footers, page numbers.
+
+It looks at lines alone and may not look into references. A line is taken for furniture only on evidence that a line of a
+reference does not give: a page number that counts on from page to page, the same words at the distance of a page, a layout
+that only printing makes, or the fixed words of publishers. When in doubt a line belongs to a reference.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Container, Iterator, Sequence
+
+PAGE = 10
+"""Lines that a printed page has at least."""
+_LONGEST = 150
+"""Characters of a header at most."""
+_ALONE = re.compile(r"\d{1,4}")
+_PAGE_NUMBER = re.compile(
+    r"(?:(?:page|seite|página|pagina|стр\.?|с\.|p\.?)\s*\d{1,4}(?:\s*(?:of|von|de|sur|di|из|/)\s*\d{1,4})?"
+    r"|\d{1,4}\s*(?:of|von|sur|из)\s*\d{1,4}|[-–—]\s*\d{1,4}\s*[-–—]|\d{1,4}\s*\|\s*p\s?a\s?g\s?e|\|\s*\d{1,4}|\d{1,4}\s*\|)",
+    re.IGNORECASE,
+)
+_PUBLISHERS = re.compile(
+    r"(?:(?:NIH-PA|HHS Public Access)?\s*Author Manuscript|Downloaded from .*|.* Author manuscript; available in PMC .*"
+    r"|This article is protected by copyright.*|Preprint submitted to .*|(?:©|\(c\)|copyright) .*(?:\d{4}|reserved).*)",
+    re.IGNORECASE,
+)
+_NUMBERED = re.compile(r"(?:(?P<first>\d{1,4})\s+)?(?P<words>\S(?:.*\S)?)", re.DOTALL)
+_LAST_NUMBER = re.compile(r"\s+(\d{1,4})\Z")
+_FAR_NUMBER = re.compile(r"[^\W\d_].*(?:\s{3,}|\t\s*)\d{1,4}")
+_YEAR = re.compile(r"1[5-9]\d\d|20\d\d")
+
+_NAMED = re.compile(r"[^\W\d_][\w'’-]+,? (?:[^\W\d_a-z]{1,3}|(?:[^\W\d_a-z]\.[ -]?)+)[,.:;& ]")
+
+_LISTS = (
+    "references|reference list|list of references|references and notes|references cited|cited references|literature cited|"
+    "literature|works cited|cited works|bibliography|selected bibliography|further reading|"
+    "literatur|literaturverzeichnis|literaturangaben|quellen|quellenverzeichnis|schrifttum|referenzen|"
+    "références|références bibliographiques|bibliographie|bibliografía|referencias|referencias bibliográficas|"
+    "referências|referências bibliográficas|bibliografia|riferimenti bibliografici|literatuur|referenser|"
+    "litteratur|literatura|piśmiennictwo|kaynakça|литература|список литературы|библиография|参考文献|參考文獻|문헌|참고문헌"
+)
+_NUMBER_OF_SECTION = r"(?:(?:\d{1,2}|[IVX]{1,5})(?:\.\d{1,2})*[.)]?\s+)?"
+_HEADING = re.compile(
+    rf"[#*_\s]*{_NUMBER_OF_SECTION}(?:{_LISTS})\s*(?:\(\d+\)|\[edit\])?\s*[:.]?[#*_\s]*", re.IGNORECASE
+)
+_SPACED = re.compile(r"(?:\w\s)+\w")
+_LEADING = re.compile(rf"\s*(?:{_LISTS})(?:\s*:\s*|\s+)(?=[\[(“\"\d]|[^\W\d_a-z])", re.IGNORECASE)
+_OTHER = re.compile(
+    r"(?:(?:supplementary|supporting|additional) (?:material|materials|information|data|files?)|acknowledge?ments?|"
+    r"(?:list of )?(?:figure|table)s?(?: legends?| captions?)?|legends?(?: (?:to|of|for) figures?)?|captions?|appendix(?: [A-Z\d])?|appendices|"
+    r"author contributions?|funding|conflicts? of interests?|competing interests|declarations?|about the authors?|footnotes|"
+    r"abbildungs(?:legenden|verzeichnis)|tabellen(?:verzeichnis)?|anhang(?: [A-Z\d])?|danksagung|légendes(?: des figures)?|annexes?|remerciements)"
+    r"\s*[:.]?|(?:fig(?:ure|\.)|table|box|abbildung|abb\.|tabelle|tab\.) ?[A-Z]?\d{1,3}[.:]\s.*",
+    re.IGNORECASE,
+)
+
+
+def is_heading(line: str) -> bool:
+    """Whether a line is the heading of a reference list, in one of a dozen languages."""
+    line = line.strip()
+    if len(line) > 60:
+        return False
+    return bool(_HEADING.fullmatch(line) or (_SPACED.fullmatch(line) and _HEADING.fullmatch(re.sub(r"\s", "", line))))
+
+
+def heading_before(text: str) -> int:
+    """How many characters the heading takes that stands in the first line before the first reference; 0 for none."""
+    found = _LEADING.match(text[:_LONGEST])
+    return found.end() if found else 0
+
+
+def begins_other_text(line: str) -> bool:
+    """Whether a line is the heading of something that follows a reference list, such as figure legends."""
+    line = line.strip()
+    return len(line) <= _LONGEST * 3 and bool(_OTHER.fullmatch(line))
+
+
+def furniture(lines: Sequence[str]) -> set[int]:
+    """The numbers of the lines that are page headers, footers and page numbers. A line still has its form feed."""
+    bare = [line.strip() for line in lines]
+    found = {
+        number
+        for number, line in enumerate(bare)
+        if line and len(line) <= _LONGEST and (_PAGE_NUMBER.fullmatch(line) or _PUBLISHERS.fullmatch(line))
+    }
+    found |= _counted(bare)
+    found |= {
+        number
+        for number, line in enumerate(bare)
+        if len(line) <= _LONGEST and _FAR_NUMBER.fullmatch(line) and not _YEAR.fullmatch(line[-4:])
+    }
+    found |= _repeated(lines, bare, found)
+    return found | _lonely(lines, bare, found)
+
+
+def _counted(bare: Sequence[str]) -> set[int]:
+    """Numbers alone in their lines, or with the same words, that count on from page to page."""
+    found: set[int] = set()
+    groups: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    for number, line in enumerate(bare):
+        if not line or len(line) > _LONGEST:
+            continue
+        if _ALONE.fullmatch(line):
+            groups[""].append((number, int(line)))
+            continue
+        parts = _NUMBERED.fullmatch(line)
+        last = _LAST_NUMBER.search(line)
+        if last and not _YEAR.fullmatch(last.group(1)):
+            groups[line[: last.start()]].append((number, int(last.group(1))))
+        elif parts and parts["first"]:
+            groups[parts["words"]].append((number, int(parts["first"])))
+    for words, group in groups.items():
+        counted: set[int] = set()
+        for (line, page), (next_line, next_page) in zip(group, group[1:], strict=False):
+            steps = next_page - page
+            if 0 < steps <= max(2, (next_line - line) // PAGE) and next_line - line >= PAGE * min(steps, 2):
+                counted |= {line, next_line}
+        if 2 * len(counted) >= len(group) and (
+            not words or len(counted) > 2 or all(_apart(bare, line) for line in counted)
+        ):
+            found |= counted
+    return found
+
+
+def _apart(bare: Sequence[str], number: int) -> bool:
+    """Whether a line has a blank line on one side."""
+    return not (0 < number < len(bare) - 1) or not bare[number - 1] or not bare[number + 1]
+
+
+def _repeated(lines: Sequence[str], bare: Sequence[str], pages: set[int]) -> set[int]:
+    """Lines with the same words again and again: at the distance of pages, or always beside a page number or form feed."""
+    groups: dict[str, list[int]] = defaultdict(list)
+    for number, line in enumerate(bare):
+        if line and len(line) <= _LONGEST and number not in pages and any(map(str.isalpha, line)):
+            groups[line].append(number)
+    found: set[int] = set()
+    for group in groups.values():
+        beside = [_beside(lines, bare, number, pages) for number in group]
+        gaps = [after - before for before, after in zip(group, group[1:], strict=False)]
+        regular = len(gaps) >= 2 and min(gaps) >= PAGE and max(gaps) <= 1.5 * min(gaps)
+        if len(group) >= 2 and (
+            all(beside) or (regular and sum(beside) * 2 >= len(group)) or (regular and len(gaps) >= 3)
+        ):
+            found.update(group)
+    return found
+
+
+def _beside(lines: Sequence[str], bare: Sequence[str], number: int, pages: set[int]) -> bool:
+    """Whether a line is at the break of a page: beside a page number, or after a form feed; blank lines do not count."""
+    if "\f" in lines[number]:
+        return True
+    for step in (-1, 1):
+        at = number + step
+        while 0 <= at < len(bare) and not bare[at] and abs(at - number) < 4:
+            at += step
+        if at in pages:
+            return True
+    return False
+
+
+def _lonely(lines: Sequence[str], bare: Sequence[str], found: set[int]) -> set[int]:
+    """Page numbers and headers that stand once: a number alone where a column had room above it, or what stands apart between
+    blank lines in a text that has hardly any."""
+    apart = 5 * sum(not line for line in bare) <= len(bare)
+    alone = [number for number, line in enumerate(bare) if _ALONE.fullmatch(line)]
+    near = {
+        line
+        for before, after in zip(alone, alone[1:], strict=False)
+        if int(bare[after]) == int(bare[before]) + 1 and after - before < PAGE
+        for line in (before, after)
+    }  # markers in lines of their own
+    more = {
+        number
+        for number in alone
+        if number not in found | near
+        and not (number and bare[number - 1] and bare[number - 1][-1] in "-–—,:;(/&")
+        and ("\f" in lines[number] or _beside(lines, bare, number, found) or _had_room(lines, number))
+    }
+    if apart:
+        first = {line.split(maxsplit=1)[0].strip("[]().") for line in bare if line}
+        for block in _between_blanks(bare):
+            if (
+                len(block) <= 3
+                and 1 < len(bare) - len(block)
+                and any(number in found | more or _is_counted_title(bare[number], first) for number in block)
+            ):
+                more.update(number for number in block if _may_be_title(bare[number]))
+    return more
+
+
+def _had_room(lines: Sequence[str], number: int) -> bool:
+    """Whether a number alone in its line would have fitted into the line above, had it been part of its text."""
+    above = lines[number - 1].rstrip() if number else ""
+    near = sorted(len(line.rstrip()) for line in lines[max(0, number - 6) : number + 6])
+    return bool(above) and len(near) > 4 and len(above) + 1 + len(lines[number].strip()) <= 0.9 * near[-2]
+
+
+def _between_blanks(bare: Sequence[str]) -> Iterator[list[int]]:
+    block: list[int] = []
+    for number, line in enumerate(bare):
+        if line:
+            block.append(number)
+        elif block:
+            yield block
+            block = []
+    if block:
+        yield block
+
+
+def _is_counted_title(line: str, first: Container[str]) -> bool:
+    """Whether a line may be a header with the number of its page, and not one of a list of numbered lines."""
+    parts = _NUMBERED.fullmatch(line)
+    last = _LAST_NUMBER.search(line)
+    page = parts["first"] if parts and parts["first"] else last.group(1) if last else None
+    return (
+        page is not None and not _YEAR.fullmatch(page) and not any(str(int(page) + step) in first for step in (-1, 1))
+    )
+
+
+def _may_be_title(line: str) -> bool:
+    """Whether a line apart from all others may be a header: it neither begins nor ends as a reference does."""
+    return len(line) <= 100 and line[-1] not in ".,;:-–" and not _NAMED.match(line)

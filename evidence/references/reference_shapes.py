@@ -1,0 +1,222 @@
+"""How much a place between two words reads like the boundary of two references, by the shapes of the words around it.
+
+It knows words only, neither lines nor layout, and may not decide. A word's shape is what it would be in any reference list
+(a surname's form, initials, a year, pages, a DOI), with the punctuation around it; no name of a person or journal is known.
+The weights are learnt by `scripts/train_splitter.py` from printed references.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Sequence
+from functools import cache, lru_cache
+from pathlib import Path
+
+_LONGEST = 80
+"""Characters of a word that are looked at: a line without blanks may be megabytes long."""
+_LEAD = re.compile(r"""[(\[{"“”„«‹‘’'<¿¡*]+""")
+_TAIL = re.compile(r"""[.,:;!?)\]}"”“’'»›>…*、。，；：）】]*\Z""")
+_TAIL_SHAPES = str.maketrans({
+    **dict.fromkeys("\"”“’'»›", '"'), **dict.fromkeys(")]}>）】", ")"), **dict.fromkeys("!?", "?"),
+    "…": ".", "。": ".", "，": ",", "；": ";", "：": ":", "、": ",", "*": None,
+})  # fmt: skip
+_SHAPES = tuple(
+    (name, re.compile(pattern))
+    for name, pattern in (
+        ("y", r"(?:n\.?d|o\.?J|s\.?a|forthcoming|in-press|б\.г)"),
+        ("Y", r"(?:1[5-9]\d\d|20[0-4]\d)[a-z]?(?:[-–/](?:\d{2}|\d{4}))?"),
+        ("U", r"(?i:(?:https?|ftp)://?.*|www\..*|[\w-]+\.(?:org|com|net|edu|gov)(?:/.*)?)"),
+        ("D", r"(?i:(?:doi[:.]?/?)?(?:https?://)?10\.\d{4,9}(?:/.*)?)"),
+        ("N", r"\d{1,4}"),
+        ("R", r"[A-Za-z]?\d+[-–—‐−]+[A-Za-z]?\d*"),
+        ("Z", r"[A-Z]?\d+(?:(?:[-–—:;,./(]|\)[:,.]?)+[A-Za-z]?\d*)+"),
+        ("x", r"[^\W\d_a-z]{2,}\w*[-–]?\d.*"),
+        ("X", r"\w*\d.*"),
+        ("I", r"(?:[^\W\d_a-z][a-z]?\.[-‐–]?)*[^\W\d_a-z](?:\.[-‐–]?[^\W\d_a-z])*"),
+    )
+)
+_KEYWORDS = {
+    word: name
+    for name, words in {
+        "P": "van von de der den des du da das do dos di del della la le el ten ter te zu zur af av bin ibn 't d' vom zum",
+        "&": "and & und et y e и og och en",
+        "L": "al others colleagues др",
+        "n": "in",
+        "p": "pp p s vol no bd nr jg h t n° nº v iss issue volume vols с т",
+        "e": "ed eds hrsg hg éd dir red editor editors edited edition aufl trans",
+        "b": "press verlag publishers publisher publications publishing publ books university universität universitet université"
+        " universidad verlag springer elsevier wiley routledge sage academic guilford institute wissenschaft",
+        "j": "journal j zeitschrift revista revue rev review annals ann archives arch proceedings proc bulletin bull acta"
+        " transactions trans letters lett reports advances",
+        "M": "jan feb mar apr may jun jul aug sep sept oct nov dec january february march april june july august september"
+        " october november december januar februar märz mai juni juli oktober dezember",
+        "v": "available retrieved accessed access cited url from at last abgerufen verfügbar zugriff online internet",
+        "d": "doi pmid pmcid pmc arxiv isbn issn",
+        "g": "york london berlin cambridge oxford paris boston washington chicago philadelphia heidelberg stuttgart amsterdam"
+        " dordrecht basel wien münchen göttingen geneva москва",
+        "h": "thesis dissertation diss unpublished submitted forthcoming",
+    }.items()
+    for word in words.split()
+}  # fmt: skip
+_DASHES = re.compile(r"[-–—―_⸺⸻]{2,}|[—―⸺⸻]")
+_CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+
+
+@lru_cache(maxsize=1 << 16)
+def _shape(word: str) -> str:
+    lead = _LEAD.match(word)
+    start = lead.end() if lead else 0
+    tail = _TAIL.search(word, start)
+    stop = tail.start() if tail else len(word)
+    core = word[start:stop]
+    opened = ("(" if "(" in word[:start] or "[" in word[:start] else '"') if start else ""
+    return f"{opened}{_kind(core)}{word[stop:].translate(_TAIL_SHAPES)[-2:]}"
+
+
+def _kind(core: str) -> str:
+    if not core:
+        return "."
+    if _DASHES.match(core):
+        return "—"
+    if keyword := _KEYWORDS.get(core.lower()):
+        # `E.` and `S.` are initials more often than words, and a capitalised particle begins a reference as a name does.
+        if len(core) > 1 or not core.isupper():
+            return keyword if keyword != "P" or core[0].islower() else "Q"
+    for name, pattern in _SHAPES:
+        if pattern.fullmatch(core):
+            return name
+    if _CJK.search(core):
+        return "K"
+    if core[0].isupper():
+        if core.isupper():
+            return "i" if len(core) <= 3 else "A"
+        return "C" if len(core) > 4 else "S"
+    return "c" if core.islower() else "m"
+
+
+def shape(word: str) -> str:
+    """The shape of a word: what opens before it, its kind in one letter, and the punctuation after it."""
+    return _shape(word if len(word) <= _LONGEST else word[: _LONGEST // 2] + word[-_LONGEST // 2 :])
+
+
+def kind(shape: str) -> str:
+    """The one letter of a shape."""
+    return shape[1] if shape[0] in '("' and len(shape) > 1 else shape[0]
+
+
+class Shapes:
+    """The shapes of the words of a text, and what else is asked about each place: where years and locators are."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self.shapes = [shape(word) for word in words]
+        self.kinds = [kind(made) for made in self.shapes]
+        self.since_year = list(_distances(self.kinds, "Yy"))
+        self.since_locator = list(_distances(self.kinds, "RZUD"))
+        self.to_year = list(_distances(self.kinds[::-1], "Yy"))[::-1]
+        self.depth = list(_depths(words))
+
+    def begins(self, at: int, counted: bool = False) -> bool:
+        """Whether word `at` is of a kind that references begin with, after a marker that may count on or without one."""
+        return self.kinds[at] in _BEGINS or (counted and self.kinds[at] in "Y.")
+
+    def may_begin(self, at: int) -> bool:
+        """Whether a reference could begin with word `at` inside a line, by the two words at the place alone."""
+        made, before = self.shapes[at], self.shapes[at - 1]
+        return (
+            self.begins(at)
+            and made[0] != "("
+            and before[-1] != ","
+            and not (self.kinds[at - 1] in _GOES_ON and before[-1] == self.kinds[at - 1])
+        )
+
+    def score(self, at: int, after: int | None = None) -> float:
+        """The logarithm of the odds that the place before word `at` is a boundary, where one of `BASE` places is."""
+        learnt = _weights()
+        return sum(learnt.get(feature, 0.0) for feature in self.features(at, after))
+
+    def features(self, at: int, after: int | None = None) -> Iterator[str]:
+        """What is seen around the place before word `at`. With `after`, a marker stands between and the text goes on there."""
+        shapes, kinds = self.shapes, self.kinds
+        after = at if after is None else after
+        left = [*([_EDGE] * (3 - at)), *shapes[max(0, at - 3) : at]]
+        right = [*shapes[after : after + 5], *([_EDGE] * 5)][:5]
+        l3, l2, l1 = left
+        r1, r2, r3, r4, r5 = right
+        k1, k2, k3, k4, k5, k6 = (kinds[after : after + 6] + [_EDGE] * 6)[:6]
+        past, future = (
+            _bucket(self.since_year[at - 1] if at else 99),
+            _bucket(self.to_year[after] if after < len(kinds) else 99),
+        )
+        locator = _bucket(self.since_locator[at - 1] if at else 99)
+        depth = self.depth[at - 1] if at else 0
+        yield "bias"
+        yield f"l{l1}"
+        yield f"l{l2} {l1}"
+        yield f"l{l3} {l2} {l1}"
+        yield f"r{r1}"
+        yield f"r{r1} {r2}"
+        yield f"r{r1} {r2} {r3}"
+        yield f"r{r1} {r2} {r3} {r4}"
+        yield f"r{r1} {r2} {r3} {r4} {r5}"
+        yield f"k{k1}{k2}{k3}"
+        yield f"k{k1}{k2}{k3}{k4}"
+        yield f"k{k1}{k2}{k3}{k4}{k5}{k6}"
+        yield f"b{l1} {r1}"
+        yield f"b{l2} {l1} {r1}"
+        yield f"b{l1} {r1} {r2}"
+        yield f"m{l1} {k1}{k2}{k3}"
+        yield f"p{past}"
+        yield f"f{future}"
+        yield f"pf{past}{future}"
+        yield f"fr{future} {r1} {r2}"
+        yield f"o{locator}"
+        yield f"ol{locator} {l1}"
+        yield f"op{locator}{past}"
+        yield f"or{locator} {k1}{k2}"
+        yield f"d{depth}"
+
+
+_BEGINS = frozenset("CSAiIPQK—mbjgenx&")
+_GOES_ON = frozenset("&Pcv")
+"""Kinds of words that a reference may begin with, and kinds that none ends with unless punctuation follows."""
+_EDGE = "#"
+BASE = 1 / 30
+"""The share of places that are boundaries where nothing is known of the layout."""
+FILE = Path(__file__).with_name("boundary_weights.json")
+
+
+@cache
+def _weights() -> dict[str, float]:
+    return dict(json.loads(FILE.read_text(encoding="utf-8")))
+
+
+def _distances(kinds: Sequence[str], wanted: str) -> Iterator[int]:
+    """For each word, how many words ago one of the wanted kinds was: 0 for such a word itself."""
+    distance = 99
+    for made in kinds:
+        distance = 0 if made in wanted else min(distance + 1, 99)
+        yield distance
+
+
+def _bucket(distance: int) -> str:
+    return "0123"[distance] if distance < 4 else "abcdefgh"[min(7, int(math.log2(distance / 4) * 2))]
+
+
+_REACH = 60
+"""Words after which a bracket or quote that was never closed is forgotten."""
+
+
+def _depths(words: Sequence[str]) -> Iterator[int]:
+    """For each word, which brackets and quotes are open after it: 0 none, 1 brackets, 2 quotes, 3 both."""
+    brackets = quotes = 0
+    forget = 0
+    for number, word in enumerate(words):
+        if any(char in word for char in "([)]“”„«»"):
+            brackets = max(0, brackets + sum(map(word.count, "([")) - sum(map(word.count, ")]")))
+            quotes = max(0, quotes + sum(map(word.count, "“„«")) - sum(map(word.count, "”»")))
+            forget = number + _REACH
+        elif number > forget:
+            brackets = quotes = 0
+        yield (brackets > 0) + 2 * (quotes > 0)

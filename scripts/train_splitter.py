@@ -1,0 +1,98 @@
+"""Learns the weights of `evidence/references/boundary_weights.json`: `python scripts/train_splitter.py [FOLDER] [PRINTED…]`.
+
+FOLDER (default: ../shared/data) has the strings and records, of which only the half is used that is not measured; each PRINTED is
+a file of printed references as `measure_splitter.py --printed` keeps them. References are joined at random, in one style or in
+all, and a logistic regression learns which places between two words are boundaries. Layout is not learnt: the splitter estimates
+it in each text. Needs the `train` extra (scikit-learn, scipy, numpy), and citeproc-py where no PRINTED is given.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pasted_lists
+from scipy.sparse import csr_matrix
+from sklearn.linear_model import LogisticRegression
+
+from evidence.references.reference_shapes import BASE, FILE, Shapes
+
+SEED = 17
+EVERY = 12
+"""Of the places that no reference begins at inside a line, every how-manieth is learnt from: one may begin a line."""
+NEAR = 3
+"""Places this many words from a boundary are all learnt from."""
+SEEN = 4
+"""Times that a feature must be seen."""
+STRENGTH = 1.0
+"""Inverse of the regularisation (scikit-learn's C)."""
+LEAST = 0.02
+"""Weights closer to zero are left out."""
+
+
+def texts(folder: Path, files: Sequence[str]) -> Iterator[list[str]]:
+    """Lists of references of the half that is not measured, each on one line."""
+    rng = random.Random(SEED)
+    found = list(pasted_lists.real_strings(folder))
+    for file in files:
+        found += pasted_lists.styled(folder, Path(file))
+    if not files:
+        found += pasted_lists.styled(folder)
+    found = [reference for reference in found if not reference.unseen]
+    for mixed in (False, True):
+        yield from pasted_lists.lists(found, rng, mixed)
+
+
+def places(lists: Sequence[Sequence[str]], rng: random.Random) -> Iterator[tuple[list[str], bool, float]]:
+    """The features of each place, whether it is a boundary, and how many places it stands for."""
+    for texts in lists:
+        words: list[str] = []
+        starts = set()
+        for text in texts:
+            starts.add(len(words))
+            words += text.split()
+        shapes = Shapes(words)
+        for at in range(1, len(words)):
+            if at in starts or shapes.may_begin(at) or not starts.isdisjoint(range(at - NEAR, at + NEAR + 1)):
+                yield [*map(sys.intern, shapes.features(at))], at in starts, 1.0
+            elif rng.random() < 1 / EVERY:
+                yield [*map(sys.intern, shapes.features(at))], False, float(EVERY)
+
+
+def main() -> None:
+    arguments = sys.argv[1:]
+    folder = Path(arguments[0]) if arguments else Path(__file__).parents[2] / "shared" / "data"
+    made = list(places(list(texts(folder, arguments[1:])), random.Random(SEED)))
+    seen = Counter(feature for features, _, _ in made for feature in features)
+    names = {name: number for number, name in enumerate(sorted(name for name, times in seen.items() if times >= SEEN))}
+    columns = [[names[feature] for feature in features if feature in names] for features, _, _ in made]
+    ends = np.cumsum([0, *map(len, columns)])
+    data = csr_matrix((np.ones(ends[-1]), np.concatenate(columns), ends), shape=(len(made), len(names)))
+    truth = np.array([boundary for _, boundary, _ in made])
+    counts = np.array([count for _, _, count in made])
+    model = LogisticRegression(
+        l1_ratio=1, C=STRENGTH, solver="liblinear", fit_intercept=False, random_state=SEED, max_iter=200
+    )
+    model.fit(data, truth, sample_weight=counts)
+    learnt = {name: round(float(model.coef_[0, number]), 2) for name, number in names.items()}
+    # The odds of the sample become those of a text in which one of `BASE` places is a boundary.
+    share = counts[truth].sum() / counts.sum()
+    learnt["bias"] = round(learnt["bias"] + np.log(BASE / (1 - BASE)) - np.log(share / (1 - share)), 2)
+    kept = {name: weight for name, weight in learnt.items() if abs(weight) >= LEAST}
+    FILE.write_text(
+        "{\n" + ",\n".join(f"{json.dumps(k, ensure_ascii=False)}: {v}" for k, v in sorted(kept.items())) + "\n}\n"
+    )
+    guess = data @ model.coef_[0] > 0
+    print(f"{len(made)} places, {len(names)} features, {len(kept)} kept; share {share:.4f}")
+    print(
+        f"missed {np.mean(~guess[truth]):.4f}, false per reference {(guess[~truth] * counts[~truth]).sum() / truth.sum():.4f}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,239 @@
+"""The splitter: each layout that people paste, nothing lost, and the level that was measured."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import random
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evidence.references.split_references import GivenText, divide, split
+
+HERE = Path(__file__).parent
+ONE = "Weissman MM, Markowitz JC. Interpersonal psychotherapy: past, present, and future. Clin Psychol Psychother. 2012;19(2):99-105."
+TWO = "van Bentum, J. S., & Huibers, M. J. H. (2021). Cognitive therapy and interpersonal psychotherapy. Depress Anxiety, 38(9), 940–949."
+BOOK = "World Health Organization. Group interpersonal therapy for depression. Geneva: World Health Organization; 2016."
+THREE = (ONE, TWO, BOOK)
+
+
+def texts(pasted: str) -> list[str]:
+    return [reference.text for reference in split(pasted)]
+
+
+@pytest.mark.parametrize("separator", ["\n", "\n\n", "\r\n", "\r", " ", "\n \t\n", "\u2028"])
+def test_references_are_found_however_they_are_separated(separator: str) -> None:
+    assert texts(separator.join(THREE)) == list(THREE)
+
+
+@pytest.mark.parametrize("marker", ["[{}] ", "[{}]", "({}) ", "{}. ", "{}.", "{}.\t", "{}) ", "{} ", "{}.\n", "[{}]\n"])
+@pytest.mark.parametrize("first", [1, 98])
+def test_a_marker_is_removed_and_its_number_kept(marker: str, first: int) -> None:
+    pasted = "\n".join(marker.format(number) + text for number, text in enumerate(THREE, first))
+    assert split(pasted) == tuple(GivenText(text, number) for number, text in enumerate(THREE, first))
+
+
+def test_superscript_digits_are_markers() -> None:
+    assert split(f"¹{ONE}\n²{TWO}\n³ {BOOK}") == tuple(map(GivenText, THREE, (1, 2, 3)))
+
+
+@pytest.mark.parametrize("marker", ["[{}] ", "({}) ", "{}. "])
+def test_markers_in_one_paragraph_are_found(marker: str) -> None:
+    pasted = " ".join(marker.format(number) + text for number, text in enumerate(THREE, 1))
+    assert split(pasted) == tuple(GivenText(text, number) for number, text in enumerate(THREE, 1))
+
+
+@pytest.mark.parametrize("bullet", "•-–*·▪\uf0b7")
+def test_bullets_are_removed(bullet: str) -> None:
+    assert split("\n".join(f"{bullet} {text}" for text in THREE)) == tuple(GivenText(text, None) for text in THREE)
+
+
+def test_the_number_of_a_single_reference_is_read_and_a_year_is_none() -> None:
+    assert split(f"[12] {ONE}") == (GivenText(ONE, 12),)
+    assert split("1984. Orwell, G. London: Secker & Warburg.")[0].number is None
+
+
+def test_a_hanging_indent_and_an_indented_first_line_are_the_same_to_it() -> None:
+    hanging = "\n".join(text[:50] + "\n    " + text[51:] for text in (ONE, BOOK) * 3)
+    indented = "\n".join("    " + text[:50] + "\n" + text[51:] for text in (ONE, BOOK) * 3)
+    assert [text.replace(" ", "") for text in texts(hanging)] == [text.replace(" ", "") for text in (ONE, BOOK) * 3]
+    assert texts(hanging) == texts(indented)
+
+
+def test_a_hyphenation_is_undone_and_a_compound_kept() -> None:
+    assert texts("1. Smith J. A trial of psycho-\ntherapy. Lancet. 2010;1:13-\n7.") == [
+        "Smith J. A trial of psychotherapy. Lancet. 2010;1:13-7."
+    ]
+    assert "evidence-based" in texts("Smith J. An evidence-\nbased review. Lancet. 2010;1:1-7.")[0]
+    assert "Swaab-Barneveld" in texts("Smith J, Swaab-\nBarneveld H. A review. Lancet. 2010;1:1-7.")[0]
+    assert "co-morbid" in texts("Smith J. The co-morbid and the co-\nmorbid. Lancet. 2010;1:1-7.")[0], (
+        "the text itself shows the hyphen"
+    )
+    assert texts("Smith J. Psycho\u00adtherapy and thera\u00ad\npists. Lancet. 2010.") == [
+        "Smith J. Psychotherapy and therapists. Lancet. 2010."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("broken", "whole"),
+    [
+        ("https://doi.org/10.1016/\nj.jad.2010.05.001", "https://doi.org/10.1016/j.jad.2010.05.001"),
+        ("doi:10.1016/j.jad.2010.\n05.001", "doi:10.1016/j.jad.2010.05.001"),
+        ("https://\ndoi.org/10.1002/cpp.1774", "https://doi.org/10.1002/cpp.1774"),
+        ("https://doi.org/10.1007/\nBF02289263", "https://doi.org/10.1007/BF02289263"),
+        ("https://www.who.int/\npublications/i/item", "https://www.who.int/publications/i/item"),
+        ("https://www.who.int/\nAccessed 3 May 2020.", "https://www.who.int/ Accessed 3 May 2020."),
+    ],
+)
+def test_a_doi_or_address_that_a_line_break_cut_is_joined(broken: str, whole: str) -> None:
+    lead = "Smith J. A review of psychotherapy. Lancet. 2010;1:1-7. "
+    assert texts(f"{lead}{broken}\n{BOOK}") == [lead + whole, BOOK]
+
+
+def test_headings_and_what_follows_the_list_are_left_out() -> None:
+    division = divide(
+        f"7. References\n\n1. {ONE}\n2. {TWO}\n\nFigure legends\nFigure 1. Flow of participants.\nFigure 2. Change over time."
+    )
+    assert [reference.text for reference in division.references] == [ONE, TWO]
+    assert division.left_out == (
+        "7. References",
+        "Figure legends",
+        "Figure 1. Flow of participants.",
+        "Figure 2. Change over time.",
+    )
+
+
+@pytest.mark.parametrize(
+    "heading", ["Literatur", "Bibliography:", "R E F E R E N C E S", "Список литературы", "参考文献", "Références"]
+)
+def test_headings_of_other_languages_are_known(heading: str) -> None:
+    assert divide(f"{heading}\n{ONE}\n{TWO}").left_out == (heading,)
+
+
+def test_references_after_another_heading_are_kept() -> None:
+    assert texts(f"References\n{ONE}\n{TWO}\nAppendix\n{BOOK}\n{ONE}\n{TWO}")[-2:] == [ONE, TWO]
+
+
+def test_page_headers_between_are_left_out() -> None:
+    lines = [line for text in THREE * 8 for line in (text[:60], text[60:])]
+    for page, at in ((12, 36), (11, 12)):
+        lines[at:at] = [f"Journal of Affective Disorders 123 (2020) 45–67   {page}"]
+    division = divide("\n".join(lines))
+    assert [len(division.references), len(division.left_out)] == [24, 2]
+    assert all("45–67" not in reference.text for reference in division.references)
+
+
+def test_a_reference_given_twice_is_no_page_header() -> None:
+    assert len(texts("\n\n".join([*THREE * 5, ONE, ONE]))) == 17
+
+
+def test_a_number_that_belongs_to_a_reference_is_no_page_number() -> None:
+    assert texts(f"{ONE}\nSmith J. A review of psychotherapy. Lancet. 2010;1:13-\n17\n{BOOK}")[1].endswith(
+        "2010;1:13-17"
+    )
+
+
+def test_dashes_for_the_same_author_begin_a_reference() -> None:
+    dash = "———. 2010. Another book on psychotherapy. London: Sage."
+    assert texts(f"{ONE}\n{dash}\n{BOOK}") == [ONE, dash, BOOK]
+
+
+def test_other_scripts() -> None:
+    cyrillic = (
+        "Иванов И. И., Петров А. А. Межличностная психотерапия депрессии. Вопросы психологии. 2010. № 3. С. 45–52."
+    )
+    chinese = "王伟, 李明. 人际心理治疗对抑郁症的疗效[J]. 中国心理卫生杂志, 2015, 29(3): 161-166."
+    assert texts(f"{cyrillic}\n{chinese}\n{ONE}") == [cyrillic, chinese, ONE]
+    assert texts(f"[1] {chinese[:20]}\n{chinese[20:]}\n[2] {ONE}") == [chinese, ONE]
+
+
+def test_references_without_a_year_are_kept_whole_between_others() -> None:
+    odd = (
+        "Klerman GL. Interpersonal psychotherapy of depression (in press).",
+        "Depression. (n.d.). https://www.who.int/depression",
+    )
+    assert texts("\n".join((ONE, odd[0], TWO, odd[1], BOOK))) == [ONE, odd[0], TWO, odd[1], BOOK]
+
+
+def test_nothing_gives_nothing() -> None:
+    assert split("") == split(" \n\t\r\n\u00a0") == ()
+
+
+# What may be lost -----------------------------------------------------------------------------------------------------
+
+PARTS = (
+    *THREE, "\n", "\n\n", " ", "\t", "    ", "[1] ", "[2] ", "1. ", "2.", "(3) ", "4) ", "5 ", "12", "2010.", "(2012)", "-\n", "\f",
+    "References", "Figure 1. Flow.", "Page 3 of 9", "https://doi.org/10.1016/\n", "j.jad.2010.05.001", "• ", "– ", "———. ", "Smith, J.",
+    "\u00ad", "\u200b", "\ufeff", "\x1c", "[Smi10] ", "Journal of X   7", "0079.", "psycho-", "therapy", ",", ".", '"',
+)  # fmt: skip
+
+
+def characters(text: str, digits: bool) -> Counter[str]:
+    return Counter(char for char in text if (char.isdigit() if digits else char.isalpha()))
+
+
+@given(st.lists(st.sampled_from(PARTS) | st.text("ab1.A \n[", max_size=6), max_size=40).map("".join))
+def test_every_letter_and_digit_is_in_exactly_one_reference_or_was_left_out(pasted: str) -> None:
+    division = divide(pasted)
+    kept = "".join([*(reference.text for reference in division.references), *division.left_out])
+    numbers = "".join(str(reference.number) for reference in division.references if reference.number is not None)
+    assert characters(kept, digits=False) == characters(pasted, digits=False)
+    lost = characters(pasted, digits=True) - characters(kept + numbers, digits=True)
+    assert not lost or all(text for text in lost), lost
+    assert set(lost) <= set("0"), "a leading zero of a marker at most"
+    assert all(reference.text == " ".join(reference.text.split()) != "" for reference in division.references)
+
+
+@given(st.text())
+def test_any_text_can_be_pasted(pasted: str) -> None:
+    division = divide(pasted)
+    kept = "".join([*(reference.text for reference in division.references), *division.left_out])
+    assert characters(kept, digits=False) == characters(pasted, digits=False)
+
+
+# The measured level ---------------------------------------------------------------------------------------------------
+
+
+def layouts() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("pasted_lists", HERE.parents[1] / "scripts" / "pasted_lists.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+LISTS = layouts()
+STYLED = [json.loads(line) for line in (HERE / "styled_references.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def whole(name: str, references: Sequence[str]) -> list[bool]:
+    rng = random.Random(name)
+    came: list[bool] = []
+    for start in range(0, len(references), 40):
+        pasted = LISTS.LAYOUTS[name](references[start : start + 40], rng)
+        got = Counter((LISTS.squashed(given.text), given.number) for given in split(pasted.text))
+        for key in zip(map(LISTS.squashed, pasted.texts), pasted.numbers, strict=True):
+            came.append(got[key] > 0)
+            got[key] -= 1
+    return came
+
+
+@pytest.mark.parametrize("name", LISTS.LAYOUTS)
+def test_bundled_records_in_twelve_styles_come_whole_out_of_every_layout(name: str) -> None:
+    """`scripts/measure_splitter.py` measures on others; this holds the level on facts that the project may carry."""
+    one_style = [row["text"] for row in STYLED]
+    mixed = random.Random(1).sample(one_style, len(one_style))
+    came = [*whole(name, one_style), *whole(name, mixed)]
+    assert sum(came) / len(came) >= 0.985, f"{sum(came)} of {len(came)}"
+
+
+def test_every_style_is_in_the_test_set() -> None:
+    assert {row["style"] for row in STYLED} == set(LISTS.STYLES)
