@@ -351,21 +351,21 @@ def _between_headings(of: Layout) -> Layout:
     return layout
 
 
+def dittoed(texts: Sequence[str], rng: random.Random) -> list[str]:
+    """The references sorted, and every third printed with a dash for its authors."""
+    dash = rng.choice(("———", "---", "______", "— — —", "———,", "–––"))
+    done = []
+    for number, text in enumerate(sorted(texts)):
+        found = re.search(r"(?:(?<=\.) )?\(?(?:19|20)\d\d", text)
+        if number % 3 == 1 and found and 5 < found.start() < 200:
+            done.append(f"{dash}{'' if dash.endswith(',') else '.'} {text[found.start() :].strip()}")
+        else:
+            done.append(text)
+    return done
+
+
 def _ditto(of: Layout) -> Layout:
-    """Sorted, and every second reference of a first author printed with a dash."""
-
-    def layout(texts: Sequence[str], rng: random.Random) -> Pasted:
-        dash = rng.choice(("———", "---", "______", "— — —", "———,", "–––"))
-        done = []
-        for number, text in enumerate(sorted(texts)):
-            found = re.search(r"(?:(?<=\.) )?\(?(?:19|20)\d\d", text)
-            if number % 3 == 1 and found and 5 < found.start() < 200:
-                done.append(f"{dash}{'' if dash.endswith(',') else '.'} {text[found.start() :].strip()}")
-            else:
-                done.append(text)
-        return of(done, rng)
-
-    return layout
+    return lambda texts, rng: of(dittoed(texts, rng), rng)
 
 
 def _office(of: Layout) -> Layout:

@@ -27,6 +27,8 @@ EVERY = 12
 """Of the places that no reference begins at inside a line, every how-manieth is learnt from: one may begin a line."""
 NEAR = 3
 """Places this many words from a boundary are all learnt from."""
+DITTOED = 0.1
+"""The share of lists with dashes for authors printed before."""
 SEEN = 4
 """Times that a feature must be seen."""
 STRENGTH = 1.0
@@ -45,7 +47,8 @@ def texts(folder: Path, files: Sequence[str]) -> Iterator[list[str]]:
         found += pasted_lists.styled(folder)
     found = [reference for reference in found if not reference.unseen]
     for mixed in (False, True):
-        yield from pasted_lists.lists(found, rng, mixed)
+        for references in pasted_lists.lists(found, rng, mixed):
+            yield pasted_lists.dittoed(references, rng) if rng.random() < DITTOED else references
 
 
 def places(lists: Sequence[Sequence[str]], rng: random.Random) -> Iterator[tuple[list[str], bool, float]]:

@@ -61,10 +61,9 @@ def test_the_number_of_a_single_reference_is_read_and_a_year_is_none() -> None:
 
 
 def test_a_hanging_indent_and_an_indented_first_line_are_the_same_to_it() -> None:
-    hanging = "\n".join(text[:50] + "\n    " + text[51:] for text in (ONE, BOOK) * 3)
-    indented = "\n".join("    " + text[:50] + "\n" + text[51:] for text in (ONE, BOOK) * 3)
-    assert [text.replace(" ", "") for text in texts(hanging)] == [text.replace(" ", "") for text in (ONE, BOOK) * 3]
-    assert texts(hanging) == texts(indented)
+    halves = [(text[:at], text[at + 1 :]) for text in THREE * 2 for at in (text.index(" ", 50),)]
+    for first, rest in (("", "    "), ("    ", ""), ("", "\t"), ("\u00a0\u00a0\u00a0", "")):
+        assert texts("\n".join(f"{first}{one}\n{rest}{two}" for one, two in halves)) == list(THREE * 2)
 
 
 def test_a_hyphenation_is_undone_and_a_compound_kept() -> None:
