@@ -109,10 +109,7 @@ def main() -> None:
     rng = random.Random(SEED)
     layouts = {name: layout for name, layout in LAYOUTS.items() if not asked.layout or name in asked.layout}
     printed = {name: layout for name, layout in AS_PRINTED.items() if not asked.layout or name in asked.layout}
-    for what, every in (
-        ("printed by citeproc-py in " + ", ".join(pasted_lists.STYLES), styled),
-        ("real strings", strings),
-    ):
+    for what, every in (("printed by citeproc-py in " + ", ".join(pasted_lists.STYLES), styled), ("real strings", strings)):
         chosen = [one for one in every if one.unseen != asked.developed and rng.random() < asked.share]
         half = "with which it was developed" if asked.developed else "unseen"
         print(f"\n{len(chosen)} references, {what}; the half {half}")

@@ -136,19 +136,12 @@ def csl_item(work: Mapping[str, Any]) -> dict[str, Any] | None:
             {k: " ".join(p[k].split()) for k in ("family", "given") if isinstance(p.get(k), str) and p[k].strip()}
             for p in given
         ]
-        literal = [
-            {"literal": p["name"]} if isinstance(p.get("name"), str) and p["name"].strip() else {} for p in given
-        ]
+        literal = [{"literal": p["name"]} if isinstance(p.get("name"), str) and p["name"].strip() else {} for p in given]
         return [n if "family" in n else lit for n, lit in zip(named, literal, strict=True) if "family" in n or lit]
 
     kind = _TYPES.get(str(work.get("type")))
     title = first(work.get("title"))
-    if (
-        not kind
-        or not title
-        or str(work["DOI"]).startswith(_TEST_DEPOSITS)
-        or "Deleted DOIs" in str(work.get("container-title"))
-    ):
+    if not kind or not title or str(work["DOI"]).startswith(_TEST_DEPOSITS) or "Deleted DOIs" in str(work.get("container-title")):
         return None
     issued = work.get("issued")
     parts = ((issued.get("date-parts") if isinstance(issued, dict) else None) or [[None]])[0]
@@ -249,9 +242,7 @@ def wrapped(text: str, width: int, rng: random.Random, indent: str = "", first: 
         if line.strip():
             lines.append(line)
         line = indent + piece
-        while len(line) > width and re.search(
-            r"[/.:_-]", line[len(indent) : width]
-        ):  # a DOI or URL: broken where browsers break
+        while len(line) > width and re.search(r"[/.:_-]", line[len(indent) : width]):  # a DOI or URL: broken where browsers break
             at = max(line.rfind(char, len(indent) + 1, width) for char in "/.-_:") + 1
             if at <= len(indent) + 1:
                 break
@@ -282,9 +273,7 @@ def _joined(
         numbers = _numbers(len(texts), rng) if numbered else [None] * len(texts)
         parts = []
         for text, number in zip(texts, numbers, strict=True):
-            mark = (
-                marker.replace("#", str(number)).replace("@", str(number).translate(_SUPERSCRIPT)).replace("*", bullet)
-            )
+            mark = marker.replace("#", str(number)).replace("@", str(number).translate(_SUPERSCRIPT)).replace("*", bullet)
             lines = wrapped(text, wide, rng, indent, first + mark) if wide else [first + mark + text]
             parts.append("\n".join(lines))
         return Pasted(separator.join(parts), tuple(texts), tuple(numbers))
@@ -362,21 +351,21 @@ def _between_headings(of: Layout) -> Layout:
     return layout
 
 
+def dittoed(texts: Sequence[str], rng: random.Random) -> list[str]:
+    """The references sorted, and every third printed with a dash for its authors."""
+    dash = rng.choice(("———", "---", "______", "— — —", "———,", "–––"))
+    done = []
+    for number, text in enumerate(sorted(texts)):
+        found = re.search(r"(?:(?<=\.) )?\(?(?:19|20)\d\d", text)
+        if number % 3 == 1 and found and 5 < found.start() < 200:
+            done.append(f"{dash}{'' if dash.endswith(',') else '.'} {text[found.start() :].strip()}")
+        else:
+            done.append(text)
+    return done
+
+
 def _ditto(of: Layout) -> Layout:
-    """Sorted, and every second reference of a first author printed with a dash."""
-
-    def layout(texts: Sequence[str], rng: random.Random) -> Pasted:
-        dash = rng.choice(("———", "---", "______", "— — —", "———,", "–––"))
-        done = []
-        for number, text in enumerate(sorted(texts)):
-            found = re.search(r"(?:(?<=\.) )?\(?(?:19|20)\d\d", text)
-            if number % 3 == 1 and found and 5 < found.start() < 200:
-                done.append(f"{dash}{'' if dash.endswith(',') else '.'} {text[found.start() :].strip()}")
-            else:
-                done.append(text)
-        return of(done, rng)
-
-    return layout
+    return lambda texts, rng: of(dittoed(texts, rng), rng)
 
 
 def _office(of: Layout) -> Layout:
@@ -459,9 +448,7 @@ AS_PRINTED = {"line breaks as printed": _printed_lines, "line breaks as printed,
 """Layouts for strings that came with their line breaks."""
 
 
-def lists(
-    references: Sequence[Printed], rng: random.Random, mixed: bool, as_printed: bool = False
-) -> Iterator[list[str]]:
+def lists(references: Sequence[Printed], rng: random.Random, mixed: bool, as_printed: bool = False) -> Iterator[list[str]]:
     """The references in lists of 3 to 60, each in one style or in all of them."""
     by_style: dict[str, list[str]] = {}
     for reference in references:

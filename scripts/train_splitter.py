@@ -27,6 +27,8 @@ EVERY = 12
 """Of the places that no reference begins at inside a line, every how-manieth is learnt from: one may begin a line."""
 NEAR = 3
 """Places this many words from a boundary are all learnt from."""
+DITTOED = 0.1
+"""The share of lists with dashes for authors printed before."""
 SEEN = 4
 """Times that a feature must be seen."""
 STRENGTH = 1.0
@@ -45,7 +47,8 @@ def texts(folder: Path, files: Sequence[str]) -> Iterator[list[str]]:
         found += pasted_lists.styled(folder)
     found = [reference for reference in found if not reference.unseen]
     for mixed in (False, True):
-        yield from pasted_lists.lists(found, rng, mixed)
+        for references in pasted_lists.lists(found, rng, mixed):
+            yield pasted_lists.dittoed(references, rng) if rng.random() < DITTOED else references
 
 
 def places(lists: Sequence[Sequence[str]], rng: random.Random) -> Iterator[tuple[list[str], bool, float]]:
@@ -75,23 +78,17 @@ def main() -> None:
     data = csr_matrix((np.ones(ends[-1]), np.concatenate(columns), ends), shape=(len(made), len(names)))
     truth = np.array([boundary for _, boundary, _ in made])
     counts = np.array([count for _, _, count in made])
-    model = LogisticRegression(
-        l1_ratio=1, C=STRENGTH, solver="liblinear", fit_intercept=False, random_state=SEED, max_iter=200
-    )
+    model = LogisticRegression(l1_ratio=1, C=STRENGTH, solver="liblinear", fit_intercept=False, random_state=SEED, max_iter=200)
     model.fit(data, truth, sample_weight=counts)
     learnt = {name: round(float(model.coef_[0, number]), 2) for name, number in names.items()}
     # The odds of the sample become those of a text in which one of `BASE` places is a boundary.
     share = counts[truth].sum() / counts.sum()
     learnt["bias"] = round(learnt["bias"] + np.log(BASE / (1 - BASE)) - np.log(share / (1 - share)), 2)
     kept = {name: weight for name, weight in learnt.items() if abs(weight) >= LEAST}
-    FILE.write_text(
-        "{\n" + ",\n".join(f"{json.dumps(k, ensure_ascii=False)}: {v}" for k, v in sorted(kept.items())) + "\n}\n"
-    )
+    FILE.write_text("{\n" + ",\n".join(f"{json.dumps(k, ensure_ascii=False)}: {v}" for k, v in sorted(kept.items())) + "\n}\n")
     guess = data @ model.coef_[0] > 0
     print(f"{len(made)} places, {len(names)} features, {len(kept)} kept; share {share:.4f}")
-    print(
-        f"missed {np.mean(~guess[truth]):.4f}, false per reference {(guess[~truth] * counts[~truth]).sum() / truth.sum():.4f}"
-    )
+    print(f"missed {np.mean(~guess[truth]):.4f}, false per reference {(guess[~truth] * counts[~truth]).sum() / truth.sum():.4f}")
 
 
 if __name__ == "__main__":

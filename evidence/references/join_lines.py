@@ -14,11 +14,9 @@ _SOFT = "\u00ad"
 _HYPHEN = "-\u2010"
 _ADDRESS = re.compile(r"https?:/|www\.|\bdoi\.org|(?<![\d.])10\.\d{4,9}/", re.IGNORECASE)
 _OPEN_ADDRESS = re.compile(r"https?:/{0,2}|(?<![\d.])10\.\d{0,9}", re.IGNORECASE)
-_GOES_ON = re.compile(
-    r"[\w(][\w.()\-:;/%<>+]*\d[\w.()\-:;/%<>+]*|[a-z0-9%._~-]+/[\w./%~?=&#-]*|[a-z]+\.(?:html?|pdf|php|aspx?)\W?",
-    re.ASCII,
-)
+_GOES_ON = re.compile(r"[\w(][\w.()\-:;/%<>+]*\d[\w.()\-:;/%<>+]*|[a-z0-9%._~-]+/[\w./%~?=&#-]*|[a-z]+\.(?:html?|pdf|php|aspx?)\W?", re.ASCII)
 _RESUMED = re.compile(r"[./_\-=?&#%][^\W_]|\d{5,}\W?\Z")
+_SHORT_NUMBER = re.compile(r"[1-9]\d?\W*")
 _YEAR_ALONE = re.compile(r"\(?(?:19|20)\d\d[a-z]?[.,;:)]*")
 _RANGE = re.compile(r"\d[-–—‐−]\Z")
 _WORD = re.compile(r"[^\W\d_]+(?:[-‐][^\W\d_]+)*")
@@ -67,7 +65,7 @@ def _break(left: str, right: str, words: Container[str]) -> tuple[int, str]:
         return (1 if right[0].islower() and _is_hyphenation(left[:-1], right, words) else 0), ""
     if last in _HYPHEN + "–" and len(left) > 1 and left[-2].isalnum() and right[0].isalnum():
         return 0, ""
-    if last == "/" and len(left) > 1 or (_CJK.match(last) and _CJK.match(right)):
+    if (last == "/" and len(left) > 1 and not _ADDRESS.search(left)) or (_CJK.match(last) and _CJK.match(right)):
         return 0, ""
     return 0, " "
 
@@ -88,15 +86,10 @@ def in_address(left: str, right: str) -> bool:
     if not found or (left[-1] in ")]>" and not _RESUMED.match(right)):
         return False
     if left[-1] in "/_-=?&#%:(":
-        plain = (
-            right.rstrip(".,;:)]").isalpha()
-            and right[0].isupper()
-            or _YEAR_ALONE.fullmatch(right)
-            and "10." not in left
-        )
+        plain = right.rstrip(".,;:)]").isalpha() and right[0].isupper() or _YEAR_ALONE.fullmatch(right) and "10." not in left
         return not plain and (right[0].isalnum() or right[0] in "(<%~")
     if left[-1] == ".":
-        return bool(_GOES_ON.fullmatch(right)) and not right[0].isupper()
+        return bool(_GOES_ON.fullmatch(right)) and not right[0].isupper() and not _SHORT_NUMBER.fullmatch(right)
     return bool(_RESUMED.match(right))
 
 

@@ -29,6 +29,9 @@ _PUBLISHERS = re.compile(
 _NUMBERED = re.compile(r"(?:(?P<first>\d{1,4})\s+)?(?P<words>\S(?:.*\S)?)", re.DOTALL)
 _LAST_NUMBER = re.compile(r"\s+(\d{1,4})\Z")
 _FAR_NUMBER = re.compile(r"[^\W\d_].*(?:\s{3,}|\t\s*)\d{1,4}")
+_BROKEN_ADDRESS = re.compile(r"(?:://|\b10\.\d{4,9}/|www\.)\S*[./_-]\Z")
+_FEW_BLANKS = 12
+"""A text has few blank lines where it has this many times more lines."""
 _YEAR = re.compile(r"1[5-9]\d\d|20\d\d")
 
 _NAMED = re.compile(r"[^\W\d_][\w'’-]+,? (?:[^\W\d_a-z]{1,3}|(?:[^\W\d_a-z]\.[ -]?)+)[,.:;& ]")
@@ -42,9 +45,7 @@ _LISTS = (
     "litteratur|literatura|piśmiennictwo|kaynakça|литература|список литературы|библиография|参考文献|參考文獻|문헌|참고문헌"
 )
 _NUMBER_OF_SECTION = r"(?:(?:\d{1,2}|[IVX]{1,5})(?:\.\d{1,2})*[.)]?\s+)?"
-_HEADING = re.compile(
-    rf"[#*_\s]*{_NUMBER_OF_SECTION}(?:{_LISTS})\s*(?:\(\d+\)|\[edit\])?\s*[:.]?[#*_\s]*", re.IGNORECASE
-)
+_HEADING = re.compile(rf"[#*_\s]*{_NUMBER_OF_SECTION}(?:{_LISTS})\s*(?:\(\d+\)|\[edit\])?\s*[:.]?[#*_\s]*", re.IGNORECASE)
 _SPACED = re.compile(r"(?:\w\s)+\w")
 _LEADING = re.compile(rf"\s*(?:{_LISTS})(?:\s*:\s*|\s+)(?=[\[(“\"\d]|[^\W\d_a-z])", re.IGNORECASE)
 _OTHER = re.compile(
@@ -117,6 +118,9 @@ def _counted(bare: Sequence[str]) -> set[int]:
             steps = next_page - page
             if 0 < steps <= max(2, (next_line - line) // PAGE) and next_line - line >= PAGE * min(steps, 2):
                 counted |= {line, next_line}
+        for (line, page), (next_line, next_page) in zip(group, group[1:], strict=False):
+            if next_page - page == 1 and counted & {line, next_line}:  # the last page may be short
+                counted |= {line, next_line}
         if 2 * len(counted) >= len(group) and (
             not words or len(counted) > 2 or all(_apart(bare, line) for line in counted)
         ):
@@ -133,18 +137,33 @@ def _repeated(lines: Sequence[str], bare: Sequence[str], pages: set[int]) -> set
     """Lines with the same words again and again: at the distance of pages, or always beside a page number or form feed."""
     groups: dict[str, list[int]] = defaultdict(list)
     for number, line in enumerate(bare):
-        if line and len(line) <= _LONGEST and number not in pages and any(map(str.isalpha, line)):
+        if line and len(line) <= _LONGEST and number not in pages and any(map(str.isalpha, line)) and line[-1] not in _OPEN:
             groups[line].append(number)
     found: set[int] = set()
     for group in groups.values():
         beside = [_beside(lines, bare, number, pages) for number in group]
         gaps = [after - before for before, after in zip(group, group[1:], strict=False)]
         regular = len(gaps) >= 2 and min(gaps) >= PAGE and max(gaps) <= 1.5 * min(gaps)
-        if len(group) >= 2 and (
-            all(beside) or (regular and sum(beside) * 2 >= len(group)) or (regular and len(gaps) >= 3)
-        ):
+        often = regular and (2 * sum(beside) >= len(group) or len(gaps) >= 3)
+        if len(group) >= 2 and (all(beside) or (often and all(_has_room(bare, number) for number in group))):
             found.update(group)
     return found
+
+
+def _width(bare: Sequence[str], number: int) -> int:
+    """How wide the column is at a line."""
+    near = sorted(len(line) for line in bare[max(0, number - 6) : number + 7])
+    return near[-2] if len(near) > 4 else 0
+
+
+def _has_room(bare: Sequence[str], number: int) -> bool:
+    """Whether the next word would have fitted into a line, had the line been part of the text."""
+    after = next((line for line in bare[number + 1 : number + 4] if line), "")
+    return bool(after) and len(bare[number]) + 1 + len(after[:_LONGEST].split(maxsplit=1)[0]) <= _width(bare, number)
+
+
+_OPEN = "-–—,:;(/&"
+"""What a line ends with that goes on."""
 
 
 def _beside(lines: Sequence[str], bare: Sequence[str], number: int, pages: set[int]) -> bool:
@@ -163,8 +182,8 @@ def _beside(lines: Sequence[str], bare: Sequence[str], number: int, pages: set[i
 def _lonely(lines: Sequence[str], bare: Sequence[str], found: set[int]) -> set[int]:
     """Page numbers and headers that stand once: a number alone where a column had room above it, or what stands apart between
     blank lines in a text that has hardly any."""
-    apart = 5 * sum(not line for line in bare) <= len(bare)
-    alone = [number for number, line in enumerate(bare) if _ALONE.fullmatch(line)]
+    apart = _FEW_BLANKS * sum(not line for line in bare) <= len(bare)
+    alone = [number for number, line in enumerate(bare) if _ALONE.fullmatch(line) and not line.startswith("0")]
     near = {
         line
         for before, after in zip(alone, alone[1:], strict=False)
@@ -175,26 +194,33 @@ def _lonely(lines: Sequence[str], bare: Sequence[str], found: set[int]) -> set[i
         number
         for number in alone
         if number not in found | near
-        and not (number and bare[number - 1] and bare[number - 1][-1] in "-–—,:;(/&")
-        and ("\f" in lines[number] or _beside(lines, bare, number, found) or _had_room(lines, number))
+        and not (number and bare[number - 1] and _may_go_on(bare[number - 1], bare[number]))
+        and ("\f" in lines[number] or _beside(lines, bare, number, found) or _is_between(bare, number))
     }
     if apart:
         first = {line.split(maxsplit=1)[0].strip("[]().") for line in bare if line}
         for block in _between_blanks(bare):
-            if (
-                len(block) <= 3
-                and 1 < len(bare) - len(block)
-                and any(number in found | more or _is_counted_title(bare[number], first) for number in block)
+            pages = found | more
+            if len(block) <= 2 and (
+                any(number in pages for number in block) or (len(block) == 1 and _is_counted_title(bare[block[0]], first))
             ):
                 more.update(number for number in block if _may_be_title(bare[number]))
     return more
 
 
-def _had_room(lines: Sequence[str], number: int) -> bool:
-    """Whether a number alone in its line would have fitted into the line above, had it been part of its text."""
-    above = lines[number - 1].rstrip() if number else ""
-    near = sorted(len(line.rstrip()) for line in lines[max(0, number - 6) : number + 6])
-    return bool(above) and len(near) > 4 and len(above) + 1 + len(lines[number].strip()) <= 0.9 * near[-2]
+def _may_go_on(above: str, number: str) -> bool:
+    """Whether a number may be the rest of a range, a list or a DOI in the line above."""
+    return above[-1] in _OPEN or (len(number) > 2 and bool(_BROKEN_ADDRESS.search(above[-_LONGEST:])))
+
+
+def _is_between(bare: Sequence[str], number: int) -> bool:
+    """Whether a number alone in its line cannot be part of the text around: it would have fitted into the line above, or what
+    follows would have fitted into its line and does not begin a reference unless one has ended above."""
+    above = bare[number - 1] if number else ""
+    if above and len(above) + 1 + len(bare[number]) <= 0.9 * _width(bare, number):
+        return True
+    after = next((line for line in bare[number + 1 : number + 4] if line), "")
+    return _has_room(bare, number) and (after[0].islower() or above[-1:] in {".", ")"})
 
 
 def _between_blanks(bare: Sequence[str]) -> Iterator[list[int]]:
@@ -210,13 +236,10 @@ def _between_blanks(bare: Sequence[str]) -> Iterator[list[int]]:
 
 
 def _is_counted_title(line: str, first: Container[str]) -> bool:
-    """Whether a line may be a header with the number of its page, and not one of a list of numbered lines."""
+    """Whether a line begins with the number of its page, and is not one of a list of numbered lines."""
     parts = _NUMBERED.fullmatch(line)
-    last = _LAST_NUMBER.search(line)
-    page = parts["first"] if parts and parts["first"] else last.group(1) if last else None
-    return (
-        page is not None and not _YEAR.fullmatch(page) and not any(str(int(page) + step) in first for step in (-1, 1))
-    )
+    page = parts["first"] if parts else None
+    return page is not None and not _YEAR.fullmatch(page) and not any(str(int(page) + step) in first for step in (-1, 1))
 
 
 def _may_be_title(line: str) -> bool:

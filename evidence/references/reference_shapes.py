@@ -145,10 +145,7 @@ class Shapes:
         l3, l2, l1 = left
         r1, r2, r3, r4, r5 = right
         k1, k2, k3, k4, k5, k6 = (kinds[after : after + 6] + [_EDGE] * 6)[:6]
-        past, future = (
-            _bucket(self.since_year[at - 1] if at else 99),
-            _bucket(self.to_year[after] if after < len(kinds) else 99),
-        )
+        past, future = _bucket(self.since_year[at - 1] if at else 99), _bucket(self.to_year[after] if after < len(kinds) else 99)
         locator = _bucket(self.since_locator[at - 1] if at else 99)
         depth = self.depth[at - 1] if at else 0
         yield "bias"

@@ -62,9 +62,7 @@ def divide(text: str) -> Division:
     if lines and (heading := page_furniture.heading_before(lines[0].text)):
         left_out.append((lines[0].number, lines[0].text[:heading].strip()))
         lines[0].text = lines[0].text[heading:]
-    words = (
-        words_of(line.text for line in lines) if any(_HYPHENATED.search(line.text) for line in lines) else frozenset()
-    )
+    words = words_of(line.text for line in lines) if any(_HYPHENATED.search(line.text) for line in lines) else frozenset()
     references: list[GivenText] = []
     for block, kept in _blocks(lines, left_out):
         made = _Block(block)
@@ -123,11 +121,7 @@ def _blocks(lines: Sequence[_Line], left_out: list[tuple[int, str]]) -> Iterator
                 yield block, kept
             left_out.append((line.number, line.text))
             block, kept = [], True
-        elif (
-            closed
-            and page_furniture.begins_other_text(line.text)
-            and not _Block(_until_heading(lines, number)).reads_as_list()
-        ):
+        elif closed and page_furniture.begins_other_text(line.text) and not _Block(_until_heading(lines, number)).reads_as_list():
             if block:
                 yield block, kept
             block, kept = [line], False
@@ -137,7 +131,7 @@ def _blocks(lines: Sequence[_Line], left_out: list[tuple[int, str]]) -> Iterator
         yield block, kept
 
 
-_CLOSED = frozenset('.?!)]”"’»/0123456789')
+_CLOSED = frozenset(".?!)]”\"’»/0123456789")
 _JUDGED = 40
 """Lines after the heading of another part that say whether the references go on."""
 
@@ -191,6 +185,8 @@ _EXPECTED = {
 """What share of the places with a cue are boundaries, before this text is looked at, and how many places that is worth."""
 _ROUNDS = 12
 _IN_LINE_CUE: Cue = ("in line",)
+_PART = 60
+"""Characters of a broken word that are put before its second part."""
 _BESIDE = 0.05
 """How much rarer a boundary is expected to be without what begins the other references of the text."""
 _RUN_ON = 0.2
@@ -212,7 +208,7 @@ class _Block:
         for number, line in enumerate(lines):
             above = lines[number - 1] if number else None
             self._read_line(line, number, _layout(line, above, base, widths[number]))
-        self.shapes = Shapes(self.words)
+        self.shapes = Shapes(self._unbroken())
         self._read_places()
         self._count_markers()
         self._weigh()
@@ -253,6 +249,15 @@ class _Block:
         digits = "".join(filter(str.isdigit, found.group())).translate(_DIGITS)
         place.number = int(digits) if digits and place.kind not in {"label", "bullet"} else None
 
+    def _unbroken(self) -> list[str]:
+        """The words, but where a line break is inside of one, its second part is the whole word."""
+        words = list(self.words)
+        for place in self.places:
+            if place.at and place.cue != _IN_LINE_CUE and self._goes_on(place.at):
+                place.inside = True
+                words[place.at] = self.words[place.at - 1][-_PART:] + self.words[place.at]
+        return words
+
     def _read_places(self) -> None:
         """Adds the places inside lines, and says of each place how much it reads like a boundary."""
         shapes, marked = self.shapes, {place.at: place for place in self.places}
@@ -262,11 +267,8 @@ class _Block:
             if place is not None:
                 if place.after == len(self.words):  # a marker that nothing follows is a word
                     place.kind, place.number, place.after = "", None, at
-                if place.cue[0] != "in line" or (
-                    place.kind and (place.kind == "square" or shapes.begins(place.after, counted=True))
-                ):
+                if place.cue[0] != "in line" or (place.kind and (place.kind == "square" or shapes.begins(place.after, counted=True))):
                     place.read = shapes.score(at, place.after)
-                    place.inside = at > 0 and self._goes_on(at)
                     places.append(place)
             if (place is None or (places and places[-1] is not place)) and at and shapes.may_begin(at):
                 places.append(_Place(at, at, _IN_LINE_CUE, shapes.score(at)))
@@ -276,7 +278,7 @@ class _Block:
         """Finds the markers that count on. The others of the kinds that need it are words."""
         kinds: dict[str, list[_Place]] = defaultdict(list)
         for place in self.places:
-            if place.number is not None and (place.number < _FIRST_YEAR or place.cue[0] != "in line"):
+            if place.number is not None and (place.number < _FIRST_YEAR or place.number <= self.line_of[-1] + 1):
                 kinds[place.kind].append(place)
         for kind, places in kinds.items():
             for place in _counting(places, 3 if kind in _ONLY_COUNTED else 2):
@@ -290,7 +292,7 @@ class _Block:
                 continue
             if place.chained:
                 place.cue = ("counted in line" if in_line else "counted", place.kind)
-            elif place.kind in _ONLY_COUNTED or (place.kind and in_line) or (place.number or 0) >= _HIGHEST_ALONE:
+            elif place.kind and (in_line or not self._stands_alone(place)):
                 if in_line:
                     continue
                 place.kind, place.number, place.after = "", None, place.at
@@ -299,6 +301,14 @@ class _Block:
                 place.cue = (place.kind, *(place.cue if place.kind == "bullet" else ()))
             kept.append(place)
         self.places = kept
+
+    def _stands_alone(self, place: _Place) -> bool:
+        """Whether a marker at the beginning of a line is one although it does not count on."""
+        return (
+            place.kind not in _ONLY_COUNTED
+            and (place.number or 0) < _HIGHEST_ALONE
+            and (place.kind in {"square", "bullet"} or not place.at or self.words[place.at - 1][-1] not in ",;:(&-–")
+        )
 
     def _goes_on(self, at: int) -> bool:
         """Whether a word, a range, a DOI or a URL goes on in this line."""
@@ -479,9 +489,7 @@ class _Pieces:
         letters = self._letters[end] - self._letters[start]
         years = self._years[end] - self._years[start]
         links = self._links[end] - self._links[start]
-        by_length = (
-            -4.0 if letters < 12 else -2.0 if letters < 30 else -0.5 if letters < 50 else -max(0, letters - 500) / 400
-        )
+        by_length = -4.0 if letters < 12 else -2.0 if letters < 30 else -0.5 if letters < 50 else -max(0, letters - 500) / 400
         return by_length + (-1.5, 0.2, 0.0, -0.7, -1.5)[min(years, 4)] + (0.0, 0.0, -1.0, -3.0)[min(links, 3)]
 
 
