@@ -825,6 +825,7 @@ def check_references_(
         raise ConfigError("--fix corrects the references of one FILE")
     from dataclasses import replace
 
+    from evidence.crossref import answer_cache
     from evidence.export import add_reference_list, corrected_references, reference_report
     from evidence.harvest import check_references
     from evidence.references import read_references
@@ -840,7 +841,7 @@ def check_references_(
             url=_crossref_url(),
             mailto=_mailto(None),
             retraction_watch=retraction_watch,
-            cache=_answer_cache(),
+            cache=answer_cache.default_path(os.environ),
             fresh=fresh,
             progress=bar,
         )
@@ -857,20 +858,6 @@ def check_references_(
         click.echo(add_reference_list.add(settings.sources, add, label, [each.given for each in checked]), err=True)
     atomic_output.write(to, (line.encode(errors="replace") for line in lines))
     raise SystemExit(reference_report.exit_code(checked))
-
-
-def _answer_cache() -> Path | None:
-    """Where Crossref's answers about references are kept; None where EVIDENCE_CACHE says no."""
-    chosen = os.environ.get("EVIDENCE_CACHE")
-    if chosen:
-        return None if chosen.lower() in ("no", "off", "0") else Path(chosen)
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "evidence" / "crossref-answers.db"
 
 
 def _read_input(file: str) -> tuple[bytes, str]:
@@ -921,6 +908,8 @@ def status(settings: Settings, as_json: bool) -> None:
     "--allow-host", "allow_hosts", multiple=True, metavar="NAME",
     help="Answer to this host name, too, such as that of a proxy in front; may be repeated.",
 )  # fmt: skip
+@click.option("--allow-checks", is_flag=True,
+              help="Let visitors of a public site check references, a few lists an hour from each address.")  # fmt: skip
 @click.pass_obj
 def serve_(
     settings: Settings,
@@ -931,6 +920,7 @@ def serve_(
     reviewer: str | None,
     accounts: Path | None,
     allow_hosts: tuple[str, ...],
+    allow_checks: bool,
 ) -> None:
     """Serve the site until Ctrl-C.
 
@@ -968,6 +958,7 @@ def serve_(
             sources=settings.sources,
             desk=opened,
             allow_hosts=allow_hosts,
+            allow_checks=allow_checks,
             page=page,
         )
     )

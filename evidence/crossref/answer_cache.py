@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,6 +33,20 @@ create table if not exists answers (
     primary key (place, kind, question)
 ) without rowid
 """
+
+
+def default_path(environment: Mapping[str, str]) -> Path | None:
+    """Where answers are kept: EVIDENCE_CACHE, else the user's cache folder; None where EVIDENCE_CACHE says no."""
+    chosen = environment.get("EVIDENCE_CACHE")
+    if chosen:
+        return None if chosen.lower() in ("no", "off", "0") else Path(chosen)
+    if sys.platform == "win32":
+        base = Path(environment.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "evidence" / "crossref-answers.db"
 
 
 class CachedRecords:

@@ -98,10 +98,12 @@ def run(
     fresh: bool = False,
     progress: Progress | None = None,
     sleep: Callable[[float], None] = time.sleep,
+    tries: int = 5,
 ) -> tuple[CheckedReference, ...]:
     """The verdicts on these references, or on the list deposited for the work `of`, from Crossref or from record files.
 
-    `cache` remembers Crossref's answers for a week; with `fresh` it is not asked, only filled.
+    `cache` remembers Crossref's answers for a week; with `fresh` it is not asked, only filled. `tries` is how often a request
+    that fails is sent.
 
     ConfigError when a file cannot be read, SourceError when the list of `of` cannot be had.
     """
@@ -112,7 +114,9 @@ def run(
             texts = [citation.text for citation in citations(given or ())]
             records: RecordSource = stack.enter_context(RecordFiles(files, dois=wanted, citations=texts))
         else:
-            records = stack.enter_context(client.CrossrefClient(url, mailto, sleep=sleep, on_wait=log.info))
+            records = stack.enter_context(
+                client.CrossrefClient(url, mailto, sleep=sleep, tries=tries, on_wait=log.info)
+            )
             if cache is not None:
                 records = stack.enter_context(CachedRecords(records, cache, url or "crossref", fresh=fresh))
         if given is None and of is not None:

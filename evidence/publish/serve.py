@@ -82,17 +82,21 @@ def run(
     sources: Path | None = None,
     desk: Mapping[str, str] | None = None,
     allow_hosts: Sequence[str] = (),
+    allow_checks: bool = False,
     page: str = "/",
 ) -> int:
     """Serve `db` until Ctrl-C (SIGTERM, SIGHUP) and return the exit code: 0 when it was stopped, else the server's own.
 
     `sources` is the sources.yaml whose fact-checked claims the site shows (None: `EVIDENCE_SOURCES`, else the one in the working
     folder). `desk` has the environment variables that open the reviewer's desk (None: the site is read-only). `allow_hosts` are
-    further host names to answer to (`site_access.allowed_hosts`). `page` is opened in the browser once the server answers;
+    further host names to answer to (`site_access.allowed_hosts`). `allow_checks` lets visitors of a public site check references
+    (without it, only those of a site on one's own machine can). `page` is opened in the browser once the server answers;
     Datasette's `--open` would open it too early. ConfigError when the database is missing or the port is taken, StoreError when
     the file is not a database of this program.
     """
     access = environment(host, allow_hosts, public=public)
+    if allow_checks or not public:
+        access[site_access.CHECKS] = "visitors" if public else "yes"
     check(db, host, port)
     line = command(db, host, port, open_browser=False, immutable=immutable, public=public)
     previous = {number: signal.signal(number, _stop) for number in _STOP_SIGNALS}

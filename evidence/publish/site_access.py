@@ -25,6 +25,12 @@ PUBLIC = "EVIDENCE_PUBLIC"
 PUBLISHED = "EVIDENCE_PUBLISHED"
 """The environment variable that `start` sets in a published copy, in whose file there are no raw records."""
 
+CHECKS = "EVIDENCE_CHECKS"
+"""The environment variable that opens the page to check references: `yes`, or `visitors` for one with limits."""
+
+CHECK_TRIES, CHECK_WINDOW = 5, 3600.0
+"""Lists of references that one address may have checked in this many seconds on a public site."""
+
 CLOSED_PAGES = {
     "/-/plugins": "names and versions of what runs on the server",
     "/-/versions": "the same",
