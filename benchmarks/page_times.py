@@ -128,6 +128,17 @@ def ours(c: Corpus) -> dict[str, Address]:
         "search, some works": lambda: f"{works}_search={c.word(MIDDLE)}",
         "search, rare word": lambda: f"{works}_search={c.word(RARE)}",
         "search, two words": lambda: f"{works}verdict=include&_search={c.word(COMMON)}+{c.word(MIDDLE)}",
+        "search page, common": lambda: f"/search?q={c.word(COMMON)}+{c.word(COMMON)}",
+        "search page, words": lambda: f"/search?q={c.word(COMMON)}+{c.word(MIDDLE)}+{c.word(MIDDLE)}+{year()}",
+        "search page, rare": lambda: f"/search?q={c.word(MIDDLE)}+{c.word(RARE)}",
+        "search page, misspelt": lambda: f"/search?q={misspelt(c)}+{c.word(MIDDLE)}",
+        "search page, filtered": lambda: (
+            "/search?"
+            + urlencode(
+                [("q", f"{c.word(COMMON)} {c.word(MIDDLE)}"), ("_tag", c.tag("variant")), ("year__gte", str(year()))]
+            )
+        ),
+        "search as a list": lambda: f"{works}_q={c.word(COMMON)}+{c.word(MIDDLE)}",
         "a work": lambda: f"/evidence/works/{tilde_encode(c.chance.choice(c.dois))}",
         "a short address": lambda: f"/doi/{quote(c.chance.choice(c.dois))}",
         "studies": lambda: f"/evidence/studies?year={year()}",
@@ -153,6 +164,13 @@ def ours(c: Corpus) -> dict[str, Address]:
         "query: new": lambda: f"/evidence/new_in_last_run?run={c.chance.randint(2, synthetic_database.RUNS)}",
         "what is new": lambda: "/changes",
         "feed": lambda: f"/feed.atom?_tag={c.tag('outcome')}",
+        "feed of a list": lambda: (
+            "/feed.atom?" + urlencode([("verdict", "include"), ("_tag", c.tag("variant")), ("year__gte", str(year()))])
+        ),
+        "feed of a search": lambda: f"/feed.atom?_q={c.word(MIDDLE)}+{c.word(RARE)}",
+        "works, added since": lambda: listed(
+            ("_since", f"2026-{c.chance.randint(1, 9):02}-{c.chance.randint(1, 28):02}")
+        ),
         "PRISMA": lambda: f"/prisma?as_of=2026-{c.chance.randint(1, 9):02}-{c.chance.randint(1, 28):02}",
         "method": lambda: "/method",
         "the article": lambda: "/article/list",
@@ -160,6 +178,13 @@ def ours(c: Corpus) -> dict[str, Address]:
         "one work as RIS": lambda: f"/download/ris?doi={quote(c.chance.choice(c.dois))}",
         "JSON": lambda: f"/evidence/works.json?_shape=array&year={year()}",
     }
+
+
+def misspelt(c: Corpus) -> str:
+    """A common word with two letters in the wrong order."""
+    word = c.chance.choice([word for word in synthetic_database.DOMAIN.split() if len(word) > 6 and word.isalpha()])
+    place = c.chance.randrange(1, len(word) - 2)
+    return word[:place] + word[place + 1] + word[place] + word[place + 2 :]
 
 
 def theirs(c: Corpus) -> dict[str, Address]:

@@ -648,7 +648,7 @@ def export_(
 
 @cli.group("report", epilog=_example("evidence report prisma"))
 def reports() -> None:
-    """Print the PRISMA flow, the searches as run, or the changes."""
+    """Print the PRISMA flow, searches, changes or claims."""
 
 
 @reports.command("prisma", epilog=_example("evidence report prisma --as-of 2026-12-31"))
@@ -703,6 +703,26 @@ def report_changes(settings: Settings, since: str | None, tags: bool, as_json: b
     with reading(settings.db) as conn:
         rows = read_queries.changes(conn, day, tags=tags)
     click.echo(json.dumps(rows, ensure_ascii=False) if as_json else changes_report.changes_report(rows))
+
+
+@reports.command("claims", epilog=_example("evidence report claims"))
+@_as_json
+@click.pass_obj
+def report_claims(settings: Settings, as_json: bool) -> None:
+    """Print what stands behind each claim of an article.
+
+    The claims are those of sources.yaml: whether the cited works are about them, what was retracted or corrected, what is newer,
+    and what is not known. It is what the fact-check page shows.
+    """
+    from evidence.database.connection import reading
+    from evidence.export import claim_wording
+    from evidence.harvest import sources
+    from evidence.publish import claim_evidence
+
+    articles = sources.load(settings.sources).articles
+    with reading(settings.db) as conn:
+        found = claim_evidence.read_all(conn, articles)
+    click.echo(json.dumps(claim_wording.as_json(found), ensure_ascii=False) if as_json else claim_wording.report(found))
 
 
 @cli.command(epilog=_example("evidence snowball --least 5"))

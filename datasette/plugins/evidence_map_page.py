@@ -83,7 +83,7 @@ async def body_of(datasette: Any, view: View, *, front: bool = False) -> Markup:
         text: str = await datasette.render_template("_map_body.html", page)
         return text
 
-    text = await BODIES.get(db.path, (front, *view.counted().pairs(topic)), make)
+    text = await BODIES.get(db.path, (datasette.urls.path("/map"), front, *view.counted().pairs(topic)), make)
     if view.row and view.column:
         cell = f'href="{escape(cell_address(datasette, topic, view, view.row, view.column))}"'
         text = text.replace(cell, f'{cell} aria-current="true"')

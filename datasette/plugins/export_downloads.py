@@ -13,7 +13,7 @@ from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl
 
 from datasette import hookimpl
 from datasette.utils import sqlite_timelimit
@@ -24,13 +24,11 @@ from evidence.database import schema, tag_filter
 from evidence.database.connection import open_evidence
 from evidence.database.select_works import full_rows
 from evidence.export import abstract_rights, file_formats
+from evidence.publish import listed_works
 
 NAME = "evidence"
 BATCH = 200
 """Works per chunk sent to the network."""
-
-ONLY_DOIS = (("_col", "doi"), ("_size", "1"), ("_shape", "objects"), ("_nofacet", "1"), ("_nocount", "1"))
-IGNORED = frozenset({"_col", "_nocol", "_size", "_shape", "_next", "_facet", "_facet_tags", "_labels"})
 
 TIME_LIMIT_FACTOR = 4
 """Sorting a whole list may take this many times the time limit of a page (`sql_time_limit_ms`)."""
@@ -81,19 +79,12 @@ async def download(datasette: Any, request: Any, send: Any) -> Response | None:
 
 
 async def dois_of_list(datasette: Any, query: str) -> tuple[list[Doi], str | None]:
-    """The DOIs of a list of works in its order, or Datasette's error message about the filters.
-
-    Datasette is asked for the first row only. It checks filters and permissions and returns the SQL of the list, which is then
-    run once for all rows instead of page by page.
-    """
-    pairs = [(key, text) for key, text in parse_qsl(query, keep_blank_values=True) if key not in IGNORED]
-    answer = await datasette.client.get(
-        f"{datasette.urls.table(NAME, 'works', format='json')}?{urlencode([*pairs, *ONLY_DOIS])}"
-    )
-    page = answer.json()
-    if answer.status_code != 200:
-        return [], str(page.get("error"))
-    statement, _, _ = page["query"]["sql"].rpartition(" limit ")
+    """The DOIs of a list of works in its order, or Datasette's error message about the filters. The SQL of the list is run once
+    for all rows instead of page by page."""
+    try:
+        wanted = await listed_works.query(datasette, parse_qsl(query, keep_blank_values=True))
+    except listed_works.RefusedError as error:
+        return [], str(error)
     limit = TIME_LIMIT_FACTOR * datasette.setting("sql_time_limit_ms")
 
     def all_dois(conn: sqlite3.Connection) -> list[Doi]:
@@ -101,7 +92,7 @@ async def dois_of_list(datasette: Any, query: str) -> tuple[list[Doi], str | Non
         cursor.row_factory = None
         with sqlite_timelimit(conn, limit):
             # Ties are broken by DOI, as on the pages of the list.
-            return [Doi(doi) for doi, *_ in cursor.execute(f"{statement}, doi", page["query"]["params"])]
+            return [Doi(doi) for doi, *_ in cursor.execute(f"{wanted.statement}, doi", wanted.params)]
 
     try:
         return await datasette.get_database(NAME).execute_fn(all_dois), None

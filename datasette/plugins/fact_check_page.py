@@ -1,17 +1,24 @@
-"""The fact-check page of an article: each citation as printed, its DOI as printed and as verified, and the cited work.
+"""The fact-check page of an article: each citation as printed, its DOI as printed and as verified, the cited work, its notices.
 
 `/article/<source>` shows one reference list; `/article` redirects to the first. It shows what the tables hold and checks
-nothing itself. The claims above the citations come from `fact_check_claims.py`.
+nothing itself. The claims come from `fact_check_claims.py`.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
+from urllib.parse import urlencode
 
 from datasette import hookimpl
 from datasette.utils.asgi import NotFound, Response
 
+from evidence.database import read_citations
+from evidence.export import claim_wording, provider_wording
+from evidence.export.wording import short_citation
+from evidence.linkage.retraction_notices import GRAVE
 from evidence.publish import site_topic
+from evidence.rules.topic import Topic
 
 NAME = "evidence"
 
@@ -20,17 +27,6 @@ FIRST_LIST = """
     where c.retired is null order by o.first_run, c.source limit 1
 """
 SOURCE = "select source, label, kind, trouble from sources where source = :source"
-CITATIONS = """
-    select c.position, c.text, c.stated_doi, c.doi, c.status, c.problem, c.score, w.doi as known, w.title, w.authors,
-        w.container, w.year, w.verdict, w.why, w.notice,
-        (select group_concat(coalesce(f.label, t.value), ', ') from shown_tags t left join facets f on f.facet = t.facet
-            and f.value = t.value where t.doi = w.doi and t.facet = :design) as design,
-        (select group_concat(coalesce(f.label, t.value), ', ') from shown_tags t left join facets f on f.facet = t.facet
-            and f.value = t.value where t.doi = w.doi and t.facet = :intervention) as intervention
-    from citations c left join works w on w.doi = c.doi
-    where c.source = :source and c.retired is null order by c.position
-"""
-
 STATUS_MEANINGS = {
     "resolved": ("The DOI is correct", "good"),
     "repaired": ("The printed DOI had an error and was repaired", "look"),
@@ -44,6 +40,35 @@ STATUS_MEANINGS = {
 }
 """Citation status → what it means, and the class of its label in evidence.css (`status-good`, …)."""
 
+GLYPHS = {
+    "resolved": "✓",
+    "repaired": "✎",
+    "matched": "✓",
+    "mismatch": "≠",
+    "ambiguous": "?",
+    "not-in-crossref": "?",
+    "not-found": "!",
+    "not-in-files": "?",
+    "no-doi": "–",
+}
+"""Citation status → the sign of its square in the strip, so that colour is not all that tells them apart."""
+
+STRIP_WORDS = {
+    "resolved": "DOI correct",
+    "repaired": "DOI repaired",
+    "matched": "found by its text",
+    "mismatch": "DOI of another work",
+    "ambiguous": "more than one work fits",
+    "not-in-crossref": "not in Crossref",
+    "not-found": "DOI does not exist",
+    "not-in-files": "not looked up",
+    "no-doi": "no DOI",
+}
+"""Citation status → the words in its square."""
+
+MOST_NAMED = 40
+"""Citations up to which each square of the strip has the name of the cited work; the squares of longer lists have numbers."""
+
 
 @hookimpl
 def register_routes() -> list[tuple[str, Any]]:
@@ -52,7 +77,7 @@ def register_routes() -> list[tuple[str, Any]]:
 
 @hookimpl
 def extra_template_vars() -> dict[str, Any]:
-    return {"citation_meanings": STATUS_MEANINGS}
+    return {"citation_meanings": STATUS_MEANINGS, "strip_words": STRIP_WORDS}
 
 
 async def first_list(datasette: Any) -> Response:
@@ -64,15 +89,49 @@ async def first_list(datasette: Any) -> Response:
 
 async def fact_check_page(datasette: Any, request: Any) -> Response:
     db = datasette.get_database(NAME)
-    params = {"source": request.url_vars["source"]}
-    source = (await db.execute(SOURCE, params)).first()
-    topic = await site_topic.of_database(db)
-    about = {"design": topic.design, "intervention": topic.intervention}
-    citations = [dict(row) for row in await db.execute(CITATIONS, params | about)]
-    if source is None or not citations:
+    source = (await db.execute(SOURCE, {"source": request.url_vars["source"]})).first()
+    if source is None:
         raise NotFound("No such reference list")
-    counts: dict[str, int] = {}
-    for citation in citations:
-        counts[citation["status"]] = counts.get(citation["status"], 0) + 1
-    context = {"article": dict(source), "citations": citations, "counts": sorted(counts.items())}
+    topic = await site_topic.of_database(db)
+    rows, notices, asked = await db.execute_fn(lambda conn: read_list(conn, source["source"], topic))
+    if not rows:
+        raise NotFound("No such reference list")
+    counts = Counter(row["status"] for row in rows)
+    table = datasette.urls.table(NAME, "citations")
+    citations = [
+        {
+            **row,
+            "short": short_citation(row["authors"], row["year"], row["title"] or row["text"]),
+            "glyph": GLYPHS[row["status"]],
+            "grave": row["notice"] in GRAVE,
+            "notices": notices.get(row["known"], []),
+        }
+        for row in rows
+    ]
+    context = {
+        "article": dict(source),
+        "citations": citations,
+        "named": len(citations) <= MOST_NAMED,
+        "counts": [
+            (status, n, f"{table}?{urlencode({'source': source['source'], 'status': status, 'retired__isnull': 1})}")
+            for status, n in counts.most_common()
+        ],
+        "cited_works": claim_wording.cited_works(rows),
+        "asked": asked,
+    }
     return Response.html(await datasette.render_template("fact_check.html", context, request=request))
+
+
+def read_list(
+    conn: Any, source: str, topic: Topic
+) -> tuple[list[dict[str, Any]], dict[str, list[dict[str, Any]]], str]:
+    """The citations of a list, the notices of the cited works by DOI, and who was asked about retractions of them."""
+    rows = read_citations.citations(conn, source, design=topic.design, intervention=topic.intervention)
+    dois = list({row["known"]: None for row in rows if row["known"]})
+    notices: dict[str, list[dict[str, Any]]] = {}
+    for notice in read_citations.notices(conn, [row["known"] for row in rows if row["notice"]]):
+        statements, answers = notice.pop("statements"), notice.pop("answers")
+        said = provider_wording.notice_witnesses(notice, statements, answers)
+        notices.setdefault(notice["doi"], []).append({**notice, **said, "ids": []})
+    asked = provider_wording.asked_sentence(read_citations.asked_about(conn, dois), len(dois)) if dois else ""
+    return rows, notices, asked

@@ -9,7 +9,7 @@ from typing import Any
 
 from datasette import hookimpl
 
-from evidence.publish import bitset_counts, site_topic
+from evidence.publish import bitset_counts, charts, site_charts, site_topic
 from evidence.publish.query_cache import CACHE
 
 NAME = "evidence"
@@ -56,8 +56,10 @@ RECENTLY_ADDED = """
     order by w.year desc, w.doi limit 8
 """
 
-CHART = {"height": 120, "bar": 12, "step": 15, "foot": 18}
-"""Sizes of the chart of works per year, in SVG user units (about a pixel)."""
+DESIGNS = ("randomised trials", "systematic reviews and meta-analyses", "other designs")
+"""The parts of a bar, from the bottom."""
+
+LABELS = "select value, label from facets where facet = :facet order by position, value"
 
 
 @hookimpl
@@ -87,6 +89,7 @@ async def front(datasette: Any, db: Any) -> dict[str, Any]:
     known = await bitset_counts.of_database(db)
     included = known.columns["verdict"].get("include", 0)
     topic = await site_topic.of_database(db)
+    labels = {row["value"]: row["label"] for row in await db.execute(LABELS, {"facet": topic.intervention})}
     trials = included & known.either(topic.design, *topic.trials)
     reviews = included & known.either(topic.design, *topic.reviews)
     designs = {"trials": trials, "reviews": reviews}
@@ -109,41 +112,7 @@ async def front(datasette: Any, db: Any) -> dict[str, Any]:
         "statuses": statuses,
         "problems": [dict(row) for row in await db.execute(PROBLEMS)],
         "recently_added": [dict(row) for row in await db.execute(RECENTLY_ADDED)],
-        "years": bars(per_year(known, included, trials, reviews & ~trials)),
+        "years_key": charts.key(DESIGNS, of_bars=True, name="years-key"),
+        "years": site_charts.years(known, topic, works),
+        "trials": site_charts.trials_over_time(known, topic, labels, works),
     }
-
-
-def per_year(known: bitset_counts.WorkSets, included: int, trials: int, reviews: int) -> list[dict[str, int]]:
-    """Included works per year of publication, by design; years without works are left out."""
-    return [
-        {
-            "year": year,
-            "works": n,
-            "trials": (known.columns["year"][year] & trials).bit_count(),
-            "reviews": (known.columns["year"][year] & reviews).bit_count(),
-        }
-        for year, n in sorted(known.by_column("year", included))
-    ]
-
-
-def bars(years: list[dict[str, int]]) -> dict[str, Any] | None:
-    """Stacked bars of works per year (from the bottom: trials, reviews, others), with empty years in between; None without
-    works."""
-    if not years:
-        return None
-    found = {row["year"]: row for row in years}
-    first, last = min(found), max(found)
-    most = max(row["works"] for row in years)
-    height, step = CHART["height"], CHART["step"]
-    drawn = []
-    for i, year in enumerate(range(first, last + 1)):
-        row = found.get(year, {"works": 0, "trials": 0, "reviews": 0})
-        parts, top = [], float(height)
-        split = (("trial", row["trials"]), ("review", row["reviews"]),
-                 ("other", row["works"] - row["trials"] - row["reviews"]))  # fmt: skip
-        for kind, n in split:
-            size = height * n / most
-            top -= size
-            parts.append({"kind": kind, "y": round(top, 1), "height": round(size, 1)})
-        drawn.append({**row, "year": year, "x": i * step, "parts": parts})
-    return {"bars": drawn, "most": most, "width": len(drawn) * step + 10, "total": height + CHART["foot"], **CHART}

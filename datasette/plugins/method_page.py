@@ -13,11 +13,12 @@ from typing import Any
 from datasette import hookimpl
 from datasette.utils.asgi import Response
 
+from evidence.data_model import STRENGTHS
 from evidence.database import read_queries
 from evidence.evaluation import published_accuracy
 from evidence.export import prisma_report, provider_wording
 from evidence.export.wording import abstract_source_label, count_noun
-from evidence.publish import bitset_counts, site_topic
+from evidence.publish import bitset_counts, charts, site_charts, site_topic
 from evidence.publish.query_cache import CACHE
 from evidence.rules import taxonomy
 
@@ -73,14 +74,25 @@ async def describe(db: Any) -> dict[str, Any]:
     topic = await site_topic.of_database(db)
     files = site_topic.with_files(topic)
     figures = published_accuracy.read_table(files.accuracy_path) if files else ()
+    questions = [figure for figure in figures if figure.question not in facets or not figure.value]
+    # The first set in which a value was measured: the table begins with the text that nothing was learnt from.
+    measured = {(figure.question, figure.value): figure for figure in reversed(figures) if figure.value}
     return {
         "searches": searches,
         **providers,
         "facets": topic.in_order(facets),
         "texts": texts,
-        "figures": [figure for figure in figures if figure.question not in facets or not figure.value],
-        # The first set in which a value was measured: the table begins with the text that nothing was learnt from.
-        "values_measured": {(figure.question, figure.value): figure for figure in reversed(figures) if figure.value},
+        "accuracy": site_charts.accuracy(questions),
+        "accuracy_keys": {
+            name: charts.key(series, of_bars=False, name=f"{name}-key")
+            for name, series in (("shares", ("precision", "recall")), ("strengths", STRENGTHS))
+        },
+        "by_strength": site_charts.by_strength(questions, STRENGTHS),
+        "values_measured": measured,
+        "by_value": {
+            facet: site_charts.by_value(facet, [(row["value"], row["label"]) for row in rows], measured)
+            for facet, rows in facets.items()
+        },
         "measured_with_these_rules": bool(
             files and {figure.rules for figure in figures} == {taxonomy.load(files).digest}
         ),

@@ -33,6 +33,8 @@ REASONS_SHOWN = 8
 
 Line = tuple[str, int, str | None, int]
 """A line in a box: label, number, address or None, indent level."""
+Step = tuple[str, list[Line], list[Line], bool]
+"""A row of the diagram: see `steps`."""
 Designed = tuple[str, int, str]
 """Included works of some designs: what they are called, how many they are, and their tags as a filter."""
 LEFT, RIGHT, GAP, LINE = (50, 430), (540, 400), 40, 22
@@ -58,6 +60,7 @@ async def prisma(datasette: Any, request: Any) -> Response:
         "day": day,
         "flow": found,
         "diagram": diagram(found, by_design, where),
+        "steps": steps(found, by_design, where),
         "sources": [{**source, "address": where.source(source)} for source in found.sources],
         "reasons": [(why, n, where.reason(why)) for why, n in found.reasons(REASONS_SHOWN)],
         "query": f"?as_of={day}" if day else "",
@@ -186,9 +189,9 @@ class Addresses:
         return f"{address}?{urlencode(filters)}" if filters else address
 
 
-def diagram(found: prisma_flow.Flow, by_design: list[Designed], where: Addresses | None) -> dict[str, Any]:
-    """What `_prisma_flow.svg` draws: boxes with position and lines (label, number, address or None, indent level), the stages
-    to their left, and arrows as SVG paths. All lengths in SVG units. Without `where` no number is a link."""
+def steps(found: prisma_flow.Flow, by_design: list[Designed], where: Addresses | None) -> list[Step]:
+    """The flow from above: the stage, the lines of its box (may be none), those of the box beside it, and whether that one is a
+    step of the flow. Without `where` no number is a link."""
 
     def lines(key: str) -> list[Line]:
         parts = [line for box in found.boxes if box["part_of"] == key and box["n"] for line in lines(box["key"])]
@@ -196,20 +199,26 @@ def diagram(found: prisma_flow.Flow, by_design: list[Designed], where: Addresses
         return [(label, found[key], where.box(key) if where else None, found.depth(key)), *parts]
 
     tagged = [(label, n, where.tagged(tags) if where else None, 1) for label, n, tags in by_design]
-    rows: tuple[tuple[str, list[Line], list[Line]], ...] = (
-        ("Identification", lines("identified"), lines("removed")),
-        ("Screening", lines("screened"), lines("excluded")),
-        ("Screening", [], lines("waiting")),
-        ("Included", [*lines("included"), *tagged], lines("decisions_to_check")),
-    )
+    return [
+        ("Identification", lines("identified"), lines("removed"), True),
+        ("Screening", lines("screened"), lines("excluded"), True),
+        ("Screening", [], lines("waiting"), True),
+        # Decisions to look at again are not a step of the flow.
+        ("Included", [*lines("included"), *tagged], lines("decisions_to_check"), False),
+    ]
+
+
+def diagram(found: prisma_flow.Flow, by_design: list[Designed], where: Addresses | None) -> dict[str, Any]:
+    """What `_prisma_flow.svg` draws: boxes with position and lines (label, number, address or None, indent level), the stages
+    to their left, and arrows as SVG paths. All lengths in SVG units."""
+    rows = steps(found, by_design, where)
     middle = LEFT[0] + LEFT[1] // 2
     boxes: list[dict[str, Any]] = []
     stages: list[dict[str, Any]] = []
     arrows: list[str] = []
     y, above = 10, 0
-    for number, (stage, left, right) in enumerate(rows):
+    for number, (stage, left, right, beside) in enumerate(rows):
         height = max(LINE * len(left), LINE * len(right), FIRST if number == 0 else 0) + 18
-        beside = number < len(rows) - 1  # decisions to look at again are not a step of the flow
         if left:
             boxes.append({"x": LEFT[0], "y": y, "w": LEFT[1], "h": height, "lines": left, "aside": False})
             if above:

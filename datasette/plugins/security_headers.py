@@ -13,11 +13,10 @@ from typing import Any
 from datasette import handle_exception, hookimpl
 
 INLINE_SCRIPTS = (
-    "sha256-DMtesc2dB3xCZhCWIkDIjRY30AJia2dU9R83J/BG2Y4=",
     "sha256-fyi5q99UcdjzV8X7vfr/UYD4dsV4ViDDhotcy8GQ6PM=",
     "sha256-uEjwHx6B6TylDkwnKXY5NeNNPyI38FvghD4BDhzZMRc=",
 )
-"""Hashes of Datasette 0.65's inline scripts (menus, facet menu, SQL editor). The site has none of its own."""
+"""Hashes of Datasette 0.65's inline scripts (facet menu, SQL editor). The site has none of its own."""
 
 INLINE_STYLES = (
     "sha256-TXfZa2iEDh7RjLEkHF0hbLRi6v8RqRhS7It7YMbLtOE=",

@@ -26,9 +26,6 @@ from evidence.errors import ConfigError
 from evidence.publish import bitset_counts
 from evidence.publish.query_cache import CACHE
 
-COMPARISONS = {"": "=", "exact": "=", "not": "≠", "gt": ">", "gte": "≥", "lt": "<", "lte": "≤"}
-"""Signs for Datasette's comparisons; other comparisons are shown by name."""
-
 ONLY_DOI = re.compile(r"^select .*? from ", re.DOTALL)
 """The columns in a list's SQL. Replaced by `doi`, so that a view's costly columns are not computed."""
 
@@ -148,30 +145,4 @@ def strengths_of(request: Any) -> tuple[Strength, ...]:
 
 @hookimpl
 def extra_template_vars() -> dict[str, Any]:
-    return {"active_filters": active_filters, "filter_label": filter_label, "strengths_of": strengths_of}
-
-
-def active_filters(request: Any) -> list[tuple[str, str]]:
-    """The filters in a list's address, as (parameter, value): columns, search, tags and their strengths."""
-    special = ("_search", "_tag", "_strength", "_through", "_where")
-    return [
-        (key, text)
-        for key in request.args
-        if key in special or not key.startswith("_") or "__" in key
-        for text in request.args.getlist(key)
-        if text
-    ]
-
-
-def filter_label(key: str, text: str) -> str:
-    """A filter as people read it: "variant: ipt" for `_tag=variant:ipt`, "year ≥ 2010" for `year__gte=2010`."""
-    if key == "_tag":
-        return text.replace(":", ": ", 1).replace(",", " or ")
-    if key == "_strength":
-        return f"tags: {text.replace(',', ' or ')}"
-    if key.startswith("_"):
-        return f"{key.strip('_')}: {text}"
-    column, _, comparison = key.partition("__")
-    if comparison in ("isnull", "notnull", "isblank", "notblank"):
-        return f"{column} {'is empty' if comparison in ('isnull', 'isblank') else 'is not empty'}"
-    return f"{column} {COMPARISONS.get(comparison, comparison)} {text}"
+    return {"strengths_of": strengths_of}

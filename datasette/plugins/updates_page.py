@@ -1,38 +1,29 @@
-"""The updates page (`/changes`) and the Atom feed (`/feed.atom`), both of what each run changed.
+"""The updates page (`/changes`): what each run changed, by month, with the design of each work as a glyph.
 
-The feed takes the tag filters of the list of works: `/feed.atom?_tag=variant:ipt-a&_tag=design:rct`. Both read the table
-`changes`, as the summary of a sync and `evidence report changes` do, so all show the same changes. Reviewers' decisions are
-listed separately. This file only reads the database.
+It reads the table `changes`, as the Atom feed, the summary of a sync and `evidence report changes` do, so all show the same
+changes. Reviewers' decisions are listed separately. This file only reads the database.
 """
 
 from __future__ import annotations
 
 import json
-import re
-import uuid
+from datetime import date
+from itertools import groupby
 from typing import Any
 from urllib.parse import urlencode
-from xml.etree import ElementTree
 
 from datasette import hookimpl
-from datasette.utils import tilde_encode
-from datasette.utils.asgi import BadRequest, Response
+from datasette.utils.asgi import Response
 
-from evidence.database import changes_since_last_run, tag_filter
-from evidence.errors import ConfigError
+from evidence.database import changes_since_last_run
 from evidence.export import changes_report
+from evidence.publish import bitset_counts, site_topic
 from evidence.publish.query_cache import CACHE
 
 NAME = "evidence"
 RUNS_SHOWN = 12
 WORKS_SHOWN = 15
 DECISIONS_SHOWN = 10
-FEED_LENGTH = 100
-ATOM = "http://www.w3.org/2005/Atom"
-NOT_XML = re.compile("[^\\t\\n\\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""Characters that XML 1.0 forbids, even escaped."""
-DIRECTION_MARKS = re.compile("[\u202a-\u202e\u2066-\u2069]")
-"""Unicode direction marks: in a feed reader, an unclosed one would reverse the text after it."""
 
 RUNS = """
     select r.run, r.started, r.finished, r.outcome, r.door from runs r
@@ -59,30 +50,74 @@ FIRST_OF_EACH = """
     left join aliases a on a.alias = c.doi and a.last_run is null left join works w on w.doi = coalesce(a.doi, c.doi)
     where c.place <= :limit order by c.run, c.place
 """
-TAXONOMY = "select facet, value from facets order by facet, position"
-ENTRIES = """
-    select c.change, c.what, c.before, c.after, w.doi, w.title, w.authors, w.container, w.year, r.started,
-        coalesce(r.finished, r.started) as updated,
-        (select group_concat(t.facet || ': ' || t.value, '; ') from shown_tags t where t.doi = w.doi) as tags
-    from changes c cross join runs r on r.run = c.run
-    left join aliases a on a.alias = c.doi and a.last_run is null cross join works w on w.doi = coalesce(a.doi, c.doi)
-    where c.what <> 'tags' and (c.verdict = 'include' or c.before = 'include') {tagged}
-    order by c.change desc limit :limit
+
+
+MONTHS = """
+    select substr(started, 1, 7) as month, min(run) as first, max(run) as last from runs
+    where outcome <> 'running' group by month
 """
-"""Changes of works that were included before or after the change, latest first."""
+ADDED = "select rowid as number from works where first_run between :first and :last"
+DESIGNS = """
+    select t.doi, t.value, f.label from shown_tags t join facets f on f.facet = t.facet and f.value = t.value
+    where t.facet = :facet and t.doi in (select value from json_each(:dois)) order by t.doi, f.position
+"""
 
 
 @hookimpl
 def register_routes() -> list[tuple[str, Any]]:
-    return [(r"^/changes$", updates_page), (r"^/feed\.atom$", feed)]
+    return [(r"^/changes$", updates_page)]
 
 
 async def updates_page(datasette: Any, request: Any) -> Response:
     db = datasette.get_database(NAME)
-    runs = await CACHE.get(db.path, "changes", lambda: recent_runs(db))
+    months = await CACHE.get(db.path, "changes", lambda: recent_months(datasette, db))
     decisions = [dict(row) for row in await db.execute(DECISIONS, {"limit": DECISIONS_SHOWN})]
-    context = {"runs": runs, "decisions": decisions}
+    context = {"months": months, "decisions": decisions}
     return Response.html(await datasette.render_template("updates.html", context, request=request))
+
+
+async def recent_months(datasette: Any, db: Any) -> list[dict[str, Any]]:
+    """The months of the last runs, newest first: their runs, and how many included works came in them, by design."""
+    known = {row["month"]: dict(row) for row in await db.execute(MONTHS)}
+    found: list[dict[str, Any]] = []
+    for name, runs in groupby(await recent_runs(db), lambda run: run["started"][:7]):
+        month = known[name]
+        title = date.fromisoformat(f"{name}-01").strftime("%B %Y")
+        added = await added_in(datasette, db, month["first"], month["last"])
+        found.append({"month": name, "title": title, "added": added, "runs": list(runs)})
+    return found
+
+
+async def added_in(datasette: Any, db: Any, first: int, last: int) -> list[dict[str, Any]]:
+    """How many included works came in these runs: all, and by design, each with its glyph, its name and the list of these works
+    (None where a list has no filter for it)."""
+    sets, topic = await bitset_counts.of_database(db), await site_topic.of_database(db)
+    numbers = await db.execute_fn(
+        lambda conn: list(bitset_counts.read_rowids(conn, ADDED, {"first": first, "last": last}))
+    )
+    works = sets.set_of_numbers(numbers) & sets.with_column("verdict", ["include"])
+    filters = [("verdict", "include"), ("first_run__gte", first), ("first_run__lte", last)]
+    base = f"{datasette.urls.table(NAME, 'works')}?{urlencode(filters)}"
+    of_design = {"trials": ("trial", topic.trials), "reviews": ("review", topic.reviews)}
+    parts: list[dict[str, Any]] = [{"glyph": None, "n": works.bit_count(), "name": "works", "address": base}]
+    others = works
+    for key, name, tags in topic.designs:
+        glyph, values = of_design[key]
+        having = works & sets.either(topic.design, *values)
+        others &= ~having
+        parts.append(
+            {"glyph": glyph, "n": having.bit_count(), "name": name, "address": f"{base}&{urlencode({'_tag': tags})}"}
+        )
+    if topic.designs:
+        known = 0
+        for (facet, _), tagged in sets.tags.items():
+            known |= tagged if facet == topic.design else 0
+        for glyph, name, rest in (
+            ("other", "of another design", others & known),
+            ("unknown", "of unknown design", others & ~known),
+        ):
+            parts.append({"glyph": glyph, "n": rest.bit_count(), "name": name, "address": None})
+    return [part for part in parts if part["n"] or part["glyph"] is None]
 
 
 async def recent_runs(db: Any) -> list[dict[str, Any]]:
@@ -98,6 +133,9 @@ async def recent_runs(db: Any) -> list[dict[str, Any]]:
         if row["what"] == "notice":
             change["notice"] = changes_since_last_run.parse_notice(row["after"], row["doi"]).kind
         found.setdefault((row["run"], row["what"]), []).append(change)
+    designs = await designs_of(db, [work for works in found.values() for work in works])
+    for work in (work for works in found.values() for work in works):
+        work |= designs.get(work["doi"], {"glyph": "unknown", "design": "design unknown"})
     for run in runs:
         by_kind = {what: sum(n.values()) for what, n in counts.get(run["run"], {}).items()}
         new = counts.get(run["run"], {}).get("new", {})
@@ -119,69 +157,17 @@ async def recent_runs(db: Any) -> list[dict[str, Any]]:
     return runs
 
 
-async def feed(datasette: Any, request: Any) -> Response:
-    """The latest changes of included works as an Atom feed; each `_tag` in the address is a filter."""
-    tags = [tag for tag in request.args.getlist("_tag") if tag]
-    strength = ",".join(request.args.getlist("_strength"))
-    db = datasette.get_database(NAME)
-    try:
-        wanted = tag_filter.parse_checked(tags, [tuple(row) for row in await db.execute(TAXONOMY)] if tags else [])
-        strengths = tag_filter.parse_strengths(strength)
-    except ConfigError as error:
-        raise BadRequest(str(error)) from None
-    clauses, params = tag_filter.sql_conditions(wanted, "w.doi", strengths)
-    tagged = " ".join(f"and {clause}" for clause in clauses)
-    rows = await db.execute(ENTRIES.format(tagged=tagged), {"limit": FEED_LENGTH, **params})
-    filters = urlencode([*(("_tag", tag) for tag in tags), *([("_strength", strength)] if strength else [])])
-    query = f"?{filters}" if filters else ""
-
-    def absolute(path: str) -> str:
-        return str(datasette.absolute_url(request, datasette.urls.path(path)))
-
-    title = " · ".join([datasette.metadata("title") or NAME, *tags])
-    root = element("feed")
-    root.append(element("id", absolute(f"/feed.atom{query}")))
-    root.append(element("title", title))
-    root.append(element("link", rel="self", type="application/atom+xml", href=absolute(f"/feed.atom{query}")))
-    root.append(element("link", rel="alternate", type="text/html", href=absolute("/changes")))
-    root.append(element("updated", max((row["updated"] for row in rows), default="1970-01-01T00:00:00Z")))
-    author = element("author")
-    author.append(element("name", "evidence"))
-    root.append(author)
-    for row in rows:
-        root.append(entry(row, absolute(f"/{NAME}/works/{tilde_encode(row['doi'])}")))
-    ElementTree.register_namespace("", ATOM)
-    return Response(
-        ElementTree.tostring(root, encoding="unicode", xml_declaration=True),
-        content_type="application/atom+xml; charset=utf-8",
-    )
-
-
-def entry(row: Any, address: str) -> ElementTree.Element:
-    """One change as an Atom entry: what happened and the title, a short citation as summary, the tags as categories. Its id
-    depends neither on the site's address nor on later changes."""
-    found = element("entry")
-    parts = (row["started"], str(row["change"]), row["doi"], row["what"], row["before"] or "", row["after"] or "")
-    found.append(element("id", uuid.uuid5(uuid.NAMESPACE_OID, "|".join(parts)).urn))
-    happened = "" if row["what"] == "new" else f"[{changes_report.change_label(row)}] "
-    found.append(element("title", happened + (row["title"] or row["doi"])))
-    found.append(element("link", rel="alternate", type="text/html", href=address))
-    found.append(element("published", row["updated"]))
-    found.append(element("updated", row["updated"]))
-    author = element("author")
-    author.append(element("name", row["authors"] or "no authors in Crossref"))
-    found.append(author)
-    where = " ".join(str(part) for part in (row["container"], row["year"]) if part)
-    found.append(element("summary", ". ".join(part for part in (where, row["tags"], f"doi:{row['doi']}") if part)))
-    for tag in (row["tags"] or "").split("; "):
-        if tag:
-            found.append(element("category", term=tag))
+async def designs_of(db: Any, works: list[dict[str, Any]]) -> dict[str, dict[str, str]]:
+    """DOI → the glyph and the words for the design of a work. A trial that is a review, too, has the glyph of a trial, as in the
+    map."""
+    topic = await site_topic.of_database(db)
+    params = {"facet": topic.design, "dois": json.dumps([work["doi"] for work in works])}
+    labels: dict[str, dict[str, str]] = {}
+    for doi, value, label in await db.execute(DESIGNS, params):
+        labels.setdefault(doi, {})[value] = label
+    found = {}
+    for doi, values in labels.items():
+        kinds = (("trial", topic.trials), ("review", topic.reviews))
+        glyph = next((kind for kind, wanted in kinds if values.keys() & set(wanted)), "other")
+        found[doi] = {"glyph": glyph, "design": ", ".join(values.values())}
     return found
-
-
-def element(name: str, text: str | None = None, **attributes: str) -> ElementTree.Element:
-    """An Atom element, with characters removed that XML forbids or that would disturb a feed reader."""
-    made = ElementTree.Element(f"{{{ATOM}}}{name}", {key: NOT_XML.sub("", value) for key, value in attributes.items()})
-    if text is not None:
-        made.text = DIRECTION_MARKS.sub("", NOT_XML.sub("\ufffd", text))
-    return made

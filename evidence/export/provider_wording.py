@@ -20,6 +20,8 @@ CROSSREF = "crossref"
 WITNESSES = (CROSSREF, "pubmed", "europepmc", "retraction-watch")
 """Who states retractions. OpenAlex takes its mark from others, so it is not among them."""
 
+_WITNESS_LABELS = tuple((name, PROVIDER_LABELS[name]) for name in WITNESSES)
+
 _CROSSREF_EVIDENCE: frozenset[Evidence] = frozenset(("updated-by", "update-to", "title"))
 _NAMED = {
     PROVIDER_LABELS[name]: name for name in WITNESSES if name != CROSSREF
@@ -102,9 +104,23 @@ def witnesses(answers: Iterable[Row], statements: Sequence[Row], notices: Sequen
     return found
 
 
+def asked_sentence(asked: Mapping[str, tuple[int, str]], works: int) -> str:
+    """Who was asked about retractions of some works, and who was not; `asked` as `read_citations.asked_about` returns it."""
+    told = []
+    for name, label in _WITNESS_LABELS:
+        n, day = asked.get(name, (0, ""))
+        if n:
+            told.append(f"{label} about {'all' if n == works else f'{n:,} of {works:,}'} ({day_in_words(day)})")
+    others = in_words([label for name, label in _WITNESS_LABELS if name not in asked])
+    if not told:
+        return f"{others} have not been asked about retractions yet: this is what stored records say."
+    return f"Asked about retractions: {in_words(told)}.{f' Not asked: {others}.' if others else ''}"
+
+
 def notice_witnesses(notice: Row, statements: Sequence[Row], answers: Iterable[Row]) -> dict[str, str]:
     """Who states a notice (`stated_by`, with the dates where they differ), where it was found (`found_in`), and who was asked and
-    has no such notice (`silent`, a sentence; empty if there is no one, and for kinds that do not warn)."""
+    has no such notice (`silent`, a sentence; empty if there is no one, and for kinds that do not warn). `dates_differ` is a
+    sentence or empty."""
     agreeing = [row for row in statements if _states(row, notice)]
     dates = {row["issued"] for row in agreeing}
     labels: dict[str, set[str]] = {}
@@ -128,6 +144,7 @@ def notice_witnesses(notice: Row, statements: Sequence[Row], answers: Iterable[R
         "stated_by": in_words(stated),
         "found_in": _EVIDENCE.get(notice["evidence"], ""),
         "silent": f"{in_words(silent)} {'has' if len(silent) == 1 else 'have'} no such notice." if silent else "",
+        "dates_differ": "The dates differ." if len(set(filter(None, dates))) > 1 else "",
     }
 
 

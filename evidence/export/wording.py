@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from evidence.data_model import PROVIDER_LABELS
 
 MOST_NAMED = 5
 """How many works or sources one line names."""
+
+LONGEST_NAME = 24
+"""How many characters of a citation's text stand for its author."""
 
 _VERDICTS = {
     "include": "included",
@@ -29,6 +33,16 @@ def count_noun(count: int, noun: str) -> str:
 def work_name(doi: str, title: str | None) -> str:
     """`10.1000/x: Title`, or the DOI alone where no title is known."""
     return f"{doi}: {title}" if title else doi
+
+
+def short_citation(authors: str | None, year: int | None, otherwise: str) -> str:
+    """`Cuijpers 2016`: the family name of the first author and the year; without an author, the beginning of `otherwise`."""
+    first = (authors or "").split(", ")[0]
+    family = re.sub(r"(?<=\S) [^\W\d_a-z]{1,4}$", "", first)
+    if not family:
+        beginning = re.split(r"[.:?!]\s", otherwise, maxsplit=1)[0]
+        family = beginning if len(beginning) <= LONGEST_NAME else f"{beginning[:LONGEST_NAME].rsplit(' ', 1)[0]} …"
+    return f"{family} {year}" if year else family
 
 
 def first_few(names: Sequence[str]) -> str:

@@ -33,6 +33,8 @@ SERVICES: tuple[ProviderName, ...] = ("europepmc", "pubmed", "openalex", "dataci
 
 _DOTTED = ("license", "full-text", "award", "relation")
 _WINDOW_FILTERS = re.compile(r"(from|until)-(index|pub|issued|print-pub|online-pub|created)-date|doi|updates")
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_WEB_ADDRESS = re.compile(r"https?://[^\s/?#@<>\"]+(/[^\s?#<>\"]*)?")
 _EXAMPLE_ADDRESS = re.compile(r"@(.*\.)?example(\.[a-z]+)?$|@localhost$", re.IGNORECASE)
 
 
@@ -102,6 +104,17 @@ class Article:
 
 
 @dataclass(frozen=True, slots=True)
+class Published:
+    """What a published site says of itself. `address` is where visitors find it, without a slash at the end; `contact` is an
+    e-mail address or a web address, for visitors (that of `Config` is for providers only); `licence` is a web address."""
+
+    address: str | None = None
+    publisher: str | None = None
+    contact: str | None = None
+    licence: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """A whole sources.yaml. `contact` is the address that providers may write to, or None (Crossref's public pool). `topic` is as
     written: a name or a folder (see `topic_of`). `enrich` are the other providers that a sync asks about the works, and
@@ -114,6 +127,7 @@ class Config:
     topic: str = topics.DEFAULT
     enrich: tuple[ProviderName, ...] = SERVICES
     retraction_watch: Path | None = None
+    site: Published = Published()
 
 
 def load(path: Path) -> Config:
@@ -162,12 +176,13 @@ def check(text: YamlText) -> Config:
         file.topic or topics.DEFAULT,
         _enrich(text, file.enrich),
         Path(file.retraction_watch) if file.retraction_watch else None,
+        _site(text, file.site),
     )
 
 
 def contact_address(raw: str) -> str:
     """An e-mail address for Crossref's polite pool; ValueError with the remedy for an invalid or made-up one."""
-    if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", raw):
+    if not _EMAIL.fullmatch(raw):
         raise ValueError(f"{raw!r} is not an e-mail address; write yours, or leave `contact` out")
     if _EXAMPLE_ADDRESS.search(raw) or raw == "you@your-institution.edu":
         raise ValueError(f"{raw!r} is an example, and Crossref blocks made-up addresses; write yours or leave it out")
@@ -209,6 +224,13 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class _SiteEntry(_Strict):
+    address: _Text | None = None
+    publisher: _Text | None = None
+    contact: _Text | None = None
+    licence: _Text | None = None
+
+
 class _File(_Strict):
     topic: str | None = None
     contact: str | None = None
@@ -217,6 +239,7 @@ class _File(_Strict):
     articles: list[dict[str, Any]] = []
     enrich: str | list[_Text] = "yes"
     retraction_watch: _Text | None = None
+    site: _SiteEntry = _SiteEntry()
 
 
 class _CitationEntry(_Strict):
@@ -380,6 +403,22 @@ def _contact(text: YamlText, written: str | None) -> str | None:
         raise text.complain(("contact",), str(error)) from None
 
 
+def _site(text: YamlText, written: _SiteEntry) -> Published:
+    for key in ("address", "licence"):
+        value = getattr(written, key)
+        if value and not _WEB_ADDRESS.fullmatch(value):
+            raise text.complain(
+                ("site", key), f"{value!r} is not a web address; write it like https://tracker.example.edu"
+            )
+    contact = written.contact
+    if contact and not _WEB_ADDRESS.fullmatch(contact) and not _EMAIL.fullmatch(contact):
+        raise text.complain(("site", "contact"), f"{contact!r} is neither an e-mail address nor a web address")
+    if contact and _EXAMPLE_ADDRESS.search(contact):
+        raise text.complain(("site", "contact"), f"{contact!r} is an example; write yours or leave it out")
+    address = written.address.rstrip("/") if written.address else None
+    return Published(address, written.publisher, contact, written.licence)
+
+
 def _doi(text: YamlText, loc: Loc, raw: str) -> Doi:
     parsed = doi.parse(raw)
     if parsed is None:
@@ -402,6 +441,7 @@ __all__ = [
     "Claim",
     "Config",
     "ConfigError",
+    "Published",
     "ReferenceList",
     "Search",
     "check",

@@ -8,12 +8,12 @@ decides which works are in a list. This module shows no page and judges nothing.
 
 from __future__ import annotations
 
-import json
+import hashlib
 import re
 import sqlite3
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from datasette.database import QueryInterrupted
@@ -30,15 +30,17 @@ TAGS = "select w.rowid, t.facet, t.value, t.strength from works w cross join tag
 """`cross join` keeps this order: one look-up for each work instead of one for each tag."""
 
 
-RETRACTED = """
-    select w.rowid from json_each(?) j join notices n on n.kind = j.value join works w on w.doi = n.doi and w.notice = n.kind
-"""
+NOTICED = "select distinct n.kind, w.rowid from notices n join works w on w.doi = n.doi and w.notice = n.kind"
 """From the table of notices, which is short."""
 
 ROWID_IN = re.compile(r"rowid in \((select rowid from works_fts where [^()]*(?:\([^()]*\)[^()]*)?)\)")
 """A search, as Datasette writes it. Its rowids are the works' own."""
 
 PARAMETER = re.compile(r":(\w+)")
+
+_ONE = ord("1")
+LONG = 500
+"""Characters of a parameter above which a digest of it stands for it among the keys of the cache."""
 
 CONDITIONS = Cache()
 """A cache of their own: there are as many as readers think of, and they must not push out what every page needs."""
@@ -48,13 +50,15 @@ CONDITIONS = Cache()
 class WorkSets:
     """`tags`: (facet, value) → the set of the works with this tag, stated or likely; `columns`: column → value → the set of works
     with it (works where it is null are in none); `works`: all of them; `top`: the highest rowid; `by_strength`: strength →
-    (facet, value) → the set of the works with this tag at this strength."""
+    (facet, value) → the set of the works with this tag at this strength; `matched`: an expression for the full-text index → the
+    set of the works that it finds, for a search to fill."""
 
     tags: Mapping[tuple[str, str], int]
     columns: Mapping[str, Mapping[Any, int]]
     works: int
     top: int
     by_strength: Mapping[Strength, Mapping[tuple[str, str], int]]
+    matched: dict[str, int] = field(default_factory=dict)
 
     def tagged(self, strengths: Sequence[Strength] = SHOWN_STRENGTHS) -> Mapping[tuple[str, str], int]:
         """(facet, value) → the set of the works with this tag at one of these strengths."""
@@ -63,6 +67,20 @@ class WorkSets:
     def either(self, facet: str, *values: str) -> int:
         """The works with any of these values, stated or likely."""
         return either(self.tags, facet, *values)
+
+    def with_column(self, column: str, values: Iterable[Any]) -> int:
+        """The works with any of these values in a column."""
+        works = 0
+        for value in values:
+            works |= self.columns[column].get(value, 0)
+        return works
+
+    def in_years(self, since: int | None, until: int | None) -> int:
+        """The works of these years; an end that is None is open. Works without a year are in none."""
+        return self.with_column(
+            "year",
+            [y for y in self.columns["year"] if (since is None or y >= since) and (until is None or y <= until)],
+        )
 
     def by_tag(self, facet: str, works: int, strengths: Sequence[Strength] = SHOWN_STRENGTHS) -> list[tuple[str, int]]:
         """(value, how many of `works` have it at one of these strengths), most first; values that none has are left out."""
@@ -75,8 +93,13 @@ class WorkSets:
 
     def set_of(self, rowids: Iterable[tuple[int]]) -> int:
         """The set of these works, from rows of one number (a cursor is fine); numbers of no work are left out."""
-        top = self.top
-        return _set((number for (number,) in rowids if 0 < number <= top), top) & self.works
+        return self.set_of_numbers(number for (number,) in rowids)
+
+    def set_of_numbers(self, numbers: Iterable[int]) -> int:
+        """The same from numbers that are not in rows."""
+        known = array("q", numbers)
+        top = max(known, default=0)
+        return _set(known, max(top, self.top)) & self.works
 
 
 def either(tagged: Mapping[tuple[str, str], int], facet: str, *values: str) -> int:
@@ -93,17 +116,18 @@ async def of_database(db: Any) -> WorkSets:
     return found
 
 
-async def retracted(db: Any) -> int:
-    """The works that anyone who was asked calls retracted, withdrawn or removed, unless a later reinstatement undoes it."""
+async def by_notice(db: Any) -> Mapping[str, int]:
+    """Kind of notice → the set of the works of which it is the gravest."""
     sets = await of_database(db)
-    found: int = await CACHE.get(
-        db.path,
-        "retracted",
-        lambda: db.execute_fn(
-            lambda conn: sets.set_of(map(tuple, conn.execute(RETRACTED, (json.dumps(RETRACTIONS),))))
-        ),
+    found: Mapping[str, int] = await CACHE.get(
+        db.path, "notices", lambda: db.execute_fn(lambda conn: read_notices(conn, sets))
     )
     return found
+
+
+async def retracted(db: Any) -> int:
+    """The works that anyone who was asked calls retracted, withdrawn or removed, unless a later reinstatement undoes it."""
+    return retracted_of(await by_notice(db))
 
 
 async def of_list(db: Any, where: str, params: Mapping[str, Any], *, limit_ms: int) -> int:
@@ -145,12 +169,18 @@ async def _of_condition(db: Any, condition: str, params: Mapping[str, Any], limi
             return sets.set_of(cursor.execute(sql, used))
 
     try:
-        found: int = await CONDITIONS.get(db.path, (sql, tuple(sorted(used.items()))), lambda: db.execute_fn(find))
+        key = (sql, tuple(sorted((name, _short(value)) for name, value in used.items())))
+        found: int = await CONDITIONS.get(db.path, key, lambda: db.execute_fn(find))
     except sqlite3.OperationalError as error:
         if error.args == ("interrupted",):
             raise QueryInterrupted(error, sql, used) from None
         raise
     return found
+
+
+def _short(value: Any) -> Any:
+    long = isinstance(value, str) and len(value) > LONG
+    return hashlib.sha256(value.encode("utf-8", "surrogatepass")).digest() if long else value
 
 
 def read_sets(conn: sqlite3.Connection) -> WorkSets:
@@ -185,20 +215,63 @@ def read_sets(conn: sqlite3.Connection) -> WorkSets:
     )
 
 
+def read_notices(conn: sqlite3.Connection, sets: WorkSets) -> dict[str, int]:
+    """Kind of notice → the set of the works of which it is the gravest, whoever states it."""
+    cursor = conn.cursor()
+    cursor.row_factory = None
+    numbers: dict[str, list[tuple[int]]] = {}
+    for kind, number in cursor.execute(NOTICED):
+        numbers.setdefault(kind, []).append((number,))
+    return {kind: sets.set_of(found) for kind, found in numbers.items()}
+
+
+def retracted_of(noticed: Mapping[str, int]) -> int:
+    """The retracted works; `noticed` as `read_notices` returns it."""
+    works = 0
+    for kind in RETRACTIONS:
+        works |= noticed.get(kind, 0)
+    return works
+
+
 def flags_of(works: int) -> bytes:
     """A byte for each rowid from 0: `1` where it is in the set."""
     return format(works, "b")[::-1].encode("ascii")
 
 
+def set_of(rowids: array[int]) -> int:
+    """The set of these rowids."""
+    return _set(rowids, max(rowids, default=0))
+
+
 def rowids_of(works: int) -> list[int]:
     """The rowids in a set, rising."""
-    return [number for number, flag in enumerate(flags_of(works)) if flag == ord("1")]
+    return first_rowids(works, works.bit_count())
+
+
+def first_rowids(works: int, most: int) -> list[int]:
+    """The first of the rowids in a set, at most so many."""
+    flags = flags_of(works)
+    found: list[int] = []
+    place = flags.find(b"1")
+    while place >= 0 and len(found) < most:
+        found.append(place)
+        place = flags.find(b"1", place + 1)
+    return found
+
+
+def read_rowids(conn: sqlite3.Connection, sql: str, params: Mapping[str, Any]) -> Iterator[int]:
+    """The rowids that a statement gives in its column `number`, in a quarter of the time that reading rows takes."""
+    try:
+        (text,) = conn.execute(f"select group_concat(number) from ({sql})", params).fetchone()  # noqa: S608 - of the caller
+    except sqlite3.DataError:  # longer than a connection may hold a text: a million works and more
+        return (number for (number,) in conn.execute(sql, params))
+    return map(int, text.split(",")) if text else iter(())
 
 
 def _set(numbers: Iterable[int], top: int) -> int:
     flags = bytearray(b"0") * (top + 1)
     for number in numbers:
-        flags[number] = ord("1")
+        flags[number] = _ONE
     flags.reverse()
     return int(flags, 2)  # of a base that is a power of two, this takes linear time
 

@@ -77,6 +77,7 @@ WARM = (
     "/prisma",
     "/changes",
     "/method",
+    "/search?q=therapy",
 )
 """Pages that the server computes once and then has in its cache (`evidence.publish.query_cache`)."""
 

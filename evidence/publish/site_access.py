@@ -14,12 +14,44 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from evidence.errors import ConfigError
+from evidence.review.reviewer_desk import ENVIRONMENT as DESK_ENVIRONMENT
 
 ALLOWED_HOSTS = "EVIDENCE_ALLOWED_HOSTS"
 """The environment variable with the host names that the site answers to, separated by commas; without it, to every name."""
 
 PUBLIC = "EVIDENCE_PUBLIC"
 """The environment variable that is set when visitors may not see raw records."""
+
+PUBLISHED = "EVIDENCE_PUBLISHED"
+"""The environment variable that `start` sets in a published copy, in whose file there are no raw records."""
+
+CLOSED_PAGES = {
+    "/-/plugins": "names and versions of what runs on the server",
+    "/-/versions": "the same",
+    "/-/settings": "settings of the server",
+    "/-/config": "the same, under an older name",
+    "/-/databases": "paths of files on the server",
+    "/-/threads": "what the server is doing",
+    "/-/actor": "only of use to somebody who writes a plugin",
+    "/-/permissions": "a tool for debugging permissions",
+    "/-/allow-debug": "another",
+    "/-/messages": "a form that sets a cookie",
+    "/-/patterns": "a page of examples for somebody who writes templates",
+    "/-/auth-token": "logs in with a token of --root, which the site never prints",
+    "/-/password-tool": "computes hashes of passwords for anybody, which costs time; `datasette hash-password` is the same",
+}
+"""Pages of Datasette, and of datasette-auth-passwords, that visitors do not get, and why."""
+
+OPEN_PAGES = {
+    "/-/static": "styles and scripts of Datasette's own pages",
+    "/-/static-plugins": "those of plugins",
+    "/-/metadata": "descriptions of tables, columns and queries, which the pages show too",
+    "/-/logout": "for reviewers; it changes nothing for others",
+}
+"""Those that visitors do get, and why. A test compares both with what Datasette serves."""
+
+LOGIN_PAGE = "/-/login"
+"""For reviewers. Closed where there is no desk, because its form sets a cookie."""
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 ANY_ADDRESS = "any-ip-address"
@@ -109,6 +141,17 @@ def hide_raw_records(conn: sqlite3.Connection) -> None:
         return sqlite3.SQLITE_IGNORE if hidden else sqlite3.SQLITE_OK
 
     conn.set_authorizer(authorize)
+
+
+def is_public(environment: Mapping[str, str]) -> bool:
+    """Whether the site is for visitors: served with --public or --accounts, or a published copy."""
+    return bool(environment.get(PUBLIC) or environment.get(PUBLISHED))
+
+
+def is_shared(environment: Mapping[str, str]) -> bool:
+    """Whether everything on the site is meant for everybody, so that pages of other sites may read it: a published copy, or
+    --public. Not a desk's site, because others may not reach it where it is."""
+    return is_public(environment) and not any(name.startswith(DESK_ENVIRONMENT) for name in environment)
 
 
 def environment(hosts: Sequence[str], *, public: bool) -> dict[str, str]:

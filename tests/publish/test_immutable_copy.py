@@ -486,7 +486,7 @@ def started(current: Path) -> Iterator[Site]:
     ) as process:
         try:
             site = Site(process, port)
-            site.wait("/-/versions.json", lambda status, _: status == 200)
+            site.wait("/about", lambda status, _: status == 200)
             yield site
         finally:
             if process.poll() is None:
@@ -512,8 +512,8 @@ def test_the_start_script_serves_and_switches_to_the_next_version(db: Path, tmp_
         assert site.get("/evidence?sql=select+1")[0] == 403
         assert site.get("/evidence/works?_where=1=1")[0] == 403
         assert site.get("/evidence.db")[0] == 403
-        (served,) = json.loads(site.get("/-/databases.json")[1])
-        assert served["name"] == "evidence" and served["is_mutable"] is False
+        assert site.get("/-/databases.json")[0] == site.get("/-/versions")[0] == 404
+        assert "--immutable evidence.db" in (target / "current" / "start").read_text()
 
         with writing(db) as conn:
             conn.execute("update works set title = 'As it is called now' where doi = '10.1002/cpp.1774'")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +29,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 PAGES = (
     "/", "/article/article-references", "/evidence", "/method", "/evidence/works?verdict=include",
     "/doi/10.1371/journal.pone.0019044", "/evidence/trials", "/prisma", "/map", "/changes", "/evidence/tags",
-    "/evidence/runs/1", "/evidence?sql=select+doi,+title+from+works",
+    "/evidence/runs/1", "/search?q=depression", "/evidence?sql=select+doi,+title+from+works", "/about", "/api",
 )  # fmt: skip
 PHONE = {"width": 360, "height": 780}
 
@@ -95,13 +96,70 @@ def test_nothing_that_is_slow_to_print_is_printed(page: Any, address: str, path:
     page.emulate_media(media="screen")
 
 
+@pytest.fixture(scope="module")
+def bundled_address(tmp_path_factory: pytest.TempPathFactory, book: Taxonomy) -> Iterator[str]:
+    """The site over the bundled records, with the claims of the starter file."""
+    folder = tmp_path_factory.mktemp("bundled")
+    files = FileInput("snapshot", topic.load().snapshot())
+    db = folder / "evidence.db"
+    run_sync(db, folder / "decisions.db", sources.load(SHIPPED), book, reviewer_desk._now, NoProgress(), files=files)
+    with served(db, {"EVIDENCE_SOURCES": str(SHIPPED)}) as found:
+        yield found
+
+
+def test_the_fact_check_prints_on_at_most_four_pages(page: Any, bundled_address: str) -> None:
+    page.goto(bundled_address + "/article/article-references")
+    assert page.locator(".claims > li").count() == 10
+    printed = page.pdf(format="A4")
+    assert 1 <= len(re.findall(rb"/Type\s*/Page\b", printed)) <= 4
+    page.emulate_media(media="print")
+    for shown in (".strip", ".claim-verdict", ".timeline", ".citations"):
+        assert page.locator(shown).first.is_visible(), shown
+    page.emulate_media(media="screen")
+
+
+def test_a_square_leads_to_its_citation_and_a_timeline_has_its_table(browser: Any, bundled_address: str) -> None:
+    """On a phone and by keyboard."""
+    context = browser.new_context(viewport=PHONE)
+    phone = context.new_page()
+    phone.goto(bundled_address + "/article/article-references")
+    assert phone.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    for square in phone.locator(".strip a").all():
+        assert square.bounding_box()["height"] >= 24
+    phone.locator(".strip a").nth(4).press("Enter")
+    assert phone.url.endswith("#citation-5")
+    table = phone.locator(".years-table").first
+    assert not table.is_visible()
+    phone.locator("#claim-treats-depression summary").press("Enter")
+    table = phone.locator("#claim-treats-depression .years-table")
+    assert table.is_visible()
+    assert phone.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    context.close()
+
+
+@pytest.mark.parametrize(
+    ("width", "seen", "hidden"), [(360, ".flow-steps", "svg.flow"), (1280, "svg.flow", ".flow-steps")]
+)
+def test_the_flow_is_a_diagram_or_on_a_phone_a_column(
+    browser: Any, address: str, width: int, seen: str, hidden: str
+) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 800})
+    page = context.new_page()
+    page.goto(address + "/prisma")
+    assert page.locator(seen).is_visible() and not page.locator(hidden).is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    box = page.locator(seen).bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= width, "all of it can be seen without scrolling sideways"
+    context.close()
+
+
 def test_the_keyboard_reaches_search_and_a_cell_of_the_map(page: Any, address: str) -> None:
     page.goto(address + "/")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.id") == "front-search"
+    assert page.evaluate("document.activeElement.id") == "big-search"
     page.keyboard.type("adolescents")
     page.keyboard.press("Enter")
     page.wait_for_url("**/search?q=adolescents")

@@ -16,7 +16,7 @@ python=${EVIDENCE_PYTHON:-@python@}
 command -v "$python" >/dev/null 2>&1 || python=python3
 
 # The plugins use the `evidence` package and the sources.yaml of this copy, not those that are installed.
-export PYTHONPATH="$here/code" PYTHONDONTWRITEBYTECODE=1 EVIDENCE_SOURCES="$here/sources.yaml"
+export PYTHONPATH="$here/code" PYTHONDONTWRITEBYTECODE=1 EVIDENCE_SOURCES="$here/sources.yaml" EVIDENCE_PUBLISHED=1
 cd -- "$here"
 
 stopped='' server=''

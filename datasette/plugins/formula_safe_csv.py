@@ -1,0 +1,86 @@
+"""Datasette's own CSV (tables, views, ready-made queries, SQL, rows), made safe for spreadsheets as every export is.
+
+A text cell that a spreadsheet would run as a formula gets a `'` in front (`evidence.export.file_formats.guard`); numbers are
+unchanged. `?_raw=on` gives the values as they are, for programs, in a file whose name says so. The pages and their rows stay
+Datasette's: this file changes nothing but the cells on their way into a CSV.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from datasette import hookimpl
+from datasette.views.database import DatabaseView
+from datasette.views.row import RowView
+from datasette.views.table import TableView
+
+from evidence.export.file_formats import guard
+
+RAW = "_raw"
+"""The parameter that asks for values as they are."""
+
+
+class BrokenOffError(BaseException):
+    """A stream failed after its first page. No `Exception`, which Datasette would write into the file as if it were a last row:
+    this one closes the connection, so that whoever downloads the file sees that it is not whole."""
+
+
+class GuardedCsv:
+    """Mixed into a view of Datasette, before it."""
+
+    guarding = False
+    as_file = False
+    pages = 0
+
+    async def as_csv(self, request: Any, database: str) -> Any:
+        self.as_file, self.guarding = True, request.args.get(RAW) not in ("on", "1")
+        answer = await super().as_csv(request, database)  # type: ignore[misc]
+        name = answer.headers.get("content-disposition")
+        if name and not self.guarding:
+            answer.headers["content-disposition"] = f'{name.removesuffix(".csv" + chr(34))}-raw.csv"'
+        return answer
+
+    async def data(self, request: Any, **options: Any) -> Any:
+        """What the view shows, guarded if it becomes a CSV. A stream asks for each of its pages in this way."""
+        try:
+            answer = await super().data(request, **options)  # type: ignore[misc]
+        except Exception as error:
+            if self.as_file and self.pages:
+                raise BrokenOffError(str(error)) from error
+            raise
+        self.pages += 1
+        if self.guarding and isinstance(answer, tuple):
+            found = answer[0]
+            found["columns"] = [guarded(column) for column in found["columns"]]
+            found["rows"] = [[guarded(cell) for cell in row] for row in found["rows"]]
+            if found.get("expanded_columns"):
+                found["expanded_columns"] = [guarded(column) for column in found["expanded_columns"]]
+        return answer
+
+
+def guarded(cell: Any) -> Any:
+    """A cell, so that no spreadsheet runs it; a cell with a label is a mapping of both."""
+    if isinstance(cell, str):
+        return guard(cell)
+    return {name: guarded(inner) for name, inner in cell.items()} if isinstance(cell, dict) else cell
+
+
+class Table(GuardedCsv, TableView):  # type: ignore[misc]
+    pass
+
+
+class Row(GuardedCsv, RowView):  # type: ignore[misc]
+    pass
+
+
+class Database(GuardedCsv, DatabaseView):  # type: ignore[misc]
+    pass
+
+
+@hookimpl(trylast=True)  # after the routes of all other plugins, such as /map.csv, and before Datasette's own
+def register_routes(datasette: Any) -> list[tuple[str, Any]]:
+    return [
+        (r"/(?P<database>[^\/\.]+)\.(?P<format>csv)$", Database.as_view(datasette)),
+        (r"/(?P<database>[^\/\.]+)/(?P<table>[^\/\.]+)\.(?P<format>csv)$", Table.as_view(datasette)),
+        (r"/(?P<database>[^\/\.]+)/(?P<table>[^/]+?)/(?P<pks>[^/]+?)\.(?P<format>csv)$", Row.as_view(datasette)),
+    ]
