@@ -269,6 +269,7 @@ async def panel_of(datasette: Any, view: View) -> dict[str, Any] | None:
         "detail": found,
         "title": " × ".join(line.label for _, line in named),
         "address": list_address(datasette, view, named, [("_sort_desc", "year")]),
+        "followed": list_address(datasette, view, named).partition("?")[2],
         "trials_address": list_address(datasette, view, named, [("_tag", topic.trial_filter)]),
         "reviews_address": list_address(datasette, view, named, [("_tag", topic.review_filter)]),
         "near": [

@@ -259,6 +259,8 @@ async def test_the_panel_of_an_empty_cell_says_of_how_many_works_only_the_title_
         site, "/map"
     )
     assert "That does not mean that nobody studied it" in panel
+    feed = re.search(r'<a href="([^"]+)" type="application/atom\+xml">Follow', panel)
+    assert feed is not None and "<feed" in await text(site, html.unescape(feed[1])), "a gap can be watched"
     links = re.findall(r'<a href="([^"]+works[^"]+)">([\d,]+)', panel)
     assert len(links) >= 2
     for address, n in links:
