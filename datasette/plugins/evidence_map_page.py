@@ -83,7 +83,7 @@ async def body_of(datasette: Any, view: View, *, front: bool = False) -> Markup:
         text: str = await datasette.render_template("_map_body.html", page)
         return text
 
-    text = await BODIES.get(db.path, (front, *view.counted().pairs(topic)), make)
+    text = await BODIES.get(db.path, (datasette.urls.path("/map"), front, *view.counted().pairs(topic)), make)
     if view.row and view.column:
         cell = f'href="{escape(cell_address(datasette, topic, view, view.row, view.column))}"'
         text = text.replace(cell, f'{cell} aria-current="true"')
@@ -269,6 +269,7 @@ async def panel_of(datasette: Any, view: View) -> dict[str, Any] | None:
         "detail": found,
         "title": " × ".join(line.label for _, line in named),
         "address": list_address(datasette, view, named, [("_sort_desc", "year")]),
+        "followed": list_address(datasette, view, named).partition("?")[2],
         "trials_address": list_address(datasette, view, named, [("_tag", topic.trial_filter)]),
         "reviews_address": list_address(datasette, view, named, [("_tag", topic.review_filter)]),
         "near": [
