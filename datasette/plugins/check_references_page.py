@@ -96,8 +96,8 @@ async def page(datasette: Any, request: Any) -> Response:
     if len(given) > MOST:
         problem = f"These are {len(given)} references; at most {MOST} can be checked here at once. The command has no such limit."
         return await shown(datasette, request, context | {"problem": problem}, 400)
-    if problem := refused(request):
-        return await shown(datasette, request, context | {"problem": problem}, 429)
+    if (refusal := refused(request)) is not None:
+        return await shown(datasette, request, context | {"problem": refusal}, 429)
     TURNS.waiting += 1
     try:
         async with TURNS.lock:
@@ -145,9 +145,9 @@ def refused(request: Any) -> str | None:
 
 def ask(given: Any) -> tuple[check_references.CheckedReference, ...]:
     """The verdicts, from Crossref."""
-    mailto: str | None = None
+    mailto = None
     with suppress(ValueError):  # `evidence` itself refuses a wrong address; a visitor cannot mend it
-        mailto = sources.contact_address(os.environ.get("EVIDENCE_MAILTO", "")) or None
+        mailto = sources.contact_address(os.environ.get("EVIDENCE_MAILTO", ""))
     return check_references.run(
         given,
         url=os.environ.get("EVIDENCE_CROSSREF_URL") or None,

@@ -7,6 +7,8 @@ Datasette's: this file changes nothing but the cells on their way into a CSV.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from datasette import hookimpl
@@ -40,14 +42,20 @@ class GuardedCsv:
             answer.headers["content-disposition"] = f'{name.removesuffix(".csv" + chr(34))}-raw.csv"'
         return answer
 
+    @contextmanager
+    def whole_or_broken_off(self) -> Iterator[None]:
+        done = False
+        try:
+            yield
+            done = True
+        finally:
+            if not done and self.as_file and self.pages:
+                raise BrokenOffError("the file could not be read to its end")
+
     async def data(self, request: Any, **options: Any) -> Any:
         """What the view shows, guarded if it becomes a CSV. A stream asks for each of its pages in this way."""
-        try:
+        with self.whole_or_broken_off():
             answer = await super().data(request, **options)  # type: ignore[misc]
-        except Exception as error:
-            if self.as_file and self.pages:
-                raise BrokenOffError(str(error)) from error
-            raise
         self.pages += 1
         if self.guarding and isinstance(answer, tuple):
             found = answer[0]
