@@ -32,6 +32,7 @@ PHONE = {"width": 390, "height": 844}
 PICTURES: dict[str, tuple[str, dict[str, Any], int]] = {
     # name: address, options of the browser's context, height of the picture
     "front": ("/", {"viewport": DESK}, 1180),
+    "map": ("/map?row=ipt-a&column=depressive-symptoms", {"viewport": {"width": 1440, "height": 900}}, 1000),
     "works": ("/evidence/works?verdict=include&_tag=variant:ipt-a", {"viewport": DESK}, 900),
     "work": ("/doi/10.1017/s0033291719000928", {"viewport": DESK}, 1000),
     "article": ("/article/article-references", {"viewport": DESK}, 1100),
