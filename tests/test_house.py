@@ -42,7 +42,11 @@ PURE = (
         "database/values_for_writer",
         "database/tag_filter",
     ),
-    *(f"{room}/{path.stem}" for room in ("rules", "linkage", "references") for path in sorted((PACKAGE / room).glob("*.py"))),
+    *(
+        f"{room}/{path.stem}"
+        for room in ("rules", "linkage", "references")
+        for path in sorted((PACKAGE / room).glob("*.py"))
+    ),
 )
 CLOCKS = {"now", "utcnow", "today", "time", "monotonic", "perf_counter", "fromtimestamp"}
 TEXTS = {".py", ".md", ".yaml", ".yml", ".toml", ".html", ".css", ".js", ".json", ".csv", ".sh", ".txt", ".service", ""}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Container, Iterator, Sequence
+from itertools import pairwise
 
 PAGE = 10
 """Lines that a printed page has at least."""
@@ -30,11 +31,13 @@ _NUMBERED = re.compile(r"(?:(?P<first>\d{1,4})\s+)?(?P<words>\S(?:.*\S)?)", re.D
 _LAST_NUMBER = re.compile(r"\s+(\d{1,4})\Z")
 _FAR_NUMBER = re.compile(r"[^\W\d_].*(?:\s{3,}|\t\s*)\d{1,4}")
 _BROKEN_ADDRESS = re.compile(r"(?:://|\b10\.\d{4,9}/|www\.)\S*[./_-]\Z")
+_ADDRESS = re.compile(r"://|\b10\.\d{4,9}/|\bdoi:", re.IGNORECASE)
 _FEW_BLANKS = 12
 """A text has few blank lines where it has this many times more lines."""
 _YEAR = re.compile(r"1[5-9]\d\d|20\d\d")
 
-_NAMED = re.compile(r"[^\W\d_][\w'’-]+,? (?:[^\W\d_a-z]{1,3}|(?:[^\W\d_a-z]\.[ -]?)+)[,.:;& ]")
+_NAMED = re.compile(r"[^\W\d_][\w'’-]+,? (?:[^\W\d_a-z]{1,3}(?:[,.:;]| \()|(?:[^\W\d_a-z]\.[ -]?)+)")
+"""A surname and initials."""
 
 _LISTS = (
     "references|reference list|list of references|references and notes|references cited|cited references|literature cited|"
@@ -45,15 +48,18 @@ _LISTS = (
     "litteratur|literatura|piśmiennictwo|kaynakça|литература|список литературы|библиография|参考文献|參考文獻|문헌|참고문헌"
 )
 _NUMBER_OF_SECTION = r"(?:(?:\d{1,2}|[IVX]{1,5})(?:\.\d{1,2})*[.)]?\s+)?"
-_HEADING = re.compile(rf"[#*_\s]*{_NUMBER_OF_SECTION}(?:{_LISTS})\s*(?:\(\d+\)|\[edit\])?\s*[:.]?[#*_\s]*", re.IGNORECASE)
+_HEADING = re.compile(
+    rf"[#*_\s]*{_NUMBER_OF_SECTION}(?:{_LISTS})\s*(?:\(\d+\)|\[edit\])?\s*[:.]?[#*_\s]*", re.IGNORECASE
+)
 _SPACED = re.compile(r"(?:\w\s)+\w")
 _LEADING = re.compile(rf"\s*(?:{_LISTS})(?:\s*:\s*|\s+)(?=[\[(“\"\d]|[^\W\d_a-z])", re.IGNORECASE)
 _OTHER = re.compile(
-    r"(?:(?:supplementary|supporting|additional) (?:material|materials|information|data|files?)|acknowledge?ments?|"
-    r"(?:list of )?(?:figure|table)s?(?: legends?| captions?)?|legends?(?: (?:to|of|for) figures?)?|captions?|appendix(?: [A-Z\d])?|appendices|"
-    r"author contributions?|funding|conflicts? of interests?|competing interests|declarations?|about the authors?|footnotes|"
-    r"abbildungs(?:legenden|verzeichnis)|tabellen(?:verzeichnis)?|anhang(?: [A-Z\d])?|danksagung|légendes(?: des figures)?|annexes?|remerciements)"
-    r"\s*[:.]?|(?:fig(?:ure|\.)|table|box|abbildung|abb\.|tabelle|tab\.) ?[A-Z]?\d{1,3}[.:]\s.*",
+    r"(?:(?:supplementary|supporting|additional) (?:material|materials|information|data|files?)|acknowledge?ments?"
+    r"|(?:list of )?(?:figure|table)s?(?: legends?| captions?)?|legends?(?: (?:to|of|for) figures?)?|captions?"
+    r"|appendix(?: [A-Z\d])?|appendices|author contributions?|funding|conflicts? of interests?|competing interests"
+    r"|declarations?|about the authors?|footnotes|abbildungs(?:legenden|verzeichnis)|tabellen(?:verzeichnis)?"
+    r"|anhang(?: [A-Z\d])?|danksagung|légendes(?: des figures)?|annexes?|remerciements)\s*[:.]?"
+    r"|(?:fig(?:ure|\.)|table|box|abbildung|abb\.|tabelle|tab\.) ?[A-Z]?\d{1,3}[.:]\s.*",
     re.IGNORECASE,
 )
 
@@ -112,17 +118,17 @@ def _counted(bare: Sequence[str]) -> set[int]:
             groups[line[: last.start()]].append((number, int(last.group(1))))
         elif parts and parts["first"]:
             groups[parts["words"]].append((number, int(parts["first"])))
-    for words, group in groups.items():
+    for title, group in groups.items():
         counted: set[int] = set()
-        for (line, page), (next_line, next_page) in zip(group, group[1:], strict=False):
+        for (at, page), (after, next_page) in pairwise(group):
             steps = next_page - page
-            if 0 < steps <= max(2, (next_line - line) // PAGE) and next_line - line >= PAGE * min(steps, 2):
-                counted |= {line, next_line}
-        for (line, page), (next_line, next_page) in zip(group, group[1:], strict=False):
-            if next_page - page == 1 and counted & {line, next_line}:  # the last page may be short
-                counted |= {line, next_line}
+            if 0 < steps <= max(2, (after - at) // PAGE) and after - at >= PAGE * min(steps, 2):
+                counted |= {at, after}
+        for (at, page), (after, next_page) in pairwise(group):
+            if next_page - page == 1 and counted & {at, after}:  # the last page may be short
+                counted |= {at, after}
         if 2 * len(counted) >= len(group) and (
-            not words or len(counted) > 2 or all(_apart(bare, line) for line in counted)
+            not title or len(counted) > 2 or all(_apart(bare, at) for at in counted)
         ):
             found |= counted
     return found
@@ -137,12 +143,18 @@ def _repeated(lines: Sequence[str], bare: Sequence[str], pages: set[int]) -> set
     """Lines with the same words again and again: at the distance of pages, or always beside a page number or form feed."""
     groups: dict[str, list[int]] = defaultdict(list)
     for number, line in enumerate(bare):
-        if line and len(line) <= _LONGEST and number not in pages and any(map(str.isalpha, line)) and line[-1] not in _OPEN:
+        if (
+            line
+            and len(line) <= _LONGEST
+            and number not in pages
+            and any(map(str.isalpha, line))
+            and _may_be_title(line)
+        ):
             groups[line].append(number)
     found: set[int] = set()
     for group in groups.values():
         beside = [_beside(lines, bare, number, pages) for number in group]
-        gaps = [after - before for before, after in zip(group, group[1:], strict=False)]
+        gaps = [after - before for before, after in pairwise(group)]
         regular = len(gaps) >= 2 and min(gaps) >= PAGE and max(gaps) <= 1.5 * min(gaps)
         often = regular and (2 * sum(beside) >= len(group) or len(gaps) >= 3)
         if len(group) >= 2 and (all(beside) or (often and all(_has_room(bare, number) for number in group))):
@@ -186,7 +198,7 @@ def _lonely(lines: Sequence[str], bare: Sequence[str], found: set[int]) -> set[i
     alone = [number for number, line in enumerate(bare) if _ALONE.fullmatch(line) and not line.startswith("0")]
     near = {
         line
-        for before, after in zip(alone, alone[1:], strict=False)
+        for before, after in pairwise(alone)
         if int(bare[after]) == int(bare[before]) + 1 and after - before < PAGE
         for line in (before, after)
     }  # markers in lines of their own
@@ -202,7 +214,8 @@ def _lonely(lines: Sequence[str], bare: Sequence[str], found: set[int]) -> set[i
         for block in _between_blanks(bare):
             pages = found | more
             if len(block) <= 2 and (
-                any(number in pages for number in block) or (len(block) == 1 and _is_counted_title(bare[block[0]], first))
+                any(number in pages for number in block)
+                or (len(block) == 1 and _is_counted_title(bare[block[0]], first))
             ):
                 more.update(number for number in block if _may_be_title(bare[number]))
     return more
@@ -239,9 +252,11 @@ def _is_counted_title(line: str, first: Container[str]) -> bool:
     """Whether a line begins with the number of its page, and is not one of a list of numbered lines."""
     parts = _NUMBERED.fullmatch(line)
     page = parts["first"] if parts else None
-    return page is not None and not _YEAR.fullmatch(page) and not any(str(int(page) + step) in first for step in (-1, 1))
+    return (
+        page is not None and not _YEAR.fullmatch(page) and not any(str(int(page) + step) in first for step in (-1, 1))
+    )
 
 
 def _may_be_title(line: str) -> bool:
-    """Whether a line apart from all others may be a header: it neither begins nor ends as a reference does."""
-    return len(line) <= 100 and line[-1] not in ".,;:-–" and not _NAMED.match(line)
+    """Whether a line may be a header: it neither begins nor ends as a reference or a part of one does, and has no address."""
+    return len(line) <= 100 and line[-1] not in ".,;:-–" and not _NAMED.match(line) and not _ADDRESS.search(line)
