@@ -16,15 +16,15 @@ PAGE = 10
 """Lines that a printed page has at least."""
 _LONGEST = 150
 """Characters of a header at most."""
-_ALONE = re.compile(r"\d{1,4}")
+_ALONE = re.compile(r"(?!0|1[5-9]\d\d|20[0-4]\d)\d{1,4}")
 _PAGE_NUMBER = re.compile(
-    r"(?:(?:page|seite|página|pagina|стр\.?|с\.|p\.?)\s*\d{1,4}(?:\s*(?:of|von|de|sur|di|из|/)\s*\d{1,4})?"
+    r"(?:(?:page|seite|página|pagina|стр\.?)\s*\d{1,4}(?:\s*(?:of|von|de|sur|di|из|/)\s*\d{1,4})?"
     r"|\d{1,4}\s*(?:of|von|sur|из)\s*\d{1,4}|[-–—]\s*\d{1,4}\s*[-–—]|\d{1,4}\s*\|\s*p\s?a\s?g\s?e|\|\s*\d{1,4}|\d{1,4}\s*\|)",
     re.IGNORECASE,
 )
 _PUBLISHERS = re.compile(
-    r"(?:(?:NIH-PA|HHS Public Access)?\s*Author Manuscript|Downloaded from .*|.* Author manuscript; available in PMC .*"
-    r"|This article is protected by copyright.*|Preprint submitted to .*|(?:©|\(c\)|copyright) .*(?:\d{4}|reserved).*)",
+    r"(?:(?:NIH-PA|HHS Public Access)?\s*Author Manuscript|Downloaded from \S+ by .*|.* Author manuscript; available in PMC .*"
+    r"|This article is protected by copyright.*|Preprint submitted to .*|(?:©|\(c\)|copyright (?:©|\(c\)|(?:19|20)\d\d)).*)",
     re.IGNORECASE,
 )
 _NUMBERED = re.compile(r"(?:(?P<first>\d{1,4})\s+)?(?P<words>\S(?:.*\S)?)", re.DOTALL)
@@ -32,6 +32,7 @@ _LAST_NUMBER = re.compile(r"\s+(\d{1,4})\Z")
 _FAR_NUMBER = re.compile(r"[^\W\d_].*(?:\s{3,}|\t\s*)\d{1,4}")
 _BROKEN_ADDRESS = re.compile(r"(?:://|\b10\.\d{4,9}/|www\.)\S*[./_-]\Z")
 _ADDRESS = re.compile(r"://|\b10\.\d{4,9}/|\bdoi:", re.IGNORECASE)
+_VOLUME = re.compile(r"\b(?:vols?|nos?|nr|pp?|bd|ch|art|iss|jg|h|t|n|s|eds?)\.?\Z", re.IGNORECASE)
 _FEW_BLANKS = 12
 """A text has few blank lines where it has this many times more lines."""
 _YEAR = re.compile(r"1[5-9]\d\d|20\d\d")
@@ -195,7 +196,7 @@ def _lonely(lines: Sequence[str], bare: Sequence[str], found: set[int]) -> set[i
     """Page numbers and headers that stand once: a number alone where a column had room above it, or what stands apart between
     blank lines in a text that has hardly any."""
     apart = _FEW_BLANKS * sum(not line for line in bare) <= len(bare)
-    alone = [number for number, line in enumerate(bare) if _ALONE.fullmatch(line) and not line.startswith("0")]
+    alone = [number for number, line in enumerate(bare) if _ALONE.fullmatch(line)]
     near = {
         line
         for before, after in pairwise(alone)
@@ -206,7 +207,7 @@ def _lonely(lines: Sequence[str], bare: Sequence[str], found: set[int]) -> set[i
         number
         for number in alone
         if number not in found | near
-        and not (number and bare[number - 1] and _may_go_on(bare[number - 1], bare[number]))
+        and not (number and bare[number - 1] and _may_go_on(bare[number - 1]))
         and ("\f" in lines[number] or _beside(lines, bare, number, found) or _is_between(bare, number))
     }
     if apart:
@@ -221,9 +222,9 @@ def _lonely(lines: Sequence[str], bare: Sequence[str], found: set[int]) -> set[i
     return more
 
 
-def _may_go_on(above: str, number: str) -> bool:
-    """Whether a number may be the rest of a range, a list or a DOI in the line above."""
-    return above[-1] in _OPEN or (len(number) > 2 and bool(_BROKEN_ADDRESS.search(above[-_LONGEST:])))
+def _may_go_on(above: str) -> bool:
+    """Whether a number may be the rest of a range, of a volume or of a DOI in the line above."""
+    return above[-1] in _OPEN or bool(_BROKEN_ADDRESS.search(above[-_LONGEST:]) or _VOLUME.search(above[-_LONGEST:]))
 
 
 def _is_between(bare: Sequence[str], number: int) -> bool:
@@ -233,7 +234,8 @@ def _is_between(bare: Sequence[str], number: int) -> bool:
     if above and len(above) + 1 + len(bare[number]) <= 0.9 * _width(bare, number):
         return True
     after = next((line for line in bare[number + 1 : number + 4] if line), "")
-    return _has_room(bare, number) and (after[0].islower() or above[-1:] in {".", ")"})
+    closed = above[-1:] in {".", ")"}
+    return closed if not after else _has_room(bare, number) and (closed or after[0].islower())
 
 
 def _between_blanks(bare: Sequence[str]) -> Iterator[list[int]]:
