@@ -29,7 +29,8 @@ _PUBLISHERS = re.compile(
 )
 _NUMBERED = re.compile(r"(?:(?P<first>\d{1,4})\s+)?(?P<words>\S(?:.*\S)?)", re.DOTALL)
 _LAST_NUMBER = re.compile(r"\s+(\d{1,4})\Z")
-_FAR_NUMBER = re.compile(r"[^\W\d_].*(?:\s{3,}|\t\s*)\d{1,4}")
+_FAR_NUMBER = re.compile(r"(?=.*[^\W\d_])\S+(?:\s{1,2}\S+)*(?:\s{3,}|\t\s*)\d{1,4}")
+_WIDE = re.compile(r"\S\s{3,}\S")
 _BROKEN_ADDRESS = re.compile(r"(?:://|\b10\.\d{4,9}/|www\.)\S*[./_-]\Z")
 _ADDRESS = re.compile(r"://|\b10\.\d{4,9}/|\bdoi:", re.IGNORECASE)
 _VOLUME = re.compile(r"\b(?:vols?|nos?|nr|pp?|bd|ch|art|iss|jg|h|t|n|s|eds?)\.?\Z", re.IGNORECASE)
@@ -53,7 +54,10 @@ _HEADING = re.compile(
     rf"[#*_\s]*{_NUMBER_OF_SECTION}(?:{_LISTS})\s*(?:\(\d+\)|\[edit\])?\s*[:.]?[#*_\s]*", re.IGNORECASE
 )
 _SPACED = re.compile(r"(?:\w\s)+\w")
-_LEADING = re.compile(rf"\s*(?:{_LISTS})(?:\s*:\s*|\s+)(?=[\[(“\"\d]|[^\W\d_a-z])", re.IGNORECASE)
+_LEADING = re.compile(
+    rf"\s*(?:(?:{_LISTS})(?:\s*:\s*(?=[\[(“\"\d]|(?-i:[^\W\d_a-z]))|\s+(?=[\[(“\"\d]))|references\s+(?=(?-i:[^\W\d_a-z])))",
+    re.IGNORECASE,
+)
 _OTHER = re.compile(
     r"(?:(?:supplementary|supporting|additional) (?:material|materials|information|data|files?)|acknowledge?ments?"
     r"|(?:list of )?(?:figure|table)s?(?: legends?| captions?)?|legends?(?: (?:to|of|for) figures?)?|captions?"
@@ -94,11 +98,7 @@ def furniture(lines: Sequence[str]) -> set[int]:
         if line and len(line) <= _LONGEST and (_PAGE_NUMBER.fullmatch(line) or _PUBLISHERS.fullmatch(line))
     }
     found |= _counted(bare)
-    found |= {
-        number
-        for number, line in enumerate(bare)
-        if len(line) <= _LONGEST and _FAR_NUMBER.fullmatch(line) and not _YEAR.fullmatch(line[-4:])
-    }
+    found |= _far_numbers(bare)
     found |= _repeated(lines, bare, found)
     return found | _lonely(lines, bare, found)
 
@@ -133,6 +133,17 @@ def _counted(bare: Sequence[str]) -> set[int]:
         ):
             found |= counted
     return found
+
+
+def _far_numbers(bare: Sequence[str]) -> set[int]:
+    """Lines of words with a number far to the right, where hardly any line is laid out like that."""
+    far = {
+        number
+        for number, line in enumerate(bare)
+        if len(line) <= _LONGEST and _FAR_NUMBER.fullmatch(line) and not _YEAR.fullmatch(line[-4:])
+    }
+    wide = sum(len(line) <= _LONGEST and bool(_WIDE.search(line)) for line in bare)
+    return far if wide * PAGE <= len(bare) + PAGE else set()
 
 
 def _apart(bare: Sequence[str], number: int) -> bool:
@@ -206,16 +217,16 @@ def _lonely(lines: Sequence[str], bare: Sequence[str], found: set[int]) -> set[i
     more = {
         number
         for number in alone
-        if number not in found | near
+        if number not in found
+        and number not in near
         and not (number and bare[number - 1] and _may_go_on(bare[number - 1]))
         and ("\f" in lines[number] or _beside(lines, bare, number, found) or _is_between(bare, number))
     }
     if apart:
         first = {line.split(maxsplit=1)[0].strip("[]().") for line in bare if line}
         for block in _between_blanks(bare):
-            pages = found | more
             if len(block) <= 2 and (
-                any(number in pages for number in block)
+                any(number in found or number in more for number in block)
                 or (len(block) == 1 and _is_counted_title(bare[block[0]], first))
             ):
                 more.update(number for number in block if _may_be_title(bare[number]))

@@ -116,6 +116,23 @@ def test_headings_of_other_languages_are_known(heading: str) -> None:
     assert divide(f"{heading}\n{ONE}\n{TWO}").left_out == (heading,)
 
 
+@pytest.mark.parametrize("heading", ["References", "References:", "Bibliography:"])
+def test_a_heading_in_the_line_of_the_first_reference_is_left_out(heading: str) -> None:
+    division = divide(f"{heading} {ONE} {TWO}")
+    assert ([reference.text for reference in division.references], division.left_out) == ([ONE, TWO], (heading,))
+
+
+def test_wide_gaps_of_justified_text_are_no_page_headers() -> None:
+    justified = "\n".join(
+        text.replace(" ", "   ", 9)[:70] + "\n" + text.replace(" ", "   ", 9)[70:] for text in THREE * 3
+    )
+    assert divide(justified).left_out == ()
+    assert (
+        divide(f"{ONE}\nSmith J. A review of psychotherapy. Am   J   Psychiatry   168\n(6):581-92.\n{BOOK}").left_out
+        == ()
+    )
+
+
 def test_references_after_another_heading_are_kept() -> None:
     assert texts(f"References\n{ONE}\n{TWO}\nAppendix\n{BOOK}\n{ONE}\n{TWO}")[-2:] == [ONE, TWO]
 
