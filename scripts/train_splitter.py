@@ -1,9 +1,10 @@
-"""Learns the weights of `evidence/references/boundary_weights.json`: `python scripts/train_splitter.py [FOLDER] [PRINTED…]`.
+"""Learns the weights of `evidence/references/boundary_weights.json`: `python scripts/train_splitter.py [FOLDER] [PRINTED MORE]`.
 
-FOLDER (default: ../shared/data) has the strings and records, of which only the half is used that is not measured; each PRINTED is
-a file of printed references as `measure_splitter.py --printed` keeps them. References are joined at random, in one style or in
-all, and a logistic regression learns which places between two words are boundaries. Layout is not learnt: the splitter estimates
-it in each text. Needs the `train` extra (scikit-learn, scipy, numpy), and citeproc-py where no PRINTED is given.
+FOLDER (default: ../shared/data) has the strings and records, of which only the half is used that is not measured. PRINTED is the
+file in which `measure_splitter.py --printed` keeps the measured styles, MORE the same for the styles and variants that are learnt
+from only; what is not there is printed first, which needs citeproc-py and takes long. References are joined at random, in one
+style or in all, and a logistic regression learns which places between two words are boundaries. Layout is not learnt: the
+splitter estimates it in each text. Needs the `train` extra (scikit-learn, scipy, numpy).
 """
 
 from __future__ import annotations
@@ -29,6 +30,23 @@ NEAR = 3
 """Places this many words from a boundary are all learnt from."""
 DITTOED = 0.1
 """The share of lists with dashes for authors printed before."""
+TAILED = 0.06
+TAILS = (
+    " PMID: 27032627.",
+    " PMID: 16633477; PMCID: PMC1414693.",
+    " Epub 2016 Apr 1. PMID: 27032627.",
+    " [PubMed] [Google Scholar]",
+    " [CrossRef] [PubMed]",
+    " [Google Scholar] [CrossRef]",
+    " View Article PubMed/NCBI Google Scholar",
+    " Accessed 3 May 2020.",
+    " Accessed May 3, 2020.",
+    " Available from: https://www.who.int/publications/i/item",
+    " Retrieved from https://www.nice.org.uk/guidance/ng222",
+    " [Accessed 12 June 2019].",
+    " (in press).",
+)
+"""What databases and web pages print after a reference, and the share of references that get one of them."""
 SEEN = 4
 """Times that a feature must be seen."""
 STRENGTH = 1.0
@@ -37,17 +55,19 @@ LEAST = 0.02
 """Weights closer to zero are left out."""
 
 
-def texts(folder: Path, files: Sequence[str]) -> Iterator[list[str]]:
+def texts(folder: Path, files: Sequence[Path]) -> Iterator[list[str]]:
     """Lists of references of the half that is not measured, each on one line."""
     rng = random.Random(SEED)
-    found = list(pasted_lists.real_strings(folder))
-    for file in files:
-        found += pasted_lists.styled(folder, Path(file))
-    if not files:
-        found += pasted_lists.styled(folder)
+    measured, more = [*files, None, None][:2]
+    found = [
+        *pasted_lists.real_strings(folder),
+        *pasted_lists.styled(folder, measured),
+        *pasted_lists.training(folder, more),
+    ]
     found = [reference for reference in found if not reference.unseen]
     for mixed in (False, True):
         for references in pasted_lists.lists(found, rng, mixed):
+            references = [text + rng.choice(TAILS) if rng.random() < TAILED else text for text in references]
             yield pasted_lists.dittoed(references, rng) if rng.random() < DITTOED else references
 
 
@@ -70,7 +90,7 @@ def places(lists: Sequence[Sequence[str]], rng: random.Random) -> Iterator[tuple
 def main() -> None:
     arguments = sys.argv[1:]
     folder = Path(arguments[0]) if arguments else Path(__file__).parents[2] / "shared" / "data"
-    made = list(places(list(texts(folder, arguments[1:])), random.Random(SEED)))
+    made = list(places(list(texts(folder, [Path(name) for name in arguments[1:]])), random.Random(SEED)))
     seen = Counter(feature for features, _, _ in made for feature in features)
     names = {name: number for number, name in enumerate(sorted(name for name, times in seen.items() if times >= SEEN))}
     columns = [[names[feature] for feature in features if feature in names] for features, _, _ in made]
@@ -78,17 +98,23 @@ def main() -> None:
     data = csr_matrix((np.ones(ends[-1]), np.concatenate(columns), ends), shape=(len(made), len(names)))
     truth = np.array([boundary for _, boundary, _ in made])
     counts = np.array([count for _, _, count in made])
-    model = LogisticRegression(l1_ratio=1, C=STRENGTH, solver="liblinear", fit_intercept=False, random_state=SEED, max_iter=200)
+    model = LogisticRegression(
+        l1_ratio=1, C=STRENGTH, solver="liblinear", fit_intercept=False, random_state=SEED, max_iter=200
+    )
     model.fit(data, truth, sample_weight=counts)
     learnt = {name: round(float(model.coef_[0, number]), 2) for name, number in names.items()}
     # The odds of the sample become those of a text in which one of `BASE` places is a boundary.
     share = counts[truth].sum() / counts.sum()
     learnt["bias"] = round(learnt["bias"] + np.log(BASE / (1 - BASE)) - np.log(share / (1 - share)), 2)
     kept = {name: weight for name, weight in learnt.items() if abs(weight) >= LEAST}
-    FILE.write_text("{\n" + ",\n".join(f"{json.dumps(k, ensure_ascii=False)}: {v}" for k, v in sorted(kept.items())) + "\n}\n")
+    FILE.write_text(
+        "{\n" + ",\n".join(f"{json.dumps(k, ensure_ascii=False)}: {v}" for k, v in sorted(kept.items())) + "\n}\n"
+    )
     guess = data @ model.coef_[0] > 0
     print(f"{len(made)} places, {len(names)} features, {len(kept)} kept; share {share:.4f}")
-    print(f"missed {np.mean(~guess[truth]):.4f}, false per reference {(guess[~truth] * counts[~truth]).sum() / truth.sum():.4f}")
+    print(
+        f"missed {np.mean(~guess[truth]):.4f}, false per reference {(guess[~truth] * counts[~truth]).sum() / truth.sum():.4f}"
+    )
 
 
 if __name__ == "__main__":

@@ -14,18 +14,23 @@ _SOFT = "\u00ad"
 _HYPHEN = "-\u2010"
 _ADDRESS = re.compile(r"https?:/|www\.|\bdoi\.org|(?<![\d.])10\.\d{4,9}/", re.IGNORECASE)
 _OPEN_ADDRESS = re.compile(r"https?:/{0,2}|(?<![\d.])10\.\d{0,9}", re.IGNORECASE)
-_GOES_ON = re.compile(r"[\w(][\w.()\-:;/%<>+]*\d[\w.()\-:;/%<>+]*|[a-z0-9%._~-]+/[\w./%~?=&#-]*|[a-z]+\.(?:html?|pdf|php|aspx?)\W?", re.ASCII)
+_GOES_ON = re.compile(
+    r"[\w(][\w.()\-:;/%<>+]*\d[\w.()\-:;/%<>+]*|[a-z0-9%._~-]+/[\w./%~?=&#-]*|[a-z]+\.(?:html?|pdf|php|aspx?)\W?",
+    re.ASCII,
+)
 _RESUMED = re.compile(r"[./_\-=?&#%][^\W_]|\d{5,}\W?\Z")
 _SHORT_NUMBER = re.compile(r"[1-9]\d?\W*")
 _YEAR_ALONE = re.compile(r"\(?(?:19|20)\d\d[a-z]?[.,;:)]*")
 _RANGE = re.compile(r"\d[-–—‐−]\Z")
 _WORD = re.compile(r"[^\W\d_]+(?:[-‐][^\W\d_]+)*")
 _CJK = re.compile("[\u3000-\u30ff\u3400-\u9fff\uff00-\uffef]")
-_KEEPS_ITS_HYPHEN = frozenset(
-    "self non long short well cross follow post pre co high low evidence community school web internet family child "
-    "patient case problem double single one two three randomized randomised meta inter full half time home group sub "
-    "placebo waiting trauma treatment risk age sex gender anti quasi multi so time life care health e".split()
-)
+_KEEPS_ITS_HYPHEN = frozenset({
+    "self", "non", "long", "short", "well", "cross", "follow", "post", "pre", "co", "high", "low", "evidence",
+    "community", "school", "web", "internet", "family", "child", "patient", "case", "problem", "double", "single",
+    "one", "two", "three", "randomized", "randomised", "meta", "inter", "full", "half", "time", "home", "group",
+    "sub", "placebo", "waiting", "trauma", "treatment", "risk", "age", "sex", "gender", "anti", "quasi", "multi",
+    "so", "life", "care", "health", "e",
+})  # fmt: skip
 """First parts of compounds that are printed with a hyphen wherever they stand, unless the text itself shows otherwise."""
 
 
@@ -59,7 +64,7 @@ def _break(left: str, right: str, words: Container[str]) -> tuple[int, str]:
     if last == _SOFT:
         return 1, ""
     left, right = left[-200:], right[:200]
-    if in_address(left, right) or _RANGE.search(left) and right[0].isdigit():
+    if in_address(left, right) or (_RANGE.search(left) and right[0].isdigit()):
         return 0, ""
     if last in _HYPHEN and len(left) > 1 and left[-2].isalpha() and right[0].isalpha():
         return (1 if right[0].islower() and _is_hyphenation(left[:-1], right, words) else 0), ""
@@ -86,8 +91,10 @@ def in_address(left: str, right: str) -> bool:
     if not found or (left[-1] in ")]>" and not _RESUMED.match(right)):
         return False
     if left[-1] in "/_-=?&#%:(":
-        plain = right.rstrip(".,;:)]").isalpha() and right[0].isupper() or _YEAR_ALONE.fullmatch(right) and "10." not in left
-        return not plain and (right[0].isalnum() or right[0] in "(<%~")
+        if "10." not in left and _YEAR_ALONE.fullmatch(right):
+            return False
+        word = right[0].isupper() and right.rstrip(".,;:)]").isalpha()
+        return not word and (right[0].isalnum() or right[0] in "(<%~")
     if left[-1] == ".":
         return bool(_GOES_ON.fullmatch(right)) and not right[0].isupper() and not _SHORT_NUMBER.fullmatch(right)
     return bool(_RESUMED.match(right))

@@ -10,31 +10,36 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Container, Iterator, Sequence
+from itertools import pairwise
 
 PAGE = 10
 """Lines that a printed page has at least."""
 _LONGEST = 150
 """Characters of a header at most."""
-_ALONE = re.compile(r"\d{1,4}")
+_ALONE = re.compile(r"(?!0|1[5-9]\d\d|20[0-4]\d)\d{1,4}")
 _PAGE_NUMBER = re.compile(
-    r"(?:(?:page|seite|página|pagina|стр\.?|с\.|p\.?)\s*\d{1,4}(?:\s*(?:of|von|de|sur|di|из|/)\s*\d{1,4})?"
+    r"(?:(?:page|seite|página|pagina|стр\.?)\s*\d{1,4}(?:\s*(?:of|von|de|sur|di|из|/)\s*\d{1,4})?"
     r"|\d{1,4}\s*(?:of|von|sur|из)\s*\d{1,4}|[-–—]\s*\d{1,4}\s*[-–—]|\d{1,4}\s*\|\s*p\s?a\s?g\s?e|\|\s*\d{1,4}|\d{1,4}\s*\|)",
     re.IGNORECASE,
 )
 _PUBLISHERS = re.compile(
-    r"(?:(?:NIH-PA|HHS Public Access)?\s*Author Manuscript|Downloaded from .*|.* Author manuscript; available in PMC .*"
-    r"|This article is protected by copyright.*|Preprint submitted to .*|(?:©|\(c\)|copyright) .*(?:\d{4}|reserved).*)",
+    r"(?:(?:NIH-PA|HHS Public Access)?\s*Author Manuscript|Downloaded from \S+ by .*|.* Author manuscript; available in PMC .*"
+    r"|This article is protected by copyright.*|Preprint submitted to .*|(?:©|\(c\)|copyright (?:©|\(c\)|(?:19|20)\d\d)).*)",
     re.IGNORECASE,
 )
 _NUMBERED = re.compile(r"(?:(?P<first>\d{1,4})\s+)?(?P<words>\S(?:.*\S)?)", re.DOTALL)
 _LAST_NUMBER = re.compile(r"\s+(\d{1,4})\Z")
-_FAR_NUMBER = re.compile(r"[^\W\d_].*(?:\s{3,}|\t\s*)\d{1,4}")
+_FAR_NUMBER = re.compile(r"(?=.*[^\W\d_])\S+(?:\s{1,2}\S+)*(?:\s{3,}|\t\s*)\d{1,4}")
+_WIDE = re.compile(r"\S\s{3,}\S")
 _BROKEN_ADDRESS = re.compile(r"(?:://|\b10\.\d{4,9}/|www\.)\S*[./_-]\Z")
+_ADDRESS = re.compile(r"://|\b10\.\d{4,9}/|\bdoi:", re.IGNORECASE)
+_VOLUME = re.compile(r"\b(?:vols?|nos?|nr|pp?|bd|ch|art|iss|jg|h|t|n|s|eds?)\.?\Z", re.IGNORECASE)
 _FEW_BLANKS = 12
 """A text has few blank lines where it has this many times more lines."""
 _YEAR = re.compile(r"1[5-9]\d\d|20\d\d")
 
-_NAMED = re.compile(r"[^\W\d_][\w'’-]+,? (?:[^\W\d_a-z]{1,3}|(?:[^\W\d_a-z]\.[ -]?)+)[,.:;& ]")
+_NAMED = re.compile(r"[^\W\d_][\w'’-]+,? (?:[^\W\d_a-z]{1,3}(?:[,.:;]| \()|(?:[^\W\d_a-z]\.[ -]?)+)")
+"""A surname and initials."""
 
 _LISTS = (
     "references|reference list|list of references|references and notes|references cited|cited references|literature cited|"
@@ -45,15 +50,21 @@ _LISTS = (
     "litteratur|literatura|piśmiennictwo|kaynakça|литература|список литературы|библиография|参考文献|參考文獻|문헌|참고문헌"
 )
 _NUMBER_OF_SECTION = r"(?:(?:\d{1,2}|[IVX]{1,5})(?:\.\d{1,2})*[.)]?\s+)?"
-_HEADING = re.compile(rf"[#*_\s]*{_NUMBER_OF_SECTION}(?:{_LISTS})\s*(?:\(\d+\)|\[edit\])?\s*[:.]?[#*_\s]*", re.IGNORECASE)
+_HEADING = re.compile(
+    rf"[#*_\s]*{_NUMBER_OF_SECTION}(?:{_LISTS})\s*(?:\(\d+\)|\[edit\])?\s*[:.]?[#*_\s]*", re.IGNORECASE
+)
 _SPACED = re.compile(r"(?:\w\s)+\w")
-_LEADING = re.compile(rf"\s*(?:{_LISTS})(?:\s*:\s*|\s+)(?=[\[(“\"\d]|[^\W\d_a-z])", re.IGNORECASE)
+_LEADING = re.compile(
+    rf"\s*(?:(?:{_LISTS})(?:\s*:\s*(?=[\[(“\"\d]|(?-i:[^\W\d_a-z]))|\s+(?=[\[(“\"\d]))|references\s+(?=(?-i:[^\W\d_a-z])))",
+    re.IGNORECASE,
+)
 _OTHER = re.compile(
-    r"(?:(?:supplementary|supporting|additional) (?:material|materials|information|data|files?)|acknowledge?ments?|"
-    r"(?:list of )?(?:figure|table)s?(?: legends?| captions?)?|legends?(?: (?:to|of|for) figures?)?|captions?|appendix(?: [A-Z\d])?|appendices|"
-    r"author contributions?|funding|conflicts? of interests?|competing interests|declarations?|about the authors?|footnotes|"
-    r"abbildungs(?:legenden|verzeichnis)|tabellen(?:verzeichnis)?|anhang(?: [A-Z\d])?|danksagung|légendes(?: des figures)?|annexes?|remerciements)"
-    r"\s*[:.]?|(?:fig(?:ure|\.)|table|box|abbildung|abb\.|tabelle|tab\.) ?[A-Z]?\d{1,3}[.:]\s.*",
+    r"(?:(?:supplementary|supporting|additional) (?:material|materials|information|data|files?)|acknowledge?ments?"
+    r"|(?:list of )?(?:figure|table)s?(?: legends?| captions?)?|legends?(?: (?:to|of|for) figures?)?|captions?"
+    r"|appendix(?: [A-Z\d])?|appendices|author contributions?|funding|conflicts? of interests?|competing interests"
+    r"|declarations?|about the authors?|footnotes|abbildungs(?:legenden|verzeichnis)|tabellen(?:verzeichnis)?"
+    r"|anhang(?: [A-Z\d])?|danksagung|légendes(?: des figures)?|annexes?|remerciements)\s*[:.]?"
+    r"|(?:fig(?:ure|\.)|table|box|abbildung|abb\.|tabelle|tab\.) ?[A-Z]?\d{1,3}[.:]\s.*",
     re.IGNORECASE,
 )
 
@@ -87,11 +98,7 @@ def furniture(lines: Sequence[str]) -> set[int]:
         if line and len(line) <= _LONGEST and (_PAGE_NUMBER.fullmatch(line) or _PUBLISHERS.fullmatch(line))
     }
     found |= _counted(bare)
-    found |= {
-        number
-        for number, line in enumerate(bare)
-        if len(line) <= _LONGEST and _FAR_NUMBER.fullmatch(line) and not _YEAR.fullmatch(line[-4:])
-    }
+    found |= _far_numbers(bare)
     found |= _repeated(lines, bare, found)
     return found | _lonely(lines, bare, found)
 
@@ -112,20 +119,31 @@ def _counted(bare: Sequence[str]) -> set[int]:
             groups[line[: last.start()]].append((number, int(last.group(1))))
         elif parts and parts["first"]:
             groups[parts["words"]].append((number, int(parts["first"])))
-    for words, group in groups.items():
+    for title, group in groups.items():
         counted: set[int] = set()
-        for (line, page), (next_line, next_page) in zip(group, group[1:], strict=False):
+        for (at, page), (after, next_page) in pairwise(group):
             steps = next_page - page
-            if 0 < steps <= max(2, (next_line - line) // PAGE) and next_line - line >= PAGE * min(steps, 2):
-                counted |= {line, next_line}
-        for (line, page), (next_line, next_page) in zip(group, group[1:], strict=False):
-            if next_page - page == 1 and counted & {line, next_line}:  # the last page may be short
-                counted |= {line, next_line}
+            if 0 < steps <= max(2, (after - at) // PAGE) and after - at >= PAGE * min(steps, 2):
+                counted |= {at, after}
+        for (at, page), (after, next_page) in pairwise(group):
+            if next_page - page == 1 and counted & {at, after}:  # the last page may be short
+                counted |= {at, after}
         if 2 * len(counted) >= len(group) and (
-            not words or len(counted) > 2 or all(_apart(bare, line) for line in counted)
+            not title or len(counted) > 2 or all(_apart(bare, at) for at in counted)
         ):
             found |= counted
     return found
+
+
+def _far_numbers(bare: Sequence[str]) -> set[int]:
+    """Lines of words with a number far to the right, where hardly any line is laid out like that."""
+    far = {
+        number
+        for number, line in enumerate(bare)
+        if len(line) <= _LONGEST and _FAR_NUMBER.fullmatch(line) and not _YEAR.fullmatch(line[-4:])
+    }
+    wide = sum(len(line) <= _LONGEST and bool(_WIDE.search(line)) for line in bare)
+    return far if wide * PAGE <= len(bare) + PAGE else set()
 
 
 def _apart(bare: Sequence[str], number: int) -> bool:
@@ -137,12 +155,18 @@ def _repeated(lines: Sequence[str], bare: Sequence[str], pages: set[int]) -> set
     """Lines with the same words again and again: at the distance of pages, or always beside a page number or form feed."""
     groups: dict[str, list[int]] = defaultdict(list)
     for number, line in enumerate(bare):
-        if line and len(line) <= _LONGEST and number not in pages and any(map(str.isalpha, line)) and line[-1] not in _OPEN:
+        if (
+            line
+            and len(line) <= _LONGEST
+            and number not in pages
+            and any(map(str.isalpha, line))
+            and _may_be_title(line)
+        ):
             groups[line].append(number)
     found: set[int] = set()
     for group in groups.values():
         beside = [_beside(lines, bare, number, pages) for number in group]
-        gaps = [after - before for before, after in zip(group, group[1:], strict=False)]
+        gaps = [after - before for before, after in pairwise(group)]
         regular = len(gaps) >= 2 and min(gaps) >= PAGE and max(gaps) <= 1.5 * min(gaps)
         often = regular and (2 * sum(beside) >= len(group) or len(gaps) >= 3)
         if len(group) >= 2 and (all(beside) or (often and all(_has_room(bare, number) for number in group))):
@@ -183,34 +207,35 @@ def _lonely(lines: Sequence[str], bare: Sequence[str], found: set[int]) -> set[i
     """Page numbers and headers that stand once: a number alone where a column had room above it, or what stands apart between
     blank lines in a text that has hardly any."""
     apart = _FEW_BLANKS * sum(not line for line in bare) <= len(bare)
-    alone = [number for number, line in enumerate(bare) if _ALONE.fullmatch(line) and not line.startswith("0")]
+    alone = [number for number, line in enumerate(bare) if _ALONE.fullmatch(line)]
     near = {
         line
-        for before, after in zip(alone, alone[1:], strict=False)
+        for before, after in pairwise(alone)
         if int(bare[after]) == int(bare[before]) + 1 and after - before < PAGE
         for line in (before, after)
     }  # markers in lines of their own
     more = {
         number
         for number in alone
-        if number not in found | near
-        and not (number and bare[number - 1] and _may_go_on(bare[number - 1], bare[number]))
+        if number not in found
+        and number not in near
+        and not (number and bare[number - 1] and _may_go_on(bare[number - 1]))
         and ("\f" in lines[number] or _beside(lines, bare, number, found) or _is_between(bare, number))
     }
     if apart:
         first = {line.split(maxsplit=1)[0].strip("[]().") for line in bare if line}
         for block in _between_blanks(bare):
-            pages = found | more
             if len(block) <= 2 and (
-                any(number in pages for number in block) or (len(block) == 1 and _is_counted_title(bare[block[0]], first))
+                any(number in found or number in more for number in block)
+                or (len(block) == 1 and _is_counted_title(bare[block[0]], first))
             ):
                 more.update(number for number in block if _may_be_title(bare[number]))
     return more
 
 
-def _may_go_on(above: str, number: str) -> bool:
-    """Whether a number may be the rest of a range, a list or a DOI in the line above."""
-    return above[-1] in _OPEN or (len(number) > 2 and bool(_BROKEN_ADDRESS.search(above[-_LONGEST:])))
+def _may_go_on(above: str) -> bool:
+    """Whether a number may be the rest of a range, of a volume or of a DOI in the line above."""
+    return above[-1] in _OPEN or bool(_BROKEN_ADDRESS.search(above[-_LONGEST:]) or _VOLUME.search(above[-_LONGEST:]))
 
 
 def _is_between(bare: Sequence[str], number: int) -> bool:
@@ -220,7 +245,8 @@ def _is_between(bare: Sequence[str], number: int) -> bool:
     if above and len(above) + 1 + len(bare[number]) <= 0.9 * _width(bare, number):
         return True
     after = next((line for line in bare[number + 1 : number + 4] if line), "")
-    return _has_room(bare, number) and (after[0].islower() or above[-1:] in {".", ")"})
+    closed = above[-1:] in {".", ")"}
+    return closed if not after else _has_room(bare, number) and (closed or after[0].islower())
 
 
 def _between_blanks(bare: Sequence[str]) -> Iterator[list[int]]:
@@ -239,9 +265,11 @@ def _is_counted_title(line: str, first: Container[str]) -> bool:
     """Whether a line begins with the number of its page, and is not one of a list of numbered lines."""
     parts = _NUMBERED.fullmatch(line)
     page = parts["first"] if parts else None
-    return page is not None and not _YEAR.fullmatch(page) and not any(str(int(page) + step) in first for step in (-1, 1))
+    return (
+        page is not None and not _YEAR.fullmatch(page) and not any(str(int(page) + step) in first for step in (-1, 1))
+    )
 
 
 def _may_be_title(line: str) -> bool:
-    """Whether a line apart from all others may be a header: it neither begins nor ends as a reference does."""
-    return len(line) <= 100 and line[-1] not in ".,;:-–" and not _NAMED.match(line)
+    """Whether a line may be a header: it neither begins nor ends as a reference or a part of one does, and has no address."""
+    return len(line) <= 100 and line[-1] not in ".,;:-–" and not _NAMED.match(line) and not _ADDRESS.search(line)

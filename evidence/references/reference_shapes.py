@@ -80,10 +80,9 @@ def _kind(core: str) -> str:
         return "."
     if _DASHES.match(core):
         return "—"
-    if keyword := _KEYWORDS.get(core.lower()):
-        # `E.` and `S.` are initials more often than words, and a capitalised particle begins a reference as a name does.
-        if len(core) > 1 or not core.isupper():
-            return keyword if keyword != "P" or core[0].islower() else "Q"
+    # `E.` and `S.` are initials more often than words, and a capitalised particle begins a reference as a name does.
+    if (keyword := _KEYWORDS.get(core.lower())) and (len(core) > 1 or not core.isupper()):
+        return keyword if keyword != "P" or core[0].islower() else "Q"
     for name, pattern in _SHAPES:
         if pattern.fullmatch(core):
             return name
@@ -119,7 +118,7 @@ class Shapes:
 
     def begins(self, at: int, counted: bool = False) -> bool:
         """Whether word `at` is of a kind that references begin with, after a marker that may count on or without one."""
-        return self.kinds[at] in _BEGINS or (counted and self.kinds[at] in "Y.")
+        return self.kinds[at] in _BEGINS or (counted and self.kinds[at] in "YN.")
 
     def may_begin(self, at: int) -> bool:
         """Whether a reference could begin with word `at` inside a line, by the two words at the place alone."""
@@ -145,7 +144,10 @@ class Shapes:
         l3, l2, l1 = left
         r1, r2, r3, r4, r5 = right
         k1, k2, k3, k4, k5, k6 = (kinds[after : after + 6] + [_EDGE] * 6)[:6]
-        past, future = _bucket(self.since_year[at - 1] if at else 99), _bucket(self.to_year[after] if after < len(kinds) else 99)
+        past, future = (
+            _bucket(self.since_year[at - 1] if at else 99),
+            _bucket(self.to_year[after] if after < len(kinds) else 99),
+        )
         locator = _bucket(self.since_locator[at - 1] if at else 99)
         depth = self.depth[at - 1] if at else 0
         yield "bias"

@@ -62,7 +62,9 @@ def divide(text: str) -> Division:
     if lines and (heading := page_furniture.heading_before(lines[0].text)):
         left_out.append((lines[0].number, lines[0].text[:heading].strip()))
         lines[0].text = lines[0].text[heading:]
-    words = words_of(line.text for line in lines) if any(_HYPHENATED.search(line.text) for line in lines) else frozenset()
+    words = (
+        words_of(line.text for line in lines) if any(_HYPHENATED.search(line.text) for line in lines) else frozenset()
+    )
     references: list[GivenText] = []
     for block, kept in _blocks(lines, left_out):
         made = _Block(block)
@@ -107,13 +109,14 @@ def _lines(raw: Sequence[str], dropped: set[int]) -> list[_Line]:
     return made
 
 
-_WHITE = " \t\f\x1c\x1d\x1e\x1f\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000\ufeff\u200b"
+_WHITE = "".join(char for char in map(chr, range(0x3001)) if char.isspace()) + "\ufeff\u200b"
 
 
 def _blocks(lines: Sequence[_Line], left_out: list[tuple[int, str]]) -> Iterator[tuple[list[_Line], bool]]:
     """The lines between headings, and whether they are kept whatever they read like. Headings go to `left_out`."""
     block: list[_Line] = []
     kept = not any(page_furniture.is_heading(line.text) for line in lines)
+    judged = -_JUDGED
     for number, line in enumerate(lines):
         closed = not block or bool(line.gap) or block[-1].text[-1] in _CLOSED
         if closed and page_furniture.is_heading(line.text):
@@ -121,7 +124,11 @@ def _blocks(lines: Sequence[_Line], left_out: list[tuple[int, str]]) -> Iterator
                 yield block, kept
             left_out.append((line.number, line.text))
             block, kept = [], True
-        elif closed and page_furniture.begins_other_text(line.text) and not _Block(_until_heading(lines, number)).reads_as_list():
+        elif closed and number - judged >= _APART and page_furniture.begins_other_text(line.text):
+            judged = number
+            if _Block(_until_heading(lines, number)).reads_as_list():
+                block.append(line)
+                continue
             if block:
                 yield block, kept
             block, kept = [line], False
@@ -131,9 +138,9 @@ def _blocks(lines: Sequence[_Line], left_out: list[tuple[int, str]]) -> Iterator
         yield block, kept
 
 
-_CLOSED = frozenset(".?!)]”\"’»/0123456789")
-_JUDGED = 40
-"""Lines after the heading of another part that say whether the references go on."""
+_CLOSED = frozenset('.?!)]”"’»/0123456789')
+_JUDGED, _APART = 40, 10
+"""Lines after the heading of another part that say whether the references go on, and lines between two such headings."""
 
 
 def _until_heading(lines: Sequence[_Line], number: int) -> list[_Line]:
@@ -167,9 +174,11 @@ class _Place:
 _RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 _DIGITS = str.maketrans(_RAISED, "0123456789")
 _AT_LINE = re.compile(
-    rf"(?P<square>\[\d{{1,5}}\][.:]?)|(?P<round>\(\d{{1,5}}\)[.:]?)|(?P<dot>(?!0\d\d)\d{{1,5}}\s?\.\)?(?!\d))|(?P<paren>\d{{1,5}}\))"
-    rf"|(?P<raised>[{_RAISED}]+)|(?P<bare>\d{{1,4}}(?=\s|\Z))|(?P<glued>\d{{1,4}}(?=[^\W\d_a-z]))"
-    r"|(?P<bullet>[•◦▪■□●○‣∙·⁃➢➤✓►▸◆♦\uf0b7\uf0a7](?!\w\w?[\s.])|[-–*^↑](?=\s+[^\s\-–—_])|o(?=\t))|(?P<label>\[[^\]\s]{2,20}\](?=\s))"
+    rf"(?:(?P<square>\[\d{{1,5}}\][.:]?)|(?P<round>\(\d{{1,5}}\)[.:]?)|(?P<dot>(?!0\d\d)\d{{1,5}}\s?\.\)?(?!\d))"
+    rf"|(?P<paren>\d{{1,5}}(?:\)|:(?=\s)))|(?P<raised>[{_RAISED}]+)|(?P<bare>\d{{1,4}}(?=\s|\Z))|(?P<glued>\d{{1,4}}(?=[^\W\d_a-z])))"
+    r"(?:\s*[\^↑](?:\s+[a-z](?=\s))*)?"  # the arrows and letters of an encyclopedia
+    r"|(?P<bullet>[•◦▪■□●○‣∙·⁃➢➤✓►▸◆♦\uf0b7\uf0a7](?!\w\w?[\s.])|[-–*^↑](?=\s+[^\s\-–—_])|o(?=\t))"
+    r"|(?P<label>\[[^\]\s]{2,20}\](?=\s))"
 )
 _IN_LINE = re.compile(
     rf"(?P<square>\[\d{{1,4}}\])|(?P<round>\(\d{{1,4}}\)\Z)|(?P<dot>(?!0\d\d)\d{{1,4}}\.(?=\Z|[^\W\d_]))|(?P<paren>\d{{1,4}}\)\Z)"
@@ -179,7 +188,8 @@ _ONLY_COUNTED = frozenset({"bare", "glued"})
 """Kinds of markers that are one only where they count on."""
 _EXPECTED = {
     "counted": (0.98, 4), "square": (0.7, 2), "dot": (0.3, 2), "paren": (0.3, 2), "round": (0.1, 2), "raised": (0.3, 2),
-    "bullet": (0.85, 3), "label": (0.5, 2), "blank": (0.75, 3), "page": (0.4, 3), "counted in line": (0.95, 4), "in line": (BASE, 20),
+    "bullet": (0.85, 3), "label": (0.5, 2), "blank": (0.75, 3), "page": (0.4, 3), "counted in line": (0.95, 4),
+    "in line": (BASE, 20),
     "much": (0.7, 2), "some": (0.5, 2), "full": (0.25, 3),
 }  # fmt: skip
 """What share of the places with a cue are boundaries, before this text is looked at, and how many places that is worth."""
@@ -267,7 +277,9 @@ class _Block:
             if place is not None:
                 if place.after == len(self.words):  # a marker that nothing follows is a word
                     place.kind, place.number, place.after = "", None, at
-                if place.cue[0] != "in line" or (place.kind and (place.kind == "square" or shapes.begins(place.after, counted=True))):
+                if place.cue[0] != "in line" or (
+                    place.kind and (place.kind == "square" or shapes.begins(place.after, counted=True))
+                ):
                     place.read = shapes.score(at, place.after)
                     places.append(place)
             if (place is None or (places and places[-1] is not place)) and at and shapes.may_begin(at):
@@ -283,7 +295,7 @@ class _Block:
         for kind, places in kinds.items():
             for place in _counting(places, 3 if kind in _ONLY_COUNTED else 2):
                 place.chained = True
-        kept = []
+        kept: list[_Place] = []
         for place in self.places:
             in_line = place.cue[0] == "in line"
             if kept and kept[-1].kind and kept[-1].after == place.at and kept[-1].chained >= place.chained:
@@ -489,7 +501,9 @@ class _Pieces:
         letters = self._letters[end] - self._letters[start]
         years = self._years[end] - self._years[start]
         links = self._links[end] - self._links[start]
-        by_length = -4.0 if letters < 12 else -2.0 if letters < 30 else -0.5 if letters < 50 else -max(0, letters - 500) / 400
+        by_length = (
+            -4.0 if letters < 12 else -2.0 if letters < 30 else -0.5 if letters < 50 else -max(0, letters - 500) / 400
+        )
         return by_length + (-1.5, 0.2, 0.0, -0.7, -1.5)[min(years, 4)] + (0.0, 0.0, -1.0, -3.0)[min(links, 3)]
 
 

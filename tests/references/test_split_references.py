@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from evidence.references.split_references import GivenText, divide, split
 
 HERE = Path(__file__).parent
-ONE = "Weissman MM, Markowitz JC. Interpersonal psychotherapy: past, present, and future. Clin Psychol Psychother. 2012;19(2):99-105."
-TWO = "van Bentum, J. S., & Huibers, M. J. H. (2021). Cognitive therapy and interpersonal psychotherapy. Depress Anxiety, 38(9), 940–949."
+ONE = "Weissman MM, Markowitz JC. Interpersonal psychotherapy: past, present, and future. Clin Psychol. 2012;19(2):99-105."
+TWO = "van Bentum, J. S., & Huibers, M. J. H. (2021). Interpersonal psychotherapy. Depress Anxiety, 38(9), 940–949."
 BOOK = "World Health Organization. Group interpersonal therapy for depression. Geneva: World Health Organization; 2016."
 THREE = (ONE, TWO, BOOK)
 
@@ -67,11 +67,17 @@ def test_a_hanging_indent_and_an_indented_first_line_are_the_same_to_it() -> Non
 
 
 def test_a_hyphenation_is_undone_and_a_compound_kept() -> None:
-    assert texts("1. Smith J. A trial of psycho-\ntherapy. Lancet. 2010;1:13-\n7.") == ["Smith J. A trial of psychotherapy. Lancet. 2010;1:13-7."]
+    assert texts("1. Smith J. A trial of psycho-\ntherapy. Lancet. 2010;1:13-\n7.") == [
+        "Smith J. A trial of psychotherapy. Lancet. 2010;1:13-7."
+    ]
     assert "evidence-based" in texts("Smith J. An evidence-\nbased review. Lancet. 2010;1:1-7.")[0]
     assert "Swaab-Barneveld" in texts("Smith J, Swaab-\nBarneveld H. A review. Lancet. 2010;1:1-7.")[0]
-    assert "co-morbid" in texts("Smith J. The co-morbid and the co-\nmorbid. Lancet. 2010;1:1-7.")[0], "the text itself shows the hyphen"
-    assert texts("Smith J. Psycho\u00adtherapy and thera\u00ad\npists. Lancet. 2010.") == ["Smith J. Psychotherapy and therapists. Lancet. 2010."]
+    assert "co-morbid" in texts("Smith J. The co-morbid and the co-\nmorbid. Lancet. 2010;1:1-7.")[0], (
+        "the text itself shows the hyphen"
+    )
+    assert texts("Smith J. Psycho\u00adtherapy and thera\u00ad\npists. Lancet. 2010.") == [
+        "Smith J. Psychotherapy and therapists. Lancet. 2010."
+    ]
 
 
 @pytest.mark.parametrize(
@@ -91,14 +97,40 @@ def test_a_doi_or_address_that_a_line_break_cut_is_joined(broken: str, whole: st
 
 
 def test_headings_and_what_follows_the_list_are_left_out() -> None:
-    division = divide(f"7. References\n\n1. {ONE}\n2. {TWO}\n\nFigure legends\nFigure 1. Flow of participants.\nFigure 2. Change over time.")
+    division = divide(
+        f"7. References\n\n1. {ONE}\n2. {TWO}\n\nFigure legends\nFigure 1. Flow of participants.\nFigure 2. Change over time."
+    )
     assert [reference.text for reference in division.references] == [ONE, TWO]
-    assert division.left_out == ("7. References", "Figure legends", "Figure 1. Flow of participants.", "Figure 2. Change over time.")
+    assert division.left_out == (
+        "7. References",
+        "Figure legends",
+        "Figure 1. Flow of participants.",
+        "Figure 2. Change over time.",
+    )
 
 
-@pytest.mark.parametrize("heading", ["Literatur", "Bibliography:", "R E F E R E N C E S", "Список литературы", "参考文献", "Références"])
+@pytest.mark.parametrize(
+    "heading", ["Literatur", "Bibliography:", "R E F E R E N C E S", "Список литературы", "参考文献", "Références"]
+)
 def test_headings_of_other_languages_are_known(heading: str) -> None:
     assert divide(f"{heading}\n{ONE}\n{TWO}").left_out == (heading,)
+
+
+@pytest.mark.parametrize("heading", ["References", "References:", "Bibliography:"])
+def test_a_heading_in_the_line_of_the_first_reference_is_left_out(heading: str) -> None:
+    division = divide(f"{heading} {ONE} {TWO}")
+    assert ([reference.text for reference in division.references], division.left_out) == ([ONE, TWO], (heading,))
+
+
+def test_wide_gaps_of_justified_text_are_no_page_headers() -> None:
+    justified = "\n".join(
+        text.replace(" ", "   ", 9)[:70] + "\n" + text.replace(" ", "   ", 9)[70:] for text in THREE * 3
+    )
+    assert divide(justified).left_out == ()
+    assert (
+        divide(f"{ONE}\nSmith J. A review of psychotherapy. Am   J   Psychiatry   168\n(6):581-92.\n{BOOK}").left_out
+        == ()
+    )
 
 
 def test_references_after_another_heading_are_kept() -> None:
@@ -119,7 +151,9 @@ def test_a_reference_given_twice_is_no_page_header() -> None:
 
 
 def test_a_number_that_belongs_to_a_reference_is_no_page_number() -> None:
-    assert texts(f"{ONE}\nSmith J. A review of psychotherapy. Lancet. 2010;1:13-\n17\n{BOOK}")[1].endswith("2010;1:13-17")
+    assert texts(f"{ONE}\nSmith J. A review of psychotherapy. Lancet. 2010;1:13-\n17\n{BOOK}")[1].endswith(
+        "2010;1:13-17"
+    )
 
 
 def test_dashes_for_the_same_author_begin_a_reference() -> None:
@@ -128,14 +162,19 @@ def test_dashes_for_the_same_author_begin_a_reference() -> None:
 
 
 def test_other_scripts() -> None:
-    cyrillic = "Иванов И. И., Петров А. А. Межличностная психотерапия депрессии. Вопросы психологии. 2010. № 3. С. 45–52."
+    cyrillic = (
+        "Иванов И. И., Петров А. А. Межличностная психотерапия депрессии. Вопросы психологии. 2010. № 3. С. 45–52."
+    )
     chinese = "王伟, 李明. 人际心理治疗对抑郁症的疗效[J]. 中国心理卫生杂志, 2015, 29(3): 161-166."
     assert texts(f"{cyrillic}\n{chinese}\n{ONE}") == [cyrillic, chinese, ONE]
     assert texts(f"[1] {chinese[:20]}\n{chinese[20:]}\n[2] {ONE}") == [chinese, ONE]
 
 
 def test_references_without_a_year_are_kept_whole_between_others() -> None:
-    odd = ("Klerman GL. Interpersonal psychotherapy of depression (in press).", "Depression. (n.d.). https://www.who.int/depression")
+    odd = (
+        "Klerman GL. Interpersonal psychotherapy of depression (in press).",
+        "Depression. (n.d.). https://www.who.int/depression",
+    )
     assert texts("\n".join((ONE, odd[0], TWO, odd[1], BOOK))) == [ONE, odd[0], TWO, odd[1], BOOK]
 
 
@@ -146,9 +185,10 @@ def test_nothing_gives_nothing() -> None:
 # What may be lost -----------------------------------------------------------------------------------------------------
 
 PARTS = (
-    *THREE, "\n", "\n\n", " ", "\t", "    ", "[1] ", "[2] ", "1. ", "2.", "(3) ", "4) ", "5 ", "12", "2010.", "(2012)", "-\n", "\f",
-    "References", "Figure 1. Flow.", "Page 3 of 9", "https://doi.org/10.1016/\n", "j.jad.2010.05.001", "• ", "– ", "———. ", "Smith, J.",
-    "\u00ad", "\u200b", "\ufeff", "\x1c", "[Smi10] ", "Journal of X   7", "0079.", "psycho-", "therapy", ",", ".", '"',
+    *THREE, "\n", "\n\n", " ", "\t", "    ", "[1] ", "[2] ", "1. ", "2.", "(3) ", "4) ", "5 ", "12", "2010.", "(2012)",
+    "-\n", "\f", "References", "Figure 1. Flow.", "Page 3 of 9", "https://doi.org/10.1016/\n", "j.jad.2010.05.001", "• ", "– ",
+    "———. ", "Smith, J.", "\u00ad", "\u200b", "\ufeff", "\x1c", "[Smi10] ", "Journal of X   7", "0079.", "psycho-", "therapy",
+    ",", ".", '"',
 )  # fmt: skip
 
 
