@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,10 +22,6 @@ from tests import site_sample
 from tests.publish.site_server import served
 
 SHIPPED = Path(__file__).resolve().parents[2] / "sources.yaml"
-CHROMIUM = shutil.which("chromium")
-if CHROMIUM is None:
-    pytest.skip("chromium is not installed (Debian: apt-get install chromium)", allow_module_level=True)
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
 
 PAGES = (
     "/", "/article/article-references", "/evidence", "/method", "/evidence/works?verdict=include",
@@ -42,22 +37,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     db = site_sample.make_sample(tmp_path_factory.mktemp("browser") / "evidence.db")
     with served(db, {}) as found:
         yield found
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        # No sandbox: the tests may run as root in a container; they open our own pages only.
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def page(browser: Any) -> Iterator[Any]:
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    yield context.new_page()
-    context.close()
 
 
 def test_no_page_complains_or_asks_another_host(page: Any, address: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,11 +12,6 @@ import pytest
 
 from tests import site_sample
 from tests.publish.site_server import served
-
-CHROMIUM = shutil.which("chromium")
-if CHROMIUM is None:
-    pytest.skip("chromium is not installed (Debian: apt-get install chromium)", allow_module_level=True)
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
 
 HUB = "10.1001/archpsyc.56.6.573"
 AUTHORS = ("Doe AB", "Gunlicks-Stoessel MM", "")
@@ -68,22 +62,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         )
     with served(db, {}) as found:
         yield f"{found}/evidence/works/10~2E1001~2Farchpsyc~2E56~2E6~2E573"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        # No sandbox: the tests may run as root in a container; they open our own pages only.
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def page(browser: Any) -> Iterator[Any]:
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    yield context.new_page()
-    context.close()
 
 
 def test_reasons_open_by_keyboard_one_by_one_or_all_and_stay_open(page: Any, address: str) -> None:
