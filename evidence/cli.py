@@ -247,7 +247,7 @@ _port = click.option("--port", default=8001, show_default=True, help="The port o
 def demo(
     settings: Settings, host: str, port: int, no_serve: bool, open_browser: bool | None, without_decisions: bool
 ) -> None:
-    """Run every step on the bundled snapshot and serve the site.
+    """Run every step on the bundled records, and serve them.
 
     The decisions of two readers that come with the snapshot are added to those stored. No network is needed. The site runs
     until Ctrl-C.
@@ -627,7 +627,7 @@ def export_(
     encoding: str,
     to: Path | None,
 ) -> None:
-    """Export works for spreadsheets, reference managers and ASReview.
+    """Export works for spreadsheets and other programs.
 
     Included works are exported unless you ask for other verdicts. Abstracts of PubMed, Europe PMC and OpenAlex are left out
     unless an open licence is known: they belong to their publishers.
@@ -742,7 +742,7 @@ def report_claims(settings: Settings, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the list as JSON, with the works that cite each.")
 @click.pass_obj
 def snowball(settings: Settings, least: int, as_json: bool) -> None:
-    """List works that included works cite and the database lacks.
+    """List cited works that the database does not have.
 
     The most cited come first. Only reference lists deposited with Crossref are read, and only their entries with a DOI. To add
     such a work, put it into a reference list in sources.yaml.
@@ -762,7 +762,7 @@ def snowball(settings: Settings, least: int, as_json: bool) -> None:
     "--style", default="apa", show_default=True, help="A CSL style, such as vancouver or american-medical-association."
 )
 def cite(doi_: str, style: str) -> None:
-    """Print the formatted citation of a work, as Crossref returns it."""
+    """Print a work's citation as Crossref formats it."""
     from evidence.crossref import client
 
     click.echo(client.bibliography(_parse_doi(doi_), style, _crossref_url()))
@@ -802,7 +802,7 @@ def check_references_(
     retraction_watch: Path | None,
     to: Path | None,
 ) -> None:
-    """Check references: is each one real, right, and not retracted?
+    """Check references: real, right, not retracted?
 
     FILE holds references: a .bib, .ris, .nbib, CSL-JSON, .docx (its reference list), a saved web page, or text as pasted; - is
     stdin. Each reference is looked up in Crossref and compared with the record field by field. No database is needed and
@@ -969,7 +969,7 @@ def serve_(
 @click.option("--hide-reviewers", is_flag=True, help="Leave the names of reviewers out of the copy.")
 @click.pass_obj
 def publish_(settings: Settings, folder: Path, hide_reviewers: bool) -> None:
-    """Write an immutable copy of the database and its site into DIR.
+    """Write an immutable copy of database and site to DIR.
 
     A server that runs from DIR switches to the new copy by itself. Start one with `sh DIR/current/start`; a systemd unit and a
     Dockerfile are in the same folder. The copy leaves out the raw Crossref records.
@@ -1020,7 +1020,7 @@ def backup_(settings: Settings, target: Path, force: bool) -> None:
 
 @cli.group("evaluate", epilog=_example("evidence evaluate screening labelled.csv --brief"))
 def evaluations() -> None:
-    """Measure the rules and the record linkage on labelled files."""
+    """Measure rules and record linkage on labelled files."""
 
 
 _labelled = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))

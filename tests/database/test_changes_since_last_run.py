@@ -90,7 +90,7 @@ class Review:
         assert words[1:] in shown  # the page begins with a capital
         kinds = changes_since_last_run.counts_by_kind(rows)
         for what, n in kinds.items():
-            part = shown.split(f"<h3>{changes_report.HEADINGS[what]}</h3>")[1].split("</ol>")[0]
+            part = shown.split(f"<h4>{changes_report.HEADINGS[what]}</h4>")[1].split("</ol>")[0]
             assert part.count("<li>") == n, what
         titles = [title for title, _ in await self.feed()]
         for row in rows:

@@ -605,10 +605,9 @@ async def test_the_site_shows_a_notice_on_every_record_of_the_work_and_says_wher
         return str((await ds.client.get(address, follow_redirects=True)).text)
 
     page = " ".join((await text(f"/doi/{STUDY}")).split())
-    grave, mild = re.findall(r'<p class="banner banner-(?:grave|mild)" role="note">.*?</p>', page)
-    assert grave.startswith(
-        '<p class="banner banner-grave" role="note"><strong>Retraction</strong> of another record of'
-    )
+    (grave,) = re.findall(r'<div class="ribbon ribbon-bad".*?</div>', page)
+    (mild,) = re.findall(r'<p class="banner banner-(?:grave|mild)" role="note">.*?</p>', page)
+    assert "<strong>Retraction</strong> of another record of" in grave
     assert f">{twin}</a>, 2020-05-03, stated by <bdi>the publisher</bdi>: <a" in grave
     assert f">{NOTICE}</a>" in grave
     assert mild.startswith('<p class="banner banner-mild" role="note"><strong>Withdrawal</strong> of its preprint <a')
@@ -638,6 +637,7 @@ async def test_a_retraction_that_was_taken_back_is_shown_as_that(bench: Bench, t
     ds = await served(tmp_path / "evidence.db")
     page = (await ds.client.get(f"/doi/{STUDY}", follow_redirects=True)).text
     assert "banner-grave" not in page
+    assert "ribbon-bad" not in page
     assert "2020-05-03, reversed by a later reinstatement, stated by <bdi>the publisher</bdi>" in page
 
 
