@@ -30,7 +30,7 @@ _SHAPES = tuple(
         ("U", r"(?i:(?:https?|ftp)://?.*|www\..*|[\w-]+\.(?:org|com|net|edu|gov)(?:/.*)?)"),
         ("D", r"(?i:(?:doi[:.]?/?)?(?:https?://)?10\.\d{4,9}(?:/.*)?)"),
         ("N", r"\d{1,4}"),
-        ("R", r"[A-Za-z]?\d+[-–—‐−]+[A-Za-z]?\d*"),
+        ("R", r"[A-Za-z]?\d+[-–—‐−]+[A-Za-z]?\d*|[ivxlc]+[-–—‐−]+[ivxlc]+"),
         ("Z", r"[A-Z]?\d+(?:(?:[-–—:;,./(]|\)[:,.]?)+[A-Za-z]?\d*)+"),
         ("x", r"[^\W\d_a-z]{2,}\w*[-–]?\d.*"),
         ("X", r"\w*\d.*"),
@@ -117,17 +117,17 @@ class Shapes:
         self.depth = list(_depths(words))
 
     def begins(self, at: int, counted: bool = False) -> bool:
-        """Whether word `at` is of a kind that references begin with, after a marker that may count on or without one."""
-        return self.kinds[at] in _BEGINS or (counted and self.kinds[at] in "YN.")
+        """Whether word `at` is of a kind that references begin with. After a marker that may count on, most are."""
+        return self.kinds[at] not in _NEVER_BEGINS if counted else self.kinds[at] in _BEGINS
 
     def may_begin(self, at: int) -> bool:
         """Whether a reference could begin with word `at` inside a line, by the two words at the place alone."""
-        made, before = self.shapes[at], self.shapes[at - 1]
+        made, before, kind_before = self.shapes[at], self.shapes[at - 1], self.kinds[at - 1]
         return (
             self.begins(at)
             and made[0] != "("
-            and before[-1] != ","
-            and not (self.kinds[at - 1] in _GOES_ON and before[-1] == self.kinds[at - 1])
+            and (before[-1] != "," or kind_before in _LOCATES)
+            and not (kind_before in _GOES_ON and before[-1] == kind_before)
         )
 
     def score(self, at: int, after: int | None = None) -> float:
@@ -177,9 +177,12 @@ class Shapes:
         yield f"d{depth}"
 
 
-_BEGINS = frozenset("CSAiIPQK—mbjgenx&")
+_BEGINS = frozenset("CSAiIPQK—mbjgenxM&")
+_NEVER_BEGINS = frozenset("RZUDp")
 _GOES_ON = frozenset("&Pcv")
-"""Kinds of words that a reference may begin with, and kinds that none ends with unless punctuation follows."""
+_LOCATES = frozenset("YRZ")
+"""Kinds of words that a reference may begin with, that none begins with, that none ends with unless punctuation follows, and that
+one may end with although a comma follows."""
 _EDGE = "#"
 BASE = 1 / 30
 """The share of places that are boundaries where nothing is known of the layout."""
