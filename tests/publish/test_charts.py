@@ -163,7 +163,7 @@ async def test_what_has_no_year_and_no_trials_has_no_chart(tmp_path: Path) -> No
 
 async def test_the_method_page_draws_the_published_figures(crowd: Path) -> None:
     page = await page_of(crowd, "/method")
-    part = page[page.index("Accuracy of the rules") : page.index("Tag definitions")]
+    part = page[page.index("Accuracy of the rules</h2>") : page.index("Tag definitions</h2>")]
     said = set(map(html.unescape, re.findall(r"<title>([^<]*)</title>", part)))
     figures = [
         figure for figure in published_accuracy.read_table() if not figure.value or figure.question == "screening"
