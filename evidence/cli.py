@@ -805,17 +805,16 @@ def check_references_(
     """Check references: real, right, not retracted?
 
     FILE holds references: a .bib, .ris, .nbib, CSL-JSON, .docx (its reference list), a saved web page, or text as pasted; - is
-    stdin. Each reference is looked up in Crossref and compared with the record field by field. No database is needed and
-    nothing is stored.
+    stdin. Each reference is looked up in Crossref and compared with the record field by field. No database is needed.
 
     Crossref's answers are kept for seven days in a file of your user's cache folder, so that a second check of the same list
-    is quick; the verdict says when it was asked. [env: EVIDENCE_CACHE, a file, or no]
+    is quick; the summary says how many were asked about earlier, and when. [env: EVIDENCE_CACHE, a file, or no]
 
     Verdicts: found; found, with errors; found, but retracted, corrected or under concern; the DOI leads to another work;
     nothing agrees; could not ask.
 
     Exit code: 0 when every reference is found as it is, 1 when one needs a look, 2 for a file that cannot be read, 3 when one
-    could not be asked about.
+    could not be asked about, or the list of --of cannot be had.
     """
     if bool(given_files) == bool(of):
         raise ConfigError("give a file of references, - for stdin, or --of DOI")

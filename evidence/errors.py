@@ -59,6 +59,12 @@ class UnreadError(RejectedError):
         self.place = place
 
 
+class NoReferenceListError(SourceError):
+    """The reference list of a work that is to be checked cannot be had, so none of its references could be asked about."""
+
+    exit_code = 3
+
+
 class UnavailableError(SourceError):
     """The server could not be reached, or kept failing after all retries."""
 

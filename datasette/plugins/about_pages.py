@@ -15,6 +15,7 @@ from datasette.utils.asgi import Response
 from evidence import __version__
 from evidence.database.tag_filter import MOST_FILTERS
 from evidence.export.file_formats import FORMATS
+from evidence.export.wording import day_in_words
 from evidence.publish import api_examples, site_access, site_details, site_topic
 from evidence.publish.query_cache import CACHE
 
@@ -43,7 +44,7 @@ async def about_page(datasette: Any, request: Any) -> Response:
     context = {
         "published": site,
         "edition": edition,
-        "data_day": site_details.in_words(edition.day) if edition else None,
+        "data_day": day_in_words(edition.day) if edition else None,
         "counts": dict((await CACHE.get(db.path, "about", lambda: db.execute(COUNTS))).first()),
         "citation": site_details.citation(title, site, edition),
         "bibtex": site_details.bibtex(title, site, edition),
@@ -61,7 +62,7 @@ async def api_page(datasette: Any, request: Any) -> Response:
     asked = {"facet": topic.intervention}
     found = await CACHE.get(db.path, "common tag", lambda: db.execute(COMMON_TAG, asked))
     tag = found.single_value() if found.rows else f"{topic.intervention}:"
-    base = site_details.of_environment(os.environ).address or own_address(datasette, request)
+    base = site_details.base_address(datasette, request, os.environ)
     context = {
         "examples": api_examples.examples(topic, tag, base),
         "address": base,
@@ -73,8 +74,3 @@ async def api_page(datasette: Any, request: Any) -> Response:
         "shared": site_access.is_shared(os.environ),
     }
     return Response.html(await datasette.render_template("api.html", context, request=request))
-
-
-def own_address(datasette: Any, request: Any) -> str:
-    """The address under which this request came, without a slash at the end."""
-    return str(datasette.absolute_url(request, datasette.urls.path("/"))).rstrip("/")

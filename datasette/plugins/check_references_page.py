@@ -90,7 +90,7 @@ async def page(datasette: Any, request: Any) -> Response:
     if not text:
         return await shown(datasette, request, context | {"problem": "Paste one reference or more."}, 400)
     try:
-        kind, given = read_references.read(text.encode(), "the pasted text")
+        _, given = read_references.read(text.encode(), "the pasted text")
     except ConfigError as error:
         return await shown(datasette, request, context | {"problem": str(error)}, 400)
     if len(given) > MOST:
@@ -123,7 +123,6 @@ async def page(datasette: Any, request: Any) -> Response:
     context |= {
         "verdicts": verdicts,
         "summary": reference_report.summary(checked),
-        "kind": kind,
         "not_invented": reference_report.NOT_INVENTED
         if any(each.verdict == "nothing-agrees" for each in checked)
         else None,

@@ -181,7 +181,7 @@ async def about_map(datasette: Any, view: View) -> dict[str, Any]:
         "query": urlencode(view.counted().pairs(topic)),
         "shown_at": page_address(datasette, topic, view),
         "works_address": list_address(datasette, view, []),
-        "unread_address": list_address(datasette, view, [], [("judged_on__not", evidence_map.READ)]),
+        "unread_address": list_address(datasette, view, [], [("judged_on__not", bitset_counts.READ)]),
     }
 
 
@@ -274,7 +274,7 @@ async def panel_of(datasette: Any, view: View) -> dict[str, Any] | None:
         "reviews_address": list_address(datasette, view, named, [("_tag", topic.review_filter)]),
         "near": [
             (line, n, list_address(datasette, view, [each]), unread,
-             list_address(datasette, view, [each], [("judged_on__not", evidence_map.READ)]))
+             list_address(datasette, view, [each], [("judged_on__not", bitset_counts.READ)]))
             for each, (line, n, unread) in zip(named, found.near, strict=True)
         ],
         "newest": [dict(row) for row in await db.execute(NEWEST, [newest, SHOWN])],

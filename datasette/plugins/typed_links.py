@@ -81,7 +81,7 @@ def extra_template_vars(datasette: Any, request: Any, database: str | None, tabl
         return lambda: gather_work(datasette, request)
 
     def signpost_list(rows: Iterable[Any], longer: bool) -> str:
-        base = base_address(datasette, request)
+        base = site_details.base_address(datasette, request, os.environ)
         works = [f"{base}/{NAME}/works/{tilde_encode(row['doi'])}" for row in rows]
         files = list_files(base, request.query_string)
         query = f"?{request.query_string}" if request.query_string else ""
@@ -97,7 +97,7 @@ async def gather_work(datasette: Any, request: Any) -> dict[str, Any]:
     found = (await db.execute(WORK, {"doi": doi})).first()
     if found:
         orcids = [orcid for (orcid,) in await db.execute(ORCIDS, {"doi": doi})]
-        base = base_address(datasette, request)
+        base = site_details.base_address(datasette, request, os.environ)
         page = f"{base}/{NAME}/works/{tilde_encode(doi)}"
         carry(request, signposts.of_work(doi, found[0], found[1], orcids, page=page, download=f"{base}/download"))
     return {}
@@ -125,7 +125,7 @@ async def link_set(datasette: Any, request: Any) -> Response:
     found = answer.json()
     if answer.status_code != 200:
         raise BadRequest(str(found.get("error")))
-    base = base_address(datasette, request)
+    base = site_details.base_address(datasette, request, os.environ)
     kept = [(key, text) for key, text in pairs if key != "_next"]
     anchor = f"{base}/{NAME}/works" + (f"?{urlencode(kept)}" if kept else "")
     works = [(row["doi"], f"{base}/{NAME}/works/{tilde_encode(row['doi'])}") for row in found["rows"]]
@@ -143,9 +143,3 @@ async def link_set(datasette: Any, request: Any) -> Response:
     return Response(
         json.dumps(signposts.link_set(sets), ensure_ascii=False), content_type="application/linkset+json; charset=utf-8"
     )
-
-
-def base_address(datasette: Any, request: Any) -> str:
-    """The address of the site without a slash at the end: the public one, else that of the request."""
-    public = site_details.of_environment(os.environ).address
-    return public or str(datasette.absolute_url(request, datasette.urls.path("/"))).rstrip("/")

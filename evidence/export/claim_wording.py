@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evidence.export.wording import count_noun, in_words, verdict_label, work_name
+from evidence.export.wording import count_noun, in_words, notice_participle, verdict_label, work_name
 from evidence.linkage.retraction_notices import GRAVE, GRAVITY
 
 Filters = tuple[tuple[str, str], ...]
@@ -113,17 +113,6 @@ class ClaimEvidence:
     newest: tuple[tuple[str, Mapping[str, Any]], ...]
     marks: tuple[tuple[int, str, int], ...]
     """(year, kind of mark, how many works) for the timeline: see `evidence.publish.claim_timeline`."""
-
-
-_DONE = {
-    "retraction": ("was retracted", "were retracted"),
-    "partial-retraction": ("was retracted in part", "were retracted in part"),
-    "withdrawal": ("was withdrawn", "were withdrawn"),
-    "removal": ("was removed", "were removed"),
-    "expression-of-concern": ("has an expression of concern", "have an expression of concern"),
-    "reinstatement": ("was reinstated", "were reinstated"),
-}
-_CORRECTED = ("was corrected", "were corrected")
 
 
 def sentence(counts: ClaimCounts) -> tuple[Sentence, ...]:
@@ -266,9 +255,9 @@ def cited_works(rows: Sequence[Mapping[str, Any]]) -> tuple[Sentence, ...]:
         them = "it" if len(works) == 1 else "them"
         return (*found, (Piece(f"No retraction, correction or expression of concern is known for {them}."),))
     for kind in sorted(kinds, key=GRAVITY.index):
-        one, many = _DONE.get(kind, _CORRECTED)
+        done = _done(kind, kinds[kind])
         where = (these, ("notice", kind))
-        found.append((Piece(f"{kinds[kind]:,}", where), Piece(f" of these {one if kinds[kind] == 1 else many}.")))
+        found.append((Piece(f"{kinds[kind]:,}", where), Piece(f" of these {done}.")))
     return tuple(found)
 
 
@@ -350,13 +339,18 @@ def _noticed(counts: ClaimCounts, *, grave: bool) -> list[Sentence]:
     found: list[Sentence] = []
     for kind, count in counts.notices:
         if (kind in GRAVE) == grave:
-            one, many = _DONE.get(kind, _CORRECTED)
             if counts.cited.n == 1:
                 # The first part of the sentence names the work.
-                found.append((Piece("the cited work" if grave else "it", count.filters), Piece(f" {one}")))
+                found.append((Piece("the cited work" if grave else "it", count.filters), Piece(f" {_done(kind, 1)}")))
             else:
-                found.append((*_of(count, counts.cited), Piece(f" {one if count.n == 1 else many}")))
+                found.append((*_of(count, counts.cited), Piece(f" {_done(kind, count.n)}")))
     return found
+
+
+def _done(kind: str, works: int) -> str:
+    if kind == "expression-of-concern":
+        return "has an expression of concern" if works == 1 else "have an expression of concern"
+    return f"{'was' if works == 1 else 'were'} {notice_participle(kind)}"
 
 
 def _of(count: Count, whole: Count) -> Sentence:

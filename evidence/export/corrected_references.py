@@ -27,14 +27,9 @@ def correct(data: bytes, name: str, checked: Sequence[CheckedReference]) -> tupl
     wrong = {each.given.number: each for each in checked if each.work and each.errors}
     if kind == "bibtex":
         return _bibtex(text, given, wrong), _changes(wrong)
-    if kind == "ris":
-        return tagged_lines.with_corrections(text, "ris", {n: _tagged(e, kind) for n, e in wrong.items()}), _changes(
-            wrong
-        )
-    if kind == "nbib":
-        return tagged_lines.with_corrections(text, "nbib", {n: _tagged(e, kind) for n, e in wrong.items()}), _changes(
-            wrong
-        )
+    if kind == "ris" or kind == "nbib":
+        values = {number: _tagged(each, kind) for number, each in wrong.items()}
+        return tagged_lines.with_corrections(text, kind, values), _changes(wrong)
     if kind == "csl-json":
         return _csl_json(text, wrong), _changes(wrong)
     return _plain(checked, wrong)
@@ -58,12 +53,13 @@ def _shown(error: CitationError, checked: CheckedReference) -> str:
 
 def _names(work: Work | None) -> list[str]:
     """`Frank, Ellen` for each author of a work."""
+    return [", ".join(filter(None, (author.family, author.given))) or author.name or "" for author in _authors(work)]
+
+
+def _authors(work: Work | None) -> Sequence[Author]:
+    """The authors of a work; of one that has only editors or the like, these."""
     people = work.authors if work else ()
-    return [_name(author) for author in people if author.role == "author"] or [_name(author) for author in people]
-
-
-def _name(author: Author) -> str:
-    return ", ".join(filter(None, (author.family, author.given))) or author.name or ""
+    return [author for author in people if author.role == "author"] or people
 
 
 def _bibtex(text: str, given: Sequence[GivenReference], wrong: Mapping[int, CheckedReference]) -> str:
@@ -112,10 +108,9 @@ def _csl_json(text: str, wrong: Mapping[int, CheckedReference]) -> str:
 
 def _correct_item(item: dict[str, Any], error: CitationError, work: Work | None) -> None:
     if error.field == "author":
-        people = work.authors if work else ()
         item["author"] = [
             {"literal": a.name} if a.name else {k: v for k, v in (("family", a.family), ("given", a.given)) if v}
-            for a in people
+            for a in _authors(work)
         ]
     elif error.field == "year":
         item["issued"] = {"date-parts": [[int(error.found)]]}

@@ -32,6 +32,11 @@ _SCHEMA_TYPES = (
 )
 
 
+def schema_type(kind: str | None) -> str:
+    """Crossref's type of a work → its class in schema.org; `ScholarlyArticle` for all that have no class of their own."""
+    return _SCHEMA_TYPES.get(kind or "", "ScholarlyArticle")
+
+
 def meta_tags(work: Row, people: Sequence[Row], *, pmid: str | None) -> list[tuple[str, str]]:
     """The tags (name, content) of a row of `works`, in order; some names come several times. `people` are its authors and other
     contributors (`read_work_page.credited`). The abstract is among them where the row has it."""
@@ -89,7 +94,7 @@ def json_ld(work: Row, people: Iterable[Row], *, pmid: str | None) -> dict[str, 
     by_role = {role: [_person(p) for p in people if p["role"] == role] for role in ("author", "editor", "translator")}
     facts = {
         "@context": "https://schema.org",
-        "@type": _SCHEMA_TYPES.get(kind, "ScholarlyArticle"),
+        "@type": schema_type(kind),
         "identifier": identifiers[0] if len(identifiers) == 1 else identifiers,
         "sameAs": dois.url(work["doi"]),
         "headline": work["title"],

@@ -16,9 +16,8 @@ from typing import Any
 from evidence import __version__
 from evidence.data_model import Work
 from evidence.export.file_formats import guard
-from evidence.export.wording import count_noun
+from evidence.export.wording import count_noun, notice_participle
 from evidence.harvest.check_references import CheckedReference, ReferenceVerdict
-from evidence.linkage.retraction_notices import GRAVE
 
 VERDICT_WORDS: dict[ReferenceVerdict, str] = {
     "found": "found",
@@ -44,10 +43,7 @@ def verdict_words(checked: CheckedReference) -> str:
     if checked.verdict != "retracted":
         return VERDICT_WORDS[checked.verdict]
     first = checked.notices[0]
-    participle = {"retraction": "retracted", "partial-retraction": "retracted in part", "withdrawal": "withdrawn"}
-    word = participle.get(first.kind, "removed" if first.kind == "removal" else None)
-    word = word or ("under an expression of concern" if first.kind in GRAVE else "corrected")
-    return f"found, but {word}{f' ({first.issued})' if first.issued else ''}"
+    return f"found, but {notice_participle(first.kind)}{f' ({first.issued})' if first.issued else ''}"
 
 
 def exit_code(checked: Sequence[CheckedReference]) -> int:
@@ -95,10 +91,10 @@ def as_dict(checked: CheckedReference) -> dict[str, Any]:
 
 
 def _work_dict(work: Work) -> dict[str, Any]:
-    return {"doi": work.doi, "title": work.title, "year": work.year, "citation": short_citation(work)}
+    return {"doi": work.doi, "title": work.title, "year": work.year, "citation": work_line(work)}
 
 
-def short_citation(work: Work) -> str:
+def work_line(work: Work) -> str:
     """A work in one line: `Whisman and Beach. Couple therapy for depression. J Clin Psychol 2012.`"""
     people = [author.family or author.name or author.given or "" for author in work.authors]
     names = f"{people[0]} and others" if len(people) > 2 else " and ".join(people)
@@ -118,12 +114,12 @@ def details(checked: CheckedReference) -> Iterator[str]:
         where = "" if notice.notice_doi == notice.doi else f", https://doi.org/{notice.notice_doi}"
         yield f"{name} of {notice.issued or 'an unknown date'}, according to {notice.source or 'the record'}{where}"
     if checked.leads_to:
-        yield f"the DOI leads to: {short_citation(checked.leads_to)} https://doi.org/{checked.leads_to.doi}"
+        yield f"the DOI leads to: {work_line(checked.leads_to)} https://doi.org/{checked.leads_to.doi}"
     if checked.verdict in ("other-work", "nothing-agrees", "could-not-ask"):
         yield checked.reason
     for work in checked.candidates:
         if checked.work is None or work.doi != checked.work.doi:
-            yield f"nearest: {short_citation(work)} https://doi.org/{work.doi}"
+            yield f"nearest: {work_line(work)} https://doi.org/{work.doi}"
 
 
 def as_text(checked: Sequence[CheckedReference]) -> Iterator[str]:
@@ -159,6 +155,7 @@ COLUMNS = (
     "leads_to",
     "candidates",
     "reason",
+    "asked_at",
 )
 
 

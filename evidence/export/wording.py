@@ -13,6 +13,18 @@ MOST_NAMED = 5
 LONGEST_NAME = 24
 """How many characters of a citation's text stand for its author."""
 
+_MOST_INITIALS = 4
+_SUFFIXES = frozenset({"Jr", "Sr", "II", "III", "IV"})
+
+_NOTICE_PARTICIPLES = {
+    "retraction": "retracted",
+    "partial-retraction": "retracted in part",
+    "withdrawal": "withdrawn",
+    "removal": "removed",
+    "expression-of-concern": "under an expression of concern",
+    "reinstatement": "reinstated",
+}
+
 _VERDICTS = {
     "include": "included",
     "exclude": "excluded",
@@ -37,12 +49,26 @@ def work_name(doi: str, title: str | None) -> str:
 
 def short_citation(authors: str | None, year: int | None, otherwise: str) -> str:
     """`Cuijpers 2016`: the family name of the first author and the year; without an author, the beginning of `otherwise`."""
-    first = (authors or "").split(", ")[0]
-    family = re.sub(r"(?<=\S) [^\W\d_a-z]{1,4}$", "", first)
+    family = first_author(authors)
     if not family:
         beginning = re.split(r"[.:?!]\s", otherwise, maxsplit=1)[0]
         family = beginning if len(beginning) <= LONGEST_NAME else f"{beginning[:LONGEST_NAME].rsplit(' ', 1)[0]} …"
     return f"{family} {year}" if year else family
+
+
+def first_author(authors: str | None) -> str:
+    """The family name of the first of the authors as cited (`Mufson L, Weissman MM`), or the name of a group; empty without."""
+    words = (authors or "").split(", ")[0].split()
+    while len(words) > 1 and words[-1].rstrip(".") in _SUFFIXES:
+        words.pop()
+    if len(words) > 1 and words[-1].isupper() and len(words[-1]) <= _MOST_INITIALS:
+        words.pop()
+    return " ".join(words)
+
+
+def notice_participle(kind: str) -> str:
+    """What a work is by a notice: `retracted`, `withdrawn`, `under an expression of concern`, …; `corrected` by all others."""
+    return _NOTICE_PARTICIPLES.get(kind, "corrected")
 
 
 def first_few(names: Sequence[str]) -> str:

@@ -1,8 +1,8 @@
 """Given references → one verdict each: is it real, is it right, and was it retracted?
 
 Each reference is resolved like a citation of a reference list (`reference_lists.py`), and the record of the work is compared
-with it field by field. What could not be asked is never counted as found or as not found. This module is given its record
-source, writes nothing and needs no database.
+with it field by field. What could not be asked is never counted as found or as not found. This module needs no database and
+writes none; the record source may keep Crossref's answers in a cache.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from evidence.crossref.answer_cache import CachedRecords
 from evidence.crossref.normalise import normalise
 from evidence.crossref.records_from_files import RecordFiles
 from evidence.data_model import Citation, CitationError, Doi, Message, Notice, RecordSource, Resolution, Work
-from evidence.errors import RecordError, SourceError
+from evidence.errors import NoReferenceListError, RecordError, SourceError
 from evidence.harvest import reference_lists
 from evidence.harvest.progress import NoProgress, Progress
 from evidence.harvest.sources import ReferenceList
@@ -48,7 +48,8 @@ SOURCE = "given references"
 @dataclass(frozen=True, slots=True)
 class CheckedReference:
     """The verdict on one reference. `work` is the found one, with `errors` and `notices`; `leads_to` is the work of the stated
-    DOI where that is another one; `candidates` are the works that the text may mean, best first; `reason` is a sentence."""
+    DOI where that is another one; `candidates` are the works that the text may mean, best first; `reason` is a sentence;
+    `asked_at` is when the oldest answer used was given, None where all were given now."""
 
     given: GivenReference
     verdict: ReferenceVerdict
@@ -105,7 +106,7 @@ def run(
     `cache` remembers Crossref's answers for a week; with `fresh` it is not asked, only filled. `tries` is how often a request
     that fails is sent.
 
-    ConfigError when a file cannot be read, SourceError when the list of `of` cannot be had.
+    ConfigError when a file cannot be read, NoReferenceListError when the list of `of` cannot be had.
     """
     with ExitStack() as stack:
         others = _RetractionWatch(retraction_watch) if retraction_watch else None
@@ -132,7 +133,10 @@ def possible_dois(given: Iterable[GivenReference]) -> set[Doi]:
 
 
 def _deposited(of: Doi, records: RecordSource) -> tuple[GivenReference, ...]:
-    listed = reference_lists.citations_of(ReferenceList(SOURCE, SOURCE, (), of), records)
+    try:
+        listed = reference_lists.citations_of(ReferenceList(SOURCE, SOURCE, (), of), records)
+    except SourceError as error:
+        raise NoReferenceListError(str(error)) from error
     return tuple(GivenReference(c.position, c.text, c.stated_doi) for c in listed)
 
 
@@ -160,8 +164,11 @@ def _checked(
         for one in part:
             yield from _checked([one], records, known_notices)
         return
-    for reference, (resolution, works) in zip(part, resolved, strict=True):
-        verdict = _verdict(reference, resolution, works, known_notices)
+    for reference, (resolution, works, is_unread) in zip(part, resolved, strict=True):
+        if is_unread:
+            verdict = CheckedReference(reference, "could-not-ask", "the record of this DOI cannot be read")
+        else:
+            verdict = _verdict(reference, resolution, works, known_notices)
         yield replace(verdict, asked_at=_asked_at(resolution, records))
 
 
@@ -174,17 +181,17 @@ def _asked_at(resolution: Resolution, records: RecordSource) -> str | None:
     return min((at for key in used if key and (at := records.answered_at.get(key))), default=None)
 
 
-def _resolved(part: Sequence[GivenReference], records: RecordSource) -> list[tuple[Resolution, Mapping[Doi, Work]]]:
-    found: list[tuple[Resolution, Mapping[Doi, Work]]] = []
+def _resolved(
+    part: Sequence[GivenReference], records: RecordSource
+) -> list[tuple[Resolution, Mapping[Doi, Work], bool]]:
+    """Each resolution, the works that it may name, and whether the record of its DOI cannot be read."""
+    found: list[tuple[Resolution, Mapping[Doi, Work], bool]] = []
     for resolved in reference_lists.resolve(citations(part), records, {}):
         works = {work.doi: work for work in resolved.works} | _works(resolved.messages)
         unread = {doi for doi, _ in resolved.unread}
         for resolution in resolved.resolutions:
-            if resolution.doi is None and unread & set(reference_lists.possible_dois(resolution.citation)):
-                resolution = replace(
-                    resolution, status="not-in-crossref", problem="the record of this DOI cannot be read"
-                )
-            found.append((resolution, works))
+            may_be = reference_lists.possible_dois(resolution.citation)
+            found.append((resolution, works, resolution.doi is None and not unread.isdisjoint(may_be)))
     return found
 
 

@@ -166,7 +166,7 @@ def find_works(
     for wanted in filters:
         works &= site.known.either(wanted.facet, *wanted.values)
     if since is not None or until is not None:
-        works &= _of_years(site.known, since, until)
+        works &= site.known.in_years(since, until)
     asked = [("_tag", str(wanted)) for wanted in filters]
     asked += [("year__gte", str(since))] if since is not None else []
     asked += [("year__lte", str(until))] if until is not None else []
@@ -265,14 +265,6 @@ def explain(conn: sqlite3.Connection, site: Site, identifier: str) -> Explained:
 def _check_size(name: str, size: int, most: int, least: int = 1) -> None:
     if not least <= size <= most:
         raise ConfigError(f"{name}: {size} is out of range; from {least} to {most} are allowed")
-
-
-def _of_years(known: WorkSets, since: int | None, until: int | None) -> int:
-    found = 0
-    for year, works in known.columns["year"].items():
-        if (since is None or year >= since) and (until is None or year <= until):
-            found |= works
-    return found
 
 
 def _listed(conn: sqlite3.Connection, site: Site, sql: str, rowids: Sequence[int], most: int) -> list[Work]:

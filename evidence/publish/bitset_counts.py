@@ -26,6 +26,9 @@ from evidence.publish.query_cache import CACHE, Cache
 COLUMNS = ("verdict", "year", "judged_on")
 """Columns of `works` with few values, by which every list is counted."""
 
+READ = "title+abstract"
+"""`judged_on` of a work whose abstract could be read."""
+
 TAGS = "select w.rowid, t.facet, t.value, t.strength from works w cross join tags t on t.doi = w.doi"
 """`cross join` keeps this order: one look-up for each work instead of one for each tag."""
 

@@ -15,6 +15,7 @@ from evidence.data_model import Doi
 from evidence.database import citation_links
 from evidence.database.citation_links import CitationLinks, Linked
 from evidence.database.sql_helpers import Row
+from evidence.export.wording import first_author
 from evidence.linkage.retraction_notices import GRAVE, RETRACTIONS
 
 Mark = Literal["retracted", "doubted", "included", "other"]
@@ -23,8 +24,6 @@ ROW, HEAD, FOOT = 26, 30, 30
 """Heights in pixels: a work (a finger hits it), the titles above, and what is left over below."""
 LEAST_ROWS = 2
 _LONGEST_NAME, _LONGEST_SHORT_NAME, _LONGEST_TITLE = 20, 10, 27
-_MOST_INITIALS = 4
-_SUFFIXES = frozenset({"Jr", "Sr", "II", "III", "IV"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,16 +113,6 @@ def network(links: CitationLinks, pairs: Iterable[tuple[str, str]]) -> Network |
         left_arcs=tuple(sorted(left_arcs)),
         right_arcs=tuple(sorted(right_arcs)),
     )
-
-
-def first_author(authors: str | None) -> str:
-    """The family name of the first of the authors as cited (`Mufson L, Weissman MM`), or the name of a group; empty without."""
-    words = (authors or "").split(", ")[0].split()
-    while len(words) > 1 and words[-1].rstrip(".") in _SUFFIXES:
-        words.pop()
-    if len(words) > 1 and words[-1].isupper() and len(words[-1]) <= _MOST_INITIALS:
-        words.pop()
-    return " ".join(words)
 
 
 def _side(works: Sequence[Row], rows: int, linked: Linked) -> Side:

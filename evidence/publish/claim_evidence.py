@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,15 +17,13 @@ from evidence.database import read_citations, schema
 from evidence.export.claim_wording import ClaimCounts, ClaimEvidence, Count, Filters, YearCounts
 from evidence.harvest.sources import Article, Claim
 from evidence.linkage.retraction_notices import GRAVITY, RETRACTIONS
+from evidence.publish import bitset_counts
 from evidence.publish.bitset_counts import WorkSets, read_notices, read_sets, retracted_of, rowids_of
 from evidence.rules.topic import Topic
 
 Row = dict[str, Any]
 
 LABELS = "select facet, value, label from facets"
-
-READ = "title+abstract"
-"""`works.judged_on` of a work whose abstract could be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +65,11 @@ def read_all(conn: sqlite3.Connection, articles: Sequence[Article]) -> list[tupl
 def untexted(sets: WorkSets) -> tuple[Count, Count]:
     """The included works of which no abstract could be read, and all included works."""
     included = sets.columns["verdict"].get("include", 0)
-    unread = included & ~sets.columns["judged_on"].get(READ, 0)
+    unread = included & ~sets.columns["judged_on"].get(bitset_counts.READ, 0)
     listed = (("verdict", "include"),)
-    return Count(unread.bit_count(), (*listed, ("judged_on__not", READ))), Count(included.bit_count(), listed)
+    return Count(unread.bit_count(), (*listed, ("judged_on__not", bitset_counts.READ))), Count(
+        included.bit_count(), listed
+    )
 
 
 class _Counted:
@@ -99,15 +99,7 @@ class _Counted:
         self.cited_set = sets.set_of((number,) for number in self.cited)
         years = [year for row in self.cited.values() for year in (row["year"], row["record_year"]) if year is not None]
         self.since = max(years, default=None)
-        self.newer = self._of_years(lambda year: self.since is not None and year > self.since) & self.works
-
-    def _of_years(self, wanted: Callable[[int], bool]) -> int:
-        """All works of the years that are wanted."""
-        found = 0
-        for year, works in self.known.sets.columns["year"].items():
-            if wanted(year):
-                found |= works
-        return found
+        self.newer = self.known.sets.in_years(self.since + 1, None) & self.works if self.since is not None else 0
 
     # ------------------------------------------------------------------ counts with their lists
 
@@ -130,7 +122,7 @@ class _Counted:
             return None
         if self.tagged >> row["number"] & 1:
             return True
-        return False if row["read_by_person"] or row["judged_on"] == READ else None
+        return False if row["read_by_person"] or row["judged_on"] == bitset_counts.READ else None
 
     def counts(self) -> ClaimCounts:
         """All that is counted for the claim."""
@@ -140,8 +132,8 @@ class _Counted:
         cited_dois = [row["record"] for row in self.cited.values()]
         apart = (_in(cited_dois, "doi__notin"),) if cited_dois else ()
         about = [number for number, row in self.cited.items() if self.about(row)]
-        unread = works & ~sets.columns["judged_on"].get(READ, 0)
-        with_year = self._of_years(lambda year: True)
+        unread = works & ~sets.columns["judged_on"].get(bitset_counts.READ, 0)
+        with_year = sets.in_years(None, None)
         same_year = sets.columns["year"].get(self.since, 0) & works & ~self.cited_set
         waiting = self.tagged & sets.columns["verdict"].get("unsure", 0) & ~self.cited_set
         named = (self.trials or 0) | (self.reviews or 0)
@@ -165,7 +157,7 @@ class _Counted:
             newer_retracted=self._retracted(newer, *after),
             same_year=self._included(same_year, ("year", str(self.since)), *apart),
             undated=self._included(works & ~with_year, ("year__isnull", "1")),
-            untexted=self._included(unread, ("judged_on__not", READ)),
+            untexted=self._included(unread, ("judged_on__not", bitset_counts.READ)),
             waiting=Count(waiting.bit_count(), (("verdict", "unsure"), *self.tags, *apart)),
             unknown_tags=self.unknown,
             tagged=bool(self.claim.looks_at),
@@ -190,7 +182,7 @@ class _Counted:
             (year, columns[year], (("year", str(year)),)) for year in sorted(apart, reverse=True)
         ]
         if since is not None:
-            rows.append((None, self._of_years(lambda year: year <= since), (("year__lte", str(since)),)))
+            rows.append((None, self.known.sets.in_years(None, since), (("year__lte", str(since)),)))
         return tuple(
             YearCounts(
                 year,

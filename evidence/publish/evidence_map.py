@@ -27,9 +27,6 @@ GROUP = "*"
 LATEST = 9999
 """A year that no work is newer than."""
 
-READ = "title+abstract"
-"""`works.judged_on` of a work whose abstract was read. Of the others only the title could be."""
-
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -280,7 +277,7 @@ class _Counter:
         self.works = _chosen(known, view, self.tags)
         self.everything = _chosen(known, view, self.all_tags)
         self.retracted = retracted
-        self.unread = self.everything & ~known.columns["judged_on"].get(READ, 0)
+        self.unread = self.everything & ~known.columns["judged_on"].get(bitset_counts.READ, 0)
 
     def line(self, facet: str, line: Line) -> tuple[int, int]:
         """The works of a line: by stated and likely tags, and by all that count."""
@@ -307,11 +304,7 @@ def _chosen(known: WorkSets, view: View, tags: Mapping[tuple[str, str], int]) ->
     for facet, values in view.filters.items():
         works &= bitset_counts.either(tags, facet, *values)
     if view.since is not None or view.until is not None:
-        years = 0
-        for year, in_year in known.columns["year"].items():
-            if (view.since is None or year >= view.since) and (view.until is None or year <= view.until):
-                years |= in_year
-        works &= years
+        works &= known.in_years(view.since, view.until)
     return works
 
 

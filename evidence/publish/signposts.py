@@ -12,12 +12,10 @@ from urllib.parse import quote, urlencode
 
 from evidence import doi as dois
 from evidence.data_model import Doi
+from evidence.export import embedded_metadata
 from evidence.export.file_formats import FORMATS
 
 CITATION_FORMATS = ("ris", "bibtex", "csl-json")
-KINDS = {"book-chapter": "Chapter", "book": "Book", "monograph": "Book", "dissertation": "Thesis", "dataset": "Dataset"}
-"""Crossref's types of work → schema.org's; all others are a ScholarlyArticle."""
-
 MOST_AUTHORS = 20
 MOST_ITEMS = 10
 """Items in the header of a list. Proxies refuse an answer with headers above 4 or 8 kB; the link set has them all."""
@@ -52,7 +50,7 @@ def of_work(
             for name in (*CITATION_FORMATS, "csv")
         ),
         Link(f"{page}.json", "describedby", "application/json"),
-        Link(f"https://schema.org/{KINDS.get(kind or '', 'ScholarlyArticle')}", "type"),
+        Link(f"https://schema.org/{embedded_metadata.schema_type(kind)}", "type"),
         Link("https://schema.org/AboutPage", "type"),
         *([Link(licence, "license")] if licence and licence.startswith(("http://", "https://")) else []),
     ]

@@ -1,7 +1,7 @@
 """What the site knows of itself: where it is, who publishes it, which data of which day it shows, and how to cite them.
 
 `site:` in sources.yaml says where and who; the database says the rest. Nothing is made up: what is not given is None, and pages
-say so. It reads one row of a database and knows no HTTP.
+say so. It reads one row of a database and shows no page.
 """
 
 from __future__ import annotations
@@ -16,13 +16,10 @@ from typing import Any
 from evidence import __version__
 from evidence.errors import ConfigError
 from evidence.export.file_formats import FORMATS
+from evidence.export.wording import day_in_words
 from evidence.harvest import sources
 from evidence.harvest.sources import Published
 from evidence.publish.query_cache import CACHE
-
-MONTHS = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
-)  # fmt: skip
 
 _EDITION = """
     select r.run, substr(coalesce(r.finished, r.started), 1, 10) as day,
@@ -39,6 +36,12 @@ def of_environment(environment: Mapping[str, str]) -> Published:
         return _read(path, path.stat().st_mtime_ns)
     except (OSError, ConfigError):
         return Published()
+
+
+def base_address(datasette: Any, request: Any, environment: Mapping[str, str]) -> str:
+    """The address of the site without a slash at the end: the public one, else that under which this request came."""
+    public = of_environment(environment).address
+    return public or str(datasette.absolute_url(request, datasette.urls.path("/"))).rstrip("/")
 
 
 @lru_cache(maxsize=4)
@@ -67,15 +70,9 @@ async def edition_of(db: Any) -> Edition | None:
     return Edition(**dict(found)) if found else None
 
 
-def in_words(day: str) -> str:
-    """`2026-11-24` as 24 November 2026."""
-    year, month, number = day.split("-")
-    return f"{int(number)} {MONTHS[int(month) - 1]} {year}"
-
-
 def citation(title: str, site: Published, edition: Edition | None) -> str:
     """The site as a reference; what is not known is left out."""
-    data = f"Data of {in_words(edition.day)} (run {edition.run}), made with" if edition else "Made with"
+    data = f"Data of {day_in_words(edition.day)} (run {edition.run}), made with" if edition else "Made with"
     parts = (site.publisher, title, f"{data} evidence {__version__}", site.address)
     return ". ".join(part.rstrip(".") for part in parts if part) + ("" if site.address else ".")
 

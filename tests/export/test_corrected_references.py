@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -112,6 +113,15 @@ def test_csl_json_keeps_every_other_value() -> None:
         },
         {"id": "b"},
     ]
+
+
+def test_the_editors_of_a_book_do_not_become_authors_of_its_chapter() -> None:
+    chapter = replace(WORK, authors=(*WORK.authors, Author(family="Gurman", given="Alan", role="editor")))
+    data = json.dumps([{"id": "a", "author": [{"family": "Smith"}]}]).encode()
+    given = read(data, "x.json")[1]
+    new, changes = correct(data, "x.json", [CheckedReference(given[0], "found-with-errors", "", chapter, ALL[:1])])
+    assert [author["family"] for author in json.loads(new)[0]["author"]] == ["Whisman", "Beach"]
+    assert changes == ("reference 1 (a): author Smith → Whisman, Mark; Beach, Steven",)
 
 
 def test_text_changes_what_has_one_place_and_says_what_it_left() -> None:

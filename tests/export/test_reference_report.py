@@ -83,6 +83,7 @@ def test_json_and_csv_say_the_same() -> None:
         {"kind": "retraction", "date": "2019-03-01", "source": "publisher", "doi": "10.5555/notice"}
     ]
     assert table[1]["text"].startswith("'=")
+    assert [r["asked_at"] or "" for r in rows] == [r["asked_at"] for r in table]
 
 
 def test_no_reference_breaks_out_of_its_page() -> None:

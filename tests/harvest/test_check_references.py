@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from evidence import cli
 from evidence.crossref.client import CrossrefClient
 from evidence.data_model import Doi, Notice
 from evidence.errors import SourceError
+from evidence.export import reference_report
 from evidence.harvest import check_references
 from evidence.harvest.check_references import CheckedReference, check
 from evidence.references.given_reference import GivenReference
@@ -232,6 +234,13 @@ def test_the_command_writes_every_format(run: Run, tmp_path: Path) -> None:
     assert run("check-references", str(pasted), "--from", str(file)).code == 0
     assert run("check-references").code == 2
     assert run("check-references", str(tmp_path / "absent.bib")).code == 2
+    without_list = run("check-references", "--of", str(FONAGY["DOI"]), "--from", str(file))
+    assert without_list.code == 3
+    assert "no reference list was deposited" in without_list.err
+
+
+def test_the_command_offers_every_report() -> None:
+    assert set(cli.REFERENCE_REPORTS) == set(reference_report.REPORTS)
 
 
 def test_the_command_says_3_when_crossref_cannot_be_asked(

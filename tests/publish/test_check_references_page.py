@@ -70,6 +70,7 @@ async def test_each_reference_gets_the_verdict_of_the_command(sample: Path, cros
         ("found-with-errors", LIPSITZ["DOI"]),
     ]
     assert "attachment" in answer.headers["content-disposition"]
+    assert "is sent to Crossref and not kept" in (await ds.client.get("/about")).text
 
 
 async def test_a_server_that_cannot_be_asked_is_said(sample: Path, crossref: LoopbackCrossref) -> None:

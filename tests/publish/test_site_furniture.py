@@ -24,6 +24,7 @@ import pytest
 from datasette.app import Datasette
 
 from evidence.database.tag_filter import parse
+from evidence.export.wording import day_in_words
 from evidence.publish import list_titles, serve, share_picture, signposts, site_access, site_details, sitemap
 from evidence.review import reviewer_desk
 from tests import site_sample
@@ -161,7 +162,7 @@ async def test_about_says_who_publishes_and_how_to_cite(sample: Path, configured
     assert edition is not None
     assert "Living Review & Group publishes this site" in text
     assert "mailto:review@university.edu" in page
-    day = site_details.in_words(edition.day)
+    day = day_in_words(edition.day)
     assert f"Data of {day} (run {edition.run}), made with evidence" in text
     assert text.count(ADDRESS) >= 2
     assert "creativecommons.org/licenses/by/4.0/" in page

@@ -20,6 +20,7 @@ from datasette.utils import tilde_encode
 
 from evidence.data_model import Doi
 from evidence.export import page_citation
+from evidence.export.wording import first_author
 from evidence.linkage.retraction_notices import GRAVE
 from evidence.publish import citation_network, serve, work_page_text
 from tests import site_sample
@@ -219,7 +220,7 @@ async def test_the_filter_by_citation_is_named_removed_and_limited(sample: Path)
     ],
 )
 def test_a_work_is_labelled_by_its_first_author(authors: str | None, name: str) -> None:
-    assert citation_network.first_author(authors) == name
+    assert first_author(authors) == name
 
 
 # ---------------------------------------------------------------------- notices
