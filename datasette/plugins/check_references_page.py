@@ -1,8 +1,8 @@
 """The page to check references (`/check-references`): paste a list, get a verdict on each, as `evidence check-references` gives.
 
 Open where `evidence serve` says so: on a site of one's own machine, and with --allow-checks on a public one, with limits. Nothing
-that is pasted is stored, apart from Crossref's answers. One list is checked at a time, because Crossref limits what one client
-may ask.
+that is pasted is stored; Crossref's answers are, for a week, under a digest of what was asked. One list is checked at a time,
+because Crossref limits what one client may ask.
 """
 
 from __future__ import annotations

@@ -3,11 +3,13 @@
 People check the same reference list again and again while they correct it. What was asked lately is answered from the file,
 and `answered_at` says when it was asked. The databases of a review know nothing of it, and a harvest never uses it.
 
-Errors are never remembered. A cache that cannot be opened or written is left out: it may make a check slower, never wrong.
+Of each question only a digest is stored: what somebody pastes is not kept. Errors are never remembered. A cache that cannot be
+opened or written is left out: it may make a check slower, never wrong.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import sqlite3
 import sys
@@ -139,7 +141,7 @@ class CachedRecords:
         with suppress(sqlite3.Error):
             row = self._conn.execute(
                 "select answered_at, body from answers where place = ? and kind = ? and question = ? and answered_at >= ?",
-                (self._place, kind, question, iso_time(self._now() - MAX_AGE)),
+                (self._place, kind, _digest(question), iso_time(self._now() - MAX_AGE)),
             ).fetchone()
             if row is not None:
                 self.answered_at.setdefault(question, row[0])
@@ -151,9 +153,15 @@ class CachedRecords:
         if self._conn is None:
             return
         when = iso_time(self._now())
-        rows = [(self._place, kind, str(question), when, orjson.dumps(body)) for question, body in answers.items()]
+        rows = [
+            (self._place, kind, _digest(str(question)), when, orjson.dumps(body)) for question, body in answers.items()
+        ]
         with suppress(sqlite3.Error), self._conn:
             self._conn.executemany("insert or replace into answers values (?, ?, ?, ?, ?)", rows)
+
+
+def _digest(question: str) -> str:
+    return hashlib.sha256(question.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _open(path: Path, oldest: str) -> sqlite3.Connection | None:

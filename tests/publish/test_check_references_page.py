@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -71,6 +74,10 @@ async def test_each_reference_gets_the_verdict_of_the_command(sample: Path, cros
     ]
     assert "attachment" in answer.headers["content-disposition"]
     assert "is sent to Crossref and not kept" in (await ds.client.get("/about")).text
+    with closing(sqlite3.connect(os.environ["EVIDENCE_CACHE"])) as conn:
+        stored = conn.execute("select kind || question || body from answers where kind <> 'lookup'").fetchall()
+    assert stored
+    assert not [row for (row,) in stored if "1134-47" in row or "Nobody N" in row]
 
 
 async def test_a_server_that_cannot_be_asked_is_said(sample: Path, crossref: LoopbackCrossref) -> None:
