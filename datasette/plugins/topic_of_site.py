@@ -38,8 +38,8 @@ def startup(datasette: Any) -> Callable[[], Awaitable[None]]:
 def get_metadata(datasette: Any, key: str | None) -> dict[str, Any]:
     """The site's metadata, but for permissions, which stay where Datasette read them.
 
-    Whenever Datasette asks who may see a table, it asks for `tables` and copies all it gets, deeply: two thirds of the time of the
-    front page and of the page of the database, were the descriptions among it.
+    Whenever Datasette asks who may see a table, it asks for `tables` and copies all it gets. With the descriptions among it, that
+    would be more than half of the time of the front page and of the page of the database.
     """
     return {} if key == "tables" else dict(_filled.get(datasette, {}))
 
