@@ -90,7 +90,7 @@ async def currency_page(datasette: Any, request: Any) -> Response:
     if not (view.row and view.column):
         page = {"page": await about_cells(datasette, loaded, view)}
         return Response.html(await datasette.render_template("currency.html", page, request=request))
-    detail = await detail_of(datasette, loaded, view, request.args.get("against"))
+    detail = await detail_of(datasette, view, request.args.get("against"))
     page = {"page": about_cell(datasette, loaded, view, detail)}
     return Response.html(await datasette.render_template("currency_cell.html", page, request=request))
 
@@ -110,11 +110,11 @@ async def as_file(datasette: Any, request: Any, kind: str, content_type: str) ->
     of_cells, of_cell = currency_report.WRITERS[kind]
     asked = currency.asked(loaded.topic, loaded.values, view)
     if view.row and view.column:
-        detail = await detail_of(datasette, loaded, view, request.args.get("against"))
+        detail = await detail_of(datasette, view, request.args.get("against"))
         name, text = "currency-of-cell", "".join(of_cell(detail, asked))
     else:
         view = replace(view, folded=())
-        name, text = "currency", "".join(of_cells(await cells_of(datasette, loaded, view), asked))
+        name, text = "currency", "".join(of_cells(await cells_of(datasette, view), asked))
     headers = {"content-disposition": f'attachment; filename="{name}.{kind}"'} if kind == "csv" else {}
     return Response(text, content_type=content_type, headers=headers)
 
@@ -139,36 +139,45 @@ async def load(datasette: Any) -> Loaded:
     return Loaded(topic, sets, await bitset_counts.retracted(db), await site_topic.values_of(db), known)
 
 
-async def cells_of(datasette: Any, loaded: Loaded, view: View) -> list[CellNumbers]:
+async def cells_of(datasette: Any, view: View) -> list[CellNumbers]:
     """The cells of a view that have trials or reviews."""
-
     db = datasette.get_database(NAME)
-    # In the database's thread: at 100,000 works it takes seconds, and other visitors must not wait.
-    found: list[CellNumbers] = await COUNTED.get(
-        db.path,
-        ("cells", *view.pairs(loaded.topic)),
-        lambda: db.execute_fn(lambda _: list(currency.of_cells(loaded, view))),
-    )
-    return found
+
+    async def count() -> list[CellNumbers]:
+        # What is counted is loaded in here: if somebody commits meanwhile, the answer is not kept.
+        loaded = await load(datasette)
+        # In a thread of the database: at 100,000 works it takes seconds, and other visitors must not wait.
+        found: list[CellNumbers] = await db.execute_fn(lambda _: list(currency.of_cells(loaded, view)))
+        return found
+
+    return await COUNTED.get(db.path, ("cells", *key_of(view)), count)
 
 
-async def detail_of(datasette: Any, loaded: Loaded, view: View, against: str | None) -> CellDetail:
+async def detail_of(datasette: Any, view: View, against: str | None) -> CellDetail:
     """The cell that a view names; NotFound for one that there is not, and for a review that it does not have."""
     db = datasette.get_database(NAME)
     chosen = against.strip().lower() if against else None
-    key = ("cell", chosen, *view.pairs(loaded.topic))
-    found: CellDetail | None = await COUNTED.get(
-        db.path, key, lambda: db.execute_fn(lambda conn: currency.of_cell(conn, loaded, view, chosen))
-    )
+
+    async def count() -> CellDetail | None:
+        loaded = await load(datasette)
+        counted: CellDetail | None = await db.execute_fn(lambda conn: currency.of_cell(conn, loaded, view, chosen))
+        return counted
+
+    found = await COUNTED.get(db.path, ("cell", chosen, *key_of(view)), count)
     if found is None:
         raise NotFound("There is no such cell of the evidence map, or it has no such review.")
     return found
 
 
+def key_of(view: View) -> tuple[Any, ...]:
+    """What tells a view from others."""
+    return (*view.axes, *view.filters.items(), view.since, view.until, view.implied, view.folded, view.row, view.column)
+
+
 async def about_cells(datasette: Any, loaded: Loaded, view: View) -> dict[str, Any]:
     """All cells, for the template."""
     topic = loaded.topic
-    cells = await cells_of(datasette, loaded, view)
+    cells = await cells_of(datasette, view)
     rows = [
         {
             "numbers": numbers,
@@ -204,7 +213,6 @@ def about_cell(datasette: Any, loaded: Loaded, view: View, detail: CellDetail) -
         return f"{datasette.urls.table(NAME, 'works')}?{urlencode(pairs)}"
 
     matrix = detail.matrix[:SHOWN_REVIEWS]
-    places = {line.work.doi: number for number, line in enumerate(detail.matrix)}
     in_matrix = [line for line in detail.trials if line.listed_by]
     in_matrix.sort(key=lambda line: line.work.date, reverse=True)
     against = {"against": compared.work.doi} if compared and compared.numbers.number != newest else {}
@@ -242,7 +250,6 @@ def about_cell(datasette: Any, loaded: Loaded, view: View, detail: CellDetail) -
         "matrix_rows": in_matrix[:SHOWN_TRIALS],
         "matrix_cut": len(detail.matrix) > len(matrix) or len(in_matrix) > SHOWN_TRIALS,
         "matrix_all": (len(in_matrix), len(detail.matrix)),
-        "places": places,
         "pairs": [
             {
                 "first": detail.matrix[pair.first],

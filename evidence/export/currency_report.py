@@ -45,6 +45,11 @@ class Asked:
     filters: str = ""
     split_by_design: bool = False
 
+    @property
+    def names(self) -> str:
+        """The two facets in running text."""
+        return f"{self.rows} and {self.columns}".replace("_", " ")
+
 
 # ---------------------------------------------------------------------- in words
 
@@ -169,7 +174,8 @@ def label_of(numbers: CellNumbers) -> str:
 
 def cells_text(cells: Iterable[CellNumbers], asked: Asked) -> Iterator[str]:
     """Two lines for each cell, then what the words mean."""
-    yield f"How current the reviews are, by {asked.rows} and {asked.columns}{f' ({asked.filters})' if asked.filters else ''}\n"
+    filters = f" ({asked.filters})" if asked.filters else ""
+    yield f"How current the reviews are, by {asked.names}{filters}\n"
     n = 0
     for n, numbers in enumerate(cells, start=1):  # noqa: B007 - counted for the end
         yield f"\n{label_of(numbers)}: {count_noun(numbers.trials, 'trial')}, {count_noun(numbers.reviews, 'review')}\n"
@@ -187,7 +193,7 @@ def cells_text(cells: Iterable[CellNumbers], asked: Asked) -> Iterator[str]:
 
 def cells_markdown(cells: Iterable[CellNumbers], asked: Asked) -> Iterator[str]:
     """A table of the cells."""
-    yield f"# How current the reviews are, by {asked.rows} and {asked.columns}\n\n"
+    yield f"# How current the reviews are, by {asked.names}\n\n"
     if asked.filters:
         yield f"{asked.filters}\n\n"
     head = (
@@ -477,6 +483,7 @@ def _work(work: WorkText) -> dict[str, Any]:
         "doi": work.doi,
         "title": work.title,
         "authors": work.authors,
+        "container": work.container,
         "date": work.date or None,
         "first_version": work.first or None,
         "notice": work.notice,

@@ -79,7 +79,7 @@ class Overlap:
 class ReviewNumbers:
     """A review of a cell and how the trials of the cell stand to it. `number` is its rowid, `date` is empty where none is
     known. `has_list`: whether a list was deposited; `entries` of it, and `unmatched`: those that have no DOI and were not
-    matched by their text (both None where that is not known). `earlier` are the rowids of other versions of it in the cell."""
+    matched by their text (both None where that is not known)."""
 
     number: int
     doi: str
@@ -89,7 +89,6 @@ class ReviewNumbers:
     entries: int | None
     unmatched: int | None
     trials: Mapping[State, int]
-    earlier: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

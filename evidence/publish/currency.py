@@ -72,7 +72,8 @@ class Reviews:
         earlier one."""
         found: dict[int, list[int]] = {}
         for number in rowids_of(works):
-            found.setdefault(self.key.get(number, number), []).append(number)
+            if number in self.facts.dois:  # on a site, a work may have been stored after the facts were read
+                found.setdefault(self.key.get(number, number), []).append(number)
         return [
             Report(key, max(members, key=self._latest) if len(members) > 1 else members[0], tuple(members))
             for key, members in found.items()
@@ -189,7 +190,6 @@ class _Cell:
             entries=of.entries if of else None,
             unmatched=of.unmatched if of else None,
             trials=self.known.states(review.number, self.trials),
-            earlier=tuple(number for number in review.members if number != review.number),
         )
 
     def lists(self, reviews: Iterable[Report]) -> list[tuple[Span | None, frozenset[int]]]:

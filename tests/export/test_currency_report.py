@@ -40,14 +40,27 @@ def records() -> list[dict[str, Any]]:
     return [*trials, early, late]
 
 
+class _Silent:
+    """Stands in for pytest's capture, which a fixture of a module cannot have."""
+
+    def readouterr(self) -> Any:
+        return type("Captured", (), {"out": "", "err": ""})()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A review with these records."""
+    made = tmp_path_factory.mktemp("review")
+    (made / "records.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records()))
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        command = runner(made, monkeypatch, _Silent())  # type: ignore[arg-type]
+        assert command("init", ".").code == command("sync", "--from", "records.jsonl", "--all").code == 0
+    return made
+
+
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    command = runner(tmp_path, monkeypatch, capsys)
-    (tmp_path / "records.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records()))
-    command("init", ".")
-    synced = command("sync", "--from", "records.jsonl", "--all")
-    assert "6 works in the database: 6 included" in synced.out, synced
-    return command
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    return runner(folder, monkeypatch, capsys)
 
 
 def test_from_deposited_lists_to_json(run: Run) -> None:
@@ -90,7 +103,7 @@ def test_the_matrix_as_csv_and_the_cells_as_csv(run: Run) -> None:
     assert [(cell["row"], cell["column"]) for cell in data["cells"]] == [(c["variant"], c["outcome"]) for c in cells]
 
 
-def test_text_and_markdown_say_the_same(run: Run, tmp_path: Path) -> None:
+def test_text_and_markdown_say_the_same(run: Run, folder: Path) -> None:
     text = run("report", "currency", *CELL).out
     markdown = run("report", "currency", *CELL, "-f", "markdown").out
     for sentence in (
@@ -108,7 +121,7 @@ def test_text_and_markdown_say_the_same(run: Run, tmp_path: Path) -> None:
     assert "IPT (standard) × Depressive symptoms: 4 trials, 2 reviews" in every
     assert run("report", "currency", "-f", "markdown", "-o", "out.md").out == ""
     assert "| IPT (standard) | Depressive symptoms | 4 | 2 | 10.5555/review.2015 | 2015 | 1 | 1 | 2 |" in (
-        tmp_path / "out.md"
+        folder / "out.md"
     ).read_text(encoding="utf-8")
 
 

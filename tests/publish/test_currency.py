@@ -9,6 +9,7 @@ import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from shutil import copyfile
@@ -23,33 +24,22 @@ from evidence.publish import currency, evidence_map, immutable_copy, serve
 from evidence.publish.evidence_map import View
 from evidence.rules import topic
 from tests import listed_demo, site_sample
-from tests.command_line import runner
 from tests.publish import map_cells
 
 IPT = topic.load()
 PAIRS = (("variant", "outcome"), ("condition", "population"))
 
 
-class Silent:
-    """Stands in for pytest's capture, which a fixture of a module cannot have."""
-
-    def readouterr(self) -> Any:
-        return type("Captured", (), {"out": "", "err": ""})()
-
-
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def demo(bundled: Path) -> Path:
     """The demo's database as it is: its records are bibliographic facts, without reference lists."""
-    folder = tmp_path_factory.mktemp("demo")
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        assert runner(folder, monkeypatch, Silent())("demo", "--no-serve").code == 0  # type: ignore[arg-type]
-    return folder / "evidence.db"
+    return bundled
 
 
 @pytest.fixture(scope="module")
-def listed(demo: Path) -> Path:
+def listed(bundled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same with reference lists that are made up."""
-    path = Path(copyfile(demo, demo.with_name("listed.db")))
+    path = Path(copyfile(bundled, tmp_path_factory.mktemp("listed") / "evidence.db"))
     with closing(sqlite3.connect(path)) as conn, conn:
         listed_demo.add_lists(conn)
         # Marked as the writer marks them, so that retracted works are among trials and reviews.
@@ -650,6 +640,17 @@ def test_tags_that_are_only_implied_count_where_they_are_asked_for(small: Small)
             view = View("variant", "outcome", {}, implied=implied, row=CELL.row, column=CELL.column)
             detail = currency.of_cell(conn, loaded, view)
             assert detail is not None and detail.numbers.trials == expected
+
+
+def test_a_work_that_came_after_the_facts_were_read_waits_for_the_next_reading(small: Small) -> None:
+    small.add("10.5555/trial", "2001", "rct")
+    with closing(sqlite3.connect(small.path)) as conn:
+        before = currency.load(conn, schema.read_topic(conn))
+        small.add("10.5555/later", "2002", "rct")
+        after = currency.load(conn, schema.read_topic(conn))
+        mixed = replace(after, known=before.known)
+        detail = currency.of_cell(conn, mixed, CELL)
+        assert detail is not None and [line.work.doi for line in detail.trials] == ["10.5555/trial"]
 
 
 def test_an_empty_database_has_no_cell(tmp_path: Path) -> None:
