@@ -653,7 +653,7 @@ def export_(
 
 @cli.group("report", epilog=_example("evidence report prisma"))
 def reports() -> None:
-    """Print the PRISMA flow, searches, changes or claims."""
+    """Print PRISMA, changes, claims or currency of reviews."""
 
 
 @reports.command("prisma", epilog=_example("evidence report prisma --as-of 2026-12-31"))
@@ -728,6 +728,76 @@ def report_claims(settings: Settings, as_json: bool) -> None:
     with reading(settings.db) as conn:
         found = claim_evidence.read_all(conn, articles)
     click.echo(json.dumps(claim_wording.as_json(found), ensure_ascii=False) if as_json else claim_wording.report(found))
+
+
+@reports.command(
+    "currency",
+    epilog=_example(
+        "evidence report currency",
+        "evidence report currency --rows variant:ipt-a --columns outcome:depressive-symptoms",
+        "evidence report currency --rows condition --columns population -f csv -o currency.csv",
+    ),
+)
+@click.option("--rows", metavar="FACET[:VALUE]",
+              help="The rows of the map, or one of them; default: those of the topic's map.")  # fmt: skip
+@click.option("--columns", metavar="FACET[:VALUE]", help="The columns of the map, or one of them.")
+@click.option("--tag", "tags", multiple=True, metavar="FACET:VALUE[,…]",
+              help="Only works with this tag; several values: any of them; several --tag: all of them.")  # fmt: skip
+@click.option("--from-year", type=click.IntRange(1, 9999), metavar="YEAR", help="Only works of this year or later.")
+@click.option("--to-year", type=click.IntRange(1, 9999), metavar="YEAR", help="Only works of this year or earlier.")
+@click.option("--implied", is_flag=True, help="Count implied tags too.")
+@click.option(
+    "--review", metavar="DOI", help="With one cell: compare its trials with this review, not with the newest."
+)
+@click.option("-f", "--format", "format_", type=click.Choice(("text", "csv", "json", "markdown")), default="text",
+              show_default=True, help="csv of one cell is its citation matrix.")  # fmt: skip
+@_output
+@click.pass_obj
+def report_currency(
+    settings: Settings,
+    rows: str | None,
+    columns: str | None,
+    tags: tuple[str, ...],
+    from_year: int | None,
+    to_year: int | None,
+    implied: bool,
+    review: str | None,
+    format_: str,
+    to: Path | None,
+) -> None:
+    """Print how current the reviews of each cell of the map are.
+
+    For each cell: its newest review, the trials that are newer, the older trials that its deposited reference list lacks, what
+    cannot be known, and how much the reviews overlap (corrected covered area). With a value for rows and one for columns, that
+    cell with its works and the citation matrix.
+    """
+    from evidence.database import read_queries
+    from evidence.database.connection import reading
+    from evidence.database.schema import read_topic
+    from evidence.export import currency_report
+    from evidence.publish import currency
+
+    with reading(settings.db) as conn:
+        found = currency.load(conn, read_topic(conn))
+        filters = [tag_filter.parse(tag) for tag in tags]
+        view = currency.view_of_options(
+            found.topic, found.values, rows, columns, filters, from_year, to_year, implied=implied
+        )
+        asked = currency.asked(found.topic, found.values, view)
+        of_cells, of_cell = currency_report.WRITERS[format_]
+        if view.row and view.column:
+            chosen = read_queries.canonical_doi(conn, _parse_doi(review)) if review else None
+            detail = currency.of_cell(conn, found, view, chosen)
+            if detail is None:
+                raise ConfigError(
+                    f"{review}: the cell has no such review; the report without --review lists its reviews"
+                )
+            lines = of_cell(detail, asked)
+        elif review:
+            raise ConfigError("--review needs one cell: give --rows FACET:VALUE and --columns FACET:VALUE")
+        else:
+            lines = of_cells(currency.of_cells(found, view), asked)
+        atomic_output.write(to, (line.encode(errors="replace") for line in lines))
 
 
 @cli.command(epilog=_example("evidence snowball --least 5"))

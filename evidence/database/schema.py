@@ -965,6 +965,14 @@ update works set basis = '';
 """What other providers add to works: their records as sent, when each was asked about each work, and what today's code reads in
 the records. Every work is judged again. Tables are made again where a check names one value more."""
 
+DEPOSITED_LISTS_DDL = """
+alter table works add column references_deposited integer;
+alter table works add column references_without_doi integer;
+update works set basis = '';
+"""
+"""How long each work's deposited reference list is, and how much of it has no DOI. Every work is judged again, which fills the
+columns from the records."""
+
 SHORT_LIST = 3
 """A work that cites at most as many works is a comment or a digest of one of them."""
 
@@ -1252,6 +1260,12 @@ def m014_registrations(db: Database) -> None:
 def m015_providers(db: Database) -> None:
     """Records of other providers beside Crossref's: abstracts, identifiers, notices and facts."""
     _run_script(db.conn, PROVIDERS_DDL)
+
+
+@evidence()
+def m016_deposited_lists(db: Database) -> None:
+    """How long each work's deposited reference list is, so that what it lacks can be told from what is not known."""
+    _run_script(db.conn, DEPOSITED_LISTS_DDL)
 
 
 @decisions()

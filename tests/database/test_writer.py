@@ -366,6 +366,26 @@ def test_tags_of_an_earlier_schema_count_as_stated_until_their_works_are_judged_
         assert store.conn.execute("pragma foreign_key_check").fetchall() == []
 
 
+def test_how_long_the_lists_are_is_learnt_when_works_are_judged_again(tmp_path: Path) -> None:
+    path = tmp_path / "evidence.db"
+    first = Database(path)
+    schema.evidence.apply(first, stop_before="m016_deposited_lists")
+    first.conn.execute(f"pragma application_id = {schema.APPLICATION_ID}")
+    first.conn.executescript(
+        """
+        insert into runs (run, started, outcome, door, version) values (1, '2026-11-24', 'complete', 'files', '0');
+        insert into works (doi, title, verdict, screened, decided, why, judged_on, first_run, changed_run, basis)
+            values ('10.1/a', 'T', 'include', 'include', 'rule', 'so', 'title', 1, 1, 'b1');
+        delete from unannounced;
+        """
+    )
+    first.close()
+    with open_store(path, tmp_path / "decisions.db") as store:
+        row = "select references_deposited, references_without_doi, basis from works"
+        assert store.conn.execute(row).fetchall() == [(None, None, "")]
+        assert store.unannounced() == set()
+
+
 def test_what_is_not_in_the_files_is_no_longer_reported_as_not_found(tmp_path: Path) -> None:
     path = tmp_path / "evidence.db"
     first = Database(path)

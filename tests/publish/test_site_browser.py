@@ -27,6 +27,7 @@ PAGES = (
     "/", "/article/article-references", "/evidence", "/method", "/evidence/works?verdict=include",
     "/doi/10.1371/journal.pone.0019044", "/evidence/trials", "/prisma", "/map", "/changes", "/evidence/tags",
     "/evidence/runs/1", "/search?q=depression", "/evidence?sql=select+doi,+title+from+works", "/about", "/api",
+    "/currency", "/currency?row=ipt&column=depressive-symptoms",
 )  # fmt: skip
 PHONE = {"width": 360, "height": 780}
 
