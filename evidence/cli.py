@@ -394,8 +394,9 @@ def explain(settings: Settings, doi_: str, as_json: bool) -> None:
     from evidence.database.connection import reading
     from evidence.export import explanation
 
+    named = _parse_name(doi_)
     with reading(settings.db) as conn:
-        work = read_queries.work_details(conn, _named_doi(conn, doi_, settings.db))
+        work = read_queries.work_details(conn, _named_doi(conn, named, settings.db))
     if work is None:
         raise ConfigError(f"{doi_}: no such work in {settings.db}; `evidence export --verdict all` lists the works")
     click.echo(json.dumps(work, ensure_ascii=False) if as_json else explanation.work_explanation(work))
@@ -654,7 +655,7 @@ def export_(
 
 @cli.group("report", epilog=_example("evidence report prisma"))
 def reports() -> None:
-    """Print the PRISMA flow, searches, changes, claims or a ripple."""
+    """Print the PRISMA flow, changes, claims or ripples."""
 
 
 @reports.command("prisma", epilog=_example("evidence report prisma --as-of 2026-12-31"))
@@ -756,9 +757,10 @@ def report_ripple(settings: Settings, doi_: str, format_: str, to: Path | None) 
     from evidence.export import ripple_report
     from evidence.publish import ripple
 
+    named = _parse_name(doi_)
     with reading(settings.db) as conn:
-        named = _named_doi(conn, doi_, settings.db)
-        found = ripple.read(conn, named, ripple.known_of(conn, ripple.articles_of(settings.sources)))
+        doi = _named_doi(conn, named, settings.db)
+        found = ripple.read(conn, doi, ripple.known_of(conn, ripple.articles_of(settings.sources)))
     if found is None:
         raise ConfigError(
             f"{doi_}: no such work in {settings.db}, and no work or reference list there cites it; `evidence export --verdict "
@@ -1310,18 +1312,23 @@ def _bar(settings: Settings) -> Iterator[Bar]:
         bar.close()
 
 
-def _named_doi(conn: sqlite3.Connection, raw: str, db: Path) -> Doi:
-    """The DOI under which a work is kept that is named by a DOI, an alias or another identifier."""
-    from evidence.database import read_queries
+def _parse_name(raw: str) -> Doi | tuple[str, str]:
+    """A DOI, or another identifier of a work as (kind, identifier)."""
     from evidence.linkage.identifiers import read_identifier
 
-    named = read_identifier(raw)
-    if named is None:
-        return read_queries.canonical_doi(conn, _parse_doi(raw))
+    return read_identifier(raw) or _parse_doi(raw)
+
+
+def _named_doi(conn: sqlite3.Connection, named: Doi | tuple[str, str], db: Path) -> Doi:
+    """The DOI under which the work is kept that is named so."""
+    from evidence.database import read_queries
+
+    if not isinstance(named, tuple):
+        return read_queries.canonical_doi(conn, named)
     found = read_queries.works_with_identifier(conn, *named)
     if len(found) != 1:
         many = f"{count_noun(len(found), 'work')} have it; name one by its DOI: {', '.join(found)}"
-        raise ConfigError(f"{raw}: {many if found else f'no work in {db} has this identifier'}")
+        raise ConfigError(f"{named[1]}: {many if found else f'no work in {db} has this identifier'}")
     return found[0]
 
 

@@ -378,11 +378,13 @@ def crossref_answer(conn: sqlite3.Connection, doi: Doi) -> Row | None:
 
 def notice_statements(conn: sqlite3.Connection, doi: Doi) -> list[Row]:
     """What single records state of notices on a work, under any of its DOIs: rows of `updates`. Its `notices` are made of
-    them."""
+    them. What a record states on another work counts no longer when no source holds the record any more."""
     sql = """
         select u.* from updates u where u.doi in (
             select :doi union select alias from aliases where doi = :doi and last_run is null
             union select stands_on from notices where doi = :doi)
+            and (u.doi = u.said_by
+                or not exists (select 1 from absences a where a.doi = u.said_by and a.last_run is null))
         order by u.issued, u.kind, u.evidence, u.source, u.said_by
     """
     return list(dict_rows(conn, sql, {"doi": doi}))
