@@ -1,10 +1,10 @@
-"""What a work touches does not depend on the order in which notices arrived and went, and is what a small independent count finds.
+"""What a work touches does not depend on the order in which notices arrived and went, and agrees with a small count of its own.
 
-A history is a series of changes of a small Crossref and of two other witnesses: a study's record states a notice, the notice's own
-record appears, Retraction Watch or PubMed list a retraction, a reference list gains or loses an entry, a second record of a study is
-registered. Each may be taken back but the last two kinds of `STAYS`: a provider that has no record any more takes nothing away. A
-sync comes after some of them, in another place in each order. At the end every order must
-give the same ripples as one sync of the final state from nothing. EVIDENCE_HISTORIES sets how many are played.
+A history is a series of changes of a small Crossref and of two other witnesses: a study's record states a notice, the notice's
+own record appears, Retraction Watch or PubMed list a retraction, a reference list gains or loses an entry, a second record of a
+study is registered. Each may be taken back, but for those of `STAYS`: a provider that has no record any more takes nothing away.
+A sync comes after some of them, in another place in each order. At the end every order must give the same ripples as one sync of
+the final state from nothing. EVIDENCE_HISTORIES sets how many are played.
 """
 
 from __future__ import annotations
@@ -311,8 +311,11 @@ def compare(order: Sequence[Event], other_order: Sequence[Event], pauses: set[in
         first, *others = ({doi: timeless(touched) for doi, touched in ripples.items()} for ripples in found)
         for again in others:
             for doi in STUDIES:
-                names = [field.name for field in fields(Ripple)]
-                differ = {name: (one_, two) for name in names if (one_ := getattr(first[doi], name)) != (two := getattr(again[doi], name))}
+                pairs = (
+                    (field.name, getattr(first[doi], field.name), getattr(again[doi], field.name))
+                    for field in fields(Ripple)
+                )
+                differ = {name: (this, that) for name, this, that in pairs if this != that}
                 assert not differ, repr((doi, differ))
         with reading(one.db) as conn:
             announced = [
