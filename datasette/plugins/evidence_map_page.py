@@ -28,10 +28,6 @@ from evidence.rules.topic import Topic
 
 NAME = "evidence"
 
-VALUES = """
-    select facet, value, label, meaning from facets order by facet, position, value
-"""
-
 NEWEST = """
     select doi, title, authors, container, year, notice from works where rowid in (select value from json_each(?))
     order by year desc, doi limit ?
@@ -138,22 +134,14 @@ async def view_of(datasette: Any, request: Any) -> View:
         raise BadRequest(f"There is no facet {error}; the facets are {', '.join(topic.facet_ids)}.") from None
 
 
-async def values_of(db: Any) -> Values:
-    """Facet → its values in order, with labels and meanings."""
-
-    async def read() -> Values:
-        found: dict[str, list[dict[str, str]]] = {}
-        for row in await db.execute(VALUES):
-            found.setdefault(row["facet"], []).append(dict(row))
-        return found
-
-    return await CACHE.get(db.path, "values of facets", read)
-
-
 async def map_of(datasette: Any, view: View) -> Map:
     """The map of a view, cached until the database changes."""
     db = datasette.get_database(NAME)
-    topic, known, values = await site_topic.of_database(db), await bitset_counts.of_database(db), await values_of(db)
+    topic, known, values = (
+        await site_topic.of_database(db),
+        await bitset_counts.of_database(db),
+        await site_topic.values_of(db),
+    )
     retracted = await bitset_counts.retracted(db)
 
     async def make() -> Map:
@@ -165,7 +153,11 @@ async def map_of(datasette: Any, view: View) -> Map:
 async def about_map(datasette: Any, view: View) -> dict[str, Any]:
     """What the page says about the map and above it: numbers, addresses, and the options for the form."""
     db = datasette.get_database(NAME)
-    topic, known, values = await site_topic.of_database(db), await bitset_counts.of_database(db), await values_of(db)
+    topic, known, values = (
+        await site_topic.of_database(db),
+        await bitset_counts.of_database(db),
+        await site_topic.values_of(db),
+    )
     return {
         "view": view,
         "counted": await map_of(datasette, view),
@@ -259,7 +251,11 @@ def folds(datasette: Any, topic: Topic, view: View) -> dict[str, Any]:
 async def panel_of(datasette: Any, view: View) -> dict[str, Any] | None:
     """What the panel shows of the cell that a view names; None without one."""
     db = datasette.get_database(NAME)
-    topic, known, values = await site_topic.of_database(db), await bitset_counts.of_database(db), await values_of(db)
+    topic, known, values = (
+        await site_topic.of_database(db),
+        await bitset_counts.of_database(db),
+        await site_topic.values_of(db),
+    )
     found = evidence_map.detail(topic, known, await bitset_counts.retracted(db), values, view)
     if found is None:
         return None

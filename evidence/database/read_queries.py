@@ -562,6 +562,14 @@ def all_tags(conn: sqlite3.Connection) -> list[Row]:
     return list(dict_rows(conn, sql, {}))
 
 
+def labelled_values(conn: sqlite3.Connection) -> dict[str, list[Row]]:
+    """Facet → its values in order, each with `value`, `label` and `meaning`."""
+    found: dict[str, list[Row]] = {}
+    for row in dict_rows(conn, "select facet, value, label, meaning from facets order by facet, position, value"):
+        found.setdefault(row["facet"], []).append(row)
+    return found
+
+
 def values_of(conn: sqlite3.Connection, facets: Sequence[str]) -> list[tuple[str, str]]:
     """The values of these facets in the taxonomy, as (facet, value)."""
     sql = "select facet, value from facets where facet in (select value from json_each(?)) order by facet, position"

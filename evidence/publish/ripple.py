@@ -17,7 +17,7 @@ from typing import Any
 from evidence.data_model import Doi
 from evidence.database import read_queries, read_ripple, schema
 from evidence.database.changes_since_last_run import OF_STANDING
-from evidence.database.sql_helpers import Row, dict_rows
+from evidence.database.sql_helpers import Row
 from evidence.errors import ConfigError
 from evidence.export import provider_wording, ripple_report
 from evidence.export.ripple_report import Lists, Numbers, Ripple, TouchedCell, TouchedClaim, TouchedList
@@ -28,8 +28,6 @@ from evidence.publish.bitset_counts import WorkSets
 from evidence.publish.evidence_map import CellOfWork, Count, Values
 from evidence.publish.query_cache import CACHE
 from evidence.rules.topic import Topic
-
-_VALUES = "select facet, value, label, meaning from facets order by facet, position, value"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +104,7 @@ def known_of(conn: sqlite3.Connection, articles: Sequence[Article] | None) -> Kn
     sets = bitset_counts.read_sets(conn)
     retracted = bitset_counts.retracted_of(bitset_counts.read_notices(conn, sets))
     unlisted = sets.set_of_numbers(read_ripple.without_list(conn))
-    return Known(sets, retracted, unlisted, schema.read_topic(conn), read_values(conn), articles)
+    return Known(sets, retracted, unlisted, schema.read_topic(conn), read_queries.labelled_values(conn), articles)
 
 
 def articles_of(path: Path) -> tuple[Article, ...] | None:
@@ -115,14 +113,6 @@ def articles_of(path: Path) -> tuple[Article, ...] | None:
         return sources.load(path).articles
     except ConfigError:
         return None
-
-
-def read_values(conn: sqlite3.Connection) -> Values:
-    """Facet → its values in order, with labels and meanings."""
-    found: dict[str, list[dict[str, str]]] = {}
-    for row in dict_rows(conn, _VALUES):
-        found.setdefault(row["facet"], []).append(row)
-    return found
 
 
 # ---------------------------------------------------------------------- on the site
@@ -136,7 +126,7 @@ async def known_of_site(db: Any, environment: Mapping[str, str]) -> Known:
         "works without a reference list",
         lambda: db.execute_fn(lambda conn: sets.set_of_numbers(read_ripple.without_list(conn))),
     )
-    values = await CACHE.get(db.path, "values of facets, read", lambda: db.execute_fn(read_values))
+    values = await site_topic.values_of(db)
     return Known(
         sets,
         await bitset_counts.retracted(db),
