@@ -68,7 +68,6 @@ async def page(datasette: Any, request: Any) -> Response:
         "first": FIRST,
         "shown": SHOWN,
         "cells": [(cell, cell_address(cell)) for cell in found.cells],
-        "axes": [topic.facet(facet).name for facet in topic.map],
         "files": [
             (LABELS[form], f"{datasette.urls.path(PATH)}.{form}?{urlencode({'doi': found.doi})}") for form in FILES
         ],
