@@ -5,9 +5,11 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+import yaml
 from datasette.app import Datasette
 
 from evidence.errors import ConfigError
@@ -26,6 +28,24 @@ async def site(db: Path) -> Datasette:
     ds = Datasette([str(db)], config_dir=serve.site_folder())
     await ds.invoke_startup()
     return ds
+
+
+# ---------------------------------------------------------------------- permissions in metadata.yaml
+
+
+@pytest.mark.parametrize("asked", [{"tables": {"RUNS": {"allow": {"id": "root"}}}}, {"allow": {"id": "root"}}])
+async def test_whom_metadata_allows_a_table_is_kept(sample: Path, asked: dict[str, Any]) -> None:
+    metadata = yaml.safe_load((serve.site_folder() / "metadata.yaml").read_text(encoding="utf-8"))
+    database = metadata["databases"]["evidence"]
+    database["tables"] |= asked.get("tables", {})
+    database |= {key: value for key, value in asked.items() if key != "tables"}
+    ds = Datasette([str(sample)], config_dir=serve.site_folder(), metadata=metadata)
+    await ds.invoke_startup()
+    assert (await ds.client.get("/evidence/runs.json")).status_code == 403
+    root = {"ds_actor": ds.sign({"a": {"id": "root"}}, "actor")}
+    assert (await ds.client.get("/evidence/runs.json", cookies=root)).status_code == 200
+    assert (await ds.client.get("/evidence/works.json")).status_code == (403 if "allow" in asked else 200)
+    assert len((await ds.client.get("/-/metadata.json")).json()["databases"]["evidence"]["tables"]) > 10
 
 
 # ---------------------------------------------------------------------- host names
