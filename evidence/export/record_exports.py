@@ -28,7 +28,7 @@ def record_export(
     as_of: str | None = None,
 ) -> str | None:
     """Record a file of works, by its name without its folders; returns a sentence where that was not possible."""
-    name = output.name if output is not None else None
+    name = _storable(output.name) if output is not None else None
     return _record(db, Export(iso_time(now), "export", name, format_, filters_of(selection, as_of), dois, __version__))
 
 
@@ -45,10 +45,15 @@ def filters_of(selection: Selection, as_of: str | None = None) -> dict[str, obje
         "tag": sorted(set(map(str, selection.tags))),
         "strength": [] if selection.strengths == SHOWN_STRENGTHS else list(selection.strengths),
         "since": selection.since,
-        "query": selection.text,
+        "query": _storable(selection.text) if selection.text else None,
         "as-of": as_of,
     }
     return {name: value for name, value in given.items() if value}
+
+
+def _storable(text: str) -> str:
+    """The text with bytes of the command line that are not UTF-8 written out: SQLite does not take them."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _record(db: Path, entry: Export) -> str | None:

@@ -118,6 +118,13 @@ def test_a_database_of_an_older_version_is_published_and_not_migrated(tmp_path: 
     assert rows(tmp_path / "site" / "current" / "evidence.db", "select count(*) from exports") == [(0,)]
 
 
+def test_a_name_and_a_query_that_are_not_utf8_are_written_out(db: Path, tmp_path: Path) -> None:
+    run(db, "export", "--query", "depression\udc80", "-o", str(tmp_path / "b\udcffr.csv"))
+    assert (tmp_path / "b\udcffr.csv").exists()
+    ((name, filters),) = rows(db, "select name, filters from exports")
+    assert (name, json.loads(filters)["query"]) == ("b\\udcffr.csv", "depression\\udc80")
+
+
 def test_an_unfinished_run_is_named(db: Path) -> None:
     with closing(sqlite3.connect(db)) as conn, conn:
         conn.execute(
