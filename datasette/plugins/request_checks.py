@@ -116,8 +116,8 @@ def prepare_connection(conn: sqlite3.Connection) -> None:
 
 @hookimpl(tryfirst=True)
 def permission_allowed(action: str, resource: Any) -> bool | None:
-    raw = action == "view-table" and resource[1] in site_access.RAW_TABLES
-    return False if raw and os.environ.get(site_access.PUBLIC) else None
+    closed = action == "view-table" and resource[1] in site_access.CLOSED_TABLES
+    return False if closed and os.environ.get(site_access.PUBLIC) else None
 
 
 def header(scope: Any, name: bytes) -> list[str]:

@@ -27,6 +27,7 @@ from evidence.database import (
     schema,
     write_aliases,
     write_changes,
+    write_exports,
     write_history,
     write_judgements,
     write_notices,
@@ -38,6 +39,7 @@ from evidence.database import (
 from evidence.database.sql_helpers import chunks, placeholders
 from evidence.database.values_for_writer import (
     DataciteRow,
+    Export,
     HarvestedPage,
     JudgedRecord,
     ProviderStep,
@@ -45,13 +47,16 @@ from evidence.database.values_for_writer import (
     TagUpdate,
     Written,
 )
-from evidence.errors import ConfigError
+from evidence.errors import ConfigError, StoreError
 from evidence.providers.answers import Registration
 from evidence.rules import topic as topics
 from evidence.rules.topic import Topic
 
 _SHOWN_COLUMNS = "decision, doi, action, verdict, facet, value, reason, reviewer, made_at, rule_said"
 """The columns of `decisions` in `evidence.db`."""
+
+EXPORT_WAIT = 5.0
+"""Seconds that the record of an export waits for another program: the file itself is written already."""
 
 _INSERT_DECISION = """
     insert into decisions (doi, action, verdict, facet, value, reason, reviewer, made_at, rules, record, rule_said, seen)
@@ -85,6 +90,17 @@ def append_to_ledger(path: Path, decisions: Sequence[Decision], *, wait: float =
         except sqlite3.Error as error:
             raise connection.store_error(path, error) from error
         connection.checkpoint(ledger.conn)
+
+
+def record_export(path: Path, entry: Export, *, wait: float = EXPORT_WAIT) -> None:
+    """Record what was exported or published from the database at `path`, in a transaction of its own; a run may be going on.
+    StoreError when it cannot be: the file is read-only, of an older version, or held by another program."""
+    with closing(connection.open_for_writing(path, schema.evidence, wait)) as db, _store_errors(path):
+        if connection.examine(db.conn, path, schema.evidence) != "current":
+            raise StoreError(f"{path}: made by an older version of evidence; `evidence judge` brings it up to date")
+        with db.atomic():
+            write_exports.add_export(db.conn, entry)
+        connection.checkpoint(db.conn)
 
 
 class Store:

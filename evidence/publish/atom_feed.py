@@ -61,7 +61,8 @@ def feed(about: About, rows: Sequence[Mapping[str, Any]], addresses: Sequence[st
 
 
 def entry(row: Mapping[str, Any], address: str) -> ElementTree.Element:
-    """One change as an entry: what happened and the title, a short citation as summary, the tags as categories."""
+    """One change as an entry: what happened and the title, a short citation as summary, the tags as categories. Of a notice, the
+    summary begins with what the work touches today (`touches`), and a link leads to the page of it (`ripple`)."""
     found = element("entry")
     # A copy without reviewers' names has other reasons.
     after = "" if row["what"] == "reopened" else row["after"] or ""
@@ -73,13 +74,16 @@ def entry(row: Mapping[str, Any], address: str) -> ElementTree.Element:
     happened = "" if row["what"] == "new" else f"[{changes_report.change_label(row)}] "
     found.append(element("title", happened + (row["title"] or row["doi"])))
     found.append(element("link", rel="alternate", type="text/html", href=address))
+    if row.get("ripple"):
+        found.append(element("link", rel="related", type="text/html", title="What it touches", href=row["ripple"]))
     found.append(element("published", row["updated"]))
     found.append(element("updated", row["updated"]))
     author = element("author")
     author.append(element("name", row["authors"] or "no authors in Crossref"))
     found.append(author)
     where = " ".join(str(part) for part in (row["container"], row["year"]) if part)
-    found.append(element("summary", ". ".join(part for part in (where, row["tags"], f"doi:{row['doi']}") if part)))
+    said = ". ".join(part for part in (where, row["tags"], f"doi:{row['doi']}") if part)
+    found.append(element("summary", " ".join(filter(None, (row.get("touches"), said)))))
     for tag in (row["tags"] or "").split("; "):
         if tag:
             found.append(element("category", term=tag))

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evidence.database import read_currency
+from evidence.database import read_currency, read_queries
 from evidence.database.read_currency import ReviewFacts
 from evidence.database.tag_filter import TagFilter, check_filters, check_tag
 from evidence.errors import ConfigError
@@ -32,7 +32,7 @@ from evidence.export.currency_values import (
 )
 from evidence.export.wording import short_citation
 from evidence.linkage.field_comparison import doi_version
-from evidence.publish import evidence_map, review_overlap, site_topic
+from evidence.publish import evidence_map, review_overlap
 from evidence.publish.bitset_counts import WorkSets, read_notices, read_sets, retracted_of, rowids_of
 from evidence.publish.evidence_map import CellSets, Values, View
 from evidence.publish.review_overlap import Span, after, earliest, span_of
@@ -362,5 +362,5 @@ def load(conn: sqlite3.Connection, topic: Topic) -> Loaded:
     """All of it, where nothing has been read yet."""
     sets = read_sets(conn)
     noticed = read_notices(conn, sets)
-    values = site_topic.read_values(conn)
+    values = read_queries.labelled_values(conn)
     return Loaded(topic, sets, retracted_of(noticed), values, Reviews(read_currency.read(conn, topic)))

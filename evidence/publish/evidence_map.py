@@ -477,6 +477,41 @@ def _lines(topic: Topic, facet: str, values: Values, view: View, key: str) -> li
     return [line] if line else []
 
 
+@dataclass(frozen=True, slots=True)
+class CellOfWork:
+    """A cell in which a work counts: its lines, its numbers as the map shows them, and as they would be without the work."""
+
+    row: Line
+    column: Line
+    with_work: Count
+    without: Count
+
+
+def cells_of_work(topic: Topic, known: WorkSets, retracted: int, values: Values, number: int) -> tuple[CellOfWork, ...]:
+    """The cells of the topic's map, unfolded, in which the work with this rowid counts; none for a work that is not included.
+
+    A retracted work counts like any other, and is one of `retracted`: so a retraction alone changes no number of works. `without`
+    is what remains when the work is taken out.
+    """
+    view = View(*topic.map, filters={})
+    counter = _Counter(topic, known, view, retracted)
+    own = counter.works & (1 << number)
+    rows, columns = (
+        [(line, sets) for line in lines_of(topic, facet, values, view) if (sets := counter.line(facet, line))[0] & own]
+        for facet in view.axes
+    )
+    return tuple(
+        CellOfWork(
+            row,
+            column,
+            counter.count(*((in_row[0] & in_column[0],) * 2)),
+            counter.count(*((in_row[0] & in_column[0] & ~own,) * 2)),
+        )
+        for row, in_row in rows
+        for column, in_column in columns
+    )
+
+
 def _designs(
     topic: Topic, known: WorkSets, tags: Mapping[tuple[str, str], int], values: Values, works: int
 ) -> tuple[DesignLine, ...]:

@@ -1,27 +1,30 @@
-"""The topic of the database that a site shows and the values of its facets, for its plugins. It only reads."""
+"""The topic of the database that a site shows, and the values of its facets, for its plugins. It only reads."""
 
 from __future__ import annotations
 
 import os
-import sqlite3
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from evidence.database import schema
+from evidence.database import read_queries, schema
 from evidence.errors import ConfigError
 from evidence.harvest import sources
+from evidence.publish.evidence_map import Values
 from evidence.publish.query_cache import CACHE
 from evidence.rules import topic as topics
 from evidence.rules.topic import Topic
-
-VALUES = "select facet, value, label, meaning from facets order by facet, position, value"
 
 
 async def of_database(db: Any) -> Topic:
     """The topic of a Datasette database as it is now."""
     found: Topic = await CACHE.get(db.path, "topic", lambda: db.execute_fn(schema.read_topic))
+    return found
+
+
+async def values_of(db: Any) -> Values:
+    """Facet → its values in order, with labels and meanings."""
+    found: Values = await CACHE.get(db.path, "values of facets", lambda: db.execute_fn(read_queries.labelled_values))
     return found
 
 
@@ -33,19 +36,3 @@ def with_files(topic: Topic) -> Topic | None:
         if named.id == topic.id:
             return named
     return topics.load(topic.id) if topic.id in topics.shipped() else None
-
-
-def read_values(conn: sqlite3.Connection) -> dict[str, list[dict[str, str]]]:
-    """Facet → its values in order, each with `value`, `label` and `meaning`."""
-    found: dict[str, list[dict[str, str]]] = {}
-    for facet, value, label, meaning in map(tuple, conn.execute(VALUES)):
-        found.setdefault(facet, []).append({"facet": facet, "value": value, "label": label, "meaning": meaning})
-    return found
-
-
-async def values_of(db: Any) -> Mapping[str, list[dict[str, str]]]:
-    """The same of a Datasette database as it is now."""
-    found: Mapping[str, list[dict[str, str]]] = await CACHE.get(
-        db.path, "values of facets", lambda: db.execute_fn(read_values)
-    )
-    return found

@@ -30,7 +30,7 @@ def robots(*, shared: bool, address: str | None, path: Callable[[str], str]) -> 
         "# Lists with filters have millions of addresses, and downloads make work: please read what is in the sitemap.",
         "User-agent: *",
         f"Disallow: {path('/')}*?",
-        *(f"Disallow: {path(place)}" for place in ("/download/", "/-/", "/search", "/past", "/linkset")),
+        *(f"Disallow: {path(place)}" for place in ("/download/", "/-/", "/search", "/past", "/linkset", "/ripple")),
         "",
         *(f"User-agent: {robot}" for robot in LINK_PREVIEWS),
         f"Disallow: {path('/download/')}",
