@@ -7,14 +7,14 @@ only the works that differ are read. It never writes to the ledger.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from evidence.data_model import SAME_WORK, Doi
+from evidence.database import connection
 from evidence.database.sql_helpers import in_chunks, placeholders
 
 _OF_A_DECISION = ("action", "verdict", "facet", "value", "reason", "reviewer", "made_at", "rule_said")
@@ -52,11 +52,10 @@ class Unshown:
         return self.gone | self.new
 
 
-def unshown(conn: sqlite3.Connection, ledger: sqlite3.Connection, path: Path) -> Unshown:
-    """In what `evidence.db` (`conn`) differs from the ledger at `path`. A ledger that was restored gives its numbers anew, so
+def unshown(conn: sqlite3.Connection, ledger: sqlite3.Connection, path: Path, ledger_path: Path) -> Unshown:
+    """In what `evidence.db` (`conn`, at `path`) differs from the ledger. A ledger that was restored gives its numbers anew, so
     whole rows are compared."""
-    with _attached(conn, path):
-        differ = sorted({doi for row in conn.execute(_DIFFER) for doi in row if doi})
+    differ = _works_that_may_differ(conn, ledger, path, ledger_path)
     aliases = dict(in_chunks(conn, "select alias, doi from aliases where last_run is null and doi in ({})", differ))
     kept = {
         (number, aliases.get(doi, doi), *rest)
@@ -81,11 +80,16 @@ def show(conn: sqlite3.Connection, found: Unshown) -> None:
     conn.executemany(f"insert into decisions ({_SHOWN}) values ({values})", sorted(found.new, key=itemgetter(0)))  # noqa: S608
 
 
-@contextmanager
-def _attached(conn: sqlite3.Connection, path: Path) -> Iterator[None]:
-    """The ledger as a second database of the connection. It is let go again, so that no transaction spans both."""
-    conn.execute("attach database ? as ledger", (str(path),))
-    try:
-        yield
-    finally:
-        conn.execute("detach database ledger")
+def _works_that_may_differ(
+    conn: sqlite3.Connection, ledger: sqlite3.Connection, path: Path, ledger_path: Path
+) -> list[str]:
+    """The DOIs with a row that the other database does not have under the same number. Both are read by a connection of its own,
+    so that no transaction spans them."""
+    if conn.in_transaction:  # what is not committed yet is seen by this connection alone
+        rows = [*conn.execute("select doi from decisions"), *ledger.execute("select doi from decisions")]
+        rows += conn.execute("select doi from aliases where last_run is null")
+    else:
+        with closing(connection.open_read_only(path)) as both:
+            both.execute("attach database ? as ledger", (f"{ledger_path.absolute().as_uri()}?mode=ro",))
+            rows = both.execute(_DIFFER).fetchall()
+    return sorted({doi for row in rows for doi in row if doi})

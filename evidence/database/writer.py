@@ -325,7 +325,7 @@ class Store:
     def unshown_decisions(self) -> write_decisions.Unshown:
         """In what the decisions in `evidence.db` differ from those of the ledger."""
         with _store_errors(self.path):
-            return write_decisions.unshown(self.conn, self._ledger.conn, self.ledger_path)
+            return write_decisions.unshown(self.conn, self._ledger.conn, self.path, self.ledger_path)
 
     def show_decisions(self, found: write_decisions.Unshown | None = None) -> int:
         """Copy what `unshown_decisions` found to `decisions` in `evidence.db`, for readers; returns how many rows that changed.

@@ -479,7 +479,9 @@ def test_whatever_happened_to_the_ledger_it_is_shown_as_it_is(tmp_path: Path) ->
                     store.conn.execute("update aliases set last_run = ?", (one,))
                     insert = "insert or replace into aliases (alias, doi, first_run) values (?, '10.1/3', ?)"
                     store.conn.execute(insert, (alias, one))
+                    before = store.unshown_decisions()
                     store.conn.commit()
+                    assert store.unshown_decisions() == before
                 shown, kept = shown_and_kept(store)
                 unshown = store.unshown_decisions()
                 assert unshown.rows == shown ^ kept
