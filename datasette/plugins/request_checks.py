@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from datasette import hookimpl
-from datasette.utils.asgi import Response
+from datasette.utils.asgi import Base400, Response
 from datasette.views.base import DatasetteError
 
 from evidence.publish import site_access
@@ -79,8 +79,9 @@ def handle_exception(datasette: Any, request: Any, exception: Exception) -> Any:
     """An answer 400 where Datasette fails to read a parameter in the address, and 405 where it fails because somebody sent a form
     to a list or a query; its own would be 500. An error in the site's own code stays an error, but for what SQLite does not
     take. Datasette prints the traceback as before."""
-    of_a_list = {"database", "table"} <= request.url_vars.keys()
-    if of_a_list and request.method not in READING and not in_own_code(exception):
+    of_a_list = {"database", "table"} <= request.url_vars.keys() and "/-/" not in request.path
+    worded = isinstance(exception, (Base400, DatasetteError))
+    if of_a_list and request.method not in READING and not worded and not in_own_code(exception):
         return refusal(datasette, request, NO_FORMS, 405, {"allow": "GET, HEAD"})
     refused = isinstance(exception, DatasetteError) and exception.status == 500  # such as an unknown column in `_sort`
     too_odd = isinstance(exception, OverflowError) or "null character" in str(exception)  # for SQLite

@@ -24,25 +24,38 @@ _NAMING = """
 
 
 def select_decisions(
-    conn: sqlite3.Connection, *, works: Collection[Doi] | None = None, facet: str | None = None, after: int = 0
+    conn: sqlite3.Connection,
+    *,
+    works: Collection[Doi] | None = None,
+    facet: str | None = None,
+    numbers: tuple[int, int] | None = None,
 ) -> tuple[Decision, ...]:
     """The decisions of an open ledger, oldest first: all, or those that name one of the DOIs `works` (also as the other record of
-    a pair), those on tags of one facet, those with a number above `after`."""
-    conditions = ["decision > :after"] if after else []
+    a pair), those on tags of one facet, those with a number above the first of `numbers` and up to the second."""
+    conditions = ["decision > :after and decision <= :until"] if numbers else []
     conditions += ["facet = :facet"] if facet is not None else []
     conditions += [f"decision in ({_NAMING})"] if works is not None else []
     where = f"where {' and '.join(conditions)}" if conditions else ""
-    values = {"after": after, "facet": facet, "works": json.dumps(sorted(works or ())), "pair": SAME_WORK}
+    after, until = numbers or (0, 0)
+    values = {
+        "after": after,
+        "until": until,
+        "facet": facet,
+        "works": json.dumps(sorted(works or ())),
+        "pair": SAME_WORK,
+    }
     rows = conn.execute(f"select {_COLUMNS} from decisions {where} order by decision", values)  # noqa: S608
     return tuple(Decision(*(*row[:-1], tuple(json.loads(row[-1])))) for row in rows)
 
 
-def read_ledger(ledger: Path, *, works: Collection[Doi] | None = None, after: int = 0) -> tuple[Decision, ...]:
+def read_ledger(
+    ledger: Path, *, works: Collection[Doi] | None = None, numbers: tuple[int, int] | None = None
+) -> tuple[Decision, ...]:
     """The decisions of the ledger, as `select_decisions` selects them; none when there is no file yet. It waits for no writer."""
     if not ledger.exists():
         return ()
     with _opened(ledger) as conn:
-        return select_decisions(conn, works=works, after=after) if conn else ()
+        return select_decisions(conn, works=works, numbers=numbers) if conn else ()
 
 
 def ledger_stamp(ledger: Path) -> tuple[int, int]:

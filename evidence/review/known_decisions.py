@@ -49,7 +49,9 @@ class KnownDecisions:
                 return before
             if stamp[:-1] != before.stamp[:-1] or newest < before.stamp[-1]:
                 before, self._moved, self._set = Known((0,), (), (), ()), {}, CurrentDecisions()
-            added = read_ledger(self._ledger, after=before.stamp[-1])
+                self._known = before  # also when reading fails
+            # One that somebody adds meanwhile is left to the next time.
+            added = read_ledger(self._ledger, numbers=(before.stamp[-1], newest))
             self._moved |= read_queries.alias_targets(conn, [d for a in added for d in (a.doi, Doi(a.value or ""))])
             self._set.add(added, self._moved)
             ledger = (*before.ledger, *at_current_dois(added, self._moved))
