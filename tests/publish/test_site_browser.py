@@ -120,7 +120,8 @@ def test_a_square_leads_to_its_citation_and_a_timeline_has_its_table(browser: An
 
 
 @pytest.mark.parametrize(
-    ("width", "seen", "hidden"), [(360, ".flow-steps", "svg.flow"), (1280, "svg.flow", ".flow-steps")]
+    ("width", "seen", "hidden"),
+    [(360, ".flow-steps", "svg.flow"), (768, ".flow-steps", "svg.flow"), (1280, "svg.flow", ".flow-steps")],
 )
 def test_the_flow_is_a_diagram_or_on_a_phone_a_column(
     browser: Any, address: str, width: int, seen: str, hidden: str
