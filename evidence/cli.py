@@ -829,9 +829,11 @@ def check_references_(
     from evidence.harvest import check_references
     from evidence.references import read_references
 
-    given, inputs = [], [_read_input(file) for file in given_files]
+    given, left_out, inputs = [], [], [_read_input(file) for file in given_files]
     for data, name in inputs:
-        given += [replace(each, file=name) for each in read_references.read(data, name)[1]]
+        read = read_references.read(data, name)
+        given += [replace(each, file=name) for each in read.references]
+        left_out += [f"{name}: {line}" if len(inputs) > 1 else line for line in read.left_out]
     with _bar(settings) as bar:
         checked = check_references.run(
             None if of else given,
@@ -851,7 +853,11 @@ def check_references_(
         click.echo(reference_report.summary(checked), err=True)
         lines: Iterator[str] = iter([corrected])
     else:
-        lines = reference_report.REPORTS[format_](checked)
+        lines = reference_report.REPORTS[format_](checked, left_out)
+    if left_out and (fix or format_ in reference_report.WITHOUT_LEFT_OUT):
+        click.echo(reference_report.left_out_sentence(left_out), err=True)
+        for line in reference_report.left_out_lines(left_out):
+            click.echo(f"   {line}", err=True)
     if add:
         label = f"References checked on {datetime.now(UTC):%Y-%m-%d}, from {of or given_files[0]}"
         click.echo(add_reference_list.add(settings.sources, add, label, [each.given for each in checked]), err=True)

@@ -90,7 +90,7 @@ async def page(datasette: Any, request: Any) -> Response:
     if not text:
         return await shown(datasette, request, context | {"problem": "Paste one reference or more."}, 400)
     try:
-        _, given = read_references.read(text.encode(), "the pasted text")
+        _, given, left_out = read_references.read(text.encode(), "the pasted text")
     except ConfigError as error:
         return await shown(datasette, request, context | {"problem": str(error)}, 400)
     if len(given) > MOST:
@@ -109,7 +109,7 @@ async def page(datasette: Any, request: Any) -> Response:
     if form_of in DOWNLOADS:
         suffix = "md" if form_of == "markdown" else form_of
         headers = {"content-disposition": f'attachment; filename="references-checked.{suffix}"'}
-        body_text = "".join(reference_report.REPORTS[form_of](checked))
+        body_text = "".join(reference_report.REPORTS[form_of](checked, left_out))
         return Response(body_text, headers=headers, content_type=DOWNLOADS[form_of])
     verdicts = [
         {
@@ -123,6 +123,8 @@ async def page(datasette: Any, request: Any) -> Response:
     context |= {
         "verdicts": verdicts,
         "summary": reference_report.summary(checked),
+        "left_out": reference_report.left_out_sentence(left_out),
+        "left_out_lines": list(reference_report.left_out_lines(left_out)),
         "not_invented": reference_report.NOT_INVENTED
         if any(each.verdict == "nothing-agrees" for each in checked)
         else None,

@@ -239,6 +239,24 @@ def test_the_command_writes_every_format(run: Run, tmp_path: Path) -> None:
     assert "no reference list was deposited" in without_list.err
 
 
+def test_the_command_says_which_lines_it_did_not_check(run: Run, tmp_path: Path) -> None:
+    """JSON and CSV stay the list that they are, and --fix the file; stderr has the lines."""
+    file = tmp_path / "records.jsonl"
+    file.write_text("".join(json.dumps(m) + "\n" for m in WORKS))
+    pasted = tmp_path / "pasted.txt"
+    pasted.write_text(f"References\n\n1. {LIPSITZ_TEXT}\n2. {MARKOWITZ_TEXT}\n\nFigure legends\n")
+    sentence = "2 lines were read as headings, page headers or other text, and not checked:"
+    for more in ((), ("-f", "markdown"), ("-f", "html")):
+        said = run("check-references", str(pasted), "--from", str(file), *more)
+        assert sentence in said.out
+        assert sentence not in said.err
+    for more in (("-f", "json"), ("-f", "csv"), ("--fix",)):
+        said = run("check-references", str(pasted), "--from", str(file), *more)
+        assert f"{sentence}\n   References\n   Figure legends\n" in said.err
+        assert "not checked" not in said.out
+    assert len(json.loads(run("check-references", str(pasted), "--from", str(file), "-f", "json").out)) == 2
+
+
 def test_the_command_offers_every_report() -> None:
     assert set(cli.REFERENCE_REPORTS) == set(reference_report.REPORTS)
 
