@@ -140,6 +140,8 @@ def _compared(work: Work) -> Work:
         title=work.title,
         container=work.container,
         year=work.year,
+        published_print=work.published_print,
+        published_online=work.published_online,
         kind=work.kind,
         volume=work.volume,
         issue=work.issue,

@@ -246,6 +246,7 @@ def test_the_command_says_which_lines_it_did_not_check(run: Run, tmp_path: Path)
     pasted = tmp_path / "pasted.txt"
     pasted.write_text(f"References\n\n1. {LIPSITZ_TEXT}\n2. {MARKOWITZ_TEXT}\n\nFigure legends\n")
     sentence = "2 lines were read as headings, page headers or other text, and not checked:"
+    more: tuple[str, ...]
     for more in ((), ("-f", "markdown"), ("-f", "html")):
         said = run("check-references", str(pasted), "--from", str(file), *more)
         assert sentence in said.out
