@@ -805,9 +805,10 @@ def check_references_(
     """Check references: real, right, not retracted?
 
     FILE holds references: a .bib, .ris, .nbib, CSL-JSON, .docx (its reference list), a saved web page, or text as pasted; - is
-    stdin. Each reference is looked up in Crossref and compared with the record field by field. No database is needed.
+    stdin. Each reference is looked up in Crossref, or in DataCite where its DOI is registered there, and compared with the record
+    field by field. No database is needed.
 
-    Crossref's answers are kept for seven days in a file of your user's cache folder, so that a second check of the same list
+    The answers are kept for seven days in a file of your user's cache folder, so that a second check of the same list
     is quick; the summary says how many were asked about earlier, and when. [env: EVIDENCE_CACHE, a file, or no]
 
     Verdicts: found; found, with errors; found, but retracted, corrected or under concern; the DOI leads to another work;
@@ -841,6 +842,7 @@ def check_references_(
             files=files,
             url=_crossref_url(),
             mailto=_mailto(None),
+            datacite_url=os.environ.get("EVIDENCE_DATACITE_URL") or None,
             retraction_watch=retraction_watch,
             cache=answer_cache.default_path(os.environ),
             fresh=fresh,

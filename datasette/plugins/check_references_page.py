@@ -145,7 +145,7 @@ def refused(request: Any) -> str | None:
 
 
 def ask(given: Any) -> tuple[check_references.CheckedReference, ...]:
-    """The verdicts, from Crossref."""
+    """The verdicts, from Crossref and, for its DOIs, DataCite."""
     mailto = None
     with suppress(ValueError):  # `evidence` itself refuses a wrong address; a visitor cannot mend it
         mailto = sources.contact_address(os.environ.get("EVIDENCE_MAILTO", ""))
@@ -153,6 +153,7 @@ def ask(given: Any) -> tuple[check_references.CheckedReference, ...]:
         given,
         url=os.environ.get("EVIDENCE_CROSSREF_URL") or None,
         mailto=mailto,
+        datacite_url=os.environ.get("EVIDENCE_DATACITE_URL") or None,
         cache=answer_cache.default_path(os.environ),
         tries=TRIES,
     )

@@ -8,7 +8,7 @@ source and writes nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -47,6 +47,9 @@ NO_TEXT = "(no text deposited)"
 
 NOTHING_TO_COMPARE = "nothing to compare: the citation is only a DOI"
 
+Foreign = Callable[[str, Doi], Work | str]
+"""What asks another agency (its name) for the record of a DOI: the work, or a sentence that says why there is none."""
+
 _LINKS = re.compile(r"(https?://\S+|\bdoi\s*:?\s*\S+|\bpmid\s*:?\s*\d+|\bpmc\d+|retrieved\b.*$)", re.IGNORECASE)
 
 
@@ -73,6 +76,7 @@ class _Lookups:
     works: dict[Doi, Work] = field(default_factory=dict)
     returned: set[Doi] = field(default_factory=set)
     limit: int = MAX_WORKS
+    foreign: Foreign | None = None
 
     def look_up(self, records: RecordSource, wanted: Iterable[Doi]) -> None:
         new = []
@@ -177,12 +181,17 @@ def citations_of(source: ReferenceList, records: RecordSource) -> tuple[Citation
 
 
 def resolve(
-    citations: Sequence[Citation], records: RecordSource, before: Mapping[int, Resolution], *, deposited: bool = False
+    citations: Sequence[Citation],
+    records: RecordSource,
+    before: Mapping[int, Resolution],
+    *,
+    deposited: bool = False,
+    foreign: Foreign | None = None,
 ) -> Iterator[ResolvedPart]:
     """Resolutions of the citations, part by part. Accepted ones in `before` (by position) with the same text and stated DOI are
     kept without a new request. `deposited`: the DOIs were asserted by a publisher or Crossref, so a record that the text does
-    not contradict is accepted."""
-    lookups = _Lookups()
+    not contradict is accepted. `foreign` is asked for the DOIs of other agencies; without it they are `not-in-crossref`."""
+    lookups = _Lookups(foreign=foreign)
     for start in range(0, len(citations), PART):
         part = citations[start : start + PART]
         open_ones = [c for c in part if not _is_unchanged(c, before.get(c.position))]
@@ -194,9 +203,11 @@ def resolve(
         aliases = tuple(
             (f.requested, f.record_doi) for f in lookups.found.values() if f.record_doi and f.record_doi != f.requested
         )
-        messages = lookups.messages(records, [r.doi for r in fresh.values() if r.doi])
+        messages = lookups.messages(records, [r.doi for r in fresh.values() if r.doi and not r.agency])
         unread = tuple(lookups.unread.items())
-        named = dict.fromkeys(doi for r in fresh.values() for doi in (r.leads_to, *r.candidates) if doi)
+        named = dict.fromkeys(
+            doi for r in fresh.values() for doi in (r.agency and r.doi, r.leads_to, *r.candidates) if doi
+        )
         by_doi = {work.doi: work for work in lookups.works.values()}
         works = tuple(work for doi in named if (work := lookups.work(doi) or by_doi.get(doi)) is not None)
         lookups.forget()
@@ -246,18 +257,26 @@ def _resolve_one(
         return _by_doi_alone(citation, read, records, lookups)
     doubts: list[Resolution] = []
     for reading, work in _candidate_works(citation, read, records, lookups):
-        agreement = compare_citation(citation.text, work)
-        # Most deposited entries have no title, so a missing title alone does not contradict.
-        if agreement.same or (deposited and not set(agreement.against) - {"title"}):
-            return _with_errors(_accepted(citation, reading, work, agreement.score), agreement)
-        status: CitationStatus = "mismatch" if agreement.other else "ambiguous"
-        problem = f"{reading}: {agreement.sentence}"
-        doubts.append(Resolution(citation, status, None, problem, agreement.score, leads_to=work.doi))
+        compared = _by_record(citation, reading, work, deposited)
+        if compared.doi:
+            return compared
+        doubts.append(compared)
     if doubts:
         return _with_suggestion(doubts[0], records, lookups)
     if not read and not citation.stated_doi:
         return _by_text(citation, records, lookups)
     return _without_record(citation, read, records, lookups)
+
+
+def _by_record(citation: Citation, reading: Doi, work: Work, deposited: bool = False) -> Resolution:
+    """What the record of one of its DOIs says about a citation: accepted with its errors, or not."""
+    agreement = compare_citation(citation.text, work)
+    # Most deposited entries have no title, so a missing title alone does not contradict.
+    if agreement.same or (deposited and not set(agreement.against) - {"title"}):
+        return _with_errors(_accepted(citation, reading, work, agreement.score), agreement)
+    status: CitationStatus = "mismatch" if agreement.other else "ambiguous"
+    problem = f"{reading}: {agreement.sentence}"
+    return Resolution(citation, status, None, problem, agreement.score, leads_to=work.doi)
 
 
 def _candidate_works(
@@ -331,9 +350,7 @@ def _without_record(citation: Citation, read: Sequence[Doi], records: RecordSour
     """Resolve a stated DOI without a record: another agency's, or a faulty one whose work the text may still find."""
     for reading in (*read, *literal_dois(citation)):
         if agency := records.agency(reading):
-            return Resolution(
-                citation, "not-in-crossref", None, f"{reading} is registered with {agency}, which is not harvested here"
-            )
+            return _at_another_agency(citation, reading, agency, records, lookups)
     stated = citation.stated_doi or read[0]
     choice = _choose(citation, records, lookups)
     short = bool(read) and dois.is_short(read[0])
@@ -349,6 +366,23 @@ def _without_record(citation: Citation, read: Sequence[Doi], records: RecordSour
         return Resolution(citation, status, None, problem, candidates=choice.nearest)
     problem = f"Crossref has no record of {stated}"
     return Resolution(citation, "not-found", None, problem, candidates=choice.nearest)
+
+
+def _at_another_agency(
+    citation: Citation, reading: Doi, agency: str, records: RecordSource, lookups: _Lookups
+) -> Resolution:
+    """Resolve a DOI that another agency registered by its record there, where that can be had."""
+    said: Work | str = f"{reading} is registered with {agency}, which is not harvested here"
+    if lookups.foreign is not None:
+        said = lookups.foreign(agency, reading)
+    if isinstance(said, str):
+        return Resolution(citation, "not-in-crossref", None, said, agency=agency)
+    lookups.works[said.doi] = said
+    if _only_a_doi(citation):
+        accepted = _accepted(citation, reading, said, None)
+        return replace(accepted, problem=NOTHING_TO_COMPARE, agency=agency)
+    compared = _by_record(citation, reading, said)
+    return replace(compared if compared.doi else _with_suggestion(compared, records, lookups), agency=agency)
 
 
 def _repaired(citation: Citation, stated: str, choice: CitationMatch, problem: str) -> Resolution:

@@ -324,8 +324,8 @@ def _close_errors(
 
 
 def _other_last_page(printed: _Printed, work: Work) -> str | None:
-    """The pages as printed, where they begin like those of the record and end elsewhere; None where either has no end. Abbreviated
-    ends are completed: `1134-47` ends on page 1147."""
+    """The pages as printed, where they begin like those of the record and end elsewhere; None where either has no end.
+    Abbreviated ends are completed: `1134-47` ends on page 1147."""
     recorded = page_ranges.spans(work.pages)
     ends = {_digits(span.last) for span in recorded if span.last}
     if not ends:
