@@ -125,9 +125,7 @@ async def page(datasette: Any, request: Any) -> Response:
         "summary": reference_report.summary(checked),
         "left_out": reference_report.left_out_sentence(left_out),
         "left_out_lines": list(reference_report.left_out_lines(left_out)),
-        "not_invented": reference_report.NOT_INVENTED
-        if any(each.verdict == "nothing-agrees" for each in checked)
-        else None,
+        "not_invented": reference_report.not_invented(checked),
     }
     return await shown(datasette, request, context)
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from evidence import __version__
-from evidence.data_model import Work
+from evidence.data_model import CitationError, Work
 from evidence.export.file_formats import guard
 from evidence.export.wording import count_noun, notice_participle
 from evidence.harvest.check_references import CheckedReference, ReferenceVerdict
@@ -127,13 +127,22 @@ def work_line(work: Work) -> str:
     return " ".join(f"{part.rstrip('.')}." for part in (names, work.title, place) if part)
 
 
+def error_line(error: CitationError) -> str:
+    """What a reference prints wrongly: `year: 2003 is printed, the record has 2013`."""
+    printed = f"{error.given} is printed" if error.given else "it is not the one printed"
+    return f"{error.field}: {printed}, the record has {error.found}"
+
+
+def not_invented(checked: Sequence[CheckedReference]) -> str:
+    """What must be said where no record agrees with a reference; nothing where there is none such."""
+    return NOT_INVENTED if any(each.verdict == "nothing-agrees" for each in checked) else ""
+
+
 def details(checked: CheckedReference) -> Iterator[str]:
     """What a person needs to know beside the verdict, a sentence each."""
     if checked.work:
         yield f"https://doi.org/{checked.work.doi}"
-    for error in checked.errors:
-        printed = f"{error.given} is printed" if error.given else "it is not the one printed"
-        yield f"{error.field}: {printed}, the record has {error.found}"
+    yield from map(error_line, checked.errors)
     for notice in checked.notices:
         name = notice.kind.replace("-", " ")
         where = "" if notice.notice_doi == notice.doi else f", https://doi.org/{notice.notice_doi}"
@@ -158,8 +167,8 @@ def as_text(checked: Sequence[CheckedReference], left_out: Sequence[str] = ()) -
             yield f"   - {line}\n"
         yield "\n"
     yield summary(checked) + "\n"
-    if any(each.verdict == "nothing-agrees" for each in checked):
-        yield NOT_INVENTED + "\n"
+    if said := not_invented(checked):
+        yield said + "\n"
     if left_out:
         yield f"{left_out_sentence(left_out)}\n"
         yield from (f"   {line}\n" for line in left_out_lines(left_out))
@@ -213,8 +222,8 @@ def as_markdown(checked: Sequence[CheckedReference], left_out: Sequence[str] = (
         yield f"{each.given.number}. **{verdict_words(each)}**: {_escaped(each.given.text)}\n"
         for line in details(each):
             yield f"   - {_escaped(line)}\n"
-    if any(each.verdict == "nothing-agrees" for each in checked):
-        yield f"\n{NOT_INVENTED}\n"
+    if said := not_invented(checked):
+        yield f"\n{said}\n"
     if left_out:
         yield f"\n{left_out_sentence(left_out)}\n\n"
         yield from (f"- {_escaped(line)}\n" for line in left_out_lines(left_out))
@@ -236,8 +245,8 @@ def as_html(checked: Sequence[CheckedReference], left_out: Sequence[str] = ()) -
             yield f"<li>{html.escape(line)}</li>\n"
         yield "</ul></li>\n"
     yield "</ol>\n"
-    if any(each.verdict == "nothing-agrees" for each in checked):
-        yield f"<p>{html.escape(NOT_INVENTED)}</p>\n"
+    if said := not_invented(checked):
+        yield f"<p>{html.escape(said)}</p>\n"
     if left_out:
         yield f"<p>{left_out_sentence(left_out)}</p>\n<ul>\n"
         yield from (f"<li><bdi>{html.escape(line)}</bdi></li>\n" for line in left_out_lines(left_out))

@@ -180,7 +180,9 @@ def _checked(
         if is_unread:
             verdict = CheckedReference(reference, "could-not-ask", "the record of this DOI cannot be read")
         else:
-            verdict = _verdict(reference, resolution, works, known_notices)
+            verdict = verdict_on(
+                reference, resolution, works, lambda work: _shown_notices(work, known_notices(work.doi))
+            )
         yield replace(verdict, asked_at=_asked_at(resolution, records))
 
 
@@ -218,17 +220,19 @@ def _works(messages: Iterable[Message]) -> dict[Doi, Work]:
     return works
 
 
-def _verdict(
+def verdict_on(
     given: GivenReference,
     resolution: Resolution,
     works: Mapping[Doi, Work],
-    known_notices: Callable[[Doi], Sequence[Notice]],
+    notices_of: Callable[[Work], Sequence[ShownNotice]],
 ) -> CheckedReference:
+    """The verdict on a reference that was resolved. `works` are those that the resolution names; `notices_of` has the notices
+    that a work shows."""
     candidates = tuple(works[doi] for doi in resolution.candidates if doi in works)
     reason = resolution.problem or "Every field that is printed agrees with the record."
     if resolution.doi is not None:
         work = works.get(resolution.doi) or Work(resolution.doi)
-        notices = _grave(work, known_notices(work.doi))
+        notices = _in_force(notices_of(work))
         verdict: ReferenceVerdict = "found-with-errors" if resolution.errors else "found"
         return CheckedReference(
             given, "retracted" if notices else verdict, reason, work, resolution.errors, notices, candidates=candidates
@@ -241,14 +245,17 @@ def _verdict(
     return CheckedReference(given, "nothing-agrees", reason, candidates=candidates)
 
 
-def _grave(work: Work, stated_by_others: Iterable[Notice]) -> tuple[ShownNotice, ...]:
+def _in_force(shown: Iterable[ShownNotice]) -> tuple[ShownNotice, ...]:
     """The notices that a reader must know, gravest first. One that a later reinstatement revoked is not among them."""
+    kept = (n for n in shown if n.kind in GRAVITY and n.kind != REINSTATEMENT and not n.undone)
+    return tuple(sorted(kept, key=lambda notice: (GRAVITY.index(notice.kind), notice.issued or "")))
+
+
+def _shown_notices(work: Work, stated_by_others: Iterable[Notice]) -> Sequence[ShownNotice]:
+    """The notices that a work shows by its own record and by what others state."""
     statements = [
         Statement(work.doi, work.doi, n.kind, n.notice_doi or work.doi, n.issued, n.source, n.evidence, n.notice_id)
         for n in (*work.notices, *stated_by_others)
     ]
     facts = Facts(work.doi, work.title, work.kind, work.issued)
-    shown = notices_of_works(RecordGroup({work.doi: facts}, statements, {}, ())).get(work.doi, ())
-    in_force = (notice for notice in shown if notice.kind in GRAVITY and not notice.undone)
-    grave = [notice for notice in in_force if notice.kind != REINSTATEMENT]
-    return tuple(sorted(grave, key=lambda notice: (GRAVITY.index(notice.kind), notice.issued or "")))
+    return notices_of_works(RecordGroup({work.doi: facts}, statements, {}, ())).get(work.doi, ())
