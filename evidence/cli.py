@@ -914,9 +914,10 @@ def check_references_(
     """Check references: real, right, not retracted?
 
     FILE holds references: a .bib, .ris, .nbib, CSL-JSON, .docx (its reference list), a saved web page, or text as pasted; - is
-    stdin. Each reference is looked up in Crossref and compared with the record field by field. No database is needed.
+    stdin. Each reference is looked up in Crossref, or in DataCite where its DOI is registered there, and compared with the record
+    field by field. No database is needed.
 
-    Crossref's answers are kept for seven days in a file of your user's cache folder, so that a second check of the same list
+    The answers are kept for seven days in a file of your user's cache folder, so that a second check of the same list
     is quick; the summary says how many were asked about earlier, and when. [env: EVIDENCE_CACHE, a file, or no]
 
     Verdicts: found; found, with errors; found, but retracted, corrected or under concern; the DOI leads to another work;
@@ -938,9 +939,11 @@ def check_references_(
     from evidence.harvest import check_references
     from evidence.references import read_references
 
-    given, inputs = [], [_read_input(file) for file in given_files]
+    given, left_out, inputs = [], [], [_read_input(file) for file in given_files]
     for data, name in inputs:
-        given += [replace(each, file=name) for each in read_references.read(data, name)[1]]
+        read = read_references.read(data, name)
+        given += [replace(each, file=name) for each in read.references]
+        left_out += [f"{name}: {line}" if len(inputs) > 1 else line for line in read.left_out]
     with _bar(settings) as bar:
         checked = check_references.run(
             None if of else given,
@@ -948,6 +951,7 @@ def check_references_(
             files=files,
             url=_crossref_url(),
             mailto=_mailto(None),
+            datacite_url=os.environ.get("EVIDENCE_DATACITE_URL") or None,
             retraction_watch=retraction_watch,
             cache=answer_cache.default_path(os.environ),
             fresh=fresh,
@@ -960,7 +964,11 @@ def check_references_(
         click.echo(reference_report.summary(checked), err=True)
         lines: Iterator[str] = iter([corrected])
     else:
-        lines = reference_report.REPORTS[format_](checked)
+        lines = reference_report.REPORTS[format_](checked, left_out)
+    if left_out and (fix or format_ in reference_report.WITHOUT_LEFT_OUT):
+        click.echo(reference_report.left_out_sentence(left_out), err=True)
+        for line in reference_report.left_out_lines(left_out):
+            click.echo(f"   {line}", err=True)
     if add:
         label = f"References checked on {datetime.now(UTC):%Y-%m-%d}, from {of or given_files[0]}"
         click.echo(add_reference_list.add(settings.sources, add, label, [each.given for each in checked]), err=True)

@@ -315,7 +315,8 @@ class Resolution:
     """The result of resolving one citation. `doi` only when accepted; `problem` is a sentence for a person; `score` in 0…1.
 
     Not stored, and so empty for one read from the database: `errors` of an accepted citation; `leads_to`, the work of the
-    stated DOI where it was not accepted; `candidates`, the works that the text may mean, best first.
+    stated DOI where it was not accepted; `candidates`, the works that the text may mean, best first; `agency`, with which the
+    stated DOI is registered, where that is not Crossref.
     """
 
     citation: Citation
@@ -326,6 +327,7 @@ class Resolution:
     errors: tuple[CitationError, ...] = ()
     leads_to: Doi | None = None
     candidates: tuple[Doi, ...] = ()
+    agency: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
