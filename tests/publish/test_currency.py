@@ -610,6 +610,12 @@ def test_where_dates_do_not_tell_which_review_is_newer_one_with_a_list_is_taken(
     found = numbers(small)
     assert found.newest is not None and (found.newest.doi, found.as_new, found.undated_reviews) == ("10.5555/b", 2, 1)
     assert [line.work.doi for line in small.cell().reviews] == ["10.5555/b", "10.5555/a", "10.5555/d", "10.5555/c"]
+    small.run(
+        "update works set references_deposited = iif(doi = '10.5555/a', 1, null) where doi in ('10.5555/a', '10.5555/b')"
+    )
+    small.run("update works set references_without_doi = 0 where doi = '10.5555/a'")
+    found = numbers(small)
+    assert found.newest is not None and (found.newest.doi, found.as_new) == ("10.5555/a", 2)
 
 
 def test_a_review_without_a_date_is_the_newest_only_where_none_has_one(small: Small) -> None:
