@@ -224,7 +224,7 @@ class _Cell:
             undated_reviews=sum(1 for review in self.reviews if known.spans[review.number] is None),
             without_list=sum(1 for review in self.reviews if review.number not in known.facts.lists),
             without_dois=sum(
-                1 for review in self.reviews if review.number in known.facts.lists.keys() - known.listed.keys()
+                1 for review in self.reviews if review.number in known.facts.lists and review.number not in known.listed
             ),
             silent=sum(1 for listed in self.in_lists.values() if not listed),
             newest=self.numbers_of(newest) if newest else None,
