@@ -85,12 +85,17 @@ def list_in_words(review: ReviewNumbers) -> str:
         return "No reference list was deposited for it, so what it lacks is not known."
     if review.entries is None:
         return "Its deposited list has been read, but not how many of its references have no DOI."
+    if not review.tells:
+        return (
+            f"Its deposited list has {count_noun(review.entries, 'reference')}, and none of them has a DOI or was matched, "
+            "so what it lacks is not known."
+        )
     if not review.unmatched:
         return f"Its deposited list has {count_noun(review.entries, 'reference')}; what each of them cites is known."
     which = "has" if review.unmatched == 1 else "have"
     return (
         f"Its deposited list has {count_noun(review.entries, 'reference')}, of which {review.unmatched:,} {which} no DOI and "
-        f"{'was' if review.unmatched == 1 else 'were'} not matched: they may be trials that seem to be lacking."
+        f"{'was' if review.unmatched == 1 else 'were'} not matched: they may be trials that were not found in it."
     )
 
 
@@ -117,6 +122,12 @@ def not_known(numbers: CellNumbers) -> list[str]:
                 f"{numbers.without_list:,} of {count_noun(numbers.reviews, 'review')} "
                 f"{'has' if numbers.without_list == 1 else 'have'} no deposited reference list."
             )
+    if numbers.without_dois:
+        found.append(
+            f"The list of {count_noun(numbers.without_dois, 'review')} has no DOI, so it tells nothing."
+            if numbers.without_dois == 1
+            else f"The lists of {count_noun(numbers.without_dois, 'review')} have no DOI, so they tell nothing."
+        )
     if numbers.silent:
         found.append(
             f"The {'list' if numbers.silent == 1 else 'lists'} of {count_noun(numbers.silent, 'review')} "
@@ -227,8 +238,8 @@ def cell_text(detail: CellDetail, asked: Asked) -> Iterator[str]:
     for review in detail.reviews:
         mark = "> " if detail.compared is not None and review.numbers.number == detail.compared.numbers.number else "  "
         yield f"{mark}{work_line(review.work)}\n"
-        known = "no deposited list" if not review.numbers.has_list else trials_in_words(review.numbers.trials)
-        yield f"    {known}\n"
+        length = "" if review.numbers.has_list else "no deposited list; "
+        yield f"    {length}{trials_in_words(review.numbers.trials)}\n"
     yield f"\nTrials: {numbers.trials:,}\n"
     state: State | None = None
     for line in detail.trials[:MOST_LINES]:
@@ -368,6 +379,7 @@ _NUMBERS: tuple[tuple[str, Callable[[CellNumbers], Any]], ...] = (
     ("as_new", lambda n: n.as_new),
     ("retracted_newer", lambda n: n.retracted_newer),
     ("reviews_without_list", lambda n: n.without_list),
+    ("reviews_with_list_without_dois", lambda n: n.without_dois),
     ("reviews_listing_none", lambda n: n.silent),
     ("cca_reviews", lambda n: n.overlap.reviews),
     ("cca_trials", lambda n: n.overlap.trials),
@@ -419,6 +431,7 @@ def cell_json(detail: CellDetail, asked: Asked) -> Iterator[str]:
             **_work(line.work),
             "retracted": line.work.retracted,
             "list_deposited": line.numbers.has_list,
+            "list_tells": line.numbers.tells,
             "references": line.numbers.entries,
             "references_unmatched": line.numbers.unmatched,
             "trials": {state.replace("-", "_"): line.numbers.trials.get(state, 0) for state in _STATES_OF_REVIEW},

@@ -19,8 +19,8 @@ State = Literal["listed", "newer", "lacking", "list-unknown", "same-time", "unda
 STATES: Mapping[State, str] = {
     "listed": "in its reference list",
     "newer": "newer than the review",
-    "lacking": "older, and not in its deposited list",
-    "list-unknown": "older (no list was deposited, so whether it is listed is not known)",
+    "lacking": "older, and not found in its deposited list",
+    "list-unknown": "older (no list that can be read, so whether it is listed is not known)",
     "same-time": "of the same year or month, so neither newer nor older for certain",
     "undated": "not compared, because the trial or the review has no date",
     "no-review": "without a review to compare with",
@@ -79,13 +79,15 @@ class Overlap:
 class ReviewNumbers:
     """A review of a cell and how the trials of the cell stand to it. `number` is its rowid, `date` is empty where none is
     known. `has_list`: whether a list was deposited; `entries` of it, and `unmatched`: those that have no DOI and were not
-    matched by their text (both None where that is not known)."""
+    matched by their text (both None where that is not known). `tells`: whether any reference of it could be told; a list without
+    DOIs says nothing of a trial."""
 
     number: int
     doi: str
     date: str
     retracted: bool
     has_list: bool
+    tells: bool
     entries: int | None
     unmatched: int | None
     trials: Mapping[State, int]
@@ -101,7 +103,8 @@ class CellNumbers:
 
     `newest` is the newest review that was not retracted (None: there is none); `as_new` are reviews that may be as new or
     newer, because dates do not tell; `retracted_newer` are retracted reviews that are not older. `without_list` are reviews
-    whose list was not deposited, `silent` those whose list names none of the trials.
+    whose list was not deposited, `without_dois` those of whose list not one reference could be told, `silent` those whose
+    list names none of the trials.
     """
 
     row: tuple[str, str]
@@ -118,6 +121,7 @@ class CellNumbers:
     undated_trials: int
     undated_reviews: int
     without_list: int
+    without_dois: int
     silent: int
     newest: ReviewNumbers | None
     as_new: int

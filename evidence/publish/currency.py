@@ -62,9 +62,11 @@ class Reviews:
         self.appeared = dict(self.spans)
         for group in set(facts.versions.values()):
             self.appeared[group[0]] = earliest(self.spans.get(number) for number in group)
+        # A list of which no reference could be told is as good as none.
         self.listed = {
-            number: frozenset(self.key.get(cited, cited) for cited in of.cited) - {self.key.get(number, number)}
+            number: frozenset(self.key.get(cited, cited) for cited in of.cited)
             for number, of in facts.lists.items()
+            if of.cited or of.entries is None or of.entries != of.unmatched
         }
 
     def reports(self, works: int) -> list[Report]:
@@ -138,8 +140,11 @@ class _Cell:
     def __init__(self, known: Reviews, cell: CellSets) -> None:
         self.known, self.cell = known, cell
         both = cell.trials & cell.reviews
-        self.trials = Trials(known, known.reports(cell.trials & ~both))
         self.reviews = sorted(known.reports(cell.reviews), key=self._newest_first)
+        # A version of a review that is tagged as a trial is no trial for it to list.
+        of_reviews = {review.key for review in self.reviews}
+        trials = [report for report in known.reports(cell.trials & ~both) if report.key not in of_reviews]
+        self.trials = Trials(known, trials)
         self.both = both.bit_count()
         self.in_lists = {
             review.number: known.listed[review.number] & self.trials.keys
@@ -187,6 +192,7 @@ class _Cell:
             date=self.known.facts.dates[review.number] or "",
             retracted=self.retracted(review),
             has_list=of is not None,
+            tells=review.number in self.known.listed,
             entries=of.entries if of else None,
             unmatched=of.unmatched if of else None,
             trials=self.known.states(review.number, self.trials),
@@ -216,7 +222,10 @@ class _Cell:
             retracted_reviews=sum(map(self.retracted, self.reviews)),
             undated_trials=len(self.trials.keys) - len(self.trials.starts),
             undated_reviews=sum(1 for review in self.reviews if known.spans[review.number] is None),
-            without_list=sum(1 for review in self.reviews if review.number not in known.listed),
+            without_list=sum(1 for review in self.reviews if review.number not in known.facts.lists),
+            without_dois=sum(
+                1 for review in self.reviews if review.number in known.facts.lists and review.number not in known.listed
+            ),
             silent=sum(1 for listed in self.in_lists.values() if not listed),
             newest=self.numbers_of(newest) if newest else None,
             as_new=as_new,

@@ -109,7 +109,7 @@ def test_text_and_markdown_say_the_same(run: Run, folder: Path) -> None:
     for sentence in (
         "Newest review: 10.5555/review.2015, 2015.",
         "Its deposited list has 2 references; what each of them cites is known.",
-        "4 trials: 1 in its reference list; 1 newer than the review; 2 older, and not in its deposited list.",
+        "4 trials: 1 in its reference list; 1 newer than the review; 2 older, and not found in its deposited list.",
         "Overlap: corrected covered area 50.0 % (very high); 2 reviews with a list that names one of the trials, 2 different",
         "A deposited reference list has more than the studies that a review included",
     ):
@@ -172,7 +172,8 @@ def test_a_review_without_trials_and_an_empty_database(
 def cell(**more: Any) -> CellNumbers:
     given: dict[str, Any] = dict.fromkeys(
         ("works", "retracted", "trial_works", "review_works", "both", "trials", "reviews", "retracted_trials",
-         "retracted_reviews", "undated_trials", "undated_reviews", "without_list", "silent", "as_new", "retracted_newer"), 0,
+         "retracted_reviews", "undated_trials", "undated_reviews", "without_list", "without_dois", "silent", "as_new",
+         "retracted_newer"), 0,
     )  # fmt: skip
     empty = Overlap(0, 0, 0, 0, None, None)
     return CellNumbers(("a", "A"), ("b", "B"), **({"newest": None, "overlap": empty, **given} | more))
@@ -185,6 +186,7 @@ def review(**more: Any) -> ReviewNumbers:
         "date": "2010",
         "retracted": False,
         "has_list": True,
+        "tells": True,
         "entries": 10,
         "unmatched": 0,
     }
@@ -197,6 +199,9 @@ def test_what_is_said_of_a_list() -> None:
         "No reference list was deposited for it, so what it lacks is not known."
     )
     assert said(review()) == "Its deposited list has 10 references; what each of them cites is known."
+    assert said(review(tells=False, unmatched=10)) == (
+        "Its deposited list has 10 references, and none of them has a DOI or was matched, so what it lacks is not known."
+    )
     assert "of which 1 has no DOI and was not matched" in said(review(unmatched=1))
     assert "of which 4 have no DOI and were not matched" in said(review(unmatched=4))
     assert "not how many of its references have no DOI" in said(review(entries=None, unmatched=None))
@@ -217,8 +222,9 @@ def test_what_is_said_of_what_is_not_known() -> None:
     assert said(cell(reviews=1, without_list=1)) == [
         "No reference list was deposited for the only review, so what it lacks cannot be told."
     ]
-    assert said(cell(reviews=3, without_list=1, silent=1, undated_trials=2, undated_reviews=1)) == [
+    assert said(cell(reviews=3, without_list=1, without_dois=2, silent=1, undated_trials=2, undated_reviews=1)) == [
         "1 of 3 reviews has no deposited reference list.",
+        "The lists of 2 reviews have no DOI, so they tell nothing.",
         "The list of 1 review names none of the trials.",
         "1 review without a date.",
         "2 trials without a date.",
