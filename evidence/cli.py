@@ -655,7 +655,7 @@ def export_(
 
 @cli.group("report", epilog=_example("evidence report prisma"))
 def reports() -> None:
-    """Print PRISMA, changes, claims, currency of reviews or ripples."""
+    """Print PRISMA, changes, claims, currency or ripples."""
 
 
 @reports.command("prisma", epilog=_example("evidence report prisma --as-of 2026-12-31"))
