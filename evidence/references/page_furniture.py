@@ -112,7 +112,7 @@ def _beside_page_numbers(bare: Sequence[str], numbers: set[int]) -> set[int]:
     for number in numbers:
         below, above = number + 1, number - 1
         if below < len(bare) and bare[below] and below not in numbers and _may_be_title(bare[below]):
-            last = not any(bare[below + 1 :][: PAGE // 2])
+            last = not any(bare[below + 1 : below + 1 + PAGE // 2])
             if last or (
                 bare[above : above + 1] and above >= 0 and _ends_a_part(bare[above]) and _has_room(bare, below)
             ):
@@ -141,8 +141,8 @@ def _between_parts(bare: Sequence[str], found: set[int]) -> set[int]:
     blocks = list(_between_blanks(bare))
     first = {line.split(maxsplit=1)[0].strip("[]().") for line in bare if line}
     ends = [at for at, block in enumerate(blocks) if at and _is_page_end(bare, block, first, found)]
-    alone = {at for at in range(len(blocks)) if at not in ends}
-    if any(at + 1 in alone for at in alone):
+    others = set(range(len(blocks))).difference(ends)
+    if any(at + 1 in others for at in others):
         ends = [at for at in ends[-1:] if at + 1 == len(blocks) and not _may_go_on(bare[blocks[at - 1][-1]])]
     return {number for at in ends for number in blocks[at]}
 
