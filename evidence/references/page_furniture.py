@@ -113,9 +113,7 @@ def _beside_page_numbers(bare: Sequence[str], numbers: set[int]) -> set[int]:
         below, above = number + 1, number - 1
         if below < len(bare) and bare[below] and below not in numbers and _may_be_title(bare[below]):
             last = not any(bare[below + 1 : below + 1 + PAGE // 2])
-            if last or (
-                bare[above : above + 1] and above >= 0 and _ends_a_part(bare[above]) and _has_room(bare, below)
-            ):
+            if above >= 0 and _ends_a_part(bare[above]) and (last or _has_room(bare, below)):
                 found.add(below)
         elif (
             above > 0
