@@ -655,7 +655,7 @@ def export_(
 
 @cli.group("report", epilog=_example("evidence report prisma"))
 def reports() -> None:
-    """Print the PRISMA flow, changes, claims or ripples."""
+    """Print PRISMA, changes, claims, currency of reviews or ripples."""
 
 
 @reports.command("prisma", epilog=_example("evidence report prisma --as-of 2026-12-31"))
@@ -732,6 +732,76 @@ def report_claims(settings: Settings, as_json: bool) -> None:
     with reading(settings.db) as conn:
         found = claim_evidence.read_all(conn, articles)
     click.echo(json.dumps(claim_wording.as_json(found), ensure_ascii=False) if as_json else claim_wording.report(found))
+
+
+@reports.command(
+    "currency",
+    epilog=_example(
+        "evidence report currency",
+        "evidence report currency --rows variant:ipt-a --columns outcome:depressive-symptoms",
+        "evidence report currency --rows condition --columns population -f csv -o currency.csv",
+    ),
+)
+@click.option("--rows", metavar="FACET[:VALUE]",
+              help="The rows of the map, or one of them; default: those of the topic's map.")  # fmt: skip
+@click.option("--columns", metavar="FACET[:VALUE]", help="The columns of the map, or one of them.")
+@click.option("--tag", "tags", multiple=True, metavar="FACET:VALUE[,…]",
+              help="Only works with this tag; several values: any of them; several --tag: all of them.")  # fmt: skip
+@click.option("--from-year", type=click.IntRange(1, 9999), metavar="YEAR", help="Only works of this year or later.")
+@click.option("--to-year", type=click.IntRange(1, 9999), metavar="YEAR", help="Only works of this year or earlier.")
+@click.option("--implied", is_flag=True, help="Count implied tags too.")
+@click.option(
+    "--review", metavar="DOI", help="With one cell: compare its trials with this review, not with the newest."
+)
+@click.option("-f", "--format", "format_", type=click.Choice(("text", "csv", "json", "markdown")), default="text",
+              show_default=True, help="csv of one cell is its citation matrix.")  # fmt: skip
+@_output
+@click.pass_obj
+def report_currency(
+    settings: Settings,
+    rows: str | None,
+    columns: str | None,
+    tags: tuple[str, ...],
+    from_year: int | None,
+    to_year: int | None,
+    implied: bool,
+    review: str | None,
+    format_: str,
+    to: Path | None,
+) -> None:
+    """Print how current the reviews of each cell of the map are.
+
+    For each cell: its newest review, the trials that are newer, the older trials that its deposited reference list lacks, what
+    cannot be known, and how much the reviews overlap (corrected covered area). With a value for rows and one for columns, that
+    cell with its works and the citation matrix.
+    """
+    from evidence.database import read_queries
+    from evidence.database.connection import reading
+    from evidence.database.schema import read_topic
+    from evidence.export import currency_report
+    from evidence.publish import currency
+
+    with reading(settings.db) as conn:
+        found = currency.load(conn, read_topic(conn))
+        filters = [tag_filter.parse(tag) for tag in tags]
+        view = currency.view_of_options(
+            found.topic, found.values, rows, columns, filters, from_year, to_year, implied=implied
+        )
+        asked = currency.asked(found.topic, found.values, view)
+        of_cells, of_cell = currency_report.WRITERS[format_]
+        if view.row and view.column:
+            chosen = read_queries.canonical_doi(conn, _parse_doi(review)) if review else None
+            detail = currency.of_cell(conn, found, view, chosen)
+            if detail is None:
+                raise ConfigError(
+                    f"{review}: the cell has no such review; the report without --review lists its reviews"
+                )
+            lines = of_cell(detail, asked)
+        elif review:
+            raise ConfigError("--review needs one cell: give --rows FACET:VALUE and --columns FACET:VALUE")
+        else:
+            lines = of_cells(currency.of_cells(found, view), asked)
+        atomic_output.write(to, (line.encode(errors="replace") for line in lines))
 
 
 @reports.command(
@@ -844,9 +914,10 @@ def check_references_(
     """Check references: real, right, not retracted?
 
     FILE holds references: a .bib, .ris, .nbib, CSL-JSON, .docx (its reference list), a saved web page, or text as pasted; - is
-    stdin. Each reference is looked up in Crossref and compared with the record field by field. No database is needed.
+    stdin. Each reference is looked up in Crossref, or in DataCite where its DOI is registered there, and compared with the record
+    field by field. No database is needed.
 
-    Crossref's answers are kept for seven days in a file of your user's cache folder, so that a second check of the same list
+    The answers are kept for seven days in a file of your user's cache folder, so that a second check of the same list
     is quick; the summary says how many were asked about earlier, and when. [env: EVIDENCE_CACHE, a file, or no]
 
     Verdicts: found; found, with errors; found, but retracted, corrected or under concern; the DOI leads to another work;
@@ -868,9 +939,11 @@ def check_references_(
     from evidence.harvest import check_references
     from evidence.references import read_references
 
-    given, inputs = [], [_read_input(file) for file in given_files]
+    given, left_out, inputs = [], [], [_read_input(file) for file in given_files]
     for data, name in inputs:
-        given += [replace(each, file=name) for each in read_references.read(data, name)[1]]
+        read = read_references.read(data, name)
+        given += [replace(each, file=name) for each in read.references]
+        left_out += [f"{name}: {line}" if len(inputs) > 1 else line for line in read.left_out]
     with _bar(settings) as bar:
         checked = check_references.run(
             None if of else given,
@@ -878,6 +951,7 @@ def check_references_(
             files=files,
             url=_crossref_url(),
             mailto=_mailto(None),
+            datacite_url=os.environ.get("EVIDENCE_DATACITE_URL") or None,
             retraction_watch=retraction_watch,
             cache=answer_cache.default_path(os.environ),
             fresh=fresh,
@@ -890,7 +964,11 @@ def check_references_(
         click.echo(reference_report.summary(checked), err=True)
         lines: Iterator[str] = iter([corrected])
     else:
-        lines = reference_report.REPORTS[format_](checked)
+        lines = reference_report.REPORTS[format_](checked, left_out)
+    if left_out and (fix or format_ in reference_report.WITHOUT_LEFT_OUT):
+        click.echo(reference_report.left_out_sentence(left_out), err=True)
+        for line in reference_report.left_out_lines(left_out):
+            click.echo(f"   {line}", err=True)
     if add:
         label = f"References checked on {datetime.now(UTC):%Y-%m-%d}, from {of or given_files[0]}"
         click.echo(add_reference_list.add(settings.sources, add, label, [each.given for each in checked]), err=True)

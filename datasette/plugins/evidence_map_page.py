@@ -20,7 +20,6 @@ from datasette import hookimpl
 from datasette.utils.asgi import BadRequest, Response
 from markupsafe import Markup, escape
 
-from evidence.data_model import STRENGTHS
 from evidence.publish import bitset_counts, evidence_map, site_topic
 from evidence.publish.evidence_map import DesignLine, Detail, Line, Map, Values, View
 from evidence.publish.query_cache import CACHE, Cache
@@ -169,7 +168,7 @@ async def about_map(datasette: Any, view: View) -> dict[str, Any]:
             for facet in evidence_map.filter_facets(topic, view.axes)
         },
         "design": topic.design,
-        "filters_in_words": in_words(topic, values, view),
+        "filters_in_words": evidence_map.filters_in_words(topic, values, view),
         "query": urlencode(view.counted().pairs(topic)),
         "shown_at": page_address(datasette, topic, view),
         "works_address": list_address(datasette, view, []),
@@ -214,18 +213,6 @@ async def chart_of(datasette: Any, view: View) -> dict[str, Any]:
         "most_in_row": max((row.total.together for row in counted.rows), default=0),
         "row_groups": any(row.line.group for row in counted.rows),
     }
-
-
-def in_words(topic: Topic, values: Values, view: View) -> str:
-    """The filters of a view as one line; empty without filters."""
-    labels = {(facet, value["value"]): value["label"] for facet in view.filters for value in values.get(facet, ())}
-    parts = [
-        f"{topic.facet(facet).name}: {' or '.join(labels.get((facet, value), value) for value in chosen)}"
-        for facet, chosen in view.filters.items()
-    ]
-    parts += [f"from {view.since}"] if view.since is not None else []
-    parts += [f"to {view.until}"] if view.until is not None else []
-    return "; ".join([*parts, *(["with implied tags"] if view.implied else [])])
 
 
 def folds(datasette: Any, topic: Topic, view: View) -> dict[str, Any]:
@@ -275,6 +262,7 @@ async def panel_of(datasette: Any, view: View) -> dict[str, Any] | None:
         ],
         "newest": [dict(row) for row in await db.execute(NEWEST, [newest, SHOWN])],
         "share": page_address(datasette, topic, view),
+        "currency": currency_address(datasette, topic, view),
         "close": page_address(datasette, topic, view.counted()),
         "picture": picture(datasette, topic, view, found, values, named),
     }  # fmt: skip
@@ -325,12 +313,7 @@ def list_address(
     datasette: Any, view: View, lines: Iterable[tuple[str, Line]], more: Iterable[tuple[str, str]] = ()
 ) -> str:
     """The list of the included works with the map's filters and, of each of these facets, a value of the line."""
-    pairs = [("verdict", "include")]
-    pairs += [("_tag", f"{facet}:{','.join(values)}") for facet, values in view.filters.items()]
-    pairs += [("year__gte", str(view.since))] if view.since is not None else []
-    pairs += [("year__lte", str(view.until))] if view.until is not None else []
-    pairs += [("_strength", ",".join(STRENGTHS))] if view.implied else []
-    pairs += [("_tag", f"{facet}:{','.join(line.values)}") for facet, line in lines]
+    pairs = evidence_map.list_pairs(view, lines)
     return f"{datasette.urls.table(NAME, 'works')}?{urlencode([*pairs, *more])}"
 
 
@@ -344,6 +327,13 @@ def page_address(datasette: Any, topic: Topic, view: View) -> str:
     pairs = view.pairs(topic)
     address: str = datasette.urls.path("/map")
     return f"{address}?{urlencode(pairs)}" if pairs else address
+
+
+def currency_address(datasette: Any, topic: Topic, view: View) -> str:
+    """The page that says how current the reviews of the open cell are; empty for a whole row or column."""
+    if not (view.row and view.column and topic.trials and topic.reviews):
+        return ""
+    return f"{datasette.urls.path('/currency')}?{urlencode(view.pairs(topic))}"
 
 
 def drawing(chart: dict[str, Any]) -> dict[str, Any]:

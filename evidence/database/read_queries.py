@@ -484,6 +484,19 @@ def representatives(
     return {doi: head for doi, head in (found | {head: head for head in grouped}).items() if head in grouped}
 
 
+def merged_records(conn: sqlite3.Connection) -> dict[Doi, Doi]:
+    """Every record that another one represents → the DOI of that one."""
+    return dict(conn.execute("select doi, same_as from works where same_as is not null").fetchall())
+
+
+def all_dois(conn: sqlite3.Connection, dois: Sequence[Doi]) -> set[Doi]:
+    """Every DOI that leads to one of these works: those of its records, their aliases, and the given ones."""
+    aliases = alias_targets(conn, dois)
+    records = {*(aliases.get(doi, doi) for doi in dois), *representatives(conn, dois)}
+    former = in_chunks(conn, "select alias from aliases where last_run is null and doi in ({})", sorted(records))
+    return {*dois, *records, *(alias for (alias,) in former)}
+
+
 def work_details(conn: sqlite3.Connection, doi: Doi) -> Row | None:
     """One row of `works` with its tags, reasons, sources, notices and citations; None when it is not here."""
     rows = list(dict_rows(conn, "select * from works where doi = :doi", {"doi": doi}))

@@ -63,7 +63,7 @@ _KNOWN = """
 """
 _RECORDED_SINCE = """
     select substr(applied_at, 1, 10), exists (select 1 from runs where started < applied_at)
-    from _sqlite_migrations where name = 'm016_exports'
+    from _sqlite_migrations where name = 'm017_exports'
 """
 _WITHOUT_LIST = """
     select rowid as number from works w where verdict = 'include' and not exists (select 1 from cites c where c.doi = w.doi)

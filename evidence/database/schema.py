@@ -970,6 +970,14 @@ update works set basis = '';
 """What other providers add to works: their records as sent, when each was asked about each work, and what today's code reads in
 the records. Every work is judged again. Tables are made again where a check names one value more."""
 
+DEPOSITED_LISTS_DDL = """
+alter table works add column references_deposited integer;
+alter table works add column references_without_doi integer;
+update works set basis = '';
+"""
+"""How long each work's deposited reference list is, and how much of it has no DOI. Every work is judged again, which fills the
+columns from the records."""
+
 EXPORTS_DDL = """
 create table exports (
     export integer primary key,
@@ -1288,7 +1296,13 @@ def m015_providers(db: Database) -> None:
 
 
 @evidence()
-def m016_exports(db: Database) -> None:
+def m016_deposited_lists(db: Database) -> None:
+    """How long each work's deposited reference list is, so that what it lacks can be told from what is not known."""
+    _run_script(db.conn, DEPOSITED_LISTS_DDL)
+
+
+@evidence()
+def m017_exports(db: Database) -> None:
     """What is exported and published from now on, and which works it holds."""
     _run_script(db.conn, EXPORTS_DDL)
 

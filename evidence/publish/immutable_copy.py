@@ -85,6 +85,7 @@ WARM = (
     "/changes",
     "/method",
     "/search?q=therapy",
+    "/currency",
 )
 """Pages that the server computes once and then has in its cache (`evidence.publish.query_cache`)."""
 

@@ -109,7 +109,7 @@ def test_a_database_of_an_older_version_is_published_and_not_migrated(tmp_path: 
     with closing(sqlite3.connect(db)) as conn, conn:
         conn.execute("drop table exported_works")
         conn.execute("drop table exports")
-        conn.execute("delete from _sqlite_migrations where name = 'm016_exports'")
+        conn.execute("delete from _sqlite_migrations where name = 'm017_exports'")
     done = run(db, "publish", str(tmp_path / "site"))
     assert "Not recorded among the exports" in done.stderr
     assert "older version" in done.stderr

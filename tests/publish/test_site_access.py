@@ -262,6 +262,23 @@ async def test_no_parameter_is_an_error_of_the_server(sample: Path, page: str) -
     assert failed == []
 
 
+@pytest.mark.parametrize(
+    "page",
+    [
+        "/evidence/works",
+        "/evidence/works.json",
+        "/evidence/works.csv",
+        "/evidence/tags?_facet=facet",
+        "/evidence/trials",
+    ],
+)
+async def test_a_form_sent_to_a_list_or_a_query_is_refused_with_a_way_on(sample: Path, page: str) -> None:
+    answer = await (await site(sample)).client.post(page, data={"title": "x"})
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
+    assert "it takes no forms" in answer.text
+    assert answer.headers["content-type"].partition(";")[0] == ("application/json" if ".json" in page else "text/html")
+
+
 @pytest.mark.parametrize("page", ["/evidence/works", "/evidence/works.json", "/download/csv", "/feed.atom"])
 async def test_at_most_50_tags_are_asked_for_at_once(sample: Path, page: str) -> None:
     ds = await site(sample)
