@@ -62,7 +62,7 @@ _KNOWN = """
     from json_each(:dois) j cross join notice_history h on h.doi = j.value where h.relation <> 'preprint'
 """
 _RECORDED_SINCE = """
-    select substr(applied_at, 1, 10), exists (select 1 from runs where started < applied_at)
+    select substr(applied_at, 1, 10), exists (select 1 from runs where started < replace(applied_at, ' ', 'T'))
     from _sqlite_migrations where name = 'm017_exports'
 """
 _WITHOUT_LIST = """

@@ -271,14 +271,13 @@ def test_what_was_exported_under_a_former_doi_counts(db: Path) -> None:
 
 def test_that_earlier_exports_were_not_recorded_is_said_where_there_were_syncs_before(db: Path) -> None:
     with closing(sqlite3.connect(db)) as conn, conn:
-        conn.execute("update _sqlite_migrations set applied_at = '2026-11-20T05:59:59+00:00'")
+        conn.execute("update _sqlite_migrations set applied_at = '2026-11-20 05:59:59.5+00:00'")
     assert not read(db).earlier
     with closing(sqlite3.connect(db)) as conn, conn:
-        conn.execute("update runs set started = '2020-01-01T00:00:00Z' where run = 1")
         conn.execute(
-            "update _sqlite_migrations set applied_at = '2026-11-01T00:00:00+00:00' where name = 'm017_exports'"
+            "update _sqlite_migrations set applied_at = '2026-11-20 12:00:00.5+00:00' where name = 'm017_exports'"
         )
-    assert "made before 2026-11-01 were not recorded: whether it was in them is not known." in run(
+    assert "made before 2026-11-20 were not recorded: whether it was in them is not known." in run(
         db, "report", "ripple", META
     )
 
