@@ -301,7 +301,8 @@ async def test_without_any_list_the_page_says_so(demo: Path) -> None:
     page = await text(ds, "/currency")
     assert "No reference list was deposited for any review in these cells" in page
     cell = await text(ds, "/currency?row=ipt&column=depressive-symptoms")
-    assert "No reference list was deposited for any of the 6 reviews" in cell and 'class="matrix"' not in cell
+    found = re.search(r"No reference list was deposited for any of the (\d+) reviews", cell)
+    assert found and int(found[1]) > 1 and 'class="matrix"' not in cell
 
 
 @pytest.mark.parametrize(
