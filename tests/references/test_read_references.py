@@ -212,3 +212,11 @@ def test_a_document_that_unpacks_to_gigabytes_is_not_unpacked() -> None:
 def test_a_citation_of_fields_leaves_out_what_is_not_there() -> None:
     assert citation(Fields()) == ""
     assert citation(Fields(title="Grief.", year="2010")) == "Grief. 2010."
+
+
+def test_pubmed_format_without_a_pmid() -> None:
+    """As exports write it: an empty line ends a record. An empty line within an abstract does not."""
+    text = "TI  - One work\nAB  - Aim.\n\n      Results.\nLID - 10.5555/one [doi]\n\nIS  - 1234-5679 (Print)\nTI  - Another\n\n"
+    given = read(text.encode(), "x.nbib")[1]
+    assert [g.fields.title for g in given] == ["One work", "Another"]
+    assert given[0].doi == "10.5555/one"
