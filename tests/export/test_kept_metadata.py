@@ -467,7 +467,7 @@ def same(value: Any, found: Any, kind: str, name: str) -> bool:
     if kind in ("list", "parts"):
         return bool("; ".join(found) == ("; ".join(value) if isinstance(value, tuple) else value or ""))
     if kind == "date" and value:
-        return str(found) == value
+        return bool(str(found) == value)
     return bool(found == value)
 
 
