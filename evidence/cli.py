@@ -130,12 +130,16 @@ def _with_quiet_and_verbose(command: click.Command) -> None:
 
 
 class _Command(click.Command):
+    """A command of the program."""
+
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         _with_quiet_and_verbose(self)
 
 
 class _Group(click.Group):
+    """A group of commands."""
+
     command_class = _Command
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -769,7 +773,6 @@ def export_(
     """
     from evidence.database.select_works import Selection
     from evidence.export.export_works import Wanted, export_works
-    from evidence.publish import list_by_address
 
     settings: Settings = ctx.obj
     given = {name for name in ctx.params if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE}
@@ -783,6 +786,8 @@ def export_(
     strengths = tag_filter.parse_strengths(strength)
     dois = None
     if address is not None:
+        from evidence.publish import list_by_address
+
         listed = list_by_address.read(settings.db, address)
         dois, strengths = listed.dois, listed.strengths
     selection = Selection(chosen, tuple(map(tag_filter.parse, tags)), _parse_date(since), text, strengths)

@@ -19,6 +19,7 @@ import click
 import pytest
 
 from evidence import cli, shell_completion
+from evidence.export import tool_presets
 from evidence.publish import serve
 from tests import site_sample
 from tests.builders import SMALL_YAML, WORKS
@@ -201,6 +202,14 @@ def test_bash_itself_completes_a_tag(sample: Path, tmp_path: Path) -> None:
         ["bash", "--norc", "-c", script], env=environment, capture_output=True, text=True, check=False
     )
     assert done.stdout.split() == ["rct"], done.stderr
+
+
+def test_the_names_on_the_command_line_are_those_of_what_they_name() -> None:
+    """They are written twice, because the help needs them before anything else is imported."""
+    assert set(cli.TOOLS) == set(tool_presets.PRESETS)
+    assert cli.VARIABLE == shell_completion.VARIABLE
+    (shell,) = (each for each in cli.completion_.params if each.name == "shell")
+    assert isinstance(shell.type, click.Choice) and set(shell.type.choices) == set(shell_completion.COMPLETIONS)
 
 
 # ---------------------------------------------------------------- ports

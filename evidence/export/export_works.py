@@ -354,7 +354,7 @@ def _remove_former(folder: Path, kept: set[str]) -> None:
     except (OSError, ValueError, KeyError, TypeError):
         return
     for name, checksum in listed.items():
-        path = folder / name
+        path = folder / str(name)
         if name in kept or path.parent != folder or not path.is_file():
             continue
         found = hashlib.sha256()

@@ -6,10 +6,10 @@ and characters that XML cannot have are left out. This module may not read a dat
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
-from xml.sax.saxutils import escape, quoteattr
 
 from evidence import page_ranges
 from evidence.author_names import full_name, full_names, initials
@@ -187,7 +187,7 @@ def _endnote_record(number: int, row: Row, layout: Layout | None) -> Iterator[st
     name, code = _REFERENCE_TYPES.get(row["kind"] or "", ("Generic", 13))
     book, conference = code in (6, 28), code == 10
     yield '<record><database name="evidence">evidence</database><source-app name="evidence">evidence</source-app>'
-    yield f"<rec-number>{number}</rec-number><ref-type name={quoteattr(name)}>{code}</ref-type>"
+    yield f'<rec-number>{number}</rec-number><ref-type name="{name}">{code}</ref-type>'
     yield from _group("contributors", _contributors(row, book=book))
     yield _element("auth-address", "; ".join(_affiliations(row)))
     yield from _group(
@@ -249,5 +249,6 @@ def _element(name: str, value: Any) -> str:
     """An element with a text, empty where there is none. The `style` is what EndNote puts around every text."""
     if value is None or value == "":
         return ""
-    text = escape(_NO_XML.sub("", str(value)).replace("\r\n", "\n").replace("\r", "\n"))
+    # `xml.sax.saxutils` has the same function, but loads an HTTP client.
+    text = html.escape(_NO_XML.sub("", str(value)).replace("\r\n", "\n").replace("\r", "\n"), quote=False)
     return f"<{name}>{_STYLE}{text}</style></{name}>"
