@@ -807,8 +807,8 @@ def export_(
         click.echo(f"{held} written to {names}.", err=True)
     if done.without_pmid:
         click.echo(
-            f"{count_noun(done.without_pmid, 'work')} of these have no PMID. Programs that know a record of this format by its "
-            "PMID may not see them; ris and endnote-xml have no such limit.",
+            f"Without a PMID: {count_noun(done.without_pmid, 'work')}. Programs that know a record of this format by its PMID "
+            "may not see them; ris and endnote-xml have no such limit.",
             err=True,
         )
     if done.abstracts_left_out:

@@ -417,6 +417,12 @@ def test_the_description_of_every_column_is_typed() -> None:
     assert table_["tableSchema"]["columns"][2]["datatype"] == {"base": "string", "format": r"a|b\+c"}
 
 
+def test_works_without_a_pmid_are_counted_where_that_matters(run: Run) -> None:
+    said = run("export", "-f", "nbib", "-o", "works.nbib")
+    assert re.search(r"Without a PMID: \d+ works?\. Programs that know", said.err)
+    assert "PMID" not in run("export", "-f", "ris", "-o", "works.ris").err
+
+
 def test_a_pipe_gets_all_records(run: Run) -> None:
     said = run("export", "--for", "covidence", "-o", "/dev/null")
     assert said.code == 0, said.err
