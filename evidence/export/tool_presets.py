@@ -17,7 +17,7 @@ from evidence.export.ris_bibtex_csl import RisReader, ris
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """How to write for a tool. `most_records` and `most_bytes` are what one file may have (None: any number)."""
+    """How to write for a tool: the name of the format, as the tool reads it. `most_records` and `most_bytes` are what one file may have (None: any number)."""
 
     format: str
     file: Format
