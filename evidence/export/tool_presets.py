@@ -17,7 +17,8 @@ from evidence.export.ris_bibtex_csl import RisReader, ris
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """How to write for a tool: the name of the format, as the tool reads it. `most_records` and `most_bytes` are what one file may have (None: any number)."""
+    """How to write for a tool: the name of its format, and the format as the tool reads it. `most_records` and `most_bytes` are
+    what one file may have (None: any number)."""
 
     format: str
     file: Format
@@ -110,7 +111,7 @@ PRESETS: dict[str, Preset] = {
         "ris",
         # Its import filter for RIS: A2 or ED for all editors, U1 or ID for the identifier in another program.
         _ris_for(RisReader(book_editor="A2", record_id="ID")),
-        "RIS; the DOI is also the identifier (ID) by which EPPI-Reviewer's own exports name a record",
+        "RIS; the DOI is also in ID, which EPPI-Reviewer keeps as the record's identifier elsewhere",
     ),
     "metapsy": Preset(
         "csv",
