@@ -37,11 +37,11 @@ def _cited_name(author: Author) -> str:
         return author.name
     if not author.family:
         return author.given or ""
-    given = _initials(author.given or "")
+    given = initials(author.given or "")
     return " ".join(filter(None, (author.family, given, author.suffix)))
 
 
-def _initials(given: str) -> str:
+def initials(given: str) -> str:
     """`Myrna M.` → `MM`, `Jean-Paul` → `JP`, `PC` → `PC`; scripts without capitals keep the whole name."""
     if given == given.lower() == given.upper():
         return given

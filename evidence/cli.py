@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from evidence import __version__
 from evidence.database import tag_filter
 from evidence.errors import ConfigError, EvidenceError
 from evidence.export import atomic_output, file_formats
+from evidence.export.columns import SHAPES, Shape
 from evidence.export.wording import count_noun
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ VERDICTS = ("include", "exclude", "unsure")
 SERVICES = ("europepmc", "pubmed", "openalex", "datacite", "clinicaltrials")
 REFERENCE_REPORTS = ("text", "json", "csv", "markdown", "html", "sarif")
 EXPORTED_VERDICTS = (*VERDICTS, "duplicate", "all")
+VARIABLE = "_EVIDENCE_COMPLETE"
+TOOLS = ("rayyan", "covidence", "asreview", "zotero", "eppi", "metapsy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +61,99 @@ def _output_path(_: click.Context, __: click.Parameter, value: str) -> Path | No
     return None if value == "-" else Path(value)
 
 
+def _input_path(ctx: click.Context, _: click.Parameter, value: Any) -> Any:
+    """The path of an input file, or of each; stdin (`-`) is copied into a file, whose name says what it seems to hold."""
+    if isinstance(value, tuple):
+        return tuple(_input_path(ctx, _, one) for one in value)
+    return _file_of_stdin(ctx) if value == Path("-") and not ctx.resilient_parsing else value
+
+
+def _file_of_stdin(ctx: click.Context) -> Path:
+    import shutil
+    import tempfile
+
+    folder = Path(ctx.with_resource(tempfile.TemporaryDirectory(prefix="evidence-")))
+    with (folder / "given").open("w+b") as file:
+        shutil.copyfileobj(sys.stdin.buffer, file)
+        file.seek(0)
+        begins = file.read(512).removeprefix(b"\xef\xbb\xbf").lstrip()
+    packed = begins.startswith(b"\x1f\x8b")
+    kind = ".jsonl" if packed or begins.startswith((b"{", b"[")) else ".xml" if begins.startswith(b"<") else ".csv"
+    return (folder / "given").rename(folder / f"stdin{kind}{'.gz' if packed else ''}")
+
+
 _output = click.option("-o", "--output", "to", type=click.Path(dir_okay=False, readable=False, allow_dash=True), default="-",
                        callback=_output_path, help="Write to this file; default: stdout.")  # fmt: skip
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 
 
+def _complete_tag(ctx: click.Context, option: click.Parameter, incomplete: str) -> list[Any]:
+    from evidence import shell_completion
+
+    return shell_completion.tags(ctx, option, incomplete)
+
+
+def _report(text: str, to: Path | None) -> None:
+    """Print a report, or write it to a file."""
+    if to is None:
+        click.echo(text)
+    else:
+        atomic_output.write_whole(to, [f"{text}\n".encode(errors="replace")])
+
+
 def _example(*lines: str) -> str:
     """The end of a command's help: the lines as they are."""
     return "\n".join(("\b", "Example:" if len(lines) == 1 else "Examples:", *(f"  {line}" for line in lines)))
+
+
+def _quieter(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked:
+        ctx.obj = replace(ctx.obj, quiet=True)
+        _log_from(logging.ERROR, ctx)
+
+
+def _more(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked:
+        _log_from(logging.INFO, ctx)
+
+
+def _log_from(level: int, ctx: click.Context) -> None:
+    """Log from this level until the command ends."""
+    root = logging.getLogger()
+    before = root.level
+    root.setLevel(level)
+    ctx.call_on_close(lambda: root.setLevel(before))
+
+
+def _with_quiet_and_verbose(command: click.Command) -> None:
+    """Let a command take -q and -v, too; as each has them, no help lists them again."""
+    for names, act in ((("-q", "--quiet"), _quieter), (("-v", "--verbose"), _more)):
+        command.params.append(click.Option(names, is_flag=True, expose_value=False, hidden=True, callback=act))
+
+
+class _Command(click.Command):
+    """A command of the program."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        _with_quiet_and_verbose(self)
+
+
+class _Group(click.Group):
+    """A group of commands."""
+
+    command_class = _Command
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        _with_quiet_and_verbose(self)
+
+
+class _Program(click.Group):
+    """The program itself, whose -q and -v are in its help."""
+
+    command_class = _Command
+    group_class = _Group
 
 
 class Bar:
@@ -89,6 +177,7 @@ class Bar:
 
 
 @click.group(
+    cls=_Program,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=_example("evidence demo", "evidence --db review.db sync --offline"),
 )
@@ -98,8 +187,8 @@ class Bar:
               help="Reviewers' decisions; default: decisions.db beside the database. [env: EVIDENCE_DECISIONS]")  # fmt: skip
 @click.option("--sources", type=click.Path(path_type=Path), default="sources.yaml", envvar="EVIDENCE_SOURCES",
               show_default=True, help="The reference lists and searches to harvest. [env: EVIDENCE_SOURCES]")  # fmt: skip
-@click.option("-v", "--verbose", is_flag=True, help="Log every request and pause to stderr.")
-@click.option("-q", "--quiet", is_flag=True, help="Print only results and errors.")
+@click.option("-v", "--verbose", is_flag=True, help="Log every request and pause to stderr; also after the command.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only results and errors; also after the command.")
 @click.version_option(__version__, prog_name="evidence")
 @click.pass_context
 def cli(ctx: click.Context, db: Path, decisions: Path | None, sources: Path, verbose: bool, quiet: bool) -> None:
@@ -169,15 +258,16 @@ def check(settings: Settings, online: bool) -> None:
 
 
 _retraction_watch = click.option(
-    "--retraction-watch", type=click.Path(path_type=Path), metavar="FILE",
+    "--retraction-watch", type=click.Path(path_type=Path, allow_dash=True), metavar="FILE", callback=_input_path,
     help="Read the notices in the CSV of Retraction Watch; default: the file that sources.yaml names.",
 )  # fmt: skip
 
 
 @cli.command(epilog=_example("evidence sync --offline", "evidence sync --from records.jsonl.gz --json"))
 @click.option("--offline", is_flag=True, help="Read the bundled snapshot instead of asking Crossref.")
-@click.option("--from", "files", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
-              help="Read Crossref records from FILE (.jsonl or .json, plain or .gz); may be repeated.")  # fmt: skip
+@click.option("--from", "files", multiple=True, type=click.Path(path_type=Path, allow_dash=True), metavar="FILE",
+              callback=_input_path,
+              help="Read Crossref records from FILE (.jsonl or .json, plain or .gz; - is stdin); may be repeated.")  # fmt: skip
 @click.option(
     "--all", "everything", is_flag=True, help="With --from: take every record, not only those that a source asks for."
 )
@@ -235,7 +325,8 @@ def sync(
 
 
 _host = click.option("--host", default="127.0.0.1", show_default=True, help="The address on which the site listens.")
-_port = click.option("--port", default=8001, show_default=True, help="The port on which the site listens.")
+_port = click.option("--port", default=8001, show_default=True,
+                     help="The port on which the site listens; another one on your own machine, if it is taken.")  # fmt: skip
 
 
 @cli.command(epilog=_example("evidence demo --no-serve"))
@@ -267,9 +358,20 @@ def demo(
     if book.topic.decisions_path.exists() and not without_decisions:
         click.echo(_add_bundled_decisions(settings, book))
     if not no_serve:
+        port = _free_port(host, port)
         opened = _has_screen() if open_browser is None else open_browser
         click.echo(f"The site is at http://{host}:{port}/ until you press Ctrl-C.")
         raise SystemExit(serve.run(settings.db, host, port, open_browser=opened, sources=path))
+
+
+def _free_port(host: str, port: int) -> int:
+    """The port, or a free one where another program has it, which is said."""
+    from evidence.publish import serve
+
+    free = serve.free_port(host, port)
+    if free != port:
+        click.echo(f"Port {port} is taken by another program; the site is at {serve.address(host, free)}", err=True)
+    return free
 
 
 def _add_bundled_decisions(settings: Settings, book: Taxonomy) -> str:
@@ -332,9 +434,10 @@ def judge(settings: Settings, report: Path | None) -> None:
 )
 @click.option("--only", "only", multiple=True, type=click.Choice(SERVICES),
               help="Ask only this provider; may be repeated. Default: those that sources.yaml names.")  # fmt: skip
-@click.option("--from", "files", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
+@click.option("--from", "files", multiple=True, type=click.Path(path_type=Path, allow_dash=True), metavar="FILE",
+              callback=_input_path,
               help="Read records of these providers from FILE instead of asking: JSON, JSON lines or PubMed's XML, plain or "
-                   ".gz; may be repeated.")  # fmt: skip
+                   ".gz; - is stdin; may be repeated.")  # fmt: skip
 @_retraction_watch
 @click.option("--again", is_flag=True, help="Ask about every work, also about those that were asked about lately.")
 @_as_json
@@ -383,8 +486,9 @@ def enrich(
 @cli.command(epilog=_example("evidence explain 10.1001/jamapsychiatry.2023.0702", "evidence explain PMID:19411513"))
 @click.argument("doi_", metavar="DOI|PMID:…|NCT…")
 @click.option("--json", "as_json", is_flag=True, help="Print everything that is known about the work as JSON.")
+@_output
 @click.pass_obj
-def explain(settings: Settings, doi_: str, as_json: bool) -> None:
+def explain(settings: Settings, doi_: str, as_json: bool, to: Path | None) -> None:
     """Explain why a work is included or excluded.
 
     The text behind the verdict and behind every tag is quoted. Besides a DOI, the work may be named by a PubMed identifier
@@ -399,7 +503,7 @@ def explain(settings: Settings, doi_: str, as_json: bool) -> None:
         work = read_queries.work_details(conn, _named_doi(conn, named, settings.db))
     if work is None:
         raise ConfigError(f"{doi_}: no such work in {settings.db}; `evidence export --verdict all` lists the works")
-    click.echo(json.dumps(work, ensure_ascii=False) if as_json else explanation.work_explanation(work))
+    _report(json.dumps(work, ensure_ascii=False) if as_json else explanation.work_explanation(work), to)
 
 
 @cli.command(
@@ -448,11 +552,26 @@ def read_(settings: Settings, file: str, format_: str | None, topic_name: str | 
 )
 @click.argument("doi_", metavar="DOI")
 @click.argument("verdict", type=click.Choice(VERDICTS), required=False)
-@click.option("--tag", "tags", multiple=True, metavar="FACET:VALUE", help="Add this tag to the work.")
-@click.option("--untag", "untags", multiple=True, metavar="FACET:VALUE", help="Remove this tag from the work.")
+@click.option(
+    "--tag",
+    "tags",
+    multiple=True,
+    metavar="FACET:VALUE",
+    shell_complete=_complete_tag,
+    help="Add this tag to the work.",
+)
+@click.option(
+    "--untag",
+    "untags",
+    multiple=True,
+    metavar="FACET:VALUE",
+    shell_complete=_complete_tag,
+    help="Remove this tag from the work.",
+)
 @click.option("--same", multiple=True, metavar="DOI", help="The record with this DOI describes the same work.")
 @click.option("--apart", multiple=True, metavar="DOI", help="The record with this DOI describes another work.")
 @click.option("--withdraw", "withdrawn", multiple=True, metavar="verdict|FACET:VALUE",
+              shell_complete=_complete_tag,
               help="Undo your earlier decision on this; the rules, or other reviewers, decide again.")  # fmt: skip
 @click.option("--because", required=True, help="The reason, stored with the decision.")
 @click.option("--by", "reviewer", envvar="EVIDENCE_REVIEWER", required=True,
@@ -522,7 +641,7 @@ def decisions_export(settings: Settings, to: Path | None) -> None:
 
 
 @decisions.command("import", epilog=_example("evidence decisions import decisions.csv"))
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path, allow_dash=True), callback=_input_path)
 @click.pass_obj
 def decisions_import(settings: Settings, file: Path) -> None:
     """Add the decisions of FILE that are not stored yet.
@@ -543,8 +662,9 @@ def decisions_import(settings: Settings, file: Path) -> None:
 
 
 @decisions.command("conflicts", epilog=_example("evidence decisions conflicts"))
+@_output
 @click.pass_obj
-def decisions_conflicts(settings: Settings) -> None:
+def decisions_conflicts(settings: Settings, to: Path | None) -> None:
     """List the works whose decisions need a second look, and why."""
     from evidence import doi
     from evidence.database import read_queries
@@ -553,17 +673,16 @@ def decisions_conflicts(settings: Settings) -> None:
 
     with reading(settings.db) as conn:
         found, without = read_queries.works_with_conflicts(conn), read_queries.decided_but_not_here(conn)
-    for row in found:
-        click.echo(f"{doi.url(row['doi'])}  {row['conflict']}")
+    lines = [f"{doi.url(row['doi'])}  {row['conflict']}" for row in found]
     if without:
-        click.echo(status_report.decisions_without_work(without))
-    if not found and not without:
-        click.echo("No conflicts.")
+        lines.append(status_report.decisions_without_work(without))
+    _report("\n".join(lines) or "No conflicts.", to)
 
 
 @decisions.command("agreement", epilog=_example("evidence decisions agreement"))
+@_output
 @click.pass_obj
-def decisions_agreement(settings: Settings) -> None:
+def decisions_agreement(settings: Settings, to: Path | None) -> None:
     """Print how far each pair of reviewers agrees.
 
     The share of works with the same verdict, and agreement beyond chance as Cohen's kappa, Gwet's AC1 and PABAK, each with its
@@ -575,26 +694,31 @@ def decisions_agreement(settings: Settings) -> None:
 
     _, latest = all_and_current_decisions(settings.db, read_existing_ledger(settings.decisions))
     found = agreement.pairwise_agreement(latest)
-    for pair in found:
-        click.echo(
-            f"{pair.first} and {pair.second}: {count_noun(pair.works, 'work')}, "
-            f"same verdict {agreement.in_words(pair.observed)}, kappa {agreement.in_words(pair.kappa)}, "
-            f"AC1 {agreement.in_words(pair.ac1)}, PABAK {agreement.in_words(pair.pabak)}"
-        )
-    if not found:
-        click.echo("No work has decisions by two reviewers.")
+    lines = [
+        f"{pair.first} and {pair.second}: {count_noun(pair.works, 'work')}, "
+        f"same verdict {agreement.in_words(pair.observed)}, kappa {agreement.in_words(pair.kappa)}, "
+        f"AC1 {agreement.in_words(pair.ac1)}, PABAK {agreement.in_words(pair.pabak)}"
+        for pair in found
+    ]
+    _report("\n".join(lines) or "No work has decisions by two reviewers.", to)
 
 
 @cli.command(
     "export",
     epilog=_example(
         "evidence export --tag design:rct,cluster-rct --tag outcome:depression -o trials.csv",
-        "evidence export --format ris -o included.ris",
+        "evidence export -f ris -o included.ris",
+        "evidence export --for covidence --verdict unsure -o to-screen.ris",
+        "evidence export --shape wide --columns doi,year,design,outcome -o coded.csv",
+        "evidence export --list 'year__gte=2015&_tag=variant:ipt-a' -f xlsx -o adolescents.xlsx",
+        "evidence export -o evidence-export/",
     ),
 )
-@click.option("--format", "format_", type=click.Choice(sorted(file_formats.FORMATS)), default="csv", show_default=True,
-              help="csv has every column; ris is for Zotero, Rayyan and Covidence.")  # fmt: skip
-@click.option("--tag", "tags", multiple=True, metavar="FACET:VALUE[,…]",
+@click.option("-f", "--format", "format_", type=click.Choice(tuple(file_formats.FORMATS)), default="csv", show_default=True,
+              help="csv, xlsx, jsonl and parquet have every column; ris is for reference managers.")  # fmt: skip
+@click.option("--for", "tool", type=click.Choice(TOOLS),
+              help="The file that this tool reads: its format, headings, and as many files as it needs.")  # fmt: skip
+@click.option("--tag", "tags", multiple=True, metavar="FACET:VALUE[,…]", shell_complete=_complete_tag,
               help="Only works with this tag; several values: any of them; several --tag: all of them.")  # fmt: skip
 @click.option("--strength", metavar="STRENGTH[,…]",
               help="Only tags of this strength are exported and count for --tag: stated, likely or implied; "
@@ -603,49 +727,95 @@ def decisions_agreement(settings: Settings) -> None:
               show_default=True, help="Only works with this verdict; several --verdict: any of them.")  # fmt: skip
 @click.option("--since", metavar="DATE", help="Only works that are new or changed since this date (YYYY-MM-DD).")
 @click.option("--query", "text", metavar="TEXT", help="Only works with all of these words (full-text search).")
+@click.option("--list", "address", metavar="ADDRESS",
+              help="The list of works that the site shows at this address, or with these parameters, in its order.")  # fmt: skip
 @click.option("--as-of", metavar="DATE",
               help="The works at the end of this date (YYYY-MM-DD), with its verdicts and records and today's tags.")  # fmt: skip
+@click.option("--shape", type=click.Choice(SHAPES), default="lists", show_default=True,
+              help="Of a table: lists, a row a work; wide, a column of 0 and 1 a value; long, a row a tag.")  # fmt: skip
+@click.option("--columns", metavar="NAME[,…]", help="Of a table: only these columns, in this order.")
+@click.option("--with-reasons", is_flag=True, help="Put the text behind verdict and tags into the notes, too.")
 @click.option("--with-abstracts", is_flag=True,
               help="Include the abstracts that may not be passed on: for your own screening, not for others.")  # fmt: skip
 @click.option("--excel", is_flag=True, help="Start the CSV with a byte order mark, so that Excel reads UTF-8.")
 @click.option("--encoding", default="utf-8", show_default=True, help="The encoding of the file.")
-@_output
-@click.pass_obj
+@click.option("-o", "--output", "to", type=click.Path(readable=False, allow_dash=True), default="-",
+              help="Write to this file, or to a folder (DIR/) with a description of the data; default: stdout.")  # fmt: skip
+@click.pass_context
 def export_(
-    settings: Settings,
+    ctx: click.Context,
     format_: str,
+    tool: str | None,
     tags: tuple[str, ...],
     strength: str | None,
     verdicts: tuple[str, ...],
     since: str | None,
     text: str | None,
+    address: str | None,
     as_of: str | None,
+    shape: Shape,
+    columns: str | None,
+    with_reasons: bool,
     with_abstracts: bool,
     excel: bool,
     encoding: str,
-    to: Path | None,
+    to: str,
 ) -> None:
     """Export works for spreadsheets and other programs.
 
     Included works are exported unless you ask for other verdicts. Abstracts of PubMed, Europe PMC and OpenAlex are left out
     unless an open licence is known: they belong to their publishers.
+
+    A folder (-o DIR/) gets the data and their description: datapackage.json and, of CSV, csv-metadata.json; CSV is two tables
+    there, works.csv and tags.csv.
     """
     from evidence.database.select_works import Selection
     from evidence.export import record_exports
-    from evidence.export.export_works import export_works
+    from evidence.export.export_works import Wanted, export_works
 
+    settings: Settings = ctx.obj
+    given = {name for name in ctx.params if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE}
+    if tool and "format_" in given:
+        raise ConfigError(f"give --format or --for, not both: --for {tool} says the format")
+    if address is not None and (other := given & {"tags", "verdicts", "since", "text", "as_of", "strength"}):
+        options = {"tags": "tag", "verdicts": "verdict", "text": "query", "as_of": "as-of"}
+        first = sorted(other)[0]
+        raise ConfigError(f"--list has all its filters in its address; leave out --{options.get(first, first)}")
     chosen = EXPORTED_VERDICTS if "all" in verdicts else verdicts
     strengths = tag_filter.parse_strengths(strength)
+    dois = None
+    if address is not None:
+        from evidence.publish import list_by_address
+
+        listed = list_by_address.read(settings.db, address)
+        dois, strengths = listed.dois, listed.strengths
     selection = Selection(chosen, tuple(map(tag_filter.parse, tags)), _parse_date(since), text, strengths)
     day = _parse_date(as_of, "--as-of")
-    done = export_works(settings.db, selection, format_, excel, encoding, to, day, with_abstracts=with_abstracts)
-    unrecorded = record_exports.record_export(settings.db, to, format_, selection, done.dois, _now(), day)
+    wanted = Wanted(
+        format_, tool, shape, tuple(filter(None, (columns or "").replace(" ", "").split(","))), with_reasons, excel, encoding,
+        day, with_abstracts,
+    )  # fmt: skip
+    output = _output_path(ctx, ctx.command.params[0], to)
+    folder = output is not None and (to.endswith(("/", os.sep)) or output.is_dir())
+    done = export_works(settings.db, selection, wanted, output, folder_made=_now() if folder else None, dois=dois)
+    unrecorded = record_exports.record_export(
+        settings.db, output, tool or format_, selection, done.dois, _now(), day, listed=address
+    )
     if settings.quiet:
         return
     if unrecorded:
         click.echo(unrecorded, err=True)
-    if to is not None:
-        click.echo(f"{count_noun(done.works, 'work')} written to {to}.", err=True)
+    if done.files:
+        works = count_noun(done.works, "work")
+        held = f"{works}, {count_noun(done.tags, 'tag')}" if done.tags else works
+        names = str(output) if folder else ", ".join(map(str, done.files))
+        click.echo(f"{held} written to {names}.", err=True)
+    if done.without_pmid:
+        click.echo(
+            f"Without a PMID: {count_noun(done.without_pmid, 'work')}. Programs that know a record of this format by its PMID "
+            "may not see them; ris and endnote-xml have no such limit.",
+            err=True,
+        )
     if done.abstracts_left_out:
         left_out = count_noun(done.abstracts_left_out, "abstract")
         click.echo(
@@ -661,8 +831,9 @@ def reports() -> None:
 @reports.command("prisma", epilog=_example("evidence report prisma --as-of 2026-12-31"))
 @click.option("--as-of", metavar="DATE", help="The numbers at the end of this date (YYYY-MM-DD); default: now.")
 @_as_json
+@_output
 @click.pass_obj
-def report_prisma(settings: Settings, as_of: str | None, as_json: bool) -> None:
+def report_prisma(settings: Settings, as_of: str | None, as_json: bool, to: Path | None) -> None:
     """Print the numbers of the PRISMA 2020 flow diagram."""
     from evidence.database import read_queries
     from evidence.database.connection import reading
@@ -671,13 +842,14 @@ def report_prisma(settings: Settings, as_of: str | None, as_json: bool) -> None:
     day = _parse_date(as_of, "--as-of")
     with reading(settings.db) as conn:
         found = read_queries.flow(conn, day)
-    click.echo(json.dumps(found.boxes, ensure_ascii=False) if as_json else prisma_report.flow_report(found))
+    _report(json.dumps(found.boxes, ensure_ascii=False) if as_json else prisma_report.flow_report(found), to)
 
 
 @reports.command("prisma-s", epilog=_example("evidence report prisma-s"))
 @_as_json
+@_output
 @click.pass_obj
-def report_prisma_s(settings: Settings, as_json: bool) -> None:
+def report_prisma_s(settings: Settings, as_json: bool, to: Path | None) -> None:
     """Print every search as it was run, as PRISMA-S asks."""
     from evidence.database import read_queries
     from evidence.database.connection import reading
@@ -685,7 +857,7 @@ def report_prisma_s(settings: Settings, as_json: bool) -> None:
 
     with reading(settings.db) as conn:
         rows = read_queries.searches_as_run(conn)
-    click.echo(json.dumps(rows, ensure_ascii=False) if as_json else prisma_report.searches_report(rows))
+    _report(json.dumps(rows, ensure_ascii=False) if as_json else prisma_report.searches_report(rows), to)
 
 
 @reports.command("changes", epilog=_example("evidence report changes --since 2026-11-01"))
@@ -696,8 +868,9 @@ def report_prisma_s(settings: Settings, as_json: bool) -> None:
 )
 @click.option("--tags", is_flag=True, help="Include changes of tags.")
 @_as_json
+@_output
 @click.pass_obj
-def report_changes(settings: Settings, since: str | None, tags: bool, as_json: bool) -> None:
+def report_changes(settings: Settings, since: str | None, tags: bool, as_json: bool, to: Path | None) -> None:
     """Print what changed: notices, verdicts, records, new works.
 
     Retractions and other notices come first, each with what its work touches today. Changes of tags are left out unless you give
@@ -711,13 +884,14 @@ def report_changes(settings: Settings, since: str | None, tags: bool, as_json: b
     with reading(settings.db) as conn:
         rows = read_queries.changes(conn, day, tags=tags)
     _add_touches(settings, rows)
-    click.echo(json.dumps(rows, ensure_ascii=False) if as_json else changes_report.changes_report(rows))
+    _report(json.dumps(rows, ensure_ascii=False) if as_json else changes_report.changes_report(rows), to)
 
 
 @reports.command("claims", epilog=_example("evidence report claims"))
 @_as_json
+@_output
 @click.pass_obj
-def report_claims(settings: Settings, as_json: bool) -> None:
+def report_claims(settings: Settings, as_json: bool, to: Path | None) -> None:
     """Print what stands behind each claim of an article.
 
     The claims are those of sources.yaml: whether the cited works are about them, what was retracted or corrected, what is newer,
@@ -731,7 +905,9 @@ def report_claims(settings: Settings, as_json: bool) -> None:
     articles = sources.load(settings.sources).articles
     with reading(settings.db) as conn:
         found = claim_evidence.read_all(conn, articles)
-    click.echo(json.dumps(claim_wording.as_json(found), ensure_ascii=False) if as_json else claim_wording.report(found))
+    _report(
+        json.dumps(claim_wording.as_json(found), ensure_ascii=False) if as_json else claim_wording.report(found), to
+    )
 
 
 @reports.command(
@@ -849,8 +1025,9 @@ def report_ripple(settings: Settings, doi_: str, format_: str, to: Path | None) 
     help="Minimum number of included works that cite it.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the list as JSON, with the works that cite each.")
+@_output
 @click.pass_obj
-def snowball(settings: Settings, least: int, as_json: bool) -> None:
+def snowball(settings: Settings, least: int, as_json: bool, to: Path | None) -> None:
     """List cited works that the database does not have.
 
     The most cited come first. Only reference lists deposited with Crossref are read, and only their entries with a DOI. To add
@@ -862,7 +1039,7 @@ def snowball(settings: Settings, least: int, as_json: bool) -> None:
 
     with reading(settings.db) as conn:
         found = read_queries.cited_but_not_here(conn, least)
-    click.echo(json.dumps(found, ensure_ascii=False) if as_json else prisma_report.cited_works_report(found, least))
+    _report(json.dumps(found, ensure_ascii=False) if as_json else prisma_report.cited_works_report(found, least), to)
 
 
 @cli.command(epilog=_example("evidence cite 10.1001/jamapsychiatry.2023.0702 --style vancouver"))
@@ -870,11 +1047,12 @@ def snowball(settings: Settings, least: int, as_json: bool) -> None:
 @click.option(
     "--style", default="apa", show_default=True, help="A CSL style, such as vancouver or american-medical-association."
 )
-def cite(doi_: str, style: str) -> None:
+@_output
+def cite(doi_: str, style: str, to: Path | None) -> None:
     """Print a work's citation as Crossref formats it."""
     from evidence.crossref import client
 
-    click.echo(client.bibliography(_parse_doi(doi_), style, _crossref_url()))
+    _report(client.bibliography(_parse_doi(doi_), style, _crossref_url()), to)
 
 
 @cli.command(
@@ -890,7 +1068,8 @@ def cite(doi_: str, style: str) -> None:
 @click.option("--of", "of", metavar="DOI", help="Check the reference list that was deposited for this work.")
 @click.option("-f", "--format", "format_", type=click.Choice(REFERENCE_REPORTS), default="text", show_default=True,
               help="How the verdicts are written.")  # fmt: skip
-@click.option("--from", "files", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
+@click.option("--from", "files", multiple=True, type=click.Path(path_type=Path, allow_dash=True), metavar="FILE",
+              callback=_input_path,
               help="Ask these files of Crossref records instead of Crossref; several times if needed.")  # fmt: skip
 @click.option("--fix", is_flag=True,
               help="Write FILE with the wrong fields corrected; the changes go to stderr.")  # fmt: skip
@@ -932,8 +1111,6 @@ def check_references_(
         raise ConfigError("--fresh asks Crossref again, and --from asks files")
     if fix and len(given_files) != 1:
         raise ConfigError("--fix corrects the references of one FILE")
-    from dataclasses import replace
-
     from evidence.crossref import answer_cache
     from evidence.export import add_reference_list, corrected_references, reference_report
     from evidence.harvest import check_references
@@ -988,8 +1165,9 @@ def _read_input(file: str) -> tuple[bytes, str]:
 
 @cli.command(epilog=_example("evidence status"))
 @_as_json
+@_output
 @click.pass_obj
-def status(settings: Settings, as_json: bool) -> None:
+def status(settings: Settings, as_json: bool, to: Path | None) -> None:
     """Show the status of the database.
 
     Prints the last run, the number of works, each source, and the citations to check.
@@ -1000,7 +1178,7 @@ def status(settings: Settings, as_json: bool) -> None:
 
     with reading(settings.db) as conn:
         state = read_queries.status(conn)
-    click.echo(json.dumps(state, ensure_ascii=False) if as_json else status_report.status_report(state))
+    _report(json.dumps(state, ensure_ascii=False) if as_json else status_report.status_report(state), to)
 
 
 @cli.command(
@@ -1048,6 +1226,8 @@ def serve_(
 
     if sum((public, reviewer is not None, accounts is not None)) > 1:
         raise ConfigError("give only one of --public, --reviewer and --accounts: a public site has no reviewer's desk")
+    if not public and accounts is None:  # visitors and proxies know the port of the others
+        port = _free_port(host, port)
     opened: Mapping[str, str] = {}
     page = "/"
     if reviewer is not None:
@@ -1138,19 +1318,36 @@ def backup_(settings: Settings, target: Path, force: bool) -> None:
             click.echo(f"Run {copied.unfinished} has not finished: the copy has what it had written so far.")
 
 
+@cli.command("completion", epilog=_example("evidence completion bash", "evidence completion fish -o evidence.fish"))
+@click.argument("shell", type=click.Choice(("bash", "zsh", "fish")))
+@_output
+def completion_(shell: str, to: Path | None) -> None:
+    """Print what completes commands and tags in a shell.
+
+    bash: add `eval "$(evidence completion bash)"` to ~/.bashrc. zsh: the same with zsh in ~/.zshrc, after compinit. fish: write
+    it to ~/.config/fish/completions/evidence.fish.
+    """
+    from evidence import shell_completion
+
+    _report(shell_completion.script(shell, cli), to)
+
+
 @cli.group("evaluate", epilog=_example("evidence evaluate screening labelled.csv --brief"))
 def evaluations() -> None:
     """Measure rules and record linkage on labelled files."""
 
 
-_labelled = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+_labelled = click.argument(
+    "file", type=click.Path(dir_okay=False, path_type=Path, allow_dash=True), callback=_input_path
+)
 _brief = click.option("--brief", is_flag=True, help="Print only the figures, without the disagreements.")
 
 
 @evaluations.command("screening", epilog=_example("evidence evaluate screening labelled.csv --brief"))
 @_labelled
 @_brief
-def evaluate_screening(file: Path, brief: bool) -> None:
+@_output
+def evaluate_screening(file: Path, brief: bool, to: Path | None) -> None:
     """Measure screening: precision, recall and each disagreement.
 
     FILE (.csv or .jsonl, plain or gzipped) has the columns title, abstract and label_relevant (0 or 1); or `relevant` and, if
@@ -1163,13 +1360,15 @@ def evaluate_screening(file: Path, brief: bool) -> None:
         screening_and_tagging_accuracy.measure_screening,
         "has no labels of relevance (label_relevant, relevant)",
         brief,
+        to,
     )
 
 
 @evaluations.command("tags", epilog=_example("evidence evaluate tags labelled.jsonl --brief"))
 @_labelled
 @_brief
-def evaluate_tags(file: Path, brief: bool) -> None:
+@_output
+def evaluate_tags(file: Path, brief: bool, to: Path | None) -> None:
     """Measure tagging: precision and recall for each value.
 
     Recall counts the tags that all readers gave; precision counts those that any reader gave. FILE (.jsonl, plain or gzipped)
@@ -1177,13 +1376,14 @@ def evaluate_tags(file: Path, brief: bool) -> None:
     """
     from evidence.evaluation import screening_and_tagging_accuracy
 
-    _measure(file, screening_and_tagging_accuracy.measure_tagging, "has no labels of tags (labels)", brief)
+    _measure(file, screening_and_tagging_accuracy.measure_tagging, "has no labels of tags (labels)", brief, to)
 
 
 @evaluations.command("rct", epilog=_example("evidence evaluate rct labelled.csv --brief"))
 @_labelled
 @_brief
-def evaluate_rct(file: Path, brief: bool) -> None:
+@_output
+def evaluate_rct(file: Path, brief: bool, to: Path | None) -> None:
     """Measure how well randomised trials are found.
 
     FILE has title, abstract and is_rct_medline (0 or 1).
@@ -1195,12 +1395,14 @@ def evaluate_rct(file: Path, brief: bool) -> None:
         screening_and_tagging_accuracy.measure_trials,
         "has no labels of randomised trials (is_rct_medline)",
         brief,
+        to,
     )
 
 
 @evaluations.command("ranking", epilog=_example("evidence evaluate ranking labelled.csv"))
 @_labelled
-def evaluate_ranking(file: Path) -> None:
+@_output
+def evaluate_ranking(file: Path, to: Path | None) -> None:
     """Measure the order in which records are shown to a reviewer.
 
     Prints how many records of FILE a reviewer must read, most likely first, to find 95 % of the relevant ones, and how many in
@@ -1211,13 +1413,12 @@ def evaluate_ranking(file: Path) -> None:
     found = screening_and_tagging_accuracy.measure_ranking(
         screening_and_tagging_accuracy.labelled_records(file), _rules_to_measure()
     )
-    click.echo(
+    _report(
         f"All {count_noun(found.rows, 'record')}, {found.relevant} relevant: a reviewer reads {found.read} to find "
-        f"{found.share:.0%} of them; in random order {found.random}."
-    )
-    click.echo(
+        f"{found.share:.0%} of them; in random order {found.random}.\n"
         f"{count_noun(found.queue_rows, 'record')} waiting for a decision, {found.queue_relevant} relevant: a person reads "
-        f"{found.queue_read} to find {found.share:.0%} of them."
+        f"{found.queue_read} to find {found.share:.0%} of them.",
+        to,
     )
 
 
@@ -1235,6 +1436,7 @@ def _measure(
     measure: Callable[[list[screening_and_tagging_accuracy.LabelledRecord], Taxonomy], Any],
     none: str,
     brief: bool,
+    to: Path | None,
 ) -> None:
     from evidence.evaluation import screening_and_tagging_accuracy
 
@@ -1242,7 +1444,7 @@ def _measure(
     text = screening_and_tagging_accuracy.render(measured, disagreements=not brief)
     if not text.strip():
         raise ConfigError(f"{file}: {none}; the --help of each `evidence evaluate` command names the columns it reads")
-    click.echo(text)
+    _report(text, to)
 
 
 @evaluations.command("duplicates", epilog=_example("evidence evaluate duplicates records.csv --gold clusters.csv"))
@@ -1250,21 +1452,24 @@ def _measure(
 @click.option(
     "--gold", type=click.Path(dir_okay=False, path_type=Path), help="The true clusters, if FILE does not have them."
 )
-def evaluate_duplicates_(file: Path, gold: Path | None) -> None:
+@_output
+def evaluate_duplicates_(file: Path, gold: Path | None, to: Path | None) -> None:
     """Measure how well duplicate records are found.
 
     Prints the wrong and the missed pairs, each with the reason. FILE is any CSV with title, author, year and cluster.
     """
     from evidence.evaluation import duplicate_accuracy
 
-    click.echo(duplicate_accuracy.render(duplicate_accuracy.evaluate_file(file, gold)))
+    _report(duplicate_accuracy.render(duplicate_accuracy.evaluate_file(file, gold)), to)
 
 
 @evaluations.command("matching", epilog=_example("evidence evaluate matching citations.jsonl.gz --every 10"))
-@click.argument("files", nargs=-1, required=True, type=click.Path(dir_okay=False, path_type=Path), metavar="FILE…")
+@click.argument("files", nargs=-1, required=True, type=click.Path(dir_okay=False, path_type=Path, allow_dash=True),
+                metavar="FILE…", callback=_input_path)  # fmt: skip
 @click.option("--every", default=1, show_default=True, type=click.IntRange(min=1), help="Read only every Nth citation.")
 @click.option("--show", default=20, show_default=True, help="How many disagreements to print.")
-def evaluate_matching_(files: tuple[Path, ...], every: int, show: int) -> None:
+@_output
+def evaluate_matching_(files: tuple[Path, ...], every: int, show: int, to: Path | None) -> None:
     """Measure how well citations are matched to their works.
 
     Each citation is matched in a local index of all works, and again with the true work removed.
@@ -1279,7 +1484,7 @@ def evaluate_matching_(files: tuple[Path, ...], every: int, show: int) -> None:
         row for file in files for row in citation_accuracy.labelled_citations(citation_accuracy.lines(file), str(file))
     ]
     evaluation = citation_accuracy.evaluate(rows, every)
-    click.echo(citation_accuracy.render(evaluation, show))
+    _report(citation_accuracy.render(evaluation, show), to)
     if not evaluation.met:
         raise SystemExit(1)
 
@@ -1298,8 +1503,10 @@ def main() -> None:
 
 def _run_command_line() -> int:
     """Run the command line and return its exit code."""
+    if VARIABLE in os.environ:
+        from evidence import shell_completion  # noqa: F401 (completes whole words in bash)
     try:
-        cli(standalone_mode=False)
+        cli(standalone_mode=False, complete_var=VARIABLE)
     except (atomic_output.OutputError, atomic_output.PipeClosedError):
         raise
     except EvidenceError as error:

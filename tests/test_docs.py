@@ -11,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import get_args
@@ -22,6 +23,8 @@ from pydantic import BaseModel
 import evidence
 from evidence import strict_yaml
 from evidence.data_model import SHOWN_STRENGTHS, Doi, Work
+from evidence.errors import EvidenceError
+from evidence.export import atomic_output  # noqa: F401 (errors with exit codes of their own)
 from evidence.harvest import sources
 from evidence.rules import taxonomy, topic
 from evidence.rules.mention_roles import ROLES, About, TextKind
@@ -78,6 +81,18 @@ def test_every_dependency_says_why_it_is_here() -> None:
     table = text("README.md").partition("## Dependencies")[2].partition("\n## ")[0]
     explained = {name.lower() for name in re.findall(r"^\| \[([\w-]+)\]", table, flags=re.M)}
     assert explained == {re.split(r"[^\w-]", needed)[0].lower() for needed in PYPROJECT["project"]["dependencies"]}
+
+
+def test_every_exit_code_is_in_one_table() -> None:
+    def classes(error: type[EvidenceError]) -> Iterator[type[EvidenceError]]:
+        yield error
+        for below in error.__subclasses__():
+            yield from classes(below)
+
+    raised = {error.exit_code for error in classes(EvidenceError)} | {0, 130}
+    section = text("docs", "cli.md").partition("## Exit codes")[2].partition("\n## ")[0]
+    assert {int(code) for code in re.findall(r"^\| (\d+) \|", section, flags=re.M)} == raised
+    assert 141 in raised, "the error of a closed pipe is known"
 
 
 def test_every_key_of_sources_is_explained() -> None:

@@ -14,9 +14,8 @@ from datasette.utils.asgi import Response
 
 from evidence import __version__
 from evidence.database.tag_filter import MOST_FILTERS
-from evidence.export.file_formats import FORMATS
 from evidence.export.wording import day_in_words
-from evidence.publish import api_examples, site_access, site_details, site_topic
+from evidence.publish import api_examples, downloads, site_access, site_details, site_topic
 from evidence.publish.query_cache import CACHE
 
 NAME = "evidence"
@@ -66,7 +65,7 @@ async def api_page(datasette: Any, request: Any) -> Response:
     context = {
         "examples": api_examples.examples(topic, tag, base),
         "address": base,
-        "formats": {name: wanted.description for name, wanted in FORMATS.items()},
+        "formats": {name: offer.description for name, offer in downloads.offered().items()},
         "most_tags": MOST_FILTERS,
         "rows": datasette.setting("max_returned_rows"),
         "seconds": datasette.setting("sql_time_limit_ms") / 1000,

@@ -9,22 +9,23 @@ from __future__ import annotations
 import asyncio
 import itertools
 import sqlite3
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
 from datasette import hookimpl
 from datasette.utils import sqlite_timelimit
-from datasette.utils.asgi import AsgiStream, NotFound, Response
+from datasette.utils.asgi import NotFound, Response
 
 from evidence.data_model import Doi, Strength
-from evidence.database import schema, tag_filter
+from evidence.database import tag_filter
 from evidence.database.connection import open_evidence
 from evidence.database.select_works import full_rows
 from evidence.export import abstract_rights, file_formats
-from evidence.publish import listed_works
+from evidence.publish import downloads, listed_works
 
 NAME = "evidence"
 BATCH = 200
@@ -41,40 +42,51 @@ def register_routes() -> list[tuple[str, Any]]:
 
 @hookimpl
 def extra_template_vars() -> dict[str, Any]:
-    return {"download_formats": {name: wanted.description for name, wanted in file_formats.FORMATS.items()}}
+    return {"download_formats": {name: offer.description for name, offer in downloads.offered().items()}}
 
 
 async def download(datasette: Any, request: Any, send: Any) -> Response | None:
-    wanted = file_formats.FORMATS.get(request.url_vars["format"])
+    formats = downloads.offered()
+    wanted = formats.get(request.url_vars["format"])
     path = datasette.get_database(NAME).path
     if wanted is None or path is None:
-        raise NotFound(f"Files come in these formats: {', '.join(file_formats.FORMATS)}")
+        raise NotFound(f"Files come in these formats: {', '.join(formats)}")
     dois, error = await dois_of_list(datasette, request.query_string)
     if error is not None:
         return Response.text(error, status=400)
     # The list has already refused strengths that do not exist.
     strengths = tag_filter.parse_strengths(",".join(request.args.getlist("_strength")))
 
-    async def stream(out: Any) -> None:
+    async def body() -> AsyncGenerator[bytes, None]:
         with ThreadPoolExecutor(max_workers=1) as thread:  # a SQLite connection stays in the thread that opened it
             loop = asyncio.get_running_loop()
             chunks = await loop.run_in_executor(thread, file_chunks, Path(path), dois, strengths, wanted)
 
-            def next_batch() -> asyncio.Future[str]:
-                return loop.run_in_executor(thread, lambda: "".join(itertools.islice(chunks, BATCH)))
+            def next_batch() -> asyncio.Future[list[bytes]]:
+                return loop.run_in_executor(thread, lambda: list(itertools.islice(chunks, BATCH)))
 
             try:
-                text = await next_batch()
-                while text:
+                sent = await next_batch()
+                while sent:
                     following = next_batch()  # prepared while this one is sent
-                    await out.write(text)
-                    text = await following
+                    yield b"".join(sent)
+                    sent = await following
             finally:
                 await loop.run_in_executor(thread, chunks.close)
 
     name = "works" if len(dois) != 1 else "work"
-    headers = {"content-disposition": f'attachment; filename="{name}.{wanted.extension}"'}
-    await AsgiStream(stream, headers=headers, content_type=f"{wanted.media_type}; charset=utf-8").asgi_send(send)
+    end = f"-{wanted.shape}" if wanted.shape != "lists" else ""
+    headers = {
+        "content-type": wanted.file.content_type,
+        "content-disposition": f'attachment; filename="{name}{end}.{wanted.file.extension}"',
+    }
+    # Datasette's own stream takes text alone.
+    raw = [(key.encode(), value.encode()) for key, value in headers.items()]
+    await send({"type": "http.response.start", "status": 200, "headers": raw})
+    async with aclosing(body()) as parts:
+        async for part in parts:
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
     return None
 
 
@@ -101,12 +113,13 @@ async def dois_of_list(datasette: Any, query: str) -> tuple[list[Doi], str | Non
 
 
 def file_chunks(
-    path: Path, dois: list[Doi], strengths: tuple[Strength, ...], wanted: file_formats.Format
-) -> Generator[str, None, None]:
+    path: Path, dois: list[Doi], strengths: tuple[Strength, ...], wanted: downloads.Offer
+) -> Generator[bytes, None, None]:
     """The file in chunks, without abstracts that may not be passed on; the connection closes after the last one."""
     conn = open_evidence(path)
     try:
-        rows = abstract_rights.LeavingOut().rows(full_rows(conn, dois, strengths, flat=wanted.flat))
-        yield from wanted(rows, schema.read_topic(conn))
+        layout, form = downloads.layout(conn, wanted), wanted.file
+        found = full_rows(conn, dois, strengths, flat=form.flat, tag_rows=form.needs_tag_rows(layout))
+        yield from file_formats.encode(form(abstract_rights.LeavingOut().rows(found), layout))
     finally:
         conn.close()

@@ -21,7 +21,7 @@ from evidence.database import tag_filter
 from evidence.database.prisma_flow import run_of_day
 from evidence.errors import ConfigError
 from evidence.export import abstract_rights, file_formats, works_as_of_date
-from evidence.publish import site_topic
+from evidence.publish import downloads
 
 NAME = "evidence"
 PAGE_SIZE = 100
@@ -94,7 +94,7 @@ async def works_page(datasette: Any, request: Any) -> Response:
         "query": urlencode(pairs),
         "last": f"?{urlencode([*pairs, ('page', int(number) - 1)])}" if start else None,
         "next": f"?{urlencode([*pairs, ('page', int(number) + 1)])}" if start + PAGE_SIZE < count else None,
-        "formats": tuple(file_formats.FORMATS),
+        "formats": tuple(downloads.offered()),
     }
     return Response.html(await datasette.render_template("works_as_of_date.html", context, request=request))
 
@@ -108,15 +108,16 @@ async def as_json(datasette: Any, request: Any) -> Response:
 
 async def download(datasette: Any, request: Any) -> Response:
     """The list in one of the export formats."""
-    form = file_formats.FORMATS.get(request.url_vars["format"])
-    if form is None:
-        raise NotFound(f"Files come in these formats: {', '.join(file_formats.FORMATS)}")
+    formats = downloads.offered()
+    if (offer := formats.get(request.url_vars["format"])) is None:
+        raise NotFound(f"Files come in these formats: {', '.join(formats)}")
+    form = offer.file
     day, wanted = await requested_filter(datasette, request.query_string)
-    _, rows = await rows_of(datasette, day, wanted, 0, None)
-    topic = await site_topic.of_database(datasette.get_database(NAME))
-    chunks = file_formats.csv_rows(rows, topic=topic, past=True) if form.write is file_formats.csv_rows else form(rows)
+    layout = await datasette.get_database(NAME).execute_fn(lambda conn: downloads.layout(conn, offer, past=True))
+    _, rows = await rows_of(datasette, day, wanted, 0, None, tag_rows=form.needs_tag_rows(layout))
+    chunks = form(rows, layout)
     headers = {"content-disposition": f'attachment; filename="works-{day}.{form.extension}"'}
-    return Response("".join(chunks), content_type=f"{form.media_type}; charset=utf-8", headers=headers)
+    return Response(b"".join(file_formats.encode(chunks)), content_type=form.content_type, headers=headers)
 
 
 async def requested_filter(datasette: Any, query: str) -> tuple[str, works_as_of_date.AsOfFilter]:
@@ -148,7 +149,13 @@ async def requested_filter(datasette: Any, query: str) -> tuple[str, works_as_of
 
 
 async def rows_of(
-    datasette: Any, day: str, wanted: works_as_of_date.AsOfFilter, start: int, most: int | None
+    datasette: Any,
+    day: str,
+    wanted: works_as_of_date.AsOfFilter,
+    start: int,
+    most: int | None,
+    *,
+    tag_rows: bool = False,
 ) -> tuple[int, list[dict[str, Any]]]:
     """The number of records in the list, and up to `most` of them (None: all) from index `start`, without abstracts that may not
     be passed on."""
@@ -157,7 +164,7 @@ async def rows_of(
         run = run_of_day(conn, day)
         matching = works_as_of_date.verdicts_as_of(conn, run, wanted)
         shown = matching[start:] if most is None else matching[start : start + most]
-        found = works_as_of_date.rows_as_of(conn, run, shown, day, wanted.strengths)
+        found = works_as_of_date.rows_as_of(conn, run, shown, day, wanted.strengths, tag_rows=tag_rows)
         return len(matching), list(abstract_rights.LeavingOut().rows(found))
 
     answer: tuple[int, list[dict[str, Any]]] = await datasette.get_database(NAME).execute_fn(query)

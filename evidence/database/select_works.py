@@ -5,6 +5,7 @@ The filter for tags is `tag_filter`, for command line and site alike; here it be
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import sqlite3
@@ -147,6 +148,11 @@ _ONE_TEXT = {**_OF_PEOPLE, "notice_details": NOTICES.format(notices="notices", a
 
 def selected_works(conn: sqlite3.Connection, selection: Selection) -> Iterator[Row]:
     """The works of a selection, newest first, as `full_rows` gives them."""
+    yield from full_rows(conn, selected_dois(conn, selection), selection.strengths)
+
+
+def selected_dois(conn: sqlite3.Connection, selection: Selection) -> Iterator[Doi]:
+    """The works of a selection, newest first, as SQLite sorts them: they are never all in memory."""
     where = ["w.verdict in (select value from json_each(:verdicts))"]
     clauses, tags = tag_filter.sql_conditions(selection.tags, "w.doi", selection.strengths)
     where += clauses
@@ -157,34 +163,32 @@ def selected_works(conn: sqlite3.Connection, selection: Selection) -> Iterator[R
     if selection.text is not None:
         where.append("w.rowid in (select rowid from works_fts where works_fts match :text)")
         values["text"] = full_text_query(selection.text)
-    keys = [
-        d
-        for (d,) in conn.execute(
-            f"select w.doi from works w where {' and '.join(where)} order by w.year desc, w.doi",  # noqa: S608
-            values,
-        )
-    ]
-    yield from full_rows(conn, keys, selection.strengths)
+    sql = f"select w.doi from works w where {' and '.join(where)} order by w.year desc, w.doi"  # noqa: S608
+    for (doi,) in conn.execute(sql, values):
+        yield Doi(doi)
 
 
 def full_rows(
     conn: sqlite3.Connection,
-    dois: Sequence[Doi],
+    dois: Iterable[Doi],
     strengths: Sequence[Strength] = SHOWN_STRENGTHS,
     *,
     flat: bool = False,
+    tag_rows: bool = False,
 ) -> Iterator[Row]:
     """These works in this order with everything that an export needs, as dictionaries; few are in memory at once. KeyError for a
     DOI that is not here.
 
-    A row has the columns of `works` and: `authors_full` (a list of dictionaries, or with `flat` one text, which saves a third
-    of the time), `tags` (facet → values; those of these `strengths`), `likely_tags` and `implied_tags` (those of them, as
-    `facet:value`), `sources`, `reasons` (one text), `funders`, `funders_full`, `orcids`, `affiliations`, `notice_details`,
-    those of `IDENTIFIER_COLUMNS` and `FACT_COLUMNS` (one text each), `stated_licences`, and those of `asked_days`. The abstract
-    is there whether or not it may be passed on.
+    A row has the columns of `works` and: `authors_full` (a list of dictionaries, or with `flat` one text, which saves a third of
+    the time), `tags` (facet → values; those of these `strengths`), `likely_tags` and `implied_tags` (those of them, as
+    `facet:value`), `sources`, `reasons` (one text), `funders`, `funders_full`, `orcids`, `affiliations`, `notice_details`, those
+    of `IDENTIFIER_COLUMNS` and `FACT_COLUMNS` (one text each), `stated_licences`, those of `asked_days`, and with `tag_rows` the
+    tags one by one (`add_tag_rows`). The abstract is there whether or not it may be passed on.
     """
-    for start in range(0, len(dois), _PART):
-        yield from _complete(conn, dois[start : start + _PART], strengths, flat)
+    remaining = iter(dois)
+    while part := list(itertools.islice(remaining, _PART)):
+        found = _complete(conn, part, strengths, flat)
+        yield from _with_tag_rows(conn, list(found), strengths) if tag_rows else found
 
 
 def add_identifiers_and_facts(conn: sqlite3.Connection | sqlite3.Cursor, rows: Mapping[str, Row]) -> None:
@@ -228,7 +232,7 @@ def abstracts_of_providers(conn: sqlite3.Connection) -> Iterator[tuple[Doi, str 
 
 def check_selection(conn: sqlite3.Connection, selection: Selection) -> None:
     """ConfigError when a selection asks for a tag that the taxonomy does not have, or its text has no word in it."""
-    tag_filter.check_filters(selection.tags, _taxonomy(conn))
+    tag_filter.check_filters(selection.tags, values_of_facets(conn))
     if selection.text is not None:
         full_text_query(selection.text)
 
@@ -254,7 +258,7 @@ def funder_text(name: str | None, doi: str | None, awards: Sequence[str]) -> str
     return f"{name or doi or 'Funder not named'}{f' ({about})' if about else ''}"
 
 
-def _taxonomy(conn: sqlite3.Connection) -> dict[str, list[str]]:
+def values_of_facets(conn: sqlite3.Connection) -> dict[str, list[str]]:
     """Facet → its values in their order."""
     return tag_filter.values_by_facet(conn.execute("select facet, value from facets order by facet, position"))
 
@@ -274,6 +278,42 @@ def add_tags(
         if strength != "stated":
             row[f"{strength}_tags"] = (*row[f"{strength}_tags"], f"{facet}:{value}")
     return left_out
+
+
+def add_tag_rows(
+    conn: sqlite3.Connection | sqlite3.Cursor, rows: Mapping[str, Row], strengths: Sequence[Strength]
+) -> None:
+    """Add `tag_rows` to rows of an export (by DOI): for each tag of these `strengths`, in the order of facet and value, a
+    mapping of facet, value, strength, `tag_decided` (rule or person), certainty, `how` (a sentence) and `words` (the quoted
+    text, joined by ` | `)."""
+    dois = json.dumps(list(rows))
+    for row in rows.values():
+        row["tag_rows"] = []
+    words: dict[tuple[str, str, str], list[str]] = {}
+    for doi, facet, value, quote in conn.execute(_WORDS, (dois,)).fetchall():
+        words.setdefault((doi, facet, value), []).append(quote)
+    for doi, facet, value, strength, decided, certainty, how in conn.execute(_TAG_ROWS, (dois,)).fetchall():
+        if strength in strengths:
+            said = " | ".join(dict.fromkeys(words.get((doi, facet, value), ()))) or None
+            found = (facet, value, strength, decided, certainty, how, said)
+            rows[doi]["tag_rows"].append(dict(zip(TAG_ROW, found, strict=True)))
+
+
+TAG_ROW = ("facet", "value", "strength", "tag_decided", "certainty", "how", "words")
+"""The keys of the mappings in `tag_rows`."""
+_TAG_ROWS = """
+    select doi, facet, value, strength, decided, certainty, how from tags
+    where doi in (select value from json_each(?)) order by 1, 2, 3
+"""
+_WORDS = """
+    select doi, facet, value, quote from reasons
+    where doi in (select value from json_each(?)) and facet <> 'verdict' order by doi, facet, value, field, start, stop
+"""
+
+
+def _with_tag_rows(conn: sqlite3.Connection, rows: list[Row], strengths: Sequence[Strength]) -> list[Row]:
+    add_tag_rows(conn, {row["doi"]: row for row in rows}, strengths)
+    return rows
 
 
 def reasons_text(words: str, left_out: Collection[str]) -> str | None:

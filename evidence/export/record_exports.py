@@ -26,10 +26,14 @@ def record_export(
     dois: Sequence[Doi],
     now: datetime,
     as_of: str | None = None,
+    listed: str | None = None,
 ) -> str | None:
-    """Record a file of works, by its name without its folders; returns a sentence where that was not possible."""
+    """Record a file or folder of works, by its name without the folders above; returns a sentence where that was not possible.
+    `listed` is the address of the site's list that was exported, in place of a selection."""
     name = _storable(output.name) if output is not None else None
-    return _record(db, Export(iso_time(now), "export", name, format_, filters_of(selection, as_of), dois, __version__))
+    return _record(
+        db, Export(iso_time(now), "export", name, format_, filters_of(selection, as_of, listed), dois, __version__)
+    )
 
 
 def record_published(db: Path, version: str, included: Sequence[Doi], now: datetime) -> str | None:
@@ -37,9 +41,11 @@ def record_published(db: Path, version: str, included: Sequence[Doi], now: datet
     return _record(db, Export(iso_time(now), "publish", version, None, {}, included, __version__))
 
 
-def filters_of(selection: Selection, as_of: str | None = None) -> dict[str, object]:
+def filters_of(selection: Selection, as_of: str | None = None, listed: str | None = None) -> dict[str, object]:
     """What was asked for, under the names of the options; what was not asked for is left out. The order in which tags and
     verdicts were named makes no difference."""
+    if listed is not None:
+        return {"list": _storable(listed)}
     given = {
         "verdict": sorted(set(selection.verdicts)),
         "tag": sorted(set(map(str, selection.tags))),

@@ -12,18 +12,13 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from evidence import page_ranges
-from evidence.author_names import full_name
+from evidence.author_names import full_name, full_names
+from evidence.export.columns import Layout, Row
 from evidence.export.wording import decided_by, screened_on
-
-Row = Mapping[str, Any]
-"""One work: `file_formats.KEYS` → str, int or None, except: `authors_full` is a list of mappings (family, given, suffix,
-name, role); `funders_full`, which may be missing, a list of mappings (name, doi, awards); `sources` a tuple of ids; `tags`
-a mapping facet → tuple of values; `likely_tags` and `implied_tags` a tuple of `facet:value`; `issn`, `isbn` and
-`registrations` one str or a tuple. `pmid` and `pmcid` may name several, the surest first, joined by “; ”. `as_of` is the past
-date of the row, and missing in a row of today."""
 
 
 def joined(value: str | tuple[str, ...] | list[str] | int | None) -> str:
@@ -43,22 +38,26 @@ def keywords(row: Row) -> list[str]:
     return [f"{facet}:{value}" for facet, values in row["tags"].items() for value in values]
 
 
-def _notes(row: Row) -> list[str]:
-    """Verdict, notices and sources of the work, as sentences for the notes of a reference manager."""
+def notes(row: Row, layout: Layout | None = None) -> list[str]:
+    """Verdict, tags, notices and sources of the work, as sentences for the notes of a reference manager; with
+    `layout.with_reasons`, the text behind verdict and tags too."""
     verdict = f"Verdict: {row['verdict']} ({decided_by(row['decided'])}, screened on {screened_on(row['judged_on'])})."
-    notes = [f"{verdict} {row['why'] or ''}".rstrip()]
+    said = [f"{verdict} {row['why'] or ''}".rstrip()]
     if row.get("as_of"):
-        notes.append(f"As of the end of {row['as_of']}; the keywords are today's.")
-    notes += [f"{label}: {joined(row[key])}" for key, label in _NOTE_LABELS.items() if row[key]]
-    return notes
+        said.append(f"As of the end of {row['as_of']}; the tags are today's.")
+    if row["tags"]:
+        said.append(f"Tags: {joined(keywords(row))}")
+    reasons = layout is not None and layout.with_reasons
+    labels = {key: label for key, label in _NOTE_LABELS.items() if reasons or key != "reasons"}
+    return said + [f"{label}: {joined(row[key])}" for key, label in labels.items() if row[key]]
 
 
 _NOTE_LABELS = {
     "notice": "Notice",
     "notice_details": "Notices",
     "gone": "No longer in Crossref since",
-    "likely_tags": "Of the keywords, likely rather than stated",
-    "implied_tags": "Of the keywords, only implied",
+    "likely_tags": "Of these tags, likely rather than stated",
+    "implied_tags": "Of these tags, only implied",
     "reasons": "Text behind verdict and tags",
     "registrations": "Registrations",
     "sources": "Found through",
@@ -69,14 +68,14 @@ _BREAK = re.compile(r"\r\n|[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 """Every character that a program may take for a line break, and the other control characters."""
 
 
-def _line(value: Any) -> str:
+def one_line(value: Any) -> str:
     """The value as one line of text: line breaks and control characters become spaces."""
     return _BREAK.sub(" ", str(value)).strip()
 
 
 def _fields(pairs: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, str]]:
     """The pairs whose value is not empty, each value as one line of text."""
-    return ((name, line) for name, value in pairs if value is not None and (line := _line(value)))
+    return ((name, line) for name, value in pairs if value is not None and (line := one_line(value)))
 
 
 # ---------------------------------------------------------------- RIS
@@ -99,25 +98,37 @@ _RIS_TYPES = {
 }
 
 
-def ris(rows: Iterable[Row]) -> Iterator[str]:
-    """RIS as Rayyan, Covidence, RevMan, EPPI-Reviewer, EndNote and Zotero read it: two spaces before the hyphen, CRLF.
+@dataclass(frozen=True, slots=True)
+class RisReader:
+    """What a program makes of RIS where programs differ: the tag under which it reads editors (of a book, and of any other work;
+    empty: it would take them for authors, so they go to the notes), and the tag of a record's identifier in another program."""
 
-    KW has the tags as `facet:value`, N1 the verdict and reasons. For a tool that limits the number of records per file
-    (Covidence: 15,000), split the file between `ER` and `TY`.
-    """
+    editor: str = "A2"
+    book_editor: str = "A3"
+    record_id: str = ""
+
+
+def ris(rows: Iterable[Row], layout: Layout | None = None, reader: RisReader | None = None) -> Iterator[str]:
+    """RIS as RevMan, EndNote, Zotero and others read it: two spaces before the hyphen, CRLF. KW has the tags as `facet:value`,
+    N1 the verdict and the tags."""
+    reader = reader or RisReader()
     for row in rows:
         kind = _RIS_TYPES.get(row["kind"] or "", "GEN")
-        lines = [("TY", kind), *_fields(_ris_fields(row, "A3" if kind == "BOOK" else "A2"))]
+        lines = [("TY", kind), *_fields(_ris_fields(row, layout, reader, kind))]
         yield "".join(f"{tag}  - {value}\r\n" for tag, value in lines) + "ER  - \r\n\r\n"
 
 
-def _ris_fields(row: Row, editor: str) -> Iterator[tuple[str, Any]]:
+def _ris_fields(row: Row, layout: Layout | None, reader: RisReader, kind: str) -> Iterator[tuple[str, Any]]:
+    if reader.record_id:
+        yield reader.record_id, row["doi"]
     yield "TI", row["title"]
     yield "ST", row["short_title"]
     yield "TT", row["original_title"]
-    roles = {"editor": editor, "chair": editor, "translator": "A4"}
+    editor = reader.book_editor if kind == "BOOK" else reader.editor
+    roles = {"editor": editor, "chair": editor, "translator": editor and "A4"}
     for person in row["authors_full"]:
-        yield roles.get(person.get("role") or "", "AU"), full_name(person)
+        if tag := roles.get(person.get("role") or "", "AU"):
+            yield tag, full_name(person)
     yield "AD", _affiliations(row)
     yield "T2", row["container"]
     yield "J2", row["short_container"]
@@ -142,7 +153,10 @@ def _ris_fields(row: Row, editor: str) -> Iterator[tuple[str, Any]]:
     yield "LA", row["language"]
     yield "AB", row["abstract"]
     yield from (("KW", keyword) for keyword in keywords(row))
-    yield from (("N1", note) for note in _notes(row))
+    if not editor:
+        others = [person for person in row["authors_full"] if (person.get("role") or "author") in roles]
+        yield "N1", f"Contributors: {full_names(others)}" if others else None
+    yield from (("N1", note) for note in notes(row, layout))
     yield from (("N1", f"{label}: {joined(row[key])}") for key, label in _RIS_NOTE_LABELS.items() if row[key])
 
 
@@ -196,18 +210,18 @@ _LIGATURE = re.compile(r"-(?=-)|'(?=')|`(?=`)|,(?=,)|<(?=<)|>(?=>)|[?!](?=`)")
 """Pairs that TeX would print as one other character."""
 
 
-def bibtex(rows: Iterable[Row]) -> Iterator[str]:
+def bibtex(rows: Iterable[Row], layout: Layout | None = None) -> Iterator[str]:
     """BibTeX in UTF-8; the special characters of LaTeX are escaped, except in `doi` and `url`, which styles expect verbatim.
 
     The key of an entry is the family name, the year and eight digits of the DOI's hash, so it is the same in every export.
     """
     for row in rows:
         kind = _BIBTEX_TYPES.get(row["kind"] or "", "misc")
-        fields = [f"  {name} = {{{value}}}" for name, value in _bibtex_fields(row, kind)]
+        fields = [f"  {name} = {{{value}}}" for name, value in _bibtex_fields(row, kind, layout)]
         yield f"@{kind}{{{_key(row)},\n" + ",\n".join(fields) + "\n}\n\n"
 
 
-def _bibtex_fields(row: Row, kind: str) -> Iterator[tuple[str, str]]:
+def _bibtex_fields(row: Row, kind: str, layout: Layout | None) -> Iterator[tuple[str, str]]:
     people = row["authors_full"]
     for name, role in (("author", "author"), ("editor", "editor"), ("translator", "translator")):
         listed = " and ".join(_tex_name(p) for p in people if (p.get("role") or "author") == role)
@@ -239,7 +253,7 @@ def _bibtex_fields(row: Row, kind: str) -> Iterator[tuple[str, str]]:
         ("pmcid", first_of(row["pmcid"])),
         ("abstract", row["abstract"]),
         ("keywords", ", ".join(keywords(row))),
-        ("note", " ".join(_notes(row))),
+        ("note", " ".join(notes(row, layout))),
     )
     yield from ((name, _tex(value)) for name, value in _fields(plain))
     for name, value in _fields((("pages", page_ranges.formatted(row["pages"], "–")),)):
@@ -257,8 +271,8 @@ def _tex(text: str) -> str:
 def _tex_name(person: Mapping[str, Any]) -> str:
     """`Family, Suffix, Given`, as BibTeX splits names; braces protect a part that BibTeX would split."""
     if not (person.get("family") and person.get("given")):
-        return "{" + _tex(_line(full_name(person))) + "}"
-    parts = [_line(person[key]) for key in ("family", "suffix", "given") if person.get(key)]
+        return "{" + _tex(one_line(full_name(person))) + "}"
+    parts = [one_line(person[key]) for key in ("family", "suffix", "given") if person.get(key)]
     return ", ".join(f"{{{_tex(p)}}}" if re.search(r",|\band\b", p) else _tex(p) for p in parts)
 
 
@@ -314,16 +328,16 @@ _CSL_FIELDS = {
 _CSL_DATES = {"issued": "issued", "event_dates": "event-date", "published_online": "available-date"}
 
 
-def csl_json(rows: Iterable[Row]) -> Iterator[str]:
+def csl_json(rows: Iterable[Row], layout: Layout | None = None) -> Iterator[str]:
     """A JSON array of CSL 1.0 items, as citation processors, pandoc and Zotero read it; the DOI is the id."""
     separator = "[\n"
     for row in rows:
-        yield separator + json.dumps(_csl_item(row), ensure_ascii=False)
+        yield separator + json.dumps(_csl_item(row, layout), ensure_ascii=False)
         separator = ",\n"
     yield "\n]\n" if separator == ",\n" else "[]\n"
 
 
-def _csl_item(row: Row) -> dict[str, Any]:
+def _csl_item(row: Row, layout: Layout | None) -> dict[str, Any]:
     item: dict[str, Any] = {"id": row["doi"], "type": _CSL_TYPES.get(row["kind"] or "", "document")}
     item |= {field: row[key] for key, field in _CSL_FIELDS.items() if row[key] is not None}
     if pages := page_ranges.formatted(row["pages"], "-"):
@@ -340,7 +354,7 @@ def _csl_item(row: Row) -> dict[str, Any]:
     if row["tags"]:
         item["keyword"] = ", ".join(keywords(row))
     custom = {name: row[key] for key, name in _CSL_CUSTOM.items() if row.get(key)}
-    return item | {"note": " ".join(_notes(row))} | ({"custom": custom} if custom else {})
+    return item | {"note": " ".join(notes(row, layout))} | ({"custom": custom} if custom else {})
 
 
 _CSL_CUSTOM = {

@@ -27,6 +27,7 @@ from evidence.database.select_works import (
     NOTICES,
     Selection,
     add_identifiers_and_facts,
+    add_tag_rows,
     add_tags,
     asked_days,
     full_text_query,
@@ -138,17 +139,33 @@ def rows_as_of(
     verdicts: Sequence[PastVerdict],
     day: str,
     strengths: Sequence[Strength] = SHOWN_STRENGTHS,
+    *,
+    tag_rows: bool = False,
 ) -> Iterator[Row]:
-    """The export rows of these records, in this order, with `as_of` (the date) and `same_as`; `BATCH` are in memory at once."""
+    """The export rows of these records, in this order, with `as_of` (the date) and `same_as`; `BATCH` are in memory at once. With
+    `tag_rows`, they have the tags of today one by one."""
     for start in range(0, len(verdicts), BATCH):
-        yield from _full_rows(_cursor(conn), run, verdicts[start : start + BATCH], day, strengths)
+        part = verdicts[start : start + BATCH]
+        rows = _full_rows(_cursor(conn), run, part, day, strengths)
+        yield from _with_tag_rows(_cursor(conn), rows, part, strengths) if tag_rows else rows
 
 
-def selected_as_of(conn: sqlite3.Connection, selection: Selection, day: str) -> Iterator[Row]:
+def _with_tag_rows(
+    cursor: sqlite3.Cursor, rows: Iterable[Row], part: Sequence[PastVerdict], strengths: Sequence[Strength]
+) -> Iterator[Row]:
+    tags: dict[str, Row] = {one.work_doi: {} for one in part}
+    add_tag_rows(cursor, tags, strengths)
+    for one, row in zip(part, rows, strict=True):
+        yield row | {"tag_rows": tags[one.work_doi]["tag_rows"]}
+
+
+def selected_as_of(
+    conn: sqlite3.Connection, selection: Selection, day: str, *, tag_rows: bool = False
+) -> Iterator[Row]:
     """The export rows of a selection as of the end of a day (ISO): verdicts and text of then, tags of today."""
     run = run_of_day(conn, day)
     wanted = AsOfFilter(selection.verdicts, tags=selection.tags, since=selection.since, strengths=selection.strengths)
-    rows = rows_as_of(conn, run, verdicts_as_of(conn, run, wanted), day, wanted.strengths)
+    rows = rows_as_of(conn, run, verdicts_as_of(conn, run, wanted), day, wanted.strengths, tag_rows=tag_rows)
     yield from rows if selection.text is None else _with_words(rows, full_text_query(selection.text))
 
 

@@ -40,6 +40,23 @@ SPECIAL_FILTERS: Final = (
 )
 """Filters whose names begin with an underscore; other such names change how a list is shown, not what is in it."""
 
+HOW_SHOWN: Final = (
+    *(
+        "_sort",
+        "_sort_desc",
+        "_size",
+        "_next",
+        "_facet",
+        "_facet_size",
+        "_facet_tags",
+        "_facet_date",
+        "_facet_array",
+        "_col",
+    ),
+    *("_nocol", "_shape", "_labels", "_nofacet", "_nocount", "_nosuggest", "_stream", "_dl", "_raw", "_header"),
+)
+"""Parameters of a list that change its order or how it is shown, but not what is in it."""
+
 _ONLY_SQL: Final = (("_col", "doi"), ("_size", "1"), ("_shape", "objects"), ("_nofacet", "1"), ("_nocount", "1"))
 _NOT_SQL: Final = frozenset({"_col", "_nocol", "_size", "_shape", "_next", "_facet", "_facet_tags", "_labels"})
 _WHERE: Final = re.compile(r"select .*? from works where (.*)", re.DOTALL)

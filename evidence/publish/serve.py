@@ -35,8 +35,15 @@ _STOP_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 _STOP_SECONDS = 5.0
 """Seconds that open requests may take to finish after Ctrl-C before the server is killed."""
 
+_PORTS_TRIED = 20
+"""How many ports after one that is taken are tried, before any free one is taken."""
+
 _LISTEN_SECONDS = 20.0
 """Seconds to wait for the server to answer; then the browser is opened anyway."""
+
+
+class PortTakenError(ConfigError):
+    """Another program listens on the port."""
 
 
 def site_folder() -> Path:
@@ -127,6 +134,30 @@ def check(db: Path, host: str, port: int) -> None:
     _check_port(host, port)
 
 
+def free_port(host: str, port: int) -> int:
+    """The port, or where another program has it, the next free one of `_PORTS_TRIED`, or any free one. ConfigError when nothing
+    can listen on the host."""
+    if _is_free(host, port):
+        return port
+    following = range(port + 1, min(port + 1 + _PORTS_TRIED, 65536))
+    return next((other for other in following if _is_free(host, other)), 0) or _any_free(host)
+
+
+def _is_free(host: str, port: int) -> bool:
+    try:
+        _check_port(host, port)
+    except PortTakenError:
+        return False
+    return True
+
+
+def _any_free(host: str) -> int:
+    family, kind, _, _, address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    with socket.socket(family, kind) as probe:
+        probe.bind(address)
+        return int(probe.getsockname()[1])
+
+
 def withheld_abstracts(db: Path) -> int:
     """How many abstracts the pages of a working database show that may not be passed on to visitors."""
     with reading(db) as conn:
@@ -164,7 +195,7 @@ def _check_port(host: str, port: int) -> None:
         ) from None
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise ConfigError(
+            raise PortTakenError(
                 f"port {port} on {host} is taken by another program; choose another, such as "
                 f"--port {port + 1 if port < 65535 else 8001}"
             ) from None

@@ -15,10 +15,10 @@ from typing import Any
 
 from evidence import __version__
 from evidence.errors import ConfigError
-from evidence.export.file_formats import FORMATS
 from evidence.export.wording import day_in_words
 from evidence.harvest import sources
 from evidence.harvest.sources import Article, Config, Published
+from evidence.publish import downloads
 from evidence.publish.query_cache import CACHE
 
 _EDITION = """
@@ -139,9 +139,9 @@ def dataset(
                 "@type": "DataDownload",
                 "name": f"Included works as {name}",
                 "contentUrl": f"{base}/download/{name}?verdict=include",
-                "encodingFormat": wanted.media_type,
+                "encodingFormat": offer.file.media_type,
             }
-            for name, wanted in FORMATS.items()
+            for name, offer in downloads.offered().items()
         ],
     }
     return {name: value for name, value in facts.items() if value not in (None, [], "")}

@@ -20,6 +20,7 @@ Record = Mapping[str, Sequence[str]]
 
 _RIS = re.compile(r"^\ufeff?\s{0,3}([A-Z][A-Z0-9])\s{1,3}-(?:\s(.*))?$")
 _NBIB = re.compile(r"^\ufeff?([A-Z]{2,4})\s{0,2}-\s(.*)$")
+_KNOWN_OF_PUBMED = re.compile(r"^\ufeff?(?:PMID|B?TI|AID|LID|SO)\s{0,2}-\s")
 _ABSENT: Sequence[str] = ()
 _DOI_OF_PUBMED = re.compile(r"^(\S+)\s*\[doi\]$", re.IGNORECASE)
 
@@ -30,7 +31,8 @@ def ris_records(text: str) -> Iterator[Record]:
 
 
 def nbib_records(text: str) -> Iterator[Record]:
-    """The records of a file in PubMed's format: from one PMID to the next."""
+    """The records of a file in PubMed's format: from one PMID to the next, or to the empty line after which one without a PMID
+    begins."""
     return _records(text, _NBIB, start="PMID", end=None)
 
 
@@ -60,7 +62,10 @@ def _groups(lines: Iterable[str], line_form: re.Pattern[str], *, start: str, end
         if group and ((tag == start and any(map(line_form.match, group))) or (ended and tag)):
             yield group
             group = []
-        ended = (ended and tag is None) or (tag == end and end is not None)
+        if end is None:  # an empty line ends a record that says which work it is; text that follows belongs to it
+            ended = not line.strip() and (ended or any(map(_KNOWN_OF_PUBMED.match, group)))
+        else:
+            ended = (ended and tag is None) or tag == end
         group.append(line)
     if group:
         yield group

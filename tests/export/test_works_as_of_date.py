@@ -34,7 +34,7 @@ from evidence.database.tag_filter import TagFilter
 from evidence.database.writer import open_store
 from evidence.errors import ConfigError
 from evidence.export import file_formats, works_as_of_date
-from evidence.export.export_works import export_works
+from evidence.export.export_works import Wanted, export_works
 from evidence.harvest import sources
 from evidence.harvest.locked_run import rejudge_database
 from evidence.harvest.sync import sync
@@ -42,6 +42,7 @@ from evidence.publish import immutable_copy, serve
 from evidence.review.record_decision import add_decisions
 from evidence.rules import taxonomy, topic
 from evidence.rules.taxonomy import Taxonomy
+from tests import exported_files
 from tests.builders import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, STANGIER, FakeRecordSource, message, person
 from tests.edited_topic import edited, only_psychotherapy
 
@@ -227,7 +228,7 @@ def exported(db: Path, day: str | None) -> dict[str, dict[str, str]]:
     selection = Selection(("include", "exclude", "unsure", "duplicate"))
     with reading(db) as conn:
         rows = works_as_of_date.selected_as_of(conn, selection, day) if day else selected_works(conn, selection)
-        text = "".join(file_formats.csv_rows(rows, past=day is not None))
+        text = "".join(file_formats.csv_rows(rows, file_formats.Layout(past=day is not None)))
         same = dict(conn.execute("select doi, coalesce(same_as, '') from works").fetchall())
     leave = {"as_of", "likely_tags", "implied_tags", *NOT_OF_THEN, *topic.load().facet_ids}
     found = {}
@@ -365,10 +366,16 @@ def test_full_text_and_changes_are_those_of_the_past_date(two_months: World) -> 
 def test_every_format_names_the_date(two_months: World, tmp_path: Path, format_: str) -> None:
     out = tmp_path / "out"
     chosen = Selection(("include", "exclude", "unsure", "duplicate"))
-    done = export_works(two_months.db, chosen, format_, False, "utf-8", out, "2026-01-31")
-    text = out.read_text(encoding="utf-8")
+    if format_ == "parquet":
+        exported_files.needs("pyarrow")
+    done = export_works(two_months.db, chosen, Wanted(format_, as_of="2026-01-31"), out)
+    text = exported_files.text_of(format_, out.read_bytes())
     assert (done.works, done.abstracts_left_out) == (5, 0)
-    if format_ == "csv":
+    if format_ == "xlsx":
+        assert [row["as_of"] for row in exported_files.sheet(out.read_bytes())] == ["2026-01-31"] * 5
+    elif format_ in ("jsonl", "parquet"):
+        assert text.count('"as_of"') == text.count("2026-01-31") == 5 and "design_today" in text
+    elif format_ == "csv":
         rows = list(csv.DictReader(io.StringIO(text)))
         assert {row["as_of"] for row in rows} == {"2026-01-31"}
         assert list(rows[0]) == [column.name for column in file_formats.columns(past=True)]

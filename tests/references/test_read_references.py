@@ -225,3 +225,11 @@ def test_the_lines_that_are_read_as_no_reference_are_returned() -> None:
     page = "".join(f"<p>{line}</p>" for line in lines)
     assert read(f"<html>{page}</html>".encode(), "x.html").left_out == ("Figure legends", "Figure 1. Flow.")
     assert read(BIB.encode(), "x.bib").left_out == ()
+
+
+def test_pubmed_format_without_a_pmid() -> None:
+    """As exports write it: an empty line ends a record. An empty line within an abstract does not."""
+    text = "TI  - One work\nAB  - Aim.\n\n      Results.\nLID - 10.5555/one [doi]\n\nIS  - 1234-5679 (Print)\nTI  - Another\n\n"
+    given = read(text.encode(), "x.nbib").references
+    assert [g.fields.title for g in given] == ["One work", "Another"]
+    assert given[0].doi == "10.5555/one"
