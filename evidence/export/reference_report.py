@@ -30,7 +30,7 @@ VERDICT_WORDS: dict[ReferenceVerdict, str] = {
 SUMMARY_WORDS: dict[ReferenceVerdict, str] = VERDICT_WORDS | {
     "retracted": "found, with a notice on them",
     "other-work": "with the DOI of another work",
-    "nothing-agrees": "with which no record agrees",
+    "nothing-agrees": "with no matching record",
     "could-not-ask": "that could not be asked about",
 }
 NOT_INVENTED = (
@@ -85,7 +85,7 @@ def summary(checked: Sequence[CheckedReference]) -> str:
     parts = [f"{counts[verdict]} {words}" for verdict, words in SUMMARY_WORDS.items() if counts[verdict]]
     earlier = [each.asked_at for each in checked if each.asked_at]
     age = f" Crossref was asked about {len(earlier)} of them earlier, first on {min(earlier)[:10]}." if earlier else ""
-    return f"{count_noun(len(checked), 'reference')}: {', '.join(parts) or 'none'}.{age}"
+    return f"{count_noun(len(checked), 'reference')}: {'; '.join(parts) or 'none'}.{age}"
 
 
 def as_dict(checked: CheckedReference) -> dict[str, Any]:

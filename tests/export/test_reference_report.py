@@ -74,8 +74,8 @@ def test_the_exit_code_never_calls_an_unanswered_question_clean() -> None:
 
 def test_the_summary_counts_each_reference_once() -> None:
     assert summary(CHECKED) == (
-        "6 references: 1 found, 1 found, with errors, 1 found, with a notice on them, 1 with the DOI of another work,"
-        " 1 with which no record agrees, 1 that could not be asked about."
+        "6 references: 1 found; 1 found, with errors; 1 found, with a notice on them; 1 with the DOI of another work;"
+        " 1 with no matching record; 1 that could not be asked about."
     )
 
 

@@ -63,7 +63,7 @@ async def test_each_reference_gets_the_verdict_of_the_command(sample: Path, cros
         ds, f"1. {TEXT}\n2. {WRONG}\n3. Nobody N. <script>alert(1)</script> on nothing. J Nowhere. 2001;1:1."
     )
     assert page.status_code == 200
-    assert "3 references: 1 found, 1 found, with errors, 1 with which no record agrees." in page.text
+    assert "3 references: 1 found; 1 found, with errors; 1 with no matching record." in page.text
     assert "year: 2003 is printed, the record has 2013" in page.text
     assert "<script>alert" not in page.text
     assert "set-cookie" not in page.headers
