@@ -109,7 +109,11 @@ def clock() -> Callable[[], datetime]:
     return lambda: next(moments)
 
 
-@pytest.fixture(scope="session", params=FOLDERS, ids=lambda folder: "sample" if folder == SAMPLES else "full")
+@pytest.fixture(
+    scope="session",
+    params=[pytest.param(folder, marks=() if folder == SAMPLES else pytest.mark.slow) for folder in FOLDERS],
+    ids=lambda folder: "sample" if folder == SAMPLES else "full",
+)
 def data(request: pytest.FixtureRequest) -> Path:
     """The folder of the samples and, where they are beside the checkout, the folder of the full sets."""
     return request.param  # type: ignore[no-any-return]
