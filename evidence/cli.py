@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from evidence.evaluation import screening_and_tagging_accuracy
     from evidence.harvest import sources
     from evidence.harvest.chosen_providers import ChosenProviders
+    from evidence.harvest.sources import Method
     from evidence.rules.taxonomy import Taxonomy
     from evidence.rules.topic import Topic
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 # commands, and `evidence --help` needs none of them.
 
 VERDICTS = ("include", "exclude", "unsure")
+METHODS = ("database", "register", "website", "organisation", "citation", "other")
 SERVICES = ("europepmc", "pubmed", "openalex", "datacite", "clinicaltrials")
 REFERENCE_REPORTS = ("text", "json", "csv", "markdown", "html", "sarif")
 EXPORTED_VERDICTS = (*VERDICTS, "duplicate", "all")
@@ -374,15 +376,97 @@ def enrich(
         raise SystemExit(1)
 
 
+@cli.command(
+    "import",
+    epilog=_example(
+        'evidence import psycinfo.ris --name "PsycINFO (Ovid)" --database "APA PsycInfo, Ovid" --date 2026-11-20',
+        "evidence import rayyan.csv --name Rayyan --offline",
+    ),
+)
+@click.argument("files", nargs=-1, required=True, type=click.Path(dir_okay=False, path_type=Path), metavar="FILE…")
+@click.option("--name", "label", required=True, help="The name of the source on the site and in reports.")
+@click.option("--id", "identifier", metavar="ID",
+              help="The id of the source, to import more files into it later; default: made of the name.")  # fmt: skip
+@click.option("--method", type=click.Choice(METHODS), default="database", show_default=True,
+              help="Where PRISMA counts the records; citation is citation searching.")  # fmt: skip
+@click.option("--database", metavar="TEXT", help="The database and its platform, for PRISMA-S.")
+@click.option("--date", "day", metavar="DATE", help="The day of the search (YYYY-MM-DD), for PRISMA-S.")
+@click.option(
+    "--search", metavar="TEXT|@FILE", help="The search as it was run, for PRISMA-S; @FILE reads it from a file."
+)
+@click.option("--offline", is_flag=True, help="Do not ask Crossref now; the next sync does.")
+@click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
+@click.pass_obj
+def import_(
+    settings: Settings,
+    files: tuple[Path, ...],
+    label: str,
+    identifier: str | None,
+    method: Method,
+    database: str | None,
+    day: str | None,
+    search: str | None,
+    offline: bool,
+    as_json: bool,
+) -> None:
+    """Import records of databases and hand searches.
+
+    FILE is RIS, PubMed (.nbib), Web of Science, BibTeX, CSL-JSON, EndNote XML, or a table (CSV, TSV) of Rayyan, Covidence,
+    ASReview, Zotero, Embase, PsycINFO, Scopus or PubMed. Each record is matched to its DOI, screened and tagged; a record without
+    a DOI is kept under a local id. A damaged file brings nothing, and importing twice adds nothing.
+
+    Exit code: 0 when all is imported, 1 when Crossref could not be asked about some records, 2 when a file cannot be read, 75
+    when another run is going on.
+    """
+    from evidence.export import import_summary
+    from evidence.harvest import sources
+    from evidence.harvest.locked_run import run_import
+
+    checked = sources.load(settings.sources) if settings.sources.exists() else None
+    source = sources.imported_by_command(
+        identifier, label, files, method, sources.Imported((), database, day, _text_or_file(search)), checked
+    )
+    with _bar(settings) as bar:
+        outcome, counts = run_import(
+            settings.db,
+            settings.decisions,
+            _taxonomy(settings),
+            _now,
+            bar,
+            source,
+            ask=not offline,
+            url=_crossref_url(),
+            mailto=None if offline else _mailto(checked),
+        )
+    click.echo(
+        json.dumps(import_summary.as_counts(outcome, counts), ensure_ascii=False)
+        if as_json
+        else import_summary.import_summary(label, outcome, counts)
+    )
+    if outcome.outcome != "complete":
+        raise SystemExit(1)
+
+
+def _text_or_file(text: str | None) -> str | None:
+    """The text, or that of the file that `@FILE` names."""
+    if text is None or not text.startswith("@"):
+        return text
+    try:
+        return Path(text[1:]).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--search {text}: cannot be read ({error}); name a text file in UTF-8") from None
+
+
 @cli.command(epilog=_example("evidence explain 10.1001/jamapsychiatry.2023.0702", "evidence explain PMID:19411513"))
-@click.argument("doi_", metavar="DOI|PMID:…|NCT…")
+@click.argument("doi_", metavar="DOI|PMID:…|NCT…|local-…")
 @click.option("--json", "as_json", is_flag=True, help="Print everything that is known about the work as JSON.")
 @click.pass_obj
 def explain(settings: Settings, doi_: str, as_json: bool) -> None:
     """Explain why a work is included or excluded.
 
     The text behind the verdict and behind every tag is quoted. Besides a DOI, the work may be named by a PubMed identifier
-    (PMID:…), a PMCID, an OpenAlex identifier or the registration number of its study.
+    (PMID:…), a PMCID, an OpenAlex identifier, the registration number of its study or, if it is of an imported file and has no
+    DOI, its local id.
     """
     from evidence.database import read_queries
     from evidence.database.connection import reading
@@ -390,7 +474,7 @@ def explain(settings: Settings, doi_: str, as_json: bool) -> None:
     from evidence.linkage.identifiers import read_identifier
 
     named = read_identifier(doi_)
-    parsed = _parse_doi(doi_) if named is None else None
+    parsed = _parse_key(doi_) if named is None else None
     with reading(settings.db) as conn:
         if named is not None:
             found = read_queries.works_with_identifier(conn, *named)
@@ -481,15 +565,15 @@ def decide(
     from evidence.review.record_decision import add_decisions
 
     pairs = (
-        [*map(tag_filter.parse_tag, tags), *((SAME_WORK, _parse_doi(other)) for other in same)],
-        [*map(tag_filter.parse_tag, untags), *((SAME_WORK, _parse_doi(other)) for other in apart)],
+        [*map(tag_filter.parse_tag, tags), *((SAME_WORK, _parse_key(other)) for other in same)],
+        [*map(tag_filter.parse_tag, untags), *((SAME_WORK, _parse_key(other)) for other in apart)],
     )
     made, _ = add_decisions(
         settings.db,
         settings.decisions,
         _taxonomy(settings),
         _now,
-        _parse_doi(doi_),
+        _parse_key(doi_),
         verdict,
         *pairs,
         because,
@@ -556,7 +640,7 @@ def decisions_conflicts(settings: Settings) -> None:
     with reading(settings.db) as conn:
         found, without = read_queries.works_with_conflicts(conn), read_queries.decided_but_not_here(conn)
     for row in found:
-        click.echo(f"{doi.url(row['doi'])}  {row['conflict']}")
+        click.echo(f"{doi.shown(row['doi'])}  {row['conflict']}")
     if without:
         click.echo(status_report.decisions_without_work(without))
     if not found and not without:
@@ -682,8 +766,10 @@ def report_prisma_s(settings: Settings, as_json: bool) -> None:
     from evidence.export import prisma_report
 
     with reading(settings.db) as conn:
-        rows = read_queries.searches_as_run(conn)
-    click.echo(json.dumps(rows, ensure_ascii=False) if as_json else prisma_report.searches_report(rows))
+        rows, imports = read_queries.searches_as_run(conn), read_queries.imports_as_run(conn)
+    click.echo(
+        json.dumps([*rows, *imports], ensure_ascii=False) if as_json else prisma_report.searches_report(rows, imports)
+    )
 
 
 @reports.command("changes", epilog=_example("evidence report changes --since 2026-11-01"))
@@ -1276,6 +1362,13 @@ def _parse_doi(raw: str) -> Doi:
     if parsed is None:
         raise ConfigError(f"{raw!r} is not a valid DOI; write it like 10.1176/appi.ajp.2015.15091141")
     return parsed
+
+
+def _parse_key(raw: str) -> Doi:
+    """The DOI of a work, or the local id of one without a DOI."""
+    from evidence import doi
+
+    return doi.parse_key(raw) or _parse_doi(raw)
 
 
 def _parse_date(raw: str | None, option: str = "--since") -> str | None:

@@ -17,6 +17,7 @@ from evidence.database import changes_since_last_run, schema
 from evidence.database.prisma_flow import Flow, read_flow, run_of_day
 from evidence.database.select_works import asked_days
 from evidence.database.sql_helpers import Row, dict_rows, in_chunks, rows_for
+from evidence.database.values_for_writer import ImportedRow
 from evidence.providers.combine import ProviderRecord
 
 # ---------------------------------------------------------------------- for harvesting and judging
@@ -63,10 +64,66 @@ def provider_records(conn: sqlite3.Connection, dois: Sequence[Doi]) -> dict[Doi,
         select a.doi, p.provider, p.message, p.fetched_at
         from {j} join aliases a on a.doi = j.value join provider_records p on p.subject = a.alias
         where a.last_run is null and p.last_run is null
+        union all
+        select i.doi, 'file', i.message, r.started
+        from {j} join imported_records i on i.doi = j.value join runs r on r.run = i.first_run where i.message <> ''
+        union all
+        select a.doi, 'file', i.message, r.started
+        from {j} join aliases a on a.doi = j.value join imported_records i on i.doi = a.alias
+            join runs r on r.run = i.first_run
+        where a.last_run is null and i.message <> ''
     """
     for doi, provider, message, fetched_at in rows_for(conn, sql, dois):
         found.setdefault(Doi(doi), []).append(ProviderRecord(provider, message, fetched_at))
     return found
+
+
+def imported_keys(conn: sqlite3.Connection, dois: Sequence[Doi]) -> set[Doi]:
+    """Those of these DOIs and local ids that are known from imported files alone: their current record is such a one."""
+    sql = """
+        select doi from snapshots where last_run is null and json_extract(message, '$.imported') is not null and doi in ({})
+    """
+    return {Doi(doi) for (doi,) in in_chunks(conn, sql, dois)}
+
+
+def imported_digests(conn: sqlite3.Connection, source: str, records: Sequence[str]) -> set[str]:
+    """Those of these records of a source of imported files that are here."""
+    sql = """
+        select j.value from json_each(:records) j cross join imported_records i on (i.source, i.record) = (:source, j.value)
+    """
+    return {record for (record,) in conn.execute(sql, {"source": source, "records": json.dumps(list(records))})}
+
+
+def rejects_here(conn: sqlite3.Connection, digests: Sequence[str]) -> bool:
+    """Whether all of these rejects are here."""
+    sql = "select count(*) from json_each(:digests) j cross join rejects r on r.digest = j.value"
+    (count,) = conn.execute(sql, {"digests": json.dumps(sorted(set(digests)))}).fetchone()
+    return int(count) == len(set(digests))
+
+
+def source_row(conn: sqlite3.Connection, source: str) -> Row | None:
+    """One row of `sources`; None when there is no such source."""
+    return next(iter(dict_rows(conn, "select * from sources where source = :source", {"source": source})), None)
+
+
+def imported_to_ask_about(conn: sqlite3.Connection) -> list[ImportedRow]:
+    """The imported records that Crossref was not asked about, or knows no work for, in order."""
+    sql = """
+        select source, record, doi, stated_doi, status, problem, score, citation, message, place from imported_records
+        where status not in ('resolved', 'repaired', 'matched') and message <> '' order by source, record
+    """
+    return [ImportedRow(*row) for row in conn.execute(sql)]
+
+
+def records_like(conn: sqlite3.Connection, words: Sequence[str], most: int) -> list[str]:
+    """The current records (JSON) of the works with a DOI that hold most of these words, the best first."""
+    sql = """
+        select s.message from works_fts f join works w on w.rowid = f.rowid
+            join snapshots s on s.doi = w.doi and s.last_run is null
+        where works_fts match ? and w.doi not like 'local-%' order by f.rank limit ?
+    """
+    quoted = " OR ".join(f'"{word}"' for word in words)
+    return [message for (message,) in conn.execute(sql, (f"title : ({quoted})", most))] if words else []
 
 
 def indexed_times(conn: sqlite3.Connection, dois: Sequence[Doi]) -> dict[Doi, str | None]:
@@ -309,7 +366,7 @@ def works_to_ask_about(conn: sqlite3.Connection, provider: str, now: str, stale:
         select w.doi, w.title, w.year, w.kind,
             (select min(identifier) from identifiers i where i.doi = w.doi and i.kind = 'pmid' and i.source <> 'openalex') as pmid
         from works w left join provider_answers p on p.subject = w.doi and p.provider = :provider
-        where w.verdict in ('include', 'unsure') and (p.subject is null
+        where w.verdict in ('include', 'unsure') and w.doi not like 'local-%' and (p.subject is null
             or (p.state = 'could not ask' and coalesce(p.next_try, '') <= :now)
             or (p.state = 'asked' and p.asked_at < :stale))
         order by w.doi
@@ -709,6 +766,18 @@ def searches_as_run(conn: sqlite3.Connection) -> list[Row]:
     for row in reversed(found):
         row["depth"] = depths.pop(row["source"], None) if row["door"] == "crossref" else None
     return found
+
+
+def imports_as_run(conn: sqlite3.Connection) -> list[Row]:
+    """Every source of imported files, as PRISMA-S asks: source, label, method, `imports` (files, database, date and search of
+    each), and the number of its records and works."""
+    sql = """
+        select o.source, o.label, o.method, json_extract(o.spec, '$.imports') as imports,
+            (select count(*) from imported_records i where i.source = o.source) as records,
+            (select count(*) from sightings s where s.source = o.source and s.last_run is null) as works
+        from sources o where o.method is not null order by o.source
+    """
+    return [row | {"imports": json.loads(row["imports"] or "[]")} for row in dict_rows(conn, sql, {})]
 
 
 def search_depths(conn: sqlite3.Connection) -> list[Row]:

@@ -20,6 +20,7 @@ from evidence.database import tag_filter
 from evidence.database.sql_helpers import Row, dict_rows
 from evidence.database.tag_filter import TagFilter
 from evidence.database.values_for_writer import BOOKMARK_OVERLAP
+from evidence.doi import is_local
 from evidence.errors import ConfigError
 
 _PART = 500
@@ -177,12 +178,11 @@ def full_rows(
     """These works in this order with everything that an export needs, as dictionaries; few are in memory at once. KeyError for a
     DOI that is not here.
 
-    A row has the columns of `works` and: `authors_full` (a list of dictionaries, or with `flat` one text, which saves a third
-    of the time), `tags` (facet → values; those of these `strengths`), `likely_tags` and `implied_tags` (those of them, as
-    `facet:value`), `sources`, `reasons` (one text), `funders`, `funders_full`, `orcids`, `affiliations`, `notice_details`,
-    those of `IDENTIFIER_COLUMNS` and `FACT_COLUMNS` (one text each), `stated_licences`, and those of `asked_days`. The abstract
-    is there whether or not it may be passed on.
-    """
+    A row has the columns of `works` and: `local_id` (a work that has one has no `doi`), `authors_full` (a list of dictionaries,
+    or with `flat` one text, which saves a third of the time), `tags` (facet → values; those of these `strengths`),
+    `likely_tags` and `implied_tags` (those of them, as `facet:value`), `sources`, `reasons` (one text), `funders`,
+    `funders_full`, `orcids`, `affiliations`, `notice_details`, those of `IDENTIFIER_COLUMNS` and `FACT_COLUMNS` (one text
+    each), `stated_licences`, and those of `asked_days`. The abstract is there whether or not it may be passed on."""
     for start in range(0, len(dois), _PART):
         yield from _complete(conn, dois[start : start + _PART], strengths, flat)
 
@@ -246,6 +246,11 @@ def full_text_query(text: str) -> str:
         )
     with closing(sqlite3.connect(":memory:")) as conn:
         return str(Database(conn, execute_plugins=False).quote_fts(words))
+
+
+def named(key: str) -> Row:
+    """The columns of an export that name a work: its `doi`, or the `local_id` of one that has none."""
+    return {"doi": None, "local_id": key} if is_local(key) else {"doi": key, "local_id": None}
 
 
 def funder_text(name: str | None, doi: str | None, awards: Sequence[str]) -> str:
@@ -331,7 +336,7 @@ def _complete(
     ):
         rows[doi]["reasons"] = reasons_text(words, left_out.get(doi, ()))
     for key in keys:
-        yield rows[key]
+        yield rows[key] | named(key)
 
 
 def _in_words(character: str) -> bool:

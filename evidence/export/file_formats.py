@@ -58,7 +58,7 @@ class Column:
 
 
 _BEFORE_TAGS = (
-    Column("doi", "DOI in lower case, without https://doi.org/."),
+    Column("doi", "DOI in lower case, without https://doi.org/; empty for a work of an imported file that has none."),
     Column("title", "Title in plain text, as deposited."),
     Column("authors", "Authors in one line, as cited."),
     Column("year", "Year of first publication."),
@@ -127,7 +127,8 @@ _AFTER_TAGS = (
     Column("open_access", "Link to a freely readable copy."),
     Column("cited_by", "Number of works that cite this one, as last counted by Crossref."),
     Column("url", "Link to the work."),
-    Column("sources", "Reference lists and searches of sources.yaml that found the work, joined by “; ”."),
+    Column("sources", "Reference lists, searches and imported files that found the work, joined by “; ”."),
+    Column("local_id", "Of a work without a DOI: its id in this tracker, by which commands and decisions name it."),
     Column(
         "authors_full",
         "All contributors as “Family, Given, Suffix”, joined by “; ”; editors are marked (ed.), translators (trans.), chairs of "
@@ -137,8 +138,8 @@ _AFTER_TAGS = (
     Column("affiliations", "Affiliations as “Family, Given: affiliation”, joined by “ | ”."),
     Column(
         "abstract_source",
-        "Where the abstract is from: publisher (deposited with Crossref), pubmed, europepmc or openalex; also where the abstract "
-        "itself is left out.",
+        "Where the abstract is from: publisher (deposited with Crossref), pubmed, europepmc, openalex or file (an imported one); "
+        "also where the abstract itself is left out.",
     ),
     Column("abstract", "Abstract in plain text, if there is one that may be passed on."),
 )
@@ -200,8 +201,8 @@ def _tags_of_today(column: Column, facets: Sequence[str]) -> Column:
     return Column(f"{column.name}_today", f"{column.description} As of today.", column.name)
 
 
-KEYS = (*(column.name for column in (*_BEFORE_TAGS, *_AFTER_TAGS)), "tags")
-"""The keys that every row must have; an absent fact is None."""
+KEYS = (*(column.name for column in (*_BEFORE_TAGS, *_AFTER_TAGS) if column.name != "local_id"), "tags")
+"""The keys that every row must have; an absent fact is None. A row without a DOI has a `local_id`."""
 
 BOM = "\ufeff"
 _GUARDED = re.compile(r"'*[=+\-@\t\r\n\0\uff1d\uff0b\uff0d\uff20]")
@@ -254,7 +255,7 @@ def asreview(rows: Iterable[Row]) -> Iterator[str]:
     shaped = (
         {
             **row,
-            "record_id": row["doi"],
+            "record_id": row["doi"] or row["local_id"],
             "authors": full_names(row["authors_full"]),
             "keywords": keywords(row),
             "included": labels.get(row["verdict"], ""),
@@ -272,6 +273,7 @@ def _csv(wanted: Sequence[Column], rows: Iterable[Row], facets: Sequence[str], e
     for row in rows:
         tags, people = row["tags"], row["authors_full"]
         values = {
+            "local_id": None,
             **row,
             **{facet: tags.get(facet) for facet in facets},
             "authors_full": people if type(people) is str else full_names(people),

@@ -61,7 +61,7 @@ def read_csv(path: Path) -> list[Decision]:
 def _decision(row: dict[str, str], where: str) -> Decision:
     values = {column: (row.get(column) or "").strip() or None for column in COLUMNS}
     stated, seen = values.pop("id"), tuple((values.pop("seen") or "").split())
-    parsed = doi.parse(values["doi"])
+    parsed = doi.parse_key(values["doi"])
     if parsed is None:
         raise ConfigError(f"{where}: {values['doi']!r} is not a valid DOI")
     action, verdict = values["action"], values["verdict"]
@@ -80,7 +80,7 @@ def _decision(row: dict[str, str], where: str) -> Decision:
     if not (values["reason"] and values["reviewer"] and values["made_at"]):
         raise ConfigError(f"{where}: reason, reviewer and made_at must not be empty")
     if values["facet"] == SAME_WORK:
-        other = doi.parse(values["value"])
+        other = doi.parse_key(values["value"])
         if other is None:
             raise ConfigError(
                 f"{where}: {values['value']!r} is not a valid DOI; a same-work decision names the other record"
