@@ -607,25 +607,59 @@ def decisions_export(settings: Settings, to: Path | None) -> None:
     )
 
 
-@decisions.command("import", epilog=_example("evidence decisions import decisions.csv"))
+@decisions.command(
+    "import",
+    epilog=_example(
+        "evidence decisions import decisions.csv",
+        "evidence decisions import rayyan.csv",
+        'evidence decisions import covidence-irrelevant.csv --as exclude --by "A. Reader"',
+    ),
+)
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--by", "reviewer", envvar="EVIDENCE_REVIEWER",
+              help="Who decided, where the file does not say. [env: EVIDENCE_REVIEWER]")  # fmt: skip
+@click.option("--as", "verdict", type=click.Choice(VERDICTS),
+              help="The verdict of all records of a file that states none, such as a list of Covidence.")  # fmt: skip
 @click.pass_obj
-def decisions_import(settings: Settings, file: Path) -> None:
+def decisions_import(settings: Settings, file: Path, reviewer: str | None, verdict: VerdictName | None) -> None:
     """Add the decisions of FILE that are not stored yet.
 
-    The works that they affect are judged again.
+    FILE is a CSV of `evidence decisions export`, or an export of Rayyan, Covidence, ASReview or EPPI-Reviewer (CSV, RIS, JSON),
+    or any table with a column of verdicts. A row is placed by its DOI, our own id or its citation; each row that cannot be
+    placed is named with its line. The works that the decisions affect are judged again.
+
+    Exit code: 0 when every row was placed, 1 when one was not, 2 when the file cannot be read.
     """
     from evidence.database import read_queries
     from evidence.database.connection import reading
     from evidence.export import status_report
-    from evidence.review import decisions_csv
+    from evidence.review import decisions_csv, place_decisions, tool_decisions
     from evidence.review.record_decision import import_decisions
 
-    count = import_decisions(settings.db, settings.decisions, _taxonomy(settings), _now, decisions_csv.read_csv(file))
-    click.echo(f"{count_noun(count, 'decision')} added.")
+    not_placed: tuple[str, ...] = ()
+    if decisions_csv.is_own(file):
+        entries = decisions_csv.read_csv(file)
+        count = import_decisions(settings.db, settings.decisions, _taxonomy(settings), _now, entries)
+        click.echo(f"{count_noun(count, 'decision')} added.")
+    else:
+        read = tool_decisions.read(file, verdict)
+        done = place_decisions.import_tool(
+            settings.db, settings.decisions, _taxonomy(settings), _now, file.name, read, reviewer
+        )
+        not_placed = done.not_placed
+        click.echo(
+            f"{count_noun(done.added, 'decision')} from {read.tool} added, {done.known:,} were there already, "
+            f"{count_noun(read.without, 'row')} without a decision."
+        )
+        for sentence in read.doubts:
+            click.echo(f"Look at: {sentence}")
+        for sentence in not_placed:
+            click.echo(f"Not placed: {sentence}")
     with reading(settings.db) as conn:
         if without := read_queries.decided_but_not_here(conn):
             click.echo(status_report.decisions_without_work(without))
+    if not_placed:
+        raise SystemExit(1)
 
 
 @decisions.command("conflicts", epilog=_example("evidence decisions conflicts"))

@@ -180,7 +180,7 @@ class Addresses:
         """Address of the works excluded for one reason; None for "other reasons"."""
         if why is None:
             return None
-        if why == prisma_flow.BY_PERSON:
+        if why == prisma_flow.BY_PERSON or why.startswith(prisma_flow.PERSONS_REASON):
             return self._works({"verdict": "exclude", "decided": "person"})
         return self._works({"verdict": "exclude", "decided": "rule", "why": why})
 

@@ -228,12 +228,20 @@ SOURCES_SQL = f"""
 
 BY_PERSON = "Decided by a reviewer."
 
+PERSONS_REASON = "By a reviewer: "
+"""How the reason of an exclusion by a reviewer begins, where one is known; what follows is the reason as they gave it."""
+
 REASONS_SQL = f"""
-        select coalesce(why, '{BY_PERSON}'), count(*) as n from verdict_history
-        where verdict = 'exclude' and first_run <= :run and (last_run is null or last_run > :run)
+        select coalesce(h.why, '{PERSONS_REASON}' || (
+            select substr(d.reason, 1, instr(d.reason || ' | note: ', ' | note: ') - 1) from decisions d
+            where d.doi = h.doi and d.action = 'verdict' and d.verdict = 'exclude' and h.decided = 'person'
+                and d.made_at < coalesce((select min(started) from runs where run > :run), '9999')
+            order by d.made_at desc, d.decision desc limit 1), '{BY_PERSON}'), count(*) as n
+        from verdict_history h
+        where h.verdict = 'exclude' and h.first_run <= :run and (h.last_run is null or h.last_run > :run)
         group by 1 order by n desc, 1
 """
-"""Why records were excluded, most frequent first."""
+"""Why records were excluded, most frequent first. A reviewer's notes beside the reason are left out."""
 
 RUN_OF_DAY = """
         select max(run) from runs where substr(started, 1, 10) <= :day

@@ -116,11 +116,11 @@ def imported_to_ask_about(conn: sqlite3.Connection) -> list[ImportedRow]:
 
 
 def records_like(conn: sqlite3.Connection, words: Sequence[str], most: int) -> list[str]:
-    """The current records (JSON) of the works with a DOI that hold most of these words, the best first."""
+    """The current records (JSON) of the works whose titles hold most of these words, the best first."""
     sql = """
         select s.message from works_fts f join works w on w.rowid = f.rowid
             join snapshots s on s.doi = w.doi and s.last_run is null
-        where works_fts match ? and w.doi not like 'local-%' order by f.rank limit ?
+        where works_fts match ? order by f.rank limit ?
     """
     quoted = " OR ".join(f'"{word}"' for word in words)
     return [message for (message,) in conn.execute(sql, (f"title : ({quoted})", most))] if words else []

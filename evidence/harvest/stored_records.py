@@ -1,7 +1,7 @@
 """The works of the database as a record source: what is here already answers first, and without a network.
 
-It may not be asked whether a DOI exists: it is not authoritative. Records that are known from imported files alone are left out,
-because nothing has confirmed them.
+It may not be asked whether a DOI exists: it is not authoritative. Records that are known from imported files alone are left out
+unless asked for, because nothing has confirmed them.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ _WORD = re.compile(r"[^\W\d_]{4,}")
 
 
 class StoredRecords:
-    """See `data_model.RecordSource`."""
+    """See `data_model.RecordSource`. `everything`: also works that are known from imported files alone."""
 
     name = "database"
     authoritative = False
     requests = bytes = 0
     date = None
 
-    def __init__(self, conn: sqlite3.Connection) -> None:
+    def __init__(self, conn: sqlite3.Connection, *, everything: bool = False) -> None:
         self._conn = conn
+        self._everything = everything
 
     def lookup(self, dois: Sequence[Doi], since: str | None = None) -> Iterator[tuple[LookupResult, ...]]:
         """The current records of these DOIs, also under an alias."""
@@ -37,7 +38,7 @@ class StoredRecords:
         moved = read_queries.alias_targets(self._conn, asked)
         wanted = sorted({moved.get(doi, doi) for doi in asked})
         held = {doi: json.loads(text) for doi, _, text in read_queries.current_records(self._conn, wanted)}
-        held = {doi: message for doi, message in held.items() if not is_imported(message)}
+        held = {doi: message for doi, message in held.items() if self._everything or not is_imported(message)}
         found = (
             LookupResult(doi, at if at in held else None, held.get(at))
             for doi in asked
@@ -54,7 +55,7 @@ class StoredRecords:
         words = dict.fromkeys(_WORD.findall(fold(" ".join(value for _, value in query.fields))))
         longest = sorted(words, key=len, reverse=True)[:_MOST_WORDS]
         held = map(json.loads, read_queries.records_like(self._conn, longest, query.rows))
-        items = [message for message in held if not is_imported(message)]
+        items = [message for message in held if self._everything or not is_imported(message)]
         return Page(items, len(items))
 
     def agency(self, doi: Doi) -> str | None:

@@ -39,6 +39,17 @@ def csv_lines(decisions: Sequence[Decision]) -> Iterator[str]:
         text.truncate()
 
 
+def is_own(path: Path) -> bool:
+    """Whether a file is a CSV of decisions as written here, by its headings: not an export of another tool."""
+    try:
+        with path.open("rb") as file:
+            first = file.readline(10_000).decode("utf-8-sig", errors="replace")
+    except OSError:
+        return True  # `read_csv` says what is wrong with it
+    headings = {cell.strip().strip('"').lower() for cell in first.split(",")}
+    return {"action", "made_at"} <= headings or {"doi", "action"} <= headings
+
+
 def read_csv(path: Path) -> list[Decision]:
     """The decisions of a CSV file; ConfigError with file and line at the first row that is not valid."""
     try:
