@@ -26,7 +26,7 @@ _OTHERS = {"posted-content": "preprint", "dataset": "dataset"}
 
 def context_object(work: Row, people: Sequence[Row]) -> str:
     """The ContextObject of one work (`read_work_page.rows_of`) with its contributors (`read_work_page.credited`)."""
-    named = work["url"] if is_local(work["doi"]) else f"info:doi/{work['doi']}"
+    named = None if is_local(work["doi"]) else f"info:doi/{work['doi']}"
     pairs = [("ctx_ver", "Z39.88-2004"), ("rft_id", named), *_referent(work)]
     authors = [person for person in people if person["role"] == "author"][:MOST_AUTHORS]
     first = authors[0] if authors else None
