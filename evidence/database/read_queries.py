@@ -734,7 +734,7 @@ def works_linked_to_included(conn: sqlite3.Connection) -> list[Doi]:
 def last_sync_run(conn: sqlite3.Connection) -> int | None:
     """The number of the last sync (a run that asked for records); None before the first."""
     row: tuple[int | None] = conn.execute(
-        "select max(run) from runs where door not in ('judge', 'providers')"
+        "select max(run) from runs where door not in ('judge', 'providers', 'import')"
     ).fetchone()
     return row[0]
 
@@ -816,7 +816,7 @@ def changes(
 
 def last_finished_sync(conn: sqlite3.Connection) -> int | None:
     """The number of the last sync that ended, complete or partial; None before the first."""
-    sql = "select max(run) from runs where door not in ('judge', 'providers') and outcome in ('complete', 'partial')"
+    sql = "select max(run) from runs where door not in ('judge', 'providers', 'import') and outcome in ('complete', 'partial')"
     row: tuple[int | None] = conn.execute(sql).fetchone()
     return row[0]
 
@@ -830,7 +830,9 @@ def any_without_content(conn: sqlite3.Connection) -> bool:
 def status(conn: sqlite3.Connection) -> Row:
     """What `evidence status` shows: last run, works by verdict, sources with trouble, citations that need a person."""
     runs = list(
-        dict_rows(conn, "select * from runs where door not in ('judge', 'providers') order by run desc limit 1", {})
+        dict_rows(
+            conn, "select * from runs where door not in ('judge', 'providers', 'import') order by run desc limit 1", {}
+        )
     )
     last = runs[0] if runs else None
     if last:

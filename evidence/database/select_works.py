@@ -135,12 +135,16 @@ _ASKED_CROSSREF = """
     )
     select w.doi, nullif(max(
         coalesce((select substr(r.started, 1, 10) from snapshots s join runs r on r.run = s.first_run
-            where s.doi = w.doi and s.last_run is null and r.door = 'crossref'), ''),
+            where s.doi = w.doi and s.last_run is null and r.door in ('crossref', 'import')), ''),
         coalesce((select day from checked where w.first_run <= checked.run), '')), '')
     from works w where w.doi in (select value from json_each(:dois))
+        and not (exists (select 1 from imported_records i where i.doi = w.doi)
+            and exists (select 1 from snapshots s where s.doi = w.doi and s.last_run is null
+                and json_extract(s.message, '$.imported') is not null))
 """
 """The day on which Crossref last answered about each work: its current record was read, or all known works were checked to the
-end. The bookmark of that check lies `BOOKMARK_OVERLAP` before its run."""
+end. The bookmark of that check lies `BOOKMARK_OVERLAP` before its run. About a work that is known from an imported file alone
+it has no answer."""
 
 _ONE_TEXT = {**_OF_PEOPLE, "notice_details": NOTICES.format(notices="notices", among="in ({marks})")}
 """Columns of an export that hold several facts of a work on one line."""

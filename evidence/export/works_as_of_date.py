@@ -228,7 +228,7 @@ def _past_record(cursor: sqlite3.Cursor, run: int, doi: str) -> tuple[Work | Non
     for version, message in cursor.execute(sql, (doi, run)).fetchall():
         newest = newest or version
         record = json.loads(message or "{}")  # null: hidden from visitors of a public site
-        if set(record) <= {"DOI", "local-id"}:  # a published copy
+        if set(record) <= {"DOI", "local-id", "imported"}:  # a published copy
             continue
         try:
             return combine(normalise(record), _past_additions(cursor, run, doi)), newest

@@ -43,7 +43,8 @@ MARKER = ".made-by-evidence-publish"
 """The file that marks a folder that `publish` may change."""
 
 LEFT_OUT = {
-    ("snapshots", "message"): "iif(doi like 'local-%', json_object('local-id', doi), json_object('DOI', doi))",
+    ("snapshots", "message"): "iif(json_extract(message, '$.imported') is null, json_object('DOI', doi), "
+    "json_object(iif(doi like 'local-%', 'local-id', 'DOI'), doi, 'imported', json('true')))",
     ("rejects", "message"): "'{}'",
     ("provider_records", "message"): "''",
     ("imported_records", "message"): "''",

@@ -14,6 +14,7 @@ from evidence import strict_yaml
 from evidence.data_model import Doi
 from evidence.database import read_queries
 from evidence.database.connection import reading
+from evidence.database.select_works import asked_days
 from evidence.database.writer import open_store
 from evidence.errors import ConfigError, RejectedError, UnavailableError
 from evidence.harvest import import_files, locked_run, sources
@@ -317,6 +318,11 @@ def test_what_could_not_be_asked_is_kept_and_asked_in_the_next_sync(
     after = boxes(db)
     same = ("identified", "databases", "again", "screened", "aliases")
     assert {key: after[key] for key in same} == {key: before[key] for key in same}
+    with reading(db) as conn:
+        days = asked_days(conn, [Doi(doi) for (doi,) in conn.execute("select doi from works order by doi")])
+    assert {doi[:6]: days[doi]["asked_crossref"] is not None for doi in days if doi.startswith("local-") or doi == STATED} == {
+        "local-": False, STATED[:6]: True
+    }  # fmt: skip
     held = everything(db)
     go(FakeRecordSource([STANGIER, MARKOWITZ, LIPSITZ]))
     quiet = ("works", "imported_records", "aliases", "snapshots", "sightings", "verdict_history", "tags")

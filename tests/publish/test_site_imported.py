@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from datasette.app import Datasette
 
+from evidence.database.select_works import asked_days
 from evidence.harvest.locked_run import run_import
 from evidence.harvest.progress import NoProgress
 from evidence.harvest.sources import FileSource, Imported
@@ -125,4 +126,6 @@ def test_a_published_copy_has_no_abstract_and_no_record_of_a_file(imported: Path
         assert conn.execute("select distinct message from imported_records").fetchall() == [("",)]
         assert conn.execute("select count(*), count(abstract) from works").fetchone() == (2, 0)
         messages = [json.loads(message) for (message,) in conn.execute("select message from snapshots")]
-    assert all(message.keys() <= {"DOI", "local-id"} for message in messages)
+        days = asked_days(conn, [doi for (doi,) in conn.execute("select doi from works")])
+    assert all(message.keys() <= {"DOI", "local-id", "imported"} for message in messages)
+    assert [each["asked_crossref"] for each in days.values()] == [None, None]
