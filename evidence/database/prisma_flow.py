@@ -38,14 +38,18 @@ _MOVED = """
 """The keys of imported records that lead to another one now: a local id to its DOI, or a DOI stated in error to a local id. They
 are no records of their own, so they are not among the DOIs that redirect."""
 
+_IMPORTED_BEFORE = f"""select 1 from sightings b where b.doi = h.doi and b.first_run <= h.first_run
+                        and b.source in {_IMPORTS}"""
+"""That a record came by an imported file: then its row of `imported_records` says whether it is a duplicate."""
+
 RECORDS = f"""
         select s.doi, s.source, n.label, {_FOUND_BY} as found_by,
             case when exists (select 1 from sightings e where e.doi = s.doi and e.source not in {_IMPORTS}
                     and (e.first_run < s.first_run or (e.first_run = s.first_run and e.source < s.source)))
                 or exists (select 1 from imported_records i left join aliases a on a.alias = i.doi and a.last_run is null
                     where coalesce(a.doi, i.doi) = s.doi and (i.first_run, i.source) < (s.first_run, s.source))
-                or exists (select 1 from verdict_history h where h.doi = s.doi and h.first_run < s.first_run)
-                    and not exists (select 1 from ({_MOVED}) m where m.doi = s.doi and m.last_run <= s.first_run)
+                or exists (select 1 from verdict_history h where h.doi = s.doi and h.first_run < s.first_run
+                    and not exists ({_IMPORTED_BEFORE}))
                 then 'again' else 'first' end as found, s.first_run
         from sightings s join sources n on n.source = s.source join source_history o on {_WAS.format("s")}
         where s.source not in {_IMPORTS}
@@ -56,7 +60,8 @@ RECORDS = f"""
                     and (e.first_run, e.source, e.record) < (i.first_run, i.source, i.record))
                 or exists (select 1 from sightings e where e.doi = coalesce(a.doi, i.doi) and e.source not in {_IMPORTS}
                     and (e.first_run < i.first_run or (e.first_run = i.first_run and e.source < i.source)))
-                or exists (select 1 from verdict_history h where h.doi = coalesce(a.doi, i.doi) and h.first_run < i.first_run)
+                or exists (select 1 from verdict_history h where h.doi = coalesce(a.doi, i.doi) and h.first_run < i.first_run
+                    and not exists ({_IMPORTED_BEFORE}))
                 then 'again' else 'first' end, i.first_run
         from imported_records i join sources n on n.source = i.source join source_history o on {_WAS.format("i")}
             left join aliases a on a.alias = i.doi and a.last_run is null

@@ -86,6 +86,15 @@ def imported_keys(conn: sqlite3.Connection, dois: Sequence[Doi]) -> set[Doi]:
     return {Doi(doi) for (doi,) in in_chunks(conn, sql, dois)}
 
 
+def never_at_crossref(conn: sqlite3.Connection, dois: Sequence[Doi]) -> set[Doi]:
+    """Those of these DOIs and local ids under which only imported files had a record here, now and ever. What such a DOI leads to
+    says nothing about the work that it may belong to in truth."""
+    sql = """
+        select doi from snapshots where doi in ({}) group by doi having count(*) = count(json_extract(message, '$.imported'))
+    """
+    return {Doi(doi) for (doi,) in in_chunks(conn, sql, dois)}
+
+
 def imported_digests(conn: sqlite3.Connection, source: str, records: Sequence[str]) -> set[str]:
     """Those of these records of a source of imported files that are here."""
     sql = """

@@ -158,8 +158,9 @@ def _known_aliases(
     dois |= {r.doi for r in resolutions if r.doi}
     moved = read_queries.alias_targets(run.store.conn, sorted(dois.difference(confirmed)))
     known = read_queries.indexed_times(run.store.conn, sorted(set(moved.values())))
-    # A DOI that an imported file stated wrongly leads to a local id, and no record of Crossref follows it there.
-    return {alias: doi for alias, doi in moved.items() if doi in known and not is_local(doi)}
+    # A DOI that an imported file stated wrongly leads to another work, and no record of Crossref follows it there.
+    wrong = {doi for doi in read_queries.never_at_crossref(run.store.conn, sorted(moved)) if not is_local(doi)}
+    return {alias: doi for alias, doi in moved.items() if doi in known and alias not in wrong}
 
 
 def _alias_targets(

@@ -47,8 +47,8 @@ def refresh(run: SyncRun, known: Sequence[Doi]) -> None:
     dois = list(dict.fromkeys([*known, *read_queries.former_dois(run.store.conn)]))
     # What is known from imported files alone has its own turn (`import_files.ask_again`), and a DOI that such a file stated
     # wrongly was never that of a known work.
-    alone, moved = read_queries.imported_keys(run.store.conn, dois), read_queries.alias_targets(run.store.conn, dois)
-    dois = [doi for doi in dois if doi not in alone and not is_local(doi) and not is_local(moved.get(doi, doi))]
+    alone = read_queries.never_at_crossref(run.store.conn, dois)
+    dois = [doi for doi in dois if doi not in alone and not is_local(doi)]
     for start in range(0, len(dois), REFRESH_PART):
         part = dois[start : start + REFRESH_PART]
         run.progress.step(REFRESH_SOURCE, start, len(dois))

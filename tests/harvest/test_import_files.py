@@ -12,7 +12,7 @@ import pytest
 
 from evidence import strict_yaml
 from evidence.data_model import Doi
-from evidence.database import read_queries
+from evidence.database import prisma_flow, read_queries
 from evidence.database.connection import reading
 from evidence.database.select_works import asked_days
 from evidence.database.writer import open_store
@@ -499,3 +499,38 @@ def test_a_record_is_found_by_its_pubmed_identifier(
     assert rows(db, "select identifier from identifiers where doi = '10.5555/pm' and kind = 'pmid'") == [("1234567",)]
     bring(ris({"TI": "Treating grief", "AU": ["Reader A"], "PY": "2001", "N1": "PMID: 1234567"}), "other")
     assert rows(db, "select distinct doi from imported_records") == [("10.5555/pm",)]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_flow_adds_up_through_any_order_of_imports_and_syncs(
+    db: Path, bring: Callable[..., Any], go: Callable[..., Outcome], seed: int
+) -> None:
+    """And the flow of a past run stays what it was, whatever is found out later."""
+    import random
+
+    choose = random.Random(seed)
+    known = (STANGIER, MARKOWITZ, LIPSITZ, FONAGY)
+    wrong = as_ris(FONAGY) | {"DO": str(LIPSITZ["DOI"])}
+    held = [*(as_ris(work) for work in known), *(as_ris(work, doi=True) for work in known), wrong, HOMEMADE, HOMEMADE]
+    shown: dict[int, dict[str, int]] = {}
+
+    def flow(run: int | None) -> dict[str, int]:
+        with reading(db) as conn:
+            found = prisma_flow.read_flow(conn, run)
+        n = {box["key"]: box["n"] for box in found.boxes}
+        assert n["identified"] - n["removed"] == n["screened"], (seed, run, n)
+        assert min(n.values()) >= 0, (seed, run, n)
+        return n
+
+    for _ in range(7):
+        if choose.random() < 0.6:
+            method = choose.choice(["database", "register", "citation"])
+            bring(ris(*choose.sample(held, 4)), f"source-{method}", method)
+        else:
+            answering = choose.sample(known, choose.randint(1, 4))
+            go(FakeRecordSource(answering), take=choose.sample(answering, choose.randint(0, 1)))
+        boxes(db)
+        last = rows(db, "select max(run) from runs")[0][0]
+        shown[last] = flow(None)
+        for run, before in shown.items():
+            assert flow(run) == before, (seed, run)

@@ -92,6 +92,7 @@ async def test_the_page_of_a_work_without_a_doi(site: Datasette, local: str) -> 
     assert TITLE in page.text
     assert f"No DOI; here known as {local}" in page.text
     assert "PsycINFO (Ovid)" in page.text
+    assert "No abstract: an imported file has none." in page.text
     assert 'rel="cite-as"' not in page.headers.get("link", "")
     found = json.loads(re.findall(r'<script type="application/ld\+json">(.*?)</script>', page.text, re.S)[0])
     assert "identifier" not in found or "doi" not in str(found["identifier"])
