@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,6 +26,8 @@ from evidence.export import atomic_output, file_formats
 from evidence.export.wording import count_noun
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from evidence.data_model import Doi, ProviderName, VerdictName
     from evidence.evaluation import screening_and_tagging_accuracy
     from evidence.harvest import sources
@@ -226,6 +228,7 @@ def sync(
     outcome = _run_sync(
         settings, checked, _taxonomy(settings), offline, files, everything, full, enrich, retraction_watch
     )
+    _add_touches(settings, outcome.changes)
     click.echo(
         json.dumps(outcome.counts() | {"outcome": outcome.outcome}) if as_json else sync_summary.sync_summary(outcome)
     )
@@ -261,6 +264,7 @@ def demo(
     path = settings.sources if settings.sources.exists() else starter_files.sources_of(_topic(settings))
     book = _taxonomy(settings)
     outcome = _run_sync(settings, sources.load(path), book, True)
+    _add_touches(settings, outcome.changes, path)
     click.echo(sync_summary.sync_summary(outcome))
     if book.topic.decisions_path.exists() and not without_decisions:
         click.echo(_add_bundled_decisions(settings, book))
@@ -316,6 +320,7 @@ def judge(settings: Settings, report: Path | None) -> None:
         if count
         else "Nothing to judge: neither rules nor decisions have changed."
     )
+    _add_touches(settings, changes)
     for line in changes_report.notable_changes(changes):
         click.echo(line)
     if count or changes:
@@ -369,6 +374,7 @@ def enrich(
         chosen = ChosenProviders(only or named, _mailto(checked), os.environ, watched)
     with _bar(settings) as bar:
         outcome = run_enrich(settings.db, settings.decisions, _taxonomy(settings), _now, bar, chosen, again=again)
+    _add_touches(settings, outcome.changes)
     click.echo(
         json.dumps(outcome.counts() | {"outcome": outcome.outcome}) if as_json else sync_summary.enrich_summary(outcome)
     )
@@ -471,18 +477,10 @@ def explain(settings: Settings, doi_: str, as_json: bool) -> None:
     from evidence.database import read_queries
     from evidence.database.connection import reading
     from evidence.export import explanation
-    from evidence.linkage.identifiers import read_identifier
 
-    named = read_identifier(doi_)
-    parsed = _parse_key(doi_) if named is None else None
+    named = _parse_name(doi_)
     with reading(settings.db) as conn:
-        if named is not None:
-            found = read_queries.works_with_identifier(conn, *named)
-            if len(found) != 1:
-                many = f"{count_noun(len(found), 'work')} have it; name one by its DOI: {', '.join(found)}"
-                raise ConfigError(f"{doi_}: {many if found else f'no work in {settings.db} has this identifier'}")
-            parsed = found[0]
-        work = read_queries.work_details(conn, read_queries.canonical_doi(conn, parsed)) if parsed else None
+        work = read_queries.work_details(conn, _named_doi(conn, named, settings.db))
     if work is None:
         raise ConfigError(f"{doi_}: no such work in {settings.db}; `evidence export --verdict all` lists the works")
     click.echo(json.dumps(work, ensure_ascii=False) if as_json else explanation.work_explanation(work))
@@ -751,6 +749,7 @@ def export_(
     unless an open licence is known: they belong to their publishers.
     """
     from evidence.database.select_works import Selection
+    from evidence.export import record_exports
     from evidence.export.export_works import export_works
 
     chosen = EXPORTED_VERDICTS if "all" in verdicts else verdicts
@@ -758,8 +757,11 @@ def export_(
     selection = Selection(chosen, tuple(map(tag_filter.parse, tags)), _parse_date(since), text, strengths)
     day = _parse_date(as_of, "--as-of")
     done = export_works(settings.db, selection, format_, excel, encoding, to, day, with_abstracts=with_abstracts)
+    unrecorded = record_exports.record_export(settings.db, to, format_, selection, done.dois, _now(), day)
     if settings.quiet:
         return
+    if unrecorded:
+        click.echo(unrecorded, err=True)
     if to is not None:
         click.echo(f"{count_noun(done.works, 'work')} written to {to}.", err=True)
     if done.abstracts_left_out:
@@ -771,7 +773,7 @@ def export_(
 
 @cli.group("report", epilog=_example("evidence report prisma"))
 def reports() -> None:
-    """Print the PRISMA flow, searches, changes or claims."""
+    """Print PRISMA, changes, claims, currency or ripples."""
 
 
 @reports.command("prisma", epilog=_example("evidence report prisma --as-of 2026-12-31"))
@@ -818,7 +820,8 @@ def report_prisma_s(settings: Settings, as_json: bool) -> None:
 def report_changes(settings: Settings, since: str | None, tags: bool, as_json: bool) -> None:
     """Print what changed: notices, verdicts, records, new works.
 
-    Retractions and other notices come first. Changes of tags are left out unless you give --tags.
+    Retractions and other notices come first, each with what its work touches today. Changes of tags are left out unless you give
+    --tags.
     """
     from evidence.database import read_queries
     from evidence.database.connection import reading
@@ -827,6 +830,7 @@ def report_changes(settings: Settings, since: str | None, tags: bool, as_json: b
     day = _parse_date(since)
     with reading(settings.db) as conn:
         rows = read_queries.changes(conn, day, tags=tags)
+    _add_touches(settings, rows)
     click.echo(json.dumps(rows, ensure_ascii=False) if as_json else changes_report.changes_report(rows))
 
 
@@ -848,6 +852,111 @@ def report_claims(settings: Settings, as_json: bool) -> None:
     with reading(settings.db) as conn:
         found = claim_evidence.read_all(conn, articles)
     click.echo(json.dumps(claim_wording.as_json(found), ensure_ascii=False) if as_json else claim_wording.report(found))
+
+
+@reports.command(
+    "currency",
+    epilog=_example(
+        "evidence report currency",
+        "evidence report currency --rows variant:ipt-a --columns outcome:depressive-symptoms",
+        "evidence report currency --rows condition --columns population -f csv -o currency.csv",
+    ),
+)
+@click.option("--rows", metavar="FACET[:VALUE]",
+              help="The rows of the map, or one of them; default: those of the topic's map.")  # fmt: skip
+@click.option("--columns", metavar="FACET[:VALUE]", help="The columns of the map, or one of them.")
+@click.option("--tag", "tags", multiple=True, metavar="FACET:VALUE[,…]",
+              help="Only works with this tag; several values: any of them; several --tag: all of them.")  # fmt: skip
+@click.option("--from-year", type=click.IntRange(1, 9999), metavar="YEAR", help="Only works of this year or later.")
+@click.option("--to-year", type=click.IntRange(1, 9999), metavar="YEAR", help="Only works of this year or earlier.")
+@click.option("--implied", is_flag=True, help="Count implied tags too.")
+@click.option(
+    "--review", metavar="DOI", help="With one cell: compare its trials with this review, not with the newest."
+)
+@click.option("-f", "--format", "format_", type=click.Choice(("text", "csv", "json", "markdown")), default="text",
+              show_default=True, help="csv of one cell is its citation matrix.")  # fmt: skip
+@_output
+@click.pass_obj
+def report_currency(
+    settings: Settings,
+    rows: str | None,
+    columns: str | None,
+    tags: tuple[str, ...],
+    from_year: int | None,
+    to_year: int | None,
+    implied: bool,
+    review: str | None,
+    format_: str,
+    to: Path | None,
+) -> None:
+    """Print how current the reviews of each cell of the map are.
+
+    For each cell: its newest review, the trials that are newer, the older trials that its deposited reference list lacks, what
+    cannot be known, and how much the reviews overlap (corrected covered area). With a value for rows and one for columns, that
+    cell with its works and the citation matrix.
+    """
+    from evidence.database import read_queries
+    from evidence.database.connection import reading
+    from evidence.database.schema import read_topic
+    from evidence.export import currency_report
+    from evidence.publish import currency
+
+    with reading(settings.db) as conn:
+        found = currency.load(conn, read_topic(conn))
+        filters = [tag_filter.parse(tag) for tag in tags]
+        view = currency.view_of_options(
+            found.topic, found.values, rows, columns, filters, from_year, to_year, implied=implied
+        )
+        asked = currency.asked(found.topic, found.values, view)
+        of_cells, of_cell = currency_report.WRITERS[format_]
+        if view.row and view.column:
+            chosen = read_queries.canonical_doi(conn, _parse_doi(review)) if review else None
+            detail = currency.of_cell(conn, found, view, chosen)
+            if detail is None:
+                raise ConfigError(
+                    f"{review}: the cell has no such review; the report without --review lists its reviews"
+                )
+            lines = of_cell(detail, asked)
+        elif review:
+            raise ConfigError("--review needs one cell: give --rows FACET:VALUE and --columns FACET:VALUE")
+        else:
+            lines = of_cells(currency.of_cells(found, view), asked)
+        atomic_output.write(to, (line.encode(errors="replace") for line in lines))
+
+
+@reports.command(
+    "ripple",
+    epilog=_example(
+        "evidence report ripple 10.1371/journal.pone.0019044",
+        "evidence report ripple 10.1371/journal.pone.0019044 -f markdown -o ripple.md",
+    ),
+)
+@click.argument("doi_", metavar="DOI|PMID:…|NCT…")
+@click.option("-f", "--format", "format_", type=click.Choice(("text", "json", "csv", "markdown")), default="text",
+              show_default=True, help="How the report is written.")  # fmt: skip
+@_output
+@click.pass_obj
+def report_ripple(settings: Settings, doi_: str, format_: str, to: Path | None) -> None:
+    """Print what a work touches, as for a retraction.
+
+    The included reviews and other works that cite it, the reference lists and claims of articles that do, the cells of the
+    evidence map with it and without it, the exports and published copies that had it, and the decisions made on it. Where
+    something cannot be known, that is said. It works for any work, retracted or not, and for a DOI that is only cited here.
+    """
+    from evidence.database.connection import reading
+    from evidence.export import ripple_report
+    from evidence.publish import ripple
+
+    named = _parse_name(doi_)
+    with reading(settings.db) as conn:
+        doi = _named_doi(conn, named, settings.db)
+        found = ripple.read(conn, doi, ripple.known_of(conn, ripple.articles_of(settings.sources)))
+    if found is None:
+        raise ConfigError(
+            f"{doi_}: no such work in {settings.db}, and no work or reference list there cites it; `evidence export --verdict "
+            "all` lists the works"
+        )
+    atomic_output.write(to, (line.encode(errors="replace") for line in ripple_report.REPORTS[format_](found)))
 
 
 @cli.command(epilog=_example("evidence snowball --least 5"))
@@ -925,9 +1034,10 @@ def check_references_(
     """Check references: real, right, not retracted?
 
     FILE holds references: a .bib, .ris, .nbib, CSL-JSON, .docx (its reference list), a saved web page, or text as pasted; - is
-    stdin. Each reference is looked up in Crossref and compared with the record field by field. No database is needed.
+    stdin. Each reference is looked up in Crossref, or in DataCite where its DOI is registered there, and compared with the record
+    field by field. No database is needed.
 
-    Crossref's answers are kept for seven days in a file of your user's cache folder, so that a second check of the same list
+    The answers are kept for seven days in a file of your user's cache folder, so that a second check of the same list
     is quick; the summary says how many were asked about earlier, and when. [env: EVIDENCE_CACHE, a file, or no]
 
     Verdicts: found; found, with errors; found, but retracted, corrected or under concern; the DOI leads to another work;
@@ -949,9 +1059,11 @@ def check_references_(
     from evidence.harvest import check_references
     from evidence.references import read_references
 
-    given, inputs = [], [_read_input(file) for file in given_files]
+    given, left_out, inputs = [], [], [_read_input(file) for file in given_files]
     for data, name in inputs:
-        given += [replace(each, file=name) for each in read_references.read(data, name)[1]]
+        read = read_references.read(data, name)
+        given += [replace(each, file=name) for each in read.references]
+        left_out += [f"{name}: {line}" if len(inputs) > 1 else line for line in read.left_out]
     with _bar(settings) as bar:
         checked = check_references.run(
             None if of else given,
@@ -959,6 +1071,7 @@ def check_references_(
             files=files,
             url=_crossref_url(),
             mailto=_mailto(None),
+            datacite_url=os.environ.get("EVIDENCE_DATACITE_URL") or None,
             retraction_watch=retraction_watch,
             cache=answer_cache.default_path(os.environ),
             fresh=fresh,
@@ -971,7 +1084,11 @@ def check_references_(
         click.echo(reference_report.summary(checked), err=True)
         lines: Iterator[str] = iter([corrected])
     else:
-        lines = reference_report.REPORTS[format_](checked)
+        lines = reference_report.REPORTS[format_](checked, left_out)
+    if left_out and (fix or format_ in reference_report.WITHOUT_LEFT_OUT):
+        click.echo(reference_report.left_out_sentence(left_out), err=True)
+        for line in reference_report.left_out_lines(left_out):
+            click.echo(f"   {line}", err=True)
     if add:
         label = f"References checked on {datetime.now(UTC):%Y-%m-%d}, from {of or given_files[0]}"
         click.echo(add_reference_list.add(settings.sources, add, label, [each.given for each in checked]), err=True)
@@ -1093,6 +1210,7 @@ def publish_(settings: Settings, folder: Path, hide_reviewers: bool) -> None:
     A server that runs from DIR switches to the new copy by itself. Start one with `sh DIR/current/start`; a systemd unit and a
     Dockerfile are in the same folder. The copy leaves out the raw Crossref records.
     """
+    from evidence.export import record_exports
     from evidence.publish import immutable_copy
 
     done = immutable_copy.publish(
@@ -1103,6 +1221,7 @@ def publish_(settings: Settings, folder: Path, hide_reviewers: bool) -> None:
         reviewers="hidden" if hide_reviewers else "named",
         now=_now,
     )
+    unrecorded = record_exports.record_published(settings.db, done.folder.name, done.included, _now())
     works = count_noun(done.works, "work")
     click.echo(f"{works}, {done.size / 1e6:.1f} MB, published in {done.folder}. To serve it: sh {done.current}/start")
     for name, reason in done.stuck:
@@ -1113,6 +1232,8 @@ def publish_(settings: Settings, folder: Path, hide_reviewers: bool) -> None:
         click.echo(
             f"Run {done.unfinished} has not finished: the copy has what it had written so far. Publish again when it ends."
         )
+    if unrecorded:
+        click.echo(unrecorded, err=True)
 
 
 @cli.command("backup", epilog=_example("evidence backup backups/evidence.db"))
@@ -1387,6 +1508,40 @@ def _bar(settings: Settings) -> Iterator[Bar]:
         yield bar
     finally:
         bar.close()
+
+
+def _parse_name(raw: str) -> Doi | tuple[str, str]:
+    """A DOI, or another identifier of a work as (kind, identifier)."""
+    from evidence.linkage.identifiers import read_identifier
+
+    return read_identifier(raw) or _parse_key(raw)
+
+
+def _named_doi(conn: sqlite3.Connection, named: Doi | tuple[str, str], db: Path) -> Doi:
+    """The DOI under which the work is kept that is named so."""
+    from evidence.database import read_queries
+
+    if not isinstance(named, tuple):
+        return read_queries.canonical_doi(conn, named)
+    found = read_queries.works_with_identifier(conn, *named)
+    if len(found) != 1:
+        many = f"{count_noun(len(found), 'work')} have it; name one by its DOI: {', '.join(found)}"
+        raise ConfigError(f"{named[1]}: {many if found else f'no work in {db} has this identifier'}")
+    return found[0]
+
+
+def _add_touches(settings: Settings, changes: Sequence[dict[str, Any]], path: Path | None = None) -> None:
+    """Add to the retractions and other notices among the changes what each work touches. `path` is the sources.yaml whose claims
+    count."""
+    from evidence.database.changes_since_last_run import OF_STANDING
+
+    if not any(row["what"] in OF_STANDING for row in changes):
+        return  # importing what counts takes longer than most commands
+    from evidence.database.connection import reading
+    from evidence.publish import ripple
+
+    with reading(settings.db) as conn:
+        ripple.add_touches(conn, changes, ripple.articles_of(path or settings.sources))
 
 
 def _parse_doi(raw: str) -> Doi:

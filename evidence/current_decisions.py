@@ -21,12 +21,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
+from operator import itemgetter
 
 from evidence.data_model import SAME_WORK, Decision, Doi
 
 Subject = tuple[str, str | None, str | None]
 """What a decision is about: a work's DOI with None, None (its verdict) or facet and value; or the two DOIs of a pair,
 smaller first, with `SAME_WORK` between them."""
+
+_Place = tuple[datetime, int, str]
+_Heads = tuple[_Place, list[Decision]]
 
 _UNKNOWN_TIME = datetime.min.replace(tzinfo=UTC)
 
@@ -137,22 +141,47 @@ def parse_time(text: str) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
+class CurrentDecisions:
+    """Which of some decisions count, while more are made: only the subjects of those that are added are looked at again."""
+
+    def __init__(self) -> None:
+        self._on: dict[Subject, tuple[Decision, ...]] = {}
+        self._heads: dict[Subject, list[_Heads]] = {}
+
+    def add(self, decisions: Iterable[Decision], moved: Mapping[Doi, Doi] | None = None) -> None:
+        """More decisions. `moved` are as for `current_decisions`, and the same for all that are added."""
+        added: dict[Subject, list[Decision]] = {}
+        for decision in decisions:
+            added.setdefault(subject(decision, moved), []).append(decision)
+        for about, new in added.items():
+            group = self._on[about] = merged([*self._on.get(about, ()), *new])
+            self._heads[about] = list(_heads(group))
+
+    def unreplaced(self) -> list[list[Decision]]:
+        """By subject and reviewer: the decisions that none of the same reviewer has replaced, oldest first. The groups are in the
+        order of their last decision."""
+        return [heads for _, heads in sorted((h for found in self._heads.values() for h in found), key=itemgetter(0))]
+
+    def current(self) -> list[Decision]:
+        """Those that count: see `current_decisions`."""
+        return [last for *_, last in self.unreplaced() if last.action != "withdraw"]
+
+
 def _unreplaced(decisions: Sequence[Decision], moved: Mapping[Doi, Doi] | None) -> list[list[Decision]]:
-    """By subject and reviewer: the decisions that none of the same reviewer has replaced, oldest first. The groups are in the
-    order of their last decision."""
+    """As `CurrentDecisions.unreplaced`."""
     if len(decisions) == 1:
         return [list(decisions)]
-    groups: dict[Subject, list[Decision]] = {}
-    for decision in merged(decisions):
-        groups.setdefault(subject(decision, moved), []).append(decision)
-    found: list[tuple[tuple[datetime, int, str], list[Decision]]] = []
-    for group in groups.values():
-        found += _heads(group)
-    return [heads for _, heads in sorted(found, key=lambda pair: pair[0])]
+    found = CurrentDecisions()
+    found.add(decisions, moved)
+    return found.unreplaced()
 
 
-def _heads(group: Sequence[Decision]) -> Iterator[tuple[tuple[datetime, int, str], list[Decision]]]:
+def _heads(group: Sequence[Decision]) -> Iterator[_Heads]:
     """For each reviewer of one subject: the place of the last decision, and the decisions that none of their own replaced."""
+    if len(group) == 1:  # as most are
+        (alone,) = group
+        yield (parse_time(alone.made_at), 0, decision_id(alone)), [alone]
+        return
     order = _order(group)
     by_reviewer: dict[str, dict[str, Decision]] = {}
     for decision in group:
@@ -164,10 +193,10 @@ def _heads(group: Sequence[Decision]) -> Iterator[tuple[tuple[datetime, int, str
         yield order[keys[-1]], [own[key] for key in keys]
 
 
-def _order(group: Sequence[Decision]) -> dict[str, tuple[datetime, int, str]]:
+def _order(group: Sequence[Decision]) -> dict[str, _Place]:
     """A place for each decision, by its identifier: after everything it had seen, then by time, then by identifier."""
     pending = {decision_id(decision): decision for decision in group}
-    places: dict[str, tuple[datetime, int, str]] = {}
+    places: dict[str, _Place] = {}
     while pending:
         ready = [key for key, d in pending.items() if not any(k in pending and k != key for k in d.seen)]
         # Only an edited file can have a cycle; it is broken at a place that depends on no order.

@@ -172,12 +172,13 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One work as one Crossref record describes it, in plain text. `title` includes the subtitle; `kind` is Crossref's `type`;
-    `authors` in order; `pages` is the article number where there are no pages; `cites` holds the DOIs of its deposited
-    references and who asserted each. `notices` are those on this work, `updates` those it makes on others; `notice_of` says
-    what it is a notice of, nothing for a study. `abstract_source` is `publisher` for an abstract deposited with Crossref, else
-    the provider it is from (`file`: an imported record), and `abstract_at` when that one was fetched (ISO time); `identifiers`
-    and `facts` are those that providers state."""
+    """One work as one Crossref record describes it, in plain text. `title` includes the subtitle; `kind` is Crossref's
+    `type`; `authors` in order; `pages` is the article number where there are no pages; `cites` holds the DOIs of its
+    deposited references and who asserted each; `references_deposited` is how many entries that list has (None: no list was
+    deposited), and `references_without_doi` how many of them have no readable DOI. `notices` are those on this work,
+    `updates` those it makes on others; `notice_of` says what it is a notice of, nothing for a study. `abstract_source` is
+    `publisher` for an abstract deposited with Crossref, else the provider it is from (`file`: an imported record), and
+    `abstract_at` when that one was fetched (ISO time); `identifiers` and `facts` are those that providers state."""
 
     doi: Doi
     title: str | None = None
@@ -202,6 +203,8 @@ class Work:
     notice_of: tuple[tuple[str, Doi | None], ...] = ()
     relations: tuple[Relation, ...] = ()
     cites: tuple[tuple[Doi, str | None], ...] = ()
+    references_deposited: int | None = None
+    references_without_doi: int | None = None
     subtitle: str | None = None
     original_title: str | None = None
     short_title: str | None = None
@@ -317,7 +320,8 @@ class Resolution:
     """The result of resolving one citation. `doi` only when accepted; `problem` is a sentence for a person; `score` in 0…1.
 
     Not stored, and so empty for one read from the database: `errors` of an accepted citation; `leads_to`, the work of the
-    stated DOI where it was not accepted; `candidates`, the works that the text may mean, best first.
+    stated DOI where it was not accepted; `candidates`, the works that the text may mean, best first; `agency`, with which the
+    stated DOI is registered, where that is not Crossref.
     """
 
     citation: Citation
@@ -328,6 +332,7 @@ class Resolution:
     errors: tuple[CitationError, ...] = ()
     leads_to: Doi | None = None
     candidates: tuple[Doi, ...] = ()
+    agency: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

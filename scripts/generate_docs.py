@@ -100,7 +100,7 @@ def _purpose(folder: Path) -> str:
 
 
 def accuracy() -> str:
-    """The measured accuracy of tags at first sight, with that of each strength, and of screening."""
+    """The measured accuracy of tags on the set that the table begins with, with that of each strength, and of screening."""
     with (PACKAGE / "topics" / "ipt" / "accuracy.csv").open(encoding="utf-8", newline="") as file:
         measured = list(csv.DictReader(file))
     by_strength = {(row["labelled"], row["question"], row["strength"]): row for row in measured if not row["value"]}
@@ -109,12 +109,7 @@ def accuracy() -> str:
         screening = row["question"] == "screening"
         of_tags = not screening and row["question"] != "randomised trial"
         if row["strength"] or (
-            of_tags
-            and (
-                row["value"]
-                or row["labelled"].startswith("the titles alone")
-                or not row["labelled"].endswith("at first sight")
-            )
+            (row["value"] or row["labelled"] != measured[0]["labelled"]) if of_tags else "condensed" in row["labelled"]
         ):
             continue  # the rest is on the site's method page
         question = (

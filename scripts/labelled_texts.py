@@ -40,6 +40,8 @@ class Texts:
         for path in sorted(self.folder.rglob("*")):
             if ".csv" in path.suffixes or ".jsonl" in path.suffixes:
                 for record in _records(path):
+                    if record.get("abstract_form"):
+                        continue  # it says how the publisher's abstract was rewritten
                     abstract, title = record.get("abstract"), record.get("title")
                     if isinstance(abstract, str) and abstract and isinstance(title, str):
                         found.setdefault(_folded(title), abstract)
@@ -80,6 +82,11 @@ class Texts:
         return [
             row for row in labelled_records(self.folder / TRIALS) if _folded(row.work.title or "") not in kept_apart
         ]
+
+
+def count_labels(name: str) -> int:
+    """How many records tests/labels/NAME.jsonl has."""
+    return len(labelled_records(LABELS / f"{name}.jsonl"))
 
 
 def titles_alone(rows: Iterable[LabelledRecord]) -> list[LabelledRecord]:

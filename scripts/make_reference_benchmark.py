@@ -11,11 +11,13 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from evidence import page_ranges
 from evidence.crossref.normalise import normalise
 from evidence.crossref.records_from_files import read_records
 from evidence.data_model import Author, Work
@@ -149,6 +151,22 @@ def rows() -> Iterator[dict[str, Any]]:
     for number in range(EACH):
         text = STYLES[number % len(STYLES)](cited(chance.choice(missing)))
         yield {"kind": "absent from the index", "text": text, "doi": None, "truth": None}
+    ranged = [work for work in present if page_ranges.first_last(work.pages)[1]]
+    for number in range(EACH):
+        work = chance.choice(present)
+        text = STYLES[number % len(STYLES)](replace(cited(work), year=(work.year or 0) - 1))
+        yield {"kind": "a year early", "text": f"{text} doi:{work.doi}", "doi": work.doi, "truth": work.doi}
+    for number in range(EACH):
+        work = chance.choice(ranged)
+        text = STYLES[number % len(STYLES)](replace(cited(work), pages=_longer(work.pages)))
+        yield {"kind": "another last page", "text": f"{text} doi:{work.doi}", "doi": work.doi, "truth": work.doi}
+
+
+def _longer(pages: str | None) -> str:
+    """The same first page and another last one."""
+    first, last = page_ranges.first_last(pages)
+    letters, digits = re.fullmatch(r"(\D*)(\d+).*", last or "").groups()  # type: ignore[union-attr]
+    return f"{first}-{letters}{int(digits) + 3}"
 
 
 def main() -> None:

@@ -31,8 +31,10 @@ NAMED: Mapping[str, frozenset[str]] = {
     "authors of another": frozenset({"author"}),
     "year seven off": frozenset({"year"}),
     "place of another": frozenset({"volume", "page"}),
+    "a year early": frozenset({"year"}),
+    "another last page": frozenset({"page"}),
 }
-"""For each kind of chimera that is still the same work: the fields of which at least one must be named."""
+"""For each kind of citation that is wrong and still means the same work: the fields of which at least one must be named."""
 
 
 def citations() -> list[dict[str, Any]]:

@@ -26,9 +26,11 @@ from sklearn.linear_model import LogisticRegression
 
 from evidence.evaluation.screening_and_tagging_accuracy import LabelledRecord
 from evidence.rules import taxonomy, topic
+from evidence.rules.abstract_reader import Reading
 from evidence.rules.decide import FILE, FULL, TITLE, rival_signs, score_of
 from evidence.rules.signs import NAMES, numbers
-from evidence.rules.tag import candidates, phrases, read
+from evidence.rules.tag import candidates, phrases
+from evidence.rules.tag import read as read_text
 from evidence.rules.taxonomy import Taxonomy
 
 FOLDS = 10
@@ -40,11 +42,11 @@ TEXTS_OF_A_WORD = 3
 """Texts that a word must stand in for a weight of its own."""
 STATED = dict.fromkeys(("condition", "population", "comparator", "format"), 0.985)
 STATED_OTHERWISE, IMPLIED = 0.97, 0.5
-LEAST_LIKELY, LEAST_IMPLIED = 0.45, 0.2
+LEAST_LIKELY, LEAST_IMPLIED = 0.42, 0.2
 """Probabilities below which nothing is likely, or implied, however precise the tags above were."""
 LIKELY_UNMEASURED = 0.7
 """The least probability of what is likely where too few tags were labelled to measure their precision."""
-SHOWN = {"variant": 0.88, "condition": 0.9, "outcome": 0.84, "comparator": 0.82}
+SHOWN = {"variant": 0.85, "condition": 0.9, "outcome": 0.84, "comparator": 0.81, "design": 0.84, "format": 0.84}
 SHOWN_OTHERWISE = 0.86
 """The precision wanted of what is stated and likely together (`SHOWN`) and of what is stated (higher where the words fit the
 texts that they were chosen with better than others); the share of the least probability of what is likely that suffices for
@@ -79,6 +81,18 @@ class Data:
     labelled: Mapping[int, tuple[frozenset[str], frozenset[str]]]
     checked: frozenset[int]
     gives_way_to: Mapping[int, tuple[int, ...]]
+
+
+_readings: dict[tuple[str | None, str | None], Reading] = {}
+"""Title and abstract → what is read there: every facet asks for the same texts."""
+
+
+def read(title: str | None, abstract: str | None, book: Taxonomy) -> Reading:
+    """What is read in a text, once."""
+    key = title, abstract
+    if key not in _readings:
+        _readings[key] = read_text(title, abstract, book)
+    return _readings[key]
 
 
 def data(rows: Sequence[LabelledRecord], book: Taxonomy, facet: str) -> Data:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evidence.current_decisions import (
+    CurrentDecisions,
     at_current_dois,
     contradictions,
     current_decisions,
@@ -174,3 +175,18 @@ def test_merging_is_a_union_whatever_the_order_the_clocks_and_the_exchanges(hist
         for stands in expected:
             if stands.reviewer == made_one.reviewer and decision_id(stands) != decision_id(made_one):
                 assert decision_id(stands) not in held
+
+
+@given(copies, st.randoms(use_true_random=False))
+def test_decisions_added_one_by_one_are_those_added_at_once(history: list[Any], chance: Random) -> None:
+    ledger: list[Decision] = []
+    for step, (_, verdict, reviewer, days, other) in enumerate(history):
+        at = (START + timedelta(days=days, seconds=step)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        made = decided(verdict, at, reviewer)
+        ledger.append(after(ledger, made) if other is None else replace(made, doi=TWIN))
+    chance.shuffle(ledger)
+    for moved in ({}, {TWIN: WORK}):
+        known = CurrentDecisions()
+        for number, added in enumerate(ledger, start=1):
+            known.add([added], moved)
+            assert known.current() == current_decisions(ledger[:number], moved)

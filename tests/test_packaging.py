@@ -13,6 +13,7 @@ from zipfile import ZipFile
 import pytest
 
 import evidence
+from scripts.project_urls import project_urls
 
 ROOT = Path(__file__).parents[1]
 
@@ -27,7 +28,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
     command += ["--disable-pip-version-check", "--wheel-dir", str(out), str(ROOT)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "GITHUB_SERVER_URL": "https://git.example", "GITHUB_REPOSITORY": "a-team/evidence"}
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     (built,) = out.glob("ipt_evidence-*.whl")
     return built
@@ -55,6 +57,22 @@ def test_the_wheel_ships_no_datasette(wheel: Path) -> None:
         names = archive.namelist()
     assert {name.split("/")[0] for name in names} == {"evidence", wheel.name.rsplit("-", 3)[0] + ".dist-info"}
     assert not [name for name in names if "__pycache__" in name or name.endswith((".db", ".pyc"))]
+
+
+def test_the_wheel_names_the_repository_it_was_built_in(wheel: Path) -> None:
+    with ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        lines = archive.read(name).decode().splitlines()
+    assert {line.removeprefix("Project-URL: ") for line in lines if line.startswith("Project-URL: ")} == {
+        "Source, https://git.example/a-team/evidence",
+        "Documentation, https://git.example/a-team/evidence/tree/main/docs",
+        "Issues, https://git.example/a-team/evidence/issues",
+        "Changelog, https://git.example/a-team/evidence/blob/main/CHANGELOG.md",
+    }
+
+
+def test_no_address_is_claimed_where_none_is_known() -> None:
+    assert project_urls({}) == {}
 
 
 def test_the_wheel_carries_what_the_program_needs(wheel: Path) -> None:

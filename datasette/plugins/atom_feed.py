@@ -1,5 +1,6 @@
 """The Atom feed (`/feed.atom`): the latest changes of the works of a list. It takes every filter of the list, as its address has
-it: `/feed.atom?_tag=variant:ipt-a&_tag=design:rct&year__gte=2010`. Without one on the verdict, it is about included works.
+it: `/feed.atom?_tag=variant:ipt-a&_tag=design:rct&year__gte=2010`. Without one on the verdict, it is about included works. The
+entry of a notice says what its work touches.
 
 Gives every page `follow`, the address of the feed of a list. It reads the table `changes`, as the updates page does, and the
 database only.
@@ -8,6 +9,7 @@ database only.
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -15,7 +17,9 @@ from datasette import hookimpl
 from datasette.utils import tilde_encode
 from datasette.utils.asgi import Response
 
-from evidence.publish import atom_feed, bitset_counts, listed_works, search_works, site_topic
+from evidence.database.changes_since_last_run import OF_STANDING
+from evidence.export import page_citation
+from evidence.publish import atom_feed, bitset_counts, listed_works, ripple, search_works, site_topic
 from evidence.publish.query_cache import CACHE
 
 NAME = "evidence"
@@ -86,12 +90,17 @@ async def feed(datasette: Any, request: Any) -> Response:
     except listed_works.RefusedError as error:
         return Response.text(str(error), status=error.status)
     rows = await changes(db, works, verdicts)
+    touched = await ripple.touches_of_site(db, os.environ, (row["doi"] for row in rows if row["what"] in OF_STANDING))
     moments = (await CACHE.get(db.path, "moments", lambda: db.execute(MOMENTS))).first()
     first, last = moments["first"] or "1970-01-01T00:00:00Z", moments["last"] or "1970-01-01T00:00:00Z"
 
     def absolute(path: str) -> str:
         return str(datasette.absolute_url(request, datasette.urls.path(path)))
 
+    for row in rows:
+        if row["what"] in OF_STANDING and row["doi"] in touched:
+            place = page_citation.short_path(row["doi"]).removeprefix("/doi")
+            row |= {"touches": touched[row["doi"]], "ripple": absolute(f"/ripple{place}")}
     query = f"?{urlencode(asked)}" if asked else ""
     labels = [listed_works.filter_label(*pair) for pair in asked if pair not in NOT_NAMED]
     about = atom_feed.About(

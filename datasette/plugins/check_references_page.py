@@ -90,7 +90,7 @@ async def page(datasette: Any, request: Any) -> Response:
     if not text:
         return await shown(datasette, request, context | {"problem": "Paste one reference or more."}, 400)
     try:
-        _, given = read_references.read(text.encode(), "the pasted text")
+        _, given, left_out = read_references.read(text.encode(), "the pasted text")
     except ConfigError as error:
         return await shown(datasette, request, context | {"problem": str(error)}, 400)
     if len(given) > MOST:
@@ -109,7 +109,7 @@ async def page(datasette: Any, request: Any) -> Response:
     if form_of in DOWNLOADS:
         suffix = "md" if form_of == "markdown" else form_of
         headers = {"content-disposition": f'attachment; filename="references-checked.{suffix}"'}
-        body_text = "".join(reference_report.REPORTS[form_of](checked))
+        body_text = "".join(reference_report.REPORTS[form_of](checked, left_out))
         return Response(body_text, headers=headers, content_type=DOWNLOADS[form_of])
     verdicts = [
         {
@@ -123,9 +123,9 @@ async def page(datasette: Any, request: Any) -> Response:
     context |= {
         "verdicts": verdicts,
         "summary": reference_report.summary(checked),
-        "not_invented": reference_report.NOT_INVENTED
-        if any(each.verdict == "nothing-agrees" for each in checked)
-        else None,
+        "left_out": reference_report.left_out_sentence(left_out),
+        "left_out_lines": list(reference_report.left_out_lines(left_out)),
+        "not_invented": reference_report.not_invented(checked),
     }
     return await shown(datasette, request, context)
 
@@ -143,7 +143,7 @@ def refused(request: Any) -> str | None:
 
 
 def ask(given: Any) -> tuple[check_references.CheckedReference, ...]:
-    """The verdicts, from Crossref."""
+    """The verdicts, from Crossref and, for its DOIs, DataCite."""
     mailto = None
     with suppress(ValueError):  # `evidence` itself refuses a wrong address; a visitor cannot mend it
         mailto = sources.contact_address(os.environ.get("EVIDENCE_MAILTO", ""))
@@ -151,6 +151,7 @@ def ask(given: Any) -> tuple[check_references.CheckedReference, ...]:
         given,
         url=os.environ.get("EVIDENCE_CROSSREF_URL") or None,
         mailto=mailto,
+        datacite_url=os.environ.get("EVIDENCE_DATACITE_URL") or None,
         cache=answer_cache.default_path(os.environ),
         tries=TRIES,
     )

@@ -20,17 +20,12 @@ from datasette import hookimpl
 from datasette.utils.asgi import BadRequest, Response
 from markupsafe import Markup, escape
 
-from evidence.data_model import STRENGTHS
 from evidence.publish import bitset_counts, evidence_map, site_topic
 from evidence.publish.evidence_map import DesignLine, Detail, Line, Map, Values, View
 from evidence.publish.query_cache import CACHE, Cache
 from evidence.rules.topic import Topic
 
 NAME = "evidence"
-
-VALUES = """
-    select facet, value, label, meaning from facets order by facet, position, value
-"""
 
 NEWEST = """
     select doi, title, authors, container, year, notice from works where rowid in (select value from json_each(?))
@@ -138,22 +133,14 @@ async def view_of(datasette: Any, request: Any) -> View:
         raise BadRequest(f"There is no facet {error}; the facets are {', '.join(topic.facet_ids)}.") from None
 
 
-async def values_of(db: Any) -> Values:
-    """Facet → its values in order, with labels and meanings."""
-
-    async def read() -> Values:
-        found: dict[str, list[dict[str, str]]] = {}
-        for row in await db.execute(VALUES):
-            found.setdefault(row["facet"], []).append(dict(row))
-        return found
-
-    return await CACHE.get(db.path, "values of facets", read)
-
-
 async def map_of(datasette: Any, view: View) -> Map:
     """The map of a view, cached until the database changes."""
     db = datasette.get_database(NAME)
-    topic, known, values = await site_topic.of_database(db), await bitset_counts.of_database(db), await values_of(db)
+    topic, known, values = (
+        await site_topic.of_database(db),
+        await bitset_counts.of_database(db),
+        await site_topic.values_of(db),
+    )
     retracted = await bitset_counts.retracted(db)
 
     async def make() -> Map:
@@ -165,7 +152,11 @@ async def map_of(datasette: Any, view: View) -> Map:
 async def about_map(datasette: Any, view: View) -> dict[str, Any]:
     """What the page says about the map and above it: numbers, addresses, and the options for the form."""
     db = datasette.get_database(NAME)
-    topic, known, values = await site_topic.of_database(db), await bitset_counts.of_database(db), await values_of(db)
+    topic, known, values = (
+        await site_topic.of_database(db),
+        await bitset_counts.of_database(db),
+        await site_topic.values_of(db),
+    )
     return {
         "view": view,
         "counted": await map_of(datasette, view),
@@ -177,7 +168,7 @@ async def about_map(datasette: Any, view: View) -> dict[str, Any]:
             for facet in evidence_map.filter_facets(topic, view.axes)
         },
         "design": topic.design,
-        "filters_in_words": in_words(topic, values, view),
+        "filters_in_words": evidence_map.filters_in_words(topic, values, view),
         "query": urlencode(view.counted().pairs(topic)),
         "shown_at": page_address(datasette, topic, view),
         "works_address": list_address(datasette, view, []),
@@ -224,18 +215,6 @@ async def chart_of(datasette: Any, view: View) -> dict[str, Any]:
     }
 
 
-def in_words(topic: Topic, values: Values, view: View) -> str:
-    """The filters of a view as one line; empty without filters."""
-    labels = {(facet, value["value"]): value["label"] for facet in view.filters for value in values.get(facet, ())}
-    parts = [
-        f"{topic.facet(facet).name}: {' or '.join(labels.get((facet, value), value) for value in chosen)}"
-        for facet, chosen in view.filters.items()
-    ]
-    parts += [f"from {view.since}"] if view.since is not None else []
-    parts += [f"to {view.until}"] if view.until is not None else []
-    return "; ".join([*parts, *(["with implied tags"] if view.implied else [])])
-
-
 def folds(datasette: Any, topic: Topic, view: View) -> dict[str, Any]:
     """For each group: whether it is folded and the address that changes that; `all`, `none`: the addresses that fold all or
     none."""
@@ -259,7 +238,11 @@ def folds(datasette: Any, topic: Topic, view: View) -> dict[str, Any]:
 async def panel_of(datasette: Any, view: View) -> dict[str, Any] | None:
     """What the panel shows of the cell that a view names; None without one."""
     db = datasette.get_database(NAME)
-    topic, known, values = await site_topic.of_database(db), await bitset_counts.of_database(db), await values_of(db)
+    topic, known, values = (
+        await site_topic.of_database(db),
+        await bitset_counts.of_database(db),
+        await site_topic.values_of(db),
+    )
     found = evidence_map.detail(topic, known, await bitset_counts.retracted(db), values, view)
     if found is None:
         return None
@@ -279,6 +262,7 @@ async def panel_of(datasette: Any, view: View) -> dict[str, Any] | None:
         ],
         "newest": [dict(row) for row in await db.execute(NEWEST, [newest, SHOWN])],
         "share": page_address(datasette, topic, view),
+        "currency": currency_address(datasette, topic, view),
         "close": page_address(datasette, topic, view.counted()),
         "picture": picture(datasette, topic, view, found, values, named),
     }  # fmt: skip
@@ -329,12 +313,7 @@ def list_address(
     datasette: Any, view: View, lines: Iterable[tuple[str, Line]], more: Iterable[tuple[str, str]] = ()
 ) -> str:
     """The list of the included works with the map's filters and, of each of these facets, a value of the line."""
-    pairs = [("verdict", "include")]
-    pairs += [("_tag", f"{facet}:{','.join(values)}") for facet, values in view.filters.items()]
-    pairs += [("year__gte", str(view.since))] if view.since is not None else []
-    pairs += [("year__lte", str(view.until))] if view.until is not None else []
-    pairs += [("_strength", ",".join(STRENGTHS))] if view.implied else []
-    pairs += [("_tag", f"{facet}:{','.join(line.values)}") for facet, line in lines]
+    pairs = evidence_map.list_pairs(view, lines)
     return f"{datasette.urls.table(NAME, 'works')}?{urlencode([*pairs, *more])}"
 
 
@@ -348,6 +327,13 @@ def page_address(datasette: Any, topic: Topic, view: View) -> str:
     pairs = view.pairs(topic)
     address: str = datasette.urls.path("/map")
     return f"{address}?{urlencode(pairs)}" if pairs else address
+
+
+def currency_address(datasette: Any, topic: Topic, view: View) -> str:
+    """The page that says how current the reviews of the open cell are; empty for a whole row or column."""
+    if not (view.row and view.column and topic.trials and topic.reviews):
+        return ""
+    return f"{datasette.urls.path('/currency')}?{urlencode(view.pairs(topic))}"
 
 
 def drawing(chart: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """The fact-check page of an article: each citation as printed, its DOI as printed and as verified, the cited work, its notices.
 
-`/article/<source>` shows one reference list; `/article` redirects to the first. It shows what the tables hold and checks
-nothing itself. The claims come from `fact_check_claims.py`.
+`/article/<source>` shows one reference list; `/article` redirects to the first. Each citation has the verdict that
+`evidence check-references` gives, told from what the tables hold: nobody is asked. `/article/<source>.json`, `.csv` and `.md` are
+the same verdicts as files. The claims come from `fact_check_claims.py`.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ from datasette import hookimpl
 from datasette.utils.asgi import NotFound, Response
 
 from evidence.database import read_citations
-from evidence.export import claim_wording, provider_wording
+from evidence.export import claim_wording, provider_wording, reference_report
 from evidence.export.wording import short_citation
+from evidence.harvest import stored_verdicts
+from evidence.harvest.check_references import CheckedReference
 from evidence.linkage.retraction_notices import GRAVE
 from evidence.publish import site_topic
+from evidence.publish.query_cache import CACHE
 from evidence.rules.topic import Topic
 
 NAME = "evidence"
@@ -72,7 +76,11 @@ MOST_NAMED = 40
 
 @hookimpl
 def register_routes() -> list[tuple[str, Any]]:
-    return [(r"^/article$", first_list), (r"^/article/(?P<source>[a-z0-9-]+)$", fact_check_page)]
+    return [
+        (r"^/article$", first_list),
+        (r"^/article/(?P<source>[a-z0-9-]+)$", fact_check_page),
+        (r"^/article/(?P<source>[a-z0-9-]+)\.(?P<format>json|csv|md)$", verdicts_file),
+    ]
 
 
 @hookimpl
@@ -87,6 +95,52 @@ async def first_list(datasette: Any) -> Response:
     return Response.redirect(datasette.urls.path(f"/article/{found[0]}"))
 
 
+VERDICT_CLASSES = {
+    "found": "good",
+    "found-with-errors": "look",
+    "retracted": "bad",
+    "other-work": "bad",
+    "nothing-agrees": "look",
+    "could-not-ask": "none",
+}
+"""Verdict → the class of its label in evidence.css."""
+
+FILES = {
+    "json": ("json", "application/json; charset=utf-8"),
+    "csv": ("csv", "text/csv; charset=utf-8"),
+    "md": ("markdown", "text/markdown; charset=utf-8"),
+}
+"""Suffix of a file of verdicts → its form in `reference_report`, and its type."""
+
+
+async def verdicts_of(db: Any, source: str) -> tuple[CheckedReference, ...]:
+    """The verdict on each citation of a list; kept until the database changes."""
+    return await CACHE.get(
+        db.path, ("verdicts", source), lambda: db.execute_fn(lambda conn: stored_verdicts.of_list(conn, source))
+    )
+
+
+def shown_verdict(checked: CheckedReference | None) -> dict[str, Any] | None:
+    """A verdict for the template; the work and its notices are shown beside it."""
+    if checked is None:
+        return None
+    return {
+        "words": reference_report.verdict_words(checked),
+        "class": VERDICT_CLASSES[checked.verdict],
+        "errors": [reference_report.error_line(error) for error in checked.errors],
+    }
+
+
+async def verdicts_file(datasette: Any, request: Any) -> Response:
+    source = request.url_vars["source"]
+    verdicts = await verdicts_of(datasette.get_database(NAME), source)
+    if not verdicts:
+        raise NotFound("No such reference list")
+    form, content_type = FILES[request.url_vars["format"]]
+    headers = {"content-disposition": f'attachment; filename="{source}-checked.{request.url_vars["format"]}"'}
+    return Response("".join(reference_report.REPORTS[form](verdicts, ())), headers=headers, content_type=content_type)
+
+
 async def fact_check_page(datasette: Any, request: Any) -> Response:
     db = datasette.get_database(NAME)
     source = (await db.execute(SOURCE, {"source": request.url_vars["source"]})).first()
@@ -96,6 +150,8 @@ async def fact_check_page(datasette: Any, request: Any) -> Response:
     rows, notices, asked = await db.execute_fn(lambda conn: read_list(conn, source["source"], topic))
     if not rows:
         raise NotFound("No such reference list")
+    verdicts = await verdicts_of(db, source["source"])
+    by_position = {each.given.number: each for each in verdicts}
     counts = Counter(row["status"] for row in rows)
     table = datasette.urls.table(NAME, "citations")
     citations = [
@@ -105,6 +161,7 @@ async def fact_check_page(datasette: Any, request: Any) -> Response:
             "glyph": GLYPHS[row["status"]],
             "grave": row["notice"] in GRAVE,
             "notices": notices.get(row["known"], []),
+            "checked": shown_verdict(by_position.get(row["position"])),
         }
         for row in rows
     ]
@@ -118,6 +175,8 @@ async def fact_check_page(datasette: Any, request: Any) -> Response:
         ],
         "cited_works": claim_wording.cited_works(rows),
         "asked": asked,
+        "verdict_summary": reference_report.summary(verdicts),
+        "not_invented": reference_report.not_invented(verdicts),
     }
     return Response.html(await datasette.render_template("fact_check.html", context, request=request))
 

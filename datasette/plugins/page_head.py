@@ -27,6 +27,8 @@ LONGEST = 300
 
 DESCRIPTIONS = {
     "/map": "What has been studied, by {rows} and {columns}: the number of included works in each cell, with the list behind it.",
+    "/currency": "For each cell of the evidence map: its newest review, the trials that are newer or missing from it, and the "
+    "overlap of its reviews.",
     "/article": "Each citation of the article, checked: does it exist, is its DOI right, was it retracted?",
     "/changes": "What each sync found: new works, retractions, corrections and changed verdicts.",
     "/method": "The searches as run, what they miss, the rules of screening and tagging, and how accurate they are.",

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from datasette import hookimpl
-from datasette.utils.asgi import Response
+from datasette.utils.asgi import Base400, Response
 from datasette.views.base import DatasetteError
 
 from evidence.publish import site_access
@@ -37,6 +37,7 @@ OTHER_HOST = (
 )
 OTHER_ORIGIN = "The form was not sent from a page of this site, so nothing was saved."
 UNREADABLE = "A parameter in this address cannot be read."
+NO_FORMS = "This page only shows what is here; it takes no forms. Ask for it with GET, and put filters in the address."
 TOO_MANY = "Too many tries at a password; wait {minutes} before the next."
 
 
@@ -75,8 +76,13 @@ def asgi_wrapper() -> Callable[[App], App]:
 
 @hookimpl
 def handle_exception(datasette: Any, request: Any, exception: Exception) -> Any:
-    """An answer 400 where Datasette fails to read a parameter in the address; its own would be 500. An error in the site's own
-    code stays an error, but for what SQLite does not take. Datasette prints the traceback as before."""
+    """An answer 400 where Datasette fails to read a parameter in the address, and 405 where it fails because somebody sent a form
+    to a list or a query; its own would be 500. An error in the site's own code stays an error, but for what SQLite does not
+    take. Datasette prints the traceback as before."""
+    of_a_list = {"database", "table"} <= request.url_vars.keys() and "/-/" not in request.path
+    worded = isinstance(exception, (Base400, DatasetteError))
+    if of_a_list and request.method not in READING and not worded and not in_own_code(exception):
+        return refusal(datasette, request, NO_FORMS, 405, {"allow": "GET, HEAD"})
     refused = isinstance(exception, DatasetteError) and exception.status == 500  # such as an unknown column in `_sort`
     too_odd = isinstance(exception, OverflowError) or "null character" in str(exception)  # for SQLite
     said = str(exception) if refused else UNREADABLE
@@ -85,16 +91,15 @@ def handle_exception(datasette: Any, request: Any, exception: Exception) -> Any:
         or too_odd
         or (isinstance(exception, (ValueError, TypeError, KeyError, IndexError)) and not in_own_code(exception))
     )
-    if not (request.query_string and unreadable):
-        return None
+    return refusal(datasette, request, said, 400, {}) if request.query_string and unreadable else None
 
-    async def answer() -> Response:
-        if request.path.endswith(".json"):
-            return Response.json({"ok": False, "error": said, "status": 400, "title": None}, status=400)
-        page = {"title": None, "error": said, "status": 400, "ok": False}
-        return Response.html(await datasette.render_template("error.html", page, request=request), status=400)
 
-    return answer()
+async def refusal(datasette: Any, request: Any, said: str, status: int, headers: dict[str, str]) -> Response:
+    page = {"title": None, "error": said, "status": status, "ok": False}
+    if request.path.endswith(".json"):
+        return Response.json(page, status=status, headers=headers)
+    html = await datasette.render_template("error.html", page, request=request)
+    return Response.html(html, status=status, headers=headers)
 
 
 def in_own_code(exception: BaseException) -> bool:
@@ -116,8 +121,8 @@ def prepare_connection(conn: sqlite3.Connection) -> None:
 
 @hookimpl(tryfirst=True)
 def permission_allowed(action: str, resource: Any) -> bool | None:
-    raw = action == "view-table" and resource[1] in site_access.RAW_TABLES
-    return False if raw and os.environ.get(site_access.PUBLIC) else None
+    closed = action == "view-table" and resource[1] in site_access.CLOSED_TABLES
+    return False if closed and os.environ.get(site_access.PUBLIC) else None
 
 
 def header(scope: Any, name: bytes) -> list[str]:

@@ -1,12 +1,14 @@
 """The updates page (`/changes`): what each run changed, by month, with the design of each work as a glyph.
 
 It reads the table `changes`, as the Atom feed, the summary of a sync and `evidence report changes` do, so all show the same
-changes. Reviewers' decisions are listed separately. This file only reads the database.
+changes. Beside a notice stands what its work touches. Reviewers' decisions are listed separately. This file only reads the
+database.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from datetime import date
 from itertools import groupby
 from typing import Any
@@ -16,8 +18,9 @@ from datasette import hookimpl
 from datasette.utils.asgi import Response
 
 from evidence.database import changes_since_last_run
+from evidence.database.changes_since_last_run import OF_STANDING
 from evidence.export import changes_report
-from evidence.publish import bitset_counts, site_topic
+from evidence.publish import bitset_counts, ripple, site_topic
 from evidence.publish.query_cache import CACHE
 
 NAME = "evidence"
@@ -72,8 +75,15 @@ async def updates_page(datasette: Any, request: Any) -> Response:
     db = datasette.get_database(NAME)
     months = await CACHE.get(db.path, "changes", lambda: recent_months(datasette, db))
     decisions = [dict(row) for row in await db.execute(DECISIONS, {"limit": DECISIONS_SHOWN})]
-    context = {"months": months, "decisions": decisions}
+    touched = await ripple.touches_of_site(db, os.environ, of_standing(months))
+    context = {"months": months, "decisions": decisions, "touched": touched}
     return Response.html(await datasette.render_template("updates.html", context, request=request))
+
+
+def of_standing(months: list[dict[str, Any]]) -> list[str]:
+    """The works shown of which a notice came or went."""
+    kinds = [kind for month in months for run in month["runs"] for kind in run["kinds"]]
+    return [work["doi"] for kind in kinds if kind["what"] in OF_STANDING for work in kind["works"]]
 
 
 async def recent_months(datasette: Any, db: Any) -> list[dict[str, Any]]:

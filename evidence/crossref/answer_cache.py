@@ -103,12 +103,12 @@ class CachedRecords:
         if since is not None:
             yield from self._source.lookup(dois, since)
             return
-        known = {doi: body for doi in dict.fromkeys(dois) if (body := self._recall("lookup", doi)) is not None}
+        known = {doi: body for doi in dict.fromkeys(dois) if (body := self.recall("lookup", doi)) is not None}
         if known:
             yield tuple(LookupResult(doi, body[0] and Doi(body[0]), body[1]) for doi, body in known.items())
         missing = [doi for doi in dict.fromkeys(dois) if doi not in known]
         for batch in self._source.lookup(missing) if missing else ():
-            self._remember("lookup", {found.requested: [found.record_doi, found.message] for found in batch})
+            self.remember("lookup", {found.requested: [found.record_doi, found.message] for found in batch})
             yield batch
 
     def check(self, dois: Sequence[Doi]) -> Iterator[tuple[RecordStatus, ...]]:
@@ -120,22 +120,23 @@ class CachedRecords:
         if not query.for_citation or window is not None or offset or by_creation:
             return self._source.scan(query, window, offset, by_creation=by_creation)
         question = query.fields[0][1]
-        if (body := self._recall("scan", question)) is not None:
+        if (body := self.recall("scan", question)) is not None:
             return Page(body[1], body[0])
         page = self._source.scan(query)
         if page.ranks is None:
-            self._remember("scan", {question: [page.total, list(page.items)]})
+            self.remember("scan", {question: [page.total, list(page.items)]})
         return page
 
     def agency(self, doi: Doi) -> str | None:
         """See `data_model.RecordSource.agency`."""
-        if (body := self._recall("agency", doi)) is not None:
+        if (body := self.recall("agency", doi)) is not None:
             return str(body[0]) if body[0] else None
         found = self._source.agency(doi)
-        self._remember("agency", {doi: [found]})
+        self.remember("agency", {doi: [found]})
         return found
 
-    def _recall(self, kind: str, question: str) -> list[Any] | None:
+    def recall(self, kind: str, question: str) -> list[Any] | None:
+        """The answer of this kind that is remembered and not too old; None where there is none."""
         if self._conn is None or self._fresh:
             return None
         with suppress(sqlite3.Error):
@@ -149,7 +150,8 @@ class CachedRecords:
                 return body
         return None
 
-    def _remember(self, kind: str, answers: dict[Any, list[Any]]) -> None:
+    def remember(self, kind: str, answers: dict[Any, list[Any]]) -> None:
+        """Keep these answers, by their questions."""
         if self._conn is None:
             return
         when = iso_time(self._now())

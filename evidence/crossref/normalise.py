@@ -116,6 +116,7 @@ def normalise(message: Message) -> Work:
     notices, updates = _updates(message, doi, title)
     record = notice_rules.Facts(doi, title, _kind(message), issued)
     notice_of = _notice_of(message, record, [*((doi, notice) for notice in notices), *updates], authors)
+    cites, deposited, without_doi = _cites(message)
     lesser: dict[str, Any] = {field: _lesser(message, key) for field, key in _LESSER.items()}
     return Work(
         doi=doi,
@@ -140,7 +141,9 @@ def normalise(message: Message) -> Work:
         updates=updates,
         notice_of=notice_of,
         relations=_relations(message),
-        cites=_cites(message),
+        cites=cites,
+        references_deposited=deposited,
+        references_without_doi=without_doi,
         subtitle="; ".join(dict.fromkeys(filter(None, map(_oneline, _strings(message, "subtitle"))))) or None,
         **lesser,
         institution=_institution(message),
@@ -611,14 +614,22 @@ def _relations(message: Message) -> tuple[Relation, ...]:
     return tuple(found)
 
 
-def _cites(message: Message) -> tuple[tuple[Doi, str | None], ...]:
-    """The cited DOIs, each once. The text of the entries is left to `reference_lists`, because few lists are followed."""
+def _cites(message: Message) -> tuple[tuple[tuple[Doi, str | None], ...], int | None, int | None]:
+    """The cited DOIs, each once, how many entries the list has, and how many of these have no readable DOI; None, None where no
+    list was deposited. The text of the entries is left to `reference_lists`, because few lists are followed."""
     found: dict[Doi, str | None] = {}
+    with_doi = 0
     for item in _objects(message, "reference"):
-        if "DOI" in item and (doi := _reference_doi(item)) and doi not in found:
-            asserted = item.get("doi-asserted-by")
-            found[doi] = asserted if asserted in _ASSERTERS else _line(asserted)
-    return tuple(found.items())
+        if "DOI" in item and (doi := _reference_doi(item)):
+            with_doi += 1
+            if doi not in found:
+                asserted = item.get("doi-asserted-by")
+                found[doi] = asserted if asserted in _ASSERTERS else _line(asserted)
+    entries = message.get("reference")
+    # `reference-count` is no list: some records have a count above zero and no entries.
+    if not isinstance(entries, list) or not entries:
+        return (), None, None
+    return tuple(found.items()), len(entries), len(entries) - with_doi
 
 
 _ASSERTERS = ("publisher", "crossref")

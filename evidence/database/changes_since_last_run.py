@@ -52,6 +52,9 @@ KINDS: tuple[ChangeKind, ...] = (
 ON_REQUEST = "tags"
 """The kind that is shown only on request: an edited rule that changes the tags of a hundred works is not a hundred updates."""
 
+OF_STANDING: tuple[ChangeKind, ...] = ("notice", "notice-ended")
+"""Changes of a work's standing: they are announced with what the work touches."""
+
 SHOWN_VERDICTS = ("include", "unsure")
 """Verdicts of works whose notices readers see."""
 

@@ -7,23 +7,55 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from contextlib import closing
+from collections.abc import Collection, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
-from evidence.data_model import Decision
+from evidence.data_model import SAME_WORK, Decision, Doi
 from evidence.database import connection, schema
 from evidence.errors import StoreError
 
+_COLUMNS = ", ".join(field.name for field in fields(Decision))
+_NAMING = """
+    select decision from decisions where doi in (select value from json_each(:works))
+    union select decision from decisions where facet = :pair and value in (select value from json_each(:works))
+"""
 
-def read_ledger(ledger: Path) -> tuple[Decision, ...]:
-    """All decisions of the ledger, oldest first; none when there is no file yet. It waits for no writer."""
+
+def select_decisions(
+    conn: sqlite3.Connection,
+    *,
+    works: Collection[Doi] | None = None,
+    facet: str | None = None,
+    numbers: tuple[int, int] | None = None,
+) -> tuple[Decision, ...]:
+    """The decisions of an open ledger, oldest first: all, or those that name one of the DOIs `works` (also as the other record of
+    a pair), those on tags of one facet, those with a number above the first of `numbers` and up to the second."""
+    conditions = ["decision > :after and decision <= :until"] if numbers else []
+    conditions += ["facet = :facet"] if facet is not None else []
+    conditions += [f"decision in ({_NAMING})"] if works is not None else []
+    where = f"where {' and '.join(conditions)}" if conditions else ""
+    after, until = numbers or (0, 0)
+    values = {
+        "after": after,
+        "until": until,
+        "facet": facet,
+        "works": json.dumps(sorted(works or ())),
+        "pair": SAME_WORK,
+    }
+    rows = conn.execute(f"select {_COLUMNS} from decisions {where} order by decision", values)  # noqa: S608
+    return tuple(Decision(*(*row[:-1], tuple(json.loads(row[-1])))) for row in rows)
+
+
+def read_ledger(
+    ledger: Path, *, works: Collection[Doi] | None = None, numbers: tuple[int, int] | None = None
+) -> tuple[Decision, ...]:
+    """The decisions of the ledger, as `select_decisions` selects them; none when there is no file yet. It waits for no writer."""
     if not ledger.exists():
         return ()
-    columns = ", ".join(field.name for field in fields(Decision))
-    rows = _query(ledger, f"select {columns} from decisions order by decision")  # noqa: S608
-    return tuple(Decision(*(*row[:-1], tuple(json.loads(row[-1])))) for row in rows)
+    with _opened(ledger) as conn:
+        return select_decisions(conn, works=works, numbers=numbers) if conn else ()
 
 
 def ledger_stamp(ledger: Path) -> tuple[int, int]:
@@ -31,7 +63,8 @@ def ledger_stamp(ledger: Path) -> tuple[int, int]:
     stamps mean equal contents."""
     if not ledger.exists():
         return (0, 0)
-    number = max((n for (n,) in _query(ledger, "select max(decision) from decisions")), default=0) or 0
+    with _opened(ledger) as conn:
+        number = conn.execute("select coalesce(max(decision), 0) from decisions").fetchone()[0] if conn else 0
     return (ledger.stat().st_ino, number)
 
 
@@ -41,10 +74,12 @@ def check_ledger(ledger: Path) -> None:
         connection.open_examined(ledger, schema.decisions)[0].close()
 
 
-def _query(ledger: Path, sql: str) -> list[Any]:
+@contextmanager
+def _opened(ledger: Path) -> Iterator[sqlite3.Connection | None]:
+    """A connection to the ledger for reading; None when it is still without tables. StoreError when it cannot be read."""
     conn, state = connection.open_examined(ledger, schema.decisions)
     with closing(conn):
         try:
-            return [] if state == "new" else conn.execute(sql).fetchall()
+            yield None if state == "new" else conn
         except sqlite3.Error as error:
             raise StoreError(f"{ledger}: cannot be read ({error}); name the ledger with --decisions") from None

@@ -444,11 +444,13 @@ def crossref_answer(conn: sqlite3.Connection, doi: Doi) -> Row | None:
 
 def notice_statements(conn: sqlite3.Connection, doi: Doi) -> list[Row]:
     """What single records state of notices on a work, under any of its DOIs: rows of `updates`. Its `notices` are made of
-    them."""
+    them. What a record states on another work counts no longer when no source holds the record any more."""
     sql = """
         select u.* from updates u where u.doi in (
             select :doi union select alias from aliases where doi = :doi and last_run is null
             union select stands_on from notices where doi = :doi)
+            and (u.doi = u.said_by
+                or not exists (select 1 from absences a where a.doi = u.said_by and a.last_run is null))
         order by u.issued, u.kind, u.evidence, u.source, u.said_by
     """
     return list(dict_rows(conn, sql, {"doi": doi}))
@@ -548,6 +550,19 @@ def representatives(
     return {doi: head for doi, head in (found | {head: head for head in grouped}).items() if head in grouped}
 
 
+def merged_records(conn: sqlite3.Connection) -> dict[Doi, Doi]:
+    """Every record that another one represents → the DOI of that one."""
+    return dict(conn.execute("select doi, same_as from works where same_as is not null").fetchall())
+
+
+def all_dois(conn: sqlite3.Connection, dois: Sequence[Doi]) -> set[Doi]:
+    """Every DOI that leads to one of these works: those of its records, their aliases, and the given ones."""
+    aliases = alias_targets(conn, dois)
+    records = {*(aliases.get(doi, doi) for doi in dois), *representatives(conn, dois)}
+    former = in_chunks(conn, "select alias from aliases where last_run is null and doi in ({})", sorted(records))
+    return {*dois, *records, *(alias for (alias,) in former)}
+
+
 def work_details(conn: sqlite3.Connection, doi: Doi) -> Row | None:
     """One row of `works` with its tags, reasons, sources, notices and citations; None when it is not here."""
     rows = list(dict_rows(conn, "select * from works where doi = :doi", {"doi": doi}))
@@ -624,6 +639,14 @@ def all_tags(conn: sqlite3.Connection) -> list[Row]:
         select t.doi, w.title, t.facet, t.value, t.strength, t.how from tags t join works w on w.doi = t.doi
     """
     return list(dict_rows(conn, sql, {}))
+
+
+def labelled_values(conn: sqlite3.Connection) -> dict[str, list[Row]]:
+    """Facet → its values in order, each with `value`, `label` and `meaning`."""
+    found: dict[str, list[Row]] = {}
+    for row in dict_rows(conn, "select facet, value, label, meaning from facets order by facet, position, value"):
+        found.setdefault(row["facet"], []).append(row)
+    return found
 
 
 def values_of(conn: sqlite3.Connection, facets: Sequence[str]) -> list[tuple[str, str]]:

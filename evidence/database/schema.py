@@ -12,6 +12,9 @@ replaced. So an unchanged record costs no write, and a second run changes no row
 `counters` has what Crossref last said of records whose content did not change, because the history of a count is not worth a
 row a week; `announced` has what was last announced of each work, and its history is `changes`; `provider_answers` says when each
 provider was last asked about each work, and `provider_requests` has the log.
+
+`exports` and `exported_works` belong to no run: they say what left the tracker. A work is in every export of its list from
+`first_export` on, until `last_export`, the first that did not have it.
 """
 
 from __future__ import annotations
@@ -54,6 +57,8 @@ RECORD_TABLES = (
     "provider_answers",
     "provider_requests",
     "imported_records",
+    "exports",
+    "exported_works",
 )
 DERIVED_TABLES = (
     "works",
@@ -966,6 +971,42 @@ update works set basis = '';
 """What other providers add to works: their records as sent, when each was asked about each work, and what today's code reads in
 the records. Every work is judged again. Tables are made again where a check names one value more."""
 
+DEPOSITED_LISTS_DDL = """
+alter table works add column references_deposited integer;
+alter table works add column references_without_doi integer;
+update works set basis = '';
+"""
+"""How long each work's deposited reference list is, and how much of it has no DOI. Every work is judged again, which fills the
+columns from the records."""
+
+EXPORTS_DDL = """
+create table exports (
+    export integer primary key,
+    made_at text not null,
+    kind text not null check (kind in ('export', 'publish')),
+    name text,
+    format text,
+    filters text not null check (json_valid(filters)),
+    list integer not null,
+    works integer not null,
+    run integer references runs (run),
+    unfinished integer references runs (run),
+    version text not null
+) strict;
+create index exports_filters on exports (kind, filters);
+create table exported_works (
+    doi text not null check (doi = lower(doi)),
+    list integer not null references exports (export),
+    first_export integer not null references exports (export),
+    last_export integer references exports (export),
+    primary key (doi, list, first_export)
+) strict, without rowid;
+create index exported_works_current on exported_works (list) where last_export is null;
+"""
+"""Files of works that were exported, and published copies. Exports of one kind with the same filters share a list (the number of
+the first of them), so that a weekly export of the same works adds one row. `run` is the last run that had ended, `unfinished` one
+that had not. Exports made before this migration are not known."""
+
 IMPORTS_DDL = """
 alter table sources add column method text check (method in ('database', 'register', 'website', 'organisation', 'citation',
     'other'));
@@ -1282,7 +1323,19 @@ def m015_providers(db: Database) -> None:
 
 
 @evidence()
-def m016_imported_records(db: Database) -> None:
+def m016_deposited_lists(db: Database) -> None:
+    """How long each work's deposited reference list is, so that what it lacks can be told from what is not known."""
+    _run_script(db.conn, DEPOSITED_LISTS_DDL)
+
+
+@evidence()
+def m017_exports(db: Database) -> None:
+    """What is exported and published from now on, and which works it holds."""
+    _run_script(db.conn, EXPORTS_DDL)
+
+
+@evidence()
+def m018_imported_records(db: Database) -> None:
     """Records of imported files, with or without a DOI, and by which method of PRISMA each source was searched."""
     _run_script(db.conn, IMPORTS_DDL)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Literal
 
 from evidence.data_model import Doi, Judgement, ProviderName, Resolution, Tag, Work
 from evidence.providers.answers import Batch
@@ -204,3 +205,17 @@ class SourceState:
 
     bookmark: str | None
     warning: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """Works that left the tracker: a file that was exported, or a published copy. `name` is the file's name without its folders
+    (None: standard output), or the copy's version. `dois` are the works in it; of a published copy, the included ones."""
+
+    made_at: str
+    kind: Literal["export", "publish"]
+    name: str | None
+    format: str | None
+    filters: Mapping[str, object]
+    dois: Sequence[Doi]
+    version: str

@@ -14,9 +14,7 @@ from typing import Any
 from evidence.data_model import Doi
 from evidence.database.sql_helpers import rows_for
 from evidence.linkage import retraction_notices
-
-PREPRINT = ("is-preprint-of", "has-preprint")
-"""Relations between a preprint and its article: as the preprint states it, and as the article does."""
+from evidence.linkage.retraction_notices import PREPRINT
 
 _NOTICE_COLUMNS = "doi, kind, notice_doi, stands_on, relation, issued, source, evidence, undone, notice_id"
 

@@ -23,7 +23,7 @@ _COLUMNS = tuple(
     publisher volume issue pages issn registrations url gone
     subtitle original_title short_title edition isbn article_number short_container publisher_place institution
     event event_place event_dates published_print published_online licence abstract_source abstract_at open_access
-    content cited_by basis
+    references_deposited references_without_doi content cited_by basis
     """.split()  # noqa: SIM905 - one list to read beside the DDL
 )
 
@@ -72,6 +72,8 @@ _COPIED = (
     "institution",
     "published_print",
     "published_online",
+    "references_deposited",
+    "references_without_doi",
 )
 """Columns of `works` that hold a field of the Work as it is."""
 

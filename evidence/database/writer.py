@@ -20,13 +20,16 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from evidence.data_model import SAME_WORK, Decision, Doi
+from evidence.data_model import Decision, Doi
 from evidence.database import (
     changes_since_last_run,
     connection,
+    read_decisions,
     schema,
     write_aliases,
     write_changes,
+    write_decisions,
+    write_exports,
     write_history,
     write_imports,
     write_judgements,
@@ -39,6 +42,7 @@ from evidence.database import (
 from evidence.database.sql_helpers import chunks, placeholders
 from evidence.database.values_for_writer import (
     DataciteRow,
+    Export,
     HarvestedPage,
     ImportedRow,
     JudgedRecord,
@@ -48,13 +52,13 @@ from evidence.database.values_for_writer import (
     TagUpdate,
     Written,
 )
-from evidence.errors import ConfigError
+from evidence.errors import ConfigError, StoreError
 from evidence.providers.answers import Registration
 from evidence.rules import topic as topics
 from evidence.rules.topic import Topic
 
-_SHOWN_COLUMNS = "decision, doi, action, verdict, facet, value, reason, reviewer, made_at, rule_said"
-"""The columns of `decisions` in `evidence.db`."""
+EXPORT_WAIT = 5.0
+"""Seconds that the record of an export waits for another program: the file itself is written already."""
 
 _INSERT_DECISION = """
     insert into decisions (doi, action, verdict, facet, value, reason, reviewer, made_at, rules, record, rule_said, seen)
@@ -88,6 +92,17 @@ def append_to_ledger(path: Path, decisions: Sequence[Decision], *, wait: float =
         except sqlite3.Error as error:
             raise connection.store_error(path, error) from error
         connection.checkpoint(ledger.conn)
+
+
+def record_export(path: Path, entry: Export, *, wait: float = EXPORT_WAIT) -> None:
+    """Record what was exported or published from the database at `path`, in a transaction of its own; a run may be going on.
+    StoreError when it cannot be: the file is read-only, of an older version, or held by another program."""
+    with closing(connection.open_for_writing(path, schema.evidence, wait)) as db, _store_errors(path):
+        if connection.examine(db.conn, path, schema.evidence) != "current":
+            raise StoreError(f"{path}: made by an older version of evidence; `evidence judge` brings it up to date")
+        with db.atomic():
+            write_exports.add_export(db.conn, entry)
+        connection.checkpoint(db.conn)
 
 
 class Store:
@@ -337,55 +352,24 @@ class Store:
         with _store_errors(self.ledger_path), self._ledger.atomic():
             self._ledger.conn.executemany(_INSERT_DECISION, map(_decision_row, decisions))
 
-    def decisions(self) -> tuple[Decision, ...]:
-        """The whole ledger, oldest first."""
-        rows = self._ledger.conn.execute(
-            """
-            select doi, action, verdict, facet, value, reason, reviewer, made_at, rules, record, rule_said, seen
-            from decisions order by decision
-            """
-        )
-        return tuple(Decision(*(*row[:-1], tuple(json.loads(row[-1])))) for row in rows)
+    def decisions(self, *, works: Collection[Doi] | None = None, facet: str | None = None) -> tuple[Decision, ...]:
+        """The decisions of the ledger, oldest first: all, or as `read_decisions.select_decisions` selects them."""
+        return read_decisions.select_decisions(self._ledger.conn, works=works, facet=facet)
 
-    def works_with_unshown_decisions(self) -> list[Doi]:
-        """The works whose decisions in `evidence.db` are not those of the ledger (see `show_decisions`), in order. Decisions on
-        pairs do not count, unless the pair has become one record. A ledger that was restored gives its numbers anew, so whole
-        rows are compared."""
-        kept, shown = self._decision_rows()
-        aliases = self._aliases()
-        return sorted(
-            {
-                Doi(doi)
-                for _, doi, _, _, facet, value, *_ in kept ^ shown
-                if facet != SAME_WORK or aliases.get(value, value) == aliases.get(doi, doi)
-            }
-        )
+    def unshown_decisions(self) -> write_decisions.Unshown:
+        """In what the decisions in `evidence.db` differ from those of the ledger."""
+        with _store_errors(self.path):
+            return write_decisions.unshown(self.conn, self._ledger.conn, self.path, self.ledger_path)
 
-    def show_decisions(self) -> int:
-        """Copy the ledger to `decisions` in `evidence.db`, for readers; returns how many rows that changed. The digests, which
-        no reader needs, are left out; a decision on an alias is shown at the DOI that the work is kept under."""
-        kept, shown = self._decision_rows()
-        if kept != shown:
+    def show_decisions(self, found: write_decisions.Unshown | None = None) -> int:
+        """Copy what `unshown_decisions` found to `decisions` in `evidence.db`, for readers; returns how many rows that changed.
+        The digests, which no reader needs, are left out; a decision on an alias is shown at the DOI that the work is kept
+        under."""
+        found = found or self.unshown_decisions()
+        if found.rows:
             with self.transaction():
-                gone = [(row[0],) for row in shown - kept]
-                self.conn.executemany("delete from decisions where decision = ?", gone)
-                values = placeholders(_SHOWN_COLUMNS.split(", "))
-                insert = f"insert into decisions ({_SHOWN_COLUMNS}) values ({values})"  # noqa: S608
-                self.conn.executemany(insert, sorted(kept - shown))
-        return len(kept ^ shown)
-
-    def _aliases(self) -> dict[str, str]:
-        return dict(self.conn.execute("select alias, doi from aliases where last_run is null").fetchall())
-
-    def _decision_rows(self) -> tuple[set[tuple[Any, ...]], set[tuple[Any, ...]]]:
-        """The rows of `decisions` as the ledger has them, and as `evidence.db` shows them."""
-        columns = _SHOWN_COLUMNS.partition(", ")[2]
-        # A decision that was stored twice (merged from two copies) is shown once.
-        each = f"select min(decision), {columns} from decisions group by {columns}, rules, record order by 1"  # noqa: S608
-        select = f"select {_SHOWN_COLUMNS} from decisions order by decision"  # noqa: S608 - our own column names
-        aliases = self._aliases()
-        kept = {(number, aliases.get(doi, doi), *rest) for number, doi, *rest in self._ledger.conn.execute(each)}
-        return kept, set(self.conn.execute(select))
+                write_decisions.show(self.conn, found)
+        return len(found.rows)
 
 
 @contextmanager

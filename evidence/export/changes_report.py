@@ -61,7 +61,7 @@ def changes_report(rows: Sequence[dict[str, Any]]) -> str:
     lines = [f"{change_counts(changes_since_last_run.counts_by_kind(rows))}."]
     for what, group in groupby(rows, lambda row: row["what"]):
         found = list(group)
-        lines += ["", f"{HEADINGS[what]} ({len(found):,}):", *(f"  {change_sentence(row)}" for row in found)]
+        lines += ["", f"{HEADINGS[what]} ({len(found):,}):", *(f"  {line}" for row in found for line in _lines(row))]
     return "\n".join(lines)
 
 
@@ -83,8 +83,13 @@ def notable_changes(rows: Sequence[dict[str, Any]]) -> list[str]:
             names = [f"{work_name(row['doi'], row['title'])} (of {row['after']})" for row in found]
             lines.append(f"{count_noun(len(found), 'new duplicate')}: {first_few(names)}.")
         elif what not in ("content", "new", "abstract", "tags"):
-            lines += [change_sentence(row) for row in found]
+            lines += [line for row in found for line in _lines(row)]
     return lines
+
+
+def _lines(row: Mapping[str, Any]) -> list[str]:
+    """A change as a sentence and, of a notice, what its work touches (`touches`, where `publish/ripple.py` added it)."""
+    return [change_sentence(row), *([f"  {row['touches']}"] if row.get("touches") else [])]
 
 
 def change_counts(counts: Mapping[str, int]) -> str:

@@ -22,7 +22,7 @@ def correct(data: bytes, name: str, checked: Sequence[CheckedReference]) -> tupl
 
     Word documents, web pages and text come back as text, one reference a paragraph.
     """
-    kind, given = read_references.read(data, name)
+    kind, given, _ = read_references.read(data, name)
     text = "" if kind == "docx" else read_references.decoded(data, name)
     wrong = {each.given.number: each for each in checked if each.work and each.errors}
     if kind == "bibtex":

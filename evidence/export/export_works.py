@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from evidence.data_model import Doi
 from evidence.database import schema
 from evidence.database.connection import reading
 from evidence.database.select_works import Selection, check_selection, selected_works
@@ -14,10 +15,15 @@ from evidence.export import abstract_rights, atomic_output, file_formats, works_
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What an export wrote: the number of works, and of abstracts that were left out because they may not be passed on."""
+    """What an export wrote: the works, and the number of abstracts that were left out because they may not be passed on."""
 
-    works: int
+    dois: tuple[Doi, ...]
     abstracts_left_out: int
+
+    @property
+    def works(self) -> int:
+        """How many works were written."""
+        return len(self.dois)
 
 
 def export_works(
@@ -37,15 +43,14 @@ def export_works(
     (`abstract_rights`), for the reader's own screening. ConfigError when the selection names an unknown tag or the file
     cannot be written.
     """
-    count = 0
+    dois: list[Doi] = []
     leaving_out = abstract_rights.LeavingOut()
 
     def counted_rows() -> Iterator[dict[str, object]]:
-        nonlocal count
         for row in (
             works_as_of_date.selected_as_of(conn, selection, as_of) if as_of else selected_works(conn, selection)
         ):
-            count += 1
+            dois.append(row["doi"] or row["local_id"])
             yield row
 
     with reading(db) as conn:
@@ -58,4 +63,4 @@ def export_works(
             else writer(rows)
         )
         atomic_output.write(output, file_formats.encode(chunks, encoding))
-    return Exported(count, leaving_out.count)
+    return Exported(tuple(dois), leaving_out.count)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from evidence import __version__
-from evidence.data_model import Work
+from evidence.data_model import CitationError, Work
 from evidence.export.file_formats import guard
 from evidence.export.wording import count_noun, notice_participle
 from evidence.harvest.check_references import CheckedReference, ReferenceVerdict
@@ -36,6 +36,31 @@ SUMMARY_WORDS: dict[ReferenceVerdict, str] = VERDICT_WORDS | {
 NOT_INVENTED = (
     "That no record agrees does not mean that the reference is invented: books, reports and web pages often have none."
 )
+
+
+MOST_LEFT_OUT, LONGEST_LEFT_OUT = 100, 200
+"""Lines that were not checked, up to which they are shown, and characters of one: somebody may paste a whole manuscript."""
+
+
+def left_out_sentence(left_out: Sequence[str]) -> str:
+    """How many lines of the text nobody checked, and why; nothing where there are none."""
+    if not left_out:
+        return ""
+    one = len(left_out) == 1
+    read = (
+        "was read as a heading, page header or other text"
+        if one
+        else "were read as headings, page headers or other text"
+    )
+    return f"{count_noun(len(left_out), 'line')} {read}, and not checked:"
+
+
+def left_out_lines(left_out: Sequence[str]) -> Iterator[str]:
+    """These lines, as far as they are shown."""
+    for line in left_out[:MOST_LEFT_OUT]:
+        yield line if len(line) <= LONGEST_LEFT_OUT else f"{line[:LONGEST_LEFT_OUT]} …"
+    if len(left_out) > MOST_LEFT_OUT:
+        yield f"… and {len(left_out) - MOST_LEFT_OUT:,} more"
 
 
 def verdict_words(checked: CheckedReference) -> str:
@@ -102,13 +127,22 @@ def work_line(work: Work) -> str:
     return " ".join(f"{part.rstrip('.')}." for part in (names, work.title, place) if part)
 
 
+def error_line(error: CitationError) -> str:
+    """What a reference prints wrongly: `year: 2003 is printed, the record has 2013`."""
+    printed = f"{error.given} is printed" if error.given else "it is not the one printed"
+    return f"{error.field}: {printed}, the record has {error.found}"
+
+
+def not_invented(checked: Sequence[CheckedReference]) -> str:
+    """What must be said where no record agrees with a reference; nothing where there is none such."""
+    return NOT_INVENTED if any(each.verdict == "nothing-agrees" for each in checked) else ""
+
+
 def details(checked: CheckedReference) -> Iterator[str]:
     """What a person needs to know beside the verdict, a sentence each."""
     if checked.work:
         yield f"https://doi.org/{checked.work.doi}"
-    for error in checked.errors:
-        printed = f"{error.given} is printed" if error.given else "it is not the one printed"
-        yield f"{error.field}: {printed}, the record has {error.found}"
+    yield from map(error_line, checked.errors)
     for notice in checked.notices:
         name = notice.kind.replace("-", " ")
         where = "" if notice.notice_doi == notice.doi else f", https://doi.org/{notice.notice_doi}"
@@ -122,7 +156,7 @@ def details(checked: CheckedReference) -> Iterator[str]:
             yield f"nearest: {work_line(work)} https://doi.org/{work.doi}"
 
 
-def as_text(checked: Sequence[CheckedReference]) -> Iterator[str]:
+def as_text(checked: Sequence[CheckedReference], left_out: Sequence[str] = ()) -> Iterator[str]:
     """A page to read: each reference with its verdict, then how many of each."""
     several = len({each.given.file for each in checked}) > 1
     for each in checked:
@@ -133,12 +167,15 @@ def as_text(checked: Sequence[CheckedReference]) -> Iterator[str]:
             yield f"   - {line}\n"
         yield "\n"
     yield summary(checked) + "\n"
-    if any(each.verdict == "nothing-agrees" for each in checked):
-        yield NOT_INVENTED + "\n"
+    if said := not_invented(checked):
+        yield said + "\n"
+    if left_out:
+        yield f"{left_out_sentence(left_out)}\n"
+        yield from (f"   {line}\n" for line in left_out_lines(left_out))
 
 
-def as_json(checked: Sequence[CheckedReference]) -> Iterator[str]:
-    """A list, one object for each reference."""
+def as_json(checked: Sequence[CheckedReference], left_out: Sequence[str] = ()) -> Iterator[str]:
+    """A list, one object for each reference. Lines that were not checked have no place in it; the command says them on stderr."""
     yield json.dumps([as_dict(each) for each in checked], ensure_ascii=False, indent=1) + "\n"
 
 
@@ -159,8 +196,9 @@ COLUMNS = (
 )
 
 
-def as_csv(checked: Sequence[CheckedReference]) -> Iterator[str]:
-    """A row for each reference. Several values in one cell are separated by `; `, and no cell starts a formula."""
+def as_csv(checked: Sequence[CheckedReference], left_out: Sequence[str] = ()) -> Iterator[str]:
+    """A row for each reference. Several values in one cell are separated by `; `, and no cell starts a formula. As in JSON, the
+    lines that were not checked have no place in it."""
     yield _csv_line(COLUMNS)
     for each in checked:
         row = as_dict(each)
@@ -177,22 +215,25 @@ def _csv_line(cells: Sequence[str]) -> str:
     return line.getvalue()
 
 
-def as_markdown(checked: Sequence[CheckedReference]) -> Iterator[str]:
+def as_markdown(checked: Sequence[CheckedReference], left_out: Sequence[str] = ()) -> Iterator[str]:
     """A list for an issue, an e-mail or a notebook."""
     yield f"{summary(checked)}\n\n"
     for each in checked:
         yield f"{each.given.number}. **{verdict_words(each)}**: {_escaped(each.given.text)}\n"
         for line in details(each):
             yield f"   - {_escaped(line)}\n"
-    if any(each.verdict == "nothing-agrees" for each in checked):
-        yield f"\n{NOT_INVENTED}\n"
+    if said := not_invented(checked):
+        yield f"\n{said}\n"
+    if left_out:
+        yield f"\n{left_out_sentence(left_out)}\n\n"
+        yield from (f"- {_escaped(line)}\n" for line in left_out_lines(left_out))
 
 
 def _escaped(text: str) -> str:
     return "".join(f"\\{c}" if c in "\\`*_[]<>|#" else c for c in text)
 
 
-def as_html(checked: Sequence[CheckedReference]) -> Iterator[str]:
+def as_html(checked: Sequence[CheckedReference], left_out: Sequence[str] = ()) -> Iterator[str]:
     """A page of its own, without scripts and without anything from another address."""
     yield '<!doctype html>\n<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">\n'
     yield "<title>References checked</title>\n<h1>References checked</h1>\n"
@@ -204,8 +245,12 @@ def as_html(checked: Sequence[CheckedReference]) -> Iterator[str]:
             yield f"<li>{html.escape(line)}</li>\n"
         yield "</ul></li>\n"
     yield "</ol>\n"
-    if any(each.verdict == "nothing-agrees" for each in checked):
-        yield f"<p>{html.escape(NOT_INVENTED)}</p>\n"
+    if said := not_invented(checked):
+        yield f"<p>{html.escape(said)}</p>\n"
+    if left_out:
+        yield f"<p>{left_out_sentence(left_out)}</p>\n<ul>\n"
+        yield from (f"<li><bdi>{html.escape(line)}</bdi></li>\n" for line in left_out_lines(left_out))
+        yield "</ul>\n"
     yield "</html>\n"
 
 
@@ -219,8 +264,9 @@ SARIF_LEVELS: dict[ReferenceVerdict, str] = {
 """How loudly each verdict is shown beside the line of the file. A retraction must not be missed."""
 
 
-def as_sarif(checked: Sequence[CheckedReference]) -> Iterator[str]:
-    """SARIF 2.1.0: a result for each reference that needs a look, at its line of its file."""
+def as_sarif(checked: Sequence[CheckedReference], left_out: Sequence[str] = ()) -> Iterator[str]:
+    """SARIF 2.1.0: a result for each reference that needs a look, at its line of its file. Lines that were not checked are notes
+    of the run."""
     results = [
         {
             "ruleId": each.verdict,
@@ -240,11 +286,15 @@ def as_sarif(checked: Sequence[CheckedReference]) -> Iterator[str]:
     ]
     rules = [{"id": verdict, "shortDescription": {"text": VERDICT_WORDS[verdict]}} for verdict in SARIF_LEVELS]
     driver = {"name": "evidence check-references", "version": __version__, "rules": rules}
-    log = {
+    log: dict[str, Any] = {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
         "runs": [{"tool": {"driver": driver}, "results": results}],
     }
+    if left_out:
+        said = " ".join([left_out_sentence(left_out), "; ".join(left_out_lines(left_out))])
+        note = {"level": "note", "message": {"text": said}}
+        log["runs"][0]["invocations"] = [{"executionSuccessful": True, "toolExecutionNotifications": [note]}]
     yield json.dumps(log, ensure_ascii=False, indent=1) + "\n"
 
 
@@ -252,7 +302,10 @@ def _label(checked: CheckedReference) -> str:
     return checked.given.key or f"reference {checked.given.number}"
 
 
-REPORTS: dict[str, Callable[[Sequence[CheckedReference]], Iterator[str]]] = {
+WITHOUT_LEFT_OUT = frozenset({"json", "csv"})
+"""The formats that have no place for lines that were not checked."""
+
+REPORTS: dict[str, Callable[[Sequence[CheckedReference], Sequence[str]], Iterator[str]]] = {
     "text": as_text,
     "json": as_json,
     "csv": as_csv,

@@ -40,6 +40,7 @@ def sync_summary(outcome: Outcome) -> str:
         parts.append(f"{count_noun(outcome.read, 'record')} read")
     parts.append(f"{count_noun(len(outcome.matched), 'record')} matched the searches")
     lines.append("; ".join(parts) + ".")
+    lines += [f"Compared anew, {source}: {text.rstrip('.')}." for source, text in outcome.compared_anew]
     if outcome.changes:
         lines.append(f"Changes: {change_counts(changes_since_last_run.counts_by_kind(outcome.changes))}.")
     elif outcome.outcome == "complete":

@@ -22,6 +22,7 @@ from evidence.crossref.records_from_files import RecordFiles
 from evidence.data_model import Citation, CitationError, Doi, Message, Notice, RecordSource, Resolution, Work
 from evidence.errors import NoReferenceListError, RecordError, SourceError
 from evidence.harvest import reference_lists
+from evidence.harvest.foreign_dois import ForeignDois
 from evidence.harvest.progress import NoProgress, Progress
 from evidence.harvest.sources import ReferenceList
 from evidence.linkage.retraction_notices import (
@@ -34,6 +35,7 @@ from evidence.linkage.retraction_notices import (
     notices_of_works,
 )
 from evidence.providers import retraction_watch as watch
+from evidence.providers.datacite import DataCiteClient
 from evidence.references.given_reference import GivenReference
 
 log = logging.getLogger(__name__)
@@ -75,13 +77,15 @@ def check(
     records: RecordSource,
     progress: Progress | None = None,
     known_notices: Callable[[Doi], Sequence[Notice]] = lambda _: (),
+    foreign: reference_lists.Foreign | None = None,
 ) -> Iterator[CheckedReference]:
-    """The verdicts, in order. `known_notices` are notices that others than the record source state on a work."""
+    """The verdicts, in order. `known_notices` are notices that others than the record source state on a work; `foreign` is asked
+    for the DOIs of other agencies than Crossref."""
     bar = progress or NoProgress()
     done = 0
     for start in range(0, len(given), reference_lists.PART):
         part = given[start : start + reference_lists.PART]
-        for one in _checked(part, records, known_notices):
+        for one in _checked(part, records, known_notices, foreign):
             done += 1
             bar.step("references", done, len(given))
             yield one
@@ -94,6 +98,7 @@ def run(
     files: Sequence[Path] = (),
     url: str | None = None,
     mailto: str | None = None,
+    datacite_url: str | None = None,
     retraction_watch: Path | None = None,
     cache: Path | None = None,
     fresh: bool = False,
@@ -101,15 +106,17 @@ def run(
     sleep: Callable[[float], None] = time.sleep,
     tries: int = 5,
 ) -> tuple[CheckedReference, ...]:
-    """The verdicts on these references, or on the list deposited for the work `of`, from Crossref or from record files.
+    """The verdicts on these references, or on the list deposited for the work `of`, from Crossref and, for its DOIs, DataCite; or
+    from record files, and then nobody is asked.
 
-    `cache` remembers Crossref's answers for a week; with `fresh` it is not asked, only filled. `tries` is how often a request
+    `cache` remembers their answers for a week; with `fresh` it is not asked, only filled. `tries` is how often a request
     that fails is sent.
 
     ConfigError when a file cannot be read, NoReferenceListError when the list of `of` cannot be had.
     """
     with ExitStack() as stack:
         others = _RetractionWatch(retraction_watch) if retraction_watch else None
+        foreign: ForeignDois | None = None
         if files:
             wanted = set(possible_dois(given)) if given else {of} if of else set()
             texts = [citation.text for citation in citations(given or ())]
@@ -120,11 +127,13 @@ def run(
             )
             if cache is not None:
                 records = stack.enter_context(CachedRecords(records, cache, url or "crossref", fresh=fresh))
+            asked = DataCiteClient(datacite_url, mailto, sleep=sleep, tries=tries, on_wait=log.info)
+            foreign = ForeignDois(stack.enter_context(asked), records if isinstance(records, CachedRecords) else None)
         if given is None and of is not None:
             given = _deposited(of, records)
             if isinstance(records, RecordFiles):
                 records.keep_also(possible_dois(given), [citation.text for citation in citations(given)])
-        return tuple(check(given or (), records, progress, others or (lambda _: ())))
+        return tuple(check(given or (), records, progress, others or (lambda _: ()), foreign))
 
 
 def possible_dois(given: Iterable[GivenReference]) -> set[Doi]:
@@ -151,24 +160,29 @@ class _RetractionWatch:
 
 
 def _checked(
-    part: Sequence[GivenReference], records: RecordSource, known_notices: Callable[[Doi], Sequence[Notice]]
+    part: Sequence[GivenReference],
+    records: RecordSource,
+    known_notices: Callable[[Doi], Sequence[Notice]],
+    foreign: reference_lists.Foreign | None,
 ) -> Iterator[CheckedReference]:
     """One part in few requests. Where that fails, each reference by itself, so that one failure costs one verdict."""
     try:
-        resolved = _resolved(part, records)
+        resolved = _resolved(part, records, foreign)
     except SourceError as error:
         if len(part) == 1:
             yield CheckedReference(part[0], "could-not-ask", str(error))
             return
         log.info("%s; each of these %d references is asked about by itself", error, len(part))
         for one in part:
-            yield from _checked([one], records, known_notices)
+            yield from _checked([one], records, known_notices, foreign)
         return
     for reference, (resolution, works, is_unread) in zip(part, resolved, strict=True):
         if is_unread:
             verdict = CheckedReference(reference, "could-not-ask", "the record of this DOI cannot be read")
         else:
-            verdict = _verdict(reference, resolution, works, known_notices)
+            verdict = verdict_on(
+                reference, resolution, works, lambda work: _shown_notices(work, known_notices(work.doi))
+            )
         yield replace(verdict, asked_at=_asked_at(resolution, records))
 
 
@@ -182,11 +196,11 @@ def _asked_at(resolution: Resolution, records: RecordSource) -> str | None:
 
 
 def _resolved(
-    part: Sequence[GivenReference], records: RecordSource
+    part: Sequence[GivenReference], records: RecordSource, foreign: reference_lists.Foreign | None
 ) -> list[tuple[Resolution, Mapping[Doi, Work], bool]]:
     """Each resolution, the works that it may name, and whether the record of its DOI cannot be read."""
     found: list[tuple[Resolution, Mapping[Doi, Work], bool]] = []
-    for resolved in reference_lists.resolve(citations(part), records, {}):
+    for resolved in reference_lists.resolve(citations(part), records, {}, foreign=foreign):
         works = {work.doi: work for work in resolved.works} | _works(resolved.messages)
         unread = {doi for doi, _ in resolved.unread}
         for resolution in resolved.resolutions:
@@ -206,17 +220,19 @@ def _works(messages: Iterable[Message]) -> dict[Doi, Work]:
     return works
 
 
-def _verdict(
+def verdict_on(
     given: GivenReference,
     resolution: Resolution,
     works: Mapping[Doi, Work],
-    known_notices: Callable[[Doi], Sequence[Notice]],
+    notices_of: Callable[[Work], Sequence[ShownNotice]],
 ) -> CheckedReference:
+    """The verdict on a reference that was resolved. `works` are those that the resolution names; `notices_of` has the notices
+    that a work shows."""
     candidates = tuple(works[doi] for doi in resolution.candidates if doi in works)
     reason = resolution.problem or "Every field that is printed agrees with the record."
     if resolution.doi is not None:
         work = works.get(resolution.doi) or Work(resolution.doi)
-        notices = _grave(work, known_notices(work.doi))
+        notices = _in_force(notices_of(work))
         verdict: ReferenceVerdict = "found-with-errors" if resolution.errors else "found"
         return CheckedReference(
             given, "retracted" if notices else verdict, reason, work, resolution.errors, notices, candidates=candidates
@@ -229,14 +245,17 @@ def _verdict(
     return CheckedReference(given, "nothing-agrees", reason, candidates=candidates)
 
 
-def _grave(work: Work, stated_by_others: Iterable[Notice]) -> tuple[ShownNotice, ...]:
+def _in_force(shown: Iterable[ShownNotice]) -> tuple[ShownNotice, ...]:
     """The notices that a reader must know, gravest first. One that a later reinstatement revoked is not among them."""
+    kept = (n for n in shown if n.kind in GRAVITY and n.kind != REINSTATEMENT and not n.undone)
+    return tuple(sorted(kept, key=lambda notice: (GRAVITY.index(notice.kind), notice.issued or "")))
+
+
+def _shown_notices(work: Work, stated_by_others: Iterable[Notice]) -> Sequence[ShownNotice]:
+    """The notices that a work shows by its own record and by what others state."""
     statements = [
         Statement(work.doi, work.doi, n.kind, n.notice_doi or work.doi, n.issued, n.source, n.evidence, n.notice_id)
         for n in (*work.notices, *stated_by_others)
     ]
     facts = Facts(work.doi, work.title, work.kind, work.issued)
-    shown = notices_of_works(RecordGroup({work.doi: facts}, statements, {}, ())).get(work.doi, ())
-    in_force = (notice for notice in shown if notice.kind in GRAVITY and not notice.undone)
-    grave = [notice for notice in in_force if notice.kind != REINSTATEMENT]
-    return tuple(sorted(grave, key=lambda notice: (GRAVITY.index(notice.kind), notice.issued or "")))
+    return notices_of_works(RecordGroup({work.doi: facts}, statements, {}, ())).get(work.doi, ())

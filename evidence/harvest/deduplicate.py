@@ -20,9 +20,9 @@ from evidence.linkage import duplicate_clusters
 def find_duplicates(store: Store, run: int, moved: bool) -> int:
     """Cluster the records of one work; returns how many works changed. Skipped when no work, no decision and no crashed run can
     have changed anything."""
-    if not moved and not pairs_need_update(store) and not read_queries.previous_run_crashed(store.conn, run):
-        return 0
     decided = _decided_pairs(store)
+    if not moved and not _need_update(store, decided) and not read_queries.previous_run_crashed(store.conn, run):
+        return 0
     apart = sorted(key for key, (verdict, _) in decided.items() if verdict == "apart")
     rows = {row["doi"]: row for row in read_queries.duplicate_candidates(store.conn)}
     candidates = [_candidate(row) for row in rows.values()]
@@ -43,10 +43,12 @@ def find_duplicates(store: Store, run: int, moved: bool) -> int:
 
 def pairs_need_update(store: Store) -> bool:
     """Whether people made decisions on pairs that `duplicates` does not show yet."""
+    return _need_update(store, _decided_pairs(store))
+
+
+def _need_update(store: Store, decided: Mapping[tuple[str, str], tuple[str, str]]) -> bool:
     shown = read_queries.pairs_decided_by_people(store.conn)
-    return _decided_pairs(store) != {
-        key: (verdict, why.partition(_NOT_JOINED)[0]) for key, (verdict, why) in shown.items()
-    }
+    return decided != {key: (verdict, why.partition(_NOT_JOINED)[0]) for key, (verdict, why) in shown.items()}
 
 
 def _merge_clusters(
@@ -111,7 +113,7 @@ def _candidate(row: Mapping[str, Any]) -> duplicate_clusters.Candidate:
 def _decided_pairs(store: Store) -> dict[tuple[str, str], tuple[str, str]]:
     """People's latest decision on each pair of records: (doi, other) → (same or apart, reason). `doubtful`: one reviewer decided
     and undid it on copies that had not seen each other. The reason names the decisions that were overruled."""
-    of_pairs = [d for d in store.decisions() if d.facet == SAME_WORK and d.value]
+    of_pairs = [d for d in store.decisions(facet=SAME_WORK) if d.value]
     if not of_pairs:
         return {}
     moved = read_queries.alias_targets(store.conn, [Doi(doi) for d in of_pairs for doi in (d.doi, d.value) if doi])

@@ -8,7 +8,7 @@ source and writes nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -28,7 +28,7 @@ from evidence.data_model import (
 )
 from evidence.errors import RecordError, RejectedError, UnreadError
 from evidence.harvest.sources import ReferenceList
-from evidence.linkage.citation_matching import CitationComparison, CitationMatch, compare_citation, match_citation
+from evidence.linkage.citation_matching import CitationMatch, compare_citation, match_citation
 
 ACCEPTED: frozenset[CitationStatus] = frozenset({"resolved", "repaired", "matched"})
 """The statuses with a DOI."""
@@ -46,6 +46,15 @@ NO_TEXT = "(no text deposited)"
 """The text of a deposited reference that has neither text nor DOI."""
 
 NOTHING_TO_COMPARE = "nothing to compare: the citation is only a DOI"
+
+_BY_TEXT = "the text leads to"
+"""What the problem of a citation says whose stated DOI led nowhere."""
+
+_WITH_ERRORS = re.compile(r"(?:(?:^|; )found with errors: it prints .*)?\Z", re.DOTALL)
+"""The end of the problem of an accepted citation, where it names errors."""
+
+Foreign = Callable[[str, Doi], Work | str]
+"""What asks another agency (its name) for the record of a DOI: the work, or a sentence that says why there is none."""
 
 _LINKS = re.compile(r"(https?://\S+|\bdoi\s*:?\s*\S+|\bpmid\s*:?\s*\d+|\bpmc\d+|retrieved\b.*$)", re.IGNORECASE)
 
@@ -73,6 +82,7 @@ class _Lookups:
     works: dict[Doi, Work] = field(default_factory=dict)
     returned: set[Doi] = field(default_factory=set)
     limit: int = MAX_WORKS
+    foreign: Foreign | None = None
 
     def look_up(self, records: RecordSource, wanted: Iterable[Doi]) -> None:
         new = []
@@ -140,6 +150,8 @@ def _compared(work: Work) -> Work:
         title=work.title,
         container=work.container,
         year=work.year,
+        published_print=work.published_print,
+        published_online=work.published_online,
         kind=work.kind,
         volume=work.volume,
         issue=work.issue,
@@ -175,34 +187,78 @@ def citations_of(source: ReferenceList, records: RecordSource) -> tuple[Citation
 
 
 def resolve(
-    citations: Sequence[Citation], records: RecordSource, before: Mapping[int, Resolution], *, deposited: bool = False
+    citations: Sequence[Citation],
+    records: RecordSource,
+    before: Mapping[int, Resolution],
+    *,
+    deposited: bool = False,
+    held: Mapping[Doi, Work] | None = None,
+    foreign: Foreign | None = None,
 ) -> Iterator[ResolvedPart]:
     """Resolutions of the citations, part by part. Accepted ones in `before` (by position) with the same text and stated DOI are
-    kept without a new request. `deposited`: the DOIs were asserted by a publisher or Crossref, so a record that the text does
-    not contradict is accepted."""
-    lookups = _Lookups()
+    kept without a new request, unless the work in `held` does not agree any more. `deposited`: the DOIs were asserted by a
+    publisher or Crossref, so a record that the text does not contradict is accepted. `foreign` is asked for the DOIs of other
+    agencies; without it they are `not-in-crossref`."""
+    lookups = _Lookups(foreign=foreign)
     for start in range(0, len(citations), PART):
         part = citations[start : start + PART]
-        open_ones = [c for c in part if not _is_unchanged(c, before.get(c.position))]
+        kept = {c.position: r for c in part if (r := _kept(c, before.get(c.position), held or {}, deposited))}
+        open_ones = [c for c in part if c.position not in kept]
         read = {c.position: candidate_dois(c) for c in open_ones}
         lookups.look_up(records, [r[0] for r in read.values() if r])
         lookups.look_up(records, [d for r in read.values() if r and lookups.work(r[0]) is None for d in r[1:]])
         fresh = {c.position: _resolve_one(c, read[c.position], records, lookups, deposited) for c in open_ones}
-        resolutions = tuple(fresh[c.position] if c.position in fresh else before[c.position] for c in part)
+        resolutions = tuple((fresh if c.position in fresh else kept)[c.position] for c in part)
         aliases = tuple(
             (f.requested, f.record_doi) for f in lookups.found.values() if f.record_doi and f.record_doi != f.requested
         )
-        messages = lookups.messages(records, [r.doi for r in fresh.values() if r.doi])
+        messages = lookups.messages(records, [r.doi for r in fresh.values() if r.doi and not r.agency])
         unread = tuple(lookups.unread.items())
-        named = dict.fromkeys(doi for r in fresh.values() for doi in (r.leads_to, *r.candidates) if doi)
+        named = dict.fromkeys(
+            doi for r in fresh.values() for doi in (r.agency and r.doi, r.leads_to, *r.candidates) if doi
+        )
         by_doi = {work.doi: work for work in lookups.works.values()}
         works = tuple(work for doi in named if (work := lookups.work(doi) or by_doi.get(doi)) is not None)
         lookups.forget()
         yield ResolvedPart(resolutions, messages, unread, aliases, works)
 
 
-def _is_unchanged(citation: Citation, before: Resolution | None) -> bool:
-    return before is not None and before.status in ACCEPTED and before.citation == citation
+def _kept(
+    citation: Citation, before: Resolution | None, held: Mapping[Doi, Work], deposited: bool
+) -> Resolution | None:
+    """What an accepted citation keeps without a request; None for one that is to be resolved."""
+    if before is None or before.doi is None or before.status not in ACCEPTED or before.citation != citation:
+        return None
+    work = held.get(before.doi)
+    return before if work is None else compared_again(before, work, deposited)
+
+
+def compared_again(before: Resolution, work: Work, deposited: bool = False) -> Resolution | None:
+    """An accepted citation, compared anew with the record of its work as it is held: an earlier version of the program may have
+    accepted it, and the record may have changed. With its errors; its problem changes only where these did. None where the record
+    does not agree any more."""
+    citation, problem = before.citation, before.problem or ""
+    if _only_a_doi(citation):
+        return before
+    # Where a search found the work, only the text shows that it is the cited one.
+    if before.status == "matched" or (before.status == "repaired" and _BY_TEXT in problem):
+        choice = match_citation(citation.text, [(work, None)])
+        agrees, score, errors = choice.doi is not None, choice.score, choice.errors
+    else:
+        compared = by_record(citation, work.doi, work, deposited)
+        agrees, score = compared.doi is not None, compared.score
+        errors = tuple(error for error in compared.errors if error.field != "doi")
+    if not agrees:
+        return None
+    stated = (CitationError("doi", citation.stated_doi or "", before.doi or ""),) if before.status == "repaired" else ()
+    now = _with_errors(replace(before, problem=_WITH_ERRORS.sub("", problem) or None, errors=stated), errors)
+    return replace(before, errors=now.errors) if now.problem == before.problem else replace(now, score=score)
+
+
+def named_errors(resolution: Resolution) -> str:
+    """What the problem of an accepted citation says about its errors; empty where it names none."""
+    found = _WITH_ERRORS.search(resolution.problem or "")
+    return found.group().removeprefix("; ") if found else ""
 
 
 def candidate_dois(citation: Citation) -> tuple[Doi, ...]:
@@ -244,18 +300,26 @@ def _resolve_one(
         return _by_doi_alone(citation, read, records, lookups)
     doubts: list[Resolution] = []
     for reading, work in _candidate_works(citation, read, records, lookups):
-        agreement = compare_citation(citation.text, work)
-        # Most deposited entries have no title, so a missing title alone does not contradict.
-        if agreement.same or (deposited and not set(agreement.against) - {"title"}):
-            return _with_errors(_accepted(citation, reading, work, agreement.score), agreement)
-        status: CitationStatus = "mismatch" if agreement.other else "ambiguous"
-        problem = f"{reading}: {agreement.sentence}"
-        doubts.append(Resolution(citation, status, None, problem, agreement.score, leads_to=work.doi))
+        compared = by_record(citation, reading, work, deposited)
+        if compared.doi:
+            return compared
+        doubts.append(compared)
     if doubts:
         return _with_suggestion(doubts[0], records, lookups)
     if not read and not citation.stated_doi:
         return _by_text(citation, records, lookups)
     return _without_record(citation, read, records, lookups)
+
+
+def by_record(citation: Citation, reading: Doi, work: Work, deposited: bool = False) -> Resolution:
+    """What the record of one of its DOIs says about a citation: accepted with its errors, or not."""
+    agreement = compare_citation(citation.text, work)
+    # Most deposited entries have no title, so a missing title alone does not contradict.
+    if agreement.same or (deposited and not set(agreement.against) - {"title"}):
+        return _with_errors(_accepted(citation, reading, work, agreement.score), agreement.errors)
+    status: CitationStatus = "mismatch" if agreement.other else "ambiguous"
+    problem = f"{reading}: {agreement.sentence}"
+    return Resolution(citation, status, None, problem, agreement.score, leads_to=work.doi)
 
 
 def _candidate_works(
@@ -300,19 +364,19 @@ def _accepted(citation: Citation, reading: Doi, work: Work, score: float | None)
     return Resolution(citation, "repaired", work.doi, problem, score, (CitationError("doi", stated, work.doi),))
 
 
-def _with_errors(accepted: Resolution, agreement: CitationComparison) -> Resolution:
+def _with_errors(accepted: Resolution, errors: tuple[CitationError, ...]) -> Resolution:
     """The same resolution, saying what the citation prints wrongly."""
-    if not agreement.errors:
+    if not errors:
         return accepted
-    wrong = f"found with errors: it prints {', '.join(map(str, agreement.errors))}"
-    problem = "; ".join(filter(None, (accepted.problem, wrong)))
-    return replace(accepted, problem=problem, errors=(*accepted.errors, *agreement.errors))
+    wrong = f"found with errors: it prints {', '.join(map(str, errors))}"
+    problem = "; ".join(filter(None, ((accepted.problem or "").rstrip("."), wrong)))
+    return replace(accepted, problem=problem, errors=(*accepted.errors, *errors))
 
 
 def _by_text(citation: Citation, records: RecordSource, lookups: _Lookups) -> Resolution:
     choice = _choose(citation, records, lookups)
     if choice.status == "matched":
-        return Resolution(citation, "matched", choice.doi, choice.sentence, choice.score, choice.errors)
+        return _with_errors(Resolution(citation, "matched", choice.doi, choice.sentence, choice.score), choice.errors)
     if choice.status == "ambiguous":
         return Resolution(citation, "ambiguous", None, choice.sentence, choice.score, candidates=choice.nearest)
     return replace(_without_doi(citation, records), candidates=choice.nearest)
@@ -329,9 +393,7 @@ def _without_record(citation: Citation, read: Sequence[Doi], records: RecordSour
     """Resolve a stated DOI without a record: another agency's, or a faulty one whose work the text may still find."""
     for reading in (*read, *literal_dois(citation)):
         if agency := records.agency(reading):
-            return Resolution(
-                citation, "not-in-crossref", None, f"{reading} is registered with {agency}, which is not harvested here"
-            )
+            return _at_another_agency(citation, reading, agency, records, lookups)
     stated = citation.stated_doi or read[0]
     choice = _choose(citation, records, lookups)
     short = bool(read) and dois.is_short(read[0])
@@ -339,7 +401,7 @@ def _without_record(citation: Citation, read: Sequence[Doi], records: RecordSour
         return _not_in_files(citation, stated, choice)
     if choice.doi:
         nowhere = "a short DOI, which only doi.org resolves" if short else "which leads nowhere"
-        problem = f"the list prints {stated}, {nowhere}; the text leads to {choice.doi}"
+        problem = f"the list prints {stated}, {nowhere}; {_BY_TEXT} {choice.doi}"
         return _repaired(citation, stated, choice, problem)
     if short:
         problem = f"{read[0]} is a short DOI, which only doi.org resolves; write the full DOI it leads to"
@@ -349,11 +411,28 @@ def _without_record(citation: Citation, read: Sequence[Doi], records: RecordSour
     return Resolution(citation, "not-found", None, problem, candidates=choice.nearest)
 
 
+def _at_another_agency(
+    citation: Citation, reading: Doi, agency: str, records: RecordSource, lookups: _Lookups
+) -> Resolution:
+    """Resolve a DOI that another agency registered by its record there, where that can be had."""
+    said: Work | str = f"{reading} is registered with {agency}, which is not harvested here"
+    if lookups.foreign is not None:
+        said = lookups.foreign(agency, reading)
+    if isinstance(said, str):
+        return Resolution(citation, "not-in-crossref", None, said, agency=agency)
+    lookups.works[said.doi] = said
+    if _only_a_doi(citation):
+        accepted = _accepted(citation, reading, said, None)
+        return replace(accepted, problem=NOTHING_TO_COMPARE, agency=agency)
+    compared = by_record(citation, reading, said)
+    return replace(compared if compared.doi else _with_suggestion(compared, records, lookups), agency=agency)
+
+
 def _repaired(citation: Citation, stated: str, choice: CitationMatch, problem: str) -> Resolution:
     """The work that the text leads to, where the DOI does not."""
     doi = choice.doi
-    errors = (CitationError("doi", stated, doi), *choice.errors) if doi else choice.errors
-    return Resolution(citation, "repaired", doi, problem, choice.score, errors)
+    errors = (CitationError("doi", stated, doi),) if doi else ()
+    return _with_errors(Resolution(citation, "repaired", doi, problem, choice.score, errors), choice.errors)
 
 
 def _not_in_files(citation: Citation, stated: str, choice: CitationMatch) -> Resolution:
@@ -362,7 +441,7 @@ def _not_in_files(citation: Citation, stated: str, choice: CitationMatch) -> Res
         problem = f"{stated} is not in these files, which does not say whether it exists"
         return Resolution(citation, "not-in-files", None, problem, candidates=choice.nearest)
     if dois.parse(stated) is None:
-        problem = f"the list prints {stated}, which is not a valid DOI; the text leads to {choice.doi}"
+        problem = f"the list prints {stated}, which is not a valid DOI; {_BY_TEXT} {choice.doi}"
         return _repaired(citation, stated, choice, problem)
     problem = f"{stated} is not in these files, which does not say whether it exists; the text fits {choice.doi}"
     return Resolution(citation, "not-in-files", None, problem, choice.score, candidates=choice.nearest)

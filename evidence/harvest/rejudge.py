@@ -141,8 +141,9 @@ def rejudge_works(
     dois: Sequence[Doi],
     progress: Progress,
 ) -> int:
-    """Judge only these works again, because a person waits for it; returns how many. Records are clustered again only where
-    decisions can have changed a cluster: on pairs, on a work in a cluster, on one that was excluded."""
+    """Judge only these works again, because a person waits for it; returns how many. `decisions` are those on these works.
+    Records are clustered again only where decisions can have changed a cluster: on pairs, on a work in a cluster, on one that
+    was excluded."""
     members = read_queries.representatives(store.conn, dois)
     dois = sorted(doi for doi in {*dois, *members} if members.get(doi, doi) in {members.get(d, d) for d in dois})
     before = read_queries.screening_verdicts(store.conn, dois)
@@ -302,11 +303,13 @@ def basis(taxonomy: Taxonomy, decisions: Sequence[Decision]) -> str:
     return hashlib.sha256(f"{__version__}|{taxonomy.digest}|{on_work}".encode()).hexdigest()[:16]
 
 
-def decisions_by_work(store: Store, moving: Mapping[Doi, Doi] | None = None) -> dict[Doi, tuple[Decision, ...]]:
-    """The decisions on every work: under each DOI of the work, those on any of its DOIs. `moving` are aliases about to be
-    written. The order does not depend on the ledger's, because a judgement's basis is made from it. Decisions on pairs are
-    left to `find_duplicates`, but for pairs that have become one record: these are on the work."""
-    decisions = merged(store.decisions())
+def decisions_by_work(
+    store: Store, moving: Mapping[Doi, Doi] | None = None, *, of: Sequence[Doi] | None = None
+) -> dict[Doi, tuple[Decision, ...]]:
+    """The decisions on every work, or on the works `of` alone: under each DOI of the work, those on any of its DOIs. `moving` are
+    aliases about to be written. The order does not depend on the ledger's, because a judgement's basis is made from it.
+    Decisions on pairs are left to `find_duplicates`, but for pairs that have become one record: these are on the work."""
+    decisions = merged(store.decisions(works=None if of is None else read_queries.all_dois(store.conn, of)))
     in_pairs = [doi for d in decisions if d.facet == SAME_WORK for doi in (d.doi, Doi(d.value or ""))]
     aliases = (read_queries.alias_targets(store.conn, in_pairs) if in_pairs else {}) | dict(moving or {})
     on_works = [d for d in decisions if d.facet != SAME_WORK or len(set(subject(d, aliases)[::2])) == 1]

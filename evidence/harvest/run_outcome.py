@@ -25,6 +25,7 @@ class Outcome:
     `outcome` is `complete`, `partial` (a source failed) or `crashed`. `gone` counts sightings that ended, and `unfound` are
     their works (doi, title). `changes` are the changes that the run announced (rows of `read_queries.changes`, without tags).
     `troubles` and `warnings` are (source id, sentence); `read` is the number of records read from files, None over HTTP.
+    `compared_anew` are the citations that were accepted before and have another result now, as (source id, sentence).
     `providers` has for each other provider how many works were found, none, refused and failed, and the requests it took;
     `provider_problems` the first reason why one could not be asked.
     """
@@ -32,6 +33,7 @@ class Outcome:
     run: int
     outcome: str = "complete"
     citations: Counter[str] = field(default_factory=Counter)
+    compared_anew: list[tuple[str, str]] = field(default_factory=list)
     matched: set[Doi] = field(default_factory=set)
     written: Written = field(default_factory=Written)
     rejudged: int = 0

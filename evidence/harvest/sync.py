@@ -8,13 +8,13 @@ HTTP, no printing.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from evidence import __version__
 from evidence.crossref.normalise import doi_of, serialise_any, title_and_abstract
 from evidence.data_model import Clock, Doi, Message, RecordSource, Resolution, iso_time
-from evidence.database import read_queries
+from evidence.database import read_citations, read_queries
 from evidence.database.values_for_writer import Reject, SearchRequest, Sighting, SourceRow, SourceState
 from evidence.database.writer import Store
 from evidence.errors import SourceError, UnreadError
@@ -157,7 +157,9 @@ def _harvest_references(run: SyncRun, source: ReferenceList) -> None:
     known = set(read_queries.current_dois(conn))
     still_known = {position: r for position, r in before.items() if r.doi in known}
     done = 0
-    for part in reference_lists.resolve(citations, run.records, still_known, deposited=source.of is not None):
+    held = read_citations.cited_works(conn, source.id)
+    deposited = source.of is not None
+    for part in reference_lists.resolve(citations, run.records, still_known, deposited=deposited, held=held):
         done += len(part.resolutions)
         run.progress.step(source.id, done, len(citations))
         resolutions = [_not_overruled(run.records, before.get(r.citation.position), r) for r in part.resolutions]
@@ -165,11 +167,28 @@ def _harvest_references(run: SyncRun, source: ReferenceList) -> None:
         rejects = [reject(run, message, doi) for doi, message in part.unread]
         ingest(run, source.id, part.messages, sightings, part.aliases, resolutions=resolutions, rejects=rejects)
         run.outcome.citations.update(r.status for r in resolutions)
+        run.outcome.compared_anew += ((source.id, said) for said in _compared_anew(still_known, resolutions))
     run.store.retire_citations(run.number, source.id, len(citations))
     accepted = [r.doi for r in read_queries.current_resolutions(conn, source.id) if r.doi]
     run.outcome.gone += run.store.end_sightings(run.number, source.id, accepted)
     if run.records.authoritative:
         run.store.complete_source(run.number, source.id, run.bookmark, None)
+
+
+def _compared_anew(before: Mapping[int, Resolution], now: Iterable[Resolution]) -> Iterator[str]:
+    """A sentence on each citation that was accepted, did not change, and has another result: the record that is held has changed
+    since, or the program has."""
+    for resolution in now:
+        citation, earlier = resolution.citation, before.get(resolution.citation.position)
+        if earlier is None or not earlier.doi or earlier.citation != citation:
+            continue
+        errors = reference_lists.named_errors(resolution)
+        if not resolution.doi:
+            yield f"citation {citation.position} no longer agrees with {earlier.doi}: {resolution.problem}"
+        elif resolution.doi != earlier.doi:
+            yield f"citation {citation.position} leads to {resolution.doi} and no longer to {earlier.doi}"
+        elif errors != reference_lists.named_errors(earlier):
+            yield f"citation {citation.position} ({resolution.doi}) is {errors or 'found without errors'}"
 
 
 def _not_overruled(records: RecordSource, before: Resolution | None, now: Resolution) -> Resolution:

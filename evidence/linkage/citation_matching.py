@@ -14,13 +14,14 @@ from __future__ import annotations
 import itertools
 import re
 from bisect import bisect_right
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
 from rapidfuzz import fuzz, process
 
+from evidence import page_ranges
 from evidence.data_model import Author, CitationError, Doi, Work
 from evidence.plain_text import fold, without_accents
 
@@ -45,6 +46,8 @@ TITLE_EXACT = 0.97
 """Similarity from which only the spelling differs. Below, a word may differ (`electrical` and `mechanical responses`)."""
 TITLE_LIKE = 0.72
 """Similarity below which the citation prints another title, or none."""
+YEAR_ONE_OFF = 0.5
+"""The grade of a year that is one off. It supports the match: web edition and printed issue often differ by one."""
 LONG_TITLE_WORDS, LONG_TITLE_LETTERS = 4, 22
 """Two works seldom share a title of at least this length."""
 TITLE_RUN = 2
@@ -89,6 +92,11 @@ _PRINTED_NOTICE = re.compile(
     r"(?: to| on)?|review of)(?: the)?$"
 )
 _YEAR = re.compile(r"(?:1[5-9]|20)\d\d[a-z]?")
+_RANGE = re.compile(
+    r"(?<![\w\-–])(?<!\d\.)([A-Za-z]{0,4}\d{1,6})\s?[-‐‑–—−]{1,2}\s*([A-Za-z]{0,4}\d{1,6})(?![\w\-‐‑–—−])"
+)
+WEB_AND_PRINT = 3
+"""Years that web edition and printed issue may be apart. A greater distance is that of an old article put on the web."""
 _STOP = frozenset("a an and the of for in on de la le les des du der die das und fur et y e del di to".split(" "))  # noqa: SIM905
 
 
@@ -129,7 +137,7 @@ class _Printed:
     """A parsed citation: its folded words, the offset of each in `folded`, and the punctuation before each (`parted`).
 
     `numbers` has each word with a digit, without leading zeros, and None for the others. `letters` are the longer words
-    without a digit.
+    without a digit. `ranges` are the ranges as printed, by what they begin with.
     """
 
     words: tuple[str, ...]
@@ -138,6 +146,7 @@ class _Printed:
     folded: str
     numbers: tuple[str | None, ...]
     letters: tuple[str, ...]
+    ranges: Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +211,11 @@ def _parse(citation: str, fields: Mapping[str, str]) -> _Printed:
         order = ("author", "year", "article-title", "volume-title", "journal-title", "volume", "issue", "first-page")
         citation = ". ".join(filter(None, (citation, *(fields.get(key) for key in order))))
     text = _NOISE.sub(" ", _HYPHENATED.sub("", citation[:LONGEST]))
-    text = without_accents(_PRINTED_STATUS.sub("", _MARKER.sub("", text)))
+    text = _PRINTED_STATUS.sub("", _MARKER.sub("", text))
+    ranges: dict[str, list[str]] = {}
+    for found in _RANGE.finditer(text):
+        ranges.setdefault(_number(found.group(1).lower()), []).append(" ".join(found.group().split()))
+    text = without_accents(text)
     words, starts, parted = [], [], []
     end = length = 0
     for match in _WORD.finditer(text):
@@ -213,7 +226,7 @@ def _parse(citation: str, fields: Mapping[str, str]) -> _Printed:
         end = match.end()
     numbers = tuple(_number(word) if any(map(str.isdigit, word)) else None for word in words)
     letters = tuple(word for word, number in zip(words, numbers, strict=True) if number is None and len(word) > 3)
-    return _Printed(tuple(words), tuple(starts), tuple(parted), " ".join(words), numbers, letters)
+    return _Printed(tuple(words), tuple(starts), tuple(parted), " ".join(words), numbers, letters, ranges)
 
 
 def _compare(printed: _Printed, work: Work) -> tuple[CitationComparison, bool]:
@@ -234,7 +247,8 @@ def _compare(printed: _Printed, work: Work) -> tuple[CitationComparison, bool]:
     agrees = _same(title, support, against) and (title.same or not titled or (not another and _telling(title, work)))
     same = agrees or _same_with_errors(title, support)
     other = not same and _other(title, support, against, titled)
-    errors = _errors(printed, title, place, against, work) if same else ()
+    errors = (*_errors(printed, title, place, against, work), *_close_errors(printed, title, grades, place, work))
+    errors = errors if same else ()
     sentence = _sentence(grades, same, other)
     agreement = CitationComparison(round(score, 3), support, against, same, other, sentence, errors)
     unplaced = work.kind == "posted-content" and sum(not _YEAR.fullmatch(number) for number in numbers) >= 2
@@ -294,6 +308,40 @@ def _errors(
         "page": work.pages,
     }
     return tuple(CitationError(name, given.get(name), value) for name in against if (value := recorded.get(name)))
+
+
+def _close_errors(
+    printed: _Printed, title: _Title, grades: Mapping[Field, FieldGrade], place: Mapping[str, str], work: Work
+) -> Iterator[CitationError]:
+    """What a citation of the work prints nearly right: a year one off in which it cannot have been published, and another last
+    page. They do not speak for another work, so nothing but the list of errors knows of them."""
+    if grades["year"][0] == YEAR_ONE_OFF:
+        nearest, _ = _nearest_year(_years(_outside(printed, title)[0], place.values()), work)
+        if not _may_be_its_year(int(nearest[:4]), work):
+            yield CitationError("year", nearest, str(work.year))
+    if grades["page"][0] == 1 and (given := _other_last_page(printed, work)) is not None:
+        yield CitationError("page", given, work.pages or "")
+
+
+def _other_last_page(printed: _Printed, work: Work) -> str | None:
+    """The pages as printed, where they begin like those of the record and end elsewhere; None where either has no end.
+    Abbreviated ends are completed: `1134-47` ends on page 1147."""
+    recorded = page_ranges.spans(work.pages)
+    ends = {_digits(span.last) for span in recorded if span.last}
+    if not ends:
+        return None
+    given = [
+        (pages, _digits(last))
+        for pages in printed.ranges.get(_number(recorded[0].first.lower()), ())
+        if (last := page_ranges.first_last(pages)[1])
+    ]
+    return given[0][0] if given and all(last not in ends for _, last in given) else None
+
+
+def _digits(page: str) -> str:
+    """The number of a page: `S20` may be printed as `20`, and `240.e2` as `240`."""
+    found = re.search(r"\d+", page)
+    return found.group().lstrip("0") if found else page
 
 
 def _printed_place(words: Sequence[str], marks: Sequence[str]) -> dict[str, str]:
@@ -584,14 +632,29 @@ def _year(numbers: list[str], work: Work, place: Collection[str]) -> FieldGrade:
         return None, "the record has no year"
     if not years:
         return None, "it prints no year"
-    nearest = min(years, key=lambda year: abs(int(year[:4]) - (work.year or 0)))
-    distance = abs(int(nearest[:4]) - work.year)
+    nearest, distance = _nearest_year(years, work)
     if distance > 1:
         return 0, f"it prints {nearest}, the record {work.year}"
     numbers.remove(nearest)
     if distance:
-        return 0.5, f"the year is one off ({work.year})"
-    return 1, f"the year {work.year} agrees"
+        return YEAR_ONE_OFF, f"the year is one off ({work.year})"
+    return 1, f"the year {nearest[:4]} agrees"
+
+
+def _nearest_year(years: Sequence[str], work: Work) -> tuple[str, int]:
+    """The printed year that is nearest to one in which the work was published, on the web or in print, and how far off it is."""
+    stated = (int(date[:4]) for date in (work.published_print, work.published_online) if date)
+    first = work.year or 0
+    known = {first, *(year for year in stated if abs(year - first) <= WEB_AND_PRINT)}
+    distances = [(min(abs(int(year[:4]) - each) for each in known), number) for number, year in enumerate(years)]
+    distance, number = min(distances)
+    return years[number], distance
+
+
+def _may_be_its_year(year: int, work: Work) -> bool:
+    """Whether a year one off the recorded ones may be right: the next year, where the record does not say when the article was
+    printed. Of what is no journal article no year is known well enough to call the one beside it wrong."""
+    return work.kind != "journal-article" or (work.published_print is None and year == (work.year or 0) + 1)
 
 
 def _container(rest: Sequence[str], container: str | None) -> FieldGrade:

@@ -41,6 +41,8 @@ GRAVE = frozenset({"retraction", "partial-retraction", "withdrawal", "removal", 
 """Kinds that warn of the work itself. A later reinstatement undoes them."""
 VERSIONS = frozenset({"new-version", "new-edition", "version-of-record", "preprint"})
 """Kinds of updates that are studies themselves: a new version of another record is not a notice."""
+PREPRINT = ("is-preprint-of", "has-preprint")
+"""Relations between a preprint and its article: as the preprint states it, and as the article does."""
 _NEVER_NOTICES = frozenset(
     {
         "posted-content",

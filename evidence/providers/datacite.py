@@ -6,7 +6,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from evidence import doi as dois
-from evidence.data_model import ProviderName
+from evidence.data_model import Author, Doi, ProviderName, Work
 from evidence.errors import RecordError
 from evidence.http.transport import Service
 from evidence.plain_text import plain_text
@@ -64,6 +64,43 @@ def describe(text: str) -> Described:
         published=_published(about),
         facts=facts("licence", "datacite", map(_licence, objects(about.get("rightsList")))),
     )
+
+
+def work(text: str) -> Work:
+    """The record as a work, with what a citation of it is compared with; where nothing contains it, its publisher counts as its
+    container (`Zenodo`, `arXiv`). RecordError for what is no record of a DOI."""
+    described = describe(text)
+    if described.doi is None:
+        raise RecordError("the record of DataCite states no DOI")
+    about = at(read_object(text).get("data"), "attributes")
+    publisher = about.get("publisher")
+    first, last = (line(at(about, "container", name)) for name in ("firstPage", "lastPage"))
+    year = iso_date(str(about.get("publicationYear"))) or described.published
+    return Work(
+        Doi(described.doi),
+        title=described.title,
+        container=described.container or line(publisher) or line(at(publisher, "name")),
+        issued=described.published or year,
+        year=int(year[:4]) if year else None,
+        published_online=described.published,
+        volume=line(at(about, "container", "volume")),
+        issue=line(at(about, "container", "issue")),
+        pages="-".join(filter(None, (first, last))) or None,
+        authors=tuple(author for one in objects(about.get("creators")) if (author := _author(one))),
+    )
+
+
+def _author(creator: dict[str, Any]) -> Author | None:
+    """A creator: with a family name; else one stated as `Family, Given`, where it is a person; else a group."""
+    name, family, given = (line(creator.get(key)) for key in ("name", "familyName", "givenName"))
+    if family:
+        return Author(family=family, given=given)
+    if name is None:
+        return None
+    family, comma, given = name.partition(",")
+    if comma and creator.get("nameType") != "Organizational":
+        return Author(family=family.strip(), given=given.strip() or None)
+    return Author(name=name)
 
 
 def _title(titles: Any) -> str | None:

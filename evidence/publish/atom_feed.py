@@ -62,7 +62,8 @@ def feed(about: About, rows: Sequence[Mapping[str, Any]], addresses: Sequence[st
 
 
 def entry(row: Mapping[str, Any], address: str) -> ElementTree.Element:
-    """One change as an entry: what happened and the title, a short citation as summary, the tags as categories."""
+    """One change as an entry: what happened and the title, a short citation as summary, the tags as categories. Of a notice, the
+    summary begins with what the work touches today (`touches`), and a link leads to the page of it (`ripple`)."""
     found = element("entry")
     # A copy without reviewers' names has other reasons.
     after = "" if row["what"] == "reopened" else row["after"] or ""
@@ -74,6 +75,8 @@ def entry(row: Mapping[str, Any], address: str) -> ElementTree.Element:
     happened = "" if row["what"] == "new" else f"[{changes_report.change_label(row)}] "
     found.append(element("title", happened + (row["title"] or row["doi"])))
     found.append(element("link", rel="alternate", type="text/html", href=address))
+    if row.get("ripple"):
+        found.append(element("link", rel="related", type="text/html", title="What it touches", href=row["ripple"]))
     found.append(element("published", row["updated"]))
     found.append(element("updated", row["updated"]))
     author = element("author")
@@ -81,7 +84,8 @@ def entry(row: Mapping[str, Any], address: str) -> ElementTree.Element:
     found.append(author)
     where = " ".join(str(part) for part in (row["container"], row["year"]) if part)
     named = "no DOI" if is_local(row["doi"]) else f"doi:{row['doi']}"
-    found.append(element("summary", ". ".join(part for part in (where, row["tags"], named) if part)))
+    said = ". ".join(part for part in (where, row["tags"], named) if part)
+    found.append(element("summary", " ".join(filter(None, (row.get("touches"), said)))))
     for tag in (row["tags"] or "").split("; "):
         if tag:
             found.append(element("category", term=tag))

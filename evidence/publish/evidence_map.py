@@ -10,7 +10,7 @@ address and no HTML.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from evidence.data_model import SHOWN_STRENGTHS, STRENGTHS, Strength
@@ -200,6 +200,19 @@ class Detail:
     near: tuple[tuple[Line, int, int], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class CellSets:
+    """A cell as sets of works: all that its list has, those that were retracted, and those with a design that the topic counts as
+    a trial or as a review (a work may be both)."""
+
+    row: Line
+    column: Line
+    works: int
+    retracted: int
+    trials: int
+    reviews: int
+
+
 Values = Mapping[str, Sequence[Mapping[str, str]]]
 """Facet → its values in order, each with `value`, `label` and `meaning`."""
 
@@ -264,6 +277,71 @@ def line_named(topic: Topic, facet: str, values: Values, key: str) -> Line | Non
 def _group(label: str, inside: Sequence[str], known: Mapping[str, Mapping[str, str]]) -> Line:
     meaning = ", ".join(known[value]["label"] for value in inside)
     return Line(f"{GROUP}{label}", label, meaning, tuple(inside), label, folded=True)
+
+
+def list_pairs(view: View, lines: Iterable[tuple[str, Line]]) -> list[tuple[str, str]]:
+    """(name, text) for the address of the list of the included works with the map's filters and, of each of these facets, a value
+    of the line."""
+    pairs = [("verdict", "include")]
+    pairs += [("_tag", f"{facet}:{','.join(values)}") for facet, values in view.filters.items()]
+    pairs += [("year__gte", str(view.since))] if view.since is not None else []
+    pairs += [("year__lte", str(view.until))] if view.until is not None else []
+    pairs += [("_strength", ",".join(STRENGTHS))] if view.implied else []
+    return pairs + [("_tag", f"{facet}:{','.join(line.values)}") for facet, line in lines]
+
+
+def view_of_list(pairs: Sequence[tuple[str, str]], topic: Topic) -> View | None:
+    """The view with the cell that a list of works shows, by the filters in the list's address; None for a list that is no cell's.
+    A filter by design is left out, because a cell has works of all designs."""
+    found: dict[str, tuple[str, ...]] = {}
+    numbers: dict[str, int] = {}
+    included = implied = False
+    for name, text in pairs:
+        if name == "verdict" and text == "include":
+            included = True
+        elif name == "_strength" and {strength.strip() for strength in text.split(",")} == set(STRENGTHS):
+            implied = True
+        elif name in ("year__gte", "year__lte") and text.isdecimal() and name not in numbers:
+            numbers[name] = int(text[:6])
+        elif name == "_tag":
+            facet, _, given = text.partition(":")
+            values = tuple(dict.fromkeys(value.strip() for value in given.split(",")))
+            if facet not in topic.facet_ids or facet in found or not all(values):
+                return None
+            found[facet] = values
+        else:
+            return None
+    found.pop(topic.design, None)
+    keys = {facet: key for facet, values in found.items() if (key := _key_of(topic, facet, values))}
+    axes = [facet for facet in topic.map if facet in keys]
+    axes += [facet for facet in reversed(keys) if facet not in axes]
+    if not included or len(axes) < 2:
+        return None
+    rows, columns = axes[:2]
+    filters = {facet: values for facet, values in found.items() if facet not in (rows, columns)}
+    since, until = numbers.get("year__gte"), numbers.get("year__lte")
+    return View(rows, columns, filters, since, until, implied=implied, row=keys[rows], column=keys[columns])
+
+
+def _key_of(topic: Topic, facet: str, values: tuple[str, ...]) -> str:
+    """The key of the line with these values; empty where there is none."""
+    if len(values) == 1:
+        return values[0]
+    return next(
+        (f"{GROUP}{group.label}" for group in topic.facet(facet).groups if set(group.values) == set(values)), ""
+    )
+
+
+def filters_in_words(topic: Topic, values: Values, view: View) -> str:
+    """The filters of a view as one line; empty without filters."""
+    labels = {(facet, value["value"]): value["label"] for facet in view.filters for value in values.get(facet, ())}
+    parts = [
+        f"{topic.facet(facet).name}: {' or '.join(labels.get((facet, value), value) for value in chosen)}"
+        for facet, chosen in view.filters.items()
+    ]
+    parts += [f"from {view.since}"] if view.since is not None else []
+    parts += [f"to {view.until}"] if view.until is not None else []
+    return "; ".join([*parts, *(["with implied tags"] if view.implied else [])])
 
 
 class _Counter:
@@ -371,6 +449,66 @@ def detail(topic: Topic, known: WorkSets, retracted: int, values: Values, view: 
         designs=_designs(topic, known, tags, values, works),
         undated=works.bit_count() - sum(n for _, n in known.by_column("year", works)),
         near=tuple(near),
+    )
+
+
+def cell_sets(topic: Topic, known: WorkSets, retracted: int, values: Values, view: View) -> Iterator[CellSets]:
+    """The cells of a map, row by row, or those of the row and the column that the view names; none where it names a line that
+    does not exist."""
+    counter = _Counter(topic, known, view, retracted)
+    trials, reviews = (
+        bitset_counts.either(counter.all_tags, topic.design, *designs) for designs in (topic.trials, topic.reviews)
+    )
+    of_rows, of_columns = (
+        [(line, counter.line(facet, line)[1]) for line in _lines(topic, facet, values, view, key)]
+        for facet, key in zip(view.axes, (view.row, view.column), strict=True)
+    )
+    for row, in_row in of_rows:
+        for column, in_column in of_columns:
+            works = in_row & in_column
+            yield CellSets(row, column, works, works & retracted, works & trials, works & reviews)
+
+
+def _lines(topic: Topic, facet: str, values: Values, view: View, key: str) -> list[Line]:
+    """All lines of a facet, or the one with a key."""
+    if not key:
+        return lines_of(topic, facet, values, view)
+    line = line_named(topic, facet, values, key)
+    return [line] if line else []
+
+
+@dataclass(frozen=True, slots=True)
+class CellOfWork:
+    """A cell in which a work counts: its lines, its numbers as the map shows them, and as they would be without the work."""
+
+    row: Line
+    column: Line
+    with_work: Count
+    without: Count
+
+
+def cells_of_work(topic: Topic, known: WorkSets, retracted: int, values: Values, number: int) -> tuple[CellOfWork, ...]:
+    """The cells of the topic's map, unfolded, in which the work with this rowid counts; none for a work that is not included.
+
+    A retracted work counts like any other, and is one of `retracted`: so a retraction alone changes no number of works. `without`
+    is what remains when the work is taken out.
+    """
+    view = View(*topic.map, filters={})
+    counter = _Counter(topic, known, view, retracted)
+    own = counter.works & (1 << number)
+    rows, columns = (
+        [(line, sets) for line in lines_of(topic, facet, values, view) if (sets := counter.line(facet, line))[0] & own]
+        for facet in view.axes
+    )
+    return tuple(
+        CellOfWork(
+            row,
+            column,
+            counter.count(*((in_row[0] & in_column[0],) * 2)),
+            counter.count(*((in_row[0] & in_column[0] & ~own,) * 2)),
+        )
+        for row, in_row in rows
+        for column, in_column in columns
     )
 
 

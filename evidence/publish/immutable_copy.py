@@ -31,6 +31,7 @@ from filelock import FileLock, Timeout
 from sqlite_utils import Database
 
 from evidence import DISTRIBUTION, INSTALL, strict_yaml
+from evidence.data_model import Doi
 from evidence.database import connection, schema
 from evidence.database.connection import open_evidence
 from evidence.database.read_decisions import check_ledger, read_ledger
@@ -51,6 +52,12 @@ LEFT_OUT = {
 }
 """Columns that are not published, and the SQL of the value published instead. Crossref and the other providers have the records
 themselves, and they are most of a working database. The rows are copied, so that versions, counts and views are unchanged."""
+
+ONLY_PUBLISHED = {
+    "exports": "kind = 'publish'",
+    "exported_works": "list in (select export from working.exports where kind = 'publish')",
+}
+"""Tables of which only these rows are published: the names and filters of exported files are the reviewers' own."""
 
 NOT_COPIED = ("announced", "unannounced")
 """Tables whose rows are not published: only the next run needs them. The table `changes` has what they led to."""
@@ -80,6 +87,7 @@ WARM = (
     "/changes",
     "/method",
     "/search?q=therapy",
+    "/currency",
 )
 """Pages that the server computes once and then has in its cache (`evidence.publish.query_cache`)."""
 
@@ -99,7 +107,7 @@ _CONFLICT = "The decisions on this work need a second look."
 class Published:
     """A published copy. `folder` is the new version, `current` the link to it; `works` is the number of works, `size` the bytes
     of the database; `removed` are the old versions that were deleted, `stuck` those that could not be, each with the system's
-    error; `unfinished` is the number of a run that had not finished, or None."""
+    error; `unfinished` is the number of a run that had not finished, or None; `included` are the included works."""
 
     folder: Path
     current: Path
@@ -108,6 +116,7 @@ class Published:
     removed: tuple[str, ...]
     stuck: tuple[tuple[str, str], ...]
     unfinished: int | None
+    included: tuple[Doi, ...]
 
 
 def publish(
@@ -146,13 +155,14 @@ def publish(
             works, run = copy(db, unfinished / "evidence.db", hidden=names)
             _write_site(unfinished, target, claims)
             size = (unfinished / "evidence.db").stat().st_size
+            included = _included(unfinished / "evidence.db")
             before = _swap(target, unfinished, name)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
         # The new version is being served from here on. Failing to delete an old one is reported, but is not an error.
         removed, stuck = _remove(path for path in _version_folders(versions) if path.name not in {name, before})
     folder = versions / name
-    return Published(folder, target / "current", works, size, removed, stuck, run)
+    return Published(folder, target / "current", works, size, removed, stuck, run, included)
 
 
 # ---------------------------------------------------------------------- the database
@@ -210,6 +220,12 @@ def copy(source: Path, copied: Path, *, hidden: Sequence[str] | None) -> tuple[i
     return int(works), run
 
 
+def _included(copied: Path) -> tuple[Doi, ...]:
+    """The included works of a copy."""
+    with closing(open_evidence(copied)) as conn:
+        return tuple(Doi(doi) for (doi,) in conn.execute("select doi from works where verdict = 'include'"))
+
+
 def _copy_rows(conn: sqlite3.Connection, source: Path) -> None:
     """Copy tables, rows and indexes of the attached database `working`. The full-text table is created empty; its shadow tables
     and the views are not copied. Of the works, abstracts that may not be passed on are not copied."""
@@ -229,7 +245,8 @@ def _copy_rows(conn: sqlite3.Connection, source: Path) -> None:
             continue
         columns = [name for _, name, *_ in conn.execute(f'pragma working.table_info("{table}")')]
         values = ", ".join(left_out.get((table, column), f'"{column}"') for column in columns)
-        conn.execute(f'insert into main."{table}" select {values} from working."{table}"')  # noqa: S608 - names of ours
+        rows = f'"{table}" where {ONLY_PUBLISHED.get(table, "true")}'
+        conn.execute(f'insert into main."{table}" select {values} from working.{rows}')  # noqa: S608 - names of ours
     for kind, _, sql in kept:
         if kind == "index":
             conn.execute(sql)

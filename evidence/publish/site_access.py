@@ -68,6 +68,10 @@ RAW_COLUMNS = {("snapshots", "message"), ("rejects", "message"), ("provider_reco
 """Columns (table, column) with records as providers sent them. Visitors of a public site get neither these nor the tables."""
 RAW_TABLES = frozenset(table for table, _ in RAW_COLUMNS)
 
+OWN_COLUMNS = {("exports", "name"), ("exports", "filters")}
+"""Columns with what reviewers called their exported files and asked for. A published copy has only those of published copies."""
+CLOSED_TABLES = RAW_TABLES | {table for table, _ in OWN_COLUMNS}
+
 TRIES, WINDOW = 10, 900.0
 """Tries at a password from one address, or for one name, in this many seconds."""
 
@@ -141,10 +145,12 @@ class Attempts:
 
 
 def hide_raw_records(conn: sqlite3.Connection) -> None:
-    """Every read of a raw record on this connection gives null, whoever wrote the SQL and through whichever view."""
+    """Every read of a raw record or of an exported file's name on this connection gives null, whoever wrote the SQL and through
+    whichever view."""
+    closed = RAW_COLUMNS | OWN_COLUMNS
 
     def authorize(action: int, table: str | None, column: str | None, *_: object) -> int:
-        hidden = action == sqlite3.SQLITE_READ and (table, column) in RAW_COLUMNS
+        hidden = action == sqlite3.SQLITE_READ and (table, column) in closed
         return sqlite3.SQLITE_IGNORE if hidden else sqlite3.SQLITE_OK
 
     conn.set_authorizer(authorize)

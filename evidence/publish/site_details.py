@@ -18,7 +18,7 @@ from evidence.errors import ConfigError
 from evidence.export.file_formats import FORMATS
 from evidence.export.wording import day_in_words
 from evidence.harvest import sources
-from evidence.harvest.sources import Published
+from evidence.harvest.sources import Article, Config, Published
 from evidence.publish.query_cache import CACHE
 
 _EDITION = """
@@ -31,11 +31,14 @@ _EDITION = """
 def of_environment(environment: Mapping[str, str]) -> Published:
     """What sources.yaml says of the site (`EVIDENCE_SOURCES`, else the file in the working folder); nothing where it is missing
     or has a mistake, which `evidence check` reports."""
-    path = Path(environment.get("EVIDENCE_SOURCES") or "sources.yaml")
-    try:
-        return _read(path, path.stat().st_mtime_ns)
-    except (OSError, ConfigError):
-        return Published()
+    found = _config(environment)
+    return found.site if found else Published()
+
+
+def articles(environment: Mapping[str, str]) -> tuple[Article, ...] | None:
+    """The articles of the same file; None where it is missing or has a mistake."""
+    found = _config(environment)
+    return found.articles if found else None
 
 
 def base_address(datasette: Any, request: Any, environment: Mapping[str, str]) -> str:
@@ -44,10 +47,18 @@ def base_address(datasette: Any, request: Any, environment: Mapping[str, str]) -
     return public or str(datasette.absolute_url(request, datasette.urls.path("/"))).rstrip("/")
 
 
+def _config(environment: Mapping[str, str]) -> Config | None:
+    path = Path(environment.get("EVIDENCE_SOURCES") or "sources.yaml")
+    try:
+        return _read(path, path.stat().st_mtime_ns)
+    except (OSError, ConfigError):
+        return None
+
+
 @lru_cache(maxsize=4)
-def _read(path: Path, modified: int) -> Published:
+def _read(path: Path, modified: int) -> Config:
     """`modified` (ns) is part of the cache key, so a changed file is read again."""
-    return sources.load(path).site
+    return sources.load(path)
 
 
 @dataclass(frozen=True, slots=True)

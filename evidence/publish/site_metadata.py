@@ -7,6 +7,7 @@ in a JSON path. Nothing is read from a database here: the caller knows the topic
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,17 @@ def read(site: Path, topic: Topic) -> dict[str, Any]:
 def fill(metadata: Any, topic: Topic) -> Any:
     """Metadata with every `$name` filled in; what has none is as it was, so that filling in twice does nothing."""
     return _filled(metadata, topic, words(topic))
+
+
+def permissions(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Only who may see what: every `allow` with the keys that lead to it."""
+    kept: dict[str, Any] = {}
+    for key, value in metadata.items():
+        if key == "allow":
+            kept[key] = value
+        elif isinstance(value, dict) and (inner := permissions(value)):
+            kept[key] = inner
+    return kept
 
 
 def words(topic: Topic) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The topic of the database that a site shows, for its plugins. It only reads."""
+"""The topic of the database that a site shows, and the values of its facets, for its plugins. It only reads."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from evidence.database import schema
+from evidence.database import read_queries, schema
 from evidence.errors import ConfigError
 from evidence.harvest import sources
+from evidence.publish.evidence_map import Values
 from evidence.publish.query_cache import CACHE
 from evidence.rules import topic as topics
 from evidence.rules.topic import Topic
@@ -18,6 +19,12 @@ from evidence.rules.topic import Topic
 async def of_database(db: Any) -> Topic:
     """The topic of a Datasette database as it is now."""
     found: Topic = await CACHE.get(db.path, "topic", lambda: db.execute_fn(schema.read_topic))
+    return found
+
+
+async def values_of(db: Any) -> Values:
+    """Facet → its values in order, with labels and meanings."""
+    found: Values = await CACHE.get(db.path, "values of facets", lambda: db.execute_fn(read_queries.labelled_values))
     return found
 
 

@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 PART = 20_000
 """Works in one file: about 3 MB. The protocol allows 50,000 addresses and 50 MB."""
 
-PAGES = ("/", "/map", "/changes", "/method", "/prisma", "/about", "/api", "/evidence", "/evidence/works")
+PAGES = ("/", "/map", "/currency", "/changes", "/method", "/prisma", "/about", "/api", "/evidence", "/evidence/works")
 """The pages that every site has, without a parameter."""
 
 _HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -30,7 +30,7 @@ def robots(*, shared: bool, address: str | None, path: Callable[[str], str]) -> 
         "# Lists with filters have millions of addresses, and downloads make work: please read what is in the sitemap.",
         "User-agent: *",
         f"Disallow: {path('/')}*?",
-        *(f"Disallow: {path(place)}" for place in ("/download/", "/-/", "/search", "/past", "/linkset")),
+        *(f"Disallow: {path(place)}" for place in ("/download/", "/-/", "/search", "/past", "/linkset", "/ripple")),
         "",
         *(f"User-agent: {robot}" for robot in LINK_PREVIEWS),
         f"Disallow: {path('/download/')}",

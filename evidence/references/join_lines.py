@@ -23,6 +23,8 @@ _SHORT_NUMBER = re.compile(r"[1-9]\d?\W*")
 _YEAR_ALONE = re.compile(r"\(?(?:19|20)\d\d[a-z]?[.,;:)]*")
 _RANGE = re.compile(r"\d[-–—‐−]\Z")
 _WORD = re.compile(r"[^\W\d_]+(?:[-‐][^\W\d_]+)*")
+_PART = 200
+"""Characters of a broken word that are looked at."""
 _CJK = re.compile("[\u3000-\u30ff\u3400-\u9fff\uff00-\uffef]")
 _KEEPS_ITS_HYPHEN = frozenset({
     "self", "non", "long", "short", "well", "cross", "follow", "post", "pre", "co", "high", "low", "evidence",
@@ -45,16 +47,20 @@ def joined(lines: Iterable[str], words: Container[str]) -> str:
 
 
 def _parts(lines: Iterable[str], words: Container[str]) -> Iterator[str]:
-    before = ""
+    before = last = ""
     for line in lines:
         line = " ".join(line.split())
         if not line:
             continue
         if before:
-            cut, between = _break(before.rpartition(" ")[2], line.partition(" ")[0], words)
+            cut, between = _break(last, line.partition(" ")[0], words)
             yield before[: len(before) - cut]
             yield between
-        before = line
+            if between or " " in line:
+                last = ""
+            last = last[: len(last) - cut]
+        # An address may be broken more than once.
+        before, last = line, (last + line.rpartition(" ")[2])[-_PART:]
     yield before
 
 
@@ -63,7 +69,7 @@ def _break(left: str, right: str, words: Container[str]) -> tuple[int, str]:
     last = left[-1]
     if last == _SOFT:
         return 1, ""
-    left, right = left[-200:], right[:200]
+    left, right = left[-_PART:], right[:_PART]
     if in_address(left, right) or (_RANGE.search(left) and right[0].isdigit()):
         return 0, ""
     if last in _HYPHEN and len(left) > 1 and left[-2].isalpha() and right[0].isalpha():
@@ -84,7 +90,7 @@ def is_inside_word(left: str, right: str) -> bool:
 
 def in_address(left: str, right: str) -> bool:
     """Whether a line break between these two words is inside a DOI or a URL."""
-    left, right = left[-200:], right[:200]
+    left, right = left[-_PART:], right[:_PART]
     if _OPEN_ADDRESS.fullmatch(left):
         return right[0].isalnum() or right[0] == "/"
     found = _ADDRESS.search(left)

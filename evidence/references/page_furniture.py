@@ -97,10 +97,52 @@ def furniture(lines: Sequence[str]) -> set[int]:
         for number, line in enumerate(bare)
         if line and len(line) <= _LONGEST and (_PAGE_NUMBER.fullmatch(line) or _PUBLISHERS.fullmatch(line))
     }
+    found |= _beside_page_numbers(bare, found)
     found |= _counted(bare)
     found |= _far_numbers(bare)
     found |= _repeated(lines, bare, found)
-    return found | _lonely(lines, bare, found)
+    found |= _lonely(lines, bare, found)
+    return found | _between_parts(bare, found)
+
+
+def _beside_page_numbers(bare: Sequence[str], numbers: set[int]) -> set[int]:
+    """Headers in the line above or below what can only be a page number (`Page 3 of 40`, `- 3 -`): where the next word would have
+    fitted into the line, or nothing follows it."""
+    found: set[int] = set()
+    for number in numbers:
+        below, above = number + 1, number - 1
+        if below < len(bare) and bare[below] and below not in numbers and _may_be_title(bare[below]):
+            last = not any(bare[below + 1 : below + 1 + PAGE // 2])
+            if above >= 0 and _ends_a_part(bare[above]) and (last or _has_room(bare, below)):
+                found.add(below)
+        elif (
+            above > 0
+            and above not in numbers
+            and bare[above]
+            and _may_be_title(bare[above])
+            and not _YEAR.search(bare[above])
+            and _ends_a_part(bare[above - 1])
+            and len(bare[above]) + PAGE < _width(bare, above)
+        ):
+            found.add(above)
+    return found
+
+
+def _ends_a_part(line: str) -> bool:
+    """Whether a reference may end with this line: with a full stop or an address. What follows a blank line may begin one."""
+    return line[-1:] in {".", ")", "]"} or bool(_ADDRESS.search(line))
+
+
+def _between_parts(bare: Sequence[str], found: set[int]) -> set[int]:
+    """Page numbers, alone or with a header, that stand between blank lines where no other blank line is in the text; and the one
+    that ends a text. What stands first may be a marker."""
+    blocks = list(_between_blanks(bare))
+    first = {line.split(maxsplit=1)[0].strip("[]().") for line in bare if line}
+    ends = [at for at, block in enumerate(blocks) if at and _is_page_end(bare, block, first, found)]
+    others = set(range(len(blocks))).difference(ends)
+    if any(at + 1 in others for at in others):
+        ends = [at for at in ends[-1:] if at + 1 == len(blocks) and not _may_go_on(bare[blocks[at - 1][-1]])]
+    return {number for at in ends for number in blocks[at]}
 
 
 def _counted(bare: Sequence[str]) -> set[int]:
@@ -259,6 +301,24 @@ def _between_blanks(bare: Sequence[str]) -> Iterator[list[int]]:
             block = []
     if block:
         yield block
+
+
+def _is_page_end(bare: Sequence[str], block: Sequence[int], first: Container[str], found: Container[int]) -> bool:
+    """Whether one or two lines are a page number, alone or with a header."""
+    if len(block) > 2:
+        return False
+    alone = [number for number in block if _ALONE.fullmatch(bare[number]) or number in found]
+    rest = [bare[number] for number in block if number not in alone]
+    if alone:
+        return all(map(_may_be_title, rest))
+    words = _NUMBERED.fullmatch(rest[0])
+    return (
+        len(block) == 1
+        and _is_counted_title(rest[0], first)
+        and words is not None
+        and not _NAMED.match(words["words"])
+        and _may_be_title(rest[0])
+    )
 
 
 def _is_counted_title(line: str, first: Container[str]) -> bool:

@@ -14,13 +14,13 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from html.parser import HTMLParser
 from pathlib import PurePath
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from xml.etree import ElementTree as ET
 
 from evidence.errors import ConfigError
 from evidence.references import field_values, tagged_lines
 from evidence.references.given_reference import Fields, GivenReference, citation
-from evidence.references.split_references import split
+from evidence.references.split_references import Division, divide
 
 Format = Literal["bibtex", "ris", "nbib", "csl-json", "docx", "html", "text"]
 
@@ -50,14 +50,30 @@ _BLOCKS = frozenset(re.findall(r"\w+", _BLOCK_TAGS))
 _UNSEEN = frozenset(("script", "style", "head", "template", "noscript"))
 
 
-def read(data: bytes, name: str) -> tuple[Format, tuple[GivenReference, ...]]:
+class ReadFile(NamedTuple):
+    """What a file held. `left_out` are the lines of a text that were read as headings, page headers, page numbers or other text,
+    in order: nobody checks them, so whoever pasted the text is told which they are."""
+
+    format: Format
+    references: tuple[GivenReference, ...]
+    left_out: tuple[str, ...] = ()
+
+
+def read(data: bytes, name: str) -> ReadFile:
     """The format of a file and its references. ConfigError when it cannot be read, says what is wrong and what to do."""
     kind = SUFFIXES.get(PurePath(name).suffix.lower())
+    division = Division((), ())
     if data[:4] == b"PK\x03\x04":
-        return "docx", tuple(_lines_given(_docx(data, name)))
+        division = _divided(_docx(data, name))
+        return ReadFile("docx", _split_given(division), division.left_out)
+    if PurePath(name).suffix.lower() == ".pdf" or data[:1024].lstrip().startswith(b"%PDF-"):
+        raise ConfigError(
+            f"{name} is a PDF, which is not read, because a PDF does not say in which order its lines belong; open it, copy the"
+            " reference list, and paste it into a .txt file or after `evidence check-references -`"
+        )
     if kind == "docx":
         raise ConfigError(f"{name} is not a Word document; save it as .docx, or paste its reference list")
-    if PurePath(name).suffix.lower() in (".csv", ".tsv", ".xlsx", ".pdf", ".doc", ".odt", ".rtf"):
+    if PurePath(name).suffix.lower() in (".csv", ".tsv", ".xlsx", ".doc", ".odt", ".rtf"):
         raise ConfigError(
             f"{name}: this format is not read; export .ris or .bib, save as .docx, or paste the reference list"
         )
@@ -75,15 +91,17 @@ def read(data: bytes, name: str) -> tuple[Format, tuple[GivenReference, ...]]:
     elif kind == "csl-json":
         found = _csl_json(text, name)
     elif kind == "html":
-        found = _lines_given(_reference_lines(_html_lines(text)))
+        division = _divided(_reference_lines(_html_lines(text)))
+        found = _split_given(division)
     else:
-        found = _split_given(text)
+        division = divide(text)
+        found = _split_given(division)
     references = tuple(found)
     if not references:
         raise ConfigError(
             f"{name} has no reference in it (read as {kind}); give a .bib, .ris, .nbib, .json, .docx, .html or text"
         )
-    return kind, references
+    return ReadFile(kind, references, division.left_out)
 
 
 def decoded(data: bytes, name: str) -> str:
@@ -119,15 +137,16 @@ def _given(fields: Iterable[tuple[Fields, str | None]]) -> Iterator[GivenReferen
         yield GivenReference(number, citation(each) or each.doi or "", each.doi, key, each)
 
 
-def _lines_given(lines: Iterable[str]) -> Iterator[GivenReference]:
-    """References from lines that are paragraphs of their own. One paragraph alone may hold them all."""
-    paragraphs = [" ".join(line.split()) for line in lines if line.strip()]
-    return _split_given("\n\n".join(paragraphs)) if paragraphs else iter(())
+def _divided(lines: Iterable[str]) -> Division:
+    """The references of lines that are paragraphs of their own. One paragraph alone may hold them all."""
+    return divide("\n\n".join(" ".join(line.split()) for line in lines if line.strip()))
 
 
-def _split_given(text: str) -> Iterator[GivenReference]:
-    for number, given in enumerate(split(text), start=1):
-        yield GivenReference(number, given.text, key=str(given.number) if given.number is not None else None)
+def _split_given(division: Division) -> tuple[GivenReference, ...]:
+    return tuple(
+        GivenReference(number, given.text, key=str(given.number) if given.number is not None else None)
+        for number, given in enumerate(division.references, start=1)
+    )
 
 
 def _bibtex(text: str) -> Iterator[GivenReference]:

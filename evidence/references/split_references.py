@@ -263,9 +263,10 @@ class _Block:
         """The words, but where a line break is inside of one, its second part is the whole word."""
         words = list(self.words)
         for place in self.places:
-            if place.at and place.cue != _IN_LINE_CUE and self._goes_on(place.at):
+            # The word before may itself be joined from parts: an address may be broken more than once.
+            if place.at and place.cue != _IN_LINE_CUE and self._goes_on(words[place.at - 1], place.at):
                 place.inside = True
-                words[place.at] = self.words[place.at - 1][-_PART:] + self.words[place.at]
+                words[place.at] = words[place.at - 1][-_PART:] + self.words[place.at]
         return words
 
     def _read_places(self) -> None:
@@ -322,12 +323,13 @@ class _Block:
             and (place.kind in {"square", "bullet"} or not place.at or self.words[place.at - 1][-1] not in ",;:(&-–")
         )
 
-    def _goes_on(self, at: int) -> bool:
-        """Whether a word, a range, a DOI or a URL goes on in this line."""
-        left, right = self.words[at - 1], self.words[at]
+    def _goes_on(self, left: str, at: int) -> bool:
+        """Whether `left`, a word, a range, a DOI or a URL, goes on in this line."""
+        right = self.words[at]
         if at + 1 in self.glued:
             right += self.words[at + 1]
-        if right[0].isupper() and not ("10." in left and any(map(str.isdigit, right))):
+        in_path = left[-1] == "/" and "/" in right[:-1]
+        if right[0].isupper() and not in_path and not ("10." in left and any(map(str.isdigit, right))):
             return False
         return is_inside_word(left, right) or in_address(left, right)
 
@@ -451,10 +453,14 @@ def _widths(lengths: Sequence[int]) -> list[int]:
 
 def _layout(line: _Line, above: _Line | None, base: int, width: int) -> Cue:
     level = int(line.indent > base + 1)
-    first = len(line.text[:200].split(maxsplit=1)[0])
-    left = width - (above.length if above else 0) - 1 - first
-    room = "full" if left < 0 else "some" if left < 0.15 * width else "much"
+    first = line.text[:200].split(maxsplit=1)[0]
+    left = width - (above.length if above else 0) - 1 - len(first)
+    # The address that did not fit was longer than what this line has of it.
+    room = "full" if left < 0 or _BROKEN_ADDRESS.match(first) else "some" if left < 0.15 * width else "much"
     return (line.gap, level, room) if line.gap else (level, room)
+
+
+_BROKEN_ADDRESS = re.compile(r"(?:https?:|www\.|doi:|10\.\d{4,9}/)\S*[/._-]\Z", re.IGNORECASE)
 
 
 def _counting(places: Sequence[_Place], least: int) -> list[_Place]:

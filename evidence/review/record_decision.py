@@ -100,10 +100,11 @@ def add_together(
         for facet, value in (*on.tags, *on.untags):
             if facet != SAME_WORK:
                 tag_filter.check_tag(facet, value, known)
-    held = read_ledger(ledger)
     moment = _moment_of_several(now()) if len(on_works) > 1 else iso_time(now())
     with reading(db) as conn:
         on_works = [_at_current_doi(conn, on, db) for on in on_works]
+        paired = [Doi(value) for on in on_works for facet, value in _pairs_of(on) if facet == SAME_WORK]
+        held = read_ledger(ledger, works=read_queries.all_dois(conn, [*(on.doi for on in on_works), *paired]))
         # A decision on one record of a work is a decision on the work: `seen` includes those on its other records.
         moved = read_queries.representatives(conn, sorted({*(on.doi for on in on_works), *(d.doi for d in held)}))
         aliases = read_queries.alias_targets(conn, [doi for d in held for doi in (d.doi, Doi(d.value or ""))])
@@ -159,6 +160,11 @@ def _at_current_doi(conn: sqlite3.Connection, on: OnWork, db: Path) -> OnWork:
         if facet == SAME_WORK and (other == doi or not list(read_queries.current_records(conn, [Doi(other)]))):
             raise ConfigError(f"{other}: no other work in {db}; a pair needs two works that were harvested")
     return replace(on, doi=doi, tags=tags, untags=untags)
+
+
+def _pairs_of(on: OnWork) -> Iterator[tuple[str, str]]:
+    """The tags that a person adds, removes or withdraws their decision on."""
+    yield from (pair for pair in (*on.tags, *on.untags, *on.withdrawn) if pair is not None)
 
 
 def _stored_work(conn: sqlite3.Connection, doi: Doi, db: Path) -> Work:
@@ -302,18 +308,17 @@ def _append(db: Path, ledger: Path, taxonomy: Taxonomy, now: Clock, new: Sequenc
         writer.append_to_ledger(ledger, new)
     try:
         with locked(db, patience), writer.open_store(db, ledger, wait=patience) as opened:
-            dois = sorted(
-                {read_queries.canonical_doi(opened.conn, doi) for doi in opened.works_with_unshown_decisions()}
-            )
+            unshown = opened.unshown_decisions()
+            dois = sorted({read_queries.canonical_doi(opened.conn, doi) for doi in unshown.works})
             if not new and not dois:  # decided and shown before; after a restore it may not be shown
                 return True
             opened.set_topic(taxonomy.topic)
-            opened.show_decisions()
+            opened.show_decisions(unshown)
             opened.set_facets(rejudge.facet_rows(taxonomy))
             # What a killed sync left to announce is for the next sync: a person waits for this decision alone.
             unannounced = opened.unannounced()
             run_id = opened.start_run("judge", __version__, iso_time(now()))
-            decisions = rejudge.decisions_by_work(opened)
+            decisions = rejudge.decisions_by_work(opened, of=dois)
             count = rejudge.rejudge_works(opened, taxonomy, run_id, decisions, dois, NoProgress())
             opened.finish_run(run_id, "complete", {"rejudged": count}, iso_time(now()), apart=unannounced)
     except BusyError:

@@ -16,9 +16,10 @@ import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from operator import itemgetter
 from pathlib import Path
 from statistics import median
 from typing import Any, Literal, get_args
@@ -28,15 +29,15 @@ from evidence.current_decisions import decision_id, parse_time
 from evidence.data_model import SAME_WORK, Decision, Doi, VerdictName
 from evidence.database import read_queries, tag_filter
 from evidence.database.connection import reading
-from evidence.database.read_decisions import check_ledger, ledger_stamp, read_ledger
+from evidence.database.read_decisions import check_ledger
 from evidence.errors import ConfigError, EvidenceError
 from evidence.harvest.chosen_topic import topic_of_review
 from evidence.review.agreement import PairAgreement, pairwise_agreement
+from evidence.review.known_decisions import KnownDecisions
 from evidence.review.pace import Pace, in_words, pace
 from evidence.review.record_decision import (
     OnWork,
     add_together,
-    all_and_current_decisions,
     made_in_one_act,
     rehearse,
 )
@@ -180,7 +181,7 @@ class Desk:
         self._order: tuple[int | None, list[Doi]] = (None, [])
         self._likely: tuple[object, list[tuple[Doi, str, str]]] = (None, [])
         self._linked: tuple[object, list[Doi]] = (None, [])
-        self._cached: tuple[tuple[int, ...], tuple[Decision, ...], list[Decision]] = ((), (), [])
+        self._known = KnownDecisions(db, ledger)
 
     @property
     def accounts(self) -> Mapping[str, str]:
@@ -201,20 +202,20 @@ class Desk:
         given a verdict on, the likeliest to be relevant first. `linked`: works that the rules left out and that belong to
         an included work, without those that anybody has given a verdict on. `again`: works with a decision to look at again.
         `second`: works that others have given a verdict on and this reviewer has not."""
-        given = self._verdicts()
+        verdicts = self._known.now().verdicts
         with reading(self.db) as conn:
-            heads = read_queries.representatives(conn, sorted({d.doi for d in given}))
-            given = [replace(d, doi=heads.get(d.doi, d.doi)) for d in given]
-            mine = {d.doi for d in given if d.reviewer == reviewer}
+            heads = read_queries.merged_records(conn)
+            given = [(heads.get(d.doi, d.doi), d.reviewer) for d in verdicts]
+            mine = {found for found, by in given if by == reviewer}
             if name == "waiting":
                 waiting = read_queries.waiting_works(conn)
                 return [found for found in self._ranked(conn, waiting) if found in waiting and found not in mine]
             if name == "linked":
-                decided = {d.doi for d in given}
+                decided = {found for found, _ in given}
                 return [found for found in self._linked_works(conn) if found not in decided]
             if name == "again":
                 return sorted(read_queries.works_with_decisions_to_check(conn))
-            others = dict.fromkeys(d.doi for d in given if d.doi not in mine)
+            others = dict.fromkeys(found for found, _ in given if found not in mine)
             known = read_queries.screening_verdicts(conn, list(others))
             return [found for found in others if found in known]
 
@@ -238,7 +239,7 @@ class Desk:
     def pairs_to_check(self) -> list[dict[str, Any]]:
         """The rows of the view `pairs_to_check` (records that may be one work), without the pairs that somebody has decided
         on."""
-        decided = {frozenset((d.doi, d.value)) for d in self._decisions()[1] if d.facet == SAME_WORK}
+        decided = {frozenset((d.doi, d.value)) for d in self._known.now().current if d.facet == SAME_WORK}
         with reading(self.db) as conn:
             return [
                 row for row in read_queries.pairs_to_check(conn) if frozenset((row["doi"], row["other"])) not in decided
@@ -247,7 +248,7 @@ class Desk:
     def tags_to_check(self, topic: Topic) -> list[tuple[Doi, str, str]]:
         """The tags (DOI, facet, value) that are only likely and that the map and the counts of trials rest on, the most doubtful
         first; without those that somebody has decided on."""
-        decided = {(d.doi, d.facet, d.value) for d in self._decisions()[1]}
+        decided = {(d.doi, d.facet, d.value) for d in self._known.now().current}
         with reading(self.db) as conn:
             # All works are looked up, so the list is made again only after a sync or an edit of the rules.
             judged = (read_queries.last_sync_run(conn), read_queries.basis_of_judgements(conn))
@@ -260,7 +261,7 @@ class Desk:
     def reasons(self, reviewer: str, topic: Topic) -> dict[str, list[str]]:
         """Reasons to choose from for each verdict: those of the topic, then those that this reviewer has written at least
         twice."""
-        mine = [d for d in self._verdicts() if d.reviewer == reviewer]
+        mine = [d for d in self._known.now().verdicts if d.reviewer == reviewer]
         found: dict[str, list[str]] = {}
         for verdict in get_args(VerdictName):
             ready = topic.reasons_for(verdict)
@@ -270,27 +271,26 @@ class Desk:
 
     def decided_by(self, reviewer: str) -> list[Entry]:
         """What this reviewer decided and has not undone, the newest first; within one second in the order of the ledger."""
-        ledger, current = self._decisions()
-        place = {decision_id(d): number for number, d in enumerate(ledger)}
-        acts: dict[str, dict[Doi, list[Decision]]] = {}
-        for decision in sorted((d for d in current if d.reviewer == reviewer), key=lambda d: place[decision_id(d)]):
-            acts.setdefault(decision.made_at, {}).setdefault(decision.doi, []).append(decision)
+        known = self._known.now()
+        place = {decision_id(d): number for number, d in enumerate(known.ledger)}
+        mine = sorted(((place[decision_id(d)], d) for d in known.current if d.reviewer == reviewer), key=itemgetter(0))
+        acts: dict[str, dict[Doi, list[tuple[int, Decision]]]] = {}
+        for number, decision in mine:
+            acts.setdefault(decision.made_at, {}).setdefault(decision.doi, []).append((number, decision))
         entries = []
         for made_at, by_work in acts.items():
-            together = [d for decisions in by_work.values() for d in decisions]
-            parts = [together] if made_in_one_act(together) else list(by_work.values())
-            entries += [Entry(made_at, tuple(part)) for part in parts]
-        return sorted(
-            entries,
-            key=lambda entry: (_second(entry.made_at), max(place[decision_id(d)] for d in entry.decisions)),
-            reverse=True,
-        )
+            together = [each for decisions in by_work.values() for each in decisions]
+            parts = [together] if made_in_one_act([d for _, d in together]) else list(by_work.values())
+            for part in parts:
+                last = (_second(made_at), max(number for number, _ in part))
+                entries.append((last, Entry(made_at, tuple(d for _, d in part))))
+        return [entry for _, entry in sorted(entries, key=itemgetter(0), reverse=True)]
 
     def progress(self, reviewer: str, entries: Sequence[Entry], left: int) -> Progress:
         """How far this reviewer is with the works that waited for a decision, of which `left` are left. `entries` are those of
         `decided_by`."""
         # A decision on a work that waited says that the rules left it unsure.
-        done = {d.doi for d in self._verdicts() if d.reviewer == reviewer and d.rule_said == "unsure"}
+        done = {d.doi for d in self._known.now().verdicts if d.reviewer == reviewer and d.rule_said == "unsure"}
         acts = [
             (parse_time(entry.made_at), len(entry.dois)) for entry in entries if any(d.verdict for d in entry.decisions)
         ]
@@ -298,22 +298,22 @@ class Desk:
 
     def how_far(self) -> HowFar:
         """How far the works that waited for a decision are screened, by all reviewers together, as the stopping rule sees it."""
-        ledger, current = self._decisions()
+        known = self._known.now()
         with reading(self.db) as conn:
             # The citations of all waiting works are read, so it is found again only after a decision, a sync or an edit.
-            state = (self._cached[0], read_queries.last_sync_run(conn), read_queries.basis_of_judgements(conn))
+            state = (known.stamp, read_queries.last_sync_run(conn), read_queries.basis_of_judgements(conn))
             if self._far is not None and self._far[0] == state:
                 return self._far[1]
-            heads = read_queries.representatives(conn, sorted({d.doi for d in ledger}))
+            heads = read_queries.representatives(conn, sorted({d.doi for d in known.ledger}))
             verdicts: dict[Doi, set[str]] = {}
-            for d in current:
+            for d in known.current:
                 if d.verdict:
                     verdicts.setdefault(heads.get(d.doi, d.doi), set()).add(d.verdict)
-            known = read_queries.screening_verdicts(conn, sorted(verdicts))
+            works = read_queries.screening_verdicts(conn, sorted(verdicts))
             first: dict[Doi, Decision] = {}
-            for d in ledger:  # a decision on a work that waited says that the rules left it unsure
+            for d in known.ledger:  # a decision on a work that waited says that the rules left it unsure
                 found = heads.get(d.doi, d.doi)
-                if d.verdict and d.rule_said == "unsure" and found in known:
+                if d.verdict and d.rule_said == "unsure" and found in works:
                     first.setdefault(found, d)
             waiting = sorted(read_queries.waiting_works(conn) - verdicts.keys())
             acts: dict[tuple[str, str], list[Doi]] = {}
@@ -343,7 +343,7 @@ class Desk:
 
     def agreement(self) -> list[PairAgreement]:
         """How far each two reviewers agree."""
-        return pairwise_agreement(self._decisions()[1])
+        return pairwise_agreement(self._known.now().current)
 
     def criteria(self) -> tuple[Criterion, ...]:
         """What each verdict stands for, from the screening rules of the topic."""
@@ -360,22 +360,11 @@ class Desk:
 
     def decisions_on(self, found: Doi) -> list[Decision]:
         """All decisions on any record of a work, oldest first, including those that were undone."""
-        ledger = self._decisions()[0]
+        ledger = self._known.now().ledger
         with reading(self.db) as conn:
-            heads = read_queries.representatives(conn, [found, *sorted({d.doi for d in ledger})])
+            heads = read_queries.merged_records(conn)
+            found = read_queries.canonical_doi(conn, found)
         return [d for d in ledger if heads.get(d.doi, d.doi) == heads.get(found, found)]
-
-    def _decisions(self) -> tuple[tuple[Decision, ...], list[Decision]]:
-        """All decisions at the DOIs that their works are kept under, and those of them that count; read again when the ledger
-        or the aliases have changed."""
-        with reading(self.db) as conn:
-            newest = (*ledger_stamp(self.ledger), *read_queries.aliases_stamp(conn))
-        if newest != self._cached[0]:
-            self._cached = (newest, *all_and_current_decisions(self.db, read_ledger(self.ledger)))
-        return self._cached[1:]
-
-    def _verdicts(self) -> list[Decision]:
-        return [d for d in self._decisions()[1] if d.verdict]
 
     # ------------------------------------------------------------------ deciding
 
@@ -402,7 +391,9 @@ class Desk:
 
     def _own_verdict(self, reviewer: str, found: Doi) -> Decision | None:
         found = self.canonical_doi(found)
-        return next((d for d in reversed(self._verdicts()) if d.reviewer == reviewer and d.doi == found), None)
+        return next(
+            (d for d in reversed(self._known.now().verdicts) if d.reviewer == reviewer and d.doi == found), None
+        )
 
     def decide_together(self, reviewer: str, form: Batch) -> bool:
         """Give several works one verdict for one reason, in one act that is undone as one. Returns whether it shows already.
@@ -446,13 +437,14 @@ class Desk:
         return shows
 
     def warm(self) -> None:
-        """Load the rules and rehearse decisions on a few waiting works, so that the first decision need not wait for
-        it. What goes wrong here goes wrong again at the first decision, which then says so."""
+        """Load the rules and the ledger, and rehearse decisions on a few waiting works, so that the first decision need not wait
+        for it. What goes wrong here goes wrong again at the first decision, which then says so."""
         try:
             book = self._rules()
             with reading(self.db) as conn:
                 waiting = sorted(read_queries.waiting_works(conn))[:WARMED_WORKS]
             rehearse(self.db, waiting, book)
+            self._known.now()
         except EvidenceError as error:
             log.warning("The rules could not be loaded before the first decision: %s", error)
 

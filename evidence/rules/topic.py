@@ -46,6 +46,7 @@ _OF_TABLES = (
 )  # fmt: skip
 _OF_PAGES = (
     "since", "until", "implied", "as_of", "page", "screen", "rows", "columns", "row", "column", "folded", "hide_empty",
+    "against",
 )  # fmt: skip
 RESERVED = frozenset((*_OF_TABLES, *_OF_PAGES))
 """Names that a facet may not have: in tables, exports or addresses they stand for something else."""

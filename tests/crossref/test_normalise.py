@@ -54,6 +54,9 @@ def test_every_real_record_becomes_a_work_or_a_plain_reason(records: list[tuple[
         listed = [item.doi for item in normalise.references(deposited) if item.doi]
         assert len(listed) == len(stated)
         assert [doi for doi, _ in read.cites] == list(dict.fromkeys(listed))
+        entries = len(deposited.get("reference", ())) or None
+        assert read.references_deposited == entries
+        assert read.references_without_doi == (None if entries is None else entries - len(listed))
     assert reasons == ["'<<DOI>>' is not a valid DOI"]
 
 
@@ -426,6 +429,34 @@ def test_a_reference_is_put_together_from_the_fields_that_are_text() -> None:
     }
     (reference,) = normalise.references(message(reference=[fields]))
     assert reference.text == "Lipsitz. Clin Psychol Rev 33"
+
+
+@pytest.mark.parametrize(
+    ("deposited", "expected"),
+    [
+        ({}, (None, None)),
+        ({"reference": None, "reference-count": 12}, (None, None)),
+        ({"reference": [], "reference-count": 12}, (None, None)),
+        (
+            {
+                "reference": [
+                    {"key": "a"},
+                    {"DOI": "10.1000/a"},
+                    {"DOI": "10.1000/A"},
+                    {"DOI": "n/a"},
+                    "Frank E. IPT. 2005",
+                ]
+            },
+            (5, 3),
+        ),
+        ({"reference": [{"unstructured": "Frank E. IPT. 2005"}]}, (1, 1)),
+    ],
+)
+def test_how_long_a_deposited_list_is_and_how_much_of_it_has_no_doi(
+    deposited: dict[str, Any], expected: tuple[int | None, int | None]
+) -> None:
+    work = normalise.normalise(message(**deposited))
+    assert (work.references_deposited, work.references_without_doi) == expected
 
 
 def test_references_keep_place_and_heal_their_dois() -> None:

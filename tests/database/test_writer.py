@@ -14,7 +14,7 @@ import pytest
 from sqlite_utils import Database
 
 from evidence import current_decisions
-from evidence.data_model import Author, Doi, Judgement, Match, Notice, Relation, Strength, Tag, Work
+from evidence.data_model import SAME_WORK, Author, Doi, Judgement, Match, Notice, Relation, Strength, Tag, Work
 from evidence.database import read_queries, schema
 from evidence.database.connection import open_evidence
 from evidence.database.values_for_writer import (
@@ -30,7 +30,7 @@ from evidence.database.values_for_writer import (
 from evidence.database.writer import Store, open_store
 from evidence.errors import ConfigError, StoreError
 from evidence.rules import topic
-from tests.builders import decision
+from tests.builders import decision, tagging
 
 NOW = "2026-11-24T12:00:00Z"
 TITLE = "Interpersonal psychotherapy: past, present, and future"
@@ -367,6 +367,26 @@ def test_tags_of_an_earlier_schema_count_as_stated_until_their_works_are_judged_
         assert store.conn.execute("pragma foreign_key_check").fetchall() == []
 
 
+def test_how_long_the_lists_are_is_learnt_when_works_are_judged_again(tmp_path: Path) -> None:
+    path = tmp_path / "evidence.db"
+    first = Database(path)
+    schema.evidence.apply(first, stop_before="m016_deposited_lists")
+    first.conn.execute(f"pragma application_id = {schema.APPLICATION_ID}")
+    first.conn.executescript(
+        """
+        insert into runs (run, started, outcome, door, version) values (1, '2026-11-24', 'complete', 'files', '0');
+        insert into works (doi, title, verdict, screened, decided, why, judged_on, first_run, changed_run, basis)
+            values ('10.1/a', 'T', 'include', 'include', 'rule', 'so', 'title', 1, 1, 'b1');
+        delete from unannounced;
+        """
+    )
+    first.close()
+    with open_store(path, tmp_path / "decisions.db") as store:
+        row = "select references_deposited, references_without_doi, basis from works"
+        assert store.conn.execute(row).fetchall() == [(None, None, "")]
+        assert store.unannounced() == set()
+
+
 def test_what_is_not_in_the_files_is_no_longer_reported_as_not_found(tmp_path: Path) -> None:
     path = tmp_path / "evidence.db"
     first = Database(path)
@@ -446,6 +466,52 @@ def test_an_old_ledger_means_what_it_meant(tmp_path: Path) -> None:
         assert store.conn.execute("select count(*) from decisions").fetchone() == (5,)
         with pytest.raises(sqlite3.IntegrityError, match="append-only"):
             store._ledger.conn.execute("update decisions set reason = 'other'")
+
+
+def shown_and_kept(store: Store) -> tuple[set[Any], set[Any]]:
+    """The decisions that `evidence.db` shows, and those of the ledger as they are to be shown: without number and digests, those
+    stored twice once, at the DOIs that works are kept under."""
+    columns = "doi, action, verdict, facet, value, reason, reviewer, made_at, rule_said"
+    aliases = dict(store.conn.execute("select alias, doi from aliases where last_run is null").fetchall())
+    ledger = sqlite3.connect(store.ledger_path)
+    kept = ledger.execute(
+        f"select min(decision), {columns} from decisions group by {columns}, rules, record"
+    ).fetchall()
+    ledger.close()
+    shown = set(store.conn.execute(f"select decision, {columns} from decisions"))
+    return shown, {(number, aliases.get(doi, doi), *rest) for number, doi, *rest in kept}
+
+
+def test_whatever_happened_to_the_ledger_it_is_shown_as_it_is(tmp_path: Path) -> None:
+    """Only what differs is read, found by comparing rows of the same number: also after new aliases, decisions stored twice, and
+    another ledger in its place whose numbers stand for other decisions."""
+    made = [decision(f"10.1/{n % 5}", "include", "A", reason=f"because {n}") for n in range(12)]
+    pairs = [tagging("10.1/1", SAME_WORK, "10.1/2"), tagging("10.1/3", SAME_WORK, "10.1/old")]
+    ledgers = [made, [*made[:4], made[2], *pairs, *made[4:], made[9]], made[::-1], [made[3]], []]
+    db = tmp_path / "evidence.db"
+    with open_store(db, tmp_path / "aliases.db") as store:
+        one = run(store)
+    for number, decisions in enumerate(ledgers):
+        for alias in (None, "10.1/old", "10.1/4"):
+            with open_store(db, tmp_path / f"{number}.db") as store:
+                if alias is None:
+                    store.append_decisions(decisions)
+                else:
+                    store.conn.execute("update aliases set last_run = ?", (one,))
+                    insert = "insert or replace into aliases (alias, doi, first_run) values (?, '10.1/3', ?)"
+                    store.conn.execute(insert, (alias, one))
+                    before = store.unshown_decisions()
+                    store.conn.commit()
+                    assert store.unshown_decisions() == before
+                shown, kept = shown_and_kept(store)
+                unshown = store.unshown_decisions()
+                assert unshown.rows == shown ^ kept
+                pair = {row for row in unshown.rows if row[4] == SAME_WORK and not (alias and row[5] == "10.1/old")}
+                assert set(unshown.works) == {row[1] for row in unshown.rows - pair}
+                assert store.show_decisions(unshown) == len(shown ^ kept)
+                shown, kept = shown_and_kept(store)
+                assert shown == kept
+                assert store.unshown_decisions().rows == frozenset()
 
 
 def test_another_ledger_is_shown_whole(tmp_path: Path) -> None:

@@ -10,7 +10,14 @@ from html.parser import HTMLParser
 import pytest
 
 from evidence.data_model import CitationError, Doi, Work
-from evidence.export.reference_report import REPORTS, exit_code, summary, verdict_words
+from evidence.export.reference_report import (
+    REPORTS,
+    WITHOUT_LEFT_OUT,
+    exit_code,
+    left_out_lines,
+    summary,
+    verdict_words,
+)
 from evidence.harvest.check_references import CheckedReference, ReferenceVerdict
 from evidence.linkage.retraction_notices import ShownNotice
 from evidence.references.given_reference import GivenReference
@@ -73,8 +80,8 @@ def test_the_summary_counts_each_reference_once() -> None:
 
 
 def test_json_and_csv_say_the_same() -> None:
-    rows = json.loads("".join(REPORTS["json"](CHECKED)))
-    table = list(csv.DictReader(io.StringIO("".join(REPORTS["csv"](CHECKED)))))
+    rows = json.loads("".join(REPORTS["json"](CHECKED, ())))
+    table = list(csv.DictReader(io.StringIO("".join(REPORTS["csv"](CHECKED, ())))))
     assert [(str(r["n"]), r["verdict"], r["doi"] or "") for r in rows] == [
         (r["n"], r["verdict"], r["doi"]) for r in table
     ]
@@ -87,7 +94,7 @@ def test_json_and_csv_say_the_same() -> None:
 
 
 def test_no_reference_breaks_out_of_its_page() -> None:
-    page = "".join(REPORTS["html"](CHECKED))
+    page = "".join(REPORTS["html"](CHECKED, ()))
     seen: list[str] = []
 
     class Tags(HTMLParser):
@@ -97,19 +104,43 @@ def test_no_reference_breaks_out_of_its_page() -> None:
     Tags().feed(page)
     assert "script" not in seen
     assert seen.count("li") >= len(CHECKED)
-    assert "\\[link\\]" in "".join(REPORTS["markdown"](CHECKED))
+    assert "\\[link\\]" in "".join(REPORTS["markdown"](CHECKED, ()))
 
 
 def test_text_never_calls_a_reference_invented() -> None:
-    text = "".join(REPORTS["text"](CHECKED))
+    text = "".join(REPORTS["text"](CHECKED, ()))
     assert "does not mean that the reference is invented" in text
     assert "5. NOTHING AGREES" in text
 
 
 def test_sarif_points_at_the_line_of_each_reference_that_needs_a_look() -> None:
-    log = json.loads("".join(REPORTS["sarif"](CHECKED)))
+    log = json.loads("".join(REPORTS["sarif"](CHECKED, ())))
     results = log["runs"][0]["results"]
     assert [r["ruleId"] for r in results] == [each.verdict for each in CHECKED[1:]]
     place = results[0]["locations"][0]["physicalLocation"]
     assert (place["artifactLocation"]["uri"], place["region"]["startLine"]) == ("refs.bib", 9)
     assert {r["ruleId"] for r in results} <= {rule["id"] for rule in log["runs"][0]["tool"]["driver"]["rules"]}
+
+
+LEFT_OUT = ("References", "<b>12</b> | Journal of *Grief*")
+
+
+@pytest.mark.parametrize("form", sorted(REPORTS))
+def test_the_lines_that_were_not_checked_are_said_where_the_format_has_a_place(form: str) -> None:
+    said, before = "".join(REPORTS[form](CHECKED, LEFT_OUT)), "".join(REPORTS[form](CHECKED, ()))
+    assert "not checked" not in before
+    if form in WITHOUT_LEFT_OUT:
+        assert said == before
+    else:
+        assert "2 lines were read as headings, page headers or other text, and not checked:" in said
+        assert "References" in said
+        assert said.count("Journal of") == before.count("Journal of") + 1
+        assert form != "html" or "<b>12" not in said
+        assert form != "markdown" or r"\*Grief\*" in said
+
+
+def test_a_whole_manuscript_of_lines_that_were_not_checked_is_cut_with_its_number() -> None:
+    shown = list(left_out_lines(["x" * 300] * 1500))
+    assert len(shown) == 101
+    assert max(map(len, shown)) < 210
+    assert shown[-1] == "… and 1,400 more"

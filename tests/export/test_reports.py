@@ -82,6 +82,19 @@ def test_the_changes_report_has_a_line_per_change_and_the_counts_of_the_summary(
     assert changes_report.changes_report([]) == "Nothing is new or changed."
 
 
+def test_what_a_work_touches_stands_below_its_notice_in_summary_and_report() -> None:
+    touched = [{**CHANGES[0], "touches": "It touches 2 claims."}, *CHANGES[1:]]
+    below = "  It touches 2 claims."
+    assert sync_summary.sync_summary(Outcome(7, changes=touched)).splitlines()[:3] == [
+        "NOTICE retraction of included work 10.1/a: A trial",
+        below,
+        "NOTICE correction of included work 10.1/p: A review (issued for 10.1/twin, another record of this work)",
+    ]
+    lines = changes_report.changes_report(touched).splitlines()
+    assert lines[lines.index("  NOTICE retraction of included work 10.1/a: A trial") + 1] == f"  {below}"
+    assert sum("touches" in line for line in lines) == 1
+
+
 def test_updated_records_without_a_change_of_a_work() -> None:
     said = sync_summary.sync_summary(Outcome(7, written=Written(changed=[Doi("10.1/a")])))
     assert "Nothing new: records were updated, but nothing that counts as a change of a work." in said

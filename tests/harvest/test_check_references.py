@@ -23,6 +23,7 @@ from tests.builders import FONAGY, LIPSITZ, MARKOWITZ, STANGIER, WORKS, FakeReco
 from tests.command_line import Run, runner
 from tests.loopback import LoopbackCrossref
 from tests.loopback_server import Fault
+from tests.provider_loopback import ProviderLoopback
 
 LIPSITZ_TEXT = (
     "Lipsitz J, Markowitz J. Mechanisms of change in interpersonal therapy (IPT). Clin Psychol Rev. 2013;33(8):1134-47."
@@ -125,6 +126,92 @@ def test_a_doi_of_another_agency_is_not_counted_as_clean() -> None:
     (found,) = check(given(("Somebody A. A data set about sleep. Zenodo; 2019.", "10.5281/zenodo.1234567")), source)
     assert found.verdict == "could-not-ask"
     assert "DataCite" in found.reason
+
+
+DATASET_DOI = "10.5281/zenodo.1234567"
+DATASET = {
+    "data": {
+        "id": DATASET_DOI,
+        "attributes": {
+            "doi": DATASET_DOI,
+            "titles": [{"title": "Data on the sleep of bereaved people in old age"}],
+            "creators": [
+                {"name": "Miller, Ann", "nameType": "Personal"},
+                {"name": "Sleep Group", "nameType": "Organizational"},
+            ],
+            "publisher": "Zenodo",
+            "publicationYear": 2019,
+            "types": {"resourceTypeGeneral": "Dataset"},
+        },
+    }
+}
+DATASET_TEXT = "Miller A, Sleep Group. Data on the sleep of bereaved people in old age. Zenodo; 2019."
+
+
+def ask_both(
+    crossref: LoopbackCrossref, datacite: ProviderLoopback, *texts: Any, **more: Any
+) -> tuple[CheckedReference, ...]:
+    """The verdicts, where DataCite is on 127.0.0.1 too."""
+    options: dict[str, Any] = {"url": crossref.url, "datacite_url": datacite.url, "sleep": lambda _: None} | more
+    return check_references.run(given(*texts), **options)
+
+
+def test_a_doi_of_datacite_is_compared_with_its_record_there(tmp_path: Path) -> None:
+    missing = "10.5281/zenodo.7654321"
+    with LoopbackCrossref(WORKS) as crossref, ProviderLoopback({f"/dois/{DATASET_DOI}": DATASET}) as datacite:
+        crossref.agencies |= {DATASET_DOI: "DataCite", missing: "DataCite", "10.1400/12345": "mEDRA"}
+        texts = (
+            (DATASET_TEXT, DATASET_DOI),
+            (DATASET_TEXT.replace("2019", "2009"), DATASET_DOI),
+            DATASET_DOI,
+            (MARKOWITZ_TEXT, DATASET_DOI),
+            (DATASET_TEXT, missing),
+            ("Rossi A. Sul sonno e sul lutto nella vecchiaia. Riv Psicol. 2010;3:4-9.", "10.1400/12345"),
+            (LIPSITZ_TEXT, str(LIPSITZ["DOI"])),
+        )
+        found = ask_both(crossref, datacite, *texts, cache=tmp_path / "cache.db")
+        asked = len(datacite.requests)
+        again = ask_both(crossref, datacite, *texts, cache=tmp_path / "cache.db")
+        assert len(datacite.requests) == asked == 2  # each DOI once, and none when it was asked about lately
+    assert [each.verdict for each in found] == [
+        "found", "found-with-errors", "found", "other-work", "could-not-ask", "could-not-ask", "found",
+    ]  # fmt: skip
+    assert found[0].work is not None
+    assert (found[0].work.doi, found[0].work.container) == (DATASET_DOI, "Zenodo")
+    assert [(e.field, e.given, e.found) for e in found[1].errors] == [("year", "2009", "2019")]
+    assert found[3].leads_to is not None
+    assert (found[3].leads_to.doi, [w.doi for w in found[3].candidates]) == (DATASET_DOI, [MARKOWITZ["DOI"]])
+    assert found[4].reason == f"{missing} is registered with DataCite, which shows no record of it"
+    assert found[5].reason == "10.1400/12345 is registered with mEDRA, which is not asked here"
+    assert [each.verdict for each in again] == [each.verdict for each in found]
+
+
+@pytest.mark.parametrize("kind", ["500", "429", "403", "truncated", "html", "empty", "drop", "reset", "wrong"])
+def test_no_error_of_datacite_reads_as_an_answer_or_is_remembered(kind: Any, tmp_path: Path) -> None:
+    other = {
+        "data": {"id": "10.5281/zenodo.1", "attributes": {"doi": "10.5281/zenodo.1", "titles": [{"title": "Another"}]}}
+    }
+    routes = {f"/dois/{DATASET_DOI}": DATASET, "/dois/10.5281/zenodo.1": other}
+    with LoopbackCrossref(WORKS) as crossref, ProviderLoopback(routes) as datacite:
+        crossref.agencies[DATASET_DOI] = "DataCite"
+        datacite.script([Fault(kind, times=None, doi="/dois/10.5281/zenodo.1")])
+        texts = ((DATASET_TEXT, DATASET_DOI), (LIPSITZ_TEXT, str(LIPSITZ["DOI"])))
+        found = ask_both(crossref, datacite, *texts, tries=2, cache=tmp_path / "cache.db")
+        assert [each.verdict for each in found] == ["could-not-ask", "found"]
+        assert "DataCite" in found[0].reason
+        datacite.forget()
+        again = ask_both(crossref, datacite, *texts, tries=2, cache=tmp_path / "cache.db")
+        assert [each.verdict for each in again] == ["found", "found"]
+
+
+def test_nobody_is_asked_about_a_doi_of_datacite_with_files(tmp_path: Path) -> None:
+    file = tmp_path / "records.jsonl"
+    file.write_text("".join(json.dumps(m) + "\n" for m in WORKS))
+    with ProviderLoopback({f"/dois/{DATASET_DOI}": DATASET}) as datacite:
+        (found,) = check_references.run(given((DATASET_TEXT, DATASET_DOI)), files=[file], datacite_url=datacite.url)
+        assert datacite.requests == []
+    assert found.verdict == "nothing-agrees"
+    assert "does not say whether it exists" in found.reason
 
 
 @pytest.mark.parametrize(
@@ -237,6 +324,25 @@ def test_the_command_writes_every_format(run: Run, tmp_path: Path) -> None:
     without_list = run("check-references", "--of", str(FONAGY["DOI"]), "--from", str(file))
     assert without_list.code == 3
     assert "no reference list was deposited" in without_list.err
+
+
+def test_the_command_says_which_lines_it_did_not_check(run: Run, tmp_path: Path) -> None:
+    """JSON and CSV stay the list that they are, and --fix the file; stderr has the lines."""
+    file = tmp_path / "records.jsonl"
+    file.write_text("".join(json.dumps(m) + "\n" for m in WORKS))
+    pasted = tmp_path / "pasted.txt"
+    pasted.write_text(f"References\n\n1. {LIPSITZ_TEXT}\n2. {MARKOWITZ_TEXT}\n\nFigure legends\n")
+    sentence = "2 lines were read as headings, page headers or other text, and not checked:"
+    more: tuple[str, ...]
+    for more in ((), ("-f", "markdown"), ("-f", "html")):
+        said = run("check-references", str(pasted), "--from", str(file), *more)
+        assert sentence in said.out
+        assert sentence not in said.err
+    for more in (("-f", "json"), ("-f", "csv"), ("--fix",)):
+        said = run("check-references", str(pasted), "--from", str(file), *more)
+        assert f"{sentence}\n   References\n   Figure legends\n" in said.err
+        assert "not checked" not in said.out
+    assert len(json.loads(run("check-references", str(pasted), "--from", str(file), "-f", "json").out)) == 2
 
 
 def test_the_command_offers_every_report() -> None:

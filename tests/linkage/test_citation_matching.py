@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from evidence import doi as dois
 from evidence.crossref.normalise import normalise
-from evidence.data_model import Author, Doi, Work
+from evidence.data_model import Author, CitationError, Doi, Work
 from evidence.linkage.citation_matching import NOT_WORKS, compare_citation, match_citation
 
 SNAPSHOT = Path(__file__).parents[2] / "evidence" / "topics" / "ipt" / "bundled_records" / "records.jsonl.gz"
@@ -317,6 +317,73 @@ def test_what_a_citation_of_the_same_work_prints_wrongly_is_named(
     agreement = compare_citation(citation, RECORD)
     assert agreement.same
     assert [(e.field, e.given, e.found) for e in agreement.errors] == errors
+
+
+@pytest.mark.parametrize(
+    ("year", "printed_in", "online_in", "wrong"),
+    [
+        (2013, "2013-12", "2013-09", False),
+        (2014, "2014-02", "2013-09", False),  # print after the web edition
+        (2015, "2015-01", "2013-09", False),
+        (2013, "2014-02", "2013-09", False),
+        (2012, "2014-02", "2013-09", True),
+        (2015, "2014-02", "2013-09", True),
+        (2012, "2013-12", None, True),
+        (2014, "2013-12", None, True),
+        (2014, None, "2013-09", False),  # when it was printed is not recorded
+        (2012, None, "2013-09", True),
+        (2014, None, None, False),
+        (2006, "2013-12", "2006-01", True),  # an old article put on the web is not of that year
+    ],
+)
+def test_a_year_one_off_is_an_error_where_the_work_was_not_published_in_it(
+    year: int, printed_in: str | None, online_in: str | None, wrong: bool
+) -> None:
+    work = dataclasses.replace(LIPSITZ, published_print=printed_in, published_online=online_in)
+    text = f"Lipsitz J, Markowitz J. {LIPSITZ.title}. Clin Psychol Rev. {year};33(8):1134-47."
+    agreement = compare_citation(text, work)
+    assert agreement.same
+    assert [(e.field, e.given, e.found) for e in agreement.errors] == ([("year", str(year), "2013")] if wrong else [])
+    chapter = dataclasses.replace(work, kind="book-chapter")
+    assert not compare_citation(text, chapter).errors or abs(year - 2013) > 1
+
+
+@pytest.mark.parametrize(
+    ("pages", "recorded", "given"),
+    [
+        ("1134-47", "1134-1147", None),
+        ("1134–1147", "1134-47", None),
+        ("1134 - 1147", "1134-1147", None),
+        ("1134-\n1147", "1134-1147", None),
+        ("pp.1134-1147", "1134-1147", None),
+        ("1134-1174", "1134-1147", "1134-1174"),
+        ("1134–49", "1134-1147", "1134–49"),
+        ("pp. 1134-1149", "1134-1147", "1134-1149"),
+        ("1134", "1134-1147", None),
+        ("1134-1147", "1134", None),
+        ("S12-S20", "S12-S20", None),
+        ("S12-20", "S12-S20", None),
+        ("S12-S21", "S12-S20", "S12-S21"),
+        ("240-7", "240-247.e2", None),
+        ("123-9, 150", "123-129, 150", None),
+        ("1134-1147", "e1134", None),
+        ("1134-47, 1134-49", "1134-1147", None),  # one of them is right
+    ],
+)
+def test_another_last_page_is_an_error_where_both_have_one(pages: str, recorded: str, given: str | None) -> None:
+    work = dataclasses.replace(LIPSITZ, pages=recorded)
+    agreement = compare_citation(f"Lipsitz J. {LIPSITZ.title}. Clin Psychol Rev. 2013;33(8):{pages}.", work)
+    assert agreement.same
+    assert [e for e in agreement.errors if e.found == recorded] == (
+        [CitationError("page", given, recorded)] if given else []
+    )
+
+
+def test_a_range_in_the_title_is_no_page() -> None:
+    work = dataclasses.replace(LIPSITZ, title="Suicide rates in Europe 1990-1995 and later", pages="12-15")
+    assert not compare_citation(
+        "Lipsitz J. Suicide rates in Europe 1990-1995 and later. J. 2013;33(8):12-15.", work
+    ).errors
 
 
 @pytest.mark.parametrize(

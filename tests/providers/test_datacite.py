@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from evidence.data_model import Fact
+from evidence.data_model import Author, Fact
 from evidence.errors import RecordError
 from evidence.providers.answers import Described, Wanted
-from evidence.providers.datacite import DataCiteClient, describe
+from evidence.providers.datacite import DataCiteClient, describe, work
 from tests.data import PROVIDERS, recorded
 from tests.provider_loopback import ProviderLoopback
 from tests.providers.asking import answers
@@ -127,3 +127,30 @@ def test_recorded_records_are_read() -> None:
     assert [fact.value for fact in paper.facts] == ["cc by 3.0"]
     assert all(one.title and one.published and one.kind for one in found.values())
     assert paper.abstract
+
+
+def test_a_record_as_a_work_that_citations_are_compared_with() -> None:
+    creators = [
+        {"name": "Miller, Ann", "nameType": "Personal", "familyName": "Miller", "givenName": "Ann"},
+        {"name": "Brown, Bob"},
+        {"name": "Group, Sleep and Grief", "nameType": "Organizational"},
+        {"name": "World Health Organization"},
+        {},
+    ]
+    container = {"title": "A series", "volume": "3", "issue": "2", "firstPage": "10", "lastPage": "19"}
+    more = {"creators": creators, "container": container, "publisher": {"name": "A publisher"}}
+    made = work(json.dumps({"data": {"id": "x", "attributes": ABOUT | more}}))
+    assert (made.doi, made.title) == ("10.5555/osf.io/ab12", "A protocol of talking")
+    assert (made.container, made.volume, made.issue, made.pages) == ("A series", "3", "2", "10-19")
+    assert (made.year, made.published_online) == (2023, "2021-03-04")
+    assert made.authors == (
+        Author(family="Miller", given="Ann"),
+        Author(family="Brown", given="Bob"),
+        Author(name="Group, Sleep and Grief"),
+        Author(name="World Health Organization"),
+    )
+    for publisher in ({"name": "Zenodo"}, "Zenodo"):
+        bare = work(json.dumps({"data": {"attributes": {"doi": "10.5555/a", "publisher": publisher}}}))
+        assert (bare.container, bare.year, bare.authors) == ("Zenodo", None, ())
+    with pytest.raises(RecordError, match="states no DOI"):
+        work(json.dumps({"data": {"attributes": {}}}))

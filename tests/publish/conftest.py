@@ -1,12 +1,32 @@
-"""A real browser for the tests of the site: Debian's chromium, driven by Playwright. Tests that use it are skipped without it."""
+"""A real browser for the tests of the site: Debian's chromium, driven by Playwright. Tests that use it are skipped without it.
+And the database of the demo, made once."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.command_line import runner
+
+
+class _Silent:
+    """Stands in for pytest's capture, which a fixture of a session cannot have."""
+
+    def readouterr(self) -> Any:
+        return type("Captured", (), {"out": "", "err": ""})()
+
+
+@pytest.fixture(scope="session")
+def bundled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's database. Whoever changes it copies it first."""
+    folder = tmp_path_factory.mktemp("bundled")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        assert runner(folder, monkeypatch, _Silent())("demo", "--no-serve").code == 0  # type: ignore[arg-type]
+    return folder / "evidence.db"
 
 
 @pytest.fixture(scope="module")

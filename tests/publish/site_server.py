@@ -25,7 +25,7 @@ def served(db: Path, environment: Mapping[str, str], *, log: Path | None = None,
         subprocess.Popen(command, stdout=out, stderr=out, env=variables) as server,
     ):
         try:
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 60
             while time.monotonic() < deadline:
                 try:
                     socket.create_connection(("127.0.0.1", port), timeout=1).close()

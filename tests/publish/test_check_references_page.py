@@ -80,6 +80,15 @@ async def test_each_reference_gets_the_verdict_of_the_command(sample: Path, cros
     assert not [row for (row,) in stored if "1134-47" in row or "Nobody N" in row]
 
 
+async def test_the_lines_that_were_not_checked_are_shown(sample: Path, crossref: LoopbackCrossref) -> None:
+    page = await send(
+        await site(sample), f"References\n\n1. {TEXT}\n\nFigure legends\nFigure 1. Flow <i>of</i> patients.\n"
+    )
+    assert "3 lines were read as headings, page headers or other text, and not checked:" in page.text
+    assert "Figure 1. Flow &lt;i&gt;of&lt;/i&gt; patients." in page.text
+    assert "not checked" not in (await send(await site(sample), TEXT)).text
+
+
 async def test_a_server_that_cannot_be_asked_is_said(sample: Path, crossref: LoopbackCrossref) -> None:
     crossref.script([Fault("403", times=None)])
     page = await send(await site(sample), TEXT)

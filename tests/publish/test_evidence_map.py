@@ -7,10 +7,9 @@ import html
 import io
 import re
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from shutil import copyfile
 from urllib.parse import urlencode
 from xml.etree import ElementTree
 
@@ -20,7 +19,6 @@ from datasette.app import Datasette
 from evidence.publish import evidence_map, serve
 from evidence.publish.evidence_map import FOLD_ALL, Cell, View
 from evidence.rules import topic
-from tests.command_line import runner
 from tests.publish import map_cells
 
 IPT = topic.load()
@@ -39,26 +37,16 @@ PAIRS = (
 )
 
 
-class Silent:
-    """Stands in for pytest's capture, which a fixture of a module cannot have."""
-
-    def readouterr(self) -> Any:
-        return type("Captured", (), {"out": "", "err": ""})()
-
-
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def demo(bundled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo's database. Its bundled records have no abstracts; here the abstracts of some works count as read."""
-    folder = tmp_path_factory.mktemp("demo")
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        assert runner(folder, monkeypatch, Silent())("demo", "--no-serve").code == 0  # type: ignore[arg-type]
-    db = folder / "evidence.db"
+    db = Path(copyfile(bundled, tmp_path_factory.mktemp("map") / "evidence.db"))
     with closing(sqlite3.connect(db)) as conn, conn:
         conn.execute(
             "update works set judged_on = 'title+abstract' where rowid % 3 > 0 "
             "or doi in (select doi from tags where (facet, value) in (('variant', 'dit'), ('outcome', 'cost')))"
         )
-    yield db
+    return db
 
 
 @pytest.fixture

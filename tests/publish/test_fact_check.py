@@ -21,8 +21,8 @@ from evidence.data_model import Doi, Message
 from evidence.database import read_citations
 from evidence.database.connection import reading
 from evidence.database.writer import open_store
-from evidence.export import claim_wording
-from evidence.harvest import sources
+from evidence.export import claim_wording, reference_report
+from evidence.harvest import sources, stored_verdicts
 from evidence.harvest.sync import sync
 from evidence.publish import claim_evidence, serve
 from evidence.rules.taxonomy import Taxonomy
@@ -241,6 +241,27 @@ async def test_a_retraction_of_a_cited_work_comes_first_whoever_states_it(
     assert "4 of these were retracted." in html.unescape(re.sub(r"<[^>]+>", "", page))
     summary = "6 have newer trials than the article cites, none has newer systematic reviews and 5 rest on a work that"
     assert f"Of 11 claims, {summary} was retracted or doubted." in page
+
+
+async def test_each_citation_has_the_verdict_of_check_references(
+    retracted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ds, page = await site(retracted, monkeypatch)
+    with reading(retracted) as conn:
+        verdicts = stored_verdicts.of_list(conn, "article")
+    assert [each.verdict for each in verdicts] == ["retracted"] * 4 + ["found", "nothing-agrees"]
+    items = re.findall(r'<li id="citation-\d+".*?</li>', page, re.DOTALL)
+    for item, each in zip(items, verdicts, strict=True):
+        assert reference_report.verdict_words(each) in item
+    assert html.escape(reference_report.summary(verdicts)) in page
+    assert "does not mean that the reference is invented" in page
+    rows = json.loads((await ds.client.get("/article/article.json")).text)
+    assert [row["verdict"] for row in rows] == [each.verdict for each in verdicts]
+    assert (await ds.client.get("/article/article.csv")).text.startswith("file,n,key,verdict,")
+    markdown = await ds.client.get("/article/article.md")
+    assert "attachment" in markdown.headers["content-disposition"]
+    assert "**found, but retracted (2022-01-02)**" in markdown.text
+    assert (await ds.client.get("/article/absent.json")).status_code == 404
 
 
 async def test_newer_is_a_later_year_and_says_what_cannot_be_told(

@@ -50,7 +50,8 @@ PAGES = (
     "/evidence/works", "/evidence/works?verdict=include&_tag=variant:ipt", "/evidence/works?_search=interpersonal",
     "/evidence/works/10~2E1002~2Fcpp~2E1774", "/evidence/studies", "/evidence/tags", "/evidence/runs/1",
     "/evidence?sql=select+1", "/evidence/trials", "/evidence/search?q=grief", "/evidence/trials?_show_sql=1",
-    "/changes", "/prisma", "/prisma?as_of=2026-11-21", "/past?as_of=2026-11-21", "/method", "/evidence/no-such-table",
+    "/changes", "/prisma", "/prisma?as_of=2026-11-21", "/past?as_of=2026-11-21", "/method", "/currency",
+    "/currency?row=ipt&column=depressive-symptoms", "/evidence/no-such-table",
 )  # fmt: skip
 
 

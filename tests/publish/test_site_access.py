@@ -5,9 +5,11 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+import yaml
 from datasette.app import Datasette
 
 from evidence.errors import ConfigError
@@ -26,6 +28,24 @@ async def site(db: Path) -> Datasette:
     ds = Datasette([str(db)], config_dir=serve.site_folder())
     await ds.invoke_startup()
     return ds
+
+
+# ---------------------------------------------------------------------- permissions in metadata.yaml
+
+
+@pytest.mark.parametrize("asked", [{"tables": {"RUNS": {"allow": {"id": "root"}}}}, {"allow": {"id": "root"}}])
+async def test_whom_metadata_allows_a_table_is_kept(sample: Path, asked: dict[str, Any]) -> None:
+    metadata = yaml.safe_load((serve.site_folder() / "metadata.yaml").read_text(encoding="utf-8"))
+    database = metadata["databases"]["evidence"]
+    database["tables"] |= asked.get("tables", {})
+    database |= {key: value for key, value in asked.items() if key != "tables"}
+    ds = Datasette([str(sample)], config_dir=serve.site_folder(), metadata=metadata)
+    await ds.invoke_startup()
+    assert (await ds.client.get("/evidence/runs.json")).status_code == 403
+    root = {"ds_actor": ds.sign({"a": {"id": "root"}}, "actor")}
+    assert (await ds.client.get("/evidence/runs.json", cookies=root)).status_code == 200
+    assert (await ds.client.get("/evidence/works.json")).status_code == (403 if "allow" in asked else 200)
+    assert len((await ds.client.get("/-/metadata.json")).json()["databases"]["evidence"]["tables"]) > 10
 
 
 # ---------------------------------------------------------------------- host names
@@ -240,6 +260,23 @@ async def test_no_parameter_is_an_error_of_the_server(sample: Path, page: str) -
             if answer.status_code >= 500:
                 failed.append((name, text[:30], answer.status_code))
     assert failed == []
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "/evidence/works",
+        "/evidence/works.json",
+        "/evidence/works.csv",
+        "/evidence/tags?_facet=facet",
+        "/evidence/trials",
+    ],
+)
+async def test_a_form_sent_to_a_list_or_a_query_is_refused_with_a_way_on(sample: Path, page: str) -> None:
+    answer = await (await site(sample)).client.post(page, data={"title": "x"})
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
+    assert "it takes no forms" in answer.text
+    assert answer.headers["content-type"].partition(";")[0] == ("application/json" if ".json" in page else "text/html")
 
 
 @pytest.mark.parametrize("page", ["/evidence/works", "/evidence/works.json", "/download/csv", "/feed.atom"])

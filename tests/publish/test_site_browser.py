@@ -27,6 +27,7 @@ PAGES = (
     "/", "/article/article-references", "/evidence", "/method", "/evidence/works?verdict=include",
     "/doi/10.1371/journal.pone.0019044", "/evidence/trials", "/prisma", "/map", "/changes", "/evidence/tags",
     "/evidence/runs/1", "/search?q=depression", "/evidence?sql=select+doi,+title+from+works", "/about", "/api",
+    "/currency", "/currency?row=ipt&column=depressive-symptoms",
 )  # fmt: skip
 PHONE = {"width": 360, "height": 780}
 
@@ -119,7 +120,8 @@ def test_a_square_leads_to_its_citation_and_a_timeline_has_its_table(browser: An
 
 
 @pytest.mark.parametrize(
-    ("width", "seen", "hidden"), [(360, ".flow-steps", "svg.flow"), (1280, "svg.flow", ".flow-steps")]
+    ("width", "seen", "hidden"),
+    [(360, ".flow-steps", "svg.flow"), (768, ".flow-steps", "svg.flow"), (1280, "svg.flow", ".flow-steps")],
 )
 def test_the_flow_is_a_diagram_or_on_a_phone_a_column(
     browser: Any, address: str, width: int, seen: str, hidden: str

@@ -87,7 +87,7 @@ def document(*paragraphs: str, extra: str = "") -> bytes:
 
 
 def test_bibtex_with_strings_accents_and_a_damaged_entry() -> None:
-    kind, given = read(BIB.encode(), "library.bib")
+    kind, given, _ = read(BIB.encode(), "library.bib")
     assert kind == "bibtex"
     assert [g.key for g in given[:2]] == ["whisman2012", "key2"]
     assert given[0].text == (
@@ -105,7 +105,7 @@ def test_two_bibtex_entries_with_the_same_key_are_two_references() -> None:
 
 
 def test_ris_with_continued_lines_and_a_missing_end() -> None:
-    kind, given = read(RIS.encode(), "export.ris")
+    kind, given, _ = read(RIS.encode(), "export.ris")
     assert kind == "ris"
     assert given[0].fields == Fields(
         authors=("Whisman, Mark", "Beach, Steven"),
@@ -123,7 +123,7 @@ def test_ris_with_continued_lines_and_a_missing_end() -> None:
 
 
 def test_pubmed_format() -> None:
-    kind, given = read(NBIB.encode(), "pubmed.nbib")
+    kind, given, _ = read(NBIB.encode(), "pubmed.nbib")
     assert kind == "nbib"
     assert (given[0].key, given[0].doi) == ("22504610", "10.1002/jclp.21857")
     assert given[0].text == (
@@ -133,7 +133,7 @@ def test_pubmed_format() -> None:
 
 
 def test_csl_json() -> None:
-    kind, given = read(json.dumps(CSL).encode(), "zotero.json")
+    kind, given, _ = read(json.dumps(CSL).encode(), "zotero.json")
     assert kind == "csl-json"
     assert given[0].text == "Whisman M, A Group. Couple therapy for depression. J Clin Psychol. 2012;68:526-535."
     assert given[1].text == "A report."
@@ -168,7 +168,7 @@ def test_the_reference_list_of_a_word_document() -> None:
         "",
         "Whisman, M., & Beach, S. (2012). Couple therapy for depression. J Clin Psychol, 68(5), 526–535.",
     )
-    kind, given = read(data, "manuscript.docx")
+    kind, given, _ = read(data, "manuscript.docx")
     assert kind == "docx"
     assert [g.text[:10] for g in given] == ["Klerman, G", "Whisman, M"]
 
@@ -194,7 +194,9 @@ def test_the_reference_list_of_a_web_page() -> None:
         (b"{", "x.json", "is not JSON"),
         (b"[1, 2]", "x.json", "is not CSL-JSON"),
         (b"a,b", "x.csv", "this format is not read"),
-        (b"%PDF-1.7", "x.pdf", "this format is not read"),
+        (b"%PDF-1.7", "x.pdf", "copy the reference list, and paste it"),
+        (b"%PDF-1.7 \xe2\xe3", "stdin", "is a PDF, which is not read"),
+        (b"", "x.pdf", "is a PDF, which is not read"),
         (document("A", extra='<!DOCTYPE a [<!ENTITY b "c">]>'), "x.docx", "declares XML entities"),
     ],
 )
@@ -214,3 +216,14 @@ def test_a_document_that_unpacks_to_gigabytes_is_not_unpacked() -> None:
 def test_a_citation_of_fields_leaves_out_what_is_not_there() -> None:
     assert citation(Fields()) == ""
     assert citation(Fields(title="Grief.", year="2010")) == "Grief. 2010."
+
+
+def test_the_lines_that_are_read_as_no_reference_are_returned() -> None:
+    lines = ["References", "1. Klerman G. Interpersonal psychotherapy of depression. Basic Books; 1984.", "Figure legends",
+             "Figure 1. Flow."]  # fmt: skip
+    text = read("\n".join(lines).encode(), "pasted.txt")
+    assert (len(text.references), text.left_out) == (1, ("References", "Figure legends", "Figure 1. Flow."))
+    assert read(document(*lines), "x.docx").left_out == ("Figure legends", "Figure 1. Flow.")
+    page = "".join(f"<p>{line}</p>" for line in lines)
+    assert read(f"<html>{page}</html>".encode(), "x.html").left_out == ("Figure legends", "Figure 1. Flow.")
+    assert read(BIB.encode(), "x.bib").left_out == ()

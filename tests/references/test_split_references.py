@@ -6,6 +6,7 @@ import importlib.util
 import json
 import random
 import sys
+import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evidence.references.split_references import GivenText, divide, split
+from evidence.references.split_references import GivenText, _layout, _Line, divide, split
 
 HERE = Path(__file__).parent
 ONE = "Weissman MM, Markowitz JC. Interpersonal psychotherapy: past, present, and future. Clin Psychol. 2012;19(2):99-105."
@@ -254,3 +255,52 @@ def test_bundled_records_in_twelve_styles_come_whole_out_of_every_layout(name: s
 
 def test_every_style_is_in_the_test_set() -> None:
     assert {row["style"] for row in STYLED} == set(LISTS.STYLES)
+
+
+@pytest.mark.parametrize(
+    "page_end",
+    [
+        ("", "242", "Depression in primary care", ""),
+        ("", "237 Interpersonal psychotherapy: a systematic review", ""),
+        ("", "242", ""),
+        ("Page 371 of 411", "Journal of Affective Disorders 123 (2020) 45–67"),
+    ],
+)
+def test_the_header_of_the_only_page_is_left_out(page_end: tuple[str, ...]) -> None:
+    """A short list has one page end, so nothing repeats or counts on: what stands there says it."""
+    lines = [line for text in THREE for line in textwrap.wrap(text, 60)]
+    wanted = tuple(line for line in page_end if line)
+    division = divide("\n".join([*lines, *page_end]))
+    assert (tuple(map(str, division.left_out)), [r.text for r in division.references]) == (wanted, list(THREE))
+    if "" in page_end:
+        middle = divide("\n".join([*lines[:4], *page_end, *lines[4:]]))
+        assert (middle.left_out, [r.text for r in middle.references]) == (wanted, list(THREE))
+
+
+def test_a_page_number_ends_a_list_with_blank_lines() -> None:
+    division = divide("\n\n".join([*THREE, "326"]))
+    assert (division.left_out, [r.text for r in division.references]) == (("326",), list(THREE))
+
+
+@pytest.mark.parametrize(
+    "last", ["12 Smith J. A note on grief. Lancet. 2010;1:1-7.", "Smith J. A note on grief", "2012;1:12-\n\n14"]
+)
+def test_what_may_be_a_reference_is_kept_at_the_end(last: str) -> None:
+    assert divide(f"{ONE}\n\n{TWO}\n\n{last}").left_out == ()
+
+
+def test_an_address_that_was_broken_twice_is_whole() -> None:
+    lead = "Willsher K. Immigration at the forefront of the campaign. The Guardian. 2012."
+    address = "https://www.example.org/world/french-election-blog-2012/2012/apr/19/immigration-forefront"
+    broken = address.replace("blog-2012/", "blog-2012/\n").replace("apr/19/", "apr/19/\n")
+    assert texts(f"{lead}\n{broken}\n{BOOK}") == [f"{lead} {address}", BOOK]
+    path = "http://example.org/IBMBPM/\nWhitepapers/IBM-Report.pdf"
+    assert texts(f"{lead} {path}\n{BOOK}") == [f"{lead} {path.replace(chr(10), '')}", BOOK]
+
+
+def test_the_room_above_an_address_that_was_broken_says_nothing() -> None:
+    """The whole address would not have fitted there, though its first part would."""
+    above = _Line(1, "no. 1 (2009): 7–13.", 0)
+    assert _layout(_Line(2, "https://doi.org/10.1001/", 0), above, 0, 60) == (0, "full")
+    assert _layout(_Line(2, "https://doi.org/10.1001/a", 0), above, 0, 60) == (0, "much")
+    assert _layout(_Line(2, "Barth, R., N. Leclair,", 0), above, 0, 60) == (0, "much")

@@ -22,7 +22,7 @@ from markupsafe import escape
 
 from evidence.current_decisions import current_decisions
 from evidence.data_model import SAME_WORK, Decision, Doi
-from evidence.database import read_queries
+from evidence.database import read_decisions, read_queries, write_decisions
 from evidence.database.connection import open_evidence
 from evidence.database.read_decisions import read_ledger
 from evidence.database.run_lock import locked
@@ -33,11 +33,12 @@ from evidence.harvest.locked_run import FileInput, rejudge_database, run_sync
 from evidence.harvest.progress import NoProgress
 from evidence.publish import immutable_copy, serve, site_access
 from evidence.review import reviewer_desk, stopping_rule
-from evidence.review.record_decision import add_decisions
+from evidence.review.record_decision import add_decisions, all_and_current_decisions
 from evidence.review.stopping_rule import Together
 from evidence.rules import topic
 from evidence.rules.tag import tag
 from evidence.rules.taxonomy import Taxonomy
+from tests.builders import decision
 
 SHIPPED = Path(__file__).resolve().parents[2] / "sources.yaml"
 REVIEWER, OTHER = "A. Reader", "B. Reader"
@@ -817,6 +818,50 @@ def test_a_replaced_ledger_is_read_again(db: Path, the_desk: reviewer_desk.Desk,
     say(db, book, second, "exclude", REVIEWER)
     assert [act.doi for act in the_desk.decided_by(REVIEWER)] == [second]
     assert kept.exists()
+
+
+def test_a_save_reads_of_the_ledger_what_is_about_its_work(
+    db: Path, the_desk: reviewer_desk.Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = the_desk.queue("waiting", REVIEWER)[:3]
+    with closing(open_evidence(db)) as conn:
+        others = [doi for (doi,) in conn.execute("select doi from works where verdict = 'include' order by doi")]
+    held = [decision(doi, "include", OTHER, made_at=f"2026-11-0{n + 1}T00:00:00Z") for doi in others for n in range(4)]
+    append_to_ledger(ledger(db), [*held, decision(second, "exclude", OTHER)])
+    the_desk.warm()
+    the_desk.decide(
+        REVIEWER, reviewer_desk.Submission(first, "exclude", (), (), "x")
+    )  # shows all that was not shown yet
+    the_desk.decided_by(REVIEWER)
+    read: list[Decision] = []
+    compared: list[object] = []
+
+    def reading_one(*values: Any) -> Decision:
+        read.append(Decision(*values))
+        return read[-1]
+
+    def comparing(*given: Any) -> Any:
+        compared.append(given)
+        return unshown(*given)
+
+    unshown = write_decisions.unshown
+    monkeypatch.setattr(read_decisions, "Decision", reading_one)
+    monkeypatch.setattr(write_decisions, "unshown", comparing)
+    for doi in (second, third):
+        read.clear()
+        compared.clear()
+        form = reviewer_desk.Submission(doi, "include", (), (), "x")
+        assert the_desk.decide(REVIEWER, form, the_desk.decided_on(REVIEWER, doi))
+        assert verdict(db, doi) == ("include", "person")
+        assert len(compared) == 1
+        assert the_desk.decided_by(REVIEWER)[0].doi == doi
+        assert {made.doi for made in read} == {doi}
+        assert len(read) <= 5
+    with closing(open_evidence(db)) as conn:
+        assert conn.execute("select count(*) from decisions").fetchone() == (len(held) + 4,)
+    everything, current = all_and_current_decisions(db, read_ledger(ledger(db)))
+    known = the_desk._known.now()
+    assert (known.ledger, list(known.current)) == (everything, current)
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ from evidence.data_model import SAME_WORK, Decision, Doi, Message
 from evidence.database.read_decisions import read_ledger
 from evidence.database.writer import open_store
 from evidence.errors import ConfigError
+from evidence.harvest import rejudge
 from evidence.harvest.sync import sync
 from evidence.publish import immutable_copy
 from evidence.review import decisions_csv
@@ -482,6 +483,12 @@ class Histories(RuleBasedStateMachine):
             words = current_decisions.merged(read_ledger(copy.ledger))
             assert {current_decisions.decision_id(word): word for word in words} == copy.held
             if copy.settled:
+                with open_store(copy.db, copy.ledger) as store:
+                    everything = rejudge.decisions_by_work(store)
+                    for named in everything:  # what a save reads of the ledger is all that is about its work
+                        alone = rejudge.decisions_by_work(store, of=[named])
+                        assert named in alone
+                        assert alone == {record: everything[record] for record in alone}
                 shown = copy.look()
                 groups = self.groups(copy, shown)
                 for doi, work in shown.works.items():
