@@ -305,10 +305,9 @@ def _key(local: Doi, asked: Citation, found: Resolution | None, *, is_asked: boo
     stated = stated if stated and not dois.is_short(stated) else None
     if found is not None and found.doi is not None:
         return found.doi, found.status, found.problem
+    if found is not None and found.status in ("mismatch", "ambiguous"):
+        return local, found.status, found.problem
     if found is None or not is_asked or found.status == "not-in-files":
-        problem = found.problem if found is not None and found.status in ("mismatch", "ambiguous") else None
-        if found is not None and found.status in ("mismatch", "ambiguous"):
-            return local, found.status, problem
         return stated or local, "not-asked", _NOT_ASKED
     if found.status == "not-in-crossref" and stated:
         return stated, found.status, found.problem
