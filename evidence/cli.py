@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from evidence.evaluation import screening_and_tagging_accuracy
     from evidence.harvest import sources
     from evidence.harvest.chosen_providers import ChosenProviders
+    from evidence.harvest.sources import Method
     from evidence.rules.taxonomy import Taxonomy
     from evidence.rules.topic import Topic
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 # commands, and `evidence --help` needs none of them.
 
 VERDICTS = ("include", "exclude", "unsure")
+METHODS = ("database", "register", "website", "organisation", "citation", "other")
 SERVICES = ("europepmc", "pubmed", "openalex", "datacite", "clinicaltrials")
 REFERENCE_REPORTS = ("text", "json", "csv", "markdown", "html", "sarif")
 EXPORTED_VERDICTS = (*VERDICTS, "duplicate", "all")
@@ -483,8 +485,89 @@ def enrich(
         raise SystemExit(1)
 
 
+@cli.command(
+    "import",
+    epilog=_example(
+        'evidence import psycinfo.ris --name "PsycINFO (Ovid)" --database "APA PsycInfo, Ovid" --date 2026-11-20',
+        "evidence import rayyan.csv --name Rayyan --offline",
+    ),
+)
+@click.argument("files", nargs=-1, required=True, type=click.Path(dir_okay=False, path_type=Path), metavar="FILE…")
+@click.option("--name", "label", required=True, help="The name of the source on the site and in reports.")
+@click.option("--id", "identifier", metavar="ID",
+              help="The id of the source, to import more files into it later; default: made of the name.")  # fmt: skip
+@click.option("--method", type=click.Choice(METHODS), default="database", show_default=True,
+              help="Where PRISMA counts the records; citation is citation searching.")  # fmt: skip
+@click.option("--database", metavar="TEXT", help="The database and its platform, for PRISMA-S.")
+@click.option("--date", "day", metavar="DATE", help="The day of the search (YYYY-MM-DD), for PRISMA-S.")
+@click.option(
+    "--search", metavar="TEXT|@FILE", help="The search as it was run, for PRISMA-S; @FILE reads it from a file."
+)
+@click.option("--offline", is_flag=True, help="Do not ask Crossref now; the next sync does.")
+@click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
+@click.pass_obj
+def import_(
+    settings: Settings,
+    files: tuple[Path, ...],
+    label: str,
+    identifier: str | None,
+    method: Method,
+    database: str | None,
+    day: str | None,
+    search: str | None,
+    offline: bool,
+    as_json: bool,
+) -> None:
+    """Import records of databases and hand searches.
+
+    FILE is RIS, PubMed (.nbib), Web of Science, BibTeX, CSL-JSON, EndNote XML, or a table (CSV, TSV) of Rayyan, Covidence,
+    ASReview, Zotero, Embase, PsycINFO, Scopus or PubMed. Each record is matched to its DOI, screened and tagged; a record without
+    a DOI is kept under a local id. A damaged file brings nothing, and importing twice adds nothing.
+
+    Exit code: 0 when all is imported, 1 when Crossref could not be asked about some records, 2 when a file cannot be read, 75
+    when another run is going on.
+    """
+    from evidence.export import import_summary
+    from evidence.harvest import sources
+    from evidence.harvest.locked_run import run_import
+
+    checked = sources.load(settings.sources) if settings.sources.exists() else None
+    source = sources.imported_by_command(
+        identifier, label, files, method, sources.Imported((), database, day, _text_or_file(search)), checked
+    )
+    with _bar(settings) as bar:
+        outcome, counts = run_import(
+            settings.db,
+            settings.decisions,
+            _taxonomy(settings),
+            _now,
+            bar,
+            source,
+            ask=not offline,
+            url=_crossref_url(),
+            mailto=None if offline else _mailto(checked),
+        )
+    click.echo(
+        json.dumps(import_summary.as_counts(outcome, counts), ensure_ascii=False)
+        if as_json
+        else import_summary.import_summary(label, outcome, counts)
+    )
+    if outcome.outcome != "complete":
+        raise SystemExit(1)
+
+
+def _text_or_file(text: str | None) -> str | None:
+    """The text, or that of the file that `@FILE` names."""
+    if text is None or not text.startswith("@"):
+        return text
+    try:
+        return Path(text[1:]).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--search {text}: cannot be read ({error}); name a text file in UTF-8") from None
+
+
 @cli.command(epilog=_example("evidence explain 10.1001/jamapsychiatry.2023.0702", "evidence explain PMID:19411513"))
-@click.argument("doi_", metavar="DOI|PMID:…|NCT…")
+@click.argument("doi_", metavar="DOI|PMID:…|NCT…|local-…")
 @click.option("--json", "as_json", is_flag=True, help="Print everything that is known about the work as JSON.")
 @_output
 @click.pass_obj
@@ -492,7 +575,8 @@ def explain(settings: Settings, doi_: str, as_json: bool, to: Path | None) -> No
     """Explain why a work is included or excluded.
 
     The text behind the verdict and behind every tag is quoted. Besides a DOI, the work may be named by a PubMed identifier
-    (PMID:…), a PMCID, an OpenAlex identifier or the registration number of its study.
+    (PMID:…), a PMCID, an OpenAlex identifier, the registration number of its study or, if it is of an imported file and has no
+    DOI, its local id.
     """
     from evidence.database import read_queries
     from evidence.database.connection import reading
@@ -598,15 +682,15 @@ def decide(
     from evidence.review.record_decision import add_decisions
 
     pairs = (
-        [*map(tag_filter.parse_tag, tags), *((SAME_WORK, _parse_doi(other)) for other in same)],
-        [*map(tag_filter.parse_tag, untags), *((SAME_WORK, _parse_doi(other)) for other in apart)],
+        [*map(tag_filter.parse_tag, tags), *((SAME_WORK, _parse_key(other)) for other in same)],
+        [*map(tag_filter.parse_tag, untags), *((SAME_WORK, _parse_key(other)) for other in apart)],
     )
     made, _ = add_decisions(
         settings.db,
         settings.decisions,
         _taxonomy(settings),
         _now,
-        _parse_doi(doi_),
+        _parse_key(doi_),
         verdict,
         *pairs,
         because,
@@ -640,25 +724,59 @@ def decisions_export(settings: Settings, to: Path | None) -> None:
     )
 
 
-@decisions.command("import", epilog=_example("evidence decisions import decisions.csv"))
+@decisions.command(
+    "import",
+    epilog=_example(
+        "evidence decisions import decisions.csv",
+        "evidence decisions import rayyan.csv",
+        'evidence decisions import covidence-irrelevant.csv --as exclude --by "A. Reader"',
+    ),
+)
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path, allow_dash=True), callback=_input_path)
+@click.option("--by", "reviewer", envvar="EVIDENCE_REVIEWER",
+              help="Who decided, where the file does not say. [env: EVIDENCE_REVIEWER]")  # fmt: skip
+@click.option("--as", "verdict", type=click.Choice(VERDICTS),
+              help="The verdict of all records of a file that states none, such as a list of Covidence.")  # fmt: skip
 @click.pass_obj
-def decisions_import(settings: Settings, file: Path) -> None:
+def decisions_import(settings: Settings, file: Path, reviewer: str | None, verdict: VerdictName | None) -> None:
     """Add the decisions of FILE that are not stored yet.
 
-    The works that they affect are judged again.
+    FILE is a CSV of `evidence decisions export`, or an export of Rayyan, Covidence, ASReview or EPPI-Reviewer (CSV, RIS, JSON),
+    or any table with a column of verdicts. A row is placed by its DOI, our own id or its citation; each row that cannot be
+    placed is named with its line. The works that the decisions affect are judged again.
+
+    Exit code: 0 when every row was placed, 1 when one was not, 2 when the file cannot be read.
     """
     from evidence.database import read_queries
     from evidence.database.connection import reading
     from evidence.export import status_report
-    from evidence.review import decisions_csv
+    from evidence.review import decisions_csv, place_decisions, tool_decisions
     from evidence.review.record_decision import import_decisions
 
-    count = import_decisions(settings.db, settings.decisions, _taxonomy(settings), _now, decisions_csv.read_csv(file))
-    click.echo(f"{count_noun(count, 'decision')} added.")
+    not_placed: tuple[str, ...] = ()
+    if decisions_csv.is_own(file):
+        entries = decisions_csv.read_csv(file)
+        count = import_decisions(settings.db, settings.decisions, _taxonomy(settings), _now, entries)
+        click.echo(f"{count_noun(count, 'decision')} added.")
+    else:
+        read = tool_decisions.read(file, verdict)
+        done = place_decisions.import_tool(
+            settings.db, settings.decisions, _taxonomy(settings), _now, file.name, read, reviewer
+        )
+        not_placed = done.not_placed
+        click.echo(
+            f"{count_noun(done.added, 'decision')} from {read.tool} added, {done.known:,} were there already, "
+            f"{count_noun(read.without, 'row')} without a decision."
+        )
+        for sentence in read.doubts:
+            click.echo(f"Look at: {sentence}")
+        for sentence in not_placed:
+            click.echo(f"Not placed: {sentence}")
     with reading(settings.db) as conn:
         if without := read_queries.decided_but_not_here(conn):
             click.echo(status_report.decisions_without_work(without))
+    if not_placed:
+        raise SystemExit(1)
 
 
 @decisions.command("conflicts", epilog=_example("evidence decisions conflicts"))
@@ -673,7 +791,7 @@ def decisions_conflicts(settings: Settings, to: Path | None) -> None:
 
     with reading(settings.db) as conn:
         found, without = read_queries.works_with_conflicts(conn), read_queries.decided_but_not_here(conn)
-    lines = [f"{doi.url(row['doi'])}  {row['conflict']}" for row in found]
+    lines = [f"{doi.shown(row['doi'])}  {row['conflict']}" for row in found]
     if without:
         lines.append(status_report.decisions_without_work(without))
     _report("\n".join(lines) or "No conflicts.", to)
@@ -856,8 +974,11 @@ def report_prisma_s(settings: Settings, as_json: bool, to: Path | None) -> None:
     from evidence.export import prisma_report
 
     with reading(settings.db) as conn:
-        rows = read_queries.searches_as_run(conn)
-    _report(json.dumps(rows, ensure_ascii=False) if as_json else prisma_report.searches_report(rows), to)
+        rows, imports = read_queries.searches_as_run(conn), read_queries.imports_as_run(conn)
+    _report(
+        json.dumps([*rows, *imports], ensure_ascii=False) if as_json else prisma_report.searches_report(rows, imports),
+        to,
+    )
 
 
 @reports.command("changes", epilog=_example("evidence report changes --since 2026-11-01"))
@@ -1601,7 +1722,7 @@ def _parse_name(raw: str) -> Doi | tuple[str, str]:
     """A DOI, or another identifier of a work as (kind, identifier)."""
     from evidence.linkage.identifiers import read_identifier
 
-    return read_identifier(raw) or _parse_doi(raw)
+    return read_identifier(raw) or _parse_key(raw)
 
 
 def _named_doi(conn: sqlite3.Connection, named: Doi | tuple[str, str], db: Path) -> Doi:
@@ -1638,6 +1759,13 @@ def _parse_doi(raw: str) -> Doi:
     if parsed is None:
         raise ConfigError(f"{raw!r} is not a valid DOI; write it like 10.1176/appi.ajp.2015.15091141")
     return parsed
+
+
+def _parse_key(raw: str) -> Doi:
+    """The DOI of a work, or the local id of one without a DOI."""
+    from evidence import doi
+
+    return doi.parse_key(raw) or _parse_doi(raw)
 
 
 def _parse_date(raw: str | None, option: str = "--since") -> str | None:

@@ -12,7 +12,8 @@ from datetime import datetime
 from typing import Any, Literal, NewType, Protocol
 
 Doi = NewType("Doi", str)
-"""A DOI in canonical form: lower case, no prefix, as `doi.parse` makes it."""
+"""A DOI in canonical form: lower case, no prefix, as `doi.parse` makes it; or, of a work of an imported file that has none, its
+local id (`doi.is_local`), which stands in its place as the key of every table and is never shown or exported as a DOI."""
 
 Message = dict[str, Any]
 """A Crossref record exactly as deposited; only `normalise` looks inside."""
@@ -100,8 +101,11 @@ class Notice:
     notice_id: str | None = None
 
 
-ProviderName = Literal["europepmc", "pubmed", "openalex", "datacite", "clinicaltrials", "retraction-watch", "bundled"]
-"""A service or a file that adds to works which Crossref has. `bundled` are the facts that come with the bundled snapshot."""
+ProviderName = Literal[
+    "europepmc", "pubmed", "openalex", "datacite", "clinicaltrials", "retraction-watch", "bundled", "file"
+]
+"""A service or a file that adds to works which Crossref has. `bundled` are the facts that come with the bundled snapshot, `file`
+is a record that a person imported."""
 
 PROVIDER_LABELS: dict[str, str] = {
     "crossref": "Crossref",
@@ -112,6 +116,7 @@ PROVIDER_LABELS: dict[str, str] = {
     "clinicaltrials": "ClinicalTrials.gov",
     "retraction-watch": "Retraction Watch",
     "bundled": "the bundled facts",
+    "file": "an imported file",
 }
 """The names that people read."""
 
@@ -172,8 +177,8 @@ class Work:
     deposited references and who asserted each; `references_deposited` is how many entries that list has (None: no list was
     deposited), and `references_without_doi` how many of them have no readable DOI. `notices` are those on this work,
     `updates` those it makes on others; `notice_of` says what it is a notice of, nothing for a study. `abstract_source` is
-    `publisher` for an abstract deposited with Crossref, else the provider it is from, and `abstract_at` when that one was
-    fetched (ISO time); `identifiers` and `facts` are those that providers state."""
+    `publisher` for an abstract deposited with Crossref, else the provider it is from (`file`: an imported record), and
+    `abstract_at` when that one was fetched (ISO time); `identifiers` and `facts` are those that providers state."""
 
     doi: Doi
     title: str | None = None

@@ -111,6 +111,14 @@ LONGEST = 2048
 MAX_CANDIDATES = 8
 """Readings of one stated DOI at most: each may cost a request."""
 
+LOCAL = "local-"
+"""How the local id of a work of an imported file begins. No DOI does."""
+_LOCAL = re.compile(rf"{LOCAL}[0-9a-f]{{16}}", re.IGNORECASE)
+
+LOCAL = "local-"
+"""How the local id of a work of an imported file begins. No DOI does."""
+_LOCAL = re.compile(rf"{LOCAL}[0-9a-f]{{16}}", re.IGNORECASE)
+
 
 def lower(raw: str) -> Doi:
     """The canonical case of a DOI, for storing: ASCII capitals become lower case, all other letters stay (ISO 26324), as in
@@ -154,6 +162,22 @@ def literals(text: str) -> tuple[Doi, ...]:
             if len(word.group()) <= LONGEST and (doi := exact(_trim(word.group()))):
                 found.setdefault(doi)
     return tuple(found)
+
+
+def is_local(key: str) -> bool:
+    """Whether the key of a work is no DOI but the local id of a work of an imported file."""
+    return key.startswith(LOCAL)
+
+
+def parse_key(raw: str | None) -> Doi | None:
+    """The key of a work as a person writes it: its DOI, or its local id; None for anything else."""
+    text = (raw or "").strip()
+    return Doi(text.lower()) if _LOCAL.fullmatch(text) else parse(raw)
+
+
+def shown(key: Doi) -> str:
+    """A work as a text names it: the link of its DOI, or its local id."""
+    return str(key) if is_local(key) else url(key)
 
 
 def is_short(doi: Doi) -> bool:
@@ -219,7 +243,8 @@ def find(text: str) -> tuple[Doi, ...]:
 
 
 def url(doi: Doi) -> str:
-    """The link that opens a DOI, encoded so that any browser sends exactly this DOI."""
+    """The link that opens a DOI, encoded so that any browser sends exactly this DOI. A local id has none: ask `is_local`
+    first."""
     prefix, _, suffix = doi.partition("/")
     # Clients resolve dot segments and drop empty ones; an encoded slash prevents that.
     plain = not any(part in {".", "..", ""} for part in suffix.split("/"))

@@ -31,6 +31,7 @@ TITLE_LENGTH = 300
 @hookimpl
 def prepare_jinja2_environment(env: Any) -> None:
     env.filters["doi_url"] = doi.url
+    env.tests["local_id"] = doi.is_local
 
 
 @hookimpl
@@ -43,9 +44,10 @@ def render_cell(row: Any, value: Any, column: str, table: str | None, datasette:
         shown = value if len(value) <= TITLE_LENGTH else f"{value[:TITLE_LENGTH]}…"
         address = work_address(datasette, row["doi"])
         return Markup('<a class="work-title" href="{}"><bdi>{}</bdi></a>').format(address, shown)
-    if column not in DOI_COLUMNS or not DOI.fullmatch(value):
+    is_local = column in DOI_COLUMNS and doi.parse_key(value) == value and doi.is_local(value)
+    if column not in DOI_COLUMNS or not (is_local or DOI.fullmatch(value)):
         return None
-    if column == "doi" and has_page:
+    if is_local or (column == "doi" and has_page):
         return Markup('<a href="{}">{}</a>').format(work_address(datasette, value), value)
     return Markup('<a href="{}" rel="noreferrer">{}</a>').format(doi.url(Doi(value)), value)
 

@@ -155,7 +155,7 @@ async def work_page(datasette: Any, request: Any) -> Response:
     desk, reviewer = reviewer_of(request)
     queue = queue_of(request.args.get("queue"))
     waiting = await asyncio.to_thread(desk.queue, queue, reviewer)
-    asked = dois.parse(request.args.get("doi"))
+    asked = dois.parse_key(request.args.get("doi"))
     wanted = await asyncio.to_thread(desk.canonical_doi, asked) if asked else waiting[0] if waiting else None
     return await show(datasette, request, queue, wanted, waiting)
 
@@ -404,7 +404,7 @@ async def decide(datasette: Any, request: Any) -> Response:
         async with _writing:
             is_visible = await asyncio.to_thread(desk.decide, reviewer, form, fields.get("shown", [None])[0])
     except ConfigError as error:
-        wanted = dois.parse(fields.get("doi", [""])[0])
+        wanted = dois.parse_key(fields.get("doi", [""])[0])
         if back in OTHER_PAGES or wanted is None:
             return await error_page(datasette, request, str(error), 400)
         return await show(datasette, request, queue, wanted, waiting, str(error), fields)

@@ -41,7 +41,7 @@ LAST_RUN = """
         (select count(*) from changes c where c.run = r.run and c.what not in ('new', 'tags')) as changed_works,
         (select count(distinct q.source) from requests q where q.run = r.run and q.truncated = 1) as truncated,
         json_extract(r.counts, '$.known[0]') as known_found, json_extract(r.counts, '$.known[1]') as known
-    from runs r where r.outcome <> 'running' and r.door not in ('judge', 'providers') order by r.run desc limit 1
+    from runs r where r.outcome <> 'running' and r.door not in ('judge', 'providers', 'import') order by r.run desc limit 1
 """
 
 PROBLEMS = """

@@ -31,6 +31,17 @@ DESIGNED = """
 """
 REASONS_SHOWN = 8
 
+PARTS = {
+    "search": "searches",
+    "database": "databases",
+    "register": "registers",
+    "list": "lists",
+    "citation": "lists",
+    "website": "websites",
+    "organisation": "organisations",
+}
+"""How a record was found (`prisma_records.found_by`) → the box that counts it; all others are in `others`."""
+
 Line = tuple[str, int, str | None, int]
 """A line in a box: label, number, address or None, indent level."""
 Step = tuple[str, list[Line], list[Line], bool]
@@ -77,7 +88,7 @@ async def prisma_csv(datasette: Any, request: Any) -> Response:
     for box in found.boxes:
         writer.writerow([box["key"], box["box"], box["n"], box["part_of"], box["data"]])
     for source in found.sources:
-        part = {"search": "searches", "list": "lists"}.get(source["found_by"], "others")
+        part = PARTS.get(source["found_by"], "others")
         writer.writerow([f"source:{source['source'] or ''}", guard(source["label"]), source["n"], part, None])
     name = f"prisma-{day}.csv" if day else "prisma.csv"
     headers = {"content-disposition": f'attachment; filename="{name}"'}
@@ -133,8 +144,11 @@ class Addresses:
 
     def box(self, key: str) -> str | None:
         """Address of the list that a box counts; None for a box that only sums others."""
-        found = {"identified": {}, "searches": {"found_by": "search"}, "lists": {"found_by": "list"},
-                 "others": {"found_by": "other"}, "again": {"found": "again"}, "unusable": {"doi__isnull": "1"}}  # fmt: skip
+        found = {"identified": {}, "others": {"found_by": "other"}, "again": {"found": "again"},
+                 "unusable": {"doi__isnull": "1"}}  # fmt: skip
+        for method, box in PARTS.items():
+            held = found.get(box, {}).get("found_by")
+            found[box] = {"found_by__in": f"{held},{method}"} if held else {"found_by": method}
         screened: dict[str, dict[str, str]] = {
             "screened": {"verdict__in": "include,exclude,unsure"}, "same_work": {"verdict": "duplicate"},
             "excluded": {"verdict": "exclude"}, "excluded_by_rule": {"verdict": "exclude", "decided": "rule"},
@@ -166,7 +180,7 @@ class Addresses:
         """Address of the works excluded for one reason; None for "other reasons"."""
         if why is None:
             return None
-        if why == prisma_flow.BY_PERSON:
+        if why == prisma_flow.BY_PERSON or why.startswith(prisma_flow.PERSONS_REASON):
             return self._works({"verdict": "exclude", "decided": "person"})
         return self._works({"verdict": "exclude", "decided": "rule", "why": why})
 

@@ -139,7 +139,10 @@ async def link_set(datasette: Any, request: Any) -> Response:
                 "application/linkset+json",
             )
         )
-    sets = [(anchor, links), *((page, [Link(dois.url(doi), "cite-as")]) for doi, page in works)]
+    sets = [
+        (anchor, links),
+        *((page, [Link(dois.url(doi), "cite-as")]) for doi, page in works if not dois.is_local(doi)),
+    ]
     return Response(
         json.dumps(signposts.link_set(sets), ensure_ascii=False), content_type="application/linkset+json; charset=utf-8"
     )

@@ -111,7 +111,7 @@ async def page_data(datasette: Any, row: Any) -> dict[str, Any]:
         "title": text.highlighted(row["title"], text.of_field(reasons, "title")),
         "abstract": text.paragraphs(text.highlighted(row["abstract"], text.of_field(reasons, "abstract"))),
         "abstract_line": text.abstract_line(row, found["history"]),
-        "no_abstract": provider_wording.no_abstract(answers),
+        "no_abstract": provider_wording.no_abstract(answers, row["doi"]),
         "facets": (await site_topic.of_database(db)).in_order(text.tags_by_facet(found["tags"], reasons)),
         "verdict_reasons": text.by_field([reason for reason in reasons if reason["facet"] == "verdict"]),
         "publication": text.publication_facts(row, found["people"], found["funders"], found["licences"]),

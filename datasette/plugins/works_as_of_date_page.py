@@ -33,6 +33,7 @@ LISTS_OF_TODAY = re.compile(rf"/(?:{NAME}/works(?P<end>\.json|\.csv)?|download/(
 TAXONOMY = "select facet, value from facets order by facet, position"
 JSON_KEYS = (
     "doi",
+    "local_id",
     "title",
     "authors",
     "container",
@@ -89,7 +90,8 @@ async def works_page(datasette: Any, request: Any) -> Response:
         "tags": [str(tag) for tag in wanted.tags],
         "count": count,
         "rows": [
-            {**row, "address": f"{datasette.urls.table(NAME, 'works')}/{tilde_encode(row['doi'])}"} for row in rows
+            {**row, "address": f"{datasette.urls.table(NAME, 'works')}/{tilde_encode(row['doi'] or row['local_id'])}"}
+            for row in rows
         ],
         "query": urlencode(pairs),
         "last": f"?{urlencode([*pairs, ('page', int(number) - 1)])}" if start else None,

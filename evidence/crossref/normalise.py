@@ -38,6 +38,7 @@ from evidence.data_model import (
 )
 from evidence.errors import RecordError
 from evidence.linkage import retraction_notices as notice_rules
+from evidence.references import imported_record
 from evidence.unicode_repair import without_surrogates
 
 VOLATILE = frozenset(
@@ -109,6 +110,7 @@ def normalise(message: Message) -> Work:
     if doi is None:
         raise RecordError(missing_doi_reason(message))
     title, abstract = title_and_abstract(message)
+    imported = imported_record.is_imported(message)
     issued = _issued(message)
     authors = _authors(message)
     notices, updates = _updates(message, doi, title)
@@ -129,7 +131,7 @@ def normalise(message: Message) -> Work:
         volume=_first(message, "volume"),
         issue=_first(message, "issue"),
         pages=_first(message, "page") or _first(message, "article-number"),
-        url=dois.url(doi),
+        url=_web_address(message) if dois.is_local(doi) else dois.url(doi),
         issn=tuple(_lines(message.get("ISSN"))),
         isbn=tuple(dict.fromkeys(isbn.rpartition("/")[2] for isbn in _lines(message.get("ISBN")))),
         authors=authors,
@@ -150,8 +152,18 @@ def normalise(message: Message) -> Work:
         event=_event(message),
         funders=_funders(message),
         licences=_licences(message),
-        abstract_source="publisher" if abstract else None,
+        abstract_source=("file" if imported else "publisher") if abstract else None,
+        identifiers=imported_record.identifiers(message) if imported else (),
     )
+
+
+def _web_address(message: Message) -> str | None:
+    """A page of a work without a DOI: the one that its record names, or PubMed's."""
+    stated = message.get("URL")
+    if isinstance(stated, str) and re.fullmatch(r"https?://[^\s\"<>]+", stated):
+        return stated
+    pmid = next((found.value for found in imported_record.identifiers(message) if found.kind == "pmid"), None)
+    return f"https://pubmed.ncbi.nlm.nih.gov/{pmid}/" if pmid else None
 
 
 def record_digest(message: Message) -> str:
@@ -226,8 +238,11 @@ def _printable(number: int) -> bool:
 
 
 def doi_of(message: object) -> Doi | None:
-    """The record's own DOI as registered (a trailing full stop may belong to it); None where there is none."""
-    return _registered(message.get("DOI")) if isinstance(message, dict) else None
+    """The record's own DOI as registered (a trailing full stop may belong to it), or the local id of an imported record; None
+    where there is none."""
+    if not isinstance(message, dict):
+        return None
+    return _registered(message.get("DOI")) or imported_record.key_of(message)
 
 
 def _registered(stated: object) -> Doi | None:

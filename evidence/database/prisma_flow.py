@@ -4,7 +4,7 @@
 entered (n > 0) or left (n < 0) each part of the flow in each run. A box is the sum of its parts over all runs, or over the
 runs up to one of them, which gives the flow as it was then. The parts are disjoint, so the boxes add up:
 
-    identified = searches + lists + others
+    identified = searches + databases + registers + lists + websites + organisations + others
     identified - removed = screened = excluded + waiting + included
 
 `VIEWS` are made by `schema`. Nothing is written here.
@@ -19,17 +19,52 @@ from typing import Any
 
 from evidence.database.sql_helpers import dict_rows
 
-_FOUND_BY = "case o.kind when 'search' then 'search' when 'references' then 'list' else 'other' end"
+_FOUND_BY = """case when o.method is not null then o.method when o.kind = 'search' then 'search'
+            when o.kind = 'references' then 'list' else 'other' end"""
 _WAS = "o.source = {0}.source and o.first_run <= {0}.first_run and coalesce(o.last_run > {0}.first_run, 1)"
 """The kind that a source had when it found a record: sources.yaml may have given it another since."""
 
+_IMPORTS = "(select source from sources where method is not null)"
+"""The sources of imported files. Their records are counted, each once, whatever became of it: a local id may have got a DOI, and
+two records of a file may be one work."""
+
+_MOVED = """
+            select h.doi, h.first_run, h.last_run from verdict_history h
+            where h.verdict = 'alias' and exists (select 1 from imported_records)
+                and exists (select 1 from sightings s where s.doi = h.doi)
+                and not exists (select 1 from sightings s where s.doi = h.doi and s.first_run < h.first_run
+                    and s.source not in (select source from sources where method is not null))
+"""
+"""The keys of imported records that lead to another one now: a local id to its DOI, or a DOI stated in error to a local id. They
+are no records of their own, so they are not among the DOIs that redirect."""
+
+_IMPORTED_BEFORE = f"""select 1 from sightings b where b.doi = h.doi and b.first_run <= h.first_run
+                        and b.source in {_IMPORTS}"""
+"""That a record came by an imported file: then its row of `imported_records` says whether it is a duplicate."""
+
 RECORDS = f"""
         select s.doi, s.source, n.label, {_FOUND_BY} as found_by,
-            case when exists (select 1 from sightings e where e.doi = s.doi
+            case when exists (select 1 from sightings e where e.doi = s.doi and e.source not in {_IMPORTS}
                     and (e.first_run < s.first_run or (e.first_run = s.first_run and e.source < s.source)))
-                or exists (select 1 from verdict_history h where h.doi = s.doi and h.first_run < s.first_run)
+                or exists (select 1 from imported_records i left join aliases a on a.alias = i.doi and a.last_run is null
+                    where coalesce(a.doi, i.doi) = s.doi and (i.first_run, i.source) < (s.first_run, s.source))
+                or exists (select 1 from verdict_history h where h.doi = s.doi and h.first_run < s.first_run
+                    and not exists ({_IMPORTED_BEFORE}))
                 then 'again' else 'first' end as found, s.first_run
         from sightings s join sources n on n.source = s.source join source_history o on {_WAS.format("s")}
+        where s.source not in {_IMPORTS}
+        union all
+        select coalesce(a.doi, i.doi), i.source, n.label, {_FOUND_BY},
+            case when exists (select 1 from imported_records e left join aliases b on b.alias = e.doi and b.last_run is null
+                    where coalesce(b.doi, e.doi) = coalesce(a.doi, i.doi)
+                    and (e.first_run, e.source, e.record) < (i.first_run, i.source, i.record))
+                or exists (select 1 from sightings e where e.doi = coalesce(a.doi, i.doi) and e.source not in {_IMPORTS}
+                    and (e.first_run < i.first_run or (e.first_run = i.first_run and e.source < i.source)))
+                or exists (select 1 from verdict_history h where h.doi = coalesce(a.doi, i.doi) and h.first_run < i.first_run
+                    and not exists ({_IMPORTED_BEFORE}))
+                then 'again' else 'first' end, i.first_run
+        from imported_records i join sources n on n.source = i.source join source_history o on {_WAS.format("i")}
+            left join aliases a on a.alias = i.doi and a.last_run is null
         union all
         select h.doi, null, 'Found through a known DOI', 'other', 'first', h.first_run
         from verdict_history h
@@ -57,7 +92,11 @@ CHANGES = f"""
             from sightings s group by s.doi
         )
         select {_FOUND_BY} as part, s.source, s.first_run as run, count(*) as n
-            from sightings s join source_history o on {_WAS.format("s")} group by 1, s.source, s.first_run
+            from sightings s join source_history o on {_WAS.format("s")}
+            where s.source not in {_IMPORTS} group by 1, s.source, s.first_run
+        union all
+        select {_FOUND_BY}, i.source, i.first_run, count(*)
+            from imported_records i join source_history o on {_WAS.format("i")} group by 1, 2, 3
         union all
         select 'other', null, l.landed, count(*)
             from (select doi, min(first_run) as landed from verdict_history group by doi) l left join seen s on s.doi = l.doi
@@ -69,7 +108,17 @@ CHANGES = f"""
         select 'unusable', null, r.first_run, count(*) from rejects r
             where r.doi is null or not exists (select 1 from verdict_history h where h.doi = r.doi) group by 3
         union all
-        select 'again', null, first_run, count(*) from sightings group by 3
+        select 'again', null, first_run, count(*) from sightings where source not in {_IMPORTS} group by 3
+        union all
+        select 'again', null, first_run, count(*) from imported_records group by 3
+        union all
+        select 'again', null, first_run, count(*) from ({_MOVED}) group by 3
+        union all
+        select 'again', null, last_run, -count(*) from ({_MOVED}) where last_run is not null group by 3
+        union all
+        select 'alias:rule', null, first_run, -count(*) from ({_MOVED}) group by 3
+        union all
+        select 'alias:rule', null, last_run, count(*) from ({_MOVED}) where last_run is not null group by 3
         union all
         select 'again', null, first, -count(*) from seen where landed is null or landed >= first group by 3
         union all
@@ -111,14 +160,20 @@ def _by(verdict: str) -> tuple[str, str]:
     return (f"{verdict}:rule", f"{verdict}:person")
 
 
-_FOUND = ("search", "list", "other")
+_FOUND = ("search", "database", "register", "list", "citation", "website", "organisation", "other")
 _DUPLICATES = ("again", *_by("duplicate"))
 _OTHERWISE = ("unusable", "pending", *_by("not-understood"), *_by("alias"))
 
 BOXES = (
     Box("identified", "Records identified", _FOUND),
     Box("searches", "from databases: Crossref searches", ("search",), "database_results", "identified"),
-    Box("lists", "from citation searching: reference lists", ("list",), "citations_results", "identified"),
+    Box("databases", "from databases: imported records", ("database",), "database_results", "identified"),
+    Box("registers", "from registers: imported records", ("register",), "register_results", "identified"),
+    Box("lists", "from citation searching: reference lists", ("list", "citation"), "citations_results", "identified"),
+    Box("websites", "from websites: imported records", ("website",), "website_results", "identified"),
+    Box(
+        "organisations", "from organisations: imported records", ("organisation",), "organisation_results", "identified"
+    ),
     Box("others", "from other methods: files and known DOIs", ("other",), None, "identified"),
     Box("removed", "Records removed before screening", (*_DUPLICATES, *_OTHERWISE)),
     Box("duplicates", "duplicate records", _DUPLICATES, "duplicates", "removed"),
@@ -163,24 +218,35 @@ BOXES_SQL = f"""
 """
 """All boxes as they were after the run `:run`."""
 
-SOURCES_SQL = """
+_FOUND_LISTED = ", ".join(f"'{part}'" for part in _FOUND)
+
+SOURCES_SQL = f"""
         select c.source, coalesce(o.label, 'Found through a known DOI') as label, c.part as found_by,
             coalesce(o.retired, 0) as retired, sum(c.n) as n
         from prisma_changes c left join source_history o
             on o.source = c.source and o.first_run <= :run and coalesce(o.last_run > :run, 1)
-        where c.part in ('search', 'list', 'other') and c.run <= :run
-        group by c.part, c.source order by c.part = 'other', c.part = 'list', n desc, c.source
+        where c.part in ({_FOUND_LISTED}) and c.run <= :run
+        group by c.part, c.source order by c.part = 'other', c.part in ('list', 'citation'),
+            c.part in ('website', 'organisation'), c.part = 'register', n desc, c.source
 """
 """Records identified through each source; a source that sources.yaml no longer names keeps what it found."""
 
 BY_PERSON = "Decided by a reviewer."
 
+PERSONS_REASON = "By a reviewer: "
+"""How the reason of an exclusion by a reviewer begins, where one is known; what follows is the reason as they gave it."""
+
 REASONS_SQL = f"""
-        select coalesce(why, '{BY_PERSON}'), count(*) as n from verdict_history
-        where verdict = 'exclude' and first_run <= :run and (last_run is null or last_run > :run)
+        select coalesce(h.why, '{PERSONS_REASON}' || (
+            select substr(d.reason, 1, instr(d.reason || ' | note: ', ' | note: ') - 1) from decisions d
+            where d.doi = h.doi and d.action = 'verdict' and d.verdict = 'exclude' and h.decided = 'person'
+                and d.made_at < coalesce((select min(started) from runs where run > :run), '9999')
+            order by d.made_at desc, d.decision desc limit 1), '{BY_PERSON}'), count(*) as n
+        from verdict_history h
+        where h.verdict = 'exclude' and h.first_run <= :run and (h.last_run is null or h.last_run > :run)
         group by 1 order by n desc, 1
 """
-"""Why records were excluded, most frequent first."""
+"""Why records were excluded, most frequent first. A reviewer's notes beside the reason are left out."""
 
 RUN_OF_DAY = """
         select max(run) from runs where substr(started, 1, 10) <= :day

@@ -17,6 +17,7 @@ from evidence.database import changes_since_last_run, schema
 from evidence.database.prisma_flow import Flow, read_flow, run_of_day
 from evidence.database.select_works import asked_days
 from evidence.database.sql_helpers import Row, dict_rows, in_chunks, rows_for
+from evidence.database.values_for_writer import ImportedRow
 from evidence.providers.combine import ProviderRecord
 
 # ---------------------------------------------------------------------- for harvesting and judging
@@ -63,10 +64,75 @@ def provider_records(conn: sqlite3.Connection, dois: Sequence[Doi]) -> dict[Doi,
         select a.doi, p.provider, p.message, p.fetched_at
         from {j} join aliases a on a.doi = j.value join provider_records p on p.subject = a.alias
         where a.last_run is null and p.last_run is null
+        union all
+        select i.doi, 'file', i.message, r.started
+        from {j} join imported_records i on i.doi = j.value join runs r on r.run = i.first_run where i.message <> ''
+        union all
+        select a.doi, 'file', i.message, r.started
+        from {j} join aliases a on a.doi = j.value join imported_records i on i.doi = a.alias
+            join runs r on r.run = i.first_run
+        where a.last_run is null and i.message <> ''
     """
     for doi, provider, message, fetched_at in rows_for(conn, sql, dois):
         found.setdefault(Doi(doi), []).append(ProviderRecord(provider, message, fetched_at))
     return found
+
+
+def imported_keys(conn: sqlite3.Connection, dois: Sequence[Doi]) -> set[Doi]:
+    """Those of these DOIs and local ids that are known from imported files alone: their current record is such a one."""
+    sql = """
+        select doi from snapshots where last_run is null and json_extract(message, '$.imported') is not null and doi in ({})
+    """
+    return {Doi(doi) for (doi,) in in_chunks(conn, sql, dois)}
+
+
+def never_at_crossref(conn: sqlite3.Connection, dois: Sequence[Doi]) -> set[Doi]:
+    """Those of these DOIs and local ids under which only imported files had a record here, now and ever. What such a DOI leads to
+    says nothing about the work that it may belong to in truth."""
+    sql = """
+        select doi from snapshots where doi in ({}) group by doi having count(*) = count(json_extract(message, '$.imported'))
+    """
+    return {Doi(doi) for (doi,) in in_chunks(conn, sql, dois)}
+
+
+def imported_digests(conn: sqlite3.Connection, source: str, records: Sequence[str]) -> set[str]:
+    """Those of these records of a source of imported files that are here."""
+    sql = """
+        select j.value from json_each(:records) j cross join imported_records i on (i.source, i.record) = (:source, j.value)
+    """
+    return {record for (record,) in conn.execute(sql, {"source": source, "records": json.dumps(list(records))})}
+
+
+def rejects_here(conn: sqlite3.Connection, digests: Sequence[str]) -> bool:
+    """Whether all of these rejects are here."""
+    sql = "select count(*) from json_each(:digests) j cross join rejects r on r.digest = j.value"
+    (count,) = conn.execute(sql, {"digests": json.dumps(sorted(set(digests)))}).fetchone()
+    return int(count) == len(set(digests))
+
+
+def source_row(conn: sqlite3.Connection, source: str) -> Row | None:
+    """One row of `sources`; None when there is no such source."""
+    return next(iter(dict_rows(conn, "select * from sources where source = :source", {"source": source})), None)
+
+
+def imported_to_ask_about(conn: sqlite3.Connection) -> list[ImportedRow]:
+    """The imported records that Crossref was not asked about, or knows no work for, in order."""
+    sql = """
+        select source, record, doi, stated_doi, status, problem, score, citation, message, place from imported_records
+        where status not in ('resolved', 'repaired', 'matched') and message <> '' order by source, record
+    """
+    return [ImportedRow(*row) for row in conn.execute(sql)]
+
+
+def records_like(conn: sqlite3.Connection, words: Sequence[str], most: int) -> list[str]:
+    """The current records (JSON) of the works whose titles hold most of these words, the best first."""
+    sql = """
+        select s.message from works_fts f join works w on w.rowid = f.rowid
+            join snapshots s on s.doi = w.doi and s.last_run is null
+        where works_fts match ? order by f.rank limit ?
+    """
+    quoted = " OR ".join(f'"{word}"' for word in words)
+    return [message for (message,) in conn.execute(sql, (f"title : ({quoted})", most))] if words else []
 
 
 def indexed_times(conn: sqlite3.Connection, dois: Sequence[Doi]) -> dict[Doi, str | None]:
@@ -309,7 +375,7 @@ def works_to_ask_about(conn: sqlite3.Connection, provider: str, now: str, stale:
         select w.doi, w.title, w.year, w.kind,
             (select min(identifier) from identifiers i where i.doi = w.doi and i.kind = 'pmid' and i.source <> 'openalex') as pmid
         from works w left join provider_answers p on p.subject = w.doi and p.provider = :provider
-        where w.verdict in ('include', 'unsure') and (p.subject is null
+        where w.verdict in ('include', 'unsure') and w.doi not like 'local-%' and (p.subject is null
             or (p.state = 'could not ask' and coalesce(p.next_try, '') <= :now)
             or (p.state = 'asked' and p.asked_at < :stale))
         order by w.doi
@@ -700,7 +766,7 @@ def works_linked_to_included(conn: sqlite3.Connection) -> list[Doi]:
 def last_sync_run(conn: sqlite3.Connection) -> int | None:
     """The number of the last sync (a run that asked for records); None before the first."""
     row: tuple[int | None] = conn.execute(
-        "select max(run) from runs where door not in ('judge', 'providers')"
+        "select max(run) from runs where door not in ('judge', 'providers', 'import')"
     ).fetchone()
     return row[0]
 
@@ -732,6 +798,18 @@ def searches_as_run(conn: sqlite3.Connection) -> list[Row]:
     for row in reversed(found):
         row["depth"] = depths.pop(row["source"], None) if row["door"] == "crossref" else None
     return found
+
+
+def imports_as_run(conn: sqlite3.Connection) -> list[Row]:
+    """Every source of imported files, as PRISMA-S asks: source, label, method, `imports` (files, database, date and search of
+    each), and the number of its records and works."""
+    sql = """
+        select o.source, o.label, o.method, json_extract(o.spec, '$.imports') as imports,
+            (select count(*) from imported_records i where i.source = o.source) as records,
+            (select count(*) from sightings s where s.source = o.source and s.last_run is null) as works
+        from sources o where o.method is not null order by o.source
+    """
+    return [row | {"imports": json.loads(row["imports"] or "[]")} for row in dict_rows(conn, sql, {})]
 
 
 def search_depths(conn: sqlite3.Connection) -> list[Row]:
@@ -770,7 +848,7 @@ def changes(
 
 def last_finished_sync(conn: sqlite3.Connection) -> int | None:
     """The number of the last sync that ended, complete or partial; None before the first."""
-    sql = "select max(run) from runs where door not in ('judge', 'providers') and outcome in ('complete', 'partial')"
+    sql = "select max(run) from runs where door not in ('judge', 'providers', 'import') and outcome in ('complete', 'partial')"
     row: tuple[int | None] = conn.execute(sql).fetchone()
     return row[0]
 
@@ -784,7 +862,9 @@ def any_without_content(conn: sqlite3.Connection) -> bool:
 def status(conn: sqlite3.Connection) -> Row:
     """What `evidence status` shows: last run, works by verdict, sources with trouble, citations that need a person."""
     runs = list(
-        dict_rows(conn, "select * from runs where door not in ('judge', 'providers') order by run desc limit 1", {})
+        dict_rows(
+            conn, "select * from runs where door not in ('judge', 'providers', 'import') order by run desc limit 1", {}
+        )
     )
     last = runs[0] if runs else None
     if last:

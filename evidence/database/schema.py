@@ -56,6 +56,7 @@ RECORD_TABLES = (
     "provider_records",
     "provider_answers",
     "provider_requests",
+    "imported_records",
     "exports",
     "exported_works",
 )
@@ -1006,6 +1007,32 @@ create index exported_works_current on exported_works (list) where last_export i
 the first of them), so that a weekly export of the same works adds one row. `run` is the last run that had ended, `unfinished` one
 that had not. Exports made before this migration are not known."""
 
+IMPORTS_DDL = """
+alter table sources add column method text check (method in ('database', 'register', 'website', 'organisation', 'citation',
+    'other'));
+alter table source_history add column method text;
+create table imported_records (
+    source text not null references sources (source),
+    record text not null,
+    doi text not null check (doi = lower(doi)),
+    stated_doi text,
+    status text not null check (status in ('resolved', 'repaired', 'matched', 'mismatch', 'ambiguous', 'not-in-crossref',
+        'not-found', 'no-doi', 'not-asked')),
+    problem text,
+    score real,
+    citation text not null,
+    message text not null check (message = '' or json_valid(message)),
+    place text not null,
+    first_run integer not null references runs (run),
+    asked_run integer references runs (run),
+    primary key (source, record)
+) strict;
+create index imported_records_doi on imported_records (doi);
+create index imported_records_status on imported_records (status) where status not in ('resolved', 'repaired', 'matched');
+"""
+"""The records of imported files, each with the work that it was found to describe: a DOI, or a local id where it has none. A
+source with a `method` is one of imported files; the method says in which box of the PRISMA flow its records are counted."""
+
 SHORT_LIST = 3
 """A work that cites at most as many works is a comment or a digest of one of them."""
 
@@ -1305,6 +1332,12 @@ def m016_deposited_lists(db: Database) -> None:
 def m017_exports(db: Database) -> None:
     """What is exported and published from now on, and which works it holds."""
     _run_script(db.conn, EXPORTS_DDL)
+
+
+@evidence()
+def m018_imported_records(db: Database) -> None:
+    """Records of imported files, with or without a DOI, and by which method of PRISMA each source was searched."""
+    _run_script(db.conn, IMPORTS_DDL)
 
 
 @decisions()

@@ -21,6 +21,7 @@ from evidence.database import tag_filter
 from evidence.database.sql_helpers import Row, dict_rows
 from evidence.database.tag_filter import TagFilter
 from evidence.database.values_for_writer import BOOKMARK_OVERLAP
+from evidence.doi import is_local
 from evidence.errors import ConfigError
 
 _PART = 500
@@ -135,12 +136,16 @@ _ASKED_CROSSREF = """
     )
     select w.doi, nullif(max(
         coalesce((select substr(r.started, 1, 10) from snapshots s join runs r on r.run = s.first_run
-            where s.doi = w.doi and s.last_run is null and r.door = 'crossref'), ''),
+            where s.doi = w.doi and s.last_run is null and r.door in ('crossref', 'import')), ''),
         coalesce((select day from checked where w.first_run <= checked.run), '')), '')
     from works w where w.doi in (select value from json_each(:dois))
+        and not (exists (select 1 from imported_records i where i.doi = w.doi)
+            and exists (select 1 from snapshots s where s.doi = w.doi and s.last_run is null
+                and json_extract(s.message, '$.imported') is not null))
 """
 """The day on which Crossref last answered about each work: its current record was read, or all known works were checked to the
-end. The bookmark of that check lies `BOOKMARK_OVERLAP` before its run."""
+end. The bookmark of that check lies `BOOKMARK_OVERLAP` before its run. About a work that is known from an imported file alone
+it has no answer."""
 
 _ONE_TEXT = {**_OF_PEOPLE, "notice_details": NOTICES.format(notices="notices", among="in ({marks})")}
 """Columns of an export that hold several facts of a work on one line."""
@@ -179,11 +184,11 @@ def full_rows(
     """These works in this order with everything that an export needs, as dictionaries; few are in memory at once. KeyError for a
     DOI that is not here.
 
-    A row has the columns of `works` and: `authors_full` (a list of dictionaries, or with `flat` one text, which saves a third of
-    the time), `tags` (facet → values; those of these `strengths`), `likely_tags` and `implied_tags` (those of them, as
-    `facet:value`), `sources`, `reasons` (one text), `funders`, `funders_full`, `orcids`, `affiliations`, `notice_details`, those
-    of `IDENTIFIER_COLUMNS` and `FACT_COLUMNS` (one text each), `stated_licences`, those of `asked_days`, and with `tag_rows` the
-    tags one by one (`add_tag_rows`). The abstract is there whether or not it may be passed on.
+    A row has the columns of `works` and: `local_id` (a work that has one has no `doi`), `authors_full` (a list of dictionaries, or
+    with `flat` one text, which saves a third of the time), `tags` (facet → values; those of these `strengths`), `likely_tags` and
+    `implied_tags` (those of them, as `facet:value`), `sources`, `reasons` (one text), `funders`, `funders_full`, `orcids`,
+    `affiliations`, `notice_details`, those of `IDENTIFIER_COLUMNS` and `FACT_COLUMNS` (one text each), `stated_licences`, those of
+    `asked_days`, and with `tag_rows` the tags one by one (`add_tag_rows`). The abstract is there whether or not it may be passed on.
     """
     remaining = iter(dois)
     while part := list(itertools.islice(remaining, _PART)):
@@ -252,6 +257,11 @@ def full_text_query(text: str) -> str:
         return str(Database(conn, execute_plugins=False).quote_fts(words))
 
 
+def named(key: str) -> Row:
+    """The columns of an export that name a work: its `doi`, or the `local_id` of one that has none."""
+    return {"doi": None, "local_id": key} if is_local(key) else {"doi": key, "local_id": None}
+
+
 def funder_text(name: str | None, doi: str | None, awards: Sequence[str]) -> str:
     """`Name (DOI; awards: numbers)`."""
     about = "; ".join(filter(None, (doi if name else None, f"awards: {', '.join(awards)}" if awards else None)))
@@ -312,7 +322,7 @@ _WORDS = """
 
 
 def _with_tag_rows(conn: sqlite3.Connection, rows: list[Row], strengths: Sequence[Strength]) -> list[Row]:
-    add_tag_rows(conn, {row["doi"]: row for row in rows}, strengths)
+    add_tag_rows(conn, {row["doi"] or row["local_id"]: row for row in rows}, strengths)
     return rows
 
 
@@ -371,7 +381,7 @@ def _complete(
     ):
         rows[doi]["reasons"] = reasons_text(words, left_out.get(doi, ()))
     for key in keys:
-        yield rows[key]
+        yield rows[key] | named(key)
 
 
 def _in_words(character: str) -> bool:

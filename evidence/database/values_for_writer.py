@@ -170,6 +170,36 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceRow:
+    """A source as sources.yaml or a command names it. `spec` is canonical JSON; `method` is that of PRISMA, of imported files
+    only."""
+
+    source: str
+    kind: str
+    label: str
+    spec: str
+    method: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedRow:
+    """A record of an imported file. `record` recognises it in its source, `doi` is the DOI or the local id of its work,
+    `citation` is what is compared with other records, `message` is the record in Crossref's shape (JSON), `place` is file and
+    line."""
+
+    source: str
+    record: str
+    doi: Doi
+    stated_doi: str | None
+    status: str
+    problem: str | None
+    score: float | None
+    citation: str
+    message: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
 class SourceState:
     """What the database holds of a source: its bookmark (None: not yet harvested to its end), and the warning on it."""
 

@@ -54,12 +54,12 @@ _NOTE_SOURCES = (
     "update source_history set last_run = null where last_run = :run",
     """
     update source_history set last_run = :run where last_run is null and not exists (
-        select 1 from sources o where o.source = source_history.source and (o.kind, o.label, o.retired is not null) is
-            (source_history.kind, source_history.label, source_history.retired))
+        select 1 from sources o where o.source = source_history.source and (o.kind, o.label, o.method, o.retired is not null) is
+            (source_history.kind, source_history.label, source_history.method, source_history.retired))
     """,
     """
-    insert into source_history (source, first_run, kind, label, retired)
-    select source, :run, kind, label, retired is not null from sources o
+    insert into source_history (source, first_run, kind, label, method, retired)
+    select source, :run, kind, label, method, retired is not null from sources o
     where not exists (select 1 from source_history h where h.source = o.source and h.last_run is null)
     """,
 )

@@ -76,12 +76,14 @@ def add_records(conn: sqlite3.Connection, run: int, records: Sequence[JudgedReco
 
 
 def update_absences(conn: sqlite3.Connection, run: int, page: HarvestedPage, written: Written) -> None:
-    """A known work without a record at Crossref is absent from this run on; the absence of a work in `present` ends."""
+    """A known work without a record at Crossref is absent from this run on; the absence of a work in `present` ends. A work
+    that is known from an imported file alone was never there."""
     for doi in page.absent:
         cursor = conn.execute(
             """
             insert into absences (doi, first_run) select :doi, :run
-            where exists (select 1 from snapshots where doi = :doi and last_run is null)
+            where exists (select 1 from snapshots where doi = :doi and last_run is null
+                    and json_extract(message, '$.imported') is null)
                 and not exists (select 1 from absences where doi = :doi and last_run is null)
             on conflict (doi, first_run) do update set last_run = null
             """,

@@ -11,33 +11,34 @@ from collections.abc import Iterable, Sequence
 
 from evidence.data_model import Doi
 from evidence.database import write_history
-from evidence.database.values_for_writer import SourceState
+from evidence.database.values_for_writer import SourceRow, SourceState
 
 
-def register(
-    conn: sqlite3.Connection, run: int, entries: Sequence[tuple[str, str, str, str]]
-) -> dict[str, SourceState]:
-    """Make `sources` agree with sources.yaml: entries are (id, kind, label, spec JSON). Returns the state of every source.
+def register(conn: sqlite3.Connection, run: int, entries: Sequence[SourceRow]) -> dict[str, SourceState]:
+    """Make `sources` agree with sources.yaml. Returns the state of every source.
 
     A changed spec makes it another search: its bookmark is forgotten and it is harvested from the beginning. A source that
-    is no longer named is retired, never deleted.
+    is no longer named is retired, never deleted. One that was imported by command is not in the file, and stays.
     """
     conn.executemany(
         """
-        insert into sources (source, kind, label, spec) values (?, ?, ?, ?)
+        insert into sources (source, kind, label, spec, method) values (?, ?, ?, ?, ?)
         on conflict (source) do update set
             bookmark = case when (kind, spec) is (excluded.kind, excluded.spec) then bookmark end,
             first_run = case when (kind, spec) is (excluded.kind, excluded.spec) then first_run end,
-            kind = excluded.kind, label = excluded.label, spec = excluded.spec, retired = null
-        where (kind, label, spec, retired) is not (excluded.kind, excluded.label, excluded.spec, null)
+            kind = excluded.kind, label = excluded.label, spec = excluded.spec,
+            method = excluded.method, retired = null
+        where (kind, label, spec, method, retired) is not
+            (excluded.kind, excluded.label, excluded.spec, excluded.method, null)
         """,
-        entries,
+        [(e.source, e.kind, e.label, e.spec, e.method) for e in entries],
     )
-    names = json.dumps([entry[0] for entry in entries])
+    names = json.dumps([entry.source for entry in entries])
     conn.execute(
         """
         update sources set retired = :run
         where retired is null and source not in (select value from json_each(:names))
+            and (method is null or json_extract(spec, '$.by') is not 'command')
         """,
         {"run": run, "names": names},
     )
@@ -51,6 +52,19 @@ def register(
     write_history.note_sources(conn, run)
     rows = conn.execute("select source, bookmark, warning from sources").fetchall()
     return {source: SourceState(bookmark, warning) for source, bookmark, warning in rows}
+
+
+def register_import(conn: sqlite3.Connection, run: int, entry: SourceRow) -> None:
+    """Add the source of imported files, or bring its label, method and searches up to date; all other sources stay."""
+    conn.execute(
+        """
+        insert into sources (source, kind, label, spec, method, first_run) values (?, ?, ?, ?, ?, ?)
+        on conflict (source) do update set label = excluded.label, spec = excluded.spec, method = excluded.method, retired = null
+        where (label, spec, method, retired) is not (excluded.label, excluded.spec, excluded.method, null)
+        """,
+        (entry.source, entry.kind, entry.label, entry.spec, entry.method, run),
+    )
+    write_history.note_sources(conn, run)
 
 
 def forget_bookmark(conn: sqlite3.Connection, source: str) -> None:

@@ -31,6 +31,7 @@ from evidence.database import (
     write_decisions,
     write_exports,
     write_history,
+    write_imports,
     write_judgements,
     write_notices,
     write_provider_answers,
@@ -43,8 +44,10 @@ from evidence.database.values_for_writer import (
     DataciteRow,
     Export,
     HarvestedPage,
+    ImportedRow,
     JudgedRecord,
     ProviderStep,
+    SourceRow,
     SourceState,
     TagUpdate,
     Written,
@@ -176,11 +179,26 @@ class Store:
 
     # ------------------------------------------------------------------ sources
 
-    def register_sources(self, run: int, entries: Sequence[tuple[str, str, str, str]]) -> dict[str, SourceState]:
-        """Make `sources` agree with sources.yaml: entries are (id, kind, label, spec JSON). Returns the state of every
-        source."""
+    def register_sources(self, run: int, entries: Sequence[SourceRow]) -> dict[str, SourceState]:
+        """Make `sources` agree with sources.yaml. Returns the state of every source."""
         with self.transaction():
             return write_sources.register(self.conn, run, entries)
+
+    def register_import(self, run: int, entry: SourceRow) -> None:
+        """Add a source of imported files by command, or bring it up to date."""
+        with self.transaction():
+            write_sources.register_import(self.conn, run, entry)
+
+    def add_imported(self, run: int, rows: Sequence[ImportedRow], asked: bool) -> None:
+        """Keep records of imported files, before their works are written in the same transaction: an abstract of theirs is read
+        with the work. Works that were here are to be judged again."""
+        with self.transaction():
+            write_imports.add(self.conn, run, rows, asked)
+
+    def set_imported(self, run: int, rows: Sequence[ImportedRow]) -> None:
+        """Write what records of imported files are now known to describe, after asking once more."""
+        with self.transaction():
+            write_imports.resolve(self.conn, run, rows)
 
     def forget_bookmark(self, source: str) -> None:
         """A source is read from the beginning: it has no bookmark until some run has read it to its end."""

@@ -54,7 +54,11 @@ class Column:
 
 
 _BEFORE_TAGS = (
-    Column("doi", "DOI in lower case, without https://doi.org/.", kind="doi"),
+    Column(
+        "doi",
+        "DOI in lower case, without https://doi.org/; empty for a work of an imported file that has none.",
+        kind="doi",
+    ),
     Column("title", "Title in plain text, as deposited."),
     Column("authors", "Authors in one line, as cited."),
     Column("year", "Year of first publication.", kind="year"),
@@ -141,7 +145,8 @@ _AFTER_TAGS = (
     Column("open_access", "Link to a freely readable copy.", kind="url"),
     Column("cited_by", "Number of works that cite this one, as last counted by Crossref.", kind="integer"),
     Column("url", "Link to the work.", kind="url"),
-    Column("sources", "Reference lists and searches of sources.yaml that found the work, joined by “; ”.", kind="list"),
+    Column("sources", "Reference lists, searches and imported files that found the work, joined by “; ”.", kind="list"),
+    Column("local_id", "Of a work without a DOI: its id in this tracker, by which commands and decisions name it."),
     Column(
         "authors_full",
         "All contributors as “Family, Given, Suffix”, joined by “; ”; editors are marked (ed.), translators (trans.), chairs of "
@@ -152,8 +157,8 @@ _AFTER_TAGS = (
     Column("affiliations", "Affiliations as “Family, Given: affiliation”, joined by “ | ”."),
     Column(
         "abstract_source",
-        "Where the abstract is from: publisher (deposited with Crossref), pubmed, europepmc or openalex; also where the abstract "
-        "itself is left out.",
+        "Where the abstract is from: publisher (deposited with Crossref), pubmed, europepmc, openalex or file (an imported one); "
+        "also where the abstract itself is left out.",
     ),
     Column("abstract", "Abstract in plain text, if there is one that may be passed on."),
 )
@@ -177,7 +182,7 @@ LONG = (
 )
 """The columns of a table with a row a tag, in the rows of `tag_rows`."""
 
-_BESIDE_TAG = ("as_of", "doi", "title", "year", "verdict")
+_BESIDE_TAG = ("as_of", "doi", "local_id", "title", "year", "verdict")
 """The columns about its work that a row a tag has unless others are asked for."""
 
 _ABOUT_TAGS = ("likely_tags", "implied_tags")
@@ -257,9 +262,9 @@ class Layout:
             absent |= {f"{facet}:{value}": 0 for facet in facets for value in self.values.get(facet, ())}
         for row in rows:
             if self.shape == "long":
-                yield from ({**row, **tag} for tag in row["tag_rows"])
+                yield from ({"local_id": None, **row, **tag} for tag in row["tag_rows"])
                 continue
-            full = {**row, **absent, **row["tags"]}
+            full = {"local_id": None, **row, **absent, **row["tags"]}
             if self.shape == "wide":
                 full |= {f"{facet}:{value}": 1 for facet, values in row["tags"].items() for value in values}
             yield full
@@ -323,5 +328,5 @@ def _default_topic() -> Topic:
     return topics.load()
 
 
-KEYS = (*(column.name for column in (*_BEFORE_TAGS, *_AFTER_TAGS)), "tags")
-"""The keys that every row must have; an absent fact is None."""
+KEYS = (*(column.name for column in (*_BEFORE_TAGS, *_AFTER_TAGS) if column.name != "local_id"), "tags")
+"""The keys that every row must have; an absent fact is None. A row without a DOI has a `local_id`."""

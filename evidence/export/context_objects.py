@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from evidence import page_ranges
+from evidence.doi import is_local
 from evidence.export.embedded_metadata import BOOKS, CHAPTERS, parts, written_name
 
 Row = Mapping[str, Any]
@@ -25,7 +26,8 @@ _OTHERS = {"posted-content": "preprint", "dataset": "dataset"}
 
 def context_object(work: Row, people: Sequence[Row]) -> str:
     """The ContextObject of one work (`read_work_page.rows_of`) with its contributors (`read_work_page.credited`)."""
-    pairs = [("ctx_ver", "Z39.88-2004"), ("rft_id", f"info:doi/{work['doi']}"), *_referent(work)]
+    named = None if is_local(work["doi"]) else f"info:doi/{work['doi']}"
+    pairs = [("ctx_ver", "Z39.88-2004"), ("rft_id", named), *_referent(work)]
     authors = [person for person in people if person["role"] == "author"][:MOST_AUTHORS]
     first = authors[0] if authors else None
     if first and first["kind"] != "group" and first["family"] and first["given"]:

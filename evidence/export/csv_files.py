@@ -67,7 +67,7 @@ def asreview(rows: Iterable[Row], layout: Layout | None = None) -> Iterator[str]
     shaped = (
         {
             **row,
-            "record_id": row["doi"],
+            "record_id": row["doi"] or row["local_id"],
             "authors": _names(row),
             "keywords": keywords(row),
             "included": labels.get(row["verdict"], ""),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from evidence.doi import is_local
 from evidence.export.currency_values import (
     CAUTION,
     METHOD,
@@ -332,6 +333,8 @@ def _marks(listed_by: frozenset[int], later_than: frozenset[int], columns: int) 
 
 def _link(work: WorkText) -> str:
     notice = f" ({notice_participle(work.notice)})" if work.notice else ""
+    if is_local(work.doi):
+        return f"{_plain(work.title)}{notice}"
     return f"[{_plain(work.title)}](https://doi.org/{work.doi.replace('(', '%28').replace(')', '%29')}){notice}"
 
 

@@ -73,10 +73,10 @@ def _tags(work: Row, people: Sequence[Row], pmid: str | None) -> Iterator[tuple[
     yield from (("citation_isbn", isbn) for isbn in parts(work["isbn"]))
     yield "citation_publisher", work["publisher"]
     yield "citation_language", work["language"]
-    yield "citation_doi", work["doi"]
+    yield "citation_doi", None if dois.is_local(work["doi"]) else work["doi"]
     yield "citation_pmid", pmid
     # Without it a reference manager would take this site's page for the address of the work.
-    yield "citation_public_url", dois.url(work["doi"])
+    yield "citation_public_url", work["url"] if dois.is_local(work["doi"]) else dois.url(work["doi"])
     free = work["open_access"] or ""
     if free.lower().startswith(("https://", "http://")):
         is_pdf = free.partition("?")[0].lower().endswith(".pdf")
@@ -90,13 +90,14 @@ def json_ld(work: Row, people: Iterable[Row], *, pmid: str | None) -> dict[str, 
     kind = work["kind"] or ""
     first, last = page_ranges.first_last(work["pages"])
     free = work["open_access"] or ""
-    identifiers = [f"doi:{work['doi']}", *([f"pmid:{pmid}"] if pmid else [])]
+    local = dois.is_local(work["doi"])
+    identifiers = [*([] if local else [f"doi:{work['doi']}"]), *([f"pmid:{pmid}"] if pmid else [])]
     by_role = {role: [_person(p) for p in people if p["role"] == role] for role in ("author", "editor", "translator")}
     facts = {
         "@context": "https://schema.org",
         "@type": schema_type(kind),
         "identifier": identifiers[0] if len(identifiers) == 1 else identifiers,
-        "sameAs": dois.url(work["doi"]),
+        "sameAs": work["url"] if local else dois.url(work["doi"]),
         "headline": work["title"],
         **by_role,
         "datePublished": work["issued"],

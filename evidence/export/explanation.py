@@ -30,7 +30,7 @@ def work_explanation(work: dict[str, Any]) -> str:
     if work["aliases"]:
         lines.append(f"Other DOIs of this record: {', '.join(work['aliases'])}.")
     if work["same_as"]:
-        lines.append(f"Duplicate of {doi.url(work['same_as'])}, the record that represents the work.")
+        lines.append(f"Duplicate of {doi.shown(work['same_as'])}, the record that represents the work.")
     lines += [
         f"  {pair['verdict']} ({decided_by(pair['decided'])}): {_other_doi(pair, work['doi'])}: {pair['reason']}"
         for pair in work["duplicates"]

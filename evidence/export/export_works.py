@@ -60,12 +60,12 @@ class _Source:
         self, conn: sqlite3.Connection, selection: Selection, wanted: Wanted, dois: Sequence[Doi] | None
     ) -> None:
         self._conn, self._selection, self._wanted, self._dois = conn, selection, wanted, dois
-        self.works = self.tags = self.abstracts_left_out = self.without_pmid = 0
+        self.works = self.tags = self.abstracts_left_out = self.without_pmid = self.without_doi = 0
         self.dois: list[Doi] = []
 
     def rows(self, form: file_formats.Format, layout: Layout) -> Iterator[Row]:
         """The rows as the format needs them."""
-        self.works = self.tags = self.without_pmid = 0
+        self.works = self.tags = self.without_pmid = self.without_doi = 0
         self.dois = []
         tag_rows, strengths = form.needs_tag_rows(layout), self._selection.strengths
         leaving_out = abstract_rights.LeavingOut()
@@ -76,7 +76,8 @@ class _Source:
             found = full_rows(self._conn, dois, strengths, flat=form.flat, tag_rows=tag_rows)
         for row in found if self._wanted.with_abstracts else leaving_out.rows(found):
             self.works += 1
-            self.dois.append(row["doi"])
+            self.dois.append(row["doi"] or row["local_id"])
+            self.without_doi += not row["doi"]
             self.without_pmid += not row["pmid"]
             self.tags += len(row["tag_rows"]) if tag_rows else 0
             yield row
@@ -306,6 +307,8 @@ def _table_file(
     chunks = file_formats.encode(form(source.rows(form, layout), layout), wanted.encoding)
     ((_, size, checksum, _),) = _written_parts(chunks, None, made, name)
     rows = source.tags if layout.shape == "long" else source.works
+    if source.without_doi:  # DOIs do not name all rows
+        key, refers_to = (), None
     title = "The tags, one a row, with the words behind each" if layout.shape == "long" else "The works, one a row"
     return data_package.File(name, title, form.media_type, size, checksum, rows, columns, key, refers_to)
 

@@ -38,8 +38,9 @@ def flow_report(flow: Flow) -> str:
     return "\n".join(lines)
 
 
-def searches_report(rows: Sequence[dict[str, Any]]) -> str:
-    """The text of `evidence report prisma-s`: each search as it was run. `rows` are of `read_queries.searches_as_run`."""
+def searches_report(rows: Sequence[dict[str, Any]], imports: Sequence[dict[str, Any]] = ()) -> str:
+    """The text of `evidence report prisma-s`: each search as it was run. `rows` are of `read_queries.searches_as_run`,
+    `imports` of `read_queries.imports_as_run`."""
     lines = []
     for row in rows:
         contains = ", ".join(json.loads(row["phrases"] or "[]"))
@@ -56,6 +57,16 @@ def searches_report(rows: Sequence[dict[str, Any]]) -> str:
             f"  works found: {row['works']}",
             *([f"  depth: {search_depth(row['depth'])}"] if row["depth"] else []),
         ]
+    for row in imports:
+        lines.append(f"{row['label']} ({row['source']})")
+        lines.append(f"  method: {row['method']}, imported files")
+        for each in row["imports"]:
+            lines += [
+                f"  database: {each['database'] or 'not stated'}",
+                f"  search: {each['search'] or 'not stated'}",
+                f"  date of the search: {each['date'] or 'not stated'}; files: {', '.join(each['files'])}",
+            ]
+        lines.append(f"  records: {row['records']}; works found: {row['works']}")
     return "\n".join(lines) or "No search has been run yet."
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from evidence.data_model import ABOUT_WORKS, PROVIDER_LABELS, Evidence
+from evidence.doi import is_local
 from evidence.export.wording import abstract_source_label, day_in_words, in_words
 from evidence.linkage.retraction_notices import GRAVE, same_act
 from evidence.providers.combine import ABSTRACT_ORDER
@@ -65,11 +66,11 @@ def abstract_line(source: str, day: str | None) -> str:
     return f"Abstract: {', '.join(parts + ([day_in_words(day)] if day else []))}"
 
 
-def no_abstract(answers: Iterable[Row]) -> list[str]:
+def no_abstract(answers: Iterable[Row], doi: str = "") -> list[str]:
     """Why there is no abstract, in sentences: who has none, who could not be asked, who was not asked. `answers` are the rows of
-    `provider_answers` about the work."""
+    `provider_answers` about the work; a work with a local id has its record from an imported file, and not from Crossref."""
     rows = {row["provider"]: row for row in answers}
-    none, others, not_asked = [PROVIDER_LABELS[CROSSREF]], [], []
+    none, others, not_asked = [PROVIDER_LABELS["file" if is_local(doi) else CROSSREF]], [], []
     for provider in ABSTRACT_ORDER:
         row = rows.get(provider)
         if row is None:

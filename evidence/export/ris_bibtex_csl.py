@@ -49,7 +49,7 @@ def notes(row: Row, layout: Layout | None = None) -> list[str]:
         said.append(f"Tags: {joined(keywords(row))}")
     reasons = layout is not None and layout.with_reasons
     labels = {key: label for key, label in _NOTE_LABELS.items() if reasons or key != "reasons"}
-    return said + [f"{label}: {joined(row[key])}" for key, label in labels.items() if row[key]]
+    return said + [f"{label}: {joined(row[key])}" for key, label in labels.items() if row.get(key)]
 
 
 _NOTE_LABELS = {
@@ -61,6 +61,7 @@ _NOTE_LABELS = {
     "reasons": "Text behind verdict and tags",
     "registrations": "Registrations",
     "sources": "Found through",
+    "local_id": "Id in the tracker, for want of a DOI",
 }
 
 
@@ -120,7 +121,7 @@ def ris(rows: Iterable[Row], layout: Layout | None = None, reader: RisReader | N
 
 def _ris_fields(row: Row, layout: Layout | None, reader: RisReader, kind: str) -> Iterator[tuple[str, Any]]:
     if reader.record_id:
-        yield reader.record_id, row["doi"]
+        yield reader.record_id, row["doi"] or row["local_id"]
     yield "TI", row["title"]
     yield "ST", row["short_title"]
     yield "TT", row["original_title"]
@@ -147,6 +148,8 @@ def _ris_fields(row: Row, layout: Layout | None, reader: RisReader, kind: str) -
     yield "SN", "; ".join(filter(None, (joined(row["isbn"]), joined(row["issn"]))))
     yield "DO", row["doi"]
     yield "AN", first_of(row["pmid"])
+    if reader.record_id != "ID":
+        yield "ID", row.get("local_id")
     # C2 is the PMCID of a journal article; of other types of reference it is another field.
     yield ("C2", first_of(row["pmcid"])) if row["kind"] == "journal-article" else ("N1", _labelled_pmcid(row))
     yield "UR", (row["url"] or "").replace(";", "%3B")  # in UR a semicolon separates two links
@@ -285,7 +288,8 @@ def _key(row: Row) -> str:
     family = (people[0].get("family") or people[0].get("name") or "") if people else ""
     ascii_family = unicodedata.normalize("NFKD", family).encode("ascii", "ignore").decode()
     word = re.sub(r"[^a-z]", "", ascii_family.lower()) or "work"
-    return f"{word}{row['year'] or ''}-{hashlib.sha256(row['doi'].encode()).hexdigest()[:8]}"
+    key = row["doi"] or row["local_id"]
+    return f"{word}{row['year'] or ''}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
 
 
 # ---------------------------------------------------------------- CSL-JSON
@@ -329,7 +333,8 @@ _CSL_DATES = {"issued": "issued", "event_dates": "event-date", "published_online
 
 
 def csl_json(rows: Iterable[Row], layout: Layout | None = None) -> Iterator[str]:
-    """A JSON array of CSL 1.0 items, as citation processors, pandoc and Zotero read it; the DOI is the id."""
+    """A JSON array of CSL 1.0 items, as citation processors, pandoc and Zotero read it; the DOI is the id, or the
+    local id where there is none."""
     separator = "[\n"
     for row in rows:
         yield separator + json.dumps(_csl_item(row, layout), ensure_ascii=False)
@@ -338,7 +343,7 @@ def csl_json(rows: Iterable[Row], layout: Layout | None = None) -> Iterator[str]
 
 
 def _csl_item(row: Row, layout: Layout | None) -> dict[str, Any]:
-    item: dict[str, Any] = {"id": row["doi"], "type": _CSL_TYPES.get(row["kind"] or "", "document")}
+    item: dict[str, Any] = {"id": row["doi"] or row["local_id"], "type": _CSL_TYPES.get(row["kind"] or "", "document")}
     item |= {field: row[key] for key, field in _CSL_FIELDS.items() if row[key] is not None}
     if pages := page_ranges.formatted(row["pages"], "-"):
         item["page"] = pages

@@ -73,7 +73,11 @@ def _studies(rows: Iterable[Row], facets: tuple[str, ...]) -> Iterator[Row]:
     counts: dict[str, int] = {}
     for row in rows:
         people = row["authors_full"]
-        first = next((p.get("family") or p.get("name") or p.get("given") for p in people), None) or row["doi"]
+        first = (
+            next((p.get("family") or p.get("name") or p.get("given") for p in people), None)
+            or row["doi"]
+            or row["local_id"]
+        )
         name = f"{first}, {row['year'] or 'n.d.'}"
         counts[name] = count = counts.get(name, 0) + 1
         study = name if count == 1 else name + _letters(count)

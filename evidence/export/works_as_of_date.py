@@ -32,6 +32,7 @@ from evidence.database.select_works import (
     asked_days,
     full_text_query,
     funder_text,
+    named,
     reasons_text,
 )
 from evidence.database.sql_helpers import Row
@@ -216,7 +217,7 @@ def _full_rows(
         same = bool(one.unchanged and now and version == versions.get(one.doi))
         yield {
             **(_record_columns(work, day) if work else _columns_of_today(now or {})),
-            "doi": one.doi,
+            **named(one.doi),
             "as_of": day,
             "verdict": one.verdict,
             "decided": one.decided,
@@ -244,7 +245,7 @@ def _past_record(cursor: sqlite3.Cursor, run: int, doi: str) -> tuple[Work | Non
     for version, message in cursor.execute(sql, (doi, run)).fetchall():
         newest = newest or version
         record = json.loads(message or "{}")  # null: hidden from visitors of a public site
-        if set(record) <= {"DOI"}:  # a published copy
+        if set(record) <= {"DOI", "local-id", "imported"}:  # a published copy
             continue
         try:
             return combine(normalise(record), _past_additions(cursor, run, doi)), newest
@@ -342,6 +343,10 @@ _ADDITIONS = f"""
     select provider, message, fetched_at from provider_records p
     where (subject = :doi or subject in (select alias from aliases where doi = :doi and last_run is null))
         and message <> '' and {_TRUE_AFTER_RUN.format("p")}
+    union all
+    select 'file', message, started from imported_records i join runs r on r.run = i.first_run
+    where (doi = :doi or doi in (select alias from aliases where doi = :doi and last_run is null))
+        and message <> '' and i.first_run <= :run
 """  # noqa: S608
 _CURRENT_VERSIONS = f"select doi, version from snapshots where last_run is null and doi {_OF_THESE}"  # noqa: S608
 _WORKS_OF_TODAY = f"select * from works where doi {_OF_THESE}"  # noqa: S608

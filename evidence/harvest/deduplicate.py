@@ -13,6 +13,7 @@ from evidence.current_decisions import Subject, contradictions, current_decision
 from evidence.data_model import SAME_WORK, Decision, Doi
 from evidence.database import read_queries
 from evidence.database.writer import Store
+from evidence.doi import is_local
 from evidence.linkage import duplicate_clusters
 
 
@@ -100,7 +101,12 @@ def _candidate(row: Mapping[str, Any]) -> duplicate_clusters.Candidate:
     }
     year = str(row["year"]) if row["year"] is not None else None
     return duplicate_clusters.Candidate(
-        key=row["doi"], doi=row["doi"], year=year, issn=row["issn"], registered=row["registered"], **fields
+        key=row["doi"],
+        doi=None if is_local(row["doi"]) else row["doi"],
+        year=year,
+        issn=row["issn"],
+        registered=row["registered"],
+        **fields,
     )
 
 

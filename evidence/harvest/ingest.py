@@ -27,6 +27,7 @@ from evidence.data_model import Doi, LookupResult, Message, RecordSource, Resolu
 from evidence.database import read_queries
 from evidence.database.values_for_writer import Counted, HarvestedPage, JudgedRecord, Reject, SearchRequest, Sighting
 from evidence.database.writer import Store
+from evidence.doi import is_local
 from evidence.errors import RecordError
 from evidence.harvest import rejudge
 from evidence.harvest.run_outcome import Outcome, SyncRun
@@ -157,7 +158,9 @@ def _known_aliases(
     dois |= {r.doi for r in resolutions if r.doi}
     moved = read_queries.alias_targets(run.store.conn, sorted(dois.difference(confirmed)))
     known = read_queries.indexed_times(run.store.conn, sorted(set(moved.values())))
-    return {alias: doi for alias, doi in moved.items() if doi in known}
+    # A DOI that an imported file stated wrongly leads to another work, and no record of Crossref follows it there.
+    wrong = {doi for doi in read_queries.never_at_crossref(run.store.conn, sorted(moved)) if not is_local(doi)}
+    return {alias: doi for alias, doi in moved.items() if doi in known and alias not in wrong}
 
 
 def _alias_targets(

@@ -12,6 +12,7 @@ from itertools import chain
 from evidence.data_model import Doi, LookupResult
 from evidence.database import read_queries
 from evidence.database.values_for_writer import Counted
+from evidence.doi import is_local
 from evidence.harvest.ingest import aliases_of, ingest, look_up, messages_of
 from evidence.harvest.run_outcome import SyncRun
 from evidence.harvest.sources import REFRESH_SOURCE
@@ -28,7 +29,7 @@ def fetch_decided(run: SyncRun) -> None:
     """Look up the works that people decided on and that are not in the database. In a new database no source may find them
     any more, and an old DOI of a work is known from its decisions alone."""
     run.store.show_decisions()
-    wanted = read_queries.decided_but_not_here(run.store.conn)
+    wanted = [doi for doi in read_queries.decided_but_not_here(run.store.conn) if not is_local(doi)]
     if wanted:
         results = list(chain.from_iterable(run.records.lookup(wanted)))
         ingest(run, REFRESH_SOURCE, messages_of(results), aliases=aliases_of(results))
@@ -44,6 +45,10 @@ def refresh(run: SyncRun, known: Sequence[Doi]) -> None:
     due = _due_for_lookup(run, gone) if run.records.authoritative else set()
     # The old DOI of a known work is checked too: it may have a record of its own again.
     dois = list(dict.fromkeys([*known, *read_queries.former_dois(run.store.conn)]))
+    # What is known from imported files alone has its own turn (`import_files.ask_again`), and a DOI that such a file stated
+    # wrongly was never that of a known work.
+    alone = read_queries.never_at_crossref(run.store.conn, dois)
+    dois = [doi for doi in dois if doi not in alone and not is_local(doi)]
     for start in range(0, len(dois), REFRESH_PART):
         part = dois[start : start + REFRESH_PART]
         run.progress.step(REFRESH_SOURCE, start, len(dois))

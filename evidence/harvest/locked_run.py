@@ -21,7 +21,7 @@ from evidence.database.connection import open_evidence
 from evidence.database.run_lock import locked
 from evidence.database.sql_helpers import Row
 from evidence.errors import RejectedError
-from evidence.harvest import enrich, reference_lists, rejudge
+from evidence.harvest import enrich, import_files, reference_lists, rejudge
 from evidence.harvest import sync as stages
 from evidence.harvest.chosen_providers import NO_PROVIDERS, ChosenProviders
 from evidence.harvest.chosen_providers import opened as opened_providers
@@ -29,9 +29,10 @@ from evidence.harvest.deduplicate import pairs_need_update
 from evidence.harvest.ingest import ingest_unreadable
 from evidence.harvest.progress import NoProgress, Progress
 from evidence.harvest.reader_processes import reduce_garbage_collection
-from evidence.harvest.run_outcome import Outcome
-from evidence.harvest.sources import Config, ReferenceList, Search
+from evidence.harvest.run_outcome import Outcome, SyncRun
+from evidence.harvest.sources import Config, FileSource, ReferenceList, Search
 from evidence.harvest.standing_searches import Matcher
+from evidence.harvest.stored_records import StoredRecords
 from evidence.rules.tag import why_without
 from evidence.rules.taxonomy import Taxonomy
 
@@ -124,6 +125,60 @@ def run_enrich(
         return outcome
 
 
+def run_import(
+    db: Path,
+    ledger: Path,
+    taxonomy: Taxonomy,
+    now: Clock,
+    progress: Progress,
+    source: FileSource,
+    *,
+    ask: bool = True,
+    url: str | None = None,
+    mailto: str | None = None,
+    sleep: Callable[[float], None] | None = None,
+) -> tuple[Outcome, import_files.ImportCounts]:
+    """Import the files of a source, in a run of its own under the lock. With `ask`, Crossref is asked about what the database
+    does not know. A run is opened only where anything is new. ConfigError, and nothing written, where a file is damaged or the
+    source is one of another kind; BusyError when another run is going on."""
+    with ExitStack() as stack:
+        files = stack.enter_context(import_files.ReadFiles(source.paths))
+        stack.enter_context(locked(db))
+        opened = stack.enter_context(writer.open_store(db, ledger))
+        held = read_queries.source_row(opened.conn, source.id)
+        source = import_files.continued(source, held)
+        opened.set_topic(taxonomy.topic)
+        if not import_files.anything_new(opened.conn, source, files, held["spec"] if held else None):
+            counts = import_files.ImportCounts(read=files.count + len(files.rejects), known=files.count)
+            return Outcome(0, verdicts=read_queries.verdict_counts(opened.conn)), counts
+        wait = sleep or time.sleep
+        crossref = (
+            stack.enter_context(client.CrossrefClient(url, mailto, sleep=wait, on_wait=log.info)) if ask else None
+        )
+        reduce_garbage_collection()
+        started = now()
+        outcome = Outcome(opened.start_run("import", __version__, iso_time(started)))
+        outcome.outcome = "crashed"
+        try:
+            opened.set_facets(rejudge.facet_rows(taxonomy))
+            records = StoredRecords(opened.conn)
+            decisions = rejudge.decisions_by_work(opened)
+            run = SyncRun(outcome.run, opened, records, taxonomy, now, started, decisions, progress, False, outcome)
+            counts = import_files.import_read(run, source, files, crossref)
+            opened.show_decisions()
+            outcome.rejudged += rejudge.rejudge_and_deduplicate(opened, taxonomy, outcome.run, progress, moved=True)[0]
+            opened.set_facets(rejudge.facet_rows(taxonomy))
+            outcome.verdicts = read_queries.verdict_counts(opened.conn)
+            outcome.requests, outcome.bytes = (crossref.requests, crossref.bytes) if crossref else (0, 0)
+            if counts.trouble:
+                outcome.troubles.append((source.id, counts.trouble))
+            outcome.outcome = "partial" if outcome.troubles else "complete"
+        finally:
+            if opened.finish_run(outcome.run, outcome.outcome, outcome.counts(), iso_time(now())):
+                outcome.changes = read_queries.changes(opened.conn, run=outcome.run)
+        return outcome, counts
+
+
 def rejudge_database(
     db: Path, ledger: Path, taxonomy: Taxonomy, now: Clock, progress: Progress | None = None
 ) -> tuple[int, list[Row]]:
@@ -197,11 +252,14 @@ def _record_files(files: FileInput, config: Config, opened: writer.Store) -> Ite
     """The files as a record source with everything that this run will ask for."""
     questions = [ExpectedQuery(s.query, Matcher(s).accepts) for s in config.sources if isinstance(s, Search)]
     lists = [s for s in config.sources if isinstance(s, ReferenceList)]
+    imported = [*read_queries.imported_to_ask_about(opened.conn)]
     followed = [s for s in lists if s.of]
     wanted = set(read_queries.current_dois(opened.conn)) | {s.of for s in followed if s.of}
     for decision in opened.decisions():
         wanted |= {decision.doi} | ({Doi(decision.value)} if decision.facet == SAME_WORK and decision.value else set())
     printed = [c for s in lists for c in s.citations]
+    printed += [Citation(row.source, 0, row.citation, row.stated_doi) for row in imported]
+    printed += [c for s in config.sources if isinstance(s, FileSource) for c in import_files.citations_in(s)]
     with RecordFiles(
         files.paths,
         name=files.name,

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, replace
+import unicodedata
+from dataclasses import asdict, dataclass, replace
+from datetime import date
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -83,6 +85,76 @@ class Search:
         )
 
 
+Method = Literal["database", "register", "website", "organisation", "citation", "other"]
+METHODS: tuple[Method, ...] = get_args(Method)
+"""The methods by which PRISMA 2020 counts identified records; `citation` is citation searching."""
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What PRISMA-S asks of a search that was run elsewhere: the database with its platform, the day of the search (ISO), and the
+    search as it was run. `files` are the names of its files."""
+
+    files: tuple[str, ...]
+    database: str | None = None
+    date: str | None = None
+    search: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileSource:
+    """Records of files: what a search in another database, a register or by hand brought. `paths` are the files; `by` says
+    whether sources.yaml names the source or a command imported it; `earlier` are imports before this one."""
+
+    id: str
+    label: str
+    paths: tuple[Path, ...]
+    method: Method
+    imported: Imported
+    by: Literal["sources.yaml", "command"] = "sources.yaml"
+    earlier: tuple[Imported, ...] = ()
+
+    kind = "files"
+
+    @property
+    def spec(self) -> str:
+        """What the database keeps of this entry, as canonical JSON."""
+        held = [asdict(each) for each in dict.fromkeys((*self.earlier, self.imported))]
+        return _json({"by": self.by, "imports": held})
+
+
+def imported_by_command(
+    identifier: str | None,
+    label: str,
+    paths: tuple[Path, ...],
+    method: Method,
+    imported: Imported,
+    checked: Config | None,
+) -> FileSource:
+    """The source of files that a command names. ConfigError for an id that sources.yaml has, or that is none, and for a day that
+    is none."""
+    plain = unicodedata.normalize("NFKD", label).encode("ascii", "ignore").decode().lower()
+    found = identifier or re.sub(r"[^a-z0-9]+", "-", plain).strip("-") or "imported"
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", found):
+        raise ConfigError(f"--id {found!r} is no id; write small letters, digits and hyphens, such as psycinfo-2026")
+    if found in RESERVED:
+        raise ConfigError(f"--id {found!r} is reserved for the program; choose another")
+    if any(source.id == found for source in (checked.sources if checked else ())):
+        raise ConfigError(f"{found!r} is a source of sources.yaml; name another with --id")
+    if imported.date is not None and not is_day(imported.date):
+        raise ConfigError(f"--date {imported.date!r} is not a valid date; write it like 2026-01-31")
+    if not label.strip():
+        raise ConfigError("--name must not be empty: it is the name of the source in every report")
+    named = replace(imported, files=tuple(path.name for path in paths))
+    return FileSource(found, label.strip(), paths, method, named, "command")
+
+
+def imports_of(spec: str) -> tuple[Imported, ...]:
+    """The imports of a source of files, from its spec in the database."""
+    held = json.loads(spec).get("imports", ())
+    return tuple(Imported(tuple(each["files"]), each["database"], each["date"], each["search"]) for each in held)
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A claim of an article in our own words: the citations (1-based) it rests on, the cells of the map it speaks of."""
@@ -121,7 +193,7 @@ class Config:
     `retraction_watch` is the file of Retraction Watch, or None."""
 
     contact: str | None
-    sources: tuple[ReferenceList | Search, ...]
+    sources: tuple[ReferenceList | Search | FileSource, ...]
     known: tuple[Doi, ...]
     articles: tuple[Article, ...]
     topic: str = topics.DEFAULT
@@ -134,7 +206,13 @@ def load(path: Path) -> Config:
     """The checked configuration at `path`; ConfigError with file, line and remedy."""
     checked = check(strict_yaml.parse_file(path, "`evidence init` writes a starter sources.yaml"))
     listed = checked.retraction_watch
-    return replace(checked, retraction_watch=path.parent / listed) if listed else checked
+    placed = (
+        replace(source, paths=tuple(path.parent / each for each in source.paths))
+        if isinstance(source, FileSource)
+        else source
+        for source in checked.sources
+    )
+    return replace(checked, sources=tuple(placed), retraction_watch=path.parent / listed if listed else None)
 
 
 def topic_of(path: Path) -> Topic:
@@ -153,7 +231,7 @@ def check(text: YamlText) -> Config:
     if not isinstance(text.data, dict):
         raise text.complain((), "expected `sources:` with a list under it; `evidence init` writes a starter file")
     file = validated(_File, text, remedy=_REMEDY)
-    sources: list[ReferenceList | Search] = []
+    sources: list[ReferenceList | Search | FileSource] = []
     lines: dict[str, int] = {}
     for i, entry in enumerate(file.sources):
         source = _source(text, ("sources", i), entry)
@@ -266,6 +344,17 @@ class _SearchEntry(_Strict):
     years: str | None = None
 
 
+class _FileEntry(_Strict):
+    id: _Id
+    kind: str
+    label: _Text
+    files: _Words
+    method: _Text = "database"
+    database: _Text | None = None
+    date: _Text | None = None
+    search: _Text | None = None
+
+
 class _ClaimEntry(_Strict):
     id: _Id
     says: _Text
@@ -280,15 +369,38 @@ class _ArticleEntry(_Strict):
     claims: list[_ClaimEntry] = []
 
 
-def _source(text: YamlText, loc: Loc, entry: dict[str, Any]) -> ReferenceList | Search:
+def _source(text: YamlText, loc: Loc, entry: dict[str, Any]) -> ReferenceList | Search | FileSource:
     kind = entry.get("kind")
     if kind == "references":
         return _reference_list(text, loc, validated(_ReferencesEntry, text, loc, remedy=_REMEDY))
     if kind == "search":
         return _search(text, loc, validated(_SearchEntry, text, loc, remedy=_REMEDY))
+    if kind == "file":
+        return _file_source(text, loc, validated(_FileEntry, text, loc, remedy=_REMEDY))
     if kind is None:
-        raise text.complain(loc, "this source has no `kind:`; write `kind: references` or `kind: search`")
-    raise text.complain((*loc, "kind"), f"unknown kind {kind!r}{nearest(kind, {'references', 'search'})}")
+        raise text.complain(loc, "this source has no `kind:`; write `kind: references`, `kind: search` or `kind: file`")
+    raise text.complain((*loc, "kind"), f"unknown kind {kind!r}{nearest(kind, {'references', 'search', 'file'})}")
+
+
+def _file_source(text: YamlText, loc: Loc, entry: _FileEntry) -> FileSource:
+    method = next((each for each in METHODS if each == entry.method), None)
+    if method is None:
+        raise text.complain(
+            (*loc, "method"),
+            f"unknown method {entry.method!r}{nearest(entry.method, set(METHODS))}; one of {', '.join(METHODS)}",
+        )
+    if entry.date is not None and not is_day(entry.date):
+        raise text.complain((*loc, "date"), f"{entry.date!r} is not a day; write it like 2026-01-31")
+    imported = Imported(tuple(Path(name).name for name in entry.files), entry.database, entry.date, entry.search)
+    return FileSource(entry.id, entry.label, tuple(map(Path, entry.files)), method, imported)
+
+
+def is_day(written: str) -> bool:
+    """Whether this is a day, written as YYYY-MM-DD."""
+    try:
+        return date.fromisoformat(written).isoformat() == written
+    except ValueError:
+        return False
 
 
 def _reference_list(text: YamlText, loc: Loc, entry: _ReferencesEntry) -> ReferenceList:
@@ -361,7 +473,9 @@ def _years(text: YamlText, loc: Loc, written: str | None) -> tuple[int | None, i
     return first, last
 
 
-def _article(text: YamlText, loc: Loc, raw: dict[str, Any], sources: list[ReferenceList | Search]) -> Article:
+def _article(
+    text: YamlText, loc: Loc, raw: dict[str, Any], sources: list[ReferenceList | Search | FileSource]
+) -> Article:
     entry = validated(_ArticleEntry, text, loc, remedy=_REMEDY)
     lists = {s.id: s for s in sources if isinstance(s, ReferenceList)}
     if entry.references not in lists:

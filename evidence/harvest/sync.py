@@ -15,15 +15,15 @@ from evidence import __version__
 from evidence.crossref.normalise import doi_of, serialise_any, title_and_abstract
 from evidence.data_model import Clock, Doi, Message, RecordSource, Resolution, iso_time
 from evidence.database import read_citations, read_queries
-from evidence.database.values_for_writer import Reject, SearchRequest, Sighting, SourceState
+from evidence.database.values_for_writer import Reject, SearchRequest, Sighting, SourceRow, SourceState
 from evidence.database.writer import Store
 from evidence.errors import SourceError, UnreadError
-from evidence.harvest import enrich, known_works, reference_lists, rejudge, standing_searches
+from evidence.harvest import enrich, import_files, known_works, reference_lists, rejudge, standing_searches
 from evidence.harvest.ingest import aliases_of, ingest, look_up, messages_of, reject
 from evidence.harvest.progress import NoProgress, Progress
 from evidence.harvest.reader_processes import reduce_garbage_collection
 from evidence.harvest.run_outcome import Outcome, SyncRun
-from evidence.harvest.sources import FILES_SOURCE, REFRESH_SOURCE, Config, ReferenceList, Search
+from evidence.harvest.sources import FILES_SOURCE, REFRESH_SOURCE, Config, FileSource, ReferenceList, Search
 from evidence.providers.answers import Provider
 from evidence.rules.taxonomy import Taxonomy
 
@@ -74,6 +74,8 @@ def sync(
         with _continuing(run, FILES_SOURCE):
             _take(run, take)
         with _continuing(run, REFRESH_SOURCE):
+            import_files.ask_again(run)
+        with _continuing(run, REFRESH_SOURCE):
             known_works.fetch_decided(run)
         with _continuing(run, REFRESH_SOURCE):
             known_works.refresh(run, known)
@@ -115,17 +117,26 @@ def _judge_before_harvest(run: SyncRun) -> int:
     return judged
 
 
-def _source_rows(config: Config) -> list[tuple[str, str, str, str]]:
+def _source_rows(config: Config) -> list[SourceRow]:
     return [
-        *((s.id, s.kind, s.label, s.spec) for s in config.sources),
-        (REFRESH_SOURCE, "refresh", "Known works, asked again for changes", "{}"),
-        (FILES_SOURCE, "files", "Records taken whole from files", "{}"),
+        *(
+            SourceRow(s.id, s.kind, s.label, s.spec, s.method if isinstance(s, FileSource) else None)
+            for s in config.sources
+        ),
+        SourceRow(REFRESH_SOURCE, "refresh", "Known works, asked again for changes", "{}"),
+        SourceRow(FILES_SOURCE, "files", "Records taken whole from files", "{}"),
     ]
 
 
-def _harvest(run: SyncRun, source: ReferenceList | Search, state: SourceState) -> None:
+def _harvest(run: SyncRun, source: ReferenceList | Search | FileSource, state: SourceState) -> None:
     if isinstance(source, ReferenceList):
         _harvest_references(run, source)
+    elif isinstance(source, FileSource):
+        counts = import_files.harvest_files(run, source, run.records)
+        run.outcome.warnings += [(source.id, text) for text in (*counts.unusable, *counts.doubts)[:NAMED_WINDOWS]]
+        if counts.trouble:
+            raise SourceError(counts.trouble)
+        run.store.complete_source(run.number, source.id, run.bookmark, None)
     else:
         _harvest_search(run, source, state)
 

@@ -234,15 +234,15 @@ def _contradict(first: ComparableRecord, second: ComparableRecord) -> bool:
 
 
 def _preferred(records: Sequence[ComparableRecord]) -> str:
-    """The key of the record that represents the work. In this order: articles, other kinds, posted content; the latest version
-    of a document; the most fields; the first registered; the earliest year; the smallest key."""
+    """The key of the record that represents the work. In this order: records with a DOI, articles, other kinds, posted content;
+    the latest version of a document; the most fields; the first registered; the earliest year; the smallest key."""
 
-    def rank(record: ComparableRecord) -> tuple[int, int, int, str, int, str]:
+    def rank(record: ComparableRecord) -> tuple[bool, int, int, int, str, int, str]:
         source = record.source
         kind = 2 if record.posted else 0 if (source.kind or "").lower() in _ARTICLES else 1
         filled = sum(getattr(source, field.name) is not None for field in fields(source))
         registered, year = source.registered or "9999", record.year or 9999
-        return kind, -field_comparison.doi_version(record.doi), -filled, registered, year, source.key
+        return not source.doi, kind, -field_comparison.doi_version(record.doi), -filled, registered, year, source.key
 
     return min(records, key=rank).source.key
 

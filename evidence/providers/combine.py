@@ -15,9 +15,10 @@ from evidence.data_model import Fact, Identifier, ProviderName, Work
 from evidence.errors import RecordError
 from evidence.providers.answers import Described
 
-ABSTRACT_ORDER: tuple[ProviderName, ...] = ("pubmed", "europepmc", "openalex", "datacite")
+ABSTRACT_ORDER: tuple[ProviderName, ...] = ("pubmed", "europepmc", "openalex", "datacite", "file")
 """Whose abstract is taken where the publisher deposited none, the best first: PubMed has labelled sections, Europe PMC mostly
-PubMed's text, OpenAlex a list of words that is put in order again."""
+PubMed's text, OpenAlex a list of words that is put in order again. The abstract of an imported file is taken where nobody else
+has one."""
 
 _READERS: dict[str, str] = {
     "europepmc": "europepmc_records",
@@ -27,6 +28,7 @@ _READERS: dict[str, str] = {
     "clinicaltrials": "clinicaltrials",
     "retraction-watch": "retraction_watch",
     "bundled": "bundled_facts",
+    "file": "imported_file",
 }
 """The module that reads the records of each provider. It is imported when the first record comes: most commands read none."""
 

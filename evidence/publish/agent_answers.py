@@ -83,7 +83,7 @@ class Work(BaseModel):
     notice: str | None = Field(description="a retraction, correction or expression of concern, if there is one")
     tags: list[str] = Field(description="facet:value of the tags that title and abstract state or probably state")
     page: str
-    doi_url: str
+    doi_url: str | None
 
 
 class FoundWorks(BaseModel):
@@ -287,7 +287,7 @@ def _work(site: Site, row: Mapping[str, Any], tags: list[str]) -> Work:
         notice=row["notice"],
         tags=tags,
         page=site.page(row["doi"]),
-        doi_url=dois.url(row["doi"]),
+        doi_url=None if dois.is_local(row["doi"]) else dois.url(row["doi"]),
     )
 
 

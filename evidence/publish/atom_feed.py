@@ -17,6 +17,7 @@ from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any, Final
 from xml.etree import ElementTree
 
+from evidence.doi import is_local
 from evidence.export import changes_report
 
 ATOM: Final = "http://www.w3.org/2005/Atom"
@@ -79,10 +80,11 @@ def entry(row: Mapping[str, Any], address: str) -> ElementTree.Element:
     found.append(element("published", row["updated"]))
     found.append(element("updated", row["updated"]))
     author = element("author")
-    author.append(element("name", row["authors"] or "no authors in Crossref"))
+    author.append(element("name", row["authors"] or "no authors given"))
     found.append(author)
     where = " ".join(str(part) for part in (row["container"], row["year"]) if part)
-    said = ". ".join(part for part in (where, row["tags"], f"doi:{row['doi']}") if part)
+    named = "no DOI" if is_local(row["doi"]) else f"doi:{row['doi']}"
+    said = ". ".join(part for part in (where, row["tags"], named) if part)
     found.append(element("summary", " ".join(filter(None, (row.get("touches"), said)))))
     for tag in (row["tags"] or "").split("; "):
         if tag:

@@ -44,9 +44,11 @@ MARKER = ".made-by-evidence-publish"
 """The file that marks a folder that `publish` may change."""
 
 LEFT_OUT = {
-    ("snapshots", "message"): "json_object('DOI', doi)",
+    ("snapshots", "message"): "iif(json_extract(message, '$.imported') is null, json_object('DOI', doi), "
+    "json_object(iif(doi like 'local-%', 'local-id', 'DOI'), doi, 'imported', json('true')))",
     ("rejects", "message"): "'{}'",
     ("provider_records", "message"): "''",
+    ("imported_records", "message"): "''",
 }
 """Columns that are not published, and the SQL of the value published instead. Crossref and the other providers have the records
 themselves, and they are most of a working database. The rows are copied, so that versions, counts and views are unchanged."""

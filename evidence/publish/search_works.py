@@ -155,7 +155,7 @@ def scope_named(name: str | None) -> Scope:
 
 def works_named(conn: sqlite3.Connection, text: str) -> list[str]:
     """The works that a text is an identifier of, none if it is none."""
-    if doi := dois.parse(text):
+    if doi := dois.parse_key(text):
         here = read_queries.canonical_doi(conn, doi)
         return [here] if read_queries.known_dois(conn, [here]) else []
     named = read_identifier(text, bare_pmid=bool(BARE_PMID.fullmatch(text)))

@@ -43,7 +43,7 @@ def of_work(
     """The links of a work's page. `page` is its address, and `download` is where files are (`…/download`)."""
     query = urlencode({"doi": doi})
     return [
-        Link(dois.url(Doi(doi)), "cite-as"),
+        *([] if dois.is_local(doi) else [Link(dois.url(Doi(doi)), "cite-as")]),
         *(Link(f"https://orcid.org/{orcid}", "author") for orcid in list(dict.fromkeys(orcids))[:MOST_AUTHORS]),
         *(
             Link(f"{download}/{name}?{query}", "describedby", FORMATS[name].media_type)

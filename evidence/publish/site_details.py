@@ -24,7 +24,7 @@ from evidence.publish.query_cache import CACHE
 _EDITION = """
     select r.run, substr(coalesce(r.finished, r.started), 1, 10) as day,
         (select count(*) from works where verdict = 'include') as works
-    from runs r where r.outcome <> 'running' and r.door not in ('judge', 'providers') order by r.run desc limit 1
+    from runs r where r.outcome <> 'running' and r.door not in ('judge', 'providers', 'import') order by r.run desc limit 1
 """
 
 

@@ -127,13 +127,14 @@ def publication_facts(
     return found
 
 
-def abstract_elsewhere(row: Any, found: list[dict[str, Any]]) -> tuple[str, str] | None:
+def abstract_elsewhere(row: Any, found: list[dict[str, Any]]) -> tuple[str, str | None] | None:
     """Whose the abstract is that a published copy has not, and a page that shows it; None for a work that has its abstract, or
     none anywhere."""
     if row["abstract"] is not None or not row["abstract_source"]:
         return None
     page = identifier_url(found[0]["kind"], found[0]["identifier"]) if found else None
-    return abstract_source_label(row["abstract_source"]), page or dois.url(row["doi"])
+    own = row["url"] if dois.is_local(row["doi"]) else dois.url(row["doi"])
+    return abstract_source_label(row["abstract_source"]), page or own
 
 
 def funder_text(funder: dict[str, Any]) -> tuple[str, str | None]:

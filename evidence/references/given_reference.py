@@ -13,7 +13,9 @@ from evidence.plain_text import plain_line
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """The fields of a reference from a reference manager, in plain text. `authors` are as written, in order."""
+    """The fields of a reference from a reference manager or a database, in plain text. `authors` and `editors` are as written, in
+    order. From `date` on, fields that a check of references does not compare: `date` is ISO, as precise as given; `kind` is the
+    type in Crossref's words; `pmid` and `pmcid` are bare numbers of PubMed; `accession` is the database's own number."""
 
     authors: tuple[str, ...] = ()
     year: str | None = None
@@ -24,6 +26,28 @@ class Fields:
     pages: str | None = None
     publisher: str | None = None
     doi: str | None = None
+    date: str | None = None
+    kind: str | None = None
+    abstract: str | None = None
+    language: str | None = None
+    url: str | None = None
+    editors: tuple[str, ...] = ()
+    issn: tuple[str, ...] = ()
+    isbn: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    edition: str | None = None
+    place: str | None = None
+    pmid: str | None = None
+    pmcid: str | None = None
+    accession: str | None = None
+
+    @property
+    def has_content(self) -> bool:
+        """Whether there is anything to know a publication by: a title, an abstract, an identifier, or authors with a place in
+        print."""
+        named = self.title or self.abstract or self.doi or self.pmid
+        return bool(named or ((self.authors or self.editors) and (self.container or self.year)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 from xml.etree import ElementTree as ET
 
 from evidence.errors import ConfigError
-from evidence.references import tagged_lines
+from evidence.references import field_values, tagged_lines
 from evidence.references.given_reference import Fields, GivenReference, citation
 from evidence.references.split_references import Division, divide
 
@@ -150,6 +150,17 @@ def _split_given(division: Division) -> tuple[GivenReference, ...]:
 
 
 def _bibtex(text: str) -> Iterator[GivenReference]:
+    for number, (line, raw, entry) in enumerate(bibtex_entries(text), start=1):
+        if entry is not None:
+            fields, key = bibtex_fields(entry), entry.key
+            yield GivenReference(number, citation(fields) or fields.doi or "", fields.doi, key, fields, raw, line)
+        else:  # a damaged entry still has words to compare
+            yield GivenReference(number, _unbraced(_ENTRY.sub(" ", raw)), raw=raw, line=line)
+
+
+def bibtex_entries(text: str) -> Iterator[tuple[int, str, Any]]:
+    """The entries of a BibTeX text in order: the line on which each begins (from 1), its own text, and the entry as bibtexparser
+    reads it; None for one that is damaged."""
     # Imported here: it takes longer to import than most commands to run.
     from bibtexparser.entrypoint import parse_string
     from bibtexparser.middlewares import LatexDecodingMiddleware
@@ -157,33 +168,33 @@ def _bibtex(text: str) -> Iterator[GivenReference]:
 
     logging.getLogger("bibtexparser").setLevel(logging.CRITICAL)  # what it cannot read is in failed_blocks
     library = parse_string(text, append_middleware=[LatexDecodingMiddleware()])
-    blocks = sorted((*library.entries, *library.failed_blocks), key=lambda block: block.start_line or 0)
-    for number, block in enumerate(blocks, start=1):
+    for block in sorted((*library.entries, *library.failed_blocks), key=lambda block: block.start_line or 0):
         entry = getattr(block, "ignore_error_block", None) or block  # the entry whose key occurs twice
-        raw, line = block.raw or "", (block.start_line or 0) + 1
-        if isinstance(entry, Entry):
-            fields, key = _bibtex_fields(entry), entry.key
-            yield GivenReference(number, citation(fields) or fields.doi or "", fields.doi, key, fields, raw, line)
-        else:  # a damaged entry still has words to compare
-            yield GivenReference(number, _unbraced(_ENTRY.sub(" ", raw)), raw=raw, line=line)
+        yield (block.start_line or 0) + 1, block.raw or "", entry if isinstance(entry, Entry) else None
 
 
 def _unbraced(value: str) -> str:
     return " ".join(value.replace("{", "").replace("}", "").replace("\\&", "&").split())
 
 
-def _bibtex_fields(entry: Any) -> Fields:
+def bibtex_fields(entry: Any) -> Fields:
+    """The fields of an entry that bibtexparser has read."""
     held = {key.lower(): _unbraced(str(value.value)) for key, value in entry.fields_dict.items()}
 
     def first(*names: str) -> str | None:
         return next((held[name] for name in names if held.get(name)), None)
 
+    def every(*names: str) -> list[str]:
+        return [held[name] for name in names if held.get(name)]
+
     year = re.search(r"\d{4}", first("year", "date") or "")
     doi = first("doi") or next(
         (held[key] for key in ("url", "howpublished", "note") if "doi.org/" in held.get(key, "")), None
     )
+    notes = every("note", "annote", "comment", "annotation")
+    identifier = first("unique-id", "eprint", "pmid")
     return Fields(
-        authors=tuple(a for a in re.split(r"\s+and\s+", first("author", "editor") or "") if a and a != "others"),
+        authors=_bibtex_names(first("author", "editor")),
         year=year.group() if year else None,
         title=first("title"),
         container=first("journal", "journaltitle", "booktitle", "school", "institution"),
@@ -192,7 +203,26 @@ def _bibtex_fields(entry: Any) -> Fields:
         pages=re.sub(r"-{2,}|–", "-", first("pages", "eid") or "") or None,
         publisher=first("publisher", "organization"),
         doi=doi,
+        date=field_values.date(first("date"), f"{first('year') or ''} {first('month') or ''}", first("year")),
+        kind=field_values.kind(entry.entry_type),
+        abstract=field_values.abstract(first("abstract")),
+        language=field_values.language(first("language", "langid")),
+        url=field_values.web_address(first("url")),
+        editors=_bibtex_names(first("editor")) if first("author") else (),
+        issn=field_values.issns(every("issn", "eissn")),
+        isbn=field_values.isbns(every("isbn")),
+        keywords=field_values.keywords([word.replace(",", ";") for word in every("keywords", "keyword")]),
+        notes=tuple(notes),
+        edition=first("edition"),
+        place=first("address", "location"),
+        pmid=first("pmid") or field_values.pmid(*notes, entry.key, first("url")),
+        pmcid=first("pmcid") or field_values.pmcid(*notes, first("url")),
+        accession=identifier,
     )
+
+
+def _bibtex_names(names: str | None) -> tuple[str, ...]:
+    return tuple(name for name in re.split(r"\s+and\s+", names or "") if name and name != "others")
 
 
 def _csl_json(text: str, name: str) -> Iterator[GivenReference]:
@@ -203,7 +233,7 @@ def _csl_json(text: str, name: str) -> Iterator[GivenReference]:
     found = csl_items(items)
     if not all(isinstance(item, dict) for item in found):
         raise ConfigError(f"{name} is not CSL-JSON: a list of references, each an object")
-    return _given((_csl_fields(item), str(item["id"]) if item.get("id") else None) for item in found)
+    return _given((csl_fields(item), str(item["id"]) if item.get("id") else None) for item in found)
 
 
 def csl_items(document: Any) -> list[Any]:
@@ -213,7 +243,9 @@ def csl_items(document: Any) -> list[Any]:
     return document if isinstance(document, list) else [document]
 
 
-def _csl_fields(item: dict[str, Any]) -> Fields:
+def csl_fields(item: dict[str, Any]) -> Fields:
+    """The fields of an item of CSL-JSON."""
+
     def text(*names: str) -> str | None:
         for name in names:
             value = item.get(name)
@@ -222,9 +254,18 @@ def _csl_fields(item: dict[str, Any]) -> Fields:
                 return str(value).strip()
         return None
 
-    people = item.get("author") or item.get("editor") or []
+    def every(*names: str) -> list[str]:
+        held = (item.get(name) for name in names)
+        listed = (part for value in held for part in (value if isinstance(value, list) else [value]))
+        return [str(part).strip() for part in listed if isinstance(part, str | int) and str(part).strip()]
+
+    authors, editors = (
+        tuple(name for person in item.get(role) or () if isinstance(person, dict) and (name := _csl_name(person)))
+        for role in ("author", "editor")
+    )
+    notes = every("note", "annote")
     return Fields(
-        authors=tuple(name for person in people if isinstance(person, dict) and (name := _csl_name(person))),
+        authors=authors or editors,
         year=_csl_year(item.get("issued")),
         title=text("title"),
         container=text("container-title", "event-title"),
@@ -233,7 +274,30 @@ def _csl_fields(item: dict[str, Any]) -> Fields:
         pages=text("page", "article-number", "number"),
         publisher=text("publisher"),
         doi=text("DOI") or next((link for link in (text("URL"),) if link and "doi.org/" in link), None),
+        date=_csl_date(item.get("issued")),
+        kind=field_values.kind(text("type")),
+        abstract=field_values.abstract(text("abstract")),
+        language=field_values.language(text("language")),
+        url=field_values.web_address(text("URL")),
+        editors=editors if authors else (),
+        issn=field_values.issns(every("ISSN")),
+        isbn=field_values.isbns(every("ISBN")),
+        keywords=field_values.keywords([word.replace(",", ";") for word in every("keyword")]),
+        notes=tuple(notes),
+        edition=text("edition"),
+        place=text("publisher-place"),
+        pmid=text("PMID") or field_values.pmid(*notes),
+        pmcid=text("PMCID") or field_values.pmcid(*notes),
+        accession=text("call-number"),
     )
+
+
+def _csl_date(issued: Any) -> str | None:
+    parts = issued.get("date-parts") if isinstance(issued, dict) else None
+    first = parts[0] if isinstance(parts, list) and parts and isinstance(parts[0], list) else None
+    written = [str(part) for part in first] if first else []
+    other = json.dumps(issued) if issued else None
+    return field_values.date("-".join(written)) or field_values.date(other)
 
 
 def _csl_name(person: dict[str, Any]) -> str:

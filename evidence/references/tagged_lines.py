@@ -1,7 +1,8 @@
-"""RIS and PubMed's format (.nbib): lines of a tag, a hyphen and a value.
+"""RIS, PubMed's format (.nbib) and Web of Science's: lines of a tag and a value.
 
 Reference managers disagree on the details: spaces around the hyphen, a missing end of record, values that continue on the next
-line, with or without an indent. rispy, the usual reader, stops at the first such line; this one takes them as they come.
+line, with or without an indent. rispy, the usual reader, stops at the first such line; this one takes them as they come, and
+holds one record at a time.
 
 Pure: text in, records out. It may not guess a tag that is not there.
 """
@@ -13,59 +14,118 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Literal
 
+from evidence.references import field_values
 from evidence.references.given_reference import Fields
 
 Record = Mapping[str, Sequence[str]]
 """The values of each tag, in order."""
 
-_RIS = re.compile(r"^\ufeff?\s{0,3}([A-Z][A-Z0-9])\s{1,3}-(?:\s(.*))?$")
+TaggedFormat = Literal["ris", "nbib", "wos"]
+
+_RIS = re.compile(r"^\ufeff?\s{0,3}([A-Z][A-Z0-9]|PMID)\s{1,3}-(?:\s(.*))?$")
 _NBIB = re.compile(r"^\ufeff?([A-Z]{2,4})\s{0,2}-\s(.*)$")
 _KNOWN_OF_PUBMED = re.compile(r"^\ufeff?(?:PMID|B?TI|AID|LID|SO)\s{0,2}-\s")
+_WOS = re.compile(r"^\ufeff?([A-Z][A-Z0-9])(?: (.*))?$")
+_FORMS: Mapping[TaggedFormat, tuple[re.Pattern[str], str, str | None]] = {
+    "ris": (_RIS, "TY", "ER"),
+    "nbib": (_NBIB, "PMID", None),
+    "wos": (_WOS, "PT", "ER"),
+}
+"""How a line with a tag looks, and the tags that begin and end a record."""
+
+_ONE_A_LINE = frozenset({"KW", "AU", "AF", "BA", "BE", "BF", "A1"})
+"""Tags of which each further line is a value of its own."""
+_RIS_TITLES = frozenset({"TI", "T1", "CT", "BT", "T2", "JF", "AU", "A1"})
+"""Tags of which a record has one; what follows a misplaced TY without any of them belongs to the record before."""
 _ABSENT: Sequence[str] = ()
 _DOI_OF_PUBMED = re.compile(r"^(\S+)\s*\[doi\]$", re.IGNORECASE)
 
 
 def ris_records(text: str) -> Iterator[Record]:
     """The records of a RIS file: from TY to ER, or to the next TY where ER is missing."""
-    return _records(text, _RIS, start="TY", end="ER")
+    return (record for _, record in numbered_records(text.splitlines(), "ris"))
 
 
 def nbib_records(text: str) -> Iterator[Record]:
     """The records of a file in PubMed's format: from one PMID to the next, or to the empty line after which one without a PMID
     begins."""
-    return _records(text, _NBIB, start="PMID", end=None)
+    return (record for _, record in numbered_records(text.splitlines(), "nbib"))
 
 
-def _records(text: str, line_form: re.Pattern[str], *, start: str, end: str | None) -> Iterator[Record]:
-    for lines in _groups(text.splitlines(), line_form, start=start, end=end):
-        record: dict[str, list[str]] = {}
-        last: list[str] | None = None
-        for line in lines:
-            tagged = line_form.match(line)
-            if tagged is None:
-                if last is not None and line.strip():  # the value continues
-                    last[-1] = f"{last[-1]} {line.strip()}".strip()
-            elif tagged.group(1) != end:
-                last = record.setdefault(tagged.group(1), [])
-                last.append((tagged.group(2) or "").strip())
-        if record:
-            yield record
+def numbered_records(lines: Iterable[str], kind: TaggedFormat) -> Iterator[tuple[int, Record]]:
+    """The records of a file, each with the number of the line (from 1) on which it begins."""
+    form, start, end = _FORMS[kind]
+    before = 0
+    for group in _groups(lines, form, start=start, end=end):
+        tagged = [number for number, line in enumerate(group) if form.match(line.rstrip("\r\n"))]
+        record = _record(group, form, end)
+        if record and (kind != "wos" or start in record):  # Web of Science's has a first and a last line of its own
+            yield before + 1 + (tagged[0] if tagged else 0), record
+        before += len(group)
+
+
+def _record(lines: Iterable[str], line_form: re.Pattern[str], end: str | None) -> Record:
+    record: dict[str, list[str]] = {}
+    last: list[str] | None = None
+    one_a_line = False
+    for line in lines:
+        line = line.rstrip("\r\n")
+        tagged = line_form.match(line)
+        if tagged is None:
+            if last is not None and (more := line.strip()):  # the value continues
+                if one_a_line:
+                    last.append(more)
+                else:
+                    last[-1] = f"{last[-1]} {more}".strip()
+        elif tagged.group(1) == end:
+            last = None  # what stands between two records is no value
+        else:
+            last = record.setdefault(tagged.group(1), [])
+            last.append((tagged.group(2) or "").strip())
+            one_a_line = tagged.group(1) in _ONE_A_LINE
+    return record
 
 
 def _groups(lines: Iterable[str], line_form: re.Pattern[str], *, start: str, end: str | None) -> Iterator[list[str]]:
-    """The lines of each record, those between two records with the record before them."""
+    """The lines of each record, those between two records with the record before them. A second TY inside a RIS record begins a
+    new one only where a record follows it."""
+    held: list[str] = []
+    for group in _groups_by_start(lines, line_form, start=start, end=end):
+        if held and (start != "TY" or _begins_record(held, group, line_form, end)):
+            yield held
+            held = []
+        held += group
+    if held:
+        yield held
+
+
+def _begins_record(before: list[str], group: list[str], line_form: re.Pattern[str], end: str | None) -> bool:
+    """Whether a group of lines that begins with TY is a record, and not the rest of the one before, which has no ER."""
+    tags = {found.group(1) for line in before if (found := line_form.match(line.rstrip("\r\n")))}
+    following = {found.group(1) for line in group if (found := line_form.match(line.rstrip("\r\n")))}
+    if not tags:
+        return True
+    if end in tags:  # some programs write further lines about a record behind its ER
+        return "TY" in following or not following.isdisjoint(_RIS_TITLES)
+    return tags != {"TY"} and not following.isdisjoint(_RIS_TITLES)
+
+
+def _groups_by_start(
+    lines: Iterable[str], line_form: re.Pattern[str], *, start: str, end: str | None
+) -> Iterator[list[str]]:
     group: list[str] = []
-    ended = False
+    ended = has_tag = False
     for line in lines:
-        tagged = line_form.match(line)
+        tagged = line_form.match(line.rstrip("\r\n"))
         tag = tagged.group(1) if tagged else None
-        if group and ((tag == start and any(map(line_form.match, group))) or (ended and tag)):
+        if group and ((tag == start and has_tag) or (ended and tag)):
             yield group
-            group = []
+            group, has_tag = [], False
         if end is None:  # an empty line ends a record that says which work it is; text that follows belongs to it
             ended = not line.strip() and (ended or any(map(_KNOWN_OF_PUBMED.match, group)))
         else:
             ended = (ended and tag is None) or tag == end
+        has_tag = has_tag or tag is not None
         group.append(line)
     if group:
         yield group
@@ -127,31 +187,74 @@ TAGS: Mapping[str, Mapping[str, Sequence[str]]] = {
 """The tags of each field, the usual one first."""
 
 
+def fields_of(record: Record, kind: TaggedFormat) -> Fields:
+    """The fields of a record, whichever of several tags the program that wrote it uses."""
+    return {"ris": ris_fields, "nbib": nbib_fields, "wos": wos_fields}[kind](record)
+
+
 def ris_fields(record: Record) -> Fields:
     """The fields of a RIS record, whichever of several tags the program that wrote it uses."""
-    first = partial(_first, record)
+    first, every = partial(_first, record), partial(_every, record)
     begin, finish = first("SP"), first("EP")
     pages = f"{begin}-{finish}" if begin and finish and "-" not in begin and finish != begin else begin
+    notes = every("N1", "M1", "M3", "U1", "U2", "C1", "C2", "C7", "L2", "L3", "UR")
+    named = " ".join((*every("DB", "DP", "M2", "RN"), first("N1") or ""))
+    number = first("AN", "ID") or ""
+    is_article = field_values.kind(first("TY")) == "journal-article"
     return Fields(
-        authors=tuple(name for tag in ("AU", "A1") for name in record.get(tag, _ABSENT) if name),
-        year=_year(first("PY", "Y1", "DA")),
+        authors=field_values.names(every("AU", "A1")),
+        year=field_values.year(*every("PY", "Y1", "DA")),
         title=first("TI", "T1", "CT", "BT"),
-        container=first("JF", "T2", "JO", "JA", "BT"),
+        container=first("JF", "T2", "JO", "JA", "J2", "BT"),
         volume=first("VL"),
         issue=first("IS"),
         pages=pages,
         publisher=first("PB"),
-        doi=first("DO") or next((link for link in record.get("UR", _ABSENT) if "doi.org/" in link), None),
+        doi=first("DO") or _doi_elsewhere(record),
+        date=field_values.date(*every("PY", "Y1", "DA")),
+        kind=field_values.kind(first("TY")),
+        abstract=field_values.abstract(first("AB"), first("N2")),
+        language=field_values.language(first("LA")),
+        url=field_values.web_address(*every("UR", "L1", "L2")),
+        editors=field_values.names(every("ED") if is_article else every("ED", "A2", "A3")),
+        issn=field_values.issns(every("SN")),
+        isbn=field_values.isbns(every("SN")),
+        keywords=field_values.keywords(every("KW")),
+        notes=tuple(every("N1", "M1")),
+        edition=first("ET") if not is_article else None,
+        place=first("CY", "PP"),
+        pmid=first("PMID")
+        or (number if number.isdigit() and _IS_PUBMED.search(named) and len(number) <= 9 else None)
+        or field_values.pmid(*notes),
+        pmcid=field_values.pmcid(number, *notes),
+        accession=number or None,
     )
+
+
+_IS_PUBMED = re.compile(r"\b(?:pubmed|medline|nlm)\b", re.IGNORECASE)
+_DOI_ALONE = re.compile(r"\s*(?:doi\s*:?\s*)?(10\.\d{4,9}/\S+)\s*$", re.IGNORECASE)
+
+
+def _doi_elsewhere(record: Record) -> str | None:
+    """The DOI that a record without the tag DO has in a link, or alone in a note."""
+    links = [link for tag in ("UR", "L1", "L2", "L3", "LK") for link in record.get(tag, _ABSENT)]
+    if found := next((link for link in links if "doi.org/" in link), None):
+        return found
+    notes = (note for tag in ("M3", "N1", "C7") for note in record.get(tag, _ABSENT))
+    if alone := next((match[1] for note in notes if (match := _DOI_ALONE.match(note))), None):
+        return alone
+    asked = (re.search(r"[?&]doi=(10\.[^&\s]+)", link) for link in links)
+    return next((match[1] for match in asked if match), None)
 
 
 def nbib_fields(record: Record) -> Fields:
     """The fields of a record in PubMed's format."""
-    first = partial(_first, record)
-    ids = (*record.get("LID", _ABSENT), *record.get("AID", _ABSENT))
+    first, every = partial(_first, record), partial(_every, record)
+    ids = every("LID", "AID")
+    types = every("PT")
     return Fields(
         authors=tuple(record.get("FAU") or record.get("AU") or record.get("CN", _ABSENT)),
-        year=_year(first("DP")),
+        year=field_values.year(first("DP")),
         title=first("TI", "BTI"),
         container=first("JT", "TA"),
         volume=first("VI"),
@@ -159,7 +262,56 @@ def nbib_fields(record: Record) -> Fields:
         pages=first("PG"),
         publisher=first("PB"),
         doi=next((found.group(1) for each in ids if (found := _DOI_OF_PUBMED.match(each))), None),
+        date=field_values.date(first("DP")),
+        kind="posted-content" if "Preprint" in types else "journal-article" if first("JT", "TA") else None,
+        abstract=field_values.abstract(first("AB")),
+        language=field_values.language(first("LA")),
+        editors=tuple(record.get("FED") or record.get("ED", _ABSENT)),
+        issn=field_values.issns(every("IS")),
+        isbn=field_values.isbns(every("ISBN")),
+        keywords=field_values.keywords([heading.lstrip("*") for heading in every("MH", "OT")]),
+        notes=tuple(every("GN")),
+        place=first("PL") if not first("JT", "TA") else None,
+        pmid=first("PMID"),
+        pmcid=first("PMC"),
+        accession=first("PMID"),
     )
+
+
+def wos_fields(record: Record) -> Fields:
+    """The fields of a record in Web of Science's plain text; its columns of tab-separated files have the same names."""
+    first, every = partial(_first, record), partial(_every, record)
+    begin, finish = first("BP"), first("EP")
+    return Fields(
+        authors=field_values.names(every("AF") or every("AU") or every("BF", "BA")),
+        year=field_values.year(first("PY")),
+        title=first("TI"),
+        container=first("SO"),
+        volume=first("VL"),
+        issue=first("IS"),
+        pages=f"{begin}-{finish}" if begin and finish and begin != finish else begin or first("AR"),
+        publisher=first("PU"),
+        doi=first("DI"),
+        date=field_values.date(first("PY"), f"{first('PD') or ''} {first('PY') or ''}"),
+        kind=_wos_kind(first("DT") or "", first("PT") or ""),
+        abstract=field_values.abstract(first("AB")),
+        language=field_values.language(first("LA")),
+        editors=field_values.names(every("BE")),
+        issn=field_values.issns(every("SN", "EI")),
+        isbn=field_values.isbns(every("BN")),
+        keywords=field_values.keywords(every("DE", "ID")),
+        place=first("PI") if first("PT") != "J" else None,
+        pmid=first("PM"),
+        accession=first("UT"),
+    )
+
+
+def _wos_kind(document: str, publication: str) -> str | None:
+    if "Proceedings" in document or "Meeting" in document:
+        return "proceedings-article"
+    if "Book" in document and "Review" not in document:
+        return "book-chapter" if "Chapter" in document else "book"
+    return field_values.kind(publication)
 
 
 def _first(record: Record, *tags: str) -> str | None:
@@ -167,6 +319,6 @@ def _first(record: Record, *tags: str) -> str | None:
     return next((each for tag in tags for each in record.get(tag, _ABSENT) if each), None)
 
 
-def _year(date: str | None) -> str | None:
-    found = re.search(r"\d{4}", date or "")
-    return found.group() if found else None
+def _every(record: Record, *tags: str) -> list[str]:
+    """The values of these tags that are not empty, in the order of the tags."""
+    return [each for tag in tags for each in record.get(tag, _ABSENT) if each]

@@ -39,6 +39,17 @@ def csv_lines(decisions: Sequence[Decision]) -> Iterator[str]:
         text.truncate()
 
 
+def is_own(path: Path) -> bool:
+    """Whether a file is a CSV of decisions as written here, by its headings: not an export of another tool."""
+    try:
+        with path.open("rb") as file:
+            first = file.readline(10_000).decode("utf-8-sig", errors="replace")
+    except OSError:
+        return True  # `read_csv` says what is wrong with it
+    headings = {cell.strip().strip('"').lower() for cell in first.split(",")}
+    return {"action", "made_at"} <= headings or {"doi", "action"} <= headings
+
+
 def read_csv(path: Path) -> list[Decision]:
     """The decisions of a CSV file; ConfigError with file and line at the first row that is not valid."""
     try:
@@ -61,7 +72,7 @@ def read_csv(path: Path) -> list[Decision]:
 def _decision(row: dict[str, str], where: str) -> Decision:
     values = {column: (row.get(column) or "").strip() or None for column in COLUMNS}
     stated, seen = values.pop("id"), tuple((values.pop("seen") or "").split())
-    parsed = doi.parse(values["doi"])
+    parsed = doi.parse_key(values["doi"])
     if parsed is None:
         raise ConfigError(f"{where}: {values['doi']!r} is not a valid DOI")
     action, verdict = values["action"], values["verdict"]
@@ -80,7 +91,7 @@ def _decision(row: dict[str, str], where: str) -> Decision:
     if not (values["reason"] and values["reviewer"] and values["made_at"]):
         raise ConfigError(f"{where}: reason, reviewer and made_at must not be empty")
     if values["facet"] == SAME_WORK:
-        other = doi.parse(values["value"])
+        other = doi.parse_key(values["value"])
         if other is None:
             raise ConfigError(
                 f"{where}: {values['value']!r} is not a valid DOI; a same-work decision names the other record"

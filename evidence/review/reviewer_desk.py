@@ -506,7 +506,7 @@ def _desk(configuration: str) -> Desk:
 def parse_form(fields: Mapping[str, Sequence[str]]) -> Submission:
     """The fields of a submitted form; tags are the difference between `tag` (ticked) and `had` (ticked before). ConfigError when
     the form is not valid."""
-    found = doi.parse(_one(fields, "doi"))
+    found = doi.parse_key(_one(fields, "doi"))
     if found is None:
         raise ConfigError("the form has no valid DOI; go back to the desk and try again")
     verdict = _one(fields, "verdict")
@@ -518,7 +518,7 @@ def parse_form(fields: Mapping[str, Sequence[str]]) -> Submission:
     tags = [pair for pair in ticked if pair not in had]
     untags = [pair for pair in had if pair not in ticked]
     for name, changed in (("same", tags), ("apart", untags)):
-        if other := doi.parse(_one(fields, name)):
+        if other := doi.parse_key(_one(fields, name)):
             changed.append((SAME_WORK, other))
     reason = _one(fields, "reason").strip()
     if not (verdict or tags or untags):
@@ -530,7 +530,7 @@ def parse_form(fields: Mapping[str, Sequence[str]]) -> Submission:
 
 def parse_batch(fields: Mapping[str, Sequence[str]]) -> Batch:
     """The fields of a submitted form on several works. ConfigError when the form is not valid."""
-    chosen = tuple(dict.fromkeys(found for text in fields.get("doi", ()) if (found := doi.parse(text))))
+    chosen = tuple(dict.fromkeys(found for text in fields.get("doi", ()) if (found := doi.parse_key(text))))
     if not chosen:
         raise ConfigError("choose at least one work")
     if len(chosen) > LARGEST_BATCH:

@@ -20,7 +20,7 @@ from evidence import strict_yaml
 from evidence.data_model import SAME_WORK, Doi, Judgement, Work
 from evidence.database import prisma_flow, read_queries
 from evidence.database.connection import reading
-from evidence.database.values_for_writer import HarvestedPage, JudgedRecord, Reject, Sighting
+from evidence.database.values_for_writer import HarvestedPage, JudgedRecord, Reject, Sighting, SourceRow
 from evidence.database.writer import Store, open_store
 from evidence.export import prisma_report
 from evidence.harvest import sources
@@ -109,7 +109,7 @@ def take_step(store: Store, run: int, number: int, what: tuple[Any, ...]) -> Non
     elif what[0] == "close":
         store.end_sightings(run, what[1], [])
     else:
-        store.register_sources(run, [(source, kind, source, "{}") for source, kind in sorted(what[1])])
+        store.register_sources(run, [SourceRow(source, kind, source, "{}") for source, kind in sorted(what[1])])
 
 
 @settings(max_examples=40, deadline=None)
@@ -119,7 +119,7 @@ def test_every_flow_adds_up_and_the_flow_of_a_past_day_stays_the_same(history: l
         shown: dict[int, Any] = {}
         for months, steps in enumerate(history, start=1):
             run = store.start_run("crossref", "0", f"2026-{months:02d}-01T00:00:00Z")
-            store.register_sources(run, [(source, kind, source, "{}") for source, kind in SOURCES])
+            store.register_sources(run, [SourceRow(source, kind, source, "{}") for source, kind in SOURCES])
             for number, what in enumerate(steps):
                 take_step(store, run, months * 100 + number, what)
                 adds_up(prisma_flow.read_flow(store.conn))
@@ -171,7 +171,7 @@ def agrees_with_lists(conn: sqlite3.Connection, found: prisma_flow.Flow) -> None
 
 def start(store: Store, month: int) -> int:
     run = store.start_run("crossref", "0", f"2026-{month:02d}-01T00:00:00Z")
-    store.register_sources(run, [(source, kind, source.upper(), "{}") for source, kind in SOURCES])
+    store.register_sources(run, [SourceRow(source, kind, source.upper(), "{}") for source, kind in SOURCES])
     return run
 
 
@@ -204,7 +204,7 @@ def test_a_source_that_is_gone_keeps_what_it_found(store: Store) -> None:
     )
     run = store.start_run("crossref", "0", "2026-02-01T00:00:00Z")
     store.end_sightings(run, "by-name", [])
-    store.register_sources(run, [("article", "references", "A", "{}")])
+    store.register_sources(run, [SourceRow("article", "references", "A", "{}")])
     found = prisma_flow.read_flow(store.conn)
     adds_up(found)
     assert (found["identified"], found["screened"], found["included"]) == (1, 1, 1)

@@ -23,6 +23,7 @@ from evidence.database.values_for_writer import (
     Reject,
     SearchRequest,
     Sighting,
+    SourceRow,
     TagUpdate,
     tag_row,
 )
@@ -67,7 +68,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def run(store: Store) -> int:
     number = store.start_run("crossref", "0", NOW)
-    store.register_sources(number, [("s", "search", "S", "{}"), ("r", "references", "R", "{}")])
+    store.register_sources(number, [SourceRow("s", "search", "S", "{}"), SourceRow("r", "references", "R", "{}")])
     return number
 
 
@@ -217,10 +218,10 @@ def test_a_record_that_cannot_be_understood_is_kept_whole(store: Store) -> None:
 def test_a_changed_spec_forgets_the_bookmark_and_a_removed_source_is_retired(store: Store) -> None:
     number = run(store)
     store.complete_source(number, "s", "2026-11-22", None)
-    assert store.register_sources(number, [("s", "search", "Renamed", "{}")])["s"].bookmark == "2026-11-22"
+    assert store.register_sources(number, [SourceRow("s", "search", "Renamed", "{}")])["s"].bookmark == "2026-11-22"
     assert store.conn.execute("select retired from sources where source = 'r'").fetchone() == (number,)
-    assert store.register_sources(number, [("s", "search", "Renamed", '{"a": 1}')])["s"].bookmark is None
-    assert store.register_sources(number, [("r", "references", "R", "{}")])["r"].bookmark is None
+    assert store.register_sources(number, [SourceRow("s", "search", "Renamed", '{"a": 1}')])["s"].bookmark is None
+    assert store.register_sources(number, [SourceRow("r", "references", "R", "{}")])["r"].bookmark is None
     assert store.conn.execute("select retired from sources where source = 'r'").fetchone() == (None,)
 
 

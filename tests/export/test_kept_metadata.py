@@ -25,7 +25,7 @@ from evidence.crossref.normalise import doi_of, normalise, serialise
 from evidence.data_model import Doi, Event, Funder, Judgement, Licence, Message
 from evidence.database import tag_filter
 from evidence.database.select_works import full_rows
-from evidence.database.values_for_writer import HarvestedPage, JudgedRecord
+from evidence.database.values_for_writer import HarvestedPage, JudgedRecord, SourceRow
 from evidence.database.writer import Store, open_store
 from evidence.errors import RecordError
 from evidence.export import file_formats
@@ -99,7 +99,7 @@ def land(store: Store, messages: list[Message]) -> list[Doi]:
         raw, digest = serialise(item)
         records[work.doi] = JudgedRecord(work.doi, digest, raw, work, JUDGED, "b")
     run = store.start_run("files", "0", "2026-11-01T00:00:00Z")
-    store.register_sources(run, [("files", "files", "Files", "{}")])
+    store.register_sources(run, [SourceRow("files", "files", "Files", "{}")])
     store.write_page(run, "files", HarvestedPage(list(records.values())))
     return list(records)
 
@@ -237,7 +237,7 @@ def test_judging_after_an_upgrade_fills_the_columns_and_reports_no_change(tmp_pa
     path = tmp_path / "evidence.db"
     with open_store(path) as store:
         run = store.start_run("files", "0", "2026-11-01T00:00:00Z")
-        store.register_sources(run, [("files", "files", "Files", "{}")])
+        store.register_sources(run, [SourceRow("files", "files", "Files", "{}")])
         store.set_facets(rejudge.facet_rows(book))
         raw, digest = serialise(FULL)
         doi = doi_of(FULL)

@@ -408,7 +408,8 @@ def test_after_an_upgrade_todays_verdicts_stand_in_for_earlier_ones(two_months: 
         conn.execute("delete from _sqlite_migrations where name = 'm011_as_of'")
     open_store(two_months.db).close()
     with closing(sqlite3.connect(two_months.db)) as conn, conn:
-        conn.execute("alter table notice_history add column notice_id text")  # as the later migration does
+        conn.execute("alter table notice_history add column notice_id text")  # as later migrations do
+        conn.execute("alter table source_history add column method text")
     assert exported(two_months.db, "2026-01-31")[POOL[0]["DOI"]]["notice"] == "retraction"
     with reading(two_months.db) as conn:
         for day, retired in (("2026-01-31", 0), ("2026-02-28", 1)):

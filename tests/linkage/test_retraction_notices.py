@@ -22,7 +22,7 @@ from evidence.crossref.normalise import serialise
 from evidence.data_model import SAME_WORK, Doi, Message
 from evidence.database import changes_since_last_run, read_queries, schema, write_notices
 from evidence.database.select_works import Selection, selected_works
-from evidence.database.values_for_writer import HarvestedPage
+from evidence.database.values_for_writer import HarvestedPage, SourceRow
 from evidence.database.writer import Store, open_store
 from evidence.export import explanation, sync_summary
 from evidence.harvest import rejudge, sources
@@ -86,7 +86,7 @@ class Bench:
 
     def run(self) -> int:
         number = self.store.start_run("crossref", "0", NOW)
-        self.store.register_sources(number, [("s", "search", "S", "{}")])
+        self.store.register_sources(number, [SourceRow("s", "search", "S", "{}")])
         return number
 
     def judge(self) -> None:

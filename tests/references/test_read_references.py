@@ -116,6 +116,8 @@ def test_ris_with_continued_lines_and_a_missing_end() -> None:
         issue="5",
         pages="526-535",
         doi="10.1002/jclp.21857",
+        date="2012-05",
+        kind="journal-article",
     )
     assert given[1].text == "Klerman G. Interpersonal psychotherapy of depression. 1984."
 
