@@ -184,11 +184,12 @@ def full_rows(
     """These works in this order with everything that an export needs, as dictionaries; few are in memory at once. KeyError for a
     DOI that is not here.
 
-    A row has the columns of `works` and: `local_id` (a work that has one has no `doi`), `authors_full` (a list of dictionaries, or
-    with `flat` one text, which saves a third of the time), `tags` (facet → values; those of these `strengths`), `likely_tags` and
-    `implied_tags` (those of them, as `facet:value`), `sources`, `reasons` (one text), `funders`, `funders_full`, `orcids`,
-    `affiliations`, `notice_details`, those of `IDENTIFIER_COLUMNS` and `FACT_COLUMNS` (one text each), `stated_licences`, those of
-    `asked_days`, and with `tag_rows` the tags one by one (`add_tag_rows`). The abstract is there whether or not it may be passed on.
+    A row has the columns of `works` and: `local_id` (a work that has one has no `doi`), `authors_full` (a list of
+    dictionaries, or with `flat` one text, which saves a third of the time), `tags` (facet → values; those of these
+    `strengths`), `likely_tags` and `implied_tags` (those of them, as `facet:value`), `sources`, `reasons` (one text),
+    `funders`, `funders_full`, `orcids`, `affiliations`, `notice_details`, those of `IDENTIFIER_COLUMNS` and `FACT_COLUMNS`
+    (one text each), `stated_licences`, those of `asked_days`, and with `tag_rows` the tags one by one (`add_tag_rows`). The
+    abstract is there whether or not it may be passed on.
     """
     remaining = iter(dois)
     while part := list(itertools.islice(remaining, _PART)):
