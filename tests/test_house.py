@@ -189,6 +189,7 @@ def test_only_the_writer_calls_its_parts() -> None:
     assert {user for user in users if not user.startswith("database/writ")} == {"export/works_as_of_date.py"}
 
 
+@pytest.mark.slow
 def test_generated_docs_are_current() -> None:
     """What cog writes into the pages (help texts, columns, tables) is what the program says today."""
     pages = [str(page.relative_to(ROOT)) for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]]

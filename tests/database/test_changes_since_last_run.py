@@ -441,6 +441,7 @@ def replayed(rows: list[tuple[Any, ...]]) -> dict[str, dict[str, Any]]:
     return works
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(steps=st.lists(STEP, max_size=30))
 def test_the_changes_of_any_history_lead_to_the_current_state(

@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
 from datasette.app import Datasette
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -112,6 +113,7 @@ def take_step(store: Store, run: int, number: int, what: tuple[Any, ...]) -> Non
         store.register_sources(run, [SourceRow(source, kind, source, "{}") for source, kind in sorted(what[1])])
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.lists(month, min_size=1, max_size=5))
 def test_every_flow_adds_up_and_the_flow_of_a_past_day_stays_the_same(history: list[list[tuple[Any, ...]]]) -> None:
@@ -310,6 +312,7 @@ async def shown_on_site(db: Path, day: str | None) -> tuple[str, dict[str, int]]
     return (await ds.client.get(f"/prisma.csv{query}")).text, lists
 
 
+@pytest.mark.slow
 async def test_each_month_of_a_review_is_shown_later_as_it_was_shown_then(tmp_path: Path, book: Taxonomy) -> None:
     db, ledger = tmp_path / "evidence.db", tmp_path / "decisions.db"
     crossref = FakeRecordSource()

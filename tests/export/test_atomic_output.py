@@ -221,6 +221,7 @@ COMMANDS = (
 )
 
 
+@pytest.mark.slow
 @needs_full
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_full_disk_behind_stdout_is_one_sentence(place: Path, command: str) -> None:
@@ -252,6 +253,7 @@ def test_closed_stdout(place: Path) -> None:
     assert (done.returncode, "stdout is closed" in done.stderr) == (1, True)
 
 
+@pytest.mark.slow
 @needs_full
 @pytest.mark.parametrize("command", ["export", "decisions export"])
 def test_every_command_with_o_writes_the_file(place: Path, tmp_path: Path, command: str) -> None:

@@ -553,6 +553,7 @@ PEOPLE = st.sampled_from(
 HISTORY = st.lists(st.tuples(st.integers(0, 2), st.lists(PEOPLE, max_size=3, unique=True)), min_size=1, max_size=7)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=HISTORY, data=st.data())
 def test_authors_are_called_as_the_records_that_stand_call_them(
@@ -666,6 +667,7 @@ class World:
         return crossref
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_after_any_history_each_work_is_here_once_under_its_doi(

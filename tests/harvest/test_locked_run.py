@@ -103,6 +103,7 @@ def test_a_change_an_alias_and_a_retraction_arrive(go: Callable[..., Outcome], s
     assert outcome.counts()["changes"] == {"notice": 1}
 
 
+@pytest.mark.slow
 def test_faults_on_the_way_cost_time_and_nothing_else(
     go: Callable[..., Outcome], server: LoopbackCrossref, tmp_path: Path
 ) -> None:
@@ -136,6 +137,7 @@ def test_a_block_stops_at_once_and_is_said(go: Callable[..., Outcome], server: L
     assert "403" in outcome.troubles[0][1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [1, 2, 4, 6])
 def test_the_program_killed_amid_requests_and_resumed_equals_a_clean_run(
     at: int, go: Callable[..., Outcome], server: LoopbackCrossref, tmp_path: Path

@@ -111,6 +111,7 @@ def rejudge(db: Path, book: Taxonomy) -> int:
     return rejudge_database(db, db.with_name("decisions.db"), book, lambda: NOW)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "edits",
     [
@@ -162,6 +163,7 @@ def test_the_quick_way_ends_where_the_whole_way_does(
     assert contents(db) == contents(harvest(tmp_path / "anew", records, after))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("processes", "edits"),
     [

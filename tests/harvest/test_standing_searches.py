@@ -533,6 +533,7 @@ def a_world(seed: int, records: int, share: float, spread: int, order: str) -> R
     return crossref
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(
     seed=st.integers(0, 2**32),

@@ -500,6 +500,7 @@ def anew(bench: Bench) -> tuple[dict[str, Any], dict[str, str]]:
     return found, gravest
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @example(
     history=[  # an alias that has a record of its own later is one no longer
@@ -544,6 +545,7 @@ def as_records(facts: list[tuple[str, str, str, str, int]]) -> dict[str, Message
     return records
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(told, told, st.booleans(), st.randoms(use_true_random=False))
 def test_records_in_any_order_show_what_either_side_says(

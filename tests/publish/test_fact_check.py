@@ -205,6 +205,7 @@ async def check_numbers(ds: Datasette, page: str) -> int:
     return len(links)
 
 
+@pytest.mark.slow
 async def test_each_number_of_the_bundled_review_is_the_length_of_its_list(
     demo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -352,6 +353,7 @@ async def test_page_and_command_line_use_the_same_sentences(retracted: Path, mon
         assert verdict(cards(page)[claim.id]) == f"{claim_wording.plain(claim_wording.sentence(claim.counts))}."
 
 
+@pytest.mark.slow
 async def test_the_table_behind_a_timeline_has_all_works_of_its_claim(
     demo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

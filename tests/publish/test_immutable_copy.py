@@ -309,6 +309,7 @@ async def test_lists_have_every_row_with_the_added_indexes(known: tuple[Path, Pu
 # ---------------------------------------------------------------------- versions
 
 
+@pytest.mark.slow
 def test_all_old_versions_but_one_are_deleted(db: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"
     done = [immutable_copy.publish(db, site, now=at_noon) for _ in range(3)]
@@ -535,6 +536,7 @@ def test_the_start_script_serves_and_switches_to_the_next_version(db: Path, tmp_
         site.get("/")
 
 
+@pytest.mark.slow
 def test_the_start_script_exits_with_the_code_of_its_server(db: Path, tmp_path: Path) -> None:
     """A service manager needs the exit code to restart a server that could not start."""
     current = immutable_copy.publish(db, tmp_path / "site", now=at_noon).current
@@ -546,6 +548,7 @@ def test_the_start_script_exits_with_the_code_of_its_server(db: Path, tmp_path: 
     assert done.returncode not in (0, 143)
 
 
+@pytest.mark.slow
 def test_the_copy_needs_no_checkout(db: Path, tmp_path: Path) -> None:
     """The folder contains the code that its plugins call, so it can be served from elsewhere, as in an image."""
     done = immutable_copy.publish(db, tmp_path / "site", now=at_noon)
@@ -645,6 +648,7 @@ def test_warming_up_requests_every_page(known: tuple[Path, Published]) -> None:
 # ---------------------------------------------------------------------- what is not ours
 
 
+@pytest.mark.slow
 def test_other_files_among_the_versions_are_kept(db: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"
     immutable_copy.publish(db, site, now=at_noon)
@@ -689,6 +693,7 @@ def test_a_failure_in_a_folder_with_other_files_is_reported(db: Path, tmp_path: 
     assert below(site) == [immutable_copy.MARKER, "versions", "versions/.DS_Store"]
 
 
+@pytest.mark.slow
 def test_an_old_version_that_cannot_be_deleted_is_reported_and_the_new_one_served(db: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"
     for _ in range(2):

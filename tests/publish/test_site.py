@@ -255,6 +255,7 @@ async def test_every_page_of_every_order_holds_every_work_once(sample: Path, dir
         assert len(found) == len(set(found)) == count, column
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("direction", ["_sort", "_sort_desc"])
 async def test_other_lists_are_whole_in_every_order_too(sample: Path, direction: str) -> None:
     ds = await served(sample)
@@ -399,6 +400,7 @@ async def test_the_map_agrees_with_the_view_in_every_form(sample: Path) -> None:
     assert svg.text.count("<g><title>") == len(view)
 
 
+@pytest.mark.slow
 async def test_every_link_on_the_pages_leads_somewhere(sample: Path) -> None:
     ds = await served(sample)
     seen: dict[str, str] = {}
@@ -1130,6 +1132,7 @@ def test_what_cannot_be_served_is_said_before_a_server_starts(sample: Path, tmp_
         run(sample, 0, "203.0.113.7")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_it_serves_until_it_is_stopped_and_ends_well(sample: Path, stop: signal.Signals) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as free:

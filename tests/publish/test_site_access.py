@@ -241,6 +241,7 @@ PARAMETERS = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 # Datasette leaves coroutines of its facets unawaited when it cannot read a parameter.
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

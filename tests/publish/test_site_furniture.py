@@ -171,6 +171,7 @@ async def test_about_says_who_publishes_and_how_to_cite(sample: Path, configured
     assert f"{included} are included" in text
 
 
+@pytest.mark.slow
 async def test_the_links_of_the_new_pages_lead_somewhere(sample: Path, public: None) -> None:
     ds = await site(sample, default_allow_sql=False)
     seen = set()
@@ -699,6 +700,7 @@ OUTPUTS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_each_example_works_as_it_is_printed(address: str, tmp_path: Path, language: str) -> None:
     program = LANGUAGES[language][0]

@@ -110,6 +110,7 @@ def test_an_error_is_rounded_up(error: float, words: str) -> None:
     assert in_words(error) == words
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("review", range(5))
 def test_simulated_reviews_stop_too_early_no_more_often_than_stated(simulation: Any, review: int) -> None:
     """150 seeds of each; `benchmarks/stopping_rule.py` has 1,000 of more reviews."""
@@ -125,6 +126,7 @@ def test_simulated_reviews_stop_too_early_no_more_often_than_stated(simulation: 
         assert sum(place for place, _ in stopped) / len(stopped) < 0.97 * reviews[review].works  # and it spares work
 
 
+@pytest.mark.slow
 def test_the_published_test_would_stop_too_early_where_the_order_is_no_better_than_chance(simulation: Any) -> None:
     """Why `stated_error` is more than the p of the test."""
     found = [simulation.stops(simulation.Review(500, 76), seed, buscar) for seed in range(150)]

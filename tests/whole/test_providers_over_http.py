@@ -172,6 +172,7 @@ def test_the_two_main_services_take_few_requests(calm: Library) -> None:
     assert found["europepmc"] + found["pubmed"] <= 0.06 * len(calm.works)
 
 
+@pytest.mark.slow
 def test_a_second_run_asks_nothing_and_changes_nothing(calm: Library) -> None:
     before, known = len(calm.server.requests), calm.known()
     assert calm.ask().outcome == "complete"
@@ -212,6 +213,7 @@ def fault_when(fault: Fault, when: Callable[[Request], bool]) -> Fault:
     return once
 
 
+@pytest.mark.slow
 def test_a_second_run_beside_the_first_is_turned_away(make: Make, calm: Library) -> None:
     library = make("beside")
     path = "/europepmc/searchPOST"
