@@ -384,11 +384,19 @@ def _facts(statements: Sequence[Statement], known: _Known) -> dict[str, list[Sho
             from_providers.append((about, *key[1:], one))
         else:
             stated[key].append((about, one))
+    reinstated: dict[str, list[str]] = defaultdict(list)
+    for (doi, kind, _), witnesses in stated.items():
+        if kind == REINSTATEMENT:
+            reinstated[doi] += [one.issued for _, one in witnesses if one.issued]
+    for about, kind, _, one in from_providers:
+        if kind == REINSTATEMENT and one.issued:
+            reinstated[known.canonical(about)].append(one.issued)
     # Those that name the notice first: one that does not is about the same notice.
     for about, kind, notice, one in sorted(
         from_providers, key=lambda row: (row[2] == known.canonical(row[0]), repr(row))
     ):
-        stated[_same_notice(known.canonical(about), kind, notice, stated)].append((about, one))
+        doi = known.canonical(about)
+        stated[_same_notice(doi, kind, notice, one.issued, stated, reinstated[doi])].append((about, one))
     facts: dict[str, list[ShownNotice]] = defaultdict(list)
     for (doi, kind, notice), witnesses in stated.items():
         dates = [one.issued for _, one in witnesses if one.issued]
@@ -412,18 +420,34 @@ def _facts(statements: Sequence[Statement], known: _Known) -> dict[str, list[Sho
 
 
 def _same_notice(
-    doi: str, kind: str, notice: str, stated: Mapping[tuple[str, str, str], Sequence[object]]
+    doi: str,
+    kind: str,
+    notice: str,
+    issued: str | None,
+    stated: Mapping[tuple[str, str, str], Sequence[tuple[str, Statement]]],
+    reinstated: Sequence[str],
 ) -> tuple[str, str, str]:
     """The key in `stated` of the notice that a provider states: one of the same DOI or, where the provider names none, one of its
-    kind that is known from elsewhere; else a new key."""
+    kind that is known from elsewhere; else a new key. A retraction before a reinstatement and one after it are two notices: as
+    one, the earlier date would make both seem revoked."""
     alike = same_act(kind)
     of_work = sorted(key for key in stated if key[0] == doi and key[1] in alike)
     named = [key for key in of_work if key[2] == notice != doi]
     if named:
         return named[0]
-    if notice == doi and of_work:
-        return next((key for key in of_work if key[1] == kind), of_work[0])
+    if notice == doi:
+        of_work = [key for key in of_work if not _parted(issued, [one.issued for _, one in stated[key]], reinstated)]
+        if of_work:
+            return next((key for key in of_work if key[1] == kind), of_work[0])
     return doi, kind, notice
+
+
+def _parted(issued: str | None, others: Iterable[str | None], reinstated: Iterable[str]) -> bool:
+    """Whether a reinstatement lies between a date and these others, as far as they are known."""
+    dates = [date for date in others if date]
+    if not issued or not dates:
+        return False
+    return any(_after(issued, day) != _after(date, day) for day in reinstated for date in dates)
 
 
 def _direction(statement: Statement, known: _Known) -> tuple[str, str]:

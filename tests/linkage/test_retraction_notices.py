@@ -8,6 +8,7 @@ import itertools
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -389,6 +390,24 @@ def test_study_or_notice(this: Facts, statements: list[Statement], others: list[
 def test_which_of_two_a_retraction_shows_on_where_one_is_not_here(this: Facts, shown: dict[str, list[str]]) -> None:
     found = retraction_notices.notices_of_works(RecordGroup({"a": this}, [said("a", "n", "a")], {}, ()))
     assert {doi: [row.notice_doi for row in rows] for doi, rows in found.items()} == shown
+
+
+@pytest.mark.parametrize("earlier", ["2019", "2020-03-01", None])
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_retraction_after_a_reinstatement_stands_whoever_states_an_earlier_one(
+    earlier: str | None, turned: bool
+) -> None:
+    """Crossref knows the reinstatement and what followed; a provider names the first retraction without a DOI of its notice."""
+    statements = [
+        replace(said("a", "a", "back", "2021", "updated-by"), kind="reinstatement"),
+        said("a", "a", "again", "2022", "updated-by"),
+        said("a", "a", "a", earlier, "retraction-watch"),
+    ]
+    group = RecordGroup({"a": Facts("a", "Grief")}, statements[::-1] if turned else statements, {}, ())
+    rows = retraction_notices.notices_of_works(group)["a"]
+    assert retraction_notices.gravest_kind(rows) == "retraction"
+    first = [(row.notice_doi, row.undone) for row in rows if row.kind == "retraction" and row.issued == earlier]
+    assert first == ([("a", True)] if earlier else [])
 
 
 def test_the_corrected_work_itself_says_which_is_its_notice() -> None:
