@@ -68,7 +68,8 @@ def test_every_command_that_prints_a_report_has_an_output(run: Run) -> None:
 
     look(cli.cli, "")
     assert without == {
-        "init", "check", "sync", "demo", "judge", "enrich", "decide", "decisions import", "serve", "publish", "backup",
+        "init", "check", "sync", "demo", "judge", "enrich", "import", "decide", "decisions import", "serve", "publish",
+        "backup",
     }  # fmt: skip
 
 
@@ -134,7 +135,7 @@ def test_decisions_go_through_a_pipe(run: Run, monkeypatch: pytest.MonkeyPatch) 
     assert run("decisions", "export").out == exported
     monkeypatch.setattr(sys, "stdin", Stdin(b"nonsense\n"))
     said = run("decisions", "import", "-")
-    assert said.code == 2 and "stdin.csv:1: the columns" in said.err
+    assert said.code == 2 and "stdin.csv:1: the format is not known" in said.err
 
 
 # ---------------------------------------------------------------- completion

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-import orjson
-
 from evidence.export.columns import Layout, Row, structured
 
 PERSON = ("family", "given", "suffix", "name", "role", "orcid", "affiliation")
@@ -16,6 +14,8 @@ PERSON = ("family", "given", "suffix", "name", "role", "orcid", "affiliation")
 
 def json_lines(rows: Iterable[Row], layout: Layout | None = None) -> Iterator[str]:
     """A line for each row of the table. In the shape `lists`, `tags` has every tag with its strength and the words behind it."""
+    import orjson  # most commands do without
+
     layout = layout or Layout()
     wanted = layout.columns()
     with_tags = layout.shape == "lists" and not layout.names

@@ -79,6 +79,7 @@ def sync(
             known_works.fetch_decided(run)
         with _continuing(run, REFRESH_SOURCE):
             known_works.refresh(run, known)
+        _compare_with_changed_records(run, config)
         store.show_decisions()
         # Decisions are read anew: people decide while a sync runs.
         written = outcome.written
@@ -173,6 +174,31 @@ def _harvest_references(run: SyncRun, source: ReferenceList) -> None:
     run.outcome.gone += run.store.end_sightings(run.number, source.id, accepted)
     if run.records.authoritative:
         run.store.complete_source(run.number, source.id, run.bookmark, None)
+
+
+def _compare_with_changed_records(run: SyncRun, config: Config) -> None:
+    """Resolve the lists again of which an accepted citation does not agree any more with the record that this run fetched, so
+    that a second sync has nothing left to find."""
+    written = run.outcome.written
+    if not (written.changed or written.moved):
+        return
+    conn = run.store.conn
+    for source in config.sources:
+        if not isinstance(source, ReferenceList):
+            continue
+        held = read_citations.cited_works(conn, source.id)
+        current = read_queries.current_resolutions(conn, source.id)
+        if all(
+            one.doi is None
+            or (work := held.get(one.doi)) is None
+            or reference_lists.compared_again(one, work, source.of is not None) == one
+            for one in current
+        ):
+            continue
+        run.outcome.citations.subtract(one.status for one in current)
+        with _continuing(run, source.id):
+            _harvest_references(run, source)
+        run.outcome.citations = +run.outcome.citations  # without those of which none is left
 
 
 def _compared_anew(before: Mapping[int, Resolution], now: Iterable[Resolution]) -> Iterator[str]:

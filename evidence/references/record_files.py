@@ -210,7 +210,7 @@ def _limited(lines: Iterable[str], name: str) -> Iterator[str]:
 
 def _table(text: io.TextIOWrapper, name: str) -> Iterator[FileRecord]:
     start = text.read(1 << 16)
-    csv.field_size_limit(LONGEST_RECORD)
+    limit = csv.field_size_limit(LONGEST_RECORD)  # of the whole program, so it is set back
     rest = _rejoined(start, text)
     reader = csv.reader(_unmarked(rest), delimiter=_delimiter(start.lstrip("\ufeff")), strict=True)
     last = _LastLine()
@@ -245,6 +245,8 @@ def _table(text: io.TextIOWrapper, name: str) -> Iterator[FileRecord]:
         if "field larger" in str(error):
             said = "a cell never ends: a quotation mark is not closed"
         raise ConfigError(f"{name}:{reader.line_num}: {said}; export the table again") from None
+    finally:
+        csv.field_size_limit(limit)
     if last.missing and not rest.ends_with_newline:
         raise ConfigError(
             f"{name}:{last.line}: the last row lacks {last.missing} cells, so the file is cut short; export it again"

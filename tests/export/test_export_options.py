@@ -144,7 +144,7 @@ def test_a_workbook_keeps_text_as_text_and_numbers_as_numbers() -> None:
     assert {(r["year"], r["cited_by"], r["volume"]) for r in read} == {(2019, 3, None)}
     assert exported_files.sheet(data, "columns")[0] == {
         "column": "doi",
-        "content": "DOI in lower case, without https://doi.org/.",
+        "content": "DOI in lower case, without https://doi.org/; empty for a work of an imported file that has none.",
     }
 
 

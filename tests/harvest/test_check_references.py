@@ -309,7 +309,7 @@ def test_the_command_writes_every_format(run: Run, tmp_path: Path) -> None:
     said = run("check-references", str(pasted), "--from", str(file))
     assert said.code == 1
     assert "2. FOUND, BUT RETRACTED (2019-03-01)" in said.out
-    assert "2 references: 1 found, 1 found, with a notice on them." in said.out
+    assert "2 references: 1 found; 1 found, with a notice on them." in said.out
     rows = json.loads(run("check-references", str(pasted), "--from", str(file), "-f", "json").out)
     assert [set(row) >= {"n", "text", "verdict", "doi", "errors", "notices", "candidates"} for row in rows] == [
         True,
