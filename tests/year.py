@@ -365,7 +365,8 @@ async def changes_shown(db: Path, ds: Datasette, runs: Iterable[int], first_day:
     assert sorted(row["change"] for row in told) == sorted(row["change"] for row in since)
     said = command(db, "report", "changes", "--since", first_day)
     assert sum(line.startswith("  ") and line[2:3] != " " for line in said.splitlines()) == len(told)
-    assert json.loads(command(db, "report", "changes", "--since", first_day, "--json")) == since
+    as_json = json.loads(command(db, "report", "changes", "--since", first_day, "--json"))
+    assert [{key: value for key, value in row.items() if key != "touches"} for row in as_json] == since
     for run, found in by_run.items():
         if not found and doors.get(run) == "judge":
             assert f'id="run-{run}"' not in page

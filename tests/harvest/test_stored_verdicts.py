@@ -133,7 +133,6 @@ def test_what_an_earlier_version_accepted_is_compared_anew_and_announced_once(st
 def test_a_record_that_its_publisher_corrected_is_compared_anew(store: Store, go: Go) -> None:
     go(crossref())
     corrected = LIPSITZ | {"volume": "34", "indexed": {"date-time": "2026-11-20T00:00:00Z"}}
-    go(crossref(corrected))  # fetches the record
     outcome = go(crossref(corrected))
     now = stored(store)[0]
     assert (now.status, now.doi) == ("resolved", LIPSITZ["DOI"])
