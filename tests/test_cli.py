@@ -510,6 +510,7 @@ def test_check_counts_online(run: Run, crossref: LoopbackCrossref, small: Path) 
     assert "By name" in run("check", "--online").out
 
 
+@pytest.mark.slow
 def test_as_a_module_and_as_a_pipe(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "evidence"]
     version = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)

@@ -196,6 +196,7 @@ def test_every_module_is_on_the_page_of_the_architecture() -> None:
     assert [name for name in modules if f"`{name}`" not in page] == []
 
 
+@pytest.mark.slow
 def test_the_docs_build_as_a_site(tmp_path: Path) -> None:
     """Warnings are errors: a page that no list has, a link or an anchor that leads nowhere, a table that is none."""
     missing = [name for name in ("sphinx", "myst_parser", "furo") if importlib.util.find_spec(name) is None]

@@ -135,6 +135,7 @@ def test_a_planted_lint_error_is_caught(rule: str, code: str) -> None:
     assert f" {rule} " in result.stdout
 
 
+@pytest.mark.slow
 def test_one_module_opens_the_network() -> None:
     """`http/transport` alone imports httpx; httpx2 is habanero's, and its errors are known where habanero is called."""
 

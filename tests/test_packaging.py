@@ -157,6 +157,7 @@ def test_the_folder_datasette_is_not_a_package() -> None:
     assert not list((ROOT / "datasette").rglob("__init__.py"))
 
 
+@pytest.mark.slow
 def test_the_wheel_works_elsewhere(installed: Path, tmp_path: Path) -> None:
     """No checkout in sight: it starts, writes a starter file that it accepts, and finds its snapshot and its rules."""
     version = run(installed, tmp_path, "--version")

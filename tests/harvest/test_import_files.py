@@ -501,6 +501,7 @@ def test_a_record_is_found_by_its_pubmed_identifier(
     assert rows(db, "select distinct doi from imported_records") == [("10.5555/pm",)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 def test_the_flow_adds_up_through_any_order_of_imports_and_syncs(
     db: Path, bring: Callable[..., Any], go: Callable[..., Outcome], seed: int

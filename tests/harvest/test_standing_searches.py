@@ -178,6 +178,7 @@ def test_a_loud_tail_in_ten_pages_is_read_whole_in_order_of_creation() -> None:
     assert {hit.rank for hit in sweeps[1].hits} == {None}  # a place in order of creation is no rank
 
 
+@pytest.mark.slow
 def test_a_loud_tail_of_more_is_split_and_no_day_is_lost() -> None:
     days = [(date(2001, 6, 1) + timedelta(days=n)).isoformat() for n in range(9350)]
     crossref = RankedSource([on(day, 0) for day in days])

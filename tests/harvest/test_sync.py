@@ -350,6 +350,7 @@ class CutSource(FakeRecordSource):
         return super().scan(query, window, offset, by_creation=by_creation)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [UnavailableError, ZeroDivisionError])
 def test_an_increment_after_a_full_run_that_was_cut_finds_all(
     store: Store, go: Callable[..., Outcome], small: Config, error: type[Exception]
@@ -513,6 +514,7 @@ HISTORIES = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(
     seed=st.integers(0, 2**32),

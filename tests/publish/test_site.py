@@ -245,6 +245,7 @@ async def walk(ds: Datasette, name: str, args: str) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("filters", ["", "&verdict=include", "&_search=interpersonal", "&_tag=variant:ipt"])
 @pytest.mark.parametrize("direction", ["_sort", "_sort_desc"])
 async def test_every_page_of_every_order_holds_every_work_once(sample: Path, direction: str, filters: str) -> None:

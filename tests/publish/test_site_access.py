@@ -51,6 +51,7 @@ async def test_whom_metadata_allows_a_table_is_kept(sample: Path, asked: dict[st
 # ---------------------------------------------------------------------- host names
 
 
+@pytest.mark.slow
 def test_on_this_machine_the_site_answers_to_its_own_names_only(sample: Path) -> None:
     environment = serve.environment("127.0.0.1", ["Desk.example.edu"])
     with served(sample, environment) as address:

@@ -89,6 +89,7 @@ def text_of(page: str) -> str:
 # ---------------------------------------------------------------------- pages about the server
 
 
+@pytest.mark.slow
 async def test_every_page_about_the_server_is_decided_and_closed_to_visitors(sample: Path, public: None) -> None:
     ds = await site(sample)
     served_pages = {

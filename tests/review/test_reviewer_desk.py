@@ -926,6 +926,7 @@ async def accounts_site(db: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -
     return await site(db)
 
 
+@pytest.mark.slow
 async def test_many_tries_at_a_password_are_refused(
     db: Path, accounts: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
