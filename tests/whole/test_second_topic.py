@@ -140,7 +140,7 @@ def test_a_new_title_reaches_the_database_with_the_next_judging(
     run: Run = runner(tmp_path, monkeypatch, capsys)
     assert run("init", "--topic", "blank").code == 0
     (tmp_path / "works.jsonl").write_text(
-        '{"DOI": "10.1234/ba", "title": ["BA reduces depressive symptoms: an RCT"], "type": "journal-article"}\n'
+        '{"DOI": "10.1234/ba", "title": ["Behavioural activation for depressive symptoms: an RCT"], "type": "journal-article"}\n'
         '{"DOI": "10.1234/other", "title": ["Behavioural activation scale, a review"], "type": "journal-article"}\n'
     )
     assert run("check").code == 0
