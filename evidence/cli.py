@@ -1108,7 +1108,7 @@ def report_currency(
         "evidence report ripple 10.1371/journal.pone.0019044 -f markdown -o ripple.md",
     ),
 )
-@click.argument("doi_", metavar="DOI|PMID:…|NCT…")
+@click.argument("doi_", metavar="DOI|PMID:…|NCT…|local-…")
 @click.option("-f", "--format", "format_", type=click.Choice(("text", "json", "csv", "markdown")), default="text",
               show_default=True, help="How the report is written.")  # fmt: skip
 @_output

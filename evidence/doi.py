@@ -115,10 +115,6 @@ LOCAL = "local-"
 """How the local id of a work of an imported file begins. No DOI does."""
 _LOCAL = re.compile(rf"{LOCAL}[0-9a-f]{{16}}", re.IGNORECASE)
 
-LOCAL = "local-"
-"""How the local id of a work of an imported file begins. No DOI does."""
-_LOCAL = re.compile(rf"{LOCAL}[0-9a-f]{{16}}", re.IGNORECASE)
-
 
 def lower(raw: str) -> Doi:
     """The canonical case of a DOI, for storing: ASCII capitals become lower case, all other letters stay (ISO 26324), as in

@@ -85,10 +85,12 @@ def _values(db: Path | None, sources: Path | None) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     if db is not None and db.exists():
         from evidence.database.connection import reading
+        from evidence.database.read_queries import labelled_values
 
         with reading(db) as conn:
-            for facet, value, label in conn.execute("select facet, value, label from facets order by facet, position"):
-                found.setdefault(facet, {})[value] = label
+            found = {
+                facet: {row["value"]: row["label"] for row in rows} for facet, rows in labelled_values(conn).items()
+            }
     if not found:
         from evidence.harvest import sources as files
         from evidence.rules import taxonomy, topic

@@ -84,15 +84,28 @@ def register_routes() -> list[tuple[str, Any]]:
 
 
 @hookimpl
-def extra_template_vars() -> dict[str, Any]:
-    return {"citation_meanings": STATUS_MEANINGS, "strip_words": STRIP_WORDS}
+async def extra_template_vars(datasette: Any) -> dict[str, Any]:
+    listed = NAME in datasette.databases and await first_source(datasette) is not None
+    return {"citation_meanings": STATUS_MEANINGS, "strip_words": STRIP_WORDS, "has_reference_list": listed}
+
+
+async def first_source(datasette: Any) -> str | None:
+    """The first reference list that was read; None where there is none, as in a review of searches and files alone."""
+    db = datasette.get_database(NAME)
+
+    async def ask() -> str | None:
+        found = (await db.execute(FIRST_LIST)).first()
+        return found[0] if found else None
+
+    source: str | None = await CACHE.get(db.path, "the first reference list", ask)
+    return source
 
 
 async def first_list(datasette: Any) -> Response:
-    found = (await datasette.get_database(NAME).execute(FIRST_LIST)).first()
-    if found is None:
+    source = await first_source(datasette)
+    if source is None:
         raise NotFound("No reference list has been read yet")
-    return Response.redirect(datasette.urls.path(f"/article/{found[0]}"))
+    return Response.redirect(datasette.urls.path(f"/article/{source}"))
 
 
 VERDICT_CLASSES = {

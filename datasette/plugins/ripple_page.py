@@ -38,7 +38,7 @@ REPORTS = {"csv": "csv", "json": "json", "md": "markdown"}
 
 @hookimpl
 def register_routes() -> list[tuple[str, Any]]:
-    return [(rf"^{PATH}/(?P<doi>10\..+)$", page), (rf"^{PATH}\.(?P<form>csv|json|md)$", as_file)]
+    return [(rf"^{PATH}/(?P<doi>(?:10\.|{dois.LOCAL}).+)$", page), (rf"^{PATH}\.(?P<form>csv|json|md)$", as_file)]
 
 
 @hookimpl
@@ -48,7 +48,9 @@ def extra_template_vars(datasette: Any) -> dict[str, Any]:
 
 def address_of(datasette: Any, doi: str) -> str:
     """The page of what a work touches."""
-    return str(datasette.urls.path(f"{PATH}{short_path(doi).removeprefix('/doi')}"))
+    return str(
+        datasette.urls.path(f"{PATH}/{doi}" if dois.is_local(doi) else f"{PATH}{short_path(doi).removeprefix('/doi')}")
+    )
 
 
 async def page(datasette: Any, request: Any) -> Response:
@@ -77,7 +79,7 @@ async def page(datasette: Any, request: Any) -> Response:
 
 async def as_file(datasette: Any, request: Any) -> Response:
     form = request.url_vars["form"]
-    asked = dois.parse(request.args.get("doi") or "")
+    asked = dois.parse_key(request.args.get("doi") or "")
     if asked is None:
         raise BadRequest(f"Name a work by its DOI: {PATH}.{form}?doi=10.…")
     found = await touched(datasette, asked)

@@ -88,7 +88,7 @@ def csv_table(wanted: Sequence[Column], rows: Iterable[Row], *, excel: bool = Fa
     people = "authors_full" in keys
     values_of = operator.itemgetter(*keys) if len(keys) > 1 else lambda row: (row[keys[0]],)
     misread = [place for place, key in enumerate(keys) if excel and key in _EXCEL_MISREADS]
-    yield (BOM if excel else "") + ",".join(_cell(column.name) for column in wanted) + "\r\n"
+    yield (BOM if excel else "") + csv_line(column.name for column in wanted)
     for row in rows:
         values = row
         if people and type(row["authors_full"]) is not str:
@@ -97,6 +97,11 @@ def csv_table(wanted: Sequence[Column], rows: Iterable[Row], *, excel: bool = Fa
         for place in misread:
             cells[place] = _undated(cells[place])
         yield (",".join(cells) or '""') + "\r\n"  # an empty line would be no row
+
+
+def csv_line(cells: Iterable[Any]) -> str:
+    """A line of a table (RFC 4180) with its cells guarded; None is an empty cell."""
+    return ",".join(map(_cell, cells)) + "\r\n"
 
 
 def _cell(value: Any) -> str:

@@ -6,15 +6,14 @@ was published when and what is in which list, never how good a review is.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 from evidence.doi import is_local
+from evidence.export.csv_files import csv_line
 from evidence.export.currency_values import (
     CAUTION,
     METHOD,
@@ -28,7 +27,6 @@ from evidence.export.currency_values import (
     band,
     per_cent,
 )
-from evidence.export.file_formats import guard
 from evidence.export.wording import count_noun, notice_participle
 
 LACKS = "Trials shortly before a review are often not in it, because its searches end months before it appears."
@@ -398,23 +396,23 @@ _NUMBERS: tuple[tuple[str, Callable[[CellNumbers], Any]], ...] = (
 
 def cells_csv(cells: Iterable[CellNumbers], asked: Asked) -> Iterator[str]:
     """A row for each cell; the first two columns are called as the facets are."""
-    yield _csv_row([asked.rows, asked.columns, *(name for name, _ in _NUMBERS)])
+    yield csv_line([asked.rows, asked.columns, *(name for name, _ in _NUMBERS)])
     for numbers in cells:
-        yield _csv_row([numbers.row[0], numbers.column[0], *(value(numbers) for _, value in _NUMBERS)])
+        yield csv_line([numbers.row[0], numbers.column[0], *(value(numbers) for _, value in _NUMBERS)])
 
 
 def cell_csv(detail: CellDetail, asked: Asked) -> Iterator[str]:
     """The citation matrix: a row for each trial, a column for each review that lists one of them: 1, 0, or NA where the trial
     appeared after the review."""
     head = ["trial", "title", "date", "first_version", "notice", "state", "versions"]
-    yield _csv_row([*head, *(f"{line.work.name} ({line.work.doi})" for line in detail.matrix)])
+    yield csv_line([*head, *(f"{line.work.name} ({line.work.doi})" for line in detail.matrix)])
     for line in detail.trials:
         marks = (
             1 if place in line.listed_by else "NA" if place in line.later_than else 0
             for place in range(len(detail.matrix))
         )
         work = line.work
-        yield _csv_row(
+        yield csv_line(
             [work.doi, work.title, work.date, work.first, work.notice, line.state, " ".join(work.versions), *marks]
         )
 
@@ -514,12 +512,6 @@ def _number(share: Fraction | None) -> float | None:
 
 def _band(share: Fraction | None) -> str | None:
     return None if share is None else band(share)
-
-
-def _csv_row(cells: Sequence[object]) -> str:
-    out = io.StringIO()
-    csv.writer(out).writerow([guard(cell) if isinstance(cell, str) else cell for cell in cells])
-    return out.getvalue()
 
 
 CellsWriter = Callable[[Iterable[CellNumbers], Asked], Iterator[str]]

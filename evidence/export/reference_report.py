@@ -5,9 +5,7 @@ It may not judge a reference. The words for each verdict are here once, for the 
 
 from __future__ import annotations
 
-import csv
 import html
-import io
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +13,7 @@ from typing import Any
 
 from evidence import __version__
 from evidence.data_model import CitationError, Work
-from evidence.export.file_formats import guard
+from evidence.export.csv_files import csv_line
 from evidence.export.wording import count_noun, notice_participle
 from evidence.harvest.check_references import CheckedReference, ReferenceVerdict
 
@@ -199,20 +197,14 @@ COLUMNS = (
 def as_csv(checked: Sequence[CheckedReference], left_out: Sequence[str] = ()) -> Iterator[str]:
     """A row for each reference. Several values in one cell are separated by `; `, and no cell starts a formula. As in JSON, the
     lines that were not checked have no place in it."""
-    yield _csv_line(COLUMNS)
+    yield csv_line(COLUMNS)
     for each in checked:
         row = as_dict(each)
         row["errors"] = "; ".join(map(str, each.errors))
         row["notices"] = "; ".join(" ".join(filter(None, (n.kind, n.issued, n.source))) for n in each.notices)
         row["leads_to"] = each.leads_to.doi if each.leads_to else None
         row["candidates"] = "; ".join(work.doi for work in each.candidates)
-        yield _csv_line(["" if row[name] is None else guard(str(row[name])) for name in COLUMNS])
-
-
-def _csv_line(cells: Sequence[str]) -> str:
-    line = io.StringIO()
-    csv.writer(line).writerow(cells)
-    return line.getvalue()
+        yield csv_line(row[name] for name in COLUMNS)
 
 
 def as_markdown(checked: Sequence[CheckedReference], left_out: Sequence[str] = ()) -> Iterator[str]:

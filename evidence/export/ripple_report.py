@@ -6,8 +6,6 @@ these words. No SQL, no terminal, no clock.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +13,7 @@ from typing import Any
 
 from evidence.database.changes_since_last_run import parse_notice
 from evidence.export.changes_report import RELATIONS
-from evidence.export.file_formats import guard
+from evidence.export.csv_files import csv_line
 from evidence.export.wording import count_noun, in_words, notice_participle, verdict_label
 
 Row = Mapping[str, Any]
@@ -501,7 +499,7 @@ COLUMNS = ("touched", "doi", "title", "year", "detail", "works_with", "works_wit
 
 def as_csv(found: Ripple) -> Iterator[str]:
     """A row for each thing that is touched, named in the first column; no cell starts a formula."""
-    yield _csv_line(COLUMNS)
+    yield csv_line(COLUMNS)
     for kind, works in (("review", found.reviews), ("included work", found.others), ("related work", found.related)):
         for work in works:
             yield _csv_row(kind, doi=work["doi"], title=work["title"], year=work["year"], detail=work["notice"])
@@ -530,13 +528,7 @@ def as_csv(found: Ripple) -> Iterator[str]:
 
 def _csv_row(touched: str, **values: object) -> str:
     cells = {"touched": touched, **values}
-    return _csv_line(["" if (value := cells.get(name)) is None else guard(str(value)) for name in COLUMNS])
-
-
-def _csv_line(cells: Sequence[str]) -> str:
-    line = io.StringIO()
-    csv.writer(line).writerow(cells)
-    return line.getvalue()
+    return csv_line(cells.get(name) for name in COLUMNS)
 
 
 REPORTS: dict[str, Callable[[Ripple], Iterator[str]]] = {

@@ -5,8 +5,6 @@ Tags before and after in, a file and a summary out. It may not read a database o
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from evidence.data_model import SHOWN_STRENGTHS, Strength
 from evidence.export import atomic_output
-from evidence.export.file_formats import guard
+from evidence.export.csv_files import csv_line
 
 EXAMPLES = 3
 """Works named for each value and kind of change in the summary."""
@@ -80,13 +78,8 @@ def tag_changes(before: Mapping[TagKey, TagState], after: Mapping[TagKey, TagSta
 
 def changes_csv(changes: Iterable[TagChange], titles: Mapping[str, str | None]) -> str:
     """One row for each change (`COLUMNS`). `titles` are DOI → title."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(COLUMNS)
-    for c in changes:
-        cells = (c.doi, titles.get(c.doi), c.facet, c.value, c.change, c.before, c.after, c.how)
-        writer.writerow([guard(cell or "") for cell in cells])
-    return out.getvalue()
+    rows = ((c.doi, titles.get(c.doi), c.facet, c.value, c.change, c.before, c.after, c.how) for c in changes)
+    return "".join(map(csv_line, (COLUMNS, *rows)))
 
 
 def changes_by_value(

@@ -37,7 +37,7 @@ _UNREAD = (
     (b"{\\rtf", "a text with formatting (.rtf); export the records as RIS or CSV"),
 )
 _WHAT = "give RIS, PubMed (.nbib), BibTeX, CSL-JSON, EndNote XML, Web of Science, CSV or TSV"
-_UTF16 = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _MULTIBYTE = re.compile(rb"[\xc2-\xf4][\x80-\xbf]")
 
 
@@ -211,7 +211,7 @@ def _limited(lines: Iterable[str], name: str) -> Iterator[str]:
 def _table(text: io.TextIOWrapper, name: str) -> Iterator[FileRecord]:
     start = text.read(1 << 16)
     limit = csv.field_size_limit(LONGEST_RECORD)  # of the whole program, so it is set back
-    rest = _rejoined(start, text)
+    rest = _Rejoined(start, text)
     reader = csv.reader(_unmarked(rest), delimiter=_delimiter(start.lstrip("\ufeff")), strict=True)
     last = _LastLine()
     try:
@@ -272,10 +272,6 @@ class _Rejoined:
             for line in source:
                 self.ends_with_newline = line.endswith(("\n", "\r"))
                 yield line
-
-
-def _rejoined(start: str, text: io.TextIOWrapper) -> _Rejoined:
-    return _Rejoined(start, text)
 
 
 def _unmarked(lines: Iterable[str]) -> Iterator[str]:

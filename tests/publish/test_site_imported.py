@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import sqlite3
@@ -23,6 +24,11 @@ from tests.data import SAMPLES
 OVID = SAMPLES / "imports" / "ovid.ris"
 ABSTRACT = "waiting came first for some"
 TITLE = "Interpersonal psychotherapy of depression"
+SITE = """
+site: {address: "https://ipt.example.org/"}
+sources:
+  - {id: one, kind: search, label: A search, query: {bibliographic: ipt}, phrases: [interpersonal psychotherap*]}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -62,13 +68,21 @@ PAGES = (
     "/prisma",
     "/changes",
     "/feed.atom",
-    "/sitemap.xml",
     "/linkset.json?verdict=include",
     "/download/csv?doi={key}",
     "/download/ris?doi={key}",
     "/download/bibtex?doi={key}",
     "/download/csl-json?doi={key}",
+    "/download/nbib?doi={key}",
+    "/download/endnote-xml?doi={key}",
+    "/download/jsonl?doi={key}",
+    "/download/csv-long?doi={key}",
     "/past/csv?as_of=2026-11-28&verdict=include",
+    "/ripple/{key}",
+    "/ripple.csv?doi={key}",
+    "/ripple.json?doi={key}",
+    "/ripple.md?doi={key}",
+    "/currency",
     "/method",
     "/",
 )
@@ -77,9 +91,7 @@ PAGES = (
 @pytest.mark.parametrize("path", PAGES)
 async def test_no_page_calls_a_local_id_a_doi(site: Datasette, local: str, path: str) -> None:
     answer = await site.client.get(path.replace("{key}", local), follow_redirects=True)
-    assert answer.status_code in (200, 404 if path in ("/changes", "/sitemap.xml", "/feed.atom") else 200), answer.text[
-        :300
-    ]
+    assert answer.status_code == 200, answer.text[:300]
     text = answer.text + str(answer.headers)
     assert not re.search(
         r"doi\.org/local-|doi:local-|doi/local-|doi%2Flocal|citation_doi\" content=\"local", text, re.IGNORECASE
@@ -97,6 +109,29 @@ async def test_the_page_of_a_work_without_a_doi(site: Datasette, local: str) -> 
     found = json.loads(re.findall(r'<script type="application/ld\+json">(.*?)</script>', page.text, re.S)[0])
     assert "identifier" not in found or "doi" not in str(found["identifier"])
     assert found["headline"] == TITLE
+
+
+async def test_every_link_on_the_page_of_a_work_without_a_doi_leads_somewhere(site: Datasette, local: str) -> None:
+    page = (await site.client.get(f"/evidence/works/{local}")).text
+    links = {html.unescape(link) for link in re.findall(r'href="(/[^"#]*)', page)}
+    assert f"/ripple/{local}" in links and len(links) > 15
+    lost = [link for link in links if (await site.client.get(link, follow_redirects=True)).status_code != 200]
+    assert not lost
+
+
+async def test_the_sitemap_has_the_address_that_the_work_has(
+    imported: Path, local: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sources.yaml").write_text(SITE)
+    monkeypatch.setenv("EVIDENCE_SOURCES", str(tmp_path / "sources.yaml"))
+    for name, value in serve.environment("127.0.0.1", public=True).items():
+        monkeypatch.setenv(name, value)
+    site = Datasette([str(imported)], config_dir=serve.site_folder())
+    answer = await site.client.get("/sitemap.xml", headers={"host": "localhost"})
+    parts = re.findall(r"<loc>https://ipt\.example\.org(/sitemap[^<]*)</loc>", answer.text)
+    texts = [(await site.client.get(part, headers={"host": "localhost"})).text for part in parts]
+    assert f"<loc>https://ipt.example.org/evidence/works/{local}</loc>" in "".join(texts)
+    assert f"/doi/{local}" not in "".join(texts)
 
 
 async def test_a_work_with_a_doi_has_its_link_and_the_abstract_of_the_file(site: Datasette) -> None:
