@@ -192,7 +192,10 @@ def _records_in(text: io.TextIOWrapper, kind: RecordFormat, name: str) -> Iterat
         yield from _csl(text, name)
     else:
         tagged: tagged_lines.TaggedFormat = kind  # type: ignore[assignment]
-        for line, record in tagged_lines.numbered_records(_limited(text, name), tagged):
+        ends = tagged_lines.EndWatch(tagged)
+        for line, record in tagged_lines.numbered_records(ends.watch(_limited(text, name)), tagged):
+            if ends.cut_at == line:
+                raise ConfigError(f"{name}:{line}: this record has no end, so the file is cut short; export it again")
             yield FileRecord(tagged_lines.fields_of(record, tagged), line)
 
 

@@ -64,6 +64,31 @@ def numbered_records(lines: Iterable[str], kind: TaggedFormat) -> Iterator[tuple
         before += len(group)
 
 
+class EndWatch:
+    """Passes the lines of a file on and sees whether its last record lacks the end that others have, as in a file that is cut
+    short. Files of programs that write no ends at all are whole."""
+
+    def __init__(self, kind: TaggedFormat) -> None:
+        self._form, self._start, self._end = _FORMS[kind]
+        self._ends = 0
+        self._begun: int | None = None
+
+    def watch(self, lines: Iterable[str]) -> Iterator[str]:
+        """The same lines."""
+        for number, line in enumerate(lines, start=1):
+            if tagged := self._form.match(line.rstrip("\r\n")):
+                if tagged.group(1) == self._end:
+                    self._ends, self._begun = self._ends + 1, None
+                elif tagged.group(1) == self._start:
+                    self._begun = number
+            yield line
+
+    @property
+    def cut_at(self) -> int | None:
+        """The line on which a record begins that does not end; None where the file is whole."""
+        return self._begun if self._ends else None
+
+
 def _record(lines: Iterable[str], line_form: re.Pattern[str], end: str | None) -> Record:
     record: dict[str, list[str]] = {}
     last: list[str] | None = None

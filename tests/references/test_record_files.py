@@ -118,6 +118,8 @@ DAMAGED: list[tuple[str, bytes, str]] = [
     ("quote.csv", b'title,year\n"A title,2011\nB,2012\n', "a quotation mark is not closed"),
     ("short.csv", b"title,year,doi\nA,2011,\nB", "short.csv:3: the last row lacks 2 cells"),
     ("other.csv", b"colour,size\nred,3\n", "other.csv:1: the format is not known"),
+    ("cut.ris", b"TY  - JOUR\nTI  - A\nER  -\n\nTY  - JOUR\nTI  - The file ends he", "cut.ris:5: this record has no end"),
+    ("cut.txt", b"FN X\nVR 1.0\nPT J\nTI A\nER\n\nPT J\nTI The file ends he", "cut.txt:7: this record has no end"),
     ("cut.json", b'[{"title": "A"},\n {"title": ', "cut.json:2: the JSON is damaged or cut short"),
     ("list.json", b'["a"]', "list.json:1: not CSL-JSON"),
     ("brace.bib", b"@article{a,\n title = {A}\n}\n@article{b,\n {{{\n", "brace.bib:4: this entry is damaged"),
