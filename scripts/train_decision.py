@@ -48,9 +48,10 @@ LIKELY_UNMEASURED = 0.7
 """The least probability of what is likely where too few tags were labelled to measure their precision."""
 SHOWN = {"variant": 0.85, "condition": 0.9, "comparator": 0.81, "format": 0.84, "design": 0.845}
 SHOWN_OTHERWISE = 0.86
-"""The precision wanted of what is stated and likely together (`SHOWN`) and of what is stated (higher where the words fit the
-texts that they were chosen with better than others); the share of the least probability of what is likely that suffices for
-what is implied."""
+SHOWN_IN_TITLES = {"condition": 0.9, "outcome": 0.89}
+"""The precision wanted of what is stated and likely together, in title and abstract and in titles alone; `STATED` is that of
+what is stated, higher where the words fit the texts that they were chosen with better than others. `IMPLIED` is the share of the
+least probability of what is likely that suffices for what is implied."""
 FROM_PARAPHRASES = ("variant", "comparator", "condition", "outcome", "problem_area")
 """Facets for which there are too few genuine abstracts: they learn from condensed paraphrases too."""
 FEWEST, FEWEST_TO_LEARN = 20, 8
@@ -242,18 +243,19 @@ def _at(of: Data, probabilities: Array, least: float) -> tuple[int, int, int, in
     return precision_and_recall(of, [e for e, p in zip(of.examples, probabilities, strict=True) if p >= least])
 
 
-def thresholds(of: Data, probabilities: Array, facet: str) -> dict[str, float]:
+def thresholds(of: Data, probabilities: Array, facet: str, text: str) -> dict[str, float]:
     """The least probability of each strength."""
+    shown_in = SHOWN if text == FULL else SHOWN_IN_TITLES
     stated, shown = (
         least_probability(of, probabilities, wanted)
-        for wanted in (STATED.get(facet, STATED_OTHERWISE), SHOWN.get(facet, SHOWN_OTHERWISE))
+        for wanted in (STATED.get(facet, STATED_OTHERWISE), shown_in.get(facet, SHOWN_OTHERWISE))
     )
     found = {"stated": stated if stated is not None else 0.99}
     found["likely"] = min(found["stated"], max(LEAST_LIKELY, shown if shown is not None else LIKELY_UNMEASURED))
     return {**found, "implied": round(max(LEAST_IMPLIED, IMPLIED * found["likely"]), 2)}
 
 
-def learnt(of: Data, facet: str) -> tuple[dict[str, Any], dict[str, Any], Array]:
+def learnt(of: Data, facet: str, text: str) -> tuple[dict[str, Any], dict[str, Any], Array]:
     """The model of one kind of facet, the weights of its words, both as they are stored, and the cross-validated
     probabilities."""
     through = steps(of)
@@ -264,7 +266,7 @@ def learnt(of: Data, facet: str) -> tuple[dict[str, Any], dict[str, Any], Array]
         "bias": _rounded(first.intercept_[0]),
         "weights": list(map(_rounded, first.coef_[0])),
         "rivals": list(map(_rounded, [third.intercept_[0], *third.coef_[0]])),
-        "least": thresholds(of, through.probabilities, facet),
+        "least": thresholds(of, through.probabilities, facet, text),
     }
     by_value: dict[str, dict[str, int]] = {}
     for (value, phrase), column in word_numbers(of).items():
@@ -320,7 +322,7 @@ def main() -> None:
             if sum(example.truth > 0.5 for example in of.examples) < FEWEST_TO_LEARN:
                 print(f"{facet.facet}, {text}: too few examples to learn from")
                 continue
-            entry, words, probabilities = learnt(of, facet.facet)
+            entry, words, probabilities = learnt(of, facet.facet, text)
             entries.append({"for": facet.about, "text": text, **entry})
             of_topic.setdefault(facet.facet, []).append({"text": text, **words})
             print(report(facet.facet, text, of, probabilities, entry["least"]))

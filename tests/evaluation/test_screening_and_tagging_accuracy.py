@@ -213,7 +213,7 @@ def test_trials_reach_their_target(data: Path) -> None:
     counts = screening_and_tagging_accuracy.measure_trials(
         screening_and_tagging_accuracy.labelled_records(find(data, "rct-labelled.csv")), BOOK
     ).counts
-    assert (counts.precision or 0) >= (0.88 if data == SAMPLES else 0.95)
+    assert (counts.precision or 0) >= (0.90 if data == SAMPLES else 0.95)
     assert data == SAMPLES or (counts.f1 or 0) >= 0.93
 
 
@@ -229,7 +229,7 @@ def test_every_facet_reaches_its_target(facet: str, data: Path) -> None:
     """No measure: the weights were learnt from these works too. It shows when a facet is read much worse than before. The
     readers saw abstracts, so recall has a target only where they are there."""
     precision, recall = bibliography(data).facet(facet)
-    assert precision is not None and precision >= 0.84
+    assert precision is not None and precision >= 0.86
     assert data == SAMPLES or (recall or 0) >= 0.63
 
 
