@@ -29,6 +29,9 @@ STRENGTHS: tuple[Strength, ...] = ("stated", "likely", "implied")
 SHOWN_STRENGTHS: tuple[Strength, ...] = ("stated", "likely")
 """Tags of these strengths are in lists, counts and exports unless a reader asks for others. The view `shown_tags` has them."""
 
+REASON_NOTES = " | note: "
+"""What stands between the reason of a decision, by which PRISMA counts, and the notes that another tool keeps beside it."""
+
 SAME_WORK = "same-work"
 """The facet of a decision on duplicates: `tag` says that two records are one work, `untag` that they are not; the value is
 the other DOI. It is no facet of the taxonomy."""

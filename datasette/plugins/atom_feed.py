@@ -99,8 +99,7 @@ async def feed(datasette: Any, request: Any) -> Response:
 
     for row in rows:
         if row["what"] in OF_STANDING and row["doi"] in touched:
-            place = page_citation.short_path(row["doi"]).removeprefix("/doi")
-            row |= {"touches": touched[row["doi"]], "ripple": absolute(f"/ripple{place}")}
+            row |= {"touches": touched[row["doi"]], "ripple": absolute(page_citation.ripple_path(row["doi"]))}
     query = f"?{urlencode(asked)}" if asked else ""
     labels = [listed_works.filter_label(*pair) for pair in asked if pair not in NOT_NAMED]
     about = atom_feed.About(

@@ -17,7 +17,7 @@ from datasette.utils.asgi import BadRequest, NotFound, Response
 from evidence import doi as dois
 from evidence.data_model import Doi
 from evidence.export import ripple_report
-from evidence.export.page_citation import short_path
+from evidence.export.page_citation import ripple_path
 from evidence.export.ripple_report import Ripple, TouchedCell
 from evidence.publish import ripple, site_topic
 from evidence.publish.evidence_map import View
@@ -48,9 +48,7 @@ def extra_template_vars(datasette: Any) -> dict[str, Any]:
 
 def address_of(datasette: Any, doi: str) -> str:
     """The page of what a work touches."""
-    return str(
-        datasette.urls.path(f"{PATH}/{doi}" if dois.is_local(doi) else f"{PATH}{short_path(doi).removeprefix('/doi')}")
-    )
+    return str(datasette.urls.path(ripple_path(doi)))
 
 
 async def page(datasette: Any, request: Any) -> Response:

@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from evidence.data_model import REASON_NOTES
 from evidence.database.sql_helpers import dict_rows
 
 _FOUND_BY = """case when o.method is not null then o.method when o.kind = 'search' then 'search'
@@ -238,7 +239,7 @@ PERSONS_REASON = "By a reviewer: "
 
 REASONS_SQL = f"""
         select coalesce(h.why, '{PERSONS_REASON}' || (
-            select substr(d.reason, 1, instr(d.reason || ' | note: ', ' | note: ') - 1) from decisions d
+            select substr(d.reason, 1, instr(d.reason || '{REASON_NOTES}', '{REASON_NOTES}') - 1) from decisions d
             where d.doi = h.doi and d.action = 'verdict' and d.verdict = 'exclude' and h.decided = 'person'
                 and d.made_at < coalesce((select min(started) from runs where run > :run), '9999')
             order by d.made_at desc, d.decision desc limit 1), '{BY_PERSON}'), count(*) as n

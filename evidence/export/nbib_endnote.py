@@ -78,7 +78,8 @@ def _nbib_fields(row: Row, layout: Layout | None) -> Iterator[tuple[str, Any]]:
     yield "BTI", row["title"] if book else row["container"] if own == "Book Chapter" else None
     yield "TT", row["original_title"]
     yield "PG", page_ranges.formatted(row["pages"], "-")
-    yield "LID", f"{row['doi']} [doi]"
+    named = f"{row['doi']} [doi]" if row["doi"] else None
+    yield "LID", named
     yield "AB", row["abstract"]
     for person in row["authors_full"]:
         yield from _nbib_person(person)
@@ -103,7 +104,7 @@ def _nbib_fields(row: Row, layout: Layout | None) -> Iterator[tuple[str, Any]]:
     for keyword in keywords(row):
         yield "OT", keyword
     yield "PMC", first_of(row["pmcid"])
-    yield "AID", f"{row['doi']} [doi]"
+    yield "AID", named
     untagged = [person for person in row["authors_full"] if person.get("role") in ("translator", "chair")]
     yield "GN", f"Contributors: {full_names(untagged)}" if untagged else None
     for note in notes(row, layout):

@@ -14,9 +14,16 @@ from evidence.export.wording import day_in_words
 def short_path(doi: str) -> str:
     """The short address of a work's page below the site's own: `/doi/10.1002/cpp.1774`; that of a work without a DOI is not
     shorter than any other."""
-    if is_local(doi):
-        return f"/evidence/works/{doi}"
-    return f"/doi/{quote(doi, safe='/:;()!,@')}"
+    return f"/evidence/works/{doi}" if is_local(doi) else f"/doi/{_quoted(doi)}"
+
+
+def ripple_path(doi: str) -> str:
+    """The address of the page on what a work touches: `/ripple/10.1002/cpp.1774`."""
+    return f"/ripple/{_quoted(doi)}"
+
+
+def _quoted(doi: str) -> str:
+    return quote(doi, safe="/:;()!,@")
 
 
 def cite_record(title: str | None, doi: str, site: str, address: str, *, synced: str | None, today: str) -> str:

@@ -57,7 +57,7 @@ EXTRACTED = (
 )
 """What `checkDataFormat` of the R package metapsyTools asks for beside `study`, and only a person can extract."""
 
-_ABOUT_STUDY = ("doi", "pmid", "registrations", "year", "title", "authors", "notice", "url")
+_ABOUT_STUDY = ("doi", "local_id", "pmid", "registrations", "year", "title", "authors", "notice", "url")
 
 
 def metapsy(rows: Iterable[Row], layout: Layout | None = None) -> Iterator[str]:
@@ -81,7 +81,7 @@ def _studies(rows: Iterable[Row], facets: tuple[str, ...]) -> Iterator[Row]:
         name = f"{first}, {row['year'] or 'n.d.'}"
         counts[name] = count = counts.get(name, 0) + 1
         study = name if count == 1 else name + _letters(count)
-        yield {**row, **dict.fromkeys(facets), **row["tags"], **extracted, "study": study}
+        yield {"local_id": None, **row, **dict.fromkeys(facets), **row["tags"], **extracted, "study": study}
 
 
 def _letters(count: int) -> str:

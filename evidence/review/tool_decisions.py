@@ -14,14 +14,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from evidence.data_model import VerdictName
+from evidence.data_model import REASON_NOTES, VerdictName
 from evidence.errors import ConfigError
 from evidence.references import table_fields
 from evidence.references.given_reference import Fields
 from evidence.references.record_files import FileRecord, read_records
-
-NOTE = " | note: "
-"""What stands between a reason, by which PRISMA counts, and the notes beside it."""
 
 VERDICTS: Mapping[str, VerdictName] = {
     **dict.fromkeys(
@@ -90,7 +87,7 @@ class ToolDecision:
     def why(self) -> str | None:
         """The reason with the notes beside it, as it is kept; None where there is neither."""
         notes = "; ".join(self.notes)
-        return f"{self.reason}{NOTE}{notes}" if self.reason and notes else self.reason or notes or None
+        return f"{self.reason}{REASON_NOTES}{notes}" if self.reason and notes else self.reason or notes or None
 
 
 @dataclass(frozen=True, slots=True)

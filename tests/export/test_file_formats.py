@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from evidence import page_ranges
 from evidence.crossref.normalise import normalise
 from evidence.errors import ConfigError, RecordError
-from evidence.export import csv_files, file_formats, parquet_file
+from evidence.export import csv_files, file_formats, parquet_file, tool_presets
 from evidence.rules import topic
 from tests import exported_files
 from tests.data import SAMPLES, json_lines
@@ -543,6 +543,18 @@ def test_absent_facts_are_left_out(name: str) -> None:
             else exported_files.sheet(b"".join(file_formats.encode(file_formats.FORMATS[name]([row(tag_rows=[])]))))[0]
         )
         assert found["volume"] is None and found["year"] is None and found["doi"] == "10.5555/trial.1"
+
+
+@pytest.mark.parametrize("name", [*file_formats.FORMATS, *tool_presets.PRESETS])
+def test_a_work_without_a_doi_is_named_by_its_local_id_and_no_doi_is_made_up(name: str) -> None:
+    if name == "parquet":
+        exported_files.needs("pyarrow")
+    written = file_formats.FORMATS[name] if name in file_formats.FORMATS else tool_presets.PRESETS[name].file
+    work = row(doi=None, local_id="local-0123456789abcdef", tag_rows=[])
+    text = exported_files.text_of(name, b"".join(file_formats.encode(written([work]))))
+    assert "local-0123456789abcdef" in text
+    assert name in ("jsonl", "parquet", "xlsx") or "None" not in text
+    assert "doi.org/local" not in text and "[doi]" not in text
 
 
 # ---------------------------------------------------------------- real records
