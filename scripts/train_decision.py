@@ -1,8 +1,9 @@
 """Learns the weights of `evidence/rules/decide.py` from labelled abstracts: `python scripts/train_decision.py [FOLDER]`.
 
 FOLDER (default: ../shared/data) has the texts; `labelled_texts` says where the labels are. The same data make the same files: the
-reader's weights, and `word_weights.json` of the topic `ipt`. Three logistic regressions follow each other: over signs, over the
-words of the facet, over the rivals of a value; for title and abstract, and for titles alone. A tag that one of two readers gave
+reader's weights, and `value_weights.json` of the topic `ipt`. Three logistic regressions follow each other: over signs; over the
+words of each value, what signs say of it more or less than of others, and the words of the title; over the rivals of a value.
+There are three for title and abstract, and three for titles alone. A tag that one of two readers gave
 counts half. The probabilities that the thresholds of strength rest on come from ten-fold cross-validation: no text is judged by
 a model that has seen it. Needs the `train` extra (scikit-learn, numpy, scipy). `--report` prints the figures and writes
 nothing.
@@ -17,7 +18,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from labelled_texts import Texts, titles_alone
@@ -27,37 +28,45 @@ from sklearn.linear_model import LogisticRegression
 from evidence.evaluation.screening_and_tagging_accuracy import LabelledRecord
 from evidence.rules import taxonomy, topic
 from evidence.rules.abstract_reader import Reading
-from evidence.rules.decide import FILE, FULL, TITLE, rival_signs, score_of
+from evidence.rules.decide import FILE, FULL, TITLE, log_odds, rival_signs
 from evidence.rules.signs import NAMES, numbers
-from evidence.rules.tag import candidates, phrases
+from evidence.rules.tag import Candidate, candidates, phrases, title_words
 from evidence.rules.tag import read as read_text
 from evidence.rules.taxonomy import Taxonomy
 
 FOLDS = 10
-SIGN_WEIGHTS, WORD_WEIGHTS, RIVAL_WEIGHTS = 0.05, 0.2, 1.0
+SIGN_WEIGHTS, VALUE_WEIGHTS, RIVAL_WEIGHTS = 0.05, 0.2, 1.0
 """Inverse of the regularisation (scikit-learn's C) of the three steps."""
-WORD_SCALE, SCORE_SCALE = 2.0, 3.0
-"""Features are multiplied by these, so that the score of the first step is hardly regularised and words are less than signs."""
-TEXTS_OF_A_WORD = 3
-"""Texts that a word must stand in for a weight of its own."""
+WORD_SCALE, SCORE_SCALE, OWN_SIGN_SCALE, TITLE_SCALE = 2.0, 3.0, 0.4, 1.0
+"""Features of the second step are multiplied by these: the higher, the less they are regularised. The score of the first step is
+hardly regularised."""
+TEXTS_OF_A_WORD, TEXTS_OF_A_SIGN, TEXTS_OF_A_TITLE_WORD = 3, 8, 5
+"""Texts with a value that a word, a sign or a word of the title must stand in for a weight of its own."""
 STATED = dict.fromkeys(("condition", "population", "comparator", "format"), 0.985)
 STATED_OTHERWISE, IMPLIED = 0.97, 0.5
 LEAST_LIKELY, LEAST_IMPLIED = 0.42, 0.2
 """Probabilities below which nothing is likely, or implied, however precise the tags above were."""
 LIKELY_UNMEASURED = 0.7
 """The least probability of what is likely where too few tags were labelled to measure their precision."""
-SHOWN = {"variant": 0.85, "condition": 0.9, "comparator": 0.81, "format": 0.84, "design": 0.845}
+SHOWN = {"variant": 0.85, "condition": 0.923, "comparator": 0.81, "format": 0.84, "design": 0.845}
 SHOWN_OTHERWISE = 0.86
 SHOWN_IN_TITLES = {"condition": 0.9, "outcome": 0.89}
 """The precision wanted of what is stated and likely together, in title and abstract and in titles alone; `STATED` is that of
 what is stated, higher where the words fit the texts that they were chosen with better than others. `IMPLIED` is the share of the
-least probability of what is likely that suffices for what is implied."""
-FROM_PARAPHRASES = ("variant", "comparator", "condition", "outcome", "problem_area")
-"""Facets for which there are too few genuine abstracts: they learn from condensed paraphrases too."""
+least probability of what is likely that suffices for what is implied. Higher precision costs recall: on the genuine abstracts
+learnt from, what is likely is .77 precise, and .84 of all tags are shown; for .80 it would be .79, for .85 .74, for .90 .59."""
+FROM_PARAPHRASES = ("variant", "comparator", "condition", "outcome", "problem_area", "population")
+"""Facets that learn from condensed paraphrases too, as there are few genuine abstracts. The thresholds of strength rest on
+genuine abstracts alone: paraphrases are easier to read."""
+WORDS_ALONE = ("condition", "format")
+"""Facets whose values have weights of their words alone: signs and words of the title of their own made nothing better."""
+ENOUGH_GENUINE = 100
+"""Tags in genuine abstracts from which on the thresholds rest on these alone."""
 FEWEST, FEWEST_TO_LEARN = 20, 8
 """Tags below which a precision says nothing, and below which nothing can be learnt."""
 
 Array = np.ndarray[Any, Any]
+Key = TypeVar("Key", tuple[str, str], tuple[str, int])
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +79,20 @@ class Example:
     value: str
     signs: tuple[int, ...]
     phrases: frozenset[str]
+    title: frozenset[str]
     truth: float
 
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """The examples of one facet; `labelled`: for each text what either reader gave, and what both gave; `checked`: the texts
-    that two readers labelled."""
+    """The examples of `facet`; `labelled`: for each text what either reader gave, and what both gave; `checked`: the texts
+    that two readers labelled, `genuine`: those of them that are publishers' abstracts."""
 
+    facet: str
     examples: tuple[Example, ...]
     labelled: Mapping[int, tuple[frozenset[str], frozenset[str]]]
     checked: frozenset[int]
+    genuine: frozenset[int]
     gives_way_to: Mapping[int, tuple[int, ...]]
 
 
@@ -96,8 +108,8 @@ def read(title: str | None, abstract: str | None, book: Taxonomy) -> Reading:
     return _readings[key]
 
 
-def data(rows: Sequence[LabelledRecord], book: Taxonomy, facet: str) -> Data:
-    """The examples of `facet` in the texts for which readers labelled it."""
+def data(rows: Sequence[LabelledRecord], book: Taxonomy, facet: str, genuine: int) -> Data:
+    """The examples of `facet` in the texts for which readers labelled it. The first `genuine` rows are publishers' abstracts."""
     (reading_of,) = (reading for reading in book.readings if reading.facet == facet)
     number_of = {key: number for number, key in enumerate(book.keys)}
     examples, labelled = [], {}
@@ -116,11 +128,10 @@ def data(rows: Sequence[LabelledRecord], book: Taxonomy, facet: str) -> Data:
         for number, candidate in candidates(reading_of, reading, others).items():
             value = book.keys[number][1]
             truth = sum(value in values for values in given) / len(given)
-            examples.append(
-                Example(place, number, value, tuple(numbers(candidate.signs)), phrases(candidate, reading), truth)
-            )
+            examples.append(_example(place, number, value, candidate, reading, truth))
     checked = frozenset(place for place in labelled if len(rows[place].readers) > 1)
-    return Data(tuple(examples), labelled, checked, reading_of.gives_way_to)
+    of_publishers = frozenset(place for place in checked if place < genuine)
+    return Data(facet, tuple(examples), labelled, checked, of_publishers, reading_of.gives_way_to)
 
 
 def with_trials(of: Data, rows: Sequence[LabelledRecord], first: int, book: Taxonomy) -> Data:
@@ -136,9 +147,13 @@ def with_trials(of: Data, rows: Sequence[LabelledRecord], first: int, book: Taxo
             value = book.keys[number][1]
             known = value in book.topic.trials and (value == book.topic.trials[0] or not row.randomised)
             truth = float(row.randomised) if known else math.nan
-            signs = tuple(numbers(candidate.signs))
-            examples.append(Example(place, number, value, signs, phrases(candidate, reading), truth))
+            examples.append(_example(place, number, value, candidate, reading, truth))
     return replace(of, examples=tuple(examples))
+
+
+def _example(place: int, number: int, value: str, candidate: Candidate, reading: Reading, truth: float) -> Example:
+    signs = tuple(numbers(candidate.signs))
+    return Example(place, number, value, signs, phrases(candidate, reading), title_words(reading), truth)
 
 
 def matrix(examples: Sequence[Example]) -> Any:
@@ -180,23 +195,57 @@ def cross_validated(of: Data, features: Any, truth: Array, strength: float) -> A
     return found
 
 
-def word_numbers(of: Data) -> dict[tuple[str, str], int]:
-    """The words with a weight of their own, (value, phrase), each with its column."""
-    counts = Counter((example.value, phrase) for example in of.examples for phrase in example.phrases)
-    kept = sorted(key for key, count in counts.items() if count >= TEXTS_OF_A_WORD)
-    return {key: column for column, key in enumerate(kept)}
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What the second step weighs beside the score: pairs of a value and what belongs to it, each with its column."""
+
+    words: Mapping[tuple[str, str], int]
+    signs: Mapping[tuple[str, int], int]
+    title_words: Mapping[tuple[str, str], int]
 
 
-def words_beside(of: Data, probabilities: Array) -> Any:
-    """What the step over words weighs, one row an example: the score of the first step, then a column for each word."""
-    numbers = word_numbers(of)
-    rows = [sorted(numbers[e.value, p] for p in e.phrases if (e.value, p) in numbers) for e in of.examples]
-    columns = [column for row in rows for column in row]
-    words = csr_matrix(
-        (np.full(len(columns), WORD_SCALE), columns, np.cumsum([0, *map(len, rows)])), shape=(len(rows), len(numbers))
+def columns_of(of: Data) -> Columns:
+    """The words, signs and words of the title with a weight of their own beside a value. A sign that all texts with a value
+    have, or all but a few, says nothing of it."""
+    asked = [e for e in of.examples if not math.isnan(e.truth) and of.facet not in WORDS_ALONE]
+    texts = Counter(example.value for example in asked)
+    words = Counter((example.value, phrase) for example in of.examples for phrase in example.phrases)
+    signs = Counter((example.value, sign) for example in asked for sign in example.signs)
+    in_titles = Counter((example.value, word) for example in asked for word in example.title)
+    return Columns(
+        _numbered(key for key, count in words.items() if count >= TEXTS_OF_A_WORD),
+        _numbered(
+            key for key, count in signs.items() if count >= TEXTS_OF_A_SIGN and texts[key[0]] - count >= TEXTS_OF_A_SIGN
+        ),
+        _numbered(key for key, count in in_titles.items() if count >= TEXTS_OF_A_TITLE_WORD),
     )
-    scores = SCORE_SCALE * np.array([[score_of(probability)] for probability in probabilities])
-    return hstack([csr_matrix(scores), words]).tocsr()
+
+
+def _numbered(keys: Iterable[Key]) -> dict[Key, int]:
+    return {key: column for column, key in enumerate(sorted(keys))}
+
+
+def beside_values(of: Data, probabilities: Array) -> Any:
+    """What the second step weighs, one row an example: the score of the first step, then a column for each word, sign and word of
+    the title."""
+    columns = columns_of(of)
+    scores = SCORE_SCALE * np.array([[log_odds(probability)] for probability in probabilities])
+    blocks = [csr_matrix(scores)]
+    for numbers_of, kind, scale in (
+        (columns.words, "phrases", WORD_SCALE),
+        (columns.signs, "signs", OWN_SIGN_SCALE),
+        (columns.title_words, "title", TITLE_SCALE),
+    ):
+        rows = [
+            sorted(
+                numbers_of[example.value, key] for key in getattr(example, kind) if (example.value, key) in numbers_of
+            )
+            for example in of.examples
+        ]
+        places = [place for row in rows for place in row]
+        ends = np.cumsum([0, *map(len, rows)])
+        blocks.append(csr_matrix((np.full(len(places), scale), places, ends), shape=(len(rows), len(numbers_of))))
+    return hstack(blocks).tocsr()
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +254,7 @@ class Steps:
 
     truth: Array
     signs: Any
-    words: Any
+    values: Any
     rivals: Any
     probabilities: Array
 
@@ -213,9 +262,9 @@ class Steps:
 def steps(of: Data) -> Steps:
     """The three steps, cross-validated."""
     truth, signs = np.array([example.truth for example in of.examples]), matrix(of.examples)
-    words = words_beside(of, cross_validated(of, signs, truth, SIGN_WEIGHTS))
-    beside = rivals(of, cross_validated(of, words, truth, WORD_WEIGHTS))
-    return Steps(truth, signs, words, beside, cross_validated(of, beside, truth, RIVAL_WEIGHTS))
+    values = beside_values(of, cross_validated(of, signs, truth, SIGN_WEIGHTS))
+    beside = rivals(of, cross_validated(of, values, truth, VALUE_WEIGHTS))
+    return Steps(truth, signs, values, beside, cross_validated(of, beside, truth, RIVAL_WEIGHTS))
 
 
 def precision_and_recall(of: Data, given: Iterable[Example]) -> tuple[int, int, int, int]:
@@ -243,6 +292,12 @@ def _at(of: Data, probabilities: Array, least: float) -> tuple[int, int, int, in
     return precision_and_recall(of, [e for e, p in zip(of.examples, probabilities, strict=True) if p >= least])
 
 
+def measured(of: Data) -> Data:
+    """The same, checked on genuine abstracts alone where these have enough tags."""
+    genuine = replace(of, checked=of.genuine)
+    return genuine if sum(len(of.labelled[text][1]) for text in of.genuine) >= ENOUGH_GENUINE else of
+
+
 def thresholds(of: Data, probabilities: Array, facet: str, text: str) -> dict[str, float]:
     """The least probability of each strength."""
     shown_in = SHOWN if text == FULL else SHOWN_IN_TITLES
@@ -260,23 +315,42 @@ def learnt(of: Data, facet: str, text: str) -> tuple[dict[str, Any], dict[str, A
     probabilities."""
     through = steps(of)
     first = fitted(through.signs, through.truth, SIGN_WEIGHTS)
-    second = fitted(through.words, through.truth, WORD_WEIGHTS)
+    second = fitted(through.values, through.truth, VALUE_WEIGHTS)
     third = fitted(through.rivals, through.truth, RIVAL_WEIGHTS)
     model = {
         "bias": _rounded(first.intercept_[0]),
         "weights": list(map(_rounded, first.coef_[0])),
         "rivals": list(map(_rounded, [third.intercept_[0], *third.coef_[0]])),
-        "least": thresholds(of, through.probabilities, facet, text),
+        "least": thresholds(measured(of), through.probabilities, facet, text),
     }
-    by_value: dict[str, dict[str, int]] = {}
-    for (value, phrase), column in word_numbers(of).items():
-        by_value.setdefault(value, {})[phrase] = _rounded(WORD_SCALE * second.coef_[0][column + 1])
-    words = {
-        "bias": _rounded(second.intercept_[0]),
-        "score": _rounded(SCORE_SCALE * second.coef_[0][0]),
-        "words": by_value,
+    return model, _of_values(of, text, second), through.probabilities
+
+
+def _of_values(of: Data, text: str, step: LogisticRegression) -> dict[str, Any]:
+    """The weights of the second step as they are stored: those of signs as a row for each sign, with a column for each value."""
+    columns = columns_of(of)
+    bias, score = step.intercept_[0], SCORE_SCALE * step.coef_[0][0]
+    weights = iter(step.coef_[0][1:])
+    words: dict[str, dict[str, int]] = {}
+    for (value, phrase), weight in zip(columns.words, weights, strict=False):
+        words.setdefault(value, {})[phrase] = _rounded(WORD_SCALE * weight)
+    values = sorted({value for value, _ in columns.signs})
+    signs: dict[str, list[int]] = {}
+    for (value, sign), weight in zip(columns.signs, weights, strict=False):
+        row = signs.setdefault(NAMES[sign], [0] * len(values))
+        row[values.index(value)] = round(100 * OWN_SIGN_SCALE * float(weight))
+    title_words: dict[str, dict[str, int]] = {}
+    for (value, word), weight in zip(columns.title_words, weights, strict=True):
+        title_words.setdefault(value, {})[word] = _rounded(TITLE_SCALE * weight)
+    return {
+        "text": text,
+        "bias": _rounded(bias),
+        "score": _rounded(score),
+        "words": words,
+        "title_words": title_words,
+        "values": values,
+        "signs": {name: row for name, row in signs.items() if any(row)},
     }
-    return model, words, through.probabilities
 
 
 def _rounded(weight: float) -> int:
@@ -316,22 +390,22 @@ def main() -> None:
             (FULL, [*learning, *(bibliography if facet.facet in FROM_PARAPHRASES else [])]),
             (TITLE, titles_alone([*learning, *bibliography])),
         ):
-            of = data(rows, book, facet.facet)
+            of = data(rows, book, facet.facet, len(learning))
             if facet.facet == book.topic.design:
                 of = with_trials(of, trials if text == FULL else titles_alone(trials), len(rows), book)
             if sum(example.truth > 0.5 for example in of.examples) < FEWEST_TO_LEARN:
                 print(f"{facet.facet}, {text}: too few examples to learn from")
                 continue
-            entry, words, probabilities = learnt(of, facet.facet, text)
+            entry, of_values, probabilities = learnt(of, facet.facet, text)
             entries.append({"for": facet.about, "text": text, **entry})
-            of_topic.setdefault(facet.facet, []).append({"text": text, **words})
-            print(report(facet.facet, text, of, probabilities, entry["least"]))
+            of_topic.setdefault(facet.facet, []).append(of_values)
+            print(report(facet.facet, text, measured(of), probabilities, entry["least"]))
     if "--report" not in sys.argv:
         FILE.parent.mkdir(exist_ok=True)
         written = json.dumps({"signs": NAMES, "models": entries}, ensure_ascii=False)
         FILE.write_text(written.replace('{"for"', '\n{"for"') + "\n", encoding="utf-8")
-        of_words = json.dumps(of_topic, ensure_ascii=False).replace('{"text"', '\n{"text"')
-        (book.topic.folder / topic.WORD_WEIGHTS_FILE).write_text(of_words + "\n", encoding="utf-8")
+        written = json.dumps(of_topic, ensure_ascii=False, separators=(",", ":")).replace('{"text"', '\n{"text"')
+        (book.topic.folder / topic.VALUE_WEIGHTS_FILE).write_text(written + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from evidence.rules import taxonomy
+from evidence.rules.signs import NAMES
 
 ROOT = Path(__file__).parents[1]
 LABELS = sorted((ROOT / "tests" / "labels").glob("*.jsonl"))
@@ -46,10 +47,13 @@ def test_no_work_is_both_learnt_from_and_tested() -> None:
     assert names[True] and names[False] and not names[True] & names[False]
 
 
-def test_word_weights_are_of_values_that_exist() -> None:
+def test_value_weights_are_of_values_and_signs_that_exist() -> None:
     book = taxonomy.load()
     known = {facet.facet: {value.id for value in facet.values} for facet in book.facets}
-    weights = json.loads((book.topic.folder / "word_weights.json").read_text(encoding="utf-8"))
+    weights = json.loads((book.topic.folder / "value_weights.json").read_text(encoding="utf-8"))
     for facet, models in weights.items():
         for model in models:
-            assert set(model["words"]) <= known[facet], facet
+            assert {*model["words"], *model["title_words"], *model["values"]} <= known[facet], facet
+            assert set(model["signs"]) <= set(NAMES)
+            assert all(len(row) == len(model["values"]) for row in model["signs"].values())
+    assert sum(bool(model["signs"]) for models in weights.values() for model in models) > len(known)

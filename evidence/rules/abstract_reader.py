@@ -19,6 +19,8 @@ from evidence.rules.signs import (
     TEXT_SIGN,
     ReadMention,
     company_signs,
+    compared_signs,
+    cue_signs,
     mention_signs,
     sentence_number,
     span_signs,
@@ -75,26 +77,31 @@ def read_abstract(
     fields = tuple(AnnotatedText(name, text, cues) for name, text in (("title", title), ("abstract", abstract)) if text)
     found = vocabulary.mentions([field.normal for field in fields])
     treatments = frozenset([number for number, kind in about.items() if kind in TREATMENTS])
-    arms, arm_signs = read_arms(fields, found, treatments, studied)
-    mentions, shared = _read_mentions(fields, found, arm_signs, about)
+    arms = read_arms(fields, found, treatments, studied)
+    mentions, shared = _read_mentions(fields, found, arms.signs, about)
     affirmed = {
         number: kept
         for number, of_value in mentions.items()
         if (kept := tuple([mention for mention in of_value if not mention.negated]))
     }
     whole, kinds = _text_signs(fields)
-    if len(arms) > 1:
+    if len(arms.arms) > 1:
         whole |= TEXT_SIGN["a comparison is made"]
-    if any(not arm.studied for arm in arms) or any(sign & OTHER for signs in arm_signs for sign in signs.values()):
+    if any(not arm.studied for arm in arms.arms) or any(
+        sign & OTHER for signs in arms.signs for sign in signs.values()
+    ):
         whole |= TEXT_SIGN["another treatment is compared"]
     if treatments.isdisjoint(affirmed):
         whole |= TEXT_SIGN["no treatment named"]
-    signs = {
-        number: of_value | whole | (TEXT_SIGN["its words name something else too"] if number in shared else 0)
-        for facet in facets
-        for number, of_value in _facet_signs(facet, affirmed, kinds).items()
-    }
-    return Reading(fields, arms, {number: tuple(of_value) for number, of_value in mentions.items()}, affirmed, signs)
+    compared = compared_signs(arms)
+    something_else = TEXT_SIGN["its words name something else too"]
+    signs = {}
+    for facet in facets:
+        of_facet = whole | _cue_signs(fields) if facet.about == "design" else whole
+        for number, of_value in _facet_signs(facet, affirmed, kinds).items():
+            signs[number] = of_value | of_facet | compared.get(number, 0) | (something_else if number in shared else 0)
+    by_value = {number: tuple(of_value) for number, of_value in mentions.items()}
+    return Reading(fields, arms.arms, by_value, affirmed, signs)
 
 
 def _read_mentions(
@@ -134,6 +141,11 @@ def _read_mentions(
             signs |= mention_signs(mention, role, sentence, in_arms, about[inside] if inside >= 0 else None)
             mentions.setdefault(value, []).append(ReadMention(mention, place, role, sentence, in_work, signs, no))
     return mentions, shared
+
+
+def _cue_signs(fields: Sequence[AnnotatedText]) -> int:
+    """The signs for the cues anywhere in the abstract: a study's design shows in the whole text."""
+    return sum(cue_signs(field) for field in fields if field.field == "abstract")
 
 
 def _text_signs(fields: Sequence[AnnotatedText]) -> tuple[int, frozenset[TextKind]]:

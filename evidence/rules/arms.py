@@ -6,18 +6,22 @@ treatments is handed in, and which of them is the studied one.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 from evidence.rules.annotated_text import AnnotatedText
 from evidence.rules.mentions import LOOSE, Mention
 
-STUDIED, OTHER, WITH_STUDIED, AFTER_VERSUS, BEFORE_VERSUS, SHARED, COMPARED, CONTROL, FIRST_NAMED = (
-    1 << n for n in range(9)
-)
+(
+    STUDIED, OTHER, WITH_STUDIED, AFTER_VERSUS, BEFORE_VERSUS, SHARED, COMPARED, CONTROL, FIRST_NAMED, FIRST_ARM, LATER_ARM,
+    ALONE, ANOTHER,
+) = (1 << n for n in range(13))  # fmt: skip
 """What the arms say of a mention: its treatment is the studied one; stands in another arm; in one arm with the studied one;
 after or before "versus" or its like; is given to all; stands in a sentence that compares or assigns; is called a control; is
-the first treatment that title or aim name."""
+the first treatment that title or aim name; stands in the first arm of such a sentence, or in a later one; is the only
+treatment of its arm; has its kind in the first arm too, by other words ("ACT or behavioural activation")."""
 ARM_SIGNS = (
     "studied",
     "other-arm",
@@ -28,6 +32,10 @@ ARM_SIGNS = (
     "compared",
     "control",
     "first-named",
+    "first-arm",
+    "later-arm",
+    "alone",
+    "another-of-its-kind",
 )
 
 _JOINED = frozenset(
@@ -62,13 +70,24 @@ class Arm:
     studied: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Arms:
+    """What was read of the arms: each arm once; for each field the signs (a mask) of each mention of a treatment; in how many
+    sentences that compare each treatment stands; and which treatments are the studied ones."""
+
+    arms: tuple[Arm, ...]
+    signs: Sequence[Mapping[Mention, int]]
+    compared: Mapping[int, int]
+    studied: frozenset[int]
+
+
 def read_arms(
     fields: Sequence[AnnotatedText],
     mentions: Sequence[Sequence[Mention]],
     treatments: Collection[int],
     studied: Collection[int],
-) -> tuple[tuple[Arm, ...], list[dict[Mention, int]]]:
-    """The arms, and for each field the signs (a mask) of each mention of a treatment.
+) -> Arms:
+    """The arms of a work.
 
     `treatments` and `studied` are numbers of values: all treatments, and those the topic is about. Where the text names none of
     the latter, the first treatment of title or aim is taken for the studied one.
@@ -79,6 +98,7 @@ def read_arms(
     index = frozenset(there or ([first.value] if first is not None else ()))
     signs: list[dict[Mention, int]] = []
     arms: dict[tuple[int, ...], Arm] = {}
+    compared = Counter[int]()
     for text, found in zip(fields, named, strict=True):
         signs.append(of_field := {})
         for mention in found:
@@ -89,8 +109,8 @@ def read_arms(
         for mention in found:
             by_sentence.setdefault(text.sentence_of[mention.first], []).append(mention)
         for number, inside in by_sentence.items():
-            _read_sentence(text, number, inside, index, of_field, arms)
-    return tuple(arms.values()), signs
+            _read_sentence(text, number, inside, index, of_field, arms, compared)
+    return Arms(tuple(arms.values()), signs, compared, index)
 
 
 def _first_named(fields: Sequence[AnnotatedText], named: Sequence[Sequence[Mention]]) -> Mention | None:
@@ -110,6 +130,7 @@ def _read_sentence(
     index: frozenset[int],
     signs: dict[Mention, int],
     arms: dict[tuple[int, ...], Arm],
+    compared: Counter[int],
 ) -> None:
     bit = text.cues.bit
     compares = bool(text.sentence_masks[number] & (bit["assign"] | bit["versus"]))
@@ -117,27 +138,70 @@ def _read_sentence(
     groups = _groups(text, inside)
     versus = bit["versus"]
     versus_at = [place for place in range(inside[0].first, inside[-1].last) if text.masks[place] & versus]
-    for group in groups:
-        studied = any(m.value in index for m in group)
+    named = [frozenset([m.value for m in group]) for group in groups]
+    numbers = _arm_numbers(text, groups, named)
+    several = max(numbers) > 0
+    twice: set[int] = set()
+    for group, values, place in zip(groups, named, numbers, strict=True):
+        of_group = _in_order(place, len(values), several) if compares else 0
+        studied = not index.isdisjoint(values)
+        again = compares and place > 0 and values == named[0]
+        if again:
+            twice |= values
         for mention in group:
-            sign = _around(text, mention, versus_at)
-            if compares:
-                sign |= COMPARED
-            if studied and mention.value not in index:
-                sign |= WITH_STUDIED
-            elif mention.value not in index and (len(groups) > 1 or compares):
-                sign |= OTHER
+            sign = of_group | _around(text, mention, versus_at)
+            if again:
+                sign |= ANOTHER | OTHER
+                signs[mention] &= ~STUDIED
+            elif mention.value not in index:
+                sign |= WITH_STUDIED if studied else OTHER if several or compares else 0
             signs[mention] |= sign
-        if compares and len(groups) > 1:
-            values = tuple(sorted({m.value for m in group}))
-            if values not in arms:
-                start, stop = text.normal.starts[group[0].first], text.normal.stops[max(m.last for m in group) - 1]
-                arms[values] = Arm(text.field, start, stop, values, studied)
-    if compares and len(groups) > 1:
-        everywhere = set.intersection(*({m.value for m in group} for group in groups))
+        key = tuple(sorted(values))
+        if compares and several and key not in arms:
+            start, stop = text.normal.starts[group[0].first], text.normal.stops[max(m.last for m in group) - 1]
+            arms[key] = Arm(text.field, start, stop, key, studied)
+    if compares and several:
+        everywhere = frozenset.intersection(*named) - twice
         for mention in inside:
             if mention.value in everywhere:
                 signs[mention] |= SHARED
+    if compares:
+        compared.update(frozenset[int]().union(*named))
+
+
+def _in_order(place: int, treatments: int, several: bool) -> int:
+    """What the order of the arms in a sentence that compares says of those in the arm at this place."""
+    if not several:
+        return COMPARED
+    return COMPARED | (LATER_ARM if place else FIRST_ARM) | (ALONE if treatments == 1 else 0)
+
+
+def _arm_numbers(
+    text: AnnotatedText, groups: Sequence[Sequence[Mention]], named: Sequence[frozenset[int]]
+) -> list[int]:
+    """The number of the arm of each group: the same treatments named again, or by their abbreviation, are the same arm."""
+    known: dict[frozenset[int], list[tuple[int, Mention]]] = {}
+    numbers: list[int] = []
+    arms = count()
+    for group, values in zip(groups, named, strict=True):
+        of_values = known.setdefault(values, [])
+        number = next((number for number, first in of_values if not _other_words(text, first, group[0])), None)
+        if number is None:
+            number = next(arms)
+            of_values.append((number, group[0]))
+        numbers.append(number)
+    return numbers
+
+
+def _other_words(text: AnnotatedText, one: Mention, other: Mention) -> bool:
+    """Whether two mentions of one value name two treatments: they have no word in common, and neither is short for the other
+    ("CBT" for "cognitive therapy")."""
+    if one.short or other.short:
+        return False
+    first, second = (text.normal.words[m.first : m.last] for m in (one, other))
+    if (len(first) == 1) != (len(second) == 1) and first[0][0] == second[0][0]:
+        return False
+    return set(first).isdisjoint(second)
 
 
 def _groups(text: AnnotatedText, inside: Sequence[Mention]) -> list[list[Mention]]:

@@ -2,9 +2,9 @@
 
 One linear model for each kind of facet, and another for titles alone, learnt by `scripts/train_decision.py` from abstracts that
 two readers labelled. The weights are on signs (`signs.NAMES`), never on values: a new value, or another topic's, is judged by
-the same weights. What a topic has learnt about single words of its own (`WordWeights`, in its folder) comes on top; a word
-without a weight counts nothing. A last, small step weighs each value of a facet beside its rivals: a protocol of a trial is no
-trial. It may not read a text or a taxonomy.
+the same weights. What a topic has learnt about its own values (`ValueWeights`, in its folder) comes on top: weights of their
+words, of signs beside them and of words of the title; what has no weight there counts nothing. A last, small step weighs each
+value of a facet beside its rivals: a protocol of a trial is no trial. It may not read a text or a taxonomy.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import compress
@@ -38,26 +38,31 @@ RIVAL_SIGNS = (
     "likely rivals",
 )
 """What the last step weighs: how the values of a facet stand to each other after the first."""
-_LOWEST = 0.003
+_LOWEST, _NONE = 0.003, 1e-12
 _DIGITS = bytes.maketrans(b"0123456789abcdef", bytes(range(16)))
 """A hexadecimal digit, as written → its number."""
 
 
-@dataclass(frozen=True, slots=True)
-class WordWeights:
-    """What has been learnt about single words of a facet, for one kind of text: value (its number) → word as found in texts →
-    weight. A word without a weight counts nothing, so a new one is judged by its signs alone."""
+Tables = tuple[tuple[float, ...], ...]
+"""For each four signs: those that are there, as a number below 16 → the sum of their weights. The four with the highest numbers
+come first, as in a number that is written down. Tables for eight signs each take half as many steps and are slower: 16 models
+of them are too large for a processor's cache."""
 
-    bias: float
-    score: float
-    words: Mapping[int, Mapping[str, float]]
 
-    def probability(self, number: int, first: float, phrases: Iterable[str]) -> float:
-        """How probable (0…1) a value is that has the probability `first` by its signs and is named by these words."""
-        own = self.words.get(number, {})
-        return _probability(
-            self.bias + self.score * score_of(first) + sum([own.get(phrase, 0.0) for phrase in phrases])
-        )
+def _tables(weights: Sequence[float]) -> Tables:
+    tables = []
+    for start in range(0, len(weights), 4):
+        table = [0.0]
+        for weight in weights[start : start + 4]:
+            table += [known + weight for known in table]
+        tables.append(tuple(table))
+    return tuple(reversed(tables))
+
+
+def _sum(tables: Tables, signs: int) -> float:
+    """The weights of these signs together."""
+    fours = f"{signs:0{len(tables)}x}".encode().translate(_DIGITS)
+    return sum(map(getitem, compress(tables, fours), filter(None, fours)))  # two in three are zero
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,25 +74,14 @@ class Model:
     weights: tuple[float, ...]
     rivals: tuple[float, ...]
     least: Mapping[Strength, float]
-    tables: tuple[tuple[float, ...], ...] = field(init=False, repr=False, compare=False)
-    """For each four signs: those that are there, as a number below 16 → the sum of their weights. The four with the highest
-    numbers come first, as in a number that is written down. Tables for eight signs each take half as many steps and are
-    slower: 16 models of them are too large for a processor's cache."""
+    tables: Tables = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        tables = []
-        for start in range(0, len(self.weights), 4):
-            table = [0.0]
-            for weight in self.weights[start : start + 4]:
-                table += [known + weight for known in table]
-            tables.append(tuple(table))
-        object.__setattr__(self, "tables", tuple(reversed(tables)))
+        object.__setattr__(self, "tables", _tables(self.weights))
 
     def first(self, signs: int) -> float:
         """How probable (0…1) a value with these signs is, by itself."""
-        fours = f"{signs:0{len(self.tables)}x}".encode().translate(_DIGITS)
-        there = map(getitem, compress(self.tables, fours), filter(None, fours))  # two in three are zero
-        return _probability(self.bias + sum(there))
+        return _probability(self.bias + _sum(self.tables, signs))
 
     def beside_rivals(self, first: Mapping[int, float], gives_way_to: Mapping[int, Sequence[int]]) -> dict[int, float]:
         """How probable each value of a facet is (number → 0…1) beside its rivals, from how probable each is by itself."""
@@ -105,6 +99,41 @@ class Model:
             if strength in self.least and probability >= self.least[strength]:
                 return strength
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class ValueWeights:
+    """What a topic has learnt about the values of a facet, for one kind of text, beside the weights `of` the model that are the
+    same for all: value (its number) → word as found in texts → weight, value → number of a sign → weight, and value → word of the
+    title → weight. What is without a weight here counts nothing more, so a new word, or a new value, is judged by its signs
+    alone."""
+
+    of: Model
+    bias: float
+    score: float
+    words: Mapping[int, Mapping[str, float]]
+    signs: Mapping[int, Mapping[int, float]] = field(default_factory=dict)
+    title_words: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    _tables: dict[int, Tables] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def probability(self, number: int, signs: int, phrases: Iterable[str], title: Collection[str]) -> float:
+        """How probable (0…1) a value is that has these signs and is named by these words, in a text with these words of the
+        title."""
+        known = number if number in self.signs else -1
+        tables = self._tables.get(known) or self._prepared(known)
+        total = self.bias + self.score * self.of.bias + _sum(tables, signs)
+        if own := self.words.get(number):
+            total += sum([own[phrase] for phrase in phrases if phrase in own])
+        if in_title := self.title_words.get(number):
+            total += sum([in_title[word] for word in title if word in in_title])
+        return _probability(total)
+
+    def _prepared(self, number: int) -> Tables:
+        """The weights of the signs for one value: those of all values, as this step counts them, and its own; made once."""
+        own = self.signs.get(number, {})
+        weights = [self.score * weight + own.get(sign, 0.0) for sign, weight in enumerate(self.of.weights)]
+        self._tables[number] = _tables(weights)
+        return self._tables[number]
 
 
 def rival_signs(number: int, first: Mapping[int, float], gives_way_to: Iterable[int]) -> tuple[float, ...]:
@@ -130,6 +159,12 @@ def rival_signs(number: int, first: Mapping[int, float], gives_way_to: Iterable[
 
 def _probability(score: float) -> float:
     return 1 / (1 + math.exp(-max(-30.0, min(30.0, score))))
+
+
+def log_odds(probability: float) -> float:
+    """The logarithmic odds of a probability."""
+    inside = min(1 - _NONE, max(_NONE, probability))
+    return math.log(inside / (1 - inside))
 
 
 def score_of(probability: float) -> float:

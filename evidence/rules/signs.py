@@ -93,6 +93,7 @@ def _names() -> list[str]:
     names += [f"{company} in {sentence}" for sentence in SENTENCES for company in COMPANY]
     names += [f"the title has: {cue}" for cue in _CUES]
     names += [f"same sentence: {cue}" for cue in _CUES]
+    names += [f"anywhere in {sentence}: {cue}" for sentence in SENTENCES[1:] for cue in _CUES]
     names += [
         f"of a {kind}, in a text that {'is' if there else 'is not'} a {of}"
         for kind in TEXT_KINDS
@@ -156,6 +157,13 @@ TEXT_SIGNS = (
     "a number after it",
     "per cent after it",
     "its words name something else too",
+    "another arm in one sentence",
+    "another arm in two sentences",
+    "another arm in more sentences",
+    "studied, and another treatment is compared",
+    "studied, and no other treatment is compared",
+    "an arm of its own",
+    "studied in two sentences that compare",
 )
 NAMES: tuple[str, ...] = tuple(_names())
 """The name of each sign; a sign's number is its place here."""
@@ -175,7 +183,8 @@ _INSIDE = _AFTER + len(_AFTER_WORDS)
 _COMPANY = _INSIDE + len(KINDS) * _F
 _TITLE_CUES = _COMPANY + _S * len(COMPANY)
 _SENTENCE_CUES = _TITLE_CUES + _C
-_KINDS_OF_TEXT = _SENTENCE_CUES + _C
+_WHOLE_CUES = _SENTENCE_CUES + _C
+_KINDS_OF_TEXT = _WHOLE_CUES + (_S - 1) * _C
 _MORE = _KINDS_OF_TEXT + 2 * len(TEXT_KINDS) ** 2
 _TEXT = _MORE + 4
 TEXT_SIGN = {name: 1 << _TEXT + number for number, name in enumerate(TEXT_SIGNS)}
@@ -273,10 +282,38 @@ def title_signs(text: AnnotatedText) -> int:
     return text.sentence_masks[0] << _TITLE_CUES
 
 
+def cue_signs(text: AnnotatedText) -> int:
+    """The signs for the cues that stand anywhere in an abstract, by the kind of sentence."""
+    by_role = dict.fromkeys(SENTENCES[1:], 0)
+    for sentence, mask in zip(text.sentences, text.sentence_masks, strict=False):
+        by_role[sentence.role] |= mask
+    return sum(mask << _WHOLE_CUES + place * _C for place, mask in enumerate(by_role.values()))
+
+
 def text_kind_signs(expected: TextKind, there: Collection[TextKind]) -> int:
     """The signs for a value that is reported in a kind of text, where the text is of the kinds `there`."""
     base = _KINDS_OF_TEXT + 2 * len(TEXT_KINDS) * TEXT_KINDS.index(expected)
     return sum(1 << base + 2 * place + (kind not in there) for place, kind in enumerate(TEXT_KINDS))
+
+
+def compared_signs(of: arms.Arms) -> dict[int, int]:
+    """The signs for treatments from all comparisons of a text: in how many sentences each is another arm, or the studied one."""
+    found = {}
+    for value, count in of.compared.items():
+        if value not in of.studied:
+            found[value] = TEXT_SIGN[_OTHER_ARM[min(count, 3)]]
+            continue
+        other = of.compared.keys() - of.studied
+        found[value] = TEXT_SIGN[f"studied, and {'another' if other else 'no other'} treatment is compared"]
+        if count > 1:
+            found[value] |= TEXT_SIGN["studied in two sentences that compare"]
+    for arm in of.arms:
+        if len(arm.values) == 1:
+            found[arm.values[0]] |= TEXT_SIGN["an arm of its own"]
+    return found
+
+
+_OTHER_ARM = ("", "another arm in one sentence", "another arm in two sentences", "another arm in more sentences")
 
 
 class Together(NamedTuple):

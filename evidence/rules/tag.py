@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from evidence.data_model import SHOWN_STRENGTHS, STRENGTHS, Match, Strength, Tag, Work
 from evidence.rules.abstract_reader import FacetReading, Reading, read_abstract
-from evidence.rules.decide import FULL, TITLE, Model, WordWeights, models
+from evidence.rules.decide import FULL, TITLE, Model, ValueWeights, models
 from evidence.rules.mention_roles import MentionRole
 from evidence.rules.mentions import LOOSE
 from evidence.rules.signs import TEXT_SIGN, ReadMention
@@ -101,8 +101,8 @@ def tags_of(reading: Reading, taxonomy: Taxonomy) -> tuple[Tag, ...]:
     given: dict[int, Tag] = {}
     known = models()
     for facet in sorted(taxonomy.readings, key=lambda facet: bool(facet.made)):
-        model, words = known[facet.about, text], taxonomy.word_weights.get((facet.facet, text))
-        given.update(_of_facet(facet, model, words, reading, taxonomy, given))
+        model, own = known[facet.about, text], taxonomy.value_weights.get((facet.facet, text))
+        given.update(_of_facet(facet, model, own, reading, taxonomy, given))
     return tuple(given[number] for number in sorted(given))
 
 
@@ -124,7 +124,7 @@ def why_without(title: str | None, abstract: str | None, key: ValueKey, taxonomy
 def _of_facet(
     facet: FacetReading,
     model: Model,
-    words: WordWeights | None,
+    own: ValueWeights | None,
     reading: Reading,
     taxonomy: Taxonomy,
     given: Mapping[int, Tag],
@@ -134,11 +134,15 @@ def _of_facet(
     possible = candidates(facet, reading, shown)
     if not possible:
         return found
-    first = {number: model.first(candidate.signs) for number, candidate in possible.items()}
-    if words is not None:
+    if own is None:
+        first = {number: model.first(candidate.signs) for number, candidate in possible.items()}
+    else:
+        title = title_words(reading)
         first = {
-            number: words.probability(number, p, phrases(possible[number], reading) if number in words.words else ())
-            for number, p in first.items()
+            number: own.probability(
+                number, candidate.signs, phrases(candidate, reading) if number in own.words else (), title
+            )
+            for number, candidate in possible.items()
         }
     for number, probability in model.beside_rivals(first, facet.gives_way_to).items():
         candidate, strength = possible[number], model.strength(probability)
@@ -207,6 +211,11 @@ def phrases(candidate: Candidate, reading: Reading) -> frozenset[str]:
     """The words that name a value in a text, in their normal forms."""
     texts = [field.normal for field in reading.fields]
     return frozenset([texts[m.field].phrase(m.mention.first, m.mention.last) for m in candidate.mentions])
+
+
+def title_words(reading: Reading) -> frozenset[str]:
+    """The words of the title, in their normal forms."""
+    return frozenset([word for field in reading.fields if field.field == "title" for word in field.normal.words])
 
 
 def _matches(mentions: Sequence[ReadMention], reading: Reading) -> tuple[Match, ...]:

@@ -25,9 +25,10 @@ from evidence import strict_yaml
 from evidence.rules import phrase_matching
 from evidence.rules import topic as topics
 from evidence.rules.abstract_reader import FacetReading
-from evidence.rules.decide import WordWeights, weights_digest
+from evidence.rules.decide import ValueWeights, models, weights_digest
 from evidence.rules.mention_roles import About, TextKind
 from evidence.rules.mentions import Vocabulary, Words
+from evidence.rules.signs import NAMES
 from evidence.rules.stated_facts import FactField, FactKey, fact_key
 from evidence.rules.topic import Topic, TopicFacet
 from evidence.rules.word_finder import WordFinder, term_forms
@@ -142,7 +143,7 @@ class Ruleset:
 class Taxonomy:
     """All facets of a topic and its screening rules. `digest` (16 hexadecimal digits) changes with any edit but that of a
     comment, and with the reader's weights; `value_marks` has for each value a text that changes with what its tags depend on.
-    `learnt`: facet → what was learnt about its words, as JSON (`word_weights` has it read)."""
+    `learnt`: facet → what was learnt about its values, as JSON (`value_weights` has it read)."""
 
     digest: str
     facets: tuple[Facet, ...]
@@ -207,17 +208,34 @@ class Taxonomy:
         return {number: facet.about for facet in self.readings for number in facet.values}
 
     @cached_property
-    def word_weights(self) -> Mapping[tuple[str, str], WordWeights]:
-        """What the topic has learnt about its words: (facet, kind of text) → weights."""
+    def value_weights(self) -> Mapping[tuple[str, str], ValueWeights]:
+        """What the topic has learnt about its values: (facet, kind of text) → weights."""
         found = {}
-        for facet, written in self.learnt.items():
-            for entry in json.loads(written):
-                words = {
-                    number: {phrase: weight / 1000 for phrase, weight in entry["words"][value].items()}
-                    for number, (of, value) in enumerate(self.keys)
-                    if of == facet and value in entry["words"]
-                }
-                found[facet, entry["text"]] = WordWeights(entry["bias"] / 1000, entry["score"] / 1000, words)
+        place_of = {name: place for place, name in enumerate(NAMES)}
+        for facet in self.readings:
+            numbers = {self.keys[number][1]: number for number in facet.values}
+            for entry in json.loads(self.learnt.get(facet.facet) or "[]"):
+                words, titles = (
+                    {
+                        numbers[value]: {word: weight / 1000 for word, weight in of_value.items()}
+                        for value, of_value in entry[kind].items()
+                        if value in numbers
+                    }
+                    for kind in ("words", "title_words")
+                )
+                signs: dict[int, dict[int, float]] = {}
+                for name, weights in entry["signs"].items():
+                    for value, weight in zip(entry["values"], weights, strict=True):
+                        if weight and value in numbers and name in place_of:
+                            signs.setdefault(numbers[value], {})[place_of[name]] = weight / 100
+                found[facet.facet, entry["text"]] = ValueWeights(
+                    models()[facet.about, entry["text"]],
+                    entry["bias"] / 1000,
+                    entry["score"] / 1000,
+                    words,
+                    signs,
+                    titles,
+                )
         return found
 
     @cached_property
@@ -327,8 +345,8 @@ def _read(path: Path, remedy: str, topic: Topic) -> str:
 
 
 def _learnt(facet: TopicFacet) -> str:
-    """What was learnt about the words of a facet, in the folder of its file; empty where nothing was."""
-    path = facet.path.with_name(topics.WORD_WEIGHTS_FILE)
+    """What was learnt about the values of a facet, in the folder of its file; empty where nothing was."""
+    path = facet.path.with_name(topics.VALUE_WEIGHTS_FILE)
     if not path.exists():
         return ""
     entries = json.loads(strict_yaml.read_text(path)).get(facet.id)
@@ -338,7 +356,7 @@ def _learnt(facet: TopicFacet) -> str:
 @lru_cache(maxsize=4)
 def _taxonomy(topic: Topic, files: tuple[tuple[str, str], ...], learnt: tuple[tuple[str, str], ...]) -> Taxonomy:
     """The taxonomy of these files, each its name and its text: the named lists, screening, then the facets; `learnt` is what was
-    learnt about the words of each facet."""
+    learnt about the values of each facet."""
     phrases, screen, *texts = (strict_yaml.parse(text, name) for name, text in files)
     lists = _phrase_lists(phrases)
     terms = _TermNumbers(lists)

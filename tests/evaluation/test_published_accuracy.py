@@ -42,15 +42,15 @@ def test_the_table_holds_every_facet_and_figures_that_follow_from_their_counts(
 
 
 LEAST = {
-    "outcome": (0.80, 0.79),
+    "outcome": (0.82, 0.80),
     "format": (0.76, 0.80),
-    "population": (0.81, 0.76),
-    "condition": (0.87, 0.79),
-    "comparator": (0.70, 0.61),
-    "design": (0.83, 0.78),
+    "population": (0.87, 0.81),
+    "condition": (0.87, 0.80),
+    "comparator": (0.72, 0.62),
+    "design": (0.84, 0.79),
 }
 """Facet → the least precision and recall, at first sight, of the tags that lists show. The goal is .93 and .88."""
-LEAST_OF_STRENGTH = {"stated": 0.92, "likely": 0.58}
+LEAST_OF_STRENGTH = {"stated": 0.95, "likely": 0.60}
 """The goals are .97 and .90."""
 
 
@@ -62,7 +62,7 @@ def test_no_change_reads_worse(published: tuple[Figure, ...]) -> None:
         if figure.question == "screening":
             held = precision >= 0.99 and (recall >= 0.97 or figure.value == "title")
         elif figure.question == "randomised trial":
-            held = 2 * precision * recall / (precision + recall) >= 0.93
+            held = 2 * precision * recall / (precision + recall) >= 0.94
         elif figure.value or not figure.labelled.startswith("120 genuine"):
             continue
         elif figure.strength:

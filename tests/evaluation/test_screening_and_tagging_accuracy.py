@@ -214,7 +214,7 @@ def test_trials_reach_their_target(data: Path) -> None:
         screening_and_tagging_accuracy.labelled_records(find(data, "rct-labelled.csv")), BOOK
     ).counts
     assert (counts.precision or 0) >= (0.90 if data == SAMPLES else 0.95)
-    assert data == SAMPLES or (counts.f1 or 0) >= 0.93
+    assert data == SAMPLES or (counts.f1 or 0) >= 0.94
 
 
 @cache

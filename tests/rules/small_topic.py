@@ -25,7 +25,7 @@ FACETS: dict[str, dict[str, Any]] = {
     "versus": {
         "about": "comparison",
         "values": {
-            "cbt": {"words": ["cognitive [behavioural] therapy", "CBT"]},
+            "cbt": {"words": ["cognitive [behavioural] therapy", "CBT", "prolonged exposure"]},
             "drug": {"words": ["fluoxetine", "antidepressants"]},
             "usual-care": {"words": ["usual care"]},
             "waiting-list": {"words": ["waiting list", "wait-list"]},

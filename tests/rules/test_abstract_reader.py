@@ -78,3 +78,12 @@ def test_a_value_that_gives_way_says_to_what(small: Taxonomy) -> None:
 def test_the_same_text_is_read_the_same(small: Taxonomy) -> None:
     first, second = (read(TITLE, ABSTRACT, small) for _ in range(2))
     assert (first.signs, first.mentions, first.arms) == (second.signs, second.mentions, second.arms)
+
+
+def test_a_design_is_read_from_the_whole_text(small: Taxonomy) -> None:
+    """What stands in any sentence of the abstract is a sign of the design, and of no other facet."""
+    abstract = "AIM: We report a randomised trial of IPT. RESULTS: Symptoms improved. CONCLUSIONS: Research is needed."
+    found = signs(small, "design", "rct", None, abstract)
+    assert {"anywhere in results: change", "anywhere in conclusions: plan"} <= found
+    assert "anywhere in methods: change" not in found, "there is no such sentence"
+    assert not any(name.startswith("anywhere in") for name in signs(small, "therapy", "ipt", None, abstract))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from evidence.rules.signs import NAMES, numbers
 from evidence.rules.tag import read
 from evidence.rules.taxonomy import Taxonomy
 from tests.rules.small_topic import small_taxonomy
@@ -51,6 +52,7 @@ IPT = arm("ipt", studied=True)
             "METHODS: Patients were randomised to IPT plus fluoxetine or to fluoxetine alone.",
             {arm("ipt", "drug", studied=True), arm("drug")},
         ),
+        ("METHODS: Patients were randomised to CBT (CBT, n = 30); cognitive therapy was given weekly.", set()),
         ("METHODS: Women received interpersonal psychotherapy.", set()),
         ("BACKGROUND: IPT and CBT are widely used.", set()),
     ],
@@ -81,6 +83,39 @@ def test_where_the_topic_is_not_named_the_first_treatment_is_the_studied_one(sma
         small, "METHODS: Patients were randomised to cognitive therapy or usual care.", "Cognitive therapy for mothers"
     )
     assert found == {arm("cbt", studied=True), arm("usual-care")}
+
+
+def signs_of(book: Taxonomy, value: str, abstract: str, title: str | None = None) -> set[str]:
+    reading = read(title, abstract, book)
+    number = next(place for place, key in enumerate(book.keys) if key == ("versus", value))
+    return {NAMES[sign] for sign in numbers(reading.signs[number])}
+
+
+def test_two_treatments_of_one_kind_are_two_arms(small: Taxonomy) -> None:
+    """The second is a comparator, although the first of its kind is the studied treatment; neither is shared."""
+    title, abstract = "Cognitive therapy for mothers", "METHODS: Mothers were randomised to cognitive therapy or CBT."
+    assert "comparator" not in roles(small, abstract, "cbt", title), "the long and the short form name one treatment"
+    abstract = "METHODS: Mothers were randomised to cognitive therapy or prolonged exposure."
+    assert roles(small, abstract, "cbt", title) == {"arm", "comparator"}
+    assert "treatment another-of-its-kind in methods" in signs_of(small, "cbt", abstract, title)
+
+
+def test_the_order_of_the_arms_is_a_sign(small: Taxonomy) -> None:
+    abstract = (
+        "METHODS: We randomised to IPT plus fluoxetine, CBT or usual care. RESULTS: CBT was better than usual care."
+    )
+    found = signs_of(small, "usual-care", abstract)
+    assert {"treatment later-arm in methods", "treatment alone in methods", "an arm of its own"} <= found
+    assert "another arm in two sentences" in found
+    assert "treatment alone in methods" not in signs_of(small, "drug", abstract)
+    assert "studied, and another treatment is compared" not in found
+
+
+def test_a_studied_treatment_is_known_by_what_it_is_compared_with(small: Taxonomy) -> None:
+    abstract = "METHODS: Mothers were randomised to cognitive therapy or usual care."
+    assert "studied, and another treatment is compared" in signs_of(
+        small, "cbt", abstract, "Cognitive therapy for mothers"
+    )
 
 
 def test_an_arm_is_quoted_where_it_is_named(small: Taxonomy) -> None:

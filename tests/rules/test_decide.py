@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from evidence.data_model import STRENGTHS
 from evidence.rules import decide
-from evidence.rules.decide import FULL, RIVAL_SIGNS, TITLE, Model, WordWeights, models, weights_digest
+from evidence.rules.decide import FULL, RIVAL_SIGNS, TITLE, Model, ValueWeights, log_odds, models, weights_digest
 from evidence.rules.signs import KINDS, NAMES
 
 ALONE = (0.0, 1.0, *(0.0 for _ in RIVAL_SIGNS[1:]))
 """A last step in which rivals count nothing."""
 MODEL = Model(-1.0, (2.0, -3.0, 0.5), ALONE, {"stated": 0.9, "likely": 0.7, "implied": 0.4})
+
+MODEL_WITHOUT_BIAS = replace(MODEL, bias=0.0)
 
 
 def mask(*numbers: int) -> int:
@@ -78,11 +80,38 @@ def test_a_value_gives_way_to_one_that_applies() -> None:
     assert model.beside_rivals({trial: 0.9}, {trial: [protocol]})[trial] == pytest.approx(0.9)
 
 
+def value_weights(**learnt: dict[int, dict[str, float]] | dict[int, dict[int, float]]) -> ValueWeights:
+    """Weights beside a model for which one value without signs is as likely as not."""
+    return ValueWeights(replace(MODEL, bias=0.0), 0.0, 1.0, **{"words": {}, **learnt})  # type: ignore[arg-type]
+
+
 def test_a_word_without_a_weight_counts_nothing() -> None:
-    words = WordWeights(0.0, 1.0, {1: {"distress": -2.0}})
-    assert words.probability(1, 0.7, ["new word"]) == pytest.approx(0.7)
-    assert words.probability(2, 0.7, ["distress"]) == pytest.approx(0.7), "the word of another value"
-    assert words.probability(1, 0.7, ["distress", "new word"]) < 0.3
+    own = value_weights(words={1: {"distress": -2.0}})
+    known = own.probability(1, mask(0), [], [])
+    assert known == pytest.approx(MODEL_WITHOUT_BIAS.first(mask(0)))
+    assert own.probability(1, mask(0), ["new word"], []) == pytest.approx(known)
+    assert own.probability(2, mask(0), ["distress"], []) == pytest.approx(known), "the word of another value"
+    assert own.probability(1, mask(0), ["distress", "new word"], []) < known - 0.3
+
+
+def test_a_sign_may_say_more_of_one_value_than_of_others() -> None:
+    own = value_weights(signs={1: {0: 3.0}})
+    assert own.probability(1, mask(0, 1), [], []) > 0.8
+    assert own.probability(2, mask(0, 1), [], []) == pytest.approx(MODEL_WITHOUT_BIAS.first(mask(0, 1)))
+    assert own.probability(1, mask(1), [], []) == pytest.approx(MODEL_WITHOUT_BIAS.first(mask(1))), (
+        "the sign is not there"
+    )
+
+
+def test_a_word_of_the_title_speaks_for_a_value() -> None:
+    own = value_weights(title_words={1: {"versus": 2.0}})
+    assert own.probability(1, mask(), [], ["versus", "a"]) > 0.8
+    assert own.probability(2, mask(), [], ["versus"]) == own.probability(1, mask(), [], ["a"]) == 0.5
+
+
+def test_the_score_of_the_signs_counts_as_learnt() -> None:
+    half = replace(value_weights(), score=0.5, bias=1.0, of=MODEL)
+    assert log_odds(half.probability(1, mask(0), [], [])) == pytest.approx(1.0 + 0.5 * (-1.0 + 2.0))
 
 
 def test_there_is_a_model_for_whatever_a_facet_is_about() -> None:
