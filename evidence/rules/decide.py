@@ -44,9 +44,8 @@ _DIGITS = bytes.maketrans(b"0123456789abcdef", bytes(range(16)))
 
 
 Tables = tuple[tuple[float, ...], ...]
-"""For each four signs: those that are there, as a number below 16 → the sum of their weights. The four with the highest numbers
-come first, as in a number that is written down. Tables for eight signs each take half as many steps and are slower: 16 models
-of them are too large for a processor's cache."""
+"""For each four signs: those that are there, as a number below 16 → the sum of their weights. Tables for eight signs each take
+half as many steps and are slower: 16 models of them are too large for a processor's cache."""
 
 
 def _tables(weights: Sequence[float]) -> Tables:
@@ -56,12 +55,12 @@ def _tables(weights: Sequence[float]) -> Tables:
         for weight in weights[start : start + 4]:
             table += [known + weight for known in table]
         tables.append(tuple(table))
-    return tuple(reversed(tables))
+    return tuple(tables)
 
 
 def _sum(tables: Tables, signs: int) -> float:
     """The weights of these signs together."""
-    fours = f"{signs:0{len(tables)}x}".encode().translate(_DIGITS)
+    fours = f"{signs:x}".encode().translate(_DIGITS)[::-1]
     return sum(map(getitem, compress(tables, fours), filter(None, fours)))  # two in three are zero
 
 

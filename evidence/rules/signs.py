@@ -93,7 +93,6 @@ def _names() -> list[str]:
     names += [f"{company} in {sentence}" for sentence in SENTENCES for company in COMPANY]
     names += [f"the title has: {cue}" for cue in _CUES]
     names += [f"same sentence: {cue}" for cue in _CUES]
-    names += [f"anywhere in {sentence}: {cue}" for sentence in SENTENCES[1:] for cue in _CUES]
     names += [
         f"of a {kind}, in a text that {'is' if there else 'is not'} a {of}"
         for kind in TEXT_KINDS
@@ -101,7 +100,9 @@ def _names() -> list[str]:
         for there in (True, False)
     ]
     names += ["an abbreviation of the text", "in brackets", "first words of its sentence", "last words of its sentence"]
-    return names + list(TEXT_SIGNS)
+    names += TEXT_SIGNS
+    # Only designs have these. They come last, so that the signs of other facets are shorter numbers.
+    return names + [f"anywhere in {sentence}: {cue}" for sentence in SENTENCES[1:] for cue in _CUES]
 
 
 KINDS: tuple[About, ...] = get_args(About)
@@ -183,10 +184,10 @@ _INSIDE = _AFTER + len(_AFTER_WORDS)
 _COMPANY = _INSIDE + len(KINDS) * _F
 _TITLE_CUES = _COMPANY + _S * len(COMPANY)
 _SENTENCE_CUES = _TITLE_CUES + _C
-_WHOLE_CUES = _SENTENCE_CUES + _C
-_KINDS_OF_TEXT = _WHOLE_CUES + (_S - 1) * _C
+_KINDS_OF_TEXT = _SENTENCE_CUES + _C
 _MORE = _KINDS_OF_TEXT + 2 * len(TEXT_KINDS) ** 2
 _TEXT = _MORE + 4
+_WHOLE_CUES = _TEXT + len(TEXT_SIGNS)
 TEXT_SIGN = {name: 1 << _TEXT + number for number, name in enumerate(TEXT_SIGNS)}
 """Signs of the whole text or of a value, by name."""
 # Signs and places that are asked for at every mention.

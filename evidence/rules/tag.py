@@ -99,10 +99,10 @@ def tags_of(reading: Reading, taxonomy: Taxonomy) -> tuple[Tag, ...]:
     """The tags that follow from what was read."""
     text = FULL if any(field.field == "abstract" for field in reading.fields) else TITLE
     given: dict[int, Tag] = {}
-    known = models()
+    known, title = models(), title_words(reading)
     for facet in sorted(taxonomy.readings, key=lambda facet: bool(facet.made)):
         model, own = known[facet.about, text], taxonomy.value_weights.get((facet.facet, text))
-        given.update(_of_facet(facet, model, own, reading, taxonomy, given))
+        given.update(_of_facet(facet, model, own, reading, title, taxonomy, given))
     return tuple(given[number] for number in sorted(given))
 
 
@@ -126,6 +126,7 @@ def _of_facet(
     model: Model,
     own: ValueWeights | None,
     reading: Reading,
+    title: Collection[str],
     taxonomy: Taxonomy,
     given: Mapping[int, Tag],
 ) -> dict[int, Tag]:
@@ -137,7 +138,6 @@ def _of_facet(
     if own is None:
         first = {number: model.first(candidate.signs) for number, candidate in possible.items()}
     else:
-        title = title_words(reading)
         first = {
             number: own.probability(
                 number, candidate.signs, phrases(candidate, reading) if number in own.words else (), title
