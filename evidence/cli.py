@@ -86,6 +86,8 @@ def _file_of_stdin(ctx: click.Context) -> Path:
 
 _output = click.option("-o", "--output", "to", type=click.Path(dir_okay=False, readable=False, allow_dash=True), default="-",
                        callback=_output_path, help="Write to this file; default: stdout.")  # fmt: skip
+_as_of = click.option("--as-of", metavar="STATE",
+                      help="As of a date (YYYY-MM-DD), a version or a run (run:12); default: now.")  # fmt: skip
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 
 
@@ -847,8 +849,9 @@ def decisions_agreement(settings: Settings, to: Path | None) -> None:
 @click.option("--query", "text", metavar="TEXT", help="Only works with all of these words (full-text search).")
 @click.option("--list", "address", metavar="ADDRESS",
               help="The list of works that the site shows at this address, or with these parameters, in its order.")  # fmt: skip
-@click.option("--as-of", metavar="DATE",
-              help="The works at the end of this date (YYYY-MM-DD), with its verdicts and records and today's tags.")  # fmt: skip
+@click.option("--as-of", metavar="STATE",
+              help="The works as of a date (YYYY-MM-DD), a version or a run (run:12), with the verdicts and records of then; the "
+                   "tags are those of the version, and else today's.")  # fmt: skip
 @click.option("--shape", type=click.Choice(SHAPES), default="lists", show_default=True,
               help="Of a table: lists, a row a work; wide, a column of 0 and 1 a value; long, a row a tag.")  # fmt: skip
 @click.option("--columns", metavar="NAME[,…]", help="Of a table: only these columns, in this order.")
@@ -908,16 +911,15 @@ def export_(
         listed = list_by_address.read(settings.db, address)
         dois, strengths = listed.dois, listed.strengths
     selection = Selection(chosen, tuple(map(tag_filter.parse, tags)), _parse_date(since), text, strengths)
-    day = _parse_date(as_of, "--as-of")
     wanted = Wanted(
         format_, tool, shape, tuple(filter(None, (columns or "").replace(" ", "").split(","))), with_reasons, excel, encoding,
-        day, with_abstracts,
+        as_of, with_abstracts,
     )  # fmt: skip
     output = _output_path(ctx, ctx.command.params[0], to)
     folder = output is not None and (to.endswith(("/", os.sep)) or output.is_dir())
     done = export_works(settings.db, selection, wanted, output, folder_made=_now() if folder else None, dois=dois)
     unrecorded = record_exports.record_export(
-        settings.db, output, tool or format_, selection, done.dois, _now(), day, listed=address
+        settings.db, output, tool or format_, selection, done.dois, _now(), as_of, listed=address
     )
     if settings.quiet:
         return
@@ -941,12 +943,7 @@ def export_(
         )
 
 
-@cli.command(
-    "version",
-    epilog=_example(
-        'evidence version 3 --note "submitted to the journal"', "evidence version", "evidence report prisma --as-of 3"
-    ),
-)
+@cli.command("version", epilog=_example('evidence version 3 --note "as submitted"', "evidence version"))
 @click.argument("name", required=False)
 @click.option("--note", metavar="TEXT", help="What this version is, stored with it.")
 @click.option("--by", "made_by", envvar="EVIDENCE_REVIEWER", metavar="NAME",
@@ -996,21 +993,48 @@ def reports() -> None:
     """Print PRISMA, changes, claims, currency or ripples."""
 
 
-@reports.command("prisma", epilog=_example("evidence report prisma --as-of 2026-12-31"))
-@click.option("--as-of", metavar="DATE", help="The numbers at the end of this date (YYYY-MM-DD); default: now.")
-@_as_json
+@reports.command(
+    "prisma",
+    epilog=_example(
+        "evidence report prisma --as-of 2026-12-31",
+        "evidence report prisma -f csv -o PRISMA.csv",
+        "evidence report prisma --since 3 -f svg -o flow.svg",
+    ),
+)
+@_as_of
+@click.option("--since", metavar="STATE",
+              help="The update since this version, run or date: its studies, what came after, the total.")  # fmt: skip
+@click.option("-f", "--format", "format_", type=click.Choice(("text", "csv", "svg", "json")), default="text", show_default=True,
+              help="csv is the file that the R package PRISMA2020 reads; svg is the diagram.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, hidden=True, help="The boxes alone as JSON.")
 @_output
 @click.pass_obj
-def report_prisma(settings: Settings, as_of: str | None, as_json: bool, to: Path | None) -> None:
+def report_prisma(
+    settings: Settings, as_of: str | None, since: str | None, format_: str, as_json: bool, to: Path | None
+) -> None:
     """Print the numbers of the PRISMA 2020 flow diagram."""
     from evidence.database import read_queries
     from evidence.database.connection import reading
     from evidence.export import prisma_report
 
-    day = _parse_date(as_of, "--as-of")
     with reading(settings.db) as conn:
-        found = read_queries.flow(conn, day)
-    _report(json.dumps(found.boxes, ensure_ascii=False) if as_json else prisma_report.flow_report(found), to)
+        found = read_queries.flow(conn, as_of, since)
+        split = read_queries.split_flow(conn, found) if format_ in ("csv", "json") else None
+    if as_json:
+        text = json.dumps(found.boxes, ensure_ascii=False)
+    elif format_ == "svg":
+        from evidence.publish import prisma_drawing
+
+        text = prisma_drawing.svg(found, alone=prisma_report.title(as_of, since))
+    elif split is None:
+        text = prisma_report.flow_report(found)
+    elif format_ == "csv":
+        from evidence.export import prisma_template
+
+        text = prisma_template.template_csv(found, split).rstrip("\n")
+    else:
+        text = json.dumps(prisma_report.as_json(found, split, as_of, since), ensure_ascii=False)
+    _report(text, to)
 
 
 @reports.command("prisma-s", epilog=_example("evidence report prisma-s"))

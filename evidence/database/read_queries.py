@@ -14,10 +14,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from evidence.data_model import ABOUT_WORKS, Citation, Doi, Fact, Resolution
 from evidence.database import changes_since_last_run, schema
-from evidence.database.prisma_flow import Flow, read_flow, run_of_day
+from evidence.database.prisma_flow import Flow, Split, read_flow, read_split, read_update
+from evidence.database.read_versions import state_named
 from evidence.database.select_works import asked_days
 from evidence.database.sql_helpers import Row, dict_rows, in_chunks, rows_for
 from evidence.database.values_for_writer import ImportedRow
+from evidence.errors import ConfigError
 from evidence.providers.combine import ProviderRecord
 
 # ---------------------------------------------------------------------- for harvesting and judging
@@ -823,9 +825,27 @@ def search_depths(conn: sqlite3.Connection) -> list[Row]:
     return list(dict_rows(conn, "select * from searches_read order by source", {}))
 
 
-def flow(conn: sqlite3.Connection, day: str | None = None) -> Flow:
-    """The PRISMA 2020 flow of today, or as it was at the end of a day (ISO)."""
-    return read_flow(conn, run_of_day(conn, day) if day else None)
+def flow(conn: sqlite3.Connection, as_of: str | None = None, since: str | None = None) -> Flow:
+    """The PRISMA 2020 flow of today, or as of a date, run or version, as a person types it. With `since`, it is the flow of the
+    update after that earlier state. ConfigError when the earlier state is not the earlier one."""
+    state = state_named(conn, as_of) if as_of else None
+    run = state.run if state else None
+    if since is None:
+        return read_flow(conn, run)
+    return read_update(conn, run, earlier_run(conn, since, run))
+
+
+def split_flow(conn: sqlite3.Connection, found: Flow) -> Split:
+    """The same flow in PRISMA's two columns."""
+    return read_split(conn, found.run, found.since or 0)
+
+
+def earlier_run(conn: sqlite3.Connection, since: str, run: int | None) -> int:
+    """The run that `--since` names; ConfigError when it is later than that of `--as-of`."""
+    before = state_named(conn, since, "--since").run
+    if run is not None and before > run:
+        raise ConfigError(f"--since {since} is later than --as-of; name the earlier state after --since")
+    return before
 
 
 def changes(
