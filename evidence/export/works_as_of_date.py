@@ -243,8 +243,8 @@ def _full_rows(
     reasons = {doi: reasons_text(quotes, left_out.get(doi, ())) for doi, quotes in each(_REASONS)}
     for one in part:
         now = today.get(one.doi)
-        work, version = _past_record(cursor, run, one.doi)
-        same = bool(one.unchanged and now and version == versions.get(one.doi))
+        work, number = _past_record(cursor, run, one.doi)
+        same = bool(one.unchanged and now and number == versions.get(one.doi))
         yield {
             **(_record_columns(work, day) if work else _columns_of_today(now or {})),
             **named(one.doi),
