@@ -88,6 +88,7 @@ _output = click.option("-o", "--output", "to", type=click.Path(dir_okay=False, r
                        callback=_output_path, help="Write to this file; default: stdout.")  # fmt: skip
 _as_of = click.option("--as-of", metavar="STATE",
                       help="As of a date (YYYY-MM-DD), a version or a run (run:12); default: now.")  # fmt: skip
+_no_as_of = click.option("--as-of", metavar="STATE", hidden=True, help="Refused: this has no history.")
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 
 
@@ -1038,17 +1039,19 @@ def report_prisma(
 
 
 @reports.command("prisma-s", epilog=_example("evidence report prisma-s"))
+@_as_of
 @_as_json
 @_output
 @click.pass_obj
-def report_prisma_s(settings: Settings, as_json: bool, to: Path | None) -> None:
+def report_prisma_s(settings: Settings, as_of: str | None, as_json: bool, to: Path | None) -> None:
     """Print every search as it was run, as PRISMA-S asks."""
     from evidence.database import read_queries
     from evidence.database.connection import reading
     from evidence.export import prisma_report
 
     with reading(settings.db) as conn:
-        rows, imports = read_queries.searches_as_run(conn), read_queries.imports_as_run(conn)
+        run = _run_as_of(conn, as_of)
+        rows, imports = read_queries.searches_as_run(conn, run), read_queries.imports_as_run(conn, run)
     _report(
         json.dumps([*rows, *imports], ensure_ascii=False) if as_json else prisma_report.searches_report(rows, imports),
         to,
@@ -1061,11 +1064,14 @@ def report_prisma_s(settings: Settings, as_json: bool, to: Path | None) -> None:
     metavar="DATE",
     help="Changes since this date (YYYY-MM-DD); default: since the last sync began.",
 )
+@_as_of
 @click.option("--tags", is_flag=True, help="Include changes of tags.")
 @_as_json
 @_output
 @click.pass_obj
-def report_changes(settings: Settings, since: str | None, tags: bool, as_json: bool, to: Path | None) -> None:
+def report_changes(
+    settings: Settings, since: str | None, as_of: str | None, tags: bool, as_json: bool, to: Path | None
+) -> None:
     """Print what changed: notices, verdicts, records, new works.
 
     Retractions and other notices come first, each with what its work touches today. Changes of tags are left out unless you give
@@ -1077,16 +1083,18 @@ def report_changes(settings: Settings, since: str | None, tags: bool, as_json: b
 
     day = _parse_date(since)
     with reading(settings.db) as conn:
-        rows = read_queries.changes(conn, day, tags=tags)
-    _add_touches(settings, rows)
+        rows = read_queries.changes(conn, day, until=_run_as_of(conn, as_of), tags=tags)
+    if as_of is None:  # what a notice touched then is not known
+        _add_touches(settings, rows)
     _report(json.dumps(rows, ensure_ascii=False) if as_json else changes_report.changes_report(rows), to)
 
 
 @reports.command("claims", epilog=_example("evidence report claims"))
+@_no_as_of
 @_as_json
 @_output
 @click.pass_obj
-def report_claims(settings: Settings, as_json: bool, to: Path | None) -> None:
+def report_claims(settings: Settings, as_of: str | None, as_json: bool, to: Path | None) -> None:
     """Print what stands behind each claim of an article.
 
     The claims are those of sources.yaml: whether the cited works are about them, what was retracted or corrected, what is newer,
@@ -1097,6 +1105,7 @@ def report_claims(settings: Settings, as_json: bool, to: Path | None) -> None:
     from evidence.harvest import sources
     from evidence.publish import claim_evidence
 
+    _refuse_as_of(as_of, "the report on claims")
     articles = sources.load(settings.sources).articles
     with reading(settings.db) as conn:
         found = claim_evidence.read_all(conn, articles)
@@ -1126,10 +1135,12 @@ def report_claims(settings: Settings, as_json: bool, to: Path | None) -> None:
 )
 @click.option("-f", "--format", "format_", type=click.Choice(("text", "csv", "json", "markdown")), default="text",
               show_default=True, help="csv of one cell is its citation matrix.")  # fmt: skip
+@_no_as_of
 @_output
 @click.pass_obj
 def report_currency(
     settings: Settings,
+    as_of: str | None,
     rows: str | None,
     columns: str | None,
     tags: tuple[str, ...],
@@ -1152,6 +1163,7 @@ def report_currency(
     from evidence.export import currency_report
     from evidence.publish import currency
 
+    _refuse_as_of(as_of, "the report on how current reviews are")
     with reading(settings.db) as conn:
         found = currency.load(conn, read_topic(conn))
         filters = [tag_filter.parse(tag) for tag in tags]
@@ -1840,6 +1852,21 @@ def _parse_key(raw: str) -> Doi:
     from evidence import doi
 
     return doi.parse_key(raw) or _parse_doi(raw)
+
+
+def _run_as_of(conn: sqlite3.Connection, as_of: str | None) -> int | None:
+    """The run of the state that was asked for; None for now."""
+    from evidence.database.read_versions import state_named
+
+    return state_named(conn, as_of).run if as_of is not None else None
+
+
+def _refuse_as_of(as_of: str | None, report: str) -> None:
+    if as_of is not None:
+        raise ConfigError(
+            f"{report} cannot be given as of {as_of}, because links, citations and tags have no history; a backup or a published "
+            f"copy of then has it, and `evidence export --as-of {as_of}` lists the works of then"
+        )
 
 
 def _parse_date(raw: str | None, option: str = "--since") -> str | None:

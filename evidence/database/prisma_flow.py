@@ -521,7 +521,7 @@ _PREVIOUS = (
     Box("previous_studies", "Studies included in previous version of review", (), "previous_studies"),
     Box(
         "previous_reports",
-        "Reports of studies included in previous version",
+        "Reports of these studies",
         (),
         "previous_reports",
         "previous_studies",

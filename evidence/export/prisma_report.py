@@ -94,6 +94,7 @@ def searches_report(rows: Sequence[dict[str, Any]], imports: Sequence[dict[str, 
     for row in imports:
         lines.append(f"{row['label']} ({row['source']})")
         lines.append(f"  method: {row['method']}, imported files")
+        lines += [] if row["imports"] else ["  files: not known for then, because more were imported since"]
         for each in row["imports"]:
             lines += [
                 f"  database: {each['database'] or 'not stated'}",
