@@ -97,7 +97,7 @@ def shown(world: World, as_of: str | None) -> dict[str, Any]:
             "svg": prisma_drawing.svg(flow),
             "json": prisma_report.as_json(flow, split, None, None) | {"run": None},
             "since": [prisma_flow.read_update(conn, run, since).boxes for since in range(run or 0)],
-            "changes": [row["change"] for row in read_queries.changes(conn, "2000-01-01", until=run, tags=True)],
+            "changes": sorted(row["change"] for row in read_queries.changes(conn, "2000-01-01", until=run, tags=True)),
             "searches": [
                 {
                     key: row[key]
