@@ -25,6 +25,7 @@ from evidence.database.select_works import (
     FACT_COLUMNS,
     IDENTIFIER_COLUMNS,
     NOTICES,
+    TAGS_ONE_BY_ONE,
     Selection,
     add_identifiers_and_facts,
     add_tag_rows,
@@ -157,7 +158,7 @@ def _with_tag_rows(
     tags: dict[str, Row] = {one.work_doi: {} for one in part}
     add_tag_rows(cursor, tags, strengths)
     for one, row in zip(part, rows, strict=True):
-        yield row | {"tag_rows": tags[one.work_doi]["tag_rows"]}
+        yield row | {name: tags[one.work_doi][name] for name in TAGS_ONE_BY_ONE}
 
 
 def selected_as_of(
