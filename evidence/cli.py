@@ -947,7 +947,9 @@ def export_(
 @cli.command("taxonomy", epilog=_example("evidence taxonomy -o taxonomy.ttl", "evidence taxonomy -f csv -o tags.csv"))
 @click.option("-f", "--format", "format_", type=click.Choice(TAXONOMY_FORMATS), default="turtle", show_default=True,
               help="turtle and jsonld are SKOS, for vocabulary tools and triple stores; csv is a row a tag.")  # fmt: skip
-@click.option("--topic", "topic_name", metavar="NAME|FOLDER", help="The topic; default: that of sources.yaml, else ipt.")
+@click.option(
+    "--topic", "topic_name", metavar="NAME|FOLDER", help="The topic; default: that of sources.yaml, else ipt."
+)
 @_output
 @click.pass_obj
 def taxonomy_(settings: Settings, format_: str, topic_name: str | None, to: Path | None) -> None:

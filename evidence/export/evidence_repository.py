@@ -64,6 +64,8 @@ OF_INTERVENTION = frozenset({"format"})
 OF_CONTEXT = frozenset({"population", "condition", "problem_area"})
 """Facets about the people that were studied."""
 COMPARATOR = "comparator"
+NO_COMPARATOR = "none"
+"""The value for a study without a comparison: there is no condition to compare with, so it stays with the investigation."""
 OUTCOME = "outcome"
 
 IDENTIFIERS = {"doi": "doi", "local_id": "local-id", "pmid": "pmid", "pmcid": "pmcid", "openalex": "openalex", "registrations": "registration"}  # fmt: skip
@@ -121,11 +123,13 @@ def _several(value: Any) -> Iterable[str]:
 
 def _investigation(row: Row, number: int, concepts: Concepts, intervention: str) -> dict[str, Any]:
     by_facet: dict[str, list[dict[str, Any]]] = {}
-    applied = []
+    applied, comparators = [], []
     for tag in row["tag_rows"]:
-        by_facet.setdefault(tag["facet"], []).append(_coding(row, tag, concepts))
+        compared = tag["facet"] == COMPARATOR and tag["value"] != NO_COMPARATOR
+        codings = comparators if compared else by_facet.setdefault(tag["facet"], [])
+        codings.append(_coding(row, tag, concepts))
         applied.append(concepts.iri((tag["facet"], tag["value"])))
-    outcomes, comparators = by_facet.pop(OUTCOME, []), by_facet.pop(COMPARATOR, [])
+    outcomes = by_facet.pop(OUTCOME, [])
     of_intervention = {
         facet: by_facet.pop(facet) for facet in (intervention, *sorted(OF_INTERVENTION)) if facet in by_facet
     }

@@ -46,6 +46,4 @@ def layout(conn: sqlite3.Connection, offer: Offer, *, past: bool = False, addres
     """What the file has of each work, for the topic of this database. `address` is that of the site in sources.yaml, not that of
     a request: the names of tags in linked data do not depend on who asks."""
     labels = labels_of_values(conn) if offer.file.linked else {}
-    return Layout(
-        schema.read_topic(conn), values_of_facets(conn), past, offer.shape, labels=labels, address=address
-    )
+    return Layout(schema.read_topic(conn), values_of_facets(conn), past, offer.shape, labels=labels, address=address)
