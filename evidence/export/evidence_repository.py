@@ -1,7 +1,7 @@
 """Rows → JSON-LD in the core vocabulary of evidence-repository.org, for repositories that exchange codings of studies.
 
-Each work is a linked-data enhancement about a reference, with one investigation. Each tag is a coding annotation: the coded value,
-the quoted text, who coded it, its status. The vocabulary's findings have what tags say and no more: tags do not say which outcome
+Each work is a linked-data enhancement about a reference, with one investigation. Each tag is a coding annotation: the coded
+value, the quoted text, who coded it, its status. The vocabulary's findings have what tags say and no more: tags do not say which outcome
 was found in which comparison, so no finding has both, and there are no results. `docs/exports.md` has the table of what goes
 where. The context is in the file, so no program has to fetch one. Pure: rows in, text out.
 """
@@ -41,7 +41,7 @@ CONTEXT: Mapping[str, Any] = {
             "hasInvestigation", "hasFinding", "hasContext", "hasOutcome", "hasAppliedConcept", "evaluates", "comparedTo",
         )
     },
-    "status": {"@id": "evrepo:status", **_IRI},
+    "status": {"@id": "evrepo:status", "@type": "@vocab"},  # with @id, `coded` would be an address beside the file
     "coded": "evrepo:coded",
     "Concept": "skos:Concept",
     "prefLabel": {"@id": "skos:prefLabel", "@language": "en"},
@@ -68,7 +68,14 @@ NO_COMPARATOR = "none"
 """The value for a study without a comparison: there is no condition to compare with, so it stays with the investigation."""
 OUTCOME = "outcome"
 
-IDENTIFIERS = {"doi": "doi", "local_id": "local-id", "pmid": "pmid", "pmcid": "pmcid", "openalex": "openalex", "registrations": "registration"}  # fmt: skip
+IDENTIFIERS = {
+    "doi": "doi",
+    "local_id": "local-id",
+    "pmid": "pmid",
+    "pmcid": "pmcid",
+    "openalex": "openalex",
+    "registrations": "registration",
+}
 """Columns of a row → the `propertyID` of their identifiers."""
 
 
@@ -123,7 +130,8 @@ def _several(value: Any) -> Iterable[str]:
 
 def _investigation(row: Row, number: int, concepts: Concepts, intervention: str) -> dict[str, Any]:
     by_facet: dict[str, list[dict[str, Any]]] = {}
-    applied, comparators = [], []
+    applied: list[str] = []
+    comparators: list[dict[str, Any]] = []
     for tag in row["tag_rows"]:
         compared = tag["facet"] == COMPARATOR and tag["value"] != NO_COMPARATOR
         codings = comparators if compared else by_facet.setdefault(tag["facet"], [])

@@ -19,7 +19,7 @@ from evidence.export.json_lines import json_lines
 from evidence.export.nbib_endnote import endnote_xml, nbib
 from evidence.export.parquet_file import parquet
 from evidence.export.ris_bibtex_csl import bibtex, csl_json, ris
-from evidence.export.web_annotations import annotations
+from evidence.export.web_annotations import annotation_page
 from evidence.export.workbook import workbook
 
 __all__ = [
@@ -113,7 +113,7 @@ FORMATS: dict[str, Format] = {
         fixed=True, abstracts=False, linked=True,
     ),
     "annotations": Format(
-        annotations, "jsonld", 'application/ld+json; profile="http://www.w3.org/ns/anno.jsonld"',
+        annotation_page, "jsonld", 'application/ld+json; profile="http://www.w3.org/ns/anno.jsonld"',
         "each tag with the quote behind it as W3C Web Annotations", lists_tags=True, fixed=True, abstracts=False, past=False,
         linked=True, records="annotations",
     ),

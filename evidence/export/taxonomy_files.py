@@ -1,9 +1,9 @@
 """The taxonomy as a file: SKOS in Turtle and in JSON-LD for vocabulary tools, and CSV for spreadsheets.
 
-Each facet is a concept scheme; each of its values is a concept, with the groups of the topic as broader concepts. The ids of facets
-and values never change, and the names (IRIs) of concepts are made of them (`concept_iris`). A word of the rules is a label only if
-it is literal text that names the value outright; everything else that is looked for is in notes, since a pattern is no label and
-an instrument is not what it measures. Pure: a taxonomy in, text out.
+Each facet is a concept scheme; each of its values is a concept, with the groups of the topic as broader concepts. The ids of
+facets and values never change, and the names (IRIs) of concepts are made of them (`concept_iris`). A word of the rules is a label
+only if it is literal text that names the value outright; everything else that is looked for is in notes, since a pattern is no
+label and an instrument is not what it measures. Pure: a taxonomy in, text out.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ TEXTS = ("title", "abstract")
 """The fields of a work that are texts, in which a place has a position."""
 
 
-def annotations(rows: Iterable[Row], layout: Layout | None = None) -> Iterator[str]:
+def annotation_page(rows: Iterable[Row], layout: Layout | None = None) -> Iterator[str]:
     """The file: one page with all annotations. Its end has their number and a name that is made from theirs."""
     concepts = Concepts(layout)
     head = f'{{"@context": {json.dumps([CONTEXT, OWN_TERMS])},\n"type": "AnnotationPage", "startIndex": 0, "items": ['
