@@ -152,7 +152,7 @@ def turtle(book: Taxonomy, address: str | None) -> Iterator[str]:
     for each in resources(book, address):
         said: dict[str, list[str]] = {}
         for name, text, language in each.texts:
-            said.setdefault(name, []).append(_literal(text, language))
+            said.setdefault(name, []).append(turtle_literal(text, language))
         for name, iri in each.links:
             said.setdefault(name, []).append(f"<{iri}>")
         lines = [f"a {each.kind}", *(f"{name} {', '.join(objects)}" for name, objects in said.items())]
@@ -162,7 +162,8 @@ def turtle(book: Taxonomy, address: str | None) -> Iterator[str]:
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
-def _literal(text: str, language: str) -> str:
+def turtle_literal(text: str, language: str) -> str:
+    """A text as Turtle writes it."""
     escaped = "".join(_ESCAPES.get(char, char) for char in text)
     return f'"{escaped}"' + (f"@{language}" if language else "")
 
