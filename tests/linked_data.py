@@ -1,6 +1,6 @@
 """A database for the tests of linked data, and what other people's programs (rdflib, pyshacl) make of the files.
 
-The database has the bundled works, judged by the rules, with decisions of reviewers and identifiers; or works with real abstracts.
+The database has the bundled works, judged by the rules, with decisions of reviewers and identifiers; or other records.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from tests.data import FULL
 EVREPO = FULL / "evrepo"
 """The vocabulary of evidence-repository.org, where it has been put beside the checkout."""
 WITH_MAIL = "B. Reader <b.reader@example.org>"
-STRENGTHS = ("stated", "likely", "implied")
 
 
 def rdflib() -> Any:
@@ -114,7 +113,9 @@ DECISIONS = (
 def tags_in(conn: sqlite3.Connection) -> dict[tuple[str, str, str], tuple[str, str, float | None]]:
     """(DOI, facet, value) → strength, who decided, and certainty, of all tags in a database."""
     rows = conn.execute("select doi, facet, value, strength, decided, certainty from tags")
-    return {(doi, facet, value): (strength, decided, certainty) for doi, facet, value, strength, decided, certainty in rows}
+    return {
+        (doi, facet, value): (strength, decided, certainty) for doi, facet, value, strength, decided, certainty in rows
+    }
 
 
 def members(text: str, key: str) -> list[dict[str, Any]]:

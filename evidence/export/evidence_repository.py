@@ -1,9 +1,9 @@
 """Rows → JSON-LD in the core vocabulary of evidence-repository.org, for repositories that exchange codings of studies.
 
 Each work is a linked-data enhancement about a reference, with one investigation. Each tag is a coding annotation: the coded
-value, the quoted text, who coded it, its status. The vocabulary's findings have what tags say and no more: tags do not say which outcome
-was found in which comparison, so no finding has both, and there are no results. `docs/exports.md` has the table of what goes
-where. The context is in the file, so no program has to fetch one. Pure: rows in, text out.
+value, the quoted text, who coded it, its status. The vocabulary's findings have what tags say and no more: tags do not say which
+outcome was found in which comparison, so no finding has both, and there are no results. `docs/exports.md` has the table of what
+goes where. The context is in the file, so no program has to fetch one. Pure: rows in, text out.
 """
 
 from __future__ import annotations

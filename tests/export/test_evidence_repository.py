@@ -82,7 +82,9 @@ def test_the_shapes_can_be_broken(bundled: Path, said: str, instead: str) -> Non
 
 def test_real_records_keep_to_the_shapes(tmp_path: Path, data: Path, book: Taxonomy) -> None:
     """Every record of the collection, whatever is odd in it, with tags on every third."""
-    messages: list[Message] = [each["work"] for each in json_lines(data, "crossref-works.jsonl") if "DOI" in each["work"]]
+    messages: list[Message] = [
+        each["work"] for each in json_lines(data, "crossref-works.jsonl") if "DOI" in each["work"]
+    ]
     path = tmp_path / "evidence.db"
     with open_store(path) as store:
         read.store_messages(store, book, messages, ())
@@ -186,7 +188,9 @@ def test_every_tag_and_identifier_reads_back(text: str, bundled: Path) -> None:
 
 
 def test_a_lost_tag_is_noticed(text: str, bundled: Path) -> None:
-    assert read_back(text.replace("urn:evidence:ipt/design/rct", "urn:evidence:ipt/design/protocol", 1)) != stored(bundled)
+    assert read_back(text.replace("urn:evidence:ipt/design/rct", "urn:evidence:ipt/design/protocol", 1)) != stored(
+        bundled
+    )
 
 
 # ---------------------------------------------------------------- what is said, and what is not

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from evidence.data_model import STRENGTHS
 from evidence.database.select_works import Selection
 from evidence.export import concept_iris, taxonomy_files
 from evidence.export.export_works import Wanted, export_works
@@ -22,6 +23,7 @@ from tests import linked_data as read
 from tests.command_line import runner
 
 SITE = "https://ipt.example.org"
+
 
 def broken(graph: Any) -> list[str]:
     """Which of SKOS's integrity conditions (S9, S13, S14, S27) and of our own a graph does not keep."""
@@ -35,7 +37,10 @@ def broken(graph: Any) -> list[str]:
     related = set(graph.subject_objects(skos.related))
     linked = {y for _, y in (*tops, *related, *above)} | {x for x, _ in (*related, *above)}
     by_label = Counter(
-        (scheme, label) for x in concepts for scheme in graph.objects(x, skos.inScheme) for label in graph.objects(x, skos.prefLabel)
+        (scheme, label)
+        for x in concepts
+        for scheme in graph.objects(x, skos.inScheme)
+        for label in graph.objects(x, skos.prefLabel)
     )
     kinds = (skos.prefLabel, skos.altLabel, skos.hiddenLabel)
     labels = {x: [{str(one) for one in graph.objects(x, name)} for name in kinds] for x in concepts}
@@ -172,7 +177,7 @@ def test_the_names_in_an_export_are_those_of_the_taxonomy(tmp_path: Path, book: 
         rdf = read.rdflib()
         for form in ("jsonld", "annotations"):
             out = tmp_path / form
-            every = Selection(("include", "exclude", "unsure"), strengths=read.STRENGTHS)
+            every = Selection(("include", "exclude", "unsure"), strengths=STRENGTHS)
             export_works(db, every, Wanted(form, address=address), out)
             base = re.escape(concept_iris.base("ipt", address))
             used = set(re.findall(rf'"({base}[^"]+)"', out.read_text(encoding="utf-8")))
@@ -206,7 +211,10 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     assert run("taxonomy").out == turtle(taxonomy.load()), "without a sources.yaml: the default topic"
     assert run("init", ".").code == 0
     assert run("taxonomy", "-f", "jsonld", "-o", "tags.jsonld").code == 0
-    assert json.loads((tmp_path / "tags.jsonld").read_text(encoding="utf-8"))["@graph"][0]["id"] == "urn:evidence:ipt/variant"
+    assert (
+        json.loads((tmp_path / "tags.jsonld").read_text(encoding="utf-8"))["@graph"][0]["id"]
+        == "urn:evidence:ipt/variant"
+    )
     with (tmp_path / "sources.yaml").open("a", encoding="utf-8") as file:
         file.write(f"\nsite: {{address: {SITE}}}\n")
     assert f"<{SITE}/taxonomy/design/rct> a skos:Concept" in run("taxonomy").out

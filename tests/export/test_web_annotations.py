@@ -6,12 +6,14 @@ import json
 import sqlite3
 from collections import Counter
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from evidence import doi as dois
+from evidence.data_model import STRENGTHS
 from evidence.database.select_works import DecidedBy, Place, Selection
 from evidence.database.writer import open_store
 from evidence.export import data_package, web_annotations
@@ -22,7 +24,7 @@ from tests.builders import decision, message
 from tests.data import json_lines, table
 from tests.export.test_file_formats import TAG, row
 
-ALL = Selection(("include", "exclude", "unsure", "duplicate"), strengths=read.STRENGTHS)
+ALL = Selection(("include", "exclude", "unsure", "duplicate"), strengths=STRENGTHS)
 OA = "http://www.w3.org/ns/oa#"
 RDF_VALUE = "http://www.w3.org/1999/02/22-rdf-syntax-ns#value"
 IRI = {"@type": "@id"}
@@ -39,9 +41,10 @@ STANDARD: dict[str, Any] = {
     "purpose": {"@id": f"{OA}hasPurpose", "@type": "@vocab"},
     "classifying": f"{OA}classifying",
     "describing": f"{OA}describing",
-    **{name: {"@id": f"{OA}{of}", **IRI} for name, of in (("body", "hasBody"), ("target", "hasTarget"), ("source", "hasSource"), ("selector", "hasSelector"))},
+    **{name: {"@id": f"{OA}has{name.capitalize()}", **IRI} for name in ("body", "target", "source", "selector")},
     **{name: {"@id": f"{OA}{name}", "@type": "http://www.w3.org/2001/XMLSchema#nonNegativeInteger"} for name in ("start", "end")},
-    **{name: f"{OA}{name}" for name in ("Annotation", "SpecificResource", "TextQuoteSelector", "TextPositionSelector", "TextualBody")},
+    **{name: f"{OA}{name}" for name in ("Annotation", "SpecificResource", "TextualBody")},
+    **{name: f"{OA}{name}" for name in ("TextQuoteSelector", "TextPositionSelector")},
     "Person": "http://xmlns.com/foaf/0.1/Person",
     "Software": "https://www.w3.org/ns/activitystreams#Application",
     "AnnotationPage": "https://www.w3.org/ns/activitystreams#OrderedCollectionPage",
@@ -137,7 +140,9 @@ def test_every_reason_of_real_abstracts_has_its_place(tmp_path: Path, full_data:
     messages = [message(doi, title, 2020, abstract=f"<p>{abstract}</p>") for doi, (title, abstract) in texts.items()]
     path = tmp_path / "evidence.db"
     with open_store(path) as store:
-        read.store_messages(store, book, messages, [decision(doi, "include") for doi in texts])  # so that each has its tags
+        read.store_messages(
+            store, book, messages, [decision(doi, "include") for doi in texts]
+        )  # so that each has its tags
     text = exported(path)
     assert check_places(text, path) > 1000
     with closing(sqlite3.connect(path)) as conn:
@@ -158,9 +163,19 @@ def test_it_is_what_the_standard_says(bundled: Path) -> None:
     kind = rdf.RDF.type
     assert len(set(graph.subjects(kind, rdf.URIRef(f"{OA}Annotation")))) == len(whole["items"])
     names = {str(name) for name in graph.predicates()} | {str(one) for one in graph.objects(None, kind)}
-    known = ("http://www.w3.org/", "https://www.w3.org/", "http://purl.org/dc/terms/", "http://xmlns.com/foaf/", "urn:evidence:terms/")
+    known = (
+        "http://www.w3.org/",
+        "https://www.w3.org/",
+        "http://purl.org/dc/terms/",
+        "http://xmlns.com/foaf/",
+        "urn:evidence:terms/",
+    )
     assert [name for name in names if not name.startswith(known)] == []
-    assert all(str(body).startswith("urn:evidence:ipt/") for body in graph.objects(None, rdf.URIRef(f"{OA}hasBody")) if isinstance(body, rdf.URIRef))
+    assert all(
+        str(body).startswith("urn:evidence:ipt/")
+        for body in graph.objects(None, rdf.URIRef(f"{OA}hasBody"))
+        if isinstance(body, rdf.URIRef)
+    )
 
 
 def test_the_same_reason_has_the_same_name_in_every_export(bundled: Path) -> None:
@@ -178,11 +193,15 @@ def test_a_reviewer_is_the_creator_without_an_address(bundled: Path) -> None:
     assert of["rct"]["creator"]["name"] == "A. Reader" and "selector" in of["rct"]["target"]
     assert "example.org" not in text
     by_rule = [item for item in json.loads(text)["items"] if item["decided"] == "rule"]
-    assert {item["creator"]["type"] for item in by_rule} == {"Software"} and not any("created" in item for item in by_rule)
+    assert {item["creator"]["type"] for item in by_rule} == {"Software"} and not any(
+        "created" in item for item in by_rule
+    )
 
 
 def test_what_is_no_text_has_no_position() -> None:
-    work = row(tag_rows=[TAG], tag_places={("design", "rct"): [Place("mesh", 0, 5, "Randomized Controlled Trial", "fact")]})
+    work = row(
+        tag_rows=[TAG], tag_places={("design", "rct"): [Place("mesh", 0, 5, "Randomized Controlled Trial", "fact")]}
+    )
     (item,) = page([work])["items"]
     assert item["target"] == {"type": "SpecificResource", "source": "https://doi.org/10.5555/trial.1", "field": "mesh"}
     assert item["body"][1]["value"] == "Randomized Controlled Trial"
@@ -202,8 +221,6 @@ def test_no_works_are_an_empty_page() -> None:
 
 
 def test_a_folder_names_the_annotations(bundled: Path, tmp_path: Path) -> None:
-    from datetime import UTC, datetime
-
     export_works(bundled, ALL, Wanted("annotations"), tmp_path, folder_made=datetime(2026, 11, 28, tzinfo=UTC))
     (resource,) = json.loads((tmp_path / data_package.DATA_PACKAGE).read_text(encoding="utf-8"))["resources"]
     assert resource["path"] == "annotations.jsonld" and "records" not in resource
