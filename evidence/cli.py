@@ -953,7 +953,7 @@ def export_(
 @_output
 @click.pass_obj
 def taxonomy_(settings: Settings, format_: str, topic_name: str | None, to: Path | None) -> None:
-    """Write the taxonomy: every tag with its definition and its words.
+    """Write all tags with definitions and words.
 
     In SKOS each facet is a concept scheme and each tag a concept. Tags are named below the address that sources.yaml gives for
     the site (site: address), else by URNs; the names in `evidence export -f jsonld` are the same.

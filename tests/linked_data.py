@@ -43,16 +43,18 @@ def graph(text: str, format_: str = "json-ld") -> Any:
         return rdflib().Graph().parse(data=text, format=format_)
 
 
-def conforms(text: str) -> tuple[bool, str]:
-    """Whether a file of JSON-LD keeps to the shapes of evidence-repository.org, as pyshacl sees it, and its report."""
+def conforms(text: str, *, ontology: bool = True) -> tuple[bool, str]:
+    """Whether a file of JSON-LD keeps to the shapes of evidence-repository.org, as pyshacl sees it, and its report; with their
+    ontology, which says what is a kind of what, or without."""
     if not EVREPO.is_dir():
         pytest.skip("needs the shapes of evidence-repository.org, which may not be in the repository")
     pyshacl = pytest.importorskip("pyshacl", reason="needs pyshacl (pip install -e '.[test]')")
     read = rdflib().Graph
-    shapes, ontology = (read().parse(EVREPO / f"evrepo-core{end}.ttl") for end in ("-shapes", ""))
+    shapes = read().parse(EVREPO / "evrepo-core-shapes.ttl")
+    known = read().parse(EVREPO / "evrepo-core.ttl") if ontology else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        good, _, report = pyshacl.validate(graph(text), shacl_graph=shapes, ont_graph=ontology)
+        good, _, report = pyshacl.validate(graph(text), shacl_graph=shapes, ont_graph=known)
     return good, report
 
 

@@ -31,8 +31,8 @@ CONTEXT: Mapping[str, Any] = {
     **{
         name: f"evrepo:{name}"
         for name in (
-            "LinkedDataEnhancement", "Investigation", "Finding", "Context", "Intervention", "ControlCondition", "Outcome",
-            "CodingAnnotation", "StringCodingAnnotation", "codedValue", "supportingText", "codedBy",
+            "LinkedDataEnhancement", "Investigation", "Finding", "Context", "Condition", "Intervention", "ControlCondition",
+            "Outcome", "CodingAnnotation", "StringCodingAnnotation", "codedValue", "supportingText", "codedBy",
         )
     },
     **{
@@ -67,6 +67,10 @@ COMPARATOR = "comparator"
 NO_COMPARATOR = "none"
 """The value for a study without a comparison: there is no condition to compare with, so it stays with the investigation."""
 OUTCOME = "outcome"
+
+# Both are conditions, which the shapes ask for. It is said, so that they hold without the vocabulary beside them.
+_INTERVENTION = ["Intervention", "Condition"]
+_CONTROL = ["ControlCondition", "Condition"]
 
 IDENTIFIERS = {
     "doi": "doi",
@@ -143,7 +147,10 @@ def _investigation(row: Row, number: int, concepts: Concepts, intervention: str)
     }
     of_context = {facet: by_facet.pop(facet) for facet in sorted(OF_CONTEXT) if facet in by_facet}
     findings = _findings(
-        _node("Intervention", number, of_intervention), _node("Context", number, of_context), outcomes, comparators
+        _node("intervention", number, _INTERVENTION, of_intervention),
+        _node("context", number, "Context", of_context),
+        outcomes,
+        comparators,
     )
     of_day = f"As of the end of {row['as_of']}; the tags are today's." if row.get("as_of") else None
     return {
@@ -156,12 +163,14 @@ def _investigation(row: Row, number: int, concepts: Concepts, intervention: str)
     }
 
 
-def _node(kind: str, number: int, by_facet: Mapping[str, list[dict[str, Any]]]) -> dict[str, Any] | None:
+def _node(
+    name: str, number: int, kind: str | list[str], by_facet: Mapping[str, list[dict[str, Any]]]
+) -> dict[str, Any] | None:
     """The intervention or the context of a work's findings, which they share; None where no tag is about it."""
     if not by_facet:
         return None
     return {
-        "@id": f"_:{kind.lower()}{number}",
+        "@id": f"_:{name}{number}",
         "@type": kind,
         **{f"facet:{facet}": codings for facet, codings in by_facet.items()},
     }
@@ -177,7 +186,7 @@ def _findings(
     finding is one comparison for one outcome, and has one of each at most."""
     parts: list[dict[str, Any]] = [
         *({"hasOutcome": {"@type": "Outcome", f"facet:{OUTCOME}": [coding]}} for coding in outcomes),
-        *({"comparedTo": {"@type": "ControlCondition", f"facet:{COMPARATOR}": [coding]}} for coding in comparators),
+        *({"comparedTo": {"@type": _CONTROL, f"facet:{COMPARATOR}": [coding]}} for coding in comparators),
     ]
     shared = known({"evaluates": intervention, "hasContext": context})
     if not parts:

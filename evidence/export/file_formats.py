@@ -54,7 +54,7 @@ class Format:
     the text behind verdict and tags in them. A `flat` format accepts `authors_full` as one text too, ready for a cell. One that
     `lists_tags` needs `tag_rows`. A format that is `fixed` is UTF-8 or no text at all, so that it has no other encoding.
     `abstracts`: it has the abstract. `past`: it can show a past day. `linked`: tags have names (IRIs) in it. `records` says what
-    its records are, where they are not works.
+    its records are, where they are not works. `profile` names a dialect of the media type, for HTTP.
     """
 
     write: Callable[[Iterable[Row], Layout | None], Iterator[str] | Iterator[bytes]]
@@ -70,6 +70,7 @@ class Format:
     past: bool = True
     linked: bool = False
     records: str = "works"
+    profile: str = ""
 
     def __call__(self, rows: Iterable[Row], layout: Layout | None = None) -> Iterator[str] | Iterator[bytes]:
         """The file."""
@@ -78,6 +79,8 @@ class Format:
     @property
     def content_type(self) -> str:
         """The media type for HTTP."""
+        if self.profile:
+            return f'{self.media_type}; profile="{self.profile}"'
         whole = self.extension in ("xlsx", "parquet", "jsonld")  # JSON-LD is always UTF-8, and its type has no charset
         return self.media_type if whole else f"{self.media_type}; charset=utf-8"
 
@@ -113,9 +116,9 @@ FORMATS: dict[str, Format] = {
         fixed=True, abstracts=False, linked=True,
     ),
     "annotations": Format(
-        annotation_page, "jsonld", 'application/ld+json; profile="http://www.w3.org/ns/anno.jsonld"',
-        "each tag with the quote behind it as W3C Web Annotations", lists_tags=True, fixed=True, abstracts=False, past=False,
-        linked=True, records="annotations",
+        annotation_page, "jsonld", "application/ld+json", "each tag with the quote behind it as W3C Web Annotations",
+        lists_tags=True, fixed=True, abstracts=False, past=False, linked=True, records="annotations",
+        profile="http://www.w3.org/ns/anno.jsonld",
     ),
     "asreview": Format(asreview, "csv", "text/csv", "a labelled data set for ASReview"),
 }  # fmt: skip
