@@ -212,7 +212,8 @@ class Layout:
     adds that date, and the names of columns that hold today's values end in `_today`; with `past_tags` (of a version), tags are
     not among these. `names` are the columns that are wanted, in their order (empty: all of the shape). `excel` is for a CSV that
     Excel opens. `with_reasons` puts the text behind verdict and tags into the notes of formats that have notes. For linked data:
-    `labels` has what each (facet, value) is called, and `address` is that of the site (None: not known), below which tags have their IRIs.
+    `labels` has what each (facet, value) is called, and `address` is that of the site (None: not known), below which tags have
+    their IRIs.
     """
 
     topic: Topic | None = None
