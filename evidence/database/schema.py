@@ -13,8 +13,8 @@ replaced. So an unchanged record costs no write, and a second run changes no row
 row a week; `announced` has what was last announced of each work, and its history is `changes`; `provider_answers` says when each
 provider was last asked about each work, and `provider_requests` has the log.
 
-`exports` and `exported_works` belong to no run: they say what left the tracker. A work is in every export of its list from
-`first_export` on, until `last_export`, the first that did not have it.
+`exports`, `exported_works` and `capsules` belong to no run: they say what left the tracker. A work is in every export of its
+list from `first_export` on, until `last_export`, the first that did not have it.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ RECORD_TABLES = (
     "imported_records",
     "exports",
     "exported_works",
+    "capsules",
 )
 DERIVED_TABLES = (
     "works",
@@ -1033,6 +1034,22 @@ create index imported_records_status on imported_records (status) where status n
 """The records of imported files, each with the work that it was found to describe: a DOI, or a local id where it has none. A
 source with a `method` is one of imported files; the method says in which box of the PRISMA flow its records are counted."""
 
+CAPSULES_DDL = """
+create table capsules (
+    capsule integer primary key,
+    made_at text not null,
+    kind text not null check (kind in ('whole', 'public')),
+    name text not null,
+    digest text not null,
+    files integer not null,
+    bytes integer not null,
+    run integer references runs (run),
+    version text not null
+) strict;
+"""
+"""Capsules that were written, each with the digest of its manifests: what tells later whether a capsule is the one written
+then."""
+
 SHORT_LIST = 3
 """A work that cites at most as many works is a comment or a digest of one of them."""
 
@@ -1338,6 +1355,12 @@ def m017_exports(db: Database) -> None:
 def m018_imported_records(db: Database) -> None:
     """Records of imported files, with or without a DOI, and by which method of PRISMA each source was searched."""
     _run_script(db.conn, IMPORTS_DDL)
+
+
+@evidence()
+def m020_capsules(db: Database) -> None:
+    """The capsules that are written from now on, with their digests."""
+    _run_script(db.conn, CAPSULES_DDL)
 
 
 @decisions()

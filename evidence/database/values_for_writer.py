@@ -219,3 +219,18 @@ class Export:
     filters: Mapping[str, object]
     dois: Sequence[Doi]
     version: str
+
+
+@dataclass(frozen=True, slots=True)
+class CapsuleRow:
+    """A capsule that was written: `kind` says whether it has everything or may be passed on, `name` is its folder's name without
+    the folders above, `digest` is that of its manifests."""
+
+    made_at: str
+    kind: Literal["whole", "public"]
+    name: str
+    digest: str
+    files: int
+    size: int
+    run: int | None
+    version: str
