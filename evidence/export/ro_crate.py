@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
@@ -20,15 +20,13 @@ METADATA = "ro-crate-metadata.json"
 PREVIEW = "ro-crate-preview.html"
 SPECIFICATION = "https://w3id.org/ro/crate/1.2"
 
-_PRONOM = "https://www.nationalarchives.gov.uk/PRONOM/"
-_FORMATS: Mapping[str, tuple[str, str, str]] = {
-    ".db": ("application/vnd.sqlite3", "fmt/729", "SQLite Database File Format"),
-    ".yaml": ("application/yaml", "fmt/818", "YAML"),
-    ".json": ("application/json", "fmt/817", "JSON Data Interchange Format"),
-    ".csv": ("text/csv", "x-fmt/18", "Comma Separated Values"),
-    ".txt": ("text/plain", "x-fmt/111", "Plain Text File"),
+_MEDIA_TYPES: Mapping[str, str] = {
+    ".db": "application/vnd.sqlite3",
+    ".yaml": "application/yaml",
+    ".json": "application/json",
+    ".csv": "text/csv",
 }
-"""By the end of a file's name: its media type, and the number and name of its format in PRONOM."""
+"""By the end of a file's name; any other file is plain text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +105,6 @@ def metadata(crate: Crate) -> str:
         *(_file(file) for file in crate.files),
         _licence(crate, licence),
         *_made(crate),
-        *map(_pronom, _formats(crate.files)),
     ]  # fmt: skip
     if crate.publisher:
         name, address = crate.publisher
@@ -127,30 +124,16 @@ def _id(path: str) -> str:
 
 
 def _file(file: File) -> dict[str, Any]:
-    media_type, pronom, _ = _format_of(file.path)
+    media_type = next((kind for end, kind in _MEDIA_TYPES.items() if file.path.endswith(end)), "text/plain")
     return {
         "@id": _id(file.path),
         "@type": "File",
         "name": file.title,
         "description": file.description,
-        "encodingFormat": [media_type, {"@id": _PRONOM + pronom}],
+        "encodingFormat": media_type,
         "contentSize": str(file.size),
         "sha256": file.sha256,
     }
-
-
-def _format_of(path: str) -> tuple[str, str, str]:
-    return next((found for end, found in _FORMATS.items() if path.endswith(end)), _FORMATS[".txt"])
-
-
-def _formats(files: Iterable[File]) -> list[tuple[str, str, str]]:
-    return sorted({_format_of(file.path) for file in files})
-
-
-def _pronom(described: tuple[str, str, str]) -> dict[str, Any]:
-    _, number, name = described
-    said = f"The file format {name} in the register PRONOM"
-    return {"@id": _PRONOM + number, "@type": ["WebPage", "Standard"], "name": name, "description": said}
 
 
 def _licence(crate: Crate, licence: str) -> dict[str, Any]:
