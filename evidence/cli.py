@@ -1500,16 +1500,24 @@ def backup_(settings: Settings, target: Path, force: bool) -> None:
 @click.option("--public", is_flag=True, help="One to be passed on: without raw records, the ledger of decisions, the contact "
                                              "address and abstracts that may not be passed on.")  # fmt: skip
 @click.option("--hide-reviewers", is_flag=True, help="With --public: leave the names of reviewers out.")
+@click.option("--version", "name", metavar="NAME",
+              help="Only if the state of now is this version (see `evidence version`).")  # fmt: skip
 @click.option("--list", "listed", is_flag=True, help="Print the capsules that were written, with their digests.")
 @_output
 @click.pass_obj
 def capsule_(
-    settings: Settings, folder: Path | None, public: bool, hide_reviewers: bool, listed: bool, to: Path | None
+    settings: Settings,
+    folder: Path | None,
+    public: bool,
+    hide_reviewers: bool,
+    name: str | None,
+    listed: bool,
+    to: Path | None,
 ) -> None:
-    """Write everything that this state rests on to the new folder DIR.
+    """Write everything that the state of now rests on to DIR.
 
     Databases, sources, rules with their weights, decisions, searches, exports and the versions of all programs, described as an
-    RO-Crate, with the checksum of every file (BagIt). `evidence replay DIR` checks it. It is of the state the database has now.
+    RO-Crate, with the checksum of every file (BagIt). `evidence replay DIR` checks it. DIR is a new folder.
 
     Without --public it is for yourself: it has abstracts that may not be passed on, and reviewers' decisions.
     """
@@ -1539,6 +1547,7 @@ def capsule_(
         folder,
         kind=kind,
         hide_reviewers=hide_reviewers,
+        version=name,
         now=_now,
     )
     _report(capsule_summary.written(done), to)

@@ -235,12 +235,6 @@ def last_complete_run(conn: sqlite3.Connection, run: int) -> int:
     return int(conn.execute(sql, (run,)).fetchone()[0])
 
 
-def last_ended_run(conn: sqlite3.Connection) -> Row | None:
-    """The last run that had ended (run, finished); None when none had."""
-    sql = "select run, finished from runs where outcome <> 'running' and finished is not null order by run desc limit 1"
-    return next(dict_rows(conn, sql), None)
-
-
 def capsules(conn: sqlite3.Connection) -> list[Row]:
     """Every capsule that was written from this database, the newest first."""
     return list(dict_rows(conn, "select * from capsules order by capsule desc"))
@@ -390,6 +384,12 @@ def newest_run(conn: sqlite3.Connection) -> int | None:
     """The number of the newest run, however it ended; None before the first."""
     found: int | None = conn.execute("select max(run) from runs").fetchone()[0]
     return found
+
+
+def day_of_run(conn: sqlite3.Connection, run: int) -> str:
+    """The day (ISO) on which a run began."""
+    day: str = conn.execute("select substr(started, 1, 10) from runs where run = ?", (run,)).fetchone()[0]
+    return day
 
 
 def verdict_counts(conn: sqlite3.Connection) -> dict[str, int]:

@@ -1086,8 +1086,9 @@ create table capsules (
     digest text not null,
     files integer not null,
     bytes integer not null,
-    run integer references runs (run),
-    version text not null
+    run integer not null references runs (run),
+    version text references versions (name),
+    program text not null
 ) strict;
 """
 """Capsules that were written, each with the digest of its manifests: what tells later whether a capsule is the one written

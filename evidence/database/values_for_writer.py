@@ -244,7 +244,7 @@ class NewVersion:
 @dataclass(frozen=True, slots=True)
 class CapsuleRow:
     """A capsule that was written: `kind` says whether it has everything or may be passed on, `name` is its folder's name without
-    the folders above, `digest` is that of its manifests."""
+    the folders above, `digest` is that of its manifests, `version` the named version that it is."""
 
     made_at: str
     kind: Literal["whole", "public"]
@@ -252,5 +252,6 @@ class CapsuleRow:
     digest: str
     files: int
     size: int
-    run: int | None
-    version: str
+    run: int
+    version: str | None
+    program: str

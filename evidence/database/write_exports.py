@@ -55,6 +55,7 @@ def add_export(conn: sqlite3.Connection, entry: Export) -> None:
 def add_capsule(conn: sqlite3.Connection, entry: CapsuleRow) -> None:
     """Add a capsule."""
     conn.execute(
-        "insert into capsules (made_at, kind, name, digest, files, bytes, run, version) values (?, ?, ?, ?, ?, ?, ?, ?)",
+        "insert into capsules (made_at, kind, name, digest, files, bytes, run, version, program)"
+        " values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         astuple(entry),
     )

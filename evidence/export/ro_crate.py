@@ -157,11 +157,10 @@ def _made(crate: Crate) -> list[dict[str, Any]]:
         },
         {
             "@id": "#evidence",
-            "@type": "SoftwareApplication",
+            "@type": "SoftwareSourceCode",  # a SoftwareApplication must have an address, and this program may have none
             "name": "evidence",
             "description": f"The living evidence tracker, digest of its code {program.code}.",
             "version": program.version,
-            "url": "https://www.python.org/",
             "softwareRequirements": [
                 {"@id": f"#{name}"} for name in ("python", "sqlite", *(name for name, _ in packages))
             ],

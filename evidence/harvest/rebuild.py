@@ -25,7 +25,6 @@ from evidence.database.values_for_writer import tag_row
 from evidence.database.writer import open_store
 from evidence.errors import RecordError
 from evidence.harvest import rejudge
-from evidence.harvest.deduplicate import pairs_need_update
 from evidence.harvest.progress import Progress
 from evidence.harvest.reader_processes import reduce_garbage_collection
 from evidence.rules.judge import judge
@@ -48,15 +47,6 @@ def rebuild(records: Path, ledger: Path, taxonomy: Taxonomy, target: Path, progr
         judged, _ = rejudge.rejudge_and_deduplicate(store, taxonomy, run, progress, moved=True)
         store.set_facets(rejudge.facet_rows(taxonomy))
     return judged
-
-
-def waiting_for_judgement(db: Path, ledger: Path, taxonomy: Taxonomy) -> int:
-    """How many works, decisions or pairs of the database were not judged with these rules and decisions yet: 0 when `judge` would
-    change nothing. Both files are opened for writing, and not written."""
-    with open_store(db, ledger) as store:
-        decisions = rejudge.decisions_by_work(store)
-        stale = len(rejudge.stale_works(store, taxonomy, decisions))
-        return stale or len(store.unshown_decisions().rows) or int(pairs_need_update(store))
 
 
 def changed_records(conn: sqlite3.Connection, show: int) -> list[Difference]:

@@ -31,7 +31,7 @@ from typing import Any, Final, Literal
 
 from evidence import __version__
 from evidence.data_model import iso_time
-from evidence.database import backup, read_queries, writer
+from evidence.database import backup, read_queries, read_versions, writer
 from evidence.database.connection import open_evidence, reading
 from evidence.database.read_decisions import check_ledger, read_ledger
 from evidence.database.run_lock import locked
@@ -42,7 +42,7 @@ from evidence.export import abstract_rights, atomic_output, bag_manifest, prisma
 from evidence.export.capsule_summary import Capsule
 from evidence.export.export_works import Wanted, export_works
 from evidence.export.wording import count_noun
-from evidence.harvest import rebuild, sources
+from evidence.harvest import named_versions, sources
 from evidence.harvest.sources import Config, FileSource
 from evidence.publish import immutable_copy
 from evidence.review import decisions_csv
@@ -85,6 +85,7 @@ class _Review:
     taxonomy: Taxonomy
     kind: Kind
     hide_reviewers: bool
+    version: str | None
 
 
 def write(
@@ -96,6 +97,7 @@ def write(
     *,
     kind: Kind,
     hide_reviewers: bool = False,
+    version: str | None = None,
     now: Callable[[], datetime],
 ) -> Capsule:
     """Write a capsule of the review to the new folder `target`, and note its digest in the database.
@@ -109,31 +111,40 @@ def write(
         check_ledger(ledger)
     _refuse_existing(target)
     moment = now().astimezone(UTC).replace(microsecond=0)
-    review = _Review(db, ledger, sources_file if sources_file.exists() else None, taxonomy, kind, hide_reviewers)
+    review = _Review(
+        db, ledger, sources_file if sources_file.exists() else None, taxonomy, kind, hide_reviewers, version
+    )
     with _draft(target) as draft:
         data = draft / bag_manifest.PAYLOAD
         data.mkdir()
         with locked(db):
-            counts = _write_databases(review, draft, data)
+            state = _write_databases(review, draft, data, moment)
         _write_rules(taxonomy.topic, data)
         if review.sources is not None:
             _write_sources(review, review.sources, data)
         _write_reports(review, data, moment)
-        _write_json(data / FACTS, _facts(review, moment, counts))
-        crate = _crate(review, data, moment, counts)
+        _write_json(data / FACTS, _facts(review, moment, state))
+        crate = _crate(review, data, moment, state)
         _write_text(data / ro_crate.METADATA, ro_crate.metadata(crate))
         _write_text(data / ro_crate.PREVIEW, ro_crate.preview(crate))
         digest, files, size = _write_bag(draft, crate, moment)
         if kind == "public":
             draft.chmod(0o755)  # one for oneself is readable for nobody else
         _put_in_place(draft, target)
-    done = CapsuleRow(
-        iso_time(moment), kind, _storable(target.resolve().name), digest, files, size, counts.run, __version__
-    )
+    name = _storable(target.resolve().name)
+    entry = CapsuleRow(iso_time(moment), kind, name, digest, files, size, state.run, state.version, __version__)
     return Capsule(
-        target, kind, digest, files, size, counts.works, counts.abstracts, counts.left_out, counts.decisions,
-        _recorded(db, done),
-    )  # fmt: skip
+        target,
+        kind,
+        digest,
+        files,
+        size,
+        state.works,
+        state.withheld,
+        state.decisions,
+        state.sentence,
+        _recorded(db, entry),
+    )
 
 
 def program() -> ro_crate.Program:
@@ -152,9 +163,8 @@ def code_digest() -> str:
     found = hashlib.sha256()
     kept = [path for end in ("*.py", "*.yaml", "*.json") for path in package.rglob(end)]
     kept += (package / "rules" / "weights").iterdir()
-    for path in sorted(
-        {path for path in kept if not {"topics", "site", "publish"} & set(path.relative_to(package).parts)}
-    ):
+    others = {"topics", "site", "publish"}  # they judge nothing
+    for path in sorted({path for path in kept if not others & set(path.relative_to(package).parts)}):
         found.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return found.hexdigest()[:16]
 
@@ -169,46 +179,97 @@ def weight_files() -> dict[str, Path]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Counts:
+class _State:
+    """What the copied databases hold: works, abstracts that may not be passed on, decisions, the last run, every named
+    version, and those of them that are this very state."""
+
     works: int
-    abstracts: int
-    left_out: int
+    withheld: int
     decisions: int
-    run: int | None
-    state: str
+    run: int
+    ended: str
+    versions: tuple[str, ...]
+    versions_of_now: tuple[str, ...]
+
+    @property
+    def version(self) -> str | None:
+        """The name of the newest version that is this state."""
+        return self.versions_of_now[-1] if self.versions_of_now else None
+
+    @property
+    def sentence(self) -> str:
+        """Which state it is."""
+        named = f"It is version {self.version}" if self.version else "It is the state of no named version"
+        past = [name for name in self.versions if name not in self.versions_of_now]
+        also = (
+            f" Its database also lists the works and tags of these earlier versions: {', '.join(past)}." if past else ""
+        )
+        return f"{named}, after run {self.run} of {self.ended}.{also}"
 
 
-def _write_databases(review: _Review, draft: Path, data: Path) -> _Counts:
-    """Copy the databases, or the public part of them. The copies are compared with the rules first: a capsule whose works are
+def _write_databases(review: _Review, draft: Path, data: Path, moment: datetime) -> _State:
+    """Copy the databases, or the public part of them, after the copies were compared with the rules: a capsule whose works are
     still to be judged could not be rebuilt from its own records."""
     copied = draft / "copied"
     copied.mkdir()
-    made = backup.backup(review.db, review.ledger, copied / DATABASE)
-    (copied / f".{DATABASE}.lock").unlink(missing_ok=True)
+    works = backup.backup(review.db, review.ledger, copied / DATABASE)[0].rows["works"]
     db, ledger = backup.target_files(copied / DATABASE)
-    if waiting := rebuild.waiting_for_judgement(db, ledger, review.taxonomy):
-        raise ConfigError(
-            f"{review.db}: {count_noun(waiting, 'work')} or decisions were not judged by today's rules yet, so the capsule could "
-            "not be rebuilt from its own records; run `evidence judge`, then again"
-        )
-    for path in (db, ledger):
-        _as_one_file(path)
-    with closing(open_evidence(db)) as conn:
-        withheld = len(abstract_rights.withheld(conn))
-        run, state = _state(conn)
+    state = _checked_state(review, db, ledger, works, moment)
     decisions = read_ledger(ledger)
-    works = made[0].rows["works"]
     if review.kind == "public":
         names = sorted({decision.reviewer for decision in decisions}) if review.hide_reviewers else None
         immutable_copy.copy(db, data / DATABASE, hidden=names)
     else:
         for path in (db, ledger):
+            _as_one_file(path)
             path.replace(data / path.name)
         chunks = (line.encode("utf-8", "surrogatepass") for line in decisions_csv.csv_lines(decisions))
         atomic_output.write_whole(data / "decisions.csv", chunks)
     shutil.rmtree(copied)
-    kept, left_out = (0, withheld) if review.kind == "public" else (withheld, 0)
-    return _Counts(works, kept, left_out, len(decisions), run, state)
+    return state
+
+
+def _checked_state(review: _Review, db: Path, ledger: Path, works: int, moment: datetime) -> _State:
+    """The state of the copied databases. ConfigError when nothing was harvested, when it is not judged by today's rules and
+    decisions, or when it is not that of the version that is asked for."""
+    with writer.open_store(db, ledger) as opened:
+        run = read_queries.newest_run(opened.conn)
+        if run is None:
+            raise ConfigError(f"{review.db}: nothing was harvested yet; `evidence sync` first")
+        if not named_versions.is_judged(opened, review.taxonomy):
+            raise ConfigError(
+                f"{review.db}: rules or decisions have changed since the works were judged, or a run was killed, so the capsule "
+                "could not be rebuilt from its own records; `evidence judge` first"
+            )
+        versions = tuple(row["name"] for row in read_versions.versions(opened.conn))
+        current = named_versions.versions_of_now(opened, review.taxonomy, lambda: moment)
+        state = _State(
+            works,
+            len(abstract_rights.withheld(opened.conn)),
+            len(opened.decisions()),
+            run,
+            read_queries.day_of_run(opened.conn, run),
+            versions,
+            tuple(row["name"] for row in current),
+        )
+    _refuse_other_version(review, state)
+    return state
+
+
+def _refuse_other_version(review: _Review, state: _State) -> None:
+    """ConfigError unless the state is that of the version that is asked for: records and rules of an earlier one are not kept
+    apart from what came later, so a capsule of it could not be rebuilt."""
+    asked = review.version
+    if asked is None or asked in state.versions_of_now:
+        return
+    if asked not in state.versions:
+        known = ", ".join(state.versions[-20:])
+        there_are = f"the versions are: {known}" if known else "no version has been named yet (`evidence version NAME`)"
+        raise ConfigError(f"--version {asked!r}: there is no such version; {there_are}")
+    raise ConfigError(
+        f"--version {asked!r}: runs, decisions or rules have changed since, and a capsule is of the state of now; leave --version "
+        f"out (the database in it lists the works and tags of version {asked}), or name a new version first"
+    )
 
 
 def _as_one_file(path: Path) -> None:
@@ -216,14 +277,6 @@ def _as_one_file(path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as conn:
         conn.execute("pragma journal_mode = delete")
         conn.execute(f"pragma user_version = {backup.MARK}")
-
-
-def _state(conn: sqlite3.Connection) -> tuple[int | None, str]:
-    """The last run that had ended, and a sentence on the state it left."""
-    row = read_queries.last_ended_run(conn)
-    if row is None:
-        return None, "No run had ended."
-    return row["run"], f"It is the state after run {row['run']}, which ended on {row['finished'][:10]}."
 
 
 # ---------------------------------------------------------------------- rules and sources
@@ -349,49 +402,53 @@ def _description(name: str, kind: Kind) -> tuple[str, str]:
 # ---------------------------------------------------------------------- the crate
 
 
-def _facts(review: _Review, moment: datetime, counts: _Counts) -> dict[str, Any]:
+def _facts(review: _Review, moment: datetime, state: _State) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "kind": review.kind,
         "made_at": iso_time(moment),
-        "state": {"run": counts.run, "works": counts.works, "decisions": counts.decisions},
+        "state": {"run": state.run, "works": state.works, "decisions": state.decisions, "version": state.version},
         "rules": {"topic": review.taxonomy.topic.id, "digest": review.taxonomy.digest},
-        "left_out": {"abstracts": counts.left_out, "raw records": review.kind == "public"},
+        "left_out": {
+            "abstracts": state.withheld if review.kind == "public" else 0,
+            "raw records": review.kind == "public",
+        },
         "program": asdict(program()),
     }
 
 
-def _crate(review: _Review, data: Path, moment: datetime, counts: _Counts) -> ro_crate.Crate:
+def _crate(review: _Review, data: Path, moment: datetime, state: _State) -> ro_crate.Crate:
     topic = review.taxonomy.topic
     site = sources.load(review.sources).site if review.sources is not None else sources.Published()
     licence = OTHERS_TEXTS if review.kind == "whole" else UNSTATED
     if review.kind == "public" and site.licence is not None:
         licence = ("The licence of this review", site.licence)
     return ro_crate.Crate(
-        f"{topic.title}: capsule of {moment:%Y-%m-%d}",
+        f"{topic.title}: {f'version {state.version}, ' if state.version else ''}capsule of {moment:%Y-%m-%d}",
         f"Everything that a state of the living review “{topic.title}” rests on, with the checksum of every file.",
-        counts.state,
-        _holds(review.kind, counts, hidden=review.hide_reviewers),
+        state.sentence,
+        _holds(review.kind, state.withheld, hidden=review.hide_reviewers),
         review.kind == "public",
         moment.isoformat(),
         program(),
         [_file(data, path, review.kind) for path in _files_below(data)],
         licence,
         (site.publisher, site.address) if site.publisher else None,
+        state.version,
     )
 
 
-def _holds(kind: Kind, counts: _Counts, *, hidden: bool) -> str:
+def _holds(kind: Kind, abstracts: int, *, hidden: bool) -> str:
     """What must be known before the capsule is passed on."""
     if kind == "whole":
         return (
             "It is for the reviewers themselves and not to be passed on: it holds the raw records, "
-            f"{count_noun(counts.abstracts, 'abstract')} that may not be passed on, and the decisions with reviewers' names."
+            f"{count_noun(abstracts, 'abstract')} that may not be passed on, and the decisions with reviewers' names."
         )
     names = "Reviewers' names are left out, too. " if hidden else ""
     return (
         "It may be passed on as far as its licence says: raw records, the ledger of decisions, the contact address and "
-        f"{count_noun(counts.left_out, 'abstract')} that may not be passed on are left out. {names}"
+        f"{count_noun(abstracts, 'abstract')} that may not be passed on are left out. {names}"
         "So only verdicts and tags of works whose text is here can be derived again."
     )
 
