@@ -1565,14 +1565,14 @@ def capsule_(
 )
 @_as_json
 @_output
-@click.pass_context
-def replay_(ctx: click.Context, folder: Path, expect: str | None, as_json: bool, to: Path | None) -> None:
+@click.pass_obj
+def replay_(settings: Settings, folder: Path, expect: str | None, as_json: bool, to: Path | None) -> None:
     """Check every byte of a capsule and rebuild its derived tables.
 
     Works, verdicts, tags, notices and all other derived tables are made anew from the records, rules and decisions in DIR
     alone, and compared row by row. Nothing in DIR or in your own review is changed.
 
-    Exit code 0 means that nothing differs, 1 that a file or a row does.
+    Exit code: 0 when nothing differs, 1 when a file or a row does, 2 when DIR is not a capsule.
     """
     from evidence.export import replay_report
     from evidence.publish import replay
@@ -1581,11 +1581,12 @@ def replay_(ctx: click.Context, folder: Path, expect: str | None, as_json: bool,
         raise ConfigError(
             f"--expect {expect!r} is not a digest; it has 64 hexadecimal digits, as `evidence capsule --list` prints them"
         )
-    with _bar(ctx.obj) as bar:
+    with _bar(settings) as bar:
         found = replay.replay(folder, bar, expected=expect)
     text = json.dumps(replay_report.as_json(found), ensure_ascii=False) if as_json else replay_report.report(found)
     _report(text, to)
-    ctx.exit(0 if found.same else 1)
+    if not found.same:
+        raise SystemExit(1)
 
 
 @cli.command("completion", epilog=_example("evidence completion bash", "evidence completion fish -o evidence.fish"))

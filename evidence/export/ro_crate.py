@@ -42,7 +42,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What made the capsule: version and digest of the program, of Python and SQLite, and of the packages it uses
+    """What made the capsule: version and digest of the program, of Python and SQLite, of the packages it uses
     (`name==1.0`)."""
 
     version: str
@@ -50,6 +50,7 @@ class Program:
     python: str
     sqlite: str
     packages: tuple[str, ...]
+    address: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +158,12 @@ def _made(crate: Crate) -> list[dict[str, Any]]:
         },
         {
             "@id": "#evidence",
-            "@type": "SoftwareSourceCode",  # a SoftwareApplication must have an address, and this program may have none
+            # A SoftwareApplication must have an address, and this program may know of none.
+            "@type": "SoftwareApplication" if program.address else "CreativeWork",
             "name": "evidence",
             "description": f"The living evidence tracker, digest of its code {program.code}.",
             "version": program.version,
+            **({"url": program.address} if program.address else {}),
             "softwareRequirements": [
                 {"@id": f"#{name}"} for name in ("python", "sqlite", *(name for name, _ in packages))
             ],

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import importlib.metadata
 import io
 import json
 import os
@@ -29,7 +30,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from evidence import __version__
+from evidence import DISTRIBUTION, __version__
 from evidence.data_model import iso_time
 from evidence.database import backup, read_queries, read_versions, writer
 from evidence.database.connection import open_evidence, reading
@@ -151,9 +152,12 @@ def program() -> ro_crate.Program:
     """This program, with what it runs on."""
     try:
         packages = tuple(immutable_copy.requirements())
+        stated = importlib.metadata.metadata(DISTRIBUTION).get_all("Project-URL") or []
     except ConfigError:  # it is run from a folder, and was not installed
-        packages = ()
-    return ro_crate.Program(__version__, code_digest(), platform.python_version(), sqlite3.sqlite_version, packages)
+        packages, stated = (), []
+    address = next((text.partition(", ")[2] for text in stated if text.startswith("Source,")), None)
+    python, sqlite = platform.python_version(), sqlite3.sqlite_version
+    return ro_crate.Program(__version__, code_digest(), python, sqlite, packages, address)
 
 
 @cache
@@ -267,8 +271,8 @@ def _refuse_other_version(review: _Review, state: _State) -> None:
         there_are = f"the versions are: {known}" if known else "no version has been named yet (`evidence version NAME`)"
         raise ConfigError(f"--version {asked!r}: there is no such version; {there_are}")
     raise ConfigError(
-        f"--version {asked!r}: runs, decisions or rules have changed since, and a capsule is of the state of now; leave --version "
-        f"out (the database in it lists the works and tags of version {asked}), or name a new version first"
+        f"--version {asked!r}: runs, decisions or rules have changed since, and a capsule is of the state of now; leave "
+        f"--version out (the database in it lists the works and tags of version {asked}), or name a new version first"
     )
 
 
