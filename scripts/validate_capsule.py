@@ -1,7 +1,7 @@
 """Checks the RO-Crate of a capsule with `rocrate-validator`, without a network (extra `formats`): validate_capsule.py DIR
 
-Prints what is required or recommended and missing, a line each. The validator reads the context of RO-Crate from its cache, which is
-filled with the one that the library `rocrate` has.
+Prints what is required or recommended and missing, a line each. The validator reads the context of RO-Crate from its cache,
+which is filled with the one that the library `rocrate` has.
 """
 
 from __future__ import annotations

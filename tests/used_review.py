@@ -1,8 +1,8 @@
 """A review after some months of use, with its files on the disk: what capsules are written of.
 
-`used_review` has studies, twins, notices, works that vanished or moved, abstracts of PubMed that may not be passed on, an imported
-file, reviewers' decisions and a sources.yaml with a contact address; `remade` makes the checksums of a capsule anew after it was
-changed, as somebody would who wants to hide that.
+`used_review` has studies, twins, notices, works that vanished or moved, abstracts of PubMed that may not be passed on, an
+imported file, reviewers' decisions and a sources.yaml with a contact address; `remade` makes the checksums of a capsule anew
+after it was changed, as somebody would who wants to hide that.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ class Review:
     ) -> Capsule:
         """A capsule of it."""
         return capsule.write(
-            self.db, self.ledger, self.sources, self.book, target, kind=kind, hide_reviewers=hidden, version=version, now=lambda: MOMENT
+            self.db, self.ledger, self.sources, self.book, target, kind=kind, hide_reviewers=hidden, version=version,
+            now=lambda: MOMENT
         )  # fmt: skip
 
 

@@ -254,7 +254,7 @@ def another_topic(db: Path, stored: str, named: str) -> str:
 def load(name: str | Path = DEFAULT, beside: Path | None = None) -> Topic:
     """The topic with this name among those shipped, or in this folder (see `find`); ConfigError with file, line and remedy."""
     try:
-        return _load_folder(find(name, beside), SHIPPED)
+        return _load_folder(find(name, beside))
     except ValueError as error:
         raise ConfigError(str(error)) from None
 
@@ -281,7 +281,7 @@ def find(name: str | Path, beside: Path | None = None) -> Path:
     return folder
 
 
-def _load_folder(folder: Path, lenders: Path) -> Topic:
+def _load_folder(folder: Path, lenders: Path = SHIPPED) -> Topic:
     path = folder / FILE
     return _topic(strict_yaml.read_text(path, f"copy one from {SHIPPED / DEFAULT}"), folder, lenders)
 

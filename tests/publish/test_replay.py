@@ -195,10 +195,9 @@ def as_link(path: Path) -> None:
     path.symlink_to(elsewhere)
 
 
-def folder_as_link(path: Path) -> None:
-    elsewhere = path.parents[2] / "elsewhere"
-    path.rename(elsewhere)
-    path.symlink_to(elsewhere)
+def as_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
 
 
 CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -214,9 +213,9 @@ CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
         "data/searches/flow.json",
     ),
     "a link in place of a file": (lambda c: as_link(c / "data" / NAMED), "data/evidence.db"),
-    "a link in place of a folder": (lambda c: folder_as_link(c / "data" / "rules"), "data/rules"),
+    "a link in place of a folder": (lambda c: as_link(c / "data" / "rules"), "data/rules"),
     "a folder in place of a file": (
-        lambda c: ((c / "data" / "sources.yaml").unlink(), (c / "data" / "sources.yaml").mkdir()),
+        lambda c: as_folder(c / "data" / "sources.yaml"),
         "data/sources.yaml",
     ),
     "no manifest": (lambda c: (c / bag_manifest.MANIFEST).unlink(), bag_manifest.MANIFEST),
@@ -284,11 +283,8 @@ def sql(*statements: str) -> Callable[[Path], None]:
 
 
 def edit_rules(folder: Path) -> None:
-    path = folder / "data" / capsule.TOPIC / "screen.yaml"
-    assert "interpersonal" in (text := path.read_text("utf-8"))
-    path.write_text(text.replace("label: Include", "label: Take in"), encoding="utf-8")
     narrower = used_review.other_rules(folder.parent / "narrower")
-    shutil.copy(narrower.topic.screen_path, path)
+    shutil.copy(narrower.topic.screen_path, folder / "data" / capsule.TOPIC / "screen.yaml")
 
 
 def withdraw(folder: Path) -> None:
@@ -324,7 +320,8 @@ TAMPERED: dict[str, tuple[Callable[[Path], None], str]] = {
         sql("update snapshots set message = json_set(message, '$.note', 'other') where doi = '10.5555/work.2'"),
         "snapshots",
     ),
-    "a provider's record": (sql("update provider_records set message = replace(message, 'waiting', 'shorter')"), "provider_records"),
+    "a provider's record": (
+        sql("update provider_records set message = replace(message, 'waiting', 'shorter')"), "provider_records"),
     "a view": (
         sql("drop view to_check", "create view to_check as select doi from works"), "views"),
     "a rule": (edit_rules, "rule_marks"),
