@@ -1567,7 +1567,7 @@ def capsule_(
 @_output
 @click.pass_obj
 def replay_(settings: Settings, folder: Path, expect: str | None, as_json: bool, to: Path | None) -> None:
-    """Check every byte of a capsule and rebuild its derived tables.
+    """Check every byte of a capsule, and rebuild it.
 
     Works, verdicts, tags, notices and all other derived tables are made anew from the records, rules and decisions in DIR
     alone, and compared row by row. Nothing in DIR or in your own review is changed.
