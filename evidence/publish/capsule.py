@@ -511,6 +511,8 @@ def _files_below(folder: Path) -> Sequence[Path]:
 
 
 def _refuse_existing(target: Path) -> None:
+    if target.name in ("", ".."):
+        raise ConfigError(f"{target}: cannot be given to a capsule; name a new folder in it")
     if os.path.lexists(target) and not (target.is_dir() and not target.is_symlink() and not any(target.iterdir())):
         raise ConfigError(f"{target}: already exists, and a capsule is never changed; name a new folder")
 

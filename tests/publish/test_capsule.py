@@ -134,7 +134,8 @@ def test_the_digest_is_noted_in_the_review_and_listed(
 ) -> None:
     assert whole.digest == hashlib.sha256((whole.folder / bag_manifest.TAG_MANIFEST).read_bytes()).hexdigest()
     with reading(review.db) as conn:
-        rows = conn.execute("select name, kind, digest, files, bytes, run from capsules order by kind desc").fetchall()
+        sql = "select name, kind, digest, files, bytes, run from capsules where name in ('whole', 'public')"
+        rows = sorted(conn.execute(sql), reverse=True)
     newest = rows[0][-1]
     assert rows == [(c.folder.name, c.kind, c.digest, c.files, c.size, newest) for c in (whole, public)]
     said = run("--db", str(review.db), "capsule", "--list")
@@ -194,6 +195,27 @@ def test_a_public_capsule_has_nothing_that_a_published_copy_leaves_out(whole: Ca
     assert "2 abstracts that may not be passed on are left out" in (public.folder / "README.txt").read_text("utf-8")
 
 
+def test_a_public_capsule_does_not_tell_of_those_for_oneself(
+    review: Review, whole: Capsule, public: Capsule, tmp_path: Path
+) -> None:
+    later = review.write(tmp_path / "later", "public")
+    with reading(later.folder / "data" / "evidence.db") as conn:
+        listed = conn.execute("select digest, kind from capsules").fetchall()
+    assert (public.digest, "public") in listed and {kind for _, kind in listed} == {"public"}
+    assert whole.digest.encode() not in bytes_below(later.folder)
+
+
+def test_a_review_without_sources_and_decisions_has_a_capsule_too(tmp_path: Path) -> None:
+    review = used_review.used_review(tmp_path / "used")
+    bare = used_review.Review(review.folder, review.db, tmp_path / "none.db", tmp_path / "none.yaml", review.copy)
+    with pytest.raises(ConfigError, match="`evidence judge` first"):  # its decisions are gone
+        bare.write(tmp_path / "c")
+    review.sources.unlink()
+    written = review.write(tmp_path / "c")
+    assert "sources.yaml" not in files_below(written.folder / "data")
+    assert not (tmp_path / "none.db").exists()
+
+
 def test_a_capsule_for_oneself_says_so_and_nobody_else_can_read_it(whole: Capsule, public: Capsule) -> None:
     for path in ("README.txt", "bag-info.txt", "data/ro-crate-preview.html", "data/ro-crate-metadata.json"):
         assert "not to be passed on: it holds the raw records, 2 abstracts" in (whole.folder / path).read_text("utf-8")
@@ -218,6 +240,9 @@ def test_what_is_refused_leaves_nothing_behind(review: Review, tmp_path: Path) -
     for name in ("full", "file", "link"):
         with pytest.raises(ConfigError, match="already exists, and a capsule is never changed"):
             review.write(tmp_path / name)
+    for place in (Path(), Path("..")):
+        with pytest.raises(ConfigError, match="name a new folder in it"):
+            review.write(place)
     with pytest.raises(ConfigError, match="cannot be made"):
         review.write(tmp_path / "file" / "below")
     with pytest.raises(ConfigError, match="--version '9': there is no such version; no version has been named yet"):
