@@ -27,7 +27,8 @@ class Problem:
 @dataclass(slots=True)
 class Replayed:
     """What replaying a capsule gave. With `problems` nothing was rebuilt. `notes` say how this program differs from the one
-    that made the capsule; `differences` are of every table that was compared, `again` is of a public capsule."""
+    that made the capsule; `judged` is None where nothing was rebuilt. `differences` are of every table that was compared,
+    `again` is of a public capsule."""
 
     folder: Path
     digest: str | None
@@ -37,14 +38,14 @@ class Replayed:
     made_at: str = ""
     made_with: str = ""
     notes: tuple[str, ...] = ()
-    judged: int = 0
+    judged: int | None = None
     differences: list[Difference] = field(default_factory=list)
     again: ReadAgain | None = None
 
     @property
     def same(self) -> bool:
         """Whether every file is what it was and all that was compared is the same."""
-        differ = self.again.differ if self.again else sum(table.differ for table in self.differences)
+        differ = sum(table.differ for table in self.differences) + (self.again.differ if self.again else 0)
         return not self.problems and not differ
 
 
@@ -67,7 +68,7 @@ def _lines(found: Replayed) -> Iterator[str]:
     yield f"Made on {found.made_at[:10]} with evidence {found.made_with}, replayed with evidence {__version__}."
     yield from found.notes
     yield ""
-    yield from _public(found.again) if found.again else _whole(found)
+    yield from (*_tables(found.differences), *_public(found.again)) if found.again else _whole(found)
     if not found.same and found.notes:
         yield "The differences may come from the other program: replay the capsule with the one that made it."
 
@@ -82,15 +83,12 @@ def _damaged(found: Replayed) -> Iterator[str]:
 
 
 def _whole(found: Replayed) -> Iterator[str]:
-    yield f"Rebuilt from the records, rules and decisions of the capsule alone: {count_noun(found.judged, 'work')} judged."
-    for table in found.differences:
-        said = (
-            "identical"
-            if not table.differ
-            else f"{count_noun(table.differ, 'row')} differ{'s' if table.differ == 1 else ''}"
-        )
-        yield f"  {table.table:<20} {table.rows:>9,}  {said}"
-        yield from _first(table.first, table.differ)
+    if found.judged is None:
+        yield "Nothing was rebuilt, because the database or a record in it is not what it was when it came."
+    else:
+        works = count_noun(found.judged, "work")
+        yield f"Rebuilt from the records, rules and decisions of the capsule alone: {works} judged."
+    yield from _tables(found.differences)
     differ = [table for table in found.differences if table.differ]
     rows = sum(table.rows for table in found.differences)
     yield ""
@@ -100,7 +98,15 @@ def _whole(found: Replayed) -> Iterator[str]:
         yield f"NOT identical: {many} differ{'s' if count == 1 else ''} ({', '.join(table.table for table in differ)})."
     else:
         yield f"Identical: {count_noun(rows, 'row')} of {count_noun(len(found.differences), 'table')}."
-    yield f"Not rebuilt, because they are history: {_history()}. Their checksums agree."
+    if found.judged is not None:
+        yield f"Not rebuilt, because they are history: {_history()}. Their checksums agree."
+
+
+def _tables(differences: Sequence[Difference]) -> Iterator[str]:
+    for table in differences:
+        many = f"{count_noun(table.differ, 'row')} differ{'s' if table.differ == 1 else ''}"
+        yield f"  {table.table:<20} {table.rows:>9,}  {many if table.differ else 'identical'}"
+        yield from _first(table.first, table.differ)
 
 
 def _history() -> str:

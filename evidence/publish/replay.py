@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -53,23 +54,34 @@ def replay(folder: Path, progress: Progress, *, expected: str | None = None) -> 
     found = Replayed(folder, digest, files, (), facts["kind"], facts["made_at"], facts["program"]["version"], notes)
     with tempfile.TemporaryDirectory(prefix="evidence-replay-") as made:
         work = Path(made)
-        if facts["kind"] == "public":
+        try:
             shutil.copyfile(data / capsule.DATABASE, work / "kept.db")
+            if (data / capsule.LEDGER).exists():
+                shutil.copyfile(data / capsule.LEDGER, work / "decisions.db")
             with closing(open_read_only(work / "kept.db")) as conn:
-                found.again = rebuild.read_again(conn, rules, progress, SHOWN)
-        else:
-            found.judged, found.differences = _rebuilt(data, rules, work, progress, same_program=not notes)
+                found.differences = _damage(conn)
+                if facts["kind"] == "public":
+                    found.again = rebuild.read_again(conn, rules, progress, SHOWN)
+                else:
+                    found.differences += rebuild.changed_records(conn, SHOWN)
+            if found.same and facts["kind"] == "whole":
+                _rebuild(found, rules, work, progress)
+        except sqlite3.Error as error:
+            raise StoreError(
+                f"{data / capsule.DATABASE}: cannot be read ({error}); take a copy of the capsule that is whole"
+            ) from None
     return found
 
 
-def _rebuilt(
-    data: Path, rules: Taxonomy, work: Path, progress: Progress, *, same_program: bool
-) -> tuple[int, list[Difference]]:
-    """Rebuild the derived tables in `work`; returns how many works were judged, and the comparison of every table."""
-    kept, records, ledger, target = (work / name for name in ("kept.db", "records.db", "decisions.db", "evidence.db"))
-    shutil.copyfile(data / capsule.DATABASE, kept)
-    if (data / capsule.LEDGER).exists():
-        shutil.copyfile(data / capsule.LEDGER, ledger)
+def _damage(conn: sqlite3.Connection) -> list[Difference]:
+    """What SQLite finds wrong inside the database: an index that does not fit its table, for example."""
+    wrong = [text for (text,) in conn.execute("pragma integrity_check") if text != "ok"]
+    return [Difference("integrity_check", 1, len(wrong), tuple(wrong[:SHOWN]))] if wrong else []
+
+
+def _rebuild(found: Replayed, rules: Taxonomy, work: Path, progress: Progress) -> None:
+    """Rebuild the derived tables in `work`, where the databases of the capsule are, and add the comparison of every table."""
+    kept, records, target = (work / name for name in ("kept.db", "records.db", "evidence.db"))
     conn, state = open_examined(kept, schema.evidence)
     conn.close()
     if state == "current":
@@ -77,12 +89,10 @@ def _rebuilt(
     else:  # records of an older version are brought up to date, what was derived from them is compared as it is
         shutil.copyfile(kept, records)
         open_store(records, work / "no-decisions.db").close()
-    judged = rebuild.rebuild(records, ledger, rules, target, progress)
+    found.judged = rebuild.rebuild(records, work / "decisions.db", rules, target, progress)
     progress.step("comparing", 0, None)
-    found = list(compare_tables.compare_derived(kept, target, same_program=same_program, show=SHOWN))
-    with closing(open_read_only(kept)) as conn:
-        found += rebuild.changed_records(conn, SHOWN)
-    return judged, found
+    compared = compare_tables.compare_derived(kept, target, same_program=not found.notes, show=SHOWN)
+    found.differences = [*compared, *found.differences]
 
 
 def _facts(data: Path) -> dict[str, Any]:

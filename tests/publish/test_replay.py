@@ -341,6 +341,45 @@ def test_what_was_changed_with_all_checksums_made_anew_is_found_by_rebuilding(wh
     assert "NOT identical: " in text and "\nIdentical" not in text and not found.same
 
 
+def test_a_database_that_was_damaged_with_all_checksums_made_anew_is_an_error_in_one_sentence(
+    whole: Path, run: Run
+) -> None:
+    path = whole / "data" / NAMED
+    content = path.read_bytes()
+    path.write_bytes(content[:4096] + b"\xff" * 40_960 + content[45_056:])
+    remade(whole)
+    said = run("replay", "whole")
+    assert said.code == 1 and "Traceback" not in said.err
+    assert said.err.count("\n") == 1 or "NOT identical" in said.out
+    path.write_bytes(content[:100])
+    remade(whole)
+    said = run("replay", "whole")
+    assert said.code == 1 and said.err.count("\n") == 1 and "evidence.db" in said.err
+
+
+def test_nothing_is_rebuilt_from_records_that_are_not_those_that_came(whole: Path) -> None:
+    sql("update snapshots set message = 'no JSON' where doi = '10.5555/work.2'")(whole)
+    remade(whole)
+    found = replayed(whole)
+    assert found.judged is None and not found.same
+    text = replay_report.report(found)
+    assert "Nothing was rebuilt, because the database or a record in it" in text
+    assert "10.5555/work.2, version 1: is not the record that was fetched" in text
+    assert "NOT identical: 1 row of 1 table differs (snapshots)." in text
+
+
+def test_an_index_that_does_not_fit_its_table_is_found(public: Path, whole: Path) -> None:
+    for folder in (whole, public):
+        with writing(folder / "data" / NAMED) as conn:
+            conn.execute("pragma writable_schema = on")
+            other = "CREATE INDEX tags_value on tags (value, facet, doi, strength)"
+            assert conn.execute("update sqlite_master set sql = ? where name = 'tags_value'", (other,)).rowcount == 1
+        remade(folder)
+        found = replayed(folder)
+        assert not found.same and found.differences[0].table == "integrity_check"
+        assert "integrity_check" in replay_report.report(found)
+
+
 def test_the_first_rows_that_differ_are_shown_with_both_values(whole: Path) -> None:
     sql("update tags set strength = 'likely' where strength = 'stated'")(whole)
     remade(whole)
