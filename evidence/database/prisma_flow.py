@@ -311,10 +311,10 @@ KEYS = f"""
             group by s.doi
         ), landed as materialized (
             select doi, min(first_run) as landed from verdict_history where first_run <= :run group by doi
-        )
+        ), moved as materialized ({_MOVED})
         select l.doi, case when f.first <= l.landed then f.col else 1 end as col, min(l.landed, coalesce(f.first, l.landed)),
             h.verdict, h.same_as, h.decided, case when h.verdict = 'exclude' then {_REASON} end, {_IS_REPORT.format("h", "run")},
-            h.doi in (select m.doi from ({_MOVED}) m where m.first_run = h.first_run),
+            h.verdict = 'alias' and (h.doi, h.first_run) in (select m.doi, m.first_run from moved m),
             t.verdict, {_IS_REPORT.format("t", "since")}
         from landed l left join finder f on f.doi = l.doi
             left join verdict_history h on h.doi = l.doi and {_TRUE.format("h", "run")}

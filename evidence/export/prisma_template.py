@@ -91,7 +91,7 @@ def _numbers(flow: Flow, split: Split) -> dict[str, int | str]:
 def _texts(split: Split) -> dict[str, str]:
     """The words of boxes whose template would say something else than is counted."""
     texts = {
-        "dbr_excluded": "Reasons of the records excluded",
+        "dbr_excluded": "Reasons for excluding records",
         "other_assessed": _screened("Records screened", split.others),
         "other_excluded": "Records excluded",
     }
