@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -1556,6 +1557,105 @@ def backup_(settings: Settings, target: Path, force: bool) -> None:
         click.echo(f"{copied.source}: {held}, {copied.size / 1e6:.1f} MB, copied to {copied.file} and checked.")
         if copied.unfinished:
             click.echo(f"Run {copied.unfinished} has not finished: the copy has what it had written so far.")
+
+
+@cli.command(
+    "capsule",
+    epilog=_example(
+        "evidence capsule capsule-2026-11", "evidence capsule for-zenodo --public", "evidence capsule --list"
+    ),
+)
+@click.argument("folder", type=click.Path(path_type=Path), metavar="[DIR]", required=False)
+@click.option("--public", is_flag=True, help="One to be passed on: without raw records, the ledger of decisions, the contact "
+                                             "address and abstracts that may not be passed on.")  # fmt: skip
+@click.option("--hide-reviewers", is_flag=True, help="With --public: leave the names of reviewers out.")
+@click.option("--version", "name", metavar="NAME",
+              help="Only if the state of now is this version (see `evidence version`).")  # fmt: skip
+@click.option("--list", "listed", is_flag=True, help="Print the capsules that were written, with their digests.")
+@_output
+@click.pass_obj
+def capsule_(
+    settings: Settings,
+    folder: Path | None,
+    public: bool,
+    hide_reviewers: bool,
+    name: str | None,
+    listed: bool,
+    to: Path | None,
+) -> None:
+    """Write everything that the state of now rests on to DIR.
+
+    Databases, sources, rules with their weights, decisions, searches, exports and the versions of all programs, described as an
+    RO-Crate, with the checksum of every file (BagIt). `evidence replay DIR` checks it. DIR is a new folder.
+
+    Without --public it is for yourself: it has abstracts that may not be passed on, and reviewers' decisions.
+    """
+    from evidence.export import capsule_summary
+    from evidence.publish import capsule
+
+    if listed:
+        from evidence.database import read_queries
+        from evidence.database.connection import reading
+
+        with reading(settings.db) as conn:
+            _report(capsule_summary.listed(read_queries.capsules(conn)), to)
+        return
+    if folder is None:
+        raise ConfigError("name a new folder for the capsule: evidence capsule DIR")
+    if hide_reviewers and not public:
+        raise ConfigError(
+            "--hide-reviewers is for --public: a capsule for yourself has the ledger of decisions as it is"
+        )
+    book = _taxonomy(settings)
+    kind: Literal["whole", "public"] = "public" if public else "whole"
+    done = capsule.write(
+        settings.db,
+        settings.decisions,
+        settings.sources,
+        book,
+        folder,
+        kind=kind,
+        hide_reviewers=hide_reviewers,
+        version=name,
+        now=_now,
+    )
+    _report(capsule_summary.written(done), to)
+    if done.unrecorded:
+        click.echo(done.unrecorded, err=True)
+
+
+@cli.command(
+    "replay",
+    epilog=_example("evidence replay capsule-2026-11", "evidence replay capsule-2026-11 --json -o replay.json"),
+)
+@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+@click.option(
+    "--expect", metavar="DIGEST", help="The digest that `evidence capsule` printed when it wrote the capsule."
+)
+@_as_json
+@_output
+@click.pass_obj
+def replay_(settings: Settings, folder: Path, expect: str | None, as_json: bool, to: Path | None) -> None:
+    """Check every byte of a capsule, and rebuild it.
+
+    Works, verdicts, tags, notices and all other derived tables are made anew from the records, rules and decisions in DIR
+    alone, and compared row by row. Nothing in DIR or in your own review is changed.
+
+    Exit code: 0 when nothing differs, 1 when a file or a row does, 2 when DIR is not a capsule.
+    """
+    from evidence.export import replay_report
+    from evidence.publish import replay
+
+    if expect is not None and not re.fullmatch(r"\s*[0-9a-fA-F]{64}\s*", expect):
+        raise ConfigError(
+            f"--expect {expect!r} is not a digest; it has 64 hexadecimal digits, as `evidence capsule --list` prints them"
+        )
+    with _bar(settings) as bar:
+        found = replay.replay(folder, bar, expected=expect)
+    text = json.dumps(replay_report.as_json(found), ensure_ascii=False) if as_json else replay_report.report(found)
+    _report(text, to)
+    if not found.same:
+        raise SystemExit(1)
 
 
 @cli.command("completion", epilog=_example("evidence completion bash", "evidence completion fish -o evidence.fish"))

@@ -237,6 +237,11 @@ def last_complete_run(conn: sqlite3.Connection, run: int) -> int:
     return int(conn.execute(sql, (run,)).fetchone()[0])
 
 
+def capsules(conn: sqlite3.Connection) -> list[Row]:
+    """Every capsule that was written from this database, the newest first."""
+    return list(dict_rows(conn, "select * from capsules order by capsule desc"))
+
+
 def sync_count(conn: sqlite3.Connection) -> int:
     """How many runs on Crossref there were, this one included."""
     return int(conn.execute("select count(*) from runs where door = 'crossref'").fetchone()[0])
@@ -316,6 +321,24 @@ def judged_works(conn: sqlite3.Connection, dois: Sequence[Doi], values: Sequence
     yield from rows.values()
 
 
+def texts_in_copy(conn: sqlite3.Connection) -> list[tuple[Doi, bool, bool]]:
+    """Every work of a published copy: (DOI, whether it was judged by an abstract that the copy leaves out, whether people decided
+    on it or on a tag of it)."""
+    sql = """
+        select doi, abstract is null and abstract_source is not null,
+            decided = 'person' or conflict is not null
+                or exists (select 1 from decisions d where d.doi = works.doi and d.facet is not 'same-work')
+                or exists (select 1 from tags t where t.doi = works.doi and t.decided = 'person')
+        from works order by doi
+    """
+    return [(doi, bool(withheld), bool(decided)) for doi, withheld, decided in conn.execute(sql)]
+
+
+def tag_values(conn: sqlite3.Connection) -> set[tuple[str, str]]:
+    """Every (facet, value) that a work has as a tag."""
+    return set(conn.execute("select distinct facet, value from tags"))
+
+
 def duplicate_candidates(conn: sqlite3.Connection) -> Iterator[Row]:
     """Every work that is not excluded by rule, with the fields by which duplicates are found and its screening verdict.
 
@@ -363,6 +386,12 @@ def newest_run(conn: sqlite3.Connection) -> int | None:
     """The number of the newest run, however it ended; None before the first."""
     found: int | None = conn.execute("select max(run) from runs").fetchone()[0]
     return found
+
+
+def day_of_run(conn: sqlite3.Connection, run: int) -> str:
+    """The day (ISO) on which a run began."""
+    day: str = conn.execute("select substr(started, 1, 10) from runs where run = ?", (run,)).fetchone()[0]
+    return day
 
 
 def verdict_counts(conn: sqlite3.Connection) -> dict[str, int]:

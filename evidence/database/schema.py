@@ -16,8 +16,8 @@ provider was last asked about each work, and `provider_requests` has the log.
 `versions` are states that a person gave a name: each is what the tables say after one run. `version_tags` has the tags of then,
 which no other table keeps.
 
-`exports` and `exported_works` belong to no run: they say what left the tracker. A work is in every export of its list from
-`first_export` on, until `last_export`, the first that did not have it.
+`exports`, `exported_works` and `capsules` belong to no run: they say what left the tracker. A work is in every export of its
+list from `first_export` on, until `last_export`, the first that did not have it.
 """
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ RECORD_TABLES = (
     "exported_works",
     "versions",
     "version_tags",
+    "capsules",
 )
 DERIVED_TABLES = (
     "works",
@@ -1076,6 +1077,23 @@ where verdict = 'exclude' and decided = 'person' and last_run is null;
 stay the same: from `first_version` on until `last_version`, the first that has others. The reason that a reviewer gave for an
 exclusion is from now on in `verdict_history`, so that a later decision cannot change what is said of an earlier run."""
 
+CAPSULES_DDL = """
+create table capsules (
+    capsule integer primary key,
+    made_at text not null,
+    kind text not null check (kind in ('whole', 'public')),
+    name text not null,
+    digest text not null,
+    files integer not null,
+    bytes integer not null,
+    run integer not null references runs (run),
+    version text references versions (name),
+    program text not null
+) strict;
+"""
+"""Capsules that were written, each with the digest of its manifests: what tells later whether a capsule is the one written
+then."""
+
 SHORT_LIST = 3
 """A work that cites at most as many works is a comment or a digest of one of them."""
 
@@ -1387,6 +1405,12 @@ def m018_imported_records(db: Database) -> None:
 def m019_versions(db: Database) -> None:
     """Named states of the review, with their tags; the reasons of reviewers' exclusions are kept for each run."""
     _run_script(db.conn, VERSIONS_DDL)
+
+
+@evidence()
+def m020_capsules(db: Database) -> None:
+    """The capsules that are written from now on, with their digests."""
+    _run_script(db.conn, CAPSULES_DDL)
 
 
 @decisions()

@@ -239,3 +239,19 @@ class NewVersion:
     included: int
     excluded: int
     unsure: int
+
+
+@dataclass(frozen=True, slots=True)
+class CapsuleRow:
+    """A capsule that was written: `kind` says whether it has everything or may be passed on, `name` is its folder's name without
+    the folders above, `digest` is that of its manifests, `version` the named version that it is."""
+
+    made_at: str
+    kind: Literal["whole", "public"]
+    name: str
+    digest: str
+    files: int
+    size: int
+    run: int
+    version: str | None
+    program: str

@@ -28,6 +28,7 @@ from evidence.database import (
     schema,
     write_aliases,
     write_changes,
+    write_copied_records,
     write_decisions,
     write_exports,
     write_history,
@@ -42,6 +43,7 @@ from evidence.database import (
 )
 from evidence.database.sql_helpers import chunks, placeholders
 from evidence.database.values_for_writer import (
+    CapsuleRow,
     DataciteRow,
     Export,
     HarvestedPage,
@@ -99,11 +101,24 @@ def append_to_ledger(path: Path, decisions: Sequence[Decision], *, wait: float =
 def record_export(path: Path, entry: Export, *, wait: float = EXPORT_WAIT) -> None:
     """Record what was exported or published from the database at `path`, in a transaction of its own; a run may be going on.
     StoreError when it cannot be: the file is read-only, of an older version, or held by another program."""
+    with _recording(path, wait) as conn:
+        write_exports.add_export(conn, entry)
+
+
+def record_capsule(path: Path, entry: CapsuleRow, *, wait: float = EXPORT_WAIT) -> None:
+    """Record a capsule that was written from the database at `path`, as `record_export` does."""
+    with _recording(path, wait) as conn:
+        write_exports.add_capsule(conn, entry)
+
+
+@contextmanager
+def _recording(path: Path, wait: float) -> Iterator[sqlite3.Connection]:
+    """A transaction of its own on the database at `path`."""
     with closing(connection.open_for_writing(path, schema.evidence, wait)) as db, _store_errors(path):
         if connection.examine(db.conn, path, schema.evidence) != "current":
             raise StoreError(f"{path}: made by an older version of evidence; `evidence judge` brings it up to date")
         with db.atomic():
-            write_exports.add_export(db.conn, entry)
+            yield db.conn
         connection.checkpoint(db.conn)
 
 
@@ -353,6 +368,21 @@ class Store:
         """Give the state of now a name, and keep its tags. The caller holds the lock, so no run is going on."""
         with self.transaction():
             write_versions.add(self.conn, version)
+
+    # ------------------------------------------------------------------ records of another database
+
+    def copy_records(self, source: Path) -> None:
+        """Copy all records of the database at `source`, of today's schema, into this one, which has none yet."""
+        with _store_errors(source):
+            # Rows are checked by the database they come from, and the order of tables does not matter then.
+            self.conn.execute("pragma foreign_keys = off")
+            self.conn.execute("attach ? as copied", (str(source),))
+            try:
+                with self._db.atomic():
+                    write_copied_records.copy_records(self.conn)
+            finally:
+                self.conn.execute("detach copied")
+                self.conn.execute("pragma foreign_keys = on")
 
     # ------------------------------------------------------------------ people's decisions
 

@@ -52,18 +52,29 @@ def freeze(
         return next(row for row in versions(opened.conn) if row["name"] == name), True
 
 
-def _check_judged(opened: writer.Store, taxonomy: Taxonomy) -> None:
-    """ConfigError when what the database shows is not what rules and decisions say."""
-    if read_queries.newest_run(opened.conn) is None:
-        raise ConfigError(f"{opened.path}: nothing was harvested yet; `evidence sync` first, then name the version")
+def versions_of_now(opened: writer.Store, taxonomy: Taxonomy, now: Clock) -> list[Row]:
+    """The versions whose state is still the state of now, oldest first: since then no run, decision or edit of a rule."""
+    current = _of_now(opened, taxonomy, now, "", None, None)
+    return [row for row in versions(opened.conn) if all(row[key] == getattr(current, key) for key in _STATE)]
+
+
+def is_judged(opened: writer.Store, taxonomy: Taxonomy) -> bool:
+    """Whether what the database shows is what these rules and the decisions say: `judge` would change nothing."""
     stored = opened.conn.execute("select topic from topic").fetchone()[0]
-    if (
+    return not (
         stored != taxonomy.topic.id
         or opened.unshown_decisions().rows
         or pairs_need_update(opened)
         or rejudge.stale_works(opened, taxonomy, rejudge.decisions_by_work(opened))
         or opened.unannounced()
-    ):
+    )
+
+
+def _check_judged(opened: writer.Store, taxonomy: Taxonomy) -> None:
+    """ConfigError when what the database shows is not what rules and decisions say."""
+    if read_queries.newest_run(opened.conn) is None:
+        raise ConfigError(f"{opened.path}: nothing was harvested yet; `evidence sync` first, then name the version")
+    if not is_judged(opened, taxonomy):
         raise ConfigError(
             "rules or decisions have changed since the works were judged, or a run was killed; `evidence judge` first, "
             "look at the numbers, then name the version"

@@ -56,8 +56,10 @@ themselves, and they are most of a working database. The rows are copied, so tha
 ONLY_PUBLISHED = {
     "exports": "kind = 'publish'",
     "exported_works": "list in (select export from working.exports where kind = 'publish')",
+    "capsules": "kind = 'public'",
 }
-"""Tables of which only these rows are published: the names and filters of exported files are the reviewers' own."""
+"""Tables of which only these rows are published: the names and filters of exported files, and of capsules for oneself, are the
+reviewers' own."""
 
 NOT_COPIED = ("announced", "unannounced")
 """Tables whose rows are not published: only the next run needs them. The table `changes` has what they led to."""
@@ -139,7 +141,7 @@ def publish(
     there, StoreError when the database is damaged or the target cannot be written. After an error the target is unchanged.
     """
     open_evidence(db, older=True).close()
-    claims = None if sources is None else _without_contact(sources)
+    claims = None if sources is None else without_contact(sources)
     if decisions:
         check_ledger(decisions)
     names: list[str] | None = None
@@ -428,7 +430,7 @@ def _update_metadata(folder: Path) -> None:
     (folder / "site" / "metadata.yaml").write_text(text, encoding="utf-8")
 
 
-def _without_contact(path: Path) -> str:
+def without_contact(path: Path) -> str:
     """The text of sources.yaml, checked, without the contact address, which is for Crossref only, and without comments."""
     sources.load(path)
     data = strict_yaml.parse_file(path).data

@@ -733,7 +733,7 @@ def test_a_published_copy_keeps_what_the_site_says_of_itself_but_not_the_contact
 
     path = tmp_path / "sources.yaml"
     path.write_text(f"contact: private@university.edu\n{SITE}{SOURCES}")
-    text = immutable_copy._without_contact(path)
+    text = immutable_copy.without_contact(path)
     assert "private@" not in text
     path.write_text(text)
     assert sources.load(path).site == sources.Published(
