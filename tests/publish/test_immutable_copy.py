@@ -479,7 +479,7 @@ class Site:
         finally:
             conn.close()
 
-    def wait(self, path: str, ready: Callable[[int, str], bool], seconds: float = 20) -> str:
+    def wait(self, path: str, ready: Callable[[int, str], bool], seconds: float = 90) -> str:
         deadline = time.monotonic() + seconds
         last: object = None
         while time.monotonic() < deadline:
