@@ -512,7 +512,7 @@ def started(current: Path) -> Iterator[Site]:
         finally:
             if process.poll() is None:
                 process.terminate()
-                process.wait(15)
+                process.wait(60)
 
 
 @pytest.mark.slow
@@ -551,7 +551,7 @@ def test_the_start_script_serves_and_switches_to_the_next_version(db: Path, tmp_
         site.wait(WORK, lambda status, text: status == 200 and "Title 2" in text)
 
         site.process.send_signal(signal.SIGTERM)
-        assert site.process.wait(15) == 0
+        assert site.process.wait(60) == 0
     with pytest.raises(OSError):
         site.get("/")
 
@@ -658,7 +658,7 @@ def test_warming_up_requests_every_page(known: tuple[Path, Published]) -> None:
         with http.server.HTTPServer(("127.0.0.1", port), Answering) as server:
             thread = threading.Thread(target=server.serve_forever, daemon=True)
             thread.start()
-            assert warming.wait(20) == 0
+            assert warming.wait(60) == 0
             server.shutdown()
             thread.join()
         assert warming.stderr is not None and warming.stderr.read() == b""
