@@ -233,7 +233,7 @@ def check(settings: Settings, online: bool) -> None:
     Exit code: 0 when everything is in order, 1 when an example does not get its value, 2 for a mistake in a file. No request
     is sent unless you give --online.
     """
-    from evidence.harvest import phrases_and_screening, sources
+    from evidence.harvest import phrases_and_screening, review_statements, sources
     from evidence.harvest.locked_run import count_matches
     from evidence.rules import taxonomy
     from evidence.rules.value_examples import mistaken_examples
@@ -250,6 +250,10 @@ def check(settings: Settings, online: bool) -> None:
         f"Taxonomy: {count_noun(len(book.facets), 'facet')}, {count_noun(values, 'value')}, "
         f"{count_noun(rules, 'screening rule')}, version {book.digest}."
     )
+    if (stated := review_statements.beside(settings.sources)).given:
+        click.echo(
+            f"{review_statements.FILE}: {count_noun(len(stated.items), 'item')} of PRISMA-S stated, no mistakes."
+        )
     mistaken = mistaken_examples(book)
     for sentence in mistaken:
         click.echo(sentence)
@@ -963,22 +967,34 @@ def report_prisma(settings: Settings, as_of: str | None, as_json: bool, to: Path
     _report(json.dumps(found.boxes, ensure_ascii=False) if as_json else prisma_report.flow_report(found), to)
 
 
-@reports.command("prisma-s", epilog=_example("evidence report prisma-s"))
-@_as_json
+@reports.command(
+    "prisma-s",
+    epilog=_example("evidence report prisma-s", "evidence report prisma-s -f markdown -o search-appendix.md"),
+)
+@click.option("-f", "--format", "format_", type=click.Choice(("text", "markdown", "csv", "json")), default="text",
+              show_default=True, help="markdown is an appendix for a manuscript, json a list of search files.")  # fmt: skip
 @_output
 @click.pass_obj
-def report_prisma_s(settings: Settings, as_json: bool, to: Path | None) -> None:
-    """Print every search as it was run, as PRISMA-S asks."""
+def report_prisma_s(settings: Settings, format_: str, to: Path | None) -> None:
+    """Print every search as it was run, as PRISMA-S asks.
+
+    With markdown, the 16 items of PRISMA-S in order, each with what the database knows and what prisma-s.yaml beside sources.yaml
+    states; an item that neither states is marked. csv has a row for each run and window of dates. json has a search file
+    (Haddaway et al. 2022) for each search.
+    """
     from evidence.database import read_queries
     from evidence.database.connection import reading
-    from evidence.export import prisma_report
+    from evidence.export import prisma_report, search_report
+    from evidence.publish import search_appendix
 
-    with reading(settings.db) as conn:
-        rows, imports = read_queries.searches_as_run(conn), read_queries.imports_as_run(conn)
-    _report(
-        json.dumps([*rows, *imports], ensure_ascii=False) if as_json else prisma_report.searches_report(rows, imports),
-        to,
-    )
+    found = search_appendix.read(settings.db, settings.sources, _now())
+    if format_ == "text":
+        with reading(settings.db) as conn:
+            rows, imports = read_queries.searches_as_run(conn), read_queries.imports_as_run(conn)
+        lines = [prisma_report.searches_report(rows, imports), *search_report.missing_in_words(found)]
+        _report("\n".join(lines), to)
+    else:
+        atomic_output.write(to, (line.encode(errors="replace") for line in search_report.WRITERS[format_](found)))
 
 
 @reports.command("changes", epilog=_example("evidence report changes --since 2026-11-01"))
