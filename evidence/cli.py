@@ -945,6 +945,56 @@ def export_(
         )
 
 
+@cli.command(
+    "version",
+    epilog=_example(
+        'evidence version 3 --note "submitted to the journal"', "evidence version", "evidence report prisma --as-of 3"
+    ),
+)
+@click.argument("name", required=False)
+@click.option("--note", metavar="TEXT", help="What this version is, stored with it.")
+@click.option("--by", "made_by", envvar="EVIDENCE_REVIEWER", metavar="NAME",
+              help="Who makes the version. [env: EVIDENCE_REVIEWER]")  # fmt: skip
+@click.option("--list", "listed", is_flag=True, help="List the versions; so does the command without a name.")
+@click.option("-f", "--format", "format_", type=click.Choice(("text", "json")), default="text", show_default=True,
+              help="The form of what is printed.")  # fmt: skip
+@_output
+@click.pass_obj
+def version_(
+    settings: Settings,
+    name: str | None,
+    note: str | None,
+    made_by: str | None,
+    listed: bool,
+    format_: str,
+    to: Path | None,
+) -> None:
+    """Freeze the review as it is now, under a name.
+
+    The version keeps the state after the newest run: its works, verdicts, decisions and tags, and which rules they are by.
+    Whatever is decided or harvested later, `--as-of NAME` shows this state. A name is used once, and a version is never changed
+    or removed.
+
+    Without a name, the versions are listed.
+    """
+    from evidence.database import read_versions
+    from evidence.database.connection import reading
+    from evidence.export import version_report
+
+    if name is None or listed:
+        if name is not None or note is not None:
+            raise ConfigError(
+                "to make a version, give its name without --list; to list the versions, give neither name nor note"
+            )
+        with reading(settings.db) as conn:
+            rows = read_versions.versions(conn)
+        return _report(version_report.as_json(rows) if format_ == "json" else version_report.listed(rows), to)
+    from evidence.harvest.named_versions import freeze
+
+    row, new = freeze(settings.db, settings.decisions, _taxonomy(settings), _now, name, note, made_by)
+    return _report(version_report.as_json([row]) if format_ == "json" else version_report.made(row, new=new), to)
+
+
 @cli.group("report", epilog=_example("evidence report prisma"))
 def reports() -> None:
     """Print PRISMA, changes, claims, currency or ripples."""

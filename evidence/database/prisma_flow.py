@@ -237,12 +237,20 @@ BY_PERSON = "Decided by a reviewer."
 PERSONS_REASON = "By a reviewer: "
 """How the reason of an exclusion by a reviewer begins, where one is known; what follows is the reason as they gave it."""
 
-REASONS_SQL = f"""
-        select coalesce(h.why, '{PERSONS_REASON}' || (
+REASON_GIVEN = f"""
             select substr(d.reason, 1, instr(d.reason || '{REASON_NOTES}', '{REASON_NOTES}') - 1) from decisions d
-            where d.doi = h.doi and d.action = 'verdict' and d.verdict = 'exclude' and h.decided = 'person'
-                and d.made_at < coalesce((select min(started) from runs where run > :run), '9999')
-            order by d.made_at desc, d.decision desc limit 1), '{BY_PERSON}'), count(*) as n
+            where d.doi = {{doi}} and d.action = 'verdict' and d.verdict = 'exclude'
+            order by d.made_at desc, d.decision desc limit 1"""
+"""The reason that a reviewer gave for excluding a work, without the notes beside it, as the decisions shown now have it. A run
+notes it in `verdict_history`; of earlier verdicts (`why` is null) the reason is looked up."""
+
+_REASON_THEN = REASON_GIVEN.format(doi="h.doi").replace(
+    "order by", "and d.made_at < coalesce((select min(started) from runs where run > :run), '9999') order by"
+)
+
+REASONS_SQL = f"""
+        select case when h.decided = 'rule' then h.why
+            else coalesce('{PERSONS_REASON}' || coalesce(h.why, ({_REASON_THEN})), '{BY_PERSON}') end, count(*) as n
         from verdict_history h
         where h.verdict = 'exclude' and h.first_run <= :run and (h.last_run is null or h.last_run > :run)
         group by 1 order by n desc, 1

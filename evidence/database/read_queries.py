@@ -357,6 +357,12 @@ def pairs_decided_by_people(conn: sqlite3.Connection) -> dict[tuple[str, str], t
     return {(doi, other): (verdict, reason) for doi, other, verdict, reason in conn.execute(sql)}
 
 
+def newest_run(conn: sqlite3.Connection) -> int | None:
+    """The number of the newest run, however it ended; None before the first."""
+    found: int | None = conn.execute("select max(run) from runs").fetchone()[0]
+    return found
+
+
 def verdict_counts(conn: sqlite3.Connection) -> dict[str, int]:
     """Verdict → number of works."""
     return dict(conn.execute("select verdict, count(*) from works group by verdict order by verdict").fetchall())

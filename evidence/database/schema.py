@@ -13,6 +13,9 @@ replaced. So an unchanged record costs no write, and a second run changes no row
 row a week; `announced` has what was last announced of each work, and its history is `changes`; `provider_answers` says when each
 provider was last asked about each work, and `provider_requests` has the log.
 
+`versions` are states that a person gave a name: each is what the tables say after one run. `version_tags` has the tags of then,
+which no other table keeps.
+
 `exports` and `exported_works` belong to no run: they say what left the tracker. A work is in every export of its list from
 `first_export` on, until `last_export`, the first that did not have it.
 """
@@ -59,6 +62,8 @@ RECORD_TABLES = (
     "imported_records",
     "exports",
     "exported_works",
+    "versions",
+    "version_tags",
 )
 DERIVED_TABLES = (
     "works",
@@ -1033,6 +1038,44 @@ create index imported_records_status on imported_records (status) where status n
 """The records of imported files, each with the work that it was found to describe: a DOI, or a local id where it has none. A
 source with a `method` is one of imported files; the method says in which box of the PRISMA flow its records are counted."""
 
+VERSIONS_DDL = """
+create table versions (
+    version integer primary key,
+    name text not null unique,
+    run integer not null references runs (run),
+    made_at text not null,
+    made_by text,
+    note text,
+    topic text not null,
+    rules text not null,
+    program text not null,
+    decisions integer not null,
+    decisions_digest text not null,
+    included integer not null,
+    excluded integer not null,
+    unsure integer not null
+) strict;
+create trigger versions_stay_update before update on versions
+begin select raise(abort, 'a version is never changed: name another one'); end;
+create trigger versions_stay_delete before delete on versions
+begin select raise(abort, 'a version is never removed: name another one'); end;
+create table version_tags (
+    doi text not null check (doi = lower(doi)),
+    first_version integer not null references versions (version),
+    last_version integer references versions (version),
+    tags text not null check (json_valid(tags)),
+    primary key (doi, first_version)
+) strict, without rowid;
+update verdict_history set why = (
+    select substr(d.reason, 1, instr(d.reason || ' | note: ', ' | note: ') - 1) from decisions d
+    where d.doi = verdict_history.doi and d.action = 'verdict' and d.verdict = 'exclude'
+    order by d.made_at desc, d.decision desc limit 1)
+where verdict = 'exclude' and decided = 'person' and last_run is null;
+"""
+"""Named states of the review, and the tags that works had in them. The tags of a work are one row for as many versions as they
+stay the same: from `first_version` on until `last_version`, the first that has others. The reason that a reviewer gave for an
+exclusion is from now on in `verdict_history`, so that a later decision cannot change what is said of an earlier run."""
+
 SHORT_LIST = 3
 """A work that cites at most as many works is a comment or a digest of one of them."""
 
@@ -1338,6 +1381,12 @@ def m017_exports(db: Database) -> None:
 def m018_imported_records(db: Database) -> None:
     """Records of imported files, with or without a DOI, and by which method of PRISMA each source was searched."""
     _run_script(db.conn, IMPORTS_DDL)
+
+
+@evidence()
+def m019_versions(db: Database) -> None:
+    """Named states of the review, with their tags; the reasons of reviewers' exclusions are kept for each run."""
+    _run_script(db.conn, VERSIONS_DDL)
 
 
 @decisions()

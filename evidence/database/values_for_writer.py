@@ -219,3 +219,23 @@ class Export:
     filters: Mapping[str, object]
     dois: Sequence[Doi]
     version: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewVersion:
+    """A named state of the review, as it is stored: the state after the run `run`. `rules` and `decisions_digest` are digests of
+    what the works were judged by, `decisions` the number of decisions that count."""
+
+    name: str
+    run: int
+    made_at: str
+    made_by: str | None
+    note: str | None
+    topic: str
+    rules: str
+    program: str
+    decisions: int
+    decisions_digest: str
+    included: int
+    excluded: int
+    unsure: int

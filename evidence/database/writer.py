@@ -37,6 +37,7 @@ from evidence.database import (
     write_provider_answers,
     write_records,
     write_sources,
+    write_versions,
     write_works,
 )
 from evidence.database.sql_helpers import chunks, placeholders
@@ -46,6 +47,7 @@ from evidence.database.values_for_writer import (
     HarvestedPage,
     ImportedRow,
     JudgedRecord,
+    NewVersion,
     ProviderStep,
     SourceRow,
     SourceState,
@@ -344,6 +346,13 @@ class Store:
         from a record to the one that represents its work. Returns how many works changed."""
         with self.transaction():
             return write_judgements.set_duplicates(self.conn, run, pairs, same_as)
+
+    # ------------------------------------------------------------------ versions
+
+    def add_version(self, version: NewVersion) -> None:
+        """Give the state of now a name, and keep its tags. The caller holds the lock, so no run is going on."""
+        with self.transaction():
+            write_versions.add(self.conn, version)
 
     # ------------------------------------------------------------------ people's decisions
 

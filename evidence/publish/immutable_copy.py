@@ -288,6 +288,7 @@ def _hide_reviewers(conn: sqlite3.Connection, names: Sequence[str]) -> None:
     signed = {found[1] for _, why in decided if (found := _SIGNED.fullmatch(why))}
     signed |= {found[1] for *_, reason in pairs if (found := _SIGNED_PAIR.fullmatch(reason))}
     signed |= {name for (name,) in conn.execute("select distinct reviewer from main.decisions")}
+    signed |= {name for (name,) in conn.execute("select made_by from main.versions where made_by is not null")}
     everybody = sorted({name for name in (*names, *signed) if name.strip()}, key=len, reverse=True)
     conn.executemany(
         "update main.works set why = ? where doi = ?",
@@ -305,6 +306,29 @@ def _hide_reviewers(conn: sqlite3.Connection, names: Sequence[str]) -> None:
         [(_ANONYMOUS, _without_names(reason, everybody), decision) for decision, reason in reasons],
     )
     conn.execute("delete from main.reasons where field = 'person'")
+    excluded = conn.execute(
+        "select rowid, why from main.verdict_history where decided = 'person' and why is not null"
+    ).fetchall()
+    conn.executemany(
+        "update main.verdict_history set why = ? where rowid = ?",
+        [(_without_names(reason, everybody), row) for row, reason in excluded],
+    )
+    _hide_makers_of_versions(conn, everybody)
+
+
+def _hide_makers_of_versions(conn: sqlite3.Connection, names: Sequence[str]) -> None:
+    """Remove who made a version, and reviewers' names from its note. The copy's rows are written anew: no version is changed."""
+    versions = conn.execute("select version, made_by, note from main.versions").fetchall()
+    ((trigger,),) = conn.execute("select sql from main.sqlite_master where name = 'versions_stay_update'").fetchall()
+    conn.execute("drop trigger versions_stay_update")
+    conn.executemany(
+        "update main.versions set made_by = ?, note = ? where version = ?",
+        [
+            (made_by and _ANONYMOUS, note and _without_names(note, names), version)
+            for version, made_by, note in versions
+        ],
+    )
+    conn.execute(trigger)
 
 
 def _without_signature(form: re.Pattern[str], sentence: str, names: Iterable[str]) -> str:
