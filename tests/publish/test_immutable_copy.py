@@ -30,6 +30,7 @@ from hypothesis import strategies as st
 
 import evidence
 from evidence.database import schema, writer
+from evidence.database.values_for_writer import NewVersion
 from evidence.errors import BusyError, ConfigError, EvidenceError, StoreError
 from evidence.publish import immutable_copy, precomputed_counts, serve
 from evidence.publish.immutable_copy import Published
@@ -219,6 +220,25 @@ def test_reviewers_are_hidden_if_asked(db: Path, tmp_path: Path) -> None:
     ]
     ruled = "select doi, why from works where decided = 'rule' order by 1"
     assert rows(hidden / "evidence.db", ruled) == rows(db, ruled)
+
+
+def test_published_copies_carry_the_versions_and_hide_who_made_them_if_asked(db: Path, tmp_path: Path) -> None:
+    with writer.open_store(db) as store:
+        for name in ("1", "2"):
+            store.add_version(
+                NewVersion(
+                    name, 1, "2026-11-21T00:00:00Z", REVIEWER, f"for {REVIEWER}", "ipt", "r", "0", 1, "d", 1, 1, 1
+                )
+            )
+    named = immutable_copy.publish(db, tmp_path / "named", now=at_noon).folder / "evidence.db"
+    hidden = immutable_copy.publish(db, tmp_path / "hidden", reviewers="hidden", now=at_noon).folder
+    for table in ("versions", "version_tags"):
+        assert rows(named, f"select * from {table}") == rows(db, f"select * from {table}") != []
+    assert rows(hidden / "evidence.db", "select name, run, made_by, note from versions") == [
+        ("1", 1, "A reviewer", "for a reviewer"),
+        ("2", 1, "A reviewer", "for a reviewer"),
+    ]
+    assert REVIEWER.encode() not in bytes_below(hidden)
 
 
 def test_names_of_reviewers_with_withdrawn_decisions_are_hidden_too(db: Path, tmp_path: Path) -> None:
