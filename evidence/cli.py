@@ -45,6 +45,8 @@ METHODS = ("database", "register", "website", "organisation", "citation", "other
 SERVICES = ("europepmc", "pubmed", "openalex", "datacite", "clinicaltrials")
 REFERENCE_REPORTS = ("text", "json", "csv", "markdown", "html", "sarif")
 EXPORTED_VERDICTS = (*VERDICTS, "duplicate", "all")
+NOTHING_NEW = 4
+"""The exit code of `report changes --exit-code` when nothing is new: one that no failure has."""
 VARIABLE = "_EVIDENCE_COMPLETE"
 TOOLS = ("rayyan", "covidence", "asreview", "zotero", "eppi", "metapsy")
 
@@ -1047,31 +1049,37 @@ def report_prisma_s(settings: Settings, format_: str, to: Path | None) -> None:
         atomic_output.write(to, (line.encode(errors="replace") for line in search_report.WRITERS[format_](found)))
 
 
-@reports.command("changes", epilog=_example("evidence report changes --since 2026-11-01"))
-@click.option(
-    "--since",
-    metavar="DATE",
-    help="Changes since this date (YYYY-MM-DD); default: since the last sync began.",
+@reports.command(
+    "changes",
+    epilog=_example(
+        "evidence report changes --since 2026-11-01",
+        "evidence report changes --since 2 -f markdown -o version-3.md",
+    ),
 )
+@click.option("--since", metavar="DATE|RUN|VERSION",
+              help="Changes since this date (YYYY-MM-DD), run (run:12) or version; default: since the last sync.")  # fmt: skip
 @click.option("--tags", is_flag=True, help="Include changes of tags.")
-@_as_json
+@click.option("-f", "--format", "format_", type=click.Choice(("text", "markdown", "html", "json")), default="text",
+              show_default=True, help="markdown and html are fit to paste as a version note.")  # fmt: skip
+@click.option("--exit-code", is_flag=True, help="Exit with 4 when nothing is new, for scripts.")
 @_output
 @click.pass_obj
-def report_changes(settings: Settings, since: str | None, tags: bool, as_json: bool, to: Path | None) -> None:
-    """Print what changed: notices, verdicts, records, new works.
+def report_changes(
+    settings: Settings, since: str | None, tags: bool, format_: str, exit_code: bool, to: Path | None
+) -> None:
+    """Print what changed, as a version note.
 
-    Retractions and other notices come first, each with what its work touches today. Changes of tags are left out unless you give
-    --tags.
+    It begins with the included studies that came and that left. Then come retractions and other notices, each with what its work
+    touches today, changed verdicts, new works, the cells of the evidence map and the claims whose support changed, the searches
+    run, and the items of PRISMA-LSR. Changes of tags are left out unless you give --tags.
     """
-    from evidence.database import read_queries
-    from evidence.database.connection import reading
-    from evidence.export import changes_report
+    from evidence.export import change_note
+    from evidence.publish import news
 
-    day = _parse_date(since)
-    with reading(settings.db) as conn:
-        rows = read_queries.changes(conn, day, tags=tags)
-    _add_touches(settings, rows)
-    _report(json.dumps(rows, ensure_ascii=False) if as_json else changes_report.changes_report(rows), to)
+    note = news.of_now(settings.db, settings.sources, since, tags=tags)
+    atomic_output.write(to, (line.encode(errors="replace") for line in change_note.WRITERS[format_](note)))
+    if exit_code and not note.anything:
+        raise SystemExit(NOTHING_NEW)
 
 
 @reports.command("claims", epilog=_example("evidence report claims"))

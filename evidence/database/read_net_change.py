@@ -1,4 +1,4 @@
-"""The net change of the included studies between two states of the review, each study counted once however often it changed between.
+"""The net change of the included studies between two states of the review, each study counted once however often it changed.
 
 A state is what `verdict_history` says after a run. `before + came - left` is `now`, and both are what the PRISMA flow counts as
 included after these runs. It may not write.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,6 +108,18 @@ def included_in(conn: sqlite3.Connection, run: int) -> list[str]:
     return [doi for (doi,) in conn.execute(sql, {"run": run})]
 
 
+def row_numbers(conn: sqlite3.Connection, dois: Iterable[str]) -> list[int]:
+    """The row numbers of these works, for sets of works."""
+    sql = "select w.rowid from json_each(:dois) j cross join works w on w.doi = j.value"
+    return [number for (number,) in conn.execute(sql, {"dois": json.dumps(sorted(dois))})]
+
+
+def day_of_run(conn: sqlite3.Connection, run: int) -> str:
+    """The day on which a run began (ISO)."""
+    row = conn.execute("select substr(started, 1, 10) from runs where run = ?", (run,)).fetchone()
+    return str(row[0]) if row else "before the first run"
+
+
 def source_changes(conn: sqlite3.Connection, since: int, until: int) -> list[Row]:
     """Searches, reference lists and files that were added or are no longer used: label, kind, and `retired`."""
     sql = """
@@ -128,8 +141,8 @@ def program_versions(conn: sqlite3.Connection, since: int, until: int) -> tuple[
 def sync_days(conn: sqlite3.Connection, since: int, until: int) -> list[str]:
     """The days on which records were asked for after the run `since`, oldest first (ISO)."""
     sql = """
-        select distinct substr(started, 1, 10) from runs where run > ? and run <= ? and door not in ('judge', 'providers', 'import')
-        order by 1
+        select distinct substr(started, 1, 10) from runs
+        where run > ? and run <= ? and door not in ('judge', 'providers', 'import') order by 1
     """
     return [day for (day,) in conn.execute(sql, (since, until))]
 

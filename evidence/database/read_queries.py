@@ -829,26 +829,37 @@ def flow(conn: sqlite3.Connection, day: str | None = None) -> Flow:
 
 
 def changes(
-    conn: sqlite3.Connection, since: str | None = None, *, run: int | None = None, tags: bool = False
+    conn: sqlite3.Connection,
+    since: str | None = None,
+    *,
+    run: int | None = None,
+    tags: bool = False,
+    between: tuple[int, int] | None = None,
 ) -> list[Row]:
-    """Announced changes of works, the most serious first (see `changes_since_last_run`): since a day (ISO), of one run, or
-    (neither) of the last sync that ended and of all runs after it. Changes of tags only with `tags`.
+    """Announced changes of works, the most serious first (see `changes_since_last_run`): since a day (ISO), of one run, of the
+    runs after the first and up to the second of `between`, or (none of these) of the last sync that ended and of all runs after
+    it. Changes of tags only with `tags`.
 
     A row has `change` (its number), run, `announced` (a day), doi (the one its work is kept under now), what, before, after,
     `verdict` (of the work after the change), and title and year as they are today.
     """
+    which = "c.run = :run" if run is not None else "r.started >= :since" if since else "c.run >= :last"
+    if between is not None:
+        which = "c.run > :after and c.run <= :until"
     sql = f"""
         select c.change, c.run, substr(r.started, 1, 10) as announced, coalesce(a.doi, c.doi) as doi, c.what, c.before,
             c.after, c.verdict, w.title, w.year
         from changes c join runs r on r.run = c.run left join aliases a on a.alias = c.doi and a.last_run is null
             left join works w on w.doi = coalesce(a.doi, c.doi)
-        where {"c.run = :run" if run is not None else "r.started >= :since" if since else "c.run >= :last"}
+        where {which}
             and (:tags or c.what <> :aside)
         order by (select key from json_each(:kinds) where value = c.what), c.verdict is not 'include', c.verdict is not 'unsure',
             w.year desc, c.doi, c.change
     """  # noqa: S608 - our own conditions
-    last = None if run is not None or since else last_finished_sync(conn)
+    last = None if run is not None or since or between else last_finished_sync(conn)
+    after, until = between or (0, 0)
     values = {"run": run, "since": since, "last": last or 0, "tags": tags, "aside": changes_since_last_run.ON_REQUEST}
+    values |= {"after": after, "until": until}
     return list(dict_rows(conn, sql, values | {"kinds": json.dumps(changes_since_last_run.KINDS)}))
 
 

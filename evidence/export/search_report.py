@@ -499,8 +499,8 @@ def _deduplication(found: Appendix) -> list[str]:
     return [
         (
             f"Software: {found.program}. Records with the same DOI are one record, and a DOI that leads to another is followed. "
-            "Records with different DOIs, and imported records without one, are compared by title, authors, journal, year, volume, "
-            "issue, pages and abstract; what is the same work is merged, and a doubtful pair waits for a reviewer."
+            "Records with different DOIs, and imported records without one, are compared by title, authors, journal, year, "
+            "volume, issue, pages and abstract; what is the same work is merged, and a doubtful pair waits for a reviewer."
         ),
         (
             f"{flow['duplicates']:,} duplicate records: {flow['again']:,} found by several sources, {flow['same_work']:,} "
