@@ -237,6 +237,7 @@ def check(settings: Settings, online: bool) -> None:
     """
     from evidence.harvest import phrases_and_screening, review_statements, sources
     from evidence.harvest.locked_run import count_matches
+    from evidence.publish import watching
     from evidence.rules import taxonomy
     from evidence.rules.value_examples import mistaken_examples
 
@@ -246,7 +247,10 @@ def check(settings: Settings, online: bool) -> None:
     phrases_and_screening.refuse_other_topics(checked, book, settings.sources)
     values = sum(len(facet.values) for facet in book.facets)
     rules = sum(len(verdict.rules) for verdict in book.verdicts.values)
-    click.echo(f"{settings.sources}: {count_noun(len(checked.sources), 'source')}, no mistakes.")
+    watching.check(checked.watches, book, settings.sources, settings.db)
+    watches = len(checked.watches)
+    watched = f", {watches} {'watch' if watches == 1 else 'watches'}" if watches else ""
+    click.echo(f"{settings.sources}: {count_noun(len(checked.sources), 'source')}{watched}, no mistakes.")
     click.echo(f"Topic: {topic.id}, {topic.title}.")
     click.echo(
         f"Taxonomy: {count_noun(len(book.facets), 'facet')}, {count_noun(values, 'value')}, "
@@ -319,14 +323,18 @@ def sync(
         raise ConfigError("give --offline or --from, not both: --offline reads the bundled snapshot")
     from evidence.export import sync_summary
     from evidence.harvest import sources
+    from evidence.publish import news, watching
 
     checked = sources.load(settings.sources)
-    outcome = _run_sync(
-        settings, checked, _taxonomy(settings), offline, files, everything, full, enrich, retraction_watch
-    )
+    book = _taxonomy(settings)
+    watching.check(checked.watches, book, settings.sources)
+    outcome = _run_sync(settings, checked, book, offline, files, everything, full, enrich, retraction_watch)
     _add_touches(settings, outcome.changes)
+    watched = news.watch_lines(settings.db, settings.sources, outcome.run)
     click.echo(
-        json.dumps(outcome.counts() | {"outcome": outcome.outcome}) if as_json else sync_summary.sync_summary(outcome)
+        json.dumps(outcome.counts() | {"outcome": outcome.outcome})
+        if as_json
+        else sync_summary.sync_summary(outcome, watched)
     )
     if outcome.outcome != "complete":
         raise SystemExit(1)
@@ -1054,6 +1062,7 @@ def report_prisma_s(settings: Settings, format_: str, to: Path | None) -> None:
     epilog=_example(
         "evidence report changes --since 2026-11-01",
         "evidence report changes --since 2 -f markdown -o version-3.md",
+        "evidence report changes --mail reader@university.edu",
     ),
 )
 @click.option("--since", metavar="DATE|RUN|VERSION",
@@ -1061,23 +1070,47 @@ def report_prisma_s(settings: Settings, format_: str, to: Path | None) -> None:
 @click.option("--tags", is_flag=True, help="Include changes of tags.")
 @click.option("-f", "--format", "format_", type=click.Choice(("text", "markdown", "html", "json")), default="text",
               show_default=True, help="markdown and html are fit to paste as a version note.")  # fmt: skip
+@click.option("--watch", metavar="NAME", help="Only what is new for this watch of sources.yaml.")
+@click.option("--mail", "recipient", metavar="TO",
+              help="Mail it to this address, and print nothing; nothing is sent when nothing is new.")  # fmt: skip
 @click.option("--exit-code", is_flag=True, help="Exit with 4 when nothing is new, for scripts.")
 @_output
 @click.pass_obj
 def report_changes(
-    settings: Settings, since: str | None, tags: bool, format_: str, exit_code: bool, to: Path | None
+    settings: Settings,
+    since: str | None,
+    tags: bool,
+    format_: str,
+    watch: str | None,
+    recipient: str | None,
+    exit_code: bool,
+    to: Path | None,
 ) -> None:
     """Print what changed, as a version note.
 
     It begins with the included studies that came and that left. Then come retractions and other notices, each with what its work
     touches today, changed verdicts, new works, the cells of the evidence map and the claims whose support changed, the searches
     run, and the items of PRISMA-LSR. Changes of tags are left out unless you give --tags.
+
+    With --mail, the changes since the last mail to this address (--since last-mail), through the SMTP server that
+    EVIDENCE_SMTP_HOST names, else through sendmail.
+
+    Exit code: 0; 4 with --exit-code when nothing is new; 2 for a mistake in a file or an option; 69 when the mail was not sent:
+    the next one has its news.
     """
     from evidence.export import change_note
     from evidence.publish import news
 
-    note = news.of_now(settings.db, settings.sources, since, tags=tags)
-    atomic_output.write(to, (line.encode(errors="replace") for line in change_note.WRITERS[format_](note)))
+    if recipient is not None:
+        note = news.mail(settings.db, settings.sources, since, recipient, _now(), tags=tags, watch=watch)
+        if sys.stderr.isatty() and not settings.quiet:  # cron would mail what is printed
+            click.echo(
+                f"Mailed to {recipient}: {note.headline}" if note.anything else "Nothing is new; no mail.", err=True
+            )
+    else:
+        note = news.of_now(settings.db, settings.sources, since, tags=tags, watch=watch)
+    if recipient is None or to is not None:
+        atomic_output.write(to, (line.encode(errors="replace") for line in change_note.WRITERS[format_](note)))
     if exit_code and not note.anything:
         raise SystemExit(NOTHING_NEW)
 

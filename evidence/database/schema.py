@@ -13,6 +13,8 @@ replaced. So an unchanged record costs no write, and a second run changes no row
 row a week; `announced` has what was last announced of each work, and its history is `changes`; `provider_answers` says when each
 provider was last asked about each work, and `provider_requests` has the log.
 
+`watches` and `watched` say which works each saved question of sources.yaml has had, and belong to no run either.
+
 `versions` are states that a person gave a name: each is what the tables say after one run. `version_tags` has the tags of then,
 which no other table keeps.
 
@@ -64,6 +66,8 @@ RECORD_TABLES = (
     "exported_works",
     "versions",
     "version_tags",
+    "watches",
+    "watched",
 )
 DERIVED_TABLES = (
     "works",
@@ -1076,6 +1080,25 @@ where verdict = 'exclude' and decided = 'person' and last_run is null;
 stay the same: from `first_version` on until `last_version`, the first that has others. The reason that a reviewer gave for an
 exclusion is from now on in `verdict_history`, so that a later decision cannot change what is said of an earlier run."""
 
+WATCHES_DDL = """
+create table watches (
+    watch text primary key not null,
+    filter text not null,
+    first_run integer not null
+) strict;
+create table watched (
+    watch text not null references watches (watch),
+    doi text not null,
+    first_run integer not null,
+    last_run integer,
+    primary key (watch, doi, first_run)
+) strict, without rowid;
+create index watched_doi on watched (doi);
+"""
+"""The works in the list of each watch of sources.yaml, from the run `first_run` on until `last_run`. Tags have no history, so
+this is how it is known that a tag brought a work into a list. A watch is compared with its list when a sync has ended and before
+a report; the works that it begins with have its own `first_run`, and are no news."""
+
 SHORT_LIST = 3
 """A work that cites at most as many works is a comment or a digest of one of them."""
 
@@ -1387,6 +1410,12 @@ def m018_imported_records(db: Database) -> None:
 def m019_versions(db: Database) -> None:
     """Named states of the review, with their tags; the reasons of reviewers' exclusions are kept for each run."""
     _run_script(db.conn, VERSIONS_DDL)
+
+
+@evidence()
+def m020_watches(db: Database) -> None:
+    """The works in the lists that sources.yaml watches."""
+    _run_script(db.conn, WATCHES_DDL)
 
 
 @decisions()

@@ -6,6 +6,7 @@ reads the values. The items are those of PRISMA-LSR (Akl et al. 2024, doi:10.113
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +35,8 @@ _TELLS = ("new", "verdict", "duplicate")
 
 @dataclass(frozen=True, slots=True)
 class CellChange:
-    """What happened to a cell of the evidence map: studies before and now, and how many came, left and got a notice since. `before` is None where the tags of studies that left are not known."""
+    """What happened to a cell of the evidence map: studies before and now, and how many came, left and got a notice
+    since."""
 
     row: str
     column: str
@@ -123,6 +125,18 @@ class Note:
             return f"{watch.name}, {self.day}: +{len(watch.entered):,}, −{len(watch.left):,}"
         name = f"Version {self.version}, {self.day}" if self.version else self.day
         return f"{name}: {self.net.signed}"
+
+
+def escaped(text: str) -> str:
+    """A text as it stands in HTML."""
+    return html.escape(text)
+
+
+def watch_summary(watch: WatchNews) -> str:
+    """What is new for a watch in one line, for the summary of a sync."""
+    counts = changes_since_last_run.counts_by_kind(watch.changes)
+    more = f"; {changes_report.change_counts(counts)}" if counts else ""
+    return f"Watch “{watch.name}”: +{len(watch.entered):,}, −{len(watch.left):,}, {count_noun(watch.now, 'work')} now{more}."
 
 
 def blocks(note: Note) -> list[Block]:

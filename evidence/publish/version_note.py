@@ -62,6 +62,12 @@ def since_named(conn: sqlite3.Connection, text: str | None) -> Since:
     return Since(state.run, state.label, state.day, state.version)
 
 
+def since_mail(conn: sqlite3.Connection, run: int) -> Since:
+    """The state that the last mail was about."""
+    day = read_net_change.day_of_run(conn, run)
+    return Since(run, f"the last mail, of {day}", day)
+
+
 def read(
     conn: sqlite3.Connection,
     since: Since,
