@@ -34,6 +34,7 @@ class _Handler(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         self.sender, self.recipients = "", list[str]()
+        self.say("220 loopback ESMTP")
         while line := self.rfile.readline():
             self.server.kept.lines.append(line)
             verb, _, rest = line.decode("latin-1").strip().partition(" ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -13,19 +14,22 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
+from datasette.app import Datasette
 
 from evidence.database import read_net_change, writer
 from evidence.database.prisma_flow import read_flow
 from evidence.errors import BusyError, ConfigError, LockedError
 from evidence.export import mail_message
-from evidence.publish import listed_works, mailed, news
+from evidence.publish import listed_works, mailed, news, serve
 from tests.builders import FONAGY, MARKOWITZ, SMALL_YAML, WORKS, message
 from tests.command_line import Run, runner
 from tests.loopback import LoopbackCrossref
 from tests.mail_server import SmtpServer, body, fake_sendmail, mails_of
 
+ATOM = "{http://www.w3.org/2005/Atom}"
 TO = "reader@university.edu"
 WATCHED = (
     SMALL_YAML
@@ -555,3 +559,39 @@ def test_watches_are_no_hindrance_where_they_cannot_be_kept(run: Run, monkeypatc
     assert done.code == 0
     assert run("report", "changes", "--watch", "grief-loss").code == 1
     assert news.watch_lines(Path("evidence.db"), Path("sources.yaml"), 1)[0].startswith("Warning, watches: ")
+
+
+def test_the_feed_of_a_watch_has_a_stable_address_and_what_the_report_says(
+    run: Run, crossref: LoopbackCrossref, tmp_path: Path
+) -> None:
+    crossref.works[str(TRIAL["DOI"])] = TRIAL
+    run("sync", "--no-enrich")
+    run("decide", str(MARKOWITZ["DOI"]), "--tag", "design:rct", "--because", "it is one", "--by", "A. Reader")
+    found = watch(run, "Trials of IPT", "--since", "run:1")
+    site = Datasette([str(tmp_path / "evidence.db")], config_dir=serve.site_folder())
+
+    def get(address: str) -> Any:
+        async def asked() -> Any:
+            await site.invoke_startup()
+            return await site.client.get(address)
+
+        return asyncio.run(asked())
+
+    answer = get("/watch/trials-of-ipt.atom")
+    assert answer.status_code == 200
+    feed = ElementTree.fromstring(answer.text)
+    assert "Trials of IPT" in feed.findtext(f"{ATOM}title", "")
+    told = [entry.findtext(f"{ATOM}title", "") for entry in feed.findall(f"{ATOM}entry")]
+    assert sum("Interpersonal psychotherapy for grief" in title for title in told) == 1
+    assert [title for title in told if title.startswith("[now in “Trials of IPT”] ")] == [
+        f"[now in “Trials of IPT”] {MARKOWITZ['title'][0]}"
+    ]
+    assert {row["doi"] for row in found["entered"]} == {str(TRIAL["DOI"]), str(MARKOWITZ["DOI"])}
+    ids = [entry.findtext(f"{ATOM}id") for entry in feed.findall(f"{ATOM}entry")]
+    assert len(set(ids)) == len(ids)
+    Path("sources.yaml").write_text(WATCHED.replace("_tag=design:rct", "_tag=design:rct&year__gte=1990"))
+    assert get("/watch/trials-of-ipt.atom").status_code == 200, "another filter, the same address"
+    assert get("/watch/nothing.atom").status_code == 404
+    page = get("/changes").text
+    assert 'href="/watch/grief-loss.atom"' in page
+    assert "Grief &amp; loss" in page
