@@ -272,7 +272,9 @@ def _studies(note: Note) -> list[Block]:
     if len(net.moved) > 1:
         moved = f" {len(net.moved):,} studies are now kept under another DOI or record."
     found.append(
-        Paragraph(words(f"{net.before:,} included {_before(note)}, {net.signed}: {net.now:,} included now.{moved}"))
+        Paragraph(
+            words(f"{_then(note)}: {net.before:,} included. Since then {net.signed}. Now: {net.now:,} included.{moved}")
+        )
     )
     if net.recorded_from:
         found.append(
@@ -295,8 +297,8 @@ def _studies(note: Note) -> list[Block]:
     return found
 
 
-def _before(note: Note) -> str:
-    return f"before ({note.since})"
+def _then(note: Note) -> str:
+    return note.since[:1].upper() + note.since[1:]
 
 
 def _study_line(sign: str, row: Row) -> Words:
@@ -442,12 +444,12 @@ def _watch(watch: WatchNews, note: Note, *, alone: bool = False) -> list[Block]:
     found: list[Block] = [] if alone else [Heading(2, f"Watch: {watch.name}")]
     if not watch.anything:
         return [*found, Paragraph(words(f"Nothing is new for “{watch.name}”. {count_noun(watch.now, 'work')} now."))]
-    since = f"watched since {watch.started}" if watch.started else note.since
+    then = f"When it began to be watched, on {watch.started}" if watch.started else _then(note)
     found.append(
         Paragraph(
             words(
-                f"{watch.before:,} before ({since}), +{len(watch.entered):,}, −{len(watch.left):,}: {watch.now:,} now. "
-                f"Filter: {watch.filter}"
+                f"{then}: {count_noun(watch.before, 'work')}. Since then +{len(watch.entered):,}, −{len(watch.left):,}. "
+                f"Now: {watch.now:,}. Filter: {watch.filter}"
             )
         )
     )

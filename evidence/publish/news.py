@@ -34,7 +34,8 @@ def of_now(
     """What changed since the state that `since` names (see `version_note.since_named`), or since the last mail to `recipient`.
     `path` is the sources.yaml; with `watch`, only what is new for this one."""
     stated = review_statements.beside(path)
-    watches = watches_of(path, required=watch is not None)
+    # A mail without the news of a watch that cannot be read would be the last to have them.
+    watches = watches_of(path, required=watch is not None or (recipient is not None and path.exists()))
     chosen = [watching.named(watches, watch, path)] if watch is not None else list(watches)
     try:
         watching.note(db, watches, path)

@@ -54,10 +54,10 @@ def since_named(conn: sqlite3.Connection, text: str | None) -> Since:
         if last is None:
             return Since(0, "the beginning")
         day = read_net_change.day_of_run(conn, last)
-        return Since(last - 1, f"before the sync of {day}", day)
+        return Since(last - 1, f"the state before the sync of {day}", day)
     if read_versions.is_date(text.strip()):
         day = text.strip()
-        return Since(read_net_change.run_before_day(conn, day), f"before {day}", day)
+        return Since(read_net_change.run_before_day(conn, day), f"the state before {day}", day)
     state = read_versions.state_named(conn, text)
     return Since(state.run, state.label, state.day, state.version)
 
@@ -65,7 +65,7 @@ def since_named(conn: sqlite3.Connection, text: str | None) -> Since:
 def since_mail(conn: sqlite3.Connection, run: int) -> Since:
     """The state that the last mail was about."""
     day = read_net_change.day_of_run(conn, run)
-    return Since(run, f"the last mail, of {day}", day)
+    return Since(run, f"the state of the last mail, of {day}", day)
 
 
 def read(
@@ -86,13 +86,20 @@ def read(
     net = read_net_change.net_change(conn, start, last)
     rows = read_queries.changes(conn, between=(start, last), tags=tags)
     ripple.add_touches(conn, [*rows, *(row for watch in watches for row in watch.changes)], articles)
-    topic, sets = schema.read_topic(conn), bitset_counts.read_sets(conn)
-    values = read_queries.labelled_values(conn)
-    came, left = (sets.set_of_numbers(_numbers(part)) for part in (net.came, net.left))
-    noticed = sets.set_of_numbers(
-        read_net_change.row_numbers(conn, {row["doi"] for row in rows if row["what"] == "notice"})
-    )
-    then = _tags_then(conn, net, since)
+    topic = schema.read_topic(conn)
+    notices = {row["doi"] for row in rows if row["what"] == "notice"}
+    cells: tuple[CellChange, ...] = ()
+    claims: tuple[ClaimChange, ...] | None = None if articles is None else ()
+    untagged = 0
+    if net.came or net.left or notices or since.version is not None:  # else no cell and no claim has changed
+        sets = bitset_counts.read_sets(conn)
+        came, left = (sets.set_of_numbers(_numbers(part)) for part in (net.came, net.left))
+        noticed = sets.set_of_numbers(read_net_change.row_numbers(conn, notices))
+        then = _tags_then(conn, net, since)
+        cells = tuple(_cells(topic, sets, read_queries.labelled_values(conn), came, left, noticed, then))
+        untagged = 0 if then is not None else _untagged(sets, left, len(net.left))
+        if articles is not None:
+            claims = tuple(_claims(conn, articles, sets, topic, came, left, noticed))
     windows = read_searches.search_windows(conn, start, last)
     return Note(
         title=topic.title,
@@ -102,10 +109,10 @@ def read(
         since_day=since.day,
         net=net,
         changes=tuple(rows),
-        cells=tuple(_cells(topic, sets, values, came, left, noticed, then)),
-        then_tags=then is not None,
-        untagged=0 if then is not None else _untagged(sets, left, len(net.left)),
-        claims=None if articles is None else tuple(_claims(conn, articles, sets, topic, came, left, noticed)),
+        cells=cells,
+        then_tags=since.version is not None,
+        untagged=untagged,
+        claims=claims,
         searches=strategies(windows, read_searches.works_found(conn)),
         sync_days=tuple(read_net_change.sync_days(conn, start, last)),
         sources=tuple(read_net_change.source_changes(conn, start, last)),

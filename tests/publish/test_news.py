@@ -303,6 +303,15 @@ def test_a_new_database_begins_anew_and_a_restored_one_goes_on(run: Run, crossre
     assert "remove it" in broken.err
 
 
+def test_a_mistake_in_sources_yaml_stops_the_mail_and_not_the_report(run: Run) -> None:
+    Path("sources.yaml").write_text(WATCHED.replace("name: Trials of IPT", "nme: Trials of IPT"))
+    done = run("report", "changes", "--mail", TO)
+    assert done.code == 2
+    assert "sources.yaml:" in done.err
+    assert box() == []
+    assert "sources.yaml could not be read" in run("report", "changes").out
+
+
 def test_two_mails_at_once_are_one(run: Run) -> None:
     with (
         mailed.one_at_a_time(Path("evidence.db"), 0),
