@@ -146,10 +146,7 @@ def blocks(note: Note) -> list[Block]:
         return found + [block for watch in note.watches for block in _watch(watch, note, alone=True)]
     if not note.anything:
         return [*found, Paragraph(words("Nothing is new or changed."))]
-    counts = changes_since_last_run.counts_by_kind(note.changes)
-    found.append(Paragraph(words(f"{changes_report.change_counts(counts)}." if counts else "No other change.")))
-    found += _changed(note.changes)
-    found += _studies(note)
+    found += (changed(note.changes) if note.changes else [Paragraph(words("No announced change."))]) + _studies(note)
     for watch in note.watches:
         if watch.anything:
             found += _watch(watch, note)
@@ -242,12 +239,14 @@ WRITERS = {"text": as_text, "markdown": as_markdown, "html": as_html, "json": as
 # ---------------------------------------------------------------------- the parts
 
 
-def _changed(rows: Sequence[Row], level: int = 2) -> list[Block]:
-    """One list for each kind of change, most serious first, with the words of the summary and the feed."""
-    found: list[Block] = []
+def changed(rows: Sequence[Row]) -> list[Block]:
+    """The number of changes of each kind, then a list for each kind, most serious first, with the words of the summary and the
+    feed; rows of `read_queries.changes`."""
+    counts = changes_report.change_counts(changes_since_last_run.counts_by_kind(rows))
+    found: list[Block] = [Paragraph(words(f"{counts}."))]
     for what, group in groupby(rows, lambda row: row["what"]):
         of_kind = list(group)
-        found.append(Heading(level, f"{changes_report.HEADINGS[what]} ({len(of_kind):,})"))
+        found.append(Heading(2, f"{changes_report.HEADINGS[what]} ({len(of_kind):,})"))
         lines: list[Words] = []
         for row in of_kind:
             below = [Below(row["touches"])] if row.get("touches") else []
@@ -457,7 +456,7 @@ def _watch(watch: WatchNews, note: Note, *, alone: bool = False) -> list[Block]:
     if lines:
         found.append(Items(tuple(lines)))
     if alone:
-        found += _changed(watch.changes)
+        found += changed(watch.changes) if watch.changes else []
     elif watch.changes:
         counts = changes_since_last_run.counts_by_kind(watch.changes)
         found.append(Paragraph(words(f"Changes of its works, listed above: {changes_report.change_counts(counts)}.")))

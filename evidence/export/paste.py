@@ -6,6 +6,7 @@ Values in, text out. It knows no review: `change_note` fills it.
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -94,9 +95,9 @@ def as_markdown(blocks: Sequence[Block]) -> Iterator[str]:
             case Heading(level, text):
                 yield f"{'#' * level} {markdown(text)}"
             case Paragraph(parts):
-                yield _markdown_words(parts)
+                yield _at_line_start(_markdown_words(parts))
             case Items(items):
-                yield from (f"* {_markdown_words(each)}" for each in items)
+                yield from (f"* {_at_line_start(_markdown_words(each))}" for each in items)
             case Table(header, rows):
                 yield f"| {' | '.join(map(markdown, header))} |"
                 yield f"|{'---|' * len(header)}"
@@ -128,6 +129,11 @@ def markdown(text: str) -> str:
     for sign in "\\`*_[]<>|#":
         flat = flat.replace(sign, f"\\{sign}")
     return flat.replace("&", "&amp;")
+
+
+def _at_line_start(line: str) -> str:
+    """A line that Markdown does not take for a list: `+ a work` and `1. a work` are text."""
+    return re.sub(r"^(\d{0,9})([-+.)])(?=\s)", r"\1\\\2", line)
 
 
 def _plain_text(parts: Words) -> str:
