@@ -88,6 +88,9 @@ def _file_of_stdin(ctx: click.Context) -> Path:
 
 _output = click.option("-o", "--output", "to", type=click.Path(dir_okay=False, readable=False, allow_dash=True), default="-",
                        callback=_output_path, help="Write to this file; default: stdout.")  # fmt: skip
+_as_of = click.option("--as-of", metavar="STATE",
+                      help="As of a date (YYYY-MM-DD), a version or a run (run:12); default: now.")  # fmt: skip
+_no_as_of = click.option("--as-of", metavar="STATE", hidden=True, help="Refused: this has no history.")
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 
 
@@ -861,8 +864,9 @@ def decisions_agreement(settings: Settings, to: Path | None) -> None:
 @click.option("--query", "text", metavar="TEXT", help="Only works with all of these words (full-text search).")
 @click.option("--list", "address", metavar="ADDRESS",
               help="The list of works that the site shows at this address, or with these parameters, in its order.")  # fmt: skip
-@click.option("--as-of", metavar="DATE",
-              help="The works at the end of this date (YYYY-MM-DD), with its verdicts and records and today's tags.")  # fmt: skip
+@click.option("--as-of", metavar="STATE",
+              help="The works as of a date (YYYY-MM-DD), a version or a run (run:12), with the verdicts and records of then; the "
+                   "tags are those of the version, and else today's.")  # fmt: skip
 @click.option("--shape", type=click.Choice(SHAPES), default="lists", show_default=True,
               help="Of a table: lists, a row a work; wide, a column of 0 and 1 a value; long, a row a tag.")  # fmt: skip
 @click.option("--columns", metavar="NAME[,…]", help="Of a table: only these columns, in this order.")
@@ -922,16 +926,15 @@ def export_(
         listed = list_by_address.read(settings.db, address)
         dois, strengths = listed.dois, listed.strengths
     selection = Selection(chosen, tuple(map(tag_filter.parse, tags)), _parse_date(since), text, strengths)
-    day = _parse_date(as_of, "--as-of")
     wanted = Wanted(
         format_, tool, shape, tuple(filter(None, (columns or "").replace(" ", "").split(","))), with_reasons, excel, encoding,
-        day, with_abstracts,
+        as_of, with_abstracts,
     )  # fmt: skip
     output = _output_path(ctx, ctx.command.params[0], to)
     folder = output is not None and (to.endswith(("/", os.sep)) or output.is_dir())
     done = export_works(settings.db, selection, wanted, output, folder_made=_now() if folder else None, dois=dois)
     unrecorded = record_exports.record_export(
-        settings.db, output, tool or format_, selection, done.dois, _now(), day, listed=address
+        settings.db, output, tool or format_, selection, done.dois, _now(), as_of, listed=address
     )
     if settings.quiet:
         return
@@ -955,12 +958,7 @@ def export_(
         )
 
 
-@cli.command(
-    "version",
-    epilog=_example(
-        'evidence version 3 --note "submitted to the journal"', "evidence version", "evidence report prisma --as-of 3"
-    ),
-)
+@cli.command("version", epilog=_example('evidence version 3 --note "as submitted"', "evidence version"))
 @click.argument("name", required=False)
 @click.option("--note", metavar="TEXT", help="What this version is, stored with it.")
 @click.option("--by", "made_by", envvar="EVIDENCE_REVIEWER", metavar="NAME",
@@ -1010,21 +1008,48 @@ def reports() -> None:
     """Print PRISMA, changes, claims, currency or ripples."""
 
 
-@reports.command("prisma", epilog=_example("evidence report prisma --as-of 2026-12-31"))
-@click.option("--as-of", metavar="DATE", help="The numbers at the end of this date (YYYY-MM-DD); default: now.")
-@_as_json
+@reports.command(
+    "prisma",
+    epilog=_example(
+        "evidence report prisma --as-of 2026-12-31",
+        "evidence report prisma -f csv -o PRISMA.csv",
+        "evidence report prisma --since 3 -f svg -o flow.svg",
+    ),
+)
+@_as_of
+@click.option("--since", metavar="STATE",
+              help="The update since this version, run or date: its studies, what came after, the total.")  # fmt: skip
+@click.option("-f", "--format", "format_", type=click.Choice(("text", "csv", "svg", "json")), default="text", show_default=True,
+              help="csv is the file that the R package PRISMA2020 reads; svg is the diagram.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, hidden=True, help="The boxes alone as JSON.")
 @_output
 @click.pass_obj
-def report_prisma(settings: Settings, as_of: str | None, as_json: bool, to: Path | None) -> None:
+def report_prisma(
+    settings: Settings, as_of: str | None, since: str | None, format_: str, as_json: bool, to: Path | None
+) -> None:
     """Print the numbers of the PRISMA 2020 flow diagram."""
     from evidence.database import read_queries
     from evidence.database.connection import reading
     from evidence.export import prisma_report
 
-    day = _parse_date(as_of, "--as-of")
     with reading(settings.db) as conn:
-        found = read_queries.flow(conn, day)
-    _report(json.dumps(found.boxes, ensure_ascii=False) if as_json else prisma_report.flow_report(found), to)
+        found = read_queries.flow(conn, as_of, since)
+        split = read_queries.split_flow(conn, found) if format_ in ("csv", "json") else None
+    if as_json:
+        text = json.dumps(found.boxes, ensure_ascii=False)
+    elif format_ == "svg":
+        from evidence.publish import prisma_drawing
+
+        text = prisma_drawing.svg(found, alone=prisma_report.title(as_of, since))
+    elif split is None:
+        text = prisma_report.flow_report(found)
+    elif format_ == "csv":
+        from evidence.export import prisma_template
+
+        text = prisma_template.template_csv(found, split).rstrip("\n")
+    else:
+        text = json.dumps(prisma_report.as_json(found, split, as_of, since), ensure_ascii=False)
+    _report(text, to)
 
 
 @reports.command(
@@ -1033,9 +1058,10 @@ def report_prisma(settings: Settings, as_of: str | None, as_json: bool, to: Path
 )
 @click.option("-f", "--format", "format_", type=click.Choice(("text", "markdown", "csv", "json")), default="text",
               show_default=True, help="markdown is an appendix for a manuscript, json a list of search files.")  # fmt: skip
+@_as_of
 @_output
 @click.pass_obj
-def report_prisma_s(settings: Settings, format_: str, to: Path | None) -> None:
+def report_prisma_s(settings: Settings, format_: str, as_of: str | None, to: Path | None) -> None:
     """Print every search as it was run, as PRISMA-S asks.
 
     With markdown, the 16 items of PRISMA-S in order, each with what the database knows and what prisma-s.yaml beside sources.yaml
@@ -1047,10 +1073,11 @@ def report_prisma_s(settings: Settings, format_: str, to: Path | None) -> None:
     from evidence.export import prisma_report, search_report
     from evidence.publish import search_appendix
 
-    found = search_appendix.read(settings.db, settings.sources, _now())
+    found = search_appendix.read(settings.db, settings.sources, _now(), as_of)
     if format_ == "text":
         with reading(settings.db) as conn:
-            rows, imports = read_queries.searches_as_run(conn), read_queries.imports_as_run(conn)
+            run = _run_as_of(conn, as_of)
+            rows, imports = read_queries.searches_as_run(conn, run), read_queries.imports_as_run(conn, run)
         lines = [prisma_report.searches_report(rows, imports), *search_report.missing_in_words(found)]
         _report("\n".join(lines), to)
     else:
@@ -1067,6 +1094,7 @@ def report_prisma_s(settings: Settings, format_: str, to: Path | None) -> None:
 )
 @click.option("--since", metavar="DATE|RUN|VERSION",
               help="Changes since this date (YYYY-MM-DD), run (run:12) or version; default: since the last sync.")  # fmt: skip
+@_as_of
 @click.option("--tags", is_flag=True, help="Include changes of tags.")
 @click.option("-f", "--format", "format_", type=click.Choice(("text", "markdown", "html", "json")), default="text",
               show_default=True, help="markdown and html are fit to paste as a version note.")  # fmt: skip
@@ -1079,6 +1107,7 @@ def report_prisma_s(settings: Settings, format_: str, to: Path | None) -> None:
 def report_changes(
     settings: Settings,
     since: str | None,
+    as_of: str | None,
     tags: bool,
     format_: str,
     watch: str | None,
@@ -1102,13 +1131,15 @@ def report_changes(
     from evidence.publish import news
 
     if recipient is not None:
+        if as_of is not None:
+            raise ConfigError("give --mail or --as-of, not both: a mail is about what is new now")
         note = news.mail(settings.db, settings.sources, since, recipient, _now(), tags=tags, watch=watch)
         if sys.stderr.isatty() and not settings.quiet:  # cron would mail what is printed
             click.echo(
                 f"Mailed to {recipient}: {note.headline}" if note.anything else "Nothing is new; no mail.", err=True
             )
     else:
-        note = news.of_now(settings.db, settings.sources, since, tags=tags, watch=watch)
+        note = news.of_now(settings.db, settings.sources, since, as_of=as_of, tags=tags, watch=watch)
     if recipient is None or to is not None:
         atomic_output.write(to, (line.encode(errors="replace") for line in change_note.WRITERS[format_](note)))
     if exit_code and not note.anything:
@@ -1116,10 +1147,11 @@ def report_changes(
 
 
 @reports.command("claims", epilog=_example("evidence report claims"))
+@_no_as_of
 @_as_json
 @_output
 @click.pass_obj
-def report_claims(settings: Settings, as_json: bool, to: Path | None) -> None:
+def report_claims(settings: Settings, as_of: str | None, as_json: bool, to: Path | None) -> None:
     """Print what stands behind each claim of an article.
 
     The claims are those of sources.yaml: whether the cited works are about them, what was retracted or corrected, what is newer,
@@ -1130,6 +1162,7 @@ def report_claims(settings: Settings, as_json: bool, to: Path | None) -> None:
     from evidence.harvest import sources
     from evidence.publish import claim_evidence
 
+    _refuse_as_of(as_of, "the report on claims")
     articles = sources.load(settings.sources).articles
     with reading(settings.db) as conn:
         found = claim_evidence.read_all(conn, articles)
@@ -1159,10 +1192,12 @@ def report_claims(settings: Settings, as_json: bool, to: Path | None) -> None:
 )
 @click.option("-f", "--format", "format_", type=click.Choice(("text", "csv", "json", "markdown")), default="text",
               show_default=True, help="csv of one cell is its citation matrix.")  # fmt: skip
+@_no_as_of
 @_output
 @click.pass_obj
 def report_currency(
     settings: Settings,
+    as_of: str | None,
     rows: str | None,
     columns: str | None,
     tags: tuple[str, ...],
@@ -1185,6 +1220,7 @@ def report_currency(
     from evidence.export import currency_report
     from evidence.publish import currency
 
+    _refuse_as_of(as_of, "the report on how current reviews are")
     with reading(settings.db) as conn:
         found = currency.load(conn, read_topic(conn))
         filters = [tag_filter.parse(tag) for tag in tags]
@@ -1873,6 +1909,21 @@ def _parse_key(raw: str) -> Doi:
     from evidence import doi
 
     return doi.parse_key(raw) or _parse_doi(raw)
+
+
+def _run_as_of(conn: sqlite3.Connection, as_of: str | None) -> int | None:
+    """The run of the state that was asked for; None for now."""
+    from evidence.database.read_versions import state_named
+
+    return state_named(conn, as_of).run if as_of is not None else None
+
+
+def _refuse_as_of(as_of: str | None, report: str) -> None:
+    if as_of is not None:
+        raise ConfigError(
+            f"{report} cannot be given as of {as_of}, because links, citations and tags have no history; a backup or a published "
+            f"copy of then has it, and `evidence export --as-of {as_of}` lists the works of then"
+        )
 
 
 def _parse_date(raw: str | None, option: str = "--since") -> str | None:

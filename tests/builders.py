@@ -9,8 +9,8 @@ from typing import Any
 
 from evidence import doi as spelling
 from evidence.crossref.normalise import cited_by, indexed_at
-from evidence.export import change_note, paste
 from evidence.data_model import Decision, Doi, LookupResult, Message, Page, Query, RecordStatus, Window
+from evidence.export import change_note, paste
 
 SMALL_YAML = """
 sources:

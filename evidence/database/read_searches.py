@@ -6,6 +6,7 @@ import json
 import sqlite3
 from typing import Any
 
+from evidence.database.read_queries import FOUND_THEN
 from evidence.database.sql_helpers import dict_rows
 
 Row = dict[str, Any]
@@ -36,11 +37,11 @@ def search_windows(conn: sqlite3.Connection, since_run: int = 0, until_run: int 
     return [row | {"spec": json.loads(row["spec"])} for row in dict_rows(conn, sql, values)]
 
 
-def works_found(conn: sqlite3.Connection) -> dict[str, int]:
-    """Source → how many works it finds now."""
-    return dict(
-        conn.execute("select source, count(*) from sightings where last_run is null group by source").fetchall()
-    )
+def works_found(conn: sqlite3.Connection, run: int | None = None) -> dict[str, int]:
+    """Source → how many works it finds now, or found after a run."""
+    found = "s.last_run is null" if run is None else FOUND_THEN
+    sql = f"select s.source, count(*) from sightings s where {found} group by s.source"  # noqa: S608 - our own condition
+    return dict(conn.execute(sql, {"run": run}).fetchall())
 
 
 def reference_lists(conn: sqlite3.Connection) -> list[Row]:

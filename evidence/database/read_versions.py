@@ -69,10 +69,10 @@ def versions(conn: sqlite3.Connection) -> list[Row]:
     return list(dict_rows(_cursor(conn), _VERSIONS))
 
 
-def state_named(conn: sqlite3.Connection, text: str) -> PastState:
+def state_named(conn: sqlite3.Connection, text: str, option: str = "--as-of") -> PastState:
     """The state that a person asks for by a date (YYYY-MM-DD: after the last run that had started by the end of that day, UTC),
     by the name of a version, or by a run (`run:12`, or its bare number where no version has that name). ConfigError names the
-    versions that there are."""
+    versions that there are. `option` is what the text was given for."""
     text = text.strip()
     if is_date(text):
         return PastState(run_of_day(conn, text), text, None, text)
@@ -88,15 +88,15 @@ def state_named(conn: sqlite3.Connection, text: str) -> PastState:
         return found
     names = ", ".join(row["name"] for row in known[-20:])
     there_are = f"the versions are: {names}" if known else "no version has been named yet (`evidence version NAME`)"
-    asked = (
-        f"there is no run {number}" if number is not None else f"{text!r} is neither a date, nor a run, nor a version"
+    raise ConfigError(
+        f"{option} {text!r} is not a valid date, run or version; write a date like 2026-01-31, a run like run:12 or a "
+        f"version's name; {there_are}"
     )
-    raise ConfigError(f"{asked}; write a date like 2026-01-31, a run like run:12 or a version's name; {there_are}")
 
 
 def tags_in_version(
     conn: sqlite3.Connection, version: int, dois: Iterable[str]
-) -> Iterator[tuple[str, str, str, str, str]]:
+) -> Iterator[tuple[str, str, str, Strength, str]]:
     """The tags of these works in a version: DOI, facet, value, strength, and who decided (rule or person), in that order."""
     rows = _cursor(conn).execute(
         f"""

@@ -88,7 +88,7 @@ class Note:
     """Everything that the report says. `version` is the name of the version that the present state is, `since` how the earlier
     state is named, `since_day` its day; `changes` are rows of `read_queries.changes`; `then_tags` says whether the cells before
     were counted with the tags of then, `untagged` how many studies that left have no tags today. `only` is the name of the one
-    watch that was asked for."""
+    watch that was asked for; `past` says that it is not about the present state."""
 
     title: str
     day: str
@@ -109,6 +109,7 @@ class Note:
     stated: Statements
     watches: tuple[WatchNews, ...] = ()
     only: str | None = None
+    past: bool = False
 
     @property
     def anything(self) -> bool:
@@ -323,6 +324,11 @@ def _why(row: Row) -> str:
 
 def _cells(note: Note) -> list[Block]:
     found: list[Block] = [Heading(2, "Evidence map")]
+    if note.past:
+        return [
+            *found,
+            Paragraph(words("Cells and claims are counted for the present state only, because tags have no history.")),
+        ]
     if not note.cells:
         return [
             *found,
@@ -346,6 +352,8 @@ def _cells(note: Note) -> list[Block]:
 
 
 def _claims(note: Note) -> list[Block]:
+    if note.past:
+        return []
     if note.claims is None:
         return [
             Heading(2, "Claims"),

@@ -16,6 +16,7 @@ from pathlib import Path
 from evidence.data_model import Doi
 from evidence.database import schema
 from evidence.database.connection import reading
+from evidence.database.read_versions import is_date, state_named
 from evidence.database.select_works import Selection, check_selection, full_rows, selected_dois, values_of_facets
 from evidence.errors import ConfigError
 from evidence.export import abstract_rights, atomic_output, data_package, file_formats, works_as_of_date
@@ -26,8 +27,8 @@ from evidence.export.tool_presets import PRESETS
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What an export is to write: a format, or what a tool reads (`tool`, whose format it then is), and how. `as_of` is a date
-    (ISO): the works as of the end of that day. `with_abstracts` keeps the abstracts that may not be passed on
-    (`abstract_rights`), for the reader's own screening."""
+    (ISO), a run or a version, as a person types it: the works as of then. `with_abstracts` keeps the abstracts that may not be
+    passed on (`abstract_rights`), for the reader's own screening."""
 
     format: str = "csv"
     tool: str | None = None
@@ -103,10 +104,11 @@ def export_works(
     _refuse_what_does_not_fit(wanted, form)
     with reading(db) as conn:
         check_selection(conn, selection)
+        state = state_named(conn, wanted.as_of) if wanted.as_of else None
         conn.execute("begin")  # all files are of the same moment
         layout = Layout(
             schema.read_topic(conn), values_of_facets(conn), wanted.as_of is not None, wanted.shape, wanted.columns,
-            wanted.excel, wanted.with_reasons,
+            wanted.excel, wanted.with_reasons, state is not None and state.version is not None,
         )  # fmt: skip
         layout.columns()  # refuses unknown names before anything is written
         source = _Source(conn, selection, wanted, dois)
@@ -248,7 +250,8 @@ def _write_folder(source: _Source, wanted: Wanted, layout: Layout, folder: Path,
 
 
 def _description(wanted: Wanted) -> str:
-    of_day = f", as of the end of {wanted.as_of}" if wanted.as_of else ""
+    end = "the end of " if is_date(wanted.as_of or "") else ""
+    of_day = f", as of {end}{wanted.as_of}" if wanted.as_of else ""
     return f"An export of the evidence tracker{of_day}. Verdicts and tags are the tracker's."
 
 

@@ -44,7 +44,11 @@ def notes(row: Row, layout: Layout | None = None) -> list[str]:
     verdict = f"Verdict: {row['verdict']} ({decided_by(row['decided'])}, screened on {screened_on(row['judged_on'])})."
     said = [f"{verdict} {row['why'] or ''}".rstrip()]
     if row.get("as_of"):
-        said.append(f"As of the end of {row['as_of']}; the tags are today's.")
+        version = row.get("as_of_version")
+        of_then = (
+            f"version {version}, {row['as_of']}." if version else f"the end of {row['as_of']}; the tags are today's."
+        )
+        said.append(f"As of {of_then}")
     if row["tags"]:
         said.append(f"Tags: {joined(keywords(row))}")
     reasons = layout is not None and layout.with_reasons

@@ -41,6 +41,6 @@ def offered() -> dict[str, Offer]:
     return found
 
 
-def layout(conn: sqlite3.Connection, offer: Offer, *, past: bool = False) -> Layout:
+def layout(conn: sqlite3.Connection, offer: Offer, *, past: bool = False, past_tags: bool = False) -> Layout:
     """What the file has of each work, for the topic of this database."""
-    return Layout(schema.read_topic(conn), values_of_facets(conn), past, offer.shape)
+    return Layout(schema.read_topic(conn), values_of_facets(conn), past, offer.shape, past_tags=past_tags)

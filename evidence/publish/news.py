@@ -7,7 +7,7 @@ import os
 from datetime import datetime
 from pathlib import Path
 
-from evidence.database import read_net_change, read_queries
+from evidence.database import read_net_change, read_queries, read_versions
 from evidence.database.connection import reading
 from evidence.errors import ConfigError, EvidenceError, StoreError
 from evidence.export import change_note, mail_message
@@ -27,12 +27,13 @@ def of_now(
     path: Path,
     since: str | None,
     *,
+    as_of: str | None = None,
     tags: bool = False,
     watch: str | None = None,
     recipient: str | None = None,
 ) -> Note:
-    """What changed since the state that `since` names (see `version_note.since_named`), or since the last mail to `recipient`.
-    `path` is the sources.yaml; with `watch`, only what is new for this one."""
+    """What changed since the state that `since` names (see `version_note.since_named`) until now or `as_of`, or since the last
+    mail to `recipient`. `path` is the sources.yaml; with `watch`, only what is new for this one."""
     stated = review_statements.beside(path)
     # A mail without the news of a watch that cannot be read would be the last to have them.
     watches = watches_of(path, required=watch is not None or (recipient is not None and path.exists()))
@@ -46,16 +47,18 @@ def of_now(
     with reading(db) as conn:
         conn.execute("begin")  # one state of the database for all parts
         last = read_net_change.last_finished_run(conn)
+        if as_of is not None:
+            last = min(last, read_versions.state_named(conn, as_of).run)
         if since == LAST_MAIL or (since is None and recipient is not None):
             if recipient is None:
                 raise ConfigError(f"--since {LAST_MAIL} needs --mail TO: it is since the last mail to that address")
             run = mailed.last_run(db, conn, recipient, chosen[0].name if watch is not None else None)
-            found = version_note.since_named(conn, None)
+            found = version_note.since_named(conn, None, last)
             if run is not None:
                 found = version_note.since_mail(conn, run)
         else:
-            found = version_note.since_named(conn, since)
-        rows = read_queries.changes(conn, between=(min(found.run, last), last), tags=False)
+            found = version_note.since_named(conn, since, last)
+        rows = read_queries.changes(conn, after=found.run, until=last)
         news = [watching.news(conn, each, found.run, last, rows) for each in chosen]
         return version_note.read(
             conn,

@@ -46,11 +46,11 @@ class Since:
     version: int | None = None
 
 
-def since_named(conn: sqlite3.Connection, text: str | None) -> Since:
+def since_named(conn: sqlite3.Connection, text: str | None, until: int | None = None) -> Since:
     """The state that `--since` names: a date (the changes of that day and later ones), a run, a version, or (None) the state
-    before the last sync that ended. ConfigError for anything else."""
+    before the last sync that ended (by the run `until`). ConfigError for anything else."""
     if text is None:
-        last = read_queries.last_finished_sync(conn)
+        last = read_queries.last_finished_sync(conn, until)
         if last is None:
             return Since(0, "the beginning")
         day = read_net_change.day_of_run(conn, last)
@@ -79,19 +79,23 @@ def read(
     watches: Sequence[WatchNews] = (),
     only: str | None = None,
 ) -> Note:
-    """What changed after `since`, up to the run `until` (None: the last that ended). `articles` are those of sources.yaml, None
+    """What changed after `since`, up to the run `until` (None: the last that ended; cells, claims
+    and what a notice touches are counted for today only). `articles` are those of sources.yaml, None
     where it could not be read; `only` is the one watch that was asked for."""
     last = read_net_change.last_finished_run(conn) if until is None else until
     start = min(since.run, last)
     net = read_net_change.net_change(conn, start, last)
-    rows = read_queries.changes(conn, between=(start, last), tags=tags)
-    ripple.add_touches(conn, [*rows, *(row for watch in watches for row in watch.changes)], articles)
+    rows = read_queries.changes(conn, after=start, until=last, tags=tags)
+    past = until is not None and until < read_net_change.last_finished_run(conn)
+    if not past:  # what a notice touched then is not known
+        ripple.add_touches(conn, [*rows, *(row for watch in watches for row in watch.changes)], articles)
     topic = schema.read_topic(conn)
     notices = {row["doi"] for row in rows if row["what"] == "notice"}
     cells: tuple[CellChange, ...] = ()
     claims: tuple[ClaimChange, ...] | None = None if articles is None else ()
     untagged = 0
-    if net.came or net.left or notices or since.version is not None:  # else no cell and no claim has changed
+    anything = net.came or net.left or notices or since.version is not None
+    if anything and not past:  # else no cell and no claim has changed, or only today's are known
         sets = bitset_counts.read_sets(conn)
         came, left = (sets.set_of_numbers(_numbers(part)) for part in (net.came, net.left))
         noticed = sets.set_of_numbers(read_net_change.row_numbers(conn, notices))
@@ -121,6 +125,7 @@ def read(
         stated=stated,
         watches=tuple(watches),
         only=only,
+        past=past,
     )
 
 

@@ -35,7 +35,18 @@ from evidence.harvest.sync import sync
 from evidence.publish import serve
 from evidence.review.record_decision import add_decisions
 from evidence.rules.taxonomy import Taxonomy
-from tests.builders import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, FakeRecordSource, changes_text, message, person
+from tests.builders import (
+    FONAGY,
+    LIPSITZ,
+    MARKOWITZ,
+    SMALL_YAML,
+    STANGIER,
+    WORKS,
+    FakeRecordSource,
+    changes_text,
+    message,
+    person,
+)
 from tests.edited_topic import add, edited, only_psychotherapy
 
 CONFIG = sources.check(strict_yaml.parse(SMALL_YAML, "s.yaml"))

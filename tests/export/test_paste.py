@@ -28,7 +28,11 @@ def read_html(page: str) -> str:
 
 @given(HOSTILE, HOSTILE, HOSTILE)
 def test_html_has_no_markup_but_its_own(title: str, item: str, cell: str) -> None:
-    blocks = [Heading(1, title), Items(((item, Link(cell, 'https://x.org/"a'), Below(item)),)), Table((cell,), ((item,),))]
+    blocks = [
+        Heading(1, title),
+        Items(((item, Link(cell, 'https://x.org/"a'), Below(item)),)),
+        Table((cell,), ((item,),)),
+    ]
     page = "\n".join(paste.as_html(blocks))
     tags = set(re.findall(r"<\s*/?\s*([a-z0-9]+)", page))
     assert tags <= {"h1", "ul", "li", "a", "br", "table", "tr", "th", "td"}
@@ -40,7 +44,11 @@ def test_html_has_no_markup_but_its_own(title: str, item: str, cell: str) -> Non
 def test_markdown_says_what_it_was_given(title: str, item: str, linked: str) -> None:
     """Read by a parser of CommonMark: one heading, one list of one item, one link, and the words."""
     markdown_it: Any = pytest.importorskip("markdown_it")
-    blocks = [Heading(2, title), Paragraph((item,)), Items(((f"+ {item}", Link(linked, "https://x.org/a(b)")),))]
+    blocks: list[paste.Block] = [
+        Heading(2, title),
+        Paragraph((item,)),
+        Items(((f"+ {item}", Link(linked, "https://x.org/a(b)")),)),
+    ]
     tokens = markdown_it.MarkdownIt("commonmark").parse("\n".join(paste.as_markdown(blocks)))
     kinds = [token.type for token in tokens if token.type.endswith("_open")]
     assert kinds == ["heading_open", "paragraph_open", "bullet_list_open", "list_item_open", "paragraph_open"], kinds
@@ -51,7 +59,12 @@ def test_markdown_says_what_it_was_given(title: str, item: str, linked: str) -> 
         flat("".join(child.content for child in token.children if child.type in ("text", "text_special")))
         for token in inline
     ]
-    assert not {child.type for token in inline for child in token.children} & {"html_inline", "code_inline", "image", "em_open"}
+    assert not {child.type for token in inline for child in token.children} & {
+        "html_inline",
+        "code_inline",
+        "image",
+        "em_open",
+    }
     assert [word.replace(" ", "") for word in words] == [
         flat(title).replace(" ", ""), flat(item).replace(" ", ""), flat(f"+ {item}{linked}").replace(" ", ""),
     ]  # fmt: skip

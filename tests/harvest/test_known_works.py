@@ -32,13 +32,13 @@ from evidence.harvest.sync import sync
 from evidence.review.record_decision import add_decisions
 from evidence.rules.taxonomy import Taxonomy
 from tests.builders import (
-    changes_text,
     FONAGY,
     LIPSITZ,
     MARKOWITZ,
     STANGIER,
     WORKS,
     FakeRecordSource,
+    changes_text,
     decision,
     message,
     tagging,

@@ -146,6 +146,19 @@ def test_the_note_since_a_version_has_its_name_and_its_tags(run: Run, crossref: 
     assert "has no tags today" in run("report", "changes", "--since", "run:1").out
 
 
+def test_the_note_of_a_past_state_is_what_it_was(run: Run, crossref: LoopbackCrossref) -> None:
+    run("decide", str(FONAGY["DOI"]), "exclude", "--because", "another therapy", "--by", "A. Reader")
+    then = json.loads(run("report", "changes", "--since", "run:1", "-f", "json").out)
+    crossref.works[str(TRIAL["DOI"])] = TRIAL
+    run("sync", "--no-enrich")
+    again = json.loads(run("report", "changes", "--since", "run:1", "--as-of", "run:2", "-f", "json").out)
+    for key in ("headline", "included", "flow", "since"):
+        assert again[key] == then[key], key
+    assert [row["change"] for row in again["changes"]] == [row["change"] for row in then["changes"]]
+    assert "for the present state only" in run("report", "changes", "--since", "run:1", "--as-of", "run:2").out
+    assert run("report", "changes", "--as-of", "run:2", "--mail", TO).code == 2
+
+
 def test_living_items_that_only_people_know(run: Run) -> None:
     said = run("report", "changes", "--since", "2000-01-01").out
     assert "Not stated: reason, changes_to_objectives, schedule, next_search" in said
