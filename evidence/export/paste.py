@@ -126,7 +126,7 @@ def as_html(blocks: Sequence[Block]) -> Iterator[str]:
 def markdown(text: str) -> str:
     """A text on one line, so that Markdown shows it as it is."""
     flat = _flat(text)
-    for sign in "\\`*_[]<>|#":
+    for sign in "\\`*_[]<>|#!":
         flat = flat.replace(sign, f"\\{sign}")
     return flat.replace("&", "&amp;")
 

@@ -58,7 +58,7 @@ def since_named(conn: sqlite3.Connection, text: str | None, until: int | None = 
     if read_versions.is_date(text.strip()):
         day = text.strip()
         return Since(read_net_change.run_before_day(conn, day), f"the state before {day}", day)
-    state = read_versions.state_named(conn, text)
+    state = read_versions.state_named(conn, text, "--since")
     return Since(state.run, state.label, state.day, state.version)
 
 

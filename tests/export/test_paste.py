@@ -28,7 +28,7 @@ def read_html(page: str) -> str:
 
 @given(HOSTILE, HOSTILE, HOSTILE)
 def test_html_has_no_markup_but_its_own(title: str, item: str, cell: str) -> None:
-    blocks = [
+    blocks: list[paste.Block] = [
         Heading(1, title),
         Items(((item, Link(cell, 'https://x.org/"a'), Below(item)),)),
         Table((cell,), ((item,),)),

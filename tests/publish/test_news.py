@@ -185,8 +185,8 @@ def test_what_a_title_contains_is_text_in_every_format(run: Run, crossref: Loopb
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--since", "run:99"), "there is no run 99"),
-        (("--since", "yesterday"), "'yesterday' is neither a date, nor a run, nor a version"),
+        (("--since", "run:99"), "--since 'run:99' is not a valid date, run or version"),
+        (("--since", "yesterday"), "--since 'yesterday' is not a valid date, run or version"),
         (("--since", "last-mail"), "--since last-mail needs --mail TO"),
         (("--watch", "Nothing"), "sources.yaml has no such watch; it has 'Trials of IPT', 'Grief & loss'"),
         (("--mail", "a@b.edu,c@d.edu"), "is not one e-mail address"),
