@@ -105,10 +105,11 @@ def read(
         if articles is not None:
             claims = tuple(_claims(conn, articles, sets, topic, came, left, noticed))
     windows = read_searches.search_windows(conn, start, last)
+    named = next((row for row in reversed(read_versions.versions(conn)) if row["run"] == last), None)
     return Note(
         title=topic.title,
-        day=read_net_change.day_of_run(conn, last),
-        version=next((row["name"] for row in reversed(read_versions.versions(conn)) if row["run"] == last), None),
+        day=named["made_at"][:10] if named else read_net_change.day_of_run(conn, last),
+        version=named["name"] if named else None,
         since=since.label,
         since_day=since.day,
         net=net,
