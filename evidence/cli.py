@@ -48,6 +48,7 @@ EXPORTED_VERDICTS = (*VERDICTS, "duplicate", "all")
 NOTHING_NEW = 4
 """The exit code of `report changes --exit-code` when nothing is new: one that no failure has."""
 VARIABLE = "_EVIDENCE_COMPLETE"
+TAXONOMY_FORMATS = ("turtle", "jsonld", "csv")
 TOOLS = ("rayyan", "covidence", "asreview", "zotero", "eppi", "metapsy")
 
 
@@ -846,11 +847,13 @@ def decisions_agreement(settings: Settings, to: Path | None) -> None:
         "evidence export --for covidence --verdict unsure -o to-screen.ris",
         "evidence export --shape wide --columns doi,year,design,outcome -o coded.csv",
         "evidence export --list 'year__gte=2015&_tag=variant:ipt-a' -f xlsx -o adolescents.xlsx",
+        "evidence export -f jsonld -o evidence.jsonld",
         "evidence export -o evidence-export/",
     ),
 )
 @click.option("-f", "--format", "format_", type=click.Choice(tuple(file_formats.FORMATS)), default="csv", show_default=True,
-              help="csv, xlsx, jsonl and parquet have every column; ris is for reference managers.")  # fmt: skip
+              help="csv, xlsx, jsonl and parquet have every column; ris is for reference managers; jsonld and annotations "
+                   "are linked data.")  # fmt: skip
 @click.option("--for", "tool", type=click.Choice(TOOLS),
               help="The file that this tool reads: its format, headings, and as many files as it needs.")  # fmt: skip
 @click.option("--tag", "tags", multiple=True, metavar="FACET:VALUE[,…]", shell_complete=_complete_tag,
@@ -928,7 +931,7 @@ def export_(
     selection = Selection(chosen, tuple(map(tag_filter.parse, tags)), _parse_date(since), text, strengths)
     wanted = Wanted(
         format_, tool, shape, tuple(filter(None, (columns or "").replace(" ", "").split(","))), with_reasons, excel, encoding,
-        as_of, with_abstracts,
+        as_of, with_abstracts, _site_address(settings) if file_formats.FORMATS[format_].linked else None,
     )  # fmt: skip
     output = _output_path(ctx, ctx.command.params[0], to)
     folder = output is not None and (to.endswith(("/", os.sep)) or output.is_dir())
@@ -1001,6 +1004,36 @@ def version_(
 
     row, new = freeze(settings.db, settings.decisions, _taxonomy(settings), _now, name, note, made_by)
     return _report(version_report.as_json([row]) if format_ == "json" else version_report.made(row, new=new), to)
+
+
+@cli.command("taxonomy", epilog=_example("evidence taxonomy -o taxonomy.ttl", "evidence taxonomy -f csv -o tags.csv"))
+@click.option("-f", "--format", "format_", type=click.Choice(TAXONOMY_FORMATS), default="turtle", show_default=True,
+              help="turtle and jsonld are SKOS, for vocabulary tools and triple stores; csv is a row a tag.")  # fmt: skip
+@click.option(
+    "--topic", "topic_name", metavar="NAME|FOLDER", help="The topic; default: that of sources.yaml, else ipt."
+)
+@_output
+@click.pass_obj
+def taxonomy_(settings: Settings, format_: str, topic_name: str | None, to: Path | None) -> None:
+    """Write all tags with definitions and words.
+
+    In SKOS each facet is a concept scheme and each tag a concept. Tags are named below the address that sources.yaml gives for
+    the site (site: address), else by URNs; the names in `evidence export -f jsonld` are the same.
+    """
+    from evidence.export import taxonomy_files
+    from evidence.harvest.chosen_topic import topic_of_review
+    from evidence.rules import taxonomy, topic
+
+    chosen = topic.load(topic_name) if topic_name else topic_of_review(settings.sources, settings.db)
+    text = taxonomy_files.FORMATS[format_].write(taxonomy.load(chosen), _site_address(settings))
+    atomic_output.write(to, (part.encode() for part in text))
+
+
+def _site_address(settings: Settings) -> str | None:
+    """The address of the site in sources.yaml; None where there is none, or no such file."""
+    from evidence.harvest import sources
+
+    return sources.load(settings.sources).site.address if settings.sources.exists() else None
 
 
 @cli.group("report", epilog=_example("evidence report prisma"))

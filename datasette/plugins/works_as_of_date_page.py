@@ -7,6 +7,7 @@ the result.
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 from collections.abc import Awaitable, Callable
@@ -21,7 +22,7 @@ from evidence.database import tag_filter
 from evidence.database.read_versions import PastState, state_named
 from evidence.errors import ConfigError
 from evidence.export import abstract_rights, file_formats, works_as_of_date
-from evidence.publish import downloads
+from evidence.publish import downloads, site_details
 
 NAME = "evidence"
 PAGE_SIZE = 100
@@ -97,7 +98,7 @@ async def works_page(datasette: Any, request: Any) -> Response:
         "query": urlencode(pairs),
         "last": f"?{urlencode([*pairs, ('page', int(number) - 1)])}" if start else None,
         "next": f"?{urlencode([*pairs, ('page', int(number) + 1)])}" if start + PAGE_SIZE < count else None,
-        "formats": tuple(downloads.offered()),
+        "formats": tuple(downloads.offered(past=True)),
     }
     return Response.html(await datasette.render_template("works_as_of_date.html", context, request=request))
 
@@ -113,14 +114,15 @@ async def as_json(datasette: Any, request: Any) -> Response:
 
 async def download(datasette: Any, request: Any) -> Response:
     """The list in one of the export formats."""
-    formats = downloads.offered()
+    formats = downloads.offered(past=True)
     if (offer := formats.get(request.url_vars["format"])) is None:
         raise NotFound(f"Files come in these formats: {', '.join(formats)}")
     form = offer.file
     state, wanted = await requested_filter(datasette, request.query_string)
+    address = site_details.of_environment(os.environ).address
     of_version = state.version is not None
     layout = await datasette.get_database(NAME).execute_fn(
-        lambda conn: downloads.layout(conn, offer, past=True, past_tags=of_version)
+        lambda conn: downloads.layout(conn, offer, past=True, past_tags=of_version, address=address)
     )
     _, rows = await rows_of(datasette, state, wanted, 0, None, tag_rows=form.needs_tag_rows(layout))
     chunks = form(rows, layout)

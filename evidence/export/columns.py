@@ -24,7 +24,7 @@ Row = Mapping[str, Any]
 tuple of values; `likely_tags` and `implied_tags` a tuple of `facet:value`; `issn`, `isbn` and `registrations` one str or a
 tuple. `pmid` and `pmcid` may name several, the surest first, joined by “; ”. `as_of` is the past date of the row, and missing in
 a row of today. `tag_rows`, for the formats that ask for it, is a list of mappings (facet, value, strength, tag_decided,
-certainty, how, words)."""
+certainty, how, words); `tag_places` and `tag_decisions` come with it (`select_works.add_tag_rows`)."""
 
 Kind = Literal[
     "text", "doi", "integer", "number", "year", "date", "partial-date", "list", "parts", "people", "url", "flag"
@@ -210,9 +210,10 @@ class Layout:
 
     `topic` (None: the default one) names the facets, `values` the values of each. `past` is for an export as of a past date: it
     adds that date, and the names of columns that hold today's values end in `_today`; with `past_tags` (of a version), tags are
-    not among these. `names` are the columns that are wanted,
-    in their order (empty: all of the shape). `excel` is for a CSV that Excel opens. `with_reasons` puts the text behind verdict
-    and tags into the notes of formats that have notes.
+    not among these. `names` are the columns that are wanted, in their order (empty: all of the shape). `excel` is for a CSV that
+    Excel opens. `with_reasons` puts the text behind verdict and tags into the notes of formats that have notes. For linked data:
+    `labels` has what each (facet, value) is called, and `address` is that of the site (None: not known), below which tags have
+    their IRIs.
     """
 
     topic: Topic | None = None
@@ -222,6 +223,8 @@ class Layout:
     names: tuple[str, ...] = ()
     excel: bool = False
     with_reasons: bool = False
+    labels: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    address: str | None = None
     past_tags: bool = False
 
     def columns(self) -> tuple[Column, ...]:

@@ -26,6 +26,7 @@ from evidence.database.select_works import (
     IDENTIFIER_COLUMNS,
     NOTICES,
     TAG_ROW,
+    TAGS_ONE_BY_ONE,
     Selection,
     add_identifiers_and_facts,
     add_tag_rows,
@@ -156,7 +157,7 @@ def _with_tag_rows(
     tags: dict[str, Row] = {one.work_doi: {} for one in part}
     add_tag_rows(cursor, tags, strengths)
     for one, row in zip(part, rows, strict=True):
-        yield row | {"tag_rows": tags[one.work_doi]["tag_rows"]}
+        yield row | {name: tags[one.work_doi][name] for name in TAGS_ONE_BY_ONE}
 
 
 def _with_tag_rows_of_version(
@@ -172,7 +173,7 @@ def _with_tag_rows_of_version(
         if tag[2] in strengths:
             tags[doi].append(dict.fromkeys(TAG_ROW) | dict(zip(TAG_ROW, tag, strict=False)))
     for one, row in zip(part, rows, strict=True):
-        yield row | {"tag_rows": tags[one.doi]}
+        yield row | {"tag_rows": tags[one.doi], "tag_places": {}, "tag_decisions": {}}
 
 
 def selected_as_of(

@@ -295,10 +295,14 @@ def filter_names() -> frozenset[str]:
     return frozenset(re.sub(rf"^({'|'.join(_DOTTED)})-", r"\1.", name) for name in names)
 
 
+_USUAL_FIELDS = frozenset({"author", "bibliographic", "container-title", "title"})
+"""Field queries that need no look at habanero's list."""
+
+
 @cache
 def field_query_names() -> frozenset[str]:
     """The `query.…` fields Crossref knows, without the prefix (habanero's list)."""
-    from habanero.field_queries import VALID_FIELD_QUERIES
+    from habanero.field_queries import VALID_FIELD_QUERIES  # as costly as above: only for an unusual field
 
     return frozenset(name.removeprefix("query.") for name in VALID_FIELD_QUERIES)
 
@@ -456,7 +460,7 @@ def _address(stated: str) -> str:
 
 def _search(text: YamlText, loc: Loc, entry: _SearchEntry) -> Search:
     for name in entry.query:
-        if name not in field_query_names():
+        if name not in _USUAL_FIELDS and name not in field_query_names():
             raise text.complain(
                 (*loc, "query", name),
                 f"Crossref has no field query {name!r}{nearest(name, field_query_names())}",
