@@ -46,6 +46,8 @@ METHODS = ("database", "register", "website", "organisation", "citation", "other
 SERVICES = ("europepmc", "pubmed", "openalex", "datacite", "clinicaltrials")
 REFERENCE_REPORTS = ("text", "json", "csv", "markdown", "html", "sarif")
 EXPORTED_VERDICTS = (*VERDICTS, "duplicate", "all")
+NOTHING_NEW = 4
+"""The exit code of `report changes --exit-code` when nothing is new: one that no failure has."""
 VARIABLE = "_EVIDENCE_COMPLETE"
 TAXONOMY_FORMATS = ("turtle", "jsonld", "csv")
 TOOLS = ("rayyan", "covidence", "asreview", "zotero", "eppi", "metapsy")
@@ -238,8 +240,9 @@ def check(settings: Settings, online: bool) -> None:
     Exit code: 0 when everything is in order, 1 when an example does not get its value, 2 for a mistake in a file. No request
     is sent unless you give --online.
     """
-    from evidence.harvest import phrases_and_screening, sources
+    from evidence.harvest import phrases_and_screening, review_statements, sources
     from evidence.harvest.locked_run import count_matches
+    from evidence.publish import watching
     from evidence.rules import taxonomy
     from evidence.rules.value_examples import mistaken_examples
 
@@ -249,12 +252,19 @@ def check(settings: Settings, online: bool) -> None:
     phrases_and_screening.refuse_other_topics(checked, book, settings.sources)
     values = sum(len(facet.values) for facet in book.facets)
     rules = sum(len(verdict.rules) for verdict in book.verdicts.values)
-    click.echo(f"{settings.sources}: {count_noun(len(checked.sources), 'source')}, no mistakes.")
+    watching.check(checked.watches, book, settings.sources, settings.db)
+    watches = len(checked.watches)
+    watched = f", {watches} {'watch' if watches == 1 else 'watches'}" if watches else ""
+    click.echo(f"{settings.sources}: {count_noun(len(checked.sources), 'source')}{watched}, no mistakes.")
     click.echo(f"Topic: {topic.id}, {topic.title}.")
     click.echo(
         f"Taxonomy: {count_noun(len(book.facets), 'facet')}, {count_noun(values, 'value')}, "
         f"{count_noun(rules, 'screening rule')}, version {book.digest}."
     )
+    if (stated := review_statements.beside(settings.sources)).given:
+        click.echo(
+            f"{review_statements.FILE}: {count_noun(len(stated.items), 'item')} of PRISMA-S stated, no mistakes."
+        )
     mistaken = mistaken_examples(book)
     for sentence in mistaken:
         click.echo(sentence)
@@ -318,14 +328,18 @@ def sync(
         raise ConfigError("give --offline or --from, not both: --offline reads the bundled snapshot")
     from evidence.export import sync_summary
     from evidence.harvest import sources
+    from evidence.publish import news, watching
 
     checked = sources.load(settings.sources)
-    outcome = _run_sync(
-        settings, checked, _taxonomy(settings), offline, files, everything, full, enrich, retraction_watch
-    )
+    book = _taxonomy(settings)
+    watching.check(checked.watches, book, settings.sources)
+    outcome = _run_sync(settings, checked, book, offline, files, everything, full, enrich, retraction_watch)
     _add_touches(settings, outcome.changes)
+    watched = news.watch_lines(settings.db, settings.sources, outcome.run)
     click.echo(
-        json.dumps(outcome.counts() | {"outcome": outcome.outcome}) if as_json else sync_summary.sync_summary(outcome)
+        json.dumps(outcome.counts() | {"outcome": outcome.outcome})
+        if as_json
+        else sync_summary.sync_summary(outcome, watched)
     )
     if outcome.outcome != "complete":
         raise SystemExit(1)
@@ -1072,55 +1086,98 @@ def report_prisma(
     _report(text, to)
 
 
-@reports.command("prisma-s", epilog=_example("evidence report prisma-s"))
-@_as_of
-@_as_json
-@_output
-@click.pass_obj
-def report_prisma_s(settings: Settings, as_of: str | None, as_json: bool, to: Path | None) -> None:
-    """Print every search as it was run, as PRISMA-S asks."""
-    from evidence.database import read_queries
-    from evidence.database.connection import reading
-    from evidence.export import prisma_report
-
-    with reading(settings.db) as conn:
-        run = _run_as_of(conn, as_of)
-        rows, imports = read_queries.searches_as_run(conn, run), read_queries.imports_as_run(conn, run)
-    _report(
-        json.dumps([*rows, *imports], ensure_ascii=False) if as_json else prisma_report.searches_report(rows, imports),
-        to,
-    )
-
-
-@reports.command("changes", epilog=_example("evidence report changes --since 2026-11-01"))
-@click.option(
-    "--since",
-    metavar="DATE",
-    help="Changes since this date (YYYY-MM-DD); default: since the last sync began.",
+@reports.command(
+    "prisma-s",
+    epilog=_example("evidence report prisma-s", "evidence report prisma-s -f markdown -o search-appendix.md"),
 )
+@click.option("-f", "--format", "format_", type=click.Choice(("text", "markdown", "csv", "json")), default="text",
+              show_default=True, help="markdown is an appendix for a manuscript, json a list of search files.")  # fmt: skip
 @_as_of
-@click.option("--tags", is_flag=True, help="Include changes of tags.")
-@_as_json
 @_output
 @click.pass_obj
-def report_changes(
-    settings: Settings, since: str | None, as_of: str | None, tags: bool, as_json: bool, to: Path | None
-) -> None:
-    """Print what changed: notices, verdicts, records, new works.
+def report_prisma_s(settings: Settings, format_: str, as_of: str | None, to: Path | None) -> None:
+    """Print every search as it was run, as PRISMA-S asks.
 
-    Retractions and other notices come first, each with what its work touches today. Changes of tags are left out unless you give
-    --tags.
+    With markdown, the 16 items of PRISMA-S in order, each with what the database knows and what prisma-s.yaml beside sources.yaml
+    states; an item that neither states is marked. csv has a row for each run and window of dates. json has a search file
+    (Haddaway et al. 2022) for each search.
     """
     from evidence.database import read_queries
     from evidence.database.connection import reading
-    from evidence.export import changes_report
+    from evidence.export import prisma_report, search_report
+    from evidence.publish import search_appendix
 
-    day = _parse_date(since)
-    with reading(settings.db) as conn:
-        rows = read_queries.changes(conn, day, until=_run_as_of(conn, as_of), tags=tags)
-    if as_of is None:  # what a notice touched then is not known
-        _add_touches(settings, rows)
-    _report(json.dumps(rows, ensure_ascii=False) if as_json else changes_report.changes_report(rows), to)
+    found = search_appendix.read(settings.db, settings.sources, _now(), as_of)
+    if format_ == "text":
+        with reading(settings.db) as conn:
+            run = _run_as_of(conn, as_of)
+            rows, imports = read_queries.searches_as_run(conn, run), read_queries.imports_as_run(conn, run)
+        lines = [prisma_report.searches_report(rows, imports), *search_report.missing_in_words(found)]
+        _report("\n".join(lines), to)
+    else:
+        atomic_output.write(to, (line.encode(errors="replace") for line in search_report.WRITERS[format_](found)))
+
+
+@reports.command(
+    "changes",
+    epilog=_example(
+        "evidence report changes --since 2026-11-01",
+        "evidence report changes --since 2 -f markdown -o version-3.md",
+        "evidence report changes --mail reader@university.edu",
+    ),
+)
+@click.option("--since", metavar="DATE|RUN|VERSION",
+              help="Changes since this date (YYYY-MM-DD), run (run:12) or version; default: since the last sync.")  # fmt: skip
+@_as_of
+@click.option("--tags", is_flag=True, help="Include changes of tags.")
+@click.option("-f", "--format", "format_", type=click.Choice(("text", "markdown", "html", "json")), default="text",
+              show_default=True, help="markdown and html are fit to paste as a version note.")  # fmt: skip
+@click.option("--watch", metavar="NAME", help="Only what is new for this watch of sources.yaml.")
+@click.option("--mail", "recipient", metavar="TO",
+              help="Mail it to this address, and print nothing; nothing is sent when nothing is new.")  # fmt: skip
+@click.option("--exit-code", is_flag=True, help="Exit with 4 when nothing is new, for scripts.")
+@_output
+@click.pass_obj
+def report_changes(
+    settings: Settings,
+    since: str | None,
+    as_of: str | None,
+    tags: bool,
+    format_: str,
+    watch: str | None,
+    recipient: str | None,
+    exit_code: bool,
+    to: Path | None,
+) -> None:
+    """Print what changed, as a version note.
+
+    It begins with the included studies that came and that left. Then come retractions and other notices, each with what its work
+    touches today, changed verdicts, new works, the cells of the evidence map and the claims whose support changed, the searches
+    run, and the items of PRISMA-LSR. Changes of tags are left out unless you give --tags.
+
+    With --mail, the changes since the last mail to this address (--since last-mail), through the SMTP server that
+    EVIDENCE_SMTP_HOST names, else through sendmail.
+
+    Exit code: 0; 4 with --exit-code when nothing is new; 2 for a mistake in a file or an option; 69 when the mail was not sent:
+    the next one has its news.
+    """
+    from evidence.export import change_note
+    from evidence.publish import news
+
+    if recipient is not None:
+        if as_of is not None:
+            raise ConfigError("give --mail or --as-of, not both: a mail is about what is new now")
+        note = news.mail(settings.db, settings.sources, since, recipient, _now(), tags=tags, watch=watch)
+        if sys.stderr.isatty() and not settings.quiet:  # cron would mail what is printed
+            click.echo(
+                f"Mailed to {recipient}: {note.headline}" if note.anything else "Nothing is new; no mail.", err=True
+            )
+    else:
+        note = news.of_now(settings.db, settings.sources, since, as_of=as_of, tags=tags, watch=watch)
+    if recipient is None or to is not None:
+        atomic_output.write(to, (line.encode(errors="replace") for line in change_note.WRITERS[format_](note)))
+    if exit_code and not note.anything:
+        raise SystemExit(NOTHING_NEW)
 
 
 @reports.command("claims", epilog=_example("evidence report claims"))

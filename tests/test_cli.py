@@ -509,10 +509,10 @@ def test_reports(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
     assert "Crossref REST API" in said
     assert "years 1974–" in said
     said = run("report", "changes").out
-    assert said.startswith("4 new works.\n\nNew works (4):\n")
+    assert re.match(r"\d{4}-\d\d-\d\d: \+4, −0\n4 new works\.\n\nNew works \(4\):\n", said)
     assert said.count("\n  included: 10.") == 4
     assert run("report", "changes", "--tags").out == said
-    assert len(json.loads(run("report", "changes", "--since", "2000-01-01", "--json").out)) == 4
+    assert len(json.loads(run("report", "changes", "--since", "2000-01-01", "-f", "json").out)["changes"]) == 4
     assert "Nothing is new" in run("report", "changes", "--since", "2999-01-01").out
 
 

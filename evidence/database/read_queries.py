@@ -813,7 +813,7 @@ def pairs_to_check(conn: sqlite3.Connection) -> list[Row]:
     return list(dict_rows(conn, "select * from pairs_to_check order by doi, other", {}))
 
 
-_FOUND_THEN = """s.first_run <= :run and coalesce(s.last_run > :run, 1) and not exists (
+FOUND_THEN = """s.first_run <= :run and coalesce(s.last_run > :run, 1) and not exists (
                     select 1 from sighting_gaps g where (g.source, g.doi) = (s.source, s.doi) and g.first_run <= :run
                         and g.last_run > :run)"""
 """That a source found a work, after the run `:run`."""
@@ -841,7 +841,7 @@ def searches_as_run(conn: sqlite3.Connection, run: int | None = None) -> list[Ro
                 json_extract(coalesce(q.spec, o.spec), '$.also') as also,
                 json_extract(coalesce(q.spec, o.spec), '$.years') as years, min(q.asked_at) as first_asked,
                 max(q.asked_at) as last_asked, count(*) as requests, sum(q.scanned) as scanned, r.door,
-                (select count(*) from sightings s where s.source = o.source and {_FOUND_THEN}) as works
+                (select count(*) from sightings s where s.source = o.source and {FOUND_THEN}) as works
             from requests q join sources o on o.source = q.source join runs r on r.run = q.run
                 join source_history h on h.source = o.source and h.first_run <= :run and coalesce(h.last_run > :run, 1)
             where q.run <= :run
@@ -879,7 +879,7 @@ def _imports_then(conn: sqlite3.Connection, run: int) -> list[Row]:
             case when not exists (select 1 from imported_records i where i.source = o.source and i.first_run > :run)
                 then json_extract(o.spec, '$.imports') end as imports,
             (select count(*) from imported_records i where i.source = o.source and i.first_run <= :run) as records,
-            (select count(*) from sightings s where s.source = o.source and {_FOUND_THEN}) as works
+            (select count(*) from sightings s where s.source = o.source and {FOUND_THEN}) as works
         from sources o join source_history h on h.source = o.source and h.first_run <= :run
             and coalesce(h.last_run > :run, 1)
         where h.method is not null
@@ -924,27 +924,31 @@ def changes(
     run: int | None = None,
     until: int | None = None,
     tags: bool = False,
+    after: int | None = None,
 ) -> list[Row]:
-    """Announced changes of works, the most serious first (see `changes_since_last_run`): since a day (ISO), of one run, or
-    (neither) of the last sync that ended and of all runs after it. `until` is the last run that counts. Changes of tags only
-    with `tags`.
+    """Announced changes of works, the most serious first (see `changes_since_last_run`): since a day (ISO), of one run, of the
+    runs after `after`, or (none of these) of the last sync that ended and of all runs after it. `until` is the last run that
+    counts. Changes of tags only with `tags`.
 
     A row has `change` (its number), run, `announced` (a day), doi (the one its work is kept under now), what, before, after,
     `verdict` (of the work after the change), and title and year as they are today.
     """
+    which = "c.run = :run" if run is not None else "r.started >= :since" if since else "c.run >= :last"
+    if after is not None:
+        which = "c.run > :after"
     sql = f"""
         select c.change, c.run, substr(r.started, 1, 10) as announced, coalesce(a.doi, c.doi) as doi, c.what, c.before,
             c.after, c.verdict, w.title, w.year
         from changes c join runs r on r.run = c.run left join aliases a on a.alias = c.doi and a.last_run is null
             left join works w on w.doi = coalesce(a.doi, c.doi)
-        where {"c.run = :run" if run is not None else "r.started >= :since" if since else "c.run >= :last"}
+        where {which}
             and (:tags or c.what <> :aside) and (:until is null or c.run <= :until)
         order by (select key from json_each(:kinds) where value = c.what), c.verdict is not 'include', c.verdict is not 'unsure',
             w.year desc, c.doi, c.change
     """  # noqa: S608 - our own conditions
-    last = None if run is not None or since else last_finished_sync(conn, until)
+    last = None if run is not None or since or after is not None else last_finished_sync(conn, until)
     values = {"run": run, "since": since, "last": last or 0, "tags": tags, "aside": changes_since_last_run.ON_REQUEST}
-    values |= {"until": until}
+    values |= {"until": until, "after": after}
     return list(dict_rows(conn, sql, values | {"kinds": json.dumps(changes_since_last_run.KINDS)}))
 
 

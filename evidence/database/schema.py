@@ -13,6 +13,8 @@ replaced. So an unchanged record costs no write, and a second run changes no row
 row a week; `announced` has what was last announced of each work, and its history is `changes`; `provider_answers` says when each
 provider was last asked about each work, and `provider_requests` has the log.
 
+`watches` and `watched` say which works each saved question of sources.yaml has had, and belong to no run either.
+
 `versions` are states that a person gave a name: each is what the tables say after one run. `version_tags` has the tags of then,
 which no other table keeps.
 
@@ -65,6 +67,8 @@ RECORD_TABLES = (
     "versions",
     "version_tags",
     "capsules",
+    "watches",
+    "watched",
 )
 DERIVED_TABLES = (
     "works",
@@ -1094,6 +1098,25 @@ create table capsules (
 """Capsules that were written, each with the digest of its manifests: what tells later whether a capsule is the one written
 then."""
 
+WATCHES_DDL = """
+create table watches (
+    watch text primary key not null,
+    filter text not null,
+    first_run integer not null
+) strict;
+create table watched (
+    watch text not null references watches (watch),
+    doi text not null,
+    first_run integer not null,
+    last_run integer,
+    primary key (watch, doi, first_run)
+) strict, without rowid;
+create index watched_doi on watched (doi);
+"""
+"""The works in the list of each watch of sources.yaml, from the run `first_run` on until `last_run`. Tags have no history, so
+this is how it is known that a tag brought a work into a list. A watch is compared with its list when a sync has ended and before
+a report; the works that it begins with have its own `first_run`, and are no news."""
+
 SHORT_LIST = 3
 """A work that cites at most as many works is a comment or a digest of one of them."""
 
@@ -1411,6 +1434,12 @@ def m019_versions(db: Database) -> None:
 def m020_capsules(db: Database) -> None:
     """The capsules that are written from now on, with their digests."""
     _run_script(db.conn, CAPSULES_DDL)
+
+
+@evidence()
+def m021_watches(db: Database) -> None:
+    """The works in the lists that sources.yaml watches."""
+    _run_script(db.conn, WATCHES_DDL)
 
 
 @decisions()

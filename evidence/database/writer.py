@@ -39,6 +39,7 @@ from evidence.database import (
     write_records,
     write_sources,
     write_versions,
+    write_watches,
     write_works,
 )
 from evidence.database.sql_helpers import chunks, placeholders
@@ -119,6 +120,18 @@ def _recording(path: Path, wait: float) -> Iterator[sqlite3.Connection]:
             raise StoreError(f"{path}: made by an older version of evidence; `evidence judge` brings it up to date")
         with db.atomic():
             yield db.conn
+        connection.checkpoint(db.conn)
+
+
+def note_watches(path: Path, lists: Sequence[tuple[str, str, Sequence[str]]], *, wait: float = connection.WAIT) -> None:
+    """Note the works of each watch (name, filter, DOIs), in a transaction of its own; a run may be going on. StoreError when it
+    cannot be: the file is read-only, of an older version, or held by another program."""
+    with closing(connection.open_for_writing(path, schema.evidence, wait)) as db, _store_errors(path):
+        if connection.examine(db.conn, path, schema.evidence) != "current":
+            raise StoreError(f"{path}: made by an older version of evidence; `evidence judge` brings it up to date")
+        with db.atomic():
+            for watch, filters, dois in lists:
+                write_watches.note(db.conn, watch, filters, dois)
         connection.checkpoint(db.conn)
 
 
