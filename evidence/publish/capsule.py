@@ -43,7 +43,7 @@ from evidence.export import abstract_rights, atomic_output, bag_manifest, prisma
 from evidence.export.capsule_summary import Capsule
 from evidence.export.export_works import Wanted, export_works
 from evidence.export.wording import count_noun
-from evidence.harvest import named_versions, sources
+from evidence.harvest import named_versions, review_statements, sources
 from evidence.harvest.sources import Config, FileSource
 from evidence.publish import immutable_copy
 from evidence.review import decisions_csv
@@ -321,6 +321,10 @@ def _write_sources(review: _Review, path: Path, data: Path) -> None:
         _write_text(data / SOURCES, immutable_copy.without_contact(path))
     else:
         _copy(path, data / SOURCES)
+    stated = path.with_name(review_statements.FILE)
+    if stated.exists():
+        review_statements.load(stated)
+        _copy(stated, data / review_statements.FILE)
     if files := [*_named_files(checked)]:
         text = io.StringIO(newline="")
         lines = csv.writer(text)
@@ -367,6 +371,7 @@ _DESCRIBED: Final = {
     LEDGER: ("The reviewers' decisions", "The ledger as it is: who decided what, when and why; nothing is ever removed from it"),
     "decisions.csv": ("The reviewers' decisions as a table", "The same as decisions.db, for spreadsheets"),
     SOURCES: ("What is harvested", "Reference lists, searches, known works and claims, as the reviewers wrote them"),
+    review_statements.FILE: ("What only people know of the searches", "Items of PRISMA-S as the reviewers stated them"),
     "imported-files.csv": (
         "Files that sources.yaml names", "Name, size and SHA-256 of each today; their records are in the database"),
     "searches/searches.txt": ("The searches as they were run", "As PRISMA-S asks: query, limits, dates, works found"),

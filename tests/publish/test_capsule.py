@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 import shutil
 import sqlite3
 import stat
@@ -165,6 +166,18 @@ def test_the_files_that_sources_yaml_names_are_named_with_their_checksums(tmp_pa
         {"source": "here", "file": "theses.ris", "bytes": str(path.stat().st_size), "sha256": digest(path)},
         {"source": "gone", "file": "gone.ris", "bytes": "", "sha256": ""},
     ]
+
+
+def test_what_people_stated_of_the_searches_is_in_a_capsule(tmp_path: Path) -> None:
+    review = used_review.used_review(tmp_path / "used")
+    stated = review.sources.with_name("prisma-s.yaml")
+    stated.write_text("peer_review: By a second librarian, with PRESS.\n", encoding="utf-8")
+    review.write(tmp_path / "c")
+    assert (tmp_path / "c" / "data" / "prisma-s.yaml").read_bytes() == stated.read_bytes()
+    stated.write_text("peer_reviews: a mistake\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=re.escape("prisma-s.yaml:1")):
+        review.write(tmp_path / "d")
+    assert not (tmp_path / "d").exists()
 
 
 def test_a_topic_that_borrows_facets_is_kept_with_the_files_of_its_lender(tmp_path: Path) -> None:
