@@ -462,7 +462,7 @@ def _limits(found: Appendix) -> list[str]:
 def _updates(found: Appendix) -> list[str]:
     days = sorted({day for each in found.strategies for day in each.days})
     if len(days) < 2:
-        return ["The searches have been run once."] if days else []
+        return ["All searches have been run on one day."] if days else []
     return [
         (
             f"The same searches were run again on later days: {len(days)} days with searches from {days[0]} to {days[-1]}. After "
