@@ -3,8 +3,9 @@
     python -m benchmarks.duplicate_detection
 
 The works are synthetic. Words, surnames and journals have Zipf frequencies. A tenth of the works have a second record with a
-misprint in the title, initials for given names and an abbreviated journal; one in fifty has a standard title (“Editorial”). The
-cost should be nearly linear: ten times the works should take little more than ten times the seconds.
+misprint in the title, initials for given names and an abbreviated journal; one in fifty has a standard title (“Editorial”). Then
+records that are all of one work, under different DOIs: the worst case. The cost should be nearly linear: ten times the works
+should take little more than ten times the seconds.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from itertools import accumulate
 from evidence.linkage.duplicate_clusters import Candidate, build_clusters, find_pairs
 
 SIZES = (10_000, 30_000, 100_000)
+ALIKE = (2_000, 6_000, 20_000)
+"""Numbers of records that are all of one work."""
 TWICE = 0.1
 """Share of works with a second record."""
 STANDARD_TITLE = 0.02
@@ -47,6 +50,14 @@ def main() -> None:
             f" {len(grouped) - right:6,} {memory:6.0f}",
             flush=True,
         )
+
+    print(f"{'alike':>8} {'seconds':>8} {'clusters':>9}")
+    for size in ALIKE:
+        (work, *_) = synthetic_works(1)
+        works = [replace(work, key=f"{number:07d}", doi=f"10.5555/{number:07d}") for number in range(size)]
+        start = time.perf_counter()
+        grouped = build_clusters(find_pairs(works), works)
+        print(f"{size:8,} {time.perf_counter() - start:8.1f} {len(grouped):9,}", flush=True)
 
 
 def synthetic_works(size: int) -> list[Candidate]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -45,7 +46,10 @@ METHODS = ("database", "register", "website", "organisation", "citation", "other
 SERVICES = ("europepmc", "pubmed", "openalex", "datacite", "clinicaltrials")
 REFERENCE_REPORTS = ("text", "json", "csv", "markdown", "html", "sarif")
 EXPORTED_VERDICTS = (*VERDICTS, "duplicate", "all")
+NOTHING_NEW = 4
+"""The exit code of `report changes --exit-code` when nothing is new: one that no failure has."""
 VARIABLE = "_EVIDENCE_COMPLETE"
+TAXONOMY_FORMATS = ("turtle", "jsonld", "csv")
 TOOLS = ("rayyan", "covidence", "asreview", "zotero", "eppi", "metapsy")
 
 
@@ -86,6 +90,9 @@ def _file_of_stdin(ctx: click.Context) -> Path:
 
 _output = click.option("-o", "--output", "to", type=click.Path(dir_okay=False, readable=False, allow_dash=True), default="-",
                        callback=_output_path, help="Write to this file; default: stdout.")  # fmt: skip
+_as_of = click.option("--as-of", metavar="STATE",
+                      help="As of a date (YYYY-MM-DD), a version or a run (run:12); default: now.")  # fmt: skip
+_no_as_of = click.option("--as-of", metavar="STATE", hidden=True, help="Refused: this has no history.")
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 
 
@@ -233,8 +240,9 @@ def check(settings: Settings, online: bool) -> None:
     Exit code: 0 when everything is in order, 1 when an example does not get its value, 2 for a mistake in a file. No request
     is sent unless you give --online.
     """
-    from evidence.harvest import phrases_and_screening, sources
+    from evidence.harvest import phrases_and_screening, review_statements, sources
     from evidence.harvest.locked_run import count_matches
+    from evidence.publish import watching
     from evidence.rules import taxonomy
     from evidence.rules.value_examples import mistaken_examples
 
@@ -244,12 +252,19 @@ def check(settings: Settings, online: bool) -> None:
     phrases_and_screening.refuse_other_topics(checked, book, settings.sources)
     values = sum(len(facet.values) for facet in book.facets)
     rules = sum(len(verdict.rules) for verdict in book.verdicts.values)
-    click.echo(f"{settings.sources}: {count_noun(len(checked.sources), 'source')}, no mistakes.")
+    watching.check(checked.watches, book, settings.sources, settings.db)
+    watches = len(checked.watches)
+    watched = f", {watches} {'watch' if watches == 1 else 'watches'}" if watches else ""
+    click.echo(f"{settings.sources}: {count_noun(len(checked.sources), 'source')}{watched}, no mistakes.")
     click.echo(f"Topic: {topic.id}, {topic.title}.")
     click.echo(
         f"Taxonomy: {count_noun(len(book.facets), 'facet')}, {count_noun(values, 'value')}, "
         f"{count_noun(rules, 'screening rule')}, version {book.digest}."
     )
+    if (stated := review_statements.beside(settings.sources)).given:
+        click.echo(
+            f"{review_statements.FILE}: {count_noun(len(stated.items), 'item')} of PRISMA-S stated, no mistakes."
+        )
     mistaken = mistaken_examples(book)
     for sentence in mistaken:
         click.echo(sentence)
@@ -313,14 +328,18 @@ def sync(
         raise ConfigError("give --offline or --from, not both: --offline reads the bundled snapshot")
     from evidence.export import sync_summary
     from evidence.harvest import sources
+    from evidence.publish import news, watching
 
     checked = sources.load(settings.sources)
-    outcome = _run_sync(
-        settings, checked, _taxonomy(settings), offline, files, everything, full, enrich, retraction_watch
-    )
+    book = _taxonomy(settings)
+    watching.check(checked.watches, book, settings.sources)
+    outcome = _run_sync(settings, checked, book, offline, files, everything, full, enrich, retraction_watch)
     _add_touches(settings, outcome.changes)
+    watched = news.watch_lines(settings.db, settings.sources, outcome.run)
     click.echo(
-        json.dumps(outcome.counts() | {"outcome": outcome.outcome}) if as_json else sync_summary.sync_summary(outcome)
+        json.dumps(outcome.counts() | {"outcome": outcome.outcome})
+        if as_json
+        else sync_summary.sync_summary(outcome, watched)
     )
     if outcome.outcome != "complete":
         raise SystemExit(1)
@@ -829,11 +848,13 @@ def decisions_agreement(settings: Settings, to: Path | None) -> None:
         "evidence export --for covidence --verdict unsure -o to-screen.ris",
         "evidence export --shape wide --columns doi,year,design,outcome -o coded.csv",
         "evidence export --list 'year__gte=2015&_tag=variant:ipt-a' -f xlsx -o adolescents.xlsx",
+        "evidence export -f jsonld -o evidence.jsonld",
         "evidence export -o evidence-export/",
     ),
 )
 @click.option("-f", "--format", "format_", type=click.Choice(tuple(file_formats.FORMATS)), default="csv", show_default=True,
-              help="csv, xlsx, jsonl and parquet have every column; ris is for reference managers.")  # fmt: skip
+              help="csv, xlsx, jsonl and parquet have every column; ris is for reference managers; jsonld and annotations "
+                   "are linked data.")  # fmt: skip
 @click.option("--for", "tool", type=click.Choice(TOOLS),
               help="The file that this tool reads: its format, headings, and as many files as it needs.")  # fmt: skip
 @click.option("--tag", "tags", multiple=True, metavar="FACET:VALUE[,…]", shell_complete=_complete_tag,
@@ -847,8 +868,9 @@ def decisions_agreement(settings: Settings, to: Path | None) -> None:
 @click.option("--query", "text", metavar="TEXT", help="Only works with all of these words (full-text search).")
 @click.option("--list", "address", metavar="ADDRESS",
               help="The list of works that the site shows at this address, or with these parameters, in its order.")  # fmt: skip
-@click.option("--as-of", metavar="DATE",
-              help="The works at the end of this date (YYYY-MM-DD), with its verdicts and records and today's tags.")  # fmt: skip
+@click.option("--as-of", metavar="STATE",
+              help="The works as of a date (YYYY-MM-DD), a version or a run (run:12), with the verdicts and records of then; the "
+                   "tags are those of the version, and else today's.")  # fmt: skip
 @click.option("--shape", type=click.Choice(SHAPES), default="lists", show_default=True,
               help="Of a table: lists, a row a work; wide, a column of 0 and 1 a value; long, a row a tag.")  # fmt: skip
 @click.option("--columns", metavar="NAME[,…]", help="Of a table: only these columns, in this order.")
@@ -908,16 +930,15 @@ def export_(
         listed = list_by_address.read(settings.db, address)
         dois, strengths = listed.dois, listed.strengths
     selection = Selection(chosen, tuple(map(tag_filter.parse, tags)), _parse_date(since), text, strengths)
-    day = _parse_date(as_of, "--as-of")
     wanted = Wanted(
         format_, tool, shape, tuple(filter(None, (columns or "").replace(" ", "").split(","))), with_reasons, excel, encoding,
-        day, with_abstracts,
+        as_of, with_abstracts, _site_address(settings) if file_formats.FORMATS[format_].linked else None,
     )  # fmt: skip
     output = _output_path(ctx, ctx.command.params[0], to)
     folder = output is not None and (to.endswith(("/", os.sep)) or output.is_dir())
     done = export_works(settings.db, selection, wanted, output, folder_made=_now() if folder else None, dois=dois)
     unrecorded = record_exports.record_export(
-        settings.db, output, tool or format_, selection, done.dois, _now(), day, listed=address
+        settings.db, output, tool or format_, selection, done.dois, _now(), as_of, listed=address
     )
     if settings.quiet:
         return
@@ -941,78 +962,230 @@ def export_(
         )
 
 
+@cli.command("version", epilog=_example('evidence version 3 --note "as submitted"', "evidence version"))
+@click.argument("name", required=False)
+@click.option("--note", metavar="TEXT", help="What this version is, stored with it.")
+@click.option("--by", "made_by", envvar="EVIDENCE_REVIEWER", metavar="NAME",
+              help="Who makes the version. [env: EVIDENCE_REVIEWER]")  # fmt: skip
+@click.option("--list", "listed", is_flag=True, help="List the versions; so does the command without a name.")
+@click.option("-f", "--format", "format_", type=click.Choice(("text", "json")), default="text", show_default=True,
+              help="The form of what is printed.")  # fmt: skip
+@_output
+@click.pass_obj
+def version_(
+    settings: Settings,
+    name: str | None,
+    note: str | None,
+    made_by: str | None,
+    listed: bool,
+    format_: str,
+    to: Path | None,
+) -> None:
+    """Freeze the review as it is now, under a name.
+
+    The version keeps the state after the newest run: its works, verdicts, decisions and tags, and which rules they are by.
+    Whatever is decided or harvested later, `--as-of NAME` shows this state. A name is used once, and a version is never changed
+    or removed.
+
+    Without a name, the versions are listed.
+    """
+    from evidence.database import read_versions
+    from evidence.database.connection import reading
+    from evidence.export import version_report
+
+    if name is None or listed:
+        if name is not None or note is not None:
+            raise ConfigError(
+                "to make a version, give its name without --list; to list the versions, give neither name nor note"
+            )
+        with reading(settings.db) as conn:
+            rows = read_versions.versions(conn)
+        return _report(version_report.as_json(rows) if format_ == "json" else version_report.listed(rows), to)
+    from evidence.harvest.named_versions import freeze
+
+    row, new = freeze(settings.db, settings.decisions, _taxonomy(settings), _now, name, note, made_by)
+    return _report(version_report.as_json([row]) if format_ == "json" else version_report.made(row, new=new), to)
+
+
+@cli.command("taxonomy", epilog=_example("evidence taxonomy -o taxonomy.ttl", "evidence taxonomy -f csv -o tags.csv"))
+@click.option("-f", "--format", "format_", type=click.Choice(TAXONOMY_FORMATS), default="turtle", show_default=True,
+              help="turtle and jsonld are SKOS, for vocabulary tools and triple stores; csv is a row a tag.")  # fmt: skip
+@click.option(
+    "--topic", "topic_name", metavar="NAME|FOLDER", help="The topic; default: that of sources.yaml, else ipt."
+)
+@_output
+@click.pass_obj
+def taxonomy_(settings: Settings, format_: str, topic_name: str | None, to: Path | None) -> None:
+    """Write all tags with definitions and words.
+
+    In SKOS each facet is a concept scheme and each tag a concept. Tags are named below the address that sources.yaml gives for
+    the site (site: address), else by URNs; the names in `evidence export -f jsonld` are the same.
+    """
+    from evidence.export import taxonomy_files
+    from evidence.harvest.chosen_topic import topic_of_review
+    from evidence.rules import taxonomy, topic
+
+    chosen = topic.load(topic_name) if topic_name else topic_of_review(settings.sources, settings.db)
+    text = taxonomy_files.FORMATS[format_].write(taxonomy.load(chosen), _site_address(settings))
+    atomic_output.write(to, (part.encode() for part in text))
+
+
+def _site_address(settings: Settings) -> str | None:
+    """The address of the site in sources.yaml; None where there is none, or no such file."""
+    from evidence.harvest import sources
+
+    return sources.load(settings.sources).site.address if settings.sources.exists() else None
+
+
 @cli.group("report", epilog=_example("evidence report prisma"))
 def reports() -> None:
     """Print PRISMA, changes, claims, currency or ripples."""
 
 
-@reports.command("prisma", epilog=_example("evidence report prisma --as-of 2026-12-31"))
-@click.option("--as-of", metavar="DATE", help="The numbers at the end of this date (YYYY-MM-DD); default: now.")
-@_as_json
+@reports.command(
+    "prisma",
+    epilog=_example(
+        "evidence report prisma --as-of 2026-12-31",
+        "evidence report prisma -f csv -o PRISMA.csv",
+        "evidence report prisma --since 3 -f svg -o flow.svg",
+    ),
+)
+@_as_of
+@click.option("--since", metavar="STATE",
+              help="The update since this version, run or date: its studies, what came after, the total.")  # fmt: skip
+@click.option("-f", "--format", "format_", type=click.Choice(("text", "csv", "svg", "json")), default="text", show_default=True,
+              help="csv is the file that the R package PRISMA2020 reads; svg is the diagram.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, hidden=True, help="The boxes alone as JSON.")
 @_output
 @click.pass_obj
-def report_prisma(settings: Settings, as_of: str | None, as_json: bool, to: Path | None) -> None:
+def report_prisma(
+    settings: Settings, as_of: str | None, since: str | None, format_: str, as_json: bool, to: Path | None
+) -> None:
     """Print the numbers of the PRISMA 2020 flow diagram."""
     from evidence.database import read_queries
     from evidence.database.connection import reading
     from evidence.export import prisma_report
 
-    day = _parse_date(as_of, "--as-of")
     with reading(settings.db) as conn:
-        found = read_queries.flow(conn, day)
-    _report(json.dumps(found.boxes, ensure_ascii=False) if as_json else prisma_report.flow_report(found), to)
+        found = read_queries.flow(conn, as_of, since)
+        split = read_queries.split_flow(conn, found) if format_ in ("csv", "json") else None
+    if as_json:
+        text = json.dumps(found.boxes, ensure_ascii=False)
+    elif format_ == "svg":
+        from evidence.publish import prisma_drawing
+
+        text = prisma_drawing.svg(found, alone=prisma_report.title(as_of, since))
+    elif split is None:
+        text = prisma_report.flow_report(found)
+    elif format_ == "csv":
+        from evidence.export import prisma_template
+
+        text = prisma_template.template_csv(found, split).rstrip("\n")
+    else:
+        text = json.dumps(prisma_report.as_json(found, split, as_of, since), ensure_ascii=False)
+    _report(text, to)
 
 
-@reports.command("prisma-s", epilog=_example("evidence report prisma-s"))
-@_as_json
-@_output
-@click.pass_obj
-def report_prisma_s(settings: Settings, as_json: bool, to: Path | None) -> None:
-    """Print every search as it was run, as PRISMA-S asks."""
-    from evidence.database import read_queries
-    from evidence.database.connection import reading
-    from evidence.export import prisma_report
-
-    with reading(settings.db) as conn:
-        rows, imports = read_queries.searches_as_run(conn), read_queries.imports_as_run(conn)
-    _report(
-        json.dumps([*rows, *imports], ensure_ascii=False) if as_json else prisma_report.searches_report(rows, imports),
-        to,
-    )
-
-
-@reports.command("changes", epilog=_example("evidence report changes --since 2026-11-01"))
-@click.option(
-    "--since",
-    metavar="DATE",
-    help="Changes since this date (YYYY-MM-DD); default: since the last sync began.",
+@reports.command(
+    "prisma-s",
+    epilog=_example("evidence report prisma-s", "evidence report prisma-s -f markdown -o search-appendix.md"),
 )
-@click.option("--tags", is_flag=True, help="Include changes of tags.")
-@_as_json
+@click.option("-f", "--format", "format_", type=click.Choice(("text", "markdown", "csv", "json")), default="text",
+              show_default=True, help="markdown is an appendix for a manuscript, json a list of search files.")  # fmt: skip
+@_as_of
 @_output
 @click.pass_obj
-def report_changes(settings: Settings, since: str | None, tags: bool, as_json: bool, to: Path | None) -> None:
-    """Print what changed: notices, verdicts, records, new works.
+def report_prisma_s(settings: Settings, format_: str, as_of: str | None, to: Path | None) -> None:
+    """Print every search as it was run, as PRISMA-S asks.
 
-    Retractions and other notices come first, each with what its work touches today. Changes of tags are left out unless you give
-    --tags.
+    With markdown, the 16 items of PRISMA-S in order, each with what the database knows and what prisma-s.yaml beside sources.yaml
+    states; an item that neither states is marked. csv has a row for each run and window of dates. json has a search file
+    (Haddaway et al. 2022) for each search.
     """
     from evidence.database import read_queries
     from evidence.database.connection import reading
-    from evidence.export import changes_report
+    from evidence.export import prisma_report, search_report
+    from evidence.publish import search_appendix
 
-    day = _parse_date(since)
-    with reading(settings.db) as conn:
-        rows = read_queries.changes(conn, day, tags=tags)
-    _add_touches(settings, rows)
-    _report(json.dumps(rows, ensure_ascii=False) if as_json else changes_report.changes_report(rows), to)
+    found = search_appendix.read(settings.db, settings.sources, _now(), as_of)
+    if format_ == "text":
+        with reading(settings.db) as conn:
+            run = _run_as_of(conn, as_of)
+            rows, imports = read_queries.searches_as_run(conn, run), read_queries.imports_as_run(conn, run)
+        lines = [prisma_report.searches_report(rows, imports), *search_report.missing_in_words(found)]
+        _report("\n".join(lines), to)
+    else:
+        atomic_output.write(to, (line.encode(errors="replace") for line in search_report.WRITERS[format_](found)))
+
+
+@reports.command(
+    "changes",
+    epilog=_example(
+        "evidence report changes --since 2026-11-01",
+        "evidence report changes --since 2 -f markdown -o version-3.md",
+        "evidence report changes --mail reader@university.edu",
+    ),
+)
+@click.option("--since", metavar="DATE|RUN|VERSION",
+              help="Changes since this date (YYYY-MM-DD), run (run:12) or version; default: since the last sync.")  # fmt: skip
+@_as_of
+@click.option("--tags", is_flag=True, help="Include changes of tags.")
+@click.option("-f", "--format", "format_", type=click.Choice(("text", "markdown", "html", "json")), default="text",
+              show_default=True, help="markdown and html are fit to paste as a version note.")  # fmt: skip
+@click.option("--watch", metavar="NAME", help="Only what is new for this watch of sources.yaml.")
+@click.option("--mail", "recipient", metavar="TO",
+              help="Mail it to this address, and print nothing; nothing is sent when nothing is new.")  # fmt: skip
+@click.option("--exit-code", is_flag=True, help="Exit with 4 when nothing is new, for scripts.")
+@_output
+@click.pass_obj
+def report_changes(
+    settings: Settings,
+    since: str | None,
+    as_of: str | None,
+    tags: bool,
+    format_: str,
+    watch: str | None,
+    recipient: str | None,
+    exit_code: bool,
+    to: Path | None,
+) -> None:
+    """Print what changed, as a version note.
+
+    It begins with the included studies that came and that left. Then come retractions and other notices, each with what its work
+    touches today, changed verdicts, new works, the cells of the evidence map and the claims whose support changed, the searches
+    run, and the items of PRISMA-LSR. Changes of tags are left out unless you give --tags.
+
+    With --mail, the changes since the last mail to this address (--since last-mail), through the SMTP server that
+    EVIDENCE_SMTP_HOST names, else through sendmail.
+
+    Exit code: 0; 4 with --exit-code when nothing is new; 2 for a mistake in a file or an option; 69 when the mail was not sent:
+    the next one has its news.
+    """
+    from evidence.export import change_note
+    from evidence.publish import news
+
+    if recipient is not None:
+        if as_of is not None:
+            raise ConfigError("give --mail or --as-of, not both: a mail is about what is new now")
+        note = news.mail(settings.db, settings.sources, since, recipient, _now(), tags=tags, watch=watch)
+        if sys.stderr.isatty() and not settings.quiet:  # cron would mail what is printed
+            click.echo(
+                f"Mailed to {recipient}: {note.headline}" if note.anything else "Nothing is new; no mail.", err=True
+            )
+    else:
+        note = news.of_now(settings.db, settings.sources, since, as_of=as_of, tags=tags, watch=watch)
+    if recipient is None or to is not None:
+        atomic_output.write(to, (line.encode(errors="replace") for line in change_note.WRITERS[format_](note)))
+    if exit_code and not note.anything:
+        raise SystemExit(NOTHING_NEW)
 
 
 @reports.command("claims", epilog=_example("evidence report claims"))
+@_no_as_of
 @_as_json
 @_output
 @click.pass_obj
-def report_claims(settings: Settings, as_json: bool, to: Path | None) -> None:
+def report_claims(settings: Settings, as_of: str | None, as_json: bool, to: Path | None) -> None:
     """Print what stands behind each claim of an article.
 
     The claims are those of sources.yaml: whether the cited works are about them, what was retracted or corrected, what is newer,
@@ -1023,6 +1196,7 @@ def report_claims(settings: Settings, as_json: bool, to: Path | None) -> None:
     from evidence.harvest import sources
     from evidence.publish import claim_evidence
 
+    _refuse_as_of(as_of, "the report on claims")
     articles = sources.load(settings.sources).articles
     with reading(settings.db) as conn:
         found = claim_evidence.read_all(conn, articles)
@@ -1052,10 +1226,12 @@ def report_claims(settings: Settings, as_json: bool, to: Path | None) -> None:
 )
 @click.option("-f", "--format", "format_", type=click.Choice(("text", "csv", "json", "markdown")), default="text",
               show_default=True, help="csv of one cell is its citation matrix.")  # fmt: skip
+@_no_as_of
 @_output
 @click.pass_obj
 def report_currency(
     settings: Settings,
+    as_of: str | None,
     rows: str | None,
     columns: str | None,
     tags: tuple[str, ...],
@@ -1078,6 +1254,7 @@ def report_currency(
     from evidence.export import currency_report
     from evidence.publish import currency
 
+    _refuse_as_of(as_of, "the report on how current reviews are")
     with reading(settings.db) as conn:
         found = currency.load(conn, read_topic(conn))
         filters = [tag_filter.parse(tag) for tag in tags]
@@ -1439,6 +1616,105 @@ def backup_(settings: Settings, target: Path, force: bool) -> None:
             click.echo(f"Run {copied.unfinished} has not finished: the copy has what it had written so far.")
 
 
+@cli.command(
+    "capsule",
+    epilog=_example(
+        "evidence capsule capsule-2026-11", "evidence capsule for-zenodo --public", "evidence capsule --list"
+    ),
+)
+@click.argument("folder", type=click.Path(path_type=Path), metavar="[DIR]", required=False)
+@click.option("--public", is_flag=True, help="One to be passed on: without raw records, the ledger of decisions, the contact "
+                                             "address and abstracts that may not be passed on.")  # fmt: skip
+@click.option("--hide-reviewers", is_flag=True, help="With --public: leave the names of reviewers out.")
+@click.option("--version", "name", metavar="NAME",
+              help="Only if the state of now is this version (see `evidence version`).")  # fmt: skip
+@click.option("--list", "listed", is_flag=True, help="Print the capsules that were written, with their digests.")
+@_output
+@click.pass_obj
+def capsule_(
+    settings: Settings,
+    folder: Path | None,
+    public: bool,
+    hide_reviewers: bool,
+    name: str | None,
+    listed: bool,
+    to: Path | None,
+) -> None:
+    """Write everything that the state of now rests on to DIR.
+
+    Databases, sources, rules with their weights, decisions, searches, exports and the versions of all programs, described as an
+    RO-Crate, with the checksum of every file (BagIt). `evidence replay DIR` checks it. DIR is a new folder.
+
+    Without --public it is for yourself: it has abstracts that may not be passed on, and reviewers' decisions.
+    """
+    from evidence.export import capsule_summary
+    from evidence.publish import capsule
+
+    if listed:
+        from evidence.database import read_queries
+        from evidence.database.connection import reading
+
+        with reading(settings.db) as conn:
+            _report(capsule_summary.listed(read_queries.capsules(conn)), to)
+        return
+    if folder is None:
+        raise ConfigError("name a new folder for the capsule: evidence capsule DIR")
+    if hide_reviewers and not public:
+        raise ConfigError(
+            "--hide-reviewers is for --public: a capsule for yourself has the ledger of decisions as it is"
+        )
+    book = _taxonomy(settings)
+    kind: Literal["whole", "public"] = "public" if public else "whole"
+    done = capsule.write(
+        settings.db,
+        settings.decisions,
+        settings.sources,
+        book,
+        folder,
+        kind=kind,
+        hide_reviewers=hide_reviewers,
+        version=name,
+        now=_now,
+    )
+    _report(capsule_summary.written(done), to)
+    if done.unrecorded:
+        click.echo(done.unrecorded, err=True)
+
+
+@cli.command(
+    "replay",
+    epilog=_example("evidence replay capsule-2026-11", "evidence replay capsule-2026-11 --json -o replay.json"),
+)
+@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+@click.option(
+    "--expect", metavar="DIGEST", help="The digest that `evidence capsule` printed when it wrote the capsule."
+)
+@_as_json
+@_output
+@click.pass_obj
+def replay_(settings: Settings, folder: Path, expect: str | None, as_json: bool, to: Path | None) -> None:
+    """Check every byte of a capsule, and rebuild it.
+
+    Works, verdicts, tags, notices and all other derived tables are made anew from the records, rules and decisions in DIR
+    alone, and compared row by row. Nothing in DIR or in your own review is changed.
+
+    Exit code: 0 when nothing differs, 1 when a file or a row does, 2 when DIR is not a capsule.
+    """
+    from evidence.export import replay_report
+    from evidence.publish import replay
+
+    if expect is not None and not re.fullmatch(r"\s*[0-9a-fA-F]{64}\s*", expect):
+        raise ConfigError(
+            f"--expect {expect!r} is not a digest; it has 64 hexadecimal digits, as `evidence capsule --list` prints them"
+        )
+    with _bar(settings) as bar:
+        found = replay.replay(folder, bar, expected=expect)
+    text = json.dumps(replay_report.as_json(found), ensure_ascii=False) if as_json else replay_report.report(found)
+    _report(text, to)
+    if not found.same:
+        raise SystemExit(1)
+
+
 @cli.command("completion", epilog=_example("evidence completion bash", "evidence completion fish -o evidence.fish"))
 @click.argument("shell", type=click.Choice(("bash", "zsh", "fish")))
 @_output
@@ -1766,6 +2042,21 @@ def _parse_key(raw: str) -> Doi:
     from evidence import doi
 
     return doi.parse_key(raw) or _parse_doi(raw)
+
+
+def _run_as_of(conn: sqlite3.Connection, as_of: str | None) -> int | None:
+    """The run of the state that was asked for; None for now."""
+    from evidence.database.read_versions import state_named
+
+    return state_named(conn, as_of).run if as_of is not None else None
+
+
+def _refuse_as_of(as_of: str | None, report: str) -> None:
+    if as_of is not None:
+        raise ConfigError(
+            f"{report} cannot be given as of {as_of}, because links, citations and tags have no history; a backup or a published "
+            f"copy of then has it, and `evidence export --as-of {as_of}` lists the works of then"
+        )
 
 
 def _parse_date(raw: str | None, option: str = "--since") -> str | None:

@@ -9,6 +9,7 @@
     * RejectedError: the server refused the request; the same request will be refused again
       * UnreadError: the record that a source depends on cannot be read
     * UnavailableError: the server could not be reached or kept failing; a later run may succeed
+  * MailError: a mail was not sent; the next one has its news (exit 69)
   * RecordError: one record cannot be read; it is stored in `rejects` and the run continues
 
 Errors of other packages are converted to these where they occur. This module imports nothing from the package.
@@ -39,6 +40,12 @@ class StoreError(EvidenceError):
 
 class LockedError(StoreError):
     """Another program has held the database for longer than the timeout; it can be written later."""
+
+
+class MailError(EvidenceError):
+    """A mail could not be sent: what it would have said is in the next one. The exit code is EX_UNAVAILABLE of sysexits.h."""
+
+    exit_code = 69
 
 
 class SourceError(EvidenceError):

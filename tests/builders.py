@@ -10,6 +10,7 @@ from typing import Any
 from evidence import doi as spelling
 from evidence.crossref.normalise import cited_by, indexed_at
 from evidence.data_model import Decision, Doi, LookupResult, Message, Page, Query, RecordStatus, Window
+from evidence.export import change_note, paste
 
 SMALL_YAML = """
 sources:
@@ -30,6 +31,11 @@ sources:
     years: 1974-
 known: [10.1002/cpp.1774]
 """  # noqa: E501 - citations are one line each
+
+
+def changes_text(rows: Sequence[dict[str, Any]]) -> str:
+    """The part of `evidence report changes` on these changes (rows of `read_queries.changes`)."""
+    return "\n".join(paste.as_text(change_note.changed(rows)))
 
 
 def message(doi: str, title: str, year: int, **more: Any) -> Message:

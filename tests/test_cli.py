@@ -452,6 +452,41 @@ def test_status(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
     assert json.loads(run("status", "--json").out)["works"] == {"include": 4}
 
 
+def test_a_version_answers_every_report_or_refuses(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
+    assert run("version", "1").code == 2  # nothing to name yet
+    run("sync")
+    assert "has been named yet" in run("version").out
+    before = {name: run("report", name, *more).out for name, *more in (
+        ("prisma",), ("prisma-s", "--as-of", "run:1"), ("changes", "--since", "2000-01-01"))}  # fmt: skip
+    works = run("export", "--columns", "doi,verdict").out
+    made = run("version", "1", "--note", "as sent", "--by", "Ann")
+    assert (made.code, "4 included" in made.out) == (0, True)
+    doi = works.splitlines()[1].partition(",")[0]
+    assert run("decide", doi, "exclude", "--because", "read", "--by", "Ann").code == 0
+    assert run("report", "prisma", "--as-of", "1").out == before["prisma"] != run("report", "prisma").out
+    assert run("report", "prisma-s", "--as-of", "1").out == before["prisma-s"]
+    changed = run("report", "changes", "--since", "2000-01-01", "--as-of", "1")
+    assert changed.out.splitlines()[0] == before["changes"].splitlines()[0]
+    assert "1 changed verdict" in run("report", "changes", "--since", "2000-01-01").out
+    assert run("export", "--columns", "doi,verdict", "--as-of", "1").out == works
+    update = run("report", "prisma", "--since", "1").out
+    assert "      4  Studies included in previous version of review" in update
+    assert "      1  Studies of previous version no longer included" in update
+    assert "      3  Total studies included in review" in update
+    form = run("report", "prisma", "-f", "csv", "--since", "1").out
+    assert {row["data"]: row["n"] for row in csv.DictReader(form.splitlines())}["total_studies"] == "3"
+    assert json.loads(run("report", "prisma", "-f", "json", "--since", "1").out)["since_run"] == 1
+    assert run("report", "prisma", "-f", "svg").out.startswith("<svg ")
+    assert [row["note"] for row in json.loads(run("version", "-f", "json").out)] == ["as sent"]
+    for wrong in (
+        ("version", "1"), ("version", "2026-01-01"), ("version", "2", "--list"), ("report", "claims", "--as-of", "1"),
+        ("report", "currency", "--as-of", "1"), ("report", "prisma", "--since", "soon"), ("report", "changes", "--as-of", "x"),
+        ("report", "prisma", "--since", "run:2", "--as-of", "1"), ("report", "prisma-s", "--as-of", "run:99"),
+    ):  # fmt: skip
+        said = run(*wrong)
+        assert (said.code, said.out, said.err.count("\n")) == (2, "", 1), wrong
+
+
 def test_reports(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
     run("sync")
     assert "4  Studies included" in run("report", "prisma").out
@@ -474,10 +509,10 @@ def test_reports(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
     assert "Crossref REST API" in said
     assert "years 1974–" in said
     said = run("report", "changes").out
-    assert said.startswith("4 new works.\n\nNew works (4):\n")
+    assert re.match(r"\d{4}-\d\d-\d\d: \+4, −0\n4 new works\.\n\nNew works \(4\):\n", said)
     assert said.count("\n  included: 10.") == 4
     assert run("report", "changes", "--tags").out == said
-    assert len(json.loads(run("report", "changes", "--since", "2000-01-01", "--json").out)) == 4
+    assert len(json.loads(run("report", "changes", "--since", "2000-01-01", "-f", "json").out)["changes"]) == 4
     assert "Nothing is new" in run("report", "changes", "--since", "2999-01-01").out
 
 

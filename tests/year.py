@@ -27,8 +27,9 @@ from datasette.app import Datasette
 from evidence import strict_yaml
 from evidence.cli import cli
 from evidence.data_model import SAME_WORK, Doi, Message
-from evidence.database import changes_since_last_run, read_queries
+from evidence.database import changes_since_last_run, read_net_change, read_queries
 from evidence.database.connection import reading
+from evidence.database.prisma_flow import read_flow
 from evidence.database.read_decisions import read_ledger
 from evidence.database.sql_helpers import Row
 from evidence.database.writer import open_store
@@ -354,6 +355,22 @@ async def front_page(ds: Datasette) -> dict[str, int]:
     return {label: int(n.replace(",", "")) for n, label in found}
 
 
+def net_changes_add_up(db: Path) -> None:
+    """Between any two states, what was included, what came and what left give what is included, as PRISMA counts it."""
+    with reading(db) as conn:
+        runs = [
+            run for (run,) in conn.execute("select run from runs where outcome in ('complete', 'partial') order by run")
+        ]
+        counted = {run: read_flow(conn, run)["included"] for run in (0, *runs)}
+        for later in runs[-3:]:
+            for earlier in (0, *runs):
+                found = read_net_change.net_change(conn, min(earlier, later), later)
+                assert (found.before, found.now) == (counted[min(earlier, later)], counted[later])
+                assert found.before + len(found.came) - len(found.left) == found.now
+                both = {row["doi"] for row in found.came} & {row["doi"] for row in found.left}
+                assert not both, both
+
+
 async def changes_shown(db: Path, ds: Datasette, runs: Iterable[int], first_day: str) -> None:
     """The changes of these runs, all that there are since `first_day`, are the same in table, report, page and feed."""
     page, feed = (await ds.client.get("/changes")).text, (await ds.client.get("/feed.atom")).text
@@ -365,8 +382,13 @@ async def changes_shown(db: Path, ds: Datasette, runs: Iterable[int], first_day:
     assert sorted(row["change"] for row in told) == sorted(row["change"] for row in since)
     said = command(db, "report", "changes", "--since", first_day)
     assert sum(line.startswith("  ") and line[2:3] != " " for line in said.splitlines()) == len(told)
-    as_json = json.loads(command(db, "report", "changes", "--since", first_day, "--json"))
-    assert [{key: value for key, value in row.items() if key != "touches"} for row in as_json] == since
+    as_json = json.loads(command(db, "report", "changes", "--since", first_day, "-f", "json"))
+    assert [{key: v for key, v in row.items() if key != "touches"} for row in as_json["changes"]] == since
+    net_changes_add_up(db)
+    included = as_json["included"]
+    assert included["before"] + len(included["came"]) - len(included["left"]) == included["now"]
+    assert included["now"] == as_json["flow"]["included"]["now"]
+    assert included["before"] == as_json["flow"]["included"]["before"]
     for run, found in by_run.items():
         if not found and doors.get(run) == "judge":
             assert f'id="run-{run}"' not in page

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import sqlite3
 from collections.abc import AsyncGenerator, Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +26,7 @@ from evidence.database import tag_filter
 from evidence.database.connection import open_evidence
 from evidence.database.select_works import full_rows
 from evidence.export import abstract_rights, file_formats
-from evidence.publish import downloads, listed_works
+from evidence.publish import downloads, listed_works, site_details
 
 NAME = "evidence"
 BATCH = 200
@@ -74,7 +75,7 @@ async def download(datasette: Any, request: Any, send: Any) -> Response | None:
             finally:
                 await loop.run_in_executor(thread, chunks.close)
 
-    name = "works" if len(dois) != 1 else "work"
+    name = "work" if len(dois) == 1 and wanted.file.records == "works" else wanted.file.records
     end = f"-{wanted.shape}" if wanted.shape != "lists" else ""
     headers = {
         "content-type": wanted.file.content_type,
@@ -118,7 +119,8 @@ def file_chunks(
     """The file in chunks, without abstracts that may not be passed on; the connection closes after the last one."""
     conn = open_evidence(path)
     try:
-        layout, form = downloads.layout(conn, wanted), wanted.file
+        address = site_details.of_environment(os.environ).address
+        layout, form = downloads.layout(conn, wanted, address=address), wanted.file
         found = full_rows(conn, dois, strengths, flat=form.flat, tag_rows=form.needs_tag_rows(layout))
         yield from file_formats.encode(form(abstract_rights.LeavingOut().rows(found), layout))
     finally:

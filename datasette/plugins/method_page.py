@@ -16,7 +16,7 @@ from datasette.utils.asgi import Response
 from evidence.data_model import STRENGTHS
 from evidence.database import read_queries
 from evidence.evaluation import published_accuracy
-from evidence.export import prisma_report, provider_wording
+from evidence.export import prisma_report, provider_wording, taxonomy_files
 from evidence.export.wording import abstract_source_label, count_noun
 from evidence.publish import bitset_counts, charts, site_charts, site_topic
 from evidence.publish.query_cache import CACHE
@@ -81,6 +81,7 @@ async def describe(db: Any) -> dict[str, Any]:
         "searches": searches,
         **providers,
         "facets": topic.in_order(facets),
+        "taxonomy_files": [form.extension for form in taxonomy_files.FORMATS.values()] if files else [],
         "texts": texts,
         "accuracy": site_charts.accuracy(questions),
         "accuracy_keys": {

@@ -1,7 +1,8 @@
-"""The PRISMA 2020 flow diagram, of now or of a past day: `/prisma`, also as CSV, JSON and SVG.
+"""The PRISMA 2020 flow diagram, of now or of a past state (`?as_of=`: a date, a run or a version's name), and of the update after
+an earlier state (`?since=`): `/prisma`, also as CSV, JSON and SVG, and as the CSV of the R package PRISMA2020.
 
-`evidence.database.prisma_flow` counts the boxes. This file draws them and links each number to the list it counts. It counts
-nothing itself, except the trials and reviews among the included works of today.
+`evidence.database.prisma_flow` counts the boxes, and `evidence.publish.prisma_drawing` draws them. This file links each number to
+the list it counts. It counts nothing itself, except the trials and reviews among the included works of today.
 """
 
 from __future__ import annotations
@@ -9,16 +10,20 @@ from __future__ import annotations
 import csv
 import io
 import json
-from typing import Any
+import re
+import sqlite3
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from datasette import hookimpl
 from datasette.utils.asgi import BadRequest, Response
 
-from evidence.database import prisma_flow
-from evidence.export import works_as_of_date
+from evidence.database import prisma_flow, read_queries, read_versions
+from evidence.errors import ConfigError
+from evidence.export import prisma_report, prisma_template
 from evidence.export.file_formats import guard
-from evidence.publish import site_topic
+from evidence.publish import prisma_drawing, site_topic
+from evidence.publish.prisma_drawing import Designed
 from evidence.publish.query_cache import CACHE
 from evidence.rules.topic import Topic
 
@@ -42,17 +47,6 @@ PARTS = {
 }
 """How a record was found (`prisma_records.found_by`) → the box that counts it; all others are in `others`."""
 
-Line = tuple[str, int, str | None, int]
-"""A line in a box: label, number, address or None, indent level."""
-Step = tuple[str, list[Line], list[Line], bool]
-"""A row of the diagram: see `steps`."""
-Designed = tuple[str, int, str]
-"""Included works of some designs: what they are called, how many they are, and their tags as a filter."""
-LEFT, RIGHT, GAP, LINE = (50, 430), (540, 400), 40, 22
-"""SVG units: the columns of the diagram (x, width), the space between rows, the height of a line."""
-FIRST = 94
-"""Minimum height of the first row's text in SVG units, so that the vertical word "Identification" fits beside it."""
-
 
 @hookimpl
 def register_routes() -> list[tuple[str, Any]]:
@@ -61,27 +55,31 @@ def register_routes() -> list[tuple[str, Any]]:
         (r"^/prisma\.csv$", prisma_csv),
         (r"^/prisma\.json$", prisma_json),
         (r"^/prisma\.svg$", prisma_svg),
+        (r"^/prisma2020\.csv$", prisma2020_csv),
     ]
 
 
 async def prisma(datasette: Any, request: Any) -> Response:
-    day, found, by_design = await flow_of_request(datasette, request)
-    where = Addresses(datasette, found.run, day)
+    asked, found, by_design = await flow_of_request(datasette, request)
+    where = Addresses(datasette, found.run, asked.as_of, found.since, asked.since)
     context = {
-        "day": day,
+        "as_of": asked.as_of,
+        "state": asked.state,
+        "since": asked.before,
+        "versions": await datasette.get_database(NAME).execute_fn(read_versions.versions),
         "flow": found,
-        "diagram": diagram(found, by_design, where),
-        "steps": steps(found, by_design, where),
+        "diagram": prisma_drawing.svg(found, by_design, where),
+        "steps": prisma_drawing.steps(found, by_design, where),
         "sources": [{**source, "address": where.source(source)} for source in found.sources],
         "reasons": [(why, n, where.reason(why)) for why, n in found.reasons(REASONS_SHOWN)],
-        "query": f"?as_of={day}" if day else "",
+        "query": asked.query,
     }
     return Response.html(await datasette.render_template("prisma.html", context, request=request))
 
 
 async def prisma_csv(datasette: Any, request: Any) -> Response:
     """The boxes, and below them the sources: `data` is the box's name in the PRISMA2020 R package."""
-    day, found, _ = await flow_of_request(datasette, request)
+    asked, found, _ = await flow_of_request(datasette, request)
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(["key", "box", "n", "part_of", "data"])
@@ -90,38 +88,94 @@ async def prisma_csv(datasette: Any, request: Any) -> Response:
     for source in found.sources:
         part = PARTS.get(source["found_by"], "others")
         writer.writerow([f"source:{source['source'] or ''}", guard(source["label"]), source["n"], part, None])
-    name = f"prisma-{day}.csv" if day else "prisma.csv"
+    return _csv(out.getvalue(), "prisma", asked)
+
+
+async def prisma2020_csv(datasette: Any, request: Any) -> Response:
+    """The template of the R package PRISMA2020, filled in."""
+    asked, found, _ = await flow_of_request(datasette, request)
+    return _csv(prisma_template.template_csv(found, await split_of(datasette, found)), "PRISMA2020", asked)
+
+
+def _csv(text: str, stem: str, asked: Asked) -> Response:
+    name = f"{stem}{'-' if asked.as_of or asked.since else ''}{asked.file_part}.csv"
     headers = {"content-disposition": f'attachment; filename="{name}"'}
-    return Response(out.getvalue(), content_type="text/csv; charset=utf-8", headers=headers)
+    return Response(text, content_type="text/csv; charset=utf-8", headers=headers)
 
 
 async def prisma_json(datasette: Any, request: Any) -> Response:
-    day, found, _ = await flow_of_request(datasette, request)
-    reasons = [{"why": why, "n": n} for why, n in found.excluded]
+    asked, found, _ = await flow_of_request(datasette, request)
     return Response.json(
-        {"as_of": day or None, "run": found.run, "boxes": found.boxes, "sources": found.sources, "excluded": reasons}
+        prisma_report.as_json(found, await split_of(datasette, found), asked.as_of or None, asked.since or None)
     )
 
 
 async def prisma_svg(datasette: Any, request: Any) -> Response:
-    day, found, by_design = await flow_of_request(datasette, request)
-    context = {"diagram": diagram(found, by_design, None), "day": day, "alone": True}
-    text = await datasette.render_template("_prisma_flow.svg", context, request=request)
-    return Response(text, content_type="image/svg+xml; charset=utf-8")
+    asked, found, by_design = await flow_of_request(datasette, request)
+    text = prisma_drawing.svg(found, by_design, alone=prisma_report.title(asked.as_of, asked.since))
+    return Response(str(text), content_type="image/svg+xml; charset=utf-8")
 
 
-async def flow_of_request(datasette: Any, request: Any) -> tuple[str, prisma_flow.Flow, list[Designed]]:
-    """The requested day ("" for now), its flow, and the included trials and reviews (none for a past day: tags have no
-    history). BadRequest when the day is not a valid date."""
+class Asked(NamedTuple):
+    """What was asked for: the texts of `as_of` and `since` ("" for now, and for all), and the states that they name."""
+
+    as_of: str
+    since: str
+    state: read_versions.PastState | None
+    before: read_versions.PastState | None
+
+    @property
+    def query(self) -> str:
+        """The same as a query string."""
+        pairs = [(key, text) for key, text in (("as_of", self.as_of), ("since", self.since)) if text]
+        return f"?{urlencode(pairs)}" if pairs else ""
+
+    @property
+    def file_part(self) -> str:
+        """The same in the name of a file."""
+        texts = [*([self.as_of] if self.as_of else []), *([f"since-{self.since}"] if self.since else [])]
+        return re.sub(r"[^A-Za-z0-9.-]+", "-", "-".join(texts))
+
+
+async def flow_of_request(datasette: Any, request: Any) -> tuple[Asked, prisma_flow.Flow, list[Designed]]:
+    """What was asked for, its flow, and the included trials and reviews (none for a past state or an update). BadRequest when a
+    state is not known."""
     db = datasette.get_database(NAME)
-    day = request.args.get("as_of") or ""
-    if day and not works_as_of_date.is_date(day):
-        raise BadRequest(f"as_of={day!r} is not a valid date; write it like 2026-01-31")
-    run = await db.execute_fn(lambda conn: prisma_flow.run_of_day(conn, day)) if day else None
+    as_of, since = (request.args.get(name) or "" for name in ("as_of", "since"))
+
+    def read(conn: sqlite3.Connection) -> tuple[Asked, int | None]:
+        state = read_versions.state_named(conn, as_of, "as_of") if as_of else None
+        before = read_versions.state_named(conn, since, "since") if since else None
+        if before is not None:
+            read_queries.earlier_run(conn, since, state.run if state else None)
+        return Asked(as_of, since, state, before), state.run if state else None
+
+    try:
+        asked, run = await db.execute_fn(read)
+    except ConfigError as error:
+        raise BadRequest(str(error)) from None
+    earlier = asked.before.run if asked.before else None
     found = await CACHE.get(
-        db.path, ("flow", run), lambda: db.execute_fn(lambda conn: prisma_flow.read_flow(conn, run))
+        db.path,
+        ("flow", run, earlier),
+        lambda: db.execute_fn(
+            lambda conn: (
+                prisma_flow.read_flow(conn, run) if earlier is None else prisma_flow.read_update(conn, run, earlier)
+            )
+        ),
     )
-    return day, found, [] if day else await CACHE.get(db.path, "designs", lambda: designed(db))
+    return asked, found, [] if asked.query else await CACHE.get(db.path, "designs", lambda: designed(db))
+
+
+async def split_of(datasette: Any, found: prisma_flow.Flow) -> prisma_flow.Split:
+    """The flow in PRISMA's two columns."""
+    db = datasette.get_database(NAME)
+    split: prisma_flow.Split = await CACHE.get(
+        db.path,
+        ("split", found.run, found.since),
+        lambda: db.execute_fn(lambda conn: read_queries.split_flow(conn, found)),
+    )
+    return split
 
 
 async def designed(db: Any) -> list[Designed]:
@@ -135,15 +189,19 @@ async def designed(db: Any) -> list[Designed]:
 
 
 class Addresses:
-    """Addresses of the lists behind the numbers: of now (`run` is None), or of the end of `day`, after run `run`."""
+    """Addresses of the lists behind the numbers: of now (`run` is None), or of the state `as_of`, after `run`; of an update, what
+    came after the run `since`."""
 
-    def __init__(self, datasette: Any, run: int | None, day: str) -> None:
-        self._run, self._day = run, day
+    def __init__(self, datasette: Any, run: int | None, as_of: str, since: int | None, before: str) -> None:
+        self._run, self._as_of_text = run, as_of
+        self._since, self._before = since, before
         self._past = datasette.urls.path("/past")
         self._urls = datasette.urls
 
     def box(self, key: str) -> str | None:
-        """Address of the list that a box counts; None for a box that only sums others."""
+        """Address of the list that a box counts; None for a box that only sums others, or compares two states."""
+        if self._since is not None:
+            return self._box_of_update(key)
         found = {"identified": {}, "others": {"found_by": "other"}, "again": {"found": "again"},
                  "unusable": {"doi__isnull": "1"}}  # fmt: skip
         for method, box in PARTS.items():
@@ -167,6 +225,13 @@ class Addresses:
             return self._as_of({"verdict__in": "include,exclude", "conflict": "1"})
         return None
 
+    def _box_of_update(self, key: str) -> str | None:
+        if key == "previous_studies":
+            return f"{self._past}?{urlencode([('as_of', self._before), ('verdict', 'include')])}"
+        if key == "total_studies":
+            return self._works({"verdict": "include"})
+        return self._records({}) if key == "identified" else None
+
     def tagged(self, tags: str) -> str:
         """Address of the included works with these tags, written as a filter."""
         return self._works({"verdict": "include", "_tag": tags})
@@ -177,8 +242,8 @@ class Addresses:
         return self._records({**named, "found_by": source["found_by"]})
 
     def reason(self, why: str | None) -> str | None:
-        """Address of the works excluded for one reason; None for "other reasons"."""
-        if why is None:
+        """Address of the works excluded for one reason; None for "other reasons", and for those of an update."""
+        if why is None or self._since is not None:
             return None
         if why == prisma_flow.BY_PERSON or why.startswith(prisma_flow.PERSONS_REASON):
             return self._works({"verdict": "exclude", "decided": "person"})
@@ -186,7 +251,8 @@ class Addresses:
 
     def _records(self, filters: dict[str, str]) -> str:
         until = {} if self._run is None else {"first_run__lte": str(self._run)}
-        return self._address("prisma_records", {**filters, **until})
+        after = {} if self._since is None else {"first_run__gt": str(self._since)}
+        return self._address("prisma_records", {**filters, **until, **after})
 
     def _works(self, filters: dict[str, str]) -> str:
         return self._address("works", filters) if self._run is None else self._as_of(filters)
@@ -195,61 +261,9 @@ class Addresses:
         if self._run is None:
             return self._address("verdict_history", {**filters, "last_run__isnull": "1"})
         verdicts = filters.pop("verdict__in", filters.pop("verdict", "")).split(",")
-        pairs = [("as_of", self._day), *(("verdict", verdict) for verdict in verdicts), *filters.items()]
+        pairs = [("as_of", self._as_of_text), *(("verdict", verdict) for verdict in verdicts), *filters.items()]
         return f"{self._past}?{urlencode(pairs)}"
 
     def _address(self, table: str, filters: dict[str, str]) -> str:
         address = str(self._urls.table(NAME, table))
         return f"{address}?{urlencode(filters)}" if filters else address
-
-
-def steps(found: prisma_flow.Flow, by_design: list[Designed], where: Addresses | None) -> list[Step]:
-    """The flow from above: the stage, the lines of its box (may be none), those of the box beside it, and whether that one is a
-    step of the flow. Without `where` no number is a link."""
-
-    def lines(key: str) -> list[Line]:
-        parts = [line for box in found.boxes if box["part_of"] == key and box["n"] for line in lines(box["key"])]
-        label = next(box["box"] for box in found.boxes if box["key"] == key)
-        return [(label, found[key], where.box(key) if where else None, found.depth(key)), *parts]
-
-    tagged = [(label, n, where.tagged(tags) if where else None, 1) for label, n, tags in by_design]
-    return [
-        ("Identification", lines("identified"), lines("removed"), True),
-        ("Screening", lines("screened"), lines("excluded"), True),
-        ("Screening", [], lines("waiting"), True),
-        # Decisions to look at again are not a step of the flow.
-        ("Included", [*lines("included"), *tagged], lines("decisions_to_check"), False),
-    ]
-
-
-def diagram(found: prisma_flow.Flow, by_design: list[Designed], where: Addresses | None) -> dict[str, Any]:
-    """What `_prisma_flow.svg` draws: boxes with position and lines (label, number, address or None, indent level), the stages
-    to their left, and arrows as SVG paths. All lengths in SVG units."""
-    rows = steps(found, by_design, where)
-    middle = LEFT[0] + LEFT[1] // 2
-    boxes: list[dict[str, Any]] = []
-    stages: list[dict[str, Any]] = []
-    arrows: list[str] = []
-    y, above = 10, 0
-    for number, (stage, left, right, beside) in enumerate(rows):
-        height = max(LINE * len(left), LINE * len(right), FIRST if number == 0 else 0) + 18
-        if left:
-            boxes.append({"x": LEFT[0], "y": y, "w": LEFT[1], "h": height, "lines": left, "aside": False})
-            if above:
-                arrows.append(f"M{middle} {above}V{y - 6}")
-            above = y + height
-        boxes.append({"x": RIGHT[0], "y": y, "w": RIGHT[1], "h": height, "lines": right, "aside": not beside})
-        if beside:
-            arrows.append(f"M{LEFT[0] + LEFT[1] if left else middle} {y + height // 2}H{RIGHT[0] - 6}")
-        if stages and stages[-1]["name"] == stage:
-            stages[-1]["h"] = y + height - stages[-1]["y"]
-        else:
-            stages.append({"name": stage, "y": y, "h": height})
-        y += height + GAP
-    return {
-        "boxes": boxes,
-        "arrows": arrows,
-        "stages": stages,
-        "width": RIGHT[0] + RIGHT[1] + 10,
-        "height": y - GAP + 10,
-    }

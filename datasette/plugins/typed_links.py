@@ -113,7 +113,7 @@ def list_files(base: str, query: str) -> list[Link]:
     tail = f"?{query}" if query else ""
     return [
         Link(f"{base}/download/{name}{tail}", "describedby", FORMATS[name].media_type)
-        for name in ("csv", *signposts.CITATION_FORMATS)
+        for name in (*signposts.DATA_FORMATS, *signposts.CITATION_FORMATS)
     ]
 
 

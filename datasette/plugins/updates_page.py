@@ -1,8 +1,8 @@
 """The updates page (`/changes`): what each run changed, by month, with the design of each work as a glyph.
 
 It reads the table `changes`, as the Atom feed, the summary of a sync and `evidence report changes` do, so all show the same
-changes. Beside a notice stands what its work touches. Reviewers' decisions are listed separately. This file only reads the
-database.
+changes. Beside a notice stands what its work touches. Reviewers' decisions and named versions of the review are listed
+separately. This file only reads the database.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 from datasette import hookimpl
 from datasette.utils.asgi import Response
 
-from evidence.database import changes_since_last_run
+from evidence.database import changes_since_last_run, read_versions
 from evidence.database.changes_since_last_run import OF_STANDING
 from evidence.export import changes_report
 from evidence.publish import bitset_counts, ripple, site_topic
@@ -76,7 +76,8 @@ async def updates_page(datasette: Any, request: Any) -> Response:
     months = await CACHE.get(db.path, "changes", lambda: recent_months(datasette, db))
     decisions = [dict(row) for row in await db.execute(DECISIONS, {"limit": DECISIONS_SHOWN})]
     touched = await ripple.touches_of_site(db, os.environ, of_standing(months))
-    context = {"months": months, "decisions": decisions, "touched": touched}
+    versions = await db.execute_fn(read_versions.versions)
+    context = {"months": months, "decisions": decisions, "touched": touched, "versions": versions[::-1]}
     return Response.html(await datasette.render_template("updates.html", context, request=request))
 
 

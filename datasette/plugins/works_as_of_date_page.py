@@ -1,4 +1,4 @@
-"""The list of works as of a past day: `/past?as_of=2026-03-31&verdict=include`, as a page, as JSON and as files.
+"""The list of works as of a past day, run or version: `/past?as_of=2026-03-31&verdict=include`, as a page, as JSON and as files.
 
 The PRISMA numbers of a past day link to this list, and `/evidence/works?as_of=…` redirects to it, because that table only
 holds the works of today. `evidence.export.works_as_of_date` reconstructs the list; this file reads the filters and formats
@@ -7,6 +7,7 @@ the result.
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 from collections.abc import Awaitable, Callable
@@ -18,10 +19,10 @@ from datasette.utils import tilde_encode
 from datasette.utils.asgi import BadRequest, NotFound, Response
 
 from evidence.database import tag_filter
-from evidence.database.prisma_flow import run_of_day
+from evidence.database.read_versions import PastState, state_named
 from evidence.errors import ConfigError
 from evidence.export import abstract_rights, file_formats, works_as_of_date
-from evidence.publish import downloads
+from evidence.publish import downloads, site_details
 
 NAME = "evidence"
 PAGE_SIZE = 100
@@ -77,15 +78,16 @@ def asgi_wrapper(datasette: Any) -> Callable[[App], App]:
 
 
 async def works_page(datasette: Any, request: Any) -> Response:
-    day, wanted = await requested_filter(datasette, request.query_string)
+    state, wanted = await requested_filter(datasette, request.query_string)
     number = request.args.get("page") or "1"
     if not number.isdecimal() or not 0 < int(number) < 10**6:
         raise BadRequest(f"page={number!r} is not a page number; pages are counted from 1")
     start = (int(number) - 1) * PAGE_SIZE
-    count, rows = await rows_of(datasette, day, wanted, start, PAGE_SIZE)
+    count, rows = await rows_of(datasette, state, wanted, start, PAGE_SIZE)
     pairs = [(key, text) for key, text in parse_qsl(request.query_string) if key != "page"]
     context = {
-        "day": day,
+        "state": state,
+        "as_of": dict(pairs)["as_of"],
         "wanted": wanted,
         "tags": [str(tag) for tag in wanted.tags],
         "count": count,
@@ -96,34 +98,41 @@ async def works_page(datasette: Any, request: Any) -> Response:
         "query": urlencode(pairs),
         "last": f"?{urlencode([*pairs, ('page', int(number) - 1)])}" if start else None,
         "next": f"?{urlencode([*pairs, ('page', int(number) + 1)])}" if start + PAGE_SIZE < count else None,
-        "formats": tuple(downloads.offered()),
+        "formats": tuple(downloads.offered(past=True)),
     }
     return Response.html(await datasette.render_template("works_as_of_date.html", context, request=request))
 
 
 async def as_json(datasette: Any, request: Any) -> Response:
     """All records of the list, with the facts of that day."""
-    day, wanted = await requested_filter(datasette, request.query_string)
-    _, rows = await rows_of(datasette, day, wanted, 0, None)
-    return Response.json({"as_of": day, "rows": [{key: row[key] for key in JSON_KEYS} for row in rows]})
+    state, wanted = await requested_filter(datasette, request.query_string)
+    _, rows = await rows_of(datasette, state, wanted, 0, None)
+    return Response.json(
+        {"as_of": state.name or state.day, "rows": [{key: row[key] for key in JSON_KEYS} for row in rows]}
+    )
 
 
 async def download(datasette: Any, request: Any) -> Response:
     """The list in one of the export formats."""
-    formats = downloads.offered()
+    formats = downloads.offered(past=True)
     if (offer := formats.get(request.url_vars["format"])) is None:
         raise NotFound(f"Files come in these formats: {', '.join(formats)}")
     form = offer.file
-    day, wanted = await requested_filter(datasette, request.query_string)
-    layout = await datasette.get_database(NAME).execute_fn(lambda conn: downloads.layout(conn, offer, past=True))
-    _, rows = await rows_of(datasette, day, wanted, 0, None, tag_rows=form.needs_tag_rows(layout))
+    state, wanted = await requested_filter(datasette, request.query_string)
+    address = site_details.of_environment(os.environ).address
+    of_version = state.version is not None
+    layout = await datasette.get_database(NAME).execute_fn(
+        lambda conn: downloads.layout(conn, offer, past=True, past_tags=of_version, address=address)
+    )
+    _, rows = await rows_of(datasette, state, wanted, 0, None, tag_rows=form.needs_tag_rows(layout))
     chunks = form(rows, layout)
-    headers = {"content-disposition": f'attachment; filename="works-{day}.{form.extension}"'}
+    name = re.sub(r"[^A-Za-z0-9.-]+", "-", state.name or state.day)
+    headers = {"content-disposition": f'attachment; filename="works-{name}.{form.extension}"'}
     return Response(b"".join(file_formats.encode(chunks)), content_type=form.content_type, headers=headers)
 
 
-async def requested_filter(datasette: Any, query: str) -> tuple[str, works_as_of_date.AsOfFilter]:
-    """The day and the filters in an address; BadRequest names the parameter that is not valid."""
+async def requested_filter(datasette: Any, query: str) -> tuple[PastState, works_as_of_date.AsOfFilter]:
+    """The state and the filters in an address; BadRequest names the parameter that is not valid."""
     pairs = parse_qsl(query, keep_blank_values=True)
     one = dict(pairs)
     if unknown := sorted({key for key, _ in pairs} - PARAMETERS):
@@ -141,18 +150,19 @@ async def requested_filter(datasette: Any, query: str) -> tuple[str, works_as_of
     try:
         tags = tag_filter.parse_checked(texts, [tuple(row) for row in rows])
         strengths = tag_filter.parse_strengths(",".join(text for key, text in pairs if key == "_strength"))
-        day = works_as_of_date.checked_date(one.get("as_of", ""))
+        as_of = one.get("as_of", "")
+        state = await datasette.get_database(NAME).execute_fn(lambda conn: state_named(conn, as_of, "as_of"))
     except ConfigError as error:
         raise BadRequest(str(error)) from None
     chosen = verdicts or ("include", "exclude", "unsure", "duplicate")
-    return day, works_as_of_date.AsOfFilter(
+    return state, works_as_of_date.AsOfFilter(
         chosen, one.get("decided"), one.get("why"), "conflict" in one, tuple(tags), strengths=strengths
     )
 
 
 async def rows_of(
     datasette: Any,
-    day: str,
+    state: PastState,
     wanted: works_as_of_date.AsOfFilter,
     start: int,
     most: int | None,
@@ -163,10 +173,11 @@ async def rows_of(
     be passed on."""
 
     def query(conn: sqlite3.Connection) -> tuple[int, list[dict[str, Any]]]:
-        run = run_of_day(conn, day)
-        matching = works_as_of_date.verdicts_as_of(conn, run, wanted)
+        matching = works_as_of_date.verdicts_as_of(conn, state.run, wanted, state.version)
         shown = matching[start:] if most is None else matching[start : start + most]
-        found = works_as_of_date.rows_as_of(conn, run, shown, day, wanted.strengths, tag_rows=tag_rows)
+        found = works_as_of_date.rows_as_of(
+            conn, state.run, shown, state.day, wanted.strengths, tag_rows=tag_rows, version=state.version
+        )
         return len(matching), list(abstract_rights.LeavingOut().rows(found))
 
     answer: tuple[int, list[dict[str, Any]]] = await datasette.get_database(NAME).execute_fn(query)

@@ -14,10 +14,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from evidence.data_model import ABOUT_WORKS, Citation, Doi, Fact, Resolution
 from evidence.database import changes_since_last_run, schema
-from evidence.database.prisma_flow import Flow, read_flow, run_of_day
+from evidence.database.prisma_flow import Flow, Split, read_flow, read_split, read_update
+from evidence.database.read_versions import state_named
 from evidence.database.select_works import asked_days
 from evidence.database.sql_helpers import Row, dict_rows, in_chunks, rows_for
 from evidence.database.values_for_writer import ImportedRow
+from evidence.errors import ConfigError
 from evidence.providers.combine import ProviderRecord
 
 # ---------------------------------------------------------------------- for harvesting and judging
@@ -235,6 +237,11 @@ def last_complete_run(conn: sqlite3.Connection, run: int) -> int:
     return int(conn.execute(sql, (run,)).fetchone()[0])
 
 
+def capsules(conn: sqlite3.Connection) -> list[Row]:
+    """Every capsule that was written from this database, the newest first."""
+    return list(dict_rows(conn, "select * from capsules order by capsule desc"))
+
+
 def sync_count(conn: sqlite3.Connection) -> int:
     """How many runs on Crossref there were, this one included."""
     return int(conn.execute("select count(*) from runs where door = 'crossref'").fetchone()[0])
@@ -314,6 +321,24 @@ def judged_works(conn: sqlite3.Connection, dois: Sequence[Doi], values: Sequence
     yield from rows.values()
 
 
+def texts_in_copy(conn: sqlite3.Connection) -> list[tuple[Doi, bool, bool]]:
+    """Every work of a published copy: (DOI, whether it was judged by an abstract that the copy leaves out, whether people decided
+    on it or on a tag of it)."""
+    sql = """
+        select doi, abstract is null and abstract_source is not null,
+            decided = 'person' or conflict is not null
+                or exists (select 1 from decisions d where d.doi = works.doi and d.facet is not 'same-work')
+                or exists (select 1 from tags t where t.doi = works.doi and t.decided = 'person')
+        from works order by doi
+    """
+    return [(doi, bool(withheld), bool(decided)) for doi, withheld, decided in conn.execute(sql)]
+
+
+def tag_values(conn: sqlite3.Connection) -> set[tuple[str, str]]:
+    """Every (facet, value) that a work has as a tag."""
+    return set(conn.execute("select distinct facet, value from tags"))
+
+
 def duplicate_candidates(conn: sqlite3.Connection) -> Iterator[Row]:
     """Every work that is not excluded by rule, with the fields by which duplicates are found and its screening verdict.
 
@@ -355,6 +380,18 @@ def pairs_decided_by_people(conn: sqlite3.Connection) -> dict[tuple[str, str], t
     """The pairs that a person decided on: (doi, other) → verdict, reason."""
     sql = "select doi, other, verdict, reason from duplicates where decided = 'person'"
     return {(doi, other): (verdict, reason) for doi, other, verdict, reason in conn.execute(sql)}
+
+
+def newest_run(conn: sqlite3.Connection) -> int | None:
+    """The number of the newest run, however it ended; None before the first."""
+    found: int | None = conn.execute("select max(run) from runs").fetchone()[0]
+    return found
+
+
+def day_of_run(conn: sqlite3.Connection, run: int) -> str:
+    """The day (ISO) on which a run began."""
+    day: str = conn.execute("select substr(started, 1, 10) from runs where run = ?", (run,)).fetchone()[0]
+    return day
 
 
 def verdict_counts(conn: sqlite3.Connection) -> dict[str, int]:
@@ -776,9 +813,16 @@ def pairs_to_check(conn: sqlite3.Connection) -> list[Row]:
     return list(dict_rows(conn, "select * from pairs_to_check order by doi, other", {}))
 
 
-def searches_as_run(conn: sqlite3.Connection) -> list[Row]:
+FOUND_THEN = """s.first_run <= :run and coalesce(s.last_run > :run, 1) and not exists (
+                    select 1 from sighting_gaps g where (g.source, g.doi) = (s.source, s.doi) and g.first_run <= :run
+                        and g.last_run > :run)"""
+"""That a source found a work, after the run `:run`."""
+
+
+def searches_as_run(conn: sqlite3.Connection, run: int | None = None) -> list[Row]:
     """Every search as run, one row for each query and kind of record source: what PRISMA-S asks to report. `depth`, on the
-    newest row of a search, is how deep its results were read (a row of `searches_read`)."""
+    newest row of a search, is how deep its results were read (a row of `searches_read`). With `run`, the searches up to that
+    run, as they were then; how deep they had read then is not known."""
     found = list(
         dict_rows(
             conn,
@@ -790,19 +834,36 @@ def searches_as_run(conn: sqlite3.Connection) -> list[Row]:
                 (select count(*) from sightings s where s.source = o.source and s.last_run is null) as works
             from requests q join sources o on o.source = q.source join runs r on r.run = q.run
             group by o.source, q.query, q.filters, r.door order by o.source, first_asked
-            """,
-            {},
+            """
+            if run is None
+            else f"""
+            select o.source, h.label, q.query, q.filters, json_extract(coalesce(q.spec, o.spec), '$.phrases') as phrases,
+                json_extract(coalesce(q.spec, o.spec), '$.also') as also,
+                json_extract(coalesce(q.spec, o.spec), '$.years') as years, min(q.asked_at) as first_asked,
+                max(q.asked_at) as last_asked, count(*) as requests, sum(q.scanned) as scanned, r.door,
+                (select count(*) from sightings s where s.source = o.source and {FOUND_THEN}) as works
+            from requests q join sources o on o.source = q.source join runs r on r.run = q.run
+                join source_history h on h.source = o.source and h.first_run <= :run and coalesce(h.last_run > :run, 1)
+            where q.run <= :run
+            group by o.source, q.query, q.filters, r.door order by o.source, first_asked
+            """,  # noqa: S608 - our own condition
+            {"run": run},
         )
     )
+    if run is not None:
+        return [row | {"depth": None} for row in found]
     depths = {row["source"]: row for row in search_depths(conn)}
     for row in reversed(found):
         row["depth"] = depths.pop(row["source"], None) if row["door"] == "crossref" else None
     return found
 
 
-def imports_as_run(conn: sqlite3.Connection) -> list[Row]:
+def imports_as_run(conn: sqlite3.Connection, run: int | None = None) -> list[Row]:
     """Every source of imported files, as PRISMA-S asks: source, label, method, `imports` (files, database, date and search of
-    each), and the number of its records and works."""
+    each), and the number of its records and works. With `run`, as after that run; which files had been imported then is not
+    known of a source that got more since, so it has no `imports`."""
+    if run is not None:
+        return _imports_then(conn, run)
     sql = """
         select o.source, o.label, o.method, json_extract(o.spec, '$.imports') as imports,
             (select count(*) from imported_records i where i.source = o.source) as records,
@@ -812,44 +873,90 @@ def imports_as_run(conn: sqlite3.Connection) -> list[Row]:
     return [row | {"imports": json.loads(row["imports"] or "[]")} for row in dict_rows(conn, sql, {})]
 
 
+def _imports_then(conn: sqlite3.Connection, run: int) -> list[Row]:
+    sql = f"""
+        select o.source, h.label, h.method,
+            case when not exists (select 1 from imported_records i where i.source = o.source and i.first_run > :run)
+                then json_extract(o.spec, '$.imports') end as imports,
+            (select count(*) from imported_records i where i.source = o.source and i.first_run <= :run) as records,
+            (select count(*) from sightings s where s.source = o.source and {FOUND_THEN}) as works
+        from sources o join source_history h on h.source = o.source and h.first_run <= :run
+            and coalesce(h.last_run > :run, 1)
+        where h.method is not null
+            and exists (select 1 from imported_records i where i.source = o.source and i.first_run <= :run)
+        order by o.source
+    """  # noqa: S608 - our own condition
+    return [row | {"imports": json.loads(row["imports"] or "[]")} for row in dict_rows(conn, sql, {"run": run})]
+
+
 def search_depths(conn: sqlite3.Connection) -> list[Row]:
     """How deep the results of each search were last read: the rows of the view `searches_read`."""
     return list(dict_rows(conn, "select * from searches_read order by source", {}))
 
 
-def flow(conn: sqlite3.Connection, day: str | None = None) -> Flow:
-    """The PRISMA 2020 flow of today, or as it was at the end of a day (ISO)."""
-    return read_flow(conn, run_of_day(conn, day) if day else None)
+def flow(conn: sqlite3.Connection, as_of: str | None = None, since: str | None = None) -> Flow:
+    """The PRISMA 2020 flow of today, or as of a date, run or version, as a person types it. With `since`, it is the flow of the
+    update after that earlier state. ConfigError when the earlier state is not the earlier one."""
+    state = state_named(conn, as_of) if as_of else None
+    run = state.run if state else None
+    if since is None:
+        return read_flow(conn, run)
+    return read_update(conn, run, earlier_run(conn, since, run))
+
+
+def split_flow(conn: sqlite3.Connection, found: Flow) -> Split:
+    """The same flow in PRISMA's two columns."""
+    return read_split(conn, found.run, found.since or 0)
+
+
+def earlier_run(conn: sqlite3.Connection, since: str, run: int | None) -> int:
+    """The run that `--since` names; ConfigError when it is later than that of `--as-of`."""
+    before = state_named(conn, since, "--since").run
+    if run is not None and before > run:
+        raise ConfigError(f"--since {since} is later than --as-of; name the earlier state after --since")
+    return before
 
 
 def changes(
-    conn: sqlite3.Connection, since: str | None = None, *, run: int | None = None, tags: bool = False
+    conn: sqlite3.Connection,
+    since: str | None = None,
+    *,
+    run: int | None = None,
+    until: int | None = None,
+    tags: bool = False,
+    after: int | None = None,
 ) -> list[Row]:
-    """Announced changes of works, the most serious first (see `changes_since_last_run`): since a day (ISO), of one run, or
-    (neither) of the last sync that ended and of all runs after it. Changes of tags only with `tags`.
+    """Announced changes of works, the most serious first (see `changes_since_last_run`): since a day (ISO), of one run, of the
+    runs after `after`, or (none of these) of the last sync that ended and of all runs after it. `until` is the last run that
+    counts. Changes of tags only with `tags`.
 
     A row has `change` (its number), run, `announced` (a day), doi (the one its work is kept under now), what, before, after,
     `verdict` (of the work after the change), and title and year as they are today.
     """
+    which = "c.run = :run" if run is not None else "r.started >= :since" if since else "c.run >= :last"
+    if after is not None:
+        which = "c.run > :after"
     sql = f"""
         select c.change, c.run, substr(r.started, 1, 10) as announced, coalesce(a.doi, c.doi) as doi, c.what, c.before,
             c.after, c.verdict, w.title, w.year
         from changes c join runs r on r.run = c.run left join aliases a on a.alias = c.doi and a.last_run is null
             left join works w on w.doi = coalesce(a.doi, c.doi)
-        where {"c.run = :run" if run is not None else "r.started >= :since" if since else "c.run >= :last"}
-            and (:tags or c.what <> :aside)
+        where {which}
+            and (:tags or c.what <> :aside) and (:until is null or c.run <= :until)
         order by (select key from json_each(:kinds) where value = c.what), c.verdict is not 'include', c.verdict is not 'unsure',
             w.year desc, c.doi, c.change
     """  # noqa: S608 - our own conditions
-    last = None if run is not None or since else last_finished_sync(conn)
+    last = None if run is not None or since or after is not None else last_finished_sync(conn, until)
     values = {"run": run, "since": since, "last": last or 0, "tags": tags, "aside": changes_since_last_run.ON_REQUEST}
+    values |= {"until": until, "after": after}
     return list(dict_rows(conn, sql, values | {"kinds": json.dumps(changes_since_last_run.KINDS)}))
 
 
-def last_finished_sync(conn: sqlite3.Connection) -> int | None:
-    """The number of the last sync that ended, complete or partial; None before the first."""
+def last_finished_sync(conn: sqlite3.Connection, until: int | None = None) -> int | None:
+    """The number of the last sync that ended, complete or partial, up to the run `until`; None before the first."""
     sql = "select max(run) from runs where door not in ('judge', 'providers', 'import') and outcome in ('complete', 'partial')"
-    row: tuple[int | None] = conn.execute(sql).fetchone()
+    sql += " and (? is null or run <= ?)"
+    row: tuple[int | None] = conn.execute(sql, (until, until)).fetchone()
     return row[0]
 
 

@@ -13,8 +13,13 @@ replaced. So an unchanged record costs no write, and a second run changes no row
 row a week; `announced` has what was last announced of each work, and its history is `changes`; `provider_answers` says when each
 provider was last asked about each work, and `provider_requests` has the log.
 
-`exports` and `exported_works` belong to no run: they say what left the tracker. A work is in every export of its list from
-`first_export` on, until `last_export`, the first that did not have it.
+`watches` and `watched` say which works each saved question of sources.yaml has had, and belong to no run either.
+
+`versions` are states that a person gave a name: each is what the tables say after one run. `version_tags` has the tags of then,
+which no other table keeps.
+
+`exports`, `exported_works` and `capsules` belong to no run: they say what left the tracker. A work is in every export of its
+list from `first_export` on, until `last_export`, the first that did not have it.
 """
 
 from __future__ import annotations
@@ -59,6 +64,11 @@ RECORD_TABLES = (
     "imported_records",
     "exports",
     "exported_works",
+    "versions",
+    "version_tags",
+    "capsules",
+    "watches",
+    "watched",
 )
 DERIVED_TABLES = (
     "works",
@@ -1033,6 +1043,80 @@ create index imported_records_status on imported_records (status) where status n
 """The records of imported files, each with the work that it was found to describe: a DOI, or a local id where it has none. A
 source with a `method` is one of imported files; the method says in which box of the PRISMA flow its records are counted."""
 
+VERSIONS_DDL = """
+create table versions (
+    version integer primary key,
+    name text not null unique,
+    run integer not null references runs (run),
+    made_at text not null,
+    made_by text,
+    note text,
+    topic text not null,
+    rules text not null,
+    program text not null,
+    decisions integer not null,
+    decisions_digest text not null,
+    included integer not null,
+    excluded integer not null,
+    unsure integer not null
+) strict;
+create trigger versions_stay_update before update on versions
+begin select raise(abort, 'a version is never changed: name another one'); end;
+create trigger versions_stay_delete before delete on versions
+begin select raise(abort, 'a version is never removed: name another one'); end;
+create table version_tags (
+    doi text not null check (doi = lower(doi)),
+    first_version integer not null references versions (version),
+    last_version integer references versions (version),
+    tags text not null check (json_valid(tags)),
+    primary key (doi, first_version)
+) strict, without rowid;
+update verdict_history set why = (
+    select substr(d.reason, 1, instr(d.reason || ' | note: ', ' | note: ') - 1) from decisions d
+    where d.doi = verdict_history.doi and d.action = 'verdict' and d.verdict = 'exclude'
+    order by d.made_at desc, d.decision desc limit 1)
+where verdict = 'exclude' and decided = 'person' and last_run is null;
+"""
+"""Named states of the review, and the tags that works had in them. The tags of a work are one row for as many versions as they
+stay the same: from `first_version` on until `last_version`, the first that has others. The reason that a reviewer gave for an
+exclusion is from now on in `verdict_history`, so that a later decision cannot change what is said of an earlier run."""
+
+CAPSULES_DDL = """
+create table capsules (
+    capsule integer primary key,
+    made_at text not null,
+    kind text not null check (kind in ('whole', 'public')),
+    name text not null,
+    digest text not null,
+    files integer not null,
+    bytes integer not null,
+    run integer not null references runs (run),
+    version text references versions (name),
+    program text not null
+) strict;
+"""
+"""Capsules that were written, each with the digest of its manifests: what tells later whether a capsule is the one written
+then."""
+
+WATCHES_DDL = """
+create table watches (
+    watch text primary key not null,
+    filter text not null,
+    first_run integer not null
+) strict;
+create table watched (
+    watch text not null references watches (watch),
+    doi text not null,
+    first_run integer not null,
+    last_run integer,
+    primary key (watch, doi, first_run)
+) strict, without rowid;
+create index watched_doi on watched (doi);
+"""
+"""The works in the list of each watch of sources.yaml, from the run `first_run` on until `last_run`. Tags have no history, so
+this is how it is known that a tag brought a work into a list. A watch is compared with its list when a sync has ended and before
+a report; the works that it begins with have its own `first_run`, and are no news."""
+
 SHORT_LIST = 3
 """A work that cites at most as many works is a comment or a digest of one of them."""
 
@@ -1338,6 +1422,24 @@ def m017_exports(db: Database) -> None:
 def m018_imported_records(db: Database) -> None:
     """Records of imported files, with or without a DOI, and by which method of PRISMA each source was searched."""
     _run_script(db.conn, IMPORTS_DDL)
+
+
+@evidence()
+def m019_versions(db: Database) -> None:
+    """Named states of the review, with their tags; the reasons of reviewers' exclusions are kept for each run."""
+    _run_script(db.conn, VERSIONS_DDL)
+
+
+@evidence()
+def m020_capsules(db: Database) -> None:
+    """The capsules that are written from now on, with their digests."""
+    _run_script(db.conn, CAPSULES_DDL)
+
+
+@evidence()
+def m021_watches(db: Database) -> None:
+    """The works in the lists that sources.yaml watches."""
+    _run_script(db.conn, WATCHES_DDL)
 
 
 @decisions()

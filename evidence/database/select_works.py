@@ -274,6 +274,11 @@ def values_of_facets(conn: sqlite3.Connection) -> dict[str, list[str]]:
     return tag_filter.values_by_facet(conn.execute("select facet, value from facets order by facet, position"))
 
 
+def labels_of_values(conn: sqlite3.Connection) -> dict[tuple[str, str], str]:
+    """(facet, value) → what the value is called."""
+    return {(facet, value): label for facet, value, label in conn.execute("select facet, value, label from facets")}
+
+
 def add_tags(
     rows: Mapping[str, Row], tags: Iterable[tuple[str, str, str, Strength]], strengths: Sequence[Strength]
 ) -> dict[str, set[str]]:
@@ -291,34 +296,83 @@ def add_tags(
     return left_out
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in the text of a work that speaks for a tag, or a fact stated beside it. `field`: title, abstract, or where the
+    fact is stated; `start` and `stop` count characters (code points) of that field; `role` is the part that the words play."""
+
+    field: str
+    start: int
+    stop: int
+    quote: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedBy:
+    """Who gave a tag, when (ISO, UTC) and why."""
+
+    reviewer: str
+    made_at: str
+    reason: str
+
+
 def add_tag_rows(
     conn: sqlite3.Connection | sqlite3.Cursor, rows: Mapping[str, Row], strengths: Sequence[Strength]
 ) -> None:
-    """Add `tag_rows` to rows of an export (by DOI): for each tag of these `strengths`, in the order of facet and value, a
-    mapping of facet, value, strength, `tag_decided` (rule or person), certainty, `how` (a sentence) and `words` (the quoted
-    text, joined by ` | `)."""
+    """Add to rows of an export (by DOI) their tags one by one.
+
+    `tag_rows`: for each tag of these `strengths`, in the order of facet and value, a mapping of facet, value, strength,
+    `tag_decided` (rule or person), certainty, `how` (a sentence) and `words` (the quoted text, joined by ` | `). `tag_places`:
+    (facet, value) → its `Place`s, in order; the verdict's under ("verdict", verdict). `tag_decisions`: (facet, value) →
+    `DecidedBy` of a tag that a reviewer gave, and of the verdict under ("verdict", verdict)."""
     dois = json.dumps(list(rows))
     for row in rows.values():
-        row["tag_rows"] = []
-    words: dict[tuple[str, str, str], list[str]] = {}
-    for doi, facet, value, quote in conn.execute(_WORDS, (dois,)).fetchall():
-        words.setdefault((doi, facet, value), []).append(quote)
+        row |= {"tag_rows": [], "tag_places": {}, "tag_decisions": {}}
+    for doi, facet, value, *place in conn.execute(_PLACES, (dois,)).fetchall():
+        rows[doi]["tag_places"].setdefault((facet, value), []).append(Place(*place))
+    for doi, key, decided in _decided(conn.execute(_DECISIONS, (dois,)).fetchall()):
+        rows[doi]["tag_decisions"][key] = decided
     for doi, facet, value, strength, decided, certainty, how in conn.execute(_TAG_ROWS, (dois,)).fetchall():
         if strength in strengths:
-            said = " | ".join(dict.fromkeys(words.get((doi, facet, value), ()))) or None
+            places = rows[doi]["tag_places"].get((facet, value), ())
+            said = " | ".join(dict.fromkeys(place.quote for place in places)) or None
             found = (facet, value, strength, decided, certainty, how, said)
             rows[doi]["tag_rows"].append(dict(zip(TAG_ROW, found, strict=True)))
 
 
+def _decided(decisions: Iterable[Sequence[str]]) -> Iterator[tuple[str, tuple[str, str], DecidedBy]]:
+    """For each work and each tag, or verdict, that a reviewer gave: the decision that counts. That is the last one among each
+    reviewer's latest (`current_decisions`)."""
+    latest: dict[tuple[str, str, str], dict[str, Sequence[str]]] = {}
+    for decision in decisions:
+        doi, facet, value, _, _, reviewer, *_ = decision
+        of = latest.setdefault((doi, facet, value), {})
+        of.pop(reviewer, None)  # so that the last one is the latest
+        of[reviewer] = decision
+    for (doi, facet, value), by_reviewer in latest.items():
+        for _, _, _, action, verdict, reviewer, made_at, reason in by_reviewer.values():
+            if action == "verdict" or (action == "tag" and facet):
+                key = (facet, value) if facet else ("verdict", verdict)
+                yield doi, key, DecidedBy(reviewer, made_at, reason)
+
+
 TAG_ROW = ("facet", "value", "strength", "tag_decided", "certainty", "how", "words")
 """The keys of the mappings in `tag_rows`."""
+TAGS_ONE_BY_ONE = ("tag_rows", "tag_places", "tag_decisions")
+"""What `add_tag_rows` adds."""
 _TAG_ROWS = """
     select doi, facet, value, strength, decided, certainty, how from tags
     where doi in (select value from json_each(?)) order by 1, 2, 3
 """
-_WORDS = """
-    select doi, facet, value, quote from reasons
-    where doi in (select value from json_each(?)) and facet <> 'verdict' order by doi, facet, value, field, start, stop
+_PLACES = """
+    select doi, facet, value, field, start, stop, quote, rule from reasons
+    where doi in (select value from json_each(?)) order by doi, facet, value, field, start, stop
+"""
+_DECISIONS = """
+    select doi, coalesce(facet, ''), coalesce(value, ''), action, verdict, reviewer, made_at, reason from decisions
+    where action in ('verdict', 'tag', 'untag', 'withdraw') and doi in (select value from json_each(?))
+    order by made_at, decision
 """
 
 

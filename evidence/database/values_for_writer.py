@@ -219,3 +219,39 @@ class Export:
     filters: Mapping[str, object]
     dois: Sequence[Doi]
     version: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewVersion:
+    """A named state of the review, as it is stored: the state after the run `run`. `rules` and `decisions_digest` are digests of
+    what the works were judged by, `decisions` the number of decisions that count."""
+
+    name: str
+    run: int
+    made_at: str
+    made_by: str | None
+    note: str | None
+    topic: str
+    rules: str
+    program: str
+    decisions: int
+    decisions_digest: str
+    included: int
+    excluded: int
+    unsure: int
+
+
+@dataclass(frozen=True, slots=True)
+class CapsuleRow:
+    """A capsule that was written: `kind` says whether it has everything or may be passed on, `name` is its folder's name without
+    the folders above, `digest` is that of its manifests, `version` the named version that it is."""
+
+    made_at: str
+    kind: Literal["whole", "public"]
+    name: str
+    digest: str
+    files: int
+    size: int
+    run: int
+    version: str | None
+    program: str

@@ -1,4 +1,4 @@
-"""Writing exports: what left the tracker as a file or as a published copy, and which works were in it.
+"""Writing exports: what left the tracker as a file, a published copy or a capsule, and which works were in it.
 
 Called by `writer` inside its transaction; nothing here begins or ends one.
 """
@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from dataclasses import astuple
 
-from evidence.database.values_for_writer import Export
+from evidence.database.values_for_writer import CapsuleRow, Export
 
 _ADD = """
     insert into exports (made_at, kind, name, format, filters, list, works, run, unfinished, version)
@@ -48,4 +49,13 @@ def add_export(conn: sqlite3.Connection, entry: Export) -> None:
     conn.executemany(
         "insert into exported_works (doi, list, first_export) values (?, ?, ?)",
         [(doi, listed, number) for doi in sorted(wanted - held)],
+    )
+
+
+def add_capsule(conn: sqlite3.Connection, entry: CapsuleRow) -> None:
+    """Add a capsule."""
+    conn.execute(
+        "insert into capsules (made_at, kind, name, digest, files, bytes, run, version, program)"
+        " values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        astuple(entry),
     )

@@ -9,12 +9,14 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
+from evidence.database.prisma_flow import REASON_GIVEN
+
 _COLUMNS = "verdict, decided, why, same_as, conflict"
 
-_CURRENT = """
+_CURRENT = f"""
     with now as (
-        select doi, verdict, decided, case when verdict = 'exclude' and decided = 'rule' then why end as why, same_as,
-            conflict is not null as conflict
+        select doi, verdict, decided, case when verdict <> 'exclude' then null when decided = 'rule' then why
+            else ({REASON_GIVEN.format(doi="works.doi")}) end as why, same_as, conflict is not null as conflict
         from works where doi in (select value from json_each(:dois))
         union all
         select s.doi, 'not-understood', 'rule', null, null, 0
@@ -26,7 +28,7 @@ _CURRENT = """
             and exists (select 1 from snapshots s where s.doi = a.alias)
             and not exists (select 1 from works w where w.doi = a.alias)
     )
-"""
+"""  # noqa: S608 - our own text
 
 
 # The plus sign keeps SQLite on the primary key: one run has more rows than a few works have.

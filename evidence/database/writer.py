@@ -28,6 +28,7 @@ from evidence.database import (
     schema,
     write_aliases,
     write_changes,
+    write_copied_records,
     write_decisions,
     write_exports,
     write_history,
@@ -37,15 +38,19 @@ from evidence.database import (
     write_provider_answers,
     write_records,
     write_sources,
+    write_versions,
+    write_watches,
     write_works,
 )
 from evidence.database.sql_helpers import chunks, placeholders
 from evidence.database.values_for_writer import (
+    CapsuleRow,
     DataciteRow,
     Export,
     HarvestedPage,
     ImportedRow,
     JudgedRecord,
+    NewVersion,
     ProviderStep,
     SourceRow,
     SourceState,
@@ -97,11 +102,36 @@ def append_to_ledger(path: Path, decisions: Sequence[Decision], *, wait: float =
 def record_export(path: Path, entry: Export, *, wait: float = EXPORT_WAIT) -> None:
     """Record what was exported or published from the database at `path`, in a transaction of its own; a run may be going on.
     StoreError when it cannot be: the file is read-only, of an older version, or held by another program."""
+    with _recording(path, wait) as conn:
+        write_exports.add_export(conn, entry)
+
+
+def record_capsule(path: Path, entry: CapsuleRow, *, wait: float = EXPORT_WAIT) -> None:
+    """Record a capsule that was written from the database at `path`, as `record_export` does."""
+    with _recording(path, wait) as conn:
+        write_exports.add_capsule(conn, entry)
+
+
+@contextmanager
+def _recording(path: Path, wait: float) -> Iterator[sqlite3.Connection]:
+    """A transaction of its own on the database at `path`."""
     with closing(connection.open_for_writing(path, schema.evidence, wait)) as db, _store_errors(path):
         if connection.examine(db.conn, path, schema.evidence) != "current":
             raise StoreError(f"{path}: made by an older version of evidence; `evidence judge` brings it up to date")
         with db.atomic():
-            write_exports.add_export(db.conn, entry)
+            yield db.conn
+        connection.checkpoint(db.conn)
+
+
+def note_watches(path: Path, lists: Sequence[tuple[str, str, Sequence[str]]], *, wait: float = connection.WAIT) -> None:
+    """Note the works of each watch (name, filter, DOIs), in a transaction of its own; a run may be going on. StoreError when it
+    cannot be: the file is read-only, of an older version, or held by another program."""
+    with closing(connection.open_for_writing(path, schema.evidence, wait)) as db, _store_errors(path):
+        if connection.examine(db.conn, path, schema.evidence) != "current":
+            raise StoreError(f"{path}: made by an older version of evidence; `evidence judge` brings it up to date")
+        with db.atomic():
+            for watch, filters, dois in lists:
+                write_watches.note(db.conn, watch, filters, dois)
         connection.checkpoint(db.conn)
 
 
@@ -344,6 +374,28 @@ class Store:
         from a record to the one that represents its work. Returns how many works changed."""
         with self.transaction():
             return write_judgements.set_duplicates(self.conn, run, pairs, same_as)
+
+    # ------------------------------------------------------------------ versions
+
+    def add_version(self, version: NewVersion) -> None:
+        """Give the state of now a name, and keep its tags. The caller holds the lock, so no run is going on."""
+        with self.transaction():
+            write_versions.add(self.conn, version)
+
+    # ------------------------------------------------------------------ records of another database
+
+    def copy_records(self, source: Path) -> None:
+        """Copy all records of the database at `source`, of today's schema, into this one, which has none yet."""
+        with _store_errors(source):
+            # Rows are checked by the database they come from, and the order of tables does not matter then.
+            self.conn.execute("pragma foreign_keys = off")
+            self.conn.execute("attach ? as copied", (str(source),))
+            try:
+                with self._db.atomic():
+                    write_copied_records.copy_records(self.conn)
+            finally:
+                self.conn.execute("detach copied")
+                self.conn.execute("pragma foreign_keys = on")
 
     # ------------------------------------------------------------------ people's decisions
 

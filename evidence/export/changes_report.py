@@ -1,4 +1,4 @@
-"""Changes of works as text: the report of `evidence report changes`, the lines of a summary, the labels on the site.
+"""Changes of works as text: the lines of a report and of a summary, the labels on the site.
 
 Rows of `read_queries.changes` in, text out; no SQL, no terminal, no clock. `database/changes_since_last_run.py` decides
 what a change is.
@@ -52,17 +52,6 @@ HEADINGS = {
     "tags": "Changed tags",
 }
 """The heading of each kind of change."""
-
-
-def changes_report(rows: Sequence[dict[str, Any]]) -> str:
-    """The text of `evidence report changes`: the number of each kind, then one line per change, most serious kind first."""
-    if not rows:
-        return "Nothing is new or changed."
-    lines = [f"{change_counts(changes_since_last_run.counts_by_kind(rows))}."]
-    for what, group in groupby(rows, lambda row: row["what"]):
-        found = list(group)
-        lines += ["", f"{HEADINGS[what]} ({len(found):,}):", *(f"  {line}" for row in found for line in _lines(row))]
-    return "\n".join(lines)
 
 
 def notable_changes(rows: Sequence[dict[str, Any]]) -> list[str]:

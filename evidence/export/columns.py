@@ -24,7 +24,7 @@ Row = Mapping[str, Any]
 tuple of values; `likely_tags` and `implied_tags` a tuple of `facet:value`; `issn`, `isbn` and `registrations` one str or a
 tuple. `pmid` and `pmcid` may name several, the surest first, joined by “; ”. `as_of` is the past date of the row, and missing in
 a row of today. `tag_rows`, for the formats that ask for it, is a list of mappings (facet, value, strength, tag_decided,
-certainty, how, words)."""
+certainty, how, words); `tag_places` and `tag_decisions` come with it (`select_works.add_tag_rows`)."""
 
 Kind = Literal[
     "text", "doi", "integer", "number", "year", "date", "partial-date", "list", "parts", "people", "url", "flag"
@@ -209,9 +209,11 @@ class Layout:
     """What a file has of each work, and how.
 
     `topic` (None: the default one) names the facets, `values` the values of each. `past` is for an export as of a past date: it
-    adds that date, and the names of columns that hold today's values end in `_today`. `names` are the columns that are wanted,
-    in their order (empty: all of the shape). `excel` is for a CSV that Excel opens. `with_reasons` puts the text behind verdict
-    and tags into the notes of formats that have notes.
+    adds that date, and the names of columns that hold today's values end in `_today`; with `past_tags` (of a version), tags are
+    not among these. `names` are the columns that are wanted, in their order (empty: all of the shape). `excel` is for a CSV that
+    Excel opens. `with_reasons` puts the text behind verdict and tags into the notes of formats that have notes. For linked data:
+    `labels` has what each (facet, value) is called, and `address` is that of the site (None: not known), below which tags have
+    their IRIs.
     """
 
     topic: Topic | None = None
@@ -221,11 +223,14 @@ class Layout:
     names: tuple[str, ...] = ()
     excel: bool = False
     with_reasons: bool = False
+    labels: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    address: str | None = None
+    past_tags: bool = False
 
     def columns(self) -> tuple[Column, ...]:
         """The columns of a table. ConfigError for a name that no column has."""
         facets = columns_of_facets(self.topic)
-        lists = _lists(facets, past=self.past)
+        lists = _lists(facets, past=self.past, past_tags=self.past_tags)
         if self.shape == "long":
             offered = {column.name: column for column in (*lists, *LONG) if column.key not in (*facets, *_ABOUT_TAGS)}
             usual = [offered[name] for name in _BESIDE_TAG if name in offered] + list(LONG)
@@ -243,7 +248,7 @@ class Layout:
         return tuple(wide) if not self.names else _chosen(self.names, {column.name: column for column in wide}, spread)
 
     def _flags(self, facet: str, holds: Column) -> tuple[Column, ...]:
-        end, of_today = ("_today", " As of today.") if self.past else ("", "")
+        end, of_today = ("_today", " As of today.") if self.past and not self.past_tags else ("", "")
         return tuple(
             Column(
                 re.sub(r"\W", "_", f"{facet}_{value}", flags=re.ASCII) + end,
@@ -281,15 +286,16 @@ def columns_of_facets(topic: Topic | None) -> dict[str, Column]:
     return {facet.id: Column(facet.id, f"{facet.holds}, joined by “; ”.", kind="list") for facet in topic.facets}
 
 
-def _lists(facets: Mapping[str, Column], *, past: bool) -> tuple[Column, ...]:
+def _lists(facets: Mapping[str, Column], *, past: bool, past_tags: bool) -> tuple[Column, ...]:
     of_today = (*_BEFORE_TAGS, *facets.values(), *_AFTER_TAGS)
     if not past:
         return of_today
-    return (*_AS_OF, *(_past(column, facets) for column in of_today))
+    of_then = (*facets, *_ABOUT_TAGS) if past_tags else ()
+    return (*_AS_OF, *(column if column.name in of_then else _past(column, facets) for column in of_today))
 
 
 def _past(column: Column, facets: Mapping[str, Column]) -> Column:
-    """The column in an export as of a past date. That of tags is renamed to `…_today`, because tags have no history."""
+    """The column in an export as of a past date. That of tags is renamed to `…_today`, because only versions keep their tags."""
     if column.name in facets:
         return replace(
             column, name=f"{column.name}_today", description=f"{column.description} As of today.", row_key=column.name

@@ -108,7 +108,7 @@ def json_ld(work: Row, people: Iterable[Row], *, pmid: str | None) -> dict[str, 
         "publisher": {"@type": "Organization", "name": work["publisher"]} if work["publisher"] else None,
         "pageStart": first,
         "pageEnd": last,
-        "creativeWorkStatus": _status(work["notice"]),
+        "creativeWorkStatus": work_status(work["notice"]),
         "isAccessibleForFree": free.lower().startswith(("https://", "http://")),
         "isPartOf": _container(work, kind),
     }
@@ -131,7 +131,8 @@ def _container(work: Row, kind: str) -> dict[str, Any] | None:
     return found
 
 
-def _status(notice: str | None) -> str | None:
+def work_status(notice: str | None) -> str | None:
+    """What is to be said of a work with this notice, as schema.org's `creativeWorkStatus`; None for nothing."""
     if notice in RETRACTIONS:
         return "Retracted"
     return "Expression of concern" if notice == "expression-of-concern" else None

@@ -16,7 +16,15 @@ from pathlib import Path
 from evidence.data_model import Doi
 from evidence.database import schema
 from evidence.database.connection import reading
-from evidence.database.select_works import Selection, check_selection, full_rows, selected_dois, values_of_facets
+from evidence.database.read_versions import is_date, state_named
+from evidence.database.select_works import (
+    Selection,
+    check_selection,
+    full_rows,
+    labels_of_values,
+    selected_dois,
+    values_of_facets,
+)
 from evidence.errors import ConfigError
 from evidence.export import abstract_rights, atomic_output, data_package, file_formats, works_as_of_date
 from evidence.export.columns import LONG, Column, Layout, Row, Shape
@@ -26,8 +34,9 @@ from evidence.export.tool_presets import PRESETS
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What an export is to write: a format, or what a tool reads (`tool`, whose format it then is), and how. `as_of` is a date
-    (ISO): the works as of the end of that day. `with_abstracts` keeps the abstracts that may not be passed on
-    (`abstract_rights`), for the reader's own screening."""
+    (ISO), a run or a version, as a person types it: the works as of then. `with_abstracts` keeps the abstracts that may not be
+    passed on (`abstract_rights`), for the reader's own screening. `address` is that of the site, for the names of tags in linked
+    data."""
 
     format: str = "csv"
     tool: str | None = None
@@ -38,6 +47,7 @@ class Wanted:
     encoding: str = "utf-8"
     as_of: str | None = None
     with_abstracts: bool = False
+    address: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +91,7 @@ class _Source:
             self.without_pmid += not row["pmid"]
             self.tags += len(row["tag_rows"]) if tag_rows else 0
             yield row
-        self.abstracts_left_out = leaving_out.count
+        self.abstracts_left_out = leaving_out.count if form.abstracts else 0
 
 
 def export_works(
@@ -103,10 +113,12 @@ def export_works(
     _refuse_what_does_not_fit(wanted, form)
     with reading(db) as conn:
         check_selection(conn, selection)
+        state = state_named(conn, wanted.as_of) if wanted.as_of else None
         conn.execute("begin")  # all files are of the same moment
         layout = Layout(
             schema.read_topic(conn), values_of_facets(conn), wanted.as_of is not None, wanted.shape, wanted.columns,
-            wanted.excel, wanted.with_reasons,
+            wanted.excel, wanted.with_reasons, labels_of_values(conn) if form.linked else {}, wanted.address,
+            state is not None and state.version is not None,
         )  # fmt: skip
         layout.columns()  # refuses unknown names before anything is written
         source = _Source(conn, selection, wanted, dois)
@@ -128,12 +140,16 @@ def _refuse_what_does_not_fit(wanted: Wanted, form: file_formats.Format) -> None
     is_csv = wanted.tool is None and wanted.format == "csv"
     table = form.table and wanted.tool is None
     tables = ", ".join(known for known, other in file_formats.FORMATS.items() if other.table)
+    dated = ", ".join(known for known, other in file_formats.FORMATS.items() if other.past)
     noted = ", ".join(known for known, other in file_formats.FORMATS.items() if other.notes)
     for given, fits, remedy in (
         (wanted.excel, is_csv, f"--excel is for --format csv, and not for {name}"),
         (wanted.shape != "lists", table, f"--shape {wanted.shape} is for tables ({tables}), and not for {name}"),
         (wanted.columns, table, f"--columns is for tables ({tables}), and not for {name}"),
         (wanted.with_reasons, form.notes, f"--with-reasons is for formats with notes ({noted}), and not for {name}"),
+        (wanted.with_abstracts, form.abstracts, f"--with-abstracts is for formats that have abstracts, and not for {name}"),
+        (wanted.as_of, form.past,
+         f"--as-of is not for {name}, whose positions are in the text of today; it is for {dated}"),
         (wanted.encoding.lower().replace("_", "-") not in ("utf-8", "utf8"), not (form.fixed or wanted.tool),
          f"--encoding cannot be chosen for {name}: it is UTF-8, or no text"),
     ):  # fmt: skip
@@ -248,7 +264,8 @@ def _write_folder(source: _Source, wanted: Wanted, layout: Layout, folder: Path,
 
 
 def _description(wanted: Wanted) -> str:
-    of_day = f", as of the end of {wanted.as_of}" if wanted.as_of else ""
+    end = "the end of " if is_date(wanted.as_of or "") else ""
+    of_day = f", as of {end}{wanted.as_of}" if wanted.as_of else ""
     return f"An export of the evidence tracker{of_day}. Verdicts and tags are the tracker's."
 
 
@@ -259,10 +276,11 @@ def _data_files(
     tags in a second file, a row a tag."""
     form, limits = _format_and_limits(wanted)
     if wanted.tool is not None or wanted.format != "csv":
-        stem = "tags" if form.table and layout.shape == "long" else "works"
+        stem = "tags" if form.table and layout.shape == "long" else form.records
         records = file_formats.encode(form(source.rows(form, layout), layout), wanted.encoding)
         parts = [*_written_parts(records, limits, made, f"{stem}.{form.extension}")]
-        rows = source.tags if stem == "tags" else source.works
+        # How many annotations there are, their file says.
+        rows = {"tags": source.tags, "works": source.works}.get(stem)
         each = [rows] if len(parts) == 1 else [count for *_, count in parts]
         files = [
             data_package.File(name, f"The {stem}, {form.description}", form.media_type, size, checksum, count)

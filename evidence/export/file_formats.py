@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from evidence.errors import ConfigError
 from evidence.export.columns import KEYS, Column, Layout, Row, columns
 from evidence.export.csv_files import BOM, asreview, csv_rows, guard, unguard
+from evidence.export.evidence_repository import json_ld
 from evidence.export.json_lines import json_lines
 from evidence.export.nbib_endnote import endnote_xml, nbib
 from evidence.export.parquet_file import parquet
 from evidence.export.ris_bibtex_csl import bibtex, csl_json, ris
+from evidence.export.web_annotations import annotation_page
 from evidence.export.workbook import workbook
 
 __all__ = [
@@ -51,6 +53,8 @@ class Format:
     `description` says what it is for. A `table` has columns, which can be chosen, and a shape. A format with `notes` can have
     the text behind verdict and tags in them. A `flat` format accepts `authors_full` as one text too, ready for a cell. One that
     `lists_tags` needs `tag_rows`. A format that is `fixed` is UTF-8 or no text at all, so that it has no other encoding.
+    `abstracts`: it has the abstract. `past`: it can show a past day. `linked`: tags have names (IRIs) in it. `records` says what
+    its records are, where they are not works. `profile` names a dialect of the media type, for HTTP.
     """
 
     write: Callable[[Iterable[Row], Layout | None], Iterator[str] | Iterator[bytes]]
@@ -62,6 +66,11 @@ class Format:
     flat: bool = False
     lists_tags: bool = False
     fixed: bool = False
+    abstracts: bool = True
+    past: bool = True
+    linked: bool = False
+    records: str = "works"
+    profile: str = ""
 
     def __call__(self, rows: Iterable[Row], layout: Layout | None = None) -> Iterator[str] | Iterator[bytes]:
         """The file."""
@@ -70,7 +79,10 @@ class Format:
     @property
     def content_type(self) -> str:
         """The media type for HTTP."""
-        return self.media_type if self.extension in ("xlsx", "parquet") else f"{self.media_type}; charset=utf-8"
+        if self.profile:
+            return f'{self.media_type}; profile="{self.profile}"'
+        whole = self.extension in ("xlsx", "parquet", "jsonld")  # JSON-LD is always UTF-8, and its type has no charset
+        return self.media_type if whole else f"{self.media_type}; charset=utf-8"
 
     def needs_tag_rows(self, layout: Layout) -> bool:
         """Whether the rows must have `tag_rows`."""
@@ -98,6 +110,15 @@ FORMATS: dict[str, Format] = {
     "parquet": Format(
         parquet, "parquet", "application/vnd.apache.parquet", "the same with types, for R, pandas, DuckDB", table=True,
         lists_tags=True, fixed=True,
+    ),
+    "jsonld": Format(
+        json_ld, "jsonld", "application/ld+json", "linked data in the vocabulary of evidence-repository.org", lists_tags=True,
+        fixed=True, abstracts=False, linked=True,
+    ),
+    "annotations": Format(
+        annotation_page, "jsonld", "application/ld+json", "each tag with the quote behind it as W3C Web Annotations",
+        lists_tags=True, fixed=True, abstracts=False, past=False, linked=True, records="annotations",
+        profile="http://www.w3.org/ns/anno.jsonld",
     ),
     "asreview": Format(asreview, "csv", "text/csv", "a labelled data set for ASReview"),
 }  # fmt: skip

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from evidence import doi
-from evidence.database.prisma_flow import Flow
+from evidence.database.prisma_flow import Column, Flow, Split, most_first
 from evidence.export.wording import count_noun
 
 _RECORD_SOURCES = {"crossref": "Crossref REST API", "snapshot": "the bundled snapshot of Crossref records"}
@@ -28,7 +28,7 @@ def flow_report(flow: Flow) -> str:
         for box in flow.boxes
         if box["n"] or box["part_of"] is None
     ]
-    lines += ["", "Records identified per source:"]
+    lines += ["", "Records identified per source:"] if flow.sources else []
     lines += [f"{s['n']:>7}  {s['label']}{' (no longer used)' if s['retired'] else ''}" for s in flow.sources]
     lines += ["", "Reasons for exclusion:"] if flow["excluded"] else []
     lines += [f"{n:>7}  {why or 'other reasons'}" for why, n in flow.reasons(_MOST_REASONS)]
@@ -36,6 +36,40 @@ def flow_report(flow: Flow) -> str:
         since = f"Verdicts have been recorded since {flow.recorded_from[:10]}."
         lines += ["", f"{since} For an earlier day, the verdicts of that date are used."]
     return "\n".join(lines)
+
+
+def title(as_of: str | None, since: str | None) -> str:
+    """The title of a drawing of the flow."""
+    return "PRISMA 2020 flow" + (f", {as_of}" if as_of else "") + (f", since {since}" if since else "")
+
+
+def as_json(flow: Flow, split: Split, as_of: str | None, since: str | None) -> dict[str, Any]:
+    """The flow for programs: the boxes, the sources, the reasons for exclusion, and the numbers of the two columns."""
+    columns = {"databases": split.databases, "other_methods": split.others}
+    return {
+        "as_of": as_of or None,
+        "since": since or None,
+        "run": flow.run,
+        "since_run": flow.since,
+        "boxes": flow.boxes,
+        "sources": flow.sources,
+        "excluded": [{"why": why, "n": n} for why, n in flow.excluded],
+        "columns": {name: _column(column) for name, column in columns.items()},
+    }
+
+
+def _column(column: Column) -> dict[str, Any]:
+    return {
+        "identified": dict(column.identified),
+        "duplicates": column.duplicates,
+        "removed_otherwise": column.removed_otherwise,
+        "anew": column.anew,
+        "screened": column.screened,
+        "excluded": column.excluded,
+        "waiting": column.waiting,
+        "included": column.included,
+        "reasons": dict(most_first(column.reasons)),
+    }
 
 
 def searches_report(rows: Sequence[dict[str, Any]], imports: Sequence[dict[str, Any]] = ()) -> str:
@@ -60,6 +94,7 @@ def searches_report(rows: Sequence[dict[str, Any]], imports: Sequence[dict[str, 
     for row in imports:
         lines.append(f"{row['label']} ({row['source']})")
         lines.append(f"  method: {row['method']}, imported files")
+        lines += [] if row["imports"] else ["  files: not known for then, because more were imported since"]
         for each in row["imports"]:
             lines += [
                 f"  database: {each['database'] or 'not stated'}",

@@ -38,13 +38,22 @@ def keywords(row: Row) -> list[str]:
     return [f"{facet}:{value}" for facet, values in row["tags"].items() for value in values]
 
 
+def as_of_sentence(row: Row) -> str | None:
+    """Which past state a row is of, and whose tags it has; None for today."""
+    if not row.get("as_of"):
+        return None
+    if version := row.get("as_of_version"):
+        return f"As of version {version}, {row['as_of']}."
+    return f"As of the end of {row['as_of']}; the tags are today's."
+
+
 def notes(row: Row, layout: Layout | None = None) -> list[str]:
     """Verdict, tags, notices and sources of the work, as sentences for the notes of a reference manager; with
     `layout.with_reasons`, the text behind verdict and tags too."""
     verdict = f"Verdict: {row['verdict']} ({decided_by(row['decided'])}, screened on {screened_on(row['judged_on'])})."
     said = [f"{verdict} {row['why'] or ''}".rstrip()]
-    if row.get("as_of"):
-        said.append(f"As of the end of {row['as_of']}; the tags are today's.")
+    if of_then := as_of_sentence(row):
+        said.append(of_then)
     if row["tags"]:
         said.append(f"Tags: {joined(keywords(row))}")
     reasons = layout is not None and layout.with_reasons

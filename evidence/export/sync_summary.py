@@ -32,8 +32,9 @@ CITATION_STATUSES = {
 """What follows the count of citations with each status."""
 
 
-def sync_summary(outcome: Outcome) -> str:
-    """What a run did: notable changes first, then citations, records, verdicts, warnings and the sources that stopped."""
+def sync_summary(outcome: Outcome, watched: Sequence[str] = ()) -> str:
+    """What a run did: notable changes first, then citations, records, verdicts, warnings and the sources that stopped. `watched`
+    are lines on the watches that have news."""
     lines = notable_changes(outcome.changes)
     parts = [citation_counts(outcome.citations)] if outcome.citations else []
     if outcome.read is not None:
@@ -45,6 +46,7 @@ def sync_summary(outcome: Outcome) -> str:
         lines.append(f"Changes: {change_counts(changes_since_last_run.counts_by_kind(outcome.changes))}.")
     elif outcome.outcome == "complete":
         lines.append(f"Nothing new: {_what_was_written(outcome)}.")
+    lines += watched
     if rejects := outcome.written.rejects:
         lines.append(f"{count_noun(rejects, 'record')} could not be read; the reason is in the table `rejects`.")
     if outcome.unfound:

@@ -1,7 +1,8 @@
-"""The works as of a past date: the verdict each had at the end of that day, and its Crossref record of that day.
+"""The works as of a past date, run or version: the verdict each had then, and its Crossref record of then.
 
 The history tables are read: `verdict_history`, `notice_history`, `snapshots`, `absences`, `sightings`. Their rows are added and
-ended, never rewritten. Today's code normalises the old records. Tags and the text behind them have no history: they are today's.
+ended, never rewritten. Today's code normalises the old records. Tags are kept of versions alone; as of a date or a run, tags are
+today's. The text behind tags has no history: it is today's, and left out of a version.
 
 A published copy has no records (`snapshots.message`). There, titles and the other facts of a record are today's.
 """
@@ -13,18 +14,19 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields
-from datetime import date
 from typing import Any
 
 from evidence.author_names import full_name
 from evidence.crossref.normalise import normalise
 from evidence.data_model import SHOWN_STRENGTHS, Author, Doi, Strength, Work
 from evidence.database import tag_filter
-from evidence.database.prisma_flow import run_of_day
+from evidence.database.read_versions import PastState, state_named, tag_conditions, tags_in_version
 from evidence.database.select_works import (
     FACT_COLUMNS,
     IDENTIFIER_COLUMNS,
     NOTICES,
+    TAG_ROW,
+    TAGS_ONE_BY_ONE,
     Selection,
     add_identifiers_and_facts,
     add_tag_rows,
@@ -38,7 +40,7 @@ from evidence.database.select_works import (
 from evidence.database.sql_helpers import Row
 from evidence.database.tag_filter import TagFilter
 from evidence.database.write_works import record_columns
-from evidence.errors import ConfigError, RecordError
+from evidence.errors import RecordError
 from evidence.linkage.retraction_notices import GRAVITY
 from evidence.linkage.trial_numbers import own_trial_numbers
 from evidence.providers.combine import ProviderRecord, combine
@@ -58,8 +60,8 @@ class AsOfFilter:
     """Which works to list; all conditions must hold.
 
     `verdicts`, `decided` (`rule` or `person`), `why` (the reason for an exclusion by rule) and `conflict` (a decision to look at
-    again) are of the past date, `tags` and their `strengths` of today. `since`: new, changed or with another verdict on this
-    date (ISO) or later.
+    again) are of the past date, `tags` and their `strengths` of the version, or of today. `since`: new, changed or with another
+    verdict on this date (ISO) or later.
     """
 
     verdicts: Sequence[str] = ("include",)
@@ -86,28 +88,20 @@ class PastVerdict:
     unchanged: int
 
 
-def is_date(text: str) -> bool:
-    """Whether this is a date written as YYYY-MM-DD."""
-    try:
-        return date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        return False
-
-
-def checked_date(text: str) -> str:
-    """The date itself; ConfigError when it is not valid."""
-    if not is_date(text):
-        raise ConfigError(f"as_of={text!r} is not a valid date; write it like 2026-01-31")
-    return text
-
-
-def verdicts_as_of(conn: sqlite3.Connection, run: int, wanted: AsOfFilter) -> list[PastVerdict]:
-    """The verdicts after the run that match the filter, newest work first (by today's year); none after run 0."""
+def verdicts_as_of(
+    conn: sqlite3.Connection, run: int, wanted: AsOfFilter, version: int | None = None
+) -> list[PastVerdict]:
+    """The verdicts after the run that match the filter, newest work first (by today's year); none after run 0. With a `version`,
+    its tags count."""
     where = ["h.verdict in (select value from json_each(:verdicts))"]
     values: Row = {"run": run, "verdicts": json.dumps(list(wanted.verdicts))}
-    clauses, tags = tag_filter.sql_conditions(wanted.tags, "coalesce(a.doi, h.doi)", wanted.strengths)
+    if version is None:
+        clauses, tags = tag_filter.sql_conditions(wanted.tags, "coalesce(a.doi, h.doi)", wanted.strengths)
+        values |= tags
+    else:
+        clauses, tags_then = tag_conditions(wanted.tags, "h.doi", version, wanted.strengths)
+        values |= tags_then
     where += clauses
-    values |= tags
     for column in ("decided", "why"):
         if (value := getattr(wanted, column)) is not None:
             where.append(f"h.{column} = :{column}")
@@ -142,13 +136,19 @@ def rows_as_of(
     strengths: Sequence[Strength] = SHOWN_STRENGTHS,
     *,
     tag_rows: bool = False,
+    version: int | None = None,
 ) -> Iterator[Row]:
-    """The export rows of these records, in this order, with `as_of` (the date) and `same_as`; `BATCH` are in memory at once. With
-    `tag_rows`, they have the tags of today one by one."""
+    """The export rows of these records, in this order, with `as_of` (the date) and `same_as`; `BATCH` are in memory at once. The
+    tags are those of the `version`, or of today; with `tag_rows`, rows have them one by one."""
     for start in range(0, len(verdicts), BATCH):
         part = verdicts[start : start + BATCH]
-        rows = _full_rows(_cursor(conn), run, part, day, strengths)
-        yield from _with_tag_rows(_cursor(conn), rows, part, strengths) if tag_rows else rows
+        rows = _full_rows(_cursor(conn), run, part, day, strengths, version)
+        if not tag_rows:
+            yield from rows
+        elif version is None:
+            yield from _with_tag_rows(_cursor(conn), rows, part, strengths)
+        else:
+            yield from _with_tag_rows_of_version(conn, rows, part, strengths, version)
 
 
 def _with_tag_rows(
@@ -157,16 +157,37 @@ def _with_tag_rows(
     tags: dict[str, Row] = {one.work_doi: {} for one in part}
     add_tag_rows(cursor, tags, strengths)
     for one, row in zip(part, rows, strict=True):
-        yield row | {"tag_rows": tags[one.work_doi]["tag_rows"]}
+        yield row | {name: tags[one.work_doi][name] for name in TAGS_ONE_BY_ONE}
+
+
+def _with_tag_rows_of_version(
+    conn: sqlite3.Connection,
+    rows: Iterable[Row],
+    part: Sequence[PastVerdict],
+    strengths: Sequence[Strength],
+    version: int,
+) -> Iterator[Row]:
+    """How sure a tag was and which words gave it is not kept of a version."""
+    tags: dict[str, list[Row]] = {one.doi: [] for one in part}
+    for doi, *tag in tags_in_version(conn, version, tags):
+        if tag[2] in strengths:
+            tags[doi].append(dict.fromkeys(TAG_ROW) | dict(zip(TAG_ROW, tag, strict=False)))
+    for one, row in zip(part, rows, strict=True):
+        yield row | {"tag_rows": tags[one.doi], "tag_places": {}, "tag_decisions": {}}
 
 
 def selected_as_of(
-    conn: sqlite3.Connection, selection: Selection, day: str, *, tag_rows: bool = False
+    conn: sqlite3.Connection, selection: Selection, as_of: str | PastState, *, tag_rows: bool = False
 ) -> Iterator[Row]:
-    """The export rows of a selection as of the end of a day (ISO): verdicts and text of then, tags of today."""
-    run = run_of_day(conn, day)
+    """The export rows of a selection as of a date, run or version (as a person types it): verdicts and text of then, and the tags
+    of the version, or of today."""
+    state = state_named(conn, as_of) if isinstance(as_of, str) else as_of
+    run, day, version = state.run, state.day, state.version
     wanted = AsOfFilter(selection.verdicts, tags=selection.tags, since=selection.since, strengths=selection.strengths)
-    rows = rows_as_of(conn, run, verdicts_as_of(conn, run, wanted), day, wanted.strengths, tag_rows=tag_rows)
+    found = verdicts_as_of(conn, run, wanted, version)
+    rows = rows_as_of(conn, run, found, day, wanted.strengths, tag_rows=tag_rows, version=version)
+    if version is not None:
+        rows = (row | {"as_of_version": state.name} for row in rows)
     yield from rows if selection.text is None else _with_words(rows, full_text_query(selection.text))
 
 
@@ -186,7 +207,12 @@ def _with_words(rows: Iterable[Row], words: str) -> Iterator[Row]:
 
 
 def _full_rows(
-    cursor: sqlite3.Cursor, run: int, part: Sequence[PastVerdict], day: str, strengths: Sequence[Strength]
+    cursor: sqlite3.Cursor,
+    run: int,
+    part: Sequence[PastVerdict],
+    day: str,
+    strengths: Sequence[Strength],
+    version: int | None,
 ) -> Iterator[Row]:
     values = {
         "run": run,
@@ -208,13 +234,18 @@ def _full_rows(
     sources: dict[str, tuple[str, ...]] = {}
     for doi, source in each(_SOURCES):
         sources[doi] = (*sources.get(doi, ()), source)
-    tags: dict[str, Row] = {one.work_doi: {"tags": {}, "likely_tags": (), "implied_tags": ()} for one in part}
-    left_out = add_tags(tags, each(_TAGS), strengths)
+    keys = {one.doi: one.work_doi if version is None else one.doi for one in part}
+    tags: dict[str, Row] = {key: {"tags": {}, "likely_tags": (), "implied_tags": ()} for key in keys.values()}
+    if version is None:
+        left_out = add_tags(tags, each(_TAGS), strengths)
+    else:
+        found = tags_in_version(cursor.connection, version, tags)
+        left_out = add_tags(tags, (tag[:4] for tag in found), strengths)
     reasons = {doi: reasons_text(quotes, left_out.get(doi, ())) for doi, quotes in each(_REASONS)}
     for one in part:
         now = today.get(one.doi)
-        work, version = _past_record(cursor, run, one.doi)
-        same = bool(one.unchanged and now and version == versions.get(one.doi))
+        work, number = _past_record(cursor, run, one.doi)
+        same = bool(one.unchanged and now and number == versions.get(one.doi))
         yield {
             **(_record_columns(work, day) if work else _columns_of_today(now or {})),
             **named(one.doi),
@@ -222,15 +253,15 @@ def _full_rows(
             "verdict": one.verdict,
             "decided": one.decided,
             "same_as": one.same_as,
-            "why": one.why or (now["why"] if same and now else None),
+            "why": (now["why"] if same and now else None) or one.why,
             "conflict": one.conflict,
             "notice": next((kind for kind in GRAVITY if kind in kinds.get(one.doi, ())), None),
             "notice_details": details.get(one.doi),
             "gone": gone.get(one.doi),
             "sources": sources.get(one.doi, ()),
-            **tags[one.work_doi],
+            **tags[keys[one.doi]],
             **asked[one.doi],
-            "reasons": reasons.get(one.doi) if same else None,
+            "reasons": reasons.get(one.doi) if same and version is None else None,
         }
 
 

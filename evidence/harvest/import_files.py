@@ -30,7 +30,6 @@ from evidence.harvest.sources import FileSource
 from evidence.harvest.stored_records import StoredRecords
 from evidence.references import imported_record
 from evidence.references.given_reference import Fields, citation
-from evidence.references.record_files import read_records
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +89,8 @@ class ReadFiles:
         self._spool.close()
 
     def _read(self, paths: Sequence[Path]) -> None:
+        from evidence.references.record_files import read_records  # a tenth of a sync's start: only when a file is read
+
         times: Counter[str] = Counter()
         for path in paths:
             found = 0

@@ -252,7 +252,7 @@ def _asked(
     texts = ((part, opened.ask(Reader.touched, list(read_queries.texts_of(store.conn, part)))) for part in parts)
     for part, touched in _ahead(texts):
         rows = list(read_queries.judged_works(store.conn, touched(), compared))
-        yield part, rows, opened.ask(Reader.judged, [(_as_read(row), row["screened"], row["why"]) for row in rows])
+        yield part, rows, opened.ask(Reader.judged, [(as_read(row), row["screened"], row["why"]) for row in rows])
 
 
 def _ahead(items: Iterable[Item]) -> Iterator[Item]:
@@ -265,7 +265,7 @@ def _ahead(items: Iterable[Item]) -> Iterator[Item]:
     yield from made
 
 
-def _as_read(row: Mapping[str, Any]) -> Work:
+def as_read(row: Mapping[str, Any]) -> Work:
     """What the rules read of a work, from its row."""
     notice = row["notice_of"].partition(":") if row["notice_of"] else None
     fields = {name: row[name] for name in ("title", "abstract", "kind", "container")}

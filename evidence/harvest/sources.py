@@ -33,6 +33,9 @@ RESERVED = {REFRESH_SOURCE, FILES_SOURCE}
 SERVICES: tuple[ProviderName, ...] = ("europepmc", "pubmed", "openalex", "datacite", "clinicaltrials")
 """The other providers that are asked over the network, in the order of asking."""
 
+LONGEST_NAME = 80
+"""Characters of a watch's name at most."""
+
 _DOTTED = ("license", "full-text", "award", "relation")
 _WINDOW_FILTERS = re.compile(r"(from|until)-(index|pub|issued|print-pub|online-pub|created)-date|doi|updates")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
@@ -133,8 +136,7 @@ def imported_by_command(
 ) -> FileSource:
     """The source of files that a command names. ConfigError for an id that sources.yaml has, or that is none, and for a day that
     is none."""
-    plain = unicodedata.normalize("NFKD", label).encode("ascii", "ignore").decode().lower()
-    found = identifier or re.sub(r"[^a-z0-9]+", "-", plain).strip("-") or "imported"
+    found = identifier or slug_of(label) or "imported"
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", found):
         raise ConfigError(f"--id {found!r} is no id; write small letters, digits and hyphens, such as psycinfo-2026")
     if found in RESERVED:
@@ -176,6 +178,21 @@ class Article:
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """A saved question: a list of works whose news are told apart. `filter` is as written, the parameters of the list's address;
+    `line` is where it is written."""
+
+    name: str
+    filter: str
+    line: int = 0
+
+    @property
+    def slug(self) -> str:
+        """The name in an address: small letters, digits and hyphens."""
+        return slug_of(self.name)
+
+
+@dataclass(frozen=True, slots=True)
 class Published:
     """What a published site says of itself. `address` is where visitors find it, without a slash at the end; `contact` is an
     e-mail address or a web address, for visitors (that of `Config` is for providers only); `licence` is a web address."""
@@ -200,6 +217,7 @@ class Config:
     enrich: tuple[ProviderName, ...] = SERVICES
     retraction_watch: Path | None = None
     site: Published = Published()
+    watches: tuple[Watch, ...] = ()
 
 
 def load(path: Path) -> Config:
@@ -255,6 +273,7 @@ def check(text: YamlText) -> Config:
         _enrich(text, file.enrich),
         Path(file.retraction_watch) if file.retraction_watch else None,
         _site(text, file.site),
+        _watches(text, file.watch),
     )
 
 
@@ -276,10 +295,14 @@ def filter_names() -> frozenset[str]:
     return frozenset(re.sub(rf"^({'|'.join(_DOTTED)})-", r"\1.", name) for name in names)
 
 
+_USUAL_FIELDS = frozenset({"author", "bibliographic", "container-title", "title"})
+"""Field queries that need no look at habanero's list."""
+
+
 @cache
 def field_query_names() -> frozenset[str]:
     """The `query.…` fields Crossref knows, without the prefix (habanero's list)."""
-    from habanero.field_queries import VALID_FIELD_QUERIES
+    from habanero.field_queries import VALID_FIELD_QUERIES  # as costly as above: only for an unusual field
 
     return frozenset(name.removeprefix("query.") for name in VALID_FIELD_QUERIES)
 
@@ -309,6 +332,11 @@ class _SiteEntry(_Strict):
     licence: _Text | None = None
 
 
+class _WatchEntry(_Strict):
+    name: _Text
+    filter: _Text
+
+
 class _File(_Strict):
     topic: str | None = None
     contact: str | None = None
@@ -318,6 +346,7 @@ class _File(_Strict):
     enrich: str | list[_Text] = "yes"
     retraction_watch: _Text | None = None
     site: _SiteEntry = _SiteEntry()
+    watch: list[_WatchEntry] = []
 
 
 class _CitationEntry(_Strict):
@@ -431,7 +460,7 @@ def _address(stated: str) -> str:
 
 def _search(text: YamlText, loc: Loc, entry: _SearchEntry) -> Search:
     for name in entry.query:
-        if name not in field_query_names():
+        if name not in _USUAL_FIELDS and name not in field_query_names():
             raise text.complain(
                 (*loc, "query", name),
                 f"Crossref has no field query {name!r}{nearest(name, field_query_names())}",
@@ -533,6 +562,30 @@ def _site(text: YamlText, written: _SiteEntry) -> Published:
     return Published(address, written.publisher, contact, written.licence)
 
 
+def _watches(text: YamlText, written: list[_WatchEntry]) -> tuple[Watch, ...]:
+    found: dict[str, Watch] = {}
+    for i, entry in enumerate(written):
+        watch = Watch(entry.name.strip(), entry.filter.strip(), text.line(("watch", i, "filter")))
+        here = ("watch", i, "name")
+        if not watch.slug or not watch.name.isprintable() or len(watch.name) > LONGEST_NAME:
+            raise text.complain(
+                here, f"{entry.name!r} cannot be the name of a watch; write one short line, like: Trials of IPT-A"
+            )
+        if watch.slug in found:
+            raise text.complain(
+                here,
+                f"{watch.name!r} and {found[watch.slug].name!r} have the same address {watch.slug!r}; name one otherwise",
+            )
+        found[watch.slug] = watch
+    return tuple(found.values())
+
+
+def slug_of(name: str) -> str:
+    """A name as part of an address or an id: small letters, digits and hyphens."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
+
+
 def _doi(text: YamlText, loc: Loc, raw: str) -> Doi:
     parsed = doi.parse(raw)
     if parsed is None:
@@ -558,6 +611,7 @@ __all__ = [
     "Published",
     "ReferenceList",
     "Search",
+    "Watch",
     "check",
     "contact_address",
     "field_query_names",

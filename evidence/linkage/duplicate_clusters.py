@@ -19,8 +19,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
-from itertools import combinations, pairwise
+from dataclasses import dataclass, fields, replace
+from itertools import combinations, islice, pairwise, product
 
 from evidence.data_model import Work
 from evidence.linkage import field_comparison
@@ -187,22 +187,91 @@ def build_clusters(
     same = sorted((pair for pair in pairs if pair.verdict == "same"), key=lambda pair: (pair.first, pair.second))
     named = {key for pair in same for key in (pair.first, pair.second)}
     records = {candidate.key: comparable_record(candidate) for candidate in candidates if candidate.key in named}
-    group = {key: [key] for key in records}
+    group = {key: _Group(key, record) for key, record in records.items()}
+    set_apart: dict[str, list[str]] = defaultdict(list)
+    for first, second in apart:
+        set_apart[first].append(second)
+        set_apart[second].append(first)
+    for pair in same:
+        fewer, more = sorted((group[pair.first], group[pair.second]), key=lambda one: len(one.members))
+        if fewer is more:
+            continue
+        if any(group.get(other) is more for key in fewer.members for other in set_apart.get(key, ())):
+            continue
+        if fewer.contradicts(more):
+            continue
+        more.take(fewer)
+        group.update(dict.fromkeys(fewer.members, more))
+    # Groups that contradict each other are never joined later, so a pair within one group is one that joined it.
     reasons: dict[int, list[str]] = defaultdict(list)
     for pair in same:
-        one, two = group[pair.first], group[pair.second]
-        if one is not two:
-            if any((min(a, b), max(a, b)) in apart or _contradict(records[a], records[b]) for a in one for b in two):
-                continue
-            reasons[id(one)] += reasons.pop(id(two), [])
-            one.extend(two)
-            group.update(dict.fromkeys(two, one))
-        reasons[id(one)].append(pair.reason)
+        if group[pair.first] is group[pair.second]:
+            reasons[id(group[pair.first])].append(pair.reason)
     made = []
-    for members in {id(members): members for members in group.values() if len(members) > 1}.values():
-        preferred = _preferred([records[key] for key in members])
-        made.append(Cluster(preferred, tuple(sorted(members)), tuple(reasons[id(members)])))
+    for one in {id(one): one for one in group.values() if len(one.members) > 1}.values():
+        preferred = _preferred([records[key] for key in one.members])
+        made.append(Cluster(preferred, tuple(sorted(one.members)), tuple(reasons[id(one)])))
     return tuple(sorted(made, key=lambda cluster: cluster.preferred))
+
+
+MOST_DESCRIPTIONS = 40
+"""Different descriptions of one work that are compared with another group's. No work has so many; a source that repeats a record
+thousands of times, each time a little changed, must not cost the square of them."""
+
+
+class _Group:
+    """Records that were found to be one work. Records that differ in nothing but key and DOI are compared as one description: a
+    work registered a thousand times costs as much as one registered twice."""
+
+    def __init__(self, key: str, record: ComparableRecord) -> None:
+        self.members = [key]
+        self.descriptions: dict[Candidate, _SameDescription] = {
+            replace(record.source, key="", doi=None, registered=None): {_stem(record): {record.doi: record}}
+        }
+
+    def take(self, other: _Group) -> None:
+        """Join the records of another group."""
+        self.members += other.members
+        for description, by_stem in other.descriptions.items():
+            ours = self.descriptions.setdefault(description, by_stem)
+            if ours is not by_stem:
+                for stem, records in by_stem.items():
+                    ours[stem] = ours.get(stem, {}) | records
+
+    def contradicts(self, other: _Group) -> bool:
+        """Whether a record of one group is clearly another work than a record of the other."""
+        ours, theirs = (islice(group.descriptions.values(), MOST_DESCRIPTIONS) for group in (self, other))
+        return any(_contradict(*pair) for one, two in product(ours, theirs) for pair in _examples(one, two))
+
+
+_SameDescription = dict[str | None, dict[str | None, ComparableRecord]]
+"""Records by DOI without its version, and by DOI; None for no DOI."""
+
+
+def _stem(record: ComparableRecord) -> str | None:
+    return field_comparison.doi_without_version(record.doi) if record.doi else None
+
+
+def _examples(one: _SameDescription, two: _SameDescription) -> Iterator[tuple[ComparableRecord, ComparableRecord]]:
+    """Pairs of records, one of each description, in which their DOIs relate in every way that occurs: no DOI, the same or a
+    version of it, another."""
+    first, second = next(iter(one)), next(iter(two))
+    if None in one or None in two:
+        yield _any(one[None] if None in one else one[first]), _any(two[None] if None in two else two[second])
+    shared = [
+        stem for stem in (one if len(one) < len(two) else two) if stem is not None and stem in one and stem in two
+    ]
+    for stem in shared[:MOST_DESCRIPTIONS]:
+        yield from product(one[stem].values(), two[stem].values())
+    stems = [[stem for stem in islice(of, 3) if stem is not None] for of in (one, two)]
+    for this, that in product(*stems):
+        if this != that:
+            yield _any(one[this]), _any(two[that])
+            return
+
+
+def _any(records: dict[str | None, ComparableRecord]) -> ComparableRecord:
+    return next(iter(records.values()))
 
 
 def pairs_to_check(pairs: Iterable[Pair], clusters: Iterable[Cluster]) -> tuple[Pair, ...]:

@@ -62,6 +62,32 @@ def read_all(conn: sqlite3.Connection, articles: Sequence[Article]) -> list[tupl
     return read(conn, articles, sets, read_notices(conn, sets), schema.read_topic(conn))
 
 
+@dataclass(frozen=True, slots=True)
+class ClaimSets:
+    """A claim as sets of works: the included works about it, all works with its tags, and those that it cites."""
+
+    article: str
+    claim: Claim
+    works: int
+    tagged: int
+    cited: int
+
+
+def sets_of_claims(
+    conn: sqlite3.Connection, articles: Sequence[Article], sets: WorkSets, topic: Topic
+) -> list[ClaimSets]:
+    """The claims that `read` counts, as sets of works."""
+    labels = {(facet, value): label for facet, value, label in map(tuple, conn.execute(LABELS))}
+    known = Known(sets, 0, topic, labels)
+    found = []
+    for article in articles:
+        rows = read_citations.citations(conn, article.references, design=topic.design, intervention=topic.intervention)
+        if rows:
+            counted = [_Counted(known, claim, {row["position"]: row for row in rows}) for claim in article.claims]
+            found += [ClaimSets(article.title, each.claim, each.works, each.tagged, each.cited_set) for each in counted]
+    return found
+
+
 def untexted(sets: WorkSets) -> tuple[Count, Count]:
     """The included works of which no abstract could be read, and all included works."""
     included = sets.columns["verdict"].get("include", 0)

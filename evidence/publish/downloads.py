@@ -9,7 +9,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from evidence.database import schema
-from evidence.database.select_works import values_of_facets
+from evidence.database.select_works import labels_of_values, values_of_facets
 from evidence.export import parquet_file
 from evidence.export.columns import Layout, Shape
 from evidence.export.file_formats import FORMATS, Format
@@ -29,11 +29,12 @@ class Offer:
     shape: Shape = "lists"
 
 
-def offered() -> dict[str, Offer]:
-    """The files by the names that addresses use. Parquet is one of them where the server can write it."""
+def offered(*, past: bool = False) -> dict[str, Offer]:
+    """The files by the names that addresses use; with `past`, those for a list of a past day. Parquet is one of them where the
+    server can write it."""
     found = {}
     for name, form in FORMATS.items():
-        if name == "parquet" and not parquet_file.available():
+        if (name == "parquet" and not parquet_file.available()) or (past and not form.past):
             continue
         found[name] = Offer(form, form.description)
         if name == "csv":
@@ -41,6 +42,18 @@ def offered() -> dict[str, Offer]:
     return found
 
 
-def layout(conn: sqlite3.Connection, offer: Offer, *, past: bool = False) -> Layout:
-    """What the file has of each work, for the topic of this database."""
-    return Layout(schema.read_topic(conn), values_of_facets(conn), past, offer.shape)
+def layout(
+    conn: sqlite3.Connection, offer: Offer, *, past: bool = False, past_tags: bool = False, address: str | None = None
+) -> Layout:
+    """What the file has of each work, for the topic of this database. `address` is that of the site in sources.yaml, not that of
+    a request: the names of tags in linked data do not depend on who asks."""
+    labels = labels_of_values(conn) if offer.file.linked else {}
+    return Layout(
+        schema.read_topic(conn),
+        values_of_facets(conn),
+        past,
+        offer.shape,
+        labels=labels,
+        address=address,
+        past_tags=past_tags,
+    )

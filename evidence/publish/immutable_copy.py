@@ -56,8 +56,10 @@ themselves, and they are most of a working database. The rows are copied, so tha
 ONLY_PUBLISHED = {
     "exports": "kind = 'publish'",
     "exported_works": "list in (select export from working.exports where kind = 'publish')",
+    "capsules": "kind = 'public'",
 }
-"""Tables of which only these rows are published: the names and filters of exported files are the reviewers' own."""
+"""Tables of which only these rows are published: the names and filters of exported files, and of capsules for oneself, are the
+reviewers' own."""
 
 NOT_COPIED = ("announced", "unannounced")
 """Tables whose rows are not published: only the next run needs them. The table `changes` has what they led to."""
@@ -139,7 +141,7 @@ def publish(
     there, StoreError when the database is damaged or the target cannot be written. After an error the target is unchanged.
     """
     open_evidence(db, older=True).close()
-    claims = None if sources is None else _without_contact(sources)
+    claims = None if sources is None else without_contact(sources)
     if decisions:
         check_ledger(decisions)
     names: list[str] | None = None
@@ -288,6 +290,7 @@ def _hide_reviewers(conn: sqlite3.Connection, names: Sequence[str]) -> None:
     signed = {found[1] for _, why in decided if (found := _SIGNED.fullmatch(why))}
     signed |= {found[1] for *_, reason in pairs if (found := _SIGNED_PAIR.fullmatch(reason))}
     signed |= {name for (name,) in conn.execute("select distinct reviewer from main.decisions")}
+    signed |= {name for (name,) in conn.execute("select made_by from main.versions where made_by is not null")}
     everybody = sorted({name for name in (*names, *signed) if name.strip()}, key=len, reverse=True)
     conn.executemany(
         "update main.works set why = ? where doi = ?",
@@ -305,6 +308,27 @@ def _hide_reviewers(conn: sqlite3.Connection, names: Sequence[str]) -> None:
         [(_ANONYMOUS, _without_names(reason, everybody), decision) for decision, reason in reasons],
     )
     conn.execute("delete from main.reasons where field = 'person'")
+    excluded = conn.execute(
+        "select rowid, why from main.verdict_history where decided = 'person' and why is not null"
+    ).fetchall()
+    conn.executemany(
+        "update main.verdict_history set why = ? where rowid = ?",
+        [(_without_names(reason, everybody), row) for row, reason in excluded],
+    )
+    _hide_makers_of_versions(conn, everybody)
+
+
+def _hide_makers_of_versions(conn: sqlite3.Connection, names: Sequence[str]) -> None:
+    """Remove who made a version, and reviewers' names from its note."""
+    versions = conn.execute("select version, made_by, note from main.versions").fetchall()
+    conn.execute("drop trigger if exists main.versions_stay_update")  # only a copy that was migrated has it
+    conn.executemany(
+        "update main.versions set made_by = ?, note = ? where version = ?",
+        [
+            (made_by and _ANONYMOUS, note and _without_names(note, names), version)
+            for version, made_by, note in versions
+        ],
+    )
 
 
 def _without_signature(form: re.Pattern[str], sentence: str, names: Iterable[str]) -> str:
@@ -406,7 +430,7 @@ def _update_metadata(folder: Path) -> None:
     (folder / "site" / "metadata.yaml").write_text(text, encoding="utf-8")
 
 
-def _without_contact(path: Path) -> str:
+def without_contact(path: Path) -> str:
     """The text of sources.yaml, checked, without the contact address, which is for Crossref only, and without comments."""
     sources.load(path)
     data = strict_yaml.parse_file(path).data

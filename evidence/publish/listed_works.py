@@ -25,6 +25,12 @@ Pairs = Sequence[tuple[str, str]]
 COMPARISONS: Final = {"": "=", "exact": "=", "not": "≠", "gt": ">", "gte": "≥", "lt": "<", "lte": "≤"}
 """Signs for Datasette's comparisons; other comparisons are shown by name."""
 
+COMPARED: Final = (
+    *("exact", "not", "contains", "endswith", "startswith", "gt", "gte", "lt", "lte", "like", "notlike", "glob"),
+    *("in", "notin", "arraycontains", "arraynotcontains", "date", "isnull", "notnull", "isblank", "notblank"),
+)
+"""Datasette's comparisons. It passes over others, and then shows a list that is not filtered."""
+
 SPECIAL_FILTERS: Final = (
     "_search",
     "_searchmode",

@@ -16,6 +16,8 @@ from evidence.export import embedded_metadata
 from evidence.export.file_formats import FORMATS
 
 CITATION_FORMATS = ("ris", "bibtex", "csl-json")
+DATA_FORMATS = ("csv", "jsonld")
+"""What machines are led to: works for reference managers, and everything known of them."""
 MOST_AUTHORS = 20
 MOST_ITEMS = 10
 """Items in the header of a list. Proxies refuse an answer with headers above 4 or 8 kB; the link set has them all."""
@@ -47,7 +49,7 @@ def of_work(
         *(Link(f"https://orcid.org/{orcid}", "author") for orcid in list(dict.fromkeys(orcids))[:MOST_AUTHORS]),
         *(
             Link(f"{download}/{name}?{query}", "describedby", FORMATS[name].media_type)
-            for name in (*CITATION_FORMATS, "csv")
+            for name in (*CITATION_FORMATS, *DATA_FORMATS)
         ),
         Link(f"{page}.json", "describedby", "application/json"),
         Link(f"https://schema.org/{embedded_metadata.schema_type(kind)}", "type"),

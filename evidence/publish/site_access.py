@@ -68,7 +68,7 @@ RAW_COLUMNS = {("snapshots", "message"), ("rejects", "message"), ("provider_reco
 """Columns (table, column) with records as providers sent them. Visitors of a public site get neither these nor the tables."""
 RAW_TABLES = frozenset(table for table, _ in RAW_COLUMNS)
 
-OWN_COLUMNS = {("exports", "name"), ("exports", "filters")}
+OWN_COLUMNS = {("exports", "name"), ("exports", "filters"), ("capsules", "name")}
 """Columns with what reviewers called their exported files and asked for. A published copy has only those of published copies."""
 CLOSED_TABLES = RAW_TABLES | {table for table, _ in OWN_COLUMNS}
 

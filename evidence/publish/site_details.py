@@ -17,7 +17,7 @@ from evidence import __version__
 from evidence.errors import ConfigError
 from evidence.export.wording import day_in_words
 from evidence.harvest import sources
-from evidence.harvest.sources import Article, Config, Published
+from evidence.harvest.sources import Article, Config, Published, Watch
 from evidence.publish import downloads
 from evidence.publish.query_cache import CACHE
 
@@ -39,6 +39,12 @@ def articles(environment: Mapping[str, str]) -> tuple[Article, ...] | None:
     """The articles of the same file; None where it is missing or has a mistake."""
     found = _config(environment)
     return found.articles if found else None
+
+
+def watches(environment: Mapping[str, str]) -> tuple[Watch, ...]:
+    """The watches of the same file; none where it is missing or has a mistake."""
+    found = _config(environment)
+    return found.watches if found else ()
 
 
 def base_address(datasette: Any, request: Any, environment: Mapping[str, str]) -> str:

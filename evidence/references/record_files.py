@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from html import unescape
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, TextIO
 
 from evidence.errors import ConfigError
 from evidence.references import endnote_xml, table_fields, tagged_lines
@@ -192,18 +192,21 @@ def _records_in(text: io.TextIOWrapper, kind: RecordFormat, name: str) -> Iterat
         yield from _csl(text, name)
     else:
         tagged: tagged_lines.TaggedFormat = kind  # type: ignore[assignment]
-        ends = tagged_lines.EndWatch(tagged)
+        ends = tagged_lines.EndWatch(tagged, name, LONGEST_RECORD)
         for line, record in tagged_lines.numbered_records(ends.watch(_limited(text, name)), tagged):
             if ends.cut_at == line:
                 raise ConfigError(f"{name}:{line}: this record has no end, so the file is cut short; export it again")
             yield FileRecord(tagged_lines.fields_of(record, tagged), line)
 
 
-def _limited(lines: Iterable[str], name: str) -> Iterator[str]:
-    for number, line in enumerate(lines, start=1):
+def _limited(text: TextIO, name: str, before: int = 0) -> Iterator[str]:
+    """The lines of a text, of which so many were read before. No line is read whole that is longer than any record."""
+    number = before
+    while line := text.readline(LONGEST_RECORD + 1):
+        number += 1
         if len(line) > LONGEST_RECORD:
             raise ConfigError(
-                f"{name}:{number}: the line has {len(line):,} characters, so the file is damaged; export it again"
+                f"{name}:{number}: the line has more than {LONGEST_RECORD:,} characters, so the file is damaged; export it again"
             )
         yield line
 
@@ -214,7 +217,7 @@ def _limited(lines: Iterable[str], name: str) -> Iterator[str]:
 def _table(text: io.TextIOWrapper, name: str) -> Iterator[FileRecord]:
     start = text.read(1 << 16)
     limit = csv.field_size_limit(LONGEST_RECORD)  # of the whole program, so it is set back
-    rest = _Rejoined(start, text)
+    rest = _Rejoined(start, text, name)
     reader = csv.reader(_unmarked(rest), delimiter=_delimiter(start.lstrip("\ufeff")), strict=True)
     last = _LastLine()
     try:
@@ -265,14 +268,16 @@ class _LastLine:
 class _Rejoined:
     """The lines of a text of which the beginning was read already."""
 
-    def __init__(self, start: str, text: io.TextIOWrapper) -> None:
-        self._start, self._text = start, text
+    def __init__(self, start: str, text: TextIO, name: str) -> None:
+        self._start, self._text, self._name = start, text, name
         self.ends_with_newline = False
 
     def __iter__(self) -> Iterator[str]:
-        begun = self._start + (self._text.readline() if self._start[-1:] != "\n" else "")
-        for source in (io.StringIO(begun, newline=""), self._text):
-            for line in source:
+        rest = "" if self._start[-1:] == "\n" else self._text.readline(LONGEST_RECORD + 1)
+        before = 0
+        for source in (io.StringIO(self._start + rest, newline=""), self._text):
+            for line in _limited(source, self._name, before):
+                before += 1
                 self.ends_with_newline = line.endswith(("\n", "\r"))
                 yield line
 
@@ -292,7 +297,7 @@ _NO_ENTRY = frozenset({"string", "preamble", "comment"})
 MOST_STRINGS = 10_000
 
 
-def _bibtex(text: Iterable[str], name: str) -> Iterator[FileRecord]:
+def _bibtex(text: TextIO, name: str) -> Iterator[FileRecord]:
     """Entry by entry: an entry ends where the next one begins, so that an unclosed brace costs one entry and not the file."""
     strings: list[str] = []
     for line, chunk in _bibtex_chunks(_limited(text, name), name):

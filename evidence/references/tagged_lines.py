@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Literal
 
+from evidence.errors import ConfigError
 from evidence.references import field_values
 from evidence.references.given_reference import Fields
 
@@ -68,19 +69,28 @@ class EndWatch:
     """Passes the lines of a file on and sees whether its last record lacks the end that others have, as in a file that is cut
     short. Files of programs that write no ends at all are whole."""
 
-    def __init__(self, kind: TaggedFormat) -> None:
+    def __init__(self, kind: TaggedFormat, name: str, longest: int) -> None:
         self._form, self._start, self._end = _FORMS[kind]
+        self._name, self._longest = name, longest
         self._ends = 0
         self._begun: int | None = None
 
     def watch(self, lines: Iterable[str]) -> Iterator[str]:
-        """The same lines."""
+        """The same lines; ConfigError when more than `longest` characters follow without the end of a record."""
+        since, size = 1, 0
         for number, line in enumerate(lines, start=1):
+            size += len(line)
             if tagged := self._form.match(line.rstrip("\r\n")):
                 if tagged.group(1) == self._end:
                     self._ends, self._begun = self._ends + 1, None
                 elif tagged.group(1) == self._start:
                     self._begun = number
+                if tagged.group(1) in (self._start, self._end):
+                    since, size = number, len(line)
+            if size > self._longest:
+                raise ConfigError(
+                    f"{self._name}:{since}: this record never ends, so the file is damaged; export it again"
+                )
             yield line
 
     @property

@@ -105,7 +105,7 @@ def read(path: Path, verdict: VerdictName | None = None) -> ReadTool:
     Covidence exports. ConfigError with file and line when it cannot be read, or has no decision in it."""
     try:
         with path.open("rb") as stream:
-            found = _eppi(stream, path.name) or _records(stream, path.name, verdict)
+            found = _eppi(stream, path.name, verdict) or _records(stream, path.name, verdict)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); check the path") from None
     if not found.decisions:
@@ -230,8 +230,9 @@ def _verdict(stated: str | None, doubt: Doubt) -> VerdictName | None:
 # ---------------------------------------------------------------------- EPPI-Reviewer
 
 
-def _eppi(stream: BinaryIO, name: str) -> ReadTool | None:
-    """EPPI-Reviewer's JSON: items with codes, and the sets that the codes are from. None for any other file."""
+def _eppi(stream: BinaryIO, name: str, given: VerdictName | None) -> ReadTool | None:
+    """EPPI-Reviewer's JSON: items with codes, and the sets that the codes are from. `given` is the verdict of items without a
+    code that includes or excludes. None for any other file."""
     start = stream.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n")
     stream.seek(0)
     if not start.startswith(b"{") or not re.search(rb"\"(?:CodeSets|References)\"\s*:", start):
@@ -247,7 +248,7 @@ def _eppi(stream: BinaryIO, name: str) -> ReadTool | None:
     decisions = []
     without = 0
     for number, item in enumerate(document.get("References") or (), start=1):
-        made = _eppi_item(item, number, codes) if isinstance(item, dict) else None
+        made = _eppi_item(item, number, codes, given) if isinstance(item, dict) else None
         without += made is None
         decisions += [made] if made else []
     doubts: list[str] = []
@@ -268,7 +269,9 @@ def _codes(sets: Iterable[Any]) -> Iterator[tuple[int, tuple[str, str]]]:
         yield from _codes(inner.get("AttributesList") or () if isinstance(inner, dict) else ())
 
 
-def _eppi_item(item: Mapping[str, Any], number: int, codes: Mapping[int, tuple[str, str]]) -> ToolDecision | None:
+def _eppi_item(
+    item: Mapping[str, Any], number: int, codes: Mapping[int, tuple[str, str]], given: VerdictName | None
+) -> ToolDecision | None:
     kinds: dict[str, list[str]] = {"include": [], "exclude": []}
     notes, labels = [], []
     for code in item.get("Codes") or ():
@@ -283,6 +286,7 @@ def _eppi_item(item: Mapping[str, Any], number: int, codes: Mapping[int, tuple[s
     verdict: VerdictName | None = "exclude" if kinds["exclude"] else "include" if kinds["include"] else None
     if verdict is None and str(item.get("ItemStatus") or "").strip().upper() == "E":
         verdict = "exclude"
+    verdict = verdict or given
     if verdict is None:
         return None
 

@@ -36,7 +36,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from itertools import accumulate
 
 Span = tuple[int, int]
@@ -486,6 +486,10 @@ def _frequency(need: WordSet) -> int:
     return len(need[0]) + 3 * len(need[1])
 
 
+_prepared = lru_cache(maxsize=4)(Text)
+"""Every search asks about the same title and abstract, one after the other."""
+
+
 class Phrases:
     """A list of terms searched together: does any of them occur in a text, and where first? ValueError for what is no term."""
 
@@ -497,5 +501,5 @@ class Phrases:
         """The first hit (the longest, where several begin there); None without one."""
         if not text:
             return None
-        spans = [span for spans in self._finder.hits(Text(text)).values() for span in spans]
+        spans = [span for spans in self._finder.hits(_prepared(text)).values() for span in spans]
         return min(spans, key=lambda span: (span[0], -span[1])) if spans else None

@@ -45,6 +45,9 @@ TEXT_FIELDS = ("title", "abstract")
 
 _TERM_KEYS = ("any", "all", "none", "except", "title", "not_title")
 
+OLDEST = 120
+"""Years of age at which a range ends that names no end."""
+
 ValueKey = tuple[str, str]
 """(facet, value id), which names one value of the taxonomy; a verdict is `("screen", "include")`."""
 
@@ -437,7 +440,7 @@ _Years = Annotated[float, Field(strict=False, ge=0, le=120)]
 
 class _AgesEntry(_Strict):
     from_: _Years = Field(default=0, alias="from")
-    to: _Years = 120
+    to: _Years = OLDEST
 
 
 class _ValueEntry(_Strict):

@@ -237,9 +237,9 @@ def from_json(written: str) -> Topic:
     return Topic(facets=facets, reasons=reasons, **rest)
 
 
-def shipped() -> tuple[str, ...]:
-    """The names of the topics that come with the program."""
-    return tuple(sorted({path.parent.name for path in SHIPPED.glob(f"*/{FILE}")} - {BLANK}))
+def shipped(within: Path = SHIPPED) -> tuple[str, ...]:
+    """The names of the topics that come with the program, or that are in another folder of topics."""
+    return tuple(sorted({path.parent.name for path in within.glob(f"*/{FILE}")} - {BLANK}))
 
 
 def another_topic(db: Path, stored: str, named: str) -> str:
@@ -259,6 +259,12 @@ def load(name: str | Path = DEFAULT, beside: Path | None = None) -> Topic:
         raise ConfigError(str(error)) from None
 
 
+def load_kept(folder: Path, lenders: Path) -> Topic:
+    """The topic in this folder, whose `from:` names topics in the folder `lenders` and not those that come with the program: for
+    a topic that was kept with all that it uses."""
+    return _load_folder(folder, lenders)
+
+
 def find(name: str | Path, beside: Path | None = None) -> Path:
     """The folder of the topic with this name among those shipped, or this folder; ValueError with the remedy when there is
     none.
@@ -275,17 +281,17 @@ def find(name: str | Path, beside: Path | None = None) -> Path:
     return folder
 
 
-def _load_folder(folder: Path) -> Topic:
+def _load_folder(folder: Path, lenders: Path = SHIPPED) -> Topic:
     path = folder / FILE
-    return _topic(strict_yaml.read_text(path, f"copy one from {SHIPPED / DEFAULT}"), folder)
+    return _topic(strict_yaml.read_text(path, f"copy one from {SHIPPED / DEFAULT}"), folder, lenders)
 
 
 @lru_cache(maxsize=8)
-def _topic(written: str, folder: Path) -> Topic:
-    """The topic of this text of a `topic.yaml` in `folder`."""
+def _topic(written: str, folder: Path, lenders: Path) -> Topic:
+    """The topic of this text of a `topic.yaml` in `folder`; it may use facets of the topics in `lenders`."""
     text = strict_yaml.parse(written, str(folder / FILE))
     file = validated(_File, text, remedy=_SHAPE)
-    facets = tuple(_facet(text, ("facets", place), entry, folder) for place, entry in enumerate(file.facets))
+    facets = tuple(_facet(text, ("facets", place), entry, folder, lenders) for place, entry in enumerate(file.facets))
     ids = [facet.id for facet in facets]
     for place, name in enumerate(ids):
         if name in ids[:place]:
@@ -324,7 +330,7 @@ def _topic(written: str, folder: Path) -> Topic:
     )
 
 
-def _facet(text: YamlText, loc: Loc, entry: _FacetEntry, folder: Path) -> TopicFacet:
+def _facet(text: YamlText, loc: Loc, entry: _FacetEntry, folder: Path, lenders: Path) -> TopicFacet:
     if (entry.file is None) == (entry.from_ is None):
         raise text.complain(
             loc,
@@ -335,10 +341,10 @@ def _facet(text: YamlText, loc: Loc, entry: _FacetEntry, folder: Path) -> TopicF
     groups = tuple(Group(group.label, tuple(group.values)) for group in entry.groups)
     if entry.file is not None:
         return TopicFacet(entry.id, entry.holds or f"Values of the facet {entry.id}", groups, folder / entry.file)
-    source = entry.from_ or ""
-    if source not in shipped() or (SHIPPED / source).resolve() == folder.resolve():
-        raise text.complain((*loc, "from"), f"no topic {source!r} comes with the program{nearest(source, shipped())}")
-    theirs = {facet.id: facet for facet in _load_folder(SHIPPED / source).facets}
+    source, known = entry.from_ or "", shipped(lenders)
+    if source not in known or (lenders / source).resolve() == folder.resolve():
+        raise text.complain((*loc, "from"), f"no topic {source!r} comes with the program{nearest(source, known)}")
+    theirs = {facet.id: facet for facet in _load_folder(lenders / source, lenders).facets}
     if entry.id not in theirs:
         raise text.complain((*loc, "id"), f"the topic {source!r} has no facet {entry.id!r}{nearest(entry.id, theirs)}")
     borrowed = theirs[entry.id]

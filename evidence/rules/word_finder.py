@@ -62,7 +62,17 @@ class Hit(NamedTuple):
 
 @lru_cache(maxsize=100_000)
 def term_forms(term: str) -> tuple[Form, ...]:
-    """The literal phrases a term stands for; ValueError with what is wrong and what to do when it is no term."""
+    """What is looked for: the phrases of a term in normal forms; ValueError with what is wrong and what to do when it is no
+    term."""
+    forms = dict.fromkeys(
+        form for phrase in spelt_out(term) for variant in _spellings(phrase) for form in (_form(term, variant),)
+    )
+    return tuple(forms)
+
+
+def spelt_out(term: str) -> tuple[str, ...]:
+    """The literal phrases that a term stands for, as written: with each of its alternatives, with and without its optional words.
+    A `*` stays. ValueError as `term_forms`."""
     if _SPECIAL.search(term):
         raise ValueError(
             f"{term!r}: a term is plain words, no pattern; write out what `<`, `{{`, `/`, `?`, `^`, `$`, `\\` or a `|` "
@@ -85,11 +95,7 @@ def term_forms(term: str) -> tuple[Form, ...]:
         raise ValueError(
             f"{term!r} stands for {count if choices else 0} phrases; write 1 to {MAX_FORMS}, or several terms"
         )
-    phrases = dict.fromkeys(" ".join("".join(parts).split()) for parts in product(*choices))
-    forms = dict.fromkeys(
-        form for phrase in phrases for variant in _spellings(phrase) for form in (_form(term, variant),)
-    )
-    return tuple(forms)
+    return tuple(dict.fromkeys(" ".join("".join(parts).split()) for parts in product(*choices)))
 
 
 def _spellings(phrase: str) -> Iterator[str]:

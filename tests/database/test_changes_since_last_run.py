@@ -35,7 +35,18 @@ from evidence.harvest.sync import sync
 from evidence.publish import serve
 from evidence.review.record_decision import add_decisions
 from evidence.rules.taxonomy import Taxonomy
-from tests.builders import FONAGY, LIPSITZ, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, FakeRecordSource, message, person
+from tests.builders import (
+    FONAGY,
+    LIPSITZ,
+    MARKOWITZ,
+    SMALL_YAML,
+    STANGIER,
+    WORKS,
+    FakeRecordSource,
+    changes_text,
+    message,
+    person,
+)
 from tests.edited_topic import add, edited, only_psychotherapy
 
 CONFIG = sources.check(strict_yaml.parse(SMALL_YAML, "s.yaml"))
@@ -85,7 +96,7 @@ class Review:
         (run,) = {row["run"] for row in rows}
         assert self.changes(run=run) == rows
         words = changes_report.change_counts(changes_since_last_run.counts_by_kind(rows))
-        assert changes_report.changes_report(rows).startswith(f"{words}.\n")
+        assert changes_text(rows).startswith(f"{words}.\n")
         shown = (await self.page("/changes")).split(f'id="run-{run}"')[1].split("</section>")[0]
         assert words[1:] in shown  # the page begins with a capital
         kinds = changes_since_last_run.counts_by_kind(rows)

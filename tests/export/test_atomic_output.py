@@ -213,7 +213,7 @@ COMMANDS = (
     "status --json",
     "explain 10.1002/cpp.1774",
     "report prisma",
-    "report prisma-s --json",
+    "report prisma-s -f json",
     "report changes",
     "snowball",
     "check",

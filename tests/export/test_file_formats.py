@@ -32,6 +32,10 @@ from tests.data import SAMPLES, json_lines
 TAXONOMY = Path(__file__).parents[2] / "evidence" / "topics" / "ipt"
 
 
+TAG = {"facet": "design", "value": "rct", "strength": "stated", "tag_decided": "rule", "certainty": 0.96,
+       "how": "Randomised trial: in the title (“trial”).", "words": "trial"}  # fmt: skip
+
+
 def row(**changes: Any) -> dict[str, Any]:
     """One work with every key; values that are not given are absent."""
     absent = dict.fromkeys(file_formats.KEYS)
@@ -240,8 +244,7 @@ def test_asreview_labels() -> None:
 def test_memory_use_does_not_grow_with_the_number_of_works(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def peak(count: int) -> int:
         tracemalloc.start()
-        tag = dict.fromkeys(("facet", "value", "strength", "tag_decided", "certainty", "how", "words"))
-        made = (row(doi=f"10.5555/{n}", abstract="long " * 200, tag_rows=[tag]) for n in range(count))
+        made = (row(doi=f"10.5555/{n}", abstract="long " * 200, tag_rows=[TAG]) for n in range(count))
         for chunk in file_formats.FORMATS[name](made):
             assert chunk
         size = tracemalloc.get_traced_memory()[1]
@@ -550,7 +553,7 @@ def test_a_work_without_a_doi_is_named_by_its_local_id_and_no_doi_is_made_up(nam
     if name == "parquet":
         exported_files.needs("pyarrow")
     written = file_formats.FORMATS[name] if name in file_formats.FORMATS else tool_presets.PRESETS[name].file
-    work = row(doi=None, local_id="local-0123456789abcdef", tag_rows=[])
+    work = row(doi=None, local_id="local-0123456789abcdef", tag_rows=[TAG])
     text = exported_files.text_of(name, b"".join(file_formats.encode(written([work]))))
     assert "local-0123456789abcdef" in text
     assert name in ("jsonl", "parquet", "xlsx") or "None" not in text

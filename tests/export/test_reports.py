@@ -9,9 +9,10 @@ import pytest
 
 from evidence.data_model import Doi
 from evidence.database.values_for_writer import Written
-from evidence.export import changes_report, explanation, prisma_report, status_report, sync_summary
+from evidence.export import explanation, prisma_report, status_report, sync_summary
 from evidence.export.wording import count_noun
 from evidence.harvest.run_outcome import Outcome
+from tests.builders import changes_text
 
 
 def test_the_summary_of_a_run_without_changes() -> None:
@@ -59,13 +60,13 @@ def test_a_summary_has_notable_changes_first_and_counts_all() -> None:
         "1 new duplicate: 10.1/h: Twice (of 10.1/a).",
         "10.1/old is now 10.1/new: Moved.",
         "0 records matched the searches.",
-        f"Changes: {changes_report.changes_report(CHANGES).splitlines()[0]}",
+        f"Changes: {changes_text(CHANGES).splitlines()[0]}",
         "0 works in the database: 0 included, 0 excluded, 0 waiting for a decision.",
     ]
 
 
 def test_the_changes_report_has_a_line_per_change_and_the_counts_of_the_summary() -> None:
-    lines = changes_report.changes_report(CHANGES).splitlines()
+    lines = changes_text(CHANGES).splitlines()
     assert lines[0] == (
         "2 notices, 1 withdrawn notice, 1 decision to look at again, 1 no longer in Crossref, 3 changed verdicts, "
         "1 new duplicate, 1 changed DOI, 1 changed record, 2 new works."
@@ -79,7 +80,6 @@ def test_the_changes_report_has_a_line_per_change_and_the_counts_of_the_summary(
     for said in ("included → excluded: 10.1/e: Out", "Duplicate of 10.1/a (before: included): 10.1/h: Twice",
                  "duplicate record: 10.1/k", "Changed verdicts (3):"):  # fmt: skip
         assert any(said in line for line in lines), said
-    assert changes_report.changes_report([]) == "Nothing is new or changed."
 
 
 def test_what_a_work_touches_stands_below_its_notice_in_summary_and_report() -> None:
@@ -90,7 +90,7 @@ def test_what_a_work_touches_stands_below_its_notice_in_summary_and_report() -> 
         below,
         "NOTICE correction of included work 10.1/p: A review (issued for 10.1/twin, another record of this work)",
     ]
-    lines = changes_report.changes_report(touched).splitlines()
+    lines = changes_text(touched).splitlines()
     assert lines[lines.index("  NOTICE retraction of included work 10.1/a: A trial") + 1] == f"  {below}"
     assert sum("touches" in line for line in lines) == 1
 

@@ -362,7 +362,7 @@ def test_full_text_and_changes_are_those_of_the_past_date(two_months: World) -> 
     assert FONAGY["DOI"] in dois(two_months, "2026-01-31", tags=design)
 
 
-@pytest.mark.parametrize("format_", sorted(file_formats.FORMATS))
+@pytest.mark.parametrize("format_", sorted(name for name, form in file_formats.FORMATS.items() if form.past))
 def test_every_format_names_the_date(two_months: World, tmp_path: Path, format_: str) -> None:
     out = tmp_path / "out"
     chosen = Selection(("include", "exclude", "unsure", "duplicate"))
@@ -384,6 +384,19 @@ def test_every_format_names_the_date(two_months: World, tmp_path: Path, format_:
     elif format_ != "asreview":
         assert text.count("As of the end of 2026-01-31") == 5
     assert "schools" not in text
+
+
+async def test_annotations_are_of_today_alone(two_months: World, tmp_path: Path) -> None:
+    """Their positions are in the text of today."""
+    with pytest.raises(ConfigError, match="--as-of is not for --format annotations"):
+        export_works(two_months.db, Selection(), Wanted("annotations", as_of="2026-01-31"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    ds = Datasette([str(two_months.db)], config_dir=serve.site_folder())
+    await ds.invoke_startup()
+    assert (await ds.client.get("/past/annotations?as_of=2026-01-31")).status_code == 404
+    page = (await ds.client.get("/past?as_of=2026-01-31")).text
+    assert "/past/jsonld" in page and "/past/annotations" not in page
+    assert (await ds.client.get("/past/jsonld?as_of=2026-01-31")).json()["@graph"]
 
 
 async def test_a_published_copy_shows_past_verdicts_with_the_titles_of_today(two_months: World, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from evidence.database import prisma_flow, read_queries
 from evidence.database.select_works import Selection, selected_works
 from evidence.database.values_for_writer import HarvestedPage
 from evidence.database.writer import Store, open_store
-from evidence.export import changes_report, explanation, status_report, sync_summary
+from evidence.export import explanation, status_report, sync_summary
 from evidence.harvest import rejudge, sources
 from evidence.harvest.known_works import LOOK_UP_GONE_EVERY
 from evidence.harvest.locked_run import rejudge_database, run_sync
@@ -38,6 +38,7 @@ from tests.builders import (
     STANGIER,
     WORKS,
     FakeRecordSource,
+    changes_text,
     decision,
     message,
     tagging,
@@ -344,7 +345,7 @@ def test_a_work_gone_from_crossref_is_marked_said_once_and_kept(
     assert rows(store, "select verdict, gone from works where doi = ?", OLD) == [("include", "2026-11-24")]
     listed = read_queries.changes(store.conn)
     assert listed == outcome.changes
-    assert f"No longer in Crossref since 2026-11-24: {OLD}: {title}" in changes_report.changes_report(listed)
+    assert f"No longer in Crossref since 2026-11-24: {OLD}: {title}" in changes_text(listed)
     assert f"since 2026-11-24: {OLD}: {title}" in status_report.status_report(read_queries.status(store.conn))
     (exported,) = (r for r in selected_works(store.conn, Selection()) if r["doi"] == OLD)
     assert exported["gone"] == "2026-11-24"

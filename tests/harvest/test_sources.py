@@ -65,6 +65,10 @@ def test_years_are_read_open_and_closed() -> None:
         assert source.years == expected
 
 
+def test_usual_field_queries_are_among_those_of_crossref() -> None:
+    assert sources.field_query_names() > sources._USUAL_FIELDS
+
+
 def test_filters_are_crossrefs_own_spelling() -> None:
     names = sources.filter_names()
     assert {

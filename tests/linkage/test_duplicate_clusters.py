@@ -12,14 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evidence.crossref import normalise
+from evidence.linkage import duplicate_clusters
 from evidence.linkage.duplicate_clusters import (
     Candidate,
     Pair,
+    _contradict,
     build_clusters,
     candidate_of_work,
     find_pairs,
     pairs_to_check,
 )
+from evidence.linkage.same_work import Comparison, comparable_record
 from tests.builders import LIPSITZ, message, person
 from tests.data import SAMPLES
 
@@ -491,6 +494,69 @@ def test_clusters_are_apart_and_the_order_of_records_does_not_matter(
     assert all(asked.count(question) == 1 and len(question) == 2 for question in asked)
 
 
+COPIES = st.fixed_dictionaries(
+    {},
+    optional={
+        "title": st.sampled_from([MECHANISMS.title, f"{MECHANISMS.title}: Part 1", f"{MECHANISMS.title}: Part 2"]),
+        "volume": st.sampled_from(["33", "34"]),
+        "pages": st.sampled_from(["1134-47", "9-20"]),
+        "doi": st.sampled_from(
+            [f"10.1002/14651858.cd1{end}" for end in ("", ".pub2", ".pub3")]
+            + [f"10.31234/osf.io/ab{end}" for end in ("", "_v1", "_v2")]
+            + ["10.1002/cpp.1774", "none"]
+        ),
+        "kind": st.sampled_from(["journal-article", "posted-content"]),
+    },
+)
+"""Records of nearly one work, many of which differ in the DOI alone."""
+
+
+def _clusters_by_comparing_all(
+    pairs: list[Pair], records: list[Candidate], apart: set[tuple[str, str]]
+) -> set[frozenset[str]]:
+    """What `build_clusters` should find: groups joined unless any record of one contradicts any of the other."""
+    parsed = {record.key: comparable_record(record) for record in records}
+    group = {record.key: {record.key} for record in records}
+    for pair in pairs:
+        one, two = group[pair.first], group[pair.second]
+        clear = all(
+            (min(a, b), max(a, b)) not in apart and not _contradict(parsed[a], parsed[b]) for a in one for b in two
+        )
+        if pair.verdict == "same" and one is not two and clear:
+            one |= two
+            group.update(dict.fromkeys(two, one))
+    return {frozenset(members) for members in group.values() if len(members) > 1}
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(COPIES, min_size=2, max_size=9), st.sets(st.tuples(st.integers(0, 8), st.integers(0, 8)), max_size=2))
+def test_records_that_differ_in_the_doi_alone_are_compared_as_carefully_as_others(
+    rows: list[dict[str, str]], decided: set[tuple[int, int]]
+) -> None:
+    records = [replace(MECHANISMS, key=f"{number}", **row) for number, row in enumerate(rows)]
+    apart = {(f"{a}", f"{b}") for a, b in decided if a < b < len(rows)}
+    found = list(find_pairs(records))
+    made = build_clusters(found, records, apart)
+    assert {frozenset(cluster.members) for cluster in made} == _clusters_by_comparing_all(found, records, apart)
+
+
+def test_many_records_of_one_work_cost_in_proportion_to_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    records = [replace(MECHANISMS, key=f"{n:04}", doi=f"10.1000/{n:04}") for n in range(400)]
+    records += [replace(MECHANISMS, key=f"{n:04}", doi=None) for n in range(400, 800)]
+    found = find_pairs(records)
+    compared = 0
+
+    def counting(*pair: Any) -> Comparison:
+        nonlocal compared
+        compared += 1
+        return Comparison(*pair)
+
+    monkeypatch.setattr(duplicate_clusters, "Comparison", counting)
+    (cluster,) = build_clusters(found, records)
+    assert len(cluster.members) == 800
+    assert compared < 4 * len(records)
+
+
 @settings(max_examples=40, deadline=None)
 @given(FIELDS)
 def test_a_record_with_title_authors_and_place_is_its_own_twin(row: dict[str, str]) -> None:
@@ -501,8 +567,6 @@ def test_a_record_with_title_authors_and_place_is_its_own_twin(row: dict[str, st
 
 
 def test_many_records_of_one_title_are_not_compared_each_with_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    from evidence.linkage import duplicate_clusters
-
     compared = 0
     judge = duplicate_clusters._pair
 

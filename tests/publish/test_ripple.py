@@ -382,7 +382,7 @@ async def test_every_place_that_announces_a_retraction_says_what_it_touches(db: 
     lines = run(db, "report", "changes").splitlines()
     at = next(number for number, line in enumerate(lines) if "NOTICE retraction" in line)
     assert lines[at + 1].strip() == ours
-    changes = json.loads(run(db, "report", "changes", "--json"))
+    changes = json.loads(run(db, "report", "changes", "-f", "json"))["changes"]
     assert [row["touches"] for row in changes if row["doi"] == META] == [ours]
     assert [row for row in changes if row["what"] not in ("notice", "notice-ended") and "touches" in row] == []
     ds = await site(db)

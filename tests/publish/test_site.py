@@ -1149,7 +1149,7 @@ def test_it_serves_until_it_is_stopped_and_ends_well(sample: Path, stop: signal.
             page = wait_for(f"http://127.0.0.1:{port}/map.csv")
         finally:
             server.send_signal(stop)
-            _, said = server.communicate(timeout=20)
+            _, said = server.communicate(timeout=60)
     assert page.startswith("variant,outcome,works")
     assert server.returncode == 0, said
     assert "Traceback" not in said
@@ -1161,7 +1161,7 @@ def wait_for(address: str) -> str:
     deadline = time.monotonic() + 20
     while True:
         try:
-            with urllib.request.urlopen(address, timeout=5) as answer:
+            with urllib.request.urlopen(address, timeout=30) as answer:
                 return str(answer.read().decode())
         except urllib.error.URLError:
             if time.monotonic() > deadline:

@@ -14,6 +14,7 @@ from evidence.crossref.normalise import normalise
 from evidence.data_model import Doi, Work
 from evidence.errors import ConfigError
 from evidence.plain_text import fold
+from evidence.references import record_files
 from evidence.references.imported_record import local_id, message_of, name_of, with_key
 from evidence.references.record_files import FileRecord, read_records
 from tests.data import FULL, SAMPLES
@@ -137,6 +138,26 @@ DAMAGED: list[tuple[str, bytes, str]] = [
 
 @pytest.mark.parametrize(("name", "data", "said"), DAMAGED, ids=[name for name, _, _ in DAMAGED])
 def test_a_damaged_file_says_where_and_what_to_do(name: str, data: bytes, said: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        read(data, name)
+
+
+ENDLESS = [
+    ("line.ris", b"TY  - JOUR\nTI  - " + b"a" * 3000, "line.ris:2: the line has more than 2,000 characters"),
+    ("record.ris", b"TY  - JOUR\n" + b"AB  - text\n" * 300, "record.ris:1: this record never ends"),
+    ("junk.txt", b"PT J\nTI A\nER\n" + b"PT J\n" + b"   more\n" * 300, "junk.txt:4: this record never ends"),
+    ("line.bib", b"@article{a,\n title = {" + b"a " * 1500, "line.bib:2: the line has more than 2,000 characters"),
+    ("entry.bib", b"@article{a,\n title = {A\n" + b"more\n" * 500, "entry.bib:1: this entry never ends"),
+    ("line.csv", b"title,year\n" + b"a" * 3000, "line.csv:2: the line has more than 2,000 characters"),
+    ("cell.csv", b'title,year\n"A' + b"more\n" * 500, "a cell never ends"),
+]
+
+
+@pytest.mark.parametrize(("name", "data", "said"), ENDLESS, ids=[name for name, _, _ in ENDLESS])
+def test_what_never_ends_is_refused_before_it_is_held_whole(
+    name: str, data: bytes, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record_files, "LONGEST_RECORD", 2000)
     with pytest.raises(ConfigError, match=re.escape(said)):
         read(data, name)
 

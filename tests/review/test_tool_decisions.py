@@ -28,7 +28,7 @@ IMPORTS = SAMPLES / "imports"
 DOI = "10.1001/archgenpsychiatry.2011.67"
 TITLE = "Cognitive therapy vs interpersonal psychotherapy in social anxiety disorder: a randomized controlled trial"
 BOOK = "Interpersonal psychotherapy of depression"
-EPPI = {
+EPPI: dict[str, Any] = {
     "CodeSets": [
         {
             "SetName": "Screening on title",
@@ -143,6 +143,14 @@ def test_eppi_reviewer(run: Run, tmp_path: Path) -> None:
         ("local", "exclude", "EXCLUDE on design", "B. Reader"),
     ]
     assert [d.made_at[:10] for d in read_ledger(tmp_path / "decisions.db")] == ["2026-11-20", "2026-11-03"]
+
+
+def test_items_of_eppi_reviewer_without_a_code_get_the_verdict_that_is_named(run: Run, tmp_path: Path) -> None:
+    uncoded = {**EPPI, "References": [{**EPPI["References"][0], "Codes": []}]}
+    tmp_path.joinpath("eppi.json").write_text(json.dumps(uncoded), encoding="utf-8-sig")
+    assert run("decisions", "import", "eppi.json").code == 2
+    assert run("decisions", "import", "eppi.json", "--as", "include").out.startswith("1 decision from EPPI-Reviewer")
+    assert ledger(tmp_path) == [(DOI, "include", "included in EPPI-Reviewer", "A. Reader")]
 
 
 def test_our_own_export_comes_back_screened(run: Run, tmp_path: Path) -> None:

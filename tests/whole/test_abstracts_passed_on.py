@@ -100,7 +100,7 @@ def test_the_reviewer_has_the_abstract(review: Review) -> None:
     assert "depressive-symptoms" in review.tags(GRIEF, "outcome")
 
 
-@pytest.mark.parametrize("format_", file_formats.FORMATS)
+@pytest.mark.parametrize("format_", [name for name, form in file_formats.FORMATS.items() if form.abstracts])
 @pytest.mark.parametrize("past", [False, True])
 def test_an_export_leaves_it_out_and_says_so_unless_asked(
     review: Review, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], format_: str,
@@ -120,15 +120,28 @@ def test_an_export_leaves_it_out_and_says_so_unless_asked(
     assert run("--quiet", "--db", str(review.db), "export", *options, "-o", "quiet").err == ""
 
 
+@pytest.mark.parametrize("format_", [name for name, form in file_formats.FORMATS.items() if not form.abstracts])
+def test_linked_data_have_quotes_and_no_abstract(
+    review: Review, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], format_: str
+) -> None:
+    run = runner(tmp_path, monkeypatch, capsys)
+    text, said = exported(run, review, "--format", format_, "--verdict", "all")
+    assert [part for part in (*WITHHELD, OPEN, OF_PUBLISHER) if part in text] == [] and said == ""
+    assert "widowers" in text or "Beck Depression" in text, "the words behind a tag stay"
+    refused = run("--db", str(review.db), "export", "-f", format_, "--with-abstracts")
+    assert refused.code == 2 and "--with-abstracts is for formats that have abstracts" in refused.err
+
+
 async def test_the_downloads_of_the_site_never_have_it_and_its_page_has(review: Review) -> None:
     ds = await site(review.db)
     day = review.now.date().isoformat()
     for name in {*downloads.offered()} - {"csv-long"}:
-        for address in (f"/download/{name}", f"/past/{name}?as_of={day}"):
+        past = [f"/past/{name}?as_of={day}"] if name in downloads.offered(past=True) else []
+        for address in (f"/download/{name}", *past):
             answer = await ds.client.get(address, follow_redirects=True)
             assert answer.status_code == 200
             text = unescaped(exported_files.text_of(name.removesuffix("-wide"), answer.content))
-            assert OPEN in text and OF_PUBLISHER in text, address
+            assert (OPEN in text and OF_PUBLISHER in text) == downloads.offered()[name].file.abstracts, address
             assert [part for part in WITHHELD if part in text] == [], address
     for address in ("/feed.atom", "/changes", f"/past.json?as_of={day}"):
         text = (await ds.client.get(address)).text

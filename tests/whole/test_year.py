@@ -602,9 +602,9 @@ def twins(year: Year, dois: list[str]) -> list[tuple[str, str]]:
     return [(a, b) for a in dois for b in dois if a != b and year.family[a] == year.family[b]]
 
 
-def random_year(folder: Path, seed: int, *, months: int, records: int) -> Year:
+def random_year(folder: Path, seed: int, *, months: int, records: int, kind: type[Year] = Year) -> Year:
     dice = random.Random(seed)
-    year = Year(folder, records)
+    year = kind(folder, records)
     for number in range(months):
         how: dict[str, Any] = {"exchange": dice.random() < 0.7}
         if number and dice.random() < 0.3:
