@@ -300,7 +300,7 @@ def rule_files(topic: Topic) -> dict[str, Path]:
     own = [topic.folder / topics.FILE, topic.screen_path, topic.phrases_path, topic.accuracy_path]
     for facet in topic.facets:
         lender = f"{LENDERS}/{facet.path.parent.name}" if facet.borrowed else None
-        beside = facet.path.with_name(topics.WORD_WEIGHTS_FILE)
+        beside = facet.path.with_name(topics.VALUE_WEIGHTS_FILE)
         if lender is None:
             own += [facet.path, beside]
         else:
@@ -392,7 +392,7 @@ _RULES: Final = {
     topics.FILE: ("The topic", "Its facets, the axes of the map, and what the site says"),
     topics.SCREEN_FILE: ("The screening rules", "Which works belong to the topic"),
     topics.PHRASES_FILE: ("Lists of terms", "Those that screening rules share"),
-    topics.WORD_WEIGHTS_FILE: ("Weights of words", "What was learnt about the words of the facets"),
+    topics.VALUE_WEIGHTS_FILE: ("Weights of values", "What was learnt about the values of the facets"),
     topics.ACCURACY_FILE: ("Accuracy of the rules", "As it was measured"),
 }
 
