@@ -352,8 +352,13 @@ def _learnt(facet: TopicFacet) -> str:
     path = facet.path.with_name(topics.VALUE_WEIGHTS_FILE)
     if not path.exists():
         return ""
-    entries = json.loads(strict_yaml.read_text(path)).get(facet.id)
-    return json.dumps(entries, ensure_ascii=False) if entries else ""
+    return _by_facet(strict_yaml.read_text(path)).get(facet.id, "")
+
+
+@lru_cache(maxsize=4)
+def _by_facet(written: str) -> Mapping[str, str]:
+    """The text of a file of weights → what it has for each facet, as JSON. One file serves all facets of a folder."""
+    return {facet: json.dumps(entries, ensure_ascii=False) for facet, entries in json.loads(written).items() if entries}
 
 
 @lru_cache(maxsize=4)
