@@ -11,7 +11,8 @@ A fact is valid from its `first_run` on. `last_run` is empty while it is current
 replaced. So an unchanged record costs no write, and a second run changes no row. Three record tables keep only the last value:
 `counters` has what Crossref last said of records whose content did not change, because the history of a count is not worth a
 row a week; `announced` has what was last announced of each work, and its history is `changes`; `provider_answers` says when each
-provider was last asked about each work, and `provider_requests` has the log.
+provider was last asked about each work, and `provider_requests` has the log. `backfilled_files` has what each file was last
+asked.
 
 `exports` and `exported_works` belong to no run: they say what left the tracker. A work is in every export of its list from
 `first_export` on, until `last_export`, the first that did not have it.
@@ -57,6 +58,7 @@ RECORD_TABLES = (
     "provider_answers",
     "provider_requests",
     "imported_records",
+    "backfilled_files",
     "exports",
     "exported_works",
 )
@@ -84,6 +86,9 @@ DERIVED_TABLES = (
     "unread",
     "unannounced",
 )
+
+WORKING_TABLES = ("backfill_records",)
+"""What a command keeps until it has ended: no report and no published copy has it."""
 
 RECORDS_DDL = """
 create table runs (
@@ -1033,6 +1038,25 @@ create index imported_records_status on imported_records (status) where status n
 """The records of imported files, each with the work that it was found to describe: a DOI, or a local id where it has none. A
 source with a `method` is one of imported files; the method says in which box of the PRISMA flow its records are counted."""
 
+BACKFILL_DDL = """
+create table backfilled_files (
+    name text not null,
+    size integer not null,
+    modified integer not null,
+    asked text not null,
+    records integer not null,
+    matched integer not null,
+    primary key (name, size, modified)
+) strict;
+create table backfill_records (
+    record integer primary key,
+    place text not null,
+    message text not null check (json_valid(message))
+) strict;
+"""
+"""The files of Crossref's public data file that were read to their end, with a digest of what was asked of them; and the records
+found in them, until these have become works."""
+
 SHORT_LIST = 3
 """A work that cites at most as many works is a comment or a digest of one of them."""
 
@@ -1338,6 +1362,12 @@ def m017_exports(db: Database) -> None:
 def m018_imported_records(db: Database) -> None:
     """Records of imported files, with or without a DOI, and by which method of PRISMA each source was searched."""
     _run_script(db.conn, IMPORTS_DDL)
+
+
+@evidence()
+def m019_backfill(db: Database) -> None:
+    """Which files of Crossref's public data file were read."""
+    _run_script(db.conn, BACKFILL_DDL)
 
 
 @decisions()
