@@ -88,6 +88,10 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _scan(part: Part) -> ScannedPart:
+def scan_here(part: Part) -> ScannedPart:
+    """What a process of the pool does with a part."""
     assert _scanner is not None  # noqa: S101 - `_begin` came first
     return _scanner.scan(part)
+
+
+_scan = scan_here
