@@ -72,7 +72,8 @@ _LONG_TAG = re.compile(r"<[A-Za-z/][^<]*=\s*[\"']")
 # wrong encoding or something invisible in it. No wrong encoding of an accented letter begins with one of these marks. In UTF-8,
 # because sets of bytes are found faster.
 _IN_A_WORD = re.compile(
-    rb"(?!\xc2\xa0|\xe2\x80[\x80-\x8a\x90-\x99\x9c\x9d])[\xc2-\xf4](?:(?<=[A-Za-z].)|[\x80-\xff]*+[A-Za-z])", re.DOTALL
+    rb"[\xc2-\xf4](?!(?<=\xc2)\xa0|(?<=\xe2)\x80[\x80-\x8a\x90-\x99\x9c\x9d])(?:(?<=[A-Za-z].)|[\x80-\xff]*+[A-Za-z])",
+    re.DOTALL,
 )
 _PARAGRAPHS = ("<jats:p>", "</jats:p>", "<jats:title>", "</jats:title>", "<jats:sec>", "</jats:sec>", "<p>", "</p>")
 """The tags that most abstracts have and no others: the ends of words."""
@@ -141,16 +142,16 @@ def quick_text(markup: str) -> str | None:
     blanks in the right places: for telling whether a text may hold a word. More may be left than these do. None for the few
     texts that only they can read."""
     text = markup
-    if not text.isascii():
-        text = (
-            _UNWANTED.sub("", _PRIVATE.sub("", repair_encoding(without_surrogates(text))))
-            if _IN_A_WORD.search(text.encode(errors="surrogatepass"))
-            else text.encode("ascii", "replace").decode()
-        )
     if "<" in text:
         for tag in _PARAGRAPHS:
             text = text.replace(tag, " ")
-    if "<" not in text and "&" not in text:
+    plain = "<" not in text and "&" not in text
+    if not text.isascii():
+        if plain and not _IN_A_WORD.search(text.encode(errors="surrogatepass")):
+            return text
+        text = _UNWANTED.sub("", _PRIVATE.sub("", repair_encoding(without_surrogates(text))))
+        plain = "<" not in text and "&" not in text
+    if plain:
         return text
     stages = []
     for _ in range(_PASSES + 1):

@@ -125,9 +125,9 @@ class _Bytes(io.RawIOBase):
         return len(read)
 
 
-def blocks(part: Part) -> Iterator[tuple[int, bytes]]:
-    """The lines of a part, some at a time: the number of the first (from 1), and the lines, each with its line break. SourceError
-    when it is cut off, damaged, gone, or no JSON."""
+def blocks(part: Part) -> Iterator[bytes]:
+    """The lines of a part, some at a time, each with its line break. SourceError when it is cut off, damaged, gone, or no
+    JSON."""
     try:
         with part.path.open("rb") as file, io.BufferedReader(_Bytes(file, part), BLOCK) as raw:
             if raw.peek(2)[:2] == _GZIP:
@@ -141,7 +141,7 @@ def blocks(part: Part) -> Iterator[tuple[int, bytes]]:
         raise SourceError(f"{part.place}: cannot be read ({error.strerror or error})") from None
 
 
-def _blocks(file: Any, part: Part) -> Iterator[tuple[int, bytes]]:
+def _blocks(file: Any, part: Part) -> Iterator[bytes]:
     first = file.read(BLOCK)
     document = _DOCUMENT.match(first)
     if document:
@@ -153,28 +153,26 @@ def _blocks(file: Any, part: Part) -> Iterator[tuple[int, bytes]]:
     yield from _whole_lines(file, first)
 
 
-def _whole_lines(file: Any, read: bytes) -> Iterator[tuple[int, bytes]]:
+def _whole_lines(file: Any, read: bytes) -> Iterator[bytes]:
     """Blocks that end where a line ends. The last line gets its line break."""
-    number = 1
     begun: list[bytes] = []
     while read:
         end = read.rfind(b"\n") + 1
         if end:
             block = b"".join([*begun, read[:end]])
             begun = [read[end:]] if end < len(read) else []
-            yield number, block
-            number += block.count(b"\n")
+            yield block
         else:
             begun.append(read)
         read = file.read(BLOCK)
     if begun:
-        yield number, b"".join([*begun, b"\n"])
+        yield b"".join([*begun, b"\n"])
 
 
-def _items(file: Any, read: bytes, part: Part) -> Iterator[tuple[int, bytes]]:
+def _items(file: Any, read: bytes, part: Part) -> Iterator[bytes]:
     """The items of a list, each on a line. Where one ends is told by counting brackets, outside of texts."""
     lines: list[bytes] = []
-    number, at, start, depth, size = 1, 0, 0, 0, 0
+    at = start = depth = size = 0
     while True:
         found = _TO_BRACE.match(read, at)
         if found is None:
@@ -197,8 +195,7 @@ def _items(file: Any, read: bytes, part: Part) -> Iterator[tuple[int, bytes]]:
             start = at
         if depth < 0 or size > BLOCK:
             if lines:
-                yield number, b"".join(lines)
-            number += len(lines)
+                yield b"".join(lines)
             lines, size = [], 0
         if depth < 0:
             return

@@ -2,22 +2,27 @@
 
 A line is kept when its title, subtitle or abstract may hold a phrase, or when it may be the record of a wanted DOI. However a
 text is written (escapes, entities, tags inside words, accents, wrong encodings), a line that the phrases match is kept; most
-lines that are kept are not wanted after all, and whoever asked parses them. The keys `title`, `subtitle` and `abstract` are
-found wherever they stand in a line, and what follows a key may be read too far and never too short. May not parse a record.
+lines that are kept are not wanted after all, and whoever asked parses them. May not parse a record.
+
+The texts of a block are looked at together, in three steps, each for the few that the one before could not settle:
+
+1. A text without anything inside a word that readers do not see has the words of a phrase as they are. They are searched for.
+2. Of a text with one of these words, or with something inside a word, the letters that readers see are read, quickly.
+3. What `quick_text` cannot read is kept.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import ahocorasick_rs
 import orjson
 
 from evidence.data_model import Doi
 from evidence.plain_text import quick_text
-from evidence.rules.phrase_letters import NOT_BARE, Letters, bare
+from evidence.rules.phrase_letters import Letters, bare
 
 _JOINT, _TITLE, _SUBTITLE, _ABSTRACT = range(4)
 _KEYS = (b"}\n{", b'"title"', b'"subtitle"', b'"abstract"')
@@ -26,66 +31,136 @@ _NEVER = (b"\x00\x01\x02", b"\x03\x04\x05", b"\x06\x07\x0e", b"\x0f\x10\x11")
 _UNSAFE = re.compile(rb"[^\x21\x23-\x25\x28-\x3b\x3d\x3f-\x5b\x5d-\x7e]")
 """Bytes that JSON or its writer may escape: quotation marks, `<`, `>`, `&`, backslashes, what is not ASCII."""
 _LONGEST_PART = 18
-_BACKSLASH = 0x5C
-_TEXT = ((b':"', b'"'), (b': "', b'"'))
-_TEXTS = ((b':["', b'"]'), (b': ["', b'"]'))
-"""How the text of an abstract, and a list of titles, begin and end. What begins otherwise is read to the end of its line."""
-_BETWEEN = bytes(byte for byte in NOT_BARE if byte != 0x0A)
+_QUOTE, _BACKSLASH, _BRACKET = b'"\\]'
+_EMPTY = (b":[]", b":null", b": []", b": null")
+_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_TEXTS = re.compile(rb":\s*(?:\[(?:\s*%b\s*,?)*+\s*\]|%b)" % (_STRING, _STRING), re.DOTALL)
+
+# What may stand inside a word and is not seen, or is seen as a letter: the first of it in a word has a letter before it, or is
+# seen as the first letter. With it, the letters that follow. The end of a paragraph is the end of a word.
+_TAGS = rb"(?:(?:\s|\\[nrt])*+<[^<>]*+>)*+"
+_TAG_IN_A_WORD = re.compile(
+    rb"<(?<=[A-Za-z]<)(?!\\?/(?:jats:)?(?:p|title|sec)>)[^<>]*+>%b(?=[A-Za-z&\x80-\xff]|\\u)([A-Za-z]{0,3})" % _TAGS
+)
+_ENTITY_IN_A_WORD = re.compile(
+    rb"&(?:(?<=[A-Za-z]&)|(?=#?\w{1,40}+;[A-Za-z&<\\\x80-\xff])|(?=[A-Za-z#]\w*+(?!;)))"
+    rb"(?:[A-Za-z]{2,40}+(?<!lt)(?<!LT)(?<!amp)(?<!AMP);([A-Za-z]{0,3}))?"
+)
+_ESCAPE_IN_A_WORD = re.compile(
+    rb"\\u(?!00[aA]0|20(?:0[0-9aA]|1[0-9cCdD]))"
+    rb"(?:(?<=[A-Za-z]\\u)|(?=[0-9A-Fa-f]{4}(?:\\u[0-9A-Fa-f]{4})*+%b[A-Za-z&]))"
+    rb"[0-9A-Fa-f]{4}(?:\\u[0-9A-Fa-f]{4})*+([A-Za-z]{0,3})" % _TAGS
+)
+_BYTE_IN_A_WORD = re.compile(
+    rb"[\xc2-\xf4](?!(?<=\xc2)\xa0|(?<=\xe2)\x80[\x80-\x8a\x90-\x99\x9c\x9d])"
+    rb"(?:(?<=[A-Za-z].)|(?=[\x80-\xff]*+%b(?:[A-Za-z&]|\\u)))[\x80-\xff]*+([A-Za-z]{0,3})" % _TAGS,
+    re.DOTALL,
+)
+_LETTERS_BEFORE = re.compile(rb"(?:\\u[0-9A-Fa-f]{4}|\\[nrtbf])?([A-Za-z]{0,3})\Z")
+_PIECE = 3
+"""Letters that are compared on either side of what stands inside a word."""
+_ODD = (b"<!", b"<?", b'=\\"', b"='", b":math", b"<math", b"documentclass", b"\\b", b"\\f", b"\x7f")
+"""What only the second step understands, wherever it stands in a text."""
 
 
 class RawFilter:
     """Finds lines that may be wanted: `letters` of the phrases (None: any text may match), and DOIs."""
 
     def __init__(self, letters: Collection[Letters] | None, dois: Iterable[Doi] = ()) -> None:
-        self._everything = letters is None
         letters = letters or ()
-        self._cased = _automaton([one.text.encode() for one in letters if one.cased])
-        self._lower = _automaton([one.text.encode() for one in letters if not one.cased])
-        parts = sorted({part for doi in dois for part in _parts_of(doi)})
-        self._dois = _automaton(parts)
+        self._everything = not letters
+        self._letters = tuple(letters)
+        words = [one for one in letters if one.word]
+        self._all_read = len(words) < len(letters)  # a phrase in another script: every text is read
+        self._before, self._after = _Beside(words, after=False), _Beside(words, after=True)
+        self._words = _automaton(sorted({one.word.encode() for one in words if not one.cased}))
+        self._cased = _automaton(sorted({one.word.encode() for one in words if one.cased}))
+        self._dois = _automaton(sorted({part for doi in dois for part in _parts_of(doi)}))
 
-    def lines(self, block: bytes) -> tuple[list[tuple[int, int]], bool]:
-        """The lines (start, end) of `block` that may be wanted, in order, and whether each of its lines looks like a record.
-        The block holds whole lines, each with its line break."""
-        places: list[int] = []
-        clean: list[bytes] = []
-        clean_at: list[int] = []
-        read: list[str] = []
-        read_at: list[int] = []
-        joints = 0
-        for which, start, stop in _FINDS_KEYS.find_matches_as_indexes(block):
-            if which == _JOINT:
-                joints += 1
-            elif which <= _ABSTRACT:
-                text = _value(block, stop, which == _ABSTRACT)
-                if not (b"\\" in text or b"<" in text or b"&" in text) and text.isascii() and text.count(b'"') % 2 == 0:
-                    clean.append(text)
-                    clean_at.append(start)
-                elif (shown := _shown(text)) is None:
-                    places.append(start)
-                else:
-                    read.append(shown)
-                    read_at.append(start)
-        whole = block.startswith(b"{") and block.endswith(b"}\n") and joints == block.count(b"\n") - 1
+    def lines(self, block: bytes) -> tuple[list[tuple[int, int]], int, bool]:
+        """The lines (start, end) of `block` that may be wanted, in order; how many lines it has; and whether each of them looks
+        like a record. The block holds whole lines, each with its line break."""
+        joints, texts, starts = _texts(block)
+        count = block.count(b"\n")
+        whole = block.startswith(b"{") and block.endswith(b"}\n") and joints == count - 1
         if self._everything:
-            return _lines(block, range(len(block))), whole
-        places += self._held(b"\n".join(clean).replace(b"\r", b"\n"), clean_at)
-        places += self._held("\n".join(read).encode("ascii", "ignore"), read_at)
+            return _lines(block, range(len(block))), count, whole
+        places = [starts[which] for which in self._to_read(texts) if self._may_match(texts[which])]
         if self._dois is not None:
             places += [start for _, start, _ in self._dois.find_matches_as_indexes(block)]
-        return _lines(block, places), whole
+        return _lines(block, places), count, whole
 
-    def _held(self, texts: bytes, at: list[int]) -> list[int]:
-        """The places (of `at`) of the texts, a line each, that hold some of the letters."""
-        texts = texts.translate(None, _BETWEEN)
-        found: list[int] = []
-        for automaton, searched in ((self._cased, texts), (self._lower, texts.lower() if self._lower else b"")):
-            if automaton is not None and (hits := automaton.find_matches_as_indexes(searched)):
-                ends = [0]
-                for text in searched.split(b"\n"):
-                    ends.append(ends[-1] + len(text) + 1)
-                found += [at[bisect_right(ends, start) - 1] for _, start, _ in hits]
-        return found
+    def _to_read(self, texts: Sequence[bytes]) -> Iterable[int]:
+        """The numbers of the texts that have a word of a phrase, or something inside a word."""
+        if self._all_read or not texts:
+            return range(len(texts))
+        joined = b"\n".join(texts)
+        places = [start for _, start, _ in _FINDS_ODD.find_matches_as_indexes(joined)]
+        places += [found.start() for found in _inside_words(joined) if self._in_a_wanted_word(joined, found)]
+        if self._words is not None:
+            places += [start for _, start, _ in self._words.find_matches_as_indexes(joined.lower())]
+        if self._cased is not None:
+            places += [start for _, start, _ in self._cased.find_matches_as_indexes(joined)]
+        if not places:
+            return ()
+        begins, at = [], 0
+        for text in texts:
+            begins.append(at)
+            at += len(text) + 1
+        return sorted({bisect_right(begins, place) - 1 for place in places})
+
+    def _in_a_wanted_word(self, texts: bytes, found: re.Match[bytes]) -> bool:
+        """Whether the letters around what was found inside a word may be of a word that is searched for."""
+        before = _LETTERS_BEFORE.search(texts[max(0, found.start() - _PIECE - 6) : found.start()])
+        return (before is None or before[1].lower() in self._before) and (found[1] or b"").lower() in self._after
+
+    def _may_match(self, value: bytes) -> bool:
+        """Whether the text or texts in a JSON value hold the letters of a phrase, or cannot be read quickly."""
+        try:
+            texts = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            return True
+        texts = [texts] if isinstance(texts, str) else texts
+        if not isinstance(texts, list):
+            return True
+        for text in texts:
+            quick = quick_text(text) if isinstance(text, str) else None
+            if quick is None:
+                return True
+            shown = bare(quick)
+            lower = shown.lower()
+            if any(one.text in (shown if one.cased else lower) for one in self._letters):
+                return True
+        return False
+
+
+class _Beside:
+    """The letters that may stand right before (or `after`) something inside the word of one of these. An open word may have
+    letters on either side: it is a part of a longer one, or has an ending."""
+
+    def __init__(self, letters: Iterable[Letters], *, after: bool) -> None:
+        words = [(one.word.lower().encode(), one.open) for one in letters]
+        self._after = after
+        self._inner = {
+            word[at : at + n] for word, _ in words for n in range(_PIECE + 1) for at in range(len(word) - n + 1)
+        }
+        self._outer = {word[-n:] if after else word[:n] for word, is_open in words if is_open for n in range(1, _PIECE)}
+
+    def __contains__(self, letters: bytes) -> bool:
+        if letters in self._inner:
+            return True
+        cut = (letters[:n] if self._after else letters[-n:] for n in range(1, _PIECE))
+        return any(part in self._outer for part in cut)
+
+
+def _inside_words(texts: bytes) -> Iterator[re.Match[bytes]]:
+    yield from _TAG_IN_A_WORD.finditer(texts)
+    if b"&" in texts:
+        yield from _ENTITY_IN_A_WORD.finditer(texts)
+    if b"\\u" in texts:
+        yield from _ESCAPE_IN_A_WORD.finditer(texts)
+    if not texts.isascii():
+        yield from _BYTE_IN_A_WORD.finditer(texts)
 
 
 def _automaton(words: Sequence[bytes]) -> ahocorasick_rs.BytesAhoCorasick | None:
@@ -99,60 +174,45 @@ def _automaton(words: Sequence[bytes]) -> ahocorasick_rs.BytesAhoCorasick | None
     )
 
 
-_FINDS_KEYS = ahocorasick_rs.BytesAhoCorasick(
-    [*_KEYS, *_NEVER],
-    matchkind=ahocorasick_rs.MatchKind.LeftmostFirst,
-    implementation=ahocorasick_rs.Implementation.ContiguousNFA,
-)
+_FINDS_KEYS = ahocorasick_rs.BytesAhoCorasick([*_KEYS, *_NEVER], matchkind=ahocorasick_rs.MatchKind.LeftmostFirst)
+_FINDS_ODD = ahocorasick_rs.BytesAhoCorasick([*_ODD], matchkind=ahocorasick_rs.MatchKind.LeftmostFirst)
 
 
 def _parts_of(doi: Doi) -> set[bytes]:
-    """Bytes of which a record's own DOI, which Crossref writes in lower case, holds some in whatever JSON: the slash after
-    its prefix and what follows, in small letters or capitals, and with further slashes as JSON may have them. All begin with
-    the slash, a rare byte, so the automaton skips the rest."""
+    """Bytes of which a record's own DOI, which Crossref writes in lower case, holds some in whatever JSON: the slash after its
+    prefix and what follows, in small letters or capitals, and with further slashes as JSON may have them. All begin with the
+    slash, a rare byte, so the automaton skips the rest."""
     suffix = doi.lower().encode().partition(b"/")[2] + b'"'
     part = _UNSAFE.split(suffix[:-1], maxsplit=1)[0]
     part = (part if len(part) < len(suffix) - 1 else suffix)[:_LONGEST_PART]
     return {b"/" + case.replace(b"/", slash) for case in (part, part.upper()) for slash in (b"/", rb"\/")}
 
 
-def _value(block: bytes, at: int, abstract: bool) -> bytes:
-    """The JSON after a key that ends at `at`, at least to the end of its value, without the colon."""
-    for opening, closing in _TEXT if abstract else _TEXTS:
-        if block.startswith(opening, at):
-            if (end := _end(block, closing, at + len(opening))) > 0:
-                return block[at + 1 : end]
-            break
-    return block[at + 1 : block.find(b"\n", at)]
-
-
-def _end(block: bytes, closing: bytes, at: int) -> int:
-    """Where the value ends whose last bytes are `closing`: after the first that no backslash is before; -1 without one."""
-    # It may be too early where a text begins with a bracket: what was read then is no JSON, or has an odd number of marks.
-    while (at := block.find(closing, at)) >= 0:
-        if block[at - 1] != _BACKSLASH:
-            return at + len(closing)
-        at += 1
-    return -1
-
-
-def _shown(value: bytes) -> str | None:
-    """The letters that readers see of the text or texts in a JSON value; None where only the whole record tells."""
-    try:
-        texts = orjson.loads(value)
-    except orjson.JSONDecodeError:
-        return None
-    if isinstance(texts, str):
-        texts = [texts]
-    if not isinstance(texts, list):
-        return None
-    shown: list[str] = []
-    for text in texts:
-        quick = quick_text(text) if isinstance(text, str) else None
-        if quick is None:
-            return None
-        shown.append(quick if quick.isascii() else bare(quick))
-    return " ".join(shown).replace("\n", " ")
+def _texts(block: bytes) -> tuple[int, list[bytes], list[int]]:
+    """How often a record follows another on the next line; the JSON of every title, subtitle and abstract; and where these
+    stand."""
+    joints = 0
+    texts: list[bytes] = []
+    starts: list[int] = []
+    find = block.find
+    for which, start, stop in _FINDS_KEYS.find_matches_as_indexes(block):
+        if which == _JOINT:
+            joints += 1
+            continue
+        if which > _ABSTRACT:
+            continue
+        if which != _ABSTRACT and block.startswith(b':["', stop):  # nearly always one text
+            end = find(b'"', stop + 3) + 1
+            if end and block[end] == _BRACKET and block[end - 2] != _BACKSLASH:
+                texts.append(block[stop + 1 : end + 1])
+                starts.append(start)
+                continue
+        if block.startswith(_EMPTY, stop):
+            continue
+        found = _TEXTS.match(block, stop)
+        texts.append(found[0][1:] if found else block[stop + 1 : find(b"\n", stop)])
+        starts.append(start)
+    return joints, texts, starts
 
 
 def _lines(block: bytes, places: Iterable[int]) -> list[tuple[int, int]]:

@@ -62,19 +62,23 @@ class Scanner:
         no_records: list[int] = []
         is_crossrefs = False
         try:
-            for first, block in blocks(part):
-                lines, whole = self._filter.lines(block)
+            first = 1
+            for block in blocks(part):
+                lines, length, whole = self._filter.lines(block)
                 is_crossrefs = is_crossrefs or b'"DOI"' in block
                 if whole:
-                    scanned.records += block.count(b"\n")
+                    scanned.records += length
                 else:
                     count, bad = _examine(block, first)
                     scanned.records += count
                     no_records += bad
+                counted, number = 0, first
                 for start, end in lines:
-                    number = first + block.count(b"\n", 0, start)
+                    number += block.count(b"\n", counted, start)
+                    counted = start
                     if number not in no_records and not self._take(block[start:end], f"{part.place}:{number}", scanned):
                         no_records.append(number)
+                first += length
         except SourceError as error:
             return ScannedPart(trouble=str(error))
         if not is_crossrefs:

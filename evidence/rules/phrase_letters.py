@@ -16,6 +16,8 @@ from evidence.rules.phrase_matching import fold_same_length, is_case_sensitive, 
 _PIECES = re.compile(
     r"(?P<open>[(\[])|(?P<close>[)\]])|(?P<cut><\d+>|\{[^}]*\}\+?|\|)|(?P<word>[^\s()\[\]{}<>|]+)|\s+|."
 )
+_PLAIN = re.compile(r"[A-Za-z]+")
+_LONG = 6
 _SAME_IN_ANY_CASE = str.maketrans("ıſ", "is")  # what `re` takes for i and s where case does not count
 NOT_BARE = bytes(code for code in range(256) if not (chr(code).isascii() and chr(code).isalnum()))
 """Every byte that a bare text does not have."""
@@ -28,6 +30,9 @@ class Letters:
 
     text: str
     cased: bool
+    word: str = ""
+    """Of these, letters that stand side by side in the text; other letters may stand beside them if the word is `open`."""
+    open: bool = False
 
 
 def bare(text: str) -> str:
@@ -58,11 +63,11 @@ def _of_phrase(phrase: str) -> set[Letters] | None:
     term = parse_term(phrase)
     if not term.whole and not term.stems:  # a regular expression
         literal = bare(term.literal).lower()
-        return {Letters(literal, False)} if literal else None
+        return {Letters(literal, False, _word_of(term.literal)[0].lower(), True)} if literal else None
     if runs := [run for run in _runs(phrase) if run.text]:
         return {max(runs, key=lambda run: (len(run.text), run.cased))}
     first = {bare(word).lower() for word in (*term.whole, *term.stems)}
-    return None if "" in first else {Letters(word, False) for word in first}
+    return None if "" in first else {Letters(word, False, _word_of(word)[0], True) for word in first}
 
 
 def _runs(phrase: str) -> list[Letters]:
@@ -84,5 +89,20 @@ def _runs(phrase: str) -> list[Letters]:
 
 def _joined(words: list[str]) -> Letters:
     cased = all(map(is_case_sensitive, words))
-    text = bare("".join(words))
-    return Letters(text if cased else text.lower(), cased)
+    text, (word, is_open) = bare("".join(words)), _word_of(" ".join(words))
+    return Letters(text, True, word, is_open) if cased else Letters(text.lower(), False, word.lower(), is_open)
+
+
+def _word_of(text: str) -> tuple[str, bool]:
+    """The longest run of letters of ASCII in a text, as whoever uses no accents deposits it, and whether other letters may stand
+    beside it: a hyphen is nothing in some texts, and an asterisk any ending. A run without is preferred."""
+    folded = fold_same_length(text)
+    runs = [
+        (
+            run[0],
+            folded[max(0, run.start() - 1) : run.start()].strip() != ""
+            or folded[run.end() : run.end() + 1].strip() != "",
+        )
+        for run in _PLAIN.finditer(folded)
+    ]
+    return max(runs, key=lambda run: (len(run[0]) >= _LONG and not run[1], len(run[0])), default=("", False))
