@@ -18,7 +18,7 @@ import pytest
 
 from evidence.data_model import Message
 from evidence.database import read_queries
-from evidence.database.writer import open_store
+from evidence.database.writer import Store, open_store
 from evidence.errors import ConfigError
 from evidence.export import backfill_summary, prisma_report
 from evidence.harvest import backfill, scan_processes
@@ -282,7 +282,7 @@ def test_killed_between_two_files_it_goes_on_with_the_rest(tmp_path: Path, data:
     child = os.fork()
     if child == 0:
         kept = 0
-        keep = backfill.writer.Store.add_backfilled
+        keep = Store.add_backfilled
 
         def counted(*arguments: Any) -> None:
             nonlocal kept
@@ -294,9 +294,9 @@ def test_killed_between_two_files_it_goes_on_with_the_rest(tmp_path: Path, data:
         def killed(*_: Any) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
-        backfill.writer.Store.add_backfilled = counted  # type: ignore[method-assign]
+        Store.add_backfilled = counted  # type: ignore[method-assign]
         if parts == 5:
-            backfill.writer.Store.forget_backfill_records = killed  # type: ignore[method-assign,assignment]
+            Store.forget_backfill_records = killed  # type: ignore[method-assign]
         go(data, "killed")
         os._exit(0)
     _, status = os.waitpid(child, 0)
