@@ -40,26 +40,29 @@ _TEXTS = re.compile(rb":\s*(?:\[(?:\s*%b\s*,?)*+\s*\]|%b)" % (_STRING, _STRING),
 # seen as the first letter. With it, the letters that follow. The end of a paragraph is the end of a word.
 _TAGS = rb"(?:(?:\s|\\[nrt])*+<[^<>]*+>)*+"
 _TAG_IN_A_WORD = re.compile(
-    rb"<(?<=[A-Za-z]<)(?!\\?/(?:jats:)?(?:p|title|sec)>)[^<>]*+>%b(?=[A-Za-z&\x80-\xff]|\\u)([A-Za-z]{0,3})" % _TAGS
+    rb"<(?<=[A-Za-z]<)(?<!\\[nrt]<)(?!\\?/(?:jats:)?(?:p|title|sec)>)[^<>]*+>%b(?=[A-Za-z&\x80-\xff]|\\u)([A-Za-z]{0,5})"
+    % _TAGS
 )
 _ENTITY_IN_A_WORD = re.compile(
-    rb"&(?:(?<=[A-Za-z]&)|(?=#?\w{1,40}+;[A-Za-z&<\\\x80-\xff])|(?=[A-Za-z#]\w*+(?!;)))"
-    rb"(?:[A-Za-z]{2,40}+(?<!lt)(?<!LT)(?<!amp)(?<!AMP);([A-Za-z]{0,3}))?"
+    rb"&(?:(?<=[A-Za-z]&)|(?!(?:[lg]t|[LG]T|quot|apos|nbsp);)(?=#?\w{1,40}+;[A-Za-z&#<\\\x80-\xff])|(?=[A-Za-z#]\w*+(?!;)))"
+    rb"(?:[A-Za-z]{2,40}+(?<!lt)(?<!LT)(?<!amp)(?<!AMP);([A-Za-z]{0,5}))?"
 )
 _ESCAPE_IN_A_WORD = re.compile(
     rb"\\u(?!00[aA]0|20(?:0[0-9aA]|1[0-9cCdD]))"
     rb"(?:(?<=[A-Za-z]\\u)|(?=[0-9A-Fa-f]{4}(?:\\u[0-9A-Fa-f]{4})*+%b[A-Za-z&]))"
-    rb"[0-9A-Fa-f]{4}(?:\\u[0-9A-Fa-f]{4})*+([A-Za-z]{0,3})" % _TAGS
+    rb"[0-9A-Fa-f]{4}(?:\\u[0-9A-Fa-f]{4})*+([A-Za-z]{0,5})" % _TAGS
 )
 _BYTE_IN_A_WORD = re.compile(
     rb"[\xc2-\xf4](?!(?<=\xc2)\xa0|(?<=\xe2)\x80[\x80-\x8a\x90-\x99\x9c\x9d])"
-    rb"(?:(?<=[A-Za-z].)|(?=[\x80-\xff]*+%b(?:[A-Za-z&]|\\u)))[\x80-\xff]*+([A-Za-z]{0,3})" % _TAGS,
+    rb"(?:(?<=[A-Za-z].)|(?=[\x80-\xff]*+%b(?:[A-Za-z&]|\\u)))[\x80-\xff]*+([A-Za-z]{0,5})" % _TAGS,
     re.DOTALL,
 )
-_LETTERS_BEFORE = re.compile(rb"(?:\\u[0-9A-Fa-f]{4}|\\[nrtbf])?([A-Za-z]{0,3})\Z")
-_PIECE = 3
+_LETTERS_BEFORE = re.compile(rb"(?:\\u[0-9A-Fa-f]{4}|\\[nrtbf])?([A-Za-z]{0,5})\Z")
+_PIECE = 5
 """Letters that are compared on either side of what stands inside a word."""
-_ODD = (b"<!", b"<?", b'=\\"', b"='", b":math", b"<math", b"documentclass", b"\\b", b"\\f", b"\x7f")
+_ODD_TAG = re.compile(rb"""=\s*+(?:\\"(?:[^"\\<>]|\\[^"])*+[<>]|'[^'"<>]*+[<>])""")
+"""A value in a tag that seems to end it."""
+_ODD = (b"\\\\", b"<!", b"<?", b":math", b"<math", b"documentclass", b"\\b", b"\\f", b"\x7f")
 """What only the second step understands, wherever it stands in a text."""
 
 
@@ -96,6 +99,7 @@ class RawFilter:
             return range(len(texts))
         joined = b"\n".join(texts)
         places = [start for _, start, _ in _FINDS_ODD.find_matches_as_indexes(joined)]
+        places += [found.start() for found in _ODD_TAG.finditer(joined)]
         places += [found.start() for found in _inside_words(joined) if self._in_a_wanted_word(joined, found)]
         if self._words is not None:
             places += [start for _, start, _ in self._words.find_matches_as_indexes(joined.lower())]
@@ -135,21 +139,25 @@ class RawFilter:
 
 
 class _Beside:
-    """The letters that may stand right before (or `after`) something inside the word of one of these. An open word may have
-    letters on either side: it is a part of a longer one, or has an ending."""
+    """The letters that may stand right before (or `after`) the first thing inside the word of one of these: up to `_PIECE` of
+    them. Fewer are before it only where the word begins; after it there may be more things. An open word may have letters on
+    either side: it is a part of a longer one, or has an ending."""
 
     def __init__(self, letters: Iterable[Letters], *, after: bool) -> None:
         words = [(one.word.lower().encode(), one.open) for one in letters]
         self._after = after
-        self._inner = {
-            word[at : at + n] for word, _ in words for n in range(_PIECE + 1) for at in range(len(word) - n + 1)
-        }
+        self._inner = {word[at : at + _PIECE] for word, _ in words for at in range(len(word) - _PIECE + 1)}
+        self._inner |= {word[:n] for word, _ in words for n in range(_PIECE)}
+        if after:
+            self._inner |= {
+                word[at : at + n] for word, _ in words for n in range(_PIECE) for at in range(len(word) - n + 1)
+            }
         self._outer = {word[-n:] if after else word[:n] for word, is_open in words if is_open for n in range(1, _PIECE)}
 
     def __contains__(self, letters: bytes) -> bool:
         if letters in self._inner:
             return True
-        cut = (letters[:n] if self._after else letters[-n:] for n in range(1, _PIECE))
+        cut = (letters[:n] if self._after else letters[-n:] for n in range(1, len(letters) + 1))
         return any(part in self._outer for part in cut)
 
 

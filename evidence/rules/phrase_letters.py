@@ -18,7 +18,6 @@ _PIECES = re.compile(
 )
 _PLAIN = re.compile(r"[A-Za-z]+")
 _LONG = 6
-_SAME_IN_ANY_CASE = str.maketrans("ıſ", "is")  # what `re` takes for i and s where case does not count
 NOT_BARE = bytes(code for code in range(256) if not (chr(code).isascii() and chr(code).isalnum()))
 """Every byte that a bare text does not have."""
 
@@ -38,7 +37,7 @@ class Letters:
 def bare(text: str) -> str:
     """The letters and digits of a text, without accents and anything between them; in the case they have."""
     if not text.isascii():
-        text = fold_same_length(text).translate(_SAME_IN_ANY_CASE)
+        text = fold_same_length(text).replace("ı", "i").replace("ſ", "s")  # `re` takes them for i and s
     return text.encode("ascii", "ignore").translate(None, NOT_BARE).decode()
 
 

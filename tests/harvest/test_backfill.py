@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from evidence.data_model import Message
+from evidence.crossref import public_data_file
+from evidence.data_model import Doi, Message
 from evidence.database import read_queries
 from evidence.database.writer import Store, open_store
 from evidence.errors import ConfigError
@@ -160,7 +161,7 @@ def test_an_older_record_replaces_no_newer_one(
     )
     go(data)
     with open_store(tmp_path / "a" / "evidence.db") as store:
-        assert read_queries.titles(store.conn, ["10.5555/ipt.0"]) == {
+        assert read_queries.titles(store.conn, [Doi("10.5555/ipt.0")]) == {
             "10.5555/ipt.0": "Interpersonal psychotherapy, corrected"
         }
 
@@ -174,7 +175,7 @@ def test_a_known_work_gets_its_newer_record_though_no_phrase_matches_any_more(
     _, counts = go(tmp_path / "later.jsonl")
     assert counts.matched == 0
     with open_store(tmp_path / "a" / "evidence.db") as store:
-        assert read_queries.titles(store.conn, ["10.5555/ipt.0"]) == {"10.5555/ipt.0": "RETRACTED"}
+        assert read_queries.titles(store.conn, [Doi("10.5555/ipt.0")]) == {"10.5555/ipt.0": "RETRACTED"}
 
 
 @pytest.mark.parametrize(
@@ -210,7 +211,7 @@ def test_a_file_that_cannot_be_read_is_named_and_the_others_are_read(
 
 
 def test_a_file_that_vanishes_is_named(data: Path, go: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = backfill.parts_of
+    found = public_data_file.parts_of
 
     def vanishing(paths: Any) -> Any:
         parts = found(paths)
@@ -294,9 +295,9 @@ def test_killed_between_two_files_it_goes_on_with_the_rest(tmp_path: Path, data:
         def killed(*_: Any) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
-        Store.add_backfilled = counted  # type: ignore[method-assign]
+        Store.add_backfilled = counted  # type: ignore[method-assign,assignment]
         if parts == 5:
-            Store.forget_backfill_records = killed  # type: ignore[method-assign]
+            Store.forget_backfill_records = killed  # type: ignore[method-assign,assignment]
         go(data, "killed")
         os._exit(0)
     _, status = os.waitpid(child, 0)

@@ -75,6 +75,10 @@ def spellings(char: str, draw_plain: int) -> st.SearchStrategy[str]:
         forms += [char + tag for tag in TAGS]
     if not char.isascii() or char in "Iilot":
         forms += [char.translate(str.maketrans("Iilot", "Íïłöť"))]
+        wrong = [
+            forms[-1].encode().decode(name, "ignore") for name in ("latin-1", "cp1252", "cp1251", "mac_roman", "cp437")
+        ]
+        forms += [each for each in wrong if len(each) == len(forms[-1].encode())]
     if char == " ":
         forms += ["\n  ", "\u00a0", "\u2009", "<jats:p>\n</jats:p>", "-"]
     return st.sampled_from([*[char] * draw_plain, *forms])
