@@ -18,7 +18,7 @@ import pytest
 
 from evidence.crossref import public_data_file
 from evidence.data_model import Doi, Message
-from evidence.database import read_queries
+from evidence.database import read_queries, schema
 from evidence.database.writer import Store, open_store
 from evidence.errors import ConfigError
 from evidence.export import backfill_summary, prisma_report
@@ -28,8 +28,10 @@ from evidence.harvest.locked_run import FileInput, run_sync
 from evidence.harvest.progress import NoProgress
 from evidence.harvest.run_outcome import Outcome
 from evidence.harvest.sources import Config, Search
+from evidence.publish import immutable_copy, site_access
 from evidence.rules.taxonomy import Taxonomy
-from tests.builders import FONAGY, LIPSITZ, MALARIA, MARKOWITZ, STANGIER, message
+from tests.builders import FONAGY, LIPSITZ, MALARIA, MARKOWITZ, SMALL_YAML, STANGIER, message
+from tests.command_line import runner
 from tests.whole.test_crash import contents
 
 Run = Callable[..., tuple[Outcome, BackfillCounts]]
@@ -270,6 +272,23 @@ def test_progress_says_how_long_the_rest_takes(data: Path, tmp_path: Path, book:
     assert (done, total) == (1, 5)
     assert label.startswith("files: 13 records, 0/s, 0 matched, ")
     assert label.endswith(" left")
+
+
+def test_the_command_says_what_it_read_and_refuses_a_day_that_is_none(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = runner(tmp_path, monkeypatch, capsys)
+    (tmp_path / "sources.yaml").write_text(SMALL_YAML)
+    assert "not a valid date" in run("backfill", str(data), "--date", "soon").err
+    said = run("backfill", str(data), "--workers", "1")
+    assert said.out.startswith("5 files: 5 read, 0 read before; 59 records read, 16 match the searches.")
+    counts = json.loads(run("backfill", str(data), "--workers", "1", "--json").out)
+    assert (counts["outcome"], counts["run"], counts["files_read_before"]) == ("complete", None, 5)
+
+
+def test_what_a_stopped_run_found_is_not_published() -> None:
+    assert not {*schema.WORKING_TABLES} & {*schema.RECORD_TABLES, *schema.DERIVED_TABLES, *immutable_copy.OWN_TABLES}
+    assert {("backfill_records", "message")} <= site_access.RAW_COLUMNS
 
 
 def test_times_to_wait_are_short() -> None:
