@@ -71,8 +71,8 @@ class RawFilter:
     """Finds lines that may be wanted: `letters` of the phrases (None: any text may match), and DOIs."""
 
     def __init__(self, letters: Collection[Letters] | None, dois: Iterable[Doi] = ()) -> None:
+        self._everything = letters is None
         letters = letters or ()
-        self._everything = not letters
         self._glued = _automaton(sorted({one.text.encode() for one in letters if not one.cased}))
         self._glued_cased = _automaton(sorted({one.text.encode() for one in letters if one.cased}))
         words = [one for one in letters if one.word]
@@ -99,6 +99,8 @@ class RawFilter:
         """The numbers of the texts that have a word of a phrase, or something inside a word."""
         if self._all_read or not texts:
             return range(len(texts))
+        if self._words is None and self._cased is None:
+            return ()
         joined = b"\n".join(texts)
         places = [start for _, start, _ in _FINDS_ODD.find_matches_as_indexes(joined)]
         places += [found.start() for found in _ODD_TAG.finditer(joined)]

@@ -194,6 +194,11 @@ def test_a_wanted_doi_passes_in_whatever_json(doi: str) -> None:
             assert 21 in [start for start, _ in wanted.lines(block)[0]], written
 
 
+def test_without_phrases_only_wanted_dois_pass() -> None:
+    block = b'{"DOI":"10.5555/a","title":["<!-- x -->A"]}\n{"DOI":"10.5555/b"}\n'
+    assert RawFilter(letters_of([]), [Doi("10.5555/b")]).lines(block)[0] == [(44, 64)]
+
+
 def test_a_phrase_of_which_no_letters_are_known_lets_everything_pass() -> None:
     assert letters_of(["/[a-z]+ [0-9]+/"]) is None
     lines, _, _ = RawFilter(None).lines(b'{"title":["a"]}\n{"title":["b"]}\n')
