@@ -159,7 +159,7 @@ def _whole_lines(file: Any, read: bytes) -> Iterator[bytes]:
     while read:
         end = read.rfind(b"\n") + 1
         if end:
-            block = b"".join([*begun, read[:end]])
+            block = b"".join([*begun, memoryview(read)[:end]])
             begun = [read[end:]] if end < len(read) else []
             yield block
         else:
