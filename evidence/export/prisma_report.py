@@ -50,7 +50,7 @@ def searches_report(rows: Sequence[dict[str, Any]], imports: Sequence[dict[str, 
         contains = ", ".join(json.loads(row["phrases"] or "[]"))
         if also := ", ".join(json.loads(row["also"] or "[]")):
             contains += f"; and also: {also}"
-        if row["backfill"]:
+        if row.get("backfill"):
             lines += _searched_whole(row, contains)
             continue
         requests, records = count_noun(row["requests"], "request"), count_noun(row["scanned"], "record")

@@ -49,6 +49,7 @@ LEFT_OUT = {
     ("rejects", "message"): "'{}'",
     ("provider_records", "message"): "''",
     ("imported_records", "message"): "''",
+    ("backfill_records", "message"): "'{}'",
 }
 """Columns that are not published, and the SQL of the value published instead. Crossref and the other providers have the records
 themselves, and they are most of a working database. The rows are copied, so that versions, counts and views are unchanged."""
