@@ -49,7 +49,6 @@ LEFT_OUT = {
     ("rejects", "message"): "'{}'",
     ("provider_records", "message"): "''",
     ("imported_records", "message"): "''",
-    ("backfill_records", "message"): "'{}'",
 }
 """Columns that are not published, and the SQL of the value published instead. Crossref and the other providers have the records
 themselves, and they are most of a working database. The rows are copied, so that versions, counts and views are unchanged."""
@@ -60,7 +59,7 @@ ONLY_PUBLISHED = {
 }
 """Tables of which only these rows are published: the names and filters of exported files are the reviewers' own."""
 
-NOT_COPIED = ("announced", "unannounced")
+NOT_COPIED = ("announced", "unannounced", *schema.WORKING_TABLES)
 """Tables whose rows are not published: only the next run needs them. The table `changes` has what they led to."""
 
 OWN_TABLES = ("works_fts", "_sqlite_migrations")
@@ -256,7 +255,7 @@ def _copy_rows(conn: sqlite3.Connection, source: Path) -> None:
 def _drop_other_tables(conn: sqlite3.Connection) -> None:
     """Remove every table that is not one of this program's: another tool, such as a plugin, may have made it in the working
     database, and nobody has said that it is public. Done after the migration, which may need tables of an older version."""
-    ours = {*schema.RECORD_TABLES, *schema.DERIVED_TABLES, *OWN_TABLES}
+    ours = {*schema.RECORD_TABLES, *schema.DERIVED_TABLES, *schema.WORKING_TABLES, *OWN_TABLES}
     made = conn.execute("select name, sql from main.sqlite_master where type = 'table'").fetchall()
     virtual = [name for name, sql in made if (sql or "").lower().startswith("create virtual table")]
     shadow = tuple(f"{name}_" for name in virtual)
