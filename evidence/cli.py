@@ -575,6 +575,51 @@ def import_(
         raise SystemExit(1)
 
 
+@cli.command(
+    epilog=_example(
+        "evidence backfill /data/crossref-2026/", "evidence backfill crossref.tar --date 2026-03-10 --workers 8"
+    )
+)
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH…")
+@click.option(
+    "--workers", type=click.IntRange(1, 1024), metavar="N", help="How many processes read files; default: one a core."
+)
+@click.option("--date", "day", metavar="DATE",
+              help="The day of the data file (YYYY-MM-DD), for PRISMA-S; default: the day of its newest file.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
+@click.pass_obj
+def backfill(settings: Settings, paths: tuple[Path, ...], workers: int | None, day: str | None, as_json: bool) -> None:
+    """Run the searches over Crossref's public data file.
+
+    PATH is a folder, a file (.jsonl.gz, or the older .json.gz, also unzipped) or a .tar of such files. Every record is read,
+    so no match is missed for its rank. Works of reference lists with a DOI, and newer records of known works, are taken too.
+    A run that was stopped continues with the files that were not read yet; after a change of the searches all files are read
+    again.
+
+    Exit code: 0 when every file was read, 1 when some could not be read, 2 for a mistake in sources.yaml or a path, 75 when
+    another run is going on.
+    """
+    from evidence.export import backfill_summary
+    from evidence.harvest import sources
+    from evidence.harvest.backfill import run_backfill
+
+    if day is not None and not sources.is_day(day):
+        raise ConfigError(f"--date {day!r} is not a valid date; write it like 2026-01-31")
+    checked = sources.load(settings.sources)
+    with _bar(settings) as bar:
+        outcome, counts = run_backfill(
+            settings.db, settings.decisions, checked, _taxonomy(settings), _now, bar, paths, workers=workers, day=day
+        )
+    _add_touches(settings, outcome.changes)
+    click.echo(
+        json.dumps(backfill_summary.as_counts(outcome, counts), ensure_ascii=False)
+        if as_json
+        else backfill_summary.backfill_summary(outcome, counts)
+    )
+    if outcome.outcome != "complete":
+        raise SystemExit(1)
+
+
 def _text_or_file(text: str | None) -> str | None:
     """The text, or that of the file that `@FILE` names."""
     if text is None or not text.startswith("@"):

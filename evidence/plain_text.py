@@ -60,6 +60,27 @@ _LONGEST_ORDER = 2000
 """Characters of a processing instruction (`<?tex … ?>`) at most."""
 _QUOTED = re.compile(r"\"[^\"]*+\"|'[^']*+'")
 _MORE = re.compile(rf"(?:{_ATTRIBUTE})*+(?:\s*+(?P<alone>/)?>|(?P<long>{_VALUE_BEGINS}))", re.IGNORECASE)
+_SHORT_TAG = re.compile(rf"<{_NAME}(?:{_ATTRIBUTE})*+\s*+/?>", re.IGNORECASE)
+"""The tags of `_TAG` without `<` in a value: nearly all, and ten times as fast to find."""
+_SILENT_OR_NO_TAG = re.compile(rf"<(?:[!?]|(?:[\w.-]+:)?(?:{'|'.join(_SILENT)})\b)", re.IGNORECASE)
+_LONG_TAG = re.compile(r"<[A-Za-z/][^<]*=\s*[\"']")
+# A letter of ASCII beside another character, but for blanks, dashes and quotation marks: only there can a word have an accent, a
+# wrong encoding or something invisible in it. No wrong encoding of an accented letter begins with one of these marks. In UTF-8,
+# because sets of bytes are found faster.
+_IN_A_WORD = re.compile(
+    rb"[\xc2-\xf4](?!(?<=\xc2)\xa0|(?<=\xe2)\x80[\x80-\x8a\x90-\x99\x9c\x9d])(?:(?<=[A-Za-z].)|[\x80-\xff]*+[A-Za-z])",
+    re.DOTALL,
+)
+_ENCODINGS = ("latin-1", "cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1257", "iso8859-2", "mac_roman", "cp437")
+_FIRST_BYTES = bytes([*range(0xC2, 0xCA), 0xCC, 0xCD, *range(0xE1, 0xE3), 0xEF])
+_WRONG_ENCODING = re.compile(
+    rf"[{''.join(sorted({_FIRST_BYTES.decode(name, 'ignore')[at : at + 1] for name in _ENCODINGS for at in range(13)}))}]"
+    "(?:[^\x00-\x7f]| )|[\x80-\x9f]"
+)
+"""How a letter of Latin script, or something invisible, begins that was decoded with one of the encodings that ftfy knows.
+Its own test takes a hundred times as long."""
+_PARAGRAPHS = ("<jats:p>", "</jats:p>", "<jats:title>", "</jats:title>", "<jats:sec>", "</jats:sec>", "<p>", "</p>")
+"""The tags that most abstracts have and no others: the ends of words."""
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 # Directional and zero-width marks, byte-order mark, soft hyphen, C0/C1 controls and specials: never part of a text.
 _UNWANTED = re.compile(
@@ -118,6 +139,47 @@ def plain_line(markup: str | None) -> str | None:
 def markup_places(text: str) -> Iterator[tuple[int, int]]:
     """Where the tags, comments and the like stand that `plain_text` takes out in its first pass: (start, stop), in order."""
     return ((tag.start, tag.stop) for tag in _tags(text))
+
+
+def quick_text(markup: str) -> str | None:
+    """The letters that `plain_text` and `plain_line` leave, in the same order, at a tenth of the cost and without their
+    blanks in the right places: for telling whether a text may hold a word. More may be left than these do. None for the few
+    texts that only they can read."""
+    text = markup
+    if "<" in text:
+        for tag in _PARAGRAPHS:
+            text = text.replace(tag, " ")
+    plain = "<" not in text and "&" not in text
+    if not text.isascii():
+        if plain and not _IN_A_WORD.search(text.encode(errors="surrogatepass")):
+            return text
+        text = without_surrogates(text)
+        text = _UNWANTED.sub("", _PRIVATE.sub("", repair_encoding(text) if _WRONG_ENCODING.search(text) else text))
+        plain = "<" not in text and "&" not in text
+    if plain:
+        return text
+    stages = []
+    for _ in range(_PASSES + 1):
+        if _SILENT_OR_NO_TAG.search(text) or "\\documentclass" in text:
+            return None
+        stripped = _SHORT_TAG.sub(_unknown, text) if "<" in text else text
+        if _LONG_TAG.search(stripped):
+            return None
+        shown = unescape(stripped) if "&" in stripped else stripped
+        stages.append(shown)
+        if shown == text or ("&" not in shown and "<" not in shown):
+            break
+        text = shown
+    last = stages.pop()
+    if not last.isascii() and "&" in markup:
+        last = without_surrogates(last)
+        last = _UNWANTED.sub("", repair_encoding(last) if _WRONG_ENCODING.search(last) else last)
+    return "\n".join([*stages, last]) if "&" in markup else last
+
+
+def _unknown(tag: re.Match[str]) -> str:
+    """Nothing for a tag of a known vocabulary; else the text that it is."""
+    return "" if tag["prefix"] or tag["name"].lower() in _KNOWN else tag[0]
 
 
 def without_accents(text: str) -> str:

@@ -30,6 +30,7 @@ from evidence.database import backup
 from evidence.database.writer import open_store
 from evidence.errors import EvidenceError
 from evidence.harvest import sources
+from evidence.harvest.backfill import run_backfill
 from evidence.harvest.chosen_providers import ChosenProviders
 from evidence.harvest.locked_run import FileInput, rejudge_database, run_enrich, run_sync
 from evidence.harvest.progress import NoProgress
@@ -64,6 +65,13 @@ def sync(folder: Path) -> None:
     run_sync(folder / "evidence.db", folder / "decisions.db", small, BOOK, now, NoProgress(), files=files)
 
 
+def backfill(folder: Path) -> None:
+    """Read three files of Crossref's public data file."""
+    small = sources.check(strict_yaml.parse(SMALL_YAML, "s.yaml"))
+    paths = [folder.parent / "public"]
+    run_backfill(folder / "evidence.db", folder / "decisions.db", small, BOOK, now, NoProgress(), paths, workers=1)
+
+
 def enrich(folder: Path) -> None:
     """Read what PubMed has on the works from a file."""
     chosen = ChosenProviders(files=(folder.parent / "pubmed.xml",))
@@ -86,6 +94,7 @@ def back_up(folder: Path) -> None:
 JOBS: dict[str, Callable[[Path], None]] = {
     "create": create,
     "sync": sync,
+    "backfill": backfill,
     "enrich": enrich,
     "decide": decide,
     "backup": back_up,
@@ -127,6 +136,9 @@ class Killer:
         self._whole: dict[str, list[list[str]]] = {}
         lines = [json.dumps(work) for work in (*WORKS, *MORE)]
         (folder / "works.jsonl").write_text("\n".join(lines))
+        (folder / "public").mkdir()
+        for part in range(3):
+            (folder / "public" / f"{part}.jsonl").write_text("\n".join(lines[part::3]))
         articles = (
             pubmed(str(work["DOI"]), work["title"][0], str(n))
             for n, work in enumerate((*WORKS, *MORE), start=1)

@@ -56,7 +56,8 @@ class RecordFiles:
     """A record source over files (see `data_model.RecordSource`). Use as a context manager: the temporary file goes with it.
 
     `dois` are the works that will be looked up, `citations` the texts that will be searched for without a DOI, and
-    `everything` keeps every record. ConfigError when a file is missing or holds no JSON.
+    `everything` keeps every record. `located` gives the records, each with its place, where they are not in `paths`. ConfigError
+    when a file is missing or holds no JSON.
     """
 
     authoritative = False
@@ -70,9 +71,10 @@ class RecordFiles:
         dois: Collection[Doi] = (),
         citations: Sequence[str] = (),
         everything: bool = False,
+        located: Callable[[], Iterator[tuple[str, Message | Unreadable]]] | None = None,
     ) -> None:
         self.name = name
-        self._paths = tuple(paths)
+        self._located_entries = located or partial(_read_all, tuple(paths))
         self._everything = everything
         self.requests = self.bytes = 0
         self.date = None
@@ -149,20 +151,19 @@ class RecordFiles:
         again: frozenset[Doi] | None = None,
     ) -> None:
         """One pass over the files. In a second one `again` are the DOIs that the first kept."""
-        for path in self._paths:
-            for where, entry in read_located(path):
-                doi = None if isinstance(entry, Unreadable) else normalise.doi_of(entry)
-                if again and doi in again:
-                    continue
-                looked = _inspect(where, entry, doi, questions)
-                if again is None:
-                    self.read_count += 1
-                    self.unreadable += [looked] if isinstance(looked, Unreadable) else []
-                if isinstance(entry, Unreadable) or isinstance(looked, Unreadable) or doi is None:
-                    continue
-                words, found = looked
-                if self._everything or found or doi in dois or citations.may_mean(words):
-                    self._put(doi, entry, found, words, where)
+        for where, entry in self._located_entries():
+            doi = None if isinstance(entry, Unreadable) else normalise.doi_of(entry)
+            if again and doi in again:
+                continue
+            looked = _inspect(where, entry, doi, questions)
+            if again is None:
+                self.read_count += 1
+                self.unreadable += [looked] if isinstance(looked, Unreadable) else []
+            if isinstance(entry, Unreadable) or isinstance(looked, Unreadable) or doi is None:
+                continue
+            words, found = looked
+            if self._everything or found or doi in dois or citations.may_mean(words):
+                self._put(doi, entry, found, words, where)
 
     def _put(self, doi: Doi, message: Message, found: Sequence[Query], words: frozenset[str], where: str) -> None:
         """Of two records with one DOI keep the one indexed later, and of equals the one read later."""
@@ -228,13 +229,18 @@ def read_records(path: Path) -> Iterator[Message | Unreadable]:
     return (entry for _, entry in read_located(path))
 
 
+def _read_all(paths: Sequence[Path]) -> Iterator[tuple[str, Message | Unreadable]]:
+    for path in paths:
+        yield from read_located(path)
+
+
 def read_located(path: Path) -> Iterator[tuple[str, Message | Unreadable]]:
     """The records of one file, each with its place: the file, and the line where lines are records."""
     with open_unzipped(path) as file:
         number, first = next(((n, line) for n, line in enumerate(file, start=1) if line.strip()), (0, b""))
         head = _parsed(first)
         if first and isinstance(head, (dict, list)):
-            yield from _entries(head, f"{path}:{number}")
+            yield from entries_of(head, f"{path}:{number}")
             yield from _lines(path, file, number + 1)
             return
         rest = first + file.read()
@@ -245,7 +251,7 @@ def read_located(path: Path) -> Iterator[tuple[str, Message | Unreadable]]:
         raise ConfigError(
             f"{path}: this is not JSON; give Crossref records as .jsonl, .jsonl.gz, or a .json(.gz) with a list of them"
         )
-    yield from _entries(whole, str(path))
+    yield from entries_of(whole, str(path))
 
 
 def _lines(path: Path, file: IO[bytes], first: int) -> Iterator[tuple[str, Message | Unreadable]]:
@@ -255,21 +261,22 @@ def _lines(path: Path, file: IO[bytes], first: int) -> Iterator[tuple[str, Messa
         where = f"{path}:{number}"
         value = _parsed(line)
         if isinstance(value, (dict, list)):
-            yield from _entries(value, where)
+            yield from entries_of(value, where)
         else:
             said = line.decode(errors="replace").strip()
             yield where, Unreadable(where, "this line is not a JSON record", said)
 
 
-def _entries(value: Any, where: str) -> Iterator[tuple[str, Message | Unreadable]]:
-    """The records in a value: a record, a list, or a wrapper (`message` of the API, `items`, or a labelled `work`)."""
+def entries_of(value: Any, where: str) -> Iterator[tuple[str, Message | Unreadable]]:
+    """Each with its place: the records in a value: a record, a list, or a wrapper (`message` of the API, `items`, or a
+    labelled `work`)."""
     if isinstance(value, list):
         for number, item in enumerate(value, start=1):
-            yield from _entries(item, f"{where}, entry {number}")
+            yield from entries_of(item, f"{where}, entry {number}")
     elif not isinstance(value, dict):
         yield where, Unreadable(where, "this entry is not a JSON object", normalise.serialise_any(value)[0])
     elif "DOI" not in value and (inner := next((k for k in ("message", "items", "work") if k in value), None)):
-        yield from _entries(value[inner], where)
+        yield from entries_of(value[inner], where)
     else:
         yield where, value
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from evidence.data_model import ABOUT_WORKS, Citation, Doi, Fact, Resolution
 from evidence.database import changes_since_last_run, schema
@@ -821,8 +822,9 @@ FOUND_THEN = """s.first_run <= :run and coalesce(s.last_run > :run, 1) and not e
 
 def searches_as_run(conn: sqlite3.Connection, run: int | None = None) -> list[Row]:
     """Every search as run, one row for each query and kind of record source: what PRISMA-S asks to report. `depth`, on the
-    newest row of a search, is how deep its results were read (a row of `searches_read`). With `run`, the searches up to that
-    run, as they were then; how deep they had read then is not known."""
+    newest row of a search, is how deep its results were read (a row of `searches_read`); `backfill`, where records are those of
+    Crossref's public data file, is what was read of it. With `run`, the searches up to that run, as they were then; how deep they
+    had read then is not known."""
     found = list(
         dict_rows(
             conn,
@@ -830,7 +832,7 @@ def searches_as_run(conn: sqlite3.Connection, run: int | None = None) -> list[Ro
             select o.source, o.label, q.query, q.filters, json_extract(o.spec, '$.phrases') as phrases,
                 json_extract(o.spec, '$.also') as also, json_extract(o.spec, '$.years') as years,
                 min(q.asked_at) as first_asked, max(q.asked_at) as last_asked, count(*) as requests,
-                sum(q.scanned) as scanned, r.door,
+                sum(q.scanned) as scanned, r.door, max(q.run) as run,
                 (select count(*) from sightings s where s.source = o.source and s.last_run is null) as works
             from requests q join sources o on o.source = q.source join runs r on r.run = q.run
             group by o.source, q.query, q.filters, r.door order by o.source, first_asked
@@ -840,7 +842,7 @@ def searches_as_run(conn: sqlite3.Connection, run: int | None = None) -> list[Ro
             select o.source, h.label, q.query, q.filters, json_extract(coalesce(q.spec, o.spec), '$.phrases') as phrases,
                 json_extract(coalesce(q.spec, o.spec), '$.also') as also,
                 json_extract(coalesce(q.spec, o.spec), '$.years') as years, min(q.asked_at) as first_asked,
-                max(q.asked_at) as last_asked, count(*) as requests, sum(q.scanned) as scanned, r.door,
+                max(q.asked_at) as last_asked, count(*) as requests, sum(q.scanned) as scanned, r.door, max(q.run) as run,
                 (select count(*) from sightings s where s.source = o.source and {FOUND_THEN}) as works
             from requests q join sources o on o.source = q.source join runs r on r.run = q.run
                 join source_history h on h.source = o.source and h.first_run <= :run and coalesce(h.last_run > :run, 1)
@@ -850,6 +852,13 @@ def searches_as_run(conn: sqlite3.Connection, run: int | None = None) -> list[Ro
             {"run": run},
         )
     )
+    for row in found:
+        row["backfill"] = None
+        if row["door"] == "backfill":
+            (said,) = conn.execute(
+                "select json_extract(counts, '$.backfill') from runs where run = ?", (row["run"],)
+            ).fetchone()
+            row["backfill"] = json.loads(said) if said else None
     if run is not None:
         return [row | {"depth": None} for row in found]
     depths = {row["source"]: row for row in search_depths(conn)}
@@ -887,6 +896,44 @@ def _imports_then(conn: sqlite3.Connection, run: int) -> list[Row]:
         order by o.source
     """  # noqa: S608 - our own condition
     return [row | {"imports": json.loads(row["imports"] or "[]")} for row in dict_rows(conn, sql, {"run": run})]
+
+
+def backfilled(conn: sqlite3.Connection, asked: str) -> dict[tuple[str, int, int], tuple[int, int]]:
+    """The files of Crossref's public data file of which this was asked: name, size and time → records, and those that matched."""
+    sql = "select name, size, modified, records, matched from backfilled_files where asked = ? order by name, size, modified"
+    return {
+        (name, size, modified): (records, matched)
+        for name, size, modified, records, matched in conn.execute(sql, (asked,))
+    }
+
+
+def last_backfill(conn: sqlite3.Connection) -> dict[str, Any] | None:
+    """What the last backfill that ended said of the files it read; None before the first."""
+    sql = """
+        select json_extract(counts, '$.backfill') from runs where door = 'backfill' and outcome in ('complete', 'partial')
+        order by run desc limit 1
+    """
+    row = conn.execute(sql).fetchone()
+    said: dict[str, Any] | None = json.loads(row[0]) if row and row[0] else None
+    return said
+
+
+def backfilled_keys(conn: sqlite3.Connection) -> set[tuple[str, int, int]]:
+    """The files of Crossref's public data file that were read (name, size and time), whatever was asked of them."""
+    return {
+        (name, size, modified)
+        for name, size, modified in conn.execute("select name, size, modified from backfilled_files")
+    }
+
+
+def backfill_records(conn: sqlite3.Connection, last: int) -> Iterator[tuple[str, str]]:
+    """The records of a backfill that are still to become works, up to this one: place and JSON, as they were found."""
+    yield from conn.execute("select place, message from backfill_records where record <= ? order by record", (last,))
+
+
+def last_backfill_record(conn: sqlite3.Connection) -> int:
+    """The number of the last record that a backfill found and that is still to become a work; 0 without one."""
+    return int(conn.execute("select coalesce(max(record), 0) from backfill_records").fetchone()[0])
 
 
 def search_depths(conn: sqlite3.Connection) -> list[Row]:

@@ -11,7 +11,8 @@ A fact is valid from its `first_run` on. `last_run` is empty while it is current
 replaced. So an unchanged record costs no write, and a second run changes no row. Three record tables keep only the last value:
 `counters` has what Crossref last said of records whose content did not change, because the history of a count is not worth a
 row a week; `announced` has what was last announced of each work, and its history is `changes`; `provider_answers` says when each
-provider was last asked about each work, and `provider_requests` has the log.
+provider was last asked about each work, and `provider_requests` has the log. `backfilled_files` has what each file was last
+asked.
 
 `watches` and `watched` say which works each saved question of sources.yaml has had, and belong to no run either.
 
@@ -62,6 +63,7 @@ RECORD_TABLES = (
     "provider_answers",
     "provider_requests",
     "imported_records",
+    "backfilled_files",
     "exports",
     "exported_works",
     "versions",
@@ -94,6 +96,9 @@ DERIVED_TABLES = (
     "unread",
     "unannounced",
 )
+
+WORKING_TABLES = ("backfill_records",)
+"""What a command keeps until it has ended: no report and no published copy has it."""
 
 RECORDS_DDL = """
 create table runs (
@@ -1117,6 +1122,25 @@ create index watched_doi on watched (doi);
 this is how it is known that a tag brought a work into a list. A watch is compared with its list when a sync has ended and before
 a report; the works that it begins with have its own `first_run`, and are no news."""
 
+BACKFILL_DDL = """
+create table backfilled_files (
+    name text not null,
+    size integer not null,
+    modified integer not null,
+    asked text not null,
+    records integer not null,
+    matched integer not null,
+    primary key (name, size, modified)
+) strict;
+create table backfill_records (
+    record integer primary key,
+    place text not null,
+    message text not null check (json_valid(message))
+) strict;
+"""
+"""The files of Crossref's public data file that were read to their end, with a digest of what was asked of them; and the records
+found in them, until these have become works."""
+
 SHORT_LIST = 3
 """A work that cites at most as many works is a comment or a digest of one of them."""
 
@@ -1440,6 +1464,12 @@ def m020_capsules(db: Database) -> None:
 def m021_watches(db: Database) -> None:
     """The works in the lists that sources.yaml watches."""
     _run_script(db.conn, WATCHES_DDL)
+
+
+@evidence()
+def m022_backfill(db: Database) -> None:
+    """Which files of Crossref's public data file were read."""
+    _run_script(db.conn, BACKFILL_DDL)
 
 
 @decisions()

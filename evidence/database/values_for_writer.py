@@ -138,6 +138,27 @@ class ProviderStep:
     next_tries: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class BackfilledFile:
+    """A row of `backfilled_files`: what recognises a file of Crossref's public data file, a digest of what was asked of it,
+    and how many records it has and matched."""
+
+    name: str
+    size: int
+    modified: int
+    asked: str
+    records: int
+    matched: int
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRecord:
+    """A row of `backfill_records`: file and line, and the record as JSON."""
+
+    place: str
+    message: str
+
+
 @dataclass(slots=True)
 class Written:
     """What writing a page changed: DOIs of works that are new or whose record changed, and how many sightings and rejects

@@ -27,6 +27,7 @@ from evidence.database import (
     read_decisions,
     schema,
     write_aliases,
+    write_backfill,
     write_changes,
     write_copied_records,
     write_decisions,
@@ -44,9 +45,11 @@ from evidence.database import (
 )
 from evidence.database.sql_helpers import chunks, placeholders
 from evidence.database.values_for_writer import (
+    BackfilledFile,
     CapsuleRow,
     DataciteRow,
     Export,
+    FoundRecord,
     HarvestedPage,
     ImportedRow,
     JudgedRecord,
@@ -294,6 +297,17 @@ class Store:
             write_history.note_verdicts(conn, run, [*dois, *aliased])
             write_notices.update_notices(conn, run, touched)
         return written
+
+    def add_backfilled(self, found: list[FoundRecord], file: BackfilledFile | None) -> None:
+        """Keep the records that were found in a file of Crossref's public data file, and that it was read to its end (None:
+        it was not), in one transaction."""
+        with self.transaction():
+            write_backfill.add(self.conn, found, file)
+
+    def forget_backfill_records(self, last: int) -> None:
+        """Remove the records of a backfill up to this one, which have become works."""
+        with self.transaction():
+            write_backfill.forget_records(self.conn, last)
 
     # ------------------------------------------------------------------ other providers
 

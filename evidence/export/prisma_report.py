@@ -14,7 +14,11 @@ from evidence import doi
 from evidence.database.prisma_flow import Column, Flow, Split, most_first
 from evidence.export.wording import count_noun
 
-_RECORD_SOURCES = {"crossref": "Crossref REST API", "snapshot": "the bundled snapshot of Crossref records"}
+_RECORD_SOURCES = {
+    "crossref": "Crossref REST API",
+    "snapshot": "the bundled snapshot of Crossref records",
+    "backfill": "Crossref's public data file",
+}
 
 _MOST_REASONS = 8
 """How many reasons for exclusion the report names."""
@@ -80,6 +84,9 @@ def searches_report(rows: Sequence[dict[str, Any]], imports: Sequence[dict[str, 
         contains = ", ".join(json.loads(row["phrases"] or "[]"))
         if also := ", ".join(json.loads(row["also"] or "[]")):
             contains += f"; and also: {also}"
+        if row.get("backfill"):
+            lines += _searched_whole(row, contains)
+            continue
         requests, records = count_noun(row["requests"], "request"), count_noun(row["scanned"], "record")
         lines += [
             f"{row['label']} ({row['source']})",
@@ -103,6 +110,21 @@ def searches_report(rows: Sequence[dict[str, Any]], imports: Sequence[dict[str, 
             ]
         lines.append(f"  records: {row['records']}; works found: {row['works']}")
     return "\n".join(lines) or "No search has been run yet."
+
+
+def _searched_whole(row: dict[str, Any], contains: str) -> list[str]:
+    """A search over Crossref's public data file, of which every record is read: no query ranks them."""
+    said = row["backfill"]
+    files, records = count_noun(said["files"], "file"), count_noun(said["records"], "record")
+    return [
+        f"{row['label']} ({row['source']})",
+        f"  database: Crossref's public data file of {said['dated']}",
+        "  query: none; every record was read",
+        f"  limits: {row['filters'] or 'no filter'}; years {_years(row['years'])}",
+        f"  title or abstract contains: {contains}",
+        f"  run: {row['first_asked']} to {row['last_asked']}, {files}, {records} read",
+        f"  works found: {row['works']}",
+    ]
 
 
 def search_depth(row: dict[str, Any]) -> str:

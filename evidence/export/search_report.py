@@ -29,6 +29,7 @@ _DATABASES = {
     "crossref": "Crossref",
     "snapshot": "bundled snapshot of Crossref records",
     "files": "files of Crossref records",
+    "backfill": "Crossref's public data file",
 }
 _PLATFORMS = {"crossref": "Crossref REST API (https://api.crossref.org/works)"}
 _ENDED = {
@@ -87,6 +88,8 @@ class Strategy:
     @property
     def string(self) -> str:
         """The query with its filters, as it was sent, but for the filters of a window of dates."""
+        if self.door == "backfill":  # no server ranked the records by the query
+            return "none: every record of the file was read"
         return "&".join("=".join(part) for part in self._parameters()) or self.query
 
     @property

@@ -16,7 +16,11 @@ _VERDICTS = {
     "duplicate": "duplicate records",
 }
 
-_RECORD_SOURCES = {"crossref": "Crossref", "snapshot": "the bundled snapshot"}
+_RECORD_SOURCES = {
+    "crossref": "Crossref",
+    "snapshot": "the bundled snapshot",
+    "backfill": "Crossref's public data file",
+}
 
 
 def status_report(state: dict[str, Any]) -> str:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from evidence import __version__
 from evidence.crossref import client
-from evidence.crossref.records_from_files import ExpectedQuery, RecordFiles
-from evidence.data_model import SAME_WORK, Citation, Clock, Doi, Query, iso_time
+from evidence.crossref.records_from_files import ExpectedQuery, RecordFiles, Unreadable
+from evidence.data_model import SAME_WORK, Citation, Clock, Doi, Message, Query, RecordSource, iso_time
 from evidence.database import read_queries, writer
 from evidence.database.connection import open_evidence
 from evidence.database.run_lock import locked
@@ -79,7 +79,7 @@ def run_sync(
             return stages.sync(
                 config, opened, crossref, taxonomy, now=now, progress=progress, full=full, providers=asked
             )
-        records = stack.enter_context(_record_files(files, config, opened))
+        records = stack.enter_context(record_files(files, config, opened))
         taken = records.kept_records if files.everything else ()
         outcome = stages.sync(
             config, opened, records, taxonomy, now=now, progress=progress, full=full, take=taken, providers=asked
@@ -248,34 +248,51 @@ def _judge_stale(opened: writer.Store, taxonomy: Taxonomy, now: Clock, progress:
 
 
 @contextmanager
-def _record_files(files: FileInput, config: Config, opened: writer.Store) -> Iterator[RecordFiles]:
-    """The files as a record source with everything that this run will ask for."""
+def record_files(
+    files: FileInput,
+    config: Config,
+    opened: writer.Store,
+    located: Callable[[], Iterator[tuple[str, Message | Unreadable]]] | None = None,
+) -> Iterator[RecordFiles]:
+    """The files as a record source with everything that this run will ask for. `located` gives their records, where these
+    were read before."""
     questions = [ExpectedQuery(s.query, Matcher(s).accepts) for s in config.sources if isinstance(s, Search)]
-    lists = [s for s in config.sources if isinstance(s, ReferenceList)]
-    imported = [*read_queries.imported_to_ask_about(opened.conn)]
-    followed = [s for s in lists if s.of]
-    wanted = set(read_queries.current_dois(opened.conn)) | {s.of for s in followed if s.of}
-    for decision in opened.decisions():
-        wanted |= {decision.doi} | ({Doi(decision.value)} if decision.facet == SAME_WORK and decision.value else set())
-    printed = [c for s in lists for c in s.citations]
-    printed += [Citation(row.source, 0, row.citation, row.stated_doi) for row in imported]
-    printed += [c for s in config.sources if isinstance(s, FileSource) for c in import_files.citations_in(s)]
     with RecordFiles(
         files.paths,
         name=files.name,
         questions=_distinct(questions),
-        dois=wanted.union(*map(reference_lists.possible_dois, printed)),
-        citations=[c.text for c in printed],
+        dois=wanted_dois(config, opened),
+        citations=[c.text for c in _printed(config, opened)],
         everything=files.everything,
+        located=located,
     ) as records:
-        cited = [citation for source in followed for citation in _followed(source, records)]
+        followed = [s for s in config.sources if isinstance(s, ReferenceList) and s.of]
+        cited = [citation for source in followed for citation in followed_citations(source, records)]
         if cited:
             records.keep_also(set().union(*map(reference_lists.possible_dois, cited)), [c.text for c in cited])
         yield records
 
 
-def _followed(source: ReferenceList, records: RecordFiles) -> tuple[Citation, ...]:
-    """The citations of a deposited list that is in the files; none where it is not, which the run reports itself."""
+def wanted_dois(config: Config, opened: writer.Store) -> set[Doi]:
+    """The DOIs that a run looks up: of known works, of works that people decided on, and those that citations may state."""
+    wanted = set(read_queries.current_dois(opened.conn))
+    wanted |= {s.of for s in config.sources if isinstance(s, ReferenceList) and s.of}
+    for decision in opened.decisions():
+        wanted |= {decision.doi} | ({Doi(decision.value)} if decision.facet == SAME_WORK and decision.value else set())
+    return wanted.union(*map(reference_lists.possible_dois, _printed(config, opened)))
+
+
+def _printed(config: Config, opened: writer.Store) -> list[Citation]:
+    """The citations of sources.yaml, and of imported records that are still to be found."""
+    imported = read_queries.imported_to_ask_about(opened.conn)
+    printed = [c for s in config.sources if isinstance(s, ReferenceList) for c in s.citations]
+    printed += [Citation(row.source, 0, row.citation, row.stated_doi) for row in imported]
+    printed += [c for s in config.sources if isinstance(s, FileSource) for c in import_files.citations_in(s)]
+    return printed
+
+
+def followed_citations(source: ReferenceList, records: RecordSource) -> tuple[Citation, ...]:
+    """The citations of a deposited list that is among the records; none where it is not, which the run reports itself."""
     try:
         return reference_lists.citations_of(source, records)
     except RejectedError:

@@ -26,7 +26,8 @@ class Outcome:
     their works (doi, title). `changes` are the changes that the run announced (rows of `read_queries.changes`, without tags).
     `troubles` and `warnings` are (source id, sentence); `read` is the number of records read from files, None over HTTP.
     `compared_anew` are the citations that were accepted before and have another result now, as (source id, sentence).
-    `providers` has for each other provider how many works were found, none, refused and failed, and the requests it took;
+    `backfill` is what was read of Crossref's public data file: files, records, records that match, and the day of the newest
+    file. `providers` has for each other provider how many works were found, none, refused and failed, and the requests it took;
     `provider_problems` the first reason why one could not be asked.
     """
 
@@ -52,6 +53,7 @@ class Outcome:
     bytes: int = 0
     providers: dict[ProviderName, Counter[str]] = field(default_factory=dict)
     provider_problems: dict[ProviderName, str] = field(default_factory=dict)
+    backfill: dict[str, Any] = field(default_factory=dict)
 
     def counts(self) -> dict[str, Any]:
         """What the `runs` row keeps; `changes` are numbers by kind."""
@@ -71,6 +73,8 @@ class Outcome:
         }
         if self.providers:
             counts["providers"] = {name: dict(sorted(states.items())) for name, states in self.providers.items()}
+        if self.backfill:
+            counts["backfill"] = self.backfill
         return counts
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from evidence import __version__
 from evidence.crossref.normalise import doi_of, serialise_any, title_and_abstract
@@ -46,18 +47,21 @@ def sync(
     full: bool = False,
     take: Iterable[Message] = (),
     providers: Sequence[Provider] = (),
+    backfill: Mapping[str, Any] | None = None,
+    partly: bool = False,
 ) -> Outcome:
     """Harvest every source of `config` from `records`, refresh known works, judge, ask other providers. The caller holds the
     lock.
 
     `full` forgets the bookmarks and reads searches twice as deep, so what a search no longer finds is noticed. `take` are
-    records that are taken whole, whichever source finds them. `providers` are asked about the works that are due.
+    records that are taken whole, whichever source finds them. `providers` are asked about the works that are due. `backfill`
+    is what was read of Crossref's public data file to find the records; `partly` says that some of it could not be read.
     """
     reduce_garbage_collection()
     store.set_topic(taxonomy.topic)
     started = now()
     number = store.start_run(records.name, __version__, iso_time(started))
-    outcome = Outcome(number)
+    outcome = Outcome(number, backfill=dict(backfill or {}))
     decisions = rejudge.decisions_by_work(store)
     run = SyncRun(number, store, records, taxonomy, now, started, decisions, progress or NoProgress(), full, outcome)
     # What a run that was killed could not announce, it could not cluster either.
@@ -89,7 +93,7 @@ def sync(
         if providers:
             enrich.ask_providers(enrich.EnrichRun(number, store, taxonomy, now, run.progress, outcome), providers)
         store.set_facets(rejudge.facet_rows(taxonomy))  # drops a value that no tag has any more
-        outcome.outcome = "partial" if outcome.troubles else "complete"
+        outcome.outcome = "partial" if outcome.troubles or partly else "complete"
     except BaseException:
         outcome.outcome = "crashed"
         raise

@@ -61,7 +61,7 @@ ONLY_PUBLISHED = {
 """Tables of which only these rows are published: the names and filters of exported files, and of capsules for oneself, are the
 reviewers' own."""
 
-NOT_COPIED = ("announced", "unannounced")
+NOT_COPIED = ("announced", "unannounced", *schema.WORKING_TABLES)
 """Tables whose rows are not published: only the next run needs them. The table `changes` has what they led to."""
 
 OWN_TABLES = ("works_fts", "_sqlite_migrations")
@@ -257,7 +257,7 @@ def _copy_rows(conn: sqlite3.Connection, source: Path) -> None:
 def _drop_other_tables(conn: sqlite3.Connection) -> None:
     """Remove every table that is not one of this program's: another tool, such as a plugin, may have made it in the working
     database, and nobody has said that it is public. Done after the migration, which may need tables of an older version."""
-    ours = {*schema.RECORD_TABLES, *schema.DERIVED_TABLES, *OWN_TABLES}
+    ours = {*schema.RECORD_TABLES, *schema.DERIVED_TABLES, *schema.WORKING_TABLES, *OWN_TABLES}
     made = conn.execute("select name, sql from main.sqlite_master where type = 'table'").fetchall()
     virtual = [name for name, sql in made if (sql or "").lower().startswith("create virtual table")]
     shadow = tuple(f"{name}_" for name in virtual)

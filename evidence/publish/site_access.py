@@ -64,7 +64,7 @@ ANY_ADDRESS = "any-ip-address"
 """Stands for every IP address in a list of host names. A page of another site has a name, so an address cannot be its own."""
 
 RAW_COLUMNS = {("snapshots", "message"), ("rejects", "message"), ("provider_records", "message"),
-               ("imported_records", "message")}  # fmt: skip
+               ("imported_records", "message"), ("backfill_records", "message")}  # fmt: skip
 """Columns (table, column) with records as providers sent them. Visitors of a public site get neither these nor the tables."""
 RAW_TABLES = frozenset(table for table, _ in RAW_COLUMNS)
 

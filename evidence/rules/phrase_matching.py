@@ -220,7 +220,7 @@ class _Parser:
         self.source, self.lists, self.parsed, self.inside = source, lists, parsed, inside
         self.pieces = [(m.lastgroup or "", m[0]) for m in _LEXEME.finditer(source)]
         self.at = 0
-        self.cased = not inside and any(_case_sensitive(term) for term in _with_lists(source, lists))
+        self.cased = not inside and any(is_case_sensitive(term) for term in _with_lists(source, lists))
 
     def alternatives(self, closing: str | None) -> _Node:
         """`a b | c`, up to the closing bracket or the end."""
@@ -342,9 +342,9 @@ def _word(word: str, cased: bool) -> _Node:
     if not parts or "*" in body:
         raise ValueError(f"{word!r}: `*` must be at the end of a word, after at least one letter")
     first = _WORD.match(parts[0])
-    pattern = _LOOSE_JOINT.join(re.escape(part if _case_sensitive(word) else part.lower()) for part in parts)
+    pattern = _LOOSE_JOINT.join(re.escape(part if is_case_sensitive(word) else part.lower()) for part in parts)
     pattern += r"\w*" if star else "" if re.match(rf"[\W_{_UNSPACED}]", parts[-1][-1]) else _END
-    if cased and not _case_sensitive(word):
+    if cased and not is_case_sensitive(word):
         pattern = f"(?i:{pattern})"
     if first is None:  # "&" or "+": fine inside a term, never the start of one
         return _Node(pattern, frozenset(), frozenset())
@@ -357,7 +357,8 @@ def _word(word: str, cased: bool) -> _Node:
 
 
 @cache
-def _case_sensitive(text: str) -> bool:
+def is_case_sensitive(text: str) -> bool:
+    """Whether a word of this text has two or more capitals, which makes it case-sensitive."""
     return any(sum(map(str.isupper, word)) > 1 for word in re.split(r"[\s()\[\]|]+", text))
 
 

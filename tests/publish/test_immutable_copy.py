@@ -195,7 +195,7 @@ def test_a_table_of_another_tool_is_not_published(db: Path, tmp_path: Path) -> N
     copy = immutable_copy.publish(db, tmp_path / "site", now=at_noon).folder / "evidence.db"
     assert b"a note to ourselves" not in copy.read_bytes()
     names = {str(name) for (name,) in rows(copy, "select name from sqlite_master where type = 'table'")}
-    public = {*schema.RECORD_TABLES, *schema.DERIVED_TABLES, *immutable_copy.OWN_TABLES}
+    public = {*schema.RECORD_TABLES, *schema.DERIVED_TABLES, *schema.WORKING_TABLES, *immutable_copy.OWN_TABLES}
     others = {name for name in names - public if not name.startswith(("sqlite_", "works_fts_"))}
     assert [name for name in others if not name.startswith("published_")] == []  # what publishing itself adds
 

@@ -56,6 +56,7 @@ EVERYWHERE = bool(os.environ.get("EVIDENCE_KILL_EVERYWHERE"))
         ("create", () if EVERYWHERE else ("--points", "40"), 1000 if EVERYWHERE else 40),
         ("create", ("--torn", "--points", "25"), 25),
         ("sync", ("--points", "20"), 20),
+        ("backfill", ("--points", "30"), 30),
         ("enrich", ("--points", "20"), 20),
         ("decide", ("--points", "30"), 30),
         ("backup", ("--points", "20"), 20),

@@ -1,0 +1,210 @@
+"""The filter on bytes never loses a record that the phrases match, however its text is written."""
+
+from __future__ import annotations
+
+import html.entities
+import json
+import unicodedata
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evidence.crossref.normalise import title_and_abstract
+from evidence.data_model import Doi
+from evidence.harvest.raw_filter import RawFilter
+from evidence.rules.phrase_letters import bare, letters_of
+from evidence.rules.phrase_matching import Phrases
+
+PHRASES = (
+    "interpersonal psychotherap*",
+    "inter-personal therap*",
+    "IPT-A",
+    "IPSRT",
+    "FB-IPT",
+    "cognitive behavio* and interpersonal",
+    "(group|brief) social rhythm",
+    "psychothérapie interpersonnelle",
+    "[modified] counsel* <2> mothers",
+    "/conversational.{0,3}model/",
+)
+MATCHES = (
+    "interpersonal psychotherapy",
+    "Interpersonal – psychotherapies",
+    "INTER-PERSONAL THERAPY",
+    "interpersonal therapeutic",
+    "IPT-A",
+    "IPT A",
+    "IPSRT",
+    "FB‐IPT",
+    "cognitive behavioural and interpersonal",
+    "brief social rhythm",
+    "Psychothérapie  interpersonnelle",
+    "counselling of young mothers",
+    "conversational model",
+)
+TAGS = ("<i>", "</i>", "<jats:italic>", "</jats:italic>", '<b class="x">', "<sc/>", "<!-- x -->", "<x:y z='1'>")
+FILTER = RawFilter(letters_of(PHRASES))
+FINDER = Phrases(PHRASES)
+NAMED = {text: name for name, text in html.entities.html5.items() if name.endswith(";") and len(text) == 1}
+
+
+def spellings(char: str, draw_plain: int) -> st.SearchStrategy[str]:
+    """Ways in which a character may be deposited."""
+    forms = [
+        char,
+        char,
+        char,
+        f"&#{ord(char)};",
+        f"&#x{ord(char):x};",
+        f"&amp;#{ord(char)};",
+        unicodedata.normalize("NFD", char),
+    ]
+    if char in NAMED:
+        forms += [f"&{NAMED[char]}", f"&amp;{NAMED[char]}"]
+    if char.isalpha():
+        forms += [
+            f"{char}\u00ad",
+            f"{char}&shy;",
+            f"\u200b{char}",
+            f"{char}\u0301",
+            f"&lt;i&gt;{char}&lt;/i&gt;",
+            f"<mml:mi>{char}</mml:mi>",
+        ]
+        forms += [char + tag for tag in TAGS]
+    if not char.isascii() or char in "Iilot":
+        forms += [char.translate(str.maketrans("Iilot", "Íïłöť"))]
+        wrong = [
+            forms[-1].encode().decode(name, "ignore") for name in ("latin-1", "cp1252", "cp1251", "mac_roman", "cp437")
+        ]
+        forms += [each for each in wrong if len(each) == len(forms[-1].encode())]
+    if char == " ":
+        forms += ["\n  ", "\u00a0", "\u2009", "<jats:p>\n</jats:p>", "-"]
+    return st.sampled_from([*[char] * draw_plain, *forms])
+
+
+@st.composite
+def texts(draw: st.DrawFn) -> str:
+    """A text with a match, spelled in any way."""
+    words, plain = draw(st.sampled_from(MATCHES)), draw(st.sampled_from((0, 20, 200)))
+    before, after = (
+        draw(st.sampled_from(("", "A ", "é ", '"] ', "x\\", "<p>", "] "))),
+        draw(st.sampled_from(("", " & more", '"', " <", ">"))),
+    )
+    return before + "".join(draw(spellings(char, plain)) for char in words) + after
+
+
+@st.composite
+def records(draw: st.DrawFn) -> dict[str, Any]:
+    """A record with such a text as title, subtitle or abstract."""
+    text = draw(texts())
+    record: dict[str, Any] = {
+        "reference": [{"key": "1", "article-title": "Other"}],
+        "DOI": "10.5555/a",
+        "title": ["Other"],
+    }
+    record |= draw(
+        st.sampled_from(
+            (
+                {"title": [text]},
+                {"title": ["", text]},
+                {"title": text},
+                {"subtitle": [text]},
+                {"abstract": text},
+                {"abstract": f"<jats:p>{text}</jats:p>"},
+                {"abstract": [text]},
+            )
+        )
+    )
+    return dict(sorted(record.items(), reverse=draw(st.booleans())))
+
+
+@settings(max_examples=600, deadline=None)
+@given(
+    records(),
+    st.booleans(),
+    st.sampled_from(((",", ":"), (", ", ": "))),
+    st.booleans(),
+)
+def test_a_record_that_a_phrase_matches_always_passes(
+    record: dict[str, Any], ascii_only: bool, separators: tuple[str, str], slashes: bool
+) -> None:
+    title, abstract = title_and_abstract(record)
+    if FINDER.first_hit(title) is None and FINDER.first_hit(abstract) is None:
+        return  # what is joined or cut on the way is no match after all
+    line = json.dumps(record, ensure_ascii=ascii_only, separators=separators)
+    raw = (line.replace("/", "\\/") if slashes else line).encode()
+    lines, _, whole = FILTER.lines(b'{"DOI":"10.5555/x","title":["Other"]}\n' + raw + b"\n")
+    assert len(b'{"DOI":"10.5555/x","title":["Other"]}\n') in [start for start, _ in lines]
+    assert whole
+
+
+def test_most_spellings_are_still_matches() -> None:
+    """The test above says nothing of records that are no matches, so most must be."""
+    hits = 0
+
+    @settings(max_examples=200, deadline=None, database=None)
+    @given(records())
+    def count(record: dict[str, Any]) -> None:
+        nonlocal hits
+        title, abstract = title_and_abstract(record)
+        hits += bool(FINDER.first_hit(title) or FINDER.first_hit(abstract))
+
+    count()
+    assert hits > 60
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=80).filter(str.strip), st.sampled_from(MATCHES), st.text(max_size=20))
+def test_the_letters_of_a_phrase_are_in_every_match(before: str, match: str, after: str) -> None:
+    text = f"{before} {match} {after}"
+    letters = letters_of(PHRASES)
+    assert letters is not None
+    if FINDER.first_hit(text) is not None:
+        assert any(one.text in (bare(text) if one.cased else bare(text).lower()) for one in letters)
+
+
+def test_what_has_nothing_of_the_kind_does_not_pass() -> None:
+    record = {
+        "DOI": "10.5555/a",
+        "title": ["Interpersonal relations"],
+        "abstract": "<jats:p>The IPT of <i>x</i> – an été.</jats:p>",
+    }
+    cites = {"DOI": "10.5555/b", "title": ["x"], "reference": [{"article-title": "Interpersonal psychotherapy"}]}
+    block = b"".join(json.dumps(one).encode() + b"\n" for one in (record, cites))
+    assert FILTER.lines(block) == ([], 2, True)
+
+
+@pytest.mark.parametrize(
+    "doi",
+    [
+        "10.1016/j.cpr.2013.09.002",
+        "10.1002/(sici)1097-4679(199901)55:1<1::aid-jclp1>3.0.co;2-a",
+        "10.1/a/b/c",
+        "10.1234/é",
+    ],
+)
+def test_a_wanted_doi_passes_in_whatever_json(doi: str) -> None:
+    wanted = RawFilter(letters_of(["nothing like it"]), [Doi(doi)])
+    for ascii_only in (False, True):
+        line = json.dumps({"title": ["x"], "DOI": doi}, ensure_ascii=ascii_only)
+        for written in (line, line.replace("/", "\\/"), line.replace("<", "\\u003c"), line.replace(doi, doi.upper())):
+            block = b'{"DOI":"10.9/other"}\n' + written.encode() + b"\n"
+            assert 21 in [start for start, _ in wanted.lines(block)[0]], written
+
+
+def test_without_phrases_only_wanted_dois_pass() -> None:
+    block = b'{"DOI":"10.5555/a","title":["<!-- x -->A"]}\n{"DOI":"10.5555/b"}\n'
+    assert RawFilter(letters_of([]), [Doi("10.5555/b")]).lines(block)[0] == [(44, 64)]
+
+
+def test_a_phrase_of_which_no_letters_are_known_lets_everything_pass() -> None:
+    assert letters_of(["/[a-z]+ [0-9]+/"]) is None
+    lines, _, _ = RawFilter(None).lines(b'{"title":["a"]}\n{"title":["b"]}\n')
+    assert lines == [(0, 16), (16, 32)]
+
+
+@pytest.mark.parametrize("block", [b'{"a":1}\nno json\n', b'{"a":1}\n\n{"b":1}\n', b"x\n", b'{"a":1}\r\n{"b":1}\r\n'])
+def test_a_block_that_is_not_one_record_a_line_is_told(block: bytes) -> None:
+    assert FILTER.lines(block)[2] is False
