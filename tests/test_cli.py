@@ -466,7 +466,7 @@ def test_a_version_answers_every_report_or_refuses(run: Run, crossref: LoopbackC
     assert run("report", "prisma", "--as-of", "1").out == before["prisma"] != run("report", "prisma").out
     assert run("report", "prisma-s", "--as-of", "1").out == before["prisma-s"]
     changed = run("report", "changes", "--since", "2000-01-01", "--as-of", "1")
-    assert changed.out.splitlines()[0] == before["changes"].splitlines()[0]
+    assert changed.out.splitlines()[0] == f"Version 1, {before['changes'].splitlines()[0]}"
     assert "1 changed verdict" in run("report", "changes", "--since", "2000-01-01").out
     assert run("export", "--columns", "doi,verdict", "--as-of", "1").out == works
     update = run("report", "prisma", "--since", "1").out

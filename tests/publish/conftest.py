@@ -40,6 +40,14 @@ def browser() -> Iterator[Any]:
     with playwright.sync_playwright() as driver:
         # No sandbox: the tests may run as root in a container; they open our own pages only.
         opened = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        new_context = opened.new_context
+
+        def patient(**options: Any) -> Any:
+            context = new_context(**options)
+            context.set_default_timeout(90_000)  # milliseconds: on a busy machine a page takes its time
+            return context
+
+        opened.new_context = patient
         yield opened
         opened.close()
 

@@ -532,6 +532,7 @@ def test_a_phone_gets_a_list_with_bars_and_a_printer_the_table(browser: Any, add
         assert link.is_visible() and link.locator("svg").bounding_box()["width"] > 200
         link.click()
         phone.wait_for_selector("#panel-heading")
+        phone.wait_for_load_state("load")  # before that it may have no style yet
         assert phone.locator("#panel-heading").is_visible()
         assert phone.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     phone.emulate_media(media="print")
