@@ -31,6 +31,13 @@ PAGE_SIZE = 100
 LISTS_OF_TODAY = re.compile(rf"/(?:{NAME}/works(?P<end>\.json|\.csv)?|download/(?P<format>[a-z-]+))$")
 """Addresses of the list of works of today, as a page or a file."""
 
+OF_PAST_STATES = re.compile(r"/(?:prisma[^/]*|past(?:\.json|/[^/]+)?)$")
+"""The pages that show past states."""
+ONLY_TODAY = (
+    "This page has only the state of today, so it is not shown as of another. The PRISMA flow (/prisma?as_of=…) and lists of "
+    "works (/past?as_of=…) show past states; a published copy of then has every page.\n"
+)
+
 TAXONOMY = "select facet, value from facets order by facet, position"
 JSON_KEYS = (
     "doi",
@@ -59,7 +66,8 @@ def register_routes() -> list[tuple[str, Any]]:
 
 @hookimpl
 def asgi_wrapper(datasette: Any) -> Callable[[App], App]:
-    """Redirects a list of works with `as_of` to the list of that day: the table ignores `as_of` and would show today."""
+    """Redirects a list of works with `as_of` to the list of that day: the table ignores `as_of` and would show today. Other
+    pages would ignore it, too, so they are refused."""
 
     def wrap(app: App) -> App:
         async def wrapped(scope: Any, receive: Any, send: Any) -> None:
@@ -69,6 +77,9 @@ def asgi_wrapper(datasette: Any) -> Callable[[App], App]:
                 target = datasette.urls.path(f"/past/{format_}" if format_ else f"/past{found['end'] or ''}")
                 query = scope["query_string"].decode("latin-1")
                 await Response.redirect(f"{target}?{query}").asgi_send(send)
+                return
+            if of_a_day and not OF_PAST_STATES.search(scope["path"]):
+                await Response.text(ONLY_TODAY, status=400).asgi_send(send)
                 return
             await app(scope, receive, send)
 

@@ -132,8 +132,8 @@ def markdown(text: str) -> str:
 
 
 def _at_line_start(line: str) -> str:
-    """A line that Markdown does not take for a list: `+ a work` and `1. a work` are text."""
-    return re.sub(r"^(\d{0,9})([-+.)])(?=\s)", r"\1\\\2", line)
+    """A line that Markdown takes for text: `+ a work` and `1. a work` are no lists, `---` is no rule, `~~~` no code."""
+    return re.sub(r"^(?:(\d{1,9})(?=[.)](?:\s|$))|(?=[-+=~]))", r"\1\\", line)
 
 
 def _plain_text(parts: Words) -> str:

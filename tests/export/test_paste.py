@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from evidence.export import paste
@@ -40,6 +40,8 @@ def test_html_has_no_markup_but_its_own(title: str, item: str, cell: str) -> Non
     assert 'href="https://x.org/&quot;a"' in page
 
 
+@example(title="1", item="---", linked="~~~")
+@example(title="1", item="-", linked="1")
 @given(HOSTILE, HOSTILE, HOSTILE)
 def test_markdown_says_what_it_was_given(title: str, item: str, linked: str) -> None:
     """Read by a parser of CommonMark: one heading, one list of one item, one link, and the words."""

@@ -330,6 +330,7 @@ def test_killed_between_two_files_it_goes_on_with_the_rest(tmp_path: Path, data:
     assert contents(tmp_path / "killed") == contents(tmp_path / "clean")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 def test_a_process_that_is_killed_costs_no_record(
     tmp_path: Path, data: Path, go: Run, monkeypatch: pytest.MonkeyPatch
@@ -344,6 +345,7 @@ def test_a_process_that_is_killed_costs_no_record(
     assert contents(tmp_path / "killed") == contents(tmp_path / "clean")
 
 
+@pytest.mark.slow
 def test_a_part_that_ends_every_process_is_read_here(
     tmp_path: Path, data: Path, go: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -433,6 +433,7 @@ def test_the_addresses_are_in_no_database(run: Run) -> None:
             assert TO.encode() not in path.read_bytes(), path
 
 
+@pytest.mark.slow
 def test_the_cron_line_of_the_docs(run: Run, crossref: LoopbackCrossref) -> None:
     """The line of docs/schedule.md, run by a shell: it prints nothing, and mails news only."""
     text = (Path(__file__).parents[2] / "docs" / "schedule.md").read_text(encoding="utf-8")

@@ -806,6 +806,13 @@ BAD_QUESTIONS = {
 }
 
 
+async def test_a_page_that_has_only_today_is_not_shown_as_of_another_day(sample: Path) -> None:
+    ds = await served(sample)
+    for path in ("/", "/map", "/article", "/currency", "/evidence/tags", "/doi/10.1002/cpp.1774"):
+        answer = await ds.client.get(f"{path}?as_of=2026-11-21")
+        assert (answer.status_code, "only the state of today" in answer.text) == (400, True), path
+
+
 async def test_a_past_list_refuses_in_a_sentence_what_it_cannot_show(sample: Path) -> None:
     ds = await served(sample)
     for address, said in BAD_QUESTIONS.items():
