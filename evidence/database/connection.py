@@ -160,6 +160,21 @@ def open_examined(path: Path, migrations: Migrations) -> tuple[sqlite3.Connectio
         raise StoreError(f"{path}: cannot be read ({error}); name another file with {_option(migrations)}") from None
 
 
+@contextmanager
+def on_the_disk(conn: sqlite3.Connection) -> Iterator[None]:
+    """What is committed in this context survives a power cut. Elsewhere a harvest leaves that to the next checkpoint, which a
+    reader, such as the site, can put off."""
+    (before,) = conn.execute("pragma synchronous").fetchone()
+    if conn.in_transaction:  # then the pragma would do nothing
+        yield
+        return
+    conn.execute("pragma synchronous = full")
+    try:
+        yield
+    finally:
+        conn.execute(f"pragma synchronous = {before}")
+
+
 def checkpoint(conn: sqlite3.Connection) -> None:
     """Write the log back into the file and empty it, so that the one file is complete.
 

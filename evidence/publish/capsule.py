@@ -544,12 +544,11 @@ def _draft(target: Path) -> Iterator[Path]:
 
 def _put_in_place(draft: Path, target: Path) -> None:
     """Give the capsule its name in one step. Its files are on the disk by then."""
-    for path in _files_below(draft):
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+    atomic_output.sync_below(draft)
     if target.is_dir():
         target.rmdir()
     draft.rename(target)
+    atomic_output.sync_names(target.absolute().parent)
 
 
 def _recorded(db: Path, entry: CapsuleRow) -> str | None:

@@ -217,8 +217,6 @@ def copy(source: Path, copied: Path, *, hidden: Sequence[str] | None) -> tuple[i
         conn.execute("insert into works_fts (works_fts) values ('integrity-check')")
         (works,) = conn.execute("select count(*) from works").fetchone()
         (run,) = conn.execute("select max(run) from runs where outcome = 'running'").fetchone()
-    with copied.open("rb") as file:
-        os.fsync(file.fileno())  # without it, a power cut could leave `current` pointing to an incomplete file
     return int(works), run
 
 
@@ -515,13 +513,17 @@ def _unused_name(versions: Path, name: str) -> str:
 
 def _swap(target: Path, unfinished: Path, name: str) -> str | None:
     """Give the version its final name and point `current` to it, each in one step; returns the name of the previous version."""
+    # Without it, a power cut could leave `current` pointing to a version with empty files.
+    atomic_output.sync_below(unfinished)
     current, link = target / "current", target / ".next"
     before = current.readlink().name if current.is_symlink() else None
     finished = unfinished.rename(unfinished.with_name(name))
     try:
+        atomic_output.sync_names(finished.parent)
         link.unlink(missing_ok=True)
         link.symlink_to(Path("versions") / name)
         link.replace(current)
+        atomic_output.sync_names(target)
     except OSError:
         shutil.rmtree(finished)
         link.unlink(missing_ok=True)
