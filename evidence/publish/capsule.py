@@ -535,6 +535,8 @@ def _draft(target: Path) -> Iterator[Path]:
         ) from None
     try:
         yield draft
+    except StoreError as error:
+        raise type(error)(str(error).replace(str(draft), str(target))) from error
     except (OSError, sqlite3.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise StoreError(f"{target}: cannot be written ({reason}); free disk space or name another folder") from error

@@ -496,6 +496,8 @@ def _translated_errors(db: Path, target: Path) -> Iterator[None]:
         if "disk" in str(error):
             raise StoreError(f"{target}: cannot be written ({error}); free disk space and publish again") from error
         raise StoreError(f"{db}: cannot be published to {target}: SQLite error: {error}") from error
+    except shutil.Error as error:  # of a whole folder: each of its files with its source, its target and the reason
+        raise StoreError(f"{target}: cannot be written ({error.args[0][0][2]}); nothing was changed") from error
     except OSError as error:
         raise StoreError(
             f"{target}: cannot be written ({error.strerror}: {error.filename}); nothing was changed"

@@ -69,7 +69,8 @@ def here(folder: Path, *words: str) -> str:
     return command(
         folder / "evidence.db",
         *sources,
-        *(str(folder / word) if word in paths else word for word in words),
+        words[0],
+        *(str(folder / word) if word in paths else word for word in words[1:]),
     )
 
 
@@ -262,3 +263,60 @@ def test_a_power_cut(shim: str, tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", JOBS)
 def test_power_cuts(shim: str, tmp_path: Path, name: str) -> None:
     assert cut_everywhere(shim, tmp_path, name, POINTS) > POINTS
+
+
+# ---------------------------------------------------------------------- a full disk
+
+
+ROOMS = (0, 1, 5_000, 40_000, 130_000, 250_000, 600_000)
+"""Bytes that there is room for; the last is enough for most commands."""
+REMEDY = ("make room", "free disk space", "has room", "nothing was changed", "may be written to")
+
+
+def filled_up(shim: str, folder: Path, name: str, rooms: tuple[int, ...]) -> int:
+    """Run the command of a job on a disk that fills up, look at what it left, and run it again where there is room; how often it
+    could not end."""
+    job, failed = JOBS[name], 0
+    start = made(folder / "start", *job.before)
+    job.prepare(start)
+    if name == "first decision":
+        (start / "decisions.db").unlink()
+    clean = Path(shutil.copytree(start, folder / "clean", symlinks=True))
+    here(clean, *job.words)
+    for room in rooms:
+        left = Path(shutil.copytree(start, folder / f"{room}", symlinks=True))
+        names = {path.name for path in start.iterdir()}
+        done = run(shim, left, job.words, room=room)
+        for file in ("evidence.db", "decisions.db"):
+            whole(left / file)
+        if done.returncode:
+            failed += 1
+            assert done.returncode in (1, 2), done
+            (said,) = done.stderr.splitlines()
+            assert any(remedy in said.lower() for remedy in REMEDY), said
+            assert "Traceback" not in said and "None" not in said
+            new = {path.name for path in left.iterdir()} - names
+            assert all(name.startswith(("evidence.db", "decisions.db")) for name in new), (
+                "something half written is there"
+            )
+            if name != "capsule":
+                job.left(left, clean, "")
+        elif name.endswith("decision"):
+            assert held(left) == held(clean), "the decision was confirmed, and is not kept"
+        if job.repeated:
+            job.repeated(left, clean)
+        shutil.rmtree(left)
+    return failed
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_full_disk(shim: str, tmp_path: Path, name: str) -> None:
+    assert filled_up(shim, tmp_path, name, (40_000, 130_000)) >= 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("name", [name for name, job in JOBS.items() if not job.watched])
+def test_full_disks(shim: str, tmp_path: Path, name: str) -> None:
+    rooms = (0, 5_000, 500_000, 3_000_000, 5_000_000) if name == "publish" else ROOMS
+    assert filled_up(shim, tmp_path, name, rooms) >= 3
