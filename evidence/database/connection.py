@@ -157,7 +157,27 @@ def open_examined(path: Path, migrations: Migrations) -> tuple[sqlite3.Connectio
             conn.close()
             raise
     except sqlite3.Error as error:
-        raise StoreError(f"{path}: cannot be read ({error}); name another file with {_option(migrations)}") from None
+        if "disk I/O" in str(error) or "disk is full" in str(error):
+            raise store_error(path, error) from None
+        remedy = ", or make room on its disk" if path.exists() and "unable to open" in str(error) else ""
+        raise StoreError(
+            f"{path}: cannot be read ({error}); name another file with {_option(migrations)}{remedy}"
+        ) from None
+
+
+@contextmanager
+def on_the_disk(conn: sqlite3.Connection) -> Iterator[None]:
+    """What is committed in this context survives a power cut. Elsewhere a harvest leaves that to the next checkpoint, which a
+    reader, such as the site, can put off."""
+    (before,) = conn.execute("pragma synchronous").fetchone()
+    if conn.in_transaction:  # then the pragma would do nothing
+        yield
+        return
+    conn.execute("pragma synchronous = full")
+    try:
+        yield
+    finally:
+        conn.execute(f"pragma synchronous = {before}")
 
 
 def checkpoint(conn: sqlite3.Connection) -> None:
@@ -179,7 +199,9 @@ def store_error(path: Path, error: sqlite3.Error) -> StoreError:
     """An error of SQLite as a StoreError that names the remedy."""
     text = str(error)
     if "disk is full" in text:
-        return StoreError(f"{path}: the disk is full; nothing of this page was written. Make room and run it again")
+        return StoreError(f"{path}: the disk is full; what was not complete is not kept. Make room and run it again")
+    if "disk I/O" in text:  # what SQLite also says when the files beside the database find no room
+        return StoreError(f"{path}: the disk is full or fails ({text}); make room, or check the disk, and run it again")
     if "readonly" in text or "read-only" in text:
         return StoreError(f"{path}: cannot be written (read-only); check the permissions of the file and its folder")
     if "unable to open" in text:

@@ -24,7 +24,7 @@ def locked(db: Path, patience: float = 0.0) -> Iterator[None]:
         ) from None
     except OSError as error:
         raise StoreError(
-            f"{db}: cannot be locked ({error.strerror}); check that its folder exists and may be written to"
+            f"{db}: cannot be locked ({error.strerror}); check that its folder exists, may be written to and has room"
         ) from None
     try:
         yield

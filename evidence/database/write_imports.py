@@ -27,17 +27,30 @@ def add(conn: sqlite3.Connection, run: int, rows: Sequence[ImportedRow], asked: 
 
 
 def resolve(conn: sqlite3.Connection, run: int, rows: Sequence[ImportedRow]) -> None:
-    """Write what these records are resolved to now, where that has changed."""
+    """Write what these records are resolved to now, where that has changed. Only the works of those are judged again: a record
+    that is asked about again, with the same result, tells nothing new of its work."""
+    held = {
+        (source, record): tuple(result)
+        for source, record, *result in conn.execute(
+            """
+            select i.source, i.record, i.doi, i.status, i.problem, i.score from json_each(:keys) k
+            join imported_records i on i.source = json_extract(k.value, '$[0]') and i.record = json_extract(k.value, '$[1]')
+            """,
+            {"keys": json.dumps([(row.source, row.record) for row in rows])},
+        )
+    }
+    changed = [
+        row for row in rows if held.get((row.source, row.record)) != (row.doi, row.status, row.problem, row.score)
+    ]
     conn.executemany(
         """
         update imported_records set doi = :doi, status = :status, problem = :problem, score = :score, asked_run = :run
         where (source, record) = (:source, :record)
-            and (doi, status, problem, score) is not (:doi, :status, :problem, :score)
         """,
         [
             {"source": r.source, "record": r.record, "doi": r.doi, "status": r.status, "problem": r.problem, "score": r.score,
              "run": run}
-            for r in rows
+            for r in changed
         ],
     )  # fmt: skip
     # What a source no longer has under a DOI or local id, it did not find there.
@@ -51,7 +64,7 @@ def resolve(conn: sqlite3.Connection, run: int, rows: Sequence[ImportedRow]) -> 
         """,
         {"run": run, "sources": json.dumps(sorted({row.source for row in rows}))},
     )
-    _unsettle(conn, (row.doi for row in rows))
+    _unsettle(conn, (row.doi for row in changed))
 
 
 def _unsettle(conn: sqlite3.Connection, dois: Iterable[str]) -> None:

@@ -188,9 +188,10 @@ class Store:
         """Close a run with its outcome and counts, and write the log back, so that the one file has everything.
 
         A run that ended (`complete` or `partial`) announces in the same transaction all that has changed since the last
-        announcement, but for the works `apart`, and returns it; the counts say how many changes of each kind (`changes`).
+        announcement, but for the works `apart`, and returns it; the counts say how many changes of each kind (`changes`). When
+        it returns, the run is on the disk: what was announced, and perhaps mailed, is not announced anew after a power cut.
         """
-        with self.transaction():
+        with connection.on_the_disk(self.conn), self.transaction():
             found = write_changes.announce(self.conn, run, set(apart)) if outcome in ("complete", "partial") else []
             counts = counts | {"changes": changes_since_last_run.counts_by_kind(found)}
             self.conn.execute(

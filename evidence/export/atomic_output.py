@@ -128,6 +128,32 @@ def _replace(target: Path, chunks: Iterable[bytes], found: os.stat_result | None
     except BaseException:
         name.unlink(missing_ok=True)
         raise
+    sync_names(target.parent)
+
+
+def sync_below(folder: Path) -> None:
+    """Put everything below a folder on the disk, content and names, so that the folder can be given its final name: after a power
+    cut it has all of it. OSError when that fails."""
+    for below, _, files in os.walk(folder, topdown=False):
+        for name in files:
+            path = Path(below, name)
+            if path.is_file() and not path.is_symlink():
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
+        sync_names(Path(below))
+
+
+def sync_names(folder: Path) -> None:
+    """Put the names in a folder on the disk, so that what was renamed or removed stays so after a power cut. Where the system
+    cannot do that, they are there a little later."""
+    if os.name != "posix":
+        return
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _new_file(folder: Path, mode: int) -> tuple[int, Path]:

@@ -139,8 +139,8 @@ def run_import(
     sleep: Callable[[float], None] | None = None,
 ) -> tuple[Outcome, import_files.ImportCounts]:
     """Import the files of a source, in a run of its own under the lock. With `ask`, Crossref is asked about what the database
-    does not know. A run is opened only where anything is new. ConfigError, and nothing written, where a file is damaged or the
-    source is one of another kind; BusyError when another run is going on."""
+    does not know. A run is opened only where anything is new, or where a killed run left changes to announce. ConfigError, and
+    nothing written, where a file is damaged or the source is one of another kind; BusyError when another run is going on."""
     with ExitStack() as stack:
         files = stack.enter_context(import_files.ReadFiles(source.paths))
         stack.enter_context(locked(db))
@@ -148,7 +148,8 @@ def run_import(
         held = read_queries.source_row(opened.conn, source.id)
         source = import_files.continued(source, held)
         opened.set_topic(taxonomy.topic)
-        if not import_files.anything_new(opened.conn, source, files, held["spec"] if held else None):
+        new = import_files.anything_new(opened.conn, source, files, held["spec"] if held else None)
+        if not new and not opened.unannounced():
             counts = import_files.ImportCounts(read=files.count + len(files.rejects), known=files.count)
             return Outcome(0, verdicts=read_queries.verdict_counts(opened.conn)), counts
         wait = sleep or time.sleep

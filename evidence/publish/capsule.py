@@ -535,6 +535,8 @@ def _draft(target: Path) -> Iterator[Path]:
         ) from None
     try:
         yield draft
+    except StoreError as error:
+        raise type(error)(str(error).replace(str(draft), str(target))) from error
     except (OSError, sqlite3.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise StoreError(f"{target}: cannot be written ({reason}); free disk space or name another folder") from error
@@ -544,12 +546,11 @@ def _draft(target: Path) -> Iterator[Path]:
 
 def _put_in_place(draft: Path, target: Path) -> None:
     """Give the capsule its name in one step. Its files are on the disk by then."""
-    for path in _files_below(draft):
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+    atomic_output.sync_below(draft)
     if target.is_dir():
         target.rmdir()
     draft.rename(target)
+    atomic_output.sync_names(target.absolute().parent)
 
 
 def _recorded(db: Path, entry: CapsuleRow) -> str | None:

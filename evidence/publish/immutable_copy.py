@@ -217,8 +217,6 @@ def copy(source: Path, copied: Path, *, hidden: Sequence[str] | None) -> tuple[i
         conn.execute("insert into works_fts (works_fts) values ('integrity-check')")
         (works,) = conn.execute("select count(*) from works").fetchone()
         (run,) = conn.execute("select max(run) from runs where outcome = 'running'").fetchone()
-    with copied.open("rb") as file:
-        os.fsync(file.fileno())  # without it, a power cut could leave `current` pointing to an incomplete file
     return int(works), run
 
 
@@ -498,6 +496,8 @@ def _translated_errors(db: Path, target: Path) -> Iterator[None]:
         if "disk" in str(error):
             raise StoreError(f"{target}: cannot be written ({error}); free disk space and publish again") from error
         raise StoreError(f"{db}: cannot be published to {target}: SQLite error: {error}") from error
+    except shutil.Error as error:  # of a whole folder: each of its files with its source, its target and the reason
+        raise StoreError(f"{target}: cannot be written ({error.args[0][0][2]}); nothing was changed") from error
     except OSError as error:
         raise StoreError(
             f"{target}: cannot be written ({error.strerror}: {error.filename}); nothing was changed"
@@ -515,13 +515,17 @@ def _unused_name(versions: Path, name: str) -> str:
 
 def _swap(target: Path, unfinished: Path, name: str) -> str | None:
     """Give the version its final name and point `current` to it, each in one step; returns the name of the previous version."""
+    # Without it, a power cut could leave `current` pointing to a version with empty files.
+    atomic_output.sync_below(unfinished)
     current, link = target / "current", target / ".next"
     before = current.readlink().name if current.is_symlink() else None
     finished = unfinished.rename(unfinished.with_name(name))
     try:
+        atomic_output.sync_names(finished.parent)
         link.unlink(missing_ok=True)
         link.symlink_to(Path("versions") / name)
         link.replace(current)
+        atomic_output.sync_names(target)
     except OSError:
         shutil.rmtree(finished)
         link.unlink(missing_ok=True)

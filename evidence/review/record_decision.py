@@ -230,7 +230,14 @@ def _without_repetitions(
         ids = deciding.current_ids_on_subject(held, deciding.subject(decision, dois), dois)
         return len(own.intersection(ids)) > 1
 
-    return tuple(d for d, b in zip(made, before, strict=True) if resolves_contradiction(d) or not _repeats(d, b))
+    def answers(decision: Decision, earlier: Decision | None) -> bool:
+        """Whether something was said on its subject that its reviewer did not know when they decided the same earlier: then the
+        repetition says that they hold to it."""
+        return earlier is not None and not {deciding.decision_id(earlier), *earlier.seen}.issuperset(decision.seen)
+
+    return tuple(
+        d for d, b in zip(made, before, strict=True) if resolves_contradiction(d) or answers(d, b) or not _repeats(d, b)
+    )
 
 
 def _check_withdrawn(made: Sequence[Decision], before: Sequence[Decision | None]) -> None:

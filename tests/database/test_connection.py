@@ -346,3 +346,28 @@ def owner(path: Path, number: int) -> str:
         return "header"
     found = rows(path, f"select name from dbstat where pageno = {number}")
     return str(found[0][0]) if found else "free"
+
+
+# ---------------------------------------------------------------------- a disk without room, a power cut
+
+
+@pytest.mark.parametrize("said", ["disk I/O error", "database or disk is full"])
+def test_an_error_of_the_disk_asks_for_room(said: str) -> None:
+    """SQLite says `disk I/O error` too when the files beside a database find no room."""
+    told = str(connection.store_error(Path("evidence.db"), sqlite3.OperationalError(said)))
+    assert told.startswith("evidence.db: the disk is full")
+    assert "ake room" in told
+
+
+def test_a_run_that_ends_is_put_on_the_disk(tmp_path: Path) -> None:
+    """Only its end: the pages before it can be fetched again."""
+    set_to = []
+    with open_store(tmp_path / "evidence.db") as store:
+        run = store.start_run("crossref", "0", "2026-11-24T12:00:00Z")
+        store.conn.set_trace_callback(
+            lambda sql: set_to.append(sql) if "synchronous" in sql or sql == "COMMIT" else None
+        )
+        store.finish_run(run, "complete", {}, "2026-11-24T12:01:00Z")
+        assert store.conn.execute("pragma synchronous").fetchone() == (1,)
+    full, end = set_to.index("pragma synchronous = full"), [sql.upper() for sql in set_to].index("COMMIT")
+    assert full < end < set_to.index("pragma synchronous = 1")

@@ -368,6 +368,19 @@ def test_crossref_that_fails_costs_no_record(
     assert rows(db, "select count(*) from works") == [(2,)]
 
 
+def test_a_record_that_is_asked_about_again_without_result_leaves_its_work_alone(
+    db: Path, bring: Callable[..., Any], go: Callable[..., Outcome]
+) -> None:
+    bring(ris(*(HOMEMADE | {"TI": f"Interpersonal psychotherapy in clinic {n}"} for n in range(12))))
+    records = FakeRecordSource([LIPSITZ])
+    go(records)
+    asked = "select count(*) from imported_records where status = 'no-doi'"
+    assert rows(db, asked) == [(12,)]
+    assert [go(records).rejudged for _ in range(10)] == [
+        0
+    ] * 10  # each record is asked about once in ten syncs at least
+
+
 # ---------------------------------------------------------------------- all or nothing
 
 
@@ -401,6 +414,23 @@ def test_a_program_that_is_killed_while_it_writes_has_written_nothing(
     _, counts = bring(ris(*many))
     assert counts.new_works == 250
     assert boxes(db)["databases"] == 250
+
+
+def test_the_same_import_after_a_kill_announces_what_the_killed_one_had_written(
+    db: Path, bring: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("evidence.harvest.rejudge.rejudge_and_deduplicate", killed)
+        with pytest.raises(KeyboardInterrupt):
+            bring(ris(HOMEMADE))
+    assert (rows(db, "select count(*) from works"), rows(db, "select * from changes")) == ([(1,)], [])
+    outcome, counts = bring(ris(HOMEMADE))
+    assert (outcome.outcome, counts.known, counts.new_works) == ("complete", 1, 0)
+    assert rows(db, "select what from changes") == [("new",)]
+    assert bring(ris(HOMEMADE))[0].run == 0
 
 
 # ---------------------------------------------------------------------- sources

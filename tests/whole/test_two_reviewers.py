@@ -168,6 +168,16 @@ def test_the_same_decision_twice_is_one(review: Review) -> None:
     assert len({current_decisions.decision_id(d) for d in read_ledger(review.ledger)}) == 3
 
 
+def test_the_same_decision_after_a_colleague_decided_otherwise_counts(review: Review) -> None:
+    """It is no repetition: who decides it has seen what the colleague said, and holds to it."""
+    review.sync()
+    assert len(review.decide(DOI, "include", by="A")) == len(review.decide(DOI, "exclude", by="B")) == 1
+    assert review.verdicts()[DOI] == ("exclude", None)
+    assert len(review.decide(DOI, "include", by="A")) == 1
+    assert review.verdicts()[DOI] == ("include", None)
+    assert review.decide(DOI, "include", by="A") == ()
+
+
 def test_decisions_follow_the_work_to_another_database_and_what_finds_no_work_is_named(
     review: Review, tmp_path: Path, book: Taxonomy, clock: Clock
 ) -> None:
