@@ -24,7 +24,7 @@ try:  # three times as fast as zlib
 
     _open_gzip: Any = igzip.open
     DECOMPRESSOR = "isal"
-    _DAMAGED: tuple[type[Exception], ...] = (EOFError, gzip.BadGzipFile, zlib.error, isal_zlib.error)
+    _DAMAGED: tuple[Any, ...] = (EOFError, gzip.BadGzipFile, zlib.error, isal_zlib.error)
 except ImportError:
     _open_gzip = gzip.open
     DECOMPRESSOR = "zlib"
