@@ -92,6 +92,17 @@ def announce(conn: sqlite3.Connection, run: int, apart: set[str]) -> list[change
     return found
 
 
+def announce_all(conn: sqlite3.Connection) -> None:
+    """What all works are now counts as announced, in no run: for a database that was taken back to a version."""
+    dois = [doi for (doi,) in conn.execute("select doi from works order by doi")]
+    states = _current_states(conn, dois)
+    conn.execute("delete from announced")
+    conn.executemany(
+        _ANNOUNCE, [_announced_row(doi, state.shown) for doi, state in states.items() if state is not None]
+    )
+    conn.execute("delete from unannounced")
+
+
 def _current_states(
     conn: sqlite3.Connection, dois: Sequence[str]
 ) -> dict[str, changes_since_last_run.WorkState | None]:
