@@ -488,7 +488,7 @@ def test_a_version_answers_every_report_or_refuses(run: Run, crossref: LoopbackC
     for wrong in (
         ("version", "1"), ("version", "2026-01-01"), ("version", "2", "--list"), ("report", "claims", "--as-of", "run:1"),
         ("report", "currency", "--as-of", "2026-01-01"), ("rewind", "2", "then"),
-       ("report", "prisma", "--since", "soon"), ("report", "changes", "--as-of", "x"),
+        ("report", "prisma", "--since", "soon"), ("report", "changes", "--as-of", "x"),
         ("report", "prisma", "--since", "run:2", "--as-of", "1"), ("report", "prisma-s", "--as-of", "run:99"),
     ):  # fmt: skip
         said = run(*wrong)

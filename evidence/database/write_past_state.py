@@ -242,6 +242,7 @@ def restore(conn: sqlite3.Connection, version: Row) -> list[str]:
         conn.execute(f"delete from {table}")  # noqa: S608 - our own names, here and below
         conn.execute(f"insert into {table} select * from cut.{table}")  # noqa: S608
     _restore_runs(conn, version["run"])
+    _restore_places(conn)
     write_changes.announce_all(conn)
     return []
 
@@ -344,3 +345,24 @@ def _restore_runs(conn: sqlite3.Connection, run: int) -> None:
         {"run": run},
     )
     conn.execute("delete from runs where run > ?", (run,))
+
+
+def _restore_places(conn: sqlite3.Connection) -> None:
+    """Works stand in the order in which they came, which decides between equal ones in lists and searches; those that are no
+    works any more come last. Records are known from the day on which their tables were made."""
+    (last,) = conn.execute(
+        "select max(n) from (select max(rowid) as n from works union all select max(rowid) from cut.works)"
+    ).fetchone()
+    conn.execute("update works set rowid = -rowid")
+    conn.execute(
+        "update works set rowid = k.rowid from (select rowid, doi from cut.works) k where k.doi = works.doi",
+    )
+    left = conn.execute("select doi from works where rowid < 0 order by doi").fetchall()
+    conn.executemany("update works set rowid = ? where doi = ?", [(last + n, doi) for n, (doi,) in enumerate(left, 1)])
+    conn.execute("insert into works_fts (works_fts) values ('rebuild')")
+    conn.execute(
+        """
+        update main._sqlite_migrations as m set applied_at = k.applied_at
+        from cut._sqlite_migrations k where (k.migration_set, k.name) = (m.migration_set, m.name)
+        """
+    )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from datasette.app import Datasette
 
 from evidence.database import backup, read_queries, rewound, schema, write_past_state
 from evidence.database.connection import reading
@@ -15,7 +17,7 @@ from evidence.database.writer import open_store, record_export
 from evidence.errors import ConfigError, StoreError
 from evidence.harvest.progress import NoProgress
 from evidence.harvest.rewind import Rewound, rewind
-from evidence.publish import immutable_copy
+from evidence.publish import immutable_copy, serve
 from evidence.review import reviewer_desk
 from evidence.rules.taxonomy import Taxonomy
 from tests.builders import LIPSITZ, MARKOWITZ, STANGIER
@@ -100,6 +102,28 @@ def test_a_ledger_without_the_decisions_of_then_is_refused(review: Review) -> No
     review.ledger.unlink()
     with pytest.raises(StoreError, match="its 1 decisions are not in the ledger"):
         back(review)
+
+
+PAGES = ("/", "/map", "/currency", "/changes", "/method", "/prisma", "/evidence/article", "/evidence/works?verdict=include",
+         "/search?q=interpersonal", "/evidence/works/10~2E1001~2Farchgenpsychiatry~2E2011~2E67")  # fmt: skip
+
+
+async def pages(db: Path) -> dict[str, str]:
+    site = Datasette([str(db)], config_dir=serve.site_folder())
+    await site.invoke_startup()
+    found = {page: await site.client.get(page, follow_redirects=True) for page in PAGES}
+    return {page: answer.text for page, answer in found.items() if answer.status_code == 200}
+
+
+async def test_every_page_is_the_one_of_then_and_says_so(review: Review) -> None:
+    before = await pages(review.db)
+    assert len(before) >= len(PAGES) - 1
+    review.decide(STANGIER["DOI"], "include", because="it is, on second thoughts")
+    assert await pages(review.db) != before
+    says = re.compile(r'<p class="message-info">This is the review as of version 3 \(2026-01-0\d\)[^<]*</p>\n')
+    for page, shown in (await pages(back(review).db)).items():
+        assert says.search(shown), page
+        assert says.sub("", shown) == before[page], page
 
 
 def test_exports_of_then_are_told_from_later_ones_also_within_a_second(review: Review) -> None:

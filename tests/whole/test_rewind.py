@@ -38,6 +38,9 @@ def everything(db: Path, world: World) -> dict[str, Any]:
                 " gone, language, first_run, judged_on from works order by doi"
             ).fetchall(),
             "tags": conn.execute("select doi, facet, value, decided, strength from tags order by 1, 2, 3").fetchall(),
+            "found": conn.execute(
+                "select w.doi from works_fts f join works w on w.rowid = f.rowid where works_fts match 'psychotherapy' order by 1"
+            ).fetchall(),
             "map": conn.execute("select * from evidence_map order by 1, 2").fetchall(),
         }
         for table in ("notices", "citations", "aliases", "cites", "decisions", "absences", "sightings", "snapshots",
