@@ -50,7 +50,7 @@ CUTS: Final[Mapping[str, tuple[str, ...]]] = {
         f"""
         update sources set trouble = null, warning = null, bookmark = (
             select date(r.started, '-{BOOKMARK_OVERLAP.days} days') from runs r
-            where r.run between sources.first_run and :run and r.door = 'crossref' and r.outcome = 'complete'
+            where method is null and r.run between sources.first_run and :run and r.door = 'crossref' and r.outcome = 'complete'
             order by r.run desc limit 1)
         where :later
         """,  # noqa: S608 - our own conditions
