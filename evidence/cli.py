@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from evidence import __version__
-from evidence.database import tag_filter
+from evidence.database import rewound, tag_filter
 from evidence.errors import ConfigError, EvidenceError
 from evidence.export import atomic_output, file_formats
 from evidence.export.columns import SHAPES, Shape
@@ -92,7 +92,9 @@ _output = click.option("-o", "--output", "to", type=click.Path(dir_okay=False, r
                        callback=_output_path, help="Write to this file; default: stdout.")  # fmt: skip
 _as_of = click.option("--as-of", metavar="STATE",
                       help="As of a date (YYYY-MM-DD), a version or a run (run:12); default: now.")  # fmt: skip
-_no_as_of = click.option("--as-of", metavar="STATE", hidden=True, help="Refused: this has no history.")
+_as_of_version = click.option(
+    "--as-of", metavar="VERSION", help="As of a version (see `evidence version`); default: now."
+)
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 
 
@@ -210,6 +212,8 @@ def cli(ctx: click.Context, db: Path, decisions: Path | None, sources: Path, ver
     logging.basicConfig(stream=sys.stderr, level=level, format="%(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     ctx.obj = Settings(db, decisions or db.with_name("decisions.db"), sources, quiet)
+    if not quiet and (shown := rewound.shown_version(db)) is not None:
+        click.echo(f"As of {shown}.", err=True)
 
 
 @cli.command(epilog=_example("evidence init my-review", "evidence init my-review --topic blank"))
@@ -1052,6 +1056,26 @@ def version_(
     return _report(version_report.as_json([row]) if format_ == "json" else version_report.made(row, new=new), to)
 
 
+@cli.command("rewind", epilog=_example("evidence rewind 3 version-3"))
+@click.argument("name", metavar="VERSION")
+@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+@click.pass_obj
+def rewind_(settings: Settings, name: str, folder: Path) -> None:
+    """Write the database as it was in a version to DIR.
+
+    DIR is a new folder with evidence.db and decisions.db. Every report, export and page can be asked of it, as with
+    `evidence --db DIR/evidence.db serve`. It is only read: no command changes it. Your own databases stay as they are.
+
+    A version is refused where a later sync has written over what it showed, such as the lines of a reference list.
+    """
+    from evidence.export import version_report
+    from evidence.harvest.rewind import rewind
+
+    with _bar(settings) as bar:
+        made = rewind(settings.db, settings.decisions, _taxonomy(settings), name, folder, bar)
+    click.echo(version_report.rewound(made.version, made.db, same_rules=made.same_rules))
+
+
 @cli.command("taxonomy", epilog=_example("evidence taxonomy -o taxonomy.ttl", "evidence taxonomy -f csv -o tags.csv"))
 @click.option("-f", "--format", "format_", type=click.Choice(TAXONOMY_FORMATS), default="turtle", show_default=True,
               help="turtle and jsonld are SKOS, for vocabulary tools and triple stores; csv is a row a tag.")  # fmt: skip
@@ -1225,8 +1249,8 @@ def report_changes(
         raise SystemExit(NOTHING_NEW)
 
 
-@reports.command("claims", epilog=_example("evidence report claims"))
-@_no_as_of
+@reports.command("claims", epilog=_example("evidence report claims", "evidence report claims --as-of 3"))
+@_as_of_version
 @_as_json
 @_output
 @click.pass_obj
@@ -1241,9 +1265,8 @@ def report_claims(settings: Settings, as_of: str | None, as_json: bool, to: Path
     from evidence.harvest import sources
     from evidence.publish import claim_evidence
 
-    _refuse_as_of(as_of, "the report on claims")
     articles = sources.load(settings.sources).articles
-    with reading(settings.db) as conn:
+    with _database_as_of(settings, as_of) as db, reading(db) as conn:
         found = claim_evidence.read_all(conn, articles)
     _report(
         json.dumps(claim_wording.as_json(found), ensure_ascii=False) if as_json else claim_wording.report(found), to
@@ -1271,7 +1294,7 @@ def report_claims(settings: Settings, as_of: str | None, as_json: bool, to: Path
 )
 @click.option("-f", "--format", "format_", type=click.Choice(("text", "csv", "json", "markdown")), default="text",
               show_default=True, help="csv of one cell is its citation matrix.")  # fmt: skip
-@_no_as_of
+@_as_of_version
 @_output
 @click.pass_obj
 def report_currency(
@@ -1299,8 +1322,7 @@ def report_currency(
     from evidence.export import currency_report
     from evidence.publish import currency
 
-    _refuse_as_of(as_of, "the report on how current reviews are")
-    with reading(settings.db) as conn:
+    with _database_as_of(settings, as_of) as db, reading(db) as conn:
         found = currency.load(conn, read_topic(conn))
         filters = [tag_filter.parse(tag) for tag in tags]
         view = currency.view_of_options(
@@ -2096,12 +2118,18 @@ def _run_as_of(conn: sqlite3.Connection, as_of: str | None) -> int | None:
     return state_named(conn, as_of).run if as_of is not None else None
 
 
-def _refuse_as_of(as_of: str | None, report: str) -> None:
-    if as_of is not None:
-        raise ConfigError(
-            f"{report} cannot be given as of {as_of}, because links, citations and tags have no history; a backup or a published "
-            f"copy of then has it, and `evidence export --as-of {as_of}` lists the works of then"
-        )
+@contextmanager
+def _database_as_of(settings: Settings, as_of: str | None) -> Iterator[Path]:
+    """The database of now, or one as it was in a version, which is there as long as it is read."""
+    if as_of is None:
+        yield settings.db
+        return
+    import tempfile
+
+    from evidence.harvest.rewind import rewind
+
+    with tempfile.TemporaryDirectory(prefix="evidence-as-of-") as made, _bar(settings) as bar:
+        yield rewind(settings.db, settings.decisions, _taxonomy(settings), as_of, Path(made) / "then", bar).db
 
 
 def _parse_date(raw: str | None, option: str = "--since") -> str | None:

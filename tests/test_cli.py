@@ -459,6 +459,7 @@ def test_a_version_answers_every_report_or_refuses(run: Run, crossref: LoopbackC
     before = {name: run("report", name, *more).out for name, *more in (
         ("prisma",), ("prisma-s", "--as-of", "run:1"), ("changes", "--since", "2000-01-01"))}  # fmt: skip
     works = run("export", "--columns", "doi,verdict").out
+    claims, currency = (run("report", name).out for name in ("claims", "currency"))
     made = run("version", "1", "--note", "as sent", "--by", "Ann")
     assert (made.code, "4 included" in made.out) == (0, True)
     doi = works.splitlines()[1].partition(",")[0]
@@ -469,6 +470,12 @@ def test_a_version_answers_every_report_or_refuses(run: Run, crossref: LoopbackC
     assert changed.out.splitlines()[0] == f"Version 1, {before['changes'].splitlines()[0]}"
     assert "1 changed verdict" in run("report", "changes", "--since", "2000-01-01").out
     assert run("export", "--columns", "doi,verdict", "--as-of", "1").out == works
+    assert run("report", "claims", "--as-of", "1").out == claims
+    assert run("report", "currency", "--as-of", "1").out == currency != run("report", "currency").out
+    assert "written to then/evidence.db" in run("rewind", "1", "then").out
+    past = run("--db", "then/evidence.db", "report", "prisma")
+    assert (past.out, past.err.startswith("As of version 1 (")) == (before["prisma"], True)
+    assert "is only read" in run("--db", "then/evidence.db", "sync").err
     update = run("report", "prisma", "--since", "1").out
     assert "      4  Studies included in previous version of review" in update
     assert "      1  Studies of previous version no longer included" in update
@@ -479,8 +486,9 @@ def test_a_version_answers_every_report_or_refuses(run: Run, crossref: LoopbackC
     assert run("report", "prisma", "-f", "svg").out.startswith("<svg ")
     assert [row["note"] for row in json.loads(run("version", "-f", "json").out)] == ["as sent"]
     for wrong in (
-        ("version", "1"), ("version", "2026-01-01"), ("version", "2", "--list"), ("report", "claims", "--as-of", "1"),
-        ("report", "currency", "--as-of", "1"), ("report", "prisma", "--since", "soon"), ("report", "changes", "--as-of", "x"),
+        ("version", "1"), ("version", "2026-01-01"), ("version", "2", "--list"), ("report", "claims", "--as-of", "run:1"),
+        ("report", "currency", "--as-of", "2026-01-01"), ("rewind", "2", "then"),
+        ("report", "prisma", "--since", "soon"), ("report", "changes", "--as-of", "x"),
         ("report", "prisma", "--since", "run:2", "--as-of", "1"), ("report", "prisma-s", "--as-of", "run:99"),
     ):  # fmt: skip
         said = run(*wrong)

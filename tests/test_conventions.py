@@ -70,7 +70,7 @@ def test_every_command_that_prints_a_report_has_an_output(run: Run) -> None:
     look(cli.cli, "")
     assert without == {
         "init", "check", "sync", "demo", "judge", "enrich", "import", "decide", "decisions import", "serve", "publish",
-        "backup", "backfill",
+        "backup", "backfill", "rewind",
     }  # fmt: skip
 
 

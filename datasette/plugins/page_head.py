@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlencode
 from datasette import hookimpl
 from datasette.utils.asgi import Response
 
-from evidence.database import tag_filter
+from evidence.database import rewound, tag_filter
 from evidence.errors import ConfigError
 from evidence.publish import bitset_counts, list_titles, listed_works, share_picture, site_details, site_topic
 from evidence.publish.query_cache import CACHE
@@ -59,7 +59,9 @@ def extra_template_vars(datasette: Any, request: Any, template: str) -> dict[str
     async def title_of_list(sort: str | None, descending: str | None) -> str:
         return await list_title(datasette, request, sort, descending)
 
-    return {"page_head": page_head, "title_of_list": title_of_list}
+    path = datasette.get_database(NAME).path if NAME in datasette.databases else None
+    shown = rewound.shown_version(Path(path)) if path else None
+    return {"page_head": page_head, "title_of_list": title_of_list, "shown_version": shown}
 
 
 async def head(datasette: Any, request: Any, template: str, shown: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from typing import Final
 from filelock import FileLock, Timeout
 from sqlite_utils import Migrations
 
-from evidence.database import connection, schema
+from evidence.database import connection, rewound, schema
 from evidence.errors import BusyError, ConfigError, StoreError
 
 MARK: Final = 0x49505442
@@ -50,6 +50,7 @@ def backup(db: Path, ledger: Path, target: Path, *, force: bool = False) -> tupl
     something that is not a backup (with `force` it is overwritten). StoreError when a database is not ours or
     damaged, or the copy cannot be written or is not what was copied. Then both targets are as they were.
     """
+    rewound.refuse(db)
     if not _holds(db, schema.evidence):
         raise ConfigError(f"{db}: there is no database yet; `evidence demo` or `evidence sync` makes one")
     first, second = target_files(target)

@@ -20,7 +20,7 @@ from typing import Final, Literal
 from sqlite_utils import Database, Migrations
 
 from evidence import UPGRADE
-from evidence.database import schema
+from evidence.database import rewound, schema
 from evidence.errors import ConfigError, LockedError, StoreError
 
 State = Literal["new", "behind", "current"]
@@ -72,6 +72,7 @@ def open_for_writing(path: Path, migrations: Migrations, wait: float = WAIT) -> 
     """Open a file for writing and examine it, without writing yet; `bring_up_to_date` must follow. StoreError as from `examine`,
     and when the file is not a database, is damaged or cannot be reached."""
     _check_head(path, migrations)
+    rewound.refuse(path)
     try:
         conn = sqlite3.connect(path, timeout=wait)
     except sqlite3.Error as error:

@@ -13,7 +13,7 @@ from typing import Any
 
 from evidence.data_model import Doi
 from evidence.database import changes_since_last_run
-from evidence.database.sql_helpers import rows_for
+from evidence.database.sql_helpers import chunks, rows_for
 
 _DIFFERS = """
     select u.doi from unannounced u left join works w on w.doi = u.doi left join announced a on a.doi = u.doi
@@ -90,6 +90,15 @@ def announce(conn: sqlite3.Connection, run: int, apart: set[str]) -> list[change
         "delete from unannounced where doi not in (select value from json_each(?))", (json.dumps(sorted(apart)),)
     )
     return found
+
+
+def announce_all(conn: sqlite3.Connection) -> None:
+    """What all works are now counts as announced, in no run: for a database that was taken back to a version."""
+    conn.execute("delete from announced")
+    for part in chunks([doi for (doi,) in conn.execute("select doi from works order by doi")]):
+        states = _current_states(conn, part)
+        conn.executemany(_ANNOUNCE, [_announced_row(doi, state.shown) for doi, state in states.items() if state])
+    conn.execute("delete from unannounced")
 
 
 def _current_states(

@@ -25,6 +25,7 @@ from evidence.database import (
     changes_since_last_run,
     connection,
     read_decisions,
+    rewound,
     schema,
     write_aliases,
     write_backfill,
@@ -36,6 +37,7 @@ from evidence.database import (
     write_imports,
     write_judgements,
     write_notices,
+    write_past_state,
     write_provider_answers,
     write_records,
     write_sources,
@@ -43,7 +45,7 @@ from evidence.database import (
     write_watches,
     write_works,
 )
-from evidence.database.sql_helpers import chunks, placeholders
+from evidence.database.sql_helpers import Row, chunks, placeholders
 from evidence.database.values_for_writer import (
     BackfilledFile,
     CapsuleRow,
@@ -124,6 +126,34 @@ def _recording(path: Path, wait: float) -> Iterator[sqlite3.Connection]:
         with db.atomic():
             yield db.conn
         connection.checkpoint(db.conn)
+
+
+def copy_cut_back(source: Path, target: Path, version: Row) -> None:
+    """Copy the database at `source` to the new file `target`, its records cut back to a version of it. StoreError when later runs
+    have written over what there was then."""
+    with (
+        _store_errors(source),
+        closing(connection.open_read_only(source)) as conn,
+        closing(sqlite3.connect(target)) as copy,
+    ):
+        conn.backup(copy)
+        if unknown := list(write_past_state.unknown_of_then(copy, version["run"])):
+            more = f" (and {len(unknown) - 1} more)" if unknown[1:] else ""
+            raise StoreError(
+                f"{source}: version {version['name']} cannot be brought back whole: {unknown[0]}{more}; "
+                f"`evidence export`, `report prisma` and `report changes` still answer `--as-of {version['name']}`"
+            )
+        copy.execute("begin immediate")
+        with copy:
+            write_past_state.cut(copy, version)
+
+
+def mark_rewound(*paths: Path) -> None:
+    """Mark these databases as taken back to a version: from now on they are only read."""
+    for path in paths:
+        with _store_errors(path), closing(sqlite3.connect(path)) as conn:
+            conn.execute("pragma journal_mode = delete")
+            conn.execute(f"pragma user_version = {rewound.MARK}")
 
 
 def note_watches(path: Path, lists: Sequence[tuple[str, str, Sequence[str]]], *, wait: float = connection.WAIT) -> None:
@@ -410,6 +440,27 @@ class Store:
                     write_copied_records.copy_records(self.conn)
             finally:
                 self.conn.execute("detach copied")
+                self.conn.execute("pragma foreign_keys = on")
+
+    def restore_past(self, cut: Path, version: Row) -> None:
+        """Bring what was judged anew to what the histories in `cut`, whose records this database has, say of a version.
+        StoreError when they do not go together."""
+        with _store_errors(self.path):
+            self.conn.execute("pragma foreign_keys = off")
+            self.conn.execute("attach ? as cut", (str(cut),))
+            try:
+                with self._db.atomic():
+                    missing = write_past_state.restore(self.conn, version)
+                    wrong = [table for table, *_ in self.conn.execute("pragma main.foreign_key_check")]
+                    if missing or wrong:
+                        about = (
+                            f"{missing[0]} cannot be read as it was then"
+                            if missing
+                            else f"{wrong[0]} has rows of later"
+                        )
+                        raise StoreError(f"version {version['name']} cannot be brought back whole: {about}")
+            finally:
+                self.conn.execute("detach cut")
                 self.conn.execute("pragma foreign_keys = on")
 
     # ------------------------------------------------------------------ people's decisions

@@ -6,7 +6,9 @@ Rows are of `read_versions.versions`.
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from evidence.export.wording import count_noun
@@ -32,6 +34,18 @@ def listed(rows: Sequence[dict[str, Any]]) -> str:
         if row["note"]:
             lines.append(f"  {row['note']}")
     return "\n".join(lines) or "No version has been named yet; `evidence version NAME` names the state of now."
+
+
+def rewound(row: dict[str, Any], db: Path, *, same_rules: bool) -> str:
+    """What `evidence rewind` prints."""
+    lines = [f"Version {row['name']}: {_state(row)}, written to {db}."]
+    if not same_rules:
+        lines.append(
+            "Rules or program have changed since: verdicts and tags are those of then; where today's rules would give "
+            "others, the words behind them are not known."
+        )
+    lines.append(f"To ask it: `evidence --db {shlex.quote(str(db))} report claims`, `… serve`.")
+    return "\n".join(lines)
 
 
 def as_json(rows: Sequence[dict[str, Any]]) -> str:

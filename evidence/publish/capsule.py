@@ -32,7 +32,7 @@ from typing import Any, Final, Literal
 
 from evidence import DISTRIBUTION, __version__
 from evidence.data_model import iso_time
-from evidence.database import backup, read_queries, read_versions, writer
+from evidence.database import backup, read_queries, read_versions, rewound, writer
 from evidence.database.connection import open_evidence, reading
 from evidence.database.read_decisions import check_ledger, read_ledger
 from evidence.database.run_lock import locked
@@ -107,6 +107,7 @@ def write(
     and decisions; BusyError when a sync is at work; StoreError when a database cannot be read or `target` not be written. Then
     nothing is left at `target`.
     """
+    rewound.refuse(db)
     open_evidence(db).close()
     if ledger.exists():
         check_ledger(ledger)

@@ -32,7 +32,7 @@ from sqlite_utils import Database
 
 from evidence import DISTRIBUTION, INSTALL, strict_yaml
 from evidence.data_model import Doi
-from evidence.database import connection, schema
+from evidence.database import connection, rewound, schema
 from evidence.database.connection import open_evidence
 from evidence.database.read_decisions import check_ledger, read_ledger
 from evidence.errors import BusyError, ConfigError, StoreError
@@ -140,6 +140,7 @@ def publish(
     ConfigError when there is no database or `target` is not a folder of this program, BusyError when another process publishes
     there, StoreError when the database is damaged or the target cannot be written. After an error the target is unchanged.
     """
+    rewound.refuse(db)
     open_evidence(db, older=True).close()
     claims = None if sources is None else without_contact(sources)
     if decisions:

@@ -17,7 +17,7 @@ from evidence import __version__
 from evidence import current_decisions as deciding
 from evidence.crossref.normalise import normalise
 from evidence.data_model import SAME_WORK, Clock, Decision, Doi, VerdictName, Work, iso_time
-from evidence.database import read_queries, tag_filter, writer
+from evidence.database import read_queries, rewound, tag_filter, writer
 from evidence.database.connection import open_evidence, reading
 from evidence.database.read_decisions import read_ledger
 from evidence.database.run_lock import locked
@@ -311,6 +311,7 @@ def import_on_known_works(db: Path, ledger: Path, taxonomy: Taxonomy, now: Clock
 def _append(db: Path, ledger: Path, taxonomy: Taxonomy, now: Clock, new: Sequence[Decision], patience: float) -> bool:
     """Append to the ledger, then judge the works decided on at once; or, where the database is held (False), leave that to the
     running sync, the next decision or `evidence judge`. The ledger comes first: a decision must not be lost."""
+    rewound.refuse(db)  # the ledger may be that of the review
     if new:
         writer.append_to_ledger(ledger, new)
     try:

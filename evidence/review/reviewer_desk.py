@@ -27,7 +27,7 @@ from typing import Any, Literal, get_args
 from evidence import doi, strict_yaml
 from evidence.current_decisions import decision_id, parse_time
 from evidence.data_model import SAME_WORK, Decision, Doi, VerdictName
-from evidence.database import read_queries, tag_filter
+from evidence.database import read_queries, rewound, tag_filter
 from evidence.database.connection import reading
 from evidence.database.read_decisions import check_ledger
 from evidence.errors import ConfigError, EvidenceError
@@ -544,6 +544,7 @@ def parse_batch(fields: Mapping[str, Sequence[str]]) -> Batch:
 
 
 def _configuration(db: Path, ledger: Path, reviewers: Sequence[str], token: str | None) -> str:
+    rewound.refuse(db)
     check_ledger(ledger)
     values = {"db": str(db.absolute()), "ledger": str(ledger.absolute()), "reviewers": list(reviewers), "token": token}
     return json.dumps(values)
