@@ -35,7 +35,7 @@ OF_PAST_STATES = re.compile(r"/(?:prisma[^/]*|past(?:\.json|/[^/]+)?)$")
 """The pages that show past states."""
 ONLY_TODAY = (
     "This page has only the state of today, so it is not shown as of another. The PRISMA flow (/prisma?as_of=…) and lists of "
-    "works (/past?as_of=…) show past states; a published copy of then has every page.\n"
+    "works (/past?as_of=…) show past states; `evidence rewind` makes a database of a version, for every page.\n"
 )
 
 TAXONOMY = "select facet, value from facets order by facet, position"
