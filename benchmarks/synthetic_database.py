@@ -1,4 +1,4 @@
-"""Makes a database of synthetic works for benchmarks, with the proportions of a real one (a minute per million works).
+"""Makes a database of synthetic works for benchmarks, with the proportions of a real one.
 
     python -m benchmarks.synthetic_database evidence.db --works 100000
 
