@@ -5,7 +5,6 @@ The mark is in the file's header, so that it can be read without opening the dat
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -41,6 +40,8 @@ def shown_version(path: Path) -> str | None:
     """What a marked database shows, such as `version 3 (2026-03-31)`; None for any other file."""
     if not is_rewound(path):
         return None
+    import sqlite3  # every command asks, and few databases are marked
+
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as conn:
             found = conn.execute("select name, made_at from versions order by version desc limit 1").fetchone()
