@@ -167,6 +167,12 @@ class CurrentDecisions:
         return [last for *_, last in self.unreplaced() if last.action != "withdraw"]
 
 
+def decisions_digest(counting: Iterable[Decision]) -> str:
+    """16 hex digits of the decisions that count, whatever their order: what a version is known by."""
+    ids = sorted(map(decision_id, counting))
+    return hashlib.sha256("\n".join(ids).encode()).hexdigest()[:16]
+
+
 def _unreplaced(decisions: Sequence[Decision], moved: Mapping[Doi, Doi] | None) -> list[list[Decision]]:
     """As `CurrentDecisions.unreplaced`."""
     if len(decisions) == 1:

@@ -22,8 +22,9 @@ from evidence.harvest import sources
 from evidence.harvest.sources import Config
 from evidence.rules import taxonomy
 from evidence.rules.taxonomy import Taxonomy
-from tests.builders import SMALL_YAML
+from tests.builders import SMALL_YAML, WORKS
 from tests.data import FOLDERS, FULL, SAMPLES
+from tests.loopback import LoopbackCrossref
 
 if hasattr(yaml, "CSafeLoader"):  # Datasette reads its metadata with the slow reader, fifty milliseconds for each site
     yaml.safe_load = partial(yaml.load, Loader=yaml.CSafeLoader)
@@ -132,3 +133,12 @@ def _ticks() -> Iterator[datetime]:
     while True:
         yield moment
         moment += timedelta(seconds=1)
+
+
+@pytest.fixture
+def crossref(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackCrossref]:
+    """A loopback Crossref with the tests' works at EVIDENCE_CROSSREF_URL, without a rate limit."""
+    with LoopbackCrossref() as server:
+        server.works = {str(w["DOI"]): w for w in WORKS}
+        monkeypatch.setenv("EVIDENCE_CROSSREF_URL", server.url)
+        yield server

@@ -17,12 +17,15 @@ import random
 import shutil
 import signal
 import sqlite3
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from evidence import strict_yaml
 from evidence.data_model import Doi
@@ -39,6 +42,23 @@ from evidence.rules import taxonomy
 from tests.builders import MARKOWITZ, SMALL_YAML, WORKS, message
 from tests.provider_records import pubmed
 from tests.whole.test_crash import contents
+
+COMPILER = next((found for name in ("cc", "gcc", "clang") if (found := shutil.which(name))), None)
+
+
+def built(source: Path, folder: Path) -> str:
+    """A shim for LD_PRELOAD, compiled into `folder`; skips the test where that is not possible."""
+    if sys.platform != "linux":
+        pytest.skip("needs LD_PRELOAD")
+    if COMPILER is None:
+        pytest.skip("needs a C compiler")
+    made = folder / f"{source.stem}.so"
+    line = [COMPILER, "-shared", "-fPIC", "-O1", "-o", str(made), str(source), "-ldl"]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.skip(f"the C compiler cannot make the shim: {done.stderr.strip()[-200:]}")
+    return str(made)
+
 
 MORE = tuple(
     message(f"10.5555/work.{n}", f"Interpersonal psychotherapy for group {n}", 2000 + n % 20) for n in range(25)

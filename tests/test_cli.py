@@ -21,7 +21,7 @@ from filelock import FileLock
 
 from evidence import cli
 from evidence.harvest import sources
-from tests.builders import FONAGY, MARKOWITZ, SMALL_YAML, STANGIER, WORKS
+from tests.builders import FONAGY, MARKOWITZ, SMALL_YAML, STANGIER
 from tests.command_line import Run, runner
 from tests.loopback import LoopbackCrossref
 
@@ -30,15 +30,6 @@ from tests.loopback import LoopbackCrossref
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Call the console script in an empty folder."""
     return runner(tmp_path, monkeypatch, capsys)
-
-
-@pytest.fixture
-def crossref(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackCrossref]:
-    """A loopback Crossref with the test's works at EVIDENCE_CROSSREF_URL, without a rate limit."""
-    with LoopbackCrossref() as server:
-        server.works = {str(w["DOI"]): w for w in WORKS}
-        monkeypatch.setenv("EVIDENCE_CROSSREF_URL", server.url)
-        yield server
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from evidence.cli import cli
 from evidence.data_model import SAME_WORK, Doi, Message
 from evidence.database import changes_since_last_run, read_net_change, read_queries
 from evidence.database.connection import reading
-from evidence.database.prisma_flow import read_flow
+from evidence.database.prisma_flow import read_flow, read_update
 from evidence.database.read_decisions import read_ledger
 from evidence.database.sql_helpers import Row
 from evidence.database.writer import open_store
@@ -369,6 +369,8 @@ def net_changes_add_up(db: Path) -> None:
                 assert found.before + len(found.came) - len(found.left) == found.now
                 both = {row["doi"] for row in found.came} & {row["doi"] for row in found.left}
                 assert not both, both
+                update = read_update(conn, later, min(earlier, later))
+                assert (len(found.came), len(found.left)) == (update["included"], update["gone"]), (earlier, later)
 
 
 async def changes_shown(db: Path, ds: Datasette, runs: Iterable[int], first_day: str) -> None:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from evidence.data_model import REASON_NOTES
-from evidence.database.sql_helpers import dict_rows
+from evidence.database.sql_helpers import TRUE_AFTER, dict_rows
 
 _FOUND_BY = """case when o.method is not null then o.method when o.kind = 'search' then 'search'
             when o.kind = 'references' then 'list' else 'other' end"""
@@ -267,7 +267,7 @@ _REASON = f"""case when h.decided = 'rule' then h.why
 REASONS_SQL = f"""
         select {_REASON}, count(*) as n
         from verdict_history h
-        where h.verdict = 'exclude' and h.first_run <= :run and (h.last_run is null or h.last_run > :run)
+        where h.verdict = 'exclude' and {TRUE_AFTER.format("h", "run")}
         group by 1 order by n desc, 1
 """
 """Why records were excluded, most frequent first. A reviewer's notes beside the reason are left out."""
@@ -291,11 +291,8 @@ VIEWS = {
 }
 
 
-_TRUE = "{0}.first_run <= :{1} and coalesce({0}.last_run > :{1}, 1)"
-"""SQL condition on a row of a history table: it was true after that run."""
-
 _IS_REPORT = f"""({{0}}.verdict = 'include' or {{0}}.verdict = 'duplicate' and exists (select 1 from verdict_history i
-            where i.doi = {{0}}.same_as and i.verdict = 'include' and {_TRUE.format("i", "{1}")}))"""
+            where i.doi = {{0}}.same_as and i.verdict = 'include' and {TRUE_AFTER.format("i", "{1}")}))"""
 """That a row of `verdict_history` is of a report of a study that was included after that run."""
 
 _COLUMN = f"case when {_FOUND_BY} in ('search', 'database', 'register') then 0 else 1 end"
@@ -317,8 +314,8 @@ KEYS = f"""
             h.verdict = 'alias' and (h.doi, h.first_run) in (select m.doi, m.first_run from moved m),
             t.verdict, {_IS_REPORT.format("t", "since")}
         from landed l left join finder f on f.doi = l.doi
-            left join verdict_history h on h.doi = l.doi and {_TRUE.format("h", "run")}
-            left join verdict_history t on t.doi = l.doi and {_TRUE.format("t", "since")}
+            left join verdict_history h on h.doi = l.doi and {TRUE_AFTER.format("h", "run")}
+            left join verdict_history t on t.doi = l.doi and {TRUE_AFTER.format("t", "since")}
 """
 """Every record that had come by the run `:run`: its DOI, its column, the run that identified it, what it was after `:run`
 (verdict, the record that represented it, who decided, reason of an exclusion, whether it is a report of an included study,
@@ -341,7 +338,7 @@ _UNUSABLE = f"""
         select {_COLUMN}, count(*) from ({_REJECTED}) r left join source_history o on {_WAS.format("r")}
         where r.first_run > :since and r.first_run <= :run and coalesce(r.landed > :run, 1) group by 1
 """
-_ALIASES = f"select alias, doi from aliases a where {_TRUE.format('a', 'run')}"
+_ALIASES = f"select alias, doi from aliases a where {TRUE_AFTER.format('a', 'run')}"
 
 _SCREENED = ("include", "exclude", "unsure")
 DATABASES, OTHER_METHODS = 0, 1

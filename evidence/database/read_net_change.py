@@ -13,15 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from evidence.database.prisma_flow import SINCE_UPGRADE
-from evidence.database.sql_helpers import dict_rows
+from evidence.database.sql_helpers import TRUE_AFTER, dict_rows
 
 Row = dict[str, Any]
 
-_STATE = "h.first_run <= :{0} and (h.last_run is null or h.last_run > :{0})"
-
 _DIFFERENT = f"""
-    with before as (select h.doi from verdict_history h where h.verdict = 'include' and {_STATE.format("since")}),
-        now as (select h.doi from verdict_history h where h.verdict = 'include' and {_STATE.format("until")})
+    with before as (select h.doi from verdict_history h where h.verdict = 'include' and {TRUE_AFTER.format("h", "since")}),
+        now as (select h.doi from verdict_history h where h.verdict = 'include' and {TRUE_AFTER.format("h", "until")})
     select d.doi, d.came, h.verdict, h.why, h.same_as, w.title, w.authors, w.year, w.rowid as number,
         (select a.doi from aliases a where a.alias = d.doi and a.last_run is null) as moved_to
     from (
@@ -30,14 +28,14 @@ _DIFFERENT = f"""
         select doi, 0 from before where doi not in (select doi from now)
     ) d
     left join verdict_history h on h.doi = d.doi and (
-        (d.came and {_STATE.format("since")}) or (not d.came and {_STATE.format("until")}))
+        (d.came and {TRUE_AFTER.format("h", "since")}) or (not d.came and {TRUE_AFTER.format("h", "until")}))
     left join works w on w.doi = d.doi
     order by w.year desc, d.doi
 """  # noqa: S608 - our own conditions
 """The studies that are included in one of the two states: `verdict`, `why` and `same_as` are those of the other state, null
 where it had no record of them."""
 
-_COUNT = f"select count(*) from verdict_history h where h.verdict = 'include' and {_STATE.format('run')}"  # noqa: S608
+_COUNT = f"select count(*) from verdict_history h where h.verdict = 'include' and {TRUE_AFTER.format('h', 'run')}"  # noqa: S608
 
 _CHAIN = 20
 """Records that one record may lead to, one after another; a ring would have no end."""
@@ -104,7 +102,7 @@ def net_change(conn: sqlite3.Connection, since: int, until: int) -> NetChange:
 
 def included_in(conn: sqlite3.Connection, run: int) -> list[str]:
     """The DOIs of the studies that were included after a run."""
-    sql = f"select h.doi from verdict_history h where h.verdict = 'include' and {_STATE.format('run')} order by h.doi"  # noqa: S608
+    sql = f"select h.doi from verdict_history h where h.verdict = 'include' and {TRUE_AFTER.format('h', 'run')} order by h.doi"  # noqa: S608
     return [doi for (doi,) in conn.execute(sql, {"run": run})]
 
 
@@ -112,12 +110,6 @@ def row_numbers(conn: sqlite3.Connection, dois: Iterable[str]) -> list[int]:
     """The row numbers of these works, for sets of works."""
     sql = "select w.rowid from json_each(:dois) j cross join works w on w.doi = j.value"
     return [number for (number,) in conn.execute(sql, {"dois": json.dumps(sorted(dois))})]
-
-
-def day_of_run(conn: sqlite3.Connection, run: int) -> str:
-    """The day on which a run began (ISO)."""
-    row = conn.execute("select substr(started, 1, 10) from runs where run = ?", (run,)).fetchone()
-    return str(row[0]) if row else "before the first run"
 
 
 def source_changes(conn: sqlite3.Connection, since: int, until: int) -> list[Row]:
@@ -153,7 +145,7 @@ def _targets(conn: sqlite3.Connection, left: dict[str, Row], until: int) -> dict
     found = {doi: target for doi, target in first.items() if target}
     sql = f"""
         select j.value, coalesce((select a.doi from aliases a where a.alias = j.value and a.last_run is null), h.same_as)
-        from json_each(:dois) j left join verdict_history h on h.doi = j.value and {_STATE.format("until")}
+        from json_each(:dois) j left join verdict_history h on h.doi = j.value and {TRUE_AFTER.format("h", "until")}
     """  # noqa: S608
     for _ in range(_CHAIN):
         wanted = json.dumps(sorted(set(found.values())))

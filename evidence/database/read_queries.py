@@ -390,9 +390,9 @@ def newest_run(conn: sqlite3.Connection) -> int | None:
 
 
 def day_of_run(conn: sqlite3.Connection, run: int) -> str:
-    """The day (ISO) on which a run began."""
-    day: str = conn.execute("select substr(started, 1, 10) from runs where run = ?", (run,)).fetchone()[0]
-    return day
+    """The day (ISO) on which a run began; of run 0, the state before the first, words in its place."""
+    row = conn.execute("select substr(started, 1, 10) from runs where run = ?", (run,)).fetchone()
+    return str(row[0]) if row else "before the first run"
 
 
 def verdict_counts(conn: sqlite3.Connection) -> dict[str, int]:

@@ -86,11 +86,26 @@ def state_named(conn: sqlite3.Connection, text: str, option: str = "--as-of") ->
         number = int(text[:18])
     if number is not None and (found := _state_of_run(conn, number)):
         return found
-    names = ", ".join(row["name"] for row in known[-20:])
-    there_are = f"the versions are: {names}" if known else "no version has been named yet (`evidence version NAME`)"
     raise ConfigError(
         f"{option} {text!r} is not a valid date, run or version; write a date like 2026-01-31, a run like run:12 or a "
-        f"version's name; {there_are}"
+        f"version's name; {known_versions(row['name'] for row in known)}"
+    )
+
+
+def version_named(conn: sqlite3.Connection, name: str) -> Row:
+    """The version with this name: a row of `versions`. ConfigError names those that there are."""
+    known = versions(conn)
+    found = next((row for row in known if row["name"] == name.strip()), None)
+    if found is None:
+        raise ConfigError(f"{name!r} is not a version; {known_versions(row['name'] for row in known)}")
+    return found
+
+
+def known_versions(names: Iterable[str]) -> str:
+    """The end of a sentence that says which versions there are; of many, the last."""
+    there = [*names][-20:]
+    return (
+        f"the versions are: {', '.join(there)}" if there else "no version has been named yet (`evidence version NAME`)"
     )
 
 

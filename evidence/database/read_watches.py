@@ -6,11 +6,9 @@ import json
 import sqlite3
 from typing import Any
 
-from evidence.database.sql_helpers import dict_rows
+from evidence.database.sql_helpers import TRUE_AFTER, dict_rows
 
 Row = dict[str, Any]
-
-_IN = "d.first_run <= :{0} and (d.last_run is null or d.last_run > :{0})"
 
 
 def started(conn: sqlite3.Connection, watch: str) -> int | None:
@@ -21,7 +19,7 @@ def started(conn: sqlite3.Connection, watch: str) -> int | None:
 
 def members(conn: sqlite3.Connection, watch: str, run: int) -> set[str]:
     """The works in the list of a watch after a run."""
-    sql = f"select d.doi from watched d where d.watch = :watch and {_IN.format('run')}"  # noqa: S608 - our own condition
+    sql = f"select d.doi from watched d where d.watch = :watch and {TRUE_AFTER.format('d', 'run')}"  # noqa: S608 - our own condition
     return {doi for (doi,) in conn.execute(sql, {"watch": watch, "run": run})}
 
 

@@ -10,6 +10,9 @@ from typing import Any
 Row = dict[str, Any]
 """Column name → value."""
 
+TRUE_AFTER = "{0}.first_run <= :{1} and coalesce({0}.last_run > :{1}, 1)"
+"""SQL condition on a row of a history table, by its alias and the name of a value: it was true after that run."""
+
 VARIABLES = 500
 """Values bound in one `in (…)`: below SQLite's oldest limit of 999."""
 

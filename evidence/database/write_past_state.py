@@ -13,11 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from evidence.database import write_changes, write_works
-from evidence.database.sql_helpers import Row
+from evidence.database.sql_helpers import TRUE_AFTER, Row
 from evidence.database.values_for_writer import BOOKMARK_OVERLAP
 from evidence.linkage.retraction_notices import GRAVITY
 
-_CURRENT = "coalesce({0}.last_run > :run, 1) and {0}.first_run <= :run"
 _BEGUN = "delete from {0} where first_run > :run"
 _NOT_ENDED = "update {0} set last_run = null where last_run > :run"
 
@@ -39,13 +38,13 @@ CUTS: Final[Mapping[str, tuple[str, ...]]] = {
     "sources": (
         f"""
         delete from sources where not exists (select 1 from source_history h
-            where h.source = sources.source and {_CURRENT.format("h")})
+            where h.source = sources.source and {TRUE_AFTER.format("h", "run")})
         """,  # noqa: S608 - our own conditions
         f"""
         update sources set kind = h.kind, label = h.label, method = h.method,
             retired = case when h.retired then min(coalesce(sources.retired, h.first_run), h.first_run) end,
             first_run = iif(sources.first_run <= :run, sources.first_run, null)
-        from source_history h where h.source = sources.source and {_CURRENT.format("h")}
+        from source_history h where h.source = sources.source and {TRUE_AFTER.format("h", "run")}
         """,  # noqa: S608 - our own conditions
         f"""
         update sources set trouble = null, warning = null, bookmark = (
@@ -117,7 +116,7 @@ CUTS: Final[Mapping[str, tuple[str, ...]]] = {
         f"""
         update imported_records set status = 'not-asked', problem = 'Crossref was not asked yet', score = null, asked_run = null,
             doi = coalesce((select s.doi from sightings s where s.source = imported_records.source
-                and {_CURRENT.format("s")} and s.doi in (json_extract(message, '$.local-id'), stated_doi)), doi)
+                and {TRUE_AFTER.format("s", "run")} and s.doi in (json_extract(message, '$.local-id'), stated_doi)), doi)
         where asked_run > :run
         """,  # noqa: S608 - our own conditions
     ),
@@ -165,7 +164,7 @@ _UNKNOWN: Final[Mapping[str, str]] = {
                 select 1 from aliases o where o.alias = c.stated_doi and o.doi = c.doi and o.first_run > :run))
     """,
     "what the source {0} looks for was changed since": f"""
-        select o.source from sources o join source_history h on h.source = o.source and {_CURRENT.format("h")}
+        select o.source from sources o join source_history h on h.source = o.source and {TRUE_AFTER.format("h", "run")}
         where not h.retired and coalesce(o.first_run > :run, 1) and case when o.kind <> h.kind then 1 else case o.kind
             when 'search' then {_SPEC_OF_THEN} is not o.spec and {_SPEC_OF_THEN} is null and exists (
                 select 1 from requests r where r.source = o.source and r.run <= :run)
@@ -175,14 +174,14 @@ _UNKNOWN: Final[Mapping[str, str]] = {
     """,  # noqa: S608 - our own conditions
     "the DOI {0} led elsewhere": f"""
         select a.alias from aliases a join verdict_history h on h.doi = a.alias and h.verdict = 'alias'
-            and {_CURRENT.format("h")} where a.first_run > :run
+            and {TRUE_AFTER.format("h", "run")} where a.first_run > :run
         union
         select a.alias from aliases a where a.first_run <= :run and coalesce(a.last_run > :run, 1)
             and exists (select 1 from aliases b where b.doi = a.doi and b.first_run > :run)
     """,  # noqa: S608 - our own conditions
     "what the imported record {0} was found to be is not known": f"""
         select i.place from imported_records i where i.first_run <= :run and i.asked_run > :run and (
-            select count(*) from sightings s where s.source = i.source and {_CURRENT.format("s")}
+            select count(*) from sightings s where s.source = i.source and {TRUE_AFTER.format("s", "run")}
                 and s.doi in (json_extract(i.message, '$.local-id'), i.stated_doi)) <> 1
     """,  # noqa: S608 - our own conditions
 }

@@ -327,7 +327,11 @@ def _cells(note: Note) -> list[Block]:
     if note.past:
         return [
             *found,
-            Paragraph(words("Cells and claims are counted for the present state only, because tags have no history.")),
+            Paragraph(
+                words(
+                    "Cells and claims are counted for the present state only; `evidence rewind` writes a version’s own."
+                )
+            ),
         ]
     if not note.cells:
         return [

@@ -1,9 +1,9 @@
 """The PRISMA 2020 flow as the CSV that the R package PRISMA2020 reads, and the web form that is built on it.
 
-The rows, their order and their words are those of the package's template (`prisma2020_template.csv`, under the MIT licence);
-only `n` is filled in, and `boxtext` where the template's words would say something that is not so. The package splits a list at
-`;`, takes the text before the first comma as the name, and has no way to escape either; so names and reasons are written without
-them.
+The rows, their order and their words are those of the package's template (`prisma2020_template.csv`, under the MIT licence
+beside it); only `n` is filled in, and `boxtext` where the template's words would say something that is not so. The package
+splits a list at `;`, takes the text before the first comma as the name, and has no way to escape either; so names and reasons
+are written without them.
 
 Values in, text out; no SQL, no terminal, no clock. `database.prisma_flow` counts.
 """

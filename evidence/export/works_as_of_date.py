@@ -37,7 +37,7 @@ from evidence.database.select_works import (
     named,
     reasons_text,
 )
-from evidence.database.sql_helpers import Row
+from evidence.database.sql_helpers import TRUE_AFTER, Row
 from evidence.database.tag_filter import TagFilter
 from evidence.database.write_works import record_columns
 from evidence.errors import RecordError
@@ -50,9 +50,6 @@ VERDICTS = ("include", "exclude", "unsure", "duplicate", "not-understood", "alia
 
 BATCH = 500
 """Number of works whose records are in memory at once."""
-
-_TRUE_AFTER_RUN = "{0}.first_run <= :run and coalesce({0}.last_run > :run, 1)"
-"""SQL condition on a history table: the row was true after the run `:run`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +110,7 @@ def verdicts_as_of(
         where.append(
             f"""exists (select 1 from runs r where r.started >= :since and r.run <= :run and r.run in (h.first_run,
                 (select max(s.first_run) from snapshots s where s.doi = h.doi and s.first_run <= :run),
-                (select max(n.first_run) from notice_history n where n.doi = h.doi and {_TRUE_AFTER_RUN.format("n")})))"""  # noqa: S608
+                (select max(n.first_run) from notice_history n where n.doi = h.doi and {TRUE_AFTER.format("n", "run")})))"""  # noqa: S608
         )
     columns = ", ".join(f"h.{field.name}" for field in fields(PastVerdict)[2:-1])
     rows = _cursor(conn).execute(
@@ -121,7 +118,7 @@ def verdicts_as_of(
         select h.doi, coalesce(a.doi, h.doi), {columns}, h.last_run is null
         from verdict_history h left join aliases a on a.alias = h.doi and a.last_run is null
             left join works w on w.doi = coalesce(a.doi, h.doi)
-        where {_TRUE_AFTER_RUN.format("h")} and {" and ".join(where)} order by w.year desc, h.doi
+        where {TRUE_AFTER.format("h", "run")} and {" and ".join(where)} order by w.year desc, h.doi
         """,  # noqa: S608 - built from our own names
         values,
     )
@@ -369,11 +366,11 @@ def _dicts(cursor: sqlite3.Cursor, sql: str, values: Row) -> list[Row]:
 
 
 _OF_THESE = "in (select value from json_each(:dois))"
-_NOTICES_OF_THESE = f"(select * from notice_history n where n.doi {_OF_THESE} and {_TRUE_AFTER_RUN.format('n')})"  # noqa: S608 - our own names
+_NOTICES_OF_THESE = f"(select * from notice_history n where n.doi {_OF_THESE} and {TRUE_AFTER.format('n', 'run')})"  # noqa: S608 - our own names
 _ADDITIONS = f"""
     select provider, message, fetched_at from provider_records p
     where (subject = :doi or subject in (select alias from aliases where doi = :doi and last_run is null))
-        and message <> '' and {_TRUE_AFTER_RUN.format("p")}
+        and message <> '' and {TRUE_AFTER.format("p", "run")}
     union all
     select 'file', message, started from imported_records i join runs r on r.run = i.first_run
     where (doi = :doi or doi in (select alias from aliases where doi = :doi and last_run is null))
@@ -385,12 +382,12 @@ _DETAILS = NOTICES.format(notices=_NOTICES_OF_THESE, among=_OF_THESE)
 _KINDS = f"select doi, kind from {_NOTICES_OF_THESE} where undone = 0 and relation <> 'preprint'"  # noqa: S608
 _GONE = f"""
     select a.doi, substr(r.started, 1, 10) from absences a join runs r on r.run = a.first_run
-    where a.doi {_OF_THESE} and {_TRUE_AFTER_RUN.format("a")}
+    where a.doi {_OF_THESE} and {TRUE_AFTER.format("a", "run")}
 """  # noqa: S608
 _SOURCES = f"""
-    select s.doi, s.source from sightings s where s.doi {_OF_THESE} and {_TRUE_AFTER_RUN.format("s")}
+    select s.doi, s.source from sightings s where s.doi {_OF_THESE} and {TRUE_AFTER.format("s", "run")}
         and not exists
-            (select 1 from sighting_gaps g where (g.source, g.doi) = (s.source, s.doi) and {_TRUE_AFTER_RUN.format("g")})
+            (select 1 from sighting_gaps g where (g.source, g.doi) = (s.source, s.doi) and {TRUE_AFTER.format("g", "run")})
     order by 1, 2
 """  # noqa: S608
 _TAGS = """

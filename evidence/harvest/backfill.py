@@ -26,9 +26,10 @@ from evidence.harvest import reference_lists, sync
 from evidence.harvest.ingest import ingest_unreadable
 from evidence.harvest.locked_run import FileInput, followed_citations, record_files, wanted_dois
 from evidence.harvest.progress import Progress
+from evidence.harvest.reader_processes import cores
 from evidence.harvest.run_outcome import Outcome
 from evidence.harvest.scan_parts import Wanted
-from evidence.harvest.scan_processes import cores, scanned_in_order
+from evidence.harvest.scan_processes import scanned_in_order
 from evidence.harvest.sources import Config, ReferenceList, Search
 from evidence.harvest.stored_records import StoredRecords
 from evidence.rules.taxonomy import Taxonomy

@@ -6,17 +6,17 @@ belongs to later runs.
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from evidence import __version__
-from evidence.current_decisions import current_decisions, decision_id
+from evidence.current_decisions import current_decisions, decisions_digest
 from evidence.data_model import Clock, Doi, iso_time
 from evidence.database import read_queries, writer
 from evidence.database.connection import open_evidence
 from evidence.database.prisma_flow import read_flow
 from evidence.database.read_versions import checked_name, versions
 from evidence.database.run_lock import locked
+from evidence.database.schema import read_topic
 from evidence.database.sql_helpers import Row
 from evidence.database.values_for_writer import NewVersion
 from evidence.errors import ConfigError
@@ -60,9 +60,8 @@ def versions_of_now(opened: writer.Store, taxonomy: Taxonomy, now: Clock) -> lis
 
 def is_judged(opened: writer.Store, taxonomy: Taxonomy) -> bool:
     """Whether what the database shows is what these rules and the decisions say: `judge` would change nothing."""
-    stored = opened.conn.execute("select topic from topic").fetchone()[0]
     return not (
-        stored != taxonomy.topic.id
+        read_topic(opened.conn).id != taxonomy.topic.id
         or opened.unshown_decisions().rows
         or pairs_need_update(opened)
         or rejudge.stale_works(opened, taxonomy, rejudge.decisions_by_work(opened))
@@ -87,7 +86,7 @@ def _of_now(
     run = read_queries.newest_run(opened.conn) or 0
     decisions = opened.decisions()
     moved = read_queries.alias_targets(opened.conn, [doi for d in decisions for doi in (d.doi, Doi(d.value or ""))])
-    ids = sorted(decision_id(decision) for decision in current_decisions(decisions, moved))
+    counting = current_decisions(decisions, moved)
     flow = read_flow(opened.conn, run)
     return NewVersion(
         name,
@@ -98,8 +97,8 @@ def _of_now(
         taxonomy.topic.id,
         taxonomy.digest,
         __version__,
-        len(ids),
-        hashlib.sha256("\n".join(ids).encode()).hexdigest()[:16],
+        len(counting),
+        decisions_digest(counting),
         flow["included"],
         flow["excluded"],
         flow["waiting"],

@@ -132,8 +132,12 @@ def readers(taxonomy: Taxonomy, before: Mapping[ValueKey, str], works: int) -> I
 
 def _processes() -> int:
     """How many other processes are worth it: one for each core, or none where there is one core."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, MOST_PROCESSES) if cores > 1 else 0
+    return min(cores(), MOST_PROCESSES) if cores() > 1 else 0
+
+
+def cores() -> int:
+    """How many cores this program may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Process:

@@ -7,7 +7,6 @@ written to. What was written over since refuses the version: there is no copy th
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Sequence
 from contextlib import closing
@@ -15,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evidence import __version__
-from evidence.current_decisions import CurrentDecisions, decision_id, parse_time
+from evidence.current_decisions import CurrentDecisions, current_decisions, decisions_digest, parse_time
 from evidence.data_model import Decision, Doi
 from evidence.database import read_queries, writer
 from evidence.database.connection import open_read_only, reading
 from evidence.database.prisma_flow import read_flow
 from evidence.database.read_decisions import read_ledger
-from evidence.database.read_versions import versions
+from evidence.database.read_versions import version_named
 from evidence.database.sql_helpers import Row
 from evidence.errors import ConfigError, StoreError
 from evidence.harvest import rebuild
@@ -48,7 +47,7 @@ def rewind(db: Path, ledger: Path, taxonomy: Taxonomy, name: str, folder: Path, 
     ConfigError for a name that no version has, or a folder that has something in it; StoreError when the version cannot be
     brought back. Then nothing is written."""
     with reading(db) as conn:
-        version = _named(versions(conn), name)
+        version = version_named(conn, name)
     if version["topic"] != taxonomy.topic.id:
         raise ConfigError(
             f"version {name} is of the topic {version['topic']}; name its folder in sources.yaml (`topic:`)"
@@ -95,15 +94,6 @@ def _make(
     writer.mark_rewound(target, of_then)
 
 
-def _named(known: Sequence[Row], name: str) -> Row:
-    found = next((row for row in known if row["name"] == name.strip()), None)
-    if found is None:
-        names = ", ".join(row["name"] for row in known[-20:])
-        there_are = f"the versions are: {names}" if known else "no version has been named yet (`evidence version NAME`)"
-        raise ConfigError(f"{name!r} is not a version; {there_are}")
-    return found
-
-
 def _decisions_of(version: Row, decisions: Sequence[Decision], cut: Path) -> Sequence[Decision]:
     """The decisions that had been stored when the version was made. A ledger only grows, so they are the first of it: as many as
     have the version's digest. Looked for from those that were made by then on, since decisions are also merged later."""
@@ -111,13 +101,13 @@ def _decisions_of(version: Row, decisions: Sequence[Decision], cut: Path) -> Seq
         moved = read_queries.alias_targets(conn, [doi for d in decisions for doi in (d.doi, Doi(d.value or ""))])
     until = parse_time(version["made_at"])
     likely = next((n for n, d in enumerate(decisions) if parse_time(d.made_at) > until), len(decisions))
-    if _digest(decisions[:likely], moved) == version["decisions_digest"]:
+    if decisions_digest(current_decisions(decisions[:likely], moved)) == version["decisions_digest"]:
         return decisions[:likely]
     known, found = CurrentDecisions(), None
     for number in range(len(decisions) + 1):
         if number:
             known.add(decisions[number - 1 : number], moved)
-        if _digest_of(known) == version["decisions_digest"]:
+        if decisions_digest(known.current()) == version["decisions_digest"]:
             found = number
             if number >= likely:
                 break
@@ -127,14 +117,3 @@ def _decisions_of(version: Row, decisions: Sequence[Decision], cut: Path) -> Seq
             "they were; name the ledger of then with --decisions"
         )
     return decisions[:found]
-
-
-def _digest(decisions: Sequence[Decision], moved: dict[Doi, Doi]) -> str:
-    known = CurrentDecisions()
-    known.add(decisions, moved)
-    return _digest_of(known)
-
-
-def _digest_of(known: CurrentDecisions) -> str:
-    ids = sorted(decision_id(decision) for decision in known.current())
-    return hashlib.sha256("\n".join(ids).encode()).hexdigest()[:16]

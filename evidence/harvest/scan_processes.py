@@ -32,11 +32,6 @@ TRIES = 3
 _scanner: Scanner | None = None
 
 
-def cores() -> int:
-    """How many cores this program may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def scanned_in_order(parts: Sequence[Part], wanted: Wanted, workers: int) -> Iterator[tuple[Part, ScannedPart]]:
     """The parts with what each holds, in their order, scanned by so many processes."""
     if workers == 1 or len(parts) < 2:
@@ -65,7 +60,7 @@ def _by_one_pool(left: deque[Part], wanted: Wanted, workers: int) -> Iterator[tu
         given: deque[Future[ScannedPart]] = deque()
         while left:
             while len(given) < min(len(left), workers * AHEAD):
-                given.append(pool.submit(_scan, left[len(given)]))
+                given.append(pool.submit(scan_in_process, left[len(given)]))
             scanned = given.popleft().result()
             yield left.popleft(), scanned
     finally:
@@ -88,10 +83,7 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def scan_here(part: Part) -> ScannedPart:
+def scan_in_process(part: Part) -> ScannedPart:
     """What a process of the pool does with a part."""
     assert _scanner is not None  # noqa: S101 - `_begin` came first
     return _scanner.scan(part)
-
-
-_scan = scan_here

@@ -268,8 +268,7 @@ def _refuse_other_version(review: _Review, state: _State) -> None:
     if asked is None or asked in state.versions_of_now:
         return
     if asked not in state.versions:
-        known = ", ".join(state.versions[-20:])
-        there_are = f"the versions are: {known}" if known else "no version has been named yet (`evidence version NAME`)"
+        there_are = read_versions.known_versions(state.versions)
         raise ConfigError(f"--version {asked!r}: there is no such version; {there_are}")
     raise ConfigError(
         f"--version {asked!r}: runs, decisions or rules have changed since, and a capsule is of the state of now; leave "

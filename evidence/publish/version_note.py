@@ -53,7 +53,7 @@ def since_named(conn: sqlite3.Connection, text: str | None, until: int | None = 
         last = read_queries.last_finished_sync(conn, until)
         if last is None:
             return Since(0, "the beginning")
-        day = read_net_change.day_of_run(conn, last)
+        day = read_queries.day_of_run(conn, last)
         return Since(last - 1, f"the state before the sync of {day}", day)
     if read_versions.is_date(text.strip()):
         day = text.strip()
@@ -64,7 +64,7 @@ def since_named(conn: sqlite3.Connection, text: str | None, until: int | None = 
 
 def since_mail(conn: sqlite3.Connection, run: int) -> Since:
     """The state that the last mail was about."""
-    day = read_net_change.day_of_run(conn, run)
+    day = read_queries.day_of_run(conn, run)
     return Since(run, f"the state of the last mail, of {day}", day)
 
 
@@ -108,7 +108,7 @@ def read(
     named = next((row for row in reversed(read_versions.versions(conn)) if row["run"] == last), None)
     return Note(
         title=topic.title,
-        day=named["made_at"][:10] if named else read_net_change.day_of_run(conn, last),
+        day=named["made_at"][:10] if named else read_queries.day_of_run(conn, last),
         version=named["name"] if named else None,
         since=since.label,
         since_day=since.day,

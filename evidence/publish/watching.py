@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
-from evidence.database import read_net_change, read_watches, tag_filter, writer
+from evidence.database import read_queries, read_watches, tag_filter, writer
 from evidence.errors import ConfigError
 from evidence.export.change_note import Row, WatchNews
 from evidence.harvest.sources import Watch
@@ -82,7 +82,7 @@ def news(conn: sqlite3.Connection, watch: Watch, since: int, until: int, changes
     """What is new for a watch after the run `since`, up to the run `until`; `changes` are those of these runs."""
     began = read_watches.started(conn, watch.name)
     start = max(since, began if began is not None else until)
-    late = read_net_change.day_of_run(conn, start) if start > since else None
+    late = read_queries.day_of_run(conn, start) if start > since else None
     before = read_watches.members(conn, watch.name, min(start, until))
     now = read_watches.members(conn, watch.name, until) if until > start else before
     entered, left = now - before, before - now

@@ -337,7 +337,7 @@ def test_a_process_that_is_killed_costs_no_record(
 ) -> None:
     go(data, "clean")
     (tmp_path / "deadly").touch()
-    monkeypatch.setattr(scan_processes, "_scan", kill_once)
+    monkeypatch.setattr(scan_processes, "scan_in_process", kill_once)
     monkeypatch.setenv("EVIDENCE_TEST_DEADLY", str(tmp_path / "deadly"))
     outcome, _ = go(data, "killed", workers=2)
     assert outcome.outcome == "complete"
@@ -350,7 +350,7 @@ def test_a_part_that_ends_every_process_is_read_here(
     tmp_path: Path, data: Path, go: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go(data, "clean")
-    monkeypatch.setattr(scan_processes, "_scan", kill_always)
+    monkeypatch.setattr(scan_processes, "scan_in_process", kill_always)
     monkeypatch.setattr(scan_processes, "TRIES", 1)
     outcome, _ = go(data, "killed", workers=2)
     assert outcome.outcome == "complete"
@@ -363,7 +363,7 @@ def kill_once(part: Any) -> Any:
     try:
         deadly.unlink()
     except FileNotFoundError:
-        return scan_processes.scan_here(part)
+        return scan_processes.scan_in_process(part)
     os.kill(os.getpid(), signal.SIGKILL)
     return None
 

@@ -10,7 +10,6 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from evidence.database.prisma_flow import read_flow
 from evidence.errors import BusyError, ConfigError, LockedError
 from evidence.export import mail_message
 from evidence.publish import listed_works, mailed, news, serve
-from tests.builders import FONAGY, MARKOWITZ, SMALL_YAML, WORKS, message
+from tests.builders import FONAGY, MARKOWITZ, SMALL_YAML, message
 from tests.command_line import Run, runner
 from tests.loopback import LoopbackCrossref
 from tests.mail_server import SmtpServer, body, fake_sendmail, mails_of
@@ -48,14 +47,6 @@ TRIAL = message(
     abstract="We randomised 80 adults with depression to interpersonal psychotherapy or usual care.",
     indexed={"date-time": "2099-01-01T00:00:00Z", "date-parts": [[2099, 1, 1]]},
 )
-
-
-@pytest.fixture
-def crossref(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackCrossref]:
-    with LoopbackCrossref() as server:
-        server.works = {str(w["DOI"]): w for w in WORKS}
-        monkeypatch.setenv("EVIDENCE_CROSSREF_URL", server.url)
-        yield server
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import json
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import pytest
 
 from evidence.export import search_report
 from evidence.harvest.review_statements import ITEMS
-from tests.builders import SMALL_YAML, WORKS
+from tests.builders import SMALL_YAML
 from tests.command_line import Run, runner
 from tests.loopback import LoopbackCrossref
 
@@ -35,14 +34,6 @@ STATED = {
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     (tmp_path / "sources.yaml").write_text(FILTERED)
     return runner(tmp_path, monkeypatch, capsys)
-
-
-@pytest.fixture
-def crossref(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackCrossref]:
-    with LoopbackCrossref() as server:
-        server.works = {str(w["DOI"]): w for w in WORKS}
-        monkeypatch.setenv("EVIDENCE_CROSSREF_URL", server.url)
-        yield server
 
 
 def rows(text: str) -> list[dict[str, str]]:
@@ -69,6 +60,23 @@ def test_the_appendix_has_the_16_items_and_marks_those_that_nobody_stated(run: R
     assert f"{boxes['duplicates']} duplicate records: {boxes['again']} found by several sources" in found[16]
     assert "query.bibliographic=interpersonal psychotherapy&filter=type:journal-article,type:book-chapter" in said.out
     assert run("report", "prisma-s").out.endswith("Add them to prisma-s.yaml beside sources.yaml.\n")
+
+
+def test_the_text_and_the_table_say_the_same_of_every_search(run: Run, crossref: LoopbackCrossref) -> None:
+    for _ in range(2):
+        run("sync", "--no-enrich")
+    text = run("report", "prisma-s").out
+    by_source: dict[str, Counter[str]] = {}
+    for row in rows(run("report", "prisma-s", "-f", "csv").out):
+        if row["method"] == "search":
+            by_source.setdefault(row["source"], Counter()).update(
+                requests=int(row["requests"]), scanned=int(row["rows_scanned"])
+            )
+    told = re.findall(r"\((\S+)\)\n(?:  .*\n)*?  run: .*, ([\d,]+) requests?, ([\d,]+) records? read", text)
+    assert {source: (int(requests), int(scanned)) for source, requests, scanned in told} == {
+        source: (counts["requests"], counts["scanned"]) for source, counts in by_source.items()
+    }
+    assert told
 
 
 def test_what_people_state_completes_every_item(run: Run, crossref: LoopbackCrossref) -> None:

@@ -62,6 +62,15 @@ def numbers(text: str) -> dict[str, int]:
     }
 
 
+async def numbers_are_of_their_lists(site: Datasette, page: str) -> None:
+    """Every number that is a link is the number of works in the list behind it."""
+    for address, n in re.findall(r'<a href="([^"]+)">([\d,]+)</a>', page):
+        path, _, filters = html.unescape(address).partition("?")
+        shape = "" if path == "/past" else "_shape=objects&_size=1000&"
+        rows = (await site.client.get(f"{path}.json?{shape}{filters}")).json()["rows"]
+        assert len(rows) == int(n.replace(",", "")), address
+
+
 async def test_the_flow_of_a_version_is_the_same_everywhere(site: Datasette, db: Path) -> None:
     query = f"?as_of={quote(NAME)}"
     with reading(db) as conn:
@@ -81,11 +90,7 @@ async def test_the_flow_of_a_version_is_the_same_everywhere(site: Datasette, db:
     assert (await site.client.get(f"/prisma2020.csv{query}")).text == prisma_template.template_csv(flow, split)
     picture = (await site.client.get(f"/prisma.svg{query}")).text
     assert f"PRISMA 2020 flow, {html.escape(NAME)}" in picture and f"(n = {flow['included']:,})" in picture
-    for address, n in re.findall(r'<a href="([^"]+)">([\d,]+)</a>', page):
-        path, _, filters = html.unescape(address).partition("?")
-        shape = "" if path == "/past" else "_shape=objects&_size=1000&"
-        rows = (await site.client.get(f"{path}.json?{shape}{filters}")).json()["rows"]
-        assert len(rows) == int(n.replace(",", "")), address
+    await numbers_are_of_their_lists(site, page)
 
 
 async def test_the_update_since_a_version_is_the_same_everywhere(site: Datasette, db: Path) -> None:
@@ -102,11 +107,7 @@ async def test_the_update_since_a_version_is_the_same_everywhere(site: Datasette
     assert (await site.client.get(f"/prisma2020.csv{query}")).text == prisma_template.template_csv(flow, split)
     assert (await site.client.get(f"/prisma.json{query}")).json()["since"] == NAME
     assert "no longer included (n = 2)" in (await site.client.get(f"/prisma.svg{query}")).text
-    for address, n in re.findall(r'<a href="([^"]+)">([\d,]+)</a>', (await site.client.get(f"/prisma{query}")).text):
-        path, _, filters = html.unescape(address).partition("?")
-        shape = "" if path == "/past" else "_shape=objects&_size=1000&"
-        rows = (await site.client.get(f"{path}.json?{shape}{filters}")).json()["rows"]
-        assert len(rows) == int(n.replace(",", "")), address
+    await numbers_are_of_their_lists(site, (await site.client.get(f"/prisma{query}")).text)
 
 
 async def test_lists_of_a_version_have_its_works_and_its_tags(site: Datasette, db: Path) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -23,26 +22,17 @@ from evidence.database import schema
 from evidence.database.connection import open_evidence
 from evidence.database.writer import open_store
 from evidence.errors import ConfigError, StoreError
+from tests import killing
 from tests.killing import JOBS, everything
 
 pytestmark = pytest.mark.slow
 
 SOURCE = Path(__file__).parents[1] / "kill_at_write.c"
-COMPILER = next((found for name in ("cc", "gcc", "clang") if (found := shutil.which(name))), None)
 
 
 @pytest.fixture(scope="module")
 def shim(tmp_path_factory: pytest.TempPathFactory) -> str:
-    if sys.platform != "linux":
-        pytest.skip("needs LD_PRELOAD")
-    if COMPILER is None:
-        pytest.skip("needs a C compiler")
-    made = tmp_path_factory.mktemp("shim") / "kill_at_write.so"
-    line = [COMPILER, "-shared", "-fPIC", "-O1", "-o", str(made), str(SOURCE), "-ldl"]
-    done = subprocess.run(line, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        pytest.skip(f"the C compiler cannot make the shim: {done.stderr.strip()[-200:]}")
-    return str(made)
+    return killing.built(SOURCE, tmp_path_factory.mktemp("shim"))
 
 
 EVERYWHERE = bool(os.environ.get("EVIDENCE_KILL_EVERYWHERE"))

@@ -20,10 +20,10 @@ from typing import Any
 import pytest
 
 from evidence.database.read_decisions import read_ledger
+from tests import killing
 from tests.builders import MARKOWITZ, SMALL_YAML, WORKS, message
 from tests.killing import MORE, dumped, everything
 from tests.lost_writes import LOSSES, Disk, notes, run
-from tests.whole.test_killed import COMPILER
 from tests.year import command
 
 SOURCE = Path(__file__).parents[1] / "record_writes.c"
@@ -40,16 +40,7 @@ OTHERS = tuple(message(f"10.5555/other.{n}", f"Interpersonal psychotherapy for o
 
 @pytest.fixture(scope="module")
 def shim(tmp_path_factory: pytest.TempPathFactory) -> str:
-    if sys.platform != "linux":
-        pytest.skip("needs LD_PRELOAD")
-    if COMPILER is None:
-        pytest.skip("needs a C compiler")
-    made = tmp_path_factory.mktemp("shim") / "record_writes.so"
-    line = [COMPILER, "-shared", "-fPIC", "-O1", "-o", str(made), str(SOURCE), "-ldl"]
-    done = subprocess.run(line, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        pytest.skip(f"the C compiler cannot make the shim: {done.stderr.strip()[-200:]}")
-    return str(made)
+    return killing.built(SOURCE, tmp_path_factory.mktemp("shim"))
 
 
 def made(folder: Path, *before: tuple[str, ...]) -> Path:
