@@ -12,7 +12,7 @@ test: .venv/.installed-test      ## run the tests, but for the slow ones
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
 test-all: .venv/.installed-test  ## run every test, as continuous integration does
-	$(BIN)/python -m pytest -n auto --dist worksteal -m ""
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "" --hypothesis-profile=repeatable
 
 check: .venv/.installed-test .venv/.installed-docs   ## run every check: lint, format, types, import contracts, docs, tests with coverage
 	scripts/run_all_checks

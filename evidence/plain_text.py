@@ -154,10 +154,11 @@ def quick_text(markup: str) -> str | None:
         if plain and not _IN_A_WORD.search(text.encode(errors="surrogatepass")):
             return text
         text = without_surrogates(text)
-        text = _UNWANTED.sub("", _PRIVATE.sub("", repair_encoding(text) if _WRONG_ENCODING.search(text) else text))
+        text = _PRIVATE.sub("", repair_encoding(text) if _WRONG_ENCODING.search(text) else text)
+        text = _UNWANTED.sub("", text)
         plain = "<" not in text and "&" not in text
     if plain:
-        return text
+        return _repaired(text)
     stages = []
     for _ in range(_PASSES + 1):
         if _SILENT_OR_NO_TAG.search(text) or "\\documentclass" in text:
@@ -170,11 +171,16 @@ def quick_text(markup: str) -> str | None:
         if shown == text or ("&" not in shown and "<" not in shown):
             break
         text = shown
-    last = stages.pop()
-    if not last.isascii() and "&" in markup:
-        last = without_surrogates(last)
-        last = _UNWANTED.sub("", repair_encoding(last) if _WRONG_ENCODING.search(last) else last)
+    last = _repaired(stages.pop())
     return "\n".join([*stages, last]) if "&" in markup else last
+
+
+def _repaired(text: str) -> str:
+    """A text without tags and what is invisible, which may have hidden a wrong encoding: repaired once more."""
+    if text.isascii():
+        return text
+    text = without_surrogates(text)
+    return _UNWANTED.sub("", repair_encoding(text) if _WRONG_ENCODING.search(text) else text)
 
 
 def _unknown(tag: re.Match[str]) -> str:
