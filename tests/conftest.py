@@ -50,8 +50,8 @@ jinja2.Environment.__init__ = partialmethod(jinja2.Environment.__init__, bytecod
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("repeatable", settings.get_profile("suite"), derandomize=True)
 settings.load_profile("suite")
-"""No test fails because the machine is busy. `repeatable` draws the same cases for the same code (`make test-all`), so that a change
-fails for what it changes; all other runs draw new ones."""
+"""No test fails because the machine is busy. `repeatable` draws the same cases for the same code (`make test-all`), so that a
+change fails for what it changes; all other runs draw new ones."""
 
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
