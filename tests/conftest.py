@@ -6,14 +6,17 @@ import socket
 import sqlite3
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from functools import partial, partialmethod
+from functools import cache, partial, partialmethod
 from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import datasette.app
 import jinja2
 import pytest
 import yaml
+from datasette.plugins import pm
 from hypothesis import HealthCheck, settings
 
 from evidence import strict_yaml
@@ -47,6 +50,25 @@ class _Compiled(jinja2.BytecodeCache):
 
 
 jinja2.Environment.__init__ = partialmethod(jinja2.Environment.__init__, bytecode_cache=_Compiled())  # type: ignore[method-assign, assignment]
+
+
+@cache
+def _module(path: str, name: str, _changed: int) -> ModuleType:
+    module: ModuleType = _read_module(path, name)
+    return module
+
+
+@cache
+def _installed_plugins(_registered: int) -> list[dict[str, Any]]:
+    plugins: list[dict[str, Any]] = _read_plugins()
+    return plugins
+
+
+# Datasette compiles the files of its plugins for each site and then keeps those of the first; and it looks for each as a package.
+_read_module, _read_plugins = datasette.app.module_from_path, datasette.app.get_plugins
+datasette.app.module_from_path = lambda path, name: _module(path, name, Path(path).stat().st_mtime_ns)
+datasette.app.get_plugins = lambda: _installed_plugins(len(pm.get_plugins()))
+
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("repeatable", settings.get_profile("suite"), derandomize=True)
 settings.load_profile("suite")

@@ -5,7 +5,7 @@ Names and order of the fields follow the columns of the tables they are written 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
@@ -238,7 +238,7 @@ class Export:
     name: str | None
     format: str | None
     filters: Mapping[str, object]
-    dois: Sequence[Doi]
+    dois: Iterable[Doi]
     version: str
 
 

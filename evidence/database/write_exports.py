@@ -20,35 +20,40 @@ _ADD = """
         :version)
     returning export, list
 """
-"""The first statement writes, so that two exports at once are numbered one after the other."""
+"""The first statement that reads the database writes it, so that two exports at once are numbered one after the other."""
 
 
 def add_export(conn: sqlite3.Connection, entry: Export) -> None:
     """Add an export. Of its works, only those are written that the last export of the same list did not have, or that it had and
     this one has not."""
-    filters = json.dumps(entry.filters, ensure_ascii=False, sort_keys=True)
-    wanted = set(entry.dois)
+    conn.execute("create temp table if not exists now_exported (doi text primary key) without rowid")
+    conn.execute("delete from now_exported")
+    conn.executemany("insert or ignore into now_exported values (?)", ((doi,) for doi in entry.dois))
     values = {
         "made_at": entry.made_at,
         "kind": entry.kind,
         "name": entry.name,
         "format": entry.format,
-        "filters": filters,
-        "works": len(wanted),
+        "filters": json.dumps(entry.filters, ensure_ascii=False, sort_keys=True),
+        "works": conn.execute("select count(*) from now_exported").fetchone()[0],
         "version": entry.version,
     }
     number, listed = conn.execute(_ADD, values).fetchone()
-    held = {
-        doi
-        for (doi,) in conn.execute("select doi from exported_works where list = ? and last_export is null", (listed,))
-    }
-    conn.executemany(
-        "update exported_works set last_export = ? where doi = ? and list = ? and last_export is null",
-        [(number, doi, listed) for doi in sorted(held - wanted)],
+    conn.execute(
+        """
+        update exported_works set last_export = :number
+        where list = :list and last_export is null and doi not in (select doi from now_exported)
+        """,
+        {"number": number, "list": listed},
     )
-    conn.executemany(
-        "insert into exported_works (doi, list, first_export) values (?, ?, ?)",
-        [(doi, listed, number) for doi in sorted(wanted - held)],
+    conn.execute(
+        """
+        insert into exported_works (doi, list, first_export)
+        select doi, :list, :number from now_exported n
+        where not exists (select 1 from exported_works x where x.list = :list and x.last_export is null and x.doi = n.doi)
+        order by doi
+        """,
+        {"number": number, "list": listed},
     )
 
 

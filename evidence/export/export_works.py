@@ -28,6 +28,7 @@ from evidence.database.select_works import (
 from evidence.errors import ConfigError
 from evidence.export import abstract_rights, atomic_output, data_package, file_formats, works_as_of_date
 from evidence.export.columns import LONG, Column, Layout, Row, Shape
+from evidence.export.exported_dois import ExportedDois
 from evidence.export.tool_presets import PRESETS
 
 
@@ -60,7 +61,7 @@ class Exported:
     tags: int
     abstracts_left_out: int
     without_pmid: int = 0
-    dois: tuple[Doi, ...] = ()
+    dois: Iterable[Doi] = ()
 
 
 class _Source:
@@ -71,12 +72,12 @@ class _Source:
     ) -> None:
         self._conn, self._selection, self._wanted, self._dois = conn, selection, wanted, dois
         self.works = self.tags = self.abstracts_left_out = self.without_pmid = self.without_doi = 0
-        self.dois: list[Doi] = []
+        self.dois = ExportedDois()
 
     def rows(self, form: file_formats.Format, layout: Layout) -> Iterator[Row]:
         """The rows as the format needs them."""
         self.works = self.tags = self.without_pmid = self.without_doi = 0
-        self.dois = []
+        self.dois = ExportedDois()
         tag_rows, strengths = form.needs_tag_rows(layout), self._selection.strengths
         leaving_out = abstract_rights.LeavingOut()
         if self._wanted.as_of:
@@ -86,7 +87,7 @@ class _Source:
             found = full_rows(self._conn, dois, strengths, flat=form.flat, tag_rows=tag_rows)
         for row in found if self._wanted.with_abstracts else leaving_out.rows(found):
             self.works += 1
-            self.dois.append(row["doi"] or row["local_id"])
+            self.dois.add(row["doi"] or row["local_id"])
             self.without_doi += not row["doi"]
             self.without_pmid += not row["pmid"]
             self.tags += len(row["tag_rows"]) if tag_rows else 0
@@ -131,7 +132,7 @@ def export_works(
             files = () if output is None else (output,)
             without_pmid = source.without_pmid if wanted.format == "nbib" else 0
             done = Exported(files, source.works, source.tags, source.abstracts_left_out, without_pmid)
-        return replace(done, dois=tuple(source.dois))
+        return replace(done, dois=source.dois)
 
 
 def _refuse_what_does_not_fit(wanted: Wanted, form: file_formats.Format) -> None:

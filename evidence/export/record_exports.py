@@ -6,7 +6,7 @@ is said, and is no reason to fail. What visitors download from the site is not r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def record_export(
     output: Path | None,
     format_: str,
     selection: Selection,
-    dois: Sequence[Doi],
+    dois: Iterable[Doi],
     now: datetime,
     as_of: str | None = None,
     listed: str | None = None,
@@ -36,7 +36,7 @@ def record_export(
     )
 
 
-def record_published(db: Path, version: str, included: Sequence[Doi], now: datetime) -> str | None:
+def record_published(db: Path, version: str, included: Iterable[Doi], now: datetime) -> str | None:
     """Record a published copy, by the name of its version; returns a sentence where that was not possible."""
     return _record(db, Export(iso_time(now), "publish", version, None, {}, included, __version__))
 
