@@ -98,6 +98,7 @@ def people_s_tags() -> int:
     return found
 
 
+@pytest.mark.slow
 def test_the_demo_has_what_two_readers_decided(run: Run) -> None:
     first = run("demo", "--no-serve")
     assert first.code == 0, first.err
@@ -112,6 +113,7 @@ def test_the_demo_has_what_two_readers_decided(run: Run) -> None:
     assert "no work in the database" not in run("status").out
 
 
+@pytest.mark.slow
 def test_the_demo_leaves_what_a_person_decided_as_it_is(run: Run) -> None:
     assert run("demo", "--no-serve", "--without-decisions").code == 0
     assert people_s_tags() == 0

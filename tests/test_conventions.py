@@ -155,6 +155,7 @@ def completed(db: Path, words: list[str], shell: str = "bash") -> list[str]:
     return done.stdout.split("\n")[:-1] if done.stdout.strip() else []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "wanted"),
     [

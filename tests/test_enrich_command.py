@@ -100,6 +100,7 @@ def test_a_provider_that_cannot_be_reached_is_said_and_the_exit_code_tells(
     assert "Europe PMC could not be asked since" in run("explain", DOI).out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("written", ["maybe", "[pubmed, webofscience]"])
 def test_a_mistake_in_sources_yaml_names_its_line(run: Run, tmp_path: Path, written: str) -> None:
     path = tmp_path / "sources.yaml"

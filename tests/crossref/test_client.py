@@ -603,6 +603,7 @@ def again(fault: Fault, times: int | None, when: Callable[[Request], bool] | Non
     return replace(fault, times=times, when=when or fault.when)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", TRANSIENT)
 @pytest.mark.parametrize("verb", ["lookup", "scan"])
 def test_one_failure_is_forgiven(server: LoopbackCrossref, waits: list[float], fault: str, verb: str) -> None:

@@ -231,6 +231,7 @@ def test_a_full_disk_behind_stdout_is_one_sentence(place: Path, command: str) ->
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["export --verdict all", "status", "decisions export", "--help"])
 def test_a_closed_pipe_ends_quietly(place: Path, command: str) -> None:
     done = sh(place, f"(sleep 0.1; evidence {command}; echo $? >code) | true; sleep 0; cat code")

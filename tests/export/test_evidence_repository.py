@@ -184,6 +184,7 @@ def stored(path: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_every_tag_and_identifier_reads_back(text: str, bundled: Path) -> None:
     back = read_back(text)
     assert back == stored(bundled)
@@ -191,6 +192,7 @@ def test_every_tag_and_identifier_reads_back(text: str, bundled: Path) -> None:
     assert ("pmcid", "PMC11") in {one for work in back.values() for one in work["identifiers"]}
 
 
+@pytest.mark.slow
 def test_a_lost_tag_is_noticed(text: str, bundled: Path) -> None:
     assert read_back(text.replace("urn:evidence:ipt/design/rct", "urn:evidence:ipt/design/protocol", 1)) != stored(
         bundled
@@ -231,6 +233,7 @@ def test_a_reviewer_is_named_without_an_address(text: str) -> None:
     assert "/comparator/cbt" not in json.dumps(study), "a reviewer took it off"
 
 
+@pytest.mark.slow
 def test_a_copy_that_hides_reviewers_names_none(bundled: Path, tmp_path: Path, clock: Callable[[], datetime]) -> None:
     done = immutable_copy.publish(
         bundled, tmp_path / "site", decisions=bundled.with_name("decisions.db"), reviewers="hidden", now=clock

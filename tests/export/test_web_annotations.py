@@ -152,6 +152,7 @@ def test_every_reason_of_real_abstracts_has_its_place(tmp_path: Path, full_data:
     assert [a for a in abstracts if a[: longest + 50] in text or a[-longest - 50 :] in text] == []
 
 
+@pytest.mark.slow
 def test_it_is_what_the_standard_says(bundled: Path) -> None:
     """The context of the standard first; then the whole as RDF, with the standard's terms."""
     text = exported(bundled)

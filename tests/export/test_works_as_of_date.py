@@ -476,6 +476,7 @@ def test_a_sync_without_changes_writes_no_page_of_the_works(tmp_path: Path) -> N
     assert sizes[-1] - first <= 50 * 1500
 
 
+@pytest.mark.slow
 def test_a_sync_without_changes_writes_little_while_a_reader_is_open(tmp_path: Path) -> None:
     """SQLite cannot shorten the log while a reader needs it, so the log grows, but by a few pages and not by 0.1 MB."""
     world = World(tmp_path, books())

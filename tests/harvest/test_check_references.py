@@ -235,6 +235,7 @@ def test_one_failing_search_costs_one_verdict() -> None:
     assert [each.verdict for each in found] == ["found", "could-not-ask", "found"]
 
 
+@pytest.mark.slow
 def test_a_hundred_pasted_references_take_few_requests_and_none_when_asked_again(tmp_path: Path) -> None:
     """The index of a hundred works, cited without a DOI by their true text."""
     works = [

@@ -123,6 +123,7 @@ def records(draw: st.DrawFn) -> dict[str, Any]:
     return dict(sorted(record.items(), reverse=draw(st.booleans())))
 
 
+@pytest.mark.slow
 @settings(max_examples=600, deadline=None)
 @given(
     records(),

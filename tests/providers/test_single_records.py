@@ -123,6 +123,7 @@ def test_another_record_is_refused_and_said(kind: Kind, server: ProviderLoopback
     assert f"{kind.other} instead of {kind.subjects[0]}" in answer.problem
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PASSING)
 def test_what_passes_is_asked_again(
     kind: Kind, server: ProviderLoopback, client: SingleRecordClient, name: str

@@ -260,6 +260,7 @@ async def test_time_is_limited_as_before(crowd: Path, plain: Callable[[bool], No
         assert not {"variant", "outcome", "design"} & set(page["facet_results"])
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**32), st.integers(0, 40))
 @settings(max_examples=15, deadline=None)
 def test_sets_count_as_sql_does(tmp_path_factory: pytest.TempPathFactory, seed: int, count: int) -> None:

@@ -349,6 +349,7 @@ def test_the_command_says_what_it_wrote_and_how_to_check_it(review: Review, run:
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.slow
 def test_a_review_that_cannot_note_the_digest_says_so(tmp_path: Path, run: Run) -> None:
     review = used_review.used_review(tmp_path / "used")
     with used_review.writing(review.db) as conn:

@@ -12,6 +12,8 @@ import pytest
 from tests import site_sample
 from tests.publish.site_server import served
 
+pytestmark = pytest.mark.slow
+
 TEXTS = """
 () => [...document.querySelectorAll('svg.chart')].filter(svg => svg.getBoundingClientRect().width).map(svg =>
     [...svg.querySelectorAll('text')].map(text => {

@@ -244,6 +244,7 @@ def check_cell(page: str, numbers: dict[str, Any]) -> None:
     assert sum(map(int, of_bars)) == numbers["trials"] - numbers["undated_trials"]
 
 
+@pytest.mark.slow
 async def test_the_numbers_are_the_map_s_and_their_lists(listed: Path) -> None:
     ds = await site_of(listed)
     panel = await text(ds, "/map/panel?row=ipt&column=depressive-symptoms")

@@ -142,6 +142,7 @@ COUNTED = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rows", "columns"), PAIRS)
 async def test_any_two_facets_count_as_sql_does_and_as_the_lists_behind_them(
     demo: Path, site: Datasette, rows: str, columns: str
@@ -163,6 +164,7 @@ async def test_any_two_facets_count_as_sql_does_and_as_the_lists_behind_them(
         assert await map_cells.length(site, address) == int(total), address
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "asked",
     [

@@ -74,6 +74,7 @@ async def listed(ds: Datasette, query: str) -> set[str]:
     return {row["doi"] for row in answer.json()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "query",
     [

@@ -53,6 +53,7 @@ def assert_safe(text: str, where: str) -> None:
             assert not DANGEROUS.match(cell) or NUMBER.fullmatch(cell), (where, cell)
 
 
+@pytest.mark.slow
 async def test_every_csv_link_of_the_site_is_safe(sample: Path) -> None:
     ds = await site(sample)
     seen = set()

@@ -200,6 +200,7 @@ def test_a_table_of_another_tool_is_not_published(db: Path, tmp_path: Path) -> N
     assert [name for name in others if not name.startswith("published_")] == []  # what publishing itself adds
 
 
+@pytest.mark.slow
 def test_reviewers_are_hidden_if_asked(db: Path, tmp_path: Path) -> None:
     named = immutable_copy.publish(db, tmp_path / "named", now=at_noon).folder
     assert REVIEWER.encode() in bytes_below(named)
@@ -222,6 +223,7 @@ def test_reviewers_are_hidden_if_asked(db: Path, tmp_path: Path) -> None:
     assert rows(hidden / "evidence.db", ruled) == rows(db, ruled)
 
 
+@pytest.mark.slow
 def test_published_copies_carry_the_versions_and_hide_who_made_them_if_asked(db: Path, tmp_path: Path) -> None:
     with writer.open_store(db) as store:
         for name in ("1", "2"):
@@ -436,6 +438,7 @@ def test_a_damaged_database_is_not_published(db: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "site").exists()
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_target_unchanged(db: Path, tmp_path: Path) -> None:
     """A limit on the size of files simulates a full disk: the last version is kept, and no new folder is left."""
     site = tmp_path / "site"

@@ -173,6 +173,7 @@ def test_what_a_title_contains_is_text_in_every_format(run: Run, crossref: Loopb
     assert "<script" not in markdown.replace("\\<script", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -345,6 +346,7 @@ def test_mail_through_a_server(run: Run, monkeypatch: pytest.MonkeyPatch) -> Non
     assert box() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("refuse", "reason"), [("RCPT", "550 no such mailbox"), ("DATA", "451 try later"), ("AUTH", "535")]
 )
@@ -520,6 +522,7 @@ def test_a_list_read_in_the_middle_of_a_run_is_news_when_the_run_has_ended(run: 
     assert str(MARKOWITZ["DOI"]) in body(box()[-1], "plain")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("watch_text", "line", "said"),
     [

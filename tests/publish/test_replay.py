@@ -330,6 +330,7 @@ TAMPERED: dict[str, tuple[Callable[[Path], None], str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", TAMPERED)
 def test_what_was_changed_with_all_checksums_made_anew_is_found_by_rebuilding(whole: Path, what: str) -> None:
     change, table = TAMPERED[what]

@@ -181,6 +181,7 @@ TYPED = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["", "&_searchmode=raw"])
 async def test_search_takes_what_people_type(sample: Path, mode: str) -> None:
     ds = await served(sample)
@@ -758,6 +759,7 @@ async def count_at(ds: Datasette, address: str) -> int:
     return int(answer.json()["filtered_table_rows_count"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("day", ["", "2026-11-21", "2026-11-24", "1999-01-01"])
 async def test_each_number_of_the_flow_leads_to_as_many_rows_and_every_form_says_the_same(
     tmp_path: Path, day: str

@@ -113,6 +113,7 @@ def test_what_is_no_host_name_is_refused(name: str) -> None:
 # ---------------------------------------------------------------------- the login link
 
 
+@pytest.mark.slow
 def test_no_log_has_the_secret_of_the_login_link(sample: Path, tmp_path: Path) -> None:
     desk, page = reviewer_desk.local_desk(sample, tmp_path / "decisions.db", "A. Reader")
     secret = page.partition("token=")[2]

@@ -21,6 +21,8 @@ from evidence.rules.taxonomy import Taxonomy
 from tests import site_sample
 from tests.publish.site_server import served
 
+pytestmark = pytest.mark.slow
+
 SHIPPED = Path(__file__).resolve().parents[2] / "sources.yaml"
 
 PAGES = (

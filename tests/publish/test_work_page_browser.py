@@ -13,6 +13,8 @@ import pytest
 from tests import site_sample
 from tests.publish.site_server import served
 
+pytestmark = pytest.mark.slow
+
 HUB = "10.1001/archpsyc.56.6.573"
 AUTHORS = ("Doe AB", "Gunlicks-Stoessel MM", "")
 PHONE = {"width": 360, "height": 780}

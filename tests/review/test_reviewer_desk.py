@@ -198,6 +198,7 @@ async def test_the_printed_link_logs_in_once(db: Path, the_desk: reviewer_desk.D
     assert (await stranger.get("/desk")).status_code == 403
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "headers",
     [

@@ -100,6 +100,7 @@ def test_the_reviewer_has_the_abstract(review: Review) -> None:
     assert "depressive-symptoms" in review.tags(GRIEF, "outcome")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format_", [name for name, form in file_formats.FORMATS.items() if form.abstracts])
 @pytest.mark.parametrize("past", [False, True])
 def test_an_export_leaves_it_out_and_says_so_unless_asked(

@@ -463,6 +463,7 @@ def play(number: int, histories: int, *phases: Phase) -> None:
     run_state_machine_as_test(seed(number)(Histories), settings=chosen)
 
 
+@pytest.mark.slow
 def test_a_few_histories() -> None:
     play(SEED, 12)
 

@@ -244,6 +244,7 @@ def cut_everywhere(shim: str, folder: Path, name: str, points: int) -> int:
     return len(chosen) * len(LOSSES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", QUICK)
 def test_a_power_cut(shim: str, tmp_path: Path, name: str) -> None:
     assert cut_everywhere(shim, tmp_path, name, 3) >= 9
@@ -300,6 +301,7 @@ def filled_up(shim: str, folder: Path, name: str, rooms: tuple[int, ...]) -> int
     return failed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", QUICK)
 def test_a_full_disk(shim: str, tmp_path: Path, name: str) -> None:
     assert filled_up(shim, tmp_path, name, (40_000, 130_000)) >= 1

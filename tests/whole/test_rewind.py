@@ -101,6 +101,7 @@ def play(history: list[list[tuple[Any, ...]]], *, whole: bool) -> int:
     return back
 
 
+@pytest.mark.slow
 def test_a_database_taken_back_to_a_version_shows_what_was_shown_then() -> None:
     assert play(DECISIVE, whole=True) == len(DECISIVE)
 

@@ -78,6 +78,7 @@ async def test_every_page_speaks_of_the_topic_and_of_no_other(review: Path) -> N
     assert ">Programme</th>" in found["/evidence/works?verdict=include"]
 
 
+@pytest.mark.slow
 async def test_the_published_copy_knows_its_topic(review: Path, tmp_path: Path) -> None:
     done = immutable_copy.publish(
         review / "evidence.db", tmp_path / "site", sources=review / "sources.yaml",

@@ -623,6 +623,7 @@ def random_year(folder: Path, seed: int, *, months: int, records: int, kind: typ
     return year
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(SEED, SEED + max(YEARS, 1)))
 def test_a_random_year(tmp_path: Path, seed: int) -> None:
     random_year(tmp_path, seed, months=12 if YEARS else 4, records=25)
