@@ -1,25 +1,32 @@
 """Datasette's own CSV (tables, views, ready-made queries, SQL, rows), made safe for spreadsheets as every export is.
 
-A text cell that a spreadsheet would run as a formula gets a `'` in front (`evidence.export.file_formats.guard`); numbers are
+A text cell that a spreadsheet would run as a formula gets a `'` in front (`evidence.export.csv_files.guard`); numbers are
 unchanged. `?_raw=on` gives the values as they are, for programs, in a file whose name says so. The pages and their rows stay
 Datasette's: this file changes nothing but the cells on their way into a CSV.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from datasette import hookimpl
+from datasette.utils.asgi import AsgiStream, AsgiWriter
 from datasette.views.database import DatabaseView
 from datasette.views.row import RowView
 from datasette.views.table import TableView
 
-from evidence.export.file_formats import guard
+from evidence.export.csv_files import guard, guard_row
 
 RAW = "_raw"
 """The parameter that asks for values as they are."""
+
+
+BLOCK = 1 << 16
+"""Characters that are sent at once."""
+
+StreamFunction = Callable[[Any], Awaitable[None]]
 
 
 class BrokenOffError(BaseException):
@@ -37,6 +44,8 @@ class GuardedCsv:
     async def as_csv(self, request: Any, database: str) -> Any:
         self.as_file, self.guarding = True, request.args.get(RAW) not in ("on", "1")
         answer = await super().as_csv(request, database)  # type: ignore[misc]
+        if isinstance(answer, AsgiStream):
+            answer.stream_fn = in_blocks(answer.stream_fn)
         name = answer.headers.get("content-disposition")
         if name and not self.guarding:
             answer.headers["content-disposition"] = f'{name.removesuffix(".csv" + chr(34))}-raw.csv"'
@@ -59,11 +68,42 @@ class GuardedCsv:
         self.pages += 1
         if self.guarding and isinstance(answer, tuple):
             found = answer[0]
-            found["columns"] = [guarded(column) for column in found["columns"]]
-            found["rows"] = [[guarded(cell) for cell in row] for row in found["rows"]]
-            if found.get("expanded_columns"):
-                found["expanded_columns"] = [guarded(column) for column in found["expanded_columns"]]
+            found["columns"] = guard_row(found["columns"])
+            if found.get("expanded_columns"):  # a cell of these is a mapping of its value and its label
+                found["expanded_columns"] = guard_row(found["expanded_columns"])
+                found["rows"] = [[guarded(cell) for cell in row] for row in found["rows"]]
+            else:
+                found["rows"] = [guard_row(row) for row in found["rows"]]
         return answer
+
+
+def in_blocks(write_rows: StreamFunction) -> StreamFunction:
+    """`write_rows` sends a message for each row, which takes longer than reading it; this sends one for many."""
+
+    async def write(response: AsgiWriter) -> None:
+        block = Block(response)
+        await write_rows(block)
+        await block.send()
+
+    return write
+
+
+class Block:
+    """Text on its way to a response, sent when there is enough of it."""
+
+    def __init__(self, response: AsgiWriter) -> None:
+        self.response, self.parts, self.size = response, list[str](), 0
+
+    async def write(self, text: str) -> None:
+        self.parts.append(text)
+        self.size += len(text)
+        if self.size >= BLOCK:
+            await self.send()
+
+    async def send(self) -> None:
+        text, self.parts, self.size = "".join(self.parts), [], 0
+        if text:
+            await self.response.write(text)
 
 
 def guarded(cell: Any) -> Any:

@@ -44,6 +44,11 @@ def guard(cell: str) -> str:
     return "'" + cell if _GUARDED.match(cell) else cell
 
 
+def guard_row(cells: Iterable[Any]) -> list[Any]:
+    """The cells of a row; those that are text are guarded."""
+    return [guard(cell) if type(cell) is str and cell[:1] in _BEGINS else cell for cell in cells]
+
+
 def unguard(cell: str) -> str:
     """The cell that was given to `guard`."""
     return cell[1:] if cell.startswith("'") and _GUARDED.match(cell) else cell
