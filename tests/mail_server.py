@@ -6,6 +6,8 @@ import base64
 import email
 import email.policy
 import socketserver
+import ssl
+import subprocess
 import threading
 from dataclasses import dataclass, field
 from email.message import EmailMessage
@@ -42,13 +44,31 @@ class _Handler(socketserver.StreamRequestHandler):
                 self.say("221 bye")
                 return
             answer = getattr(self, f"do_{verb.lower()}", None)
-            self.say(answer(rest) if answer else "250 ok")
+            if (said := answer(rest) if answer else "250 ok") is not None:
+                self.say(said)
 
     def do_ehlo(self, _: str) -> str:
         self.say("250-loopback")
+        if self.server.tls is not None and not isinstance(self.connection, ssl.SSLSocket):
+            self.say("250-STARTTLS")
         if self.server.auth:
             self.say("250-AUTH LOGIN PLAIN")
         return "250 SIZE 10000000"
+
+    def finish(self) -> None:
+        super().finish()
+        self.connection.close()
+
+    def do_starttls(self, _: str) -> str | None:
+        assert self.server.tls is not None
+        self.say("220 go ahead")
+        try:
+            self.connection = self.server.tls.wrap_socket(self.connection, server_side=True)
+        except (ssl.SSLError, OSError):  # the client does not trust it
+            raise ConnectionAbortedError from None
+        self.rfile, self.wfile = self.connection.makefile("rb"), self.connection.makefile("wb", buffering=0)
+        self.server.kept.lines.append(b"(encrypted)")
+        return None
 
     def do_mail(self, rest: str) -> str:
         self.sender, self.recipients = rest.partition("<")[2].partition(">")[0], []
@@ -81,17 +101,20 @@ class _Handler(socketserver.StreamRequestHandler):
 class _Listening(socketserver.ThreadingTCPServer):
     daemon_threads = True
 
-    def __init__(self, refuse: str | None, auth: bool) -> None:
+    def __init__(self, refuse: str | None, auth: bool, tls: ssl.SSLContext | None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.kept, self.refuse, self.auth = Kept(), refuse, auth
+        self.kept, self.refuse, self.auth, self.tls = Kept(), refuse, auth, tls
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes is no error of the server."""
 
 
 class SmtpServer:
     """A server (RFC 5321) that takes every mail, or answers RCPT, DATA or AUTH with a refusal. It offers AUTH where `auth` says
-    so; its refusal repeats what it was given, as careless servers do."""
+    so, and STARTTLS with the certificate of `tls`; its refusal repeats what it was given, as careless servers do."""
 
-    def __init__(self, *, refuse: str | None = None, auth: bool = False) -> None:
-        self._server = _Listening(refuse, auth)
+    def __init__(self, *, refuse: str | None = None, auth: bool = False, tls: ssl.SSLContext | None = None) -> None:
+        self._server = _Listening(refuse, auth, tls)
         self.kept = self._server.kept
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
 
@@ -111,6 +134,16 @@ class SmtpServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+def certificate(folder: Path) -> tuple[Path, ssl.SSLContext]:
+    """A certificate for the loopback that nobody trusts yet, made by `openssl`, and a context of a server that has it."""
+    key, made = folder / "key.pem", folder / "certificate.pem"
+    line = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"
+    subprocess.run([*line.split(), "-keyout", str(key), "-out", str(made)], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made, key)
+    return made, context
 
 
 def parsed(raw: bytes) -> EmailMessage:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -26,7 +27,7 @@ from evidence.publish import listed_works, mailed, news, serve
 from tests.builders import FONAGY, MARKOWITZ, SMALL_YAML, message
 from tests.command_line import Run, runner
 from tests.loopback import LoopbackCrossref
-from tests.mail_server import SmtpServer, body, fake_sendmail, mails_of
+from tests.mail_server import SmtpServer, body, certificate, fake_sendmail, mails_of
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 TO = "reader@university.edu"
@@ -344,6 +345,27 @@ def test_mail_through_a_server(run: Run, monkeypatch: pytest.MonkeyPatch) -> Non
     assert all(len(line) <= 1000 for line in server.kept.raw[0].split(b"\r\n"))
     assert any(line.startswith(b"AUTH ") for line in server.kept.lines)
     assert box() == []
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl, which makes the certificate, is not installed")
+def test_password_and_mail_go_encrypted_and_to_nobody_without_a_trusted_certificate(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trusted, context = certificate(tmp_path)
+    with SmtpServer(auth=True, tls=context) as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("EVIDENCE_SMTP_USER", "me")
+        monkeypatch.setenv("EVIDENCE_SMTP_PASSWORD", "s3cret-word")
+        refused = run("report", "changes", "--mail", TO)
+        assert refused.code == 69
+        assert "certificate verify failed" in refused.err
+        assert not any(line.startswith((b"AUTH", b"MAIL")) for line in server.kept.lines)
+        monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+        assert run("report", "changes", "--mail", TO).code == 0
+    told = server.kept.lines
+    assert [to for _, to in server.kept.envelopes] == [[TO]]
+    assert told.index(b"(encrypted)") < next(n for n, line in enumerate(told) if line.startswith(b"AUTH"))
 
 
 @pytest.mark.slow
