@@ -295,8 +295,8 @@ class Server:
         """Milliseconds for which the threads of the server and its children have had a processor."""
         nanoseconds = 0
         for pid in self.pids():
-            for thread in Path(f"/proc/{pid}/task").iterdir():
-                with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+            with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+                for thread in Path(f"/proc/{pid}/task").iterdir():
                     nanoseconds += int((thread / "schedstat").read_text().split()[0])
         return nanoseconds / 1e6
 

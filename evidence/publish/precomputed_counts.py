@@ -24,13 +24,21 @@ QUERIES: dict[str, dict[str, Any]] = {
     "rules_at_work": {},
     "yield_of_sources": {},
     "waiting": {},
+    "trials": {},
+    "reviews": {},
     # Most cited first and cut at its end: whoever asks for more citations than one gets the beginning of the same rows.
     "cited_but_missing": {"at_least": 1},
 }
-"""Ready-made queries that are, with the parameters of the answer that holds all others, …"""
+"""Ready-made queries that are, with the parameters (others are empty) of the answer that holds all others, …"""
+
+_OF_AN_INTERVENTION = """
+where :$intervention = '' or doi in (select doi from shown_tags where facet = '$intervention' and value = :$intervention)
+""".strip()
 
 NARROWED = {
     "cited_but_missing": "where included_works_citing >= coalesce(nullif(cast(:at_least as integer), 0), 2)",
+    "trials": _OF_AN_INTERVENTION,
+    "reviews": _OF_AN_INTERVENTION,
 }
 """… and how the others are read from it."""
 
@@ -83,7 +91,9 @@ def add(conn: sqlite3.Connection, metadata: Mapping[str, Any]) -> None:
     """Write the tables into a copy that is being made, inside the caller's transaction. `metadata` is what metadata.yaml says
     of the database: its queries' SQL, and the columns by which its tables are counted."""
     for name, params in QUERIES.items():
-        conn.execute(f"create table {table_of(name)} as {metadata['queries'][name]['sql']}", params)
+        query = metadata["queries"][name]
+        given = dict.fromkeys(query.get("params", ()), "") | params
+        conn.execute(f"create table {table_of(name)} as {query['sql']}", given)
     for view in VIEWS:
         table = table_of(view)
         conn.execute(f"create table {table} as select * from {view}")  # noqa: S608 - our own names, here and below
@@ -149,7 +159,7 @@ def describe(conn: sqlite3.Connection, metadata: dict[str, Any], topic: Topic) -
             _COMMENT, f"select {_columns(conn, table_of(name))}", f"from {table_of(name)}",
             NARROWED.get(name, ""), "order by rowid",
         )  # fmt: skip
-        metadata["queries"][name]["sql"] = "\n".join(line for line in lines if line)
+        metadata["queries"][name]["sql"] = site_metadata.fill("\n".join(line for line in lines if line), topic)
     metadata["queries"]["cooccurrence"]["sql"] = site_metadata.fill(f"{_COMMENT}{PAIRS_SQL.rstrip()}", topic)
 
 
