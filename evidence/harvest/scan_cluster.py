@@ -182,7 +182,7 @@ def _connected(cluster: str) -> Iterator[Any]:
     where = {"scheduler_file": cluster} if Path(cluster).is_file() else {"address": cluster}
     with silence_logging_cmgr(logging.CRITICAL):
         try:
-            if "address" in where and not cluster.startswith("inproc://"):  # a cluster in this process has no port
+            if "address" in where:
                 get_address_host_port(cluster)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", VersionMismatchWarning)
