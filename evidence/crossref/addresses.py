@@ -52,8 +52,11 @@ def is_address(path: str) -> bool:
 
 
 def name_of(address: str) -> str:
-    """The last part of an address."""
-    return unquote(urlsplit(address).path or urlsplit(address).netloc).rstrip("/").rpartition("/")[2]
+    """The last part of an address. Only those of the web have queries and escapes; elsewhere a name may hold any sign."""
+    protocol, _, rest = address.partition("://")
+    if protocol in ("http", "https"):
+        rest = unquote(urlsplit(address).path) or rest
+    return rest.rstrip("/").rpartition("/")[2]
 
 
 def files_at(address: str, *, is_file: bool) -> list[AddressedFile]:
@@ -73,13 +76,17 @@ def _listed(address: str, is_file: bool) -> Iterator[AddressedFile]:
     elif not is_file and files.isdir(path):
         found = files.find(path, detail=True)
     else:
-        found = {path: files.info(path)}
+        yield _file(files, address, path, files.info(path))
+        return
     for name, about in sorted(found.items(), key=lambda each: each[0].split("/")):
-        if about.get("type") == "directory":
-            continue
-        if about.get("size") is None:
-            raise ConfigError(f"{address}: the server does not say how long {name_of(name)} is; get the file first")
-        yield AddressedFile(files.unstrip_protocol(name), int(about["size"]), _modified(files, name))
+        if about.get("type") != "directory":
+            yield _file(files, files.unstrip_protocol(name), name, about)
+
+
+def _file(files: Any, address: str, name: str, about: dict[str, Any]) -> AddressedFile:
+    if about.get("size") is None:
+        raise ConfigError(f"{address}: the server does not say how long this file is; get it first, and name the copy")
+    return AddressedFile(address, int(about["size"]), _modified(files, name))
 
 
 def _modified(files: Any, name: str) -> int:

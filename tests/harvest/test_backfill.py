@@ -65,6 +65,31 @@ def test_a_tar_is_read_member_by_member(tmp_path: Path, data: Path, go: Run) -> 
     assert works(tmp_path / "folder") == works(tmp_path / "tar")
 
 
+def test_files_at_an_address_give_the_same_works(tmp_path: Path, data: Path, go: Run) -> None:
+    memory = pytest.importorskip("fsspec", reason="fsspec is not installed (extra `cluster`)").filesystem("memory")
+    for file in data.iterdir():
+        memory.pipe(f"/crossref/{file.name}", file.read_bytes())
+    go(data, "folder")
+    outcome, counts = go("memory://crossref/*.js*", "address")
+    assert (outcome.outcome, counts.files) == ("complete", 5)
+    assert works(tmp_path / "folder") == works(tmp_path / "address")
+    assert go("memory://crossref", "address")[1].before == 5
+
+
+def test_of_files_without_a_time_the_day_must_be_named(
+    tmp_path: Path, data: Path, go: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def undated(paths: Any) -> Any:
+        return [replace(part, modified=0) for part in public_data_file.parts_of(paths)]
+
+    monkeypatch.setattr(backfill, "parts_of", undated)
+    with pytest.raises(
+        ConfigError, match=r"does not say of which day it is; name the day of the data file with --date"
+    ):
+        go(data)
+    assert not (tmp_path / "a" / "evidence.db").exists()
+
+
 def test_a_second_run_reads_nothing_and_changes_nothing(tmp_path: Path, data: Path, go: Run) -> None:
     go(data)
     before = (tmp_path / "a" / "evidence.db").read_bytes()
