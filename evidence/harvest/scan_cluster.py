@@ -130,8 +130,8 @@ def _check_workers(client: Any, part: Part) -> None:
             raise _refusal(worker, differs)
         if trouble:
             raise ConfigError(
-                f"{worker}: {trouble}; each worker reads files itself, so give a path that all of them have, or an address "
-                "like s3://…"
+                f"{worker}: {trouble}; each worker reads files itself: give a path that all of them have, or an address for "
+                "which all have the package and the keys"
             )
 
 
