@@ -168,7 +168,7 @@ def _failed(part: Part, error: BaseException) -> ScannedPart:
 
 @contextmanager
 def _connected(cluster: str) -> Iterator[Any]:
-    """A client of the cluster. Its own words on stderr are left out: what matters is raised."""
+    """A client of the cluster. What it logs is left out: what matters is raised."""
     try:
         import distributed
     except ImportError:
@@ -176,11 +176,10 @@ def _connected(cluster: str) -> Iterator[Any]:
             f"--dask needs Dask, which is not installed; install the extra `cluster` ({CLUSTER})"
         ) from None
     from distributed.comm import get_address_host_port
-    from distributed.utils import silence_logging_cmgr
     from distributed.versions import VersionMismatchWarning
 
     where = {"scheduler_file": cluster} if Path(cluster).is_file() else {"address": cluster}
-    with silence_logging_cmgr(logging.CRITICAL):
+    with _dask_is_quiet():
         try:
             if "address" in where:
                 get_address_host_port(cluster)
@@ -197,6 +196,19 @@ def _connected(cluster: str) -> Iterator[Any]:
             ) from None
         with client:
             yield client
+
+
+@contextmanager
+def _dask_is_quiet() -> Iterator[None]:
+    """Keeps what Dask logs off stderr, unless requests are logged too (`-v`)."""
+    logger = logging.getLogger("distributed")
+    before = logger.handlers, logger.propagate
+    if logging.getLogger().getEffectiveLevel() > logging.INFO:
+        logger.handlers, logger.propagate = [logging.NullHandler()], False
+    try:
+        yield
+    finally:
+        logger.handlers, logger.propagate = before
 
 
 @contextmanager

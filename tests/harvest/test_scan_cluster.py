@@ -315,7 +315,7 @@ def test_when_the_scheduler_is_lost_what_was_read_is_kept_and_the_rest_is_read_n
     data: Path,
     go: Run,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     go(data, "here")
     (tmp_path / "there").mkdir()
@@ -326,6 +326,7 @@ def test_when_the_scheduler_is_lost_what_was_read_is_kept_and_the_rest_is_read_n
         with pytest.raises(UnavailableError, match=r"the Dask scheduler .* was lost; .* the same command continues"):
             go(data, "there", cluster=cluster.address)
         assert cluster.scheduler.wait() == -signal.SIGKILL
+    assert not [record for record in caplog.records if record.name.startswith("distributed")]
     assert kept(tmp_path / "there") == 3
     with dask_cluster.running(tmp_path / "cluster", workers=1) as cluster:
         outcome, counts = go(data, "there", cluster=cluster.address)
