@@ -112,7 +112,8 @@ def _worker() -> str:
 
 
 def _check_workers(client: Any, part: Part) -> None:
-    """ConfigError when the scheduler or a worker has another program, or a worker cannot read the first part."""
+    """ConfigError when the scheduler or a worker has another program, or a worker cannot read the first part, which can be read
+    here."""
     try:
         scheduler = client.run_on_scheduler(scanning_program)
     except (ImportError, AttributeError) as error:
@@ -128,7 +129,7 @@ def _check_workers(client: Any, part: Part) -> None:
         program, trouble = said
         if differs := difference(program, PROGRAM):
             raise _refusal(worker, differs)
-        if trouble:
+        if trouble and describe_worker(part)[1] is None:
             raise ConfigError(
                 f"{worker}: {trouble}; each worker reads files itself: give a path that all of them have, or an address for "
                 "which all have the package and the keys"

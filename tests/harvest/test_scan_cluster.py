@@ -7,6 +7,7 @@ import signal
 import socket
 import sqlite3
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -97,19 +98,20 @@ def test_few_files_are_given_out_before_the_first_is_taken(
 # ---------------------------------------------------------------- files that cannot be read
 
 
+@pytest.mark.parametrize("name", ["0.jsonl.gz", "3.json"])
 def test_a_file_that_no_worker_can_read_is_named_with_its_worker(
-    data: Path, go: Run, cluster: Any, monkeypatch: pytest.MonkeyPatch
+    data: Path, go: Run, cluster: Any, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     def vanishing(paths: Any) -> Any:
         parts = parts_of(paths)
-        (data / "3.json").unlink()
+        (data / name).unlink()
         return parts
 
     monkeypatch.setattr(backfill, "parts_of", vanishing)
     outcome, counts = go(data, cluster=cluster.scheduler_address)
     assert outcome.outcome == "partial"
     assert len(counts.troubles) == 1
-    assert "3.json: cannot be read (No such file or directory) [read by worker tcp://127.0.0.1:" in counts.troubles[0]
+    assert f"{name}: cannot be read (No such file or directory) [read by worker tcp://127.0.0.1:" in counts.troubles[0]
     assert outcome.backfill["files"] == 4
 
 
@@ -135,15 +137,16 @@ def test_a_file_that_is_out_of_reach_for_a_moment_is_tried_again(
     assert contents(tmp_path / "there") == contents(tmp_path / "here")
 
 
+def not_on_workers(part: Part) -> None:
+    """As `check_same`, where only the machine of the client has the files."""
+    if threading.current_thread() is not threading.main_thread():  # the workers' in this process
+        raise UnavailableError(f"{part.place}: cannot be read (No such file or directory)")
+
+
 def test_a_path_that_workers_do_not_have_is_refused_before_anything_is_read(
     tmp_path: Path, data: Path, go: Run, cluster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def elsewhere(paths: Any) -> Any:
-        parts = parts_of(paths)
-        (data / "0.jsonl.gz").rename(tmp_path / "elsewhere")
-        return parts
-
-    monkeypatch.setattr(backfill, "parts_of", elsewhere)
+    monkeypatch.setattr(scan_cluster, "check_same", not_on_workers)
     with pytest.raises(
         ConfigError, match=r"worker tcp://.*0\.jsonl\.gz: cannot be read .*a path that all of them have"
     ):
