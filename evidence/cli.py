@@ -602,10 +602,12 @@ def backfill(
     """Run the searches over Crossref's public data file.
 
     PATH is a folder, a file (.jsonl.gz, or the older .json.gz, also unzipped) or a .tar of such files, on a disk or at an
-    address (s3://…, gs://…, https://…, with * as a wildcard; needs the extra `cluster`). Every record is read,
-    so no match is missed for its rank. Works of reference lists with a DOI, and newer records of known works, are taken too.
-    A run that was stopped continues with the files that were not read yet; after a change of the searches all files are read
-    again.
+    address (s3://…, gs://…, https://…, with * as a wildcard). Every record is read, so no match is missed for its rank. Works
+    of reference lists with a DOI, and newer records of known works, are taken too. A run that was stopped continues with the
+    files that were not read yet; after a change of the searches all files are read again.
+
+    With --dask, the workers of a cluster read the files, which must be there for each of them under the same PATH. Addresses
+    and --dask need the extra `cluster`.
 
     Exit code: 0 when every file was read, 1 when some could not be read or the Dask scheduler was lost, 2 for a mistake in
     sources.yaml or a path, or a worker with another version, 75 when another run is going on.
