@@ -6,7 +6,6 @@ into a file.
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -142,4 +141,4 @@ def _failures(address: str) -> Iterator[None]:
 def _errors() -> tuple[type[BaseException], ...]:
     """What may be raised: asked when something was."""
     others = (getattr(sys.modules[module], name) for module, name in _OTHERS if module in sys.modules)
-    return (OSError, asyncio.TimeoutError, *others)
+    return (OSError, *others)
