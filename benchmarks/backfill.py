@@ -80,7 +80,7 @@ def made(records: list[bytes], size: float, folder: Path) -> None:
 def decompressed(part: Part) -> int:
     """Bytes of a part, decompressed by the same library in the same steps, and dropped."""
     total = 0
-    with part.path.open("rb") as raw, public_data_file._open_gzip(raw) as file:
+    with Path(part.file).open("rb") as raw, public_data_file._open_gzip(raw) as file:
         while read := file.read(public_data_file.BLOCK):
             total += len(read)
     return total

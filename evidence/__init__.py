@@ -11,4 +11,5 @@ DISTRIBUTION = "ipt-evidence"
 
 INSTALL = "in a clone of its repository: pip install ."
 UPGRADE = "upgrade evidence in the clone it was installed from: git pull, then pip install ."
-"""How to install and upgrade the project; messages quote these."""
+CLUSTER = "in the clone: pip install '.[cluster]'"
+"""How to install and upgrade the project, and the extra for clusters and addresses; messages quote these."""

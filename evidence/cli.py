@@ -581,27 +581,36 @@ def import_(
 
 @cli.command(
     epilog=_example(
-        "evidence backfill /data/crossref-2026/", "evidence backfill crossref.tar --date 2026-03-10 --workers 8"
+        "evidence backfill /data/crossref-2026/",
+        "evidence backfill crossref.tar --date 2026-03-10 --workers 8",
+        "evidence backfill 's3://my-bucket/crossref-2026/*.jsonl.gz' --dask tcp://head-node:8786",
     )
 )
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH…")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(), metavar="PATH…")
 @click.option(
     "--workers", type=click.IntRange(1, 1024), metavar="N", help="How many processes read files; default: one a core."
 )
+@click.option("--dask", "cluster", metavar="ADDRESS",
+              help="A Dask scheduler (tcp://…, or its scheduler file) whose workers read the files.")  # fmt: skip
 @click.option("--date", "day", metavar="DATE",
               help="The day of the data file (YYYY-MM-DD), for PRISMA-S; default: the day of its newest file.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
 @click.pass_obj
-def backfill(settings: Settings, paths: tuple[Path, ...], workers: int | None, day: str | None, as_json: bool) -> None:
+def backfill(
+    settings: Settings, paths: tuple[str, ...], workers: int | None, cluster: str | None, day: str | None, as_json: bool
+) -> None:
     """Run the searches over Crossref's public data file.
 
-    PATH is a folder, a file (.jsonl.gz, or the older .json.gz, also unzipped) or a .tar of such files. Every record is read,
-    so no match is missed for its rank. Works of reference lists with a DOI, and newer records of known works, are taken too.
-    A run that was stopped continues with the files that were not read yet; after a change of the searches all files are read
-    again.
+    PATH is a folder, a file (.jsonl.gz, or the older .json.gz, also unzipped) or a .tar of such files, on a disk or at an
+    address (s3://…, gs://…, https://…, with * as a wildcard). Every record is read, so no match is missed for its rank. Works
+    of reference lists with a DOI, and newer records of known works, are taken too. A run that was stopped continues with the
+    files that were not read yet; after a change of the searches all files are read again.
 
-    Exit code: 0 when every file was read, 1 when some could not be read, 2 for a mistake in sources.yaml or a path, 75 when
-    another run is going on.
+    With --dask, the workers of a cluster read the files, which must be there for each of them under the same PATH. Addresses
+    and --dask need the extra `cluster`.
+
+    Exit code: 0 when every file was read, 1 when some could not be read or the Dask scheduler was lost, 2 for a mistake in
+    sources.yaml or a path, or a worker with another version, 75 when another run is going on.
     """
     from evidence.export import backfill_summary
     from evidence.harvest import sources
@@ -609,10 +618,15 @@ def backfill(settings: Settings, paths: tuple[Path, ...], workers: int | None, d
 
     if day is not None and not sources.is_day(day):
         raise ConfigError(f"--date {day!r} is not a valid date; write it like 2026-01-31")
+    if cluster is not None and workers is not None:
+        raise ConfigError(
+            "--workers counts processes on this machine; a cluster has the workers that were started there"
+        )
     checked = sources.load(settings.sources)
+    book = _taxonomy(settings)
     with _bar(settings) as bar:
         outcome, counts = run_backfill(
-            settings.db, settings.decisions, checked, _taxonomy(settings), _now, bar, paths, workers=workers, day=day
+            settings.db, settings.decisions, checked, book, _now, bar, paths, workers=workers, cluster=cluster, day=day
         )
     _add_touches(settings, outcome.changes)
     click.echo(

@@ -148,6 +148,8 @@ def test_one_module_opens_the_network() -> None:
     assert users("httpx") == {"transport"}
     assert users("httpx2", "habanero") <= {"client", "sources"}
     assert users("requests", "aiohttp", "urllib3") == set()
+    assert users("distributed", "dask") == {"scan_cluster"}
+    assert users("fsspec") == {"addresses"}
     # `warm_pages` belongs to a published copy, where it asks the copy's own server for its first pages.
     assert [path.stem for path in MODULES if {"urllib.request", "http.client"} & set(imported(path))] == ["warm_pages"]
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +29,7 @@ from evidence.harvest.locked_run import FileInput, followed_citations, record_fi
 from evidence.harvest.progress import Progress
 from evidence.harvest.reader_processes import cores
 from evidence.harvest.run_outcome import Outcome
-from evidence.harvest.scan_parts import Wanted
+from evidence.harvest.scan_parts import ScannedPart, Wanted
 from evidence.harvest.scan_processes import scanned_in_order
 from evidence.harvest.sources import Config, ReferenceList, Search
 from evidence.harvest.stored_records import StoredRecords
@@ -61,16 +62,23 @@ def run_backfill(
     taxonomy: Taxonomy,
     now: Clock,
     progress: Progress,
-    paths: Sequence[Path],
+    paths: Sequence[Path | str],
     *,
     workers: int | None = None,
+    cluster: str | None = None,
     day: str | None = None,
     ticks: Callable[[], float] = time.monotonic,
 ) -> tuple[Outcome, BackfillCounts]:
     """Scan the files that were not read yet, and take what is found, in a run of its own under the lock; without anything found
-    or newly read there is no run (its number is 0). `day` is the day of the data file, for PRISMA-S. ConfigError when
-    sources.yaml has nothing to look for or a path holds no files; BusyError when another run is going on."""
+    or newly read there is no run (its number is 0). A path may be an address (`s3://…`). `cluster`, a Dask scheduler, has its
+    workers scan the files; otherwise so many `workers` do here. `day` is the day of the data file, for PRISMA-S. ConfigError when
+    sources.yaml has nothing to look for or a path holds no files; BusyError when another run is going on; UnavailableError when
+    the scheduler was lost: what was read is kept."""
     parts = parts_of(paths)
+    if day is None and not any(part.modified for part in parts):
+        raise ConfigError(
+            f"{parts[0].place}: its server does not say of which day it is; name the day of the data file with --date"
+        )
     searches = tuple(source for source in config.sources if isinstance(source, Search))
     lists = [source for source in config.sources if isinstance(source, ReferenceList)]
     if not searches and not lists:
@@ -86,7 +94,14 @@ def run_backfill(
         known_files = read_queries.backfilled_keys(opened.conn)
         counts.again = sum(_key(part) in known_files for part in due)
         wanted = Wanted(searches, frozenset(_wanted_dois(config, opened)))
-        _scan(opened, due, wanted, asked, counts, workers or cores(), progress, ticks)
+        if cluster is None:
+            scanned = scanned_in_order(due, wanted, workers or cores())
+        else:
+            from evidence.harvest.scan_cluster import scanned_by_cluster
+
+            scanned = scanned_by_cluster(due, wanted, cluster)
+        with closing(scanned):
+            _keep(opened, due, scanned, asked, counts, progress, ticks)
         last = read_queries.last_backfill_record(opened.conn)
         said = _said_of_files(opened, asked, parts, day)
         before = read_queries.last_backfill(opened.conn) or {}
@@ -134,20 +149,19 @@ def _wanted_dois(config: Config, opened: writer.Store) -> set[Doi]:
     return wanted.union(*map(reference_lists.possible_dois, cited))
 
 
-def _scan(
+def _keep(
     opened: writer.Store,
     due: list[Part],
-    wanted: Wanted,
+    scanned_parts: Iterable[tuple[Part, ScannedPart]],
     asked: str,
     counts: BackfillCounts,
-    workers: int,
     progress: Progress,
     ticks: Callable[[], float],
 ) -> None:
-    """Scan the parts that are due and keep what is found, part by part."""
+    """Keep what is found in the parts that are due, part by part, as they come."""
     started, read, total = ticks(), 0, sum(part.size for part in due)
     progress.step("files", counts.before, counts.files)
-    for number, (part, scanned) in enumerate(scanned_in_order(due, wanted, workers), start=counts.before + 1):
+    for number, (part, scanned) in enumerate(scanned_parts, start=counts.before + 1):
         name, size, modified = _key(part)
         done = (
             None if scanned.trouble else BackfilledFile(name, size, modified, asked, scanned.records, scanned.matched)

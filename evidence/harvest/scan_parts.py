@@ -15,7 +15,7 @@ from evidence.crossref.public_data_file import Part, blocks
 from evidence.crossref.records_from_files import Unreadable, entries_of
 from evidence.data_model import Doi, Message
 from evidence.database.values_for_writer import FoundRecord
-from evidence.errors import RecordError, SourceError
+from evidence.errors import RecordError, SourceError, UnavailableError
 from evidence.harvest.raw_filter import RawFilter
 from evidence.harvest.sources import Search
 from evidence.harvest.standing_searches import Matcher
@@ -38,12 +38,14 @@ class Wanted:
 @dataclass(slots=True)
 class ScannedPart:
     """What a part holds: the records found, how many it has and how many of them match a search. `trouble` says why it was
-    not read to its end, or which lines are no records; it is to be read again then."""
+    not read to its end, or which lines are no records; it is to be read again then. `unavailable`: it could not be opened or
+    read, which may be otherwise a moment later."""
 
     found: list[FoundRecord] = field(default_factory=list)
     records: int = 0
     matched: int = 0
     trouble: str | None = None
+    unavailable: bool = False
 
 
 class Scanner:
@@ -80,7 +82,7 @@ class Scanner:
                         no_records.append(number)
                 first += length
         except SourceError as error:
-            return ScannedPart(trouble=str(error))
+            return ScannedPart(trouble=str(error), unavailable=isinstance(error, UnavailableError))
         if not is_crossrefs:
             return ScannedPart(
                 trouble=f"{part.place}: none of its records has a DOI; it is no file of Crossref records"

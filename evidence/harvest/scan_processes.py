@@ -14,7 +14,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
@@ -32,7 +32,7 @@ TRIES = 3
 _scanner: Scanner | None = None
 
 
-def scanned_in_order(parts: Sequence[Part], wanted: Wanted, workers: int) -> Iterator[tuple[Part, ScannedPart]]:
+def scanned_in_order(parts: Sequence[Part], wanted: Wanted, workers: int) -> Generator[tuple[Part, ScannedPart]]:
     """The parts with what each holds, in their order, scanned by so many processes."""
     if workers == 1 or len(parts) < 2:
         here = Scanner(wanted)

@@ -26,7 +26,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -44,6 +43,7 @@ from evidence.export.capsule_summary import Capsule
 from evidence.export.export_works import Wanted, export_works
 from evidence.export.wording import count_noun
 from evidence.harvest import named_versions, review_statements, sources
+from evidence.harvest.scanning_program import code_digest
 from evidence.harvest.sources import Config, FileSource
 from evidence.publish import immutable_copy
 from evidence.review import decisions_csv
@@ -159,19 +159,6 @@ def program() -> ro_crate.Program:
     address = next((text.partition(", ")[2] for text in stated if text.startswith("Source,")), None)
     python, sqlite = platform.python_version(), sqlite3.sqlite_version
     return ro_crate.Program(__version__, code_digest(), python, sqlite, packages, address)
-
-
-@cache
-def code_digest() -> str:
-    """16 hexadecimal digits of the program's code and weights: two programs of one version may differ."""
-    package = Path(__file__).resolve().parents[1]
-    found = hashlib.sha256()
-    kept = [path for end in ("*.py", "*.yaml", "*.json") for path in package.rglob(end)]
-    kept += (package / "rules" / "weights").iterdir()
-    others = {"topics", "site", "publish"}  # they judge nothing
-    for path in sorted({path for path in kept if not others & set(path.relative_to(package).parts)}):
-        found.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    return found.hexdigest()[:16]
 
 
 def weight_files() -> dict[str, Path]:

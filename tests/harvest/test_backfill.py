@@ -8,82 +8,29 @@ import os
 import signal
 import sqlite3
 import tarfile
-from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from evidence.crossref import public_data_file
-from evidence.data_model import Doi, Message
+from evidence.data_model import Doi
 from evidence.database import read_queries, schema
 from evidence.database.writer import Store, open_store
 from evidence.errors import ConfigError
 from evidence.export import backfill_summary, prisma_report, search_report
 from evidence.harvest import backfill, scan_processes
-from evidence.harvest.backfill import BackfillCounts, run_backfill
+from evidence.harvest.backfill import run_backfill
 from evidence.harvest.locked_run import FileInput, run_sync
 from evidence.harvest.progress import NoProgress
-from evidence.harvest.run_outcome import Outcome
 from evidence.harvest.sources import Config, Search
 from evidence.publish import immutable_copy, search_appendix, site_access
 from evidence.rules.taxonomy import Taxonomy
-from tests.builders import FONAGY, LIPSITZ, MALARIA, MARKOWITZ, SMALL_YAML, STANGIER, message
+from tests.backfill_files import ALL, FIELD, Run, lines, now, works
+from tests.builders import SMALL_YAML, message
 from tests.command_line import runner
 from tests.whole.test_crash import contents
-
-Run = Callable[..., tuple[Outcome, BackfillCounts]]
-
-NOISE = [message(f"10.5555/noise.{n}", f"Interpersonal violence in district {n}", 1990 + n % 30) for n in range(40)]
-FIELD = [message(f"10.5555/ipt.{n}", f"Interpersonal psychotherapy in setting {n}", 1980 + n) for n in range(12)]
-OLD = message("10.5555/old", "Interpersonal psychotherapy before its years", 1960)
-CITING = message(
-    "10.5555/citing", "A review", 2015, reference=[{"key": "1", "article-title": "Interpersonal psychotherapy"}]
-)
-ALL = [*NOISE[:20], LIPSITZ, FONAGY, OLD, *FIELD[:6], CITING, *NOISE[20:], MARKOWITZ, STANGIER, MALARIA, *FIELD[6:]]
-
-
-def now() -> datetime:
-    return datetime(2026, 11, 24, 12, tzinfo=UTC)
-
-
-def lines(records: Iterable[Message]) -> bytes:
-    return b"".join(json.dumps(record).encode() + b"\n" for record in records)
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """A public data file in five parts of every shape."""
-    folder = tmp_path / "crossref"
-    folder.mkdir()
-    parts = [ALL[start : start + 13] for start in range(0, len(ALL), 13)]
-    (folder / "0.jsonl.gz").write_bytes(gzip.compress(lines(parts[0])))
-    (folder / "1.jsonl").write_bytes(lines(parts[1]))
-    (folder / "2.json.gz").write_bytes(gzip.compress(json.dumps({"items": parts[2]}).encode()))
-    (folder / "3.json").write_text(json.dumps({"items": parts[3]}, indent=2))
-    (folder / "4.json").write_text(json.dumps(parts[4]))
-    return folder
-
-
-@pytest.fixture
-def go(tmp_path: Path, book: Taxonomy, small: Config) -> Run:
-    def run(
-        paths: Any, name: str = "a", config: Config = small, workers: int = 1, **more: Any
-    ) -> tuple[Outcome, BackfillCounts]:
-        folder = tmp_path / name
-        folder.mkdir(exist_ok=True)
-        given = [paths] if isinstance(paths, Path) else paths
-        db, ledger = folder / "evidence.db", folder / "decisions.db"
-        return run_backfill(db, ledger, config, book, now, NoProgress(), given, workers=workers, **more)
-
-    return run
-
-
-def works(folder: Path) -> dict[str, Any]:
-    """What a database has, but for which files were read."""
-    return {table: rows for table, rows in contents(folder).items() if table != "backfilled_files"}
 
 
 def test_the_works_are_those_of_a_sync_from_the_same_files(
@@ -116,6 +63,31 @@ def test_a_tar_is_read_member_by_member(tmp_path: Path, data: Path, go: Run) -> 
     outcome, counts = go(tmp_path / "crossref.tar", "tar", workers=2)
     assert (outcome.outcome, counts.files) == ("complete", 5)
     assert works(tmp_path / "folder") == works(tmp_path / "tar")
+
+
+def test_files_at_an_address_give_the_same_works(tmp_path: Path, data: Path, go: Run) -> None:
+    memory = pytest.importorskip("fsspec", reason="fsspec is not installed (extra `cluster`)").filesystem("memory")
+    for file in data.iterdir():
+        memory.pipe(f"/crossref/{file.name}", file.read_bytes())
+    go(data, "folder")
+    outcome, counts = go("memory://crossref/*.js*", "address")
+    assert (outcome.outcome, counts.files) == ("complete", 5)
+    assert works(tmp_path / "folder") == works(tmp_path / "address")
+    assert go("memory://crossref", "address")[1].before == 5
+
+
+def test_of_files_without_a_time_the_day_must_be_named(
+    tmp_path: Path, data: Path, go: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def undated(paths: Any) -> Any:
+        return [replace(part, modified=0) for part in public_data_file.parts_of(paths)]
+
+    monkeypatch.setattr(backfill, "parts_of", undated)
+    with pytest.raises(
+        ConfigError, match=r"does not say of which day it is; name the day of the data file with --date"
+    ):
+        go(data)
+    assert not (tmp_path / "a" / "evidence.db").exists()
 
 
 def test_a_second_run_reads_nothing_and_changes_nothing(tmp_path: Path, data: Path, go: Run) -> None:

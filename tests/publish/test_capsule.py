@@ -25,6 +25,7 @@ from evidence.errors import BusyError, ConfigError, StoreError
 from evidence.export import bag_manifest, ro_crate
 from evidence.export.capsule_summary import Capsule
 from evidence.harvest import named_versions
+from evidence.harvest.scanning_program import code_digest
 from evidence.publish import capsule
 from evidence.rules import taxonomy, topic
 from tests import used_review
@@ -147,7 +148,7 @@ def test_the_digest_is_noted_in_the_review_and_listed(
 def test_facts_for_programs_name_what_made_it(review: Review, whole: Capsule) -> None:
     facts = json.loads((whole.folder / "data" / "capsule.json").read_text("utf-8"))
     assert facts["rules"] == {"topic": "ipt", "digest": review.book.digest}
-    assert facts["program"]["code"] == capsule.code_digest()
+    assert facts["program"]["code"] == code_digest()
     assert facts["program"]["sqlite"] == sqlite3.sqlite_version
     assert facts["state"]["works"] == whole.works
 
