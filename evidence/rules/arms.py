@@ -58,6 +58,9 @@ _JOINED = frozenset(
     ]
 )
 
+_INSIDE_A_NAME = " -‐)"
+"""What stands between the words of one treatment: "CBT training", "mindfulness-skills training", "dialectical (DBT) skills"."""
+
 
 @dataclass(frozen=True, slots=True)
 class Arm:
@@ -77,7 +80,7 @@ class Arms:
 
     arms: tuple[Arm, ...]
     signs: Sequence[Mapping[Mention, int]]
-    compared: Mapping[int, int]
+    compared: Mapping[tuple[int, bool], int]
     studied: frozenset[int]
 
 
@@ -95,21 +98,25 @@ def read_arms(
     named = [[m for m in found if m.value in treatments] for found in mentions]
     first = _first_named(fields, named)
     there = {m.value for found in named for m in found if m.value in studied}
+    if not any(m.family != LOOSE and m.value in studied for found in named for m in found):
+        there = set()  # "group sessions" alone is no word of the topic's treatment
     index = frozenset(there or ([first.value] if first is not None else ()))
+    named_first = None if there or first is None else _first_words(fields, named, first)
     signs: list[dict[Mention, int]] = []
     arms: dict[tuple[int, ...], Arm] = {}
-    compared = Counter[int]()
+    compared = Counter[tuple[int, bool]]()
     for text, found in zip(fields, named, strict=True):
         signs.append(of_field := {})
         for mention in found:
-            of_field[mention] = (STUDIED if mention.value in index else 0) | (
-                FIRST_NAMED if first and mention.value == first.value else 0
-            )
+            if mention.value in index and (named_first is None or _same_words(text, mention, named_first)):
+                of_field[mention] = STUDIED | (FIRST_NAMED if first and mention.value == first.value else 0)
+            else:
+                of_field[mention] = ANOTHER if mention.value in index else 0
         by_sentence: dict[int, list[Mention]] = {}
         for mention in found:
             by_sentence.setdefault(text.sentence_of[mention.first], []).append(mention)
         for number, inside in by_sentence.items():
-            _read_sentence(text, number, inside, index, of_field, arms, compared)
+            _read_sentence(text, number, inside, of_field, arms, compared)
     return Arms(tuple(arms.values()), signs, compared, index)
 
 
@@ -123,18 +130,34 @@ def _first_named(fields: Sequence[AnnotatedText], named: Sequence[Sequence[Menti
     return None
 
 
+def _first_words(
+    fields: Sequence[AnnotatedText], named: Sequence[Sequence[Mention]], first: Mention
+) -> frozenset[str]:
+    """The words and the abbreviations by which the first treatment is named."""
+    text = next(text for text, found in zip(fields, named, strict=True) if first in found)
+    return frozenset(text.normal.words[first.first : first.last])
+
+
+def _same_words(text: AnnotatedText, mention: Mention, words: frozenset[str]) -> bool:
+    """Whether a mention names a treatment by one of these words, or by an abbreviation of them."""
+    own = text.normal.words[mention.first : mention.last]
+    if mention.short or not words.isdisjoint(own):
+        return True
+    return any(word[0] == own[0][0] for word in words) and (len(own) == 1) != (len(words) == 1)
+
+
 def _read_sentence(
     text: AnnotatedText,
     number: int,
     inside: Sequence[Mention],
-    index: frozenset[int],
     signs: dict[Mention, int],
     arms: dict[tuple[int, ...], Arm],
-    compared: Counter[int],
+    compared: Counter[tuple[int, bool]],
 ) -> None:
     bit = text.cues.bit
     compares = bool(text.sentence_masks[number] & (bit["assign"] | bit["versus"]))
-    compares = compares and text.sentences[number].role != "background"
+    if text.sentences[number].role == "background":
+        compares = compares and bool(text.sentence_masks[number] & (bit["own"] | bit["future"]))
     groups = _groups(text, inside)
     versus = bit["versus"]
     versus_at = [place for place in range(inside[0].first, inside[-1].last) if text.masks[place] & versus]
@@ -144,7 +167,7 @@ def _read_sentence(
     twice: set[int] = set()
     for group, values, place in zip(groups, named, numbers, strict=True):
         of_group = _in_order(place, len(values), several) if compares else 0
-        studied = not index.isdisjoint(values)
+        studied = any(signs[mention] & STUDIED for mention in group)
         again = compares and place > 0 and values == named[0]
         if again:
             twice |= values
@@ -153,7 +176,7 @@ def _read_sentence(
             if again:
                 sign |= ANOTHER | OTHER
                 signs[mention] &= ~STUDIED
-            elif mention.value not in index:
+            elif not signs[mention] & STUDIED:
                 sign |= WITH_STUDIED if studied else OTHER if several or compares else 0
             signs[mention] |= sign
         key = tuple(sorted(values))
@@ -166,7 +189,7 @@ def _read_sentence(
             if mention.value in everywhere:
                 signs[mention] |= SHARED
     if compares:
-        compared.update(frozenset[int]().union(*named))
+        compared.update({(m.value, bool(signs[m] & STUDIED)) for m in inside})
 
 
 def _in_order(place: int, treatments: int, several: bool) -> int:
@@ -242,7 +265,7 @@ def _same_arm(text: AnnotatedText, left: Mention, right: Mention) -> bool:
     if len(words) > 4 or any(mark in between for mark in ",;/("):
         return "+" in between and len(words) <= 4
     if not words:
-        return "+" in between
+        return "+" in between or not between.strip(_INSIDE_A_NAME)
     if words == ["and"] or (words[0] in ("with", "to") and _being_compared(text, left)):
         return False
     return all(word in _JOINED or word in ("a", "the", "it") for word in words)
