@@ -75,13 +75,12 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class Arms:
-    """What was read of the arms: each arm once; for each field the signs (a mask) of each mention of a treatment; in how many
-    sentences that compare each treatment stands; and which treatments are the studied ones."""
+    """What was read of the arms: each arm once; for each field the signs (a mask) of each mention of a treatment; and in how many
+    sentences that compare each treatment stands, by its value and whether it is the studied one there."""
 
     arms: tuple[Arm, ...]
     signs: Sequence[Mapping[Mention, int]]
     compared: Mapping[tuple[int, bool], int]
-    studied: frozenset[int]
 
 
 def read_arms(
@@ -93,53 +92,50 @@ def read_arms(
     """The arms of a work.
 
     `treatments` and `studied` are numbers of values: all treatments, and those the topic is about. Where the text names none of
-    the latter, the first treatment of title or aim is taken for the studied one.
+    the latter outright ("group sessions" may be those of any treatment), the first treatment of title or aim is taken for the
+    studied one, under the words that it has there: of "metacognitive therapy or relaxation" only the former is studied, though
+    both may be one value.
     """
     named = [[m for m in found if m.value in treatments] for found in mentions]
-    first = _first_named(fields, named)
-    there = {m.value for found in named for m in found if m.value in studied}
-    if not any(m.family != LOOSE and m.value in studied for found in named for m in found):
-        there = set()  # "group sessions" alone is no word of the topic's treatment
-    index = frozenset(there or ([first.value] if first is not None else ()))
-    named_first = None if there or first is None else _first_words(fields, named, first)
+    first, first_words = _first_named(fields, named)
+    of_topic = [m for found in named for m in found if m.value in studied]
+    outright = any(mention.family != LOOSE for mention in of_topic)
+    index = {mention.value for mention in of_topic} if outright else {first.value} if first is not None else set()
     signs: list[dict[Mention, int]] = []
     arms: dict[tuple[int, ...], Arm] = {}
     compared = Counter[tuple[int, bool]]()
     for text, found in zip(fields, named, strict=True):
         signs.append(of_field := {})
         for mention in found:
-            if mention.value in index and (named_first is None or _same_words(text, mention, named_first)):
+            if mention.value not in index:
+                of_field[mention] = 0
+            elif outright or _same_words(text, mention, first_words):
                 of_field[mention] = STUDIED | (FIRST_NAMED if first and mention.value == first.value else 0)
             else:
-                of_field[mention] = ANOTHER if mention.value in index else 0
+                of_field[mention] = ANOTHER
         by_sentence: dict[int, list[Mention]] = {}
         for mention in found:
             by_sentence.setdefault(text.sentence_of[mention.first], []).append(mention)
         for number, inside in by_sentence.items():
             _read_sentence(text, number, inside, of_field, arms, compared)
-    return Arms(tuple(arms.values()), signs, compared, index)
+    return Arms(tuple(arms.values()), signs, compared)
 
 
-def _first_named(fields: Sequence[AnnotatedText], named: Sequence[Sequence[Mention]]) -> Mention | None:
+def _first_named(
+    fields: Sequence[AnnotatedText], named: Sequence[Sequence[Mention]]
+) -> tuple[Mention | None, frozenset[str]]:
+    """The first treatment of title, aim, methods or results, and its words."""
     for wanted in ("title", "aim", "methods", "results"):
         for text, found in zip(fields, named, strict=True):
             for mention in found:
                 role = "title" if text.field == "title" else text.sentences[text.sentence_of[mention.first]].role
                 if role == wanted and mention.family != LOOSE:
-                    return mention
-    return None
-
-
-def _first_words(
-    fields: Sequence[AnnotatedText], named: Sequence[Sequence[Mention]], first: Mention
-) -> frozenset[str]:
-    """The words and the abbreviations by which the first treatment is named."""
-    text = next(text for text, found in zip(fields, named, strict=True) if first in found)
-    return frozenset(text.normal.words[first.first : first.last])
+                    return mention, frozenset(text.normal.words[mention.first : mention.last])
+    return None, frozenset()
 
 
 def _same_words(text: AnnotatedText, mention: Mention, words: frozenset[str]) -> bool:
-    """Whether a mention names a treatment by one of these words, or by an abbreviation of them."""
+    """Whether a mention names a treatment by one of these words, or is short for them, or they for it."""
     own = text.normal.words[mention.first : mention.last]
     if mention.short or not words.isdisjoint(own):
         return True
@@ -156,7 +152,7 @@ def _read_sentence(
 ) -> None:
     bit = text.cues.bit
     compares = bool(text.sentence_masks[number] & (bit["assign"] | bit["versus"]))
-    if text.sentences[number].role == "background":
+    if text.sentences[number].role == "background":  # other people's comparisons, unless the sentence says otherwise
         compares = compares and bool(text.sentence_masks[number] & (bit["own"] | bit["future"]))
     groups = _groups(text, inside)
     versus = bit["versus"]
