@@ -120,7 +120,7 @@ class Vocabulary:
             before = bisect_left(text.starts, found.start())
             long_form = ending.get(before)
             if long_form is None and before > 1 and text.words[before - 1] in _HEADS:
-                long_form = ending.get(before - 1)  # "metacognitive therapy (MCT)" where "metacognitive" is the word
+                long_form = ending.get(before - 1)  # "acceptance and commitment therapy (ACT)" without its last word
                 if long_form is not None and (long_form.family != NAME or not _initials(text, before, short)):
                     long_form = None
             if long_form is not None:

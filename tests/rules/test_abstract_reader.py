@@ -92,10 +92,12 @@ def test_a_design_is_read_from_the_whole_text(small: Taxonomy) -> None:
 
 
 def test_a_word_for_how_a_treatment_is_given_stands_in_the_arm_of_the_treatment(tmp_path: Path) -> None:
-    """"Fluoxetine" is a treatment, and the word for a therapy that is combined with it."""
+    """ "Fluoxetine" is a treatment, and the word for a therapy that is combined with it."""
     combined = {"combined": {"words": ["(with|plus) fluoxetine"], "loose": ["fluoxetine"]}}
     book = small_taxonomy(tmp_path, FACETS | {"format": {"about": "delivery", "values": combined}})
-    together = signs(book, "format", "combined", None, "METHODS: Women were randomised to IPT plus fluoxetine or usual care.")
+    together = signs(
+        book, "format", "combined", None, "METHODS: Women were randomised to IPT plus fluoxetine or usual care."
+    )
     assert "treatment with-studied in methods" in together
     apart = signs(book, "format", "combined", None, "METHODS: Women were randomised to IPT, fluoxetine or usual care.")
     assert "treatment with-studied in methods" not in apart

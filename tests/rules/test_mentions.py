@@ -111,7 +111,7 @@ def test_an_abbreviation_that_the_text_defines_as_something_else_is_no_word() ->
 
 
 def test_an_abbreviation_may_stand_for_a_word_and_for_therapy_after_it() -> None:
-    """Names of treatments are often written without the word that ends them: "metacognitive" for metacognitive therapy."""
+    """Names of treatments often stand in a taxonomy without the word that ends them: "acceptance and commitment"."""
     told = found("Interpersonal counselling therapy (ICT) was given. ICT helped.")
     assert [entry for entry in told if entry[2] == "ICT"] == [("therapy:ipc", "words", "ICT")] * 2
     told = found("Teenager training (TT) was given. TT helped.")
