@@ -73,7 +73,7 @@ INDEXES = {
     "published_titles": "works (title, doi)",
     "published_cited": "works (cited_by desc, doi)",
     "published_runs": "works (first_run)",
-    "published_sightings": "sightings (source, first_run, doi)",
+    "published_sightings": "sightings (source, first_run, doi, last_run)",
     "published_decided": "works (doi) where decided = 'person'",
     "published_tagged": "tags (doi) where decided = 'person'",
 }
