@@ -104,13 +104,18 @@ def one(folder: Path, step: str, size: int) -> dict[str, float]:
         return STEPS[step](folder, Path(scratch), size)
 
 
-def cost(work: Callable[[], object]) -> dict[str, float]:
-    """Processor seconds of a call, with its child processes, and the peak memory of this process or a child so far."""
+def cost(work: Callable[[], object], of: int = resource.RUSAGE_SELF) -> dict[str, float]:
+    """Processor seconds of a call, with its child processes, and the peak memory so far: of this process, or of its child."""
     began = processor()
     work()
-    seconds = processor() - began
-    peaks = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return {"seconds": seconds, "megabytes": max(peaks) / 1024}
+    return {"seconds": processor() - began, "megabytes": resource.getrusage(of).ru_maxrss / 1024}
+
+
+def command(*line: str) -> dict[str, float]:
+    """What `evidence` with these words costs."""
+    words = [sys.executable, "-m", "evidence", *line]
+    quiet = subprocess.DEVNULL
+    return cost(lambda: subprocess.run(words, check=True, stdout=quiet, stderr=quiet), resource.RUSAGE_CHILDREN)
 
 
 def processor() -> float:
@@ -191,14 +196,11 @@ def duplicates(_: Path, __: Path, size: int) -> dict[str, float]:
 
 def exporting(folder: Path, scratch: Path, size: int) -> dict[str, float]:
     db = database(folder, size, "exporting")
-    line = [sys.executable, "-m", "evidence", "--db", str(db), "export", "-f", "csv", "-o", str(scratch / "works.csv")]
-    return cost(lambda: subprocess.run(line, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+    return command("--db", str(db), "export", "-f", "csv", "-o", str(scratch / "works.csv"))
 
 
 def publishing(folder: Path, scratch: Path, size: int) -> dict[str, float]:
-    db = database(folder, size, "publishing")
-    line = [sys.executable, "-m", "evidence", "--db", str(db), "publish", str(scratch / "site")]
-    return cost(lambda: subprocess.run(line, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+    return command("--db", str(database(folder, size, "publishing")), "publish", str(scratch / "site"))
 
 
 def slowest_page(folder: Path, scratch: Path, size: int) -> dict[str, float]:
