@@ -65,7 +65,14 @@ TRAINING_STYLES = {
             "royal-society-of-chemistry",
         ),
         *("karger-journals-author-date", "american-physics-society", "multidisciplinary-digital-publishing-institute"),
-        *("annual-reviews", "sage-harvard", "council-of-science-editors-author-date", "apa-eu", "oscola", "mhra-notes"),
+        *(
+            "annual-reviews",
+            "sage-harvard",
+            "taylor-and-francis-council-of-science-editors-author-date",
+            "apa-eu",
+            "oscola",
+            "mhra-notes",
+        ),
         *("turabian-author-date", "biomed-central"),
     )
 }
@@ -154,6 +161,21 @@ def real_strings(folder: Path) -> Iterator[Printed]:
         text = html.unescape(row["record"].get("ref_string") or "")
         if row["kind"] == "unstructured" and any(map(str.isalpha, text)):
             yield Printed(text.strip(), "reference-matching", unseen(text))
+
+
+_SEVERAL = (
+    "042f1e7838 10ac9ce543 18d4e159ac 2068b3060a 2acb27c965 3e0af31d76 48e9b44959 5037aa5d03 60306bd46c 624777f15f "
+    "64544e4bb2 827de63928 84f0d855b5 8a419efa46 973e1fcba3 a882fee1e2 ae425f4504 aefb71094e b14b8fab4b bab0aff0d7 "
+    "badb290c3e c4dfa4b9ba c6766dc6d4 cca228248b ce046a59f0 ce25289767 d2a9a7fea3 da9f31a945 dc04d4a535 dca3d55968 "
+    "de413b5692 e2750bd0dc e41560e134 e49c335aac e81daef7fb f4e3e923d3 fc89eac891 fe84e19300"
+)
+"""Strings of the half that is learnt from that hold two references or more, by the beginnings of their hashes: a person looked at
+them. They are measured like the others, but nothing is learnt from them."""
+
+
+def holds_several(text: str) -> bool:
+    """Whether a string of the half that is learnt from is known to hold several references."""
+    return hashlib.sha256(text.encode()).hexdigest()[:10] in _SEVERAL.split()
 
 
 def records(folder: Path) -> Iterator[dict[str, Any]]:
@@ -279,21 +301,149 @@ def styled(folder: Path, cache: Path | None = None) -> Iterator[Printed]:
 
 
 def training(folder: Path, cache: Path | None = None) -> Iterator[Printed]:
-    """Records of the half that is not measured, and variants of them, in many styles. It takes long."""
+    """Records and strings' articles of the half that is not measured, and variants of them, in many styles. It takes long."""
 
     def made() -> Iterator[tuple[str, str, str]]:
-        own = [item for item in _unique(records(folder)) if not unseen(item["id"])]
+        rng = random.Random(3)
+        measured = _unique(records(folder))
+        own = [item for item in measured if not unseen(item["id"])]
+        rest = [item for item in _by_hash(records(folder))[_RECORDS:] if not unseen(item["id"])]
         yield from printed(own[:250], TRAINING_STYLES)
         yield from printed(list(variants(own, 420, random.Random(3))), STYLES | TRAINING_STYLES)
+        people = [person for item in own + rest for person in item.get("author", ())]
+        kept_apart = {item["id"] for item in measured if unseen(item["id"])}
+        cited = [item for item in articles(folder, people, rng) if item["id"] not in kept_apart]
+        styles = STYLES | TRAINING_STYLES
+        chosen: dict[str, list[dict[str, Any]]] = {name: [] for name in styles}
+        for item in rest + cited:
+            for name in rng.sample(sorted(styles), _STYLES_OF_ONE):
+                chosen[name].append(item)
+        for name, items in chosen.items():
+            yield from printed(items, {name: styles[name]})
 
     for _, name, text in _cached(made, cache):
         yield Printed(text, name, unseen=False)
 
 
+_STYLES_OF_ONE = 5
+"""Styles that each of the records is printed in which are learnt from only."""
+
+
+def articles(folder: Path, people: Sequence[dict[str, str]], rng: random.Random) -> Iterator[dict[str, Any]]:
+    """The articles that real strings of the half that is not measured refer to, as items; but for the first author the authors
+    are drawn from `people`, and so are the last page and the issue from nothing."""
+    strings = list(rows(folder, "reference-strings.jsonl"))
+    kept_apart = {row["doi"].lower() for row in strings if unseen(row["reference"])}
+    for number, row in enumerate(strings):
+        title, year = row.get("atitle"), re.search(r"(?:19|20)\d\d", row["reference"])
+        if not title or row["doi"].lower() in kept_apart:
+            continue
+        authors = rng.sample(people, rng.choice((1, 1, 2, 2, 3, 3, 4, 5, 6, 8, 12)) if rng.random() < 0.97 else 0)
+        if authors and row.get("firstAuthor"):
+            authors[0] = {"family": row["firstAuthor"], "given": authors[0].get("given", "A.")}
+        first = row.get("firstPage") or ""
+        last = f"-{int(first) + rng.randrange(1, 20)}" if first.isdigit() and rng.random() < 0.8 else ""
+        item = {
+            "id": row["doi"].lower() if rng.random() < 0.6 else f"string {number}",
+            "type": "article-journal",
+            "title": title,
+            "container-title": row.get("jtitle"),
+            "author": authors,
+            "issued": {"date-parts": [[int(year.group())]]} if year else None,
+            "volume": row.get("volume"),
+            "issue": str(rng.randrange(1, 12)) if rng.random() < 0.5 else "",
+            "page": first + last,
+        }
+        if not item["id"].startswith("string"):
+            item["DOI"] = row["doi"]
+        if rng.random() < _ODD:
+            item["title"] = f"{title.rstrip('.')}{rng.choice(_TITLE_ENDS)}"
+        if rng.random() < _IN_BOOKS:
+            other = rng.choice(strings).get("atitle") or title
+            held = (
+                f"{rng.choice(_PROCEEDINGS)}{other}"
+                if rng.random() < 0.5
+                else f"{other.rstrip('.')}{rng.choice(_TITLE_ENDS)}"
+            )
+            item |= {
+                "type": rng.choice(("chapter", "paper-conference")),
+                "container-title": held,
+                "volume": "",
+                "issue": "",
+            }
+            item |= {
+                "publisher": rng.choice(_PUBLISHERS),
+                "publisher-place": rng.choice(_PLACES) if rng.random() < 0.6 else "",
+            }
+            item["page"] = item["page"] if rng.random() < 0.6 else ""
+        yield {name: value for name, value in item.items() if value}
+
+
+_ODD, _IN_BOOKS = 0.12, 0.2
+_TITLE_ENDS = (
+    " 2.0",
+    ", 1990–2010",
+    ", 1940s",
+    " II",
+    "?",
+    "!",
+    " in 2015",
+    " (CBT)",
+    ": part 1",
+    " R2",
+    ", c. 1857–1940s",
+    " 12",
+    "",
+)
+_PROCEEDINGS = (
+    *(
+        "Proceedings of the 2015 ",
+        "2020 IEEE ",
+        "In: 2012 ",
+        "Proc. 7th International Workshop on ",
+        "Abstracts of the 1998 Meeting on ",
+    ),
+    *("XXIst International Symposium on ", "Oxford Research Encyclopedia of ", "Handbook of ", "Advances in ", ""),
+)
+_PUBLISHERS = (
+    *(
+        "Cambridge University Press",
+        "Oxford University Press",
+        "Springer",
+        "Apress",
+        "ACM Press",
+        "IEEE",
+        "Atlantis Press",
+    ),
+    *(
+        "Johns Hopkins University Press",
+        "TheScientificWorld Ltd",
+        "Springer Science and Business Media LLC",
+        "Wiley",
+        "Elsevier",
+    ),
+    *(
+        "John Wiley & Sons, Ltd",
+        "American Psychological Association",
+        "Göttingen University Press",
+        "Routledge",
+        "Thieme",
+        "Karger",
+    ),
+)
+"""What some of these articles are turned into: titles that end in what an end of a reference looks like, and chapters of books
+and proceedings, of which the strings have few."""
+
+
 def _unique(items: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The items that are measured, or would be if they were of the other half."""
+    return _by_hash(items)[:_RECORDS]
+
+
+def _by_hash(items: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """The items, each once, in an order that has nothing to do with their files; those with very many authors left out."""
     once = {item["id"]: item for item in items if len(item.get("author", ())) <= _AUTHORS}
-    return sorted(once.values(), key=lambda item: hashlib.sha256(item["id"].encode()).hexdigest()[8:])[:_RECORDS]
+    return sorted(once.values(), key=lambda item: hashlib.sha256(item["id"].encode()).hexdigest()[8:])
 
 
 _AUTHORS, _RECORDS = 40, 1000

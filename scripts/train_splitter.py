@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -55,20 +56,53 @@ LEAST = 0.02
 """Weights closer to zero are left out."""
 
 
+DAMAGED = 0.15
+"""The share of references that are learnt from without a part: their end, last words, punctuation or beginning. What is left of a
+boundary must be enough, because real references are often printed oddly at one side of it."""
+ODD_BEGINNINGS = ("(", "1 ", "12. ", "“", "[", "R. ", "9", "and ", ": ")
+
+
+def damaged(text: str, rng: random.Random) -> str:
+    """A reference as it is printed now and then: with a part of it missing or odd."""
+    words, kind = text.split(), rng.random()
+    if len(words) < 8:
+        return text
+    if kind < 0.35:
+        words = words[: rng.randrange(len(words) // 2, len(words))]
+    elif kind < 0.65:
+        words = words[: -rng.randrange(1, 4)]
+    elif kind < 0.8:
+        words[-1] = words[-1].rstrip(".,;)") or words[-1]
+        return " ".join(words)
+    elif kind < 0.9:
+        found = re.search(r"\(?(?:19|20)\d\d[a-z]?\)?[.,:]? ", text)
+        if found and found.end() < len(text) * 0.6:
+            return text[found.start() if rng.random() < 0.3 else found.end() :]
+        return " ".join(words[rng.randrange(1, 4) :])
+    else:
+        return text[0].lower() + text[1:] if rng.random() < 0.3 else rng.choice(ODD_BEGINNINGS) + text
+    bare = words[-1].rstrip(".,;:") or words[-1]
+    if rng.random() < 0.7:
+        words[-1] = bare + ("." if rng.random() < 0.3 else "")
+    return " ".join(words)
+
+
 def texts(folder: Path, files: Sequence[Path]) -> Iterator[list[str]]:
-    """Lists of references of the half that is not measured, each on one line."""
+    """Lists of references of the half that is not measured, each on one line: the strings and the measured styles in lists of one
+    style and of all, the other styles in lists of one."""
     rng = random.Random(SEED)
     measured, more = [*files, None, None][:2]
     found = [
-        *pasted_lists.real_strings(folder),
+        *(one for one in pasted_lists.real_strings(folder) if not pasted_lists.holds_several(one.text)),
         *pasted_lists.styled(folder, measured),
-        *pasted_lists.training(folder, more),
     ]
     found = [reference for reference in found if not reference.unseen]
-    for mixed in (False, True):
-        for references in pasted_lists.lists(found, rng, mixed):
-            references = [text + rng.choice(TAILS) if rng.random() < TAILED else text for text in references]
-            yield pasted_lists.dittoed(references, rng) if rng.random() < DITTOED else references
+    others = list(pasted_lists.training(folder, more))
+    for references, mixed in ((found, False), (found, True), (others, False)):
+        for texts in pasted_lists.lists(references, rng, mixed):
+            texts = [text + rng.choice(TAILS) if rng.random() < TAILED else text for text in texts]
+            texts = [damaged(text, rng) if rng.random() < DAMAGED else text for text in texts]
+            yield pasted_lists.dittoed(texts, rng) if rng.random() < DITTOED else texts
 
 
 def places(lists: Sequence[Sequence[str]], rng: random.Random) -> Iterator[tuple[list[str], bool, float]]:
@@ -87,10 +121,9 @@ def places(lists: Sequence[Sequence[str]], rng: random.Random) -> Iterator[tuple
                 yield [*map(sys.intern, shapes.features(at))], False, float(EVERY)
 
 
-def main() -> None:
-    arguments = sys.argv[1:]
-    folder = Path(arguments[0]) if arguments else Path(__file__).parents[2] / "shared" / "data"
-    made = list(places(list(texts(folder, [Path(name) for name in arguments[1:]])), random.Random(SEED)))
+def learn(lists: Sequence[Sequence[str]]) -> dict[str, float]:
+    """The weight of each feature."""
+    made = list(places(lists, random.Random(SEED)))
     seen = Counter(feature for features, _, _ in made for feature in features)
     names = {name: number for number, name in enumerate(sorted(name for name, times in seen.items() if times >= SEEN))}
     columns = [[names[feature] for feature in features if feature in names] for features, _, _ in made]
@@ -107,13 +140,20 @@ def main() -> None:
     share = counts[truth].sum() / counts.sum()
     learnt["bias"] = round(learnt["bias"] + np.log(BASE / (1 - BASE)) - np.log(share / (1 - share)), 2)
     kept = {name: weight for name, weight in learnt.items() if abs(weight) >= LEAST}
-    FILE.write_text(
-        "{\n" + ",\n".join(f"{json.dumps(k, ensure_ascii=False)}: {v}" for k, v in sorted(kept.items())) + "\n}\n"
-    )
     guess = data @ model.coef_[0] > 0
     print(f"{len(made)} places, {len(names)} features, {len(kept)} kept; share {share:.4f}")
     print(
         f"missed {np.mean(~guess[truth]):.4f}, false per reference {(guess[~truth] * counts[~truth]).sum() / truth.sum():.4f}"
+    )
+    return kept
+
+
+def main() -> None:
+    arguments = sys.argv[1:]
+    folder = Path(arguments[0]) if arguments else Path(__file__).parents[2] / "shared" / "data"
+    kept = learn(list(texts(folder, [Path(name) for name in arguments[1:]])))
+    FILE.write_text(
+        "{\n" + ",\n".join(f"{json.dumps(k, ensure_ascii=False)}: {v}" for k, v in sorted(kept.items())) + "\n}\n"
     )
 
 

@@ -20,6 +20,7 @@ _GOES_ON = re.compile(
 )
 _RESUMED = re.compile(r"[./_\-=?&#%][^\W_]|\d{5,}\W?\Z")
 _SHORT_NUMBER = re.compile(r"[1-9]\d?\W*")
+_NUMBER_ALONE = re.compile(r"\d+\.")
 _YEAR_ALONE = re.compile(r"\(?(?:19|20)\d\d[a-z]?[.,;:)]*")
 _RANGE = re.compile(r"\d[-–—‐−]\Z")
 _WORD = re.compile(r"[^\W\d_]+(?:[-‐][^\W\d_]+)*")
@@ -53,7 +54,8 @@ def _parts(lines: Iterable[str], words: Container[str]) -> Iterator[str]:
         if not line:
             continue
         if before:
-            cut, between = _break(last, line.partition(" ")[0], words)
+            right = line.partition(" ")[0]
+            cut, between = (0, "") if right == line and ends_address(last, right) else _break(last, right, words)
             yield before[: len(before) - cut]
             yield between
             if between or " " in line:
@@ -86,6 +88,11 @@ def is_inside_word(left: str, right: str) -> bool:
     if left[-1] not in "-‐–\u00ad" or len(left) < 2:
         return False
     return (left[-2].isalpha() and right[0].islower()) or (left[-2].isdigit() and right[0].isdigit())
+
+
+def ends_address(left: str, right: str) -> bool:
+    """Whether a word alone in its line can be the number that a DOI or a URL ends with: `14.` after `10.7764/eure.49.148.`"""
+    return left[-1:] == "." and bool(_NUMBER_ALONE.fullmatch(right[:_PART]) and _ADDRESS.search(left[-_PART:]))
 
 
 def in_address(left: str, right: str) -> bool:

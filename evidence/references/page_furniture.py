@@ -24,6 +24,7 @@ _PAGE_NUMBER = re.compile(
 )
 _PUBLISHERS = re.compile(
     r"(?:(?:NIH-PA|HHS Public Access)?\s*Author Manuscript|Downloaded from \S+ by .*|.* Author manuscript; available in PMC .*"
+    r"|www\.[\w.-]+\s+Vol\.? \d+.*"
     r"|This article is protected by copyright.*|Preprint submitted to .*|(?:©|\(c\)|copyright (?:©|\(c\)|(?:19|20)\d\d)).*)",
     re.IGNORECASE,
 )
@@ -97,7 +98,7 @@ def furniture(lines: Sequence[str]) -> set[int]:
         for number, line in enumerate(bare)
         if line and len(line) <= _LONGEST and (_PAGE_NUMBER.fullmatch(line) or _PUBLISHERS.fullmatch(line))
     }
-    found |= _beside_page_numbers(bare, found)
+    found |= _beside_page_numbers(bare, {number for number in found if _PAGE_NUMBER.fullmatch(bare[number])})
     found |= _counted(bare)
     found |= _far_numbers(bare)
     found |= _repeated(lines, bare, found)
@@ -113,19 +114,42 @@ def _beside_page_numbers(bare: Sequence[str], numbers: set[int]) -> set[int]:
         below, above = number + 1, number - 1
         if below < len(bare) and bare[below] and below not in numbers and _may_be_title(bare[below]):
             last = not any(bare[below + 1 : below + 1 + PAGE // 2])
-            if above >= 0 and _ends_a_part(bare[above]) and (last or _has_room(bare, below)):
+            if (
+                above >= 0
+                and (last or _has_room(bare, below))
+                and (_ends_a_part(bare[above]) or _interrupts(bare, above, below, below + 1))
+            ):
                 found.add(below)
-        elif (
-            above > 0
-            and above not in numbers
-            and bare[above]
-            and _may_be_title(bare[above])
-            and not _YEAR.search(bare[above])
-            and _ends_a_part(bare[above - 1])
-            and len(bare[above]) + PAGE < _width(bare, above)
-        ):
-            found.add(above)
+        elif above > 0 and above not in numbers and bare[above] and _may_be_title(bare[above]):
+            narrow = len(bare[above]) + PAGE < _width(bare, above) and not _YEAR.search(bare[above])
+            if (narrow and _ends_a_part(bare[above - 1])) or _interrupts(bare, above - 1, above, below):
+                found.add(above)
     return found
+
+
+_WORDS = 3
+"""Words of a header at least that stands in the middle of a reference."""
+
+
+def _interrupts(bare: Sequence[str], before: int, number: int, after: int) -> bool:
+    """Whether a line stands inside of a reference that goes on after it: it cannot follow what is before, whose line had room
+    left for its first word, or it has no number in it and what comes after goes on in the middle of a sentence."""
+    if not bare[before] or _ends_a_part(bare[before]) or bare[before][-1].isdigit():
+        return False
+    if not bare[number][0].isupper() or len(bare[number].split()) < _WORDS:
+        return False
+    if _fits(bare, before, bare[number]):
+        return True
+    following = bare[after] if after < len(bare) else ""
+    return following[:1].islower() and not any(map(str.isdigit, bare[number]))
+
+
+def _fits(bare: Sequence[str], number: int, following: str) -> bool:
+    """Whether the first word of what follows would have fitted into a line, however narrow the column is."""
+    near = sorted(len(line) for line in bare[max(0, number - 6) : number + 7] if line)
+    return (
+        len(near) > 4 and len(bare[number]) + 1 + len(following[:_LONGEST].split(maxsplit=1)[0]) <= near[len(near) // 2]
+    )
 
 
 def _ends_a_part(line: str) -> bool:
@@ -141,8 +165,39 @@ def _between_parts(bare: Sequence[str], found: set[int]) -> set[int]:
     ends = [at for at, block in enumerate(blocks) if at and _is_page_end(bare, block, first, found)]
     others = set(range(len(blocks))).difference(ends)
     if any(at + 1 in others for at in others):
-        ends = [at for at in ends[-1:] if at + 1 == len(blocks) and not _may_go_on(bare[blocks[at - 1][-1]])]
+        # Blank lines stand between references too: only what cuts one in two, or is counted from page to page, is a page's end.
+        pages = [_page(bare, blocks[at]) for at in ends]
+        counted = {
+            at
+            for (one, page), (other, next_page) in pairwise(zip(ends, pages, strict=True))
+            for at in (one, other)
+            if page is not None and next_page is not None and next_page - page == 1 and other - one > 1
+        }
+        ends = [
+            at
+            for at in ends
+            if not _may_go_on(bare[blocks[at - 1][-1]])
+            and (
+                at + 1 == len(blocks)
+                or (3 * len(counted) <= len(blocks) and at in counted)
+                or _cuts(bare, blocks[at - 1], blocks[at + 1])
+            )
+        ]
     return {number for at in ends for number in blocks[at]}
+
+
+def _page(bare: Sequence[str], block: Sequence[int]) -> int | None:
+    """The number that a block of one or two lines begins or ends with."""
+    words = [
+        word for number in block for word in (bare[number].split(maxsplit=1)[0], bare[number].rsplit(maxsplit=1)[-1])
+    ]
+    return next((int(word) for word in words if _ALONE.fullmatch(word)), None)
+
+
+def _cuts(bare: Sequence[str], above: Sequence[int], below: Sequence[int]) -> bool:
+    """Whether a reference is open where one block ends, and goes on in another."""
+    last, first = bare[above[-1]], bare[below[0]]
+    return not _ends_a_part(last) and not last[-1].isdigit() and (first[0].islower() or not _NAMED.match(first))
 
 
 def _counted(bare: Sequence[str]) -> set[int]:
@@ -168,7 +223,8 @@ def _counted(bare: Sequence[str]) -> set[int]:
             if 0 < steps <= max(2, (after - at) // PAGE) and after - at >= PAGE * min(steps, 2):
                 counted |= {at, after}
         for (at, page), (after, next_page) in pairwise(group):
-            if next_page - page == 1 and counted & {at, after}:  # the last page may be short
+            ends = not title and not any(bare[after + 1 :])
+            if next_page - page == 1 and (counted & {at, after} or ends):  # the last page may be short
                 counted |= {at, after}
         if 2 * len(counted) >= len(group) and (
             not title or len(counted) > 2 or all(_apart(bare, at) for at in counted)
@@ -197,13 +253,7 @@ def _repeated(lines: Sequence[str], bare: Sequence[str], pages: set[int]) -> set
     """Lines with the same words again and again: at the distance of pages, or always beside a page number or form feed."""
     groups: dict[str, list[int]] = defaultdict(list)
     for number, line in enumerate(bare):
-        if (
-            line
-            and len(line) <= _LONGEST
-            and number not in pages
-            and any(map(str.isalpha, line))
-            and _may_be_title(line)
-        ):
+        if line and len(line) <= _LONGEST and any(map(str.isalpha, line)) and _may_be_title(line):
             groups[line].append(number)
     found: set[int] = set()
     for group in groups.values():
@@ -261,7 +311,12 @@ def _lonely(lines: Sequence[str], bare: Sequence[str], found: set[int]) -> set[i
         for number in alone
         if number not in found
         and number not in near
-        and not (number and bare[number - 1] and _may_go_on(bare[number - 1]))
+        and not (
+            number
+            and bare[number - 1]
+            and _may_go_on(bare[number - 1])
+            and not (bare[number - 1][-1] == "." and _fits(bare, number - 1, bare[number]))
+        )
         and ("\f" in lines[number] or _beside(lines, bare, number, found) or _is_between(bare, number))
     }
     if apart:
@@ -284,10 +339,13 @@ def _is_between(bare: Sequence[str], number: int) -> bool:
     """Whether a number alone in its line cannot be part of the text around: it would have fitted into the line above, or what
     follows would have fitted into its line and does not begin a reference unless one has ended above."""
     above = bare[number - 1] if number else ""
-    if above and len(above) + 1 + len(bare[number]) <= 0.9 * _width(bare, number):
+    closed = above[-1:] in {".", ")"} or bool(_ADDRESS.search(above))
+    following = bare[number + 1] if number + 1 < len(bare) else ""
+    if above[-1:].islower() and not closed and following[:1].isalpha() and not _NAMED.match(following):
+        return _has_room(bare, number)
+    if above and len(above) + 1 + len(bare[number]) <= (0.9 if closed else 1) * _width(bare, number):
         return True
     after = next((line for line in bare[number + 1 : number + 4] if line), "")
-    closed = above[-1:] in {".", ")"}
     return closed if not after else _has_room(bare, number) and (closed or after[0].islower())
 
 

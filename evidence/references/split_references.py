@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from evidence.references import page_furniture
-from evidence.references.join_lines import in_address, is_inside_word, joined, words_of
+from evidence.references.join_lines import ends_address, in_address, is_inside_word, joined, words_of
 from evidence.references.reference_shapes import BASE, Shapes
 
 Cue = tuple[str | int, ...]
@@ -199,6 +199,10 @@ _PART = 60
 """Characters of a broken word that are put before its second part."""
 _BESIDE = 0.05
 """How much rarer a boundary is expected to be without what begins the other references of the text."""
+_IN_LINES = 0.3
+"""How much rarer still a boundary inside a line is where lines begin the references."""
+_FIRM = 50
+"""How many times surer that is: a few lines that hold two references do not make every sentence one."""
 _RUN_ON = 0.2
 """The same for the beginning of a line in a paragraph of references."""
 _MOSTLY = 2.0
@@ -326,6 +330,9 @@ class _Block:
     def _goes_on(self, left: str, at: int) -> bool:
         """Whether `left`, a word, a range, a DOI or a URL, goes on in this line."""
         right = self.words[at]
+        alone = at + 1 < len(self.words) and self.line_of[at + 1] != self.line_of[at]
+        if alone and ends_address(left, right):
+            return True  # a marker in a line of its own would count on
         if at + 1 in self.glued:
             right += self.words[at + 1]
         in_path = left[-1] == "/" and "/" in right[:-1]
@@ -352,7 +359,12 @@ class _Block:
                 share *= _BESIDE if marked else _RUN_ON if inside > _MOSTLY * max(at_lines, 0.5) else 1
             _rely(places, share, worth)
         of_lines = marked or at_lines > _MOSTLY * inside
-        _rely(in_lines, BASE * _BESIDE if of_lines else BASE, _EXPECTED["in line"][1])
+        share = BASE
+        if of_lines:
+            share *= _BESIDE**3 if marked else _BESIDE * _IN_LINES
+            for place in in_lines:
+                place.read = _tempered(place.read, counted=False)
+        _rely(in_lines, share, _EXPECTED["in line"][1] * (_FIRM if of_lines else 1))
 
     def _best(self) -> list[_Place]:
         """The places that divide the block best."""
@@ -360,13 +372,18 @@ class _Block:
         ends = [*(place.at for place in places[1:]), len(self.words)]
         pieces = _Pieces(self.words, self.shapes)
         best = [0.0]
+        most = [0.0]  # the best up to each place: no piece from there or before can add more than `_BEST_PIECE`
         back = [0]
         for number, end in enumerate(ends):
-            gain, begun = max(
-                (best[start] + pieces.score(places[start].after, end), start)
-                for start in range(max(0, number - _REACH), number + 1)
-            )
+            gain, begun = -math.inf, number
+            for start in range(number, max(-1, number - _REACH - 1), -1):
+                if most[start] + _BEST_PIECE <= gain:
+                    break
+                found = best[start] + pieces.score(places[start].after, end)
+                if found > gain:
+                    gain, begun = found, start
             best.append(gain + (places[number + 1].score if number + 1 < len(places) else 0.0))
+            most.append(max(most[-1], best[-1]))
             back.append(begun)
         chosen, at = [], len(ends)
         while at:
@@ -381,6 +398,8 @@ class _Block:
             if place.kind and not place.chained and (place.kind == "label" or start == end):
                 start, number = place.at, None
             text = joined(self._lines_of(start, end), words)
+            if not text and start > place.at:  # nothing that is seen follows the marker
+                text, number = joined(self._lines_of(place.at, end), words), None
             if text:
                 yield GivenText(text, number)
 
@@ -434,8 +453,10 @@ def _rely(places: Sequence[_Place], share: float, worth: float) -> None:
     """Sets the scores of places with the same cue. `share` of them are expected to be boundaries, which weighs as much as `worth`
     places; how many really are is estimated from all of them (expectation-maximisation)."""
     estimate = share
+    odds = [math.exp(min(place.read, 50.0)) * (1 - BASE) / BASE for place in places]
     for _ in range(_ROUNDS):
-        boundaries = sum(_chance(place.read, estimate) for place in places)
+        ratio = estimate / (1 - estimate)
+        boundaries = sum(1 - 1 / (1 + each * ratio) for each in odds)
         estimate = min(0.9999, max(0.0001, (boundaries + share * worth) / (len(places) + worth)))
     shift = math.log(estimate / (1 - estimate)) - math.log(BASE / (1 - BASE))
     for place in places:
@@ -500,7 +521,7 @@ class _Pieces:
 
     def __init__(self, words: Sequence[str], shapes: Shapes) -> None:
         self._letters = _running(len(word) + 1 for word in words)
-        self._years = _running(kind in "Yy" for kind in shapes.kinds)
+        self._years = _running(kind in "YyT" for kind in shapes.kinds)
         self._links = _running(kind in "UD" for kind in shapes.kinds)
 
     def score(self, start: int, end: int) -> float:
@@ -510,7 +531,12 @@ class _Pieces:
         by_length = (
             -4.0 if letters < 12 else -2.0 if letters < 30 else -0.5 if letters < 50 else -max(0, letters - 500) / 400
         )
-        return by_length + (-1.5, 0.2, 0.0, -0.7, -1.5)[min(years, 4)] + (0.0, 0.0, -1.0, -3.0)[min(links, 3)]
+        return by_length + _BY_YEARS[years if years < 4 else 4] + _BY_LINKS[links if links < 3 else 3]
+
+
+_BY_YEARS, _BY_LINKS = (-1.5, 0.2, 0.0, -0.7, -1.5), (0.0, 0.0, -1.0, -3.0)
+_BEST_PIECE = 0.2
+"""What a piece gains for its years and links, by how many they are, and at most in all."""
 
 
 def _running(values: Iterable[int]) -> list[int]:

@@ -183,6 +183,66 @@ def test_nothing_gives_nothing() -> None:
     assert split("") == split(" \n\t\r\n\u00a0") == ()
 
 
+WITHOUT_A_CLEAR_END = (
+    ("Smith RJ (1994) Ecology. Chapman & Hall, London", "Rowe F, Silva JS Jr (2009) A new species. Int J Primatol 30:533-551"),
+    ("Smith R (2015) Charts. In: Proc. of the conference. Rome", "Roberts, B. W., & Viech, W. (2006). Change. Bull, 132, 1-25."),
+    ("Smith, D. 2009. Lipids. Annu. Rev. Biochem. 78:827-6. doi: .biochem.78.08", "Eric D (2008) Data. Proteomics 8:2776-7"),
+    ("Huang, J. 2010. Cells. Nature. 464:932-936. doi:10 .1038/nature08944", "Stone JW, Sisco PN (2007) Rods. Nano Lett 7:116-9"),
+    ("O'Brien MJ (2007) Polyps. Gastroenterol Clin 36(4):947-968, viii", "Leyk D, Erley O (2007) Changes. Int J Med 28:513-517"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("end", "beginning"), WITHOUT_A_CLEAR_END)
+def test_authors_and_their_year_begin_a_reference_whatever_stands_before(end: str, beginning: str) -> None:
+    pasted = " ".join((ONE, end, beginning, TWO))
+    assert texts(pasted) == [ONE, end, beginning, TWO]
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        "Freeman A (2013) Using the Tabs Widget. In: Pro jQuery 2.0. Apress, Berkeley, CA, pp 527–554",
+        "Lee MH, Kim S (2019) Brain activity in Cluster N of the hippocampus. Neurosci Lett 30(4 Suppl):S3-S47",
+    ],
+)
+def test_what_only_looks_like_an_end_divides_nothing(one: str) -> None:
+    assert texts(f"{ONE} {one} {TWO}") == [ONE, one, TWO]
+
+
+def test_the_last_number_of_a_doi_alone_in_a_line_is_no_marker() -> None:
+    lead = "Angelcos, N. La Dignidad De Los Pobladores. EURE 2023, 49 (148). https://doi.org/10.7764/eure.49.148."
+    given = split(f"{lead}\n14.\n{TWO}")
+    assert [(each.text, each.number) for each in given] == [(f"{lead}14.", None), (TWO, None)]
+
+
+def test_a_header_that_cuts_references_in_two_is_left_out_at_every_page() -> None:
+    lines = [line for text in THREE * 6 for line in textwrap.wrap(text, 60)]
+    for at in (31, 15):
+        lines[at:at] = [f"Page {at} of 40", "Depression in primary care"]
+    division = divide("\n".join(lines))
+    assert [r.text for r in division.references] == list(THREE * 6)
+    assert division.left_out == (
+        "Page 15 of 40",
+        "Depression in primary care",
+        "Page 31 of 40",
+        "Depression in primary care",
+    )
+
+
+def test_the_number_of_a_page_that_cuts_a_reference_in_two_is_left_out() -> None:
+    lines = [line for text in THREE for line in textwrap.wrap(text, 60)]
+    at = next(number for number, line in enumerate(lines) if line[-1].islower())
+    division = divide("\n".join([*lines[: at + 1], "236", *lines[at + 1 :], "237"]))
+    assert ([r.text for r in division.references], division.left_out) == (list(THREE), ("236", "237"))
+
+
+def test_a_line_of_a_reference_beside_a_page_number_is_kept() -> None:
+    lead = "Smith J. A review of the ecology of marine fishes and of what is known about them"
+    for line in ("Wiley (2008)", "49:334-345", "in the sea, and of their migration"):
+        pasted = "\n".join([*textwrap.wrap(ONE, 50), *textwrap.wrap(lead, 50), line, "- 12 -", *textwrap.wrap(TWO, 50)])
+        assert [r.text for r in divide(pasted).references] == [ONE, f"{lead} {line}", TWO]
+
+
 # What may be lost -----------------------------------------------------------------------------------------------------
 
 PARTS = (
