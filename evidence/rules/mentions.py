@@ -13,7 +13,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from evidence.rules.ages import age_statements, fits
-from evidence.rules.normal_forms import Normalised, normal_form
+from evidence.rules.normal_forms import Normalised
 from evidence.rules.word_finder import WordFinder
 
 NAME, INSTRUMENT, LOOSE, AGE = range(4)
@@ -21,10 +21,6 @@ FAMILIES = ("words", "instruments", "loose", "ages")
 """The kinds of words of a value, in the order of how surely they name it; `ages` are statements of age."""
 
 _ABBREVIATION = re.compile(r"[(\[]\s{0,2}([A-Z][\w‐-]{1,9}?)s?\s{0,2}(?:[)\];,]|\s?=)")
-_HEADS = frozenset(
-    map(normal_form, ("therapy", "psychotherapy", "treatment", "intervention", "program", "training", "counselling"))
-)
-"""Words that end the name of a treatment and are often left out of the taxonomy's words for it."""
 
 
 class Mention(NamedTuple):
@@ -119,15 +115,11 @@ class Vocabulary:
                         ending[mention.last] = mention
             before = bisect_left(text.starts, found.start())
             long_form = ending.get(before)
-            if long_form is None and before > 1 and text.words[before - 1] in _HEADS:
-                long_form = ending.get(before - 1)  # "acceptance and commitment therapy (ACT)" without its last word
-                if long_form is not None and (long_form.family != NAME or not _initials(text, before, short)):
-                    long_form = None
             if long_form is not None:
                 # "anxiety disorders (OR 2.1)" explains nothing: the letters must be those of the words.
                 first = text.words[max(0, long_form.first - 2) : before]
                 stands_for = any(word[:1] == short[0].lower() for word in first)
-                if stands_for and (before - long_form.first > 1 or long_form.family == INSTRUMENT):
+                if stands_for and (long_form.last - long_form.first > 1 or long_form.family == INSTRUMENT):
                     defined.setdefault(short, (long_form.value, long_form.family))
             elif _initials(text, before, short):
                 defined.setdefault(short, None)

@@ -43,16 +43,15 @@ def test_the_table_holds_every_facet_and_figures_that_follow_from_their_counts(
 
 LEAST = {
     "outcome": (0.82, 0.80),
-    "format": (0.74, 0.80),
+    "format": (0.76, 0.80),
     "population": (0.87, 0.81),
     "condition": (0.87, 0.80),
-    "comparator": (0.70, 0.61),
+    "comparator": (0.72, 0.62),
     "design": (0.84, 0.79),
 }
 """Facet → the least precision and recall, at first sight, of the tags that lists show. The goal is .93 and .88."""
 LEAST_OF_STRENGTH = {"stated": 0.95, "likely": 0.60}
-LEAST_OF_FORMATS = {"stated": 0.92, "likely": 0.54}
-"""The goals are .97 and .90. Few formats are labelled: 37 of 40 that are stated are right, and 18 of 33 that are likely."""
+"""The goals are .97 and .90."""
 
 
 def test_no_change_reads_worse(published: tuple[Figure, ...]) -> None:
@@ -67,8 +66,7 @@ def test_no_change_reads_worse(published: tuple[Figure, ...]) -> None:
         elif figure.value or not figure.labelled.startswith("120 genuine"):
             continue
         elif figure.strength:
-            least = LEAST_OF_FORMATS if figure.question == "format" else LEAST_OF_STRENGTH
-            held = precision >= least.get(figure.strength, 0.0)
+            held = precision >= LEAST_OF_STRENGTH.get(figure.strength, 0.0)
         else:
             held = precision >= LEAST[figure.question][0] and recall >= LEAST[figure.question][1]
         if not held:

@@ -110,17 +110,6 @@ def test_an_abbreviation_that_the_text_defines_as_something_else_is_no_word() ->
     assert found("The IPC of a firm (IPC) is a number.") == []
 
 
-def test_an_abbreviation_may_stand_for_a_word_and_for_therapy_after_it() -> None:
-    """Names of treatments often stand in a taxonomy without the word that ends them: "acceptance and commitment"."""
-    told = found("Interpersonal counselling therapy (ICT) was given. ICT helped.")
-    assert [entry for entry in told if entry[2] == "ICT"] == [("therapy:ipc", "words", "ICT")] * 2
-    told = found("Teenager training (TT) was given. TT helped.")
-    assert [name for name, _, text in told if text == "TT"] == ["people:adolescents"] * 2
-    assert not [text for _, _, text in found("Teenager survey (TS) was sent. TS was short.") if text == "TS"]
-    told = found("Interpersonal counselling and yoga therapy (YT) was given.")
-    assert not [text for _, _, text in told if text == "YT"], "the letters are those of other words"
-
-
 def test_an_abbreviation_of_one_value_is_not_the_like_of_another() -> None:
     told = found("Interpersonal psychotherapy (IPT-G) was given. IPT-G helped.")
     assert [entry for entry in told if entry[2] == "IPT-G"] == [("therapy:ipt", "words", "IPT-G")] * 2
