@@ -2,7 +2,7 @@
 
 A text cell that a spreadsheet would run as a formula gets a `'` in front (`evidence.export.csv_files.guard`); numbers are
 unchanged. `?_raw=on` gives the values as they are, for programs, in a file whose name says so. The pages and their rows stay
-Datasette's: this file changes nothing but the cells on their way into a CSV.
+Datasette's: this file changes the cells on their way into a CSV, and sends many rows at once.
 """
 
 from __future__ import annotations

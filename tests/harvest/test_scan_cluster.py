@@ -178,20 +178,23 @@ def asked_by_another_program(part: Part, wanted: Wanted, here: Mapping[str, str]
     return scan_on_worker(part, wanted, {**here, "the digest of its code": "0123456789abcdef"})
 
 
-def test_a_worker_with_another_version_is_refused(
-    tmp_path: Path, data: Path, go: Run, cluster: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("asked", "does", "said"),
+    [
+        (
+            "describe_worker",
+            of_another_program,
+            r"worker tcp://.* might find other records: evidence is 0\.0\.1 there and ",
+        ),
+        ("scan_on_worker", asked_by_another_program, r"the digest of its code is .* there and 0123456789abcdef here"),
+    ],
+    ids=["before the first file", "a worker that came later"],
+)
+def test_a_worker_with_another_program_is_refused(
+    tmp_path: Path, data: Path, go: Run, cluster: Any, monkeypatch: pytest.MonkeyPatch, asked: str, does: Any, said: str
 ) -> None:
-    monkeypatch.setattr(scan_cluster, "describe_worker", of_another_program)
-    with pytest.raises(ConfigError, match=r"worker tcp://.* might find other records: evidence is 0\.0\.1 there and "):
-        go(data, cluster=cluster.scheduler_address)
-    assert kept(tmp_path / "a") == 0
-
-
-def test_a_worker_with_other_code_that_came_later_is_refused(
-    tmp_path: Path, data: Path, go: Run, cluster: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(scan_cluster, "scan_on_worker", asked_by_another_program)
-    with pytest.raises(ConfigError, match=r"the digest of its code is .* there and 0123456789abcdef here"):
+    monkeypatch.setattr(scan_cluster, asked, does)
+    with pytest.raises(ConfigError, match=said):
         go(data, cluster=cluster.scheduler_address)
     assert kept(tmp_path / "a") == 0
 

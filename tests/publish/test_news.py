@@ -328,12 +328,17 @@ def test_two_mails_at_once_are_one(run: Run) -> None:
     assert run("report", "changes", "--mail", TO).code == 0
 
 
+def log_in(server: SmtpServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set the environment so that mail goes through this server, with a password."""
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("EVIDENCE_SMTP_USER", "me")
+    monkeypatch.setenv("EVIDENCE_SMTP_PASSWORD", "s3cret-word")
+
+
 def test_mail_through_a_server(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     with SmtpServer(auth=True) as server:
-        for name, value in server.environment.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setenv("EVIDENCE_SMTP_USER", "me")
-        monkeypatch.setenv("EVIDENCE_SMTP_PASSWORD", "s3cret-word")
+        log_in(server, monkeypatch)
         monkeypatch.setenv("EVIDENCE_SMTP_FROM", "tracker@university.edu")
         assert run("report", "changes", "--mail", TO).code == 0
     assert server.kept.envelopes == [("tracker@university.edu", [TO])]
@@ -353,10 +358,7 @@ def test_password_and_mail_go_encrypted_and_to_nobody_without_a_trusted_certific
 ) -> None:
     trusted, context = certificate(tmp_path)
     with SmtpServer(auth=True, tls=context) as server:
-        for name, value in server.environment.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setenv("EVIDENCE_SMTP_USER", "me")
-        monkeypatch.setenv("EVIDENCE_SMTP_PASSWORD", "s3cret-word")
+        log_in(server, monkeypatch)
         refused = run("report", "changes", "--mail", TO)
         assert refused.code == 69
         assert "certificate verify failed" in refused.err
@@ -374,10 +376,7 @@ def test_password_and_mail_go_encrypted_and_to_nobody_without_a_trusted_certific
 )
 def test_a_server_that_refuses(run: Run, monkeypatch: pytest.MonkeyPatch, refuse: str, reason: str) -> None:
     with SmtpServer(refuse=refuse, auth=True) as server:
-        for name, value in server.environment.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setenv("EVIDENCE_SMTP_USER", "me")
-        monkeypatch.setenv("EVIDENCE_SMTP_PASSWORD", "s3cret-word")
+        log_in(server, monkeypatch)
         done = run("report", "changes", "--mail", TO)
         assert done.code == 69
         assert reason in done.err

@@ -116,8 +116,12 @@ async def test_queries_of_a_copy_read_what_was_computed(both: tuple[Path, Path])
         for name in precomputed_counts.QUERIES:
             sql = about["queries"][name]["sql"]
             plan = conn.execute(f"explain query plan {sql}", {"at_least": "", "variant": ""}).fetchall()
-            assert next(step[3] for step in plan) == f"SCAN published_{name}"
-            assert not any("TEMP B-TREE" in step[3] or " works" in step[3] for step in plan)
+            of_an_intervention = [
+                "LIST SUBQUERY 1",
+                "SEARCH tags USING COVERING INDEX tags_value (facet=? AND value=?)",
+            ]
+            narrowed = of_an_intervention if name in ("trials", "reviews") else []
+            assert [step[3] for step in plan] == [f"SCAN published_{name}", *narrowed]
         for name in (
             *map(precomputed_counts.table_of, (*precomputed_counts.QUERIES, *precomputed_counts.VIEWS)),
             *precomputed_counts.TABLES,
