@@ -50,12 +50,7 @@ def letters_of(phrases: Iterable[str]) -> frozenset[Letters] | None:
         if letters is None:
             return None
         found |= letters
-    return frozenset(one for one in found if not any(other != one and _implies(one, other) for other in found))
-
-
-def _implies(one: Letters, other: Letters) -> bool:
-    """Whether what holds `one` holds `other` too, so that `other` alone is enough to look for."""
-    return other.text in one.text if one.cased == other.cased else not other.cased and other.text in one.text.lower()
+    return frozenset(found)
 
 
 def _of_phrase(phrase: str) -> set[Letters] | None:

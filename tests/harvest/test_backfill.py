@@ -110,6 +110,18 @@ def test_other_searches_read_the_files_again(data: Path, go: Run, small: Config)
     assert "read before with other searches" in backfill_summary.backfill_summary(outcome, counts)
 
 
+def test_another_way_of_reading_reads_the_files_again(
+    tmp_path: Path, data: Path, go: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backfill, "_READING", backfill._READING - 1)
+    go(data)
+    before = works(tmp_path / "a")
+    monkeypatch.undo()
+    _, counts = go(data)
+    assert (counts.before, counts.again, counts.matched) == (0, 5, 16)
+    assert works(tmp_path / "a") == before
+
+
 def test_files_that_came_later_are_read_alone(data: Path, go: Run) -> None:
     go(data)
     (data / "5.jsonl.gz").write_bytes(

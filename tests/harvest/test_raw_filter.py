@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import html.entities
 import json
+import re
 import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +16,9 @@ from hypothesis import strategies as st
 
 from evidence.crossref.normalise import title_and_abstract
 from evidence.data_model import Doi
+from evidence.harvest import sources
 from evidence.harvest.raw_filter import RawFilter
+from evidence.harvest.sources import Search
 from evidence.rules.phrase_letters import bare, letters_of
 from evidence.rules.phrase_matching import Phrases
 
@@ -45,8 +50,19 @@ MATCHES = (
     "conversational model",
 )
 TAGS = ("<i>", "</i>", "<jats:italic>", "</jats:italic>", '<b class="x">', "<sc/>", "<!-- x -->", "<x:y z='1'>")
-FILTER = RawFilter(letters_of(PHRASES))
-FINDER = Phrases(PHRASES)
+SHIPPED = sorted(
+    {
+        phrase
+        for source in sources.load(Path(__file__).parents[2] / "sources.yaml").sources
+        if isinstance(source, Search)
+        for phrase in source.phrases
+    }
+)
+WRITTEN = [re.sub(r"\*", "y", phrase) for phrase in SHIPPED if not set(phrase) & set("()[]{}<>|/")]
+"""A text for each of these phrases that is nothing but words."""
+FILTERS = {name: RawFilter(letters_of(phrases)) for name, phrases in (("here", PHRASES), ("shipped", SHIPPED))}
+FINDERS = {"here": Phrases(PHRASES), "shipped": Phrases(SHIPPED)}
+FILTER, FINDER = FILTERS["here"], FINDERS["here"]
 NAMED = {text: name for name, text in html.entities.html5.items() if name.endswith(";") and len(text) == 1}
 
 
@@ -88,9 +104,9 @@ def spellings(char: str, draw_plain: int) -> st.SearchStrategy[str]:
 
 
 @st.composite
-def texts(draw: st.DrawFn) -> str:
+def texts(draw: st.DrawFn, matches: Sequence[str]) -> str:
     """A text with a match, spelled in any way."""
-    words, plain = draw(st.sampled_from(MATCHES)), draw(st.sampled_from((0, 20, 200, 200)))
+    words, plain = draw(st.sampled_from(matches)), draw(st.sampled_from((0, 20, 200, 200)))
     before, after = (
         draw(st.sampled_from(("", "A ", "é ", '"] ', "x\\", "<p>", "] "))),
         draw(st.sampled_from(("", " & more", '"', " <", ">"))),
@@ -99,9 +115,9 @@ def texts(draw: st.DrawFn) -> str:
 
 
 @st.composite
-def records(draw: st.DrawFn) -> dict[str, Any]:
+def records(draw: st.DrawFn, matches: Sequence[str] = MATCHES) -> dict[str, Any]:
     """A record with such a text as title, subtitle or abstract."""
-    text = draw(texts())
+    text = draw(texts(matches))
     record: dict[str, Any] = {
         "reference": [{"key": "1", "article-title": "Other"}],
         "DOI": "10.5555/a",
@@ -124,24 +140,37 @@ def records(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-@settings(max_examples=600, deadline=None)
-@given(
-    records(),
-    st.booleans(),
-    st.sampled_from(((",", ":"), (", ", ": "))),
-    st.booleans(),
-)
-def test_a_record_that_a_phrase_matches_always_passes(
-    record: dict[str, Any], ascii_only: bool, separators: tuple[str, str], slashes: bool
-) -> None:
-    title, abstract = title_and_abstract(record)
-    if FINDER.first_hit(title) is None and FINDER.first_hit(abstract) is None:
-        return  # what is joined or cut on the way is no match after all
-    line = json.dumps(record, ensure_ascii=ascii_only, separators=separators)
-    raw = (line.replace("/", "\\/") if slashes else line).encode()
-    lines, _, whole = FILTER.lines(b'{"DOI":"10.5555/x","title":["Other"]}\n' + raw + b"\n")
-    assert len(b'{"DOI":"10.5555/x","title":["Other"]}\n') in [start for start, _ in lines]
-    assert whole
+@pytest.mark.parametrize(("searched", "matches"), [("here", MATCHES), ("shipped", WRITTEN)], ids=["here", "shipped"])
+def test_a_record_that_a_phrase_matches_always_passes(searched: str, matches: Sequence[str]) -> None:
+    before = b'{"DOI":"10.5555/x","title":["Other"]}\n'
+
+    @settings(max_examples=600, deadline=None)
+    @given(records(matches), st.booleans(), st.sampled_from(((",", ":"), (", ", ": "))), st.booleans())
+    def passes(record: dict[str, Any], ascii_only: bool, separators: tuple[str, str], slashes: bool) -> None:
+        if not any(map(FINDERS[searched].first_hit, title_and_abstract(record))):
+            return  # what is joined or cut on the way is no match after all
+        line = json.dumps(record, ensure_ascii=ascii_only, separators=separators)
+        raw = (line.replace("/", "\\/") if slashes else line).encode()
+        lines, _, whole = FILTERS[searched].lines(before + raw + b"\n")
+        assert len(before) in [start for start, _ in lines]
+        assert whole
+
+    passes()
+
+
+@pytest.mark.parametrize("title", WRITTEN)
+def test_every_phrase_of_the_shipped_searches_is_found_as_it_is_written(title: str) -> None:
+    line = json.dumps({"DOI": "10.5555/a", "title": [title]}).encode() + b"\n"
+    assert FINDERS["shipped"].first_hit(title) is not None
+    assert FILTERS["shipped"].lines(line)[0] == [(0, len(line))]
+
+
+def test_phrases_with_the_same_letters_do_not_stand_for_each_other() -> None:
+    """They are searched for by another word each: "inter-personal" does not hold "interpersonal"."""
+    alike = RawFilter(letters_of(["interpersonal psychotherap*", "inter-personal psychotherap*"]))
+    for title in ("Interpersonal psychotherapy", "Inter-personal psychotherapy"):
+        line = json.dumps({"DOI": "10.5555/a", "title": [title]}).encode() + b"\n"
+        assert alike.lines(line)[0] == [(0, len(line))], title
 
 
 def test_most_spellings_are_still_matches() -> None:
