@@ -445,6 +445,7 @@ def test_status(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
     assert json.loads(run("status", "--json").out)["works"] == {"include": 4}
 
 
+@pytest.mark.slow
 def test_a_version_answers_every_report_or_refuses(run: Run, crossref: LoopbackCrossref, small: Path) -> None:
     assert run("version", "1").code == 2  # nothing to name yet
     run("sync")

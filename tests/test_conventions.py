@@ -176,6 +176,7 @@ def test_commands_and_tags_are_completed(sample: Path, words: list[str], wanted:
         assert answered == []
 
 
+@pytest.mark.slow
 def test_zsh_and_fish_get_the_label_of_a_tag(sample: Path) -> None:
     assert "design\\:rct" in completed(sample, ["evidence", "export", "--tag", "design:rct"], "zsh")
     assert any(
@@ -184,6 +185,7 @@ def test_zsh_and_fish_get_the_label_of_a_tag(sample: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_topic_without_a_database_completes_its_tags(tmp_path: Path) -> None:
     assert "plain,rct" in completed(tmp_path / "none.db", ["evidence", "export", "--tag", "design", ":", "rc"])
     broken = tmp_path / "broken.db"
@@ -191,6 +193,7 @@ def test_a_topic_without_a_database_completes_its_tags(tmp_path: Path) -> None:
     assert completed(broken, ["evidence", "export", "--tag", "design", ":", "rc"]) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
 def test_bash_itself_completes_a_tag(sample: Path, tmp_path: Path) -> None:
     program = tmp_path / "evidence"
@@ -228,6 +231,7 @@ def taken() -> Iterator[int]:
         yield other.getsockname()[1]
 
 
+@pytest.mark.slow
 def test_a_site_takes_a_free_port_and_says_so(run: Run, taken: int, monkeypatch: pytest.MonkeyPatch) -> None:
     used: list[int] = []
 

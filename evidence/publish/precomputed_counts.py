@@ -14,7 +14,7 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
-from evidence.publish import bitset_counts, site_metadata, vocabulary
+from evidence.publish import bitset_counts, serve, site_metadata, vocabulary
 from evidence.rules.topic import Topic
 
 VIEWS = ("evidence_map", "to_check", "prisma_changes")
@@ -41,6 +41,12 @@ NARROWED = {
     "reviews": _OF_AN_INTERVENTION,
 }
 """… and how the others are read from it."""
+
+UNTAGGED = "untagged"
+"""The ready-made query that is answered for each facet: the rows that a page or file of it can have."""
+ANSWERED = (*QUERIES, UNTAGGED, *VIEWS)
+"""Queries and views with a table of their own."""
+_OF_A_FACET = "where facet = coalesce(nullif(:facet, ''), '$columns')"
 
 VALUES = "published_values"
 PAIRS = "published_cooccurrence"
@@ -94,6 +100,7 @@ def add(conn: sqlite3.Connection, metadata: Mapping[str, Any]) -> None:
         query = metadata["queries"][name]
         given = dict.fromkeys(query.get("params", ()), "") | params
         conn.execute(f"create table {table_of(name)} as {query['sql']}", given)
+    _add_untagged(conn, metadata["queries"][UNTAGGED]["sql"])
     for view in VIEWS:
         table = table_of(view)
         conn.execute(f"create table {table} as select * from {view}")  # noqa: S608 - our own names, here and below
@@ -111,6 +118,16 @@ def add(conn: sqlite3.Connection, metadata: Mapping[str, Any]) -> None:
     _add_pairs(conn)
     conn.execute(f"create table {vocabulary.TABLE} (word text not null, form text not null, works integer not null)")
     conn.executemany(f"insert into {vocabulary.TABLE} values (?, ?, ?)", sorted(vocabulary.rows(conn)))  # noqa: S608
+
+
+def _add_untagged(conn: sqlite3.Connection, sql: str) -> None:
+    most = json.loads((serve.site_folder() / "settings.json").read_text(encoding="utf-8"))["max_returned_rows"] + 1
+    # One row more than an answer has: Datasette knows by it that there are more.
+    rows = f"select :facet as facet, * from ({sql}) limit {most}"  # noqa: S608 - our own SQL, here and below
+    table = table_of(UNTAGGED)
+    conn.execute(f"create table {table} as select * from ({rows}) where false", {"facet": ""})  # noqa: S608
+    for (facet,) in conn.execute("select distinct facet from facets order by facet").fetchall():
+        conn.execute(f"insert into {table} {rows}", {"facet": facet})
 
 
 def _add_pairs(conn: sqlite3.Connection) -> None:
@@ -145,7 +162,7 @@ def values(conn: sqlite3.Connection) -> dict[str, tuple[list[str], list[tuple[li
 def describe(conn: sqlite3.Connection, metadata: dict[str, Any], topic: Topic) -> None:
     """Change what metadata.yaml says of the database to what this copy has: the queries read the stored answers, and the
     tables with them are described and hidden."""
-    for name in (*QUERIES, *VIEWS):
+    for name in ANSWERED:
         source = metadata["queries"].get(name) or metadata["tables"][name]
         texts = metadata["tables"].get(name, {}).get("columns", {})
         columns = {column: texts.get(column, "As in the answer.") for column in _names(conn, table_of(name))}
@@ -154,10 +171,11 @@ def describe(conn: sqlite3.Connection, metadata: dict[str, Any], topic: Topic) -
         }  # fmt: skip
     for table, (title, columns) in TABLES.items():
         metadata["tables"][table] = {"title": title, "description": _WHY, "hidden": True, "columns": columns}
-    for name in QUERIES:
+    for name in (*QUERIES, UNTAGGED):
+        names = [column for column in _names(conn, table_of(name)) if (name, column) != (UNTAGGED, "facet")]
         lines = (
-            _COMMENT, f"select {_columns(conn, table_of(name))}", f"from {table_of(name)}",
-            NARROWED.get(name, ""), "order by rowid",
+            _COMMENT, f"select {', '.join(map(_quoted, names))}", f"from {table_of(name)}",
+            _OF_A_FACET if name == UNTAGGED else NARROWED.get(name, ""), "order by rowid",
         )  # fmt: skip
         metadata["queries"][name]["sql"] = site_metadata.fill("\n".join(line for line in lines if line), topic)
     metadata["queries"]["cooccurrence"]["sql"] = site_metadata.fill(f"{_COMMENT}{PAIRS_SQL.rstrip()}", topic)
@@ -185,4 +203,8 @@ def _names(conn: sqlite3.Connection, table: str) -> list[str]:
 
 
 def _columns(conn: sqlite3.Connection, table: str) -> str:
-    return ", ".join(f'"{name}"' for name in _names(conn, table))
+    return ", ".join(map(_quoted, _names(conn, table)))
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"'

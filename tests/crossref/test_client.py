@@ -399,6 +399,7 @@ def test_a_refused_batch_is_asked_doi_by_doi(server: LoopbackCrossref, crossref:
     ]
 
 
+@pytest.mark.slow
 def test_a_batch_too_large_is_asked_doi_by_doi(server: LoopbackCrossref, crossref: CrossrefClient) -> None:
     server.script([Fault("bomb", size=transport.MAX_BODY + 1, when=in_list, times=None)])
     assert [found.record_doi for found in flat(crossref, [LIPSITZ, WHISMAN])] == [LIPSITZ, WHISMAN]
@@ -1057,6 +1058,7 @@ def ask_habanero(verb: str, url: str) -> None:
         client.bibliography(LIPSITZ, "apa", url)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["count", "cite"])
 @pytest.mark.parametrize(
     ("fault", "error"),

@@ -243,6 +243,7 @@ def test_a_reader_that_stops_early_does_not_fail_the_pipeline(place: Path) -> No
     assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("doi,title,")
 
 
+@pytest.mark.slow
 @needs_full
 def test_a_full_disk_behind_stderr_too_prints_no_traceback(place: Path) -> None:
     assert sh(place, "evidence status >/dev/full 2>/dev/full").returncode == 1
@@ -346,6 +347,7 @@ def test_operators_in_a_query_are_plain_words(run: Run, query: str) -> None:
     assert (done.code, done.err) == (0, ""), done.err
 
 
+@pytest.mark.slow
 def test_an_invalid_byte_in_an_argument_is_accepted(place: Path) -> None:
     assert "there is no word in it" in sh(place, "evidence export --query $'\\x80'").stderr
     assert sh(place, "evidence export --verdict all --query $'depression\\x80'").returncode == 0

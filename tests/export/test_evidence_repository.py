@@ -53,6 +53,7 @@ def values(graph: Any, subject: Any, name: str) -> list[str]:
 # ---------------------------------------------------------------- the shapes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ontology", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_the_bundled_works_keep_to_the_shapes(text: str, ontology: bool) -> None:
     good, report = read.conforms(text, ontology=ontology)
@@ -84,6 +85,7 @@ def test_the_shapes_can_be_broken(bundled: Path, said: str, instead: str) -> Non
     assert not read.conforms(whole.replace(said, instead))[0]
 
 
+@pytest.mark.slow
 def test_real_records_keep_to_the_shapes(tmp_path: Path, data: Path, book: Taxonomy) -> None:
     """Every record of the collection, whatever is odd in it, with tags on every third."""
     messages: list[Message] = [
@@ -252,6 +254,7 @@ def test_a_retraction_is_said() -> None:
     assert study["about"]["creativeWorkStatus"] == "Retracted" and study["hasInvestigation"]["notice"] == "retraction"
 
 
+@pytest.mark.slow
 def test_no_context_has_to_be_fetched(text: str) -> None:
     context = json.loads(text)["@context"]
     assert isinstance(context, dict)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tracemalloc
 
+import pytest
+
 from evidence.export.exported_dois import ExportedDois
 
 
@@ -18,6 +20,7 @@ def test_they_come_back_in_order_as_often_as_asked() -> None:
     assert list(ExportedDois()) == []
 
 
+@pytest.mark.slow
 def test_many_take_no_more_memory_than_few() -> None:
     tracemalloc.start()
     try:

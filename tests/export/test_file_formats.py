@@ -240,6 +240,7 @@ def test_asreview_labels() -> None:
     assert list(read[0])[:3] == ["record_id", "title", "abstract"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", file_formats.FORMATS)
 def test_memory_use_does_not_grow_with_the_number_of_works(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def peak(count: int) -> int:

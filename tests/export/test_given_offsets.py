@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 
@@ -68,16 +67,11 @@ def test_a_title_is_one_line() -> None:
     assert GivenText("Therapy\nfor adults", one_line=True).stored == "Therapy for adults"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece", ["<", "&", "&amp;", "e\u0301", "\u0301", "<i>", "Ã±", "a<b ", "<jats:title>a.</jats:title>"]
 )
-def test_time_grows_in_proportion_to_the_text(piece: str) -> None:
-    def seconds(size: int) -> float:
-        given = "<p>" + piece * (size // len(piece)) + " therapy</p>"
-        began = time.perf_counter()
-        text = GivenText(given)
-        text.span(0, len(text.stored or ""))
-        return time.perf_counter() - began
-
-    seconds(1000)
-    assert seconds(80_000) < 8 * seconds(20_000) + 0.2
+def test_a_text_of_half_a_megabyte_is_read(piece: str) -> None:
+    """Time that grows with the square of the text would run into the time limit of a test."""
+    text = GivenText("<p>" + piece * (500_000 // len(piece)) + " therapy</p>")
+    text.span(0, len(text.stored or ""))

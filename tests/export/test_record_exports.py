@@ -70,6 +70,7 @@ def test_a_second_export_of_the_same_works_adds_one_row(db: Path) -> None:
     assert rows(db, "select export, list, name from exports") == [(1, 1, None), (2, 1, None)]
 
 
+@pytest.mark.slow
 def test_a_published_copy_is_recorded_with_its_included_works_and_exported_files_stay_here(
     db: Path, tmp_path: Path
 ) -> None:
@@ -102,6 +103,7 @@ def test_a_database_that_cannot_be_written_is_exported_all_the_same(
     assert rows(db, "select * from exports") == []
 
 
+@pytest.mark.slow
 def test_a_database_of_an_older_version_is_published_and_not_migrated(tmp_path: Path) -> None:
     db = tmp_path / "evidence.db"
     with writer.open_store(db):

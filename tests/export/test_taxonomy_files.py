@@ -93,6 +93,7 @@ def test_the_conditions_of_skos_hold(name: str, address: str | None) -> None:
     assert broken(read.graph(turtle(taxonomy.load(name), address), "turtle")) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("condition", "more"),
     [
@@ -116,6 +117,7 @@ def test_the_conditions_can_be_broken(text: str, condition: str, more: str) -> N
     assert any(condition in name for name in broken(read.graph(f"{text}\n{more}\n", "turtle")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", topic.shipped())
 def test_turtle_and_json_ld_say_the_same(name: str) -> None:
     book = taxonomy.load(name)
@@ -170,6 +172,7 @@ def test_groups_are_broader_concepts(text: str) -> None:
     assert graph.value(group, rdf.SKOS.notation) is None, "no work has it as a tag"
 
 
+@pytest.mark.slow
 def test_the_names_in_an_export_are_those_of_the_taxonomy(tmp_path: Path, book: Taxonomy) -> None:
     db = read.bundled(tmp_path / "evidence.db", book)
     for address in (None, SITE):

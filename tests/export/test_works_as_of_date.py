@@ -399,6 +399,7 @@ async def test_annotations_are_of_today_alone(two_months: World, tmp_path: Path)
     assert (await ds.client.get("/past/jsonld?as_of=2026-01-31")).json()["@graph"]
 
 
+@pytest.mark.slow
 async def test_a_published_copy_shows_past_verdicts_with_the_titles_of_today(two_months: World, tmp_path: Path) -> None:
     done = immutable_copy.publish(two_months.db, tmp_path / "site", now=two_months.clock)
     (copy_,) = done.folder.rglob("evidence.db")
@@ -445,6 +446,7 @@ def pages_of(db: Path) -> list[bytes]:
     return [text[start : start + size] for start in range(0, len(text), size)]
 
 
+@pytest.mark.slow
 def test_a_sync_without_changes_writes_no_page_of_the_works(tmp_path: Path) -> None:
     world = World(tmp_path, books())
     for _ in range(3):

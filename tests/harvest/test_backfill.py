@@ -49,6 +49,7 @@ def test_the_works_are_those_of_a_sync_from_the_same_files(
     assert len(ours["works"]) > 15
 
 
+@pytest.mark.slow
 def test_the_number_of_processes_changes_nothing(tmp_path: Path, data: Path, go: Run) -> None:
     go(data, "one")
     outcome, _ = go(data, "three", workers=3)
@@ -56,6 +57,7 @@ def test_the_number_of_processes_changes_nothing(tmp_path: Path, data: Path, go:
     assert contents(tmp_path / "one") == contents(tmp_path / "three")
 
 
+@pytest.mark.slow
 def test_a_tar_is_read_member_by_member(tmp_path: Path, data: Path, go: Run) -> None:
     with tarfile.open(tmp_path / "crossref.tar", "w") as tar:
         tar.add(data, arcname="crossref-2026")
@@ -164,6 +166,7 @@ def test_a_known_work_gets_its_newer_record_though_no_phrase_matches_any_more(
         assert read_queries.titles(store.conn, [Doi("10.5555/ipt.0")]) == {"10.5555/ipt.0": "RETRACTED"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
@@ -283,6 +286,7 @@ def test_times_to_wait_are_short() -> None:
     assert [backfill.duration(each) for each in (5, 65, 11_520)] == ["5 s", "1 min 05 s", "3 h 12 min"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize("parts", [0, 1, 3, 5])
 def test_killed_between_two_files_it_goes_on_with_the_rest(tmp_path: Path, data: Path, go: Run, parts: int) -> None:

@@ -214,6 +214,7 @@ def test_nobody_is_asked_about_a_doi_of_datacite_with_files(tmp_path: Path) -> N
     assert "does not say whether it exists" in found.reason
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind", ["500", "504", "429", "403", "truncated", "html", "empty", "drop", "reset", "oversized", "short"]
 )

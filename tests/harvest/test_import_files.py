@@ -392,6 +392,7 @@ def test_a_damaged_file_brings_nothing(db: Path, bring: Callable[..., Any]) -> N
     assert everything(db) == before
 
 
+@pytest.mark.slow
 def test_a_program_that_is_killed_while_it_writes_has_written_nothing(
     db: Path, bring: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

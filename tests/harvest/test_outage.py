@@ -131,6 +131,7 @@ def test_a_server_that_fails_every_list(
     assert sum(waits) < 60
 
 
+@pytest.mark.slow
 def test_known_works_are_not_all_asked_by_themselves_when_lists_fail(
     go: Go, waits: list[float], server: LoopbackCrossref
 ) -> None:

@@ -72,6 +72,7 @@ def test_other_processes_answer_as_this_one_does(
     assert counts == []
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_leaves_nothing_unanswered(
     opened: Readers, after: Taxonomy, book: Taxonomy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,6 +106,7 @@ def test_a_process_that_cannot_load_the_same_rules_is_not_asked(
         file.write_text(written, encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_processes_end_when_they_are_no_longer_needed(opened: Readers) -> None:
     opened.ask(Reader.touched, TEXTS)()
     processes = [opened._idle.get() for _ in range(2)]

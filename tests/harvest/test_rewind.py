@@ -115,6 +115,7 @@ async def pages(db: Path) -> dict[str, str]:
     return {page: answer.text for page, answer in found.items() if answer.status_code == 200}
 
 
+@pytest.mark.slow
 async def test_every_page_is_the_one_of_then_and_says_so(review: Review) -> None:
     before = await pages(review.db)
     assert len(before) >= len(PAGES) - 1

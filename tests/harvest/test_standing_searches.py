@@ -442,6 +442,7 @@ def dated(year: int) -> dict[str, Any]:
 NO_DATE: dict[str, Any] = {"issued": {"date-parts": [[None]]}, "published": None}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("works", "years", "requests"),
     [

@@ -611,6 +611,7 @@ def test_records_in_any_order_show_what_either_side_says(
 # --- what readers see --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_the_site_shows_a_notice_on_every_record_of_the_work_and_says_where_it_stands(
     bench: Bench, tmp_path: Path
 ) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from evidence.linkage.trial_numbers import own_trial_numbers, trial_number, trial_numbers
@@ -104,14 +102,10 @@ def test_many_numbers_in_a_text_are_those_of_other_studies() -> None:
     assert own_trial_numbers(["CRD42012003331"], [None, text]) == {"CRD42012003331": "crossref"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece", ["NCT ", "ACTRN1", "EudraCT ", "CTRI/2017", "1", "NCT:::", "2012-0", "ISRCTN, number ", "trial register"]
 )
-def test_time_grows_in_proportion_to_the_text(piece: str) -> None:
-    def seconds(size: int) -> float:
-        text = piece * (size // len(piece))
-        began = time.perf_counter()
-        trial_numbers(text)
-        return time.perf_counter() - began
-
-    assert seconds(400_000) < 8 * seconds(100_000) + 0.1
+def test_a_text_of_megabytes_is_read(piece: str) -> None:
+    """A pattern whose time grows with the square of the text would run into the time limit of a test."""
+    trial_numbers(piece * (2_000_000 // len(piece)))

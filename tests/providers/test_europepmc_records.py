@@ -186,6 +186,7 @@ _KEYS = st.sampled_from(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @given(st.dictionaries(_KEYS, _JSON | st.dictionaries(st.sampled_from(["pubType", "meshHeading", "grant"]), _JSON)))
 def test_nothing_else_than_a_record_error_is_raised(record: dict[str, Any]) -> None:
     try:

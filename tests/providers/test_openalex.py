@@ -142,6 +142,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(st.dictionaries(st.sampled_from(sorted(WORK)), JSON))
 def test_no_shape_of_a_field_breaks_the_reading(changed: dict[str, Any]) -> None:

@@ -91,6 +91,7 @@ def test_the_pace_of_those_with_and_without_a_key(server: ProviderLoopback) -> N
         assert min(waits) >= interval
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PASSING)
 def test_what_passes_is_asked_again(server: ProviderLoopback, client: PubmedClient, name: str) -> None:
     for path in ("/efetch.fcgi", "/esearch.fcgi"):
@@ -228,6 +229,7 @@ def test_a_doi_with_a_quotation_mark_cannot_be_searched_for(server: ProviderLoop
     assert "quotation mark" in str(found['10.5555/"e"'].problem)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("known", "requests"), [(True, 5), (False, 15)])
 def test_a_thousand_works(server: ProviderLoopback, records: list[str], known: bool, requests: int) -> None:
     works = [wanted(f"10.5555/w{number}", str(number) if known else None) for number in range(1, 1001)]

@@ -6,7 +6,6 @@ import csv
 import gzip
 import io
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -243,15 +242,11 @@ def test_what_is_not_a_list_of_rows_is_a_record_error(text: str) -> None:
         describe(text)
 
 
-def test_seventy_thousand_rows_are_read_in_seconds(tmp_path: Path) -> None:
+def test_seventy_thousand_rows_are_read(tmp_path: Path) -> None:
     header, row, *_ = table({"Author": "A B;" * 8, "Institution": "A Department, A University;" * 4}).split("\r\n")
     rows = (row.replace("101,", f"{n},", 1).replace("Study.1", f"Study.{n}") for n in range(70_000))
     path = written(tmp_path, "\r\n".join([header, *rows]))
-    began = time.perf_counter()
-    file = read_file(path)
-    assert len(file.entries) == 70_000
-    # Three seconds are the aim; a busy machine may take longer.
-    assert time.perf_counter() - began < 10
+    assert len(read_file(path).entries) == 70_000
 
 
 def answer(

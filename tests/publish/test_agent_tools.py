@@ -134,6 +134,7 @@ def ask(request: pytest.FixtureRequest) -> Iterator[Callable[[Path], Asked]]:
 # ---------------------------------------------------------------------- answers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("tags", "since", "until"),
     [

@@ -126,6 +126,7 @@ FILTERS = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "filters", [f if n % 4 == 0 else pytest.param(f, marks=pytest.mark.slow) for n, f in enumerate(FILTERS)]
 )
@@ -344,6 +345,7 @@ async def test_the_map_counts_as_sql_does(crowd: Path, wanted: dict[str, Any]) -
     assert bool(expected) == (wanted != {"population": "no"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wanted", [{}, {"until": 2005, "population": "men"}])
 async def test_the_map_counts_implied_tags_beside_the_others_and_its_links_lead_to_both(
     crowd: Path, wanted: dict[str, Any]

@@ -304,6 +304,7 @@ def test_the_review_itself_is_as_it_was(tmp_path: Path) -> None:
 # ---------------------------------------------------------------------- versions
 
 
+@pytest.mark.slow
 def test_a_capsule_is_the_named_version_only_while_nothing_has_changed(tmp_path: Path) -> None:
     review = used_review.used_review(tmp_path / "used")
 

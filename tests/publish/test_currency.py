@@ -155,6 +155,7 @@ def cca(numbers: dict[str, Any], *, adjusted: bool) -> Fraction | None:
     return Fraction(n - r, area) if area > 0 else None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rows", "columns"), PAIRS)
 @pytest.mark.parametrize("which", ["demo", "listed"])
 async def test_every_number_of_every_cell_is_that_of_sql(

@@ -215,6 +215,7 @@ async def test_each_number_of_the_bundled_review_is_the_length_of_its_list(
         assert ">0<" not in card and not re.search(r"\b0 \w", verdict(card))
 
 
+@pytest.mark.slow
 async def test_each_number_is_the_length_of_its_list_where_works_were_retracted(
     retracted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,6 +36,7 @@ async def site(tmp_path: Path) -> tuple[Datasette, Path]:
     return ds, path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("args", ["", "?_show_sql=1", "?variant=&outcome="])
 async def test_a_page_shows_the_first_rows_and_counts_all(site: tuple[Datasette, Path], args: str) -> None:
     ds, _ = site

@@ -109,6 +109,7 @@ def test_nothing_of_the_capsule_or_of_the_caller_is_changed_or_used(
     assert {path: path.read_bytes() for path in whole.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.slow
 def test_place_time_zone_locale_hashing_and_read_only_files_make_no_difference(whole: Path, tmp_path: Path) -> None:
     other = tmp_path / "a folder, moved" / "é"
     other.parent.mkdir()
@@ -410,6 +411,7 @@ def change_facts(folder: Path, **values: Any) -> None:
     remade(folder)
 
 
+@pytest.mark.slow
 def test_another_program_is_said_and_what_names_the_program_is_not_compared(whole: Path) -> None:
     change_facts(whole, program={"version": "9.9.9"})
     found = replayed(whole)
@@ -487,6 +489,7 @@ PUBLIC_TAMPERED: dict[str, tuple[str, str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", PUBLIC_TAMPERED)
 def test_what_was_changed_in_a_public_capsule_is_found_by_reading_again(public: Path, what: str) -> None:
     statement, said = PUBLIC_TAMPERED[what]

@@ -209,6 +209,7 @@ def test_every_column_that_a_copy_leaves_out_is_hidden_from_visitors_too() -> No
     assert set(immutable_copy.LEFT_OUT) | found == site_access.RAW_COLUMNS
 
 
+@pytest.mark.slow
 def test_a_public_site_in_a_process_of_its_own_has_no_raw_record(with_raw: Path) -> None:
     with served(with_raw, serve.environment("127.0.0.1", public=True), public=True) as address:
         for path in ("/evidence/snapshots", "/evidence/rejects.json", "/evidence/provider_records.csv"):

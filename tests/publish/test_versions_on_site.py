@@ -159,6 +159,7 @@ async def test_a_state_that_is_not_known_is_refused_with_the_versions_there_are(
     assert (answer.status_code, "is later than" in html.unescape(answer.text)) == (400, True)
 
 
+@pytest.mark.slow
 async def test_a_published_copy_answers_for_its_versions(db: Path, tmp_path: Path) -> None:
     shutil.copy(db, tmp_path / "evidence.db")
     made = immutable_copy.publish(

@@ -201,6 +201,7 @@ def test_an_entry_with_braces_missing_is_read_line_by_line() -> None:
     assert (first.fields.title, first.fields.year, second.fields.title) == ("One", "2001", "Two")
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_file() -> None:
     import tracemalloc
 

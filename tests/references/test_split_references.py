@@ -304,6 +304,7 @@ def whole(name: str, references: Sequence[str]) -> list[bool]:
     return came
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [name if n % 8 == 0 else pytest.param(name, marks=pytest.mark.slow) for n, name in enumerate(LISTS.LAYOUTS)]
 )

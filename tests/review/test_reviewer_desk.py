@@ -422,6 +422,7 @@ def test_of_several_works_what_was_replaced_since_stays(db: Path, the_desk: revi
     assert [entry.name for entry in the_desk.decided_by(REVIEWER)] == [newer.name]
 
 
+@pytest.mark.slow
 def test_works_decided_one_by_one_are_undone_one_by_one(
     db: Path, the_desk: reviewer_desk.Desk, book: Taxonomy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -534,6 +535,7 @@ def test_two_reviewers_at_once_both_decide(db: Path, the_desk: reviewer_desk.Des
     assert set(waiting[:-1]) <= set(the_desk.queue("again", REVIEWER))
 
 
+@pytest.mark.slow
 def test_a_server_killed_while_it_saves_has_saved_all_of_an_act_or_nothing(
     db: Path, the_desk: reviewer_desk.Desk
 ) -> None:
@@ -991,6 +993,7 @@ def test_accounts_that_cannot_be_are_named(db: Path, tmp_path: Path) -> None:
         reviewer_desk.accounts_desk(db, ledger(db), file)
 
 
+@pytest.mark.slow
 def test_a_published_copy_has_no_desk(db: Path, tmp_path: Path) -> None:
     folder = immutable_copy.publish(db, tmp_path / "site", decisions=ledger(db), now=reviewer_desk._now).folder
     assert not [path for path in (folder / "site").rglob("*") if "desk" in path.name]

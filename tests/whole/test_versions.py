@@ -153,6 +153,7 @@ def play(history: list[list[tuple[Any, ...]]]) -> None:
             )
 
 
+@pytest.mark.slow
 def test_a_version_shows_what_was_shown_when_it_was_made() -> None:
     play(DECISIVE)
 
