@@ -4,8 +4,9 @@
 
 RECORDS are real records, one a line (or under `work`). From them FOLDER is filled with a synthetic part of the true shape:
 files of 3,000 to 5,000 records, drawn at random so that a record has as many bytes on average as in the whole file, each with
-its own DOI, dates and counts. First every process time is measured in pairs on one core: a file decompressed, the same file
-scanned. Then all of FOLDER is scanned by `--workers` processes. What the whole file would take follows from both.
+its own DOI, dates and counts. The first record of each file has a title that the bundled searches want: as many have to match.
+First every process time is measured in pairs on one core: a file decompressed, the same file scanned. Then all of FOLDER is
+scanned by `--workers` processes. What the whole file would take follows from both.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ MEAN_BYTES = 6_100
 KNOWN = 3_000
 """Wanted DOIs: the known works of a middling review."""
 SEED = 19
+WANTED_TITLE = "Interpersonal psychotherapy for depression"
 
 
 def read(path: Path) -> list[dict[str, object]]:
@@ -70,6 +72,8 @@ def made(records: list[bytes], size: float, folder: Path) -> None:
     while written < size:
         path = folder / f"{number:05}.jsonl.gz"
         with gzip.open(path.with_suffix(".part"), "wb", compresslevel=6) as file:
+            wanted = orjson.loads(records[number % len(records)]) | {"title": [WANTED_TITLE]}
+            file.write(orjson.dumps(wanted) + b"\n")
             for record in chance.choices(records, drawn_by, k=chance.randint(3_000, 5_000)):
                 other = str(chance.randrange(100, 1000)).encode()
                 file.write(digits.sub(other, record) + b"\n")
@@ -136,7 +140,8 @@ def main() -> None:
     took = time.perf_counter() - begun
     print(
         f"{chosen.workers} processes: {len(parts) / took:.2f} files/s, {total / took:,.0f} records/s, "
-        f"{sum(p.size for p in parts) / took / 1e6:,.0f} MB/s from the disk; {matched} matched"
+        f"{sum(p.size for p in parts) / took / 1e6:,.0f} MB/s from the disk; "
+        f"{matched} matched, of {len(parts)} that have to"
     )
     for cores in (2, 8, 32):
         hours = RECORDS * scan / cores / 3600
