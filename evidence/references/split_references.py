@@ -3,7 +3,7 @@
 It knows neither network nor database, and may not judge a reference or lose a word of one: every character of the text that is
 no heading, page header, marker or hyphen at a line's end is in exactly one reference.
 
-Three steps, each linear in the length of the text:
+Four steps, each linear in the length of the text:
 
 1. Lines that are no part of a reference are set aside (`page_furniture`).
 2. Every place where a reference could begin (a line, or a word after the end of a sentence) gets a score: how much the words
@@ -13,6 +13,8 @@ Three steps, each linear in the length of the text:
    reference among many that begin with a number is still found, and a blank line after every line says nothing.
 3. The best division is chosen by dynamic programming over those places, each piece weighed by how much it reads like one whole
    reference: one year or so, one DOI, a usual length.
+4. The places are scored again by what that division says of them (`second_reading`): what the pieces would have, and how the
+   other references of this text begin and end. Then the best division is chosen again.
 """
 
 from __future__ import annotations
@@ -24,9 +26,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from evidence.references import page_furniture
+from evidence.references import page_furniture, second_reading
 from evidence.references.join_lines import ends_address, in_address, is_inside_word, joined, words_of
 from evidence.references.reference_shapes import BASE, Shapes
+from evidence.references.second_reading import SecondReading
 
 Cue = tuple[str | int, ...]
 """The layout of a place where a reference could begin. Places with the same cue are equally reliable."""
@@ -157,12 +160,14 @@ def _until_heading(lines: Sequence[_Line], number: int) -> list[_Line]:
 
 @dataclass(slots=True)
 class _Place:
-    """Where a reference could begin: before word `at`, with its text from word `after` (a marker stands between)."""
+    """Where a reference could begin: before word `at`, with its text from word `after` (a marker stands between). `read` is what
+    its words say, and `believed` how much of that counts beside the layout."""
 
     at: int
     after: int
     cue: Cue
     read: float = 0.0
+    believed: float = 0.0
     kind: str = ""
     number: int | None = None
     chained: bool = False
@@ -195,6 +200,8 @@ _EXPECTED = {
 """What share of the places with a cue are boundaries, before this text is looked at, and how many places that is worth."""
 _ROUNDS = 12
 _IN_LINE_CUE: Cue = ("in line",)
+_BY_CHANCE = 3
+"""How many times more places without a number than numbers make these no markers."""
 _PART = 60
 """Characters of a broken word that are put before its second part."""
 _BESIDE = 0.05
@@ -212,7 +219,7 @@ _MOSTLY = 2.0
 class _Block:
     """Lines that are divided together."""
 
-    def __init__(self, lines: Sequence[_Line]) -> None:
+    def __init__(self, lines: Sequence[_Line], twice: bool = True) -> None:
         self.words: list[str] = []
         self.line_of: list[int] = []
         self.glued: set[int] = set()
@@ -227,6 +234,9 @@ class _Block:
         self._count_markers()
         self._weigh()
         self.chosen = self._best()
+        if twice and self._read_again():
+            self._weigh()
+            self.chosen = self._best()
 
     def _read_line(self, line: _Line, number: int, layout: Cue) -> None:
         """Adds the words of a line; its beginning is a place, and so are its words that could be markers."""
@@ -287,7 +297,8 @@ class _Block:
                 ):
                     place.read = shapes.score(at, place.after)
                     places.append(place)
-            if (place is None or (places and places[-1] is not place)) and at and shapes.may_begin(at):
+            alone = place is None or (places and places[-1] is not place)
+            if alone and at and at not in self.glued and shapes.may_begin(at):
                 places.append(_Place(at, at, _IN_LINE_CUE, shapes.score(at)))
         self.places = places
 
@@ -297,8 +308,12 @@ class _Block:
         for place in self.places:
             if place.number is not None and (place.number < _FIRST_YEAR or place.number <= self.line_of[-1] + 1):
                 kinds[place.kind].append(place)
+        unmarked = sum(place.read > 0 for place in self.places if not place.kind and place.cue == _IN_LINE_CUE)
         for kind, places in kinds.items():
-            for place in _counting(places, 3 if kind in _ONLY_COUNTED else 2):
+            chain = _counting(places, 3 if kind in _ONLY_COUNTED else 2)
+            # Numbers inside of lines that count on by chance are few beside the places that read like boundaries.
+            by_chance = all(place.cue == _IN_LINE_CUE for place in chain[:-1]) and unmarked > _BY_CHANCE * len(chain)
+            for place in () if by_chance else chain:
                 place.chained = True
         kept: list[_Place] = []
         for place in self.places:
@@ -310,7 +325,7 @@ class _Block:
             if place.chained:
                 place.cue = ("counted in line" if in_line else "counted", place.kind)
             elif place.kind and (in_line or not self._stands_alone(place)):
-                if in_line:
+                if in_line and not self.shapes.may_begin(place.at):
                     continue
                 place.kind, place.number, place.after = "", None, place.at
                 place.read = self.shapes.score(place.at)
@@ -344,15 +359,15 @@ class _Block:
         """The score of each place: how it reads, and how reliable its layout is in this text."""
         cues: dict[Cue, list[_Place]] = defaultdict(list)
         for place in self.places[1:]:
-            if place.cue != _IN_LINE_CUE:
-                place.read = _tempered(place.read, counted=place.chained)
+            in_line = place.cue == _IN_LINE_CUE
+            place.believed = place.read if in_line else _tempered(place.read, counted=place.chained)
             cues[place.cue].append(place)
         marks = {place.cue for place in self.places if place.chained or place.kind == "bullet"}
         marked = any(cues[cue] for cue in marks)
         in_lines = cues.pop(_IN_LINE_CUE, [])
         # Where lines begin the references, a sentence that reads like one is hardly ever one; where sentences do, a line is not.
-        at_lines = sum(_chance(place.read, BASE) for places in cues.values() for place in places)
-        inside = sum(_chance(place.read, BASE) for place in in_lines)
+        at_lines = sum(_chance(place.believed, BASE) for places in cues.values() for place in places)
+        inside = sum(_chance(place.believed, BASE) for place in in_lines)
         for cue, places in cues.items():
             share, worth = _EXPECTED[str(cue[0] if cue[0] in _EXPECTED else cue[-1])]
             if cue not in marks:
@@ -363,8 +378,22 @@ class _Block:
         if of_lines:
             share *= _BESIDE**3 if marked else _BESIDE * _IN_LINES
             for place in in_lines:
-                place.read = _tempered(place.read, counted=False)
+                place.believed = _tempered(place.read, counted=False)
         _rely(in_lines, share, _EXPECTED["in line"][1] * (_FIRM if of_lines else 1))
+
+    def second_reading(self) -> SecondReading:
+        """What the division says of each place."""
+        letters = _running(len(word) + 1 for word in self.words)
+        reads = {place.at: place.read for place in self.places}
+        return SecondReading(self.shapes, reads, [place.at for place in self.chosen], letters)
+
+    def _read_again(self) -> bool:
+        """Scores the places by what the first division says of them; whether there are any."""
+        reading = self.second_reading()
+        again = [place for place in self.places[1:] if place.read > second_reading.LEAST]
+        for place in again:
+            place.read = reading.score(place.at, place.after)
+        return bool(again)
 
     def _best(self) -> list[_Place]:
         """The places that divide the block best."""
@@ -453,14 +482,14 @@ def _rely(places: Sequence[_Place], share: float, worth: float) -> None:
     """Sets the scores of places with the same cue. `share` of them are expected to be boundaries, which weighs as much as `worth`
     places; how many really are is estimated from all of them (expectation-maximisation)."""
     estimate = share
-    odds = [math.exp(min(place.read, 50.0)) * (1 - BASE) / BASE for place in places]
+    odds = [math.exp(min(place.believed, 50.0)) * (1 - BASE) / BASE for place in places]
     for _ in range(_ROUNDS):
         ratio = estimate / (1 - estimate)
         boundaries = sum(1 - 1 / (1 + each * ratio) for each in odds)
         estimate = min(0.9999, max(0.0001, (boundaries + share * worth) / (len(places) + worth)))
     shift = math.log(estimate / (1 - estimate)) - math.log(BASE / (1 - BASE))
     for place in places:
-        place.score = place.read + shift
+        place.score = place.believed + shift
 
 
 def _widths(lengths: Sequence[int]) -> list[int]:

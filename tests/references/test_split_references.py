@@ -90,6 +90,13 @@ def test_a_hyphenation_is_undone_and_a_compound_kept() -> None:
         ("https://doi.org/10.1007/\nBF02289263", "https://doi.org/10.1007/BF02289263"),
         ("https://www.who.int/\npublications/i/item", "https://www.who.int/publications/i/item"),
         ("https://www.who.int/\nAccessed 3 May 2020.", "https://www.who.int/ Accessed 3 May 2020."),
+        ("https://doi.org/10.1097/01.pra.0000462604.79606.\n4e", "https://doi.org/10.1097/01.pra.0000462604.79606.4e"),
+        (
+            "doi:10.1002/1097-0274(200102)39:2<218:\n:aid-ajim1009>3.0.co;2-4",
+            "doi:10.1002/1097-0274(200102)39:2<218::aid-ajim1009>3.0.co;2-4",
+        ),
+        ("doi:10.1111/j.1365-2524.\n1997.tb00123.x", "doi:10.1111/j.1365-2524.1997.tb00123.x"),
+        ("https://doi.org/10.32614/cran.package.\nrfishbase.", "https://doi.org/10.32614/cran.package.rfishbase."),
     ],
 )
 def test_a_doi_or_address_that_a_line_break_cut_is_joined(broken: str, whole: str) -> None:
@@ -313,7 +320,7 @@ def test_bundled_records_in_twelve_styles_come_whole_out_of_every_layout(name: s
     one_style = [row["text"] for row in STYLED]
     mixed = random.Random(1).sample(one_style, len(one_style))
     came = [*whole(name, one_style), *whole(name, mixed)]
-    assert sum(came) / len(came) >= 0.985, f"{sum(came)} of {len(came)}"
+    assert sum(came) / len(came) >= 0.99, f"{sum(came)} of {len(came)}"
 
 
 def test_every_style_is_in_the_test_set() -> None:
