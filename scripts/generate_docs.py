@@ -101,9 +101,12 @@ def _purpose(folder: Path) -> str:
 
 def accuracy() -> str:
     """The measured accuracy of tags on the set that the table begins with, with that of each strength, and of screening."""
+    from evidence.rules import taxonomy
+
     with (PACKAGE / "topics" / "ipt" / "accuracy.csv").open(encoding="utf-8", newline="") as file:
         measured = list(csv.DictReader(file))
     by_strength = {(row["labelled"], row["question"], row["strength"]): row for row in measured if not row["value"]}
+    rules = taxonomy.load().digest
     rows = []
     for row in measured:
         screening = row["question"] == "screening"
@@ -119,7 +122,8 @@ def accuracy() -> str:
             by_strength.get((row["labelled"], row["question"], strength), {}).get("precision", "")
             for strength in ("stated", "likely")
         ]
-        rows.append((question, _share(row, "precision"), _share(row, "recall"), *strengths, row["labelled"]))
+        earlier = "" if row["rules"] == rules else "; with earlier words and weights"
+        rows.append((question, _share(row, "precision"), _share(row, "recall"), *strengths, row["labelled"] + earlier))
     return "\n" + table(("question", "precision", "recall", "stated", "likely", "measured on"), rows)
 
 

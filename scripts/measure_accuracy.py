@@ -56,17 +56,17 @@ def figures(folder: Path, rules: Taxonomy) -> Iterator[Figure]:
 
 
 def _brought(texts: Texts, rules: Taxonomy) -> Iterator[Figure]:
-    """The rows of `BROUGHT`: measured where all the texts are there, else as they were."""
-    found = {name: texts.labelled(name) for name in BROUGHT}
-    if any(len(rows) < count_labels(name) for name, rows in found.items()):
-        of_before = {labelled for sets in BROUGHT.values() for labelled in sets}
-        yield from (figure for figure in published_accuracy.read_table() if figure.labelled in of_before)
-        return
-    on_ipt, others = found["first_sight_ipt"], found["first_sight_psychotherapy"]
-    yield from published_accuracy.tag_figures(on_ipt, rules, ON_IPT, rules.topic.facet_ids)
-    yield from published_accuracy.screening_figures(measure_screening(on_ipt, rules), ON_IPT, rules.digest)
-    yield from published_accuracy.tag_figures(titles_alone(on_ipt), rules, ON_IPT_TITLES, rules.topic.facet_ids)
-    yield from published_accuracy.tag_figures(others, rules, ON_OTHERS, OF_ANY_STUDY)
+    """The rows of `BROUGHT`: a set is measured where all its texts are there; else its rows stay as they were."""
+    for name, labelled in BROUGHT.items():
+        rows = texts.labelled(name)
+        if len(rows) < count_labels(name):
+            yield from (figure for figure in published_accuracy.read_table() if figure.labelled in labelled)
+        elif ON_IPT in labelled:
+            yield from published_accuracy.tag_figures(rows, rules, ON_IPT, rules.topic.facet_ids)
+            yield from published_accuracy.screening_figures(measure_screening(rows, rules), ON_IPT, rules.digest)
+            yield from published_accuracy.tag_figures(titles_alone(rows), rules, ON_IPT_TITLES, rules.topic.facet_ids)
+        else:
+            yield from published_accuracy.tag_figures(rows, rules, ON_OTHERS, OF_ANY_STUDY)
 
 
 def _find(folder: Path, name: str) -> Path:

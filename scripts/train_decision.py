@@ -2,7 +2,8 @@
 
 FOLDER (default: ../shared/data) has the texts; `labelled_texts` says where the labels are. The same data make the same files: the
 reader's weights, and `value_weights.json` of the topic `ipt`. Three logistic regressions follow each other: over signs; over the
-words of each value, what signs say of it more or less than of others, and the words of the title; over the rivals of a value.
+words of each value, what signs say of it more or less than of others, and the words of the title; over the rivals of a value, and
+in some facets over each of the values beside it.
 There are three for title and abstract, and three for titles alone. A tag that one of two readers gave
 counts half. The probabilities that the thresholds of strength rest on come from ten-fold cross-validation: no text is judged by
 a model that has seen it. Needs the `train` extra (scikit-learn, numpy, scipy). `--report` prints the figures and writes
@@ -17,6 +18,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import permutations
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,7 +30,7 @@ from sklearn.linear_model import LogisticRegression
 from evidence.evaluation.screening_and_tagging_accuracy import LabelledRecord
 from evidence.rules import taxonomy, topic
 from evidence.rules.abstract_reader import Reading
-from evidence.rules.decide import FILE, FULL, TITLE, log_odds, rival_signs
+from evidence.rules.decide import FILE, FULL, RIVAL_SIGNS, TITLE, log_odds, rival_signs
 from evidence.rules.signs import NAMES, numbers
 from evidence.rules.tag import Candidate, candidates, phrases, title_words
 from evidence.rules.tag import read as read_text
@@ -44,13 +46,16 @@ TEXTS_OF_A_WORD, TEXTS_OF_A_SIGN, TEXTS_OF_A_TITLE_WORD = 3, 8, 5
 """Texts with a value that a word, a sign or a word of the title must stand in for a weight of its own."""
 STATED = dict.fromkeys(("condition", "population", "comparator", "format"), 0.985)
 STATED_OTHERWISE, IMPLIED = 0.97, 0.5
+LEAST_STATED, LEAST_STATED_OTHERWISE = {"format": 0.95}, 0.9
 LEAST_LIKELY, LEAST_IMPLIED = 0.42, 0.2
-"""Probabilities below which nothing is likely, or implied, however precise the tags above were."""
+"""Probabilities below which nothing is stated, likely or implied, however precise the tags above were: few tags of a facet may
+all be right by chance. Formats of .95 and more were right in cross-validation (50 that two readers labelled, 20 that one did); at
+first sight, a limit of .90 let in too many that were not."""
 LIKELY_UNMEASURED = 0.7
 """The least probability of what is likely where too few tags were labelled to measure their precision."""
-SHOWN = {"variant": 0.85, "condition": 0.923, "comparator": 0.81, "format": 0.84, "design": 0.845}
+SHOWN = {"variant": 0.85, "condition": 0.91, "comparator": 0.82, "format": 0.9, "design": 0.87}
 SHOWN_OTHERWISE = 0.86
-SHOWN_IN_TITLES = {"condition": 0.9, "outcome": 0.89}
+SHOWN_IN_TITLES = {"condition": 0.9, "outcome": 0.89, "design": 0.89}
 """The precision wanted of what is stated and likely together, in title and abstract and in titles alone; `STATED` is that of
 what is stated, higher where the words fit the texts that they were chosen with better than others. `IMPLIED` is the share of the
 least probability of what is likely that suffices for what is implied. Higher precision costs recall: on the genuine abstracts
@@ -60,6 +65,10 @@ FROM_PARAPHRASES = ("variant", "comparator", "condition", "outcome", "problem_ar
 genuine abstracts alone: paraphrases are easier to read."""
 WORDS_ALONE = ("condition", "format")
 """Facets whose values have weights of their words alone: signs and words of the title of their own made nothing better."""
+BESIDE_OTHERS = ("design", "format", "condition", "variant")
+"""Facets that learn which of their values go together. The others were read no better with it."""
+TEXTS_OF_A_PAIR = 5
+"""Texts in which two values must stand beside each other for a weight of the pair."""
 ENOUGH_GENUINE = 100
 """Tags in genuine abstracts from which on the thresholds rest on these alone."""
 FEWEST, FEWEST_TO_LEARN = 20, 8
@@ -248,14 +257,45 @@ def beside_values(of: Data, probabilities: Array) -> Any:
     return hstack(blocks).tocsr()
 
 
+def pairs_of(of: Data) -> dict[tuple[str, str], int]:
+    """The pairs of values that stand beside each other in enough texts, each with its column."""
+    if of.facet not in BESIDE_OTHERS:
+        return {}
+    together: dict[int, list[str]] = {}
+    for example in of.examples:
+        if not math.isnan(example.truth):
+            together.setdefault(example.text, []).append(example.value)
+    count = Counter(pair for values in together.values() for pair in permutations(values, 2))
+    return _numbered(pair for pair, texts in count.items() if texts >= TEXTS_OF_A_PAIR)
+
+
+def companions(of: Data, probabilities: Array) -> Any:
+    """What the last step weighs beside the rivals, one row an example: the probability of each value that it goes in a pair
+    with."""
+    columns = pairs_of(of)
+    by_text: dict[int, list[tuple[str, float]]] = {}
+    for example, probability in zip(of.examples, probabilities, strict=True):
+        by_text.setdefault(example.text, []).append((example.value, probability))
+    entries = [
+        (row, columns[example.value, other], probability)
+        for row, example in enumerate(of.examples)
+        for other, probability in by_text[example.text]
+        if (example.value, other) in columns
+    ]
+    rows, places, found = zip(*entries, strict=True) if entries else ((), (), ())
+    return csr_matrix((found, (rows, places)), shape=(len(of.examples), len(columns)))
+
+
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """What each step weighs (one row an example), from cross-validated probabilities of the step before, and the last ones."""
+    """What each step weighs (one row an example), from cross-validated probabilities of the step before, and the last ones.
+    `beside`: what the last step weighs with pairs of values, which only the topic knows."""
 
     truth: Array
     signs: Any
     values: Any
     rivals: Any
+    beside: Any
     probabilities: Array
 
 
@@ -263,8 +303,10 @@ def steps(of: Data) -> Steps:
     """The three steps, cross-validated."""
     truth, signs = np.array([example.truth for example in of.examples]), matrix(of.examples)
     values = beside_values(of, cross_validated(of, signs, truth, SIGN_WEIGHTS))
-    beside = rivals(of, cross_validated(of, values, truth, VALUE_WEIGHTS))
-    return Steps(truth, signs, values, beside, cross_validated(of, beside, truth, RIVAL_WEIGHTS))
+    by_value = cross_validated(of, values, truth, VALUE_WEIGHTS)
+    of_rivals = rivals(of, by_value)
+    beside = hstack([of_rivals, companions(of, by_value)]).tocsr()
+    return Steps(truth, signs, values, of_rivals, beside, cross_validated(of, beside, truth, RIVAL_WEIGHTS))
 
 
 def precision_and_recall(of: Data, given: Iterable[Example]) -> tuple[int, int, int, int]:
@@ -305,7 +347,8 @@ def thresholds(of: Data, probabilities: Array, facet: str, text: str) -> dict[st
         least_probability(of, probabilities, wanted)
         for wanted in (STATED.get(facet, STATED_OTHERWISE), shown_in.get(facet, SHOWN_OTHERWISE))
     )
-    found = {"stated": stated if stated is not None else 0.99}
+    least = LEAST_STATED.get(facet, LEAST_STATED_OTHERWISE)
+    found = {"stated": max(least, stated if stated is not None else 0.99)}
     found["likely"] = min(found["stated"], max(LEAST_LIKELY, shown if shown is not None else LIKELY_UNMEASURED))
     return {**found, "implied": round(max(LEAST_IMPLIED, IMPLIED * found["likely"]), 2)}
 
@@ -323,7 +366,19 @@ def learnt(of: Data, facet: str, text: str) -> tuple[dict[str, Any], dict[str, A
         "rivals": list(map(_rounded, [third.intercept_[0], *third.coef_[0]])),
         "least": thresholds(measured(of), through.probabilities, facet, text),
     }
-    return model, _of_values(of, text, second), through.probabilities
+    of_values = _of_values(of, text, second)
+    if pairs := pairs_of(of):
+        of_values |= _of_pairs(pairs, fitted(through.beside, through.truth, RIVAL_WEIGHTS))
+    return model, of_values, through.probabilities
+
+
+def _of_pairs(pairs: Mapping[tuple[str, str], int], step: LogisticRegression) -> dict[str, Any]:
+    """The weights of the last step with pairs of values, as they are stored."""
+    beside: dict[str, dict[str, int]] = {}
+    for (value, other), weight in zip(pairs, step.coef_[0][len(RIVAL_SIGNS) :], strict=True):
+        beside.setdefault(value, {})[other] = _rounded(weight)
+    rival_weights = [step.intercept_[0], *step.coef_[0][: len(RIVAL_SIGNS)]]
+    return {"rivals": list(map(_rounded, rival_weights)), "beside": beside}
 
 
 def _of_values(of: Data, text: str, step: LogisticRegression) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from evidence.rules import taxonomy
+from evidence.rules.decide import RIVAL_SIGNS
 from evidence.rules.signs import NAMES
 
 ROOT = Path(__file__).parents[1]
@@ -55,5 +56,8 @@ def test_value_weights_are_of_values_and_signs_that_exist() -> None:
         for model in models:
             assert {*model["words"], *model["title_words"], *model["values"]} <= known[facet], facet
             assert set(model["signs"]) <= set(NAMES)
+            beside = model.get("beside", {})
+            assert {*beside, *(other for of_value in beside.values() for other in of_value)} <= known[facet]
+            assert len(model.get("rivals", [])) == (1 + len(RIVAL_SIGNS) if beside else 0)
             assert all(len(row) == len(model["values"]) for row in model["signs"].values())
     assert sum(bool(model["signs"]) for models in weights.values() for model in models) > len(known)

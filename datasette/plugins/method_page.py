@@ -94,9 +94,7 @@ async def describe(db: Any) -> dict[str, Any]:
             facet: site_charts.by_value(facet, [(row["value"], row["label"]) for row in rows], measured)
             for facet, rows in facets.items()
         },
-        "measured_with_these_rules": bool(
-            files and {figure.rules for figure in figures} == {taxonomy.load(files).digest}
-        ),
+        "measured_earlier": published_accuracy.measured_earlier(figures, taxonomy.load(files).digest) if files else [],
     }
 
 

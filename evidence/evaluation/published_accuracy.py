@@ -98,6 +98,11 @@ def read_table(path: Path = TABLE) -> tuple[Figure, ...]:
     return tuple(Figure(**row) for row in rows)  # type: ignore[arg-type]
 
 
+def measured_earlier(figures: Iterable[Figure], rules: str) -> list[str]:
+    """The labelled sets that were measured with other rules than these (a digest): their texts were not at hand since."""
+    return sorted({figure.labelled for figure in figures if figure.rules != rules})
+
+
 def _figure(
     question: str, value: str, labelled: str, given: Counts, expected: Counts, note: str, rules: str, strength: str = ""
 ) -> Figure:

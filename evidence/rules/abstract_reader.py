@@ -118,6 +118,11 @@ def _read_mentions(
         named: Mapping[int, int] | None = None
         # What is the same for all mentions of the same words is read once; the last entry is the first value that they name.
         of_spans: dict[tuple[int, int], tuple[int, int, int, int, int, bool, int]] = {}
+        # A word for how a treatment is given ("with fluoxetine") stands in the arm of the treatment that it names too.
+        arms_of_words: dict[int, int] = {}
+        for treatment, sign in of_arms.items():
+            for word in range(treatment.first, treatment.last):
+                arms_of_words[word] = arms_of_words.get(word, 0) | sign
         for mention in of_field:
             value, _, first, last, inside, _, _ = mention
             read = of_spans.get((first, last))
@@ -136,7 +141,7 @@ def _read_mentions(
             elif not read[5]:
                 shared |= {value, read[6]}
             sentence, near, clause, in_work, signs, no, _ = read
-            in_arms = of_arms.get(mention, 0)
+            in_arms = arms_of_words.get(last - 1, 0) if about[value] == "delivery" else of_arms.get(mention, 0)
             role = mention_role(text, mention, about[value], in_arms, near, clause)
             signs |= mention_signs(mention, role, sentence, in_arms, about[inside] if inside >= 0 else None)
             mentions.setdefault(value, []).append(ReadMention(mention, place, role, sentence, in_work, signs, no))

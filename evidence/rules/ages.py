@@ -20,15 +20,18 @@ _SAYS = r"(?:(?:of|between|from|range|ranged|ranging|was|were|is)\s){0,2}"
 _LEAST_WORD = r"over|older than|at least|minimum age"
 _LEAST = r"(?:of |over |above |at least |>=? ?|≥ ?|⩾ ?){0,2}"
 _AND_OLDER = rf"{_YEARS}(?: of age)?(?:,? (?:and|or) (?:over|older|above))?"
+_MEAN = "(?:[Mm]ean|[Aa]verage|[Mm]edian)"
 _STATEMENTS = (
-    (re.compile(rf"\b(?:aged|ages?|age range)\b[\s:(=]{{0,3}}{_SAYS}{_NUMBER}{_TO}{_NUMBER}\b"), "range", "age"),
+    (re.compile(rf"\b[Aa](?:ged|ges?|ge range)\b[\s:(=]{{0,3}}{_SAYS}{_NUMBER}{_TO}{_NUMBER}\b"), "range", "ge"),
     (re.compile(rf"\b{_NUMBER}{_TO}{_NUMBER}{_YEARS}"), "range", "y"),
-    (re.compile(rf"\b(?:mean|average|median)[\s-](?:\w+\s)?ages?\b[^.;\d]{{0,25}}{_NUMBER}"), "mean", "age"),
+    (re.compile(rf"\b{_NUMBER}-\s(?:to|through)\s{_NUMBER}{_YEARS}"), "range", "y"),
+    (re.compile(rf"\b{_MEAN}[\s-](?:\w+\s|[(\[]\w{{1,6}}[)\]],?\s)?ages?\b[^.;\d]{{0,25}}{_NUMBER}"), "mean", "age"),
     (re.compile(rf"\b{_NUMBER}(?:\s|-)?(?:years?|yrs?)?\s?(?:of age\s)?(?:and|or) (?:over|older|above|more)\b"), "from", "o"),
     (re.compile(rf"\b(?:aged?|ages|{_LEAST_WORD})[\s:(]{{0,3}}{_LEAST}{_NUMBER}(?:\+|{_AND_OLDER})"), "from", ""),
     (re.compile(rf"(?:≥|>=|⩾|>)\s?{_NUMBER}{_YEARS}"), "from", ""),
     (re.compile(rf"\b{_NUMBER}\+"), "from", "+"),
     (re.compile(rf"\bM(?:age)?\s?=\s?{_NUMBER}\s?(?:years|yrs)"), "mean", "M"),
+    (re.compile(rf"\bM[\s-]?age\s?=\s?{_NUMBER}\b"), "mean", "M"),
     (re.compile(rf"\b{_NUMBER}[\s-]year[\s-]olds?\b"), "mean", "year"),
     (re.compile(rf"\baged (?:about |around )?{_NUMBER}\b"), "mean", "aged "),
 )  # fmt: skip
@@ -36,7 +39,7 @@ _STATEMENTS = (
 _HINT_WORDS = frozenset(
     map(normal_form, ("age", "aged", "year", "years", "yr", "yrs", "yo", "over", "older", "above", "more", "least"))
 )
-_HINT_SIGNS = re.compile(r"\+(?<=\d\+)|≥|⩾|>|M(?<=\bM)(?:age)?\s?=")
+_HINT_SIGNS = re.compile(r"\+(?<=\d\+)|≥|⩾|>|M(?<=\bM)[\s-]?(?:age)?\s?=")
 """Every statement has one of these words or signs. What must stand before a sign is asked afterwards: so `re` skips all other
 characters."""
 _DIGIT = re.compile(r"\d")

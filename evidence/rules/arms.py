@@ -58,6 +58,9 @@ _JOINED = frozenset(
     ]
 )
 
+_INSIDE_A_NAME = " -‐)"
+"""What stands between the words of one treatment: "CBT training", "mindfulness-skills training", "dialectical (DBT) skills"."""
+
 
 @dataclass(frozen=True, slots=True)
 class Arm:
@@ -72,13 +75,12 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class Arms:
-    """What was read of the arms: each arm once; for each field the signs (a mask) of each mention of a treatment; in how many
-    sentences that compare each treatment stands; and which treatments are the studied ones."""
+    """What was read of the arms: each arm once; for each field the signs (a mask) of each mention of a treatment; and in how many
+    sentences that compare each treatment stands, by its value and whether it is the studied one there."""
 
     arms: tuple[Arm, ...]
     signs: Sequence[Mapping[Mention, int]]
-    compared: Mapping[int, int]
-    studied: frozenset[int]
+    compared: Mapping[tuple[int, bool], int]
 
 
 def read_arms(
@@ -90,51 +92,68 @@ def read_arms(
     """The arms of a work.
 
     `treatments` and `studied` are numbers of values: all treatments, and those the topic is about. Where the text names none of
-    the latter, the first treatment of title or aim is taken for the studied one.
+    the latter outright ("group sessions" may be those of any treatment), the first treatment of title or aim is taken for the
+    studied one, under the words that it has there: of "metacognitive therapy or relaxation" only the former is studied, though
+    both may be one value.
     """
     named = [[m for m in found if m.value in treatments] for found in mentions]
-    first = _first_named(fields, named)
-    there = {m.value for found in named for m in found if m.value in studied}
-    index = frozenset(there or ([first.value] if first is not None else ()))
+    first, first_words = _first_named(fields, named)
+    of_topic = [m for found in named for m in found if m.value in studied]
+    outright = any(mention.family != LOOSE for mention in of_topic)
+    index = {mention.value for mention in of_topic} if outright else {first.value} if first is not None else set()
     signs: list[dict[Mention, int]] = []
     arms: dict[tuple[int, ...], Arm] = {}
-    compared = Counter[int]()
+    compared = Counter[tuple[int, bool]]()
     for text, found in zip(fields, named, strict=True):
         signs.append(of_field := {})
         for mention in found:
-            of_field[mention] = (STUDIED if mention.value in index else 0) | (
-                FIRST_NAMED if first and mention.value == first.value else 0
-            )
+            if mention.value not in index:
+                of_field[mention] = 0
+            elif outright or _same_words(text, mention, first_words):
+                of_field[mention] = STUDIED | (FIRST_NAMED if first and mention.value == first.value else 0)
+            else:
+                of_field[mention] = ANOTHER
         by_sentence: dict[int, list[Mention]] = {}
         for mention in found:
             by_sentence.setdefault(text.sentence_of[mention.first], []).append(mention)
         for number, inside in by_sentence.items():
-            _read_sentence(text, number, inside, index, of_field, arms, compared)
-    return Arms(tuple(arms.values()), signs, compared, index)
+            _read_sentence(text, number, inside, of_field, arms, compared)
+    return Arms(tuple(arms.values()), signs, compared)
 
 
-def _first_named(fields: Sequence[AnnotatedText], named: Sequence[Sequence[Mention]]) -> Mention | None:
+def _first_named(
+    fields: Sequence[AnnotatedText], named: Sequence[Sequence[Mention]]
+) -> tuple[Mention | None, frozenset[str]]:
+    """The first treatment of title, aim, methods or results, and its words."""
     for wanted in ("title", "aim", "methods", "results"):
         for text, found in zip(fields, named, strict=True):
             for mention in found:
                 role = "title" if text.field == "title" else text.sentences[text.sentence_of[mention.first]].role
                 if role == wanted and mention.family != LOOSE:
-                    return mention
-    return None
+                    return mention, frozenset(text.normal.words[mention.first : mention.last])
+    return None, frozenset()
+
+
+def _same_words(text: AnnotatedText, mention: Mention, words: frozenset[str]) -> bool:
+    """Whether a mention names a treatment by one of these words, or is short for them, or they for it."""
+    own = text.normal.words[mention.first : mention.last]
+    if mention.short or not words.isdisjoint(own):
+        return True
+    return any(word[0] == own[0][0] for word in words) and (len(own) == 1) != (len(words) == 1)
 
 
 def _read_sentence(
     text: AnnotatedText,
     number: int,
     inside: Sequence[Mention],
-    index: frozenset[int],
     signs: dict[Mention, int],
     arms: dict[tuple[int, ...], Arm],
-    compared: Counter[int],
+    compared: Counter[tuple[int, bool]],
 ) -> None:
     bit = text.cues.bit
     compares = bool(text.sentence_masks[number] & (bit["assign"] | bit["versus"]))
-    compares = compares and text.sentences[number].role != "background"
+    if text.sentences[number].role == "background":  # other people's comparisons, unless the sentence says otherwise
+        compares = compares and bool(text.sentence_masks[number] & (bit["own"] | bit["future"]))
     groups = _groups(text, inside)
     versus = bit["versus"]
     versus_at = [place for place in range(inside[0].first, inside[-1].last) if text.masks[place] & versus]
@@ -144,7 +163,7 @@ def _read_sentence(
     twice: set[int] = set()
     for group, values, place in zip(groups, named, numbers, strict=True):
         of_group = _in_order(place, len(values), several) if compares else 0
-        studied = not index.isdisjoint(values)
+        studied = any(signs[mention] & STUDIED for mention in group)
         again = compares and place > 0 and values == named[0]
         if again:
             twice |= values
@@ -153,7 +172,7 @@ def _read_sentence(
             if again:
                 sign |= ANOTHER | OTHER
                 signs[mention] &= ~STUDIED
-            elif mention.value not in index:
+            elif not signs[mention] & STUDIED:
                 sign |= WITH_STUDIED if studied else OTHER if several or compares else 0
             signs[mention] |= sign
         key = tuple(sorted(values))
@@ -166,7 +185,7 @@ def _read_sentence(
             if mention.value in everywhere:
                 signs[mention] |= SHARED
     if compares:
-        compared.update(frozenset[int]().union(*named))
+        compared.update({(m.value, bool(signs[m] & STUDIED)) for m in inside})
 
 
 def _in_order(place: int, treatments: int, several: bool) -> int:
@@ -242,7 +261,7 @@ def _same_arm(text: AnnotatedText, left: Mention, right: Mention) -> bool:
     if len(words) > 4 or any(mark in between for mark in ",;/("):
         return "+" in between and len(words) <= 4
     if not words:
-        return "+" in between
+        return "+" in between or not between.strip(_INSIDE_A_NAME)
     if words == ["and"] or (words[0] in ("with", "to") and _being_compared(text, left)):
         return False
     return all(word in _JOINED or word in ("a", "the", "it") for word in words)

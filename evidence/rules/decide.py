@@ -84,11 +84,8 @@ class Model:
 
     def beside_rivals(self, first: Mapping[int, float], gives_way_to: Mapping[int, Sequence[int]]) -> dict[int, float]:
         """How probable each value of a facet is (number → 0…1) beside its rivals, from how probable each is by itself."""
-        bias, *weights = self.rivals
         return {
-            number: _probability(
-                bias + sum(map(mul, weights, rival_signs(number, first, gives_way_to.get(number, ()))))
-            )
+            number: _probability(_beside_rivals(self.rivals, number, first, gives_way_to.get(number, ())))
             for number in first
         }
 
@@ -105,7 +102,8 @@ class ValueWeights:
     """What a topic has learnt about the values of a facet, for one kind of text, beside the weights `of` the model that are the
     same for all: value (its number) → word as found in texts → weight, value → number of a sign → weight, and value → word of the
     title → weight. What is without a weight here counts nothing more, so a new word, or a new value, is judged by its signs
-    alone."""
+    alone. `beside`: value → another value → weight of how probable that one is, where the facet has learnt what goes together (a
+    pilot study may be a randomised trial, a protocol is none); `rivals` are then the weights of the last step beside them."""
 
     of: Model
     bias: float
@@ -113,6 +111,8 @@ class ValueWeights:
     words: Mapping[int, Mapping[str, float]]
     signs: Mapping[int, Mapping[int, float]] = field(default_factory=dict)
     title_words: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    rivals: tuple[float, ...] = ()
+    beside: Mapping[int, Mapping[int, float]] = field(default_factory=dict)
     _tables: dict[int, Tables] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def probability(self, number: int, signs: int, phrases: Iterable[str], title: Collection[str]) -> float:
@@ -126,6 +126,18 @@ class ValueWeights:
         if in_title := self.title_words.get(number):
             total += sum([in_title[word] for word in title if word in in_title])
         return _probability(total)
+
+    def beside_rivals(self, first: Mapping[int, float], gives_way_to: Mapping[int, Sequence[int]]) -> dict[int, float]:
+        """How probable each value of a facet is beside its rivals, as `Model.beside_rivals`."""
+        if not self.rivals:
+            return self.of.beside_rivals(first, gives_way_to)
+        found = {}
+        for number in first:
+            total = _beside_rivals(self.rivals, number, first, gives_way_to.get(number, ()))
+            if own := self.beside.get(number):
+                total += sum([own[other] * probability for other, probability in first.items() if other in own])
+            found[number] = _probability(total)
+        return found
 
     def _prepared(self, number: int) -> Tables:
         """The weights of the signs for one value: those of all values, as this step counts them, and its own; made once."""
@@ -154,6 +166,15 @@ def rival_signs(number: int, first: Mapping[int, float], gives_way_to: Iterable[
         float(before > own),
         float(sum([probability > 0.4 for probability in rivals])),
     )
+
+
+def _beside_rivals(
+    rivals: Sequence[float], number: int, first: Mapping[int, float], gives_way_to: Iterable[int]
+) -> float:
+    """The score of a value from the last step."""
+    bias, *weights = rivals
+    found: float = bias + sum(map(mul, weights, rival_signs(number, first, gives_way_to)))
+    return found
 
 
 def _probability(score: float) -> float:

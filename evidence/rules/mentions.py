@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
 
 from evidence.rules.ages import age_statements, fits
-from evidence.rules.normal_forms import Normalised
+from evidence.rules.normal_forms import Normalised, normal_form
 from evidence.rules.word_finder import WordFinder
 
 NAME, INSTRUMENT, LOOSE, AGE = range(4)
@@ -21,6 +21,21 @@ FAMILIES = ("words", "instruments", "loose", "ages")
 """The kinds of words of a value, in the order of how surely they name it; `ages` are statements of age."""
 
 _ABBREVIATION = re.compile(r"[(\[]\s{0,2}([A-Z][\w‐-]{1,9}?)s?\s{0,2}(?:[)\];,]|\s?=)")
+_HEADS = frozenset(
+    map(normal_form, ("therapy", "psychotherapy", "treatment", "intervention", "program", "training", "counselling"))
+)
+"""Words that end the name of a treatment and are often left out of the taxonomy's words for it."""
+_MEASURES = frozenset(
+    map(
+        normal_form,
+        ("scale", "questionnaire", "inventory", "index", "interview", "schedule", "checklist", "list", "impression", "assessment",
+         "survey", "measure", "test", "evaluation"),
+    )
+)  # fmt: skip
+"""Words that end the name of an instrument."""
+_BREAK, _COMMA = re.compile(r"[(:;]|\.\s|s,\s"), re.compile(r"(?<!ed),\s(?!and\b|or\b)")
+"""Marks beyond which no term goes on: "two groups (intervention and control)" are no group intervention. Nor do two words go on
+beyond a comma, but for adjectives ("randomized, controlled") and lists ("anxiety, and depression")."""
 
 
 class Mention(NamedTuple):
@@ -81,12 +96,18 @@ class Vocabulary:
     def _found(self, text: Normalised) -> list[Mention]:
         mentions: list[Mention] = []
         never: dict[int, list[tuple[int, int]]] = {}
+        folded, starts, stops = text.folded, text.starts, text.stops
         for first, minus_last, term in sorted(set(self._finder.spans(text))):
+            last = -minus_last
+            if last - first > 1 and _BREAK.search(folded, starts[first], starts[last - 1]):
+                continue
+            if last - first == 2 and _COMMA.search(folded, starts[first], stops[first] + 4):
+                continue
             for number, family in self._owners[term]:
                 if family < 0:
-                    never.setdefault(number, []).append((first, -minus_last))
+                    never.setdefault(number, []).append((first, last))
                 else:
-                    mentions.append(Mention(number, family, first, -minus_last))
+                    mentions.append(Mention(number, family, first, last))
         if never:
             covers = {number: _Cover(spans) for number, spans in never.items()}
             mentions = [m for m in mentions if m.value not in covers or not covers[m.value].holds(m.first, m.last)]
@@ -104,26 +125,46 @@ class Vocabulary:
         if "(" not in text.text and "[" not in text.text:
             return {}
         ending: dict[int, Mention] = {}
+        starting: dict[int, list[Mention]] = {}
         defined: dict[str, tuple[int, int] | None] = {}
         for found in _ABBREVIATION.finditer(text.folded):
             short = found[1].rstrip("s") if found[1][:-1].isupper() else found[1]
             if sum(map(str.isupper, short)) < 2:
                 continue
-            if not ending:
+            if not starting:
                 for mention in mentions:
+                    starting.setdefault(mention.first, []).append(mention)
                     if mention.last not in ending or mention.first < ending[mention.last].first:
                         ending[mention.last] = mention
             before = bisect_left(text.starts, found.start())
-            long_form = ending.get(before)
+            if self._explained(text, before, short, starting):
+                continue
+            long_form = _long_form(text, before, short, ending)
             if long_form is not None:
                 # "anxiety disorders (OR 2.1)" explains nothing: the letters must be those of the words.
                 first = text.words[max(0, long_form.first - 2) : before]
                 stands_for = any(word[:1] == short[0].lower() for word in first)
-                if stands_for and (long_form.last - long_form.first > 1 or long_form.family == INSTRUMENT):
+                if stands_for and (before - long_form.first > 1 or long_form.family == INSTRUMENT):
                     defined.setdefault(short, (long_form.value, long_form.family))
             elif _initials(text, before, short):
                 defined.setdefault(short, None)
         return defined
+
+    def _explained(self, text: Normalised, before: int, short: str, starting: Mapping[int, Sequence[Mention]]) -> bool:
+        """Whether the words before this place explain an abbreviation as the taxonomy means it, though in other words than the
+        taxonomy's: they name its value ("post-traumatic stress disorder (PTSD)", where "post-traumatic stress" is a word of
+        it), or they are the name of a scale and so is the abbreviation. `starting`: the mentions by their first words."""
+        own = starting.get(before, ())
+        if not own:
+            return False
+        begin = max(0, before - sum(map(str.isalpha, short)) - 1)
+        beside = {m.value for place in range(begin, before) for m in starting.get(place, ())}
+        if any(m.value in beside for m in own):
+            return True
+        if _MEASURES.isdisjoint(text.words[max(0, before - 3) : before]):
+            return False
+        facets = {self.facets[value] for value in beside}
+        return any(m.family == INSTRUMENT and self.facets[m.value] not in facets for m in own)
 
     def _with_abbreviations(
         self, text: Normalised, mentions: list[Mention], defined: dict[str, tuple[int, int] | None]
@@ -145,9 +186,7 @@ class Vocabulary:
             span = (mention.first, mention.last)
             if span in meant:
                 meaning = meant[span]
-                if meaning is None or (
-                    self.facets[mention.value] == self.facets[meaning[0]] and mention.value != meaning[0]
-                ):
+                if meaning is None or mention.value != meaning[0]:
                     continue
             kept.append(mention)
         there = {(m.value, m.first, m.last) for m in kept}
@@ -203,6 +242,16 @@ class _Cover:
         """Whether one of the spans begins at `first` or before and ends at `last` or after."""
         before = bisect_right(self._firsts, first)
         return before > 0 and self._reach[before - 1] >= last
+
+
+def _long_form(text: Normalised, before: int, short: str, ending: Mapping[int, Mention]) -> Mention | None:
+    """The mention that an abbreviation at this place stands for. `ending`: the longest mention that ends at each place."""
+    found = ending.get(before)
+    if found is None and before > 1 and text.words[before - 1] in _HEADS:
+        found = ending.get(before - 1)  # "acceptance and commitment therapy (ACT)" without its last word
+        if found is not None and (found.family != NAME or not _initials(text, before, short)):
+            return None
+    return found
 
 
 def _initials(text: Normalised, before: int, short: str) -> bool:

@@ -26,7 +26,9 @@ _IRREGULAR = {
     "centre": "center", "centres": "center", "programme": "program", "programmes": "program", "lives": "life", "s": "s",
     "teeth": "tooth", "feet": "foot", "indices": "index", "phenomena": "phenomenon", "theses": "thes", "series": "series",
     "bias": "bias", "analyses": "analys", "crises": "cris", "judgement": "judgment", "judgements": "judgment",
-    "sceptical": "skeptical", "tumour": "tumor", "tumours": "tumor",
+    "sceptical": "skeptical", "tumour": "tumor", "tumours": "tumor", "centred": "centered", "ageing": "aging",
+    "enrolment": "enrollment", "enrol": "enroll", "fulfil": "fulfill", "defence": "defens", "defences": "defens",
+    "oestrogen": "estrogen", "foetal": "fetal", "diarrhoea": "diarrhea", "grey": "gray",
 }  # fmt: skip
 _SPELLING = (
     (re.compile(r"is(ation|ations|e|ed|er|ers|es|ing|able)$"), r"iz\1"),

@@ -299,15 +299,16 @@ def text_kind_signs(expected: TextKind, there: Collection[TextKind]) -> int:
 
 def compared_signs(of: arms.Arms) -> dict[int, int]:
     """The signs for treatments from all comparisons of a text: in how many sentences each is another arm, or the studied one."""
-    found = {}
-    for value, count in of.compared.items():
-        if value not in of.studied:
-            found[value] = TEXT_SIGN[_OTHER_ARM[min(count, 3)]]
-            continue
-        other = of.compared.keys() - of.studied
-        found[value] = TEXT_SIGN[f"studied, and {'another' if other else 'no other'} treatment is compared"]
-        if count > 1:
-            found[value] |= TEXT_SIGN["studied in two sentences that compare"]
+    found: dict[int, int] = {}
+    other = any(not studied for _, studied in of.compared)
+    for (value, studied), count in of.compared.items():
+        if studied:
+            signs = TEXT_SIGN[f"studied, and {'another' if other else 'no other'} treatment is compared"]
+            if count > 1:
+                signs |= TEXT_SIGN["studied in two sentences that compare"]
+        else:
+            signs = TEXT_SIGN[_OTHER_ARM[min(count, 3)]]
+        found[value] = found.get(value, 0) | signs
     for arm in of.arms:
         if len(arm.values) == 1:
             found[arm.values[0]] |= TEXT_SIGN["an arm of its own"]

@@ -144,7 +144,7 @@ def _of_facet(
             )
             for number, candidate in possible.items()
         }
-    for number, probability in model.beside_rivals(first, facet.gives_way_to).items():
+    for number, probability in (own or model).beside_rivals(first, facet.gives_way_to).items():
         candidate, strength = possible[number], model.strength(probability)
         if strength is not None:
             matches = _matches(candidate.mentions, reading)

@@ -231,6 +231,13 @@ class Taxonomy:
                     for value, weight in zip(entry["values"], weights, strict=True):
                         if weight and value in numbers and name in place_of:
                             signs.setdefault(numbers[value], {})[place_of[name]] = weight / 100
+                beside = {
+                    numbers[value]: {
+                        numbers[other]: weight / 1000 for other, weight in of_value.items() if other in numbers
+                    }
+                    for value, of_value in entry.get("beside", {}).items()
+                    if value in numbers
+                }
                 found[facet.facet, entry["text"]] = ValueWeights(
                     models()[facet.about, entry["text"]],
                     entry["bias"] / 1000,
@@ -238,6 +245,8 @@ class Taxonomy:
                     words,
                     signs,
                     titles,
+                    tuple(weight / 1000 for weight in entry.get("rivals", ())),
+                    beside,
                 )
         return found
 

@@ -86,6 +86,13 @@ def test_the_rules_do_on_the_sample_what_they_did(book: Taxonomy) -> None:
     assert tuple(figures) == published_accuracy.read_table(SAMPLES / "accuracy.csv"), "run scripts/make_test_samples.py"
 
 
+def test_sets_measured_with_earlier_rules_are_named(published: tuple[Figure, ...]) -> None:
+    old = replace(published[0], labelled="A set", rules="0" * 16)
+    rules = published[-1].rules
+    assert published_accuracy.measured_earlier([published[-1], old, old], rules) == ["A set"]
+    assert published_accuracy.measured_earlier([published[-1]], rules) == []
+
+
 def test_it_reads_back_what_it_wrote(tmp_path: Path) -> None:
     row = (
         "design",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from evidence.rules.signs import NAMES
 from evidence.rules.tag import read
 from evidence.rules.taxonomy import Taxonomy
-from tests.rules.small_topic import small_taxonomy
+from tests.rules.small_topic import FACETS, small_taxonomy
 
 TITLE = "Interpersonal psychotherapy versus usual care: a randomised trial"
 ABSTRACT = (
@@ -87,3 +89,16 @@ def test_a_design_is_read_from_the_whole_text(small: Taxonomy) -> None:
     assert {"anywhere in results: change", "anywhere in conclusions: plan"} <= found
     assert "anywhere in methods: change" not in found, "there is no such sentence"
     assert not any(name.startswith("anywhere in") for name in signs(small, "therapy", "ipt", None, abstract))
+
+
+def test_a_word_for_how_a_treatment_is_given_stands_in_the_arm_of_the_treatment(tmp_path: Path) -> None:
+    """ "Fluoxetine" is a treatment, and the word for a therapy that is combined with it."""
+    combined = {"combined": {"words": ["(with|plus) fluoxetine"], "loose": ["fluoxetine"]}}
+    book = small_taxonomy(tmp_path, FACETS | {"format": {"about": "delivery", "values": combined}})
+    together = signs(
+        book, "format", "combined", None, "METHODS: Women were randomised to IPT plus fluoxetine or usual care."
+    )
+    assert "treatment with-studied in methods" in together
+    apart = signs(book, "format", "combined", None, "METHODS: Women were randomised to IPT, fluoxetine or usual care.")
+    assert "treatment with-studied in methods" not in apart
+    assert "treatment other-arm in methods" in apart

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from evidence.rules.signs import NAMES, numbers
 from evidence.rules.tag import read
 from evidence.rules.taxonomy import Taxonomy
-from tests.rules.small_topic import small_taxonomy
+from tests.rules.small_topic import FACETS, small_taxonomy
 
 Arm = tuple[frozenset[str], bool]
 
@@ -122,3 +124,52 @@ def test_an_arm_is_quoted_where_it_is_named(small: Taxonomy) -> None:
     abstract = "METHODS: Patients were randomised to IPT plus fluoxetine or to usual care."
     quotes = {abstract[found.start : found.stop] for found in read(None, abstract, small).arms}
     assert quotes == {"IPT plus fluoxetine", "usual care"}
+
+
+def test_another_treatment_of_the_studied_kind_is_compared(small: Taxonomy) -> None:
+    """Where the topic is not named, the studied treatment is known by its words: prolonged exposure is a kind of it, and another
+    one."""
+    title = "Cognitive therapy for mothers"
+    abstract = "METHODS: Mothers were randomised to cognitive therapy or usual care; some were compared with prolonged exposure."
+    found = signs_of(small, "cbt", abstract, title)
+    assert {"treatment studied in methods", "treatment another-of-its-kind in methods"} <= found
+    assert {"studied, and another treatment is compared", "another arm in one sentence"} <= found
+    found = signs_of(small, "cbt", "METHODS: Mothers were randomised to cognitive therapy or usual care.", title)
+    assert "treatment another-of-its-kind in methods" not in found
+
+
+def test_the_words_of_one_treatment_side_by_side_are_one_arm(small: Taxonomy) -> None:
+    assert arms(small, "METHODS: Mothers were randomised to IPT antidepressants or usual care.") == {
+        arm("ipt", "drug", studied=True),
+        arm("usual-care"),
+    }
+    several = arms(small, "METHODS: Mothers were randomised to IPT, antidepressants or usual care.")
+    assert several == {IPT, arm("drug"), arm("usual-care")}, "a comma separates two treatments"
+
+
+def test_a_comparison_in_the_background_counts_if_the_study_is_the_texts_own(small: Taxonomy) -> None:
+    sentence = "cognitive therapy will be compared with usual care"
+    title = "Cognitive therapy for mothers"
+    found = arms(small, f"BACKGROUND: In this trial, {sentence}.", title)
+    assert found == {arm("cbt", studied=True), arm("usual-care")}
+    assert arms(small, "BACKGROUND: Cognitive therapy was compared with usual care in Uganda.", title) == set()
+
+
+def test_loose_words_alone_do_not_name_the_topics_treatment(tmp_path: Path) -> None:
+    """The form of a treatment ("group sessions") is not the treatment: what the title names is studied."""
+    facets = FACETS | {
+        "therapy": {
+            "about": "treatment",
+            "general": "ipt",
+            "values": {"ipt": {"words": ["IPT"]}, "ipt-group": {"words": ["group IPT"], "loose": ["group sessions"]}},
+        }
+    }
+    book = small_taxonomy(tmp_path, facets)
+    abstract = (
+        "METHODS: Women were randomised to cognitive therapy or usual care. RESULTS: They had ten group sessions."
+    )
+    assert arms(book, abstract, "Cognitive therapy for women") == {arm("cbt", studied=True), arm("usual-care")}
+    assert arms(book, f"{abstract} IPT was given too.", "Cognitive therapy for women") == {
+        arm("cbt"),
+        arm("usual-care"),
+    }

@@ -109,6 +109,19 @@ def test_a_word_of_the_title_speaks_for_a_value() -> None:
     assert own.probability(2, mask(), [], ["versus"]) == own.probability(1, mask(), [], ["a"]) == 0.5
 
 
+def test_a_facet_may_know_which_of_its_values_go_together() -> None:
+    """A pilot study may be a randomised trial; what has no weight beside another value is judged as elsewhere."""
+    trial, pilot, review = 1, 2, 3
+    rivals = (0.0, 1.0, *(0.0 for _ in RIVAL_SIGNS[1:]))
+    first = {trial: 0.4, pilot: 0.9, review: 0.4}
+    alone = value_weights().beside_rivals(first, {})
+    assert alone == replace(MODEL, bias=0.0).beside_rivals(first, {})
+    own = replace(value_weights(), rivals=rivals, beside={trial: {pilot: 2.0}, review: {4: 2.0}})
+    found = own.beside_rivals(first, {})
+    assert log_odds(found[trial]) == pytest.approx(log_odds(0.4) + 2.0 * 0.9)
+    assert (found[pilot], found[review]) == pytest.approx((0.9, 0.4))
+
+
 def test_the_score_of_the_signs_counts_as_learnt() -> None:
     half = replace(value_weights(), score=0.5, bias=1.0, of=MODEL)
     assert log_odds(half.probability(1, mask(0), [], [])) == pytest.approx(1.0 + 0.5 * (-1.0 + 2.0))

@@ -21,6 +21,9 @@ VOCABULARY = Vocabulary(
         value("outcome", "depression", instruments=("Beck depression",), loose=("depression",)),
         value("outcome", "mood", words=("mood",), never=("mood disorder", "mood stabiliser")),
         value("outcome", "pain", words=("pain", "PAIN")),
+        value("outcome", "sleep", instruments=("PSQI",)),
+        value("format", "internet", words=("ICBT",)),
+        value("design", "rct", words=("randomised controlled",)),
         value("condition", "depression", words=("major depression", "depression", "MDD")),
         value("people", "adolescents", words=("teenager",), ages=(12, 17)),
         value("people", "adults", words=("adults",), ages=(18, 64)),
@@ -108,6 +111,49 @@ def test_an_abbreviation_that_the_text_defines_as_something_else_is_no_word() ->
     assert found("MDD was treated") == [("condition:depression", "words", "MDD")]
     assert found("Maximal drug dose (MDD) was reached. MDD was high.") == []
     assert found("The IPC of a firm (IPC) is a number.") == []
+
+
+def test_an_abbreviation_may_stand_for_a_word_and_for_therapy_after_it() -> None:
+    """Names of treatments often stand in a taxonomy without the word that ends them: "acceptance and commitment"."""
+    told = found("Interpersonal counselling therapy (ICT) was given. ICT helped.")
+    assert [entry for entry in told if entry[2] == "ICT"] == [("therapy:ipc", "words", "ICT")] * 2
+    told = found("Teenager training (TT) was given. TT helped.")
+    assert [name for name, _, text in told if text == "TT"] == ["people:adolescents"] * 2
+    assert not [text for _, _, text in found("Teenager survey (TS) was sent. TS was short.") if text == "TS"]
+    told = found("Interpersonal counselling and yoga therapy (YT) was given.")
+    assert not [text for _, _, text in told if text == "YT"], "the letters are those of other words"
+
+
+def test_an_abbreviation_keeps_its_meaning_where_other_words_explain_it() -> None:
+    told = found("Clinical depression of the major kind, a disorder (MDD), was treated. MDD was severe.")
+    assert [entry for entry in told if entry[2] == "MDD"] == [("condition:depression", "words", "MDD")] * 2
+    told = found("We used the Pittsburgh Sleep Quality Index (PSQI). The PSQI fell.")
+    assert told == [("outcome:sleep", "instruments", "PSQI")] * 2
+    assert found("Pieces of a sequence queued in disks (PSQI) were long. The PSQI fell.") == []
+
+
+def test_an_abbreviation_that_the_text_explains_by_words_of_another_facet_is_theirs() -> None:
+    told = found("Internet counselling and interpersonal counselling (ICBT) was given. ICBT helped.")
+    assert {name for name, _, text in told if text == "ICBT"} == {"therapy:ipc"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Major (depression and others)",
+        "They were major: depression and others",
+        "It was major. Depression and others",
+        "Several majors, depression among them",
+        "The major, depression was severe",
+    ],
+)
+def test_no_term_goes_on_beyond_a_mark_that_ends_a_phrase(text: str) -> None:
+    assert ("condition:depression", "words", "depression") in [(n, k, t.lower()) for n, k, t in found(text)]
+    assert not [told for _, _, told in found(text) if "ajor" in told]
+
+
+def test_a_comma_may_stand_between_adjectives() -> None:
+    assert found("A randomised, controlled trial") == [("design:rct", "words", "randomised, controlled")]
 
 
 def test_an_abbreviation_of_one_value_is_not_the_like_of_another() -> None:
