@@ -8,7 +8,6 @@ A test compares the pages with what is generated today. Each function returns Ma
 from __future__ import annotations
 
 import ast
-import csv
 import os
 import shlex
 import subprocess
@@ -19,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import click
+
+from evidence.evaluation.published_accuracy import Figure, measured_earlier, read_table
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "evidence"
@@ -100,36 +101,40 @@ def _purpose(folder: Path) -> str:
 
 
 def accuracy() -> str:
-    """The measured accuracy of tags on the set that the table begins with, with that of each strength, and of screening."""
+    """The accuracy of tags on abstracts at first sight, a column for each set of them, and that of screening and of trials."""
     from evidence.rules import taxonomy
 
-    with (PACKAGE / "topics" / "ipt" / "accuracy.csv").open(encoding="utf-8", newline="") as file:
-        measured = list(csv.DictReader(file))
-    by_strength = {(row["labelled"], row["question"], row["strength"]): row for row in measured if not row["value"]}
-    rules = taxonomy.load().digest
+    figures = read_table()
+    earlier = measured_earlier(figures, taxonomy.load().digest)
+    of_tags = [figure for figure in figures if figure.question in taxonomy.load().topic.facet_ids and not figure.value]
+    sets = list(dict.fromkeys(figure.labelled for figure in of_tags if "genuine abstracts" in figure.labelled))
     rows = []
-    for row in measured:
-        screening = row["question"] == "screening"
-        of_tags = not screening and row["question"] != "randomised trial"
-        if row["strength"] or (
-            (row["value"] or row["labelled"] != measured[0]["labelled"]) if of_tags else "condensed" in row["labelled"]
-        ):
-            continue  # the rest is on the site's method page
-        question = (
-            f"screening, {row['value'].replace('+', ' and ')}" if screening else row["question"].replace("_", " ")
-        )
-        strengths = [
-            by_strength.get((row["labelled"], row["question"], strength), {}).get("precision", "")
+    for question in dict.fromkeys(figure.question for figure in of_tags):
+        found = {(f.labelled, f.strength): f for f in of_tags if f.question == question and f.labelled in sets}
+        by_strength = [
+            [f for (labelled, each), f in found.items() if each == strength and labelled not in earlier]
             for strength in ("stated", "likely")
         ]
-        earlier = "" if row["rules"] == rules else "; with earlier words and weights"
-        rows.append((question, _share(row, "precision"), _share(row, "recall"), *strengths, row["labelled"] + earlier))
-    return "\n" + table(("question", "precision", "recall", "stated", "likely", "measured on"), rows)
+        rows.append((
+            question.replace("_", " "),
+            *(f"{_share(found[one, ''], 'precision')}, {_share(found[one, ''], 'recall')}" if (one, "") in found else ""
+              for one in sets),
+            *(f"{sum(f.right for f in some)} of {sum(f.said for f in some)}" if some else "" for some in by_strength),
+        ))  # fmt: skip
+    heads = [one.partition(",")[0] + (", with earlier words and weights" if one in earlier else "") for one in sets]
+    others = "\n".join(
+        f"* {f'screening by {f.value}'.replace('+', ' and ') if f.question == 'screening' else f.question}, {f.labelled}: "
+        f"{_share(f, 'precision')}, {_share(f, 'recall')}"
+        for f in figures
+        if f.question in ("screening", "randomised trial") and "condensed" not in f.labelled
+    )
+    return "\n" + table(("", *heads, "stated", "likely"), rows) + "\n" + others + "\n"
 
 
-def _share(row: dict[str, str], name: str) -> str:
-    """`0.840 (0.789 to 0.881)`."""
-    return f"{row[name]} ({row[f'{name}_range'].replace('-', ' to ')})"
+def _share(figure: Figure, name: str) -> str:
+    """`0.84 (0.79 to 0.88)`."""
+    low, _, high = getattr(figure, f"{name}_range").partition("-")
+    return f"{float(getattr(figure, name)):.2f} ({float(low):.2f} to {float(high):.2f})"
 
 
 def examples(*lines: tuple[str, int]) -> str:

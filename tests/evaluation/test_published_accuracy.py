@@ -14,6 +14,8 @@ from evidence.evaluation.published_accuracy import Figure
 from evidence.rules.taxonomy import Taxonomy
 from tests.data import SAMPLES
 
+ROOT = Path(__file__).parents[2]
+
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 
@@ -22,8 +24,18 @@ def published() -> tuple[Figure, ...]:
     return published_accuracy.read_table()
 
 
+OUT_OF_REACH = {
+    "45 genuine abstracts on IPT, labelled by two readers, at first sight",
+    "the titles alone of 45 works on IPT labelled by their abstracts, at first sight",
+}
+"""Sets whose abstracts no collection has that may be copied: their figures stay, and README and method page say with what."""
+
+
 def test_the_table_was_made_with_todays_rules(published: tuple[Figure, ...], book: Taxonomy) -> None:
-    assert {figure.rules for figure in published} == {book.digest}, "run scripts/measure_accuracy.py"
+    earlier = set(published_accuracy.measured_earlier(published, book.digest))
+    assert earlier <= OUT_OF_REACH, "run scripts/measure_accuracy.py"
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert ("with earlier words and weights" in readme) == bool(earlier)
 
 
 def test_the_table_holds_every_facet_and_figures_that_follow_from_their_counts(
