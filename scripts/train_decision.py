@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from labelled_texts import Texts, titles_alone
@@ -74,7 +74,7 @@ ENOUGH_GENUINE = 100
 FEWEST, FEWEST_TO_LEARN = 20, 8
 """Tags below which a precision says nothing, and below which nothing can be learnt."""
 
-Array = np.ndarray[Any, Any]
+Array: TypeAlias = np.ndarray[Any, Any]
 Key = TypeVar("Key", tuple[str, str], tuple[str, int])
 
 

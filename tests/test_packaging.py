@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,6 @@ from zipfile import ZipFile
 import pytest
 
 import evidence
-from scripts.project_urls import project_urls
 
 ROOT = Path(__file__).parents[1]
 
@@ -72,7 +72,7 @@ def test_the_wheel_names_the_repository_it_was_built_in(wheel: Path) -> None:
 
 
 def test_no_address_is_claimed_where_none_is_known() -> None:
-    assert project_urls({}) == {}
+    assert runpy.run_path(str(ROOT / "scripts" / "project_urls.py"))["project_urls"]({}) == {}
 
 
 def test_the_wheel_carries_what_the_program_needs(wheel: Path) -> None:
