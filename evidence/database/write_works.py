@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from evidence.author_names import cite_authors
@@ -45,6 +45,7 @@ _UPSERT_WORK = f"""
 
 # The fullest name that the current records give, then the alphabet: the order in which they were written must not matter.
 _UPSERT_AUTHORS = """
+    with credits (author, credited, family, given) as ({credits})
     insert into authors (author, name, family, given, orcid, kind)
     select author, credited, family, given,
         case when author glob '[0-9][0-9][0-9][0-9]-[0-9][0-9][0-9][0-9]-[0-9][0-9][0-9][0-9]-[0-9][0-9][0-9][0-9X]'
@@ -53,13 +54,27 @@ _UPSERT_AUTHORS = """
     from (
         select author, credited, family, given,
             row_number() over (partition by author order by length(credited) desc, credited, family, given) as place
-        from work_authors where author in (select value from json_each(:touched))
+        from credits
     ) where place = 1
     on conflict (author) do update set name = excluded.name, family = excluded.family, given = excluded.given,
         orcid = excluded.orcid, kind = excluded.kind
     where (name, family, given, orcid, kind) is not
         (excluded.name, excluded.family, excluded.given, excluded.orcid, excluded.kind)
 """
+_GIVEN = """
+    select json_extract(value, '$[0]') as author, json_extract(value, '$[1]') as credited, json_extract(value, '$[2]') as family,
+        json_extract(value, '$[3]') as given
+    from json_each(:credits)
+"""
+_ALL_CREDITS = """
+    select author, credited, family, given from work_authors where author in (select value from json_each(:authors))
+"""
+_NEW_CREDITS = f"""
+    select author, name, family, given from authors where author in (select author from ({_GIVEN}))
+    union all {_GIVEN}
+"""  # noqa: S608 - our own SQL
+"""An author has the best of all names before the new ones came, so that these need be compared with it alone: who wrote much is
+named in thousands of works."""
 
 _COPIED = (
     "subtitle",
@@ -83,6 +98,9 @@ _CHILDREN = (
 """Tables whose rows belong to one work each, and are replaced with it."""
 
 _VERSIONS = ("vor", "unspecified", "am")
+
+Credit = tuple[str, str, str | None, str | None]
+"""An author's key and the name in a work: whole, family name, given names."""
 
 
 def write_works(conn: sqlite3.Connection, run: int, records: Sequence[JudgedRecord]) -> None:
@@ -116,7 +134,7 @@ def show_absences(conn: sqlite3.Connection, run: int, dois: Sequence[Doi]) -> No
 
 def delete_work(conn: sqlite3.Connection, doi: Doi) -> None:
     """Take one work out of the derived tables; its full text first, which is found by its rowid."""
-    authors = _authors_of(conn, [doi])
+    credits_before = _credits_of(conn, [doi])
     for rowid, text in _indexed_text(conn, [doi]).values():
         conn.execute(
             "insert into works_fts (works_fts, rowid, title, abstract, authors, container)"
@@ -124,7 +142,7 @@ def delete_work(conn: sqlite3.Connection, doi: Doi) -> None:
             (rowid, *text),
         )
     conn.execute("delete from works where doi = ?", (doi,))
-    _name_authors(conn, authors)
+    _name_authors(conn, credits_before, ())
 
 
 def record_columns(work: Work) -> dict[str, Any]:
@@ -206,7 +224,7 @@ def _replace_children(
 ) -> None:
     """Write the rows of the tables that belong to a work; `known` are the works that have some."""
     again = [(doi,) for doi in sorted(known)]
-    touched = _authors_of(conn, sorted(known))
+    credits_before = _credits_of(conn, sorted(known))
     moved = dict(conn.execute("select alias, doi from aliases where last_run is null").fetchall())
     for table in _CHILDREN:
         conn.executemany(f"delete from {table} where doi = ?", again)  # noqa: S608 - our own table names
@@ -275,28 +293,43 @@ def _replace_children(
         "insert into tags (doi, decided, facet, value, strength, certainty, how) values (?, ?, ?, ?, ?, ?, ?)", tags
     )
     run_many("insert or ignore into reasons values (?, ?, ?, ?, ?, ?, ?, ?)", reasons)
-    _name_authors(conn, touched | {row[0] for row in authors})
+    credits_now = {(key, credited, family, given) for key, credited, family, given, _, _ in authors}
+    _name_authors(conn, credits_before - credits_now, credits_now)
 
 
-def _authors_of(conn: sqlite3.Connection, dois: Sequence[str]) -> set[str]:
-    found: set[str] = set()
+def _credits_of(conn: sqlite3.Connection, dois: Sequence[str]) -> set[Credit]:
+    found: set[Credit] = set()
     for chunk in chunks(dois):
-        sql = f"select distinct author from work_authors where doi in ({placeholders(chunk)})"  # noqa: S608
-        found.update(author for (author,) in conn.execute(sql, chunk))
+        sql = f"select author, credited, family, given from work_authors where doi in ({placeholders(chunk)})"  # noqa: S608
+        found.update(conn.execute(sql, chunk))
     return found
 
 
-def _name_authors(conn: sqlite3.Connection, touched: Collection[str]) -> None:
-    """Name these authors as the current records do, and drop those that no work names any more."""
-    keys = {"touched": json.dumps(sorted(touched), ensure_ascii=False)}
-    conn.execute(_UPSERT_AUTHORS, keys)
+def _name_authors(conn: sqlite3.Connection, removed: Collection[Credit], added: Collection[Credit]) -> None:
+    """Name the authors as the current records do, and drop those that no work names any more. `removed` are names that works
+    had and do not have now, `added` those that works have now."""
+    lost = conn.execute(
+        f"""
+        select a.author from ({_GIVEN}) as r join authors a on a.author = r.author
+        where (a.name, a.family, a.given) is (r.credited, r.family, r.given)
+        """,  # noqa: S608 - our own SQL
+        {"credits": _as_json(removed)},
+    )
+    unnamed = {author for (author,) in lost}
+    conn.execute(_UPSERT_AUTHORS.format(credits=_ALL_CREDITS), {"authors": _as_json(unnamed)})
+    others = [credit for credit in added if credit[0] not in unnamed]
+    conn.execute(_UPSERT_AUTHORS.format(credits=_NEW_CREDITS), {"credits": _as_json(others)})
     conn.execute(
         """
-        delete from authors where author in (select value from json_each(:touched))
+        delete from authors where author in (select value from json_each(:authors))
             and not exists (select 1 from work_authors w where w.author = authors.author)
         """,
-        keys,
+        {"authors": _as_json({author for author, *_ in removed})},
     )
+
+
+def _as_json(values: Iterable[object]) -> str:
+    return json.dumps(list(values), ensure_ascii=False)
 
 
 def _work_row(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,7 +16,7 @@ from sqlite_utils import Database
 
 from evidence import current_decisions
 from evidence.data_model import SAME_WORK, Author, Doi, Judgement, Match, Notice, Relation, Strength, Tag, Work
-from evidence.database import read_queries, schema
+from evidence.database import read_queries, schema, write_works
 from evidence.database.connection import open_evidence
 from evidence.database.values_for_writer import (
     HarvestedPage,
@@ -104,6 +105,36 @@ def test_a_changed_record_keeps_its_history_and_a_return_to_the_old_text_is_hist
     rows = store.conn.execute("select version, digest, first_run, last_run from snapshots order by version").fetchall()
     assert rows == [(1, "d1", 1, 2), (2, "d2", 2, 3), (3, "d1", 3, None)]
     assert store.digests_and_bases([WORK.doi]) == {WORK.doi: ("d1", "b1")}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_an_author_has_the_fullest_name_of_all_works_whatever_came_and_went(store: Store, seed: int) -> None:
+    chance = random.Random(seed)
+    people = [
+        Author("Markowitz", "J"), Author("Markowitz", "John C", orcid="0000-0001-2345-6789"),
+        Author("Markowitz", "J C", orcid="0000-0001-2345-6789"), Author("Markowitz", None), Author(name="IPT Group"),
+        Author("IPT Group", None), Author("Weissman", "Myrna"), Author(None, "Myrna"), Author(name="Weissman, Myrna"),
+    ]  # fmt: skip
+    for number in range(40):
+        dois = chance.sample([Doi(f"10.5555/{n}") for n in range(6)], chance.randint(1, 3))
+        if chance.random() < 0.2:
+            with store.conn:
+                write_works.delete_work(store.conn, dois[0])
+        else:
+            works = [replace(WORK, doi=doi, authors=tuple(chance.sample(people, chance.randint(0, 4)))) for doi in dois]
+            store.write_page(run(store), "s", HarvestedPage([record(work, digest=f"d{number}") for work in works]))
+        credited: dict[str, list[tuple[Any, ...]]] = {}
+        for author, *name in store.conn.execute("select author, credited, family, given from work_authors"):
+            credited.setdefault(author, []).append(tuple(name))
+        fullest = {
+            author: min(names, key=lambda name: (-len(name[0]), name[0], name[1] or "", name[2] or ""))
+            for author, names in credited.items()
+        }
+        rows = store.conn.execute("select author, name, family, given, kind from authors").fetchall()
+        assert {author: tuple(name) for author, *name, _ in rows} == fullest
+        assert {author for author, *_, kind in rows if kind == "group"} == {
+            author for author, (_, family, given) in fullest.items() if family is None and given is None
+        }
 
 
 def test_a_reinstatement_undoes_the_retraction_before_it_and_not_the_one_after(store: Store) -> None:
