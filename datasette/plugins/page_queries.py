@@ -62,14 +62,30 @@ CONDITION = re.compile(r"\"(\w+)\" = :(p\d+)")
 FOR_PEOPLE = 1001
 """Rows up to which a statement is a page for people. More are a part of a file, where each row is read once anyway."""
 
-PAGE = """
-    select {columns} from works where rowid in (select rowid from works {among} order by {order} limit {limit})
-    order by {order}
-"""
+PAGE = "select {columns} from works where rowid in ({shown}) order by {order} limit {limit}"
+ONE_OF = "select rowid from works {where} order by {order} limit {limit}"
+PART = "select * from ({})"
 """Sorted by what an index holds; texts are read of the rows that are shown."""
 
-IN_SET = "where substr(:_works, rowid + 1, 1) = x'31'"
+IN_SET = "substr(:_works, rowid + 1, 1) = x'31'"
 """Whether a work is in a set, given `bitset_counts.flags_of`."""
+
+
+def _ranges(after: re.Match[str]) -> list[str]:
+    """What an index can find of the rows after the last one shown (`bitset_counts.AFTER`), in two parts if need be."""
+    column, than, value = after["column"], after["than"], after["value"]
+    if column is None:
+        return [after[0]]
+    ranges = [f"{column} {than}= {value} and {after[0]}"]
+    return [*ranges, f"{column} is null"] if after["or_null"] else ranges
+
+
+def _of_all_pages(sql: str, where: str) -> str:
+    """A statement that counts rows, without the condition that leaves out those of the pages before (`bitset_counts.AFTER`)."""
+    conditions = bitset_counts.conditions(where)
+    kept = [one for one in conditions if not bitset_counts.AFTER.fullmatch(one)]
+    return sql if kept == conditions else sql.replace(where, " and ".join(kept) or "true", 1)
+
 
 SHOWN = 500
 """Rows that the page of a ready-made query shows (query.html)."""
@@ -79,8 +95,8 @@ NUMBER = "select count(*) from (select 1 from (\n{sql}\n) limit {limit})"
 
 
 class TablePage:
-    """The page of a table or view that this request asked for: the table, whether a visitor's own SQL is in its filter,
-    whether its rows were asked for already, and whether its numbers may be counted from sets."""
+    """The page of a table or view that this request asked for: the table, whether a visitor's own SQL is in its filter, whether
+    its rows were asked for already, and whether its numbers may be counted from sets."""
 
     def __init__(self, table: str, own_sql: bool) -> None:
         self.table, self.own_sql = table, own_sql
@@ -127,6 +143,8 @@ class PageDatabase(Database):  # type: ignore[misc]
                     return Results([{"value": value, "count": n} for value, n in values[:limit]], False, None)
                 if values is not None:
                     return Results([(sum(n for _, n in values),)], False, None)
+                if not page.own_sql:
+                    sql = _of_all_pages(sql, found["where"] or "")
         return await super().execute(sql, params, *args, **options)
 
     async def _rows(
@@ -140,14 +158,23 @@ class PageDatabase(Database):  # type: ignore[misc]
             found = ROWS.fullmatch(sql) or found
         if (page.table, self.name) != ("works", NAME) or page.own_sql or int(found["limit"]) > FOR_PEOPLE:
             return sql, params
+        where = found["where"] or ""
+        conditions = bitset_counts.conditions(where)
+        after = next(filter(None, map(bitset_counts.AFTER.fullmatch, conditions)), None)
         try:
-            works = await bitset_counts.of_list(self, found["where"] or "", params, limit_ms=self._limit_ms(options))
+            works = await bitset_counts.of_list(self, where, params, limit_ms=self._limit_ms(options))
         except sqlite3.Error:
             return sql, params  # a filter that SQLite does not take: Datasette says so
         page.counted = True
-        among = IN_SET if found["where"] else ""
-        sql = PAGE.format(columns=found["columns"], among=among, order=found["order"], limit=found["limit"])
-        return sql, {**params, "_works": bitset_counts.flags_of(works)} if among else params
+        there = [IN_SET] if len(conditions) > (after is not None) else []
+        wanted = [" and ".join((*there, one)) for one in _ranges(after)] if after else there
+        parts = [
+            ONE_OF.format(where=f"where {one}" if one else "", order=found["order"], limit=found["limit"])
+            for one in wanted or [""]
+        ]
+        shown = " union all ".join(map(PART.format, parts)) if len(parts) > 1 else parts[0]
+        sql = PAGE.format(columns=found["columns"], shown=shown, order=found["order"], limit=found["limit"])
+        return sql, {**params, "_works": bitset_counts.flags_of(works)} if there else params
 
     async def _counts(
         self, page: TablePage, found: re.Match[str], params: dict[str, Any], options: dict[str, Any]

@@ -133,14 +133,25 @@ async def retracted(db: Any) -> int:
     return retracted_of(await by_notice(db))
 
 
+AFTER = re.compile(
+    r"\((?P<column>\S+) (?P<than>[<>]) (?P<value>:p\d+)(?P<or_null> or (?P=column) is null)? or \(.*\)\)"
+    r"|\((?P<null>\S+) (?:is not null or \((?P=null) )?is null and \(.*:p\d+\)+"
+)
+"""What Datasette's `_next` adds to the filter of a sorted page: the rows after the last one shown. Datasette itself counts the
+values of a page without the rows of the pages before, so that the numbers of one list change from page to page."""
+
+
 async def of_list(db: Any, where: str, params: Mapping[str, Any], *, limit_ms: int) -> int:
-    """The works for which `where` holds: conditions joined by `and` (empty: all works). An `or` must be in brackets.
+    """The works for which `where` holds: conditions joined by `and` (empty: all works). An `or` must be in brackets. A list is
+    the same on each of its pages: what a later page adds (`AFTER`) does not count.
 
     datasette.database.QueryInterrupted after `limit_ms` for a condition; sqlite3.Error for one that SQLite does not take.
     """
     works = (await of_database(db)).works
     # One by one they are found in indexes, and kept for other lists that have them too.
     for condition in conditions(where):
+        if AFTER.fullmatch(condition):
+            continue
         works &= await _of_condition(db, condition, params, limit_ms)
     return works
 

@@ -111,6 +111,11 @@ def tag_counts(db: Path, facets: dict[str, Any], dois: list[str], strengths: Seq
             assert (len(found) < len(expected)) == facet["truncated"]
 
 
+def values_of(facets: dict[str, Any]) -> dict[str, list[tuple[Any, int]]]:
+    """Facet → its values and how many works have each."""
+    return {name: [(one["value"], one["count"]) for one in facet["results"]] for name, facet in facets.items()}
+
+
 OR = '_where=year=1999+or+"verdict"+=+:p0&verdict=unsure'
 """Datasette puts no brackets around somebody's SQL, so that the pages after the first are another list; but the same for us."""
 
@@ -138,7 +143,7 @@ async def test_every_page_and_facet_is_what_datasette_alone_says(
     for order in ("", "&_sort=title", "&_sort_desc=cited_by", "&_sort=year", "&_col=title&_col=year"):
         address: str | None = f"/evidence/works.json?_size=300&{filters}{order}"
         dois: list[str] = []
-        facets: list[tuple[int, dict[str, Any]]] = []
+        facets: list[dict[str, Any]] = []
         while address:
             plain(True)
             expected = await ds.client.get(address)
@@ -146,16 +151,19 @@ async def test_every_page_and_facet_is_what_datasette_alone_says(
             found = await ds.client.get(address)
             assert expected.status_code == found.status_code == 200, (address, expected.text)
             ours, theirs = found.json(), expected.json()
+            if dois and filters != OR:  # Datasette counts from page to page fewer: the works from there on
+                theirs["facet_results"] = ours["facet_results"]
             assert {key: ours.get(key) for key in SEEN} == {key: theirs.get(key) for key in SEEN}, address
-            facets.append((len(dois), ours["facet_results"]))
+            facets.append(ours["facet_results"])
             dois += [row[ours["columns"].index("doi")] for row in ours["rows"]]
             address = ours["next_url"] and ours["next_url"].replace("http://localhost", "")
         first = await ds.client.get(f"/evidence/works.json?_size=0&{filters}{order}")
         if filters != OR:
             assert len(dois) == len(set(dois)) == first.json()["filtered_table_rows_count"], (filters, order)
-            for start, counted in facets:  # a page's facets count the works from there on
-                asked = ",".join(parse_qs(filters).get("_strength", ()))
-                tag_counts(crowd, counted, dois[start:], asked.split(",") if asked else SHOWN_STRENGTHS)
+            for counted in facets:
+                assert values_of(counted) == values_of(facets[0]), (filters, order)
+            asked = ",".join(parse_qs(filters).get("_strength", ()))
+            tag_counts(crowd, facets[0], dois, asked.split(",") if asked else SHOWN_STRENGTHS)
 
 
 async def test_views_by_doi_count_tags_as_sql_does(crowd: Path) -> None:
