@@ -371,6 +371,7 @@ def test_decisions_on_pairs_of_records(run: Run, crossref: LoopbackCrossref, sma
     assert "No conflicts" in run("decisions", "conflicts").out
 
 
+@pytest.mark.slow
 def test_disagreeing_reviewers_and_changed_texts_are_conflicts(
     run: Run, crossref: LoopbackCrossref, small: Path
 ) -> None:

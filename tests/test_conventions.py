@@ -45,6 +45,7 @@ def run(sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     return runner(tmp_path, monkeypatch, capsys)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("report", REPORTS)
 def test_every_report_can_be_written_to_a_file(run: Run, report: str) -> None:
     run("decide", "10.1002/cpp.1774", "exclude", "--because", "a test", "--by", "A. Reader")
@@ -112,6 +113,7 @@ class Stdin:
 LINES = "".join(json.dumps(work) + "\n" for work in WORKS).encode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "data", [LINES, gzip.compress(LINES), b"\xef\xbb\xbf" + LINES], ids=["plain", "gzipped", "with a mark"]
 )

@@ -59,6 +59,7 @@ def test_a_file_about_another_work_is_refused_and_said(run: Run, tmp_path: Path)
     assert "PubMed answered with another work, which was refused" in run("explain", DOI).out
 
 
+@pytest.mark.slow
 def test_the_file_of_retraction_watch_marks_works_and_is_read_again_only_when_it_has_changed(
     run: Run, tmp_path: Path
 ) -> None:

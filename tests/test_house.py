@@ -165,6 +165,7 @@ def test_the_middle_reads_no_clock(name: str) -> None:
     assert not calls & CLOCKS
 
 
+@pytest.mark.slow
 def test_only_the_writer_and_the_schema_write_sql_that_changes_rows() -> None:
     """`writer` and its parts (`write_…`) write, `schema` shapes; `immutable_copy` thins out its own copy and
     `precomputed_counts` writes answers into it; `works_as_of_date` and `search_works` fill a full-text index in memory;
@@ -233,6 +234,7 @@ def test_nothing_is_caught_wholesale() -> None:
     assert found == []
 
 
+@pytest.mark.slow
 def test_no_file_names_a_machine() -> None:
     """No checkout's own path, no package registry's address: the project works wherever it is put."""
     # Spelt in parts, or this file would be the one that names them.

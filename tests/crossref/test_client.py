@@ -620,6 +620,7 @@ def test_one_failure_is_forgiven(server: LoopbackCrossref, waits: list[float], f
     assert max(waits) >= 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", TRANSIENT)
 def test_failures_without_an_end_are_given_up_honestly(server: LoopbackCrossref, fault: str) -> None:
     said: list[str] = []
@@ -677,6 +678,7 @@ def test_an_exception_of_crossrefs_is_shown(server: LoopbackCrossref, crossref: 
     assert crossref.requests == 5
 
 
+@pytest.mark.slow
 def test_an_oversized_answer_is_fetched_twice_at_most(server: LoopbackCrossref, crossref: CrossrefClient) -> None:
     server.script([Fault("bomb", size=transport.MAX_BODY + 1, times=None)])
     with pytest.raises(UnavailableError, match="larger than 64 MB"):
@@ -1042,6 +1044,7 @@ def test_count(server: LoopbackCrossref) -> None:
     assert request.params["filter"] == "type:journal-article,type:book-chapter,from-pub-date:2010"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("doi", [LIPSITZ, *NASTY[::3]])
 def test_bibliography_is_the_citation_of_the_doi_asked_for(server: LoopbackCrossref, doi: str) -> None:
     author = [{"family": "Lipsitz", "given": "J"}]

@@ -252,6 +252,7 @@ def test_it_calls_a_page_an_error_of_status_200(
     assert ours.scan(Query((("query", "grief"),))).items
 
 
+@pytest.mark.slow
 def test_it_walks_a_cursor_over_empty_pages_without_an_end(server: LoopbackCrossref, theirs: Habanero) -> None:
     empty = b'{"status":"ok","message":{"total-results":9,"items":[],"next-cursor":"again"}}'
     head = {"Content-Type": "application/json", "Content-Length": str(len(empty))}

@@ -564,6 +564,7 @@ KEYS += [
 ]
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.dictionaries(st.sampled_from(KEYS), JSON, max_size=5))
 def test_any_json_is_a_work_or_a_record_error(fields: dict[str, Any]) -> None:

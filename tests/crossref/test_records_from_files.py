@@ -158,6 +158,7 @@ WORD = st.sampled_from(
 TITLE = st.lists(WORD, max_size=9).map(" ".join)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(TITLE, max_size=12), st.lists(TITLE, max_size=6), st.integers(1, 5))
 def test_the_index_finds_what_looking_at_every_record_finds(

@@ -73,6 +73,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(JSON)
 def test_any_json_is_read_or_refused(value: Any) -> None:

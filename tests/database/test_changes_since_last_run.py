@@ -138,6 +138,7 @@ class FailingSource(FakeRecordSource):
 # ---------------------------------------------------------------------- killed and failed runs
 
 
+@pytest.mark.slow
 async def test_the_next_sync_announces_what_a_killed_sync_did(review: Review) -> None:
     review.sync()
     review.decide(MARKOWITZ["DOI"], "include")
@@ -216,6 +217,7 @@ async def test_judge_announces_verdicts_and_reopened_decisions(review: Review, t
     assert review.sync(*WORKS, *two).changes == []
 
 
+@pytest.mark.slow
 async def test_changes_of_tags_are_shown_on_request_and_are_not_in_the_feed(review: Review, tmp_path: Path) -> None:
     many = [message(f"10.5555/n.{n}", f"Interpersonal psychotherapy in Ruritania {n}", 2001) for n in range(100)]
     review.sync(*WORKS, *many)

@@ -300,6 +300,7 @@ def test_a_reader_in_the_middle_of_a_question_fails_no_run(
     assert db.with_name("evidence.db-wal").stat().st_size == 0
 
 
+@pytest.mark.slow
 async def test_the_site_lets_go_of_the_log(db: Path, book: Taxonomy) -> None:
     site = Datasette([str(db)], config_dir=serve.site_folder())
     await site.invoke_startup()

@@ -159,6 +159,7 @@ def rows_of(folder: Path, name: str) -> tuple[LabelledCitation, ...]:
     return labelled_citations(read_text(folder, name).split("\n"), name)
 
 
+@pytest.mark.slow
 def test_targets_hold_on_real_citations(data: Path) -> None:
     # One citation of the full set's 199 is 0.5 %, so the two that hold two references each are allowed for.
     every, allowed = (1, 0) if data == SAMPLES else (43, 1)

@@ -238,6 +238,7 @@ def test_a_closed_pipe_ends_quietly(place: Path, command: str) -> None:
     assert (done.stdout.strip(), done.stderr) == ("141", "")
 
 
+@pytest.mark.slow
 def test_a_reader_that_stops_early_does_not_fail_the_pipeline(place: Path) -> None:
     done = sh(place, "evidence export | head -n 1")
     assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("doi,title,")
@@ -250,6 +251,7 @@ def test_a_full_disk_behind_stderr_too_prints_no_traceback(place: Path) -> None:
     assert sh(place, "evidence --db none.db status 2>/dev/full").returncode == 2
 
 
+@pytest.mark.slow
 def test_closed_stdout(place: Path) -> None:
     done = sh(place, "evidence export >&-")
     assert (done.returncode, "stdout is closed" in done.stderr) == (1, True)
@@ -272,6 +274,7 @@ def test_every_command_with_o_writes_the_file(place: Path, tmp_path: Path, comma
     assert piped.stdout == sh(place, f"evidence -q {command} -o -").stdout == sh(place, f"evidence {command}").stdout
 
 
+@pytest.mark.slow
 @needs_descriptors
 def test_dev_stdout_appends_where_the_shell_appends(place: Path, tmp_path: Path) -> None:
     done = sh(place, f"(echo first; evidence -q export -o /dev/stdout; echo last) > {tmp_path / 'all'}")

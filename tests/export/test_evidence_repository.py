@@ -61,6 +61,7 @@ def test_the_bundled_works_keep_to_the_shapes(text: str, ontology: bool) -> None
     assert len(read.members(text, "@graph")) > 250
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("said", "instead"),
     [

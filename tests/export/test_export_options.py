@@ -283,6 +283,7 @@ async def listed(sample: Path, query: str) -> list[str]:
     return [one["doi"] for one in table(text)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "query",
     [

@@ -426,6 +426,7 @@ def unbraced(name: str) -> str:
     return one_line(unescaped(whole))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["xlsx", "jsonl", "parquet"])
 def test_every_field_is_in_the_tables_that_other_programs_read(real: Any, name: str) -> None:
     _, rows, flat = real

@@ -87,6 +87,7 @@ def text(book: Taxonomy) -> str:
     return turtle(book)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", topic.shipped())
 @pytest.mark.parametrize("address", [None, SITE])
 def test_the_conditions_of_skos_hold(name: str, address: str | None) -> None:

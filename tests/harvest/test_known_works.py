@@ -580,6 +580,7 @@ def test_authors_are_called_as_the_records_that_stand_call_them(
 # ---------------------------------------------------------------------- over HTTP
 
 
+@pytest.mark.slow
 def test_a_second_sync_asks_at_most_twice_for_a_hundred_works_and_changes_no_row(
     tmp_path: Path, book: Taxonomy, clock: Clock
 ) -> None:

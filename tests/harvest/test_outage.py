@@ -108,6 +108,7 @@ def test_a_network_that_is_not_there(go: Go, waits: list[float], tmp_path: Path)
     stopped(outcome, tmp_path / "evidence.db")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["500", "504", "html", "empty", "drop"])
 def test_a_server_that_fails_everything(
     kind: str, go: Go, waits: list[float], server: LoopbackCrossref, tmp_path: Path

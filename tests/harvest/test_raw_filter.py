@@ -188,6 +188,7 @@ def test_most_spellings_are_still_matches() -> None:
     assert hits > 60
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.text(max_size=80).filter(str.strip), st.sampled_from(MATCHES), st.text(max_size=20))
 def test_the_letters_of_a_phrase_are_in_every_match(before: str, match: str, after: str) -> None:

@@ -88,6 +88,7 @@ def test_a_process_that_is_killed_leaves_nothing_unanswered(
     assert sum(counts) == len(WORKS)
 
 
+@pytest.mark.slow
 def test_a_process_that_cannot_load_the_same_rules_is_not_asked(
     after: Taxonomy, book: Taxonomy, monkeypatch: pytest.MonkeyPatch
 ) -> None:

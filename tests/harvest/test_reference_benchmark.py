@@ -12,6 +12,7 @@ import make_reference_benchmark
 import measure_references
 
 
+@pytest.mark.slow
 def test_every_kind_of_citation_gets_its_verdict() -> None:
     figures = measure_references.measured(every=25)
     assert set(figures) == {row["kind"] for row in measure_references.citations()}

@@ -126,6 +126,7 @@ def out_of_reach_once(part: Part, wanted: Wanted, here: Mapping[str, str]) -> Sc
     return scan_on_worker(part, wanted, here)
 
 
+@pytest.mark.slow
 def test_a_file_that_is_out_of_reach_for_a_moment_is_tried_again(
     tmp_path: Path, data: Path, go: Run, cluster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -463,6 +463,7 @@ def test_whatever_their_dates_say_all_are_found(
         assert len(server.requests) == requests
 
 
+@pytest.mark.slow
 def test_forty_matches_behind_a_quiet_tenth_are_found_over_the_wire() -> None:
     first, behind = crowd(600), crowd(40, behind=1)
     noise = [w | {"title": ["Interpersonal violence"], "DOI": f"{w['DOI']}.noise"} for w in crowd(3500)]

@@ -528,6 +528,7 @@ def _clusters_by_comparing_all(
     return {frozenset(members) for members in group.values() if len(members) > 1}
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.lists(COPIES, min_size=2, max_size=9), st.sets(st.tuples(st.integers(0, 8), st.integers(0, 8)), max_size=2))
 def test_records_that_differ_in_the_doi_alone_are_compared_as_carefully_as_others(
@@ -566,6 +567,7 @@ def test_a_record_with_title_authors_and_place_is_its_own_twin(row: dict[str, st
     assert thought(record, replace(record, key="b")) == "same"
 
 
+@pytest.mark.slow
 def test_many_records_of_one_title_are_not_compared_each_with_each(monkeypatch: pytest.MonkeyPatch) -> None:
     compared = 0
     judge = duplicate_clusters._pair

@@ -244,6 +244,7 @@ def test_after_a_refusal_nothing_is_taken_for_none(server: ProviderLoopback, cli
     assert states(answers(client, [wanted(A, "1"), wanted(B)])) == ["failed", "failed"]
 
 
+@pytest.mark.slow
 def test_recorded_records_come_through() -> None:
     """Genuine records, served again by the loopback."""
     texts = [text for body in recorded.pubmed() for text in split(body)]

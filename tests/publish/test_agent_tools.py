@@ -200,6 +200,7 @@ async def test_words_and_filters_hold_together(sample: Path, ask: Callable[[Path
     assert (none.count, none.works, await asked.rows(none.list_page)) == (0, [], 0)
 
 
+@pytest.mark.slow
 async def test_every_number_of_a_cell_is_that_of_sql_and_of_its_list(crowd: Path, ask: Callable[[Path], Asked]) -> None:
     asked = ask(crowd)
     for first, second in (("variant:a", "outcome:u"), ("variant:c", "population:women"), ("variant:b", "variant:d")):

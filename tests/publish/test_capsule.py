@@ -153,6 +153,7 @@ def test_facts_for_programs_name_what_made_it(review: Review, whole: Capsule) ->
     assert facts["state"]["works"] == whole.works
 
 
+@pytest.mark.slow
 def test_the_files_that_sources_yaml_names_are_named_with_their_checksums(tmp_path: Path) -> None:
     review = used_review.used_review(tmp_path / "used")
     listed = review.sources.read_text("utf-8") + (
@@ -169,6 +170,7 @@ def test_the_files_that_sources_yaml_names_are_named_with_their_checksums(tmp_pa
     ]
 
 
+@pytest.mark.slow
 def test_what_people_stated_of_the_searches_is_in_a_capsule(tmp_path: Path) -> None:
     review = used_review.used_review(tmp_path / "used")
     stated = review.sources.with_name("prisma-s.yaml")
@@ -219,6 +221,7 @@ def test_a_public_capsule_does_not_tell_of_those_for_oneself(
     assert whole.digest.encode() not in bytes_below(later.folder)
 
 
+@pytest.mark.slow
 def test_a_review_without_sources_and_decisions_has_a_capsule_too(tmp_path: Path) -> None:
     review = used_review.used_review(tmp_path / "used")
     bare = used_review.Review(review.folder, review.db, tmp_path / "none.db", tmp_path / "none.yaml", review.copy)
@@ -269,6 +272,7 @@ def test_what_is_refused_leaves_nothing_behind(review: Review, tmp_path: Path) -
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_a_review_that_is_still_to_be_judged_is_refused(tmp_path: Path) -> None:
     review = used_review.used_review(tmp_path / "used")
     review.copy.book = used_review.other_rules(tmp_path / "other")
@@ -290,6 +294,7 @@ def test_an_empty_folder_is_taken_and_a_damaged_database_is_named(review: Review
     assert not (tmp_path / "c").exists()
 
 
+@pytest.mark.slow
 def test_the_review_itself_is_as_it_was(tmp_path: Path) -> None:
     review = used_review.used_review(tmp_path / "used")
     with closing(sqlite3.connect(review.db)) as conn:

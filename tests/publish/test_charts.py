@@ -64,6 +64,7 @@ def tabled(part: str) -> list[tuple[str, int]]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("heading", ["years", "trials"])
 async def test_every_number_of_a_chart_is_that_of_the_list_behind_it(crowd: Path, heading: str) -> None:
     ds = Datasette([str(crowd)], config_dir=serve.site_folder())

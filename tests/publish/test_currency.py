@@ -193,6 +193,7 @@ def plain(markup: str) -> str:
     return html.unescape(re.sub(r"<[^>]+>", "", markup)).strip()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rows", "columns"), PAIRS)
 async def test_every_number_on_the_pages_is_that_of_sql(listed: Path, rows: str, columns: str) -> None:
     expected = by_sql(listed, rows, columns)

@@ -273,6 +273,7 @@ async def test_the_panel_shows_the_newest_works_as_the_list_does(site: Datasette
     assert page.count('aria-current="true"') == 2, "in the table and in the list for phones"
 
 
+@pytest.mark.slow
 async def test_every_number_of_designs_and_years_is_the_length_of_its_list(site: Datasette) -> None:
     for address in ("/map/panel?row=ipt-a&column=depressive-symptoms", "/map/panel?row=ipt&column=*Course&implied=1"):
         panel = await text(site, address)

@@ -278,6 +278,7 @@ def test_no_signature_is_published(name: str, reason: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_contact_address_is_not_published(db: Path, tmp_path: Path) -> None:
     sources = tmp_path / "sources.yaml"
     text = (REPO / "sources.yaml").read_text(encoding="utf-8")
@@ -290,6 +291,7 @@ def test_the_contact_address_is_not_published(db: Path, tmp_path: Path) -> None:
         immutable_copy.publish(db, tmp_path / "site", sources=tmp_path / "no-sources.yaml", now=at_noon)
 
 
+@pytest.mark.slow
 def test_a_running_sync_need_not_wait(db: Path, tmp_path: Path) -> None:
     """The copy has what is committed and names the unfinished run; neither process waits for the other."""
     with closing(sqlite3.connect(db, timeout=0)) as conn:
@@ -462,6 +464,7 @@ def test_a_full_disk_leaves_the_target_unchanged(db: Path, tmp_path: Path) -> No
     assert not (tmp_path / "fresh").exists()
 
 
+@pytest.mark.slow
 def test_only_one_process_publishes_at_a_time(db: Path, tmp_path: Path) -> None:
     immutable_copy.publish(db, tmp_path / "site", now=at_noon)
     with FileLock(tmp_path / "site" / ".lock"), pytest.raises(BusyError, match="another `evidence publish`"):
@@ -619,6 +622,7 @@ def test_the_dockerfile_copies_existing_files(known: tuple[Path, Published]) -> 
     assert not [pin for pin in pins if pin.startswith("evidence==")], "on a package index that name may be anybody's"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
 def test_the_systemd_unit_is_valid(db: Path, tmp_path: Path) -> None:
     done = immutable_copy.publish(db, tmp_path / "a site of 100 %", now=at_noon)
@@ -697,6 +701,7 @@ def test_other_files_among_the_versions_are_kept(db: Path, tmp_path: Path) -> No
     assert (versions / "backup" / "evidence.db").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_a_version_name_that_a_file_has_is_not_used(db: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"
     (site / "versions").mkdir(parents=True)

@@ -117,6 +117,7 @@ def test_a_study_under_another_doi_neither_came_nor_left(run: Run, crossref: Loo
     assert (found["came"], found["left"], found["before"], found["now"]) == ([], [], 4, 4)
 
 
+@pytest.mark.slow
 def test_the_note_since_a_version_has_its_name_and_its_tags(run: Run, crossref: LoopbackCrossref) -> None:
     assert run("version", "2").code == 0
     run("decide", str(FONAGY["DOI"]), "exclude", "--because", "another therapy", "--by", "A. Reader")
@@ -161,6 +162,7 @@ def test_living_items_that_only_people_know(run: Run) -> None:
     assert "Not stated: reason, changes_to_objectives, other_steps" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hostile", ["<script>alert(1)</script> & “x”", "a | b [c](javascript:x) `d` *e*"])
 def test_what_a_title_contains_is_text_in_every_format(run: Run, crossref: LoopbackCrossref, hostile: str) -> None:
     title = f"Interpersonal psychotherapy {hostile}"
@@ -204,6 +206,7 @@ def test_the_exit_code_says_whether_anything_is_new(run: Run) -> None:
 # ---------------------------------------------------------------------- mail
 
 
+@pytest.mark.slow
 def test_news_are_mailed_once_and_nothing_new_mails_nothing(run: Run, crossref: LoopbackCrossref) -> None:
     first = run("report", "changes", "--mail", TO)
     assert (first.code, first.out, first.err) == (0, "", "")
@@ -248,6 +251,7 @@ def test_the_mail_says_what_the_report_the_feed_and_the_summary_say(run: Run, cr
     assert len(rows) == sum(not line.startswith("   ") for line in lines)
 
 
+@pytest.mark.slow
 def test_a_mail_that_failed_is_in_the_next_one(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crossref: LoopbackCrossref
 ) -> None:
@@ -472,6 +476,7 @@ def watch(run: Run, name: str, *more: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_a_work_that_enters_by_its_tags_or_verdict_is_new_for_a_watch(run: Run, crossref: LoopbackCrossref) -> None:
     assert watch(run, "Trials of IPT", "--since", "2000-01-01")["entered"] == [], "what a watch begins with is no news"
     doi = str(MARKOWITZ["DOI"])
@@ -489,6 +494,7 @@ def test_a_work_that_enters_by_its_tags_or_verdict_is_new_for_a_watch(run: Run, 
     assert watch(run, "Trials of IPT", "--since", "run:1")["entered"] == [], "what came and went between is no news"
 
 
+@pytest.mark.slow
 def test_a_sync_says_what_is_new_for_each_watch_and_mails_it_once(run: Run, crossref: LoopbackCrossref) -> None:
     crossref.works[str(TRIAL["DOI"])] = TRIAL
     summary = run("sync", "--no-enrich").out
@@ -504,6 +510,7 @@ def test_a_sync_says_what_is_new_for_each_watch_and_mails_it_once(run: Run, cros
     assert len(box()) == 2
 
 
+@pytest.mark.slow
 def test_a_retraction_is_news_of_the_watches_that_have_the_work(run: Run, crossref: LoopbackCrossref) -> None:
     crossref.works[str(TRIAL["DOI"])] = TRIAL
     run("sync", "--no-enrich")

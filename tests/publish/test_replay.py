@@ -383,6 +383,7 @@ def test_an_index_that_does_not_fit_its_table_is_found(public: Path, whole: Path
         assert "integrity_check" in replay_report.report(found)
 
 
+@pytest.mark.slow
 def test_the_first_rows_that_differ_are_shown_with_both_values(whole: Path) -> None:
     sql("update tags set strength = 'likely' where strength = 'stated'")(whole)
     remade(whole)

@@ -446,6 +446,7 @@ def test_the_formats_hold_the_same(db: Path, tmp_path: Path) -> None:
 # ---------------------------------------------------------------------- the page
 
 
+@pytest.mark.slow
 async def test_the_page_is_linked_from_ribbon_notices_and_works_without_one(db: Path) -> None:
     retract(db)
     ds = await site(db)

@@ -55,6 +55,7 @@ def first(conn: sqlite3.Connection, words: vocabulary.Vocabulary, text: str, mos
     return [conn.execute("select doi from works where rowid = ?", (row,)).fetchone()[0] for row in found.rowids[:most]]
 
 
+@pytest.mark.slow
 def test_the_right_work_is_among_the_first_three(conn: sqlite3.Connection, words: vocabulary.Vocabulary) -> None:
     right = {query["query"]: set(filter(None, query["right"].split("; "))) for query in QUERIES}
     assert len(right) == 60

@@ -213,6 +213,7 @@ async def test_an_empty_search_lists_everything(sample: Path) -> None:
     assert empty_question == (await ds.client.get("/evidence/search.json?_shape=array")).json() != []
 
 
+@pytest.mark.slow
 @given(st.text(alphabet='a" \n*\t\0\r)(A\u2028:^-+{}', max_size=12))
 @settings(max_examples=200, deadline=None)
 def test_whatever_is_typed_is_a_search(typed: str) -> None:
@@ -887,6 +888,7 @@ async def test_an_immutable_copy_is_served_too_and_can_be_taken_whole(tmp_path: 
     assert "Download the whole database (SQLite)" in (await ds.client.get("/evidence")).text
 
 
+@pytest.mark.slow
 async def test_an_empty_database_has_every_page(tmp_path: Path) -> None:
     path = tmp_path / "evidence.db"
     db = Database(path)
@@ -1006,6 +1008,7 @@ async def test_hostile_text_is_inert_everywhere(tmp_path: Path) -> None:
     assert not any("\u202e" in title or "\x0b" in title for title in titles)
 
 
+@pytest.mark.slow
 async def test_a_kilometre_of_title_stays_in_its_place(tmp_path: Path) -> None:
     path = site_sample.make_sample(tmp_path / "evidence.db")
     with closing(sqlite3.connect(path)) as conn, conn:

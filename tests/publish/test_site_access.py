@@ -161,6 +161,7 @@ QUERIES = (
 )
 
 
+@pytest.mark.slow
 async def test_no_raw_record_leaves_a_public_site(with_raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     open_site = await site(with_raw)
     assert RAW.replace('"', '\\"') in (await open_site.client.get("/evidence/snapshots.json?_shape=array")).text

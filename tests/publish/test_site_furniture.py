@@ -422,6 +422,7 @@ def test_the_sitemap_is_split_as_the_protocol_asks() -> None:
     assert addresses(text)[7].endswith("&7")
 
 
+@pytest.mark.slow
 async def test_every_work_is_in_exactly_one_part(tmp_path: Path, configured: None, public: None) -> None:
     db = site_sample.make_sample(tmp_path / "evidence.db")
     more = sitemap.PART + 5
@@ -481,6 +482,7 @@ async def test_a_moved_work_still_leads_to_its_new_page(tmp_path: Path) -> None:
 # ---------------------------------------------------------------------- ETags
 
 
+@pytest.mark.slow
 async def test_an_unchanged_page_is_answered_304(tmp_path: Path) -> None:
     db = site_sample.make_sample(tmp_path / "evidence.db")
     ds = await site(db)

@@ -88,6 +88,7 @@ PAGES = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", PAGES)
 async def test_no_page_calls_a_local_id_a_doi(site: Datasette, local: str, path: str) -> None:
     answer = await site.client.get(path.replace("{key}", local), follow_redirects=True)
@@ -111,6 +112,7 @@ async def test_the_page_of_a_work_without_a_doi(site: Datasette, local: str) -> 
     assert found["headline"] == TITLE
 
 
+@pytest.mark.slow
 async def test_every_link_on_the_page_of_a_work_without_a_doi_leads_somewhere(site: Datasette, local: str) -> None:
     page = (await site.client.get(f"/evidence/works/{local}")).text
     links = {html.unescape(link) for link in re.findall(r'href="(/[^"#]*)', page)}

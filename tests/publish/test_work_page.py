@@ -281,6 +281,7 @@ async def test_a_retraction_is_a_ribbon_before_the_title_with_witnesses_dates_an
     assert page.select_one(".banner-grave") is None, "it is said once"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "values", "word"),
     [

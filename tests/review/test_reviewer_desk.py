@@ -292,6 +292,7 @@ async def test_an_unsure_work_waits_for_other_reviewers_only(db: Path, the_desk:
     assert verdict(db, waiting[0]) == ("unsure", "person")
 
 
+@pytest.mark.slow
 async def test_undo_withdraws_and_goes_back_to_the_work(db: Path, the_desk: reviewer_desk.Desk) -> None:
     browser = Browser(await site(db), REVIEWER)
     waiting = the_desk.queue("waiting", REVIEWER)
@@ -311,6 +312,7 @@ async def test_undo_withdraws_and_goes_back_to_the_work(db: Path, the_desk: revi
     assert (again.status_code, "already" in again.text) == (409, True)
 
 
+@pytest.mark.slow
 async def test_an_old_page_does_not_undo_another_decision_than_it_shows(db: Path, the_desk: reviewer_desk.Desk) -> None:
     browser = Browser(await site(db), REVIEWER)
     first, second = the_desk.queue("waiting", REVIEWER)[:2]
@@ -337,6 +339,7 @@ async def test_an_old_page_does_not_undo_another_decision_than_it_shows(db: Path
     assert (await other.get("/desk")).status_code == 403  # and nobody else's
 
 
+@pytest.mark.slow
 async def test_a_page_of_another_window_replaces_no_decision_that_it_does_not_show(
     db: Path, the_desk: reviewer_desk.Desk
 ) -> None:
@@ -356,6 +359,7 @@ async def test_a_page_of_another_window_replaces_no_decision_that_it_does_not_sh
     assert [word.verdict for word in read_ledger(ledger(db))] == ["include", "exclude"]
 
 
+@pytest.mark.slow
 async def test_several_works_are_decided_and_undone_in_one_act(db: Path, the_desk: reviewer_desk.Desk) -> None:
     browser = Browser(await site(db), REVIEWER)
     waiting = the_desk.queue("waiting", REVIEWER)
@@ -387,6 +391,7 @@ async def test_several_works_are_decided_and_undone_in_one_act(db: Path, the_des
     assert [verdict(db, doi) for doi in waiting] == [("unsure", "rule")] * len(waiting)
 
 
+@pytest.mark.slow
 async def test_what_is_missing_for_several_is_said_and_kept(db: Path, the_desk: reviewer_desk.Desk) -> None:
     browser = Browser(await site(db), REVIEWER)
     waiting = the_desk.queue("waiting", REVIEWER)
@@ -455,6 +460,7 @@ async def test_ticked_and_unticked_tags_are_decisions(db: Path, the_desk: review
     assert had(back) == before
 
 
+@pytest.mark.slow
 async def test_an_invalid_form_is_shown_again_with_what_was_typed(db: Path, the_desk: reviewer_desk.Desk) -> None:
     browser = Browser(await site(db), REVIEWER)
     doi = shown_doi(await browser.get("/desk"))
@@ -478,6 +484,7 @@ async def test_an_invalid_form_is_shown_again_with_what_was_typed(db: Path, the_
     assert read_ledger(ledger(db)) == ()
 
 
+@pytest.mark.slow
 async def test_works_on_which_reviewers_disagree_are_under_look_again(
     db: Path, the_desk: reviewer_desk.Desk, book: Taxonomy
 ) -> None:
@@ -670,6 +677,7 @@ async def test_agreement_is_shown_to_reviewers(db: Path, the_desk: reviewer_desk
     assert [value for _, value in shown[:2]] == ["1", "0.00 (0.00 to 0.79)"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/desk/pairs", "/desk/tags", "/desk", "/desk/several"])
 async def test_no_reason_is_filled_in_that_nobody_gave(db: Path, the_desk: reviewer_desk.Desk, path: str) -> None:
     with closing(sqlite3.connect(db)) as conn, conn:
@@ -823,6 +831,7 @@ def test_a_replaced_ledger_is_read_again(db: Path, the_desk: reviewer_desk.Desk,
     assert kept.exists()
 
 
+@pytest.mark.slow
 def test_a_save_reads_of_the_ledger_what_is_about_its_work(
     db: Path, the_desk: reviewer_desk.Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -888,6 +897,7 @@ def accounts(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     yield file, "correct horse"
 
 
+@pytest.mark.slow
 async def test_people_with_passwords_log_in(
     db: Path, accounts: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -957,6 +967,7 @@ async def test_many_tries_at_a_password_are_refused(
     assert huge.status_code == 413
 
 
+@pytest.mark.slow
 async def test_logging_out_ends_it(db: Path, accounts: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
     file, password = accounts
     visitor = At(await accounts_site(db, file, monkeypatch), "10.0.0.1")

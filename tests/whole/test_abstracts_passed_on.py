@@ -208,6 +208,7 @@ async def test_no_published_file_has_it(review: Review, tmp_path: Path) -> None:
         assert "Zygomatic" not in (await ds.client.get(address)).text
 
 
+@pytest.mark.slow
 def test_a_licence_that_ends_being_stated_takes_the_abstract_out(review: Review, tmp_path: Path) -> None:
     with closing(sqlite3.connect(review.db)) as conn, conn:
         conn.execute("delete from facts where kind = 'licence'")

@@ -327,6 +327,7 @@ def compare(order: Sequence[Event], other_order: Sequence[Event], pauses: set[in
                 assert row["touches"] == touches(found[0][row["doi"]])
 
 
+@pytest.mark.slow
 def test_two_orders_of_the_same_notices_give_the_same_ripples() -> None:
     """A retraction stated by four witnesses of whom two fall silent; a reinstatement that goes; citations that come late."""
     order: list[Event] = [

@@ -66,6 +66,7 @@ async def pages_of(db: Path, config: Path) -> dict[str, str]:
     return found
 
 
+@pytest.mark.slow
 async def test_every_page_speaks_of_the_topic_and_of_no_other(review: Path) -> None:
     found = await pages_of(review / "evidence.db", serve.site_folder())
     for address, text in found.items():
