@@ -27,7 +27,7 @@ def status_report(state: dict[str, Any]) -> str:
     """The text of `evidence status`; `state` is `read_queries.status`."""
     run = state["last_run"]
     records = run and _RECORD_SOURCES.get(run["door"], run["door"])
-    lines = [f"Last run: {run['outcome']}, {run['started']}, from {records}." if run else "No run yet."]
+    lines = [f"Last run: {run['outcome']}, {run['started']}, from {records}." if run else "No sync yet."]
     lines.append(
         f"Works: {_verdict_counts(state['works'])}. "
         f"Decisions to look at again: {state['decisions_to_check']:,}. "
