@@ -325,56 +325,18 @@ def articles(folder: Path, people: Sequence[dict[str, str]], rng: random.Random)
 
 _ODD, _IN_BOOKS = 0.12, 0.2
 _TITLE_ENDS = (
-    " 2.0",
-    ", 1990–2010",
-    ", 1940s",
-    " II",
-    "?",
-    "!",
-    " in 2015",
-    " (CBT)",
-    ": part 1",
-    " R2",
-    ", c. 1857–1940s",
-    " 12",
-    "",
-)
+    " 2.0", ", 1990–2010", ", 1940s", " II", "?", "!", " in 2015", " (CBT)", ": part 1", " R2", ", c. 1857–1940s", " 12", "",
+)  # fmt: skip
 _PROCEEDINGS = (
-    *(
-        "Proceedings of the 2015 ",
-        "2020 IEEE ",
-        "In: 2012 ",
-        "Proc. 7th International Workshop on ",
-        "Abstracts of the 1998 Meeting on ",
-    ),
-    *("XXIst International Symposium on ", "Oxford Research Encyclopedia of ", "Handbook of ", "Advances in ", ""),
-)
+    "Proceedings of the 2015 ", "2020 IEEE ", "In: 2012 ", "Proc. 7th International Workshop on ",
+    "Abstracts of the 1998 Meeting on ", "XXIst International Symposium on ", "Oxford Research Encyclopedia of ", "Handbook of ",
+    "Advances in ", "",
+)  # fmt: skip
 _PUBLISHERS = (
-    *(
-        "Cambridge University Press",
-        "Oxford University Press",
-        "Springer",
-        "Apress",
-        "ACM Press",
-        "IEEE",
-        "Atlantis Press",
-    ),
-    *(
-        "Johns Hopkins University Press",
-        "TheScientificWorld Ltd",
-        "Springer Science and Business Media LLC",
-        "Wiley",
-        "Elsevier",
-    ),
-    *(
-        "John Wiley & Sons, Ltd",
-        "American Psychological Association",
-        "Göttingen University Press",
-        "Routledge",
-        "Thieme",
-        "Karger",
-    ),
-)
+    "Cambridge University Press", "Oxford University Press", "Springer", "Apress", "ACM Press", "IEEE", "Atlantis Press",
+    "Johns Hopkins University Press", "TheScientificWorld Ltd", "Springer Science and Business Media LLC", "Wiley", "Elsevier",
+    "John Wiley & Sons, Ltd", "American Psychological Association", "Göttingen University Press", "Routledge", "Thieme", "Karger",
+)  # fmt: skip
 """What some of these articles are turned into: titles that end in what an end of a reference looks like, and chapters of books
 and proceedings, of which the strings have few."""
 

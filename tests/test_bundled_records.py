@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import csv
 import gzip
-import importlib.util
 import json
 import re
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,6 +19,7 @@ from evidence.linkage.identifiers import identifier_url, read_identifier
 from evidence.review import decisions_csv
 from evidence.rules import taxonomy, topic
 from tests.data import SAMPLES
+from tests.module_from_file import script
 
 ROOT = Path(__file__).parents[1]
 SNAPSHOT = ROOT / "evidence" / "topics" / "ipt" / "bundled_records"
@@ -44,16 +43,6 @@ DEPOSITED |= {"publisher", "language", "page", "source", "updated-by", "update-t
 def records() -> list[dict[str, Any]]:
     with gzip.open(SNAPSHOT / "records.jsonl.gz", "rt", encoding="utf-8") as file:
         return [json.loads(line) for line in file]
-
-
-def script(name: str) -> ModuleType:
-    """A script of the project, as a module."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")

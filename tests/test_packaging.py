@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ from zipfile import ZipFile
 import pytest
 
 import evidence
+from tests.module_from_file import script
 
 ROOT = Path(__file__).parents[1]
 
@@ -72,7 +72,7 @@ def test_the_wheel_names_the_repository_it_was_built_in(wheel: Path) -> None:
 
 
 def test_no_address_is_claimed_where_none_is_known() -> None:
-    assert runpy.run_path(str(ROOT / "scripts" / "project_urls.py"))["project_urls"]({}) == {}
+    assert script("project_urls").project_urls({}) == {}
 
 
 def test_the_wheel_carries_what_the_program_needs(wheel: Path) -> None:

@@ -1,4 +1,4 @@
-"""What Datasette's own pages ask of a database, changed in three places. The only code here that knows Datasette's SQL.
+"""What Datasette's own pages ask of a database, changed in four places. The only code here that knows Datasette's SQL.
 
 Why: Datasette 0.65 (and 1.0a41) sorts the first page of a table by the chosen column alone, and the pages after it by column
 and key. Rows with equal values then come in no fixed order, and CSV, JSON and pages lose some rows and repeat others. It
@@ -9,6 +9,7 @@ of rows of a ready-made query of which the page shows 500. Without what follows 
 * the first page of every table and view is sorted by column and key, as the others are;
 * the works on a list are found once, as a set (`evidence.publish.bitset_counts`): rows are read when it is known which are shown,
   and numbers are counted from the set. A published copy has the numbers of other tables counted (`precomputed_counts`);
+* the numbers beside facets are those of the whole list on each of its pages, not of the rows from there on;
 * of a ready-made query, a page gets the rows it shows, and the number of the others. Files get all.
 
 How: at `startup` each database is replaced (`datasette.add_database`) by one whose `execute` does this, and
@@ -69,23 +70,6 @@ PART = "select * from ({})"
 
 IN_SET = "substr(:_works, rowid + 1, 1) = x'31'"
 """Whether a work is in a set, given `bitset_counts.flags_of`."""
-
-
-def _ranges(after: re.Match[str]) -> list[str]:
-    """What an index can find of the rows after the last one shown (`bitset_counts.AFTER`), in two parts if need be."""
-    column, than, value = after["column"], after["than"], after["value"]
-    if column is None:
-        return [after[0]]
-    ranges = [f"{column} {than}= {value} and {after[0]}"]
-    return [*ranges, f"{column} is null"] if after["or_null"] else ranges
-
-
-def _of_all_pages(sql: str, where: str) -> str:
-    """A statement that counts rows, without the condition that leaves out those of the pages before (`bitset_counts.AFTER`)."""
-    conditions = bitset_counts.conditions(where)
-    kept = [one for one in conditions if not bitset_counts.AFTER.fullmatch(one)]
-    return sql if kept == conditions else sql.replace(where, " and ".join(kept) or "true", 1)
-
 
 SHOWN = 500
 """Rows that the page of a ready-made query shows (query.html)."""
@@ -231,3 +215,19 @@ class PageDatabase(Database):  # type: ignore[misc]
     def _limit_ms(self, options: dict[str, Any]) -> int:
         most: int = self.ds.sql_time_limit_ms
         return min(options.get("custom_time_limit") or most, most)
+
+
+def _ranges(after: re.Match[str]) -> list[str]:
+    """What an index can find of the rows after the last one shown (`bitset_counts.AFTER`), in two parts if need be."""
+    column, than, value = after["column"], after["than"], after["value"]
+    if column is None:
+        return [after[0]]
+    ranges = [f"{column} {than}= {value} and {after[0]}"]
+    return [*ranges, f"{column} is null"] if after["or_null"] else ranges
+
+
+def _of_all_pages(sql: str, where: str) -> str:
+    """A statement that counts rows, without the condition that leaves out those of the pages before (`bitset_counts.AFTER`)."""
+    conditions = bitset_counts.conditions(where)
+    kept = [one for one in conditions if not bitset_counts.AFTER.fullmatch(one)]
+    return sql if kept == conditions else sql.replace(where, " and ".join(kept) or "true", 1)

@@ -90,7 +90,6 @@ WARM = (
     "/method",
     "/search?q=therapy",
     "/currency",
-    "/evidence/untagged",
 )
 """Pages that the server computes once and then has in its cache (`evidence.publish.query_cache`)."""
 

@@ -53,10 +53,10 @@ class SecondReading:
         self._is_chosen = frozenset(chosen)
         kinds = shapes.kinds
         self._counts = (
-            _running(kind in "YyT" for kind in kinds),
-            _running(kind in "RZT" for kind in kinds),
-            _running(kind in "UD" for kind in kinds),
-            _running(
+            running_sums(kind in "YyT" for kind in kinds),
+            running_sums(kind in "RZT" for kind in kinds),
+            running_sums(kind in "UD" for kind in kinds),
+            running_sums(
                 at == 1 and said[1:2] in ("2", "3") for at, said in zip(shapes.listed, shapes.authors, strict=True)
             ),
         )
@@ -229,7 +229,8 @@ def _tail(shape: str, kind: str) -> int:
     return _TAILS.get(tail, _TAILS.get(tail[-1:], len(_TAILS)))
 
 
-def _running(values: Iterable[int]) -> list[int]:
+def running_sums(values: Iterable[int]) -> list[int]:
+    """The sum of the values before each place, and of all."""
     return [0, *accumulate(values)]
 
 

@@ -22,14 +22,13 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 
 from evidence.references import page_furniture, second_reading
 from evidence.references.join_lines import ends_address, in_address, is_inside_word, joined, words_of
 from evidence.references.reference_shapes import BASE, Shapes
-from evidence.references.second_reading import SecondReading
+from evidence.references.second_reading import SecondReading, running_sums
 
 Cue = tuple[str | int, ...]
 """The layout of a place where a reference could begin. Places with the same cue are equally reliable."""
@@ -383,7 +382,7 @@ class _Block:
 
     def second_reading(self) -> SecondReading:
         """What the division says of each place."""
-        letters = _running(len(word) + 1 for word in self.words)
+        letters = running_sums(len(word) + 1 for word in self.words)
         reads = {place.at: place.read for place in self.places}
         return SecondReading(self.shapes, reads, [place.at for place in self.chosen], letters)
 
@@ -549,9 +548,9 @@ class _Pieces:
     """How much a piece reads like one whole reference: by its length, its years and its links."""
 
     def __init__(self, words: Sequence[str], shapes: Shapes) -> None:
-        self._letters = _running(len(word) + 1 for word in words)
-        self._years = _running(kind in "YyT" for kind in shapes.kinds)
-        self._links = _running(kind in "UD" for kind in shapes.kinds)
+        self._letters = running_sums(len(word) + 1 for word in words)
+        self._years = running_sums(kind in "YyT" for kind in shapes.kinds)
+        self._links = running_sums(kind in "UD" for kind in shapes.kinds)
 
     def score(self, start: int, end: int) -> float:
         letters = self._letters[end] - self._letters[start]
@@ -566,7 +565,3 @@ class _Pieces:
 _BY_YEARS, _BY_LINKS = (-1.5, 0.2, 0.0, -0.7, -1.5), (0.0, 0.0, -1.0, -3.0)
 _BEST_PIECE = 0.2
 """What a piece gains for its years and links, by how many they are, and at most in all."""
-
-
-def _running(values: Iterable[int]) -> list[int]:
-    return [0, *accumulate(values)]

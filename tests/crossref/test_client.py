@@ -1061,7 +1061,6 @@ def ask_habanero(verb: str, url: str) -> None:
         client.bibliography(LIPSITZ, "apa", url)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["count", "cite"])
 @pytest.mark.parametrize(
     ("fault", "error"),

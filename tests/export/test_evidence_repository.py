@@ -53,7 +53,6 @@ def values(graph: Any, subject: Any, name: str) -> list[str]:
 # ---------------------------------------------------------------- the shapes
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("ontology", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_the_bundled_works_keep_to_the_shapes(text: str, ontology: bool) -> None:
     good, report = read.conforms(text, ontology=ontology)

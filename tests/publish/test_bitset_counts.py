@@ -131,7 +131,6 @@ FILTERS = (
 )  # fmt: skip
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "filters", [f if n % 4 == 0 else pytest.param(f, marks=pytest.mark.slow) for n, f in enumerate(FILTERS)]
 )

@@ -138,7 +138,6 @@ def places(size: int, dice: random.Random) -> list[int]:
     return sorted({0, size - 1, *(dice.randrange(size) for _ in range(POSITIONS))})
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["whole", pytest.param("public", marks=pytest.mark.slow)])
 def test_one_flipped_bit_anywhere_is_found(kept: dict[str, Path], kind: str, tmp_path: Path) -> None:
     """At many places of every file: databases, rules, description, manifests. The files around the payload are tried byte by byte

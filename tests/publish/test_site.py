@@ -6,7 +6,6 @@ import base64
 import csv
 import hashlib
 import html
-import importlib.util
 import io
 import json
 import re
@@ -38,6 +37,7 @@ from evidence.errors import ConfigError, StoreError
 from evidence.publish import serve, site_metadata, work_page_text
 from evidence.rules import topic
 from tests import site_sample
+from tests.module_from_file import module_from_file
 from tests.publish import map_cells
 
 SITE = serve.site_folder()
@@ -80,12 +80,7 @@ async def get(path: Path, address: str) -> Any:
 
 
 def plugin(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"site_{name}", SITE / "plugins" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module_from_file(SITE / "plugins" / f"{name}.py", f"site_{name}")
 
 
 def rows_of(text: str) -> int:

@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
-import sys
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
+from tests.module_from_file import script
 
-def styles() -> ModuleType:
-    path = Path(__file__).parents[2] / "scripts" / "random_styles.py"
-    spec = importlib.util.spec_from_file_location("random_styles", path)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-STYLES = styles()
+STYLES = script("random_styles")
 ARTICLE = {
     "type": "article-journal",
     "title": "Interpersonal psychotherapy",

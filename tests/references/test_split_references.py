@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import random
-import sys
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from evidence.references.split_references import GivenText, _layout, _Line, divide, split
+from tests.module_from_file import script
 
 HERE = Path(__file__).parent
 ONE = "Weissman MM, Markowitz JC. Interpersonal psychotherapy: past, present, and future. Clin Psychol. 2012;19(2):99-105."
@@ -286,16 +284,7 @@ def test_any_text_can_be_pasted(pasted: str) -> None:
 # The measured level ---------------------------------------------------------------------------------------------------
 
 
-def layouts() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("pasted_lists", HERE.parents[1] / "scripts" / "pasted_lists.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-LISTS = layouts()
+LISTS = script("pasted_lists")
 STYLED = [json.loads(line) for line in (HERE / "styled_references.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
@@ -311,7 +300,6 @@ def whole(name: str, references: Sequence[str]) -> list[bool]:
     return came
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [name if n % 8 == 0 else pytest.param(name, marks=pytest.mark.slow) for n, name in enumerate(LISTS.LAYOUTS)]
 )

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import math
 import random
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from evidence.review.stopping_rule import (
     stated_error,
     works_until_stated,
 )
+from tests.module_from_file import module_from_file
 
 BENCHMARK = Path(__file__).resolve().parents[2] / "benchmarks" / "stopping_rule.py"
 
@@ -136,10 +135,4 @@ def test_the_published_test_would_stop_too_early_where_the_order_is_no_better_th
 @pytest.fixture(scope="module")
 def simulation() -> Any:
     """The module of the benchmark."""
-    spec = importlib.util.spec_from_file_location("simulated_reviews", BENCHMARK)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["simulated_reviews"] = module  # dataclasses look themselves up
-    spec.loader.exec_module(module)
-    return module
+    return module_from_file(BENCHMARK, "simulated_reviews")

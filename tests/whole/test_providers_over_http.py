@@ -182,7 +182,6 @@ def test_a_second_run_asks_nothing_and_changes_nothing(calm: Library) -> None:
     assert calm.known() == known
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_faults_end_where_a_calm_run_does(make: Make, calm: Library, seed: int) -> None:
     """Of the first requests of a run five of seven fail, each in some way; runs go on until every work was asked about."""
