@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from evidence.rules.annotated_text import AnnotatedText
 from evidence.rules.arms import OTHER, Arm, read_arms
 from evidence.rules.cues import cue_reader
-from evidence.rules.mention_roles import TREATMENTS, About, TextKind, mention_role
+from evidence.rules.mention_roles import TREATMENTS, About, MentionRole, TextKind, mention_role
 from evidence.rules.mentions import Mention, Vocabulary
-from evidence.rules.negation import NEGATING, named_places, negated
+from evidence.rules.negation import NEGATING, hypothetical_clauses, named_places, negated
 from evidence.rules.signs import (
     TEXT_SIGN,
     ReadMention,
@@ -54,7 +54,8 @@ class FacetReading:
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What was read in one work: the annotated fields, the arms, the mentions of each value (by number), and the signs for it (a
-    number with a bit for each, see `signs`). Mentions that the text negates give no signs; `affirmed` are the others."""
+    number with a bit for each, see `signs`). Mentions that are negated or hypothetical give no signs; `affirmed` are the
+    others."""
 
     fields: tuple[AnnotatedText, ...]
     arms: tuple[Arm, ...]
@@ -82,7 +83,7 @@ def read_abstract(
     affirmed = {
         number: kept
         for number, of_value in mentions.items()
-        if (kept := tuple([mention for mention in of_value if not mention.negated]))
+        if (kept := tuple([mention for mention in of_value if not (mention.negated or mention.hypothetical)]))
     }
     whole, kinds = _text_signs(fields)
     if len(arms.arms) > 1:
@@ -116,6 +117,7 @@ def _read_mentions(
     shared: set[int] = set()
     for place, (text, of_field, of_arms) in enumerate(zip(fields, found, arm_signs, strict=True)):
         named: Mapping[int, int] | None = None
+        yet_to_be_done = hypothetical_clauses(text)
         # What is the same for all mentions of the same words is read once; the last entry is the first value that they name.
         of_spans: dict[tuple[int, int], tuple[int, int, int, int, int, bool, int]] = {}
         # A word for how a treatment is given ("with fluoxetine") stands in the arm of the treatment that it names too.
@@ -142,9 +144,14 @@ def _read_mentions(
                 shared |= {value, read[6]}
             sentence, near, clause, in_work, signs, no, _ = read
             in_arms = arms_of_words.get(last - 1, 0) if about[value] == "delivery" else of_arms.get(mention, 0)
-            role = mention_role(text, mention, about[value], in_arms, near, clause)
+            # A design in such a clause is often this study's own: "these preliminary results warrant controlled trials".
+            to_come = text.clause_of[first] in yet_to_be_done and about[value] != "design"
+            role: MentionRole = "implication or plan"
+            if not to_come:
+                role = mention_role(text, mention, about[value], in_arms, near, clause)
             signs |= mention_signs(mention, role, sentence, in_arms, about[inside] if inside >= 0 else None)
-            mentions.setdefault(value, []).append(ReadMention(mention, place, role, sentence, in_work, signs, no))
+            read_mention = ReadMention(mention, place, role, sentence, in_work, signs, no, to_come)
+            mentions.setdefault(value, []).append(read_mention)
     return mentions, shared
 
 

@@ -42,6 +42,7 @@ class CueReader:
                     longer.append(term)
                     self._longer_bits.append(self.bit[kind])
         self._longer = WordFinder(longer)
+        self._further_study = WordFinder([str(term) for term in data["further_study"]])
         self.clause_starts = frozenset(form.words[0] for term in data["clause_starts"] for form in term_forms(term))
         self.auxiliaries = frozenset(
             form.words[0] for term in map(str, data["auxiliaries"]) for form in term_forms(term)
@@ -57,6 +58,10 @@ class CueReader:
             for place in range(first, -last):
                 masks[place] |= bits
         return masks
+
+    def further_study(self, text: Normalised) -> list[int]:
+        """The words of the text at which it speaks of a study that is yet to be done."""
+        return [first for first, _, _ in self._further_study.spans(text)]
 
 
 @cache

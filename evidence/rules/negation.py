@@ -1,8 +1,9 @@
-"""Is a mention negated: "no suicidal ideation", "patients without depression", "non-randomised"?
+"""Is a mention negated ("no suicidal ideation", "patients without depression", "non-randomised") or hypothetical ("should be
+studied in adolescents")?
 
-Cue words before the mention, inside its clause, say so (NegEx: Chapman et al. 2001, doi:10.1006/jbin.2001.1029). A negated
-effect is a finding and negates no mention: "no difference in anxiety", "did not reduce anxiety". It may not know facets or
-values.
+Cue words inside its clause say so (NegEx: Chapman et al. 2001, doi:10.1006/jbin.2001.1029; ConText: Harkema et al. 2009,
+doi:10.1016/j.jbi.2009.05.002). A negated effect is a finding and negates no mention: "no difference in anxiety", "did not reduce
+anxiety". It may not know facets or values.
 """
 
 from __future__ import annotations
@@ -45,6 +46,16 @@ def named_places(mentions: Iterable[Mention]) -> dict[int, int]:
         for place in range(mention.first, mention.last):
             named[place] = max(mention.last, named.get(place, 0))
     return named
+
+
+def hypothetical_clauses(text: AnnotatedText) -> frozenset[int]:
+    """The clauses of the conclusions that speak of a study yet to be done: "should be studied in adolescents". Before the
+    conclusions such a clause tells why this study was done."""
+    return frozenset(
+        text.clause_of[place]
+        for place in text.cues.further_study(text.normal)
+        if text.sentences[text.sentence_of[place]].role == "conclusions"
+    )
 
 
 def negated(text: AnnotatedText, mention: Mention, named: Mapping[int, int]) -> bool:

@@ -207,7 +207,8 @@ _NUMBER_AFTER, _PER_CENT_AFTER = TEXT_SIGN["a number after it"], TEXT_SIGN["per 
 
 class ReadMention(NamedTuple):
     """A mention with its role and the cues around it. `sentence` is the number of its kind of sentence in `SENTENCES`, `place`
-    that of the sentence in the work. `negated`: the text says that it is not so ("no suicidal ideation")."""
+    that of the sentence in the work. `negated`: the text says that it is not so ("no suicidal ideation"); `hypothetical`: it
+    speaks of a study yet to be done ("should be studied in adolescents")."""
 
     mention: Mention
     field: int
@@ -216,6 +217,7 @@ class ReadMention(NamedTuple):
     place: int
     signs: int
     negated: bool = False
+    hypothetical: bool = False
 
 
 def numbers(signs: int) -> list[int]:
@@ -336,7 +338,7 @@ def together(read: Sequence[ReadMention]) -> Together:
     signs = sentences = families = outright = 0
     places: dict[int, int] = {}
     instruments: list[int] = []
-    for mention, _, _, sentence, place, of_mention, _ in read:
+    for mention, _, _, sentence, place, of_mention, _, _ in read:
         signs |= of_mention
         sentences |= 1 << sentence
         families |= 1 << mention.family

@@ -117,7 +117,10 @@ def why_without(title: str | None, abstract: str | None, key: ValueKey, taxonomy
     if not mentions:
         return "No word of it stands in title or abstract."
     if not affirmed:
-        return f"The text negates it: {_said(_matches(mentions, reading))}."
+        how = (
+            "negates it" if any(mention.negated for mention in mentions) else "names it as something yet to be studied"
+        )
+        return f"The text {how}: {_said(_matches(mentions, reading))}."
     return f"Too little for a tag: {_said(_matches(affirmed, reading))}."
 
 

@@ -46,7 +46,8 @@ def test_values_without_words_have_neither_mentions_nor_signs(small: Taxonomy) -
         ("therapy", "ipt"), ("versus", "usual-care"), ("outcome", "depression"), ("outcome", "cost"), ("outcome", "anxiety"),
         ("disorder", "depression"), ("design", "rct"),
     }  # fmt: skip
-    assert reading.signs.keys() == reading.mentions.keys()
+    yet_to_be_studied = {small.keys.index(("outcome", "anxiety"))}
+    assert reading.signs.keys() == reading.affirmed.keys() == reading.mentions.keys() - yet_to_be_studied
 
 
 def test_the_signs_say_where_and_how_a_value_is_mentioned(small: Taxonomy) -> None:

@@ -7,7 +7,7 @@ import pytest
 from evidence.rules.annotated_text import AnnotatedText
 from evidence.rules.cues import cue_reader
 from evidence.rules.mentions import Vocabulary, Words
-from evidence.rules.negation import named_places, negated
+from evidence.rules.negation import hypothetical_clauses, named_places, negated
 
 NAMES = ("anxiety", "psychosis", "CBT", "IPT", "no treatment", "randomised")
 
@@ -70,3 +70,23 @@ def test_a_negated_effect_is_a_finding_and_negates_no_mention(text: str) -> None
 )
 def test_a_negation_ends_with_its_phrase(text: str, expected: set[str]) -> None:
     assert words_negated(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Conclusions: It should be studied in patients with psychosis.", True),
+        ("Conclusions: Further trials of anxiety are needed.", True),
+        ("Conclusions: Whether it helps with anxiety remains to be seen.", True),
+        ("Conclusions: IPT needs to be tested against CBT.", True),
+        ("Conclusions: IPT reduced anxiety.", False),
+        ("Conclusions: IPT reduced anxiety, but further research on safety is needed.", False),
+        ("Background: Further trials of anxiety are needed.", False),
+        ("Results: Further research on anxiety is needed.", False),
+    ],
+)
+def test_what_is_yet_to_be_studied_is_hypothetical(text: str, expected: bool) -> None:
+    vocabulary = Vocabulary([Words("facet", name, (name,), (), (), (), None) for name in NAMES])
+    field = AnnotatedText("abstract", text, cue_reader())
+    first = vocabulary.mentions([field.normal])[0][0].first
+    assert (field.clause_of[first] in hypothetical_clauses(field)) is expected

@@ -290,6 +290,22 @@ def test_check_tags_say_nothing(book: Taxonomy, heading: str) -> None:
     assert tags_by(book, None, Fact("mesh", heading, "pubmed")) == {}
 
 
+TO_COME = "CONCLUSIONS: Interpersonal psychotherapy helped. It should be studied in adolescents with bulimia nervosa."
+
+
+def test_who_is_yet_to_be_studied_took_no_part(book: Taxonomy) -> None:
+    abstract = (
+        "METHODS: 80 women with major depression were randomised to interpersonal psychotherapy or usual care. "
+        + TO_COME
+    )
+    work = Work(Doi("10.5555/x"), title="Interpersonal psychotherapy for depressed women: a trial", abstract=abstract)
+    given = {(found.facet, found.value) for found in tag(work, book)}
+    assert ("condition", "depression") in given
+    assert not given & {("population", "adolescents"), ("condition", "eating-disorder")}
+    why = why_without(work.title, work.abstract, ("population", "adolescents"), book)
+    assert why == "The text names it as something yet to be studied: named in the conclusions (“adolescents”)."
+
+
 def test_why_a_text_does_not_get_a_tag(small: Taxonomy) -> None:
     key = ("outcome", "depression")
     assert why_without("A study of sleep", None, key, small) == "No word of it stands in title or abstract."
