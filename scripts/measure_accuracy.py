@@ -29,7 +29,12 @@ TRIALS = "527 MEDLINE records with publication types; learnt from"
 ON_IPT = "45 genuine abstracts on IPT, labelled by two readers, at first sight"
 ON_IPT_TITLES = "the titles alone of 45 works on IPT labelled by their abstracts, at first sight"
 ON_OTHERS = "60 genuine abstracts on other psychotherapies, labelled by two readers, at first sight"
-BROUGHT = {"first_sight_ipt": (ON_IPT, ON_IPT_TITLES), "first_sight_psychotherapy": (ON_OTHERS,)}
+ON_OTHERS_LATER = "61 later genuine abstracts on other psychotherapies, labelled by two readers, at first sight"
+BROUGHT = {
+    "first_sight_ipt": (ON_IPT, ON_IPT_TITLES),
+    "first_sight_psychotherapy": (ON_OTHERS,),
+    "first_sight_psychotherapy_2": (ON_OTHERS_LATER,),
+}
 """The labels whose texts are in no collection, and what is measured on them."""
 FIRST_SIGHT = "120 genuine abstracts on mental health, labelled by two readers, at first sight"
 FIRST_TITLES = "the titles alone of 120 works labelled by their abstracts, at first sight"
@@ -66,7 +71,7 @@ def _brought(texts: Texts, rules: Taxonomy) -> Iterator[Figure]:
             yield from published_accuracy.screening_figures(measure_screening(rows, rules), ON_IPT, rules.digest)
             yield from published_accuracy.tag_figures(titles_alone(rows), rules, ON_IPT_TITLES, rules.topic.facet_ids)
         else:
-            yield from published_accuracy.tag_figures(rows, rules, ON_OTHERS, OF_ANY_STUDY)
+            yield from published_accuracy.tag_figures(rows, rules, labelled[0], OF_ANY_STUDY)
 
 
 def _find(folder: Path, name: str) -> Path:
