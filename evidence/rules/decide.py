@@ -73,10 +73,14 @@ class Model:
     weights: tuple[float, ...]
     rivals: tuple[float, ...]
     least: Mapping[Strength, float]
-    tables: Tables = field(init=False, repr=False, compare=False)
+    _made: list[Tables] = field(default_factory=list, init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "tables", _tables(self.weights))
+    @property
+    def tables(self) -> Tables:
+        """The tables of the weights. Made when first asked for: a topic that has learnt weights of its own asks for few."""
+        if not self._made:
+            self._made.append(_tables(self.weights))
+        return self._made[0]
 
     def first(self, signs: int) -> float:
         """How probable (0…1) a value with these signs is, by itself."""
@@ -208,9 +212,11 @@ def models() -> Mapping[tuple[str, str], Model]:
     """The shipped models: (what a facet is about; `FULL` or `TITLE`) → model."""
     data = json.loads(FILE.read_text(encoding="utf-8"))
     places = {name: place for place, name in enumerate(data["signs"])}
+    order = [places.get(name, -1) for name in NAMES]  # a sign that has no weight takes the nought after the last
     found: dict[tuple[str, str], Model] = {}
     for entry in data["models"]:
-        weights = tuple(entry["weights"][places[name]] / 1000 if name in places else 0.0 for name in NAMES)
+        known = [weight / 1000 for weight in entry["weights"]] + [0.0]
+        weights = tuple([known[place] for place in order])
         rivals = tuple(weight / 1000 for weight in entry["rivals"])
         found[entry["for"], entry["text"]] = Model(entry["bias"] / 1000, weights, rivals, entry["least"])
     # Where too few titles are labelled for a model of their own, the one for title and abstract judges them.

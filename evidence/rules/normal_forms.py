@@ -31,13 +31,14 @@ _IRREGULAR = {
     "oestrogen": "estrogen", "foetal": "fetal", "diarrhoea": "diarrhea", "grey": "gray",
 }  # fmt: skip
 _SPELLING = (
-    (re.compile(r"is(ation|ations|e|ed|er|ers|es|ing|able)$"), r"iz\1"),
-    (re.compile(r"ys(e|ed|er|es|ing)$"), r"yz\1"),
-    (re.compile(r"(?<=[vbnlmi])our(?=$|s$|al|ed$|ing$|abl|ful|ite|hood|ly$|er|ist)"), "or"),
-    (re.compile(r"ll(?=(?:ing|ed|er|ers|or|ors)$)"), "l"),
-    (re.compile(r"ae(?=[dmnst])"), "e"),
-    (re.compile(r"(?<![aiou])oe(?=[dst][eiu])"), "e"),
+    ("is", re.compile(r"is(ation|ations|e|ed|er|ers|es|ing|able)$"), r"iz\1"),
+    ("ys", re.compile(r"ys(e|ed|er|es|ing)$"), r"yz\1"),
+    ("our", re.compile(r"(?<=[vbnlmi])our(?=$|s$|al|ed$|ing$|abl|ful|ite|hood|ly$|er|ist)"), "or"),
+    ("ll", re.compile(r"ll(?=(?:ing|ed|er|ers|or|ors)$)"), "l"),
+    ("ae", re.compile(r"ae(?=[dmnst])"), "e"),
+    ("oe", re.compile(r"(?<![aiou])oe(?=[dst][eiu])"), "e"),
 )
+"""Letters without which a word is spelt alike, what is spelt otherwise, and the American spelling."""
 _POSSESSIVE = re.compile(rf"(?<=')[sS](?![^\W\d_{_UNSPACED}])")
 """The mark of a possessive, which is no word."""
 _CACHED = 200_000
@@ -57,8 +58,9 @@ def normal_form(word: str) -> str:
     if lower != word and word[:-1].isupper() and word[-1] == "s":  # RCTs
         return lower[:-1]
     if len(lower) > 5:
-        for pattern, american in _SPELLING:
-            lower = pattern.sub(american, lower)
+        for letters, pattern, american in _SPELLING:
+            if letters in lower:
+                lower = pattern.sub(american, lower)
     return _singular(lower)
 
 
@@ -74,6 +76,11 @@ def _singular(word: str) -> str:
     return word
 
 
+def words_of(folded: str) -> list[str]:
+    """The words of a folded text as they are written, marks of possessives (`s`) among them."""
+    return (_ASCII_WORD if folded.isascii() else WORD).findall(folded)
+
+
 def normal_line(text: str) -> str:
     """The `line` of `Normalised(text)`, in less time: without the places of the words."""
     folded = fold_same_length(text)
@@ -81,7 +88,7 @@ def normal_line(text: str) -> str:
     if first is None:
         return ""
     rest = _POSSESSIVE.sub("", folded[first.end() :])
-    words = [first[0], *(_ASCII_WORD if rest.isascii() else WORD).findall(rest)]
+    words = [first[0], *words_of(rest)]
     return f" {' '.join(map(normal_form, words))} "
 
 
