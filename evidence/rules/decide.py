@@ -38,7 +38,7 @@ RIVAL_SIGNS = (
     "likely rivals",
 )
 """What the last step weighs: how the values of a facet stand to each other after the first."""
-_LOWEST, _NONE = 0.003, 1e-12
+_LOWEST, _HIGHEST, _NONE = 0.003, 1 - 0.003, 1e-12
 _DIGITS = bytes.maketrans(b"0123456789abcdef", bytes(range(16)))
 """A hexadecimal digit, as written → its number."""
 
@@ -126,9 +126,9 @@ class ValueWeights:
         tables = self._tables.get(known) or self._prepared(known)
         total = self.bias + self.score * self.of.bias + _sum(tables, signs)
         if own := self.words.get(number):
-            total += sum([own[phrase] for phrase in phrases if phrase in own])
+            total += sum(filter(None, map(own.get, phrases)))
         if in_title := self.title_words.get(number):
-            total += sum([in_title[word] for word in title if word in in_title])
+            total += sum(filter(None, map(in_title.get, title)))
         return _probability(total)
 
     def beside_rivals(self, first: Mapping[int, float], gives_way_to: Mapping[int, Sequence[int]]) -> dict[int, float]:
@@ -158,8 +158,7 @@ def rival_signs(number: int, first: Mapping[int, float], gives_way_to: Iterable[
         return score_of(own), _LOWEST_SCORE, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     rivals = [probability for other, probability in first.items() if other != number]
     best = max(rivals)
-    earlier = [first[other] for other in gives_way_to if other in first]
-    before = max(earlier) if earlier else 0.0
+    before = max([first[other] for other in gives_way_to if other in first], default=0.0)
     return (
         score_of(own),
         score_of(best),
@@ -176,13 +175,12 @@ def _beside_rivals(
     rivals: Sequence[float], number: int, first: Mapping[int, float], gives_way_to: Iterable[int]
 ) -> float:
     """The score of a value from the last step."""
-    bias, *weights = rivals
-    found: float = bias + sum(map(mul, weights, rival_signs(number, first, gives_way_to)))
+    found: float = rivals[0] + sum(map(mul, rivals[1:], rival_signs(number, first, gives_way_to)))
     return found
 
 
 def _probability(score: float) -> float:
-    return 1 / (1 + math.exp(-max(-30.0, min(30.0, score))))
+    return 1 / (1 + math.exp(-score if -30.0 < score < 30.0 else -30.0 if score > 0 else 30.0))
 
 
 def log_odds(probability: float) -> float:
@@ -193,7 +191,7 @@ def log_odds(probability: float) -> float:
 
 def score_of(probability: float) -> float:
     """The score of a probability: its logarithmic odds, within limits."""
-    inside = min(1 - _LOWEST, max(_LOWEST, probability))
+    inside = probability if _LOWEST < probability < _HIGHEST else _LOWEST if probability < 0.5 else _HIGHEST
     return math.log(inside / (1 - inside))
 
 

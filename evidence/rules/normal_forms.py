@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, count
+from operator import add
 
 from evidence.rules.phrase_matching import fold_same_length
 
@@ -92,12 +93,25 @@ def normal_line(text: str) -> str:
     return f" {' '.join(map(normal_form, words))} "
 
 
+class _Forms(dict[str, str]):
+    """A word → its normal form, asked for in less time than `normal_form` takes to look up what it knows."""
+
+    def __missing__(self, word: str) -> str:
+        if len(self) >= _CACHED:
+            self.clear()
+        self[word] = form = normal_form(word)
+        return form
+
+
+_FORMS = _Forms()
+
+
 class Normalised:
     """A text as a row of normal forms. `line` holds them with a space between any two and at both ends; word number `i` stands at
-    `starts[i]` to `stops[i]` of the text, and at `places[i]` of the line (where its space begins). `gaps[i]` is what the text
-    has between word `i` and the next, or its end."""
+    `starts[i]` to `stops[i]` of the text, and at `places[i]` of the line (where its space begins); `word_at` leads from there
+    back to `i`. `gaps[i]` is what the text has between word `i` and the next, or its end."""
 
-    __slots__ = ("folded", "gaps", "line", "places", "starts", "stops", "text", "words")
+    __slots__ = ("folded", "gaps", "line", "places", "starts", "stops", "text", "word_at", "words")
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -105,13 +119,15 @@ class Normalised:
         # One pass: the parts are, in turn, what is no word and what is one.
         parts = (_ASCII_PARTS if folded.isascii() else _PARTS).split(folded)
         ends = list(accumulate(map(len, parts)))
-        words = list(map(normal_form, parts[1::2]))
+        words = list(map(_FORMS.__getitem__, parts[1::2]))
         self.starts, self.stops, self.gaps = ends[:-1:2], ends[1::2], parts[2::2]
         if "s" in words:
             self._drop_possessives(words)
         self.words = words
-        self.places = list(accumulate([len(word) + 1 for word in words], initial=0))[:-1]
+        # Before each word stand the letters of those before it, and a space for each of them.
+        self.places = list(map(add, accumulate(map(len, words), initial=0), range(len(words))))
         self.line = f" {' '.join(words)} " if words else ""
+        self.word_at = dict(zip(self.places, count()))
 
     def _drop_possessives(self, words: list[str]) -> None:
         """Drop the marks of possessives, which are no words; the places of the others stay as they are."""

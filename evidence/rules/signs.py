@@ -7,8 +7,8 @@ signs together are one whole number with a bit for each, so that the signs of ma
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache, partial
 from typing import NamedTuple, get_args
 
 from evidence.rules import arms
@@ -216,6 +216,12 @@ class ReadMention(NamedTuple):
     place: int
     signs: int
     negated: bool = False
+
+
+read_mention: Callable[[tuple[Mention, int, MentionRole, int, int, int, bool]], ReadMention] = partial(
+    tuple.__new__, ReadMention
+)
+"""A read mention of all its fields, in half the time of calling the class."""
 
 
 def numbers(signs: int) -> list[int]:

@@ -14,14 +14,17 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
+import os
+import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
 from evidence import strict_yaml
+from evidence.kept_on_disk import cache_folder, kept
 from evidence.rules import phrase_matching
 from evidence.rules import topic as topics
 from evidence.rules.abstract_reader import FacetReading
@@ -141,6 +144,9 @@ class Learnt:
     entries: Sequence[Mapping[str, Any]] = field(compare=False, repr=False)
 
 
+_NOTHING_LEARNT = Learnt("", ())
+
+
 @dataclass(frozen=True, slots=True)
 class Ruleset:
     """The screening rules by verdict, with the finder of their terms and the fields that they read."""
@@ -212,6 +218,11 @@ class Taxonomy:
             text = {own[value.id]: value.text for value in facet.values if value.text}
             found.append(FacetReading(facet.facet, facet.about, tuple(own.values()), yields, general, made, text))
         return tuple(found)
+
+    @cached_property
+    def readings_in_turn(self) -> tuple[FacetReading, ...]:
+        """The same in the order in which tags are given: last those that are made with tags of others."""
+        return tuple(sorted(self.readings, key=lambda facet: bool(facet.made)))
 
     @cached_property
     def about(self) -> Mapping[int, About]:
@@ -378,8 +389,10 @@ def _load(of: Topic | Path | str) -> Taxonomy:
     topic = of if isinstance(of, Topic) else topics.load(of)
     remedy = "write it, or name another file in topic.yaml"
     paths = (topic.phrases_path, topic.screen_path, *(facet.path for facet in topic.facets))
-    learnt = tuple((facet.id, _learnt(facet)) for facet in topic.facets)
-    return _taxonomy(topic, tuple((str(path), _read(path, remedy, topic)) for path in paths), learnt)
+    files = tuple([(str(path), _read(path, remedy, topic)) for path in paths])
+    beside = dict.fromkeys(_weights_path(facet) for facet in topic.facets)
+    weights = tuple([(str(path), strict_yaml.read_text(path)) for path in beside if path.exists()])
+    return _taxonomy(topic, files, weights)
 
 
 def _read(path: Path, remedy: str, topic: Topic) -> str:
@@ -389,18 +402,11 @@ def _read(path: Path, remedy: str, topic: Topic) -> str:
     return strict_yaml.read_text(path, remedy)
 
 
-_NOTHING_LEARNT = Learnt("", ())
+def _weights_path(facet: TopicFacet) -> Path:
+    """The file of what was learnt about the values of the facets in a folder; there may be none."""
+    return facet.path.with_name(topics.VALUE_WEIGHTS_FILE)
 
 
-def _learnt(facet: TopicFacet) -> Learnt:
-    """What was learnt about the values of a facet, in the folder of its file."""
-    path = facet.path.with_name(topics.VALUE_WEIGHTS_FILE)
-    if not path.exists():
-        return _NOTHING_LEARNT
-    return _by_facet(strict_yaml.read_text(path)).get(facet.id, _NOTHING_LEARNT)
-
-
-@lru_cache(maxsize=4)
 def _by_facet(written: str) -> Mapping[str, Learnt]:
     """The text of a file of weights → what it has for each facet. One file serves all facets of a folder."""
     return {
@@ -410,10 +416,37 @@ def _by_facet(written: str) -> Mapping[str, Learnt]:
     }
 
 
+_Texts = tuple[tuple[str, str], ...]
+
+
 @lru_cache(maxsize=4)
-def _taxonomy(topic: Topic, files: tuple[tuple[str, str], ...], learnt: tuple[tuple[str, Learnt], ...]) -> Taxonomy:
-    """The taxonomy of these files, each its name and its text: the named lists, screening, then the facets; `learnt` is what was
-    learnt about the values of each facet."""
+def _taxonomy(topic: Topic, files: _Texts, weights: _Texts) -> Taxonomy:
+    """The taxonomy of these files, each its name and its text: the named lists, screening, then the facets; `weights` are the
+    files of what was learnt about values. It is kept on disk, since reading the rules takes longer than a short command."""
+    made_of = repr((sys.version, _sources_digest(), weights_digest(), topic, files, weights))
+    digest = hashlib.sha256(made_of.encode(errors="surrogatepass")).hexdigest()
+
+    def make() -> Taxonomy:
+        made = _made(topic, files, weights)
+        made.vocabulary  # noqa: B018 - made here, it is kept too
+        return made
+
+    return kept(cache_folder(os.environ), "taxonomies", digest, make)
+
+
+@cache
+def _sources_digest() -> str:
+    """A digest of the program that reads rules, and of what it reads them into."""
+    folder = Path(__file__).parent
+    files = [*sorted(folder.glob("*.py")), *(folder.with_name(name) for name in ("strict_yaml.py", "data_model.py"))]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def _made(topic: Topic, files: _Texts, weights: _Texts) -> Taxonomy:
+    by_path = {path: _by_facet(written) for path, written in weights}
+    learnt = [
+        (facet.id, by_path.get(str(_weights_path(facet)), {}).get(facet.id, _NOTHING_LEARNT)) for facet in topic.facets
+    ]
     phrases, screen, *texts = (strict_yaml.parse(text, name) for name, text in files)
     lists = _phrase_lists(phrases)
     terms = _TermNumbers(lists)
@@ -427,7 +460,7 @@ def _taxonomy(topic: Topic, files: tuple[tuple[str, str], ...], learnt: tuple[tu
     rules = json.dumps([phrases.data, screen.data], ensure_ascii=False, sort_keys=True)
     return Taxonomy(
         _digest(
-            source + topic.intervention + weights_digest() + repr(tuple((facet, of.written) for facet, of in learnt))
+            source + topic.intervention + weights_digest() + repr(tuple([(facet, of.written) for facet, of in learnt]))
         ),
         facets,
         verdicts,

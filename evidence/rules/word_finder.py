@@ -17,9 +17,8 @@ It may not know facets or roles; `mentions` gives the hits a meaning.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import ahocorasick_rs
@@ -156,9 +155,16 @@ class WordFinder:
                 pattern = " " + " ".join(form.words) + ("" if form.stem else " ")
                 by_pattern.setdefault(pattern, []).append((number, len(form.words), form.cased))
         self._owners = list(by_pattern.values())
-        self._automaton = ahocorasick_rs.AhoCorasick(
-            list(by_pattern), implementation=ahocorasick_rs.Implementation.ContiguousNFA
-        )
+        self._patterns = list(by_pattern)
+
+    @cached_property
+    def _automaton(self) -> ahocorasick_rs.AhoCorasick:
+        """Made when first asked for."""
+        return ahocorasick_rs.AhoCorasick(self._patterns, implementation=ahocorasick_rs.Implementation.ContiguousNFA)
+
+    def __getstate__(self) -> dict[str, object]:
+        """All but the automaton, which cannot be pickled."""
+        return {name: of for name, of in self.__dict__.items() if name != "_automaton"}
 
     def hits(self, text: Normalised) -> list[Hit]:
         """Every occurrence of every term, in reading order; overlapping ones included."""
@@ -167,11 +173,10 @@ class WordFinder:
     def spans(self, text: Normalised) -> list[tuple[int, int, int]]:
         """The same in any order, some perhaps twice: (first word, minus the word after the last, number of the term)."""
         found = []
-        places, owners = text.places, self._owners
+        owners, word_at = self._owners, text.word_at
+        # Every pattern begins with a space, and so does every word of the line.
         for pattern, start, _ in self._automaton.find_matches_as_indexes(text.line, overlapping=True):
-            first = bisect_left(places, start)
-            if first >= len(places) or places[first] != start:
-                continue
+            first = word_at[start]
             for number, size, cased in owners[pattern]:
                 if not cased or _same_case(text, first, cased):
                     found.append((first, -first - size, number))
