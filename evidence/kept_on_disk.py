@@ -56,7 +56,7 @@ def kept(folder: Path | None, name: str, digest: str, make: Callable[[], _Kept])
         with suppress(Exception):  # whatever a pickle of another version of some library raises
             return cast(_Kept, pickle.loads(content))  # noqa: S301 - only this user may have written it
     made = make()
-    with suppress(OSError):
+    with suppress(OSError, pickle.PicklingError, TypeError, AttributeError):  # the last three: what cannot be pickled
         _write(path, pickle.dumps(made, pickle.HIGHEST_PROTOCOL))
         _drop_oldest(folder)
     return made

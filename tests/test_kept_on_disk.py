@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -108,3 +109,8 @@ def test_the_user_chooses_the_folder(tmp_path: Path) -> None:
     assert cache_folder({"EVIDENCE_CACHE": "no"}) is None
     found = cache_folder({"XDG_CACHE_HOME": str(tmp_path), "LOCALAPPDATA": str(tmp_path)})
     assert found is not None and found.name == "evidence"
+
+
+def test_what_cannot_be_kept_is_still_made(tmp_path: Path) -> None:
+    assert not kept(tmp_path, "things", "ab", threading.Lock).locked()
+    assert not (tmp_path / "things").exists()
