@@ -4,7 +4,8 @@
 
 Finding duplicates is timed separately, because here nearly every record is a duplicate of another. The lowest possible cost (the
 floor) is measured in the same run: parse the same JSON, insert the same rows with one `executemany` per table in one
-transaction, and build the same full-text index. Memory is the peak of the process after a quarter of the records and after all.
+transaction, and build the same full-text index. Times are those of the processor. Memory is the peak of the process after a
+quarter of the records and after all.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ def main() -> None:
 
 
 def tracker(folder: Path, raw: Path, count: int) -> tuple[float, float, list[float]]:
-    """Seconds of a whole sync over the records, and of finding duplicates; peak MB after a quarter and after all records."""
+    """Seconds of processor of a whole sync over the records, and of finding duplicates; peak MB after a quarter and after all."""
     book = taxonomy.load()
     memory: list[float] = []
     duplicates_seconds = 0.0
@@ -102,9 +103,9 @@ def tracker(folder: Path, raw: Path, count: int) -> tuple[float, float, list[flo
     def timed(*arguments: Any, **more: Any) -> int:
         nonlocal duplicates_seconds
         memory.append(peak())
-        begun = time.perf_counter()
+        begun = time.process_time()
         found = find(*arguments, **more)
-        duplicates_seconds += time.perf_counter() - begun  # it is called again after other providers were asked
+        duplicates_seconds += time.process_time() - begun  # it is called again after other providers were asked
         return found
 
     rejudge.find_duplicates = timed  # type: ignore[attr-defined]
@@ -116,10 +117,10 @@ def tracker(folder: Path, raw: Path, count: int) -> tuple[float, float, list[flo
                     memory.append(peak())
                 yield json.loads(line)
 
-    start = time.perf_counter()
+    start = time.process_time()
     with open_store(folder / "evidence.db") as store:
         stages.sync(Config(None, (), (), ()), store, NoSource(), book, now=lambda: datetime.now(UTC), take=messages())
-    return time.perf_counter() - start - duplicates_seconds, duplicates_seconds, memory
+    return time.process_time() - start - duplicates_seconds, duplicates_seconds, memory
 
 
 def rows_in_order_of_works(source: sqlite3.Connection, table: str) -> list[Any]:
@@ -133,8 +134,8 @@ def rows_in_order_of_works(source: sqlite3.Connection, table: str) -> list[Any]:
 
 
 def floor_seconds(folder: Path, raw: Path, name: str, tuned: bool) -> tuple[float, str]:
-    """Seconds for parsing, for plain inserts of the same rows, and for the same index, with SQLite's defaults (in WAL mode) or,
-    `tuned`, with the cache and log size that `store` sets."""
+    """Seconds of processor for parsing, for plain inserts of the same rows, and for the same index, with SQLite's defaults (in
+    WAL mode) or, `tuned`, with the cache and log size that `store` sets."""
     source = sqlite3.connect(folder / "evidence.db")
     tables = {t: rows_in_order_of_works(source, t) for t in (*schema.RECORD_TABLES, *schema.DERIVED_TABLES)}
     source.close()
@@ -143,20 +144,20 @@ def floor_seconds(folder: Path, raw: Path, name: str, tuned: bool) -> tuple[floa
     conn = store.conn if store else sqlite3.connect(folder / name)
     conn.execute("pragma synchronous = normal")
     conn.execute("pragma foreign_keys = off")
-    marks = [time.perf_counter()]
+    marks = [time.process_time()]
     with raw.open() as file:
         for line in file:
             json.loads(line)
-    marks.append(time.perf_counter())
+    marks.append(time.process_time())
     conn.execute("begin")
     for table, rows in tables.items():
         if rows:
             conn.executemany(f"insert or ignore into {table} values ({', '.join('?' * len(rows[0]))})", rows)
     conn.execute("commit")
-    marks.append(time.perf_counter())
+    marks.append(time.process_time())
     conn.execute("insert into works_fts (works_fts) values ('rebuild')")
     conn.commit()
-    marks.append(time.perf_counter())
+    marks.append(time.process_time())
     conn.close()
     names = ("parsing", "inserting", "indexing")
     parts = ", ".join(f"{n} {b - a:.1f}" for n, a, b in zip(names, marks, marks[1:], strict=False))

@@ -17,7 +17,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from evidence.unicode_repair import composed, decomposed, repair_encoding, unescape, without_surrogates
+from evidence.unicode_repair import (
+    composed,
+    decomposed,
+    looks_wrong,
+    repair_encoding,
+    unescape,
+    without_surrogates,
+)
 
 
 def _names(words: str) -> frozenset[str]:
@@ -83,10 +90,10 @@ _PARAGRAPHS = ("<jats:p>", "</jats:p>", "<jats:title>", "</jats:title>", "<jats:
 """The tags that most abstracts have and no others: the ends of words."""
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 # Directional and zero-width marks, byte-order mark, soft hyphen, C0/C1 controls and specials: never part of a text.
-_UNWANTED = re.compile(
-    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
-)
-_ODD = re.compile(f"{_UNWANTED.pattern}|[<&\ue000-\ue002\ud800-\udfff]")
+_HIDDEN = "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+_UNWANTED = re.compile(f"[{_HIDDEN}]")
+_UNWANTED_OR_PRIVATE = re.compile(f"[{_HIDDEN}\ue000-\ue002]")
+_ODD = re.compile(f"[{_HIDDEN}<&\ue000-\ue002\ud800-\udfff]")
 _SOFT = "\ue000"  # white space of a pretty-printed source beside a tag; private use, removed from every input first
 _BREAK = "\ue001"  # the end of a block
 _COLON = "\ue002"  # the end of a heading
@@ -216,15 +223,26 @@ _WORD = re.compile(r"[^\W_]+")
 
 def _read(markup: str) -> str:
     """The text without tags and entities, removed until none is left, `_PASSES` times at most."""
-    text = _UNWANTED.sub("", _PRIVATE.sub("", repair_encoding(without_surrogates(markup))))
+    # What most texts are: without tags, or one paragraph. The rest of this function would give the same.
+    inner = markup[8:-9] if markup.startswith("<jats:p>") and markup.endswith("</jats:p>") else markup
+    if "<" not in inner and "\\" not in inner and not _ODD.search(inner) and not looks_wrong(markup):
+        return composed(" ".join(inner.split()))
+    text = _without_marks(repair_encoding(without_surrogates(markup)))
     for _ in range(_PASSES):
-        if next(_tags(text), None):
+        if "<" in text and next(_tags(text), None):
             text = _strip(text)
-        elif _ENTITY.search(text):
+        elif "&" in text and _ENTITY.search(text):
             text = unescape(text)
         else:
             break
     return _tidy(_UNWANTED.sub("", without_surrogates(repair_encoding(text))))
+
+
+def _without_marks(text: str) -> str:
+    """The text without what is invisible, without the characters that mark places here, and without entities for these."""
+    if "&#" in text or _UNWANTED_OR_PRIVATE.search(text):
+        return _UNWANTED.sub("", _PRIVATE.sub("", text))
+    return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,8 +416,8 @@ def _without_tex(data: str) -> str:
 
 def _tidy(text: str) -> str:
     """The markers replaced with colons, line breaks and blanks; white space collapsed; NFC."""
-    text = _TIGHT_BEFORE.sub("", _TIGHT_AFTER.sub("", _SOFT_RUN.sub(_SOFT, text)))
-    text = text.replace(_SOFT, " ")
+    if _SOFT in text:
+        text = _TIGHT_BEFORE.sub("", _TIGHT_AFTER.sub("", _SOFT_RUN.sub(_SOFT, text))).replace(_SOFT, " ")
     if _COLON in text:
         text = _headings(text)
     lines = (" ".join(line.split()) for line in text.split(_BREAK))

@@ -311,3 +311,25 @@ def test_any_text_can_be_asked(text: str) -> None:
     assert len(doi.candidates(text)) <= doi.MAX_CANDIDATES
     first = doi.parse(text)
     assert first is None or doi.candidates(text)[0] == first
+
+
+FIELDS = st.lists(
+    st.one_of(
+        st.from_regex(r"10\.[0-9]{4,9}/[A-Za-z0-9._\-/()]{1,12}", fullmatch=True),
+        st.text("10.23/()-aPmMcCiIdD \n<;\u212a", max_size=20),
+        st.sampled_from(
+            ["10.1/pmid", "10.1234/PMCID1", "10.1234/a10.1", "https://doi.org/10.1234/a", "10.1234/s(12)x", ""]
+        ),
+    ),
+    max_size=8,
+)
+
+
+@settings(deadline=None)
+@given(FIELDS)
+@example(["10.1234/a", "10.1234/b\n10.1234/c", "10.1234/d;"])
+@example(["10.1234/A", "10.1234/b.", "10.1234/PMID12", "10.1234/c"])
+def test_many_simple_fields_are_read_as_each_alone(fields: list[str]) -> None:
+    found = doi.simple_each(fields)
+    assert found == [doi.simple(field) for field in fields]
+    assert all(simple in (None, doi.parse(field)) for simple, field in zip(found, fields, strict=True))

@@ -6,10 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
+from ftfy import badness
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evidence import plain_text
+from evidence import plain_text, unicode_repair
 from tests.data import FULL, SAMPLES, json_lines, table
 
 JATS = [*sorted(SAMPLES.glob("jats/*.xml")), *sorted(FULL.glob("text/*_jats_*.xml"))]
@@ -237,3 +238,32 @@ def test_any_text_can_be_read(raw: str) -> None:
     read = plain_text.plain_text(raw)
     assert read is None or read.strip()
     assert plain_text.fold(plain_text.fold(raw)) == plain_text.fold(raw)
+
+
+def _range(ends: re.Match[str]) -> str:
+    return "".join(map(chr, range(ord(ends[1]), ord(ends[2]) + 1)))
+
+
+MOJIBAKE = "".join(re.sub("(.)-(.)", _range, found) for found in badness.MOJIBAKE_CATEGORIES.values())
+ODD_TEXT = st.lists(
+    st.one_of(st.sampled_from(MOJIBAKE), st.sampled_from("aZ .,?0\n-ŒœÂÃ \ufffd漢\ud800")), max_size=30
+).map("".join)
+
+
+@settings(max_examples=500, deadline=None)
+@given(ODD_TEXT)
+def test_wrong_encodings_are_seen_where_ftfy_sees_them(text: str) -> None:
+    assert unicode_repair.is_bad(text) == badness.is_bad(text)
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.lists(st.one_of(ODD_TEXT, st.sampled_from(["\\begin{document}", "&amp;", "<i>", "\u200b", "\ue001", "  "]))).map(
+        "".join
+    )
+)
+def test_one_paragraph_is_read_like_any_other_text(text: str) -> None:
+    """Most abstracts are one paragraph, which is read by a shorter way; a second, empty one makes it the long way."""
+    assert plain_text.plain_text(f"<jats:p>{text}</jats:p>") == plain_text.plain_text(
+        f"<jats:p>{text}</jats:p><jats:p></jats:p>"
+    )

@@ -69,6 +69,9 @@ MAX_SUBTITLES = 20
 _UNHOLDABLE = re.compile("[\x00\ud800-\udfff\ufffd]")
 """Characters that cannot be in a DOI, or that some databases or servers cannot hold."""
 
+_PLAIN_DOI = re.compile(r"10\.[0-9]{4,9}/[!-~]+")
+"""A DOI of printable ASCII, as nearly all fields state it: there is nothing to clean or to repair."""
+
 _DATES = ("published", "published-print", "published-online", "published-other", "posted", "content-created")
 _CSL_KINDS = {
     "article-journal": "journal-article",
@@ -114,19 +117,20 @@ def normalise(message: Message) -> Work:
     issued = _issued(message)
     authors = _authors(message)
     notices, updates = _updates(message, doi, title)
-    record = notice_rules.Facts(doi, title, _kind(message), issued)
-    notice_of = _notice_of(message, record, [*((doi, notice) for notice in notices), *updates], authors)
+    kind, container = _kind(message), _first(message, "container-title")
+    record = notice_rules.Facts(doi, title, kind, issued)
+    notice_of = _notice_of(record, [*((doi, notice) for notice in notices), *updates], authors, container)
     cites, deposited, without_doi = _cites(message)
     lesser: dict[str, Any] = {field: _lesser(message, key) for field, key in _LESSER.items()}
     return Work(
         doi=doi,
         title=title,
         abstract=abstract,
-        container=_first(message, "container-title"),
+        container=container,
         publisher=_first(message, "publisher"),
         issued=issued,
         year=int(issued[:4]) if issued else None,
-        kind=_kind(message),
+        kind=kind,
         language=_first(message, "language"),
         volume=_first(message, "volume"),
         issue=_first(message, "issue"),
@@ -175,8 +179,10 @@ def serialise(message: Message) -> tuple[str, str]:
     """The record as JSON text, and its digest: the content sorted by key, then the volatile keys. Only `score` is left out: how
     well a record matches a query is no fact about the record. RecordError when it cannot be written: a number of thousands of
     digits, a thousand levels."""
-    content = _encode({key: value for key, value in message.items() if key not in VOLATILE})
-    volatile = _encode({key: value for key, value in message.items() if key in VOLATILE and key != "score"})
+    kept = message.copy()
+    left = {key: kept.pop(key) for key in VOLATILE.intersection(kept)}
+    left.pop("score", None)
+    content, volatile = _encode(kept), _encode(left)
     digest = hashlib.blake2b(content, digest_size=16).hexdigest()
     comma = b"," if len(content) > 2 and len(volatile) > 2 else b""
     return (content[:-1] + comma + volatile[1:]).decode(), digest
@@ -247,9 +253,11 @@ def doi_of(message: object) -> Doi | None:
 
 def _registered(stated: object) -> Doi | None:
     """The DOI in a field, as registered or in another spelling."""
-    if not isinstance(stated, str) or len(stated) > dois.LONGEST or _UNHOLDABLE.search(stated):
+    if not isinstance(stated, str) or len(stated) > dois.LONGEST:
         return None
-    return dois.exact(stated) or dois.parse(stated)
+    if _PLAIN_DOI.fullmatch(stated):
+        return Doi(stated.lower())
+    return None if _UNHOLDABLE.search(stated) else dois.exact(stated) or dois.parse(stated)
 
 
 def missing_doi_reason(message: object) -> str:
@@ -287,7 +295,8 @@ def cited_by(message: Message) -> int | None:
 
 def listed_aliases(message: Message) -> tuple[Doi, ...]:
     """The other DOIs of this work that its record lists, each once; anything else is left out."""
-    listed = message.get("aliases")
+    if not (listed := message.get("aliases")):
+        return ()
     found = dict.fromkeys(filter(None, map(_registered, listed if isinstance(listed, list) else ())))
     return tuple(doi for doi in found if doi != doi_of(message))
 
@@ -351,6 +360,11 @@ def _first_of(message: Message, key: str) -> str | None:
 
 def _first(message: Message, key: str) -> str | None:
     """The first text under `key` that is not empty, on one line."""
+    value = message.get(key)
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return plain_text.plain_line(value)
     return next(filter(None, map(plain_text.plain_line, _strings(message, key))), None)
 
 
@@ -361,6 +375,8 @@ def _oneline(markup: str | None) -> str | None:
 
 def _lines(values: object) -> Iterator[str]:
     """The texts of a list (or one text), each once; anything else in it is left out."""
+    if values is None:
+        return
     items = values if isinstance(values, list) else [values]
     yield from dict.fromkeys(filter(None, (plain_text.plain_line(item) for item in items if isinstance(item, str))))
 
@@ -419,8 +435,8 @@ def _iso(parts: Iterable[object]) -> str | None:
     iso = f"{numbers[0]:04d}"
     if len(numbers) > 1 and 1 <= numbers[1] <= 12:
         iso += f"-{numbers[1]:02d}"
-        if len(numbers) > 2 and 1 <= numbers[2] <= calendar.monthrange(numbers[0], numbers[1])[1]:
-            iso += f"-{numbers[2]:02d}"
+        if len(numbers) > 2 and 1 <= (day := numbers[2]) <= 31:
+            iso += f"-{day:02d}" if day <= 28 or day <= calendar.monthrange(numbers[0], numbers[1])[1] else ""
     return iso
 
 
@@ -436,7 +452,9 @@ def _objects(message: Message, key: str) -> Iterator[Mapping[str, Any]]:
 
 def _authors(message: Message) -> tuple[Author, ...]:
     """Authors, then editors, translators and chairs, in order; exact duplicates once."""
-    found = (_author(item, role) for role in _ROLES for item in _credited(message, role))
+    found = (
+        _author(item, role) for role in _ROLES if message.get(role) is not None for item in _credited(message, role)
+    )
     return tuple(dict.fromkeys(author for author in found if author is not None))
 
 
@@ -450,26 +468,26 @@ def _credited(message: Message, role: Role) -> Iterator[Mapping[str, Any]]:
 
 def _author(item: Mapping[str, Any], role: Role) -> Author | None:
     """One contributor; None without a name."""
-    family, given, suffix = (_line(item.get(key)) for key in ("family", "given", "suffix"))
-    particle = _line(item.get("non-dropping-particle"))
-    name = _line(item.get("name")) or _line(item.get("literal"))
+    family, given = _line(item.get("family")), _line(item.get("given"))
+    name = None if family or given else _line(item.get("name")) or _line(item.get("literal"))
     if not (family or given or name):
         return None
-    if family and particle:
+    if family and (particle := _line(item.get("non-dropping-particle"))):
         family = f"{particle} {family}"
-    orcid = _ORCID.search(item["ORCID"]) if isinstance(item.get("ORCID"), str) else None
+    stated = item.get("ORCID")
+    orcid = _ORCID.search(stated) if isinstance(stated, str) else None
     places = item.get("affiliation")
     named = (
-        (_line(place.get("name")) for place in places if isinstance(place, dict)) if isinstance(places, list) else ()
+        [_line(place.get("name")) for place in places if isinstance(place, dict)] if isinstance(places, list) else []
     )
     return Author(
-        family=family,
-        given=given,
-        suffix=suffix,
-        name=None if family or given else name,
-        orcid="-".join(orcid.groups()).upper() if orcid else None,
-        role=role,
-        affiliation="; ".join(dict.fromkeys(filter(None, named))) or None,
+        family,
+        given,
+        _line(item.get("suffix")),
+        name,
+        "-".join(orcid.groups()).upper() if orcid else None,
+        role,
+        "; ".join(dict.fromkeys(filter(None, named))) or None if named else None,
     )
 
 
@@ -485,6 +503,8 @@ def _listed(value: object) -> Iterator[Mapping[str, Any]]:
 def _lesser(message: Message, key: str) -> str | None:
     """The first text under a lesser field; numbers as text, anything else left out."""
     value = message.get(key)
+    if value is None:
+        return None
     for item in value if isinstance(value, list) else [value]:
         said = _number(item) if isinstance(item, int) and not isinstance(item, bool) else item
         if isinstance(said, str) and (line := _oneline(said)):
@@ -579,7 +599,10 @@ def _notice(item: Mapping[str, Any], evidence: Literal["updated-by", "update-to"
 
 
 def _notice_of(
-    message: Message, record: notice_rules.Facts, stated: Sequence[tuple[Doi, Notice]], authors: tuple[Author, ...]
+    record: notice_rules.Facts,
+    stated: Sequence[tuple[Doi, Notice]],
+    authors: tuple[Author, ...],
+    container: str | None,
 ) -> tuple[tuple[str, Doi | None], ...]:
     """What this record is a notice of, as far as it shows by itself; the DOI is None where only its title, or a journal as author
     of "Retracted: …", shows that it is one."""
@@ -592,11 +615,11 @@ def _notice_of(
         return tuple((kind, Doi(about)) for kind, about in found)
     if any(statement.evidence != "title" for statement in statements):
         return ()
-    container = _first(message, "container-title")
-    by_journal = container and any(" ".join(filter(None, (a.given, a.family or a.name))) == container for a in authors)
-    kind = notice_rules.title_notice(record.title, certain=True) or (
-        notice_rules.title_status(record.title) if by_journal else None
-    )
+    kind = notice_rules.title_notice(record.title, certain=True)
+    # A journal may be the author of "Retracted: …".
+    if not kind and (status := notice_rules.title_status(record.title)):
+        names = (" ".join(filter(None, (a.given, a.family or a.name))) for a in authors)
+        kind = status if container and container in names else None
     return ((kind, None),) if kind else ()
 
 
@@ -617,19 +640,20 @@ def _relations(message: Message) -> tuple[Relation, ...]:
 def _cites(message: Message) -> tuple[tuple[tuple[Doi, str | None], ...], int | None, int | None]:
     """The cited DOIs, each once, how many entries the list has, and how many of these have no readable DOI; None, None where no
     list was deposited. The text of the entries is left to `reference_lists`, because few lists are followed."""
+    entries = message.get("reference")
+    if entries is None:
+        return (), None, None
     found: dict[Doi, str | None] = {}
     with_doi = 0
-    for item in _objects(message, "reference"):
-        if "DOI" in item and (doi := _reference_doi(item)):
+    stating = [item for item in _objects(message, "reference") if isinstance(item.get("DOI"), str)]
+    for item, simple in zip(stating, dois.simple_each([item["DOI"] for item in stating]), strict=True):
+        if doi := simple if simple and len(simple) <= dois.LONGEST else _reference_doi(item):
             with_doi += 1
             if doi not in found:
                 asserted = item.get("doi-asserted-by")
                 found[doi] = asserted if asserted in _ASSERTERS else _line(asserted)
-    entries = message.get("reference")
     # `reference-count` is no list: some records have a count above zero and no entries.
-    if not isinstance(entries, list) or not entries:
-        return (), None, None
-    return tuple(found.items()), len(entries), len(entries) - with_doi
+    return (tuple(found.items()), len(entries), len(entries) - with_doi) if entries else ((), None, None)
 
 
 _ASSERTERS = ("publisher", "crossref")
@@ -661,7 +685,11 @@ def _entries(message: Message) -> Iterator[Mapping[str, Any]]:
 def _reference_doi(item: Mapping[str, Any]) -> Doi | None:
     """The asserted DOI; of a malformed one (blanks inside, twice, a URL) the best candidate."""
     stated = item.get("DOI")
-    if not isinstance(stated, str) or len(stated) > dois.LONGEST or _UNHOLDABLE.search(stated):
+    if not isinstance(stated, str) or len(stated) > dois.LONGEST:
+        return None
+    if read := dois.simple(stated):
+        return read
+    if _UNHOLDABLE.search(stated):
         return None
     return dois.parse(stated) or next(iter(dois.candidates(stated)), None)
 

@@ -93,7 +93,10 @@ class WorkState:
         """The state as readers see it: without notices where the work is excluded, without conflict where another record
         represents it."""
         notices = self.notices if self.verdict in SHOWN_VERDICTS else ()
-        return replace(self, notices=notices, conflict=None if self.verdict == "duplicate" else self.conflict)
+        conflict = None if self.verdict == "duplicate" else self.conflict
+        if notices == self.notices and conflict == self.conflict:  # nearly every work
+            return self
+        return replace(self, notices=notices, conflict=conflict)
 
 
 @dataclass(frozen=True, slots=True)

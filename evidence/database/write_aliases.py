@@ -10,20 +10,16 @@ from collections.abc import Sequence
 
 from evidence.data_model import Doi
 from evidence.database import write_history, write_notices, write_records, write_works
+from evidence.database.sql_helpers import in_chunks
 from evidence.database.values_for_writer import JudgedRecord, Written
 
 
 def end_aliases(conn: sqlite3.Connection, run: int, records: Sequence[JudgedRecord]) -> None:
     """A DOI that has a record of its own again is no alias any more: the sightings that the alias closed are current again."""
-    for record in records:
-        ended = conn.execute(
-            "select doi, first_run from aliases where alias = ? and last_run is null", (record.doi,)
-        ).fetchone()
-        if ended is None:
-            continue
-        target, since = ended
-        conn.execute("update aliases set last_run = ? where alias = ?", (run, record.doi))
-        conn.execute("update sightings set last_run = null where doi = ? and last_run = ?", (record.doi, since))
+    ended = "select alias, doi, first_run from aliases where alias in ({}) and last_run is null"
+    for alias, target, since in list(in_chunks(conn, ended, [record.doi for record in records])):
+        conn.execute("update aliases set last_run = ? where alias = ?", (run, alias))
+        conn.execute("update sightings set last_run = null where doi = ? and last_run = ?", (alias, since))
         # Only their records tell which works cited this DOI and which the other: these are judged again.
         conn.execute("update works set basis = '' where doi in (select doi from cites where cited = ?)", (target,))
 

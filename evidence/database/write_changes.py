@@ -164,9 +164,13 @@ def _announced_row(doi: str, state: changes_since_last_run.WorkState) -> tuple[A
         state.verdict,
         state.content,
         state.same_as,
-        json.dumps(state.notices, ensure_ascii=False, separators=(",", ":")),
+        _as_json(state.notices),
         state.gone,
         state.conflict,
-        json.dumps(state.tags, ensure_ascii=False, separators=(",", ":")),
+        _as_json(state.tags),
         state.abstract_source,
     )
+
+
+def _as_json(values: Sequence[object]) -> str:
+    return json.dumps(values, ensure_ascii=False, separators=(",", ":")) if values else "[]"

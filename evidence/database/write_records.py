@@ -13,7 +13,7 @@ from typing import Any
 
 from evidence import __version__
 from evidence.data_model import Doi, Resolution
-from evidence.database.sql_helpers import chunks, placeholders
+from evidence.database.sql_helpers import chunks, in_chunks, placeholders
 from evidence.database.values_for_writer import (
     Counted,
     HarvestedPage,
@@ -23,6 +23,8 @@ from evidence.database.values_for_writer import (
     Sighting,
     Written,
 )
+
+_ABSENT = "select doi from absences where doi in ({}) and last_run is null"
 
 
 def add_requests(conn: sqlite3.Connection, run: int, source: str, requests: Sequence[SearchRequest]) -> None:
@@ -90,8 +92,10 @@ def update_absences(conn: sqlite3.Connection, run: int, page: HarvestedPage, wri
             {"doi": doi, "run": run},
         )
         written.gone += [doi] * cursor.rowcount
+    absent = {doi for (doi,) in in_chunks(conn, _ABSENT, page.present)}
     for doi in page.present:
-        written.back += [doi] * end_absence(conn, run, doi)
+        if doi in absent:
+            written.back += [doi] * end_absence(conn, run, doi)
 
 
 def end_absence(conn: sqlite3.Connection, run: int, doi: Doi) -> int:

@@ -6,14 +6,16 @@ Called by `writer` inside its transactions; nothing here begins or ends one. `re
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from evidence.author_names import cite_authors
 from evidence.data_model import Doi, Judgement, Work
 from evidence.database import changes_since_last_run, write_notices
-from evidence.database.sql_helpers import chunks, placeholders
+from evidence.database.sql_helpers import chunks, in_chunks, placeholders
 from evidence.database.values_for_writer import JudgedRecord, tag_row
 from evidence.linkage.trial_numbers import own_trial_numbers
 
@@ -34,47 +36,23 @@ be a change of every work. Nor does a `content` that was not known before."""
 
 _UPSERT_WORK = f"""
     insert into works (doi, {", ".join(_COLUMNS)}, first_run, changed_run)
-    values (:doi, {", ".join(":" + c for c in _COLUMNS)}, :run, :run)
+    values ({placeholders(("doi", *_COLUMNS, "first_run", "changed_run"))})
     on conflict (doi) do update set {", ".join(f"{c} = excluded.{c}" for c in _COLUMNS)},
         changed_run = case when ({", ".join(_COUNTED_AS_CHANGE)}, coalesce(content, excluded.content)) is
             ({", ".join("excluded." + c for c in _COUNTED_AS_CHANGE)}, excluded.content)
             then changed_run else excluded.changed_run end
     where ({", ".join(_COLUMNS)}) is not ({", ".join("excluded." + c for c in _COLUMNS)})
 """  # noqa: S608 - our own column names
+_in_order = itemgetter("doi", *_COLUMNS, "run", "run")
 
-
-# The fullest name that the current records give, then the alphabet: the order in which they were written must not matter.
-_UPSERT_AUTHORS = """
-    with credits (author, credited, family, given) as ({credits})
-    insert into authors (author, name, family, given, orcid, kind)
-    select author, credited, family, given,
-        case when author glob '[0-9][0-9][0-9][0-9]-[0-9][0-9][0-9][0-9]-[0-9][0-9][0-9][0-9]-[0-9][0-9][0-9][0-9X]'
-            then author end,
-        case when family is null and given is null then 'group' else 'person' end
-    from (
-        select author, credited, family, given,
-            row_number() over (partition by author order by length(credited) desc, credited, family, given) as place
-        from credits
-    ) where place = 1
+_UPSERT_AUTHOR = """
+    insert into authors (author, name, family, given, orcid, kind) values (?, ?, ?, ?, ?, ?)
     on conflict (author) do update set name = excluded.name, family = excluded.family, given = excluded.given,
         orcid = excluded.orcid, kind = excluded.kind
     where (name, family, given, orcid, kind) is not
         (excluded.name, excluded.family, excluded.given, excluded.orcid, excluded.kind)
 """
-_GIVEN = """
-    select json_extract(value, '$[0]') as author, json_extract(value, '$[1]') as credited, json_extract(value, '$[2]') as family,
-        json_extract(value, '$[3]') as given
-    from json_each(:credits)
-"""
-_ALL_CREDITS = """
-    select author, credited, family, given from work_authors where author in (select value from json_each(:authors))
-"""
-_NEW_CREDITS = f"""
-    select author, name, family, given from authors where author in (select author from ({_GIVEN}))
-    union all {_GIVEN}
-"""  # noqa: S608 - our own SQL
-"""An author has the best of all names before the new ones came, so that these need be compared with it alone: who wrote much is
-named in thousands of works."""
+_ORCID = re.compile("[0-9]{4}-[0-9]{4}-[0-9]{4}-[0-9]{3}[0-9X]")
 
 _COPIED = (
     "subtitle",
@@ -91,6 +69,7 @@ _COPIED = (
     "references_without_doi",
 )
 """Columns of `works` that hold a field of the Work as it is."""
+_copied = attrgetter(*_COPIED)
 
 _CHILDREN = (
     "work_authors", "funders", "licences", "relations", "identifiers", "facts", "cites", "tags", "reasons",
@@ -101,6 +80,8 @@ _VERSIONS = ("vor", "unspecified", "am")
 
 Credit = tuple[str, str, str | None, str | None]
 """An author's key and the name in a work: whole, family name, given names."""
+AuthorRow = tuple[str, str, str | None, str | None, str | None, str]
+"""A row of `authors`: that of the name, then ORCID and kind."""
 
 
 def write_works(conn: sqlite3.Connection, run: int, records: Sequence[JudgedRecord]) -> None:
@@ -112,13 +93,13 @@ def write_works(conn: sqlite3.Connection, run: int, records: Sequence[JudgedReco
     facts = _counts_and_absences(conn, dois)
     rows = [_work_row(run, r, work, judgement, *facts[r.doi]) for r, work, judgement in pairs]
     new_text = {row["doi"]: (row["title"], row["abstract"], row["authors"], row["container"]) for row in rows}
-    stale = [(rowid, *text) for doi, (rowid, text) in old.items() if new_text[doi] != text]
+    stale = sorted((rowid, *text) for doi, (rowid, text) in old.items() if new_text[doi] != text)
     conn.executemany(
         "insert into works_fts (works_fts, rowid, title, abstract, authors, container)"
         " values ('delete', ?, ?, ?, ?, ?)",
         stale,
     )
-    conn.executemany(_UPSERT_WORK, rows)
+    conn.executemany(_UPSERT_WORK, map(_in_order, rows))
     _replace_children(conn, pairs, {doi for doi in dois if doi in old})
     _index_text(conn, [doi for doi in dois if doi not in old or new_text[doi] != old[doi][1]])
 
@@ -135,6 +116,7 @@ def show_absences(conn: sqlite3.Connection, run: int, dois: Sequence[Doi]) -> No
 def delete_work(conn: sqlite3.Connection, doi: Doi) -> None:
     """Take one work out of the derived tables; its full text first, which is found by its rowid."""
     credits_before = _credits_of(conn, [doi])
+    lost = _lost_names(conn, credits_before)
     for rowid, text in _indexed_text(conn, [doi]).values():
         conn.execute(
             "insert into works_fts (works_fts, rowid, title, abstract, authors, container)"
@@ -142,7 +124,8 @@ def delete_work(conn: sqlite3.Connection, doi: Doi) -> None:
             (rowid, *text),
         )
     conn.execute("delete from works where doi = ?", (doi,))
-    _name_authors(conn, credits_before, ())
+    _name_anew(conn, lost)
+    _drop_unnamed(conn, credits_before)
 
 
 def record_columns(work: Work) -> dict[str, Any]:
@@ -173,7 +156,7 @@ def record_columns(work: Work) -> dict[str, Any]:
         "abstract_at": work.abstract_at,
         "open_access": next((fact.value for fact in work.facts if fact.kind == "open-access"), None),
         "content": changes_since_last_run.content_digest(work),
-        **{name: getattr(work, name) for name in _COPIED},
+        **dict(zip(_COPIED, _copied(work), strict=True)),
     }
 
 
@@ -209,11 +192,12 @@ def _indexed_text(conn: sqlite3.Connection, dois: Sequence[Doi]) -> dict[str, tu
 
 
 def _index_text(conn: sqlite3.Connection, dois: Sequence[Doi]) -> None:
+    # The index gathers words in memory, and writes what it has whenever a row comes before one that is there already.
     for chunk in chunks(dois):
         conn.execute(
             f"""
             insert into works_fts (rowid, title, abstract, authors, container)
-            select rowid, title, abstract, authors, container from works where doi in ({placeholders(chunk)})
+            select rowid, title, abstract, authors, container from works where doi in ({placeholders(chunk)}) order by rowid
             """,  # noqa: S608
             chunk,
         )
@@ -226,10 +210,11 @@ def _replace_children(
     again = [(doi,) for doi in sorted(known)]
     credits_before = _credits_of(conn, sorted(known))
     moved = dict(conn.execute("select alias, doi from aliases where last_run is null").fetchall())
-    for table in _CHILDREN:
-        conn.executemany(f"delete from {table} where doi = ?", again)  # noqa: S608 - our own table names
-    conn.executemany("delete from updates where said_by = ?", again)
-    authors: list[tuple[Any, ...]] = []
+    if again:
+        for table in _CHILDREN:
+            conn.executemany(f"delete from {table} where doi = ?", again)  # noqa: S608 - our own table names
+        conn.executemany("delete from updates where said_by = ?", again)
+    credits_now: dict[Credit, None] = {}
     credited_as: list[tuple[Any, ...]] = []
     updates: list[tuple[Any, ...]] = []
     funders: list[tuple[Any, ...]] = []
@@ -245,14 +230,14 @@ def _replace_children(
         for position, author in enumerate(work.authors, start=1):
             credited = author.name or ", ".join(p for p in (author.family, author.given) if p)
             key = author.orcid or credited
-            kind = "group" if author.name else "person"
-            authors.append((key, credited, author.family, author.given, author.orcid, kind))
+            credits_now[key, credited, author.family, author.given] = None
             credited_as.append(
                 (doi, position, key, credited, author.family, author.given, author.role, author.affiliation,
                  author.suffix, author.orcid)
             )  # fmt: skip
         funders += [
-            (doi, n, f.name, f.doi, json.dumps(f.awards, ensure_ascii=False)) for n, f in enumerate(work.funders, 1)
+            (doi, n, f.name, f.doi, json.dumps(f.awards, ensure_ascii=False) if f.awards else "[]")
+            for n, f in enumerate(work.funders, 1)
         ]
         licences += [
             (doi, n, licence.url, licence.version, licence.starts, licence.delay_days)
@@ -277,9 +262,10 @@ def _replace_children(
             for t in judgement.tags
             for m in t.matches
         ]
+    removed = credits_before - credits_now.keys()
+    lost = _lost_names(conn, removed)
+    _add_names(conn, [credit for credit in credits_now if credit[0] not in lost])  # `work_authors` refers to `authors`
     run_many = conn.executemany
-    # `work_authors` refers to `authors`; `_name_authors` chooses the names when all rows are written.
-    run_many("insert or ignore into authors values (?, ?, ?, ?, ?, ?)", authors)
     run_many("insert into work_authors values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", credited_as)
     run_many("insert into funders values (?, ?, ?, ?, ?)", funders)
     run_many("insert into licences values (?, ?, ?, ?, ?, ?)", licences)
@@ -293,8 +279,8 @@ def _replace_children(
         "insert into tags (doi, decided, facet, value, strength, certainty, how) values (?, ?, ?, ?, ?, ?, ?)", tags
     )
     run_many("insert or ignore into reasons values (?, ?, ?, ?, ?, ?, ?, ?)", reasons)
-    credits_now = {(key, credited, family, given) for key, credited, family, given, _, _ in authors}
-    _name_authors(conn, credits_before - credits_now, credits_now)
+    _name_anew(conn, lost)
+    _drop_unnamed(conn, removed)
 
 
 def _credits_of(conn: sqlite3.Connection, dois: Sequence[str]) -> set[Credit]:
@@ -305,31 +291,61 @@ def _credits_of(conn: sqlite3.Connection, dois: Sequence[str]) -> set[Credit]:
     return found
 
 
-def _name_authors(conn: sqlite3.Connection, removed: Collection[Credit], added: Collection[Credit]) -> None:
-    """Name the authors as the current records do, and drop those that no work names any more. `removed` are names that works
-    had and do not have now, `added` those that works have now."""
-    lost = conn.execute(
-        f"""
-        select a.author from ({_GIVEN}) as r join authors a on a.author = r.author
-        where (a.name, a.family, a.given) is (r.credited, r.family, r.given)
-        """,  # noqa: S608 - our own SQL
-        {"credits": _as_json(removed)},
-    )
-    unnamed = {author for (author,) in lost}
-    conn.execute(_UPSERT_AUTHORS.format(credits=_ALL_CREDITS), {"authors": _as_json(unnamed)})
-    others = [credit for credit in added if credit[0] not in unnamed]
-    conn.execute(_UPSERT_AUTHORS.format(credits=_NEW_CREDITS), {"credits": _as_json(others)})
-    conn.execute(
-        """
-        delete from authors where author in (select value from json_each(:authors))
-            and not exists (select 1 from work_authors w where w.author = authors.author)
-        """,
-        {"authors": _as_json({author for author, *_ in removed})},
+def _lost_names(conn: sqlite3.Connection, removed: Collection[Credit]) -> set[str]:
+    """The authors whose name is one of these, which works had and do not have any more."""
+    return {
+        author
+        for author, *name in _authors(conn, sorted({one[0] for one in removed}))
+        if (author, *name[:3]) in removed
+    }
+
+
+def _add_names(conn: sqlite3.Connection, added: Iterable[Credit]) -> None:
+    """Give authors the best of the name that they have and those that works have now. The one they have is the best of all
+    others: who wrote much is named in thousands of works, which are not read again."""
+    named: dict[str, list[Credit]] = {}
+    for credit in added:
+        named.setdefault(credit[0], []).append(credit)
+    here = {row[0]: row for row in _authors(conn, list(named))}
+    for author, row in here.items():
+        named[author].append(row[:4])
+    conn.executemany(_UPSERT_AUTHOR, [row for row in map(_best_name, named.values()) if row != here.get(row[0])])
+
+
+def _name_anew(conn: sqlite3.Connection, authors: Collection[str]) -> None:
+    """Give these authors the best of the names that works have now."""
+    named: dict[str, list[Credit]] = {}
+    sql = "select author, credited, family, given from work_authors where author in ({})"
+    for author, credited, family, given in in_chunks(conn, sql, sorted(authors)):
+        named.setdefault(author, []).append((author, credited, family, given))
+    conn.executemany(_UPSERT_AUTHOR, map(_best_name, named.values()))
+
+
+def _drop_unnamed(conn: sqlite3.Connection, removed: Collection[Credit]) -> None:
+    """Drop the authors of these names whom no work names any more."""
+    conn.executemany(
+        "delete from authors where author = ? and not exists (select 1 from work_authors w where w.author = authors.author)",
+        [(author,) for author in sorted({author for author, *_ in removed})],
     )
 
 
-def _as_json(values: Iterable[object]) -> str:
-    return json.dumps(list(values), ensure_ascii=False)
+def _authors(conn: sqlite3.Connection, authors: Sequence[str]) -> Iterator[AuthorRow]:
+    """The rows of those of these authors who are here."""
+    sql = "select author, name, family, given, orcid, kind from authors where author in ({})"
+    return in_chunks(conn, sql, authors)
+
+
+def _best_name(names: Sequence[Credit]) -> AuthorRow:
+    """The row of an author: the fullest of these names, then the first in the alphabet, so that the order in which they were
+    written does not matter."""
+    author, name, family, given = names[0] if len(names) == 1 else min(names, key=_rank)
+    orcid = author if _ORCID.fullmatch(author) else None
+    return author, name, family, given, orcid, "group" if family is None and given is None else "person"
+
+
+def _rank(credit: Credit) -> tuple[int, str, bool, str, bool, str]:
+    _, name, family, given = credit
+    return -len(name), name, family is not None, family or "", given is not None, given or ""
 
 
 def _work_row(
@@ -354,9 +370,12 @@ def _work_row(
 
 def _cited(work: Work, moved: Mapping[str, str]) -> list[tuple[str, str, str | None]]:
     """The rows of `cites`, under the DOIs that the cited works are kept under."""
+    doi = work.doi
+    if moved.keys().isdisjoint(cited for cited, _ in work.cites):
+        return [(doi, cited, asserted_by) for cited, asserted_by in work.cites if cited != doi]
     direct = {cited: asserted_by for cited, asserted_by in work.cites if cited not in moved}
     by_alias = {moved[cited]: asserted_by for cited, asserted_by in reversed(work.cites) if cited in moved}
-    return [(work.doi, cited, asserted_by) for cited, asserted_by in (by_alias | direct).items() if cited != work.doi]
+    return [(doi, cited, asserted_by) for cited, asserted_by in (by_alias | direct).items() if cited != doi]
 
 
 def _licence_of(work: Work) -> str | None:

@@ -61,8 +61,8 @@ def ingest(
     moved = listed | _known_aliases(run, messages, sightings, resolutions, confirmed)
     moved = {alias: moved.get(doi, doi) for alias, doi in moved.items()}
     messages = [message for message in messages if doi_of(message) not in moved]
-    sightings = [replace(s, doi=moved.get(s.doi, s.doi)) for s in sightings]
-    resolutions = [replace(r, doi=moved.get(r.doi, r.doi)) if r.doi else r for r in resolutions]
+    sightings = [replace(s, doi=moved[s.doi]) if s.doi in moved else s for s in sightings]
+    resolutions = [replace(r, doi=moved[r.doi]) if r.doi in moved else r for r in resolutions]
     moving = listed | dict(aliases)
     arriving, targets, unusable = _alias_targets(run, messages, moving)
     records, not_understood, unchanged = _judged(run, [*messages, *arriving], moving if targets else {}, places or {})
@@ -126,8 +126,7 @@ def _aliases_listed(run: SyncRun, messages: Sequence[Message], confirmed: Collec
     A file does not overrule a record that was indexed after its own; a record that cannot be understood overrules none."""
     found: dict[Doi, Doi] = {}
     for message in messages:
-        doi, names = doi_of(message), listed_aliases(message)
-        if doi is None or not names or not _is_understood(message):
+        if not (names := listed_aliases(message)) or (doi := doi_of(message)) is None or not _is_understood(message):
             continue
         held = {} if run.records.authoritative else read_queries.indexed_times(run.store.conn, names)
         indexed = indexed_at(message) or ""

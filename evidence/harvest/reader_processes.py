@@ -32,7 +32,7 @@ FROM_WORKS = 5_000
 MOST_PROCESSES = 8
 CHUNK = 250
 """Works a question."""
-GC_EVERY = 50_000
+GC_EVERY = 250_000
 """Objects made before a collection is tried (Python's own: 700)."""
 
 Asked = TypeVar("Asked")

@@ -12,6 +12,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, TypeVar, get_args
 
 from evidence import __version__
@@ -299,8 +300,12 @@ def stale_works(
 
 def basis(taxonomy: Taxonomy, decisions: Sequence[Decision]) -> str:
     """16 hex digits of what a judgement is made from: code version, rules and the decisions on that work."""
-    on_work = repr(decisions) if decisions else ""
-    return hashlib.sha256(f"{__version__}|{taxonomy.digest}|{on_work}".encode()).hexdigest()[:16]
+    return _basis(taxonomy.digest, repr(decisions) if decisions else "")
+
+
+@lru_cache(maxsize=64)  # nearly all works have no decisions
+def _basis(rules: str, on_work: str) -> str:
+    return hashlib.sha256(f"{__version__}|{rules}|{on_work}".encode()).hexdigest()[:16]
 
 
 def decisions_by_work(

@@ -89,6 +89,8 @@ _STATUS_KIND = {
     "removed": "removal",
 }
 
+_STATUS_WORDS = ("retracted", "withdrawn", "remov")
+
 _NAMES = (
     ("retraction", r"(?:partial )?retraction"),
     ("expression-of-concern", r"expression of concern"),
@@ -208,7 +210,9 @@ def update_kind(stated: Iterable[str | None]) -> str:
 
 def title_status(title: str | None) -> str | None:
     """The notice that a publisher wrote into a study's title: `RETRACTED: …` → `retraction`; None without one."""
-    found = _STATUS.search(title or "")
+    if not title or (title.isascii() and not any(word in title.lower() for word in _STATUS_WORDS)):  # nearly all titles
+        return None
+    found = _STATUS.search(title)
     return _STATUS_KIND[(found["before"] or found["after"]).lower()] if found else None
 
 
@@ -216,7 +220,7 @@ def title_notice(title: str | None, *, certain: bool = False) -> str | None:
     """The kind of notice that a title belongs to (`Retraction notice to: …` → `retraction`); None for others. With
     `certain`, only titles that no study has."""
     heads = _HEAD if certain else _ANY_HEAD
-    return next((kind for kind, head in heads if head.search(title or "")), None)
+    return next((kind for kind, head in heads if head.match(title)), None) if title else None
 
 
 def same_act(kind: str) -> frozenset[str]:
@@ -233,6 +237,8 @@ def notice_of(
     A record whose title names a notice is one. Otherwise it is the study, with the relation in the wrong direction, when it was
     itself updated, has a type that notices do not have, or was published long before the update it states.
     """
+    if not any(map(_of_another, statements)):
+        return ()
     return _notice_of(record, statements, _Known(group or RecordGroup({}, statements, {}, ())))
 
 

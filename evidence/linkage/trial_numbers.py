@@ -55,7 +55,15 @@ _FORMS: tuple[tuple[str, str, str, str], ...] = (
 )
 _ANY = "|".join(rf"(?:{names}){gap}(?P<form{at}>{number})(?!\d)" for at, (_, names, gap, number) in enumerate(_FORMS))
 # A digit is one of ASCII, a blank is any.
-_NUMBER = re.compile(rf"(?:(?<![^\W_])|(?<=number))(?:{_ANY})".replace(r"\d", "[0-9]"), re.IGNORECASE)
+_BEGINS = r"(?:(?<![^\W_])|(?<=number))"
+_NUMBER = re.compile(rf"{_BEGINS}(?:{_ANY})".replace(r"\d", "[0-9]"), re.IGNORECASE)
+_RUN = re.compile("[0-9]{3}|[Rr][Bb][Rr]")
+"""Every number has three digits in a row, but for those of ReBEC."""
+_NAMES = dict.fromkeys(names.removesuffix("?") if re.fullmatch(names, "") else names for _, names, _, _ in _FORMS)
+_NAMED = re.compile(rf"{_BEGINS}(?:{'|'.join(_NAMES)}|20[0-4][0-9]{_DASH}[05])", re.IGNORECASE)
+"""The name of a registry, or how a number begins that may stand without one."""
+_REACH = 50
+"""Characters from the beginning of a name to the first three digits of its number, at most."""
 _LABELS = re.compile(
     r"(?:trial regist(?:ration|ry)|clinicaltrials\.gov|current controlled trials|JPRN|ICTRP|EU ?CT|PROSPERO|ReBEC|UTN)"
     r"(?: (?:identifier|id|number|no))?[\s:.,‐‑–-]*",
@@ -68,7 +76,14 @@ _DASHES = str.maketrans("‐‑–", "---")
 def trial_numbers(text: str | None) -> tuple[str, ...]:
     """The registration numbers in a text, in order, each once, in capitals and without blanks: `NCT 0379-7326` is none,
     `ISRCTN: 12345678` is `ISRCTN12345678`."""
-    return tuple(dict.fromkeys(_written(match) for match in _NUMBER.finditer(text or "")))
+    if not text or not _may_hold_numbers(text):
+        return ()
+    return tuple(dict.fromkeys(_written(match) for match in _NUMBER.finditer(text)))
+
+
+def _may_hold_numbers(text: str) -> bool:
+    """Whether `_NUMBER`, which takes far longer, can match anywhere: digits stand behind the name of a registry."""
+    return any(_NAMED.search(text, max(0, run.start() - _REACH), run.end() + 3) for run in _RUN.finditer(text))
 
 
 def trial_number(text: str) -> str | None:
