@@ -281,7 +281,6 @@ def both(c: Corpus) -> dict[str, Callable[[], tuple[str, str]]]:
         "CSV of works with a tag": lambda: tagged(f"{file}{STREAMED}&", file + STREAMED),
         "CSV of all tags": pair(str, f"/evidence/tags.csv?{STREAMED}", f"/evidence/tags.csv?{STREAMED}"),
         "CSV of all studies": pair(str, f"/evidence/studies.csv?{STREAMED}", f"/evidence/studies.csv?{STREAMED}"),
-        "CSV of all reasons": pair(str, f"/evidence/reasons.csv?{STREAMED}", f"/evidence/reasons.csv?{STREAMED}"),
     }
 
 
