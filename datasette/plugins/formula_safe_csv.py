@@ -8,11 +8,13 @@ published copy are read by `evidence.publish.whole_lists`, which is several time
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from typing import Any
 
 from datasette import hookimpl
+from datasette.database import QueryInterrupted
 from datasette.utils import tilde_decode
 from datasette.utils.asgi import AsgiStream, AsgiWriter
 from datasette.views.database import DatabaseView
@@ -170,7 +172,7 @@ def then(write_heading: StreamFunction, blocks: Callable[[], AsyncGenerator[str,
             async with aclosing(blocks()) as parts:
                 async for text in parts:
                     await response.write(text)
-        except Exception as error:
+        except (sqlite3.Error, QueryInterrupted) as error:
             raise BrokenOffError("the file could not be read to its end") from error
 
     return write
