@@ -8,6 +8,11 @@ works, tags, words or years, so that the cache of the site helps little. `first`
 processor time of the server, which other programs on the machine change less than the time on the clock. Then it
 downloads every work as CSV, and prints the memory of the server. Targets: p95 below 200 ms and 20,000 rows/s at 100,000
 works, p95 below 1 s at 1,000,000.
+
+    python -m benchmarks.page_times --beside [--works 100000] [--db FILE] [--rounds 20]
+
+This serves the copy and plain Datasette (no plugins, templates or metadata, and more time for a query) at once, asks both in turn
+for the same rows, and prints the median processor time of each and their ratio as a table for docs/publishing.md.
 """
 
 from __future__ import annotations
@@ -65,6 +70,9 @@ def main() -> None:
     parser.add_argument("--db", type=Path, help="keep the database here, or use the one that is")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--only", default="", help="only pages whose name has this in it")
+    parser.add_argument(
+        "--beside", action="store_true", help="the same rows from the site and from plain Datasette, in turn"
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         db = arguments.db or Path(folder) / "evidence.db"
@@ -76,6 +84,9 @@ def main() -> None:
             f"{done.works:,} works; {db.stat().st_size / 1e6:,.0f} MB, published {done.size / 1e6:,.0f} MB in {seconds:.1f} s"
         )
         corpus = read(copy)
+        if arguments.beside:
+            beside(done.folder, corpus, arguments.rounds, arguments.only)
+            return
         print("\nThe published site")
         with served(["sh", str(done.folder / "start")], environment=True) as server:
             server.report(ours(corpus), arguments.rounds, arguments.only)
@@ -205,6 +216,104 @@ def theirs(c: Corpus) -> dict[str, Address]:
     }
 
 
+SORTED = "_sort_desc=year&_nosuggest=1"
+"""What plain Datasette is told so that a list has the site's order; it need not look for facets."""
+COUNTED = f"{SORTED}&_size=25&_facet=verdict&_facet=year"
+"""The same for a page, with two of the site's facets; the site counts those of the taxonomy too. A whole list it gives in the
+order of its keys: sorted by a column with equal values, its pages lose and repeat rows."""
+TAGGED = "doi in (select doi from tags where facet = '{}' and value = '{}' and strength <> 'implied')"
+CELLS = """
+    select a.value as variant, b.value as outcome, count(*) as works from works w
+    join tags a on a.doi = w.doi and a.facet = 'variant' and a.strength <> 'implied'
+    join tags b on b.doi = w.doi and b.facet = 'outcome' and b.strength <> 'implied'
+    where w.verdict = 'include' and w.year >= {} group by 1, 2
+"""
+STREAMED = "_stream=on&_size=max"
+STREAMS = 3
+"""Times that a whole list is streamed, whatever the rounds."""
+
+
+def both(c: Corpus) -> dict[str, Callable[[], tuple[str, str]]]:
+    """Addresses of the site and of plain Datasette that give the same rows, by name; those of files begin with `CSV`."""
+    works, file = "/evidence/works?", "/evidence/works.csv?"
+
+    def same(form: str, *values: Callable[[], object]) -> Callable[[], str]:
+        return lambda: form.format(*(value() for value in values))
+
+    def pair(of_both: Callable[[], str], ours: str, theirs: str) -> Callable[[], tuple[str, str]]:
+        def addresses() -> tuple[str, str]:
+            said = of_both()
+            return f"{ours}{said}", f"{theirs}{said}"
+
+        return addresses
+
+    def tagged(ours: str, theirs: str) -> tuple[str, str]:
+        facet, _, value = c.tag("condition").partition(":")
+        where = urlencode({"_where": TAGGED.format(facet, value)})
+        return f"{ours}verdict=include&_tag={facet}:{value}", f"{theirs}&verdict=include&{where}"
+
+    def cells() -> tuple[str, str]:
+        since = c.chance.randint(1980, 2024)
+        return f"/map?since={since}", f"/evidence?{urlencode({'sql': CELLS.format(since)})}"
+
+    def year() -> int:
+        return c.chance.randint(1980, 2024)
+
+    json, rows = "/evidence/works.json?", "_size=100&_nofacet=1"
+    included = same("&verdict=include&year__gte={}", year)
+    return {
+        "list of works": pair(same("&year__gte={}", year), f"{works}_size=25", works + COUNTED),
+        "list of included works": pair(included, f"{works}_size=25", works + COUNTED),
+        "list of works with a tag": lambda: tagged(works, works + COUNTED),
+        "list, search for a common word": pair(same("&_search={}", lambda: c.word(COMMON)), works, works + COUNTED),
+        "list, search for a rare word": pair(same("&_search={}", lambda: c.word(RARE)), works, works + COUNTED),
+        "a work": pair(same("/{}", lambda: tilde_encode(c.chance.choice(c.dois))), works[:-1], works[:-1]),
+        "map of two facets": cells,
+        "reasons of a facet": pair(
+            same("facet={}", lambda: c.chance.choice(list(c.tags))),
+            "/evidence/reasons?",
+            "/evidence/reasons?_nosuggest=1&",
+        ),
+        "JSON, 100 works": pair(included, json + rows, f"{json}{rows}&{SORTED}"),
+        "JSON, 100 works with a tag": lambda: tagged(f"{json}{rows}&", f"{json}{rows}&{SORTED}"),
+        "CSV of all works": pair(str, file + STREAMED, file + STREAMED),
+        "CSV of included works since a year": pair(included, file + STREAMED, file + STREAMED),
+        "CSV of works with a tag": lambda: tagged(f"{file}{STREAMED}&", file + STREAMED),
+        "CSV of all tags": pair(str, f"/evidence/tags.csv?{STREAMED}", f"/evidence/tags.csv?{STREAMED}"),
+        "CSV of all studies": pair(str, f"/evidence/studies.csv?{STREAMED}", f"/evidence/studies.csv?{STREAMED}"),
+    }
+
+
+def beside(folder: Path, corpus: Corpus, rounds: int, only: str) -> None:
+    """Print the table of `both`."""
+    copy = str(folder / "evidence.db")
+    plain = [sys.executable, "-m", "datasette", "serve", "-i", copy, "--inspect-file", str(folder / "inspect.json")]
+    for limit in ("sql_time_limit_ms", "facet_time_limit_ms"):
+        plain += ["--setting", limit, "60000"]
+    with served(["sh", str(folder / "start")], environment=True) as site, served(plain, environment=False) as datasette:
+        print("\n| | rows | this site | plain Datasette | ratio |\n|---|---|---|---|---|")
+        for name, addresses in both(corpus).items():
+            if only not in name:
+                continue
+            is_file = name.startswith("CSV")
+            took: tuple[list[float], list[float]] = ([], [])
+            lines: tuple[int, int] = (0, 0)
+            for number in range(STREAMS if is_file else rounds + 1):
+                asked = addresses()
+                counted = []
+                for server, address, known in zip((site, datasette), asked, took, strict=True):
+                    before = server.processor()
+                    counted.append(server.lines(address))
+                    if number or is_file:  # the first page is the first of its kind
+                        known.append(server.processor() - before)
+                lines = (counted[0], counted[1])
+            if is_file and lines[0] != lines[1]:
+                raise SystemExit(f"{name}: {lines[0]:,} lines and {lines[1]:,}")
+            ours, theirs = map(statistics.median, took)
+            rows = f"{lines[0] - 1:,}" if is_file else ""
+            print(f"| {name} | {rows} | {ours:,.0f} ms | {theirs:,.0f} ms | {theirs / ours:.1f} |", flush=True)
+
+
 class RefusedError(Exception):
     """An error in place of a page, most likely because the time limit of a query was reached."""
 
@@ -257,6 +366,19 @@ class Server:
         if answer.status not in (200, 302):
             raise RefusedError(time.perf_counter() - start)
         return size
+
+    def lines(self, address: str) -> int:
+        """The line breaks of a response, which is read as it comes; SystemExit unless it is a page."""
+        conn = http.client.HTTPConnection("127.0.0.1", self.port, timeout=600)
+        conn.request("GET", address)
+        answer = conn.getresponse()
+        found = 0
+        while chunk := answer.read1(1 << 20):
+            found += chunk.count(b"\n")
+        conn.close()
+        if answer.status != 200:
+            raise SystemExit(f"{address}: {answer.status}")
+        return found
 
     def stream(self, name: str, address: str) -> None:
         """Print the rows per second of a CSV (no value here has a line break), the time to the first byte, and the memory before

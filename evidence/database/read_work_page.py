@@ -45,11 +45,17 @@ RELATIONS = """
     where r.doi = :doi order by r.kind, r.other
 """
 SAME_STUDY = """
-    select w.doi, w.title, w.authors, w.year, w.verdict, w.notice, group_concat(a.number, ', ') as numbers
-    from registrations a join registrations b on b.number = a.number and b.doi <> a.doi join works w on w.doi = b.doi
-    where a.doi = :doi and w.verdict <> 'duplicate'
+    select w.doi, w.title, w.authors, w.year, w.verdict, w.notice, group_concat(s.number, ', ') as numbers
+    from (
+        select distinct b.doi, b.identifier as number
+        from identifiers a cross join identifiers b on b.identifier = a.identifier and b.kind = a.kind and b.doi <> a.doi
+        where a.doi = :doi and a.kind = 'registration'
+    ) s cross join works w on w.doi = s.doi
+    where w.verdict <> 'duplicate'
     group by w.doi order by w.verdict <> 'include', w.year, w.doi limit 200
 """
+"""`cross join`: from the numbers of this work. Asked of the view `registrations`, SQLite reads the numbers of all works."""
+
 IDENTIFIERS = """
     select kind, identifier, json_group_array(source) as sources from
         (select * from identifiers where doi = :doi order by source)

@@ -9,17 +9,21 @@ decides which works are in a list. This module shows no page and judges nothing.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import sqlite3
 from array import array
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from datasette.database import QueryInterrupted
 from datasette.utils import sqlite_timelimit
 
-from evidence.data_model import SHOWN_STRENGTHS, Strength
+from evidence.data_model import SHOWN_STRENGTHS, STRENGTHS, Strength
 from evidence.linkage.retraction_notices import RETRACTIONS
 from evidence.publish.query_cache import CACHE, Cache
 
@@ -29,12 +33,34 @@ COLUMNS = ("verdict", "year", "judged_on")
 READ = "title+abstract"
 """`judged_on` of a work whose abstract could be read."""
 
-TAGS = "select w.rowid, t.facet, t.value, t.strength from works w cross join tags t on t.doi = w.doi"
-"""`cross join` keeps this order: one look-up for each work instead of one for each tag."""
+_EACH = ", ".join(f"group_concat(ifnull({column}, ''))" for column in COLUMNS)
+STORED_WORKS = f"select group_concat(rowid), {_EACH} from works"  # noqa: S608 - our own names, here and below
+"""Numbers and values of all works, each as one text: as rows they take three times as long. No value of `COLUMNS` has a comma."""
 
+_EACH = ", ".join(f"group_concat(w.rowid) filter (where t.strength = '{strength}')" for strength in STRENGTHS)
+STORED_TAGS = f"select t.facet, t.value, {_EACH} from tags t cross join works w on w.doi = t.doi {{}} group by 1, 2"  # noqa: S608
+"""`cross join` keeps this order, in which an index has the tags: nothing is sorted, and works are looked up by rising DOI."""
+OF_ALL, OF_ONE = "", "where t.facet = ? and t.value = ?"
 
-NOTICED = "select distinct n.kind, w.rowid from notices n join works w on w.doi = n.doi and w.notice = n.kind"
-"""From the table of notices, which is short."""
+TAG_STATES = """
+    select facet, value, count(*), cast(group_concat(doi, char(31)) as blob), cast(group_concat(strength) as blob)
+    from tags group by facet, value
+"""
+"""What the set of each tag is made from. Where it is what it was, so is the set, and its works need not be looked up."""
+
+PLACES = (
+    "select cast(group_concat(doi, char(31)) as blob), cast(group_concat(rowid) as blob) from works where +rowid <= ?"
+)
+"""The row numbers of the works up to one. `+`: an index has them without the abstracts between."""
+
+PLACE = ("", "")
+"""Stands for all works among the digests of tags."""
+
+LONGEST = 1_000_000_000
+"""Bytes of a text that SQLite holds unless it is told otherwise."""
+
+NOTICED = "select distinct n.kind, w.rowid from notices n cross join works w on w.doi = n.doi and w.notice = n.kind"
+"""`cross join`: from the table of notices, which is short. In a database that was never analysed SQLite reads every work."""
 
 ROWID_IN = re.compile(r"rowid in \((select rowid from works_fts where [^()]*(?:\([^()]*\)[^()]*)?)\)")
 """A search, as Datasette writes it. Its rowids are the works' own."""
@@ -45,6 +71,9 @@ _ONE = ord("1")
 LONG = 500
 """Characters of a parameter above which a digest of it stands for it among the keys of the cache."""
 
+_LAST: WeakKeyDictionary[Any, WorkSets] = WeakKeyDictionary()
+"""The sets that were read last, by Datasette's database."""
+
 CONDITIONS = Cache()
 """A cache of their own: there are as many as readers think of, and they must not push out what every page needs."""
 
@@ -54,7 +83,8 @@ class WorkSets:
     """`tags`: (facet, value) → the set of the works with this tag, stated or likely; `columns`: column → value → the set of works
     with it (works where it is null are in none); `works`: all of them; `top`: the highest rowid; `by_strength`: strength →
     (facet, value) → the set of the works with this tag at this strength; `matched`: an expression for the full-text index → the
-    set of the works that it finds, for a search to fill."""
+    set of the works that it finds, for a search to fill; `states`: (facet, value) → a digest of what the sets of this tag were
+    made from, and `PLACE` → one of the row numbers of all works (only from `read_sets_again`)."""
 
     tags: Mapping[tuple[str, str], int]
     columns: Mapping[str, Mapping[Any, int]]
@@ -62,6 +92,7 @@ class WorkSets:
     top: int
     by_strength: Mapping[Strength, Mapping[tuple[str, str], int]]
     matched: dict[str, int] = field(default_factory=dict)
+    states: Mapping[tuple[str, str], bytes] = field(default_factory=dict)
 
     def tagged(self, strengths: Sequence[Strength] = SHOWN_STRENGTHS) -> Mapping[tuple[str, str], int]:
         """(facet, value) → the set of the works with this tag at one of these strengths."""
@@ -115,7 +146,14 @@ def either(tagged: Mapping[tuple[str, str], int], facet: str, *values: str) -> i
 
 async def of_database(db: Any) -> WorkSets:
     """The sets of a Datasette database as it is now."""
-    found: WorkSets = await CACHE.get(db.path, "work sets", lambda: db.execute_fn(read_sets))
+    if not db.is_mutable:
+        kept: WorkSets = await CACHE.get(db.path, "work sets", lambda: db.execute_fn(read_sets))
+        return kept
+    before = _LAST.get(db)
+    found: WorkSets = await CACHE.get(
+        db.path, "work sets", lambda: db.execute_fn(lambda conn: read_sets_again(conn, before))
+    )
+    _LAST[db] = found
     return found
 
 
@@ -177,10 +215,9 @@ async def _of_condition(db: Any, condition: str, params: Mapping[str, Any], limi
     used = {name: params[name] for name in PARAMETER.findall(condition) if name in params}
 
     def find(conn: sqlite3.Connection) -> int:
-        cursor = conn.cursor()
-        cursor.row_factory = None  # a server's connection may make costlier rows than tuples
-        with sqlite_timelimit(conn, limit_ms):
-            return sets.set_of(cursor.execute(sql, used))
+        with _one_state(conn) as cursor, sqlite_timelimit(conn, limit_ms):
+            (text,) = cursor.execute(f"select group_concat(rowid) from ({sql})", used).fetchone()  # noqa: S608 - as above
+        return sets.set_of_numbers(_numbers(text))
 
     try:
         key = (sql, tuple(sorted((name, _short(value)) for name, value in used.items())))
@@ -199,34 +236,86 @@ def _short(value: Any) -> Any:
 
 def read_sets(conn: sqlite3.Connection) -> WorkSets:
     """The sets of all tags and of `COLUMNS`."""
-    cursor = conn.cursor()
-    cursor.row_factory = None
-    (top,) = cursor.execute("select coalesce(max(rowid), 0) from works").fetchone()
-    columns: dict[str, dict[Any, array[int]]] = {column: {} for column in COLUMNS}
-    works = array("q")
-    for number, *values in cursor.execute(f"select rowid, {', '.join(COLUMNS)} from works"):  # noqa: S608 - our names
-        works.append(number)
-        for column, value in zip(columns.values(), values, strict=True):
-            if value is not None:
-                column.setdefault(value, array("q")).append(number)
-    tags: dict[tuple[str, str, Strength], array[int]] = {}
-    for number, facet, value, strength in cursor.execute(TAGS):
-        tags.setdefault((facet, value, strength), array("q")).append(number)
-    # A work that was stored between two of these statements has a number beyond the first one's answer.
-    top = max(top, *(max(numbers, default=0) for numbers in (works, *tags.values())))
+    with _one_state(conn) as cursor:
+        columns, works, top = _read_columns(cursor)
+        return _with_tags(columns, works, top, _read_tags(cursor, OF_ALL), {})
+
+
+def read_sets_again(conn: sqlite3.Connection, before: WorkSets | None) -> WorkSets:
+    """The same for a database that changes: sets of tags that are as they were `before` (the sets of an earlier state of it, read
+    by this function) are not read again, which takes longest."""
+    with _one_state(conn) as cursor:
+        columns, works, top = _read_columns(cursor)
+        tagged: dict[tuple[str, str], int] = {}
+        states: dict[tuple[str, str], bytes] = {}
+        for facet, value, number, *made_from in cursor.execute(TAG_STATES):
+            tagged[facet, value], states[facet, value] = number, _digest(*made_from)
+        states[PLACE] = _places(cursor, top)
+        known: dict[tuple[str, str, Strength], int] = {}
+        if before and before.states[PLACE] == (states[PLACE] if before.top == top else _places(cursor, before.top)):
+            known = {
+                (*tag, strength): some
+                for strength, tags in before.by_strength.items()
+                for tag, some in tags.items()
+                if before.states.get(tag) == states.get(tag)
+            }
+        # A tag of a work that was not there may be one of a work by now: then there are more tags than works in its sets.
+        for (facet, value, _), some in known.items():
+            tagged[facet, value] -= some.bit_count()
+        others = {tag for tag, number in tagged.items() if number}
+        if len(others) > len(tagged) / 2:
+            return _with_tags(columns, works, top, _read_tags(cursor, OF_ALL), states)
+        for tag in others:
+            known |= _read_tags(cursor, OF_ONE, tag)
+        return _with_tags(columns, works, top, known, states)
+
+
+def _places(cursor: sqlite3.Cursor, top: int) -> bytes:
+    return _digest(*cursor.execute(PLACES, (top,)).fetchone())
+
+
+def _read_columns(cursor: sqlite3.Cursor) -> tuple[dict[str, dict[Any, int]], int, int]:
+    """The sets of `COLUMNS`, that of all works, and the highest rowid."""
+    rowids, *texts = cursor.execute(STORED_WORKS).fetchone()
+    numbers = _numbers(rowids)
+    top = max(numbers, default=0)
+    by_values: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
+    for number, values in zip(numbers, zip(*(text.split(",") for text in texts if numbers), strict=True), strict=True):
+        by_values[values].append(number)
+    found: list[defaultdict[str, list[int]]] = [defaultdict(list) for _ in COLUMNS]
+    for values, some in by_values.items():
+        for by_value, value in zip(found, values, strict=True):
+            by_value[value] += some
+    columns = {
+        column: {
+            int(value) if column == "year" else value: _set(some, top) for value, some in by_value.items() if value
+        }
+        for column, by_value in zip(COLUMNS, found, strict=True)
+    }
+    return columns, _set(numbers, top), top
+
+
+def _read_tags(cursor: sqlite3.Cursor, which: str, params: Sequence[str] = ()) -> dict[tuple[str, str, Strength], int]:
+    found: dict[tuple[str, str, Strength], int] = {}
+    for facet, value, *texts in cursor.execute(STORED_TAGS.format(which), params):
+        for strength, text in zip(STRENGTHS, texts, strict=True):
+            if text:
+                numbers = _numbers(text)
+                found[facet, value, strength] = _set(numbers, max(numbers))
+    return found
+
+
+def _with_tags(
+    columns: Mapping[str, Mapping[Any, int]],
+    works: int,
+    top: int,
+    tags: Mapping[tuple[str, str, Strength], int],
+    states: Mapping[tuple[str, str], bytes],
+) -> WorkSets:
     by_strength: dict[Strength, dict[tuple[str, str], int]] = {}
-    for (facet, value, strength), numbers in tags.items():
-        by_strength.setdefault(strength, {})[facet, value] = _set(numbers, top)
-    return WorkSets(
-        _union(by_strength, SHOWN_STRENGTHS),
-        {
-            column: {value: _set(numbers, top) for value, numbers in values.items()}
-            for column, values in columns.items()
-        },
-        _set(works, top),
-        top,
-        by_strength,
-    )
+    for (facet, value, strength), tagged in tags.items():
+        by_strength.setdefault(strength, {})[facet, value] = tagged
+    return WorkSets(_union(by_strength, SHOWN_STRENGTHS), columns, works, top, by_strength, states=states)
 
 
 def read_notices(conn: sqlite3.Connection, sets: WorkSets) -> dict[str, int]:
@@ -280,6 +369,36 @@ def read_rowids(conn: sqlite3.Connection, sql: str, params: Mapping[str, Any]) -
     except sqlite3.DataError:  # longer than a connection may hold a text: a million works and more
         return (number for (number,) in conn.execute(sql, params))
     return map(int, text.split(",")) if text else iter(())
+
+
+@contextmanager
+def _one_state(conn: sqlite3.Connection) -> Iterator[sqlite3.Cursor]:
+    """A cursor whose statements all see one state of the database. It may hold long texts: a server's connection may not, lest a
+    visitor's SQL uses up the memory, but these statements are our own. Its rows are tuples, which cost least."""
+    cursor = conn.cursor()
+    cursor.row_factory = None
+    longest = conn.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST)
+    reading = not conn.in_transaction
+    try:
+        if reading:
+            conn.execute("begin")
+        yield cursor
+    finally:
+        if reading:
+            conn.rollback()
+        conn.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, longest)
+
+
+def _digest(*texts: bytes | None) -> bytes:
+    digest = hashlib.blake2b(digest_size=16)
+    for text in texts:
+        digest.update(str(len(text or b"")).encode("ascii"))
+        digest.update(text or b"")
+    return digest.digest()
+
+
+def _numbers(text: str | None) -> array[int]:
+    return array("q", json.loads(f"[{text or ''}]"))
 
 
 def _set(numbers: Iterable[int], top: int) -> int:

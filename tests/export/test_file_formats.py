@@ -150,6 +150,24 @@ def test_cells_are_quoted_as_the_csv_module_does(cells: list[str]) -> None:
     assert ",".join(map(csv_files._cell, cells)) + "\r\n" == out.getvalue()
 
 
+CELLS = st.one_of(
+    st.none(),
+    st.integers(),
+    st.floats(),
+    st.text(alphabet=st.sampled_from("ab ,;\"\r\n\t\0\u2028'=-+@\uff1dé")),
+)
+
+
+@given(
+    st.integers(1, 4).flatmap(lambda width: st.lists(st.lists(CELLS, min_size=width, max_size=width), max_size=6)),
+    st.booleans(),
+)
+def test_a_block_is_written_as_the_csv_module_does(rows: list[list[Any]], guarded: bool) -> None:
+    out = io.StringIO(newline="")
+    csv.writer(out).writerows(csv_files.guard_row(row) if guarded else row for row in rows)
+    assert csv_files.csv_block(rows, guarded=guarded) == out.getvalue()
+
+
 def test_each_row_has_its_own_cells() -> None:
     values = [
         ("=1", 1999, ("a", "b")),

@@ -8,10 +8,11 @@ import io
 import json
 import random
 import re
+import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -33,6 +34,9 @@ SITE = serve.site_folder()
 FACETS = {"variant": "abcdefg", "outcome": "uvwxyz", "design": ("rct", "cluster-rct", "meta-analysis", "protocol"),
           "population": ("men", "women")}  # fmt: skip
 WORDS = ("relapse", "grief", "mother", "group", "trial")
+
+
+TAGS = "select w.rowid, t.facet, t.value, t.strength from works w join tags t on t.doi = w.doi"
 
 
 def make(path: Path, count: int, seed: int) -> Path:
@@ -300,12 +304,89 @@ def test_sets_count_as_sql_does(tmp_path_factory: pytest.TempPathFactory, seed: 
         for strengths in (("stated",), ("implied",), STRENGTHS):
             counted = Counter(
                 value
-                for number, facet, value, strength in conn.execute(bitset_counts.TAGS)
+                for number, facet, value, strength in conn.execute(TAGS)
                 if facet == "variant" and strength in strengths and (number,) in few
             )
             assert dict(known.by_tag("variant", works, strengths)) == counted
         sql = "select count(distinct doi) from shown_tags where facet = 'design' and value in ('rct', 'cluster-rct')"
         assert known.either("design", *topic.load().trials).bit_count() == conn.execute(sql).fetchone()[0]
+
+
+CHANGES = (
+    "update tags set strength = 'implied' where doi = :doi",
+    "update tags set strength = iif(strength = 'stated', 'likely', 'stated') where doi = :doi and facet = 'variant'",
+    "delete from tags where doi = :doi and facet = 'variant'",
+    "delete from tags where facet = 'outcome' and value = 'u'",
+    "insert or ignore into tags (doi, facet, value, decided) values (:doi, 'design', 'protocol', 'person')",
+    "update works set verdict = 'unsure', year = null where doi = :doi",
+    "update works set judged_on = 'title+abstract', year = 2026 where doi = :doi",
+    "update works set rowid = 1000 + :place where doi = :doi",
+    "update works set rowid = rowid + 10000",
+    "update tags set doi = :other where doi = :doi and facet = 'design' and doi <> :other",
+    "delete from works where doi = :doi",
+    """insert or replace into works (doi, verdict, screened, decided, why, judged_on, first_run, changed_run, basis)
+    values ('10.1/new.' || :place, 'include', 'include', 'rule', 'so', 'nothing', 3, 3, 'b')""",
+    "insert or ignore into tags (doi, facet, value, decided) values ('10.1/new.' || :place, 'variant', 'a', 'rule')",
+    "vacuum",
+)
+"""What happens to a working database; the last but one is a tag without its work, which comes with a later change, if at all."""
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(tmp_path_factory.mktemp("few") / "a.db", 12, 5)
+
+
+@pytest.mark.slow
+@given(
+    st.lists(st.lists(st.tuples(st.sampled_from(CHANGES), st.integers(0, 3)), max_size=3), min_size=1, max_size=8),
+)
+@settings(max_examples=60, deadline=None)
+def test_sets_read_again_are_those_read_anew(
+    tmp_path_factory: pytest.TempPathFactory, few: Path, steps: list[list[tuple[str, int]]]
+) -> None:
+    path = Path(shutil.copy(few, tmp_path_factory.mktemp("again")))
+    with closing(sqlite3.connect(path, isolation_level=None)) as writer, closing(sqlite3.connect(path)) as reader:
+        known = bitset_counts.read_sets_again(reader, None)
+        for changes in steps:
+            for sql, place in changes:
+                dois = [doi for (doi,) in writer.execute("select doi from works order by doi")] or ["10.1/none"]
+                doi, other = dois[place % len(dois)], dois[-1]
+                with suppress(sqlite3.IntegrityError):
+                    writer.execute(sql, {"doi": doi, "other": other, "place": place} if ":" in sql else {})
+            known = bitset_counts.read_sets_again(reader, known)
+            anew = bitset_counts.read_sets(reader)
+            for name in ("tags", "columns", "works", "top", "by_strength"):
+                assert getattr(known, name) == getattr(anew, name), (name, changes)
+
+
+@pytest.mark.slow
+async def test_what_a_change_did_not_touch_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = make(tmp_path / "evidence.db", 60, 3)
+    ds = Datasette([str(path)], config_dir=SITE)
+    await ds.invoke_startup()
+    db = ds.get_database("evidence")
+    asked: list[Any] = []
+    read = bitset_counts._read_tags
+
+    def reading(cursor: sqlite3.Cursor, which: str, params: Any = ()) -> Any:
+        asked.append(params)
+        return read(cursor, which, params)
+
+    monkeypatch.setattr(bitset_counts, "_read_tags", reading)
+    first = await bitset_counts.of_database(db)
+    assert asked == [()]
+    with closing(sqlite3.connect(path)) as conn, conn:
+        conn.execute("update works set verdict = 'exclude' where verdict = 'unsure'")
+    second = await bitset_counts.of_database(db)
+    assert (second.columns == first.columns, second.tags == first.tags) == (False, True)
+    assert asked == [()]
+    with closing(sqlite3.connect(path)) as conn, conn:
+        (doi,) = conn.execute("select doi from tags where facet = 'variant' and value = 'a'").fetchone()
+        conn.execute("delete from tags where doi = ? and facet = 'variant' and value = 'a'", (doi,))
+    third = await bitset_counts.of_database(db)
+    assert (len(third.by_tag("variant", third.works)), third.tags == second.tags) == (7, False)
+    assert asked == [(), ("variant", "a")]
 
 
 @pytest.mark.parametrize(

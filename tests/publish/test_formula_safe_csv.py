@@ -7,16 +7,18 @@ import html
 import io
 import json
 import re
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from datasette.app import Datasette
 
 from evidence.export.file_formats import unguard
-from evidence.publish import serve
+from evidence.publish import serve, whole_lists
 from tests import site_sample
 
 BEGINNINGS = ("=", "+", "-", "@", "\t", "\r", "\n", "'=", "\uff1d")
@@ -96,6 +98,116 @@ async def test_a_streamed_list_is_safe_on_each_of_its_pages_and_can_be_restored(
         assert [(row["doi"], row["title"], row["year"]) for row in found] == [
             (doi, title, "" if year is None else str(year)) for doi, title, year in expected
         ]
+
+
+ADDRESSES = (
+    "works.csv?_stream=on",
+    "works.csv?_stream=on&_size=max&_dl=on",
+    "works.csv?_stream=on&_raw=on&_size=max&_dl=on",
+    "works.csv?_stream=on&_header=off&_size=3",
+    "works.csv?_stream=on&_size=2&_sort=container&_col=title&_col=year",
+    "works.csv?_stream=on&_size=2&_sort_desc=notice&_nocol=abstract",
+    "works.csv?_stream=on&_size=2&_sort=year&_col=title",
+    "works.csv?_stream=on&_size=2&_sort=title&verdict=include&year__gte=2000",
+    "works.csv?_stream=on&_size=2&_search=depression&_facet=year",
+    "works.csv?_stream=on&_size=2&_tag=variant:ipt&_strength=stated,likely,implied",
+    "works.csv?_stream=on&_size=2&_q=depression&_since=2020-01-01",
+    "works.csv?_stream=on&_size=2&_where=(year+>+2000+or+year+is+null)",
+    "works.csv?_stream=on&title__contains=nothing+like+this",
+    "works.csv?_stream=on&_size=0",
+    "works.csv?_stream=on&_size=all",
+    "works.csv?_stream=on&_size=999999",
+    "works.csv?_stream=on&_next=2000,x",
+    "works.csv?_stream=on&_sort=abstract",
+    "works.csv?_stream=on&_col=nothing",
+    "works.csv?_stream=on&_where=no+such+thing",
+    "works.csv?_stream=on&_tag=nothing:here",
+    "works.csv?_stream=on&_labels=on&_size=max",
+    "works.csv?_stream=on&_trace=1",
+    "works.csv?_stream=",
+    "tags.csv?_stream=on&_size=7",
+    "tags.csv?_stream=on&_size=7&_sort_desc=certainty",
+    "tags.csv?_stream=on&_size=7&_sort=value&facet=variant&_raw=on",
+    "sightings.csv?_stream=on&_size=max&_labels=on",
+    "reasons.csv?_stream=on&_size=max",
+    "studies.csv?_stream=on&_size=2",
+    "trials.csv?_stream=on",
+    "no_such_table.csv?_stream=on",
+)
+
+
+@pytest.fixture(scope="module")
+def odd(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample with nulls, numbers, and a text that is no UTF-8."""
+    db = Path(shutil.copy(sample, tmp_path_factory.mktemp("odd")))
+    with closing(sqlite3.connect(db)) as conn, conn:
+        dois = [doi for (doi,) in conn.execute("select doi from works order by doi")]
+        conn.execute("update works set container = null, year = null, notice = 'retraction' where doi = ?", (dois[1],))
+        conn.execute(
+            "update works set publisher = cast(x'4fff4b' as text), abstract = ? where doi = ?", ("é\n,", dois[2])
+        )
+        conn.execute("update tags set certainty = 1e-7 where rowid = (select min(rowid) from tags)")
+        conn.execute("update tags set certainty = 0.1 where rowid = (select max(rowid) from tags)")
+    return db
+
+
+@pytest.mark.slow
+async def test_a_whole_list_is_what_datasettes_pages_are(odd: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Byte for byte, with its headers, for lists that are read without pages and for all that are not."""
+    ds = Datasette([], immutables=[str(odd)], config_dir=serve.site_folder())
+    await ds.invoke_startup()
+    monkeypatch.setattr(whole_lists, "ROWS", 3)
+    read = []
+    blocks = whole_lists.WholeList.blocks
+
+    def reading(self: whole_lists.WholeList, *args: Any, **options: Any) -> Any:
+        read.append(len(self.numbers))
+        return blocks(self, *args, **options)
+
+    monkeypatch.setattr(whole_lists.WholeList, "blocks", reading)
+    ours = [await ds.client.get(f"/evidence/{address}") for address in ADDRESSES]
+    assert len(read) == 16 and max(read) > 10 and min(read) == 0
+
+    async def none(db: Any, table: str) -> bool:
+        return False
+
+    monkeypatch.setattr(whole_lists, "has_numbers", none)
+    for address, answer in zip(ADDRESSES, ours, strict=True):
+        theirs = await ds.client.get(f"/evidence/{address}")
+        assert (answer.status_code, answer.content, answer.headers) == (
+            theirs.status_code, theirs.content, theirs.headers,
+        ), address  # fmt: skip
+    assert "O\ufffdK" in ours[0].text and "1e-07" in ours[ADDRESSES.index("tags.csv?_stream=on&_size=7")].text
+
+
+async def test_a_database_that_changes_is_read_page_by_page(sample: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(whole_lists, "find")
+    ds = await site(sample)
+    assert (await ds.client.get("/evidence/works.csv?_stream=on&_size=max")).status_code == 200
+
+
+async def test_a_whole_list_that_cannot_be_read_to_its_end_is_broken_off(
+    odd: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ds = Datasette([], immutables=[str(odd)], config_dir=serve.site_folder())
+    await ds.invoke_startup()
+    monkeypatch.setattr(whole_lists, "BATCH", "select no_such_function(1)")
+    with pytest.raises(BaseException, match="could not be read to its end"):
+        await ds.client.get("/evidence/works.csv?_stream=on&_size=max")
+
+
+async def test_a_list_that_takes_too_long_to_sort_is_read_page_by_page(
+    odd: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ds = Datasette([], immutables=[str(odd)], config_dir=serve.site_folder())
+    await ds.invoke_startup()
+    whole = (await ds.client.get("/evidence/works.csv?_stream=on&_size=2")).content
+
+    def interrupted(*_: Any) -> Any:
+        raise sqlite3.OperationalError("interrupted")
+
+    monkeypatch.setattr(whole_lists, "sqlite_timelimit", interrupted)
+    assert (await ds.client.get("/evidence/works.csv?_stream=on&_size=2")).content == whole
 
 
 async def test_numbers_dois_and_headings_of_a_query(sample: Path) -> None:
