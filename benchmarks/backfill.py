@@ -27,6 +27,7 @@ from evidence.crossref import public_data_file
 from evidence.crossref.public_data_file import DECOMPRESSOR, Part, parts_of
 from evidence.data_model import Doi
 from evidence.harvest import sources
+from evidence.harvest.reader_processes import reduce_garbage_collection
 from evidence.harvest.scan_parts import Scanner, Wanted
 from evidence.harvest.scan_processes import scanned_in_order
 from evidence.harvest.sources import Search
@@ -122,7 +123,9 @@ def main() -> None:
     config = sources.load(Path(__file__).parents[1] / "sources.yaml")
     searches = tuple(source for source in config.sources if isinstance(source, Search))
     wanted = Wanted(searches, frozenset(Doi(f"10.9999/known.{n:07}") for n in range(KNOWN)))
-    pairs = list(paired(parts[: chosen.pairs], Scanner(wanted)))
+    scanner = Scanner(wanted)
+    reduce_garbage_collection()  # as each process of a backfill does
+    pairs = list(paired(parts[: chosen.pairs], scanner))
     size, count = sum(p[2] for p in pairs), sum(p[3] for p in pairs)
     zipped = sum(part.size for part in parts[: chosen.pairs])
     ratios = [plain / scan for plain, scan, _, _ in pairs]

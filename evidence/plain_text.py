@@ -86,6 +86,7 @@ _WRONG_ENCODING = re.compile(
 )
 """How a letter of Latin script, or something invisible, begins that was decoded with one of the encodings that ftfy knows.
 Its own test takes a hundred times as long."""
+_WRONG_FIRST = frozenset(char for name in _ENCODINGS for char in _FIRST_BYTES.decode(name, "ignore"))
 _PARAGRAPHS = ("<jats:p>", "</jats:p>", "<jats:title>", "</jats:title>", "<jats:sec>", "</jats:sec>", "<p>", "</p>")
 """The tags that most abstracts have and no others: the ends of words."""
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
@@ -180,6 +181,21 @@ def quick_text(markup: str) -> str | None:
         text = shown
     last = _repaired(stages.pop())
     return "\n".join([*stages, last]) if "&" in markup else last
+
+
+def may_hide_a_letter(char: str) -> bool:
+    """Whether a character that is not of ASCII may be inside a word of ASCII letters: it is not seen, is taken for such a letter,
+    or is the first of those that such a letter becomes in a wrong encoding."""
+    return (
+        unicodedata.category(char) in _NOT_SEEN
+        or char in _WRONG_FIRST
+        or char == "ı"
+        or any(each.isascii() and each.isalpha() for each in unicodedata.normalize("NFKD", char) + char.casefold())
+    )
+
+
+_NOT_SEEN = frozenset(("Cc", "Cf", "Cn", "Co", "Cs", "Mc", "Me", "Mn", "Zs"))
+"""Categories of Unicode: controls, marks, what is no character, and blanks, which formulas lose at their edges."""
 
 
 def _repaired(text: str) -> str:

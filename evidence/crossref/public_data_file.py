@@ -156,10 +156,9 @@ class _Bytes(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """The next bytes."""
-        read = self._file.read(min(len(buffer), self._left))
-        buffer[: len(read)] = read
-        self._left -= len(read)
-        return len(read)
+        read: int = self._file.readinto(memoryview(buffer)[: self._left])  # type: ignore[attr-defined]  # all binary files have it
+        self._left -= read
+        return read
 
 
 def blocks(part: Part) -> Iterator[bytes]:

@@ -4,10 +4,11 @@ A line is kept when its title, subtitle or abstract may hold a phrase, or when i
 text is written (escapes, entities, tags inside words, accents, wrong encodings), a line that the phrases match is kept; most
 lines that are kept are not wanted after all, and whoever asked parses them. May not parse a record.
 
-The texts of a block are looked at together, in three steps, each for the few that the one before could not settle:
+The lists of references are passed over. The texts of a block are then looked at together, in three steps, each for the few that
+the one before could not settle:
 
-1. A text without anything inside a word that readers do not see has the words of a phrase as they are. They are searched for.
-2. Of a text with one of these words, or with something inside a word, the letters that readers see are read, quickly.
+1. A text may match where it has a word of a phrase as it is, or something inside such a word (`wanted_words`).
+2. Of these texts, the letters that readers see are read, quickly.
 3. What `quick_text` cannot read is kept.
 """
 
@@ -16,55 +17,32 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import ahocorasick_rs
 import orjson
 
+from evidence.crossref.normalise import doi_of
 from evidence.data_model import Doi
+from evidence.doi import caseless
+from evidence.harvest.wanted_words import NEVER, WantedWords, automaton
+from evidence.http.json_body import parse_json
 from evidence.plain_text import quick_text
 from evidence.rules.phrase_letters import Letters, bare
 
-_JOINT, _TITLE, _SUBTITLE, _ABSTRACT = range(4)
-_KEYS = (b"}\n{", b'"title"', b'"subtitle"', b'"abstract"')
-_NEVER = (b"\x00\x01\x02", b"\x03\x04\x05", b"\x06\x07\x0e", b"\x0f\x10\x11")
-"""No JSON has these. With four more first bytes the automaton compares many bytes at once, which is five times as fast."""
-_UNSAFE = re.compile(rb"[^\x21\x23-\x25\x28-\x3b\x3d\x3f-\x5b\x5d-\x7e]")
-"""Bytes that JSON or its writer may escape: quotation marks, `<`, `>`, `&`, backslashes, what is not ASCII."""
-_LONGEST_PART = 18
-_QUOTE, _BACKSLASH, _BRACKET = b'"\\]'
+_KEYS = (
+    b'"DOI":"', b"}\n{", b'"title":["', b'"subtitle":["', b'"abstract":"', b'"title"', b'"subtitle"', b'"abstract"', b'"DOI"'
+)  # fmt: skip
+_DOI, _JOINT, _TITLES, _SUBTITLES, _ABSTRACTS, _TITLE, _SUBTITLE, _ABSTRACT, _OTHER_DOI = range(len(_KEYS))
+_REFERENCES = b'"reference":[{'
+_MAY_END_A_LIST = frozenset(b'}]["0123456789el \t\r\n')
+"""What can stand before the bracket that ends a list; after anything else it stands inside a text."""
+_IN_PLAIN_DOIS = bytes(byte for byte in range(0x21, 0x7F) if byte != ord("\\")) + b"\n"
+_BACKSLASH = ord("\\")
 _EMPTY = (b":[]", b":null", b": []", b": null")
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _TEXTS = re.compile(rb":\s*(?:\[(?:\s*%b\s*,?)*+\s*\]|%b)" % (_STRING, _STRING), re.DOTALL)
-
-# What may stand inside a word and is not seen, or is seen as a letter: the first of it in a word has a letter before it, or is
-# seen as the first letter. With it, the letters that follow. The end of a paragraph is the end of a word.
-_TAGS = rb"(?:(?:\s|\\[nrt])*+<[^<>]*+>)*+"
-_TAG_IN_A_WORD = re.compile(
-    rb"<(?<=[A-Za-z]<)(?<!\\[nrt]<)(?!\\?/(?:jats:)?(?:p|title|sec)>)[^<>]*+>%b(?=[A-Za-z&\x80-\xff]|\\u)([A-Za-z]{0,5})"
-    % _TAGS
-)
-_ENTITY_IN_A_WORD = re.compile(
-    rb"&(?:(?<=[A-Za-z]&)|(?!(?:[lg]t|[LG]T|quot|apos|nbsp);)(?=#?\w{1,40}+;[A-Za-z&#<\\\x80-\xff])|(?=[A-Za-z#]\w*+(?!;)))"
-    rb"(?:[A-Za-z]{2,40}+(?<!lt)(?<!LT)(?<!amp)(?<!AMP);([A-Za-z]{0,5}))?"
-)
-_ESCAPE_IN_A_WORD = re.compile(
-    rb"\\u(?!00[aA]0|20(?:0[0-9aA]|1[0-9cCdD]))"
-    rb"(?:(?<=[A-Za-z]\\u)|(?=[0-9A-Fa-f]{4}(?:\\u[0-9A-Fa-f]{4})*+%b[A-Za-z&]))"
-    rb"[0-9A-Fa-f]{4}(?:\\u[0-9A-Fa-f]{4})*+([A-Za-z]{0,5})" % _TAGS
-)
-_BYTE_IN_A_WORD = re.compile(
-    rb"[\xc2-\xf4](?!(?<=\xc2)\xa0|(?<=\xe2)\x80[\x80-\x8a\x90-\x99\x9c\x9d])"
-    rb"(?:(?<=[A-Za-z].)|(?=[\x80-\xff]*+%b(?:[A-Za-z&]|\\u)))[\x80-\xff]*+([A-Za-z]{0,5})" % _TAGS,
-    re.DOTALL,
-)
-_HIGH = bytes(0x80 if byte >= 0x80 else 0 for byte in range(256))
-_LETTERS_BEFORE = re.compile(rb"(?:\\u[0-9A-Fa-f]{4}|\\[nrtbf])?([A-Za-z]{0,5})\Z")
-_PIECE = 5
-"""Letters that are compared on either side of what stands inside a word."""
-_ODD_TAG = re.compile(rb"""=\s*+(?:\\"(?:[^"\\<>]|\\[^"])*+[<>]|'[^'"<>]*+[<>])""")
-"""A value in a tag that seems to end it."""
-_ODD = (b"\\\\", b"<!", b"<?", b":math", b"<math", b"documentclass", b"\\b", b"\\f", b"\x7f")
-"""What only the second step understands, wherever it stands in a text."""
+_VALUE = re.compile(rb":\s*(%b)" % _STRING, re.DOTALL)
 
 
 class RawFilter:
@@ -73,42 +51,35 @@ class RawFilter:
     def __init__(self, letters: Collection[Letters] | None, dois: Iterable[Doi] = ()) -> None:
         self._everything = letters is None
         letters = letters or ()
-        self._glued = _automaton(sorted({one.text.encode() for one in letters if not one.cased}))
-        self._glued_cased = _automaton(sorted({one.text.encode() for one in letters if one.cased}))
-        words = [one for one in letters if one.word]
-        self._all_read = len(words) < len(letters)  # a phrase in another script: every text is read
-        self._before, self._after = _Beside(words, after=False), _Beside(words, after=True)
-        self._words = _automaton(sorted({one.word.encode() for one in words if not one.cased}))
-        self._cased = _automaton(sorted({one.word.encode() for one in words if one.cased}))
-        self._dois = _automaton(sorted({part for doi in dois for part in _parts_of(doi)}))
+        glued = [sorted({one.text.encode() for one in letters if one.cased is cased}) for cased in (False, True)]
+        self._glued, self._glued_cased = (automaton(texts) if texts else None for texts in glued)
+        self._all_read = not all(one.word for one in letters)  # a phrase in another script: every text is read
+        self._words = WantedWords(letters) if letters else None
+        self._dois = frozenset(map(caseless, dois))
+        self._plain_dois = frozenset(doi.encode() for doi in self._dois)
 
     def lines(self, block: bytes) -> tuple[list[tuple[int, int]], int, bool]:
         """The lines (start, end) of `block` that may be wanted, in order; how many lines it has; and whether each of them looks
         like a record. The block holds whole lines, each with its line break."""
-        joints, texts, starts = _texts(block)
-        count = _line_breaks(block)
-        whole = block.startswith(b"{") and block.endswith(b"}\n") and joints == count - 1
+        rest, cuts = _without_references(block)
+        found = _found(rest)
+        count = _line_breaks(rest)
+        whole = block.startswith(b"{") and block.endswith(b"}\n") and found.joints == count - 1
         if self._everything:
             return _lines(block, range(len(block))), count, whole
-        places = [starts[which] for which in self._to_read(texts) if self._may_match(texts[which])]
-        if self._dois is not None:
-            places += [start for _, start, _ in self._dois.find_matches_as_indexes(block)]
-        return _lines(block, places), count, whole
+        places = [found.starts[which] for which in self._to_read(found.texts) if self._may_match(found.texts[which])]
+        if self._dois:
+            if self._any_wanted(found.dois):
+                places += [at for at in _after(rest, _KEYS[_DOI]) if self._any_wanted([rest[at : rest.find(b'"', at)]])]
+            values = ((at, _VALUE.match(rest, at)) for at in found.odd_dois)
+            places += [at for at, value in values if value and self._is_wanted(value[1])]
+        return _lines(block, [place + _cut_before(cuts, place) for place in places]), count, whole
 
     def _to_read(self, texts: Sequence[bytes]) -> Iterable[int]:
-        """The numbers of the texts that have a word of a phrase, or something inside a word."""
+        """The numbers of the texts that may have a word of a phrase."""
         if self._all_read or not texts:
             return range(len(texts))
-        if self._words is None and self._cased is None:
-            return ()
-        joined = b"\n".join(texts)
-        places = [start for _, start, _ in _FINDS_ODD.find_matches_as_indexes(joined)]
-        places += [found.start() for found in _ODD_TAG.finditer(joined)]
-        places += [found.start() for found in _inside_words(joined) if self._in_a_wanted_word(joined, found)]
-        if self._words is not None:
-            places += [start for _, start, _ in self._words.find_matches_as_indexes(joined.lower())]
-        if self._cased is not None:
-            places += [start for _, start, _ in self._cased.find_matches_as_indexes(joined)]
+        places = list(self._words.places(b"\n".join([*texts, b""]))) if self._words else ()
         if not places:
             return ()
         begins, at = [], 0
@@ -116,13 +87,6 @@ class RawFilter:
             begins.append(at)
             at += len(text) + 1
         return sorted({bisect_right(begins, place) - 1 for place in places})
-
-    def _in_a_wanted_word(self, texts: bytes, found: re.Match[bytes]) -> bool:
-        """Whether the letters around what was found inside a word may be of a word that is searched for."""
-        if (after := found[1]) and after.lower() not in self._after:
-            return False
-        before = _LETTERS_BEFORE.search(texts[max(0, found.start() - _PIECE - 6) : found.start()])
-        return before is None or before[1].lower() in self._before
 
     def _may_match(self, value: bytes) -> bool:
         """Whether the text or texts in a JSON value hold the letters of a phrase, or cannot be read quickly."""
@@ -144,73 +108,45 @@ class RawFilter:
                 return True
         return False
 
-
-class _Beside:
-    """The letters that may stand right before (or `after`) the first thing inside the word of one of these: up to `_PIECE` of
-    them. Fewer are before it only where the word begins; after it there may be more things. An open word may have letters on
-    either side: it is a part of a longer one, or has an ending."""
-
-    def __init__(self, letters: Iterable[Letters], *, after: bool) -> None:
-        words = [(one.word.lower().encode(), one.open) for one in letters]
-        self._after = after
-        self._inner = {word[at : at + _PIECE] for word, _ in words for at in range(len(word) - _PIECE + 1)}
-        self._inner |= {word[:n] for word, _ in words for n in range(_PIECE)}
-        if after:
-            self._inner |= {
-                word[at : at + n] for word, _ in words for n in range(_PIECE) for at in range(len(word) - n + 1)
-            }
-        self._outer = {word[-n:] if after else word[:n] for word, is_open in words if is_open for n in range(1, _PIECE)}
-
-    def __contains__(self, letters: bytes) -> bool:
-        if letters in self._inner:
+    def _any_wanted(self, dois: list[bytes]) -> bool:
+        """Whether one of these DOIs, as JSON has them, may be wanted."""
+        joined = b"\n".join([b"", *dois]).replace(rb"\/", b"/").lower()
+        if not self._plain_dois.isdisjoint(joined.split(b"\n")):
             return True
-        cut = (letters[:n] if self._after else letters[-n:] for n in range(1, len(letters) + 1))
-        return any(part in self._outer for part in cut)
+        # Those that may be read as another DOI.
+        if not joined.translate(None, _IN_PLAIN_DOIS) and joined.count(b"\n10.") == len(dois) and b"/10." not in joined:
+            return False
+        return any(
+            self._is_wanted(b'"%b"' % stated)
+            for stated in dois
+            if stated.replace(rb"\/", b"/").translate(None, _IN_PLAIN_DOIS)
+            or not stated.startswith(b"10.")
+            or b"/10." in stated
+        )
+
+    def _is_wanted(self, value: bytes) -> bool:
+        """Whether a JSON text is a wanted DOI, in whatever spelling."""
+        try:
+            stated = parse_json(value)
+        except ValueError:
+            return True
+        return not self._dois.isdisjoint(map(caseless, filter(None, (stated, doi_of({"DOI": stated})))))
 
 
-def _inside_words(texts: bytes) -> Iterator[re.Match[bytes]]:
-    yield from _TAG_IN_A_WORD.finditer(texts)
-    if b"&" in texts:
-        yield from _ENTITY_IN_A_WORD.finditer(texts)
-    if b"\\u" in texts:
-        yield from _ESCAPE_IN_A_WORD.finditer(texts)
-    if not texts.isascii():
-        yield from _bytes_in_words(texts)
+@dataclass(slots=True)
+class _Found:
+    """What is in a block: how often a record follows another on the next line; the JSON of every title, subtitle and abstract,
+    and where these stand; the DOIs without their quotation marks; and the JSON of those that are written in another way."""
+
+    joints: int
+    texts: list[bytes]
+    starts: list[int]
+    dois: list[bytes]
+    odd_dois: list[int]
 
 
-def _bytes_in_words(texts: bytes) -> Iterator[re.Match[bytes]]:
-    """As `_BYTE_IN_A_WORD.finditer`, which looks at each byte in turn; here those of ASCII are skipped many at once."""
-    marked, at = texts.translate(_HIGH), 0
-    while (at := marked.find(b"\x80", at)) >= 0:
-        found = _BYTE_IN_A_WORD.match(texts, at)
-        if found is not None:
-            yield found
-        at = found.end() if found is not None and found.end() > at else at + 1
-
-
-def _automaton(words: Sequence[bytes]) -> ahocorasick_rs.BytesAhoCorasick | None:
-    """An automaton for these words; None for none."""
-    if not words:
-        return None
-    return ahocorasick_rs.BytesAhoCorasick(
-        words,
-        matchkind=ahocorasick_rs.MatchKind.LeftmostFirst,
-        implementation=ahocorasick_rs.Implementation.ContiguousNFA,
-    )
-
-
-_FINDS_KEYS = ahocorasick_rs.BytesAhoCorasick([*_KEYS, *_NEVER], matchkind=ahocorasick_rs.MatchKind.LeftmostFirst)
-_FINDS_ODD = ahocorasick_rs.BytesAhoCorasick([*_ODD], matchkind=ahocorasick_rs.MatchKind.LeftmostFirst)
-
-
-def _parts_of(doi: Doi) -> set[bytes]:
-    """Bytes of which a record's own DOI, which Crossref writes in lower case, holds some in whatever JSON: the slash after its
-    prefix and what follows, in small letters or capitals, and with further slashes as JSON may have them. All begin with the
-    slash, a rare byte, so the automaton skips the rest."""
-    suffix = doi.lower().encode().partition(b"/")[2] + b'"'
-    part = _UNSAFE.split(suffix[:-1], maxsplit=1)[0]
-    part = (part if len(part) < len(suffix) - 1 else suffix)[:_LONGEST_PART]
-    return {b"/" + case.replace(b"/", slash) for case in (part, part.upper()) for slash in (b"/", rb"\/")}
+_FINDS_KEYS = ahocorasick_rs.BytesAhoCorasick([*_KEYS, *NEVER], matchkind=ahocorasick_rs.MatchKind.LeftmostFirst)
+_FINDS_REFERENCES = ahocorasick_rs.BytesAhoCorasick([_REFERENCES])
 
 
 def _line_breaks(block: bytes) -> int:
@@ -221,31 +157,82 @@ def _line_breaks(block: bytes) -> int:
     return count
 
 
-def _texts(block: bytes) -> tuple[int, list[bytes], list[int]]:
-    """How often a record follows another on the next line; the JSON of every title, subtitle and abstract; and where these
-    stand."""
+def _without_references(block: bytes) -> tuple[bytes, list[tuple[int, int]]]:
+    """The block without most of its lists of references, which are more than half of it; and where something was left out: the
+    place in what is left, and how many bytes in all until there. Only what is surely inside a list is left out."""
+    cuts: list[tuple[int, int]] = []
+    pieces: list[memoryview] = []
+    view, find = memoryview(block), block.find
+    done = left_out = 0
+    for _, start, begin in _FINDS_REFERENCES.find_matches_as_indexes(block):
+        if start < done:
+            continue
+        end = find(b"]", begin)
+        while end > 0 and block[end - 1] not in _MAY_END_A_LIST:
+            end = find(b"]", end + 1)
+        if end < 0 or find(b"\n", begin, end) >= 0:  # a line that is cut off
+            continue
+        pieces.append(view[done:begin])
+        left_out += end - begin
+        cuts.append((end - left_out, left_out))
+        done = end
+    if not pieces:
+        return block, cuts
+    pieces.append(view[done:])
+    return b"".join(pieces), cuts
+
+
+def _after(block: bytes, key: bytes) -> Iterator[int]:
+    """The places after this key."""
+    at = 0
+    while (at := block.find(key, at)) >= 0:
+        at += len(key)
+        yield at
+
+
+def _cut_before(cuts: list[tuple[int, int]], place: int) -> int:
+    """How many bytes were left out before a place."""
+    which = bisect_right(cuts, place, key=lambda cut: cut[0])
+    return cuts[which - 1][1] if which else 0
+
+
+def _end_of_text(block: bytes, at: int) -> int:
+    """Where a JSON text ends that begins at a place, with its quotation mark; 0 where that takes a closer look."""
+    while (at := block.find(b'"', at)) > 0 and block[at - 1] == _BACKSLASH:
+        if block[at - 2] == _BACKSLASH:
+            return 0
+        at += 1
+    return at + 1
+
+
+def _found(block: bytes) -> _Found:
+    """What a block has."""
     joints = 0
     texts: list[bytes] = []
     starts: list[int] = []
-    find = block.find
+    dois: list[bytes] = []
+    odd_dois: list[int] = []
+    find, add_text, add_start, add_doi = block.find, texts.append, starts.append, dois.append
     for which, start, stop in _FINDS_KEYS.find_matches_as_indexes(block):
-        if which == _JOINT:
+        if which == _DOI:
+            add_doi(block[stop : find(b'"', stop)])
+        elif which == _JOINT:
             joints += 1
-            continue
-        if which > _ABSTRACT:
-            continue
-        if which != _ABSTRACT and block.startswith(b':["', stop):  # nearly always one text
-            end = find(b'"', stop + 3) + 1
-            if end and block[end] == _BRACKET and block[end - 2] != _BACKSLASH:
-                texts.append(block[stop + 1 : end + 1])
-                starts.append(start)
-                continue
-        if block.startswith(_EMPTY, stop):
-            continue
-        found = _TEXTS.match(block, stop)
-        texts.append(found[0][1:] if found else block[stop + 1 : find(b"\n", stop)])
-        starts.append(start)
-    return joints, texts, starts
+        elif which <= _SUBTITLES and block.startswith(b'"]', end := find(b'"', stop)) and block[end - 1] != _BACKSLASH:
+            add_text(block[stop - 2 : end + 2])  # nearly always one text
+            add_start(start)
+        elif which == _ABSTRACTS and (end := _end_of_text(block, stop)):
+            add_text(block[stop - 1 : end])
+            add_start(start)
+        elif which <= _ABSTRACT:
+            at = stop - (3 if which <= _SUBTITLES else 2 if which == _ABSTRACTS else 0)
+            if not block.startswith(_EMPTY, at):
+                value = _TEXTS.match(block, at)
+                add_text(value[0][1:] if value else block[at + 1 : find(b"\n", at)])
+                add_start(start)
+        elif which == _OTHER_DOI:
+            odd_dois.append(stop)
+    return _Found(joints, texts, starts, dois, odd_dois)
 
 
 def _lines(block: bytes, places: Iterable[int]) -> list[tuple[int, int]]:

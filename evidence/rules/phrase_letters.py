@@ -17,6 +17,7 @@ _PIECES = re.compile(
     r"(?P<open>[(\[])|(?P<close>[)\]])|(?P<cut><\d+>|\{[^}]*\}\+?|\|)|(?P<word>[^\s()\[\]{}<>|]+)|\s+|."
 )
 _PLAIN = re.compile(r"[A-Za-z]+")
+_CUT = re.compile(r"(?<=[:?!])|[^\x00-\x7f]+")
 _LONG = 6
 NOT_BARE = bytes(code for code in range(256) if not (chr(code).isascii() and chr(code).isalnum()))
 """Every byte that a bare text does not have."""
@@ -30,8 +31,11 @@ class Letters:
     text: str
     cased: bool
     word: str = ""
-    """Of these, letters that stand side by side in the text; other letters may stand beside them if the word is `open`."""
-    open: bool = False
+    """Of these, letters that stand side by side in the text."""
+    before: bool = False
+    """Whether other letters may stand right before the word."""
+    after: bool = False
+    """Whether other letters may stand right after the word."""
 
 
 def bare(text: str) -> str:
@@ -57,16 +61,17 @@ def _of_phrase(phrase: str) -> set[Letters] | None:
     term = parse_term(phrase)
     if not term.whole and not term.stems:  # a regular expression
         literal = bare(term.literal).lower()
-        return {Letters(literal, False, _word_of(term.literal)[0].lower(), True)} if literal else None
+        return {Letters(literal, False, _word_of(term.literal)[0].lower(), True, True)} if literal else None
     if runs := [run for run in _runs(phrase) if run.text]:
         return {max(runs, key=lambda run: (len(run.text), run.cased))}
     first = {bare(word).lower() for word in (*term.whole, *term.stems)}
-    return None if "" in first else {Letters(word, False, _word_of(word)[0], True) for word in first}
+    return None if "" in first else {Letters(word, False, _word_of(word)[0], True, True) for word in first}
 
 
 def _runs(phrase: str) -> list[Letters]:
-    """The words of a phrase that stand side by side in every match, joined: outside brackets, and cut at gaps, lists and open
-    endings."""
+    """The words of a phrase that stand side by side in every match, joined: outside brackets, and cut at gaps, lists, open
+    endings, letters that are not of ASCII (in a wrong encoding they look like others), and where a title may end and its
+    subtitle begin, which are deposited as two texts."""
     runs: list[list[str]] = [[]]
     depth = 0
     for piece in _PIECES.finditer(phrase.strip()):
@@ -75,7 +80,9 @@ def _runs(phrase: str) -> list[Letters]:
         if kind in ("open", "close", "cut"):
             runs.append([])
         elif kind == "word" and depth == 0:
-            runs[-1].append(text)
+            first, *others = _CUT.split(fold_same_length(text))
+            runs[-1].append(first)
+            runs += [[other] for other in others]
             if text.endswith("*"):
                 runs.append([])
     return [_joined(run) for run in runs if run]
@@ -83,20 +90,26 @@ def _runs(phrase: str) -> list[Letters]:
 
 def _joined(words: list[str]) -> Letters:
     cased = all(map(is_case_sensitive, words))
-    text, (word, is_open) = bare("".join(words)), _word_of(" ".join(words))
-    return Letters(text, True, word, is_open) if cased else Letters(text.lower(), False, word.lower(), is_open)
+    text, (word, before, after) = bare("".join(words)), _word_of(" ".join(words))
+    return (
+        Letters(text, True, word, before, after) if cased else Letters(text.lower(), False, word.lower(), before, after)
+    )
 
 
-def _word_of(text: str) -> tuple[str, bool]:
+def _word_of(text: str) -> tuple[str, bool, bool]:
     """The longest run of letters of ASCII in a text, as whoever uses no accents deposits it, and whether other letters may stand
-    beside it: a hyphen is nothing in some texts, and an asterisk any ending. A run without is preferred."""
+    right before and right after it: a hyphen is nothing in some texts, and an asterisk any ending. A run without is preferred."""
     folded = fold_same_length(text)
     runs = [
         (
             run[0],
-            folded[max(0, run.start() - 1) : run.start()].strip() != ""
-            or folded[run.end() : run.end() + 1].strip() != "",
+            folded[max(0, run.start() - 1) : run.start()].strip() != "",
+            folded[run.end() : run.end() + 1].strip() != "",
         )
         for run in _PLAIN.finditer(folded)
     ]
-    return max(runs, key=lambda run: (len(run[0]) >= _LONG and not run[1], len(run[0])), default=("", False))
+
+    def rank(run: tuple[str, bool, bool]) -> tuple[bool, int]:
+        return len(run[0]) >= _LONG and not run[1] and not run[2], len(run[0])
+
+    return max(runs, key=rank, default=("", False, False))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html.entities
 import json
+import random
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -16,11 +17,14 @@ from hypothesis import strategies as st
 
 from evidence.crossref.normalise import title_and_abstract
 from evidence.data_model import Doi
+from evidence.errors import RecordError
 from evidence.harvest import sources
 from evidence.harvest.raw_filter import RawFilter
 from evidence.harvest.sources import Search
+from evidence.harvest.wanted_words import WantedWords
 from evidence.rules.phrase_letters import bare, letters_of
 from evidence.rules.phrase_matching import Phrases
+from tests.data import FOLDERS, SAMPLES, json_lines
 
 PHRASES = (
     "interpersonal psychotherap*",
@@ -197,6 +201,136 @@ def test_the_letters_of_a_phrase_are_in_every_match(before: str, match: str, aft
     assert letters is not None
     if FINDER.first_hit(text) is not None:
         assert any(one.text in (bare(text) if one.cased else bare(text).lower()) for one in letters)
+
+
+def passes_as_it_matches(phrase: str, record: dict[str, Any]) -> bool:
+    """Whether a record passes the filter for one phrase, in every JSON; the phrase must match it."""
+    assert any(map(Phrases([phrase]).first_hit, title_and_abstract(record)))
+    alone = RawFilter(letters_of([phrase]))
+    found = True
+    for ascii_only in (False, True):
+        for separators in ((",", ":"), (", ", ": ")):
+            line = json.dumps(record, ensure_ascii=ascii_only, separators=separators)
+            for written in (line, line.replace("/", "\\/")):
+                found = found and bool(alone.lines(written.encode() + b"\n")[0])
+    return found
+
+
+FORMULA = "<mml:math><mml:mi>inter\u2009</mml:mi>\n <mml:mi>\u00a0personal</mml:mi></mml:math> psychotherapy"
+
+
+@pytest.mark.parametrize(
+    ("phrase", "title"),
+    [
+        ("interpersonal psychotherap*", "".join(f"<i>{char}</i>" for char in "interpersonal psychotherapy")),
+        (
+            "interpersonal psychotherap*",
+            "".join(f"&lt;b&gt;{char}&lt;/b&gt;" for char in "interpersonal psychotherapy"),
+        ),
+        ("interpersonal psychotherap*", "".join(f"{char}\u00ad" for char in "interpersonal psychotherapy")),
+        ("interpersonal psychotherap*", "".join(f"{char}&#8203;" for char in "interpersonal psychotherapy")),
+        ("interpersonal psychotherap*", "Ìńtèŕṕèŕśòńàĺ ṕśýćħ psychótherapy ínterpersonal psychotherapy"),
+        ("interpersonal psychotherap*", "&iacute;nter&shy;perso&amp;ntilde;al psychotherapý"),
+        ("interpersonal psychotherap*", "→ínterpersonal psychotherapy"),
+        ("interpersonal psychotherap*", FORMULA),
+        ("inter-personal counsel*", "Interpersonal counselling"),
+        ("inter-personal counsel*", "interþersonal interṕersonal counselling"),
+        ("FB-IPT", "FBÍPT"),
+        ("recolecció*", "La recolección"),
+        ("recolecci*", "La recolectśẃ recolećçíón"),
+        ("social rhythm therap*", "Social\\n social\u2013rhythm <i>therapy</i>"),
+        ("cognitive and interpersonal", "Cognitive and\ninterpersonal"),
+        ("cognitive and interpersonal", "Cognitive&nbsp;and <b>\n interpersonal"),
+        ("psicoterapia interpersonal*", "PsicoterÃ pia interpersonal psicoterÃ¡pia interpersonal"),
+        ("Pearson-χ2-test", "The Pearson Ï‡2 test statistic of CastaÃ±o"),
+        ("tele IPT", "tele<sc>IPT</sc>-A tele <sc>I</sc>PT"),
+    ],
+)
+def test_whatever_stands_in_a_word_it_is_found(phrase: str, title: str) -> None:
+    assert passes_as_it_matches(phrase, {"DOI": "10.5555/a", "title": [title]})
+    assert passes_as_it_matches(phrase, {"DOI": "10.5555/a", "title": ["Other"], "abstract": f"<p>{title}</p>"})
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"title": ["Health"], "subtitle": ["An overview"]},
+        {"title": ["", '] Health: an "overview"']},
+        {"title": ['["Health: an overview\\"']},
+        {"abstract": '"\\" ] \\\\ Health: an overview'},
+    ],
+)
+def test_however_a_text_is_divided_or_quoted_it_is_found(record: dict[str, Any]) -> None:
+    assert passes_as_it_matches("health: an", {"DOI": "10.5555/a", **record})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: "sample" if folder == SAMPLES else "full")
+def test_phrases_taken_from_real_texts_are_found_in_their_records(folder: Path) -> None:
+    chance = random.Random(19)
+    works = [row["work"] for row in json_lines(folder, "crossref-works.jsonl")]
+    tried = 0
+    while tried < 200:
+        record = chance.choice(works)
+        try:
+            title, abstract = title_and_abstract(record)
+        except RecordError:
+            continue
+        text = chance.choice([title or "", abstract or ""])
+        words = list(re.finditer(r"[^\W\d_]+", text))
+        odd = [at for at, word in enumerate(words) if not word[0].isascii()]  # where the deposit may be odd
+        if len(words) < 3:
+            continue
+        first = min(chance.choice(odd or range(len(words))), len(words) - 2)
+        phrase = text[words[first].start() : words[min(first + chance.choice((1, 2, 3)), len(words)) - 1].end()]
+        phrase = chance.choice((phrase, phrase, f"{phrase[:-1]}*", phrase.replace(" ", "-")))
+        if set(phrase) & set("()[]{}<>|/") or "*" in phrase[:-1] or len(phrase) < 4:
+            continue
+        try:
+            letters, finder = letters_of([phrase]), Phrases([phrase])
+        except ValueError:
+            continue
+        if letters is not None and (finder.first_hit(title) or finder.first_hit(abstract)):
+            tried += 1
+            assert passes_as_it_matches(phrase, record), (phrase, record["DOI"])
+
+
+def test_references_are_passed_over_and_what_follows_them_is_found() -> None:
+    cited = {"key": "1", "unstructured": "Interpersonal psychotherapy [Internet] {x]. [2001]", "DOI": "10.5555/b"}
+    nested: dict[str, object] = {"a": [1, {"b": []}]}
+    lists: list[list[object]] = [[cited], [cited, cited], [{"key": "]"}], [nested, cited], [cited, "x"], [cited, 1]]
+    wanted = RawFilter(letters_of(["interpersonal psychotherap*"]), [Doi("10.5555/b"), Doi("10.5555/d")])
+    for references in lists:
+        for rest in ({"title": ["Interpersonal psychotherapy"]}, {"DOI": "10.5555/d"}):
+            cites = json.dumps({"DOI": "10.5555/a", "reference": references, "title": ["x"]}, separators=(",", ":"))
+            found = json.dumps({"reference": references, **rest}, separators=(",", ":"))
+            block = f"{cites}\n{found}\n{cites}\n{found}\n".encode()
+            lines, count, whole = wanted.lines(block)
+            assert {block[start:end].decode() for start, end in lines} >= {f"{found}\n"}, found
+            assert len([1 for start, end in lines if block[start:end].decode() == f"{found}\n"]) == 2
+            assert (count, whole) == (4, True)
+    only_cites = {"DOI": "10.5555/a", "reference": [{"unstructured": "An [Internet] {x]", "DOI": "10.5555/b"}]}
+    assert wanted.lines(json.dumps(only_cites, separators=(",", ":")).encode() + b"\n")[0] == []
+
+
+def test_a_line_that_is_cut_off_in_its_references_hides_no_other() -> None:
+    block = b'{"DOI":"10.5555/a","reference":[{"key":"1"\n{"DOI":"10.5555/b","title":["x"]}\n'
+    assert RawFilter(letters_of(["x"]), [Doi("10.5555/b")]).lines(block)[0] == [(43, len(block))]
+
+
+def test_a_word_passes_only_with_the_letters_of_its_phrase() -> None:
+    texts = (
+        "Social work",
+        "Antisocial; rhythm",
+        "A social and rhythmic therapy",
+        "IPT – A",
+        "Personal. Counselling",
+    )
+    block = b"".join(json.dumps({"title": [text]}, ensure_ascii=False).encode() + b"\n" for text in texts)
+    alone = RawFilter(letters_of(["social rhythm therap*", "inter-personal counsel*", "tele-IPT"]))
+    words = b"\n".join([json.dumps(text, ensure_ascii=False).encode() for text in texts] + [b""])
+    assert alone.lines(block)[0] == []
+    assert list(WantedWords(letters_of(["social rhythm therap*", "inter-personal counsel*"]) or ()).places(words)) == []
 
 
 def test_what_has_nothing_of_the_kind_does_not_pass() -> None:
